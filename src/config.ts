@@ -1,0 +1,158 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A wrong setting; its message is the one line that the person who started the server reads. */
+export class ConfigError extends Error {}
+
+/** An outside issuer whose tokens are let in, checked by its JWKS. */
+export interface TrustedIssuer {
+  issuer: string;
+  audience: string;
+  jwksUri: string;
+}
+
+export interface Config {
+  port: number;
+  host: string;
+  /** Where people and clients reach the server, without a slash at the end. */
+  publicUrl: string;
+  /** A PostgreSQL server; undefined selects the embedded database in `dataDir`. */
+  databaseUrl: string | undefined;
+  /** Connections this process may hold on a PostgreSQL server. */
+  databasePool: number;
+  dataDir: string;
+  /** Keys of links and of the sealed signing keys are derived from it. */
+  secretKey: Buffer;
+  logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';
+  /** Browser origins allowed besides the server's own. */
+  allowedOrigins: readonly string[];
+  trustedIssuers: readonly TrustedIssuer[];
+  /** Trust X-Forwarded-* of the proxy in front, which then must set them. */
+  trustProxy: boolean;
+  /** Seconds an access token is valid. */
+  accessTokenSeconds: number;
+  /** Days a session lives without being used again. */
+  sessionDays: number;
+  /** Days the event log is kept. */
+  eventDays: number;
+  /** Failed tries allowed to an account, and ten times that to an address, in 15 minutes. */
+  signInTries: number;
+  /** Operations an account may send in a minute. */
+  operationsPerMinute: number;
+  /** Make the demonstration school in an empty embedded database. */
+  demo: boolean;
+  /** Bearer token that /metrics asks for; undefined leaves it to loopback only. */
+  metricsToken: string | undefined;
+}
+
+type Environment = Record<string, string | undefined>;
+
+const wrong = (name: string, must: string): ConfigError => new ConfigError(`${name} must be ${must}.`);
+
+function integer(env: Environment, name: string, fallback: number, least: number, most: number): number {
+  const text = env[name];
+  if (text === undefined || text === '') return fallback;
+  const value = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (!(value >= least && value <= most)) throw wrong(name, `a whole number from ${least} to ${most}`);
+  return value;
+}
+
+function flag(env: Environment, name: string, fallback: boolean): boolean {
+  const text = env[name];
+  if (text === undefined || text === '') return fallback;
+  if (text === 'true' || text === '1') return true;
+  if (text === 'false' || text === '0') return false;
+  throw wrong(name, 'true or false');
+}
+
+function url(name: string, text: string, protocols: readonly string[]): string {
+  if (!URL.canParse(text) || !protocols.includes(new URL(text).protocol))
+    throw wrong(name, `a URL that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`);
+  return text.replace(/\/+$/, '');
+}
+
+function list(env: Environment, name: string): string[] {
+  return (env[name] ?? '').split(',').map((part) => part.trim()).filter((part) => part !== '');
+}
+
+function origins(env: Environment): string[] {
+  return list(env, 'ALLOWED_ORIGINS').map((text) => new URL(url('ALLOWED_ORIGINS', text, ['http:', 'https:'])).origin);
+}
+
+/** `TRUSTED_ISSUERS` is a JSON array of { issuer, audience, jwksUri }. */
+function issuers(env: Environment): TrustedIssuer[] {
+  const text = env.TRUSTED_ISSUERS;
+  if (text === undefined || text === '') return [];
+  const shape = 'a JSON array of objects with the strings issuer, audience and jwksUri';
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw wrong('TRUSTED_ISSUERS', shape);
+  }
+  if (!Array.isArray(value)) throw wrong('TRUSTED_ISSUERS', shape);
+  return value.map((item: Partial<TrustedIssuer> | null) => {
+    const { issuer, audience, jwksUri } = item ?? {};
+    if (typeof issuer !== 'string' || typeof audience !== 'string' || typeof jwksUri !== 'string')
+      throw wrong('TRUSTED_ISSUERS', shape);
+    return { issuer, audience, jwksUri: url('TRUSTED_ISSUERS', jwksUri, ['http:', 'https:']) };
+  });
+}
+
+/** The secret of the settings, or the one kept beside the data, made on the first start. */
+function secret(env: Environment, dataDir: string): Buffer {
+  const text = env.SECRET_KEY;
+  if (text !== undefined && text !== '') {
+    if (Buffer.byteLength(text) < 32) throw wrong('SECRET_KEY', 'at least 32 bytes long (try: openssl rand -base64 32)');
+    return Buffer.from(text);
+  }
+  const file = join(dataDir, 'secret');
+  if (!existsSync(file)) {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    try {
+      writeFileSync(file, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx' });
+    } catch (error) {
+      // Another process of this folder made it first; its secret is the one to read.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
+  return readFileSync(file);
+}
+
+/**
+ * Every setting, from the environment, checked once.
+ * @throws ConfigError with one line that names the variable and what it must be.
+ */
+export function readConfig(env: Environment = process.env): Config {
+  const port = integer(env, 'PORT', 4000, 0, 65_535);
+  const dataDir = env.DATA_DIR || '.sfera';
+  const level = env.LOG_LEVEL || 'info';
+  const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const;
+  const logLevel = levels.find((known) => known === level);
+  if (logLevel === undefined) throw wrong('LOG_LEVEL', `one of ${levels.join(', ')}`);
+  const databaseUrl = env.DATABASE_URL || undefined;
+  if (databaseUrl !== undefined) url('DATABASE_URL', databaseUrl, ['postgres:', 'postgresql:']);
+  const metricsToken = env.METRICS_TOKEN || undefined;
+  if (metricsToken !== undefined && metricsToken.length < 16) throw wrong('METRICS_TOKEN', 'at least 16 characters long');
+  return {
+    port,
+    host: env.HOST || '0.0.0.0',
+    publicUrl: url('PUBLIC_URL', env.PUBLIC_URL || `http://localhost:${port}`, ['http:', 'https:']),
+    databaseUrl,
+    databasePool: integer(env, 'DATABASE_POOL', 10, 2, 1000),
+    dataDir,
+    logLevel,
+    allowedOrigins: origins(env),
+    trustedIssuers: issuers(env),
+    trustProxy: flag(env, 'TRUST_PROXY', false),
+    accessTokenSeconds: integer(env, 'ACCESS_TOKEN_SECONDS', 600, 1, 3600),
+    sessionDays: integer(env, 'SESSION_DAYS', 30, 1, 365),
+    eventDays: integer(env, 'EVENT_DAYS', 366, 1, 36_500),
+    signInTries: integer(env, 'SIGN_IN_TRIES', 10, 1, 1_000_000),
+    operationsPerMinute: integer(env, 'OPERATIONS_PER_MINUTE', 6000, 1, 100_000_000),
+    demo: flag(env, 'DEMO', databaseUrl === undefined),
+    metricsToken,
+    secretKey: secret(env, dataDir),
+  };
+}

@@ -1,0 +1,94 @@
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import type { Logger } from '../log.ts';
+import { openEmbedded, type Embedded } from './embedded.ts';
+import { PrismaClient } from './generated/client.ts';
+import { reach } from './reach.ts';
+
+export interface Database {
+  prisma: PrismaClient;
+  pool: pg.Pool;
+  embedded: boolean;
+  /** For a connection beside the pool, such as one that listens. Undefined when embedded: there is only one session. */
+  connectionString?: string;
+  /** A copy of an embedded database, for `template`. */
+  dump?(): Promise<Uint8Array>;
+  /** Waits for what is running, then ends every connection and, when embedded, writes everything down. */
+  close(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  /** A PostgreSQL server; undefined selects the embedded database. */
+  databaseUrl?: string | undefined;
+  poolSize: number;
+  /** Where the embedded database is kept; undefined keeps it in memory. */
+  dataDir?: string | undefined;
+  log: Logger;
+  /** What a new embedded database is a copy of. */
+  template?: Uint8Array | undefined;
+}
+
+/** Deadlines are the server's own, so that what runs out of time is undone as a whole. */
+const settings = {
+  TimeZone: 'UTC',
+  default_transaction_isolation: 'read\\ committed',
+  statement_timeout: '15s',
+  lock_timeout: '5s',
+  idle_in_transaction_session_timeout: '30s',
+};
+
+const startOptions = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`).join(' ');
+
+/**
+ * Opens the database: a server, retrying for some seconds, or the embedded one. Migrations are not applied.
+ * @throws ConfigError with one line that names the host and never the password.
+ */
+export async function connect(options: ConnectOptions): Promise<Database> {
+  const { databaseUrl, dataDir, template, poolSize, log } = options;
+  if (databaseUrl === undefined) return openHere(await openEmbedded({ dataDir, template }), log);
+  const connectionString = withSettings(databaseUrl);
+  const pool = poolOf({ connectionString, max: poolSize }, log);
+  try {
+    await reach(pool, new URL(databaseUrl).hostname, log);
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+  const prisma = prismaOn(pool);
+  return { prisma, pool, embedded: false, connectionString, close: () => closeAll(prisma, pool) };
+}
+
+function openHere(embedded: Embedded, log: Logger): Database {
+  const pool = poolOf({ stream: () => embedded.connection(), max: 1, ssl: false, user: 'postgres', database: 'postgres', idleTimeoutMillis: 0 }, log);
+  const prisma = prismaOn(pool);
+  const close = async (): Promise<void> => {
+    await closeAll(prisma, pool);
+    await embedded.close();
+  };
+  return { prisma, pool, embedded: true, dump: () => embedded.dump(), close };
+}
+
+/** Ours stand last and so win over what the URL says of the same settings. */
+function withSettings(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  url.searchParams.set('options', [url.searchParams.get('options') ?? '', startOptions].join(' ').trim());
+  return url.href;
+}
+
+function poolOf(config: pg.PoolConfig, log: Logger): pg.Pool {
+  const pool = new pg.Pool({ application_name: 'sfera', connectionTimeoutMillis: 30_000, keepAlive: true, ...config });
+  const lost = (error: Error): void => log.warn({ err: error }, 'A database connection was lost.');
+  pool.on('error', lost);
+  // A client that loses its socket while it is checked out raises the error on itself, not on the pool.
+  pool.on('connect', (client) => client.on('error', lost));
+  return pool;
+}
+
+/** Prisma's own deadline is not atomic, so it stands far beyond the server's. */
+const prismaOn = (pool: pg.Pool): PrismaClient =>
+  new PrismaClient({ adapter: new PrismaPg(pool), errorFormat: 'minimal', transactionOptions: { maxWait: 30_000, timeout: 120_000 } });
+
+async function closeAll(prisma: PrismaClient, pool: pg.Pool): Promise<void> {
+  await prisma.$disconnect();
+  await pool.end();
+}

@@ -1,0 +1,114 @@
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Duplex } from 'node:stream';
+import { Worker } from 'node:worker_threads';
+import { ConfigError } from '../config.ts';
+import { holdFolder } from './folder.ts';
+import { WireStream } from './wire.ts';
+
+/** What is told to the worker, and what it answers. */
+export type Order = { kind: 'bytes'; connection: number; bytes: Uint8Array } | { kind: 'dump' } | { kind: 'close' };
+export type Answer =
+  | { kind: 'ready' }
+  | { kind: 'bytes'; connection: number; bytes: Uint8Array }
+  | { kind: 'dump'; bytes: Uint8Array };
+
+export interface WorkerOptions {
+  dir: string | undefined;
+  template: Uint8Array | undefined;
+}
+
+/** PostgreSQL in a thread of this process: one session, reached by no socket. */
+export interface Embedded {
+  /** A connection for node-postgres to speak over. A new one ends what the one before left open. */
+  connection(): Duplex;
+  /** A copy of the whole database, for `template`. */
+  dump(): Promise<Uint8Array>;
+  /** Writes everything to the folder, ends the thread and gives the folder back. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the database in `pg` under `dataDir`, or in memory when there is none. A new database starts as a copy of
+ * `template`, or empty.
+ * @throws ConfigError when another process has the folder, or it cannot be read.
+ */
+export async function openEmbedded(options: { dataDir?: string; template?: Uint8Array } = {}): Promise<Embedded> {
+  const { dataDir, template } = options;
+  if (dataDir === undefined) return start({ dir: undefined, template }, () => {});
+  const release = holdFolder(dataDir);
+  try {
+    const dir = join(dataDir, 'pg');
+    if (!existsSync(dir)) await make(dir, template);
+    return await start({ dir, template: undefined }, release);
+  } catch (error) {
+    release();
+    throw new ConfigError(`The embedded database in ${dataDir} cannot be opened: it is damaged, or of another version.`, { cause: error });
+  }
+}
+
+/** Made aside and moved into place, so that a start which was cut short leaves no half of a database. */
+async function make(dir: string, template: Uint8Array | undefined): Promise<void> {
+  const aside = `${dir}.new`;
+  rmSync(aside, { recursive: true, force: true });
+  mkdirSync(aside, { mode: 0o700 });
+  await (await start({ dir: aside, template }, () => {})).close();
+  renameSync(aside, dir);
+}
+
+async function start(workerData: WorkerOptions, release: () => void): Promise<Embedded> {
+  const worker = new Worker(workerFile(), { workerData });
+  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+  const connections = new Map<number, WireStream>();
+  const dumps: { resolve(bytes: Uint8Array): void; reject(error: Error): void }[] = [];
+  let count = 0;
+  let stopped: Error | undefined;
+
+  const tell = (order: Order): void => worker.postMessage(order);
+  const stop = (error: Error): void => {
+    stopped ??= error;
+    for (const connection of connections.values()) connection.destroy(error);
+    for (const dump of dumps.splice(0)) dump.reject(error);
+  };
+  await new Promise<void>((resolve, reject) => {
+    worker.on('error', reject);
+    worker.on('exit', () => reject(new Error('The embedded database stopped while starting.')));
+    worker.once('message', () => resolve());
+  });
+  worker.on('message', (answer: Answer) => {
+    if (answer.kind === 'bytes') connections.get(answer.connection)?.receive(answer.bytes);
+    if (answer.kind === 'dump') dumps.shift()?.resolve(answer.bytes);
+  });
+  worker.on('error', stop);
+  worker.on('exit', () => stop(new Error('The embedded database has stopped.')));
+
+  return {
+    connection() {
+      const id = ++count;
+      const stream = new WireStream((bytes) => tell({ kind: 'bytes', connection: id, bytes }));
+      connections.set(id, stream);
+      stream.once('close', () => connections.delete(id));
+      if (stopped !== undefined) stream.destroy(stopped);
+      return stream;
+    },
+    dump: () =>
+      new Promise((resolve, reject) => {
+        if (stopped !== undefined) return reject(stopped);
+        dumps.push({ resolve, reject });
+        tell({ kind: 'dump' });
+      }),
+    async close() {
+      tell({ kind: 'close' });
+      await exited;
+      release();
+    },
+  };
+}
+
+/** The worker beside this file: as it was compiled, or, run from its source, through tsx, which a plain worker lacks. */
+function workerFile(): URL {
+  if (!import.meta.url.endsWith('.ts')) return new URL('./embedded-worker.js', import.meta.url);
+  const source = JSON.stringify(new URL('./embedded-worker.ts', import.meta.url).href);
+  const tsx = JSON.stringify(import.meta.resolve('tsx/esm/api'));
+  return new URL(`data:text/javascript,import { tsImport } from ${tsx}; await tsImport(${source}, ${source});`);
+}

@@ -1,0 +1,147 @@
+import { invalid } from '../errors.ts';
+
+/** Pages of a list by keyset: what a page costs does not depend on how far down the list it is. */
+
+export interface PageArgs {
+  first?: number | null;
+  after?: string | null;
+  last?: number | null;
+  before?: string | null;
+}
+
+type KeyType = 'string' | 'date' | 'number' | 'bigint';
+
+interface Key {
+  field: string;
+  direction: 'asc' | 'desc';
+  type: KeyType;
+}
+
+/** How a list is ordered: by columns that are never null and together unique. `tag` names the list in its cursors. */
+export interface Order {
+  tag: string;
+  keys: readonly Key[];
+}
+
+interface Asked<Row> {
+  /** A filter for Prisma; `{}` on the first page. */
+  where: object;
+  orderBy: object[];
+  /** One more than the page holds, to see whether anything follows. */
+  take: number;
+  /** Makes the page of the rows that were found. */
+  finish(rows: readonly Row[]): {
+    edges: { cursor: string; node: Row }[];
+    pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };
+  };
+}
+
+const most = 100;
+const usual = 20;
+
+/**
+ * What to ask the database for one page of a list. Rows that come or go between two pages shift nothing. Paging forward,
+ * `hasPreviousPage` says whether `after` was given, as the Relay specification allows; paging backward likewise.
+ * @throws INVALID for a wrong size, `first` with `last`, and a cursor that is not one of this list.
+ */
+export function page<Row>(args: PageArgs, order: Order): Asked<Row> {
+  const { size, backward } = sizeOf(args);
+  const after = cursorOf(args, 'after', order);
+  const before = cursorOf(args, 'before', order);
+  const bounds = [
+    ...(after === undefined ? [] : [beyond(order, after, false)]),
+    ...(before === undefined ? [] : [beyond(order, before, true)]),
+  ];
+  return {
+    where: bounds.length > 1 ? { AND: bounds } : (bounds[0] ?? {}),
+    orderBy: order.keys.map(({ field, direction }) => ({ [field]: (direction === 'asc') === backward ? 'desc' : 'asc' })),
+    take: size + 1,
+    finish(rows) {
+      const nodes = rows.slice(0, size);
+      if (backward) nodes.reverse();
+      const edges = nodes.map((node) => ({ cursor: encode(order, node), node }));
+      const more = rows.length > size;
+      return {
+        edges,
+        pageInfo: {
+          hasNextPage: backward ? before !== undefined : more,
+          hasPreviousPage: backward ? more : after !== undefined,
+          startCursor: edges.at(0)?.cursor ?? null,
+          endCursor: edges.at(-1)?.cursor ?? null,
+        },
+      };
+    },
+  };
+}
+
+function sizeOf({ first, last }: PageArgs): { size: number; backward: boolean } {
+  if (typeof first === 'number' && typeof last === 'number')
+    throw invalid('last', ['Укажите first или last, но не оба.', 'Give first or last, not both.']);
+  const backward = typeof last === 'number';
+  const size = last ?? first ?? usual;
+  if (!Number.isInteger(size) || size < 1 || size > most)
+    throw invalid(backward ? 'last' : 'first', [`Размер страницы — от 1 до ${most}.`, `A page holds 1 to ${most} items.`]);
+  return { size, backward };
+}
+
+/** The rows after the position, or before it. */
+function beyond({ keys }: Order, position: readonly unknown[], before: boolean): object {
+  const strict = ({ direction }: Key): 'gt' | 'lt' => ((direction === 'asc') === before ? 'lt' : 'gt');
+  const alternatives = keys.map((key, depth) => ({
+    ...Object.fromEntries(keys.slice(0, depth).map(({ field }, at) => [field, position[at]])),
+    [key.field]: { [strict(key)]: position[depth] },
+  }));
+  const [lead] = keys;
+  if (lead === undefined || keys.length === 1) return alternatives[0] ?? {};
+  // The alternatives imply it, but an index is entered only by a bound that stands outside of OR.
+  return { [lead.field]: { [`${strict(lead)}e`]: position[0] }, OR: alternatives };
+}
+
+function encode({ tag, keys }: Order, row: unknown): string {
+  const values = keys.map(({ field }) => {
+    const value = (row as Record<string, unknown>)[field];
+    return typeof value === 'bigint' ? String(value) : value;
+  });
+  return Buffer.from(JSON.stringify([tag, ...values])).toString('base64url');
+}
+
+function cursorOf(args: PageArgs, name: 'after' | 'before', order: Order): unknown[] | undefined {
+  const cursor = args[name];
+  if (cursor === undefined || cursor === null) return undefined;
+  const position = decode(cursor, order);
+  if (position === undefined) throw invalid(name, ['Это не курсор этого списка.', 'This is not a cursor of this list.']);
+  return position;
+}
+
+function decode(cursor: string, { tag, keys }: Order): unknown[] | undefined {
+  const bytes = Buffer.from(cursor, 'base64url');
+  if (bytes.toString('base64url') !== cursor) return undefined;
+  let parts: unknown;
+  try {
+    parts = JSON.parse(bytes.toString());
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(parts) || parts.length !== keys.length + 1 || parts[0] !== tag) return undefined;
+  const values = keys.map((key, at) => parse(key, parts[at + 1]));
+  return values.includes(undefined) ? undefined : values;
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+/** The value of a key; undefined where the database would refuse it, since a cursor may be made up. */
+function parse({ field, type }: Key, value: unknown): unknown {
+  switch (type) {
+    case 'number':
+      return typeof value === 'number' && value === (value | 0) ? value : undefined;
+    case 'bigint':
+      return typeof value === 'string' && /^-?\d{1,18}$/.test(value) ? BigInt(value) : undefined;
+    case 'date':
+      return typeof value === 'string' && instant.test(value) && value > '0001' && !isNaN(Date.parse(value)) ? new Date(value) : undefined;
+    case 'string':
+      if (typeof value !== 'string' || /[\0\p{Surrogate}]/u.test(value)) return undefined;
+      // Every row's `id` is a UUID.
+      return field !== 'id' || uuid.test(value) ? value : undefined;
+  }
+}

@@ -1,0 +1,21 @@
+import { pino, type Logger } from 'pino';
+
+export type { Logger };
+
+/** Structured lines on standard output. Ids only: what names a person is never handed to it, and is cut if it is. */
+export function createLog(level: string): Logger {
+  return pino({
+    level,
+    base: { service: 'sfera' },
+    redact: {
+      paths: ['*.password', '*.token', '*.code', '*.email', '*.phone', 'req.headers.authorization', 'req.headers.cookie'],
+      remove: true,
+    },
+    serializers: { err: (error: Error) => ({ type: error.name, code: (error as { code?: string }).code, stack: frames(error) }) },
+  });
+}
+
+/** Where it went wrong without what it said: a database's message may quote a row. */
+function frames(error: Error): string | undefined {
+  return error.stack?.split('\n').filter((line) => /^\s+at /.test(line)).join('\n');
+}
