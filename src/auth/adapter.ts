@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto';
+import { errors, type Adapter, type AdapterPayload, type ClientMetadata } from 'oidc-provider';
+import type { Database } from '../db/client.ts';
+import type { Tx } from '../db/transaction.ts';
+import type { OauthClient } from '../db/generated/client.ts';
+
+/**
+ * What the authorization server remembers, in the table oidc_payload. The ids it hands in are the values of codes,
+ * cookies and refresh tokens, so only their hashes are kept: whoever reads the table can use nothing of it.
+ */
+
+const hashOf = (value: string): string => createHash('sha256').update(value).digest('base64url');
+
+/** `ended` is awaited when a grant was revoked: by signing out, by revocation, or because a token was used twice. */
+export function createAdapter(db: Database, ended: (grantId: string) => Promise<void>): (model: string) => Adapter {
+  return (model) => (model === 'Client' ? new ClientReader(db) : new PayloadStore(db, model, ended));
+}
+
+class PayloadStore implements Adapter {
+  readonly #db: Database;
+  readonly #model: string;
+  readonly #ended: (grantId: string) => Promise<void>;
+
+  constructor(db: Database, model: string, ended: (grantId: string) => Promise<void>) {
+    this.#db = db;
+    this.#model = model;
+    this.#ended = ended;
+  }
+
+  async upsert(id: string, payload: AdapterPayload, expiresIn: number): Promise<void> {
+    const idHash = hashOf(id);
+    const row = {
+      payload: concealed(payload, id, idHash),
+      grantId: payload.grantId ?? null,
+      uidHash: payload.uid === undefined || payload.uid === id ? null : hashOf(payload.uid),
+      expiresAt: expiresIn ? new Date(Date.now() + expiresIn * 1000) : null,
+    };
+    const key = { model: this.#model, idHash };
+    await this.#db.prisma.oidcPayload.upsert({ where: { model_idHash: key }, create: { ...key, ...row }, update: row });
+  }
+
+  async find(id: string): Promise<AdapterPayload | undefined> {
+    const idHash = hashOf(id);
+    const row = await this.#db.prisma.oidcPayload.findFirst({ where: { model: this.#model, idHash, ...current() } });
+    return row === null ? undefined : revealed(row, id, idHash);
+  }
+
+  async findByUid(uid: string): Promise<AdapterPayload | undefined> {
+    const row = await this.#db.prisma.oidcPayload.findFirst({ where: { model: this.#model, uidHash: hashOf(uid), ...current() } });
+    return row === null ? undefined : revealed(row, row.idHash, row.idHash);
+  }
+
+  findByUserCode(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  /** Of two that use a code or a refresh token at one moment, the second is a reuse: everything of the grant ends. */
+  async consume(id: string): Promise<void> {
+    const key = { model: this.#model, idHash: hashOf(id) };
+    const { count } = await this.#db.prisma.oidcPayload.updateMany({
+      where: { ...key, consumedAt: null },
+      data: { consumedAt: new Date() },
+    });
+    if (count === 1) return;
+    const row = await this.#db.prisma.oidcPayload.findUnique({ where: { model_idHash: key }, select: { grantId: true } });
+    if (row?.grantId) {
+      await deleteGrants(this.#db.prisma, [row.grantId]);
+      await this.#ended(row.grantId);
+    }
+    throw new errors.InvalidGrant('already used');
+  }
+
+  async destroy(id: string): Promise<void> {
+    await this.#db.prisma.oidcPayload.deleteMany({ where: { model: this.#model, idHash: hashOf(id) } });
+    if (this.#model === 'Grant') await this.#ended(id);
+  }
+
+  async revokeByGrantId(grantId: string): Promise<void> {
+    await this.#db.prisma.oidcPayload.deleteMany({ where: { model: this.#model, grantId } });
+  }
+}
+
+const current = () => ({ OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] });
+
+/** The payload with its own id replaced by the hash wherever it stands, and without the cookie of another model. */
+function concealed(payload: AdapterPayload, id: string, idHash: string): object {
+  const { session, ...rest } = payload as AdapterPayload & { session?: Record<string, unknown> };
+  const kept = session === undefined ? rest : { ...rest, session: { ...session, cookie: undefined } };
+  return JSON.parse(JSON.stringify(kept).replaceAll(id, idHash)) as object;
+}
+
+/** The payload as it was given: whoever asks has just shown the id. */
+function revealed(row: { payload: unknown; consumedAt: Date | null }, id: string, idHash: string): AdapterPayload {
+  const payload = JSON.parse(JSON.stringify(row.payload).replaceAll(idHash, id)) as AdapterPayload;
+  return row.consumedAt === null ? payload : { ...payload, consumed: Math.floor(row.consumedAt.getTime() / 1000) };
+}
+
+/** The step: deletes grants with every code and refresh token of theirs. */
+export async function deleteGrants(tx: Pick<Tx, 'oidcPayload'>, grantIds: readonly string[]): Promise<void> {
+  await tx.oidcPayload.deleteMany({
+    where: { OR: [{ grantId: { in: [...grantIds] } }, { model: 'Grant', idHash: { in: grantIds.map(hashOf) } }] },
+  });
+}
+
+/** For a job: deletes what has expired. Answers how many rows. */
+export async function deleteExpired(db: Database): Promise<number> {
+  return (await db.prisma.oidcPayload.deleteMany({ where: { expiresAt: { lt: new Date() } } })).count;
+}
+
+/** Clients are rows of oauth_client; the authorization server only reads them. */
+class ClientReader implements Adapter {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async find(id: string): Promise<AdapterPayload | undefined> {
+    const client = await this.#db.prisma.oauthClient.findFirst({ where: { id, endedAt: null } });
+    if (client === null) return undefined;
+    return (client.secretHash === null ? frontend(client) : service(client, client.secretHash)) as AdapterPayload;
+  }
+
+  upsert = readOnly;
+  findByUid = readOnly;
+  findByUserCode = readOnly;
+  consume = readOnly;
+  destroy = readOnly;
+  revokeByGrantId = readOnly;
+}
+
+const readOnly = (): Promise<never> => Promise.reject(new Error('clients are made by createClient'));
+
+/** A public client: authorization code with PKCE, and where it may send people after signing out. */
+export function frontend({ id, name, redirectUris }: Pick<OauthClient, 'id' | 'name' | 'redirectUris'>): ClientMetadata {
+  const web = redirectUris.filter((uri) => /^https?:/.test(uri));
+  return {
+    client_id: id,
+    client_name: name,
+    application_type: web.length === redirectUris.length ? 'web' : 'native',
+    redirect_uris: redirectUris,
+    post_logout_redirect_uris: [...new Set([...redirectUris, ...web.map((uri) => `${new URL(uri).origin}/`)])],
+    token_endpoint_auth_method: 'none',
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    scope: 'openid profile offline_access',
+  };
+}
+
+/** A machine. Its secret's hash stands where the library keeps a secret; src/auth/provider.ts compares accordingly. */
+function service({ id, name, scopes }: OauthClient, secretHash: Uint8Array): ClientMetadata {
+  return {
+    client_id: id,
+    client_name: name,
+    client_secret: Buffer.from(secretHash).toString('base64url'),
+    token_endpoint_auth_method: 'client_secret_basic',
+    grant_types: ['client_credentials'],
+    redirect_uris: [],
+    response_types: [],
+    scope: scopes.join(' '),
+  };
+}

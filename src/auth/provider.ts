@@ -1,0 +1,191 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { EventEmitter } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import Provider, { errors, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
+import { serviceScopes } from '../policy/actor.ts';
+import type { Config } from '../config.ts';
+import type { Database } from '../db/client.ts';
+import type { Logger } from '../log.ts';
+import { createAdapter, frontend } from './adapter.ts';
+import { deviceOf } from './device.ts';
+import type { SigningKeys } from './keys.ts';
+import { keyFor } from './seal.ts';
+import { signInPolicy, wantsSignIn } from './signInPolicy.ts';
+import { audienceOf } from './tokens.ts';
+
+/** The frontends that this server is itself: the API explorer, and the pages about the person's own sessions. */
+export const explorerClient = 'explorer';
+export const pagesClient = 'pages';
+
+/** What happens to sessions, which src/domain/sessions.ts knows how to do. */
+export interface SessionPort {
+  start(of: { userId: string; clientId: string; grantId: string; device: string | null }, request: IncomingMessage): Promise<unknown>;
+  /** A grant was revoked; its session has ended with it. */
+  endOfGrant(grantId: string): Promise<unknown>;
+}
+
+/** What a person sees of the authorization server, besides signing in. */
+export interface ProviderPages {
+  error(ctx: KoaContextWithOIDC, error: Error): void;
+  /** `form` is an empty form with the id `op.logoutForm`; its field `logout` says yes. */
+  signOut(ctx: KoaContextWithOIDC, form: string): void;
+  signedOut(ctx: KoaContextWithOIDC): void;
+}
+
+export interface ProviderParts {
+  config: Config;
+  db: Database;
+  keys: SigningKeys;
+  log: Logger;
+  sessions: SessionPort;
+  pages: ProviderPages;
+}
+
+/**
+ * The authorization server: code with PKCE for frontends, client credentials for machines. Every frontend is the
+ * school's own, so that nobody is asked for consent. One grant is one Session row: they end together.
+ */
+export function createProvider(parts: ProviderParts): Provider {
+  const { config, db, log, sessions } = parts;
+  const provider = new Provider(config.publicUrl, configuration(parts));
+  // Behind `mountProvider` the address is always the one of the settings.
+  provider.proxy = true;
+  // What is kept of a secret is its hash.
+  provider.Client.prototype.compareClientSecret = function compare(this: { clientSecret?: string }, actual: string) {
+    const kept = Buffer.from(this.clientSecret ?? '', 'base64url');
+    const shown = createHash('sha256').update(actual).digest();
+    return kept.length === shown.length && timingSafeEqual(kept, shown);
+  };
+  // Refresh tokens outlive the browser's memory, yet signing out must end them: the library would spare them.
+  provider.on('authorization.success', ({ oidc: { session, client } }) => {
+    if (session !== undefined && client !== undefined) session.authorizationFor(client.clientId).persistsLogout = false;
+  });
+  provider.on('server_error', (_ctx, err) => log.error({ err }, 'the authorization server failed'));
+  (provider as EventEmitter).on('error', (err: Error) => log.error({ err }, 'the authorization server failed'));
+  return provider;
+
+  function configuration({ keys, pages }: ProviderParts): Configuration {
+    const sessionSeconds = config.sessionDays * 86_400;
+    const resource = audienceOf(config);
+    const cookie = { signed: true, httpOnly: true, sameSite: 'lax', overwrite: true, path: '/' } as const;
+    const ownOrigins = new Set([new URL(config.publicUrl).origin, ...config.allowedOrigins]);
+    return {
+      adapter: createAdapter(db, async (grantId) => void (await sessions.endOfGrant(grantId))),
+      jwks: { keys: [...keys.jwks] } as unknown as Configuration['jwks'],
+      clients: [
+        frontend({ id: explorerClient, name: 'Sfera Explorer', redirectUris: [`${config.publicUrl}/explorer`] }),
+        frontend({ id: pagesClient, name: 'Sfera', redirectUris: [`${config.publicUrl}/sessions/signed-in`] }),
+      ],
+      clientDefaults: { id_token_signed_response_alg: 'ES256' },
+      enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
+      clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
+      responseTypes: ['code'],
+      scopes: ['openid', 'profile', 'offline_access', ...serviceScopes],
+      claims: { openid: ['sub'], profile: ['name', 'family_name', 'given_name', 'middle_name', 'locale'] },
+      pkce: { required: () => true },
+      cookies: {
+        keys: [keyFor(config.secretKey, 'cookies').toString('base64url')],
+        names: { session: 'sfera_session', interaction: 'sfera_sign_in', resume: 'sfera_resume' },
+        long: cookie,
+        short: { signed: true, httpOnly: true, sameSite: 'lax', overwrite: true },
+      },
+      ttl: {
+        AccessToken: config.accessTokenSeconds,
+        ClientCredentials: config.accessTokenSeconds,
+        AuthorizationCode: 60,
+        IdToken: 3600,
+        Interaction: 3600,
+        RefreshToken: sessionSeconds,
+        Grant: sessionSeconds,
+        Session: sessionSeconds,
+      },
+      features: {
+        devInteractions: { enabled: false },
+        userinfo: { enabled: false },
+        clientCredentials: { enabled: true },
+        introspection: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
+        revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
+        rpInitiatedLogout: {
+          enabled: true,
+          logoutSource: (ctx, form) => pages.signOut(ctx, form),
+          postLogoutSuccessSource: (ctx) => pages.signedOut(ctx),
+        },
+        resourceIndicators: {
+          enabled: true,
+          defaultResource: () => resource,
+          useGrantedResource: () => true,
+          getResourceServerInfo(_ctx, indicator) {
+            if (indicator !== resource) throw new errors.InvalidTarget();
+            return {
+              scope: serviceScopes.join(' '),
+              audience: resource,
+              accessTokenFormat: 'jwt',
+              accessTokenTTL: config.accessTokenSeconds,
+              jwt: { sign: { alg: 'ES256' } },
+            };
+          },
+        },
+      },
+      interactions: { policy: signInPolicy(db), url: (_ctx, interaction) => `${config.publicUrl}/sign-in/${interaction.uid}` },
+      clientBasedCORS: (_ctx, origin, client) =>
+        ownOrigins.has(origin) || (client.redirectUris ?? []).some((uri) => URL.canParse(uri) && new URL(uri).origin === origin),
+      issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+      expiresWithSession: () => false,
+      rotateRefreshToken: async (ctx) => {
+        await keepSession(ctx);
+        return true;
+      },
+      loadExistingGrant: grantOf,
+      extraTokenClaims: async (_ctx, token) => {
+        if (!('grantId' in token) || token.grantId === undefined) return undefined;
+        const session = await db.prisma.session.findFirst({ where: { grantId: token.grantId, ...alive() }, select: { id: true } });
+        if (session === null) throw new errors.InvalidGrant('the session has ended');
+        return { sid: session.id };
+      },
+      findAccount: async (_ctx, id) => {
+        const user = await db.prisma.user.findFirst({ where: { id, deactivatedAt: null } });
+        if (user === null) return undefined;
+        const { surname, givenName, patronymic, locale } = user;
+        const name = [surname, givenName, patronymic].filter((part) => part !== null).join(' ');
+        const names = { name, family_name: surname, given_name: givenName, ...(patronymic === null ? {} : { middle_name: patronymic }) };
+        return { accountId: id, claims: (_use, scope) => (scope.includes('profile') ? { sub: id, ...names, locale } : { sub: id }) };
+      },
+      renderError: (ctx, _out, error) => pages.error(ctx, error),
+    };
+  }
+
+  /** The grant that this browser remembers while its session lasts, otherwise a new one with a new session. */
+  async function grantOf(ctx: KoaContextWithOIDC) {
+    const { client, session, account } = ctx.oidc;
+    // Whoever is about to be asked to sign in again starts no session before they have.
+    if (client === undefined || session === undefined || account === undefined || (await wantsSignIn(db, ctx))) return undefined;
+    const remembered = session.grantIdFor(client.clientId);
+    const grant = remembered === undefined ? undefined : await provider.Grant.find(remembered);
+    const alone = remembered !== undefined && (await db.prisma.session.count({ where: { grantId: remembered, ...alive() } })) === 1;
+    const kept = grant !== undefined && alone && grant.accountId === account.accountId ? grant : undefined;
+    const current = kept ?? new provider.Grant({ accountId: account.accountId, clientId: client.clientId });
+    current.addOIDCScope([...ctx.oidc.requestParamOIDCScopes].join(' '));
+    const grantId = await current.save();
+    if (kept === undefined)
+      await sessions.start(
+        { userId: account.accountId, clientId: client.clientId, grantId, device: deviceOf(ctx.get('user-agent')) },
+        ctx.req,
+      );
+    return current;
+  }
+
+  /** A session that is used lives on: it, its grant and its next refresh token expire `sessionDays` from now. */
+  async function keepSession(ctx: KoaContextWithOIDC): Promise<void> {
+    const grant = ctx.oidc.grant;
+    const expiresAt = new Date(Date.now() + config.sessionDays * 86_400_000);
+    const { count } = await db.prisma.session.updateMany({
+      where: { grantId: grant?.jti ?? '', ...alive() },
+      data: { expiresAt, lastSeenAt: new Date() },
+    });
+    if (grant === undefined || count === 0) throw new errors.InvalidGrant('the session has ended');
+    grant.exp = Math.floor(expiresAt.getTime() / 1000);
+    await grant.save();
+  }
+}
+
+const alive = () => ({ endedAt: null, expiresAt: { gt: new Date() } });

@@ -1,0 +1,47 @@
+import { interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider';
+import type { Database } from '../db/client.ts';
+
+/** When the authorization server asks for a password although the browser is remembered. */
+
+/** The library's reasons (nobody is signed in, the client asks for it, …) and our own; never a consent screen. */
+export function signInPolicy(db: Database): interactionPolicy.DefaultPolicy {
+  const { base, Check } = interactionPolicy;
+  const policy = base();
+  policy.remove('consent');
+  const login = policy.get('login')!;
+  login.checks.add(
+    new Check('no_account', 'the person can no longer sign in', (ctx) => ctx.oidc.session?.accountId !== undefined && ctx.oidc.account === undefined),
+  );
+  login.checks.add(new Check('session_ended', 'a session of this browser was ended', (ctx) => endedSince(db, ctx)));
+  return policy;
+}
+
+/** Will the person be asked to sign in before this request goes on? */
+export async function wantsSignIn(db: Database, ctx: KoaContextWithOIDC): Promise<boolean> {
+  const { session, params, result } = ctx.oidc;
+  if (ctx.oidc.promptPending('login')) return true;
+  const maxAge = params?.max_age;
+  if (maxAge !== undefined && !result?.login && session?.past(Number(maxAge))) return true;
+  return endedSince(db, ctx);
+}
+
+/**
+ * Was a session of this browser ended after the person last signed in here? Ending a session in the list must also shut
+ * out the browser it belongs to, which otherwise would quietly get a new one by its cookie.
+ */
+async function endedSince(db: Database, ctx: KoaContextWithOIDC): Promise<boolean> {
+  const { session, result } = ctx.oidc;
+  if (!session?.accountId || result?.login) return false;
+  return isShutOut(db, session);
+}
+
+/** As above, of the remembered browser itself. */
+export async function isShutOut(
+  db: Database,
+  session: { accountId?: string | undefined; loginTs?: number | undefined; authorizations?: object | undefined },
+): Promise<boolean> {
+  const grants = Object.values((session.authorizations ?? {}) as Record<string, { grantId?: string }>);
+  const grantIds = grants.flatMap(({ grantId }) => (grantId === undefined ? [] : [grantId]));
+  const signedInAt = new Date((session.loginTs ?? 0) * 1000);
+  return (await db.prisma.session.count({ where: { grantId: { in: grantIds }, endedAt: { gte: signedInAt } } })) > 0;
+}

@@ -1,0 +1,132 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createRemoteJWKSet, decodeJwt, importJWK, jwtVerify, SignJWT, type JWTPayload } from 'jose';
+import { serviceScopes, type ServiceScope } from '../policy/actor.ts';
+import type { Config, TrustedIssuer } from '../config.ts';
+import type { Database } from '../db/client.ts';
+import type { Logger } from '../log.ts';
+import type { SigningKeys } from './keys.ts';
+
+/** What a valid token says. Whether it still counts, the database says: src/auth/actors.ts. Times in seconds since 1970. */
+export type Credential =
+  | { kind: 'user'; userId: string; sessionId: string; clientId: string; expiresAt: number }
+  | { kind: 'service'; clientId: string; expiresAt: number; scopes: readonly ServiceScope[] };
+
+export interface Tokens {
+  /** A token of a session, as the authorization server would give it; for the command line, the demonstration and tests. */
+  issueAccessToken(of: { userId: string; sessionId: string; clientId: string }, seconds?: number): Promise<string>;
+  /** What the token says, or undefined when it is not one that this server accepts, whatever is wrong with it. */
+  verifyAccessToken(token: string): Promise<Credential | undefined>;
+}
+
+/** Whom a token of this server is for: the one resource there is. */
+export const audienceOf = (config: Config): string => `${config.publicUrl}/graphql`;
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+/** Of outside issuers. Never a symmetric one: its key would be the public key that everybody has. */
+const asymmetric = ['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512'];
+
+export function createTokens({ config, db, keys, log }: { config: Config; db: Database; keys: SigningKeys; log: Logger }): Tokens {
+  const audience = audienceOf(config);
+  const outside = new Map(
+    config.trustedIssuers.map((trusted) => [trusted.issuer, { trusted, jwks: createRemoteJWKSet(new URL(trusted.jwksUri)) }]),
+  );
+
+  async function verifyOwn(token: string): Promise<Credential | undefined> {
+    const { payload } = await jwtVerify(
+      token,
+      async ({ kid }) => {
+        const key = kid === undefined ? undefined : await keys.verifierOf(kid);
+        if (key === undefined) throw new Error('unknown key');
+        return key;
+      },
+      { issuer: config.publicUrl, audience, algorithms: ['ES256'], typ: 'at+jwt', requiredClaims: ['exp', 'sub', 'client_id'] },
+    );
+    const { sub, sid, client_id: clientId, scope, exp } = payload;
+    if (typeof clientId !== 'string' || exp === undefined || sub === undefined) return undefined;
+    if (sid === undefined && sub === clientId) return { kind: 'service', clientId, expiresAt: exp, scopes: scopesOf(scope) };
+    if (typeof sid !== 'string' || !uuid.test(sid) || !uuid.test(sub)) return undefined;
+    return { kind: 'user', userId: sub, sessionId: sid, clientId, expiresAt: exp };
+  }
+
+  async function verifyOutside(token: string, issuer: string): Promise<Credential | undefined> {
+    const known = outside.get(issuer);
+    if (known === undefined) return undefined;
+    const { payload } = await jwtVerify(token, known.jwks, {
+      issuer,
+      audience: known.trusted.audience,
+      algorithms: asymmetric,
+      requiredClaims: ['exp', 'iat', 'sub'],
+    });
+    return outsideSession(db, config, known.trusted, payload);
+  }
+
+  return {
+    async issueAccessToken({ userId, sessionId, clientId }, seconds = config.accessTokenSeconds) {
+      const newest = keys.jwks[0]!;
+      return new SignJWT({ sid: sessionId, client_id: clientId })
+        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: newest.kid! })
+        .setIssuer(config.publicUrl)
+        .setAudience(audience)
+        .setSubject(userId)
+        .setJti(randomUUID())
+        .setIssuedAt()
+        .setExpirationTime(Math.floor(Date.now() / 1000) + seconds)
+        .sign(await importJWK(newest, 'ES256'));
+    },
+    async verifyAccessToken(token) {
+      try {
+        const { iss } = decodeJwt(token);
+        if (iss === config.publicUrl) return await verifyOwn(token);
+        return iss === undefined ? undefined : await verifyOutside(token, iss);
+      } catch (error) {
+        const { code, name } = error as { code?: string; name?: string };
+        log.debug({ code: code ?? name }, 'a token was refused');
+        return undefined;
+      }
+    },
+  };
+}
+
+/** A service that asked for no scope in particular is given what its client has (RFC 6749, 3.3). */
+function scopesOf(scope: unknown): ServiceScope[] {
+  if (typeof scope !== 'string') return [...serviceScopes];
+  const named = scope.split(' ');
+  return serviceScopes.filter((known) => named.includes(known));
+}
+
+/**
+ * The session of a person known by an outside issuer, so that it can be listed and ended like any other. A token made
+ * before its session was ended stays ended; one made after begins a new session.
+ */
+async function outsideSession(
+  db: Database,
+  config: Config,
+  { issuer }: TrustedIssuer,
+  { sub, iat, exp }: JWTPayload,
+): Promise<Credential | undefined> {
+  const known = await db.prisma.userIdentity.findUnique({ where: { issuer_subject: { issuer, subject: sub! } } });
+  if (known === null) return undefined;
+  const { userId } = known;
+  const name = `outside:${createHash('sha256').update(JSON.stringify([issuer, sub])).digest('base64url')}`;
+  const latest = await db.prisma.session.findFirst({
+    where: { userId, clientId: issuer, grantId: { startsWith: `${name}:` } },
+    orderBy: { id: 'desc' },
+  });
+  const credential = (sessionId: string): Credential => ({ kind: 'user', userId, sessionId, clientId: issuer, expiresAt: exp! });
+  const lifetime = config.sessionDays * 86_400_000;
+  const endedAt = latest === null ? null : (latest.endedAt ?? (latest.expiresAt.getTime() <= Date.now() ? latest.expiresAt : null));
+  if (latest !== null && endedAt === null) {
+    if (latest.expiresAt.getTime() - Date.now() < lifetime / 2)
+      await db.prisma.session.update({ where: { id: latest.id }, data: { expiresAt: new Date(Date.now() + lifetime) } });
+    return credential(latest.id);
+  }
+  if (latest !== null && endedAt !== null && iat! * 1000 <= endedAt.getTime()) return credential(latest.id);
+  // Named after the session before it, so that two requests at one moment begin one session between them.
+  const grantId = `${name}:${latest?.id ?? ''}`;
+  const begun = await db.prisma.session.upsert({
+    where: { grantId },
+    update: {},
+    create: { userId, clientId: issuer, grantId, expiresAt: new Date(Date.now() + lifetime) },
+  });
+  return credential(begun.id);
+}

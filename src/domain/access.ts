@@ -1,0 +1,128 @@
+import { can, clauseOf } from '../policy/can.ts';
+import type { Facts, Noun } from '../policy/scopes.ts';
+import type { Action, NounOf } from '../policy/table.ts';
+import type { Tx } from '../db/transaction.ts';
+import { forbidden, notFound, unauthenticated } from '../errors.ts';
+import type { Context } from './context.ts';
+import type { Chat, Class, Enrolment, Invitation, School, ThingName, Things } from './rows.ts';
+
+/**
+ * Find or refuse: how every operation begins. What may not be seen does not exist (NOT_FOUND); what is seen and may
+ * not be done is FORBIDDEN, with the clause of the regulation.
+ */
+
+/** The row, if the actor may read it. */
+export async function find<N extends ThingName>(ctx: Context, thing: N, id: string, path?: string): Promise<Things[N]> {
+  const row = await ctx.loaders.byId(thing, id);
+  if (row === null) throw ctx.actor.kind === 'anonymous' ? unauthenticated() : notFound(path);
+  return row;
+}
+
+/** Refuses unless the actor may do it. */
+export function demand<A extends Action>(ctx: Context, action: A, facts: Facts[NounOf<A>]): void {
+  if (ctx.actor.kind === 'anonymous') throw unauthenticated();
+  if (!can(ctx.actor, action, facts)) throw forbidden(clauseOf(action));
+}
+
+type On<N extends Noun> = { [A in Action]: NounOf<A> extends N ? A : never }[Action];
+
+export async function findSchool(ctx: Context, id: string, action: On<'school'>, path = 'schoolId'): Promise<School> {
+  const school = await find(ctx, 'School', id, path);
+  demand(ctx, action, factsOfSchool(school));
+  return school;
+}
+
+export async function findClass(ctx: Context, id: string, action: On<'class'>, path = 'classId'): Promise<Class> {
+  const found = await find(ctx, 'Class', id, path);
+  demand(ctx, action, factsOfClass(found));
+  return found;
+}
+
+export async function findChat(ctx: Context, id: string, action: On<'chat'>, path = 'chatId'): Promise<Chat> {
+  const chat = await find(ctx, 'Chat', id, path);
+  demand(ctx, action, factsOfChat(chat));
+  return chat;
+}
+
+export async function findInvitation(ctx: Context, id: string, action: On<'invitation'>): Promise<Invitation> {
+  const invitation = await find(ctx, 'Invitation', id, 'invitationId');
+  demand(ctx, action, factsOfInvitation(invitation));
+  return invitation;
+}
+
+export const factsOfSchool = (school: School): Facts['school'] => ({ schoolId: school.id });
+
+export const factsOfClass = (found: Class): Facts['class'] => ({ schoolId: found.schoolId, classId: found.id });
+
+export const factsOfChat = (chat: Chat): Facts['chat'] => ({
+  schoolId: chat.schoolId,
+  chatId: chat.id,
+  kind: chat.kind,
+  classId: chat.classId,
+  subjectId: chat.subjectId,
+});
+
+export const factsOfInvitation = ({ schoolId, classId, holderId }: Invitation): Facts['invitation'] => ({
+  schoolId,
+  classId,
+  holderId,
+});
+
+export const factsOfEnrolment = (enrolment: Enrolment): Facts['enrolment'] => ({
+  schoolId: enrolment.schoolId,
+  classId: enrolment.classId,
+  userId: enrolment.studentId,
+  current: enrolment.endedAt === null,
+});
+
+/** What must be known of a person to decide about them; one statement. */
+export async function factsOfUser(ctx: Context, userId: string): Promise<Facts['user']> {
+  const places = { schoolId: true, endedAt: true } as const;
+  const user = await ctx.db.prisma.user.findUnique({
+    where: { id: userId },
+    relationLoadStrategy: 'join',
+    select: {
+      grants: { select: { ...places, role: true } },
+      enrolments: { select: { ...places, classId: true } },
+      assignments: { select: { ...places, classId: true } },
+      memberships: { select: { chatId: true } },
+    },
+  });
+  const at = (row: { schoolId: string; endedAt: Date | null }, staff: boolean, classId: string | null) => ({
+    schoolId: row.schoolId,
+    staff,
+    classId,
+    current: row.endedAt === null,
+  });
+  return {
+    userId,
+    chats: (user?.memberships ?? []).map((membership) => membership.chatId),
+    places: [
+      ...(user?.grants ?? []).map((grant) => at(grant, grant.role !== 'STUDENT', null)),
+      ...(user?.enrolments ?? []).map((enrolment) => at(enrolment, false, enrolment.classId)),
+      ...(user?.assignments ?? []).map((assignment) => at(assignment, false, assignment.classId)),
+    ],
+  };
+}
+
+const lockable = { School: 'school', Class: 'class', User: 'app_user', Invitation: 'invitation', Chat: 'chat' } as const;
+
+/**
+ * Locks a row until the transaction ends, and answers it as it is now: to change it, or to `hold` it against being
+ * changed meanwhile. Locks are taken in the order School, Class, User, Invitation, Chat, so that changes never wait in
+ * a circle. What decides who is in a chat holds the school (roles) or the class (enrolments, assignments); making a
+ * chat locks it, so that nobody is missed by both.
+ */
+export async function lock<N extends keyof typeof lockable>(
+  tx: Tx,
+  thing: N,
+  id: string,
+  purpose: 'change' | 'hold' = 'change',
+): Promise<Things[N]> {
+  const strength = purpose === 'change' ? 'no key update' : 'share';
+  await tx.$executeRawUnsafe(`select 1 from ${lockable[thing]} where id = $1::uuid for ${strength}`, id);
+  const delegates = { School: tx.school, Class: tx.class, User: tx.user, Invitation: tx.invitation, Chat: tx.chat };
+  const row = await (delegates[thing] as typeof tx.chat).findUnique({ where: { id } });
+  if (row === null) throw notFound();
+  return row as unknown as Things[N];
+}

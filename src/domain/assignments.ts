@@ -1,0 +1,150 @@
+import type { Tx } from '../db/transaction.ts';
+import { conflict, notFound } from '../errors.ts';
+import { record } from '../events/log.ts';
+import { find, findClass, lock } from './access.ts';
+import { lockOpenClass } from './classes.ts';
+import { change, type Context } from './context.ts';
+import { inForce, nowOrAfter } from './intervals.ts';
+import { pageUnder } from './lists.ts';
+import { readable } from './loaders.ts';
+import { followRules } from './membership.ts';
+import type { Assignment, Class, Page, PageArgs, User } from './rows.ts';
+
+/** Teachers' work in classes: one class teacher of a class, any number of subject teachers. Regulation 2.1 g. */
+
+/** Makes a teacher the class teacher; of the present one it changes nothing. Regulation 2.1 g. */
+export async function assignClassTeacher(ctx: Context, input: { classId: string; userId: string }): Promise<Assignment> {
+  const found = await findClass(ctx, input.classId, 'classTeacher.assign');
+  const teacher = await find(ctx, 'User', input.userId, 'userId');
+  return change(ctx, async (tx) => {
+    // Changing the class, not only holding it: two people never become its class teacher at once.
+    await lockOpenClass(tx, found.id, 'change');
+    await lockTeacher(tx, found.schoolId, teacher.id);
+    const present = await tx.assignment.findFirst({ where: { classId: found.id, kind: 'CLASS_TEACHER', endedAt: null } });
+    if (present?.userId === teacher.id) return present;
+    if (present !== null)
+      throw conflict(
+        ['У класса уже есть классный руководитель: сначала завершите это назначение.', 'The class has a class teacher: end the present assignment first.'],
+        { path: ['classId'] },
+      );
+    return begin(tx, { schoolId: found.schoolId, classId: found.id, userId: teacher.id, kind: 'CLASS_TEACHER', subjectId: null });
+  });
+}
+
+/** Ends the work of the present class teacher. Regulation 2.1 g. */
+export async function endClassTeacher(ctx: Context, input: { classId: string }): Promise<Assignment> {
+  const found = await findClass(ctx, input.classId, 'classTeacher.end');
+  return change(ctx, async (tx) => {
+    await lock(tx, 'Class', found.id);
+    const present = await tx.assignment.findFirst({ where: { classId: found.id, kind: 'CLASS_TEACHER', endedAt: null } });
+    if (present === null)
+      throw conflict(['У класса нет классного руководителя.', 'The class has no class teacher.'], { path: ['classId'] });
+    await lock(tx, 'User', present.userId);
+    return endAndFollow(tx, present);
+  });
+}
+
+/** Gives a teacher a subject in a class; one that the teacher has already changes nothing. Regulation 2.1 g. */
+export async function assignSubjectTeacher(ctx: Context, input: SubjectTeacher): Promise<Assignment> {
+  const found = await findClass(ctx, input.classId, 'subjectTeacher.assign');
+  const of = await taughtBy(ctx, found, input);
+  return change(ctx, async (tx) => {
+    await lockOpenClass(tx, found.id, 'hold');
+    await lockTeacher(tx, found.schoolId, of.userId);
+    const present = await tx.assignment.findFirst({ where: { ...of, endedAt: null } });
+    return present ?? begin(tx, { schoolId: found.schoolId, ...of });
+  });
+}
+
+/** Ends a teacher's work in a subject of a class. Regulation 2.1 g. */
+export async function endSubjectTeacher(ctx: Context, input: SubjectTeacher): Promise<Assignment> {
+  const found = await findClass(ctx, input.classId, 'subjectTeacher.end');
+  const of = await taughtBy(ctx, found, input);
+  return change(ctx, async (tx) => {
+    await lock(tx, 'Class', found.id, 'hold');
+    await lock(tx, 'User', of.userId);
+    const present = await tx.assignment.findFirst({ where: { ...of, endedAt: null } });
+    if (present === null)
+      throw conflict(['Этот человек не ведёт этот предмет в этом классе.', 'This person does not teach this subject in this class.'], { path: ['userId'] });
+    return endAndFollow(tx, present);
+  });
+}
+
+interface SubjectTeacher {
+  classId: string;
+  subjectId: string;
+  userId: string;
+}
+
+async function taughtBy(ctx: Context, of: Class, input: SubjectTeacher) {
+  const subject = await find(ctx, 'Subject', input.subjectId, 'subjectId');
+  if (subject.schoolId !== of.schoolId) throw notFound('subjectId');
+  const teacher = await find(ctx, 'User', input.userId, 'userId');
+  return { classId: of.id, userId: teacher.id, kind: 'SUBJECT_TEACHER', subjectId: subject.id } as const;
+}
+
+/** Roles change under the same lock, so the person stays a teacher until the commit. */
+async function lockTeacher(tx: Tx, schoolId: string, userId: string): Promise<void> {
+  await lock(tx, 'User', userId);
+  const grant = await tx.roleGrant.findFirst({ where: { schoolId, userId, role: 'TEACHER', endedAt: null } });
+  if (grant === null)
+    throw conflict(
+      ['У этого человека нет роли учителя в этой школе.', 'This person does not hold the role of teacher in this school.'],
+      { path: ['userId'] },
+    );
+}
+
+async function begin(
+  tx: Tx,
+  data: Pick<Assignment, 'schoolId' | 'classId' | 'userId' | 'kind' | 'subjectId'>,
+): Promise<Assignment> {
+  const assignment = await tx.assignment.create({ data: { ...data, startedAt: new Date() } });
+  tell(tx, assignment, 'assigned');
+  await followRules(tx, assignment.schoolId, assignment.userId);
+  return assignment;
+}
+
+/** The step: an assignment ends; who calls it makes the chats follow, once for all that ends together. */
+export async function end(tx: Tx, { id, startedAt }: Assignment): Promise<Assignment> {
+  const ended = await tx.assignment.update({ where: { id }, data: { endedAt: nowOrAfter(startedAt) } });
+  tell(tx, ended, 'ended');
+  return ended;
+}
+
+async function endAndFollow(tx: Tx, assignment: Assignment): Promise<Assignment> {
+  const ended = await end(tx, assignment);
+  await followRules(tx, ended.schoolId, ended.userId);
+  return ended;
+}
+
+function tell(tx: Tx, { id, schoolId, classId, userId, subjectId }: Assignment, what: 'assigned' | 'ended'): void {
+  const ids = { schoolId, assignmentId: id, classId, userId };
+  if (subjectId === null) record(tx, `classTeacher.${what}`, ids);
+  else record(tx, `subjectTeacher.${what}`, { ...ids, subjectId });
+}
+
+/** A teacher's or a class's assignments in force at an instant, the earliest first; only in classes that the actor may read. */
+export function assignmentsUnder(
+  ctx: Context,
+  parent: { model: 'class' | 'user'; id: string },
+  args: PageArgs & { asOf?: Date | null },
+): Promise<Page<Assignment>> {
+  const order = { tag: 'assignment', keys: [{ field: 'id', direction: 'asc', type: 'string' }] } as const;
+  return pageUnder<Assignment>(ctx, { ...parent, relation: 'assignments' }, args, order, {
+    AND: [inForce(args.asOf), readable(ctx.actor, 'Assignment')],
+  });
+}
+
+/** The present class teacher, where the actor may see them; every class of a level in one statement. */
+export function classTeacherOf(ctx: Context, { id }: Class): Promise<User | null> {
+  return ctx.loaders.of<User>('Class.classTeacher', id, async (classIds) => {
+    const rows = await ctx.db.prisma.assignment.findMany({
+      relationLoadStrategy: 'join',
+      where: {
+        AND: [{ classId: { in: [...classIds] }, kind: 'CLASS_TEACHER', endedAt: null }, { user: readable(ctx.actor, 'User') }],
+      },
+      include: { user: true },
+    });
+    return new Map(rows.map((row) => [row.classId, row.user]));
+  });
+}

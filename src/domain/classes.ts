@@ -1,0 +1,114 @@
+import { violates, type Tx } from '../db/transaction.ts';
+import { conflict, invalid, notFound } from '../errors.ts';
+import { record } from '../events/log.ts';
+import { find, findClass, findSchool, lock } from './access.ts';
+import { change, type Context } from './context.ts';
+import { once, type Repeatable } from './idempotency.ts';
+import { pageUnder } from './lists.ts';
+import { readable } from './loaders.ts';
+import type { Class, Page, PageArgs, School } from './rows.ts';
+import { presentYear, schoolYearOf } from './schoolYears.ts';
+import { alphabetical, line } from './text.ts';
+
+/** Classes of a school: made, renamed, listed. How a class ends: src/domain/classArchive.ts. */
+
+/** «5А». */
+export const nameOfClass = ({ grade, letter }: Pick<Class, 'grade' | 'letter'>): string => `${grade}${letter}`;
+
+export interface CreateClassInput extends Repeatable {
+  schoolId: string;
+  grade: number;
+  letter: string;
+  schoolYearId?: string | null;
+}
+
+/** Makes a class, in the present school year unless another is named. Regulation 2.1 b. */
+export async function createClass(ctx: Context, input: CreateClassInput): Promise<Class> {
+  const school = await findSchool(ctx, input.schoolId, 'class.create');
+  const named = naming(input.grade, input.letter);
+  const year = input.schoolYearId ? await find(ctx, 'SchoolYear', input.schoolYearId, 'schoolYearId') : null;
+  if (year !== null && year.schoolId !== school.id) throw notFound('schoolYearId');
+  const making = change(ctx, (tx) =>
+    once(ctx, tx, 'class.create', input, (id) => tx.class.findUniqueOrThrow({ where: { id } }), async () => {
+      const { id: schoolYearId } = year ?? (await schoolYearOf(tx, school.id, new Date()));
+      const made = await tx.class.create({ data: { schoolId: school.id, schoolYearId, ...named } });
+      record(tx, 'class.created', { schoolId: school.id, classId: made.id });
+      return made;
+    }),
+  );
+  return making.catch(refuseNamesake);
+}
+
+/** Gives a class another grade or letter; what it has already changes nothing. Regulation 2.1 b. */
+export async function updateClass(
+  ctx: Context,
+  input: { classId: string; grade?: number | null; letter?: string | null },
+): Promise<Class> {
+  const found = await findClass(ctx, input.classId, 'class.update');
+  const changing = change(ctx, async (tx) => {
+    const now = await lockOpenClass(tx, found.id, 'change');
+    const named = naming(input.grade ?? now.grade, input.letter ?? now.letter);
+    if (named.grade === now.grade && named.letter === now.letter) return now;
+    const updated = await tx.class.update({ where: { id: now.id }, data: named });
+    record(tx, 'class.updated', { schoolId: updated.schoolId, classId: updated.id });
+    return updated;
+  });
+  return changing.catch(refuseNamesake);
+}
+
+function naming(grade: number, letter: string): Pick<Class, 'grade' | 'letter' | 'sortKey'> {
+  if (!Number.isInteger(grade) || grade < 1 || grade > 11)
+    throw invalid('grade', ['Параллель — от 1 до 11.', 'The grade is from 1 to 11.']);
+  const written = line('letter', letter, 15).replace(/\p{Script=Cyrillic}+/gu, (letters) => letters.toUpperCase());
+  return { grade, letter: written, sortKey: `${String(grade).padStart(2, '0')}${alphabetical(written)}` };
+}
+
+function refuseNamesake(error: unknown): never {
+  if (!violates(error, 'class_school_year_id_grade_letter_key')) throw error;
+  throw conflict(
+    ['Такой класс в этом учебном году уже есть.', 'There is such a class in this school year already.'],
+    { path: ['letter'] },
+  );
+}
+
+/** The step: locks a class that is not archived; an archived one takes no pupils, no teachers and no changes. */
+export async function lockOpenClass(tx: Tx, classId: string, purpose: 'change' | 'hold'): Promise<Class> {
+  const found = await lock(tx, 'Class', classId, purpose);
+  if (found.archivedAt !== null)
+    throw conflict(['Класс в архиве: он больше не меняется.', 'The class is archived: it no longer changes.'], { path: ['classId'] });
+  return found;
+}
+
+export interface ClassFilter {
+  /** Left out: the present year. Null: all years. */
+  schoolYearId?: string | null;
+  grade?: number | null;
+  includeArchived?: boolean | null;
+}
+
+/** The classes of a school that the actor may read, in school order: by grade, then by letter. */
+export function classesOf(ctx: Context, school: School, args: PageArgs & ClassFilter): Promise<Page<Class>> {
+  const order = { tag: 'class', keys: [{ field: 'sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
+  const ofYear = args.schoolYearId === undefined ? { year: { startsOn: presentYear(school).startsOn } } : args.schoolYearId === null ? {} : { schoolYearId: args.schoolYearId };
+  return pageUnder<Class>(ctx, { model: 'school', id: school.id, relation: 'classes' }, args, order, {
+    AND: [
+      ofYear,
+      args.grade ? { grade: args.grade } : {},
+      args.includeArchived ? {} : { archivedAt: null },
+      readable(ctx.actor, 'Class'),
+    ],
+  });
+}
+
+/** How many pupils a class has now; every class of a level in one statement. Whoever sees the class sees its size. */
+export async function studentCountOf(ctx: Context, { id }: Class): Promise<number> {
+  const count = await ctx.loaders.of<number>('Class.studentCount', id, async (classIds) => {
+    const groups = await ctx.db.prisma.enrolment.groupBy({
+      by: ['classId'],
+      where: { classId: { in: [...classIds] }, endedAt: null },
+      _count: true,
+    });
+    return new Map(groups.map((group) => [group.classId, group._count]));
+  });
+  return count ?? 0;
+}

@@ -1,0 +1,162 @@
+import type { Tx } from '../db/transaction.ts';
+import { conflict, type Refusal } from '../errors.ts';
+import { record } from '../events/log.ts';
+import { demand, find, findClass, lock } from './access.ts';
+import { lockOpenClass, nameOfClass } from './classes.ts';
+import { change, type Context } from './context.ts';
+import { once, type Repeatable } from './idempotency.ts';
+import { inForce, nowOrAfter } from './intervals.ts';
+import { pageUnder } from './lists.ts';
+import { readable } from './loaders.ts';
+import { followRules } from './membership.ts';
+import type { Class, Enrolment, Page, PageArgs, User } from './rows.ts';
+
+/** Pupils' places in classes: one at a time over the whole platform (regulation 2.5 a), kept as intervals. */
+
+interface Placing {
+  studentId: string;
+  classId: string;
+}
+
+/** Enrols a pupil in a class; in the pupil's own class it changes nothing. Regulation 2.1 f, 2.5 a. */
+export async function enrolStudent(ctx: Context, input: Placing & Repeatable): Promise<Enrolment> {
+  const { id: classId, schoolId } = await findClass(ctx, input.classId, 'student.enrol');
+  const student = await find(ctx, 'User', input.studentId, 'studentId');
+  return change(ctx, (tx) =>
+    once(ctx, tx, 'student.enrol', input, (id) => tx.enrolment.findUniqueOrThrow({ where: { id } }), () =>
+      enrol(tx, { schoolId, classId, studentId: student.id }),
+    ),
+  );
+}
+
+/**
+ * The step: a pupil takes a place in a class. It asks no right: that is the caller's.
+ * @throws CONFLICT for a pupil of another class, which is named where it is of the same school. Regulation 2.5 a.
+ */
+export async function enrol(tx: Tx, { schoolId, classId, studentId }: Placing & { schoolId: string }): Promise<Enrolment> {
+  await lockOpenClass(tx, classId, 'hold');
+  await lockStudent(tx, schoolId, studentId);
+  const present = await placeOf(tx, studentId);
+  if (present?.classId === classId) return present;
+  if (present !== null) throw await elsewhere(tx, present, schoolId);
+  const last = await tx.enrolment.findFirst({ where: { studentId }, orderBy: { endedAt: 'desc' } });
+  // Where the database finds a rival place that the lock did not, nothing is inserted and the answer is the same refusal.
+  const [made] = await tx.enrolment.createManyAndReturn({
+    data: [{ schoolId, classId, studentId, startedAt: nowOrAfter(last?.endedAt) }],
+    skipDuplicates: true,
+  });
+  if (made === undefined) throw await elsewhere(tx, await placeOf(tx, studentId), schoolId);
+  record(tx, 'student.enrolled', { schoolId, enrolmentId: made.id, studentId, classId });
+  await followRules(tx, schoolId, studentId);
+  return made;
+}
+
+/** Moves a pupil to another class of the school: one place ends and the next begins at one instant. Regulation 2.1 f. */
+export async function transferStudent(ctx: Context, input: Placing): Promise<Enrolment> {
+  const { id: classId, schoolId } = await findClass(ctx, input.classId, 'student.transfer');
+  const { id: studentId } = await find(ctx, 'User', input.studentId, 'studentId');
+  return change(ctx, async (tx) => {
+    const present = await lockPlace(tx, studentId, classId);
+    if (present === null) throw inNoClass();
+    if (present.schoolId !== schoolId) throw await elsewhere(tx, present, schoolId);
+    demand(ctx, 'student.transfer', { schoolId, classId: present.classId });
+    if (present.classId === classId) return present;
+    await lockStudent(tx, schoolId, studentId);
+    const at = nowOrAfter(present.startedAt);
+    await tx.enrolment.update({ where: { id: present.id }, data: { endedAt: at } });
+    const next = await tx.enrolment.create({ data: { schoolId, classId, studentId, startedAt: at } });
+    const from = { fromEnrolmentId: present.id, fromClassId: present.classId };
+    record(tx, 'student.transferred', { schoolId, enrolmentId: next.id, studentId, classId, ...from });
+    await followRules(tx, schoolId, studentId);
+    return next;
+  });
+}
+
+/** Ends a pupil's place in the class; the role of a pupil stays. Regulation 2.1 f. */
+export async function withdrawStudent(ctx: Context, input: { studentId: string }): Promise<Enrolment> {
+  const { id: studentId } = await find(ctx, 'User', input.studentId, 'studentId');
+  return change(ctx, async (tx) => {
+    const present = await lockPlace(tx, studentId);
+    const seen = present && (await tx.enrolment.findFirst({ where: { AND: [{ id: present.id }, readable(ctx.actor, 'Enrolment')] } }));
+    if (seen === null) throw inNoClass();
+    demand(ctx, 'student.withdraw', { schoolId: seen.schoolId, classId: seen.classId });
+    const ended = await withdraw(tx, seen);
+    await followRules(tx, ended.schoolId, studentId);
+    return ended;
+  });
+}
+
+/** The step: a pupil's place ends; who calls it makes the chats follow. */
+export async function withdraw(tx: Tx, { id, startedAt }: Enrolment): Promise<Enrolment> {
+  const ended = await tx.enrolment.update({ where: { id }, data: { endedAt: nowOrAfter(startedAt) } });
+  const { schoolId, studentId, classId } = ended;
+  record(tx, 'student.withdrawn', { schoolId, enrolmentId: id, studentId, classId });
+  return ended;
+}
+
+const placeOf = (tx: Tx, studentId: string): Promise<Enrolment | null> =>
+  tx.enrolment.findFirst({ where: { studentId, endedAt: null } });
+
+/** Roles change under the same lock, so the person stays a pupil of the school until the commit. */
+async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise<void> {
+  await lock(tx, 'User', studentId);
+  const grant = await tx.roleGrant.findFirst({ where: { schoolId, userId: studentId, role: 'STUDENT', endedAt: null } });
+  if (grant === null)
+    throw conflict(
+      ['У этого человека нет роли ученика в этой школе.', 'This person does not hold the role of pupil in this school.'],
+      { path: ['studentId'] },
+    );
+}
+
+/** Holds the class that the pupil is in and the one to come, then locks the pupil, and answers the present place. */
+async function lockPlace(tx: Tx, studentId: string, nextClassId?: string): Promise<Enrolment | null> {
+  const before = await placeOf(tx, studentId);
+  const held = new Set([before?.classId, nextClassId].filter((id) => id !== undefined).sort());
+  for (const id of held) {
+    if (id === nextClassId) await lockOpenClass(tx, id, 'hold');
+    else await lock(tx, 'Class', id, 'hold');
+  }
+  await lock(tx, 'User', studentId);
+  const present = await placeOf(tx, studentId);
+  // A rival moved the pupil in between: this class is held late, and a circle of waiting is a deadlock that is tried again.
+  if (present !== null && !held.has(present.classId)) await lock(tx, 'Class', present.classId, 'hold');
+  return present;
+}
+
+const inNoClass = (): Refusal =>
+  conflict(['Ученик не состоит ни в одном классе.', 'The pupil is in no class.'], { path: ['studentId'] });
+
+/** The refusal of a second class: it names the present one only to those who see that school. Regulation 2.5 a. */
+async function elsewhere(tx: Tx, present: Enrolment | null, schoolId: string): Promise<Refusal> {
+  const here = present?.schoolId === schoolId ? await tx.class.findUnique({ where: { id: present.classId } }) : null;
+  return conflict(
+    here === null
+      ? ['Ученик уже состоит в классе другой школы: сначала его должны отчислить там.', 'The pupil is in a class of another school, which must withdraw the pupil first.']
+      : [`Ученик уже состоит в классе ${nameOfClass(here)}.`, `The pupil is in class ${nameOfClass(here)} already.`],
+    { path: ['studentId'], clause: '2.5 a' },
+  );
+}
+
+/** The pupils' places in a class at an instant, in the order of the alphabet. */
+export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asOf?: Date | null }): Promise<Page<Enrolment>> {
+  const order = { tag: 'pupils', keys: [{ field: 'student.sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
+  return pageUnder<Enrolment>(ctx, { model: 'class', id, relation: 'enrolments' }, args, order, {
+    AND: [inForce(args.asOf), readable(ctx.actor, 'Enrolment')],
+  });
+}
+
+/** A pupil's places, the latest first. */
+export function enrolmentsOf(ctx: Context, { id }: User, args: PageArgs): Promise<Page<Enrolment>> {
+  const order = { tag: 'places', keys: [{ field: 'startedAt', direction: 'desc', type: 'date' }, { field: 'id', direction: 'desc', type: 'string' }] } as const;
+  return pageUnder<Enrolment>(ctx, { model: 'user', id, relation: 'enrolments' }, args, order, readable(ctx.actor, 'Enrolment'));
+}
+
+/** A pupil's present place, where the actor may see it; every pupil of a level in one statement. */
+export function enrolmentOf(ctx: Context, { id }: User): Promise<Enrolment | null> {
+  return ctx.loaders.of<Enrolment>('User.enrolment', id, async (studentIds) => {
+    const rows = await ctx.db.prisma.enrolment.findMany({
+      where: { AND: [{ studentId: { in: [...studentIds] }, endedAt: null }, readable(ctx.actor, 'Enrolment')] },
+    });
+    return new Map(rows.map((row) => [row.studentId, row]));
+  });
+}

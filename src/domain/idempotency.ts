@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto';
+import { actorName } from '../policy/actor.ts';
+import type { Tx } from '../db/transaction.ts';
+import { conflict } from '../errors.ts';
+import type { Context } from './context.ts';
+
+/** A mutation that a client may have to repeat says so with a key of its own making. */
+export interface Repeatable {
+  idempotencyKey?: string | null;
+}
+
+/**
+ * Runs the making of a thing once for a key: the same actor with the same key and input is answered the thing that the
+ * first try made. Keys are kept for a day.
+ * @throws CONFLICT when the key was used with another input.
+ */
+export async function once<Row extends { id: string }>(
+  ctx: Context,
+  tx: Tx,
+  action: string,
+  input: Repeatable,
+  again: (id: string) => Promise<Row>,
+  make: () => Promise<Row>,
+): Promise<Row> {
+  const { idempotencyKey: key, ...rest } = input;
+  if (key === undefined || key === null) return make();
+  const actorId = actorName(ctx.actor);
+  const inputHash = createHash('sha256').update(JSON.stringify([action, rest])).digest();
+  // Two tries at the same moment wait for each other here; the second then finds what the first made.
+  await tx.$executeRaw`select pg_advisory_xact_lock(hashtextextended(${`${actorId} ${key}`}, 0))`;
+  const before = await tx.idempotencyKey.findUnique({ where: { actorId_key: { actorId, key } } });
+  if (before !== null) {
+    if (inputHash.equals(before.inputHash)) return again(before.resultId);
+    throw conflict(
+      ['Этот ключ уже использован с другими данными.', 'This key was used with another input.'],
+      { path: ['idempotencyKey'] },
+    );
+  }
+  const row = await make();
+  await tx.idempotencyKey.create({ data: { actorId, key, action, inputHash, resultId: row.id } });
+  return row;
+}

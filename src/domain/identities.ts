@@ -1,0 +1,21 @@
+import { conflict, forbidden } from '../errors.ts';
+import { change, type Context } from './context.ts';
+import { line } from './text.ts';
+
+/** A person as an outside issuer knows them: who is let in by its tokens. */
+
+/** Binds (issuer, subject) to a person; only the operator may. Binding it again to the same person changes nothing. */
+export async function bindIdentity(ctx: Context, input: { userId: string; issuer: string; subject: string }): Promise<void> {
+  if (ctx.actor.kind !== 'operator') throw forbidden();
+  const issuer = line('issuer', input.issuer, 500);
+  const subject = line('subject', input.subject, 500);
+  await change(ctx, async (tx) => {
+    const bound = await tx.userIdentity.upsert({
+      where: { issuer_subject: { issuer, subject } },
+      update: {},
+      create: { issuer, subject, userId: input.userId },
+    });
+    if (bound.userId !== input.userId)
+      throw conflict(['Эта личность уже привязана к другому человеку.', 'This identity is bound to another person.'], { path: ['subject'] });
+  });
+}

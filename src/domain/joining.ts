@@ -1,0 +1,142 @@
+import { loadActors } from '../auth/actors.ts';
+import { countTry } from '../auth/limits.ts';
+import { demandPassword, hashPassword } from '../auth/passwords.ts';
+import { fingerprint, hashCode } from '../auth/seal.ts';
+import type { Tx } from '../db/transaction.ts';
+import { forbidden, notFound, rateLimited, Refusal, unauthenticated } from '../errors.ts';
+import { record } from '../events/log.ts';
+import { lock } from './access.ts';
+import { nameOfClass } from './classes.ts';
+import { change, type Context } from './context.ts';
+import { enrol } from './enrolments.ts';
+import { closed, statusOf } from './links.ts';
+import { followRules } from './membership.ts';
+import { grant } from './roles.ts';
+import type { Invitation, User } from './rows.ts';
+import { checkNewUser, createUser } from './users.ts';
+
+/** Joining a school by an invitation link: the only way in for those who are not known yet. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a. */
+
+/** Codes that open nothing, per address in a quarter of an hour. A class behind one address joins with the right one. */
+const failures = 20;
+const windowSeconds = 15 * 60;
+
+/** The invitation of a code, whatever its state; null and a counted failure for a code that is none. */
+async function guarded(ctx: Context, code: string): Promise<Invitation | null> {
+  const key = fingerprint(ctx.config.secretKey, 'invitation address', ctx.address ?? '');
+  const tries = await ctx.db.prisma.rateLimit.findUnique({ where: { key } });
+  if (tries !== null && tries.count >= failures && tries.resetsAt > new Date()) throw rateLimited();
+  const codeHash = hashCode(code);
+  const found = await ctx.db.prisma.invitation.findUnique({ where: { codeHash } });
+  if (found === null && !(await countTry(ctx.db, key, failures, windowSeconds))) throw rateLimited();
+  return found;
+}
+
+export interface InvitationPreview {
+  schoolName: string;
+  className: string | null;
+  role: Invitation['role'];
+  expiresAt: Date;
+}
+
+/**
+ * What a link leads to, for whoever holds it, signed in or not: a school and a class, no people. Null when it opens nothing.
+ * @throws RATE_LIMITED after too many codes that were none.
+ */
+export async function previewInvitation(ctx: Context, code: string): Promise<InvitationPreview | null> {
+  const found = await guarded(ctx, code);
+  if (found === null || statusOf(found) !== 'ACTIVE') return null;
+  const { role, expiresAt } = found;
+  const school = await ctx.db.prisma.school.findUniqueOrThrow({ where: { id: found.schoolId } });
+  const ofClass = found.classId === null ? null : await ctx.db.prisma.class.findUniqueOrThrow({ where: { id: found.classId } });
+  return { schoolName: school.name, className: ofClass && nameOfClass(ofClass), role, expiresAt };
+}
+
+/**
+ * A signed-in person joins by a link: the role and the class that the link says, never what the person says. The same
+ * person again changes nothing and uses nothing. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a.
+ */
+export async function acceptInvitation(ctx: Context, input: { code: string }): Promise<User> {
+  const { actor } = ctx;
+  if (actor.kind === 'anonymous') throw unauthenticated();
+  if (actor.kind !== 'user') throw forbidden('2.5 a');
+  const found = await guarded(ctx, input.code);
+  if (found === null) throw notFound('code');
+  const user = await change(ctx, async (tx) => {
+    await join(tx, found, actor.userId);
+    return tx.user.findUniqueOrThrow({ where: { id: actor.userId } });
+  });
+  await renewRights(ctx);
+  return user;
+}
+
+export interface SignUpInput {
+  code: string;
+  surname: string;
+  givenName: string;
+  patronymic?: string | null;
+  signInName: string;
+  password: string;
+}
+
+/** A person who has no account yet makes one and joins by the link, both or neither. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a. */
+export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId: string }> {
+  const { code, password, ...particulars } = input;
+  const found = await guarded(ctx, code);
+  if (found === null) throw notFound('code');
+  const status = statusOf(found);
+  if (status !== 'ACTIVE') throw closed(status, 'code');
+  checkNewUser(particulars);
+  demandPassword(password, particulars.signInName);
+  // Twenty milliseconds of work, which no transaction waits for.
+  const passwordHash = await hashPassword(password);
+  return change(ctx, async (tx) => {
+    const user = await createUser(tx, { ...particulars, passwordHash, locale: ctx.language });
+    await join(tx, found, user.id);
+    return { userId: user.id };
+  });
+}
+
+/** The step: the use is counted, then the role and the place are given; on the last seat one of many wins. */
+async function join(tx: Tx, invitation: Invitation, userId: string): Promise<void> {
+  const { id, schoolId, classId, codeHash } = invitation;
+  await lock(tx, 'School', schoolId, 'hold');
+  const archived = classId !== null && (await lock(tx, 'Class', classId, 'hold')).archivedAt !== null;
+  await lock(tx, 'User', userId);
+  const before = await tx.invitationUse.findUnique({ where: { invitationId_userId: { invitationId: id, userId } } });
+  if (before !== null) return;
+  if (archived) throw closed('REVOKED', 'code');
+  const counted = await tx.$executeRaw`
+    update invitation set use_count = use_count + 1
+    where id = ${id}::uuid and code_hash = ${codeHash} and use_count < max_uses and revoked_at is null and expires_at > now()`;
+  if (counted === 0) throw await whyClosed(tx, id);
+  await tx.invitationUse.create({ data: { schoolId, invitationId: id, userId } });
+  record(tx, 'invitation.accepted', { schoolId, invitationId: id, userId });
+  await admit(tx, invitation, userId);
+}
+
+async function admit(tx: Tx, { schoolId, classId, role, createdById }: Invitation, userId: string): Promise<void> {
+  try {
+    await grant(tx, { schoolId, userId, role, grantedById: createdById });
+    if (classId === null) await followRules(tx, schoolId, userId);
+    else await enrol(tx, { schoolId, classId, studentId: userId });
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    // What the steps call a role or a pupil is the code to the person who joins.
+    throw new Refusal(error.code, error.text, { path: ['code'], ...(error.clause === undefined ? {} : { clause: error.clause }) });
+  }
+}
+
+async function whyClosed(tx: Tx, id: string) {
+  const status = statusOf(await tx.invitation.findUniqueOrThrow({ where: { id } }));
+  // Still open, it has got another link meanwhile.
+  return status === 'ACTIVE' ? notFound('code') : closed(status, 'code');
+}
+
+/** The person has rights that the request did not begin with: the rest of the answer is read with them. */
+async function renewRights(ctx: Context): Promise<void> {
+  const [fresh] = ctx.credential === null ? [] : await loadActors(ctx.db, [ctx.credential]);
+  if (fresh === undefined || !('kind' in fresh)) return;
+  const { actor, loaders } = ctx.renew(fresh);
+  Object.assign(ctx, { actor, loaders });
+}

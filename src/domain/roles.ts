@@ -1,0 +1,132 @@
+import type { Tx } from '../db/transaction.ts';
+import { conflict } from '../errors.ts';
+import { record } from '../events/log.ts';
+import { demand, find, findSchool, lock } from './access.ts';
+import { end as endAssignment } from './assignments.ts';
+import { actingUserId, change, type Context } from './context.ts';
+import { withdraw } from './enrolments.ts';
+import { nowOrAfter } from './intervals.ts';
+import { pageUnder } from './lists.ts';
+import { readable } from './loaders.ts';
+import { followRules } from './membership.ts';
+import type { Page, PageArgs, RoleGrant, User } from './rows.ts';
+
+/** What people are in a school: granted, ended, kept as intervals. */
+
+export interface GrantRoleInput {
+  schoolId: string;
+  userId: string;
+  role: RoleGrant['role'];
+}
+
+/** Gives a person whom the actor can see a role in the school; one that is held changes nothing. Regulation 2.1 g. */
+export async function grantRole(ctx: Context, input: GrantRoleInput): Promise<RoleGrant> {
+  const school = await findSchool(ctx, input.schoolId, 'role.grant');
+  const person = await find(ctx, 'User', input.userId, 'userId');
+  return change(ctx, async (tx) => {
+    await lock(tx, 'School', school.id, 'hold');
+    await lock(tx, 'User', person.id);
+    const granted = await grant(tx, { schoolId: school.id, userId: person.id, role: input.role, grantedById: actingUserId(ctx) });
+    await followRules(tx, school.id, person.id);
+    return granted;
+  });
+}
+
+/**
+ * The step: a person gets a role. The caller holds the school and has locked the person; it makes the chats follow.
+ * @throws CONFLICT where a pupil would become staff of the same school or staff a pupil, and for a person without an account.
+ */
+export async function grant(tx: Tx, to: GrantRoleInput & { grantedById: string | null }): Promise<RoleGrant> {
+  const { schoolId, userId, role } = to;
+  const { deactivatedAt, grants } = await tx.user.findUniqueOrThrow({
+    where: { id: userId },
+    include: { grants: { where: { schoolId, endedAt: null } } },
+  });
+  if (deactivatedAt !== null)
+    throw conflict(['Учётная запись этого человека закрыта.', 'The account of this person was ended.'], { path: ['userId'] });
+  const held = grants.find((present) => present.role === role);
+  if (held !== undefined) return held;
+  if (grants.some((present) => (present.role === 'STUDENT') !== (role === 'STUDENT')))
+    throw conflict(
+      ['В одной школе нельзя быть и учеником, и сотрудником.', 'Nobody is a pupil and staff of the same school.'],
+      { path: ['role'] },
+    );
+  const made = await tx.roleGrant.create({ data: { ...to, startedAt: new Date() } });
+  record(tx, 'role.granted', { schoolId, grantId: made.id, userId });
+  return made;
+}
+
+/**
+ * Ends a role, and with it what stands on it: a teacher's work in classes, a pupil's place in the class. One that has
+ * ended changes nothing. Regulation 2.1 g.
+ * @throws CONFLICT for the last platform administrator of a school.
+ */
+export async function endRole(ctx: Context, input: { grantId: string }): Promise<RoleGrant> {
+  const { id, schoolId, userId } = await find(ctx, 'RoleGrant', input.grantId, 'grantId');
+  demand(ctx, 'role.end', { schoolId });
+  return change(ctx, async (tx) => {
+    const { grants } = await lockForEnding(tx, schoolId, userId);
+    await endGrants(tx, grants.filter((present) => present.id === id), actingUserId(ctx));
+    return tx.roleGrant.findUniqueOrThrow({ where: { id } });
+  });
+}
+
+/**
+ * Locks what the end of a person's roles in a school changes: the school, so that two administrators cannot both go,
+ * the classes of the person's work and place, the person. Answers the person with the current roles in every school.
+ */
+export async function lockForEnding(tx: Tx, schoolId: string, userId: string): Promise<{ user: User; grants: RoleGrant[] }> {
+  await lock(tx, 'School', schoolId);
+  const current = { schoolId, endedAt: null };
+  const classes = await tx.class.findMany({
+    where: { OR: [{ assignments: { some: { ...current, userId } } }, { enrolments: { some: { ...current, studentId: userId } } }] },
+    orderBy: { id: 'asc' },
+    select: { id: true },
+  });
+  for (const { id } of classes) await lock(tx, 'Class', id, 'hold');
+  const user = await lock(tx, 'User', userId);
+  return { user, grants: await tx.roleGrant.findMany({ where: { userId, endedAt: null }, orderBy: { id: 'asc' } }) };
+}
+
+/** The step: ends current roles of one person in one school, after `lockForEnding`. The chats follow. */
+export async function endGrants(tx: Tx, grants: readonly RoleGrant[], endedById: string | null): Promise<void> {
+  for (const present of grants) {
+    const { id, schoolId, userId, role } = present;
+    if (role === 'PLATFORM_ADMINISTRATOR') await keepAdministrator(tx, schoolId, userId);
+    if (role === 'TEACHER') await endWork(tx, schoolId, userId);
+    if (role === 'STUDENT') await endPlace(tx, schoolId, userId);
+    await tx.roleGrant.update({ where: { id }, data: { endedAt: nowOrAfter(present.startedAt), endedById } });
+    record(tx, 'role.ended', { schoolId, grantId: id, userId });
+  }
+  const [first] = grants;
+  if (first !== undefined) await followRules(tx, first.schoolId, first.userId);
+}
+
+async function keepAdministrator(tx: Tx, schoolId: string, userId: string): Promise<void> {
+  const others = await tx.roleGrant.count({
+    where: { schoolId, role: 'PLATFORM_ADMINISTRATOR', endedAt: null, userId: { not: userId } },
+  });
+  if (others === 0)
+    throw conflict([
+      'Это последний администратор школы: сначала назначьте другого.',
+      'This is the last platform administrator of the school: appoint another first.',
+    ]);
+}
+
+async function endWork(tx: Tx, schoolId: string, userId: string): Promise<void> {
+  const work = await tx.assignment.findMany({ where: { schoolId, userId, endedAt: null }, orderBy: { id: 'asc' } });
+  for (const assignment of work) await endAssignment(tx, assignment);
+}
+
+async function endPlace(tx: Tx, schoolId: string, studentId: string): Promise<void> {
+  const place = await tx.enrolment.findFirst({ where: { schoolId, studentId, endedAt: null } });
+  if (place !== null) await withdraw(tx, place);
+}
+
+/** A person's roles that the actor may read, the earliest first. */
+export function rolesOf(ctx: Context, user: User, args: PageArgs & { includeEnded?: boolean | null }): Promise<Page<RoleGrant>> {
+  const order = { tag: 'role', keys: [{ field: 'id', direction: 'asc', type: 'string' }] } as const;
+  return pageUnder<RoleGrant>(ctx, { model: 'user', id: user.id, relation: 'grants' }, args, order, {
+    AND: [args.includeEnded ? {} : { endedAt: null }, readable(ctx.actor, 'RoleGrant')],
+  });
+}

@@ -1,0 +1,119 @@
+import { deleteGrants } from '../auth/adapter.ts';
+import { countTry, forgetTries, returnTry } from '../auth/limits.ts';
+import { verifyPassword } from '../auth/passwords.ts';
+import { fingerprint } from '../auth/seal.ts';
+import { page } from '../db/page.ts';
+import type { Tx } from '../db/transaction.ts';
+import { rateLimited, Refusal, unauthenticated } from '../errors.ts';
+import { record } from '../events/log.ts';
+import { demand, find } from './access.ts';
+import { change, type Context } from './context.ts';
+import { readable } from './loaders.ts';
+import type { Page, PageArgs, Session, User } from './rows.ts';
+
+/** Signing in, and the sessions that it begins. Regulation 2.2 h, 2.5 d. */
+
+/** Tries are counted over a quarter of an hour. */
+const windowSeconds = 15 * 60;
+
+/** An account that is not there, a wrong password and a deactivated person look alike. */
+const wrong = (): Refusal =>
+  new Refusal('INVALID', ['Неверное имя для входа или пароль.', 'The sign-in name or the password is wrong.'], { path: ['password'] });
+
+/**
+ * Whose name and password these are: the person's id. Failures are counted per account and, ten times as many, per
+ * address; after too many every try is refused until the quarter of an hour is over.
+ * @throws INVALID when they do not match, RATE_LIMITED.
+ */
+export async function signIn(ctx: Context, input: { signInName: string; password: string }): Promise<string> {
+  const { db, config } = ctx;
+  const signInName = input.signInName.normalize('NFC').trim().toLowerCase();
+  const account = fingerprint(config.secretKey, 'sign-in account', signInName);
+  const address = fingerprint(config.secretKey, 'sign-in address', ctx.address ?? '');
+  // Counted before the password is tried, so that tries at one moment do not pass together.
+  const within = await Promise.all([
+    countTry(db, account, config.signInTries, windowSeconds),
+    countTry(db, address, config.signInTries * 10, windowSeconds),
+  ]);
+  if (within.includes(false)) throw rateLimited();
+  const known = /\u0000|\p{Surrogate}/u.test(signInName) ? null : await db.prisma.user.findUnique({ where: { signInName } });
+  const user = known?.deactivatedAt === null ? known : null;
+  if (!(await verifyPassword(user?.passwordHash ?? null, input.password)) || user === null) throw wrong();
+  await Promise.all([forgetTries(db, account), returnTry(db, address)]);
+  return user.id;
+}
+
+/** Begins a session of a person in a client. `grantId` is the authorization server's grant, where there is one. */
+export function startSession(
+  ctx: Context,
+  of: { userId: string; clientId: string; grantId?: string | null; device?: string | null },
+): Promise<Session> {
+  const expiresAt = new Date(Date.now() + ctx.config.sessionDays * 86_400_000);
+  return change(ctx, (tx) => tx.session.create({ data: { ...of, expiresAt } }));
+}
+
+/** Ends a session of the actor's own: its tokens count no more. Ending it again changes nothing. */
+export async function endSession(ctx: Context, input: { sessionId: string }): Promise<Session> {
+  const found = await find(ctx, 'Session', input.sessionId, 'sessionId');
+  demand(ctx, 'session.end', found);
+  return change(ctx, async (tx) => {
+    await end(tx, { id: found.id });
+    return tx.session.findUniqueOrThrow({ where: { id: found.id } });
+  });
+}
+
+/** Ends every session of the actor's own but the one that asks. Answers those that it ended. */
+export function endOtherSessions(ctx: Context): Promise<Session[]> {
+  const { actor } = ctx;
+  if (actor.kind !== 'user') throw unauthenticated();
+  return change(ctx, (tx) => end(tx, { userId: actor.userId, id: { not: actor.sessionId } }));
+}
+
+/** The authorization server revoked a grant: its session ends with it. */
+export function endSessionOfGrant(ctx: Context, grantId: string): Promise<Session[]> {
+  return change(ctx, (tx) => end(tx, { grantId }));
+}
+
+/** The step: ends every session of a person, who is being deactivated. */
+export async function endSessionsOfUser(tx: Tx, userId: string): Promise<void> {
+  await end(tx, { userId });
+}
+
+/** The step: ends every session in a client, which is being ended. */
+export async function endSessionsOfClient(tx: Tx, clientId: string): Promise<void> {
+  await end(tx, { clientId });
+}
+
+interface Which {
+  id?: string | { not: string };
+  userId?: string;
+  grantId?: string;
+  clientId?: string;
+}
+
+/** Ends sessions with their grants, codes and refresh tokens, and tells each school where the person has a role. */
+async function end(tx: Tx, which: Which): Promise<Session[]> {
+  const ended = await tx.session.updateManyAndReturn({ where: { ...which, endedAt: null }, data: { endedAt: new Date() } });
+  const grantIds = ended.flatMap(({ grantId }) => (grantId === null ? [] : [grantId]));
+  if (grantIds.length > 0) await deleteGrants(tx, grantIds);
+  const userIds = [...new Set(ended.map(({ userId }) => userId))];
+  const roles = await tx.roleGrant.findMany({
+    where: { userId: { in: userIds }, endedAt: null },
+    distinct: ['userId', 'schoolId'],
+    select: { userId: true, schoolId: true },
+  });
+  for (const { id: sessionId, userId } of ended)
+    for (const { schoolId } of roles.filter((role) => role.userId === userId)) record(tx, 'session.ended', { schoolId, sessionId, userId });
+  return ended;
+}
+
+/** The person's sessions that have not ended, the newest first; nobody else sees them. */
+export async function sessionsOf(ctx: Context, user: Pick<User, 'id'>, args: PageArgs): Promise<Page<Session>> {
+  const order = page<Session>(args, { tag: 'session', keys: [{ field: 'id', direction: 'desc', type: 'string' }] });
+  const rows = await ctx.db.prisma.session.findMany({
+    where: { AND: [{ userId: user.id, endedAt: null, expiresAt: { gt: new Date() } }, readable(ctx.actor, 'Session'), order.where] },
+    orderBy: order.orderBy,
+    take: order.take,
+  });
+  return order.finish(rows);
+}

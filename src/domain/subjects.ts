@@ -1,0 +1,32 @@
+import { violates } from '../db/transaction.ts';
+import { conflict } from '../errors.ts';
+import { record } from '../events/log.ts';
+import { findSchool } from './access.ts';
+import { change, type Context } from './context.ts';
+import { pageUnder } from './lists.ts';
+import { readable } from './loaders.ts';
+import type { Page, PageArgs, School, Subject } from './rows.ts';
+import { alphabetical, line } from './text.ts';
+
+/** Subjects that a school teaches. */
+
+/** Makes a subject, so that teachers can be assigned to it in classes. Regulation 2.1 g. */
+export async function createSubject(ctx: Context, input: { schoolId: string; name: string }): Promise<Subject> {
+  const school = await findSchool(ctx, input.schoolId, 'subject.create');
+  const name = line('name', input.name, 100);
+  const making = change(ctx, async (tx) => {
+    const subject = await tx.subject.create({ data: { schoolId: school.id, name, sortKey: alphabetical(name) } });
+    record(tx, 'subject.created', { schoolId: school.id, subjectId: subject.id });
+    return subject;
+  });
+  return making.catch((error: unknown) => {
+    if (!violates(error, 'subject_school_id_sort_key_key')) throw error;
+    throw conflict(['Такой предмет в школе уже есть.', 'The school has such a subject already.'], { path: ['name'] });
+  });
+}
+
+/** The subjects of a school, in the order of the alphabet. */
+export function subjectsOf(ctx: Context, school: School, args: PageArgs): Promise<Page<Subject>> {
+  const order = { tag: 'subject', keys: [{ field: 'sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
+  return pageUnder<Subject>(ctx, { model: 'school', id: school.id, relation: 'subjects' }, args, order, readable(ctx.actor, 'Subject'));
+}

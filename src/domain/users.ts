@@ -1,0 +1,206 @@
+import { clauseOf, where } from '../policy/can.ts';
+import { page } from '../db/page.ts';
+import { violates, type Tx } from '../db/transaction.ts';
+import { conflict, forbidden, invalid, unauthenticated } from '../errors.ts';
+import { record } from '../events/log.ts';
+import { demand, factsOfUser, find } from './access.ts';
+import { actingUserId, change, type Context } from './context.ts';
+import { readable } from './loaders.ts';
+import { endGrants, lockForEnding } from './roles.ts';
+import type { Page, PageArgs, RoleGrant, School, User } from './rows.ts';
+import { endSessionsOfUser } from './sessions.ts';
+import { alphabeticalKey, line, optionalLine, searchable } from './text.ts';
+
+/** People: their names, their particulars, and the end of their account. */
+
+export interface Names {
+  surname: string;
+  givenName: string;
+  patronymic?: string | null;
+}
+
+export const fullName = ({ surname, givenName, patronymic }: Names): string =>
+  [surname, givenName, patronymic].filter(Boolean).join(' ');
+
+/** «Иванова М. П.» */
+export const shortName = ({ surname, givenName, patronymic }: Names): string =>
+  [surname, ...[givenName, patronymic].filter((part) => part).map((part) => `${[...part!][0]}.`)].join(' ');
+
+/** The names with the columns that search and order are made by. */
+function named(names: Names) {
+  const surname = line('surname', names.surname, 100);
+  const givenName = line('givenName', names.givenName, 100);
+  const patronymic = optionalLine('patronymic', names.patronymic, 100) ?? null;
+  return {
+    surname,
+    givenName,
+    patronymic,
+    searchText: searchable(fullName({ surname, givenName, patronymic })),
+    sortKey: alphabeticalKey([surname, givenName, patronymic]),
+  };
+}
+
+/** What a person types to sign in, as it is stored. @throws INVALID for anything but 3 to 64 letters, digits and `. _ - @`. */
+export function signInNameOf(text: string): string {
+  const name = text.normalize('NFC').trim().toLowerCase();
+  if (!/^[a-zа-яё0-9._@-]{3,64}$/u.test(name))
+    throw invalid('signInName', [
+      'Имя для входа — от 3 до 64 букв, цифр и знаков . _ - @.',
+      'A sign-in name is 3 to 64 letters, digits and the signs . _ - @.',
+    ]);
+  return name;
+}
+
+export interface NewUser extends Names {
+  signInName?: string | null;
+  passwordHash?: string | null;
+  email?: string | null;
+  phone?: string | null;
+  locale?: string;
+}
+
+/** The step: a new person, without a role. @throws CONFLICT when another has the sign-in name. */
+export async function createUser(tx: Tx, input: NewUser): Promise<User> {
+  const signInName = input.signInName ? signInNameOf(input.signInName) : null;
+  const { email = null, phone = null } = contact(input);
+  try {
+    return await tx.user.create({
+      data: { ...named(input), signInName, passwordHash: input.passwordHash ?? null, email, phone, locale: input.locale ?? 'ru' },
+    });
+  } catch (error) {
+    if (!violates(error, 'app_user_sign_in_name_key')) throw error;
+    throw conflict(['Это имя для входа занято.', 'This sign-in name is taken.'], { path: ['signInName'] });
+  }
+}
+
+/** Throws what `createUser` would find wrong, before anything costly is done. */
+export function checkNewUser(input: NewUser & { signInName: string }): void {
+  named(input);
+  signInNameOf(input.signInName);
+}
+
+function contact(input: { email?: string | null; phone?: string | null }): { email?: string | null; phone?: string | null } {
+  const email = optionalLine('email', input.email, 254);
+  if (email && !/^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/u.test(email))
+    throw invalid('email', ['Это не адрес электронной почты.', 'This is not an e-mail address.']);
+  const phone = optionalLine('phone', input.phone, 30)?.replace(/[\s()-]/g, '');
+  if (phone && !/^\+?\d{5,15}$/.test(phone))
+    throw invalid('phone', ['Телефон — от 5 до 15 цифр, можно с +.', 'A phone number is 5 to 15 digits, with or without a +.']);
+  return {
+    ...(input.email === undefined ? {} : { email: email ?? null }),
+    ...(input.phone === undefined ? {} : { phone: phone ?? null }),
+  };
+}
+
+export interface UpdateProfileInput {
+  surname?: string | null;
+  givenName?: string | null;
+  patronymic?: string | null;
+  email?: string | null;
+  phone?: string | null;
+  locale?: 'ru' | 'en' | null;
+}
+
+/** Changes the actor's own particulars; each school where the person has a role is told. Regulation 1.4. */
+export async function updateProfile(ctx: Context, input: UpdateProfileInput): Promise<User> {
+  const userId = actingUserId(ctx);
+  if (userId === null) throw ctx.actor.kind === 'anonymous' ? unauthenticated() : forbidden(clauseOf('profile.update'));
+  demand(ctx, 'profile.update', { userId, places: [], chats: [] });
+  const particulars = contact(input);
+  return change(ctx, async (tx) => {
+    await tx.$executeRaw`select 1 from app_user where id = ${userId}::uuid for no key update`;
+    const { grants, ...old } = await tx.user.findUniqueOrThrow({
+      where: { id: userId },
+      include: { grants: { where: { endedAt: null } } },
+    });
+    const names = named({
+      surname: input.surname ?? old.surname,
+      givenName: input.givenName ?? old.givenName,
+      patronymic: input.patronymic === undefined ? old.patronymic : input.patronymic,
+    });
+    const data = { ...names, ...particulars, ...(input.locale ? { locale: input.locale } : {}) };
+    const user = await tx.user.update({ where: { id: userId }, data });
+    for (const schoolId of new Set(grants.map((grant) => grant.schoolId))) record(tx, 'profile.updated', { schoolId, userId });
+    return user;
+  });
+}
+
+/**
+ * Ends a person's account: roles, work, enrolment, chats and sessions, all at once; the rows stay for the audit.
+ * Regulation 2.1 a.
+ * @throws CONFLICT for the school's last administrator, and for a person with a role in another school too.
+ */
+export async function deactivateUser(ctx: Context, input: { userId: string; schoolId: string }): Promise<User> {
+  const school = await find(ctx, 'School', input.schoolId, 'schoolId');
+  const found = await find(ctx, 'User', input.userId, 'userId');
+  const facts = await factsOfUser(ctx, found.id);
+  // Only what ties the person to this school counts, so that nobody is deactivated from a school of somebody else.
+  demand(ctx, 'user.deactivate', { ...facts, places: facts.places.filter((at) => at.schoolId === school.id) });
+  return change(ctx, async (tx) => {
+    const { user, grants } = await lockForEnding(tx, school.id, found.id);
+    if (user.deactivatedAt !== null) return user;
+    refuseElsewhere(grants, school.id);
+    // Sessions first: their end is told where the person still has a role.
+    await endSessionsOfUser(tx, user.id);
+    await endGrants(tx, grants, actingUserId(ctx));
+    record(tx, 'user.deactivated', { schoolId: school.id, userId: user.id });
+    return tx.user.update({ where: { id: user.id }, data: { deactivatedAt: new Date() } });
+  });
+}
+
+function refuseElsewhere(grants: readonly RoleGrant[], schoolId: string): void {
+  if (grants.some((grant) => grant.schoolId !== schoolId))
+    throw conflict(
+      ['У человека есть роль и в другой школе. Завершите его роль здесь.', 'The person has a role in another school too. End the role here instead.'],
+      { path: ['userId'] },
+    );
+}
+
+export interface PeopleFilter {
+  role?: RoleGrant['role'] | null;
+  classId?: string | null;
+  search?: string | null;
+}
+
+/** The people with a role in the school whom the actor may read, in the order of the Russian alphabet. */
+export async function peopleOf(ctx: Context, school: School, args: PageArgs & PeopleFilter): Promise<Page<User>> {
+  const order = page<User>(args, {
+    tag: 'person',
+    keys: [
+      { field: 'sortKey', direction: 'asc', type: 'string' },
+      { field: 'id', direction: 'asc', type: 'string' },
+    ],
+  });
+  const inClass = { classId: args.classId ?? '', endedAt: null };
+  const rows = await ctx.db.prisma.user.findMany({
+    where: {
+      AND: [
+        { grants: { some: { schoolId: school.id, endedAt: null, ...(args.role ? { role: args.role } : {}) } } },
+        args.classId ? { OR: [{ enrolments: { some: inClass } }, { assignments: { some: inClass } }] } : {},
+        ...words(args.search ?? '').map((word) => ({ searchText: { contains: word } })),
+        readable(ctx.actor, 'User'),
+        order.where,
+      ],
+    },
+    orderBy: order.orderBy,
+    take: order.take,
+  });
+  return order.finish(rows);
+}
+
+/** The words to look for, each to be found somewhere in a name; what LIKE takes for a pattern is taken literally. */
+function words(search: string): string[] {
+  if (search.trim() === '') return [];
+  const text = searchable(line('search', search, 100));
+  return text.split(' ').map((word) => word.replace(/[\\%_]/g, '\\$&'));
+}
+
+/** The person, if the actor may read how to reach them; everyone of a level in one statement. Regulation 2.1 a, 152-ФЗ. */
+export function contactOf(ctx: Context, user: User): Promise<User | null> {
+  return ctx.loaders.of<User>('User.contact', user.id, async (ids) => {
+    const rows = await ctx.db.prisma.user.findMany({
+      where: { AND: [{ id: { in: [...ids] } }, where(ctx.actor, 'user.readContact')] },
+    });
+    return new Map(rows.map((row) => [row.id, row]));
+  });
+}

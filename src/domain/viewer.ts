@@ -1,0 +1,73 @@
+import { can, clauseOf } from '../policy/can.ts';
+import type { Facts, Noun } from '../policy/scopes.ts';
+import { actions, table, type Action } from '../policy/table.ts';
+import type { RefusalCode } from '../errors.ts';
+import { factsOfChat, factsOfClass, factsOfEnrolment, factsOfInvitation, factsOfSchool, factsOfUser } from './access.ts';
+import { actingUserId, type Context } from './context.ts';
+import type { ThingName, Things, User } from './rows.ts';
+
+/** Who is asking, and what they may do. */
+
+export { actions, clauseOf, type Action };
+
+/** The person who asks; null for a service and for nobody. One's own row is read without a role too. */
+export async function viewer(ctx: Context): Promise<User | null> {
+  const id = actingUserId(ctx);
+  return id === null ? null : ctx.db.prisma.user.findUnique({ where: { id } });
+}
+
+export interface Permission {
+  allowed: boolean;
+  /** The clause of the regulation that decides the action. */
+  clause: string;
+  /** Why not; null when allowed. */
+  code: RefusalCode | null;
+}
+
+/**
+ * May the actor do this to that, by the policy table? A thing that may not be seen does not exist (NOT_FOUND); one that
+ * the action is never done to is INVALID. Rules that are not rights may still refuse with CONFLICT when it is done.
+ */
+export async function viewerCan(ctx: Context, action: Action, on: { thing: string; id: string } | null): Promise<Permission> {
+  const answer = (code: RefusalCode | null): Permission => ({ allowed: code === null, clause: clauseOf(action), code });
+  if (ctx.actor.kind === 'anonymous') return answer('UNAUTHENTICATED');
+  if (on === null) return answer('NOT_FOUND');
+  const ofNoun = asked[table[action].on];
+  if (!Object.hasOwn(ofNoun, on.thing)) return answer('INVALID');
+  const thing = on.thing as ThingName;
+  const row = await ctx.loaders.byId(thing, on.id);
+  const facts = row && (await (ofNoun[thing] as Asked)(row, ctx));
+  if (facts === null) return answer('NOT_FOUND');
+  return answer(can(ctx.actor, action, facts as never) ? null : 'FORBIDDEN');
+}
+
+type Asked = (row: Things[ThingName], ctx: Context) => unknown;
+
+/** Which things a noun's right may be asked on, and what they tell to decide by. */
+const asked: {
+  [N in Noun]: { [T in ThingName]?: (row: Things[T], ctx: Context) => Facts[N] | null | Promise<Facts[N] | null> };
+} = {
+  school: { School: factsOfSchool, RoleGrant: ({ schoolId }) => ({ schoolId }) },
+  class: {
+    Class: factsOfClass,
+    Assignment: ({ schoolId, classId }) => ({ schoolId, classId }),
+    Enrolment: ({ schoolId, classId }) => ({ schoolId, classId }),
+  },
+  subject: { Subject: ({ schoolId }) => ({ schoolId }) },
+  user: { User: ({ id }, ctx) => factsOfUser(ctx, id) },
+  role: { RoleGrant: ({ schoolId, userId }) => ({ schoolId, userId }) },
+  enrolment: { Enrolment: factsOfEnrolment },
+  invitation: { Invitation: factsOfInvitation },
+  chat: {
+    Chat: factsOfChat,
+    // A chat about to be made, of any kind, in the school or in the class.
+    School: ({ id }) => ({ schoolId: id, classId: null, subjectId: null }),
+    Class: ({ id, schoolId }) => ({ schoolId, classId: id, subjectId: null }),
+    ChatMember: async ({ chatId }, ctx) => {
+      const chat = await ctx.loaders.byId('Chat', chatId);
+      return chat && factsOfChat(chat);
+    },
+  },
+  session: { Session: ({ userId }) => ({ userId }) },
+  event: { School: ({ id }) => ({ schoolId: id }) },
+};

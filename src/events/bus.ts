@@ -1,0 +1,136 @@
+import pg from 'pg';
+import type { Logger } from '../log.ts';
+
+/**
+ * Waking: says that the logs of some schools grew, in this process at once and in the others by NOTIFY. A wake carries
+ * no event and may be lost: whoever is woken reads the log, and the poll of src/events/tail.ts runs underneath.
+ */
+export interface Bus {
+  wake(schoolIds: readonly string[]): void;
+  /** `null` stands for every school: something may have been missed. */
+  onWake(listener: (schoolIds: readonly string[] | null) => void): () => void;
+  close(): Promise<void>;
+}
+
+const channel = 'sfera_events';
+/** Milliseconds between two NOTIFYs of a process; wakes in between travel together. */
+const notifyEvery = 25;
+const heartbeatEvery = 10_000;
+/** Ids of 36 characters that fit a NOTIFY's 8,000 bytes with room to spare. */
+const idsPerNotify = 200;
+
+/** @param connectionString of a PostgreSQL server; undefined for the embedded database, which has one process. */
+export function createBus(pool: pg.Pool, connectionString: string | undefined, log: Logger): Bus {
+  const listeners = new Set<(schoolIds: readonly string[] | null) => void>();
+  const tell = (schoolIds: readonly string[] | null) => {
+    for (const listener of listeners) listener(schoolIds);
+  };
+  const others = connectionString === undefined ? null : connectOthers(pool, connectionString, log, tell);
+  return {
+    wake(schoolIds) {
+      tell(schoolIds);
+      others?.notify(schoolIds);
+    },
+    onWake(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async close() {
+      listeners.clear();
+      await others?.close();
+    },
+  };
+}
+
+function connectOthers(
+  pool: pg.Pool,
+  connectionString: string,
+  log: Logger,
+  tell: (schoolIds: readonly string[] | null) => void,
+) {
+  const pending = new Set<string>();
+  let timer: NodeJS.Timeout | undefined;
+  let sending: Promise<void> = Promise.resolve();
+  const listening = listen(connectionString, log, tell);
+
+  const send = async () => {
+    timer = undefined;
+    const ids = [...pending];
+    pending.clear();
+    try {
+      for (let at = 0; at < ids.length; at += idsPerNotify)
+        await pool.query('select pg_notify($1, $2)', [channel, ids.slice(at, at + idsPerNotify).join(',')]);
+    } catch (error) {
+      // The others' poll finds what this wake would have told.
+      log.warn({ err: error }, 'notify failed');
+    }
+  };
+
+  return {
+    notify(schoolIds: readonly string[]) {
+      for (const id of schoolIds) pending.add(id);
+      timer ??= setTimeout(() => (sending = send()), notifyEvery);
+    },
+    async close() {
+      if (timer !== undefined) {
+        clearTimeout(timer);
+        await send();
+      }
+      await sending;
+      await listening.close();
+    },
+  };
+}
+
+/** Keeps one connection on LISTEN, with a heartbeat, and comes back when it breaks. */
+function listen(connectionString: string, log: Logger, tell: (schoolIds: readonly string[] | null) => void) {
+  let closed = false;
+  let client: pg.Client | undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  const connect = async () => {
+    const next = new pg.Client({
+      connectionString,
+      application_name: 'sfera listen',
+      keepAlive: true,
+      connectionTimeoutMillis: 5000,
+      query_timeout: 5000,
+    });
+    client = next;
+    let broken = false;
+    const again = (error?: Error) => {
+      if (broken) return;
+      broken = true;
+      clearTimeout(timer);
+      next.end().catch(() => undefined);
+      if (closed) return;
+      if (error !== undefined) log.warn({ err: error }, 'listen connection lost');
+      timer = setTimeout(() => void connect(), 1000);
+    };
+    next.on('error', again);
+    next.on('end', () => again());
+    next.on('notification', ({ payload }) => tell(payload === undefined ? null : payload.split(',')));
+    try {
+      await next.connect();
+      await next.query(`listen ${channel}`);
+      tell(null);
+      const beat = () => {
+        timer = setTimeout(() => {
+          next.query('select 1').then(beat, again);
+        }, heartbeatEvery);
+      };
+      beat();
+    } catch (error) {
+      again(error as Error);
+    }
+  };
+  void connect();
+
+  return {
+    async close() {
+      closed = true;
+      clearTimeout(timer);
+      await client?.end().catch(() => undefined);
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import type { Topic } from '../policy/topics.ts';
+
+/**
+ * What happens in a school, and who hears it. For each event: the ids it carries (never a name or a text of a person)
+ * and the topics it is told on, decided here once and not by each caller. `src/policy/topics.ts` says who hears a topic.
+ */
+
+/** Ids by name; every event carries its school's. */
+export type Payload = { schoolId: string } & Record<string, string | null>;
+
+interface Entry<K extends string> {
+  carries: readonly K[];
+  toldOn(payload: Record<K | 'schoolId', string>): Topic[];
+  /** For people: what it means, in the printed catalogue. */
+  means: string;
+}
+
+const event = <const K extends string>(means: string, carries: readonly K[], toldOn: Entry<K>['toldOn']): Entry<K> => ({
+  means,
+  carries,
+  toldOn,
+});
+
+const school = (p: { schoolId: string }): Topic => `school:${p.schoolId}`;
+const staff = (p: { schoolId: string }): Topic => `staff:${p.schoolId}`;
+
+const enrolment = ['enrolmentId', 'studentId', 'classId'] as const;
+const assignment = ['assignmentId', 'classId', 'userId'] as const;
+const ofStudent = (p: Record<(typeof enrolment)[number] | 'schoolId', string>): Topic[] => [
+  school(p), `class:${p.classId}`, `user:${p.studentId}`,
+];
+const ofTeacher = (p: Record<(typeof assignment)[number] | 'schoolId', string>): Topic[] => [
+  school(p), staff(p), `class:${p.classId}`, `user:${p.userId}`,
+];
+const ofMember = (p: Record<'schoolId' | 'chatId' | 'userId', string>): Topic[] => [
+  school(p), `chat:${p.chatId}`, `user:${p.userId}`,
+];
+
+// prettier-ignore
+export const catalog = {
+  'school.created':         event('A school was set up.', [], (p) => [school(p)]),
+  'school.updated':         event('What is said of the school changed.', [], (p) => [school(p), staff(p)]),
+
+  'class.created':          event('A class was created.', ['classId'], (p) => [school(p), staff(p)]),
+  'class.updated':          event('A class got another grade or letter.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`]),
+  'class.archived':         event('A class ended; its chats are read-only and its links stopped.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`]),
+
+  'subject.created':        event('A subject was created.', ['subjectId'], (p) => [school(p), staff(p)]),
+
+  'role.granted':           event('A person got a role.', ['grantId', 'userId'], (p) => [school(p), `user:${p.userId}`]),
+  'role.ended':             event('A role of a person ended.', ['grantId', 'userId'], (p) => [school(p), `user:${p.userId}`]),
+  'profile.updated':        event('A person changed their own particulars.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
+  'user.deactivated':       event('A person can no longer sign in.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
+  'session.ended':          event('A sign-in of a person was ended.', ['sessionId', 'userId'], (p) => [`user:${p.userId}`]),
+
+  'classTeacher.assigned':  event('A teacher became the class teacher.', assignment, ofTeacher),
+  'classTeacher.ended':     event('A teacher is no longer the class teacher.', assignment, ofTeacher),
+  'subjectTeacher.assigned':event('A teacher got a subject in a class.', [...assignment, 'subjectId'], ofTeacher),
+  'subjectTeacher.ended':   event('A teacher no longer has a subject in a class.', [...assignment, 'subjectId'], ofTeacher),
+
+  'student.enrolled':       event('A pupil was enrolled in a class.', enrolment, ofStudent),
+  'student.transferred':    event('A pupil moved from one class to another.', [...enrolment, 'fromEnrolmentId', 'fromClassId'], (p) => [...ofStudent(p), `class:${p.fromClassId}`]),
+  'student.withdrawn':      event('A pupil left a class.', enrolment, ofStudent),
+
+  'invitation.created':     event('An invitation link was made.', ['invitationId'], (p) => [school(p)]),
+  'invitation.handedOver':  event('An invitation link was handed to a person.', ['invitationId', 'userId'], (p) => [school(p), `user:${p.userId}`]),
+  'invitation.rotated':     event('An invitation got a new link; the old one stopped.', ['invitationId'], (p) => [school(p)]),
+  'invitation.revoked':     event('An invitation link was stopped.', ['invitationId'], (p) => [school(p)]),
+  'invitation.accepted':    event('A person joined by an invitation link.', ['invitationId', 'userId'], (p) => [school(p), `user:${p.userId}`]),
+
+  'chat.created':           event('A chat was created, with those a rule puts there.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
+  'chat.renamed':           event('A chat got another name.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
+  'chat.archived':          event('A chat became read-only.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
+  'chatMember.added':       event('A person came into a chat.', ['chatId', 'userId'], ofMember),
+  'chatMember.removed':     event('A person left a chat or was removed.', ['chatId', 'userId'], ofMember),
+  'chatMember.promoted':    event('A member became a moderator.', ['chatId', 'userId'], ofMember),
+  'chatMember.demoted':     event('A moderator became a member.', ['chatId', 'userId'], ofMember),
+};
+
+export type EventType = keyof typeof catalog;
+
+/** The ids that an event of this type carries. */
+export type Carries<T extends EventType> = Record<'schoolId' | (typeof catalog)[T]['carries'][number], string>;
+
+export const eventTypes = Object.keys(catalog) as EventType[];
+
+/** The topics that an event is told on. */
+export function topicsOf<T extends EventType>(type: T, payload: Carries<T>): Topic[] {
+  return (catalog[type].toldOn as (payload: Carries<T>) => Topic[])(payload);
+}

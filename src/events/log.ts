@@ -1,0 +1,70 @@
+import { actorName, type Actor } from '../policy/actor.ts';
+import { Prisma } from '../db/generated/client.ts';
+import { afterCommit, beforeCommit, type Tx } from '../db/transaction.ts';
+import { topicsOf, type Carries, type EventType } from './catalog.ts';
+
+/** Writing the log. Reading it is src/events/tail.ts. */
+
+export interface Attribution {
+  actor: Actor;
+  /** The request that caused it, so that what happened together can be found together. */
+  causation: string | null;
+  /** Called with the schools whose log grew, after the commit. */
+  wake(schoolIds: readonly string[]): void;
+}
+
+interface Pending {
+  type: EventType;
+  topics: readonly string[];
+  payload: Record<string, string>;
+}
+
+const attributions = new WeakMap<Tx, Attribution>();
+const pending = new WeakMap<Tx, Map<string, Pending[]>>();
+
+/** Says who is acting in this transaction; every event it records carries it. */
+export function attribute(tx: Tx, attribution: Attribution): void {
+  attributions.set(tx, attribution);
+}
+
+/**
+ * Records an event in the change's own transaction. The rows are written by its last statements, which take the
+ * school's counter, so that the order of `seq` is the order of commits and a rolled-back change leaves no gap.
+ */
+export function record<T extends EventType>(tx: Tx, type: T, payload: Carries<T>): void {
+  let events = pending.get(tx);
+  if (events === undefined) {
+    pending.set(tx, (events = new Map()));
+    beforeCommit(tx, 'events', flush);
+    const { wake } = attributed(tx);
+    const schools = events;
+    afterCommit(tx, () => wake([...schools.keys()]));
+  }
+  const ofSchool = events.get(payload.schoolId) ?? [];
+  ofSchool.push({ type, topics: topicsOf(type, payload), payload });
+  events.set(payload.schoolId, ofSchool);
+}
+
+function attributed(tx: Tx): Attribution {
+  const attribution = attributions.get(tx);
+  if (attribution === undefined) throw new Error('record: the transaction has no attribution');
+  return attribution;
+}
+
+async function flush(tx: Tx): Promise<void> {
+  const { actor, causation } = attributed(tx);
+  // Counters of several schools are taken in one order, so that two such changes never wait for each other.
+  const schools = [...(pending.get(tx) ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const [schoolId, events] of schools) {
+    const written = await tx.$executeRaw(Prisma.sql`
+      with head as (
+        update event_head set seq = seq + ${events.length} where school_id = ${schoolId}::uuid returning seq
+      )
+      insert into event (school_id, seq, type, topics, payload, actor, causation, at)
+      select ${schoolId}::uuid, head.seq - ${events.length} + e.ordinality, e.value->>'type',
+             array(select jsonb_array_elements_text(e.value->'topics')), e.value->'payload',
+             ${actorName(actor)}, ${causation}, clock_timestamp()
+      from head, jsonb_array_elements(${JSON.stringify(events)}::jsonb) with ordinality e`);
+    if (written !== events.length) throw new Error('record: the school has no counter');
+  }
+}

@@ -1,0 +1,196 @@
+import type pg from 'pg';
+import type { Logger } from '../log.ts';
+import type { Bus } from './bus.ts';
+import type { EventType } from './catalog.ts';
+
+/** Reading the logs: once for a process and school, however many follow it. */
+
+export interface LoggedEvent {
+  schoolId: string;
+  seq: bigint;
+  type: EventType;
+  topics: readonly string[];
+  payload: Record<string, string>;
+  actor: string;
+  causation: string | null;
+  at: Date;
+}
+
+/** What is kept of a log: the events from `oldest` to `head`; a fresh log has oldest 1 and head 0. */
+export interface Extent {
+  oldest: bigint;
+  head: bigint;
+}
+
+export interface Tail {
+  /** Keeps the newest events of a school at hand until the answer is called. */
+  join(schoolId: string): () => void;
+  extent(schoolId: string): Promise<Extent | null>;
+  /** The events after `seq`, in order, at most `limit`; an empty list when there are none yet. */
+  read(schoolId: string, seq: bigint, limit: number): Promise<readonly LoggedEvent[]>;
+  /** Resolves when the joined school's log may have grown past `seq`, or when the signal aborts. */
+  grown(schoolId: string, seq: bigint, signal: AbortSignal): Promise<void>;
+  /** Schools followed, and the seconds since the oldest wake that is not answered yet. */
+  stats(): { schools: number; lagSeconds: number };
+  close(): void;
+}
+
+/** Events of a school kept in memory for those who follow it live. */
+const kept = 1000;
+const pollEvery = 1000;
+const batch = 500;
+
+interface Followed {
+  followers: number;
+  /** The newest sequence number read here; null until the first look. */
+  head: bigint | null;
+  /** The newest events, without a gap, up to `head`. */
+  recent: LoggedEvent[];
+  waiting: Set<() => void>;
+  reading: boolean;
+  /** A wake came during the reading: one more look is due. */
+  again: boolean;
+  wokenAt: number | null;
+}
+
+export function createTail(pool: pg.Pool, bus: Bus, log: Logger): Tail {
+  const followed = new Map<string, Followed>();
+  let polling = false;
+
+  const extent = async (schoolId: string): Promise<Extent | null> => {
+    const { rows } = await pool.query<{ seq: string; oldest: string }>({
+      name: 'tail-extent',
+      text: 'select seq, oldest from event_head where school_id = $1',
+      values: [schoolId],
+    });
+    const row = rows[0];
+    return row === undefined ? null : { oldest: BigInt(row.oldest), head: BigInt(row.seq) };
+  };
+
+  const look = async (schoolId: string, school: Followed): Promise<void> => {
+    if (school.head === null) school.head = (await extent(schoolId))?.head ?? 0n;
+    else {
+      const rows = await select(pool, schoolId, school.head, batch);
+      if (rows.length === batch) school.again = true;
+      if (rows.length === 0) return;
+      school.recent.push(...rows);
+      if (school.recent.length > kept) school.recent.splice(0, school.recent.length - kept);
+      school.head = rows.at(-1)!.seq;
+    }
+    for (const resolve of [...school.waiting]) resolve();
+  };
+
+  const wake = (schoolId: string): void => {
+    const school = followed.get(schoolId);
+    if (school === undefined) return;
+    school.wokenAt ??= performance.now();
+    school.again = true;
+    if (!school.reading) void lookUntilQuiet(schoolId, school);
+  };
+
+  const lookUntilQuiet = async (schoolId: string, school: Followed): Promise<void> => {
+    school.reading = true;
+    try {
+      while (school.again) {
+        school.again = false;
+        await look(schoolId, school);
+      }
+      school.wokenAt = null;
+    } catch (error) {
+      // The poll looks again in a second.
+      log.warn({ err: error }, 'reading the log failed');
+    } finally {
+      school.reading = false;
+    }
+  };
+
+  const poll = async (): Promise<void> => {
+    if (polling || followed.size === 0) return;
+    polling = true;
+    try {
+      const heads = await pool.query<{ school_id: string; seq: string }>({
+        name: 'tail-heads',
+        text: 'select school_id, seq from event_head where school_id = any($1::uuid[])',
+        values: [[...followed.keys()]],
+      });
+      for (const { school_id, seq } of heads.rows)
+        if (BigInt(seq) > (followed.get(school_id)?.head ?? -1n)) wake(school_id);
+    } catch (error) {
+      log.warn({ err: error }, 'polling the log failed');
+    } finally {
+      polling = false;
+    }
+  };
+
+  const stopWaking = bus.onWake((schoolIds) => {
+    for (const id of schoolIds ?? followed.keys()) wake(id);
+  });
+  const timer = setInterval(() => void poll(), pollEvery);
+
+  return {
+    extent,
+
+    join(schoolId) {
+      const school = followed.get(schoolId) ?? {
+        followers: 0, head: null, recent: [], waiting: new Set(), reading: false, again: false, wokenAt: null,
+      };
+      school.followers += 1;
+      followed.set(schoolId, school);
+      if (school.head === null) wake(schoolId);
+      return () => {
+        school.followers -= 1;
+        if (school.followers === 0 && followed.get(schoolId) === school) followed.delete(schoolId);
+      };
+    },
+
+    async read(schoolId, seq, limit) {
+      const school = followed.get(schoolId);
+      if (school?.head != null) {
+        if (seq >= school.head) return [];
+        const first = school.recent[0];
+        if (first !== undefined && seq + 1n >= first.seq) {
+          const from = Number(seq + 1n - first.seq);
+          return school.recent.slice(from, from + limit);
+        }
+      }
+      return select(pool, schoolId, seq, limit);
+    },
+
+    grown(schoolId, seq, signal) {
+      const school = followed.get(schoolId);
+      if (school === undefined || signal.aborted || (school.head !== null && school.head > seq)) return Promise.resolve();
+      return new Promise((resolve) => {
+        const done = () => {
+          signal.removeEventListener('abort', done);
+          school.waiting.delete(done);
+          resolve();
+        };
+        school.waiting.add(done);
+        signal.addEventListener('abort', done, { once: true });
+      });
+    },
+
+    stats() {
+      const now = performance.now();
+      const lags = [...followed.values()].map((school) => (school.wokenAt === null ? 0 : now - school.wokenAt));
+      return { schools: followed.size, lagSeconds: Math.max(0, ...lags) / 1000 };
+    },
+
+    close() {
+      stopWaking();
+      clearInterval(timer);
+      for (const { waiting } of followed.values()) for (const resolve of [...waiting]) resolve();
+      followed.clear();
+    },
+  };
+}
+
+async function select(pool: pg.Pool, schoolId: string, seq: bigint, limit: number): Promise<LoggedEvent[]> {
+  const { rows } = await pool.query<Omit<LoggedEvent, 'schoolId' | 'seq'> & { seq: string }>({
+    name: 'tail-read',
+    text: `select seq, type, topics, payload, actor, causation, at from event
+           where school_id = $1 and seq > $2 order by seq limit $3`,
+    values: [schoolId, seq.toString(), limit],
+  });
+  return rows.map((row) => ({ ...row, schoolId, seq: BigInt(row.seq) }));
+}

@@ -1,0 +1,107 @@
+/** Who is asking, with the rights that the database held for them when it was asked. */
+
+export type Role = 'PLATFORM_ADMINISTRATOR' | 'SCHOOL_ADMINISTRATION' | 'TEACHER' | 'STUDENT';
+
+export type ChatRole = 'OWNER' | 'MODERATOR' | 'MEMBER';
+
+/** What an integration client may do: read the school, follow its log, write its enrolments. */
+export const serviceScopes = ['read', 'events', 'roster'] as const;
+export type ServiceScope = (typeof serviceScopes)[number];
+
+export interface UserActor {
+  kind: 'user';
+  userId: string;
+  sessionId: string;
+  /** Seconds since 1970 after which the credential is no longer good. */
+  expiresAt: number;
+  /** Current roles. */
+  grants: readonly { schoolId: string; role: Role }[];
+  /** Current work in classes that are not archived; `subjectId` is null for the class teacher. */
+  assignments: readonly { schoolId: string; classId: string; subjectId: string | null }[];
+  /** The one class a pupil is in. */
+  enrolment: { schoolId: string; classId: string } | null;
+  /** The chats the person is in, and as what. */
+  chats: ReadonlyMap<string, ChatRole>;
+}
+
+export interface ServiceActor {
+  kind: 'service';
+  clientId: string;
+  schoolId: string;
+  expiresAt: number;
+  scopes: readonly ServiceScope[];
+}
+
+/** Nobody has signed in. */
+export interface Anonymous {
+  kind: 'anonymous';
+}
+
+/** Who runs the command line on the server; it may do all, and the log says it was the operator. */
+export interface Operator {
+  kind: 'operator';
+}
+
+export type Actor = UserActor | ServiceActor | Anonymous | Operator;
+
+/** The actor in the log: `user:<id>`, `service:<id>`, `operator`, `anonymous`. */
+export function actorName(actor: Actor): string {
+  if (actor.kind === 'user') return `user:${actor.userId}`;
+  if (actor.kind === 'service') return `service:${actor.clientId}`;
+  return actor.kind;
+}
+
+export const columns = ['administrator', 'leadership', 'classTeacher', 'subjectTeacher', 'student', 'service'] as const;
+export type Column = (typeof columns)[number];
+
+/** Where one column of the table counts for an actor. Places of different columns never add up. */
+export interface Place {
+  userId: string | null;
+  schools: readonly string[];
+  classes: readonly string[];
+  /** Pairs of class and subject, for the subject teacher. */
+  taught: readonly { classId: string; subjectId: string }[];
+  chats: ReadonlyMap<string, ChatRole>;
+  scopes: readonly ServiceScope[];
+}
+
+const noChats: ReadonlyMap<string, ChatRole> = new Map();
+
+function place(actor: UserActor, part: Partial<Place>): Place {
+  return { userId: actor.userId, schools: [], classes: [], taught: [], chats: actor.chats, scopes: [], ...part };
+}
+
+const cache = new WeakMap<Actor, Partial<Record<Column, Place>>>();
+
+/** The columns in which an actor stands, each with its own places. */
+export function standing(actor: Actor): Partial<Record<Column, Place>> {
+  let known = cache.get(actor);
+  if (known === undefined) cache.set(actor, (known = computeStanding(actor)));
+  return known;
+}
+
+function computeStanding(actor: Actor): Partial<Record<Column, Place>> {
+  if (actor.kind === 'service')
+    return { service: { userId: null, schools: [actor.schoolId], classes: [], taught: [], chats: noChats, scopes: actor.scopes } };
+  if (actor.kind !== 'user') return {};
+  const schools = (role: Role) => actor.grants.filter((grant) => grant.role === role).map((grant) => grant.schoolId);
+  const teaches = schools('TEACHER');
+  const work = actor.assignments.filter((assignment) => teaches.includes(assignment.schoolId));
+  const own = work.filter((assignment) => assignment.subjectId === null);
+  const taught = work.flatMap(({ classId, subjectId }) => (subjectId === null ? [] : [{ classId, subjectId }]));
+  const found: Partial<Record<Column, Place>> = {};
+  const add = (column: Column, part: Partial<Place>) => {
+    if (part.schools?.length) found[column] = place(actor, part);
+  };
+  add('administrator', { schools: schools('PLATFORM_ADMINISTRATOR') });
+  add('leadership', { schools: schools('SCHOOL_ADMINISTRATION') });
+  add('classTeacher', { schools: unique(own.map((a) => a.schoolId)), classes: unique(own.map((a) => a.classId)) });
+  // Every teacher stands here, with or without a class, so that a new teacher sees the school.
+  add('subjectTeacher', { schools: teaches, classes: unique(taught.map((t) => t.classId)), taught });
+  const studies = schools('STUDENT');
+  const enrolled = actor.enrolment !== null && studies.includes(actor.enrolment.schoolId);
+  add('student', { schools: studies, classes: enrolled && actor.enrolment ? [actor.enrolment.classId] : [] });
+  return found;
+}
+
+const unique = (ids: string[]): string[] => [...new Set(ids)];

@@ -1,0 +1,42 @@
+import { columns, standing, type Actor, type Place } from './actor.ts';
+import { nothing, scopes, type Facts, type Filter, type Noun } from './scopes.ts';
+import { table, type Action, type NounOf, type Row } from './table.ts';
+
+interface AnyScope {
+  holds(place: Place, facts: Facts[Noun]): boolean;
+  where(place: Place): Filter;
+}
+
+function* reaches(actor: Actor, row: Row): Generator<[AnyScope, Place]> {
+  const stands = standing(actor);
+  for (const column of columns) {
+    const place = stands[column];
+    if (place === undefined) continue;
+    for (const name of row.cells[column]) yield [(scopes[row.on] as Record<string, AnyScope>)[name]!, place];
+  }
+}
+
+/** May the actor do this to that? The operator may; nobody signed in may nothing. */
+export function can<A extends Action>(actor: Actor, action: A, facts: Facts[NounOf<A>]): boolean {
+  if (actor.kind === 'operator') return true;
+  for (const [scope, place] of reaches(actor, table[action])) if (scope.holds(place, facts)) return true;
+  return false;
+}
+
+/** The same answer as a Prisma filter over the noun's model: the rows that the actor may do this to. */
+export function where(actor: Actor, action: Action): Filter {
+  if (actor.kind === 'operator') return {};
+  const row: Row = table[action];
+  const alternatives = [...reaches(actor, row)].map(([scope, place]) => scope.where(place));
+  if (alternatives.length === 0) return nothing(row.on);
+  return alternatives.length === 1 ? alternatives[0]! : { OR: alternatives };
+}
+
+/** Could the actor do this anywhere at all? A quick no before anything is read. */
+export function everCan(actor: Actor, action: Action): boolean {
+  if (actor.kind === 'operator') return true;
+  return !reaches(actor, table[action]).next().done;
+}
+
+/** The clause of the regulation that decides the action. */
+export const clauseOf = (action: Action): string => table[action].clause;

@@ -1,0 +1,234 @@
+import type { Place } from './actor.ts';
+
+/**
+ * Scopes: how far a right reaches. Each is written twice, side by side: `holds` answers for one thing, `where` is the
+ * same sentence as a Prisma filter. test/policy/scopes.test.ts holds the two together on a real database.
+ */
+
+export type ChatKind = 'SCHOOL' | 'STAFF' | 'CLASS' | 'SUBJECT' | 'EXTRACURRICULAR';
+
+/** What must be known of a thing to decide about it. */
+export interface Facts {
+  school: { schoolId: string };
+  class: { schoolId: string; classId: string };
+  subject: { schoolId: string };
+  user: { userId: string; places: readonly UserPlace[]; chats: readonly string[] };
+  role: { schoolId: string; userId: string };
+  enrolment: { schoolId: string; classId: string; userId: string; current: boolean };
+  invitation: { schoolId: string; classId: string | null; holderId: string | null };
+  /** Without an id it is a chat about to be made; without a kind, one of any kind. */
+  chat: { schoolId: string; chatId?: string; kind?: ChatKind; classId: string | null; subjectId: string | null };
+  session: { userId: string };
+  event: { schoolId: string };
+}
+
+/** One role, enrolment or assignment of a person, now or before. */
+export interface UserPlace {
+  schoolId: string;
+  staff: boolean;
+  classId: string | null;
+  current: boolean;
+}
+
+export type Noun = keyof Facts;
+
+/** A filter of Prisma's for the noun's model. */
+export type Filter = Record<string, unknown>;
+
+/** Matches no row, at the top of a filter and nested alike; an empty OR nested in AND would match every row. */
+export const nothing = (noun: Noun): Filter =>
+  noun === 'school' || noun === 'user' || noun === 'session' ? { id: { in: [] } } : { schoolId: { in: [] } };
+
+interface Scope<N extends Noun> {
+  holds(place: Place, facts: Facts[N]): boolean;
+  where(place: Place): Filter;
+}
+
+type Scopes = { [N in Noun]: Record<string, Scope<N>> };
+
+const among = (ids: readonly string[]) => ({ in: [...ids] });
+const educationalKinds: readonly ChatKind[] = ['STAFF', 'CLASS', 'SUBJECT', 'EXTRACURRICULAR'];
+const kindIs = (kind: ChatKind | undefined, ...kinds: readonly ChatKind[]) => kind === undefined || kinds.includes(kind);
+
+/** In one of the place's schools. */
+const bySchool = {
+  holds: (place: Place, facts: { schoolId: string }) => place.schools.includes(facts.schoolId),
+  where: (place: Place): Filter => ({ schoolId: among(place.schools) }),
+};
+
+/** As `school`, for a client that was given the scope. */
+const forService = (scope: Place['scopes'][number]) => ({
+  holds: (place: Place, facts: { schoolId: string }) =>
+    place.scopes.includes(scope) && place.schools.includes(facts.schoolId),
+  where: (place: Place): Filter => ({ schoolId: among(place.scopes.includes(scope) ? place.schools : []) }),
+});
+
+const schoolItself = (scope?: Place['scopes'][number]) => ({
+  holds: (place: Place, facts: { schoolId: string }) =>
+    (scope === undefined || place.scopes.includes(scope)) && place.schools.includes(facts.schoolId),
+  where: (place: Place): Filter => ({
+    id: among(scope === undefined || place.scopes.includes(scope) ? place.schools : []),
+  }),
+});
+
+/** People with a place in the school, now or before. */
+const peopleOfSchool = (allowed: (place: Place) => boolean): Scope<'user'> => ({
+  holds: (place, facts) =>
+    allowed(place) && facts.places.some((at) => at.classId === null && place.schools.includes(at.schoolId)),
+  where: (place) => ({ grants: { some: { schoolId: among(allowed(place) ? place.schools : []) } } }),
+});
+
+/** People of the place's classes: pupils and teachers, the former ones too if `everSince`. */
+const peopleOfClasses = (everSince: boolean): Scope<'user'> => ({
+  holds: (place, facts) =>
+    facts.places.some((at) => at.classId !== null && place.classes.includes(at.classId) && (everSince || at.current)),
+  where: (place) => {
+    const at = { classId: among(place.classes), ...(everSince ? {} : { endedAt: null }) };
+    return { OR: [{ enrolments: { some: at } }, { assignments: { some: at } }] };
+  },
+});
+
+export const scopes = {
+  school: { school: schoolItself(), read: schoolItself('read'), events: schoolItself('events') },
+
+  class: {
+    school: bySchool,
+    read: forService('read'),
+    roster: forService('roster'),
+    /** The class teacher's own, a subject teacher's taught, a pupil's own class. */
+    class: {
+      holds: (place, facts) => place.classes.includes(facts.classId),
+      where: (place) => ({ id: among(place.classes) }),
+    },
+  },
+
+  subject: { school: bySchool, read: forService('read') },
+
+  user: {
+    school: peopleOfSchool(() => true),
+    read: peopleOfSchool((place) => place.scopes.includes('read')),
+    staff: {
+      holds: (place, facts) => facts.places.some((at) => at.staff && at.current && place.schools.includes(at.schoolId)),
+      where: (place) => ({
+        grants: { some: { schoolId: among(place.schools), role: { not: 'STUDENT' }, endedAt: null } },
+      }),
+    },
+    class: peopleOfClasses(true),
+    classmates: peopleOfClasses(false),
+    /** People one shares a chat with. */
+    chatmates: {
+      holds: (place, facts) => facts.chats.some((chatId) => place.chats.has(chatId)),
+      where: (place) => ({ memberships: { some: { chatId: among([...place.chats.keys()]) } } }),
+    },
+    own: {
+      holds: (place, facts) => facts.userId === place.userId,
+      where: (place) => ({ id: place.userId === null ? { in: [] } : place.userId }),
+    },
+  },
+
+  role: {
+    school: bySchool,
+    read: forService('read'),
+    own: {
+      holds: (place, facts) => facts.userId === place.userId,
+      where: (place) => ({ userId: place.userId === null ? { in: [] } : place.userId }),
+    },
+  },
+
+  enrolment: {
+    school: bySchool,
+    read: forService('read'),
+    class: {
+      holds: (place, facts) => place.classes.includes(facts.classId),
+      where: (place) => ({ classId: among(place.classes) }),
+    },
+    classmates: {
+      holds: (place, facts) => facts.current && place.classes.includes(facts.classId),
+      where: (place) => ({ classId: among(place.classes), endedAt: null }),
+    },
+    own: {
+      holds: (place, facts) => facts.userId === place.userId,
+      where: (place) => ({ studentId: place.userId === null ? { in: [] } : place.userId }),
+    },
+  },
+
+  invitation: {
+    school: bySchool,
+    /** Handed over to the person; a pupils' link only while the class is theirs. */
+    held: {
+      holds: (place, facts) =>
+        facts.holderId !== null &&
+        facts.holderId === place.userId &&
+        place.schools.includes(facts.schoolId) &&
+        (facts.classId === null || place.classes.includes(facts.classId)),
+      where: (place) => ({
+        holderId: place.userId === null ? { in: [] } : place.userId,
+        schoolId: among(place.schools),
+        OR: [{ classId: null }, { classId: among(place.classes) }],
+      }),
+    },
+  },
+
+  chat: {
+    school: bySchool,
+    read: forService('read'),
+    schoolWide: {
+      holds: (place, facts) => place.schools.includes(facts.schoolId) && kindIs(facts.kind, 'SCHOOL'),
+      where: (place) => ({ schoolId: among(place.schools), kind: 'SCHOOL' }),
+    },
+    educational: {
+      holds: (place, facts) => place.schools.includes(facts.schoolId) && kindIs(facts.kind, ...educationalKinds),
+      where: (place) => ({ schoolId: among(place.schools), kind: among(educationalKinds) }),
+    },
+    ofClass: {
+      holds: (place, facts) =>
+        kindIs(facts.kind, 'CLASS') && facts.classId !== null && place.classes.includes(facts.classId),
+      where: (place) => ({ kind: 'CLASS', classId: among(place.classes) }),
+    },
+    ofSubject: {
+      holds: (place, facts) =>
+        kindIs(facts.kind, 'SUBJECT') &&
+        place.taught.some(
+          (pair) =>
+            pair.classId === facts.classId &&
+            (pair.subjectId === facts.subjectId || (facts.kind === undefined && facts.subjectId === null)),
+        ),
+      where: (place) => ({
+        kind: 'SUBJECT',
+        // One alternative that matches nothing keeps the OR from being empty.
+        OR: [{ classId: { in: [] } }, ...place.taught.map(({ classId, subjectId }) => ({ classId, subjectId }))],
+      }),
+    },
+    member: {
+      holds: (place, facts) =>
+        place.schools.includes(facts.schoolId) && facts.chatId !== undefined && place.chats.has(facts.chatId),
+      where: (place) => ({
+        schoolId: among(place.schools),
+        members: { some: { userId: place.userId === null ? { in: [] } : place.userId } },
+      }),
+    },
+    moderated: {
+      holds: (place, facts) =>
+        place.schools.includes(facts.schoolId) &&
+        facts.chatId !== undefined &&
+        ['OWNER', 'MODERATOR'].includes(place.chats.get(facts.chatId) ?? ''),
+      where: (place) => ({
+        schoolId: among(place.schools),
+        members: {
+          some: { userId: place.userId === null ? { in: [] } : place.userId, role: { in: ['OWNER', 'MODERATOR'] } },
+        },
+      }),
+    },
+  },
+
+  session: {
+    own: {
+      holds: (place, facts) => facts.userId === place.userId,
+      where: (place) => ({ userId: place.userId === null ? { in: [] } : place.userId }),
+    },
+  },
+
+  event: { school: bySchool, events: forService('events') },
+} satisfies Scopes;
+
+export type ScopeOf<N extends Noun> = Extract<keyof (typeof scopes)[N], string>;
