@@ -1,0 +1,224 @@
+#!/usr/bin/env node
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { columns } from './policy/actor.ts';
+import { table } from './policy/table.ts';
+import { rotateSigningKey } from './auth/keys.ts';
+import { ConfigError, readConfig } from './config.ts';
+import { createClient, endClient } from './domain/clients.ts';
+import { bindIdentity } from './domain/identities.ts';
+import { createInvitation, linkOf } from './domain/invitations.ts';
+import { createSchool } from './domain/schools.ts';
+import { invalid, notFound, Refusal } from './errors.ts';
+import { createLog } from './log.ts';
+import { open, type Opened } from './server/start.ts';
+
+/** What is run by hand. Every command says what it did in plain lines; a refusal is one line and exit status 1. */
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+type Values = Record<string, string | string[] | undefined>;
+
+interface Command {
+  about: string;
+  usage: string;
+  /** Long options, each with what it means; one that starts with `*` must be given. */
+  options: Record<string, string>;
+  repeated?: readonly string[];
+  run(opened: Opened, values: Values): Promise<string[]>;
+}
+
+const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+
+const text = (values: Values, name: string): string => values[name] as string;
+const optional = (values: Values, name: string): string | undefined => values[name] as string | undefined;
+const list = (values: Values, name: string): string[] => (values[name] as string[] | undefined) ?? [];
+
+function id(values: Values, name: string): string {
+  const value = text(values, name);
+  if (!uuid.test(value)) throw invalid(name, [`--${name}: нужен идентификатор вида 0190…`, `--${name} must be an id such as 0190…`]);
+  return value.toLowerCase();
+}
+
+async function administratorLink({ operator }: Opened, schoolId: string): Promise<string[]> {
+  const invitation = await createInvitation(operator, { schoolId, role: 'PLATFORM_ADMINISTRATOR', label: 'Первый администратор' });
+  return [
+    'Link for its platform administrator (one use, 14 days); hand it over in person or by a channel you trust:',
+    `  ${linkOf(operator, invitation)}`,
+  ];
+}
+
+const commands: Record<string, Command> = {
+  'create-school': {
+    about: 'set up a school and print the link for its first administrator',
+    usage: '--name "Школа № 98" [options]',
+    options: {
+      '*name': 'short name',
+      'full-name': 'full name (default: the short one)',
+      address: 'postal address',
+      district: 'district',
+      region: 'region',
+      'time-zone': 'time zone, such as Asia/Omsk (default: Europe/Moscow)',
+    },
+    async run(opened, values) {
+      const school = await createSchool(opened.operator, {
+        name: text(values, 'name'),
+        fullName: optional(values, 'full-name') ?? text(values, 'name'),
+        address: optional(values, 'address') ?? null,
+        district: optional(values, 'district') ?? null,
+        region: optional(values, 'region') ?? null,
+        ...(values['time-zone'] === undefined ? {} : { timeZone: text(values, 'time-zone') }),
+      });
+      return [`School ${school.id} was created.`, ...(await administratorLink(opened, school.id))];
+    },
+  },
+  'invite-administrator': {
+    about: 'print a new link for a platform administrator of a school',
+    usage: '--school ID',
+    options: { '*school': 'id of the school' },
+    run: (opened, values) => administratorLink(opened, id(values, 'school')),
+  },
+  schools: {
+    about: 'list the schools with their ids',
+    usage: '',
+    options: {},
+    async run({ db }) {
+      const schools = await db.prisma.school.findMany({ orderBy: { id: 'asc' }, select: { id: true, name: true } });
+      return schools.map((school) => `${school.id}  ${school.name}`);
+    },
+  },
+  'create-frontend': {
+    about: 'register a frontend that signs people in (authorization code with PKCE)',
+    usage: '--name NAME --redirect-uri URL [--redirect-uri URL …]',
+    options: { '*name': 'name shown to the operator', '*redirect-uri': 'where codes may be sent; may be repeated' },
+    repeated: ['redirect-uri'],
+    async run({ operator }, values) {
+      const { client } = await createClient(operator, { kind: 'frontend', name: text(values, 'name'), redirectUris: list(values, 'redirect-uri') });
+      return [`client_id  ${client.id}`];
+    },
+  },
+  'create-service': {
+    about: 'register a service that calls the API in its own name (client_credentials)',
+    usage: '--name NAME --school ID --scope read [--scope events] [--scope roster]',
+    options: { '*name': 'name shown to the operator', '*school': 'id of the school', '*scope': 'read, events or roster; may be repeated' },
+    repeated: ['scope'],
+    async run({ operator }, values) {
+      const input = { kind: 'service', name: text(values, 'name'), schoolId: id(values, 'school'), scopes: list(values, 'scope') } as const;
+      const { client, secret } = await createClient(operator, input);
+      return [`client_id      ${client.id}`, `client_secret  ${secret}`, 'The secret is shown this once.'];
+    },
+  },
+  'end-client': {
+    about: 'stop a frontend or a service; its sessions end',
+    usage: '--client ID',
+    options: { '*client': 'its client_id' },
+    async run({ operator }, values) {
+      const client = await endClient(operator, { clientId: text(values, 'client') });
+      return [`${client.id} was ended.`];
+    },
+  },
+  'bind-identity': {
+    about: 'let a person in by tokens of a trusted outside issuer (TRUSTED_ISSUERS)',
+    usage: '--user SIGN_IN_NAME --issuer URL --subject TEXT',
+    options: { '*user': 'sign-in name of the person', '*issuer': 'the `iss` of its tokens', '*subject': 'the `sub` of the person there' },
+    async run({ operator, db }, values) {
+      const user = await db.prisma.user.findUnique({ where: { signInName: text(values, 'user').toLowerCase() } });
+      if (user === null) throw notFound('user');
+      await bindIdentity(operator, { userId: user.id, issuer: text(values, 'issuer'), subject: text(values, 'subject') });
+      return ['The identity was bound.'];
+    },
+  },
+  'rotate-key': {
+    about: 'make a new key that signs tokens; the old ones go on verifying',
+    usage: '',
+    options: {},
+    async run({ db, config }) {
+      await rotateSigningKey(db, config);
+      return ['A new key was made. Restart the servers so that they sign with it.'];
+    },
+  },
+  migrate: {
+    about: 'apply pending migrations, as the server does when it starts',
+    usage: '',
+    options: {},
+    run: () => Promise.resolve(['The database is up to date.']),
+  },
+};
+
+/** Needs no database. */
+function permissions(): string[] {
+  const width = 24;
+  const row = (cells: readonly string[]) => cells.map((cell) => cell.padEnd(width)).join('').trimEnd();
+  return [
+    row(['action', 'clause', ...columns]),
+    ...Object.entries(table).map(([action, { clause, cells }]) =>
+      row([action, clause, ...columns.map((column) => (cells[column] as readonly string[]).join('/') || '-')]),
+    ),
+  ];
+}
+
+function help(name?: string): string[] {
+  const command = name === undefined ? undefined : commands[name];
+  if (command !== undefined)
+    return [
+      `npx sfera ${name} ${command.usage}`.trimEnd(),
+      '',
+      `  ${command.about}`,
+      '',
+      ...Object.entries(command.options).map(
+        ([option, about]) => `  --${option.replace('*', '').padEnd(14)} ${about}${option.startsWith('*') ? ' (required)' : ''}`,
+      ),
+    ];
+  return [
+    'npx sfera COMMAND [options]      npx sfera COMMAND --help',
+    '',
+    ...Object.entries({ ...commands, permissions: { about: 'print who may do what' } }).map(
+      ([command, { about }]) => `  ${command.padEnd(22)} ${about}`,
+    ),
+    '',
+    'The settings are those of the server: DATABASE_URL, DATA_DIR, SECRET_KEY, PUBLIC_URL … (see README.md).',
+    'The embedded database serves one process: stop the server before you run a command on it.',
+  ];
+}
+
+class UsageError extends Error {}
+
+function parse(name: string, command: Command, args: string[]): Values {
+  const options: Options = {};
+  for (const option of Object.keys(command.options)) {
+    const plain = option.replace('*', '');
+    options[plain] = { type: 'string', multiple: command.repeated?.includes(plain) ?? false };
+  }
+  let values: Values;
+  try {
+    values = parseArgs({ args, options, allowPositionals: false }).values as Values;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+  for (const option of Object.keys(command.options))
+    if (option.startsWith('*') && values[option.slice(1)] === undefined)
+      throw new UsageError(`--${option.slice(1)} is required: npx sfera ${name} ${command.usage}`);
+  return values;
+}
+
+async function main([name, ...args]: string[]): Promise<void> {
+  const say = (lines: readonly string[]) => console.log(lines.join('\n'));
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') return say(help(args[0]));
+  if (name === 'permissions') return say(permissions());
+  const command = commands[name];
+  if (command === undefined) throw new UsageError(`There is no command ${name}; see: npx sfera help`);
+  if (args.includes('--help') || args.includes('-h')) return say(help(name));
+  const values = parse(name, command, args);
+  const config = readConfig();
+  const opened = await open(config, createLog(config.logLevel === 'info' ? 'warn' : config.logLevel));
+  try {
+    say(await command.run(opened, values));
+  } finally {
+    await opened.close();
+  }
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  const plain = error instanceof UsageError || error instanceof ConfigError;
+  if (error instanceof Refusal) console.error(`${error.path === undefined ? '' : `${error.path.join('.')}: `}${error.say('en')}`);
+  else console.error(plain ? error.message : error);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+});

@@ -1,0 +1,145 @@
+import SchemaBuilder, { type InputRef, type ObjectRef } from '@pothos/core';
+import RelayPlugin, { decodeGlobalID, encodeGlobalID } from '@pothos/plugin-relay';
+import { invalid, Refusal } from '../errors.ts';
+import type { ThingName } from '../domain/rows.ts';
+import type { GraphContext } from './context.ts';
+
+export interface SchemaTypes {
+  Context: GraphContext;
+  DefaultFieldNullability: false;
+  DefaultEdgesNullability: { list: false; items: false };
+  DefaultNodeNullability: false;
+  Scalars: {
+    DateTime: { Input: Date; Output: Date };
+    Date: { Input: string; Output: string };
+    JSON: { Input: unknown; Output: unknown };
+    ID: { Input: string; Output: string };
+  };
+}
+
+export const builder = new SchemaBuilder<SchemaTypes>({
+  plugins: [RelayPlugin],
+  defaultFieldNullability: false,
+  relay: {
+    cursorType: 'String',
+    clientMutationId: 'omit',
+    nodesOnConnection: false,
+    firstArgOptions: { description: 'How many rows from the start, 1 to 100; 20 when neither `first` nor `last` is given.' },
+    lastArgOptions: { description: 'How many rows from the end, 1 to 100.' },
+    afterArgOptions: { description: 'The cursor to go on after.' },
+    beforeArgOptions: { description: 'The cursor to stop before.' },
+    edgesFieldOptions: { description: 'The rows of the page, each with its cursor.', nullable: { list: false, items: false } },
+    cursorFieldOptions: { description: 'Opaque; pass it as `after` or `before` to go on from here.' },
+    nodeFieldOptions: { description: 'The row itself.', nullable: false },
+    pageInfoFieldOptions: { description: 'Where the page stands in the list.' },
+    pageInfoTypeOptions: { description: 'Where a page stands in its list.' },
+    nodeTypeOptions: { description: 'A thing that can be asked for again by its global id.' },
+    nodeQueryOptions: { description: 'The thing with this global id, or null when there is none or you may not see it.' },
+    nodesQueryOptions: { description: 'The things with these global ids (at most 100), each null when there is none or you may not see it.' },
+  },
+});
+
+builder.queryType({ description: 'Everything that can be read.' });
+builder.mutationType({ description: 'Everything that can be changed. Each takes one `input` and answers its object or a `Refusal`.' });
+builder.subscriptionType({
+  description: 'What can be followed live. Each item has a `cursor`; pass the last one seen as `after` to go on without a hole or a repeat.',
+});
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** The row's id in a global id of this type; anything else is INVALID at `path`. */
+export function idOf(thing: ThingName, globalId: string, path: string): string {
+  const found = parseId(globalId);
+  if (found === null) throw invalid(path, ['Это не идентификатор этого сервера.', 'This is not an id of this server.']);
+  if (found.thing !== thing)
+    throw invalid(path, [`Здесь нужен идентификатор типа ${thing}.`, `An id of type ${thing} is needed here.`]);
+  return found.id;
+}
+
+/** As `idOf`, for an id that may be left out. */
+export const optionalIdOf = (thing: ThingName, globalId: string | null | undefined, path: string): string | null =>
+  globalId === null || globalId === undefined ? null : idOf(thing, globalId, path);
+
+/** The type and the row's id of any global id; null for what is none. */
+export function parseId(globalId: string): { thing: string; id: string } | null {
+  try {
+    const { typename, id } = decodeGlobalID(globalId);
+    return uuid.test(id) && encodeGlobalID(typename, id) === globalId ? { thing: typename, id } : null;
+  } catch {
+    return null;
+  }
+}
+
+export const globalId = (thing: ThingName, id: string): string => encodeGlobalID(thing, id);
+
+const RefusalCode = builder.enumType('RefusalCode', {
+  description: 'Why a change was refused. Stable: clients may decide by it.',
+  values: {
+    INVALID: { description: 'A value is wrong; `path` says which.' },
+    NOT_FOUND: { description: 'There is no such thing, or you may not see it.' },
+    FORBIDDEN: { description: 'You may see it, but your role does not allow this; `clause` says which rule decided.' },
+    CONFLICT: { description: 'The state of things does not allow it now.' },
+    RATE_LIMITED: { description: 'Too many tries; wait and try again.' },
+    UNAUTHENTICATED: { description: 'Sign in first.' },
+  } as const,
+});
+
+const RefusalRef = builder.objectRef<Refusal>('Refusal').implement({
+  description: 'A change that was not made, and why. Nothing was written.',
+  fields: (t) => ({
+    code: t.field({ type: RefusalCode, description: 'The reason, for programs.', resolve: (refusal) => refusal.code }),
+    message: t.string({
+      description: 'The reason, for people: in Russian, or in English where Accept-Language prefers it.',
+      resolve: (refusal, _args, ctx) => refusal.say(ctx.language),
+    }),
+    path: t.stringList({
+      nullable: true,
+      description: 'The field of the input at fault, from the outside in.',
+      resolve: (refusal) => (refusal.path === undefined ? null : [...refusal.path]),
+    }),
+    clause: t.string({
+      nullable: true,
+      description: "The clause of the school's regulation that decided.",
+      resolve: (refusal) => refusal.clause ?? null,
+    }),
+  }),
+});
+
+/**
+ * A mutation by the one rule: `name(input: NameInput!): NameResult!` with `union NameResult = Thing | Refusal`.
+ * @param run parses the input, calls one operation and returns its row; a Refusal it throws becomes the answer.
+ */
+export function mutation<Row extends object, Input>(
+  name: string,
+  options: {
+    description: string;
+    returns: ObjectRef<SchemaTypesOf, Row>;
+    input: InputRef<Input>;
+    run: (ctx: GraphContext, input: Input) => Promise<Row>;
+  },
+): void {
+  const Name = name[0]!.toUpperCase() + name.slice(1);
+  const Result = builder.unionType(`${Name}Result`, {
+    description: `What \`${name}\` answers: the object as it is now, or why not.`,
+    types: [options.returns, RefusalRef],
+    resolveType: (value: unknown) => (value instanceof Refusal ? RefusalRef : options.returns),
+  });
+  builder.mutationField(name, (t) =>
+    t.field({
+      type: Result,
+      description: options.description,
+      args: { input: t.arg({ type: options.input, required: true, description: 'What to do it with.' }) },
+      resolve: (async (_root: unknown, args: { input: Input }, ctx: GraphContext) => {
+        try {
+          return await options.run(ctx, args.input);
+        } catch (error) {
+          if (error instanceof Refusal) return error;
+          throw error;
+        }
+        // Pothos cannot see through the generic input; the pair of `input` and `run` above is checked instead.
+      }) as never,
+    }),
+  );
+}
+
+type SchemaTypesOf = typeof builder extends PothosSchemaTypes.SchemaBuilder<infer Types> ? Types : never;

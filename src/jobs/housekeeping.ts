@@ -1,0 +1,55 @@
+import { deleteExpired } from '../auth/adapter.ts';
+import { deleteExpiredTries } from '../auth/limits.ts';
+import type { Config } from '../config.ts';
+import type { Database } from '../db/client.ts';
+import type { Logger } from '../log.ts';
+
+/** What is over and no longer kept. Each step is safe to run twice and by several processes at once. */
+
+const every = 3_600_000;
+/** Events deleted by one statement, so that none holds a school's log for long. */
+const batch = 5000;
+
+/** Runs now and each hour; the answer stops it. */
+export function startHousekeeping(db: Database, config: Config, log: Logger): () => Promise<void> {
+  let running: Promise<void> = Promise.resolve();
+  const run = async () => {
+    try {
+      await deleteExpired(db);
+      await deleteExpiredTries(db);
+      await db.pool.query("delete from idempotency_key where at < now() - interval '1 day'");
+      await trimLogs(db, config.eventDays);
+    } catch (error) {
+      log.warn({ err: error }, 'housekeeping failed; it is tried again in an hour');
+    }
+  };
+  running = run();
+  const timer = setInterval(() => (running = run()), every);
+  return async () => {
+    clearInterval(timer);
+    await running;
+  };
+}
+
+/**
+ * Forgets events older than `days`, from the oldest on, and moves each school's `oldest` with them in one statement, so
+ * that a cursor is never taken for good when its events are gone.
+ */
+export async function trimLogs(db: Database, days: number): Promise<void> {
+  const { rows: schools } = await db.pool.query<{ school_id: string }>('select school_id from event_head');
+  for (const { school_id } of schools)
+    for (;;) {
+      const { rowCount } = await db.pool.query(
+        `with gone as (
+           delete from event where school_id = $1 and seq in (
+             select seq from event where school_id = $1 and at < now() - $2 * interval '1 day' order by seq limit $3)
+           returning seq
+         ), moved as (
+           update event_head set oldest = greatest(oldest, (select max(seq) + 1 from gone))
+           where school_id = $1 and exists (select 1 from gone))
+         select seq from gone`,
+        [school_id, days, batch],
+      );
+      if ((rowCount ?? 0) < batch) break;
+    }
+}

@@ -1,0 +1,53 @@
+import { ConfigError, readConfig } from './config.ts';
+import { createDemonstration, isEmpty } from './server/demonstration.ts';
+import { startSession } from './domain/sessions.ts';
+import { createLog } from './log.ts';
+import { banner } from './server/banner.ts';
+import { start } from './server/start.ts';
+
+/** The server: reads its settings, starts, says where it is, and stops when it is told to. */
+
+/** Seconds that the token printed with the demonstration is good for. */
+const demonstrationToken = 8 * 3600;
+
+async function main(): Promise<void> {
+  const config = readConfig();
+  const log = createLog(config.logLevel);
+  const running = await start(config, log);
+
+  let stopping = false;
+  const stop = (signal: string) => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ signal }, 'stopping');
+    // A process that cannot finish in time is ended all the same; the log and the database do not mind.
+    setTimeout(() => process.exit(1), 10_000).unref();
+    running.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ err: error }, 'stopping failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+
+  log.info({ port: running.port, embedded: running.db.embedded }, 'listening');
+  const { operator, db, tokens } = running;
+  if (config.demo && db.embedded && (await isEmpty(db))) {
+    const made = await createDemonstration(operator);
+    const [administrator] = made.people;
+    const { id: sessionId } = await startSession(operator, { userId: administrator!.user.id, clientId: 'demonstration', device: 'npm start' });
+    const token = await tokens.issueAccessToken({ userId: administrator!.user.id, sessionId, clientId: 'demonstration' }, demonstrationToken);
+    process.stdout.write(banner(config, { ...made, token }));
+  } else process.stdout.write(banner(config, null));
+}
+
+main().catch((error: unknown) => {
+  if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`);
+  else if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE')
+    process.stderr.write('The port is in use by another program; choose another with PORT.\n');
+  else process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exit(1);
+});

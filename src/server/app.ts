@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { createYoga } from 'graphql-yoga';
+import type { GraphContext } from '../graphql/context.ts';
+import { schema } from '../graphql/schema.ts';
+import { bounds, useLimits } from './limits.ts';
+import { useLive } from './live.ts';
+import { createMask, useCodes } from './masking.ts';
+import { createMetrics, useMetrics } from './metrics.ts';
+import { createContexts, mayIntrospect, type Asked, type Deps } from './requests.ts';
+import { serveSockets } from './websocket.ts';
+
+/** HTTP and WebSocket around one schema and one context. */
+
+export interface App {
+  /** Where it listens; with port 0 the one that the system chose. */
+  port: number;
+  /** Stops in ten seconds at most: no new requests, sockets told to come back, what is under way finished. */
+  close(): Promise<void>;
+}
+
+export interface AppDeps extends Deps {
+  /** Answers what is not GraphQL: pages, the authorization server, the explorer. False where nothing of it fits. */
+  routes(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
+}
+
+/** Milliseconds that requests under way have to finish when the server stops. */
+const grace = 5000;
+
+const answer = (response: ServerResponse, status: number, body: unknown, type = 'application/json'): void => {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store' }).end(text);
+};
+
+const refuse = (response: ServerResponse, status: number, code: string, message: string): void =>
+  answer(response, status, { errors: [{ message, extensions: { code } }] });
+
+export async function startApp(deps: AppDeps): Promise<App> {
+  const { config, db, log, feed } = deps;
+  const metrics = createMetrics(db, feed);
+  const contextOf = createContexts(deps);
+  const mask = createMask(log);
+  const own = new URL(config.publicUrl).origin;
+  const origins = new Set([own, ...config.allowedOrigins]);
+  let stopping = false;
+
+  const yoga = createYoga<{ asked?: Asked }, GraphContext>({
+    schema,
+    context: ({ asked, request }) => contextOf(asked ?? askedOfHeaders(request.headers)) as never,
+    graphqlEndpoint: '/graphql',
+    graphiql: false,
+    landingPage: false,
+    multipart: false,
+    batching: false,
+    logging: false,
+    cors: (request) => {
+      const origin = request.headers.get('origin');
+      return origin !== null && origins.has(origin)
+        ? { origin, credentials: false, methods: ['GET', 'POST'], allowedHeaders: ['authorization', 'content-type', 'accept-language', 'x-request-id'], maxAge: 600 }
+        : false;
+    },
+    maskedErrors: { maskError: (error) => mask(error) },
+    plugins: [useCodes(), useLimits(mayIntrospect), useLive(), useMetrics(metrics)],
+  });
+
+  const addressOf = (request: IncomingMessage): string | null => {
+    // The proxy in front appends the address that it saw; what stands before it anybody could have written.
+    const forwarded = config.trustProxy ? request.headers['x-forwarded-for'] : undefined;
+    const last = (Array.isArray(forwarded) ? forwarded.at(-1) : forwarded)?.split(',').at(-1)?.trim();
+    return last || request.socket.remoteAddress || null;
+  };
+
+  const askedOf = (request: IncomingMessage): Asked => ({
+    authorization: request.headers.authorization ?? null,
+    acceptLanguage: request.headers['accept-language'] ?? null,
+    requestId: requestIdOf(request),
+    address: addressOf(request),
+  });
+
+  const originAllowed = ({ headers: { origin } }: IncomingMessage): boolean => origin === undefined || origins.has(origin);
+
+  const graphql = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { headers, method } = request;
+    if (!originAllowed(request)) return refuse(response, 403, 'ORIGIN_FORBIDDEN', 'This origin is not among the allowed ones.');
+    const simple = headers.authorization === undefined && headers['x-requested-with'] === undefined;
+    const json = headers['content-type']?.startsWith('application/json') ?? false;
+    // What a foreign page could send without asking first (GET, forms, plain text) is not answered.
+    if (method !== 'OPTIONS' && simple && !json)
+      return refuse(response, 400, 'CSRF_HEADER_REQUIRED', 'Send Authorization, X-Requested-With or Content-Type: application/json.');
+    if (method === 'POST') {
+      const length = Number(headers['content-length'] ?? NaN);
+      if (Number.isNaN(length)) return refuse(response, 411, 'LENGTH_REQUIRED', 'Send Content-Length.');
+      if (length > bounds.body) {
+        response.setHeader('connection', 'close');
+        return refuse(response, 413, 'BODY_TOO_LARGE', `A request has at most ${bounds.body} bytes.`);
+      }
+    }
+    await yoga.handle(request, response, { asked: askedOf(request) } as never);
+  };
+
+  const ready = async (): Promise<boolean> => {
+    if (stopping) return false;
+    try {
+      await Promise.race([
+        db.pool.query('select 1'),
+        new Promise((_resolve, reject) => setTimeout(reject, 2000, new Error('timeout')).unref()),
+      ]);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+
+  const metricsAllowed = (request: IncomingMessage): boolean =>
+    config.metricsToken === undefined
+      ? /^(::1|127\.|::ffff:127\.)/.test(request.socket.remoteAddress ?? '') && request.headers['x-forwarded-for'] === undefined
+      : request.headers.authorization === `Bearer ${config.metricsToken}`;
+
+  const route = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const path = request.url?.split('?')[0];
+    if (path === '/graphql') return graphql(request, response);
+    if (path === '/health/live') return answer(response, 200, { status: 'live' });
+    if (path === '/health/ready') {
+      const ok = await ready();
+      return answer(response, ok ? 200 : 503, { status: ok ? 'ready' : stopping ? 'stopping' : 'no database' });
+    }
+    if (path === '/metrics') {
+      if (!metricsAllowed(request)) return refuse(response, 404, 'NOT_FOUND', 'There is nothing here.');
+      return answer(response, 200, await metrics.registry.metrics(), 'text/plain; version=0.0.4');
+    }
+    if (!(await deps.routes(request, response))) refuse(response, 404, 'NOT_FOUND', 'There is nothing here.');
+  };
+
+  const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 30_000 }, (request, response) => {
+    const begun = performance.now();
+    const requestId = requestIdOf(request) ?? randomUUID();
+    request.headers['x-request-id'] = requestId;
+    response.setHeader('x-request-id', requestId);
+    response.setHeader('x-content-type-options', 'nosniff');
+    response.once('close', () => {
+      metrics.requests.inc({ method: request.method ?? '', status: response.statusCode });
+      log.debug({ requestId, method: request.method, status: response.statusCode, ms: Math.round(performance.now() - begun) }, 'request');
+    });
+    route(request, response).catch((error: unknown) => {
+      log.error({ err: error, requestId }, 'request failed');
+      if (response.headersSent) response.destroy();
+      else refuse(response, 500, 'INTERNAL', 'Something went wrong on our side; it has been noted.');
+    });
+  });
+  server.on('clientError', (_error, socket: Socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  });
+
+  const sockets = serveSockets({ server, yoga: yoga as never, askedOf, originAllowed, log, opened: (count) => metrics.sockets.set(count) });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.port, config.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      stopping = true;
+      const closed = new Promise((resolve) => server.close(resolve));
+      await sockets.close();
+      server.closeIdleConnections();
+      const force = setTimeout(() => server.closeAllConnections(), grace);
+      await closed;
+      clearTimeout(force);
+      await yoga.dispose();
+      metrics.registry.clear();
+    },
+  };
+}
+
+/** The caller's own id for the request, if it is fit for a log line. */
+function requestIdOf(request: IncomingMessage): string | null {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[\w-]{8,64}$/.test(given) ? given : null;
+}
+
+const askedOfHeaders = (headers: Headers): Asked => ({
+  authorization: headers.get('authorization'),
+  acceptLanguage: headers.get('accept-language'),
+  requestId: null,
+  address: null,
+});
+

@@ -1,0 +1,156 @@
+import {
+  GraphQLError, Kind, Lexer, NoSchemaIntrospectionCustomRule, Source, TokenKind, type ASTVisitor, type DocumentNode,
+  type ExecutionArgs, type FragmentDefinitionNode, type SelectionSetNode, type ValidationContext, type ValueNode,
+} from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import type { GraphContext } from '../graphql/context.ts';
+
+/** Requests that are wrong as such, found before they cost anything; on HTTP and on the socket alike. */
+
+export const bounds = {
+  /** Bytes of a request's body. */
+  body: 256 * 1024,
+  /** Characters of a document. */
+  length: 20_000,
+  tokens: 2000,
+  /** Brackets of any kind open at once. */
+  nesting: 40,
+  /** Fields within fields. */
+  depth: 15,
+  aliases: 30,
+  directives: 20,
+  /** Objects that the pages asked for could hold. */
+  cost: 20_000,
+  /** Characters of one value among the variables. */
+  value: 20_000,
+} as const;
+
+const refuse = (code: string, message: string): GraphQLError =>
+  new GraphQLError(message, { extensions: { code, http: { status: 400, spec: true } } });
+
+/** Walks the document's tokens without recursion; stops at the first that is past a bound. */
+export function boundDocument(text: string): void {
+  if (text.length > bounds.length) throw refuse('DOCUMENT_TOO_LONG', `A document has at most ${bounds.length} characters.`);
+  const lexer = new Lexer(new Source(text));
+  let open = 0;
+  for (let count = 1; ; count += 1) {
+    const { kind } = lexer.advance();
+    if (kind === TokenKind.EOF) return;
+    if (count > bounds.tokens) throw refuse('TOO_MANY_TOKENS', `A document has at most ${bounds.tokens} tokens.`);
+    if (kind === TokenKind.BRACE_L || kind === TokenKind.BRACKET_L || kind === TokenKind.PAREN_L) open += 1;
+    if (kind === TokenKind.BRACE_R || kind === TokenKind.BRACKET_R || kind === TokenKind.PAREN_R) open -= 1;
+    if (open > bounds.nesting) throw refuse('NESTED_TOO_DEEP', `At most ${bounds.nesting} brackets are open at once.`);
+  }
+}
+
+/** Counts aliases and directives, and measures depth through fragments; a fragment is measured once. */
+export function BoundsRule(context: ValidationContext): ASTVisitor {
+  let aliases = 0;
+  let directives = 0;
+  const measured = new Map<string, number>();
+  const depthOf = (set: SelectionSetNode, visiting: ReadonlySet<string>): number =>
+    Math.max(
+      0,
+      ...set.selections.map((selection) => {
+        if (selection.kind === Kind.FIELD) return 1 + (selection.selectionSet ? depthOf(selection.selectionSet, visiting) : 0);
+        if (selection.kind === Kind.INLINE_FRAGMENT) return depthOf(selection.selectionSet, visiting);
+        const name = selection.name.value;
+        const known = measured.get(name);
+        if (known !== undefined) return known;
+        const fragment = context.getFragment(name);
+        // A cycle is another rule's error.
+        if (!fragment || visiting.has(name)) return 0;
+        const depth = depthOf(fragment.selectionSet, new Set([...visiting, name]));
+        measured.set(name, depth);
+        return depth;
+      }),
+    );
+  return {
+    Field(node) {
+      if (node.alias && (aliases += 1) === bounds.aliases + 1)
+        context.reportError(refuse('TOO_MANY_ALIASES', `A document has at most ${bounds.aliases} aliases.`));
+    },
+    Directive() {
+      if ((directives += 1) === bounds.directives + 1)
+        context.reportError(refuse('TOO_MANY_DIRECTIVES', `A document has at most ${bounds.directives} directives.`));
+    },
+    OperationDefinition(node) {
+      if (depthOf(node.selectionSet, new Set()) > bounds.depth)
+        context.reportError(refuse('QUERY_TOO_DEEP', `Fields stand at most ${bounds.depth} deep.`));
+    },
+  };
+}
+
+/**
+ * The objects that an operation could return: each page multiplies what stands under it by its `first` or `last`.
+ * Without either a page is 20, as the lists themselves have it.
+ */
+export function costOf(document: DocumentNode, variables: Record<string, unknown>, operationName?: string | null): number {
+  const fragments = new Map<string, FragmentDefinitionNode>();
+  for (const node of document.definitions) if (node.kind === Kind.FRAGMENT_DEFINITION) fragments.set(node.name.value, node);
+  const known = new Map<string, number>();
+  const number = (value: ValueNode | undefined): number | undefined => {
+    if (value?.kind === Kind.INT) return Number(value.value);
+    const given = value?.kind === Kind.VARIABLE ? variables[value.name.value] : undefined;
+    return typeof given === 'number' ? given : undefined;
+  };
+  const ofSet = (set: SelectionSetNode): number => {
+    let sum = 0;
+    for (const selection of set.selections) {
+      if (selection.kind === Kind.FIELD) {
+        if (!selection.selectionSet) continue;
+        const paged = selection.selectionSet.selections.some(
+          (child) => child.kind === Kind.FIELD && (child.name.value === 'edges' || child.name.value === 'pageInfo'),
+        );
+        const argument = (name: string) => number(selection.arguments?.find((arg) => arg.name.value === name)?.value);
+        const ids = selection.arguments?.find((arg) => arg.name.value === 'ids')?.value;
+        const listed = ids?.kind === Kind.LIST ? ids.values.length : ids === undefined ? 1 : 100;
+        const times = paged ? Math.max(1, argument('first') ?? argument('last') ?? 20) : listed;
+        sum += times * (1 + ofSet(selection.selectionSet));
+      } else if (selection.kind === Kind.INLINE_FRAGMENT) sum += ofSet(selection.selectionSet);
+      else {
+        const name = selection.name.value;
+        let cost = known.get(name);
+        if (cost === undefined) {
+          const fragment = fragments.get(name);
+          cost = fragment ? ofSet(fragment.selectionSet) : 0;
+          known.set(name, cost);
+        }
+        sum += cost;
+      }
+      if (sum > bounds.cost) break;
+    }
+    return sum;
+  };
+  const operation = document.definitions.find(
+    (node) => node.kind === Kind.OPERATION_DEFINITION && (!operationName || node.name?.value === operationName),
+  );
+  return operation?.kind === Kind.OPERATION_DEFINITION ? ofSet(operation.selectionSet) : 0;
+}
+
+function boundValues(value: unknown, depth = 0): void {
+  if (depth > bounds.nesting) throw refuse('NESTED_TOO_DEEP', `Variables nest at most ${bounds.nesting} deep.`);
+  if (typeof value === 'string' && value.length > bounds.value)
+    throw refuse('VALUE_TOO_LONG', `A value has at most ${bounds.value} characters.`);
+  if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) boundValues(inner, depth + 1);
+}
+
+function boundExecution(args: Pick<ExecutionArgs, 'document' | 'variableValues' | 'operationName'>): void {
+  const variables = { ...args.variableValues };
+  boundValues(variables);
+  if (costOf(args.document, variables, args.operationName) > bounds.cost)
+    throw refuse('QUERY_TOO_COSTLY', `The pages asked for could hold more than ${bounds.cost} objects; ask for less at once.`);
+}
+
+/** All of the above, in the order of their cost, for Yoga's pipeline. */
+export function useLimits(mayIntrospect: (ctx: GraphContext) => boolean): Plugin<GraphContext> {
+  return {
+    onParse: ({ params }) => boundDocument(String(params.source)),
+    onValidate({ addValidationRule, context }) {
+      addValidationRule(BoundsRule);
+      if (!mayIntrospect(context)) addValidationRule(NoSchemaIntrospectionCustomRule);
+    },
+    onExecute: ({ args }) => boundExecution(args),
+    onSubscribe: ({ args }) => boundExecution(args),
+  };
+}

@@ -1,0 +1,109 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Refusal, type Language } from '../../errors.ts';
+import { fingerprint } from '../../auth/seal.ts';
+import { html, type Html } from './html.ts';
+import { say, texts, type TextName } from './texts.ts';
+
+/** Forms: read, kept against forgery, and shown with what is wrong at each field. */
+
+const cookieName = 'sfera_form';
+const fieldName = 'form';
+const mostBytes = 16 * 1024;
+
+/** Whether forms may be taken: those that this server gave to this browser, posted from its own pages. */
+export interface FormGuard {
+  /** The hidden field of a form; sets the cookie that it must come back with. */
+  field(req: IncomingMessage, res: ServerResponse): Html;
+  /**
+   * The fields of a posted form.
+   * @throws Refusal FORBIDDEN for a form of another site or of another browser, INVALID for what is not a form.
+   */
+  read(req: IncomingMessage): Promise<URLSearchParams>;
+}
+
+/** A signed double submit: the field is a keyed hash of the browser's random cookie. */
+export function createFormGuard(secretKey: Uint8Array, secure: boolean): FormGuard {
+  const sign = (nonce: string) => fingerprint(secretKey, 'form', nonce);
+  return {
+    field(req, res) {
+      let nonce = cookieOf(req);
+      if (nonce === undefined) {
+        nonce = randomBytes(16).toString('base64url');
+        res.appendHeader('set-cookie', `${cookieName}=${nonce}; Path=/; HttpOnly; SameSite=Lax${secure ? '; Secure' : ''}`);
+      }
+      return html`<input type="hidden" name="${fieldName}" value="${sign(nonce)}">`;
+    },
+    async read(req) {
+      const form = await readForm(req);
+      const nonce = cookieOf(req);
+      // A page of a sibling domain can set our cookie, but cannot say that it is us.
+      const site = req.headers['sec-fetch-site'];
+      const ours = site === undefined || site === 'same-origin' || site === 'none';
+      if (!ours || nonce === undefined || !same(form.get(fieldName) ?? '', sign(nonce))) throw new Refusal('FORBIDDEN', texts.forged);
+      return form;
+    },
+  };
+}
+
+function same(shown: string, expected: string): boolean {
+  const [a, b] = [Buffer.from(shown), Buffer.from(expected)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+function cookieOf(req: IncomingMessage): string | undefined {
+  return new RegExp(`(?:^|;\\s*)${cookieName}=([\\w-]{22})(?:;|$)`).exec(req.headers.cookie ?? '')?.[1];
+}
+
+async function readForm(req: IncomingMessage): Promise<URLSearchParams> {
+  const broken = () => new Refusal('INVALID', texts.forged);
+  if (!/^application\/x-www-form-urlencoded\s*(;|$)/i.test(req.headers['content-type'] ?? '')) throw broken();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > mostBytes) throw broken();
+    chunks.push(chunk);
+  }
+  return new URLSearchParams(Buffer.concat(chunks).toString());
+}
+
+/** What is shown again after a refusal. Passwords are not. */
+export interface FormState {
+  values: URLSearchParams;
+  refusal?: Refusal | undefined;
+}
+
+export interface Field {
+  name: 'surname' | 'givenName' | 'patronymic' | 'signInName' | 'password';
+  hint?: TextName;
+  optional?: boolean;
+  autocomplete: string;
+  autofocus?: boolean;
+}
+
+/** The fields of a form, each with its label, its hint and what is wrong with it; what concerns none stands above them. */
+export function fields(language: Language, list: readonly Field[], { values, refusal }: FormState): Html {
+  const at = refusal?.path?.at(-1);
+  const ofForm = refusal !== undefined && !list.some(({ name }) => name === at);
+  const focused = list.find(({ name }) => name === at)?.name ?? list.find(({ autofocus }) => autofocus)?.name;
+  return html`${ofForm && html`<p class="alert" role="alert">${refusal.say(language)}</p>`}
+${list.map((field) => {
+    const wrong = field.name === at ? refusal : undefined;
+    const described = [wrong && `${field.name}-error`, field.hint && `${field.name}-hint`].filter(Boolean).join(' ');
+    const secret = field.name === 'password';
+    return html`<div class="field">
+<label for="${field.name}">${say(language, field.name)}${field.optional && html` <span class="soft">(${say(language, 'optional')})</span>`}</label>
+<input id="${field.name}" name="${field.name}" type="${secret ? 'password' : 'text'}" autocomplete="${field.autocomplete}" maxlength="200"
+${secret || field.name === 'signInName' ? html` autocapitalize="none" spellcheck="false"` : null}${!secret && html` value="${values.get(field.name)}"`}${!field.optional && html` required`}${wrong && html` aria-invalid="true"`}${described && html` aria-describedby="${described}"`}${field.name === focused && html` autofocus`}>
+${wrong && html`<p class="error" id="${field.name}-error" role="alert">${wrong.say(language)}</p>`}
+${field.hint && html`<p class="hint" id="${field.name}-hint">${say(language, field.hint)}</p>`}
+</div>`;
+  })}`;
+}
+
+/** The answer's status for a refusal. */
+export function statusOf(refusal: Refusal): number {
+  const statuses = { INVALID: 422, NOT_FOUND: 404, FORBIDDEN: 403, CONFLICT: 409, RATE_LIMITED: 429, UNAUTHENTICATED: 401 };
+  return statuses[refusal.code];
+}

@@ -1,0 +1,101 @@
+import { acceptInvitation, previewInvitation, signUp } from '../../domain/invitations.ts';
+import { signIn } from '../../domain/sessions.ts';
+import { loadPerson } from '../../auth/actors.ts';
+import { Refusal, unauthenticated, type Language } from '../../errors.ts';
+import { fields, statusOf, type Field, type FormState } from './forms.ts';
+import { html, type Html } from './html.ts';
+import { notice, refused, sendPage, withLanguage } from './layout.ts';
+import { anonymous, pathOf, redirect, type PageParts, type Visit } from './parts.ts';
+import { signInFields } from './sign-in.ts';
+import { say, type TextName } from './texts.ts';
+
+/**
+ * `/join/<code>`: joining a school by an invitation link. Before joining it shows the school and the class, no people.
+ * The code stands in the address only: the page is not cached, tells its address to nobody, and is not logged.
+ */
+
+const signUpFields: readonly Field[] = [
+  { name: 'surname', autocomplete: 'family-name', autofocus: true },
+  { name: 'givenName', autocomplete: 'given-name' },
+  { name: 'patronymic', autocomplete: 'additional-name', optional: true },
+  { name: 'signInName', autocomplete: 'username', hint: 'signInNameHint' },
+  { name: 'password', autocomplete: 'new-password', hint: 'passwordHint' },
+];
+
+export async function joinPage(parts: PageParts, visit: Visit, code: string): Promise<void> {
+  const { req, res, url, language } = visit;
+  const ctx = parts.contextFor(req, anonymous);
+  let preview;
+  try {
+    preview = await previewInvitation(ctx, code);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return sendPage(res, statusOf(error), refused(language, error));
+  }
+  if (preview === null) return sendPage(res, 404, notice(language, 'wrongTitle', 'noInvitation'));
+  const has = url.searchParams.get('account') === 'yes';
+  const show = (status: number, state: FormState) => {
+    const body = html`<section>
+<h1>${say(language, 'joinTitle')}</h1>
+${facts(language, preview)}
+<form method="post" action="${pathOf(visit)}">
+${parts.forms.field(req, res)}
+${fields(language, has ? signInFields : signUpFields, state)}
+<button class="wide">${say(language, has ? 'accept' : 'join')}</button>
+</form>
+<p class="after"><a href="${otherWay(url, has)}">${say(language, has ? 'noAccountYet' : 'haveAccount')}</a></p>
+</section>`;
+    sendPage(res, status, { language, title: say(language, 'joinTitle'), body, here: pathOf(visit) });
+  };
+  if (req.method !== 'POST') return show(200, { values: new URLSearchParams() });
+  const form = await parts.forms.read(req);
+  const text = (name: Field['name']) => form.get(name) ?? '';
+  try {
+    if (has) {
+      const userId = await signIn(ctx, { signInName: text('signInName'), password: text('password') });
+      const actor = await loadPerson(parts.db, userId);
+      if (actor === undefined) throw unauthenticated();
+      await acceptInvitation(parts.contextFor(req, actor), { code });
+    } else {
+      const patronymic = text('patronymic').trim() === '' ? null : text('patronymic');
+      const names = { surname: text('surname'), givenName: text('givenName'), patronymic };
+      await signUp(ctx, { code, ...names, signInName: text('signInName'), password: text('password') });
+    }
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return show(statusOf(error), { values: form, refusal: error });
+  }
+  redirect(visit, withLanguage('/joined', language));
+}
+
+function otherWay(url: URL, has: boolean): string {
+  const to = new URL(url);
+  if (has) to.searchParams.delete('account');
+  else to.searchParams.set('account', 'yes');
+  return `${to.pathname}${to.search}`;
+}
+
+function facts(language: Language, { schoolName, className, role }: { schoolName: string; className: string | null; role: string }): Html {
+  const row = (name: TextName, value: string) => html`<div><dt>${say(language, name)}</dt><dd>${value}</dd></div>`;
+  return html`<dl class="facts">
+${row('school', schoolName)}
+${className !== null && row('class', className)}
+${row('role', say(language, role as TextName))}
+</dl>`;
+}
+
+/** `/joined`: what next. It names nobody, so that it can stay open on a shared computer. */
+export function joinedPage(visit: Visit): void {
+  const { res, language } = visit;
+  const body = html`<section>
+<h1>${say(language, 'joinedTitle')}</h1>
+<h2>${say(language, 'joinedNext')}</h2>
+<ol class="next">
+<li>${say(language, 'joinedApp')}</li>
+<li>${say(language, 'joinedSignIn')}</li>
+<li>${say(language, 'joinedKeep')}</li>
+</ol>
+<p><a href="${withLanguage('/sessions', language)}">${say(language, 'sessionsTitle')}</a></p>
+</section>`;
+  sendPage(res, 200, { language, title: say(language, 'joinedTitle'), body, here: pathOf(visit) });
+}

@@ -1,0 +1,55 @@
+import { errors } from 'oidc-provider';
+import { signIn } from '../../domain/sessions.ts';
+import { Refusal } from '../../errors.ts';
+import { fields, statusOf, type Field, type FormState } from './forms.ts';
+import { html } from './html.ts';
+import { formTarget, notice, sendPage } from './layout.ts';
+import { anonymous, pathOf, type PageParts, type Visit } from './parts.ts';
+import { say } from './texts.ts';
+
+/** `/sign-in/<id>`: where the authorization server sends a browser that is not signed in. */
+
+export const signInFields: readonly Field[] = [
+  { name: 'signInName', autocomplete: 'username', autofocus: true },
+  { name: 'password', autocomplete: 'current-password' },
+];
+
+export async function signInPage(parts: PageParts, visit: Visit): Promise<void> {
+  const { req, res, language } = visit;
+  let details;
+  try {
+    details = await parts.provider.interactionDetails(req, res);
+  } catch (error) {
+    if (!(error instanceof errors.SessionNotFound)) throw error;
+    return sendPage(res, 400, notice(language, 'wrongTitle', 'expired'));
+  }
+  const client = await parts.provider.Client.find(String(details.params.client_id));
+  const show = (status: number, state: FormState) => {
+    const appName = client?.clientName;
+    const body = html`<section>
+<h1>${say(language, 'signInTitle')}</h1>
+${appName && html`<p class="soft">${say(language, 'signInFor')} <strong>${appName}</strong></p>`}
+<form method="post" action="${pathOf(visit)}">
+${parts.forms.field(req, res)}
+${fields(language, signInFields, state)}
+<button class="wide">${say(language, 'signIn')}</button>
+</form>
+<p class="after small soft">${say(language, 'noAccount')}</p>
+</section>`;
+    sendPage(res, status, { language, title: say(language, 'signInTitle'), body, here: pathOf(visit) }, formTarget(details.params.redirect_uri));
+  };
+  if (req.method !== 'POST') return show(200, { values: new URLSearchParams() });
+  const form = await parts.forms.read(req);
+  let accountId: string;
+  try {
+    accountId = await signIn(parts.contextFor(req, anonymous), {
+      signInName: form.get('signInName') ?? '',
+      password: form.get('password') ?? '',
+    });
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return show(statusOf(error), { values: form, refusal: error });
+  }
+  await parts.provider.interactionFinished(req, res, { login: { accountId, amr: ['pwd'] } }, { mergeWithLastSubmission: false });
+}
+

@@ -1,0 +1,111 @@
+import type { IncomingMessage } from 'node:http';
+import type { Language, Message } from '../../errors.ts';
+
+/** What the pages say, Russian first. */
+export const texts = {
+  language: ['Русский', 'English'],
+  product: ['Сфера', 'Sfera'],
+  footer: ['Образовательная платформа вашей школы', 'Your school’s learning platform'],
+
+  signInTitle: ['Вход', 'Sign in'],
+  signInFor: ['Чтобы продолжить в приложении', 'To continue in'],
+  signInName: ['Имя для входа', 'Sign-in name'],
+  password: ['Пароль', 'Password'],
+  signIn: ['Войти', 'Sign in'],
+  noAccount: [
+    'Нет учётной записи? Откройте ссылку-приглашение, которую вам дали в школе.',
+    'No account? Open the invitation link that your school gave you.',
+  ],
+
+  joinTitle: ['Приглашение в школу', 'Invitation to a school'],
+  school: ['Школа', 'School'],
+  class: ['Класс', 'Class'],
+  role: ['Роль', 'Role'],
+  PLATFORM_ADMINISTRATOR: ['Администратор платформы', 'Platform administrator'],
+  SCHOOL_ADMINISTRATION: ['Администрация школы', 'School administration'],
+  TEACHER: ['Учитель', 'Teacher'],
+  STUDENT: ['Ученик', 'Pupil'],
+  surname: ['Фамилия', 'Surname'],
+  givenName: ['Имя', 'Given name'],
+  patronymic: ['Отчество', 'Patronymic'],
+  optional: ['если есть', 'if you have one'],
+  signInNameHint: ['Им вы будете входить. Запомните или запишите его.', 'You will sign in with it. Remember it or write it down.'],
+  passwordHint: ['Не меньше 8 символов. Никому его не говорите.', 'At least 8 characters. Tell it to nobody.'],
+  join: ['Создать учётную запись и войти в школу', 'Create an account and join'],
+  haveAccount: ['У меня уже есть учётная запись', 'I already have an account'],
+  noAccountYet: ['У меня ещё нет учётной записи', 'I have no account yet'],
+  accept: ['Войти и принять приглашение', 'Sign in and accept'],
+  joinedTitle: ['Готово, вы в школе', 'Done, you have joined'],
+  joinedNext: ['Что дальше', 'What next'],
+  joinedApp: ['Откройте приложение или сайт, которым пользуется ваша школа.', 'Open the app or the site that your school uses.'],
+  joinedSignIn: ['Войдите со своим именем для входа и паролем.', 'Sign in with your sign-in name and password.'],
+  joinedKeep: [
+    'Храните пароль в секрете. Где вы вошли, видно на странице «Мои входы».',
+    'Keep the password secret. The page “My sessions” shows where you are signed in.',
+  ],
+
+  sessionsTitle: ['Мои входы', 'My sessions'],
+  sessionsAbout: [
+    'Здесь видно, где вы вошли. Не узнаёте устройство? Завершите вход на нём и смените пароль.',
+    'This is where you are signed in. You do not know a device? End its session and change your password.',
+  ],
+  unknownDevice: ['Неизвестное устройство', 'Unknown device'],
+  thisSession: ['Это устройство, эта страница', 'This device, this page'],
+  lastUsed: ['Последнее использование', 'Last used'],
+  begun: ['вход', 'signed in'],
+  endSession: ['Завершить', 'End'],
+  endOthers: ['Завершить все, кроме этого', 'End all but this one'],
+  ended: ['Готово: вход завершён.', 'Done: it has ended.'],
+
+  signOutTitle: ['Выйти?', 'Sign out?'],
+  signOutAbout: ['Вы выйдете из всех приложений в этом браузере.', 'You will be signed out of every app in this browser.'],
+  signOut: ['Выйти', 'Sign out'],
+  stay: ['Остаться', 'Stay signed in'],
+  signedOutTitle: ['Вы вышли', 'You are signed out'],
+  signedOutAbout: ['Эту страницу можно закрыть.', 'You may close this page.'],
+
+  explorerTitle: ['Обозреватель API', 'API explorer'],
+  explorerAbout: [
+    'Запросы, изменения и подписки к API вашей школы — от вашего имени и с вашими правами.',
+    'Queries, mutations and subscriptions to your school’s API, in your name and with your rights.',
+  ],
+  explorerWrong: ['Войти не получилось. Попробуйте ещё раз.', 'Signing in did not work. Try again.'],
+  explorerScript: ['Обозревателю нужен JavaScript.', 'The explorer needs JavaScript.'],
+
+  wrongTitle: ['Не получилось', 'That did not work'],
+  expired: [
+    'Вход был начат слишком давно или в другом браузере. Вернитесь в приложение и войдите ещё раз.',
+    'Signing in was begun too long ago or in another browser. Go back to the app and sign in again.',
+  ],
+  wrongRequest: [
+    'Приложение попросило о входе неправильно. Вернитесь в него и попробуйте ещё раз; не поможет — сообщите его разработчикам.',
+    'The app asked to sign in incorrectly. Go back to it and try again; if that does not help, tell its developers.',
+  ],
+  forged: ['Форма устарела. Откройте страницу заново и повторите.', 'The form is out of date. Open the page again and repeat.'],
+  noInvitation: [
+    'Такого приглашения нет, или оно больше не действует. Попросите в школе новую ссылку.',
+    'There is no such invitation, or it no longer works. Ask your school for a new link.',
+  ],
+  notFound: ['Такой страницы нет.', 'There is no such page.'],
+  failed: ['На сервере произошла ошибка. Попробуйте ещё раз позже.', 'Something failed on the server. Try again later.'],
+} as const satisfies Record<string, Message>;
+
+export type TextName = keyof typeof texts;
+
+/** Says a text in a language. */
+export const say = (language: Language, name: TextName): string => texts[name][language === 'ru' ? 0 : 1];
+
+/** The reader's language: `?lang=` where it is given, then the first of Accept-Language that there is, otherwise Russian. */
+export function languageOf(req: IncomingMessage): Language {
+  const asked = /[?&]lang=(ru|en)(?:&|$)/.exec(req.url ?? '')?.[1];
+  if (asked === 'ru' || asked === 'en') return asked;
+  const wishes = (req.headers['accept-language'] ?? '').split(',').map((part, i) => {
+    const [tag = '', ...parameters] = part.trim().toLowerCase().split(';');
+    const quality = parameters.map((p) => /^\s*q=([\d.]+)\s*$/.exec(p)?.[1]).find((q) => q !== undefined);
+    return { tag: tag.split('-')[0], quality: quality === undefined ? 1 : Number(quality), i };
+  });
+  const first = wishes
+    .filter(({ tag, quality }) => (tag === 'ru' || tag === 'en') && quality > 0)
+    .sort((a, b) => b.quality - a.quality || a.i - b.i)[0];
+  return first?.tag === 'en' ? 'en' : 'ru';
+}

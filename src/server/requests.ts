@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto';
+import { GraphQLError } from 'graphql';
+import { can } from '../policy/can.ts';
+import type { Actor } from '../policy/actor.ts';
+import { loadActors } from '../auth/actors.ts';
+import type { SigningKeys } from '../auth/keys.ts';
+import type { Tokens } from '../auth/tokens.ts';
+import type { Config } from '../config.ts';
+import type { Database } from '../db/client.ts';
+import type { Context } from '../domain/context.ts';
+import { createLoaders } from '../domain/loaders.ts';
+import { rateLimited, unauthenticated, type Language } from '../errors.ts';
+import type { Bus } from '../events/bus.ts';
+import type { Feed } from '../events/follow.ts';
+import type { Logger } from '../log.ts';
+import { refusalError } from './masking.ts';
+
+/** From what a request brings to the context that its fields are given. */
+
+export interface Deps {
+  config: Config;
+  db: Database;
+  log: Logger;
+  keys: SigningKeys;
+  tokens: Tokens;
+  bus: Bus;
+  feed: Feed;
+}
+
+/** What is taken from a request, be it HTTP or an operation on a socket. */
+export interface Asked {
+  authorization: string | null;
+  acceptLanguage: string | null;
+  requestId: string | null;
+  address: string | null;
+}
+
+/** Russian unless English is asked for before it. */
+export function languageOf(acceptLanguage: string | null): Language {
+  const first = /\b(ru|en)\b/i.exec(acceptLanguage ?? '')?.[1];
+  return first?.toLowerCase() === 'en' ? 'en' : 'ru';
+}
+
+/** A context for an actor: fresh loaders, so rows and rights are read anew. */
+export function contextFor(
+  deps: Deps,
+  actor: Actor,
+  asked: Pick<Asked, 'acceptLanguage' | 'requestId' | 'address'>,
+  credential: Context['credential'] = null,
+): Context {
+  const { config, db, log, bus, feed } = deps;
+  return {
+    actor, credential, config, db, log, feed,
+    loaders: createLoaders(db, actor),
+    language: languageOf(asked.acceptLanguage),
+    requestId: asked.requestId ?? randomUUID(),
+    address: asked.address,
+    renew: (now) => contextFor(deps, now, asked, credential),
+    wake: (schoolIds) => bus.wake(schoolIds),
+  };
+}
+
+/**
+ * The context of a request. Roles are read from the database now, so that a right lost is lost at once.
+ * @throws UNAUTHENTICATED (401) for a credential that is wrong or no longer counts; nobody at all is let through as nobody.
+ */
+export function createContexts(deps: Deps): (asked: Asked) => Promise<Context> {
+  const { config, db, tokens } = deps;
+  const spent = new Map<string, number>();
+  // One window for everybody: counts start anew each minute, and none outlives it.
+  const timer = setInterval(() => spent.clear(), 60_000);
+  timer.unref();
+
+  return async (asked) => {
+    const language = languageOf(asked.acceptLanguage);
+    if (asked.authorization === null) return contextFor(deps, { kind: 'anonymous' }, asked);
+    const token = /^Bearer ([\w.~+/=-]+)$/i.exec(asked.authorization)?.[1];
+    const credential = token === undefined ? undefined : await tokens.verifyAccessToken(token);
+    if (credential === undefined) throw refusalError(unauthenticated(), language);
+    const [actor] = await loadActors(db, [credential]);
+    if (actor === undefined || 'ended' in actor) throw refusalError(unauthenticated(), language);
+    const who = credential.kind === 'user' ? credential.userId : credential.clientId;
+    const count = (spent.get(who) ?? 0) + 1;
+    spent.set(who, count);
+    if (count > config.operationsPerMinute) throw refusalError(rateLimited(), language);
+    return contextFor(deps, actor, asked, credential);
+  };
+}
+
+/** Grown-ups of a school and services may look at the schema. */
+export function mayIntrospect({ actor }: Context): boolean {
+  if (actor.kind === 'user') return actor.grants.some(({ role }) => role !== 'STUDENT');
+  return actor.kind === 'service' && can(actor, 'school.read', { schoolId: actor.schoolId });
+}
+
+export const wrongRequest = (code: string, message: string): GraphQLError =>
+  new GraphQLError(message, { extensions: { code } });

@@ -1,0 +1,116 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Actor } from '../policy/actor.ts';
+import { createProvider } from '../auth/provider.ts';
+import type { Context } from '../domain/context.ts';
+import { endSessionOfGrant, startSession } from '../domain/sessions.ts';
+import { Refusal } from '../errors.ts';
+import { sendAsset } from './assets.ts';
+import { explorerPage } from './explorer.ts';
+import { authorizationPages } from './pages/authorization.ts';
+import { createFormGuard, statusOf } from './pages/forms.ts';
+import { joinedPage, joinPage } from './pages/join.ts';
+import { notice, refused, sendPage } from './pages/layout.ts';
+import { anonymous, type PageParts, type Visit } from './pages/parts.ts';
+import { endSessionsForm, sessionsPage, signedInPage } from './pages/sessions.ts';
+import { signInPage } from './pages/sign-in.ts';
+import { languageOf } from './pages/texts.ts';
+import { contextFor, type Deps } from './requests.ts';
+
+/** What is not GraphQL: the authorization server, the pages for people, the explorer. */
+
+type Method = 'GET' | 'POST';
+type Answer = (visit: Visit, id: string) => void | Promise<void>;
+
+/** Answers a request, or says false where nothing of it fits. */
+export type Routes = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
+
+export function createRoutes(deps: Deps): Routes {
+  const { config, db, keys, log } = deps;
+  const context = (req: IncomingMessage | null, actor: Actor): Context => ({
+    ...contextFor(deps, actor, {
+      acceptLanguage: req?.headers['accept-language'] ?? null,
+      requestId: (req?.headers['x-request-id'] as string | undefined) ?? null,
+      address: req === null ? null : addressOf(req, config.trustProxy),
+    }),
+    ...(req === null ? {} : { language: languageOf(req) }),
+  });
+  const provider = createProvider({
+    config, db, keys, log,
+    pages: authorizationPages,
+    sessions: {
+      start: (of, req) => startSession(context(req, anonymous), of),
+      endOfGrant: (grantId) => endSessionOfGrant(context(null, anonymous), grantId),
+    },
+  });
+  const forms = createFormGuard(config.secretKey, config.publicUrl.startsWith('https:'));
+  const parts: PageParts = { config, db, provider, forms, contextFor: context };
+  const authorize = provider.callback();
+
+  const pages: readonly (readonly [path: RegExp, methods: readonly Method[], answer: Answer])[] = [
+    [/^\/sign-in\/([\w-]{1,64})$/, ['GET', 'POST'], (visit) => signInPage(parts, visit)],
+    [/^\/join\/([\w-]{1,64})$/, ['GET', 'POST'], (visit, code) => joinPage(parts, visit, code)],
+    [/^\/joined$/, ['GET'], joinedPage],
+    [/^\/sessions$/, ['GET'], (visit) => sessionsPage(parts, visit)],
+    [/^\/sessions\/signed-in$/, ['GET'], signedInPage],
+    [/^\/sessions\/end$/, ['POST'], (visit) => endSessionsForm(parts, visit, 'one')],
+    [/^\/sessions\/end-others$/, ['POST'], (visit) => endSessionsForm(parts, visit, 'others')],
+    [/^\/explorer$/, ['GET'], (visit) => explorerPage(visit, config)],
+  ];
+
+  async function answerPage(req: IncomingMessage, res: ServerResponse): Promise<boolean> {
+    if (!URL.canParse(req.url ?? '', 'http://here')) return false;
+    const url = new URL(req.url ?? '', 'http://here');
+    const found = pages.find(([path]) => path.test(url.pathname));
+    if (found === undefined) return false;
+    const [path, methods, answer] = found;
+    const language = languageOf(req);
+    const method = req.method === 'HEAD' ? 'GET' : req.method;
+    if (!methods.includes(method as Method)) {
+      res.setHeader('allow', methods.join(', '));
+      sendPage(res, 405, notice(language, 'wrongTitle', 'notFound'));
+      return true;
+    }
+    try {
+      await answer({ req, res, url, language }, path.exec(url.pathname)![1] ?? '');
+    } catch (err) {
+      if (res.headersSent) throw err;
+      if (err instanceof Refusal) sendPage(res, statusOf(err), refused(language, err));
+      else {
+        // The path is left out: it may hold a code.
+        log.error({ err, requestId: req.headers['x-request-id'] }, 'a page failed');
+        sendPage(res, 500, notice(language, 'wrongTitle', 'failed'));
+      }
+    }
+    return true;
+  }
+
+  return async (req, res) => {
+    const target = req.url ?? '/';
+    const asset = /^\/assets\/([\w.-]+)(?:\?|$)/.exec(target)?.[1];
+    if (asset !== undefined && (req.method === 'GET' || req.method === 'HEAD')) return sendAsset(req, res, asset);
+    const path = target.startsWith('/oidc/') ? target.slice('/oidc'.length) : discovery.test(target) ? target : undefined;
+    if (path === undefined) return answerPage(req, res);
+    present(req, path, config.publicUrl);
+    await authorize(req, res);
+    return true;
+  };
+}
+
+const discovery = /^\/\.well-known\/(openid-configuration|oauth-authorization-server)(\?|$)/;
+
+/** Hands a request to the authorization server as one for the address in the settings, whatever its headers claim. */
+function present(req: IncomingMessage & { originalUrl?: string }, path: string, publicUrl: string): void {
+  const { host, protocol } = new URL(publicUrl);
+  req.originalUrl = `/oidc${path}`;
+  req.url = path;
+  req.headers.host = host;
+  req.headers['x-forwarded-proto'] = protocol.slice(0, -1);
+  delete req.headers['x-forwarded-host'];
+}
+
+/** The network address of the asker. Behind a proxy it is what that proxy appended; anybody could have written the rest. */
+function addressOf(req: IncomingMessage, trustProxy: boolean): string | null {
+  const forwarded = trustProxy ? req.headers['x-forwarded-for'] : undefined;
+  const last = (Array.isArray(forwarded) ? forwarded.at(-1) : forwarded)?.split(',').at(-1)?.trim();
+  return last || (req.socket.remoteAddress ?? null);
+}
