@@ -218,7 +218,7 @@ async function main([name, ...args]: string[]): Promise<void> {
 
 main(process.argv.slice(2)).catch((error: unknown) => {
   const plain = error instanceof UsageError || error instanceof ConfigError;
-  if (error instanceof Refusal) console.error(`${error.path === undefined ? '' : `${error.path.join('.')}: `}${error.say('en')}`);
+  if (error instanceof Refusal) console.error(`${error.at === undefined ? '' : `${error.at.join('.')}: `}${error.say('en')}`);
   else console.error(plain ? error.message : error);
   process.exitCode = error instanceof UsageError ? 2 : 1;
 });

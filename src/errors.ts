@@ -22,7 +22,8 @@ export type Message = readonly [ru: string, en: string];
 export class Refusal extends Error {
   readonly code: RefusalCode;
   readonly text: Message;
-  readonly path: readonly string[] | undefined;
+  /** The input field at fault. Not named `path`: graphql takes an error with a `path` for one of its own. */
+  readonly at: readonly string[] | undefined;
   readonly clause: string | undefined;
 
   /** @param options `path`: the input field at fault; `clause`: the regulation's clause that decided. */
@@ -31,7 +32,7 @@ export class Refusal extends Error {
     this.name = 'Refusal';
     this.code = code;
     this.text = text;
-    this.path = options.path;
+    this.at = options.path;
     this.clause = options.clause;
   }
 

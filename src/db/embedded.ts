@@ -57,7 +57,7 @@ async function make(dir: string, template: Uint8Array | undefined): Promise<void
 }
 
 async function start(workerData: WorkerOptions, release: () => void): Promise<Embedded> {
-  const worker = new Worker(workerFile(), { workerData });
+  const worker = new Worker(workerFile, { workerData });
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   const connections = new Map<number, WireStream>();
   const dumps: { resolve(bytes: Uint8Array): void; reject(error: Error): void }[] = [];
@@ -105,10 +105,5 @@ async function start(workerData: WorkerOptions, release: () => void): Promise<Em
   };
 }
 
-/** The worker beside this file: as it was compiled, or, run from its source, through tsx, which a plain worker lacks. */
-function workerFile(): URL {
-  if (!import.meta.url.endsWith('.ts')) return new URL('./embedded-worker.js', import.meta.url);
-  const source = JSON.stringify(new URL('./embedded-worker.ts', import.meta.url).href);
-  const tsx = JSON.stringify(import.meta.resolve('tsx/esm/api'));
-  return new URL(`data:text/javascript,import { tsImport } from ${tsx}; await tsImport(${source}, ${source});`);
-}
+/** The worker beside this file: the compiled one, or the source through a loader. */
+const workerFile = new URL(import.meta.url.endsWith('.ts') ? './embedded-source.mjs' : './embedded-worker.js', import.meta.url);

@@ -1,4 +1,4 @@
-import { closeSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../config.ts';
 
@@ -23,15 +23,18 @@ export function holdFolder(dir: string): () => void {
   };
 }
 
+/** Makes the lock with what it says already in it, so that nobody reads it empty. */
 function create(file: string): boolean {
+  const aside = `${file}.${process.pid}`;
+  writeFileSync(aside, `${process.pid} ${startOf(process.pid)}`, { mode: 0o600 });
   try {
-    const handle = openSync(file, 'wx', 0o600);
-    writeSync(handle, `${process.pid} ${startOf(process.pid)}`);
-    closeSync(handle);
+    linkSync(aside, file);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
+  } finally {
+    rmSync(aside, { force: true });
   }
 }
 
@@ -57,6 +60,7 @@ function clear(dir: string, file: string): void {
 function lives(file: string, pid: number, start: string): boolean {
   // After a restart in a container the dead process had the number that this one has.
   if (pid === process.pid) return heldHere.has(file);
+  if (!(pid > 0)) return false;
   try {
     process.kill(pid, 0);
   } catch (error) {

@@ -12,6 +12,7 @@ export interface PageArgs {
 type KeyType = 'string' | 'date' | 'number' | 'bigint';
 
 interface Key {
+  /** A column, or one of a row that it belongs to: `student.sortKey`. */
   field: string;
   direction: 'asc' | 'desc';
   type: KeyType;
@@ -54,7 +55,7 @@ export function page<Row>(args: PageArgs, order: Order): Asked<Row> {
   ];
   return {
     where: bounds.length > 1 ? { AND: bounds } : (bounds[0] ?? {}),
-    orderBy: order.keys.map(({ field, direction }) => ({ [field]: (direction === 'asc') === backward ? 'desc' : 'asc' })),
+    orderBy: order.keys.map(({ field, direction }) => at(field, (direction === 'asc') === backward ? 'desc' : 'asc')),
     take: size + 1,
     finish(rows) {
       const nodes = rows.slice(0, size);
@@ -88,18 +89,31 @@ function sizeOf({ first, last }: PageArgs): { size: number; backward: boolean } 
 function beyond({ keys }: Order, position: readonly unknown[], before: boolean): object {
   const strict = ({ direction }: Key): 'gt' | 'lt' => ((direction === 'asc') === before ? 'lt' : 'gt');
   const alternatives = keys.map((key, depth) => ({
-    ...Object.fromEntries(keys.slice(0, depth).map(({ field }, at) => [field, position[at]])),
-    [key.field]: { [strict(key)]: position[depth] },
+    AND: [
+      ...keys.slice(0, depth).map(({ field }, n) => at(field, position[n])),
+      at(key.field, { [strict(key)]: position[depth] }),
+    ],
   }));
   const [lead] = keys;
   if (lead === undefined || keys.length === 1) return alternatives[0] ?? {};
   // The alternatives imply it, but an index is entered only by a bound that stands outside of OR.
-  return { [lead.field]: { [`${strict(lead)}e`]: position[0] }, OR: alternatives };
+  return { ...at(lead.field, { [`${strict(lead)}e`]: position[0] }), OR: alternatives };
+}
+
+/** `student.sortKey` as Prisma nests it. */
+function at(field: string, value: unknown): object {
+  return field.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as object;
+}
+
+/** What has to be read with a row so that its cursor can be made: `{ student: { select: { sortKey: true } } }`. */
+export function include({ keys }: Order): Record<string, { select: Record<string, true> }> {
+  const related = keys.map(({ field }) => field.split('.')).filter((parts) => parts.length === 2) as [string, string][];
+  return Object.fromEntries(related.map(([relation, column]) => [relation, { select: { [column]: true } }]));
 }
 
 function encode({ tag, keys }: Order, row: unknown): string {
   const values = keys.map(({ field }) => {
-    const value = (row as Record<string, unknown>)[field];
+    const value = field.split('.').reduce<unknown>((inner, name) => (inner as Record<string, unknown>)[name], row);
     return typeof value === 'bigint' ? String(value) : value;
   });
   return Buffer.from(JSON.stringify([tag, ...values])).toString('base64url');

@@ -43,14 +43,14 @@ export async function createInvitation(ctx: Context, input: CreateInvitationInpu
     createdById: actingUserId(ctx),
     holderId: actingUserId(ctx),
   };
-  return change(ctx, async (tx) => {
-    if (classId !== null) await lockOpenClass(tx, classId, 'hold');
-    return once(ctx, tx, 'invitation.create', input, (id) => tx.invitation.findUniqueOrThrow({ where: { id } }), async () => {
+  return change(ctx, (tx) =>
+    once(ctx, tx, 'invitation.create', input, (id) => tx.invitation.findUniqueOrThrow({ where: { id } }), async () => {
+      if (classId !== null) await lockOpenClass(tx, classId, 'hold');
       const invitation = await tx.invitation.create({ data: { ...data, ...newSecret(ctx) } });
       record(tx, 'invitation.created', { schoolId: school.id, invitationId: invitation.id });
       return invitation;
-    });
-  });
+    }),
+  );
 }
 
 async function classOf(ctx: Context, school: School, { role, classId }: CreateInvitationInput): Promise<string | null> {

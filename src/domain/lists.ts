@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { page, type Order } from '../db/page.ts';
+import { include, page, type Order } from '../db/page.ts';
 import type { Filter } from '../policy/scopes.ts';
 import type { Context } from './context.ts';
 import type { Page, PageArgs } from './rows.ts';
@@ -24,12 +24,13 @@ export async function pageUnder<Row>(
   const asked = page<Row>(args, order);
   const where = { AND: [filter, asked.where] };
   const { model, relation } = parent;
+  const related = include(order);
   const key = createHash('sha1').update(JSON.stringify([model, relation, where, asked.orderBy, asked.take])).digest('base64');
   const rows = await ctx.loaders.of<Row[]>(key, parent.id, async (ids) => {
     const parents = await (ctx.db.prisma[model] as unknown as Finder).findMany({
       relationLoadStrategy: 'join',
       where: { id: { in: [...ids] } },
-      select: { id: true, [relation]: { where, orderBy: asked.orderBy, take: asked.take } },
+      select: { id: true, [relation]: { where, orderBy: asked.orderBy, take: asked.take, ...(Object.keys(related).length === 0 ? {} : { include: related }) } },
     });
     return new Map(parents.map((row) => [row.id, row[relation] as Row[]]));
   });

@@ -95,7 +95,7 @@ const RefusalRef = builder.objectRef<Refusal>('Refusal').implement({
     path: t.stringList({
       nullable: true,
       description: 'The field of the input at fault, from the outside in.',
-      resolve: (refusal) => (refusal.path === undefined ? null : [...refusal.path]),
+      resolve: (refusal) => (refusal.at === undefined ? null : [...refusal.at]),
     }),
     clause: t.string({
       nullable: true,

@@ -1,6 +1,6 @@
 import {
-  GraphQLError, Kind, Lexer, NoSchemaIntrospectionCustomRule, Source, TokenKind, type ASTVisitor, type DocumentNode,
-  type ExecutionArgs, type FragmentDefinitionNode, type SelectionSetNode, type ValidationContext, type ValueNode,
+  GraphQLError, Kind, Lexer, NoSchemaIntrospectionCustomRule, Source, TokenKind, validate, type ASTVisitor, type DocumentNode,
+  type ExecutionArgs, type FragmentDefinitionNode, type GraphQLSchema, type SelectionSetNode, type ValidationContext, type ValueNode,
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { GraphContext } from '../graphql/context.ts';
@@ -20,7 +20,7 @@ export const bounds = {
   aliases: 30,
   directives: 20,
   /** Objects that the pages asked for could hold. */
-  cost: 20_000,
+  cost: 50_000,
   /** Characters of one value among the variables. */
   value: 20_000,
 } as const;
@@ -81,6 +81,9 @@ export function BoundsRule(context: ValidationContext): ASTVisitor {
   };
 }
 
+/** Fields of a page that stand for no object of their own. */
+const wrappers: ReadonlySet<string> = new Set(['edges', 'node', 'pageInfo']);
+
 /**
  * The objects that an operation could return: each page multiplies what stands under it by its `first` or `last`.
  * Without either a page is 20, as the lists themselves have it.
@@ -106,7 +109,8 @@ export function costOf(document: DocumentNode, variables: Record<string, unknown
         const ids = selection.arguments?.find((arg) => arg.name.value === 'ids')?.value;
         const listed = ids?.kind === Kind.LIST ? ids.values.length : ids === undefined ? 1 : 100;
         const times = paged ? Math.max(1, argument('first') ?? argument('last') ?? 20) : listed;
-        sum += times * (1 + ofSet(selection.selectionSet));
+        const own = wrappers.has(selection.name.value) ? 0 : 1;
+        sum += times * (own + ofSet(selection.selectionSet));
       } else if (selection.kind === Kind.INLINE_FRAGMENT) sum += ofSet(selection.selectionSet);
       else {
         const name = selection.name.value;
@@ -142,15 +146,26 @@ function boundExecution(args: Pick<ExecutionArgs, 'document' | 'variableValues' 
     throw refuse('QUERY_TOO_COSTLY', `The pages asked for could hold more than ${bounds.cost} objects; ask for less at once.`);
 }
 
+const introspecting = new WeakMap<DocumentNode, boolean>();
+
+function introspects(schema: GraphQLSchema, document: DocumentNode): boolean {
+  let known = introspecting.get(document);
+  if (known === undefined)
+    introspecting.set(document, (known = validate(schema, document, [NoSchemaIntrospectionCustomRule]).length > 0));
+  return known;
+}
+
 /** All of the above, in the order of their cost, for Yoga's pipeline. */
 export function useLimits(mayIntrospect: (ctx: GraphContext) => boolean): Plugin<GraphContext> {
   return {
     onParse: ({ params }) => boundDocument(String(params.source)),
-    onValidate({ addValidationRule, context }) {
-      addValidationRule(BoundsRule);
-      if (!mayIntrospect(context)) addValidationRule(NoSchemaIntrospectionCustomRule);
+    onValidate: ({ addValidationRule }) => addValidationRule(BoundsRule),
+    onExecute({ args }) {
+      boundExecution(args);
+      // Who asks is known only now: the context is made after validation.
+      if (introspects(args.schema, args.document) && !mayIntrospect(args.contextValue as GraphContext))
+        throw refuse('INTROSPECTION_FORBIDDEN', 'The schema is shown to signed-in staff of a school and to services.');
     },
-    onExecute: ({ args }) => boundExecution(args),
     onSubscribe: ({ args }) => boundExecution(args),
   };
 }

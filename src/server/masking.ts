@@ -16,7 +16,7 @@ export function refusalError(refusal: Refusal, language: Language, at?: GraphQLE
     path: at?.path,
     extensions: {
       code: refusal.code,
-      ...(refusal.path === undefined ? {} : { path: refusal.path }),
+      ...(refusal.at === undefined ? {} : { path: refusal.at }),
       ...(refusal.clause === undefined ? {} : { clause: refusal.clause }),
       ...(status === undefined || at?.path !== undefined ? {} : { http: { status } }),
     },
@@ -66,11 +66,7 @@ export function useCodes(): Plugin<GraphContext> {
     },
     onValidate: () => ({ result, setResult }) => {
       if (result.length > 0)
-        setResult(
-          result.map((error) =>
-            coded(error, error.message.includes('introspection') ? 'INTROSPECTION_FORBIDDEN' : 'GRAPHQL_VALIDATION_FAILED'),
-          ),
-        );
+        setResult(result.map((error) => coded(error, 'GRAPHQL_VALIDATION_FAILED')));
     },
   };
 }

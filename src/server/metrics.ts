@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { DefinitionNode } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Database } from '../db/client.ts';
 import type { Feed } from '../events/follow.ts';
@@ -46,7 +47,7 @@ export function useMetrics({ operations, duration }: Metrics): Plugin<GraphConte
     onExecute({ args }) {
       const begun = performance.now();
       const definition = args.document.definitions.find(
-        (node) => node.kind === 'OperationDefinition' && (!args.operationName || node.name?.value === args.operationName),
+        (node: DefinitionNode) => node.kind === 'OperationDefinition' && (!args.operationName || node.name?.value === args.operationName),
       );
       const type = definition?.kind === 'OperationDefinition' ? definition.operation : 'query';
       return {

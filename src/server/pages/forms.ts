@@ -84,7 +84,7 @@ export interface Field {
 
 /** The fields of a form, each with its label, its hint and what is wrong with it; what concerns none stands above them. */
 export function fields(language: Language, list: readonly Field[], { values, refusal }: FormState): Html {
-  const at = refusal?.path?.at(-1);
+  const at = refusal?.at?.at(-1);
   const ofForm = refusal !== undefined && !list.some(({ name }) => name === at);
   const focused = list.find(({ name }) => name === at)?.name ?? list.find(({ autofocus }) => autofocus)?.name;
   return html`${ofForm && html`<p class="alert" role="alert">${refusal.say(language)}</p>`}

@@ -13,6 +13,8 @@ import { say } from './texts.ts';
 
 /** `/sessions`: where the person is signed in, and ending it. Regulation 2.2 h. */
 
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 export async function sessionsPage(parts: PageParts, visit: Visit): Promise<void> {
   const { req, res, url, language } = visit;
   const actor = await visitor(parts, visit);
@@ -57,7 +59,7 @@ export async function endSessionsForm(parts: PageParts, visit: Visit, which: 'on
     const ctx = parts.contextFor(visit.req, actor);
     try {
       if (which === 'others') await endOtherSessions(ctx);
-      else await endSession(ctx, { sessionId: form.get('sessionId') ?? '' });
+      else if (uuid.test(form.get('sessionId') ?? '')) await endSession(ctx, { sessionId: form.get('sessionId')! });
     } catch (error) {
       // One that is gone already is no matter: the list shows what there is.
       if (!(error instanceof Refusal && error.code === 'NOT_FOUND')) throw error;
