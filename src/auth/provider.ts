@@ -48,7 +48,7 @@ export interface ProviderParts {
 export function createProvider(parts: ProviderParts): Provider {
   const { config, db, log, sessions } = parts;
   const provider = new Provider(config.publicUrl, configuration(parts));
-  // Behind `mountProvider` the address is always the one of the settings.
+  // src/server/router.ts sets these headers itself, from the settings.
   provider.proxy = true;
   // What is kept of a secret is its hash.
   provider.Client.prototype.compareClientSecret = function compare(this: { clientSecret?: string }, actual: string) {

@@ -156,6 +156,6 @@ function parse({ field, type }: Key, value: unknown): unknown {
     case 'string':
       if (typeof value !== 'string' || /[\0\p{Surrogate}]/u.test(value)) return undefined;
       // Every row's `id` is a UUID.
-      return field !== 'id' || uuid.test(value) ? value : undefined;
+      return field.split('.').at(-1) !== 'id' || uuid.test(value) ? value : undefined;
   }
 }

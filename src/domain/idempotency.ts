@@ -3,6 +3,7 @@ import { actorName } from '../policy/actor.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict } from '../errors.ts';
 import type { Context } from './context.ts';
+import { line } from './text.ts';
 
 /** A mutation that a client may have to repeat says so with a key of its own making. */
 export interface Repeatable {
@@ -22,8 +23,9 @@ export async function once<Row extends { id: string }>(
   again: (id: string) => Promise<Row>,
   make: () => Promise<Row>,
 ): Promise<Row> {
-  const { idempotencyKey: key, ...rest } = input;
-  if (key === undefined || key === null) return make();
+  const { idempotencyKey, ...rest } = input;
+  if (idempotencyKey === undefined || idempotencyKey === null) return make();
+  const key = line('idempotencyKey', idempotencyKey, 100);
   const actorId = actorName(ctx.actor);
   const inputHash = createHash('sha256').update(JSON.stringify([action, rest])).digest();
   // Two tries at the same moment wait for each other here; the second then finds what the first made.

@@ -27,12 +27,16 @@ export function nameOfYear(year: SchoolYear): string {
   return `${first}/${first + 1}`;
 }
 
-/** The step: the school's year that contains the day it is there at the instant `day`, made if it is not there yet. */
+/**
+ * The step: the school's year that contains the day it is there at the instant `day`, made if it is not there yet; the
+ * next one is made with it, so that its classes can be prepared.
+ */
 export async function schoolYearOf(tx: Tx, schoolId: string, day: Date): Promise<SchoolYear> {
   const { timeZone } = await tx.school.findUniqueOrThrow({ where: { id: schoolId } });
   const days = yearAround(dayIn(timeZone, day));
   // Two changes that make the same year at once both go on with the one that was made.
-  await tx.schoolYear.createMany({ data: [{ schoolId, ...days }], skipDuplicates: true });
+  const next = yearAround(new Date(days.endsOn.getTime() + 86_400_000).toISOString());
+  await tx.schoolYear.createMany({ data: [{ schoolId, ...days }, { schoolId, ...next }], skipDuplicates: true });
   return tx.schoolYear.findUniqueOrThrow({ where: { schoolId_startsOn: { schoolId, startsOn: days.startsOn } } });
 }
 

@@ -84,23 +84,28 @@ const RefusalCode = builder.enumType('RefusalCode', {
   } as const,
 });
 
-const RefusalRef = builder.objectRef<Refusal>('Refusal').implement({
+/** A refusal as a value: graphql throws whatever a resolver returns that is an Error. */
+interface Refused {
+  refusal: Refusal;
+}
+
+const RefusalRef = builder.objectRef<Refused>('Refusal').implement({
   description: 'A change that was not made, and why. Nothing was written.',
   fields: (t) => ({
-    code: t.field({ type: RefusalCode, description: 'The reason, for programs.', resolve: (refusal) => refusal.code }),
+    code: t.field({ type: RefusalCode, description: 'The reason, for programs.', resolve: ({ refusal }) => refusal.code }),
     message: t.string({
       description: 'The reason, for people: in Russian, or in English where Accept-Language prefers it.',
-      resolve: (refusal, _args, ctx) => refusal.say(ctx.language),
+      resolve: ({ refusal }, _args, ctx) => refusal.say(ctx.language),
     }),
     path: t.stringList({
       nullable: true,
       description: 'The field of the input at fault, from the outside in.',
-      resolve: (refusal) => (refusal.at === undefined ? null : [...refusal.at]),
+      resolve: ({ refusal }) => (refusal.at === undefined ? null : [...refusal.at]),
     }),
     clause: t.string({
       nullable: true,
       description: "The clause of the school's regulation that decided.",
-      resolve: (refusal) => refusal.clause ?? null,
+      resolve: ({ refusal }) => refusal.clause ?? null,
     }),
   }),
 });
@@ -122,7 +127,7 @@ export function mutation<Row extends object, Input>(
   const Result = builder.unionType(`${Name}Result`, {
     description: `What \`${name}\` answers: the object as it is now, or why not.`,
     types: [options.returns, RefusalRef],
-    resolveType: (value: unknown) => (value instanceof Refusal ? RefusalRef : options.returns),
+    resolveType: (value: unknown) => ((value as Partial<Refused>).refusal instanceof Refusal ? RefusalRef : options.returns),
   });
   builder.mutationField(name, (t) =>
     t.field({
@@ -133,7 +138,7 @@ export function mutation<Row extends object, Input>(
         try {
           return await options.run(ctx, args.input);
         } catch (error) {
-          if (error instanceof Refusal) return error;
+          if (error instanceof Refusal) return { refusal: error } satisfies Refused;
           throw error;
         }
         // Pothos cannot see through the generic input; the pair of `input` and `run` above is checked instead.

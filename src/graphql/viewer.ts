@@ -10,7 +10,7 @@ const ActionEnum = builder.enumType('Action', {
   description: 'What can be done, by the table of permissions.',
   values: Object.fromEntries(
     actions.map((action) => [enumName(action), { value: action, description: `The action \`${action}\`; clause ${clauseOf(action)} of the regulation.` }]),
-  ) as Record<string, { value: Action; description: string }>,
+  ),
 });
 
 const PermissionRef = builder.objectRef<Permission>('Permission').implement({

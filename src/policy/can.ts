@@ -1,5 +1,5 @@
 import { columns, standing, type Actor, type Place } from './actor.ts';
-import { nothing, scopes, type Facts, type Filter, type Noun } from './scopes.ts';
+import { everything, nothing, scopes, type Facts, type Filter, type Noun } from './scopes.ts';
 import { table, type Action, type NounOf, type Row } from './table.ts';
 
 interface AnyScope {
@@ -25,8 +25,8 @@ export function can<A extends Action>(actor: Actor, action: A, facts: Facts[Noun
 
 /** The same answer as a Prisma filter over the noun's model: the rows that the actor may do this to. */
 export function where(actor: Actor, action: Action): Filter {
-  if (actor.kind === 'operator') return {};
   const row: Row = table[action];
+  if (actor.kind === 'operator') return everything(row.on);
   const alternatives = [...reaches(actor, row)].map(([scope, place]) => scope.where(place));
   if (alternatives.length === 0) return nothing(row.on);
   return alternatives.length === 1 ? alternatives[0]! : { OR: alternatives };

@@ -39,6 +39,9 @@ export type Filter = Record<string, unknown>;
 export const nothing = (noun: Noun): Filter =>
   noun === 'school' || noun === 'user' || noun === 'session' ? { id: { in: [] } } : { schoolId: { in: [] } };
 
+/** Matches every row; an empty filter nested in NOT would match every row too. */
+export const everything = (noun: Noun): Filter => ({ NOT: nothing(noun) });
+
 interface Scope<N extends Noun> {
   holds(place: Place, facts: Facts[N]): boolean;
   where(place: Place): Filter;

@@ -6,10 +6,10 @@ import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
 import { bounds, useLimits } from './limits.ts';
 import { useLive } from './live.ts';
-import { createMask, useCodes } from './masking.ts';
+import { createMask, useCodes, useLanguage } from './masking.ts';
 import { createMetrics, useMetrics } from './metrics.ts';
 import { createContexts, mayIntrospect, type Asked, type Deps } from './requests.ts';
-import { serveSockets } from './websocket.ts';
+import { patience, serveSockets, watchStalled, type Sending } from './websocket.ts';
 
 /** HTTP and WebSocket around one schema and one context. */
 
@@ -23,6 +23,8 @@ export interface App {
 export interface AppDeps extends Deps {
   /** Answers what is not GraphQL: pages, the authorization server, the explorer. False where nothing of it fits. */
   routes(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
+  /** Milliseconds that clients are given, where not the usual ones. */
+  patience?: typeof patience;
 }
 
 /** Milliseconds that requests under way have to finish when the server stops. */
@@ -38,6 +40,7 @@ const refuse = (response: ServerResponse, status: number, code: string, message:
 
 export async function startApp(deps: AppDeps): Promise<App> {
   const { config, db, log, feed } = deps;
+  const given = deps.patience ?? patience;
   const metrics = createMetrics(db, feed);
   const contextOf = createContexts(deps);
   const mask = createMask(log);
@@ -61,7 +64,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
         : false;
     },
     maskedErrors: { maskError: (error) => mask(error) },
-    plugins: [useCodes(), useLimits(mayIntrospect), useLive(), useMetrics(metrics)],
+    plugins: [useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(), useMetrics(metrics)],
   });
 
   const addressOf = (request: IncomingMessage): string | null => {
@@ -132,13 +135,22 @@ export async function startApp(deps: AppDeps): Promise<App> {
     if (!(await deps.routes(request, response))) refuse(response, 404, 'NOT_FOUND', 'There is nothing here.');
   };
 
+  const responses = new Set<ServerResponse>();
+  const streams = function* (): Iterable<ServerResponse> {
+    for (const response of responses) if (String(response.getHeader('content-type')).startsWith('text/event-stream')) yield response;
+  };
+
   const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 30_000 }, (request, response) => {
     const begun = performance.now();
     const requestId = requestIdOf(request) ?? randomUUID();
     request.headers['x-request-id'] = requestId;
     response.setHeader('x-request-id', requestId);
     response.setHeader('x-content-type-options', 'nosniff');
+    responses.add(response);
+    // What is written after the end of a stream that was cut concerns nobody.
+    response.on('error', () => undefined);
     response.once('close', () => {
+      responses.delete(response);
       metrics.requests.inc({ method: request.method ?? '', status: response.statusCode });
       log.debug({ requestId, method: request.method, status: response.statusCode, ms: Math.round(performance.now() - begun) }, 'request');
     });
@@ -148,11 +160,24 @@ export async function startApp(deps: AppDeps): Promise<App> {
       else refuse(response, 500, 'INTERNAL', 'Something went wrong on our side; it has been noted.');
     });
   });
-  server.on('clientError', (_error, socket: Socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  server.on('clientError', ({ code }: NodeJS.ErrnoException, socket: Socket) => {
+    const status = code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+    const body = JSON.stringify({ errors: [{ message: 'This is no HTTP request.', extensions: { code: 'BAD_REQUEST' } }] });
+    const head = `Connection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}`;
+    if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\n${head}\r\n\r\n${body}`);
+    else socket.destroy();
   });
 
-  const sockets = serveSockets({ server, yoga: yoga as never, askedOf, originAllowed, log, opened: (count) => metrics.sockets.set(count) });
+  const sockets = serveSockets({
+    server, yoga: yoga as never, askedOf, originAllowed, mask, log,
+    initWithin: given.init,
+    opened: (count) => metrics.sockets.set(count),
+  });
+  const sending = function* (): Iterable<Sending> {
+    yield* sockets.open();
+    for (const { socket } of streams()) if (socket) yield { socket, cut: () => socket.destroy() };
+  };
+  const stopWatching = watchStalled(sending, given.stalled, log);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(config.port, config.host, () => {
@@ -167,10 +192,16 @@ export async function startApp(deps: AppDeps): Promise<App> {
       stopping = true;
       const closed = new Promise((resolve) => server.close(resolve));
       await sockets.close();
+      // Streams end without the word that they are complete, so that clients come back to another process.
+      for (const response of streams()) {
+        response.end();
+        response.req.destroy(new Error('stopping'));
+      }
       server.closeIdleConnections();
       const force = setTimeout(() => server.closeAllConnections(), grace);
       await closed;
       clearTimeout(force);
+      stopWatching();
       await yoga.dispose();
       metrics.registry.clear();
     },

@@ -110,11 +110,12 @@ export const explorerScript = `'use strict';
 
 export const explorerStyle = `
 html, body { height: 100%; }
-body { margin: 0; display: flex; flex-direction: column; }
+body { margin: 0; min-height: 0; display: flex; flex-direction: column; overflow: hidden; }
 body[data-signed-in=""] .gate, body[data-signed-in="yes"] .gate, body:not([data-signed-in="yes"]) .bar, body:not([data-signed-in="yes"]) #explorer { display: none; }
 .bar { display: flex; align-items: center; gap: .6rem; padding: .4rem .8rem; border-bottom: 1px solid var(--line); background: var(--card); }
 .bar img { width: 1.4rem; height: 1.4rem; }
 .bar button { margin-left: auto; padding: .3rem .8rem; }
-#explorer { flex: 1; min-height: 0; }
+#explorer { flex: 1; min-height: 0; overflow: hidden; }
+#explorer .graphiql-container { height: 100%; width: 100%; }
 .gate { width: 100%; max-width: 30rem; margin: 12vh auto 0; padding: 0 1rem; }
 `;

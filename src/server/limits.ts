@@ -23,10 +23,14 @@ export const bounds = {
   cost: 50_000,
   /** Characters of one value among the variables. */
   value: 20_000,
+  /** Items of one list among the arguments or the variables. */
+  items: 100,
 } as const;
 
 const refuse = (code: string, message: string): GraphQLError =>
   new GraphQLError(message, { extensions: { code, http: { status: 400, spec: true } } });
+
+const tooManyItems = `A list has at most ${bounds.items} items.`;
 
 /** Walks the document's tokens without recursion; stops at the first that is past a bound. */
 export function boundDocument(text: string): void {
@@ -34,7 +38,13 @@ export function boundDocument(text: string): void {
   const lexer = new Lexer(new Source(text));
   let open = 0;
   for (let count = 1; ; count += 1) {
-    const { kind } = lexer.advance();
+    let kind;
+    try {
+      ({ kind } = lexer.advance());
+    } catch {
+      // What is no token is for the parser to say: it meets it at the same place.
+      return;
+    }
     if (kind === TokenKind.EOF) return;
     if (count > bounds.tokens) throw refuse('TOO_MANY_TOKENS', `A document has at most ${bounds.tokens} tokens.`);
     if (kind === TokenKind.BRACE_L || kind === TokenKind.BRACKET_L || kind === TokenKind.PAREN_L) open += 1;
@@ -70,6 +80,9 @@ export function BoundsRule(context: ValidationContext): ASTVisitor {
       if (node.alias && (aliases += 1) === bounds.aliases + 1)
         context.reportError(refuse('TOO_MANY_ALIASES', `A document has at most ${bounds.aliases} aliases.`));
     },
+    ListValue(node) {
+      if (node.values.length > bounds.items) context.reportError(refuse('LIST_TOO_LONG', tooManyItems));
+    },
     Directive() {
       if ((directives += 1) === bounds.directives + 1)
         context.reportError(refuse('TOO_MANY_DIRECTIVES', `A document has at most ${bounds.directives} directives.`));
@@ -85,39 +98,41 @@ export function BoundsRule(context: ValidationContext): ASTVisitor {
 const wrappers: ReadonlySet<string> = new Set(['edges', 'node', 'pageInfo']);
 
 /**
- * The objects that an operation could return: each page multiplies what stands under it by its `first` or `last`.
- * Without either a page is 20, as the lists themselves have it.
+ * The objects that an operation could return: the `edges` of a page are as many as its `first` or `last` says, 20
+ * without either, as the lists themselves have it; `ids` give one object each. Variables stand with their defaults.
  */
 export function costOf(document: DocumentNode, variables: Record<string, unknown>, operationName?: string | null): number {
+  const operation = document.definitions.find(
+    (node) => node.kind === Kind.OPERATION_DEFINITION && (!operationName || node.name?.value === operationName),
+  );
+  if (operation?.kind !== Kind.OPERATION_DEFINITION) return 0;
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const node of document.definitions) if (node.kind === Kind.FRAGMENT_DEFINITION) fragments.set(node.name.value, node);
-  const known = new Map<string, number>();
-  const number = (value: ValueNode | undefined): number | undefined => {
-    if (value?.kind === Kind.INT) return Number(value.value);
-    const given = value?.kind === Kind.VARIABLE ? variables[value.name.value] : undefined;
-    return typeof given === 'number' ? given : undefined;
+  const defaults = new Map(operation.variableDefinitions?.map((each) => [each.variable.name.value, each.defaultValue]));
+  const valueOf = (node: ValueNode | undefined): unknown => {
+    if (node?.kind === Kind.VARIABLE) return variables[node.name.value] === undefined ? valueOf(defaults.get(node.name.value)) : variables[node.name.value];
+    if (node?.kind === Kind.INT) return Number(node.value);
+    return node?.kind === Kind.LIST ? node.values : undefined;
   };
-  const ofSet = (set: SelectionSetNode): number => {
+  const known = new Map<string, number>();
+  /** @param page the size of the page whose fields these are. */
+  const ofSet = (set: SelectionSetNode, page: number): number => {
     let sum = 0;
     for (const selection of set.selections) {
       if (selection.kind === Kind.FIELD) {
         if (!selection.selectionSet) continue;
-        const paged = selection.selectionSet.selections.some(
-          (child) => child.kind === Kind.FIELD && (child.name.value === 'edges' || child.name.value === 'pageInfo'),
-        );
-        const argument = (name: string) => number(selection.arguments?.find((arg) => arg.name.value === name)?.value);
-        const ids = selection.arguments?.find((arg) => arg.name.value === 'ids')?.value;
-        const listed = ids?.kind === Kind.LIST ? ids.values.length : ids === undefined ? 1 : 100;
-        const times = paged ? Math.max(1, argument('first') ?? argument('last') ?? 20) : listed;
-        const own = wrappers.has(selection.name.value) ? 0 : 1;
-        sum += times * (own + ofSet(selection.selectionSet));
-      } else if (selection.kind === Kind.INLINE_FRAGMENT) sum += ofSet(selection.selectionSet);
+        const argument = (name: string) => valueOf(selection.arguments?.find((arg) => arg.name.value === name)?.value);
+        const ids = argument('ids');
+        const size = argument('first') ?? argument('last');
+        const times = selection.name.value === 'edges' ? page : Array.isArray(ids) ? ids.length : 1;
+        sum += times * (1 + ofSet(selection.selectionSet, typeof size === 'number' ? Math.max(1, size) : 20));
+      } else if (selection.kind === Kind.INLINE_FRAGMENT) sum += ofSet(selection.selectionSet, page);
       else {
-        const name = selection.name.value;
+        const name = `${selection.name.value} ${page}`;
         let cost = known.get(name);
         if (cost === undefined) {
-          const fragment = fragments.get(name);
-          cost = fragment ? ofSet(fragment.selectionSet) : 0;
+          const fragment = fragments.get(selection.name.value);
+          cost = fragment ? ofSet(fragment.selectionSet, page) : 0;
           known.set(name, cost);
         }
         sum += cost;
@@ -126,16 +141,14 @@ export function costOf(document: DocumentNode, variables: Record<string, unknown
     }
     return sum;
   };
-  const operation = document.definitions.find(
-    (node) => node.kind === Kind.OPERATION_DEFINITION && (!operationName || node.name?.value === operationName),
-  );
-  return operation?.kind === Kind.OPERATION_DEFINITION ? ofSet(operation.selectionSet) : 0;
+  return ofSet(operation.selectionSet, 1);
 }
 
 function boundValues(value: unknown, depth = 0): void {
   if (depth > bounds.nesting) throw refuse('NESTED_TOO_DEEP', `Variables nest at most ${bounds.nesting} deep.`);
   if (typeof value === 'string' && value.length > bounds.value)
     throw refuse('VALUE_TOO_LONG', `A value has at most ${bounds.value} characters.`);
+  if (Array.isArray(value) && value.length > bounds.items) throw refuse('LIST_TOO_LONG', tooManyItems);
   if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) boundValues(inner, depth + 1);
 }
 

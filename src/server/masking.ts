@@ -1,5 +1,5 @@
-import { GraphQLError } from 'graphql';
-import type { Plugin } from 'graphql-yoga';
+import { GraphQLError, type ExecutionResult, type GraphQLFormattedError } from 'graphql';
+import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import { Refusal, type Language } from '../errors.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import type { Logger } from '../log.ts';
@@ -24,25 +24,48 @@ export function refusalError(refusal: Refusal, language: Language, at?: GraphQLE
 }
 
 /** Without hints at names that the asker did not write, and without the values that they did. */
-const plain = (message: string): string =>
-  message
-    .replace(/ Did you mean .*\?$/s, '')
-    .replace(/ got invalid value .*?( at "[^"]*")?; /s, ' got an invalid value$1; ')
-    .replace(/(cannot represent[^:]*): .*$/s, '$1.')
-    .replace(/^Value .*? does not exist in "([^"]+)" enum\.$/s, 'The value does not exist in the enum "$1".');
+function plain({ message, originalError }: GraphQLError): string {
+  const variable = /^Variable "\$\w+" got invalid value /.exec(message)?.[0];
+  if (variable !== undefined) {
+    // The value may hold anything, the signs that end it too: what stands after it is taken from the end.
+    const end = originalError ? `; ${originalError.message}` : '';
+    const at = / at "\$?[\w.[\]]+"$/.exec(message.slice(0, message.length - end.length))?.[0] ?? '';
+    return `${variable.replace('invalid', 'an invalid').trimEnd()}${at}${plainReason(end)}`;
+  }
+  return plainReason(message);
+}
 
+const plainReason = (message: string): string =>
+  message
+    .replace(/ Did you mean .*$/s, '')
+    .replace(/(cannot represent[^:]*): .*$/s, '$1.')
+    .replace(/^Value .*? does not exist in "(\w+)" enum\.$/s, 'The value does not exist in the enum "$1".')
+    .replace(/^(Expected value of type "[^"]*"), found .*$/s, '$1.')
+    .replace(/^(Syntax Error: .*?\b(?:String|BlockString|Int|Float)) ".*$/s, '$1.')
+    .replace(/^(Syntax Error: (?:Invalid|Unterminated) [\w ]+).*$/s, '$1.');
+
+/** The error with a code of its own or this one, and with nothing else that a library put beside it. */
 function coded(error: GraphQLError, code: string): GraphQLError {
-  return new GraphQLError(plain(error.message), {
+  const { code: own = code, http, path, clause } = error.extensions;
+  return new GraphQLError(plain(error), {
     nodes: error.nodes,
     source: error.source,
     positions: error.positions,
     path: error.path,
-    extensions: { code, ...error.extensions },
+    extensions: Object.fromEntries(Object.entries({ code: own, http, path, clause }).filter(([, value]) => value !== undefined)),
   });
 }
 
+/** As it goes over a socket, where there are no statuses. */
+export function bare(error: GraphQLFormattedError): GraphQLFormattedError {
+  const { message, locations, path, extensions: { http: _http, ...extensions } = {} } = error;
+  return { message, ...(locations && { locations }), ...(path && { path }), extensions };
+}
+
+export type Mask = (error: unknown, language?: Language) => GraphQLError;
+
 /** For Yoga's maskedErrors. */
-export function createMask(log: Logger): (error: unknown, language?: Language) => Error {
+export function createMask(log: Logger): Mask {
   return (error, language = 'ru') => {
     const original = error instanceof GraphQLError ? (error.originalError ?? error) : error;
     if (original instanceof Refusal)
@@ -71,3 +94,30 @@ export function useCodes(): Plugin<GraphContext> {
   };
 }
 
+/** Says refusals in the asker's language: Yoga's own masking, which comes after, does not know who asks. */
+export function useLanguage(): Plugin<GraphContext> {
+  const translate =
+    ({ language }: GraphContext) =>
+    ({ result, setResult }: { result: ExecutionResult; setResult(result: ExecutionResult): void }): void => {
+      if (result.errors === undefined) return;
+      const errors = result.errors.map((error) =>
+        error.originalError instanceof Refusal ? refusalError(error.originalError, language, error) : error,
+      );
+      setResult({ ...result, errors });
+    };
+  return {
+    onExecute: ({ args }) => {
+      const say = translate(args.contextValue as GraphContext);
+      return { onExecuteDone: ({ result, setResult }) => (isAsyncIterable(result) ? undefined : say({ result, setResult })) };
+    },
+    onSubscribe: ({ args }) => {
+      const say = translate(args.contextValue as GraphContext);
+      return {
+        onSubscribeResult({ result, setResult }) {
+          if (isAsyncIterable(result)) return { onNext: (each) => say(each as Parameters<typeof say>[0]) };
+          say({ result, setResult });
+        },
+      };
+    },
+  };
+}

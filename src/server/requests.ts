@@ -66,10 +66,17 @@ export function contextFor(
  */
 export function createContexts(deps: Deps): (asked: Asked) => Promise<Context> {
   const { config, db, tokens } = deps;
+  // One window for everybody: counts start anew each minute.
   const spent = new Map<string, number>();
-  // One window for everybody: counts start anew each minute, and none outlives it.
-  const timer = setInterval(() => spent.clear(), 60_000);
-  timer.unref();
+  let window = 0;
+  const count = (who: string): number => {
+    const minute = Math.floor(Date.now() / 60_000);
+    if (minute !== window) spent.clear();
+    window = minute;
+    const times = (spent.get(who) ?? 0) + 1;
+    spent.set(who, times);
+    return times;
+  };
 
   return async (asked) => {
     const language = languageOf(asked.acceptLanguage);
@@ -80,9 +87,7 @@ export function createContexts(deps: Deps): (asked: Asked) => Promise<Context> {
     const [actor] = await loadActors(db, [credential]);
     if (actor === undefined || 'ended' in actor) throw refusalError(unauthenticated(), language);
     const who = credential.kind === 'user' ? credential.userId : credential.clientId;
-    const count = (spent.get(who) ?? 0) + 1;
-    spent.set(who, count);
-    if (count > config.operationsPerMinute) throw refusalError(rateLimited(), language);
+    if (count(who) > config.operationsPerMinute) throw refusalError(rateLimited(), language);
     return contextFor(deps, actor, asked, credential);
   };
 }

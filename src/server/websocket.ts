@@ -1,26 +1,64 @@
 import type { IncomingMessage, Server } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { GraphQLError, type ExecutionArgs } from 'graphql';
-import { CloseCode } from 'graphql-ws';
-import { useServer } from 'graphql-ws/use/ws';
+import { getOperationAST, GraphQLError, type ExecutionArgs, type ExecutionResult } from 'graphql';
+import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import type { YogaServerInstance } from 'graphql-yoga';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { GraphContext } from '../graphql/context.ts';
 import type { Logger } from '../log.ts';
+import { bare, type Mask } from './masking.ts';
 import type { Asked } from './requests.ts';
 
 /** GraphQL over WebSocket (graphql-transport-ws), through the same pipeline as HTTP: one context, one set of limits. */
 
 /** Bytes of a message from a client. */
 const maxPayload = 64 * 1024;
+const maxFragments = 64;
 const maxOperations = 50;
-/** Milliseconds after which a client that takes nothing of what was sent to it is cut. */
-const stalledAfter = 15_000;
+/** Bytes waiting for a client past which nothing more is taken from it. */
+const maxWaiting = 1024 * 1024;
+/** Milliseconds between two questions whether a client is still there. */
+const keepAlive = 12_000;
 /** Close codes: of this server's going away, and of a client too slow to follow (it comes back with its cursor). */
 const goingAway = 1012;
 const tooSlow = 1013;
 
+/** Milliseconds that clients are given. */
+export const patience = {
+  /** To say who they are on a new socket. */
+  init: 10_000,
+  /** To take something of what was sent to them. */
+  stalled: 15_000,
+};
+
+/** A connection that is sent to, and how it is cut. */
+export interface Sending {
+  socket: Socket;
+  cut(): void;
+}
+
+/** Looks every second for connections that take nothing of what was sent to them, and cuts them; the answer stops it. */
+export function watchStalled(all: () => Iterable<Sending>, stalledAfter: number, log: Logger): () => void {
+  const progress = new WeakMap<Socket, { taken: number; since: number }>();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    for (const { socket, cut } of all()) {
+      const taken = socket.bytesWritten - socket.writableLength;
+      const before = progress.get(socket);
+      if (socket.writableLength === 0 || before?.taken !== taken) progress.set(socket, { taken, since: now });
+      else if (now - before.since > stalledAfter) {
+        log.info('a connection that stalled was cut');
+        cut();
+      }
+    }
+  }, Math.min(1000, stalledAfter));
+  return () => clearInterval(timer);
+}
+
 export interface Sockets {
+  /** Those that are open. */
+  open(): Iterable<Sending>;
   /** Ends every socket with 1012, so that clients come back to another process. */
   close(): Promise<void>;
 }
@@ -30,13 +68,23 @@ interface Options {
   yoga: YogaServerInstance<{ asked?: Asked }, GraphContext>;
   askedOf(request: IncomingMessage): Asked;
   originAllowed(request: IncomingMessage): boolean;
+  mask: Mask;
   log: Logger;
+  /** Milliseconds that a client has to say who it is. */
+  initWithin: number;
   opened(count: number): void;
 }
 
-export function serveSockets({ server, yoga, askedOf, originAllowed, log, opened }: Options): Sockets {
-  const wss = new WebSocketServer({ noServer: true, maxPayload, maxFragments: 64, perMessageDeflate: false } as object);
-  const operations = new WeakMap<WebSocket, Set<string>>();
+interface Extra {
+  socket: WebSocket;
+  request: IncomingMessage;
+}
+
+type Run = (args: ExecutionArgs) => Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>;
+
+export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, initWithin, opened }: Options): Sockets {
+  const wss = new WebSocketServer({ noServer: true, maxPayload, maxFragments, perMessageDeflate: false, handleProtocols } as object);
+  const sockets = new Map<WebSocket, Socket>();
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     socket.on('error', () => socket.destroy());
@@ -45,17 +93,10 @@ export function serveSockets({ server, yoga, askedOf, originAllowed, log, opened
     else if (!originAllowed(request)) refuse('403 Forbidden');
     else
       wss.handleUpgrade(request, socket, head, (ws) => {
-        // A broken frame is the client's; without a listener it would end the process.
-        ws.on('error', () => undefined);
-        wss.emit('connection', ws, request);
+        serve(ws, request);
       });
   };
   server.on('upgrade', upgrade);
-  wss.on('connection', (ws) => {
-    opened(wss.clients.size);
-    ws.once('close', () => opened(wss.clients.size));
-  });
-
   const askedOn = (request: IncomingMessage, params: Readonly<Record<string, unknown>> | undefined): Asked => {
     const given = params?.authorization ?? params?.Authorization ?? params?.token;
     const text = typeof given === 'string' ? given : null;
@@ -67,78 +108,122 @@ export function serveSockets({ server, yoga, askedOf, originAllowed, log, opened
     };
   };
 
-  const served = useServer<Record<string, unknown>, { socket: WebSocket; request: IncomingMessage }>(
-    {
-      connectionInitWaitTimeout: 10_000,
-      execute: (args) => (args.rootValue as ExecutionArgs['rootValue'] & { execute: (a: unknown) => never }).execute(args),
-      subscribe: (args) => (args.rootValue as { subscribe: (a: unknown) => never }).subscribe(args),
-      async onConnect({ extra, connectionParams }) {
-        try {
-          const asked = askedOn(extra.request, connectionParams);
-          const { contextFactory } = yoga.getEnveloped({ asked });
-          const ctx = await contextFactory();
-          if (ctx.actor.kind !== 'anonymous') return true;
-        } catch (error) {
-          if (!(error instanceof GraphQLError)) throw error;
-        }
-        extra.socket.close(CloseCode.Unauthorized, 'Unauthorized');
-        return false;
-      },
-      async onSubscribe({ extra, connectionParams }, id, payload) {
-        const open = operations.get(extra.socket) ?? new Set();
-        operations.set(extra.socket, open);
-        if (open.size >= maxOperations)
-          return [new GraphQLError(`A socket has at most ${maxOperations} operations.`, { extensions: { code: 'TOO_MANY_OPERATIONS' } })];
-        const asked = askedOn(extra.request, connectionParams);
-        const { schema, execute, subscribe, contextFactory, parse, validate } = yoga.getEnveloped({ asked });
-        try {
-          const contextValue = await contextFactory();
-          const document = parse(payload.query);
-          const errors = validate(schema, document);
-          if (errors.length > 0) return errors;
-          open.add(id);
-          return {
-            schema, document, contextValue,
-            operationName: payload.operationName,
-            variableValues: payload.variables,
-            rootValue: { execute, subscribe },
-          };
-        } catch (error) {
-          if (error instanceof GraphQLError) return [error];
-          throw error;
-        }
-      },
-      onComplete: ({ extra }, id) => void operations.get(extra.socket)?.delete(id),
-      onError: ({ extra }, id) => void operations.get(extra.socket)?.delete(id),
-    },
-    wss,
-  );
-
-  const progress = new WeakMap<WebSocket, { drained: number; since: number }>();
-  const watch = setInterval(() => {
-    const now = Date.now();
-    for (const ws of wss.clients) {
-      const { bytesWritten = 0 } = (ws as unknown as { _socket?: { bytesWritten: number } })._socket ?? {};
-      const drained = bytesWritten - ws.bufferedAmount;
-      const before = progress.get(ws);
-      if (ws.bufferedAmount === 0 || before === undefined || before.drained !== drained) progress.set(ws, { drained, since: now });
-      else if (now - before.since > stalledAfter) {
-        log.info('a socket that stalled was cut');
-        ws.close(tooSlow, 'Too slow: come back with your cursor');
-        ws.terminate();
-      }
+  // An error here is this operation's; thrown further, it would close the socket for all the others on it.
+  const run = (how: 'execute' | 'subscribe'): Run => async (args) => {
+    try {
+      return await (args.rootValue as Record<typeof how, Run>)[how](args);
+    } catch (error) {
+      return { errors: [mask(error)] };
     }
-  }, 1000);
+  };
+
+  const protocol = makeServer<Record<string, unknown>, Extra>({
+    connectionInitWaitTimeout: initWithin,
+    execute: run('execute'),
+    subscribe: run('subscribe'),
+    async onConnect({ extra, connectionParams }) {
+      try {
+        const asked = askedOn(extra.request, connectionParams);
+        const { contextFactory } = yoga.getEnveloped({ asked });
+        const ctx = await contextFactory();
+        if (ctx.actor.kind !== 'anonymous') return true;
+      } catch (error) {
+        if (mask(error).extensions.code === 'INTERNAL') throw error;
+      }
+      extra.socket.close(CloseCode.Unauthorized, 'Unauthorized');
+      return false;
+    },
+    async onSubscribe({ extra, connectionParams, subscriptions }, _id, payload) {
+      const refuse = (code: string, message: string) => [new GraphQLError(message, { extensions: { code } })];
+      // This one is among them.
+      if (Object.keys(subscriptions).length > maxOperations)
+        return refuse('TOO_MANY_OPERATIONS', `A socket has at most ${maxOperations} operations.`);
+      const asked = askedOn(extra.request, connectionParams);
+      const { schema, execute, subscribe, contextFactory, parse, validate } = yoga.getEnveloped({ asked });
+      try {
+        const contextValue = await contextFactory();
+        const document = parse(payload.query);
+        const errors = validate(schema, document);
+        if (errors.length > 0) return errors;
+        if (!getOperationAST(document, payload.operationName))
+          return refuse('OPERATION_RESOLUTION_FAILURE', 'Could not determine what operation to execute.');
+        return {
+          schema, document, contextValue,
+          operationName: payload.operationName,
+          variableValues: payload.variables,
+          rootValue: { execute, subscribe },
+        };
+      } catch (error) {
+        return [mask(error)];
+      }
+    },
+    onNext: (_ctx, _id, _payload, _args, { errors, ...result }) => (errors ? { ...result, errors: errors.map(bare) } : undefined),
+    onError: (_ctx, _id, _payload, errors) => errors.map(bare),
+  });
+
+  function serve(ws: WebSocket, request: IncomingMessage): void {
+    const { socket } = request;
+    sockets.set(ws, socket);
+    opened(sockets.size);
+    // A broken frame is the client's; without a listener it would end the process.
+    ws.on('error', () => undefined);
+    // Who does not take the answers is asked no further questions.
+    const hold = () => {
+      if (ws.bufferedAmount <= maxWaiting || ws.isPaused) return;
+      ws.pause();
+      socket.once('drain', () => ws.resume());
+    };
+    let there = true;
+    const alive = setInterval(() => {
+      if (!there) return ws.terminate();
+      there = false;
+      ws.ping();
+    }, keepAlive);
+    ws.on('pong', () => (there = true));
+    ws.on('ping', hold);
+    const closed = protocol.opened(
+      {
+        protocol: ws.protocol,
+        send: (text) => new Promise((resolve) => (ws.readyState === ws.OPEN ? ws.send(text, () => resolve()) : resolve())),
+        close: (code, reason) => ws.close(code, reason),
+        onMessage: (take) =>
+          ws.on('message', (data) => {
+            there = true;
+            take(String(data)).catch((error: unknown) => {
+              log.error({ err: error }, 'a message on a socket failed');
+              ws.close(CloseCode.InternalServerError, 'Internal server error');
+            });
+            hold();
+          }),
+      },
+      { socket: ws, request },
+    );
+    ws.once('close', (code, reason) => {
+      clearInterval(alive);
+      sockets.delete(ws);
+      opened(sockets.size);
+      closed(code, String(reason)).catch((error: unknown) => log.error({ err: error }, 'closing a socket failed'));
+    });
+  }
 
   return {
+    *open() {
+      for (const [ws, socket] of sockets)
+        yield {
+          socket,
+          cut() {
+            ws.close(tooSlow, 'Too slow: come back with your cursor');
+            ws.terminate();
+          },
+        };
+    },
     async close() {
-      clearInterval(watch);
       server.off('upgrade', upgrade);
-      for (const ws of wss.clients) ws.close(goingAway, 'Service restart');
+      for (const ws of sockets.keys()) ws.close(goingAway, 'Service restart');
       const deadline = Date.now() + 2000;
-      while (wss.clients.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
-      for (const ws of wss.clients) ws.terminate();
-      await served.dispose();
+      while (sockets.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+      for (const ws of sockets.keys()) ws.terminate();
+      wss.close();
     },
   };
 }

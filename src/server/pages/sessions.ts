@@ -113,7 +113,7 @@ async function clock({ db }: PageParts, actor: UserActor, language: Language): P
   const schoolId = actor.grants[0]?.schoolId;
   const school = schoolId === undefined ? null : await db.prisma.school.findUnique({ where: { id: schoolId }, select: { timeZone: true } });
   const format = new Intl.DateTimeFormat(language === 'ru' ? 'ru-RU' : 'en-GB', {
-    dateStyle: 'long',
+    dateStyle: 'medium',
     timeStyle: 'short',
     timeZone: school?.timeZone ?? 'Europe/Moscow',
   });

@@ -46,13 +46,13 @@ export const texts = {
 
   sessionsTitle: ['Мои входы', 'My sessions'],
   sessionsAbout: [
-    'Здесь видно, где вы вошли. Не узнаёте устройство? Завершите вход на нём и смените пароль.',
-    'This is where you are signed in. You do not know a device? End its session and change your password.',
+    'Здесь видно, где вы вошли. Не узнаёте устройство? Завершите вход на нём и скажите об этом в школе.',
+    'This is where you are signed in. You do not know a device? End its session and tell your school.',
   ],
   unknownDevice: ['Неизвестное устройство', 'Unknown device'],
-  thisSession: ['Это устройство, эта страница', 'This device, this page'],
-  lastUsed: ['Последнее использование', 'Last used'],
-  begun: ['вход', 'signed in'],
+  thisSession: ['Это устройство', 'This device'],
+  lastUsed: ['Последний раз', 'Last used'],
+  begun: ['Вход', 'Signed in'],
   endSession: ['Завершить', 'End'],
   endOthers: ['Завершить все, кроме этого', 'End all but this one'],
   ended: ['Готово: вход завершён.', 'Done: it has ended.'],

@@ -1,0 +1,130 @@
+/** The import rules of the layers; `npm run check` and test/architecture.test.ts hold the code to them. */
+
+const src = (...folders) => `^src/(${folders.join('|')})/`;
+
+/** A folder imports only what stands to its left; folders of one step do not import one another. */
+const steps = [['policy'], ['db'], ['auth'], ['events'], ['domain'], ['graphql', 'jobs', 'adapters'], ['server']];
+
+const layers = steps.slice(0, -1).flatMap((step, at) =>
+  step.map((folder) => ({
+    name: `${folder}-imports-leftwards`,
+    comment: `src/${folder}/ imports only what stands to its left: ${steps.slice(0, at).flat().join(', ') || 'no other folder'}.`,
+    severity: 'error',
+    from: { path: src(folder) },
+    to: { path: src(...steps.slice(at).flat().filter((other) => other !== folder)) },
+  })),
+);
+
+const names = 'utils|helpers|common|shared|core|lib|services|manager|base|misc';
+
+/** In graphql/, the files that every noun may import. */
+const grounds = '^src/graphql/(builder|refs|context|scalars|page)\\.ts$';
+
+export default {
+  forbidden: [
+    ...layers,
+    {
+      name: 'nothing-imports-the-entrances',
+      comment: 'main.ts and cli.ts start things; what two of them need stands in a layer.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^src/(main|cli)\\.ts$' },
+    },
+    {
+      name: 'ground-files-import-no-layer',
+      comment: 'errors.ts, log.ts and config.ts may be imported by all, so they import no folder.',
+      severity: 'error',
+      from: { path: '^src/(errors|log|config)\\.ts$' },
+      to: { path: '^src/[^/]+/' },
+    },
+    {
+      name: 'policy-is-pure',
+      comment: 'src/policy/ imports itself and errors.ts: no database, no GraphQL, no package.',
+      severity: 'error',
+      from: { path: src('policy') },
+      to: { pathNot: [src('policy'), '^src/errors\\.ts$'] },
+    },
+    {
+      name: 'graphql-only-on-domain-and-events',
+      comment: "src/graphql/ parses, calls one operation and returns its row; rows and rights are the domain's. Types count.",
+      severity: 'error',
+      from: { path: src('graphql') },
+      to: { path: src('db', 'policy', 'auth') },
+    },
+    {
+      name: 'graphql-nouns-apart',
+      comment: 'Nouns of src/graphql/ import builder, refs, context, scalars and page, never one another; schema.ts collects them.',
+      severity: 'error',
+      from: { path: '^src/graphql/([^/.]+)', pathNot: '^src/graphql/schema\\.ts$' },
+      to: { path: src('graphql'), pathNot: [grounds, '^src/graphql/$1/'] },
+    },
+    {
+      name: 'graphql-only-for-server',
+      comment: 'Only src/server/ imports src/graphql/.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: src('graphql', 'server') },
+      to: { path: src('graphql') },
+    },
+    {
+      name: 'generated-client-near-the-rows',
+      comment: "Prisma's generated client is for db, and for its types and `Prisma.sql` in events and domain.",
+      severity: 'error',
+      from: { path: '^src/', pathNot: src('db', 'auth', 'events', 'domain') },
+      to: { path: '^src/db/generated/' },
+    },
+    {
+      name: 'generated-types-only-in-auth',
+      comment: 'Auth knows the rows it keeps by their types; it queries through db.',
+      severity: 'error',
+      from: { path: src('auth') },
+      to: { path: '^src/db/generated/', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'no-cycles',
+      comment: 'Imports, those of types too, go one way.',
+      severity: 'error',
+      from: { path: '^(src|test|scripts)/', pathNot: '^src/db/generated/' },
+      to: { circular: true },
+    },
+    {
+      name: 'src-stands-alone',
+      comment: 'What is served needs neither tests nor scripts nor bench.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(test|scripts|bench)/' },
+    },
+    {
+      name: 'only-dependencies-are-served',
+      comment: 'src/ imports what package.json names under dependencies; anything else is missing after `npm ci --omit=dev`.',
+      severity: 'error',
+      // The way of tests and scripts to the worker; it is not compiled into dist.
+      from: { path: '^src/', pathNot: '^src/db/embedded-source\\.mjs$' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'], pathNot: '/@types/' },
+    },
+    {
+      name: 'everything-is-found',
+      comment: 'An import names a file or a package that is there. The one exception is a package of types alone.',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true, pathNot: '^@graphql-typed-document-node/core$' },
+    },
+    {
+      name: 'names-that-say-something',
+      comment: `A file or folder says what it holds: not ${names.replaceAll('|', ', ')}, and no index.ts.`,
+      severity: 'error',
+      module: {
+        path: `^(src|test|scripts|bench)/(.*/)?((${names})(/|\\.ts$)|index\\.ts$)`,
+        pathNot: '^src/db/generated/',
+        // The condition that this kind of rule needs; no file has so many.
+        numberOfDependentsLessThan: 100,
+      },
+      from: {},
+    },
+  ],
+  options: {
+    doNotFollow: { path: ['^node_modules/', '^src/db/generated/'] },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['types', 'import', 'node', 'default'], extensions: ['.ts', '.js'] },
+  },
+};

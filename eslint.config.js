@@ -1,0 +1,102 @@
+import graphql from '@graphql-eslint/eslint-plugin';
+import tseslint from 'typescript-eslint';
+
+/** Rules that find bugs, not rules of taste: the compiler's types, the schema's contract, and what must not be committed. */
+
+const only = '^(describe|it|test|suite)$';
+
+const graphqlFiles = (files, rules) => ({
+  files,
+  plugins: { '@graphql-eslint': graphql },
+  languageOptions: {
+    parser: graphql.parser,
+    parserOptions: { graphQLConfig: { schema: 'schema.graphql', documents: 'test/operations/**/*.graphql' } },
+  },
+  rules,
+});
+
+export default tseslint.config(
+  { ignores: ['dist/', 'src/db/generated/', 'test/generated/', '.sfera/', 'coverage/'] },
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.recommendedTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: {
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
+      'no-console': 'error',
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports', disallowTypeAnnotations: false }],
+      '@typescript-eslint/no-deprecated': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'none' }],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/return-await': ['error', 'error-handling-correctness-only'],
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      // An interface of promises may be met by a function that has nothing to wait for.
+      '@typescript-eslint/require-await': 'off',
+      // Objects here are closures: their methods use no `this` and may be taken off them.
+      '@typescript-eslint/unbound-method': 'off',
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/config.ts'],
+    rules: {
+      'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'Settings are read in src/config.ts, once.' }],
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: ['process', 'node:process'].map((name) => ({ name, importNames: ['env', 'default'], message: 'Settings are read in src/config.ts, once.' })),
+        },
+      ],
+    },
+  },
+  { files: ['src/cli.ts', 'scripts/**/*.ts', 'bench/**/*.ts'], rules: { 'no-console': 'off' } },
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        ...[`object.name=/${only}/`, `object.object.name=/${only}/`].map((selector) => ({
+          selector: `MemberExpression[${selector}][property.name=/^(only|skip|todo)$/]`,
+          message: 'Every test that is committed runs.',
+        })),
+      ],
+      // What comes over the wire has no type until the test asserts what it is.
+      ...Object.fromEntries(
+        ['assignment', 'member-access', 'argument', 'call', 'return', 'enum-comparison'].map((use) => [`@typescript-eslint/no-unsafe-${use}`, 'off']),
+      ),
+      '@typescript-eslint/no-explicit-any': 'off',
+      // openid-client marks plain http so; the tests' issuers are on loopback.
+      '@typescript-eslint/no-deprecated': 'off',
+    },
+  },
+  graphqlFiles(['schema.graphql'], {
+    ...graphql.configs['flat/schema-recommended'].rules,
+    ...graphql.configs['flat/schema-relay'].rules,
+    '@graphql-eslint/require-description': [
+      'error',
+      {
+        types: true,
+        rootField: true,
+        DirectiveDefinition: true,
+        FieldDefinition: true,
+        InputValueDefinition: true,
+        EnumValueDefinition: true,
+      },
+    ],
+    // Input types are in PascalCase, mutations in camelCase.
+    '@graphql-eslint/input-name': ['error', { checkInputType: true, caseSensitiveInputType: false, checkQueries: false }],
+    '@graphql-eslint/no-scalar-result-type-on-mutation': 'error',
+    // Lists of values, ids and unpaged rows (roles of a person) are plain; an event or a use of an invitation is found by its cursor, so its type is no Node.
+    '@graphql-eslint/relay-edge-types': ['error', { withEdgeSuffix: true, shouldImplementNode: false, listTypeCanWrapOnlyEdgeType: false }],
+    // Connections, edges, refusals and what subscriptions say have no identity.
+    '@graphql-eslint/strict-id-in-types': 'off',
+    // `Class.classTeacher` is the word of the regulation.
+    '@graphql-eslint/no-typename-prefix': 'off',
+  }),
+  graphqlFiles(['test/operations/**/*.graphql'], {
+    ...graphql.configs['flat/operations-recommended'].rules,
+    // A rule for clients with a cache; the tests' client has none.
+    '@graphql-eslint/require-selections': 'off',
+  }),
+);

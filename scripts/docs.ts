@@ -1,0 +1,122 @@
+import { catalog, eventTypes } from '../src/events/catalog.ts';
+import { columns, type Column } from '../src/policy/actor.ts';
+import type { Noun, ScopeOf } from '../src/policy/scopes.ts';
+import { actions, openActions, table } from '../src/policy/table.ts';
+import type { Topic } from '../src/policy/topics.ts';
+import { markdownTable, printed } from './printed.ts';
+
+/** Prints docs/policy.md and docs/events.md from the policy table and the event catalogue; --check compares. */
+
+const columnsMean: Record<Column, string> = {
+  administrator: 'PLATFORM_ADMINISTRATOR of the school',
+  leadership: 'SCHOOL_ADMINISTRATION of the school: head and deputies',
+  classTeacher: 'TEACHER, in the classes where they are the class teacher',
+  subjectTeacher: 'TEACHER, in the classes and subjects that they teach',
+  student: 'STUDENT, in the class where they are enrolled',
+  service: "an integration's client, with the scopes it was given",
+};
+
+/** What every scope reaches; a scope without a sentence does not compile. */
+const scopesMean: { [N in Noun]: Record<ScopeOf<N>, string> } = {
+  school: {
+    school: 'the schools where one stands in the column',
+    read: "the client's school, with scope `read`",
+    events: "the client's school, with scope `events`",
+  },
+  class: {
+    school: 'any class of the school',
+    read: "any class of the client's school, with scope `read`",
+    roster: "any class of the client's school, with scope `roster`",
+    class: "the class teacher's own classes, a subject teacher's taught ones, a pupil's one class",
+  },
+  subject: { school: 'any subject of the school', read: "any subject of the client's school, with scope `read`" },
+  user: {
+    school: 'anyone who has or had a role in the school',
+    read: "anyone who has or had a role in the client's school, with scope `read`",
+    staff: 'those who now work in the school',
+    class: 'pupils and teachers of the classes, the former ones too',
+    classmates: 'those who are now in the class: its pupils and teachers',
+    chatmates: 'those one shares a chat with',
+    own: 'oneself',
+  },
+  role: { school: 'any role in the school', read: "any role in the client's school, with scope `read`", own: "one's own roles" },
+  enrolment: {
+    school: 'any enrolment of the school',
+    read: "any enrolment of the client's school, with scope `read`",
+    class: 'enrolments of the classes, the ended ones too',
+    classmates: 'current enrolments of the class',
+    own: "one's own",
+  },
+  invitation: {
+    school: 'any invitation of the school',
+    held: "invitations handed over to one; a link for pupils only while the class is one's own",
+  },
+  chat: {
+    school: 'any chat of the school',
+    read: "any chat of the client's school, with scope `read`",
+    schoolWide: 'chats of kind SCHOOL',
+    educational: 'chats of kinds STAFF, CLASS, SUBJECT and EXTRACURRICULAR',
+    ofClass: 'chats of kind CLASS of the classes where one is the class teacher',
+    ofSubject: 'chats of kind SUBJECT of the classes and subjects that one teaches',
+    member: 'chats that one is in',
+    moderated: 'chats where one is the owner or a moderator',
+  },
+  session: { own: "one's own sign-ins" },
+  event: { school: 'the log of the school', events: "the log of the client's school, with scope `events`" },
+};
+
+type TopicKind = Topic extends `${infer Kind}:${string}` ? Kind : never;
+
+const topicsMean: Record<TopicKind, string> = {
+  school: 'the administrators and the leadership of the school, and its service clients with scope `events`',
+  staff: 'everyone who works in the school',
+  class: 'the class teacher, the subject teachers and the pupils of the class',
+  chat: 'the members of the chat',
+  user: 'the person, on all their devices',
+};
+
+const source = (path: string) => `<!-- Printed from ${path} by \`npm run docs\`; not edited by hand. -->`;
+
+function policy(): string {
+  const nouns = Object.entries(scopesMean);
+  const rights = actions.map((action) => {
+    const { on, clause, cells } = table[action];
+    return [`\`${action}\``, on, clause, ...columns.map((column) => cells[column].join(' / ') || '-')];
+  });
+  return [
+    source('src/policy/table.ts'),
+    '# Who may do what',
+    'A row is an action: mutation `createChat` is `chat.create`. Its right is asked on the thing in the second column. A cell says how far the right reaches for '
+    + 'that column: a scope of the thing, or several of which one is enough, or `-` for never. A person may stand in several columns; they do not add up, one of '
+    + 'them must allow the whole. Clauses are those of the regulation. What may not be seen answers NOT_FOUND; what may be seen, and not done, FORBIDDEN.',
+    markdownTable(['action', 'asked on', 'clause', ...columns], rights),
+    `Whoever has the link or the credential may: ${openActions.map((action) => `\`${action}\``).join(', ')}.`,
+    '## Columns',
+    markdownTable(['column', 'who'], columns.map((column) => [column, columnsMean[column]])),
+    '## Scopes',
+    markdownTable(['asked on', 'scope', 'reaches'], nouns.flatMap(([noun, means]) => Object.entries(means).map(([scope, reach]) => [noun, scope, reach]))),
+  ].join('\n\n') + '\n';
+}
+
+/** A payload whose every id is its own name in angle brackets, so that topics print as patterns. */
+const placeholders = (names: readonly string[]) => Object.fromEntries(['schoolId', ...names].map((name) => [name, `<${name}>`]));
+
+function events(): string {
+  const rows = eventTypes.map((type) => {
+    const { means, carries, toldOn } = catalog[type];
+    const topics = (toldOn as (payload: Record<string, string>) => string[])(placeholders(carries));
+    return [`\`${type}\``, means, ['schoolId', ...carries].join(', '), topics.map((topic) => `\`${topic}\``).join(' ')];
+  });
+  return [
+    source('src/events/catalog.ts'),
+    '# What happens, and who hears it',
+    'Every change writes its event in its own transaction. An event carries ids and no names. It is told on the topics in the last column; whoever hears one of '
+    + 'them by their rights at that moment gets the event, once. One without a standing in the school hears nothing of it.',
+    markdownTable(['event', 'meaning', 'carries', 'told on'], rows),
+    '## Topics',
+    markdownTable(['topic', 'heard by'], Object.entries(topicsMean).map(([topic, who]) => [`\`${topic}:\``, who])),
+  ].join('\n\n') + '\n';
+}
+
+printed('docs/policy.md', policy(), 'npm run docs');
+printed('docs/events.md', events(), 'npm run docs');

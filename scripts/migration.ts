@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import { PrismaPg } from '@prisma/adapter-pg';
+import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
+import * as engine from '@prisma/schema-engine-wasm/schema_engine_bg';
+import type pg from 'pg';
+import { connect } from '../src/db/client.ts';
+import { migrate } from '../src/db/migrate.ts';
+import { createLog } from '../src/log.ts';
+
+/**
+ * Prints the SQL that takes the migrations, applied to an empty embedded database, to schema.prisma: the start of the next
+ * migration. With `--check` it prints nothing when they agree, and fails when they do not.
+ */
+
+/** What migrations made and schema.prisma does not tell of, though Prisma's own comparison sees it. */
+const madeByHand = ['-- DropIndex\nDROP INDEX "app_user_search_text_idx";\n'];
+
+/** The engine reads the catalogue's type "char", which adapter-pg does not know: it is shown as text, and then renamed. */
+function readingChars(pool: pg.Pool): PrismaPg {
+  const columns = new WeakMap<object, number[]>();
+  const query = pool.query.bind(pool) as (...args: unknown[]) => Promise<pg.QueryResult>;
+  pool.query = (async (...args: unknown[]) => {
+    const result = await query(...args);
+    const chars = result.fields.flatMap((field, at) => (field.dataTypeID === 18 ? [at] : []));
+    for (const at of chars) Object.assign(result.fields[at] ?? {}, { dataTypeID: 25 });
+    columns.set(result.rows, chars);
+    return result;
+  }) as pg.Pool['query'];
+  const factory = new PrismaPg(pool);
+  const open = factory.connect.bind(factory);
+  factory.connect = async () => {
+    const adapter = await open();
+    const ask = adapter.queryRaw.bind(adapter);
+    adapter.queryRaw = async (sql) => {
+      const result = await ask(sql);
+      for (const at of columns.get(result.rows) ?? []) result.columnTypes[at] = 6;
+      return result;
+    };
+    return adapter;
+  };
+  return factory;
+}
+
+async function difference(pool: pg.Pool): Promise<string> {
+  const bytes = readFileSync(new URL('schema_engine_bg.wasm', import.meta.resolve('@prisma/schema-engine-wasm/schema_engine_bg')));
+  const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': engine as unknown as WebAssembly.ModuleImports });
+  engine.__wbg_set_wasm(instance.exports);
+  (instance.exports.__wbindgen_start as () => void)();
+  const path = 'prisma/schema.prisma';
+  const content = readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
+  const files = [{ path, content }];
+  const adapter = bindMigrationAwareSqlAdapterFactory(readingChars(pool));
+  const schemaEngine = await engine.SchemaEngine.new({ datamodels: [[path, content]] }, () => {}, adapter);
+  const { stdout } = await schemaEngine.diff({
+    from: { tag: 'schemaDatasource', files, configDir: 'prisma' },
+    to: { tag: 'schemaDatamodel', files },
+    script: true,
+    exitCode: null,
+    filters: { externalTables: ['public._prisma_migrations'], externalEnums: [] },
+  });
+  return madeByHand.reduce((sql, known) => sql.replace(known, ''), stdout ?? '').trim();
+}
+
+const log = createLog('error');
+const database = await connect({ poolSize: 1, log });
+await migrate(database, log);
+const sql = await difference(database.pool);
+await database.close();
+const check = process.argv.includes('--check');
+if (sql !== '' && sql !== '-- This is an empty migration.') {
+  console.log(sql);
+  if (check) {
+    console.error('schema.prisma and the migrations differ: write a migration from the SQL above.');
+    process.exitCode = 1;
+  }
+} else if (!check) console.log('-- Nothing to migrate.');

@@ -1,0 +1,63 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { checking, complain } from './printed.ts';
+
+/**
+ * Keeps the picture of the folders in both READMEs true, between `<!-- tree -->` and `<!-- /tree -->`.
+ * Each line's words stand here, in the order in which the layers import one another; everything in src/ must have one.
+ */
+const lines: [path: string, english: string, russian: string][] = [
+  ['schema.graphql', 'the contract, printed from src', 'контракт, печатается из src'],
+  ['codegen.ts', 'types for the operations that tests and clients send', 'типы для операций, которые шлют тесты и клиенты'],
+  ['prisma/', 'the rows: schema.prisma and its migrations', 'таблицы: schema.prisma и миграции'],
+  ['src/', '', ''],
+  ['src/main.ts', 'the server: connects, listens, stops in reverse order', 'сервер: соединяется, слушает, останавливается в обратном порядке'],
+  ['src/cli.ts', 'what is run by hand: npx sfera', 'то, что запускают руками: npx sfera'],
+  ['src/config.ts', 'every environment variable, checked once', 'все переменные окружения, проверенные один раз'],
+  ['src/errors.ts', 'refusals, in two languages', 'отказы, на двух языках'],
+  ['src/log.ts', 'structured logs without personal data', 'журнал работы без персональных данных'],
+  ['src/policy/', 'who may do what, and who may hear what; pure', 'кому что можно делать и слышать; чистые функции'],
+  ['src/db/', 'the connection, migrations, being inside a transaction', 'соединение, миграции, работа внутри транзакции'],
+  ['src/auth/', 'from a credential to an actor', 'от учётных данных к действующему лицу'],
+  ['src/events/', 'the durable log of what happened, and following it', 'надёжный журнал событий и слежение за ним'],
+  ['src/domain/', 'what a school can do: find or refuse, change, record', 'что школа умеет: найти или отказать, изменить, записать'],
+  ['src/graphql/', 'the domain as a schema', 'предметная область в виде схемы'],
+  ['src/jobs/', 'what happens without anyone asking', 'то, что происходит без просьбы'],
+  ['src/adapters/', 'the outside world, each behind a port', 'внешний мир, каждая часть за своим портом'],
+  ['src/server/', 'HTTP and WebSocket around the schema; the pages', 'HTTP и WebSocket вокруг схемы; страницы'],
+  ['test/', 'mirrors src; scenario, races, crash and browser beside it', 'повторяет src; рядом сценарий, гонки, сбои и браузер'],
+  ['bench/', 'what is measured', 'что измеряется'],
+  ['scripts/', 'what prints and checks the files made from src', 'печать и проверка файлов, сделанных из src'],
+  ['docs/', 'the policy table, the events, the decisions', 'таблица прав, события, решения'],
+  ['.ci/', 'everything that must pass, in one command', 'всё, что должно проходить, одной командой'],
+];
+
+const from = '<!-- tree -->';
+const to = '<!-- /tree -->';
+
+/** Folders and files of src that have no line above. */
+const unsaid = readdirSync('src', { withFileTypes: true })
+  .map((entry) => `src/${entry.name}${entry.isDirectory() ? '/' : ''}`)
+  .filter((path) => !lines.some(([known]) => known === path));
+
+function picture(words: 1 | 2): string {
+  const drawn = lines.filter(([path]) => existsSync(path)).map((line) => {
+    const inside = line[0].startsWith('src/') && line[0] !== 'src/';
+    return `${inside ? `  ${line[0].slice(4)}` : line[0]}`.padEnd(18) + line[words];
+  });
+  return [from, '', '```text', ...drawn.map((line) => line.trimEnd()), '```', '', to].join('\n');
+}
+
+function keep(path: string, words: 1 | 2): void {
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const [start, end] = [text.indexOf(from), text.indexOf(to)];
+  if (start < 0 || end < start) return complain(`${path} has no place for the folders.`, `put ${from} and ${to} into it.`);
+  const next = text.slice(0, start) + picture(words) + text.slice(end + to.length);
+  if (next === text) return;
+  if (checking) return complain(`The folders in ${path} are not those of the project.`, 'npm run tree');
+  writeFileSync(path, next);
+  console.log(`wrote ${path}`);
+}
+
+if (unsaid.length > 0) complain(`Nothing is said of ${unsaid.join(', ')}.`, 'give it a line in scripts/tree.ts, then npm run tree');
+keep('README.md', 1);
+keep('README.ru.md', 2);

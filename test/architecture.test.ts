@@ -1,0 +1,138 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { cruise, type ICruiseOptions, type ICruiseResult, type IFlattenedRuleSet } from 'dependency-cruiser';
+import { buildSchema } from 'graphql';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventTypes } from '../src/events/catalog.ts';
+import { actions, openActions } from '../src/policy/table.ts';
+
+/** The rules of the layout: who imports whom, one name everywhere, short files. */
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** The rules that the code in `folders` of `baseDir` breaks, each as `rule: from → to`. */
+async function violations(baseDir: string, folders: string[]): Promise<string[]> {
+  const config = ((await import(join(root, '.dependency-cruiser.js'))) as { default: IFlattenedRuleSet & { options: ICruiseOptions } }).default;
+  const { tsConfig: _, ...options } = config.options;
+  const { output } = await cruise(folders, { ...options, baseDir, validate: true, ruleSet: config });
+  return (output as ICruiseResult).summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`);
+}
+
+/** Every file under a folder that people write, by its path from the project's root. */
+const written = (folder: string): string[] =>
+  readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && /\.(ts|mjs|graphql)$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name).slice(root.length))
+    .filter((path) => !path.includes('/generated/'));
+
+const text = (path: string): string => readFileSync(join(root, path), 'utf8');
+
+describe('imports', () => {
+  it('go one way, from the layers outside to those inside', async () => {
+    expect(await violations(root, ['src', 'test', 'scripts'])).toEqual([]);
+  }, 60_000);
+
+  describe('are caught when they go another', () => {
+    /** A file that breaks a rule, and the rule. */
+    const planted: [rule: string, path: string, code: string][] = [
+      ['policy-imports-leftwards', 'src/policy/can.ts', "import '../db/client.ts';"],
+      ['policy-is-pure', 'src/policy/table.ts', "import '../config.ts';"],
+      ['db-imports-leftwards', 'src/db/page.ts', "import '../events/log.ts';"],
+      ['auth-imports-leftwards', 'src/auth/tokens.ts', "import type {} from '../domain/chats.ts';"],
+      ['events-imports-leftwards', 'src/events/tail.ts', "import '../domain/chats.ts';"],
+      ['domain-imports-leftwards', 'src/domain/links.ts', "import '../graphql/builder.ts';"],
+      ['jobs-imports-leftwards', 'src/jobs/cleaning.ts', "import '../server/app.ts';"],
+      ['adapters-imports-leftwards', 'src/adapters/mail.ts', "import '../jobs/cleaning.ts';"],
+      ['graphql-imports-leftwards', 'src/graphql/classes.ts', "import '../server/app.ts';"],
+      ['graphql-only-on-domain-and-events', 'src/graphql/users.ts', "import type {} from '../db/client.ts';"],
+      ['graphql-only-on-domain-and-events', 'src/graphql/roles.ts', "import type {} from '../policy/table.ts';"],
+      ['graphql-nouns-apart', 'src/graphql/chats.ts', "import './classes.ts';"],
+      ['graphql-nouns-apart', 'src/graphql/refs.ts', "import './chats.ts';"],
+      ['graphql-only-for-server', 'src/main.ts', "import './graphql/builder.ts';"],
+      ['nothing-imports-the-entrances', 'src/server/app.ts', "import '../main.ts';"],
+      ['ground-files-import-no-layer', 'src/errors.ts', "import './db/client.ts';"],
+      ['generated-client-near-the-rows', 'src/server/pages.ts', "import '../db/generated/client.ts';"],
+      ['generated-types-only-in-auth', 'src/auth/keys.ts', "import '../db/generated/client.ts';"],
+      ['no-cycles', 'src/domain/schools.ts', "import type {} from './subjects.ts';"],
+      ['src-stands-alone', 'src/db/embedded.ts', "import '../../test/support.ts';"],
+      ['only-dependencies-are-served', 'src/server/metrics.ts', "import 'development';"],
+      ['everything-is-found', 'src/domain/users.ts', "import './nowhere.ts';"],
+      ['names-that-say-something', 'src/domain/utils.ts', "export const alone = '';"],
+      ['names-that-say-something', 'src/server/helpers/texts.ts', "export const alone = '';"],
+      ['names-that-say-something', 'test/index.ts', "export const alone = '';"],
+    ];
+    /** What the planted files need to be there; they break nothing themselves. */
+    const sound: [path: string, code: string][] = [
+      ...['src/config.ts', 'src/db/client.ts', 'src/events/log.ts', 'src/graphql/builder.ts', 'test/support.ts', 'src/db/generated/client.ts']
+        .map((path): [string, string] => [path, 'export {};']),
+      ['package.json', '{ "name": "planted", "devDependencies": { "development": "1.0.0" } }'],
+      ['node_modules/development/index.js', ''],
+      ['src/domain/subjects.ts', "import type {} from './schools.ts';"],
+      ['src/domain/chats.ts', "import '../events/log.ts';\nimport '../config.ts';\nimport type {} from '../policy/table.ts';\nimport '../db/generated/client.ts';"],
+      ['src/graphql/schema.ts', "import './chats.ts';\nimport './events.ts';"],
+      ['src/graphql/events.ts', "import './builder.ts';\nimport '../domain/chats.ts';"],
+      ['src/server/start.ts', "import '../graphql/schema.ts';\nimport '../jobs/cleaning.ts';"],
+    ];
+    let folder = '';
+    let found: string[] = [];
+
+    beforeAll(async () => {
+      folder = mkdtempSync(join(tmpdir(), 'sfera-imports-'));
+      for (const [path, code] of [...sound, ...planted.map(([, path, code]): [string, string] => [path, code])]) {
+        mkdirSync(dirname(join(folder, path)), { recursive: true });
+        writeFileSync(join(folder, path), `${code}\n`);
+      }
+      found = await violations(folder, ['src', 'test']);
+    }, 60_000);
+
+    afterAll(() => rmSync(folder, { recursive: true }));
+
+    it.each(planted)('%s: %s', (rule, path) => {
+      expect(found.filter((violation) => violation.startsWith(`${rule}: ${path} `))).toHaveLength(1);
+    });
+
+    it.each(sound.filter(([path]) => path.startsWith('src/') && path !== 'src/domain/subjects.ts'))('but not in %s', (path) => {
+      expect(found.filter((violation) => violation.includes(`: ${path} → `))).toEqual([]);
+    });
+  });
+});
+
+describe('one name everywhere', () => {
+  /** `createChat` is the action `chat.create`; these few are named otherwise. */
+  const otherwise: Record<string, string> = { endOtherSessions: 'session.end' };
+  const irregular: Record<string, string> = { enrol: 'enrolled', transfer: 'transferred', withdraw: 'withdrawn', handOver: 'handedOver' };
+
+  const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);
+  const mutationOf = (action: string) => action.replace(/^(\w+)\.(\w+)$/, (_, noun: string, verb: string) => verb + capital(noun));
+  const eventOf = (action: string) =>
+    action.replace(/\w+$/, (verb) => irregular[verb] ?? (verb.endsWith('e') ? `${verb}d` : `${verb}ed`));
+
+  const changes = [...actions.filter((action) => !/\.read/.test(action)), ...openActions];
+  const mutations = Object.keys(buildSchema(text('schema.graphql')).getMutationType()?.getFields() ?? {});
+  const actionOf = (mutation: string) => otherwise[mutation] ?? changes.find((action) => mutationOf(action) === mutation);
+
+  it.each(mutations)('mutation %s has its row in the policy table and its event in the catalogue', (mutation) => {
+    const action = actionOf(mutation);
+    expect(changes).toContain(action);
+    expect(eventTypes).toContain(eventOf(action ?? ''));
+  });
+
+  it.each(changes)('action %s has its mutation', (action) => {
+    expect(mutations.map(actionOf)).toContain(action);
+  });
+});
+
+describe('files', () => {
+  const files = ['src', 'test', 'scripts'].flatMap(written);
+
+  it('have at most 300 lines', () => {
+    expect(files.filter((path) => text(path).split('\n').length > 301)).toEqual([]);
+  });
+
+  it('of src read the environment in config.ts alone', () => {
+    const reading = files.filter((path) => path.startsWith('src/') && /process\s*(\.|\?\.|\[\s*['"])\s*env\b/.test(text(path)));
+    expect(reading).toEqual(['src/config.ts']);
+  });
+});

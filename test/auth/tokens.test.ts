@@ -1,0 +1,119 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { exportJWK, generateKeyPair, importJWK, SignJWT, UnsecuredJWT, type CryptoKey, type JWTPayload } from 'jose';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadActors } from '../../src/auth/actors.ts';
+import { openAuthServer, type AuthServer } from '../support/auth-server.ts';
+
+const userId = '01a20ae1-0f2b-7508-868f-ccbc6197e398';
+const sessionId = '01a20ae1-0f79-718f-914a-7b0bde828669';
+const issuer = 'https://broker.example';
+const audience = 'sfera';
+
+let server: AuthServer;
+let jwks: Server;
+let broker: CryptoKey;
+beforeAll(async () => {
+  const pair = await generateKeyPair('ES256');
+  broker = pair.privateKey;
+  const keys = [{ ...(await exportJWK(pair.publicKey)), kid: 'broker', alg: 'ES256' }];
+  jwks = createServer((_req, res) => res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys })));
+  await new Promise<void>((resolve) => jwks.listen(0, '127.0.0.1', resolve));
+  const jwksUri = `http://127.0.0.1:${(jwks.address() as AddressInfo).port}/jwks`;
+  server = await openAuthServer({ TRUSTED_ISSUERS: JSON.stringify([{ issuer, audience, jwksUri }]) });
+});
+afterAll(async () => {
+  await server.close();
+  jwks.closeAllConnections();
+  await new Promise((resolve) => jwks.close(resolve));
+});
+
+const now = () => Math.floor(Date.now() / 1000);
+const own = (): JWTPayload => ({
+  iss: server.url, aud: `${server.url}/graphql`, sub: userId, sid: sessionId, client_id: 'tests', iat: now(), exp: now() + 60,
+});
+
+async function signed(payload: JWTPayload, header: object = {}, key?: CryptoKey | Uint8Array): Promise<string> {
+  const newest = server.keys.jwks[0]!;
+  return new SignJWT(payload)
+    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: newest.kid!, ...header })
+    .sign(key ?? ((await importJWK(newest, 'ES256')) as CryptoKey));
+}
+
+describe('a token of this server', () => {
+  it('is accepted as it was issued', async () => {
+    const token = await server.tokens.issueAccessToken({ userId, sessionId, clientId: 'tests' }, 30);
+    const credential = await server.tokens.verifyAccessToken(token);
+    expect(credential).toEqual({ kind: 'user', userId, sessionId, clientId: 'tests', expiresAt: expect.closeTo(now() + 30, -1) as number });
+    expect(await server.tokens.verifyAccessToken(await signed(own()))).toMatchObject({ userId, sessionId });
+  });
+
+  const publicBytes = () => Buffer.from(JSON.stringify(server.keys.jwks[0]));
+  it.each<[string, () => Promise<string>]>([
+    ['nothing', async () => ''],
+    ['garbage', async () => 'not.a.token'],
+    ['no signature', async () => new UnsecuredJWT(own()).encode()],
+    ['a signature cut off', async () => (await signed(own())).replace(/\.[^.]*$/, '.')],
+    ['another key', async () => signed(own(), {}, (await generateKeyPair('ES256')).privateKey)],
+    ['an unknown key id', async () => signed(own(), { kid: 'other' })],
+    ['a symmetric algorithm', async () => signed(own(), { alg: 'HS256' }, publicBytes())],
+    ['no expiry', async () => signed({ ...own(), exp: undefined })],
+    ['expired', async () => signed({ ...own(), exp: now() - 1 })],
+    ['another audience', async () => signed({ ...own(), aud: 'https://elsewhere.example' })],
+    ['no audience', async () => signed({ ...own(), aud: undefined })],
+    ['another issuer', async () => signed({ ...own(), iss: 'https://elsewhere.example' })],
+    ['no issuer', async () => signed({ ...own(), iss: undefined })],
+    ['another type', async () => signed(own(), { typ: 'JWT' })],
+    ['no session', async () => signed({ ...own(), sid: undefined })],
+    ['a session that is no id', async () => signed({ ...own(), sid: "' or 1=1" })],
+    ['no client', async () => signed({ ...own(), client_id: undefined })],
+    ['our key in the name of an outside issuer', async () => signed({ ...own(), iss: issuer, aud: audience })],
+  ])('is refused with %s', async (_what, make) => {
+    expect(await server.tokens.verifyAccessToken(await make())).toBeUndefined();
+  });
+});
+
+describe('a token of an outside issuer', () => {
+  const outside = (more: JWTPayload = {}, header: object = {}, key: CryptoKey | Uint8Array = broker) =>
+    signed({ iss: issuer, aud: audience, sub: 'esia-1', iat: now(), exp: now() + 60, ...more }, { kid: 'broker', typ: 'JWT', ...header }, key);
+  const known = async (subject: string) => {
+    const user = await server.build.user();
+    await server.db.prisma.userIdentity.create({ data: { issuer, subject, userId: user.id } });
+    return user;
+  };
+  const loaded = async (token: string) => {
+    const credential = await server.tokens.verifyAccessToken(token);
+    return credential === undefined ? undefined : { credential, actor: (await loadActors(server.db, [credential]))[0] };
+  };
+
+  it('is of the person whom its issuer knows, in one session that is listed', async () => {
+    const user = await known('esia-1');
+    const [first, second] = await Promise.all([outside(), outside()].map(async (token) => loaded(await token)));
+    expect(first).toMatchObject({ credential: { kind: 'user', userId: user.id, clientId: issuer }, actor: { kind: 'user', userId: user.id } });
+    expect(second!.credential).toMatchObject({ sessionId: (first!.credential as { sessionId: string }).sessionId });
+    expect(await server.db.prisma.session.count({ where: { userId: user.id } })).toBe(1);
+  });
+
+  it('ends with its session; one made later begins another', async () => {
+    const user = await known('esia-2');
+    const token = await outside({ sub: 'esia-2', iat: now() - 10 });
+    await loaded(token);
+    await server.db.prisma.session.updateMany({ where: { userId: user.id }, data: { endedAt: new Date(Date.now() - 5000) } });
+    expect((await loaded(token))!.actor).toEqual({ ended: 'SESSION_ENDED' });
+    expect((await loaded(await outside({ sub: 'esia-2' })))!.actor).toMatchObject({ kind: 'user' });
+    expect((await loaded(await outside({ sub: 'esia-2', iat: now() - 10 })))!.actor).toMatchObject({ kind: 'user' });
+  });
+
+  it.each<[string, () => Promise<string>]>([
+    ['a person who is not known here', () => outside({ sub: 'nobody' })],
+    ['another audience', () => outside({ aud: 'other' })],
+    ['no expiry', () => outside({ exp: undefined })],
+    ['expired', () => outside({ exp: now() - 1 })],
+    ['another key', async () => outside({}, {}, (await generateKeyPair('ES256')).privateKey)],
+    ['a symmetric algorithm', () => outside({}, { alg: 'HS256' }, Buffer.from('a key that everybody has, 32 byte'))],
+    ['an issuer that is not trusted', () => outside({ iss: 'https://broker.example.evil' })],
+    ['the issuer’s key in our name', () => outside({ iss: server.url, aud: `${server.url}/graphql`, sub: userId, sid: sessionId, client_id: 'tests' }, { typ: 'at+jwt' })],
+  ])('is refused with %s', async (_what, make) => {
+    expect(await server.tokens.verifyAccessToken(await make())).toBeUndefined();
+  });
+});

@@ -1,0 +1,165 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/db/client.ts';
+import { violates } from '../../src/db/transaction.ts';
+import { openTestDatabase } from '../support/database.ts';
+import { person, seed } from './rows.ts';
+
+let db: Database;
+let s: Awaited<ReturnType<typeof seed>>;
+beforeAll(async () => {
+  db = await openTestDatabase();
+  s = await seed(db);
+});
+afterAll(() => db.close());
+
+async function refused(constraint: string, attempt: Promise<unknown>): Promise<void> {
+  const error: unknown = await attempt.then(() => undefined, (thrown: unknown) => thrown);
+  expect(error, 'nothing was refused').toBeDefined();
+  expect(violates(error, constraint), String(error)).toBe(true);
+  expect(violates(error, 'another_key')).toBe(false);
+}
+
+const day = (text: string): Date => new Date(`${text}T00:00:00Z`);
+const earlier = { startedAt: day('2025-01-02'), endedAt: day('2025-01-01') };
+const enrol = (studentId: string, classId = s.classId, period: { startedAt?: Date; endedAt?: Date } = {}) =>
+  db.prisma.enrolment.create({ data: { schoolId: s.schoolId, classId, studentId, ...period } });
+const assign = (data: { kind: 'CLASS_TEACHER' | 'SUBJECT_TEACHER'; userId: string; subjectId?: string; startedAt?: Date; endedAt?: Date }) =>
+  db.prisma.assignment.create({ data: { schoolId: s.schoolId, classId: s.classId, ...data } });
+const grant = (userId: string, period: { startedAt?: Date; endedAt?: Date } = {}) =>
+  db.prisma.roleGrant.create({ data: { schoolId: s.schoolId, userId, role: 'TEACHER', ...period } });
+const classOf = (grade: number, letter: string) =>
+  db.prisma.class.create({ data: { schoolId: s.schoolId, schoolYearId: s.schoolYearId, grade, letter, sortKey: letter } });
+const invite = (data: { role?: 'TEACHER' | 'STUDENT'; classId?: string; maxUses?: number; useCount?: number }) =>
+  db.prisma.invitation.create({
+    data: { schoolId: s.schoolId, role: 'TEACHER', maxUses: 1, nonce: new Uint8Array(8), codeHash: new Uint8Array(randomBytes(32)), expiresAt: day('2030-01-01'), ...data },
+  });
+const chat = (data: { kind: 'CLASS' | 'SUBJECT' | 'SCHOOL'; classId?: string; subjectId?: string }) =>
+  db.prisma.chat.create({ data: { schoolId: s.schoolId, name: 'Чат', ...data } });
+
+describe('a pupil', () => {
+  it('is in one class at a time', async () => {
+    const pupil = await person(db);
+    await enrol(pupil);
+    await refused('enrolment_student_active_key', enrol(pupil, s.otherClassId));
+    await refused(
+      'enrolment_student_active_key',
+      db.prisma.$executeRaw`insert into enrolment (id, school_id, class_id, student_id)
+        values (${randomUUID()}::uuid, ${s.schoolId}::uuid, ${s.otherClassId}::uuid, ${pupil}::uuid)`,
+    );
+  });
+
+  it('was in one class at any moment, and may move at a moment', async () => {
+    const pupil = await person(db);
+    const [a, b, c] = [day('2025-01-01'), day('2025-02-01'), day('2025-03-01')];
+    await enrol(pupil, s.classId, { startedAt: a, endedAt: b });
+    await enrol(pupil, s.otherClassId, { startedAt: b, endedAt: c });
+    await refused('enrolment_student_period_excl', enrol(pupil, s.classId, { startedAt: day('2025-02-15') }));
+    await refused(
+      'enrolment_student_period_excl',
+      db.prisma.$executeRaw`insert into enrolment (id, school_id, class_id, student_id, started_at, ended_at)
+        values (${randomUUID()}::uuid, ${s.schoolId}::uuid, ${s.classId}::uuid, ${pupil}::uuid, ${a}, ${c})`,
+    );
+    await enrol(pupil, s.classId, { startedAt: c });
+  });
+});
+
+describe('a period', () => {
+  it('ends no earlier than it starts', async () => {
+    const userId = await person(db);
+    await refused('enrolment_period_check', enrol(userId, s.classId, earlier));
+    await refused('assignment_period_check', assign({ kind: 'CLASS_TEACHER', userId, ...earlier }));
+    await refused('role_grant_period_check', grant(userId, earlier));
+    const backwards = { schoolId: s.schoolId, startsOn: day('2024-09-01'), endsOn: day('2024-09-01') };
+    await refused('school_year_period_check', db.prisma.schoolYear.create({ data: backwards }));
+  });
+});
+
+describe('work and roles', () => {
+  it('a class has one class teacher', async () => {
+    await assign({ kind: 'CLASS_TEACHER', userId: s.userId });
+    await refused('assignment_class_teacher_active_key', assign({ kind: 'CLASS_TEACHER', userId: await person(db) }));
+  });
+
+  it('a teacher has a subject in a class once, and others may have it too', async () => {
+    const work = { kind: 'SUBJECT_TEACHER' as const, subjectId: s.subjectId };
+    await assign({ ...work, userId: s.userId });
+    await assign({ ...work, userId: await person(db) });
+    await refused('assignment_subject_teacher_active_key', assign({ ...work, userId: s.userId }));
+  });
+
+  it('a subject teacher has a subject, and a class teacher none', async () => {
+    await refused('assignment_subject_check', assign({ kind: 'SUBJECT_TEACHER', userId: s.userId }));
+    await refused('assignment_subject_check', assign({ kind: 'CLASS_TEACHER', userId: s.userId, subjectId: s.subjectId }));
+  });
+
+  it('a role is held once at a time', async () => {
+    const userId = await person(db);
+    await grant(userId, { endedAt: day('2100-01-01') });
+    await grant(userId);
+    await refused('role_grant_active_key', grant(userId));
+  });
+});
+
+describe('ranges', () => {
+  it.each([0, 12])('a class is not of grade %i', (grade) => refused('class_grade_check', classOf(grade, 'Я')));
+  it.each(['', 'ш'.repeat(16)])('a class is not called «%s»', (letter) => refused('class_letter_check', classOf(1, letter)));
+
+  it('a link is used as often as it allows', async () => {
+    await refused('invitation_max_uses_check', invite({ maxUses: 0 }));
+    await refused('invitation_use_count_check', invite({ useCount: 2 }));
+    const { id } = await invite({ useCount: 1 });
+    await refused('invitation_use_count_check', db.prisma.invitation.update({ where: { id }, data: { useCount: { increment: 1 } } }));
+  });
+
+  it('a link for pupils names a class, and no other does', async () => {
+    await refused('invitation_class_check', invite({ role: 'STUDENT' }));
+    await refused('invitation_class_check', invite({ role: 'TEACHER', classId: s.classId }));
+  });
+
+  it('a chat has the place of its kind', async () => {
+    await refused('chat_place_check', chat({ kind: 'CLASS' }));
+    await refused('chat_place_check', chat({ kind: 'CLASS', classId: s.classId, subjectId: s.subjectId }));
+    await refused('chat_place_check', chat({ kind: 'SUBJECT', classId: s.classId }));
+    await refused('chat_place_check', chat({ kind: 'SCHOOL', classId: s.classId }));
+  });
+
+  it('rows of one school do not point into another', async () => {
+    const other = await db.prisma.school.create({ data: { name: 'Другая', fullName: 'Другая' } });
+    await refused(
+      'chat_class_id_school_id_fkey',
+      db.prisma.chat.create({ data: { schoolId: other.id, kind: 'CLASS', classId: s.classId, name: 'Чат' } }),
+    );
+  });
+});
+
+describe('the log', () => {
+  const event = (seq: bigint) =>
+    db.prisma.event.create({ data: { schoolId: s.schoolId, seq, type: 't', topics: [], payload: {}, actor: 'a', at: new Date() } });
+
+  it('counts from one', () => refused('event_seq_check', event(0n)));
+
+  it('is not rewritten, and may be cut', async () => {
+    await event(1n);
+    await expect(db.prisma.event.updateMany({ data: { type: 'u' } })).rejects.toThrow('immutable');
+    await expect(db.prisma.$executeRaw`update event set actor = 'b'`).rejects.toThrow('immutable');
+    expect(await db.prisma.event.deleteMany()).toEqual({ count: 1 });
+  });
+});
+
+describe('order and search', () => {
+  it('order is that of code points, whatever the locale', async () => {
+    const sortKey = async (key: string) => ({ id: await person(db, `order-${key}`) });
+    const ids = [await sortKey('Я'), await sortKey('а'), await sortKey('Б'), await sortKey('z')];
+    const rows = await db.prisma.user.findMany({ where: { id: { in: ids.map(({ id }) => id) } }, orderBy: { sortKey: 'asc' } });
+    expect(rows.map((row) => row.sortKey)).toEqual(['order-z', 'order-Б', 'order-Я', 'order-а']);
+  });
+
+  it('a search enters its index', async () => {
+    const plan = await db.prisma.$transaction(async (tx) => {
+      await tx.$executeRaw`set local enable_seqscan = off`;
+      return tx.$queryRaw<object[]>`explain select id from app_user where search_text like '%иванов%'`;
+    });
+    expect(JSON.stringify(plan)).toContain('app_user_search_text_idx');
+  });
+});

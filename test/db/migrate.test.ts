@@ -1,0 +1,60 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { ConfigError } from '../../src/config.ts';
+import type { Database } from '../../src/db/client.ts';
+import { migrate, readMigrations } from '../../src/db/migrate.ts';
+import { createLog } from '../../src/log.ts';
+import { openEmptyDatabase, openTestDatabase } from '../support/database.ts';
+
+const log = createLog('silent');
+const opened: Database[] = [];
+const keep = async (opening: Promise<Database>): Promise<Database> => {
+  const database = await opening;
+  opened.push(database);
+  return database;
+};
+afterEach(() => Promise.all(opened.splice(0).map((database) => database.close())));
+
+const recorded = async ({ pool }: Database) =>
+  (await pool.query<{ name: string; checksum: string }>(
+    `select migration_name as name, checksum from "_prisma_migrations" where finished_at is not null and applied_steps_count = 1`,
+  )).rows;
+
+const extra = { name: '29990101000000_extra', sql: 'create table extra (id int); insert into extra values (1)', checksum: 'e'.repeat(64) };
+
+// An empty embedded database takes its time on a busy machine.
+describe('migrate', { timeout: 120_000 }, () => {
+  it('brings an empty database to this version once, whoever starts at the same time', async () => {
+    const database = await keep(openEmptyDatabase());
+    await Promise.all([migrate(database, log), migrate(database, log)]);
+    await migrate(database, log);
+    expect(await recorded(database)).toEqual(readMigrations().map(({ name, checksum }) => ({ name, checksum })));
+  });
+
+  it('applies what is pending', async () => {
+    const database = await keep(openTestDatabase());
+    await migrate(database, log, [...readMigrations(), extra]);
+    expect((await database.pool.query('select id from extra')).rows).toEqual([{ id: 1 }]);
+  });
+
+  it('stops where an applied migration was changed', async () => {
+    const database = await keep(openTestDatabase());
+    const changed = readMigrations().map((migration) => ({ ...migration, checksum: 'c'.repeat(64) }));
+    await expect(migrate(database, log, changed)).rejects.toThrow(ConfigError);
+  });
+
+  it('stops where the database has a migration that this version does not know', async () => {
+    const database = await keep(openTestDatabase());
+    await migrate(database, log, [...readMigrations(), extra]);
+    await expect(migrate(database, log)).rejects.toThrow(extra.name);
+  });
+
+  it('leaves nothing of a migration that failed', async () => {
+    const database = await keep(openTestDatabase());
+    const before = await recorded(database);
+    const failing = { ...extra, sql: `${extra.sql}; select 1 / 0` };
+    await expect(migrate(database, log, [...readMigrations(), failing])).rejects.toThrow(/22012/);
+    expect(await recorded(database)).toEqual(before);
+    await expect(database.pool.query('select id from extra')).rejects.toMatchObject({ code: '42P01' });
+    await migrate(database, log, [...readMigrations(), extra]);
+  });
+});

@@ -1,0 +1,13 @@
+import { connect } from '../../src/db/client.ts';
+import { migrate } from '../../src/db/migrate.ts';
+import { createLog } from '../../src/log.ts';
+
+/** Writes rows to the embedded database of a folder until it is killed; says the number of each once it is acknowledged. */
+
+const log = createLog('silent');
+const database = await connect({ dataDir: process.argv[2], poolSize: 1, log });
+await migrate(database, log);
+for (let count = 1; ; count++) {
+  await database.prisma.rateLimit.create({ data: { key: `row ${count}`, count, resetsAt: new Date() } });
+  process.stdout.write(`${count}\n`);
+}

@@ -1,0 +1,178 @@
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { ChatKind, ChatRole } from '../../src/db/generated/client.ts';
+import { refused } from '../support/refused.ts';
+import { openSfera, type Sfera } from '../support/sfera.ts';
+
+let app: Sfera;
+beforeAll(async () => {
+  app = await openSfera();
+});
+afterAll(() => app.close());
+
+const types = async (schoolId: string) => (await app.events(schoolId)).map((event) => event.type);
+
+/** A school with a class and an extra-curricular chat of the head's. */
+async function open() {
+  const { school, administrator } = await app.build.school();
+  const head = await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' });
+  const group = await app.build.class({ schoolId: school.id });
+  const classTeacher = await app.build.teacher({ schoolId: school.id, classTeacherOf: group.id });
+  const teacher = await app.build.teacher({ schoolId: school.id });
+  const pupil = await app.build.student({ classId: group.id });
+  const chat = await app.build.chat({ schoolId: school.id, kind: 'EXTRACURRICULAR' });
+  await put(chat, head, 'OWNER');
+  return { school, administrator, head, group, classTeacher, teacher, pupil, chat };
+}
+
+const put = ({ id, schoolId }: { id: string; schoolId: string }, user: { id: string }, role: ChatRole = 'MEMBER') =>
+  app.db.prisma.chatMember.create({ data: { schoolId, chatId: id, userId: user.id, role, reason: 'PERSON' } });
+
+const input = (chat: { id: string }, user: { id: string }) => ({ chatId: app.id('Chat', chat.id), userId: app.id('User', user.id) });
+
+const roleIn = async (chat: { id: string }, user: { id: string }) =>
+  (await app.db.prisma.chatMember.findUnique({ where: { chatId_userId: { chatId: chat.id, userId: user.id } } }))?.role;
+
+describe('addChatMember', () => {
+  it('brings in people of the school, once', async () => {
+    const { school, head, teacher, pupil, chat } = await open();
+    const added = await app.as(head).addChatMember(input(chat, pupil));
+    expect(added).toMatchObject({ __typename: 'ChatMember', role: 'MEMBER', reason: 'PERSON', addedBy: { id: app.id('User', head.id) }, user: { id: app.id('User', pupil.id) } });
+    await app.as(head).addChatMember(input(chat, teacher));
+    expect(await app.as(head).addChatMember(input(chat, pupil))).toEqual(added);
+    expect(await types(school.id)).toEqual(['chatMember.added', 'chatMember.added']);
+    expect(await app.as(pupil).chatById({ id: app.id('Chat', chat.id) })).toMatchObject({ viewerRole: 'MEMBER' });
+  });
+
+  it('leaves pupils to the rule everywhere else', async () => {
+    const { school, administrator, head, group, pupil } = await open();
+    const other = await app.build.student({ classId: (await app.build.class({ schoolId: school.id })).id });
+    const rule = { code: 'CONFLICT', path: ['userId'], clause: '2.5 b' };
+    const ofClass = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
+    const staff = await app.build.chat({ schoolId: school.id, kind: 'STAFF' });
+    await refused(app, school.id, rule, () => app.as(head).addChatMember(input(ofClass, other)));
+    await refused(app, school.id, rule, () => app.as(head).addChatMember(input(staff, pupil)));
+    expect(await app.as(head).addChatMember(input(ofClass, administrator))).toMatchObject({ reason: 'PERSON' });
+  });
+
+  it('refuses people without a role in the school, members who do not moderate, and archived chats', async () => {
+    const { school, head, teacher, pupil, chat } = await open();
+    const former = await app.build.teacher({ schoolId: school.id });
+    await app.db.prisma.roleGrant.updateMany({ where: { userId: former.id }, data: { endedAt: new Date() } });
+    const { administrator: stranger } = await app.build.school();
+    await put(chat, teacher);
+    await refused(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).addChatMember(input(chat, former)));
+    await refused(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () => app.as(head).addChatMember(input(chat, stranger)));
+    await refused(app, school.id, { code: 'FORBIDDEN' }, () => app.as(teacher).addChatMember(input(chat, head)));
+    await refused(app, school.id, { code: 'NOT_FOUND', path: ['chatId'] }, () => app.as(pupil).addChatMember(input(chat, pupil)));
+    await app.db.prisma.chat.update({ where: { id: chat.id }, data: { archivedAt: new Date() } });
+    await refused(app, school.id, { code: 'CONFLICT', path: ['chatId'] }, () => app.as(head).addChatMember(input(chat, pupil)));
+  });
+});
+
+describe('removeChatMember', () => {
+  it('takes a person out, and lets one leave', async () => {
+    const { school, head, teacher, pupil, chat } = await open();
+    await put(chat, teacher);
+    await put(chat, pupil);
+    expect(await app.as(head).removeChatMember(input(chat, teacher))).toMatchObject({ __typename: 'Chat', memberCount: 2 });
+    expect(await app.as(pupil).removeChatMember(input(chat, pupil))).toMatchObject({ __typename: 'Chat' });
+    expect(await app.as(head).removeChatMember(input(chat, pupil))).toMatchObject({ memberCount: 1 });
+    expect(await types(school.id)).toEqual(['chatMember.removed', 'chatMember.removed']);
+    expect(await app.as(pupil).chatById({ id: app.id('Chat', chat.id) })).toBeNull();
+  });
+
+  it('keeps members by rule, and the last moderator', async () => {
+    const { school, head, classTeacher, pupil, group, chat } = await open();
+    const ofClass = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
+    await refused(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(classTeacher).removeChatMember(input(ofClass, pupil)));
+    await refused(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(pupil).removeChatMember(input(ofClass, pupil)));
+    await put(chat, pupil);
+    await refused(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).removeChatMember(input(chat, head)));
+  });
+
+  it('never lets a moderator act on an equal or above, but the administration', async () => {
+    const { school, head, teacher, classTeacher, chat } = await open();
+    await put(chat, teacher, 'MODERATOR');
+    await put(chat, classTeacher, 'MODERATOR');
+    for (const above of [head, classTeacher])
+      await refused(app, school.id, { code: 'FORBIDDEN', clause: '2.2 e' }, () => app.as(teacher).removeChatMember(input(chat, above)));
+    const deputy = await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' });
+    expect(await app.as(deputy).removeChatMember(input(chat, head))).toMatchObject({ __typename: 'Chat' });
+    expect(await roleIn(chat, head)).toBeUndefined();
+  });
+});
+
+describe('promoteChatMember', () => {
+  it('makes a member a moderator, who is one until a person changes it', async () => {
+    const { school, head, teacher, chat } = await open();
+    await put(chat, teacher);
+    const promoted = await app.as(head).promoteChatMember(input(chat, teacher));
+    expect(promoted).toMatchObject({ role: 'MODERATOR', addedBy: { id: app.id('User', head.id) } });
+    expect(await app.as(head).promoteChatMember(input(chat, teacher))).toEqual(promoted);
+    expect(await types(school.id)).toEqual(['chatMember.promoted']);
+  });
+
+  it('refuses pupils, and those who are not in the chat', async () => {
+    const { school, head, teacher, pupil, chat } = await open();
+    await put(chat, pupil);
+    await refused(app, school.id, { code: 'CONFLICT', path: ['userId'], clause: '2.5 b' }, () => app.as(head).promoteChatMember(input(chat, pupil)));
+    await refused(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () => app.as(head).promoteChatMember(input(chat, teacher)));
+    await refused(app, school.id, { code: 'FORBIDDEN' }, () => app.as(pupil).promoteChatMember(input(chat, pupil)));
+  });
+});
+
+describe('demoteChatMember', () => {
+  it('makes a moderator a member', async () => {
+    const { school, head, teacher, chat } = await open();
+    await put(chat, teacher, 'MODERATOR');
+    expect(await app.as(head).demoteChatMember(input(chat, teacher))).toMatchObject({ role: 'MEMBER' });
+    expect(await app.as(head).demoteChatMember(input(chat, teacher))).toMatchObject({ role: 'MEMBER' });
+    expect(await types(school.id)).toEqual(['chatMember.demoted']);
+  });
+
+  it('keeps moderators by rule, those above, and the last one', async () => {
+    const { school, head, teacher, classTeacher, group, chat } = await open();
+    const ofClass = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
+    await refused(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).demoteChatMember(input(ofClass, classTeacher)));
+    await refused(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).demoteChatMember(input(chat, head)));
+    await put(chat, teacher, 'MODERATOR');
+    await refused(app, school.id, { code: 'FORBIDDEN' }, () => app.as(teacher).demoteChatMember(input(chat, head)));
+    expect(await app.as(teacher).demoteChatMember(input(chat, teacher))).toMatchObject({ role: 'MEMBER' });
+  });
+});
+
+describe('Chat.members', () => {
+  it('are in the order of the alphabet, page by page, for those who read the chat', async () => {
+    const { school, group, pupil, administrator } = await open();
+    const kind: ChatKind = 'CLASS';
+    for (const surname of ['Яшина', 'Ёлкин', 'Аникина']) await app.build.student({ classId: group.id, surname });
+    const chat = await app.build.chat({ schoolId: school.id, kind, classId: group.id });
+    const page = async (user: { id: string }, variables: object) =>
+      (await app.as(user).membersOfChat({ id: app.id('Chat', chat.id), ...variables })) as {
+        memberCount: number; members: { edges: { node: { user: { surname: string } } }[]; pageInfo: { endCursor: string } };
+      };
+    const first = await page(pupil, { first: 2 });
+    expect(first.memberCount).toBe(5);
+    expect(first.members.edges.map(({ node }) => node.user.surname)).toEqual(['Аникина', 'Ёлкин']);
+    const rest = await page(administrator, { after: first.members.pageInfo.endCursor });
+    expect(rest.members.edges.map(({ node }) => node.user.surname)).toEqual(['Иванова', 'Иванова', 'Яшина']);
+  });
+
+  it('cost as many statements for many chats as for one', async () => {
+    const { school, group, administrator } = await open();
+    const statements = async () => {
+      const sent = vi.spyOn(pg.Client.prototype, 'query');
+      await app.as(administrator).membersOfChats({ id: app.id('School', school.id), kind: 'CLASS' });
+      const count = sent.mock.calls.length;
+      sent.mockRestore();
+      return count;
+    };
+    const chat = () => app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
+    await chat();
+    await statements();
+    const ofOne = await statements();
+    for (let count = 0; count < 10; count++) await chat();
+    expect(await statements()).toBe(ofOne);
+  });
+});

@@ -1,0 +1,288 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { previewInvitation, signUp } from '../../src/domain/invitations.ts';
+import { contextFor } from '../../src/server/requests.ts';
+import { refused } from '../support/refused.ts';
+import { openSfera, type Sfera } from '../support/sfera.ts';
+
+let app: Sfera;
+beforeAll(async () => {
+  app = await openSfera();
+});
+afterAll(() => app.close());
+
+const types = async (schoolId: string) => (await app.events(schoolId)).map((event) => event.type);
+const codeOf = (made: { link?: string | null }) => made.link!.split('/join/')[1]!;
+const day = 86_400_000;
+
+/** A school with a class, its class teacher, and a link for its pupils. */
+async function open(of: Partial<Parameters<Sfera['build']['invitation']>[0]> = {}) {
+  const { school, administrator } = await app.build.school();
+  const group = await app.build.class({ schoolId: school.id });
+  const teacher = await app.build.teacher({ schoolId: school.id, classTeacherOf: group.id });
+  const { invitation, code } = await app.build.invitation({
+    schoolId: school.id, role: 'STUDENT', classId: group.id, maxUses: 5, holderId: administrator.id, ...of,
+  });
+  return { school, administrator, group, teacher, invitation, code, id: app.id('Invitation', invitation.id) };
+}
+
+describe('createInvitation', () => {
+  it('makes a link that only its hash is kept of', async () => {
+    const { school, administrator } = await app.build.school();
+    const group = await app.build.class({ schoolId: school.id });
+    const input = { schoolId: app.id('School', school.id), role: 'STUDENT' as const, classId: app.id('Class', group.id), label: 'В чат родителям' };
+    const made = await app.as(administrator).createInvitation(input);
+    expect(made).toMatchObject({
+      __typename: 'Invitation', role: 'STUDENT', maxUses: 40, useCount: 0, seatsLeft: 40, status: 'ACTIVE', label: input.label,
+      class: { id: input.classId }, holder: { id: app.id('User', administrator.id) },
+      link: expect.stringMatching(new RegExp(`^${app.config.publicUrl}/join/[\\w-]{27}$`)),
+    });
+    const { codeHash, expiresAt } = await app.db.prisma.invitation.findFirstOrThrow({ where: { schoolId: school.id } });
+    expect(Buffer.from(codeHash).toString('latin1')).not.toContain(codeOf(made as { link: string }));
+    expect(expiresAt.getTime()).toBeCloseTo(Date.now() + 14 * day, -6);
+    expect(await types(school.id)).toEqual(['invitation.created']);
+    const staff = { schoolId: input.schoolId, role: 'TEACHER' as const, idempotencyKey: 'once' };
+    const once = await app.as(administrator).createInvitation(staff);
+    expect(once).toMatchObject({ maxUses: 1, class: null });
+    expect(await app.as(administrator).createInvitation(staff)).toEqual(once);
+  });
+
+  it('refuses places, numbers and times that do not fit', async () => {
+    const { school, administrator, group } = await open();
+    const elsewhere = await open();
+    const archived = await app.build.class({ schoolId: school.id, archivedAt: new Date() });
+    const at = (ms: number) => new Date(Date.now() + ms).toISOString();
+    const pupils = { role: 'STUDENT', classId: app.id('Class', group.id) };
+    for (const [code, path, input] of [
+      ['INVALID', 'classId', { role: 'STUDENT' }],
+      ['INVALID', 'classId', { role: 'TEACHER', classId: app.id('Class', group.id) }],
+      ['NOT_FOUND', 'classId', { role: 'STUDENT', classId: app.id('Class', elsewhere.group.id) }],
+      ['CONFLICT', 'classId', { role: 'STUDENT', classId: app.id('Class', archived.id) }],
+      ['INVALID', 'maxUses', { ...pupils, maxUses: 0 }],
+      ['INVALID', 'maxUses', { ...pupils, maxUses: 1001 }],
+      ['INVALID', 'expiresAt', { ...pupils, expiresAt: at(-1000) }],
+      ['INVALID', 'expiresAt', { ...pupils, expiresAt: at(367 * day) }],
+    ] as const)
+      await refused(app, school.id, { code, path: [path] }, () =>
+        app.as(administrator).createInvitation({ schoolId: app.id('School', school.id), ...input } as never));
+  });
+
+  it('is for the platform administrator alone', async () => {
+    const { school, teacher, group } = await open();
+    const head = await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' });
+    const input = { schoolId: app.id('School', school.id), role: 'STUDENT' as const, classId: app.id('Class', group.id) };
+    for (const user of [head, teacher])
+      await refused(app, school.id, { code: 'FORBIDDEN', clause: '2.1 c' }, () => app.as(user).createInvitation(input));
+  });
+});
+
+describe('handOverInvitation', () => {
+  it('lets the class teacher see the link of the own class, and keeps the act', async () => {
+    const { school, administrator, teacher, group, code, id } = await open();
+    expect(await app.as(teacher).invitationById({ id })).toBeNull();
+    const input = { invitationId: id, userId: app.id('User', teacher.id) };
+    const handed = await app.as(administrator).handOverInvitation(input);
+    expect(handed).toMatchObject({
+      holder: { id: input.userId }, handOvers: [{ from: { id: app.id('User', administrator.id) }, to: { id: input.userId }, at: expect.any(String) }],
+    });
+    expect(await app.as(teacher).heldInvitations({})).toMatchObject({
+      heldInvitations: { edges: [{ node: { id, class: { id: app.id('Class', group.id) }, link: `${app.config.publicUrl}/join/${code}` } }] },
+    });
+    expect(await app.as(administrator).handOverInvitation(input)).toEqual(handed);
+    expect(await app.events(school.id)).toMatchObject([{ type: 'invitation.handedOver', payload: { userId: teacher.id } }]);
+  });
+
+  it('refuses receivers who are not staff, or not the class teacher of that class', async () => {
+    const { school, administrator, teacher, group, id } = await open();
+    const pupil = await app.build.student({ classId: group.id });
+    const other = await app.build.teacher({ schoolId: school.id, classTeacherOf: (await app.build.class({ schoolId: school.id })).id });
+    const hand = (user: { id: string }, by = administrator) => () =>
+      app.as(by).handOverInvitation({ invitationId: id, userId: app.id('User', user.id) });
+    await refused(app, school.id, { code: 'CONFLICT', clause: '2.1 d' }, hand(pupil));
+    await refused(app, school.id, { code: 'CONFLICT', clause: '2.1 e' }, hand(other));
+    await refused(app, school.id, { code: 'NOT_FOUND' }, hand(teacher, teacher));
+    const staff = await open({ role: 'TEACHER', classId: undefined } as never);
+    const head = await app.build.user({ schoolId: staff.school.id, role: 'SCHOOL_ADMINISTRATION' });
+    expect(await app.as(staff.administrator).handOverInvitation({ invitationId: staff.id, userId: app.id('User', head.id) })).toMatchObject({ __typename: 'Invitation' });
+  });
+});
+
+describe('revokeInvitation', () => {
+  it('stops the link for good', async () => {
+    const { school, administrator, code, id } = await open();
+    const revoked = await app.as(administrator).revokeInvitation({ invitationId: id });
+    expect(revoked).toMatchObject({ status: 'REVOKED', link: null });
+    expect(await app.as(administrator).revokeInvitation({ invitationId: id })).toEqual(revoked);
+    expect(await types(school.id)).toEqual(['invitation.revoked']);
+    expect(await app.anonymous.invitationPreview({ code })).toBeNull();
+    const person = await app.build.user();
+    await refused(app, school.id, { code: 'CONFLICT', path: ['code'] }, () => app.as(person).acceptInvitation({ code }));
+    await refused(app, school.id, { code: 'CONFLICT' }, () => app.as(administrator).rotateInvitation({ invitationId: id }));
+  });
+
+  it('is for the administrator, not for whoever holds the link', async () => {
+    const { school, administrator, teacher, id } = await open();
+    await app.as(administrator).handOverInvitation({ invitationId: id, userId: app.id('User', teacher.id) });
+    await refused(app, school.id, { code: 'FORBIDDEN', clause: '2.1 c' }, () => app.as(teacher).revokeInvitation({ invitationId: id }));
+  });
+});
+
+describe('rotateInvitation', () => {
+  it('gives another link; the old one opens nothing', async () => {
+    const { school, administrator, code, id } = await open();
+    const rotated = await app.as(administrator).rotateInvitation({ invitationId: id });
+    const next = codeOf(rotated as { link: string });
+    expect(next).not.toBe(code);
+    expect(await types(school.id)).toEqual(['invitation.rotated']);
+    expect(await app.anonymous.invitationPreview({ code })).toBeNull();
+    expect(await app.anonymous.invitationPreview({ code: next })).toMatchObject({ role: 'STUDENT' });
+  });
+});
+
+describe('acceptInvitation', () => {
+  it('gives a pupil the role and the class of the link, and the chats', async () => {
+    const { school, group, code, invitation } = await open();
+    const chat = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
+    const person = await app.build.user();
+    const joined = await app.as(person).acceptInvitation({ code });
+    expect(joined).toMatchObject({
+      __typename: 'User', id: app.id('User', person.id),
+      roles: { edges: [{ node: { role: 'STUDENT', school: { id: app.id('School', school.id) } } }] },
+    });
+    expect(await app.db.prisma.enrolment.findMany({ where: { studentId: person.id } })).toMatchObject([{ classId: group.id, endedAt: null }]);
+    expect(await app.db.prisma.chatMember.count({ where: { chatId: chat.id, userId: person.id } })).toBe(1);
+    expect(await types(school.id)).toEqual(['invitation.accepted', 'role.granted', 'student.enrolled', 'chatMember.added']);
+    // Again: nothing changes, nothing is used.
+    expect(await app.as(person).acceptInvitation({ code })).toEqual(joined);
+    expect(await types(school.id)).toHaveLength(4);
+    expect(await app.db.prisma.invitation.findUnique({ where: { id: invitation.id } })).toMatchObject({ useCount: 1 });
+  });
+
+  it('tells the administration who joined by which link', async () => {
+    const { administrator, code, id } = await open();
+    const person = await app.build.user();
+    await app.as(person).acceptInvitation({ code });
+    expect(await app.as(administrator).invitationById({ id })).toMatchObject({
+      useCount: 1, seatsLeft: 4, uses: { edges: [{ node: { user: { id: app.id('User', person.id) }, at: expect.any(String) } }] },
+    });
+  });
+
+  it('refuses the link of a second class, naming the present one in the same school only', async () => {
+    const { school, code } = await open();
+    const present = await app.build.class({ schoolId: school.id, grade: 7, letter: 'Ю' });
+    const pupil = await app.build.student({ classId: present.id });
+    const here = await refused(app, school.id, { code: 'CONFLICT', path: ['code'], clause: '2.5 a' }, () => app.as(pupil).acceptInvitation({ code }));
+    expect(here.message).toContain('7Ю');
+    const other = await open();
+    const there = await refused(app, other.school.id, { code: 'CONFLICT', clause: '2.5 a' }, () => app.as(pupil).acceptInvitation({ code: other.code }));
+    expect(there.message).not.toContain('7Ю');
+    expect(await app.db.prisma.roleGrant.count({ where: { userId: pupil.id } })).toBe(1);
+  });
+
+  it('keeps pupils and staff of a school apart', async () => {
+    const { school, teacher, group, code } = await open();
+    const staff = await app.build.invitation({ schoolId: school.id });
+    const pupil = await app.build.student({ classId: group.id });
+    await refused(app, school.id, { code: 'CONFLICT', path: ['code'] }, () => app.as(teacher).acceptInvitation({ code }));
+    await refused(app, school.id, { code: 'CONFLICT', path: ['code'] }, () => app.as(pupil).acceptInvitation({ code: staff.code }));
+  });
+
+  it('refuses what is used up, expired, of an archived class, or no code at all', async () => {
+    const person = await app.build.user();
+    const usedUp = await open({ maxUses: 1 });
+    await app.as(await app.build.user()).acceptInvitation({ code: usedUp.code });
+    const expired = await open({ expiresAt: new Date(Date.now() - 1) });
+    const archived = await open();
+    await app.db.prisma.class.update({ where: { id: archived.group.id }, data: { archivedAt: new Date() } });
+    for (const { school, code } of [usedUp, expired, archived])
+      await refused(app, school.id, { code: 'CONFLICT', path: ['code'] }, () => app.as(person).acceptInvitation({ code }));
+    await refused(app, usedUp.school.id, { code: 'NOT_FOUND', path: ['code'] }, () => app.as(person).acceptInvitation({ code: 'no-such-code' }));
+    await refused(app, usedUp.school.id, { code: 'UNAUTHENTICATED' }, () => app.anonymous.acceptInvitation({ code: usedUp.code }));
+    expect(await app.db.prisma.roleGrant.count({ where: { userId: person.id } })).toBe(0);
+  });
+});
+
+describe('invitationPreview', () => {
+  it('tells the school and the class to whoever holds the code', async () => {
+    const { school, group, code } = await open();
+    expect(await app.anonymous.invitationPreview({ code })).toEqual({
+      schoolName: school.name, className: `${group.grade}${group.letter}`, role: 'STUDENT', expiresAt: expect.any(String),
+    });
+    expect(await app.anonymous.invitationPreview({ code: 'no-such-code' })).toBeNull();
+  });
+
+  it('limits guessing by address, and lets right codes through until then', async () => {
+    const { code } = await open();
+    const ctx = contextFor(app, { kind: 'anonymous' }, { acceptLanguage: null, requestId: null, address: '192.0.2.98' });
+    for (let n = 0; n < 20; n++) expect(await previewInvitation(ctx, `guess-${n}`)).toBeNull();
+    await expect(previewInvitation(ctx, 'guess')).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    await expect(previewInvitation(ctx, code)).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    const other = contextFor(app, { kind: 'anonymous' }, { acceptLanguage: null, requestId: null, address: '192.0.2.99' });
+    for (let n = 0; n < 40; n++) expect(await previewInvitation(other, code)).not.toBeNull();
+  });
+});
+
+describe('signUp', () => {
+  const asked = { acceptLanguage: 'en', requestId: null, address: '192.0.2.1' };
+  const anybody = () => contextFor(app, { kind: 'anonymous' }, asked);
+  const person = () => ({ surname: 'Новая', givenName: 'Ольга', signInName: `новая-${Math.random().toString(36).slice(2)}`, password: 'длинный пароль 1' });
+
+  it('makes the person and joins', async () => {
+    const { school, group, code } = await open();
+    const { userId } = await signUp(anybody(), { ...person(), code });
+    expect(await app.db.prisma.user.findUnique({ where: { id: userId } })).toMatchObject({ surname: 'Новая', locale: 'en', passwordHash: expect.stringContaining('argon2id') });
+    expect(await app.db.prisma.enrolment.count({ where: { studentId: userId, classId: group.id, endedAt: null } })).toBe(1);
+    expect(await types(school.id)).toEqual(['invitation.accepted', 'role.granted', 'student.enrolled']);
+    expect(JSON.stringify((await app.events(school.id)).map(({ payload }) => payload))).not.toContain('Новая');
+  });
+
+  it('leaves nobody behind when it is refused', async () => {
+    const { school, code } = await open({ maxUses: 1 });
+    await signUp(anybody(), { ...person(), code });
+    const before = await types(school.id);
+    for (const [expected, input] of [
+      [{ code: 'CONFLICT', at: ['code'] }, { code }],
+      [{ code: 'NOT_FOUND', at: ['code'] }, { code: 'no-such-code' }],
+    ] as const) {
+      const late = person();
+      await expect(signUp(anybody(), { ...late, ...input })).rejects.toMatchObject(expected);
+      expect(await app.db.prisma.user.count({ where: { signInName: late.signInName } })).toBe(0);
+    }
+    expect(await types(school.id)).toEqual(before);
+  });
+
+  it('refuses names and passwords that will not do, and names that are taken', async () => {
+    const { school, code } = await open();
+    for (const [path, value] of [['surname', ''], ['signInName', 'а'], ['password', '123']] as const)
+      await expect(signUp(anybody(), { ...person(), code, [path]: value })).rejects.toMatchObject({ code: 'INVALID', at: [path] });
+    const taken = person();
+    await signUp(anybody(), { ...taken, code });
+    const before = await types(school.id);
+    await expect(signUp(anybody(), { ...taken, signInName: taken.signInName.toUpperCase(), code })).rejects.toMatchObject({ code: 'CONFLICT', at: ['signInName'] });
+    expect(await types(school.id)).toEqual(before);
+  });
+});
+
+describe('School.invitations', () => {
+  it('are the newest first, by status, role and class', async () => {
+    const { school, administrator, group, id: active } = await open();
+    const make = async (of: Partial<Parameters<Sfera['build']['invitation']>[0]>, data: object = {}) => {
+      const { invitation } = await app.build.invitation({ schoolId: school.id, ...of });
+      await app.db.prisma.invitation.update({ where: { id: invitation.id }, data });
+      return app.id('Invitation', invitation.id);
+    };
+    const expired = await make({ expiresAt: new Date(Date.now() - 60_000) });
+    const usedUp = await make({ maxUses: 2 }, { useCount: 2 });
+    const revoked = await make({ maxUses: 2 }, { useCount: 2, revokedAt: new Date() });
+    const list = async (variables: object = {}) => {
+      const found = (await app.as(administrator).invitationsOfSchool({ id: app.id('School', school.id), ...variables })) as {
+        invitations: { edges: { node: { id: string; status: string } }[] };
+      };
+      return found.invitations.edges.map(({ node }) => [node.id, node.status]);
+    };
+    const all = [[revoked, 'REVOKED'], [usedUp, 'USED_UP'], [expired, 'EXPIRED'], [active, 'ACTIVE']];
+    expect(await list()).toEqual(all);
+    for (const [id, status] of all) expect(await list({ status })).toEqual([[id, status]]);
+    expect(await list({ role: 'STUDENT' })).toEqual([[active, 'ACTIVE']]);
+    expect(await list({ classId: app.id('Class', group.id) })).toEqual([[active, 'ACTIVE']]);
+  });
+});

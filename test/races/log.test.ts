@@ -1,0 +1,239 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, onTestFailed } from 'vitest';
+import { connect, type Database } from '../../src/db/client.ts';
+import { beforeCommit, transaction, type Tx } from '../../src/db/transaction.ts';
+import { eventTypes } from '../../src/events/catalog.ts';
+import { follow } from '../../src/events/follow.ts';
+import { attribute, record } from '../../src/events/log.ts';
+import type { LoggedEvent } from '../../src/events/tail.ts';
+import { createLog } from '../../src/log.ts';
+import { createChance, type Chance } from '../support/chance.ts';
+import { openSfera, type Sfera } from '../support/sfera.ts';
+
+/** The promises of the log are about many sessions at once: on a server. */
+describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
+  const writers = 32;
+  const changesEach = 40;
+
+  let app: Sfera;
+  /** Every writer has a session of its own. */
+  let wide: Database;
+  beforeAll(async () => {
+    app = await openSfera();
+    wide = await connect({ databaseUrl: app.db.connectionString!, poolSize: writers, log: createLog('silent') });
+  });
+  afterAll(async () => {
+    await wide.close();
+    await app.close();
+  });
+
+  function change<T>(causation: string, run: (tx: Tx) => Promise<T>): Promise<T> {
+    return transaction(wide, (tx) => {
+      attribute(tx, { actor: { kind: 'operator' }, causation, wake: (schools) => app.bus.wake(schools) });
+      return run(tx);
+    });
+  }
+
+  /** A change of some rows with their events: the subjects that it made. */
+  async function addSubjects(tx: Tx, schoolId: string, count: number, lull: number): Promise<void> {
+    for (let n = 0; n < count; n += 1) {
+      const name = randomUUID();
+      const { id } = await tx.subject.create({ data: { schoolId, name, sortKey: name } });
+      record(tx, 'subject.created', { schoolId, subjectId: id });
+      if (lull > 0) await pause(lull);
+    }
+  }
+
+  interface Done {
+    causation: string;
+    count: number;
+    begun: number;
+    acknowledged: number;
+  }
+
+  /** Writes; of a hundred changes five are undone, some before their events are written and some after. Answers those that count. */
+  async function write(schoolId: string, chance: Chance, done: Done[]): Promise<void> {
+    for (let n = 0; n < changesEach; n += 1) {
+      const causation = randomUUID();
+      const count = chance.from(1, 4);
+      const undone = chance.next() < 0.05;
+      const late = chance.next() < 0.5;
+      const lull = chance.next() < 0.2 ? chance.from(1, 15) : 0;
+      const begun = performance.now();
+      const changing = change(causation, async (tx) => {
+        await addSubjects(tx, schoolId, count, lull);
+        if (undone && late) beforeCommit(tx, 'undo', () => Promise.reject(new Error('undone')));
+        else if (undone) throw new Error('undone');
+      });
+      if (undone) await expect(changing).rejects.toThrow('undone');
+      else {
+        await changing;
+        done.push({ causation, count, begun, acknowledged: performance.now() });
+      }
+    }
+  }
+
+  interface Reader {
+    /** Where it began. */
+    after: bigint;
+    seen: LoggedEvent[];
+    reading: Promise<void>;
+  }
+
+  /** Reads page by page as fast as it can; at each page, asks for the rows of what it has just been told. */
+  function paging(schoolId: string, limit: number, stop: { at?: bigint }): Reader {
+    const reader: Reader = { after: 0n, seen: [], reading: Promise.resolve() };
+    const run = async () => {
+      for (let seq = 0n; stop.at === undefined || seq < stop.at; ) {
+        const page = await app.feed.tail.read(schoolId, seq, limit);
+        if (page.length === 0) {
+          await pause(2);
+          continue;
+        }
+        reader.seen.push(...page);
+        seq = page.at(-1)!.seq;
+        const ids = page.map(({ payload }) => payload.subjectId!);
+        expect(await app.db.prisma.subject.count({ where: { id: { in: ids } } })).toBe(page.length);
+      }
+    };
+    reader.reading = run();
+    return reader;
+  }
+
+  async function following(schoolId: string, live: boolean, stop: { at?: bigint }): Promise<Reader> {
+    const { administratorOf } = known.get(schoolId)!;
+    const { token } = await app.token(administratorOf);
+    const credential = (await app.tokens.verifyAccessToken(token))!;
+    const after = live ? (await app.feed.tail.extent(schoolId))!.head : 0n;
+    const reader: Reader = { after, seen: [], reading: Promise.resolve() };
+    const items = follow(app.feed, {
+      schoolId, credential, after: { schoolId, seq: after }, types: new Set(eventTypes), chosen: () => true, allowed: () => true,
+    });
+    const run = async () => {
+      for await (const item of items) {
+        if (item.kind === 'event') reader.seen.push(item.event);
+        else expect(item.kind).toBe('checkpoint');
+        if (stop.at !== undefined && (reader.seen.at(-1)?.seq ?? after) >= stop.at) return;
+      }
+    };
+    reader.reading = run();
+    return reader;
+  }
+
+  const known = new Map<string, { administratorOf: { id: string } }>();
+  async function newSchool(): Promise<string> {
+    const { school, administrator } = await app.build.school();
+    known.set(school.id, { administratorOf: administrator });
+    return school.id;
+  }
+
+  it('has no gap under 32 writers with 5 % undone, and no reader misses or repeats anything', async () => {
+    const chance = createChance();
+    onTestFailed(() => console.error(`SEED=${chance.seed}`));
+    const schoolId = await newSchool();
+    const done: Done[] = [];
+    const stop: { at?: bigint } = {};
+    const readers: Reader[] = [paging(schoolId, 3, stop), paging(schoolId, 11, stop), paging(schoolId, 100, stop), paging(schoolId, 500, stop)];
+    readers.push(await following(schoolId, false, stop), await following(schoolId, false, stop));
+    const writing = Array.from({ length: writers }, (_, n) => write(schoolId, createChance(chance.seed + n + 1), done));
+    await pause(200);
+    readers.push(await following(schoolId, true, stop));
+    await pause(200);
+    readers.push(await following(schoolId, true, stop));
+    await Promise.allSettled(writing);
+    const log = await app.events(schoolId);
+    stop.at = log.at(-1)!.seq;
+    // The followers that wait are woken once more.
+    await change('last', (tx) => addSubjects(tx, schoolId, 1, 0));
+    await Promise.all([...writing, ...readers.map(({ reading }) => reading)]);
+
+    expect(log.map(({ seq }) => seq)).toEqual(log.map((_, n) => BigInt(n + 1)));
+    expect((await app.feed.tail.extent(schoolId))!.head).toBe(stop.at + 1n);
+    for (const { after, seen } of readers) {
+      expect(seen.slice(0, Number(stop.at - after)).map(({ seq }) => seq)).toEqual(log.slice(Number(after)).map(({ seq }) => seq));
+      for (const { seq, payload } of seen.slice(0, Number(stop.at - after))) expect(payload).toEqual(log[Number(seq) - 1]!.payload);
+    }
+
+    // What was acknowledged is there, whole and together; what was undone is not.
+    const places = new Map<string, number[]>();
+    for (const { causation, seq } of log) places.set(causation!, [...(places.get(causation!) ?? []), Number(seq)]);
+    expect([...places.keys()].sort()).toEqual(done.map(({ causation }) => causation).sort());
+    for (const { causation, count } of done) {
+      const [first = 0, ...rest] = places.get(causation)!;
+      expect([first, ...rest]).toEqual(Array.from({ length: count }, (_, n) => first + n));
+    }
+
+    // What was acknowledged before another change began stands before it.
+    const byEnd = [...done].sort((a, b) => a.acknowledged - b.acknowledged);
+    let [before, latest] = [0, 0];
+    for (const { causation, begun } of [...done].sort((a, b) => a.begun - b.begun)) {
+      while (byEnd[before]!.acknowledged < begun) latest = Math.max(latest, places.get(byEnd[before++]!.causation)!.at(-1)!);
+      expect(places.get(causation)![0]).toBeGreaterThan(latest);
+    }
+    console.info(`${log.length} events of ${done.length} changes, ${readers.length} readers`);
+  }, 120_000);
+
+  it('is numbered in the order of commits, not of recording: a slow change delays nobody', async () => {
+    const schoolId = await newSchool();
+    let release!: () => void;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    let recorded!: () => void;
+    const begun = new Promise<void>((resolve) => (recorded = resolve));
+    const slow = change('slow', async (tx) => {
+      await addSubjects(tx, schoolId, 2, 0);
+      recorded();
+      await gate;
+    });
+    await begun;
+    await change('quick', (tx) => addSubjects(tx, schoolId, 1, 0));
+    release();
+    await slow;
+    expect((await app.events(schoolId)).map(({ causation }) => causation)).toEqual(['quick', 'slow', 'slow']);
+  });
+
+  it('every look at it sees a beginning of it without a hole, and the rows of all that it sees', async () => {
+    const chance = createChance();
+    onTestFailed(() => console.error(`SEED=${chance.seed}`));
+    const schoolId = await newSchool();
+    const writing = Promise.all(Array.from({ length: writers }, (_, n) => write(schoolId, createChance(chance.seed + n + 1), [])));
+    let over = false;
+    void writing.then(() => (over = true));
+    let [looks, last] = [0, 0];
+    while (!over) {
+      const { rows } = await app.db.pool.query<{ count: string; last: string; rows: string; head: string }>(
+        `select count(*), coalesce(max(seq), 0) as last, count(s.id) as rows, (select seq from event_head where school_id = $1) as head
+         from event e left join subject s on s.id = (e.payload->>'subjectId')::uuid where e.school_id = $1`,
+        [schoolId],
+      );
+      const [seen] = rows.map((row) => [row.last, row.count, row.rows, row.head].map(Number));
+      expect(seen).toEqual([seen![0], seen![0], seen![0], seen![0]]);
+      expect(seen![0]).toBeGreaterThanOrEqual(last);
+      last = seen![0]!;
+      looks += 1;
+    }
+    await writing;
+    expect(looks).toBeGreaterThan(10);
+  }, 120_000);
+
+  it('changes of two schools at once never wait for each other in a circle', async () => {
+    const chance = createChance();
+    onTestFailed(() => console.error(`SEED=${chance.seed}`));
+    const schools = [await newSchool(), await newSchool()];
+    let runs = 0;
+    const one = async (n: number) => {
+      const order = chance.next() < 0.5 ? schools : [...schools].reverse();
+      for (let round = 0; round < 20; round += 1)
+        await change(`${n} ${round}`, async (tx) => {
+          runs += 1;
+          for (const schoolId of order) record(tx, 'subject.created', { schoolId, subjectId: randomUUID() });
+        });
+    };
+    await Promise.all(Array.from({ length: writers }, (_, n) => one(n)));
+    // A change that lost in a deadlock would have been run again.
+    expect(runs).toBe(writers * 20);
+    const [a, b] = await Promise.all(schools.map(async (id) => (await app.events(id)).map(({ causation }) => causation)));
+    expect(a).toHaveLength(writers * 20);
+    expect(b).toEqual(a);
+  }, 60_000);
+});

@@ -1,0 +1,29 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { serverAudits } from 'graphql-http';
+import { openSfera, type Sfera } from '../support/sfera.ts';
+
+/** GraphQL over HTTP, as its own suite of audits asks for it: by a person of the staff. */
+
+let app: Sfera;
+let token: string;
+beforeAll(async () => {
+  app = await openSfera();
+  const { administrator } = await app.build.school();
+  ({ token } = await app.token(administrator));
+});
+afterAll(() => app.close());
+
+const audits = serverAudits({
+  url: () => app.url,
+  // Besides the token, which every request of a client has: the header that a GET must bring against CSRF comes with it.
+  fetchFn: (url: string, init?: RequestInit) => fetch(url, { ...init, headers: { ...init?.headers, authorization: `Bearer ${token}` } }),
+});
+
+describe('the audits of GraphQL over HTTP', () => {
+  it('are 61', () => expect(audits).toHaveLength(61));
+
+  it.each(audits.map((audit) => [audit.id, audit.name, audit] as const))('%s %s', async (_id, _name, audit) => {
+    const result = await audit.fn();
+    expect(result, 'reason' in result ? result.reason : '').toMatchObject({ status: 'ok' });
+  });
+});

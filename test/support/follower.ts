@@ -1,0 +1,131 @@
+import { createClient } from 'graphql-ws';
+import { setTimeout as pause } from 'node:timers/promises';
+import { WebSocket } from 'ws';
+
+/** A dashboard as it should be written: it follows one stream, and comes back with its last cursor whenever it is cut. */
+
+export interface Told {
+  __typename: string;
+  cursor: string;
+  [field: string]: unknown;
+}
+
+export interface Follower {
+  /** All that it was told over all its sockets, in the order of arrival; nothing is left out, not even a repeat. */
+  readonly told: Told[];
+  /** How often it came back. */
+  readonly returns: number;
+  /** Its first answer has come, so that what happens from now on is later than its beginning. */
+  started: Promise<void>;
+  /** Destroys the socket, as a broken network does. */
+  cut(): void;
+  /** Waits until it is satisfied; fails when the stream was refused or ended, and when nothing came for a long time. */
+  until(satisfied: (told: readonly Told[]) => boolean): Promise<void>;
+  close(): void;
+}
+
+export interface Followed {
+  url: string;
+  token: string;
+  query: string;
+  variables: { schoolId: string; after?: string | undefined; [name: string]: unknown };
+}
+
+/** Milliseconds without anything new after which waiting is in vain. */
+const patience = 30_000;
+
+export function follower({ url, token, query, variables }: Followed): Follower {
+  const told: Told[] = [];
+  let cursor = variables.after;
+  let returns = 0;
+  let closed = false;
+  let failure: unknown;
+  let cut = () => {};
+  const waiting = new Set<() => void>();
+  const look = () => [...waiting].forEach((each) => each());
+  let begin!: () => void;
+  const started = new Promise<void>((resolve) => (begin = resolve));
+
+  /** One socket, from its opening to its end, however it ends. */
+  const once = () =>
+    new Promise<void>((resolve) => {
+      let over = false;
+      class Own extends WebSocket {
+        constructor(address: string | URL, protocols?: string | string[]) {
+          super(address, protocols);
+          cut = () => this.terminate();
+        }
+      }
+      const client = createClient({
+        url: url.replace(/^http/, 'ws'), webSocketImpl: Own, connectionParams: { authorization: `Bearer ${token}` }, retryAttempts: 0, lazyCloseTimeout: 0,
+      });
+      const end = (why?: unknown) => {
+        if (over) return;
+        over = true;
+        failure ??= why;
+        void client.dispose();
+        resolve();
+      };
+      const refused = (errors: readonly { extensions?: { code?: unknown } }[]) =>
+        // What went wrong at the server's side is over when one comes back; what is refused stays refused.
+        end(errors.every(({ extensions }) => extensions?.code === 'INTERNAL') ? undefined : new Error(JSON.stringify(errors)));
+      client.subscribe(
+        { query, variables: { ...variables, after: cursor } },
+        {
+          next({ data, errors }) {
+            if (over) return;
+            if (errors) return refused(errors);
+            const item = Object.values(data as object)[0] as Told;
+            if (item.__typename === 'Ended' || item.__typename === 'ResyncRequired') return end(new Error(JSON.stringify(item)));
+            cursor = item.cursor;
+            if (item.__typename !== 'Checkpoint') told.push(item);
+            begin();
+            look();
+          },
+          error: (error) => (Array.isArray(error) ? refused(error as []) : end()),
+          complete: () => end(),
+        },
+      );
+    });
+
+  const run = async () => {
+    while (!closed && failure === undefined) {
+      await once();
+      if (closed) break;
+      look();
+      returns += 1;
+      await pause(20);
+    }
+  };
+  void run();
+
+  return {
+    told,
+    get returns() {
+      return returns;
+    },
+    started,
+    cut: () => cut(),
+    until: (satisfied) =>
+      new Promise((resolve, reject) => {
+        let timer: NodeJS.Timeout;
+        const settle = (done: () => void) => {
+          clearTimeout(timer);
+          waiting.delete(each);
+          done();
+        };
+        const each = () => {
+          clearTimeout(timer);
+          timer = setTimeout(() => settle(() => reject(new Error(`waited in vain after ${told.length} items`))), patience);
+          if (satisfied(told)) settle(resolve);
+          else if (failure !== undefined) settle(() => reject(failure as Error));
+        };
+        waiting.add(each);
+        each();
+      }),
+    close() {
+      closed = true;
+      cut();
+    },
+  };
+}

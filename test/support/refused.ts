@@ -1,0 +1,33 @@
+import { expect } from 'vitest';
+import type { Sfera } from './sfera.ts';
+
+/** Does it, and asserts that it was refused so, that nothing was written to `rows` and that no event was recorded. */
+export async function refused(
+  app: Sfera,
+  schoolId: string,
+  expected: { code: string; path?: string[] | null; clause?: string | null },
+  act: () => Promise<unknown>,
+): Promise<{ message: string }> {
+  const before = await written(app, schoolId);
+  const answer = await act();
+  expect(answer).toMatchObject({ __typename: 'Refusal', ...expected });
+  expect(await written(app, schoolId)).toEqual(before);
+  return answer as { message: string };
+}
+
+/** What a school's changes write, as it is now. */
+async function written(app: Sfera, schoolId: string) {
+  const { prisma } = app.db;
+  const all = { where: { schoolId }, orderBy: { id: 'asc' } } as const;
+  return {
+    events: (await app.events(schoolId)).length,
+    years: await prisma.schoolYear.findMany(all),
+    classes: await prisma.class.findMany(all),
+    subjects: await prisma.subject.findMany(all),
+    assignments: await prisma.assignment.findMany(all),
+    enrolments: await prisma.enrolment.findMany(all),
+    invitations: await prisma.invitation.findMany(all),
+    chats: await prisma.chat.findMany(all),
+    members: await prisma.chatMember.findMany(all),
+  };
+}

@@ -1,0 +1,27 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+
+/** Databases of their own on the server of TEST_DATABASE_URL. */
+
+async function administer(server: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: server });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Makes a database, empty or a copy of another one that nobody is connected to. */
+export async function createDatabase(server: string, template = 'template0'): Promise<{ name: string; url: string }> {
+  const name = `sfera_test_${randomBytes(8).toString('hex')}`;
+  await administer(server, `create database ${name} template ${template}`);
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return { name, url: url.href };
+}
+
+export function dropDatabase(server: string, name: string): Promise<void> {
+  return administer(server, `drop database if exists ${name} with (force)`);
+}

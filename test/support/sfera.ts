@@ -1,0 +1,109 @@
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { encodeGlobalID } from '@pothos/plugin-relay';
+import type { Event, User } from '../../src/db/generated/client.ts';
+import { importJWK, SignJWT } from 'jose';
+import { audienceOf } from '../../src/auth/tokens.ts';
+import { readConfig, type Config } from '../../src/config.ts';
+import type { ThingName } from '../../src/domain/rows.ts';
+import { createLog } from '../../src/log.ts';
+import { start, type Running } from '../../src/server/start.ts';
+import { createBuild, type Build } from './build.ts';
+import { person, type Person } from './client.ts';
+import { openTestDatabase } from './database.ts';
+
+/** A whole server for a test file, on a database of its own. */
+export interface Sfera extends Running {
+  url: string;
+  build: Build;
+  /** Signed in as this person. */
+  as(user: Pick<User, 'id'>): Person;
+  /** Nobody signed in. */
+  anonymous: Person;
+  /** A service client. */
+  asService(schoolId: string, scopes?: string[]): Promise<Person>;
+  token(user: Pick<User, 'id'>, seconds?: number): Promise<{ token: string; sessionId: string }>;
+  events(schoolId: string): Promise<Event[]>;
+  id(thing: ThingName, id: string): string;
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+export async function testConfig(env: Record<string, string> = {}): Promise<Config> {
+  const port = await freePort();
+  return readConfig({
+    PORT: String(port),
+    HOST: '127.0.0.1',
+    PUBLIC_URL: `http://localhost:${port}`,
+    SECRET_KEY: 'a secret of thirty-two bytes for tests',
+    LOG_LEVEL: 'silent',
+    DEMO: 'false',
+    OPERATIONS_PER_MINUTE: '1000000',
+    ...env,
+  });
+}
+
+export async function openSfera(env: Record<string, string> = {}): Promise<Sfera> {
+  const config = await testConfig(env);
+  const running = await start(config, createLog(process.env.TEST_LOG ?? 'silent'), await openTestDatabase());
+  const url = `http://127.0.0.1:${running.port}/graphql`;
+  const { db, tokens } = running;
+
+  const token: Sfera['token'] = async (user, seconds) => {
+    const { id: sessionId } = await db.prisma.session.create({
+      data: { userId: user.id, clientId: 'tests', expiresAt: new Date(Date.now() + 86_400_000) },
+    });
+    return { token: await tokens.issueAccessToken({ userId: user.id, sessionId, clientId: 'tests' }, seconds), sessionId };
+  };
+  // One sign-in serves all that a person does in a file; it is awaited on first use.
+  const known = new Map<string, Promise<Person>>();
+  const as = (user: Pick<User, 'id'>): Person => {
+    let signedIn = known.get(user.id);
+    if (signedIn === undefined) known.set(user.id, (signedIn = token(user).then(({ token: text }) => person(url, text))));
+    return later(signedIn);
+  };
+
+  const build = createBuild(running);
+  return {
+    ...running,
+    url,
+    as,
+    token,
+    anonymous: person(url, ''),
+    async asService(schoolId, scopes) {
+      const client = await build.service({ schoolId, ...(scopes === undefined ? {} : { scopes }) });
+      return person(url, await serviceToken(running, client.id, client.scopes));
+    },
+    build,
+    events: (schoolId) => db.prisma.event.findMany({ where: { schoolId }, orderBy: { seq: 'asc' } }),
+    id: (thing, id) => encodeGlobalID(thing, id),
+  };
+}
+
+async function serviceToken({ config, keys }: Running, clientId: string, scopes: readonly string[]): Promise<string> {
+  const [newest] = keys.jwks;
+  return new SignJWT({ client_id: clientId, scope: scopes.join(' ') })
+    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: newest!.kid! })
+    .setIssuer(config.publicUrl)
+    .setAudience(audienceOf(config))
+    .setSubject(clientId)
+    .setIssuedAt()
+    .setExpirationTime('10m')
+    .sign(await importJWK(newest!, 'ES256'));
+}
+
+/** A person whose sign-in is still under way. */
+function later(signedIn: Promise<Person>): Person {
+  return new Proxy({} as Person, {
+    get: (_target, name: string) =>
+      name === 'then'
+        ? undefined
+        : (...args: unknown[]) => signedIn.then((who) => (who[name as 'send'] as (...all: unknown[]) => unknown)(...args)),
+  });
+}

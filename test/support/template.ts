@@ -1,0 +1,53 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { TestProject } from 'vitest/node';
+import { connect } from '../../src/db/client.ts';
+import { migrate, readMigrations } from '../../src/db/migrate.ts';
+import { createLog } from '../../src/log.ts';
+import { createDatabase, dropDatabase } from './server.ts';
+
+/** Before the run: a migrated database that every test file starts from a copy of. */
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The file of an embedded database, or a database's name on the server of TEST_DATABASE_URL. */
+    template: string;
+  }
+}
+
+const log = createLog('error');
+const root = new URL('../../', import.meta.url);
+
+export default async function prepare(project: TestProject): Promise<void | (() => Promise<void>)> {
+  const server = process.env.TEST_DATABASE_URL;
+  if (server === undefined || server === '') {
+    project.provide('template', await embeddedTemplate());
+    return;
+  }
+  const { name, url } = await createDatabase(server);
+  const database = await connect({ databaseUrl: url, poolSize: 1, log });
+  await migrate(database, log);
+  await database.close();
+  project.provide('template', name);
+  return () => dropDatabase(server, name);
+}
+
+/** Kept from run to run, for as long as the migrations and the dependencies stay as they are. */
+async function embeddedTemplate(): Promise<string> {
+  const hash = createHash('sha256').update(readFileSync(new URL('package-lock.json', root)));
+  for (const { checksum } of readMigrations()) hash.update(checksum);
+  const folder = fileURLToPath(new URL('node_modules/.cache/', root));
+  const file = `${folder}sfera-${hash.digest('hex').slice(0, 16)}.tar`;
+  if (existsSync(file)) return file;
+  mkdirSync(folder, { recursive: true });
+  const database = await connect({ poolSize: 1, log });
+  await migrate(database, log);
+  const dump = await database.dump?.();
+  await database.close();
+  // Written aside and moved into place, so that two runs that start together never read a half of it.
+  const aside = `${file}.${process.pid}`;
+  writeFileSync(aside, dump ?? new Uint8Array());
+  renameSync(aside, file);
+  return file;
+}
