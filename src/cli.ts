@@ -150,7 +150,7 @@ function permissions(): string[] {
   return [
     row(['action', 'clause', ...columns]),
     ...Object.entries(table).map(([action, { clause, cells }]) =>
-      row([action, clause, ...columns.map((column) => (cells[column] as readonly string[]).join('/') || '-')]),
+      row([action, clause, ...columns.map((column) => (cells[column]).join('/') || '-')]),
     ),
   ];
 }

@@ -29,14 +29,15 @@ class PayloadStore implements Adapter {
 
   async upsert(id: string, payload: AdapterPayload, expiresIn: number): Promise<void> {
     const idHash = hashOf(id);
-    const row = {
-      payload: concealed(payload, id, idHash),
-      grantId: payload.grantId ?? null,
-      uidHash: payload.uid === undefined || payload.uid === id ? null : hashOf(payload.uid),
-      expiresAt: expiresIn ? new Date(Date.now() + expiresIn * 1000) : null,
-    };
-    const key = { model: this.#model, idHash };
-    await this.#db.prisma.oidcPayload.upsert({ where: { model_idHash: key }, create: { ...key, ...row }, update: row });
+    const uidHash = payload.uid === undefined || payload.uid === id ? null : hashOf(payload.uid);
+    const expiresAt = expiresIn ? new Date(Date.now() + expiresIn * 1000) : null;
+    // One statement: two requests of one browser may save its session at the same moment.
+    await this.#db.pool.query(
+      `insert into oidc_payload (model, id_hash, payload, grant_id, uid_hash, expires_at) values ($1, $2, $3, $4, $5, $6)
+       on conflict (model, id_hash) do update set
+         payload = excluded.payload, grant_id = excluded.grant_id, uid_hash = excluded.uid_hash, expires_at = excluded.expires_at`,
+      [this.#model, idHash, concealed(payload, id, idHash), payload.grantId ?? null, uidHash, expiresAt],
+    );
   }
 
   async find(id: string): Promise<AdapterPayload | undefined> {
@@ -83,10 +84,10 @@ class PayloadStore implements Adapter {
 const current = () => ({ OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] });
 
 /** The payload with its own id replaced by the hash wherever it stands, and without the cookie of another model. */
-function concealed(payload: AdapterPayload, id: string, idHash: string): object {
+function concealed(payload: AdapterPayload, id: string, idHash: string): string {
   const { session, ...rest } = payload as AdapterPayload & { session?: Record<string, unknown> };
   const kept = session === undefined ? rest : { ...rest, session: { ...session, cookie: undefined } };
-  return JSON.parse(JSON.stringify(kept).replaceAll(id, idHash)) as object;
+  return JSON.stringify(kept).replaceAll(id, idHash);
 }
 
 /** The payload as it was given: whoever asks has just shown the id. */
@@ -118,7 +119,7 @@ class ClientReader implements Adapter {
   async find(id: string): Promise<AdapterPayload | undefined> {
     const client = await this.#db.prisma.oauthClient.findFirst({ where: { id, endedAt: null } });
     if (client === null) return undefined;
-    return (client.secretHash === null ? frontend(client) : service(client, client.secretHash)) as AdapterPayload;
+    return (client.secretHash === null ? frontend(client) : service(client, client.secretHash));
   }
 
   upsert = readOnly;

@@ -36,7 +36,7 @@ async function readKeys(db: Pick<Tx, 'signingKey'>, config: Config): Promise<JWK
   });
 }
 
-const publicHalf = ({ kty, crv, x, y }: JWK): JWK => ({ kty, crv, x, y }) as JWK;
+const publicHalf = ({ kty, crv, x, y }: JWK): JWK => ({ kty, crv, x, y });
 
 /**
  * The signing keys, made on the first start. Two processes that start together end up with one key.

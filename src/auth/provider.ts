@@ -71,7 +71,7 @@ export function createProvider(parts: ProviderParts): Provider {
     const ownOrigins = new Set([new URL(config.publicUrl).origin, ...config.allowedOrigins]);
     return {
       adapter: createAdapter(db, async (grantId) => void (await sessions.endOfGrant(grantId))),
-      jwks: { keys: [...keys.jwks] } as unknown as Configuration['jwks'],
+      jwks: { keys: [...keys.jwks] },
       clients: [
         frontend({ id: explorerClient, name: 'Sfera Explorer', redirectUris: [`${config.publicUrl}/explorer`] }),
         frontend({ id: pagesClient, name: 'Sfera', redirectUris: [`${config.publicUrl}/sessions/signed-in`] }),

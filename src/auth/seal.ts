@@ -44,5 +44,5 @@ export function deriveCode(secretKey: Uint8Array, nonce: Uint8Array): string {
 
 /** What is kept of a code. Codes are random and long, so a plain hash tells nothing of them. */
 export function hashCode(code: string): Buffer<ArrayBuffer> {
-  return createHash('sha256').update(code).digest() as Buffer<ArrayBuffer>;
+  return createHash('sha256').update(code).digest();
 }

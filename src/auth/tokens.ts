@@ -123,10 +123,8 @@ async function outsideSession(
   if (latest !== null && endedAt !== null && iat! * 1000 <= endedAt.getTime()) return credential(latest.id);
   // Named after the session before it, so that two requests at one moment begin one session between them.
   const grantId = `${name}:${latest?.id ?? ''}`;
-  const begun = await db.prisma.session.upsert({
-    where: { grantId },
-    update: {},
-    create: { userId, clientId: issuer, grantId, expiresAt: new Date(Date.now() + lifetime) },
-  });
+  const expiresAt = new Date(Date.now() + lifetime);
+  await db.prisma.session.createMany({ data: [{ userId, clientId: issuer, grantId, expiresAt }], skipDuplicates: true });
+  const begun = await db.prisma.session.findUniqueOrThrow({ where: { grantId } });
   return credential(begun.id);
 }

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Duplex } from 'node:stream';
+import { type Duplex } from 'node:stream';
 import { Worker } from 'node:worker_threads';
 import { ConfigError } from '../config.ts';
 import { holdFolder } from './folder.ts';

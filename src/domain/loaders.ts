@@ -45,7 +45,7 @@ interface Finder {
 
 const delegateOf = (db: Database, thing: ThingName): Finder => {
   const name = (thing[0]!.toLowerCase() + thing.slice(1)) as Uncapitalize<ThingName>;
-  return db.prisma[name] as unknown as Finder;
+  return db.prisma[name];
 };
 
 export function createLoaders(db: Database, actor: Actor): Loaders {

@@ -69,7 +69,9 @@ function connectOthers(
   return {
     notify(schoolIds: readonly string[]) {
       for (const id of schoolIds) pending.add(id);
-      timer ??= setTimeout(() => (sending = send()), notifyEvery);
+      timer ??= setTimeout(() => {
+        sending = send();
+      }, notifyEvery);
     },
     async close() {
       if (timer !== undefined) {

@@ -33,9 +33,21 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     nodeFieldOptions: { description: 'The row itself.', nullable: false },
     pageInfoFieldOptions: { description: 'Where the page stands in the list.' },
     pageInfoTypeOptions: { description: 'Where a page stands in its list.' },
+    hasNextPageFieldOptions: { description: 'Whether there are rows after this page.' },
+    hasPreviousPageFieldOptions: { description: 'Whether there are rows before this page.' },
+    startCursorFieldOptions: { description: 'The cursor of the first row; null on an empty page.' },
+    endCursorFieldOptions: { description: 'The cursor of the last row; null on an empty page.' },
+    defaultEdgeTypeOptions: { description: 'A row of a page, with its cursor.' },
+    idFieldOptions: { description: 'Global id.' },
     nodeTypeOptions: { description: 'A thing that can be asked for again by its global id.' },
-    nodeQueryOptions: { description: 'The thing with this global id, or null when there is none or you may not see it.' },
-    nodesQueryOptions: { description: 'The things with these global ids (at most 100), each null when there is none or you may not see it.' },
+    nodeQueryOptions: {
+      description: 'The thing with this global id, or null when there is none or you may not see it.',
+      args: { id: { description: 'A global id.' } },
+    },
+    nodesQueryOptions: {
+      description: 'The things with these global ids, each null when there is none or you may not see it.',
+      args: { ids: { description: 'Global ids, at most 100.' } },
+    },
   },
 });
 
@@ -72,7 +84,7 @@ export function parseId(globalId: string): { thing: string; id: string } | null 
 
 export const globalId = (thing: ThingName, id: string): string => encodeGlobalID(thing, id);
 
-const RefusalCode = builder.enumType('RefusalCode', {
+export const RefusalCode = builder.enumType('RefusalCode', {
   description: 'Why a change was refused. Stable: clients may decide by it.',
   values: {
     INVALID: { description: 'A value is wrong; `path` says which.' },

@@ -14,7 +14,7 @@ const EventTypeEnum = builder.enumType('EventType', {
   description: 'What happened.',
   values: Object.fromEntries(
     eventTypes.map((type) => [enumName(type), { value: type, description: `The event \`${type}\`.` }]),
-  ) as Record<string, { value: EventType; description: string }>,
+  ),
 });
 
 /** The kinds of things that the ids of a payload name. */

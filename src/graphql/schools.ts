@@ -1,7 +1,6 @@
-import { asOf, captureHeads, externalIdsOf, schoolsOf, updateSchool, type ExternalIdInput } from '../domain/schools.ts';
+import { asOf, externalIdsOf, schoolsOf, updateSchool, type ExternalIdInput } from '../domain/schools.ts';
 import { peopleOf } from '../domain/users.ts';
 import { builder, idOf, mutation, optionalIdOf } from './builder.ts';
-import type { GraphContext } from './context.ts';
 import { RoleEnum, SchoolRef, UserConnection, UserRef } from './refs.ts';
 
 const ExternalIdRef = builder.objectRef<ExternalIdInput>('ExternalId').implement({
@@ -38,22 +37,11 @@ builder.node(SchoolRef, {
   }),
 });
 
-/**
- * What must run before the first field of an operation: where it asks `asOf`, the cursors are taken before anything is
- * read, so that nothing in the answer is older than its cursor says.
- */
-export async function beforeFields(source: string | undefined, ctx: GraphContext): Promise<void> {
-  if (source === undefined || /\basOf\b/.test(source)) await captureHeads(ctx);
-}
-
 builder.queryField('schools', (t) =>
   t.connection({
     type: SchoolRef,
     description: 'The schools that you may read.',
-    resolve: async (_root, args, ctx, info) => {
-      await beforeFields(info.operation.loc?.source.body, ctx);
-      return schoolsOf(ctx, args);
-    },
+    resolve: (_root, args, ctx) => schoolsOf(ctx, args),
   }, { name: 'SchoolConnection', description: 'A page of schools.' }, { name: 'SchoolEdge', description: 'A school of a page.' }),
 );
 

@@ -1,5 +1,5 @@
 import { actions, clauseOf, viewer, viewerCan, type Action, type Permission } from '../domain/viewer.ts';
-import { builder, parseId } from './builder.ts';
+import { builder, parseId, RefusalCode } from './builder.ts';
 import { UserRef } from './refs.ts';
 
 /** `chat.create` is CHAT_CREATE. */
@@ -20,7 +20,7 @@ const PermissionRef = builder.objectRef<Permission>('Permission').implement({
     clause: t.exposeString('clause', { description: "The clause of the school's regulation that decides." }),
     code: t.field({
       // The enum stands in builder.ts; here it is meant by its name.
-      type: 'RefusalCode' as never,
+      type: RefusalCode,
       nullable: true,
       description: 'Why not; null when you may. INVALID: this is never done to such a thing.',
       resolve: (permission: Permission) => permission.code as never,

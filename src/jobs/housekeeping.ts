@@ -12,7 +12,6 @@ const batch = 5000;
 
 /** Runs now and each hour; the answer stops it. */
 export function startHousekeeping(db: Database, config: Config, log: Logger): () => Promise<void> {
-  let running: Promise<void> = Promise.resolve();
   const run = async () => {
     try {
       await deleteExpired(db);
@@ -23,8 +22,10 @@ export function startHousekeeping(db: Database, config: Config, log: Logger): ()
       log.warn({ err: error }, 'housekeeping failed; it is tried again in an hour');
     }
   };
-  running = run();
-  const timer = setInterval(() => (running = run()), every);
+  let running = run();
+  const timer = setInterval(() => {
+    running = run();
+  }, every);
   return async () => {
     clearInterval(timer);
     await running;

@@ -5,7 +5,7 @@ import { createYoga } from 'graphql-yoga';
 import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
 import { bounds, useLimits } from './limits.ts';
-import { useLive } from './live.ts';
+import { useAsOf, useLive } from './live.ts';
 import { createMask, useCodes, useLanguage } from './masking.ts';
 import { createMetrics, useMetrics } from './metrics.ts';
 import { createContexts, mayIntrospect, type Asked, type Deps } from './requests.ts';
@@ -50,7 +50,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
 
   const yoga = createYoga<{ asked?: Asked }, GraphContext>({
     schema,
-    context: ({ asked, request }) => contextOf(asked ?? askedOfHeaders(request.headers)) as never,
+    context: ({ asked, request }) => contextOf(asked ?? askedOfHeaders(request.headers)),
     graphqlEndpoint: '/graphql',
     graphiql: false,
     landingPage: false,
@@ -64,7 +64,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
         : false;
     },
     maskedErrors: { maskError: (error) => mask(error) },
-    plugins: [useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(), useMetrics(metrics)],
+    plugins: [useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(), useAsOf(), useMetrics(metrics)],
   });
 
   const addressOf = (request: IncomingMessage): string | null => {
@@ -169,7 +169,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
   });
 
   const sockets = serveSockets({
-    server, yoga: yoga as never, askedOf, originAllowed, mask, log,
+    server, yoga: yoga, askedOf, originAllowed, mask, log,
     initWithin: given.init,
     opened: (count) => metrics.sockets.set(count),
   });

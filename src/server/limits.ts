@@ -94,9 +94,6 @@ export function BoundsRule(context: ValidationContext): ASTVisitor {
   };
 }
 
-/** Fields of a page that stand for no object of their own. */
-const wrappers: ReadonlySet<string> = new Set(['edges', 'node', 'pageInfo']);
-
 /**
  * The objects that an operation could return: the `edges` of a page are as many as its `first` or `last` says, 20
  * without either, as the lists themselves have it; `ids` give one object each. Variables stand with their defaults.
@@ -176,7 +173,7 @@ export function useLimits(mayIntrospect: (ctx: GraphContext) => boolean): Plugin
     onExecute({ args }) {
       boundExecution(args);
       // Who asks is known only now: the context is made after validation.
-      if (introspects(args.schema, args.document) && !mayIntrospect(args.contextValue as GraphContext))
+      if (introspects(args.schema, args.document) && !mayIntrospect(args.contextValue))
         throw refuse('INTROSPECTION_FORBIDDEN', 'The schema is shown to signed-in staff of a school and to services.');
     },
     onSubscribe: ({ args }) => boundExecution(args),

@@ -1,5 +1,6 @@
 import { createSourceEventStream, execute, type ExecutionArgs, type ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { captureHeads } from '../domain/schools.ts';
 import type { Heard } from '../events/follow.ts';
 import type { GraphContext } from '../graphql/context.ts';
 
@@ -31,4 +32,15 @@ export async function subscribe(args: ExecutionArgs): Promise<AsyncIterableItera
 
 export const useLive = (): Plugin<GraphContext> => ({
   onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),
+});
+
+/**
+ * Where an operation asks `asOf`, takes the logs' cursors before its first field is read, so that nothing in the answer
+ * is older than its cursor says.
+ */
+export const useAsOf = (): Plugin<GraphContext> => ({
+  async onExecute({ args }) {
+    const { document, contextValue } = args as ExecutionArgs & { contextValue: GraphContext };
+    if (document.loc === undefined || /\basOf\b/.test(document.loc.source.body)) await captureHeads(contextValue);
+  },
 });

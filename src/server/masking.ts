@@ -85,7 +85,7 @@ export function createMask(log: Logger): Mask {
 export function useCodes(): Plugin<GraphContext> {
   return {
     onParse: () => ({ result, replaceParseResult }) => {
-      if (result instanceof GraphQLError) replaceParseResult(coded(result, 'GRAPHQL_PARSE_FAILED') as never);
+      if (result instanceof GraphQLError) replaceParseResult(coded(result, 'GRAPHQL_PARSE_FAILED'));
     },
     onValidate: () => ({ result, setResult }) => {
       if (result.length > 0)
@@ -107,14 +107,14 @@ export function useLanguage(): Plugin<GraphContext> {
     };
   return {
     onExecute: ({ args }) => {
-      const say = translate(args.contextValue as GraphContext);
+      const say = translate(args.contextValue);
       return { onExecuteDone: ({ result, setResult }) => (isAsyncIterable(result) ? undefined : say({ result, setResult })) };
     },
     onSubscribe: ({ args }) => {
-      const say = translate(args.contextValue as GraphContext);
+      const say = translate(args.contextValue);
       return {
         onSubscribeResult({ result, setResult }) {
-          if (isAsyncIterable(result)) return { onNext: (each) => say(each as Parameters<typeof say>[0]) };
+          if (isAsyncIterable(result)) return { onNext: (each) => say(each) };
           say({ result, setResult });
         },
       };

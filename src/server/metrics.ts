@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { DefinitionNode } from 'graphql';
+import { Kind, type DefinitionNode } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Database } from '../db/client.ts';
 import type { Feed } from '../events/follow.ts';
@@ -47,9 +47,9 @@ export function useMetrics({ operations, duration }: Metrics): Plugin<GraphConte
     onExecute({ args }) {
       const begun = performance.now();
       const definition = args.document.definitions.find(
-        (node: DefinitionNode) => node.kind === 'OperationDefinition' && (!args.operationName || node.name?.value === args.operationName),
+        (node: DefinitionNode) => node.kind === Kind.OPERATION_DEFINITION && (!args.operationName || node.name?.value === args.operationName),
       );
-      const type = definition?.kind === 'OperationDefinition' ? definition.operation : 'query';
+      const type = definition?.kind === Kind.OPERATION_DEFINITION ? definition.operation : 'query';
       return {
         onExecuteDone({ result }) {
           const failed = 'errors' in result && result.errors !== undefined;

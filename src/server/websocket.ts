@@ -83,7 +83,7 @@ interface Extra {
 type Run = (args: ExecutionArgs) => Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>;
 
 export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, initWithin, opened }: Options): Sockets {
-  const wss = new WebSocketServer({ noServer: true, maxPayload, maxFragments, perMessageDeflate: false, handleProtocols } as object);
+  const wss = new WebSocketServer({ noServer: true, maxPayload, maxFragments, perMessageDeflate: false, handleProtocols });
   const sockets = new Map<WebSocket, Socket>();
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {

@@ -9,11 +9,11 @@ import { openAuthServer, password, type AuthServer } from '../support/auth-serve
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const there = existsSync(executablePath);
-if (!there) console.warn(`No Chromium at ${executablePath}: the browser tests are skipped. Set CHROMIUM to its path.`);
+const title = there ? 'in a browser' : `in a browser: skipped, there is no Chromium at ${executablePath}; set CHROMIUM to its path`;
 
 const args = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
-describe.skipIf(!there)('in a browser', () => {
+describe.skipIf(!there)(title, () => {
   let server: AuthServer;
   let browser: Browser;
   /** A frontend of another origin. */

@@ -96,7 +96,7 @@ it('selects exactly what is allowed, at the top of a filter and nested, for whoe
         for (const actor of actors) await compare(actor, action, other, rows.get(noun)!);
       }
     }),
-    { numRuns: 12, endOnFailure: true },
+    { numRuns: 20, endOnFailure: true },
   );
 }, 240_000);
 

@@ -32,7 +32,7 @@ export const worlds = fc.record({
     { maxLength: 7 },
   ),
   members: fc.array(fc.record({ person: index, chat: index, role: fc.constantFrom('OWNER', 'MODERATOR', 'MEMBER') } as const), { maxLength: 12 }),
-  invitations: fc.array(fc.record({ school: index, class: fc.option(index), holder: fc.option(index) }), { maxLength: 6 }),
+  invitations: fc.array(fc.record({ school: index, class: fc.option(index, { freq: 1 }), holder: fc.option(index, { freq: 1 }) }), { maxLength: 8 }),
   services: fc.array(fc.record({ school: index, scopes: fc.subarray([...serviceScopes]) }), { maxLength: 3 }),
 });
 

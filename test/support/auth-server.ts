@@ -29,17 +29,7 @@ export const password = 'верный пароль 7';
 
 export async function openAuthServer(env: Record<string, string> = {}, logged?: (line: string) => void): Promise<AuthServer> {
   const asked: string[] = [];
-  let answer: (req: IncomingMessage, res: ServerResponse) => Promise<boolean>;
-  const server = createServer((req, res) => {
-    if (req.url === '/graphql') {
-      asked.push(req.headers.authorization ?? '');
-      return void res.writeHead(200, { 'content-type': 'application/json' }).end('{"data":{"__typename":"Query"}}');
-    }
-    answer(req, res).then(
-      (answered) => answered || res.writeHead(404).end(),
-      (error: unknown) => (res.headersSent ? res.destroy() : res.writeHead(500).end(String(error))),
-    );
-  });
+  const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://localhost:${(server.address() as AddressInfo).port}`;
   const config = readConfig({ PUBLIC_URL: url, SECRET_KEY: 'a secret of thirty-two bytes for tests', DEMO: 'false', ...env });
@@ -50,7 +40,17 @@ export async function openAuthServer(env: Record<string, string> = {}, logged?: 
   // Nobody follows the log here.
   const quiet = { bus: { wake: () => undefined }, feed: {} } as unknown as Pick<Deps, 'bus' | 'feed'>;
   const deps: Deps = { config, db, log, keys, tokens: createTokens({ config, db, keys, log }), ...quiet };
-  answer = createRoutes(deps);
+  const answer = createRoutes(deps);
+  server.on('request', (req: IncomingMessage, res: ServerResponse) => {
+    if (req.url === '/graphql') {
+      asked.push(req.headers.authorization ?? '');
+      return void res.writeHead(200, { 'content-type': 'application/json' }).end('{"data":{"__typename":"Query"}}');
+    }
+    answer(req, res).then(
+      (answered) => answered || res.writeHead(404).end(),
+      (error: unknown) => (res.headersSent ? res.destroy() : res.writeHead(500).end(String(error))),
+    );
+  });
   const operator = contextFor(deps, { kind: 'operator' }, { acceptLanguage: null, requestId: null, address: null });
   const build = createBuild({ ...deps, operator } as unknown as Parameters<typeof createBuild>[0]);
   let count = 0;

@@ -57,6 +57,11 @@ export interface Person extends Calls {
   listenSse(query: string | DocumentNode, variables?: object): Listening;
 }
 
+/** A person whose sign-in is still under way: what is asked waits for it. */
+export type SignedIn = Omit<Person, 'token' | 'listen' | 'listenSse'> & {
+  [K in 'listen' | 'listenSse']: (...args: Parameters<Person[K]>) => Promise<Listening>;
+};
+
 export function person(url: string, token: string): Person {
   const authorization: Record<string, string> = token === '' ? {} : { authorization: `Bearer ${token}` };
   const text = (query: string | DocumentNode) => (typeof query === 'string' ? query : print(query));

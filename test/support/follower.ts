@@ -118,7 +118,7 @@ export function follower({ url, token, query, variables }: Followed): Follower {
           clearTimeout(timer);
           timer = setTimeout(() => settle(() => reject(new Error(`waited in vain after ${told.length} items`))), patience);
           if (satisfied(told)) settle(resolve);
-          else if (failure !== undefined) settle(() => reject(failure as Error));
+          else if (failure !== undefined) settle(() => reject(failure));
         };
         waiting.add(each);
         each();

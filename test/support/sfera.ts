@@ -9,7 +9,7 @@ import type { ThingName } from '../../src/domain/rows.ts';
 import { createLog } from '../../src/log.ts';
 import { start, type Running } from '../../src/server/start.ts';
 import { createBuild, type Build } from './build.ts';
-import { person, type Person } from './client.ts';
+import { person, type Person, type SignedIn } from './client.ts';
 import { openTestDatabase } from './database.ts';
 
 /** A whole server for a test file, on a database of its own. */
@@ -17,7 +17,7 @@ export interface Sfera extends Running {
   url: string;
   build: Build;
   /** Signed in as this person. */
-  as(user: Pick<User, 'id'>): Person;
+  as(user: Pick<User, 'id'>): SignedIn;
   /** Nobody signed in. */
   anonymous: Person;
   /** A service client. */
@@ -63,7 +63,7 @@ export async function openSfera(env: Record<string, string> = {}): Promise<Sfera
   };
   // One sign-in serves all that a person does in a file; it is awaited on first use.
   const known = new Map<string, Promise<Person>>();
-  const as = (user: Pick<User, 'id'>): Person => {
+  const as = (user: Pick<User, 'id'>): SignedIn => {
     let signedIn = known.get(user.id);
     if (signedIn === undefined) known.set(user.id, (signedIn = token(user).then(({ token: text }) => person(url, text))));
     return later(signedIn);
@@ -98,9 +98,8 @@ async function serviceToken({ config, keys }: Running, clientId: string, scopes:
     .sign(await importJWK(newest!, 'ES256'));
 }
 
-/** A person whose sign-in is still under way. */
-function later(signedIn: Promise<Person>): Person {
-  return new Proxy({} as Person, {
+function later(signedIn: Promise<Person>): SignedIn {
+  return new Proxy({} as SignedIn, {
     get: (_target, name: string) =>
       name === 'then'
         ? undefined
