@@ -72,6 +72,13 @@ function url(name: string, text: string, protocols: readonly string[]): string {
   return text.replace(/\/+$/, '');
 }
 
+/** Paths are the server's own, so it stands at the root of a host. */
+function publicUrl(text: string): string {
+  const checked = url('PUBLIC_URL', text, ['http:', 'https:']);
+  if (new URL(checked).origin !== checked) throw wrong('PUBLIC_URL', 'an address without a path, such as https://sfera.example.org');
+  return checked;
+}
+
 function list(env: Environment, name: string): string[] {
   return (env[name] ?? '').split(',').map((part) => part.trim()).filter((part) => part !== '');
 }
@@ -138,7 +145,7 @@ export function readConfig(env: Environment = process.env): Config {
   return {
     port,
     host: env.HOST || '0.0.0.0',
-    publicUrl: url('PUBLIC_URL', env.PUBLIC_URL || `http://localhost:${port}`, ['http:', 'https:']),
+    publicUrl: publicUrl(env.PUBLIC_URL || `http://localhost:${port}`),
     databaseUrl,
     databasePool: integer(env, 'DATABASE_POOL', 10, 2, 1000),
     dataDir,

@@ -85,7 +85,7 @@ export async function factsOfUser(ctx: Context, userId: string): Promise<Facts['
       grants: { select: { ...places, role: true } },
       enrolments: { select: { ...places, classId: true } },
       assignments: { select: { ...places, classId: true } },
-      memberships: { select: { chatId: true } },
+      memberships: { select: { schoolId: true, chatId: true } },
     },
   });
   const at = (row: { schoolId: string; endedAt: Date | null }, staff: boolean, classId: string | null) => ({
@@ -96,7 +96,7 @@ export async function factsOfUser(ctx: Context, userId: string): Promise<Facts['
   });
   return {
     userId,
-    chats: (user?.memberships ?? []).map((membership) => membership.chatId),
+    chats: user?.memberships ?? [],
     places: [
       ...(user?.grants ?? []).map((grant) => at(grant, grant.role !== 'STUDENT', null)),
       ...(user?.enrolments ?? []).map((enrolment) => at(enrolment, false, enrolment.classId)),

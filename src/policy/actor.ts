@@ -59,6 +59,8 @@ export interface Place {
   userId: string | null;
   schools: readonly string[];
   classes: readonly string[];
+  /** Those of the classes where one is the class teacher. */
+  leads: readonly string[];
   /** Pairs of class and subject, for the subject teacher. */
   taught: readonly { classId: string; subjectId: string }[];
   chats: ReadonlyMap<string, ChatRole>;
@@ -68,7 +70,7 @@ export interface Place {
 const noChats: ReadonlyMap<string, ChatRole> = new Map();
 
 function place(actor: UserActor, part: Partial<Place>): Place {
-  return { userId: actor.userId, schools: [], classes: [], taught: [], chats: actor.chats, scopes: [], ...part };
+  return { userId: actor.userId, schools: [], classes: [], leads: [], taught: [], chats: actor.chats, scopes: [], ...part };
 }
 
 const cache = new WeakMap<Actor, Partial<Record<Column, Place>>>();
@@ -82,7 +84,7 @@ export function standing(actor: Actor): Partial<Record<Column, Place>> {
 
 function computeStanding(actor: Actor): Partial<Record<Column, Place>> {
   if (actor.kind === 'service')
-    return { service: { userId: null, schools: [actor.schoolId], classes: [], taught: [], chats: noChats, scopes: actor.scopes } };
+    return { service: { userId: null, schools: [actor.schoolId], classes: [], leads: [], taught: [], chats: noChats, scopes: actor.scopes } };
   if (actor.kind !== 'user') return {};
   const schools = (role: Role) => actor.grants.filter((grant) => grant.role === role).map((grant) => grant.schoolId);
   const teaches = schools('TEACHER');
@@ -95,12 +97,15 @@ function computeStanding(actor: Actor): Partial<Record<Column, Place>> {
   };
   add('administrator', { schools: schools('PLATFORM_ADMINISTRATOR') });
   add('leadership', { schools: schools('SCHOOL_ADMINISTRATION') });
-  add('classTeacher', { schools: unique(own.map((a) => a.schoolId)), classes: unique(own.map((a) => a.classId)) });
+  const leads = unique(own.map((a) => a.classId));
+  add('classTeacher', { schools: unique(own.map((a) => a.schoolId)), classes: leads, leads });
   // Every teacher stands here, with or without a class, so that a new teacher sees the school.
   add('subjectTeacher', { schools: teaches, classes: unique(taught.map((t) => t.classId)), taught });
   const studies = schools('STUDENT');
   const enrolled = actor.enrolment !== null && studies.includes(actor.enrolment.schoolId);
   add('student', { schools: studies, classes: enrolled && actor.enrolment ? [actor.enrolment.classId] : [] });
+  // Whoever holds no role keeps what is their own, such as their sessions: the pupil's column without a school.
+  if (Object.keys(found).length === 0) found.student = place(actor, {});
   return found;
 }
 

@@ -12,7 +12,7 @@ export interface Facts {
   school: { schoolId: string };
   class: { schoolId: string; classId: string };
   subject: { schoolId: string };
-  user: { userId: string; places: readonly UserPlace[]; chats: readonly string[] };
+  user: { userId: string; places: readonly UserPlace[]; chats: readonly { schoolId: string; chatId: string }[] };
   role: { schoolId: string; userId: string };
   enrolment: { schoolId: string; classId: string; userId: string; current: boolean };
   invitation: { schoolId: string; classId: string | null; holderId: string | null };
@@ -118,10 +118,13 @@ export const scopes = {
     },
     class: peopleOfClasses(true),
     classmates: peopleOfClasses(false),
-    /** People one shares a chat with. */
+    /** People one shares a chat with, in a school where one still is. */
     chatmates: {
-      holds: (place, facts) => facts.chats.some((chatId) => place.chats.has(chatId)),
-      where: (place) => ({ memberships: { some: { chatId: among([...place.chats.keys()]) } } }),
+      holds: (place, facts) =>
+        facts.chats.some(({ schoolId, chatId }) => place.schools.includes(schoolId) && place.chats.has(chatId)),
+      where: (place) => ({
+        memberships: { some: { schoolId: among(place.schools), chatId: among([...place.chats.keys()]) } },
+      }),
     },
     own: {
       holds: (place, facts) => facts.userId === place.userId,
@@ -157,17 +160,18 @@ export const scopes = {
 
   invitation: {
     school: bySchool,
-    /** Handed over to the person; a pupils' link only while the class is theirs. */
+    /** Handed over to the person; a pupils' link only while they are the class teacher of its class. */
     held: {
       holds: (place, facts) =>
         facts.holderId !== null &&
         facts.holderId === place.userId &&
         place.schools.includes(facts.schoolId) &&
-        (facts.classId === null || place.classes.includes(facts.classId)),
+        (facts.classId === null || place.leads.includes(facts.classId)),
       where: (place) => ({
-        holderId: place.userId === null ? { in: [] } : place.userId,
+        // Without `not: null` a link that nobody holds would be neither in the filter nor in its negation.
+        holderId: place.userId === null ? { in: [] } : { equals: place.userId, not: null },
         schoolId: among(place.schools),
-        OR: [{ classId: null }, { classId: among(place.classes) }],
+        OR: [{ classId: null }, { classId: among(place.leads) }],
       }),
     },
   },
@@ -176,7 +180,9 @@ export const scopes = {
     school: bySchool,
     read: forService('read'),
     schoolWide: {
-      holds: (place, facts) => place.schools.includes(facts.schoolId) && kindIs(facts.kind, 'SCHOOL'),
+      // A chat about to be made in a class is of no kind that is school-wide.
+      holds: (place, facts) =>
+        place.schools.includes(facts.schoolId) && kindIs(facts.kind, 'SCHOOL') && facts.classId === null,
       where: (place) => ({ schoolId: among(place.schools), kind: 'SCHOOL' }),
     },
     educational: {

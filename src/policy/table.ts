@@ -35,7 +35,7 @@ function row<const N extends Noun>(
 // prettier-ignore
 export const table = {
   //                          asked on      clause   administrator  leadership     classTeacher       subjectTeacher       student            service
-  'school.read':          row('school',     '1.4',   'school',      'school',      'school',          'school',            'school',          'read'),
+  'school.read':          row('school',     '1.4',   'school',      'school',      'school',          'school',            'school',          'read/events'),
   'school.update':        row('school',     '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-'),
 
   'class.read':           row('class',      '1.4',   'school',      'school',      'school',          'school',            'class',           'read'),
@@ -92,6 +92,6 @@ export type Action = keyof typeof table;
 export type NounOf<A extends Action> = (typeof table)[A]['on'];
 
 /** Actions that need no right but a credential: whoever holds the link may use it, whoever signed in may leave. */
-export const openActions = ['invitation.accept'] as const;
+export const openActions = ['invitation.accept', 'otherSessions.end'] as const;
 
 export const actions = Object.keys(table) as Action[];

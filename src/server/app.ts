@@ -8,7 +8,7 @@ import { bounds, useLimits } from './limits.ts';
 import { useAsOf, useLive } from './live.ts';
 import { createMask, useCodes, useLanguage } from './masking.ts';
 import { createMetrics, useMetrics } from './metrics.ts';
-import { createContexts, mayIntrospect, type Asked, type Deps } from './requests.ts';
+import { addressOf, createContexts, mayIntrospect, type Asked, type Deps } from './requests.ts';
 import { patience, serveSockets, watchStalled, type Sending } from './websocket.ts';
 
 /** HTTP and WebSocket around one schema and one context. */
@@ -67,18 +67,11 @@ export async function startApp(deps: AppDeps): Promise<App> {
     plugins: [useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(), useAsOf(), useMetrics(metrics)],
   });
 
-  const addressOf = (request: IncomingMessage): string | null => {
-    // The proxy in front appends the address that it saw; what stands before it anybody could have written.
-    const forwarded = config.trustProxy ? request.headers['x-forwarded-for'] : undefined;
-    const last = (Array.isArray(forwarded) ? forwarded.at(-1) : forwarded)?.split(',').at(-1)?.trim();
-    return last || request.socket.remoteAddress || null;
-  };
-
   const askedOf = (request: IncomingMessage): Asked => ({
     authorization: request.headers.authorization ?? null,
     acceptLanguage: request.headers['accept-language'] ?? null,
     requestId: requestIdOf(request),
-    address: addressOf(request),
+    address: addressOf(request, config.trustProxy),
   });
 
   const originAllowed = ({ headers: { origin } }: IncomingMessage): boolean => origin === undefined || origins.has(origin);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { GraphQLError } from 'graphql';
 import { can } from '../policy/can.ts';
 import type { Actor } from '../policy/actor.ts';
@@ -35,10 +36,24 @@ export interface Asked {
   address: string | null;
 }
 
-/** Russian unless English is asked for before it. */
+/** The first language of Accept-Language, by its weights, that there is; otherwise Russian. */
 export function languageOf(acceptLanguage: string | null): Language {
-  const first = /\b(ru|en)\b/i.exec(acceptLanguage ?? '')?.[1];
-  return first?.toLowerCase() === 'en' ? 'en' : 'ru';
+  const wishes = (acceptLanguage ?? '').split(',').map((part, i) => {
+    const [tag = '', ...parameters] = part.trim().toLowerCase().split(';');
+    const quality = parameters.map((p) => /^\s*q=([\d.]+)\s*$/.exec(p)?.[1]).find((q) => q !== undefined);
+    return { tag: tag.split('-')[0], quality: quality === undefined ? 1 : Number(quality), i };
+  });
+  const [first] = wishes
+    .filter(({ tag, quality }) => (tag === 'ru' || tag === 'en') && quality > 0)
+    .sort((a, b) => b.quality - a.quality || a.i - b.i);
+  return first?.tag === 'en' ? 'en' : 'ru';
+}
+
+/** The network address of the asker. Behind a proxy it is what that proxy appended; anybody could have written the rest. */
+export function addressOf(request: IncomingMessage, trustProxy: boolean): string | null {
+  const forwarded = trustProxy ? request.headers['x-forwarded-for'] : undefined;
+  const last = (Array.isArray(forwarded) ? forwarded.at(-1) : forwarded)?.split(',').at(-1)?.trim();
+  return last || (request.socket.remoteAddress ?? null);
 }
 
 /** A context for an actor: fresh loaders, so rows and rights are read anew. */

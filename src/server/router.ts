@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Actor } from '../policy/actor.ts';
+import { countTry } from '../auth/limits.ts';
 import { createProvider } from '../auth/provider.ts';
+import { fingerprint } from '../auth/seal.ts';
 import type { Context } from '../domain/context.ts';
 import { endSessionOfGrant, startSession } from '../domain/sessions.ts';
-import { Refusal } from '../errors.ts';
+import { rateLimited, Refusal } from '../errors.ts';
 import { sendAsset } from './assets.ts';
 import { explorerPage } from './explorer.ts';
 import { authorizationPages } from './pages/authorization.ts';
@@ -14,9 +16,13 @@ import { anonymous, type PageParts, type Visit } from './pages/parts.ts';
 import { endSessionsForm, sessionsPage, signedInPage } from './pages/sessions.ts';
 import { signInPage } from './pages/sign-in.ts';
 import { languageOf } from './pages/texts.ts';
-import { contextFor, type Deps } from './requests.ts';
+import { addressOf, contextFor, type Deps } from './requests.ts';
 
 /** What is not GraphQL: the authorization server, the pages for people, the explorer. */
+
+/** Sign-ins begun from one address in a quarter of an hour. */
+const beginnings = 3000;
+const beginningsSeconds = 15 * 60;
 
 type Method = 'GET' | 'POST';
 type Answer = (visit: Visit, id: string) => void | Promise<void>;
@@ -57,6 +63,12 @@ export function createRoutes(deps: Deps): Routes {
     [/^\/explorer$/, ['GET'], (visit) => explorerPage(visit, config)],
   ];
 
+  /** Each beginning of a sign-in writes a row; a whole school behind one address begins fewer. */
+  const mayBegin = (req: IncomingMessage): Promise<boolean> => {
+    const address = addressOf(req, config.trustProxy) ?? '';
+    return countTry(db, fingerprint(config.secretKey, 'authorization address', address), beginnings, beginningsSeconds);
+  };
+
   async function answerPage(req: IncomingMessage, res: ServerResponse): Promise<boolean> {
     if (!URL.canParse(req.url ?? '', 'http://here')) return false;
     const url = new URL(req.url ?? '', 'http://here');
@@ -90,6 +102,10 @@ export function createRoutes(deps: Deps): Routes {
     if (asset !== undefined && (req.method === 'GET' || req.method === 'HEAD')) return sendAsset(req, res, asset);
     const path = target.startsWith('/oidc/') ? target.slice('/oidc'.length) : discovery.test(target) ? target : undefined;
     if (path === undefined) return answerPage(req, res);
+    if (path.startsWith('/auth') && !(await mayBegin(req))) {
+      sendPage(res, 429, refused(languageOf(req), rateLimited()));
+      return true;
+    }
     present(req, path, config.publicUrl);
     await authorize(req, res);
     return true;
@@ -106,11 +122,4 @@ function present(req: IncomingMessage & { originalUrl?: string }, path: string, 
   req.headers.host = host;
   req.headers['x-forwarded-proto'] = protocol.slice(0, -1);
   delete req.headers['x-forwarded-host'];
-}
-
-/** The network address of the asker. Behind a proxy it is what that proxy appended; anybody could have written the rest. */
-function addressOf(req: IncomingMessage, trustProxy: boolean): string | null {
-  const forwarded = trustProxy ? req.headers['x-forwarded-for'] : undefined;
-  const last = (Array.isArray(forwarded) ? forwarded.at(-1) : forwarded)?.split(',').at(-1)?.trim();
-  return last || (req.socket.remoteAddress ?? null);
 }

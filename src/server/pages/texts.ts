@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Language, Message } from '../../errors.ts';
+import { languageOf as languageOfHeader } from '../requests.ts';
 
 /** What the pages say, Russian first. */
 export const texts = {
@@ -95,17 +96,9 @@ export type TextName = keyof typeof texts;
 /** Says a text in a language. */
 export const say = (language: Language, name: TextName): string => texts[name][language === 'ru' ? 0 : 1];
 
-/** The reader's language: `?lang=` where it is given, then the first of Accept-Language that there is, otherwise Russian. */
+/** The reader's language: `?lang=` where it is given, then by Accept-Language. */
 export function languageOf(req: IncomingMessage): Language {
   const asked = /[?&]lang=(ru|en)(?:&|$)/.exec(req.url ?? '')?.[1];
   if (asked === 'ru' || asked === 'en') return asked;
-  const wishes = (req.headers['accept-language'] ?? '').split(',').map((part, i) => {
-    const [tag = '', ...parameters] = part.trim().toLowerCase().split(';');
-    const quality = parameters.map((p) => /^\s*q=([\d.]+)\s*$/.exec(p)?.[1]).find((q) => q !== undefined);
-    return { tag: tag.split('-')[0], quality: quality === undefined ? 1 : Number(quality), i };
-  });
-  const first = wishes
-    .filter(({ tag, quality }) => (tag === 'ru' || tag === 'en') && quality > 0)
-    .sort((a, b) => b.quality - a.quality || a.i - b.i)[0];
-  return first?.tag === 'en' ? 'en' : 'ru';
+  return languageOfHeader(req.headers['accept-language'] ?? null);
 }
