@@ -102,5 +102,7 @@ export default tseslint.config(
     ...graphql.configs['flat/operations-recommended'].rules,
     // A rule for clients with a cache; the tests' client has none.
     '@graphql-eslint/require-selections': 'off',
+    // As deep as the server itself lets a query be.
+    '@graphql-eslint/selection-set-depth': ['error', { maxDepth: 15 }],
   }),
 );

@@ -65,20 +65,24 @@ async function* hear({ tail, hearing }: Feed, following: Following, stop: AbortS
   const lost = new AbortController();
   const wait = AbortSignal.any([lost.signal, stop]);
   let first: Standing | null = null;
+  // What a sweep found is final: rights that come back a moment later begin with another stream.
+  let swept: EndReason | null = null;
+  const resync = (oldest: bigint) => ({ kind: 'resync', oldest: encodeCursor({ schoolId, seq: oldest - 1n }) }) as const;
   const judge = (now: Standing): EndReason | null => {
+    if (swept !== null) return swept;
     if (!isActor(now)) return now.ended;
     const reason = first !== null && isActor(first) ? whatWasLost(first, now, schoolId) : null;
     return reason ?? (following.allowed(now) ? null : 'ROLE_ENDED');
   };
-  const listener = hearing.listen(following.credential, judge, () => lost.abort());
+  const listener = hearing.listen(following.credential, judge, (reason) => {
+    swept = reason;
+    lost.abort();
+  });
   const leave = tail.join(schoolId);
   try {
     const extent = (await tail.extent(schoolId)) ?? { oldest: 1n, head: 0n };
     let seq = following.after?.seq ?? extent.head;
-    if (seq + 1n < extent.oldest) {
-      yield { kind: 'resync', oldest: encodeCursor({ schoolId, seq: extent.oldest - 1n }) };
-      return;
-    }
+    if (seq + 1n < extent.oldest) return yield resync(extent.oldest);
     let now = (first = await listener.actor());
     let told = seq - BigInt(checkpointEvery);
     while (!stop.aborted) {
@@ -88,6 +92,8 @@ async function* hear({ tail, hearing }: Feed, following: Following, stop: AbortS
         return;
       }
       const events = await tail.read(schoolId, seq, batch);
+      // A slow listener may be overtaken by the forgetting of old events.
+      if (events === null) return yield resync((await tail.extent(schoolId))?.oldest ?? 1n);
       // Rights are read after the events, so that an event later than a loss of rights is never told by earlier rights.
       let readAt = performance.now();
       now = await listener.actor();

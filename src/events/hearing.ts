@@ -20,8 +20,8 @@ export interface Listener {
 }
 
 export interface Hearing {
-  /** @param lost is called once when a sweep finds that `judge` gives a reason to end. */
-  listen(credential: Credential, judge: (standing: Standing) => EndReason | null, lost: () => void): Listener;
+  /** @param lost is called when a sweep finds that `judge` gives a reason to end. */
+  listen(credential: Credential, judge: (standing: Standing) => EndReason | null, lost: (reason: EndReason) => void): Listener;
   stats(): { listeners: number };
   close(): void;
 }
@@ -32,7 +32,7 @@ const sweepEvery = 700;
 const chunk = 1000;
 
 export function createHearing(db: Database, log: Logger): Hearing {
-  const listeners = new Set<{ credential: Credential; judge(standing: Standing): EndReason | null; lost(): void }>();
+  const listeners = new Set<{ credential: Credential; judge(standing: Standing): EndReason | null; lost(reason: EndReason): void }>();
   let asked = new Map<string, { credential: Credential; answer: PromiseWithResolvers<Standing> }>();
   let sweeping = false;
 
@@ -80,7 +80,8 @@ export function createHearing(db: Database, log: Logger): Hearing {
       const found = new Map([...distinct.keys()].map((key, n) => [key, standings[n]!]));
       for (const listener of all) {
         const standing = found.get(keyOf(listener.credential));
-        if (standing !== undefined && listeners.has(listener) && listener.judge(standing) !== null) listener.lost();
+        const reason = standing !== undefined && listeners.has(listener) ? listener.judge(standing) : null;
+        if (reason !== null) listener.lost(reason);
       }
     } catch (error) {
       log.warn({ err: error }, 'asking for rights failed');

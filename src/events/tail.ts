@@ -26,8 +26,8 @@ export interface Tail {
   /** Keeps the newest events of a school at hand until the answer is called. */
   join(schoolId: string): () => void;
   extent(schoolId: string): Promise<Extent | null>;
-  /** The events after `seq`, in order, at most `limit`; an empty list when there are none yet. */
-  read(schoolId: string, seq: bigint, limit: number): Promise<readonly LoggedEvent[]>;
+  /** The events after `seq`, in order, at most `limit`: none when there are none yet, null when the next one is no longer kept. */
+  read(schoolId: string, seq: bigint, limit: number): Promise<readonly LoggedEvent[] | null>;
   /** Resolves when the joined school's log may have grown past `seq`, or when the signal aborts. */
   grown(schoolId: string, seq: bigint, signal: AbortSignal): Promise<void>;
   /** Schools followed, and the seconds since the oldest wake that is not answered yet. */
@@ -144,16 +144,17 @@ export function createTail(pool: pg.Pool, bus: Bus, log: Logger): Tail {
     },
 
     async read(schoolId, seq, limit) {
-      const school = followed.get(schoolId);
-      if (school?.head != null) {
-        if (seq >= school.head) return [];
-        const first = school.recent[0];
-        if (first !== undefined && seq + 1n >= first.seq) {
-          const from = Number(seq + 1n - first.seq);
-          return school.recent.slice(from, from + limit);
-        }
+      const { head = null, recent = [] } = followed.get(schoolId) ?? {};
+      if (head !== null && seq >= head) return [];
+      const first = recent[0];
+      if (first !== undefined && seq + 1n >= first.seq) {
+        const from = Number(seq + 1n - first.seq);
+        return recent.slice(from, from + limit);
       }
-      return select(pool, schoolId, seq, limit);
+      const events = await select(pool, schoolId, seq, limit);
+      // The log has no gaps: what is missing was there and is forgotten.
+      const next = events[0]?.seq ?? (head === null ? seq + 1n : null);
+      return next === seq + 1n ? events : null;
     },
 
     grown(schoolId, seq, signal) {

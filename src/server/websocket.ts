@@ -189,7 +189,7 @@ export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, 
         onMessage: (take) =>
           ws.on('message', (data) => {
             there = true;
-            take(String(data)).catch((error: unknown) => {
+            take((data as Buffer).toString()).catch((error: unknown) => {
               log.error({ err: error }, 'a message on a socket failed');
               ws.close(CloseCode.InternalServerError, 'Internal server error');
             });

@@ -86,7 +86,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     const reader: Reader = { after: 0n, seen: [], reading: Promise.resolve() };
     const run = async () => {
       for (let seq = 0n; stop.at === undefined || seq < stop.at; ) {
-        const page = await app.feed.tail.read(schoolId, seq, limit);
+        const page = (await app.feed.tail.read(schoolId, seq, limit))!;
         if (page.length === 0) {
           await pause(2);
           continue;

@@ -1,0 +1,219 @@
+import { encodeGlobalID } from '@pothos/plugin-relay';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { connect, type Database } from '../../src/db/client.ts';
+import { readMigrations } from '../../src/db/migrate.ts';
+import { createBus } from '../../src/events/bus.ts';
+import { createLog } from '../../src/log.ts';
+import { chatsStream, enrolmentsStream, eventsStream } from '../live/streams.ts';
+import { person } from '../support/client.ts';
+import { follower, type Follower, type Told } from '../support/follower.ts';
+import { compile, prepare, startChild, type Child, type Compiled, type Ground } from '../support/process.ts';
+import { createDatabase, dropDatabase } from '../support/server.ts';
+import { freePort } from '../support/sfera.ts';
+
+const server = process.env.TEST_DATABASE_URL!;
+const log = createLog('silent');
+
+describe.runIf(server)('two processes on one database', () => {
+  let compiled: Compiled;
+  let made: { name: string; url: string };
+  let db: Database;
+  let ground: Ground;
+  let children: Child[];
+  const followers: Follower[] = [];
+
+  beforeAll(async () => {
+    compiled = compile();
+    made = await createDatabase(server, inject('template'));
+    db = await connect({ databaseUrl: made.url, poolSize: 4, log });
+    ground = await prepare(db);
+    children = [await spawn(ground.port), await spawn(await freePort())];
+    await Promise.all(children.map((child) => child.ready()));
+  });
+  afterEach(() => {
+    for (const each of followers.splice(0)) each.close();
+  });
+  afterAll(async () => {
+    await Promise.all((children ?? []).map((child) => child.kill()));
+    await db?.close();
+    await dropDatabase(server, made.name);
+    compiled?.remove();
+  });
+
+  const spawn = async (port: number, url = made.url) => startChild(compiled, port, { ...ground.env, DATABASE_URL: url });
+
+  /** A school whose administrator follows all three streams at each process. */
+  async function scene() {
+    const { school, administrator } = await ground.build.school();
+    const found = await ground.build.class({ schoolId: school.id });
+    const chat = await ground.build.chat({ schoolId: school.id, kind: 'CLASS', classId: found.id });
+    const token = await ground.token(administrator);
+    const schoolId = encodeGlobalID('School', school.id);
+    const streams = children.map(({ url }) =>
+      [enrolmentsStream, chatsStream, eventsStream].map((query) => {
+        const each = follower({ url, token, query, variables: { schoolId } });
+        followers.push(each);
+        return each;
+      }),
+    );
+    await Promise.all(streams.flat().map(({ started }) => started));
+    const at = children.map(({ url }) => person(url, token));
+    const enrol = async (process: number) => {
+      const pupil = await ground.build.user({ schoolId: school.id, role: 'STUDENT' });
+      const input = { studentId: encodeGlobalID('User', pupil.id), classId: encodeGlobalID('Class', found.id), idempotencyKey: pupil.id };
+      const act = () => at[process]!.enrolStudent(input);
+      return { studentId: input.studentId, act };
+    };
+    return { school, schoolId, chat, streams, at, enrol };
+  }
+
+  const cursors = (told: readonly Told[]) => told.map(({ cursor }) => cursor);
+
+  /** Everyone at either process was told all of it, once, in the order of the log. */
+  async function all(streams: Follower[][], schoolId: string): Promise<void> {
+    const events = await db.prisma.event.findMany({ where: { schoolId }, orderBy: { seq: 'asc' } });
+    const expected = [/^student\./, /^chat/, /./].map((types) =>
+      events.filter(({ type }) => types.test(type)).map(({ seq }) => Buffer.from(`${schoolId}:${seq}`).toString('base64url')),
+    );
+    for (const of of streams)
+      for (const [n, each] of of.entries()) {
+        await each.until((told) => told.length >= expected[n]!.length);
+        expect(cursors(each.told)).toEqual(expected[n]);
+      }
+  }
+
+  const terminate = async (which: string) => {
+    const { rows } = await db.pool.query<{ pid: number }>(
+      `select pid, pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+       and application_name = $1 and not pid = any($2)`,
+      [which, await own()],
+    );
+    return rows.length;
+  };
+  /** The sessions of this test itself. */
+  const own = async (): Promise<number[]> => {
+    const clients = await Promise.all(Array.from({ length: 4 }, () => db.pool.connect()));
+    const pids = await Promise.all(clients.map(async (client) => (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]!.pid));
+    for (const client of clients) client.release();
+    return pids;
+  };
+  const listening = async () =>
+    (await db.pool.query(`select 1 from pg_stat_activity where datname = current_database() and application_name = 'sfera listen' and query = 'listen sfera_events' or query = 'select 1' and application_name = 'sfera listen' and datname = current_database()`)).rowCount;
+
+  it('tell the followers of the other what was changed at one', async () => {
+    const { school, streams, enrol, at, schoolId } = await scene();
+    for (const process of [0, 1, 0, 1]) expect(await (await enrol(process)).act()).toMatchObject({ __typename: 'Enrolment' });
+    await Promise.all(at.map((who, n) => who.createChat({ schoolId, kind: 'SCHOOL', name: `Чат ${n}` })));
+    await all(streams, school.id);
+    expect(streams[0]![2]!.told).toHaveLength(10);
+  });
+
+  it('wake the other by NOTIFY, with nothing but the school’s id', async () => {
+    const { school, enrol } = await scene();
+    const ear = new pg.Client({ connectionString: made.url });
+    await ear.connect();
+    try {
+      await ear.query('listen sfera_events');
+      const heard = new Promise<string | undefined>((resolve) => ear.on('notification', ({ payload }) => resolve(payload)));
+      await (await enrol(1)).act();
+      expect(await heard).toBe(school.id);
+    } finally {
+      await ear.end();
+    }
+  });
+
+  it('lose nothing when the connections that LISTEN are killed, and listen again', async () => {
+    const { school, streams, enrol } = await scene();
+    expect(await terminate('sfera listen')).toBe(2);
+    for (const process of [0, 1, 0, 1]) await (await enrol(process)).act();
+    await all(streams, school.id);
+    await expect.poll(listening, { timeout: 10_000 }).toBe(2);
+    await (await enrol(0)).act();
+    await all(streams, school.id);
+    expect(streams.flat().map(({ returns }) => returns)).toEqual([0, 0, 0, 0, 0, 0]);
+  });
+
+  it('survive the loss of all their connections in the middle of work, and lose and double nothing', async () => {
+    const { school, streams, enrol } = await scene();
+    const acts = await Promise.all(Array.from({ length: 60 }, (_, n) => enrol(n % 2)));
+    let unanswered = 0;
+    const done = acts.map(async ({ act }, n) => {
+      await new Promise((resolve) => setTimeout(resolve, n * 10));
+      for (;;) {
+        const answer = await act().catch(() => null);
+        if (answer === null) unanswered += 1;
+        else return expect(answer).toMatchObject({ __typename: 'Enrolment' });
+      }
+    });
+    let killed = 0;
+    for (let round = 0; round < 4; round += 1) {
+      killed += await terminate('sfera');
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+    await Promise.all(done);
+    await all(streams, school.id);
+    expect(streams[0]![0]!.told.map(({ studentId }) => studentId).sort()).toEqual(acts.map(({ studentId }) => studentId).sort());
+    for (const child of children) await child.ready();
+    console.info(`${killed} connections killed, ${unanswered} requests unanswered, ${streams.flat().reduce((sum, { returns }) => sum + returns, 0)} streams came back`);
+  }, 60_000);
+
+  it('started together on an empty database migrate it once and share one signing key', async () => {
+    const empty = await createDatabase(server);
+    const pair = [await spawn(await freePort(), empty.url), await spawn(await freePort(), empty.url)];
+    try {
+      await Promise.all(pair.map((child) => child.ready()));
+      const client = new pg.Client({ connectionString: empty.url });
+      await client.connect();
+      const { rows } = await client.query(`select migration_name from "_prisma_migrations" order by 1`).finally(() => client.end());
+      expect(rows.map((row: { migration_name: string }) => row.migration_name)).toEqual(readMigrations().map(({ name }) => name));
+      const keys = await Promise.all(pair.map(async ({ port }) => ((await (await fetch(`http://127.0.0.1:${port}/oidc/jwks`)).json()) as { keys: { kid: string }[] }).keys));
+      expect(keys[0]).toHaveLength(1);
+      expect(keys[1]).toEqual(keys[0]);
+    } finally {
+      await Promise.all(pair.map((child) => child.kill()));
+      await dropDatabase(server, empty.name);
+    }
+  }, 60_000);
+
+  it('end on SIGTERM with sockets told to come back, and their followers go on at the other', async () => {
+    const port = await freePort();
+    const third = await spawn(port);
+    await third.ready();
+    const { school, administrator } = await ground.build.school();
+    const schoolId = encodeGlobalID('School', school.id);
+    const token = await ground.token(administrator);
+    const stream = person(third.url, token).listen(eventsStream, { schoolId });
+    await stream.until(({ items }) => items.length === 1);
+    expect(await third.kill('SIGTERM')).toBe(0);
+    expect((await stream.over).code).toBe(1012);
+    expect(await person(children[0]!.url, token).createSubject({ schoolId, name: 'Физика' })).toMatchObject({ __typename: 'Subject' });
+    const next = person(children[1]!.url, token).listen(eventsStream, { schoolId, after: stream.items[0]!.cursor });
+    await next.until(({ news }) => news.length === 1);
+    next.close();
+  }, 60_000);
+});
+
+describe.runIf(server)('a bus whose LISTEN connection was killed', () => {
+  it('says that anything may have been missed once it listens again, and then hears again', async () => {
+    const made = await createDatabase(server);
+    const db = await connect({ databaseUrl: made.url, poolSize: 2, log });
+    const bus = createBus(db.pool, db.connectionString, log);
+    try {
+      const heard: (readonly string[] | null)[] = [];
+      bus.onWake((schools) => heard.push(schools));
+      const notify = (text: string) => db.pool.query(`select pg_notify('sfera_events', $1)`, [text]);
+      await expect.poll(() => heard).toEqual([null]);
+      await notify('a,b');
+      await expect.poll(() => heard).toEqual([null, ['a', 'b']]);
+      await db.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'sfera listen'`);
+      await expect.poll(() => heard, { timeout: 10_000 }).toEqual([null, ['a', 'b'], null]);
+      await notify('c');
+      await expect.poll(() => heard).toEqual([null, ['a', 'b'], null, ['c']]);
+    } finally {
+      await bus.close();
+      await db.close();
+      await dropDatabase(server, made.name);
+    }
+  });
+});
