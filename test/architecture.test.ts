@@ -100,18 +100,19 @@ describe('imports', () => {
 });
 
 describe('one name everywhere', () => {
-  /** `createChat` is the action `chat.create`; these few are named otherwise. */
-  const otherwise: Record<string, string> = { endOtherSessions: 'session.end' };
+  /** Ending the other sessions ends each of them; there is no event of its own. */
+  const toldAs: Record<string, string> = { 'otherSessions.end': 'session.ended' };
   const irregular: Record<string, string> = { enrol: 'enrolled', transfer: 'transferred', withdraw: 'withdrawn', handOver: 'handedOver' };
 
   const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);
   const mutationOf = (action: string) => action.replace(/^(\w+)\.(\w+)$/, (_, noun: string, verb: string) => verb + capital(noun));
   const eventOf = (action: string) =>
+    toldAs[action] ??
     action.replace(/\w+$/, (verb) => irregular[verb] ?? (verb.endsWith('e') ? `${verb}d` : `${verb}ed`));
 
   const changes = [...actions.filter((action) => !/\.read/.test(action)), ...openActions];
   const mutations = Object.keys(buildSchema(text('schema.graphql')).getMutationType()?.getFields() ?? {});
-  const actionOf = (mutation: string) => otherwise[mutation] ?? changes.find((action) => mutationOf(action) === mutation);
+  const actionOf = (mutation: string) => changes.find((action) => mutationOf(action) === mutation);
 
   it.each(mutations)('mutation %s has its row in the policy table and its event in the catalogue', (mutation) => {
     const action = actionOf(mutation);
@@ -127,8 +128,8 @@ describe('one name everywhere', () => {
 describe('files', () => {
   const files = ['src', 'test', 'scripts'].flatMap(written);
 
-  it('have at most 300 lines', () => {
-    expect(files.filter((path) => text(path).split('\n').length > 301)).toEqual([]);
+  it('of src have at most 300 lines', () => {
+    expect(files.filter((path) => path.startsWith('src/') && text(path).split('\n').length > 301)).toEqual([]);
   });
 
   it('of src read the environment in config.ts alone', () => {

@@ -80,11 +80,12 @@ export async function startApp(deps: AppDeps): Promise<App> {
     const { headers, method } = request;
     if (!originAllowed(request)) return refuse(response, 403, 'ORIGIN_FORBIDDEN', 'This origin is not among the allowed ones.');
     const simple = headers.authorization === undefined && headers['x-requested-with'] === undefined;
-    const json = headers['content-type']?.startsWith('application/json') ?? false;
+    const json = /^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '');
     // What a foreign page could send without asking first (GET, forms, plain text) is not answered.
     if (method !== 'OPTIONS' && simple && !json)
       return refuse(response, 400, 'CSRF_HEADER_REQUIRED', 'Send Authorization, X-Requested-With or Content-Type: application/json.');
     if (method === 'POST') {
+      if (!json) return refuse(response, 415, 'UNSUPPORTED_MEDIA_TYPE', 'Send Content-Type: application/json.');
       const length = Number(headers['content-length'] ?? NaN);
       if (Number.isNaN(length)) return refuse(response, 411, 'LENGTH_REQUIRED', 'Send Content-Length.');
       if (length > bounds.body) {

@@ -46,7 +46,9 @@ const plainReason = (message: string): string =>
 
 /** The error with a code of its own or this one, and with nothing else that a library put beside it. */
 function coded(error: GraphQLError, code: string): GraphQLError {
-  const { code: own = code, http, path, clause } = error.extensions;
+  const { code: own = code, http: given, path, clause } = error.extensions;
+  // What is no request at all is answered with its status, whatever form the asker accepts.
+  const http = own === 'BAD_REQUEST' && given ? { ...given, spec: false } : given;
   return new GraphQLError(plain(error), {
     nodes: error.nodes,
     source: error.source,

@@ -20,7 +20,7 @@ describe('createSchool', () => {
   it('sets up a school with its log and its present year', async () => {
     const school = await createSchool(operator(), { name: '  Школа № 98 ', externalIds: [{ system: 'Моя школа', value: 'n-98' }] });
     expect(school).toMatchObject({ name: 'Школа № 98', fullName: 'Школа № 98', timeZone: 'Europe/Moscow' });
-    expect(await app.db.prisma.schoolYear.count({ where: { schoolId: school.id } })).toBe(1);
+    expect(await app.db.prisma.schoolYear.count({ where: { schoolId: school.id } })).toBe(2);
     expect(await app.events(school.id)).toMatchObject([{ seq: 1n, type: 'school.created', actor: 'operator' }]);
   });
 

@@ -13,7 +13,7 @@ export interface Told {
 export interface Follower {
   /** All that it was told over all its sockets, in the order of arrival; nothing is left out, not even a repeat. */
   readonly told: Told[];
-  /** How often it came back. */
+  /** How often it lost a stream that had begun. */
   readonly returns: number;
   /** Its first answer has come, so that what happens from now on is later than its beginning. */
   started: Promise<void>;
@@ -49,7 +49,7 @@ export function follower({ url, token, query, variables }: Followed): Follower {
   /** One socket, from its opening to its end, however it ends. */
   const once = () =>
     new Promise<void>((resolve) => {
-      let over = false;
+      let [begun, over] = [false, false];
       class Own extends WebSocket {
         constructor(address: string | URL, protocols?: string | string[]) {
           super(address, protocols);
@@ -62,6 +62,7 @@ export function follower({ url, token, query, variables }: Followed): Follower {
       const end = (why?: unknown) => {
         if (over) return;
         over = true;
+        if (begun) returns += 1;
         failure ??= why;
         void client.dispose();
         resolve();
@@ -77,6 +78,7 @@ export function follower({ url, token, query, variables }: Followed): Follower {
             if (errors) return refused(errors);
             const item = Object.values(data as object)[0] as Told;
             if (item.__typename === 'Ended' || item.__typename === 'ResyncRequired') return end(new Error(JSON.stringify(item)));
+            begun = true;
             cursor = item.cursor;
             if (item.__typename !== 'Checkpoint') told.push(item);
             begin();
@@ -93,8 +95,7 @@ export function follower({ url, token, query, variables }: Followed): Follower {
       await once();
       if (closed) break;
       look();
-      returns += 1;
-      await pause(20);
+      await pause(30);
     }
   };
   void run();

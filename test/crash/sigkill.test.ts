@@ -1,0 +1,166 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { encodeGlobalID } from '@pothos/plugin-relay';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFailed } from 'vitest';
+import { connect, type Database } from '../../src/db/client.ts';
+import { createLog } from '../../src/log.ts';
+import { eventsStream } from '../live/streams.ts';
+import { createChance } from '../support/chance.ts';
+import { server } from '../support/database.ts';
+import { follower, type Follower } from '../support/follower.ts';
+import { compile, prepare, startChild, type Child, type Compiled, type Ground } from '../support/process.ts';
+import { createDatabase, dropDatabase } from '../support/server.ts';
+import { writer, type Written } from './writer.ts';
+
+const log = createLog('silent');
+
+/** Where the data is, and how a test looks at it while no server runs: the embedded database serves one process. */
+interface Place {
+  env: Record<string, string>;
+  look<T>(at: (db: Database) => Promise<T>): Promise<T>;
+  remove(): Promise<void>;
+}
+
+async function onServer(url: string): Promise<Place> {
+  const made = await createDatabase(url, inject('template'));
+  const db = await connect({ databaseUrl: made.url, poolSize: 4, log });
+  return {
+    env: { DATABASE_URL: made.url },
+    look: (at) => at(db),
+    async remove() {
+      await db.close();
+      await dropDatabase(url, made.name);
+    },
+  };
+}
+
+async function inFolder(): Promise<Place> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'sfera-data-'));
+  return {
+    env: { DATA_DIR: dataDir },
+    async look(at) {
+      const db = await connect({ poolSize: 1, dataDir, log, template: readFileSync(inject('template')) });
+      try {
+        return await at(db);
+      } finally {
+        await db.close();
+      }
+    },
+    async remove() {
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+const [kills, open] = server === undefined ? ([3, inFolder] as const) : ([20, () => onServer(server!)] as const);
+const writersOfSchool = 4;
+const readersOfSchool = 2;
+
+/** On a server 20 times; on the embedded database, whose every start takes longer, 3 times. */
+describe('a server killed at random moments under writers and followers', () => {
+  let compiled: Compiled;
+  let place: Place;
+  beforeAll(async () => {
+    compiled = compile();
+    place = await open();
+  });
+  afterAll(async () => {
+    compiled?.remove();
+    await place?.remove();
+  });
+
+  interface Campus {
+    schoolId: string;
+    token: string;
+    writers: string[];
+  }
+
+  async function campus(ground: Ground): Promise<Campus> {
+    const { school, administrator } = await ground.build.school();
+    const writers = await Promise.all(
+      Array.from({ length: writersOfSchool }, () => ground.build.user({ schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR' })),
+    );
+    return { schoolId: school.id, token: await ground.token(administrator), writers: await Promise.all(writers.map(ground.token)) };
+  }
+
+  it('loses and doubles no write that it acknowledged, and no event past a cursor', async () => {
+    const chance = createChance();
+    onTestFailed(() => console.error(`SEED=${chance.seed}`));
+    const { port, env, schools } = await place.look(async (db) => {
+      const ground = await prepare(db);
+      return { ...ground, schools: [await campus(ground), await campus(ground)] };
+    });
+    const url = `http://127.0.0.1:${port}/graphql`;
+    const stop = { now: false };
+    const written: Written[] = [];
+    const followers: (Follower & { schoolId: string })[] = [];
+    const writing: Promise<void>[] = [];
+    let child: Child | undefined;
+    try {
+      for (const { schoolId, token, writers } of schools) {
+        const school = encodeGlobalID('School', schoolId);
+        const after = Buffer.from(`${schoolId}:0`).toString('base64url');
+        for (let n = 0; n < readersOfSchool; n += 1)
+          followers.push(Object.assign(follower({ url, token, query: eventsStream, variables: { schoolId: school, after } }), { schoolId }));
+        for (const each of writers) writing.push(writer({ url, token: each, schoolId: school, name: `${writing.length}` }, stop, written));
+      }
+      // A writer that is refused anything ends the test at once.
+      const failed = Promise.race(writing.map((each) => each.then(() => new Promise<never>(() => {}))));
+      const storm = async () => {
+        for (let n = 0; n < kills && !stop.now; n += 1) {
+          child = startChild(compiled, port, { ...env, ...place.env });
+          // Some die while they start.
+          if (chance.next() < 0.15) await pause(chance.from(0, 1500));
+          else {
+            await child.ready();
+            for (const enough = written.length + chance.from(0, 40); written.length < enough && !stop.now; ) await pause(5);
+            await pause(chance.from(0, 50));
+          }
+          await child.kill();
+        }
+        if (stop.now) return;
+        child = startChild(compiled, port, { ...env, ...place.env });
+        await child.ready();
+      };
+      await Promise.race([storm(), failed]);
+      stop.now = true;
+      await Promise.all(writing);
+      for (const each of followers)
+        await each.until((told) => told.length >= written.filter(({ schoolId }) => schoolId === encodeGlobalID('School', each.schoolId)).length);
+    } finally {
+      stop.now = true;
+      for (const each of followers) each.close();
+      await child?.kill('SIGTERM');
+    }
+
+    await place.look(async (db) => {
+      for (const { schoolId } of schools) {
+        const events = await db.prisma.event.findMany({ where: { schoolId }, orderBy: { seq: 'asc' } });
+        const ours = written.filter((each) => each.schoolId === encodeGlobalID('School', schoolId));
+        // One row for each, the one that was acknowledged; one event for each; nothing besides.
+        const rows = [
+          ...(await db.prisma.chat.findMany({ where: { schoolId } })).map(({ id, name }) => ({ id: encodeGlobalID('Chat', id), name })),
+          ...(await db.prisma.invitation.findMany({ where: { schoolId } })).map(({ id, label }) => ({ id: encodeGlobalID('Invitation', id), name: label! })),
+          ...(await db.prisma.class.findMany({ where: { schoolId } })).map(({ id, letter }) => ({ id: encodeGlobalID('Class', id), name: letter })),
+        ];
+        expect(sorted(rows)).toEqual(sorted(ours.map(({ id, name }) => ({ id, name }))));
+        expect(events.map(({ seq }) => seq)).toEqual(events.map((_, n) => BigInt(n + 1)));
+        const made = events.map(({ type, payload }) => {
+          const { chatId, invitationId, classId } = payload as Record<string, string>;
+          const [thing, id] = type === 'chat.created' ? ['Chat', chatId] : type === 'invitation.created' ? ['Invitation', invitationId] : ['Class', classId];
+          return encodeGlobalID(thing!, id!);
+        });
+        expect([...made].sort()).toEqual(ours.map(({ id }) => id).sort());
+        for (const each of followers.filter((one) => one.schoolId === schoolId))
+          expect(each.told.map(({ event }) => (event as { seq: string }).seq)).toEqual(events.map(({ seq }) => seq.toString()));
+      }
+    });
+    const [repeated, returns] = [written.filter(({ tries }) => tries > 1).length, followers.reduce((sum, each) => sum + each.returns, 0)];
+    console.info(`${kills} kills, ${written.length} writes, ${repeated} of them tried again, followers came back ${returns} times`);
+    expect(repeated).toBeGreaterThan(0);
+  }, 300_000);
+});
+
+const sorted = (rows: { id: string; name: string }[]) => [...rows].sort((a, b) => (a.id < b.id ? -1 : 1));

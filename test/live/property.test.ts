@@ -1,0 +1,280 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it, onTestFailed } from 'vitest';
+import type { Actor, UserActor } from '../../src/policy/actor.ts';
+import { hears } from '../../src/policy/topics.ts';
+import { loadActors } from '../../src/auth/actors.ts';
+import type { Credential } from '../../src/auth/tokens.ts';
+import { transaction } from '../../src/db/transaction.ts';
+import { catalog, eventTypes, topicsOf, type Carries, type EventType } from '../../src/events/catalog.ts';
+import { follow, type Feed, type Heard } from '../../src/events/follow.ts';
+import { attribute, record } from '../../src/events/log.ts';
+import type { EndReason } from '../../src/events/hearing.ts';
+import { trimLogs } from '../../src/jobs/housekeeping.ts';
+import { createChance, type Chance } from '../support/chance.ts';
+import { openSfera, type Sfera } from '../support/sfera.ts';
+
+let app: Sfera;
+beforeAll(async () => {
+  app = await openSfera();
+});
+afterAll(() => app.close());
+
+const recordAll = (events: readonly { type: EventType; payload: { schoolId: string } }[]) =>
+  transaction(app.db, (tx) => {
+    attribute(tx, { actor: { kind: 'operator' }, causation: null, wake: (schools) => app.bus.wake(schools) });
+    for (const { type, payload } of events) record(tx, type, payload as Carries<typeof type>);
+    return Promise.resolve();
+  });
+
+const everything = { types: new Set(eventTypes), chosen: () => true, allowed: () => true };
+
+async function credentialOf(user: { id: string }): Promise<Credential> {
+  return (await app.tokens.verifyAccessToken((await app.token(user, 3600)).token))!;
+}
+
+/** Whoever has signed in, as the database has them now. */
+const actorOf = async (credential: Credential) => (await loadActors(app.db, [credential]))[0] as Actor;
+
+/** One who follows a school's whole log and says how far they are, also where nothing is for them. */
+function listener(schoolId: string, credential: Credential) {
+  const heard: Heard[] = [];
+  let reached = -1n;
+  let look = () => {};
+  const { tail, hearing } = app.feed;
+  const feed: Feed = {
+    hearing,
+    tail: {
+      ...tail,
+      grown(id, seq, signal) {
+        reached = seq;
+        look();
+        return tail.grown(id, seq, signal);
+      },
+    },
+  };
+  let items = follow(feed, { schoolId, credential, after: null, ...everything });
+  const run = async () => {
+    for await (const item of items) heard.push(item);
+    look();
+  };
+  const until = (satisfied: () => boolean) =>
+    new Promise<void>((resolve) => {
+      look = () => satisfied() && resolve();
+      look();
+    });
+  void run();
+  return {
+    schoolId,
+    credential,
+    heard,
+    /** They have come so far, or to an end. */
+    passed: (seq: bigint) => until(() => reached >= seq || heard.at(-1)?.kind === 'ended'),
+    ended: () => until(() => heard.at(-1)?.kind === 'ended'),
+    /** Follows again from where the stream ended. */
+    again() {
+      reached = -1n;
+      items = follow(feed, { schoolId, credential, after: null, ...everything });
+      void run();
+    },
+    close: () => items.return!(),
+  };
+}
+
+/** Two schools and people of every kind in them, some in both. */
+async function world() {
+  const { build } = app;
+  const make = async () => {
+    const { school, administrator } = await build.school();
+    const schoolId = school.id;
+    const classes = [await build.class({ schoolId }), await build.class({ schoolId })];
+    const subject = await build.subject({ schoolId });
+    const classTeacher = await build.teacher({ schoolId, classTeacherOf: classes[0]!.id });
+    const subjectTeacher = await build.teacher({ schoolId, teaches: [{ classId: classes[1]!.id, subjectId: subject.id }] });
+    const people = [
+      administrator, classTeacher, subjectTeacher,
+      await build.user({ schoolId, role: 'SCHOOL_ADMINISTRATION' }),
+      await build.teacher({ schoolId }),
+      await build.student({ classId: classes[0]!.id }),
+      await build.student({ classId: classes[1]!.id }),
+      await build.user({ schoolId, role: 'STUDENT' }),
+    ];
+    const chats = [
+      await build.chat({ schoolId, kind: 'CLASS', classId: classes[0]!.id }),
+      await build.chat({ schoolId, kind: 'EXTRACURRICULAR' }),
+    ];
+    return { schoolId, classes: classes.map(({ id }) => id), chats: chats.map(({ id }) => id), subjectId: subject.id, people };
+  };
+  const schools = [await make(), await make()];
+  const [one, other] = schools;
+  // Of both schools: an administrator of the other, and two who teach in both.
+  const [leader, ...teachers] = [one!.people[3]!, one!.people[1]!, one!.people[2]!];
+  const there = other!.schoolId;
+  await app.db.prisma.roleGrant.create({ data: { schoolId: there, userId: leader!.id, role: 'PLATFORM_ADMINISTRATOR' } });
+  for (const { id: userId } of teachers) {
+    await app.db.prisma.roleGrant.create({ data: { schoolId: there, userId, role: 'TEACHER' } });
+    await build.assignment({ schoolId: there, classId: other!.classes[1]!, userId, subjectId: other!.subjectId });
+  }
+  return { schools, people: [...schools.flatMap(({ people }) => people), await build.user()] };
+}
+
+type World = Awaited<ReturnType<typeof world>>;
+
+/** Any event about any of the people, classes and chats, be it likely or not. */
+function anyEvent(chance: Chance, { schools, people }: World) {
+  const { schoolId, classes, chats } = chance.one(schools);
+  const type = chance.one(eventTypes);
+  const pools: Record<string, readonly string[]> = {
+    classId: classes, fromClassId: classes, chatId: chats, userId: people.map(({ id }) => id), studentId: people.map(({ id }) => id),
+  };
+  const payload = Object.fromEntries(catalog[type].carries.map((name) => [name, chance.one(pools[name] ?? [randomUUID()])]));
+  return { type, payload: { schoolId, ...payload } };
+}
+
+/** Somebody gets a right, or loses one of those they have. */
+async function changeRights(chance: Chance, { schools }: World, userId: string): Promise<void> {
+  const { prisma } = app.db;
+  const { schoolId, classes, chats, subjectId } = chance.one(schools);
+  const [classId, chatId] = [chance.one(classes), chance.one(chats)];
+  const current = { endedAt: null };
+  const over = { endedAt: new Date(Date.now() + 1000) };
+  const kind = chance.one(['chat', 'work', 'role', 'place']);
+  const lose = chance.next() < 0.6;
+  if (kind === 'chat') {
+    const membership = { schoolId, chatId, userId };
+    const { count } = await prisma.chatMember.deleteMany({ where: membership });
+    if (count === 0) await prisma.chatMember.create({ data: { ...membership, reason: 'PERSON' } });
+  } else if (kind === 'work') {
+    const held = await prisma.assignment.findMany({ where: { userId, ...current }, orderBy: { id: 'asc' } });
+    if (lose && held.length > 0) await prisma.assignment.update({ where: { id: chance.one(held).id }, data: over });
+    else if (!held.some((each) => each.classId === classId))
+      await prisma.assignment.create({ data: { schoolId, classId, userId, kind: 'SUBJECT_TEACHER', subjectId } });
+  } else if (kind === 'role') {
+    const held = await prisma.roleGrant.findMany({ where: { userId, ...current }, orderBy: { id: 'asc' } });
+    if (lose && held.length > 0) await prisma.roleGrant.update({ where: { id: chance.one(held).id }, data: over });
+    else if (!held.some((each) => each.schoolId === schoolId))
+      await prisma.roleGrant.create({ data: { schoolId, userId, role: chance.one(['TEACHER', 'STUDENT', 'SCHOOL_ADMINISTRATION']) } });
+  } else {
+    const { count } = await prisma.enrolment.updateMany({ where: { studentId: userId, ...current }, data: over });
+    if (count === 0) await prisma.enrolment.create({ data: { schoolId, classId, studentId: userId, startedAt: new Date(Date.now() + 1000) } });
+  }
+}
+
+/** What a stream of this school stands on: roles there, and classes there by each of them. */
+function standsOn(actor: Actor, schoolId: string): Set<string> {
+  if (actor.kind !== 'user') return new Set();
+  const { grants, assignments, enrolment } = actor as UserActor;
+  const roles = grants.filter((grant) => grant.schoolId === schoolId).map(({ role }) => role);
+  const work = assignments.filter((each) => each.schoolId === schoolId && roles.includes('TEACHER'));
+  const place = enrolment?.schoolId === schoolId && roles.includes('STUDENT') ? [`pupil of ${enrolment.classId}`] : [];
+  return new Set([...roles, ...work.map(({ classId, subjectId }) => `${subjectId === null ? 'class' : 'subject'} teacher of ${classId}`), ...place]);
+}
+
+it('tells everyone exactly what they may hear by the rights that they have at that moment, and ends with the rights it began with', async () => {
+  const chance = createChance();
+  onTestFailed(() => console.error(`SEED=${chance.seed}`));
+  const all = await world();
+  const schoolIds = all.schools.map(({ schoolId }) => schoolId);
+  const services = await Promise.all([['read', 'events'], ['read']].map((scopes) => app.build.service({ schoolId: schoolIds[0]!, scopes })));
+  const credentials: Credential[] = await Promise.all(all.people.map(credentialOf));
+  for (const { id: clientId } of services)
+    credentials.push({ kind: 'service', clientId, expiresAt: Date.now() / 1000 + 3600, scopes: ['read', 'events'] });
+  const followers = credentials.flatMap((credential) => schoolIds.map((schoolId) => ({ ...listener(schoolId, credential), began: new Set<string>() })));
+  await Promise.all(followers.map((each) => each.passed(0n)));
+  const begin = async (each: (typeof followers)[number]) => (each.began = standsOn(await actorOf(each.credential), each.schoolId));
+  await Promise.all(followers.map(begin));
+  let [told, endings] = [0, 0];
+
+  for (let round = 0; round < 15; round += 1) {
+    for (const each of followers) each.heard.length = 0;
+    const events = Array.from({ length: chance.from(1, 20) }, () => anyEvent(chance, all));
+    for (let at = 0, size; at < events.length; at += size) await recordAll(events.slice(at, at + (size = chance.from(1, 5))));
+    const heads = new Map(await Promise.all(schoolIds.map(async (id) => [id, (await app.feed.tail.extent(id))!.head] as const)));
+    for (const each of followers) {
+      await each.passed(heads.get(each.schoolId)!);
+      const actor = await actorOf(each.credential);
+      const expected = events.filter(
+        ({ type, payload }) => payload.schoolId === each.schoolId && hears(actor, each.schoolId, topicsOf(type, payload as Carries<typeof type>)),
+      );
+      expect(each.heard.map((item) => (item.kind === 'event' ? { type: item.event.type, payload: item.event.payload } : item))).toEqual(expected);
+      told += expected.length;
+    }
+
+    for (const each of followers) each.heard.length = 0;
+    // One change for a person, so that nothing is lost and got back before anybody looks.
+    for (const { id } of chance.some(all.people, 3)) await changeRights(chance, all, id);
+    for (const each of followers) {
+      const now = standsOn(await actorOf(each.credential), each.schoolId);
+      if ([...each.began].every((claim) => now.has(claim))) continue;
+      await each.ended();
+      expect(each.heard).toHaveLength(1);
+      endings += 1;
+      each.heard.length = 0;
+      each.again();
+      await each.passed(0n);
+      await begin(each);
+    }
+  }
+  // Nothing was said to those whose rights stood.
+  for (const each of followers) expect(each.heard.filter(({ kind }) => kind !== 'checkpoint')).toEqual([]);
+  await Promise.all(followers.map((each) => each.close()));
+  console.info(`${followers.length} followers were told ${told} events; ${endings} streams ended`);
+}, 120_000);
+
+it('asks for rights again before each event of a slow listener', async () => {
+  const { school } = await app.build.school();
+  const schoolId = school.id;
+  const chat = await app.build.chat({ schoolId, kind: 'SCHOOL' });
+  const pupil = await app.build.user({ schoolId, role: 'STUDENT' });
+  const membership = { schoolId, chatId: chat.id, userId: pupil.id };
+  await app.db.prisma.chatMember.create({ data: { ...membership, reason: 'PERSON' } });
+  const items = follow(app.feed, { schoolId, credential: await credentialOf(pupil), after: { schoolId, seq: 0n }, ...everything });
+  const renamed = { type: 'chat.renamed', payload: { schoolId, chatId: chat.id } } as const;
+  await recordAll([renamed, renamed, renamed, { type: 'profile.updated', payload: { schoolId, userId: pupil.id } as { schoolId: string } }]);
+  const next = async () => {
+    for (;;) {
+      const { value } = await items.next();
+      if (value?.kind !== 'checkpoint') return value?.kind === 'event' ? value.event.seq : value;
+    }
+  };
+  expect(await next()).toBe(1n);
+  await app.db.prisma.chatMember.deleteMany({ where: membership });
+  await pause(60);
+  expect(await next()).toBe(4n);
+  await items.return!();
+});
+
+it('ends for good once a sweep found the rights lost, though they come back', async () => {
+  const { school, administrator } = await app.build.school();
+  const credential = await credentialOf(administrator);
+  const actor = (await actorOf(credential)) as UserActor;
+  let lose: (reason: EndReason) => void = () => {};
+  const hearing: Feed['hearing'] = {
+    ...app.feed.hearing,
+    listen(_credential, _judge, lost) {
+      lose = lost;
+      return { actor: () => Promise.resolve(actor), close: () => {} };
+    },
+  };
+  const items = follow({ tail: app.feed.tail, hearing }, { schoolId: school.id, credential, after: null, ...everything });
+  expect(await items.next()).toMatchObject({ value: { kind: 'checkpoint' } });
+  const ended = items.next();
+  lose('ROLE_ENDED');
+  expect(await ended).toMatchObject({ value: { kind: 'ended', reason: 'ROLE_ENDED' } });
+  expect(await items.next()).toEqual({ done: true, value: undefined });
+});
+
+it('tells a slow listener to read anew when old events are forgotten before it comes to them', async () => {
+  const { school, administrator } = await app.build.school();
+  const schoolId = school.id;
+  const credential = await credentialOf(administrator);
+  await recordAll(Array.from({ length: 250 }, () => ({ type: 'school.updated', payload: { schoolId } }) as const));
+  const items = follow(app.feed, { schoolId, credential, after: { schoolId, seq: 0n }, ...everything });
+  const kinds: string[] = [];
+  expect(await items.next()).toMatchObject({ value: { kind: 'event', event: { seq: 1n } } });
+  await trimLogs(app.db, -1);
+  for await (const item of items) kinds.push(item.kind);
+  expect(kinds.at(-1)).toBe('resync');
+  expect(kinds.filter((kind) => kind === 'event').length).toBeLessThan(250);
+  expect(app.feed.tail.stats().schools).toBe(0);
+});

@@ -1,0 +1,189 @@
+import { request, type IncomingHttpHeaders } from 'node:http';
+import { expect } from 'vitest';
+import { WebSocket, type ClientOptions } from 'ws';
+
+/** What no well-behaved client sends: bytes and messages as they are given, with every answer held to the same promises. */
+
+export interface Reply {
+  status: number;
+  headers: IncomingHttpHeaders;
+  text: string;
+  codes: string[];
+  data?: Record<string, any> | null;
+  errors?: Problem[];
+}
+
+export interface Problem {
+  message: string;
+  path?: unknown[];
+  extensions: { code: string; path?: string[] };
+}
+
+/** No answer is the server's fault, and every error says what it is, without hints, places in the source or values of the transport. */
+export function expectSound({ status, text, errors, headers }: Pick<Reply, 'status' | 'text' | 'errors' | 'headers'>, method = 'POST'): void {
+  expect(status, text).toBeLessThan(500);
+  if (status >= 400 && method !== 'HEAD') {
+    expect(headers['content-type'], text).toMatch(/json/);
+    expect(errors, text).not.toHaveLength(0);
+  }
+  for (const error of errors ?? []) expectSoundError(error);
+}
+
+export function expectSoundError(error: Problem): void {
+  expect(error.extensions?.code, JSON.stringify(error)).toMatch(/^[A-Z_]+$/);
+  expect(Object.keys(error.extensions).filter((key) => !['code', 'path', 'clause'].includes(key))).toEqual([]);
+  expect(error.message).not.toMatch(/Did you mean|node_modules|\bat .*\.[jt]s\b|prisma|invalid value "/i);
+}
+
+export interface Sent {
+  method?: string;
+  /** After the origin; the endpoint by default. */
+  path?: string;
+  headers?: Record<string, string | string[]>;
+  body?: string | Buffer;
+  /** Sends the body in chunks, without its length. */
+  chunked?: boolean;
+}
+
+/** One request on a connection of its own. */
+export function ask(url: string, { method = 'POST', path = '/graphql', headers = {}, body = '', chunked = false }: Sent): Promise<Reply> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const length = chunked || method === 'GET' || method === 'HEAD' ? {} : { 'content-length': String(Buffer.byteLength(body)) };
+    const sent = request({ hostname, port, path, method, headers: { ...length, ...headers }, agent: false }, (response) => {
+      const parts: Buffer[] = [];
+      response.on('data', (part: Buffer) => parts.push(part));
+      response.once('error', reject);
+      response.once('end', () => {
+        const text = Buffer.concat(parts).toString();
+        let parsed: Partial<Reply> = {};
+        try {
+          parsed = JSON.parse(text) as Partial<Reply>;
+        } catch {
+          // What is no JSON has neither data nor errors.
+        }
+        const { data, errors } = parsed;
+        const reply: Reply = {
+          status: response.statusCode!, headers: response.headers, text,
+          codes: (errors ?? []).map((error) => error.extensions?.code),
+          ...(data === undefined ? {} : { data }),
+          ...(errors === undefined ? {} : { errors }),
+        };
+        try {
+          expectSound(reply, method);
+          resolve(reply);
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    sent.once('error', reject);
+    if (method === 'GET' || method === 'HEAD') sent.end();
+    else sent.end(body);
+  });
+}
+
+export const json = (token: string, more: Record<string, string> = {}): Record<string, string> => ({
+  'content-type': 'application/json',
+  accept: 'application/json',
+  ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
+  ...more,
+});
+
+export interface Payload {
+  query: string;
+  variables?: object;
+  operationName?: string;
+}
+
+/** One operation over HTTP. */
+export const overHttp = (url: string, token: string, payload: Payload, headers: Record<string, string> = {}): Promise<Outcome> =>
+  ask(url, { headers: json(token, headers), body: JSON.stringify(payload) });
+
+export type Outcome = Pick<Reply, 'codes' | 'data' | 'errors'>;
+
+export interface Message {
+  type: string;
+  id?: string;
+  payload?: any;
+}
+
+export interface RawSocket {
+  ws: WebSocket;
+  /** Every message so far. */
+  messages: Message[];
+  closed: Promise<{ code: number; reason: string }>;
+  say(message: object | string | Buffer): void;
+  /** Waits for a message like this; fails when the socket closes before. */
+  heard(fits: (message: Message) => boolean): Promise<Message>;
+  /** One operation to its end. */
+  run(payload: Payload, id?: string): Promise<Outcome>;
+}
+
+/** A socket that says nothing by itself. */
+export async function openSocket(url: string, options: ClientOptions = {}, protocol = 'graphql-transport-ws'): Promise<RawSocket> {
+  const ws = new WebSocket(url.replace(/^http/, 'ws'), protocol, { perMessageDeflate: false, ...options });
+  const messages: Message[] = [];
+  const waiting = new Set<() => void>();
+  let over: { code: number; reason: string } | undefined;
+  ws.on('message', (data) => {
+    messages.push(JSON.parse(String(data)) as Message);
+    for (const look of [...waiting]) look();
+  });
+  const closed = new Promise<{ code: number; reason: string }>((resolve) =>
+    ws.once('close', (code, reason) => {
+      over = { code, reason: String(reason) };
+      resolve(over);
+      for (const look of [...waiting]) look();
+    }),
+  );
+  await new Promise<void>((resolve, reject) => {
+    ws.once('open', resolve);
+    ws.once('error', reject);
+  });
+  ws.on('error', () => undefined);
+  let count = 0;
+  const socket: RawSocket = {
+    ws, messages, closed,
+    say: (message) => ws.send(typeof message === 'string' || Buffer.isBuffer(message) ? message : JSON.stringify(message)),
+    heard: (fits) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const found = messages.find(fits);
+          if (found === undefined && over === undefined) return;
+          waiting.delete(look);
+          if (found === undefined) reject(new Error(`closed with ${over!.code} ${over!.reason} after ${JSON.stringify(messages)}`));
+          else resolve(found);
+        };
+        waiting.add(look);
+        look();
+      }),
+    async run(payload, id = `op${(count += 1)}`) {
+      socket.say({ type: 'subscribe', id, payload });
+      await socket.heard((message) => message.id === id && ['error', 'complete'].includes(message.type));
+      const { type, payload: said } = messages.find((message) => message.id === id)!;
+      const { data, errors } = (type === 'error' ? { errors: said as Problem[] } : said) as { data?: Outcome['data']; errors?: Problem[] };
+      for (const error of errors ?? []) expectSoundError(error);
+      return { codes: (errors ?? []).map((error) => error.extensions.code), ...(data === undefined ? {} : { data }), ...(errors && { errors }) };
+    },
+  };
+  return socket;
+}
+
+/** A socket whose client has said who it is. */
+export async function openSignedIn(url: string, token: string, options: ClientOptions = {}): Promise<RawSocket> {
+  const socket = await openSocket(url, options);
+  socket.say({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } });
+  await socket.heard(({ type }) => type === 'connection_ack');
+  return socket;
+}
+
+/** One operation over a socket of its own. */
+export async function overSocket(url: string, token: string, payload: Payload, headers: Record<string, string> = {}): Promise<Outcome> {
+  const socket = await openSignedIn(url, token, { headers });
+  try {
+    return await socket.run(payload);
+  } finally {
+    socket.ws.terminate();
+  }
+}
