@@ -68,11 +68,16 @@ async function* hear({ tail, hearing }: Feed, following: Following, stop: AbortS
   // What a sweep found is final: rights that come back a moment later begin with another stream.
   let swept: EndReason | null = null;
   const resync = (oldest: bigint) => ({ kind: 'resync', oldest: encodeCursor({ schoolId, seq: oldest - 1n }) }) as const;
+  // Asked before every event, answered once for every reading of the rights.
+  let judged: { of: Standing | null; reason: EndReason | null } = { of: null, reason: null };
   const judge = (now: Standing): EndReason | null => {
     if (swept !== null) return swept;
     if (!isActor(now)) return now.ended;
-    const reason = first !== null && isActor(first) ? whatWasLost(first, now, schoolId) : null;
-    return reason ?? (following.allowed(now) ? null : 'ROLE_ENDED');
+    if (judged.of !== now) {
+      const reason = first !== null && isActor(first) ? whatWasLost(first, now, schoolId) : null;
+      judged = { of: now, reason: reason ?? (following.allowed(now) ? null : 'ROLE_ENDED') };
+    }
+    return judged.reason;
   };
   const listener = hearing.listen(following.credential, judge, (reason) => {
     swept = reason;
@@ -129,12 +134,25 @@ async function* hear({ tail, hearing }: Feed, following: Following, stop: AbortS
 
 /** A role or class in this school that the stream began with and that is gone. */
 function whatWasLost(before: UserActor | ServiceActor, now: UserActor | ServiceActor, schoolId: string): EndReason | null {
-  const was = standingOf(before);
-  const is = standingOf(now);
+  const was = standingAt(before, schoolId);
+  const is = standingAt(now, schoolId);
   for (const column of Object.keys(was) as (keyof typeof was)[]) {
     if (!was[column]!.schools.includes(schoolId)) continue;
     if (column !== 'classTeacher' && !is[column]?.schools.includes(schoolId)) return 'ROLE_ENDED';
     if (was[column]!.classes.some((id) => !is[column]?.classes.includes(id))) return 'CLASS_LEFT';
   }
   return null;
+}
+
+/** What an actor stands on in one school; what happens to them in another is not this stream's matter. */
+function standingAt(actor: UserActor | ServiceActor, schoolId: string): ReturnType<typeof standingOf> {
+  if (actor.kind === 'service') return standingOf(actor);
+  const { grants, assignments, enrolment } = actor;
+  const here = <T extends { schoolId: string }>(places: readonly T[]) => places.filter((place) => place.schoolId === schoolId);
+  return standingOf({
+    ...actor,
+    grants: here(grants),
+    assignments: here(assignments),
+    enrolment: enrolment?.schoolId === schoolId ? enrolment : null,
+  });
 }

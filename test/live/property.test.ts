@@ -39,7 +39,7 @@ const actorOf = async (credential: Credential) => (await loadActors(app.db, [cre
 /** One who follows a school's whole log and says how far they are, also where nothing is for them. */
 function listener(schoolId: string, credential: Credential) {
   const heard: Heard[] = [];
-  let reached = -1n;
+  let [reached, over] = [-1n, false];
   let look = () => {};
   const { tail, hearing } = app.feed;
   const feed: Feed = {
@@ -55,7 +55,8 @@ function listener(schoolId: string, credential: Credential) {
   };
   let items = follow(feed, { schoolId, credential, after: null, ...everything });
   const run = async () => {
-    for await (const item of items) heard.push(item);
+    for await (const item of items) if (item.kind !== 'checkpoint') heard.push(item);
+    over = true;
     look();
   };
   const until = (satisfied: () => boolean) =>
@@ -69,11 +70,11 @@ function listener(schoolId: string, credential: Credential) {
     credential,
     heard,
     /** They have come so far, or to an end. */
-    passed: (seq: bigint) => until(() => reached >= seq || heard.at(-1)?.kind === 'ended'),
-    ended: () => until(() => heard.at(-1)?.kind === 'ended'),
+    passed: (seq: bigint) => until(() => over || reached >= seq),
+    ended: () => until(() => over),
     /** Follows again from where the stream ended. */
     again() {
-      reached = -1n;
+      [reached, over] = [-1n, false];
       items = follow(feed, { schoolId, credential, after: null, ...everything });
       void run();
     },
@@ -186,7 +187,6 @@ it('tells everyone exactly what they may hear by the rights that they have at th
   let [told, endings] = [0, 0];
 
   for (let round = 0; round < 15; round += 1) {
-    for (const each of followers) each.heard.length = 0;
     const events = Array.from({ length: chance.from(1, 20) }, () => anyEvent(chance, all));
     for (let at = 0, size; at < events.length; at += size) await recordAll(events.slice(at, at + (size = chance.from(1, 5))));
     const heads = new Map(await Promise.all(schoolIds.map(async (id) => [id, (await app.feed.tail.extent(id))!.head] as const)));
@@ -216,7 +216,7 @@ it('tells everyone exactly what they may hear by the rights that they have at th
     }
   }
   // Nothing was said to those whose rights stood.
-  for (const each of followers) expect(each.heard.filter(({ kind }) => kind !== 'checkpoint')).toEqual([]);
+  for (const each of followers) expect(each.heard).toEqual([]);
   await Promise.all(followers.map((each) => each.close()));
   console.info(`${followers.length} followers were told ${told} events; ${endings} streams ended`);
 }, 120_000);

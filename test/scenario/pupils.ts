@@ -1,0 +1,36 @@
+import { existsSync, readFileSync } from 'node:fs';
+
+/** Somebody who joins: namesakes and double surnames occur. */
+export interface Pupil {
+  surname: string;
+  givenName: string;
+  patronymic: string;
+  birthYear: number;
+}
+
+const sample = new URL('../../../shared/data/grand-bend/students.csv', import.meta.url);
+export const count = 960;
+
+/** The pupils of the sample beside the project; the same number made up, with namesakes, where it is not there. */
+export function pupils(): Pupil[] {
+  return existsSync(sample) ? read(readFileSync(sample, 'utf8')) : madeUp();
+}
+
+function read(csv: string): Pupil[] {
+  const [, ...lines] = csv.trim().split(/\r?\n/);
+  return lines.map((line) => {
+    const [, surname, givenName, patronymic, birthDate] = line.split(',') as [string, string, string, string, string];
+    return { surname, givenName, patronymic, birthYear: Number(birthDate.slice(0, 4)) };
+  });
+}
+
+function madeUp(): Pupil[] {
+  const surnames = ['Иванов', 'Ёлкина', 'Римский-Корсаков', 'Петров', 'Щукина', 'Егоров', 'Жукова'];
+  const givenNames = ['Анна', 'Пётр', 'Лев', 'Мария', 'Софья'];
+  return Array.from({ length: count }, (_, n) => ({
+    surname: surnames[n % surnames.length]!,
+    givenName: givenNames[n % givenNames.length]!,
+    patronymic: n % 3 === 0 ? '' : 'Сергеевна',
+    birthYear: 2008 + (n % 10),
+  }));
+}
