@@ -1,5 +1,6 @@
+import { clauseOf, everCan } from '../policy/can.ts';
 import type { Tx } from '../db/transaction.ts';
-import { conflict, type Refusal } from '../errors.ts';
+import { conflict, forbidden, type Refusal } from '../errors.ts';
 import { record } from '../events/log.ts';
 import { demand, find, findClass, lock } from './access.ts';
 import { lockOpenClass, nameOfClass } from './classes.ts';
@@ -75,6 +76,8 @@ export async function transferStudent(ctx: Context, input: Placing): Promise<Enr
 /** Ends a pupil's place in the class; the role of a pupil stays. Regulation 2.1 f. */
 export async function withdrawStudent(ctx: Context, input: { studentId: string }): Promise<Enrolment> {
   const { id: studentId } = await find(ctx, 'User', input.studentId, 'studentId');
+  // Whoever may withdraw nobody is told so, wherever the pupil is.
+  if (!everCan(ctx.actor, 'student.withdraw')) throw forbidden(clauseOf('student.withdraw'));
   return change(ctx, async (tx) => {
     const present = await lockPlace(tx, studentId);
     const seen = present && (await tx.enrolment.findFirst({ where: { AND: [{ id: present.id }, readable(ctx.actor, 'Enrolment')] } }));
