@@ -32,6 +32,8 @@ const reads: Record<ThingName, { action: Action; via?: string }> = {
   Session: { action: 'session.read' },
 };
 
+export const isThing = (name: string): name is ThingName => Object.hasOwn(reads, name);
+
 /** The filter of the rows of this kind that the actor may read. */
 export function readable(actor: Actor, thing: ThingName): Filter {
   const { action, via } = reads[thing];

@@ -4,7 +4,7 @@ import { verifyPassword } from '../auth/passwords.ts';
 import { fingerprint } from '../auth/seal.ts';
 import { page } from '../db/page.ts';
 import type { Tx } from '../db/transaction.ts';
-import { rateLimited, Refusal, unauthenticated } from '../errors.ts';
+import { forbidden, rateLimited, Refusal, unauthenticated } from '../errors.ts';
 import { record } from '../events/log.ts';
 import { demand, find } from './access.ts';
 import { change, type Context } from './context.ts';
@@ -65,7 +65,8 @@ export async function endSession(ctx: Context, input: { sessionId: string }): Pr
 /** Ends every session of the actor's own but the one that asks. Answers those that it ended. */
 export function endOtherSessions(ctx: Context): Promise<Session[]> {
   const { actor } = ctx;
-  if (actor.kind !== 'user') throw unauthenticated();
+  if (actor.kind === 'anonymous') throw unauthenticated();
+  if (actor.kind !== 'user') throw forbidden('2.2 h');
   return change(ctx, (tx) => end(tx, { userId: actor.userId, id: { not: actor.sessionId } }));
 }
 

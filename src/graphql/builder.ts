@@ -1,6 +1,7 @@
 import SchemaBuilder, { type InputRef, type ObjectRef } from '@pothos/core';
 import RelayPlugin, { decodeGlobalID, encodeGlobalID } from '@pothos/plugin-relay';
 import { invalid, Refusal } from '../errors.ts';
+import { isThing } from '../domain/loaders.ts';
 import type { ThingName } from '../domain/rows.ts';
 import type { GraphContext } from './context.ts';
 
@@ -22,6 +23,11 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   defaultFieldNullability: false,
   relay: {
     cursorType: 'String',
+    // What is no id of this server leads to nothing, as the id of a thing that is gone does.
+    decodeGlobalID: (globalId) => {
+      const { thing, id } = parseId(globalId) ?? { thing: 'School', id: '00000000-0000-0000-0000-000000000000' };
+      return { typename: thing, id };
+    },
     clientMutationId: 'omit',
     nodesOnConnection: false,
     firstArgOptions: { description: 'How many rows from the start, 1 to 100; 20 when neither `first` nor `last` is given.' },
@@ -73,10 +79,10 @@ export const optionalIdOf = (thing: ThingName, globalId: string | null | undefin
   globalId === null || globalId === undefined ? null : idOf(thing, globalId, path);
 
 /** The type and the row's id of any global id; null for what is none. */
-export function parseId(globalId: string): { thing: string; id: string } | null {
+export function parseId(globalId: string): { thing: ThingName; id: string } | null {
   try {
     const { typename, id } = decodeGlobalID(globalId);
-    return uuid.test(id) && encodeGlobalID(typename, id) === globalId ? { thing: typename, id } : null;
+    return uuid.test(id) && isThing(typename) && encodeGlobalID(typename, id) === globalId ? { thing: typename, id } : null;
   } catch {
     return null;
   }

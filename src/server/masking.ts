@@ -28,9 +28,10 @@ function plain({ message, originalError }: GraphQLError): string {
   const variable = /^Variable "\$\w+" got invalid value /.exec(message)?.[0];
   if (variable !== undefined) {
     // The value may hold anything, the signs that end it too: what stands after it is taken from the end.
-    const end = originalError ? `; ${originalError.message}` : '';
+    const reason = originalError?.message;
+    const end = reason === undefined ? '' : `; ${reason}`;
     const at = / at "\$?[\w.[\]]+"$/.exec(message.slice(0, message.length - end.length))?.[0] ?? '';
-    return `${variable.replace('invalid', 'an invalid').trimEnd()}${at}${plainReason(end)}`;
+    return `${variable.replace('invalid', 'an invalid').trimEnd()}${at}${reason === undefined ? '' : `; ${plainReason(reason)}`}`;
   }
   return plainReason(message);
 }
@@ -38,8 +39,8 @@ function plain({ message, originalError }: GraphQLError): string {
 const plainReason = (message: string): string =>
   message
     .replace(/ Did you mean .*$/s, '')
-    .replace(/(cannot represent[^:]*): .*$/s, '$1.')
     .replace(/^Value .*? does not exist in "(\w+)" enum\.$/s, 'The value does not exist in the enum "$1".')
+    .replace(/(cannot represent[^:]*): .*$/s, '$1.')
     .replace(/^(Expected value of type "[^"]*"), found .*$/s, '$1.')
     .replace(/^(Syntax Error: .*?\b(?:String|BlockString|Int|Float)) ".*$/s, '$1.')
     .replace(/^(Syntax Error: (?:Invalid|Unterminated) [\w ]+).*$/s, '$1.');

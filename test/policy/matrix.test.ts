@@ -1,0 +1,222 @@
+import { randomUUID } from 'node:crypto';
+import { createClient } from 'graphql-ws';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { can, clauseOf } from '../../src/policy/can.ts';
+import type { Action } from '../../src/policy/table.ts';
+import type { ThingName } from '../../src/domain/rows.ts';
+import { schema } from '../../src/graphql/schema.ts';
+import { chatsStream, enrolmentsStream, eventsStream } from '../live/streams.ts';
+import type { Person } from '../support/client.ts';
+import { openSfera, type Sfera } from '../support/sfera.ts';
+import { mutations } from './fields.ts';
+import { asker, buildWhole, standings, type Asker, type Whole } from './fixtures.ts';
+
+/** Every root field × every standing × own and another school, over HTTP and WebSocket, agrees with the policy table. */
+
+let app: Sfera;
+let own: Whole;
+let foreign: Whole;
+const askers = new Map<string, Asker>();
+beforeAll(async () => {
+  app = await openSfera();
+  [own, foreign] = [await buildWhole(app), await buildWhole(app)];
+  for (const name of standings) askers.set(name, await asker(app, own, name));
+});
+afterAll(() => app.close());
+
+interface Result { __typename: string; code?: string; clause?: string; message?: string }
+
+const text = (name: string) => {
+  const Name = name[0]!.toUpperCase() + name.slice(1);
+  return `mutation ($input: ${Name}Input!) { ${name}(input: $input) { __typename ... on Refusal { code clause path message } } }`;
+};
+
+type Ask = (person: Person, query: string, variables: object) => Promise<Result>;
+
+const overHttp: Ask = async (person, query, variables) => {
+  const { data, errors } = await person.send(query, variables);
+  expect(errors).toBeUndefined();
+  return Object.values(data!)[0] as Result;
+};
+
+const overSocket: Ask = async (person, query, variables) => {
+  const client = createClient({ url: app.url.replace(/^http/, 'ws'), webSocketImpl: WebSocket, connectionParams: { authorization: `Bearer ${person.token}` }, retryAttempts: 0 });
+  try {
+    const { value } = await client.iterate<Record<string, Result>>({ query, variables: variables as Record<string, unknown> }).next();
+    return Object.values(value.data)[0] as Result;
+  } finally {
+    await client.dispose();
+  }
+};
+
+/** Every row there is, counted, and how far every log has come. */
+async function written(): Promise<unknown> {
+  const tables = ['school', 'class', 'subject', 'app_user', 'role_grant', 'assignment', 'enrolment', 'invitation', 'invitation_use', 'invitation_hand_over', 'chat', 'chat_member', 'session', 'event', 'idempotency_key'];
+  const counts = tables.map((name) => `(select count(*) from ${name})`).join(' || \' \' || ');
+  const { rows } = await app.db.pool.query(`select ${counts} as counts, (select sum(seq) from event_head) as heads, (select md5(string_agg(c::text, '' order by c.id)) from class c) as classes, (select md5(string_agg(c::text, '' order by c.id)) from chat c) as chats, (select md5(string_agg(i::text, '' order by i.id)) from invitation i) as links`);
+  return rows[0];
+}
+
+/** The same input with ids of nothing. */
+const elsewhere = (input: Record<string, unknown>) =>
+  Object.fromEntries(
+    Object.entries(input).map(([key, value]) => {
+      const [thing, id] = typeof value === 'string' && key.endsWith('Id') ? Buffer.from(value, 'base64').toString().split(':') : [];
+      return [key, id === undefined ? value : app.id(thing as ThingName, randomUUID())];
+    }),
+  );
+
+it('names every root field of the schema', () => {
+  expect(Object.keys(mutations).sort()).toEqual(Object.keys(schema.getMutationType()!.getFields()).sort());
+  expect(Object.keys(schema.getQueryType()!.getFields()).sort()).toEqual(['invitationPreview', 'node', 'nodes', 'schools', 'viewer', 'viewerCan']);
+  expect(Object.keys(schema.getSubscriptionType()!.getFields()).sort()).toEqual(['chats', 'enrolments', 'events']);
+});
+
+const cells = Object.keys(mutations).flatMap((name) => standings.map((standing) => ({ name, standing })));
+
+describe('mutations', () => {
+  it.each(cells)('$name by $standing', async ({ name, standing }) => {
+    const field = mutations[name]!;
+    const by = askers.get(standing)!;
+    const { action } = field;
+    const allowed = action === null ? by.actor.kind === 'user' : can(by.actor, action, field.facts(own, by) as never);
+    const query = text(name);
+    const nobody = by.actor.kind === 'anonymous';
+    if (nobody) {
+      const before = await written();
+      expect(await overHttp(by.person, query, { input: field.input(app, own, by) })).toMatchObject({ code: 'UNAUTHENTICATED' });
+      expect(await written()).toEqual(before);
+      return;
+    }
+    if (!allowed) {
+      const before = await written();
+      const expected = field.sees(own, by.actor) ? { code: 'FORBIDDEN', ...(action === null ? {} : { clause: clauseOf(action) }) } : { code: 'NOT_FOUND' };
+      for (const ask of [overHttp, overSocket])
+        expect(await ask(by.person, query, { input: field.input(app, own, by) })).toMatchObject({ __typename: 'Refusal', ...expected });
+      expect(await written()).toEqual(before);
+    } else {
+      // Each gets a school of its own to change.
+      const whole = await buildWhole(app);
+      const changer = await asker(app, whole, standing);
+      const ask = standing === 'leader' ? overSocket : overHttp;
+      const answer = await ask(changer.person, query, { input: field.input(app, whole, changer) });
+      expect(['FORBIDDEN', 'NOT_FOUND', 'UNAUTHENTICATED', 'INVALID']).not.toContain(answer.code);
+    }
+    // Another school does not exist, whatever the standing here.
+    const input = field.input(app, foreign, { ...by, sessionId: null });
+    if (!Object.keys(input).some((key) => key.endsWith('Id'))) return;
+    const before = await written();
+    for (const ask of [overHttp, overSocket]) {
+      const there = await ask(by.person, query, { input });
+      expect(there).toMatchObject({ __typename: 'Refusal', code: 'NOT_FOUND' });
+      expect(await ask(by.person, query, { input: elsewhere(input) })).toEqual(there);
+    }
+    expect(await written()).toEqual(before);
+  });
+});
+
+describe('queries', () => {
+  const things = (whole: Whole): [ThingName, string, Action, unknown][] => {
+    const { schoolId, own: ofOwn, people, chats } = whole;
+    return [
+      ['School', schoolId, 'school.read', { schoolId }],
+      ['SchoolYear', whole.year.id, 'school.read', { schoolId }],
+      ['Class', ofOwn.id, 'class.read', { schoolId, classId: ofOwn.id }],
+      ['Class', whole.other.id, 'class.read', { schoolId, classId: whole.other.id }],
+      ['Subject', whole.subject.id, 'subject.read', { schoolId }],
+      ['RoleGrant', whole.grant.id, 'role.read', { schoolId, userId: people.teacher.id }],
+      ['Assignment', whole.assignment.id, 'class.read', { schoolId, classId: ofOwn.id }],
+      ['Enrolment', whole.enrolment.id, 'enrolment.read', { schoolId, classId: ofOwn.id, userId: people.pupil.id, current: true }],
+      ['Invitation', whole.held.invitation.id, 'invitation.read', whole.held.invitation],
+      ['Invitation', whole.unheld.invitation.id, 'invitation.read', whole.unheld.invitation],
+      ...Object.values(chats).map((chat): [ThingName, string, Action, unknown] => ['Chat', chat.id, 'chat.read', { ...chat, chatId: chat.id }]),
+      ['ChatMember', whole.member.id, 'chat.read', { ...chats.CLUB, chatId: chats.CLUB.id }],
+    ];
+  };
+
+  it.each(standings)('node and nodes show to %s what the table lets be read, and nothing of another school', async (standing) => {
+    const { person, actor } = askers.get(standing)!;
+    for (const whole of [own, foreign]) {
+      const all = things(whole);
+      const ids = all.map(([thing, id]) => app.id(thing, id));
+      const { data } = await person.send('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', { ids });
+      const expected = all.map(([, , action, facts], n) => (can(actor, action, facts as never) ? { id: ids[n] } : null));
+      expect(data!.nodes).toEqual(expected);
+      if (whole === foreign) expect(expected.every((each) => each === null)).toBe(true);
+      for (const [n, id] of ids.entries())
+        expect((await person.send('query ($id: ID!) { node(id: $id) { id } }', { id })).data!.node).toEqual(expected[n]);
+    }
+  });
+
+  it.each(standings)('people show themselves to %s as the table says', async (standing) => {
+    const { person, actor } = askers.get(standing)!;
+    for (const { people } of [own, foreign])
+      for (const user of Object.values(people)) {
+        const { data } = await person.send('query ($id: ID!) { node(id: $id) { ... on User { id contact { signInName } } } }', { id: app.id('User', user.id) });
+        const facts = await factsOf(user.id);
+        const seen = can(actor, 'user.read', facts);
+        const contact = can(actor, 'user.readContact', facts) ? { signInName: user.signInName } : null;
+        expect(data!.node).toEqual(seen ? { id: app.id('User', user.id), contact } : null);
+      }
+  });
+
+  const factsOf = async (userId: string) => {
+    const user = await app.db.prisma.user.findUniqueOrThrow({ where: { id: userId }, include: { grants: true, enrolments: true, assignments: true, memberships: true } });
+    const at = (row: { schoolId: string; endedAt: Date | null }, staff: boolean, classId: string | null) => ({ schoolId: row.schoolId, staff, classId, current: row.endedAt === null });
+    return {
+      userId,
+      chats: user.memberships.map(({ schoolId, chatId }) => ({ schoolId, chatId })),
+      places: [
+        ...user.grants.map((row) => at(row, row.role !== 'STUDENT', null)),
+        ...[...user.enrolments, ...user.assignments].map((row) => at(row, false, row.classId)),
+      ],
+    };
+  };
+
+  it.each(standings)('schools, viewer, viewerCan and invitationPreview answer %s', async (standing) => {
+    const { person, actor, user } = askers.get(standing)!;
+    const query = `query ($own: ID!, $foreign: ID!, $code: String!) {
+      schools { edges { node { id } } } viewer { id }
+      mine: viewerCan(action: SCHOOL_UPDATE, on: $own) { allowed } theirs: viewerCan(action: SCHOOL_UPDATE, on: $foreign) { allowed code }
+      invitationPreview(code: $code) { schoolName } }`;
+    const { data } = await person.send(query, { own: app.id('School', own.schoolId), foreign: app.id('School', foreign.schoolId), code: foreign.unheld.code });
+    const seen = can(actor, 'school.read', { schoolId: own.schoolId });
+    expect(data!.schools).toEqual({ edges: seen ? [{ node: { id: app.id('School', own.schoolId) } }] : [] });
+    expect(data!.viewer).toEqual(user === null ? null : { id: app.id('User', user.id) });
+    expect(data!.mine).toEqual({ allowed: can(actor, 'school.update', { schoolId: own.schoolId }) });
+    expect(data!.theirs).toEqual({ allowed: false, code: standing === 'nobody' ? 'UNAUTHENTICATED' : 'NOT_FOUND' });
+    expect(data!.invitationPreview).toEqual({ schoolName: foreign.school.name });
+  });
+});
+
+describe('subscriptions', () => {
+  const streams = {
+    enrolments: { query: enrolmentsStream, action: 'school.read' },
+    chats: { query: chatsStream, action: 'school.read' },
+    events: { query: eventsStream, action: 'event.read' },
+  } as const;
+
+  it.each(Object.keys(streams).flatMap((name) => standings.map((standing) => ({ name: name as keyof typeof streams, standing }))))('$name for $standing', async ({ name, standing }) => {
+    const { person, actor } = askers.get(standing)!;
+    const { query, action } = streams[name];
+    for (const transport of ['listen', 'listenSse'] as const)
+      for (const whole of [own, foreign]) {
+        const stream = person[transport](query, { schoolId: app.id('School', whole.schoolId) });
+        const { schoolId } = whole;
+        // A service follows by the scope of the log, whatever the stream.
+        const allowed = can(actor, actor.kind === 'service' ? 'event.read' : action, { schoolId });
+        if (allowed) {
+          await stream.until(({ items }) => items.length > 0);
+          expect(stream.items[0]!.__typename).toBe('Checkpoint');
+        } else {
+          const { errors, code } = await stream.over;
+          const seen = can(actor, 'school.read', { schoolId });
+          if (standing !== 'nobody') expect(errors?.[0]?.extensions?.code).toBe(seen ? 'FORBIDDEN' : 'NOT_FOUND');
+          else expect(transport === 'listen' ? code : errors?.[0]?.extensions?.code).toBe(transport === 'listen' ? 4401 : 'UNAUTHENTICATED');
+          expect(stream.items).toEqual([]);
+        }
+        stream.close();
+      }
+  });
+});
