@@ -1,10 +1,10 @@
-import { pino, type Logger } from 'pino';
+import { pino, type DestinationStream, type Logger, type LoggerOptions } from 'pino';
 
 export type { Logger };
 
-/** Structured lines on standard output. Ids only: what names a person is never handed to it, and is cut if it is. */
-export function createLog(level: string): Logger {
-  return pino({
+/** Structured lines, on standard output unless told otherwise. Ids only: what names a person is never handed to it, and is cut if it is. */
+export function createLog(level: string, destination?: DestinationStream): Logger {
+  const options: LoggerOptions = {
     level,
     base: { service: 'sfera' },
     redact: {
@@ -12,7 +12,8 @@ export function createLog(level: string): Logger {
       remove: true,
     },
     serializers: { err: (error: Error) => ({ type: error.name, code: (error as { code?: string }).code, stack: frames(error) }) },
-  });
+  };
+  return destination === undefined ? pino(options) : pino(options, destination);
 }
 
 /** Where it went wrong without what it said: a database's message may quote a row. */

@@ -37,7 +37,7 @@ describe.skipIf(!there)(title, () => {
     if (made.__typename !== 'Invitation' || made.link === null) throw new Error('no link');
 
     const page = await (await browser.newContext({ locale: 'ru-RU' })).newPage();
-    await page.goto(made.link!);
+    await page.goto(made.link);
     await page.getByText('Гимназия № 7').first().waitFor();
     const values = { Фамилия: 'Ёжикова', 'Имя для входа': 'ezhikova', Пароль: 'длинный и свой пароль' };
     for (const [label, value] of Object.entries(values)) await page.getByLabel(label, { exact: true }).fill(value);

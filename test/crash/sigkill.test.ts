@@ -150,7 +150,7 @@ describe('a server killed at random moments under writers and followers', () => 
         const made = events.map(({ type, payload }) => {
           const { chatId, invitationId, classId } = payload as Record<string, string>;
           const [thing, id] = type === 'chat.created' ? ['Chat', chatId] : type === 'invitation.created' ? ['Invitation', invitationId] : ['Class', classId];
-          return encodeGlobalID(thing!, id!);
+          return encodeGlobalID(thing, id!);
         });
         expect([...made].sort()).toEqual(ours.map(({ id }) => id).sort());
         for (const each of followers.filter((one) => one.schoolId === schoolId))

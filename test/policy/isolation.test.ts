@@ -29,7 +29,7 @@ function everything(type: GraphQLOutputType, levels: number, size: number): stri
     return `{ __typename ${schema.getPossibleTypes(named).map((each) => `... on ${each.name} ${everything(each, levels, size)}`).join(' ')} }`;
   const fields = Object.values((named as GraphQLObjectType).getFields()).flatMap((field) => {
     const inner = getNamedType(field.type);
-    const wrapper = /(Connection|Edge)$/.test(named!.name) || /Edge$/.test(inner.name);
+    const wrapper = /(Connection|Edge)$/.test(named.name) || /Edge$/.test(inner.name);
     const composite = inner instanceof GraphQLObjectType || inner instanceof GraphQLUnionType;
     if (!composite) return [field.name];
     if (levels <= 0 && !wrapper) return [];

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
-import type { Actor } from '../../src/policy/actor.ts';
-import { serviceScopes } from '../../src/policy/actor.ts';
+import { serviceScopes, type Actor, type Role } from '../../src/policy/actor.ts';
 import { loadActors } from '../../src/auth/actors.ts';
 import type { Credential } from '../../src/auth/tokens.ts';
 import type { Database } from '../../src/db/client.ts';
@@ -9,27 +8,29 @@ import type { Database } from '../../src/db/client.ts';
 /** Random platforms: schools, classes, people with several roles, chats, links, services. Numbers point into the lists, round and round. */
 
 const index = fc.nat({ max: 11 });
+/** More often not. */
+const seldom = fc.nat({ max: 3 }).map((n) => n === 0);
 const some = <T>(of: fc.Arbitrary<T>, maxLength: number) => fc.array(of, { minLength: 1, maxLength });
 
 export const worlds = fc.record({
   schools: fc.integer({ min: 2, max: 3 }),
   people: fc.integer({ min: 2, max: 6 }),
-  classes: some(fc.record({ school: index, archived: fc.boolean() }), 6),
+  classes: some(fc.record({ school: index, archived: seldom }), 5),
   subjects: some(index, 4),
   grants: some(
     fc.record({
       person: index,
       school: index,
       role: fc.constantFrom('PLATFORM_ADMINISTRATOR', 'SCHOOL_ADMINISTRATION', 'TEACHER', 'TEACHER', 'STUDENT', 'STUDENT'),
-      ended: fc.boolean(),
+      ended: seldom,
     } as const),
-    12,
+    8,
   ),
-  assignments: fc.array(fc.record({ person: index, class: index, subject: fc.option(index), ended: fc.boolean() }), { maxLength: 10 }),
-  enrolments: fc.array(fc.record({ person: index, class: index, ended: fc.boolean() }), { maxLength: 8 }),
+  assignments: fc.array(fc.record({ person: index, class: index, subject: fc.option(index, { freq: 1 }), ended: seldom, hired: fc.boolean() }), { maxLength: 10 }),
+  enrolments: fc.array(fc.record({ person: index, class: index, ended: fc.boolean(), admitted: fc.boolean() }), { maxLength: 8 }),
   chats: fc.array(
     fc.record({ kind: fc.constantFrom('SCHOOL', 'STAFF', 'CLASS', 'SUBJECT', 'EXTRACURRICULAR'), school: index, class: index, subject: index } as const),
-    { maxLength: 7 },
+    { maxLength: 10 },
   ),
   members: fc.array(fc.record({ person: index, chat: index, role: fc.constantFrom('OWNER', 'MODERATOR', 'MEMBER') } as const), { maxLength: 12 }),
   invitations: fc.array(fc.record({ school: index, class: fc.option(index, { freq: 1 }), holder: fc.option(index, { freq: 1 }) }), { maxLength: 8 }),
@@ -64,9 +65,14 @@ export async function settle(db: Database, world: World): Promise<Actor[]> {
     return { id: randomUUID(), schoolId: year.schoolId, schoolYearId: year.id, grade: 5, letter: `Т${n}`, sortKey: `${n}`, archivedAt: until(archived, 9) };
   });
   const subjects = world.subjects.map((school, n) => ({ id: randomUUID(), schoolId: at(schools, school), name: `${n}`, sortKey: `${n}` }));
-  const grants = world.grants.map(({ person, school, role, ended }, n) => ({
-    id: randomUUID(), userId: at(people, person), schoolId: at(schools, school), role, startedAt: day(0), endedAt: until(ended, n),
-  }));
+  const granted = (role: Role, person: number, schoolId: string, endedAt: Date | null) => ({
+    id: randomUUID(), userId: at(people, person), schoolId, role, startedAt: day(0), endedAt,
+  });
+  const grants = [
+    ...world.grants.map(({ person, school, role, ended }, n) => granted(role, person, at(schools, school), until(ended, n))),
+    ...world.assignments.flatMap(({ person, class: of, hired }) => (hired ? [granted('TEACHER', person, at(classes, of).schoolId, null)] : [])),
+    ...world.enrolments.flatMap(({ person, class: of, admitted }) => (admitted ? [granted('STUDENT', person, at(classes, of).schoolId, null)] : [])),
+  ];
   const assignments = world.assignments.flatMap(({ person, class: classAt, subject, ended }, n) => {
     const { id: classId, schoolId } = at(classes, classAt);
     const taught = subjects.filter((one) => one.schoolId === schoolId);

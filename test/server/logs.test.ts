@@ -1,0 +1,47 @@
+import { Writable } from 'node:stream';
+import { expect, it } from 'vitest';
+import { createLog } from '../../src/log.ts';
+import { start } from '../../src/server/start.ts';
+import { Browser } from '../support/auth-server.ts';
+import { createBuild } from '../support/build.ts';
+import { person } from '../support/client.ts';
+import { openTestDatabase } from '../support/database.ts';
+import { testConfig } from '../support/sfera.ts';
+
+it('logs ids and no names, addresses, codes, passwords or tokens, whatever goes wrong', async () => {
+  const lines: string[] = [];
+  const destination = new Writable({ write: (chunk: Buffer, _encoding, done) => (lines.push(String(chunk)), done()) });
+  const config = await testConfig();
+  const running = await start(config, createLog('debug', destination), await openTestDatabase());
+  const build = createBuild(running);
+  const url = `http://127.0.0.1:${running.port}/graphql`;
+  const { school, administrator } = await build.school();
+  const { id: classId } = await build.class({ schoolId: school.id });
+  const { code } = await build.invitation({ schoolId: school.id, role: 'STUDENT', classId, maxUses: 2 });
+
+  const browser = new Browser(config.publicUrl);
+  const secrets = { surname: 'Достоевский', givenName: 'Фёдор', patronymic: 'Михайлович', signInName: 'fedor.tainyi', password: 'братья и другие 1880' };
+  await browser.submit(await browser.open(`/join/${code}`), secrets);
+  await browser.open('/join/ThisCodeOpensNothingAtAll');
+  const signIn = await browser.open('/sessions');
+  await browser.submit(signIn, { signInName: secrets.signInName, password: 'совсем не тот' });
+
+  const { id: sessionId } = await running.db.prisma.session.create({ data: { userId: administrator.id, clientId: 'tests', expiresAt: new Date(Date.now() + 60_000) } });
+  const token = await running.tokens.issueAccessToken({ userId: administrator.id, sessionId, clientId: 'tests' });
+  const who = person(url, token);
+  await who.updateProfile({ email: 'tainyi@example.org', phone: '+78125550101', surname: 'Раскольникова' });
+  await who.send('{ viewer { id', {});
+  await person(url, `${token}x`).send('{ viewer { id } }');
+  // Something that goes wrong inside: a row that the database refuses to hold.
+  await running.db.pool.query('alter table app_user add constraint broken check (phone is null or char_length(phone) < 13)');
+  const { errors } = await who.send('mutation { updateProfile(input: {phone: "+781255501019"}) { __typename } }');
+  expect(errors?.[0]?.extensions.code).toBe('INTERNAL');
+  expect(errors?.[0]?.message).not.toContain('broken');
+  await running.close();
+
+  const all = lines.join('');
+  expect(lines.length).toBeGreaterThan(5);
+  expect(all).toContain('unexpected error');
+  for (const secret of [...Object.values(secrets), code, token, 'ThisCodeOpensNothingAtAll', 'совсем не тот', 'tainyi@example.org', '78125550101', '781255501019', 'Раскольникова', administrator.surname])
+    expect(all).not.toContain(secret);
+});
