@@ -131,7 +131,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
 
   const responses = new Set<ServerResponse>();
   const streams = function* (): Iterable<ServerResponse> {
-    for (const response of responses) if (String(response.getHeader('content-type')).startsWith('text/event-stream')) yield response;
+    for (const response of responses) if (/^(text\/event-stream|multipart\/mixed)/.test(String(response.getHeader('content-type')))) yield response;
   };
 
   const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 30_000 }, (request, response) => {

@@ -84,9 +84,15 @@ export function createMask(log: Logger): Mask {
   };
 }
 
-/** Gives every error of parsing and validation its code. */
+/** Gives every error of parsing and validation its code, and an error to answers that would be bare statuses. */
 export function useCodes(): Plugin<GraphContext> {
   return {
+    onResponse({ response, setResponse, fetchAPI }) {
+      if (response.status !== 406) return;
+      const message = 'Accept application/graphql-response+json or application/json; for a stream, text/event-stream.';
+      const body = JSON.stringify({ errors: [{ message, extensions: { code: 'NOT_ACCEPTABLE' } }] });
+      setResponse(new fetchAPI.Response(body, { status: 406, headers: { 'content-type': 'application/json; charset=utf-8' } }));
+    },
     onParse: () => ({ result, replaceParseResult }) => {
       if (result instanceof GraphQLError) replaceParseResult(coded(result, 'GRAPHQL_PARSE_FAILED'));
     },

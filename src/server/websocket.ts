@@ -143,10 +143,10 @@ export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, 
       try {
         const contextValue = await contextFactory();
         const document = parse(payload.query);
-        const errors = validate(schema, document);
-        if (errors.length > 0) return errors;
         if (!getOperationAST(document, payload.operationName))
           return refuse('OPERATION_RESOLUTION_FAILURE', 'Could not determine what operation to execute.');
+        const errors = validate(schema, document);
+        if (errors.length > 0) return errors;
         return {
           schema, document, contextValue,
           operationName: payload.operationName,
@@ -190,6 +190,8 @@ export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, 
           ws.on('message', (data) => {
             there = true;
             take((data as Buffer).toString()).catch((error: unknown) => {
+              // What only servers send is the client's mistake, which graphql-ws throws as if it were ours.
+              if (/^Unexpected message/.test((error as Error).message)) return ws.close(CloseCode.BadRequest, 'Invalid message received');
               log.error({ err: error }, 'a message on a socket failed');
               ws.close(CloseCode.InternalServerError, 'Internal server error');
             });

@@ -111,7 +111,7 @@ async function world() {
   // Of both schools: an administrator of the other, and two who teach in both.
   const [leader, ...teachers] = [one!.people[3]!, one!.people[1]!, one!.people[2]!];
   const there = other!.schoolId;
-  await app.db.prisma.roleGrant.create({ data: { schoolId: there, userId: leader!.id, role: 'PLATFORM_ADMINISTRATOR' } });
+  await app.db.prisma.roleGrant.create({ data: { schoolId: there, userId: leader.id, role: 'PLATFORM_ADMINISTRATOR' } });
   for (const { id: userId } of teachers) {
     await app.db.prisma.roleGrant.create({ data: { schoolId: there, userId, role: 'TEACHER' } });
     await build.assignment({ schoolId: there, classId: other!.classes[1]!, userId, subjectId: other!.subjectId });
@@ -164,7 +164,7 @@ async function changeRights(chance: Chance, { schools }: World, userId: string):
 /** What a stream of this school stands on: roles there, and classes there by each of them. */
 function standsOn(actor: Actor, schoolId: string): Set<string> {
   if (actor.kind !== 'user') return new Set();
-  const { grants, assignments, enrolment } = actor as UserActor;
+  const { grants, assignments, enrolment } = actor;
   const roles = grants.filter((grant) => grant.schoolId === schoolId).map(({ role }) => role);
   const work = assignments.filter((each) => each.schoolId === schoolId && roles.includes('TEACHER'));
   const place = enrolment?.schoolId === schoolId && roles.includes('STUDENT') ? [`pupil of ${enrolment.classId}`] : [];

@@ -23,7 +23,7 @@ export interface Problem {
 export function expectSound({ status, text, errors, headers }: Pick<Reply, 'status' | 'text' | 'errors' | 'headers'>, method = 'POST'): void {
   expect(status, text).toBeLessThan(500);
   if (status >= 400 && method !== 'HEAD') {
-    expect(headers['content-type'], text).toMatch(/json/);
+    expect(headers['content-type'], text).toMatch(/json|event-stream|multipart/);
     expect(errors, text).not.toHaveLength(0);
   }
   for (const error of errors ?? []) expectSoundError(error);
@@ -49,7 +49,7 @@ export interface Sent {
 export function ask(url: string, { method = 'POST', path = '/graphql', headers = {}, body = '', chunked = false }: Sent): Promise<Reply> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
-    const length = chunked || method === 'GET' || method === 'HEAD' ? {} : { 'content-length': String(Buffer.byteLength(body)) };
+    const length: Record<string, string> = method === 'GET' || method === 'HEAD' ? {} : chunked ? { 'transfer-encoding': 'chunked' } : { 'content-length': String(Buffer.byteLength(body)) };
     const sent = request({ hostname, port, path, method, headers: { ...length, ...headers }, agent: false }, (response) => {
       const parts: Buffer[] = [];
       response.on('data', (part: Buffer) => parts.push(part));
@@ -58,7 +58,8 @@ export function ask(url: string, { method = 'POST', path = '/graphql', headers =
         const text = Buffer.concat(parts).toString();
         let parsed: Partial<Reply> = {};
         try {
-          parsed = JSON.parse(text) as Partial<Reply>;
+          // Of a stream, what it says first.
+          parsed = JSON.parse(/^(?:data: )?(\{.+\})\r?$/m.exec(text)?.[1] ?? text) as Partial<Reply>;
         } catch {
           // What is no JSON has neither data nor errors.
         }
@@ -73,7 +74,7 @@ export function ask(url: string, { method = 'POST', path = '/graphql', headers =
           expectSound(reply, method);
           resolve(reply);
         } catch (error) {
-          reject(error);
+          reject(error instanceof Error ? error : new Error(String(error)));
         }
       });
     });
@@ -127,7 +128,7 @@ export async function openSocket(url: string, options: ClientOptions = {}, proto
   const waiting = new Set<() => void>();
   let over: { code: number; reason: string } | undefined;
   ws.on('message', (data) => {
-    messages.push(JSON.parse(String(data)) as Message);
+    messages.push(JSON.parse((data as Buffer).toString()) as Message);
     for (const look of [...waiting]) look();
   });
   const closed = new Promise<{ code: number; reason: string }>((resolve) =>

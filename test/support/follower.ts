@@ -119,7 +119,7 @@ export function follower({ url, token, query, variables }: Followed): Follower {
           clearTimeout(timer);
           timer = setTimeout(() => settle(() => reject(new Error(`waited in vain after ${told.length} items`))), patience);
           if (satisfied(told)) settle(resolve);
-          else if (failure !== undefined) settle(() => reject(failure));
+          else if (failure !== undefined) settle(() => reject(failure instanceof Error ? failure : new Error(String(failure))));
         };
         waiting.add(each);
         each();
