@@ -76,8 +76,9 @@ export async function removeChatMember(ctx: Context, input: MemberInput): Promis
 /** Makes a member a moderator, as long as the chat has them; one who is changes nothing. Pupils never moderate. */
 export async function promoteChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {
   const found = await findChat(ctx, input.chatId, 'chatMember.promote');
+  const person = await find(ctx, 'User', input.userId, 'userId');
   return change(ctx, async (tx) => {
-    const { chat, member } = await lockMember(tx, found.id, input.userId);
+    const { chat, member } = await lockMember(tx, found.id, person.id);
     if (member.role !== 'MEMBER') return member;
     if ((await rolesIn(tx, chat, member.userId)).includes('STUDENT'))
       throw conflict(['Ученики не ведут чаты.', 'Pupils do not moderate chats.'], { path: ['userId'], clause: '2.5 b' });
@@ -92,8 +93,9 @@ export async function promoteChatMember(ctx: Context, input: MemberInput): Promi
  */
 export async function demoteChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {
   const found = await findChat(ctx, input.chatId, 'chatMember.demote');
+  const person = await find(ctx, 'User', input.userId, 'userId');
   return change(ctx, async (tx) => {
-    const { chat, member } = await lockMember(tx, found.id, input.userId);
+    const { chat, member } = await lockMember(tx, found.id, person.id);
     if (member.role === 'MEMBER') return member;
     await demandRank(ctx, tx, 'chatMember.demote', chat, member);
     if (member.role === 'MODERATOR' && member.reason === 'RULE' && member.addedById === null)

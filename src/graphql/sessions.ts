@@ -59,7 +59,7 @@ mutation('endOtherSessions', {
   run: async (ctx, input) => {
     const meant = optionalIdOf('User', input.userId, 'userId');
     const you = await viewer(ctx);
-    if (meant !== null && meant !== you?.id) throw notFound('userId');
+    if (you !== null && meant !== null && meant !== you.id) throw notFound('userId');
     await endOtherSessions(ctx);
     return you!;
   },

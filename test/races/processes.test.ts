@@ -98,8 +98,12 @@ describe.runIf(server)('two processes on one database', () => {
     for (const client of clients) client.release();
     return pids;
   };
-  const listening = async () =>
-    (await db.pool.query(`select 1 from pg_stat_activity where datname = current_database() and application_name = 'sfera listen' and query = 'listen sfera_events' or query = 'select 1' and application_name = 'sfera listen' and datname = current_database()`)).rowCount;
+  const listening = async () => {
+    const { rows } = await db.pool.query(
+      `select query from pg_stat_activity where datname = current_database() and application_name = 'sfera listen' and state = 'idle' and query <> ''`,
+    );
+    return rows.length;
+  };
 
   it('tell the followers of the other what was changed at one', async () => {
     const { school, streams, enrol, at, schoolId } = await scene();
