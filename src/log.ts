@@ -17,6 +17,9 @@ export function createLog(level: string, destination?: DestinationStream): Logge
 }
 
 /** Where it went wrong without what it said: a database's message may quote a row. */
-function frames(error: Error): string | undefined {
-  return error.stack?.split('\n').filter((line) => /^\s+at /.test(line)).join('\n');
+function frames({ stack = '', message }: Error): string | undefined {
+  // What was said may have lines that look like places; where it is not found, nothing can be told apart.
+  const said = stack.indexOf(message);
+  if (said === -1) return undefined;
+  return stack.slice(said + message.length).split('\n').filter((line) => /^\s+at /.test(line)).join('\n');
 }

@@ -14,39 +14,101 @@ afterAll(() => app.close());
 /** A school with so many classes of so many pupils, and a chat in each. */
 async function schoolOf(classes: number, pupils: number) {
   const { school, administrator } = await app.build.school();
+  const made = [];
   for (let n = 0; n < classes; n += 1) {
-    const { id: classId } = await app.build.class({ schoolId: school.id });
-    await app.build.teacher({ schoolId: school.id, classTeacherOf: classId });
-    for (let m = 0; m < pupils; m += 1) await app.build.student({ classId });
-    await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId });
+    const found = await app.build.class({ schoolId: school.id });
+    made.push(found);
+    await app.build.teacher({ schoolId: school.id, classTeacherOf: found.id });
+    for (let m = 0; m < pupils; m += 1) await app.build.student({ classId: found.id });
+    await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: found.id });
   }
   const ask = app.as(administrator);
   await ask.send('{ viewer { id } }');
-  return { id: app.id('School', school.id), ask };
+  return { school, id: app.id('School', school.id), classes: made, classId: app.id('Class', made[0]!.id), ask };
 }
 
-/** The statements that an operation sends, without the note of when a session was last seen. */
-async function count(of: Awaited<ReturnType<typeof schoolOf>>, query: string): Promise<number> {
+/** The statements sent meanwhile, without the note of when a session was last seen and the poll beneath the streams. */
+function watch() {
   const sent = vi.spyOn(pg.Client.prototype, 'query');
-  const { errors } = await of.ask.send(query, { id: of.id });
-  expect(errors).toBeUndefined();
-  const texts = sent.mock.calls.map(([first]) => (typeof first === 'string' ? first : (first as unknown as { text: string }).text));
-  vi.restoreAllMocks();
-  return texts.filter((text) => /^\s*(select|with|insert|update|delete)/i.test(text) && !/^\s*update session/i.test(text) && !/event_head where school_id = any/.test(text)).length;
+  return () =>
+    sent.mock.calls
+      .map(([first]) => (typeof first === 'string' ? first : (first as unknown as { text: string }).text))
+      .filter((text) => /^\s*(select|with|insert|update|delete)/i.test(text) && !/^\s*update session/i.test(text) && !/event_head where school_id = any/.test(text));
 }
+
+async function count(of: Awaited<ReturnType<typeof schoolOf>>, query: string): Promise<number> {
+  const statements = watch();
+  const { data, errors } = await of.ask.send(query, { id: of.id, classId: of.classId });
+  expect(errors).toBeUndefined();
+  expect(JSON.stringify(data)).not.toContain('null');
+  const all = statements();
+  vi.restoreAllMocks();
+  return all.length;
+}
+
+let few: Awaited<ReturnType<typeof schoolOf>>;
+let many: Awaited<ReturnType<typeof schoolOf>>;
+beforeAll(async () => {
+  few = await schoolOf(2, 1);
+  many = await schoolOf(20, 30);
+});
+
+const onSchool = (fields: string) => `query ($id: ID!) { node(id: $id) { ... on School { ${fields} } } }`;
 
 describe.each([
+  // Nothing at all but rights.
+  ['nothing', '{ __typename }', 1],
   // Rights; the school.
-  ['node', 'query ($id: ID!) { node(id: $id) { ... on School { name } } }', 2],
+  ['node', onSchool('name'), 2],
   // Rights; the viewer.
   ['viewer', '{ viewer { fullName } }', 2],
+  // Rights; the viewer; the class.
+  ['the viewer and a class', 'query ($classId: ID!) { viewer { fullName } node(id: $classId) { ... on Class { name } } }', 3],
+  // Rights; the class; how many are in it; its year; its school; who leads it.
+  ['a class with what stands on it', 'query ($classId: ID!) { node(id: $classId) { ... on Class { name studentCount year { name } school { name } classTeacher { fullName } } } }', 6],
   // Rights; the school; its classes; their pupils' places; the pupils.
-  ['a school, its classes and their pupils', 'query ($id: ID!) { node(id: $id) { ... on School { classes(first: 100) { edges { node { name enrolments(first: 30) { edges { node { student { fullName } } } } } } } } } }', 5],
+  ['a school, its classes and their pupils', onSchool('classes(first: 100) { edges { node { name enrolments(first: 30) { edges { node { student { fullName } } } } } } }'), 5],
   // Rights; the school; its chats; their members; the people.
-  ['a school, its chats and their members', 'query ($id: ID!) { node(id: $id) { ... on School { chats(first: 100) { edges { node { name members(first: 30) { edges { node { role user { fullName } } } } } } } } } }', 5],
+  ['a school, its chats and their members', onSchool('chats(first: 100) { edges { node { name members(first: 30) { edges { node { role user { fullName } } } } } } }'), 5],
+  // Rights; the school; its people.
+  ['a school and its people', onSchool('people(first: 100) { edges { node { fullName } } }'), 3],
 ])('%s', (_name, query, expected) => {
   it(`costs ${expected} statements, for few rows and for many`, async () => {
-    expect(await count(await schoolOf(2, 1), query)).toBe(expected);
-    expect(await count(await schoolOf(8, 4), query)).toBe(expected);
+    expect(await count(few, query)).toBe(expected);
+    expect(await count(many, query)).toBe(expected);
   });
+});
+
+it('reads the log once for an event, and each thing that it names once, for one listener', async () => {
+  const { school, id, classes, ask } = await schoolOf(1, 1);
+  const { id: enrolmentId, studentId } = await app.db.prisma.enrolment.findFirstOrThrow({ where: { schoolId: school.id } });
+  const stream = await ask.listen(
+    'subscription ($id: ID!) { enrolments(schoolId: $id) { __typename ... on EnrolmentChange { student { fullName } class { name } enrolment { startedAt } } } }',
+    { id },
+  );
+  await stream.until(({ items }) => items.length === 1);
+  const statements = watch();
+  const events = 5;
+  for (let seq = 1; seq <= events; seq += 1) {
+    // Written aside, so that nothing is counted but the telling.
+    const payload = JSON.stringify({ schoolId: school.id, classId: classes[0]!.id, studentId, enrolmentId });
+    await app.db.pool.query(
+      `with head as (update event_head set seq = $2 where school_id = $1)
+       insert into event (school_id, seq, type, topics, payload, actor, at) values ($1, $2, 'student.enrolled', $3, $4, 'operator', now())`,
+      [school.id, seq, [`school:${school.id}`], payload],
+    );
+    app.bus.wake([school.id]);
+    await stream.until(({ news }) => news.length === seq);
+  }
+  const all = statements();
+  const about = (pattern: RegExp) => all.filter((text) => pattern.test(text)).length;
+  // The student, the class and the place: one statement each, with the rights within it.
+  expect(about(/^select .* from "public"\."app_user" as "t0"/is)).toBe(events);
+  expect(about(/^select .* from "public"\."class" as "t0"/is)).toBe(events);
+  expect(about(/^select .* from "public"\."enrolment" as "t0"/is)).toBe(events);
+  // The log once at its wake, and once more at most where the poll beneath saw the event first.
+  expect(about(/^select seq, type, topics/)).toBeGreaterThanOrEqual(events);
+  expect(about(/^select seq, type, topics/)).toBeLessThanOrEqual(2 * events);
+  expect(stream.news).toHaveLength(events);
+  stream.close();
 });
