@@ -16,7 +16,7 @@ const graphqlFiles = (files, rules) => ({
 });
 
 export default tseslint.config(
-  { ignores: ['dist/', 'src/db/generated/', 'test/generated/', '.sfera/', 'coverage/'] },
+  { ignores: ['dist/', 'bench/', 'src/db/generated/', 'test/generated/', '.sfera/', 'coverage/'] },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked],

@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { loadSigningKeys } from '../src/auth/keys.ts';
+import { createTokens } from '../src/auth/tokens.ts';
+import { readConfig } from '../src/config.ts';
+import { connect } from '../src/db/client.ts';
+import { migrate } from '../src/db/migrate.ts';
+import { createLog } from '../src/log.ts';
+import { spread, type Env, type Spread } from './measure.ts';
+import { createStarter } from './processes.ts';
+import { seed } from './seed.ts';
+
+/** What every measure stands on: a scratch database on a PostgreSQL server, the product's settings on it, servers beside one another. */
+
+export interface Opened extends Env {
+  postgres: string;
+  close(): Promise<void>;
+}
+
+const server = process.env.PG_URL || 'postgres://root@127.0.0.1:5432/postgres';
+
+async function administer<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: server });
+  try {
+    await client.connect();
+  } catch (error) {
+    const why = `${(error as { code?: string }).code ?? ''} ${(error as Error).message}`.trim();
+    throw new Error(
+      `No PostgreSQL server answers at ${new URL(server).host} (${why}). The yardstick needs one, 15 or newer, with a role that may create ` +
+        'databases: PG_URL=postgres://user:password@host:5432/postgres npm run bench',
+    );
+  }
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** A migrated database of its own; gone when closed. */
+export async function createScratch(): Promise<{ url: string; drop(): Promise<void> }> {
+  const name = `sfera_bench_${randomBytes(6).toString('hex')}`;
+  await administer((client) => client.query(`create database ${name} template template0`));
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  const drop = () => administer(async (client) => void (await client.query(`drop database if exists ${name} with (force)`)));
+  const log = createLog('warn');
+  try {
+    const db = await connect({ databaseUrl: url.href, poolSize: 1, log });
+    await migrate(db, log).finally(() => db.close());
+  } catch (error) {
+    await drop();
+    throw error;
+  }
+  return { url: url.href, drop };
+}
+
+/**
+ * The product's settings on a database. They are the defaults, but for the number of operations that an account may send in a minute: here
+ * one account sends those of a whole city.
+ */
+export const settingsOn = (databaseUrl: string): Record<string, string> => ({
+  DATABASE_URL: databaseUrl,
+  PUBLIC_URL: 'http://localhost:4000',
+  SECRET_KEY: 'a secret of thirty-two bytes for benches',
+  OPERATIONS_PER_MINUTE: '100000000',
+});
+
+/** This process beside the product's servers on a database: signs tokens as they do. */
+export async function createSigner(settings: Record<string, string>): Promise<{ token: Env['token']; close(): Promise<void> }> {
+  const config = readConfig(settings);
+  const log = createLog('warn');
+  const db = await connect({ databaseUrl: config.databaseUrl, poolSize: 2, log });
+  const tokens = createTokens({ config, db, keys: await loadSigningKeys(db, config), log });
+  return {
+    async token(userId) {
+      const expiresAt = new Date(Date.now() + 86_400_000);
+      const { id: sessionId } = await db.prisma.session.create({ data: { userId, clientId: 'bench', expiresAt } });
+      return tokens.issueAccessToken({ userId, sessionId, clientId: 'bench' }, 7200);
+    },
+    close: () => db.close(),
+  };
+}
+
+async function rounds<T extends string>(contenders: readonly T[], times: number, sample: (contender: T) => Promise<number>): Promise<Record<T, Spread>> {
+  const samples = new Map<T, number[]>(contenders.map((contender) => [contender, []]));
+  for (let n = 0; n < times; n++) for (const contender of contenders) samples.get(contender)!.push(await sample(contender));
+  return Object.fromEntries([...samples].map(([contender, values]) => [contender, spread(values)])) as Record<T, Spread>;
+}
+
+export async function openEnv(quick: boolean): Promise<Opened> {
+  const postgres = await administer(async (client) => (await client.query<{ server_version: string }>('show server_version')).rows[0]!.server_version);
+  const scratch = await createScratch();
+  const settings = settingsOn(scratch.url);
+  const starter = createStarter(settings);
+  const signer = await createSigner(settings);
+  return {
+    quick, settings, postgres,
+    databaseUrl: scratch.url,
+    ids: await seed(scratch.url),
+    token: signer.token,
+    startOurs: starter.startOurs,
+    startPeer: starter.startPeer,
+    rounds: (contenders, sample) => rounds(contenders, quick ? 2 : 5, sample),
+    async close() {
+      await starter.close();
+      await signer.close();
+      await scratch.drop();
+    },
+  };
+}

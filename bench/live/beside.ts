@@ -1,0 +1,40 @@
+import { loadSigningKeys } from '../../src/auth/keys.ts';
+import { createTokens } from '../../src/auth/tokens.ts';
+import { readConfig } from '../../src/config.ts';
+import { connect } from '../../src/db/client.ts';
+import { createLog } from '../../src/log.ts';
+import { createLiveSchool, type LiveSchool } from './school.ts';
+import { createWriter, type Writer } from './writer.ts';
+
+/** This process beside the product's server: on the same database, with the same secret. */
+export interface Beside {
+  school: LiveSchool;
+  writer: Writer;
+  /** An access token for each, with a session of its own. */
+  tokensOf(userIds: readonly string[]): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+/** @param settings the variables that the product's server was started with. */
+export async function standBeside(settings: Record<string, string>): Promise<Beside> {
+  const config = readConfig(settings);
+  const log = createLog('warn');
+  const db = await connect({ databaseUrl: config.databaseUrl, poolSize: 4, log });
+  const tokens = createTokens({ config, db, keys: await loadSigningKeys(db, config), log });
+  const school = await createLiveSchool({ db, config });
+  const writer = await createWriter(db, log, school);
+  return {
+    school,
+    writer,
+    async tokensOf(userIds) {
+      const expiresAt = new Date(Date.now() + 86_400_000);
+      const data = userIds.map((userId) => ({ userId, clientId: 'bench', expiresAt }));
+      const sessions = await db.prisma.session.createManyAndReturn({ data });
+      return Promise.all(sessions.map(({ id, userId }) => tokens.issueAccessToken({ userId, sessionId: id, clientId: 'bench' }, 3600)));
+    },
+    async close() {
+      await writer.close();
+      await db.close();
+    },
+  };
+}

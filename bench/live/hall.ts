@@ -1,0 +1,90 @@
+import type { Env, Result, Server } from '../measure.ts';
+import { standBeside, type Beside } from './beside.ts';
+import { roles } from './school.ts';
+import { ofOneClass } from './selections.ts';
+import { oursStage, peerStage, type Listener, type Stage } from './stage.ts';
+import { assemble, tellInTurn, verify, type Audience } from './turn.ts';
+
+/** The contenders of a socket measure, each with its server and its listeners. */
+
+export const peerPrograms = { 'graphql-ws': 'live-graphql-ws', Mercurius: 'live-mercurius', PostGraphile: 'live-postgraphile' } as const;
+export const limitProgram = 'live-ws';
+
+/** The same for every listener: a dashboard of an administrator of the school. */
+export const sameListeners = ({ school }: Beside, count: number): Listener[] =>
+  Array.from({ length: count }, (_, n) => ({
+    account: school.accounts.administrator[n % school.accounts.administrator.length]!, selection: 0, classId: null,
+  }));
+
+/** Each of the five roles with each of the eight selections; the last two selections ask for one of the three classes. */
+export const mixedListeners = ({ school }: Beside, count: number): Listener[] =>
+  Array.from({ length: count }, (_, n) => {
+    const block = Math.floor(n / 40);
+    const of = school.accounts[roles[n % 5]!];
+    const account = of[block % of.length]!;
+    const selection = Math.floor(n / 5) % 8;
+    return { account, selection, classId: selection < ofOneClass ? null : (account.classId ?? school.classIds[block % 3]!) };
+  });
+
+export const oursAt = (servers: readonly Server[], { school, writer, tokensOf }: Beside): Stage =>
+  oursStage(servers.map(({ port }) => `ws://127.0.0.1:${port}/graphql`), school, writer, tokensOf);
+
+const warmUp = 20;
+
+/** Opens the listeners and tells them a few events, so that what is measured is warm. */
+export async function warm(stage: Stage, listeners: readonly Listener[], { school }: Beside): Promise<Audience> {
+  const audience = await assemble(stage, listeners);
+  await tellInTurn(audience, school.places, warmUp);
+  return audience;
+}
+
+/** Messages delivered for each second of the server's processor, one event at a time, by turns. */
+export async function fanOut(env: Env, listenersOf: (beside: Beside, count: number) => Listener[], count: number): Promise<Result> {
+  const events = env.quick ? 10 : 60;
+  const beside = await standBeside(env.settings);
+  const { school } = beside;
+  const listeners = listenersOf(beside, count);
+  const halls = new Map<string, { server: Server; audience: Audience }>();
+  const open = async (name: string, server: Server, stage: Stage) => halls.set(name, { server, audience: await warm(stage, listeners, beside) });
+  try {
+    const server = await env.startOurs();
+    await open('ours', server, oursAt([server], beside));
+    const bytes: number[] = [];
+    (await halls.get('ours')!.audience.crowd.report()).forEach((heard, n) => {
+      if (heard.seqs.length > 0) bytes[listeners[n]!.selection] = Math.round(heard.bytes / heard.seqs.length);
+    });
+    for (const [name, program] of Object.entries(peerPrograms)) {
+      const peer = await env.startPeer(program);
+      await open(name, peer, peerStage(peer.port, school));
+    }
+    const limit = await env.startPeer(limitProgram);
+    await open('limit', limit, peerStage(limit.port, school, bytes));
+
+    const lengths = new Set<number>();
+    const { ours, limit: least, ...peers } = await env.rounds([...halls.keys()], async (name) => {
+      const { server: measured, audience } = halls.get(name)!;
+      await audience.crowd.forget();
+      const before = measured.cpuSeconds();
+      const told = await tellInTurn(audience, school.places, events);
+      const used = measured.cpuSeconds() - before;
+      const heard = await audience.crowd.report();
+      const messages = verify(audience, heard, told);
+      lengths.add(Math.round(heard.reduce((sum, each) => sum + each.bytes, 0) / messages));
+      return messages / used;
+    });
+    const [shortest, longest] = [Math.min(...lengths), Math.max(...lengths)];
+    return {
+      ours: ours!, peers, limit: least!,
+      notes:
+        `${count} sockets, each with a session of its own; ${events} events a round, one at a time; messages of ${shortest} to ${longest} bytes on average. ` +
+        'Every listener was seen to get exactly its events, each once and in order. The events are recorded by another process on the database; ' +
+        'the peers publish ready objects in memory and check no rights.',
+    };
+  } finally {
+    for (const { audience, server } of halls.values()) {
+      await audience.close();
+      await server.stop();
+    }
+    await beside.close();
+  }
+}

@@ -1,0 +1,66 @@
+import { createBuild } from '../../test/support/build.ts';
+import type { Opened } from '../../src/server/start.ts';
+import type { User } from '../../src/db/generated/client.ts';
+
+/** The school of the socket measures: three classes of thirty pupils, and people of five roles who listen. */
+
+export const roles = ['administrator', 'leadership', 'classTeacher', 'subjectTeacher', 'student'] as const;
+export type ListenerRole = (typeof roles)[number];
+
+/** Somebody who may listen. */
+export interface Account {
+  userId: string;
+  role: ListenerRole;
+  /** The class whose pupils' places the person hears of; null hears of every class. */
+  classId: string | null;
+}
+
+/** A pupil in a class, as an event names them. */
+export interface Place {
+  enrolmentId: string;
+  student: User;
+  class: { id: string; grade: number; letter: string };
+}
+
+export interface LiveSchool {
+  id: string;
+  classIds: readonly string[];
+  places: readonly Place[];
+  accounts: Record<ListenerRole, readonly Account[]>;
+}
+
+const administrators = 50;
+const leaders = 20;
+const pupilsOfClass = 30;
+const subjectTeachersOfClass = 4;
+
+export async function createLiveSchool(opened: Pick<Opened, 'db' | 'config'>): Promise<LiveSchool> {
+  const build = createBuild(opened as Opened);
+  const { school } = await build.school({ name: 'Школа № 98' });
+  const accounts: Record<ListenerRole, Account[]> = { administrator: [], leadership: [], classTeacher: [], subjectTeacher: [], student: [] };
+  const add = (role: ListenerRole, classId: string | null, user: User) => accounts[role].push({ userId: user.id, role, classId });
+  const schoolId = school.id;
+  for (let n = 0; n < administrators; n++) add('administrator', null, await build.user({ schoolId, role: 'PLATFORM_ADMINISTRATOR' }));
+  for (let n = 0; n < leaders; n++) add('leadership', null, await build.user({ schoolId, role: 'SCHOOL_ADMINISTRATION' }));
+  const subject = await build.subject({ schoolId });
+  const classIds: string[] = [];
+  for (const letter of ['А', 'Б', 'В']) {
+    const { id: classId } = await build.class({ schoolId, grade: 5, letter });
+    classIds.push(classId);
+    add('classTeacher', classId, await build.teacher({ schoolId, classTeacherOf: classId }));
+    for (let n = 0; n < subjectTeachersOfClass; n++)
+      add('subjectTeacher', classId, await build.teacher({ schoolId, teaches: [{ classId, subjectId: subject.id }] }));
+    for (let n = 0; n < pupilsOfClass; n++) add('student', classId, await build.student({ classId }));
+    await build.chat({ schoolId, kind: 'CLASS', classId });
+  }
+  const enrolments = await opened.db.prisma.enrolment.findMany({ where: { schoolId }, include: { student: true, class: true } });
+  // By turns of the classes, so that any few events are spread over them.
+  const ofClass = (classId: string) => enrolments.filter((enrolment) => enrolment.classId === classId);
+  const places = ofClass(classIds[0]!).flatMap((_first, n) =>
+    classIds.map((classId) => {
+      const { id, student, class: { grade, letter } } = ofClass(classId)[n]!;
+      return { enrolmentId: id, student, class: { id: classId, grade, letter } };
+    }),
+  );
+  return { id: schoolId, classIds, places, accounts };
+}

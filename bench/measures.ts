@@ -1,0 +1,127 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { openEnv } from './env.ts';
+import type { Measure, Result, Spread } from './measure.ts';
+import { fanOutMixed } from './measures/fan-out-mixed.ts';
+import { fanOutSame } from './measures/fan-out.ts';
+import { growth } from './measures/growth.ts';
+import { idle } from './measures/idle.ts';
+import { latency } from './measures/latency.ts';
+import { nodes } from './measures/nodes.ts';
+import { readNested, readOne } from './measures/reads.ts';
+import { write } from './measures/write.ts';
+import { report } from './report.ts';
+
+/** Runs measures one after another, prints each as it ends, and writes the results. */
+
+const all: readonly Measure[] = [readNested, readOne, write, fanOutSame, fanOutMixed, latency, idle, nodes, growth];
+
+export interface Measured extends Result {
+  name: string;
+  title: string;
+  unit: string;
+  better: Measure['better'];
+  target: Measure['target'];
+  ratioToBestPeer: number | null;
+  ratioToLimit: number | null;
+  /** Whether every mark is reached; null where there is none. */
+  reached: boolean | null;
+}
+
+export interface Results {
+  machine: { cores: number; processor: string; memoryGiB: number; node: string; postgres: string };
+  date: string;
+  commit: string;
+  quick: boolean;
+  measures: Measured[];
+}
+
+const help = `npm run bench -- [--quick] [measure …]
+
+Measures the product beside its peers on the same rows and writes bench/results.json and docs/performance.md.
+  --quick   a minute in all, to see that everything runs; written to bench/results.quick.json, and to no document
+  PG_URL    a PostgreSQL server, 15 or newer, whose role may create databases
+
+Measures: ${all.map(({ name }) => name).join(', ')}`;
+
+function judge({ better, target }: Measure, { ours, peers, limit }: Result): Pick<Measured, 'ratioToBestPeer' | 'ratioToLimit' | 'reached'> {
+  const ratio = (other: number) => (better === 'higher' ? ours.median / other : other / ours.median);
+  const medians = Object.values(peers).map(({ median }) => median);
+  const best = medians.length === 0 ? null : better === 'higher' ? Math.max(...medians) : Math.min(...medians);
+  const ratioToBestPeer = best === null ? null : ratio(best);
+  const ratioToLimit = limit === undefined ? null : ratio(limit.median);
+  const marks = [
+    ...(target.peer === undefined ? [] : [ratioToBestPeer! >= target.peer]),
+    ...(target.limit === undefined ? [] : [ratioToLimit! >= target.limit]),
+    ...(target.absolute === undefined ? [] : [ours.median <= target.absolute]),
+  ];
+  return { ratioToBestPeer, ratioToLimit, reached: marks.length === 0 ? null : marks.every(Boolean) };
+}
+
+const figure = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3));
+const spreadOf = ({ median, low, high }: Spread): string => `${figure(median)} (${figure(low)}–${figure(high)})`;
+
+function print(measured: Measured): void {
+  const { name, title, unit, ours, peers, limit, ratioToBestPeer, ratioToLimit, reached, series } = measured;
+  console.log(`\n${name}: ${title}, ${unit}`);
+  for (const [who, of] of [['Sfera', ours], ...Object.entries(peers), ...(limit === undefined ? [] : [['limit', limit] as const])] as [string, Spread][])
+    console.log(`  ${who.padEnd(18)}${spreadOf(of)}`);
+  if (ratioToBestPeer !== null) console.log(`  to the best peer  ${ratioToBestPeer.toFixed(2)}`);
+  if (ratioToLimit !== null) console.log(`  to the limit      ${ratioToLimit.toFixed(2)}`);
+  if (reached !== null) console.log(`  ${reached ? 'reached' : 'NOT REACHED'}`);
+  if (series !== undefined) console.table(series.rows);
+}
+
+export async function runMeasures(args: readonly string[]): Promise<void> {
+  if (args.includes('--help')) return console.log(help);
+  const quick = args.includes('--quick');
+  const named = args.filter((arg) => !arg.startsWith('--'));
+  const unknown = [...named.filter((name) => !all.some((measure) => measure.name === name)), ...args.filter((arg) => arg.startsWith('--') && arg !== '--quick')];
+  if (unknown.length > 0) {
+    console.error(`There is no measure or option called ${unknown.join(', ')}.\n\n${help}`);
+    process.exitCode = 2;
+    return;
+  }
+  const chosen = named.length === 0 ? all : all.filter(({ name }) => named.includes(name));
+  const measures: Measured[] = [];
+  let postgres = '';
+  for (const [n, measure] of chosen.entries()) {
+    process.stdout.write(`\n[${n + 1}/${chosen.length}] ${measure.name} …`);
+    // A database of its own, so that no measure finds the rows of another.
+    const env = await openEnv(quick);
+    ({ postgres } = env);
+    try {
+      const begun = performance.now();
+      const result = await measure.run(env);
+      const { name, title, unit, better, target } = measure;
+      const measured = { name, title, unit, better, target, ...result, ...judge(measure, result) };
+      console.log(` ${((performance.now() - begun) / 1000).toFixed(0)} s`);
+      print(measured);
+      measures.push(measured);
+    } catch (error) {
+      console.error(`\n${measure.name} failed: ${(error as Error).stack}`);
+      process.exitCode = 1;
+    } finally {
+      await env.close();
+    }
+  }
+  const [processor] = cpus();
+  const results: Results = {
+    machine: { cores: cpus().length, processor: processor!.model, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version, postgres },
+    date: new Date().toISOString().slice(0, 10),
+    commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim(),
+    quick,
+    measures: quick ? measures : all.flatMap(({ name }) => measures.find((each) => each.name === name) ?? before().find((each) => each.name === name) ?? []),
+  };
+  const file = quick ? 'results.quick.json' : 'results.json';
+  writeFileSync(new URL(file, import.meta.url), `${JSON.stringify(results, null, 2)}\n`);
+  if (!quick) report(results);
+  console.log(`\nWrote bench/${file}${quick ? '. Without --quick it is bench/results.json and docs/performance.md' : ' and docs/performance.md'}.`);
+}
+
+/** What was measured last; a run of some measures leaves the others as they are. */
+function before(): readonly Measured[] {
+  const file = new URL('results.json', import.meta.url);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results).measures : [];
+}

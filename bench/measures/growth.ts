@@ -1,0 +1,115 @@
+import pg from 'pg';
+import { alphabeticalKey, searchable } from '../../src/domain/text.ts';
+import { globalId } from '../../src/graphql/builder.ts';
+import { spread, type Measure } from '../measure.ts';
+import { addClass, addPeople, addSchool } from '../seed.ts';
+
+/** What a page costs as the tables grow, and deep down in them. */
+
+interface Page {
+  query: string;
+  /** The field of the list. */
+  list: string;
+}
+
+const pageOf = (list: string, args: string, fields: string): Page => ({
+  list,
+  query: `query ($id: ID!, $after: String) { node(id: $id) { ... on School { ${list}(first: 20, after: $after${args}) { pageInfo { endCursor } edges { node { ${fields} } } } } } }`,
+});
+
+const pages: Record<string, Page> = {
+  'list of people': pageOf('people', ', role: STUDENT', 'fullName'),
+  search: pageOf('people', ', search: "Алексеев-77"', 'fullName'),
+  log: pageOf('events', '', 'type seq'),
+};
+
+const history = 'query ($id: ID!, $asOf: DateTime!) { node(id: $id) { ... on Class { enrolments(first: 20, asOf: $asOf) { edges { node { student { fullName } } } } } } }';
+
+export const growth: Measure = {
+  name: 'growth',
+  title: 'A page of a list, a search, the history of a class and the log: the largest to the smallest, the deepest to the first',
+  unit: 'times',
+  better: 'lower',
+  target: { absolute: 1.5 },
+  async run(env) {
+    const sizes = env.quick ? [1_000, 10_000] : [1_000, 10_000, 100_000, 1_000_000];
+    const client = new pg.Client({ connectionString: env.databaseUrl });
+    await client.connect();
+    const { schoolId, schoolYearId } = await addSchool(client, 'Школа роста');
+    const classId = await addClass(client, { schoolId, schoolYearId, grade: 5, letter: 'А' });
+    const [administratorId] = await addPeople(client, schoolId, 'PLATFORM_ADMINISTRATOR', 1_999_999, 1);
+    const server = await env.startOurs();
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${await env.token(administratorId!)}` };
+    const ask = async (query: string, variables: object): Promise<{ ms: number; data: Record<string, any> }> => {
+      const begun = performance.now();
+      const response = await fetch(server.url, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
+      const { data, errors } = (await response.json()) as { data: Record<string, any>; errors?: unknown };
+      if (errors !== undefined) throw new Error(JSON.stringify(errors));
+      return { ms: performance.now() - begun, data };
+    };
+    const times = env.quick ? 20 : 60;
+    const cost = async (query: string, variables: object): Promise<number> => {
+      const all: number[] = [];
+      for (let n = 0; n < times; n++) all.push((await ask(query, variables)).ms);
+      return spread(all).median;
+    };
+    const rows: Record<string, Record<string, number>> = {};
+    const put = (name: string, size: number, ms: number) => ((rows[name] ??= {})[`${size}`] = Math.round(ms * 100) / 100);
+    const id = globalId('School', schoolId);
+    let there = 0;
+    try {
+      for (const size of sizes) {
+        await grow(client, { schoolId, classId, from: there, to: size });
+        there = size;
+        for (const [name, { query, list }] of Object.entries(pages)) {
+          await cost(query, { id });
+          put(name, size, await cost(query, { id }));
+          if (name === 'search') continue;
+          const after = await deep(client, schoolId, list, size);
+          put(`${name}, far down`, size, await cost(query, { id, after }));
+        }
+        const asOf = new Date(Date.now() - 86_400_000 * 200).toISOString();
+        put('history of a class', size, await cost(history, { id: globalId('Class', classId), asOf }));
+      }
+    } finally {
+      await server.stop();
+      await client.end();
+    }
+    const worst = Object.entries(rows).map(([, row]) => Math.max(...Object.values(row)) / (row[`${sizes[0]!}`] ?? 1));
+    return { ours: spread([Math.max(...worst)]), peers: {}, series: { title: 'Milliseconds of a page, by rows', unit: 'ms', rows } };
+  },
+};
+
+/** The cursor of the row in the middle of a list, made as the list makes it. */
+async function deep(client: pg.Client, schoolId: string, list: string, size: number): Promise<string> {
+  const encode = (parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url');
+  if (list === 'events') return encode(['event', String(Math.floor(size / 2))]);
+  const { rows: [row] } = await client.query<{ id: string; sort_key: string }>(
+    `select u.id, u.sort_key from app_user u join role_grant g on g.user_id = u.id where g.school_id = $1 and g.role = 'STUDENT' order by u.sort_key, u.id offset $2 limit 1`,
+    [schoolId, Math.floor(size / 2)],
+  );
+  return encode(['person', row!.sort_key, row!.id]);
+}
+
+/** Pupils of one school who have come and gone through a class, and a log as long. */
+async function grow(client: pg.Client, { schoolId, classId, from, to }: { schoolId: string; classId: string; from: number; to: number }): Promise<void> {
+  for (let at = from; at < to; at += 20_000) {
+    const names = Array.from({ length: Math.min(20_000, to - at) }, (_, n) => [`Алексеев-${at + n}`, 'Максим'] as const);
+    await client.query(
+      `with made as (
+         insert into app_user (id, surname, given_name, sort_key, search_text, updated_at)
+         select gen_random_uuid(), s, 'Максим', k, t, now() from unnest($1::text[], $2::text[], $3::text[]) as p(s, k, t) returning id
+       ), granted as (insert into role_grant (id, school_id, user_id, role) select gen_random_uuid(), $4, id, 'STUDENT' from made)
+       insert into enrolment (id, school_id, class_id, student_id, started_at, ended_at)
+       select gen_random_uuid(), $4, $5, id, now() - interval '2 years', now() - interval '1 year' from made`,
+      [names.map(([surname]) => surname), names.map((name) => alphabeticalKey([...name, null])), names.map((name) => searchable(name.join(' '))), schoolId, classId],
+    );
+  }
+  await client.query(
+    `insert into event (school_id, seq, type, topics, payload, actor, at)
+     select $1::uuid, n, 'school.updated', array['school:' || $1::text], jsonb_build_object('schoolId', $1::text), 'operator', now() from generate_series($2::int + 1, $3::int) n`,
+    [schoolId, from, to],
+  );
+  await client.query('update event_head set seq = $2 where school_id = $1', [schoolId, to]);
+  await client.query('analyze');
+}

@@ -1,0 +1,71 @@
+import { execFileSync } from 'node:child_process';
+import { setTimeout as pause } from 'node:timers/promises';
+import { standBeside } from '../live/beside.ts';
+import { limitProgram, oursAt, peerPrograms, sameListeners } from '../live/hall.ts';
+import { collectGarbage } from '../live/memory.ts';
+import { peerStage, type Stage } from '../live/stage.ts';
+import { assemble } from '../live/turn.ts';
+import { spread, type Measure, type Server } from '../measure.ts';
+
+/** Sockets that a server has had before, so that what it makes once is made. */
+const before = 100;
+/** Descriptors that a process needs besides its sockets. */
+const besides = 500;
+const names = ['ours', 'graphql-ws', 'limit'] as const;
+
+export const idle: Measure = {
+  name: 'idle',
+  title: 'Memory of an open subscription that hears nothing, of 10,000 on one process',
+  unit: 'KiB per socket',
+  better: 'lower',
+  target: { peer: 1 / 1.5 },
+  async run(env) {
+    // Node raises its own limit to what the machine allows it; more than that there cannot be.
+    const allowed = execFileSync('sh', ['-c', 'ulimit -H -n'], { encoding: 'utf8' }).trim();
+    const count = Math.min(env.quick ? 1000 : 10_000, allowed === 'unlimited' ? Infinity : Number(allowed) - besides);
+    const processes = Math.ceil(count / 5000);
+    const beside = await standBeside(env.settings);
+    const seconds: Record<(typeof names)[number], number[]> = { ours: [], 'graphql-ws': [], limit: [] };
+    const withGarbage: typeof seconds = { ours: [], 'graphql-ws': [], limit: [] };
+
+    const sample = async (name: (typeof names)[number]): Promise<number> => {
+      const server: Server = await (name === 'ours' ? env.startOurs() : env.startPeer(name === 'limit' ? limitProgram : peerPrograms[name]));
+      const stage: Stage = name === 'ours' ? oursAt([server], beside) : peerStage(server.port, beside.school, name === 'limit' ? [256] : undefined);
+      const first = await assemble(stage, sameListeners(beside, before));
+      await first.close();
+      await pause(1000);
+      await collectGarbage(server.pid);
+      const empty = server.rssBytes();
+      const begun = performance.now();
+      const audience = await assemble(stage, sameListeners(beside, count), processes);
+      seconds[name].push((performance.now() - begun) / 1000);
+      await pause(env.quick ? 1000 : 5000);
+      withGarbage[name].push((server.rssBytes() - empty) / count / 1024);
+      await collectGarbage(server.pid);
+      const full = server.rssBytes();
+      for (const { troubles } of await audience.crowd.report()) if (troubles.length > 0) throw new Error(`${name}: ${troubles[0]}`);
+      await audience.close();
+      await server.stop();
+      return (full - empty) / count / 1024;
+    };
+
+    try {
+      // Each round is a server's whole life, and the figures hardly differ: two tell enough.
+      const samples: typeof seconds = { ours: [], 'graphql-ws': [], limit: [] };
+      for (let n = 0; n < (env.quick ? 1 : 2); n++) for (const name of names) samples[name].push(await sample(name));
+      const row = (name: (typeof names)[number]) => ({
+        'KiB with garbage': spread(withGarbage[name]).median,
+        'seconds to open all': spread(seconds[name]).median,
+      });
+      return {
+        ours: spread(samples.ours),
+        peers: { 'graphql-ws': spread(samples['graphql-ws']) },
+        limit: spread(samples.limit),
+        notes: `${count} sockets with one subscription each, of as many sessions; resident memory after a full collection of garbage, less what it was before they came.`,
+        series: { title: 'Memory as it settles, and the time to open them', unit: '', rows: { ours: row('ours'), 'graphql-ws': row('graphql-ws'), ws: row('limit') } },
+      };
+    } finally {
+      await beside.close();
+    }
+  },
+};

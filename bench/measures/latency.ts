@@ -1,0 +1,50 @@
+import { standBeside } from '../live/beside.ts';
+import { oursAt, peerPrograms, sameListeners, warm } from '../live/hall.ts';
+import { peerStage, type Stage } from '../live/stage.ts';
+import { latencies, quantile, tellAtRate, verify, type Audience } from '../live/turn.ts';
+import { spread, type Measure } from '../measure.ts';
+
+const count = 1000;
+const perSecond = 50;
+
+export const latency: Measure = {
+  name: 'latency',
+  title: 'From commit to arrival at 1,000 listeners while 50 changes a second are written: the 99th percentile',
+  unit: 'ms',
+  better: 'lower',
+  target: { peer: 0.5, absolute: 100 },
+  async run(env) {
+    const seconds = env.quick ? 2 : 8;
+    const beside = await standBeside(env.settings);
+    const listeners = sameListeners(beside, count);
+    const [server, peer] = [await env.startOurs(), await env.startPeer(peerPrograms['graphql-ws'])];
+    const stages: Record<'ours' | 'graphql-ws', Stage> = { ours: oursAt([server], beside), 'graphql-ws': peerStage(peer.port, beside.school) };
+    const audiences = {} as Record<keyof typeof stages, Audience>;
+    const medians: Record<keyof typeof stages, number[]> = { ours: [], 'graphql-ws': [] };
+    try {
+      for (const name of ['ours', 'graphql-ws'] as const) audiences[name] = await warm(stages[name], listeners, beside);
+      const { ours, ...peers } = await env.rounds(['ours', 'graphql-ws'], async (name) => {
+        const audience = audiences[name];
+        await audience.crowd.forget();
+        const told = await tellAtRate(audience, beside.school.places, perSecond, seconds);
+        const heard = await audience.crowd.report();
+        verify(audience, heard, told);
+        const all = latencies(heard, told);
+        medians[name].push(quantile(all, 0.5));
+        return quantile(all, 0.99);
+      });
+      const row = (name: keyof typeof stages, p99: number) => ({ p50: spread(medians[name]).median, p99 });
+      return {
+        ours, peers,
+        notes:
+          `${perSecond * seconds} changes in ${seconds} s, recorded by another process on the database; the peer publishes in memory, and its time begins as it is told to. ` +
+          'Every listener was seen to get every event, once and in order.',
+        series: { title: 'Milliseconds to arrival', unit: 'ms', rows: { ours: row('ours', ours.median), 'graphql-ws': row('graphql-ws', peers['graphql-ws'].median) } },
+      };
+    } finally {
+      for (const audience of Object.values(audiences)) await audience.close();
+      await Promise.all([server.stop(), peer.stop()]);
+      await beside.close();
+    }
+  },
+};

@@ -1,0 +1,82 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { standBeside, type Beside } from '../live/beside.ts';
+import { oursAt, sameListeners } from '../live/hall.ts';
+import { assemble, latencies, quantile, tellAtRate, tellInTurn, verify } from '../live/turn.ts';
+import { spread, type Env, type Measure, type Server } from '../measure.ts';
+
+const count = 1000;
+const perSecond = 20;
+
+/**
+ * So many processes serve the listeners, who are spread over them; then one process is killed while changes go on, and
+ * its listeners come back to the next one with their cursors. @throws when any listener misses or repeats an event.
+ */
+async function serve(env: Env, beside: Beside, processes: number): Promise<Record<string, number>> {
+  const { places } = beside.school;
+  const servers: Server[] = [];
+  for (let n = 0; n < processes; n++) servers.push(await env.startOurs());
+  const audience = await assemble(oursAt(servers, beside), sameListeners(beside, count));
+  try {
+    await tellInTurn(audience, places, 10);
+
+    await audience.crowd.forget();
+    const cpu = () => servers.reduce((sum, server) => sum + server.cpuSeconds(), 0);
+    const [cpuBefore, begun] = [cpu(), performance.now()];
+    const inTurn = await tellInTurn(audience, places, env.quick ? 10 : 40);
+    const [used, took] = [cpu() - cpuBefore, (performance.now() - begun) / 1000];
+    const messages = verify(audience, await audience.crowd.report(), inTurn);
+
+    await audience.crowd.forget();
+    const told = await tellAtRate(audience, places, perSecond, env.quick ? 1 : 5);
+    const heard = await audience.crowd.report();
+    verify(audience, heard, told);
+    const times = latencies(heard, told);
+    const row: Record<string, number> = {
+      'messages per CPU second': messages / used,
+      'messages per second': messages / took,
+      'p50, ms': quantile(times, 0.5),
+      'p99, ms': quantile(times, 0.99),
+    };
+    if (processes === 1) return row;
+
+    await audience.crowd.forget();
+    const during = tellAtRate(audience, places, perSecond, env.quick ? 2 : 5);
+    await pause(env.quick ? 700 : 2000);
+    await servers[0]!.kill();
+    const toldDuring = await during;
+    const heardDuring = await audience.crowd.report();
+    verify(audience, heardDuring, toldDuring);
+    const back = heardDuring.filter(({ sockets }) => sockets > 1).length;
+    const orphans = Math.ceil(count / processes);
+    if (back !== orphans) throw new Error(`${back} listeners came back, and ${orphans} had lost their process`);
+    return { ...row, 'listeners that came back': back, 'longest wait over the kill, ms': latencies(heardDuring, toldDuring).at(-1)! };
+  } finally {
+    await audience.close();
+    await Promise.all(servers.map((server) => server.stop()));
+  }
+}
+
+export const nodes: Measure = {
+  name: 'nodes',
+  title: '1,000 listeners spread over 4 processes on one database, from commit to arrival: the 99th percentile',
+  unit: 'ms',
+  better: 'lower',
+  target: {},
+  async run(env) {
+    const beside = await standBeside(env.settings);
+    try {
+      const rows: Record<string, Record<string, number>> = {};
+      for (const processes of [1, 2, 4]) rows[`${processes}`] = await serve(env, beside, processes);
+      return {
+        ours: spread([rows['4']!['p99, ms']!]),
+        peers: {},
+        notes:
+          `${perSecond} changes a second for the times; one event at a time for the throughput. Of 2 and of 4 processes one is killed while changes go on. ` +
+          'Every listener was seen to get every event, once and in order, over the kill too. All processes share the cores of this one machine with the database and the listeners.',
+        series: { title: 'By processes', unit: '', rows },
+      };
+    } finally {
+      await beside.close();
+    }
+  },
+};

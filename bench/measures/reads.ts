@@ -1,0 +1,98 @@
+import { globalId } from '../../src/graphql/builder.ts';
+import { fire } from '../load.ts';
+import type { Env, Measure, Result, Server } from '../measure.ts';
+
+/** What a frontend reads: much at once, and little. */
+
+export const connections = 16;
+const json = { 'content-type': 'application/json' };
+
+/** One that answers, and what it is asked. */
+export interface Contender {
+  server: Server;
+  url: string;
+  headers: Record<string, string>;
+  body: string;
+}
+
+const nested = {
+  ours: `query Nested($id: ID!) { node(id: $id) { ... on School { id name classes(first: 20) { edges { node { id name
+    enrolments(first: 30) { edges { node { student { id fullName } } } } } } } } } }`,
+  plain: 'query Nested($id: ID!) { school(id: $id) { id name classes { id name students { id fullName } } } }',
+  postgraphile: `query Nested($id: UUID!) { schoolByRowId(rowId: $id) { rowId name classesBySchoolIdList { rowId grade letter
+    enrolmentsByClassIdAndSchoolIdList { appUserByStudentId { rowId surname givenName patronymic } } } } }`,
+};
+
+const one = {
+  ours: 'query One($id: ID!) { viewer { id fullName } node(id: $id) { ... on Class { id name } } }',
+  plain: 'query One($id: ID!) { viewer { id fullName } class(id: $id) { id name } }',
+  postgraphile: 'query One($id: UUID!, $viewer: UUID!) { appUserByRowId(rowId: $viewer) { rowId surname givenName patronymic } classByRowId(rowId: $id) { rowId grade letter } }',
+};
+
+async function contenders(env: Env, measure: 'read-nested' | 'read-one'): Promise<Record<string, Contender>> {
+  const { ids } = env;
+  const { schoolId, administratorId, classIds: [classId] } = ids;
+  const query = measure === 'read-nested' ? nested : one;
+  const id = measure === 'read-nested' ? schoolId : classId!;
+  const ours = await env.startOurs();
+  const at = async (name: string, text: string, variables: object): Promise<Contender> => {
+    const server = await env.startPeer(name);
+    return { server, url: server.url, headers: { ...json, 'x-viewer': administratorId }, body: JSON.stringify({ query: text, variables }) };
+  };
+  const limit = await env.startPeer('limit');
+  return {
+    ours: {
+      server: ours, url: ours.url,
+      headers: { ...json, authorization: `Bearer ${await env.token(administratorId)}` },
+      body: JSON.stringify({ query: query.ours, variables: { id: globalId(measure === 'read-nested' ? 'School' : 'Class', id) } }),
+    },
+    Mercurius: await at('mercurius', query.plain, { id }),
+    'PostGraphile 5': await at('postgraphile', query.postgraphile, { id, ...(measure === 'read-one' ? { viewer: administratorId } : {}) }),
+    'Apollo Server 5': await at('apollo', query.plain, { id }),
+    Yoga: await at('yoga', query.plain, { id }),
+    limit: { server: limit, url: limit.url, headers: json, body: JSON.stringify({ measure, values: measure === 'read-nested' ? [id] : [administratorId, id] }) },
+  };
+}
+
+/** Names and ids of every class and pupil have to be in the answer. */
+async function check({ classIds, studentIds }: Env['ids'], measure: string, { url, headers, body }: Contender): Promise<void> {
+  const response = await fetch(url, { method: 'POST', headers, body });
+  const text = await response.text();
+  const due = measure === 'read-nested' ? [...classIds, ...studentIds] : [classIds[0]!];
+  const missing = due.filter((id) => !text.includes(id) && !text.includes(globalId('User', id)) && !text.includes(globalId('Class', id)));
+  if (!response.ok || missing.length > 0) throw new Error(`${url} leaves out ${missing.length} of ${due.length}: ${text.slice(0, 300)}`);
+}
+
+async function run(env: Env, measure: 'read-nested' | 'read-one'): Promise<Result> {
+  const all = await contenders(env, measure);
+  try {
+    for (const contender of Object.values(all)) {
+      await check(env.ids, measure, contender);
+      await fire({ ...contender, bodies: [contender.body], connections, seconds: env.quick ? 1 : 3 });
+    }
+    const { ours, limit, ...peers } = await env.rounds(Object.keys(all), (name) =>
+      fire({ ...all[name]!, bodies: [all[name]!.body], connections, seconds: env.quick ? 1 : 4 }),
+    );
+    return { ours: ours!, peers, limit: limit! };
+  } finally {
+    for (const { server } of Object.values(all)) await server.stop();
+  }
+}
+
+export const readNested: Measure = {
+  name: 'read-nested',
+  title: 'A school, its 20 classes and the 30 pupils of each, as the administrator',
+  unit: 'requests/s',
+  better: 'higher',
+  target: { peer: 1, limit: 0.8 },
+  run: (env) => run(env, 'read-nested'),
+};
+
+export const readOne: Measure = {
+  name: 'read-one',
+  title: 'The viewer, and a class by its id',
+  unit: 'requests/s',
+  better: 'higher',
+  target: { peer: 1 },
+  run: (env) => run(env, 'read-one'),
+};

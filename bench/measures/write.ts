@@ -1,0 +1,68 @@
+import pg from 'pg';
+import { globalId } from '../../src/graphql/builder.ts';
+import { fire } from '../load.ts';
+import type { Measure } from '../measure.ts';
+import { addPeople } from '../seed.ts';
+import { connections } from './reads.ts';
+
+/** Enrolling a pupil: rights, invariants, the event and the class's chat, in one transaction. */
+
+const json = { 'content-type': 'application/json' };
+
+export const write: Measure = {
+  name: 'write',
+  title: 'Enrolling a pupil, one class after another',
+  unit: 'changes/s',
+  better: 'higher',
+  target: { limit: 0.7 },
+  async run(env) {
+    const { schoolId, classIds, administratorId } = env.ids;
+    const client = new pg.Client({ connectionString: env.databaseUrl });
+    await client.connect();
+    const servers = { ours: await env.startOurs(), Mercurius: await env.startPeer('mercurius'), limit: await env.startPeer('limit') };
+    const headers: Record<string, Record<string, string>> = {
+      ours: { ...json, authorization: `Bearer ${await env.token(administratorId)}` },
+      Mercurius: { ...json, 'x-viewer': administratorId },
+      limit: json,
+    };
+    const bodies: Record<string, (studentId: string, classId: string) => object> = {
+      ours: (studentId, classId) => ({
+        query: 'mutation E($input: EnrolStudentInput!) { enrolStudent(input: $input) { __typename ... on Enrolment { id startedAt } ... on Refusal { code } } }',
+        variables: { input: { studentId: globalId('User', studentId), classId: globalId('Class', classId) } },
+      }),
+      Mercurius: (studentId, classId) => ({
+        query: 'mutation E($studentId: ID!, $classId: ID!) { enrolStudent(studentId: $studentId, classId: $classId) { id startedAt } }',
+        variables: { studentId, classId },
+      }),
+      limit: (studentId, classId) => ({ measure: 'write', values: [studentId, classId, administratorId] }),
+    };
+    let made = 10_000;
+    /** So many pupils without a class are enrolled, all of them by this contender. */
+    const enrol = async (name: 'ours' | 'Mercurius' | 'limit', amount: number): Promise<number> => {
+      const students = await addPeople(client, schoolId, 'STUDENT', (made += amount), amount);
+      const perSecond = await fire({
+        url: servers[name].url, headers: headers[name]!, connections, amount,
+        bodies: students.map((id, n) => JSON.stringify(bodies[name]!(id, classIds[n % classIds.length]!))),
+      });
+      const { rows: [found] } = await client.query<{ placed: string; members: string; events: string }>(
+        `select (select count(*) from enrolment where student_id = any($1) and ended_at is null) as placed,
+                (select count(*) from chat_member where user_id = any($1)) as members,
+                (select count(*) from event where school_id = $2 and type = 'student.enrolled' and payload->>'studentId' = any($1::text[])) as events`,
+        [students, schoolId],
+      );
+      for (const [what, count] of Object.entries(found!)) if (Number(count) !== amount) throw new Error(`${name}: ${count} ${what} of ${amount}`);
+      return perSecond;
+    };
+    try {
+      for (const name of ['ours', 'Mercurius', 'limit'] as const) await enrol(name, 100);
+      const { ours, Mercurius, limit } = await env.rounds(['ours', 'Mercurius', 'limit'], (name) => enrol(name, env.quick ? 200 : 1000));
+      return { ours, peers: { Mercurius }, limit };
+    } finally {
+      for (const server of Object.values(servers)) await server.stop();
+      // The pupils of the other measures stand alone again.
+      await client.query('delete from chat_member where user_id in (select student_id from enrolment where not student_id = any($1))', [env.ids.studentIds]);
+      await client.query('delete from enrolment where class_id = any($1) and not student_id = any($2)', [classIds, env.ids.studentIds]);
+      await client.end();
+    }
+  },
+};

@@ -1,0 +1,19 @@
+import { createServer } from 'node:http';
+import { buildSchema } from 'graphql';
+import { useServer } from 'graphql-ws/use/ws';
+import { WebSocketServer } from 'ws';
+import { answerTrigger, topicOf, Topics, typeDefs, type LiveEvent } from './live.ts';
+
+/** graphql-ws on ws, as its documentation has it, with an iterator in memory. */
+
+const topics = new Topics<LiveEvent>();
+const schema = buildSchema(typeDefs);
+Object.assign(schema.getSubscriptionType()!.getFields().enrolments!, {
+  subscribe: (_root: unknown, args: { schoolId: string; classId?: string }) => topics.subscribe(topicOf(args)),
+  resolve: (event: LiveEvent) => event,
+});
+
+const trigger = { publish: topics.publish.bind(topics), subscribers: () => topics.count };
+const server = createServer((req, res) => void answerTrigger(req, res, trigger));
+useServer({ schema }, new WebSocketServer({ server, path: '/graphql' }));
+server.listen(Number(process.env.PORT), () => process.send?.({ ready: true }));

@@ -1,0 +1,21 @@
+import './withResolvers.ts';
+import { createServer } from 'node:http';
+import { grafserv } from 'postgraphile/grafserv/node';
+import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
+import { postgraphile } from 'postgraphile';
+import { makePgService } from 'postgraphile/adaptors/pg';
+
+/** PostGraphile 5 on the product's own tables, its plans made into single statements. */
+
+const preset: GraphileConfig.Preset = {
+  extends: [PostGraphileAmberPreset],
+  pgServices: [makePgService({ connectionString: process.env.DATABASE_URL, poolConfig: { max: 10 } })],
+  grafserv: { port: Number(process.env.PORT), graphqlPath: '/graphql', graphiql: false, watch: false },
+  // A class's pupils are found by another index than the one it would look for.
+  disablePlugins: ['PgIndexBehaviorsPlugin'],
+  schema: { defaultBehavior: '+list' },
+};
+
+const server = createServer();
+await postgraphile(preset).createServ(grafserv).addTo(server);
+server.listen(Number(process.env.PORT), '127.0.0.1', () => process.send?.({ ready: true }));

@@ -1,0 +1,137 @@
+import { fork, spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Server } from './measure.ts';
+
+/** Servers in processes of their own, and what they take of the machine, as the kernel counts it. */
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+const read = (path: string): string => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    // The process or the thread ended between the listing and the reading.
+    return '';
+  }
+};
+
+const tasksOf = (pid: number): string[] => {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map((id) => `/proc/${pid}/task/${id}`);
+  } catch {
+    return [];
+  }
+};
+
+/** The process and all that it started. */
+function familyOf(pid: number): number[] {
+  const children = tasksOf(pid).flatMap((task) => read(`${task}/children`).split(' ').filter(Boolean).map(Number));
+  return [pid, ...children.flatMap(familyOf)];
+}
+
+/** Nanoseconds on a processor are the first number of a thread's schedstat. */
+export const cpuSecondsOf = (pid: number): number =>
+  familyOf(pid).flatMap(tasksOf).reduce((sum, task) => sum + Number(read(`${task}/schedstat`).split(' ')[0]) / 1e9, 0);
+
+export const rssBytesOf = (pid: number): number =>
+  familyOf(pid).reduce((sum, member) => sum + Number(/VmRSS:\s+(\d+)/.exec(read(`/proc/${member}/status`))?.[1] ?? 0) * 1024, 0);
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Starts servers, and ends those that are left when the run ends. */
+export function createStarter(settings: Record<string, string>) {
+  const folder = mkdtempSync(join(tmpdir(), 'sfera-bench-'));
+  const running = new Set<ChildProcess>();
+  let count = 0;
+
+  /** What a server writes goes to a file, as under a service manager; it is shown when the server fails. */
+  async function run(name: string, start: (port: number, output: number) => ChildProcess, ready: (child: ChildProcess, port: number) => Promise<unknown>): Promise<Server> {
+    const port = await freePort();
+    const file = join(folder, `${(count += 1)}-${name}.log`);
+    const output = openSync(file, 'a');
+    const child = start(port, output);
+    closeSync(output);
+    running.add(child);
+    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    const orphan = () => void child.kill('SIGKILL');
+    process.once('exit', orphan);
+    void ended.then(() => {
+      running.delete(child);
+      process.off('exit', orphan);
+    });
+    let up = false;
+    const failed = ended.then(() => {
+      if (!up) throw new Error(`${name} ended before it was ready:\n${read(file).slice(-3000)}`);
+    });
+    const late = pause(60_000, undefined, { ref: false }).then(() => {
+      if (!up) throw new Error(`${name} is not ready:\n${read(file).slice(-3000)}`);
+    });
+    await Promise.race([ready(child, port), failed, late]);
+    up = true;
+    const end = (signal: NodeJS.Signals) => async (): Promise<void> => {
+      child.kill(signal);
+      await ended;
+    };
+    const pid = child.pid!;
+    return {
+      port, pid,
+      url: `http://127.0.0.1:${port}/graphql`,
+      cpuSeconds: () => cpuSecondsOf(pid),
+      rssBytes: () => rssBytesOf(pid),
+      stop: end('SIGTERM'),
+      kill: end('SIGKILL'),
+    };
+  }
+
+  const inherited = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '' };
+
+  return {
+    startOurs: (env: Record<string, string> = {}): Promise<Server> =>
+      run(
+        'sfera',
+        (port, output) =>
+          spawn(process.execPath, [...(process.env.OURS_NODE_OPTIONS ?? '').split(' ').filter(Boolean), 'dist/main.js'], {
+            cwd: root,
+            env: { ...inherited, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port), ...settings, ...env },
+            stdio: ['ignore', output, output],
+          }),
+        async (_child, port) => {
+          while (!(await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => null))?.ok) await pause(20);
+        },
+      ),
+
+    startPeer: (name: string, env: Record<string, string> = {}): Promise<Server> =>
+      run(
+        name,
+        (port, output) =>
+          fork(join(root, 'bench/peers', `${name}.ts`), {
+            cwd: join(root, 'bench'),
+            env: { ...inherited, NODE_ENV: 'production', PORT: String(port), DATABASE_URL: settings.DATABASE_URL, ...env },
+            stdio: ['ignore', output, output, 'ipc'],
+          }),
+        (child) => new Promise((resolve) => child.once('message', resolve)),
+      ),
+
+    async close(): Promise<void> {
+      await Promise.all(
+        [...running].map((child) => {
+          const ended = new Promise((resolve) => child.once('exit', resolve));
+          child.kill('SIGKILL');
+          return ended;
+        }),
+      );
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

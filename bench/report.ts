@@ -1,0 +1,93 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import type { Measured, Results } from './measures.ts';
+
+/** Makes docs/performance.md, with its plots, of the results. */
+
+const docs = new URL('../docs/', import.meta.url);
+
+const figure = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3));
+const escape = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
+
+/** Bars from the longest to the shortest as they come, with whiskers for the spread; colours that are legible on light and dark. */
+function plot({ title, unit, better, ours, peers, limit }: Measured): string {
+  const bars = [
+    { name: 'Sfera', of: ours, colour: '#2f9e77' },
+    ...Object.entries(peers).map(([name, of]) => ({ name, of, colour: '#7d8ba0' })),
+    ...(limit === undefined ? [] : [{ name: 'limit', of: limit, colour: '#b58a2b' }]),
+  ];
+  const [left, width, height] = [140, 760, 34];
+  const most = Math.max(...bars.map(({ of }) => of.high));
+  const x = (value: number) => left + (value / most) * (width - left - 110);
+  const rows = bars.map(({ name, of, colour }, n) => {
+    const y = 44 + n * height;
+    return [
+      `<text x="${left - 10}" y="${y + 15}" text-anchor="end">${escape(name)}</text>`,
+      `<rect x="${left}" y="${y}" width="${(x(of.median) - left).toFixed(1)}" height="20" rx="2" fill="${colour}"/>`,
+      `<line x1="${x(of.low).toFixed(1)}" x2="${x(of.high).toFixed(1)}" y1="${y + 10}" y2="${y + 10}" stroke="#888" stroke-width="2"/>`,
+      `<text x="${(x(of.high) + 8).toFixed(1)}" y="${y + 15}">${figure(of.median)}</text>`,
+    ].join('');
+  });
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${54 + bars.length * height}" role="img" font-family="sans-serif" font-size="13" fill="#888">` +
+    `<title>${escape(title)}</title><text x="0" y="18" font-weight="bold">${escape(unit)}, ${better} is better</text>${rows.join('')}</svg>\n`
+  );
+}
+
+const marksOf = ({ target, unit }: Measured): string =>
+  [
+    ...(target.peer === undefined ? [] : [`≥ ${Number(target.peer.toFixed(2))} × the best peer`]),
+    ...(target.limit === undefined ? [] : [`≥ ${target.limit} × the limit`]),
+    ...(target.absolute === undefined ? [] : [`≤ ${target.absolute} ${unit}`]),
+  ].join(', ') || 'complete delivery';
+
+function section(measured: Measured): string {
+  const { name, title, unit, ours, peers, limit, series, notes } = measured;
+  const others = [...Object.entries(peers), ...(limit === undefined ? [] : [['limit', limit] as const])];
+  const rows = [['Sfera', ours] as const, ...others].map(([who, { median, low, high }]) => `| ${who} | ${figure(median)} | ${figure(low)} – ${figure(high)} |`);
+  const parts = [`## ${name}`, `${title}.`];
+  if (others.length > 0) parts.push(`![${title}](performance/${name}.svg)`, ['| | median, ' + unit + ' | from – to |', '|---|---|---|', ...rows].join('\n'));
+  if (series !== undefined) {
+    const columns = [...new Set(Object.values(series.rows).flatMap((row) => Object.keys(row)))];
+    const lines = Object.entries(series.rows).map(([row, values]) => `| ${row} | ${columns.map((column) => (values[column] === undefined ? '–' : figure(values[column]))).join(' | ')} |`);
+    parts.push(`${series.title}:`, [`| | ${columns.join(' | ')} |`, `|---|${columns.map(() => '---|').join('')}`, ...lines].join('\n'));
+  }
+  if (notes !== undefined) parts.push(notes);
+  return parts.join('\n\n');
+}
+
+export function report({ machine, date, commit, measures }: Results): void {
+  mkdirSync(new URL('performance/', docs), { recursive: true });
+  for (const measured of measures)
+    if (Object.keys(measured.peers).length > 0) writeFileSync(new URL(`performance/${measured.name}.svg`, docs), plot(measured));
+  const ratio = (value: number | null) => (value === null ? '–' : value.toFixed(2));
+  const summary = measures.map(
+    (measured) =>
+      `| [${measured.name}](#${measured.name}) | ${ratio(measured.ratioToBestPeer)} | ${ratio(measured.ratioToLimit)} | ${marksOf(measured)} | ${measured.reached === null ? '–' : measured.reached ? 'reached' : '**not reached**'} |`,
+  );
+  const text = `# Performance
+
+Made from \`bench/results.json\` by \`npm run bench\`; not edited by hand. No absolute time is promised: machines differ, and ratios on one machine tell.
+
+Measured on ${date} at \`${commit}\`: ${machine.cores} cores (${machine.processor}), ${machine.memoryGiB} GiB, Node ${machine.node}, PostgreSQL ${machine.postgres}. Database, servers, load and listeners shared the machine.
+
+\`\`\`sh
+npm run bench                       # everything, about a quarter of an hour; writes this file
+npm run bench -- --quick            # roughly, to see that everything runs
+npm run bench -- fan-out latency    # some of it
+\`\`\`
+
+It needs a PostgreSQL server, 15 or newer, where it may create databases (\`PG_URL\`); its packages are its own (\`bench/package.json\`). The product runs as users run it, with rights, limits and logs; only
+\`OPERATIONS_PER_MINUTE\` is raised, since one account sends what a city would. The contenders are measured in turn, A B C A B C, each in a process of its own, and every answer is checked before and after.
+The peers check no rights: Mercurius with graphql-jit and dataloader, PostGraphile 5 on the same tables, Apollo Server 5 and Yoga with dataloader, graphql-ws with an iterator in memory. The limit is the least that
+any program would do: for reading, one prepared statement that makes the JSON, behind node:http; for writing, the same statements in one transaction; for telling, \`ws\` sending ready bytes.
+
+A ratio of 1 is as good, more is better.
+
+| measure | to the best peer | to the limit | the mark | |
+|---|---|---|---|---|
+${summary.join('\n')}
+
+${measures.map(section).join('\n\n')}
+`;
+  writeFileSync(new URL('performance.md', docs), text);
+}
