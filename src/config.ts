@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 /** A wrong setting; its message is the one line that the person who started the server reads. */
@@ -21,6 +22,10 @@ export interface Config {
   databaseUrl: string | undefined;
   /** Connections this process may hold on a PostgreSQL server. */
   databasePool: number;
+  /** Processes that serve on this machine, behind one port. */
+  workers: number;
+  /** Forget each hour what is no longer kept; one process of a database is enough. */
+  housekeeping: boolean;
   dataDir: string;
   /** Keys of links and of the sealed signing keys are derived from it. */
   secretKey: Buffer;
@@ -56,6 +61,14 @@ function integer(env: Environment, name: string, fallback: number, least: number
   const value = /^\d+$/.test(text) ? Number(text) : NaN;
   if (!(value >= least && value <= most)) throw wrong(name, `a whole number from ${least} to ${most}`);
   return value;
+}
+
+/** `auto` is as many as there are cores, where the database allows more than one. */
+function workers(env: Environment, embedded: boolean): number {
+  if (env.WORKERS === 'auto') return embedded ? 1 : availableParallelism();
+  const count = integer(env, 'WORKERS', 1, 1, 256);
+  if (embedded && count > 1) throw wrong('WORKERS', '1 with the embedded database, which has one process; set DATABASE_URL to a PostgreSQL server');
+  return count;
 }
 
 function flag(env: Environment, name: string, fallback: boolean): boolean {
@@ -148,6 +161,8 @@ export function readConfig(env: Environment = process.env): Config {
     publicUrl: publicUrl(env.PUBLIC_URL || `http://localhost:${port}`),
     databaseUrl,
     databasePool: integer(env, 'DATABASE_POOL', 10, 2, 1000),
+    workers: workers(env, databaseUrl === undefined),
+    housekeeping: flag(env, 'HOUSEKEEPING', true),
     dataDir,
     logLevel,
     allowedOrigins: origins(env),

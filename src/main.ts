@@ -1,9 +1,11 @@
-import { ConfigError, readConfig } from './config.ts';
+import cluster from 'node:cluster';
+import { ConfigError, readConfig, type Config } from './config.ts';
 import { createDemonstration, isEmpty } from './server/demonstration.ts';
 import { startSession } from './domain/sessions.ts';
-import { createLog } from './log.ts';
+import { createLog, type Logger } from './log.ts';
 import { banner } from './server/banner.ts';
 import { start } from './server/start.ts';
+import { superviseWorkers } from './server/workers.ts';
 
 /** The server: reads its settings, starts, says where it is, and stops when it is told to. */
 
@@ -13,6 +15,12 @@ const demonstrationToken = 8 * 3600;
 async function main(): Promise<void> {
   const config = readConfig();
   const log = createLog(config.logLevel);
+  if (config.workers === 1) await serve(config, log);
+  else if (cluster.isPrimary) await superviseWorkers(config, log, () => process.stdout.write(banner(config, null)));
+  else await serve(config, log.child({ worker: cluster.worker!.id }));
+}
+
+async function serve(config: Config, log: Logger): Promise<void> {
   const running = await start(config, log);
 
   let stopping = false;
@@ -41,7 +49,7 @@ async function main(): Promise<void> {
     const { id: sessionId } = await startSession(operator, { userId: administrator!.user.id, clientId: 'demonstration', device: 'npm start' });
     const token = await tokens.issueAccessToken({ userId: administrator!.user.id, sessionId, clientId: 'demonstration' }, demonstrationToken);
     process.stdout.write(banner(config, { ...made, token }));
-  } else process.stdout.write(banner(config, null));
+  } else if (config.workers === 1) process.stdout.write(banner(config, null));
 }
 
 main().catch((error: unknown) => {

@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import type { Actor, ChatRole, Role, ServiceScope, UserActor } from '../policy/actor.ts';
 import type { Database } from '../db/client.ts';
 import type { Credential } from './tokens.ts';
@@ -31,16 +32,24 @@ const rights = `
   'chats', (select coalesce(json_agg(json_build_array(m.chat_id, m.role)), '[]')
     from chat_member m where m.user_id = u.id)`;
 
-const byCredential = `
+const ofSessions = `
   select 'user' as kind, s.id::text as id, s.ended_at is null and s.expires_at > now() as active, json_build_object(
     'userId', u.id, 'deactivated', u.deactivated_at is not null,
     'stale', s.last_seen_at < now() - interval '1 minute', ${rights}) as about
   from session s join app_user u on u.id = s.user_id
-  where s.id = any($1::uuid[])
-  union all
-  select 'service', c.id, c.ended_at is null, json_build_object('schoolId', c.school_id, 'scopes', c.scopes)
+  where s.id =`;
+
+const ofClients = `
+  select 'service' as kind, c.id, c.ended_at is null as active, json_build_object('schoolId', c.school_id, 'scopes', c.scopes) as about
   from oauth_client c
-  where c.id = any($2::text[]) and c.secret_hash is not null and c.school_id is not null`;
+  where c.secret_hash is not null and c.school_id is not null and c.id =`;
+
+/** The statement for these; the usual one session has one of its own, which is planned once for all. */
+function statementFor(sessions: string[], clients: string[]): pg.QueryConfig {
+  if (sessions.length === 1 && clients.length === 0) return { name: 'actor', text: `${ofSessions} $1::uuid`, values: sessions };
+  const text = `${ofSessions} any($1::uuid[]) union all ${ofClients} any($2::text[])`;
+  return { name: 'actors', text, values: [sessions, clients] };
+}
 
 /**
  * Who these credentials are now, in their order, by one statement whatever their number. Rights are read, never
@@ -53,7 +62,7 @@ export async function loadActors(db: Database, credentials: readonly Credential[
   for (const credential of credentials)
     if (credential.kind === 'user') sessions.add(credential.sessionId);
     else clients.add(credential.clientId);
-  const { rows } = await db.pool.query<Row>({ name: 'actors', text: byCredential, values: [[...sessions], [...clients]] });
+  const { rows } = await db.pool.query<Row>(statementFor([...sessions], [...clients]));
   const found = new Map(rows.map((row) => [`${row.kind} ${row.id}`, row]));
   const now = Date.now() / 1000;
   const stale: string[] = [];

@@ -25,6 +25,9 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** Of outside issuers. Never a symmetric one: its key would be the public key that everybody has. */
 const asymmetric = ['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512'];
 
+/** Tokens remembered as verified, the oldest forgotten first. */
+const mostRemembered = 10_000;
+
 export function createTokens({ config, db, keys, log }: { config: Config; db: Database; keys: SigningKeys; log: Logger }): Tokens {
   const audience = audienceOf(config);
   const outside = new Map(
@@ -46,6 +49,21 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
     if (sid === undefined && sub === clientId) return { kind: 'service', clientId, expiresAt: exp, scopes: scopesOf(scope) };
     if (typeof sid !== 'string' || !uuid.test(sid) || !uuid.test(sub)) return undefined;
     return { kind: 'user', userId: sub, sessionId: sid, clientId, expiresAt: exp };
+  }
+
+  // By their hash, so that no credential is kept. Whether its session still counts is asked of the database every time.
+  const remembered = new Map<string, Credential>();
+
+  async function verifyOwnOnce(token: string): Promise<Credential | undefined> {
+    const hash = createHash('sha256').update(token).digest('base64');
+    const known = remembered.get(hash);
+    if (known !== undefined && known.expiresAt > Date.now() / 1000) return known;
+    remembered.delete(hash);
+    const credential = await verifyOwn(token);
+    if (credential === undefined) return undefined;
+    if (remembered.size >= mostRemembered) remembered.delete(remembered.keys().next().value!);
+    remembered.set(hash, credential);
+    return credential;
   }
 
   async function verifyOutside(token: string, issuer: string): Promise<Credential | undefined> {
@@ -76,7 +94,7 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
     async verifyAccessToken(token) {
       try {
         const { iss } = decodeJwt(token);
-        if (iss === config.publicUrl) return await verifyOwn(token);
+        if (iss === config.publicUrl) return await verifyOwnOnce(token);
         return iss === undefined ? undefined : await verifyOutside(token, iss);
       } catch (error) {
         const { code, name } = error as { code?: string; name?: string };

@@ -60,15 +60,19 @@ export function page<Row>(args: PageArgs, order: Order): Asked<Row> {
     finish(rows) {
       const nodes = rows.slice(0, size);
       if (backward) nodes.reverse();
-      const edges = nodes.map((node) => ({ cursor: encode(order, node), node }));
+      const edges = nodes.map((node) => new Edge(order, node));
       const more = rows.length > size;
       return {
         edges,
         pageInfo: {
           hasNextPage: backward ? before !== undefined : more,
           hasPreviousPage: backward ? more : after !== undefined,
-          startCursor: edges.at(0)?.cursor ?? null,
-          endCursor: edges.at(-1)?.cursor ?? null,
+          get startCursor() {
+            return edges.at(0)?.cursor ?? null;
+          },
+          get endCursor() {
+            return edges.at(-1)?.cursor ?? null;
+          },
         },
       };
     },
@@ -105,10 +109,22 @@ function at(field: string, value: unknown): object {
   return field.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as object;
 }
 
-/** What has to be read with a row so that its cursor can be made: `{ student: { select: { sortKey: true } } }`. */
-export function include({ keys }: Order): Record<string, { select: Record<string, true> }> {
-  const related = keys.map(({ field }) => field.split('.')).filter((parts) => parts.length === 2) as [string, string][];
-  return Object.fromEntries(related.map(([relation, column]) => [relation, { select: { [column]: true } }]));
+/** The columns of rows that a row belongs to, which have to be read with it so that its cursor can be made: `student.sortKey`. */
+export const related = ({ keys }: Order): string[] => keys.map(({ field }) => field).filter((field) => field.includes('.'));
+
+/** A row of a page. Its cursor is made when it is asked for, which most clients do of few rows. */
+class Edge<Row> {
+  readonly node: Row;
+  readonly #order: Order;
+
+  constructor(order: Order, node: Row) {
+    this.#order = order;
+    this.node = node;
+  }
+
+  get cursor(): string {
+    return encode(this.#order, this.node);
+  }
 }
 
 function encode({ tag, keys }: Order, row: unknown): string {

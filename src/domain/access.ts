@@ -77,32 +77,18 @@ export const factsOfEnrolment = (enrolment: Enrolment): Facts['enrolment'] => ({
 
 /** What must be known of a person to decide about them; one statement. */
 export async function factsOfUser(ctx: Context, userId: string): Promise<Facts['user']> {
-  const places = { schoolId: true, endedAt: true } as const;
-  const user = await ctx.db.prisma.user.findUnique({
-    where: { id: userId },
-    relationLoadStrategy: 'join',
-    select: {
-      grants: { select: { ...places, role: true } },
-      enrolments: { select: { ...places, classId: true } },
-      assignments: { select: { ...places, classId: true } },
-      memberships: { select: { schoolId: true, chatId: true } },
-    },
+  const { rows } = await ctx.db.pool.query<Pick<Facts['user'], 'places' | 'chats'>>({
+    name: 'facts of a user',
+    text: `
+      select
+        (select coalesce(json_agg(json_build_object('schoolId', school_id, 'staff', staff, 'classId', class_id, 'current', ended_at is null)), '[]') from (
+          select school_id, role <> 'STUDENT' as staff, null::uuid as class_id, ended_at from role_grant where user_id = $1
+          union all select school_id, false, class_id, ended_at from enrolment where student_id = $1
+          union all select school_id, false, class_id, ended_at from assignment where user_id = $1) place) as places,
+        (select coalesce(json_agg(json_build_object('schoolId', school_id, 'chatId', chat_id)), '[]') from chat_member where user_id = $1) as chats`,
+    values: [userId],
   });
-  const at = (row: { schoolId: string; endedAt: Date | null }, staff: boolean, classId: string | null) => ({
-    schoolId: row.schoolId,
-    staff,
-    classId,
-    current: row.endedAt === null,
-  });
-  return {
-    userId,
-    chats: user?.memberships ?? [],
-    places: [
-      ...(user?.grants ?? []).map((grant) => at(grant, grant.role !== 'STUDENT', null)),
-      ...(user?.enrolments ?? []).map((enrolment) => at(enrolment, false, enrolment.classId)),
-      ...(user?.assignments ?? []).map((assignment) => at(assignment, false, assignment.classId)),
-    ],
-  };
+  return { userId, ...rows[0]! };
 }
 
 const lockable = { School: 'school', Class: 'class', User: 'app_user', Invitation: 'invitation', Chat: 'chat' } as const;

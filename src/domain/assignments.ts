@@ -126,7 +126,7 @@ function tell(tx: Tx, { id, schoolId, classId, userId, subjectId }: Assignment, 
 /** A teacher's or a class's assignments in force at an instant, the earliest first; only in classes that the actor may read. */
 export function assignmentsUnder(
   ctx: Context,
-  parent: { model: 'class' | 'user'; id: string },
+  parent: { model: 'Class' | 'User'; id: string },
   args: PageArgs & { asOf?: Date | null },
 ): Promise<Page<Assignment>> {
   const order = { tag: 'assignment', keys: [{ field: 'id', direction: 'asc', type: 'string' }] } as const;

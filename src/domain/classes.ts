@@ -90,7 +90,7 @@ export interface ClassFilter {
 export function classesOf(ctx: Context, school: School, args: PageArgs & ClassFilter): Promise<Page<Class>> {
   const order = { tag: 'class', keys: [{ field: 'sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
   const ofYear = args.schoolYearId === undefined ? { year: { startsOn: presentYear(school).startsOn } } : args.schoolYearId === null ? {} : { schoolYearId: args.schoolYearId };
-  return pageUnder<Class>(ctx, { model: 'school', id: school.id, relation: 'classes' }, args, order, {
+  return pageUnder<Class>(ctx, { model: 'School', id: school.id, relation: 'classes' }, args, order, {
     AND: [
       ofYear,
       args.grade ? { grade: args.grade } : {},

@@ -1,4 +1,5 @@
 import { clauseOf, everCan } from '../policy/can.ts';
+import { findRows } from '../db/sql.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict, forbidden, type Refusal } from '../errors.ts';
 import { record } from '../events/log.ts';
@@ -143,22 +144,23 @@ async function elsewhere(tx: Tx, present: Enrolment | null, schoolId: string): P
 /** The pupils' places in a class at an instant, in the order of the alphabet. */
 export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asOf?: Date | null }): Promise<Page<Enrolment>> {
   const order = { tag: 'pupils', keys: [{ field: 'student.sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
-  return pageUnder<Enrolment>(ctx, { model: 'class', id, relation: 'enrolments' }, args, order, {
-    AND: [inForce(args.asOf), readable(ctx.actor, 'Enrolment')],
+  const filter = { AND: [inForce(args.asOf), readable(ctx.actor, 'Enrolment')] };
+  return pageUnder<Enrolment>(ctx, { model: 'Class', id, relation: 'enrolments' }, args, order, filter, {
+    of: 'Enrolment', field: 'student', thing: 'User', idOf: ({ studentId }) => studentId,
   });
 }
 
 /** A pupil's places, the latest first. */
 export function enrolmentsOf(ctx: Context, { id }: User, args: PageArgs): Promise<Page<Enrolment>> {
   const order = { tag: 'places', keys: [{ field: 'startedAt', direction: 'desc', type: 'date' }, { field: 'id', direction: 'desc', type: 'string' }] } as const;
-  return pageUnder<Enrolment>(ctx, { model: 'user', id, relation: 'enrolments' }, args, order, readable(ctx.actor, 'Enrolment'));
+  return pageUnder<Enrolment>(ctx, { model: 'User', id, relation: 'enrolments' }, args, order, readable(ctx.actor, 'Enrolment'));
 }
 
 /** A pupil's present place, where the actor may see it; every pupil of a level in one statement. */
 export function enrolmentOf(ctx: Context, { id }: User): Promise<Enrolment | null> {
   return ctx.loaders.of<Enrolment>('User.enrolment', id, async (studentIds) => {
-    const rows = await ctx.db.prisma.enrolment.findMany({
-      where: { AND: [{ studentId: { in: [...studentIds] }, endedAt: null }, readable(ctx.actor, 'Enrolment')] },
+    const rows = await findRows<Enrolment>(ctx.db, 'Enrolment', {
+      where: { AND: [{ studentId: { in: studentIds }, endedAt: null }, readable(ctx.actor, 'Enrolment')] },
     });
     return new Map(rows.map((row) => [row.studentId, row]));
   });

@@ -4,7 +4,7 @@ import { page } from '../db/page.ts';
 import { invalid, unauthenticated } from '../errors.ts';
 import { decodeCursor } from '../events/cursor.ts';
 import { eventTypes, type EventType } from '../events/catalog.ts';
-import { follow, type Following, type Heard } from '../events/follow.ts';
+import { follow, type Following, type Stream } from '../events/follow.ts';
 import { demand, find, findClass } from './access.ts';
 import type { Context } from './context.ts';
 import type { Event, Page, PageArgs, School } from './rows.ts';
@@ -38,8 +38,6 @@ export interface FollowArgs {
   after?: string | null;
 }
 
-type Stream = AsyncIterableIterator<Heard, void, undefined>;
-
 const typesOf = (...nouns: readonly string[]): ReadonlySet<EventType> =>
   new Set(eventTypes.filter((type) => nouns.includes(type.split('.')[0]!)));
 
@@ -59,26 +57,26 @@ export async function followEnrolments(ctx: Context, args: FollowArgs & { classI
   }
   const chosen: Following['chosen'] = ({ payload }) =>
     !classId || payload.classId === classId || payload.fromClassId === classId;
-  return start(ctx, args, { types: enrolmentTypes, allowed, chosen });
+  return start(ctx, args, { name: `enrolments ${classId ?? ''}`, types: enrolmentTypes, allowed, chosen });
 }
 
 /** Every change of the chats that the actor may see: made, renamed, archived, people coming and going. */
 export function followChats(ctx: Context, args: FollowArgs): Promise<Stream> {
   const allowed = (actor: UserActor | ServiceActor) => can(actor, 'school.read', { schoolId: args.schoolId });
-  return start(ctx, args, { types: chatTypes, allowed, chosen: () => true });
+  return start(ctx, args, { name: 'chats', types: chatTypes, allowed, chosen: () => true });
 }
 
 /** The log itself, for the administration and for services. Regulation 2.2 c, 1.5. */
 export function followEvents(ctx: Context, args: FollowArgs & { types?: readonly EventType[] | null }): Promise<Stream> {
   const allowed = (actor: UserActor | ServiceActor) => can(actor, 'event.read', { schoolId: args.schoolId });
   const types: ReadonlySet<EventType> = new Set(args.types ?? eventTypes);
-  return start(ctx, args, { types, allowed, chosen: () => true });
+  return start(ctx, args, { name: `events ${[...types].sort().join(' ')}`, types, allowed, chosen: () => true });
 }
 
 async function start(
   ctx: Context,
   args: FollowArgs,
-  what: Pick<Following, 'types' | 'allowed' | 'chosen'>,
+  what: Pick<Following, 'name' | 'types' | 'allowed' | 'chosen'>,
 ): Promise<Stream> {
   const { actor, credential } = ctx;
   if (credential === null || (actor.kind !== 'user' && actor.kind !== 'service')) throw unauthenticated();

@@ -147,7 +147,7 @@ const newestFirst = { tag: 'invitation', keys: [{ field: 'id', direction: 'desc'
 
 /** The invitations of a school that the actor may read, the newest first. */
 export function invitationsOf(ctx: Context, school: School, args: PageArgs & InvitationFilter): Promise<Page<Invitation>> {
-  return pageUnder<Invitation>(ctx, { model: 'school', id: school.id, relation: 'invitations' }, args, newestFirst, {
+  return pageUnder<Invitation>(ctx, { model: 'School', id: school.id, relation: 'invitations' }, args, newestFirst, {
     AND: [
       args.status ? inStatus(ctx, args.status) : {},
       args.role ? { role: args.role } : {},
@@ -172,14 +172,14 @@ function inStatus(ctx: Context, status: InvitationStatus) {
 
 /** The links that a person holds, where the actor may read them, the newest first. Regulation 2.3 b. */
 export function heldBy(ctx: Context, user: User, args: PageArgs): Promise<Page<Invitation>> {
-  const parent = { model: 'user', id: user.id, relation: 'heldLinks' } as const;
+  const parent = { model: 'User', id: user.id, relation: 'heldLinks' } as const;
   return pageUnder<Invitation>(ctx, parent, args, newestFirst, readable(ctx.actor, 'Invitation'));
 }
 
 /** Who has joined by the link, the latest first. Whoever reads the invitation reads who used it. */
 export function usesOf(ctx: Context, invitation: Invitation, args: PageArgs): Promise<Page<InvitationUse>> {
   const order = { tag: 'use', keys: [{ field: 'id', direction: 'desc', type: 'string' }] } as const;
-  return pageUnder<InvitationUse>(ctx, { model: 'invitation', id: invitation.id, relation: 'uses' }, args, order, {});
+  return pageUnder<InvitationUse>(ctx, { model: 'Invitation', id: invitation.id, relation: 'uses' }, args, order, {});
 }
 
 /** Through whose hands the link went, the first first; every invitation of a level in one statement. */

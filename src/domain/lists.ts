@@ -1,13 +1,26 @@
-import { createHash } from 'node:crypto';
-import { include, page, type Order } from '../db/page.ts';
+import { page, related, type Order } from '../db/page.ts';
+import { findUnder } from '../db/sql.ts';
 import type { Filter } from '../policy/scopes.ts';
+import { asksCursor, columnsOf, columnsOfPage } from './asked.ts';
 import type { Context } from './context.ts';
-import type { Page, PageArgs } from './rows.ts';
+import { readable } from './loaders.ts';
+import type { Page, PageArgs, ThingName } from './rows.ts';
 
 /** A list that stands under many parents of one level: classes under schools, pupils under classes. */
 
-interface Finder {
-  findMany(args: object): Promise<({ id: string } & Record<string, unknown>)[]>;
+interface Parent {
+  model: 'School' | 'Class' | 'Chat' | 'User' | 'Invitation';
+  id: string;
+  relation: string;
+}
+
+/** A thing that each row belongs to: read with the row where the operation asks for the field. */
+interface Along<Row> {
+  /** The rows' own type in the schema, and its field. */
+  of: ThingName;
+  field: string;
+  thing: ThingName;
+  idOf(row: Row): string;
 }
 
 /**
@@ -16,23 +29,33 @@ interface Finder {
  */
 export async function pageUnder<Row>(
   ctx: Context,
-  parent: { model: 'school' | 'class' | 'chat' | 'user' | 'invitation'; id: string; relation: string },
+  { model, id, relation }: Parent,
   args: PageArgs,
   order: Order,
   filter: Filter,
+  along?: Along<Row>,
 ): Promise<Page<Row>> {
   const asked = page<Row>(args, order);
   const where = { AND: [filter, asked.where] };
-  const { model, relation } = parent;
-  const related = include(order);
-  const key = createHash('sha1').update(JSON.stringify([model, relation, where, asked.orderBy, asked.take])).digest('base64');
-  const rows = await ctx.loaders.of<Row[]>(key, parent.id, async (ids) => {
-    const parents = await (ctx.db.prisma[model] as unknown as Finder).findMany({
-      relationLoadStrategy: 'join',
-      where: { id: { in: [...ids] } },
-      select: { id: true, [relation]: { where, orderBy: asked.orderBy, take: asked.take, ...(Object.keys(related).length === 0 ? {} : { include: related }) } },
-    });
-    return new Map(parents.map((row) => [row.id, row[relation] as Row[]]));
-  });
+  const { loaders, actor, db } = ctx;
+  const key = JSON.stringify([model, relation, where, asked.orderBy, asked.take]);
+  const rows = await loaders.of<Row[]>(key, id, (ids) =>
+    findUnder<Row>(db, model, relation, ids, {
+      where,
+      orderBy: asked.orderBy,
+      take: asked.take,
+      columns: along && columnsOfPage(loaders.asked, along.of, order),
+      related: asksCursor(loaders.asked) ? related(order) : [],
+      along:
+        along && loaders.asked?.get(along.of)?.has(along.field)
+          ? {
+              relation: along.field,
+              where: readable(actor, along.thing),
+              columns: columnsOf(loaders.asked, along.thing),
+              found: (row, other) => loaders.keep(along.thing, along.idOf(row as Row), other as never),
+            }
+          : undefined,
+    }),
+  );
   return asked.finish(rows ?? []);
 }

@@ -4,6 +4,8 @@ import { where } from '../policy/can.ts';
 import type { Filter } from '../policy/scopes.ts';
 import type { Action } from '../policy/table.ts';
 import type { Database } from '../db/client.ts';
+import { findRows } from '../db/sql.ts';
+import { columnsOf, type Asked } from './asked.ts';
 import type { ThingName, Things } from './rows.ts';
 
 /**
@@ -11,9 +13,15 @@ import type { ThingName, Things } from './rows.ts';
  * one request or one delivered batch, never as long as a subscription, which would serve stale rows to lost rights.
  */
 export interface Loaders {
-  byId<N extends ThingName>(thing: N, id: string): Promise<Things[N] | null>;
+  /** At once where the row came with another one; otherwise a promise. */
+  byId<N extends ThingName>(thing: N, id: string): Things[N] | null | Promise<Things[N] | null>;
+  byIds<N extends ThingName>(thing: N, ids: readonly string[]): Promise<(Things[N] | null)[]>;
+  /** Keeps what came with another row, under the same filter that `byId` reads it by; null where that lets nothing through. */
+  keep<N extends ThingName>(thing: N, id: string, row: Things[N] | null): void;
   /** Rows of a parent: `batch` answers for many parents with the same `key` in one statement. */
   of<T>(key: string, parentId: string, batch: (parentIds: readonly string[]) => Promise<Map<string, T>>): Promise<T | null>;
+  /** What the operation asks of each type, once it is known: columns that nothing asks for are then left unread. */
+  asked: Asked | undefined;
 }
 
 /** The right that opens a thing to reading; a nested thing is opened by what it belongs to. */
@@ -34,6 +42,9 @@ const reads: Record<ThingName, { action: Action; via?: string }> = {
 
 export const isThing = (name: string): name is ThingName => Object.hasOwn(reads, name);
 
+/** The action whose right opens this kind of thing to reading. */
+export const readActionOf = (thing: ThingName): Action => reads[thing].action;
+
 /** The filter of the rows of this kind that the actor may read. */
 export function readable(actor: Actor, thing: ThingName): Filter {
   const { action, via } = reads[thing];
@@ -41,24 +52,17 @@ export function readable(actor: Actor, thing: ThingName): Filter {
   return via === undefined ? filter : { [via]: filter };
 }
 
-interface Finder {
-  findMany(args: { where: Filter }): Promise<{ id: string }[]>;
-}
-
-const delegateOf = (db: Database, thing: ThingName): Finder => {
-  const name = (thing[0]!.toLowerCase() + thing.slice(1)) as Uncapitalize<ThingName>;
-  return db.prisma[name];
-};
-
 export function createLoaders(db: Database, actor: Actor): Loaders {
   const byThing = new Map<ThingName, DataLoader<string, { id: string } | null>>();
   const byKey = new Map<string, DataLoader<string, unknown>>();
+  const kept = new Map<ThingName, Map<string, { id: string } | null>>();
   const loaderOf = (thing: ThingName) => {
     let loader = byThing.get(thing);
     if (loader === undefined) {
       loader = new DataLoader(async (ids) => {
-        const rows = await delegateOf(db, thing).findMany({
-          where: { AND: [{ id: { in: [...ids] } }, readable(actor, thing)] },
+        const rows = await findRows<{ id: string }>(db, thing, {
+          where: { AND: [{ id: { in: ids } }, readable(actor, thing)] },
+          columns: columnsOf(loaders.asked, thing),
         });
         const found = new Map(rows.map((row) => [row.id, row]));
         return ids.map((id) => found.get(id) ?? null);
@@ -67,8 +71,21 @@ export function createLoaders(db: Database, actor: Actor): Loaders {
     }
     return loader;
   };
-  return {
-    byId: <N extends ThingName>(thing: N, id: string) => loaderOf(thing).load(id) as Promise<Things[N] | null>,
+  const loaders: Loaders = {
+    asked: undefined,
+    byId<N extends ThingName>(thing: N, id: string) {
+      const row = kept.get(thing)?.get(id);
+      return (row === undefined ? loaderOf(thing).load(id) : row) as Things[N] | null | Promise<Things[N] | null>;
+    },
+    async byIds<N extends ThingName>(thing: N, ids: readonly string[]) {
+      const rows: (Things[N] | null | Promise<Things[N] | null>)[] = ids.map((id) => loaders.byId(thing, id));
+      return Promise.all(rows.map(async (row) => row));
+    },
+    keep(thing, id, row) {
+      let rows = kept.get(thing);
+      if (rows === undefined) kept.set(thing, (rows = new Map()));
+      rows.set(id, row);
+    },
     of: <T>(key: string, parentId: string, batch: (ids: readonly string[]) => Promise<Map<string, T>>) => {
       let loader = byKey.get(key);
       if (loader === undefined) {
@@ -81,4 +98,5 @@ export function createLoaders(db: Database, actor: Actor): Loaders {
       return loader.load(parentId) as Promise<T | null>;
     },
   };
+  return loaders;
 }

@@ -5,10 +5,19 @@ import type { School, SchoolYear } from './rows.ts';
 
 /** School years: from 1 September to 31 August, by the calendar of the school's own time zone. */
 
+/** By time zone: making one costs a hundred times as much as using it. There are as many as there are zones. */
+const calendars = new Map<string, Intl.DateTimeFormat>();
+
 /** The day it is at an instant in a time zone, such as 2026-09-01. */
-export const dayIn = (timeZone: string, at: Date): string =>
-  // Sweden writes days as ISO 8601 does.
-  new Intl.DateTimeFormat('sv-SE', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' }).format(at);
+export function dayIn(timeZone: string, at: Date): string {
+  let calendar = calendars.get(timeZone);
+  if (calendar === undefined) {
+    // Sweden writes days as ISO 8601 does.
+    calendar = new Intl.DateTimeFormat('sv-SE', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' });
+    calendars.set(timeZone, calendar);
+  }
+  return calendar.format(at);
+}
 
 /** The first and the last day of the school year that contains a day; July and August still belong to the one before. */
 export function yearAround(day: string): { startsOn: Date; endsOn: Date } {

@@ -43,13 +43,20 @@ export async function signIn(ctx: Context, input: { signInName: string; password
   return user.id;
 }
 
-/** Begins a session of a person in a client. `grantId` is the authorization server's grant, where there is one. */
+/**
+ * Begins a session of a person in a client, and tells the person, who may not be the one that signs in. `grantId` is
+ * the authorization server's grant, where there is one. Regulation 2.2 h.
+ */
 export function startSession(
   ctx: Context,
   of: { userId: string; clientId: string; grantId?: string | null; device?: string | null },
 ): Promise<Session> {
   const expiresAt = new Date(Date.now() + ctx.config.sessionDays * 86_400_000);
-  return change(ctx, (tx) => tx.session.create({ data: { ...of, expiresAt } }));
+  return change(ctx, async (tx) => {
+    const session = await tx.session.create({ data: { ...of, expiresAt } });
+    await tell(tx, 'session.started', [session]);
+    return session;
+  });
 }
 
 /** Ends a session of the actor's own: its tokens count no more. Ending it again changes nothing. */
@@ -92,20 +99,24 @@ interface Which {
   clientId?: string;
 }
 
-/** Ends sessions with their grants, codes and refresh tokens, and tells each school where the person has a role. */
+/** Ends sessions with their grants, codes and refresh tokens, and tells those whose sessions they were. */
 async function end(tx: Tx, which: Which): Promise<Session[]> {
   const ended = await tx.session.updateManyAndReturn({ where: { ...which, endedAt: null }, data: { endedAt: new Date() } });
   const grantIds = ended.flatMap(({ grantId }) => (grantId === null ? [] : [grantId]));
   if (grantIds.length > 0) await deleteGrants(tx, grantIds);
-  const userIds = [...new Set(ended.map(({ userId }) => userId))];
+  await tell(tx, 'session.ended', ended);
+  return ended;
+}
+
+/** Tells people of their sessions in the log of each school where they have a role: a person has no log of their own. */
+async function tell(tx: Tx, type: 'session.started' | 'session.ended', sessions: readonly Session[]): Promise<void> {
   const roles = await tx.roleGrant.findMany({
-    where: { userId: { in: userIds }, endedAt: null },
+    where: { userId: { in: sessions.map(({ userId }) => userId) }, endedAt: null },
     distinct: ['userId', 'schoolId'],
     select: { userId: true, schoolId: true },
   });
-  for (const { id: sessionId, userId } of ended)
-    for (const { schoolId } of roles.filter((role) => role.userId === userId)) record(tx, 'session.ended', { schoolId, sessionId, userId });
-  return ended;
+  for (const { id: sessionId, userId } of sessions)
+    for (const { schoolId } of roles.filter((role) => role.userId === userId)) record(tx, type, { schoolId, sessionId, userId });
 }
 
 /** The person's sessions that have not ended, the newest first; nobody else sees them. */

@@ -28,5 +28,5 @@ export async function createSubject(ctx: Context, input: { schoolId: string; nam
 /** The subjects of a school, in the order of the alphabet. */
 export function subjectsOf(ctx: Context, school: School, args: PageArgs): Promise<Page<Subject>> {
   const order = { tag: 'subject', keys: [{ field: 'sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
-  return pageUnder<Subject>(ctx, { model: 'school', id: school.id, relation: 'subjects' }, args, order, readable(ctx.actor, 'Subject'));
+  return pageUnder<Subject>(ctx, { model: 'School', id: school.id, relation: 'subjects' }, args, order, readable(ctx.actor, 'Subject'));
 }

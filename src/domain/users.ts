@@ -1,9 +1,11 @@
 import { clauseOf, where } from '../policy/can.ts';
 import { page } from '../db/page.ts';
+import { findRows } from '../db/sql.ts';
 import { violates, type Tx } from '../db/transaction.ts';
 import { conflict, forbidden, invalid, unauthenticated } from '../errors.ts';
 import { record } from '../events/log.ts';
 import { demand, factsOfUser, find } from './access.ts';
+import { columnsOfPage } from './asked.ts';
 import { actingUserId, change, type Context } from './context.ts';
 import { readable } from './loaders.ts';
 import { endGrants, lockForEnding } from './roles.ts';
@@ -20,7 +22,7 @@ export interface Names {
 }
 
 export const fullName = ({ surname, givenName, patronymic }: Names): string =>
-  [surname, givenName, patronymic].filter(Boolean).join(' ');
+  patronymic ? `${surname} ${givenName} ${patronymic}` : `${surname} ${givenName}`;
 
 /** «Иванова М. П.» */
 export const shortName = ({ surname, givenName, patronymic }: Names): string =>
@@ -164,15 +166,10 @@ export interface PeopleFilter {
 
 /** The people with a role in the school whom the actor may read, in the order of the Russian alphabet. */
 export async function peopleOf(ctx: Context, school: School, args: PageArgs & PeopleFilter): Promise<Page<User>> {
-  const order = page<User>(args, {
-    tag: 'person',
-    keys: [
-      { field: 'sortKey', direction: 'asc', type: 'string' },
-      { field: 'id', direction: 'asc', type: 'string' },
-    ],
-  });
+  const byName = { tag: 'person', keys: [{ field: 'sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
+  const order = page<User>(args, byName);
   const inClass = { classId: args.classId ?? '', endedAt: null };
-  const rows = await ctx.db.prisma.user.findMany({
+  const rows = await findRows<User>(ctx.db, 'User', {
     where: {
       AND: [
         { grants: { some: { schoolId: school.id, endedAt: null, ...(args.role ? { role: args.role } : {}) } } },
@@ -184,6 +181,7 @@ export async function peopleOf(ctx: Context, school: School, args: PageArgs & Pe
     },
     orderBy: order.orderBy,
     take: order.take,
+    columns: columnsOfPage(ctx.loaders.asked, 'User', byName),
   });
   return order.finish(rows);
 }
@@ -198,9 +196,7 @@ function words(search: string): string[] {
 /** The person, if the actor may read how to reach them; everyone of a level in one statement. Regulation 2.1 a, 152-ФЗ. */
 export function contactOf(ctx: Context, user: User): Promise<User | null> {
   return ctx.loaders.of<User>('User.contact', user.id, async (ids) => {
-    const rows = await ctx.db.prisma.user.findMany({
-      where: { AND: [{ id: { in: [...ids] } }, where(ctx.actor, 'user.readContact')] },
-    });
+    const rows = await findRows<User>(ctx.db, 'User', { where: { AND: [{ id: { in: ids } }, where(ctx.actor, 'user.readContact')] } });
     return new Map(rows.map((row) => [row.id, row]));
   });
 }

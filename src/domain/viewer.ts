@@ -1,9 +1,13 @@
+import type { Actor } from '../policy/actor.ts';
 import { can, clauseOf } from '../policy/can.ts';
 import type { Facts, Noun } from '../policy/scopes.ts';
 import { actions, table, type Action } from '../policy/table.ts';
 import type { RefusalCode } from '../errors.ts';
+import { findRows } from '../db/sql.ts';
 import { factsOfChat, factsOfClass, factsOfEnrolment, factsOfInvitation, factsOfSchool, factsOfUser } from './access.ts';
+import { columnsOf } from './asked.ts';
 import { actingUserId, type Context } from './context.ts';
+import { readActionOf } from './loaders.ts';
 import type { ThingName, Things, User } from './rows.ts';
 
 /** Who is asking, and what they may do. */
@@ -13,7 +17,9 @@ export { actions, clauseOf, type Action };
 /** The person who asks; null for a service and for nobody. One's own row is read without a role too. */
 export async function viewer(ctx: Context): Promise<User | null> {
   const id = actingUserId(ctx);
-  return id === null ? null : ctx.db.prisma.user.findUnique({ where: { id } });
+  if (id === null) return null;
+  const [row] = await findRows<User>(ctx.db, 'User', { where: { id }, columns: columnsOf(ctx.loaders.asked, 'User') });
+  return row ?? null;
 }
 
 export interface Permission {
@@ -39,6 +45,24 @@ export async function viewerCan(ctx: Context, action: Action, on: { thing: strin
   const facts = row && (await (ofNoun[thing] as Asked)(row, ctx));
   if (facts === null) return answer('NOT_FOUND');
   return answer(can(ctx.actor, action, facts as never) ? null : 'FORBIDDEN');
+}
+
+/** A thing, and who may see it. */
+export interface Sight {
+  thing: ThingName;
+  row: Things[ThingName] | null;
+  may(actor: Actor): boolean;
+}
+
+/**
+ * Who may read a thing: the answer for any actor, from a row and facts that are read once.
+ * @param ctx of one who may read everything.
+ */
+export async function sightOf(ctx: Context, thing: ThingName, id: string): Promise<Sight> {
+  const action = readActionOf(thing);
+  const row = await ctx.loaders.byId(thing, id);
+  const facts = row && (await (asked[table[action].on][thing] as Asked)(row, ctx));
+  return { thing, row, may: (actor) => facts !== null && can(actor, action, facts as never) };
 }
 
 type Asked = (row: Things[ThingName], ctx: Context) => unknown;

@@ -3,6 +3,7 @@ import type { Topic } from '../policy/topics.ts';
 /**
  * What happens in a school, and who hears it. For each event: the ids it carries (never a name or a text of a person)
  * and the topics it is told on, decided here once and not by each caller. `src/policy/topics.ts` says who hears a topic.
+ * And whose rights it may change: rights that were read once count until the log says otherwise.
  */
 
 /** Ids by name; every event carries its school's. */
@@ -13,13 +14,22 @@ interface Entry<K extends string> {
   toldOn(payload: Record<K | 'schoolId', string>): Topic[];
   /** For people: what it means, in the printed catalogue. */
   means: string;
+  /** Whose rights may be others after it: a person's id, everyone's, or nobody's. */
+  changes(payload: Record<K | 'schoolId', string>): string | typeof everyone | null;
 }
 
-const event = <const K extends string>(means: string, carries: readonly K[], toldOn: Entry<K>['toldOn']): Entry<K> => ({
-  means,
-  carries,
-  toldOn,
-});
+export const everyone = Symbol('everyone');
+
+const event = <const K extends string>(
+  means: string,
+  carries: readonly K[],
+  toldOn: Entry<K>['toldOn'],
+  changes: Entry<K>['changes'] = () => null,
+): Entry<K> => ({ means, carries, toldOn, changes });
+
+const rightsOfUser = (p: { userId: string }): string => p.userId;
+const rightsOfStudent = (p: { studentId: string }): string => p.studentId;
+const rightsOfEveryone = (): typeof everyone => everyone;
 
 const school = (p: { schoolId: string }): Topic => `school:${p.schoolId}`;
 const staff = (p: { schoolId: string }): Topic => `staff:${p.schoolId}`;
@@ -43,24 +53,25 @@ export const catalog = {
 
   'class.created':          event('A class was created.', ['classId'], (p) => [school(p), staff(p)]),
   'class.updated':          event('A class got another grade or letter.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`]),
-  'class.archived':         event('A class ended; its chats are read-only and its links stopped.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`]),
+  'class.archived':         event('A class ended; its chats are read-only and its links stopped.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`], rightsOfEveryone),
 
   'subject.created':        event('A subject was created.', ['subjectId'], (p) => [school(p), staff(p)]),
 
-  'role.granted':           event('A person got a role.', ['grantId', 'userId'], (p) => [school(p), `user:${p.userId}`]),
-  'role.ended':             event('A role of a person ended.', ['grantId', 'userId'], (p) => [school(p), `user:${p.userId}`]),
+  'role.granted':           event('A person got a role.', ['grantId', 'userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
+  'role.ended':             event('A role of a person ended.', ['grantId', 'userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
   'profile.updated':        event('A person changed their own particulars.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
-  'user.deactivated':       event('A person can no longer sign in.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
-  'session.ended':          event('A sign-in of a person was ended.', ['sessionId', 'userId'], (p) => [`user:${p.userId}`]),
+  'user.deactivated':       event('A person can no longer sign in.', ['userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
+  'session.started':        event('A person signed in on a device or in a client.', ['sessionId', 'userId'], (p) => [`user:${p.userId}`]),
+  'session.ended':          event('A sign-in of a person was ended.', ['sessionId', 'userId'], (p) => [`user:${p.userId}`], rightsOfUser),
 
-  'classTeacher.assigned':  event('A teacher became the class teacher.', assignment, ofTeacher),
-  'classTeacher.ended':     event('A teacher is no longer the class teacher.', assignment, ofTeacher),
-  'subjectTeacher.assigned':event('A teacher got a subject in a class.', [...assignment, 'subjectId'], ofTeacher),
-  'subjectTeacher.ended':   event('A teacher no longer has a subject in a class.', [...assignment, 'subjectId'], ofTeacher),
+  'classTeacher.assigned':  event('A teacher became the class teacher.', assignment, ofTeacher, rightsOfUser),
+  'classTeacher.ended':     event('A teacher is no longer the class teacher.', assignment, ofTeacher, rightsOfUser),
+  'subjectTeacher.assigned':event('A teacher got a subject in a class.', [...assignment, 'subjectId'], ofTeacher, rightsOfUser),
+  'subjectTeacher.ended':   event('A teacher no longer has a subject in a class.', [...assignment, 'subjectId'], ofTeacher, rightsOfUser),
 
-  'student.enrolled':       event('A pupil was enrolled in a class.', enrolment, ofStudent),
-  'student.transferred':    event('A pupil moved from one class to another.', [...enrolment, 'fromEnrolmentId', 'fromClassId'], (p) => [...ofStudent(p), `class:${p.fromClassId}`]),
-  'student.withdrawn':      event('A pupil left a class.', enrolment, ofStudent),
+  'student.enrolled':       event('A pupil was enrolled in a class.', enrolment, ofStudent, rightsOfStudent),
+  'student.transferred':    event('A pupil moved from one class to another.', [...enrolment, 'fromEnrolmentId', 'fromClassId'], (p) => [...ofStudent(p), `class:${p.fromClassId}`], rightsOfStudent),
+  'student.withdrawn':      event('A pupil left a class.', enrolment, ofStudent, rightsOfStudent),
 
   'invitation.created':     event('An invitation link was made.', ['invitationId'], (p) => [school(p)]),
   'invitation.handedOver':  event('An invitation link was handed to a person.', ['invitationId', 'userId'], (p) => [school(p), `user:${p.userId}`]),
@@ -68,13 +79,13 @@ export const catalog = {
   'invitation.revoked':     event('An invitation link was stopped.', ['invitationId'], (p) => [school(p)]),
   'invitation.accepted':    event('A person joined by an invitation link.', ['invitationId', 'userId'], (p) => [school(p), `user:${p.userId}`]),
 
-  'chat.created':           event('A chat was created, with those a rule puts there.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
+  'chat.created':           event('A chat was created, with those a rule puts there.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`], rightsOfEveryone),
   'chat.renamed':           event('A chat got another name.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
   'chat.archived':          event('A chat became read-only.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
-  'chatMember.added':       event('A person came into a chat.', ['chatId', 'userId'], ofMember),
-  'chatMember.removed':     event('A person left a chat or was removed.', ['chatId', 'userId'], ofMember),
-  'chatMember.promoted':    event('A member became a moderator.', ['chatId', 'userId'], ofMember),
-  'chatMember.demoted':     event('A moderator became a member.', ['chatId', 'userId'], ofMember),
+  'chatMember.added':       event('A person came into a chat.', ['chatId', 'userId'], ofMember, rightsOfUser),
+  'chatMember.removed':     event('A person left a chat or was removed.', ['chatId', 'userId'], ofMember, rightsOfUser),
+  'chatMember.promoted':    event('A member became a moderator.', ['chatId', 'userId'], ofMember, rightsOfUser),
+  'chatMember.demoted':     event('A moderator became a member.', ['chatId', 'userId'], ofMember, rightsOfUser),
 };
 
 export type EventType = keyof typeof catalog;
@@ -87,4 +98,9 @@ export const eventTypes = Object.keys(catalog) as EventType[];
 /** The topics that an event is told on. */
 export function topicsOf<T extends EventType>(type: T, payload: Carries<T>): Topic[] {
   return (catalog[type].toldOn as (payload: Carries<T>) => Topic[])(payload);
+}
+
+/** Whose rights in the school may be others after this event: a person's id, `everyone`, or null for nobody's. */
+export function rightsChangedBy<T extends EventType>(type: T, payload: Carries<T>): string | typeof everyone | null {
+  return (catalog[type].changes as (payload: Carries<T>) => string | typeof everyone | null)(payload);
 }

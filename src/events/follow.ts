@@ -1,7 +1,7 @@
-import { standing as standingOf } from '../policy/actor.ts';
+import { standing as placesOf, type ServiceActor, type UserActor } from '../policy/actor.ts';
 import { hears } from '../policy/topics.ts';
 import type { Credential } from '../auth/tokens.ts';
-import type { ServiceActor, UserActor } from '../policy/actor.ts';
+import { checkpointEvery, type Answer, type Audience, type Place, type Sharing } from './audience.ts';
 import { encodeCursor, type Cursor } from './cursor.ts';
 import type { EventType } from './catalog.ts';
 import { isActor, type EndReason, type Hearing, type Standing } from './hearing.ts';
@@ -13,14 +13,23 @@ export type Heard =
   /** The place reached where nothing was to be told: at the start, and after long stretches for others. */
   | { kind: 'checkpoint'; cursor: string; actor: UserActor | ServiceActor }
   | { kind: 'event'; cursor: string; event: LoggedEvent; actor: UserActor | ServiceActor }
+  /** An event that was answered for several listeners at once. */
+  | { kind: 'answer'; answer: Answer }
   | { kind: 'resync'; oldest: string }
   | { kind: 'ended'; reason: EndReason; cursor: string };
+
+/** An event to be told, as the fields of its item are given it. */
+export const heardEvent = (event: LoggedEvent, actor: UserActor | ServiceActor): Extract<Heard, { kind: 'event' }> => ({
+  kind: 'event', cursor: encodeCursor(event), event, actor,
+});
 
 export interface Following {
   schoolId: string;
   credential: Credential;
   /** The last cursor seen; null starts with what comes next. */
   after: Cursor | null;
+  /** The same for all streams that tell the same to the same rights. */
+  name: string;
   types: ReadonlySet<EventType>;
   /** A narrower choice than the types. */
   chosen(event: LoggedEvent): boolean;
@@ -28,26 +37,32 @@ export interface Following {
   allowed(actor: UserActor | ServiceActor): boolean;
 }
 
-const batch = 100;
-/** Events for others after which the listener is told how far it is. */
-const checkpointEvery = 1000;
-/** Milliseconds that rights just read are good for; a slow listener's are read again before each of its events. */
-const fresh = 50;
+export interface Stream extends AsyncIterableIterator<Heard, void, undefined> {
+  following: Following;
+  /** From now on the listener is told together with others whenever nothing else is to be told to them. */
+  share(sharing: Sharing): void;
+}
 
-/** What following needs: the logs' reader and the rights' reader, one of each in a process. */
+const batch = 100;
+
+/** What following needs: the logs' reader, the rights' reader and those who are told together; one of each in a process. */
 export interface Feed {
   tail: Tail;
   hearing: Hearing;
+  audience: Audience;
 }
 
 /**
  * Pulls: nothing is read before the listener asks for the next item, so a slow one holds no memory. Ends with `ended`
  * when the rights it began with are lost, and leaves no timer and no listener behind however it ends.
  */
-export function follow(feed: Feed, following: Following): AsyncIterableIterator<Heard, void, undefined> {
+export function follow(feed: Feed, following: Following): Stream {
   const stop = new AbortController();
-  const items = hear(feed, following, stop.signal);
+  let sharing: Sharing | null = null;
+  const items = hear(feed, following, stop.signal, () => sharing);
   return {
+    following,
+    share: (given) => void (sharing = given),
     next: () => items.next(),
     // A generator that waits for the log would not hear of its end before the next event.
     return: () => {
@@ -60,8 +75,13 @@ export function follow(feed: Feed, following: Following): AsyncIterableIterator<
   };
 }
 
-async function* hear({ tail, hearing }: Feed, following: Following, stop: AbortSignal): AsyncGenerator<Heard, void, undefined> {
-  const { schoolId, types } = following;
+async function* hear(
+  { tail, hearing, audience }: Feed,
+  following: Following,
+  stop: AbortSignal,
+  sharing: () => Sharing | null,
+): AsyncGenerator<Heard, void, undefined> {
+  const { schoolId, types, chosen } = following;
   const lost = new AbortController();
   const wait = AbortSignal.any([lost.signal, stop]);
   let first: Standing | null = null;
@@ -79,7 +99,7 @@ async function* hear({ tail, hearing }: Feed, following: Following, stop: AbortS
     }
     return judged.reason;
   };
-  const listener = hearing.listen(following.credential, judge, (reason) => {
+  const listener = hearing.listen(schoolId, following.credential, judge, (reason) => {
     swept = reason;
     lost.abort();
   });
@@ -99,21 +119,17 @@ async function* hear({ tail, hearing }: Feed, following: Following, stop: AbortS
       const events = await tail.read(schoolId, seq, batch);
       // A slow listener may be overtaken by the forgetting of old events.
       if (events === null) return yield resync((await tail.extent(schoolId))?.oldest ?? 1n);
-      // Rights are read after the events, so that an event later than a loss of rights is never told by earlier rights.
-      let readAt = performance.now();
+      // Rights are asked for after the events, so that an event later than a loss of rights is never told by earlier rights.
       now = await listener.actor();
       let ended = judge(now) !== null;
       for (const event of events) {
-        if (performance.now() - readAt > fresh) {
-          readAt = performance.now();
-          now = await listener.actor();
-        }
+        now = listener.known() ?? (await listener.actor());
         ended = judge(now) !== null;
         if (ended || !isActor(now) || stop.aborted) break;
         seq = event.seq;
-        if (!types.has(event.type) || !following.chosen(event) || !hears(now, schoolId, event.topics)) continue;
+        if (!types.has(event.type) || !chosen(event) || !hears(now, schoolId, event.topics)) continue;
         told = seq;
-        yield { kind: 'event', cursor: encodeCursor(event), event, actor: now };
+        yield heardEvent(event, now);
       }
       if (ended || !isActor(now)) continue;
       if (seq - told >= BigInt(checkpointEvery)) {
@@ -121,10 +137,16 @@ async function* hear({ tail, hearing }: Feed, following: Following, stop: AbortS
         yield { kind: 'checkpoint', cursor: encodeCursor({ schoolId, seq }), actor: now };
         continue;
       }
-      if (events.length === 0) {
-        await tail.grown(schoolId, seq, wait);
-        if (lost.signal.aborted) now = await listener.actor();
+      if (events.length > 0) continue;
+      const shared = sharing();
+      if (shared === null) await tail.grown(schoolId, seq, wait);
+      else {
+        const place: Place = { schoolId, seq, told, listener, types, chosen, goesOn: (standing) => judge(standing) === null, sharing: shared };
+        const answer = await audience.wait(place, wait);
+        ({ seq, told } = place);
+        if (answer !== null) yield { kind: 'answer', answer };
       }
+      now = await listener.actor();
     }
   } finally {
     listener.close();
@@ -134,25 +156,12 @@ async function* hear({ tail, hearing }: Feed, following: Following, stop: AbortS
 
 /** A role or class in this school that the stream began with and that is gone. */
 function whatWasLost(before: UserActor | ServiceActor, now: UserActor | ServiceActor, schoolId: string): EndReason | null {
-  const was = standingAt(before, schoolId);
-  const is = standingAt(now, schoolId);
+  const was = placesOf(before);
+  const is = placesOf(now);
   for (const column of Object.keys(was) as (keyof typeof was)[]) {
     if (!was[column]!.schools.includes(schoolId)) continue;
     if (column !== 'classTeacher' && !is[column]?.schools.includes(schoolId)) return 'ROLE_ENDED';
     if (was[column]!.classes.some((id) => !is[column]?.classes.includes(id))) return 'CLASS_LEFT';
   }
   return null;
-}
-
-/** What an actor stands on in one school; what happens to them in another is not this stream's matter. */
-function standingAt(actor: UserActor | ServiceActor, schoolId: string): ReturnType<typeof standingOf> {
-  if (actor.kind === 'service') return standingOf(actor);
-  const { grants, assignments, enrolment } = actor;
-  const here = <T extends { schoolId: string }>(places: readonly T[]) => places.filter((place) => place.schoolId === schoolId);
-  return standingOf({
-    ...actor,
-    grants: here(grants),
-    assignments: here(assignments),
-    enrolment: enrolment?.schoolId === schoolId ? enrolment : null,
-  });
 }

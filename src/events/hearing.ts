@@ -1,87 +1,135 @@
-import type { Actor, ServiceActor, UserActor } from '../policy/actor.ts';
+import { within, type Actor, type ServiceActor, type UserActor } from '../policy/actor.ts';
 import type { Database } from '../db/client.ts';
 import { loadActors } from '../auth/actors.ts';
 import type { Credential } from '../auth/tokens.ts';
 import type { Logger } from '../log.ts';
+import { everyone, rightsChangedBy } from './catalog.ts';
+import type { LoggedEvent } from './tail.ts';
 
 /**
- * Asking again what listeners may hear. However many listen, their rights are read in one statement: those asked for in
- * the same turn together, and once a second those of everybody, so that lost rights end an idle stream too.
+ * What listeners may hear. Rights are read when a listener comes, and again as soon as the school's log says that they
+ * may be others: the log is read in order, so no event is told by rights older than itself. Those asked for in the same
+ * turn are read in one statement, and all are read again in turn, so that what no log tells is found too.
  */
 
 export type EndReason = 'SESSION_ENDED' | 'USER_DEACTIVATED' | 'TOKEN_EXPIRED' | 'ROLE_ENDED' | 'CLASS_LEFT';
 
+/** Who a listener is, with what they are in the school that they listen to and nowhere else. */
 export type Standing = UserActor | ServiceActor | { ended: EndReason };
 
 export interface Listener {
-  /** The actor as the database has it now. */
+  readonly credential: Credential;
+  /** As it is now. */
   actor(): Promise<Standing>;
+  /** As `actor`, where nothing has to be read for it. */
+  known(): Standing | null;
   close(): void;
 }
 
 export interface Hearing {
-  /** @param lost is called when a sweep finds that `judge` gives a reason to end. */
-  listen(credential: Credential, judge: (standing: Standing) => EndReason | null, lost: (reason: EndReason) => void): Listener;
+  /** @param lost is called when a reading that nobody asked for finds that `judge` gives a reason to end. */
+  listen(schoolId: string, credential: Credential, judge: (standing: Standing) => EndReason | null, lost: (reason: EndReason) => void): Listener;
+  /** Takes note of whose rights these events of a school may have changed. */
+  note(schoolId: string, events: readonly LoggedEvent[]): void;
+  /** Another number after whatever may have changed what any listener may hear; time that runs out changes nothing here. */
+  version(): number;
   stats(): { listeners: number };
   close(): void;
 }
 
 /** Under the second within which a stream without rights must be told. */
 const sweepEvery = 700;
+/** Rights that a sweep reads again whatever the log says: those read longest ago. */
+const sweepSize = 50;
 /** Credentials per statement. */
 const chunk = 1000;
 
+interface Entry {
+  schoolId: string;
+  credential: Credential;
+  judge(standing: Standing): EndReason | null;
+  lost(reason: EndReason): void;
+  standing: Standing | null;
+  /** What the standing says; one that says the same stays the same object. */
+  text: string;
+  /** Changes that the log told of, and how many of them the standing knows. */
+  noted: number;
+  known: number;
+  /** Readings begun, and the last of them whose answer stands here. */
+  begun: number;
+  answered: number;
+  /** Of the reading under way, for all who ask meanwhile. */
+  answer: Promise<Standing> | null;
+}
+
 export function createHearing(db: Database, log: Logger): Hearing {
-  const listeners = new Set<{ credential: Credential; judge(standing: Standing): EndReason | null; lost(reason: EndReason): void }>();
-  let asked = new Map<string, { credential: Credential; answer: PromiseWithResolvers<Standing> }>();
+  // In the order of their last reading, so that the oldest are found first.
+  const entries = new Set<Entry>();
+  const ofSchool = new Map<string, Map<string, Set<Entry>>>();
+  let asked = new Map<Entry, PromiseWithResolvers<Standing>>();
   let sweeping = false;
+  let version = 0;
 
-  const load = async (credentials: readonly Credential[]): Promise<Standing[]> => {
-    const now = Date.now() / 1000;
-    const standings: Standing[] = [];
-    for (let at = 0; at < credentials.length; at += chunk) {
-      const part = credentials.slice(at, at + chunk);
-      const actors = await loadActors(db, part);
-      part.forEach((credential, n) =>
-        standings.push(credential.expiresAt <= now ? { ended: 'TOKEN_EXPIRED' } : (actors[n] as Standing)),
-      );
+  const read = async (wanted: readonly Entry[]): Promise<void> => {
+    for (let at = 0; at < wanted.length; at += chunk) {
+      // A change noted from here on may be in what is read, or not.
+      const part = wanted.slice(at, at + chunk).map((entry) => ({ entry, reading: (entry.begun += 1), noted: entry.noted }));
+      const distinct = new Map(part.map(({ entry: { credential } }) => [keyOf(credential), credential]));
+      const actors = await loadActors(db, [...distinct.values()]);
+      const found = new Map([...distinct.keys()].map((key, n) => [key, actors[n] as Actor | { ended: EndReason }]));
+      for (const { entry, reading, noted } of part) {
+        if (reading < entry.answered) continue;
+        const actor = found.get(keyOf(entry.credential))!;
+        Object.assign(entry, { answered: reading, known: noted });
+        const standing = 'kind' in actor && isPerson(actor) ? within(entry.schoolId, actor) : (actor as { ended: EndReason });
+        const text = textOf(standing);
+        if (entry.standing === null || entry.text !== text) {
+          Object.assign(entry, { standing, text });
+          version += 1;
+        }
+        if (entries.delete(entry)) entries.add(entry);
+      }
     }
-    return standings;
   };
 
-  const answer = async (): Promise<void> => {
-    const batch = [...asked.values()];
+  const answerAll = async (): Promise<void> => {
+    const batch = [...asked];
     asked = new Map();
+    for (const [entry] of batch) entry.answer = null;
     try {
-      const standings = await load(batch.map(({ credential }) => credential));
-      batch.forEach((item, n) => item.answer.resolve(standings[n]!));
+      await read(batch.map(([entry]) => entry));
+      for (const [entry, answer] of batch) answer.resolve(known(entry) ?? (await ask(entry)));
     } catch (error) {
-      for (const item of batch) item.answer.reject(error);
+      for (const [, answer] of batch) answer.reject(error);
     }
   };
 
-  const ask = (credential: Credential): Promise<Standing> => {
-    const key = keyOf(credential);
-    let item = asked.get(key);
-    if (item === undefined) {
-      if (asked.size === 0) setImmediate(() => void answer());
-      asked.set(key, (item = { credential, answer: withResolvers<Standing>() }));
-    }
-    return item.answer.promise;
+  const expired = ({ credential }: Entry): boolean => credential.expiresAt <= Date.now() / 1000;
+
+  const known = (entry: Entry): Standing | null => {
+    if (expired(entry)) return { ended: 'TOKEN_EXPIRED' };
+    return entry.known === entry.noted ? entry.standing : null;
+  };
+
+  const ask = (entry: Entry): Promise<Standing> => {
+    if (entry.answer !== null) return entry.answer;
+    if (asked.size === 0) setImmediate(() => void answerAll());
+    const answer = withResolvers<Standing>();
+    asked.set(entry, answer);
+    return (entry.answer = answer.promise);
   };
 
   const sweep = async (): Promise<void> => {
-    if (sweeping || listeners.size === 0) return;
+    if (sweeping || entries.size === 0) return;
     sweeping = true;
     try {
-      const all = [...listeners];
-      const distinct = new Map(all.map(({ credential }) => [keyOf(credential), credential]));
-      const standings = await load([...distinct.values()]);
-      const found = new Map([...distinct.keys()].map((key, n) => [key, standings[n]!]));
-      for (const listener of all) {
-        const standing = found.get(keyOf(listener.credential));
-        const reason = standing !== undefined && listeners.has(listener) ? listener.judge(standing) : null;
-        if (reason !== null) listener.lost(reason);
+      const due: Entry[] = [];
+      for (const entry of entries) if (due.length < sweepSize || known(entry) === null || entry.credential.kind === 'service') due.push(entry);
+      await read(due);
+      for (const entry of [...entries]) {
+        const standing = known(entry);
+        const reason = standing === null ? null : entry.judge(standing);
+        if (reason !== null && entries.has(entry)) entry.lost(reason);
       }
     } catch (error) {
       log.warn({ err: error }, 'asking for rights failed');
@@ -92,18 +140,64 @@ export function createHearing(db: Database, log: Logger): Hearing {
   const timer = setInterval(() => void sweep(), sweepEvery);
 
   return {
-    listen(credential, judge, lost) {
-      const listener = { credential, judge, lost };
-      listeners.add(listener);
-      return { actor: () => ask(credential), close: () => void listeners.delete(listener) };
+    listen(schoolId, credential, judge, lost) {
+      const entry: Entry = { schoolId, credential, judge, lost, standing: null, text: '', noted: 1, known: 0, begun: 0, answered: 0, answer: null };
+      const who = whoOf(credential);
+      const school = ofSchool.get(schoolId) ?? new Map<string, Set<Entry>>();
+      ofSchool.set(schoolId, school);
+      const same = school.get(who) ?? new Set<Entry>();
+      school.set(who, same.add(entry));
+      entries.add(entry);
+      return {
+        credential,
+        actor: () => {
+          const standing = known(entry);
+          return standing === null ? ask(entry) : Promise.resolve(standing);
+        },
+        known: () => known(entry),
+        close() {
+          entries.delete(entry);
+          same.delete(entry);
+          if (same.size === 0 && school.get(who) === same) school.delete(who);
+          if (school.size === 0 && ofSchool.get(schoolId) === school) ofSchool.delete(schoolId);
+        },
+      };
     },
-    stats: () => ({ listeners: listeners.size }),
+
+    note(schoolId, events) {
+      const school = ofSchool.get(schoolId);
+      if (school === undefined) return;
+      const mark = (same: Iterable<Entry> = []): void => {
+        for (const entry of same) {
+          entry.noted += 1;
+          version += 1;
+        }
+      };
+      // What a service may do stands in no school's log.
+      mark(school.get(service));
+      for (const { type, payload } of events) {
+        const whose = rightsChangedBy(type, payload as never);
+        if (whose === everyone) for (const same of school.values()) mark(same);
+        else if (whose !== null) mark(school.get(whose));
+      }
+    },
+
+    version: () => version,
+    stats: () => ({ listeners: entries.size }),
     close() {
       clearInterval(timer);
-      listeners.clear();
+      entries.clear();
+      ofSchool.clear();
     },
   };
 }
+
+const service = 'service';
+const whoOf = (credential: Credential): string => (credential.kind === 'user' ? credential.userId : service);
+const isPerson = (actor: Actor): actor is UserActor | ServiceActor => actor.kind === 'user' || actor.kind === 'service';
+
+const textOf = (standing: Standing): string =>
+  JSON.stringify(standing, (_key, value: unknown) => (value instanceof Map ? [...(value as Map<string, string>)] : value));
 
 const keyOf = (credential: Credential): string =>
   `${credential.kind === 'user' ? credential.sessionId : credential.clientId} ${credential.expiresAt}`;
@@ -125,4 +219,4 @@ function withResolvers<T>(): PromiseWithResolvers<T> {
   return { promise, resolve, reject };
 }
 
-export const isActor = (standing: Standing): standing is Extract<Actor, UserActor | ServiceActor> => 'kind' in standing;
+export const isActor = (standing: Standing): standing is UserActor | ServiceActor => 'kind' in standing;

@@ -28,6 +28,12 @@ export interface Tail {
   extent(schoolId: string): Promise<Extent | null>;
   /** The events after `seq`, in order, at most `limit`: none when there are none yet, null when the next one is no longer kept. */
   read(schoolId: string, seq: bigint, limit: number): Promise<readonly LoggedEvent[] | null>;
+  /** As `read`, of what is at hand: never waits, and answers null where it would have to. */
+  atHand(schoolId: string, seq: bigint): readonly LoggedEvent[] | null;
+  /** The newest sequence number read of a joined school; null before the first look. */
+  head(schoolId: string): bigint | null;
+  /** Calls the listener when the log of a joined school grew here; the answer stops it. */
+  onGrown(listener: (schoolId: string) => void): () => void;
   /** Resolves when the joined school's log may have grown past `seq`, or when the signal aborts. */
   grown(schoolId: string, seq: bigint, signal: AbortSignal): Promise<void>;
   /** Schools followed, and the seconds since the oldest wake that is not answered yet. */
@@ -53,8 +59,10 @@ interface Followed {
   wokenAt: number | null;
 }
 
-export function createTail(pool: pg.Pool, bus: Bus, log: Logger): Tail {
+/** @param read is called with new events of a joined school before anybody can get them from here. */
+export function createTail(pool: pg.Pool, bus: Bus, log: Logger, read: (schoolId: string, events: readonly LoggedEvent[]) => void): Tail {
   const followed = new Map<string, Followed>();
+  const growing = new Set<(schoolId: string) => void>();
   let polling = false;
 
   const extent = async (schoolId: string): Promise<Extent | null> => {
@@ -67,15 +75,24 @@ export function createTail(pool: pg.Pool, bus: Bus, log: Logger): Tail {
     return row === undefined ? null : { oldest: BigInt(row.oldest), head: BigInt(row.seq) };
   };
 
+  const atHand = (schoolId: string, seq: bigint): readonly LoggedEvent[] | null => {
+    const { head = null, recent = [] } = followed.get(schoolId) ?? {};
+    if (head !== null && seq >= head) return [];
+    const first = recent[0];
+    return first !== undefined && seq + 1n >= first.seq ? recent.slice(Number(seq + 1n - first.seq)) : null;
+  };
+
   const look = async (schoolId: string, school: Followed): Promise<void> => {
     if (school.head === null) school.head = (await extent(schoolId))?.head ?? 0n;
     else {
       const rows = await select(pool, schoolId, school.head, batch);
       if (rows.length === batch) school.again = true;
       if (rows.length === 0) return;
+      read(schoolId, rows);
       school.recent.push(...rows);
       if (school.recent.length > kept) school.recent.splice(0, school.recent.length - kept);
       school.head = rows.at(-1)!.seq;
+      for (const listener of growing) listener(schoolId);
     }
     for (const resolve of [...school.waiting]) resolve();
   };
@@ -143,18 +160,26 @@ export function createTail(pool: pg.Pool, bus: Bus, log: Logger): Tail {
       };
     },
 
+    head: (schoolId) => followed.get(schoolId)?.head ?? null,
+
+    atHand,
+
     async read(schoolId, seq, limit) {
-      const { head = null, recent = [] } = followed.get(schoolId) ?? {};
-      if (head !== null && seq >= head) return [];
-      const first = recent[0];
-      if (first !== undefined && seq + 1n >= first.seq) {
-        const from = Number(seq + 1n - first.seq);
-        return recent.slice(from, from + limit);
-      }
+      const near = atHand(schoolId, seq);
+      if (near !== null) return near.slice(0, limit);
+      const school = followed.get(schoolId);
+      const head = school?.head ?? null;
       const events = await select(pool, schoolId, seq, limit);
       // The log has no gaps: what is missing was there and is forgotten.
       const next = events[0]?.seq ?? (head === null ? seq + 1n : null);
-      return next === seq + 1n ? events : null;
+      if (next !== seq + 1n) return null;
+      // What is newer than what `read` was called with may come with rights that are older.
+      return school === undefined ? events : events.filter((event) => head !== null && event.seq <= head);
+    },
+
+    onGrown(listener) {
+      growing.add(listener);
+      return () => growing.delete(listener);
     },
 
     grown(schoolId, seq, signal) {
@@ -180,6 +205,7 @@ export function createTail(pool: pg.Pool, bus: Bus, log: Logger): Tail {
     close() {
       stopWaking();
       clearInterval(timer);
+      growing.clear();
       for (const { waiting } of followed.values()) for (const resolve of [...waiting]) resolve();
       followed.clear();
     },

@@ -15,7 +15,7 @@ const AssignmentKind = builder.enumType('AssignmentKind', {
 builder.node(AssignmentRef, {
   description: "A teacher's work in a class: as its class teacher, or in a subject.",
   id: { resolve: (assignment) => assignment.id, description: 'Global id.' },
-  loadMany: (ids, ctx) => Promise.all(ids.map((id) => ctx.loaders.byId('Assignment', id))),
+  loadMany: (ids, ctx) => ctx.loaders.byIds('Assignment', ids),
   fields: (t) => ({
     kind: t.expose('kind', { type: AssignmentKind, description: 'What the teacher is to the class.' }),
     startedAt: t.expose('startedAt', { type: 'DateTime', description: 'Since when.' }),
@@ -50,7 +50,7 @@ builder.objectField(ClassRef, 'assignments', (t) =>
       type: AssignmentRef,
       description: 'The teachers of the class, the earliest first.',
       args: { asOf: t.arg({ type: 'DateTime', description: asOf }) },
-      resolve: (found, args, ctx) => assignmentsUnder(ctx, { model: 'class', id: found.id }, args),
+      resolve: (found, args, ctx) => assignmentsUnder(ctx, { model: 'Class', id: found.id }, args),
     },
     AssignmentConnection,
   ),
@@ -62,7 +62,7 @@ builder.objectField(UserRef, 'assignments', (t) =>
       type: AssignmentRef,
       description: "The teacher's work in the classes that you may read, the earliest first.",
       args: { asOf: t.arg({ type: 'DateTime', description: asOf }) },
-      resolve: (user, args, ctx) => assignmentsUnder(ctx, { model: 'user', id: user.id }, args),
+      resolve: (user, args, ctx) => assignmentsUnder(ctx, { model: 'User', id: user.id }, args),
     },
     AssignmentConnection,
   ),

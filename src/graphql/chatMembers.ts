@@ -15,7 +15,7 @@ const ReasonEnum = builder.enumType('MembershipReason', {
 builder.node(ChatMemberRef, {
   description: 'A person in a chat.',
   id: { resolve: (member) => member.id, description: 'Global id.' },
-  loadMany: (ids, ctx) => Promise.all(ids.map((id) => ctx.loaders.byId('ChatMember', id))),
+  loadMany: (ids, ctx) => ctx.loaders.byIds('ChatMember', ids),
   fields: (t) => ({
     role: t.expose('role', { type: ChatRoleEnum, description: 'What they may do in it.' }),
     reason: t.expose('reason', { type: ReasonEnum, description: 'Why they are in it.' }),
@@ -60,6 +60,7 @@ builder.objectField(ChatRef, 'viewerRole', (t) =>
   t.field({
     type: ChatRoleEnum,
     nullable: true,
+    extensions: { ofViewer: true },
     description: 'What you are in the chat; null where you are not in it. Depends on who asks.',
     resolve: (chat, _args, ctx) => viewerRoleIn(ctx, chat),
   }),

@@ -1,4 +1,6 @@
-import { builder } from './builder.ts';
+import type { GraphQLInterfaceType } from 'graphql';
+import type { ThingName } from '../domain/rows.ts';
+import { builder, globalId } from './builder.ts';
 import './scalars.ts';
 import './assignments.ts';
 import './chatMembers.ts';
@@ -16,3 +18,7 @@ import './users.ts';
 import './viewer.ts';
 
 export const schema = builder.toSchema();
+
+// The relay plugin waits for a promise at every id; a row has its id at hand.
+for (const type of schema.getPossibleTypes(schema.getType('Node') as GraphQLInterfaceType))
+  type.getFields().id!.resolve = ({ id }: { id: string }) => globalId(type.name as ThingName, id);

@@ -7,7 +7,7 @@ import { SessionConnection, SessionRef, UserRef } from './refs.ts';
 builder.node(SessionRef, {
   description: 'One sign-in of yours in one program. Nobody else sees it.',
   id: { resolve: (session) => session.id, description: 'Global id.' },
-  loadMany: (ids, ctx) => Promise.all(ids.map((id) => ctx.loaders.byId('Session', id))),
+  loadMany: (ids, ctx) => ctx.loaders.byIds('Session', ids),
   fields: (t) => ({
     clientId: t.exposeString('clientId', { description: 'The program that was signed in to.' }),
     device: t.exposeString('device', { nullable: true, description: 'The browser and system in words; null where they are not known.' }),
@@ -16,6 +16,7 @@ builder.node(SessionRef, {
     expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When it ends by itself.' }),
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When it was ended; null while it lasts.' }),
     current: t.boolean({
+      extensions: { ofViewer: true },
       description: 'Is it the one that asks? Depends on who asks.',
       resolve: (session, _args, { actor }) => actor.kind === 'user' && actor.sessionId === session.id,
     }),

@@ -18,6 +18,7 @@ export function startHousekeeping(db: Database, config: Config, log: Logger): ()
       await deleteExpiredTries(db);
       await db.pool.query("delete from idempotency_key where at < now() - interval '1 day'");
       await trimLogs(db, config.eventDays);
+      log.debug('what is over was forgotten');
     } catch (error) {
       log.warn({ err: error }, 'housekeeping failed; it is tried again in an hour');
     }

@@ -65,6 +65,8 @@ export interface Place {
   taught: readonly { classId: string; subjectId: string }[];
   chats: ReadonlyMap<string, ChatRole>;
   scopes: readonly ServiceScope[];
+  /** Called by the scopes that look at the very person; only there where several people are answered together. */
+  personal?: () => void;
 }
 
 const noChats: ReadonlyMap<string, ChatRole> = new Map();
@@ -107,6 +109,70 @@ function computeStanding(actor: Actor): Partial<Record<Column, Place>> {
   // Whoever holds no role keeps what is their own, such as their sessions: the pupil's column without a school.
   if (Object.keys(found).length === 0) found.student = place(actor, {});
   return found;
+}
+
+/** The actor with what they are in one school; nothing of what they are in others. */
+export function within(schoolId: string, actor: UserActor | ServiceActor): UserActor | ServiceActor {
+  if (actor.kind === 'service') return actor;
+  const here = <T extends { schoolId: string }>(places: readonly T[]) => places.filter((place) => place.schoolId === schoolId);
+  return {
+    ...actor,
+    grants: here(actor.grants),
+    assignments: here(actor.assignments),
+    enrolment: actor.enrolment?.schoolId === schoolId ? actor.enrolment : null,
+  };
+}
+
+/** What the actor has in common with others of the same roles in the same classes: a text, the same for all of them. */
+export function commonKey(actor: UserActor | ServiceActor): string {
+  const ordered = Object.entries(standing(actor)).map(([column, { schools, classes, leads, taught, scopes }]) => [
+    column, [...schools].sort(), [...classes].sort(), [...leads].sort(), taught.map((pair) => `${pair.classId} ${pair.subjectId}`).sort(), [...scopes].sort(),
+  ]);
+  return JSON.stringify([actor.kind, ordered.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))]);
+}
+
+/**
+ * Stands for all who have the same `commonKey`: the actor without a person. `personal` is called whenever somebody
+ * asks who it is, or a scope would look at the very person: then what was found does not hold for all.
+ */
+export function common(actor: UserActor | ServiceActor, personal: () => void = () => undefined): UserActor | ServiceActor {
+  if (actor.kind === 'service') return actor;
+  const { kind, grants, assignments, enrolment, expiresAt } = actor;
+  const asked = <T>(value: T): T => {
+    personal();
+    return value;
+  };
+  const nobody: UserActor = {
+    kind, grants, assignments, enrolment, expiresAt,
+    get userId() { return asked(''); },
+    get sessionId() { return asked(''); },
+    get chats() { return asked(noChats); },
+  };
+  const places = Object.entries(standing(actor)).map(([column, at]) => [column, { ...at, userId: null, chats: noChats, personal }]);
+  cache.set(nobody, Object.fromEntries(places) as Partial<Record<Column, Place>>);
+  return nobody;
+}
+
+/** Stands for anybody at all: `asked` is called whenever it matters who it is or what they may do. */
+export function anyone(asked: () => void): UserActor {
+  const told = <T>(value: T): T => {
+    asked();
+    return value;
+  };
+  const actor: UserActor = {
+    kind: 'user',
+    get userId() { return told(''); },
+    get sessionId() { return told(''); },
+    get expiresAt() { return told(0); },
+    get grants() { return told([]); },
+    get assignments() { return told([]); },
+    get enrolment() { return told(null); },
+    get chats() { return told(noChats); },
+  };
+  const places: Partial<Record<Column, Place>> = {};
+  for (const column of columns) Object.defineProperty(places, column, { get: () => told(undefined) });
+  cache.set(actor, places);
+  return actor;
 }
 
 const unique = (ids: string[]): string[] => [...new Set(ids)];

@@ -1,18 +1,19 @@
 import { columns, standing, type Actor, type Place } from './actor.ts';
-import { everything, nothing, scopes, type Facts, type Filter, type Noun } from './scopes.ts';
+import { everything, nothing, scopes, type Facts, type Filter, type Noun, type Scope } from './scopes.ts';
 import { table, type Action, type NounOf, type Row } from './table.ts';
 
-interface AnyScope {
-  holds(place: Place, facts: Facts[Noun]): boolean;
-  where(place: Place): Filter;
-}
+type AnyScope = Scope<Noun>;
 
 function* reaches(actor: Actor, row: Row): Generator<[AnyScope, Place]> {
   const stands = standing(actor);
   for (const column of columns) {
     const place = stands[column];
     if (place === undefined) continue;
-    for (const name of row.cells[column]) yield [(scopes[row.on] as Record<string, AnyScope>)[name]!, place];
+    const names = row.cells[column];
+    for (const name of names) {
+      const scope = (scopes[row.on] as Record<string, AnyScope>)[name]!;
+      if (!scope.impliedBy?.some((wider) => names.includes(wider))) yield [scope, place];
+    }
   }
 }
 

@@ -42,10 +42,25 @@ export const nothing = (noun: Noun): Filter =>
 /** Matches every row; an empty filter nested in NOT would match every row too. */
 export const everything = (noun: Noun): Filter => ({ NOT: nothing(noun) });
 
-interface Scope<N extends Noun> {
+export interface Scope<N extends Noun> {
   holds(place: Place, facts: Facts[N]): boolean;
   where(place: Place): Filter;
+  /** Scopes of the noun that reach everything that this one does; beside one of them in a cell it adds nothing. */
+  impliedBy?: readonly string[];
 }
+
+/** A scope that looks at the very person, and not only at where they stand. */
+const ofPerson = <N extends Noun>(scope: Scope<N>): Scope<N> => ({
+  ...scope,
+  holds(place, facts) {
+    place.personal?.();
+    return scope.holds(place, facts);
+  },
+  where(place) {
+    place.personal?.();
+    return scope.where(place);
+  },
+});
 
 type Scopes = { [N in Noun]: Record<string, Scope<N>> };
 
@@ -119,26 +134,28 @@ export const scopes = {
     class: peopleOfClasses(true),
     classmates: peopleOfClasses(false),
     /** People one shares a chat with, in a school where one still is. */
-    chatmates: {
+    chatmates: ofPerson<'user'>({
       holds: (place, facts) =>
         facts.chats.some(({ schoolId, chatId }) => place.schools.includes(schoolId) && place.chats.has(chatId)),
       where: (place) => ({
         memberships: { some: { schoolId: among(place.schools), chatId: among([...place.chats.keys()]) } },
       }),
-    },
-    own: {
+    }),
+    own: ofPerson<'user'>({
       holds: (place, facts) => facts.userId === place.userId,
       where: (place) => ({ id: place.userId === null ? { in: [] } : place.userId }),
-    },
+      // Whoever stands in a school has a role there.
+      impliedBy: ['school', 'staff'],
+    }),
   },
 
   role: {
     school: bySchool,
     read: forService('read'),
-    own: {
+    own: ofPerson<'role'>({
       holds: (place, facts) => facts.userId === place.userId,
       where: (place) => ({ userId: place.userId === null ? { in: [] } : place.userId }),
-    },
+    }),
   },
 
   enrolment: {
@@ -152,16 +169,16 @@ export const scopes = {
       holds: (place, facts) => facts.current && place.classes.includes(facts.classId),
       where: (place) => ({ classId: among(place.classes), endedAt: null }),
     },
-    own: {
+    own: ofPerson<'enrolment'>({
       holds: (place, facts) => facts.userId === place.userId,
       where: (place) => ({ studentId: place.userId === null ? { in: [] } : place.userId }),
-    },
+    }),
   },
 
   invitation: {
     school: bySchool,
     /** Handed over to the person; a pupils' link only while they are the class teacher of its class. */
-    held: {
+    held: ofPerson<'invitation'>({
       holds: (place, facts) =>
         facts.holderId !== null &&
         facts.holderId === place.userId &&
@@ -173,7 +190,7 @@ export const scopes = {
         schoolId: among(place.schools),
         OR: [{ classId: null }, { classId: among(place.leads) }],
       }),
-    },
+    }),
   },
 
   chat: {
@@ -208,15 +225,15 @@ export const scopes = {
         OR: [{ classId: { in: [] } }, ...place.taught.map(({ classId, subjectId }) => ({ classId, subjectId }))],
       }),
     },
-    member: {
+    member: ofPerson<'chat'>({
       holds: (place, facts) =>
         place.schools.includes(facts.schoolId) && facts.chatId !== undefined && place.chats.has(facts.chatId),
       where: (place) => ({
         schoolId: among(place.schools),
         members: { some: { userId: place.userId === null ? { in: [] } : place.userId } },
       }),
-    },
-    moderated: {
+    }),
+    moderated: ofPerson<'chat'>({
       holds: (place, facts) =>
         place.schools.includes(facts.schoolId) &&
         facts.chatId !== undefined &&
@@ -227,14 +244,14 @@ export const scopes = {
           some: { userId: place.userId === null ? { in: [] } : place.userId, role: { in: ['OWNER', 'MODERATOR'] } },
         },
       }),
-    },
+    }),
   },
 
   session: {
-    own: {
+    own: ofPerson<'session'>({
       holds: (place, facts) => facts.userId === place.userId,
       where: (place) => ({ userId: place.userId === null ? { in: [] } : place.userId }),
-    },
+    }),
   },
 
   event: { school: bySchool, events: forService('events') },

@@ -27,6 +27,21 @@ export function hears(actor: Actor, schoolId: string, topics: readonly string[])
   });
 }
 
+/**
+ * Whether a person hears an event by what is theirs alone: themselves or their chats. For those who stand in its school;
+ * the topics are looked through once for all who are asked.
+ */
+export function heardInPerson(topics: readonly string[]): (actor: Actor) => boolean {
+  const of = (kind: string) => topics.filter((topic) => topic.startsWith(kind)).map((topic) => topic.slice(kind.length));
+  const [users, chats] = [of('user:'), of('chat:')];
+  if (users.length + chats.length === 0) return () => false;
+  return (actor) => actor.kind === 'user' && (users.includes(actor.userId) || chats.some((id) => actor.chats.has(id)));
+}
+
+/** Whether the actor has a role in the school, without which nothing of it is heard. */
+export const standsIn = (actor: Actor, schoolId: string): boolean =>
+  Object.values(standing(actor)).some(({ schools }) => schools.includes(schoolId));
+
 function inClass(stands: ReturnType<typeof standing>, classId: string): boolean {
   return (['classTeacher', 'subjectTeacher', 'student'] as const).some((column) =>
     stands[column]?.classes.includes(classId),

@@ -4,9 +4,10 @@ import type { AddressInfo, Socket } from 'node:net';
 import { createYoga } from 'graphql-yoga';
 import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
+import { useExecution } from './execution.ts';
 import { bounds, useLimits } from './limits.ts';
 import { useAsOf, useLive } from './live.ts';
-import { createMask, useCodes, useLanguage } from './masking.ts';
+import { createMask, createSay, useCodes, useLanguage } from './masking.ts';
 import { createMetrics, useMetrics } from './metrics.ts';
 import { addressOf, createContexts, mayIntrospect, type Asked, type Deps } from './requests.ts';
 import { patience, serveSockets, watchStalled, type Sending } from './websocket.ts';
@@ -41,7 +42,8 @@ const refuse = (response: ServerResponse, status: number, code: string, message:
 export async function startApp(deps: AppDeps): Promise<App> {
   const { config, db, log, feed } = deps;
   const given = deps.patience ?? patience;
-  const metrics = createMetrics(db, feed);
+  const deliveries = { executions: 0, serialisations: 0 };
+  const metrics = createMetrics(db, feed, deliveries, config.workers);
   const contextOf = createContexts(deps);
   const mask = createMask(log);
   const own = new URL(config.publicUrl).origin;
@@ -64,7 +66,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
         : false;
     },
     maskedErrors: { maskError: (error) => mask(error) },
-    plugins: [useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(), useAsOf(), useMetrics(metrics)],
+    plugins: [useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(createSay(mask), deliveries), useAsOf(), useMetrics(metrics), useExecution()],
   });
 
   const askedOf = (request: IncomingMessage): Asked => ({
@@ -124,7 +126,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     }
     if (path === '/metrics') {
       if (!metricsAllowed(request)) return refuse(response, 404, 'NOT_FOUND', 'There is nothing here.');
-      return answer(response, 200, await metrics.registry.metrics(), 'text/plain; version=0.0.4');
+      return answer(response, 200, await metrics.text(), 'text/plain; version=0.0.4');
     }
     if (!(await deps.routes(request, response))) refuse(response, 404, 'NOT_FOUND', 'There is nothing here.');
   };

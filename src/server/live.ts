@@ -1,38 +1,81 @@
-import { createSourceEventStream, execute, type ExecutionArgs, type ExecutionResult } from 'graphql';
+import { createSourceEventStream, type ExecutionArgs, type ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { captureHeads } from '../domain/schools.ts';
-import type { Heard } from '../events/follow.ts';
+import type { Answer } from '../events/audience.ts';
+import { heardEvent, type Heard, type Stream } from '../events/follow.ts';
 import type { GraphContext } from '../graphql/context.ts';
+import { execute } from './execution.ts';
+import type { Delivered, Say } from './masking.ts';
+import { answerTogether, askedIn } from './sharing.ts';
+
+/** What was told since the start: messages, and how often an item was executed and written as JSON for them. */
+export interface Deliveries {
+  executions: number;
+  serialisations: number;
+}
 
 /**
  * Executes each item of a subscription in a context of its own, with the rights that it was heard by and with rows read
- * now: a context that lived as long as the subscription would serve stale rows to lost rights.
+ * now: a context that lived as long as the subscription would serve stale rows to lost rights. Listeners who asked for
+ * the same and whose rights amount to the same are given one answer, executed and written once.
  */
-export async function subscribe(args: ExecutionArgs): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
-  const items = await createSourceEventStream(args);
-  if (!(Symbol.asyncIterator in items)) return items;
-  const iterator = items[Symbol.asyncIterator]() as AsyncIterator<Heard>;
-  const base = args.contextValue as GraphContext;
-  const results: AsyncIterableIterator<ExecutionResult> = {
-    async next() {
-      const { done, value } = await iterator.next();
-      if (done) return { done: true, value: undefined };
-      const item = value;
-      const contextValue = 'actor' in item ? base.renew(item.actor) : base;
-      return { done: false, value: await execute({ ...args, rootValue: item, contextValue }) };
-    },
-    async return() {
-      await iterator.return?.();
-      return { done: true, value: undefined };
-    },
-    [Symbol.asyncIterator]: () => results,
+export function createSubscribe(say: Say, deliveries: Deliveries) {
+  return async (args: ExecutionArgs): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> => {
+    const items = await createSourceEventStream(args);
+    if (!(Symbol.asyncIterator in items)) return items;
+    const stream = items as Stream;
+    const base = args.contextValue as GraphContext;
+    const run = async (item: Heard, contextValue: GraphContext): Promise<ExecutionResult> => {
+      deliveries.executions += 1;
+      return execute({ ...args, rootValue: item, contextValue });
+    };
+    const { group, ofViewer } = askedIn(args, stream.following.name);
+    if (!ofViewer)
+      stream.share({
+        group,
+        answer: (telling, cohorts, hand) =>
+          answerTogether(
+            {
+              base,
+              telling,
+              run: (contextValue, actor) => run(heardEvent(telling.event, actor), contextValue),
+              hand: (result, to) => hand(answerOf(result), to),
+            },
+            cohorts,
+          ),
+        ...(base.deliver && { send: ({ bytes }) => base.deliver!(bytes) }),
+      });
+    const answerOf = (result: ExecutionResult): Answer => {
+      let bytes: Buffer | undefined;
+      return {
+        result,
+        get bytes() {
+          if (bytes === undefined) deliveries.serialisations += 1;
+          return (bytes ??= Buffer.from(JSON.stringify(say(result, base.language) satisfies Delivered)));
+        },
+      };
+    };
+    const results: AsyncIterableIterator<ExecutionResult> = {
+      async next() {
+        const { done, value } = await stream.next();
+        if (done) return { done: true, value: undefined };
+        if (value.kind === 'answer') return { done: false, value: value.answer.result };
+        return { done: false, value: await run(value, 'actor' in value ? base.renew(value.actor) : base) };
+      },
+      async return() {
+        await stream.return?.();
+        return { done: true, value: undefined };
+      },
+      [Symbol.asyncIterator]: () => results,
+    };
+    return results;
   };
-  return results;
 }
 
-export const useLive = (): Plugin<GraphContext> => ({
-  onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),
-});
+export function useLive(say: Say, deliveries: Deliveries): Plugin<GraphContext> {
+  const subscribe = createSubscribe(say, deliveries);
+  return { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe) };
+}
 
 /**
  * Where an operation asks `asOf`, takes the logs' cursors before its first field is read, so that nothing in the answer

@@ -84,6 +84,23 @@ export function createMask(log: Logger): Mask {
   };
 }
 
+/** A result as it goes over a socket. */
+export interface Delivered {
+  data?: unknown;
+  errors?: readonly GraphQLFormattedError[];
+}
+
+/** Makes a result ready to be sent as it is, past Yoga's pipeline and to the same effect. */
+export type Say = (result: ExecutionResult, language: Language) => Delivered;
+
+export const createSay =
+  (mask: Mask): Say =>
+  ({ errors, ...result }, language) =>
+    errors === undefined ? result : { ...result, errors: errors.map((error) => bare(mask(inLanguage(error, language)).toJSON())) };
+
+const inLanguage = (error: GraphQLError, language: Language): GraphQLError =>
+  error.originalError instanceof Refusal ? refusalError(error.originalError, language, error) : error;
+
 /** Gives every error of parsing and validation its code, and an error to answers that would be bare statuses. */
 export function useCodes(): Plugin<GraphContext> {
   return {
@@ -109,9 +126,7 @@ export function useLanguage(): Plugin<GraphContext> {
     ({ language }: GraphContext) =>
     ({ result, setResult }: { result: ExecutionResult; setResult(result: ExecutionResult): void }): void => {
       if (result.errors === undefined) return;
-      const errors = result.errors.map((error) =>
-        error.originalError instanceof Refusal ? refusalError(error.originalError, language, error) : error,
-      );
+      const errors = result.errors.map((error) => inLanguage(error, language));
       setResult({ ...result, errors });
     };
   return {

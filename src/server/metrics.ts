@@ -1,12 +1,16 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { Kind, type DefinitionNode } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Database } from '../db/client.ts';
 import type { Feed } from '../events/follow.ts';
 import type { GraphContext } from '../graphql/context.ts';
+import type { Deliveries } from './live.ts';
+import { metricsOfAllWorkers } from './workers.ts';
 
 export interface Metrics {
   registry: Registry;
+  /** The answer to a scrape: what this process counts or, where it is one of several workers, all of them together. */
+  text(): Promise<string>;
   requests: Counter<'method' | 'status'>;
   operations: Counter<'type' | 'outcome'>;
   duration: Histogram<'type'>;
@@ -14,20 +18,31 @@ export interface Metrics {
 }
 
 /** What Prometheus reads at /metrics. No label names a person, a school or an operation. */
-export function createMetrics(db: Database, feed: Feed): Metrics {
+export function createMetrics(db: Database, feed: Feed, deliveries: Deliveries, workers: number): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({ name, help, registers, collect() { this.set(read()); } });
+  if (workers > 1) {
+    AggregatorRegistry.setRegistries(registry);
+    // Made for its listener alone, which tells the primary process what this one counts.
+    new AggregatorRegistry();
+  }
+  const gauge = (name: string, help: string, read: () => number, aggregator: 'sum' | 'max' = 'sum') =>
+    new Gauge({ name, help, registers, aggregator, collect() { this.set(read()); } });
   gauge('sfera_subscribers', 'Subscriptions open now.', () => feed.hearing.stats().listeners);
-  gauge('sfera_log_lag_seconds', 'Age of the oldest wake whose events are not read yet.', () => feed.tail.stats().lagSeconds);
+  gauge('sfera_log_lag_seconds', 'Age of the oldest wake whose events are not read yet.', () => feed.tail.stats().lagSeconds, 'max');
   gauge('sfera_followed_schools', 'Schools whose log is followed.', () => feed.tail.stats().schools);
+  const count = (name: string, help: string, read: () => number) =>
+    new Counter({ name, help, registers, collect() { this.reset(); this.inc(read()); } });
+  count('sfera_stream_executions_total', 'Times that an item of a stream was executed.', () => deliveries.executions);
+  count('sfera_stream_serialisations_total', 'Times that an answer for several listeners was written as JSON.', () => deliveries.serialisations);
+  count('sfera_stream_shared_messages_total', 'Messages that were an answer for several listeners.', () => feed.audience.stats().handed);
   gauge('sfera_db_pool_connections', 'Connections to the database.', () => db.pool.totalCount);
   gauge('sfera_db_pool_idle', 'Connections that nobody uses.', () => db.pool.idleCount);
   gauge('sfera_db_pool_waiting', 'Requests that wait for a connection.', () => db.pool.waitingCount);
   return {
     registry,
+    text: () => (workers > 1 ? metricsOfAllWorkers() : registry.metrics()),
     requests: new Counter({ name: 'sfera_http_requests_total', help: 'HTTP requests answered.', labelNames: ['method', 'status'], registers }),
     operations: new Counter({ name: 'sfera_operations_total', help: 'GraphQL operations, by their type and outcome.', labelNames: ['type', 'outcome'], registers }),
     duration: new Histogram({

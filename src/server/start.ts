@@ -5,8 +5,7 @@ import { connect, type Database } from '../db/client.ts';
 import { migrate } from '../db/migrate.ts';
 import type { Context } from '../domain/context.ts';
 import { createBus } from '../events/bus.ts';
-import { createHearing } from '../events/hearing.ts';
-import { createTail } from '../events/tail.ts';
+import { createFeed } from '../events/feed.ts';
 import { startHousekeeping } from '../jobs/housekeeping.ts';
 import type { Logger } from '../log.ts';
 import { startApp, type App } from './app.ts';
@@ -34,15 +33,14 @@ export async function open(config: Config, log: Logger, existing?: Database): Pr
     await migrate(db, log);
     const keys = await loadSigningKeys(db, config);
     const bus = createBus(db.pool, db.connectionString, log);
-    const feed = { tail: createTail(db.pool, bus, log), hearing: createHearing(db, log) };
+    const feed = createFeed(db, bus, log);
     const deps: Deps = { config, db, log, keys, bus, feed, tokens: createTokens({ config, db, keys, log }) };
     const operator = contextFor(deps, { kind: 'operator' }, { acceptLanguage: null, requestId: null, address: null });
     return {
       ...deps,
       operator,
       async close() {
-        feed.hearing.close();
-        feed.tail.close();
+        feed.close();
         await bus.close();
         await db.close();
       },
@@ -67,13 +65,13 @@ export async function start(config: Config, log: Logger, existing?: Database): P
     await opened.close();
     throw error;
   }
-  const stopHousekeeping = startHousekeeping(opened.db, config, log);
+  const stopHousekeeping = config.housekeeping ? startHousekeeping(opened.db, config, log) : undefined;
   return {
     ...opened,
     port: app.port,
     async close() {
       await app.close();
-      await stopHousekeeping();
+      await stopHousekeeping?.();
       await opened.close();
     },
   };

@@ -90,6 +90,14 @@ describe('code with PKCE', () => {
   });
 });
 
+describe('a sign-in', () => {
+  it('is told to the person, with the session that they can end', async () => {
+    const { person, tokens } = await signedIn();
+    const told = await server.db.prisma.event.findMany({ where: { schoolId: person.schoolId, type: 'session.started' } });
+    expect(told).toMatchObject([{ payload: { schoolId: person.schoolId, userId: person.id, sessionId: decodeJwt(tokens.access_token).sid }, topics: [`user:${person.id}`] }]);
+  });
+});
+
 describe('refresh tokens', () => {
   it('are given always, and change with every use', async () => {
     const { configuration, tokens } = await signedIn();

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, importJWK, SignJWT, UnsecuredJWT, type CryptoKey, type JWTPayload } from 'jose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadActors } from '../../src/auth/actors.ts';
 import { openAuthServer, type AuthServer } from '../support/auth-server.ts';
 
@@ -46,6 +46,21 @@ describe('a token of this server', () => {
     const credential = await server.tokens.verifyAccessToken(token);
     expect(credential).toEqual({ kind: 'user', userId, sessionId, clientId: 'tests', expiresAt: expect.closeTo(now() + 30, -1) as number });
     expect(await server.tokens.verifyAccessToken(await signed(own()))).toMatchObject({ userId, sessionId });
+  });
+
+  it('is verified once, and refused as soon as it has expired', async () => {
+    const verify = vi.spyOn(crypto.subtle, 'verify');
+    const token = await server.tokens.issueAccessToken({ userId, sessionId, clientId: 'tests' }, 2);
+    const first = await server.tokens.verifyAccessToken(token);
+    expect(await server.tokens.verifyAccessToken(token)).toEqual(first);
+    expect(verify).toHaveBeenCalledTimes(1);
+    // Another that differs in its last sign alone is another token.
+    const other = token.slice(0, -1) + (token.endsWith('A') ? 'Q' : 'A');
+    expect(await server.tokens.verifyAccessToken(other)).toBeUndefined();
+    verify.mockRestore();
+    vi.useFakeTimers({ now: Date.now() + 3000, toFake: ['Date'] });
+    expect(await server.tokens.verifyAccessToken(token)).toBeUndefined();
+    vi.useRealTimers();
   });
 
   const publicBytes = () => Buffer.from(JSON.stringify(server.keys.jwks[0]));

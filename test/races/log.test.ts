@@ -108,7 +108,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     const after = live ? (await app.feed.tail.extent(schoolId))!.head : 0n;
     const reader: Reader = { after, seen: [], reading: Promise.resolve() };
     const items = follow(app.feed, {
-      schoolId, credential, after: { schoolId, seq: after }, types: new Set(eventTypes), chosen: () => true, allowed: () => true,
+      schoolId, credential, after: { schoolId, seq: after }, name: 'all', types: new Set(eventTypes), chosen: () => true, allowed: () => true,
     });
     const run = async () => {
       for await (const item of items) {

@@ -51,9 +51,12 @@ it('logs ids and no names, addresses, codes, passwords or tokens, whatever goes 
   }
   // Something that goes wrong inside, and says so on a line that looks like a place in the source.
   const { id: found } = await build.class({ schoolId: school.id });
-  vi.spyOn(running.db.prisma, 'class', 'get').mockImplementation(() => {
-    throw new Error(`Key (surname)=(${secrets.surname}) exists\n    at ${secrets.surname} (${token}:1:1)`);
-  });
+  const { pool } = running.db;
+  const query = pool.query.bind(pool) as (of: { text?: string }) => unknown;
+  vi.spyOn(pool, 'query').mockImplementation(((of: { text?: string }) => {
+    if (of.text?.includes('from "public"."class"')) throw new Error(`Key (surname)=(${secrets.surname}) exists\n    at ${secrets.surname} (${token}:1:1)`);
+    return query(of);
+  }) as never);
   const internal = await who.send('query ($id: ID!) { node(id: $id) { id } }', { id: Buffer.from(`Class:${found}`).toString('base64') });
   expect(internal.errors?.map(({ extensions }) => extensions.code)).toEqual(['INTERNAL']);
   expect(JSON.stringify(internal)).not.toContain(secrets.surname);

@@ -1,0 +1,51 @@
+import type { Order } from '../db/page.ts';
+import type { ThingName } from './rows.ts';
+
+/** The fields that an operation asks for anywhere, by their type in the schema. */
+export type Asked = ReadonlyMap<string, ReadonlySet<string>>;
+
+/**
+ * For the things that come by the hundred: what their fields are made of, where that is not the column of the same
+ * name. test/domain/asked.test.ts holds that no field is left out, and that each is the same alone as with all others.
+ */
+const madeOf: Partial<Record<ThingName, Readonly<Record<string, readonly string[]>>>> = {
+  User: {
+    fullName: ['surname', 'givenName', 'patronymic'],
+    shortName: ['surname', 'givenName', 'patronymic'],
+    // Read by the person's id alone.
+    ...Object.fromEntries(['contact', 'assignments', 'enrolment', 'enrolments', 'heldInvitations', 'roles', 'sessions'].map((field) => [field, []])),
+  },
+  Enrolment: { student: ['studentId'], class: ['classId'] },
+  ChatMember: { chat: ['chatId'], user: ['userId'], addedBy: ['addedById'] },
+};
+
+const known = new WeakMap<Asked, Map<ThingName, ReadonlySet<string> | undefined>>();
+
+/** The columns that an operation needs of a thing; undefined for all of them, as where it is not known what is asked. */
+export function columnsOf(asked: Asked | undefined, thing: ThingName): ReadonlySet<string> | undefined {
+  if (asked === undefined) return undefined;
+  let sets = known.get(asked);
+  if (sets === undefined) known.set(asked, (sets = new Map()));
+  if (!sets.has(thing)) sets.set(thing, needed(asked, thing));
+  return sets.get(thing);
+}
+
+function needed(asked: Asked, thing: ThingName): ReadonlySet<string> | undefined {
+  const made = madeOf[thing];
+  // A right is decided by more of a row than is shown.
+  if (made === undefined || asked.get('Query')?.has('viewerCan')) return undefined;
+  const fields = [...(asked.get(thing) ?? [])].filter((field) => field !== '__typename');
+  return new Set(['id', ...fields.flatMap((field) => made[field] ?? [field])]);
+}
+
+/** Does it ask for the cursor of any row? */
+export const asksCursor = (asked: Asked | undefined): boolean =>
+  asked === undefined ||
+  [...asked].some(([type, fields]) => fields.has('cursor') || (type === 'PageInfo' && (fields.has('startCursor') || fields.has('endCursor'))));
+
+/** As `columnsOf`, with those that the cursors of a list are made of. */
+export function columnsOfPage(asked: Asked | undefined, thing: ThingName, { keys }: Order): ReadonlySet<string> | undefined {
+  const columns = columnsOf(asked, thing);
+  if (columns === undefined || !asksCursor(asked)) return columns;
+  return new Set([...columns, ...keys.map(({ field }) => field).filter((field) => !field.includes('.'))]);
+}

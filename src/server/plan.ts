@@ -1,0 +1,149 @@
+import {
+  GraphQLError, isAbstractType, isLeafType, isListType, isNonNullType, isObjectType, Kind, locatedError, visit, type DocumentNode, type FieldNode,
+  type FragmentDefinitionNode, type GraphQLAbstractType, type GraphQLField, type GraphQLObjectType, type GraphQLOutputType, type GraphQLSchema,
+  type OperationDefinitionNode,
+} from 'graphql';
+import { collectFields, collectSubfields } from 'graphql/execution/collectFields.js';
+import { inspect } from 'graphql/jsutils/inspect.js';
+import { fieldsOf, infoOf, isPromise, later, pathOf, slotOf, type Compiled, type Complete, type Field, type Holder, type Plan } from './fields.ts';
+
+/** Planning a query: which fields are asked of which type, and how each is completed; once for a document. */
+
+const compiledDocuments = new WeakMap<DocumentNode, Map<string, Compiled | null>>();
+/** Plans of one document: of its operations, with what its directives leave out. */
+const mostPlans = 16;
+
+/** The plan of a query, where it is known already or can be made; null where the query is left to graphql. */
+export function compiledOf(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>): Compiled | null {
+  let plans = compiledDocuments.get(document);
+  if (plans === undefined) compiledDocuments.set(document, (plans = new Map()));
+  const key = [document.definitions.indexOf(operation), ...switchesOf(document).map((name) => variables[name])].join(' ');
+  let compiled = plans.get(key);
+  if (compiled === undefined) {
+    compiled = compile(schema, document, operation, variables);
+    if (plans.size < mostPlans) plans.set(key, compiled);
+  }
+  return compiled;
+}
+
+const switches = new WeakMap<DocumentNode, string[]>();
+
+/** The variables that decide what is left out: those of @skip and @include. */
+function switchesOf(document: DocumentNode): string[] {
+  let names = switches.get(document);
+  if (names === undefined) {
+    const found = new Set<string>();
+    visit(document, { Directive: (directive) => visit(directive, { Variable: ({ name }) => void found.add(name.value) }) });
+    switches.set(document, (names = [...found]));
+  }
+  return names;
+}
+
+function compile(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>): Compiled | null {
+  const fragments = Object.create(null) as Record<string, FragmentDefinitionNode>;
+  for (const node of document.definitions) if (node.kind === Kind.FRAGMENT_DEFINITION) fragments[node.name.value] = node;
+  let count = 0;
+
+  const planOf = (type: GraphQLObjectType, groups: ReadonlyMap<string, readonly FieldNode[]>): Plan => {
+    if (type.isTypeOf) throw new Unplanned();
+    return [...groups].flatMap(([name, nodes]): Field[] => {
+      const asked = nodes[0]!.name.value;
+      if (asked === '__schema' || asked === '__type' || name === '__proto__') throw new Unplanned();
+      const meta = asked === '__typename';
+      const definition = meta ? { name: asked, args: [] } : type.getFields()[asked];
+      // graphql leaves out what does not exist.
+      if (definition === undefined) return [];
+      const of = { name, nodes, parentType: type, definition: definition as GraphQLField<unknown, unknown>, at: count++ };
+      if (meta) return [{ ...of, constant: type.name, nullable: false, complete: () => type.name }];
+      const { type: returned } = of.definition;
+      return [{ ...of, constant: undefined, nullable: !isNonNullType(returned), complete: completer(returned, nodes) }];
+    });
+  };
+
+  const subPlans = (nodes: readonly FieldNode[]): ((type: GraphQLObjectType) => Plan) => {
+    const plans = new Map<GraphQLObjectType, Plan>();
+    return (type) => {
+      let plan = plans.get(type);
+      if (plan === undefined) plans.set(type, (plan = planOf(type, collectSubfields(schema, fragments, variables, type, nodes))));
+      return plan;
+    };
+  };
+
+  const completer = (type: GraphQLOutputType, nodes: readonly FieldNode[]): Complete => {
+    const nullable = !isNonNullType(type);
+    const inner = isNonNullType(type) ? type.ofType : type;
+    const complete = completerOf(inner, nullable, nodes);
+    return (run, field, value, above, key, holder) => {
+      if (value instanceof Error) throw value;
+      if (value !== null && value !== undefined) return complete(run, field, value, above, key, holder);
+      if (nullable) return null;
+      throw new Error(`Cannot return null for non-nullable field ${field.parentType.name}.${field.definition.name}.`);
+    };
+  };
+
+  const completerOf = (type: GraphQLOutputType, nullable: boolean, nodes: readonly FieldNode[]): Complete => {
+    if (isLeafType(type))
+      return (_run, _field, value) => {
+        const serialized = type.serialize(value);
+        if (serialized !== null && serialized !== undefined) return serialized;
+        throw new Error(`Expected \`${inspect(type)}.serialize(${inspect(value)})\` to return non-nullable value, returned: ${inspect(serialized)}`);
+      };
+    if (isListType(type)) {
+      const itemNullable = !isNonNullType(type.ofType);
+      const complete = completer(type.ofType, nodes);
+      return (run, field, value, above, key, holder) => {
+        if (typeof value !== 'object' || typeof (value as Iterable<unknown>)[Symbol.iterator] !== 'function')
+          throw new GraphQLError(`Expected Iterable, but did not find one for field "${field.parentType.name}.${field.definition.name}".`);
+        const slot = slotOf(above, key, holder, nullable);
+        const items: unknown[] = [];
+        const list = items as unknown as Holder;
+        let n = 0;
+        for (const item of value as Iterable<unknown>) {
+          const at = n++;
+          items.push(null);
+          try {
+            items[at] = isPromise(item) ? later(run, field, complete, itemNullable, item, slot, at, list) : complete(run, field, item, slot, at, list);
+          } catch (error) {
+            const located = locatedError(error, field.nodes, pathOf(slot, at));
+            if (!itemNullable) {
+              slot.dead = true;
+              throw located;
+            }
+            run.errors.push(located);
+          }
+        }
+        return items;
+      };
+    }
+    const plans = subPlans(nodes);
+    if (isObjectType(type)) {
+      const plan = plans(type);
+      return (run, _field, value, above, key, holder) => fieldsOf(run, plan, value, slotOf(above, key, holder, nullable));
+    }
+    if (!isAbstractType(type) || !type.resolveType) throw new Unplanned();
+    for (const possible of schema.getPossibleTypes(type)) plans(possible);
+    return (run, field, value, above, key, holder) => {
+      const complete: Complete = (_run, _field, name) => fieldsOf(run, plans(concrete(schema, type, name)), value, slotOf(above, key, holder, nullable));
+      const name = type.resolveType!(value, run.contextValue, infoOf(run, field, above), type);
+      return isPromise(name) ? later(run, field, complete, nullable, name, above, key, holder) : complete(run, field, name, above, key, holder);
+    };
+  };
+
+  try {
+    const root = schema.getRootType(operation.operation)!;
+    return { operation, fragments, plan: planOf(root, collectFields(schema, fragments, variables, root, operation.selectionSet)) };
+  } catch (error) {
+    if (error instanceof Unplanned) return null;
+    throw error;
+  }
+}
+
+/** The operation holds what a plan is not made for. */
+class Unplanned extends Error {}
+
+/** An unknown type is this program's own mistake, and is told without the value. */
+function concrete(schema: GraphQLSchema, type: GraphQLAbstractType, name: unknown): GraphQLObjectType {
+  const found = typeof name === 'string' ? schema.getType(name) : undefined;
+  if (isObjectType(found) && schema.isSubType(type, found)) return found;
+  throw new Error(`a value is of no type of ${type.name}`);
+}

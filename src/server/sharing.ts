@@ -1,0 +1,163 @@
+import { createHash } from 'node:crypto';
+import {
+  Kind, TypeInfo, visit, visitWithTypeInfo, type ASTNode, type DocumentNode, type ExecutionArgs, type ExecutionResult, type GraphQLSchema,
+} from 'graphql';
+import { anyone, common, type ServiceActor, type UserActor } from '../policy/actor.ts';
+import type { Cohort, Member, Telling } from '../events/audience.ts';
+import { createLoaders, readable, type Loaders } from '../domain/loaders.ts';
+import type { ThingName, Things } from '../domain/rows.ts';
+import { sightOf, type Sight } from '../domain/viewer.ts';
+import type { GraphContext } from '../graphql/context.ts';
+
+/** One answer for several people: made once, and handed to all whose rights amount to the same. */
+
+/** Of a document: whether a field in it is of the viewer, and the variables that its answers depend on. */
+interface Known {
+  ofViewer: boolean;
+  variables: readonly string[];
+}
+
+const documents = new WeakMap<DocumentNode, Known>();
+
+/**
+ * The group of those who asked for the same: the same selection, and values where they matter to it. Arguments of the
+ * stream itself do not, they are in its name. `ofViewer`: a field is marked as being about whoever asks.
+ */
+export function askedIn({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs, name: string): { group: string; ofViewer: boolean } {
+  let known = documents.get(document);
+  if (known === undefined) documents.set(document, (known = look(schema, document)));
+  const values = known.variables.map((variable) => variableValues?.[variable]);
+  const { language } = contextValue as GraphContext;
+  const text = JSON.stringify([document.loc?.source.body, operationName, name, values, language]);
+  return { group: createHash('sha256').update(text).digest('base64'), ofViewer: known.ofViewer };
+}
+
+function look(schema: GraphQLSchema, document: DocumentNode): Known {
+  const info = new TypeInfo(schema);
+  const variables = new Set<string>();
+  let ofViewer = false;
+  /** Fields and inline fragments that stand directly in the operation. */
+  const atRoot = (ancestors: readonly (ASTNode | readonly ASTNode[])[]) =>
+    ancestors.filter((node) => !Array.isArray(node) && (node as ASTNode).kind === Kind.FIELD).length === 1 &&
+    !ancestors.some((node) => !Array.isArray(node) && (node as ASTNode).kind === Kind.FRAGMENT_DEFINITION);
+  visit(
+    document,
+    visitWithTypeInfo(info, {
+      VariableDefinition: () => false,
+      Field: () => void (ofViewer ||= info.getFieldDef()?.extensions.ofViewer === true),
+      Argument: (_node, _key, _parent, _path, ancestors) => (atRoot(ancestors) ? false : undefined),
+      Variable: ({ name }) => void variables.add(name.value),
+    }),
+  );
+  return { ofViewer, variables: [...variables].sort() };
+}
+
+interface Together {
+  base: GraphContext;
+  telling: Telling;
+  run(context: GraphContext, actor: UserActor | ServiceActor): Promise<ExecutionResult>;
+  hand(result: ExecutionResult, to: readonly Member[]): void;
+}
+
+/** What was decided about things, by their key: these people all may see it, or none of them may. */
+type Decided = ReadonlyMap<string, boolean>;
+
+/**
+ * Answers all of a group. The first try is for anybody at all: only which things are seen may differ, and those who
+ * see the same are handed the same. Where the answer asks for rights in another way it is made for each cohort, and
+ * where it asks for the very person, for each alone.
+ */
+export async function answerTogether(together: Together, cohorts: readonly Cohort[]): Promise<void> {
+  const [first, ...others] = cohorts.flatMap(({ members }) => members);
+  if (first !== undefined && others.length === 0) return answerAlone(together, first);
+  const kinds = ['user', 'service'].map((kind) => cohorts.filter(({ actor }) => actor.kind === kind));
+  await Promise.all(kinds.map((of) => answerSame(together, of, new Map(), anyone)));
+}
+
+async function answerAlone({ base, run, hand }: Together, member: Member): Promise<void> {
+  hand(await run(base.renew(member.actor), member.actor), [member]);
+}
+
+type Asking = (asked: () => void) => UserActor | ServiceActor;
+
+async function answerSame(together: Together, cohorts: readonly Cohort[], decided: Decided, as: Asking): Promise<void> {
+  const { base, telling, run, hand } = together;
+  const [lead] = cohorts;
+  if (lead === undefined) return;
+  let askedMore = false;
+  const asked = new Map<string, Sight>();
+  const actor = as(() => (askedMore = true));
+  const loaders: Loaders = {
+    asked: undefined,
+    byIds: (thing, ids) => Promise.all(ids.map(async (id) => loaders.byId(thing, id))),
+    keep: (thing, id, row) => byRights.keep(thing, id, row),
+    of: (key, parentId, batch) => byRights.of(key, parentId, batch),
+    async byId<N extends ThingName>(thing: N, id: string) {
+      const key = `${thing} ${id}`;
+      const sight = await seen(base, telling, thing, id);
+      if (!decided.has(key)) asked.set(key, sight);
+      return ((decided.get(key) ?? sight.may(lead.actor)) ? sight.row : null) as Things[N] | null;
+    },
+  };
+  const byRights = createLoaders(base.db, actor);
+  const result = await run({ ...base.renew(actor), credential: null, loaders }, actor);
+  if (askedMore) {
+    if (as === anyone) await Promise.all(cohorts.map((cohort) => answerSame(together, [cohort], decided, (more) => common(cohort.members[0]!.actor, more))));
+    else await Promise.all(cohorts.flatMap(({ members }) => members).map((member) => answerAlone(together, member)));
+    return;
+  }
+  const sights = [...asked.values()];
+  const given = sights.map((sight) => (sight.may(lead.actor) ? '1' : '0')).join('');
+  await Promise.all(
+    [...agreeing(cohorts, sights)].map(async ([sees, part]) => {
+      if (sees === given) return hand(result, part.flatMap(({ members }) => members));
+      const now = [...asked.keys()].map((key, n) => [key, sees[n] === '1'] as const);
+      return answerSame(together, part, new Map([...decided, ...now]), as);
+    }),
+  );
+}
+
+/** Those who may see the same of these things, by what they may see: a cohort as a whole where no person's own right could add to it. */
+function agreeing(cohorts: readonly Cohort[], sights: readonly Sight[]): Map<string, Cohort[]> {
+  const parts = new Map<string, Cohort[]>();
+  const add = (sees: string, cohort: Cohort): void => {
+    const part = parts.get(sees);
+    if (part === undefined) parts.set(sees, [cohort]);
+    else part.push(cohort);
+  };
+  for (const { actor, members } of cohorts) {
+    const byAll = sights.map((sight) => sight.may(actor));
+    const open = sights.map((sight, n) => !byAll[n] && mayBePersonal(actor, sight.thing));
+    if (!open.includes(true)) {
+      add(byAll.map((may) => (may ? '1' : '0')).join(''), { actor, members });
+      continue;
+    }
+    const apart = new Map<string, Member[]>();
+    for (const member of members) {
+      const sees = sights.map((sight, n) => (byAll[n] || (open[n] && sight.may(member.actor)) ? '1' : '0')).join('');
+      const same = apart.get(sees);
+      if (same === undefined) apart.set(sees, [member]);
+      else same.push(member);
+    }
+    for (const [sees, same] of apart) add(sees, { actor, members: same });
+  }
+  return parts;
+}
+
+/** Whether a person's own right could open a thing of this kind, beside what they have in common with others. */
+function mayBePersonal(actor: UserActor | ServiceActor, thing: ThingName): boolean {
+  let asks = false;
+  readable(common(actor, () => (asks = true)), thing);
+  return asks;
+}
+
+/** A thing by its id, read once for all who are told of the event. */
+function seen(base: GraphContext, { shared }: Telling, thing: ThingName, id: string): Promise<Sight> {
+  const key = `${thing} ${id}`;
+  let sight = shared.get(key) as Promise<Sight> | undefined;
+  if (sight === undefined) {
+    const reader = (shared.get('reader') ?? base.renew({ kind: 'operator' })) as GraphContext;
+    shared.set('reader', reader).set(key, (sight = sightOf(reader, thing, id)));
+  }
+  return sight;
+}
