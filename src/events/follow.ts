@@ -132,6 +132,11 @@ async function* hear(
         yield heardEvent(event, now);
       }
       if (ended || !isActor(now)) continue;
+      // Before the first look at the log nobody knows whether there is news.
+      if (tail.head(schoolId) === null) {
+        await tail.grown(schoolId, seq, wait);
+        continue;
+      }
       if (seq - told >= BigInt(checkpointEvery)) {
         told = seq;
         yield { kind: 'checkpoint', cursor: encodeCursor({ schoolId, seq }), actor: now };

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { createYoga } from 'graphql-yoga';
 import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
+import { createDirect } from './direct.ts';
 import { useExecution } from './execution.ts';
 import { bounds, useLimits } from './limits.ts';
 import { useAsOf, useLive } from './live.ts';
@@ -69,6 +70,8 @@ export async function startApp(deps: AppDeps): Promise<App> {
     plugins: [useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(createSay(mask), deliveries), useAsOf(), useMetrics(metrics), useExecution()],
   });
 
+  const direct = createDirect(yoga, mask);
+
   const askedOf = (request: IncomingMessage): Asked => ({
     authorization: request.headers.authorization ?? null,
     acceptLanguage: request.headers['accept-language'] ?? null,
@@ -95,7 +98,10 @@ export async function startApp(deps: AppDeps): Promise<App> {
         return refuse(response, 413, 'BODY_TOO_LARGE', `A request has at most ${bounds.body} bytes.`);
       }
     }
-    await yoga.handle(request, response, { asked: askedOf(request) } as never);
+    const asked = askedOf(request);
+    // A page of another origin needs Yoga's headers.
+    if (method === 'POST' && headers.origin === undefined && (await direct(request, response, asked))) return;
+    await yoga.handle(request, response, { asked } as never);
   };
 
   const ready = async (): Promise<boolean> => {

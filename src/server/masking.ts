@@ -59,6 +59,12 @@ function coded(error: GraphQLError, code: string): GraphQLError {
   });
 }
 
+/** Of a document that is none: with its status here, since Yoga forgets it where it remembers the error. */
+const wrong = (error: GraphQLError, code: string): GraphQLError => {
+  error.extensions.http ??= { status: 400, spec: true };
+  return coded(error, code);
+};
+
 /** As it goes over a socket, where there are no statuses. */
 export function bare(error: GraphQLFormattedError): GraphQLFormattedError {
   const { message, locations, path, extensions: { http: _http, ...extensions } = {} } = error;
@@ -111,11 +117,11 @@ export function useCodes(): Plugin<GraphContext> {
       setResponse(new fetchAPI.Response(body, { status: 406, headers: { 'content-type': 'application/json; charset=utf-8' } }));
     },
     onParse: () => ({ result, replaceParseResult }) => {
-      if (result instanceof GraphQLError) replaceParseResult(coded(result, 'GRAPHQL_PARSE_FAILED'));
+      if (result instanceof GraphQLError) replaceParseResult(wrong(result, 'GRAPHQL_PARSE_FAILED'));
     },
     onValidate: () => ({ result, setResult }) => {
       if (result.length > 0)
-        setResult(result.map((error) => coded(error, 'GRAPHQL_VALIDATION_FAILED')));
+        setResult(result.map((error) => wrong(error, 'GRAPHQL_VALIDATION_FAILED')));
     },
   };
 }

@@ -44,7 +44,7 @@ function resolvers(seed: number, waits: boolean, fails: boolean): void {
           if (fails && chance < 5) throw new GraphQLError(`code ${info.fieldName}`, { extensions: { code: 'SOME' } });
           if (fails && chance < 7) return new Error('returned');
           if (fails && chance < 9) return null;
-          return made(field.type.toString(), at, seed, waits);
+          return made(field.type.toString(), at, seed, waits, fails);
         };
         return waits && chance % 2 === 0 ? new Promise((resolve) => setImmediate(resolve)).then(value) : value();
       };
@@ -53,12 +53,13 @@ function resolvers(seed: number, waits: boolean, fails: boolean): void {
   }
 }
 
-function made(type: string, at: string, seed: number, waits: boolean): unknown {
+function made(type: string, at: string, seed: number, waits: boolean, fails: boolean): unknown {
   if (type.startsWith('[')) {
     const inner = type.replace(/^\[(.*)\]!?$/, '$1');
     return [0, 1].map((n) => {
-      const item = made(inner, `${at}[${n}]`, seed, waits);
-      return waits && behaviour(seed, `${at}[${n}]`) < 30 ? Promise.resolve(item) : item;
+      const item = made(inner, `${at}[${n}]`, seed, waits, fails);
+      // Where an item of a list fails at once, graphql leaves what the others wait for to nobody.
+      return waits && (fails || behaviour(seed, `${at}[${n}]`) < 30) ? Promise.resolve(item) : item;
     });
   }
   switch (type.replace('!', '')) {
