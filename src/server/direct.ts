@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { getOperationAST, GraphQLError, OperationTypeNode, type ExecutionResult } from 'graphql';
+import { getOperationAST, type GraphQLError, OperationTypeNode, type ExecutionResult } from 'graphql';
 import type { YogaServerInstance } from 'graphql-yoga';
 import type { GraphContext } from '../graphql/context.ts';
 import { bare, type Mask } from './masking.ts';
@@ -49,9 +49,9 @@ export function createDirect(yoga: YogaServerInstance<{ asked?: Asked }, GraphCo
       result = { errors: [mask(error)] };
     }
     const { errors } = result;
-    const text = JSON.stringify(errors === undefined ? result : { ...result, errors: errors.map((error) => bare(error.toJSON())) });
+    const bytes = Buffer.from(JSON.stringify(errors === undefined ? result : { ...result, errors: errors.map((error) => bare(error.toJSON())) }));
     const status = 'data' in result ? 200 : statusOf(errors ?? [], type);
-    response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'content-length': Buffer.byteLength(text) }).end(text);
+    response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'content-length': bytes.length }).end(bytes);
     return true;
   };
 }
@@ -98,6 +98,6 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 
 /** Of an answer without data; to those who did not ask for the newer media type, a wrong operation is no wrong request. */
 function statusOf(errors: readonly GraphQLError[], type: MediaType): number {
-  const statuses = errors.map(({ extensions: { http } }) => http as { status?: number; spec?: boolean } | undefined);
+  const statuses = errors.map(({ extensions: { http } }) => http);
   return Math.max(...statuses.map((http) => (http?.spec && type === 'application/json' ? 200 : (http?.status ?? 200))));
 }
