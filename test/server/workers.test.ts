@@ -62,7 +62,8 @@ describe.runIf(server)('a server with WORKERS=2', () => {
   const restart = async () => {
     child = start();
     await child.ready();
-    await vi.waitFor(() => expect(child.output()).toContain('Sfera is ready'), { timeout: 10_000 });
+    // What is said and what is logged come by two pipes, in either order.
+    await vi.waitFor(() => expect([child.output().includes('Sfera is ready'), listening().length]).toEqual([true, 2]), { timeout: 10_000 });
   };
   const lines = () =>
     child.output().split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as { msg: string; worker?: number; pid?: number; requestId?: string });
