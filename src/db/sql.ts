@@ -16,7 +16,7 @@ export interface Selection {
   columns?: ReadonlySet<string> | undefined;
   /** Columns of rows that a row belongs to, read into it: `student.sortKey` is then its `student: { sortKey }`. */
   related?: readonly string[];
-  /** A row that each row belongs to and brings along. */
+  /** A row that each row belongs to, read into it as `along`: null where it does not pass. */
   along?: Along | undefined;
 }
 
@@ -25,8 +25,6 @@ export interface Along {
   /** What it has to pass. */
   where: Filter;
   columns?: ReadonlySet<string> | undefined;
-  /** Is given what a row brought along: null where it does not pass. */
-  found(row: Row, along: Row | null): void;
 }
 
 type Row = Record<string, unknown>;
@@ -34,9 +32,11 @@ type Row = Record<string, unknown>;
 /** The rows of a model that pass. */
 export async function findRows<T>(db: Database, model: string, selection: Selection): Promise<T[]> {
   const statement: Statement = { models: modelsOf(db.prisma), values: [], tables: 0 };
-  const { text, shape } = select(statement, fromModel(statement, model), selection);
-  const rows = await run(db, text, statement.values);
-  return rows.map((values) => rowOf(shape, values, 0, selection.along) as T);
+  const from = fromModel(statement, model);
+  const { columns, shape } = select(statement, from, selection);
+  const rows: T[] = [];
+  await run(db, textOf(statement, from, columns, selection, ''), statement.values, (read) => void rows.push(rowOf(shape, read, 0) as T));
+  return rows;
 }
 
 /** The rows of a list under each of these parents, which are rows of `model`; `take` counts for each of them. */
@@ -51,67 +51,90 @@ export async function findUnder<T>(
   const relation = models[model]?.relations.get(list);
   if (relation?.many !== true) throw new Error(`${model} has no list ${list}`);
   const statement: Statement = { models, values: [], tables: 0 };
-  const [only] = parentIds;
-  const id = parentIds.length === 1 ? parameter(statement, only) : '"parent"."id"';
-  const ids = parentIds.length === 1 ? '' : parameter(statement, parentIds);
-  const from = fromModel(statement, relation.model);
-  const { text, shape } = select(statement, from, selection, `${from.alias}."${relation.other}" = ${id}`);
-  if (ids === '') return new Map([[only!, (await run(db, text, statement.values)).map((values) => rowOf(shape, values, 0, selection.along) as T)]]);
   const under = parentIds.map((): T[] => []);
-  const all = `select "parent"."n"::int, "row".* from unnest(${ids}::uuid[]) with ordinality as "parent"("id", "n") cross join lateral (${text}) as "row"`;
-  for (const values of await run(db, all, statement.values)) under[(values[0] as number) - 1]!.push(rowOf(shape, values, 1, selection.along) as T);
-  return new Map(parentIds.map((parent, n) => [parent, under[n]!]));
+  const of = (id: string): string => `${from.alias}."${relation.other}" = ${id}`;
+  const one = parentIds.length === 1;
+  const parent = parameter(statement, one ? parentIds[0] : parentIds);
+  const from = fromModel(statement, relation.model);
+  const { columns, shape } = select(statement, from, selection);
+  if (one) await run(db, textOf(statement, from, columns, selection, of(parent)), statement.values, (read) => void under[0]!.push(rowOf(shape, read, 0) as T));
+  else {
+    const text = textUnder(statement, from, columns, selection, `unnest(${parent}::uuid[]) with ordinality as "parent"("id", "n")`, of('"parent"."id"'));
+    await run(db, text, statement.values, (read) => void under[(read(0) as number) - 1]!.push(rowOf(shape, read, 1) as T));
+  }
+  return new Map(parentIds.map((id, n) => [id, under[n]!]));
 }
 
 /** What the columns that were read are, in their order. */
 interface Shape {
   own: readonly string[];
   related: readonly (readonly [relation: string, field: string])[];
-  /** After whether it passed. */
-  along: readonly string[];
+  /** Null where there is none to bring; its first column is then null where it does not pass. */
+  along: readonly string[] | null;
 }
 
-function select(statement: Statement, from: From, selection: Selection, within = ''): { text: string; shape: Shape } {
-  const { along, orderBy = [], take } = selection;
+function select(statement: Statement, from: From, selection: Selection): { columns: string[]; shape: Shape } {
+  const { along } = selection;
   const columns: string[] = [];
   const read = (of: From, chosen: Iterable<string> = of.model.columns.keys()): string[] => {
     const fields = [...chosen];
     for (const field of fields) columns.push(columnOf(of, field));
     return fields;
   };
-  const shape: { -readonly [K in keyof Shape]: Shape[K] } = { own: read(from, selection.columns), related: [], along: [] };
-  shape.related = (selection.related ?? []).map((path) => {
+  const own = read(from, selection.columns);
+  const related = (selection.related ?? []).map((path) => {
     const [relation, field] = path.split('.') as [string, string];
     columns.push(columnOf(joinOne(statement, from, relation), field));
-    return [relation, field];
+    return [relation, field] as const;
   });
-  if (along !== undefined) {
-    const joined = joinOne(statement, from, along.relation);
-    columns.push(conjunction([`${joined.alias}."id" is not null`, condition(statement, joined, along.where)]));
-    shape.along = read(joined, along.columns);
-  }
-  const where = conjunction([within, condition(statement, from, selection.where)]);
-  const orders = orderBy.map((by) => order(statement, from, by)).join(', ');
-  const text = [
-    `select ${columns.join(', ')} from ${from.joins.join(' ')}`,
-    ...(where === '' ? [] : [`where ${where}`]),
-    ...(orders === '' ? [] : [`order by ${orders}`]),
-    // Part of the text, so that the plan is made for it; a page has one of a hundred sizes.
-    ...(take === undefined ? [] : [`limit ${Math.trunc(take)}`]),
-  ].join(' ');
-  return { text, shape };
+  if (along === undefined) return { columns, shape: { own, related, along: null } };
+  const joined = joinOne(statement, from, along.relation);
+  const first = columns.length;
+  const brought = read(joined, ['id', ...[...(along.columns ?? joined.model.columns.keys())].filter((field) => field !== 'id')]);
+  columns[first] = `case when ${conjunction([`${joined.alias}."id" is not null`, condition(statement, joined, along.where)])} then ${columns[first]} end`;
+  return { columns, shape: { own, related, along: brought } };
 }
 
-function rowOf({ own, related, along: names }: Shape, values: readonly unknown[], from: number, along: Along | undefined): Row {
+const ordersOf = (statement: Statement, from: From, { orderBy = [] }: Selection): string => orderBy.map((by) => order(statement, from, by)).join(', ');
+
+/** Part of the text, so that the plan is made for it; a page has one of a hundred sizes. */
+const limited = ({ take }: Selection): string => (take === undefined ? '' : ` limit ${Math.trunc(take)}`);
+
+function textOf(statement: Statement, from: From, columns: readonly string[], selection: Selection, within: string): string {
+  const where = conjunction([within, condition(statement, from, selection.where)]);
+  const orders = ordersOf(statement, from, selection);
+  return `select ${columns.join(', ')} from ${from.joins.join(' ')}${where === '' ? '' : ` where ${where}`}${orders === '' ? '' : ` order by ${orders}`}${limited(selection)}`;
+}
+
+/**
+ * Under many parents. Where the table's own columns are the order, an index ends each parent's page early, so each is
+ * read apart. An order by another table's column has no index: all rows are read anyway, and one sort does for all.
+ */
+function textUnder(statement: Statement, from: From, columns: readonly string[], selection: Selection, parents: string, within: string): string {
+  const { orderBy = [], take } = selection;
+  const named = columns.map((column, n) => `${column} as "c${n}"`);
+  if (take === undefined || !Object.values(orderBy[0] ?? {}).some((by) => typeof by === 'object'))
+    return `select "parent"."n"::int, "row".* from ${parents} cross join lateral (${textOf(statement, from, named, selection, within)}) as "row"`;
+  const orders = ordersOf(statement, from, selection);
+  const where = condition(statement, from, selection.where);
+  const [table, ...joins] = from.joins;
+  const all = `select "parent"."n"::int as "n", row_number() over (partition by "parent"."n" order by ${orders}) as "k", ${named.join(', ')} from ${parents} join ${[table, `on ${within}`, ...joins].join(' ')}${where === '' ? '' : ` where ${where}`}`;
+  return `select ${['"n"', ...columns.map((_column, n) => `"c${n}"`)].join(', ')} from (${all}) as "row" where "k" <= ${Math.trunc(take)} order by "n", "k"`;
+}
+
+/** The value of a column of the row that is being read. */
+type Read = (column: number) => unknown;
+
+function rowOf({ own, related, along }: Shape, read: Read, from: number): Row {
   const row: Row = {};
   let at = from;
-  for (const name of own) row[name] = values[at++];
-  for (const [relation, field] of related) row[relation] = { ...(row[relation] as Row | undefined), [field]: values[at++] };
-  if (along !== undefined) {
-    const passed = values[at++] === true;
+  for (const name of own) row[name] = read(at++);
+  for (const [relation, field] of related) row[relation] = { ...(row[relation] as Row | undefined), [field]: read(at++) };
+  if (along !== null) {
+    const passed = read(at) !== null;
     const other: Row = {};
-    for (const name of names) other[name] = values[at++];
-    along.found(row, passed ? other : null);
+    if (passed) for (const name of along) other[name] = read(at++);
+    row.along = passed ? other : null;
   }
   return row;
 }
@@ -120,21 +143,51 @@ function rowOf({ own, related, along: names }: Shape, values: readonly unknown[]
 const prepared = new Map<string, string>();
 const mostPrepared = 500;
 
-async function run(db: Database, text: string, values: unknown[]): Promise<unknown[][]> {
+async function run(db: Database, text: string, values: unknown[], each: (read: Read) => void): Promise<void> {
   let name = prepared.get(text);
   if (name === undefined && prepared.size < mostPrepared) prepared.set(text, (name = `rows${prepared.size}`));
-  const { rows } = await db.pool.query<unknown[]>({ ...(name === undefined ? {} : { name }), text, values, rowMode: 'array', types });
-  return rows;
+  await db.pool.query(new Reading({ ...(name === undefined ? {} : { name }), text, values }, each));
 }
 
+type Parse = (text: string) => unknown;
+
+/** A query whose rows are read as they come, without the arrays and results that node-postgres makes of them. */
+class Reading extends pg.Query {
+  readonly #each: (read: Read) => void;
+  #values: readonly (string | null)[] = [];
+  #parsers: (Parse | null)[] = [];
+  readonly #read: Read = (column) => {
+    const value = this.#values[column]!;
+    const parse = this.#parsers[column];
+    return value === null || parse === null ? value : parse!(value);
+  };
+
+  constructor(config: pg.QueryConfig, each: (read: Read) => void) {
+    super(config);
+    this.#each = each;
+  }
+
+  handleRowDescription({ fields }: { fields: readonly { dataTypeID: number }[] }): void {
+    this.#parsers = fields.map(({ dataTypeID }) => parserOf(dataTypeID));
+  }
+
+  handleDataRow({ fields }: { fields: readonly (string | null)[] }): void {
+    this.#values = fields;
+    this.#each(this.#read);
+  }
+}
+
+const { builtins } = pg.types;
+
 /** The types whose values node-postgres and Prisma read differently. */
-const parsers: Record<number, (text: string) => unknown> = {
-  [pg.types.builtins.INT8]: BigInt,
-  [pg.types.builtins.TIMESTAMPTZ]: (text) => new Date(`${text.replace(' ', 'T')}:00`),
-  [pg.types.builtins.DATE]: (text) => new Date(text),
-  [pg.types.builtins.BYTEA]: (text) => new Uint8Array(Buffer.from(text.slice(2), 'hex')),
+const parsers: Record<number, Parse> = {
+  [builtins.INT8]: BigInt,
+  [builtins.TIMESTAMPTZ]: (text) => new Date(`${text.replace(' ', 'T')}:00`),
+  [builtins.DATE]: (text) => new Date(text),
+  [builtins.BYTEA]: (text) => new Uint8Array(Buffer.from(text.slice(2), 'hex')),
 };
 
-const types = {
-  getTypeParser: (oid: number, format?: 'text' | 'binary') => (format === 'binary' ? undefined : parsers[oid]) ?? pg.types.getTypeParser(oid, format),
-};
+const asItIs = new Set<number>([builtins.TEXT, builtins.VARCHAR, builtins.UUID]);
+
+/** Null where the text is the value. */
+const parserOf = (oid: number): Parse | null => (asItIs.has(oid) ? null : (parsers[oid] ?? pg.types.getTypeParser(oid as never, 'text')));

@@ -13,7 +13,7 @@ const madeOf: Partial<Record<ThingName, Readonly<Record<string, readonly string[
     fullName: ['surname', 'givenName', 'patronymic'],
     shortName: ['surname', 'givenName', 'patronymic'],
     // Read by the person's id alone.
-    ...Object.fromEntries(['contact', 'assignments', 'enrolment', 'enrolments', 'heldInvitations', 'roles', 'sessions'].map((field) => [field, []])),
+    ...Object.fromEntries(['contact', 'assignments', 'enrolment', 'enrolments', 'heldInvitations', 'roles', 'sessions'].map((field) => [field, ['id']])),
   },
   Enrolment: { student: ['studentId'], class: ['classId'] },
   ChatMember: { chat: ['chatId'], user: ['userId'], addedBy: ['addedById'] },
@@ -43,9 +43,15 @@ export const asksCursor = (asked: Asked | undefined): boolean =>
   asked === undefined ||
   [...asked].some(([type, fields]) => fields.has('cursor') || (type === 'PageInfo' && (fields.has('startCursor') || fields.has('endCursor'))));
 
-/** As `columnsOf`, with those that the cursors of a list are made of. */
-export function columnsOfPage(asked: Asked | undefined, thing: ThingName, { keys }: Order): ReadonlySet<string> | undefined {
-  const columns = columnsOf(asked, thing);
-  if (columns === undefined || !asksCursor(asked)) return columns;
-  return new Set([...columns, ...keys.map(({ field }) => field).filter((field) => !field.includes('.'))]);
+/**
+ * Of the rows of a list: as `columnsOf`, with those that the cursors are made of; without the id where nothing asks for
+ * it, and without what a field is made of that is brought along.
+ */
+export function columnsOfPage(asked: Asked | undefined, thing: ThingName, { keys }: Order, brought?: string): ReadonlySet<string> | undefined {
+  const made = madeOf[thing];
+  if (asked === undefined || made === undefined || columnsOf(asked, thing) === undefined) return columnsOf(asked, thing);
+  const fields = [...(asked.get(thing) ?? [])].filter((field) => field !== '__typename' && field !== brought);
+  const own = asksCursor(asked) ? keys.map(({ field }) => field).filter((field) => !field.includes('.')) : [];
+  const columns = new Set([...fields.flatMap((field) => made[field] ?? [field]), ...own]);
+  return columns.size > 0 || brought !== undefined ? columns : new Set(['id']);
 }

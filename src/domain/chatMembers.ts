@@ -159,7 +159,7 @@ async function refuseUnmoderated(tx: Tx, chat: Chat): Promise<void> {
 export function membersOf(ctx: Context, chat: Chat, args: PageArgs): Promise<Page<ChatMember>> {
   const order = { tag: 'member', keys: [{ field: 'user.sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
   return pageUnder<ChatMember>(ctx, { model: 'Chat', id: chat.id, relation: 'members' }, args, order, readable(ctx.actor, 'ChatMember'), {
-    of: 'ChatMember', field: 'user', thing: 'User', idOf: ({ userId }) => userId,
+    of: 'ChatMember', field: 'user', thing: 'User',
   });
 }
 

@@ -146,7 +146,7 @@ export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asO
   const order = { tag: 'pupils', keys: [{ field: 'student.sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
   const filter = { AND: [inForce(args.asOf), readable(ctx.actor, 'Enrolment')] };
   return pageUnder<Enrolment>(ctx, { model: 'Class', id, relation: 'enrolments' }, args, order, filter, {
-    of: 'Enrolment', field: 'student', thing: 'User', idOf: ({ studentId }) => studentId,
+    of: 'Enrolment', field: 'student', thing: 'User',
   });
 }
 

@@ -14,13 +14,12 @@ interface Parent {
   relation: string;
 }
 
-/** A thing that each row belongs to: read with the row where the operation asks for the field. */
-interface Along<Row> {
+/** A thing that each row belongs to: read with the row, as its `along`, where the operation asks for the field. */
+interface Along {
   /** The rows' own type in the schema, and its field. */
   of: ThingName;
   field: string;
   thing: ThingName;
-  idOf(row: Row): string;
 }
 
 /**
@@ -33,28 +32,23 @@ export async function pageUnder<Row>(
   args: PageArgs,
   order: Order,
   filter: Filter,
-  along?: Along<Row>,
+  along?: Along,
 ): Promise<Page<Row>> {
   const asked = page<Row>(args, order);
   const where = { AND: [filter, asked.where] };
   const { loaders, actor, db } = ctx;
   const key = JSON.stringify([model, relation, where, asked.orderBy, asked.take]);
+  const brings = along !== undefined && loaders.asked?.get(along.of)?.has(along.field) === true;
   const rows = await loaders.of<Row[]>(key, id, (ids) =>
     findUnder<Row>(db, model, relation, ids, {
       where,
       orderBy: asked.orderBy,
       take: asked.take,
-      columns: along && columnsOfPage(loaders.asked, along.of, order),
+      columns: along && columnsOfPage(loaders.asked, along.of, order, brings ? along.field : undefined),
       related: asksCursor(loaders.asked) ? related(order) : [],
-      along:
-        along && loaders.asked?.get(along.of)?.has(along.field)
-          ? {
-              relation: along.field,
-              where: readable(actor, along.thing),
-              columns: columnsOf(loaders.asked, along.thing),
-              found: (row, other) => loaders.keep(along.thing, along.idOf(row as Row), other as never),
-            }
-          : undefined,
+      along: brings
+        ? { relation: along.field, where: readable(actor, along.thing), columns: columnsOf(loaders.asked, along.thing) }
+        : undefined,
     }),
   );
   return asked.finish(rows ?? []);

@@ -13,11 +13,8 @@ import type { ThingName, Things } from './rows.ts';
  * one request or one delivered batch, never as long as a subscription, which would serve stale rows to lost rights.
  */
 export interface Loaders {
-  /** At once where the row came with another one; otherwise a promise. */
-  byId<N extends ThingName>(thing: N, id: string): Things[N] | null | Promise<Things[N] | null>;
+  byId<N extends ThingName>(thing: N, id: string): Promise<Things[N] | null>;
   byIds<N extends ThingName>(thing: N, ids: readonly string[]): Promise<(Things[N] | null)[]>;
-  /** Keeps what came with another row, under the same filter that `byId` reads it by; null where that lets nothing through. */
-  keep<N extends ThingName>(thing: N, id: string, row: Things[N] | null): void;
   /** Rows of a parent: `batch` answers for many parents with the same `key` in one statement. */
   of<T>(key: string, parentId: string, batch: (parentIds: readonly string[]) => Promise<Map<string, T>>): Promise<T | null>;
   /** What the operation asks of each type, once it is known: columns that nothing asks for are then left unread. */
@@ -55,7 +52,6 @@ export function readable(actor: Actor, thing: ThingName): Filter {
 export function createLoaders(db: Database, actor: Actor): Loaders {
   const byThing = new Map<ThingName, DataLoader<string, { id: string } | null>>();
   const byKey = new Map<string, DataLoader<string, unknown>>();
-  const kept = new Map<ThingName, Map<string, { id: string } | null>>();
   const loaderOf = (thing: ThingName) => {
     let loader = byThing.get(thing);
     if (loader === undefined) {
@@ -73,19 +69,8 @@ export function createLoaders(db: Database, actor: Actor): Loaders {
   };
   const loaders: Loaders = {
     asked: undefined,
-    byId<N extends ThingName>(thing: N, id: string) {
-      const row = kept.get(thing)?.get(id);
-      return (row === undefined ? loaderOf(thing).load(id) : row) as Things[N] | null | Promise<Things[N] | null>;
-    },
-    async byIds<N extends ThingName>(thing: N, ids: readonly string[]) {
-      const rows: (Things[N] | null | Promise<Things[N] | null>)[] = ids.map((id) => loaders.byId(thing, id));
-      return Promise.all(rows.map(async (row) => row));
-    },
-    keep(thing, id, row) {
-      let rows = kept.get(thing);
-      if (rows === undefined) kept.set(thing, (rows = new Map()));
-      rows.set(id, row);
-    },
+    byId: (thing, id) => loaderOf(thing).load(id) as never,
+    byIds: (thing, ids) => Promise.all(ids.map((id) => loaders.byId(thing, id))),
     of: <T>(key: string, parentId: string, batch: (ids: readonly string[]) => Promise<Map<string, T>>) => {
       let loader = byKey.get(key);
       if (loader === undefined) {

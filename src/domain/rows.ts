@@ -1,11 +1,18 @@
+import type * as rows from '../db/generated/client.ts';
 import type {
-  Assignment, Chat, ChatMember, Class, Enrolment, Event, Invitation, RoleGrant, School, SchoolYear, Session, Subject, User,
+  Assignment, Chat, Class, Event, Invitation, RoleGrant, School, SchoolYear, Session, Subject, User,
 } from '../db/generated/client.ts';
 
 /** The rows that operations return and the schema exposes. */
-export type {
-  Assignment, Chat, ChatMember, Class, Enrolment, Event, Invitation, RoleGrant, School, SchoolYear, Session, Subject, User,
-};
+export type { Assignment, Chat, Class, Event, Invitation, RoleGrant, School, SchoolYear, Session, Subject, User };
+
+/** The person whom a row of a list was read together with: null where the actor may not see them. */
+interface WithPerson {
+  along?: User | null;
+}
+
+export type Enrolment = rows.Enrolment & WithPerson;
+export type ChatMember = rows.ChatMember & WithPerson;
 
 /** The things that have a global id, by their type's name in the schema. */
 export interface Things {

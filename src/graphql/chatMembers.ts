@@ -30,7 +30,7 @@ builder.node(ChatMemberRef, {
       type: UserRef,
       nullable: true,
       description: 'The person, where you may see them.',
-      resolve: (member, _args, ctx) => ctx.loaders.byId('User', member.userId),
+      resolve: (member, _args, ctx) => (member.along === undefined ? ctx.loaders.byId('User', member.userId) : member.along),
     }),
     addedBy: t.field({
       type: UserRef,

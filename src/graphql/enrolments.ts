@@ -15,7 +15,7 @@ builder.node(EnrolmentRef, {
       type: UserRef,
       nullable: true,
       description: 'The pupil, where you may see them.',
-      resolve: (enrolment, _args, ctx) => ctx.loaders.byId('User', enrolment.studentId),
+      resolve: (enrolment, _args, ctx) => (enrolment.along === undefined ? ctx.loaders.byId('User', enrolment.studentId) : enrolment.along),
     }),
     class: t.field({
       type: ClassRef,

@@ -5,8 +5,9 @@ import {
 import type { Plugin } from 'graphql-yoga';
 import type { Asked } from '../domain/asked.ts';
 import type { GraphContext } from '../graphql/context.ts';
-import { fieldsOf, type Run } from './fields.ts';
+import { objectText, type Run } from './fields.ts';
 import { compiledOf } from './plan.ts';
+import { eachPart, type Place } from './text.ts';
 
 /**
  * Execution of queries by the specification, where what graphql's own `execute` finds out anew for every object (which
@@ -26,12 +27,14 @@ export function execute(args: ExecutionArgs): Answer {
   if (errors !== undefined) return { errors };
   const compiled = compiledOf(schema, document, operation, coerced);
   if (compiled === null) return executeUnplanned(args);
+  const data: Place = { text: '' };
   const run: Run = {
-    compiled, contextValue, rootValue, schema, variables: coerced, arguments: [], errors: [], data: null, pending: 0, finish: undefined,
+    compiled, contextValue, rootValue, schema, variables: coerced, arguments: [], errors: [], data, frames: [], depth: 0, base: null, pending: 0, finish: undefined,
   };
   try {
-    run.data = fieldsOf(run, compiled.plan, rootValue, null);
+    data.text = objectText(run, compiled.plan, rootValue, undefined, true);
   } catch (error) {
+    data.text = 'null';
     run.errors.push(error as GraphQLError);
     return answerOf(run);
   }
@@ -39,7 +42,28 @@ export function execute(args: ExecutionArgs): Answer {
   return new Promise((resolve) => (run.finish = () => resolve(answerOf(run))));
 }
 
-const answerOf = ({ data, errors }: Run): ExecutionResult => (errors.length === 0 ? { data } : { errors, data });
+const texts = new WeakMap<ExecutionResult, Place>();
+
+/** The data of an answer as JSON, where it was written as such. */
+export const textOf = (result: ExecutionResult): Place | undefined => texts.get(result);
+
+/** Its data is read back from the text by whoever wants it as objects. */
+function answerOf({ data, errors }: Run): ExecutionResult {
+  let read: ExecutionResult['data'];
+  const result = {
+    ...(errors.length > 0 && { errors }),
+    get data() {
+      if (read === undefined) {
+        let text = '';
+        eachPart(data, (part) => (text += part));
+        read = JSON.parse(text) as ExecutionResult['data'];
+      }
+      return read;
+    },
+  };
+  texts.set(result, data);
+  return result;
+}
 
 function operationOf(document: DocumentNode, name: string | null | undefined): OperationDefinitionNode | undefined {
   const operations = document.definitions.filter((node): node is OperationDefinitionNode => node.kind === Kind.OPERATION_DEFINITION);

@@ -1,11 +1,12 @@
 import {
-  GraphQLError, isAbstractType, isLeafType, isListType, isNonNullType, isObjectType, Kind, locatedError, visit, type DocumentNode, type FieldNode,
+  GraphQLError, isAbstractType, isLeafType, isListType, isNonNullType, isObjectType, Kind, visit, type DocumentNode, type FieldNode,
   type FragmentDefinitionNode, type GraphQLAbstractType, type GraphQLField, type GraphQLObjectType, type GraphQLOutputType, type GraphQLSchema,
   type OperationDefinitionNode,
 } from 'graphql';
 import { collectFields, collectSubfields } from 'graphql/execution/collectFields.js';
 import { inspect } from 'graphql/jsutils/inspect.js';
-import { fieldsOf, infoOf, isPromise, later, pathOf, slotOf, type Compiled, type Complete, type Field, type Holder, type Plan } from './fields.ts';
+import { infoOf, isPromise, later, listText, objectText, type Compiled, type Complete, type Field, type Plan } from './fields.ts';
+import { quoted } from './text.ts';
 
 /** Planning a query: which fields are asked of which type, and how each is completed; once for a document. */
 
@@ -53,8 +54,8 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
       const definition = meta ? { name: asked, args: [] } : type.getFields()[asked];
       // graphql leaves out what does not exist.
       if (definition === undefined) return [];
-      const of = { name, nodes, parentType: type, definition: definition as GraphQLField<unknown, unknown>, at: count++ };
-      if (meta) return [{ ...of, constant: type.name, nullable: false, complete: () => type.name }];
+      const of = { name, nodes, parentType: type, definition: definition as GraphQLField<unknown, unknown>, at: count++, lead: `${quoted(name)}:` };
+      if (meta) return [{ ...of, constant: quoted(type.name), nullable: false, complete: () => quoted(type.name) }];
       const { type: returned } = of.definition;
       return [{ ...of, constant: undefined, nullable: !isNonNullType(returned), complete: completer(returned, nodes) }];
     });
@@ -73,10 +74,10 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
     const nullable = !isNonNullType(type);
     const inner = isNonNullType(type) ? type.ofType : type;
     const complete = completerOf(inner, nullable, nodes);
-    return (run, field, value, above, key, holder) => {
+    return (run, field, value, key) => {
       if (value instanceof Error) throw value;
-      if (value !== null && value !== undefined) return complete(run, field, value, above, key, holder);
-      if (nullable) return null;
+      if (value !== null && value !== undefined) return complete(run, field, value, key);
+      if (nullable) return 'null';
       throw new Error(`Cannot return null for non-nullable field ${field.parentType.name}.${field.definition.name}.`);
     };
   };
@@ -85,47 +86,30 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
     if (isLeafType(type))
       return (_run, _field, value) => {
         const serialized = type.serialize(value);
-        if (serialized !== null && serialized !== undefined) return serialized;
+        if (typeof serialized === 'string') return quoted(serialized);
+        if (serialized !== null && serialized !== undefined) return JSON.stringify(serialized);
         throw new Error(`Expected \`${inspect(type)}.serialize(${inspect(value)})\` to return non-nullable value, returned: ${inspect(serialized)}`);
       };
     if (isListType(type)) {
       const itemNullable = !isNonNullType(type.ofType);
       const complete = completer(type.ofType, nodes);
-      return (run, field, value, above, key, holder) => {
+      return (run, field, value, key) => {
         if (typeof value !== 'object' || typeof (value as Iterable<unknown>)[Symbol.iterator] !== 'function')
           throw new GraphQLError(`Expected Iterable, but did not find one for field "${field.parentType.name}.${field.definition.name}".`);
-        const slot = slotOf(above, key, holder, nullable);
-        const items: unknown[] = [];
-        const list = items as unknown as Holder;
-        let n = 0;
-        for (const item of value as Iterable<unknown>) {
-          const at = n++;
-          items.push(null);
-          try {
-            items[at] = isPromise(item) ? later(run, field, complete, itemNullable, item, slot, at, list) : complete(run, field, item, slot, at, list);
-          } catch (error) {
-            const located = locatedError(error, field.nodes, pathOf(slot, at));
-            if (!itemNullable) {
-              slot.dead = true;
-              throw located;
-            }
-            run.errors.push(located);
-          }
-        }
-        return items;
+        return listText(run, field, complete, itemNullable, value as Iterable<unknown>, key, nullable);
       };
     }
     const plans = subPlans(nodes);
     if (isObjectType(type)) {
       const plan = plans(type);
-      return (run, _field, value, above, key, holder) => fieldsOf(run, plan, value, slotOf(above, key, holder, nullable));
+      return (run, _field, value, key) => objectText(run, plan, value, key, nullable);
     }
     if (!isAbstractType(type) || !type.resolveType) throw new Unplanned();
     for (const possible of schema.getPossibleTypes(type)) plans(possible);
-    return (run, field, value, above, key, holder) => {
-      const complete: Complete = (_run, _field, name) => fieldsOf(run, plans(concrete(schema, type, name)), value, slotOf(above, key, holder, nullable));
-      const name = type.resolveType!(value, run.contextValue, infoOf(run, field, above), type);
-      return isPromise(name) ? later(run, field, complete, nullable, name, above, key, holder) : complete(run, field, name, above, key, holder);
+    return (run, field, value, key) => {
+      const complete: Complete = (_run, _field, name) => objectText(run, plans(concrete(schema, type, name)), value, key, nullable);
+      const name = type.resolveType!(value, run.contextValue, infoOf(run, field), type);
+      return isPromise(name) ? later(run, field, complete, nullable, name, key) : complete(run, field, name, key);
     };
   };
 

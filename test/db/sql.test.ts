@@ -147,9 +147,10 @@ describe('in a world', () => {
     const [allowed] = (await delegate('Enrolment').findMany({})).map((row) => row.studentId as string);
     const classes = (await delegate('Class').findMany({})).map((row) => row.id as string);
     const brought = new Map<string, unknown>();
-    await findUnder(db, 'Class', 'enrolments', classes, {
-      where: {}, along: { relation: 'student', where: { id: allowed }, found: (row, along) => void brought.set(row.studentId as string, along) },
+    const found = await findUnder<{ studentId: string; along: unknown }>(db, 'Class', 'enrolments', classes, {
+      where: {}, along: { relation: 'student', where: { id: allowed } },
     });
+    for (const { studentId, along } of [...found.values()].flat()) brought.set(studentId, along);
     expect(brought.size).toBeGreaterThan(1);
     for (const [id, along] of brought) expect(along).toEqual(id === allowed ? people.find((person) => person.id === id) : null);
   });
