@@ -62,7 +62,7 @@ export async function loadActors(db: Database, credentials: readonly Credential[
   for (const credential of credentials)
     if (credential.kind === 'user') sessions.add(credential.sessionId);
     else clients.add(credential.clientId);
-  const { rows } = await db.pool.query<Row>(statementFor([...sessions], [...clients]));
+  const { rows } = await db.reads.query<Row>(statementFor([...sessions], [...clients]));
   const found = new Map(rows.map((row) => [`${row.kind} ${row.id}`, row]));
   const now = Date.now() / 1000;
   const stale: string[] = [];
@@ -109,7 +109,7 @@ const noSession = '00000000-0000-0000-0000-000000000000';
  * Undefined when there is no such person or they were deactivated.
  */
 export async function loadPerson(db: Database, userId: string): Promise<UserActor | undefined> {
-  const { rows } = await db.pool.query<{ about: Rights }>({
+  const { rows } = await db.reads.query<{ about: Rights }>({
     name: 'person',
     text: `select json_build_object(${rights}) as about from app_user u where u.id = $1::uuid and u.deactivated_at is null`,
     values: [userId],

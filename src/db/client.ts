@@ -4,10 +4,13 @@ import type { Logger } from '../log.ts';
 import { openEmbedded, type Embedded } from './embedded.ts';
 import { PrismaClient } from './generated/client.ts';
 import { reach } from './reach.ts';
+import { createReads, type Reads } from './reads.ts';
 
 export interface Database {
   prisma: PrismaClient;
+  /** For transactions, and for statements that write without one. */
   pool: pg.Pool;
+  reads: Reads;
   embedded: boolean;
   /** For a connection beside the pool, such as one that listens. Undefined when embedded: there is only one session. */
   connectionString?: string;
@@ -28,6 +31,9 @@ export interface ConnectOptions {
   template?: Uint8Array | undefined;
 }
 
+/** Of a process: each takes as much as its processor can answer. */
+const mostReaders = 4;
+
 /** Deadlines are the server's own, so that what runs out of time is undone as a whole. */
 const settings = {
   TimeZone: 'UTC',
@@ -47,7 +53,8 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   const { databaseUrl, dataDir, template, poolSize, log } = options;
   if (databaseUrl === undefined) return openHere(await openEmbedded({ dataDir, template }), log);
   const connectionString = withSettings(databaseUrl);
-  const pool = poolOf({ connectionString, max: poolSize }, log);
+  const readers = Math.min(mostReaders, Math.max(1, Math.floor(poolSize / 3)));
+  const pool = poolOf({ connectionString, max: Math.max(1, poolSize - readers) }, log);
   try {
     await reach(pool, new URL(databaseUrl).hostname, log);
   } catch (error) {
@@ -55,7 +62,12 @@ export async function connect(options: ConnectOptions): Promise<Database> {
     throw error;
   }
   const prisma = prismaOn(pool);
-  return { prisma, pool, embedded: false, connectionString, close: () => closeAll(prisma, pool) };
+  const reads = createReads({ connectionString, ...usual }, readers, log);
+  const close = async (): Promise<void> => {
+    await reads.end();
+    await closeAll(prisma, pool);
+  };
+  return { prisma, pool, reads, embedded: false, connectionString, close };
 }
 
 function openHere(embedded: Embedded, log: Logger): Database {
@@ -65,7 +77,9 @@ function openHere(embedded: Embedded, log: Logger): Database {
     await closeAll(prisma, pool);
     await embedded.close();
   };
-  return { prisma, pool, embedded: true, dump: () => embedded.dump(), close };
+  // One session, so one statement after another.
+  const reads: Reads = { query: (query) => pool.query(query as pg.QueryConfig), underWay: () => 0, end: () => Promise.resolve() };
+  return { prisma, pool, reads, embedded: true, dump: () => embedded.dump(), close };
 }
 
 /** Ours stand last and so win over what the URL says of the same settings. */
@@ -75,8 +89,10 @@ function withSettings(databaseUrl: string): string {
   return url.href;
 }
 
+const usual = { application_name: 'sfera', connectionTimeoutMillis: 30_000, keepAlive: true };
+
 function poolOf(config: pg.PoolConfig, log: Logger): pg.Pool {
-  const pool = new pg.Pool({ application_name: 'sfera', connectionTimeoutMillis: 30_000, keepAlive: true, ...config });
+  const pool = new pg.Pool({ ...usual, ...config });
   const lost = (error: Error): void => log.warn({ err: error }, 'A database connection was lost.');
   pool.on('error', lost);
   // A client that loses its socket while it is checked out raises the error on itself, not on the pool.

@@ -146,7 +146,7 @@ const mostPrepared = 500;
 async function run(db: Database, text: string, values: unknown[], each: (read: Read) => void): Promise<void> {
   let name = prepared.get(text);
   if (name === undefined && prepared.size < mostPrepared) prepared.set(text, (name = `rows${prepared.size}`));
-  await db.pool.query(new Reading({ ...(name === undefined ? {} : { name }), text, values }, each));
+  await db.reads.query(new Reading({ ...(name === undefined ? {} : { name }), text, values }, each));
 }
 
 type Parse = (text: string) => unknown;

@@ -77,7 +77,7 @@ export const factsOfEnrolment = (enrolment: Enrolment): Facts['enrolment'] => ({
 
 /** What must be known of a person to decide about them; one statement. */
 export async function factsOfUser(ctx: Context, userId: string): Promise<Facts['user']> {
-  const { rows } = await ctx.db.pool.query<Pick<Facts['user'], 'places' | 'chats'>>({
+  const { rows } = await ctx.db.reads.query<Pick<Facts['user'], 'places' | 'chats'>>({
     name: 'facts of a user',
     text: `
       select

@@ -2,10 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { getOperationAST, type GraphQLError, OperationTypeNode, type ExecutionResult } from 'graphql';
 import type { YogaServerInstance } from 'graphql-yoga';
 import type { GraphContext } from '../graphql/context.ts';
-import { textOf } from './execution.ts';
+import { takeData } from './execution.ts';
 import { bare, type Mask } from './masking.ts';
 import type { Asked } from './requests.ts';
-import { eachPart, written } from './text.ts';
 
 /**
  * The short way for what nearly every request is: a query or a mutation, posted as JSON. It passes the same plugins as
@@ -51,38 +50,21 @@ export function createDirect(yoga: YogaServerInstance<{ asked?: Asked }, GraphCo
       result = { errors: [mask(error)] };
     }
     const status = 'data' in result ? 200 : statusOf(result.errors ?? [], type);
-    send(response, status, type, partsOf(result));
+    const head = (bytes: number) => response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'content-length': bytes });
+    const taken = result.errors === undefined ? takeData(result, before, after) : undefined;
+    if (taken === undefined) {
+      const text = JSON.stringify(result.errors === undefined ? result : { ...result, errors: result.errors.map((error) => bare(error.toJSON())) });
+      head(Buffer.byteLength(text)).end(text);
+    } else {
+      // Called when all of it has left; where the asker went away it is not, and the memory is not used again.
+      head(taken.bytes.length).end(taken.bytes, taken.giveBack);
+    }
     return true;
   };
 }
 
-/** The answer as JSON, in parts. */
-function partsOf(result: ExecutionResult): string[] {
-  const { errors } = result;
-  if (errors !== undefined) return [JSON.stringify({ ...result, errors: errors.map((error) => bare(error.toJSON())) })];
-  const text = textOf(result);
-  if (text === undefined) return [JSON.stringify(result)];
-  const parts = ['{"data":'];
-  eachPart(text, (part) => parts.push(part));
-  parts.push('}');
-  return parts;
-}
-
-/** Characters from which an answer is written into memory of its own; what is shorter goes in one write with its head. */
-const long = 16_384;
-
-function send(response: ServerResponse, status: number, type: MediaType, parts: readonly string[]): void {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const head = (bytes: number) => response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'content-length': bytes });
-  if (length < long) {
-    const text = parts.join('');
-    head(Buffer.byteLength(text)).end(text);
-    return;
-  }
-  const { bytes, giveBack } = written(parts, length);
-  // Called when all of it has left; where the asker went away it is not, and the memory is not used again.
-  head(bytes.length).end(bytes, giveBack);
-}
+const before = Buffer.from('{"data":');
+const after = Buffer.from('}');
 
 /** What is answered, by Yoga's reading of Accept: the first that fits, whatever its weight. */
 function mediaTypeOf(accept: string | undefined): MediaType | undefined {

@@ -5,9 +5,9 @@ import {
 import type { Plugin } from 'graphql-yoga';
 import type { Asked } from '../domain/asked.ts';
 import type { GraphContext } from '../graphql/context.ts';
-import { objectText, type Run } from './fields.ts';
+import { failWhole, writeRoot, type Run } from './fields.ts';
 import { compiledOf } from './plan.ts';
-import { eachPart, type Place } from './text.ts';
+import { Tape, written, type Place, type Written } from './tape.ts';
 
 /**
  * Execution of queries by the specification, where what graphql's own `execute` finds out anew for every object (which
@@ -27,42 +27,49 @@ export function execute(args: ExecutionArgs): Answer {
   if (errors !== undefined) return { errors };
   const compiled = compiledOf(schema, document, operation, coerced);
   if (compiled === null) return executeUnplanned(args);
-  const data: Place = { text: '' };
+  const data: Place = { parts: [], open: 0 };
   const run: Run = {
-    compiled, contextValue, rootValue, schema, variables: coerced, arguments: [], errors: [], data, frames: [], depth: 0, base: null, pending: 0, finish: undefined,
+    compiled, contextValue, rootValue, schema, variables: coerced, arguments: [], errors: [], tape: new Tape(), data, failed: false,
+    place: data, base: null, frames: [], depth: 0, sink: data, pending: 0, finish: undefined,
   };
   try {
-    data.text = objectText(run, compiled.plan, rootValue, undefined, true);
+    writeRoot(run, compiled.plan);
   } catch (error) {
-    data.text = 'null';
-    run.errors.push(error as GraphQLError);
+    failWhole(run, error as GraphQLError);
     return answerOf(run);
   }
   if (run.pending === 0) return answerOf(run);
   return new Promise((resolve) => (run.finish = () => resolve(answerOf(run))));
 }
 
-const texts = new WeakMap<ExecutionResult, Place>();
+const runs = new WeakMap<ExecutionResult, Run>();
 
-/** The data of an answer as JSON, where it was written as such. */
-export const textOf = (result: ExecutionResult): Place | undefined => texts.get(result);
-
-/** Its data is read back from the text by whoever wants it as objects. */
-function answerOf({ data, errors }: Run): ExecutionResult {
-  let read: ExecutionResult['data'];
+/** The answer's data is on the tape until it is taken, or read from there as objects. */
+function answerOf(run: Run): ExecutionResult {
+  let data: ExecutionResult['data'];
   const result = {
-    ...(errors.length > 0 && { errors }),
+    ...(run.errors.length > 0 && { errors: run.errors }),
     get data() {
-      if (read === undefined) {
-        let text = '';
-        eachPart(data, (part) => (text += part));
-        read = JSON.parse(text) as ExecutionResult['data'];
+      const taken = takeData(result);
+      if (taken !== undefined) {
+        data = JSON.parse(taken.bytes.toString()) as ExecutionResult['data'];
+        taken.giveBack();
       }
-      return read;
+      return data;
     },
   };
-  texts.set(result, data);
+  runs.set(result, run);
   return result;
+}
+
+const nothing = new Uint8Array();
+
+/** The data of an answer as JSON, between what comes before and after it, where it was written as such; once only. */
+export function takeData(result: ExecutionResult, before = nothing, after = nothing): Written | undefined {
+  const run = runs.get(result);
+  if (run === undefined) return undefined;
+  runs.delete(result);
+  return written(run.tape, run.data, before, after);
 }
 
 function operationOf(document: DocumentNode, name: string | null | undefined): OperationDefinitionNode | undefined {

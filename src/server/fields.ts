@@ -2,15 +2,15 @@ import {
   getArgumentValues, locatedError, type FieldNode, type FragmentDefinitionNode, type GraphQLError, type GraphQLField, type GraphQLObjectType,
   type GraphQLResolveInfo, type GraphQLSchema, type OperationDefinitionNode,
 } from 'graphql';
-import type { Place, Text } from './text.ts';
+import { cut, type Place, type Tape } from './tape.ts';
 
 /**
  * Running a planned query: asking the resolvers, and writing what they answer, or null and an error, as JSON. What is
- * known at once is written at once and leaves nothing behind; what is waited for is a place in the text.
+ * known at once is written at once and leaves nothing behind; what is waited for has a place of its own.
  */
 
-/** How a value is written that stands at `key`; throws what is wrong with it. */
-export type Complete = (run: Run, field: Field, value: unknown, key: string | number) => Text;
+/** Writes a value that stands at `key`; throws what is wrong with it. */
+export type Complete = (run: Run, field: Field, value: unknown, key: string | number) => void;
 
 export interface Field {
   name: string;
@@ -19,10 +19,10 @@ export interface Field {
   definition: GraphQLField<unknown, unknown>;
   /** Where a run keeps the field's arguments; they are the same for every object of it. */
   at: number;
-  /** The name as it stands in the text. */
-  lead: string;
-  /** The answer where it is known without asking: `__typename`. */
-  constant: string | undefined;
+  /** The name as JSON, and what follows it. */
+  lead: Uint8Array;
+  /** The value as JSON where it is known without asking: `__typename`. */
+  constant: Uint8Array | undefined;
   nullable: boolean;
   complete: Complete;
 }
@@ -43,7 +43,9 @@ interface Slot extends Place {
 interface Frame {
   key: string | number;
   nullable: boolean;
-  /** Made when something in it is waited for. */
+  /** Where it begins on the tape. */
+  start: number;
+  /** Made when something in it is waited for; those around it have theirs then too. */
   slot: Slot | null;
 }
 
@@ -56,11 +58,17 @@ export interface Run {
   schema: GraphQLSchema;
   arguments: unknown[];
   errors: GraphQLError[];
+  tape: Tape;
   data: Place;
-  /** What is being written now, from the outside in: `depth` frames, within `base`. */
+  /** The whole answer is null. */
+  failed: boolean;
+  /** What is being written now: at a place, which stands in `base`, `depth` objects and lists within one another. */
+  place: Place;
+  base: Slot | null;
   frames: Frame[];
   depth: number;
-  base: Slot | null;
+  /** The innermost of them that has a place of its own: what is written goes there. */
+  sink: Place;
   pending: number;
   finish: (() => void) | undefined;
 }
@@ -71,104 +79,120 @@ export interface Compiled {
   plan: Plan;
 }
 
-/** The fields of an object, in the order of the document. The root's frame is none: its key is undefined. */
-export function objectText(run: Run, plan: Plan, source: unknown, key: string | number | undefined, nullable: boolean): Text {
-  if (key !== undefined) enter(run, key, nullable);
-  const { depth } = run;
-  let text = '';
-  let parts: Text[] | undefined;
-  for (const field of plan) {
-    text += text === '' && parts === undefined ? `{${field.lead}` : `,${field.lead}`;
-    const part = field.constant ?? fieldText(run, field, source, depth);
-    if (typeof part === 'string') text += part;
-    else {
-      (parts ??= []).push(text, part);
-      text = '';
-    }
-  }
-  const end = plan.length === 0 ? '{}' : '}';
-  return parts === undefined ? leave(run, key, text + end) : leave(run, key, (parts.push(text + end), parts));
+const code = (sign: string): number => sign.charCodeAt(0);
+const [brace, braceEnd, bracket, bracketEnd, comma] = ['{', '}', '[', ']', ','].map(code) as [number, number, number, number, number];
+
+/** The object at the root of the answer. */
+export function writeRoot(run: Run, plan: Plan): void {
+  writeFields(run, plan, run.rootValue);
+  cut(run.data, run.tape.at);
 }
 
-function fieldText(run: Run, field: Field, source: unknown, depth: number): Text {
-  try {
-    const value = resolved(run, field, source);
-    return isPromise(value) ? later(run, field, field.complete, field.nullable, value, field.name) : field.complete(run, field, value, field.name);
-  } catch (error) {
-    run.depth = depth;
-    return failed(run, field, error, field.nullable, field.name);
-  }
-}
-
-/** The items of a list, in their order. */
-export function listText(run: Run, field: Field, complete: Complete, itemNullable: boolean, items: Iterable<unknown>, key: string | number, nullable: boolean): Text {
+/** An object's fields, in the order of the document. */
+export function writeObject(run: Run, plan: Plan, source: unknown, key: string | number, nullable: boolean): void {
   enter(run, key, nullable);
-  const { depth } = run;
-  let text = '[';
-  let parts: Text[] | undefined;
+  writeFields(run, plan, source);
+  leave(run);
+}
+
+function writeFields(run: Run, plan: Plan, source: unknown): void {
+  const { tape } = run;
+  if (plan.length === 0) tape.byte(brace);
+  let sign = brace;
+  for (const field of plan) {
+    tape.byte(sign);
+    tape.copy(field.lead);
+    sign = comma;
+    if (field.constant === undefined) attempt(run, field, field.complete, field.nullable, field.name, undefined, source);
+    else tape.copy(field.constant);
+  }
+  tape.byte(braceEnd);
+}
+
+/** A list's items, in their order. */
+export function writeList(run: Run, field: Field, complete: Complete, itemNullable: boolean, items: Iterable<unknown>, key: string | number, nullable: boolean): void {
+  enter(run, key, nullable);
+  const { tape } = run;
+  tape.byte(bracket);
   let n = 0;
   for (const item of items) {
-    if (n > 0) text += ',';
-    let part: Text;
-    try {
-      part = isPromise(item) ? later(run, field, complete, itemNullable, item, n) : complete(run, field, item, n);
-    } catch (error) {
-      run.depth = depth;
-      part = failed(run, field, error, itemNullable, n);
-    }
+    if (n > 0) tape.byte(comma);
+    attempt(run, field, complete, itemNullable, n, item, undefined);
     n += 1;
-    if (typeof part === 'string') text += part;
-    else {
-      (parts ??= []).push(text, part);
-      text = '';
-    }
   }
-  text += ']';
-  return parts === undefined ? leave(run, key, text) : leave(run, key, (parts.push(text), parts));
+  tape.byte(bracketEnd);
+  leave(run);
+}
+
+/** Writes an item, or the value of a field; where that fails at once, null, or throws for what stands above. */
+function attempt(run: Run, field: Field, complete: Complete, nullable: boolean, key: string | number, item: unknown, source: unknown): void {
+  const { depth, sink, tape: { at } } = run;
+  const { open, parts: { length } } = sink;
+  try {
+    const value = typeof key === 'number' ? item : resolved(run, field, source);
+    if (isPromise(value)) later(run, field, complete, nullable, value, key);
+    else complete(run, field, value, key);
+  } catch (error) {
+    run.depth = depth;
+    const frame = depth === 0 ? undefined : run.frames[depth - 1]!;
+    const located = locatedError(error, field.nodes, pathOf(run, key));
+    if (!nullable) {
+      if (frame !== undefined && frame.slot !== null) frame.slot.dead = true;
+      throw located;
+    }
+    run.errors.push(located);
+    // All that the attempt wrote is taken back, places too; where it gave this object a place of its own, that stays.
+    if (frame === undefined || frame.slot === null || frame.slot === sink) {
+      run.sink = sink;
+      sink.parts.length = length;
+      sink.open = open;
+    } else {
+      run.sink = frame.slot;
+      frame.slot.parts.length = 0;
+      frame.slot.open = frame.start;
+    }
+    run.tape.at = at;
+    run.tape.json('null');
+  }
 }
 
 function enter(run: Run, key: string | number, nullable: boolean): void {
-  const frame = run.frames[run.depth];
-  if (frame === undefined) run.frames.push({ key, nullable, slot: null });
+  const { frames, depth, tape: { at: start } } = run;
+  const frame = frames[depth];
+  if (frame === undefined) frames.push({ key, nullable, start, slot: null });
   else {
     frame.key = key;
     frame.nullable = nullable;
+    frame.start = start;
     frame.slot = null;
   }
-  run.depth += 1;
+  run.depth = depth + 1;
 }
 
-function leave(run: Run, key: string | number | undefined, text: string | Text[]): Text {
-  if (key === undefined) return typeof text === 'string' ? text : { text };
+function leave(run: Run): void {
+  const { frames, tape: { at } } = run;
   run.depth -= 1;
-  if (typeof text === 'string') return text;
-  const slot = run.frames[run.depth]!.slot;
-  if (slot === null) return { text };
-  // What failed meanwhile has put null here already.
-  if (!slot.dead) slot.text = text;
-  return slot;
+  const { slot } = frames[run.depth]!;
+  if (slot === null) return;
+  cut(slot, at);
+  run.sink = run.depth === 0 ? run.place : frames[run.depth - 1]!.slot!;
+  run.sink.open = at;
 }
 
-/** The innermost object or list that is being written, as what is waited for in it will find it. */
+/** Gives all that is being written a place of its own, from the outside in, and answers the innermost object or list. */
 function slotOf(run: Run): Slot | null {
   let above = run.base;
   for (let n = 0; n < run.depth; n += 1) {
     const frame = run.frames[n]!;
-    above = frame.slot ??= { above, key: frame.key, nullable: frame.nullable, dead: false, text: 'null' };
+    if (frame.slot === null) {
+      frame.slot = { above, key: frame.key, nullable: frame.nullable, dead: false, parts: [], open: frame.start };
+      cut(run.sink, frame.start);
+      run.sink.parts.push(frame.slot);
+      run.sink = frame.slot;
+    }
+    above = frame.slot;
   }
   return above;
-}
-
-/** What an error at once leaves: null here, or the same error for what stands above. */
-function failed(run: Run, field: Field, error: unknown, nullable: boolean, key: string | number): string {
-  const located = locatedError(error, field.nodes, pathOf(run, key));
-  if (!nullable) {
-    const slot = run.depth === 0 ? run.base : run.frames[run.depth - 1]!.slot;
-    if (slot !== null) slot.dead = true;
-    throw located;
-  }
-  run.errors.push(located);
-  return 'null';
 }
 
 const noArguments = Object.freeze({});
@@ -184,47 +208,78 @@ function resolved(run: Run, field: Field, source: unknown): unknown {
 }
 
 /** Leaves a place until the promise is settled. */
-export function later(run: Run, field: Field, complete: Complete, nullable: boolean, value: PromiseLike<unknown>, key: string | number): Place {
-  const place: Place = { text: 'null' };
+export function later(run: Run, field: Field, complete: Complete, nullable: boolean, value: PromiseLike<unknown>, key: string | number): void {
   const above = slotOf(run);
+  const { sink, tape } = run;
+  const place: Place = { parts: [], open: 0 };
+  cut(sink, tape.at);
+  sink.parts.push(place);
+  sink.open = tape.at;
   run.pending += 1;
-  const settle = (step: () => void): void => {
-    run.base = above;
-    run.depth = 0;
-    step();
+  whenSettled(run, field, complete, nullable, value, key, above, place);
+}
+
+function whenSettled(
+  run: Run, field: Field, complete: Complete, nullable: boolean, value: PromiseLike<unknown>, key: string | number, above: Slot | null, place: Place,
+): void {
+  const settle = (write: () => void): void => {
+    // An answer that is null already is another's to send: its tape is not written on any more.
+    if (!run.failed) {
+      run.base = above;
+      run.depth = 0;
+      run.place = run.sink = place;
+      place.open = run.tape.at;
+      write();
+    }
     run.pending -= 1;
     if (run.pending === 0) run.finish?.();
   };
   value.then(
-    (found) =>
+    (found) => {
+      if (isPromise(found)) return whenSettled(run, field, complete, nullable, found, key, above, place);
       settle(() => {
         try {
-          place.text = isPromise(found) ? later(run, field, complete, nullable, found, key) : complete(run, field, found, key);
+          complete(run, field, found, key);
+          cut(place, run.tape.at);
         } catch (error) {
-          failLate(run, field, error, nullable, above, key);
+          fail(run, field, error, nullable, above, key, place);
         }
-      }),
-    (error: unknown) => settle(() => failLate(run, field, error, nullable, above, key)),
+      });
+    },
+    (error: unknown) => settle(() => fail(run, field, error, nullable, above, key, place)),
   );
-  return place;
 }
 
 /** Null takes the place, or the nearest above that may be null; an error of a place that null has taken already is not told. */
-function failLate(run: Run, field: Field, raw: unknown, nullable: boolean, above: Slot | null, key: string | number): void {
+function fail(run: Run, field: Field, raw: unknown, nullable: boolean, above: Slot | null, key: string | number, place: Place): void {
   run.depth = 0;
   const error = locatedError(raw, field.nodes, pathOf(run, key));
-  if (nullable) return void run.errors.push(error);
+  if (nullable) {
+    run.errors.push(error);
+    return writeNull(run, place);
+  }
   let slot = above;
   for (; slot !== null && !slot.dead; slot = slot.above) {
     slot.dead = true;
     if (!slot.nullable) continue;
-    slot.text = 'null';
     run.errors.push(error);
-    return;
+    return writeNull(run, slot);
   }
-  if (slot !== null || run.data.text === 'null') return;
-  run.data.text = 'null';
+  if (slot === null) failWhole(run, error);
+}
+
+/** Nothing above may be null: the answer is, and nothing more is written. */
+export function failWhole(run: Run, error: GraphQLError): void {
+  run.failed = true;
   run.errors.push(error);
+  writeNull(run, run.data);
+}
+
+function writeNull({ tape }: Run, place: Place): void {
+  place.parts.length = 0;
+  place.open = tape.at;
+  tape.json('null');
+  cut(place, tape.at);
 }
 
 function pathOf({ base, frames, depth }: Run, key: string | number): (string | number)[] {

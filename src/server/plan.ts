@@ -5,8 +5,7 @@ import {
 } from 'graphql';
 import { collectFields, collectSubfields } from 'graphql/execution/collectFields.js';
 import { inspect } from 'graphql/jsutils/inspect.js';
-import { infoOf, isPromise, later, listText, objectText, type Compiled, type Complete, type Field, type Plan } from './fields.ts';
-import { quoted } from './text.ts';
+import { infoOf, isPromise, later, writeList, writeObject, type Compiled, type Complete, type Field, type Plan } from './fields.ts';
 
 /** Planning a query: which fields are asked of which type, and how each is completed; once for a document. */
 
@@ -54,8 +53,8 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
       const definition = meta ? { name: asked, args: [] } : type.getFields()[asked];
       // graphql leaves out what does not exist.
       if (definition === undefined) return [];
-      const of = { name, nodes, parentType: type, definition: definition as GraphQLField<unknown, unknown>, at: count++, lead: `${quoted(name)}:` };
-      if (meta) return [{ ...of, constant: quoted(type.name), nullable: false, complete: () => quoted(type.name) }];
+      const of = { name, nodes, parentType: type, definition: definition as GraphQLField<unknown, unknown>, at: count++, lead: bytesOf(`${JSON.stringify(name)}:`) };
+      if (meta) return [{ ...of, constant: bytesOf(JSON.stringify(type.name)), nullable: false, complete: () => undefined }];
       const { type: returned } = of.definition;
       return [{ ...of, constant: undefined, nullable: !isNonNullType(returned), complete: completer(returned, nodes) }];
     });
@@ -77,17 +76,17 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
     return (run, field, value, key) => {
       if (value instanceof Error) throw value;
       if (value !== null && value !== undefined) return complete(run, field, value, key);
-      if (nullable) return 'null';
+      if (nullable) return run.tape.json('null');
       throw new Error(`Cannot return null for non-nullable field ${field.parentType.name}.${field.definition.name}.`);
     };
   };
 
   const completerOf = (type: GraphQLOutputType, nullable: boolean, nodes: readonly FieldNode[]): Complete => {
     if (isLeafType(type))
-      return (_run, _field, value) => {
+      return ({ tape }, _field, value) => {
         const serialized = type.serialize(value);
-        if (typeof serialized === 'string') return quoted(serialized);
-        if (serialized !== null && serialized !== undefined) return JSON.stringify(serialized);
+        if (typeof serialized === 'string') return tape.string(serialized);
+        if (serialized !== null && serialized !== undefined) return tape.json(JSON.stringify(serialized));
         throw new Error(`Expected \`${inspect(type)}.serialize(${inspect(value)})\` to return non-nullable value, returned: ${inspect(serialized)}`);
       };
     if (isListType(type)) {
@@ -96,18 +95,18 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
       return (run, field, value, key) => {
         if (typeof value !== 'object' || typeof (value as Iterable<unknown>)[Symbol.iterator] !== 'function')
           throw new GraphQLError(`Expected Iterable, but did not find one for field "${field.parentType.name}.${field.definition.name}".`);
-        return listText(run, field, complete, itemNullable, value as Iterable<unknown>, key, nullable);
+        writeList(run, field, complete, itemNullable, value as Iterable<unknown>, key, nullable);
       };
     }
     const plans = subPlans(nodes);
     if (isObjectType(type)) {
       const plan = plans(type);
-      return (run, _field, value, key) => objectText(run, plan, value, key, nullable);
+      return (run, _field, value, key) => writeObject(run, plan, value, key, nullable);
     }
     if (!isAbstractType(type) || !type.resolveType) throw new Unplanned();
     for (const possible of schema.getPossibleTypes(type)) plans(possible);
     return (run, field, value, key) => {
-      const complete: Complete = (_run, _field, name) => objectText(run, plans(concrete(schema, type, name)), value, key, nullable);
+      const complete: Complete = (_run, _field, name) => writeObject(run, plans(concrete(schema, type, name)), value, key, nullable);
       const name = type.resolveType!(value, run.contextValue, infoOf(run, field), type);
       return isPromise(name) ? later(run, field, complete, nullable, name, key) : complete(run, field, name, key);
     };
@@ -121,6 +120,8 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
     throw error;
   }
 }
+
+const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 
 /** The operation holds what a plan is not made for. */
 class Unplanned extends Error {}

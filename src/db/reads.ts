@@ -1,0 +1,85 @@
+import { Socket } from 'node:net';
+import pg from 'pg';
+import type { Logger } from '../log.ts';
+
+/** Statements that read, outside any transaction. */
+export interface Reads {
+  query<R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query): Promise<pg.QueryResult<R>>;
+  /** Statements that are under way. */
+  underWay(): number;
+  end(): Promise<void>;
+}
+
+interface Reader {
+  client: pg.Client;
+  socket: Socket;
+  underWay: number;
+  /** What is sent in this turn goes together at its end. */
+  held: boolean;
+}
+
+/**
+ * Connections on which many statements are under way at once, answered in their order: nobody waits for a connection, and
+ * the statements of one turn leave in one write, which is most of what a small one costs. One that breaks fails what was
+ * under way on it, and is made anew when it is next needed.
+ */
+export function createReads(config: pg.ClientConfig, count: number, log: Logger): Reads {
+  const readers: (Reader | undefined)[] = Array.from({ length: count });
+  let ended = false;
+
+  const open = (at: number): Reader => {
+    const socket = new Socket();
+    const client = new pg.Client({ ...config, pipeline: true, stream: () => socket } as pg.ClientConfig);
+    const reader: Reader = { client, socket, underWay: 0, held: false };
+    const lost = (error?: Error): void => {
+      if (readers[at] !== reader) return;
+      readers[at] = undefined;
+      if (!ended) log.warn({ err: error }, 'A database connection was lost.');
+    };
+    client.on('error', lost);
+    client.on('end', () => lost());
+    // What waits for it is told by `end`.
+    client.connect().catch(lost);
+    readers[at] = reader;
+    return reader;
+  };
+
+  /** An idle one first, then the one with the least to do. */
+  const choose = (): Reader => {
+    let best: Reader | undefined;
+    for (let at = 0; at < count; at += 1) {
+      const reader = readers[at] ?? (best === undefined || best.underWay > 0 ? open(at) : undefined);
+      if (reader === undefined) continue;
+      if (reader.underWay === 0) return reader;
+      if (best === undefined || reader.underWay < best.underWay) best = reader;
+    }
+    return best!;
+  };
+
+  return {
+    query<R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query) {
+      const reader = choose();
+      reader.underWay += 1;
+      if (!reader.held) {
+        reader.held = true;
+        reader.socket.cork();
+        setImmediate(() => {
+          reader.held = false;
+          reader.socket.uncork();
+        });
+      }
+      return new Promise<pg.QueryResult<R>>((resolve, reject) => {
+        reader.client.query(query as pg.QueryConfig, (error: Error | null, result) => {
+          reader.underWay -= 1;
+          if (error) reject(error);
+          else resolve(result as pg.QueryResult<R>);
+        });
+      });
+    },
+    underWay: () => readers.reduce((sum, reader) => sum + (reader?.underWay ?? 0), 0),
+    async end() {
+      ended = true;
+      await Promise.all(readers.map((reader) => reader?.client.end()));
+    },
+  };
+}
