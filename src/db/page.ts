@@ -24,9 +24,9 @@ export interface Order {
   keys: readonly Key[];
 }
 
-interface Asked<Row> {
+export interface Asked<Row> {
   /** A filter for Prisma; `{}` on the first page. */
-  where: object;
+  where: Record<string, unknown>;
   orderBy: object[];
   /** One more than the page holds, to see whether anything follows. */
   take: number;
@@ -54,14 +54,13 @@ export function page<Row>(args: PageArgs, order: Order): Asked<Row> {
     ...(before === undefined ? [] : [beyond(order, before, true)]),
   ];
   return {
-    where: bounds.length > 1 ? { AND: bounds } : (bounds[0] ?? {}),
+    where: bounds.length > 1 ? { AND: bounds } : { ...bounds[0] },
     orderBy: order.keys.map(({ field, direction }) => at(field, (direction === 'asc') === backward ? 'desc' : 'asc')),
     take: size + 1,
     finish(rows) {
-      const nodes = rows.slice(0, size);
-      if (backward) nodes.reverse();
-      const edges = nodes.map((node) => new Edge(order, node));
       const more = rows.length > size;
+      const edges = (more ? rows.slice(0, size) : rows).map((node) => new Edge(order, node));
+      if (backward) edges.reverse();
       return {
         edges,
         pageInfo: {

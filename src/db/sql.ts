@@ -67,6 +67,9 @@ export async function findUnder<T>(
 
 /** What the columns that were read are, in their order. */
 interface Shape {
+  /** A row and what it brings along with every column empty: what is copied is faster than what is built. */
+  empty: Row;
+  brought: Row;
   own: readonly string[];
   related: readonly (readonly [relation: string, field: string])[];
   /** Null where there is none to bring; its first column is then null where it does not pass. */
@@ -87,13 +90,16 @@ function select(statement: Statement, from: From, selection: Selection): { colum
     columns.push(columnOf(joinOne(statement, from, relation), field));
     return [relation, field] as const;
   });
-  if (along === undefined) return { columns, shape: { own, related, along: null } };
+  const empty = emptyOf(own);
+  if (along === undefined) return { columns, shape: { own, related, along: null, empty, brought: {} } };
   const joined = joinOne(statement, from, along.relation);
   const first = columns.length;
   const brought = read(joined, ['id', ...[...(along.columns ?? joined.model.columns.keys())].filter((field) => field !== 'id')]);
   columns[first] = `case when ${conjunction([`${joined.alias}."id" is not null`, condition(statement, joined, along.where)])} then ${columns[first]} end`;
-  return { columns, shape: { own, related, along: brought } };
+  return { columns, shape: { own, related, along: brought, empty: { ...empty, along: null }, brought: emptyOf(brought) } };
 }
+
+const emptyOf = (names: readonly string[]): Row => Object.fromEntries(names.map((name) => [name, null]));
 
 const ordersOf = (statement: Statement, from: From, { orderBy = [] }: Selection): string => orderBy.map((by) => order(statement, from, by)).join(', ');
 
@@ -125,16 +131,16 @@ function textUnder(statement: Statement, from: From, columns: readonly string[],
 /** The value of a column of the row that is being read. */
 type Read = (column: number) => unknown;
 
-function rowOf({ own, related, along }: Shape, read: Read, from: number): Row {
-  const row: Row = {};
+function rowOf({ own, related, along, empty, brought }: Shape, read: Read, from: number): Row {
+  const row = { ...empty };
   let at = from;
   for (const name of own) row[name] = read(at++);
   for (const [relation, field] of related) row[relation] = { ...(row[relation] as Row | undefined), [field]: read(at++) };
   if (along !== null) {
-    const passed = read(at) !== null;
-    const other: Row = {};
-    if (passed) for (const name of along) other[name] = read(at++);
-    row.along = passed ? other : null;
+    if (read(at) === null) return row;
+    const other = { ...brought };
+    for (const name of along) other[name] = read(at++);
+    row.along = other;
   }
   return row;
 }

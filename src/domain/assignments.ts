@@ -130,9 +130,9 @@ export function assignmentsUnder(
   args: PageArgs & { asOf?: Date | null },
 ): Promise<Page<Assignment>> {
   const order = { tag: 'assignment', keys: [{ field: 'id', direction: 'asc', type: 'string' }] } as const;
-  return pageUnder<Assignment>(ctx, { ...parent, relation: 'assignments' }, args, order, {
+  return pageUnder<Assignment>(ctx, { ...parent, relation: 'assignments' }, args, order, () => ({
     AND: [inForce(args.asOf), readable(ctx.actor, 'Assignment')],
-  });
+  }));
 }
 
 /** The present class teacher, where the actor may see them; every class of a level in one statement. */

@@ -158,7 +158,7 @@ async function refuseUnmoderated(tx: Tx, chat: Chat): Promise<void> {
 /** The members of a chat that the actor may read, in the order of the Russian alphabet. */
 export function membersOf(ctx: Context, chat: Chat, args: PageArgs): Promise<Page<ChatMember>> {
   const order = { tag: 'member', keys: [{ field: 'user.sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
-  return pageUnder<ChatMember>(ctx, { model: 'Chat', id: chat.id, relation: 'members' }, args, order, readable(ctx.actor, 'ChatMember'), {
+  return pageUnder<ChatMember>(ctx, { model: 'Chat', id: chat.id, relation: 'members' }, args, order, () => readable(ctx.actor, 'ChatMember'), {
     of: 'ChatMember', field: 'user', thing: 'User',
   });
 }

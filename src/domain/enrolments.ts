@@ -144,7 +144,7 @@ async function elsewhere(tx: Tx, present: Enrolment | null, schoolId: string): P
 /** The pupils' places in a class at an instant, in the order of the alphabet. */
 export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asOf?: Date | null }): Promise<Page<Enrolment>> {
   const order = { tag: 'pupils', keys: [{ field: 'student.sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
-  const filter = { AND: [inForce(args.asOf), readable(ctx.actor, 'Enrolment')] };
+  const filter = () => ({ AND: [inForce(args.asOf), readable(ctx.actor, 'Enrolment')] });
   return pageUnder<Enrolment>(ctx, { model: 'Class', id, relation: 'enrolments' }, args, order, filter, {
     of: 'Enrolment', field: 'student', thing: 'User',
   });
@@ -153,7 +153,7 @@ export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asO
 /** A pupil's places, the latest first. */
 export function enrolmentsOf(ctx: Context, { id }: User, args: PageArgs): Promise<Page<Enrolment>> {
   const order = { tag: 'places', keys: [{ field: 'startedAt', direction: 'desc', type: 'date' }, { field: 'id', direction: 'desc', type: 'string' }] } as const;
-  return pageUnder<Enrolment>(ctx, { model: 'User', id, relation: 'enrolments' }, args, order, readable(ctx.actor, 'Enrolment'));
+  return pageUnder<Enrolment>(ctx, { model: 'User', id, relation: 'enrolments' }, args, order, () => readable(ctx.actor, 'Enrolment'));
 }
 
 /** A pupil's present place, where the actor may see it; every pupil of a level in one statement. */

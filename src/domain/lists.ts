@@ -1,4 +1,4 @@
-import { page, related, type Order } from '../db/page.ts';
+import { page, related, type Asked, type Order } from '../db/page.ts';
 import { findUnder } from '../db/sql.ts';
 import type { Filter } from '../policy/scopes.ts';
 import { asksCursor, columnsOf, columnsOfPage } from './asked.ts';
@@ -22,28 +22,38 @@ interface Along {
   thing: ThingName;
 }
 
+/** A page as it is asked of every parent. */
+interface Question<Row> extends Asked<Row> {
+  relation: string;
+  key: string;
+}
+
 /**
  * One page of `relation` under a parent. Every parent of the level that asks for the same page is answered by one
  * statement, whatever their number and the length of their lists.
+ * @param filter a function where it does not depend on the parent: it is then asked once for all of them.
  */
 export async function pageUnder<Row>(
   ctx: Context,
   { model, id, relation }: Parent,
   args: PageArgs,
   order: Order,
-  filter: Filter,
+  filter: Filter | (() => Filter),
   along?: Along,
 ): Promise<Page<Row>> {
-  const asked = page<Row>(args, order);
-  const where = { AND: [filter, asked.where] };
   const { loaders, actor, db } = ctx;
-  const key = JSON.stringify([model, relation, where, asked.orderBy, asked.take]);
+  let question = loaders.questions.get(args) as Question<Row> | undefined;
+  if (question?.relation !== relation) {
+    const asked = page<Row>(args, order);
+    const where = { AND: [typeof filter === 'function' ? filter() : filter, asked.where] };
+    question = { ...asked, relation, where, key: JSON.stringify([model, relation, where, asked.orderBy, asked.take]) };
+    if (typeof filter === 'function') loaders.questions.set(args, question);
+  }
+  const { where, orderBy, take, key } = question;
   const brings = along !== undefined && loaders.asked?.get(along.of)?.has(along.field) === true;
   const rows = await loaders.of<Row[]>(key, id, (ids) =>
     findUnder<Row>(db, model, relation, ids, {
-      where,
-      orderBy: asked.orderBy,
-      take: asked.take,
+      where, orderBy, take,
       columns: along && columnsOfPage(loaders.asked, along.of, order, brings ? along.field : undefined),
       related: asksCursor(loaders.asked) ? related(order) : [],
       along: brings
@@ -51,5 +61,5 @@ export async function pageUnder<Row>(
         : undefined,
     }),
   );
-  return asked.finish(rows ?? []);
+  return question.finish(rows ?? []);
 }

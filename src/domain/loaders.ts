@@ -17,6 +17,8 @@ export interface Loaders {
   byIds<N extends ThingName>(thing: N, ids: readonly string[]): Promise<(Things[N] | null)[]>;
   /** Rows of a parent: `batch` answers for many parents with the same `key` in one statement. */
   of<T>(key: string, parentId: string, batch: (parentIds: readonly string[]) => Promise<Map<string, T>>): Promise<T | null>;
+  /** What was made of the arguments of a field, which are the same for every parent. */
+  questions: WeakMap<object, unknown>;
   /** What the operation asks of each type, once it is known: columns that nothing asks for are then left unread. */
   asked: Asked | undefined;
 }
@@ -69,6 +71,7 @@ export function createLoaders(db: Database, actor: Actor): Loaders {
   };
   const loaders: Loaders = {
     asked: undefined,
+    questions: new WeakMap(),
     byId: (thing, id) => loaderOf(thing).load(id) as never,
     byIds: (thing, ids) => Promise.all(ids.map((id) => loaders.byId(thing, id))),
     of: <T>(key: string, parentId: string, batch: (ids: readonly string[]) => Promise<Map<string, T>>) => {

@@ -126,7 +126,7 @@ async function endPlace(tx: Tx, schoolId: string, studentId: string): Promise<vo
 /** A person's roles that the actor may read, the earliest first. */
 export function rolesOf(ctx: Context, user: User, args: PageArgs & { includeEnded?: boolean | null }): Promise<Page<RoleGrant>> {
   const order = { tag: 'role', keys: [{ field: 'id', direction: 'asc', type: 'string' }] } as const;
-  return pageUnder<RoleGrant>(ctx, { model: 'User', id: user.id, relation: 'grants' }, args, order, {
+  return pageUnder<RoleGrant>(ctx, { model: 'User', id: user.id, relation: 'grants' }, args, order, () => ({
     AND: [args.includeEnded ? {} : { endedAt: null }, readable(ctx.actor, 'RoleGrant')],
-  });
+  }));
 }

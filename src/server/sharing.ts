@@ -89,6 +89,7 @@ async function answerSame(together: Together, cohorts: readonly Cohort[], decide
   const actor = as(() => (askedMore = true));
   const loaders: Loaders = {
     asked: undefined,
+    questions: new WeakMap(),
     byIds: (thing, ids) => Promise.all(ids.map((id) => loaders.byId(thing, id))),
     of: (key, parentId, batch) => byRights.of(key, parentId, batch),
     async byId<N extends ThingName>(thing: N, id: string) {
