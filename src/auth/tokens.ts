@@ -54,11 +54,16 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
   // By their hash, so that no credential is kept. Whether its session still counts is asked of the database every time.
   const remembered = new Map<string, Credential>();
 
-  async function verifyOwnOnce(token: string): Promise<Credential | undefined> {
-    const hash = createHash('sha256').update(token).digest('base64');
+  const hashOf = (token: string): string => createHash('sha256').update(token).digest('base64');
+
+  function recall(hash: string): Credential | undefined {
     const known = remembered.get(hash);
     if (known !== undefined && known.expiresAt > Date.now() / 1000) return known;
     remembered.delete(hash);
+    return undefined;
+  }
+
+  async function verifyOwnOnce(token: string, hash: string): Promise<Credential | undefined> {
     const credential = await verifyOwn(token);
     if (credential === undefined) return undefined;
     if (remembered.size >= mostRemembered) remembered.delete(remembered.keys().next().value!);
@@ -92,9 +97,12 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
         .sign(await importJWK(newest, 'ES256'));
     },
     async verifyAccessToken(token) {
+      const hash = hashOf(token);
+      const known = recall(hash);
+      if (known !== undefined) return known;
       try {
         const { iss } = decodeJwt(token);
-        if (iss === config.publicUrl) return await verifyOwnOnce(token);
+        if (iss === config.publicUrl) return await verifyOwnOnce(token, hash);
         return iss === undefined ? undefined : await verifyOutside(token, iss);
       } catch (error) {
         const { code, name } = error as { code?: string; name?: string };

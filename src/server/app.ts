@@ -70,7 +70,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     plugins: [useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(createSay(mask), deliveries), useAsOf(), useMetrics(metrics), useExecution()],
   });
 
-  const direct = createDirect(yoga, mask);
+  const direct = createDirect({ yoga, contextOf, mask, metrics });
 
   const askedOf = (request: IncomingMessage): Asked => ({
     authorization: request.headers.authorization ?? null,
@@ -99,8 +99,9 @@ export async function startApp(deps: AppDeps): Promise<App> {
       }
     }
     const asked = askedOf(request);
-    // A page of another origin needs Yoga's headers.
-    if (method === 'POST' && headers.origin === undefined && (await direct(request, response, asked))) return;
+    // It is an allowed one; the browser gives its page the answer only with this.
+    if (headers.origin !== undefined) response.setHeader('access-control-allow-origin', headers.origin);
+    if (method === 'POST' && (await direct(request, response, asked))) return;
     await yoga.handle(request, response, { asked } as never);
   };
 

@@ -1,16 +1,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { getOperationAST, type GraphQLError, OperationTypeNode, type ExecutionResult } from 'graphql';
+import { getOperationAST, OperationTypeNode, type DocumentNode, type ExecutionResult, type GraphQLError } from 'graphql';
 import type { YogaServerInstance } from 'graphql-yoga';
+import type { Language } from '../errors.ts';
 import type { GraphContext } from '../graphql/context.ts';
-import { takeData } from './execution.ts';
-import { bare, type Mask } from './masking.ts';
-import type { Asked } from './requests.ts';
+import { schema } from '../graphql/schema.ts';
+import { execute, takeData, tellLoaders } from './execution.ts';
+import { boundOperation } from './limits.ts';
+import { takeAsOf } from './live.ts';
+import { bare, inLanguage, type Mask } from './masking.ts';
+import { timed, type Metrics } from './metrics.ts';
+import { languageOf, mayIntrospect, type Asked } from './requests.ts';
 
 /**
- * The short way for what nearly every request is: a query or a mutation, posted as JSON. It passes the same plugins as
- * all the others, without the Fetch objects that Yoga makes of a request and a response and that cost more than a small
- * answer. Whatever is unusual or wrong before anything was read for it is left to Yoga, which says what is wrong. The
- * answers are the same: test/server/direct.test.ts.
+ * The short way for what nearly every request is: a query or a mutation, posted as JSON. It takes the same steps as all
+ * the others, without the Fetch objects that Yoga makes of a request and a response and the hooks that it calls in
+ * between, which cost more than a small answer. Whatever is unusual or wrong before anything was read for it is left to
+ * Yoga, which says what is wrong. The answers are the same: test/server/direct.test.ts.
  */
 
 interface Params {
@@ -23,8 +28,55 @@ type MediaType = 'application/graphql-response+json' | 'application/json';
 
 const names = new Set(['query', 'variables', 'operationName', 'extensions']);
 
+/** Documents that are known to be valid, by their text. */
+const mostKnown = 500;
+
+export interface DirectDeps {
+  yoga: YogaServerInstance<{ asked?: Asked }, GraphContext>;
+  contextOf(asked: Asked): Promise<GraphContext>;
+  mask: Mask;
+  metrics: Metrics;
+}
+
 /** True where it answered. False before anything was read for it: the body is then kept on the request, for Yoga. */
-export function createDirect(yoga: YogaServerInstance<{ asked?: Asked }, GraphContext>, mask: Mask) {
+export function createDirect({ yoga, contextOf, mask, metrics }: DirectDeps) {
+  const known = new Map<string, DocumentNode>();
+
+  /** By Yoga's parsing and validation, its limits too; undefined for what it refuses. */
+  const documentOf = (text: string, asked: Asked): DocumentNode | undefined => {
+    const before = known.get(text);
+    if (before !== undefined) return before;
+    const { schema, parse, validate } = yoga.getEnveloped({ asked });
+    try {
+      const document = parse(text) as DocumentNode;
+      if (validate(schema, document).length > 0) return undefined;
+      if (known.size >= mostKnown) known.delete(known.keys().next().value!);
+      known.set(text, document);
+      return document;
+    } catch {
+      return undefined;
+    }
+  };
+
+  const answer = async (document: DocumentNode, { variables, operationName }: Params, asked: Asked): Promise<[result: ExecutionResult, language: Language]> => {
+    let language = languageOf(asked.acceptLanguage);
+    try {
+      const contextValue = await contextOf(asked);
+      ({ language } = contextValue);
+      const args = { schema, document, contextValue, variableValues: variables, operationName };
+      boundOperation(args, mayIntrospect);
+      const heads = takeAsOf(args);
+      if (heads !== undefined) await heads;
+      tellLoaders(args);
+      const done = timed(metrics, args);
+      const result = await execute(args);
+      done(result);
+      return [result, language];
+    } catch (error) {
+      return [{ errors: [error as GraphQLError] }, language];
+    }
+  };
+
   return async (request: IncomingMessage & { body?: Buffer }, response: ServerResponse, asked: Asked): Promise<boolean> => {
     const type = mediaTypeOf(request.headers.accept);
     if (type === undefined || request.headers['content-encoding'] !== undefined) return false;
@@ -33,31 +85,20 @@ export function createDirect(yoga: YogaServerInstance<{ asked?: Asked }, GraphCo
     request.body = body;
     const params = paramsOf(body);
     if (params === undefined) return false;
-    const { schema, parse, validate, contextFactory, execute } = yoga.getEnveloped({ asked });
-    let document;
-    try {
-      document = parse(params.query);
-    } catch {
-      return false;
-    }
+    const document = documentOf(params.query, asked);
+    if (document === undefined) return false;
     const operation = getOperationAST(document, params.operationName)?.operation;
-    if (operation === undefined || operation === OperationTypeNode.SUBSCRIPTION || validate(schema, document).length > 0) return false;
-    let result: ExecutionResult;
-    try {
-      const contextValue = await contextFactory();
-      result = (await execute({ schema, document, contextValue, variableValues: params.variables, operationName: params.operationName })) as ExecutionResult;
-    } catch (error) {
-      result = { errors: [mask(error)] };
-    }
-    const status = 'data' in result ? 200 : statusOf(result.errors ?? [], type);
-    const head = (bytes: number) => response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'content-length': bytes });
+    if (operation === undefined || operation === OperationTypeNode.SUBSCRIPTION) return false;
+    const [result, language] = await answer(document, params, asked);
+    const head = (status: number, bytes: number) => response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'content-length': bytes });
     const taken = result.errors === undefined ? takeData(result, before, after) : undefined;
     if (taken === undefined) {
-      const text = JSON.stringify(result.errors === undefined ? result : { ...result, errors: result.errors.map((error) => bare(error.toJSON())) });
-      head(Buffer.byteLength(text)).end(text);
+      const errors = result.errors?.map((error) => mask(inLanguage(error, language)));
+      const text = JSON.stringify(errors === undefined ? result : { ...result, errors: errors.map((error) => bare(error.toJSON())) });
+      head('data' in result ? 200 : statusOf(errors ?? [], type), Buffer.byteLength(text)).end(text);
     } else {
       // Called when all of it has left; where the asker went away it is not, and the memory is not used again.
-      head(taken.bytes.length).end(taken.bytes, taken.giveBack);
+      head(200, taken.bytes.length).end(taken.bytes, taken.giveBack);
     }
     return true;
   };

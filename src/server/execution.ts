@@ -97,11 +97,15 @@ function askedOf(schema: GraphQLSchema, document: DocumentNode): Asked {
   return known;
 }
 
-/** Lets Yoga execute so, and tells the loaders of a query what it asks for. */
+/** Tells the loaders of a query what it asks for. */
+export function tellLoaders({ schema, document, operationName, contextValue }: ExecutionArgs & { contextValue: GraphContext }): void {
+  if (operationOf(document, operationName)?.operation === OperationTypeNode.QUERY) contextValue.loaders.asked = askedOf(schema, document);
+}
+
+/** Lets Yoga execute so. */
 export const useExecution = (): Plugin<GraphContext> => ({
   onExecute({ args, setExecuteFn }) {
-    const { schema, document, operationName, contextValue } = args as ExecutionArgs & { contextValue: GraphContext };
-    if (operationOf(document, operationName)?.operation === OperationTypeNode.QUERY) contextValue.loaders.asked = askedOf(schema, document);
+    tellLoaders(args as Parameters<typeof tellLoaders>[0]);
     setExecuteFn(execute);
   },
 });

@@ -165,17 +165,20 @@ function introspects(schema: GraphQLSchema, document: DocumentNode): boolean {
   return known;
 }
 
+/** What is found when a query or mutation that is valid is about to be executed. @throws what is past a bound. */
+export function boundOperation(args: ExecutionArgs & { contextValue: GraphContext }, mayIntrospect: (ctx: GraphContext) => boolean): void {
+  boundExecution(args);
+  // Who asks is known only now: the context is made after validation.
+  if (introspects(args.schema, args.document) && !mayIntrospect(args.contextValue))
+    throw refuse('INTROSPECTION_FORBIDDEN', 'The schema is shown to signed-in staff of a school and to services.');
+}
+
 /** All of the above, in the order of their cost, for Yoga's pipeline. */
 export function useLimits(mayIntrospect: (ctx: GraphContext) => boolean): Plugin<GraphContext> {
   return {
     onParse: ({ params }) => boundDocument(String(params.source)),
     onValidate: ({ addValidationRule }) => addValidationRule(BoundsRule),
-    onExecute({ args }) {
-      boundExecution(args);
-      // Who asks is known only now: the context is made after validation.
-      if (introspects(args.schema, args.document) && !mayIntrospect(args.contextValue))
-        throw refuse('INTROSPECTION_FORBIDDEN', 'The schema is shown to signed-in staff of a school and to services.');
-    },
+    onExecute: ({ args }) => boundOperation(args as Parameters<typeof boundOperation>[0], mayIntrospect),
     onSubscribe: ({ args }) => boundExecution(args),
   };
 }

@@ -1,4 +1,4 @@
-import { createSourceEventStream, type ExecutionArgs, type ExecutionResult } from 'graphql';
+import { createSourceEventStream, type DocumentNode, type ExecutionArgs, type ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { captureHeads } from '../domain/schools.ts';
 import type { Answer } from '../events/audience.ts';
@@ -77,13 +77,20 @@ export function useLive(say: Say, deliveries: Deliveries): Plugin<GraphContext> 
   return { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe) };
 }
 
+const asking = new WeakMap<DocumentNode, boolean>();
+
 /**
  * Where an operation asks `asOf`, takes the logs' cursors before its first field is read, so that nothing in the answer
- * is older than its cursor says.
+ * is older than its cursor says; undefined where there is nothing to wait for.
  */
+export function takeAsOf({ document, contextValue }: ExecutionArgs & { contextValue: GraphContext }): Promise<unknown> | undefined {
+  let asks = asking.get(document);
+  if (asks === undefined) asking.set(document, (asks = document.loc === undefined || /\basOf\b/.test(document.loc.source.body)));
+  return asks ? captureHeads(contextValue) : undefined;
+}
+
 export const useAsOf = (): Plugin<GraphContext> => ({
   async onExecute({ args }) {
-    const { document, contextValue } = args as ExecutionArgs & { contextValue: GraphContext };
-    if (document.loc === undefined || /\basOf\b/.test(document.loc.source.body)) await captureHeads(contextValue);
+    await takeAsOf(args as Parameters<typeof takeAsOf>[0]);
   },
 });

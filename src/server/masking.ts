@@ -104,7 +104,8 @@ export const createSay =
   ({ errors, ...result }, language) =>
     errors === undefined ? result : { ...result, errors: errors.map((error) => bare(mask(inLanguage(error, language)).toJSON())) };
 
-const inLanguage = (error: GraphQLError, language: Language): GraphQLError =>
+/** A refusal said in the asker's language. */
+export const inLanguage = (error: GraphQLError, language: Language): GraphQLError =>
   error.originalError instanceof Refusal ? refusalError(error.originalError, language, error) : error;
 
 /** Gives every error of parsing and validation its code, and an error to answers that would be bare statuses. */

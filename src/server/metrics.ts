@@ -1,5 +1,5 @@
 import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { Kind, type DefinitionNode } from 'graphql';
+import { Kind, type DefinitionNode, type ExecutionArgs } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Database } from '../db/client.ts';
 import type { Feed } from '../events/follow.ts';
@@ -56,22 +56,27 @@ export function createMetrics(db: Database, feed: Feed, deliveries: Deliveries, 
   };
 }
 
+/** Begins to time a query or mutation; the answer is called with its result. */
+export function timed({ operations, duration }: Metrics, { document, operationName }: Pick<ExecutionArgs, 'document' | 'operationName'>): (result: object) => void {
+  const begun = performance.now();
+  const definition = document.definitions.find(
+    (node: DefinitionNode) => node.kind === Kind.OPERATION_DEFINITION && (!operationName || node.name?.value === operationName),
+  );
+  const type = definition?.kind === Kind.OPERATION_DEFINITION ? definition.operation : 'query';
+  return (result) => {
+    const failed = 'errors' in result && result.errors !== undefined;
+    operations.inc({ type, outcome: failed ? 'error' : 'ok' });
+    duration.observe({ type }, (performance.now() - begun) / 1000);
+  };
+}
+
 /** Counts and times the operations that pass Yoga's pipeline, on HTTP and on the socket. */
-export function useMetrics({ operations, duration }: Metrics): Plugin<GraphContext> {
+export function useMetrics(metrics: Metrics): Plugin<GraphContext> {
+  const { operations } = metrics;
   return {
     onExecute({ args }) {
-      const begun = performance.now();
-      const definition = args.document.definitions.find(
-        (node: DefinitionNode) => node.kind === Kind.OPERATION_DEFINITION && (!args.operationName || node.name?.value === args.operationName),
-      );
-      const type = definition?.kind === Kind.OPERATION_DEFINITION ? definition.operation : 'query';
-      return {
-        onExecuteDone({ result }) {
-          const failed = 'errors' in result && result.errors !== undefined;
-          operations.inc({ type, outcome: failed ? 'error' : 'ok' });
-          duration.observe({ type }, (performance.now() - begun) / 1000);
-        },
-      };
+      const done = timed(metrics, args);
+      return { onExecuteDone: ({ result }) => done(result) };
     },
     onSubscribe: () => ({
       onSubscribeResult({ result }) {

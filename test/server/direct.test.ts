@@ -1,9 +1,10 @@
+import { connect } from 'node:net';
 import { encodeGlobalID } from '@pothos/plugin-relay';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { ask, json, type Reply } from './wire.ts';
 
-/** The short way answers what Yoga answers. A page of an allowed origin goes Yoga's way, which is how the two are had side by side. */
+/** The short way answers what Yoga answers. A body that says how it is encoded goes Yoga's way, which is how the two are had side by side. */
 
 const origin = 'https://front.example';
 
@@ -19,6 +20,7 @@ beforeAll(async () => {
   schoolId = encodeGlobalID('School', school.id);
   classId = encodeGlobalID('Class', made.id);
   ({ token } = await app.token(administrator));
+  for (let n = 0; n < 30; n += 1) await app.build.student({ schoolId: school.id, classId: made.id, surname: `Достоевская-${'э'.repeat(80)}`, givenName: 'Ы'.repeat(90), patronymic: 'Щ'.repeat(90) });
   ({ token: pupil } = await app.token(await app.build.student({ schoolId: school.id, classId: made.id })));
 });
 afterAll(() => app.close());
@@ -33,10 +35,27 @@ const accepts = [
 const of = ({ status, headers, text }: Reply) => ({ status, type: headers['content-type'], text });
 
 async function same(body: string, headers: Record<string, string>): Promise<Reply> {
-  const [direct, byYoga] = [await ask(app.url, { body, headers }), await ask(app.url, { body, headers: { ...headers, origin } })];
+  const [direct, byYoga] = [await ask(app.url, { body, headers }), await ask(app.url, { body, headers: { ...headers, 'content-encoding': 'identity' } })];
   expect(of(direct), `${body} ${JSON.stringify(headers)}`).toEqual(of(byYoga));
   expect(direct.headers).toHaveProperty('x-request-id');
   return direct;
+}
+
+/** Posts all of these on one connection, and for so many milliseconds reads nothing of the answers. */
+function unread(bodies: readonly string[], milliseconds: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(app.url);
+    const socket = connect(Number(port), hostname).once('error', reject);
+    socket.pause();
+    bodies.forEach((body, n) => {
+      const headers = { ...headersOf(token, undefined), host: hostname, 'content-length': Buffer.byteLength(body), connection: n === bodies.length - 1 ? 'close' : 'keep-alive' };
+      socket.write(`POST /graphql HTTP/1.1\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`);
+    });
+    const parts: Buffer[] = [];
+    socket.on('data', (part: Buffer) => parts.push(part)).once('close', () => resolve(Buffer.concat(parts).toString()));
+    socket.pause();
+    setTimeout(() => socket.resume(), milliseconds);
+  });
 }
 
 const headersOf = (token: string, accept: string | undefined): Record<string, string> => {
@@ -86,6 +105,31 @@ describe('a request posted as JSON', () => {
   it('that is no GraphQL is a wrong request each time', async () => {
     const body = JSON.stringify({ query: '{ viewer { id } again' });
     for (let n = 0; n < 3; n += 1) expect((await same(body, headersOf(token, 'application/graphql-response+json'))).status).toBe(400);
+  });
+
+  it('by a page of an allowed origin is answered to that page', async () => {
+    const headers = { ...headersOf(token, undefined), origin };
+    const { status, headers: said } = await ask(app.url, { body: JSON.stringify({ query: '{ viewer { id } }' }), headers });
+    expect([status, said['access-control-allow-origin']]).toEqual([200, origin]);
+    const other = await ask(app.url, { body: JSON.stringify({ query: '{ viewer { id } }' }), headers: { ...headers, origin: 'https://other.example' } });
+    expect([other.status, other.codes]).toEqual([403, ['ORIGIN_FORBIDDEN']]);
+  });
+
+  it('is answered in memory that is not used again before all of it has left', async () => {
+    // Each tells its own number all over, so that a stretch of another's would show.
+    const bodyOf = (n: number) => JSON.stringify({ query: `{ node(id: "${schoolId}") { ... on School { people(first: 100) { edges { node { ${Array.from({ length: 28 }, (_, k) => `a${n}x${k}: fullName`).join(' ')} } } } } } }` });
+    const numbers = Array.from({ length: 12 }, (_, n) => n);
+    const alone: string[] = [];
+    for (const n of numbers) alone.push((await ask(app.url, { body: bodyOf(n), headers: headersOf(token, undefined) })).text);
+    expect(alone[0]!.length).toBeGreaterThan(200_000);
+    // More than the system takes of what nobody reads: what is left of it waits in the server's memory.
+    const text = await unread(numbers.map(bodyOf), 300);
+    let at = 0;
+    for (const n of numbers) {
+      const next = text.indexOf(alone[n]!, at);
+      expect(next, `answer ${n}`).toBeGreaterThanOrEqual(at);
+      at = next + alone[n]!.length;
+    }
   });
 
   it('is said in the language that it asks for', async () => {
