@@ -13,10 +13,15 @@ export interface Reads {
 interface Reader {
   client: pg.Client;
   socket: Socket;
+  /** It is used no more: the next statement opens another one. */
+  lost(error: Error): void;
   underWay: number;
   /** What is sent in this turn goes together at its end. */
   held: boolean;
 }
+
+/** After these errors the server ends the connection, a moment later; what has no code is no answer of the server. */
+const ending = /^(08|57P)/;
 
 /**
  * Connections on which many statements are under way at once, answered in their order: nobody waits for a connection, and
@@ -30,12 +35,12 @@ export function createReads(config: pg.ClientConfig, count: number, log: Logger)
   const open = (at: number): Reader => {
     const socket = new Socket();
     const client = new pg.Client({ ...config, pipeline: true, stream: () => socket } as pg.ClientConfig);
-    const reader: Reader = { client, socket, underWay: 0, held: false };
     const lost = (error?: Error): void => {
       if (readers[at] !== reader) return;
       readers[at] = undefined;
       if (!ended) log.warn({ err: error }, 'A database connection was lost.');
     };
+    const reader: Reader = { client, socket, lost, underWay: 0, held: false };
     client.on('error', lost);
     client.on('end', () => lost());
     // What waits for it is told by `end`.
@@ -71,6 +76,7 @@ export function createReads(config: pg.ClientConfig, count: number, log: Logger)
       return new Promise<pg.QueryResult<R>>((resolve, reject) => {
         reader.client.query(query as pg.QueryConfig, (error: Error | null, result) => {
           reader.underWay -= 1;
+          if (error && ending.test((error as { code?: string }).code ?? '08')) reader.lost(error);
           if (error) reject(error);
           else resolve(result as pg.QueryResult<R>);
         });
