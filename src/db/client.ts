@@ -75,8 +75,9 @@ function withSettings(databaseUrl: string): string {
   return url.href;
 }
 
+/** Statements on a connection leave without waiting for the answers of those before. */
 function poolOf(config: pg.PoolConfig, log: Logger): pg.Pool {
-  const pool = new pg.Pool({ application_name: 'sfera', connectionTimeoutMillis: 30_000, keepAlive: true, ...config });
+  const pool = new pg.Pool({ application_name: 'sfera', connectionTimeoutMillis: 30_000, keepAlive: true, pipeline: true, ...config });
   const lost = (error: Error): void => log.warn({ err: error }, 'A database connection was lost.');
   pool.on('error', lost);
   // A client that loses its socket while it is checked out raises the error on itself, not on the pool.

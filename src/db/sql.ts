@@ -1,6 +1,6 @@
 import pg from 'pg';
-import type { Database } from './client.ts';
 import { columnOf, condition, conjunction, fromModel, joinOne, order, parameter, type Filter, type From, type Statement } from './filter.ts';
+import type { PrismaClient } from './generated/client.ts';
 import { modelsOf } from './models.ts';
 
 /**
@@ -18,6 +18,14 @@ export interface Selection {
   related?: readonly string[];
   /** A row that each row belongs to and brings along. */
   along?: Along | undefined;
+  /** Locks the rows until the transaction ends. */
+  lock?: 'share' | 'no key update';
+}
+
+/** Where rows are read: the database, or a transaction in it. */
+export interface Source {
+  prisma: PrismaClient;
+  pool: Pick<pg.ClientBase, 'query'>;
 }
 
 export interface Along {
@@ -32,7 +40,7 @@ export interface Along {
 type Row = Record<string, unknown>;
 
 /** The rows of a model that pass. */
-export async function findRows<T>(db: Database, model: string, selection: Selection): Promise<T[]> {
+export async function findRows<T>(db: Source, model: string, selection: Selection): Promise<T[]> {
   const statement: Statement = { models: modelsOf(db.prisma), values: [], tables: 0 };
   const { text, shape } = select(statement, fromModel(statement, model), selection);
   const rows = await run(db, text, statement.values);
@@ -41,7 +49,7 @@ export async function findRows<T>(db: Database, model: string, selection: Select
 
 /** The rows of a list under each of these parents, which are rows of `model`; `take` counts for each of them. */
 export async function findUnder<T>(
-  db: Database,
+  db: Source,
   model: string,
   list: string,
   parentIds: readonly string[],
@@ -98,6 +106,7 @@ function select(statement: Statement, from: From, selection: Selection, within =
     ...(orders === '' ? [] : [`order by ${orders}`]),
     // Part of the text, so that the plan is made for it; a page has one of a hundred sizes.
     ...(take === undefined ? [] : [`limit ${Math.trunc(take)}`]),
+    ...(selection.lock === undefined ? [] : [`for ${selection.lock} of ${from.alias}`]),
   ].join(' ');
   return { text, shape };
 }
@@ -117,13 +126,18 @@ function rowOf({ own, related, along: names }: Shape, values: readonly unknown[]
 }
 
 /** Statements prepared by name: their number is bounded, since a connection keeps what it has prepared. */
-const prepared = new Map<string, string>();
+const names = new Map<string, string>();
 const mostPrepared = 500;
 
-async function run(db: Database, text: string, values: unknown[]): Promise<unknown[][]> {
-  let name = prepared.get(text);
-  if (name === undefined && prepared.size < mostPrepared) prepared.set(text, (name = `rows${prepared.size}`));
-  const { rows } = await db.pool.query<unknown[]>({ ...(name === undefined ? {} : { name }), text, values, rowMode: 'array', types });
+/** The statement, by its name, with values read as Prisma reads them. */
+export function prepared(text: string, values: unknown[]): pg.QueryConfig {
+  let name = names.get(text);
+  if (name === undefined && names.size < mostPrepared) names.set(text, (name = `rows${names.size}`));
+  return { ...(name === undefined ? {} : { name }), text, values, types };
+}
+
+async function run(db: Source, text: string, values: unknown[]): Promise<unknown[][]> {
+  const { rows } = await db.pool.query<unknown[]>({ ...prepared(text, values), rowMode: 'array' });
   return rows;
 }
 

@@ -1,6 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type pg from 'pg';
 import type { Database } from './client.ts';
+import { giveBack, lend, type Delegates } from './delegates.ts';
 import type { Prisma } from './generated/client.ts';
+import { prepared, type Source } from './sql.ts';
 import { isConflict } from './violations.ts';
 
 export { violates } from './violations.ts';
@@ -11,8 +14,12 @@ declare const txBrand: unique symbol;
 export type Tx = Prisma.TransactionClient & { readonly [txBrand]: true };
 
 interface TxState {
+  source: Source;
+  begun: Promise<unknown>;
+  sent: Promise<unknown>[];
   before: Map<string | symbol, (tx: Tx) => Promise<void>>;
   after: (() => void)[];
+  delegates: Delegates | undefined;
 }
 
 const states = new WeakMap<Tx, TxState>();
@@ -24,12 +31,12 @@ const tries = 5;
  * serialise) the whole of it is run again, up to five times in all, so `run` changes nothing outside the database. What
  * `run` throws rolls back and is thrown on.
  */
-export async function transaction<T>(db: Pick<Database, 'prisma'>, run: (tx: Tx) => Promise<T>): Promise<T> {
+export async function transaction<T>(db: Pick<Database, 'prisma' | 'pool'>, run: (tx: Tx) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     const after: TxState['after'] = [];
     let result: T;
     try {
-      result = await db.prisma.$transaction((client) => inside(client as Tx, after, run));
+      result = await onConnection(db, after, run);
     } catch (error) {
       if (attempt === tries || !isConflict(error)) throw error;
       await pause(Math.random() * 10 * 2 ** attempt);
@@ -40,15 +47,68 @@ export async function transaction<T>(db: Pick<Database, 'prisma'>, run: (tx: Tx)
   }
 }
 
-async function inside<T>(tx: Tx, after: TxState['after'], run: (tx: Tx) => Promise<T>): Promise<T> {
-  const before: TxState['before'] = new Map();
-  states.set(tx, { before, after });
-  const result = await run(tx);
-  // A step may register another one, which then runs too.
-  for (const step of before.values()) await step(tx);
-  // COMMIT silently rolls back where an error was swallowed; any statement brings it to light.
-  if (before.size === 0) await tx.$executeRaw`select 1`;
-  return result;
+/**
+ * The connection sends each statement at once and reads the answers in their order, so BEGIN leaves with the first
+ * statement and COMMIT right behind the last.
+ */
+async function onConnection<T>({ prisma, pool }: Pick<Database, 'prisma' | 'pool'>, after: TxState['after'], run: (tx: Tx) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  const begun = unheard(client.query('begin'));
+  const state: TxState = { source: { prisma, pool: client }, begun, sent: [], before: new Map(), after, delegates: undefined };
+  const tx = createTx(state, client);
+  let lost: Error | undefined;
+  try {
+    const result = await run(tx);
+    // A step may register another one, which then runs too.
+    for (const step of state.before.values()) await step(tx);
+    const committing = client.query('commit');
+    await Promise.all([begun, ...state.sent, committing]);
+    // COMMIT silently rolls back where an error was swallowed.
+    if ((await committing).command !== 'COMMIT') throw new Error('the transaction was rolled back: a statement in it had failed');
+    return result;
+  } catch (error) {
+    await client.query('rollback').catch((failure: Error) => (lost = failure));
+    throw error;
+  } finally {
+    states.delete(tx);
+    if (state.delegates !== undefined) giveBack(state.delegates);
+    client.release(lost);
+  }
+}
+
+function createTx(state: TxState, client: pg.ClientBase): Tx {
+  const delegatesOf = (): Delegates => {
+    if (!states.has(tx)) throw new Error('the transaction is over');
+    return (state.delegates ??= lend(client));
+  };
+  const tx = new Proxy({} as Tx, {
+    get: (_, name): unknown => (name === 'then' ? undefined : Reflect.get(delegatesOf().prisma, name)),
+  });
+  states.set(tx, state);
+  return tx;
+}
+
+/** A failure that is told elsewhere too must not end the process meanwhile. */
+function unheard<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
+
+/** For `findRows` to read within the transaction. */
+export const within = (tx: Tx): Source => stateOf(tx).source;
+
+/** Runs a prepared statement in the transaction; its values are read as Prisma would read them. */
+export async function ask<Row extends object>(tx: Tx, text: string, values: unknown[]): Promise<Row[]> {
+  const { source, begun } = stateOf(tx);
+  // Where BEGIN failed, what is sent behind it would stand by itself.
+  await begun;
+  return (await source.pool.query<Row>(prepared(text, values))).rows;
+}
+
+/** Sends a prepared statement and does not wait for it: where it fails, so does the transaction. */
+export function send(tx: Tx, text: string, values: unknown[]): void {
+  const { source, sent } = stateOf(tx);
+  sent.push(unheard(source.pool.query(prepared(text, values))));
 }
 
 /** Registers what runs last before the commit, once for each key, in the order of registration. */
