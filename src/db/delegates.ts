@@ -10,19 +10,21 @@ import { PrismaClient } from './generated/client.ts';
 export interface Delegates {
   readonly prisma: PrismaClient;
   /** Where its statements go; undefined while no transaction has it. */
-  connection: pg.ClientBase | undefined;
+  query: Query | undefined;
 }
+
+type Query = (config: pg.QueryConfig) => Promise<pg.QueryResult>;
 
 const idle: Delegates[] = [];
 
-export function lend(connection: pg.ClientBase): Delegates {
+export function lend(query: Query): Delegates {
   const lent = idle.pop() ?? create();
-  lent.connection = connection;
+  lent.query = query;
   return lent;
 }
 
 export function giveBack(lent: Delegates): void {
-  lent.connection = undefined;
+  lent.query = undefined;
   idle.push(lent);
 }
 
@@ -30,12 +32,12 @@ function create(): Delegates {
   // Never connects: only its `query` is asked, and answered by the connection of the moment.
   const pool = Object.assign(new pg.Pool(), {
     query: async (config: pg.QueryConfig) => {
-      if (delegates.connection === undefined) throw new Error('the transaction is over');
-      return delegates.connection.query(config);
+      if (delegates.query === undefined) throw new Error('the transaction is over');
+      return delegates.query(config);
     },
   });
   const delegates: Delegates = {
-    connection: undefined,
+    query: undefined,
     prisma: new PrismaClient({ adapter: new InTransaction(pool), errorFormat: 'minimal' }),
   };
   return delegates;

@@ -133,7 +133,7 @@ const mostPrepared = 500;
 export function prepared(text: string, values: unknown[]): pg.QueryConfig {
   let name = names.get(text);
   if (name === undefined && names.size < mostPrepared) names.set(text, (name = `rows${names.size}`));
-  return { ...(name === undefined ? {} : { name }), text, values, types };
+  return name === undefined ? { text, values, types } : { name, text, values, types };
 }
 
 async function run(db: Source, text: string, values: unknown[]): Promise<unknown[][]> {

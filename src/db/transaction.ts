@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Database } from './client.ts';
@@ -53,21 +54,22 @@ export async function transaction<T>(db: Pick<Database, 'prisma' | 'pool'>, run:
  */
 async function onConnection<T>({ prisma, pool }: Pick<Database, 'prisma' | 'pool'>, after: TxState['after'], run: (tx: Tx) => Promise<T>): Promise<T> {
   const client = await pool.connect();
-  const begun = unheard(client.query('begin'));
-  const state: TxState = { source: { prisma, pool: client }, begun, sent: [], before: new Map(), after, delegates: undefined };
-  const tx = createTx(state, client);
+  const connection = gathering(client);
+  const begun = unheard(connection.query('begin'));
+  const state: TxState = { source: { prisma, pool: connection }, begun, sent: [], before: new Map(), after, delegates: undefined };
+  const tx = createTx(state);
   let lost: Error | undefined;
   try {
     const result = await run(tx);
+    await begun;
     // A step may register another one, which then runs too.
     for (const step of state.before.values()) await step(tx);
-    const committing = client.query('commit');
-    await Promise.all([begun, ...state.sent, committing]);
+    const [{ command }] = await Promise.all([connection.query('commit'), ...state.sent]);
     // COMMIT silently rolls back where an error was swallowed.
-    if ((await committing).command !== 'COMMIT') throw new Error('the transaction was rolled back: a statement in it had failed');
+    if (command !== 'COMMIT') throw new Error('the transaction was rolled back: a statement in it had failed');
     return result;
   } catch (error) {
-    await client.query('rollback').catch((failure: Error) => (lost = failure));
+    await connection.query('rollback').catch((failure: Error) => (lost = failure));
     throw error;
   } finally {
     states.delete(tx);
@@ -76,13 +78,28 @@ async function onConnection<T>({ prisma, pool }: Pick<Database, 'prisma' | 'pool
   }
 }
 
-function createTx(state: TxState, client: pg.ClientBase): Tx {
-  const delegatesOf = (): Delegates => {
-    if (!states.has(tx)) throw new Error('the transaction is over');
-    return (state.delegates ??= lend(client));
+/** Statements that leave in one turn of the event loop leave in one packet: each packet of its own wakes the server. */
+function gathering(client: pg.PoolClient): Source['pool'] {
+  const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
+  const query = (config: string | pg.QueryConfig): Promise<pg.QueryResult> => {
+    stream.cork();
+    process.nextTick(() => stream.uncork());
+    return client.query(config);
+  };
+  return { query: query as pg.ClientBase['query'] };
+}
+
+function createTx(state: TxState): Tx {
+  const query = async (config: pg.QueryConfig) => {
+    await state.begun;
+    return state.source.pool.query(config);
   };
   const tx = new Proxy({} as Tx, {
-    get: (_, name): unknown => (name === 'then' ? undefined : Reflect.get(delegatesOf().prisma, name)),
+    get(_, name): unknown {
+      // A promise that resolves with it asks whether it is a promise too.
+      if (name === 'then') return undefined;
+      return Reflect.get((stateOf(tx).delegates ??= lend(query)).prisma, name);
+    },
   });
   states.set(tx, state);
   return tx;
@@ -97,15 +114,19 @@ function unheard<T>(promise: Promise<T>): Promise<T> {
 /** For `findRows` to read within the transaction. */
 export const within = (tx: Tx): Source => stateOf(tx).source;
 
-/** Runs a prepared statement in the transaction; its values are read as Prisma would read them. */
+/** Asks by a prepared statement that changes no row: it leaves at once, even before BEGIN is answered. */
 export async function ask<Row extends object>(tx: Tx, text: string, values: unknown[]): Promise<Row[]> {
-  const { source, begun } = stateOf(tx);
-  // Where BEGIN failed, what is sent behind it would stand by itself.
-  await begun;
-  return (await source.pool.query<Row>(prepared(text, values))).rows;
+  return (await within(tx).pool.query<Row>(prepared(text, values))).rows;
 }
 
-/** Sends a prepared statement and does not wait for it: where it fails, so does the transaction. */
+/** Changes rows by a prepared statement. */
+export async function write<Row extends object>(tx: Tx, text: string, values: unknown[]): Promise<Row[]> {
+  // Where BEGIN failed, a change sent behind it would stand by itself.
+  await stateOf(tx).begun;
+  return ask<Row>(tx, text, values);
+}
+
+/** Changes rows by a prepared statement that leaves with the COMMIT, from a step before it; where it fails, so does the transaction. */
 export function send(tx: Tx, text: string, values: unknown[]): void {
   const { source, sent } = stateOf(tx);
   sent.push(unheard(source.pool.query(prepared(text, values))));

@@ -1,7 +1,7 @@
 import { clauseOf, everCan } from '../policy/can.ts';
 import { newId } from '../db/ids.ts';
 import { findRows } from '../db/sql.ts';
-import { ask, within, type Tx } from '../db/transaction.ts';
+import { ask, within, write, type Tx } from '../db/transaction.ts';
 import { conflict, forbidden, type Refusal } from '../errors.ts';
 import { record } from '../events/log.ts';
 import { demand, find, findClass, lock, together } from './access.ts';
@@ -39,11 +39,7 @@ export async function enrolStudent(ctx: Context, input: Placing & Repeatable): P
  * @throws CONFLICT for a pupil of another class, which is named where it is of the same school. Regulation 2.5 a.
  */
 export async function enrol(tx: Tx, { schoolId, classId, studentId }: Placing & { schoolId: string }): Promise<Enrolment> {
-  const [, , latest] = await together(
-    lockOpenClass(tx, classId, 'hold'),
-    lockStudent(tx, schoolId, studentId),
-    latestPlaceOf(tx, studentId),
-  );
+  const [, latest] = await together(lockOpenClass(tx, classId, 'hold'), lockStudent(tx, schoolId, studentId));
   if (latest?.endedAt === null) {
     if (latest.classId === classId) return latest;
     throw await elsewhere(tx, latest, schoolId);
@@ -51,7 +47,7 @@ export async function enrol(tx: Tx, { schoolId, classId, studentId }: Placing & 
   const place = { id: newId(), schoolId, classId, studentId, startedAt: nowOrAfter(latest?.endedAt), endedAt: null };
   record(tx, 'student.enrolled', { schoolId, enrolmentId: place.id, studentId, classId });
   const [[made]] = await together(
-    ask(tx, insert, [place.id, schoolId, classId, studentId, place.startedAt.toISOString()]),
+    write(tx, insert, [place.id, schoolId, classId, studentId, place.startedAt.toISOString()]),
     followRules(tx, schoolId, studentId),
   );
   // Where the database finds a rival place that the lock did not, nothing is inserted and the answer is the same refusal.
@@ -110,28 +106,34 @@ export async function withdraw(tx: Tx, { id, startedAt }: Enrolment): Promise<En
   return ended;
 }
 
-/** The present place, or else the one that ended last: what has not ended comes first in this order. */
-async function latestPlaceOf(tx: Tx, studentId: string): Promise<Enrolment | undefined> {
-  const [latest] = await findRows<Enrolment>(within(tx), 'Enrolment', { where: { studentId }, orderBy: [{ endedAt: 'desc' }], take: 1 });
-  return latest;
-}
-
 async function placeOf(tx: Tx, studentId: string): Promise<Enrolment | null> {
-  const latest = await latestPlaceOf(tx, studentId);
-  return latest?.endedAt === null ? latest : null;
+  const [present] = await findRows<Enrolment>(within(tx), 'Enrolment', { where: { studentId, endedAt: null } });
+  return present ?? null;
 }
 
-/** Roles change under the same lock, so the person stays a pupil of the school until the commit. */
-async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise<void> {
-  const [, grants] = await together(
-    lock(tx, 'User', studentId),
-    findRows(within(tx), 'RoleGrant', { where: { schoolId, userId: studentId, role: 'STUDENT', endedAt: null }, take: 1 }),
+/** What has not ended comes first in this order. */
+const standing = `
+  select exists (select from role_grant where school_id = $1 and user_id = $2 and role = 'STUDENT' and ended_at is null) as "isStudent",
+         latest.id, latest.school_id as "schoolId", latest.class_id as "classId", latest.student_id as "studentId",
+         latest.started_at as "startedAt", latest.ended_at as "endedAt"
+  from (select) always left join lateral (select * from enrolment where student_id = $2 order by ended_at desc limit 1) latest on true`;
+
+/**
+ * Locks a pupil of the school, and answers the present place, or else the one that ended last. Roles change under the
+ * same lock, so the person stays a pupil of the school until the commit.
+ */
+async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise<Enrolment | null> {
+  const [, [found]] = await together(
+    findRows(within(tx), 'User', { where: { id: studentId }, columns: new Set(['id']), lock: 'no key update' }),
+    ask<{ isStudent: boolean } & (Enrolment | { id: null })>(tx, standing, [schoolId, studentId]),
   );
-  if (grants.length === 0)
+  const { isStudent, ...latest } = found!;
+  if (!isStudent)
     throw conflict(
       ['У этого человека нет роли ученика в этой школе.', 'This person does not hold the role of pupil in this school.'],
       { path: ['studentId'] },
     );
+  return latest.id === null ? null : latest;
 }
 
 /** Holds the class that the pupil is in and the one to come, then locks the pupil, and answers the present place. */

@@ -1,4 +1,4 @@
-import { ask, type Tx } from '../db/transaction.ts';
+import { write, type Tx } from '../db/transaction.ts';
 import { record } from '../events/log.ts';
 import type { Chat, ChatMember } from './rows.ts';
 
@@ -41,7 +41,7 @@ const fill = `
 
 /** Puts into a new chat everyone whom a rule puts there. The chat's own event tells of them. */
 export async function fillByRule(tx: Tx, chat: Chat): Promise<void> {
-  await ask(tx, fill, [chat.id]);
+  await write(tx, fill, [chat.id]);
 }
 
 /** Who holds no role in the school is in none of its chats. */
@@ -74,7 +74,7 @@ const follow = `
  * of those ends with. Rows that a person made stay; each coming and going is an event.
  */
 export async function followRules(tx: Tx, schoolId: string, userId: string): Promise<void> {
-  const changes = await ask<Change & { added: boolean }>(tx, follow, [schoolId, userId]);
+  const changes = await write<Change & { added: boolean }>(tx, follow, [schoolId, userId]);
   const removed = changes.filter(({ added }) => !added);
   for (const { added: _, ...member } of removed) record(tx, 'chatMember.removed', member);
   for (const { added, ...member } of changes) if (added) record(tx, 'chatMember.added', member);
@@ -95,5 +95,5 @@ const moderate = `
 
 /** A chat is never left without a moderator: where none remains, the school's first platform administrator is one. */
 export async function keepModerated(tx: Tx, chatId: string): Promise<void> {
-  for (const member of await ask<Change>(tx, moderate, [chatId])) record(tx, 'chatMember.promoted', member);
+  for (const member of await write<Change>(tx, moderate, [chatId])) record(tx, 'chatMember.promoted', member);
 }
