@@ -89,7 +89,8 @@ function withSettings(databaseUrl: string): string {
   return url.href;
 }
 
-const usual = { application_name: 'sfera', connectionTimeoutMillis: 30_000, keepAlive: true };
+/** Statements on a connection leave without waiting for the answers of those before. */
+const usual = { application_name: 'sfera', connectionTimeoutMillis: 30_000, keepAlive: true, pipeline: true };
 
 function poolOf(config: pg.PoolConfig, log: Logger): pg.Pool {
   const pool = new pg.Pool({ ...usual, ...config });

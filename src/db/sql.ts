@@ -1,6 +1,7 @@
 import pg from 'pg';
-import type { Database } from './client.ts';
 import { columnOf, condition, conjunction, fromModel, joinOne, order, parameter, type Filter, type From, type Statement } from './filter.ts';
+import type { PrismaClient } from './generated/client.ts';
+import type { Reads } from './reads.ts';
 import { modelsOf } from './models.ts';
 
 /**
@@ -18,6 +19,14 @@ export interface Selection {
   related?: readonly string[];
   /** A row that each row belongs to, read into it as `along`: null where it does not pass. */
   along?: Along | undefined;
+  /** Locks the rows until the transaction ends. */
+  lock?: 'share' | 'no key update';
+}
+
+/** Where rows are read: the database, or a transaction in it. */
+export interface Source {
+  prisma: PrismaClient;
+  reads: Pick<Reads, 'query'>;
 }
 
 export interface Along {
@@ -30,7 +39,7 @@ export interface Along {
 type Row = Record<string, unknown>;
 
 /** The rows of a model that pass. */
-export async function findRows<T>(db: Database, model: string, selection: Selection): Promise<T[]> {
+export async function findRows<T>(db: Source, model: string, selection: Selection): Promise<T[]> {
   const statement: Statement = { models: modelsOf(db.prisma), values: [], tables: 0 };
   const from = fromModel(statement, model);
   const { columns, shape } = select(statement, from, selection);
@@ -41,7 +50,7 @@ export async function findRows<T>(db: Database, model: string, selection: Select
 
 /** The rows of a list under each of these parents, which are rows of `model`; `take` counts for each of them. */
 export async function findUnder<T>(
-  db: Database,
+  db: Source,
   model: string,
   list: string,
   parentIds: readonly string[],
@@ -106,10 +115,12 @@ const ordersOf = (statement: Statement, from: From, { orderBy = [] }: Selection)
 /** Part of the text, so that the plan is made for it; a page has one of a hundred sizes. */
 const limited = ({ take }: Selection): string => (take === undefined ? '' : ` limit ${Math.trunc(take)}`);
 
+const locking = ({ lock }: Selection, { alias }: From): string => (lock === undefined ? '' : ` for ${lock} of ${alias}`);
+
 function textOf(statement: Statement, from: From, columns: readonly string[], selection: Selection, within: string): string {
   const where = conjunction([within, condition(statement, from, selection.where)]);
   const orders = ordersOf(statement, from, selection);
-  return `select ${columns.join(', ')} from ${from.joins.join(' ')}${where === '' ? '' : ` where ${where}`}${orders === '' ? '' : ` order by ${orders}`}${limited(selection)}`;
+  return `select ${columns.join(', ')} from ${from.joins.join(' ')}${where === '' ? '' : ` where ${where}`}${orders === '' ? '' : ` order by ${orders}`}${limited(selection)}${locking(selection, from)}`;
 }
 
 /**
@@ -146,13 +157,18 @@ function rowOf({ own, related, along, empty, brought }: Shape, read: Read, from:
 }
 
 /** Statements prepared by name: their number is bounded, since a connection keeps what it has prepared. */
-const prepared = new Map<string, string>();
+const names = new Map<string, string>();
 const mostPrepared = 500;
 
-async function run(db: Database, text: string, values: unknown[], each: (read: Read) => void): Promise<void> {
-  let name = prepared.get(text);
-  if (name === undefined && prepared.size < mostPrepared) prepared.set(text, (name = `rows${prepared.size}`));
-  await db.reads.query(new Reading({ ...(name === undefined ? {} : { name }), text, values }, each));
+/** The statement, by its name, with values read as Prisma reads them. */
+export function prepared(text: string, values: unknown[]): pg.QueryConfig {
+  let name = names.get(text);
+  if (name === undefined && names.size < mostPrepared) names.set(text, (name = `rows${names.size}`));
+  return name === undefined ? { text, values, types } : { name, text, values, types };
+}
+
+async function run(db: Source, text: string, values: unknown[], each: (read: Read) => void): Promise<void> {
+  await db.reads.query(new Reading(prepared(text, values), each));
 }
 
 type Parse = (text: string) => unknown;
@@ -196,4 +212,8 @@ const parsers: Record<number, Parse> = {
 const asItIs = new Set<number>([builtins.TEXT, builtins.VARCHAR, builtins.UUID]);
 
 /** Null where the text is the value. */
-const parserOf = (oid: number): Parse | null => (asItIs.has(oid) ? null : (parsers[oid] ?? pg.types.getTypeParser(oid as never, 'text')));
+const parserOf = (oid: number): Parse | null => (asItIs.has(oid) ? null : types.getTypeParser(oid));
+
+const types = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') => (format === 'binary' ? undefined : parsers[oid]) ?? pg.types.getTypeParser(oid as never, format as 'text'),
+};

@@ -1,6 +1,11 @@
+import type { Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
+import type pg from 'pg';
 import type { Database } from './client.ts';
+import { giveBack, lend, type Delegates } from './delegates.ts';
 import type { Prisma } from './generated/client.ts';
+import type { Reads } from './reads.ts';
+import { prepared, type Source } from './sql.ts';
 import { isConflict } from './violations.ts';
 
 export { violates } from './violations.ts';
@@ -11,8 +16,12 @@ declare const txBrand: unique symbol;
 export type Tx = Prisma.TransactionClient & { readonly [txBrand]: true };
 
 interface TxState {
+  source: Source;
+  begun: Promise<unknown>;
+  sent: Promise<unknown>[];
   before: Map<string | symbol, (tx: Tx) => Promise<void>>;
   after: (() => void)[];
+  delegates: Delegates | undefined;
 }
 
 const states = new WeakMap<Tx, TxState>();
@@ -24,12 +33,12 @@ const tries = 5;
  * serialise) the whole of it is run again, up to five times in all, so `run` changes nothing outside the database. What
  * `run` throws rolls back and is thrown on.
  */
-export async function transaction<T>(db: Pick<Database, 'prisma'>, run: (tx: Tx) => Promise<T>): Promise<T> {
+export async function transaction<T>(db: Pick<Database, 'prisma' | 'pool'>, run: (tx: Tx) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     const after: TxState['after'] = [];
     let result: T;
     try {
-      result = await db.prisma.$transaction((client) => inside(client as Tx, after, run));
+      result = await onConnection(db, after, run);
     } catch (error) {
       if (attempt === tries || !isConflict(error)) throw error;
       await pause(Math.random() * 10 * 2 ** attempt);
@@ -40,15 +49,91 @@ export async function transaction<T>(db: Pick<Database, 'prisma'>, run: (tx: Tx)
   }
 }
 
-async function inside<T>(tx: Tx, after: TxState['after'], run: (tx: Tx) => Promise<T>): Promise<T> {
-  const before: TxState['before'] = new Map();
-  states.set(tx, { before, after });
-  const result = await run(tx);
-  // A step may register another one, which then runs too.
-  for (const step of before.values()) await step(tx);
-  // COMMIT silently rolls back where an error was swallowed; any statement brings it to light.
-  if (before.size === 0) await tx.$executeRaw`select 1`;
-  return result;
+/**
+ * The connection sends each statement at once and reads the answers in their order, so BEGIN leaves with the first
+ * statement and COMMIT right behind the last.
+ */
+async function onConnection<T>({ prisma, pool }: Pick<Database, 'prisma' | 'pool'>, after: TxState['after'], run: (tx: Tx) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  const connection = gathering(client);
+  const begun = unheard(connection.query({ text: 'begin' }));
+  const state: TxState = { source: { prisma, reads: connection }, begun, sent: [], before: new Map(), after, delegates: undefined };
+  const tx = createTx(state);
+  let lost: Error | undefined;
+  try {
+    const result = await run(tx);
+    await begun;
+    // A step may register another one, which then runs too.
+    for (const step of state.before.values()) await step(tx);
+    const [{ command }] = await Promise.all([connection.query({ text: 'commit' }), ...state.sent]);
+    // COMMIT silently rolls back where an error was swallowed.
+    if (command !== 'COMMIT') throw new Error('the transaction was rolled back: a statement in it had failed');
+    return result;
+  } catch (error) {
+    await connection.query({ text: 'rollback' }).catch((failure: Error) => (lost = failure));
+    throw error;
+  } finally {
+    states.delete(tx);
+    if (state.delegates !== undefined) giveBack(state.delegates);
+    client.release(lost);
+  }
+}
+
+/** Statements that leave in one turn of the event loop leave in one packet: each packet of its own wakes the server. */
+function gathering(client: pg.PoolClient): Pick<Reads, 'query'> {
+  const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
+  return {
+    query<R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query) {
+      stream.cork();
+      process.nextTick(() => stream.uncork());
+      return new Promise<pg.QueryResult<R>>((resolve, reject) => {
+        client.query<R>(query as pg.QueryConfig, (error: Error | null, result) => (error ? reject(error) : resolve(result)));
+      });
+    },
+  };
+}
+
+function createTx(state: TxState): Tx {
+  const query = async (config: pg.QueryConfig) => {
+    await state.begun;
+    return state.source.reads.query(config);
+  };
+  const tx = new Proxy({} as Tx, {
+    get(_, name): unknown {
+      // A promise that resolves with it asks whether it is a promise too.
+      if (name === 'then') return undefined;
+      return Reflect.get((stateOf(tx).delegates ??= lend(query)).prisma, name);
+    },
+  });
+  states.set(tx, state);
+  return tx;
+}
+
+/** A failure that is told elsewhere too must not end the process meanwhile. */
+function unheard<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
+
+/** For `findRows` to read within the transaction. */
+export const within = (tx: Tx): Source => stateOf(tx).source;
+
+/** Asks by a prepared statement that changes no row: it leaves at once, even before BEGIN is answered. */
+export async function ask<Row extends object>(tx: Tx, text: string, values: unknown[]): Promise<Row[]> {
+  return (await within(tx).reads.query<Row>(prepared(text, values))).rows;
+}
+
+/** Changes rows by a prepared statement. */
+export async function write<Row extends object>(tx: Tx, text: string, values: unknown[]): Promise<Row[]> {
+  // Where BEGIN failed, a change sent behind it would stand by itself.
+  await stateOf(tx).begun;
+  return ask<Row>(tx, text, values);
+}
+
+/** Changes rows by a prepared statement that leaves with the COMMIT, from a step before it; where it fails, so does the transaction. */
+export function send(tx: Tx, text: string, values: unknown[]): void {
+  const { source, sent } = stateOf(tx);
+  sent.push(unheard(source.reads.query(prepared(text, values))));
 }
 
 /** Registers what runs last before the commit, once for each key, in the order of registration. */

@@ -1,4 +1,6 @@
-/** What the database refused, read from the errors that Prisma makes of it. */
+import pg from 'pg';
+
+/** What the database refused, read from its errors or from those that Prisma makes of them. */
 
 interface Cause {
   originalCode?: string;
@@ -7,6 +9,7 @@ interface Cause {
 
 /** The adapter's error comes as it is (from a COMMIT), or inside the error of a query, raw or not. */
 function causeOf(error: unknown): Cause {
+  if (error instanceof pg.DatabaseError) return { ...(error.code === undefined ? {} : { originalCode: error.code }), originalMessage: error.message };
   const { cause, meta } = (error ?? {}) as { cause?: Cause; meta?: { driverAdapterError?: { cause?: Cause } } };
   return meta?.driverAdapterError?.cause ?? cause ?? {};
 }

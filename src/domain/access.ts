@@ -1,7 +1,8 @@
 import { can, clauseOf } from '../policy/can.ts';
 import type { Facts, Noun } from '../policy/scopes.ts';
 import type { Action, NounOf } from '../policy/table.ts';
-import type { Tx } from '../db/transaction.ts';
+import { findRows } from '../db/sql.ts';
+import { within, type Tx } from '../db/transaction.ts';
 import { forbidden, notFound, unauthenticated } from '../errors.ts';
 import type { Context } from './context.ts';
 import type { Chat, Class, Enrolment, Invitation, School, ThingName, Things } from './rows.ts';
@@ -22,6 +23,15 @@ export async function find<N extends ThingName>(ctx: Context, thing: N, id: stri
 export function demand<A extends Action>(ctx: Context, action: A, facts: Facts[NounOf<A>]): void {
   if (ctx.actor.kind === 'anonymous') throw unauthenticated();
   if (!can(ctx.actor, action, facts)) throw forbidden(clauseOf(action));
+}
+
+/** Waits for all of them, whose statements leave at once; where several fail, the first in this order counts. */
+export async function together<T extends readonly unknown[]>(...pending: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
+  const settled = await Promise.allSettled(pending);
+  return settled.map((each) => {
+    if (each.status === 'rejected') throw each.reason;
+    return each.value;
+  }) as unknown as T;
 }
 
 type On<N extends Noun> = { [A in Action]: NounOf<A> extends N ? A : never }[Action];
@@ -91,24 +101,19 @@ export async function factsOfUser(ctx: Context, userId: string): Promise<Facts['
   return { userId, ...rows[0]! };
 }
 
-const lockable = { School: 'school', Class: 'class', User: 'app_user', Invitation: 'invitation', Chat: 'chat' } as const;
-
 /**
  * Locks a row until the transaction ends, and answers it as it is now: to change it, or to `hold` it against being
  * changed meanwhile. Locks are taken in the order School, Class, User, Invitation, Chat, so that changes never wait in
  * a circle. What decides who is in a chat holds the school (roles) or the class (enrolments, assignments); making a
  * chat locks it, so that nobody is missed by both.
  */
-export async function lock<N extends keyof typeof lockable>(
+export async function lock<N extends 'School' | 'Class' | 'User' | 'Invitation' | 'Chat'>(
   tx: Tx,
   thing: N,
   id: string,
   purpose: 'change' | 'hold' = 'change',
 ): Promise<Things[N]> {
-  const strength = purpose === 'change' ? 'no key update' : 'share';
-  await tx.$executeRawUnsafe(`select 1 from ${lockable[thing]} where id = $1::uuid for ${strength}`, id);
-  const delegates = { School: tx.school, Class: tx.class, User: tx.user, Invitation: tx.invitation, Chat: tx.chat };
-  const row = await (delegates[thing] as typeof tx.chat).findUnique({ where: { id } });
-  if (row === null) throw notFound();
-  return row as unknown as Things[N];
+  const [row] = await findRows<Things[N]>(within(tx), thing, { where: { id }, lock: purpose === 'change' ? 'no key update' : 'share' });
+  if (row === undefined) throw notFound();
+  return row;
 }

@@ -1,9 +1,10 @@
 import { clauseOf, everCan } from '../policy/can.ts';
+import { newId } from '../db/ids.ts';
 import { findRows } from '../db/sql.ts';
-import type { Tx } from '../db/transaction.ts';
+import { ask, within, write, type Tx } from '../db/transaction.ts';
 import { conflict, forbidden, type Refusal } from '../errors.ts';
 import { record } from '../events/log.ts';
-import { demand, find, findClass, lock } from './access.ts';
+import { demand, find, findClass, lock, together } from './access.ts';
 import { lockOpenClass, nameOfClass } from './classes.ts';
 import { change, type Context } from './context.ts';
 import { once, type Repeatable } from './idempotency.ts';
@@ -22,8 +23,10 @@ interface Placing {
 
 /** Enrols a pupil in a class; in the pupil's own class it changes nothing. Regulation 2.1 f, 2.5 a. */
 export async function enrolStudent(ctx: Context, input: Placing & Repeatable): Promise<Enrolment> {
-  const { id: classId, schoolId } = await findClass(ctx, input.classId, 'student.enrol');
-  const student = await find(ctx, 'User', input.studentId, 'studentId');
+  const [{ id: classId, schoolId }, student] = await together(
+    findClass(ctx, input.classId, 'student.enrol'),
+    find(ctx, 'User', input.studentId, 'studentId'),
+  );
   return change(ctx, (tx) =>
     once(ctx, tx, 'student.enrol', input, (id) => tx.enrolment.findUniqueOrThrow({ where: { id } }), () =>
       enrol(tx, { schoolId, classId, studentId: student.id }),
@@ -36,27 +39,32 @@ export async function enrolStudent(ctx: Context, input: Placing & Repeatable): P
  * @throws CONFLICT for a pupil of another class, which is named where it is of the same school. Regulation 2.5 a.
  */
 export async function enrol(tx: Tx, { schoolId, classId, studentId }: Placing & { schoolId: string }): Promise<Enrolment> {
-  await lockOpenClass(tx, classId, 'hold');
-  await lockStudent(tx, schoolId, studentId);
-  const present = await placeOf(tx, studentId);
-  if (present?.classId === classId) return present;
-  if (present !== null) throw await elsewhere(tx, present, schoolId);
-  const last = await tx.enrolment.findFirst({ where: { studentId }, orderBy: { endedAt: 'desc' } });
+  const [, latest] = await together(lockOpenClass(tx, classId, 'hold'), lockStudent(tx, schoolId, studentId));
+  if (latest?.endedAt === null) {
+    if (latest.classId === classId) return latest;
+    throw await elsewhere(tx, latest, schoolId);
+  }
+  const place = { id: newId(), schoolId, classId, studentId, startedAt: nowOrAfter(latest?.endedAt), endedAt: null };
+  record(tx, 'student.enrolled', { schoolId, enrolmentId: place.id, studentId, classId });
+  const [[made]] = await together(
+    write(tx, insert, [place.id, schoolId, classId, studentId, place.startedAt.toISOString()]),
+    followRules(tx, schoolId, studentId),
+  );
   // Where the database finds a rival place that the lock did not, nothing is inserted and the answer is the same refusal.
-  const [made] = await tx.enrolment.createManyAndReturn({
-    data: [{ schoolId, classId, studentId, startedAt: nowOrAfter(last?.endedAt) }],
-    skipDuplicates: true,
-  });
   if (made === undefined) throw await elsewhere(tx, await placeOf(tx, studentId), schoolId);
-  record(tx, 'student.enrolled', { schoolId, enrolmentId: made.id, studentId, classId });
-  await followRules(tx, schoolId, studentId);
-  return made;
+  return place;
 }
+
+const insert = `
+  insert into enrolment (id, school_id, class_id, student_id, started_at) values ($1, $2, $3, $4, $5)
+  on conflict do nothing returning id`;
 
 /** Moves a pupil to another class of the school: one place ends and the next begins at one instant. Regulation 2.1 f. */
 export async function transferStudent(ctx: Context, input: Placing): Promise<Enrolment> {
-  const { id: classId, schoolId } = await findClass(ctx, input.classId, 'student.transfer');
-  const { id: studentId } = await find(ctx, 'User', input.studentId, 'studentId');
+  const [{ id: classId, schoolId }, { id: studentId }] = await together(
+    findClass(ctx, input.classId, 'student.transfer'),
+    find(ctx, 'User', input.studentId, 'studentId'),
+  );
   return change(ctx, async (tx) => {
     const present = await lockPlace(tx, studentId, classId);
     if (present === null) throw inNoClass();
@@ -98,18 +106,34 @@ export async function withdraw(tx: Tx, { id, startedAt }: Enrolment): Promise<En
   return ended;
 }
 
-const placeOf = (tx: Tx, studentId: string): Promise<Enrolment | null> =>
-  tx.enrolment.findFirst({ where: { studentId, endedAt: null } });
+async function placeOf(tx: Tx, studentId: string): Promise<Enrolment | null> {
+  const [present] = await findRows<Enrolment>(within(tx), 'Enrolment', { where: { studentId, endedAt: null } });
+  return present ?? null;
+}
 
-/** Roles change under the same lock, so the person stays a pupil of the school until the commit. */
-async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise<void> {
-  await lock(tx, 'User', studentId);
-  const grant = await tx.roleGrant.findFirst({ where: { schoolId, userId: studentId, role: 'STUDENT', endedAt: null } });
-  if (grant === null)
+/** What has not ended comes first in this order. */
+const standing = `
+  select exists (select from role_grant where school_id = $1 and user_id = $2 and role = 'STUDENT' and ended_at is null) as "isStudent",
+         latest.id, latest.school_id as "schoolId", latest.class_id as "classId", latest.student_id as "studentId",
+         latest.started_at as "startedAt", latest.ended_at as "endedAt"
+  from (select) always left join lateral (select * from enrolment where student_id = $2 order by ended_at desc limit 1) latest on true`;
+
+/**
+ * Locks a pupil of the school, and answers the present place, or else the one that ended last. Roles change under the
+ * same lock, so the person stays a pupil of the school until the commit.
+ */
+async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise<Enrolment | null> {
+  const [, [found]] = await together(
+    findRows(within(tx), 'User', { where: { id: studentId }, columns: new Set(['id']), lock: 'no key update' }),
+    ask<{ isStudent: boolean } & (Enrolment | { id: null })>(tx, standing, [schoolId, studentId]),
+  );
+  const { isStudent, ...latest } = found!;
+  if (!isStudent)
     throw conflict(
       ['У этого человека нет роли ученика в этой школе.', 'This person does not hold the role of pupil in this school.'],
       { path: ['studentId'] },
     );
+  return latest.id === null ? null : latest;
 }
 
 /** Holds the class that the pupil is in and the one to come, then locks the pupil, and answers the present place. */

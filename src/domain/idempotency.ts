@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { actorName } from '../policy/actor.ts';
-import type { Tx } from '../db/transaction.ts';
+import { ask, type Tx } from '../db/transaction.ts';
 import { conflict } from '../errors.ts';
 import type { Context } from './context.ts';
 import { line } from './text.ts';
@@ -29,7 +29,7 @@ export async function once<Row extends { id: string }>(
   const actorId = actorName(ctx.actor);
   const inputHash = createHash('sha256').update(JSON.stringify([action, rest])).digest();
   // Two tries at the same moment wait for each other here; the second then finds what the first made.
-  await tx.$executeRaw`select pg_advisory_xact_lock(hashtextextended(${`${actorId} ${key}`}, 0))`;
+  await ask(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [`${actorId} ${key}`]);
   const before = await tx.idempotencyKey.findUnique({ where: { actorId_key: { actorId, key } } });
   if (before !== null) {
     if (inputHash.equals(before.inputHash)) return again(before.resultId);

@@ -1,6 +1,5 @@
 import { actorName, type Actor } from '../policy/actor.ts';
-import { Prisma } from '../db/generated/client.ts';
-import { afterCommit, beforeCommit, type Tx } from '../db/transaction.ts';
+import { afterCommit, beforeCommit, send, type Tx } from '../db/transaction.ts';
 import { topicsOf, type Carries, type EventType } from './catalog.ts';
 
 /** Writing the log. Reading it is src/events/tail.ts. */
@@ -51,20 +50,20 @@ function attributed(tx: Tx): Attribution {
   return attribution;
 }
 
-async function flush(tx: Tx): Promise<void> {
+/** Leaves with the COMMIT, so that the counter is held no longer than it takes. A school without one has a null `seq`, which the table refuses. */
+function flush(tx: Tx): Promise<void> {
   const { actor, causation } = attributed(tx);
   // Counters of several schools are taken in one order, so that two such changes never wait for each other.
   const schools = [...(pending.get(tx) ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
-  for (const [schoolId, events] of schools) {
-    const written = await tx.$executeRaw(Prisma.sql`
-      with head as (
-        update event_head set seq = seq + ${events.length} where school_id = ${schoolId}::uuid returning seq
-      )
-      insert into event (school_id, seq, type, topics, payload, actor, causation, at)
-      select ${schoolId}::uuid, head.seq - ${events.length} + e.ordinality, e.value->>'type',
-             array(select jsonb_array_elements_text(e.value->'topics')), e.value->'payload',
-             ${actorName(actor)}, ${causation}, clock_timestamp()
-      from head, jsonb_array_elements(${JSON.stringify(events)}::jsonb) with ordinality e`);
-    if (written !== events.length) throw new Error('record: the school has no counter');
-  }
+  for (const [schoolId, events] of schools) send(tx, append, [schoolId, events.length, JSON.stringify(events), actorName(actor), causation]);
+  return Promise.resolve();
 }
+
+const append = `
+  with head as (
+    update event_head set seq = seq + $2 where school_id = $1 returning seq
+  )
+  insert into event (school_id, seq, type, topics, payload, actor, causation, at)
+  select $1, (select seq from head) - $2 + e.ordinality, e.value->>'type',
+         array(select jsonb_array_elements_text(e.value->'topics')), e.value->'payload', $4, $5, clock_timestamp()
+  from jsonb_array_elements($3::jsonb) with ordinality e`;

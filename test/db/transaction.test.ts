@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/db/client.ts';
-import { afterCommit, beforeCommit, transaction, type Tx } from '../../src/db/transaction.ts';
+import { findRows } from '../../src/db/sql.ts';
+import { afterCommit, ask, beforeCommit, send, transaction, within, write, type Tx } from '../../src/db/transaction.ts';
 import { openTestDatabase, server } from '../support/database.ts';
 import { person } from './rows.ts';
 
@@ -13,6 +15,21 @@ afterAll(() => db.close());
 
 const locale = async (id: string) => (await db.prisma.user.findUniqueOrThrow({ where: { id } })).locale;
 const setLocale = (tx: Tx, id: string, to: string) => tx.user.update({ where: { id }, data: { locale: to } });
+
+/** A pool with one connection that answers as it is told, and what that was asked. */
+function fakePool(answer: (text: string) => Promise<void>) {
+  const heard: string[] = [];
+  const query = async (asked: string | { text: string }) => {
+    const text = typeof asked === 'string' ? asked : asked.text;
+    heard.push(text);
+    await answer(text);
+    return { rows: [], command: text.toUpperCase() };
+  };
+  const client = { query, release() {}, connection: { stream: { cork() {}, uncork() {} } } };
+  return { heard, pool: { connect: async () => client } as unknown as Database['pool'] };
+}
+
+const losing = `do $$ begin raise exception using errcode = 'serialization_failure'; end $$`;
 
 describe('transaction', () => {
   it('runs steps before the commit last, each key once, in the order of registration', async () => {
@@ -59,6 +76,72 @@ describe('transaction', () => {
     expect([await locale(id), said]).toEqual(['ru', false]);
   });
 
+  it('fails as a whole where a statement fails that left with the COMMIT', async () => {
+    const id = await person(db);
+    let said = false;
+    const failing = transaction(db, async (tx) => {
+      await setLocale(tx, id, 'en');
+      beforeCommit(tx, 'step', async (inside) => send(inside, 'select 1 / $1::int', [0]));
+      afterCommit(tx, () => (said = true));
+    });
+    await expect(failing).rejects.toMatchObject({ code: '22012' });
+    expect([await locale(id), said]).toEqual(['ru', false]);
+  });
+
+  it('changes nothing behind a BEGIN that failed', async () => {
+    for (const change of [
+      async (tx: Tx) => void (await write(tx, 'change', [])),
+      async (tx: Tx) => beforeCommit(tx, 'step', async () => send(tx, 'change', [])),
+      async (tx: Tx) => void (await tx.$executeRawUnsafe('change')),
+    ]) {
+      const { pool, heard } = fakePool((text) => (text === 'begin' ? Promise.reject(new Error('no BEGIN')) : Promise.resolve()));
+      await expect(transaction({ prisma: db.prisma, pool }, change)).rejects.toThrow('no BEGIN');
+      expect(heard).toEqual(['begin', 'rollback']);
+    }
+  });
+
+  it('says COMMIT before what leaves with it is answered', async () => {
+    let answer!: () => void;
+    const committing = new Promise<void>((resolve) => (answer = resolve));
+    const { pool, heard } = fakePool(async (text) => {
+      if (text === 'commit') answer();
+      if (text === 'last') await committing;
+    });
+    await transaction({ prisma: db.prisma, pool }, async (tx) => beforeCommit(tx, 'step', async () => send(tx, 'last', [])));
+    expect(heard).toEqual(['begin', 'last', 'commit']);
+  });
+
+  it('takes the nested writes of Prisma with it', async () => {
+    const id = randomUUID();
+    const failing = transaction(db, async (tx) => {
+      const data = { id, name: 'Школа', fullName: 'Школа', externalIds: { create: { system: 'system', value: id } } };
+      expect(await tx.school.create({ data, include: { externalIds: true } })).toMatchObject({ id, externalIds: [{ value: id }] });
+      throw new Error('stop');
+    });
+    await expect(failing).rejects.toThrow('stop');
+    expect([await db.prisma.school.count({ where: { id } }), await db.prisma.externalId.count({ where: { value: id } })]).toEqual([0, 0]);
+  });
+
+  it('serves nobody who kept it past the end', async () => {
+    const id = await person(db);
+    const kept = await transaction(db, async (tx) => ({ tx, later: () => tx.user.count(), lazy: { of: setLocale(tx, id, 'en') } }));
+    expect(() => kept.later()).toThrow('not inside a transaction');
+    expect(() => within(kept.tx)).toThrow('not inside a transaction');
+    // Prisma sends a statement when somebody waits for it.
+    await expect(kept.lazy.of).rejects.toThrow('the transaction is over');
+    expect(await locale(id)).toBe('ru');
+  });
+
+  it('reads rows as Prisma does, its own changes among them', async () => {
+    const id = await person(db);
+    await transaction(db, async (tx) => {
+      const [row] = await write<{ createdAt: Date }>(tx, `update app_user set locale = 'en' where id = $1 returning created_at as "createdAt"`, [id]);
+      const found = await tx.user.findUniqueOrThrow({ where: { id } });
+      expect(found).toMatchObject({ locale: 'en', createdAt: row!.createdAt });
+      expect(await findRows(within(tx), 'User', { where: { id }, lock: 'share' })).toEqual([found]);
+    });
+  });
+
   it('keeps statements of others out of an open transaction', async () => {
     const id = await person(db);
     const writing = transaction(db, async (tx) => {
@@ -77,11 +160,15 @@ describe('transaction', () => {
     expect(row).toEqual({ zone: 'UTC', isolation: 'read committed' });
   });
 
-  it('gives up after five tries', async () => {
+  it.each([
+    ['Prisma', (tx: Tx) => tx.$executeRawUnsafe(losing)],
+    ['a prepared one', (tx: Tx) => ask(tx, losing, [])],
+    ['one that leaves with the COMMIT', async (tx: Tx) => beforeCommit(tx, 'step', async () => send(tx, losing, []))],
+  ])('gives up after five tries (a statement of %s)', async (_of, lose) => {
     let tries = 0;
     const losing = transaction(db, async (tx) => {
       tries += 1;
-      await tx.$executeRawUnsafe(`do $$ begin raise exception using errcode = 'serialization_failure'; end $$`);
+      await lose(tx);
     });
     await expect(losing).rejects.toThrow();
     expect(tries).toBe(5);

@@ -79,6 +79,28 @@ describe.each([
   });
 });
 
+// Rights; the class; the pupil; the two locked; the role and the latest place; the place; the chats; the events.
+it('enrols a pupil with nine statements, the last of which leaves with the COMMIT', async () => {
+  const { school, classId, ask } = await schoolOf(1, 1);
+  const enrol = async () => {
+    const { id } = await app.build.user({ schoolId: school.id, role: 'STUDENT' });
+    const sent = vi.spyOn(pg.Client.prototype, 'query');
+    const statements = watch();
+    const enrolled = await ask.enrolStudent({ classId, studentId: app.id('User', id) });
+    expect(enrolled.__typename).toBe('Enrolment');
+    const all = statements();
+    const texts = sent.mock.calls.map(([first]) => (typeof first === 'string' ? first : (first as unknown as { text: string }).text));
+    vi.restoreAllMocks();
+    return { all, texts };
+  };
+  await enrol();
+  const { all, texts } = await enrol();
+  expect(all).toHaveLength(9);
+  const [events, commit] = [texts.indexOf(all.at(-1)!), texts.indexOf('commit')];
+  expect(all.at(-1)).toContain('event_head');
+  expect(commit).toBe(events + 1);
+});
+
 it('reads the log once for an event, and each thing that it names once, for one listener', async () => {
   const { school, id, classes, ask } = await schoolOf(1, 1);
   const { id: enrolmentId, studentId } = await app.db.prisma.enrolment.findFirstOrThrow({ where: { schoolId: school.id } });
