@@ -19,11 +19,9 @@ const setLocale = (tx: Tx, id: string, to: string) => tx.user.update({ where: { 
 /** A pool with one connection that answers as it is told, and what that was asked. */
 function fakePool(answer: (text: string) => Promise<void>) {
   const heard: string[] = [];
-  const query = async (asked: string | { text: string }) => {
-    const text = typeof asked === 'string' ? asked : asked.text;
+  const query = ({ text }: { text: string }, told: (error: Error | null, result?: object) => void): void => {
     heard.push(text);
-    await answer(text);
-    return { rows: [], command: text.toUpperCase() };
+    answer(text).then(() => told(null, { rows: [], command: text.toUpperCase() }), told);
   };
   const client = { query, release() {}, connection: { stream: { cork() {}, uncork() {} } } };
   return { heard, pool: { connect: async () => client } as unknown as Database['pool'] };

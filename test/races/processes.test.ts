@@ -93,7 +93,7 @@ describe.runIf(server)('two processes on one database', () => {
   };
   /** The sessions of this test itself. */
   const own = async (): Promise<number[]> => {
-    const clients = await Promise.all(Array.from({ length: 4 }, () => db.pool.connect()));
+    const clients = await Promise.all(Array.from({ length: db.pool.options.max }, () => db.pool.connect()));
     const pids = await Promise.all(clients.map(async (client) => (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]!.pid));
     for (const client of clients) client.release();
     return pids;
