@@ -1,8 +1,8 @@
 import { common, commonKey, type ServiceActor, type UserActor } from '../policy/actor.ts';
-import { heardInPerson, hears, standsIn } from '../policy/topics.ts';
+import { heard, heardInPerson, standsIn } from '../policy/topics.ts';
 import type { Logger } from '../log.ts';
 import type { EventType } from './catalog.ts';
-import { isActor, type Hearing, type Listener, type Standing } from './hearing.ts';
+import { isActor, type Listener, type Standing } from './hearing.ts';
 import type { LoggedEvent, Tail } from './tail.ts';
 
 /**
@@ -38,8 +38,8 @@ export interface Sharing {
   group: string;
   /** Answers an event to those of a group who hear it, and hands each of them what is theirs. */
   answer(telling: Telling, cohorts: readonly Cohort[], hand: (answer: Answer, to: readonly Member[]) => void): Promise<void>;
-  /** Sends an answer at once; false where the listener has not taken all that was sent before. */
-  send?(answer: Answer): boolean;
+  /** Sends an answer's bytes at once; false where the listener has not taken all that was sent before. */
+  send?(bytes: Buffer): boolean;
 }
 
 /** What a listener wants to hear of a school, and how far they are. */
@@ -73,12 +73,14 @@ export const checkpointEvery = 1000;
 /** A listener who waits. */
 export interface Member {
   readonly place: Place;
+  /** What every message asks of the place, at hand here. */
+  readonly send: Sharing['send'];
+  readonly expiresAt: number;
+  told: bigint;
   /** With the rights that they are told by. */
   actor: UserActor | ServiceActor;
   /** The key of their cohort. */
   cohort: string;
-  /** The last event handed out. */
-  handed: bigint;
   left: boolean;
   leave(answer: Answer | null): void;
 }
@@ -88,17 +90,21 @@ interface School {
   members: Set<Member>;
   groups: Map<string, Map<string, Seated>>;
   telling: boolean;
-  /** The version of the rights that all are seated by. */
-  version: number;
+  /** Those whose rights may be others than they are seated by. */
+  unsettled: Set<Member>;
 }
 
 /** A cohort as it waits. */
 interface Seated {
   actor: UserActor | ServiceActor;
   members: Set<Member>;
+  /** The members as they are told; null after a change of them. */
+  all: readonly Member[] | null;
+  /** No member came at a later place. */
+  newest: bigint;
 }
 
-export function createAudience(tail: Tail, hearing: Hearing, log: Logger): Audience {
+export function createAudience(tail: Tail, log: Logger): Audience {
   const schools = new Map<string, School>();
   let waiting = 0;
   let handed = 0;
@@ -110,35 +116,38 @@ export function createAudience(tail: Tail, hearing: Hearing, log: Logger): Audie
     if (cohorts === undefined) school.groups.set(group, (cohorts = new Map()));
     member.cohort = commonKey(member.actor);
     let cohort = cohorts.get(member.cohort);
-    if (cohort === undefined) cohorts.set(member.cohort, (cohort = { actor: common(member.actor), members: new Set() }));
+    if (cohort === undefined) cohorts.set(member.cohort, (cohort = { actor: common(member.actor), members: new Set(), all: null, newest: 0n }));
     cohort.members.add(member);
+    cohort.all = null;
+    if (member.place.seq > cohort.newest) cohort.newest = member.place.seq;
   };
 
   const unseat = (school: School, member: Member): void => {
     const { group } = member.place.sharing;
     const cohorts = school.groups.get(group);
     const cohort = cohorts?.get(member.cohort);
-    cohort?.members.delete(member);
+    if (cohort?.members.delete(member)) cohort.all = null;
     if (cohort?.members.size === 0) cohorts?.delete(member.cohort);
     if (cohorts?.size === 0) school.groups.delete(group);
   };
 
   /** Reads the rights that may have changed, in one statement; who may hear no more leaves to be told so. */
   const refresh = async (school: School): Promise<void> => {
-    if (school.version === hearing.version()) return;
-    school.version = hearing.version();
-    const stale = [...school.members].filter((member) => {
+    if (school.unsettled.size === 0) return;
+    const stale: Member[] = [];
+    for (const member of school.unsettled) {
       const standing = member.place.listener.known();
-      if (standing === null) return true;
-      if (standing !== member.actor) settle(school, member, standing);
-      return false;
-    });
+      if (standing === null) stale.push(member);
+      else settle(school, member, standing);
+    }
+    // What changes from here on is looked at where messages are handed out, and with the next event.
+    school.unsettled.clear();
     const standings = await Promise.all(stale.map((member) => member.place.listener.actor()));
     stale.forEach((member, n) => settle(school, member, standings[n]!));
   };
 
   const settle = (school: School, member: Member, standing: Standing): void => {
-    if (member.left) return;
+    if (member.left || standing === member.actor) return;
     if (!isActor(standing) || !member.place.goesOn(standing)) return member.leave(null);
     unseat(school, member);
     member.actor = standing;
@@ -151,32 +160,36 @@ export function createAudience(tail: Tail, hearing: Hearing, log: Logger): Audie
     const telling: Telling = { event, shared: new Map() };
     const hand = (answer: Answer, to: readonly Member[]): void => {
       const now = Date.now() / 1000;
-      const changed = school.version !== hearing.version();
+      const changed = school.unsettled.size > 0;
+      let bytes: Buffer | undefined;
       for (const member of to) {
         if (member.left) continue;
-        const { listener, sharing } = member.place;
+        const { send } = member;
         // Whose rights changed meanwhile is not told by what was true before.
-        const lapsed = listener.credential.expiresAt <= now || (changed && listener.known() !== member.actor);
-        if (lapsed || sharing.send?.(answer) === false) {
+        const lapsed = member.expiresAt <= now || (changed && member.place.listener.known() !== member.actor);
+        if (lapsed || send?.((bytes ??= answer.bytes)) === false) {
           member.leave(null);
           continue;
         }
-        member.handed = member.place.told = event.seq;
+        member.told = event.seq;
         handed += 1;
-        if (sharing.send === undefined) member.leave(answer);
+        if (send === undefined) member.leave(answer);
       }
     };
+    const heardBy = heard(event.schoolId, event.topics);
     const inPerson = heardInPerson(event.topics);
     for (const group of school.groups.values()) {
       const cohorts: Cohort[] = [];
       let sharing: Sharing | undefined;
-      for (const { actor, members: all } of group.values()) {
-        const [first] = all;
+      for (const cohort of group.values()) {
+        const { actor } = cohort;
+        const [first] = cohort.members;
         if (first === undefined || !first.place.types.has(event.type) || !first.place.chosen(event)) continue;
-        const heard = hears(actor, event.schoolId, event.topics);
-        if (!heard && !standsIn(actor, event.schoolId)) continue;
-        const members: Member[] = [];
-        for (const member of all) if (member.place.seq < event.seq && (heard || inPerson(member.actor))) members.push(member);
+        const all = heardBy(actor);
+        if (!all && !standsIn(actor, event.schoolId)) continue;
+        let members = (cohort.all ??= [...cohort.members]);
+        if (!all || cohort.newest >= event.seq)
+          members = members.filter((member) => member.place.seq < event.seq && (all || inPerson(member.actor)));
         if (members.length > 0) cohorts.push({ actor, members });
         sharing = first.place.sharing;
       }
@@ -197,7 +210,7 @@ export function createAudience(tail: Tail, hearing: Hearing, log: Logger): Audie
           await tell(school, event);
           school.seq = event.seq;
           if (event.seq % BigInt(checkpointEvery) === 0n)
-            for (const member of school.members) if (school.seq - member.place.told >= BigInt(checkpointEvery)) member.leave(null);
+            for (const member of school.members) if (school.seq - member.told >= BigInt(checkpointEvery)) member.leave(null);
         }
       }
     } catch (error) {
@@ -229,15 +242,17 @@ export function createAudience(tail: Tail, hearing: Hearing, log: Logger): Audie
       if (signal.aborted || tail.head(schoolId) !== place.seq || standing === null || !isActor(standing)) return null;
       let school = schools.get(schoolId);
       if (school === undefined)
-        schools.set(schoolId, (school = { seq: place.seq, members: new Set(), groups: new Map(), telling: false, version: -1 }));
+        schools.set(schoolId, (school = { seq: place.seq, members: new Set(), groups: new Map(), telling: false, unsettled: new Set() }));
       const { members } = school;
       const own = school;
       waiting += 1;
       return new Promise((resolve) => {
         const member: Member = {
           place,
+          send: place.sharing.send,
+          expiresAt: listener.credential.expiresAt,
+          told: place.told,
           cohort: '',
-          handed: place.seq,
           actor: standing,
           left: false,
           leave(answer) {
@@ -245,10 +260,13 @@ export function createAudience(tail: Tail, hearing: Hearing, log: Logger): Audie
             member.left = true;
             waiting -= 1;
             unseat(own, member);
+            own.unsettled.delete(member);
+            listener.onChange(null);
             signal.removeEventListener('abort', aborted);
             // What was told while they waited is behind them; an event being told now may still be theirs.
             if (own.seq > place.seq) place.seq = own.seq;
-            if (member.handed > place.seq) place.seq = member.handed;
+            if (member.told > place.seq) place.seq = member.told;
+            place.told = member.told;
             if (members.size === 0 && !own.telling && schools.get(schoolId) === own) schools.delete(schoolId);
             resolve(answer);
           },
@@ -257,6 +275,7 @@ export function createAudience(tail: Tail, hearing: Hearing, log: Logger): Audie
         signal.addEventListener('abort', aborted, { once: true });
         members.add(member);
         seat(own, member);
+        listener.onChange(() => void own.unsettled.add(member));
       });
     },
     stats: () => ({ waiting, handed }),
