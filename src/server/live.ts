@@ -43,7 +43,7 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
             },
             cohorts,
           ),
-        ...(base.deliver && { send: ({ bytes }) => base.deliver!(bytes) }),
+        ...(base.deliver && { send: base.deliver }),
       });
     const answerOf = (result: ExecutionResult): Answer => {
       let bytes: Buffer | undefined;
