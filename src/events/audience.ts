@@ -1,8 +1,7 @@
-import { common, commonKey, type ServiceActor, type UserActor } from '../policy/actor.ts';
-import { heard, heardInPerson, standsIn } from '../policy/topics.ts';
+import { heard, inPerson, standsIn } from '../policy/topics.ts';
 import type { Logger } from '../log.ts';
-import type { EventType } from './catalog.ts';
-import { isActor, type Listener, type Standing } from './hearing.ts';
+import { isActor, type Standing } from './hearing.ts';
+import { hearers, seat, unseat, type Answer, type Cohort, type Groups, type Member, type Place, type Sharing, type Telling } from './seating.ts';
 import type { LoggedEvent, Tail } from './tail.ts';
 
 /**
@@ -10,51 +9,6 @@ import type { LoggedEvent, Tail } from './tail.ts';
  * event is answered once for those of a group whose rights amount to the same, and each is handed that answer. Who
  * cannot take it at once goes back to pulling from their own place in the log, and loses nothing.
  */
-
-/** An answer to one event, as several listeners are given it. */
-export interface Answer {
-  result: object;
-  /** The result as JSON, made when it is first asked for. */
-  readonly bytes: Buffer;
-}
-
-/** An event that is being told. */
-export interface Telling {
-  event: LoggedEvent;
-  /** What the answers to it have in common, by name: read once for all groups. */
-  shared: Map<string, unknown>;
-}
-
-/** Those of a group whose rights amount to the same, as far as they are not a person's own. */
-export interface Cohort {
-  /** Stands for any of them, without the person. */
-  actor: UserActor | ServiceActor;
-  members: readonly Member[];
-}
-
-/** How a listener is told together with others. */
-export interface Sharing {
-  /** The same for all who asked for the same, whoever they are. */
-  group: string;
-  /** Answers an event to those of a group who hear it, and hands each of them what is theirs. */
-  answer(telling: Telling, cohorts: readonly Cohort[], hand: (answer: Answer, to: readonly Member[]) => void): Promise<void>;
-  /** Sends an answer's bytes at once; false where the listener has not taken all that was sent before. */
-  send?(bytes: Buffer): boolean;
-}
-
-/** What a listener wants to hear of a school, and how far they are. */
-export interface Place {
-  schoolId: string;
-  seq: bigint;
-  /** The last place that the listener was told of. */
-  told: bigint;
-  listener: Listener;
-  types: ReadonlySet<EventType>;
-  chosen(event: LoggedEvent): boolean;
-  /** Whether the stream goes on with these rights. */
-  goesOn(standing: Standing): boolean;
-  sharing: Sharing;
-}
 
 export interface Audience {
   /**
@@ -70,66 +24,19 @@ export interface Audience {
 /** Events for others after which a listener is to be told how far it is. */
 export const checkpointEvery = 1000;
 
-/** A listener who waits. */
-export interface Member {
-  readonly place: Place;
-  /** What every message asks of the place, at hand here. */
-  readonly send: Sharing['send'];
-  readonly expiresAt: number;
-  told: bigint;
-  /** With the rights that they are told by. */
-  actor: UserActor | ServiceActor;
-  /** The key of their cohort. */
-  cohort: string;
-  left: boolean;
-  leave(answer: Answer | null): void;
-}
-
 interface School {
   seq: bigint;
   members: Set<Member>;
-  groups: Map<string, Map<string, Seated>>;
+  groups: Groups;
   telling: boolean;
   /** Those whose rights may be others than they are seated by. */
   unsettled: Set<Member>;
-}
-
-/** A cohort as it waits. */
-interface Seated {
-  actor: UserActor | ServiceActor;
-  members: Set<Member>;
-  /** The members as they are told; null after a change of them. */
-  all: readonly Member[] | null;
-  /** No member came at a later place. */
-  newest: bigint;
 }
 
 export function createAudience(tail: Tail, log: Logger): Audience {
   const schools = new Map<string, School>();
   let waiting = 0;
   let handed = 0;
-
-  /** Puts a member with those of the same rights. */
-  const seat = (school: School, member: Member): void => {
-    const { group } = member.place.sharing;
-    let cohorts = school.groups.get(group);
-    if (cohorts === undefined) school.groups.set(group, (cohorts = new Map()));
-    member.cohort = commonKey(member.actor);
-    let cohort = cohorts.get(member.cohort);
-    if (cohort === undefined) cohorts.set(member.cohort, (cohort = { actor: common(member.actor), members: new Set(), all: null, newest: 0n }));
-    cohort.members.add(member);
-    cohort.all = null;
-    if (member.place.seq > cohort.newest) cohort.newest = member.place.seq;
-  };
-
-  const unseat = (school: School, member: Member): void => {
-    const { group } = member.place.sharing;
-    const cohorts = school.groups.get(group);
-    const cohort = cohorts?.get(member.cohort);
-    if (cohort?.members.delete(member)) cohort.all = null;
-    if (cohort?.members.size === 0) cohorts?.delete(member.cohort);
-    if (cohorts?.size === 0) school.groups.delete(group);
-  };
 
   /** Reads the rights that may have changed, in one statement; who may hear no more leaves to be told so. */
   const refresh = async (school: School): Promise<void> => {
@@ -149,9 +56,9 @@ export function createAudience(tail: Tail, log: Logger): Audience {
   const settle = (school: School, member: Member, standing: Standing): void => {
     if (member.left || standing === member.actor) return;
     if (!isActor(standing) || !member.place.goesOn(standing)) return member.leave(null);
-    unseat(school, member);
+    unseat(school.groups, member);
     member.actor = standing;
-    seat(school, member);
+    seat(school.groups, member);
   };
 
   const tell = async (school: School, event: LoggedEvent): Promise<void> => {
@@ -177,7 +84,7 @@ export function createAudience(tail: Tail, log: Logger): Audience {
       }
     };
     const heardBy = heard(event.schoolId, event.topics);
-    const inPerson = heardInPerson(event.topics);
+    const person = inPerson(event.topics);
     for (const group of school.groups.values()) {
       const cohorts: Cohort[] = [];
       let sharing: Sharing | undefined;
@@ -187,9 +94,7 @@ export function createAudience(tail: Tail, log: Logger): Audience {
         if (first === undefined || !first.place.types.has(event.type) || !first.place.chosen(event)) continue;
         const all = heardBy(actor);
         if (!all && !standsIn(actor, event.schoolId)) continue;
-        let members = (cohort.all ??= [...cohort.members]);
-        if (!all || cohort.newest >= event.seq)
-          members = members.filter((member) => member.place.seq < event.seq && (all || inPerson(member.actor)));
+        const members = hearers(cohort, event, all, person);
         if (members.length > 0) cohorts.push({ actor, members });
         sharing = first.place.sharing;
       }
@@ -259,7 +164,7 @@ export function createAudience(tail: Tail, log: Logger): Audience {
             if (!members.delete(member)) return;
             member.left = true;
             waiting -= 1;
-            unseat(own, member);
+            unseat(own.groups, member);
             own.unsettled.delete(member);
             listener.onChange(null);
             signal.removeEventListener('abort', aborted);
@@ -274,7 +179,7 @@ export function createAudience(tail: Tail, log: Logger): Audience {
         const aborted = () => member.leave(null);
         signal.addEventListener('abort', aborted, { once: true });
         members.add(member);
-        seat(own, member);
+        seat(own.groups, member);
         listener.onChange(() => void own.unsettled.add(member));
       });
     },

@@ -32,15 +32,15 @@ export function heard(schoolId: string, topics: readonly string[]): (actor: Acto
   };
 }
 
-/**
- * Whether a person hears an event by what is theirs alone: themselves or their chats. For those who stand in its school;
- * the topics are looked through once for all who are asked.
- */
-export function heardInPerson(topics: readonly string[]): (actor: Actor) => boolean {
-  const of = (kind: string) => topics.filter((topic) => topic.startsWith(kind)).map((topic) => topic.slice(kind.length));
-  const [users, chats] = [of('user:'), of('chat:')];
-  if (users.length + chats.length === 0) return () => false;
-  return (actor) => actor.kind === 'user' && (users.includes(actor.userId) || chats.some((id) => actor.chats.has(id)));
+/** Who hears an event by what is theirs alone: by themselves or by their chats, as far as they stand in its school. */
+export interface InPerson {
+  userIds: readonly string[];
+  chatIds: readonly string[];
+}
+
+export function inPerson(topics: readonly string[]): InPerson {
+  const of = (kind: string) => [...new Set(topics.filter((topic) => topic.startsWith(kind)).map((topic) => topic.slice(kind.length)))];
+  return { userIds: of('user:'), chatIds: of('chat:') };
 }
 
 /** Whether the actor has a role in the school, without which nothing of it is heard. */

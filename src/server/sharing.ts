@@ -3,7 +3,7 @@ import {
   Kind, TypeInfo, visit, visitWithTypeInfo, type ASTNode, type DocumentNode, type ExecutionArgs, type ExecutionResult, type GraphQLSchema,
 } from 'graphql';
 import { anyone, common, type ServiceActor, type UserActor } from '../policy/actor.ts';
-import type { Cohort, Member, Telling } from '../events/audience.ts';
+import type { Cohort, Member, Telling } from '../events/seating.ts';
 import { createLoaders, readable, type Loaders } from '../domain/loaders.ts';
 import type { ThingName, Things } from '../domain/rows.ts';
 import { sightOf, type Sight } from '../domain/viewer.ts';
