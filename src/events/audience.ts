@@ -1,8 +1,7 @@
-import { common, commonKey, type ServiceActor, type UserActor } from '../policy/actor.ts';
-import { heardInPerson, hears, standsIn } from '../policy/topics.ts';
+import { heard, inPerson, standsIn } from '../policy/topics.ts';
 import type { Logger } from '../log.ts';
-import type { EventType } from './catalog.ts';
-import { isActor, type Hearing, type Listener, type Standing } from './hearing.ts';
+import { isActor, type Standing } from './hearing.ts';
+import { hearers, seat, unseat, type Answer, type Cohort, type Groups, type Member, type Place, type Sharing, type Telling } from './seating.ts';
 import type { LoggedEvent, Tail } from './tail.ts';
 
 /**
@@ -10,51 +9,6 @@ import type { LoggedEvent, Tail } from './tail.ts';
  * event is answered once for those of a group whose rights amount to the same, and each is handed that answer. Who
  * cannot take it at once goes back to pulling from their own place in the log, and loses nothing.
  */
-
-/** An answer to one event, as several listeners are given it. */
-export interface Answer {
-  result: object;
-  /** The result as JSON, made when it is first asked for. */
-  readonly bytes: Buffer;
-}
-
-/** An event that is being told. */
-export interface Telling {
-  event: LoggedEvent;
-  /** What the answers to it have in common, by name: read once for all groups. */
-  shared: Map<string, unknown>;
-}
-
-/** Those of a group whose rights amount to the same, as far as they are not a person's own. */
-export interface Cohort {
-  /** Stands for any of them, without the person. */
-  actor: UserActor | ServiceActor;
-  members: readonly Member[];
-}
-
-/** How a listener is told together with others. */
-export interface Sharing {
-  /** The same for all who asked for the same, whoever they are. */
-  group: string;
-  /** Answers an event to those of a group who hear it, and hands each of them what is theirs. */
-  answer(telling: Telling, cohorts: readonly Cohort[], hand: (answer: Answer, to: readonly Member[]) => void): Promise<void>;
-  /** Sends an answer at once; false where the listener has not taken all that was sent before. */
-  send?(answer: Answer): boolean;
-}
-
-/** What a listener wants to hear of a school, and how far they are. */
-export interface Place {
-  schoolId: string;
-  seq: bigint;
-  /** The last place that the listener was told of. */
-  told: bigint;
-  listener: Listener;
-  types: ReadonlySet<EventType>;
-  chosen(event: LoggedEvent): boolean;
-  /** Whether the stream goes on with these rights. */
-  goesOn(standing: Standing): boolean;
-  sharing: Sharing;
-}
 
 export interface Audience {
   /**
@@ -70,79 +24,41 @@ export interface Audience {
 /** Events for others after which a listener is to be told how far it is. */
 export const checkpointEvery = 1000;
 
-/** A listener who waits. */
-export interface Member {
-  readonly place: Place;
-  /** With the rights that they are told by. */
-  actor: UserActor | ServiceActor;
-  /** The key of their cohort. */
-  cohort: string;
-  /** The last event handed out. */
-  handed: bigint;
-  left: boolean;
-  leave(answer: Answer | null): void;
-}
-
 interface School {
   seq: bigint;
   members: Set<Member>;
-  groups: Map<string, Map<string, Seated>>;
+  groups: Groups;
   telling: boolean;
-  /** The version of the rights that all are seated by. */
-  version: number;
+  /** Those whose rights may be others than they are seated by. */
+  unsettled: Set<Member>;
 }
 
-/** A cohort as it waits. */
-interface Seated {
-  actor: UserActor | ServiceActor;
-  members: Set<Member>;
-}
-
-export function createAudience(tail: Tail, hearing: Hearing, log: Logger): Audience {
+export function createAudience(tail: Tail, log: Logger): Audience {
   const schools = new Map<string, School>();
   let waiting = 0;
   let handed = 0;
 
-  /** Puts a member with those of the same rights. */
-  const seat = (school: School, member: Member): void => {
-    const { group } = member.place.sharing;
-    let cohorts = school.groups.get(group);
-    if (cohorts === undefined) school.groups.set(group, (cohorts = new Map()));
-    member.cohort = commonKey(member.actor);
-    let cohort = cohorts.get(member.cohort);
-    if (cohort === undefined) cohorts.set(member.cohort, (cohort = { actor: common(member.actor), members: new Set() }));
-    cohort.members.add(member);
-  };
-
-  const unseat = (school: School, member: Member): void => {
-    const { group } = member.place.sharing;
-    const cohorts = school.groups.get(group);
-    const cohort = cohorts?.get(member.cohort);
-    cohort?.members.delete(member);
-    if (cohort?.members.size === 0) cohorts?.delete(member.cohort);
-    if (cohorts?.size === 0) school.groups.delete(group);
-  };
-
   /** Reads the rights that may have changed, in one statement; who may hear no more leaves to be told so. */
   const refresh = async (school: School): Promise<void> => {
-    if (school.version === hearing.version()) return;
-    school.version = hearing.version();
-    const stale = [...school.members].filter((member) => {
+    if (school.unsettled.size === 0) return;
+    const stale: Member[] = [];
+    for (const member of school.unsettled) {
       const standing = member.place.listener.known();
-      if (standing === null) return true;
-      if (standing !== member.actor) settle(school, member, standing);
-      return false;
-    });
+      if (standing === null) stale.push(member);
+      else settle(school, member, standing);
+    }
+    // What changes from here on is looked at where messages are handed out, and with the next event.
+    school.unsettled.clear();
     const standings = await Promise.all(stale.map((member) => member.place.listener.actor()));
     stale.forEach((member, n) => settle(school, member, standings[n]!));
   };
 
   const settle = (school: School, member: Member, standing: Standing): void => {
-    if (member.left) return;
+    if (member.left || standing === member.actor) return;
     if (!isActor(standing) || !member.place.goesOn(standing)) return member.leave(null);
-    unseat(school, member);
+    unseat(school.groups, member);
     member.actor = standing;
-    seat(school, member);
+    seat(school.groups, member);
   };
 
   const tell = async (school: School, event: LoggedEvent): Promise<void> => {
@@ -151,32 +67,34 @@ export function createAudience(tail: Tail, hearing: Hearing, log: Logger): Audie
     const telling: Telling = { event, shared: new Map() };
     const hand = (answer: Answer, to: readonly Member[]): void => {
       const now = Date.now() / 1000;
-      const changed = school.version !== hearing.version();
+      const changed = school.unsettled.size > 0;
+      let bytes: Buffer | undefined;
       for (const member of to) {
         if (member.left) continue;
-        const { listener, sharing } = member.place;
+        const { send } = member;
         // Whose rights changed meanwhile is not told by what was true before.
-        const lapsed = listener.credential.expiresAt <= now || (changed && listener.known() !== member.actor);
-        if (lapsed || sharing.send?.(answer) === false) {
+        const lapsed = member.expiresAt <= now || (changed && member.place.listener.known() !== member.actor);
+        if (lapsed || send?.((bytes ??= answer.bytes)) === false) {
           member.leave(null);
           continue;
         }
-        member.handed = member.place.told = event.seq;
+        member.told = event.seq;
         handed += 1;
-        if (sharing.send === undefined) member.leave(answer);
+        if (send === undefined) member.leave(answer);
       }
     };
-    const inPerson = heardInPerson(event.topics);
+    const heardBy = heard(event.schoolId, event.topics);
+    const person = inPerson(event.topics);
     for (const group of school.groups.values()) {
       const cohorts: Cohort[] = [];
       let sharing: Sharing | undefined;
-      for (const { actor, members: all } of group.values()) {
-        const [first] = all;
+      for (const cohort of group.values()) {
+        const { actor } = cohort;
+        const [first] = cohort.members;
         if (first === undefined || !first.place.types.has(event.type) || !first.place.chosen(event)) continue;
-        const heard = hears(actor, event.schoolId, event.topics);
-        if (!heard && !standsIn(actor, event.schoolId)) continue;
-        const members: Member[] = [];
-        for (const member of all) if (member.place.seq < event.seq && (heard || inPerson(member.actor))) members.push(member);
+        const all = heardBy(actor);
+        if (!all && !standsIn(actor, event.schoolId)) continue;
+        const members = hearers(cohort, event, all, person);
         if (members.length > 0) cohorts.push({ actor, members });
         sharing = first.place.sharing;
       }
@@ -197,7 +115,7 @@ export function createAudience(tail: Tail, hearing: Hearing, log: Logger): Audie
           await tell(school, event);
           school.seq = event.seq;
           if (event.seq % BigInt(checkpointEvery) === 0n)
-            for (const member of school.members) if (school.seq - member.place.told >= BigInt(checkpointEvery)) member.leave(null);
+            for (const member of school.members) if (school.seq - member.told >= BigInt(checkpointEvery)) member.leave(null);
         }
       }
     } catch (error) {
@@ -229,26 +147,31 @@ export function createAudience(tail: Tail, hearing: Hearing, log: Logger): Audie
       if (signal.aborted || tail.head(schoolId) !== place.seq || standing === null || !isActor(standing)) return null;
       let school = schools.get(schoolId);
       if (school === undefined)
-        schools.set(schoolId, (school = { seq: place.seq, members: new Set(), groups: new Map(), telling: false, version: -1 }));
+        schools.set(schoolId, (school = { seq: place.seq, members: new Set(), groups: new Map(), telling: false, unsettled: new Set() }));
       const { members } = school;
       const own = school;
       waiting += 1;
       return new Promise((resolve) => {
         const member: Member = {
           place,
+          send: place.sharing.send,
+          expiresAt: listener.credential.expiresAt,
+          told: place.told,
           cohort: '',
-          handed: place.seq,
           actor: standing,
           left: false,
           leave(answer) {
             if (!members.delete(member)) return;
             member.left = true;
             waiting -= 1;
-            unseat(own, member);
+            unseat(own.groups, member);
+            own.unsettled.delete(member);
+            listener.onChange(null);
             signal.removeEventListener('abort', aborted);
             // What was told while they waited is behind them; an event being told now may still be theirs.
             if (own.seq > place.seq) place.seq = own.seq;
-            if (member.handed > place.seq) place.seq = member.handed;
+            if (member.told > place.seq) place.seq = member.told;
+            place.told = member.told;
             if (members.size === 0 && !own.telling && schools.get(schoolId) === own) schools.delete(schoolId);
             resolve(answer);
           },
@@ -256,7 +179,8 @@ export function createAudience(tail: Tail, hearing: Hearing, log: Logger): Audie
         const aborted = () => member.leave(null);
         signal.addEventListener('abort', aborted, { once: true });
         members.add(member);
-        seat(own, member);
+        seat(own.groups, member);
+        listener.onChange(() => void own.unsettled.add(member));
       });
     },
     stats: () => ({ waiting, handed }),

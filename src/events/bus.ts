@@ -13,7 +13,7 @@ export interface Bus {
 }
 
 const channel = 'sfera_events';
-/** Milliseconds between two NOTIFYs of a process; wakes in between travel together. */
+/** Milliseconds from one NOTIFY of a process to the next; the first goes at once, and wakes in between travel together. */
 const notifyEvery = 25;
 const heartbeatEvery = 10_000;
 /** Ids of 36 characters that fit a NOTIFY's 8,000 bytes with room to spare. */
@@ -49,12 +49,18 @@ function connectOthers(
   tell: (schoolIds: readonly string[] | null) => void,
 ) {
   const pending = new Set<string>();
+  /** Runs from each NOTIFY until the next may go. */
   let timer: NodeJS.Timeout | undefined;
   let sending: Promise<void> = Promise.resolve();
   const listening = listen(connectionString, log, tell);
 
-  const send = async () => {
+  const rest = () => {
     timer = undefined;
+    if (pending.size > 0) sending = send();
+  };
+
+  const send = async () => {
+    timer = setTimeout(rest, notifyEvery);
     const ids = [...pending];
     pending.clear();
     try {
@@ -69,16 +75,13 @@ function connectOthers(
   return {
     notify(schoolIds: readonly string[]) {
       for (const id of schoolIds) pending.add(id);
-      timer ??= setTimeout(() => {
-        sending = send();
-      }, notifyEvery);
+      if (timer === undefined && pending.size > 0) sending = send();
     },
     async close() {
-      if (timer !== undefined) {
-        clearTimeout(timer);
-        await send();
-      }
+      clearTimeout(timer);
       await sending;
+      if (pending.size > 0) await send();
+      clearTimeout(timer);
       await listening.close();
     },
   };

@@ -10,7 +10,7 @@ import { createTail } from './tail.ts';
 export function createFeed(db: Database, bus: Bus, log: Logger): Feed & { close(): void } {
   const hearing = createHearing(db, log);
   const tail = createTail(db.pool, bus, log, (schoolId, events) => hearing.note(schoolId, events));
-  const audience = createAudience(tail, hearing, log);
+  const audience = createAudience(tail, log);
   return {
     tail, hearing, audience,
     close() {

@@ -1,10 +1,11 @@
 import { standing as placesOf, type ServiceActor, type UserActor } from '../policy/actor.ts';
 import { hears } from '../policy/topics.ts';
 import type { Credential } from '../auth/tokens.ts';
-import { checkpointEvery, type Answer, type Audience, type Place, type Sharing } from './audience.ts';
+import { checkpointEvery, type Audience } from './audience.ts';
 import { encodeCursor, type Cursor } from './cursor.ts';
 import type { EventType } from './catalog.ts';
 import { isActor, type EndReason, type Hearing, type Standing } from './hearing.ts';
+import type { Answer, Place, Sharing } from './seating.ts';
 import type { LoggedEvent, Tail } from './tail.ts';
 
 /** Following one school's log as one listener: in order, each event once, and only what may be heard when it is told. */

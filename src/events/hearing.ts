@@ -23,6 +23,8 @@ export interface Listener {
   actor(): Promise<Standing>;
   /** As `actor`, where nothing has to be read for it. */
   known(): Standing | null;
+  /** Calls back whenever `known` may answer otherwise than before, but for time that ran out; null stops it. */
+  onChange(call: (() => void) | null): void;
   close(): void;
 }
 
@@ -31,8 +33,6 @@ export interface Hearing {
   listen(schoolId: string, credential: Credential, judge: (standing: Standing) => EndReason | null, lost: (reason: EndReason) => void): Listener;
   /** Takes note of whose rights these events of a school may have changed. */
   note(schoolId: string, events: readonly LoggedEvent[]): void;
-  /** Another number after whatever may have changed what any listener may hear; time that runs out changes nothing here. */
-  version(): number;
   stats(): { listeners: number };
   close(): void;
 }
@@ -60,6 +60,7 @@ interface Entry {
   answered: number;
   /** Of the reading under way, for all who ask meanwhile. */
   answer: Promise<Standing> | null;
+  changed: (() => void) | null;
 }
 
 export function createHearing(db: Database, log: Logger): Hearing {
@@ -68,7 +69,6 @@ export function createHearing(db: Database, log: Logger): Hearing {
   const ofSchool = new Map<string, Map<string, Set<Entry>>>();
   let asked = new Map<Entry, PromiseWithResolvers<Standing>>();
   let sweeping = false;
-  let version = 0;
 
   const read = async (wanted: readonly Entry[]): Promise<void> => {
     for (let at = 0; at < wanted.length; at += chunk) {
@@ -85,7 +85,7 @@ export function createHearing(db: Database, log: Logger): Hearing {
         const text = textOf(standing);
         if (entry.standing === null || entry.text !== text) {
           Object.assign(entry, { standing, text });
-          version += 1;
+          entry.changed?.();
         }
         if (entries.delete(entry)) entries.add(entry);
       }
@@ -141,7 +141,9 @@ export function createHearing(db: Database, log: Logger): Hearing {
 
   return {
     listen(schoolId, credential, judge, lost) {
-      const entry: Entry = { schoolId, credential, judge, lost, standing: null, text: '', noted: 1, known: 0, begun: 0, answered: 0, answer: null };
+      const entry: Entry = {
+        schoolId, credential, judge, lost, standing: null, text: '', noted: 1, known: 0, begun: 0, answered: 0, answer: null, changed: null,
+      };
       const who = whoOf(credential);
       const school = ofSchool.get(schoolId) ?? new Map<string, Set<Entry>>();
       ofSchool.set(schoolId, school);
@@ -155,6 +157,7 @@ export function createHearing(db: Database, log: Logger): Hearing {
           return standing === null ? ask(entry) : Promise.resolve(standing);
         },
         known: () => known(entry),
+        onChange: (call) => void (entry.changed = call),
         close() {
           entries.delete(entry);
           same.delete(entry);
@@ -170,7 +173,7 @@ export function createHearing(db: Database, log: Logger): Hearing {
       const mark = (same: Iterable<Entry> = []): void => {
         for (const entry of same) {
           entry.noted += 1;
-          version += 1;
+          entry.changed?.();
         }
       };
       // What a service may do stands in no school's log.
@@ -182,7 +185,6 @@ export function createHearing(db: Database, log: Logger): Hearing {
       }
     },
 
-    version: () => version,
     stats: () => ({ listeners: entries.size }),
     close() {
       clearInterval(timer);

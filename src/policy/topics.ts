@@ -8,34 +8,39 @@ import { standing, type Actor } from './actor.ts';
 export type Topic = `${'school' | 'staff' | 'class' | 'chat' | 'user'}:${string}`;
 
 /** May the actor hear an event of this school that is told on these topics? Without a standing there, nothing is heard. */
-export function hears(actor: Actor, schoolId: string, topics: readonly string[]): boolean {
-  if (actor.kind === 'operator') return true;
-  const stands = standing(actor);
-  const at = (column: keyof typeof stands) => stands[column]?.schools.includes(schoolId) ?? false;
-  const administration = at('administrator') || at('leadership');
-  const teacher = at('classTeacher') || at('subjectTeacher');
-  if (actor.kind === 'service')
-    return at('service') && actor.scopes.includes('events') && topics.includes(`school:${schoolId}`);
-  if (actor.kind !== 'user' || !(administration || teacher || at('student'))) return false;
-  return topics.some((topic) => {
-    const [kind, id] = topic.split(':', 2) as [string, string];
-    if (kind === 'school') return administration && id === schoolId;
-    if (kind === 'staff') return (administration || teacher) && id === schoolId;
-    if (kind === 'class') return inClass(stands, id);
-    if (kind === 'chat') return actor.chats.has(id);
-    return kind === 'user' && id === actor.userId;
-  });
+export const hears = (actor: Actor, schoolId: string, topics: readonly string[]): boolean => heard(schoolId, topics)(actor);
+
+/** As `hears`, for several who are asked: the topics are looked through once. */
+export function heard(schoolId: string, topics: readonly string[]): (actor: Actor) => boolean {
+  const told = topics.map((topic) => topic.split(':', 2) as [string, string]);
+  const ofSchool = topics.includes(`school:${schoolId}`);
+  return (actor) => {
+    if (actor.kind === 'operator') return true;
+    const stands = standing(actor);
+    const at = (column: keyof typeof stands) => stands[column]?.schools.includes(schoolId) ?? false;
+    if (actor.kind === 'service') return at('service') && actor.scopes.includes('events') && ofSchool;
+    const administration = at('administrator') || at('leadership');
+    const teacher = at('classTeacher') || at('subjectTeacher');
+    if (actor.kind !== 'user' || !(administration || teacher || at('student'))) return false;
+    return told.some(([kind, id]) => {
+      if (kind === 'school') return administration && id === schoolId;
+      if (kind === 'staff') return (administration || teacher) && id === schoolId;
+      if (kind === 'class') return inClass(stands, id);
+      if (kind === 'chat') return actor.chats.has(id);
+      return kind === 'user' && id === actor.userId;
+    });
+  };
 }
 
-/**
- * Whether a person hears an event by what is theirs alone: themselves or their chats. For those who stand in its school;
- * the topics are looked through once for all who are asked.
- */
-export function heardInPerson(topics: readonly string[]): (actor: Actor) => boolean {
-  const of = (kind: string) => topics.filter((topic) => topic.startsWith(kind)).map((topic) => topic.slice(kind.length));
-  const [users, chats] = [of('user:'), of('chat:')];
-  if (users.length + chats.length === 0) return () => false;
-  return (actor) => actor.kind === 'user' && (users.includes(actor.userId) || chats.some((id) => actor.chats.has(id)));
+/** Who hears an event by what is theirs alone: by themselves or by their chats, as far as they stand in its school. */
+export interface InPerson {
+  userIds: readonly string[];
+  chatIds: readonly string[];
+}
+
+export function inPerson(topics: readonly string[]): InPerson {
+  const of = (kind: string) => [...new Set(topics.filter((topic) => topic.startsWith(kind)).map((topic) => topic.slice(kind.length)))];
+  return { userIds: of('user:'), chatIds: of('chat:') };
 }
 
 /** Whether the actor has a role in the school, without which nothing of it is heard. */

@@ -1,8 +1,8 @@
 import { createSourceEventStream, type DocumentNode, type ExecutionArgs, type ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { captureHeads } from '../domain/schools.ts';
-import type { Answer } from '../events/audience.ts';
 import { heardEvent, type Heard, type Stream } from '../events/follow.ts';
+import type { Answer } from '../events/seating.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import { execute } from './execution.ts';
 import type { Delivered, Say } from './masking.ts';
@@ -43,7 +43,7 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
             },
             cohorts,
           ),
-        ...(base.deliver && { send: ({ bytes }) => base.deliver!(bytes) }),
+        ...(base.deliver && { send: base.deliver }),
       });
     const answerOf = (result: ExecutionResult): Answer => {
       let bytes: Buffer | undefined;

@@ -3,7 +3,7 @@ import {
   Kind, TypeInfo, visit, visitWithTypeInfo, type ASTNode, type DocumentNode, type ExecutionArgs, type ExecutionResult, type GraphQLSchema,
 } from 'graphql';
 import { anyone, common, type ServiceActor, type UserActor } from '../policy/actor.ts';
-import type { Cohort, Member, Telling } from '../events/audience.ts';
+import type { Cohort, Member, Telling } from '../events/seating.ts';
 import { createLoaders, readable, type Loaders } from '../domain/loaders.ts';
 import type { ThingName, Things } from '../domain/rows.ts';
 import { sightOf, type Sight } from '../domain/viewer.ts';
@@ -68,8 +68,7 @@ type Decided = ReadonlyMap<string, boolean>;
  * where it asks for the very person, for each alone.
  */
 export async function answerTogether(together: Together, cohorts: readonly Cohort[]): Promise<void> {
-  const [first, ...others] = cohorts.flatMap(({ members }) => members);
-  if (first !== undefined && others.length === 0) return answerAlone(together, first);
+  if (cohorts.length === 1 && cohorts[0]!.members.length === 1) return answerAlone(together, cohorts[0]!.members[0]!);
   const kinds = ['user', 'service'].map((kind) => cohorts.filter(({ actor }) => actor.kind === kind));
   await Promise.all(kinds.map((of) => answerSame(together, of, new Map(), anyone)));
 }
@@ -144,10 +143,19 @@ function agreeing(cohorts: readonly Cohort[], sights: readonly Sight[]): Map<str
   return parts;
 }
 
+/** Things that a person's own right could open, or could not, by who stands for a cohort; a cohort is told of many events. */
+const personal = new WeakMap<UserActor | ServiceActor, Map<ThingName, boolean>>();
+
 /** Whether a person's own right could open a thing of this kind, beside what they have in common with others. */
 function mayBePersonal(actor: UserActor | ServiceActor, thing: ThingName): boolean {
-  let asks = false;
-  readable(common(actor, () => (asks = true)), thing);
+  let known = personal.get(actor);
+  if (known === undefined) personal.set(actor, (known = new Map<ThingName, boolean>()));
+  let asks = known.get(thing);
+  if (asks === undefined) {
+    asks = false;
+    readable(common(actor, () => (asks = true)), thing);
+    known.set(thing, asks);
+  }
   return asks;
 }
 

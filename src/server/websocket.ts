@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { getOperationAST, GraphQLError, type ExecutionArgs, type ExecutionResult } from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import type { YogaServerInstance } from 'graphql-yoga';
-import { WebSocketServer, type WebSocket } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 import type { GraphContext } from '../graphql/context.ts';
 import type { Logger } from '../log.ts';
 import { bare, type Mask } from './masking.ts';
@@ -42,14 +42,18 @@ export interface Sending {
 
 /** Looks every second for connections that take nothing of what was sent to them, and cuts them; the answer stops it. */
 export function watchStalled(all: () => Iterable<Sending>, stalledAfter: number, log: Logger): () => void {
-  const progress = new WeakMap<Socket, { taken: number; since: number }>();
+  let waiting = new Map<Socket, { taken: number; since: number }>();
   const timer = setInterval(() => {
     const now = performance.now();
+    const before = waiting;
+    waiting = new Map();
     for (const { socket, cut } of all()) {
+      if (socket.writableLength === 0) continue;
       const taken = socket.bytesWritten - socket.writableLength;
-      const before = progress.get(socket);
-      if (socket.writableLength === 0 || before?.taken !== taken) progress.set(socket, { taken, since: now });
-      else if (now - before.since > stalledAfter) {
+      const known = before.get(socket);
+      const progress = known?.taken === taken ? known : { taken, since: now };
+      waiting.set(socket, progress);
+      if (now - progress.since > stalledAfter) {
         log.info('a connection that stalled was cut');
         cut();
       }
@@ -84,21 +88,22 @@ interface Extra {
 
 type Run = (args: ExecutionArgs) => Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>;
 
-const closing = Buffer.from('}');
-
-/** One unfragmented text message of a server (RFC 6455, 5.2) of several parts. */
-export function textFrame(...parts: readonly Buffer[]): Buffer {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
+/** One unfragmented text message of a server (RFC 6455, 5.2) that is an object: these bytes, a value, and its end. */
+export function objectFrame(before: Buffer, value: Buffer): Buffer {
+  const length = before.length + value.length + 1;
   const head = length < 126 ? 2 : length < 65536 ? 4 : 10;
   const frame = Buffer.allocUnsafe(head + length);
   frame[0] = 0x81;
   frame[1] = length < 126 ? length : length < 65536 ? 126 : 127;
   if (head === 4) frame.writeUInt16BE(length, 2);
   else if (head === 10) frame.writeBigUInt64BE(BigInt(length), 2);
-  let at = head;
-  for (const part of parts) at += part.copy(frame, at);
+  frame.set(before, head);
+  frame.set(value, head + before.length);
+  frame[frame.length - 1] = closingBrace;
   return frame;
 }
+
+const closingBrace = 0x7d;
 
 export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, initWithin, opened }: Options): Sockets {
   const wss = new WebSocketServer({ noServer: true, maxPayload, maxFragments, perMessageDeflate: false, handleProtocols });
@@ -181,11 +186,11 @@ export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, 
   });
 
   /** Sends results of one operation that are bytes already, in one write and without asking the protocol. */
-  const deliverer = ({ socket: ws, request: { socket } }: Extra, id: string) => {
+  const deliverer = ({ socket: ws, request: { socket } }: Extra, id: string): ((payload: Buffer) => boolean) => {
     const before = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`);
-    return (payload: Buffer): boolean => {
-      if (ws.readyState !== ws.OPEN || socket.writableLength > maxAhead) return false;
-      socket.write(textFrame(before, payload, closing));
+    return (payload) => {
+      if (ws.readyState !== WebSocket.OPEN || socket.writableLength > maxAhead) return false;
+      socket.write(objectFrame(before, payload));
       return true;
     };
   };

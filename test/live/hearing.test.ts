@@ -35,7 +35,18 @@ it('knows after each change, from the log alone, what everyone may do', async ()
   const listeners = await Promise.all(
     people.map(async (user) => {
       const credential = (await app.tokens.verifyAccessToken((await app.token(user)).token))!;
-      return { user, ...hearing.listen(schoolId, credential, () => null, () => undefined) };
+      const listener = hearing.listen(schoolId, credential, () => null, () => undefined);
+      let calls = 0;
+      listener.onChange(() => (calls += 1));
+      let last = listener.known();
+      /** Whoever is not known as before was called back. */
+      const called = (): void => {
+        const standing = listener.known();
+        if (standing !== last) expect(calls, user.id).toBeGreaterThan(0);
+        calls = 0;
+        last = standing ?? last;
+      };
+      return { user, ...listener, called };
     }),
   );
   await vi.waitFor(() => expect(tail.head(schoolId)).not.toBeNull());
@@ -44,9 +55,11 @@ it('knows after each change, from the log alone, what everyone may do', async ()
   const looked = async (): Promise<void> => {
     const { head } = (await app.feed.tail.extent(schoolId))!;
     await vi.waitFor(() => expect(tail.head(schoolId)).toBe(head), { interval: 2 });
-    for (const { user, credential, actor } of listeners) {
+    for (const { user, credential, actor, called } of listeners) {
+      called();
       const [fresh] = await loadActors(app.db, [credential]);
       expect(await actor(), user.id).toEqual('kind' in fresh! ? within(schoolId, fresh as UserActor) : fresh);
+      called();
     }
   };
   await looked();

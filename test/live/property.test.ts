@@ -315,7 +315,7 @@ it('ends for good once a sweep found the rights lost, though they come back', as
     ...app.feed.hearing,
     listen(_schoolId, _credential, _judge, lost) {
       lose = lost;
-      return { credential, actor: () => Promise.resolve(actor), known: () => actor, close: () => {} };
+      return { credential, actor: () => Promise.resolve(actor), known: () => actor, onChange: () => {}, close: () => {} };
     },
   };
   const items = follow({ ...app.feed, hearing }, { schoolId: school.id, credential, after: null, ...everything });

@@ -151,6 +151,26 @@ function anySubscription(chance: Chance): string {
   return `subscription ($schoolId: ID!, $after: String) { ${stream}(schoolId: $schoolId, after: $after) { __typename ... on ${news!.name} { cursor ${anyFields(chance, news!, 3)} } ... on Checkpoint { cursor } } }`;
 }
 
+/** What it costs to tell these listeners, and nobody else, of a pupil's place. */
+async function tell(listeners: Awaited<ReturnType<typeof follow>>[], schoolId: string, { id: enrolmentId, studentId, classId }: World['places'][number]) {
+  await vi.waitFor(() => expect(app.feed.audience.stats().waiting).toBe(listeners.length));
+  const before = await counted();
+  const heard = listeners.map(({ texts }) => texts.length);
+  const sent = vi.spyOn(pg.Client.prototype, 'query');
+  await write([{ type: 'student.enrolled', payload: { schoolId, enrolmentId, studentId, classId } as { schoolId: string } }]);
+  await vi.waitFor(() => expect(listeners.map(({ texts }) => texts.length)).toEqual(heard.map((count) => count + 1)));
+  const statements = sent.mock.calls.map(([first]) => (typeof first === 'string' ? first : (first as unknown as { text: string }).text));
+  sent.mockRestore();
+  const after = await counted();
+  return {
+    executions: after.executions - before.executions,
+    serialisations: after.serialisations - before.serialisations,
+    messages: after.messages - before.messages,
+    // The pupil, and what decides who sees them; the class; the place. The log is read by its poll or by its wake.
+    statements: statements.filter((text) => /^\s*select/i.test(text) && !/from event|from session|pg_notify/.test(text)).length,
+  };
+}
+
 describe('an event for many who asked for the same', () => {
   it('is read, executed and written once for those whose rights amount to the same', async () => {
     const { schoolId, people, places } = await world();
@@ -159,22 +179,26 @@ describe('an event for many who asked for the same', () => {
     const pupils = people.filter((user) => places.some((place) => place.studentId === user.id && place.classId === places[0]!.classId && place.endedAt === null));
     const listeners: Awaited<ReturnType<typeof follow>>[] = [];
     for (const user of [first!, first!, second!, second!, classTeacher!, ...pupils]) listeners.push(await follow((await app.token(user)).token, enrolments, variables));
-    await vi.waitFor(() => expect(app.feed.audience.stats().waiting).toBe(listeners.length));
-    const before = await counted();
-    const { id: enrolmentId, studentId, classId } = places[0]!;
-    const sent = vi.spyOn(pg.Client.prototype, 'query');
-    await write([{ type: 'student.enrolled', payload: { schoolId, enrolmentId, studentId, classId } as { schoolId: string } }]);
-    await vi.waitFor(() => expect(listeners.map(({ texts }) => texts.length)).toEqual(listeners.map(() => 2)));
-    const after = await counted();
-    const statements = sent.mock.calls.map(([first]) => (typeof first === 'string' ? first : (first as unknown as { text: string }).text));
-    sent.mockRestore();
     // Two administrators on two sockets each, the class teacher and the pupils of the class: all see the pupil, the class and the place.
-    expect({ executions: after.executions - before.executions, serialisations: after.serialisations - before.serialisations, messages: after.messages - before.messages })
-      .toEqual({ executions: 1, serialisations: 1, messages: listeners.length });
-    // The pupil, and what decides who sees them; the class; the place. The log is read by its poll or by its wake.
-    expect(statements.filter((text) => /^\s*select/i.test(text) && !/from event|from session|pg_notify/.test(text))).toHaveLength(4);
+    expect(await tell(listeners, schoolId, places[0]!)).toEqual({ executions: 1, serialisations: 1, messages: listeners.length, statements: 4 });
     for (const { close } of listeners) await close();
     await vi.waitFor(() => expect(app.feed.audience.stats().waiting).toBe(0));
+  });
+
+  it('is read once for all, whatever else they asked for and whenever they came', async () => {
+    const { schoolId, people, places } = await world();
+    const variables = { schoolId: app.id('School', schoolId) };
+    const listeners: Awaited<ReturnType<typeof follow>>[] = [];
+    const come = async (user: User) => {
+      const { token } = await app.token(user);
+      for (const query of [enrolments, enrolments.replace('cursor', 'at cursor')]) listeners.push(await follow(token, query, variables));
+    };
+    await come(people[0]!);
+    for (const next of [people[1]!, people[1]!]) {
+      await come(next);
+      expect(await tell(listeners, schoolId, places[0]!)).toEqual({ executions: 2, serialisations: 2, messages: listeners.length, statements: 4 });
+    }
+    for (const { close } of listeners) await close();
   });
 
   it('waits for what was read here to come up to where a listener began', async () => {
