@@ -15,7 +15,7 @@ export interface Contender {
   body: string;
 }
 
-const nested = {
+export const nested = {
   ours: `query Nested($id: ID!) { node(id: $id) { ... on School { id name classes(first: 20) { edges { node { id name
     enrolments(first: 30) { edges { node { student { id fullName } } } } } } } } } }`,
   plain: 'query Nested($id: ID!) { school(id: $id) { id name classes { id name students { id fullName } } } }',
@@ -23,7 +23,7 @@ const nested = {
     enrolmentsByClassIdAndSchoolIdList { appUserByStudentId { rowId surname givenName patronymic } } } } }`,
 };
 
-const one = {
+export const one = {
   ours: 'query One($id: ID!) { viewer { id fullName } node(id: $id) { ... on Class { id name } } }',
   plain: 'query One($id: ID!) { viewer { id fullName } class(id: $id) { id name } }',
   postgraphile: 'query One($id: UUID!, $viewer: UUID!) { appUserByRowId(rowId: $viewer) { rowId surname givenName patronymic } classByRowId(rowId: $id) { rowId grade letter } }',
