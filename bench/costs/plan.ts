@@ -37,7 +37,7 @@ export function planOf(costs: readonly Cost[], { schools, pupils, staff, togethe
   const changes = messages + enrolled;
   const events = accounts * (2 * 210 + 24) + 4 * schools * pupils;
   const processes = Math.max(leastProcesses, Math.ceil(streams / streamsOfProcess));
-  const stamps = openings + processes * Math.min(71, streams / processes / 60);
+  const stamps = openings + processes * Math.min(71, streams / processes / 300);
   const wakes = Math.min(40 * processes, changes);
   const [everywhere, near] = [Math.min(processes, streams / schools), Math.min(processes, 2)];
   const followed = (following: number) => (following === everywhere ? schools : (schools * near) / processes);
@@ -67,14 +67,13 @@ export function planOf(costs: readonly Cost[], { schools, pupils, staff, togethe
     ['connections', '`processes` × `c_process`', processes * p('c_process')],
     ['memory of the connections, GiB', '`connections` × `m_backend`', (processes * p('c_process') * p('m_backend')) / 1024],
     ['commits, 1/s', 'changes + `openings` + 1.43 `processes`', changes + openings + processes / 0.7],
-    ['sessions said to be in use, 1/s', '`openings` + `processes` × min(71, `streams` / `processes` / 60)', stamps],
+    ['sessions said to be in use, 1/s', '`openings` + `processes` × min(71, `streams` / `processes` / 300)', stamps],
     ['WAL of the peak, MB/s', 'changes × `w_wal` + the line above × `i_wal`', (changes * p('w_wal') + stamps * p('i_wal')) / 1e6],
     ['commits of one school, 1/s', 'changes / `schools` / `together`', changes / schools / together],
     ['events a year, millions', '`accounts` × (2 × 210 + 24) + 4 `schools` × `pupils`', events / 1e6],
     ['log of a year, GB', '`events` × `b_event`', (events * p('b_event')) / 1e9],
     ['other rows, GB', '`accounts` × (`b_user` + `b_grant` + 2 `b_member` + 12 `b_session`) + pupils × `b_enrolment`', own / 1e9],
     ['WAL of a school day’s messages, GB', '2 `accounts` × `w_wal`', (2 * accounts * p('w_wal')) / 1e9],
-    ['seconds of each hour that housekeeping passes over what is kept', '`events` × `d_kept`', (events * p('d_kept')) / 1000],
     ['seconds of each hour to forget what is over', '`events` / 8,760 × `d_event`', ((events / 8760) * p('d_event')) / 1000],
   ];
 }

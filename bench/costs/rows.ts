@@ -110,7 +110,6 @@ export async function rows({ databaseUrl, ids }: Opened, client: pg.Client): Pro
   );
 
   await client.query(`update event_head set seq = $1 where school_id = any($2)`, [count / logs, logIds]);
-  const passed = (await trim(36_500)) - empty;
   const begun = performance.now();
   const trimmed = (await trim(366)) - empty;
   const perSecond = count / ((performance.now() - begun) / 1000);
@@ -119,7 +118,6 @@ export async function rows({ databaseUrl, ids }: Opened, client: pg.Client): Pro
   costs.push({
     name: 'd_event', what: `an event forgotten: deletion and vacuum (${figure(perSecond)} are deleted in a second)`, unit: 'ms', postgres: (trimmed + cpu() - cleaning) / count,
   });
-  costs.push({ name: 'd_kept', what: 'an event that housekeeping passes over each hour, since it is kept', unit: 'ms', postgres: passed / count });
 
   const { rows: sessions } = await client.query<{ id: string }>('select id from session limit $1', [batches * batch]);
   const walOf = async () => Number((await client.query<{ wal: string }>(`select pg_current_wal_lsn() - '0/0' as wal`)).rows[0]!.wal);

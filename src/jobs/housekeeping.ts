@@ -44,7 +44,8 @@ export async function trimLogs(db: Database, days: number): Promise<void> {
       const { rowCount } = await db.pool.query(
         `with gone as (
            delete from event where school_id = $1 and seq in (
-             select seq from event where school_id = $1 and at < now() - $2 * interval '1 day' order by seq limit $3)
+             -- The oldest first, then their age: asked the other way round, it would read all that is kept to find that little is old.
+             select seq from (select seq, at from event where school_id = $1 order by seq limit $3) as oldest where at < now() - $2 * interval '1 day')
            returning seq
          ), moved as (
            update event_head set oldest = greatest(oldest, (select max(seq) + 1 from gone))
