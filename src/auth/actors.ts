@@ -35,7 +35,7 @@ const rights = `
 const ofSessions = `
   select 'user' as kind, s.id::text as id, s.ended_at is null and s.expires_at > now() as active, json_build_object(
     'userId', u.id, 'deactivated', u.deactivated_at is not null,
-    'stale', s.last_seen_at < now() - interval '1 minute', ${rights}) as about
+    'stale', s.last_seen_at < now() - interval '5 minutes', ${rights}) as about
   from session s join app_user u on u.id = s.user_id
   where s.id =`;
 
@@ -96,9 +96,9 @@ const userActor = (userId: string, sessionId: string, expiresAt: number, of: Rig
   chats: new Map(of.chats),
 });
 
-/** Says that the sessions are in use, at most once a minute each. Nobody waits for it; a stamp that fails is made up for by the next. */
+/** Says that the sessions are in use, at most once in five minutes each. Nobody waits for it; a stamp that fails is made up for by the next. */
 function stamp(db: Database, sessionIds: string[]): void {
-  const text = `update session set last_seen_at = now() where id = any($1::uuid[]) and last_seen_at < now() - interval '1 minute'`;
+  const text = `update session set last_seen_at = now() where id = any($1::uuid[]) and last_seen_at < now() - interval '5 minutes'`;
   db.pool.query(text, [sessionIds]).catch(() => undefined);
 }
 

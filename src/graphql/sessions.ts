@@ -12,7 +12,7 @@ builder.node(SessionRef, {
     clientId: t.exposeString('clientId', { description: 'The program that was signed in to.' }),
     device: t.exposeString('device', { nullable: true, description: 'The browser and system in words; null where they are not known.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When you signed in.' }),
-    lastSeenAt: t.expose('lastSeenAt', { type: 'DateTime', description: 'When it was last used, to the minute.' }),
+    lastSeenAt: t.expose('lastSeenAt', { type: 'DateTime', description: 'When it was last used, to five minutes.' }),
     expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When it ends by itself.' }),
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When it was ended; null while it lasts.' }),
     current: t.boolean({
