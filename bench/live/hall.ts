@@ -76,7 +76,7 @@ export async function fanOut(env: Env, listenersOf: (beside: Beside, count: numb
     return {
       ours: ours!, peers, limit: least!,
       notes:
-        `${count} sockets, each with a session of its own; ${events} events a round, one at a time; messages of ${shortest} to ${longest} bytes on average. ` +
+        `${count} sockets, each with a session of its own; ${events} events a round, one at a time and at most forty a second; messages of ${shortest} to ${longest} bytes on average. ` +
         'Every listener was seen to get exactly its events, each once and in order. The events are recorded by another process on the database; ' +
         'the peers publish ready objects in memory and check no rights.',
     };
