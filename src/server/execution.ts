@@ -5,8 +5,10 @@ import {
 import type { Plugin } from 'graphql-yoga';
 import type { Asked } from '../domain/asked.ts';
 import type { GraphContext } from '../graphql/context.ts';
-import { failWhole, writeRoot, type Run } from './fields.ts';
+import { writeRoot } from './fields.ts';
+import { failWhole } from './later.ts';
 import { compiledOf } from './plan.ts';
+import type { Run } from './run.ts';
 import { Tape, written, type Place, type Written } from './tape.ts';
 
 /**

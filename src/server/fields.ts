@@ -1,83 +1,12 @@
-import {
-  getArgumentValues, locatedError, type FieldNode, type FragmentDefinitionNode, type GraphQLError, type GraphQLField, type GraphQLObjectType,
-  type GraphQLResolveInfo, type GraphQLSchema, type OperationDefinitionNode,
-} from 'graphql';
-import { cut, type Place, type Tape } from './tape.ts';
+import { getArgumentValues, locatedError } from 'graphql';
+import { later } from './later.ts';
+import { infoOf, isPromise, pathOf, type Complete, type Field, type Plan, type Run } from './run.ts';
+import { cut } from './tape.ts';
 
 /**
  * Running a planned query: asking the resolvers, and writing what they answer, or null and an error, as JSON. What is
  * known at once is written at once and leaves nothing behind; what is waited for has a place of its own.
  */
-
-/** Writes a value that stands at `key`; throws what is wrong with it. */
-export type Complete = (run: Run, field: Field, value: unknown, key: string | number) => void;
-
-export interface Field {
-  name: string;
-  nodes: readonly FieldNode[];
-  parentType: GraphQLObjectType;
-  definition: GraphQLField<unknown, unknown>;
-  /** Where a run keeps the field's arguments; they are the same for every object of it. */
-  at: number;
-  /** The name as JSON, and what follows it. */
-  lead: Uint8Array;
-  /** The value as JSON where it is known without asking: `__typename`. */
-  constant: Uint8Array | undefined;
-  nullable: boolean;
-  complete: Complete;
-}
-
-/** The fields asked of objects of one type at one place of the document. */
-export type Plan = readonly Field[];
-
-/** An object or a list that something in it is waited for. */
-interface Slot extends Place {
-  above: Slot | null;
-  key: string | number;
-  nullable: boolean;
-  /** Null has taken its place, and why is told. */
-  dead: boolean;
-}
-
-/** An object or a list that is being written. */
-interface Frame {
-  key: string | number;
-  nullable: boolean;
-  /** Where it begins on the tape. */
-  start: number;
-  /** Made when something in it is waited for; those around it have theirs then too. */
-  slot: Slot | null;
-}
-
-/** One execution. */
-export interface Run {
-  compiled: Compiled;
-  contextValue: unknown;
-  rootValue: unknown;
-  variables: Record<string, unknown>;
-  schema: GraphQLSchema;
-  arguments: unknown[];
-  errors: GraphQLError[];
-  tape: Tape;
-  data: Place;
-  /** The whole answer is null. */
-  failed: boolean;
-  /** What is being written now: at a place, which stands in `base`, `depth` objects and lists within one another. */
-  place: Place;
-  base: Slot | null;
-  frames: Frame[];
-  depth: number;
-  /** The innermost of them that has a place of its own: what is written goes there. */
-  sink: Place;
-  pending: number;
-  finish: (() => void) | undefined;
-}
-
-export interface Compiled {
-  operation: OperationDefinitionNode;
-  fragments: Record<string, FragmentDefinitionNode>;
-  plan: Plan;
-}
 
 const code = (sign: string): number => sign.charCodeAt(0);
 const [brace, braceEnd, bracket, bracketEnd, comma] = ['{', '}', '[', ']', ','].map(code) as [number, number, number, number, number];
@@ -179,22 +108,6 @@ function leave(run: Run): void {
   run.sink.open = at;
 }
 
-/** Gives all that is being written a place of its own, from the outside in, and answers the innermost object or list. */
-function slotOf(run: Run): Slot | null {
-  let above = run.base;
-  for (let n = 0; n < run.depth; n += 1) {
-    const frame = run.frames[n]!;
-    if (frame.slot === null) {
-      frame.slot = { above, key: frame.key, nullable: frame.nullable, dead: false, parts: [], open: frame.start };
-      cut(run.sink, frame.start);
-      run.sink.parts.push(frame.slot);
-      run.sink = frame.slot;
-    }
-    above = frame.slot;
-  }
-  return above;
-}
-
 const noArguments = Object.freeze({});
 
 function resolved(run: Run, field: Field, source: unknown): unknown {
@@ -206,98 +119,3 @@ function resolved(run: Run, field: Field, source: unknown): unknown {
   const value = typeof source === 'object' && source !== null ? (source as Record<string, unknown>)[definition.name] : undefined;
   return typeof value === 'function' ? (value as (...all: unknown[]) => unknown).call(source, args, run.contextValue, infoOf(run, field)) : value;
 }
-
-/** Leaves a place until the promise is settled. */
-export function later(run: Run, field: Field, complete: Complete, nullable: boolean, value: PromiseLike<unknown>, key: string | number): void {
-  const above = slotOf(run);
-  const { sink, tape } = run;
-  const place: Place = { parts: [], open: 0 };
-  cut(sink, tape.at);
-  sink.parts.push(place);
-  sink.open = tape.at;
-  run.pending += 1;
-  whenSettled(run, field, complete, nullable, value, key, above, place);
-}
-
-function whenSettled(
-  run: Run, field: Field, complete: Complete, nullable: boolean, value: PromiseLike<unknown>, key: string | number, above: Slot | null, place: Place,
-): void {
-  const settle = (write: () => void): void => {
-    // An answer that is null already is another's to send: its tape is not written on any more.
-    if (!run.failed) {
-      run.base = above;
-      run.depth = 0;
-      run.place = run.sink = place;
-      place.open = run.tape.at;
-      write();
-    }
-    run.pending -= 1;
-    if (run.pending === 0) run.finish?.();
-  };
-  value.then(
-    (found) => {
-      if (isPromise(found)) return whenSettled(run, field, complete, nullable, found, key, above, place);
-      settle(() => {
-        try {
-          complete(run, field, found, key);
-          cut(place, run.tape.at);
-        } catch (error) {
-          fail(run, field, error, nullable, above, key, place);
-        }
-      });
-    },
-    (error: unknown) => settle(() => fail(run, field, error, nullable, above, key, place)),
-  );
-}
-
-/** Null takes the place, or the nearest above that may be null; an error of a place that null has taken already is not told. */
-function fail(run: Run, field: Field, raw: unknown, nullable: boolean, above: Slot | null, key: string | number, place: Place): void {
-  run.depth = 0;
-  const error = locatedError(raw, field.nodes, pathOf(run, key));
-  if (nullable) {
-    run.errors.push(error);
-    return writeNull(run, place);
-  }
-  let slot = above;
-  for (; slot !== null && !slot.dead; slot = slot.above) {
-    slot.dead = true;
-    if (!slot.nullable) continue;
-    run.errors.push(error);
-    return writeNull(run, slot);
-  }
-  if (slot === null) failWhole(run, error);
-}
-
-/** Nothing above may be null: the answer is, and nothing more is written. */
-export function failWhole(run: Run, error: GraphQLError): void {
-  run.failed = true;
-  run.errors.push(error);
-  writeNull(run, run.data);
-}
-
-function writeNull({ tape }: Run, place: Place): void {
-  place.parts.length = 0;
-  place.open = tape.at;
-  tape.json('null');
-  cut(place, tape.at);
-}
-
-function pathOf({ base, frames, depth }: Run, key: string | number): (string | number)[] {
-  const path = [key];
-  for (let n = depth - 1; n >= 0; n -= 1) path.unshift(frames[n]!.key);
-  for (let slot = base; slot !== null; slot = slot.above) path.unshift(slot.key);
-  return path;
-}
-
-export function infoOf(run: Run, { name, nodes, parentType, definition }: Field): GraphQLResolveInfo {
-  const { compiled: { fragments, operation }, schema, rootValue, variables } = run;
-  let path: GraphQLResolveInfo['path'] | undefined;
-  for (const key of pathOf(run, name)) path = { prev: path, key, typename: undefined };
-  return {
-    fieldName: definition.name, fieldNodes: nodes, returnType: definition.type, parentType, path: path!,
-    schema, fragments, rootValue, operation, variableValues: variables,
-  };
-}
-
-export const isPromise = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';

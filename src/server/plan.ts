@@ -5,7 +5,9 @@ import {
 } from 'graphql';
 import { collectFields, collectSubfields } from 'graphql/execution/collectFields.js';
 import { inspect } from 'graphql/jsutils/inspect.js';
-import { infoOf, isPromise, later, writeList, writeObject, type Compiled, type Complete, type Field, type Plan } from './fields.ts';
+import { writeList, writeObject } from './fields.ts';
+import { later } from './later.ts';
+import { infoOf, isPromise, type Compiled, type Complete, type Field, type Plan } from './run.ts';
 
 /** Planning a query: which fields are asked of which type, and how each is completed; once for a document. */
 

@@ -1,0 +1,96 @@
+import { locatedError, type GraphQLError } from 'graphql';
+import { isPromise, pathOf, type Complete, type Field, type Run, type Slot } from './run.ts';
+import { cut, type Place } from './tape.ts';
+
+/** What is waited for while a query runs: a place for it in the answer, and what becomes of an error that comes late. */
+
+/** Gives all that is being written a place of its own, from the outside in, and answers the innermost object or list. */
+function slotOf(run: Run): Slot | null {
+  let above = run.base;
+  for (let n = 0; n < run.depth; n += 1) {
+    const frame = run.frames[n]!;
+    if (frame.slot === null) {
+      frame.slot = { above, key: frame.key, nullable: frame.nullable, dead: false, parts: [], open: frame.start };
+      cut(run.sink, frame.start);
+      run.sink.parts.push(frame.slot);
+      run.sink = frame.slot;
+    }
+    above = frame.slot;
+  }
+  return above;
+}
+
+/** Leaves a place until the promise is settled. */
+export function later(run: Run, field: Field, complete: Complete, nullable: boolean, value: PromiseLike<unknown>, key: string | number): void {
+  const above = slotOf(run);
+  const { sink, tape } = run;
+  const place: Place = { parts: [], open: 0 };
+  cut(sink, tape.at);
+  sink.parts.push(place);
+  sink.open = tape.at;
+  run.pending += 1;
+  whenSettled(run, field, complete, nullable, value, key, above, place);
+}
+
+function whenSettled(
+  run: Run, field: Field, complete: Complete, nullable: boolean, value: PromiseLike<unknown>, key: string | number, above: Slot | null, place: Place,
+): void {
+  const settle = (write: () => void): void => {
+    // An answer that is null already is another's to send: its tape is not written on any more.
+    if (!run.failed) {
+      run.base = above;
+      run.depth = 0;
+      run.place = run.sink = place;
+      place.open = run.tape.at;
+      write();
+    }
+    run.pending -= 1;
+    if (run.pending === 0) run.finish?.();
+  };
+  value.then(
+    (found) => {
+      if (isPromise(found)) return whenSettled(run, field, complete, nullable, found, key, above, place);
+      settle(() => {
+        try {
+          complete(run, field, found, key);
+          cut(place, run.tape.at);
+        } catch (error) {
+          fail(run, field, error, nullable, above, key, place);
+        }
+      });
+    },
+    (error: unknown) => settle(() => fail(run, field, error, nullable, above, key, place)),
+  );
+}
+
+/** Null takes the place, or the nearest above that may be null; an error of a place that null has taken already is not told. */
+function fail(run: Run, field: Field, raw: unknown, nullable: boolean, above: Slot | null, key: string | number, place: Place): void {
+  run.depth = 0;
+  const error = locatedError(raw, field.nodes, pathOf(run, key));
+  if (nullable) {
+    run.errors.push(error);
+    return writeNull(run, place);
+  }
+  let slot = above;
+  for (; slot !== null && !slot.dead; slot = slot.above) {
+    slot.dead = true;
+    if (!slot.nullable) continue;
+    run.errors.push(error);
+    return writeNull(run, slot);
+  }
+  if (slot === null) failWhole(run, error);
+}
+
+/** Nothing above may be null: the answer is, and nothing more is written. */
+export function failWhole(run: Run, error: GraphQLError): void {
+  run.failed = true;
+  run.errors.push(error);
+  writeNull(run, run.data);
+}
+
+function writeNull({ tape }: Run, place: Place): void {
+  place.parts.length = 0;
+  place.open = tape.at;
+  tape.json('null');
+  cut(place, tape.at);
+}
