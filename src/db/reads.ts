@@ -34,7 +34,7 @@ export function createReads(config: pg.ClientConfig, count: number, log: Logger)
 
   const open = (at: number): Reader => {
     const socket = new Socket();
-    const client = new pg.Client({ ...config, pipeline: true, stream: () => socket } as pg.ClientConfig);
+    const client = new pg.Client({ ...config, pipeline: true, stream: () => socket });
     const lost = (error?: Error): void => {
       if (readers[at] !== reader) return;
       readers[at] = undefined;
@@ -85,7 +85,7 @@ export function createReads(config: pg.ClientConfig, count: number, log: Logger)
     underWay: () => readers.reduce((sum, reader) => sum + (reader?.underWay ?? 0), 0),
     async end() {
       ended = true;
-      await Promise.all(readers.map((reader) => reader?.client.end()));
+      await Promise.all(readers.map(async (reader) => reader?.client.end()));
     },
   };
 }

@@ -215,5 +215,5 @@ const asItIs = new Set<number>([builtins.TEXT, builtins.VARCHAR, builtins.UUID])
 const parserOf = (oid: number): Parse | null => (asItIs.has(oid) ? null : types.getTypeParser(oid));
 
 const types = {
-  getTypeParser: (oid: number, format?: 'text' | 'binary') => (format === 'binary' ? undefined : parsers[oid]) ?? pg.types.getTypeParser(oid as never, format as 'text'),
+  getTypeParser: (oid: number, format?: 'text' | 'binary') => (format === 'binary' ? undefined : parsers[oid]) ?? pg.types.getTypeParser(oid, format),
 };

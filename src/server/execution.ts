@@ -107,7 +107,7 @@ export function tellLoaders({ schema, document, operationName, contextValue }: E
 /** Lets Yoga execute so. */
 export const useExecution = (): Plugin<GraphContext> => ({
   onExecute({ args, setExecuteFn }) {
-    tellLoaders(args as Parameters<typeof tellLoaders>[0]);
+    tellLoaders(args);
     setExecuteFn(execute);
   },
 });

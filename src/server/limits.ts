@@ -178,7 +178,7 @@ export function useLimits(mayIntrospect: (ctx: GraphContext) => boolean): Plugin
   return {
     onParse: ({ params }) => boundDocument(String(params.source)),
     onValidate: ({ addValidationRule }) => addValidationRule(BoundsRule),
-    onExecute: ({ args }) => boundOperation(args as Parameters<typeof boundOperation>[0], mayIntrospect),
+    onExecute: ({ args }) => boundOperation(args, mayIntrospect),
     onSubscribe: ({ args }) => boundExecution(args),
   };
 }

@@ -91,6 +91,6 @@ export function takeAsOf({ document, contextValue }: ExecutionArgs & { contextVa
 
 export const useAsOf = (): Plugin<GraphContext> => ({
   async onExecute({ args }) {
-    await takeAsOf(args as Parameters<typeof takeAsOf>[0]);
+    await takeAsOf(args);
   },
 });

@@ -37,8 +37,9 @@ export function createMetrics(db: Database, feed: Feed, deliveries: Deliveries, 
   count('sfera_stream_executions_total', 'Times that an item of a stream was executed.', () => deliveries.executions);
   count('sfera_stream_serialisations_total', 'Times that an answer for several listeners was written as JSON.', () => deliveries.serialisations);
   count('sfera_stream_shared_messages_total', 'Messages that were an answer for several listeners.', () => feed.audience.stats().handed);
-  gauge('sfera_db_pool_connections', 'Connections to the database.', () => db.pool.totalCount);
+  gauge('sfera_db_pool_connections', 'Connections to the database, besides those for reads.', () => db.pool.totalCount);
   gauge('sfera_db_pool_idle', 'Connections that nobody uses.', () => db.pool.idleCount);
+  gauge('sfera_db_reads', 'Statements that read and are under way.', () => db.reads.underWay());
   gauge('sfera_db_pool_waiting', 'Requests that wait for a connection.', () => db.pool.waitingCount);
   return {
     registry,
