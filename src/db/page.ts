@@ -170,7 +170,7 @@ function parse({ field, type }: Key, value: unknown): unknown {
       return typeof value === 'string' && instant.test(value) && value > '0001' && !isNaN(Date.parse(value)) ? new Date(value) : undefined;
     case 'string':
       if (typeof value !== 'string' || /[\0\p{Surrogate}]/u.test(value)) return undefined;
-      // Every row's `id` is a UUID.
-      return field.split('.').at(-1) !== 'id' || uuid.test(value) ? value : undefined;
+      // Ids are UUIDs.
+      return !/(^|\.)id$|Id$/.test(field) || uuid.test(value) ? value : undefined;
   }
 }

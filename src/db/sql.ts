@@ -12,6 +12,8 @@ import { modelsOf } from './models.ts';
 export interface Selection {
   where: Filter;
   orderBy?: readonly object[];
+  /** Only the first of the rows that have the same in these columns, with which the order begins. */
+  distinct?: readonly string[];
   take?: number;
   /** The columns to read; all where it is left out. */
   columns?: ReadonlySet<string> | undefined;
@@ -120,7 +122,8 @@ const locking = ({ lock }: Selection, { alias }: From): string => (lock === unde
 function textOf(statement: Statement, from: From, columns: readonly string[], selection: Selection, within: string): string {
   const where = conjunction([within, condition(statement, from, selection.where)]);
   const orders = ordersOf(statement, from, selection);
-  return `select ${columns.join(', ')} from ${from.joins.join(' ')}${where === '' ? '' : ` where ${where}`}${orders === '' ? '' : ` order by ${orders}`}${limited(selection)}${locking(selection, from)}`;
+  const distinct = selection.distinct === undefined ? '' : `distinct on (${selection.distinct.map((field) => columnOf(from, field)).join(', ')}) `;
+  return `select ${distinct}${columns.join(', ')} from ${from.joins.join(' ')}${where === '' ? '' : ` where ${where}`}${orders === '' ? '' : ` order by ${orders}`}${limited(selection)}${locking(selection, from)}`;
 }
 
 /**

@@ -37,6 +37,19 @@ const invite = (data: { role?: 'TEACHER' | 'STUDENT'; classId?: string; maxUses?
 const chat = (data: { kind: 'CLASS' | 'SUBJECT' | 'SCHOOL'; classId?: string; subjectId?: string }) =>
   db.prisma.chat.create({ data: { schoolId: s.schoolId, name: 'Чат', ...data } });
 
+describe('a role', () => {
+  it('keeps the key that its person is ordered by, whichever changes first or at once', async () => {
+    const people = await Promise.all(Array.from({ length: 20 }, (_, n) => person(db, `до ${n}`)));
+    const rename = (id: string, n: number) => db.prisma.user.update({ where: { id }, data: { sortKey: `после ${n}` } });
+    await grant(people[0]!);
+    await rename(people[0]!, 0);
+    await Promise.all(people.slice(1).flatMap((id, n) => (n % 2 === 0 ? [rename(id, n), grant(id)] : [grant(id), rename(id, n)])));
+    const roles = await db.prisma.roleGrant.findMany({ where: { userId: { in: people } }, include: { user: true } });
+    expect(roles.map(({ sortKey }) => sortKey)).toEqual(roles.map(({ user }) => user.sortKey));
+    expect(roles.filter(({ sortKey }) => sortKey.startsWith('после'))).toHaveLength(people.length);
+  });
+});
+
 describe('a pupil', () => {
   it('is in one class at a time', async () => {
     const pupil = await person(db);

@@ -125,6 +125,29 @@ describe('School.people', () => {
     expect((await surnames({ classId: app.id('Class', group.id) })).surnames).toHaveLength(5);
   });
 
+  it('are told once each, whatever their roles, forward and backward, and where a new name puts them', async () => {
+    const { school, administrator } = await app.build.school();
+    const people: string[] = [];
+    for (const surname of ['Абрамов', 'Быков', 'Волков']) {
+      const { id } = await app.build.teacher({ schoolId: school.id, surname });
+      people.push(id);
+      await app.db.prisma.roleGrant.create({ data: { schoolId: school.id, userId: id, role: 'SCHOOL_ADMINISTRATION' } });
+    }
+    const ask = async (args: string) => {
+      const { data, errors } = await app.as(administrator).send(`query ($id: ID!) { node(id: $id) { ... on School { people(${args}) { edges { cursor node { surname } } } } } }`, { id: app.id('School', school.id) });
+      expect(errors).toBeUndefined();
+      const edges = (data!.node as { people: { edges: { cursor: string; node: { surname: string } }[] } }).people.edges.filter(({ node }) => /ков|Абр/.test(node.surname));
+      return { surnames: edges.map(({ node }) => node.surname), cursors: edges.map(({ cursor }) => cursor) };
+    };
+    const all = await ask('first: 100');
+    expect(all.surnames).toEqual(['Абрамов', 'Быков', 'Волков']);
+    expect((await ask(`last: 2, before: "${all.cursors[2]}"`)).surnames).toEqual(['Абрамов', 'Быков']);
+    expect((await ask(`first: 1, after: "${all.cursors[0]}"`)).surnames).toEqual(['Быков']);
+    expect((await ask('first: 100, role: TEACHER')).surnames).toEqual(all.surnames);
+    await app.as({ id: people[0]! }).send('mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) { __typename } }', { input: { surname: 'Яковлев-Абрамов' } });
+    expect((await ask('first: 100')).surnames).toEqual(['Быков', 'Волков', 'Яковлев-Абрамов']);
+  });
+
   it('are only those whom the viewer may read', async () => {
     const { school, administrator } = await app.build.school();
     const [own, other] = [await app.build.class({ schoolId: school.id }), await app.build.class({ schoolId: school.id })];
