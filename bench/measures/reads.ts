@@ -68,7 +68,7 @@ async function run(env: Env, measure: 'read-nested' | 'read-one'): Promise<Resul
   try {
     for (const contender of Object.values(all)) {
       await check(env.ids, measure, contender);
-      await fire({ ...contender, bodies: [contender.body], connections, seconds: env.quick ? 1 : 3 });
+      await fire({ ...contender, bodies: [contender.body], connections, seconds: env.quick ? 1 : 6 });
     }
     const { ours, limit, ...peers } = await env.rounds(Object.keys(all), (name) =>
       fire({ ...all[name]!, bodies: [all[name]!.body], connections, seconds: env.quick ? 1 : 4 }),

@@ -23,3 +23,6 @@ CREATE TRIGGER "role_grant_follows_sort_key" AFTER UPDATE OF "sort_key" ON "app_
     WHEN (OLD."sort_key" IS DISTINCT FROM NEW."sort_key") EXECUTE FUNCTION "role_grant_follows_sort_key"();
 
 CREATE INDEX "role_grant_people_idx" ON "role_grant"("school_id", "sort_key", "user_id") WHERE "ended_at" IS NULL;
+
+-- All people of all schools in one order: nobody asks for that.
+DROP INDEX "app_user_sort_key_id_idx";
