@@ -12,9 +12,6 @@ import { createLog } from '../src/log.ts';
  * migration. With `--check` it prints nothing when they agree, and fails when they do not.
  */
 
-/** What migrations made and schema.prisma does not tell of, though Prisma's own comparison sees it. */
-const madeByHand = ['-- DropIndex\nDROP INDEX "app_user_search_text_idx";\n'];
-
 /** The engine reads the catalogue's type "char", which adapter-pg does not know: it is shown as text, and then renamed. */
 function readingChars(pool: pg.Pool): PrismaPg {
   const columns = new WeakMap<object, number[]>();
@@ -58,7 +55,7 @@ async function difference(pool: pg.Pool): Promise<string> {
     exitCode: null,
     filters: { externalTables: ['public._prisma_migrations'], externalEnums: [] },
   });
-  return madeByHand.reduce((sql, known) => sql.replace(known, ''), stdout ?? '').trim();
+  return (stdout ?? '').trim();
 }
 
 const log = createLog('error');

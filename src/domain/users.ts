@@ -199,11 +199,10 @@ export async function peopleOf(ctx: Context, school: School, args: PageArgs & Pe
   return { edges: edges.map((edge) => ({ node: edge.node.along, get cursor() { return edge.cursor; } })), pageInfo };
 }
 
-/** The words to look for, each to be found somewhere in a name; what LIKE takes for a pattern is taken literally. */
+/** The words to look for, each to be found somewhere in a name. */
 function words(search: string): string[] {
   if (search.trim() === '') return [];
-  const text = searchable(line('search', search, 100));
-  return text.split(' ').map((word) => word.replace(/[\\%_]/g, '\\$&'));
+  return searchable(line('search', search, 100)).split(' ');
 }
 
 /** The person, if the actor may read how to reach them; everyone of a level in one statement. Regulation 2.1 a, 152-ФЗ. */

@@ -26,3 +26,6 @@ CREATE INDEX "role_grant_people_idx" ON "role_grant"("school_id", "sort_key", "u
 
 -- All people of all schools in one order: nobody asks for that.
 DROP INDEX "app_user_sort_key_id_idx";
+
+-- A name is looked for among the people of one school; found among those of all, most are of other schools.
+DROP INDEX "app_user_search_text_idx";
