@@ -71,7 +71,7 @@ type Asked = (row: Things[ThingName], ctx: Context) => unknown;
 const asked: {
   [N in Noun]: { [T in ThingName]?: (row: Things[T], ctx: Context) => Facts[N] | null | Promise<Facts[N] | null> };
 } = {
-  school: { School: factsOfSchool, RoleGrant: ({ schoolId }) => ({ schoolId }) },
+  school: { School: factsOfSchool, SchoolYear: ({ schoolId }) => ({ schoolId }), RoleGrant: ({ schoolId }) => ({ schoolId }) },
   class: {
     Class: factsOfClass,
     Assignment: ({ schoolId, classId }) => ({ schoolId, classId }),

@@ -160,19 +160,11 @@ describe('the log', () => {
   });
 });
 
-describe('order and search', () => {
-  it('order is that of code points, whatever the locale', async () => {
+describe('order', () => {
+  it('is that of code points, whatever the locale', async () => {
     const sortKey = async (key: string) => ({ id: await person(db, `order-${key}`) });
     const ids = [await sortKey('Я'), await sortKey('а'), await sortKey('Б'), await sortKey('z')];
     const rows = await db.prisma.user.findMany({ where: { id: { in: ids.map(({ id }) => id) } }, orderBy: { sortKey: 'asc' } });
     expect(rows.map((row) => row.sortKey)).toEqual(['order-z', 'order-Б', 'order-Я', 'order-а']);
-  });
-
-  it('a search enters its index', async () => {
-    const plan = await db.prisma.$transaction(async (tx) => {
-      await tx.$executeRaw`set local enable_seqscan = off`;
-      return tx.$queryRaw<object[]>`explain select id from app_user where search_text like '%иванов%'`;
-    });
-    expect(JSON.stringify(plan)).toContain('app_user_search_text_idx');
   });
 });

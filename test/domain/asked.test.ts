@@ -1,6 +1,8 @@
 import { getNamedType, isLeafType, isObjectType } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sightOf } from '../../src/domain/viewer.ts';
 import { schema } from '../../src/graphql/schema.ts';
+import { contextFor } from '../../src/server/requests.ts';
 import { buildWhole, type Whole } from '../policy/fixtures.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
@@ -11,6 +13,7 @@ let whole: Whole;
 beforeAll(async () => {
   app = await openSfera();
   whole = await buildWhole(app);
+  await app.token(whole.people.administrator);
 });
 afterAll(() => app.close());
 
@@ -26,6 +29,13 @@ function fieldsOf(name: string): [field: string, asked: string][] {
 }
 
 const things = ['School', 'SchoolYear', 'Class', 'Subject', 'User', 'RoleGrant', 'Assignment', 'Enrolment', 'Invitation', 'Chat', 'ChatMember', 'Session'] as const;
+
+it.each(things)('whoever may read everything sees a %s, and nobody at all does not', async (thing) => {
+  const { id } = (await (app.db.prisma as unknown as Record<string, { findFirstOrThrow(): Promise<{ id: string }> }>)[thing[0]!.toLowerCase() + thing.slice(1)]!.findFirstOrThrow());
+  const { row, may } = await sightOf(contextFor(app, { kind: 'operator' }, { acceptLanguage: null, requestId: null, address: null }), thing, id);
+  expect(row).toMatchObject({ id });
+  expect([may({ kind: 'operator' }), may({ kind: 'anonymous' })]).toEqual([true, false]);
+});
 
 describe.each(things)('%s', (thing) => {
   it.each(fieldsOf(thing))('%s is the same alone as with all others', async (field, asked) => {

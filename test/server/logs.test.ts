@@ -51,9 +51,9 @@ it('logs ids and no names, addresses, codes, passwords or tokens, whatever goes 
   }
   // Something that goes wrong inside, and says so on a line that looks like a place in the source.
   const { id: found } = await build.class({ schoolId: school.id });
-  const { pool } = running.db;
-  const query = pool.query.bind(pool) as (of: { text?: string }) => unknown;
-  vi.spyOn(pool, 'query').mockImplementation(((of: { text?: string }) => {
+  const { reads } = running.db;
+  const query = reads.query.bind(reads) as (of: { text?: string }) => unknown;
+  vi.spyOn(reads, 'query').mockImplementation(((of: { text?: string }) => {
     if (of.text?.includes('from "public"."class"')) throw new Error(`Key (surname)=(${secrets.surname}) exists\n    at ${secrets.surname} (${token}:1:1)`);
     return query(of);
   }) as never);
