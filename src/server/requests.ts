@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import DataLoader from 'dataloader';
 import { GraphQLError } from 'graphql';
 import { can } from '../policy/can.ts';
 import type { Actor } from '../policy/actor.ts';
 import { loadActors } from '../auth/actors.ts';
 import type { SigningKeys } from '../auth/keys.ts';
-import type { Tokens } from '../auth/tokens.ts';
+import type { Credential, Tokens } from '../auth/tokens.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
 import type { Context } from '../domain/context.ts';
@@ -81,6 +82,8 @@ export function contextFor(
  */
 export function createContexts(deps: Deps): (asked: Asked) => Promise<Context> {
   const { config, db, tokens } = deps;
+  // Requests of one turn of the event loop are told who asks by one statement; nothing is remembered for the next turn.
+  const actors = new DataLoader((credentials: readonly Credential[]) => loadActors(db, credentials), { cache: false, batchScheduleFn: setImmediate });
   // One window for everybody: counts start anew each minute.
   const spent = new Map<string, number>();
   let window = 0;
@@ -99,8 +102,8 @@ export function createContexts(deps: Deps): (asked: Asked) => Promise<Context> {
     const token = /^Bearer ([\w.~+/=-]+)$/i.exec(asked.authorization)?.[1];
     const credential = token === undefined ? undefined : await tokens.verifyAccessToken(token);
     if (credential === undefined) throw refusalError(unauthenticated(), language);
-    const [actor] = await loadActors(db, [credential]);
-    if (actor === undefined || 'ended' in actor) throw refusalError(unauthenticated(), language);
+    const actor = await actors.load(credential);
+    if ('ended' in actor) throw refusalError(unauthenticated(), language);
     const who = credential.kind === 'user' ? credential.userId : credential.clientId;
     if (count(who) > config.operationsPerMinute) throw refusalError(rateLimited(), language);
     return contextFor(deps, actor, asked, credential);
