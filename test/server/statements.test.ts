@@ -27,13 +27,13 @@ async function schoolOf(classes: number, pupils: number) {
   return { school, id: app.id('School', school.id), classes: made, classId: app.id('Class', made[0]!.id), ask };
 }
 
-/** The statements sent meanwhile, without the note of when a session was last seen and the poll beneath the streams. */
+/** The statements sent meanwhile, without those of no request: the note of when a session was last seen, the poll beneath the streams, and the word to other processes. */
 function watch() {
   const sent = vi.spyOn(pg.Client.prototype, 'query');
   return () =>
     sent.mock.calls
       .map(([first]) => (typeof first === 'string' ? first : (first as unknown as { text: string }).text))
-      .filter((text) => /^\s*(select|with|insert|update|delete)/i.test(text) && !/^\s*update session/i.test(text) && !/event_head where school_id = any/.test(text));
+      .filter((text) => /^\s*(select|with|insert|update|delete)/i.test(text) && !/^\s*update session/i.test(text) && !/event_head where school_id = any|pg_notify/.test(text));
 }
 
 async function count(of: Awaited<ReturnType<typeof schoolOf>>, query: string): Promise<number> {
