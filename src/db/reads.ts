@@ -38,6 +38,8 @@ export function createReads(config: pg.ClientConfig, count: number, log: Logger)
     const lost = (error?: Error): void => {
       if (readers[at] !== reader) return;
       readers[at] = undefined;
+      // Where it is not over yet, it answers what was sent and then ends: nothing is left open.
+      client.end().catch(() => undefined);
       if (!ended) log.warn({ err: error }, 'A database connection was lost.');
     };
     const reader: Reader = { client, socket, lost, underWay: 0, held: false };
