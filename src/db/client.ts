@@ -5,6 +5,7 @@ import { openEmbedded, type Embedded } from './embedded.ts';
 import { PrismaClient } from './generated/client.ts';
 import { reach } from './reach.ts';
 import { createReads, type Reads } from './reads.ts';
+import { Client } from './rows.ts';
 
 export interface Database {
   prisma: PrismaClient;
@@ -93,7 +94,7 @@ function withSettings(databaseUrl: string): string {
 const usual = { application_name: 'sfera', connectionTimeoutMillis: 30_000, keepAlive: true, pipeline: true };
 
 function poolOf(config: pg.PoolConfig, log: Logger): pg.Pool {
-  const pool = new pg.Pool({ ...usual, ...config });
+  const pool = new pg.Pool({ ...usual, ...config, Client });
   const lost = (error: Error): void => log.warn({ err: error }, 'A database connection was lost.');
   pool.on('error', lost);
   // A client that loses its socket while it is checked out raises the error on itself, not on the pool.

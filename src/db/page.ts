@@ -31,10 +31,16 @@ export interface Asked<Row> {
   /** One more than the page holds, to see whether anything follows. */
   take: number;
   /** Makes the page of the rows that were found. */
-  finish(rows: readonly Row[]): {
-    edges: { cursor: string; node: Row }[];
+  finish(rows: Rows<Row>): {
+    edges: Edges<Row>;
     pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };
   };
+}
+
+/** Rows in their order, as an array of them or as a list that makes each when it is come to. */
+export interface Rows<Row> {
+  readonly length: number;
+  at(n: number): Row | undefined;
 }
 
 const most = 100;
@@ -59,8 +65,7 @@ export function page<Row>(args: PageArgs, order: Order): Asked<Row> {
     take: size + 1,
     finish(rows) {
       const more = rows.length > size;
-      const edges = (more ? rows.slice(0, size) : rows).map((node) => new Edge(order, node));
-      if (backward) edges.reverse();
+      const edges = new Edges(order, rows, more ? size : rows.length, backward);
       return {
         edges,
         pageInfo: {
@@ -111,18 +116,43 @@ function at(field: string, value: unknown): object {
 /** The columns of rows that a row belongs to, which have to be read with it so that its cursor can be made: `student.sortKey`. */
 export const related = ({ keys }: Order): string[] => keys.map(({ field }) => field).filter((field) => field.includes('.'));
 
-/** A row of a page. Its cursor is made when it is asked for, which most clients do of few rows. */
-class Edge<Row> {
-  readonly node: Row;
+/** The rows of a page. Each is made when it is come to, and its cursor when that is asked for, which most clients do of few. */
+export class Edges<Row> implements Iterable<Edge<Row>> {
+  readonly length: number;
   readonly #order: Order;
+  readonly #rows: Rows<Row>;
+  readonly #backward: boolean;
+
+  constructor(order: Order, rows: Rows<Row>, length: number, backward: boolean) {
+    this.length = length;
+    this.#order = order;
+    this.#rows = rows;
+    this.#backward = backward;
+  }
+
+  /** From the end where `n` is negative. */
+  at(n: number): Edge<Row> | undefined {
+    const place = n < 0 ? this.length + n : n;
+    if (place < 0 || place >= this.length) return undefined;
+    return new Edge(this.#order, this.#rows.at(this.#backward ? this.length - 1 - place : place)!);
+  }
+
+  *[Symbol.iterator](): Iterator<Edge<Row>> {
+    for (let n = 0; n < this.length; n += 1) yield this.at(n)!;
+  }
+}
+
+class Edge<Row> {
+  declare readonly node: Row;
+  declare private readonly order: Order;
 
   constructor(order: Order, node: Row) {
-    this.#order = order;
     this.node = node;
+    this.order = order;
   }
 
   get cursor(): string {
-    return encode(this.#order, this.node);
+    return encode(this.order, this.node);
   }
 }
 

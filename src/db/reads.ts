@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
-import pg from 'pg';
+import type pg from 'pg';
 import type { Logger } from '../log.ts';
+import { Client } from './rows.ts';
 
 /** Statements that read, outside any transaction. */
 export interface Reads {
@@ -11,7 +12,7 @@ export interface Reads {
 }
 
 interface Reader {
-  client: pg.Client;
+  client: Client;
   socket: Socket;
   /** It is used no more: the next statement opens another one. */
   lost(error: Error): void;
@@ -34,7 +35,7 @@ export function createReads(config: pg.ClientConfig, count: number, log: Logger)
 
   const open = (at: number): Reader => {
     const socket = new Socket();
-    const client = new pg.Client({ ...config, pipeline: true, stream: () => socket });
+    const client = new Client({ ...config, pipeline: true, stream: () => socket });
     const lost = (error?: Error): void => {
       if (readers[at] !== reader) return;
       readers[at] = undefined;

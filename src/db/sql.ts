@@ -3,6 +3,8 @@ import { columnOf, condition, conjunction, fromModel, joinOne, order, parameter,
 import type { PrismaClient } from './generated/client.ts';
 import type { Reads } from './reads.ts';
 import { modelsOf } from './models.ts';
+import type { Rows } from './page.ts';
+import { createView, integerAt, nextColumn, textAt, type Arrived, type Chunk, type Columns, Views, type Parse, type ViewOf } from './rows.ts';
 
 /**
  * Reading rows by one prepared statement. Filters and orders are Prisma's, and the rows are what Prisma would answer,
@@ -23,6 +25,8 @@ export interface Selection {
   along?: Along | undefined;
   /** Locks the rows until the transaction ends. */
   lock?: 'share' | 'no key update';
+  /** Rows whose columns are read from the bytes that came, when they are asked for; they can not be copied or compared. */
+  asViews?: boolean;
 }
 
 /** Where rows are read: the database, or a transaction in it. */
@@ -44,10 +48,9 @@ type Row = Record<string, unknown>;
 export async function findRows<T>(db: Source, model: string, selection: Selection): Promise<T[]> {
   const statement: Statement = { models: modelsOf(db.prisma), values: [], tables: 0 };
   const from = fromModel(statement, model);
-  const { columns, shape } = select(statement, from, selection);
-  const rows: T[] = [];
-  await run(db, textOf(statement, from, columns, selection, ''), statement.values, (read) => void rows.push(rowOf(shape, read, 0) as T));
-  return rows;
+  const { columns, read } = select(statement, from, selection);
+  const [rows] = await run<T>(db, textOf(statement, from, columns, selection, ''), statement.values, read, selection);
+  return Array.isArray(rows) ? (rows as T[]) : Array.from({ length: rows!.length }, (_none, n) => rows!.at(n)!);
 }
 
 /** The rows of a list under each of these parents, which are rows of `model`; `take` counts for each of them. */
@@ -57,37 +60,24 @@ export async function findUnder<T>(
   list: string,
   parentIds: readonly string[],
   selection: Selection,
-): Promise<Map<string, T[]>> {
+): Promise<Map<string, Rows<T>>> {
   const models = modelsOf(db.prisma);
   const relation = models[model]?.relations.get(list);
   if (relation?.many !== true) throw new Error(`${model} has no list ${list}`);
   const statement: Statement = { models, values: [], tables: 0 };
-  const under = parentIds.map((): T[] => []);
   const of = (id: string): string => `${from.alias}."${relation.other}" = ${id}`;
   const one = parentIds.length === 1;
   const parent = parameter(statement, one ? parentIds[0] : parentIds);
   const from = fromModel(statement, relation.model);
-  const { columns, shape } = select(statement, from, selection);
-  if (one) await run(db, textOf(statement, from, columns, selection, of(parent)), statement.values, (read) => void under[0]!.push(rowOf(shape, read, 0) as T));
-  else {
-    const text = textUnder(statement, from, columns, selection, `unnest(${parent}::uuid[]) with ordinality as "parent"("id", "n")`, of('"parent"."id"'));
-    await run(db, text, statement.values, (read) => void under[(read(0) as number) - 1]!.push(rowOf(shape, read, 1) as T));
-  }
+  const { columns, read } = select(statement, from, selection);
+  const text = one
+    ? textOf(statement, from, columns, selection, of(parent))
+    : textUnder(statement, from, columns, selection, `unnest(${parent}::uuid[]) with ordinality as "parent"("id", "n")`, of('"parent"."id"'));
+  const under = await run<T>(db, text, statement.values, read, selection, one ? 0 : parentIds.length);
   return new Map(parentIds.map((id, n) => [id, under[n]!]));
 }
 
-/** What the columns that were read are, in their order. */
-interface Shape {
-  /** A row and what it brings along with every column empty: what is copied is faster than what is built. */
-  empty: Row;
-  brought: Row;
-  own: readonly string[];
-  related: readonly (readonly [relation: string, field: string])[];
-  /** Null where there is none to bring; its first column is then null where it does not pass. */
-  along: readonly string[] | null;
-}
-
-function select(statement: Statement, from: From, selection: Selection): { columns: string[]; shape: Shape } {
+function select(statement: Statement, from: From, selection: Selection): { columns: string[]; read: Columns } {
   const { along } = selection;
   const columns: string[] = [];
   const read = (of: From, chosen: Iterable<string> = of.model.columns.keys()): string[] => {
@@ -101,16 +91,13 @@ function select(statement: Statement, from: From, selection: Selection): { colum
     columns.push(columnOf(joinOne(statement, from, relation), field));
     return [relation, field] as const;
   });
-  const empty = emptyOf(own);
-  if (along === undefined) return { columns, shape: { own, related, along: null, empty, brought: {} } };
+  if (along === undefined) return { columns, read: { own, related, along: null } };
   const joined = joinOne(statement, from, along.relation);
   const first = columns.length;
   const brought = read(joined, ['id', ...[...(along.columns ?? joined.model.columns.keys())].filter((field) => field !== 'id')]);
   columns[first] = `case when ${conjunction([`${joined.alias}."id" is not null`, condition(statement, joined, along.where)])} then ${columns[first]} end`;
-  return { columns, shape: { own, related, along: brought, empty: { ...empty, along: null }, brought: emptyOf(brought) } };
+  return { columns, read: { own, related, along: brought } };
 }
-
-const emptyOf = (names: readonly string[]): Row => Object.fromEntries(names.map((name) => [name, null]));
 
 const ordersOf = (statement: Statement, from: From, { orderBy = [] }: Selection): string => orderBy.map((by) => order(statement, from, by)).join(', ');
 
@@ -142,20 +129,22 @@ function textUnder(statement: Statement, from: From, columns: readonly string[],
   return `select ${['"n"', ...columns.map((_column, n) => `"c${n}"`)].join(', ')} from (${all}) as "row" where "k" <= ${Math.trunc(take)} order by "n", "k"`;
 }
 
-/** The value of a column of the row that is being read. */
-type Read = (column: number) => unknown;
-
-function rowOf({ own, related, along, empty, brought }: Shape, read: Read, from: number): Row {
-  const row = { ...empty };
-  let at = from;
-  for (const name of own) row[name] = read(at++);
-  for (const [relation, field] of related) row[relation] = { ...(row[relation] as Row | undefined), [field]: read(at++) };
-  if (along !== null) {
-    if (read(at) === null) return row;
-    const other = { ...brought };
-    for (const name of along) other[name] = read(at++);
-    row.along = other;
-  }
+function objectOf({ own, related, along }: Columns, parsers: readonly Parse[], from: number, chunk: Chunk, begin: number): Row {
+  let column = from;
+  let at = begin;
+  const next = (): unknown => {
+    const text = textAt(chunk, at);
+    const parse = parsers[column]!;
+    column += 1;
+    at = nextColumn(chunk, at);
+    return text === null || parse === null ? text : parse(text);
+  };
+  const row: Row = {};
+  for (const name of own) row[name] = next();
+  for (const [relation, field] of related) row[relation] = { ...(row[relation] as Row | undefined), [field]: next() };
+  if (along === null) return row;
+  const first = next();
+  row.along = first === null ? null : Object.fromEntries(along.map((name, n) => [name, n === 0 ? first : next()]));
   return row;
 }
 
@@ -170,42 +159,72 @@ export function prepared(text: string, values: unknown[]): pg.QueryConfig {
   return name === undefined ? { text, values, types } : { name, text, values, types };
 }
 
-async function run(db: Source, text: string, values: unknown[], each: (read: Read) => void): Promise<void> {
-  await db.reads.query(new Reading(prepared(text, values), each));
+/** Views by the statements that they are made for, which are as many as are prepared. */
+const views = new Map<string, ViewOf>();
+
+function viewOf(text: string, columns: Columns, parsers: readonly Parse[]): ViewOf {
+  let view = views.get(text);
+  if (view === undefined) {
+    view = createView(columns, parsers);
+    if (views.size < mostPrepared) views.set(text, view);
+  }
+  return view;
 }
 
-type Parse = (text: string) => unknown;
+/** The rows that a statement answers; under so many parents, whose places the first column then holds. */
+async function run<T>(
+  db: Source, text: string, values: unknown[], columns: Columns, { asViews }: Selection, parents = 0,
+): Promise<Rows<T>[]> {
+  const first = parents === 0 ? 0 : 1;
+  let lists: (unknown[] | Views)[] = [];
+  let parsers: readonly Parse[] = [];
+  const describe = (types: readonly Parse[]): void => {
+    parsers = types;
+    const view = asViews ? viewOf(text, columns, types.slice(first)) : undefined;
+    lists = Array.from({ length: Math.max(1, parents) }, () => (view === undefined ? [] : new Views(view)));
+  };
+  const row = ({ chunk, at }: Arrived): void => {
+    const list = lists[first === 0 ? 0 : integerAt(chunk, at) - 1]!;
+    const begin = first === 0 ? at : nextColumn(chunk, at);
+    if (list instanceof Views) list.add(chunk, begin);
+    else list.push(objectOf(columns, parsers, first, chunk, begin));
+  };
+  const reading = new Reading(prepared(text, values), describe, row);
+  await db.reads.query(reading);
+  if (reading.failure !== undefined) throw reading.failure as Error;
+  return lists as Rows<T>[];
+}
 
 /** A query whose rows are read as they come, without the arrays and results that node-postgres makes of them. */
 class Reading extends pg.Query {
-  readonly #each: (read: Read) => void;
-  #values: readonly (string | null)[] = [];
-  #parsers: (Parse | null)[] = [];
-  readonly #read: Read = (column) => {
-    const value = this.#values[column]!;
-    const parse = this.#parsers[column];
-    return value === null || parse === null ? value : parse!(value);
-  };
+  /** What went wrong with a row: the rest of the answer has to come first. */
+  failure: unknown;
+  readonly #describe: (parsers: readonly Parse[]) => void;
+  readonly #row: (row: Arrived) => void;
 
-  constructor(config: pg.QueryConfig, each: (read: Read) => void) {
+  constructor(config: pg.QueryConfig, describe: (parsers: readonly Parse[]) => void, row: (row: Arrived) => void) {
     super(config);
-    this.#each = each;
+    this.#describe = describe;
+    this.#row = row;
   }
 
   handleRowDescription({ fields }: { fields: readonly { dataTypeID: number }[] }): void {
-    this.#parsers = fields.map(({ dataTypeID }) => parserOf(dataTypeID));
+    this.#describe(fields.map(({ dataTypeID }) => parserOf(dataTypeID)));
   }
 
-  handleDataRow({ fields }: { fields: readonly (string | null)[] }): void {
-    this.#values = fields;
-    this.#each(this.#read);
+  handleDataRow(row: Arrived): void {
+    try {
+      this.#row(row);
+    } catch (error) {
+      this.failure ??= error;
+    }
   }
 }
 
 const { builtins } = pg.types;
 
 /** The types whose values node-postgres and Prisma read differently. */
-const parsers: Record<number, Parse> = {
+const parsers: Record<number, (text: string) => unknown> = {
   [builtins.INT8]: BigInt,
   [builtins.TIMESTAMPTZ]: (text) => new Date(`${text.replace(' ', 'T')}:00`),
   [builtins.DATE]: (text) => new Date(text),
@@ -215,7 +234,7 @@ const parsers: Record<number, Parse> = {
 const asItIs = new Set<number>([builtins.TEXT, builtins.VARCHAR, builtins.UUID]);
 
 /** Null where the text is the value. */
-const parserOf = (oid: number): Parse | null => (asItIs.has(oid) ? null : types.getTypeParser(oid));
+const parserOf = (oid: number): Parse => (asItIs.has(oid) ? null : types.getTypeParser(oid));
 
 const types = {
   getTypeParser: (oid: number, format?: 'text' | 'binary') => (format === 'binary' ? undefined : parsers[oid]) ?? pg.types.getTypeParser(oid, format),

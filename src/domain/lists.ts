@@ -1,4 +1,4 @@
-import { page, related, type Asked, type Order } from '../db/page.ts';
+import { page, related, type Asked, type Order, type Rows } from '../db/page.ts';
 import { findUnder } from '../db/sql.ts';
 import type { Filter } from '../policy/scopes.ts';
 import { asksCursor, columnsOf, columnsOfPage } from './asked.ts';
@@ -51,9 +51,10 @@ export async function pageUnder<Row>(
   }
   const { where, orderBy, take, key } = question;
   const brings = along !== undefined && loaders.asked?.get(along.of)?.has(along.field) === true;
-  const rows = await loaders.of<Row[]>(key, id, (ids) =>
+  const rows = await loaders.of<Rows<Row>>(key, id, (ids) =>
     findUnder<Row>(db, model, relation, ids, {
       where, orderBy, take,
+      asViews: loaders.asked !== undefined,
       columns: along && columnsOfPage(loaders.asked, along.of, order, brings ? along.field : undefined),
       related: asksCursor(loaders.asked) ? related(order) : [],
       along: brings

@@ -61,6 +61,7 @@ export function createLoaders(db: Database, actor: Actor): Loaders {
         const rows = await findRows<{ id: string }>(db, thing, {
           where: { AND: [{ id: { in: ids } }, readable(actor, thing)] },
           columns: columnsOf(loaders.asked, thing),
+          asViews: loaders.asked !== undefined,
         });
         const found = new Map(rows.map((row) => [row.id, row]));
         return ids.map((id) => found.get(id) ?? null);

@@ -34,7 +34,7 @@ export type ThingName = keyof Things;
 
 /** One page of a list, in the Relay specification's shape. */
 export interface Page<Row> {
-  edges: { cursor: string; node: Row }[];
+  edges: Iterable<{ cursor: string; node: Row }>;
   pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };
 }
 

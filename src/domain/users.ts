@@ -21,8 +21,9 @@ export interface Names {
   patronymic?: string | null;
 }
 
-export const fullName = ({ surname, givenName, patronymic }: Names): string =>
-  patronymic ? `${surname} ${givenName} ${patronymic}` : `${surname} ${givenName}`;
+export const fullNameColumns = ['surname', 'givenName', 'patronymic'] as const;
+
+export const fullName = (names: Names): string => fullNameColumns.map((column) => names[column]).filter(Boolean).join(' ');
 
 /** «Иванова М. П.» */
 export const shortName = ({ surname, givenName, patronymic }: Names): string =>
@@ -196,7 +197,7 @@ export async function peopleOf(ctx: Context, school: School, args: PageArgs & Pe
     along: { relation: 'user', where: {}, columns: columnsOf(ctx.loaders.asked, 'User') },
   });
   const { edges, pageInfo } = order.finish(rows);
-  return { edges: edges.map((edge) => ({ node: edge.node.along, get cursor() { return edge.cursor; } })), pageInfo };
+  return { edges: Array.from(edges, (edge) => ({ node: edge.node.along, get cursor() { return edge.cursor; } })), pageInfo };
 }
 
 /** The words to look for, each to be found somewhere in a name. */

@@ -30,7 +30,10 @@ builder.node(ChatMemberRef, {
       type: UserRef,
       nullable: true,
       description: 'The person, where you may see them.',
-      resolve: (member, _args, ctx) => (member.along === undefined ? ctx.loaders.byId('User', member.userId) : member.along),
+      resolve: (member, _args, ctx) => {
+        const { along } = member;
+        return along === undefined ? ctx.loaders.byId('User', member.userId) : along;
+      },
     }),
     addedBy: t.field({
       type: UserRef,

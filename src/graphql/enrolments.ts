@@ -15,7 +15,10 @@ builder.node(EnrolmentRef, {
       type: UserRef,
       nullable: true,
       description: 'The pupil, where you may see them.',
-      resolve: (enrolment, _args, ctx) => (enrolment.along === undefined ? ctx.loaders.byId('User', enrolment.studentId) : enrolment.along),
+      resolve: (enrolment, _args, ctx) => {
+        const { along } = enrolment;
+        return along === undefined ? ctx.loaders.byId('User', enrolment.studentId) : along;
+      },
     }),
     class: t.field({
       type: ClassRef,

@@ -1,5 +1,6 @@
 import type { GraphQLInterfaceType } from 'graphql';
 import type { ThingName } from '../domain/rows.ts';
+import type { TextOf } from '../server/texts.ts';
 import { builder, globalId } from './builder.ts';
 import './scalars.ts';
 import './assignments.ts';
@@ -20,5 +21,8 @@ import './viewer.ts';
 export const schema = builder.toSchema();
 
 // The relay plugin waits for a promise at every id; a row has its id at hand.
-for (const type of schema.getPossibleTypes(schema.getType('Node') as GraphQLInterfaceType))
-  type.getFields().id!.resolve = ({ id }: { id: string }) => globalId(type.name as ThingName, id);
+for (const type of schema.getPossibleTypes(schema.getType('Node') as GraphQLInterfaceType)) {
+  const field = type.getFields().id!;
+  field.resolve = ({ id }: { id: string }) => globalId(type.name as ThingName, id);
+  field.extensions = { ...field.extensions, text: { columns: ['id'], idOf: type.name } satisfies TextOf };
+}

@@ -1,6 +1,6 @@
 import {
   execute as executeUnplanned, getVariableValues, Kind, OperationTypeNode, TypeInfo, visit, visitWithTypeInfo, type DocumentNode, type ExecutionArgs, type ExecutionResult,
-  type GraphQLError, type GraphQLSchema, type OperationDefinitionNode,
+  type GraphQLSchema, type OperationDefinitionNode,
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Asked } from '../domain/asked.ts';
@@ -8,7 +8,7 @@ import type { GraphContext } from '../graphql/context.ts';
 import { writeRoot } from './fields.ts';
 import { failWhole } from './later.ts';
 import { compiledOf } from './plan.ts';
-import type { Run } from './run.ts';
+import { located, type Run } from './run.ts';
 import { Tape, written, type Place, type Written } from './tape.ts';
 
 /**
@@ -32,12 +32,12 @@ export function execute(args: ExecutionArgs): Answer {
   const data: Place = { parts: [], open: 0 };
   const run: Run = {
     compiled, contextValue, rootValue, schema, variables: coerced, arguments: [], errors: [], tape: new Tape(), data, failed: false,
-    place: data, base: null, frames: [], depth: 0, sink: data, pending: 0, finish: undefined,
+    place: data, base: null, frames: [], depth: 0, field: undefined, key: '', sink: data, pending: 0, finish: undefined,
   };
   try {
     writeRoot(run, compiled.plan);
   } catch (error) {
-    failWhole(run, error as GraphQLError);
+    failWhole(run, located(run, error, 0));
     return answerOf(run);
   }
   if (run.pending === 0) return answerOf(run);

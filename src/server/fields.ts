@@ -1,6 +1,8 @@
-import { getArgumentValues, locatedError } from 'graphql';
+import { getArgumentValues } from 'graphql';
+import type { Rows } from '../db/page.ts';
+import { chunkOf, View, type ViewOf } from '../db/rows.ts';
 import { later } from './later.ts';
-import { infoOf, isPromise, pathOf, type Complete, type Field, type Plan, type Run } from './run.ts';
+import { infoOf, isPromise, located, type Complete, type Field, type Plan, type Run } from './run.ts';
 import { cut } from './tape.ts';
 
 /**
@@ -27,49 +29,60 @@ export function writeObject(run: Run, plan: Plan, source: unknown, key: string |
 function writeFields(run: Run, plan: Plan, source: unknown): void {
   const { tape } = run;
   if (plan.length === 0) tape.byte(brace);
-  let sign = brace;
+  const row = source instanceof View ? source : undefined;
+  const of = row?.constructor as unknown as ViewOf;
+  const { $chunk, $at } = row ?? none;
   for (const field of plan) {
-    tape.byte(sign);
     tape.copy(field.lead);
-    sign = comma;
-    if (field.constant === undefined) attempt(run, field, field.complete, field.nullable, field.name, undefined, source);
-    else tape.copy(field.constant);
+    if (row !== undefined && field.text !== undefined && field.text.write(tape, of, $chunk, $at)) continue;
+    if (field.constant !== undefined) tape.copy(field.constant);
+    else if (field.nullable) attempt(run, field, field.complete, field.name, undefined, source);
+    else {
+      run.field = field;
+      run.key = field.name;
+      const value = resolved(run, field, source);
+      if (isPromise(value)) later(run, field, field.complete, false, value, field.name);
+      else field.complete(run, field, value, field.name);
+    }
   }
   tape.byte(braceEnd);
 }
 
+const none = { $chunk: chunkOf(Buffer.alloc(0)), $at: 0 };
+
 /** A list's items, in their order. */
-export function writeList(run: Run, field: Field, complete: Complete, itemNullable: boolean, items: Iterable<unknown>, key: string | number, nullable: boolean): void {
+export function writeList(run: Run, field: Field, complete: Complete, itemNullable: boolean, items: Rows<unknown>, key: string | number, nullable: boolean): void {
   enter(run, key, nullable);
   const { tape } = run;
   tape.byte(bracket);
-  let n = 0;
-  for (const item of items) {
+  for (let n = 0; n < items.length; n += 1) {
     if (n > 0) tape.byte(comma);
-    attempt(run, field, complete, itemNullable, n, item, undefined);
-    n += 1;
+    const item = Array.isArray(items) ? (items[n] as unknown) : items.at(n);
+    if (itemNullable) attempt(run, field, complete, n, item, undefined);
+    else {
+      run.field = field;
+      run.key = n;
+      if (isPromise(item)) later(run, field, complete, false, item, n);
+      else complete(run, field, item, n);
+    }
   }
   tape.byte(bracketEnd);
   leave(run);
 }
 
-/** Writes an item, or the value of a field; where that fails at once, null, or throws for what stands above. */
-function attempt(run: Run, field: Field, complete: Complete, nullable: boolean, key: string | number, item: unknown, source: unknown): void {
+/** Writes an item, or the value of a field, that may be null: that is what it becomes where it fails at once. */
+function attempt(run: Run, field: Field, complete: Complete, key: string | number, item: unknown, source: unknown): void {
   const { depth, sink, tape: { at } } = run;
   const { open, parts: { length } } = sink;
   try {
+    run.field = field;
+    run.key = key;
     const value = typeof key === 'number' ? item : resolved(run, field, source);
-    if (isPromise(value)) later(run, field, complete, nullable, value, key);
+    if (isPromise(value)) later(run, field, complete, true, value, key);
     else complete(run, field, value, key);
   } catch (error) {
-    run.depth = depth;
+    run.errors.push(located(run, error, depth));
     const frame = depth === 0 ? undefined : run.frames[depth - 1]!;
-    const located = locatedError(error, field.nodes, pathOf(run, key));
-    if (!nullable) {
-      if (frame !== undefined && frame.slot !== null) frame.slot.dead = true;
-      throw located;
-    }
-    run.errors.push(located);
     // All that the attempt wrote is taken back, places too; where it gave this object a place of its own, that stays.
     if (frame === undefined || frame.slot === null || frame.slot === sink) {
       run.sink = sink;
@@ -111,11 +124,10 @@ function leave(run: Run): void {
 const noArguments = Object.freeze({});
 
 function resolved(run: Run, field: Field, source: unknown): unknown {
-  const { definition, at } = field;
-  const resolve = definition.resolve;
-  const args = definition.args.length === 0 ? noArguments : (run.arguments[at] ??= getArgumentValues(definition, field.nodes[0]!, run.variables));
+  const { resolve, argless, at } = field;
+  const args = argless ? noArguments : (run.arguments[at] ??= getArgumentValues(field.definition, field.nodes[0]!, run.variables));
   // Whoever does not name `info` is not given it.
   if (resolve !== undefined) return resolve(source, args, run.contextValue, (resolve.length > 3 ? infoOf(run, field) : undefined)!);
-  const value = typeof source === 'object' && source !== null ? (source as Record<string, unknown>)[definition.name] : undefined;
+  const value = typeof source === 'object' && source !== null ? (source as Record<string, unknown>)[field.definition.name] : undefined;
   return typeof value === 'function' ? (value as (...all: unknown[]) => unknown).call(source, args, run.contextValue, infoOf(run, field)) : value;
 }

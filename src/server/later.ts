@@ -1,5 +1,5 @@
-import { locatedError, type GraphQLError } from 'graphql';
-import { isPromise, pathOf, type Complete, type Field, type Run, type Slot } from './run.ts';
+import type { GraphQLError } from 'graphql';
+import { isPromise, located, type Complete, type Field, type Run, type Slot } from './run.ts';
 import { cut, type Place } from './tape.ts';
 
 /** What is waited for while a query runs: a place for it in the answer, and what becomes of an error that comes late. */
@@ -40,6 +40,8 @@ function whenSettled(
     if (!run.failed) {
       run.base = above;
       run.depth = 0;
+      run.field = field;
+      run.key = key;
       run.place = run.sink = place;
       place.open = run.tape.at;
       write();
@@ -55,18 +57,17 @@ function whenSettled(
           complete(run, field, found, key);
           cut(place, run.tape.at);
         } catch (error) {
-          fail(run, field, error, nullable, above, key, place);
+          fail(run, error, nullable, above, place);
         }
       });
     },
-    (error: unknown) => settle(() => fail(run, field, error, nullable, above, key, place)),
+    (error: unknown) => settle(() => fail(run, error, nullable, above, place)),
   );
 }
 
 /** Null takes the place, or the nearest above that may be null; an error of a place that null has taken already is not told. */
-function fail(run: Run, field: Field, raw: unknown, nullable: boolean, above: Slot | null, key: string | number, place: Place): void {
-  run.depth = 0;
-  const error = locatedError(raw, field.nodes, pathOf(run, key));
+function fail(run: Run, thrown: unknown, nullable: boolean, above: Slot | null, place: Place): void {
+  const error = located(run, thrown, 0);
   if (nullable) {
     run.errors.push(error);
     return writeNull(run, place);

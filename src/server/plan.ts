@@ -1,13 +1,16 @@
 import {
-  GraphQLError, isAbstractType, isLeafType, isListType, isNonNullType, isObjectType, Kind, visit, type DocumentNode, type FieldNode,
-  type FragmentDefinitionNode, type GraphQLAbstractType, type GraphQLField, type GraphQLObjectType, type GraphQLOutputType, type GraphQLSchema,
+  GraphQLError, isLeafType, isListType, isNonNullType, isObjectType, Kind, visit, type DocumentNode, type FieldNode,
+  type FragmentDefinitionNode, type GraphQLAbstractType, type GraphQLField, type GraphQLNonNull, type GraphQLObjectType, type GraphQLOutputType, type GraphQLSchema,
   type OperationDefinitionNode,
 } from 'graphql';
 import { collectFields, collectSubfields } from 'graphql/execution/collectFields.js';
 import { inspect } from 'graphql/jsutils/inspect.js';
+import { Edges } from '../db/page.ts';
 import { writeList, writeObject } from './fields.ts';
 import { later } from './later.ts';
-import { infoOf, isPromise, type Compiled, type Complete, type Field, type Plan } from './run.ts';
+import { infoOf, isPromise, type Compiled, type Complete, type Field, type Plan, type Run } from './run.ts';
+import { Ready } from './tape.ts';
+import { writerOf } from './texts.ts';
 
 /** Planning a query: which fields are asked of which type, and how each is completed; once for a document. */
 
@@ -48,18 +51,20 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
 
   const planOf = (type: GraphQLObjectType, groups: ReadonlyMap<string, readonly FieldNode[]>): Plan => {
     if (type.isTypeOf) throw new Unplanned();
-    return [...groups].flatMap(([name, nodes]): Field[] => {
+    const plan: Field[] = [];
+    for (const [name, nodes] of groups) {
       const asked = nodes[0]!.name.value;
       if (asked === '__schema' || asked === '__type' || name === '__proto__') throw new Unplanned();
       const meta = asked === '__typename';
-      const definition = meta ? { name: asked, args: [] } : type.getFields()[asked];
+      const definition = (meta ? { name: asked, args: [] } : type.getFields()[asked]) as GraphQLField<unknown, unknown> | undefined;
       // graphql leaves out what does not exist.
-      if (definition === undefined) return [];
-      const of = { name, nodes, parentType: type, definition: definition as GraphQLField<unknown, unknown>, at: count++, lead: bytesOf(`${JSON.stringify(name)}:`) };
-      if (meta) return [{ ...of, constant: bytesOf(JSON.stringify(type.name)), nullable: false, complete: () => undefined }];
-      const { type: returned } = of.definition;
-      return [{ ...of, constant: undefined, nullable: !isNonNullType(returned), complete: completer(returned, nodes) }];
-    });
+      if (definition === undefined) continue;
+      const lead = new Ready(`${plan.length === 0 ? '{' : ','}${JSON.stringify(name)}:`);
+      const of = { name, nodes, parentType: type, definition, resolve: definition.resolve, argless: definition.args.length === 0, at: count++, lead };
+      if (meta) plan.push({ ...of, constant: new Ready(JSON.stringify(type.name)), text: undefined, nullable: false, complete: () => undefined });
+      else plan.push({ ...of, constant: undefined, text: writerOf(definition), nullable: !isNonNullType(definition.type), complete: completer(definition.type, nodes) });
+    }
+    return plan;
   };
 
   const subPlans = (nodes: readonly FieldNode[]): ((type: GraphQLObjectType) => Plan) => {
@@ -73,17 +78,28 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
 
   const completer = (type: GraphQLOutputType, nodes: readonly FieldNode[]): Complete => {
     const nullable = !isNonNullType(type);
-    const inner = isNonNullType(type) ? type.ofType : type;
-    const complete = completerOf(inner, nullable, nodes);
-    return (run, field, value, key) => {
-      if (value instanceof Error) throw value;
-      if (value !== null && value !== undefined) return complete(run, field, value, key);
+    const inner = (isNonNullType(type) ? type.ofType : type) as Nullable;
+    const isNull = (run: Run, field: Field): void => {
       if (nullable) return run.tape.json('null');
       throw new Error(`Cannot return null for non-nullable field ${field.parentType.name}.${field.definition.name}.`);
     };
+    if (isObjectType(inner)) {
+      const plan = subPlans(nodes)(inner);
+      return (run, field, value, key) => {
+        if (value instanceof Error) throw value;
+        if (value === null || value === undefined) isNull(run, field);
+        else writeObject(run, plan, value, key, nullable);
+      };
+    }
+    const complete = completerOf(inner, nullable, nodes);
+    return (run, field, value, key) => {
+      if (value instanceof Error) throw value;
+      if (value === null || value === undefined) isNull(run, field);
+      else complete(run, field, value, key);
+    };
   };
 
-  const completerOf = (type: GraphQLOutputType, nullable: boolean, nodes: readonly FieldNode[]): Complete => {
+  const completerOf = (type: Exclude<Nullable, GraphQLObjectType>, nullable: boolean, nodes: readonly FieldNode[]): Complete => {
     if (isLeafType(type))
       return ({ tape }, _field, value) => {
         const serialized = type.serialize(value);
@@ -97,15 +113,11 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
       return (run, field, value, key) => {
         if (typeof value !== 'object' || typeof (value as Iterable<unknown>)[Symbol.iterator] !== 'function')
           throw new GraphQLError(`Expected Iterable, but did not find one for field "${field.parentType.name}.${field.definition.name}".`);
-        writeList(run, field, complete, itemNullable, value as Iterable<unknown>, key, nullable);
+        writeList(run, field, complete, itemNullable, Array.isArray(value) || value instanceof Edges ? value : [...(value as Iterable<unknown>)], key, nullable);
       };
     }
+    if (!type.resolveType) throw new Unplanned();
     const plans = subPlans(nodes);
-    if (isObjectType(type)) {
-      const plan = plans(type);
-      return (run, _field, value, key) => writeObject(run, plan, value, key, nullable);
-    }
-    if (!isAbstractType(type) || !type.resolveType) throw new Unplanned();
     for (const possible of schema.getPossibleTypes(type)) plans(possible);
     return (run, field, value, key) => {
       const complete: Complete = (_run, _field, name) => writeObject(run, plans(concrete(schema, type, name)), value, key, nullable);
@@ -123,10 +135,10 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
   }
 }
 
-const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
-
 /** The operation holds what a plan is not made for. */
 class Unplanned extends Error {}
+
+type Nullable = Exclude<GraphQLOutputType, GraphQLNonNull<never>>;
 
 /** An unknown type is this program's own mistake, and is told without the value. */
 function concrete(schema: GraphQLSchema, type: GraphQLAbstractType, name: unknown): GraphQLObjectType {

@@ -1,8 +1,9 @@
 import {
-  type FieldNode, type FragmentDefinitionNode, type GraphQLError, type GraphQLField, type GraphQLObjectType, type GraphQLResolveInfo,
+  locatedError, type FieldNode, type FragmentDefinitionNode, type GraphQLError, type GraphQLField, type GraphQLObjectType, type GraphQLResolveInfo,
   type GraphQLSchema, type OperationDefinitionNode,
 } from 'graphql';
-import type { Place, Tape } from './tape.ts';
+import type { Place, Ready, Tape } from './tape.ts';
+import type { TextWriter } from './texts.ts';
 
 /** What one execution of a planned query keeps while it runs. */
 
@@ -14,12 +15,16 @@ export interface Field {
   nodes: readonly FieldNode[];
   parentType: GraphQLObjectType;
   definition: GraphQLField<unknown, unknown>;
+  resolve: GraphQLField<unknown, unknown>['resolve'];
+  argless: boolean;
   /** Where a run keeps the field's arguments; they are the same for every object of it. */
   at: number;
-  /** The name as JSON, and what follows it. */
-  lead: Uint8Array;
+  /** What stands before the value: the sign before the field, and its name. */
+  lead: Ready;
   /** The value as JSON where it is known without asking: `__typename`. */
-  constant: Uint8Array | undefined;
+  constant: Ready | undefined;
+  /** Writes it from a row's bytes, where it is a text of them. */
+  text: TextWriter | undefined;
   nullable: boolean;
   complete: Complete;
 }
@@ -64,6 +69,9 @@ export interface Run {
   base: Slot | null;
   frames: Frame[];
   depth: number;
+  /** What is asked there now: where it stands that an error is thrown. */
+  field: Field | undefined;
+  key: string | number;
   /** The innermost of them that has a place of its own: what is written goes there. */
   sink: Place;
   pending: number;
@@ -82,6 +90,17 @@ export function pathOf({ base, frames, depth }: Run, key: string | number): (str
   for (let n = depth - 1; n >= 0; n -= 1) path.unshift(frames[n]!.key);
   for (let slot = base; slot !== null; slot = slot.above) path.unshift(slot.key);
   return path;
+}
+
+/** What was thrown, with where it happened; all objects and lists that it was thrown out of are left, but for the first `depth`. */
+export function located(run: Run, thrown: unknown, depth: number): GraphQLError {
+  const error = locatedError(thrown, run.field?.nodes, pathOf(run, run.key));
+  for (let n = depth; n < run.depth; n += 1) {
+    const { slot } = run.frames[n]!;
+    if (slot !== null) slot.dead = true;
+  }
+  run.depth = depth;
+  return error;
 }
 
 export function infoOf(run: Run, { name, nodes, parentType, definition }: Field): GraphQLResolveInfo {

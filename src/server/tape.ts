@@ -1,37 +1,83 @@
+import { chunkOf, type Chunk } from '../db/rows.ts';
+
 /**
  * JSON as bytes, written from left to right in memory that is used again: texts would be made only to be copied, and
  * fresh memory costs more than what is written into it.
  */
 
-const spare: Buffer[] = [];
+const spare: Chunk[] = [];
 const mostSpare = 16;
 const smallest = 64 * 1024;
 const largest = 4 * 1024 * 1024;
 
-const take = (size: number): Buffer => (spare.length > 0 && spare.at(-1)!.length >= size ? spare.pop()! : Buffer.allocUnsafeSlow(Math.max(size, smallest)));
+const take = (size: number): Chunk =>
+  spare.length > 0 && spare.at(-1)!.bytes.length >= size ? spare.pop()! : chunkOf(Buffer.allocUnsafeSlow(Math.max(size, smallest)));
 
-function giveBack(memory: Buffer): void {
-  if (spare.length < mostSpare && memory.length <= largest) spare.push(memory);
+function giveBack(memory: Chunk): void {
+  if (spare.length < mostSpare && memory.bytes.length <= largest) spare.push(memory);
 }
 
 const quote = 0x22;
 const backslash = 0x5c;
+const equals = 0x3d;
+
+const digits = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/');
+/** Two digits of Base64 for each twelve bits. */
+const pairs = Uint16Array.from({ length: 4096 }, (_none, bits) => (digits[bits >> 6]! << 8) | digits[bits & 63]!);
+
+/** Bytes that are written often, four at a time. */
+export class Ready {
+  readonly length: number;
+  readonly words: Int32Array;
+
+  constructor(text: string) {
+    const bytes = Buffer.from(text);
+    this.length = bytes.length;
+    const padded = Buffer.concat([bytes, Buffer.alloc(3)]);
+    this.words = Int32Array.from({ length: (bytes.length + 3) >> 2 }, (_none, n) => padded.readInt32BE(n * 4));
+  }
+}
+
+/** What stands before a text of which the Base64 is written: what it makes by itself, and the bytes left over from that. */
+export class Before {
+  readonly ready: Ready;
+  readonly left: number;
+  readonly rest: number;
+
+  constructor(text: string) {
+    const bytes = Buffer.from(text);
+    this.left = bytes.length % 3;
+    const whole = bytes.length - this.left;
+    this.ready = new Ready(`"${bytes.toString('base64', 0, whole)}`);
+    this.rest = bytes.subarray(whole).reduce((sum, byte) => (sum << 8) | byte, 0);
+  }
+}
 
 export class Tape {
   /** Bytes written so far; whoever sets it back writes again from there. */
   at = 0;
-  bytes = take(smallest);
+  bytes: Buffer;
+  #memory: Chunk;
+  #view: DataView;
+
+  constructor() {
+    const memory = take(smallest);
+    this.#memory = memory;
+    this.bytes = memory.bytes;
+    this.#view = memory.view;
+  }
 
   byte(value: number): void {
     if (this.at === this.bytes.length) this.#grow(1);
     this.bytes[this.at++] = value;
   }
 
-  copy(ready: Uint8Array): void {
-    const { length } = ready;
-    if (this.at + length > this.bytes.length) this.#grow(length);
-    const { bytes, at } = this;
-    for (let n = 0; n < length; n += 1) bytes[at + n] = ready[n]!;
+  copy({ words, length }: Ready): void {
+    // What is written beyond the end is written over.
+    if (this.at + length + 4 > this.bytes.length) this.#grow(length + 4);
+    const { at } = this;
+    const view = this.#view;
+    for (let n = 0; n < words.length; n += 1) view.setInt32(at + n * 4, words[n]!);
     this.at = at + length;
   }
 
@@ -70,17 +116,86 @@ export class Tape {
     this.at = at;
   }
 
+  /**
+   * A sign, and the UTF-8 that begins at `start`, as it stands in a string; false, with a part of it written, where something
+   * has to be escaped.
+   */
+  text(sign: number, from: DataView, start: number, length: number): boolean {
+    if (this.at + length + 1 > this.bytes.length) this.#grow(length + 1);
+    const view = this.#view;
+    const at = this.at + 1;
+    view.setUint8(this.at, sign);
+    if (length < 4)
+      for (let n = 0; n < length; n += 1) {
+        const code = from.getUint8(start + n);
+        if (code < 0x20 || code === quote || code === backslash) return false;
+        view.setUint8(at + n, code);
+      }
+    else
+      // Four at a time, the last four again where they are less.
+      for (let n = 0; ; n = Math.min(n + 4, length - 4)) {
+        const four = from.getInt32(start + n);
+        if (escapes(four)) return false;
+        view.setInt32(at + n, four);
+        if (n === length - 4) break;
+      }
+    this.at = at + length;
+    return true;
+  }
+
+  /** A string: the Base64 of what stands before and of the bytes that begin at `start`, three at least. */
+  base64({ ready, left, rest }: Before, from: DataView, start: number, length: number): void {
+    const most = ready.length + (((length + 4) / 3) << 2) + 8;
+    if (this.at + most > this.bytes.length) this.#grow(most);
+    this.copy(ready);
+    const view = this.#view;
+    let { at } = this;
+    const end = start + length;
+    let n = start;
+    if (left > 0) {
+      const three = left === 1 ? (rest << 16) | from.getUint16(n) : (rest << 8) | from.getUint8(n);
+      view.setInt32(at, (pairs[three >> 12]! << 16) | pairs[three & 4095]!);
+      at += 4;
+      n += 3 - left;
+    }
+    for (; n + 2 < end; n += 3) {
+      const three = from.getInt32(n - 1) & 0xffffff;
+      view.setInt32(at, (pairs[three >> 12]! << 16) | pairs[three & 4095]!);
+      at += 4;
+    }
+    if (n < end) {
+      const two = n + 1 < end;
+      const three = (from.getUint8(n) << 16) | (two ? from.getUint8(n + 1) << 8 : 0);
+      view.setInt32(at, (pairs[three >> 12]! << 16) | pairs[three & 4095]!);
+      if (!two) view.setUint8(at + 2, equals);
+      view.setUint8(at + 3, equals);
+      at += 4;
+    }
+    view.setUint8(at, quote);
+    this.at = at + 1;
+  }
+
   /** The memory is another's from now on. */
   end(): void {
-    giveBack(this.bytes);
+    giveBack(this.#memory);
   }
 
   #grow(by: number): void {
     const grown = take(Math.max(this.bytes.length * 2, this.at + by));
-    this.bytes.copy(grown, 0, 0, this.at);
-    giveBack(this.bytes);
-    this.bytes = grown;
+    this.bytes.copy(grown.bytes, 0, 0, this.at);
+    giveBack(this.#memory);
+    this.#memory = grown;
+    this.bytes = grown.bytes;
+    this.#view = grown.view;
   }
+}
+
+/** Whether one of four bytes may not stand in a string: less than a space, a quote or a backslash. */
+function escapes(four: number): boolean {
+  const quotes = four ^ 0x22222222;
+  const backslashes = four ^ 0x5c5c5c5c;
+  // A byte that is less than another borrows from its highest bit.
+  return ((((four - 0x20202020) & ~four) | ((quotes - 0x01010101) & ~quotes) | ((backslashes - 0x01010101) & ~backslashes)) & 0x80808080) !== 0;
 }
 
 /** A stretch of the whole that is written apart: pairs of positions on the tape, and places in turn. */
@@ -104,17 +219,18 @@ export interface Written {
 /** What stands at a place, in its order, between what comes before and after it; the tape ends. */
 export function written(tape: Tape, place: Place, before: Uint8Array, after: Uint8Array): Written {
   const memory = take(before.length + tape.at + after.length);
-  memory.set(before);
+  const { bytes } = memory;
+  bytes.set(before);
   let at = before.length;
   const add = ({ parts }: Place): void => {
     for (let n = 0; n < parts.length; n += 1) {
       const part = parts[n]!;
-      if (typeof part === 'number') at += tape.bytes.copy(memory, at, part, parts[++n] as number);
+      if (typeof part === 'number') at += tape.bytes.copy(bytes, at, part, parts[++n] as number);
       else add(part);
     }
   };
   add(place);
-  memory.set(after, at);
+  bytes.set(after, at);
   tape.end();
-  return { bytes: memory.subarray(0, at + after.length), giveBack: () => giveBack(memory) };
+  return { bytes: bytes.subarray(0, at + after.length), giveBack: () => giveBack(memory) };
 }

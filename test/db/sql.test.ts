@@ -27,6 +27,8 @@ const nouns: Record<string, string> = {
 /** A thing that a row of another model belongs to, and is filtered through. */
 const through = [['Assignment', 'class', 'class'], ['Chat', 'subject', 'subject'], ['RoleGrant', 'user', 'user'], ['ChatMember', 'chat', 'chat'], ['SchoolYear', 'school', 'school'], ['Class', 'year', 'school']] as const;
 
+type Row = Record<string, unknown>;
+
 const orderOf = (model: string) => (model === 'Event' ? [{ schoolId: 'asc' }, { seq: 'asc' }] : [{ id: 'asc' }]);
 
 async function compare(model: string, filter: Filter, says: string): Promise<void> {
@@ -139,6 +141,12 @@ describe('in a world', () => {
           select: { id: true, [list]: { orderBy, take, ...(along === undefined ? {} : { include: { [along]: { select: { sortKey: true } } } }) } },
         });
         expect(Object.fromEntries(found)).toEqual(Object.fromEntries(same.map((row) => [row.id, row[list]])));
+        const viewed = await findUnder<Row>(db, model, list, ids, { ...selection, asViews: true });
+        for (const row of same) {
+          const rows = viewed.get(row.id as string)!;
+          expect((row[list] as Row[]).map((one, n) => Object.fromEntries(Object.keys(one).map((name) => [name, rows.at(n)![name]])))).toEqual(row[list]);
+          expect(rows).toHaveLength((row[list] as Row[]).length);
+        }
       }
   });
 
@@ -150,7 +158,7 @@ describe('in a world', () => {
     const found = await findUnder<{ studentId: string; along: unknown }>(db, 'Class', 'enrolments', classes, {
       where: {}, along: { relation: 'student', where: { id: allowed } },
     });
-    for (const { studentId, along } of [...found.values()].flat()) brought.set(studentId, along);
+    for (const { studentId, along } of [...found.values()].flatMap((rows) => [...(rows as unknown as Iterable<{ studentId: string; along: unknown }>)])) brought.set(studentId, along);
     expect(brought.size).toBeGreaterThan(1);
     for (const [id, along] of brought) expect(along).toEqual(id === allowed ? people.find((person) => person.id === id) : null);
   });

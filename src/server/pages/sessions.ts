@@ -21,7 +21,7 @@ export async function sessionsPage(parts: PageParts, visit: Visit): Promise<void
   if (actor === undefined) return redirect(visit, signInAddress(parts, language));
   const ctx = parts.contextFor(req, actor);
   const { edges } = await sessionsOf(ctx, { id: actor.userId }, { first: 100 });
-  const sessions = edges.map(({ node }) => node);
+  const sessions = Array.from(edges, ({ node }) => node);
   const names = await clientNames(parts, sessions);
   const at = await clock(parts, actor, language);
   const rows = sessions.map((session) => {

@@ -1,0 +1,207 @@
+import pg from 'pg';
+import { Parser } from 'pg-protocol/dist/parser.js';
+
+/**
+ * Rows as they come off the wire: their bytes, of which a text is made where somebody asks for it. node-postgres makes one of
+ * every column before anybody can say which are needed, and most are only written as bytes again.
+ */
+
+const dataRow = 'D'.charCodeAt(0);
+
+interface Message {
+  name: string;
+}
+
+/** What came in one piece, to be read byte by byte and as numbers. It stays as it is for as long as it is held. */
+export interface Chunk {
+  bytes: Buffer;
+  view: DataView;
+}
+
+export const chunkOf = (bytes: Buffer): Chunk => ({ bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) });
+
+/** A row that has just come; the next one takes its place. */
+export class Arrived implements Message {
+  readonly name = 'dataRow';
+  chunk = chunkOf(Buffer.alloc(0));
+  /** Where its first column begins: four bytes of length, negative for null, and so many bytes of text. */
+  at = 0;
+
+  /** As node-postgres gives them. */
+  get fields(): (string | null)[] {
+    const { chunk } = this;
+    const fields: (string | null)[] = [];
+    let { at } = this;
+    for (let count = chunk.view.getInt16(at - 2); count > 0; count -= 1) {
+      fields.push(textAt(chunk, at));
+      at = nextColumn(chunk, at);
+    }
+    return fields;
+  }
+}
+
+/** Of the text of the column that begins there; negative for null. */
+export const lengthAt = ({ view }: Chunk, at: number): number => view.getInt32(at);
+
+/** Where the next column begins. */
+export function nextColumn({ view }: Chunk, at: number): number {
+  const length = view.getInt32(at);
+  return length < 0 ? at + 4 : at + 4 + length;
+}
+
+/** Where a column begins, of a row whose first one begins at `at`. */
+export function columnAt(chunk: Chunk, at: number, column: number): number {
+  let begin = at;
+  for (let n = 0; n < column; n += 1) begin = nextColumn(chunk, begin);
+  return begin;
+}
+
+/** The text of the column that begins there. */
+export function textAt({ bytes, view }: Chunk, at: number): string | null {
+  const length = view.getInt32(at);
+  return length < 0 ? null : bytes.toString('utf8', at + 4, at + 4 + length);
+}
+
+/** A whole number, not negative, that begins there. */
+export function integerAt({ bytes, view }: Chunk, at: number): number {
+  let value = 0;
+  for (let n = at + 4, end = n + view.getInt32(at); n < end; n += 1) value = value * 10 + bytes[n]! - 48;
+  return value;
+}
+
+/** What is used of node-postgres's own parser, beyond what its types show. */
+interface Packets {
+  buffer: Buffer;
+  bufferOffset: number;
+  bufferLength: number;
+  parse(bytes: Buffer, each: (message: Message) => void): void;
+  handlePacket(at: number, code: number, length: number, bytes: Buffer): Message;
+  mergeBuffer(bytes: Buffer): void;
+}
+
+class RowParser extends (Parser as unknown as new () => Packets) {
+  readonly #row = new Arrived();
+
+  override handlePacket(at: number, code: number, length: number, bytes: Buffer): Message {
+    if (code !== dataRow) return super.handlePacket(at, code, length, bytes);
+    this.#row.at = at + 2;
+    return this.#row;
+  }
+
+  /** Never into memory that earlier rows stand in. */
+  override mergeBuffer(bytes: Buffer): void {
+    const { buffer, bufferOffset, bufferLength } = this;
+    this.buffer = bufferLength === 0 ? bytes : Buffer.concat([buffer.subarray(bufferOffset, bufferOffset + bufferLength), bytes]);
+    this.bufferOffset = 0;
+    this.bufferLength = this.buffer.length;
+    this.#row.chunk = chunkOf(this.buffer);
+  }
+}
+
+/** A client of node-postgres that is given its rows so. */
+export class Client extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    const { connection } = this as unknown as { connection: NodeJS.EventEmitter & { attachListeners(stream: NodeJS.ReadableStream): void } };
+    connection.attachListeners = (stream) => {
+      const parser = new RowParser();
+      const emit = (message: Message): void => void connection.emit(message.name === 'error' ? 'errorMessage' : message.name, message);
+      stream.on('data', (bytes: Buffer) => parser.parse(bytes, emit));
+    };
+  }
+}
+
+/** How a column becomes a value; null where its text is the value. */
+export type Parse = ((text: string) => unknown) | null;
+
+/** A column of a row that belongs to it, under the name that they stand by. */
+export type Related = readonly [relation: string, field: string];
+
+/** What a statement reads, in the order of its columns. */
+export interface Columns {
+  own: readonly string[];
+  related: readonly Related[];
+  /** Of a row that each row brings along; its first column is null where there is none. */
+  along: readonly string[] | null;
+}
+
+/** A row whose columns are read when they are asked for, by properties as any row's. */
+export abstract class View {
+  /** Its first column begins at `$at` in `$chunk`. Declared only: a field that is defined anew in every class of views costs a microsecond. */
+  declare readonly $chunk: Chunk;
+  declare readonly $at: number;
+
+  constructor(chunk: Chunk, at: number) {
+    this.$chunk = chunk;
+    this.$at = at;
+  }
+}
+
+/** Views of rows with the same columns. */
+export interface ViewOf {
+  new (chunk: Chunk, at: number): View;
+  /** Columns whose bytes are their value, by their names. */
+  readonly texts: ReadonlyMap<string, number>;
+}
+
+/** @param parsers of each column, from the first that is the row's. */
+export function createView({ own, related, along }: Columns, parsers: readonly Parse[]): ViewOf {
+  const texts = new Map<string, number>();
+  class Row extends View {
+    static readonly texts = texts;
+  }
+  const property = (name: string, get: (chunk: Chunk, at: number) => unknown): void =>
+    void Object.defineProperty(Row.prototype, name, {
+      get(this: View) {
+        return get(this.$chunk, this.$at);
+      },
+    });
+  const read = (column: number) => {
+    const parse = parsers[column]!;
+    return (chunk: Chunk, at: number): unknown => {
+      const text = textAt(chunk, columnAt(chunk, at, column));
+      return text === null || parse === null ? text : parse(text);
+    };
+  };
+  own.forEach((name, column) => {
+    if (parsers[column] === null) texts.set(name, column);
+    property(name, read(column));
+  });
+  for (const relation of new Set(related.map(([name]) => name))) {
+    const fields = related.flatMap(([name, field], n) => (name === relation ? [[field, read(own.length + n)] as const] : []));
+    property(relation, (chunk, at) => Object.fromEntries(fields.map(([field, get]) => [field, get(chunk, at)])));
+  }
+  if (along === null) return Row;
+  const first = own.length + related.length;
+  const Brought = createView({ own: along, related: [], along: null }, parsers.slice(first));
+  property('along', (chunk, at) => {
+    const begin = columnAt(chunk, at, first);
+    return lengthAt(chunk, begin) < 0 ? null : new Brought(chunk, begin);
+  });
+  return Row;
+}
+
+/** Rows as views, each made when it is come to: nothing of a row is kept before but where it begins. */
+export class Views {
+  readonly #of: ViewOf;
+  readonly #chunks: Chunk[] = [];
+  readonly #at: number[] = [];
+
+  constructor(of: ViewOf) {
+    this.#of = of;
+  }
+
+  get length(): number {
+    return this.#at.length;
+  }
+
+  add(chunk: Chunk, at: number): void {
+    this.#chunks.push(chunk);
+    this.#at.push(at);
+  }
+
+  at(n: number): View | undefined {
+    const at = this.#at[n];
+    return at === undefined ? undefined : new this.#of(this.#chunks[n]!, at);
+  }
+}

@@ -1,0 +1,54 @@
+import { PassThrough } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { Client, chunkOf, createView, type Arrived } from '../../src/db/rows.ts';
+
+/** Rows off the wire, however they were cut on their way. */
+
+const text = (value: string | null): Buffer => {
+  const bytes = Buffer.from(value ?? '');
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(value === null ? -1 : bytes.length);
+  return Buffer.concat([length, bytes]);
+};
+
+function message(values: readonly (string | null)[]): Buffer {
+  const columns = values.map(text);
+  const head = Buffer.alloc(7);
+  head.write('D');
+  head.writeInt32BE(6 + columns.reduce((sum, { length }) => sum + length, 0), 1);
+  head.writeInt16BE(values.length, 5);
+  return Buffer.concat([head, ...columns]);
+}
+
+/** The rows that come when these bytes do, in pieces of this size; they are held until the last. */
+function arriving(bytes: Buffer, size: number) {
+  const stream = new PassThrough();
+  const { connection } = new Client() as unknown as { connection: NodeJS.EventEmitter & { attachListeners(stream: PassThrough): void } };
+  const held: { chunk: Arrived['chunk']; at: number; fields: (string | null)[] }[] = [];
+  connection.on('dataRow', ({ chunk, at, fields }: Arrived) => held.push({ chunk, at, fields }));
+  connection.attachListeners(stream);
+  for (let at = 0; at < bytes.length; at += size) stream.emit('data', Buffer.from(bytes.subarray(at, at + size)));
+  return held;
+}
+
+describe('Rows off the wire', () => {
+  const rows = Array.from({ length: 40 }, (_none, n) => [`Иванов ${n}`, n % 3 === 0 ? null : `${n}`, 'x'.repeat(n)]);
+  const bytes = Buffer.concat(rows.map(message));
+  const View = createView({ own: ['name', 'number', 'rest'], related: [], along: null }, [null, Number, null]);
+
+  it.each([1, 7, 64, 300, bytes.length])('are whole where they come in pieces of %i bytes, and stay as they came', (size) => {
+    const held = arriving(bytes, size);
+    expect(held.map(({ fields }) => fields)).toEqual(rows);
+    const views = held.map(({ chunk, at }) => new View(chunk, at) as unknown as { name: string; number: number | null; rest: string });
+    expect(views.map(({ name, number, rest }) => [name, number, rest])).toEqual(rows.map(([name, number, rest]) => [name, number === null ? null : Number(number), rest]));
+  });
+
+  it('bring along another row, or null where its first column is', () => {
+    const Both = createView({ own: ['id'], related: [['student', 'sortKey'], ['student', 'id']], along: ['id', 'surname'] }, [null, null, null, null, null]);
+    const view = (values: readonly (string | null)[]) => new Both(chunkOf(Buffer.concat(values.map(text))), 0) as unknown as Record<string, any>;
+    const there = view(['1', 'orlova', '7', '7', 'Орлова']);
+    expect([there.id, there.student, there.along.id, there.along.surname]).toEqual(['1', { sortKey: 'orlova', id: '7' }, '7', 'Орлова']);
+    expect(view(['1', 'orlova', '7', null, 'Орлова']).along).toBeNull();
+    expect(there.missing).toBeUndefined();
+  });
+});

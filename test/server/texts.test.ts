@@ -1,0 +1,71 @@
+import fc from 'fast-check';
+import { GraphQLObjectType, type GraphQLField } from 'graphql';
+import { describe, expect, it } from 'vitest';
+import { chunkOf, createView } from '../../src/db/rows.ts';
+import { schema } from '../../src/graphql/schema.ts';
+import { Tape } from '../../src/server/tape.ts';
+import { writerOf } from '../../src/server/texts.ts';
+
+/** What is copied from a row's bytes is what the field's resolver would have said of the row. */
+
+const fields = Object.values(schema.getTypeMap())
+  .filter((type): type is GraphQLObjectType => type instanceof GraphQLObjectType)
+  .flatMap((type) => Object.values(type.getFields()).map((field) => [`${type.name}.${field.name}`, field as GraphQLField<unknown, unknown>] as const))
+  .filter(([, field]) => writerOf(field) !== undefined);
+
+const uuids = fc.uuid();
+const texts = fc.oneof(fc.string({ unit: 'binary', maxLength: 12 }), fc.string({ unit: 'grapheme', maxLength: 40 }), fc.constantFrom('', 'Щ', '"', '\\', '\n', 'Иванова', 'Гора"ль', '\u007f\u2028'));
+
+/** A row of text columns as it comes, with nothing behind it. */
+function rowOf(columns: Record<string, string | null>) {
+  const parts = Object.values(columns).map((text) => {
+    const bytes = Buffer.from(text ?? '');
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(text === null ? -1 : bytes.length);
+    return Buffer.concat([length, bytes]);
+  });
+  const names = Object.keys(columns);
+  const View = createView({ own: names, related: [], along: null }, names.map(() => null));
+  return { of: View, row: new View(chunkOf(Buffer.concat(parts)), 0) };
+}
+
+describe('A field that is text', () => {
+  it('is every global id, every name and every text that a row has', () => {
+    const names = fields.map(([name]) => name);
+    expect(names).toEqual(expect.arrayContaining(['User.id', 'ChatMember.id', 'User.fullName', 'User.surname', 'School.name']));
+  });
+
+  it.each(fields)('%s is written as it is resolved', (_name, field) => {
+    const writer = writerOf(field)!;
+    const columns = ['before', ...((field.extensions.text as { columns: string[] } | undefined)?.columns ?? [field.extensions.pothosExposedField as string])];
+    const ids = field.extensions.text !== undefined && columns[1] === 'id';
+    const values = fc.record(Object.fromEntries(columns.map((name) => [name, ids ? uuids : fc.option(texts.filter((text) => !text.includes('\0')))])));
+    const optional = new Set(['patronymic', 'before']);
+    fc.assert(
+      fc.property(values, (row) => {
+        const many = columns.length > 2;
+        if (many) for (const name of columns) if (!optional.has(name) && !row[name]) row[name] = 'Имя';
+        const { of, row: view } = rowOf(row as Record<string, string | null>);
+        const tape = new Tape();
+        const written = writer.write(tape, of, view.$chunk, view.$at);
+        const resolved = (field.resolve as ((source: unknown) => unknown) | undefined)?.(view) ?? (view as unknown as Record<string, unknown>)[field.name];
+        if (written) expect(tape.bytes.toString('utf8', 0, tape.at)).toBe(JSON.stringify(resolved));
+        else {
+          expect(tape.at).toBe(0);
+          // Only what is null or has to be escaped is left.
+          expect(resolved === null || JSON.stringify(resolved).slice(1, -1) !== resolved).toBe(true);
+        }
+        tape.end();
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('is left to its resolver where the row has not all of it', () => {
+    const [, fullName] = fields.find(([name]) => name === 'User.fullName')!;
+    const { of, row } = rowOf({ surname: 'Орлова', givenName: 'Анна' });
+    const tape = new Tape();
+    expect(writerOf(fullName)!.write(tape, of, row.$chunk, row.$at)).toBe(false);
+    tape.end();
+  });
+});
