@@ -45,7 +45,7 @@ describe('A field that is text', () => {
       fc.property(values, (row) => {
         const many = columns.length > 2;
         if (many) for (const name of columns) if (!optional.has(name) && !row[name]) row[name] = 'Имя';
-        const { of, row: view } = rowOf(row as Record<string, string | null>);
+        const { of, row: view } = rowOf(row);
         const tape = new Tape();
         const written = writer.write(tape, of, view.$chunk, view.$at);
         const resolved = (field.resolve as ((source: unknown) => unknown) | undefined)?.(view) ?? (view as unknown as Record<string, unknown>)[field.name];
