@@ -40,17 +40,18 @@ export async function createLiveSchool(opened: Pick<Opened, 'db' | 'config'>): P
   const accounts: Record<ListenerRole, Account[]> = { administrator: [], leadership: [], classTeacher: [], subjectTeacher: [], student: [] };
   const add = (role: ListenerRole, classId: string | null, user: User) => accounts[role].push({ userId: user.id, role, classId });
   const schoolId = school.id;
-  for (let n = 0; n < administrators; n++) add('administrator', null, await build.user({ schoolId, role: 'PLATFORM_ADMINISTRATOR' }));
-  for (let n = 0; n < leaders; n++) add('leadership', null, await build.user({ schoolId, role: 'SCHOOL_ADMINISTRATION' }));
+  const many = (count: number, make: () => Promise<User>) => Promise.all(Array.from({ length: count }, make));
+  for (const user of await many(administrators, () => build.user({ schoolId, role: 'PLATFORM_ADMINISTRATOR' }))) add('administrator', null, user);
+  for (const user of await many(leaders, () => build.user({ schoolId, role: 'SCHOOL_ADMINISTRATION' }))) add('leadership', null, user);
   const subject = await build.subject({ schoolId });
   const classIds: string[] = [];
   for (const letter of ['А', 'Б', 'В']) {
     const { id: classId } = await build.class({ schoolId, grade: 5, letter });
     classIds.push(classId);
     add('classTeacher', classId, await build.teacher({ schoolId, classTeacherOf: classId }));
-    for (let n = 0; n < subjectTeachersOfClass; n++)
-      add('subjectTeacher', classId, await build.teacher({ schoolId, teaches: [{ classId, subjectId: subject.id }] }));
-    for (let n = 0; n < pupilsOfClass; n++) add('student', classId, await build.student({ classId }));
+    const teaches = [{ classId, subjectId: subject.id }];
+    for (const user of await many(subjectTeachersOfClass, () => build.teacher({ schoolId, teaches }))) add('subjectTeacher', classId, user);
+    for (const user of await many(pupilsOfClass, () => build.student({ classId }))) add('student', classId, user);
     await build.chat({ schoolId, kind: 'CLASS', classId });
   }
   const enrolments = await opened.db.prisma.enrolment.findMany({ where: { schoolId }, include: { student: true, class: true } });
