@@ -6,7 +6,7 @@ import { readConfig } from '../src/config.ts';
 import { connect } from '../src/db/client.ts';
 import { migrate } from '../src/db/migrate.ts';
 import { createLog } from '../src/log.ts';
-import { spread, type Env, type Spread } from './measure.ts';
+import { spread, type Env, type Server, type Spread } from './measure.ts';
 import { createStarter } from './processes.ts';
 import { seed } from './seed.ts';
 
@@ -94,14 +94,20 @@ export async function openEnv(quick: boolean): Promise<Opened> {
   const settings = settingsOn(scratch.url);
   const starter = createStarter(settings);
   const signer = await createSigner(settings);
+  const servers = new Map<string, Promise<Server>>();
   return {
     quick, settings, postgres,
     databaseUrl: scratch.url,
     ids: await seed(scratch.url),
     token: signer.token,
+    server(name) {
+      const server = servers.get(name) ?? (name === 'ours' ? starter.startOurs() : starter.startPeer(name));
+      servers.set(name, server);
+      return server;
+    },
     startOurs: starter.startOurs,
     startPeer: starter.startPeer,
-    rounds: (contenders, sample) => rounds(contenders, quick ? 2 : 5, sample),
+    rounds: (contenders, sample) => rounds(contenders, quick ? 1 : 5, sample),
     async close() {
       await starter.close();
       await signer.close();

@@ -68,12 +68,20 @@ export interface Env {
   ids: Seeded;
   /** An access token as the product signs it, with a session of its own. */
   token(userId: string): Promise<string>;
+  /** The product (`ours`), or a program of bench/peers by its name: started when it is first asked for, and ended with the environment. */
+  server(name: string): Promise<Server>;
   /** The product as users run it. */
   startOurs(env?: Record<string, string>): Promise<Server>;
   /** A program of bench/peers, by its name. It is given PORT and DATABASE_URL, and says `process.send({ ready: true })`. */
   startPeer(name: string, env?: Record<string, string>): Promise<Server>;
   /** Samples the contenders in turn, A B C A B C: what disturbs one disturbs all. */
   rounds<T extends string>(contenders: readonly T[], sample: (contender: T) => Promise<number>): Promise<Record<T, Spread>>;
+}
+
+/** Waits for all, begun at once, and gives each under its name. */
+export async function together<K extends string, T>(begun: Record<K, Promise<T>>): Promise<Record<K, T>> {
+  const entries = Object.entries<Promise<T>>(begun).map(async ([name, one]) => [name, await one] as const);
+  return Object.fromEntries(await Promise.all(entries)) as Record<K, T>;
 }
 
 export function spread(values: readonly number[]): Spread {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { openEnv } from './env.ts';
-import type { Measure, Result, Spread } from './measure.ts';
+import type { Env, Measure, Result, Spread } from './measure.ts';
 import { fanOutMixed } from './measures/fan-out-mixed.ts';
 import { fanOutSame } from './measures/fan-out.ts';
 import { growth } from './measures/growth.ts';
@@ -40,7 +40,7 @@ export interface Results {
 const help = `npm run bench -- [--quick] [measure …]
 
 Measures the product beside its peers on the same rows and writes bench/results.json and docs/performance.md.
-  --quick   a minute in all, to see that everything runs; written to bench/results.quick.json, and to no document
+  --quick   less than a minute in all, of fewer rows and listeners, to see that everything runs: the figures are rough. Written to bench/results.quick.json, and to no document
   PG_URL    a PostgreSQL server, 15 or newer, whose role may create databases
 
 Measures: ${all.map(({ name }) => name).join(', ')}`;
@@ -86,11 +86,8 @@ export async function runMeasures(args: readonly string[]): Promise<void> {
   const chosen = named.length === 0 ? all : all.filter(({ name }) => named.includes(name));
   const measures: Measured[] = [];
   let postgres = '';
-  for (const [n, measure] of chosen.entries()) {
-    process.stdout.write(`\n[${n + 1}/${chosen.length}] ${measure.name} …`);
-    // A database of its own, so that no measure finds the rows of another.
-    const env = await openEnv(quick);
-    ({ postgres } = env);
+  const run = async (measure: Measure, env: Env) => {
+    process.stdout.write(`\n[${chosen.indexOf(measure) + 1}/${chosen.length}] ${measure.name} …`);
     try {
       const begun = performance.now();
       const result = await measure.run(env);
@@ -102,9 +99,14 @@ export async function runMeasures(args: readonly string[]): Promise<void> {
     } catch (error) {
       console.error(`\n${measure.name} failed: ${(error as Error).stack}`);
       process.exitCode = 1;
-    } finally {
-      await env.close();
     }
+  };
+  // A database and servers of its own, so that no measure finds what another left; a quick run spares itself that.
+  for (const group of quick ? [chosen] : chosen.map((measure) => [measure])) {
+    const env = await openEnv(quick);
+    ({ postgres } = env);
+    for (const measure of group) await run(measure, env);
+    await env.close();
   }
   const [processor] = cpus();
   const results: Results = {

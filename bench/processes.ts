@@ -54,6 +54,8 @@ export function createStarter(settings: Record<string, string>) {
   const folder = mkdtempSync(join(tmpdir(), 'sfera-bench-'));
   const running = new Set<ChildProcess>();
   let count = 0;
+  const endAll = () => running.forEach((child) => child.kill('SIGKILL'));
+  process.once('exit', endAll);
 
   /** What a server writes goes to a file, as under a service manager; it is shown when the server fails. */
   async function run(name: string, start: (port: number, output: number) => ChildProcess, ready: (child: ChildProcess, port: number) => Promise<unknown>): Promise<Server> {
@@ -64,12 +66,7 @@ export function createStarter(settings: Record<string, string>) {
     closeSync(output);
     running.add(child);
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-    const orphan = () => void child.kill('SIGKILL');
-    process.once('exit', orphan);
-    void ended.then(() => {
-      running.delete(child);
-      process.off('exit', orphan);
-    });
+    void ended.then(() => running.delete(child));
     let up = false;
     const failed = ended.then(() => {
       if (!up) throw new Error(`${name} ended before it was ready:\n${read(file).slice(-3000)}`);
@@ -124,13 +121,10 @@ export function createStarter(settings: Record<string, string>) {
       ),
 
     async close(): Promise<void> {
-      await Promise.all(
-        [...running].map((child) => {
-          const ended = new Promise((resolve) => child.once('exit', resolve));
-          child.kill('SIGKILL');
-          return ended;
-        }),
-      );
+      const ended = Promise.all([...running].map((child) => new Promise((resolve) => child.once('exit', resolve))));
+      endAll();
+      await ended;
+      process.off('exit', endAll);
       rmSync(folder, { recursive: true, force: true });
     },
   };

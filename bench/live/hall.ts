@@ -1,4 +1,4 @@
-import type { Env, Result, Server } from '../measure.ts';
+import { together, type Env, type Result, type Server } from '../measure.ts';
 import { standBeside, type Beside } from './beside.ts';
 import { roles } from './school.ts';
 import { ofOneClass } from './selections.ts';
@@ -29,36 +29,36 @@ export const mixedListeners = ({ school }: Beside, count: number): Listener[] =>
 export const oursAt = (servers: readonly Server[], { school, writer, tokensOf }: Beside): Stage =>
   oursStage(servers.map(({ port }) => `ws://127.0.0.1:${port}/graphql`), school, writer, tokensOf);
 
-const warmUp = 20;
-
 /** Opens the listeners and tells them a few events, so that what is measured is warm. */
-export async function warm(stage: Stage, listeners: readonly Listener[], { school }: Beside): Promise<Audience> {
+export async function warm({ quick }: Env, stage: Stage, listeners: readonly Listener[], { school }: Beside): Promise<Audience> {
   const audience = await assemble(stage, listeners);
-  await tellInTurn(audience, school.places, warmUp);
+  await tellInTurn(audience, school.places, quick ? 5 : 20);
   return audience;
 }
 
 /** Messages delivered for each second of the server's processor, one event at a time, by turns. */
-export async function fanOut(env: Env, listenersOf: (beside: Beside, count: number) => Listener[], count: number): Promise<Result> {
-  const events = env.quick ? 10 : 60;
+export async function fanOut(env: Env, listenersOf: (beside: Beside, count: number) => Listener[]): Promise<Result> {
+  const [count, events] = env.quick ? [200, 10] : [1000, 60];
   const beside = await standBeside(env.settings);
   const { school } = beside;
   const listeners = listenersOf(beside, count);
   const halls = new Map<string, { server: Server; audience: Audience }>();
-  const open = async (name: string, server: Server, stage: Stage) => halls.set(name, { server, audience: await warm(stage, listeners, beside) });
+  const open = async (name: string, server: Server, stage: Stage) => halls.set(name, { server, audience: await warm(env, stage, listeners, beside) });
   try {
-    const server = await env.startOurs();
-    await open('ours', server, oursAt([server], beside));
+    const { ours: product, limit: bare, ...others } = await together({
+      ours: env.server('ours'),
+      'graphql-ws': env.server(peerPrograms['graphql-ws']),
+      Mercurius: env.server(peerPrograms.Mercurius),
+      PostGraphile: env.server(peerPrograms.PostGraphile),
+      limit: env.server(limitProgram),
+    });
+    await open('ours', product, oursAt([product], beside));
     const bytes: number[] = [];
     (await halls.get('ours')!.audience.crowd.report()).forEach((heard, n) => {
       if (heard.seqs.length > 0) bytes[listeners[n]!.selection] = Math.round(heard.bytes / heard.seqs.length);
     });
-    for (const [name, program] of Object.entries(peerPrograms)) {
-      const peer = await env.startPeer(program);
-      await open(name, peer, peerStage(peer.port, school));
-    }
-    const limit = await env.startPeer(limitProgram);
-    await open('limit', limit, peerStage(limit.port, school, bytes));
+    for (const [name, peer] of Object.entries(others)) await open(name, peer, peerStage(peer.port, school));
+    await open('limit', bare, peerStage(bare.port, school, bytes));
 
     const lengths = new Set<number>();
     const { ours, limit: least, ...peers } = await env.rounds([...halls.keys()], async (name) => {
@@ -81,10 +81,7 @@ export async function fanOut(env: Env, listenersOf: (beside: Beside, count: numb
         'the peers publish ready objects in memory and check no rights.',
     };
   } finally {
-    for (const { audience, server } of halls.values()) {
-      await audience.close();
-      await server.stop();
-    }
+    for (const { audience } of halls.values()) await audience.close();
     await beside.close();
   }
 }

@@ -6,7 +6,8 @@ import { WebSocket } from 'ws';
 /** The inspector's own address, one for all: only one process is asked at a time, and each is ended before the next. */
 const inspector = 'http://127.0.0.1:9229/json/list';
 
-export async function collectGarbage(pid: number): Promise<void> {
+/** @param settle milliseconds until the memory that was freed is the machine's again. */
+export async function collectGarbage(pid: number, settle = 1000): Promise<void> {
   process.kill(pid, 'SIGUSR1');
   let targets: { webSocketDebuggerUrl: string }[] | undefined;
   for (let tries = 0; targets === undefined && tries < 100; tries++) {
@@ -24,5 +25,5 @@ export async function collectGarbage(pid: number): Promise<void> {
     await collected;
   }
   socket.close();
-  await pause(1000);
+  await pause(settle);
 }

@@ -2,9 +2,8 @@ import { standBeside } from '../live/beside.ts';
 import { oursAt, peerPrograms, sameListeners, warm } from '../live/hall.ts';
 import { peerStage, type Stage } from '../live/stage.ts';
 import { latencies, quantile, tellAtRate, verify, type Audience } from '../live/turn.ts';
-import { spread, type Measure } from '../measure.ts';
+import { spread, together, type Measure } from '../measure.ts';
 
-const count = 1000;
 const perSecond = 50;
 
 export const latency: Measure = {
@@ -14,15 +13,15 @@ export const latency: Measure = {
   better: 'lower',
   target: { peer: 0.5, absolute: 100 },
   async run(env) {
-    const seconds = env.quick ? 2 : 8;
+    const [count, seconds] = env.quick ? [200, 1] : [1000, 8];
     const beside = await standBeside(env.settings);
     const listeners = sameListeners(beside, count);
-    const [server, peer] = [await env.startOurs(), await env.startPeer(peerPrograms['graphql-ws'])];
+    const { server, peer } = await together({ server: env.server('ours'), peer: env.server(peerPrograms['graphql-ws']) });
     const stages: Record<'ours' | 'graphql-ws', Stage> = { ours: oursAt([server], beside), 'graphql-ws': peerStage(peer.port, beside.school) };
     const audiences = {} as Record<keyof typeof stages, Audience>;
     const medians: Record<keyof typeof stages, number[]> = { ours: [], 'graphql-ws': [] };
     try {
-      for (const name of ['ours', 'graphql-ws'] as const) audiences[name] = await warm(stages[name], listeners, beside);
+      for (const name of ['ours', 'graphql-ws'] as const) audiences[name] = await warm(env, stages[name], listeners, beside);
       const { ours, ...peers } = await env.rounds(['ours', 'graphql-ws'], async (name) => {
         const audience = audiences[name];
         await audience.crowd.forget();
@@ -43,7 +42,6 @@ export const latency: Measure = {
       };
     } finally {
       for (const audience of Object.values(audiences)) await audience.close();
-      await Promise.all([server.stop(), peer.stop()]);
       await beside.close();
     }
   },

@@ -2,9 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { standBeside, type Beside } from '../live/beside.ts';
 import { oursAt, sameListeners } from '../live/hall.ts';
 import { assemble, latencies, quantile, tellAtRate, tellInTurn, verify } from '../live/turn.ts';
-import { spread, type Env, type Measure, type Server } from '../measure.ts';
+import { spread, type Env, type Measure } from '../measure.ts';
 
-const count = 1000;
 const perSecond = 20;
 
 /**
@@ -13,8 +12,8 @@ const perSecond = 20;
  */
 async function serve(env: Env, beside: Beside, processes: number): Promise<Record<string, number>> {
   const { places } = beside.school;
-  const servers: Server[] = [];
-  for (let n = 0; n < processes; n++) servers.push(await env.startOurs());
+  const [count, events, seconds] = env.quick ? [200, 10, 1] : [1000, 40, 5];
+  const servers = await Promise.all(Array.from({ length: processes }, () => env.startOurs()));
   const audience = await assemble(oursAt(servers, beside), sameListeners(beside, count));
   try {
     await tellInTurn(audience, places, 10);
@@ -22,12 +21,12 @@ async function serve(env: Env, beside: Beside, processes: number): Promise<Recor
     await audience.crowd.forget();
     const cpu = () => servers.reduce((sum, server) => sum + server.cpuSeconds(), 0);
     const [cpuBefore, begun] = [cpu(), performance.now()];
-    const inTurn = await tellInTurn(audience, places, env.quick ? 10 : 40);
+    const inTurn = await tellInTurn(audience, places, events);
     const [used, took] = [cpu() - cpuBefore, (performance.now() - begun) / 1000];
     const messages = verify(audience, await audience.crowd.report(), inTurn);
 
     await audience.crowd.forget();
-    const told = await tellAtRate(audience, places, perSecond, env.quick ? 1 : 5);
+    const told = await tellAtRate(audience, places, perSecond, seconds);
     const heard = await audience.crowd.report();
     verify(audience, heard, told);
     const times = latencies(heard, told);
@@ -40,8 +39,8 @@ async function serve(env: Env, beside: Beside, processes: number): Promise<Recor
     if (processes === 1) return row;
 
     await audience.crowd.forget();
-    const during = tellAtRate(audience, places, perSecond, env.quick ? 2 : 5);
-    await pause(env.quick ? 700 : 2000);
+    const during = tellAtRate(audience, places, perSecond, seconds);
+    await pause(seconds * 400);
     await servers[0]!.kill();
     const toldDuring = await during;
     const heardDuring = await audience.crowd.report();
@@ -66,7 +65,7 @@ export const nodes: Measure = {
     const beside = await standBeside(env.settings);
     try {
       const rows: Record<string, Record<string, number>> = {};
-      for (const processes of [1, 2, 4]) rows[`${processes}`] = await serve(env, beside, processes);
+      for (const processes of env.quick ? [4] : [1, 2, 4]) rows[`${processes}`] = await serve(env, beside, processes);
       return {
         ours: spread([rows['4']!['p99, ms']!]),
         peers: {},

@@ -1,6 +1,6 @@
 import { globalId } from '../../src/graphql/builder.ts';
 import { fire } from '../load.ts';
-import type { Env, Measure, Result, Server } from '../measure.ts';
+import { together, type Env, type Measure, type Result } from '../measure.ts';
 
 /** What a frontend reads: much at once, and little. */
 
@@ -9,7 +9,6 @@ const json = { 'content-type': 'application/json' };
 
 /** One that answers, and what it is asked. */
 export interface Contender {
-  server: Server;
   url: string;
   headers: Record<string, string>;
   body: string;
@@ -34,24 +33,30 @@ async function contenders(env: Env, measure: 'read-nested' | 'read-one'): Promis
   const { schoolId, administratorId, classIds: [classId] } = ids;
   const query = measure === 'read-nested' ? nested : one;
   const id = measure === 'read-nested' ? schoolId : classId!;
-  const ours = await env.startOurs();
   const at = async (name: string, text: string, variables: object): Promise<Contender> => {
-    const server = await env.startPeer(name);
-    return { server, url: server.url, headers: { ...json, 'x-viewer': administratorId }, body: JSON.stringify({ query: text, variables }) };
+    const { url } = await env.server(name);
+    return { url, headers: { ...json, 'x-viewer': administratorId }, body: JSON.stringify({ query: text, variables }) };
   };
-  const limit = await env.startPeer('limit');
-  return {
-    ours: {
-      server: ours, url: ours.url,
+  const ours = async (): Promise<Contender> => {
+    const { url } = await env.server('ours');
+    return {
+      url,
       headers: { ...json, authorization: `Bearer ${await env.token(administratorId)}` },
       body: JSON.stringify({ query: query.ours, variables: { id: globalId(measure === 'read-nested' ? 'School' : 'Class', id) } }),
-    },
-    Mercurius: await at('mercurius', query.plain, { id }),
-    'PostGraphile 5': await at('postgraphile', query.postgraphile, { id, ...(measure === 'read-one' ? { viewer: administratorId } : {}) }),
-    'Apollo Server 5': await at('apollo', query.plain, { id }),
-    Yoga: await at('yoga', query.plain, { id }),
-    limit: { server: limit, url: limit.url, headers: json, body: JSON.stringify({ measure, values: measure === 'read-nested' ? [id] : [administratorId, id] }) },
+    };
   };
+  const limit = async (): Promise<Contender> => {
+    const { url } = await env.server('limit');
+    return { url, headers: json, body: JSON.stringify({ measure, values: measure === 'read-nested' ? [id] : [administratorId, id] }) };
+  };
+  return together({
+    ours: ours(),
+    Mercurius: at('mercurius', query.plain, { id }),
+    'PostGraphile 5': at('postgraphile', query.postgraphile, { id, ...(measure === 'read-one' ? { viewer: administratorId } : {}) }),
+    'Apollo Server 5': at('apollo', query.plain, { id }),
+    Yoga: at('yoga', query.plain, { id }),
+    limit: limit(),
+  });
 }
 
 /** Names and ids of every class and pupil have to be in the answer. */
@@ -65,18 +70,13 @@ async function check({ classIds, studentIds }: Env['ids'], measure: string, { ur
 
 async function run(env: Env, measure: 'read-nested' | 'read-one'): Promise<Result> {
   const all = await contenders(env, measure);
-  try {
-    for (const contender of Object.values(all)) {
-      await check(env.ids, measure, contender);
-      await fire({ ...contender, bodies: [contender.body], connections, seconds: env.quick ? 1 : 6 });
-    }
-    const { ours, limit, ...peers } = await env.rounds(Object.keys(all), (name) =>
-      fire({ ...all[name]!, bodies: [all[name]!.body], connections, seconds: env.quick ? 1 : 4 }),
-    );
-    return { ours: ours!, peers, limit: limit! };
-  } finally {
-    for (const { server } of Object.values(all)) await server.stop();
+  const load = ({ url, headers, body }: Contender, seconds: number) => fire({ url, headers, bodies: [body], connections, seconds, here: env.quick });
+  for (const contender of Object.values(all)) {
+    await check(env.ids, measure, contender);
+    await load(contender, env.quick ? 0.2 : 6);
   }
+  const { ours, limit, ...peers } = await env.rounds(Object.keys(all), (name) => load(all[name]!, env.quick ? 0.3 : 4));
+  return { ours: ours!, peers, limit: limit! };
 }
 
 export const readNested: Measure = {

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { globalId } from '../../src/graphql/builder.ts';
 import { fire } from '../load.ts';
-import type { Measure } from '../measure.ts';
+import { together, type Measure } from '../measure.ts';
 import { addPeople } from '../seed.ts';
 import { connections } from './reads.ts';
 
@@ -19,7 +19,7 @@ export const write: Measure = {
     const { schoolId, classIds, administratorId } = env.ids;
     const client = new pg.Client({ connectionString: env.databaseUrl });
     await client.connect();
-    const servers = { ours: await env.startOurs(), Mercurius: await env.startPeer('mercurius'), limit: await env.startPeer('limit') };
+    const servers = await together({ ours: env.server('ours'), Mercurius: env.server('mercurius'), limit: env.server('limit') });
     const headers: Record<string, Record<string, string>> = {
       ours: { ...json, authorization: `Bearer ${await env.token(administratorId)}` },
       Mercurius: { ...json, 'x-viewer': administratorId },
@@ -58,7 +58,6 @@ export const write: Measure = {
       const { ours, Mercurius, limit } = await env.rounds(['ours', 'Mercurius', 'limit'], (name) => enrol(name, env.quick ? 200 : 1000));
       return { ours, peers: { Mercurius }, limit };
     } finally {
-      for (const server of Object.values(servers)) await server.stop();
       // The pupils of the other measures stand alone again.
       await client.query('delete from chat_member where user_id in (select student_id from enrolment where not student_id = any($1))', [env.ids.studentIds]);
       await client.query('delete from enrolment where class_id = any($1) and not student_id = any($2)', [classIds, env.ids.studentIds]);
