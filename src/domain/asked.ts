@@ -31,11 +31,15 @@ export function columnsOf(asked: Asked | undefined, thing: ThingName): ReadonlyS
 }
 
 function needed(asked: Asked, thing: ThingName): ReadonlySet<string> | undefined {
-  const made = madeOf[thing];
   // A right is decided by more of a row than is shown.
-  if (made === undefined || asked.get('Query')?.has('viewerCan')) return undefined;
-  const fields = [...(asked.get(thing) ?? [])].filter((field) => field !== '__typename');
-  return new Set(['id', ...fields.flatMap((field) => made[field] ?? [field])]);
+  if (madeOf[thing] === undefined || asked.get('Query')?.has('viewerCan')) return undefined;
+  return new Set(['id', ...shown(asked, thing)]);
+}
+
+/** What the fields that are asked for are made of, but for one. */
+function shown(asked: Asked, thing: ThingName, brought?: string): string[] {
+  const fields = [...(asked.get(thing) ?? [])].filter((field) => field !== '__typename' && field !== brought);
+  return fields.flatMap((field) => madeOf[thing]?.[field] ?? [field]);
 }
 
 /** Does it ask for the cursor of any row? */
@@ -48,10 +52,8 @@ export const asksCursor = (asked: Asked | undefined): boolean =>
  * it, and without what a field is made of that is brought along.
  */
 export function columnsOfPage(asked: Asked | undefined, thing: ThingName, { keys }: Order, brought?: string): ReadonlySet<string> | undefined {
-  const made = madeOf[thing];
-  if (asked === undefined || made === undefined || columnsOf(asked, thing) === undefined) return columnsOf(asked, thing);
-  const fields = [...(asked.get(thing) ?? [])].filter((field) => field !== '__typename' && field !== brought);
+  if (asked === undefined || columnsOf(asked, thing) === undefined) return undefined;
   const own = asksCursor(asked) ? keys.map(({ field }) => field).filter((field) => !field.includes('.')) : [];
-  const columns = new Set([...fields.flatMap((field) => made[field] ?? [field]), ...own]);
+  const columns = new Set([...shown(asked, thing, brought), ...own]);
   return columns.size > 0 || brought !== undefined ? columns : new Set(['id']);
 }
