@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
-import { openEnv } from './env.ts';
-import type { Env, Measure, Result, Spread } from './measure.ts';
+import { openEnv, type Opened } from './env.ts';
+import type { Measure, Result, Spread } from './measure.ts';
 import { fanOutMixed } from './measures/fan-out-mixed.ts';
 import { fanOutSame } from './measures/fan-out.ts';
 import { growth } from './measures/growth.ts';
@@ -27,19 +27,19 @@ export interface Measured extends Result {
   ratioToLimit: number | null;
   /** Whether every mark is reached; null where there is none. */
   reached: boolean | null;
+  date: string;
+  commit: string;
+  machine: { cores: number; processor: string; memoryGiB: number; node: string; postgres: string };
 }
 
 export interface Results {
-  machine: { cores: number; processor: string; memoryGiB: number; node: string; postgres: string };
-  date: string;
-  commit: string;
   quick: boolean;
   measures: Measured[];
 }
 
 const help = `npm run bench -- [--quick] [measure …]
 
-Measures the product beside its peers on the same rows and writes bench/results.json and docs/performance.md.
+Measures the product beside its peers on the same rows and writes bench/results.json and docs/performance.md; where some measures are named, the others stay there as they were.
   --quick   less than a minute in all, of fewer rows and listeners, to see that everything runs: the figures are rough. Written to bench/results.quick.json, and to no document
   PG_URL    a PostgreSQL server, 15 or newer, whose role may create databases
 
@@ -85,14 +85,17 @@ export async function runMeasures(args: readonly string[]): Promise<void> {
   }
   const chosen = named.length === 0 ? all : all.filter(({ name }) => named.includes(name));
   const measures: Measured[] = [];
-  let postgres = '';
-  const run = async (measure: Measure, env: Env) => {
+  const [processor] = cpus();
+  const date = new Date().toISOString().slice(0, 10);
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
+  const run = async (measure: Measure, env: Opened) => {
     process.stdout.write(`\n[${chosen.indexOf(measure) + 1}/${chosen.length}] ${measure.name} …`);
     try {
       const begun = performance.now();
       const result = await measure.run(env);
       const { name, title, unit, better, target } = measure;
-      const measured = { name, title, unit, better, target, ...result, ...judge(measure, result) };
+      const machine = { cores: cpus().length, processor: processor!.model, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version, postgres: env.postgres };
+      const measured = { name, title, unit, better, target, ...result, ...judge(measure, result), date, commit, machine };
       console.log(` ${((performance.now() - begun) / 1000).toFixed(0)} s`);
       print(measured);
       measures.push(measured);
@@ -104,18 +107,11 @@ export async function runMeasures(args: readonly string[]): Promise<void> {
   // A database and servers of its own, so that no measure finds what another left; a quick run spares itself that.
   for (const group of quick ? [chosen] : chosen.map((measure) => [measure])) {
     const env = await openEnv(quick);
-    ({ postgres } = env);
     for (const measure of group) await run(measure, env);
     await env.close();
   }
-  const [processor] = cpus();
-  const results: Results = {
-    machine: { cores: cpus().length, processor: processor!.model, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version, postgres },
-    date: new Date().toISOString().slice(0, 10),
-    commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim(),
-    quick,
-    measures: quick ? measures : all.flatMap(({ name }) => measures.find((each) => each.name === name) ?? before().find((each) => each.name === name) ?? []),
-  };
+  const known = new Map((quick ? measures : [...before(), ...measures]).map((each) => [each.name, each]));
+  const results: Results = { quick, measures: all.flatMap(({ name }) => known.get(name) ?? []) };
   const file = quick ? 'results.quick.json' : 'results.json';
   writeFileSync(new URL(file, import.meta.url), `${JSON.stringify(results, null, 2)}\n`);
   if (!quick) report(results);

@@ -55,25 +55,35 @@ function section(measured: Measured): string {
   return parts.join('\n\n');
 }
 
-export function report({ machine, date, commit, measures }: Results): void {
+/** A run of some measures may have been on another machine than the others. */
+function machinesOf(measures: readonly Measured[]): string {
+  const names = new Map<string, string[]>();
+  for (const { name, machine: { cores, processor, memoryGiB, node, postgres } } of measures) {
+    const machine = `${cores} cores (${processor}), ${memoryGiB} GiB, Node ${node}, PostgreSQL ${postgres}`;
+    names.set(machine, [...(names.get(machine) ?? []), name]);
+  }
+  return [...names].map(([machine, of]) => `Measured on ${machine}${names.size === 1 ? '' : `: ${of.join(', ')}`}.`).join('\n\n');
+}
+
+export function report({ measures }: Results): void {
   mkdirSync(new URL('performance/', docs), { recursive: true });
   for (const measured of measures)
     if (Object.keys(measured.peers).length > 0) writeFileSync(new URL(`performance/${measured.name}.svg`, docs), plot(measured));
   const ratio = (value: number | null) => (value === null ? '–' : value.toFixed(2));
   const summary = measures.map(
     (measured) =>
-      `| [${measured.name}](#${measured.name}) | ${ratio(measured.ratioToBestPeer)} | ${ratio(measured.ratioToLimit)} | ${marksOf(measured)} | ${measured.reached === null ? '–' : measured.reached ? 'reached' : '**not reached**'} |`,
+      `| [${measured.name}](#${measured.name}) | ${ratio(measured.ratioToBestPeer)} | ${ratio(measured.ratioToLimit)} | ${marksOf(measured)} | ${measured.reached === null ? '–' : measured.reached ? 'reached' : '**not reached**'} | ${measured.date} at \`${measured.commit}\` |`,
   );
   const text = `# Performance
 
 Made from \`bench/results.json\` by \`npm run bench\`; not edited by hand. No absolute time is promised: machines differ, and ratios on one machine tell.
 
-Measured on ${date} at \`${commit}\`: ${machine.cores} cores (${machine.processor}), ${machine.memoryGiB} GiB, Node ${machine.node}, PostgreSQL ${machine.postgres}. Database, servers, load and listeners shared the machine.
+${machinesOf(measures)} Database, servers, load and listeners shared the machine.
 
 \`\`\`sh
 npm run bench                       # everything, about a quarter of an hour; writes this file
-npm run bench -- --quick            # roughly, to see that everything runs
-npm run bench -- fan-out latency    # some of it
+npm run bench -- --quick            # roughly, in less than a minute, to see that everything runs; writes no document
+npm run bench -- fan-out latency    # some of it; the others stay as they were
 \`\`\`
 
 It needs a PostgreSQL server, 15 or newer, where it may create databases (\`PG_URL\`); its packages are its own (\`bench/package.json\`). The product runs as users run it, with rights, limits and logs; only
@@ -83,8 +93,8 @@ any program would do: for reading, one prepared statement that makes the JSON, b
 
 A ratio of 1 is as good, more is better. Where the time goes, why a mark is not reached and what was tried: [profile.md](profile.md).
 
-| measure | to the best peer | to the limit | the mark | |
-|---|---|---|---|---|
+| measure | to the best peer | to the limit | the mark | | measured |
+|---|---|---|---|---|---|
 ${summary.join('\n')}
 
 ${measures.map(section).join('\n\n')}
