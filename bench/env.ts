@@ -6,6 +6,7 @@ import { readConfig } from '../src/config.ts';
 import { connect } from '../src/db/client.ts';
 import { migrate } from '../src/db/migrate.ts';
 import { createLog } from '../src/log.ts';
+import { standBeside, type Beside } from './live/beside.ts';
 import { spread, type Env, type Server, type Spread } from './measure.ts';
 import { createStarter } from './processes.ts';
 import { seed } from './seed.ts';
@@ -95,6 +96,7 @@ export async function openEnv(quick: boolean): Promise<Opened> {
   const starter = createStarter(settings);
   const signer = await createSigner(settings);
   const servers = new Map<string, Promise<Server>>();
+  let beside: Promise<Beside> | undefined;
   return {
     quick, settings, postgres,
     databaseUrl: scratch.url,
@@ -105,11 +107,14 @@ export async function openEnv(quick: boolean): Promise<Opened> {
       servers.set(name, server);
       return server;
     },
+    beside: () => (beside ??= standBeside(settings)),
     startOurs: starter.startOurs,
     startPeer: starter.startPeer,
     rounds: (contenders, sample) => rounds(contenders, quick ? 1 : 5, sample),
     async close() {
       await starter.close();
+      // Where it could not be made, the measure has said so.
+      await beside?.then((made) => made.close(), () => undefined);
       await signer.close();
       await scratch.drop();
     },

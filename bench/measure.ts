@@ -1,3 +1,5 @@
+import type { Beside } from './live/beside.ts';
+
 /** What a measure is, and what it answers. */
 
 /** Of the rounds of one contender: the one in the middle, the least and the greatest. */
@@ -70,6 +72,8 @@ export interface Env {
   token(userId: string): Promise<string>;
   /** The product (`ours`), or a program of bench/peers by its name: started when it is first asked for, and ended with the environment. */
   server(name: string): Promise<Server>;
+  /** The writer and the school of the socket measures, in this process: made when first asked for, and closed with the environment. */
+  beside(): Promise<Beside>;
   /** The product as users run it. */
   startOurs(env?: Record<string, string>): Promise<Server>;
   /** A program of bench/peers, by its name. It is given PORT and DATABASE_URL, and says `process.send({ ready: true })`. */

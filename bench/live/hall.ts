@@ -1,5 +1,5 @@
 import { together, type Env, type Result, type Server } from '../measure.ts';
-import { standBeside, type Beside } from './beside.ts';
+import type { Beside } from './beside.ts';
 import { roles } from './school.ts';
 import { ofOneClass } from './selections.ts';
 import { oursStage, peerStage, type Listener, type Stage } from './stage.ts';
@@ -38,8 +38,8 @@ export async function warm({ quick }: Env, stage: Stage, listeners: readonly Lis
 
 /** Messages delivered for each second of the server's processor, one event at a time, by turns. */
 export async function fanOut(env: Env, listenersOf: (beside: Beside, count: number) => Listener[]): Promise<Result> {
-  const [count, events] = env.quick ? [200, 10] : [1000, 60];
-  const beside = await standBeside(env.settings);
+  const [count, events] = env.quick ? [100, 5] : [1000, 60];
+  const beside = await env.beside();
   const { school } = beside;
   const listeners = listenersOf(beside, count);
   const halls = new Map<string, { server: Server; audience: Audience }>();
@@ -82,6 +82,5 @@ export async function fanOut(env: Env, listenersOf: (beside: Beside, count: numb
     };
   } finally {
     for (const { audience } of halls.values()) await audience.close();
-    await beside.close();
   }
 }

@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
-import { standBeside } from '../live/beside.ts';
 import { limitProgram, oursAt, peerPrograms, sameListeners } from '../live/hall.ts';
 import { collectGarbage } from '../live/memory.ts';
 import { peerStage, type Stage } from '../live/stage.ts';
@@ -22,11 +21,11 @@ export const idle: Measure = {
   async run(env) {
     // Node raises its own limit to what the machine allows it; more than that there cannot be.
     const allowed = execFileSync('sh', ['-c', 'ulimit -H -n'], { encoding: 'utf8' }).trim();
-    const count = Math.min(env.quick ? 300 : 10_000, allowed === 'unlimited' ? Infinity : Number(allowed) - besides);
+    const count = Math.min(env.quick ? 200 : 10_000, allowed === 'unlimited' ? Infinity : Number(allowed) - besides);
     const processes = Math.ceil(count / 5000);
     // Until what was freed is the machine's again, and until the sockets have settled.
     const [freeing, settling] = env.quick ? [100, 300] : [1000, 5000];
-    const beside = await standBeside(env.settings);
+    const beside = await env.beside();
     const seconds: Record<(typeof names)[number], number[]> = { ours: [], 'graphql-ws': [], limit: [] };
     const withGarbage: typeof seconds = { ours: [], 'graphql-ws': [], limit: [] };
 
@@ -51,23 +50,19 @@ export const idle: Measure = {
       return (full - empty) / count / 1024;
     };
 
-    try {
-      // Each round is a server's whole life, and the figures hardly differ: two tell enough.
-      const samples: typeof seconds = { ours: [], 'graphql-ws': [], limit: [] };
-      for (let n = 0; n < (env.quick ? 1 : 2); n++) for (const name of names) samples[name].push(await sample(name));
-      const row = (name: (typeof names)[number]) => ({
-        'KiB with garbage': spread(withGarbage[name]).median,
-        'seconds to open all': spread(seconds[name]).median,
-      });
-      return {
-        ours: spread(samples.ours),
-        peers: { 'graphql-ws': spread(samples['graphql-ws']) },
-        limit: spread(samples.limit),
-        notes: `${count} sockets with one subscription each, of as many sessions; resident memory after a full collection of garbage, less what it was before they came.`,
-        series: { title: 'Memory as it settles, and the time to open them', unit: '', rows: { ours: row('ours'), 'graphql-ws': row('graphql-ws'), ws: row('limit') } },
-      };
-    } finally {
-      await beside.close();
-    }
+    // Each round is a server's whole life, and the figures hardly differ: two tell enough.
+    const samples: typeof seconds = { ours: [], 'graphql-ws': [], limit: [] };
+    for (let n = 0; n < (env.quick ? 1 : 2); n++) for (const name of names) samples[name].push(await sample(name));
+    const row = (name: (typeof names)[number]) => ({
+      'KiB with garbage': spread(withGarbage[name]).median,
+      'seconds to open all': spread(seconds[name]).median,
+    });
+    return {
+      ours: spread(samples.ours),
+      peers: { 'graphql-ws': spread(samples['graphql-ws']) },
+      limit: spread(samples.limit),
+      notes: `${count} sockets with one subscription each, of as many sessions; resident memory after a full collection of garbage, less what it was before they came.`,
+      series: { title: 'Memory as it settles, and the time to open them', unit: '', rows: { ours: row('ours'), 'graphql-ws': row('graphql-ws'), ws: row('limit') } },
+    };
   },
 };

@@ -1,4 +1,3 @@
-import { standBeside } from '../live/beside.ts';
 import { oursAt, peerPrograms, sameListeners, warm } from '../live/hall.ts';
 import { peerStage, type Stage } from '../live/stage.ts';
 import { latencies, quantile, tellAtRate, verify, type Audience } from '../live/turn.ts';
@@ -13,8 +12,8 @@ export const latency: Measure = {
   better: 'lower',
   target: { peer: 0.5, absolute: 100 },
   async run(env) {
-    const [count, seconds] = env.quick ? [200, 1] : [1000, 8];
-    const beside = await standBeside(env.settings);
+    const [count, seconds] = env.quick ? [100, 1] : [1000, 8];
+    const beside = await env.beside();
     const listeners = sameListeners(beside, count);
     const { server, peer } = await together({ server: env.server('ours'), peer: env.server(peerPrograms['graphql-ws']) });
     const stages: Record<'ours' | 'graphql-ws', Stage> = { ours: oursAt([server], beside), 'graphql-ws': peerStage(peer.port, beside.school) };
@@ -42,7 +41,6 @@ export const latency: Measure = {
       };
     } finally {
       for (const audience of Object.values(audiences)) await audience.close();
-      await beside.close();
     }
   },
 };

@@ -38,10 +38,10 @@ export const write: Measure = {
     };
     let made = 10_000;
     /** So many pupils without a class are enrolled, all of them by this contender. */
-    const enrol = async (name: 'ours' | 'Mercurius' | 'limit', amount: number): Promise<number> => {
+    const enrol = async (name: 'ours' | 'Mercurius' | 'limit', amount: number, here = false): Promise<number> => {
       const students = await addPeople(client, schoolId, 'STUDENT', (made += amount), amount);
       const perSecond = await fire({
-        url: servers[name].url, headers: headers[name]!, connections, amount,
+        url: servers[name].url, headers: headers[name]!, connections, amount, here,
         bodies: students.map((id, n) => JSON.stringify(bodies[name]!(id, classIds[n % classIds.length]!))),
       });
       const { rows: [found] } = await client.query<{ placed: string; members: string; events: string }>(
@@ -54,7 +54,7 @@ export const write: Measure = {
       return perSecond;
     };
     try {
-      for (const name of ['ours', 'Mercurius', 'limit'] as const) await enrol(name, 100);
+      for (const name of ['ours', 'Mercurius', 'limit'] as const) await enrol(name, 100, env.quick);
       const { ours, Mercurius, limit } = await env.rounds(['ours', 'Mercurius', 'limit'], (name) => enrol(name, env.quick ? 200 : 1000));
       return { ours, peers: { Mercurius }, limit };
     } finally {
