@@ -8,7 +8,7 @@ import type { LoggedEvent } from './tail.ts';
 
 /** An answer to one event, as several listeners are given it. */
 export interface Answer {
-  result: object;
+  readonly result: object;
   /** The result as JSON, made when it is first asked for. */
   readonly bytes: Buffer;
 }

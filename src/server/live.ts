@@ -4,9 +4,12 @@ import { captureHeads } from '../domain/schools.ts';
 import { heardEvent, type Heard, type Stream } from '../events/follow.ts';
 import type { Answer } from '../events/seating.ts';
 import type { GraphContext } from '../graphql/context.ts';
-import { execute } from './execution.ts';
+import { execute, takeData } from './execution.ts';
 import type { Delivered, Say } from './masking.ts';
 import { answerTogether, askedIn } from './sharing.ts';
+
+/** What stands around the data of a result without errors. */
+const [before, after] = [Buffer.from('{"data":'), Buffer.from('}')];
 
 /** What was told since the start: messages, and how often an item was executed and written as JSON for them. */
 export interface Deliveries {
@@ -47,11 +50,21 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
       });
     const answerOf = (result: ExecutionResult): Answer => {
       let bytes: Buffer | undefined;
+      let objects: ExecutionResult | undefined = result;
       return {
-        result,
+        get result() {
+          return (objects ??= JSON.parse(bytes!.toString()) as ExecutionResult);
+        },
         get bytes() {
-          if (bytes === undefined) deliveries.serialisations += 1;
-          return (bytes ??= Buffer.from(JSON.stringify(say(result, base.language) satisfies Delivered)));
+          if (bytes !== undefined) return bytes;
+          deliveries.serialisations += 1;
+          const taken = result.errors === undefined ? takeData(result, before, after) : undefined;
+          if (taken === undefined) return (bytes = Buffer.from(JSON.stringify(say(result, base.language) satisfies Delivered)));
+          // The bytes are then all that is left of the data.
+          objects = undefined;
+          bytes = Buffer.from(taken.bytes);
+          taken.giveBack();
+          return bytes;
         },
       };
     };

@@ -201,6 +201,30 @@ describe('an event for many who asked for the same', () => {
     for (const { close } of listeners) await close();
   });
 
+  it('is told as objects and as bytes alike', async () => {
+    const { schoolId, administrator, places } = await world();
+    const { token } = await app.token(administrator);
+    const variables = { schoolId: app.id('School', schoolId) };
+    const { id: enrolmentId, studentId, classId } = places[0]!;
+    const person = app.as(administrator);
+    // An event stream, which is given objects, before and after a socket, which is given bytes.
+    const streams = [await person.listenSse(enrolments, variables)];
+    await streams[0]!.until(({ items }) => items.length === 1);
+    const socket = await follow(token, enrolments, variables);
+    streams.push(await person.listenSse(enrolments, variables));
+    await streams[1]!.until(({ items }) => items.length === 1);
+    await vi.waitFor(() => expect(app.feed.audience.stats().waiting).toBe(3));
+    const before = await counted();
+    await write([{ type: 'student.enrolled', payload: { schoolId, enrolmentId, studentId, classId } as { schoolId: string } }]);
+    for (const stream of streams) await stream.until(({ news }) => news.length === 1);
+    await vi.waitFor(() => expect(socket.texts).toHaveLength(2));
+    const { payload } = JSON.parse(`{${socket.texts[1]!}`) as { payload: { data: { enrolments: { student: object } } } };
+    expect(payload.data.enrolments.student).not.toBeNull();
+    expect(streams.map(({ news }) => news[0])).toEqual([payload.data.enrolments, payload.data.enrolments]);
+    expect((await counted()).executions - before.executions).toBe(1);
+    for (const { close } of [...streams, socket]) await close();
+  });
+
   it('waits for what was read here to come up to where a listener began', async () => {
     const { schoolId, administrator, places } = await world();
     const { token } = await app.token(administrator);
