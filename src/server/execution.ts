@@ -8,7 +8,7 @@ import type { GraphContext } from '../graphql/context.ts';
 import { writeRoot } from './fields.ts';
 import { failWhole } from './later.ts';
 import { compiledOf } from './plan.ts';
-import { located, type Run } from './run.ts';
+import { located, type Compiled, type Run } from './run.ts';
 import { Tape, written, type Place, type Written } from './tape.ts';
 
 /**
@@ -20,18 +20,32 @@ import { Tape, written, type Place, type Written } from './tape.ts';
 
 type Answer = ExecutionResult | Promise<ExecutionResult>;
 
+/** Executes an operation on a root value in a context. */
+export type Prepared = (rootValue: unknown, contextValue: unknown) => Answer;
+
 /** Executes a query, or an item of a subscription, by its plan; anything else by graphql's own `execute`. */
-export function execute(args: ExecutionArgs): Answer {
-  const { schema, document, contextValue, rootValue } = args;
+export const execute = (args: ExecutionArgs): Answer => prepare(args)(args.rootValue, args.contextValue);
+
+/** As `execute`, for an operation that is executed many times: what its document and variables say is found out once. */
+export function prepare(args: ExecutionArgs): Prepared {
+  const { schema, document } = args;
+  const unplanned: Prepared = (rootValue, contextValue) => executeUnplanned({ ...args, rootValue, contextValue });
   const operation = operationOf(document, args.operationName);
-  if (operation === undefined || operation.operation === OperationTypeNode.MUTATION || args.fieldResolver || args.typeResolver) return executeUnplanned(args);
+  if (operation === undefined || operation.operation === OperationTypeNode.MUTATION || args.fieldResolver || args.typeResolver) return unplanned;
   const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], args.variableValues ?? {}, { maxErrors: 50 });
-  if (errors !== undefined) return { errors };
+  if (errors !== undefined) return () => ({ errors });
   const compiled = compiledOf(schema, document, operation, coerced);
-  if (compiled === null) return executeUnplanned(args);
+  if (compiled === null) return unplanned;
+  const fieldArguments: unknown[] = [];
+  return (rootValue, contextValue) => executePlanned(compiled, schema, coerced, fieldArguments, rootValue, contextValue);
+}
+
+function executePlanned(
+  compiled: Compiled, schema: GraphQLSchema, variables: Record<string, unknown>, fieldArguments: unknown[], rootValue: unknown, contextValue: unknown,
+): Answer {
   const data: Place = { parts: [], open: 0 };
   const run: Run = {
-    compiled, contextValue, rootValue, schema, variables: coerced, arguments: [], errors: [], tape: new Tape(), data, failed: false,
+    compiled, contextValue, rootValue, schema, variables, arguments: fieldArguments, errors: [], tape: new Tape(), data, failed: false,
     place: data, base: null, frames: [], depth: 0, field: undefined, key: '', sink: data, pending: 0, finish: undefined,
   };
   try {

@@ -4,7 +4,7 @@ import { captureHeads } from '../domain/schools.ts';
 import { heardEvent, type Heard, type Stream } from '../events/follow.ts';
 import type { Answer } from '../events/seating.ts';
 import type { GraphContext } from '../graphql/context.ts';
-import { execute, takeData } from './execution.ts';
+import { prepare, takeData, type Prepared } from './execution.ts';
 import type { Delivered, Say } from './masking.ts';
 import { answerTogether, askedIn } from './sharing.ts';
 
@@ -28,9 +28,10 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
     if (!(Symbol.asyncIterator in items)) return items;
     const stream = items as Stream;
     const base = args.contextValue as GraphContext;
+    let execute: Prepared | undefined;
     const run = async (item: Heard, contextValue: GraphContext): Promise<ExecutionResult> => {
       deliveries.executions += 1;
-      return execute({ ...args, rootValue: item, contextValue });
+      return (execute ??= prepare(args))(item, contextValue);
     };
     const { group, ofViewer } = askedIn(args, stream.following.name);
     if (!ofViewer)
