@@ -79,6 +79,7 @@ const cache = new WeakMap<Actor, Partial<Record<Column, Place>>>();
 
 /** The columns in which an actor stands, each with its own places. */
 export function standing(actor: Actor): Partial<Record<Column, Place>> {
+  if (actor instanceof Anyone) return actor.standing;
   let known = cache.get(actor);
   if (known === undefined) cache.set(actor, (known = computeStanding(actor)));
   return known;
@@ -154,25 +155,30 @@ export function common(actor: UserActor | ServiceActor, personal: () => void = (
 }
 
 /** Stands for anybody at all: `asked` is called whenever it matters who it is or what they may do. */
-export function anyone(asked: () => void): UserActor {
-  const told = <T>(value: T): T => {
-    asked();
+export const anyone = (asked: () => void): UserActor => new Anyone(asked);
+
+/** Its standing is in no cache, whose values would keep what asked in memory until the next full collection. */
+class Anyone implements UserActor {
+  readonly kind = 'user';
+  readonly #asked: () => void;
+
+  constructor(asked: () => void) {
+    this.#asked = asked;
+  }
+
+  get userId() { return this.#told(''); }
+  get sessionId() { return this.#told(''); }
+  get expiresAt() { return this.#told(0); }
+  get grants() { return this.#told([]); }
+  get assignments() { return this.#told([]); }
+  get enrolment() { return this.#told(null); }
+  get chats() { return this.#told(noChats); }
+  get standing() { return this.#told({}); }
+
+  #told<T>(value: T): T {
+    this.#asked();
     return value;
-  };
-  const actor: UserActor = {
-    kind: 'user',
-    get userId() { return told(''); },
-    get sessionId() { return told(''); },
-    get expiresAt() { return told(0); },
-    get grants() { return told([]); },
-    get assignments() { return told([]); },
-    get enrolment() { return told(null); },
-    get chats() { return told(noChats); },
-  };
-  const places: Partial<Record<Column, Place>> = {};
-  for (const column of columns) Object.defineProperty(places, column, { get: () => told(undefined) });
-  cache.set(actor, places);
-  return actor;
+  }
 }
 
 const unique = (ids: string[]): string[] => [...new Set(ids)];
