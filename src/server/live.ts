@@ -43,7 +43,10 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
               base,
               telling,
               run: (contextValue, actor) => run(heardEvent(telling.event, actor), contextValue),
-              hand: (result, to) => hand(answerOf(result), to),
+              hand(result, to) {
+                const answer = answerOf(result);
+                for (const { members } of to) hand(answer, members);
+              },
             },
             cohorts,
           ),

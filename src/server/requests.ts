@@ -65,15 +65,16 @@ export function contextFor(
   credential: Context['credential'] = null,
 ): Context {
   const { config, db, log, bus, feed } = deps;
-  return {
+  const context: Context = {
     actor, credential, config, db, log, feed,
     loaders: createLoaders(db, actor),
     language: languageOf(asked.acceptLanguage),
     requestId: asked.requestId ?? randomUUID(),
     address: asked.address,
-    renew: (now) => contextFor(deps, now, asked, credential),
+    renew: (now) => ({ ...context, actor: now, loaders: createLoaders(db, now) }),
     wake: (schoolIds) => bus.wake(schoolIds),
   };
+  return context;
 }
 
 /**

@@ -4,7 +4,7 @@ import {
 } from 'graphql';
 import { anyone, common, type ServiceActor, type UserActor } from '../policy/actor.ts';
 import type { Cohort, Member, Telling } from '../events/seating.ts';
-import { createLoaders, readable, type Loaders } from '../domain/loaders.ts';
+import { readable, type Loaders } from '../domain/loaders.ts';
 import type { ThingName, Things } from '../domain/rows.ts';
 import { sightOf, type Sight } from '../domain/viewer.ts';
 import type { GraphContext } from '../graphql/context.ts';
@@ -56,7 +56,7 @@ interface Together {
   base: GraphContext;
   telling: Telling;
   run(context: GraphContext, actor: UserActor | ServiceActor): Promise<ExecutionResult>;
-  hand(result: ExecutionResult, to: readonly Member[]): void;
+  hand(result: ExecutionResult, to: readonly Cohort[]): void;
 }
 
 /** What was decided about things, by their key: these people all may see it, or none of them may. */
@@ -74,7 +74,8 @@ export async function answerTogether(together: Together, cohorts: readonly Cohor
 }
 
 async function answerAlone({ base, run, hand }: Together, member: Member): Promise<void> {
-  hand(await run(base.renew(member.actor), member.actor), [member]);
+  const { actor } = member;
+  hand(await run(base.renew(actor), actor), [{ actor, members: [member] }]);
 }
 
 type Asking = (asked: () => void) => UserActor | ServiceActor;
@@ -86,11 +87,10 @@ async function answerSame(together: Together, cohorts: readonly Cohort[], decide
   let askedMore = false;
   const asked = new Map<string, Sight>();
   const actor = as(() => (askedMore = true));
+  const context = base.renew(actor);
   const loaders: Loaders = {
-    asked: undefined,
-    questions: new WeakMap(),
+    ...context.loaders,
     byIds: (thing, ids) => Promise.all(ids.map((id) => loaders.byId(thing, id))),
-    of: (key, parentId, batch) => byRights.of(key, parentId, batch),
     async byId<N extends ThingName>(thing: N, id: string) {
       const key = `${thing} ${id}`;
       const sight = await seen(base, telling, thing, id);
@@ -98,8 +98,7 @@ async function answerSame(together: Together, cohorts: readonly Cohort[], decide
       return ((decided.get(key) ?? sight.may(lead.actor)) ? sight.row : null) as Things[N] | null;
     },
   };
-  const byRights = createLoaders(base.db, actor);
-  const result = await run({ ...base.renew(actor), credential: null, loaders }, actor);
+  const result = await run({ ...context, credential: null, loaders }, actor);
   if (askedMore) {
     if (as === anyone) await Promise.all(cohorts.map((cohort) => answerSame(together, [cohort], decided, (more) => common(cohort.members[0]!.actor, more))));
     else await Promise.all(cohorts.flatMap(({ members }) => members).map((member) => answerAlone(together, member)));
@@ -109,7 +108,7 @@ async function answerSame(together: Together, cohorts: readonly Cohort[], decide
   const given = sights.map((sight) => (sight.may(lead.actor) ? '1' : '0')).join('');
   await Promise.all(
     [...agreeing(cohorts, sights)].map(async ([sees, part]) => {
-      if (sees === given) return hand(result, part.flatMap(({ members }) => members));
+      if (sees === given) return hand(result, part);
       const now = [...asked.keys()].map((key, n) => [key, sees[n] === '1'] as const);
       return answerSame(together, part, new Map([...decided, ...now]), as);
     }),
