@@ -4,7 +4,8 @@ import { table, type Action, type NounOf, type Row } from './table.ts';
 
 type AnyScope = Scope<Noun>;
 
-function* reaches(actor: Actor, row: Row): Generator<[AnyScope, Place]> {
+/** Whether `holds` does for one of the scopes in which the row reaches somewhere, by the column's place. */
+function reaches(actor: Actor, row: Row, holds: (scope: AnyScope, place: Place) => boolean): boolean {
   const stands = standing(actor);
   for (const column of columns) {
     const place = stands[column];
@@ -12,23 +13,27 @@ function* reaches(actor: Actor, row: Row): Generator<[AnyScope, Place]> {
     const names = row.cells[column];
     for (const name of names) {
       const scope = (scopes[row.on] as Record<string, AnyScope>)[name]!;
-      if (!scope.impliedBy?.some((wider) => names.includes(wider))) yield [scope, place];
+      if (!scope.impliedBy?.some((wider) => names.includes(wider)) && holds(scope, place)) return true;
     }
   }
+  return false;
 }
 
 /** May the actor do this to that? The operator may; nobody signed in may nothing. */
 export function can<A extends Action>(actor: Actor, action: A, facts: Facts[NounOf<A>]): boolean {
   if (actor.kind === 'operator') return true;
-  for (const [scope, place] of reaches(actor, table[action])) if (scope.holds(place, facts)) return true;
-  return false;
+  return reaches(actor, table[action], (scope, place) => scope.holds(place, facts));
 }
 
 /** The same answer as a Prisma filter over the noun's model: the rows that the actor may do this to. */
 export function where(actor: Actor, action: Action): Filter {
   const row: Row = table[action];
   if (actor.kind === 'operator') return everything(row.on);
-  const alternatives = [...reaches(actor, row)].map(([scope, place]) => scope.where(place));
+  const alternatives: Filter[] = [];
+  reaches(actor, row, (scope, place) => {
+    alternatives.push(scope.where(place));
+    return false;
+  });
   if (alternatives.length === 0) return nothing(row.on);
   return alternatives.length === 1 ? alternatives[0]! : { OR: alternatives };
 }
@@ -36,7 +41,7 @@ export function where(actor: Actor, action: Action): Filter {
 /** Could the actor do this anywhere at all? A quick no before anything is read. */
 export function everCan(actor: Actor, action: Action): boolean {
   if (actor.kind === 'operator') return true;
-  return !reaches(actor, table[action]).next().done;
+  return reaches(actor, table[action], () => true);
 }
 
 /** The clause of the regulation that decides the action. */
