@@ -1,7 +1,7 @@
 import { heard, inPerson, standsIn } from '../policy/topics.ts';
 import type { Logger } from '../log.ts';
 import { isActor, type Standing } from './hearing.ts';
-import { hearers, seat, unseat, type Answer, type Cohort, type Groups, type Member, type Place, type Sharing, type Telling } from './seating.ts';
+import { anyOf, hearers, seat, unseat, type Answer, type Cohort, type Groups, type Member, type Place, type Telling } from './seating.ts';
 import type { LoggedEvent, Tail } from './tail.ts';
 
 /**
@@ -85,20 +85,21 @@ export function createAudience(tail: Tail, log: Logger): Audience {
     };
     const heardBy = heard(event.schoolId, event.topics);
     const person = inPerson(event.topics);
+    // Of the cohorts with the same key, in all groups, everybody hears it, or some may in person, or nobody does.
+    const reached = new Map<string, 'all' | 'some' | 'nobody'>();
     for (const group of school.groups.values()) {
+      const { types, chosen, sharing } = anyOf(group).place;
+      if (!types.has(event.type) || !chosen(event)) continue;
       const cohorts: Cohort[] = [];
-      let sharing: Sharing | undefined;
-      for (const cohort of group.values()) {
+      for (const [key, cohort] of group) {
         const { actor } = cohort;
-        const [first] = cohort.members;
-        if (first === undefined || !first.place.types.has(event.type) || !first.place.chosen(event)) continue;
-        const all = heardBy(actor);
-        if (!all && !standsIn(actor, event.schoolId)) continue;
-        const members = hearers(cohort, event, all, person);
+        let reach = reached.get(key);
+        if (reach === undefined) reached.set(key, (reach = heardBy(actor) ? 'all' : standsIn(actor, event.schoolId) ? 'some' : 'nobody'));
+        if (reach === 'nobody') continue;
+        const members = hearers(cohort, event, reach === 'all', person);
         if (members.length > 0) cohorts.push({ actor, members });
-        sharing = first.place.sharing;
       }
-      if (sharing !== undefined && cohorts.length > 0) under.push(sharing.answer(telling, cohorts, hand));
+      if (cohorts.length > 0) under.push(sharing.answer(telling, cohorts, hand));
     }
     await Promise.all(under);
   };

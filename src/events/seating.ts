@@ -103,6 +103,13 @@ export function unseat(groups: Groups, member: Member): void {
   if (cohorts?.size === 0) groups.delete(group);
 }
 
+/** Any member of a group, who asked for what all of them did. A group without members is none. */
+export function anyOf(group: ReadonlyMap<string, Seated>): Member {
+  const [cohort] = group.values();
+  const [member] = cohort!.members;
+  return member!;
+}
+
 /** Those of a cohort who hear an event: all of them, or those to whom it is told in person. */
 export function hearers(cohort: Seated, { seq }: LoggedEvent, all: boolean, { userIds, chatIds }: InPerson): readonly Member[] {
   let members = (cohort.all ??= [...cohort.members]);
