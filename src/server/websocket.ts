@@ -105,9 +105,25 @@ export function objectFrame(before: Buffer, value: Buffer): Buffer {
 
 const closingBrace = 0x7d;
 
+/**
+ * Writes one message to many sockets, each under its own beginning. Where the kernel took all of a frame, its memory is
+ * the next one's: the values are the same, and beginnings of one length differ in their ids alone.
+ */
+export function createFrames(): (socket: Pick<Socket, 'write' | 'writableLength'>, before: Buffer, value: Buffer) => void {
+  let last: { frame: Buffer; value: Buffer; length: number } | null = null;
+  return (socket, before, value) => {
+    const { length } = before;
+    if (last?.value === value && last.length === length) last.frame.set(before, last.frame.length - value.length - length - 1);
+    else last = { frame: objectFrame(before, value), value, length };
+    socket.write(last.frame);
+    if (socket.writableLength > 0) last = null;
+  };
+}
+
 export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, initWithin, opened }: Options): Sockets {
   const wss = new WebSocketServer({ noServer: true, maxPayload, maxFragments, perMessageDeflate: false, handleProtocols });
   const sockets = new Map<WebSocket, Socket>();
+  const write = createFrames();
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     socket.on('error', () => socket.destroy());
@@ -190,7 +206,7 @@ export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, 
     const before = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`);
     return (payload) => {
       if (ws.readyState !== WebSocket.OPEN || socket.writableLength > maxAhead) return false;
-      socket.write(objectFrame(before, payload));
+      write(socket, before, payload);
       return true;
     };
   };
