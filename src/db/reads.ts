@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import type pg from 'pg';
 import type { Logger } from '../log.ts';
 import { Client } from './rows.ts';
+import { sendAtEndOfTurn } from './turn.ts';
 
 /** Statements that read, outside any transaction. */
 export interface Reads {
@@ -71,7 +72,7 @@ export function createReads(config: pg.ClientConfig, count: number, log: Logger)
       if (!reader.held) {
         reader.held = true;
         reader.socket.cork();
-        setImmediate(() => {
+        sendAtEndOfTurn(() => {
           reader.held = false;
           reader.socket.uncork();
         });

@@ -3,11 +3,10 @@ import { can, clauseOf } from '../policy/can.ts';
 import type { Facts, Noun } from '../policy/scopes.ts';
 import { actions, table, type Action } from '../policy/table.ts';
 import type { RefusalCode } from '../errors.ts';
-import { findRows } from '../db/sql.ts';
 import { factsOfChat, factsOfClass, factsOfEnrolment, factsOfInvitation, factsOfSchool, factsOfUser } from './access.ts';
 import { columnsOf } from './asked.ts';
 import { actingUserId, type Context } from './context.ts';
-import { readActionOf } from './loaders.ts';
+import { ownRow, readActionOf } from './loaders.ts';
 import type { ThingName, Things, User } from './rows.ts';
 
 /** Who is asking, and what they may do. */
@@ -17,9 +16,7 @@ export { actions, clauseOf, type Action };
 /** The person who asks; null for a service and for nobody. One's own row is read without a role too. */
 export async function viewer(ctx: Context): Promise<User | null> {
   const id = actingUserId(ctx);
-  if (id === null) return null;
-  const [row] = await findRows<User>(ctx.db, 'User', { where: { id }, columns: columnsOf(ctx.loaders.asked, 'User') });
-  return row ?? null;
+  return id === null ? null : ownRow(ctx.db, id, columnsOf(ctx.loaders.asked, 'User'));
 }
 
 export interface Permission {

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import DataLoader from 'dataloader';
 import { GraphQLError } from 'graphql';
 import { can } from '../policy/can.ts';
 import type { Actor } from '../policy/actor.ts';
@@ -9,6 +8,7 @@ import type { SigningKeys } from '../auth/keys.ts';
 import type { Credential, Tokens } from '../auth/tokens.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
+import { gather } from '../db/turn.ts';
 import type { Context } from '../domain/context.ts';
 import { createLoaders } from '../domain/loaders.ts';
 import { rateLimited, unauthenticated, type Language } from '../errors.ts';
@@ -84,7 +84,7 @@ export function contextFor(
 export function createContexts(deps: Deps): (asked: Asked) => Promise<Context> {
   const { config, db, tokens } = deps;
   // Requests of one turn of the event loop are told who asks by one statement; nothing is remembered for the next turn.
-  const actors = new DataLoader((credentials: readonly Credential[]) => loadActors(db, credentials), { cache: false, batchScheduleFn: setImmediate });
+  const actorOf = gather((credentials: readonly Credential[]) => loadActors(db, credentials));
   // One window for everybody: counts start anew each minute.
   const spent = new Map<string, number>();
   let window = 0;
@@ -103,7 +103,7 @@ export function createContexts(deps: Deps): (asked: Asked) => Promise<Context> {
     const token = /^Bearer ([\w.~+/=-]+)$/i.exec(asked.authorization)?.[1];
     const credential = token === undefined ? undefined : await tokens.verifyAccessToken(token);
     if (credential === undefined) throw refusalError(unauthenticated(), language);
-    const actor = await actors.load(credential);
+    const actor = await actorOf(credential);
     if ('ended' in actor) throw refusalError(unauthenticated(), language);
     const who = credential.kind === 'user' ? credential.userId : credential.clientId;
     if (count(who) > config.operationsPerMinute) throw refusalError(rateLimited(), language);

@@ -1,0 +1,67 @@
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { loadPerson } from '../../src/auth/actors.ts';
+import { createLoaders, ownRow } from '../../src/domain/loaders.ts';
+import type { Actor } from '../../src/policy/actor.ts';
+import { openSfera, type Sfera } from '../support/sfera.ts';
+
+/** What requests that come in one turn of the event loop have in common: the statement, and nothing of what they may see. */
+
+let app: Sfera;
+beforeAll(async () => {
+  app = await openSfera();
+});
+afterAll(() => app.close());
+
+async function schoolOf() {
+  const { school, administrator } = await app.build.school();
+  const classes = [await app.build.class({ schoolId: school.id }), await app.build.class({ schoolId: school.id })] as const;
+  const student = await app.build.student({ classId: classes[0].id });
+  return { school, administrator, classes, student };
+}
+
+const actor = async ({ id }: { id: string }): Promise<Actor> => (await loadPerson(app.db, id))!;
+
+/** What was read meanwhile, and by how many statements. */
+async function counted<T>(read: () => Promise<T>): Promise<[T, number]> {
+  const sent = vi.spyOn(pg.Client.prototype, 'query');
+  try {
+    const result = await read();
+    return [result, sent.mock.calls.filter(([first]) => /^select/.test((first as unknown as { text: string }).text)).length];
+  } finally {
+    sent.mockRestore();
+  }
+}
+
+it('is read by one statement, of which each is given what the policy lets them see', async () => {
+  const [own, other] = [await schoolOf(), await schoolOf()];
+  const actors = [await actor(own.administrator), await actor(other.administrator), await actor(own.student), { kind: 'anonymous' } as const];
+  const ids = [...own.classes, ...other.classes].map(({ id }) => id);
+  const [seen, statements] = await counted(() => Promise.all(actors.map((each) => createLoaders(app.db, each).byIds('Class', ids))));
+  expect(statements).toBe(1);
+  expect(seen.map((rows) => rows.map((row, n) => row?.id === ids[n]))).toEqual([
+    [true, true, false, false],
+    [false, false, true, true],
+    [true, false, false, false],
+    [false, false, false, false],
+  ]);
+  const years = await app.db.prisma.schoolYear.findMany({ where: { schoolId: own.school.id } });
+  const subject = await app.build.subject({ schoolId: own.school.id });
+  const each = await Promise.all(
+    actors.map((as) => {
+      const loaders = createLoaders(app.db, as);
+      return Promise.all([loaders.byId('School', own.school.id), loaders.byId('SchoolYear', years[0]!.id), loaders.byId('Subject', subject.id)]);
+    }),
+  );
+  expect(each.map((rows) => rows.map((row) => row !== null))).toEqual([[true, true, true], [false, false, false], [true, true, true], [false, false, false]]);
+});
+
+it("is one's own row for everybody, and nothing that an earlier turn read", async () => {
+  const people = [await app.build.user(), await app.build.user()];
+  const read = () => Promise.all([...people, people[0]!].map(({ id }) => ownRow(app.db, id)));
+  const [rows, statements] = await counted(read);
+  expect(statements).toBe(1);
+  expect(rows.map((row) => row?.id)).toEqual([...people, people[0]!].map(({ id }) => id));
+  await app.db.prisma.user.update({ where: { id: people[0]!.id }, data: { surname: 'Новая' } });
+  expect((await read()).map((row) => row?.surname)).toEqual(['Новая', people[1]!.surname, 'Новая']);
+});
