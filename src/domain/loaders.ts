@@ -15,7 +15,6 @@ import type { ThingName, Things, User } from './rows.ts';
  */
 export interface Loaders {
   byId<N extends ThingName>(thing: N, id: string): Promise<Things[N] | null>;
-  byIds<N extends ThingName>(thing: N, ids: readonly string[]): Promise<(Things[N] | null)[]>;
   /** Rows of a parent: `batch` answers for many parents with the same `key` in one statement. */
   of<T>(key: string, parentId: string, batch: (parentIds: readonly string[]) => Promise<Map<string, T>>): Promise<T | null>;
   /** What was made of the arguments of a field, which are the same for every parent. */
@@ -132,7 +131,6 @@ export function createLoaders(db: Database, actor: Actor): Loaders {
       }
       return row as never;
     },
-    byIds: (thing, ids) => Promise.all(ids.map((id) => loaders.byId(thing, id))),
     of: <T>(key: string, parentId: string, batch: (ids: readonly string[]) => Promise<Map<string, T>>) => {
       let loader = byKey.get(key);
       if (loader === undefined) {

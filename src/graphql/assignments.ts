@@ -15,7 +15,6 @@ const AssignmentKind = builder.enumType('AssignmentKind', {
 builder.node(AssignmentRef, {
   description: "A teacher's work in a class: as its class teacher, or in a subject.",
   id: { resolve: (assignment) => assignment.id, description: 'Global id.' },
-  loadMany: (ids, ctx) => ctx.loaders.byIds('Assignment', ids),
   fields: (t) => ({
     kind: t.expose('kind', { type: AssignmentKind, description: 'What the teacher is to the class.' }),
     startedAt: t.expose('startedAt', { type: 'DateTime', description: 'Since when.' }),

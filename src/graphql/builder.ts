@@ -1,4 +1,4 @@
-import SchemaBuilder, { type InputRef, type ObjectRef } from '@pothos/core';
+import SchemaBuilder, { brandWithType, type InputRef, type ObjectRef } from '@pothos/core';
 import RelayPlugin, { decodeGlobalID } from '@pothos/plugin-relay';
 import { invalid, Refusal } from '../errors.ts';
 import { isThing } from '../domain/loaders.ts';
@@ -23,11 +23,6 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   defaultFieldNullability: false,
   relay: {
     cursorType: 'String',
-    // What is no id of this server leads to nothing, as the id of a thing that is gone does.
-    decodeGlobalID: (globalId) => {
-      const { thing, id } = parseId(globalId) ?? { thing: 'School', id: '00000000-0000-0000-0000-000000000000' };
-      return { typename: thing, id };
-    },
     clientMutationId: 'omit',
     nodesOnConnection: false,
     firstArgOptions: { description: 'How many rows from the start, 1 to 100; 20 when neither `first` nor `last` is given.' },
@@ -46,14 +41,8 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     defaultEdgeTypeOptions: { description: 'A row of a page, with its cursor.' },
     idFieldOptions: { description: 'Global id.' },
     nodeTypeOptions: { description: 'A thing that can be asked for again by its global id.' },
-    nodeQueryOptions: {
-      description: 'The thing with this global id, or null when there is none or you may not see it.',
-      args: { id: { description: 'A global id.' } },
-    },
-    nodesQueryOptions: {
-      description: 'The things with these global ids, each null when there is none or you may not see it.',
-      args: { ids: { description: 'Global ids, at most 100.' } },
-    },
+    nodeQueryOptions: false,
+    nodesQueryOptions: false,
   },
 });
 
@@ -92,6 +81,35 @@ export function parseId(globalId: string): { thing: ThingName; id: string } | nu
 const encode = (typename: string, id: string): string => btoa(`${typename}:${id}`);
 
 export const globalId = (thing: ThingName, id: string): string => encode(thing, id);
+
+/** What a global id leads to: what is no id of this server to nothing, as the id of a thing that is gone does. */
+async function nodeOf({ loaders }: GraphContext, globalId: string): Promise<object | null> {
+  const found = parseId(globalId);
+  if (found === null) return null;
+  const row = await loaders.byId(found.thing, found.id);
+  brandWithType(row, found.thing as never);
+  return row;
+}
+
+builder.queryField('node', (t) =>
+  t.field({
+    type: builder.nodeInterfaceRef(),
+    nullable: true,
+    description: 'The thing with this global id, or null when there is none or you may not see it.',
+    args: { id: t.arg.id({ required: true, description: 'A global id.' }) },
+    resolve: (_root, { id }, ctx) => nodeOf(ctx, id),
+  }),
+);
+
+builder.queryField('nodes', (t) =>
+  t.field({
+    type: [builder.nodeInterfaceRef()],
+    nullable: { list: false, items: true },
+    description: 'The things with these global ids, each null when there is none or you may not see it.',
+    args: { ids: t.arg.idList({ required: true, description: 'Global ids, at most 100.' }) },
+    resolve: (_root, { ids }, ctx) => Promise.all(ids.map((id) => nodeOf(ctx, id))),
+  }),
+);
 
 export const RefusalCode = builder.enumType('RefusalCode', {
   description: 'Why a change was refused. Stable: clients may decide by it.',

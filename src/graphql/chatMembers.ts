@@ -15,7 +15,6 @@ const ReasonEnum = builder.enumType('MembershipReason', {
 builder.node(ChatMemberRef, {
   description: 'A person in a chat.',
   id: { resolve: (member) => member.id, description: 'Global id.' },
-  loadMany: (ids, ctx) => ctx.loaders.byIds('ChatMember', ids),
   fields: (t) => ({
     role: t.expose('role', { type: ChatRoleEnum, description: 'What they may do in it.' }),
     reason: t.expose('reason', { type: ReasonEnum, description: 'Why they are in it.' }),

@@ -5,7 +5,6 @@ import { ChatConnection, ChatKindEnum, ChatRef, ClassRef, SchoolRef, SubjectRef,
 builder.node(ChatRef, {
   description: 'A conversation of a school.',
   id: { resolve: (chat) => chat.id, description: 'Global id.' },
-  loadMany: (ids, ctx) => ctx.loaders.byIds('Chat', ids),
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Up to 100 characters.' }),
     kind: t.expose('kind', { type: ChatKindEnum, description: 'What the chat is for.' }),

@@ -6,7 +6,6 @@ import { ClassConnection, ClassRef, SchoolRef, SchoolYearRef } from './refs.ts';
 builder.node(ClassRef, {
   description: 'A class of a school in one school year.',
   id: { resolve: (found) => found.id, description: 'Global id.' },
-  loadMany: (ids, ctx) => ctx.loaders.byIds('Class', ids),
   fields: (t) => ({
     name: t.string({ description: 'Grade and letter: 5А.', resolve: nameOfClass }),
     grade: t.exposeInt('grade', { description: '1 to 11.' }),

@@ -7,7 +7,6 @@ import { ClassRef, EnrolmentConnection, EnrolmentRef, UserRef } from './refs.ts'
 builder.node(EnrolmentRef, {
   description: "A pupil's time in a class: from `startedAt` until, and without, `endedAt`.",
   id: { resolve: (enrolment) => enrolment.id, description: 'Global id.' },
-  loadMany: (ids, ctx) => ctx.loaders.byIds('Enrolment', ids),
   fields: (t) => ({
     startedAt: t.expose('startedAt', { type: 'DateTime', description: 'Since when.' }),
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'Until when; null while it lasts.' }),

@@ -50,7 +50,6 @@ const UseRef = builder.objectRef<InvitationUse>('InvitationUse').implement({
 builder.node(InvitationRef, {
   description: 'A link that lets people join the school in a role.',
   id: { resolve: (invitation) => invitation.id, description: 'Global id.' },
-  loadMany: (ids, ctx) => ctx.loaders.byIds('Invitation', ids),
   fields: (t) => ({
     role: t.expose('role', { type: RoleEnum, description: 'The role that it gives.' }),
     label: t.exposeString('label', { nullable: true, description: "A note of its maker's; up to 100 characters." }),

@@ -5,7 +5,6 @@ import { RoleEnum, RoleGrantConnection, RoleGrantRef, SchoolRef, UserRef } from 
 builder.node(RoleGrantRef, {
   description: 'A role of a person in a school, from its start to its end.',
   id: { resolve: (grant) => grant.id, description: 'Global id.' },
-  loadMany: (ids, ctx) => ctx.loaders.byIds('RoleGrant', ids),
   fields: (t) => ({
     role: t.expose('role', { type: RoleEnum, description: 'What the person is in the school.' }),
     startedAt: t.expose('startedAt', { type: 'DateTime', description: 'Since when.' }),

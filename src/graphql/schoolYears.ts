@@ -5,7 +5,6 @@ import { SchoolRef, SchoolYearRef } from './refs.ts';
 builder.node(SchoolYearRef, {
   description: 'A school year: from 1 September to 31 August.',
   id: { resolve: (year) => year.id, description: 'Global id.' },
-  loadMany: (ids, ctx) => ctx.loaders.byIds('SchoolYear', ids),
   fields: (t) => ({
     name: t.string({ description: 'Both calendar years: 2026/2027.', resolve: nameOfYear }),
     startsOn: t.field({

@@ -14,7 +14,6 @@ const ExternalIdRef = builder.objectRef<ExternalIdInput>('ExternalId').implement
 builder.node(SchoolRef, {
   description: 'A school.',
   id: { resolve: (school) => school.id, description: 'Global id.' },
-  loadMany: (ids, ctx) => ctx.loaders.byIds('School', ids),
   fields: (t) => ({
     name: t.exposeString('name', { description: 'The short name; up to 100 characters.' }),
     fullName: t.exposeString('fullName', { description: 'The name in full, as in the charter; up to 300 characters.' }),

@@ -7,7 +7,6 @@ import { SessionConnection, SessionRef, UserRef } from './refs.ts';
 builder.node(SessionRef, {
   description: 'One sign-in of yours in one program. Nobody else sees it.',
   id: { resolve: (session) => session.id, description: 'Global id.' },
-  loadMany: (ids, ctx) => ctx.loaders.byIds('Session', ids),
   fields: (t) => ({
     clientId: t.exposeString('clientId', { description: 'The program that was signed in to.' }),
     device: t.exposeString('device', { nullable: true, description: 'The browser and system in words; null where they are not known.' }),

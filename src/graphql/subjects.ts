@@ -5,7 +5,6 @@ import { SchoolRef, SubjectConnection, SubjectRef } from './refs.ts';
 builder.node(SubjectRef, {
   description: 'A subject that a school teaches.',
   id: { resolve: (subject) => subject.id, description: 'Global id.' },
-  loadMany: (ids, ctx) => ctx.loaders.byIds('Subject', ids),
   fields: (t) => ({
     name: t.exposeString('name', { description: '1 to 100 characters, unique in the school.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),

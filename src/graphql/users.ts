@@ -15,7 +15,6 @@ const ContactRef = builder.objectRef<User>('Contact').implement({
 builder.node(UserRef, {
   description: 'A person.',
   id: { resolve: (user) => user.id, description: 'Global id.' },
-  loadMany: (ids, ctx) => ctx.loaders.byIds('User', ids),
   fields: (t) => ({
     surname: t.exposeString('surname', { description: 'Up to 100 characters.' }),
     givenName: t.exposeString('givenName', { description: 'Up to 100 characters.' }),

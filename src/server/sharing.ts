@@ -90,7 +90,6 @@ async function answerSame(together: Together, cohorts: readonly Cohort[], decide
   const context = base.renew(actor);
   const loaders: Loaders = {
     ...context.loaders,
-    byIds: (thing, ids) => Promise.all(ids.map((id) => loaders.byId(thing, id))),
     async byId<N extends ThingName>(thing: N, id: string) {
       const key = `${thing} ${id}`;
       const sight = await seen(base, telling, thing, id);
