@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, hash, randomUUID } from 'node:crypto';
 import { createRemoteJWKSet, decodeJwt, importJWK, jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import { serviceScopes, type ServiceScope } from '../policy/actor.ts';
 import type { Config, TrustedIssuer } from '../config.ts';
@@ -15,7 +15,7 @@ export interface Tokens {
   /** A token of a session, as the authorization server would give it; for the command line, the demonstration and tests. */
   issueAccessToken(of: { userId: string; sessionId: string; clientId: string }, seconds?: number): Promise<string>;
   /** What the token says, or undefined when it is not one that this server accepts, whatever is wrong with it. */
-  verifyAccessToken(token: string): Promise<Credential | undefined>;
+  verifyAccessToken(token: string): Credential | undefined | Promise<Credential | undefined>;
 }
 
 /** Whom a token of this server is for: the one resource there is. */
@@ -54,20 +54,18 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
   // By their hash, so that no credential is kept. Whether its session still counts is asked of the database every time.
   const remembered = new Map<string, Credential>();
 
-  const hashOf = (token: string): string => createHash('sha256').update(token).digest('base64');
-
-  function recall(hash: string): Credential | undefined {
-    const known = remembered.get(hash);
+  function recall(digest: string): Credential | undefined {
+    const known = remembered.get(digest);
     if (known !== undefined && known.expiresAt > Date.now() / 1000) return known;
-    remembered.delete(hash);
+    remembered.delete(digest);
     return undefined;
   }
 
-  async function verifyOwnOnce(token: string, hash: string): Promise<Credential | undefined> {
+  async function verifyOwnOnce(token: string, digest: string): Promise<Credential | undefined> {
     const credential = await verifyOwn(token);
     if (credential === undefined) return undefined;
     if (remembered.size >= mostRemembered) remembered.delete(remembered.keys().next().value!);
-    remembered.set(hash, credential);
+    remembered.set(digest, credential);
     return credential;
   }
 
@@ -83,6 +81,18 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
     return outsideSession(db, config, known.trusted, payload);
   }
 
+  async function verify(token: string, digest: string): Promise<Credential | undefined> {
+    try {
+      const { iss } = decodeJwt(token);
+      if (iss === config.publicUrl) return await verifyOwnOnce(token, digest);
+      return iss === undefined ? undefined : await verifyOutside(token, iss);
+    } catch (error) {
+      const { code, name } = error as { code?: string; name?: string };
+      log.debug({ code: code ?? name }, 'a token was refused');
+      return undefined;
+    }
+  }
+
   return {
     async issueAccessToken({ userId, sessionId, clientId }, seconds = config.accessTokenSeconds) {
       const newest = keys.jwks[0]!;
@@ -96,19 +106,9 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
         .setExpirationTime(Math.floor(Date.now() / 1000) + seconds)
         .sign(await importJWK(newest, 'ES256'));
     },
-    async verifyAccessToken(token) {
-      const hash = hashOf(token);
-      const known = recall(hash);
-      if (known !== undefined) return known;
-      try {
-        const { iss } = decodeJwt(token);
-        if (iss === config.publicUrl) return await verifyOwnOnce(token, hash);
-        return iss === undefined ? undefined : await verifyOutside(token, iss);
-      } catch (error) {
-        const { code, name } = error as { code?: string; name?: string };
-        log.debug({ code: code ?? name }, 'a token was refused');
-        return undefined;
-      }
+    verifyAccessToken(token) {
+      const digest = hash('sha256', token, 'base64');
+      return recall(digest) ?? verify(token, digest);
     },
   };
 }

@@ -39,7 +39,8 @@ export interface Asked {
 
 /** The first language of Accept-Language, by its weights, that there is; otherwise Russian. */
 export function languageOf(acceptLanguage: string | null): Language {
-  const wishes = (acceptLanguage ?? '').split(',').map((part, i) => {
+  if (acceptLanguage === null) return 'ru';
+  const wishes = acceptLanguage.split(',').map((part, i) => {
     const [tag = '', ...parameters] = part.trim().toLowerCase().split(';');
     const quality = parameters.map((p) => /^\s*q=([\d.]+)\s*$/.exec(p)?.[1]).find((q) => q !== undefined);
     return { tag: tag.split('-')[0], quality: quality === undefined ? 1 : Number(quality), i };
@@ -101,7 +102,8 @@ export function createContexts(deps: Deps): (asked: Asked) => Promise<Context> {
     const language = languageOf(asked.acceptLanguage);
     if (asked.authorization === null) return contextFor(deps, { kind: 'anonymous' }, asked);
     const token = /^Bearer ([\w.~+/=-]+)$/i.exec(asked.authorization)?.[1];
-    const credential = token === undefined ? undefined : await tokens.verifyAccessToken(token);
+    const verified = token === undefined ? undefined : tokens.verifyAccessToken(token);
+    const credential = verified instanceof Promise ? await verified : verified;
     if (credential === undefined) throw refusalError(unauthenticated(), language);
     const actor = await actorOf(credential);
     if ('ended' in actor) throw refusalError(unauthenticated(), language);
