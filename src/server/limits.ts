@@ -99,15 +99,31 @@ export function BoundsRule(context: ValidationContext): ASTVisitor {
  * without either, as the lists themselves have it; `ids` give one object each. Variables stand with their defaults.
  */
 export function costOf(document: DocumentNode, variables: Record<string, unknown>, operationName?: string | null): number {
+  const name = operationName ?? '';
+  const before = constantCosts.get(document)?.get(name);
+  if (before !== undefined) return before;
+  const { cost, constant } = reckon(document, variables, operationName);
+  if (constant) constantCosts.set(document, (constantCosts.get(document) ?? new Map<string, number>()).set(name, cost));
+  return cost;
+}
+
+/** Costs of operations that no variable is part of, by their names: no more than a document has operations. */
+const constantCosts = new WeakMap<DocumentNode, Map<string, number>>();
+
+function reckon(document: DocumentNode, variables: Record<string, unknown>, operationName: string | null | undefined): { cost: number; constant: boolean } {
+  let constant = true;
   const operation = document.definitions.find(
     (node) => node.kind === Kind.OPERATION_DEFINITION && (!operationName || node.name?.value === operationName),
   );
-  if (operation?.kind !== Kind.OPERATION_DEFINITION) return 0;
+  if (operation?.kind !== Kind.OPERATION_DEFINITION) return { cost: 0, constant: false };
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const node of document.definitions) if (node.kind === Kind.FRAGMENT_DEFINITION) fragments.set(node.name.value, node);
   const defaults = new Map(operation.variableDefinitions?.map((each) => [each.variable.name.value, each.defaultValue]));
   const valueOf = (node: ValueNode | undefined): unknown => {
-    if (node?.kind === Kind.VARIABLE) return variables[node.name.value] === undefined ? valueOf(defaults.get(node.name.value)) : variables[node.name.value];
+    if (node?.kind === Kind.VARIABLE) {
+      constant = false;
+      return variables[node.name.value] === undefined ? valueOf(defaults.get(node.name.value)) : variables[node.name.value];
+    }
     if (node?.kind === Kind.INT) return Number(node.value);
     return node?.kind === Kind.LIST ? node.values : undefined;
   };
@@ -138,7 +154,8 @@ export function costOf(document: DocumentNode, variables: Record<string, unknown
     }
     return sum;
   };
-  return ofSet(operation.selectionSet, 1);
+  const cost = ofSet(operation.selectionSet, 1);
+  return { cost, constant };
 }
 
 function boundValues(value: unknown, depth = 0): void {
@@ -150,7 +167,7 @@ function boundValues(value: unknown, depth = 0): void {
 }
 
 function boundExecution(args: Pick<ExecutionArgs, 'document' | 'variableValues' | 'operationName'>): void {
-  const variables = { ...args.variableValues };
+  const variables = args.variableValues ?? {};
   boundValues(variables);
   if (costOf(args.document, variables, args.operationName) > bounds.cost)
     throw refuse('QUERY_TOO_COSTLY', `The pages asked for could hold more than ${bounds.cost} objects; ask for less at once.`);
