@@ -37,6 +37,12 @@ const answer = (response: ServerResponse, status: number, body: unknown, type = 
   response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store' }).end(text);
 };
 
+/** The response with these heads, names and values in turn. */
+function withHeads(response: ServerResponse, heads: readonly string[]): ServerResponse {
+  for (let n = 0; n < heads.length; n += 2) response.setHeader(heads[n]!, heads[n + 1]!);
+  return response;
+}
+
 const refuse = (response: ServerResponse, status: number, code: string, message: string): void =>
   answer(response, status, { errors: [{ message, extensions: { code } }] });
 
@@ -81,28 +87,28 @@ export async function startApp(deps: AppDeps): Promise<App> {
 
   const originAllowed = ({ headers: { origin } }: IncomingMessage): boolean => origin === undefined || origins.has(origin);
 
-  const graphql = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const graphql = async (request: IncomingMessage, response: ServerResponse, heads: string[]): Promise<void> => {
     const { headers, method } = request;
-    if (!originAllowed(request)) return refuse(response, 403, 'ORIGIN_FORBIDDEN', 'This origin is not among the allowed ones.');
+    if (!originAllowed(request)) return refuse(withHeads(response, heads), 403, 'ORIGIN_FORBIDDEN', 'This origin is not among the allowed ones.');
     const simple = headers.authorization === undefined && headers['x-requested-with'] === undefined;
     const json = /^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '');
     // What a foreign page could send without asking first (GET, forms, plain text) is not answered.
     if (method !== 'OPTIONS' && simple && !json)
-      return refuse(response, 400, 'CSRF_HEADER_REQUIRED', 'Send Authorization, X-Requested-With or Content-Type: application/json.');
+      return refuse(withHeads(response, heads), 400, 'CSRF_HEADER_REQUIRED', 'Send Authorization, X-Requested-With or Content-Type: application/json.');
     if (method === 'POST') {
-      if (!json) return refuse(response, 415, 'UNSUPPORTED_MEDIA_TYPE', 'Send Content-Type: application/json.');
+      if (!json) return refuse(withHeads(response, heads), 415, 'UNSUPPORTED_MEDIA_TYPE', 'Send Content-Type: application/json.');
       const length = Number(headers['content-length'] ?? NaN);
-      if (Number.isNaN(length)) return refuse(response, 411, 'LENGTH_REQUIRED', 'Send Content-Length.');
+      if (Number.isNaN(length)) return refuse(withHeads(response, heads), 411, 'LENGTH_REQUIRED', 'Send Content-Length.');
       if (length > bounds.body) {
         response.setHeader('connection', 'close');
-        return refuse(response, 413, 'BODY_TOO_LARGE', `A request has at most ${bounds.body} bytes.`);
+        return refuse(withHeads(response, heads), 413, 'BODY_TOO_LARGE', `A request has at most ${bounds.body} bytes.`);
       }
     }
     const asked = askedOf(request);
     // It is an allowed one; the browser gives its page the answer only with this.
-    if (headers.origin !== undefined) response.setHeader('access-control-allow-origin', headers.origin);
-    if (method === 'POST' && (await direct(request, response, asked))) return;
-    await yoga.handle(request, response, { asked } as never);
+    if (headers.origin !== undefined) heads.push('access-control-allow-origin', headers.origin);
+    if (method === 'POST' && (await direct(request, response, asked, heads))) return;
+    await yoga.handle(request, withHeads(response, heads), { asked } as never);
   };
 
   const ready = async (): Promise<boolean> => {
@@ -123,9 +129,10 @@ export async function startApp(deps: AppDeps): Promise<App> {
       ? /^(::1|127\.|::ffff:127\.)/.test(request.socket.remoteAddress ?? '') && request.headers['x-forwarded-for'] === undefined
       : request.headers.authorization === `Bearer ${config.metricsToken}`;
 
-  const route = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const route = async (request: IncomingMessage, response: ServerResponse, heads: string[]): Promise<void> => {
     const path = request.url?.split('?')[0];
-    if (path === '/graphql') return graphql(request, response);
+    if (path === '/graphql') return graphql(request, response, heads);
+    withHeads(response, heads);
     if (path === '/health/live') return answer(response, 200, { status: 'live' });
     if (path === '/health/ready') {
       const ok = await ready();
@@ -147,20 +154,19 @@ export async function startApp(deps: AppDeps): Promise<App> {
     const begun = performance.now();
     const requestId = requestIdOf(request) ?? randomUUID();
     request.headers['x-request-id'] = requestId;
-    response.setHeader('x-request-id', requestId);
-    response.setHeader('x-content-type-options', 'nosniff');
+    const heads = ['x-request-id', requestId, 'x-content-type-options', 'nosniff'];
     responses.add(response);
     // What is written after the end of a stream that was cut concerns nobody.
     response.on('error', () => undefined);
-    response.once('close', () => {
+    response.on('close', () => {
       responses.delete(response);
       metrics.requests.inc({ method: request.method ?? '', status: response.statusCode });
       log.debug({ requestId, method: request.method, status: response.statusCode, ms: Math.round(performance.now() - begun) }, 'request');
     });
-    route(request, response).catch((error: unknown) => {
+    route(request, response, heads).catch((error: unknown) => {
       log.error({ err: error, requestId }, 'request failed');
       if (response.headersSent) response.destroy();
-      else refuse(response, 500, 'INTERNAL', 'Something went wrong on our side; it has been noted.');
+      else refuse(withHeads(response, heads), 500, 'INTERNAL', 'Something went wrong on our side; it has been noted.');
     });
   });
   server.on('clientError', ({ code }: NodeJS.ErrnoException, socket: Socket) => {

@@ -1,15 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { getOperationAST, OperationTypeNode, type DocumentNode, type ExecutionResult, type GraphQLError } from 'graphql';
+import { OperationTypeNode, type DocumentNode, type ExecutionResult, type GraphQLError } from 'graphql';
 import type { YogaServerInstance } from 'graphql-yoga';
 import type { Language } from '../errors.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
-import { execute, takeData, tellLoaders } from './execution.ts';
+import { executeToTape, isRun, operationOf, resultOf, takeData, tellLoaders } from './execution.ts';
 import { boundOperation } from './limits.ts';
 import { takeAsOf } from './live.ts';
 import { bare, inLanguage, type Mask } from './masking.ts';
-import { timed, type Metrics } from './metrics.ts';
+import { told, type Metrics } from './metrics.ts';
 import { languageOf, mayIntrospect, type Asked } from './requests.ts';
+import type { Run } from './run.ts';
 
 /**
  * The short way for what nearly every request is: a query or a mutation, posted as JSON. It takes the same steps as all
@@ -38,7 +39,10 @@ export interface DirectDeps {
   metrics: Metrics;
 }
 
-/** True where it answered. False before anything was read for it: the body is then kept on the request, for Yoga. */
+/**
+ * True where it answered, with these heads (names and values in turn) too. False before anything was read for it: the
+ * body is then kept on the request, for Yoga.
+ */
 export function createDirect({ yoga, contextOf, mask, metrics }: DirectDeps) {
   const known = new Map<string, DocumentNode>();
 
@@ -58,7 +62,7 @@ export function createDirect({ yoga, contextOf, mask, metrics }: DirectDeps) {
     }
   };
 
-  const answer = async (document: DocumentNode, { variables, operationName }: Params, asked: Asked): Promise<[result: ExecutionResult, language: Language]> => {
+  const answer = async (document: DocumentNode, type: OperationTypeNode, { variables, operationName }: Params, asked: Asked): Promise<[Run | ExecutionResult, Language]> => {
     let language = languageOf(asked.acceptLanguage);
     try {
       const contextValue = await contextOf(asked);
@@ -68,16 +72,16 @@ export function createDirect({ yoga, contextOf, mask, metrics }: DirectDeps) {
       const heads = takeAsOf(args);
       if (heads !== undefined) await heads;
       tellLoaders(args);
-      const done = timed(metrics, args);
-      const result = await execute(args);
-      done(result);
-      return [result, language];
+      const begun = performance.now();
+      const executed = await executeToTape(args);
+      told(metrics, type, begun, hasErrors(executed));
+      return [executed, language];
     } catch (error) {
       return [{ errors: [error as GraphQLError] }, language];
     }
   };
 
-  return async (request: IncomingMessage & { body?: Buffer }, response: ServerResponse, asked: Asked): Promise<boolean> => {
+  return async (request: IncomingMessage & { body?: Buffer }, response: ServerResponse, asked: Asked, heads: readonly string[]): Promise<boolean> => {
     const type = mediaTypeOf(request.headers.accept);
     if (type === undefined || request.headers['content-encoding'] !== undefined) return false;
     const body = await bodyOf(request);
@@ -87,22 +91,35 @@ export function createDirect({ yoga, contextOf, mask, metrics }: DirectDeps) {
     if (params === undefined) return false;
     const document = documentOf(params.query, asked);
     if (document === undefined) return false;
-    const operation = getOperationAST(document, params.operationName)?.operation;
+    const operation = operationOf(document, params.operationName)?.operation;
     if (operation === undefined || operation === OperationTypeNode.SUBSCRIPTION) return false;
-    const [result, language] = await answer(document, params, asked);
-    const head = (status: number, bytes: number) => response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'content-length': bytes });
-    const taken = result.errors === undefined ? takeData(result, before, after) : undefined;
-    if (taken === undefined) {
+    const [executed, language] = await answer(document, operation, params, asked);
+    const head = (status: number, bytes: number) =>
+      response.writeHead(status, [...heads, 'content-type', `${type}; charset=utf-8`, 'content-length', String(bytes)]);
+    if (!isRun(executed) || hasErrors(executed)) {
+      const result = resultOf(executed);
       const errors = result.errors?.map((error) => mask(inLanguage(error, language)));
       const text = JSON.stringify(errors === undefined ? result : { ...result, errors: errors.map((error) => bare(error.toJSON())) });
       head('data' in result ? 200 : statusOf(errors ?? [], type), Buffer.byteLength(text)).end(text);
+      return true;
+    }
+    const { bytes, giveBack } = takeData(executed, before, after);
+    if (bytes.length <= small) {
+      // As a text of its bytes it leaves in one piece with the head.
+      head(200, bytes.length).end(bytes.toString('latin1'), 'latin1');
+      giveBack();
     } else {
       // Called when all of it has left; where the asker went away it is not, and the memory is not used again.
-      head(200, taken.bytes.length).end(taken.bytes, taken.giveBack);
+      head(200, bytes.length).end(bytes, giveBack);
     }
     return true;
   };
 }
+
+const hasErrors = ({ errors }: Run | ExecutionResult): boolean => errors !== undefined && errors.length > 0;
+
+/** Bytes of an answer that copying costs less than sending it apart. */
+const small = 4096;
 
 const before = Buffer.from('{"data":');
 const after = Buffer.from('}');
@@ -125,8 +142,8 @@ function bodyOf(request: IncomingMessage): Promise<Buffer | null> {
     const parts: Buffer[] = [];
     request
       .on('data', (part: Buffer) => parts.push(part))
-      .once('end', () => resolve(parts.length === 1 ? parts[0]! : Buffer.concat(parts)))
-      .once('error', () => resolve(null));
+      .on('end', () => resolve(parts.length === 1 ? parts[0]! : Buffer.concat(parts)))
+      .on('error', () => resolve(null));
   });
 }
 

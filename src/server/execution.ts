@@ -18,15 +18,24 @@ import { Tape, written, type Place, type Written } from './tape.ts';
  * test/server/execution.test.ts.
  */
 
-type Answer = ExecutionResult | Promise<ExecutionResult>;
+type Now<T> = T | Promise<T>;
+
+/** An execution by a plan, or graphql's own answer. */
+export type Executed = Run | ExecutionResult;
 
 /** Executes an operation on a root value in a context. */
-export type Prepared = (rootValue: unknown, contextValue: unknown) => Answer;
+export type Prepared = (rootValue: unknown, contextValue: unknown) => Now<Executed>;
 
 /** Executes a query, or an item of a subscription, by its plan; anything else by graphql's own `execute`. */
-export const execute = (args: ExecutionArgs): Answer => prepare(args)(args.rootValue, args.contextValue);
+export function execute(args: ExecutionArgs): Now<ExecutionResult> {
+  const executed = executeToTape(args);
+  return executed instanceof Promise ? executed.then(resultOf) : resultOf(executed);
+}
 
-/** As `execute`, for an operation that is executed many times: what its document and variables say is found out once. */
+/** As `execute`; the answer of a plan is left on its tape, for whoever takes it from there. */
+export const executeToTape = (args: ExecutionArgs): Now<Executed> => prepare(args)(args.rootValue, args.contextValue);
+
+/** As `executeToTape`, for an operation that is executed many times: what its document and variables say is found out once. */
 export function prepare(args: ExecutionArgs): Prepared {
   const { schema, document } = args;
   const unplanned: Prepared = (rootValue, contextValue) => executeUnplanned({ ...args, rootValue, contextValue });
@@ -42,7 +51,7 @@ export function prepare(args: ExecutionArgs): Prepared {
 
 function executePlanned(
   compiled: Compiled, schema: GraphQLSchema, variables: Record<string, unknown>, fieldArguments: unknown[], rootValue: unknown, contextValue: unknown,
-): Answer {
+): Now<Run> {
   const data: Place = { parts: [], open: 0 };
   const run: Run = {
     compiled, contextValue, rootValue, schema, variables, arguments: fieldArguments, errors: [], tape: new Tape(), data, failed: false,
@@ -52,44 +61,43 @@ function executePlanned(
     writeRoot(run, compiled.plan);
   } catch (error) {
     failWhole(run, located(run, error, 0));
-    return answerOf(run);
+    return run;
   }
-  if (run.pending === 0) return answerOf(run);
-  return new Promise((resolve) => (run.finish = () => resolve(answerOf(run))));
+  if (run.pending === 0) return run;
+  return new Promise((resolve) => (run.finish = () => resolve(run)));
 }
 
-const runs = new WeakMap<ExecutionResult, Run>();
+export const isRun = (executed: Executed): executed is Run => 'tape' in executed;
 
-/** The answer's data is on the tape until it is taken, or read from there as objects. */
-function answerOf(run: Run): ExecutionResult {
+const nothing = new Uint8Array();
+
+/** What was executed, as graphql answers it: the data is on the tape until it is read from there as objects. */
+export function resultOf(executed: Executed): ExecutionResult {
+  if (!isRun(executed)) return executed;
+  let run: Run | undefined = executed;
   let data: ExecutionResult['data'];
-  const result = {
+  return {
     ...(run.errors.length > 0 && { errors: run.errors }),
     get data() {
-      const taken = takeData(result);
-      if (taken !== undefined) {
+      if (run !== undefined) {
+        const taken = takeData(run, nothing, nothing);
+        run = undefined;
         data = JSON.parse(taken.bytes.toString()) as ExecutionResult['data'];
         taken.giveBack();
       }
       return data;
     },
   };
-  runs.set(result, run);
-  return result;
 }
 
-const nothing = new Uint8Array();
+/** The data of an answer as JSON, between what comes before and after it; once only. */
+export const takeData = ({ tape, data }: Run, before: Uint8Array, after: Uint8Array): Written => written(tape, data, before, after);
 
-/** The data of an answer as JSON, between what comes before and after it, where it was written as such; once only. */
-export function takeData(result: ExecutionResult, before = nothing, after = nothing): Written | undefined {
-  const run = runs.get(result);
-  if (run === undefined) return undefined;
-  runs.delete(result);
-  return written(run.tape, run.data, before, after);
-}
-
-function operationOf(document: DocumentNode, name: string | null | undefined): OperationDefinitionNode | undefined {
-  const operations = document.definitions.filter((node): node is OperationDefinitionNode => node.kind === Kind.OPERATION_DEFINITION);
+/** The operation that is meant, where that is clear. */
+export function operationOf({ definitions }: DocumentNode, name: string | null | undefined): OperationDefinitionNode | undefined {
+  const [first] = definitions;
+  if (definitions.length === 1 && first!.kind === Kind.OPERATION_DEFINITION) return name == null || first.name?.value === name ? first : undefined;
+  const operations = definitions.filter((node): node is OperationDefinitionNode => node.kind === Kind.OPERATION_DEFINITION);
   // Which one is meant where several are, or none, is for graphql to say.
   return name == null ? (operations.length === 1 ? operations[0] : undefined) : operations.find((node) => node.name?.value === name);
 }

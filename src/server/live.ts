@@ -4,7 +4,7 @@ import { captureHeads } from '../domain/schools.ts';
 import { heardEvent, type Heard, type Stream } from '../events/follow.ts';
 import type { Answer } from '../events/seating.ts';
 import type { GraphContext } from '../graphql/context.ts';
-import { prepare, takeData, type Prepared } from './execution.ts';
+import { isRun, prepare, resultOf, takeData, type Executed, type Prepared } from './execution.ts';
 import type { Delivered, Say } from './masking.ts';
 import { answerTogether, askedIn } from './sharing.ts';
 
@@ -29,7 +29,7 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
     const stream = items as Stream;
     const base = args.contextValue as GraphContext;
     let execute: Prepared | undefined;
-    const run = async (item: Heard, contextValue: GraphContext): Promise<ExecutionResult> => {
+    const run = async (item: Heard, contextValue: GraphContext): Promise<Executed> => {
       deliveries.executions += 1;
       return (execute ??= prepare(args))(item, contextValue);
     };
@@ -43,8 +43,8 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
               base,
               telling,
               run: (contextValue, actor) => run(heardEvent(telling.event, actor), contextValue),
-              hand(result, to) {
-                const answer = answerOf(result);
+              hand(executed, to) {
+                const answer = answerOf(executed);
                 for (const { members } of to) hand(answer, members);
               },
             },
@@ -52,20 +52,20 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
           ),
         ...(base.deliver && { send: base.deliver }),
       });
-    const answerOf = (result: ExecutionResult): Answer => {
+    const answerOf = (executed: Executed): Answer => {
       let bytes: Buffer | undefined;
-      let objects: ExecutionResult | undefined = result;
+      let result: ExecutionResult | undefined;
       return {
         get result() {
-          return (objects ??= JSON.parse(bytes!.toString()) as ExecutionResult);
+          return (result ??= bytes === undefined ? resultOf(executed) : (JSON.parse(bytes.toString()) as ExecutionResult));
         },
         get bytes() {
           if (bytes !== undefined) return bytes;
           deliveries.serialisations += 1;
-          const taken = result.errors === undefined ? takeData(result, before, after) : undefined;
-          if (taken === undefined) return (bytes = Buffer.from(JSON.stringify(say(result, base.language) satisfies Delivered)));
-          // The bytes are then all that is left of the data.
-          objects = undefined;
+          // What somebody was given as objects is on the tape no more.
+          if (result !== undefined || !isRun(executed) || executed.errors.length > 0)
+            return (bytes = Buffer.from(JSON.stringify(say(this.result, base.language) satisfies Delivered)));
+          const taken = takeData(executed, before, after);
           bytes = Buffer.from(taken.bytes);
           taken.giveBack();
           return bytes;
@@ -77,7 +77,7 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
         const { done, value } = await stream.next();
         if (done) return { done: true, value: undefined };
         if (value.kind === 'answer') return { done: false, value: value.answer.result };
-        return { done: false, value: await run(value, 'actor' in value ? base.renew(value.actor) : base) };
+        return { done: false, value: resultOf(await run(value, 'actor' in value ? base.renew(value.actor) : base)) };
       },
       async return() {
         await stream.return?.();

@@ -1,9 +1,9 @@
 import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { Kind, type DefinitionNode, type ExecutionArgs } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Database } from '../db/client.ts';
 import type { Feed } from '../events/follow.ts';
 import type { GraphContext } from '../graphql/context.ts';
+import { operationOf } from './execution.ts';
 import type { Deliveries } from './live.ts';
 import { metricsOfAllWorkers } from './workers.ts';
 
@@ -57,18 +57,10 @@ export function createMetrics(db: Database, feed: Feed, deliveries: Deliveries, 
   };
 }
 
-/** Begins to time a query or mutation; the answer is called with its result. */
-export function timed({ operations, duration }: Metrics, { document, operationName }: Pick<ExecutionArgs, 'document' | 'operationName'>): (result: object) => void {
-  const begun = performance.now();
-  const definition = document.definitions.find(
-    (node: DefinitionNode) => node.kind === Kind.OPERATION_DEFINITION && (!operationName || node.name?.value === operationName),
-  );
-  const type = definition?.kind === Kind.OPERATION_DEFINITION ? definition.operation : 'query';
-  return (result) => {
-    const failed = 'errors' in result && result.errors !== undefined;
-    operations.inc({ type, outcome: failed ? 'error' : 'ok' });
-    duration.observe({ type }, (performance.now() - begun) / 1000);
-  };
+/** Counts a query or mutation that began then. */
+export function told({ operations, duration }: Metrics, type: string, begun: number, failed: boolean): void {
+  operations.inc({ type, outcome: failed ? 'error' : 'ok' });
+  duration.observe({ type }, (performance.now() - begun) / 1000);
 }
 
 /** Counts and times the operations that pass Yoga's pipeline, on HTTP and on the socket. */
@@ -76,8 +68,9 @@ export function useMetrics(metrics: Metrics): Plugin<GraphContext> {
   const { operations } = metrics;
   return {
     onExecute({ args }) {
-      const done = timed(metrics, args);
-      return { onExecuteDone: ({ result }) => done(result) };
+      const begun = performance.now();
+      const type = operationOf(args.document, args.operationName)?.operation ?? 'query';
+      return { onExecuteDone: ({ result }) => told(metrics, type, begun, 'errors' in result && result.errors !== undefined) };
     },
     onSubscribe: () => ({
       onSubscribeResult({ result }) {

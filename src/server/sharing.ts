@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
-  Kind, TypeInfo, visit, visitWithTypeInfo, type ASTNode, type DocumentNode, type ExecutionArgs, type ExecutionResult, type GraphQLSchema,
+  Kind, TypeInfo, visit, visitWithTypeInfo, type ASTNode, type DocumentNode, type ExecutionArgs, type GraphQLSchema,
 } from 'graphql';
 import { anyone, common, type ServiceActor, type UserActor } from '../policy/actor.ts';
 import type { Cohort, Member, Telling } from '../events/seating.ts';
@@ -8,6 +8,7 @@ import { readable, type Loaders } from '../domain/loaders.ts';
 import type { ThingName, Things } from '../domain/rows.ts';
 import { sightOf, type Sight } from '../domain/viewer.ts';
 import type { GraphContext } from '../graphql/context.ts';
+import type { Executed } from './execution.ts';
 
 /** One answer for several people: made once, and handed to all whose rights amount to the same. */
 
@@ -55,8 +56,8 @@ function look(schema: GraphQLSchema, document: DocumentNode): Known {
 interface Together {
   base: GraphContext;
   telling: Telling;
-  run(context: GraphContext, actor: UserActor | ServiceActor): Promise<ExecutionResult>;
-  hand(result: ExecutionResult, to: readonly Cohort[]): void;
+  run(context: GraphContext, actor: UserActor | ServiceActor): Promise<Executed>;
+  hand(executed: Executed, to: readonly Cohort[]): void;
 }
 
 /** What was decided about things, by their key: these people all may see it, or none of them may. */
