@@ -122,11 +122,14 @@ function textUnder(statement: Statement, from: From, columns: readonly string[],
   const named = columns.map((column, n) => `${column} as "c${n}"`);
   if (take === undefined || !Object.values(orderBy[0] ?? {}).some((by) => typeof by === 'object'))
     return `select "parent"."n"::int, "row".* from ${parents} cross join lateral (${textOf(statement, from, named, selection, within)}) as "row"`;
-  const orders = ordersOf(statement, from, selection);
+  const keys = orderBy.map((by) => order(statement, from, by));
   const where = condition(statement, from, selection.where);
   const [table, ...joins] = from.joins;
-  const all = `select "parent"."n"::int as "n", row_number() over (partition by "parent"."n" order by ${orders}) as "k", ${named.join(', ')} from ${parents} join ${[table, `on ${within}`, ...joins].join(' ')}${where === '' ? '' : ` where ${where}`}`;
-  return `select ${['"n"', ...columns.map((_column, n) => `"c${n}"`)].join(', ')} from (${all}) as "row" where "k" <= ${Math.trunc(take)} order by "n", "k"`;
+  // Ordered at the end as it is ranked, which is then sorted once.
+  const sorted = keys.map((key, n) => [key.slice(0, key.lastIndexOf(' ')), `"o${n}"`, key.slice(key.lastIndexOf(' '))] as const);
+  const read = [...named, ...sorted.map(([column, name]) => `${column} as ${name}`)];
+  const all = `select "parent"."n", row_number() over (partition by "parent"."n" order by ${keys.join(', ')}) as "k", ${read.join(', ')} from ${parents} join ${[table, `on ${within}`, ...joins].join(' ')}${where === '' ? '' : ` where ${where}`}`;
+  return `select ${['"row"."n"::int', ...columns.map((_column, n) => `"c${n}"`)].join(', ')} from (${all}) as "row" where "k" <= ${Math.trunc(take)} order by ${['"row"."n"', ...sorted.map(([, name, direction]) => name + direction)].join(', ')}`;
 }
 
 function objectOf({ own, related, along }: Columns, parsers: readonly Parse[], from: number, chunk: Chunk, begin: number): Row {

@@ -66,7 +66,7 @@ type ById<T> = (id: string) => Promise<T | null>;
 
 const rowsById = <T extends { id: string }>(db: Database, thing: ThingName, columns?: ReadonlySet<string>): ById<T> =>
   gather(async (ids) => {
-    const rows = await findRows<T>(db, thing, { where: { id: { in: ids } }, columns });
+    const rows = await findRows<T>(db, thing, { where: { id: { in: ids } }, columns, asViews: true });
     const found = new Map(rows.map((row) => [row.id, row]));
     return ids.map((id) => found.get(id) ?? null);
   });
