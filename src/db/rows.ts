@@ -184,8 +184,10 @@ export function createView({ own, related, along }: Columns, parsers: readonly P
 /** Rows as views, each made when it is come to: nothing of a row is kept before but where it begins. */
 export class Views {
   readonly #of: ViewOf;
-  readonly #chunks: Chunk[] = [];
   readonly #at: number[] = [];
+  readonly #chunks: Chunk[] = [];
+  /** The first row of each chunk. */
+  readonly #first: number[] = [];
 
   constructor(of: ViewOf) {
     this.#of = of;
@@ -196,12 +198,18 @@ export class Views {
   }
 
   add(chunk: Chunk, at: number): void {
-    this.#chunks.push(chunk);
+    if (this.#chunks.at(-1) !== chunk) {
+      this.#chunks.push(chunk);
+      this.#first.push(this.#at.length);
+    }
     this.#at.push(at);
   }
 
   at(n: number): View | undefined {
     const at = this.#at[n];
-    return at === undefined ? undefined : new this.#of(this.#chunks[n]!, at);
+    if (at === undefined) return undefined;
+    let chunk = this.#chunks.length - 1;
+    while (this.#first[chunk]! > n) chunk -= 1;
+    return new this.#of(this.#chunks[chunk]!, at);
   }
 }

@@ -1,4 +1,4 @@
-import { page, related, type Asked, type Order, type Rows } from '../db/page.ts';
+import { page, related, type Order, type Rows } from '../db/page.ts';
 import { findUnder } from '../db/sql.ts';
 import type { Filter } from '../policy/scopes.ts';
 import { asksCursor, columnsOf, columnsOfPage } from './asked.ts';
@@ -22,18 +22,20 @@ interface Along {
   thing: ThingName;
 }
 
-/** A page as it is asked of every parent. */
-interface Question<Row> extends Asked<Row> {
+/** A page as it is asked of every parent: the same rows, in the same order, by the same statement. */
+interface Question<Row> {
   relation: string;
   key: string;
+  read(parentIds: readonly string[]): Promise<Map<string, Rows<Row>>>;
+  finish(rows: Rows<Row> | null): Page<Row>;
 }
 
 /**
  * One page of `relation` under a parent. Every parent of the level that asks for the same page is answered by one
  * statement, whatever their number and the length of their lists.
- * @param filter a function where it does not depend on the parent: it is then asked once for all of them.
+ * @param filter a function where it does not depend on the parent: the question is then made once for all of them.
  */
-export async function pageUnder<Row>(
+export function pageUnder<Row>(
   ctx: Context,
   { model, id, relation }: Parent,
   args: PageArgs,
@@ -41,26 +43,33 @@ export async function pageUnder<Row>(
   filter: Filter | (() => Filter),
   along?: Along,
 ): Promise<Page<Row>> {
-  const { loaders, actor, db } = ctx;
+  const { loaders } = ctx;
   let question = loaders.questions.get(args) as Question<Row> | undefined;
   if (question?.relation !== relation) {
-    const asked = page<Row>(args, order);
-    const where = { AND: [typeof filter === 'function' ? filter() : filter, asked.where] };
-    question = { ...asked, relation, where, key: JSON.stringify([model, relation, where, asked.orderBy, asked.take]) };
+    question = questionOf(ctx, model, relation, args, order, typeof filter === 'function' ? filter() : filter, along);
     if (typeof filter === 'function') loaders.questions.set(args, question);
   }
-  const { where, orderBy, take, key } = question;
-  const brings = along !== undefined && loaders.asked?.get(along.of)?.has(along.field) === true;
-  const rows = await loaders.of<Rows<Row>>(key, id, (ids) =>
-    findUnder<Row>(db, model, relation, ids, {
-      where, orderBy, take,
-      asViews: loaders.asked !== undefined,
-      columns: along && columnsOfPage(loaders.asked, along.of, order, brings ? along.field : undefined),
-      related: asksCursor(loaders.asked) ? related(order) : [],
-      along: brings
-        ? { relation: along.field, where: readable(actor, along.thing), columns: columnsOf(loaders.asked, along.thing) }
-        : undefined,
-    }),
-  );
-  return question.finish(rows ?? []);
+  return loaders.of(question.key, id, question.read).then(question.finish);
+}
+
+function questionOf<Row>(
+  { loaders, actor, db }: Context, model: Parent['model'], relation: string, args: PageArgs, order: Order, filter: Filter, along?: Along,
+): Question<Row> {
+  const { where: bounds, orderBy, take, finish } = page<Row>(args, order);
+  const where = { AND: [filter, bounds] };
+  const { asked } = loaders;
+  const brings = along !== undefined && asked?.get(along.of)?.has(along.field) === true;
+  return {
+    relation,
+    key: JSON.stringify([model, relation, where, orderBy, take]),
+    read: (ids) =>
+      findUnder<Row>(db, model, relation, ids, {
+        where, orderBy, take,
+        asViews: asked !== undefined,
+        columns: along && columnsOfPage(asked, along.of, order, brings ? along.field : undefined),
+        related: asksCursor(asked) ? related(order) : [],
+        along: brings ? { relation: along.field, where: readable(actor, along.thing), columns: columnsOf(asked, along.thing) } : undefined,
+      }),
+    finish: (rows) => finish(rows ?? []),
+  };
 }

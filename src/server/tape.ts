@@ -131,14 +131,17 @@ export class Tape {
         if (code < 0x20 || code === quote || code === backslash) return false;
         view.setUint8(at + n, code);
       }
-    else
-      // Four at a time, the last four again where they are less.
-      for (let n = 0; ; n = Math.min(n + 4, length - 4)) {
+    else {
+      for (let n = 0; n <= length - 4; n += 4) {
         const four = from.getInt32(start + n);
         if (escapes(four)) return false;
         view.setInt32(at + n, four);
-        if (n === length - 4) break;
       }
+      // The last four, of which some are written already.
+      const four = from.getInt32(start + length - 4);
+      if (escapes(four)) return false;
+      view.setInt32(at + length - 4, four);
+    }
     this.at = at + length;
     return true;
   }
@@ -195,7 +198,10 @@ function escapes(four: number): boolean {
   const quotes = four ^ 0x22222222;
   const backslashes = four ^ 0x5c5c5c5c;
   // A byte that is less than another borrows from its highest bit.
-  return ((((four - 0x20202020) & ~four) | ((quotes - 0x01010101) & ~quotes) | ((backslashes - 0x01010101) & ~backslashes)) & 0x80808080) !== 0;
+  const less = ((four - 0x20202020) | 0) & ~four;
+  const quoted = ((quotes - 0x01010101) | 0) & ~quotes;
+  const slashed = ((backslashes - 0x01010101) | 0) & ~backslashes;
+  return ((less | quoted | slashed) & 0x80808080) !== 0;
 }
 
 /** A stretch of the whole that is written apart: pairs of positions on the tape, and places in turn. */
