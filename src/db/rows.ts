@@ -98,15 +98,26 @@ class RowParser extends (Parser as unknown as new () => Packets) {
   }
 }
 
+/** What is used of node-postgres's own client, beyond what its types show. */
+interface Receiving {
+  connection: NodeJS.EventEmitter & { attachListeners(stream: NodeJS.ReadableStream): void };
+  _handleDataRow(row: Arrived): void;
+}
+
 /** A client of node-postgres that is given its rows so. */
 export class Client extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
     super(config);
-    const { connection } = this as unknown as { connection: NodeJS.EventEmitter & { attachListeners(stream: NodeJS.ReadableStream): void } };
+    const receiving = this as unknown as Receiving;
+    const { connection } = receiving;
     connection.attachListeners = (stream) => {
       const parser = new RowParser();
-      const emit = (message: Message): void => void connection.emit(message.name === 'error' ? 'errorMessage' : message.name, message);
-      stream.on('data', (bytes: Buffer) => parser.parse(bytes, emit));
+      // Rows are many: they go where the event of their name would bring them.
+      const receive = (message: Message): void => {
+        if (message instanceof Arrived) receiving._handleDataRow(message);
+        else connection.emit(message.name === 'error' ? 'errorMessage' : message.name, message);
+      };
+      stream.on('data', (bytes: Buffer) => parser.parse(bytes, receive));
     };
   }
 }

@@ -6,15 +6,25 @@ import { chunkOf, type Chunk } from '../db/rows.ts';
  */
 
 const spare: Chunk[] = [];
-const mostSpare = 16;
+let spareBytes = 0;
+const mostSpareBytes = 16 * 1024 * 1024;
 const smallest = 64 * 1024;
 const largest = 4 * 1024 * 1024;
 
-const take = (size: number): Chunk =>
-  spare.length > 0 && spare.at(-1)!.bytes.length >= size ? spare.pop()! : chunkOf(Buffer.allocUnsafeSlow(Math.max(size, smallest)));
+/** Memory of this size at least, that which was given back last first. New memory has a power of two, so that it fits again. */
+function take(size: number): Chunk {
+  const at = spare.findLastIndex(({ bytes }) => bytes.length >= size);
+  if (at < 0) return chunkOf(Buffer.allocUnsafeSlow(Math.max(smallest, 2 ** Math.ceil(Math.log2(size)))));
+  const [memory] = spare.splice(at, 1);
+  spareBytes -= memory!.bytes.length;
+  return memory!;
+}
 
 function giveBack(memory: Chunk): void {
-  if (spare.length < mostSpare && memory.bytes.length <= largest) spare.push(memory);
+  const { length } = memory.bytes;
+  if (length > largest || spareBytes + length > mostSpareBytes) return;
+  spare.push(memory);
+  spareBytes += length;
 }
 
 const quote = 0x22;
