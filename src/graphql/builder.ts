@@ -5,6 +5,14 @@ import { isThing } from '../domain/loaders.ts';
 import type { ThingName } from '../domain/rows.ts';
 import type { GraphContext } from './context.ts';
 
+/** What a field that is made of texts of columns says of itself in its extensions, as `text`: they are copied (src/server/texts.ts). */
+export interface TextOf {
+  /** Columns whose texts stand one after another with a space between; those that are empty are left out. */
+  columns: readonly string[];
+  /** The type whose global id it is, of a column `id`. */
+  idOf?: string;
+}
+
 export interface SchemaTypes {
   Context: GraphContext;
   DefaultFieldNullability: false;

@@ -1,7 +1,6 @@
 import type { GraphQLInterfaceType } from 'graphql';
 import type { ThingName } from '../domain/rows.ts';
-import type { TextOf } from '../server/texts.ts';
-import { builder, globalId } from './builder.ts';
+import { builder, globalId, type TextOf } from './builder.ts';
 import './scalars.ts';
 import './assignments.ts';
 import './chatMembers.ts';

@@ -1,5 +1,6 @@
 import { GraphQLString, getNullableType, type GraphQLField } from 'graphql';
 import { columnAt, lengthAt, type Chunk, type ViewOf } from '../db/rows.ts';
+import type { TextOf } from '../graphql/builder.ts';
 import { Before, type Tape } from './tape.ts';
 
 /**
@@ -7,14 +8,6 @@ import { Before, type Tape } from './tape.ts';
  * text is made in between. What a field is made of is said beside its resolver, which is asked for every other row;
  * test/server/texts.test.ts holds the two together.
  */
-
-/** What a field says of itself in its extensions, as `text`. */
-export interface TextOf {
-  /** Columns whose texts stand one after another with a space between; those that are empty are left out. */
-  columns: readonly string[];
-  /** The type whose global id it is, of a column `id`. */
-  idOf?: string;
-}
 
 /** What writes a field from a row's bytes; undefined for a field that has to be resolved. */
 export function writerOf({ type, extensions }: GraphQLField<unknown, unknown>): TextWriter | undefined {
@@ -47,7 +40,9 @@ export class TextWriter {
     if (columns === null) return false;
     if (this.#prefix !== null) {
       const begin = columnAt(chunk, row, columns[0]!);
-      tape.base64(this.#prefix, chunk.view, begin + 4, lengthAt(chunk, begin));
+      const length = lengthAt(chunk, begin);
+      if (length !== uuidLength) return false;
+      tape.base64(this.#prefix, chunk.view, begin + 4, length);
       return true;
     }
     const { at } = tape;
@@ -67,5 +62,6 @@ export class TextWriter {
   }
 }
 
+const uuidLength = 36;
 const quote = 0x22;
 const space = 0x20;
