@@ -89,19 +89,20 @@ export async function startApp(deps: AppDeps): Promise<App> {
 
   const graphql = async (request: IncomingMessage, response: ServerResponse, heads: string[]): Promise<void> => {
     const { headers, method } = request;
-    if (!originAllowed(request)) return refuse(withHeads(response, heads), 403, 'ORIGIN_FORBIDDEN', 'This origin is not among the allowed ones.');
+    const refused = (status: number, code: string, message: string): void => refuse(withHeads(response, heads), status, code, message);
+    if (!originAllowed(request)) return refused(403, 'ORIGIN_FORBIDDEN', 'This origin is not among the allowed ones.');
     const simple = headers.authorization === undefined && headers['x-requested-with'] === undefined;
     const json = /^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '');
     // What a foreign page could send without asking first (GET, forms, plain text) is not answered.
     if (method !== 'OPTIONS' && simple && !json)
-      return refuse(withHeads(response, heads), 400, 'CSRF_HEADER_REQUIRED', 'Send Authorization, X-Requested-With or Content-Type: application/json.');
+      return refused(400, 'CSRF_HEADER_REQUIRED', 'Send Authorization, X-Requested-With or Content-Type: application/json.');
     if (method === 'POST') {
-      if (!json) return refuse(withHeads(response, heads), 415, 'UNSUPPORTED_MEDIA_TYPE', 'Send Content-Type: application/json.');
+      if (!json) return refused(415, 'UNSUPPORTED_MEDIA_TYPE', 'Send Content-Type: application/json.');
       const length = Number(headers['content-length'] ?? NaN);
-      if (Number.isNaN(length)) return refuse(withHeads(response, heads), 411, 'LENGTH_REQUIRED', 'Send Content-Length.');
+      if (Number.isNaN(length)) return refused(411, 'LENGTH_REQUIRED', 'Send Content-Length.');
       if (length > bounds.body) {
         response.setHeader('connection', 'close');
-        return refuse(withHeads(response, heads), 413, 'BODY_TOO_LARGE', `A request has at most ${bounds.body} bytes.`);
+        return refused(413, 'BODY_TOO_LARGE', `A request has at most ${bounds.body} bytes.`);
       }
     }
     const asked = askedOf(request);

@@ -4,7 +4,7 @@ import type { YogaServerInstance } from 'graphql-yoga';
 import type { Language } from '../errors.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
-import { executeToTape, isRun, operationOf, resultOf, takeData, tellLoaders } from './execution.ts';
+import { executeToTape, isRun, operationOf, resultOf, takeAnswer, tellLoaders } from './execution.ts';
 import { boundOperation } from './limits.ts';
 import { takeAsOf } from './live.ts';
 import { bare, inLanguage, type Mask } from './masking.ts';
@@ -103,7 +103,7 @@ export function createDirect({ yoga, contextOf, mask, metrics }: DirectDeps) {
       head('data' in result ? 200 : statusOf(errors ?? [], type), Buffer.byteLength(text)).end(text);
       return true;
     }
-    const { bytes, giveBack } = takeData(executed, before, after);
+    const { bytes, giveBack } = takeAnswer(executed);
     if (bytes.length <= small) {
       // As a text of its bytes it leaves in one piece with the head.
       head(200, bytes.length).end(bytes.toString('latin1'), 'latin1');
@@ -120,9 +120,6 @@ const hasErrors = ({ errors }: Run | ExecutionResult): boolean => errors !== und
 
 /** Bytes of an answer that copying costs less than sending it apart. */
 const small = 4096;
-
-const before = Buffer.from('{"data":');
-const after = Buffer.from('}');
 
 /** What is answered, by Yoga's reading of Accept: the first that fits, whatever its weight. */
 function mediaTypeOf(accept: string | undefined): MediaType | undefined {

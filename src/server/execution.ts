@@ -69,8 +69,6 @@ function executePlanned(
 
 export const isRun = (executed: Executed): executed is Run => 'tape' in executed;
 
-const nothing = new Uint8Array();
-
 /** What was executed, as graphql answers it: the data is on the tape until it is read from there as objects. */
 export function resultOf(executed: Executed): ExecutionResult {
   if (!isRun(executed)) return executed;
@@ -80,9 +78,9 @@ export function resultOf(executed: Executed): ExecutionResult {
     ...(run.errors.length > 0 && { errors: run.errors }),
     get data() {
       if (run !== undefined) {
-        const taken = takeData(run, nothing, nothing);
+        const taken = takeAnswer(run);
         run = undefined;
-        data = JSON.parse(taken.bytes.toString()) as ExecutionResult['data'];
+        ({ data } = JSON.parse(taken.bytes.toString()) as ExecutionResult);
         taken.giveBack();
       }
       return data;
@@ -90,8 +88,10 @@ export function resultOf(executed: Executed): ExecutionResult {
   };
 }
 
-/** The data of an answer as JSON, between what comes before and after it; once only. */
-export const takeData = ({ tape, data }: Run, before: Uint8Array, after: Uint8Array): Written => written(tape, data, before, after);
+const [before, after] = [Buffer.from('{"data":'), Buffer.from('}')];
+
+/** The answer of an execution without errors, as JSON; once only. */
+export const takeAnswer = ({ tape, data }: Run): Written => written(tape, data, before, after);
 
 /** The operation that is meant, where that is clear. */
 export function operationOf({ definitions }: DocumentNode, name: string | null | undefined): OperationDefinitionNode | undefined {

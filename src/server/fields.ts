@@ -1,8 +1,8 @@
 import { getArgumentValues } from 'graphql';
 import type { Rows } from '../db/page.ts';
 import { chunkOf, View, type ViewOf } from '../db/rows.ts';
-import { later } from './later.ts';
-import { infoOf, isPromise, located, type Complete, type Field, type Plan, type Run } from './run.ts';
+import { write } from './later.ts';
+import { infoOf, located, type Complete, type Field, type Plan, type Run } from './run.ts';
 import { cut } from './tape.ts';
 
 /**
@@ -40,9 +40,7 @@ function writeFields(run: Run, plan: Plan, source: unknown): void {
     else {
       run.field = field;
       run.key = field.name;
-      const value = resolved(run, field, source);
-      if (isPromise(value)) later(run, field, field.complete, false, value, field.name);
-      else field.complete(run, field, value, field.name);
+      write(run, field, field.complete, false, resolved(run, field, source), field.name);
     }
   }
   tape.byte(braceEnd);
@@ -62,8 +60,7 @@ export function writeList(run: Run, field: Field, complete: Complete, itemNullab
     else {
       run.field = field;
       run.key = n;
-      if (isPromise(item)) later(run, field, complete, false, item, n);
-      else complete(run, field, item, n);
+      write(run, field, complete, false, item, n);
     }
   }
   tape.byte(bracketEnd);
@@ -77,9 +74,7 @@ function attempt(run: Run, field: Field, complete: Complete, key: string | numbe
   try {
     run.field = field;
     run.key = key;
-    const value = typeof key === 'number' ? item : resolved(run, field, source);
-    if (isPromise(value)) later(run, field, complete, true, value, key);
-    else complete(run, field, value, key);
+    write(run, field, complete, true, typeof key === 'number' ? item : resolved(run, field, source), key);
   } catch (error) {
     run.errors.push(located(run, error, depth));
     const frame = depth === 0 ? undefined : run.frames[depth - 1]!;

@@ -20,8 +20,13 @@ function slotOf(run: Run): Slot | null {
   return above;
 }
 
-/** Leaves a place until the promise is settled. */
-export function later(run: Run, field: Field, complete: Complete, nullable: boolean, value: PromiseLike<unknown>, key: string | number): void {
+/** Writes a value, or leaves a place for it until its promise is settled. */
+export function write(run: Run, field: Field, complete: Complete, nullable: boolean, value: unknown, key: string | number): void {
+  if (isPromise(value)) later(run, field, complete, nullable, value, key);
+  else complete(run, field, value, key);
+}
+
+function later(run: Run, field: Field, complete: Complete, nullable: boolean, value: PromiseLike<unknown>, key: string | number): void {
   const above = slotOf(run);
   const { sink, tape } = run;
   const place: Place = { parts: [], open: 0 };

@@ -4,12 +4,9 @@ import { captureHeads } from '../domain/schools.ts';
 import { heardEvent, type Heard, type Stream } from '../events/follow.ts';
 import type { Answer } from '../events/seating.ts';
 import type { GraphContext } from '../graphql/context.ts';
-import { isRun, prepare, resultOf, takeData, type Executed, type Prepared } from './execution.ts';
+import { isRun, prepare, resultOf, takeAnswer, type Executed, type Prepared } from './execution.ts';
 import type { Delivered, Say } from './masking.ts';
 import { answerTogether, askedIn } from './sharing.ts';
-
-/** What stands around the data of a result without errors. */
-const [before, after] = [Buffer.from('{"data":'), Buffer.from('}')];
 
 /** What was told since the start: messages, and how often an item was executed and written as JSON for them. */
 export interface Deliveries {
@@ -65,7 +62,7 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
           // What somebody was given as objects is on the tape no more.
           if (result !== undefined || !isRun(executed) || executed.errors.length > 0)
             return (bytes = Buffer.from(JSON.stringify(say(this.result, base.language) satisfies Delivered)));
-          const taken = takeData(executed, before, after);
+          const taken = takeAnswer(executed);
           bytes = Buffer.from(taken.bytes);
           taken.giveBack();
           return bytes;

@@ -7,8 +7,8 @@ import { collectFields, collectSubfields } from 'graphql/execution/collectFields
 import { inspect } from 'graphql/jsutils/inspect.js';
 import { Edges } from '../db/page.ts';
 import { writeList, writeObject } from './fields.ts';
-import { later } from './later.ts';
-import { infoOf, isPromise, type Compiled, type Complete, type Field, type Plan, type Run } from './run.ts';
+import { write } from './later.ts';
+import { infoOf, type Compiled, type Complete, type Field, type Plan, type Run } from './run.ts';
 import { Ready } from './tape.ts';
 import { writerOf } from './texts.ts';
 
@@ -122,7 +122,7 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
     return (run, field, value, key) => {
       const complete: Complete = (_run, _field, name) => writeObject(run, plans(concrete(schema, type, name)), value, key, nullable);
       const name = type.resolveType!(value, run.contextValue, infoOf(run, field), type);
-      return isPromise(name) ? later(run, field, complete, nullable, name, key) : complete(run, field, name, key);
+      write(run, field, complete, nullable, name, key);
     };
   };
 
