@@ -53,12 +53,12 @@ export function joinOne(statement: Statement, from: From, relation: string): Fro
 }
 
 /** Prisma's `{ sortKey: 'asc' }` or `{ student: { sortKey: 'asc' } }`. */
-export function order(statement: Statement, from: From, by: object): string {
+export function order(statement: Statement, from: From, by: object): readonly [column: string, direction: 'asc' | 'desc'] {
   const [[field, direction] = ['', ''], ...more] = Object.entries(by) as [string, unknown][];
   if (more.length > 0) throw new Error('an order names one column at a time');
   if (typeof direction === 'object' && direction !== null) return order(statement, joinOne(statement, from, field), direction);
   if (direction !== 'asc' && direction !== 'desc') throw new Error('an order is asc or desc');
-  return `${columnOf(from, field)} ${direction}`;
+  return [columnOf(from, field), direction];
 }
 
 /** All conditions of a filter, without brackets; empty for a filter that is empty. */

@@ -4,7 +4,7 @@ import type { PrismaClient } from './generated/client.ts';
 import type { Reads } from './reads.ts';
 import { modelsOf } from './models.ts';
 import type { Rows } from './page.ts';
-import { createView, integerAt, nextColumn, textAt, type Arrived, type Chunk, type Columns, Views, type Parse, type ViewOf } from './rows.ts';
+import { createView, integerAt, nextColumn, textAt, Views, type Arrived, type Chunk, type Columns, type Parse, type ViewOf } from './rows.ts';
 
 /**
  * Reading rows by one prepared statement. Filters and orders are Prisma's, and the rows are what Prisma would answer,
@@ -99,7 +99,7 @@ function select(statement: Statement, from: From, selection: Selection): { colum
   return { columns, read: { own, related, along: brought } };
 }
 
-const ordersOf = (statement: Statement, from: From, { orderBy = [] }: Selection): string => orderBy.map((by) => order(statement, from, by)).join(', ');
+const ordersOf = (statement: Statement, from: From, { orderBy = [] }: Selection): string => orderBy.map((by) => order(statement, from, by).join(' ')).join(', ');
 
 /** Part of the text, so that the plan is made for it; a page has one of a hundred sizes. */
 const limited = ({ take }: Selection): string => (take === undefined ? '' : ` limit ${Math.trunc(take)}`);
@@ -126,10 +126,10 @@ function textUnder(statement: Statement, from: From, columns: readonly string[],
   const where = condition(statement, from, selection.where);
   const [table, ...joins] = from.joins;
   // Ordered at the end as it is ranked, which is then sorted once.
-  const sorted = keys.map((key, n) => [key.slice(0, key.lastIndexOf(' ')), `"o${n}"`, key.slice(key.lastIndexOf(' '))] as const);
-  const read = [...named, ...sorted.map(([column, name]) => `${column} as ${name}`)];
-  const all = `select "parent"."n", row_number() over (partition by "parent"."n" order by ${keys.join(', ')}) as "k", ${read.join(', ')} from ${parents} join ${[table, `on ${within}`, ...joins].join(' ')}${where === '' ? '' : ` where ${where}`}`;
-  return `select ${['"row"."n"::int', ...columns.map((_column, n) => `"c${n}"`)].join(', ')} from (${all}) as "row" where "k" <= ${Math.trunc(take)} order by ${['"row"."n"', ...sorted.map(([, name, direction]) => name + direction)].join(', ')}`;
+  const read = [...named, ...keys.map(([column], n) => `${column} as "o${n}"`)];
+  const again = keys.map(([, direction], n) => `"o${n}" ${direction}`);
+  const all = `select "parent"."n", row_number() over (partition by "parent"."n" order by ${keys.map((key) => key.join(' ')).join(', ')}) as "k", ${read.join(', ')} from ${parents} join ${[table, `on ${within}`, ...joins].join(' ')}${where === '' ? '' : ` where ${where}`}`;
+  return `select ${['"row"."n"::int', ...columns.map((_column, n) => `"c${n}"`)].join(', ')} from (${all}) as "row" where "k" <= ${Math.trunc(take)} order by ${['"row"."n"', ...again].join(', ')}`;
 }
 
 function objectOf({ own, related, along }: Columns, parsers: readonly Parse[], from: number, chunk: Chunk, begin: number): Row {

@@ -4,7 +4,7 @@ import { can, where } from '../policy/can.ts';
 import type { Filter } from '../policy/scopes.ts';
 import type { Action } from '../policy/table.ts';
 import type { Database } from '../db/client.ts';
-import { findRows } from '../db/sql.ts';
+import { findRows, type Selection } from '../db/sql.ts';
 import { gather } from '../db/turn.ts';
 import { columnsOf, type Asked } from './asked.ts';
 import type { ThingName, Things, User } from './rows.ts';
@@ -62,14 +62,19 @@ const openly: { [N in ThingName]?: (actor: Actor, row: Things[N]) => boolean } =
   Subject: (actor, { schoolId }) => can(actor, 'subject.read', { schoolId }),
 };
 
+/** The rows with these ids that pass, in the order of the ids. */
+async function rowsOf<T extends { id: string }>(
+  db: Database, thing: ThingName, ids: readonly string[], passing: Filter, how: Pick<Selection, 'columns' | 'asViews'>,
+): Promise<(T | null)[]> {
+  const rows = await findRows<T>(db, thing, { where: { AND: [{ id: { in: ids } }, passing] }, ...how });
+  const found = new Map(rows.map((row) => [row.id, row]));
+  return ids.map((id) => found.get(id) ?? null);
+}
+
 type ById<T> = (id: string) => Promise<T | null>;
 
 const rowsById = <T extends { id: string }>(db: Database, thing: ThingName, columns?: ReadonlySet<string>): ById<T> =>
-  gather(async (ids) => {
-    const rows = await findRows<T>(db, thing, { where: { id: { in: ids } }, columns, asViews: true });
-    const found = new Map(rows.map((row) => [row.id, row]));
-    return ids.map((id) => found.get(id) ?? null);
-  });
+  gather((ids) => rowsOf<T>(db, thing, ids, {}, { columns, asViews: true }));
 
 interface Gathered {
   things: Map<ThingName, ById<{ id: string }>>;
@@ -104,15 +109,9 @@ export function createLoaders(db: Database, actor: Actor): Loaders {
   const loaderOf = (thing: ThingName) => {
     let loader = byThing.get(thing);
     if (loader === undefined) {
-      loader = new DataLoader(async (ids) => {
-        const rows = await findRows<{ id: string }>(db, thing, {
-          where: { AND: [{ id: { in: ids } }, readable(actor, thing)] },
-          columns: columnsOf(loaders.asked, thing),
-          asViews: loaders.asked !== undefined,
-        });
-        const found = new Map(rows.map((row) => [row.id, row]));
-        return ids.map((id) => found.get(id) ?? null);
-      });
+      loader = new DataLoader((ids) =>
+        rowsOf(db, thing, ids, readable(actor, thing), { columns: columnsOf(loaders.asked, thing), asViews: loaders.asked !== undefined }),
+      );
       byThing.set(thing, loader);
     }
     return loader;
