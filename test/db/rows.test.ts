@@ -1,18 +1,12 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { Client, chunkOf, createView, type Arrived } from '../../src/db/rows.ts';
+import { columnBytes } from '../support/wire.ts';
 
 /** Rows off the wire, however they were cut on their way. */
 
-const text = (value: string | null): Buffer => {
-  const bytes = Buffer.from(value ?? '');
-  const length = Buffer.alloc(4);
-  length.writeInt32BE(value === null ? -1 : bytes.length);
-  return Buffer.concat([length, bytes]);
-};
-
 function message(values: readonly (string | null)[]): Buffer {
-  const columns = values.map(text);
+  const columns = values.map(columnBytes);
   const head = Buffer.alloc(7);
   head.write('D');
   head.writeInt32BE(6 + columns.reduce((sum, { length }) => sum + length, 0), 1);
@@ -45,7 +39,7 @@ describe('Rows off the wire', () => {
 
   it('bring along another row, or null where its first column is', () => {
     const Both = createView({ own: ['id'], related: [['student', 'sortKey'], ['student', 'id']], along: ['id', 'surname'] }, [null, null, null, null, null]);
-    const view = (values: readonly (string | null)[]) => new Both(chunkOf(Buffer.concat(values.map(text))), 0) as unknown as Record<string, any>;
+    const view = (values: readonly (string | null)[]) => new Both(chunkOf(Buffer.concat(values.map(columnBytes))), 0) as unknown as Record<string, any>;
     const there = view(['1', 'orlova', '7', '7', 'Орлова']);
     expect([there.id, there.student, there.along.id, there.along.surname]).toEqual(['1', { sortKey: 'orlova', id: '7' }, '7', 'Орлова']);
     expect(view(['1', 'orlova', '7', null, 'Орлова']).along).toBeNull();

@@ -5,6 +5,7 @@ import { chunkOf, createView } from '../../src/db/rows.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { Tape } from '../../src/server/tape.ts';
 import { writerOf } from '../../src/server/texts.ts';
+import { columnBytes } from '../support/wire.ts';
 
 /** What is copied from a row's bytes is what the field's resolver would have said of the row. */
 
@@ -18,15 +19,9 @@ const texts = fc.oneof(fc.string({ unit: 'binary', maxLength: 12 }), fc.string({
 
 /** A row of text columns as it comes, with nothing behind it. */
 function rowOf(columns: Record<string, string | null>) {
-  const parts = Object.values(columns).map((text) => {
-    const bytes = Buffer.from(text ?? '');
-    const length = Buffer.alloc(4);
-    length.writeInt32BE(text === null ? -1 : bytes.length);
-    return Buffer.concat([length, bytes]);
-  });
   const names = Object.keys(columns);
   const View = createView({ own: names, related: [], along: null }, names.map(() => null));
-  return { of: View, row: new View(chunkOf(Buffer.concat(parts)), 0) };
+  return { of: View, row: new View(chunkOf(Buffer.concat(Object.values(columns).map(columnBytes))), 0) };
 }
 
 describe('A field that is text', () => {
@@ -59,6 +54,14 @@ describe('A field that is text', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it('is left to its resolver where its id is null', () => {
+    const [, id] = fields.find(([name]) => name === 'User.id')!;
+    const { of, row } = rowOf({ id: null });
+    const tape = new Tape();
+    expect([writerOf(id)!.write(tape, of, row.$chunk, row.$at), tape.at]).toEqual([false, 0]);
+    tape.end();
   });
 
   it('is left to its resolver where the row has not all of it', () => {
