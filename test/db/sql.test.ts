@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { where } from '../../src/policy/can.ts';
 import { actions, table } from '../../src/policy/table.ts';
 import type { Filter } from '../../src/policy/scopes.ts';
@@ -148,6 +149,23 @@ describe('in a world', () => {
           expect(rows).toHaveLength((row[list] as Row[]).length);
         }
       }
+  });
+
+  it('reads pages that fit together unranked, with no row too many; where they do not fit it asks once more, and from then on ranks at once', async () => {
+    const classIds = (await delegate('Enrolment').findMany({})).map(({ classId }) => classId as string);
+    const full = classIds.find((id, n) => classIds.indexOf(id) < n)!;
+    const empty = classIds.map(() => randomUUID());
+    const texts = async (parentIds: string[]): Promise<string[]> => {
+      const sent = vi.spyOn(db.reads, 'query');
+      const found = await findUnder<Row>(db, 'Class', 'enrolments', parentIds, { where: {}, orderBy: [{ student: { sortKey: 'desc' } }, { id: 'asc' }], take: 1 });
+      const asked = sent.mock.calls.map(([query]) => (query as unknown as { text: string }).text);
+      sent.mockRestore();
+      expect(found.get(full)).toHaveLength(1);
+      return asked.map((text) => (text.includes('row_number') ? 'ranked' : 'all'));
+    };
+    expect(await texts([full, ...empty])).toEqual(['all']);
+    expect(await texts([...new Set(classIds)])).toEqual(['all', 'ranked']);
+    expect(await texts([full, ...empty])).toEqual(['ranked']);
   });
 
   it('brings along what a row belongs to where it passes, and null where it does not', async () => {
