@@ -21,6 +21,8 @@ export interface Loaders {
   questions: WeakMap<object, unknown>;
   /** What the operation asks of each type, once it is known: columns that nothing asks for are then left unread. */
   asked: Asked | undefined;
+  /** The row of the person who asks, where it was asked for ahead. */
+  readonly own: Promise<User | null> | undefined;
 }
 
 /** The right that opens a thing to reading; a nested thing is opened by what it belongs to. */
@@ -102,7 +104,43 @@ export function ownRow(db: Database, userId: string, columns: ReadonlySet<string
   return read(userId);
 }
 
-export function createLoaders(db: Database, actor: Actor): Loaders {
+/** What an operation names before anything is read: things by their ids, and the person who asks. */
+export interface Named {
+  things: readonly { thing: ThingName; id: string }[];
+  viewer: boolean;
+  asked: Asked;
+}
+
+/** What was asked for before it was known who asks. Loaders tell nobody of it but whom the policy lets. */
+export interface Ahead {
+  things: ReadonlyMap<string, Promise<{ id: string } | null>>;
+  own: Promise<User | null> | undefined;
+}
+
+const keyOf = (thing: ThingName, id: string): string => `${thing} ${id}`;
+
+/** Whoever is refused waits for nothing that was asked for ahead, and so is not told that it failed. */
+function unawaited<T>(read: Promise<T>): Promise<T> {
+  read.catch(() => undefined);
+  return read;
+}
+
+/**
+ * Asks for what is named in the same turn in which it is asked who asks, so that neither waits for the other. Only for
+ * what is read by its id alone, whoever asks.
+ * @param userId of the person whom the credential names; null for a service.
+ */
+export function readAhead(db: Database, { things, viewer, asked }: Named, userId: string | null): Ahead {
+  const read = new Map<string, Promise<{ id: string } | null>>();
+  for (const { thing, id } of things) {
+    const row = gatheredOf(db).things.get(thing)?.(id);
+    if (row !== undefined) read.set(keyOf(thing, id), unawaited(row));
+  }
+  return { things: read, own: viewer && userId !== null ? unawaited(ownRow(db, userId, columnsOf(asked, 'User'))) : undefined };
+}
+
+/** @param ahead what was asked for already, for this actor's credential. */
+export function createLoaders(db: Database, actor: Actor, ahead?: Ahead): Loaders {
   const opened = new Map<string, Promise<{ id: string } | null>>();
   const byThing = new Map<ThingName, DataLoader<string, { id: string } | null>>();
   const byKey = new Map<string, DataLoader<string, unknown>>();
@@ -118,14 +156,15 @@ export function createLoaders(db: Database, actor: Actor): Loaders {
   };
   const loaders: Loaders = {
     asked: undefined,
+    own: ahead?.own,
     questions: new WeakMap(),
     byId: <N extends ThingName>(thing: N, id: string) => {
       const may = openly[thing];
       if (may === undefined) return loaderOf(thing).load(id) as never;
-      const key = `${thing} ${id}`;
+      const key = keyOf(thing, id);
       let row = opened.get(key);
       if (row === undefined) {
-        const read = gatheredOf(db).things.get(thing)!(id);
+        const read = ahead?.things.get(key) ?? gatheredOf(db).things.get(thing)!(id);
         opened.set(key, (row = read.then((found) => (found !== null && may(actor, found as Things[N]) ? found : null))));
       }
       return row as never;

@@ -16,7 +16,7 @@ export { actions, clauseOf, type Action };
 /** The person who asks; null for a service and for nobody. One's own row is read without a role too. */
 export async function viewer(ctx: Context): Promise<User | null> {
   const id = actingUserId(ctx);
-  return id === null ? null : ownRow(ctx.db, id, columnsOf(ctx.loaders.asked, 'User'));
+  return id === null ? null : (ctx.loaders.own ?? ownRow(ctx.db, id, columnsOf(ctx.loaders.asked, 'User')));
 }
 
 export interface Permission {

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { OperationTypeNode, type DocumentNode, type ExecutionResult, type GraphQLError } from 'graphql';
+import { OperationTypeNode, type DocumentNode, type ExecutionResult, type GraphQLError, type OperationDefinitionNode } from 'graphql';
 import type { YogaServerInstance } from 'graphql-yoga';
 import type { Language } from '../errors.ts';
+import type { Named } from '../domain/loaders.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
 import { executeToTape, isRun, operationOf, resultOf, takeAnswer, tellLoaders } from './execution.ts';
@@ -9,6 +10,7 @@ import { boundOperation } from './limits.ts';
 import { takeAsOf } from './live.ts';
 import { bare, inLanguage, type Mask } from './masking.ts';
 import { told, type Metrics } from './metrics.ts';
+import { namedIn } from './named.ts';
 import { languageOf, mayIntrospect, type Asked } from './requests.ts';
 import type { Run } from './run.ts';
 
@@ -34,7 +36,7 @@ const mostKnown = 500;
 
 export interface DirectDeps {
   yoga: YogaServerInstance<{ asked?: Asked }, GraphContext>;
-  contextOf(asked: Asked): Promise<GraphContext>;
+  contextOf(asked: Asked, named?: Named): Promise<GraphContext>;
   mask: Mask;
   metrics: Metrics;
 }
@@ -62,10 +64,12 @@ export function createDirect({ yoga, contextOf, mask, metrics }: DirectDeps) {
     }
   };
 
-  const answer = async (document: DocumentNode, type: OperationTypeNode, { variables, operationName }: Params, asked: Asked): Promise<[Run | ExecutionResult, Language]> => {
+  const answer = async (
+    document: DocumentNode, operation: OperationDefinitionNode, { variables, operationName }: Params, asked: Asked,
+  ): Promise<[Run | ExecutionResult, Language]> => {
     let language = languageOf(asked.acceptLanguage);
     try {
-      const contextValue = await contextOf(asked);
+      const contextValue = await contextOf(asked, namedIn(document, operation, variables));
       ({ language } = contextValue);
       const args = { schema, document, contextValue, variableValues: variables, operationName };
       boundOperation(args, mayIntrospect);
@@ -74,7 +78,7 @@ export function createDirect({ yoga, contextOf, mask, metrics }: DirectDeps) {
       tellLoaders(args);
       const begun = performance.now();
       const executed = await executeToTape(args);
-      told(metrics, type, begun, hasErrors(executed));
+      told(metrics, operation.operation, begun, hasErrors(executed));
       return [executed, language];
     } catch (error) {
       return [{ errors: [error as GraphQLError] }, language];
@@ -91,8 +95,8 @@ export function createDirect({ yoga, contextOf, mask, metrics }: DirectDeps) {
     if (params === undefined) return false;
     const document = documentOf(params.query, asked);
     if (document === undefined) return false;
-    const operation = operationOf(document, params.operationName)?.operation;
-    if (operation === undefined || operation === OperationTypeNode.SUBSCRIPTION) return false;
+    const operation = operationOf(document, params.operationName);
+    if (operation === undefined || operation.operation === OperationTypeNode.SUBSCRIPTION) return false;
     const [executed, language] = await answer(document, operation, params, asked);
     const head = (status: number, bytes: number) =>
       response.writeHead(status, [...heads, 'content-type', `${type}; charset=utf-8`, 'content-length', String(bytes)]);

@@ -105,7 +105,7 @@ export function operationOf({ definitions }: DocumentNode, name: string | null |
 const asked = new WeakMap<DocumentNode, Asked>();
 
 /** Every field that the document names, by the type that it is asked of; a fragment on an interface asks for `id` alone. */
-function askedOf(schema: GraphQLSchema, document: DocumentNode): Asked {
+export function askedOf(schema: GraphQLSchema, document: DocumentNode): Asked {
   let known = asked.get(document);
   if (known === undefined) {
     const found = new Map<string, Set<string>>();

@@ -97,10 +97,14 @@ const asking = new WeakMap<DocumentNode, boolean>();
  * Where an operation asks `asOf`, takes the logs' cursors before its first field is read, so that nothing in the answer
  * is older than its cursor says; undefined where there is nothing to wait for.
  */
-export function takeAsOf({ document, contextValue }: ExecutionArgs & { contextValue: GraphContext }): Promise<unknown> | undefined {
+export const takeAsOf = ({ document, contextValue }: ExecutionArgs & { contextValue: GraphContext }): Promise<unknown> | undefined =>
+  asksAsOf(document) ? captureHeads(contextValue) : undefined;
+
+/** May an operation of the document ask `asOf`? */
+export function asksAsOf(document: DocumentNode): boolean {
   let asks = asking.get(document);
   if (asks === undefined) asking.set(document, (asks = document.loc === undefined || /\basOf\b/.test(document.loc.source.body)));
-  return asks ? captureHeads(contextValue) : undefined;
+  return asks;
 }
 
 export const useAsOf = (): Plugin<GraphContext> => ({

@@ -10,7 +10,7 @@ import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
 import { gather } from '../db/turn.ts';
 import type { Context } from '../domain/context.ts';
-import { createLoaders } from '../domain/loaders.ts';
+import { createLoaders, readAhead, type Ahead, type Named } from '../domain/loaders.ts';
 import { rateLimited, unauthenticated, type Language } from '../errors.ts';
 import type { Bus } from '../events/bus.ts';
 import type { Feed } from '../events/follow.ts';
@@ -64,11 +64,12 @@ export function contextFor(
   actor: Actor,
   asked: Pick<Asked, 'acceptLanguage' | 'requestId' | 'address'>,
   credential: Context['credential'] = null,
+  ahead?: Ahead,
 ): Context {
   const { config, db, log, bus, feed } = deps;
   const context: Context = {
     actor, credential, config, db, log, feed,
-    loaders: createLoaders(db, actor),
+    loaders: createLoaders(db, actor, ahead),
     language: languageOf(asked.acceptLanguage),
     requestId: asked.requestId ?? randomUUID(),
     address: asked.address,
@@ -80,9 +81,10 @@ export function contextFor(
 
 /**
  * The context of a request. Roles are read from the database now, so that a right lost is lost at once.
+ * What the operation names is asked for meanwhile.
  * @throws UNAUTHENTICATED (401) for a credential that is wrong or no longer counts; nobody at all is let through as nobody.
  */
-export function createContexts(deps: Deps): (asked: Asked) => Promise<Context> {
+export function createContexts(deps: Deps): (asked: Asked, named?: Named) => Promise<Context> {
   const { config, db, tokens } = deps;
   // Requests of one turn of the event loop are told who asks by one statement; nothing is remembered for the next turn.
   const actorOf = gather((credentials: readonly Credential[]) => loadActors(db, credentials));
@@ -98,18 +100,20 @@ export function createContexts(deps: Deps): (asked: Asked) => Promise<Context> {
     return times;
   };
 
-  return async (asked) => {
+  return async (asked, named) => {
     const language = languageOf(asked.acceptLanguage);
     if (asked.authorization === null) return contextFor(deps, { kind: 'anonymous' }, asked);
     const token = /^Bearer ([\w.~+/=-]+)$/i.exec(asked.authorization)?.[1];
     const verified = token === undefined ? undefined : tokens.verifyAccessToken(token);
     const credential = verified instanceof Promise ? await verified : verified;
     if (credential === undefined) throw refusalError(unauthenticated(), language);
-    const actor = await actorOf(credential);
+    const known = actorOf(credential);
+    const ahead = named && readAhead(db, named, credential.kind === 'user' ? credential.userId : null);
+    const actor = await known;
     if ('ended' in actor) throw refusalError(unauthenticated(), language);
     const who = credential.kind === 'user' ? credential.userId : credential.clientId;
     if (count(who) > config.operationsPerMinute) throw refusalError(rateLimited(), language);
-    return contextFor(deps, actor, asked, credential);
+    return contextFor(deps, actor, asked, credential, ahead);
   };
 }
 
