@@ -31,10 +31,7 @@ export interface Asked<Row> {
   /** One more than the page holds, to see whether anything follows. */
   take: number;
   /** Makes the page of the rows that were found. */
-  finish(rows: Rows<Row>): {
-    edges: Edges<Row>;
-    pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };
-  };
+  finish(rows: Rows<Row>): { edges: Edges<Row>; pageInfo: PageInfo };
 }
 
 /** Rows in their order, as an array of them or as a list that makes each when it is come to. */
@@ -66,19 +63,7 @@ export function page<Row>(args: PageArgs, order: Order): Asked<Row> {
     finish(rows) {
       const more = rows.length > size;
       const edges = new Edges(order, rows, more ? size : rows.length, backward);
-      return {
-        edges,
-        pageInfo: {
-          hasNextPage: backward ? before !== undefined : more,
-          hasPreviousPage: backward ? more : after !== undefined,
-          get startCursor() {
-            return edges.at(0)?.cursor ?? null;
-          },
-          get endCursor() {
-            return edges.at(-1)?.cursor ?? null;
-          },
-        },
-      };
+      return { edges, pageInfo: new PageInfo(edges, backward ? before !== undefined : more, backward ? more : after !== undefined) };
     },
   };
 }
@@ -139,6 +124,27 @@ export class Edges<Row> implements Iterable<Edge<Row>> {
 
   *[Symbol.iterator](): Iterator<Edge<Row>> {
     for (let n = 0; n < this.length; n += 1) yield this.at(n)!;
+  }
+}
+
+/** A class, since getters of an object literal are kept, with all that they see, until V8's next full collection. */
+class PageInfo {
+  readonly hasNextPage: boolean;
+  readonly hasPreviousPage: boolean;
+  readonly #edges: Edges<unknown>;
+
+  constructor(edges: Edges<unknown>, hasNextPage: boolean, hasPreviousPage: boolean) {
+    this.#edges = edges;
+    this.hasNextPage = hasNextPage;
+    this.hasPreviousPage = hasPreviousPage;
+  }
+
+  get startCursor(): string | null {
+    return this.#edges.at(0)?.cursor ?? null;
+  }
+
+  get endCursor(): string | null {
+    return this.#edges.at(-1)?.cursor ?? null;
   }
 }
 

@@ -52,7 +52,7 @@ function whenSettled(
       write();
     }
     run.pending -= 1;
-    if (run.pending === 0) run.finish?.();
+    if (run.pending === 0) run.finish?.(run);
   };
   value.then(
     (found) => {

@@ -75,7 +75,7 @@ export interface Run {
   /** The innermost of them that has a place of its own: what is written goes there. */
   sink: Place;
   pending: number;
-  finish: (() => void) | undefined;
+  finish: ((run: Run) => void) | undefined;
 }
 
 export interface Compiled {
