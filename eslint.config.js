@@ -45,6 +45,10 @@ export default tseslint.config(
     files: ['src/**/*.ts'],
     ignores: ['src/config.ts'],
     rules: {
+      'no-restricted-syntax': [
+        'error',
+        { selector: "ObjectExpression > Property[kind='get']", message: 'V8 keeps what it sees until its next full collection: write a class (docs/profile.md).' },
+      ],
       'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'Settings are read in src/config.ts, once.' }],
       'no-restricted-imports': [
         'error',

@@ -197,7 +197,24 @@ export async function peopleOf(ctx: Context, school: School, args: PageArgs & Pe
     along: { relation: 'user', where: {}, columns: columnsOf(ctx.loaders.asked, 'User') },
   });
   const { edges, pageInfo } = order.finish(rows);
-  return { edges: Array.from(edges, (edge) => ({ node: edge.node.along, get cursor() { return edge.cursor; } })), pageInfo };
+  return { edges: Array.from(edges, (edge) => new PersonEdge(edge)), pageInfo };
+}
+
+/** The place of a person's role in the list, as the person's. */
+class PersonEdge {
+  readonly #of: { node: { along: User }; cursor: string };
+
+  constructor(of: { node: { along: User }; cursor: string }) {
+    this.#of = of;
+  }
+
+  get node(): User {
+    return this.#of.node.along;
+  }
+
+  get cursor(): string {
+    return this.#of.cursor;
+  }
 }
 
 /** The words to look for, each to be found somewhere in a name. */

@@ -138,20 +138,36 @@ export function commonKey(actor: UserActor | ServiceActor): string {
  */
 export function common(actor: UserActor | ServiceActor, personal: () => void = () => undefined): UserActor | ServiceActor {
   if (actor.kind === 'service') return actor;
-  const { kind, grants, assignments, enrolment, expiresAt } = actor;
-  const asked = <T>(value: T): T => {
-    personal();
-    return value;
-  };
-  const nobody: UserActor = {
-    kind, grants, assignments, enrolment, expiresAt,
-    get userId() { return asked(''); },
-    get sessionId() { return asked(''); },
-    get chats() { return asked(noChats); },
-  };
+  const nobody = new Common(actor, personal);
   const places = Object.entries(standing(actor)).map(([column, at]) => [column, { ...at, userId: null, chats: noChats, personal }]);
   cache.set(nobody, Object.fromEntries(places) as Partial<Record<Column, Place>>);
   return nobody;
+}
+
+class Common implements UserActor {
+  readonly kind = 'user';
+  readonly grants: UserActor['grants'];
+  readonly assignments: UserActor['assignments'];
+  readonly enrolment: UserActor['enrolment'];
+  readonly expiresAt: number;
+  readonly #personal: () => void;
+
+  constructor({ grants, assignments, enrolment, expiresAt }: UserActor, personal: () => void) {
+    this.grants = grants;
+    this.assignments = assignments;
+    this.enrolment = enrolment;
+    this.expiresAt = expiresAt;
+    this.#personal = personal;
+  }
+
+  get userId() { return this.#asked(''); }
+  get sessionId() { return this.#asked(''); }
+  get chats() { return this.#asked(noChats); }
+
+  #asked<T>(value: T): T {
+    this.#personal();
+    return value;
+  }
 }
 
 /** Stands for anybody at all: `asked` is called whenever it matters who it is or what they may do. */

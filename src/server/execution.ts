@@ -70,23 +70,14 @@ function executePlanned(
 
 export const isRun = (executed: Executed): executed is Run => 'tape' in executed;
 
-/** What was executed, as graphql answers it: the data is on the tape until it is read from there as objects. */
+/** What was executed, as graphql answers it; once only. */
 export function resultOf(executed: Executed): ExecutionResult {
   if (!isRun(executed)) return executed;
-  let run: Run | undefined = executed;
-  let data: ExecutionResult['data'];
-  return {
-    ...(run.errors.length > 0 && { errors: run.errors }),
-    get data() {
-      if (run !== undefined) {
-        const taken = takeAnswer(run);
-        run = undefined;
-        ({ data } = JSON.parse(taken.bytes.toString()) as ExecutionResult);
-        taken.giveBack();
-      }
-      return data;
-    },
-  };
+  const { errors } = executed;
+  const { bytes, giveBack } = takeAnswer(executed);
+  const { data } = JSON.parse(bytes.toString()) as ExecutionResult;
+  giveBack();
+  return { ...(errors.length > 0 && { errors }), data };
 }
 
 const [before, after] = [Buffer.from('{"data":'), Buffer.from('}')];

@@ -1,6 +1,7 @@
 import { createSourceEventStream, type DocumentNode, type ExecutionArgs, type ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { captureHeads } from '../domain/schools.ts';
+import type { Language } from '../errors.ts';
 import { heardEvent, type Heard, type Stream } from '../events/follow.ts';
 import type { Answer } from '../events/seating.ts';
 import type { GraphContext } from '../graphql/context.ts';
@@ -41,7 +42,7 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
               telling,
               run: (contextValue, actor) => run(heardEvent(telling.event, actor), contextValue),
               hand(executed, to) {
-                const answer = answerOf(executed);
+                const answer = new Once(executed, base.language, say, deliveries);
                 for (const { members } of to) hand(answer, members);
               },
             },
@@ -49,26 +50,6 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
           ),
         ...(base.deliver && { send: base.deliver }),
       });
-    const answerOf = (executed: Executed): Answer => {
-      let bytes: Buffer | undefined;
-      let result: ExecutionResult | undefined;
-      return {
-        get result() {
-          return (result ??= bytes === undefined ? resultOf(executed) : (JSON.parse(bytes.toString()) as ExecutionResult));
-        },
-        get bytes() {
-          if (bytes !== undefined) return bytes;
-          deliveries.serialisations += 1;
-          // What somebody was given as objects is on the tape no more.
-          if (result !== undefined || !isRun(executed) || executed.errors.length > 0)
-            return (bytes = Buffer.from(JSON.stringify(say(this.result, base.language) satisfies Delivered)));
-          const taken = takeAnswer(executed);
-          bytes = Buffer.from(taken.bytes);
-          taken.giveBack();
-          return bytes;
-        },
-      };
-    };
     const results: AsyncIterableIterator<ExecutionResult> = {
       async next() {
         const { done, value } = await stream.next();
@@ -92,6 +73,43 @@ export function useLive(say: Say, deliveries: Deliveries): Plugin<GraphContext> 
 }
 
 const asking = new WeakMap<DocumentNode, boolean>();
+
+/** An answer, as whoever is told first needs it; made once for all. */
+class Once implements Answer {
+  readonly #executed: Executed;
+  readonly #language: Language;
+  readonly #say: Say;
+  readonly #deliveries: Deliveries;
+  #result: ExecutionResult | undefined;
+  #bytes: Buffer | undefined;
+
+  constructor(executed: Executed, language: Language, say: Say, deliveries: Deliveries) {
+    this.#executed = executed;
+    this.#language = language;
+    this.#say = say;
+    this.#deliveries = deliveries;
+  }
+
+  get result(): ExecutionResult {
+    return (this.#result ??= this.#bytes === undefined ? resultOf(this.#executed) : (JSON.parse(this.#bytes.toString()) as ExecutionResult));
+  }
+
+  get bytes(): Buffer {
+    return (this.#bytes ??= this.#written());
+  }
+
+  #written(): Buffer {
+    this.#deliveries.serialisations += 1;
+    const executed = this.#executed;
+    // What somebody was given as objects is on the tape no more.
+    if (this.#result !== undefined || !isRun(executed) || executed.errors.length > 0)
+      return Buffer.from(JSON.stringify(this.#say(this.result, this.#language) satisfies Delivered));
+    const taken = takeAnswer(executed);
+    const bytes = Buffer.from(taken.bytes);
+    taken.giveBack();
+    return bytes;
+  }
+}
 
 /**
  * Where an operation asks `asOf`, takes the logs' cursors before its first field is read, so that nothing in the answer
