@@ -1,0 +1,43 @@
+import { getHeapSpaceStatistics } from 'node:v8';
+import { buildSchema, parse } from 'graphql';
+import { expect, it } from 'vitest';
+import { page, type Order } from '../../src/db/page.ts';
+import { executeToTape, isRun, takeAnswer } from '../../src/server/execution.ts';
+
+/** What was answered is let go of at once: what reaches the old generation stays until a full collection, and is copied there first. */
+
+const schema = buildSchema(`
+  type Query { things: Things! }
+  type Things { edges: [Edge!]! pageInfo: PageInfo! }
+  type Edge { node: Thing! cursor: String! }
+  type Thing { id: ID! }
+  type PageInfo { hasNextPage: Boolean! endCursor: String }
+`);
+const order: Order = { tag: 'things', keys: [{ field: 'id', direction: 'asc', type: 'string' }] };
+const rows = Array.from({ length: 10 }, (_none, n) => ({ id: `${n}` }));
+schema.getQueryType()!.getFields().things!.resolve = async () => page<{ id: string }>({ first: 5 }, order).finish(rows);
+const document = parse('{ things { edges { node { id } cursor } pageInfo { hasNextPage endCursor } } }');
+
+const old = (): number => getHeapSpaceStatistics().find((space) => space.space_name === 'old_space')!.space_used_size;
+
+async function answer(times: number): Promise<void> {
+  for (let n = 0; n < times; n += 1) {
+    const run = await executeToTape({ schema, document, contextValue: {} });
+    if (!isRun(run)) throw new Error('it was not planned');
+    takeAnswer(run).giveBack();
+  }
+}
+
+it('keeps nothing of a page that was waited for', async () => {
+  // Until what is made once is made, and compiled.
+  await answer(5000);
+  let least = Infinity;
+  for (let round = 0; round < 5; round += 1) {
+    const before = old();
+    await answer(2000);
+    const grown = (old() - before) / 2000;
+    // A full collection in between says nothing.
+    if (grown >= 0) least = Math.min(least, grown);
+  }
+  expect(least).toBeLessThan(100);
+});
