@@ -24,7 +24,7 @@ export const idle: Measure = {
     const count = Math.min(env.quick ? 200 : 10_000, allowed === 'unlimited' ? Infinity : Number(allowed) - besides);
     const processes = Math.ceil(count / 5000);
     // Until what was freed is the machine's again, and until the sockets have settled.
-    const [freeing, settling] = env.quick ? [100, 300] : [1000, 5000];
+    const [freeing, settling] = env.quick ? [100, 300] : [1000, 3000];
     const beside = await env.beside();
     const seconds: Record<(typeof names)[number], number[]> = { ours: [], 'graphql-ws': [], limit: [] };
     const withGarbage: typeof seconds = { ours: [], 'graphql-ws': [], limit: [] };

@@ -12,7 +12,7 @@ export const latency: Measure = {
   better: 'lower',
   target: { peer: 0.5, absolute: 100 },
   async run(env) {
-    const [count, seconds] = env.quick ? [100, 1] : [1000, 8];
+    const [count, seconds] = env.quick ? [100, 1] : [1000, 5];
     const beside = await env.beside();
     const listeners = sameListeners(beside, count);
     const { server, peer } = await together({ server: env.server('ours'), peer: env.server(peerPrograms['graphql-ws']) });

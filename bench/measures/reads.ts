@@ -73,9 +73,9 @@ async function run(env: Env, measure: 'read-nested' | 'read-one'): Promise<Resul
   const load = ({ url, headers, body }: Contender, seconds: number) => fire({ url, headers, bodies: [body], connections, seconds, here: env.quick });
   for (const contender of Object.values(all)) {
     await check(env.ids, measure, contender);
-    await load(contender, env.quick ? 0.2 : 6);
+    await load(contender, env.quick ? 0.2 : 4);
   }
-  const { ours, limit, ...peers } = await env.rounds(Object.keys(all), (name) => load(all[name]!, env.quick ? 0.3 : 4));
+  const { ours, limit, ...peers } = await env.rounds(Object.keys(all), (name) => load(all[name]!, env.quick ? 0.3 : 2));
   return { ours: ours!, peers, limit: limit! };
 }
 
