@@ -81,7 +81,7 @@ Made from \`bench/results.json\` by \`npm run bench\`; not edited by hand. No ab
 ${machinesOf(measures)} Database, servers, load and listeners shared the machine.
 
 \`\`\`sh
-npm run bench                       # everything, about a quarter of an hour; writes this file
+npm run bench                       # everything, some eleven minutes; writes this file
 npm run bench -- --quick            # roughly, in less than a minute, to see that everything runs; writes no document
 npm run bench -- fan-out latency    # some of it; the others stay as they were
 \`\`\`
