@@ -91,7 +91,7 @@ It needs a PostgreSQL server, 15 or newer, where it may create databases (\`PG_U
 The peers check no rights: Mercurius with graphql-jit and dataloader, PostGraphile 5 on the same tables, Apollo Server 5 and Yoga with dataloader, graphql-ws with an iterator in memory. The limit is the least that
 any program would do: for reading, one prepared statement that makes the JSON, behind node:http; for writing, the same statements in one transaction; for telling, \`ws\` sending ready bytes.
 
-A ratio of 1 is as good, more is better. Where the time goes, why a mark is not reached and what was tried: [profile.md](profile.md).
+A ratio of 1 is as good, more is better. Where the time goes, what paid and what did not: [profile.md](profile.md).
 
 | measure | to the best peer | to the limit | the mark | | measured |
 |---|---|---|---|---|---|

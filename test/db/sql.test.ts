@@ -6,6 +6,7 @@ import { actions, table } from '../../src/policy/table.ts';
 import type { Filter } from '../../src/policy/scopes.ts';
 import type { Database } from '../../src/db/client.ts';
 import { modelsOf } from '../../src/db/models.ts';
+import { Views } from '../../src/db/rows.ts';
 import { findRows, findUnder, type Selection } from '../../src/db/sql.ts';
 import { settle, worlds } from '../policy/worlds.ts';
 import { openTestDatabase } from '../support/database.ts';
@@ -179,6 +180,16 @@ describe('in a world', () => {
     for (const { studentId, along } of [...found.values()].flatMap((rows) => [...(rows as unknown as Iterable<{ studentId: string; along: unknown }>)])) brought.set(studentId, along);
     expect(brought.size).toBeGreaterThan(1);
     for (const [id, along] of brought) expect(along).toEqual(id === allowed ? people.find((person) => person.id === id) : null);
+  });
+
+  it('fails with what a row failed with, and only then', async () => {
+    const failing = vi.spyOn(Views.prototype, 'add').mockImplementationOnce(() => {
+      throw new Error('no such row');
+    });
+    const read = () => findRows<Row>(db, 'User', { where: {}, asViews: true });
+    await expect(read()).rejects.toThrow('no such row');
+    failing.mockRestore();
+    expect((await read()).length).toBeGreaterThan(1);
   });
 
   it('reads only the columns that are named', async () => {

@@ -122,7 +122,7 @@ function anyEvent(chance: Chance, { schoolId, classes, chats, people, places }: 
 /** Any fields of a type, nested so deep, with pages of three; none that is another with every moment. */
 function anyFields(chance: Chance, type: GraphQLObjectType, depth: number): string {
   const fields = Object.values(type.getFields()).filter(
-    (field) => field.args.every((arg) => !(arg.type instanceof GraphQLNonNull)) && !['asOf', 'lastSeenAt'].includes(field.name) && (depth > 0 || !isCompositeType(getNamedType(field.type))),
+    (field) => field.args.every((arg) => !(arg.type instanceof GraphQLNonNull)) && !['asOf', 'events', 'lastSeenAt'].includes(field.name) && (depth > 0 || !isCompositeType(getNamedType(field.type))),
   );
   const chosen = chance.some(fields, chance.from(1, 4)).map((field) => {
     const inner = getNamedType(field.type);

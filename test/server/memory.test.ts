@@ -1,8 +1,10 @@
-import { getHeapSpaceStatistics } from 'node:v8';
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { buildSchema, parse } from 'graphql';
 import { expect, it } from 'vitest';
 import { page, type Order } from '../../src/db/page.ts';
 import { executeToTape, isRun, takeAnswer } from '../../src/server/execution.ts';
+import { Tape } from '../../src/server/tape.ts';
 
 /** What was answered is let go of at once: what reaches the old generation stays until a full collection, and is copied there first. */
 
@@ -40,4 +42,22 @@ it('keeps nothing of a page that was waited for', async () => {
     if (grown >= 0) least = Math.min(least, grown);
   }
   expect(least).toBeLessThan(100);
+});
+
+it('keeps no more memory for answers to come than sixteen megabytes', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  collect();
+  const before = process.memoryUsage().arrayBuffers;
+  const megabyte = 1024 * 1024;
+  const write = (): void => {
+    const tapes = Array.from({ length: 20 }, () => new Tape());
+    for (const tape of tapes) for (let n = 0; n < 4; n += 1) tape.json(' '.repeat(megabyte / 4));
+    for (const tape of tapes) tape.end();
+  };
+  write();
+  collect();
+  const kept = process.memoryUsage().arrayBuffers - before;
+  expect(kept).toBeGreaterThan(megabyte);
+  expect(kept).toBeLessThan(17 * megabyte);
 });
