@@ -134,18 +134,17 @@ async function addPupils(client: pg.Client, { schoolId, classId, from, to, stay 
 }
 
 /** Pupils, and a log as long; half of them on each connection. */
-async function grow(clients: readonly [pg.Client, pg.Client], { schoolId, classId, from, to }: Growing): Promise<void> {
-  const [client] = clients;
+async function grow([client, second]: readonly [pg.Client, pg.Client], { schoolId, classId, from, to }: Growing): Promise<void> {
   const middle = (from + to) / 2;
-  const half = async (client: pg.Client, from: number, to: number): Promise<void> => {
-    await addPupils(client, { schoolId, classId, from, to, stay: 0 });
-    await client.query(
+  const half = async (by: pg.Client, from: number, to: number): Promise<void> => {
+    await addPupils(by, { schoolId, classId, from, to, stay: 0 });
+    await by.query(
       `insert into event (school_id, seq, type, topics, payload, actor, at)
        select $1::uuid, n, 'school.updated', array['school:' || $1::text], jsonb_build_object('schoolId', $1::text), 'operator', now() from generate_series($2::int + 1, $3::int) n`,
       [schoolId, from, to],
     );
   };
-  await Promise.all([half(clients[0], from, middle), half(clients[1], middle, to)]);
+  await Promise.all([half(client, from, middle), half(second, middle, to)]);
   await client.query('update event_head set seq = $2 where school_id = $1', [schoolId, to]);
   // Or the server would do so by itself, while it is measured.
   await client.query('vacuum (analyze)');

@@ -131,9 +131,10 @@ function unawaited<T>(read: Promise<T>): Promise<T> {
  * @param userId of the person whom the credential names; null for a service.
  */
 export function readAhead(db: Database, { things, viewer, asked }: Named, userId: string | null): Ahead {
+  const open = gatheredOf(db).things;
   const read = new Map<string, Promise<{ id: string } | null>>();
   for (const { thing, id } of things) {
-    const row = gatheredOf(db).things.get(thing)?.(id);
+    const row = open.get(thing)?.(id);
     if (row !== undefined) read.set(keyOf(thing, id), unawaited(row));
   }
   return { things: read, own: viewer && userId !== null ? unawaited(ownRow(db, userId, columnsOf(asked, 'User'))) : undefined };

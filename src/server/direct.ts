@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OperationTypeNode, type DocumentNode, type ExecutionResult, type GraphQLError, type OperationDefinitionNode } from 'graphql';
 import type { YogaServerInstance } from 'graphql-yoga';
-import type { Language } from '../errors.ts';
 import type { Named } from '../domain/loaders.ts';
+import type { Language } from '../errors.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
 import { executeToTape, isRun, operationOf, resultOf, takeAnswer, tellLoaders } from './execution.ts';

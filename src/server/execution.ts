@@ -82,7 +82,7 @@ export function resultOf(executed: Executed): ExecutionResult {
 
 const [before, after] = [Buffer.from('{"data":'), Buffer.from('}')];
 
-/** The answer of an execution without errors, as JSON; once only. */
+/** The answer of an execution as JSON, without its errors; once only. */
 export const takeAnswer = ({ tape, data }: Run): Written => written(tape, data, before, after);
 
 /** The operation that is meant, where that is clear. */

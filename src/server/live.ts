@@ -72,8 +72,6 @@ export function useLive(say: Say, deliveries: Deliveries): Plugin<GraphContext> 
   return { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe) };
 }
 
-const asking = new WeakMap<DocumentNode, boolean>();
-
 /** An answer, as whoever is told first needs it; made once for all. */
 class Once implements Answer {
   readonly #executed: Executed;
@@ -117,6 +115,8 @@ class Once implements Answer {
  */
 export const takeAsOf = ({ document, contextValue }: ExecutionArgs & { contextValue: GraphContext }): Promise<unknown> | undefined =>
   asksAsOf(document) ? captureHeads(contextValue) : undefined;
+
+const asking = new WeakMap<DocumentNode, boolean>();
 
 /** May an operation of the document ask `asOf`? */
 export function asksAsOf(document: DocumentNode): boolean {

@@ -57,7 +57,7 @@ it.each([
   ['a person', 'query ($userId: ID!) { node(id: $userId) { ... on User { fullName } } }', [['session'], ['app_user']]],
   // The log's cursor comes before every row.
   ['asOf', 'query ($schoolId: ID!) { node(id: $schoolId) { ... on School { asOf } } }', [['session'], ['school']]],
-])('asks who asks, and for %s', async (_what, query, steps) => {
+])('asks who asks, and beside it or after it for %s', async (_what, query, steps) => {
   expect(await stepsOf(typeof query === 'string' ? query : query())).toEqual(steps);
 });
 
