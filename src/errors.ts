@@ -10,6 +10,7 @@ export const refusalCodes = [
   'CONFLICT',
   'RATE_LIMITED',
   'UNAUTHENTICATED',
+  'UNAVAILABLE',
 ] as const;
 
 export type RefusalCode = (typeof refusalCodes)[number];
@@ -25,15 +26,18 @@ export class Refusal extends Error {
   /** The input field at fault. Not named `path`: graphql takes an error with a `path` for one of its own. */
   readonly at: readonly string[] | undefined;
   readonly clause: string | undefined;
+  /** Whole seconds until a retry may succeed; set for RATE_LIMITED and UNAVAILABLE. */
+  readonly retryAfterSeconds: number | undefined;
 
   /** @param options `path`: the input field at fault; `clause`: the regulation's clause that decided. */
-  constructor(code: RefusalCode, text: Message, options: { path?: readonly string[]; clause?: string } = {}) {
+  constructor(code: RefusalCode, text: Message, options: { path?: readonly string[]; clause?: string; retryAfterSeconds?: number } = {}) {
     super(text[1]);
     this.name = 'Refusal';
     this.code = code;
     this.text = text;
     this.at = options.path;
     this.clause = options.clause;
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 
   /** The sentence in the asker's language. */
@@ -59,8 +63,29 @@ export const forbidden = (clause?: string): Refusal =>
 export const conflict = (text: Message, options: { path?: readonly string[]; clause?: string } = {}): Refusal =>
   new Refusal('CONFLICT', text, options);
 
-export const rateLimited = (): Refusal =>
-  new Refusal('RATE_LIMITED', ['Слишком много попыток. Подождите и повторите.', 'Too many tries. Wait and try again.']);
+/** A limit was reached. @param seconds until the next attempt is allowed; rounded up, at least 1. */
+export const rateLimited = (seconds = 60): Refusal => {
+  const retryAfterSeconds = Math.max(1, Math.ceil(seconds));
+  return new Refusal(
+    'RATE_LIMITED',
+    [`Слишком много попыток. Повторите через ${duration(retryAfterSeconds, 'ru')}.`, `Too many attempts. Try again in ${duration(retryAfterSeconds, 'en')}.`],
+    { retryAfterSeconds },
+  );
+};
+
+/** Something that the server needs does not answer now. Nothing was written; the same request may succeed later. */
+export const unavailable = (seconds = 2): Refusal => {
+  const retryAfterSeconds = Math.max(1, Math.ceil(seconds));
+  return new Refusal(
+    'UNAVAILABLE',
+    ['Сервер временно не может ответить. Повторите запрос чуть позже.', 'The server cannot answer right now. Try again shortly.'],
+    { retryAfterSeconds },
+  );
+};
+
+/** «40 с», «2 мин»; minutes from 90 seconds on, rounded up. */
+const duration = (seconds: number, language: Language): string =>
+  seconds < 90 ? `${seconds} ${language === 'ru' ? 'с' : 's'}` : `${Math.ceil(seconds / 60)} ${language === 'ru' ? 'мин' : 'min'}`;
 
 export const unauthenticated = (): Refusal =>
   new Refusal('UNAUTHENTICATED', ['Войдите, чтобы продолжить.', 'Sign in to continue.']);

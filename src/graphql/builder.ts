@@ -126,8 +126,9 @@ export const RefusalCode = builder.enumType('RefusalCode', {
     NOT_FOUND: { description: 'There is no such thing, or you may not see it.' },
     FORBIDDEN: { description: 'You may see it, but your role does not allow this; `clause` says which rule decided.' },
     CONFLICT: { description: 'The state of things does not allow it now.' },
-    RATE_LIMITED: { description: 'Too many tries; wait and try again.' },
+    RATE_LIMITED: { description: 'Too many attempts. Try again after `retryAfter` seconds.' },
     UNAUTHENTICATED: { description: 'Sign in first.' },
+    UNAVAILABLE: { description: 'Something that the server needs, such as its database, does not answer now. Try again after `retryAfter` seconds.' },
   } as const,
 });
 
@@ -153,6 +154,11 @@ const RefusalRef = builder.objectRef<Refused>('Refusal').implement({
       nullable: true,
       description: "The clause of the school's regulation that decided.",
       resolve: ({ refusal }) => refusal.clause ?? null,
+    }),
+    retryAfter: t.int({
+      nullable: true,
+      description: 'Whole seconds to wait before trying again; set with RATE_LIMITED and UNAVAILABLE.',
+      resolve: ({ refusal }) => refusal.retryAfterSeconds ?? null,
     }),
   }),
 });

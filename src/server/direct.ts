@@ -104,6 +104,7 @@ export function createDirect({ yoga, contextOf, mask, metrics }: DirectDeps) {
       const result = resultOf(executed);
       const errors = result.errors?.map((error) => mask(inLanguage(error, language)));
       const text = JSON.stringify(errors === undefined ? result : { ...result, errors: errors.map((error) => bare(error.toJSON())) });
+      for (const { extensions: { http } } of errors ?? []) for (const [name, value] of Object.entries(http?.headers ?? {})) response.setHeader(name, value);
       head('data' in result ? 200 : statusOf(errors ?? [], type), Buffer.byteLength(text)).end(text);
       return true;
     }

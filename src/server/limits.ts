@@ -1,9 +1,11 @@
 import {
-  GraphQLError, Kind, Lexer, NoSchemaIntrospectionCustomRule, Source, TokenKind, validate, type ASTVisitor, type DocumentNode,
+  Kind, Lexer, NoSchemaIntrospectionCustomRule, Source, TokenKind, validate, type ASTVisitor, type DocumentNode,
   type ExecutionArgs, type FragmentDefinitionNode, type GraphQLSchema, type SelectionSetNode, type ValidationContext, type ValueNode,
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import type { Message } from '../errors.ts';
 import type { GraphContext } from '../graphql/context.ts';
+import { RequestError } from './masking.ts';
 
 /** Requests that are wrong as such, found before they cost anything; on HTTP and on the socket alike. */
 
@@ -27,14 +29,13 @@ export const bounds = {
   items: 100,
 } as const;
 
-const refuse = (code: string, message: string): GraphQLError =>
-  new GraphQLError(message, { extensions: { code, http: { status: 400, spec: true } } });
+const refuse = (code: string, ...text: Message): RequestError => new RequestError(code, text);
 
-const tooManyItems = `A list has at most ${bounds.items} items.`;
+const tooManyItems: Message = [`В списке не больше ${bounds.items} элементов.`, `A list has at most ${bounds.items} items.`];
 
 /** Walks the document's tokens without recursion; stops at the first that is past a bound. */
 export function boundDocument(text: string): void {
-  if (text.length > bounds.length) throw refuse('DOCUMENT_TOO_LONG', `A document has at most ${bounds.length} characters.`);
+  if (text.length > bounds.length) throw refuse('DOCUMENT_TOO_LONG', `В документе не больше ${bounds.length} знаков.`, `A document has at most ${bounds.length} characters.`);
   const lexer = new Lexer(new Source(text));
   let open = 0;
   for (let count = 1; ; count += 1) {
@@ -46,10 +47,10 @@ export function boundDocument(text: string): void {
       return;
     }
     if (kind === TokenKind.EOF) return;
-    if (count > bounds.tokens) throw refuse('TOO_MANY_TOKENS', `A document has at most ${bounds.tokens} tokens.`);
+    if (count > bounds.tokens) throw refuse('TOO_MANY_TOKENS', `В документе не больше ${bounds.tokens} лексем.`, `A document has at most ${bounds.tokens} tokens.`);
     if (kind === TokenKind.BRACE_L || kind === TokenKind.BRACKET_L || kind === TokenKind.PAREN_L) open += 1;
     if (kind === TokenKind.BRACE_R || kind === TokenKind.BRACKET_R || kind === TokenKind.PAREN_R) open -= 1;
-    if (open > bounds.nesting) throw refuse('NESTED_TOO_DEEP', `At most ${bounds.nesting} brackets are open at once.`);
+    if (open > bounds.nesting) throw refuse('NESTED_TOO_DEEP', `Одновременно открыто не больше ${bounds.nesting} скобок.`, `At most ${bounds.nesting} brackets are open at once.`);
   }
 }
 
@@ -78,18 +79,18 @@ export function BoundsRule(context: ValidationContext): ASTVisitor {
   return {
     Field(node) {
       if (node.alias && (aliases += 1) === bounds.aliases + 1)
-        context.reportError(refuse('TOO_MANY_ALIASES', `A document has at most ${bounds.aliases} aliases.`));
+        context.reportError(refuse('TOO_MANY_ALIASES', `В документе не больше ${bounds.aliases} псевдонимов.`, `A document has at most ${bounds.aliases} aliases.`));
     },
     ListValue(node) {
-      if (node.values.length > bounds.items) context.reportError(refuse('LIST_TOO_LONG', tooManyItems));
+      if (node.values.length > bounds.items) context.reportError(refuse('LIST_TOO_LONG', ...tooManyItems));
     },
     Directive() {
       if ((directives += 1) === bounds.directives + 1)
-        context.reportError(refuse('TOO_MANY_DIRECTIVES', `A document has at most ${bounds.directives} directives.`));
+        context.reportError(refuse('TOO_MANY_DIRECTIVES', `В документе не больше ${bounds.directives} директив.`, `A document has at most ${bounds.directives} directives.`));
     },
     OperationDefinition(node) {
       if (depthOf(node.selectionSet, new Set()) > bounds.depth)
-        context.reportError(refuse('QUERY_TOO_DEEP', `Fields stand at most ${bounds.depth} deep.`));
+        context.reportError(refuse('QUERY_TOO_DEEP', `Вложенность полей — не больше ${bounds.depth}.`, `Fields stand at most ${bounds.depth} deep.`));
     },
   };
 }
@@ -159,10 +160,10 @@ function reckon(document: DocumentNode, variables: Record<string, unknown>, oper
 }
 
 function boundValues(value: unknown, depth = 0): void {
-  if (depth > bounds.nesting) throw refuse('NESTED_TOO_DEEP', `Variables nest at most ${bounds.nesting} deep.`);
+  if (depth > bounds.nesting) throw refuse('NESTED_TOO_DEEP', `Вложенность переменных — не больше ${bounds.nesting}.`, `Variables nest at most ${bounds.nesting} deep.`);
   if (typeof value === 'string' && value.length > bounds.value)
-    throw refuse('VALUE_TOO_LONG', `A value has at most ${bounds.value} characters.`);
-  if (Array.isArray(value) && value.length > bounds.items) throw refuse('LIST_TOO_LONG', tooManyItems);
+    throw refuse('VALUE_TOO_LONG', `В значении не больше ${bounds.value} знаков.`, `A value has at most ${bounds.value} characters.`);
+  if (Array.isArray(value) && value.length > bounds.items) throw refuse('LIST_TOO_LONG', ...tooManyItems);
   if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) boundValues(inner, depth + 1);
 }
 
@@ -170,7 +171,7 @@ function boundExecution(args: Pick<ExecutionArgs, 'document' | 'variableValues' 
   const variables = args.variableValues ?? {};
   boundValues(variables);
   if (costOf(args.document, variables, args.operationName) > bounds.cost)
-    throw refuse('QUERY_TOO_COSTLY', `The pages asked for could hold more than ${bounds.cost} objects; ask for less at once.`);
+    throw refuse('QUERY_TOO_COSTLY', `Запрошенные страницы могут содержать больше ${bounds.cost} объектов; запросите меньше за один раз.`, `The pages asked for could hold more than ${bounds.cost} objects; ask for less at once.`);
 }
 
 const introspecting = new WeakMap<DocumentNode, boolean>();
@@ -187,7 +188,7 @@ export function boundOperation(args: ExecutionArgs & { contextValue: GraphContex
   boundExecution(args);
   // Who asks is known only now: the context is made after validation.
   if (introspects(args.schema, args.document) && !mayIntrospect(args.contextValue))
-    throw refuse('INTROSPECTION_FORBIDDEN', 'The schema is shown to signed-in staff of a school and to services.');
+    throw refuse('INTROSPECTION_FORBIDDEN', 'Схему видят вошедшие сотрудники школы и сервисы.', 'The schema is shown to signed-in staff of a school and to services.');
 }
 
 /** All of the above, in the order of their cost, for Yoga's pipeline. */

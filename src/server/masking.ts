@@ -1,12 +1,23 @@
 import { GraphQLError, type ExecutionResult, type GraphQLFormattedError } from 'graphql';
 import { isAsyncIterable, type Plugin } from 'graphql-yoga';
-import { Refusal, type Language } from '../errors.ts';
+import { Refusal, type Language, type Message } from '../errors.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import type { Logger } from '../log.ts';
 
 /** What a client is told of an error: a stable code, and nothing internal or personal. */
 
-const statuses: Partial<Record<string, number>> = { UNAUTHENTICATED: 401, RATE_LIMITED: 429 };
+const statuses: Partial<Record<string, number>> = { UNAUTHENTICATED: 401, RATE_LIMITED: 429, UNAVAILABLE: 503 };
+
+/** A request that is wrong as such, refused before any field is read. Written in English until `inLanguage` is applied. */
+export class RequestError extends GraphQLError {
+  readonly text: Message;
+
+  /** @param options `status` is the HTTP status where the client accepts `application/graphql-response+json`; 400 by default. */
+  constructor(code: string, text: Message, { status = 400, language = 'en' }: { status?: number; language?: Language } = {}) {
+    super(text[language === 'ru' ? 0 : 1], { extensions: { code, http: { status, spec: true } } });
+    this.text = text;
+  }
+}
 
 /** A refusal outside a mutation, as a GraphQL error in the asker's language. */
 export function refusalError(refusal: Refusal, language: Language, at?: GraphQLError): GraphQLError {
@@ -18,10 +29,13 @@ export function refusalError(refusal: Refusal, language: Language, at?: GraphQLE
       code: refusal.code,
       ...(refusal.at === undefined ? {} : { path: refusal.at }),
       ...(refusal.clause === undefined ? {} : { clause: refusal.clause }),
-      ...(status === undefined || at?.path !== undefined ? {} : { http: { status } }),
+      ...(refusal.retryAfterSeconds === undefined ? {} : { retryAfter: refusal.retryAfterSeconds }),
+      ...(status === undefined || at?.path !== undefined ? {} : { http: { status, ...retryHeader(refusal.retryAfterSeconds) } }),
     },
   });
 }
+
+const retryHeader = (seconds: number | undefined) => (seconds === undefined ? {} : { headers: { 'retry-after': String(seconds) } });
 
 /** Without hints at names that the asker did not write, and without the values that they did. */
 function plain({ message, originalError }: GraphQLError): string {
@@ -47,7 +61,7 @@ const plainReason = (message: string): string =>
 
 /** The error with a code of its own or this one, and with nothing else that a library put beside it. */
 function coded(error: GraphQLError, code: string): GraphQLError {
-  const { code: own = code, http: given, path, clause } = error.extensions;
+  const { code: own = code, http: given, path, clause, retryAfter } = error.extensions;
   // What is no request at all is answered with its status, whatever form the asker accepts.
   const http = own === 'BAD_REQUEST' && given ? { ...given, spec: false } : given;
   return new GraphQLError(plain(error), {
@@ -55,7 +69,7 @@ function coded(error: GraphQLError, code: string): GraphQLError {
     source: error.source,
     positions: error.positions,
     path: error.path,
-    extensions: Object.fromEntries(Object.entries({ code: own, http, path, clause }).filter(([, value]) => value !== undefined)),
+    extensions: Object.fromEntries(Object.entries({ code: own, http, path, clause, retryAfter }).filter(([, value]) => value !== undefined)),
   });
 }
 
@@ -104,9 +118,13 @@ export const createSay =
   ({ errors, ...result }, language) =>
     errors === undefined ? result : { ...result, errors: errors.map((error) => bare(mask(inLanguage(error, language)).toJSON())) };
 
-/** A refusal said in the asker's language. */
-export const inLanguage = (error: GraphQLError, language: Language): GraphQLError =>
-  error.originalError instanceof Refusal ? refusalError(error.originalError, language, error) : error;
+/** The error with its message in this language, where it has one in both. */
+export function inLanguage(error: GraphQLError, language: Language): GraphQLError {
+  if (error.originalError instanceof Refusal) return refusalError(error.originalError, language, error);
+  if (!(error instanceof RequestError)) return error;
+  const { code, http } = error.extensions;
+  return new RequestError(String(code), error.text, { language, ...(http?.status === undefined ? {} : { status: http.status }) });
+}
 
 /** Gives every error of parsing and validation its code, and an error to answers that would be bare statuses. */
 export function useCodes(): Plugin<GraphContext> {

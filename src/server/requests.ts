@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { GraphQLError } from 'graphql';
 import { can } from '../policy/can.ts';
 import type { Actor } from '../policy/actor.ts';
 import { loadActors } from '../auth/actors.ts';
@@ -122,6 +121,3 @@ export function mayIntrospect({ actor }: Context): boolean {
   if (actor.kind === 'user') return actor.grants.some(({ role }) => role !== 'STUDENT');
   return actor.kind === 'service' && can(actor, 'school.read', { schoolId: actor.schoolId });
 }
-
-export const wrongRequest = (code: string, message: string): GraphQLError =>
-  new GraphQLError(message, { extensions: { code } });

@@ -104,6 +104,6 @@ ${field.hint && html`<p class="hint" id="${field.name}-hint">${say(language, fie
 
 /** The answer's status for a refusal. */
 export function statusOf(refusal: Refusal): number {
-  const statuses = { INVALID: 422, NOT_FOUND: 404, FORBIDDEN: 403, CONFLICT: 409, RATE_LIMITED: 429, UNAUTHENTICATED: 401 };
+  const statuses = { INVALID: 422, NOT_FOUND: 404, FORBIDDEN: 403, CONFLICT: 409, RATE_LIMITED: 429, UNAUTHENTICATED: 401, UNAVAILABLE: 503 };
   return statuses[refusal.code];
 }
