@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
-  Kind, TypeInfo, visit, visitWithTypeInfo, type ASTNode, type DocumentNode, type ExecutionArgs, type GraphQLSchema,
+  getOperationAST, getVariableValues, Kind, print, TypeInfo, visit, visitWithTypeInfo, type ASTNode, type DocumentNode, type ExecutionArgs, type GraphQLSchema,
+  type OperationDefinitionNode,
 } from 'graphql';
 import { anyone, common, type ServiceActor, type UserActor } from '../policy/actor.ts';
 import type { Cohort, Member, Telling } from '../events/seating.ts';
@@ -12,45 +13,54 @@ import type { Executed } from './execution.ts';
 
 /** One answer for several people: made once, and handed to all whose rights amount to the same. */
 
-/** Of a document: whether a field in it is of the viewer, and the variables that its answers depend on. */
+/** What is found out once for an operation of a document. */
 interface Known {
   ofViewer: boolean;
-  variables: readonly string[];
+  /** Variables whose every use is in the arguments of the operation's own field. */
+  ofStream: ReadonlySet<string>;
 }
 
-const documents = new WeakMap<DocumentNode, Known>();
+const known = new WeakMap<OperationDefinitionNode, Known>();
 
 /**
- * The group of those who asked for the same: the same selection, and values where they matter to it. Arguments of the
- * stream itself do not, they are in its name. `ofViewer`: a field is marked as being about whoever asks.
+ * The group of those who asked for the same. Its key holds everything that an execution reads of a request: the
+ * document, the operation, the language and all variables as they are coerced. Only variables that are proved not to
+ * matter are left out: those used nowhere but in the stream's own arguments, whose values stand in `name`.
+ * `ofViewer`: a field is marked as being about whoever asks.
  */
 export function askedIn({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs, name: string): { group: string; ofViewer: boolean } {
-  let known = documents.get(document);
-  if (known === undefined) documents.set(document, (known = look(schema, document)));
-  const values = known.variables.map((variable) => variableValues?.[variable]);
+  const operation = getOperationAST(document, operationName)!;
+  let found = known.get(operation);
+  if (found === undefined) known.set(operation, (found = { ofViewer: asksOfViewer(schema, document), ofStream: variablesOfStream(document, operation) }));
+  const { ofViewer, ofStream } = found;
+  const { coerced } = getVariableValues(schema, operation.variableDefinitions ?? [], variableValues ?? {});
+  const values = Object.entries(coerced!).filter(([variable]) => !ofStream.has(variable));
   const { language } = contextValue as GraphContext;
-  const text = JSON.stringify([document.loc?.source.body, operationName, name, values, language]);
-  return { group: createHash('sha256').update(text).digest('base64'), ofViewer: known.ofViewer };
+  // An absent variable has no entry, one that is null has; the order is that of the definitions.
+  const text = JSON.stringify([document.loc?.source.body ?? print(document), operationName ?? null, name, values, language]);
+  return { group: createHash('sha256').update(text).digest('base64'), ofViewer };
 }
 
-function look(schema: GraphQLSchema, document: DocumentNode): Known {
+function asksOfViewer(schema: GraphQLSchema, document: DocumentNode): boolean {
   const info = new TypeInfo(schema);
-  const variables = new Set<string>();
   let ofViewer = false;
-  /** Fields and inline fragments that stand directly in the operation. */
-  const atRoot = (ancestors: readonly (ASTNode | readonly ASTNode[])[]) =>
-    ancestors.filter((node) => !Array.isArray(node) && (node as ASTNode).kind === Kind.FIELD).length === 1 &&
-    !ancestors.some((node) => !Array.isArray(node) && (node as ASTNode).kind === Kind.FRAGMENT_DEFINITION);
-  visit(
-    document,
-    visitWithTypeInfo(info, {
-      VariableDefinition: () => false,
-      Field: () => void (ofViewer ||= info.getFieldDef()?.extensions.ofViewer === true),
-      Argument: (_node, _key, _parent, _path, ancestors) => (atRoot(ancestors) ? false : undefined),
-      Variable: ({ name }) => void variables.add(name.value),
-    }),
-  );
-  return { ofViewer, variables: [...variables].sort() };
+  visit(document, visitWithTypeInfo(info, { Field: () => void (ofViewer ||= info.getFieldDef()?.extensions.ofViewer === true) }));
+  return ofViewer;
+}
+
+/** Looks at arguments of fields that stand directly in the operation, and at every other place where a variable may be used. */
+function variablesOfStream(document: DocumentNode, operation: OperationDefinitionNode): ReadonlySet<string> {
+  const own = new Set<ASTNode>();
+  for (const field of operation.selectionSet.selections)
+    if (field.kind === Kind.FIELD) for (const argument of field.arguments ?? []) own.add(argument);
+  const elsewhere = new Set<string>();
+  visit(document, {
+    VariableDefinition: () => false,
+    Argument: (node) => (own.has(node) ? false : undefined),
+    Variable: ({ name }) => void elsewhere.add(name.value),
+  });
+  const declared = operation.variableDefinitions?.map(({ variable }) => variable.name.value) ?? [];
+  return new Set(declared.filter((variable) => !elsewhere.has(variable)));
 }
 
 interface Together {
