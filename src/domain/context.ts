@@ -33,7 +33,15 @@ export interface Context {
 /** Runs a change: all of it and its events, or nothing. */
 export function change<T>(ctx: Context, run: (tx: Tx) => Promise<T>): Promise<T> {
   return transaction(ctx.db, async (tx) => {
-    attribute(tx, { actor: ctx.actor, causation: ctx.requestId, wake: (schoolIds) => ctx.wake(schoolIds) });
+    attribute(tx, {
+      actor: ctx.actor,
+      causation: ctx.requestId,
+      wake(schoolIds, recorded) {
+        // Before the change is answered: from then on no stream of this process goes by rights that it took away.
+        for (const [schoolId, events] of recorded) ctx.feed.hearing.note(schoolId, events);
+        ctx.wake(schoolIds);
+      },
+    });
     return run(tx);
   });
 }

@@ -7,10 +7,14 @@ import { everyone, rightsChangedBy } from './catalog.ts';
 import type { LoggedEvent } from './tail.ts';
 
 /**
- * What listeners may hear. Rights are read when a listener comes, and again as soon as the school's log says that they
- * may be others: the log is read in order, so no event is told by rights older than itself. Those asked for in the same
- * turn are read in one statement, and all are read again in turn, so that what no log tells is found too.
+ * Caches the rights of each listener. Loads them when a listener comes, and again as soon as an event of the school says
+ * that they may have changed: in this process when the change is committed, and everywhere when the log is read. The log
+ * is read in order, so no event is told by rights older than itself. Rights asked for in the same turn are read in one
+ * statement, and all are read again in turn, so that changes that no log tells of are found too.
  */
+
+/** Milliseconds for which rights that were read count where nothing says that they have not changed since. */
+export const maxRightsAgeMs = 50;
 
 export type EndReason = 'SESSION_ENDED' | 'USER_DEACTIVATED' | 'TOKEN_EXPIRED' | 'ROLE_ENDED' | 'CLASS_LEFT';
 
@@ -19,10 +23,10 @@ export type Standing = UserActor | ServiceActor | { ended: EndReason };
 
 export interface Listener {
   readonly credential: Credential;
-  /** As it is now. */
-  actor(): Promise<Standing>;
-  /** As `actor`, where nothing has to be read for it. */
-  known(): Standing | null;
+  /** The standing, read again where an event may have changed it or where it was read longer ago than `maxAgeMs`. */
+  actor(maxAgeMs?: number): Promise<Standing>;
+  /** As `actor`; null where something has to be read for it. */
+  known(maxAgeMs?: number): Standing | null;
   /** Calls back whenever `known` may answer otherwise than before, but for time that ran out; null stops it. */
   onChange(call: (() => void) | null): void;
   close(): void;
@@ -32,7 +36,7 @@ export interface Hearing {
   /** @param lost is called when a reading that nobody asked for finds that `judge` gives a reason to end. */
   listen(schoolId: string, credential: Credential, judge: (standing: Standing) => EndReason | null, lost: (reason: EndReason) => void): Listener;
   /** Takes note of whose rights these events of a school may have changed. */
-  note(schoolId: string, events: readonly LoggedEvent[]): void;
+  note(schoolId: string, events: readonly Pick<LoggedEvent, 'type' | 'payload'>[]): void;
   stats(): { listeners: number };
   close(): void;
 }
@@ -52,7 +56,9 @@ interface Entry {
   standing: Standing | null;
   /** What the standing says; one that says the same stays the same object. */
   text: string;
-  /** Changes that the log told of, and how many of them the standing knows. */
+  /** When the standing was read, by `performance.now()`. */
+  readAt: number;
+  /** Changes that events told of, and how many of them the standing knows. */
   noted: number;
   known: number;
   /** Readings begun, and the last of them whose answer stands here. */
@@ -80,7 +86,7 @@ export function createHearing(db: Database, log: Logger): Hearing {
       for (const { entry, reading, noted } of part) {
         if (reading < entry.answered) continue;
         const actor = found.get(keyOf(entry.credential))!;
-        Object.assign(entry, { answered: reading, known: noted });
+        Object.assign(entry, { answered: reading, known: noted, readAt: performance.now() });
         const standing = 'kind' in actor && isPerson(actor) ? within(entry.schoolId, actor) : (actor as { ended: EndReason });
         const text = textOf(standing);
         if (entry.standing === null || entry.text !== text) {
@@ -98,7 +104,7 @@ export function createHearing(db: Database, log: Logger): Hearing {
     for (const [entry] of batch) entry.answer = null;
     try {
       await read(batch.map(([entry]) => entry));
-      for (const [entry, answer] of batch) answer.resolve(known(entry) ?? (await ask(entry)));
+      for (const [entry, answer] of batch) answer.resolve(known(entry) ?? ask(entry));
     } catch (error) {
       for (const [, answer] of batch) answer.reject(error);
     }
@@ -106,9 +112,9 @@ export function createHearing(db: Database, log: Logger): Hearing {
 
   const expired = ({ credential }: Entry): boolean => credential.expiresAt <= Date.now() / 1000;
 
-  const known = (entry: Entry): Standing | null => {
+  const known = (entry: Entry, maxAgeMs = Infinity): Standing | null => {
     if (expired(entry)) return { ended: 'TOKEN_EXPIRED' };
-    return entry.known === entry.noted ? entry.standing : null;
+    return entry.known === entry.noted && performance.now() - entry.readAt <= maxAgeMs ? entry.standing : null;
   };
 
   const ask = (entry: Entry): Promise<Standing> => {
@@ -142,7 +148,7 @@ export function createHearing(db: Database, log: Logger): Hearing {
   return {
     listen(schoolId, credential, judge, lost) {
       const entry: Entry = {
-        schoolId, credential, judge, lost, standing: null, text: '', noted: 1, known: 0, begun: 0, answered: 0, answer: null, changed: null,
+        schoolId, credential, judge, lost, standing: null, text: '', readAt: -Infinity, noted: 1, known: 0, begun: 0, answered: 0, answer: null, changed: null,
       };
       const who = whoOf(credential);
       const school = ofSchool.get(schoolId) ?? new Map<string, Set<Entry>>();
@@ -152,11 +158,11 @@ export function createHearing(db: Database, log: Logger): Hearing {
       entries.add(entry);
       return {
         credential,
-        actor: () => {
-          const standing = known(entry);
+        actor: (maxAgeMs) => {
+          const standing = known(entry, maxAgeMs);
           return standing === null ? ask(entry) : Promise.resolve(standing);
         },
-        known: () => known(entry),
+        known: (maxAgeMs) => known(entry, maxAgeMs),
         onChange: (call) => void (entry.changed = call),
         close() {
           entries.delete(entry);
@@ -201,18 +207,18 @@ const isPerson = (actor: Actor): actor is UserActor | ServiceActor => actor.kind
 const textOf = (standing: Standing): string =>
   JSON.stringify(standing, (_key, value: unknown) => (value instanceof Map ? [...(value as Map<string, string>)] : value));
 
-const keyOf = (credential: Credential): string =>
-  `${credential.kind === 'user' ? credential.sessionId : credential.clientId} ${credential.expiresAt}`;
+/** All that a credential says: two tokens of one client may differ in their scopes alone. */
+const keyOf = (credential: Credential): string => JSON.stringify(credential);
 
 interface PromiseWithResolvers<T> {
   promise: Promise<T>;
-  resolve(value: T): void;
+  resolve(value: T | Promise<T>): void;
   reject(reason: unknown): void;
 }
 
 /** Promise.withResolvers, which Node 20 has not. */
 function withResolvers<T>(): PromiseWithResolvers<T> {
-  let resolve!: (value: T) => void;
+  let resolve!: (value: T | Promise<T>) => void;
   let reject!: (reason: unknown) => void;
   const promise = new Promise<T>((yes, no) => {
     resolve = yes;

@@ -8,18 +8,18 @@ export interface Attribution {
   actor: Actor;
   /** The request that caused it, so that what happened together can be found together. */
   causation: string | null;
-  /** Called with the schools whose log grew, after the commit. */
-  wake(schoolIds: readonly string[]): void;
+  /** Called after the commit, before `transaction` answers, with the schools whose log grew and what was recorded for each. */
+  wake(schoolIds: readonly string[], recorded: ReadonlyMap<string, readonly Recorded[]>): void;
 }
 
-interface Pending {
+export interface Recorded {
   type: EventType;
   topics: readonly string[];
   payload: Record<string, string>;
 }
 
 const attributions = new WeakMap<Tx, Attribution>();
-const pending = new WeakMap<Tx, Map<string, Pending[]>>();
+const pending = new WeakMap<Tx, Map<string, Recorded[]>>();
 
 /** Says who is acting in this transaction; every event it records carries it. */
 export function attribute(tx: Tx, attribution: Attribution): void {
@@ -37,7 +37,7 @@ export function record<T extends EventType>(tx: Tx, type: T, payload: Carries<T>
     beforeCommit(tx, 'events', flush);
     const { wake } = attributed(tx);
     const schools = events;
-    afterCommit(tx, () => wake([...schools.keys()]));
+    afterCommit(tx, () => wake([...schools.keys()], schools));
   }
   const ofSchool = events.get(payload.schoolId) ?? [];
   ofSchool.push({ type, topics: topicsOf(type, payload), payload });

@@ -32,6 +32,10 @@ export interface Tail {
   atHand(schoolId: string, seq: bigint): readonly LoggedEvent[] | null;
   /** The newest sequence number read of a joined school; null before the first look. */
   head(schoolId: string): bigint | null;
+  /** Milliseconds since the log of a joined school was last read to its end. */
+  age(schoolId: string): number;
+  /** Reads the log of a joined school to its end, so that all changes of rights up to now are noted. @throws where it could not be read. */
+  refresh(schoolId: string): Promise<void>;
   /** Calls the listener when the log of a joined school grew here; the answer stops it. */
   onGrown(listener: (schoolId: string) => void): () => void;
   /** Resolves when the joined school's log may have grown past `seq`, or when the signal aborts. */
@@ -57,9 +61,13 @@ interface Followed {
   /** A wake came during the reading: one more look is due. */
   again: boolean;
   wokenAt: number | null;
+  /** When the log was last read to its end, by `performance.now()`. */
+  readAt: number;
+  /** Those who wait for a reading that begins from now on; they are told whether it succeeded. */
+  refreshing: ((succeeded: boolean) => void)[];
 }
 
-/** @param read is called with new events of a joined school before anybody can get them from here. */
+/** @param read is called with new events of a joined school before anybody can get them from here, and with none where `refresh` found none. */
 export function createTail(pool: pg.Pool, bus: Bus, log: Logger, read: (schoolId: string, events: readonly LoggedEvent[]) => void): Tail {
   const followed = new Map<string, Followed>();
   const growing = new Set<(schoolId: string) => void>();
@@ -82,12 +90,15 @@ export function createTail(pool: pg.Pool, bus: Bus, log: Logger, read: (schoolId
     return first !== undefined && seq + 1n >= first.seq ? recent.slice(Number(seq + 1n - first.seq)) : null;
   };
 
-  const look = async (schoolId: string, school: Followed): Promise<void> => {
+  /** Reads on; answers whether that was the end of the log. */
+  const look = async (schoolId: string, school: Followed): Promise<boolean> => {
+    let ended = true;
     if (school.head === null) school.head = (await extent(schoolId))?.head ?? 0n;
     else {
       const rows = await select(pool, schoolId, school.head, batch);
-      if (rows.length === batch) school.again = true;
-      if (rows.length === 0) return;
+      ended = rows.length < batch;
+      if (ended) school.readAt = performance.now();
+      if (rows.length === 0) return ended;
       read(schoolId, rows);
       school.recent.push(...rows);
       if (school.recent.length > kept) school.recent.splice(0, school.recent.length - kept);
@@ -95,27 +106,39 @@ export function createTail(pool: pg.Pool, bus: Bus, log: Logger, read: (schoolId
       for (const listener of growing) listener(schoolId);
     }
     for (const resolve of [...school.waiting]) resolve();
+    return ended;
   };
 
   const wake = (schoolId: string): void => {
     const school = followed.get(schoolId);
     if (school === undefined) return;
     school.wokenAt ??= performance.now();
+    lookAgain(schoolId, school);
+  };
+
+  const lookAgain = (schoolId: string, school: Followed): void => {
     school.again = true;
     if (!school.reading) void lookUntilQuiet(schoolId, school);
   };
 
   const lookUntilQuiet = async (schoolId: string, school: Followed): Promise<void> => {
     school.reading = true;
+    const refreshing: Followed['refreshing'] = [];
     try {
       while (school.again) {
         school.again = false;
-        await look(schoolId, school);
+        refreshing.push(...school.refreshing.splice(0));
+        if (!(await look(schoolId, school))) school.again = true;
+        else if (refreshing.length > 0) {
+          read(schoolId, []);
+          for (const done of refreshing.splice(0)) done(true);
+        }
       }
       school.wokenAt = null;
     } catch (error) {
       // The poll looks again in a second.
       log.warn({ err: error }, 'reading the log failed');
+      for (const done of [...refreshing, ...school.refreshing.splice(0)]) done(false);
     } finally {
       school.reading = false;
     }
@@ -149,7 +172,7 @@ export function createTail(pool: pg.Pool, bus: Bus, log: Logger, read: (schoolId
 
     join(schoolId) {
       const school = followed.get(schoolId) ?? {
-        followers: 0, head: null, recent: [], waiting: new Set(), reading: false, again: false, wokenAt: null,
+        followers: 0, head: null, recent: [], waiting: new Set(), reading: false, again: false, wokenAt: null, readAt: -Infinity, refreshing: [],
       };
       school.followers += 1;
       followed.set(schoolId, school);
@@ -175,6 +198,18 @@ export function createTail(pool: pg.Pool, bus: Bus, log: Logger, read: (schoolId
       if (next !== seq + 1n) return null;
       // What is newer than what `read` was called with may come with rights that are older.
       return school === undefined ? events : events.filter((event) => head !== null && event.seq <= head);
+    },
+
+    age: (schoolId) => performance.now() - (followed.get(schoolId)?.readAt ?? -Infinity),
+
+    async refresh(schoolId) {
+      const school = followed.get(schoolId);
+      if (school === undefined) return;
+      const succeeded = await new Promise<boolean>((resolve) => {
+        school.refreshing.push(resolve);
+        lookAgain(schoolId, school);
+      });
+      if (!succeeded) throw new Error('the log could not be read');
     },
 
     onGrown(listener) {
@@ -206,7 +241,10 @@ export function createTail(pool: pg.Pool, bus: Bus, log: Logger, read: (schoolId
       stopWaking();
       clearInterval(timer);
       growing.clear();
-      for (const { waiting } of followed.values()) for (const resolve of [...waiting]) resolve();
+      for (const { waiting, refreshing } of followed.values()) {
+        for (const resolve of [...waiting]) resolve();
+        for (const done of refreshing.splice(0)) done(false);
+      }
       followed.clear();
     },
   };
