@@ -1,13 +1,13 @@
 import { heard, inPerson, standsIn } from '../policy/topics.ts';
 import type { Logger } from '../log.ts';
-import { isActor, type Standing } from './hearing.ts';
+import { isActor, maxRightsAgeMs, type Standing } from './hearing.ts';
 import { anyOf, hearers, seat, unseat, type Answer, type Cohort, type Groups, type Member, type Place, type Telling } from './seating.ts';
 import type { LoggedEvent, Tail } from './tail.ts';
 
 /**
  * Telling many at once. Listeners who have heard all that there is wait here, in groups that asked for the same; an
  * event is answered once for those of a group whose rights amount to the same, and each is handed that answer. Who
- * cannot take it at once goes back to pulling from their own place in the log, and loses nothing.
+ * cannot take it at once, or whose answer failed, goes back to pulling from their own place in the log, and loses nothing.
  */
 
 export interface Audience {
@@ -65,7 +65,8 @@ export function createAudience(tail: Tail, log: Logger): Audience {
     await refresh(school);
     const under: Promise<void>[] = [];
     const telling: Telling = { event, shared: new Map() };
-    const hand = (answer: Answer, to: readonly Member[]): void => {
+    const hand = (answer: Answer | null, to: readonly Member[]): void => {
+      if (answer === null) return to.forEach((member) => member.leave(null));
       const now = Date.now() / 1000;
       const changed = school.unsettled.size > 0;
       let bytes: Buffer | undefined;
@@ -113,6 +114,8 @@ export function createAudience(tail: Tail, log: Logger): Audience {
         if (events?.length === 0) break;
         if (events === null) throw new Error('the audience fell behind');
         for (const event of events) {
+          // Behind the log by so much, others' changes of rights may have gone unnoticed.
+          if (tail.age(schoolId) > maxRightsAgeMs) await tail.refresh(schoolId);
           await tell(school, event);
           school.seq = event.seq;
           if (event.seq % BigInt(checkpointEvery) === 0n)

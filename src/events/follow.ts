@@ -2,11 +2,12 @@ import { standing as placesOf, type ServiceActor, type UserActor } from '../poli
 import { hears } from '../policy/topics.ts';
 import type { Credential } from '../auth/tokens.ts';
 import { checkpointEvery, type Audience } from './audience.ts';
+import { retry } from './backoff.ts';
 import { encodeCursor, type Cursor } from './cursor.ts';
 import type { EventType } from './catalog.ts';
-import { isActor, type EndReason, type Hearing, type Standing } from './hearing.ts';
+import { isActor, maxRightsAgeMs, type EndReason, type Hearing, type Listener, type Standing } from './hearing.ts';
 import type { Answer, Place, Sharing } from './seating.ts';
-import type { LoggedEvent, Tail } from './tail.ts';
+import type { Extent, LoggedEvent, Tail } from './tail.ts';
 
 /** Following one school's log as one listener: in order, each event once, and only what may be heard when it is told. */
 
@@ -42,6 +43,13 @@ export interface Stream extends AsyncIterableIterator<Heard, void, undefined> {
   following: Following;
   /** From now on the listener is told together with others whenever nothing else is to be told to them. */
   share(sharing: Sharing): void;
+  /**
+   * Whether the last item may be sent: the rights that it was heard by are still the listener's. Rights that were read
+   * too long ago are read again first.
+   */
+  confirm(): Promise<boolean>;
+  /** Takes back the last item, which was not sent: its event is heard again, by the rights of that moment. */
+  repeat(): void;
 }
 
 const batch = 100;
@@ -56,107 +64,192 @@ export interface Feed {
 /**
  * Pulls: nothing is read before the listener asks for the next item, so a slow one holds no memory. Ends with `ended`
  * when the rights it began with are lost, and leaves no timer and no listener behind however it ends.
+ * `next` rejects where the log or the rights could not be read after several attempts; the stream is then over.
  */
-export function follow(feed: Feed, following: Following): Stream {
-  const stop = new AbortController();
-  let sharing: Sharing | null = null;
-  const items = hear(feed, following, stop.signal, () => sharing);
-  return {
-    following,
-    share: (given) => void (sharing = given),
-    next: () => items.next(),
-    // A generator that waits for the log would not hear of its end before the next event.
-    return: () => {
-      stop.abort();
-      return items.return();
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
-}
+export const follow = (feed: Feed, following: Following): Stream => new Follower(feed, following);
 
-async function* hear(
-  { tail, hearing, audience }: Feed,
-  following: Following,
-  stop: AbortSignal,
-  sharing: () => Sharing | null,
-): AsyncGenerator<Heard, void, undefined> {
-  const { schoolId, types, chosen } = following;
-  const lost = new AbortController();
-  const wait = AbortSignal.any([lost.signal, stop]);
-  let first: Standing | null = null;
-  // What a sweep found is final: rights that come back a moment later begin with another stream.
-  let swept: EndReason | null = null;
-  const resync = (oldest: bigint) => ({ kind: 'resync', oldest: encodeCursor({ schoolId, seq: oldest - 1n }) }) as const;
-  // Asked before every event, answered once for every reading of the rights.
-  let judged: { of: Standing | null; reason: EndReason | null } = { of: null, reason: null };
-  const judge = (now: Standing): EndReason | null => {
-    if (swept !== null) return swept;
+class Follower implements Stream {
+  readonly following: Following;
+  readonly #feed: Feed;
+  readonly #items: AsyncGenerator<Heard, void, undefined>;
+  readonly #stop = new AbortController();
+  readonly #lost = new AbortController();
+  readonly #wait = AbortSignal.any([this.#lost.signal, this.#stop.signal]);
+  #listener!: Listener;
+  #sharing: Sharing | null = null;
+  /** Everything up to here was heard or was for others; and the last place that the listener was told of. */
+  #seq = 0n;
+  #told = 0n;
+  /** All that there was has been heard: what comes next is new. */
+  #inStep = false;
+  #first: Standing | null = null;
+  /** What a sweep found is final: rights that come back a moment later begin with another stream. */
+  #swept: EndReason | null = null;
+  /** Asked before every event, answered once for every reading of the rights. */
+  #judged: { of: Standing | null; reason: EndReason | null } = { of: null, reason: null };
+  /** The rights that the last item was heard by; null for an answer, which was handed out by rights of that moment. */
+  #heardBy: Standing | null = null;
+  #repeated = false;
+
+  constructor(feed: Feed, following: Following) {
+    this.#feed = feed;
+    this.following = following;
+    this.#items = this.#hear();
+  }
+
+  share(sharing: Sharing): void {
+    this.#sharing = sharing;
+  }
+
+  async confirm(): Promise<boolean> {
+    const now = this.#heardBy === null ? this.#listener.known() : await this.#rights();
+    return now !== null && now === (this.#heardBy ?? now) && this.#judge(now) === null;
+  }
+
+  repeat(): void {
+    this.#repeated = true;
+  }
+
+  next(): Promise<IteratorResult<Heard, void>> {
+    return this.#items.next();
+  }
+
+  /** A generator that waits for the log would not hear of its end before the next event. */
+  return(): Promise<IteratorResult<Heard, void>> {
+    this.#stop.abort();
+    return this.#items.return();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async *#hear(): AsyncGenerator<Heard, void, undefined> {
+    const { hearing, tail } = this.#feed;
+    const { schoolId, credential, after } = this.following;
+    this.#listener = hearing.listen(schoolId, credential, (standing) => this.#judge(standing), (reason) => {
+      this.#swept = reason;
+      this.#lost.abort();
+    });
+    const leave = tail.join(schoolId);
+    try {
+      const extent = await this.#extent();
+      this.#seq = after?.seq ?? extent.head;
+      this.#told = this.#seq - BigInt(checkpointEvery);
+      if (this.#seq + 1n < extent.oldest) return yield this.#resync(extent);
+      // Before the first look at the log nobody is told whose rights it changes.
+      if (tail.head(schoolId) === null) await tail.grown(schoolId, this.#seq, this.#wait);
+      this.#first = await this.#rights();
+      while (!this.#stop.signal.aborted) {
+        const now = await this.#rights();
+        const reason = this.#judge(now);
+        if (reason !== null || !isActor(now)) return yield { kind: 'ended', reason: reason ?? 'SESSION_ENDED', cursor: this.#cursor() };
+        const events = await this.#retry(() => tail.read(schoolId, this.#seq, batch));
+        // A slow listener may be overtaken by the forgetting of old events.
+        if (events === null) return yield this.#resync(await this.#extent());
+        if (events.length > 0) yield* this.#hearBatch(events);
+        else yield* this.#hearNext();
+      }
+    } finally {
+      this.#listener.close();
+      leave();
+    }
+  }
+
+  /** Rights are asked for after the events were read, so that an event later than a loss of rights is never told by earlier rights. */
+  async *#hearBatch(events: readonly LoggedEvent[]): AsyncGenerator<Heard, void, undefined> {
+    const { schoolId, types, chosen } = this.following;
+    for (const event of events) {
+      const now = await this.#rights();
+      if (this.#judge(now) !== null || !isActor(now) || this.#stop.signal.aborted) return;
+      this.#seq = event.seq;
+      if (!types.has(event.type) || !chosen(event) || !hears(now, schoolId, event.topics)) continue;
+      const told = this.#told;
+      this.#told = event.seq;
+      if (yield* this.#tell(heardEvent(event, now), now)) continue;
+      this.#seq = event.seq - 1n;
+      this.#told = told;
+      return;
+    }
+    yield* this.#checkpoint();
+  }
+
+  /** There is nothing now: says how far the listener is, or waits. */
+  async *#hearNext(): AsyncGenerator<Heard, void, undefined> {
+    const { tail, audience } = this.#feed;
+    const { schoolId, types, chosen } = this.following;
+    if (yield* this.#checkpoint()) return;
+    this.#inStep = true;
+    if (this.#sharing === null) return tail.grown(schoolId, this.#seq, this.#wait);
+    const place: Place = {
+      schoolId, types, chosen, seq: this.#seq, told: this.#told, listener: this.#listener, sharing: this.#sharing,
+      goesOn: (standing) => this.#judge(standing) === null,
+    };
+    const answer = await audience.wait(place, this.#wait);
+    this.#seq = place.seq;
+    this.#told = place.told;
+    if (answer === null || (yield* this.#tell({ kind: 'answer', answer }, null))) return;
+    this.#seq = place.told - 1n;
+  }
+
+  /** After long stretches for others; true where the listener was told, or is to be. */
+  async *#checkpoint(): AsyncGenerator<Heard, boolean, undefined> {
+    if (this.#seq - this.#told < BigInt(checkpointEvery)) return false;
+    const now = await this.#rights();
+    if (this.#judge(now) !== null || !isActor(now)) return true;
+    if (yield* this.#tell({ kind: 'checkpoint', cursor: this.#cursor(), actor: now }, now)) this.#told = this.#seq;
+    return true;
+  }
+
+  /** Answers whether it was sent, as far as anybody knows. */
+  async *#tell(item: Heard, by: Standing | null): AsyncGenerator<Heard, boolean, undefined> {
+    this.#heardBy = by;
+    this.#repeated = false;
+    yield item;
+    return !this.#repeated;
+  }
+
+  /**
+   * The standing now. Who is in step with the log is told by it of every change of a person's rights; otherwise, and for
+   * services, whose rights stand in no log, what was read counts for a moment.
+   */
+  async #rights(maxAgeMs = this.#maxAgeMs()): Promise<Standing> {
+    return this.#listener.known(maxAgeMs) ?? this.#retry(() => this.#listener.actor(maxAgeMs));
+  }
+
+  #maxAgeMs(): number {
+    const { schoolId, credential } = this.following;
+    return this.#inStep && credential.kind === 'user' && this.#feed.tail.age(schoolId) <= maxRightsAgeMs ? Infinity : maxRightsAgeMs;
+  }
+
+  #judge(now: Standing): EndReason | null {
+    if (this.#swept !== null) return this.#swept;
     if (!isActor(now)) return now.ended;
-    if (judged.of !== now) {
-      const reason = first !== null && isActor(first) ? whatWasLost(first, now, schoolId) : null;
-      judged = { of: now, reason: reason ?? (following.allowed(now) ? null : 'ROLE_ENDED') };
+    if (this.#judged.of !== now) {
+      const reason = this.#first !== null && isActor(this.#first) ? whatWasLost(this.#first, now, this.following.schoolId) : null;
+      this.#judged = { of: now, reason: reason ?? (this.following.allowed(now) ? null : 'ROLE_ENDED') };
     }
-    return judged.reason;
-  };
-  const listener = hearing.listen(schoolId, following.credential, judge, (reason) => {
-    swept = reason;
-    lost.abort();
-  });
-  const leave = tail.join(schoolId);
-  try {
-    const extent = (await tail.extent(schoolId)) ?? { oldest: 1n, head: 0n };
-    let seq = following.after?.seq ?? extent.head;
-    if (seq + 1n < extent.oldest) return yield resync(extent.oldest);
-    let now = (first = await listener.actor());
-    let told = seq - BigInt(checkpointEvery);
-    while (!stop.aborted) {
-      const reason = judge(now);
-      if (reason !== null || !isActor(now)) {
-        yield { kind: 'ended', reason: reason ?? 'SESSION_ENDED', cursor: encodeCursor({ schoolId, seq }) };
-        return;
-      }
-      const events = await tail.read(schoolId, seq, batch);
-      // A slow listener may be overtaken by the forgetting of old events.
-      if (events === null) return yield resync((await tail.extent(schoolId))?.oldest ?? 1n);
-      // Rights are asked for after the events, so that an event later than a loss of rights is never told by earlier rights.
-      now = await listener.actor();
-      let ended = judge(now) !== null;
-      for (const event of events) {
-        now = listener.known() ?? (await listener.actor());
-        ended = judge(now) !== null;
-        if (ended || !isActor(now) || stop.aborted) break;
-        seq = event.seq;
-        if (!types.has(event.type) || !chosen(event) || !hears(now, schoolId, event.topics)) continue;
-        told = seq;
-        yield heardEvent(event, now);
-      }
-      if (ended || !isActor(now)) continue;
-      // Before the first look at the log nobody knows whether there is news.
-      if (tail.head(schoolId) === null) {
-        await tail.grown(schoolId, seq, wait);
-        continue;
-      }
-      if (seq - told >= BigInt(checkpointEvery)) {
-        told = seq;
-        yield { kind: 'checkpoint', cursor: encodeCursor({ schoolId, seq }), actor: now };
-        continue;
-      }
-      if (events.length > 0) continue;
-      const shared = sharing();
-      if (shared === null) await tail.grown(schoolId, seq, wait);
-      else {
-        const place: Place = { schoolId, seq, told, listener, types, chosen, goesOn: (standing) => judge(standing) === null, sharing: shared };
-        const answer = await audience.wait(place, wait);
-        ({ seq, told } = place);
-        if (answer !== null) yield { kind: 'answer', answer };
-      }
-      now = await listener.actor();
-    }
-  } finally {
-    listener.close();
-    leave();
+    return this.#judged.reason;
+  }
+
+  async #extent(): Promise<Extent> {
+    const { schoolId } = this.following;
+    const extent = await this.#retry(() => this.#feed.tail.extent(schoolId));
+    // Every school has a log from its beginning: where there is none, nothing can be said of what was missed.
+    if (extent === null) throw new Error('the school has no log');
+    return extent;
+  }
+
+  #resync({ oldest }: Extent): Extract<Heard, { kind: 'resync' }> {
+    return { kind: 'resync', oldest: encodeCursor({ schoolId: this.following.schoolId, seq: oldest - 1n }) };
+  }
+
+  #cursor(): string {
+    return encodeCursor({ schoolId: this.following.schoolId, seq: this.#seq });
+  }
+
+  #retry<T>(attempt: () => Promise<T>): Promise<T> {
+    return retry(attempt, this.#stop.signal);
   }
 }
 

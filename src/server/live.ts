@@ -1,12 +1,14 @@
 import { createSourceEventStream, type DocumentNode, type ExecutionArgs, type ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { captureHeads } from '../domain/schools.ts';
-import type { Language } from '../errors.ts';
+import { unavailable, type Language } from '../errors.ts';
+import { Backoff } from '../events/backoff.ts';
 import { heardEvent, type Heard, type Stream } from '../events/follow.ts';
 import type { Answer } from '../events/seating.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import { isRun, prepare, resultOf, takeAnswer, type Executed, type Prepared } from './execution.ts';
-import type { Delivered, Say } from './masking.ts';
+import { failureOf } from './failures.ts';
+import { refusalError, type Delivered, type Say } from './masking.ts';
 import { answerTogether, askedIn } from './sharing.ts';
 
 /** What was told since the start: messages, and how often an item was executed and written as JSON for them. */
@@ -27,7 +29,7 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
     const stream = items as Stream;
     const base = args.contextValue as GraphContext;
     let execute: Prepared | undefined;
-    const run = async (item: Heard, contextValue: GraphContext): Promise<Executed> => {
+    const run: RunItem = async (item, contextValue) => {
       deliveries.executions += 1;
       return (execute ??= prepare(args))(item, contextValue);
     };
@@ -45,27 +47,104 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
                 const answer = new Once(executed, base.language, say, deliveries);
                 for (const { members } of to) hand(answer, members);
               },
+              giveUp(error, to) {
+                base.log.warn({ err: error }, 'an event could not be told to several at once; each asks for it alone');
+                for (const { members } of to) hand(null, members);
+              },
             },
             cohorts,
           ),
         ...(base.deliver && { send: base.deliver }),
       });
-    const results: AsyncIterableIterator<ExecutionResult> = {
-      async next() {
-        const { done, value } = await stream.next();
-        if (done) return { done: true, value: undefined };
-        if (value.kind === 'answer') return { done: false, value: value.answer.result };
-        return { done: false, value: resultOf(await run(value, 'actor' in value ? base.renew(value.actor) : base)) };
-      },
-      async return() {
-        await stream.return?.();
-        return { done: true, value: undefined };
-      },
-      [Symbol.asyncIterator]: () => results,
-    };
-    return results;
+    return new Results(stream, base, run);
   };
 }
+
+type RunItem = (item: Heard, contextValue: GraphContext) => Promise<Executed>;
+
+/**
+ * The results of one subscription. No item is passed over: one whose execution fails is tried again, and where that
+ * does not help the stream ends before it with an error, so that the client comes back with the last cursor it has.
+ */
+class Results implements AsyncIterableIterator<ExecutionResult> {
+  readonly #stream: Stream;
+  readonly #base: GraphContext;
+  readonly #run: RunItem;
+  readonly #stop = new AbortController();
+
+  constructor(stream: Stream, base: GraphContext, run: RunItem) {
+    this.#stream = stream;
+    this.#base = base;
+    this.#run = run;
+  }
+
+  async next(): Promise<IteratorResult<ExecutionResult, undefined>> {
+    if (this.#stop.signal.aborted) return { done: true, value: undefined };
+    try {
+      const value = await this.#deliver();
+      return value === null ? { done: true, value: undefined } : { done: false, value };
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  async return(): Promise<IteratorResult<ExecutionResult, undefined>> {
+    this.#stop.abort();
+    await this.#stream.return?.();
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** The next result, or null at the end. @throws where there is one that could not be made. */
+  async #deliver(): Promise<ExecutionResult | null> {
+    let backoff: Backoff | undefined;
+    for (;;) {
+      const { done, value: item } = await this.#stream.next();
+      if (done) return null;
+      backoff ??= new Backoff();
+      let failure: unknown;
+      try {
+        const result = await this.#resultOf(item);
+        // What may have been lost while it was made is asked last, right before it is sent.
+        if (!isRepeatable(item) || (await this.#stream.confirm())) return result;
+      } catch (error) {
+        if (!isRepeatable(item)) throw error;
+        failure = error;
+      }
+      if (failure !== undefined) {
+        this.#base.log.debug({ err: failure }, 'an item of a stream could not be made; it is tried again');
+        await backoff.next(failure, this.#stop.signal);
+      }
+      this.#stream.repeat();
+    }
+  }
+
+  /** @throws what made the execution fail. */
+  async #resultOf(item: Heard): Promise<ExecutionResult> {
+    if (item.kind === 'answer') return item.answer.result;
+    const executed = await this.#run(item, 'actor' in item ? this.#base.renew(item.actor) : this.#base);
+    const failure = failureOf(executed);
+    if (failure !== undefined) throw failure;
+    return resultOf(executed);
+  }
+
+  /** On a socket by the message `error` of the operation, in an event stream by a last event, which only says why. */
+  async #fail(error: unknown): Promise<IteratorResult<ExecutionResult, undefined>> {
+    const stopped = this.#stop.signal.aborted;
+    await this.return();
+    if (stopped) return { done: true, value: undefined };
+    this.#base.log.error({ err: error }, 'a stream ended before an item that could not be made');
+    const told = refusalError(unavailable(), this.#base.language);
+    if (this.#base.deliver !== undefined) throw told;
+    return { done: false, value: { errors: [told] } };
+  }
+}
+
+/** What says how a stream ends depends on no rights any more. */
+const isRepeatable = ({ kind }: Heard): boolean => kind !== 'ended' && kind !== 'resync';
 
 export function useLive(say: Say, deliveries: Deliveries): Plugin<GraphContext> {
   const subscribe = createSubscribe(say, deliveries);

@@ -10,6 +10,7 @@ import type { ThingName, Things } from '../domain/rows.ts';
 import { sightOf, type Sight } from '../domain/viewer.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import type { Executed } from './execution.ts';
+import { failureOf } from './failures.ts';
 
 /** One answer for several people: made once, and handed to all whose rights amount to the same. */
 
@@ -68,6 +69,8 @@ interface Together {
   telling: Telling;
   run(context: GraphContext, actor: UserActor | ServiceActor): Promise<Executed>;
   hand(executed: Executed, to: readonly Cohort[]): void;
+  /** Leaves those who were not handed an answer to ask for it themselves. */
+  giveUp(error: unknown, to: readonly Cohort[]): void;
 }
 
 /** What was decided about things, by their key: these people all may see it, or none of them may. */
@@ -76,7 +79,8 @@ type Decided = ReadonlyMap<string, boolean>;
 /**
  * Answers all of a group. The first try is for anybody at all: only which things are seen may differ, and those who
  * see the same are handed the same. Where the answer asks for rights in another way it is made for each cohort, and
- * where it asks for the very person, for each alone.
+ * where it asks for the very person, for each alone. Where an execution fails, only those are left without an answer
+ * for whom it was made.
  */
 export async function answerTogether(together: Together, cohorts: readonly Cohort[]): Promise<void> {
   if (cohorts.length === 1 && cohorts[0]!.members.length === 1) return answerAlone(together, cohorts[0]!.members[0]!);
@@ -84,15 +88,35 @@ export async function answerTogether(together: Together, cohorts: readonly Cohor
   await Promise.all(kinds.map((of) => answerSame(together, of, new Map(), anyone)));
 }
 
-async function answerAlone({ base, run, hand }: Together, member: Member): Promise<void> {
+async function answerAlone(together: Together, member: Member): Promise<void> {
   const { actor } = member;
-  hand(await run(base.renew(actor), actor), [{ actor, members: [member] }]);
+  const alone = [{ actor, members: [member] }];
+  try {
+    handSound(together, await together.run(together.base.renew(actor), actor), alone);
+  } catch (error) {
+    together.giveUp(error, alone);
+  }
+}
+
+/** @throws what made the execution fail. */
+function handSound({ hand }: Together, executed: Executed, to: readonly Cohort[]): void {
+  const failure = failureOf(executed);
+  if (failure !== undefined) throw failure;
+  hand(executed, to);
 }
 
 type Asking = (asked: () => void) => UserActor | ServiceActor;
 
 async function answerSame(together: Together, cohorts: readonly Cohort[], decided: Decided, as: Asking): Promise<void> {
-  const { base, telling, run, hand } = together;
+  try {
+    await tryTogether(together, cohorts, decided, as);
+  } catch (error) {
+    together.giveUp(error, cohorts);
+  }
+}
+
+async function tryTogether(together: Together, cohorts: readonly Cohort[], decided: Decided, as: Asking): Promise<void> {
+  const { base, telling, run } = together;
   const [lead] = cohorts;
   if (lead === undefined) return;
   let askedMore = false;
@@ -109,6 +133,7 @@ async function answerSame(together: Together, cohorts: readonly Cohort[], decide
     },
   };
   const result = await run({ ...context, credential: null, loaders }, actor);
+  // What failed may have failed for want of a person.
   if (askedMore) {
     if (as === anyone) await Promise.all(cohorts.map((cohort) => answerSame(together, [cohort], decided, (more) => common(cohort.members[0]!.actor, more))));
     else await Promise.all(cohorts.flatMap(({ members }) => members).map((member) => answerAlone(together, member)));
@@ -118,7 +143,7 @@ async function answerSame(together: Together, cohorts: readonly Cohort[], decide
   const given = sights.map((sight) => (sight.may(lead.actor) ? '1' : '0')).join('');
   await Promise.all(
     [...agreeing(cohorts, sights)].map(async ([sees, part]) => {
-      if (sees === given) return hand(result, part);
+      if (sees === given) return handSound(together, result, part);
       const now = [...asked.keys()].map((key, n) => [key, sees[n] === '1'] as const);
       return answerSame(together, part, new Map([...decided, ...now]), as);
     }),
