@@ -22,7 +22,7 @@ const mostPlans = 16;
 export function compiledOf(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>): Compiled | null {
   let plans = compiledDocuments.get(document);
   if (plans === undefined) compiledDocuments.set(document, (plans = new Map()));
-  const key = [document.definitions.indexOf(operation), ...switchesOf(document).map((name) => variables[name])].join(' ');
+  const key = [document.definitions.indexOf(operation), ...switchesOf(document).map((name) => String(variables[name]))].join(' ');
   let compiled = plans.get(key);
   if (compiled === undefined) {
     compiled = compile(schema, document, operation, variables);
@@ -130,7 +130,8 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
     const root = schema.getRootType(operation.operation)!;
     return { operation, fragments, plan: planOf(root, collectFields(schema, fragments, variables, root, operation.selectionSet)) };
   } catch (error) {
-    if (error instanceof Unplanned) return null;
+    // A directive that is given null is told by graphql where it stands.
+    if (error instanceof Unplanned || error instanceof GraphQLError) return null;
     throw error;
   }
 }
