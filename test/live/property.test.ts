@@ -1,16 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it, onTestFailed } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFailed, vi } from 'vitest';
 import type { Actor, UserActor } from '../../src/policy/actor.ts';
 import { hears } from '../../src/policy/topics.ts';
 import { loadActors } from '../../src/auth/actors.ts';
 import type { Credential } from '../../src/auth/tokens.ts';
 import { transaction } from '../../src/db/transaction.ts';
+import { endClient } from '../../src/domain/clients.ts';
 import { catalog, eventTypes, topicsOf, type Carries, type EventType } from '../../src/events/catalog.ts';
+import { encodeCursor } from '../../src/events/cursor.ts';
+import { createFeed } from '../../src/events/feed.ts';
 import { follow, type Feed, type Heard } from '../../src/events/follow.ts';
 import { attribute, record } from '../../src/events/log.ts';
-import type { EndReason } from '../../src/events/hearing.ts';
+import { maxRightsAgeMs, type EndReason } from '../../src/events/hearing.ts';
 import { trimLogs } from '../../src/jobs/housekeeping.ts';
+import { createLog } from '../../src/log.ts';
 import { createChance, type Chance } from '../support/chance.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
@@ -258,7 +262,7 @@ async function inChat() {
       record(tx, 'chatMember.removed', { schoolId, chatId: chat.id, userId: pupil.id });
     });
   const items = (feed: Feed) => follow(feed, { schoolId, credential, after: { schoolId, seq: 0n }, ...everything });
-  return { schoolId, items, renamed, ofPupil, leave };
+  return { schoolId, credential, items, renamed, ofPupil, leave, membership };
 }
 
 /** The number of the next event that is told. */
@@ -278,6 +282,112 @@ it('asks for rights again before each event of a slow listener', async () => {
   await pause(60);
   expect(await nextOf(stream)).toBe(4n);
   await stream.return!();
+});
+
+describe('rights that another process took away, of which nobody here was told', () => {
+  let feed: ReturnType<typeof createFeed>;
+  beforeAll(() => {
+    // Without its clock nothing is read again but for its age; what the other feed notes, this one does not.
+    vi.useFakeTimers({ toFake: ['setInterval'] });
+    feed = createFeed(app.db, app.bus, createLog('silent'));
+    vi.useRealTimers();
+  });
+  afterAll(() => feed.close());
+
+  async function elsewhere(change: () => Promise<unknown>): Promise<void> {
+    const wake = vi.spyOn(app.bus, 'wake').mockImplementation(() => undefined);
+    await change();
+    wake.mockRestore();
+    await pause(maxRightsAgeMs + 10);
+  }
+
+  it('are read again before the next event, and before one that was made is sent', async () => {
+    const { schoolId, items, renamed, membership } = await inChat();
+    await recordAll([renamed, renamed, renamed]);
+    const stream = items(feed);
+    expect(await nextOf(stream)).toBe(1n);
+    expect(await stream.confirm()).toBe(true);
+    expect(await nextOf(stream)).toBe(2n);
+    await elsewhere(() => app.db.prisma.roleGrant.updateMany({ where: { schoolId, userId: membership.userId }, data: { endedAt: new Date(Date.now() + 1000) } }));
+    expect(await stream.confirm()).toBe(false);
+    stream.repeat();
+    // The cursor is that of the last event that was sent, so that one may come back to it.
+    expect(await stream.next()).toMatchObject({ value: { kind: 'ended', reason: 'ROLE_ENDED', cursor: encodeCursor({ schoolId, seq: 1n }) } });
+  });
+
+  it('are those of a service that was ended, which no log tells', async () => {
+    const { school } = await app.build.school();
+    const schoolId = school.id;
+    const service = await app.build.service({ schoolId, scopes: ['read', 'events'] });
+    const credential: Credential = { kind: 'service', clientId: service.id, expiresAt: Date.now() / 1000 + 3600, scopes: ['read', 'events'] };
+    await recordAll([1, 2, 3].map(() => ({ type: 'school.updated', payload: { schoolId } }) as const));
+    const stream = follow(feed, { schoolId, credential, after: { schoolId, seq: 0n }, ...everything });
+    expect(await nextOf(stream)).toBe(1n);
+    await elsewhere(() => endClient(app.operator, { clientId: service.id }));
+    expect(await stream.next()).toMatchObject({ value: { kind: 'ended', reason: 'SESSION_ENDED' } });
+  });
+
+  it('are told by the log, read once more, to those who are told together', async () => {
+    const { schoolId, credential, renamed, leave } = await inChat();
+    const stream = follow(feed, { schoolId, credential, after: null, ...everything });
+    expect(await stream.next()).toMatchObject({ value: { kind: 'checkpoint' } });
+    const told: string[] = [];
+    let late: (() => Promise<void>) | null = () => elsewhere(leave);
+    stream.share({
+      group: 'own',
+      async answer({ event }, cohorts, hand) {
+        const first = late;
+        late = null;
+        await first?.();
+        for (const { members } of cohorts) hand({ result: {}, bytes: Buffer.from(event.type) }, members);
+      },
+      send: (bytes) => told.push(bytes.toString()) > 0,
+    });
+    const next = stream.next();
+    await vi.waitFor(() => expect(feed.audience.stats().waiting).toBe(1));
+    await recordAll([renamed, renamed, renamed]);
+    // While the first is answered they leave the chat: of it they are told nothing more but that.
+    await vi.waitFor(() => expect(told).toEqual(['chat.renamed', 'chatMember.removed']));
+    await stream.return!();
+    await next;
+  });
+});
+
+it('reads the rights of two tokens of one client each by what it says', async () => {
+  const { school } = await app.build.school();
+  const service = await app.build.service({ schoolId: school.id, scopes: ['read', 'events'] });
+  const expiresAt = Math.floor(Date.now() / 1000) + 3600;
+  const listeners = (['read', 'events'] as const).map((scope) =>
+    app.feed.hearing.listen(school.id, { kind: 'service', clientId: service.id, expiresAt, scopes: [scope] }, () => null, () => undefined),
+  );
+  const standings = await Promise.all(listeners.map((each) => each.actor()));
+  expect(standings).toMatchObject([{ scopes: ['read'] }, { scopes: ['events'] }]);
+  for (const each of listeners) each.close();
+});
+
+describe('reads that fail', () => {
+  const failing = (times: number): Feed => {
+    const { tail, hearing, audience } = app.feed;
+    let left = times;
+    const maybe = <T>(read: () => Promise<T>): Promise<T> => ((left -= 1) >= 0 ? Promise.reject(new Error('no')) : read());
+    return { hearing, audience, tail: { ...tail, extent: (id) => maybe(() => tail.extent(id)), read: (...args) => maybe(() => tail.read(...args)) } };
+  };
+
+  it('are tried again, and nothing is missed', async () => {
+    const { items, renamed, ofPupil } = await inChat();
+    await recordAll([renamed, ofPupil]);
+    const stream = items(failing(2));
+    expect([await nextOf(stream), await nextOf(stream)]).toEqual([1n, 2n]);
+    await stream.return!();
+  });
+
+  it('end the stream with their error, and not as if there were nothing', async () => {
+    const { items, renamed } = await inChat();
+    await recordAll([renamed]);
+    const stream = items(failing(Infinity));
+    await expect(stream.next()).rejects.toThrow('no');
+    expect(await stream.next()).toEqual({ done: true, value: undefined });
+  });
 });
 
 it('tells nothing by the rights of a moment before it happened', async () => {
