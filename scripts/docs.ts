@@ -1,4 +1,5 @@
 import { catalog, eventTypes } from '../src/events/catalog.ts';
+import { maxRightsAgeMs } from '../src/events/hearing.ts';
 import { columns, type Column } from '../src/policy/actor.ts';
 import type { Noun, ScopeOf } from '../src/policy/scopes.ts';
 import { actions, openActions, table } from '../src/policy/table.ts';
@@ -115,6 +116,16 @@ function events(): string {
     markdownTable(['event', 'meaning', 'carries', 'told on'], rows),
     '## Topics',
     markdownTable(['topic', 'heard by'], Object.entries(topicsMean).map(([topic, who]) => [`\`${topic}:\``, who])),
+    '## When a right is lost',
+    'The process that commits a loss of rights sends nothing by those rights once it has answered the change, not even older events to a stream that is catching up. '
+    + `Another process goes by a right that was lost for ${maxRightsAgeMs} ms and the time of one read of the database at most. While a stream is catching up, and for a service, `
+    + 'whose rights stand in no log, rights are read again when they were read longer ago than that; for everybody else the log is, which tells of every loss. Both are asked '
+    + 'before an event is answered and before the answer is sent. Time that bytes take '
+    + 'on the network comes on top. Events that were committed before the loss may be left out; `Ended` carries the cursor to come back with.',
+    '## When an event cannot be read',
+    'An event whose answer fails by anything but a refusal or a mistake in the document is tried again, up to three times within six seconds. Then the stream ends before '
+    + 'it with the error `UNAVAILABLE`: on a socket by the message `error` of the operation, in an event stream by a last event that holds only `errors`. Follow again '
+    + 'from the last cursor seen: nothing is left out, and nothing comes twice. `null` in an event always means that it may not be seen.',
   ].join('\n\n') + '\n';
 }
 

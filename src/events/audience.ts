@@ -65,8 +65,10 @@ export function createAudience(tail: Tail, log: Logger): Audience {
     await refresh(school);
     const under: Promise<void>[] = [];
     const telling: Telling = { event, shared: new Map() };
-    const hand = (answer: Answer | null, to: readonly Member[]): void => {
+    const hand = async (answer: Answer | null, to: readonly Member[]): Promise<void> => {
       if (answer === null) return to.forEach((member) => member.leave(null));
+      // What is read of the log notes whose rights changed while the answer was made, or while the event waited for that.
+      if (tail.age(event.schoolId) > maxRightsAgeMs) await tail.refresh(event.schoolId);
       const now = Date.now() / 1000;
       const changed = school.unsettled.size > 0;
       let bytes: Buffer | undefined;
@@ -114,8 +116,6 @@ export function createAudience(tail: Tail, log: Logger): Audience {
         if (events?.length === 0) break;
         if (events === null) throw new Error('the audience fell behind');
         for (const event of events) {
-          // Behind the log by so much, others' changes of rights may have gone unnoticed.
-          if (tail.age(schoolId) > maxRightsAgeMs) await tail.refresh(schoolId);
           await tell(school, event);
           school.seq = event.seq;
           if (event.seq % BigInt(checkpointEvery) === 0n)

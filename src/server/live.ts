@@ -43,13 +43,13 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
               base,
               telling,
               run: (contextValue, actor) => run(heardEvent(telling.event, actor), contextValue),
-              hand(executed, to) {
+              async hand(executed, to) {
                 const answer = new Once(executed, base.language, say, deliveries);
-                for (const { members } of to) hand(answer, members);
+                for (const { members } of to) await hand(answer, members);
               },
-              giveUp(error, to) {
+              async giveUp(error, to) {
                 base.log.warn({ err: error }, 'an event could not be told to several at once; each asks for it alone');
-                for (const { members } of to) hand(null, members);
+                for (const { members } of to) await hand(null, members);
               },
             },
             cohorts,

@@ -68,9 +68,9 @@ interface Together {
   base: GraphContext;
   telling: Telling;
   run(context: GraphContext, actor: UserActor | ServiceActor): Promise<Executed>;
-  hand(executed: Executed, to: readonly Cohort[]): void;
+  hand(executed: Executed, to: readonly Cohort[]): Promise<void>;
   /** Leaves those who were not handed an answer to ask for it themselves. */
-  giveUp(error: unknown, to: readonly Cohort[]): void;
+  giveUp(error: unknown, to: readonly Cohort[]): Promise<void>;
 }
 
 /** What was decided about things, by their key: these people all may see it, or none of them may. */
@@ -92,17 +92,17 @@ async function answerAlone(together: Together, member: Member): Promise<void> {
   const { actor } = member;
   const alone = [{ actor, members: [member] }];
   try {
-    handSound(together, await together.run(together.base.renew(actor), actor), alone);
+    await handSound(together, await together.run(together.base.renew(actor), actor), alone);
   } catch (error) {
-    together.giveUp(error, alone);
+    await together.giveUp(error, alone);
   }
 }
 
 /** @throws what made the execution fail. */
-function handSound({ hand }: Together, executed: Executed, to: readonly Cohort[]): void {
+async function handSound({ hand }: Together, executed: Executed, to: readonly Cohort[]): Promise<void> {
   const failure = failureOf(executed);
   if (failure !== undefined) throw failure;
-  hand(executed, to);
+  await hand(executed, to);
 }
 
 type Asking = (asked: () => void) => UserActor | ServiceActor;
@@ -111,7 +111,7 @@ async function answerSame(together: Together, cohorts: readonly Cohort[], decide
   try {
     await tryTogether(together, cohorts, decided, as);
   } catch (error) {
-    together.giveUp(error, cohorts);
+    await together.giveUp(error, cohorts);
   }
 }
 

@@ -69,7 +69,7 @@ export function follower({ url, token, query, variables }: Followed): Follower {
       };
       const refused = (errors: readonly { extensions?: { code?: unknown } }[]) =>
         // What went wrong at the server's side is over when one comes back; what is refused stays refused.
-        end(errors.every(({ extensions }) => extensions?.code === 'INTERNAL') ? undefined : new Error(JSON.stringify(errors)));
+        end(errors.every(({ extensions }) => extensions?.code === 'INTERNAL' || extensions?.code === 'UNAVAILABLE') ? undefined : new Error(JSON.stringify(errors)));
       client.subscribe(
         { query, variables: { ...variables, after: cursor } },
         {
