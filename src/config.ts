@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { BlockList, isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
@@ -12,6 +13,9 @@ export interface TrustedIssuer {
   audience: string;
   jwksUri: string;
 }
+
+/** The proxies whose `X-Forwarded-For` counts: how many stand in front, or their addresses and networks. */
+export type TrustedProxies = number | BlockList;
 
 export interface Config {
   port: number;
@@ -33,15 +37,15 @@ export interface Config {
   /** Browser origins allowed besides the server's own. */
   allowedOrigins: readonly string[];
   trustedIssuers: readonly TrustedIssuer[];
-  /** Trust X-Forwarded-* of the proxy in front, which then must set them. */
-  trustProxy: boolean;
+  /** Whose `X-Forwarded-For` tells the client's address; 0 takes the address of the socket. */
+  trustProxy: TrustedProxies;
   /** Seconds an access token is valid. */
   accessTokenSeconds: number;
   /** Days a session lives without being used again. */
   sessionDays: number;
   /** Days the event log is kept. */
   eventDays: number;
-  /** Failed tries allowed to an account, and ten times that to an address, in 15 minutes. */
+  /** Wrong passwords that are evaluated for an account in 15 minutes. */
   signInTries: number;
   /** Operations an account may send in a minute. */
   operationsPerMinute: number;
@@ -77,6 +81,27 @@ function flag(env: Environment, name: string, fallback: boolean): boolean {
   if (text === 'true' || text === '1') return true;
   if (text === 'false' || text === '0') return false;
   throw wrong(name, 'true or false');
+}
+
+/** `TRUST_PROXY`: false, true (one proxy), how many proxies, or a list of addresses and networks. */
+function trustedProxies(env: Environment): TrustedProxies {
+  const text = env.TRUST_PROXY?.trim() ?? '';
+  if (text === '' || text === 'false') return 0;
+  if (text === 'true') return 1;
+  if (/^\d$/.test(text)) return Number(text);
+  const must = 'false, true (one proxy), the number of proxies up to 9, or a list of addresses and networks such as 10.0.0.0/8, fd00::/8';
+  const proxies = new BlockList();
+  const items = list(env, 'TRUST_PROXY');
+  if (items.length === 0) throw wrong('TRUST_PROXY', must);
+  for (const item of items) {
+    const [, address = '', bits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(item) ?? [];
+    const version = isIP(address);
+    const most = version === 4 ? 32 : 128;
+    const prefix = bits === undefined ? most : Number(bits);
+    if (version === 0 || prefix < 1 || prefix > most) throw wrong('TRUST_PROXY', must);
+    proxies.addSubnet(address, prefix, version === 4 ? 'ipv4' : 'ipv6');
+  }
+  return proxies;
 }
 
 function url(name: string, text: string, protocols: readonly string[]): string {
@@ -167,7 +192,7 @@ export function readConfig(env: Environment = process.env): Config {
     logLevel,
     allowedOrigins: origins(env),
     trustedIssuers: issuers(env),
-    trustProxy: flag(env, 'TRUST_PROXY', false),
+    trustProxy: trustedProxies(env),
     accessTokenSeconds: integer(env, 'ACCESS_TOKEN_SECONDS', 600, 1, 3600),
     sessionDays: integer(env, 'SESSION_DAYS', 30, 1, 365),
     eventDays: integer(env, 'EVENT_DAYS', 366, 1, 36_500),

@@ -4,13 +4,14 @@ import type { AddressInfo, Socket } from 'node:net';
 import { createYoga } from 'graphql-yoga';
 import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
+import { addressOf } from './client-address.ts';
 import { createDirect } from './direct.ts';
 import { useExecution } from './execution.ts';
 import { bounds, useLimits } from './limits.ts';
 import { useAsOf, useLive } from './live.ts';
 import { createMask, createSay, useCodes, useLanguage } from './masking.ts';
 import { createMetrics, useMetrics } from './metrics.ts';
-import { addressOf, createContexts, mayIntrospect, type Asked, type Deps } from './requests.ts';
+import { createContexts, mayIntrospect, type Asked, type Deps } from './requests.ts';
 import { patience, serveSockets, watchStalled, type Sending } from './websocket.ts';
 
 /** HTTP and WebSocket around one schema and one context. */

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
 import { can } from '../policy/can.ts';
 import type { Actor } from '../policy/actor.ts';
 import { loadActors } from '../auth/actors.ts';
@@ -48,13 +47,6 @@ export function languageOf(acceptLanguage: string | null): Language {
     .filter(({ tag, quality }) => (tag === 'ru' || tag === 'en') && quality > 0)
     .sort((a, b) => b.quality - a.quality || a.i - b.i);
   return first?.tag === 'en' ? 'en' : 'ru';
-}
-
-/** The network address of the asker. Behind a proxy it is what that proxy appended; anybody could have written the rest. */
-export function addressOf(request: IncomingMessage, trustProxy: boolean): string | null {
-  const forwarded = trustProxy ? request.headers['x-forwarded-for'] : undefined;
-  const last = (Array.isArray(forwarded) ? forwarded.at(-1) : forwarded)?.split(',').at(-1)?.trim();
-  return last || (request.socket.remoteAddress ?? null);
 }
 
 /** A context for an actor: fresh loaders, so rows and rights are read anew. */

@@ -7,6 +7,7 @@ import type { Context } from '../domain/context.ts';
 import { endSessionOfGrant, startSession } from '../domain/sessions.ts';
 import { rateLimited, Refusal } from '../errors.ts';
 import { sendAsset } from './assets.ts';
+import { addressOf } from './client-address.ts';
 import { explorerPage } from './explorer.ts';
 import { authorizationPages } from './pages/authorization.ts';
 import { createFormGuard, statusOf } from './pages/forms.ts';
@@ -16,7 +17,7 @@ import { anonymous, type PageParts, type Visit } from './pages/parts.ts';
 import { endSessionsForm, sessionsPage, signedInPage } from './pages/sessions.ts';
 import { signInPage } from './pages/sign-in.ts';
 import { languageOf } from './pages/texts.ts';
-import { addressOf, contextFor, type Deps } from './requests.ts';
+import { contextFor, type Deps } from './requests.ts';
 
 /** What is not GraphQL: the authorization server, the pages for people, the explorer. */
 
