@@ -3,6 +3,7 @@ import { errors, type Adapter, type AdapterPayload, type ClientMetadata } from '
 import type { Database } from '../db/client.ts';
 import type { Tx } from '../db/transaction.ts';
 import type { OauthClient } from '../db/generated/client.ts';
+import { deriveSuccessor } from './seal.ts';
 
 /**
  * What the authorization server remembers, in the table oidc_payload. The ids it hands in are the values of codes,
@@ -11,17 +12,35 @@ import type { OauthClient } from '../db/generated/client.ts';
 
 const hashOf = (value: string): string => createHash('sha256').update(value).digest('base64url');
 
-/** `ended` is awaited when a grant was revoked: by signing out, by revocation, or because a token was used twice. */
-export function createAdapter(db: Database, ended: (grantId: string) => Promise<void>): (model: string) => Adapter {
-  return (model) => (model === 'Client' ? new ClientReader(db) : new PayloadStore(db, model, ended));
+/**
+ * Seconds in which a refresh token that was just used may be used again, by two tabs at once or because the answer was
+ * lost. It then gives the same successor as before, unless that one was used already.
+ */
+const graceSeconds = 10;
+
+/** Seconds between finding a refresh token and using it, at most: what `find` let through, `consume` does too. */
+const overlapSeconds = 30;
+
+export interface AdapterParts {
+  db: Database;
+  secretKey: Uint8Array;
+  /** Awaited when a grant was revoked: by signing out, by revocation, or because a token was used twice. */
+  ended(grantId: string): Promise<void>;
+}
+
+export function createAdapter(parts: AdapterParts): (model: string) => Adapter {
+  return (model) => {
+    if (model === 'Client') return new ClientReader(parts.db);
+    return model === 'RefreshToken' ? new RefreshTokenStore(parts, model) : new PayloadStore(parts, model);
+  };
 }
 
 class PayloadStore implements Adapter {
   readonly #db: Database;
   readonly #model: string;
-  readonly #ended: (grantId: string) => Promise<void>;
+  readonly #ended: AdapterParts['ended'];
 
-  constructor(db: Database, model: string, ended: (grantId: string) => Promise<void>) {
+  constructor({ db, ended }: AdapterParts, model: string) {
     this.#db = db;
     this.#model = model;
     this.#ended = ended;
@@ -58,17 +77,19 @@ class PayloadStore implements Adapter {
   /** Of two that use a code or a refresh token at one moment, the second is a reuse: everything of the grant ends. */
   async consume(id: string): Promise<void> {
     const key = { model: this.#model, idHash: hashOf(id) };
-    const { count } = await this.#db.prisma.oidcPayload.updateMany({
-      where: { ...key, consumedAt: null },
-      data: { consumedAt: new Date() },
-    });
-    if (count === 1) return;
+    if (await this.consumeOnce(key.idHash)) return;
     const row = await this.#db.prisma.oidcPayload.findUnique({ where: { model_idHash: key }, select: { grantId: true } });
     if (row?.grantId) {
       await deleteGrants(this.#db.prisma, [row.grantId]);
       await this.#ended(row.grantId);
     }
     throw new errors.InvalidGrant('already used');
+  }
+
+  /** Marks it as used, at the time of the database, which all processes share. False when it was marked before. */
+  protected async consumeOnce(idHash: string): Promise<boolean> {
+    const text = 'update oidc_payload set consumed_at = now() where model = $1 and id_hash = $2 and consumed_at is null';
+    return (await this.#db.pool.query(text, [this.#model, idHash])).rowCount === 1;
   }
 
   async destroy(id: string): Promise<void> {
@@ -78,6 +99,42 @@ class PayloadStore implements Adapter {
 
   async revokeByGrantId(grantId: string): Promise<void> {
     await this.#db.prisma.oidcPayload.deleteMany({ where: { model: this.#model, grantId } });
+  }
+}
+
+/** Refresh tokens, which a client may use again within the grace, for the same successor. */
+class RefreshTokenStore extends PayloadStore {
+  readonly #db: Database;
+  readonly #secretKey: Uint8Array;
+
+  constructor(parts: AdapterParts, model: string) {
+    super(parts, model);
+    this.#db = parts.db;
+    this.#secretKey = parts.secretKey;
+  }
+
+  /** Hides that the token was used while it may be used again. */
+  override async find(id: string): Promise<AdapterPayload | undefined> {
+    const payload = await super.find(id);
+    if (payload?.consumed === undefined || !(await this.#mayBeUsedAgain(id, graceSeconds))) return payload;
+    const { consumed: _consumed, ...rest } = payload;
+    return rest;
+  }
+
+  /** A token that `find` gave out unused may have been used since by the other of two at one moment. */
+  override async consume(id: string): Promise<void> {
+    if ((await this.consumeOnce(hashOf(id))) || (await this.#mayBeUsedAgain(id, graceSeconds + overlapSeconds))) return;
+    return super.consume(id);
+  }
+
+  async #mayBeUsedAgain(id: string, seconds: number): Promise<boolean> {
+    const { rowCount } = await this.#db.pool.query(
+      `select 1 from oidc_payload p
+       where p.model = 'RefreshToken' and p.id_hash = $1 and p.consumed_at > now() - $2 * interval '1 second'
+         and not exists (select 1 from oidc_payload s where s.model = 'RefreshToken' and s.id_hash = $3 and s.consumed_at is not null)`,
+      [hashOf(id), seconds, hashOf(deriveSuccessor(this.#secretKey, id))],
+    );
+    return rowCount === 1;
   }
 }
 

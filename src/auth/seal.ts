@@ -42,6 +42,14 @@ export function deriveCode(secretKey: Uint8Array, nonce: Uint8Array): string {
   return createHmac('sha256', keyFor(secretKey, 'invitation')).update(nonce).digest().subarray(0, 20).toString('base64url');
 }
 
+/**
+ * The refresh token that follows this one: 256 bits, the same each time it is asked for, so that a client which lost the
+ * answer gets it again although only its hash is kept.
+ */
+export function deriveSuccessor(secretKey: Uint8Array, refreshToken: string): string {
+  return createHmac('sha256', keyFor(secretKey, 'refresh token')).update(refreshToken).digest('base64url');
+}
+
 /** What is kept of a code. Codes are random and long, so a plain hash tells nothing of them. */
 export function hashCode(code: string): Buffer<ArrayBuffer> {
   return createHash('sha256').update(code).digest();

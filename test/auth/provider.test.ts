@@ -99,34 +99,6 @@ describe('a sign-in', () => {
 });
 
 describe('refresh tokens', () => {
-  it('are given always, and change with every use', async () => {
-    const { configuration, tokens } = await signedIn();
-    const next = await openid.refreshTokenGrant(configuration, tokens.refresh_token!);
-    expect(next.refresh_token).not.toBe(tokens.refresh_token);
-    expect(decodeJwt(next.access_token).sid).toBe(decodeJwt(tokens.access_token).sid);
-  });
-
-  it('used twice, end the session, and the newest with it', async () => {
-    const { configuration, tokens, person } = await signedIn();
-    const next = await openid.refreshTokenGrant(configuration, tokens.refresh_token!);
-    await expect(openid.refreshTokenGrant(configuration, tokens.refresh_token!)).rejects.toEqual(refused('invalid_grant'));
-    await expect(openid.refreshTokenGrant(configuration, next.refresh_token!)).rejects.toEqual(refused('invalid_grant'));
-    expect((await actorOf(next.access_token)).actor).toEqual({ ended: 'SESSION_ENDED' });
-    expect((await eventsOf(person.schoolId)).map((event) => event.payload)).toEqual([
-      { schoolId: person.schoolId, userId: person.id, sessionId: decodeJwt(tokens.access_token).sid },
-    ]);
-  });
-
-  it('used by two at one moment, give at most one answer, and nothing of it lives on', async () => {
-    const { configuration, tokens } = await signedIn();
-    const both = await Promise.allSettled([1, 2].map(() => openid.refreshTokenGrant(configuration, tokens.refresh_token!)));
-    const given = both.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-    expect(given.length).toBeLessThanOrEqual(1);
-    for (const { refresh_token } of given)
-      await expect(openid.refreshTokenGrant(configuration, refresh_token!)).rejects.toEqual(refused('invalid_grant'));
-    expect((await actorOf(tokens.access_token)).actor).toEqual({ ended: 'SESSION_ENDED' });
-  });
-
   it('of an ended session are refused, and the browser is asked for the password again', async () => {
     const { configuration, tokens, person, client, browser } = await signedIn();
     const { credential, actor } = await actorOf(tokens.access_token);

@@ -5,6 +5,7 @@ import { hashPassword } from '../../src/auth/passwords.ts';
 import { loadSigningKeys } from '../../src/auth/keys.ts';
 import { createTokens } from '../../src/auth/tokens.ts';
 import { readConfig } from '../../src/config.ts';
+import type { Database } from '../../src/db/client.ts';
 import { createLog } from '../../src/log.ts';
 import { contextFor, type Deps } from '../../src/server/requests.ts';
 import { createRoutes } from '../../src/server/router.ts';
@@ -14,6 +15,8 @@ import { openTestDatabase } from './database.ts';
 /** The authorization server and the pages alone, over real HTTP on a database of its own. */
 export interface AuthServer extends Deps {
   url: string;
+  /** Where it listens, which `PUBLIC_URL` may hide. */
+  listening: string;
   build: Build;
   operator: ReturnType<typeof contextFor>;
   /** What was asked of /graphql, which only notes who asked. */
@@ -27,7 +30,8 @@ export interface AuthServer extends Deps {
 
 export const password = 'верный пароль 7';
 
-export async function openAuthServer(env: Record<string, string> = {}, logged?: (line: string) => void): Promise<AuthServer> {
+/** @param shared the database of another server, for a second process beside it. */
+export async function openAuthServer(env: Record<string, string> = {}, logged?: (line: string) => void, shared?: Database): Promise<AuthServer> {
   const asked: string[] = [];
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -35,7 +39,7 @@ export async function openAuthServer(env: Record<string, string> = {}, logged?: 
   const config = readConfig({ PUBLIC_URL: url, SECRET_KEY: 'a secret of thirty-two bytes for tests', DEMO: 'false', ...env });
   const log = createLog(logged === undefined ? 'silent' : 'debug');
   if (logged !== undefined) Object.assign(log, recorder(logged));
-  const db = await openTestDatabase();
+  const db = shared ?? (await openTestDatabase());
   const keys = await loadSigningKeys(db, config);
   // Nobody follows the log here.
   const quiet = { bus: { wake: () => undefined }, feed: {} } as unknown as Pick<Deps, 'bus' | 'feed'>;
@@ -57,6 +61,7 @@ export async function openAuthServer(env: Record<string, string> = {}, logged?: 
   return {
     ...deps,
     url,
+    listening: url,
     build,
     operator,
     asked,
@@ -75,7 +80,7 @@ export async function openAuthServer(env: Record<string, string> = {}, logged?: 
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
-      await db.close();
+      if (shared === undefined) await db.close();
     },
   };
 }
@@ -99,6 +104,10 @@ export class Browser {
 
   get cookies(): string {
     return [...this.#cookies].map(([name, { value }]) => `${name}=${value}`).join('; ');
+  }
+
+  setCookie(name: string, value: string): void {
+    this.#cookies.set(name, { value, path: '/' });
   }
 
   /** The first answer that is no redirect within the server. */
