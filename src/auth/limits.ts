@@ -1,7 +1,7 @@
 import type { Database } from '../db/client.ts';
 import type { Fingerprint } from './seal.ts';
 
-/** Tries counted in PostgreSQL, so that every process of the server counts together. Keys name nobody. */
+/** Limits kept in PostgreSQL, so that every process of the server counts together. Keys name nobody. */
 
 /**
  * Counts one try and says whether it was within the limit. The window begins with its first try and lasts
@@ -19,14 +19,61 @@ export async function countTry(db: Database, key: Fingerprint, limit: number, wi
   return rows[0]!.count <= limit;
 }
 
-/** Takes one counted try back: it was not a failure. */
-export async function returnTry(db: Database, key: Fingerprint): Promise<void> {
-  await db.pool.query('update rate_limit set count = greatest(count - 1, 0) where key = $1', [key]);
+/** Returns the seconds until the window of a key ends; 0 when there is none. */
+export async function secondsLeft(db: Database, key: Fingerprint): Promise<number> {
+  const { rows } = await db.pool.query<{ seconds: number }>(
+    `select extract(epoch from resets_at - now())::float8 as seconds from rate_limit where key = $1`,
+    [key],
+  );
+  return Math.max(0, rows[0]?.seconds ?? 0);
+}
+
+/** Keeps the tries of a key counted for so many seconds from now: a key beyond its limit stays beyond it. */
+export async function extendWindow(db: Database, key: Fingerprint, seconds: number): Promise<void> {
+  await db.pool.query(`update rate_limit set resets_at = now() + $2 * interval '1 second' where key = $1`, [key, seconds]);
 }
 
 /** Forgets every try of this key. */
 export async function forgetTries(db: Database, key: Fingerprint): Promise<void> {
   await db.pool.query('delete from rate_limit where key = $1', [key]);
+}
+
+/** A token bucket: `burst` tokens at once, then one each `intervalSeconds`. */
+export interface Bucket {
+  key: Fingerprint;
+  burst: number;
+  intervalSeconds: number;
+}
+
+export interface Taken {
+  taken: boolean;
+  /** Seconds until the token may be used; for one that was not taken, until the next is free. */
+  waitSeconds: number;
+}
+
+/**
+ * Takes a token, or none. With `maxWaitSeconds` it takes tokens that become free within that time, in the order of asking:
+ * the caller waits `waitSeconds` before it goes on.
+ *
+ * The generic cell rate algorithm: `resets_at` is the moment when the bucket is full again, so that a row in the past says
+ * what no row says. One statement, so that no two callers take the same token.
+ */
+export async function takeToken(db: Database, { key, burst, intervalSeconds }: Bucket, maxWaitSeconds = 0): Promise<Taken> {
+  const capacity = burst * intervalSeconds;
+  const { rows } = await db.pool.query<{ seconds: number }>(
+    `insert into rate_limit as r (key, count, resets_at) values ($1, 1, now() + $2 * interval '1 second')
+     on conflict (key) do update set resets_at = greatest(r.resets_at, now()) + $2 * interval '1 second'
+       where greatest(r.resets_at, now()) + $2 * interval '1 second' <= now() + $3 * interval '1 second'
+     returning extract(epoch from resets_at - now())::float8 as seconds`,
+    [key, intervalSeconds, capacity + maxWaitSeconds],
+  );
+  if (rows[0] !== undefined) return { taken: true, waitSeconds: Math.max(0, rows[0].seconds - capacity) };
+  return { taken: false, waitSeconds: Math.max(0, (await secondsLeft(db, key)) + intervalSeconds - capacity) };
+}
+
+/** Puts a token back that `takeToken` took. */
+export async function returnToken(db: Database, { key, intervalSeconds }: Bucket): Promise<void> {
+  await db.pool.query(`update rate_limit set resets_at = resets_at - $2 * interval '1 second' where key = $1`, [key, intervalSeconds]);
 }
 
 /** For a job: deletes windows that are over. Answers how many. */

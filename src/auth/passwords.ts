@@ -1,9 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { hash, verify } from '@node-rs/argon2';
 import { invalid } from '../errors.ts';
+import { Semaphore } from './semaphore.ts';
 
 /** Passwords, as OWASP's cheat sheet has them: argon2id, 19 MiB, two passes, one lane. */
 const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
+
+/**
+ * argon2 runs in the four threads of libuv, which signing of tokens, DNS and files use too: passwords take half of them, so
+ * that a storm of sign-ins does not hold up the rest. At 20 ms each the last of those who wait has its turn in two seconds.
+ */
+const threads = new Semaphore({ concurrency: 2, maxWaiting: 200 });
 
 const least = 8;
 const most = 200;
@@ -35,18 +42,22 @@ export function demandPassword(password: string, signInName: string, path = 'pas
     throw invalid(path, ['Это один из самых частых паролей. Придумайте другой.', 'This is one of the most common passwords. Choose another.']);
 }
 
-/** The hash to keep, in PHC's format. About 20 ms of one core. */
+/** The hash to keep, in PHC's format. About 20 ms of one core. @throws UNAVAILABLE when too many wait for theirs. */
 export function hashPassword(password: string): Promise<string> {
-  return hash(normal(password), cost);
+  return threads.run(() => hash(normal(password), cost));
 }
 
+/** A hash of no password, for accounts that are not there. */
 let nobody: Promise<string> | undefined;
 
-/** Is it the password? For an account that is not there (null) it takes the same work and answers no. */
+/**
+ * Is it the password? For an account that is not there (null) it takes the same work and answers no.
+ * @throws UNAVAILABLE when too many wait for theirs.
+ */
 export async function verifyPassword(kept: string | null, password: string): Promise<boolean> {
-  nobody ??= hashPassword(randomBytes(16).toString('base64'));
+  nobody ??= hash(randomBytes(16).toString('base64'), cost);
   const against = kept ?? (await nobody);
   // Longer than any that can be set: cut, so that nobody makes the server hash a novel.
-  const right = await verify(against, normal(password.slice(0, most * 4)));
+  const right = await threads.run(() => verify(against, normal(password.slice(0, most * 4))));
   return right && kept !== null;
 }

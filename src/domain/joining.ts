@@ -1,5 +1,5 @@
 import { loadActors } from '../auth/actors.ts';
-import { countTry } from '../auth/limits.ts';
+import { countTry, returnToken, secondsLeft, takeToken } from '../auth/limits.ts';
 import { demandPassword, hashPassword } from '../auth/passwords.ts';
 import { fingerprint, hashCode } from '../auth/seal.ts';
 import type { Tx } from '../db/transaction.ts';
@@ -17,19 +17,21 @@ import { checkNewUser, createUser } from './users.ts';
 
 /** Joining a school by an invitation link: the only way in for those who are not known yet. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a. */
 
-/** Codes that open nothing, per address in a quarter of an hour. A class behind one address joins with the right one. */
+/** Codes that open nothing, per address in a quarter of an hour. */
 const failures = 20;
 const windowSeconds = 15 * 60;
 
-/** The invitation of a code, whatever its state; null and a counted failure for a code that is none. */
+/**
+ * The invitation of a code, whatever its state; null and a counted failure for a code that is none. Codes have 160 random
+ * bits: whoever shows a right one did not guess it, and is let through whatever was counted.
+ * @throws RATE_LIMITED for too many codes that are none.
+ */
 async function guarded(ctx: Context, code: string): Promise<Invitation | null> {
+  const found = await ctx.db.prisma.invitation.findUnique({ where: { codeHash: hashCode(code) } });
+  if (found !== null) return found;
   const key = fingerprint(ctx.config.secretKey, 'invitation address', ctx.address ?? '');
-  const tries = await ctx.db.prisma.rateLimit.findUnique({ where: { key } });
-  if (tries !== null && tries.count >= failures && tries.resetsAt > new Date()) throw rateLimited();
-  const codeHash = hashCode(code);
-  const found = await ctx.db.prisma.invitation.findUnique({ where: { codeHash } });
-  if (found === null && !(await countTry(ctx.db, key, failures, windowSeconds))) throw rateLimited();
-  return found;
+  if (await countTry(ctx.db, key, failures, windowSeconds)) return null;
+  throw rateLimited(await secondsLeft(ctx.db, key));
 }
 
 export interface InvitationPreview {
@@ -79,7 +81,10 @@ export interface SignUpInput {
   password: string;
 }
 
-/** A person who has no account yet makes one and joins by the link, both or neither. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a. */
+/**
+ * A person who has no account yet makes one and joins by the link, both or neither. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a.
+ * @throws RATE_LIMITED after too many attempts by the link or from the address that came to nothing.
+ */
 export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId: string }> {
   const { code, password, ...particulars } = input;
   const found = await guarded(ctx, code);
@@ -88,13 +93,36 @@ export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId
   if (status !== 'ACTIVE') throw closed(status, 'code');
   checkNewUser(particulars);
   demandPassword(password, particulars.signInName);
-  // Twenty milliseconds of work, which no transaction waits for.
+  const release = await admitSignUp(ctx, found.id);
+  // Twenty milliseconds of work, which no transaction waits for, and which a name that is taken costs too.
   const passwordHash = await hashPassword(password);
-  return change(ctx, async (tx) => {
+  const userId = await change(ctx, async (tx) => {
     const user = await createUser(tx, { ...particulars, passwordHash, locale: ctx.language });
     await join(tx, found, user.id);
-    return { userId: user.id };
+    return user.id;
   });
+  await release();
+  return { userId };
+}
+
+/**
+ * Sign-ups that come to nothing, above all for names that are taken: names are unique over all schools, so that each such
+ * answer tells of somebody's account. A class that signs up in one lesson, or all classes of a school in a day, need fewer.
+ */
+const failedSignUps = { link: { burst: 40, intervalSeconds: 60 }, address: { burst: 120, intervalSeconds: 20 } };
+
+/** Admits one attempt to sign up, before anything is looked up for it. Returns what to call when it succeeded. */
+async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Promise<unknown>> {
+  const key = (purpose: string, text: string) => fingerprint(ctx.config.secretKey, purpose, text);
+  const buckets = [
+    { key: key('sign-up link', invitationId), ...failedSignUps.link },
+    { key: key('sign-up address', ctx.address ?? ''), ...failedSignUps.address },
+  ];
+  const taken = await Promise.all(buckets.map((bucket) => takeToken(ctx.db, bucket)));
+  const release = () => Promise.all(buckets.filter((_, n) => taken[n]!.taken).map((bucket) => returnToken(ctx.db, bucket)));
+  if (taken.every((one) => one.taken)) return release;
+  await release();
+  throw rateLimited(Math.max(...taken.filter((one) => !one.taken).map((one) => one.waitSeconds)));
 }
 
 /** The step: the use is counted, then the role and the place are given; on the last seat one of many wins. */

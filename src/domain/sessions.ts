@@ -1,10 +1,10 @@
 import { deleteGrants } from '../auth/adapter.ts';
-import { countTry, forgetTries, returnTry } from '../auth/limits.ts';
+import { findDevice, addDevice } from '../auth/device-cookie.ts';
 import { verifyPassword } from '../auth/passwords.ts';
-import { fingerprint } from '../auth/seal.ts';
+import { admitTry } from '../auth/sign-in-limits.ts';
 import { page } from '../db/page.ts';
 import type { Tx } from '../db/transaction.ts';
-import { forbidden, rateLimited, Refusal, unauthenticated } from '../errors.ts';
+import { forbidden, Refusal, unauthenticated } from '../errors.ts';
 import { record } from '../events/log.ts';
 import { demand, find } from './access.ts';
 import { change, type Context } from './context.ts';
@@ -13,34 +13,37 @@ import type { Page, PageArgs, Session, User } from './rows.ts';
 
 /** Signing in, and the sessions that it begins. Regulation 2.2 h, 2.5 d. */
 
-/** Tries are counted over a quarter of an hour. */
-const windowSeconds = 15 * 60;
-
 /** An account that is not there, a wrong password and a deactivated person look alike. */
 const wrong = (): Refusal =>
   new Refusal('INVALID', ['Неверное имя для входа или пароль.', 'The sign-in name or the password is wrong.'], { path: ['password'] });
 
+export interface SignInInput {
+  signInName: string;
+  password: string;
+  /** The device cookie of the browser, if it sent one. */
+  deviceCookie?: string | undefined;
+}
+
 /**
- * Whose name and password these are: the person's id. Failures are counted per account and, ten times as many, per
- * address; after too many every try is refused until the quarter of an hour is over.
- * @throws INVALID when they do not match, RATE_LIMITED.
+ * Whose name and password these are: the person's id, and the device cookie that the browser is to keep. How often
+ * passwords may be tried: src/auth/sign-in-limits.ts.
+ * @throws INVALID when they do not match, RATE_LIMITED, UNAVAILABLE.
  */
-export async function signIn(ctx: Context, input: { signInName: string; password: string }): Promise<string> {
+export async function signIn(ctx: Context, input: SignInInput): Promise<{ userId: string; deviceCookie: string }> {
   const { db, config } = ctx;
   const signInName = input.signInName.normalize('NFC').trim().toLowerCase();
-  const account = fingerprint(config.secretKey, 'sign-in account', signInName);
-  const address = fingerprint(config.secretKey, 'sign-in address', ctx.address ?? '');
-  // Counted before the password is tried, so that tries at one moment do not pass together.
-  const within = await Promise.all([
-    countTry(db, account, config.signInTries, windowSeconds),
-    countTry(db, address, config.signInTries * 10, windowSeconds),
-  ]);
-  if (within.includes(false)) throw rateLimited();
   const known = /\u0000|\p{Surrogate}/u.test(signInName) ? null : await db.prisma.user.findUnique({ where: { signInName } });
   const user = known?.deactivatedAt === null ? known : null;
-  if (!(await verifyPassword(user?.passwordHash ?? null, input.password)) || user === null) throw wrong();
-  await Promise.all([forgetTries(db, account), returnTry(db, address)]);
-  return user.id;
+  // For a name of nobody the same is computed, and no cookie fits.
+  const device = findDevice(config.secretKey, user ?? { id: '', passwordHash: null }, input.deviceCookie);
+  const release = await admitTry(ctx, { signInName, address: ctx.address, device });
+  const right = await verifyPassword(user?.passwordHash ?? null, input.password).catch(async (error: unknown) => {
+    await release();
+    throw error;
+  });
+  if (!right || user === null) throw wrong();
+  await release();
+  return { userId: user.id, deviceCookie: addDevice(config.secretKey, user, input.deviceCookie) };
 }
 
 /**

@@ -72,9 +72,13 @@ export async function createUser(tx: Tx, input: NewUser): Promise<User> {
     });
   } catch (error) {
     if (!violates(error, 'app_user_sign_in_name_key')) throw error;
-    throw conflict(['Это имя для входа занято.', 'This sign-in name is taken.'], { path: ['signInName'] });
+    throw unusableName();
   }
 }
+
+/** Says no more than it must: names are unique over all schools, so that a name that is taken tells of somebody's account. */
+const unusableName = () =>
+  conflict(['Этот логин нельзя использовать. Выберите другой.', 'This sign-in name cannot be used. Choose another.'], { path: ['signInName'] });
 
 /** Throws what `createUser` would find wrong, before anything costly is done. */
 export function checkNewUser(input: NewUser & { signInName: string }): void {

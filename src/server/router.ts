@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Actor } from '../policy/actor.ts';
-import { countTry } from '../auth/limits.ts';
+import { takeToken, type Taken } from '../auth/limits.ts';
 import { createProvider } from '../auth/provider.ts';
 import { fingerprint } from '../auth/seal.ts';
 import type { Context } from '../domain/context.ts';
@@ -21,9 +21,8 @@ import { contextFor, type Deps } from './requests.ts';
 
 /** What is not GraphQL: the authorization server, the pages for people, the explorer. */
 
-/** Sign-ins begun from one address in a quarter of an hour. */
-const beginnings = 3000;
-const beginningsSeconds = 15 * 60;
+/** Sign-ins begun from one address: each writes a row. A whole school behind one address begins fewer. */
+const beginnings = { burst: 3000, intervalSeconds: 0.3 };
 
 type Method = 'GET' | 'POST';
 type Answer = (visit: Visit, id: string) => void | Promise<void>;
@@ -64,10 +63,9 @@ export function createRoutes(deps: Deps): Routes {
     [/^\/explorer$/, ['GET'], (visit) => explorerPage(visit, config)],
   ];
 
-  /** Each beginning of a sign-in writes a row; a whole school behind one address begins fewer. */
-  const mayBegin = (req: IncomingMessage): Promise<boolean> => {
-    const address = addressOf(req, config.trustProxy) ?? '';
-    return countTry(db, fingerprint(config.secretKey, 'authorization address', address), beginnings, beginningsSeconds);
+  const takeBeginning = (req: IncomingMessage): Promise<Taken> => {
+    const key = fingerprint(config.secretKey, 'authorization address', addressOf(req, config.trustProxy) ?? '');
+    return takeToken(db, { key, ...beginnings });
   };
 
   async function answerPage(req: IncomingMessage, res: ServerResponse): Promise<boolean> {
@@ -87,7 +85,7 @@ export function createRoutes(deps: Deps): Routes {
       await answer({ req, res, url, language }, path.exec(url.pathname)![1] ?? '');
     } catch (err) {
       if (res.headersSent) throw err;
-      if (err instanceof Refusal) sendPage(res, statusOf(err), refused(language, err));
+      if (err instanceof Refusal) sendPage(res, statusOf(res, err), refused(language, err));
       else {
         // The path is left out: it may hold a code.
         log.error({ err, requestId: req.headers['x-request-id'] }, 'a page failed');
@@ -103,8 +101,10 @@ export function createRoutes(deps: Deps): Routes {
     if (asset !== undefined && (req.method === 'GET' || req.method === 'HEAD')) return sendAsset(req, res, asset);
     const path = target.startsWith('/oidc/') ? target.slice('/oidc'.length) : discovery.test(target) ? target : undefined;
     if (path === undefined) return answerPage(req, res);
-    if (path.startsWith('/auth') && !(await mayBegin(req))) {
-      sendPage(res, 429, refused(languageOf(req), rateLimited()));
+    const beginning = path.startsWith('/auth') ? await takeBeginning(req) : undefined;
+    if (beginning?.taken === false) {
+      const refusal = rateLimited(beginning.waitSeconds);
+      sendPage(res, statusOf(res, refusal), refused(languageOf(req), refusal));
       return true;
     }
     present(req, path, config.publicUrl);

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { countTry, deleteExpiredTries, forgetTries, returnTry } from '../../src/auth/limits.ts';
+import { countTry, deleteExpiredTries, extendWindow, forgetTries, returnToken, secondsLeft, takeToken } from '../../src/auth/limits.ts';
 import { fingerprint } from '../../src/auth/seal.ts';
 import type { Database } from '../../src/db/client.ts';
 import { openTestDatabase } from '../support/database.ts';
@@ -31,11 +31,14 @@ describe('countTry', () => {
     expect([await countTry(db, key, 1, 60), await countTry(db, key, 1, 60)]).toEqual([true, false]);
   });
 
-  it('forgets, and takes one back', async () => {
+  it('says how long the window lasts, lengthens it, and forgets it', async () => {
     const key = fresh();
+    expect(await secondsLeft(db, key)).toBe(0);
     await countTry(db, key, 1, 60);
-    await returnTry(db, key);
-    expect([await countTry(db, key, 1, 60), await countTry(db, key, 1, 60)]).toEqual([true, false]);
+    expect(Math.ceil(await secondsLeft(db, key))).toBe(60);
+    await extendWindow(db, key, 600);
+    expect(await countTry(db, key, 1, 60)).toBe(false);
+    expect(await secondsLeft(db, key)).toBeGreaterThan(500);
     await forgetTries(db, key);
     expect(await countTry(db, key, 1, 60)).toBe(true);
   });
@@ -46,5 +49,54 @@ describe('countTry', () => {
     await past(over);
     expect(await deleteExpiredTries(db)).toBeGreaterThanOrEqual(1);
     expect(await db.prisma.rateLimit.findMany({ where: { key: { in: [over, open] } }, select: { key: true } })).toEqual([{ key: open }]);
+  });
+});
+
+describe('takeToken', () => {
+  const bucket = () => ({ key: fresh(), burst: 5, intervalSeconds: 100 });
+  const pass = (key: string, seconds: number) =>
+    db.pool.query(`update rate_limit set resets_at = resets_at - $2 * interval '1 second' where key = $1`, [key, seconds]);
+
+  it('gives the burst, however many ask at one moment, then one each interval, and says when', async () => {
+    const of = bucket();
+    const all = await Promise.all(Array.from({ length: 20 }, () => takeToken(db, of)));
+    expect(all.filter(({ taken }) => taken)).toEqual(Array(5).fill({ taken: true, waitSeconds: 0 }));
+    for (const { waitSeconds } of all.filter(({ taken }) => !taken)) expect(Math.ceil(waitSeconds)).toBe(100);
+    await pass(of.key, 60);
+    expect(Math.ceil((await takeToken(db, of)).waitSeconds)).toBe(40);
+    await pass(of.key, 41);
+    expect([(await takeToken(db, of)).taken, (await takeToken(db, of)).taken]).toEqual([true, false]);
+  });
+
+  it('gives no more than burst and refill in any window', async () => {
+    const of = bucket();
+    let given = 0;
+    for (let second = 0; second <= 500; second += 20, await pass(of.key, 20))
+      for (const { taken } of await Promise.all([takeToken(db, of), takeToken(db, of)])) given += Number(taken);
+    expect(given).toBe(10);
+  });
+
+  it('takes a later token where the caller waits for it, each caller its own', async () => {
+    const of = { ...bucket(), burst: 1, intervalSeconds: 10 };
+    const all = [];
+    for (let n = 0; n < 5; n++) all.push(await takeToken(db, of, 25));
+    expect(all.map(({ taken }) => taken)).toEqual([true, true, true, false, false]);
+    expect(all.slice(0, 3).map(({ waitSeconds }) => Math.ceil(waitSeconds))).toEqual([0, 10, 20]);
+  });
+
+  it('takes one back', async () => {
+    const of = { ...bucket(), burst: 1 };
+    await takeToken(db, of);
+    await returnToken(db, of);
+    expect([(await takeToken(db, of)).taken, (await takeToken(db, of)).taken]).toEqual([true, false]);
+  });
+
+  it('is full again after housekeeping forgot it', async () => {
+    const of = { ...bucket(), burst: 1 };
+    await takeToken(db, of);
+    await pass(of.key, 101);
+    await deleteExpiredTries(db);
+    expect(await db.prisma.rateLimit.findUnique({ where: { key: of.key } })).toBeNull();
+    expect(await takeToken(db, of)).toEqual({ taken: true, waitSeconds: 0 });
   });
 });

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { demandPassword, hashPassword, verifyPassword } from '../../src/auth/passwords.ts';
 import { Refusal } from '../../src/errors.ts';
@@ -46,5 +47,19 @@ describe('verifyPassword', () => {
       }
     expect(times.unknown / times.known).toBeGreaterThan(0.5);
     expect(times.unknown / times.known).toBeLessThan(2);
+  });
+});
+
+describe('a storm of passwords', () => {
+  it('leaves threads to the rest of the server, and is refused past its queue', async () => {
+    let hashed = 0;
+    const storm = Array.from({ length: 300 }, () => hashPassword('пароль').then(() => (hashed += 1)));
+    const settled = Promise.allSettled(storm);
+    // A file is read by the threads that hash: behind all of the storm it would have to wait for its end.
+    await stat('.');
+    expect(hashed).toBeLessThan(50);
+    const refused = (await settled).filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
+    expect(refused).toHaveLength(98);
+    for (const { reason } of refused) expect(reason).toMatchObject({ code: 'UNAVAILABLE' });
   });
 });

@@ -282,43 +282,6 @@ describe('sessions of a browser', () => {
   });
 });
 
-describe('limits', () => {
-  it('after ten failures an account waits, also with the right password, and then opens again', async () => {
-    const [person, other] = [await server.teacher(), await server.teacher()];
-    const visitor = browser();
-    let page = await signInPage(visitor);
-    for (let i = 0; i < 10; i++) {
-      page = await visitor.submit(page, { signInName: person.signInName, password: 'wrong' });
-      expect(page.status).toBe(422);
-    }
-    page = await visitor.submit(page, { signInName: person.signInName, password });
-    expect([page.status, page.text.includes('Слишком много попыток')]).toEqual([429, true]);
-    const neighbour = browser();
-    expect((await neighbour.submit(await signInPage(neighbour), { signInName: other.signInName, password })).location).toContain('code=');
-    await server.db.prisma.rateLimit.updateMany({ data: { resetsAt: new Date(Date.now() - 1000) } });
-    expect((await visitor.submit(page, { signInName: person.signInName, password })).location).toContain('code=');
-  });
-
-  it('counts failures only, and an address apart from its accounts', async () => {
-    await server.db.prisma.rateLimit.deleteMany();
-    const person = await server.teacher();
-    for (let i = 0; i < 12; i++) {
-      const visitor = browser();
-      expect((await visitor.submit(await signInPage(visitor), { signInName: person.signInName, password })).location).toContain('code=');
-    }
-    const visitor = browser();
-    let page = await signInPage(visitor);
-    const statuses: number[] = [];
-    // Another name each time: only the address is counted.
-    for (let i = 0; i < 102; i++) statuses.push((page = await visitor.submit(page, { signInName: `nobody${i}`, password: 'wrong' })).status);
-    expect(statuses.slice(0, 100).every((status) => status === 422)).toBe(true);
-    expect(statuses.slice(100)).toEqual([429, 429]);
-    const { rows } = await server.db.pool.query<{ key: string }>('select key from rate_limit');
-    expect(rows.map(({ key }) => key).join(' ')).not.toMatch(/nobody|127\.0|teacher/);
-    await server.db.prisma.rateLimit.deleteMany();
-  });
-});
-
 describe('explorer', () => {
   it('is served by the server alone', async () => {
     const page = await browser().open('/explorer');

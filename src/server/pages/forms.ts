@@ -2,6 +2,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Refusal, type Language } from '../../errors.ts';
 import { fingerprint } from '../../auth/seal.ts';
+import { cookieOf, setCookie } from './cookies.ts';
 import { html, type Html } from './html.ts';
 import { say, texts, type TextName } from './texts.ts';
 
@@ -25,18 +26,19 @@ export interface FormGuard {
 /** A signed double submit: the field is a keyed hash of the browser's random cookie. */
 export function createFormGuard(secretKey: Uint8Array, secure: boolean): FormGuard {
   const sign = (nonce: string) => fingerprint(secretKey, 'form', nonce);
+  const nonceOf = (req: IncomingMessage) => /^[\w-]{22}$/.exec(cookieOf(req, cookieName) ?? '')?.[0];
   return {
     field(req, res) {
-      let nonce = cookieOf(req);
+      let nonce = nonceOf(req);
       if (nonce === undefined) {
         nonce = randomBytes(16).toString('base64url');
-        res.appendHeader('set-cookie', `${cookieName}=${nonce}; Path=/; HttpOnly; SameSite=Lax${secure ? '; Secure' : ''}`);
+        setCookie(res, cookieName, nonce, secure);
       }
       return html`<input type="hidden" name="${fieldName}" value="${sign(nonce)}">`;
     },
     async read(req) {
       const form = await readForm(req);
-      const nonce = cookieOf(req);
+      const nonce = nonceOf(req);
       // A page of a sibling domain can set our cookie, but cannot say that it is us.
       const site = req.headers['sec-fetch-site'];
       const ours = site === undefined || site === 'same-origin' || site === 'none';
@@ -49,10 +51,6 @@ export function createFormGuard(secretKey: Uint8Array, secure: boolean): FormGua
 function same(shown: string, expected: string): boolean {
   const [a, b] = [Buffer.from(shown), Buffer.from(expected)];
   return a.length === b.length && timingSafeEqual(a, b);
-}
-
-function cookieOf(req: IncomingMessage): string | undefined {
-  return new RegExp(`(?:^|;\\s*)${cookieName}=([\\w-]{22})(?:;|$)`).exec(req.headers.cookie ?? '')?.[1];
 }
 
 async function readForm(req: IncomingMessage): Promise<URLSearchParams> {
@@ -102,8 +100,9 @@ ${field.hint && html`<p class="hint" id="${field.name}-hint">${say(language, fie
   })}`;
 }
 
-/** The answer's status for a refusal. */
-export function statusOf(refusal: Refusal): number {
+/** The answer's status for a refusal; sets `Retry-After` where it says how long to wait. */
+export function statusOf(res: ServerResponse, refusal: Refusal): number {
+  if (refusal.retryAfterSeconds !== undefined) res.setHeader('retry-after', refusal.retryAfterSeconds);
   const statuses = { INVALID: 422, NOT_FOUND: 404, FORBIDDEN: 403, CONFLICT: 409, RATE_LIMITED: 429, UNAUTHENTICATED: 401, UNAVAILABLE: 503 };
   return statuses[refusal.code];
 }

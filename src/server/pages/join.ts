@@ -2,6 +2,7 @@ import { acceptInvitation, previewInvitation, signUp } from '../../domain/invita
 import { signIn } from '../../domain/sessions.ts';
 import { loadPerson } from '../../auth/actors.ts';
 import { Refusal, unauthenticated, type Language } from '../../errors.ts';
+import { deviceCookieOf, keepDeviceCookie } from './cookies.ts';
 import { fields, statusOf, type Field, type FormState } from './forms.ts';
 import { html, type Html } from './html.ts';
 import { notice, refused, sendPage, withLanguage } from './layout.ts';
@@ -30,7 +31,7 @@ export async function joinPage(parts: PageParts, visit: Visit, code: string): Pr
     preview = await previewInvitation(ctx, code);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return sendPage(res, statusOf(error), refused(language, error));
+    return sendPage(res, statusOf(res, error), refused(language, error));
   }
   if (preview === null) return sendPage(res, 404, notice(language, 'wrongTitle', 'noInvitation'));
   const has = url.searchParams.get('account') === 'yes';
@@ -52,7 +53,8 @@ ${fields(language, has ? signInFields : signUpFields, state)}
   const text = (name: Field['name']) => form.get(name) ?? '';
   try {
     if (has) {
-      const userId = await signIn(ctx, { signInName: text('signInName'), password: text('password') });
+      const { userId, deviceCookie } = await signIn(ctx, { signInName: text('signInName'), password: text('password'), deviceCookie: deviceCookieOf(req) });
+      keepDeviceCookie(parts, res, deviceCookie);
       const actor = await loadPerson(parts.db, userId);
       if (actor === undefined) throw unauthenticated();
       await acceptInvitation(parts.contextFor(req, actor), { code });
@@ -63,7 +65,7 @@ ${fields(language, has ? signInFields : signUpFields, state)}
     }
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return show(statusOf(error), { values: form, refusal: error });
+    return show(statusOf(res, error), { values: form, refusal: error });
   }
   redirect(visit, withLanguage('/joined', language));
 }

@@ -1,6 +1,7 @@
 import { errors } from 'oidc-provider';
 import { signIn } from '../../domain/sessions.ts';
 import { Refusal } from '../../errors.ts';
+import { deviceCookieOf, keepDeviceCookie } from './cookies.ts';
 import { fields, statusOf, type Field, type FormState } from './forms.ts';
 import { html } from './html.ts';
 import { formTarget, notice, sendPage } from './layout.ts';
@@ -42,13 +43,16 @@ ${fields(language, signInFields, state)}
   const form = await parts.forms.read(req);
   let accountId: string;
   try {
-    accountId = await signIn(parts.contextFor(req, anonymous), {
+    const { userId, deviceCookie } = await signIn(parts.contextFor(req, anonymous), {
       signInName: form.get('signInName') ?? '',
       password: form.get('password') ?? '',
+      deviceCookie: deviceCookieOf(req),
     });
+    keepDeviceCookie(parts, res, deviceCookie);
+    accountId = userId;
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return show(statusOf(error), { values: form, refusal: error });
+    return show(statusOf(res, error), { values: form, refusal: error });
   }
   await parts.provider.interactionFinished(req, res, { login: { accountId, amr: ['pwd'] } }, { mergeWithLastSubmission: false });
 }

@@ -1,0 +1,47 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { keyFor } from './seal.ts';
+
+/**
+ * Device cookies, as OWASP describes them («Slow down online guessing attacks with device cookies»): a browser where a
+ * person signed in keeps a mark of it, and its wrong passwords are counted apart from those of unknown browsers.
+ *
+ * A cookie holds a mark for each of the last accounts. A mark is the second when it was made, a random name of the device,
+ * and a keyed hash that binds both to the account and its password, so that a new password revokes it. It names nobody.
+ */
+
+export interface DeviceAccount {
+  id: string;
+  passwordHash: string | null;
+}
+
+export const deviceCookieSeconds = 365 * 86_400;
+
+/** People of a shared computer who are known to it at one moment. */
+const maxMarks = 10;
+/** Bytes of a mark: 4 of the time, 12 of the name, 16 of the hash; 43 characters in base64url. */
+const markText = /^[\w-]{43}$/;
+
+/** Returns the device's random name if the cookie has a mark of this account; otherwise null. */
+export function findDevice(secretKey: Uint8Array, account: DeviceAccount, cookie: string | undefined): string | null {
+  return marksOf(cookie).find((mark) => isMarkOf(secretKey, account, mark))?.toString('base64url', 4, 16) ?? null;
+}
+
+/** Returns the cookie with a new mark of this account in front, in place of its former one. */
+export function addDevice(secretKey: Uint8Array, account: DeviceAccount, cookie: string | undefined): string {
+  const head = Buffer.concat([Buffer.alloc(4), randomBytes(12)]);
+  head.writeUInt32BE(Math.floor(Date.now() / 1000));
+  const mark = Buffer.concat([head, hashOf(secretKey, account, head)]);
+  const others = marksOf(cookie).filter((other) => !isMarkOf(secretKey, account, other));
+  return [mark, ...others].slice(0, maxMarks).map((each) => each.toString('base64url')).join('.');
+}
+
+const marksOf = (cookie: string | undefined): Buffer[] =>
+  (cookie ?? '').split('.').slice(0, maxMarks).filter((text) => markText.test(text)).map((text) => Buffer.from(text, 'base64url'));
+
+function isMarkOf(secretKey: Uint8Array, account: DeviceAccount, mark: Buffer): boolean {
+  const age = Date.now() / 1000 - mark.readUInt32BE();
+  return age < deviceCookieSeconds && timingSafeEqual(mark.subarray(16), hashOf(secretKey, account, mark.subarray(0, 16)));
+}
+
+const hashOf = (secretKey: Uint8Array, { id, passwordHash }: DeviceAccount, head: Uint8Array): Buffer =>
+  createHmac('sha256', keyFor(secretKey, 'device cookie')).update(JSON.stringify([id, passwordHash])).update(head).digest().subarray(0, 16);

@@ -1,0 +1,28 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { deviceCookieSeconds } from '../../auth/device-cookie.ts';
+import type { PageParts } from './parts.ts';
+
+/** Cookies of the pages: unreadable for scripts, not sent from other sites, over https only where the server is reached by it. */
+
+const deviceCookieName = 'sfera_device';
+
+/** The first cookie of this name that the browser sent. */
+export function cookieOf(req: IncomingMessage, name: string): string | undefined {
+  for (const pair of (req.headers.cookie ?? '').split(';')) {
+    const at = pair.indexOf('=');
+    if (pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim();
+  }
+  return undefined;
+}
+
+/** Sets a cookie, for as long as the browser is open or for `maxAgeSeconds`. */
+export function setCookie(res: ServerResponse, name: string, value: string, secure: boolean, maxAgeSeconds?: number): void {
+  const age = maxAgeSeconds === undefined ? '' : `; Max-Age=${maxAgeSeconds}`;
+  res.appendHeader('set-cookie', `${name}=${value}; Path=/; HttpOnly; SameSite=Lax${age}${secure ? '; Secure' : ''}`);
+}
+
+export const deviceCookieOf = (req: IncomingMessage): string | undefined => cookieOf(req, deviceCookieName);
+
+export function keepDeviceCookie({ config }: PageParts, res: ServerResponse, value: string): void {
+  setCookie(res, deviceCookieName, value, config.publicUrl.startsWith('https:'), deviceCookieSeconds);
+}

@@ -1,0 +1,34 @@
+import { setImmediate } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { Semaphore } from '../../src/auth/semaphore.ts';
+
+describe('Semaphore', () => {
+  const held = () => {
+    let finish!: () => void;
+    return { done: new Promise<void>((resolve) => (finish = resolve)), finish };
+  };
+
+  it('runs as many as may, the rest in their order, and refuses what exceeds the queue', async () => {
+    const semaphore = new Semaphore({ concurrency: 2, maxWaiting: 2 });
+    const [works, begun] = [Array.from({ length: 4 }, held), [] as number[]];
+    const all = works.map(({ done }, n) => semaphore.run(() => (begun.push(n), done)));
+    await expect(semaphore.run(() => Promise.resolve())).rejects.toMatchObject({ code: 'UNAVAILABLE', retryAfterSeconds: 2 });
+    expect(begun).toEqual([0, 1]);
+    works[1]!.finish();
+    await all[1];
+    await setImmediate();
+    expect(begun).toEqual([0, 1, 2]);
+    for (const { finish } of works) finish();
+    await Promise.all(all);
+    expect(begun).toEqual([0, 1, 2, 3]);
+    expect(await semaphore.run(() => Promise.resolve('free'))).toBe('free');
+  });
+
+  it('gives the place on when the work fails', async () => {
+    const semaphore = new Semaphore({ concurrency: 1, maxWaiting: 1 });
+    const failing = semaphore.run(() => Promise.reject(new Error('failed')));
+    const next = semaphore.run(() => Promise.resolve('next'));
+    await expect(failing).rejects.toThrow('failed');
+    expect(await next).toBe('next');
+  });
+});

@@ -1,0 +1,190 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { hashPassword } from '../../src/auth/passwords.ts';
+import { Browser, openAuthServer, password, type AuthServer, type Seen } from '../support/auth-server.ts';
+
+/** How often passwords may be tried, at the page where they are typed. */
+
+let server: AuthServer;
+beforeAll(async () => void (server = await openAuthServer({ TRUST_PROXY: 'true' })));
+afterAll(() => server.close());
+beforeEach(async () => void (await server.db.prisma.rateLimit.deleteMany()));
+
+let addresses = 0;
+const newAddress = () => `198.51.${(addresses += 1) >> 8}.${addresses & 255}`;
+const browserAt = (address: string, headers: Record<string, string> = {}) => new Browser(server.url, { 'x-forwarded-for': address, ...headers });
+
+async function signInPage(visitor: Browser): Promise<Seen> {
+  const { id, redirectUri } = await server.frontend();
+  const query = { client_id: id, redirect_uri: redirectUri, response_type: 'code', scope: 'openid', prompt: 'login', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' };
+  return visitor.open(`/oidc/auth?${new URLSearchParams(query).toString()}`);
+}
+
+/** Tries a password at a page of its own. */
+async function attempt(visitor: Browser, signInName: string, tried: string): Promise<Seen> {
+  return visitor.submit(await signInPage(visitor), { signInName, password: tried });
+}
+
+const deviceCookieOf = ({ cookies }: Browser): string => /sfera_device=([^;]*)/.exec(cookies)![1]!;
+
+const isIn = (seen: Seen) => seen.location?.includes('code=') === true;
+
+async function guess(count: number, signInName: string, visitorOf: () => Browser): Promise<number[]> {
+  const statuses: number[] = [];
+  for (let n = 0; n < count; n++) statuses.push((await attempt(visitorOf(), signInName, `wrong ${n}`)).status);
+  return statuses;
+}
+
+/** A person and a browser where they signed in before. */
+async function known() {
+  const [person, browser] = [await server.teacher(), browserAt(newAddress())];
+  expect(isIn(await attempt(browser, person.signInName, password))).toBe(true);
+  return { person, browser };
+}
+
+/** Lets time pass for every limit. */
+const pass = (seconds: number) => server.db.pool.query(`update rate_limit set resets_at = resets_at - $1 * interval '1 second'`, [seconds]);
+
+describe('a guesser', () => {
+  it('slows down, whatever browser and address they take, and the owner gets in from a known browser', async () => {
+    const { person, browser } = await known();
+    const statuses = await guess(20, person.signInName, () => browserAt(newAddress()));
+    expect(statuses).toEqual([...Array<number>(5).fill(422), ...Array<number>(15).fill(429)]);
+    expect(isIn(await attempt(browser, person.signInName, password))).toBe(true);
+  });
+
+  it('gets ten passwords of an account looked at in a quarter of an hour', async () => {
+    const person = await server.teacher();
+    let looked = 0;
+    for (let second = 0; second < 900; second += 45, await pass(45))
+      looked += (await guess(1, person.signInName, () => browserAt(newAddress()))).filter((status) => status === 422).length;
+    expect(looked).toBeGreaterThanOrEqual(8);
+    expect(looked).toBeLessThanOrEqual(10);
+  });
+
+  it('is told how long to wait, and so is the owner in an unknown browser, who then gets in', async () => {
+    const person = await server.teacher();
+    await guess(6, person.signInName, () => browserAt(newAddress()));
+    const owner = browserAt(newAddress());
+    const [russian, english] = [await attempt(owner, person.signInName, password), await attempt(browserAt(newAddress(), { 'accept-language': 'en' }), person.signInName, password)];
+    const seconds = Number(russian.headers.get('retry-after'));
+    expect(seconds).toBeGreaterThan(100);
+    expect(seconds).toBeLessThanOrEqual(180);
+    expect([russian.status, /<p class="alert"[^>]*>([^<]*)/.exec(russian.text)?.[1]]).toEqual([429, `Слишком много попыток. Повторите через ${Math.ceil(seconds / 60)} мин.`]);
+    expect(english.text).toContain(`Too many attempts. Try again in ${Math.ceil(seconds / 60)} min.`);
+    await pass(seconds);
+    expect(isIn(await attempt(owner, person.signInName, password))).toBe(true);
+  });
+
+  it('learns nothing of whether a name exists', async () => {
+    const person = await server.teacher();
+    const [real, unknown] = [await guess(8, person.signInName, () => browserAt(newAddress())), await guess(8, 'nobody.of.this.name', () => browserAt(newAddress()))];
+    expect(unknown).toEqual(real);
+  });
+
+  it('of names of nobody does not keep out the others behind the address, and gets slow', async () => {
+    const { signInName } = await server.teacher();
+    const shared = newAddress();
+    const visitor = browserAt(shared);
+    const page = await signInPage(visitor);
+    const all = await Promise.all(Array.from({ length: 130 }, (_, n) => visitor.submit(page, { signInName: `nobody${n}`, password: 'wrong' })));
+    const looked = all.filter(({ status }) => status === 422).length;
+    expect(looked).toBeGreaterThanOrEqual(100);
+    expect(looked).toBeLessThan(125);
+    for (const { headers } of all.filter(({ status }) => status === 429)) expect(Number(headers.get('retry-after'))).toBeLessThanOrEqual(6);
+    const neighbour = browserAt(shared);
+    await expect.poll(async () => isIn(await attempt(neighbour, signInName, password)), { timeout: 20_000 }).toBe(true);
+    const { rows } = await server.db.pool.query<{ key: string }>('select key from rate_limit');
+    expect(rows.map(({ key }) => key).join(' ')).not.toMatch(/nobody|198\.51|teacher/);
+  });
+});
+
+describe('right passwords', () => {
+  it('are not counted, from however many browsers', async () => {
+    const person = await server.teacher();
+    for (let n = 0; n < 12; n++) expect(isIn(await attempt(browserAt(newAddress()), person.signInName, password))).toBe(true);
+  });
+});
+
+describe('a browser that is known', () => {
+  it('has ten tries of its own, then is unknown like any other, and its old cookie with it', async () => {
+    const { person, browser } = await known();
+    const statuses = await guess(15, person.signInName, () => browser);
+    expect(statuses).toEqual(Array(15).fill(422));
+    expect(await guess(1, person.signInName, () => browser)).toEqual([429]);
+    await pass(24 * 3600);
+    // Five tries of unknown browsers, no ten of its own.
+    expect(await guess(6, person.signInName, () => browser)).toEqual([422, 422, 422, 422, 422, 429]);
+    await pass(180);
+    expect(isIn(await attempt(browser, person.signInName, password))).toBe(true);
+    await guess(6, person.signInName, () => browserAt(newAddress()));
+    expect(isIn(await attempt(browser, person.signInName, password))).toBe(true);
+  });
+
+  it('begins its tries anew with the right password', async () => {
+    const { person, browser } = await known();
+    for (let round = 0; round < 2; round++) {
+      expect(await guess(9, person.signInName, () => browser)).toEqual(Array(9).fill(422));
+      expect(isIn(await attempt(browser, person.signInName, password))).toBe(true);
+    }
+  });
+
+  it('is unknown to other accounts and with another password', async () => {
+    const { person, browser } = await known();
+    const other = await server.teacher();
+    expect(await guess(6, other.signInName, () => browser)).toEqual([422, 422, 422, 422, 422, 429]);
+    await server.db.prisma.user.update({ where: { id: person.id }, data: { passwordHash: await hashPassword('новый пароль 8') } });
+    expect(await guess(6, person.signInName, () => browser)).toEqual([422, 422, 422, 422, 422, 429]);
+  });
+
+  it('is not made by a cookie of one’s own', async () => {
+    const { person, browser } = await known();
+    const cookie = deviceCookieOf(browser);
+    const flipped = `${cookie.slice(0, -2)}${cookie.at(-2) === 'A' ? 'B' : 'A'}${cookie.at(-1)}`;
+    await guess(5, person.signInName, () => browserAt(newAddress()));
+    for (const forged of ['', 'x', flipped, `${'A'.repeat(43)}`, Array(100).fill('A'.repeat(43)).join('.')]) {
+      const visitor = browserAt(newAddress());
+      visitor.setCookie('sfera_device', forged);
+      expect((await attempt(visitor, person.signInName, password)).status).toBe(429);
+    }
+  });
+
+  it('knows the last ten people of a shared computer, and names none of them', async () => {
+    const people = [];
+    let cookie = '';
+    // Each with the cookie alone: their sessions on the computer have ended.
+    const shared = () => {
+      const visitor = browserAt(newAddress());
+      visitor.setCookie('sfera_device', cookie);
+      return visitor;
+    };
+    for (let n = 0; n < 11; n++) {
+      const visitor = shared();
+      people.push(await server.teacher());
+      expect(isIn(await attempt(visitor, people[n]!.signInName, password))).toBe(true);
+      cookie = deviceCookieOf(visitor);
+    }
+    expect(cookie.split('.')).toHaveLength(10);
+    for (const { signInName, id } of people) expect(cookie).not.toMatch(new RegExp(`${signInName}|${id}`));
+    for (const [n, status] of [[0, 429], [1, 422], [10, 422]] as const) {
+      await guess(5, people[n]!.signInName, () => browserAt(newAddress()));
+      expect(await guess(1, people[n]!.signInName, shared)).toEqual([status]);
+    }
+  });
+
+  it('keeps the cookie from scripts, other sites and plain http, for a year', async () => {
+    const secure = await openAuthServer({ PUBLIC_URL: 'https://school.example' });
+    const [{ school }, person] = [await secure.build.school(), await secure.teacher()];
+    const { code } = await secure.build.invitation({ schoolId: school.id });
+    const opened = await fetch(`${secure.listening}/join/${code}?account=yes`);
+    const [cookie] = opened.headers.getSetCookie();
+    const form = /name="form" value="([^"]*)"/.exec(await opened.text())![1]!;
+    const accepted = await fetch(opened.url, {
+      method: 'POST', redirect: 'manual',
+      headers: { cookie: cookie!.split(';')[0]! },
+      body: new URLSearchParams({ form, signInName: person.signInName, password }),
+    });
+    const device = accepted.headers.getSetCookie().find((line) => line.startsWith('sfera_device='));
+    expect(device).toMatch(/; Path=\/; HttpOnly; SameSite=Lax; Max-Age=31536000; Secure$/);
+    await secure.close();
+  });
+});
