@@ -157,7 +157,7 @@ builder.queryField('invitationPreview', (t) =>
     type: PreviewRef,
     nullable: true,
     description:
-      'What a link leads to, for whoever holds its code, signed in or not; null when it opens nothing. After 20 unknown codes from an address in 15 minutes: RATE_LIMITED.',
+      'What a link leads to, for whoever holds its code, signed in or not; null when it opens nothing. After 20 unknown codes from an address in 15 minutes further unknown ones are RATE_LIMITED.',
     args: { code: t.arg.string({ required: true, description: 'The code: what follows /join/ in the link.' }) },
     resolve: (_root, { code }, ctx) => previewInvitation(ctx, code),
   }),

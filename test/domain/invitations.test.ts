@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { previewInvitation, signUp } from '../../src/domain/invitations.ts';
+import type { Refusal } from '../../src/errors.ts';
 import { contextFor } from '../../src/server/requests.ts';
 import { refused } from '../support/refused.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
@@ -210,20 +211,32 @@ describe('invitationPreview', () => {
     expect(await app.anonymous.invitationPreview({ code: 'no-such-code' })).toBeNull();
   });
 
-  it('limits guessing by address, and lets right codes through until then', async () => {
+  it('limits guessing by address, says how long to wait, and lets a right code through all the same', async () => {
     const { code } = await open();
     const ctx = contextFor(app, { kind: 'anonymous' }, { acceptLanguage: null, requestId: null, address: '192.0.2.98' });
     for (let n = 0; n < 20; n++) expect(await previewInvitation(ctx, `guess-${n}`)).toBeNull();
+    for (let n = 0; n < 3; n++) await expect(previewInvitation(ctx, 'guess')).rejects.toMatchObject({ code: 'RATE_LIMITED', retryAfterSeconds: 900 });
+    for (let n = 0; n < 40; n++) expect(await previewInvitation(ctx, code)).not.toBeNull();
     await expect(previewInvitation(ctx, 'guess')).rejects.toMatchObject({ code: 'RATE_LIMITED' });
-    await expect(previewInvitation(ctx, code)).rejects.toMatchObject({ code: 'RATE_LIMITED' });
-    const other = contextFor(app, { kind: 'anonymous' }, { acceptLanguage: null, requestId: null, address: '192.0.2.99' });
-    for (let n = 0; n < 40; n++) expect(await previewInvitation(other, code)).not.toBeNull();
+  });
+
+  it('lets people join from an address where one request tried many codes', async () => {
+    const { code, school } = await open();
+    const guesses = Array.from({ length: 20 }, (_, n) => `g${n}: invitationPreview(code: "guess ${n}") { role }`).join(' ');
+    for (let n = 0; n < 2; n++) await app.anonymous.send(`{ ${guesses} }`);
+    const refused = await app.anonymous.send('{ invitationPreview(code: "guess") { role } }');
+    const [error] = refused.errors as unknown as { extensions: object }[];
+    expect(error!.extensions).toMatchObject({ code: 'RATE_LIMITED', retryAfter: expect.any(Number) });
+    expect(await app.anonymous.invitationPreview({ code })).toMatchObject({ schoolName: school.name });
+    expect(await app.as(await app.build.user()).acceptInvitation({ code })).toMatchObject({ __typename: 'User' });
+    await app.db.prisma.rateLimit.deleteMany();
   });
 });
 
 describe('signUp', () => {
   const asked = { acceptLanguage: 'en', requestId: null, address: '192.0.2.1' };
-  const anybody = () => contextFor(app, { kind: 'anonymous' }, asked);
+  const at = (address: string) => contextFor(app, { kind: 'anonymous' }, { ...asked, address });
+  const anybody = () => at(asked.address);
   const person = () => ({ surname: 'Новая', givenName: 'Ольга', signInName: `новая-${Math.random().toString(36).slice(2)}`, password: 'длинный пароль 1' });
 
   it('makes the person and joins', async () => {
@@ -248,6 +261,45 @@ describe('signUp', () => {
       expect(await app.db.prisma.user.count({ where: { signInName: late.signInName } })).toBe(0);
     }
     expect(await types(school.id)).toEqual(before);
+  });
+
+  it('lets a class of forty sign up behind one address at one moment', async () => {
+    const { group, code } = await open({ maxUses: 40 });
+    await Promise.all(Array.from({ length: 40 }, () => signUp(at('192.0.2.10'), { ...person(), code })));
+    expect(await app.db.prisma.enrolment.count({ where: { classId: group.id, endedAt: null } })).toBe(40);
+  });
+
+  it('tells a script of forty names by one link, and then of one a minute, from any address', async () => {
+    const [{ code, group }, other] = [await open(), await open()];
+    const taken = person();
+    await signUp(anybody(), { ...taken, code: other.code });
+    const answers: unknown[] = [];
+    for (let n = 0; n < 50; n++)
+      answers.push(await signUp(at(`192.0.2.${20 + (n % 5)}`), { ...taken, code }).catch(({ code: refused, text, retryAfterSeconds }: Refusal) => [refused, text[0], retryAfterSeconds]));
+    expect(answers.slice(0, 40)).toEqual(Array(40).fill(['CONFLICT', 'Этот логин нельзя использовать. Выберите другой.', undefined]));
+    expect(answers.slice(40)).toEqual(Array(10).fill(['RATE_LIMITED', expect.any(String), expect.any(Number)]));
+    // A free name is not told from a taken one then, and nothing was made.
+    const waiting = person();
+    await expect(signUp(at('192.0.2.30'), { ...waiting, code })).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    expect(await app.db.prisma.enrolment.count({ where: { classId: group.id } })).toBe(0);
+    await signUp(at('192.0.2.20'), { ...person(), code: other.code });
+    await app.db.pool.query(`update rate_limit set resets_at = resets_at - interval '60 seconds'`);
+    await signUp(at('192.0.2.30'), { ...waiting, code });
+    await app.db.prisma.rateLimit.deleteMany();
+  });
+
+  it('tells a script at one address of 120 names by all links, and then of one in twenty seconds', async () => {
+    const links = [];
+    for (let n = 0; n < 5; n++) links.push(await open());
+    const taken = person();
+    await signUp(anybody(), { ...taken, code: links[0]!.code });
+    let told = 0;
+    for (let n = 0; n < 150; n++)
+      told += await signUp(at('192.0.2.40'), { ...taken, code: links[n % 5]!.code }).catch(({ code }: Refusal) => Number(code === 'CONFLICT')) as number;
+    expect(told).toBeGreaterThanOrEqual(120);
+    expect(told).toBeLessThan(130);
+    await signUp(at('192.0.2.41'), { ...person(), code: links[1]!.code });
+    await app.db.prisma.rateLimit.deleteMany();
   });
 
   it('refuses names and passwords that will not do, and names that are taken', async () => {
