@@ -195,7 +195,7 @@ export function frontend({ id, name, redirectUris }: Pick<OauthClient, 'id' | 'n
   return {
     client_id: id,
     client_name: name,
-    application_type: web.length === redirectUris.length ? 'web' : 'native',
+    application_type: applicationType(redirectUris),
     redirect_uris: redirectUris,
     post_logout_redirect_uris: [...new Set([...redirectUris, ...web.map((uri) => `${new URL(uri).origin}/`)])],
     token_endpoint_auth_method: 'none',
@@ -204,6 +204,18 @@ export function frontend({ id, name, redirectUris }: Pick<OauthClient, 'id' | 'n
     scope: 'openid profile offline_access',
   };
 }
+
+/**
+ * `native` where an address is an app's own scheme or this machine over http, which the library then takes with any port
+ * (RFC 8252, 7.3). It refuses `native` clients with http elsewhere or with https on this machine: those are `web`.
+ */
+function applicationType(redirectUris: readonly string[]): 'web' | 'native' {
+  const urls = redirectUris.map((uri) => new URL(uri));
+  if (urls.every(({ protocol }) => protocol === 'https:')) return 'web';
+  return urls.some((url) => url.protocol === (isLoopback(url) ? 'https:' : 'http:')) ? 'web' : 'native';
+}
+
+export const isLoopback = ({ hostname }: URL): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 
 /** A machine. Its secret's hash stands where the library keeps a secret; src/auth/provider.ts compares accordingly. */
 function service({ id, name, scopes }: OauthClient, secretHash: Uint8Array): ClientMetadata {

@@ -1,12 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import Provider, { errors, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
+import Provider, { errors, type Client, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
 import { serviceScopes } from '../policy/actor.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
 import type { Logger } from '../log.ts';
-import { createAdapter, frontend } from './adapter.ts';
+import { createAdapter, frontend, isLoopback } from './adapter.ts';
 import { deviceOf } from './device.ts';
 import type { SigningKeys } from './keys.ts';
 import { deriveSuccessor, keyFor } from './seal.ts';
@@ -68,6 +68,11 @@ export function createProvider(parts: ProviderParts): Provider {
   provider.on('authorization.success', ({ oidc: { session, client } }) => {
     if (session !== undefined && client !== undefined) session.authorizationFor(client.clientId).persistsLogout = false;
   });
+  // The library answers with the origin that asks before it knows the client. `null` is that of every sandboxed frame.
+  provider.use(async (ctx, next) => {
+    await next();
+    if (ctx.get('origin') === 'null') ctx.remove('access-control-allow-origin');
+  });
   provider.on('server_error', (_ctx, err) => log.error({ err }, 'the authorization server failed'));
   (provider as EventEmitter).on('error', (err: Error) => log.error({ err }, 'the authorization server failed'));
   return provider;
@@ -80,10 +85,12 @@ export function createProvider(parts: ProviderParts): Provider {
     return {
       adapter: createAdapter({ db, secretKey: config.secretKey, ended: async (grantId) => void (await sessions.endOfGrant(grantId)) }),
       jwks: { keys: [...keys.jwks] },
+      // Never `native`: other ports of this machine are not this server.
       clients: [
-        frontend({ id: explorerClient, name: 'Sfera Explorer', redirectUris: [`${config.publicUrl}/explorer`] }),
-        frontend({ id: pagesClient, name: 'Sfera', redirectUris: [`${config.publicUrl}/sessions/signed-in`] }),
+        { ...frontend({ id: explorerClient, name: 'Sfera Explorer', redirectUris: [`${config.publicUrl}/explorer`] }), application_type: 'web' },
+        { ...frontend({ id: pagesClient, name: 'Sfera', redirectUris: [`${config.publicUrl}/sessions/signed-in`] }), application_type: 'web' },
       ],
+      discovery: { prompt_values_supported: ['none', 'login', 'consent', 'select_account'] },
       clientDefaults: { id_token_signed_response_alg: 'ES256' },
       enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
       clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
@@ -109,6 +116,8 @@ export function createProvider(parts: ProviderParts): Provider {
       },
       features: {
         devInteractions: { enabled: false },
+        // The API takes bearer tokens only.
+        dPoP: { enabled: false },
         userinfo: { enabled: false },
         clientCredentials: { enabled: true },
         introspection: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
@@ -135,8 +144,7 @@ export function createProvider(parts: ProviderParts): Provider {
         },
       },
       interactions: { policy: signInPolicy(db), url: (_ctx, interaction) => `${config.publicUrl}/sign-in/${interaction.uid}` },
-      clientBasedCORS: (_ctx, origin, client) =>
-        ownOrigins.has(origin) || (client.redirectUris ?? []).some((uri) => URL.canParse(uri) && new URL(uri).origin === origin),
+      clientBasedCORS: (_ctx, origin, client) => ownOrigins.has(origin) || isOriginOf(client, origin),
       issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
       expiresWithSession: () => false,
       rotateRefreshToken: async (ctx) => {
@@ -194,6 +202,19 @@ export function createProvider(parts: ProviderParts): Provider {
     grant.exp = Math.floor(expiresAt.getTime() / 1000);
     await grant.save();
   }
+}
+
+/** Is it the origin of a page of the client? A native one may stand at any port of this machine, as with its redirects (RFC 8252, 7.3). */
+function isOriginOf(client: Client, origin: string): boolean {
+  // An app's own scheme and a sandboxed frame both have the origin `null`, and are not the same.
+  if (!/^https?:/.test(origin) || !URL.canParse(origin)) return false;
+  const asking = new URL(origin);
+  return (client.redirectUris ?? []).some((uri) => {
+    const registered = new URL(uri);
+    if (registered.origin === asking.origin) return true;
+    const sameMachine = registered.protocol === asking.protocol && registered.hostname === asking.hostname && isLoopback(asking);
+    return client.applicationType === 'native' && sameMachine;
+  });
 }
 
 const alive = () => ({ endedAt: null, expiresAt: { gt: new Date() } });

@@ -3,11 +3,16 @@ import type { Database } from '../db/client.ts';
 
 /** When the authorization server asks for a password although the browser is remembered. */
 
-/** The library's reasons (nobody is signed in, the client asks for it, …) and our own; never a consent screen. */
+/**
+ * The library's reasons (nobody is signed in, the client asks for it, …) and our own. Consent may be asked for, as OpenID
+ * Connect has clients do that want offline access (Core 1.0, 11), and shows nothing: every frontend is the school's own.
+ * To select an account is to sign in as whoever one wants to be.
+ */
 export function signInPolicy(db: Database): interactionPolicy.DefaultPolicy {
-  const { base, Check } = interactionPolicy;
+  const { base, Check, Prompt } = interactionPolicy;
   const policy = base();
-  policy.remove('consent');
+  policy.get('consent')!.checks.clear();
+  policy.add(new Prompt({ name: 'select_account', requestable: true }), 1);
   const login = policy.get('login')!;
   login.checks.add(
     new Check('no_account', 'the person can no longer sign in', (ctx) => ctx.oidc.session?.accountId !== undefined && ctx.oidc.account === undefined),
@@ -19,7 +24,7 @@ export function signInPolicy(db: Database): interactionPolicy.DefaultPolicy {
 /** Will the person be asked to sign in before this request goes on? */
 export async function wantsSignIn(db: Database, ctx: KoaContextWithOIDC): Promise<boolean> {
   const { session, params, result } = ctx.oidc;
-  if (ctx.oidc.promptPending('login')) return true;
+  if (ctx.oidc.promptPending('login') || ctx.oidc.promptPending('select_account')) return true;
   const maxAge = params?.max_age;
   if (maxAge !== undefined && !result?.login && session?.past(Number(maxAge))) return true;
   return endedSince(db, ctx);

@@ -1,7 +1,8 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { serviceScopes, type ServiceScope } from '../policy/actor.ts';
 import type { OauthClient } from '../db/generated/client.ts';
-import { forbidden, invalid, notFound } from '../errors.ts';
+import { isLoopback } from '../auth/adapter.ts';
+import { forbidden, invalid, notFound, type Message } from '../errors.ts';
 import { change, type Context } from './context.ts';
 import { endSessionsOfClient } from './sessions.ts';
 import { line } from './text.ts';
@@ -14,16 +15,17 @@ export type CreateClientInput =
 
 /**
  * Makes a client. A service's secret (256 random bits) is in the answer and nowhere else: only its hash is kept.
- * @throws INVALID for a redirect address that is not absolute, has a fragment or is neither https, http on this machine
- * nor an app's own scheme; INVALID for an unknown scope; NOT_FOUND for a school.
+ * @throws INVALID for a redirect address that is neither https, http on this machine nor an app's own scheme, or that is not
+ * written as clients will send it; INVALID for an unknown scope; NOT_FOUND for a school.
  */
 export async function createClient(ctx: Context, input: CreateClientInput): Promise<{ client: OauthClient; secret: string | null }> {
   demandOperator(ctx);
   const name = line('name', input.name, 100);
   const id = randomUUID();
   if (input.kind === 'frontend') {
-    if (input.redirectUris.length === 0) throw wrongRedirect();
+    if (input.redirectUris.length === 0) throw invalid('redirectUris', ['Нужен хотя бы один адрес.', 'At least one address is needed.']);
     const redirectUris = input.redirectUris.map(redirectUri);
+    refuseMixed(redirectUris);
     const client = await change(ctx, (tx) => tx.oauthClient.create({ data: { id, name, scopes: [], redirectUris } }));
     return { client, secret: null };
   }
@@ -55,22 +57,40 @@ function demandOperator(ctx: Context): void {
   if (ctx.actor.kind !== 'operator') throw forbidden();
 }
 
-const wrongRedirect = () =>
-  invalid('redirectUris', [
-    'Нужен полный адрес без #: https://…, http://localhost… или собственная схема приложения.',
-    'A complete address without # is needed: https://…, http://localhost… or an app’s own scheme.',
-  ]);
-
 const wrongScope = () =>
   invalid('scopes', [`Возможные права: ${serviceScopes.join(', ')}.`, `The scopes are ${serviceScopes.join(', ')}.`]);
 
-/** An app's own scheme has a dot (RFC 8252, 7.1), which rules out javascript:, data: and the like. */
+/** @throws INVALID with the reason for an address that a code must not be sent to, or that no client could name again. */
 function redirectUri(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || url.hash !== '' || text.includes('#') || url.username !== '') throw wrongRedirect();
-  const onThisMachine = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
-  if (url.protocol === 'https:' || (url.protocol === 'http:' && onThisMachine) || url.protocol.includes('.')) return text;
-  throw wrongRedirect();
+  const fault = redirectFault(text);
+  if (fault !== undefined) throw invalid('redirectUris', [`${text || '«»'}: ${fault[0]}`, `${text || '“”'}: ${fault[1]}`]);
+  return text;
+}
+
+/** What is wrong with a redirect address. A client must send it as it is registered, letter for letter (RFC 9700, 2.1). */
+function redirectFault(text: string): Message | undefined {
+  if (!URL.canParse(text)) return ['нужен полный адрес, например https://portal.example/callback.', 'a complete address is needed, such as https://portal.example/callback.'];
+  const url = new URL(text);
+  if (text.includes('#')) return ['адрес не может содержать #.', 'the address must not contain #.'];
+  if (text.includes('*')) return ['звёздочки не действуют: перечислите адреса целиком.', 'wildcards do not work: list complete addresses.'];
+  if (url.username !== '' || url.password !== '') return ['адрес не может содержать имя и пароль.', 'the address must not contain a name or a password.'];
+  if (url.protocol === 'http:') {
+    if (!isLoopback(url)) return ['по http — только на этом компьютере (127.0.0.1, [::1], localhost); для остального нужен https.', 'http is for this machine only (127.0.0.1, [::1], localhost); use https elsewhere.'];
+  } else if (url.protocol !== 'https:' && !url.protocol.includes('.'))
+    // RFC 8252, 7.1; this also rules out javascript:, data: and the like.
+    return ['собственная схема приложения — обратное имя домена с точкой, например ru.example.app:/callback.', 'an app’s own scheme is a reversed domain name with a dot, such as ru.example.app:/callback.'];
+  if (url.href !== text && url.href !== `${text}/`) return [`запишите адрес так, как его пришлёт браузер: ${url.href}`, `write the address as browsers send it: ${url.href}`];
+  return undefined;
+}
+
+/** The authorization server knows an address of either kind, and no client with both. */
+function refuseMixed(redirectUris: readonly string[]): void {
+  const urls = redirectUris.map((uri) => new URL(uri));
+  if (urls.some((url) => url.protocol === 'https:' && isLoopback(url)) && urls.some(({ protocol }) => !/^https?:$/.test(protocol)))
+    throw invalid('redirectUris', [
+      'Адрес https://localhost нельзя сочетать с собственной схемой приложения: зарегистрируйте два клиента или возьмите http://localhost.',
+      'https://localhost cannot be combined with an app’s own scheme: register two clients, or use http://localhost.',
+    ]);
 }
 
 function knownScope(text: string): ServiceScope {

@@ -23,8 +23,8 @@ export const explorerScript = `'use strict';
   async function token(fields) {
     const response = await post('/oidc/token', fields);
     if (!response.ok) {
-      store(null);
-      throw new Error('the sign-in has ended');
+      if (response.status < 500) store(null);
+      throw new Error('no token was given');
     }
     store(await response.json());
   }

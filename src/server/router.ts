@@ -101,7 +101,7 @@ export function createRoutes(deps: Deps): Routes {
     if (asset !== undefined && (req.method === 'GET' || req.method === 'HEAD')) return sendAsset(req, res, asset);
     const path = target.startsWith('/oidc/') ? target.slice('/oidc'.length) : discovery.test(target) ? target : undefined;
     if (path === undefined) return answerPage(req, res);
-    const beginning = path.startsWith('/auth') ? await takeBeginning(req) : undefined;
+    const beginning = /^\/(auth|request)\b/.test(path) ? await takeBeginning(req) : undefined;
     if (beginning?.taken === false) {
       const refusal = rateLimited(beginning.waitSeconds);
       sendPage(res, statusOf(res, refusal), refused(languageOf(req), refusal));

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createClient, endClient } from '../../src/domain/clients.ts';
+import type { Refusal } from '../../src/errors.ts';
 import { contextFor } from '../../src/server/requests.ts';
 import { openAuthServer, type AuthServer } from '../support/auth-server.ts';
 
@@ -10,15 +11,55 @@ afterAll(() => server.close());
 const frontend = (...redirectUris: string[]) => createClient(server.operator, { kind: 'frontend', name: 'Портал', redirectUris });
 
 describe('createClient', () => {
-  it.each(['https://portal.example/callback', 'http://localhost:3000/cb', 'http://127.0.0.1/cb', 'example.school.app:/callback'])('takes %s', async (uri) => {
+  it.each([
+    'https://portal.example/callback', 'https://portal.example', 'https://portal.example:8443/cb?from=sfera', 'https://localhost:3000/cb', 'http://localhost:3000/cb',
+    'http://127.0.0.1/cb', 'http://[::1]/cb', 'example.school.app:/callback', 'example.school.app://callback',
+  ])('takes %s', async (uri) => {
     expect(await frontend(uri)).toMatchObject({ client: { redirectUris: [uri], secretHash: null }, secret: null });
   });
 
-  it.each(['', '/callback', 'http://portal.example/', 'javascript:alert(1)', 'data:text/html,x', 'https://portal.example/#part', 'https://name@portal.example/'])('refuses %s', async (uri) => {
+  it.each([
+    ['', 'a complete address'],
+    ['/callback', 'a complete address'],
+    ['portal.example', 'a complete address'],
+    ['http://portal.example/', 'http is for this machine only'],
+    ['http://127.0.0.2/', 'http is for this machine only'],
+    ['http://localhost.portal.example/', 'http is for this machine only'],
+    ['javascript:alert(1)', 'with a dot'],
+    ['JavaScript:alert(1)', 'with a dot'],
+    ['data:text/html,x', 'with a dot'],
+    ['file:///etc/passwd', 'with a dot'],
+    ['blob:https://portal.example/x', 'with a dot'],
+    ['myapp:/callback', 'with a dot'],
+    ['ws://portal.example/', 'with a dot'],
+    ['https://portal.example/#part', 'must not contain #'],
+    ['https://portal.example/#', 'must not contain #'],
+    ['https://name@portal.example/', 'a name or a password'],
+    ['https://:word@portal.example/', 'a name or a password'],
+    ['http://x@localhost/', 'a name or a password'],
+    ['https://*.portal.example/', 'wildcards'],
+    ['https://portal.example/*', 'wildcards'],
+    ['https://Portal.example/cb', 'https://portal.example/cb'],
+    ['HTTPS://portal.example/cb', 'https://portal.example/cb'],
+    ['https://portal.example:443/cb', 'https://portal.example/cb'],
+    ['https://portal.example/a/../cb', 'https://portal.example/cb'],
+    ['https://portal.example\\cb', 'https://portal.example/cb'],
+    ['https://portal.example/\ncb', 'https://portal.example/cb'],
+    ['https://школа.example/cb', 'https://xn--80atdl2c.example/cb'],
+    ['http://127.1/cb', 'http://127.0.0.1/cb'],
+    ['Ru.Example.App:/cb', 'ru.example.app:/cb'],
+  ])('refuses %s and says why', async (uri, reason) => {
     const before = await server.db.prisma.oauthClient.count();
-    await expect(frontend(uri)).rejects.toMatchObject({ code: 'INVALID' });
-    await expect(frontend()).rejects.toMatchObject({ code: 'INVALID' });
+    const refusal = await frontend('https://portal.example/', uri).catch((error: Refusal) => error);
+    expect(refusal).toMatchObject({ code: 'INVALID', at: ['redirectUris'] });
+    expect((refusal as Refusal).say('en')).toContain(reason);
+    expect((refusal as Refusal).say('ru')).toMatch(/[а-я]/);
     expect(await server.db.prisma.oauthClient.count()).toBe(before);
+  });
+
+  it('refuses no address, and two kinds that no client can have together', async () => {
+    await expect(frontend()).rejects.toMatchObject({ code: 'INVALID' });
+    await expect(frontend('https://localhost:3000/cb', 'ru.example.app:/cb')).rejects.toMatchObject({ code: 'INVALID', at: ['redirectUris'] });
   });
 
   it('keeps only the hash of a service’s secret, and knows its scopes and school', async () => {

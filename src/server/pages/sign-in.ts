@@ -54,6 +54,6 @@ ${fields(language, signInFields, state)}
     if (!(error instanceof Refusal)) throw error;
     return show(statusOf(res, error), { values: form, refusal: error });
   }
-  await parts.provider.interactionFinished(req, res, { login: { accountId, amr: ['pwd'] } }, { mergeWithLastSubmission: false });
+  await parts.provider.interactionFinished(req, res, { login: { accountId, amr: ['pwd'] }, select_account: {} }, { mergeWithLastSubmission: false });
 }
 
