@@ -91,15 +91,15 @@ describe('prompt', () => {
   });
 
   it.each(['login', 'select_account', 'login consent', 'consent select_account', 'login select_account'])('%s asks for the password once', async (prompt) => {
-    const id = await register('https://portal.example/cb');
+    const [id, before] = [await register('https://portal.example/cb'), await register('https://before.example/cb')];
     const person = await server.teacher();
     const browser = new Browser(server.url);
-    await signInWith(server, browser, { id, redirectUri: 'https://portal.example/cb' }, person.signInName);
+    await signInWith(server, browser, { id: before, redirectUri: 'https://before.example/cb' }, person.signInName);
     const sessions = () => server.db.prisma.session.count({ where: { userId: person.id } });
-    const before = await sessions();
+    expect(await sessions()).toBe(1);
     const page = await ask(id, 'https://portal.example/cb', { prompt }, browser);
     expect(page.text).toContain('name="password"');
-    expect(await sessions()).toBe(before);
+    expect(await sessions()).toBe(1);
     expect((await browser.submit(page, { signInName: person.signInName, password })).location).toContain('code=');
   });
 

@@ -263,10 +263,11 @@ describe('signUp', () => {
     expect(await types(school.id)).toEqual(before);
   });
 
-  it('lets a class of forty sign up behind one address at one moment', async () => {
-    const { group, code } = await open({ maxUses: 40 });
+  it('lets a class of forty sign up behind one address at one moment, and those who come after', async () => {
+    const { group, code } = await open({ maxUses: 41 });
     await Promise.all(Array.from({ length: 40 }, () => signUp(at('192.0.2.10'), { ...person(), code })));
-    expect(await app.db.prisma.enrolment.count({ where: { classId: group.id, endedAt: null } })).toBe(40);
+    await signUp(at('192.0.2.10'), { ...person(), code });
+    expect(await app.db.prisma.enrolment.count({ where: { classId: group.id, endedAt: null } })).toBe(41);
   });
 
   it('tells a script of forty names by one link, and then of one a minute, from any address', async () => {

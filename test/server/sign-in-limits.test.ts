@@ -188,3 +188,18 @@ describe('a browser that is known', () => {
     await secure.close();
   });
 });
+
+describe('the page of a link', () => {
+  it('opens for a right code after many wrong ones from the address, which are told how long to wait', async () => {
+    const { school } = await server.build.school();
+    const { code } = await server.build.invitation({ schoolId: school.id });
+    const visitor = browserAt(newAddress());
+    const statuses: number[] = [];
+    let last: Seen | undefined;
+    for (let n = 0; n < 22; n++) statuses.push((last = await visitor.open(`/join/wrong${n}`)).status);
+    expect(statuses).toEqual([...Array<number>(20).fill(404), 429, 429]);
+    expect(Number(last!.headers.get('retry-after'))).toBeGreaterThan(800);
+    expect(last!.text).toContain('Повторите через 15 мин.');
+    expect((await visitor.open(`/join/${code}`)).status).toBe(200);
+  });
+});
