@@ -45,6 +45,9 @@ export interface Bucket {
   intervalSeconds: number;
 }
 
+/** In the precision of the column, so that a full bucket is exactly full. */
+const now = 'now()::timestamptz(3)';
+
 export interface Taken {
   taken: boolean;
   /** Seconds until the token may be used; for one that was not taken, until the next is free. */
@@ -61,10 +64,10 @@ export interface Taken {
 export async function takeToken(db: Database, { key, burst, intervalSeconds }: Bucket, maxWaitSeconds = 0): Promise<Taken> {
   const capacity = burst * intervalSeconds;
   const { rows } = await db.pool.query<{ seconds: number }>(
-    `insert into rate_limit as r (key, count, resets_at) values ($1, 1, now() + $2 * interval '1 second')
-     on conflict (key) do update set resets_at = greatest(r.resets_at, now()) + $2 * interval '1 second'
-       where greatest(r.resets_at, now()) + $2 * interval '1 second' <= now() + $3 * interval '1 second'
-     returning extract(epoch from resets_at - now())::float8 as seconds`,
+    `insert into rate_limit as r (key, count, resets_at) values ($1, 1, ${now} + $2 * interval '1 second')
+     on conflict (key) do update set resets_at = greatest(r.resets_at, ${now}) + $2 * interval '1 second'
+       where greatest(r.resets_at, ${now}) + $2 * interval '1 second' <= ${now} + $3 * interval '1 second'
+     returning extract(epoch from resets_at - ${now})::float8 as seconds`,
     [key, intervalSeconds, capacity + maxWaitSeconds],
   );
   if (rows[0] !== undefined) return { taken: true, waitSeconds: Math.max(0, rows[0].seconds - capacity) };
