@@ -40,6 +40,10 @@ async function serve(config: Config, log: Logger): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  void running.db.failed?.then((error) => {
+    log.fatal(error.message);
+    process.exit(1);
+  });
 
   log.info({ port: running.port, embedded: running.db.embedded }, 'listening');
   const { operator, db, tokens } = running;

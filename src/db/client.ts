@@ -17,6 +17,8 @@ export interface Database {
   connectionString?: string;
   /** A copy of an embedded database, for `template`. */
   dump?(): Promise<Uint8Array>;
+  /** Resolves when an embedded database stopped by itself, which a restart of the process may mend. */
+  failed?: Promise<Error>;
   /** Waits for what is running, then ends every connection and, when embedded, writes everything down. */
   close(): Promise<void>;
 }
@@ -54,7 +56,7 @@ const startOptions = Object.entries(settings).map(([name, value]) => `-c ${name}
  */
 export async function connect(options: ConnectOptions): Promise<Database> {
   const { databaseUrl, dataDir, template, poolSize, log } = options;
-  if (databaseUrl === undefined) return openHere(await openEmbedded({ dataDir, template }), log);
+  if (databaseUrl === undefined) return openHere(await openEmbedded({ dataDir, template, log }), log);
   const connectionString = withSettings(databaseUrl);
   const readers = Math.min(mostReaders, Math.max(1, Math.floor(poolSize / 3)));
   const pool = poolOf({ connectionString, max: Math.max(1, poolSize - readers) }, log);
@@ -82,7 +84,7 @@ function openHere(embedded: Embedded, log: Logger): Database {
   };
   // One session, so one statement after another.
   const reads: Reads = { query: (query) => pool.query(query as pg.QueryConfig), underWay: () => 0, end: () => Promise.resolve() };
-  return { prisma, pool, reads, embedded: true, dump: () => embedded.dump(), close };
+  return { prisma, pool, reads, embedded: true, dump: () => embedded.dump(), failed: embedded.failed, close };
 }
 
 /** Ours stand last and so win over what the URL says of the same settings. */

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { type Duplex } from 'node:stream';
 import { Worker } from 'node:worker_threads';
 import { ConfigError } from '../config.ts';
-import { holdFolder } from './folder.ts';
+import type { Logger } from '../log.ts';
+import { folderError } from './folder-errors.ts';
+import { holdFolder, type FolderLock } from './folder.ts';
 import { WireStream } from './wire.ts';
 
 /** What is told to the worker, and what it answers. */
@@ -26,6 +28,8 @@ export interface Embedded {
   dump(): Promise<Uint8Array>;
   /** Writes everything to the folder, ends the thread and gives the folder back. */
   close(): Promise<void>;
+  /** Resolves when the database stopped by itself: the thread failed, or the folder was lost. */
+  failed: Promise<Error>;
 }
 
 /**
@@ -33,30 +37,45 @@ export interface Embedded {
  * `template`, or empty.
  * @throws ConfigError when another process has the folder, or it cannot be read.
  */
-export async function openEmbedded(options: { dataDir?: string; template?: Uint8Array } = {}): Promise<Embedded> {
-  const { dataDir, template } = options;
-  if (dataDir === undefined) return start({ dir: undefined, template }, () => {});
-  const release = holdFolder(dataDir);
+export async function openEmbedded(options: { dataDir?: string; template?: Uint8Array; log: Logger }): Promise<Embedded> {
+  const { dataDir, template, log } = options;
+  if (dataDir === undefined) return start({ dir: undefined, template });
+  const lost = new AbortController();
+  const lock = await holdFolder(dataDir, { onLost: (error) => lost.abort(error), onWait: (message) => log.warn(message) });
+  const use = { lock, lost: lost.signal };
   try {
     const dir = join(dataDir, 'pg');
-    if (!existsSync(dir)) await make(dir, template);
-    return await start({ dir, template: undefined }, release);
+    if (!existsSync(dir)) await make(dir, template, use);
+    const embedded = await start({ dir, template: undefined }, use);
+    const close = (): Promise<void> => embedded.close().finally(lock.release);
+    return { ...embedded, close };
   } catch (error) {
-    release();
-    throw new ConfigError(`The embedded database in ${dataDir} cannot be opened: it is damaged, or of another version.`, { cause: error });
+    lock.release();
+    throw lost.signal.aborted ? lost.signal.reason : openingError(dataDir, error);
   }
 }
 
 /** Made aside and moved into place, so that a start which was cut short leaves no half of a database. */
-async function make(dir: string, template: Uint8Array | undefined): Promise<void> {
+async function make(dir: string, template: Uint8Array | undefined, use: FolderUse): Promise<void> {
   const aside = `${dir}.new`;
   rmSync(aside, { recursive: true, force: true });
   mkdirSync(aside, { mode: 0o700 });
-  await (await start({ dir: aside, template }, () => {})).close();
-  renameSync(aside, dir);
+  await (await start({ dir: aside, template }, use)).close();
+  if (use.lock.check()) renameSync(aside, dir);
 }
 
-async function start(workerData: WorkerOptions, release: () => void): Promise<Embedded> {
+function openingError(dataDir: string, error: unknown): Error {
+  const known = folderError(dataDir, error);
+  if (known instanceof ConfigError) return known;
+  return new ConfigError(`The embedded database in ${dataDir} cannot be opened: it is damaged, or of another version.`, { cause: error });
+}
+
+interface FolderUse {
+  lock: FolderLock;
+  lost: AbortSignal;
+}
+
+async function start(workerData: WorkerOptions, use?: FolderUse): Promise<Embedded> {
   const worker = new Worker(workerFile, { workerData });
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   const connections = new Map<number, WireStream>();
@@ -64,9 +83,17 @@ async function start(workerData: WorkerOptions, release: () => void): Promise<Em
   let count = 0;
   let stopped: Error | undefined;
 
-  const tell = (order: Order): void => worker.postMessage(order);
+  let closing = false;
+  let fail: (error: Error) => void;
+  const failed = new Promise<Error>((resolve) => (fail = resolve));
+
+  const tell = (order: Order): void => {
+    // Where the folder is lost, the connections have been destroyed.
+    if (use?.lock.check() ?? true) worker.postMessage(order);
+  };
   const stop = (error: Error): void => {
     stopped ??= error;
+    if (!closing) fail(stopped);
     for (const connection of connections.values()) connection.destroy(error);
     for (const dump of dumps.splice(0)) dump.reject(error);
   };
@@ -78,6 +105,10 @@ async function start(workerData: WorkerOptions, release: () => void): Promise<Em
   worker.on('message', (answer: Answer) => {
     if (answer.kind === 'bytes') connections.get(answer.connection)?.receive(answer.bytes);
     if (answer.kind === 'dump') dumps.shift()?.resolve(answer.bytes);
+  });
+  use?.lost.addEventListener('abort', () => {
+    stop(use.lost.reason as Error);
+    void worker.terminate();
   });
   worker.on('error', stop);
   worker.on('exit', () => stop(new Error('The embedded database has stopped.')));
@@ -98,10 +129,11 @@ async function start(workerData: WorkerOptions, release: () => void): Promise<Em
         tell({ kind: 'dump' });
       }),
     async close() {
-      tell({ kind: 'close' });
+      closing = true;
+      if (stopped === undefined) tell({ kind: 'close' });
       await exited;
-      release();
     },
+    failed,
   };
 }
 

@@ -1,66 +1,204 @@
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { ConfigError } from '../config.ts';
-
-/** The folder of the embedded database belongs to one process at a time. */
-
-const heldHere = new Set<string>();
+import { folderError } from './folder-errors.ts';
+import { isAlive, isGone, leaseMs, listen, machineId, markReleased, ownerPath, readOwner, renew, renewalMs, type Owner } from './folder-owner.ts';
 
 /**
- * Takes the folder for this process, making it when it is missing; returns the way to give it back. A lock whose
- * process is gone is taken over.
- * @throws ConfigError when a living process holds the folder.
+ * The folder of the embedded database belongs to one process at a time.
+ *
+ * `pg.lock/` holds numbered locks, and the highest number owns the folder. Whoever proves its owner dead creates the next
+ * number, complete with its socket, by one rename that fails where the number is taken. The highest number is never
+ * removed, not even by its owner, so no two processes can take over one dead lock: there is no moment at which a
+ * process removes by name what another one has just put there.
  */
-export function holdFolder(dir: string): () => void {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const file = join(dir, 'pg.lock');
-  while (!create(file)) clear(dir, file);
-  const key = holder(file) ?? '';
-  heldHere.add(file);
-  return () => {
-    heldHere.delete(file);
-    if (holder(file) === key) rmSync(file, { force: true });
+export interface FolderLock {
+  /** Returns whether the folder still is this process's; where it is not, `onLost` has been called. */
+  check(): boolean;
+  release(): void;
+}
+
+export interface LockOptions {
+  /** Called once when the lock was taken away or the folder was replaced. */
+  onLost(error: ConfigError): void;
+  /** Called before a wait of `leaseMs` for an owner that cannot be asked. */
+  onWait?(message: string): void;
+  /** This kernel, for tests; null where sockets prove nothing. */
+  machine?: string | null;
+}
+
+const lockFolder = 'pg.lock';
+/** Milliseconds that a process which is just ending has to give the folder back. */
+const patienceMs = 1000;
+
+/**
+ * Locks the folder for this process, creating it when it is missing.
+ * @throws ConfigError when a living process holds the folder, or it cannot be written.
+ */
+export async function holdFolder(dir: string, options: LockOptions): Promise<FolderLock> {
+  const locks = join(dir, lockFolder);
+  const machine = options.machine === undefined ? machineId() : options.machine;
+  const onWait = (owner: Owner | undefined): void =>
+    options.onWait?.(`The folder ${dir} may be in use${owner === undefined ? '' : ` by ${describe(owner)}`}: waiting ${leaseMs / 1000} s for a sign of life.`);
+  const deadline = Date.now() + patienceMs;
+  try {
+    for (;;) {
+      prepare(dir, locks);
+      const last = highest(locks);
+      if (last > 0 && (await isAliveOrGone(join(locks, String(last)), machine, onWait))) {
+        if (Date.now() > deadline) throw inUse(dir, join(locks, String(last)));
+        await pause(50);
+        continue;
+      }
+      const lock = await claim(locks, last + 1, machine);
+      if (lock !== undefined) return hold(dir, locks, lock, options);
+    }
+  } catch (error) {
+    throw folderError(dir, error);
+  }
+}
+
+/** A lock that is gone has a successor. */
+async function isAliveOrGone(lock: string, machine: string | null, onWait: (owner: Owner | undefined) => void): Promise<boolean> {
+  try {
+    return await isAlive(lock, machine, onWait);
+  } catch (error) {
+    if (isGone(error)) return true;
+    throw error;
+  }
+}
+
+interface Claimed {
+  number: number;
+  owner: Owner;
+  server: { close(): void } | undefined;
+}
+
+/** Creates the lock of this number. @returns undefined when another process was faster. */
+async function claim(locks: string, number: number, machine: string | null): Promise<Claimed | undefined> {
+  const aside = join(locks, `new-${randomUUID()}`);
+  const id = randomUUID();
+  let server: Claimed['server'];
+  try {
+    mkdirSync(aside, { mode: 0o700 });
+    server = machine === null ? undefined : await listen(aside, id);
+    const owner = { id, machine: server === undefined ? null : machine, pid: process.pid, host: hostname(), released: false };
+    writeFileSync(ownerPath(aside), JSON.stringify(owner), { mode: 0o600, flush: true });
+    renameSync(aside, join(locks, String(number)));
+    if (highest(locks) === number) return { number, owner, server };
+    // It had been given out and removed before; a higher one owns the folder.
+    rmSync(join(locks, String(number)), { recursive: true, force: true });
+  } catch (error) {
+    if (!isTaken(error)) {
+      server?.close();
+      rmSync(aside, { recursive: true, force: true });
+      throw error;
+    }
+  }
+  server?.close();
+  rmSync(aside, { recursive: true, force: true });
+  return undefined;
+}
+
+/** The number exists, or the new owner has removed what others were preparing. Windows refuses to rename onto a folder with EPERM. */
+function isTaken(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOENT' || (process.platform === 'win32' && (code === 'EPERM' || code === 'EACCES'));
+}
+
+function hold(dir: string, locks: string, { number, owner, server }: Claimed, { onLost }: LockOptions): FolderLock {
+  const lock = join(locks, String(number));
+  const { id } = owner;
+  let confirmedAt = Date.now();
+  let lost = false;
+
+  const lose = (why: string): void => {
+    lost = true;
+    clearInterval(timer);
+    server?.close();
+    onLost(new ConfigError(`The folder ${dir} ${why}, so this process stops using it.`));
+  };
+  const confirm = (): void => {
+    if (lost) return;
+    try {
+      if (!renew(lock, id) || highest(locks) !== number) return lose('was replaced or taken over');
+      confirmedAt = Date.now();
+    } catch (error) {
+      if (isGone(error)) return lose('was replaced');
+      // Another machine may take the folder over when the lease was not renewed for `leaseMs`.
+      const { code } = error as NodeJS.ErrnoException;
+      if (Math.abs(Date.now() - confirmedAt) > leaseMs - 2 * renewalMs) lose(`cannot be written any more (${code})`);
+    }
+  };
+  const timer = setInterval(confirm, renewalMs).unref();
+
+  removeOthers(locks, String(number));
+  return {
+    check() {
+      // After a pause of the whole process (SIGSTOP, a suspended machine) the lease may have run out.
+      if (Math.abs(Date.now() - confirmedAt) > 3 * renewalMs) confirm();
+      return !lost;
+    },
+    release() {
+      clearInterval(timer);
+      if (lost) return;
+      try {
+        markReleased(lock, id);
+      } finally {
+        server?.close();
+      }
+    },
   };
 }
 
-/** Makes the lock with what it says already in it, so that nobody reads it empty. */
-function create(file: string): boolean {
-  const aside = `${file}.${process.pid}`;
-  writeFileSync(aside, `${process.pid} ${startOf(process.pid)}`, { mode: 0o600 });
-  try {
-    linkSync(aside, file);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  } finally {
-    rmSync(aside, { force: true });
+/** Removes locks that are over, and what processes that died while starting have left. What cannot be removed does no harm. */
+function removeOthers(locks: string, own: string): void {
+  for (const name of readdirSync(locks)) {
+    if (name === own) continue;
+    try {
+      rmSync(join(locks, name), { recursive: true, force: true });
+    } catch {
+      // Another process writes into it just now, and will find that the folder is taken.
+    }
   }
 }
 
-/** Removes a lock that nobody holds. Moved away before it is removed, so that of two who see it stale one removes it. */
-function clear(dir: string, file: string): void {
-  const seen = holder(file);
-  if (seen === undefined) return;
-  const [pid = '', start = ''] = seen.split(' ');
-  if (lives(file, Number(pid), start))
-    throw new ConfigError(`The folder ${dir} is in use by another process (${pid}): stop it, or set DATA_DIR to another folder.`);
-  const away = `${file}.${process.pid}`;
+const highest = (locks: string): number => Math.max(0, ...readdirSync(locks).filter((name) => /^\d+$/.test(name)).map(Number));
+
+const describe = ({ pid, host }: Owner): string => `another process (${pid} on ${host})`;
+
+function inUse(dir: string, lock: string): ConfigError {
+  let owner: Owner | undefined;
   try {
-    renameSync(file, away);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
+    owner = readOwner(lock);
+  } catch {
+    // It was given back meanwhile; the next start succeeds.
   }
-  // Somebody took it over between the reading and the moving: theirs goes back.
-  if (holder(away) !== seen) linkSync(away, file);
-  rmSync(away, { force: true });
+  return new ConfigError(`The folder ${dir} is in use by ${owner === undefined ? 'another process' : describe(owner)}: stop it, or set DATA_DIR to another folder.`);
 }
 
-function lives(file: string, pid: number, start: string): boolean {
-  // After a restart in a container the dead process had the number that this one has.
-  if (pid === process.pid) return heldHere.has(file);
-  if (!(pid > 0)) return false;
+/** Creates the folder of locks. A file in its place is the lock of a former version, which wrote its PID and start time into it. */
+function prepare(dir: string, locks: string): void {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(locks, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (!statSync(locks).isFile()) return;
+    const [pid = '', start = ''] = readFileSync(locks, 'utf8').split(' ');
+    if (runs(Number(pid), start)) throw new ConfigError(`The folder ${dir} is in use by another process (${pid}): stop it, or set DATA_DIR to another folder.`);
+    // Fails on a folder, so a lock that another process has put there meanwhile stays.
+    unlinkSync(locks);
+    prepare(dir, locks);
+  }
+}
+
+/** Whether a process of this number runs here and started at that moment. */
+function runs(pid: number, start: string): boolean {
+  if (!(pid > 0) || pid === process.pid) return false;
   try {
     process.kill(pid, 0);
   } catch (error) {
@@ -69,16 +207,7 @@ function lives(file: string, pid: number, start: string): boolean {
   return startOf(pid) === start;
 }
 
-function holder(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** When a process started, where the system tells it: numbers of processes are used again, moments are not. */
+/** When a process started, where the system tells it: PIDs are used again, start times are not. */
 function startOf(pid: number): string {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -1,12 +1,12 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { ConfigError } from '../../src/config.ts';
 import { connect, type Database } from '../../src/db/client.ts';
 import { migrate } from '../../src/db/migrate.ts';
@@ -15,6 +15,9 @@ import { createLog } from '../../src/log.ts';
 import { server } from '../support/database.ts';
 
 const log = createLog('silent');
+/** A namespace of PIDs as a container has it, where this machine lets us make one. */
+const container = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
+const hasContainers = spawnSync(container[0]!, [...container.slice(1), 'true']).status === 0;
 let dataDir: string;
 beforeEach(() => {
   dataDir = mkdtempSync(join(tmpdir(), 'sfera-'));
@@ -23,16 +26,22 @@ afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 
 const open = (template?: Uint8Array): Promise<Database> => connect({ dataDir, poolSize: 1, log, template });
 const template = () => readFileSync(inject('template'));
-const lock = () => join(dataDir, 'pg.lock');
+/** Whether the folder was given back. */
+const isReleased = (): boolean => {
+  const locks = join(dataDir, 'pg.lock');
+  const last = Math.max(...readdirSync(locks).map(Number));
+  return (JSON.parse(readFileSync(join(locks, String(last), 'owner'), 'utf8')) as { released: boolean }).released;
+};
+const writerProgram = ['--import', 'tsx', fileURLToPath(new URL('writer.ts', import.meta.url))];
 
 // Starting one on a busy machine takes its time.
 describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_000 }, () => {
   it('keeps what was written, and gives its folder back when it is closed', async () => {
     const first = await open(template());
     await first.prisma.rateLimit.create({ data: { key: 'kept', count: 1, resetsAt: new Date() } });
-    expect(existsSync(lock())).toBe(true);
+    expect(isReleased()).toBe(false);
     await first.close();
-    expect(existsSync(lock())).toBe(false);
+    expect(isReleased()).toBe(true);
     const again = await open();
     expect(await again.prisma.rateLimit.count()).toBe(1);
     await again.close();
@@ -48,7 +57,7 @@ describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_00
   });
 
   it('keeps every acknowledged row when its process is killed', async () => {
-    const writer = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('writer.ts', import.meta.url)), dataDir]);
+    const writer = spawn(process.execPath, [...writerProgram, dataDir]);
     let acknowledged = 0;
     for await (const line of createInterface(writer.stdout)) {
       acknowledged = Number(line);
@@ -56,7 +65,7 @@ describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_00
     }
     if (writer.exitCode === null && writer.signalCode === null) await once(writer, 'exit');
     expect(writer.signalCode).toBe('SIGKILL');
-    expect(existsSync(lock())).toBe(true);
+    expect(isReleased()).toBe(false);
     const database = await open();
     await migrate(database, log);
     expect(await database.prisma.rateLimit.count({ where: { count: { lte: acknowledged } } })).toBe(acknowledged);
@@ -64,7 +73,7 @@ describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_00
   });
 
   it('is opened by one process at a time', async () => {
-    const writer = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('writer.ts', import.meta.url)), dataDir]);
+    const writer = spawn(process.execPath, [...writerProgram, dataDir]);
     await once(writer.stdout, 'data');
     const refused: unknown = await open().catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(ConfigError);
@@ -72,6 +81,36 @@ describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_00
     expect(String(refused)).toContain(String(writer.pid));
     writer.kill('SIGKILL');
     await once(writer, 'exit');
+  });
+
+  it.runIf(hasContainers)('keeps every acknowledged row when another container starts on its folder', async () => {
+    const [first, second] = [0, 1].map(() => spawn(container[0]!, [...container.slice(1), process.execPath, ...writerProgram, dataDir]));
+    const acknowledged = [0, 0];
+    const refusals: string[] = [];
+    for (const [n, each] of [first!, second!].entries()) {
+      createInterface(each.stdout).on('line', (line) => (acknowledged[n] = Number(line)));
+      createInterface(each.stderr).on('line', (line) => refusals.push(line));
+    }
+    await vi.waitFor(() => expect(Math.max(...acknowledged)).toBeGreaterThan(30), { timeout: 60_000 });
+    await vi.waitFor(() => expect(refusals.join()).toContain(`The folder ${dataDir} is in use by another process`), { timeout: 60_000 });
+    for (const each of [first!, second!]) each.kill('SIGKILL');
+    await Promise.all([first!, second!].map((each) => each.exitCode ?? each.signalCode ?? once(each, 'exit')));
+    expect(Math.min(...acknowledged)).toBe(0);
+    const database = await open();
+    expect(await database.prisma.rateLimit.count({ where: { count: { lte: Math.max(...acknowledged) } } })).toBe(Math.max(...acknowledged));
+    await database.close();
+  });
+
+  it('stops when its folder is replaced, and says so', async () => {
+    const database = await open(template());
+    const moved = `${dataDir}-moved`;
+    renameSync(dataDir, moved);
+    mkdirSync(dataDir);
+    expect(String(await database.failed)).toContain(`The folder ${dataDir} was replaced`);
+    await expect(database.pool.query('select 1')).rejects.toThrow(dataDir);
+    await database.close();
+    expect(readdirSync(dataDir)).toEqual([]);
+    rmSync(moved, { recursive: true, force: true });
   });
 
   it('is opened once in a process', async () => {
@@ -86,9 +125,9 @@ describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_00
     ['one that had our number', `${process.pid} 1`],
     ['nobody, being cut short', ''],
   ])('takes over the lock of %s', async (_whose, text) => {
-    writeFileSync(lock(), text);
+    writeFileSync(join(dataDir, 'pg.lock'), text);
     await (await open(template())).close();
-    expect(existsSync(lock())).toBe(false);
+    expect(isReleased()).toBe(true);
   });
 
   it('starts again after a start that was cut short', async () => {
@@ -105,7 +144,7 @@ describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_00
     const refused: unknown = await open().catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(ConfigError);
     expect(String(refused)).toContain(dataDir);
-    expect(existsSync(lock())).toBe(false);
+    expect(isReleased()).toBe(true);
   });
 
   it('gives a new connection a clean session', async () => {

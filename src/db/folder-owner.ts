@@ -1,0 +1,159 @@
+import { closeSync, constants, fstatSync, futimesSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { connect, createServer, type Server } from 'node:net';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** Proof that the process which owns a lock is alive, across PID namespaces, containers and machines. */
+
+/** What an owner writes into its lock. */
+export interface Owner {
+  id: string;
+  /** The kernel that the owner runs on; null where its socket proves nothing. */
+  machine: string | null;
+  /** For the message only: a PID means nothing in another PID namespace. */
+  pid: number;
+  host: string;
+  released: boolean;
+}
+
+/** Milliseconds between two renewals of a lease. */
+export const renewalMs = 1000;
+/** Milliseconds without a renewal after which an owner that cannot be asked counts as dead. */
+export const leaseMs = 10_000;
+
+const ownerFile = 'owner';
+const socketFile = 'socket';
+/** Longest socket path in bytes that every system takes; libuv and the kernel refuse longer ones (108 on Linux, 104 on macOS). */
+const maxSocketPath = 100;
+
+export const ownerPath = (lock: string): string => join(lock, ownerFile);
+
+/** Identifies the running kernel: containers of one host share its sockets, machines of one network file system do not. */
+export function machineId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return hostname();
+  }
+}
+
+/** Returns the owner of a lock; undefined where the file is damaged. @throws ENOENT when the lock is gone. */
+export function readOwner(lock: string): Owner | undefined {
+  try {
+    return JSON.parse(readFileSync(ownerPath(lock), 'utf8')) as Owner;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Moves the time of the owner's file. @returns false when the file is another owner's. @throws ENOENT when it is gone. */
+export function renew(lock: string, id: string): boolean {
+  const now = new Date();
+  return ifOwned(lock, id, (file) => futimesSync(file, now, now));
+}
+
+/** Marks the lock as given back, where it still is this owner's. Writes in place, so that a full disk does not prevent it. */
+export function markReleased(lock: string, id: string): void {
+  ifOwned(lock, id, (file, text) => writeSync(file, text.replace('"released":false', '"released":true '), 0));
+}
+
+function ifOwned(lock: string, id: string, change: (file: number, text: string) => void): boolean {
+  const file = openSync(ownerPath(lock), 'r+');
+  try {
+    const text = readFileSync(file, 'utf8');
+    if (!text.includes(id)) return false;
+    change(file, text);
+    return true;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** ESTALE: another machine removed the file from a network file system. */
+export const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ESTALE'].includes((error as NodeJS.ErrnoException).code ?? '');
+
+/**
+ * Returns whether the owner of a lock is alive. The kernel closes a socket together with its process, so a refused
+ * connection proves death, and a stopped process still counts as alive. An owner that cannot be asked is watched:
+ * `onWait` is called first.
+ * @throws ENOENT when the lock is gone.
+ */
+export async function isAlive(lock: string, machine: string | null, onWait: (owner: Owner | undefined) => void): Promise<boolean> {
+  const owner = readOwner(lock);
+  if (owner?.released) return false;
+  if (owner !== undefined && machine !== null && owner.machine === machine) {
+    const code = await connectTo(lock, owner);
+    // A named pipe of Windows is gone when its process is.
+    if (code === 'ECONNREFUSED' || (code === 'ENOENT' && process.platform === 'win32')) return false;
+    if (code !== 'ENOENT') return true;
+  }
+  onWait(owner);
+  return isRenewed(lock);
+}
+
+/** Watches for `leaseMs` whether the owner's file changes. Clocks of two machines are never compared. */
+async function isRenewed(lock: string): Promise<boolean> {
+  const first = signature(lock);
+  for (const end = performance.now() + leaseMs; performance.now() < end; ) {
+    await pause(renewalMs / 4);
+    if (signature(lock) !== first) return true;
+  }
+  return false;
+}
+
+/** Opens the file: network file systems show another machine's changes at open, and cache what stat says. */
+function signature(lock: string): string {
+  const file = openSync(ownerPath(lock), 'r');
+  try {
+    return `${fstatSync(file).mtimeMs} ${readFileSync(file, 'utf8')}`;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** @returns a server that proves this process alive; undefined where the file system holds no sockets. */
+export function listen(lock: string, id: string): Promise<{ close(): void } | undefined> {
+  const address = addressOf(lock, id);
+  if (address === undefined) return Promise.resolve(undefined);
+  return new Promise((resolve) => {
+    const server: Server = createServer((socket) => socket.destroy());
+    server.unref();
+    server.once('error', () => {
+      address.close();
+      resolve(undefined);
+    });
+    server.listen(address.path, () => {
+      // Errors of single connections, such as EMFILE, leave the socket bound.
+      server.on('error', () => {});
+      // The folder stays open for as long: closing removes the socket by the path that it was bound by.
+      resolve({ close: () => server.close(address.close) });
+    });
+  });
+}
+
+/** @returns the code of the error, or undefined when the connection was accepted. */
+function connectTo(lock: string, { id }: Owner): Promise<string | undefined> {
+  const address = addressOf(lock, id);
+  if (address === undefined) return Promise.resolve('ENOENT');
+  return new Promise<string | undefined>((resolve) => {
+    const socket = connect(address.path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(undefined);
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'UNKNOWN'));
+  }).finally(address.close);
+}
+
+/** A path of the socket that is short enough; on Linux a long one goes through an open descriptor of its folder. */
+function addressOf(lock: string, id: string): { path: string; close(): void } | undefined {
+  if (process.platform === 'win32') return { path: `\\\\.\\pipe\\sfera-${id}`, close: () => {} };
+  const path = join(lock, socketFile);
+  if (process.platform === 'linux') {
+    const folder = openSync(lock, constants.O_RDONLY | constants.O_DIRECTORY);
+    return { path: `/proc/self/fd/${folder}/${socketFile}`, close: () => closeSync(folder) };
+  }
+  return Buffer.byteLength(path) > maxSocketPath ? undefined : { path, close: () => {} };
+}

@@ -1,0 +1,227 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+/** Locks on one folder, taken by processes of their own. */
+
+const program = fileURLToPath(new URL('folder-holder.ts', import.meta.url));
+/** A namespace of PIDs as a container has it, where this machine lets us make one. */
+const container = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
+const hasContainers = spawnSync(container[0]!, [...container.slice(1), 'true']).status === 0;
+const limit = { timeout: 60_000 };
+
+let dir: string;
+const running: Holder[] = [];
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'sfera-'));
+});
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((holder) => holder.kill()));
+  rmSync(dir, { recursive: true, force: true });
+});
+
+class Holder {
+  readonly lines: string[] = [];
+  readonly #child;
+  readonly #ended: Promise<void>;
+
+  constructor({ folder = dir, machine = '-', within = [] as readonly string[] } = {}) {
+    const [command = '', ...args] = [...within, process.execPath, '--import', 'tsx', program, folder, machine];
+    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    createInterface(this.#child.stdout).on('line', (line) => this.lines.push(line));
+    this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve()));
+    // A process that was killed meanwhile does not read.
+    this.#child.stdin.on('error', () => {});
+    running.push(this);
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  tell(line: 'lock' | 'release'): void {
+    this.#child.stdin.write(`${line}\n`);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  async says(start: string): Promise<string> {
+    return vi.waitFor(() => {
+      const found = this.lines.find((line) => line.startsWith(start));
+      if (found === undefined) throw new Error(`it did not say «${start}» but: ${this.lines.join('\n')}`);
+      return found;
+    }, { timeout: 40_000, interval: 20 });
+  }
+
+  /** Asks for the lock; returns `held` or the refusal. */
+  async lock(): Promise<string> {
+    await this.says('loaded');
+    const before = this.lines.length;
+    this.tell('lock');
+    return vi.waitFor(() => {
+      const found = this.lines.slice(before).find((line) => line === 'held' || line.startsWith('refused'));
+      if (found === undefined) throw new Error(`no answer but: ${this.lines.join('\n')}`);
+      return found;
+    }, { timeout: 40_000, interval: 20 });
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+}
+
+const number = () => Math.max(...readdirSync(join(dir, 'pg.lock')).filter((name) => /^\d+$/.test(name)).map(Number));
+
+describe('a locked folder', limit, () => {
+  it('refuses a second process, names the first and the folder, and is free once it is given back', async () => {
+    const [first, second] = [new Holder(), new Holder()];
+    expect(await first.lock()).toBe('held');
+    const refusal = await second.lock();
+    expect(refusal).toContain(dir);
+    expect(refusal).toContain(`(${first.pid} on `);
+    first.tell('release');
+    await first.says('released');
+    expect(await second.lock()).toBe('held');
+    expect(await first.lock()).toMatch(/^refused/);
+  });
+
+  it.runIf(hasContainers)('refuses a process of another container, where PIDs and networks are others', async () => {
+    const [first, second, outside] = [new Holder({ within: container }), new Holder({ within: [...container, '--net', '--mount'] }), new Holder()];
+    expect(await first.lock()).toBe('held');
+    expect(await second.lock()).toMatch(/^refused/);
+    expect(await outside.lock()).toMatch(/^refused/);
+  });
+
+  it('refuses while a lock names a PID that runs nowhere', async () => {
+    const [first, second] = [new Holder(), new Holder()];
+    expect(await first.lock()).toBe('held');
+    const owner = join(dir, 'pg.lock', String(number()), 'owner');
+    writeFileSync(owner, readFileSync(owner, 'utf8').replace(/"pid":\d+/, '"pid":4194304'));
+    expect(await second.lock()).toMatch(/^refused/);
+  });
+
+  it('is taken over at once after SIGKILL', async () => {
+    const [first, second] = [new Holder(), new Holder()];
+    expect(await first.lock()).toBe('held');
+    await second.says('loaded');
+    first.signal('SIGKILL');
+    expect(await second.lock()).toBe('held');
+    expect(second.lines).toEqual(['loaded', 'held']);
+  });
+
+  it('stays with a process that is stopped, even with a full queue of connections', async () => {
+    const [first, second] = [new Holder(), new Holder()];
+    expect(await first.lock()).toBe('held');
+    first.signal('SIGSTOP');
+    expect(await second.lock()).toMatch(/^refused/);
+    const waiting: Socket[] = [];
+    const refused = new Set<string>();
+    for (let n = 0; n < 600; n += 1) waiting.push(connect(join(dir, 'pg.lock', String(number()), 'socket')).on('error', ({ code }: NodeJS.ErrnoException) => refused.add(code!)));
+    await vi.waitFor(() => expect([...refused]).toEqual(['EAGAIN']), { timeout: 20_000 });
+    expect(await second.lock()).toMatch(/^refused/);
+    for (const socket of waiting) socket.destroy();
+    first.signal('SIGCONT');
+    expect(await second.lock()).toMatch(/^refused/);
+    expect(first.lines).toEqual(['loaded', 'held']);
+  });
+
+  it.each(['nobody', 'a dead process', 'a dead process of a former version'])('goes to exactly one of twenty that race to follow %s', { timeout: 180_000 }, async (whom) => {
+    if (whom === 'a dead process') {
+      const dead = new Holder();
+      expect(await dead.lock()).toBe('held');
+      await dead.kill();
+    } else if (whom !== 'nobody') writeFileSync(join(dir, 'pg.lock'), '4194304 1');
+    const racers = Array.from({ length: 20 }, () => new Holder());
+    for (const racer of racers) await vi.waitFor(() => expect(racer.lines).toEqual(['loaded']), { timeout: 120_000 });
+    const answers = await Promise.all(racers.map((racer) => racer.lock()));
+    expect(answers.filter((answer) => answer === 'held')).toHaveLength(1);
+    expect(answers.filter((answer) => answer.includes('is in use by another process'))).toHaveLength(19);
+    expect(racers.flatMap(({ lines }) => lines.filter((line) => line.startsWith('lost')))).toEqual([]);
+  });
+
+  it('works under a path longer than a socket may have', async () => {
+    const folder = join(dir, 'д'.repeat(100), 'э'.repeat(100));
+    mkdirSync(folder, { recursive: true });
+    const [first, second] = [new Holder({ folder }), new Holder({ folder })];
+    expect(await first.lock()).toBe('held');
+    expect(await second.lock()).toMatch(/^refused/);
+    await first.kill();
+    expect(await second.lock()).toBe('held');
+    expect(second.lines.filter((line) => line.startsWith('waiting'))).toEqual([]);
+  });
+
+  it('stops a process whose folder was replaced', async () => {
+    const first = new Holder();
+    expect(await first.lock()).toBe('held');
+    renameSync(dir, `${dir}-moved`);
+    mkdirSync(dir);
+    try {
+      expect(await first.says('lost')).toContain(dir);
+      expect(await new Holder().lock()).toBe('held');
+    } finally {
+      rmSync(`${dir}-moved`, { recursive: true, force: true });
+    }
+  });
+});
+
+// Two machines on one network file system, and one whose file system holds no sockets: only the renewed lease tells.
+describe.each([['another machine', 'one', 'other'], ['a file system without sockets', 'none', 'none']])('a folder locked from %s', limit, (_where, one, other) => {
+  it('refuses while the lease is renewed', async () => {
+    const [first, second] = [new Holder({ machine: one }), new Holder({ machine: other })];
+    expect(await first.lock()).toBe('held');
+    expect(await second.lock()).toMatch(/^refused/);
+    expect(second.lines[1]).toContain(dir);
+    expect(second.lines[1]).toMatch(/^waiting/);
+  });
+
+  it('is free at once when it was given back', async () => {
+    const [first, second] = [new Holder({ machine: one }), new Holder({ machine: other })];
+    expect(await first.lock()).toBe('held');
+    first.tell('release');
+    await first.says('released');
+    expect(await second.lock()).toBe('held');
+    expect(second.lines).toEqual(['loaded', 'held']);
+  });
+
+  it('is taken over after a silence, and a process that wakes up late stops', async () => {
+    const [first, second, third] = [new Holder({ machine: one }), new Holder({ machine: other }), new Holder({ machine: other })];
+    expect(await first.lock()).toBe('held');
+    first.signal('SIGSTOP');
+    const answers = await Promise.all([second.lock(), third.lock()]);
+    expect(answers.filter((answer) => answer === 'held')).toHaveLength(1);
+    first.signal('SIGCONT');
+    await first.says('lost');
+    expect([...second.lines, ...third.lines].filter((line) => line.startsWith('lost'))).toEqual([]);
+  });
+});
+
+describe('the lock file of a former version', limit, () => {
+  const startOf = (pid: number) => {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+  };
+
+  it.runIf(process.platform === 'linux')('refuses while its process runs', async () => {
+    writeFileSync(join(dir, 'pg.lock'), `${process.pid} ${startOf(process.pid)}`);
+    expect(await new Holder().lock()).toContain(`(${process.pid})`);
+  });
+
+  it.each([
+    ['a dead process', '4194304 1'],
+    ['one whose number another process has now', `${process.pid} 1`],
+    ['nobody, being cut short', ''],
+  ])('is taken over from %s', async (_whose, text) => {
+    writeFileSync(join(dir, 'pg.lock'), text);
+    const [first, second] = [new Holder(), new Holder()];
+    expect(await first.lock()).toBe('held');
+    expect(await second.lock()).toMatch(/^refused/);
+  });
+});
