@@ -1,11 +1,13 @@
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { ConfigError } from './config-error.ts';
+import { createFolder, folderError } from './data-folder.ts';
+import { checkedEnvironment, type Environment } from './environment.ts';
 
-/** A wrong setting; its message is the one line that the person who started the server reads. */
-export class ConfigError extends Error {}
+export { ConfigError };
 
 /** An outside issuer whose tokens are let in, checked by its JWKS. */
 export interface TrustedIssuer {
@@ -53,9 +55,9 @@ export interface Config {
   demo: boolean;
   /** Bearer token that /metrics asks for; undefined leaves it to loopback only. */
   metricsToken: string | undefined;
+  /** What the operator should know of the settings, a line each. */
+  warnings: readonly string[];
 }
-
-type Environment = Record<string, string | undefined>;
 
 const wrong = (name: string, must: string): ConfigError => new ConfigError(`${name} must be ${must}.`);
 
@@ -122,7 +124,11 @@ function list(env: Environment, name: string): string[] {
 }
 
 function origins(env: Environment): string[] {
-  return list(env, 'ALLOWED_ORIGINS').map((text) => new URL(url('ALLOWED_ORIGINS', text, ['http:', 'https:'])).origin);
+  return list(env, 'ALLOWED_ORIGINS').map((text) => {
+    const { origin, href } = new URL(url('ALLOWED_ORIGINS', text, ['http:', 'https:']));
+    if (href !== `${origin}/`) throw wrong('ALLOWED_ORIGINS', 'origins without a path, such as https://school.example.org, by commas');
+    return origin;
+  });
 }
 
 /** `TRUSTED_ISSUERS` is a JSON array of { issuer, audience, jwksUri }. */
@@ -139,37 +145,56 @@ function issuers(env: Environment): TrustedIssuer[] {
   if (!Array.isArray(value)) throw wrong('TRUSTED_ISSUERS', shape);
   return value.map((item: Partial<TrustedIssuer> | null) => {
     const { issuer, audience, jwksUri } = item ?? {};
-    if (typeof issuer !== 'string' || typeof audience !== 'string' || typeof jwksUri !== 'string')
+    if (typeof issuer !== 'string' || typeof audience !== 'string' || typeof jwksUri !== 'string' || issuer === '' || audience === '')
       throw wrong('TRUSTED_ISSUERS', shape);
     return { issuer, audience, jwksUri: url('TRUSTED_ISSUERS', jwksUri, ['http:', 'https:']) };
   });
 }
 
 /** The secret of the settings, or the one kept beside the data, made on the first start. */
-function secret(env: Environment, dataDir: string): Buffer {
-  const text = env.SECRET_KEY;
-  if (text !== undefined && text !== '') {
+function secret(text: string | undefined, dataDir: string): Buffer {
+  if (text !== undefined) {
     if (Buffer.byteLength(text) < 32) throw wrong('SECRET_KEY', 'at least 32 bytes long (try: openssl rand -base64 32)');
     return Buffer.from(text);
   }
   const file = join(dataDir, 'secret');
-  if (!existsSync(file)) {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-    try {
-      writeFileSync(file, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx' });
-    } catch (error) {
-      // Another process of this folder made it first; its secret is the one to read.
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
+  try {
+    if (!existsSync(file)) createSecret(dataDir, file);
+    const kept = readFileSync(file);
+    if (kept.length < 32) throw new ConfigError(`The secret in ${file} is cut short: put the former one back, or remove the file when the folder has no data yet.`);
+    return kept;
+  } catch (error) {
+    throw folderError(dataDir, error);
   }
-  return readFileSync(file);
+}
+
+/** Written aside and linked into place whole, so that of two containers that start together both read one secret. */
+function createSecret(dataDir: string, file: string): void {
+  createFolder(dataDir);
+  const aside = `${file}.${randomUUID()}`;
+  const text = randomBytes(32).toString('base64');
+  try {
+    writeFileSync(aside, text, { mode: 0o600, flag: 'wx', flush: true });
+    try {
+      linkSync(aside, file);
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST') return;
+      // This file system has no hard links.
+      if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(code)) throw error;
+      writeFileSync(file, text, { mode: 0o600, flag: 'wx', flush: true });
+    }
+  } finally {
+    rmSync(aside, { force: true });
+  }
 }
 
 /**
  * Every setting, from the environment, checked once.
  * @throws ConfigError with one line that names the variable and what it must be.
  */
-export function readConfig(env: Environment = process.env): Config {
+export function readConfig(environment: Environment = process.env): Config {
+  const { env, warnings, misspelt } = checkedEnvironment(environment);
   const port = integer(env, 'PORT', 4000, 0, 65_535);
   const dataDir = env.DATA_DIR || '.sfera';
   const level = env.LOG_LEVEL || 'info';
@@ -177,15 +202,20 @@ export function readConfig(env: Environment = process.env): Config {
   const logLevel = levels.find((known) => known === level);
   if (logLevel === undefined) throw wrong('LOG_LEVEL', `one of ${levels.join(', ')}`);
   const databaseUrl = env.DATABASE_URL || undefined;
-  if (databaseUrl !== undefined) url('DATABASE_URL', databaseUrl, ['postgres:', 'postgresql:']);
+  const secretText = env.SECRET_KEY;
+  const databasePool = integer(env, 'DATABASE_POOL', 10, 2, 1000);
+  if (databaseUrl === undefined && env.DATABASE_POOL !== undefined) warnings.push('DATABASE_POOL has no effect without DATABASE_URL.');
+  if (databaseUrl !== undefined && secretText !== undefined && env.DATA_DIR !== undefined) warnings.push('DATA_DIR has no effect with DATABASE_URL and SECRET_KEY.');
+  const demo = flag(env, 'DEMO', databaseUrl === undefined);
+  if (demo && databaseUrl !== undefined) throw wrong('DEMO', 'false with DATABASE_URL: the demonstration school is made only in the embedded database');
   const metricsToken = env.METRICS_TOKEN || undefined;
   if (metricsToken !== undefined && metricsToken.length < 16) throw wrong('METRICS_TOKEN', 'at least 16 characters long');
-  return {
+  const config = {
     port,
     host: env.HOST || '0.0.0.0',
     publicUrl: publicUrl(env.PUBLIC_URL || `http://localhost:${port}`),
     databaseUrl,
-    databasePool: integer(env, 'DATABASE_POOL', 10, 2, 1000),
+    databasePool,
     workers: workers(env, databaseUrl === undefined),
     housekeeping: flag(env, 'HOUSEKEEPING', true),
     dataDir,
@@ -198,8 +228,11 @@ export function readConfig(env: Environment = process.env): Config {
     eventDays: integer(env, 'EVENT_DAYS', 366, 1, 36_500),
     signInTries: integer(env, 'SIGN_IN_TRIES', 10, 1, 1_000_000),
     operationsPerMinute: integer(env, 'OPERATIONS_PER_MINUTE', 6000, 1, 100_000_000),
-    demo: flag(env, 'DEMO', databaseUrl === undefined),
+    demo,
     metricsToken,
-    secretKey: secret(env, dataDir),
+    warnings,
   };
+  // Before a secret is made, so that a misspelt SECRET_KEY does not leave one behind.
+  misspelt();
+  return { ...config, secretKey: secret(secretText, dataDir) };
 }

@@ -1,6 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import type { Logger } from '../log.ts';
+import { parseConnectionUrl } from './connection-url.ts';
 import { openEmbedded, type Embedded } from './embedded.ts';
 import { PrismaClient } from './generated/client.ts';
 import { reach } from './reach.ts';
@@ -40,7 +41,7 @@ const mostReaders = 4;
 /** Deadlines are the server's own, so that what runs out of time is undone as a whole. */
 const settings = {
   TimeZone: 'UTC',
-  default_transaction_isolation: 'read\\ committed',
+  default_transaction_isolation: 'read committed',
   statement_timeout: '15s',
   lock_timeout: '5s',
   idle_in_transaction_session_timeout: '30s',
@@ -48,7 +49,7 @@ const settings = {
   random_page_cost: '1.1',
 };
 
-const startOptions = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`).join(' ');
+const startOptions = Object.entries(settings).map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`).join(' ');
 
 /**
  * Opens the database: a server, retrying for some seconds, or the embedded one. Migrations are not applied.
@@ -57,11 +58,12 @@ const startOptions = Object.entries(settings).map(([name, value]) => `-c ${name}
 export async function connect(options: ConnectOptions): Promise<Database> {
   const { databaseUrl, dataDir, template, poolSize, log } = options;
   if (databaseUrl === undefined) return openHere(await openEmbedded({ dataDir, template, log }), log);
-  const connectionString = withSettings(databaseUrl);
+  const url = parseConnectionUrl(databaseUrl, startOptions);
+  const { connectionString } = url;
   const readers = Math.min(mostReaders, Math.max(1, Math.floor(poolSize / 3)));
   const pool = poolOf({ connectionString, max: Math.max(1, poolSize - readers) }, log);
   try {
-    await reach(pool, new URL(databaseUrl).hostname, log);
+    await reach(pool, url, settings, log);
   } catch (error) {
     await pool.end();
     throw error;
@@ -85,13 +87,6 @@ function openHere(embedded: Embedded, log: Logger): Database {
   // One session, so one statement after another.
   const reads: Reads = { query: (query) => pool.query(query as pg.QueryConfig), underWay: () => 0, end: () => Promise.resolve() };
   return { prisma, pool, reads, embedded: true, dump: () => embedded.dump(), failed: embedded.failed, close };
-}
-
-/** Ours stand last and so win over what the URL says of the same settings. */
-function withSettings(databaseUrl: string): string {
-  const url = new URL(databaseUrl);
-  url.searchParams.set('options', [url.searchParams.get('options') ?? '', startOptions].join(' ').trim());
-  return url.href;
 }
 
 /** Statements on a connection leave without waiting for the answers of those before. */

@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Duplex } from 'node:stream';
 import { Worker } from 'node:worker_threads';
-import { ConfigError } from '../config.ts';
+import { ConfigError } from '../config-error.ts';
+import { folderError, freeSpace } from '../data-folder.ts';
 import type { Logger } from '../log.ts';
-import { folderError } from './folder-errors.ts';
 import { holdFolder, type FolderLock } from './folder.ts';
 import { WireStream } from './wire.ts';
 
@@ -64,9 +64,14 @@ async function make(dir: string, template: Uint8Array | undefined, use: FolderUs
   if (use.lock.check()) renameSync(aside, dir);
 }
 
+/** Bytes on disk of an empty database with its first write-ahead logs. PGlite does not say that the disk is full. */
+const neededSpace = 64 * 2 ** 20;
+
 function openingError(dataDir: string, error: unknown): Error {
   const known = folderError(dataDir, error);
   if (known instanceof ConfigError) return known;
+  const free = freeSpace(dataDir);
+  if (free < neededSpace) return new ConfigError(`The embedded database in ${dataDir} cannot be opened: the disk is full (${Math.floor(free / 2 ** 20)} MB are free).`, { cause: error });
   return new ConfigError(`The embedded database in ${dataDir} cannot be opened: it is damaged, or of another version.`, { cause: error });
 }
 

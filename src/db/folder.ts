@@ -3,8 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, unl
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { ConfigError } from '../config.ts';
-import { folderError } from './folder-errors.ts';
+import { ConfigError } from '../config-error.ts';
+import { createFolder, folderError } from '../data-folder.ts';
 import { isAlive, isGone, leaseMs, listen, machineId, markReleased, ownerPath, readOwner, renew, renewalMs, type Owner } from './folder-owner.ts';
 
 /**
@@ -182,7 +182,7 @@ function inUse(dir: string, lock: string): ConfigError {
 
 /** Creates the folder of locks. A file in its place is the lock of a former version, which wrote its PID and start time into it. */
 function prepare(dir: string, locks: string): void {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  createFolder(dir);
   try {
     mkdirSync(locks, { mode: 0o700 });
   } catch (error) {

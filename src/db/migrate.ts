@@ -1,10 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import { ConfigError } from '../config.ts';
 import type { Logger } from '../log.ts';
 import type { Database } from './client.ts';
+import { isSqlState, statementError, statementReason } from './database-errors.ts';
 
 /** Migrations are applied by the server itself when it starts, and are recorded as Prisma's own tool records them. */
 
@@ -19,6 +21,8 @@ const folder = fileURLToPath(new URL('../../prisma/migrations/', import.meta.url
 
 /** Any number, the same in every process: whoever holds its lock migrates, and the others wait. */
 const lock = 7_261_001;
+/** A migration that waits for a table holds up everybody who comes after it, so it waits briefly and tries again. */
+const lockTimeout = '5s';
 
 /** The migrations of this version, in order. */
 export function readMigrations(from = folder): Migration[] {
@@ -31,36 +35,105 @@ export function readMigrations(from = folder): Migration[] {
     });
 }
 
+/** Milliseconds between two attempts to get the turn, or a table that another transaction uses. */
+const retryMs = 500;
+/** Milliseconds between two lines that say what is being waited for. */
+const sayAgainMs = 10_000;
+/** Milliseconds after which waiting ends: a large table may take minutes to rewrite. */
+const longestWaitMs = 10 * 60_000;
+
 /**
  * Brings the database to this version: applies what is pending, each migration in a transaction of its own. Processes
- * that start together take turns.
- * @throws ConfigError when an applied migration was changed since, or this version does not know it.
+ * that start together take turns. Their lock belongs to the transaction, so nothing is left of it, whatever stands between.
+ * @throws ConfigError when an applied migration was changed since, this version does not know it, or the role may not apply it.
  */
-export async function migrate({ pool }: Pick<Database, 'pool'>, log: Logger, migrations = readMigrations()): Promise<void> {
+export async function migrate({ pool }: Pick<Database, 'pool'>, log: Logger, migrations = readMigrations(), limitMs = longestWaitMs): Promise<void> {
   const client = await pool.connect();
+  const deadline = Date.now() + limitMs;
+  let saidAt = -Infinity;
   let failed: Error | undefined;
   try {
-    // Waiting for another process, and rewriting a large table, may take longer than a request may.
-    await client.query('set statement_timeout = 0; set lock_timeout = 0');
-    await client.query('select pg_advisory_lock($1)', [lock]);
-    for (const migration of pending(migrations, await applied(client))) {
-      await apply(client, migration);
-      log.info({ migration: migration.name }, 'A migration was applied.');
+    for (;;) {
+      const step = await next(client, migrations);
+      if (step.kind === 'done') return;
+      if (step.kind === 'applied') log.info({ migration: step.name }, 'A migration was applied.');
+      else {
+        if (Date.now() > deadline) throw new ConfigError(`${step.what} Nothing changed in ${Math.round(limitMs / 1000)} s, so the start gives up.`);
+        if (Date.now() - saidAt > sayAgainMs) {
+          log.warn(step.what);
+          saidAt = Date.now();
+        }
+        await pause(retryMs);
+      }
     }
   } catch (error) {
     failed = error as Error;
     throw error;
   } finally {
-    // Not given back to the pool: its lock and its settings end with it.
-    client.release(failed ?? true);
+    client.release(failed);
   }
+}
+
+type Step = { kind: 'done' } | { kind: 'applied'; name: string } | { kind: 'waiting'; what: string };
+
+/** Applies the first pending migration, in one transaction with reading what is applied. */
+async function next(client: pg.PoolClient, migrations: readonly Migration[]): Promise<Step> {
+  let migration: Migration | undefined;
+  try {
+    await client.query('begin');
+    // Rewriting a large table may take longer than a request may.
+    await client.query(`set local statement_timeout = 0; set local lock_timeout = '${lockTimeout}'`);
+    const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_xact_lock($1) as taken', [lock]);
+    if (!rows[0]!.taken) {
+      const what = await describeHolder(client);
+      await client.query('rollback');
+      return { kind: 'waiting', what };
+    }
+    [migration] = pending(migrations, await applied(client));
+    if (migration !== undefined) await apply(client, migration);
+    await client.query('commit');
+    return migration === undefined ? { kind: 'done' } : { kind: 'applied', name: migration.name };
+  } catch (error) {
+    // Where the connection is lost, so is the transaction.
+    await client.query('rollback').catch(() => undefined);
+    if ((error as { code?: string }).code === '55P03')
+      return { kind: 'waiting', what: `The migration ${migration?.name ?? ''} waits for a table that another transaction uses.` };
+    throw await explained(client, error, migration);
+  }
+}
+
+/** Who has the turn. A session that holds it without doing anything was left behind by a former version and a pooler. */
+async function describeHolder(client: pg.PoolClient): Promise<string> {
+  const { rows } = await client.query<{ pid: number; program: string | null; idle: boolean }>(
+    `select pid, application_name as program, coalesce(state = 'idle', false) as idle
+     from pg_locks left join pg_stat_activity using (pid)
+     where locktype = 'advisory' and classid = 0 and objid = $1 and granted
+       and pg_locks.database = (select oid from pg_database where datname = current_database())`,
+    [lock],
+  );
+  const [holder] = rows;
+  if (holder === undefined) return 'Another process migrates the database: waiting for it.';
+  const { pid, program, idle } = holder;
+  return `Another process migrates the database (${program || 'a session'}, PID ${pid} there): waiting for it.${idle ? ` It does nothing; if it stays so, run SELECT pg_terminate_backend(${pid}).` : ''}`;
+}
+
+async function explained(client: pg.PoolClient, error: unknown, migration: Migration | undefined): Promise<unknown> {
+  const { code = '' } = error as { code?: string };
+  if (!isSqlState(code)) return error;
+  const { rows } = await client.query<{ user: string; database: string }>('select current_user as user, current_database() as database');
+  const reason = statementReason(error, rows[0]);
+  if (migration === undefined) return reason === undefined ? statementError(error) : new ConfigError(reason, { cause: error });
+  return new ConfigError(`The migration ${migration.name} failed (${code}); nothing of it was applied.${reason === undefined ? '' : ` ${reason}`}`, { cause: error });
 }
 
 type Applied = Pick<Migration, 'name' | 'checksum'>;
 
 async function applied(client: pg.PoolClient): Promise<Applied[]> {
-  await client.query(`
-    create table if not exists "_prisma_migrations" (
+  // Asked first: a role that may create nothing can still start on a database that is up to date.
+  const { rows: [found] } = await client.query<{ exists: boolean }>(`select to_regclass('"_prisma_migrations"') is not null as exists`);
+  if (!found!.exists)
+    await client.query(`
+    create table "_prisma_migrations" (
       id varchar(36) primary key not null,
       checksum varchar(64) not null,
       finished_at timestamptz,
@@ -89,16 +162,10 @@ function pending(migrations: readonly Migration[], done: readonly Applied[]): re
 }
 
 async function apply(client: pg.PoolClient, { name, sql, checksum }: Migration): Promise<void> {
-  try {
-    await client.query('begin');
-    await client.query(sql);
-    await client.query(
-      `insert into "_prisma_migrations" (id, checksum, started_at, finished_at, migration_name, applied_steps_count)
-       values ($1, $2, now(), clock_timestamp(), $3, 1)`,
-      [randomUUID(), checksum, name],
-    );
-    await client.query('commit');
-  } catch (error) {
-    throw new ConfigError(`The migration ${name} failed (${(error as { code?: string }).code ?? 'no code'}); nothing of it was applied.`, { cause: error });
-  }
+  await client.query(sql);
+  await client.query(
+    `insert into "_prisma_migrations" (id, checksum, started_at, finished_at, migration_name, applied_steps_count)
+     values ($1, $2, now(), clock_timestamp(), $3, 1)`,
+    [randomUUID(), checksum, name],
+  );
 }

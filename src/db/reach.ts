@@ -2,54 +2,89 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import { ConfigError } from '../config.ts';
 import type { Logger } from '../log.ts';
+import type { ConnectionUrl } from './connection-url.ts';
+import { connectionError } from './database-errors.ts';
+import { checkSession } from './session-checks.ts';
 
 const oldest = 15;
 const patienceMs = 10_000;
 
 /** What may pass by itself: a server, or a name, that is not there yet. */
-const passing = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', '57P03', '53300']);
-
-const reasons: Record<string, string> = {
-  '28P01': 'it refused the user or the password',
-  '28000': 'it refused the user or the password',
-  '3D000': 'it has no database of this name',
-  ENOTFOUND: 'no such host is known',
-};
+const passing = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENOENT', '57P03', '53300']);
 
 /**
- * Waits until the server answers, and asks whether it is fit to hold the data.
- * @throws ConfigError when it does not answer in ten seconds, refuses us, or is too old.
+ * Waits until the server answers, and asks whether it is fit to hold the data and keeps sessions with these settings.
+ * @throws ConfigError when it does not answer in ten seconds, refuses us, or is not fit.
  */
-export async function reach(pool: pg.Pool, host: string, log: Logger): Promise<void> {
-  const { version, ...careless } = await settingsOf(pool, host);
-  if (version < oldest) throw new ConfigError(`The database on ${host} is PostgreSQL ${version}; ${oldest} or later is needed.`);
-  for (const [setting, off] of Object.entries(careless))
-    if (off) log.warn({ setting }, `The database has ${setting} off: what it confirmed may be lost when it stops suddenly.`);
-}
-
-interface Settings {
-  version: number;
-  fsync: boolean;
-  full_page_writes: boolean;
-  synchronous_commit: boolean;
-}
-
-async function settingsOf(pool: pg.Pool, host: string): Promise<Settings> {
+export async function reach(pool: pg.Pool, url: ConnectionUrl, settings: Readonly<Record<string, string>>, log: Logger): Promise<void> {
+  if (url.withoutEffect.length > 0) log.warn(`These parameters of DATABASE_URL have no effect: ${url.withoutEffect.join(', ')}.`);
   const deadline = Date.now() + patienceMs;
+  const client = await connectBefore(deadline, pool, url);
+  let failed: Error | undefined;
+  try {
+    const facts = await factsBefore(deadline, client);
+    demand(facts, url);
+    for (const [setting, off] of Object.entries(facts.off))
+      if (off) log.warn({ setting }, `The database has ${setting} off: what it confirmed may be lost when it stops suddenly.`);
+    await checkSession(client, url, settings, facts.role);
+  } catch (error) {
+    failed = error instanceof ConfigError ? error : connectionError(error, url);
+    throw failed;
+  } finally {
+    client.release(failed);
+  }
+}
+
+async function connectBefore(deadline: number, pool: pg.Pool, url: ConnectionUrl): Promise<pg.PoolClient> {
   for (;;) {
     try {
-      const { rows } = await pool.query<Settings>(`
-        select current_setting('server_version_num')::int / 10000 as version,
-               current_setting('fsync') = 'off' as fsync,
-               current_setting('full_page_writes') = 'off' as full_page_writes,
-               current_setting('synchronous_commit') = 'off' as synchronous_commit`);
-      const [row] = rows;
-      if (row !== undefined) return row;
+      return await pool.connect();
     } catch (error) {
-      const code = (error as { code?: string }).code ?? 'no answer';
-      if (!passing.has(code) || Date.now() > deadline)
-        throw new ConfigError(`The database on ${host || 'the local socket'} cannot be reached: ${reasons[code] ?? code}.`);
+      if (!passing.has((error as { code?: string }).code ?? '') || Date.now() > deadline) throw connectionError(error, url);
     }
     await pause(500);
   }
+}
+
+interface Facts {
+  version: number;
+  encoding: string;
+  readOnly: boolean;
+  /** Where a new table would stand; null where no schema of the search path exists or may be used. */
+  schema: string | null;
+  searchPath: string;
+  role: string;
+  database: string;
+  off: Record<'fsync' | 'full_page_writes' | 'synchronous_commit', boolean>;
+}
+
+/** A standby may be promoted at any moment, so a read-only database is asked again. */
+async function factsBefore(deadline: number, client: pg.PoolClient): Promise<Facts> {
+  for (;;) {
+    const { rows } = await client.query<Facts>(`
+      select current_setting('server_version_num')::int / 10000 as version,
+             current_setting('server_encoding') as encoding,
+             current_setting('transaction_read_only') = 'on' as "readOnly",
+             current_schema() as schema,
+             current_setting('search_path') as "searchPath",
+             current_user as role,
+             current_database() as database,
+             json_build_object(
+               'fsync', current_setting('fsync') = 'off',
+               'full_page_writes', current_setting('full_page_writes') = 'off',
+               'synchronous_commit', current_setting('synchronous_commit') = 'off') as off`);
+    const [facts] = rows;
+    if (!facts!.readOnly || Date.now() > deadline) return facts!;
+    await pause(500);
+  }
+}
+
+function demand({ version, encoding, readOnly, schema, searchPath, role, database }: Facts, { host }: ConnectionUrl): void {
+  if (version < oldest) throw new ConfigError(`The database on ${host} is PostgreSQL ${version}; ${oldest} or later is needed.`);
+  if (encoding !== 'UTF8') throw new ConfigError(`The database ${database} on ${host} has the encoding ${encoding}: create one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.`);
+  if (readOnly) throw new ConfigError(`The database ${database} on ${host} is read-only, such as a standby: name the primary in DATABASE_URL.`);
+  if (schema === null)
+    throw new ConfigError(`The role "${role}" may not use the schema public, or its search_path (${searchPath}) leads to no schema: GRANT USAGE, CREATE ON SCHEMA public TO "${role}"; ALTER ROLE "${role}" SET search_path = public.`);
+  if (schema !== 'public')
+    throw new ConfigError(`The search_path (${searchPath}) leads to the schema ${schema}, but the tables stand in the schema public: take it out of DATABASE_URL or ALTER ROLE "${role}" SET search_path = public, and use a database of its own for Sfera.`);
 }

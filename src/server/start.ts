@@ -1,7 +1,8 @@
 import { loadSigningKeys } from '../auth/keys.ts';
 import { createTokens } from '../auth/tokens.ts';
-import type { Config } from '../config.ts';
+import { ConfigError, type Config } from '../config.ts';
 import { connect, type Database } from '../db/client.ts';
+import { statementError } from '../db/database-errors.ts';
 import { migrate } from '../db/migrate.ts';
 import type { Context } from '../domain/context.ts';
 import { createBus } from '../events/bus.ts';
@@ -47,8 +48,24 @@ export async function open(config: Config, log: Logger, existing?: Database): Pr
     };
   } catch (error) {
     await db.close();
-    throw error;
+    throw statementError(error);
   }
+}
+
+const listenReasons: Record<string, (config: Config) => string> = {
+  EADDRINUSE: ({ port }) => `The port ${port} is in use by another program: choose another with PORT.`,
+  EACCES: ({ port }) => `This user may not listen on the port ${port}: choose one from 1024 up with PORT.`,
+  EADDRNOTAVAIL: ({ host }) => `HOST=${host} is not an address of this machine: leave it out to listen on all of them.`,
+  ENOTFOUND: ({ host }) => `HOST=${host} is not known as the name or the address of a machine.`,
+  EAI_AGAIN: ({ host }) => `HOST=${host} cannot be looked up: the name service does not answer.`,
+  EAFNOSUPPORT: ({ host }) => `HOST=${host} is of a kind of addresses that this machine does not have.`,
+  EINVAL: ({ host }) => `HOST=${host} is not an address to listen on (a link-local IPv6 address needs its zone, such as fe80::1%eth0).`,
+};
+
+/** @returns one line for an error of listening; any other error as it is. */
+function listenError(error: unknown, config: Config): unknown {
+  const line = listenReasons[(error as NodeJS.ErrnoException).code ?? ''];
+  return line === undefined ? error : new ConfigError(line(config), { cause: error });
 }
 
 export interface Running extends Opened {
@@ -63,7 +80,7 @@ export async function start(config: Config, log: Logger, existing?: Database): P
     app = await startApp({ ...opened, routes: createRoutes(opened) });
   } catch (error) {
     await opened.close();
-    throw error;
+    throw listenError(error, config);
   }
   const stopHousekeeping = config.housekeeping ? startHousekeeping(opened.db, config, log) : undefined;
   return {

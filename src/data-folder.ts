@@ -1,0 +1,48 @@
+import { existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { ConfigError } from './config-error.ts';
+
+/** Creates a folder and those above it. `mkdirSync` with `recursive` does not return under /proc, and hides why it failed. */
+export function createFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    const parent = dirname(dir);
+    if (code !== 'ENOENT' || existsSync(parent)) throw error;
+    createFolder(parent);
+    createFolder(dir);
+  }
+}
+
+const reasons: Record<string, string> = {
+  EACCES: 'this user may not write there',
+  EPERM: 'this user may not write there',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  ENOENT: 'it cannot be created',
+  ENOTDIR: 'a part of its path is a file',
+  EISDIR: 'a folder stands where a file must be',
+  EEXIST: 'there is a file of this name',
+  ENAMETOOLONG: 'its path is too long',
+  ELOOP: 'its path has a loop of links',
+  EIO: 'the disk has an input/output error',
+  EMFILE: 'the process has too many open files',
+  ENFILE: 'the system has too many open files',
+};
+
+/** @returns one line for a known error of the file system; any other error as it is. */
+export function folderError(dir: string, error: unknown): Error {
+  if (error instanceof ConfigError) return error;
+  const reason = reasons[(error as NodeJS.ErrnoException).code ?? ''];
+  if (reason === undefined) return error as Error;
+  return new ConfigError(`The folder ${dir} (DATA_DIR) cannot be used: ${reason}.`, { cause: error });
+}
+
+/** Bytes that the user may still write to the folder's disk. */
+export function freeSpace(dir: string): number {
+  const { bavail, bsize } = statfsSync(dir);
+  return bavail * bsize;
+}

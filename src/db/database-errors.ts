@@ -1,0 +1,110 @@
+import { ConfigError } from '../config.ts';
+import type { ConnectionUrl } from './connection-url.ts';
+
+/** What an operator reads when the database refuses the server: the reason, and what to do. */
+
+interface DatabaseError {
+  code?: string;
+  message?: string;
+}
+
+const socketReasons: Record<string, string> = {
+  ECONNREFUSED: 'nothing listens there: check the host and the port',
+  ECONNRESET: 'it closed the connection',
+  ENOTFOUND: 'no such host is known',
+  EAI_AGAIN: 'the name service does not answer',
+  ETIMEDOUT: 'it does not answer in time: check the host, the port and the firewall',
+  EHOSTUNREACH: 'there is no route to it',
+  ENETUNREACH: 'there is no route to it',
+  ENOENT: 'there is no such socket: check the folder and the port',
+  EACCES: 'this user may not use the socket',
+  EINVAL: 'its address is not valid',
+};
+
+const certificate = 'name its authority’s certificate with sslrootcert=FILE, or write sslmode=no-verify to encrypt without checking it';
+const tlsReasons: Record<string, string> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: `its certificate is self-signed: ${certificate}`,
+  SELF_SIGNED_CERT_IN_CHAIN: `its certificate comes from an authority that is not known here: ${certificate}`,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: `its certificate comes from an authority that is not known here: ${certificate}`,
+  UNABLE_TO_GET_ISSUER_CERT: `its certificate comes from an authority that is not known here: ${certificate}`,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: `its certificate comes from an authority that is not known here: ${certificate}`,
+  CERT_HAS_EXPIRED: 'its certificate has expired: renew it',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet: check the clocks of both machines',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host: write the host that the certificate names, or sslmode=verify-ca with sslrootcert=FILE',
+  EPROTO: 'TLS failed: the two sides have no protocol in common',
+};
+
+/** Errors without a code, and answers whose code alone says too little. */
+const spoken: readonly [RegExp, string][] = [
+  [/does not support SSL connections/, 'it offers no TLS: write sslmode=disable if the network between is trusted, or turn on `ssl` there'],
+  [/error establishing an SSL connection/, 'it answered the request for TLS with an error: check that it is PostgreSQL'],
+  [/no pg_hba\.conf entry.*no encryption/, 'it accepts this user, database or address only with TLS, or not at all: write sslmode=require, or add a line to its pg_hba.conf'],
+  [/no pg_hba\.conf entry/, 'its pg_hba.conf has no line for this user, database and address: add one'],
+  [/client password must be a/, 'it asks for a password, and DATABASE_URL has none'],
+  [/no PostgreSQL user name specified/, 'DATABASE_URL names no user'],
+  [/(Peer|Ident) authentication failed/, 'it lets in only the system user of this name: connect with a password over TCP, or change its pg_hba.conf'],
+  [/is not permitted to log in/, 'the role may not log in: ALTER ROLE … LOGIN'],
+  [/role .* does not exist/, 'it has no role of this name'],
+  [/[Uu]nsupported startup parameter/, 'a connection pooler stands there that refuses the parameter `options`: connect to PostgreSQL directly'],
+  [/invalid command-line argument|unrecognized configuration parameter/, 'it refuses the options in DATABASE_URL'],
+  [/received invalid response|invalid frontend message/, 'what answers there is not PostgreSQL: check the port'],
+  [/timeout/i, 'it does not answer in time: check the host, the port and the firewall'],
+  [/Connection terminated/, 'it closed the connection without an answer: check that it is PostgreSQL'],
+];
+
+const sqlReasons: Record<string, string> = {
+  '28P01': 'it refused the user or the password',
+  '28000': 'it refused the user or the password',
+  '3D000': 'it has no database of this name',
+  '53300': 'it has no connection left: lower DATABASE_POOL, or raise the limit of the role, the database or the server',
+  '42501': 'the role may not connect to this database: GRANT CONNECT ON DATABASE … TO …',
+  '57P03': 'it is starting or shutting down',
+};
+
+/** Why no connection came about. Never contains the password. */
+export function connectionError(error: unknown, { host, user, database }: Pick<ConnectionUrl, 'host' | 'user' | 'database'>): ConfigError {
+  const { code = '', message = '' } = error as DatabaseError;
+  const reason =
+    spoken.find(([pattern]) => pattern.test(message))?.[1] ?? tlsReasons[code] ?? socketReasons[code] ?? sqlReasons[code] ??
+    (code === '' ? 'no answer' : `it answered with the error ${code}`);
+  const names = [user === undefined ? '' : `user ${user}`, database === undefined ? '' : `database ${database}`].filter((part) => part !== '').join(', ');
+  return new ConfigError(`The database on ${host}${names === '' ? '' : ` (${names})`} cannot be reached: ${reason}.`, { cause: error });
+}
+
+/** @returns one line for an error of a statement that the start runs; any other error as it is. */
+export function statementError(error: unknown): unknown {
+  const { code = '' } = error as DatabaseError;
+  if (!isSqlState(code)) return error;
+  return new ConfigError(statementReason(error) ?? `The database answered the start with the error ${code}.`, { cause: error });
+}
+
+export const isSqlState = (code: string): boolean => /^[0-9A-Z]{5}$/.test(code) && !/^E[A-Z]+$/.test(code);
+
+/** Why a statement failed that creates, alters or reads the tables, and what to do; undefined where the code alone must do. */
+export function statementReason(error: unknown, who: { user?: string; database?: string } = {}): string | undefined {
+  const { code = '', message = '' } = error as DatabaseError;
+  const [user, database] = [who.user === undefined ? '…' : `"${who.user}"`, who.database === undefined ? '…' : `"${who.database}"`];
+  const extension = /extension "(\w+)"/.exec(message)?.[1];
+  switch (code) {
+    case '42501':
+      if (extension !== undefined)
+        return `The role ${user} may not create the extension ${extension}: GRANT CREATE ON DATABASE ${database} TO ${user}, or let a superuser run CREATE EXTENSION btree_gist; CREATE EXTENSION pg_trgm; in this database.`;
+      if (message.includes('for schema'))
+        return `The role ${user} may not create tables in the schema public: GRANT USAGE, CREATE ON SCHEMA public TO ${user}; or make it the owner: ALTER DATABASE ${database} OWNER TO ${user}.`;
+      return `The role ${user} may not use the tables of Sfera, which belong to another role: connect as that role, or GRANT ALL ON ALL TABLES IN SCHEMA public TO ${user}.`;
+    case '0A000':
+    case '58P01':
+      return extension === undefined ? undefined : `The server does not have the extension ${extension}: install PostgreSQL's contrib package there (on Debian it is part of postgresql).`;
+    case '42P07':
+    case '42710':
+      return 'The database has tables or types of another program in the schema public: give Sfera a database of its own.';
+    case '25006':
+      return 'The database is read-only, such as a standby: name the primary in DATABASE_URL.';
+    case '53100':
+      return 'The disk of the database is full.';
+    case '3F000':
+      return `The role ${user} has no schema to create tables in: GRANT USAGE, CREATE ON SCHEMA public TO ${user}.`;
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,79 @@
+import { once } from 'node:events';
+import pg from 'pg';
+import { ConfigError } from '../config.ts';
+import type { ConnectionUrl } from './connection-url.ts';
+
+/** Proof that a connection keeps its session. A pooler in front of PostgreSQL may give every transaction another one. */
+
+const timeoutMs = 5000;
+const channel = 'sfera_session_check';
+
+/**
+ * Checks that the settings reached the session, and, behind a pooler, that session state lives as long as the connection.
+ * @throws ConfigError with one line that says what does not hold and what to do.
+ */
+export async function checkSession(client: pg.PoolClient, url: ConnectionUrl, settings: Readonly<Record<string, string>>, role: string): Promise<void> {
+  const { rows } = await client.query<{ pid: number; values: string[] }>(
+    'select pg_backend_pid() as pid, array(select current_setting(name) from unnest($1::text[]) with ordinality as asked(name, at) order by at) as values',
+    [Object.keys(settings)],
+  );
+  const { pid, values } = rows[0]!;
+  const lost = Object.keys(settings).filter((name, at) => values[at] !== settings[name]);
+  // A pooler makes up the PID that it announces: a connection to PostgreSQL itself is told the true one.
+  const direct = (client as unknown as { processID: number }).processID === pid;
+  const broken = direct ? [] : await brokenState(url.connectionString);
+  if (broken.length > 0)
+    throw new ConfigError(`A connection pooler on ${url.host} does not keep the session (lost: ${[...lost, ...broken].join(', ')}): connect to PostgreSQL directly, or use the pooler in session mode.`);
+  if (lost.length > 0) {
+    const commands = lost.map((name) => `ALTER ROLE "${role}" SET ${name} = '${settings[name]}'`).join('; ');
+    throw new ConfigError(`The pooler on ${url.host} drops the settings of the session (options: ${lost.join(', ')}): connect to PostgreSQL directly, or give them to the role: ${commands}.`);
+  }
+}
+
+/** Two connections try to get in each other's way. @returns what did not survive. */
+async function brokenState(connectionString: string): Promise<string[]> {
+  const [one, other] = [0, 1].map(() => {
+    const client = new pg.Client({ connectionString, application_name: 'sfera check', connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs });
+    // A loss shows in the statement that it fails.
+    client.on('error', () => {});
+    return client;
+  }) as [pg.Client, pg.Client];
+  try {
+    await Promise.all([one.connect(), other.connect()]);
+    const marker = async (): Promise<boolean> =>
+      (await one.query<{ kept: boolean }>(`select coalesce(current_setting('sfera.session', true), '') = 'one' as kept`)).rows[0]!.kept;
+    await one.query(`select set_config('sfera.session', 'one', false)`);
+    await other.query(`select set_config('sfera.session', 'other', false)`);
+    if (!(await marker())) return ['settings', 'locks', 'LISTEN'];
+    await other.query('begin');
+    const kept = await marker();
+    await other.query('commit');
+    if (!kept) return ['settings', 'locks', 'LISTEN'];
+    return [...((await keepsPrepared(one, other)) ? [] : ['prepared statements']), ...((await hears(one, other)) ? [] : ['LISTEN'])];
+  } catch {
+    return ['sessions of two connections at a time'];
+  } finally {
+    await Promise.all([one, other].map((client) => client.end().catch(() => undefined)));
+  }
+}
+
+async function keepsPrepared(one: pg.Client, other: pg.Client): Promise<boolean> {
+  const statement = { name: 'sfera_session_check', text: 'select 1' };
+  await one.query(statement);
+  await other.query('begin');
+  try {
+    await one.query(statement);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await other.query('commit');
+  }
+}
+
+async function hears(one: pg.Client, other: pg.Client): Promise<boolean> {
+  await one.query(`listen ${channel}`);
+  const heard = once(one, 'notification', { signal: AbortSignal.timeout(timeoutMs) }).then(() => true, () => false);
+  await other.query(`notify ${channel}`);
+  return heard;
+}
