@@ -1,28 +1,22 @@
 #!/usr/bin/env node
-import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { columns } from './policy/actor.ts';
 import { table } from './policy/table.ts';
 import { rotateSigningKey } from './auth/keys.ts';
+import { confirm, hint, parseOptions, refusalLine, UsageError, type OptionsOf, type Values } from './command-line.ts';
 import { ConfigError, readConfig } from './config.ts';
 import { createClient, endClient } from './domain/clients.ts';
 import { bindIdentity } from './domain/identities.ts';
 import { createInvitation, linkOf } from './domain/invitations.ts';
 import { createSchool } from './domain/schools.ts';
-import { invalid, notFound, Refusal } from './errors.ts';
+import { searchable } from './domain/text.ts';
+import { invalid, Refusal } from './errors.ts';
 import { createLog } from './log.ts';
 import { open, type Opened } from './server/start.ts';
 
 /** What is run by hand. Every command says what it did in plain lines; a refusal is one line and exit status 1. */
 
-type Options = NonNullable<ParseArgsConfig['options']>;
-type Values = Record<string, string | string[] | undefined>;
-
-interface Command {
+interface Command extends OptionsOf {
   about: string;
-  usage: string;
-  /** Long options, each with what it means; one that starts with `*` must be given. */
-  options: Record<string, string>;
-  repeated?: readonly string[];
   run(opened: Opened, values: Values): Promise<string[]>;
 }
 
@@ -34,8 +28,15 @@ const list = (values: Values, name: string): string[] => (values[name] as string
 
 function id(values: Values, name: string): string {
   const value = text(values, name);
-  if (!uuid.test(value)) throw invalid(name, [`--${name}: нужен идентификатор вида 0190…`, `--${name} must be an id such as 0190…`]);
+  if (!uuid.test(value)) throw invalid(name, ['Нужен идентификатор вида 0190….', 'An id such as 0190… is needed; npx sfera schools lists those of the schools.']);
   return value.toLowerCase();
+}
+
+/** Schools that a person would take for the one with this name and region. */
+async function namesakes({ db }: Opened, name: string, region: string | undefined): Promise<string[]> {
+  const same = (one: string | null | undefined): string => searchable(one ?? '').trim().replace(/\s+/g, ' ');
+  const schools = await db.prisma.school.findMany({ select: { id: true, name: true, region: true } });
+  return schools.filter((school) => same(school.name) === same(name) && same(school.region) === same(region)).map(({ id }) => id);
 }
 
 async function administratorLink({ operator }: Opened, schoolId: string): Promise<string[]> {
@@ -57,8 +58,16 @@ const commands: Record<string, Command> = {
       district: 'district',
       region: 'region',
       'time-zone': 'time zone, such as Asia/Omsk (default: Europe/Moscow)',
+      yes: 'do not ask whether to set up a second school of the same name and region',
     },
+    flags: ['yes'],
     async run(opened, values) {
+      const [twin] = values.yes === true ? [] : await namesakes(opened, text(values, 'name'), optional(values, 'region'));
+      if (twin !== undefined) {
+        const found = `A school of this name and region exists (${twin}).`;
+        if (!(await confirm(`${found} Set up a second one?`)))
+          throw new UsageError(`${found} Nothing was done: give another --region or --name, or --yes to set up a second one.`);
+      }
       const school = await createSchool(opened.operator, {
         name: text(values, 'name'),
         fullName: optional(values, 'full-name') ?? text(values, 'name'),
@@ -121,7 +130,7 @@ const commands: Record<string, Command> = {
     options: { '*user': 'sign-in name of the person', '*issuer': 'the `iss` of its tokens', '*subject': 'the `sub` of the person there' },
     async run({ operator, db }, values) {
       const user = await db.prisma.user.findUnique({ where: { signInName: text(values, 'user').toLowerCase() } });
-      if (user === null) throw notFound('user');
+      if (user === null) throw invalid('user', ['Пользователя с таким логином нет.', 'There is no person with this sign-in name.']);
       await bindIdentity(operator, { userId: user.id, issuer: text(values, 'issuer'), subject: text(values, 'subject') });
       return ['The identity was bound.'];
     },
@@ -179,46 +188,42 @@ function help(name?: string): string[] {
   ];
 }
 
-class UsageError extends Error {}
+const commandNames = [...Object.keys(commands), 'permissions', 'help'];
 
-function parse(name: string, command: Command, args: string[]): Values {
-  const options: Options = {};
-  for (const option of Object.keys(command.options)) {
-    const plain = option.replace('*', '');
-    options[plain] = { type: 'string', multiple: command.repeated?.includes(plain) ?? false };
-  }
-  let values: Values;
-  try {
-    values = parseArgs({ args, options, allowPositionals: false }).values as Values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-  for (const option of Object.keys(command.options))
-    if (option.startsWith('*') && values[option.slice(1)] === undefined)
-      throw new UsageError(`--${option.slice(1)} is required: npx sfera ${name} ${command.usage}`);
-  return values;
+function helpOf(name: string | undefined): string[] {
+  if (name !== undefined && !commandNames.includes(name)) throw new UsageError(noCommand(name));
+  return help(name);
 }
+
+const noCommand = (name: string): string => `There is no command ${name}.${hint(name, commandNames) || ' See: npx sfera help'}`;
+
+/** What a command answers when the server refuses. */
+class RefusedError extends Error {}
 
 async function main([name, ...args]: string[]): Promise<void> {
   const say = (lines: readonly string[]) => console.log(lines.join('\n'));
-  if (name === undefined || name === 'help' || name === '--help' || name === '-h') return say(help(args[0]));
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') return say(helpOf(args[0]));
   if (name === 'permissions') return say(permissions());
-  const command = commands[name];
-  if (command === undefined) throw new UsageError(`There is no command ${name}; see: npx sfera help`);
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) throw new UsageError(noCommand(name));
   if (args.includes('--help') || args.includes('-h')) return say(help(name));
-  const values = parse(name, command, args);
+  const values = parseOptions(name, command, args);
   const config = readConfig();
-  const opened = await open(config, createLog(config.logLevel === 'info' ? 'warn' : config.logLevel));
+  for (const warning of config.warnings) console.error(warning);
+  // Standard output belongs to the answer, which scripts read.
+  const log = createLog(config.logLevel === 'info' ? 'warn' : config.logLevel, process.stderr);
+  const opened = await open(config, log);
   try {
     say(await command.run(opened, values));
+  } catch (error) {
+    throw error instanceof Refusal ? new RefusedError(refusalLine(error, command.options)) : error;
   } finally {
     await opened.close();
   }
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
-  const plain = error instanceof UsageError || error instanceof ConfigError;
-  if (error instanceof Refusal) console.error(`${error.at === undefined ? '' : `${error.at.join('.')}: `}${error.say('en')}`);
-  else console.error(plain ? error.message : error);
+  const plain = error instanceof UsageError || error instanceof RefusedError || error instanceof ConfigError;
+  console.error(plain ? error.message : error);
   process.exitCode = error instanceof UsageError ? 2 : 1;
 });

@@ -15,6 +15,7 @@ const demonstrationToken = 8 * 3600;
 async function main(): Promise<void> {
   const config = readConfig();
   const log = createLog(config.logLevel);
+  if (cluster.isPrimary) for (const warning of config.warnings) log.warn(warning);
   if (config.workers === 1) await serve(config, log);
   else if (cluster.isPrimary) await superviseWorkers(config, log, () => process.stdout.write(banner(config, null)));
   else await serve(config, log.child({ worker: cluster.worker!.id }));
@@ -58,8 +59,6 @@ async function serve(config: Config, log: Logger): Promise<void> {
 
 main().catch((error: unknown) => {
   if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`);
-  else if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE')
-    process.stderr.write('The port is in use by another program; choose another with PORT.\n');
   else process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   process.exit(1);
 });
