@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { ConfigError } from './config-error.ts';
 
@@ -8,7 +8,7 @@ export function createFolder(dir: string): void {
     mkdirSync(dir, { mode: 0o700 });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return;
+    if (code === 'EEXIST' && statSync(dir).isDirectory()) return;
     const parent = dirname(dir);
     if (code !== 'ENOENT' || existsSync(parent)) throw error;
     createFolder(parent);

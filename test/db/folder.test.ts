@@ -172,6 +172,25 @@ describe('a locked folder', limit, () => {
   });
 });
 
+describe('a folder in place of a locked one', limit, () => {
+  it('stops the former process, though its lock has the same number', async () => {
+    const [first, second] = [new Holder(), new Holder()];
+    expect(await first.lock()).toBe('held');
+    first.signal('SIGSTOP');
+    renameSync(dir, `${dir}-moved`);
+    mkdirSync(dir);
+    try {
+      expect(await second.lock()).toBe('held');
+      expect(number()).toBe(1);
+      first.signal('SIGCONT');
+      expect(await first.says('lost')).toContain('was replaced or taken over');
+      expect(second.lines).toEqual(['loaded', 'held']);
+    } finally {
+      rmSync(`${dir}-moved`, { recursive: true, force: true });
+    }
+  });
+});
+
 // Two machines on one network file system, and one whose file system holds no sockets: only the renewed lease tells.
 describe.each([['another machine', 'one', 'other'], ['a file system without sockets', 'none', 'none']])('a folder locked from %s', limit, (_where, one, other) => {
   it('refuses while the lease is renewed', async () => {

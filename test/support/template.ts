@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
@@ -46,7 +46,7 @@ async function embeddedTemplate(): Promise<string> {
   const dump = await database.dump?.();
   await database.close();
   // Written aside and moved into place, so that two runs that start together never read a half of it.
-  const aside = `${file}.${process.pid}`;
+  const aside = `${file}.${randomUUID()}`;
   writeFileSync(aside, dump ?? new Uint8Array());
   renameSync(aside, file);
   return file;
