@@ -53,6 +53,12 @@ export interface Config {
   operationsPerMinute: number;
   /** Make the demonstration school in an empty embedded database. */
   demo: boolean;
+  /** Seconds that an idle connection is kept; longer than those of the proxies in front, which would meet closed ones. */
+  keepAliveSeconds: number;
+  /** Seconds that requests under way have to finish when the server stops. */
+  stopSeconds: number;
+  /** Seconds that the server goes on taking requests after it has begun to stop, for load balancers to notice. */
+  stopDelaySeconds: number;
   /** Bearer token that /metrics asks for; undefined leaves it to loopback only. */
   metricsToken: string | undefined;
   /** What the operator should know of the settings, a line each. */
@@ -228,6 +234,9 @@ export function readConfig(environment: Environment = process.env): Config {
     eventDays: integer(env, 'EVENT_DAYS', 366, 1, 36_500),
     signInTries: integer(env, 'SIGN_IN_TRIES', 10, 1, 1_000_000),
     operationsPerMinute: integer(env, 'OPERATIONS_PER_MINUTE', 6000, 1, 100_000_000),
+    keepAliveSeconds: integer(env, 'KEEP_ALIVE_SECONDS', 75, 1, 3600),
+    stopSeconds: integer(env, 'STOP_SECONDS', 25, 1, 3600),
+    stopDelaySeconds: integer(env, 'STOP_DELAY_SECONDS', 0, 0, 600),
     demo,
     metricsToken,
     warnings,

@@ -12,6 +12,9 @@ import { superviseWorkers } from './server/workers.ts';
 /** Seconds that the token printed with the demonstration is good for. */
 const demonstrationToken = 8 * 3600;
 
+/** Seconds that the database has to close, once no request is under way. */
+const closingSeconds = 2;
+
 async function main(): Promise<void> {
   const config = readConfig();
   const log = createLog(config.logLevel);
@@ -30,7 +33,7 @@ async function serve(config: Config, log: Logger): Promise<void> {
     stopping = true;
     log.info({ signal }, 'stopping');
     // A process that cannot finish in time is ended all the same; the log and the database do not mind.
-    setTimeout(() => process.exit(1), 10_000).unref();
+    setTimeout(() => process.exit(1), (config.stopDelaySeconds + config.stopSeconds + closingSeconds) * 1000).unref();
     running.close().then(
       () => process.exit(0),
       (error: unknown) => {

@@ -1,17 +1,21 @@
-import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createYoga } from 'graphql-yoga';
 import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
+import { isDecodable, mediaTypeOf, readText } from './body.ts';
 import { addressOf } from './client-address.ts';
+import { createCors, isPreflight } from './cors.ts';
 import { createDirect } from './direct.ts';
 import { useExecution } from './execution.ts';
 import { bounds, useLimits } from './limits.ts';
+import { Listener, requestIdOf } from './listener.ts';
 import { useAsOf, useLive } from './live.ts';
-import { createMask, createSay, useCodes, useLanguage } from './masking.ts';
+import { createMask, createSay, RequestError } from './masking.ts';
+import { messages } from './messages.ts';
 import { createMetrics, useMetrics } from './metrics.ts';
+import { useCodes, useLanguage, useStreamHeaders } from './plugins.ts';
 import { createContexts, mayIntrospect, type Asked, type Deps } from './requests.ts';
+import { answer, sendError, withHeads } from './responses.ts';
 import { patience, serveSockets, watchStalled, type Sending } from './websocket.ts';
 
 /** HTTP and WebSocket around one schema and one context. */
@@ -19,7 +23,7 @@ import { patience, serveSockets, watchStalled, type Sending } from './websocket.
 export interface App {
   /** Where it listens; with port 0 the one that the system chose. */
   port: number;
-  /** Stops in ten seconds at most: no new requests, sockets told to come back, what is under way finished. */
+  /** Stops: no new requests, sockets told to come back, what is under way finished within `stopSeconds`. */
   close(): Promise<void>;
 }
 
@@ -30,22 +34,16 @@ export interface AppDeps extends Deps {
   patience?: typeof patience;
 }
 
-/** Milliseconds that requests under way have to finish when the server stops. */
-const grace = 5000;
-
-const answer = (response: ServerResponse, status: number, body: unknown, type = 'application/json'): void => {
-  const text = typeof body === 'string' ? body : JSON.stringify(body);
-  response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store' }).end(text);
+const errors = {
+  originForbidden: new RequestError('ORIGIN_FORBIDDEN', messages.originForbidden, { status: 403 }),
+  csrfHeaderRequired: new RequestError('CSRF_HEADER_REQUIRED', messages.csrfHeaderRequired),
+  methodNotAllowed: new RequestError('BAD_REQUEST', messages.methodNotAllowed, { status: 405, headers: { allow: 'GET, POST, OPTIONS' } }),
+  mediaTypeUnsupported: new RequestError('UNSUPPORTED_MEDIA_TYPE', messages.mediaTypeUnsupported, { status: 415, headers: { 'accept-post': 'application/json' } }),
+  urlMalformed: new RequestError('MALFORMED_TEXT', messages.urlMalformed),
+  parameterMalformed: new RequestError('BAD_REQUEST', messages.parameterMalformed),
+  expectationFailed: new RequestError('EXPECTATION_FAILED', messages.expectationFailed, { status: 417 }),
+  notFound: new RequestError('NOT_FOUND', messages.notFound, { status: 404 }),
 };
-
-/** The response with these heads, names and values in turn. */
-function withHeads(response: ServerResponse, heads: readonly string[]): ServerResponse {
-  for (let n = 0; n < heads.length; n += 2) response.setHeader(heads[n]!, heads[n + 1]!);
-  return response;
-}
-
-const refuse = (response: ServerResponse, status: number, code: string, message: string): void =>
-  answer(response, status, { errors: [{ message, extensions: { code } }] });
 
 export async function startApp(deps: AppDeps): Promise<App> {
   const { config, db, log, feed } = deps;
@@ -54,9 +52,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
   const metrics = createMetrics(db, feed, deliveries, config.workers);
   const contextOf = createContexts(deps);
   const mask = createMask(log);
-  const own = new URL(config.publicUrl).origin;
-  const origins = new Set([own, ...config.allowedOrigins]);
-  let stopping = false;
+  const cors = createCors(config.publicUrl, config.allowedOrigins);
 
   const yoga = createYoga<{ asked?: Asked }, GraphContext>({
     schema,
@@ -67,14 +63,9 @@ export async function startApp(deps: AppDeps): Promise<App> {
     multipart: false,
     batching: false,
     logging: false,
-    cors: (request) => {
-      const origin = request.headers.get('origin');
-      return origin !== null && origins.has(origin)
-        ? { origin, credentials: false, methods: ['GET', 'POST'], allowedHeaders: ['authorization', 'content-type', 'accept-language', 'x-request-id'], maxAge: 600 }
-        : false;
-    },
+    cors: false,
     maskedErrors: { maskError: (error) => mask(error) },
-    plugins: [useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(createSay(mask), deliveries), useAsOf(), useMetrics(metrics), useExecution()],
+    plugins: [useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(createSay(mask), deliveries), useAsOf(), useMetrics(metrics), useExecution(), useStreamHeaders()],
   });
 
   const direct = createDirect({ yoga, contextOf, mask, metrics });
@@ -86,35 +77,31 @@ export async function startApp(deps: AppDeps): Promise<App> {
     address: addressOf(request, config.trustProxy),
   });
 
-  const originAllowed = ({ headers: { origin } }: IncomingMessage): boolean => origin === undefined || origins.has(origin);
-
   const graphql = async (request: IncomingMessage, response: ServerResponse, heads: string[]): Promise<void> => {
     const { headers, method } = request;
-    const refused = (status: number, code: string, message: string): void => refuse(withHeads(response, heads), status, code, message);
-    if (!originAllowed(request)) return refused(403, 'ORIGIN_FORBIDDEN', 'This origin is not among the allowed ones.');
-    const simple = headers.authorization === undefined && headers['x-requested-with'] === undefined;
-    const json = /^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '');
-    // What a foreign page could send without asking first (GET, forms, plain text) is not answered.
-    if (method !== 'OPTIONS' && simple && !json)
-      return refused(400, 'CSRF_HEADER_REQUIRED', 'Send Authorization, X-Requested-With or Content-Type: application/json.');
-    if (method === 'POST') {
-      if (!json) return refused(415, 'UNSUPPORTED_MEDIA_TYPE', 'Send Content-Type: application/json.');
-      const length = Number(headers['content-length'] ?? NaN);
-      if (Number.isNaN(length)) return refused(411, 'LENGTH_REQUIRED', 'Send Content-Length.');
-      if (length > bounds.body) {
-        response.setHeader('connection', 'close');
-        return refused(413, 'BODY_TOO_LARGE', `A request has at most ${bounds.body} bytes.`);
-      }
+    if (!cors.isAllowed(request)) {
+      log.debug({ requestId: headers['x-request-id'], origin: headers.origin }, 'an origin that ALLOWED_ORIGINS does not name was refused');
+      throw errors.originForbidden;
     }
+    if (method === 'OPTIONS') return void response.writeHead(204, [...heads, 'allow', 'GET, POST, OPTIONS']).end();
+    const json = mediaTypeOf(headers['content-type']) === 'application/json';
+    // What a foreign page could send without asking first (GET, forms, plain text) is not answered.
+    if (headers.authorization === undefined && headers['x-requested-with'] === undefined && !json) throw errors.csrfHeaderRequired;
+    if (method === 'GET') checkQuery(request.url!);
+    else if (method !== 'POST') throw errors.methodNotAllowed;
+    else if (!json) throw errors.mediaTypeUnsupported;
     const asked = askedOf(request);
-    // It is an allowed one; the browser gives its page the answer only with this.
-    if (headers.origin !== undefined) heads.push('access-control-allow-origin', headers.origin);
-    if (method === 'POST' && (await direct(request, response, asked, heads))) return;
+    if (method === 'POST') {
+      if (headers.expect !== undefined) response.writeContinue();
+      const body = await readText(request, bounds.body);
+      if (body === undefined) return;
+      if (await direct(Object.assign(request, { body }), response, asked, heads)) return;
+    }
     await yoga.handle(request, withHeads(response, heads), { asked } as never);
   };
 
   const ready = async (): Promise<boolean> => {
-    if (stopping) return false;
+    if (listener.isStopping) return false;
     try {
       await Promise.race([
         db.pool.query('select 1'),
@@ -133,85 +120,51 @@ export async function startApp(deps: AppDeps): Promise<App> {
 
   const route = async (request: IncomingMessage, response: ServerResponse, heads: string[]): Promise<void> => {
     const path = request.url?.split('?')[0];
+    if (!/^100-continue$/i.test(request.headers.expect ?? '100-continue')) throw errors.expectationFailed;
+    if (isPreflight(request) && cors.isAllowed(request)) return cors.answerPreflight(request, withHeads(response, heads));
     if (path === '/graphql') return graphql(request, response, heads);
     withHeads(response, heads);
     if (path === '/health/live') return answer(response, 200, { status: 'live' });
     if (path === '/health/ready') {
       const ok = await ready();
-      return answer(response, ok ? 200 : 503, { status: ok ? 'ready' : stopping ? 'stopping' : 'no database' });
+      return answer(response, ok ? 200 : 503, { status: ok ? 'ready' : listener.isStopping ? 'stopping' : 'no database' });
     }
     if (path === '/metrics') {
-      if (!metricsAllowed(request)) return refuse(response, 404, 'NOT_FOUND', 'There is nothing here.');
+      if (!metricsAllowed(request)) throw errors.notFound;
       return answer(response, 200, await metrics.text(), 'text/plain; version=0.0.4');
     }
-    if (!(await deps.routes(request, response))) refuse(response, 404, 'NOT_FOUND', 'There is nothing here.');
+    if (request.headers.expect !== undefined) response.writeContinue();
+    if (!(await deps.routes(request, response))) throw errors.notFound;
   };
 
-  const responses = new Set<ServerResponse>();
-  const streams = function* (): Iterable<ServerResponse> {
-    for (const response of responses) if (/^(text\/event-stream|multipart\/mixed)/.test(String(response.getHeader('content-type')))) yield response;
-  };
-
-  const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 30_000 }, (request, response) => {
-    const begun = performance.now();
-    const requestId = requestIdOf(request) ?? randomUUID();
-    request.headers['x-request-id'] = requestId;
-    const heads = ['x-request-id', requestId, 'x-content-type-options', 'nosniff'];
-    responses.add(response);
-    // What is written after the end of a stream that was cut concerns nobody.
-    response.on('error', () => undefined);
-    response.on('close', () => {
-      responses.delete(response);
-      metrics.requests.inc({ method: request.method ?? '', status: response.statusCode });
-      log.debug({ requestId, method: request.method, status: response.statusCode, ms: Math.round(performance.now() - begun) }, 'request');
-    });
-    route(request, response, heads).catch((error: unknown) => {
-      log.error({ err: error, requestId }, 'request failed');
-      if (response.headersSent) response.destroy();
-      else refuse(withHeads(response, heads), 500, 'INTERNAL', 'Something went wrong on our side; it has been noted.');
-    });
+  const listener = new Listener({
+    config, log, metrics,
+    handle(request, response, heads) {
+      heads.push(...cors.headersFor(request));
+      route(request, response, heads).catch((error: unknown) => {
+        const masked = mask(error);
+        if (masked.extensions.code === 'INTERNAL') log.error({ requestId: request.headers['x-request-id'] }, 'request failed');
+        if (response.headersSent) response.destroy();
+        else sendError(request, withHeads(response, heads), masked);
+      });
+    },
   });
-  server.on('clientError', ({ code }: NodeJS.ErrnoException, socket: Socket) => {
-    const status = code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
-    const body = JSON.stringify({ errors: [{ message: 'This is no HTTP request.', extensions: { code: 'BAD_REQUEST' } }] });
-    const head = `Connection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}`;
-    if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\n${head}\r\n\r\n${body}`);
-    else socket.destroy();
-  });
-
   const sockets = serveSockets({
-    server, yoga: yoga, askedOf, originAllowed, mask, log,
+    server: listener.server, yoga: yoga, askedOf, originAllowed: cors.isAllowed, mask, log,
     initWithin: given.init,
     opened: (count) => metrics.sockets.set(count),
   });
   const sending = function* (): Iterable<Sending> {
     yield* sockets.open();
-    for (const { socket } of streams()) if (socket) yield { socket, cut: () => socket.destroy() };
+    for (const { socket } of listener.streams()) if (socket) yield { socket, cut: () => socket.destroy() };
   };
   const stopWatching = watchStalled(sending, given.stalled, log);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(config.port, config.host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  const port = await listener.listen();
 
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     async close() {
-      stopping = true;
-      const closed = new Promise((resolve) => server.close(resolve));
-      await sockets.close();
-      // Streams end without the word that they are complete, so that clients come back to another process.
-      for (const response of streams()) {
-        response.end();
-        response.req.destroy(new Error('stopping'));
-      }
-      server.closeIdleConnections();
-      const force = setTimeout(() => server.closeAllConnections(), grace);
-      await closed;
-      clearTimeout(force);
+      await listener.stop(() => sockets.close());
       stopWatching();
       await yoga.dispose();
       metrics.registry.clear();
@@ -219,10 +172,18 @@ export async function startApp(deps: AppDeps): Promise<App> {
   };
 }
 
-/** The caller's own id for the request, if it is fit for a log line. */
-function requestIdOf(request: IncomingMessage): string | null {
-  const given = request.headers['x-request-id'];
-  return typeof given === 'string' && /^[\w-]{8,64}$/.test(given) ? given : null;
+/** @throws RequestError for a query string that would not be decoded without loss, or whose JSON is none. */
+function checkQuery(url: string): void {
+  const query = url.slice(url.indexOf('?') + 1);
+  if (!isDecodable(query)) throw errors.urlMalformed;
+  const parameters = new URLSearchParams(query);
+  for (const name of ['variables', 'extensions']) {
+    try {
+      JSON.parse(parameters.get(name) || '{}');
+    } catch {
+      throw errors.parameterMalformed;
+    }
+  }
 }
 
 const askedOfHeaders = (headers: Headers): Asked => ({

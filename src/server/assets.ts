@@ -15,6 +15,7 @@ const style = 'text/css; charset=utf-8';
 
 const files: Record<string, { type: string; text(): string | Promise<string> }> = {
   'site.css': { type: style, text: () => siteStyle },
+  'robots.txt': { type: 'text/plain; charset=utf-8', text: () => 'User-agent: *\nDisallow: /\n' },
   'icon.svg': { type: 'image/svg+xml', text: () => icon },
   'explorer.css': { type: style, text: () => explorerStyle },
   'explorer.js': { type: script, text: () => explorerScript },
@@ -48,7 +49,7 @@ export async function sendAsset(req: IncomingMessage, res: ServerResponse, name:
     'content-type': files[name]!.type,
     'cache-control': 'public, max-age=3600',
     etag: tag,
-    vary: 'accept-encoding',
+    vary: 'Accept-Encoding, Origin',
     'x-content-type-options': 'nosniff',
     'cross-origin-resource-policy': 'same-origin',
   };

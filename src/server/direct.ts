@@ -8,7 +8,7 @@ import { schema } from '../graphql/schema.ts';
 import { executeToTape, isRun, operationOf, resultOf, takeAnswer, tellLoaders } from './execution.ts';
 import { boundOperation } from './limits.ts';
 import { takeAsOf } from './live.ts';
-import { bare, inLanguage, type Mask } from './masking.ts';
+import { bare, type Mask } from './masking.ts';
 import { told, type Metrics } from './metrics.ts';
 import { namedIn } from './named.ts';
 import { languageOf, mayIntrospect, type Asked } from './requests.ts';
@@ -42,8 +42,8 @@ export interface DirectDeps {
 }
 
 /**
- * True where it answered, with these heads (names and values in turn) too. False before anything was read for it: the
- * body is then kept on the request, for Yoga.
+ * True where it answered, with these heads (names and values in turn) too. False before anything was read for it. The
+ * request holds its body, as `readText` has read it.
  */
 export function createDirect({ yoga, contextOf, mask, metrics }: DirectDeps) {
   const known = new Map<string, DocumentNode>();
@@ -85,13 +85,10 @@ export function createDirect({ yoga, contextOf, mask, metrics }: DirectDeps) {
     }
   };
 
-  return async (request: IncomingMessage & { body?: Buffer }, response: ServerResponse, asked: Asked, heads: readonly string[]): Promise<boolean> => {
+  return async (request: IncomingMessage & { body: Buffer }, response: ServerResponse, asked: Asked, heads: readonly string[]): Promise<boolean> => {
     const type = mediaTypeOf(request.headers.accept);
     if (type === undefined || request.headers['content-encoding'] !== undefined) return false;
-    const body = await bodyOf(request);
-    if (body === null) return true;
-    request.body = body;
-    const params = paramsOf(body);
+    const params = paramsOf(request.body);
     if (params === undefined) return false;
     const document = documentOf(params.query, asked);
     if (document === undefined) return false;
@@ -102,7 +99,7 @@ export function createDirect({ yoga, contextOf, mask, metrics }: DirectDeps) {
       response.writeHead(status, [...heads, 'content-type', `${type}; charset=utf-8`, 'content-length', String(bytes)]);
     if (!isRun(executed) || hasErrors(executed)) {
       const result = resultOf(executed);
-      const errors = result.errors?.map((error) => mask(inLanguage(error, language)));
+      const errors = result.errors?.map((error) => mask(error, language));
       const text = JSON.stringify(errors === undefined ? result : { ...result, errors: errors.map((error) => bare(error.toJSON())) });
       for (const { extensions: { http } } of errors ?? []) for (const [name, value] of Object.entries(http?.headers ?? {})) response.setHeader(name, value);
       head('data' in result ? 200 : statusOf(errors ?? [], type), Buffer.byteLength(text)).end(text);
@@ -136,17 +133,6 @@ function mediaTypeOf(accept: string | undefined): MediaType | undefined {
     if (type === 'application/json' || type === 'application/*' || type === '*/*') return 'application/json';
   }
   return undefined;
-}
-
-/** Null where whoever asked went away before all of it was there. */
-function bodyOf(request: IncomingMessage): Promise<Buffer | null> {
-  return new Promise((resolve) => {
-    const parts: Buffer[] = [];
-    request
-      .on('data', (part: Buffer) => parts.push(part))
-      .on('end', () => resolve(parts.length === 1 ? parts[0]! : Buffer.concat(parts)))
-      .on('error', () => resolve(null));
-  });
 }
 
 function paramsOf(body: Buffer): Params | undefined {

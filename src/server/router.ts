@@ -7,10 +7,14 @@ import type { Context } from '../domain/context.ts';
 import { endSessionOfGrant, startSession } from '../domain/sessions.ts';
 import { rateLimited, Refusal } from '../errors.ts';
 import { sendAsset } from './assets.ts';
+import { isDecodable } from './body.ts';
 import { addressOf } from './client-address.ts';
 import { explorerPage } from './explorer.ts';
+import { RequestError } from './masking.ts';
+import { messages } from './messages.ts';
 import { authorizationPages } from './pages/authorization.ts';
 import { createFormGuard, statusOf } from './pages/forms.ts';
+import { homePage } from './pages/home.ts';
 import { joinedPage, joinPage } from './pages/join.ts';
 import { notice, refused, sendPage } from './pages/layout.ts';
 import { anonymous, type PageParts, type Visit } from './pages/parts.ts';
@@ -18,11 +22,15 @@ import { endSessionsForm, sessionsPage, signedInPage } from './pages/sessions.ts
 import { signInPage } from './pages/sign-in.ts';
 import { languageOf } from './pages/texts.ts';
 import { contextFor, type Deps } from './requests.ts';
+import { prefersPage, sendError } from './responses.ts';
 
 /** What is not GraphQL: the authorization server, the pages for people, the explorer. */
 
 /** Sign-ins begun from one address: each writes a row. A whole school behind one address begins fewer. */
 const beginnings = { burst: 3000, intervalSeconds: 0.3 };
+
+/** Files that browsers and crawlers ask for at the root, unasked. */
+const rootAssets: Partial<Record<string, string>> = { '/favicon.ico': 'icon.svg', '/robots.txt': 'robots.txt' };
 
 type Method = 'GET' | 'POST';
 type Answer = (visit: Visit, id: string) => void | Promise<void>;
@@ -53,6 +61,7 @@ export function createRoutes(deps: Deps): Routes {
   const authorize = provider.callback();
 
   const pages: readonly (readonly [path: RegExp, methods: readonly Method[], answer: Answer])[] = [
+    [/^\/$/, ['GET'], homePage],
     [/^\/sign-in\/([\w-]{1,64})$/, ['GET', 'POST'], (visit) => signInPage(parts, visit)],
     [/^\/join\/([\w-]{1,64})$/, ['GET', 'POST'], (visit, code) => joinPage(parts, visit, code)],
     [/^\/joined$/, ['GET'], joinedPage],
@@ -74,11 +83,14 @@ export function createRoutes(deps: Deps): Routes {
     const found = pages.find(([path]) => path.test(url.pathname));
     if (found === undefined) return false;
     const [path, methods, answer] = found;
+    // A program that asks at the root is told that there is nothing for it.
+    if (answer === homePage && !prefersPage(req)) return false;
     const language = languageOf(req);
     const method = req.method === 'HEAD' ? 'GET' : req.method;
     if (!methods.includes(method as Method)) {
-      res.setHeader('allow', methods.join(', '));
-      sendPage(res, 405, notice(language, 'wrongTitle', 'notFound'));
+      res.setHeader('allow', [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', '));
+      if (method === 'OPTIONS') res.writeHead(204).end();
+      else sendPage(res, 405, notice(language, 'wrongTitle', 'notFound'));
       return true;
     }
     try {
@@ -86,6 +98,7 @@ export function createRoutes(deps: Deps): Routes {
     } catch (err) {
       if (res.headersSent) throw err;
       if (err instanceof Refusal) sendPage(res, statusOf(res, err), refused(language, err));
+      else if (err instanceof RequestError) sendError(req, res, err);
       else {
         // The path is left out: it may hold a code.
         log.error({ err, requestId: req.headers['x-request-id'] }, 'a page failed');
@@ -97,10 +110,14 @@ export function createRoutes(deps: Deps): Routes {
 
   return async (req, res) => {
     const target = req.url ?? '/';
-    const asset = /^\/assets\/([\w.-]+)(?:\?|$)/.exec(target)?.[1];
+    const asset = rootAssets[target] ?? /^\/assets\/([\w.-]+)(?:\?|$)/.exec(target)?.[1];
     if (asset !== undefined && (req.method === 'GET' || req.method === 'HEAD')) return sendAsset(req, res, asset);
     const path = target.startsWith('/oidc/') ? target.slice('/oidc'.length) : discovery.test(target) ? target : undefined;
     if (path === undefined) return answerPage(req, res);
+    if (!isDecodable(path)) {
+      sendError(req, res, new RequestError('MALFORMED_TEXT', messages.urlMalformed));
+      return true;
+    }
     const beginning = /^\/(auth|request)\b/.test(path) ? await takeBeginning(req) : undefined;
     if (beginning?.taken === false) {
       const refusal = rateLimited(beginning.waitSeconds);

@@ -1,14 +1,16 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { getOperationAST, GraphQLError, type ExecutionArgs, type ExecutionResult } from 'graphql';
-import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
+import { getOperationAST, type ExecutionArgs, type ExecutionResult, type GraphQLError } from 'graphql';
+import { CloseCode, handleProtocols, makeServer, type Context } from 'graphql-ws';
 import type { YogaServerInstance } from 'graphql-yoga';
 import { WebSocket, WebSocketServer } from 'ws';
+import type { Message } from '../errors.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import type { Logger } from '../log.ts';
-import { bare, type Mask } from './masking.ts';
-import type { Asked } from './requests.ts';
+import { bare, inLanguage, RequestError, type Mask } from './masking.ts';
+import { languageOf, type Asked } from './requests.ts';
+import { translate } from './translation.ts';
 
 /** GraphQL over WebSocket (graphql-transport-ws), through the same pipeline as HTTP: one context, one set of limits. */
 
@@ -16,6 +18,7 @@ import type { Asked } from './requests.ts';
 const maxPayload = 64 * 1024;
 const maxFragments = 64;
 const maxOperations = 50;
+const tooManyOperations: Message = [`В одном сокете не больше ${maxOperations} операций сразу.`, `A socket has at most ${maxOperations} operations at once.`];
 /** Bytes waiting for a client past which nothing more is taken from it. */
 const maxWaiting = 1024 * 1024;
 /** Bytes waiting for a client past which it is told no more together with others. */
@@ -140,11 +143,19 @@ export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, 
     const given = params?.authorization ?? params?.Authorization ?? params?.token;
     const text = typeof given === 'string' ? given : null;
     const asked = askedOf(request);
+    // A page cannot set the headers of a socket; what it says here comes before the browser's own language.
+    const language = params?.['accept-language'] ?? params?.acceptLanguage;
     return {
       ...asked,
       requestId: null,
+      acceptLanguage: typeof language === 'string' ? language : asked.acceptLanguage,
       authorization: text === null ? asked.authorization : /^bearer /i.test(text) ? text : `Bearer ${text}`,
     };
+  };
+
+  const say = (errors: readonly GraphQLError[], { extra, connectionParams }: Pick<Context<Record<string, unknown>, Extra>, 'extra' | 'connectionParams'>) => {
+    const language = languageOf(askedOn(extra.request, connectionParams).acceptLanguage);
+    return errors.map((error) => bare(inLanguage(error, language)));
   };
 
   // An error here is this operation's; thrown further, it would close the socket for all the others on it.
@@ -173,17 +184,16 @@ export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, 
       return false;
     },
     async onSubscribe({ extra, connectionParams, subscriptions }, id, payload) {
-      const refuse = (code: string, message: string) => [new GraphQLError(message, { extensions: { code } })];
       // This one is among them.
       if (Object.keys(subscriptions).length > maxOperations)
-        return refuse('TOO_MANY_OPERATIONS', `A socket has at most ${maxOperations} operations.`);
+        return [new RequestError('TOO_MANY_OPERATIONS', tooManyOperations)];
       const asked = askedOn(extra.request, connectionParams);
       const { schema, execute, subscribe, contextFactory, parse, validate } = yoga.getEnveloped({ asked });
       try {
         const contextValue = await contextFactory();
         const document = parse(payload.query);
         if (!getOperationAST(document, payload.operationName))
-          return refuse('OPERATION_RESOLUTION_FAILURE', 'Could not determine what operation to execute.');
+          return [new RequestError('OPERATION_RESOLUTION_FAILURE', translate('Could not determine what operation to execute.'))];
         const errors = validate(schema, document);
         if (errors.length > 0) return errors;
         return {
@@ -197,8 +207,8 @@ export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, 
         return [mask(error)];
       }
     },
-    onNext: (_ctx, _id, _payload, _args, { errors, ...result }) => (errors ? { ...result, errors: errors.map(bare) } : undefined),
-    onError: (_ctx, _id, _payload, errors) => errors.map(bare),
+    onNext: (ctx, _id, _payload, _args, { errors, ...result }) => (errors ? { ...result, errors: say(errors, ctx) } : undefined),
+    onError: (ctx, _id, _payload, errors) => say(errors, ctx),
   });
 
   /** Sends results of one operation that are bytes already, in one write and without asking the protocol. */
@@ -237,8 +247,10 @@ export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, 
         send: (text) => new Promise((resolve) => (ws.readyState === ws.OPEN ? ws.send(text, () => resolve()) : resolve())),
         close: (code, reason) => ws.close(code, reason),
         onMessage: (take) =>
-          ws.on('message', (data) => {
+          ws.on('message', (data, isBinary) => {
             there = true;
+            // Of a text message ws has checked that it is UTF-8; of bytes nobody has.
+            if (isBinary) return ws.close(CloseCode.BadRequest, 'Invalid message received');
             take((data as Buffer).toString()).catch((error: unknown) => {
               // What only servers send is the client's mistake, which graphql-ws throws as if it were ours.
               if (/^Unexpected message/.test((error as Error).message)) return ws.close(CloseCode.BadRequest, 'Invalid message received');

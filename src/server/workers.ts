@@ -9,14 +9,14 @@ import type { Logger } from '../log.ts';
  * machine. They know of one another no more than processes on several machines do: what they share is the database.
  */
 
-/** Milliseconds that workers have to stop before they are killed. */
-const stopWithin = 10_000;
+/** Seconds that workers have to end, past those that they give to requests under way, before they are killed. */
+const closingSeconds = 3;
 /** Failures within a minute after which starting another worker helps nobody. */
 const failuresAllowed = 5;
 const minute = 60_000;
 
 /** Starts the workers, replaces one that ends, and stops them all on SIGTERM and SIGINT; `ready` is called once all listen. */
-export async function superviseWorkers({ workers }: Config, log: Logger, ready: () => void): Promise<void> {
+export async function superviseWorkers({ workers, stopDelaySeconds, stopSeconds }: Config, log: Logger, ready: () => void): Promise<void> {
   const running = new Set<Worker>();
   let failures: number[] = [];
   let begun = false;
@@ -30,7 +30,7 @@ export async function superviseWorkers({ workers }: Config, log: Logger, ready: 
     setTimeout(() => {
       for (const { process: stuck } of running) stuck.kill('SIGKILL');
       process.exit(1);
-    }, stopWithin).unref();
+    }, (stopDelaySeconds + stopSeconds + closingSeconds) * 1000).unref();
     for (const worker of running) worker.process.kill(signal);
     leave();
   };

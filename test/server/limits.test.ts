@@ -157,7 +157,7 @@ describe.each(transports)('by %s', (_name, over) => {
       query: 'mutation ($input: CreateClassInput!) { createClass(input: $input) { __typename } }',
       variables: { input: { schoolId, grade: 'пять', letter: 'А' } },
     });
-    expect(errors?.map(({ message }) => message)).toEqual(['Variable "$input" got an invalid value at "input.grade"; Int cannot represent non-integer value.']);
+    expect(errors?.map(({ message }) => message)).toEqual(['Значение переменной «$input» в «input.grade» не подходит. Здесь нужно целое число.']);
   });
 
   it('refuses wrong page sizes at the argument', async () => {

@@ -68,7 +68,7 @@ describe('every page', () => {
     for (const form of ['', 'x'.repeat(43), 'ё'.repeat(43)]) expect((await mine.submit(page, { ...newcomer(), form })).status).toBe(403);
     for (const site of ['cross-site', 'same-site']) expect((await mine.submit(page, newcomer(), { 'sec-fetch-site': site })).status).toBe(403);
     expect((await mine.submit(page, newcomer(), { 'content-type': 'text/plain' })).status).toBe(422);
-    expect((await mine.submit(page, { ...newcomer(), more: 'x'.repeat(20_000) })).status).toBe(422);
+    expect((await mine.submit(page, { ...newcomer(), more: 'x'.repeat(20_000) })).status).toBe(413);
     expect(await count()).toBe(before);
     expect((await mine.submit(page, newcomer(), { 'sec-fetch-site': 'same-origin' })).url).toContain('/joined');
   });

@@ -2,6 +2,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Refusal, type Language } from '../../errors.ts';
 import { fingerprint } from '../../auth/seal.ts';
+import { isDecodable, mediaTypeOf, readText } from '../body.ts';
 import { cookieOf, setCookie } from './cookies.ts';
 import { html, type Html } from './html.ts';
 import { say, texts, type TextName } from './texts.ts';
@@ -18,7 +19,8 @@ export interface FormGuard {
   field(req: IncomingMessage, res: ServerResponse): Html;
   /**
    * The fields of a posted form.
-   * @throws Refusal FORBIDDEN for a form of another site or of another browser, INVALID for what is not a form.
+   * @throws Refusal FORBIDDEN for a form of another site or of another browser, INVALID for what is not a form;
+   *   RequestError for a body that is too large or not text.
    */
   read(req: IncomingMessage): Promise<URLSearchParams>;
 }
@@ -54,16 +56,11 @@ function same(shown: string, expected: string): boolean {
 }
 
 async function readForm(req: IncomingMessage): Promise<URLSearchParams> {
-  const broken = () => new Refusal('INVALID', texts.forged);
-  if (!/^application\/x-www-form-urlencoded\s*(;|$)/i.test(req.headers['content-type'] ?? '')) throw broken();
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > mostBytes) throw broken();
-    chunks.push(chunk);
-  }
-  return new URLSearchParams(Buffer.concat(chunks).toString());
+  if (mediaTypeOf(req.headers['content-type']) !== 'application/x-www-form-urlencoded') throw new Refusal('INVALID', texts.forged);
+  const bytes = await readText(req, mostBytes);
+  const text = bytes === undefined ? '' : bytes.toString();
+  if (!isDecodable(text)) throw new Refusal('INVALID', texts.formUnreadable);
+  return new URLSearchParams(text);
 }
 
 /** What is shown again after a refusal. Passwords are not. */

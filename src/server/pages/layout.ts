@@ -26,7 +26,7 @@ export function page({ language, title, body, here }: PageContent): string {
 <link rel="stylesheet" href="/assets/site.css">
 </head>
 <body>
-<header><img src="/assets/icon.svg" alt=""><span class="name">${say(language, 'product')}</span>
+<header><a class="name" href="${withLanguage('/', language)}"><img src="/assets/icon.svg" alt="">${say(language, 'product')}</a>
 ${here !== undefined && html`<nav><a href="${withLanguage(here, other)}" hreflang="${other}" lang="${other}">${say(other, 'language')}</a></nav>`}
 </header>
 <main>
@@ -67,7 +67,9 @@ export const privacy = {
 };
 
 export function sendPage(res: ServerResponse, status: number, content: PageContent, formTargets?: readonly string[]): void {
-  res.writeHead(status, pageHeaders(formTargets)).end(page(content));
+  const text = page(content);
+  const headers = { ...pageHeaders(formTargets), 'content-language': content.language, 'content-length': Buffer.byteLength(text) };
+  res.writeHead(status, headers).end(text);
 }
 
 /** A page that only says something. */
@@ -84,6 +86,18 @@ export const refused = (language: Language, refusal: Refusal): PageContent => ({
   language,
   title: say(language, 'wrongTitle'),
   body: html`<section><h1>${say(language, 'wrongTitle')}</h1><p>${refusal.say(language)}</p></section>`,
+});
+
+/** A page that says what is wrong with a request, with a way back and the id by which the log knows the request. */
+export const errorPage = (language: Language, message: string, requestId: string | undefined): PageContent => ({
+  language,
+  title: say(language, 'wrongTitle'),
+  body: html`<section>
+<h1>${say(language, 'wrongTitle')}</h1>
+<p>${message}</p>
+<p><a href="${withLanguage('/', language)}">${say(language, 'toHome')}</a></p>
+${requestId !== undefined && html`<p class="small soft">${say(language, 'requestId')}: <code>${requestId}</code></p>`}
+</section>`,
 });
 
 /** What a form may lead on to, for `formTargets`: the origin, or the scheme of an app. */

@@ -19,7 +19,7 @@ body {
 header, main, footer { width: 100%; max-width: 30rem; margin: 0 auto; padding: 0 1rem; }
 header { display: flex; align-items: center; gap: .6rem; padding-top: 1.25rem; padding-bottom: 1rem; }
 header img { width: 1.75rem; height: 1.75rem; }
-header .name { font-weight: 600; letter-spacing: .01em; }
+header .name { display: flex; align-items: center; gap: .6rem; color: inherit; font-weight: 600; letter-spacing: .01em; text-decoration: none; }
 header nav { margin-left: auto; font-size: .875rem; }
 footer { margin-top: auto; padding-top: 1.5rem; padding-bottom: 1.25rem; color: var(--soft); font-size: .875rem; }
 main > section { background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1.5rem; }
@@ -56,6 +56,12 @@ button:hover { filter: brightness(1.08); }
 .facts dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; min-width: 0; }
 ol.next { margin: 0 0 1rem; padding-left: 1.25rem; }
 ol.next li { margin-bottom: .4rem; }
+ul.ways { list-style: none; margin: 1rem 0 0; padding: 0; }
+ul.ways li { border-top: 1px solid var(--line); padding: .85rem 0; }
+ul.ways li:last-child { padding-bottom: 0; }
+ul.ways a { font-weight: 600; }
+ul.ways p { margin: .15rem 0 0; }
+code { font-size: .95em; overflow-wrap: anywhere; }
 ul.sessions { list-style: none; margin: 1rem 0; padding: 0; }
 ul.sessions li { border-top: 1px solid var(--line); padding: 1rem 0; display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; }
 ul.sessions .about { flex: 1 1 12rem; min-width: 0; }

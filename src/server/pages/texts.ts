@@ -8,6 +8,25 @@ export const texts = {
   product: ['Сфера', 'Sfera'],
   footer: ['Образовательная платформа вашей школы', 'Your school’s learning platform'],
 
+  homeTitle: ['Сфера', 'Sfera'],
+  homeAbout: [
+    'Это сервер школьной платформы. Ученики и учителя обычно работают в приложении своей школы.',
+    'This is the server of a school platform. Pupils and teachers usually work in their school’s app.',
+  ],
+  homeSessions: ['Войти', 'Sign in'],
+  homeSessionsAbout: ['Посмотреть, где вы вошли, и завершить лишние входы.', 'See where you are signed in, and end the sessions you do not need.'],
+  homeLink: ['У меня есть ссылка-приглашение', 'I have an invitation link'],
+  homeLinkAbout: [
+    'Откройте её целиком, как вам её прислали: в ней есть код. Если она не открывается, попросите в школе новую.',
+    'Open all of it, as it was sent to you: the code is a part of it. If it does not open, ask your school for a new one.',
+  ],
+  homeExplorer: ['Обозреватель API', 'API explorer'],
+  homeExplorerAbout: ['Для разработчиков: схема, запросы и подписки.', 'For developers: the schema, queries and subscriptions.'],
+  homeHealth: ['Состояние сервера', 'Server health'],
+  homeHealthAbout: ['Для администраторов: готов ли сервер отвечать.', 'For operators: whether the server is ready to answer.'],
+  toHome: ['На главную', 'To the start page'],
+  requestId: ['Номер запроса', 'Request id'],
+
   signInTitle: ['Вход', 'Sign in'],
   signInFor: ['Чтобы продолжить в приложении', 'To continue in'],
   signInName: ['Имя для входа', 'Sign-in name'],
@@ -83,6 +102,7 @@ export const texts = {
     'The app asked to sign in incorrectly. Go back to it and try again; if that does not help, tell its developers.',
   ],
   forged: ['Форма устарела. Откройте страницу заново и повторите.', 'The form is out of date. Open the page again and repeat.'],
+  formUnreadable: ['Форма пришла не в кодировке UTF-8. Откройте страницу заново и повторите.', 'The form did not arrive in UTF-8. Open the page again and repeat.'],
   noInvitation: [
     'Такого приглашения нет, или оно больше не действует. Попросите в школе новую ссылку.',
     'There is no such invitation, or it no longer works. Ask your school for a new link.',

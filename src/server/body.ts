@@ -1,0 +1,97 @@
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import { promisify } from 'node:util';
+import { brotliDecompress, gunzip, inflate, type ZlibOptions } from 'node:zlib';
+import { RequestError } from './masking.ts';
+import { bodyTooLarge, messages } from './messages.ts';
+
+/** Reads the text that a request brings, in its body or its query string. What cannot be decoded without loss is refused. */
+
+type Decompress = (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>;
+
+/** Content codings (RFC 9110, 8.4.1) that a body may have. */
+const codings: Record<string, Decompress> = {
+  gzip: promisify(gunzip) as Decompress,
+  'x-gzip': promisify(gunzip) as Decompress,
+  deflate: promisify(inflate) as Decompress,
+  br: promisify(brotliDecompress) as Decompress,
+};
+
+/** The media type of a Content-Type, in lower case, without its parameters. */
+export const mediaTypeOf = (contentType: string | undefined): string => contentType?.split(';', 1)[0]!.trim().toLowerCase() ?? '';
+
+/**
+ * Returns the body as UTF-8 without its byte order mark, decompressed; undefined if the client went away.
+ * @param maxBytes bound of the body as it is sent, and of what it decompresses to.
+ * @throws RequestError 413 for a body that is too large, 415 for a charset or a coding that is not supported, 400 for text
+ *   that is not UTF-8. Of a body that is too large the rest is not read.
+ */
+export async function readText(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
+  const { 'content-type': contentType, 'content-encoding': coding = 'identity', 'content-length': length } = request.headers;
+  if (!isUtf8Charset(contentType)) throw unsupported('UNSUPPORTED_CHARSET', 'charsetUnsupported');
+  const decompress = codings[coding.trim().toLowerCase()];
+  if (decompress === undefined && coding.trim().toLowerCase() !== 'identity') throw unsupported('UNSUPPORTED_CONTENT_ENCODING', 'codingUnsupported');
+  if (Number(length) > maxBytes) throw tooLarge(maxBytes);
+  const bytes = await receive(request, maxBytes);
+  if (bytes === undefined) return undefined;
+  return utf8(decompress === undefined ? bytes : await decompressed(bytes, decompress, maxBytes));
+}
+
+/** `charset` has no meaning for JSON (RFC 8259, 11), yet clients say it; ASCII is a part of UTF-8. */
+function isUtf8Charset(contentType = ''): boolean {
+  if (!contentType.includes(';')) return true;
+  return [...contentType.matchAll(/;\s*charset\s*=\s*("[^"]*"|[^;\s]*)/gi)].every(([, value]) => /^"?(utf-?8|(us-)?ascii)"?$/i.test(value!));
+}
+
+function receive(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    let size = 0;
+    const take = (part: Buffer): void => {
+      size += part.length;
+      if (size <= maxBytes) return void parts.push(part);
+      request.off('data', take).pause();
+      reject(tooLarge(maxBytes));
+    };
+    request
+      .on('data', take)
+      .on('end', () => resolve(parts.length === 1 ? parts[0]! : Buffer.concat(parts)))
+      .on('error', () => resolve(undefined));
+  });
+}
+
+async function decompressed(bytes: Buffer, decompress: Decompress, maxBytes: number): Promise<Buffer> {
+  try {
+    return await decompress(bytes, { maxOutputLength: maxBytes });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxBytes);
+    throw new RequestError('BAD_REQUEST', messages.notCompressed);
+  }
+}
+
+/** RFC 8259, 8.1, lets a parser ignore a byte order mark; 1C, PowerShell and .NET send one. */
+function utf8(bytes: Buffer): Buffer {
+  const [first, second, third] = bytes;
+  // UTF-16 and UTF-32, by their marks, or by the zero bytes of the sign that JSON begins with.
+  const isOther = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff) || (bytes.length > 1 && (first === 0 || second === 0));
+  if (isOther) throw unsupported('UNSUPPORTED_CHARSET', 'charsetUnsupported');
+  if (!isUtf8(bytes)) throw new RequestError('MALFORMED_TEXT', messages.textMalformed);
+  return first === 0xef && second === 0xbb && third === 0xbf ? bytes.subarray(3) : bytes;
+}
+
+/** Tells whether a query string or a form is percent-encoded UTF-8: what is not would be decoded to U+FFFD. */
+export function isDecodable(encoded: string): boolean {
+  try {
+    decodeURIComponent(encoded);
+  } catch {
+    return false;
+  }
+  // The parser of HTTP lets bytes past ASCII through, and reads each as one character.
+  return /^[\x20-\x7e]*$/.test(encoded);
+}
+
+const tooLarge = (maxBytes: number): RequestError => new RequestError('BODY_TOO_LARGE', bodyTooLarge(maxBytes), { status: 413 });
+
+/** RFC 9110, 15.5.16: a 415 for a coding says which ones there are. */
+const unsupported = (code: string, message: 'charsetUnsupported' | 'codingUnsupported'): RequestError =>
+  new RequestError(code, messages[message], { status: 415, ...(message === 'codingUnsupported' && { headers: { 'accept-encoding': 'gzip, deflate, br' } }) });

@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Config } from '../config.ts';
+import type { Logger } from '../log.ts';
+import { messages } from './messages.ts';
+import type { Metrics } from './metrics.ts';
+
+/** The HTTP server: connections, request ids, and stopping without losing a request under way. */
+
+export interface ListenerDeps {
+  config: Pick<Config, 'host' | 'port' | 'keepAliveSeconds' | 'stopSeconds' | 'stopDelaySeconds'>;
+  log: Logger;
+  metrics: Metrics;
+  /** Answers a request; `heads` are headers that its response must have, names and values in turn. */
+  handle(request: IncomingMessage, response: ServerResponse, heads: string[]): void;
+}
+
+export class Listener {
+  readonly server: Server;
+  /** Set once the server stops; load balancers are told by `/health/ready`. */
+  isStopping = false;
+  readonly #deps: ListenerDeps;
+  readonly #responses = new Set<ServerResponse>();
+  readonly #connections = new Set<Socket>();
+
+  constructor(deps: ListenerDeps) {
+    this.#deps = deps;
+    const answer = (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response);
+    this.server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 30_000, keepAliveTimeout: deps.config.keepAliveSeconds * 1000 }, answer)
+      // The body is asked for when it is read, so that one that is refused is not sent.
+      .on('checkContinue', answer)
+      .on('checkExpectation', answer)
+      .on('connection', (socket) => {
+        this.#connections.add(socket);
+        socket.once('close', () => this.#connections.delete(socket));
+      })
+      .on('clientError', refuseBytes);
+  }
+
+  /** Listens on the configured address; resolves with the port, which the system chooses if it is 0. */
+  listen(): Promise<number> {
+    const { server } = this;
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(this.#deps.config.port, this.#deps.config.host, () => {
+        server.off('error', reject);
+        resolve((server.address() as AddressInfo).port);
+      });
+    });
+  }
+
+  /** The responses that are streams of events. */
+  *streams(): Iterable<ServerResponse> {
+    for (const response of this.#responses) if (/^(text\/event-stream|multipart\/mixed)/.test(String(response.getHeader('content-type')))) yield response;
+  }
+
+  /**
+   * Stops: says so to load balancers for `stopDelaySeconds`, then takes no new connection, ends streams, and waits for the
+   * requests under way, `stopSeconds` at most. Resolves when no connection is left.
+   * @param closeSockets ends the WebSockets, which the server does not know.
+   */
+  async stop(closeSockets: () => Promise<void>): Promise<void> {
+    const { stopSeconds, stopDelaySeconds } = this.#deps.config;
+    this.isStopping = true;
+    for (const response of this.#responses) if (!response.headersSent) response.setHeader('connection', 'close');
+    if (stopDelaySeconds > 0) await pause(stopDelaySeconds * 1000);
+    const closed = new Promise((resolve) => this.server.close(resolve));
+    // Streams end without the word that they are complete, so that clients come back to another process.
+    for (const response of this.streams()) {
+      response.end();
+      response.req.destroy(new Error('stopping'));
+    }
+    const sweep = setInterval(() => this.#closeIdle(), 100);
+    const force = setTimeout(() => this.server.closeAllConnections(), stopSeconds * 1000);
+    this.#closeIdle();
+    await Promise.all([closed, closeSockets()]);
+    clearInterval(sweep);
+    clearTimeout(force);
+  }
+
+  /** Node counts a connection on which nothing came yet as busy; browsers open such ones ahead. */
+  #closeIdle(): void {
+    this.server.closeIdleConnections();
+    for (const socket of this.#connections) if (socket.bytesRead === 0) socket.destroy();
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const { log, metrics, handle } = this.#deps;
+    const begun = performance.now();
+    const requestId = requestIdOf(request) ?? randomUUID();
+    request.headers['x-request-id'] = requestId;
+    const heads = ['x-request-id', requestId, 'x-content-type-options', 'nosniff'];
+    if (this.isStopping) heads.push('connection', 'close');
+    this.#responses.add(response);
+    // What is written after the end of a stream that was cut concerns nobody.
+    response.on('error', () => undefined);
+    response.on('close', () => {
+      this.#responses.delete(response);
+      metrics.requests.inc({ method: request.method ?? '', status: response.statusCode });
+      log.debug({ requestId, method: request.method, status: response.statusCode, ms: Math.round(performance.now() - begun) }, 'request');
+    });
+    handle(request, response, heads);
+  }
+}
+
+/** The caller's own id for the request, if it is fit for a log line. */
+export function requestIdOf(request: IncomingMessage): string | null {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[\w-]{8,64}$/.test(given) ? given : null;
+}
+
+/** Answers what the parser of HTTP refused; of its headers nothing is known, so that it is answered in Russian. */
+function refuseBytes({ code }: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable) return void socket.destroy();
+  const [status, error, [message]] =
+    code === 'HPE_HEADER_OVERFLOW' ? (['431 Request Header Fields Too Large', 'BAD_REQUEST', messages.headersTooLarge] as const)
+    : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? (['408 Request Timeout', 'REQUEST_TIMEOUT', messages.timedOut] as const)
+    : (['400 Bad Request', 'BAD_REQUEST', messages.notHttp] as const);
+  const body = JSON.stringify({ errors: [{ message, extensions: { code: error } }] });
+  const head = `Connection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Language: ru\r\nContent-Length: ${Buffer.byteLength(body)}`;
+  socket.end(`HTTP/1.1 ${status}\r\n${head}\r\n\r\n${body}`);
+}
