@@ -92,8 +92,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     else if (!json) throw errors.mediaTypeUnsupported;
     const asked = askedOf(request);
     if (method === 'POST') {
-      if (headers.expect !== undefined) response.writeContinue();
-      const body = await readText(request, bounds.body);
+      const body = await readText(request, bounds.body, response);
       if (body === undefined) return;
       if (await direct(Object.assign(request, { body }), response, asked, heads)) return;
     }

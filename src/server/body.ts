@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, type ZlibOptions } from 'node:zlib';
 import { RequestError } from './masking.ts';
@@ -23,15 +23,17 @@ export const mediaTypeOf = (contentType: string | undefined): string => contentT
 /**
  * Returns the body as UTF-8 without its byte order mark, decompressed; undefined if the client went away.
  * @param maxBytes bound of the body as it is sent, and of what it decompresses to.
+ * @param response tells a client that waits for 100-continue to send the body.
  * @throws RequestError 413 for a body that is too large, 415 for a charset or a coding that is not supported, 400 for text
  *   that is not UTF-8. Of a body that is too large the rest is not read.
  */
-export async function readText(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
+export async function readText(request: IncomingMessage, maxBytes: number, response?: ServerResponse): Promise<Buffer | undefined> {
   const { 'content-type': contentType, 'content-encoding': coding = 'identity', 'content-length': length } = request.headers;
   if (!isUtf8Charset(contentType)) throw unsupported('UNSUPPORTED_CHARSET', 'charsetUnsupported');
   const decompress = codings[coding.trim().toLowerCase()];
   if (decompress === undefined && coding.trim().toLowerCase() !== 'identity') throw unsupported('UNSUPPORTED_CONTENT_ENCODING', 'codingUnsupported');
   if (Number(length) > maxBytes) throw tooLarge(maxBytes);
+  if (request.headers.expect !== undefined) response?.writeContinue();
   const bytes = await receive(request, maxBytes);
   if (bytes === undefined) return undefined;
   return utf8(decompress === undefined ? bytes : await decompressed(bytes, decompress, maxBytes));

@@ -36,7 +36,7 @@ export class Listener {
         this.#connections.add(socket);
         socket.once('close', () => this.#connections.delete(socket));
       })
-      .on('clientError', refuseBytes);
+      .on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#refuse(error, socket));
   }
 
   /** Listens on the configured address; resolves with the port, which the system chooses if it is 0. */
@@ -103,22 +103,23 @@ export class Listener {
     });
     handle(request, response, heads);
   }
+
+  /** Answers what the parser of HTTP refused; of its headers nothing is known, so that it is answered in Russian. */
+  #refuse({ code }: NodeJS.ErrnoException, socket: Socket): void {
+    const isAnswered = [...this.#responses].some((response) => response.socket === socket && response.headersSent);
+    if (isAnswered || !socket.writable) return void socket.destroy();
+    const [status, error, [message]] =
+      code === 'HPE_HEADER_OVERFLOW' ? (['431 Request Header Fields Too Large', 'BAD_REQUEST', messages.headersTooLarge] as const)
+      : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? (['408 Request Timeout', 'REQUEST_TIMEOUT', messages.timedOut] as const)
+      : (['400 Bad Request', 'BAD_REQUEST', messages.notHttp] as const);
+    const body = JSON.stringify({ errors: [{ message, extensions: { code: error } }] });
+    const head = `Connection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Language: ru\r\nContent-Length: ${Buffer.byteLength(body)}`;
+    socket.end(`HTTP/1.1 ${status}\r\n${head}\r\n\r\n${body}`);
+  }
 }
 
 /** The caller's own id for the request, if it is fit for a log line. */
 export function requestIdOf(request: IncomingMessage): string | null {
   const given = request.headers['x-request-id'];
   return typeof given === 'string' && /^[\w-]{8,64}$/.test(given) ? given : null;
-}
-
-/** Answers what the parser of HTTP refused; of its headers nothing is known, so that it is answered in Russian. */
-function refuseBytes({ code }: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable) return void socket.destroy();
-  const [status, error, [message]] =
-    code === 'HPE_HEADER_OVERFLOW' ? (['431 Request Header Fields Too Large', 'BAD_REQUEST', messages.headersTooLarge] as const)
-    : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? (['408 Request Timeout', 'REQUEST_TIMEOUT', messages.timedOut] as const)
-    : (['400 Bad Request', 'BAD_REQUEST', messages.notHttp] as const);
-  const body = JSON.stringify({ errors: [{ message, extensions: { code: error } }] });
-  const head = `Connection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Language: ru\r\nContent-Length: ${Buffer.byteLength(body)}`;
-  socket.end(`HTTP/1.1 ${status}\r\n${head}\r\n\r\n${body}`);
 }

@@ -69,7 +69,7 @@ describe('a body is read', () => {
 
   it('and of two members of one name the last one counts, whichever way it is read', async () => {
     const body = '{"query":"{ nothing }","query":"{ __typename }"}';
-    for (const headers of [{}, { 'content-encoding': 'identity' }]) expect((await post({ body, headers })).data).toEqual({ __typename: 'Query' });
+    for (const headers of [{}, { 'content-encoding': 'identity' }] as Record<string, string>[]) expect((await post({ body, headers })).data).toEqual({ __typename: 'Query' });
   });
 });
 
@@ -143,7 +143,7 @@ describe('a body is refused', () => {
       socket.once('data', () => socket.end());
     });
     expect(heard).toMatch(/^HTTP\/1.1 413 /);
-    expect(heard).not.toContain('100 Continue');
+    expect(heard.match(/HTTP\/1.1/g)).toHaveLength(1);
     expect(await raw((socket) => void socket.write(headOf('Content-Length: 2\r\nConnection: close\r\nExpect: 200-maybe') + '{}'))).toMatch(/^HTTP\/1.1 417 [^]*EXPECTATION_FAILED/);
   });
 
