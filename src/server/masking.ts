@@ -1,5 +1,5 @@
 import { GraphQLError, type ExecutionResult, type GraphQLErrorOptions, type GraphQLFormattedError } from 'graphql';
-import { Refusal, type Language, type Message } from '../errors.ts';
+import { Refusal, unauthenticated, type Language, type Message } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { messages } from './messages.ts';
 import { translate } from './translation.ts';
@@ -53,6 +53,13 @@ export function refusalError(refusal: Refusal, language: Language, at?: GraphQLE
       ...(status === undefined || at?.path !== undefined ? {} : { http: { status, ...headersOf(refusal) } }),
     },
   });
+}
+
+/** A credential that is wrong, has expired or was revoked. RFC 6750, 3.1. */
+export function invalidTokenError(language: Language): BilingualError {
+  const error = refusalError(unauthenticated(), language);
+  error.extensions.http!.headers = { 'www-authenticate': 'Bearer error="invalid_token"' };
+  return error;
 }
 
 /** RFC 6750, 3: a 401 names the scheme. */

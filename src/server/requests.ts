@@ -9,11 +9,11 @@ import type { Database } from '../db/client.ts';
 import { gather } from '../db/turn.ts';
 import type { Context } from '../domain/context.ts';
 import { createLoaders, readAhead, type Ahead, type Named } from '../domain/loaders.ts';
-import { rateLimited, unauthenticated, type Language } from '../errors.ts';
+import { rateLimited, type Language } from '../errors.ts';
 import type { Bus } from '../events/bus.ts';
 import type { Feed } from '../events/follow.ts';
 import type { Logger } from '../log.ts';
-import { refusalError } from './masking.ts';
+import { invalidTokenError, refusalError } from './masking.ts';
 
 /** From what a request brings to the context that its fields are given. */
 
@@ -97,11 +97,11 @@ export function createContexts(deps: Deps): (asked: Asked, named?: Named) => Pro
     const token = /^Bearer ([\w.~+/=-]+)$/i.exec(asked.authorization)?.[1];
     const verified = token === undefined ? undefined : tokens.verifyAccessToken(token);
     const credential = verified instanceof Promise ? await verified : verified;
-    if (credential === undefined) throw refusalError(unauthenticated(), language);
+    if (credential === undefined) throw invalidTokenError(language);
     const known = actorOf(credential);
     const ahead = named && readAhead(db, named, credential.kind === 'user' ? credential.userId : null);
     const actor = await known;
-    if ('ended' in actor) throw refusalError(unauthenticated(), language);
+    if ('ended' in actor) throw invalidTokenError(language);
     const who = credential.kind === 'user' ? credential.userId : credential.clientId;
     if (count(who) > config.operationsPerMinute) throw refusalError(rateLimited(), language);
     return contextFor(deps, actor, asked, credential, ahead);

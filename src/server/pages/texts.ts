@@ -8,10 +8,10 @@ export const texts = {
   product: ['Сфера', 'Sfera'],
   footer: ['Образовательная платформа вашей школы', 'Your school’s learning platform'],
 
-  homeTitle: ['Сфера', 'Sfera'],
+  homeTitle: ['Сервер школьной платформы', 'The server of a school platform'],
   homeAbout: [
-    'Это сервер школьной платформы. Ученики и учителя обычно работают в приложении своей школы.',
-    'This is the server of a school platform. Pupils and teachers usually work in their school’s app.',
+    'Ученики и учителя обычно работают не здесь, а в приложении своей школы.',
+    'Pupils and teachers usually do not work here, but in their school’s app.',
   ],
   homeSessions: ['Войти', 'Sign in'],
   homeSessionsAbout: ['Посмотреть, где вы вошли, и завершить лишние входы.', 'See where you are signed in, and end the sessions you do not need.'],
