@@ -11,10 +11,10 @@ type Decompress = (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>;
 
 /** Content codings (RFC 9110, 8.4.1) that a body may have. */
 const codings: Record<string, Decompress> = {
-  gzip: promisify(gunzip) as Decompress,
-  'x-gzip': promisify(gunzip) as Decompress,
-  deflate: promisify(inflate) as Decompress,
-  br: promisify(brotliDecompress) as Decompress,
+  gzip: promisify(gunzip),
+  'x-gzip': promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress),
 };
 
 /** The media type of a Content-Type, in lower case, without its parameters. */

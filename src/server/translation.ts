@@ -69,12 +69,12 @@ const operations: Record<string, string> = { query: 'запрос', mutation: '�
 // prettier-ignore
 const sentences: readonly Sentence[] = [
   // Syntax
-  [/^Syntax Error: Expected (.+?), found (.+)\.$/s, (_all, expected, found) => `Ошибка в записи запроса: ожидалось ${token(expected!)}, а стоит ${token(found!)}.`],
+  [/^Syntax Error: Expected (.+?), found (.+)\.$/s, (_all, expected, found) => `Ошибка в записи запроса: ожидалось ${token(expected)}, а стоит ${token(found)}.`],
   [/^Syntax Error: Unexpected single quote character.*$/s, 'Ошибка в записи запроса: вместо одинарной кавычки нужна двойная.'],
-  [/^Syntax Error: Unexpected character: (.+)\.$/s, (_all, found) => `Ошибка в записи запроса: лишний знак ${token(found!)}.`],
+  [/^Syntax Error: Unexpected character: (.+)\.$/s, (_all, found) => `Ошибка в записи запроса: лишний знак ${token(found)}.`],
   [/^Syntax Error: Unexpected variable "(.+)" in constant value\.$/, 'Ошибка в записи запроса: здесь не может стоять переменная «$1».'],
   [/^Syntax Error: Unexpected description.*$/s, 'Ошибка в записи запроса: здесь не может стоять описание.'],
-  [/^Syntax Error: Unexpected (.+)\.$/s, (_all, found) => `Ошибка в записи запроса: здесь не может стоять ${token(found!)}.`],
+  [/^Syntax Error: Unexpected (.+)\.$/s, (_all, found) => `Ошибка в записи запроса: здесь не может стоять ${token(found)}.`],
   [/^Syntax Error: Invalid number\.$/, 'Ошибка в записи запроса: неверно записано число.'],
   [/^Syntax Error: Invalid character within String\.$/, 'Ошибка в записи запроса: в строке стоит недопустимый знак.'],
   [/^Syntax Error: Invalid (?:Unicode|character) escape sequence\.$/, 'Ошибка в записи запроса: в строке неверно записан знак после обратной косой черты.'],
@@ -96,7 +96,7 @@ const sentences: readonly Sentence[] = [
   [/^Variable "([^"]*)" is not defined(?: by operation "([^"]*)")?\.$/, 'Переменная «$1» не объявлена.'],
   [/^Fragment "([^"]*)" is never used\.$/, 'Фрагмент «$1» не используется.'],
   [/^Variable "([^"]*)" is never used(?: in operation "([^"]*)")?\.$/, 'Переменная «$1» не используется.'],
-  [/^Fields "([^"]*)" conflict because (.+)\. Use different aliases on the fields to fetch both if this was intentional\.$/s, (_all, name, reason) => `Поля «${name}» противоречат друг другу: ${conflict(reason!)}. Если нужны оба, дайте им разные псевдонимы.`],
+  [/^Fields "([^"]*)" conflict because (.+)\. Use different aliases on the fields to fetch both if this was intentional\.$/s, (_all, name, reason) => `Поля «${name}» противоречат друг другу: ${conflict(reason)}. Если нужны оба, дайте им разные псевдонимы.`],
   [/^Fragment "([^"]*)" cannot be spread here as objects of type "([^"]*)" can never be of type "([^"]*)"\.$/, 'Фрагмент «$1» не может стоять здесь: «$2» не бывает типа «$3».'],
   [/^Fragment cannot be spread here as objects of type "([^"]*)" can never be of type "([^"]*)"\.$/, 'Фрагмент не может стоять здесь: «$1» не бывает типа «$2».'],
   [/^Field "([^"]*)" argument "([^"]*)" of type "([^"]*)" is required, but it was not provided\.$/, 'Полю «$1» нужен аргумент «$2» типа «$3».'],
@@ -144,7 +144,7 @@ const sentences: readonly Sentence[] = [
   [/^Unknown operation named "([^"]*)"\.$/, 'Операции «$1» в документе нет.'],
   [/^Must provide an operation\.$/, 'В документе нет операции.'],
   [/^Could not determine what operation to execute\.$/, 'Непонятно, какую операцию выполнить: укажите operationName.'],
-  [/^Schema is not configured to execute (\w+) operation\.$/, (_all, kind) => `Сервер не умеет выполнять ${operations[kind!] ?? 'это'}.`],
+  [/^Schema is not configured to execute (\w+) operation\.$/, (_all, kind) => `Сервер не умеет выполнять ${operations[kind] ?? 'это'}.`],
   // Requests of GraphQL over HTTP, by Yoga
   [/^POST body sent invalid JSON\.$/, 'Тело запроса — не JSON.'],
   [/^POST body is expected to be object but received .+$/s, 'Тело запроса должно быть объектом JSON.'],
