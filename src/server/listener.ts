@@ -57,8 +57,8 @@ export class Listener {
   }
 
   /**
-   * Stops: says so to load balancers for `stopDelaySeconds`, then takes no new connection, ends streams, and waits for the
-   * requests under way, `stopSeconds` at most. Resolves when no connection is left.
+   * Stops: says so to load balancers for `stopDelaySeconds`, then takes no new connection, ends sockets and streams, and waits
+   * for the requests under way, `stopSeconds` at most. Resolves when no connection is left.
    * @param closeSockets ends the WebSockets, which the server does not know.
    */
   async stop(closeSockets: () => Promise<void>): Promise<void> {
@@ -67,15 +67,16 @@ export class Listener {
     for (const response of this.#responses) if (!response.headersSent) response.setHeader('connection', 'close');
     if (stopDelaySeconds > 0) await pause(stopDelaySeconds * 1000);
     const closed = new Promise((resolve) => this.server.close(resolve));
+    const sweep = setInterval(() => this.#closeIdle(), 100);
+    const force = setTimeout(() => this.server.closeAllConnections(), stopSeconds * 1000);
+    this.#closeIdle();
+    await closeSockets();
     // Streams end without the word that they are complete, so that clients come back to another process.
     for (const response of this.streams()) {
       response.end();
       response.req.destroy(new Error('stopping'));
     }
-    const sweep = setInterval(() => this.#closeIdle(), 100);
-    const force = setTimeout(() => this.server.closeAllConnections(), stopSeconds * 1000);
-    this.#closeIdle();
-    await Promise.all([closed, closeSockets()]);
+    await closed;
     clearInterval(sweep);
     clearTimeout(force);
   }
