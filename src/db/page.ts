@@ -195,6 +195,13 @@ function decode(cursor: string, { tag, keys }: Order): unknown[] | undefined {
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
+/** The instant that `encode` wrote; undefined for any other text, among them days that no calendar has and the year 0000. */
+function parseInstant(value: unknown): Date | undefined {
+  if (typeof value !== 'string' || !instant.test(value) || value < '0001') return undefined;
+  const date = new Date(value);
+  return !Number.isNaN(date.getTime()) && date.toISOString() === value ? date : undefined;
+}
+
 /** The value of a key; undefined where the database would refuse it, since a cursor may be made up. */
 function parse({ field, type }: Key, value: unknown): unknown {
   switch (type) {
@@ -203,7 +210,7 @@ function parse({ field, type }: Key, value: unknown): unknown {
     case 'bigint':
       return typeof value === 'string' && /^-?\d{1,18}$/.test(value) ? BigInt(value) : undefined;
     case 'date':
-      return typeof value === 'string' && instant.test(value) && value > '0001' && !isNaN(Date.parse(value)) ? new Date(value) : undefined;
+      return parseInstant(value);
     case 'string':
       if (typeof value !== 'string' || /[\0\p{Surrogate}]/u.test(value)) return undefined;
       // Ids are UUIDs.

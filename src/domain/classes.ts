@@ -56,9 +56,13 @@ export async function updateClass(
   return changing.catch(refuseNamesake);
 }
 
-function naming(grade: number, letter: string): Pick<Class, 'grade' | 'letter' | 'sortKey'> {
+function demandGrade(grade: number): void {
   if (!Number.isInteger(grade) || grade < 1 || grade > 11)
     throw invalid('grade', ['Параллель — от 1 до 11.', 'The grade is from 1 to 11.']);
+}
+
+function naming(grade: number, letter: string): Pick<Class, 'grade' | 'letter' | 'sortKey'> {
+  demandGrade(grade);
   const written = line('letter', letter, 15).replace(/\p{Script=Cyrillic}+/gu, (letters) => letters.toUpperCase());
   return { grade, letter: written, sortKey: `${String(grade).padStart(2, '0')}${alphabetical(written)}` };
 }
@@ -86,8 +90,12 @@ export interface ClassFilter {
   includeArchived?: boolean | null;
 }
 
-/** The classes of a school that the actor may read, in school order: by grade, then by letter. */
+/**
+ * The classes of a school that the actor may read, in school order: by grade, then by letter.
+ * @throws INVALID for a grade that no school has.
+ */
 export function classesOf(ctx: Context, school: School, args: PageArgs & ClassFilter): Promise<Page<Class>> {
+  if (typeof args.grade === 'number') demandGrade(args.grade);
   const order = { tag: 'class', keys: [{ field: 'sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
   const ofYear = args.schoolYearId === undefined ? { year: { startsOn: presentYear(school).startsOn } } : args.schoolYearId === null ? {} : { schoolYearId: args.schoolYearId };
   return pageUnder<Class>(ctx, { model: 'School', id: school.id, relation: 'classes' }, args, order, {

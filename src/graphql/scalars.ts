@@ -1,37 +1,66 @@
-import { GraphQLError, Kind } from 'graphql';
+import { GraphQLError, Kind, type ValueNode } from 'graphql';
 import { builder } from './builder.ts';
 
-const instant = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
-const day = /^\d{4}-\d{2}-\d{2}$/;
+const day = String.raw`(?<year>\d{4})-(?<month>0[1-9]|1[0-2])-(?<date>0[1-9]|[12]\d|3[01])`;
+const clock = String.raw`(?<clock>(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(?:\.(?<fraction>\d{1,9}))?`;
+const offset = String.raw`(?<offset>Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)`;
 
-function parseInstant(value: unknown): Date {
-  if (typeof value === 'string' && instant.test(value)) {
-    const date = new Date(value);
-    if (!Number.isNaN(date.getTime())) return date;
-  }
-  throw new GraphQLError('DateTime must be an RFC 3339 instant, such as 2026-09-01T08:00:00Z.');
+const instantPattern = new RegExp(`^${day}T${clock}${offset}$`, 'i');
+const dayPattern = new RegExp(`^${day}$`);
+
+type Day = Record<'year' | 'month' | 'date', string>;
+type Instant = Day & { clock: string; fraction?: string; offset: string };
+
+const earliest = Date.parse('0001-01-01T00:00:00.000Z');
+const latest = Date.parse('9999-12-31T23:59:59.999Z');
+
+/** Returns the number of days of a month in the proleptic Gregorian calendar, which PostgreSQL uses too. */
+function daysIn(year: number, month: number): number {
+  if (month !== 2) return [4, 6, 9, 11].includes(month) ? 30 : 31;
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
 }
 
-function parseDay(value: unknown): string {
-  if (typeof value === 'string' && day.test(value)) {
-    const date = new Date(`${value}T00:00:00Z`);
-    if (!Number.isNaN(date.getTime()) && date.toISOString().startsWith(value)) return value;
+const isDay = ({ year, month, date }: Day): boolean => year !== '0000' && Number(date) <= daysIn(Number(year), Number(month));
+
+/**
+ * Parses an RFC 3339 instant. Every part is checked here, because `Date` turns 30 February into 2 March and accepts
+ * years that PostgreSQL does not store. Digits past the milliseconds are cut off; a leap second (`:60`) is refused.
+ */
+function parseInstant(value: unknown, node?: ValueNode): Date {
+  const parts = typeof value === 'string' ? (instantPattern.exec(value)?.groups as Instant | undefined) : undefined;
+  if (parts !== undefined && isDay(parts)) {
+    const { year, month, date, fraction = '' } = parts;
+    const at = Date.parse(`${year}-${month}-${date}T${parts.clock}.${fraction.slice(0, 3).padEnd(3, '0')}${parts.offset.toUpperCase()}`);
+    if (at >= earliest && at <= latest) return new Date(at);
   }
-  throw new GraphQLError('Date must be a day, such as 2026-09-01.');
+  throw new GraphQLError(
+    'DateTime must be an RFC 3339 instant of the years 0001 to 9999 that the calendar has, such as 2026-09-01T08:00:00Z.',
+    { nodes: node },
+  );
 }
+
+function parseDay(value: unknown, node?: ValueNode): string {
+  const parts = typeof value === 'string' ? (dayPattern.exec(value)?.groups as Day | undefined) : undefined;
+  if (parts !== undefined && isDay(parts)) return value as string;
+  throw new GraphQLError('Date must be a day of the years 0001 to 9999 that the calendar has, such as 2026-09-01.', { nodes: node });
+}
+
+const textOf = (node: ValueNode): string | undefined => (node.kind === Kind.STRING ? node.value : undefined);
 
 builder.scalarType('DateTime', {
-  description: 'An instant, RFC 3339, written in UTC with milliseconds: 2026-09-01T08:00:00.000Z.',
+  description:
+    'An instant, RFC 3339, of the years 0001 to 9999 in UTC. Written in UTC with milliseconds: 2026-09-01T08:00:00.000Z. ' +
+    'Read with any offset up to 23:59 and up to nine digits of a second, of which three count; leap seconds (`:60`) are refused.',
   serialize: (value) => value.toISOString() as unknown as Date,
-  parseValue: parseInstant,
-  parseLiteral: (node) => parseInstant(node.kind === Kind.STRING ? node.value : undefined),
+  parseValue: (value) => parseInstant(value),
+  parseLiteral: (node) => parseInstant(textOf(node), node),
 });
 
 builder.scalarType('Date', {
-  description: "A day, ISO 8601: 2026-09-01. It is a day in the school's own time zone.",
+  description: "A day, ISO 8601, of the years 0001 to 9999: 2026-09-01. It is a day in the school's own time zone.",
   serialize: (value) => value,
-  parseValue: parseDay,
-  parseLiteral: (node) => parseDay(node.kind === Kind.STRING ? node.value : undefined),
+  parseValue: (value) => parseDay(value),
+  parseLiteral: (node) => parseDay(textOf(node), node),
 });
 
 builder.scalarType('JSON', {

@@ -127,9 +127,10 @@ describe('page refuses', () => {
   it('a position that the database would not read', () => {
     const by = (field: string, type: 'string' | 'date' | 'bigint'): Order => ({ tag: 't', keys: [{ field, direction: 'asc', type }] });
     for (const value of ['x', randomUUID().slice(1), `${randomUUID()}\n`]) expect(refusal({ after: cursor('t', value) }, by('id', 'string'))).toBeDefined();
-    for (const value of ['now', 5, '2026-02-40T00:00:00.000Z', '0000-01-01T00:00:00.000Z']) expect(refusal({ after: cursor('t', value) }, by('at', 'date'))).toBeDefined();
+    for (const value of ['now', 5, '2026-02-40T00:00:00.000Z', '2026-02-30T00:00:00.000Z', '2026-01-01T24:00:00.000Z', '0000-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z\n']) expect(refusal({ after: cursor('t', value) }, by('at', 'date'))).toBeDefined();
     for (const value of ['1e3', 1, '9'.repeat(30), '']) expect(refusal({ after: cursor('t', value) }, by('seq', 'bigint'))).toBeDefined();
     expect(refusal({ after: cursor('t', randomUUID()) }, by('id', 'string'))).toBeUndefined();
+    for (const value of ['0001-01-01T00:00:00.000Z', '2024-02-29T00:00:00.000Z', '9999-12-31T23:59:59.999Z']) expect(refusal({ after: cursor('t', value) }, by('at', 'date'))).toBeUndefined();
   });
 
   it('anything made up, without an error of its own', () => {
