@@ -2,7 +2,7 @@ import { can, clauseOf } from '../policy/can.ts';
 import type { Facts, Noun } from '../policy/scopes.ts';
 import type { Action, NounOf } from '../policy/table.ts';
 import { findRows } from '../db/sql.ts';
-import { within, type Tx } from '../db/transaction.ts';
+import { ask, within, type Tx } from '../db/transaction.ts';
 import { forbidden, notFound, unauthenticated } from '../errors.ts';
 import type { Context } from './context.ts';
 import type { Chat, Class, Enrolment, Invitation, School, ThingName, Things } from './rows.ts';
@@ -116,4 +116,9 @@ export async function lock<N extends 'School' | 'Class' | 'User' | 'Invitation' 
   const [row] = await findRows<Things[N]>(within(tx), thing, { where: { id }, lock: purpose === 'change' ? 'no key update' : 'share' });
   if (row === undefined) throw notFound();
   return row;
+}
+
+/** Locks a name until the transaction ends, so that two changes that take it wait for each other. Taken after the locks of rows. */
+export async function lockName(tx: Tx, name: string): Promise<void> {
+  await ask(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [name]);
 }

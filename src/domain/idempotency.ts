@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { actorName } from '../policy/actor.ts';
-import { ask, type Tx } from '../db/transaction.ts';
+import type { Tx } from '../db/transaction.ts';
 import { conflict } from '../errors.ts';
+import { lockName } from './access.ts';
 import type { Context } from './context.ts';
-import { line } from './text.ts';
+import { opaqueKey } from './text.ts';
 
 /** A mutation that a client may have to repeat says so with a key of its own making. */
 export interface Repeatable {
@@ -25,11 +26,11 @@ export async function once<Row extends { id: string }>(
 ): Promise<Row> {
   const { idempotencyKey, ...rest } = input;
   if (idempotencyKey === undefined || idempotencyKey === null) return make();
-  const key = line('idempotencyKey', idempotencyKey, 100);
+  const key = opaqueKey('idempotencyKey', idempotencyKey, 100);
   const actorId = actorName(ctx.actor);
   const inputHash = createHash('sha256').update(JSON.stringify([action, rest])).digest();
   // Two tries at the same moment wait for each other here; the second then finds what the first made.
-  await ask(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [`${actorId} ${key}`]);
+  await lockName(tx, `${actorId} ${key}`);
   const before = await tx.idempotencyKey.findUnique({ where: { actorId_key: { actorId, key } } });
   if (before !== null) {
     if (inputHash.equals(before.inputHash)) return again(before.resultId);

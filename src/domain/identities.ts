@@ -1,14 +1,14 @@
 import { conflict, forbidden, invalid } from '../errors.ts';
 import { change, type Context } from './context.ts';
-import { line } from './text.ts';
+import { opaqueKey } from './text.ts';
 
 /** A person as an outside issuer knows them: who is let in by its tokens. */
 
 /** Binds (issuer, subject) to a person; only the operator may, and only to a trusted issuer. Binding it again to the same person changes nothing. */
 export async function bindIdentity(ctx: Context, input: { userId: string; issuer: string; subject: string }): Promise<void> {
   if (ctx.actor.kind !== 'operator') throw forbidden();
-  const issuer = line('issuer', input.issuer, 500);
-  const subject = line('subject', input.subject, 500);
+  const issuer = opaqueKey('issuer', input.issuer, 500);
+  const subject = opaqueKey('subject', input.subject, 255);
   if (!ctx.config.trustedIssuers.some((trusted) => trusted.issuer === issuer))
     throw invalid('issuer', ['Этого издателя нет в TRUSTED_ISSUERS.', 'This issuer is not in TRUSTED_ISSUERS; the two must be equal to the last sign.']);
   await change(ctx, async (tx) => {

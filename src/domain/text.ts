@@ -2,21 +2,81 @@ import { invalid } from '../errors.ts';
 
 /** What people type, made fit to store, to search and to put in order. */
 
-const loneSurrogate = /\p{Surrogate}/u;
-const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff]/u;
+/**
+ * Emoji that hold characters which are refused elsewhere: sequences joined by U+200D, a presentation selector, keycaps,
+ * and the flags of England, Scotland and Wales, the only ones made of tag characters that Unicode recommends.
+ */
+const emoji =
+  /\u{1f3f4}\u{e0067}\u{e0062}(?:\u{e0065}\u{e006e}\u{e0067}|\u{e0073}\u{e0063}\u{e0074}|\u{e0077}\u{e006c}\u{e0073})\u{e007f}|\p{Extended_Pictographic}[\ufe0e\ufe0f\p{Emoji_Modifier}]?(?:\u200d\p{Extended_Pictographic}[\ufe0f\p{Emoji_Modifier}]?)*|[0-9#*]\ufe0f?\u20e3/gu;
+
+/** Joiners where a script needs them: after a virama, in the ra-phala of Bengali and Kannada, between Arabic letters. */
+const joiners =
+  /(?<=[\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca])[\u200c\u200d]|(?<=[\u09b0\u0cb0])\u200d(?=[\u09cd\u0ccd])|(?<=\p{Script=Arabic}\p{M}*)\u200c(?=\p{Script=Arabic})/gu;
+
+const bidirectional = /\p{Bidi_Control}/u;
 
 /**
- * One line of text: NFC, outer spaces cut, inner ones made one.
- * @throws INVALID for U+0000 and other control characters, lone surrogates, and lengths outside least..most characters.
+ * What does not show or has no meaning of its own: controls, format characters, lone surrogates, private use and
+ * unassigned code points, default ignorable ones, separators of lines, blanks that Unicode counts as letters, marks or
+ * symbols, and the characters that stand for an object or for a text that was lost.
+ */
+const unseen = /[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800\u2d7f\ufffc\ufffd\u{1107f}\u{13441}\u{13442}\u{16fe4}\u{1d159}]/u;
+
+/** Marks without a letter, one twice in a row, and more of them than a script stacks (UTS #39, 5.4). */
+const stacked = /(?:^|\s)\p{M}|([\p{Mn}\p{Me}])\1|[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}]\p{M}{3}|[\p{Mn}\p{Me}]{5}/u;
+
+/**
+ * One line of text that shows all that it holds: NFC, outer spaces cut, inner ones made one.
+ * @param most in characters as people count them (grapheme clusters); the text takes at most eight times as many bytes.
+ * @throws INVALID for characters that do not show or that change the direction of the text, stacks of combining marks,
+ * and lengths outside least..most.
  */
 export function line(path: string, value: string, most: number, least = 1): string {
-  if (loneSurrogate.test(value) || control.test(value))
-    throw invalid(path, ['Здесь недопустимые символы.', 'There are characters here that are not allowed.']);
+  refuseUnseen(path, value);
   const text = value.normalize('NFC').trim().replace(/\s+/gu, ' ');
-  const length = [...text].length;
+  if (stacked.test(text.replace(emoji, '.')))
+    throw invalid(path, [
+      'Слишком много надстрочных знаков подряд, или такой знак стоит отдельно от буквы. Удалите лишние знаки.',
+      'There are too many combining marks in a row, or one of them has no letter. Remove the extra marks.',
+    ]);
+  const length = lengthOf(text, most);
   if (length < least || length > most)
     throw invalid(path, [`Длина — от ${least} до ${most} символов.`, `The length is from ${least} to ${most} characters.`]);
+  if (Buffer.byteLength(text) > most * 8)
+    throw invalid(path, ['В тексте слишком много составных символов. Сократите его.', 'The text has too many compound characters. Shorten it.']);
   return text;
+}
+
+function refuseUnseen(path: string, value: string): void {
+  const found = unseen.exec(value.replace(emoji, '.').replace(joiners, ''))?.[0];
+  if (found === undefined) return;
+  const name = `U+${found.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
+  throw invalid(
+    path,
+    bidirectional.test(found)
+      ? [`В тексте есть символ ${name}, который меняет направление письма. Удалите его.`, `The text contains ${name}, which changes the direction of writing. Remove it.`]
+      : [`В тексте есть невидимый или недопустимый символ ${name}. Удалите его или наберите текст заново.`, `The text contains ${name}, which is invisible or not allowed. Remove it or type the text again.`],
+  );
+}
+
+const graphemes = new Intl.Segmenter('ru', { granularity: 'grapheme' });
+
+/** Code points where they are few enough, which is quicker to tell; grapheme clusters otherwise. */
+function lengthOf(text: string, most: number): number {
+  const points = [...text].length;
+  return points <= most ? points : [...graphemes.segment(text)].length;
+}
+
+/**
+ * A key that a client or another system made: kept and compared exactly as it is given, spaces and invisible characters too.
+ * @throws INVALID for U+0000 and lone surrogates, which the database cannot hold, and for lengths outside 1..most.
+ */
+export function opaqueKey(path: string, value: string, most: number): string {
+  if (/[\0\p{Surrogate}]/u.test(value))
+    throw invalid(path, ['Здесь не может быть символа U+0000 и половины суррогатной пары.', 'U+0000 and lone surrogates are not allowed here.']);
+  const { length } = [...value];
+  if (length < 1 || length > most) throw invalid(path, [`Длина — от 1 до ${most} символов.`, `The length is from 1 to ${most} characters.`]);
+  return value;
 }
 
 /** As `line`, for a field that may be left out (undefined) or emptied (null or blank). */

@@ -1,0 +1,113 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { confusableKey, inCyrillic } from '../../src/domain/confusables.ts';
+import { line, opaqueKey, optionalLine } from '../../src/domain/text.ts';
+import { Refusal } from '../../src/errors.ts';
+import { honest, unseen } from '../support/texts.ts';
+
+const refusal = (value: string, most = 100): Refusal | undefined => {
+  try {
+    line('name', value, most);
+  } catch (error) {
+    if (error instanceof Refusal) return error;
+    throw error;
+  }
+  return undefined;
+};
+
+describe('line', () => {
+  it.each(honest.map((text) => [text]))('keeps what people write: %s', (text) => expect(line('name', text, 100)).toBe(text.normalize('NFC')));
+
+  it.each(unseen.map(([about, text]) => [about, text]))('refuses %s', (_about, text) => {
+    expect(refusal(text)).toMatchObject({ code: 'INVALID', at: ['name'] });
+  });
+
+  it('names the character and says what to do, in both languages', () => {
+    expect(refusal('а\u200b')?.text).toEqual([
+      'В тексте есть невидимый или недопустимый символ U+200B. Удалите его или наберите текст заново.',
+      'The text contains U+200B, which is invisible or not allowed. Remove it or type the text again.',
+    ]);
+    expect(refusal('\u202eа')?.text).toEqual([
+      'В тексте есть символ U+202E, который меняет направление письма. Удалите его.',
+      'The text contains U+202E, which changes the direction of writing. Remove it.',
+    ]);
+    expect(refusal('a\u{e0041}')?.text[1]).toContain('U+E0041');
+    expect(refusal('а' + '\u0301\u0302\u0303\u0304')?.text[1]).toContain('combining marks');
+  });
+
+  it('never lets through a character that does not show, wherever it stands', () => {
+    const hidden = fc.integer({ min: 0, max: 0x10ffff }).map((code) => String.fromCodePoint(code)).filter((sign) => /[\p{C}\p{Default_Ignorable_Code_Point}]/u.test(sign));
+    const letters = fc.constantFrom('', 'а', 'Z', '5', ' ', '👩', 'ה', 'ب', 'क');
+    fc.assert(
+      fc.property(letters, hidden, letters, (before, sign, after) => {
+        const text = `${before}${sign}${after}`;
+        // An emoji may choose how it is shown; the code points kept for emoji to come count as emoji.
+        fc.pre(!/\p{Extended_Pictographic}[\ufe0e\ufe0f]|(?=\p{Cn})\p{Extended_Pictographic}/u.test(text));
+        expect(refusal(text), text).toMatchObject({ code: 'INVALID' });
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  it('is the same when it is given its own answer', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'binary' })), (text) => {
+        fc.pre(refusal(text) === undefined);
+        const kept = line('name', text, 100);
+        expect(line('name', kept, 100)).toBe(kept);
+        expect(kept).toBe(kept.normalize('NFC'));
+        expect(kept).not.toMatch(/^\s|\s$|[^\S ]|\s\s/u);
+      }),
+    );
+  });
+
+  it('counts characters as people do, and bounds what they are made of', () => {
+    const family = '👨‍👩‍👧‍👦';
+    expect(line('name', family.repeat(3), 10)).toBe(family.repeat(3));
+    expect(refusal(family.repeat(4), 10)?.text[1]).toContain('compound');
+    expect(line('name', 'е\u0308'.repeat(10), 10)).toBe('ё'.repeat(10));
+    expect(line('name', 'а\u0301'.repeat(10), 10)).toBe('а\u0301'.repeat(10));
+    for (const text of ['а'.repeat(11), 'а\u0301'.repeat(11), '👩‍🏫'.repeat(11)]) expect(refusal(text, 10)?.text[1]).toContain('1 to 10');
+    expect(refusal('\u{1d160}'.repeat(50), 50)?.code).toBe('INVALID');
+  });
+});
+
+describe('optionalLine', () => {
+  it('tells leaving out from emptying', () => {
+    expect(optionalLine('label', undefined, 10)).toBeUndefined();
+    for (const blank of [null, '', ' ', '\u00a0\u3000']) expect(optionalLine('label', blank, 10)).toBeNull();
+    expect(optionalLine('label', ' а  б ', 10)).toBe('а б');
+    expect(() => optionalLine('label', '\u200b', 10)).toThrow(expect.objectContaining({ code: 'INVALID', at: ['label'] }));
+  });
+});
+
+describe('opaqueKey', () => {
+  it('is kept as it is, or refused', () => {
+    for (const key of ['a', ' a  b ', 'и\u0306', '\u200b', '\n', '9'.repeat(100)]) expect(opaqueKey('idempotencyKey', key, 100)).toBe(key);
+    for (const key of ['', 'a'.repeat(101), 'a\u0000', '\ud800'])
+      expect(() => opaqueKey('idempotencyKey', key, 100)).toThrow(expect.objectContaining({ code: 'INVALID', at: ['idempotencyKey'] }));
+  });
+});
+
+describe('confusableKey', () => {
+  it('is one for what looks the same, and another for what does not', () => {
+    for (const [one, ...others] of [
+      ['С', 'C', 'c', 'с', 'Ｃ', '𝐂', 'ᴄ', ' С ', 'С.', '«С»', '-С'],
+      ['А', 'A', 'a', 'Α', 'Ａ', 'ᴀ', 'Ⓐ'],
+      ['А-1', 'А1', 'A 1', 'а–1', 'A\u20111'],
+      ['Физика', 'физика', 'ФИЗИКА', 'Физикa', 'Физика.', ' Ф и з и к а ', '«Физика»'],
+      ['О', '0', 'O', 'ο'],
+      ['Й', 'и\u0306', 'Й'],
+    ] as const)
+      for (const other of others) expect(confusableKey(other), `${one} ${other}`).toBe(confusableKey(one));
+    for (const [one, other] of [['А', 'Б'], ['Е', 'Ё'], ['И', 'Й'], ['C++', 'C#'], ['C++', 'C'], ['1', '2'], ['А1', 'А2'], ['R', 'Я'], ['👩‍🏫', '👨‍🏫']] as const)
+      expect(confusableKey(one), `${one} ${other}`).not.toBe(confusableKey(other));
+  });
+});
+
+describe('inCyrillic', () => {
+  it('rewrites the words that could be Cyrillic, and no others', () => {
+    for (const [text, written] of [['C', 'С'], ['c', 'с'], ['CAD', 'CAD'], ['ABC-матем', 'АВС-матем'], ['b-мат', 'b-мат'], ['Мaт', 'Мат'], ['R', 'R'], ['1C', '1С']] as const)
+      expect(inCyrillic(text)).toBe(written);
+  });
+});
