@@ -1,7 +1,8 @@
-import { violates, type Tx } from '../db/transaction.ts';
+import type { Tx } from '../db/transaction.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
 import { record } from '../events/log.ts';
-import { find, findClass, findSchool, lock } from './access.ts';
+import { find, findClass, findSchool, lock, lockName } from './access.ts';
+import { confusableKey, inCyrillic } from './confusables.ts';
 import { change, type Context } from './context.ts';
 import { once, type Repeatable } from './idempotency.ts';
 import { pageUnder } from './lists.ts';
@@ -28,15 +29,15 @@ export async function createClass(ctx: Context, input: CreateClassInput): Promis
   const named = naming(input.grade, input.letter);
   const year = input.schoolYearId ? await find(ctx, 'SchoolYear', input.schoolYearId, 'schoolYearId') : null;
   if (year !== null && year.schoolId !== school.id) throw notFound('schoolYearId');
-  const making = change(ctx, (tx) =>
+  return change(ctx, (tx) =>
     once(ctx, tx, 'class.create', input, (id) => tx.class.findUniqueOrThrow({ where: { id } }), async () => {
       const { id: schoolYearId } = year ?? (await schoolYearOf(tx, school.id, new Date()));
+      await refuseNamesake(tx, { schoolYearId, ...named });
       const made = await tx.class.create({ data: { schoolId: school.id, schoolYearId, ...named } });
       record(tx, 'class.created', { schoolId: school.id, classId: made.id });
       return made;
     }),
   );
-  return making.catch(refuseNamesake);
 }
 
 /** Gives a class another grade or letter; what it has already changes nothing. Regulation 2.1 b. */
@@ -45,15 +46,16 @@ export async function updateClass(
   input: { classId: string; grade?: number | null; letter?: string | null },
 ): Promise<Class> {
   const found = await findClass(ctx, input.classId, 'class.update');
-  const changing = change(ctx, async (tx) => {
+  return change(ctx, async (tx) => {
     const now = await lockOpenClass(tx, found.id, 'change');
-    const named = naming(input.grade ?? now.grade, input.letter ?? now.letter);
-    if (named.grade === now.grade && named.letter === now.letter) return now;
+    const { letter } = now;
+    const named = { ...naming(input.grade ?? now.grade, input.letter ?? letter), ...(input.letter ? {} : { letter }) };
+    if (named.grade === now.grade && named.letter === letter) return now;
+    await refuseNamesake(tx, { ...now, ...named });
     const updated = await tx.class.update({ where: { id: now.id }, data: named });
     record(tx, 'class.updated', { schoolId: updated.schoolId, classId: updated.id });
     return updated;
   });
-  return changing.catch(refuseNamesake);
 }
 
 function demandGrade(grade: number): void {
@@ -61,18 +63,40 @@ function demandGrade(grade: number): void {
     throw invalid('grade', ['Параллель — от 1 до 11.', 'The grade is from 1 to 11.']);
 }
 
+const longest = 15;
+
 function naming(grade: number, letter: string): Pick<Class, 'grade' | 'letter' | 'sortKey'> {
   demandGrade(grade);
-  const written = line('letter', letter, 15).replace(/\p{Script=Cyrillic}+/gu, (letters) => letters.toUpperCase());
+  const written = letterOf(letter);
   return { grade, letter: written, sortKey: `${String(grade).padStart(2, '0')}${alphabetical(written)}` };
 }
 
-function refuseNamesake(error: unknown): never {
-  if (!violates(error, 'class_school_year_id_grade_letter_key')) throw error;
-  throw conflict(
-    ['Такой класс в этом учебном году уже есть.', 'There is such a class in this school year already.'],
-    { path: ['letter'] },
-  );
+/** The letter as it is stored: in Cyrillic capitals where it can be, and without full-width and other forms of Latin letters and digits. */
+function letterOf(text: string): string {
+  const plain = text.replace(/[\p{L}\p{Nd}]/gu, (sign) => {
+    const form = sign.normalize('NFKC');
+    return /^[a-z0-9]+$/i.test(form) ? form : sign;
+  });
+  const written = inCyrillic(line('letter', plain, longest)).replace(/\p{Script=Cyrillic}+/gu, (letters) => letters.toUpperCase());
+  // The database counts code points, of which a compound character has several.
+  if ([...written].length > longest || confusableKey(written) === '')
+    throw invalid('letter', [
+      `Литера класса — от 1 до ${longest} символов, среди них буква или цифра.`,
+      `The letter of a class has 1 to ${longest} characters, among them a letter or a digit.`,
+    ]);
+  return written;
+}
+
+/** Classes of one grade and year are told apart by what people read: «9А» is also «9a» in Latin letters, and «9-А». */
+async function refuseNamesake(tx: Tx, { id, schoolYearId, grade, letter }: Pick<Class, 'schoolYearId' | 'grade' | 'letter'> & { id?: string }): Promise<void> {
+  await lockName(tx, `class names ${schoolYearId}`);
+  const others = await tx.class.findMany({ where: { schoolYearId, grade, ...(id === undefined ? {} : { id: { not: id } }) }, select: { letter: true } });
+  const key = confusableKey(letter);
+  if (others.some((other) => confusableKey(other.letter) === key))
+    throw conflict(
+      ['Такой класс в этом учебном году уже есть.', 'There is such a class in this school year already.'],
+      { path: ['letter'] },
+    );
 }
 
 /** The step: locks a class that is not archived; an archived one takes no pupils, no teachers and no changes. */

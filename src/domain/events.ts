@@ -83,7 +83,7 @@ async function start(
   const school = await find(ctx, 'School', args.schoolId, 'schoolId');
   // A service needs the scope of the log for any stream; a person, the right that the stream stands on.
   if (actor.kind === 'service' || !what.allowed(actor)) demand(ctx, 'event.read', { schoolId: school.id });
-  const after = args.after ? decodeCursor(args.after) : null;
+  const after = typeof args.after === 'string' ? decodeCursor(args.after) : null;
   if (after !== null) {
     const extent = await ctx.feed.tail.extent(school.id);
     if (after.schoolId !== school.id || after.seq > (extent?.head ?? 0n))

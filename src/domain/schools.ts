@@ -81,7 +81,7 @@ function fields(input: SchoolInput) {
     ...may('address', 300),
     ...may('district', 100),
     ...may('region', 100),
-    ...(input.timeZone ? { timeZone: zone(input.timeZone) } : {}),
+    ...(typeof input.timeZone === 'string' ? { timeZone: zone(input.timeZone) } : {}),
   } as { name?: string; fullName?: string; address?: string | null; district?: string | null; region?: string | null; timeZone?: string };
 }
 

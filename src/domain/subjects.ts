@@ -1,7 +1,8 @@
-import { violates } from '../db/transaction.ts';
+import type { Tx } from '../db/transaction.ts';
 import { conflict } from '../errors.ts';
 import { record } from '../events/log.ts';
-import { findSchool } from './access.ts';
+import { findSchool, lockName } from './access.ts';
+import { confusableKey } from './confusables.ts';
 import { change, type Context } from './context.ts';
 import { pageUnder } from './lists.ts';
 import { readable } from './loaders.ts';
@@ -14,15 +15,21 @@ import { alphabetical, line } from './text.ts';
 export async function createSubject(ctx: Context, input: { schoolId: string; name: string }): Promise<Subject> {
   const school = await findSchool(ctx, input.schoolId, 'subject.create');
   const name = line('name', input.name, 100);
-  const making = change(ctx, async (tx) => {
+  return change(ctx, async (tx) => {
+    await refuseNamesake(tx, school.id, name);
     const subject = await tx.subject.create({ data: { schoolId: school.id, name, sortKey: alphabetical(name) } });
     record(tx, 'subject.created', { schoolId: school.id, subjectId: subject.id });
     return subject;
   });
-  return making.catch((error: unknown) => {
-    if (!violates(error, 'subject_school_id_sort_key_key')) throw error;
+}
+
+/** Subjects of a school are told apart by what people read: case, spaces and look-alike letters make no other subject. */
+async function refuseNamesake(tx: Tx, schoolId: string, name: string): Promise<void> {
+  await lockName(tx, `subject names ${schoolId}`);
+  const others = await tx.subject.findMany({ where: { schoolId }, select: { name: true } });
+  const key = confusableKey(name);
+  if (others.some((other) => confusableKey(other.name) === key))
     throw conflict(['Такой предмет в школе уже есть.', 'The school has such a subject already.'], { path: ['name'] });
-  });
 }
 
 /** The subjects of a school, in the order of the alphabet. */

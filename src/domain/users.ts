@@ -1,7 +1,8 @@
+import { domainToASCII } from 'node:url';
 import { clauseOf, where } from '../policy/can.ts';
 import { page } from '../db/page.ts';
 import { findRows } from '../db/sql.ts';
-import { violates, type Tx } from '../db/transaction.ts';
+import type { Tx } from '../db/transaction.ts';
 import { conflict, forbidden, invalid, unauthenticated } from '../errors.ts';
 import { record } from '../events/log.ts';
 import { demand, factsOfUser, find } from './access.ts';
@@ -11,6 +12,7 @@ import { readable } from './loaders.ts';
 import { endGrants, lockForEnding } from './roles.ts';
 import type { Page, PageArgs, RoleGrant, School, User } from './rows.ts';
 import { endSessionsOfUser } from './sessions.ts';
+import { refuseTaken, signInNameOf } from './signInNames.ts';
 import { alphabeticalKey, line, optionalLine, searchable } from './text.ts';
 
 /** People: their names, their particulars, and the end of their account. */
@@ -27,7 +29,10 @@ export const fullName = (names: Names): string => fullNameColumns.map((column) =
 
 /** «Иванова М. П.» */
 export const shortName = ({ surname, givenName, patronymic }: Names): string =>
-  [surname, ...[givenName, patronymic].filter((part) => part).map((part) => `${[...part!][0]}.`)].join(' ');
+  [surname, ...[givenName, patronymic].filter((part) => part).map((part) => `${initial.exec(part!)?.[0]}.`)].join(' ');
+
+/** The first letter with its marks. */
+const initial = /^.\p{M}*/su;
 
 /** The names with the columns that search and order are made by. */
 function named(names: Names) {
@@ -43,17 +48,6 @@ function named(names: Names) {
   };
 }
 
-/** What a person types to sign in, as it is stored. @throws INVALID for anything but 3 to 64 letters, digits and `. _ - @`. */
-export function signInNameOf(text: string): string {
-  const name = text.normalize('NFC').trim().toLowerCase();
-  if (!/^[a-zа-яё0-9._@-]{3,64}$/u.test(name))
-    throw invalid('signInName', [
-      'Имя для входа — от 3 до 64 букв, цифр и знаков . _ - @.',
-      'A sign-in name is 3 to 64 letters, digits and the signs . _ - @.',
-    ]);
-  return name;
-}
-
 export interface NewUser extends Names {
   signInName?: string | null;
   passwordHash?: string | null;
@@ -62,23 +56,15 @@ export interface NewUser extends Names {
   locale?: string;
 }
 
-/** The step: a new person, without a role. @throws CONFLICT when another has the sign-in name. */
+/** The step: a new person, without a role. @throws CONFLICT when another has the sign-in name, or one that looks the same. */
 export async function createUser(tx: Tx, input: NewUser): Promise<User> {
   const signInName = input.signInName ? signInNameOf(input.signInName) : null;
   const { email = null, phone = null } = contact(input);
-  try {
-    return await tx.user.create({
-      data: { ...named(input), signInName, passwordHash: input.passwordHash ?? null, email, phone, locale: input.locale ?? 'ru' },
-    });
-  } catch (error) {
-    if (!violates(error, 'app_user_sign_in_name_key')) throw error;
-    throw unusableName();
-  }
+  if (signInName !== null) await refuseTaken(tx, signInName);
+  return tx.user.create({
+    data: { ...named(input), signInName, passwordHash: input.passwordHash ?? null, email, phone, locale: input.locale ?? 'ru' },
+  });
 }
-
-/** Says no more than it must: names are unique over all schools, so that a name that is taken tells of somebody's account. */
-const unusableName = () =>
-  conflict(['Этот логин нельзя использовать. Выберите другой.', 'This sign-in name cannot be used. Choose another.'], { path: ['signInName'] });
 
 /** Throws what `createUser` would find wrong, before anything costly is done. */
 export function checkNewUser(input: NewUser & { signInName: string }): void {
@@ -88,15 +74,21 @@ export function checkNewUser(input: NewUser & { signInName: string }): void {
 
 function contact(input: { email?: string | null; phone?: string | null }): { email?: string | null; phone?: string | null } {
   const email = optionalLine('email', input.email, 254);
-  if (email && !/^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/u.test(email))
-    throw invalid('email', ['Это не адрес электронной почты.', 'This is not an e-mail address.']);
-  const phone = optionalLine('phone', input.phone, 30)?.replace(/[\s()-]/g, '');
+  if (email && !isEmail(email)) throw invalid('email', ['Это не адрес электронной почты.', 'This is not an e-mail address.']);
+  const phone = optionalLine('phone', input.phone, 30)?.replace(/[\s()\p{Pd}]/gu, '');
   if (phone && !/^\+?\d{5,15}$/.test(phone))
     throw invalid('phone', ['Телефон — от 5 до 15 цифр, можно с +.', 'A phone number is 5 to 15 digits, with or without a +.']);
   return {
     ...(input.email === undefined ? {} : { email: email ?? null }),
     ...(input.phone === undefined ? {} : { phone: phone ?? null }),
   };
+}
+
+/** One address, of a domain that can exist and whose labels each keep to one script, so that none imitates another domain. */
+function isEmail(text: string): boolean {
+  const domain = /^[^\s@<>()[\],;:"\\]+@([^\s@.]+(?:\.[^\s@.]+)+)$/u.exec(text)?.[1];
+  if (domain === undefined || domainToASCII(domain) === '') return false;
+  return domain.split('.').every((label) => !(/\p{Script=Latin}/u.test(label) && /[\p{Script=Cyrillic}\p{Script=Greek}]/u.test(label)));
 }
 
 export interface UpdateProfileInput {

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createUser, fullName, shortName, signInNameOf } from '../../src/domain/users.ts';
+import { createUser, fullName, shortName } from '../../src/domain/users.ts';
+import { signInNameOf } from '../../src/domain/signInNames.ts';
 import { transaction } from '../../src/db/transaction.ts';
 import { refused } from '../support/refused.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
@@ -18,6 +19,7 @@ describe('names', () => {
     expect(fullName({ surname: 'Иванова', givenName: 'Мария', patronymic: 'Петровна' })).toBe('Иванова Мария Петровна');
     expect(shortName({ surname: 'Иванова', givenName: 'Мария', patronymic: 'Петровна' })).toBe('Иванова М. П.');
     expect(shortName({ surname: 'Ким', givenName: 'Юна', patronymic: null })).toBe('Ким Ю.');
+    expect(shortName({ surname: 'Ким', givenName: 'А\u0301нна', patronymic: '𐐔' })).toBe('Ким А\u0301. 𐐔.');
   });
 
   it('to sign in are folded, and refused where they are too short or odd', () => {
@@ -27,11 +29,45 @@ describe('names', () => {
 });
 
 describe('createUser', () => {
+  const make = (signInName: string) => transaction(app.db, (tx) => createUser(tx, { surname: 'Ёлкин', givenName: 'Пётр', signInName }));
+
+  it('refuses a sign-in name that looks like one that is taken, whatever the alphabet', async () => {
+    const word = `${Date.now()}`.replace(/[013]/g, '9');
+    for (const [one, ...others] of [['cop', 'сор', 'c0p', 'с0р', 'СОР'], ['user-1', 'user-l'], ['9б', '96'], ['x.a.y', 'х.a.у', 'x.а.y', 'х.а.у']] as const) {
+      await make(`${one}@${word}`);
+      for (const other of others) await expect(make(`${other}@${word}`), other).rejects.toMatchObject({ code: 'CONFLICT', at: ['signInName'] });
+    }
+    for (const other of ['сорок', 'user-2', '9в', 'z.a.y']) expect(await make(`${other}@${word}`)).toMatchObject({ signInName: `${other}@${word}` });
+  });
+
+  it('refuses words of both alphabets', async () => {
+    for (const name of ['иванoв', 'ivanов', 'ivan1а', 'а1b', 'иванов@mаil.ru', 'ivanov-Петрoв']) await expect(make(name), name).rejects.toMatchObject({ code: 'INVALID', at: ['signInName'] });
+  });
+
+  it('takes one of two sign-in names that look the same and come at one moment', async () => {
+    const word = `${Date.now()}`.replace(/[013]/g, '9');
+    const tries = await Promise.allSettled(['рос', 'poc', 'p0c', 'р0с'].map((name) => make(`${name}-${word}`)));
+    expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+
+  it('finds what looks the same by an index', async () => {
+    const { rows } = await app.db.pool.query<{ indexdef: string }>("select indexdef from pg_indexes where indexname = 'app_user_sign_in_name_look_idx'");
+    const client = await app.db.pool.connect();
+    try {
+      await client.query('begin; set local enable_seqscan = off');
+      const plan = await client.query("explain select 1 from app_user where translate(sign_in_name, 'асеорху01зб', 'aceopxyol36') = 'cop' limit 1");
+      expect(JSON.stringify(plan.rows), rows[0]?.indexdef).toContain('app_user_sign_in_name_look_idx');
+    } finally {
+      await client.query('rollback');
+      client.release();
+    }
+  });
+
   it('makes a person; a second one with the sign-in name is refused', async () => {
     const signInName = `Пётр.${Date.now()}`;
-    const make = () => transaction(app.db, (tx) => createUser(tx, { surname: 'Ёлкин', givenName: ' Пётр ', signInName }));
-    expect(await make()).toMatchObject({ givenName: 'Пётр', patronymic: null, searchText: 'елкин петр', signInName: signInName.toLowerCase() });
-    await expect(make()).rejects.toMatchObject({ code: 'CONFLICT', at: ['signInName'] });
+    const again = () => transaction(app.db, (tx) => createUser(tx, { surname: 'Ёлкин', givenName: ' Пётр ', signInName }));
+    expect(await again()).toMatchObject({ givenName: 'Пётр', patronymic: null, searchText: 'елкин петр', signInName: signInName.toLowerCase() });
+    await expect(again()).rejects.toMatchObject({ code: 'CONFLICT', at: ['signInName'] });
   });
 });
 
