@@ -9,6 +9,7 @@ import { lockOpenChat } from './chats.ts';
 import { actingUserId, change, type Context } from './context.ts';
 import { pageUnder } from './lists.ts';
 import { readable } from './loaders.ts';
+import { roleByRule, succeed } from './membership.ts';
 import type { Chat, ChatMember, Page, PageArgs } from './rows.ts';
 
 /** Who is in a chat by a person's act. Who is in it by rule: src/domain/membership.ts. Regulation 2.2 e, 2.3 c, 2.4 c, 2.5 b. */
@@ -50,8 +51,9 @@ const rolesIn = async (tx: Tx, { schoolId }: Chat, userId: string) =>
   (await tx.roleGrant.findMany({ where: { schoolId, userId, endedAt: null } })).map((grant) => grant.role);
 
 /**
- * Takes a person out of a chat, or lets the actor leave; whoever is not in it changes nothing.
- * @throws CONFLICT for a member by rule, and for the last moderator.
+ * Takes a person out of a chat, or lets the actor leave; a person of the school who is not in it changes nothing.
+ * Ownership passes on with the owner (`succeed`).
+ * @throws NOT_FOUND for somebody who was never of the school; CONFLICT for a member by rule, and for the last moderator.
  */
 export async function removeChatMember(ctx: Context, input: MemberInput): Promise<Chat> {
   const found = await find(ctx, 'Chat', input.chatId, 'chatId');
@@ -59,7 +61,10 @@ export async function removeChatMember(ctx: Context, input: MemberInput): Promis
   return change(ctx, async (tx) => {
     const chat = await lockOpenChat(tx, found.id);
     const member = await memberOf(tx, chat, input.userId);
-    if (member === null) return chat;
+    if (member === null) {
+      await demandKnown(tx, chat, input.userId);
+      return chat;
+    }
     await demandRank(ctx, tx, 'chatMember.remove', chat, member);
     if (member.reason === 'RULE')
       throw conflict(
@@ -69,8 +74,14 @@ export async function removeChatMember(ctx: Context, input: MemberInput): Promis
     await tx.chatMember.delete({ where: { id: member.id } });
     await refuseUnmoderated(tx, chat);
     record(tx, 'chatMember.removed', { schoolId: chat.schoolId, chatId: chat.id, userId: member.userId });
+    await succeed(tx, chat.id, member.role);
     return chat;
   });
+}
+
+/** Whoever asks leads a chat of the school, and so may know who has ever been of it. */
+async function demandKnown(tx: Tx, { schoolId }: Chat, userId: string): Promise<void> {
+  if ((await tx.roleGrant.count({ where: { schoolId, userId } })) === 0) throw notFound('userId');
 }
 
 /** Makes a member a moderator, as long as the chat has them; one who is changes nothing. Pupils never moderate. */
@@ -88,7 +99,8 @@ export async function promoteChatMember(ctx: Context, input: MemberInput): Promi
 }
 
 /**
- * Makes a moderator a member; one who is changes nothing. One's own moderating may be laid down too.
+ * Makes a moderator a member; one who is changes nothing. One's own moderating may be laid down too. An owner passes
+ * the ownership on (`succeed`), and goes on as a moderator where a rule makes them one.
  * @throws CONFLICT for a moderator by rule, and for the last moderator.
  */
 export async function demoteChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {
@@ -103,10 +115,12 @@ export async function demoteChatMember(ctx: Context, input: MemberInput): Promis
         ['Этот участник ведёт чат по правилу, пока оно действует.', 'This member moderates the chat by rule, as long as it holds.'],
         { path: ['userId'] },
       );
-    const demoted = await tx.chatMember.update({ where: { id: member.id }, data: { role: 'MEMBER' } });
+    const byRule = member.role === 'OWNER' && member.reason === 'RULE' ? await roleByRule(tx, chat.id, member.userId) : null;
+    await tx.chatMember.update({ where: { id: member.id }, data: { role: 'MEMBER' } });
     await refuseUnmoderated(tx, chat);
     record(tx, 'chatMember.demoted', { schoolId: chat.schoolId, chatId: chat.id, userId: member.userId });
-    return demoted;
+    await succeed(tx, chat.id, member.role);
+    return tx.chatMember.update({ where: { id: member.id }, data: { role: byRule ?? 'MEMBER' } });
   });
 }
 

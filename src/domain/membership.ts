@@ -1,5 +1,6 @@
-import { write, type Tx } from '../db/transaction.ts';
+import { ask, write, type Tx } from '../db/transaction.ts';
 import { record } from '../events/log.ts';
+import { lock } from './access.ts';
 import type { Chat, ChatMember } from './rows.ts';
 
 /**
@@ -54,46 +55,80 @@ const follow = `
     delete from chat_member m using chat c
     where c.id = m.chat_id and c.archived_at is null and m.school_id = $1 and m.user_id = $2
       and (m.reason = 'RULE' and not exists (select from rule r where r.chat_id = m.chat_id) or not exists (select from holder))
-    returning m.school_id, m.chat_id, m.user_id
+    returning m.school_id, m.chat_id, m.user_id, m.role
   ), changed as (
     update chat_member m set role = r.role from rule r
     where m.chat_id = r.chat_id and m.user_id = $2 and m.reason = 'RULE' and m.role <> 'OWNER'
       -- A moderator whom a person promoted stays one; one by rule is one as long as the rule says so.
       and (r.role < m.role or (r.role > m.role and m.added_by_id is null))
+    returning m.school_id, m.chat_id, m.user_id, case when m.role = 'MEMBER' then 'MODERATOR'::chat_role end as lost
   ), added as (
     insert into chat_member (id, school_id, chat_id, user_id, role, reason)
     select gen_random_uuid(), school_id, chat_id, user_id, role, 'RULE' from rule
     on conflict (chat_id, user_id) do nothing
     returning school_id, chat_id, user_id
   )
-  select false as added, school_id as "schoolId", chat_id as "chatId", user_id as "userId" from removed
-  union all select true, school_id, chat_id, user_id from added`;
+  select 'removed' as what, role as lost, school_id as "schoolId", chat_id as "chatId", user_id as "userId" from removed
+  union all select 'added', null, school_id, chat_id, user_id from added
+  union all select case when lost is null then 'promoted' else 'demoted' end, lost, school_id, chat_id, user_id from changed`;
 
 /**
  * Makes the chats that a person's roles, enrolment or assignments decide agree with them: the step that every change
- * of those ends with. Rows that a person made stay; each coming and going is an event.
+ * of those ends with. Rows that a person made stay; each coming, going and change of role is an event.
  */
 export async function followRules(tx: Tx, schoolId: string, userId: string): Promise<void> {
-  const changes = await write<Change & { added: boolean }>(tx, follow, [schoolId, userId]);
-  const removed = changes.filter(({ added }) => !added);
-  for (const { added: _, ...member } of removed) record(tx, 'chatMember.removed', member);
-  for (const { added, ...member } of changes) if (added) record(tx, 'chatMember.added', member);
-  for (const { chatId } of removed) await keepModerated(tx, chatId);
+  const changes = await write<Follow>(tx, follow, [schoolId, userId]);
+  for (const act of acts)
+    for (const { what, lost: _, ...member } of changes) if (what === act) record(tx, `chatMember.${act}`, member);
+  const led = changes.filter(({ lost }) => lost !== null && lost !== 'MEMBER').sort((a, b) => (a.chatId < b.chatId ? -1 : 1));
+  for (const { chatId, lost } of led) {
+    // A moderator who leaves at the same moment does so before or after, and then sees who is left.
+    await lock(tx, 'Chat', chatId);
+    await succeed(tx, chatId, lost!);
+  }
 }
+
+/** In the order in which their events are recorded. */
+const acts = ['removed', 'added', 'promoted', 'demoted'] as const;
 
 type Change = Pick<ChatMember, 'schoolId' | 'chatId' | 'userId'>;
 
+interface Follow extends Change {
+  what: (typeof acts)[number];
+  /** The role that the person had in the chat and has no longer. */
+  lost: ChatMember['role'] | null;
+}
+
+const inherit = `
+  update chat_member set role = 'OWNER' where id = (
+    select m.id from chat_member m join chat c on c.id = m.chat_id
+    where c.id = $1 and c.archived_at is null and m.role = 'MODERATOR' order by m.joined_at, m.id limit 1)
+  returning school_id as "schoolId", chat_id as "chatId", user_id as "userId"`;
+
 const moderate = `
   insert into chat_member (id, school_id, chat_id, user_id, role, reason)
-  select gen_random_uuid(), c.school_id, c.id, g.user_id, 'MODERATOR', 'PERSON'
+  select gen_random_uuid(), c.school_id, c.id, g.user_id, $2::chat_role, 'PERSON'
   from chat c join role_grant g on g.school_id = c.school_id and g.role = 'PLATFORM_ADMINISTRATOR' and g.ended_at is null
   where c.id = $1 and c.archived_at is null
     and not exists (select 1 from chat_member m where m.chat_id = c.id and m.role <> 'MEMBER')
   order by g.started_at, g.id limit 1
-  on conflict (chat_id, user_id) do update set role = 'MODERATOR'
+  on conflict (chat_id, user_id) do update set role = excluded.role
   returning school_id as "schoolId", chat_id as "chatId", user_id as "userId"`;
 
-/** A chat is never left without a moderator: where none remains, the school's first platform administrator is one. */
-export async function keepModerated(tx: Tx, chatId: string): Promise<void> {
-  for (const member of await write<Change>(tx, moderate, [chatId])) record(tx, 'chatMember.promoted', member);
+/**
+ * The step after somebody who had the role `lost` is no longer the owner or a moderator of a locked chat. Ownership passes
+ * to the moderator who has been in the chat longest, and does not come back with a former owner who returns. Where no
+ * moderator remains, the school's first platform administrator takes the role, since a chat is never without one.
+ */
+export async function succeed(tx: Tx, chatId: string, lost: ChatMember['role']): Promise<void> {
+  if (lost === 'MEMBER') return;
+  let successors = lost === 'OWNER' ? await write<Change>(tx, inherit, [chatId]) : [];
+  if (successors.length === 0) successors = await write<Change>(tx, moderate, [chatId, lost]);
+  for (const member of successors) record(tx, 'chatMember.promoted', member);
+}
+
+/** Returns the role that a rule gives a person in a chat now; null where none does. */
+export async function roleByRule(tx: Tx, chatId: string, userId: string): Promise<ChatMember['role'] | null> {
+  const [member] = await ask<{ role: ChatMember['role'] }>(tx, wanted('c.id = $1', '$2'), [chatId, userId]);
+  return member?.role ?? null;
 }

@@ -55,7 +55,11 @@ export const builder = new SchemaBuilder<SchemaTypes>({
 });
 
 builder.queryType({ description: 'Everything that can be read.' });
-builder.mutationType({ description: 'Everything that can be changed. Each takes one `input` and answers its object or a `Refusal`.' });
+builder.mutationType({
+  description:
+    'Everything that can be changed. Each takes one `input` and answers its object or a `Refusal`. A text is one line: characters ' +
+    'that do not show or that change the direction of writing are INVALID, and lengths count characters as people see them.',
+});
 builder.subscriptionType({
   description: 'What can be followed live. Each item has a `cursor`; pass the last one seen as `after` to go on without a hole or a repeat.',
 });

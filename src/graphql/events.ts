@@ -178,8 +178,8 @@ const ChatChangeKind = builder.enumType('ChatChangeKind', {
     ARCHIVED: { value: 'chat.archived', description: 'It became read-only.' },
     MEMBER_ADDED: { value: 'chatMember.added', description: 'Somebody came in.' },
     MEMBER_REMOVED: { value: 'chatMember.removed', description: 'Somebody left or was removed.' },
-    MEMBER_PROMOTED: { value: 'chatMember.promoted', description: 'A member became a moderator.' },
-    MEMBER_DEMOTED: { value: 'chatMember.demoted', description: 'A moderator became a member.' },
+    MEMBER_PROMOTED: { value: 'chatMember.promoted', description: 'A member became a moderator, or a moderator the owner.' },
+    MEMBER_DEMOTED: { value: 'chatMember.demoted', description: 'A moderator became a member, or the owner stopped being it.' },
   } as const,
 });
 
