@@ -69,12 +69,13 @@ async function own(tx: Tx, chat: Chat, userId: string): Promise<void> {
   });
 }
 
-/** Gives a chat another name. */
+/** Gives a chat another name; the one that it has changes nothing. */
 export async function renameChat(ctx: Context, input: { chatId: string; name: string }): Promise<Chat> {
   const found = await findChat(ctx, input.chatId, 'chat.rename');
   const name = line('name', input.name, 100);
   return change(ctx, async (tx) => {
-    await lockOpenChat(tx, found.id);
+    const now = await lockOpenChat(tx, found.id);
+    if (now.name === name) return now;
     const chat = await tx.chat.update({ where: { id: found.id }, data: { name } });
     record(tx, 'chat.renamed', { schoolId: chat.schoolId, chatId: chat.id });
     return chat;

@@ -155,7 +155,7 @@ const inNoClass = (): Refusal =>
   conflict(['Ученик не состоит ни в одном классе.', 'The pupil is in no class.'], { path: ['studentId'] });
 
 /** The refusal of a second class: it names the present one only to those who see that school. Regulation 2.5 a. */
-async function elsewhere(tx: Tx, present: Enrolment | null, schoolId: string): Promise<Refusal> {
+export async function elsewhere(tx: Tx, present: Enrolment | null, schoolId: string): Promise<Refusal> {
   const here = present?.schoolId === schoolId ? await tx.class.findUnique({ where: { id: present.classId } }) : null;
   return conflict(
     here === null

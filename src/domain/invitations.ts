@@ -74,7 +74,7 @@ function expiry(at: Date): Date {
 }
 
 /**
- * Hands a link to a person, who then sees it; who, to whom and when is kept. Its present holder changes nothing.
+ * Hands a link to a person, who then sees it; who, to whom and when is kept. A present holder who may hold it changes nothing.
  * Staff links go to staff (regulation 2.1 d), a pupils' link to the class teacher of its class alone (2.1 e).
  */
 export async function handOverInvitation(ctx: Context, input: { invitationId: string; userId: string }): Promise<Invitation> {
@@ -85,8 +85,8 @@ export async function handOverInvitation(ctx: Context, input: { invitationId: st
     // Roles and work change under the same lock, so the receiver is fit until the commit.
     await lock(tx, 'User', receiver.id);
     const invitation = await lockActive(tx, id);
-    if (invitation.holderId === receiver.id) return invitation;
     await refuseUnfit(tx, invitation, receiver.id);
+    if (invitation.holderId === receiver.id) return invitation;
     await tx.invitationHandOver.create({
       data: { schoolId, invitationId: id, fromId: invitation.holderId, toId: receiver.id },
     });

@@ -3,12 +3,12 @@ import { countTry, returnToken, secondsLeft, takeToken } from '../auth/limits.ts
 import { demandPassword, hashPassword } from '../auth/passwords.ts';
 import { fingerprint, hashCode } from '../auth/seal.ts';
 import type { Tx } from '../db/transaction.ts';
-import { forbidden, notFound, rateLimited, Refusal, unauthenticated } from '../errors.ts';
+import { conflict, forbidden, notFound, rateLimited, Refusal, unauthenticated } from '../errors.ts';
 import { record } from '../events/log.ts';
 import { lock } from './access.ts';
 import { nameOfClass } from './classes.ts';
 import { change, type Context } from './context.ts';
-import { enrol } from './enrolments.ts';
+import { elsewhere, enrol } from './enrolments.ts';
 import { closed, statusOf } from './links.ts';
 import { followRules } from './membership.ts';
 import { grant } from './roles.ts';
@@ -55,8 +55,8 @@ export async function previewInvitation(ctx: Context, code: string): Promise<Inv
 }
 
 /**
- * A signed-in person joins by a link: the role and the class that the link says, never what the person says. The same
- * person again changes nothing and uses nothing. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a.
+ * A signed-in person joins by a link: the role and the class that the link says, never what the person says. Somebody who
+ * has both already changes nothing and uses nothing. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a.
  */
 export async function acceptInvitation(ctx: Context, input: { code: string }): Promise<User> {
   const { actor } = ctx;
@@ -125,15 +125,21 @@ async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Pr
   throw rateLimited(Math.max(...taken.filter((one) => !one.taken).map((one) => one.waitSeconds)));
 }
 
-/** The step: the use is counted, then the role and the place are given; on the last seat one of many wins. */
+/**
+ * The step: the use is counted, then the role and the place are given; on the last seat one of many wins. Whoever has
+ * exactly what the link gives uses nothing, whatever became of the link.
+ * @throws CONFLICT for a link that opens no more, for somebody who has lost since what the same link gave, and for roles
+ * and classes that exclude one another.
+ */
 async function join(tx: Tx, invitation: Invitation, userId: string): Promise<void> {
   const { id, schoolId, classId, codeHash } = invitation;
   await lock(tx, 'School', schoolId, 'hold');
   const archived = classId !== null && (await lock(tx, 'Class', classId, 'hold')).archivedAt !== null;
   await lock(tx, 'User', userId);
-  const before = await tx.invitationUse.findUnique({ where: { invitationId_userId: { invitationId: id, userId } } });
-  if (before !== null) return;
+  if (await hasJoined(tx, invitation, userId)) return;
   if (archived) throw closed('REVOKED', 'code');
+  const used = await tx.invitationUse.count({ where: { invitationId: id, userId } });
+  if (used > 0) throw await whyLost(tx, invitation, userId);
   const counted = await tx.$executeRaw`
     update invitation set use_count = use_count + 1
     where id = ${id}::uuid and code_hash = ${codeHash} and use_count < max_uses and revoked_at is null and expires_at > now()`;
@@ -143,17 +149,40 @@ async function join(tx: Tx, invitation: Invitation, userId: string): Promise<voi
   await admit(tx, invitation, userId);
 }
 
+/** Does the person hold the role that the link gives, and for a pupil the place in its class? */
+async function hasJoined(tx: Tx, { schoolId, classId, role }: Invitation, userId: string): Promise<boolean> {
+  if ((await tx.roleGrant.count({ where: { schoolId, userId, role, endedAt: null } })) === 0) return false;
+  return classId === null || (await tx.enrolment.count({ where: { classId, studentId: userId, endedAt: null } })) > 0;
+}
+
+/**
+ * Why a link does not let a person in again: it opens no more, the pupil has moved to another class, or the school ended
+ * what the link gave. Who ended it decides about a return, so the way back is a new link.
+ */
+async function whyLost(tx: Tx, { id, schoolId, classId }: Invitation, userId: string): Promise<Refusal> {
+  const status = statusOf(await tx.invitation.findUniqueOrThrow({ where: { id } }));
+  if (status !== 'ACTIVE' && status !== 'USED_UP') return closed(status, 'code');
+  const present = classId === null ? null : await tx.enrolment.findFirst({ where: { studentId: userId, endedAt: null } });
+  if (present !== null) return atCode(await elsewhere(tx, present, schoolId));
+  return conflict(
+    ['Вы уже входили по этой ссылке, но школа с тех пор завершила ваше участие. Попросите у администратора новую ссылку.', 'You joined by this link before, and the school has ended your membership since. Ask the administrator for a new link.'],
+    { path: ['code'] },
+  );
+}
+
 async function admit(tx: Tx, { schoolId, classId, role, createdById }: Invitation, userId: string): Promise<void> {
   try {
     await grant(tx, { schoolId, userId, role, grantedById: createdById });
     if (classId === null) await followRules(tx, schoolId, userId);
     else await enrol(tx, { schoolId, classId, studentId: userId });
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    // What the steps call a role or a pupil is the code to the person who joins.
-    throw new Refusal(error.code, error.text, { path: ['code'], ...(error.clause === undefined ? {} : { clause: error.clause }) });
+    throw error instanceof Refusal ? atCode(error) : error;
   }
 }
+
+/** What the steps call a role or a pupil is the code to the person who joins. */
+const atCode = ({ code, text, clause }: Refusal): Refusal =>
+  new Refusal(code, text, { path: ['code'], ...(clause === undefined ? {} : { clause }) });
 
 async function whyClosed(tx: Tx, id: string) {
   const status = statusOf(await tx.invitation.findUniqueOrThrow({ where: { id } }));

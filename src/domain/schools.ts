@@ -6,7 +6,7 @@ import { record } from '../events/log.ts';
 import { findSchool, lock } from './access.ts';
 import { change, type Context } from './context.ts';
 import { readable, type Loaders } from './loaders.ts';
-import type { Page, PageArgs, School } from './rows.ts';
+import { changesNothing, type Page, type PageArgs, type School } from './rows.ts';
 import { schoolYearOf } from './schoolYears.ts';
 import { line, optionalLine } from './text.ts';
 
@@ -44,15 +44,16 @@ export async function createSchool(ctx: Context, input: SchoolInput & { name: st
   );
 }
 
-/** Changes what is said of the school; what is left out stays, `externalIds` replace all that there were. Regulation 2.1 a. */
+/** Changes what is said of the school; what is left out stays, `externalIds` replace all that there were; what it has already changes nothing. Regulation 2.1 a. */
 export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId: string }): Promise<School> {
   const found = await findSchool(ctx, input.schoolId, 'school.update');
   const data = fields(input);
   const ids = externalIds(input.externalIds);
   return orTaken(
     change(ctx, async (tx) => {
-      await lock(tx, 'School', found.id);
-      if (ids !== undefined) await replaceExternalIds(tx, found.id, ids);
+      const now = await lock(tx, 'School', found.id);
+      const replaced = ids !== undefined && (await replaceExternalIds(tx, found.id, ids));
+      if (!replaced && changesNothing(now, data)) return now;
       const school = await tx.school.update({ where: { id: found.id }, data });
       record(tx, 'school.updated', { schoolId: school.id });
       return school;
@@ -60,9 +61,13 @@ export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId
   );
 }
 
-async function replaceExternalIds(tx: Tx, schoolId: string, ids: ExternalIdInput[]): Promise<void> {
+/** Returns false where these are the ids already. */
+async function replaceExternalIds(tx: Tx, schoolId: string, ids: ExternalIdInput[]): Promise<boolean> {
+  const present = new Map((await tx.externalId.findMany({ where: { schoolId } })).map(({ system, value }) => [system, value]));
+  if (present.size === ids.length && ids.every(({ system, value }) => present.get(system) === value)) return false;
   await tx.externalId.deleteMany({ where: { schoolId } });
   await tx.externalId.createMany({ data: ids.map((id) => ({ schoolId, ...id })) });
+  return true;
 }
 
 /** What was given, checked; a field that must not be empty stays when it is null. */

@@ -10,7 +10,7 @@ import { columnsOf } from './asked.ts';
 import { actingUserId, change, type Context } from './context.ts';
 import { readable } from './loaders.ts';
 import { endGrants, lockForEnding } from './roles.ts';
-import type { Page, PageArgs, RoleGrant, School, User } from './rows.ts';
+import { changesNothing, type Page, type PageArgs, type RoleGrant, type School, type User } from './rows.ts';
 import { endSessionsOfUser } from './sessions.ts';
 import { refuseTaken, signInNameOf } from './signInNames.ts';
 import { alphabeticalKey, line, optionalLine, searchable } from './text.ts';
@@ -100,7 +100,7 @@ export interface UpdateProfileInput {
   locale?: 'ru' | 'en' | null;
 }
 
-/** Changes the actor's own particulars; each school where the person has a role is told. Regulation 1.4. */
+/** Changes the actor's own particulars; each school where the person has a role is told, unless nothing is new. Regulation 1.4. */
 export async function updateProfile(ctx: Context, input: UpdateProfileInput): Promise<User> {
   const userId = actingUserId(ctx);
   if (userId === null) throw ctx.actor.kind === 'anonymous' ? unauthenticated() : forbidden(clauseOf('profile.update'));
@@ -117,7 +117,8 @@ export async function updateProfile(ctx: Context, input: UpdateProfileInput): Pr
       givenName: input.givenName ?? old.givenName,
       patronymic: input.patronymic === undefined ? old.patronymic : input.patronymic,
     });
-    const data = { ...names, ...particulars, ...(input.locale ? { locale: input.locale } : {}) };
+    const data: Partial<User> = { ...names, ...particulars, ...(input.locale ? { locale: input.locale } : {}) };
+    if (changesNothing(old, data)) return old;
     const user = await tx.user.update({ where: { id: userId }, data });
     for (const schoolId of new Set(grants.map((grant) => grant.schoolId))) record(tx, 'profile.updated', { schoolId, userId });
     return user;

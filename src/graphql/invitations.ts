@@ -237,7 +237,7 @@ const AcceptInvitationInput = builder.inputType('AcceptInvitationInput', {
 });
 
 mutation('acceptInvitation', {
-  description: 'Joins by a link, in the role and the class that it says; answers you, with what you are now. Again by the same link changes nothing.',
+  description: 'Joins by a link, in the role and the class that it says; answers you, with what you are now. For somebody who has both already it changes nothing and uses no seat; somebody who had them by this link and lost them needs a new link.',
   returns: UserRef,
   input: AcceptInvitationInput,
   run: (ctx, input) => acceptInvitation(ctx, input),

@@ -35,7 +35,7 @@ export function createBuild({ db, config }: Opened) {
     });
   }
 
-  const letters = () => `Т${(count += 1).toString(36)}`;
+  const letters = () => `Т${(count += 1)}`;
 
   async function yearOf(schoolId: string) {
     return transaction(db, (tx) => schoolYearOf(tx, schoolId, new Date()));
