@@ -142,6 +142,114 @@ describe('demoteChatMember', () => {
   });
 });
 
+describe('the owner of a chat', () => {
+  /** A chat of a teacher's, with two moderators of whom `first` came earlier. */
+  async function owned() {
+    const all = await open();
+    const { school, teacher: owner, classTeacher: second } = all;
+    const first = await app.build.teacher({ schoolId: school.id });
+    const chat = await app.build.chat({ schoolId: school.id, kind: 'EXTRACURRICULAR' });
+    await put(chat, owner, 'OWNER');
+    const at = (user: { id: string }, joinedAt: string) =>
+      app.db.prisma.chatMember.create({ data: { schoolId: school.id, chatId: chat.id, userId: user.id, role: 'MODERATOR', reason: 'PERSON', joinedAt: new Date(joinedAt) } });
+    await at(second, '2026-09-02T00:00:00Z');
+    await at(first, '2026-09-01T00:00:00Z');
+    return { ...all, chat, owner, first, second };
+  }
+  type Owned = Awaited<ReturnType<typeof owned>>;
+
+  const owners = async (chat: { id: string }) => (await app.db.prisma.chatMember.findMany({ where: { chatId: chat.id, role: 'OWNER' } })).map(({ userId }) => userId);
+  const grantOf = async (user: { id: string }) => app.id('RoleGrant', (await app.db.prisma.roleGrant.findFirstOrThrow({ where: { userId: user.id, endedAt: null } })).id);
+
+  const ways: Record<string, (w: Owned) => Promise<unknown>> = {
+    'leaves': (w) => app.as(w.owner).removeChatMember(input(w.chat, w.owner)),
+    'is removed by the administration': (w) => app.as(w.head).removeChatMember(input(w.chat, w.owner)),
+    'steps down': (w) => app.as(w.owner).demoteChatMember(input(w.chat, w.owner)),
+    'is demoted by the administration': (w) => app.as(w.head).demoteChatMember(input(w.chat, w.owner)),
+    'loses the role in the school': async (w) => app.as(w.administrator).endRole({ grantId: await grantOf(w.owner) }),
+    'is deactivated': (w) => app.as(w.administrator).deactivateUser({ schoolId: app.id('School', w.school.id), userId: app.id('User', w.owner.id) }),
+  };
+
+  it.each(Object.keys(ways))('who %s is followed by the moderator who has been there longest, and an event says so', async (way) => {
+    const w = await owned();
+    expect(await ways[way]!(w)).not.toMatchObject({ __typename: 'Refusal' });
+    expect(await owners(w.chat)).toEqual([w.first.id]);
+    expect(await roleIn(w.chat, w.second)).toBe('MODERATOR');
+    expect((await app.events(w.school.id)).filter(({ type }) => type === 'chatMember.promoted')).toMatchObject([{ payload: { chatId: w.chat.id, userId: w.first.id } }]);
+  });
+
+  it('who returns is a member', async () => {
+    const w = await owned();
+    await app.as(w.owner).removeChatMember(input(w.chat, w.owner));
+    expect(await app.as(w.first).addChatMember(input(w.chat, w.owner))).toMatchObject({ role: 'MEMBER' });
+    expect(await app.as(w.owner).demoteChatMember(input(w.chat, w.first))).toMatchObject({ code: 'FORBIDDEN' });
+    expect(await owners(w.chat)).toEqual([w.first.id]);
+    // The next in turn, when the new owner goes too.
+    await app.as(w.first).removeChatMember(input(w.chat, w.first));
+    expect(await owners(w.chat)).toEqual([w.second.id]);
+  });
+
+  it('is the administrator where the last one who led it loses the role', async () => {
+    const { school, administrator, teacher, chat: _, pupil } = await open();
+    const chat = await app.build.chat({ schoolId: school.id, kind: 'EXTRACURRICULAR' });
+    await put(chat, teacher, 'OWNER');
+    await put(chat, pupil);
+    expect(await app.as(teacher).removeChatMember(input(chat, teacher))).toMatchObject({ code: 'CONFLICT', path: ['userId'] });
+    await app.as(administrator).endRole({ grantId: await grantOf(teacher) });
+    expect(await owners(chat)).toEqual([administrator.id]);
+    expect(await types(school.id)).toEqual(['role.ended', 'chatMember.removed', 'chatMember.promoted']);
+  });
+
+  it('by whose work the chat is stays a moderator when stepping down, and passes it on when the work ends', async () => {
+    const { school, administrator, classTeacher, group } = await open();
+    const make = async () => {
+      const chat = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
+      await app.db.prisma.chatMember.updateMany({ where: { chatId: chat.id, userId: classTeacher.id }, data: { role: 'OWNER' } });
+      const deputy = await app.build.teacher({ schoolId: school.id });
+      await put(chat, deputy, 'MODERATOR');
+      return { chat, deputy };
+    };
+    const one = await make();
+    expect(await app.as(classTeacher).demoteChatMember(input(one.chat, classTeacher))).toMatchObject({ role: 'MODERATOR' });
+    expect(await owners(one.chat)).toEqual([one.deputy.id]);
+    const two = await make();
+    await app.as(administrator).endClassTeacher({ classId: app.id('Class', group.id) });
+    expect(await owners(two.chat)).toEqual([two.deputy.id]);
+    expect(await roleIn(two.chat, classTeacher)).toBeUndefined();
+    // Back by rule, the role is the rule's.
+    await app.as(administrator).assignClassTeacher({ classId: app.id('Class', group.id), userId: app.id('User', classTeacher.id) });
+    expect(await roleIn(two.chat, classTeacher)).toBe('MODERATOR');
+    expect(await owners(two.chat)).toEqual([two.deputy.id]);
+  });
+
+  it('stays what they are in a chat that is archived with its class', async () => {
+    const { school, administrator, classTeacher } = await open();
+    const empty = await app.build.class({ schoolId: school.id });
+    const chat = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: empty.id });
+    await put(chat, classTeacher, 'OWNER');
+    await app.as(administrator).archiveClass({ classId: app.id('Class', empty.id) });
+    expect(await owners(chat)).toEqual([classTeacher.id]);
+    await app.as(administrator).endRole({ grantId: await grantOf(classTeacher) });
+    expect(await owners(chat)).toEqual([classTeacher.id]);
+  });
+});
+
+describe('a chat', () => {
+  it('keeps a moderator and tells of it when a rule makes its last one a member', async () => {
+    const { school, administrator, group, classTeacher } = await open();
+    const subject = await app.build.subject({ schoolId: school.id });
+    await app.build.assignment({ schoolId: school.id, classId: group.id, userId: classTeacher.id, subjectId: subject.id });
+    const chat = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
+    expect(await roleIn(chat, classTeacher)).toBe('MODERATOR');
+    await app.as(administrator).endClassTeacher({ classId: app.id('Class', group.id) });
+    expect([await roleIn(chat, classTeacher), await roleIn(chat, administrator)]).toEqual(['MEMBER', 'MODERATOR']);
+    expect(await types(school.id)).toEqual(['classTeacher.ended', 'chatMember.demoted', 'chatMember.promoted']);
+    await app.as(administrator).assignClassTeacher({ classId: app.id('Class', group.id), userId: app.id('User', classTeacher.id) });
+    expect(await roleIn(chat, classTeacher)).toBe('MODERATOR');
+    expect((await types(school.id)).slice(3)).toEqual(['classTeacher.assigned', 'chatMember.promoted']);
+  });
+});
+
 describe('Chat.members', () => {
   it('are in the order of the alphabet, page by page, for those who read the chat', async () => {
     const { school, group, pupil, administrator } = await open();
