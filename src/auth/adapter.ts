@@ -48,6 +48,9 @@ class PayloadStore implements Adapter {
 
   async upsert(id: string, payload: AdapterPayload, expiresIn: number): Promise<void> {
     const idHash = hashOf(id);
+    const text = concealed(payload, id, idHash);
+    // PostgreSQL's jsonb cannot hold it, and a client may send it in `state`, `nonce` and other parameters.
+    if (escapedNull.test(text)) throw new errors.InvalidRequest('a parameter contains U+0000');
     const uidHash = payload.uid === undefined || payload.uid === id ? null : hashOf(payload.uid);
     const expiresAt = expiresIn ? new Date(Date.now() + expiresIn * 1000) : null;
     // One statement: two requests of one browser may save its session at the same moment.
@@ -55,7 +58,7 @@ class PayloadStore implements Adapter {
       `insert into oidc_payload (model, id_hash, payload, grant_id, uid_hash, expires_at) values ($1, $2, $3, $4, $5, $6)
        on conflict (model, id_hash) do update set
          payload = excluded.payload, grant_id = excluded.grant_id, uid_hash = excluded.uid_hash, expires_at = excluded.expires_at`,
-      [this.#model, idHash, concealed(payload, id, idHash), payload.grantId ?? null, uidHash, expiresAt],
+      [this.#model, idHash, text, payload.grantId ?? null, uidHash, expiresAt],
     );
   }
 
@@ -138,6 +141,9 @@ class RefreshTokenStore extends PayloadStore {
   }
 }
 
+/** U+0000 as JSON writes it; not the six characters of its escape, whose backslash is doubled. */
+const escapedNull = /(?<!\\)(?:\\\\)*\\u0000/;
+
 const current = () => ({ OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] });
 
 /** The payload with its own id replaced by the hash wherever it stands, and without the cookie of another model. */
@@ -174,6 +180,8 @@ class ClientReader implements Adapter {
   }
 
   async find(id: string): Promise<AdapterPayload | undefined> {
+    // No id of a client has it, and PostgreSQL would refuse the question.
+    if (id.includes('\0')) return undefined;
     const client = await this.#db.prisma.oauthClient.findFirst({ where: { id, endedAt: null } });
     if (client === null) return undefined;
     return (client.secretHash === null ? frontend(client) : service(client, client.secretHash));

@@ -58,6 +58,22 @@ describe('code with PKCE', () => {
     expect([elsewhere.status, elsewhere.location]).toEqual([400, undefined]);
   });
 
+  it('is refused, without an error of our own, where a parameter holds what the database cannot keep', async () => {
+    const client = await server.frontend();
+    const right = { client_id: client.id, redirect_uri: client.redirectUri, response_type: 'code', scope: 'openid', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' };
+    const ask = (more: Record<string, string>) => new Browser(server.url).open(`/oidc/auth?${new URLSearchParams({ ...right, ...more }).toString()}`);
+    for (const more of [{ state: 'a\0' }, { nonce: '\0' }, { login_hint: 'a\0b' }, { client_id: '\0' }, { client_id: `${client.id}\0` }] as Record<string, string>[]) {
+      const { status, location } = await ask(more);
+      expect(status, JSON.stringify(more)).toBeLessThan(500);
+      if (location !== undefined) expect(new URL(location).searchParams.get('error'), JSON.stringify(more)).toBe('invalid_request');
+    }
+    expect((await ask({ state: '\\u0000 \u202e👩‍🏫' })).status).toBe(200);
+    for (const body of [{ grant_type: 'authorization_code', code: '\0', client_id: '\0' }, { grant_type: 'refresh_token', refresh_token: '\0', client_id: client.id }, { token: '\0', client_id: client.id }] as Record<string, string>[]) {
+      const response = await fetch(`${server.url}/oidc/${'token' in body ? 'token/revocation' : 'token'}`, { method: 'POST', body: new URLSearchParams(body) });
+      expect(response.status, JSON.stringify(body)).toBeLessThan(500);
+    }
+  });
+
   it('gives nothing for another resource', async () => {
     await expect(signedIn({ resource: 'https://elsewhere.example/' })).rejects.toThrow();
   });
