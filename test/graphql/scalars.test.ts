@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { GraphQLError, GraphQLScalarType } from 'graphql';
+import { GraphQLError, type GraphQLScalarType } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { schema } from '../../src/graphql/schema.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
