@@ -32,9 +32,9 @@ export default {
     },
     {
       name: 'ground-files-import-no-layer',
-      comment: 'errors.ts, log.ts and config.ts may be imported by all, so they import no folder.',
+      comment: 'errors.ts, log.ts, config.ts and lru.ts may be imported by all, so they import no folder.',
       severity: 'error',
-      from: { path: '^src/(errors|log|config)\\.ts$' },
+      from: { path: '^src/(errors|log|config|lru)\\.ts$' },
       to: { path: '^src/[^/]+/' },
     },
     {

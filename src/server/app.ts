@@ -6,6 +6,7 @@ import { isDecodable, mediaTypeOf, readText } from './body.ts';
 import { addressOf } from './client-address.ts';
 import { createCors, isPreflight } from './cors.ts';
 import { createDirect } from './direct.ts';
+import { Documents, useDocuments, type Asking } from './documents.ts';
 import { useExecution } from './execution.ts';
 import { bounds, useLimits } from './limits.ts';
 import { Listener, requestIdOf } from './listener.ts';
@@ -54,9 +55,11 @@ export async function startApp(deps: AppDeps): Promise<App> {
   const mask = createMask(log);
   const cors = createCors(config.publicUrl, config.allowedOrigins);
 
-  const yoga = createYoga<{ asked?: Asked }, GraphContext>({
+  const documents = new Documents();
+  const yoga = createYoga<Asking, GraphContext>({
     schema,
-    context: ({ asked, request }) => contextOf(asked ?? askedOfHeaders(request.headers)),
+    context: ({ asked, admitted }) => admitted ?? contextOf(asked),
+    parserAndValidationCache: false,
     graphqlEndpoint: '/graphql',
     graphiql: false,
     landingPage: false,
@@ -65,10 +68,13 @@ export async function startApp(deps: AppDeps): Promise<App> {
     logging: false,
     cors: false,
     maskedErrors: { maskError: (error) => mask(error) },
-    plugins: [useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(createSay(mask), deliveries), useAsOf(), useMetrics(metrics), useExecution(), useStreamHeaders()],
+    plugins: [
+      useDocuments(documents, contextOf), useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(createSay(mask), deliveries, documents), useAsOf(), useMetrics(metrics),
+      useExecution(), useStreamHeaders(),
+    ],
   });
 
-  const direct = createDirect({ yoga, contextOf, mask, metrics });
+  const direct = createDirect({ documents, contextOf, mask, metrics });
 
   const askedOf = (request: IncomingMessage): Asked => ({
     authorization: request.headers.authorization ?? null,
@@ -96,7 +102,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
       if (body === undefined) return;
       if (await direct(Object.assign(request, { body }), response, asked, heads)) return;
     }
-    await yoga.handle(request, withHeads(response, heads), { asked } as never);
+    await yoga.handle(request, withHeads(response, heads), { asked });
   };
 
   const ready = async (): Promise<boolean> => {
@@ -149,7 +155,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     },
   });
   const sockets = serveSockets({
-    server: listener.server, yoga: yoga, askedOf, originAllowed: cors.isAllowed, mask, log,
+    server: listener.server, yoga, documents, askedOf, originAllowed: cors.isAllowed, mask, log,
     initWithin: given.init,
     opened: (count) => metrics.sockets.set(count),
   });
@@ -184,11 +190,3 @@ function checkQuery(url: string): void {
     }
   }
 }
-
-const askedOfHeaders = (headers: Headers): Asked => ({
-  authorization: headers.get('authorization'),
-  acceptLanguage: headers.get('accept-language'),
-  requestId: null,
-  address: null,
-});
-

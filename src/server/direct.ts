@@ -1,16 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OperationTypeNode, type DocumentNode, type ExecutionResult, type GraphQLError, type OperationDefinitionNode } from 'graphql';
-import type { YogaServerInstance } from 'graphql-yoga';
 import type { Named } from '../domain/loaders.ts';
 import type { Language } from '../errors.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
+import type { Documents } from './documents.ts';
 import { executeToTape, isRun, operationOf, resultOf, takeAnswer, tellLoaders } from './execution.ts';
 import { boundOperation } from './limits.ts';
 import { takeAsOf } from './live.ts';
 import { bare, type Mask } from './masking.ts';
 import { told, type Metrics } from './metrics.ts';
 import { namedIn } from './named.ts';
+import { documentText, type DocumentParams } from './persistedQueries.ts';
 import { languageOf, mayIntrospect, type Asked } from './requests.ts';
 import type { Run } from './run.ts';
 
@@ -21,8 +22,7 @@ import type { Run } from './run.ts';
  * Yoga, which says what is wrong. The answers are the same: test/server/direct.test.ts.
  */
 
-interface Params {
-  query: string;
+interface Params extends DocumentParams {
   variables?: Record<string, unknown> | null;
   operationName?: string | null;
 }
@@ -31,11 +31,8 @@ type MediaType = 'application/graphql-response+json' | 'application/json';
 
 const names = new Set(['query', 'variables', 'operationName', 'extensions']);
 
-/** Documents that are known to be valid, by their text. */
-const mostKnown = 500;
-
 export interface DirectDeps {
-  yoga: YogaServerInstance<{ asked?: Asked }, GraphContext>;
+  documents: Documents;
   contextOf(asked: Asked, named?: Named): Promise<GraphContext>;
   mask: Mask;
   metrics: Metrics;
@@ -45,31 +42,23 @@ export interface DirectDeps {
  * True where it answered, with these heads (names and values in turn) too. False before anything was read for it. The
  * request holds its body, as `readText` has read it.
  */
-export function createDirect({ yoga, contextOf, mask, metrics }: DirectDeps) {
-  const known = new Map<string, DocumentNode>();
-
-  /** By Yoga's parsing and validation, its limits too; undefined for what it refuses. */
-  const documentOf = (text: string, asked: Asked): DocumentNode | undefined => {
-    const before = known.get(text);
-    if (before !== undefined) return before;
-    const { schema, parse, validate } = yoga.getEnveloped({ asked });
-    try {
-      const document = parse(text) as DocumentNode;
-      if (validate(schema, document).length > 0) return undefined;
-      if (known.size >= mostKnown) known.delete(known.keys().next().value!);
-      known.set(text, document);
-      return document;
-    } catch {
-      return undefined;
-    }
+export function createDirect({ documents, contextOf, mask, metrics }: DirectDeps) {
+  /** Whoever sends a document that is not known, or is not signed in, is looked at before it is parsed. */
+  const documentOf = async (params: Params, asked: Asked): Promise<{ document: DocumentNode; context?: GraphContext } | undefined> => {
+    const text = documentText(params, documents);
+    if (text === undefined) return undefined;
+    const known = asked.authorization === null ? undefined : documents.find(text);
+    if (known !== undefined) return known;
+    const context = await contextOf(asked);
+    return { document: documents.read(text, context).document, context };
   };
 
   const answer = async (
-    document: DocumentNode, operation: OperationDefinitionNode, { variables, operationName }: Params, asked: Asked,
+    document: DocumentNode, operation: OperationDefinitionNode, { variables, operationName }: Params, asked: Asked, context?: GraphContext,
   ): Promise<[Run | ExecutionResult, Language]> => {
     let language = languageOf(asked.acceptLanguage);
     try {
-      const contextValue = await contextOf(asked, namedIn(document, operation, variables));
+      const contextValue = context ?? (await contextOf(asked, namedIn(document, operation, variables)));
       ({ language } = contextValue);
       const args = { schema, document, contextValue, variableValues: variables, operationName };
       boundOperation(args, mayIntrospect);
@@ -85,16 +74,29 @@ export function createDirect({ yoga, contextOf, mask, metrics }: DirectDeps) {
     }
   };
 
+  /** The answer, or undefined where it is left to Yoga. */
+  const answerTo = async (params: Params, asked: Asked): Promise<[Run | ExecutionResult, Language] | undefined> => {
+    let found;
+    try {
+      found = await documentOf(params, asked);
+    } catch (error) {
+      const errors = error instanceof AggregateError ? (error.errors as GraphQLError[]) : [error as GraphQLError];
+      return [{ errors }, languageOf(asked.acceptLanguage)];
+    }
+    if (found === undefined) return undefined;
+    const operation = operationOf(found.document, params.operationName);
+    if (operation === undefined || operation.operation === OperationTypeNode.SUBSCRIPTION) return undefined;
+    return answer(found.document, operation, params, asked, found.context);
+  };
+
   return async (request: IncomingMessage & { body: Buffer }, response: ServerResponse, asked: Asked, heads: readonly string[]): Promise<boolean> => {
     const type = mediaTypeOf(request.headers.accept);
     if (type === undefined || request.headers['content-encoding'] !== undefined) return false;
     const params = paramsOf(request.body);
     if (params === undefined) return false;
-    const document = documentOf(params.query, asked);
-    if (document === undefined) return false;
-    const operation = operationOf(document, params.operationName);
-    if (operation === undefined || operation.operation === OperationTypeNode.SUBSCRIPTION) return false;
-    const [executed, language] = await answer(document, operation, params, asked);
+    const answered = await answerTo(params, asked);
+    if (answered === undefined) return false;
+    const [executed, language] = answered;
     const head = (status: number, bytes: number) =>
       response.writeHead(status, [...heads, 'content-type', `${type}; charset=utf-8`, 'content-length', String(bytes)]);
     if (!isRun(executed) || hasErrors(executed)) {
@@ -142,10 +144,11 @@ function paramsOf(body: Buffer): Params | undefined {
   } catch {
     return undefined;
   }
-  if (!isObject(params) || typeof params.query !== 'string') return undefined;
+  if (!isObject(params)) return undefined;
   for (const name in params) if (!names.has(name)) return undefined;
-  const { variables, operationName, extensions } = params;
+  const { query, variables, operationName, extensions } = params;
   if (![variables, extensions].every((value) => value === undefined || value === null || isObject(value))) return undefined;
+  if (query !== undefined && query !== null && typeof query !== 'string') return undefined;
   if (operationName !== undefined && operationName !== null && typeof operationName !== 'string') return undefined;
   return params as unknown as Params;
 }

@@ -23,8 +23,13 @@ type Now<T> = T | Promise<T>;
 /** An execution by a plan, or graphql's own answer. */
 export type Executed = Run | ExecutionResult;
 
-/** Executes an operation on a root value in a context. */
-export type Prepared = (rootValue: unknown, contextValue: unknown) => Now<Executed>;
+/** An operation, ready to be executed. */
+export interface Prepared {
+  /** Null where graphql's own `execute` runs it. */
+  compiled: Compiled | null;
+  /** Executes it on a root value in a context. */
+  execute(rootValue: unknown, contextValue: unknown): Now<Executed>;
+}
 
 /** Executes a query, or an item of a subscription, by its plan; anything else by graphql's own `execute`. */
 export function execute(args: ExecutionArgs): Now<ExecutionResult> {
@@ -33,20 +38,20 @@ export function execute(args: ExecutionArgs): Now<ExecutionResult> {
 }
 
 /** As `execute`; the answer of a plan is left on its tape, for whoever takes it from there. */
-export const executeToTape = (args: ExecutionArgs): Now<Executed> => prepare(args)(args.rootValue, args.contextValue);
+export const executeToTape = (args: ExecutionArgs): Now<Executed> => prepare(args).execute(args.rootValue, args.contextValue);
 
 /** As `executeToTape`, for an operation that is executed many times: what its document and variables say is found out once. */
 export function prepare(args: ExecutionArgs): Prepared {
   const { schema, document } = args;
-  const unplanned: Prepared = (rootValue, contextValue) => executeUnplanned({ ...args, rootValue, contextValue });
+  const unplanned: Prepared = { compiled: null, execute: (rootValue, contextValue) => executeUnplanned({ ...args, rootValue, contextValue }) };
   const operation = operationOf(document, args.operationName);
   if (operation === undefined || operation.operation === OperationTypeNode.MUTATION || args.fieldResolver || args.typeResolver) return unplanned;
   const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], args.variableValues ?? {}, { maxErrors: 50 });
-  if (errors !== undefined) return () => ({ errors });
+  if (errors !== undefined) return { compiled: null, execute: () => ({ errors }) };
   const compiled = compiledOf(schema, document, operation, coerced);
   if (compiled === null) return unplanned;
   const fieldArguments: unknown[] = [];
-  return (rootValue, contextValue) => executePlanned(compiled, schema, coerced, fieldArguments, rootValue, contextValue);
+  return { compiled, execute: (rootValue, contextValue) => executePlanned(compiled, schema, coerced, fieldArguments, rootValue, contextValue) };
 }
 
 function executePlanned(

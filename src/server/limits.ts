@@ -3,7 +3,7 @@ import {
   type ExecutionArgs, type FragmentDefinitionNode, type GraphQLSchema, type SelectionSetNode, type ValidationContext, type ValueNode,
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import type { Message } from '../errors.ts';
+import { Refusal, type Message } from '../errors.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import { RequestError } from './masking.ts';
 
@@ -29,12 +29,18 @@ export const bounds = {
   items: 100,
 } as const;
 
+/** What a document holds at most where nobody is signed in: enough for `invitationPreview` and for a check of health. */
+export const anonymousBounds = { length: 2000, tokens: 200, depth: 6, rootFields: 2 } as const;
+
 const refuse = (code: string, ...text: Message): RequestError => new RequestError(code, text);
 
 const tooManyItems: Message = [`В списке не больше ${bounds.items} элементов.`, `A list has at most ${bounds.items} items.`];
 
-/** Walks the document's tokens without recursion; stops at the first that is past a bound. */
-export function boundDocument(text: string): void {
+/**
+ * Counts the document's tokens without recursion, up to the first thing that is not a token: the parser meets it too.
+ * @throws RequestError at the first token past a bound.
+ */
+export function boundDocument(text: string): number {
   if (text.length > bounds.length) throw refuse('DOCUMENT_TOO_LONG', `В документе не больше ${bounds.length} знаков.`, `A document has at most ${bounds.length} characters.`);
   const lexer = new Lexer(new Source(text));
   let open = 0;
@@ -43,15 +49,55 @@ export function boundDocument(text: string): void {
     try {
       ({ kind } = lexer.advance());
     } catch {
-      // What is no token is for the parser to say: it meets it at the same place.
-      return;
+      return count;
     }
-    if (kind === TokenKind.EOF) return;
+    if (kind === TokenKind.EOF) return count;
     if (count > bounds.tokens) throw refuse('TOO_MANY_TOKENS', `В документе не больше ${bounds.tokens} лексем.`, `A document has at most ${bounds.tokens} tokens.`);
     if (kind === TokenKind.BRACE_L || kind === TokenKind.BRACKET_L || kind === TokenKind.PAREN_L) open += 1;
     if (kind === TokenKind.BRACE_R || kind === TokenKind.BRACKET_R || kind === TokenKind.PAREN_R) open -= 1;
     if (open > bounds.nesting) throw refuse('NESTED_TOO_DEEP', `Одновременно открыто не больше ${bounds.nesting} скобок.`, `At most ${bounds.nesting} brackets are open at once.`);
   }
+}
+
+const signInFor = (ru: string, en: string): Refusal =>
+  new Refusal('UNAUTHENTICATED', [`Без входа в документе ${ru}. Войдите, чтобы отправить больший.`, `Without signing in, a document has ${en}. Sign in to send a larger one.`]);
+
+/** Returns why the text is too long for somebody who is not signed in. */
+export const anonymousLengthRefusal = (length: number): Refusal | undefined =>
+  length > anonymousBounds.length ? signInFor(`не больше ${anonymousBounds.length} знаков`, `at most ${anonymousBounds.length} characters`) : undefined;
+
+/** Returns why a document of so many tokens is too large for somebody who is not signed in. */
+export const anonymousTokensRefusal = (tokens: number): Refusal | undefined =>
+  tokens > anonymousBounds.tokens ? signInFor(`не больше ${anonymousBounds.tokens} лексем`, `at most ${anonymousBounds.tokens} tokens`) : undefined;
+
+/** Returns why a valid document asks for too much for somebody who is not signed in. Measures each fragment once. */
+export function anonymousShapeRefusal({ definitions }: DocumentNode): Refusal | undefined {
+  const fragments = new Map(definitions.flatMap((node) => (node.kind === Kind.FRAGMENT_DEFINITION ? [[node.name.value, node.selectionSet] as const] : [])));
+  const measured = new Map<string, Shape>();
+  const shapeOf = ({ selections }: SelectionSetNode): Shape => {
+    const shapes = selections.map((selection): Shape => {
+      if (selection.kind === Kind.FIELD) return { fields: 1, depth: 1 + (selection.selectionSet ? shapeOf(selection.selectionSet).depth : 0) };
+      if (selection.kind === Kind.INLINE_FRAGMENT) return shapeOf(selection.selectionSet);
+      const name = selection.name.value;
+      const shape = measured.get(name) ?? shapeOf(fragments.get(name)!);
+      measured.set(name, shape);
+      return shape;
+    });
+    return { fields: shapes.reduce((sum, { fields }) => sum + fields, 0), depth: Math.max(0, ...shapes.map(({ depth }) => depth)) };
+  };
+  for (const node of definitions) {
+    if (node.kind !== Kind.OPERATION_DEFINITION) continue;
+    const { fields, depth } = shapeOf(node.selectionSet);
+    if (fields > anonymousBounds.rootFields) return signInFor(`не больше ${anonymousBounds.rootFields} полей верхнего уровня`, `at most ${anonymousBounds.rootFields} root fields`);
+    if (depth > anonymousBounds.depth) return signInFor(`вложенность полей не больше ${anonymousBounds.depth}`, `fields at most ${anonymousBounds.depth} deep`);
+  }
+  return undefined;
+}
+
+/** Of a selection set, its fragments included: the fields that stand directly in it, and how deep fields stand. */
+interface Shape {
+  fields: number;
+  depth: number;
 }
 
 /** Counts aliases and directives, and measures depth through fragments; a fragment is measured once. */
@@ -191,11 +237,9 @@ export function boundOperation(args: ExecutionArgs & { contextValue: GraphContex
     throw refuse('INTROSPECTION_FORBIDDEN', 'Схему видят вошедшие сотрудники школы и сервисы.', 'The schema is shown to signed-in staff of a school and to services.');
 }
 
-/** All of the above, in the order of their cost, for Yoga's pipeline. */
+/** The bounds of an operation for Yoga's pipeline; src/server/documents.ts holds documents to theirs. */
 export function useLimits(mayIntrospect: (ctx: GraphContext) => boolean): Plugin<GraphContext> {
   return {
-    onParse: ({ params }) => boundDocument(String(params.source)),
-    onValidate: ({ addValidationRule }) => addValidationRule(BoundsRule),
     onExecute: ({ args }) => boundOperation(args, mayIntrospect),
     onSubscribe: ({ args }) => boundExecution(args),
   };

@@ -6,7 +6,8 @@ import { Backoff } from '../events/backoff.ts';
 import { heardEvent, type Heard, type Stream } from '../events/follow.ts';
 import type { Answer } from '../events/seating.ts';
 import type { GraphContext } from '../graphql/context.ts';
-import { isRun, prepare, resultOf, takeAnswer, type Executed, type Prepared } from './execution.ts';
+import type { Documents } from './documents.ts';
+import { isRun, prepare, resultOf, takeAnswer, type Executed } from './execution.ts';
 import { failureOf } from './failures.ts';
 import { refusalError, type Delivered, type Say } from './masking.ts';
 import { answerTogether, askedIn } from './sharing.ts';
@@ -22,16 +23,26 @@ export interface Deliveries {
  * now: a context that lived as long as the subscription would serve stale rows to lost rights. Listeners who asked for
  * the same and whose rights amount to the same are given one answer, executed and written once.
  */
-export function createSubscribe(say: Say, deliveries: Deliveries) {
+export function createSubscribe(say: Say, deliveries: Deliveries, documents: Documents) {
   return async (args: ExecutionArgs): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> => {
-    const items = await createSourceEventStream(args);
-    if (!(Symbol.asyncIterator in items)) return items;
-    const stream = items as Stream;
     const base = args.contextValue as GraphContext;
-    let execute: Prepared | undefined;
+    const prepared = prepare(args);
+    const release = documents.hold(args.document, prepared.compiled, base);
+    let items: Awaited<ReturnType<typeof createSourceEventStream>>;
+    try {
+      items = await createSourceEventStream(args);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    if (!(Symbol.asyncIterator in items)) {
+      release();
+      return items;
+    }
+    const stream = items as Stream;
     const run: RunItem = async (item, contextValue) => {
       deliveries.executions += 1;
-      return (execute ??= prepare(args))(item, contextValue);
+      return prepared.execute(item, contextValue);
     };
     const { group, ofViewer } = askedIn(args, stream.following.name);
     if (!ofViewer)
@@ -56,7 +67,7 @@ export function createSubscribe(say: Say, deliveries: Deliveries) {
           ),
         ...(base.deliver && { send: base.deliver }),
       });
-    return new Results(stream, base, run);
+    return new Results(stream, base, run, release);
   };
 }
 
@@ -70,25 +81,31 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
   readonly #stream: Stream;
   readonly #base: GraphContext;
   readonly #run: RunItem;
+  readonly #release: () => void;
   readonly #stop = new AbortController();
 
-  constructor(stream: Stream, base: GraphContext, run: RunItem) {
+  /** @param release is called once the subscription is over. */
+  constructor(stream: Stream, base: GraphContext, run: RunItem, release: () => void) {
     this.#stream = stream;
     this.#base = base;
     this.#run = run;
+    this.#release = release;
   }
 
   async next(): Promise<IteratorResult<ExecutionResult, undefined>> {
     if (this.#stop.signal.aborted) return { done: true, value: undefined };
     try {
       const value = await this.#deliver();
-      return value === null ? { done: true, value: undefined } : { done: false, value };
+      if (value !== null) return { done: false, value };
+      this.#release();
+      return { done: true, value: undefined };
     } catch (error) {
       return this.#fail(error);
     }
   }
 
   async return(): Promise<IteratorResult<ExecutionResult, undefined>> {
+    this.#release();
     this.#stop.abort();
     await this.#stream.return?.();
     return { done: true, value: undefined };
@@ -146,8 +163,8 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
 /** What says how a stream ends depends on no rights any more. */
 const isRepeatable = ({ kind }: Heard): boolean => kind !== 'ended' && kind !== 'resync';
 
-export function useLive(say: Say, deliveries: Deliveries): Plugin<GraphContext> {
-  const subscribe = createSubscribe(say, deliveries);
+export function useLive(say: Say, deliveries: Deliveries, documents: Documents): Plugin<GraphContext> {
+  const subscribe = createSubscribe(say, deliveries, documents);
   return { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe) };
 }
 

@@ -89,11 +89,11 @@ function textOf(error: GraphQLError): Message {
   return translate(error.message, error.originalError?.message);
 }
 
-/** Of a document that is none: with its status here, since Yoga forgets it where it remembers the error. */
-export const wrongDocument = (error: GraphQLError, code: string): GraphQLError => {
+/** The error of a document that is not valid, with its code and its HTTP status. */
+export function codedError(error: GraphQLError, code: string): GraphQLError {
   error.extensions.http ??= { status: 400, spec: true };
   return coded(error, code);
-};
+}
 
 /** As it goes over a socket, where there are no statuses. */
 export function bare(error: GraphQLFormattedError): GraphQLFormattedError {

@@ -1,7 +1,7 @@
-import { GraphQLError, type ExecutionResult } from 'graphql';
+import type { ExecutionResult } from 'graphql';
 import { isAsyncIterable, mapAsyncIterator, type Plugin } from 'graphql-yoga';
 import type { GraphContext } from '../graphql/context.ts';
-import { inLanguage, RequestError, wrongDocument } from './masking.ts';
+import { inLanguage, RequestError } from './masking.ts';
 import { messages } from './messages.ts';
 import { languageOf } from './requests.ts';
 
@@ -9,7 +9,7 @@ import { languageOf } from './requests.ts';
 
 const notAcceptable = new RequestError('NOT_ACCEPTABLE', messages.notAcceptable, { status: 406 });
 
-/** Gives every error of parsing and validation its code, and a body to Yoga's answer 406, which has none. */
+/** Gives a body to Yoga's answer 406, which has none. */
 export function useCodes(): Plugin<GraphContext> {
   return {
     onResponse({ request, response, setResponse, fetchAPI }) {
@@ -18,12 +18,6 @@ export function useCodes(): Plugin<GraphContext> {
       const { message, extensions: { code } } = inLanguage(notAcceptable, language);
       const body = JSON.stringify({ errors: [{ message, extensions: { code } }] });
       setResponse(new fetchAPI.Response(body, { status: 406, headers: { 'content-type': 'application/json; charset=utf-8' } }));
-    },
-    onParse: () => ({ result, replaceParseResult }) => {
-      if (result instanceof GraphQLError) replaceParseResult(wrongDocument(result, 'GRAPHQL_PARSE_FAILED'));
-    },
-    onValidate: () => ({ result, setResult }) => {
-      if (result.length > 0) setResult(result.map((error) => wrongDocument(error, 'GRAPHQL_VALIDATION_FAILED')));
     },
   };
 }

@@ -82,6 +82,8 @@ export interface Compiled {
   operation: OperationDefinitionNode;
   fragments: Record<string, FragmentDefinitionNode>;
   plan: Plan;
+  /** Bytes of heap. */
+  weight: number;
 }
 
 /** Where the value at `key` stands in the answer. */

@@ -8,7 +8,9 @@ import { WebSocket, WebSocketServer } from 'ws';
 import type { Message } from '../errors.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import type { Logger } from '../log.ts';
+import type { Asking, Documents } from './documents.ts';
 import { bare, inLanguage, RequestError, type Mask } from './masking.ts';
+import { documentText } from './persistedQueries.ts';
 import { languageOf, type Asked } from './requests.ts';
 import { translate } from './translation.ts';
 
@@ -74,7 +76,8 @@ export interface Sockets {
 
 interface Options {
   server: Server;
-  yoga: YogaServerInstance<{ asked?: Asked }, GraphContext>;
+  yoga: YogaServerInstance<Asking, GraphContext>;
+  documents: Documents;
   askedOf(request: IncomingMessage): Asked;
   originAllowed(request: IncomingMessage): boolean;
   mask: Mask;
@@ -123,7 +126,7 @@ export function createFrames(): (socket: Pick<Socket, 'write' | 'writableLength'
   };
 }
 
-export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, initWithin, opened }: Options): Sockets {
+export function serveSockets({ server, yoga, documents, askedOf, originAllowed, mask, log, initWithin, opened }: Options): Sockets {
   const wss = new WebSocketServer({ noServer: true, maxPayload, maxFragments, perMessageDeflate: false, handleProtocols });
   const sockets = new Map<WebSocket, Socket>();
   const write = createFrames();
@@ -188,14 +191,12 @@ export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, 
       if (Object.keys(subscriptions).length > maxOperations)
         return [new RequestError('TOO_MANY_OPERATIONS', tooManyOperations)];
       const asked = askedOn(extra.request, connectionParams);
-      const { schema, execute, subscribe, contextFactory, parse, validate } = yoga.getEnveloped({ asked });
+      const { schema, execute, subscribe, contextFactory } = yoga.getEnveloped({ asked });
       try {
         const contextValue = await contextFactory();
-        const document = parse(payload.query);
+        const { document } = documents.read(documentText(payload, documents)!, contextValue);
         if (!getOperationAST(document, payload.operationName))
           return [new RequestError('OPERATION_RESOLUTION_FAILURE', translate('Could not determine what operation to execute.'))];
-        const errors = validate(schema, document);
-        if (errors.length > 0) return errors;
         return {
           schema, document,
           contextValue: { ...contextValue, deliver: deliverer(extra, id) },
@@ -204,7 +205,8 @@ export function serveSockets({ server, yoga, askedOf, originAllowed, mask, log, 
           rootValue: { execute, subscribe },
         };
       } catch (error) {
-        return [mask(error)];
+        const errors = error instanceof AggregateError ? (error.errors as GraphQLError[]) : [error as GraphQLError];
+        return errors.map((each) => mask(inLanguage(each, languageOf(asked.acceptLanguage))));
       }
     },
     onNext: (ctx, _id, _payload, _args, { errors, ...result }) => (errors ? { ...result, errors: say(errors, ctx) } : undefined),
