@@ -5,6 +5,7 @@ import type { Reads } from './reads.ts';
 import { modelsOf } from './models.ts';
 import type { Rows } from './page.ts';
 import { createView, integerAt, nextColumn, textAt, Views, type Arrived, type Chunk, type Columns, type Parse, type ViewOf } from './rows.ts';
+import { statements } from './statements.ts';
 
 /**
  * Reading rows by one prepared statement. Filters and orders are Prisma's, and the rows are what Prisma would answer,
@@ -78,10 +79,11 @@ export async function findUnder<T>(
   const within = of('"parent"."id"');
   if (take === undefined || !byAnother(selection)) return answer(await ask(apart(statement, from, columns, selection, parents, within), parentIds.length));
   const texts = together(statement, from, columns, selection, parents, within, `cardinality(${parent}::uuid[]) * ${Math.trunc(take)}`);
-  if (!overfull.has(texts.all)) {
+  if (!statements.find(texts.all)?.overfull) {
     const found = await ask(texts.all, parentIds.length);
     if (found.count <= parentIds.length * take) return answer(found);
-    if (overfull.size < mostPrepared) overfull.add(texts.all);
+    const known = statements.find(texts.all);
+    if (known !== undefined) known.overfull = true;
   }
   return answer(await ask(texts.first(), parentIds.length));
 }
@@ -131,9 +133,6 @@ const named = (columns: readonly string[]): string[] => columns.map((column, n) 
 const apart = (statement: Statement, from: From, columns: readonly string[], selection: Selection, parents: string, within: string): string =>
   `select "parent"."n"::int, "row".* from ${parents} cross join lateral (${textOf(statement, from, named(columns), selection, within)}) as "row"`;
 
-/** Statements that once found more than all pages hold: the first of each parent are then found by the database. */
-const overfull = new Set<string>();
-
 /**
  * The rows of all parents, in two ways. `all` of them in one order, which is each parent's too, and one more than the pages hold; or
  * the `first` of each parent, whose ranks take a third more for rows that nearly always fit.
@@ -177,26 +176,16 @@ function objectOf({ own, related, along }: Columns, parsers: readonly Parse[], f
   return row;
 }
 
-/** Statements prepared by name: their number is bounded, since a connection keeps what it has prepared. */
-const names = new Map<string, string>();
-const mostPrepared = 500;
-
-/** The statement, by its name, with values read as Prisma reads them. */
+/** The statement, by its name where it is used again, with values read as Prisma reads them. */
 export function prepared(text: string, values: unknown[]): pg.QueryConfig {
-  let name = names.get(text);
-  if (name === undefined && names.size < mostPrepared) names.set(text, (name = `rows${names.size}`));
+  const name = statements.nameOf(text);
   return name === undefined ? { text, values, types } : { name, text, values, types };
 }
 
-/** Views by the statements that they are made for, which are as many as are prepared. */
-const views = new Map<string, ViewOf>();
-
 function viewOf(text: string, columns: Columns, parsers: readonly Parse[]): ViewOf {
-  let view = views.get(text);
-  if (view === undefined) {
-    view = createView(columns, parsers);
-    if (views.size < mostPrepared) views.set(text, view);
-  }
+  const known = statements.find(text);
+  const view = known?.view ?? createView(columns, parsers);
+  if (known !== undefined) known.view = view;
   return view;
 }
 

@@ -150,7 +150,7 @@ function paramsOf(body: Buffer): Params | undefined {
   if (![variables, extensions].every((value) => value === undefined || value === null || isObject(value))) return undefined;
   if (query !== undefined && query !== null && typeof query !== 'string') return undefined;
   if (operationName !== undefined && operationName !== null && typeof operationName !== 'string') return undefined;
-  return params as unknown as Params;
+  return params;
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);

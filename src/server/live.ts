@@ -28,7 +28,7 @@ export function createSubscribe(say: Say, deliveries: Deliveries, documents: Doc
     const base = args.contextValue as GraphContext;
     const prepared = prepare(args);
     const release = documents.hold(args.document, prepared.compiled, base);
-    let items: Awaited<ReturnType<typeof createSourceEventStream>>;
+    let items: AsyncIterable<unknown> | ExecutionResult;
     try {
       items = await createSourceEventStream(args);
     } catch (error) {
