@@ -1,4 +1,4 @@
-import { createSourceEventStream, type DocumentNode, type ExecutionArgs, type ExecutionResult } from 'graphql';
+import { createSourceEventStream, type DocumentNode, type ExecutionArgs, type ExecutionResult, type GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { captureHeads } from '../domain/schools.ts';
 import { unavailable, type Language } from '../errors.ts';
@@ -27,14 +27,16 @@ export function createSubscribe(say: Say, deliveries: Deliveries, documents: Doc
   return async (args: ExecutionArgs): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> => {
     const base = args.contextValue as GraphContext;
     const prepared = prepare(args);
-    const release = documents.hold(args.document, prepared.compiled, base);
-    let items: AsyncIterable<unknown> | ExecutionResult;
+    let release: () => void;
     try {
-      items = await createSourceEventStream(args);
+      release = documents.hold(args.document, prepared.compiled, base);
     } catch (error) {
+      return { errors: [error as GraphQLError] };
+    }
+    const items = await createSourceEventStream(args).catch((error: unknown) => {
       release();
       throw error;
-    }
+    });
     if (!(Symbol.asyncIterator in items)) {
       release();
       return items;

@@ -31,7 +31,7 @@ export function expectSound({ status, text, errors, headers }: Pick<Reply, 'stat
 
 export function expectSoundError(error: Problem): void {
   expect(error.extensions?.code, JSON.stringify(error)).toMatch(/^[A-Z_]+$/);
-  expect(Object.keys(error.extensions).filter((key) => !['code', 'path', 'clause'].includes(key))).toEqual([]);
+  expect(Object.keys(error.extensions).filter((key) => !['code', 'path', 'clause', 'retryAfter'].includes(key))).toEqual([]);
   expect(error.message).not.toMatch(/Did you mean|node_modules|\bat .*\.[jt]s\b|prisma|invalid value "/i);
 }
 
