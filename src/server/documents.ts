@@ -41,7 +41,7 @@ const weightOf = (text: string, tokens: number): number => 4000 + 2 * text.lengt
 
 /**
  * What parsing and validating a document is charged: its characters first, and then for its tokens. The rule for
- * overlapping fields compares them in pairs: 2,000 tokens take up to 90 ms, 200 at most 2 ms.
+ * overlapping fields compares them in pairs: the worst documents of 2,000 tokens took 45 to 90 ms, those of 200 at most 3 ms.
  */
 const chargeOf = (tokens: number): number => Math.ceil(tokens * (8 + tokens / 50));
 
@@ -189,7 +189,7 @@ function validDocument(text: string): DocumentNode {
   }
   if (!document.definitions.some(({ kind }) => kind === Kind.OPERATION_DEFINITION))
     throw new RequestError('OPERATION_RESOLUTION_FAILURE', ['В документе нет операции.', 'The document holds no operation.']);
-  const errors = validate(schema, document, rules, { hideSuggestions: true });
+  const errors = validate(schema, document, rules, { hideSuggestions: true, maxErrors: 20 });
   if (errors.length > 0) throw new AggregateError(errors.map(validationError));
   return document;
 }

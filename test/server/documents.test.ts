@@ -86,26 +86,6 @@ describe.each(ways)('somebody who is not signed in (%s)', (_way, send) => {
     for (const query of ['{ viewer {', '{ nothing }', `{ viewer { id } } ${filler(10_000)}`, filler(30_000)])
       expect((await send({ query }, 'no.such.token', fromNewAddress())).codes).toEqual(['UNAUTHENTICATED']);
   });
-
-  it('takes no more than milliseconds of parsing and validating', async () => {
-    const repeat = (count: number, of: (n: number) => string) => Array.from({ length: count }, (_, n) => of(n)).join(' ');
-    const shapes = [
-      `{ viewer { ${repeat(190, () => 'id')} } }`, `{ ${repeat(48, () => 'viewer{id}')} }`, `{ ${repeat(20, () => 'viewer{enrolment{class{id}}}')} }`,
-      `{ viewer { ${repeat(18, (n) => `...F${n}`)} } } ${repeat(18, (n) => `fragment F${n} on User{id}`)}`, `{ ${repeat(20, (n) => `node(id:"${n}"){id}`)} }`,
-      `{ ${'x'.repeat(1900)} }`, `{ ... on ${'X'.repeat(1900)} { id } }`, '{'.repeat(198), `{ nodes(ids: [${'"x" '.repeat(180)}]) { id } }`,
-      `{ viewer { ...F0 } } ${repeat(14, (n) => `fragment F${n} on User{...F${n + 1} ...F${n + 1}}`)} fragment F14 on User{id}`,
-    ];
-    for (const query of shapes) {
-      const took: number[] = [];
-      for (let n = 0; n < 5; n += 1) {
-        const begun = performance.now();
-        await send({ query: `${query}#${n}` }, '', fromNewAddress());
-        took.push(performance.now() - begun);
-      }
-      // With the request around it, on whatever machine: without the bound, the worst takes a second and more.
-      expect(Math.min(...took), query.slice(0, 60)).toBeLessThan(100);
-    }
-  });
 });
 
 describe('an account', () => {
@@ -214,6 +194,28 @@ describe('the cache of documents', () => {
   const ids = `[${'"x" '.repeat(100)}]`;
   const large = (name: string) => `query ${name} { ${Array.from({ length: 17 }, (_, n) => `a${n}: nodes(ids: ${ids}) { id }`).join(' ')} }`;
   const small = (name: string) => `query ${name} { __typename } ${filler(1800)}`;
+
+  it('of somebody who is not signed in costs milliseconds at most', () => {
+    const repeat = (count: number, of: (n: number) => string) => Array.from({ length: count }, (_, n) => of(n)).join(' ');
+    const shapes = [
+      `{ viewer { ${repeat(190, () => 'id')} } }`, `{ ${repeat(48, () => 'viewer{id}')} }`, `{ ${repeat(20, () => 'viewer{enrolment{class{id}}}')} }`,
+      `{ viewer { ${repeat(18, (n) => `...F${n}`)} } } ${repeat(18, (n) => `fragment F${n} on User{id}`)}`, `{ ${repeat(20, (n) => `node(id:"${n}"){id}`)} }`,
+      `{ ${'x'.repeat(1900)} }`, `{ ... on ${'X'.repeat(1900)} { id } }`, '{'.repeat(198), `{ nodes(ids: [${'"x" '.repeat(180)}]) { id } }`,
+      `{ viewer { ...F0 } } ${repeat(14, (n) => `fragment F${n} on User{...F${n + 1} ...F${n + 1}}`)} fragment F14 on User{id}`,
+    ];
+    for (const query of shapes) {
+      const took = Array.from({ length: 10 }, () => {
+        const [documents, ctx, begun] = [new Documents(), nobody(), performance.now()];
+        try {
+          documents.read(query, ctx);
+        } catch {
+          // Most are not valid.
+        }
+        return performance.now() - begun;
+      });
+      expect(Math.min(...took), query.slice(0, 60)).toBeLessThan(20);
+    }
+  });
 
   it('keeps what is used, and lets the rest go before its weight is past the budget', () => {
     const documents = new Documents();
