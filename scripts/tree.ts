@@ -19,6 +19,7 @@ const lines: [path: string, english: string, russian: string][] = [
   ['src/suggestions.ts', 'did you mean', '«возможно, вы имели в виду»'],
   ['src/data-folder.ts', 'creating DATA_DIR, and why it cannot be used', 'создание DATA_DIR и причины, по которым это не удаётся'],
   ['src/errors.ts', 'refusals, in two languages', 'отказы, на двух языках'],
+  ['src/lru.ts', 'a cache bounded in bytes', 'кэш с пределом в байтах'],
   ['src/log.ts', 'structured logs without personal data', 'журнал работы без персональных данных'],
   ['src/policy/', 'who may do what, and who may hear what; pure', 'кому что можно делать и слышать; чистые функции'],
   ['src/db/', 'the connection, migrations, being inside a transaction', 'соединение, миграции, работа внутри транзакции'],
