@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { deviceCookieSeconds } from '../../auth/device-cookie.ts';
-import type { PageParts } from './parts.ts';
+import type { Config } from '../../config.ts';
 
 /** Cookies of the pages: unreadable for scripts, not sent from other sites, over https only where the server is reached by it. */
 
@@ -23,6 +23,6 @@ export function setCookie(res: ServerResponse, name: string, value: string, secu
 
 export const deviceCookieOf = (req: IncomingMessage): string | undefined => cookieOf(req, deviceCookieName);
 
-export function keepDeviceCookie({ config }: PageParts, res: ServerResponse, value: string): void {
-  setCookie(res, deviceCookieName, value, config.publicUrl.startsWith('https:'), deviceCookieSeconds);
+export function keepDeviceCookie(res: ServerResponse, value: string, { publicUrl }: Pick<Config, 'publicUrl'>): void {
+  setCookie(res, deviceCookieName, value, publicUrl.startsWith('https:'), deviceCookieSeconds);
 }

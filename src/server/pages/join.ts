@@ -54,7 +54,7 @@ ${fields(language, has ? signInFields : signUpFields, state)}
   try {
     if (has) {
       const { userId, deviceCookie } = await signIn(ctx, { signInName: text('signInName'), password: text('password'), deviceCookie: deviceCookieOf(req) });
-      keepDeviceCookie(parts, res, deviceCookie);
+      keepDeviceCookie(res, deviceCookie, parts.config);
       const actor = await loadPerson(parts.db, userId);
       if (actor === undefined) throw unauthenticated();
       await acceptInvitation(parts.contextFor(req, actor), { code });

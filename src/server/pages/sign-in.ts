@@ -48,7 +48,7 @@ ${fields(language, signInFields, state)}
       password: form.get('password') ?? '',
       deviceCookie: deviceCookieOf(req),
     });
-    keepDeviceCookie(parts, res, deviceCookie);
+    keepDeviceCookie(res, deviceCookie, parts.config);
     accountId = userId;
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
