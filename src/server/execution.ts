@@ -61,6 +61,7 @@ function executePlanned(
   const run: Run = {
     compiled, contextValue, rootValue, schema, variables, arguments: fieldArguments, errors: [], tape: new Tape(), data, failed: false,
     place: data, base: null, frames: [], depth: 0, field: undefined, key: '', sink: data, pending: 0, finish: undefined,
+    items: 0, nextLook: 0,
   };
   try {
     writeRoot(run, compiled.plan);

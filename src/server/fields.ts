@@ -1,7 +1,7 @@
 import { getArgumentValues } from 'graphql';
 import type { Rows } from '../db/page.ts';
 import { chunkOf, View, type ViewOf } from '../db/rows.ts';
-import { write } from './later.ts';
+import { isDue, postpone, write } from './later.ts';
 import { infoOf, located, type Complete, type Field, type Plan, type Run } from './run.ts';
 import { cut } from './tape.ts';
 
@@ -51,10 +51,16 @@ const none = { $chunk: chunkOf(Buffer.alloc(0)), $at: 0 };
 /** A list's items, in their order. */
 export function writeList(run: Run, field: Field, complete: Complete, itemNullable: boolean, items: Rows<unknown>, key: string | number, nullable: boolean): void {
   enter(run, key, nullable);
-  const { tape } = run;
-  tape.byte(bracket);
-  for (let n = 0; n < items.length; n += 1) {
-    if (n > 0) tape.byte(comma);
+  run.tape.byte(bracket);
+  writeItems(run, field, complete, itemNullable, items, 0);
+  run.tape.byte(bracketEnd);
+  leave(run);
+}
+
+function writeItems(run: Run, field: Field, complete: Complete, itemNullable: boolean, items: Rows<unknown>, from: number): void {
+  for (let n = from; n < items.length; n += 1) {
+    if (isDue(run)) return postpone(run, field, n, () => writeItems(run, field, complete, itemNullable, items, n));
+    if (n > 0) run.tape.byte(comma);
     const item = Array.isArray(items) ? (items[n] as unknown) : items.at(n);
     if (itemNullable) attempt(run, field, complete, n, item, undefined);
     else {
@@ -63,8 +69,6 @@ export function writeList(run: Run, field: Field, complete: Complete, itemNullab
       write(run, field, complete, false, item, n);
     }
   }
-  tape.byte(bracketEnd);
-  leave(run);
 }
 
 /** Writes an item, or the value of a field, that may be null: that is what it becomes where it fails at once. */

@@ -1,6 +1,7 @@
 import type { GraphQLError } from 'graphql';
 import { isPromise, located, type Complete, type Field, type Run, type Slot } from './run.ts';
 import { cut, type Place } from './tape.ts';
+import { hasTime, runInSlice } from './time-slices.ts';
 
 /** What is waited for while a query runs: a place for it in the answer, and what becomes of an error that comes late. */
 
@@ -28,31 +29,28 @@ export function write(run: Run, field: Field, complete: Complete, nullable: bool
 
 function later(run: Run, field: Field, complete: Complete, nullable: boolean, value: PromiseLike<unknown>, key: string | number): void {
   const above = slotOf(run);
+  whenSettled(run, field, complete, nullable, value, key, above, placeHere(run));
+}
+
+/** An empty place where the run writes now; the run has it pending. */
+function placeHere(run: Run): Place {
   const { sink, tape } = run;
   const place: Place = { parts: [], open: 0 };
   cut(sink, tape.at);
   sink.parts.push(place);
   sink.open = tape.at;
   run.pending += 1;
-  whenSettled(run, field, complete, nullable, value, key, above, place);
+  return place;
 }
 
 function whenSettled(
   run: Run, field: Field, complete: Complete, nullable: boolean, value: PromiseLike<unknown>, key: string | number, above: Slot | null, place: Place,
 ): void {
   const settle = (write: () => void): void => {
-    // An answer that is null already is another's to send: its tape is not written on any more.
-    if (!run.failed) {
-      run.base = above;
-      run.depth = 0;
-      run.field = field;
-      run.key = key;
-      run.place = run.sink = place;
-      place.open = run.tape.at;
-      write();
-    }
-    run.pending -= 1;
-    if (run.pending === 0) run.finish?.(run);
+    const step = (): void => fill(run, field, key, above, place, write);
+    // Promises settle by the thousand in one turn, as when a statement answers for all of a level.
+    if (isLong(run)) runInSlice(step);
+    else step();
   };
   value.then(
     (found) => {
@@ -68,6 +66,57 @@ function whenSettled(
     },
     (error: unknown) => settle(() => fail(run, error, nullable, above, place)),
   );
+}
+
+/** Writes what a place was left for. */
+function fill(run: Run, field: Field, key: string | number, above: Slot | null, place: Place, write: () => void): void {
+  // An answer that is null already is another's to send: its tape is not written on any more.
+  if (!run.failed) {
+    run.base = above;
+    run.depth = 0;
+    run.field = field;
+    run.key = key;
+    run.place = run.sink = place;
+    place.open = run.tape.at;
+    write();
+  }
+  run.pending -= 1;
+  if (run.pending === 0) run.finish?.(run);
+}
+
+/**
+ * What a run writes without a break: about 10 ms (docs/profile.md). Counted in items and bytes, not by the clock, so that
+ * a small answer is written in the same steps, and asks the database by the same statements, on a slow machine too.
+ */
+const unbrokenItems = 1000;
+const unbrokenBytes = 192 * 1024;
+/** Items of a long run between two looks at the clock. */
+const itemsPerLook = 16;
+
+const isLong = ({ items, tape }: Run): boolean => items > unbrokenItems || tape.at > unbrokenBytes;
+
+/** Counts an item of a list, and says whether the event loop is due a turn before it. */
+export function isDue(run: Run): boolean {
+  run.items += 1;
+  if (run.items < run.nextLook || !isLong(run)) return false;
+  if (!hasTime()) return true;
+  run.nextLook = run.items + itemsPerLook;
+  return false;
+}
+
+/** Leaves a place for the rest of the list that is being written, and writes it in a later slice. */
+export function postpone(run: Run, field: Field, key: number, writeRest: () => void): void {
+  const above = slotOf(run);
+  const place = placeHere(run);
+  const write = (): void => {
+    try {
+      writeRest();
+      cut(place, run.tape.at);
+    } catch (error) {
+      fail(run, error, false, above, place);
+    }
+  };
+  runInSlice(() => fill(run, field, key, above, place, write));
 }
 
 /** Null takes the place, or the nearest above that may be null; an error of a place that null has taken already is not told. */

@@ -76,6 +76,9 @@ export interface Run {
   sink: Place;
   pending: number;
   finish: ((run: Run) => void) | undefined;
+  /** List items written so far, and the number at which to look at the clock again. */
+  items: number;
+  nextLook: number;
 }
 
 export interface Compiled {

@@ -1,0 +1,32 @@
+/**
+ * Long work in slices of a few milliseconds. Between two slices the event loop gets a turn, so that other requests are read,
+ * sent to the database and answered while a large answer is being written.
+ */
+
+const sliceMs = 8;
+
+const steps: (() => void)[] = [];
+let sliceEnd = 0;
+let slices = 0;
+
+/** Runs the step in one of the next slices, after the steps that came earlier. */
+export function runInSlice(step: () => void): void {
+  if (steps.push(step) === 1) setImmediate(runSlice);
+}
+
+function runSlice(): void {
+  slices += 1;
+  sliceEnd = performance.now() + sliceMs;
+  let done = 0;
+  do steps[done++]!();
+  while (done < steps.length && hasTime());
+  sliceEnd = 0;
+  steps.splice(0, done);
+  if (steps.length > 0) setImmediate(runSlice);
+}
+
+/** Whether the slice that runs now may go on; false outside of a slice. */
+export const hasTime = (): boolean => performance.now() < sliceEnd;
+
+/** Slices since the start of the process. */
+export const sliceCount = (): number => slices;
