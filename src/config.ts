@@ -51,6 +51,10 @@ export interface Config {
   signInTries: number;
   /** Operations an account may send in a minute. */
   operationsPerMinute: number;
+  /** Objects that the answers to an account may hold in a minute. */
+  costPerMinute: number;
+  /** Sockets of an account, and subscriptions of an account. */
+  streamsPerAccount: number;
   /** Make the demonstration school in an empty embedded database. */
   demo: boolean;
   /** Seconds that an idle connection is kept; longer than those of the proxies in front, which would meet closed ones. */
@@ -216,6 +220,7 @@ export function readConfig(environment: Environment = process.env): Config {
   if (demo && databaseUrl !== undefined) throw wrong('DEMO', 'false with DATABASE_URL: the demonstration school is made only in the embedded database');
   const metricsToken = env.METRICS_TOKEN || undefined;
   if (metricsToken !== undefined && metricsToken.length < 16) throw wrong('METRICS_TOKEN', 'at least 16 characters long');
+  const operationsPerMinute = integer(env, 'OPERATIONS_PER_MINUTE', 6000, 1, 100_000_000);
   const config = {
     port,
     host: env.HOST || '0.0.0.0',
@@ -233,7 +238,10 @@ export function readConfig(environment: Environment = process.env): Config {
     sessionDays: integer(env, 'SESSION_DAYS', 30, 1, 365),
     eventDays: integer(env, 'EVENT_DAYS', 366, 1, 36_500),
     signInTries: integer(env, 'SIGN_IN_TRIES', 10, 1, 1_000_000),
-    operationsPerMinute: integer(env, 'OPERATIONS_PER_MINUTE', 6000, 1, 100_000_000),
+    operationsPerMinute,
+    // Less than the most costly operation would leave it without an answer for ever.
+    costPerMinute: integer(env, 'COST_PER_MINUTE', Math.max(operationsPerMinute * 200, 100_000), 100_000, 1_000_000_000_000),
+    streamsPerAccount: integer(env, 'STREAMS_PER_ACCOUNT', Math.max(Math.ceil(operationsPerMinute / 20), 300), 1, 100_000_000),
     keepAliveSeconds: integer(env, 'KEEP_ALIVE_SECONDS', 75, 1, 3600),
     stopSeconds: integer(env, 'STOP_SECONDS', 25, 1, 3600),
     stopDelaySeconds: integer(env, 'STOP_DELAY_SECONDS', 0, 0, 600),

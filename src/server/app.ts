@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createYoga } from 'graphql-yoga';
 import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
+import { AccountLimits } from './account-limits.ts';
+import { useAccountLimits } from './admission.ts';
 import { isDecodable, mediaTypeOf, readText } from './body.ts';
 import { addressOf } from './client-address.ts';
 import { createCors, isPreflight } from './cors.ts';
@@ -51,7 +53,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
   const given = deps.patience ?? patience;
   const deliveries = { executions: 0, serialisations: 0 };
   const metrics = createMetrics(db, feed, deliveries, config.workers);
-  const contextOf = createContexts(deps);
+  const contextOf = createContexts(deps, new AccountLimits(config));
   const mask = createMask(log);
   const cors = createCors(config.publicUrl, config.allowedOrigins);
 
@@ -70,7 +72,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     maskedErrors: { maskError: (error) => mask(error) },
     plugins: [
       useDocuments(documents, contextOf), useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(createSay(mask), deliveries, documents), useAsOf(), useMetrics(metrics),
-      useExecution(), useStreamHeaders(),
+      useExecution(), useAccountLimits(), useStreamHeaders(),
     ],
   });
 

@@ -4,8 +4,9 @@ import type { Named } from '../domain/loaders.ts';
 import type { Language } from '../errors.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
+import { executeAdmitted } from './admission.ts';
 import type { Documents } from './documents.ts';
-import { executeToTape, isRun, operationOf, resultOf, takeAnswer, tellLoaders } from './execution.ts';
+import { isRun, operationOf, resultOf, takeAnswer, tellLoaders } from './execution.ts';
 import { boundOperation } from './limits.ts';
 import { takeAsOf } from './live.ts';
 import { bare, type Mask } from './masking.ts';
@@ -66,7 +67,7 @@ export function createDirect({ documents, contextOf, mask, metrics }: DirectDeps
       if (heads !== undefined) await heads;
       tellLoaders(args);
       const begun = performance.now();
-      const executed = await executeToTape(args);
+      const executed = await executeAdmitted(args);
       told(metrics, operation.operation, begun, hasErrors(executed));
       return [executed, language];
     } catch (error) {

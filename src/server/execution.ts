@@ -124,10 +124,7 @@ export function tellLoaders({ schema, document, operationName, contextValue }: E
   if (operationOf(document, operationName)?.operation === OperationTypeNode.QUERY) contextValue.loaders.asked = askedOf(schema, document);
 }
 
-/** Lets Yoga execute so. */
+/** Tells the loaders of what comes through Yoga what is asked for. */
 export const useExecution = (): Plugin<GraphContext> => ({
-  onExecute({ args, setExecuteFn }) {
-    tellLoaders(args);
-    setExecuteFn(execute);
-  },
+  onExecute: ({ args }) => tellLoaders(args),
 });

@@ -1,10 +1,11 @@
 import {
-  Kind, Lexer, NoSchemaIntrospectionCustomRule, Source, TokenKind, validate, type ASTVisitor, type DocumentNode,
+  Kind, Lexer, NoSchemaIntrospectionCustomRule, OperationTypeNode, Source, TokenKind, validate, type ASTVisitor, type DocumentNode,
   type ExecutionArgs, type FragmentDefinitionNode, type GraphQLSchema, type SelectionSetNode, type ValidationContext, type ValueNode,
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { Refusal, type Message } from '../errors.ts';
 import type { GraphContext } from '../graphql/context.ts';
+import { operationOf } from './execution.ts';
 import { RequestError } from './masking.ts';
 
 /** Requests that are wrong as such, found before they cost anything; on HTTP and on the socket alike. */
@@ -23,6 +24,8 @@ export const bounds = {
   directives: 20,
   /** Objects that the pages asked for could hold. */
   cost: 50_000,
+  /** As much of the answer to a change and of an item of a subscription: these are written without a break, and each item anew. */
+  costAtOnce: 5000,
   /** Characters of one value among the variables. */
   value: 20_000,
   /** Items of one list among the arguments or the variables. */
@@ -157,6 +160,9 @@ export function costOf(document: DocumentNode, variables: Record<string, unknown
 /** Costs of operations that no variable is part of, by their names: no more than a document has operations. */
 const constantCosts = new WeakMap<DocumentNode, Map<string, number>>();
 
+/** What describing the whole schema counts as: some 300 KB, written by graphql's own `execute`. */
+const schemaCost = 5000;
+
 function reckon(document: DocumentNode, variables: Record<string, unknown>, operationName: string | null | undefined): { cost: number; constant: boolean } {
   let constant = true;
   const operation = document.definitions.find(
@@ -181,6 +187,7 @@ function reckon(document: DocumentNode, variables: Record<string, unknown>, oper
     for (const selection of set.selections) {
       if (selection.kind === Kind.FIELD) {
         if (!selection.selectionSet) continue;
+        if (selection.name.value === '__schema') sum += schemaCost;
         const argument = (name: string) => valueOf(selection.arguments?.find((arg) => arg.name.value === name)?.value);
         const ids = argument('ids');
         const size = argument('first') ?? argument('last');
@@ -216,8 +223,9 @@ function boundValues(value: unknown, depth = 0): void {
 function boundExecution(args: Pick<ExecutionArgs, 'document' | 'variableValues' | 'operationName'>): void {
   const variables = args.variableValues ?? {};
   boundValues(variables);
-  if (costOf(args.document, variables, args.operationName) > bounds.cost)
-    throw refuse('QUERY_TOO_COSTLY', `Запрошенные страницы могут содержать больше ${bounds.cost} объектов; запросите меньше за один раз.`, `The pages asked for could hold more than ${bounds.cost} objects; ask for less at once.`);
+  const most = operationOf(args.document, args.operationName)?.operation === OperationTypeNode.QUERY ? bounds.cost : bounds.costAtOnce;
+  if (costOf(args.document, variables, args.operationName) > most)
+    throw refuse('QUERY_TOO_COSTLY', `Запрошенные страницы могут содержать больше ${most} объектов; запросите меньше за один раз.`, `The pages asked for could hold more than ${most} objects; ask for less at once.`);
 }
 
 const introspecting = new WeakMap<DocumentNode, boolean>();

@@ -1,7 +1,7 @@
 import { createSourceEventStream, type DocumentNode, type ExecutionArgs, type ExecutionResult, type GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { captureHeads } from '../domain/schools.ts';
-import { unavailable, type Language } from '../errors.ts';
+import { rateLimited, Refusal, unavailable, type Language } from '../errors.ts';
 import { Backoff } from '../events/backoff.ts';
 import { heardEvent, type Heard, type Stream } from '../events/follow.ts';
 import type { Answer } from '../events/seating.ts';
@@ -10,6 +10,7 @@ import type { Documents } from './documents.ts';
 import { isRun, prepare, resultOf, takeAnswer, type Executed } from './execution.ts';
 import { failureOf } from './failures.ts';
 import { refusalError, type Delivered, type Say } from './masking.ts';
+import type { RequestContext } from './requests.ts';
 import { answerTogether, askedIn } from './sharing.ts';
 
 /** What was told since the start: messages, and how often an item was executed and written as JSON for them. */
@@ -25,7 +26,7 @@ export interface Deliveries {
  */
 export function createSubscribe(say: Say, deliveries: Deliveries, documents: Documents) {
   return async (args: ExecutionArgs): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> => {
-    const base = args.contextValue as GraphContext;
+    const base = args.contextValue as RequestContext;
     const prepared = prepare(args);
     let release: () => void;
     try {
@@ -81,13 +82,13 @@ type RunItem = (item: Heard, contextValue: GraphContext) => Promise<Executed>;
  */
 class Results implements AsyncIterableIterator<ExecutionResult> {
   readonly #stream: Stream;
-  readonly #base: GraphContext;
+  readonly #base: RequestContext;
   readonly #run: RunItem;
   readonly #release: () => void;
   readonly #stop = new AbortController();
 
   /** @param release is called once the subscription is over. */
-  constructor(stream: Stream, base: GraphContext, run: RunItem, release: () => void) {
+  constructor(stream: Stream, base: RequestContext, run: RunItem, release: () => void) {
     this.#stream = stream;
     this.#base = base;
     this.#run = run;
@@ -117,12 +118,14 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
     return this;
   }
 
-  /** The next result, or null at the end. @throws where there is one that could not be made. */
+  /** The next result, or null at the end. @throws where there is one that could not be made, or that the account may not ask for now. */
   async #deliver(): Promise<ExecutionResult | null> {
     let backoff: Backoff | undefined;
     for (;;) {
       const { done, value: item } = await this.#stream.next();
       if (done) return null;
+      const wait = item.kind === 'event' ? this.#base.account.exhaustedForSeconds : 0;
+      if (wait > 0) throw rateLimited(wait);
       backoff ??= new Backoff();
       let failure: unknown;
       try {
@@ -147,6 +150,7 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
     const executed = await this.#run(item, 'actor' in item ? this.#base.renew(item.actor) : this.#base);
     const failure = failureOf(executed);
     if (failure !== undefined) throw failure;
+    if (isRun(executed)) this.#base.account.charge(executed.tape.at);
     return resultOf(executed);
   }
 
@@ -155,8 +159,8 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
     const stopped = this.#stop.signal.aborted;
     await this.return();
     if (stopped) return { done: true, value: undefined };
-    this.#base.log.error({ err: error }, 'a stream ended before an item that could not be made');
-    const told = refusalError(unavailable(), this.#base.language);
+    if (!(error instanceof Refusal)) this.#base.log.error({ err: error }, 'a stream ended before an item that could not be made');
+    const told = refusalError(error instanceof Refusal ? error : unavailable(), this.#base.language);
     if (this.#base.deliver !== undefined) throw told;
     return { done: false, value: { errors: [told] } };
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { can } from '../policy/can.ts';
 import type { Actor } from '../policy/actor.ts';
-import { loadActors } from '../auth/actors.ts';
+import { loadActors, type Ended } from '../auth/actors.ts';
 import type { SigningKeys } from '../auth/keys.ts';
 import type { Credential, Tokens } from '../auth/tokens.ts';
 import type { Config } from '../config.ts';
@@ -9,11 +9,13 @@ import type { Database } from '../db/client.ts';
 import { gather } from '../db/turn.ts';
 import type { Context } from '../domain/context.ts';
 import { createLoaders, readAhead, type Ahead, type Named } from '../domain/loaders.ts';
-import { rateLimited, type Language } from '../errors.ts';
+import { Refusal, type Language } from '../errors.ts';
 import type { Bus } from '../events/bus.ts';
 import type { Feed } from '../events/follow.ts';
+import type { GraphContext } from '../graphql/context.ts';
 import type { Logger } from '../log.ts';
-import { invalidTokenError, refusalError } from './masking.ts';
+import type { Account, AccountLimits } from './account-limits.ts';
+import { BilingualError, invalidTokenError, refusalError } from './masking.ts';
 
 /** From what a request brings to the context that its fields are given. */
 
@@ -70,43 +72,75 @@ export function contextFor(
   return context;
 }
 
+/** The context of a request, with the account that it counts for. */
+export interface RequestContext extends GraphContext {
+  account: Account;
+  /** Reads the rights anew. Returns what takes the place of the earlier ones. @throws UNAUTHENTICATED */
+  reload(): Promise<Partial<Pick<Context, 'actor' | 'loaders'>>>;
+}
+
+/** A credential that is wrong or no longer counts. */
+export class UnauthenticatedError extends BilingualError {
+  readonly reason: 'TOKEN_INVALID' | Ended;
+
+  constructor(reason: UnauthenticatedError['reason'], language: Language) {
+    const { text, extensions } = invalidTokenError(language);
+    super(text, language, { extensions });
+    this.reason = reason;
+  }
+}
+
 /**
  * The context of a request. Roles are read from the database now, so that a right lost is lost at once.
  * What the operation names is asked for meanwhile.
- * @throws UNAUTHENTICATED (401) for a credential that is wrong or no longer counts; nobody at all is let through as nobody.
+ * @throws UNAUTHENTICATED (401) for a credential that is wrong or no longer counts, RATE_LIMITED (429) past the operations of a
+ * minute. Requests without credentials get the anonymous actor and count for their address.
  */
-export function createContexts(deps: Deps): (asked: Asked, named?: Named) => Promise<Context> {
-  const { config, db, tokens } = deps;
+export function createContexts(deps: Deps, limits: AccountLimits): (asked: Asked, named?: Named) => Promise<RequestContext> {
+  const { db, tokens } = deps;
   // Requests of one turn of the event loop are told who asks by one statement; nothing is remembered for the next turn.
   const actorOf = gather((credentials: readonly Credential[]) => loadActors(db, credentials));
-  // One window for everybody: counts start anew each minute.
-  const spent = new Map<string, number>();
-  let window = 0;
-  const count = (who: string): number => {
-    const minute = Math.floor(Date.now() / 60_000);
-    if (minute !== window) spent.clear();
-    window = minute;
-    const times = (spent.get(who) ?? 0) + 1;
-    spent.set(who, times);
-    return times;
+  const currentActor = async (credential: Credential, language: Language): Promise<Actor> => {
+    const actor = await actorOf(credential);
+    if ('ended' in actor) throw new UnauthenticatedError(actor.ended, language);
+    return actor;
+  };
+  const count = (key: string, language: Language): Account => {
+    const account = limits.of(key);
+    try {
+      account.countOperation();
+    } catch (error) {
+      throw error instanceof Refusal ? refusalError(error, language) : error;
+    }
+    return account;
   };
 
   return async (asked, named) => {
     const language = languageOf(asked.acceptLanguage);
-    if (asked.authorization === null) return contextFor(deps, { kind: 'anonymous' }, asked);
-    const token = /^Bearer ([\w.~+/=-]+)$/i.exec(asked.authorization)?.[1];
+    if (asked.authorization === null) {
+      const account = count(`address ${asked.address}`, language);
+      return Object.assign(contextFor(deps, { kind: 'anonymous' }, asked), { account, reload: () => Promise.resolve({}) });
+    }
+    const token = tokenOf(asked.authorization);
     const verified = token === undefined ? undefined : tokens.verifyAccessToken(token);
     const credential = verified instanceof Promise ? await verified : verified;
-    if (credential === undefined) throw invalidTokenError(language);
-    const known = actorOf(credential);
+    if (credential === undefined) throw new UnauthenticatedError('TOKEN_INVALID', language);
+    const known = currentActor(credential, language);
     const ahead = named && readAhead(db, named, credential.kind === 'user' ? credential.userId : null);
     const actor = await known;
-    if ('ended' in actor) throw invalidTokenError(language);
-    const who = credential.kind === 'user' ? credential.userId : credential.clientId;
-    if (count(who) > config.operationsPerMinute) throw refusalError(rateLimited(), language);
-    return contextFor(deps, actor, asked, credential, ahead);
+    const account = count(credential.kind === 'user' ? credential.userId : credential.clientId, language);
+    return Object.assign(contextFor(deps, actor, asked, credential, ahead), {
+      account,
+      async reload() {
+        const now = await currentActor(credential, language);
+        return { actor: now, loaders: createLoaders(db, now) };
+      },
+    });
   };
 }
+
+/** The token of an `Authorization` header (RFC 6750, 2.1). */
+export const tokenOf = (authorization: string): string | undefined => /^Bearer ([\w.~+/=-]+)$/i.exec(authorization)?.[1];
 
 /** Grown-ups of a school and services may look at the schema. */
 export function mayIntrospect({ actor }: Context): boolean {

@@ -58,6 +58,7 @@ const bombs: [what: string, code: string, payload: () => Payload][] = [
       fragment C on ClassConnection { edges { node { enrolments(first: 100) { ... { edges { node { id } } } } } } }`,
   })],
   ['pages of the usual size in pages of 100', 'QUERY_TOO_COSTLY', () => ({ query: `{ ${pages('100').replace('(first: 100)', '')} }` })],
+  ['a change whose answer holds more than 5,000 objects', 'QUERY_TOO_COSTLY', () => ({ query: `mutation { endOtherSessions(input: {}) { ... on User { ${['a', 'b'].map((name) => `${name}: enrolments(first: 100) { edges { node { class { enrolments(first: 100) { edges { node { id } } } } } } }`).join(' ')} } } }` })],
   ['101 ids', 'LIST_TOO_LONG', () => ({ query: `{ nodes(ids: ${JSON.stringify(ids(101))}) { id } }` })],
   ['101 ids in a variable', 'LIST_TOO_LONG', () => ({ query: 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', variables: { ids: ids(101) } })],
   ["101 ids in a variable's default", 'LIST_TOO_LONG', () => ({ query: `query ($ids: [ID!]! = ${JSON.stringify(ids(101))}) { nodes(ids: $ids) { id } }` })],

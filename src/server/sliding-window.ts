@@ -1,0 +1,41 @@
+const slotMs = 5000;
+/** Those that any 60 seconds touch: twelve whole ones, and one that has only begun. */
+const slotCount = 13;
+
+/** Sums amounts over the last 60 seconds, in slots of 5: at no moment is more than the limit let through within a minute. */
+export class SlidingWindow {
+  #sum = 0;
+  readonly #slots = new Float64Array(slotCount);
+  /** The number of the newest slot, counted from 1970. */
+  #newest = 0;
+
+  /** @param amount rounded up, so that a window that has passed sums up to 0 exactly. */
+  add(amount: number, now: number): void {
+    this.#advance(now);
+    const whole = Math.ceil(amount);
+    this.#slots[this.#newest % slotCount]! += whole;
+    this.#sum += whole;
+  }
+
+  /** Returns the milliseconds until `amount` more fits below the limit; 0 when it does now. */
+  waitFor(amount: number, limit: number, now: number): number {
+    this.#advance(now);
+    let excess = this.#sum + amount - limit;
+    if (excess <= 0) return 0;
+    for (let slot = this.#newest - slotCount + 1; slot < this.#newest; slot += 1) {
+      excess -= this.#slots[slot % slotCount]!;
+      if (excess <= 0) return (slot + slotCount) * slotMs - now;
+    }
+    return slotCount * slotMs;
+  }
+
+  #advance(now: number): void {
+    const slot = Math.floor(now / slotMs);
+    if (slot <= this.#newest) return;
+    for (let gone = Math.max(this.#newest + 1, slot - slotCount + 1); gone <= slot; gone += 1) {
+      this.#sum -= this.#slots[gone % slotCount]!;
+      this.#slots[gone % slotCount] = 0;
+    }
+    this.#newest = slot;
+  }
+}
