@@ -126,8 +126,58 @@ function events(): string {
     'An event whose answer fails by anything but a refusal or a mistake in the document is tried again, up to three times within six seconds. Then the stream ends before '
     + 'it with the error `UNAVAILABLE`: on a socket by the message `error` of the operation, in an event stream by a last event that holds only `errors`. Follow again '
     + 'from the last cursor seen: nothing is left out, and nothing comes twice. `null` in an event always means that it may not be seen.',
+    ...sockets,
   ].join('\n\n') + '\n';
 }
+
+/** What a client of a socket has to know; test/server/token-life.test.ts and test/server/socket-limits.test.ts hold it. */
+const sockets = [
+  '## Sockets and tokens',
+  'A socket belongs to the token that its client sent with `connection_init`: in `connectionParams` as `authorization`, `token`, `authToken`, `accessToken` or `access_token`, in any case '
+  + 'of letters, with or without `Bearer`, there or in `headers`; or in the header `Authorization` of the upgrade. Give `connectionParams` as a function, so that each connection asks for '
+  + 'the token that is valid then. Whether a token has expired is decided by the clock of the server.',
+  markdownTable(['what happens', 'what the server does', 'what graphql-ws does'], [
+    ['no token, one that is no token of this server, an ended session, a deactivated account, a service client that was removed', '`4401 Unauthorized`', 'gives up'],
+    ['the token has expired before `connection_init`', '`4403 Token expired`', 'comes back with what `connectionParams` answers then; with a token that never changes it gives up after `retryAttempts`'],
+    ['the token expires while nothing is under way', '`4403 Token expired`, within a second', 'comes back as soon as it has something to send; at once with `lazy: false`'],
+    ['the token expires while streams are open', 'each ends with `Ended { reason: TOKEN_EXPIRED }` and `complete`; then `4403 Token expired`', 'does not subscribe again by itself after `complete`: subscribe with the last cursor as `after`'],
+    ['the token expires while a query or a change is under way', 'it is answered, within 5 seconds; then `4403 Token expired`', 'comes back'],
+    ['an operation is sent after the token expired', 'it is not answered; `4403 Token expired`', 'comes back and sends it again'],
+    ['the session or the account ends', 'streams end with `Ended`; the socket is closed with `4401 Unauthorized`, within 31 seconds', 'gives up'],
+    ['a role or a class is lost', 'the streams that stood on it end with `Ended`; the socket stays', 'subscribes to what is left, if its program says so'],
+    ['the server restarts', '`1012 Service restart`, without `Ended` or `complete`', 'comes back and subscribes again'],
+    ['the client does not take what it is sent for 15 seconds', '`1013`, or the connection is cut', 'comes back and subscribes again'],
+    ['the account has sent too many operations, or the database does not answer', '`1013`, with the code as the reason', 'comes back'],
+    ['the client does not send `connection_init` within 5 seconds, or its address has over 100 sockets that do not', '`4408 Connection initialisation timeout`', 'comes back'],
+    ['the account has `STREAMS_PER_ACCOUNT` sockets', '`4429 Too many sockets`', 'gives up'],
+    ['the account has `STREAMS_PER_ACCOUNT` streams, on sockets and over SSE', '`error` with `TOO_MANY_STREAMS`; over SSE status 429', 'tells the subscription'],
+    ['a socket has 50 operations', '`error` with `TOO_MANY_OPERATIONS`', 'tells the subscription'],
+    ['the account has used its operations or its cost of this minute', '`error` or `next` with `RATE_LIMITED` and `retryAfter`; a stream then ends before the event, which its cursor brings back', 'tells the subscription'],
+  ]),
+  'When graphql-ws comes back it sends every open subscription again, with the same variables: an `after` that was given at first repeats what was told since, and none at all leaves out what '
+  + 'happened meanwhile. It reads the variables when it sends them, so that a program loses and repeats nothing which puts the last cursor into the same object:',
+  `\`\`\`js
+const client = createClient({ url, connectionParams: async () => ({ authorization: await freshToken() }) });
+const variables = { schoolId };
+const follow = () =>
+  client.subscribe({ query, variables }, {
+    next({ data }) {
+      const item = data.enrolments;
+      variables.after = item.cursor ?? variables.after;
+      if (item.reason === 'TOKEN_EXPIRED') follow();
+    },
+    error: report,
+    complete() {},
+  });
+\`\`\``,
+  'A token can be renewed before it expires: `client.terminate()` breaks the socket, and the client comes back with a new token and its cursor. urql and Apollo use this client; give `createClient` '
+  + 'to their wrappers. A client of its own making comes back after every close code but 4400, 4401, 4406, 4409, 4429 and 4500, with its last cursor and a token that is valid.',
+  '## What an account may use',
+  'Each process counts for itself. An operation costs as many objects as its pages could hold while it is under way, and what was written once it is answered: an object for each 100 bytes, and a '
+  + 'twentieth of the estimate at least. A change costs 50 objects more. An item of a stream costs what was written; those who share it share its cost. In any 60 seconds an account has '
+  + '`OPERATIONS_PER_MINUTE` operations and `COST_PER_MINUTE` objects; 20 operations are under way at once, of which one may cost 5,000 objects or more (two in the whole process), and 100 more wait. What is past that is '
+  + 'refused with `RATE_LIMITED`, status 429, and the seconds to wait. Requests without a token count for their network address.',
+];
 
 printed('docs/policy.md', policy(), 'npm run docs');
 printed('docs/events.md', events(), 'npm run docs');

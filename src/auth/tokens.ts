@@ -1,5 +1,5 @@
 import { createHash, hash, randomUUID } from 'node:crypto';
-import { createRemoteJWKSet, decodeJwt, importJWK, jwtVerify, SignJWT, type JWTPayload } from 'jose';
+import { createRemoteJWKSet, decodeJwt, errors, importJWK, jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import { serviceScopes, type ServiceScope } from '../policy/actor.ts';
 import type { Config, TrustedIssuer } from '../config.ts';
 import type { Database } from '../db/client.ts';
@@ -16,6 +16,8 @@ export interface Tokens {
   issueAccessToken(of: { userId: string; sessionId: string; clientId: string }, seconds?: number): Promise<string>;
   /** What the token says, or undefined when it is not one that this server accepts, whatever is wrong with it. */
   verifyAccessToken(token: string): Credential | undefined | Promise<Credential | undefined>;
+  /** Whether the token was right in everything until its time ran out, so that its client may have a newer one. */
+  hasExpired(token: string): Promise<boolean>;
 }
 
 /** Whom a token of this server is for: the one resource there is. */
@@ -81,11 +83,15 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
     return outsideSession(db, config, known.trusted, payload);
   }
 
+  async function check(token: string, digest: string): Promise<Credential | undefined> {
+    const { iss } = decodeJwt(token);
+    if (iss === config.publicUrl) return verifyOwnOnce(token, digest);
+    return iss === undefined ? undefined : verifyOutside(token, iss);
+  }
+
   async function verify(token: string, digest: string): Promise<Credential | undefined> {
     try {
-      const { iss } = decodeJwt(token);
-      if (iss === config.publicUrl) return await verifyOwnOnce(token, digest);
-      return iss === undefined ? undefined : await verifyOutside(token, iss);
+      return await check(token, digest);
     } catch (error) {
       const { code, name } = error as { code?: string; name?: string };
       log.debug({ code: code ?? name }, 'a token was refused');
@@ -109,6 +115,15 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
     verifyAccessToken(token) {
       const digest = hash('sha256', token, 'base64');
       return recall(digest) ?? verify(token, digest);
+    },
+    async hasExpired(token) {
+      try {
+        await check(token, hash('sha256', token, 'base64'));
+        return false;
+      } catch (error) {
+        // jose looks at the time last, when the signature and all other claims have been found right.
+        return error instanceof errors.JWTExpired;
+      }
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createYoga } from 'graphql-yoga';
+import { loadActors } from '../auth/actors.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
 import { AccountLimits } from './account-limits.ts';
@@ -19,7 +20,7 @@ import { createMetrics, useMetrics } from './metrics.ts';
 import { useCodes, useLanguage, useStreamHeaders } from './plugins.ts';
 import { createContexts, mayIntrospect, type Asked, type Deps } from './requests.ts';
 import { answer, sendError, withHeads } from './responses.ts';
-import { patience, serveSockets, watchStalled, type Sending } from './websocket.ts';
+import { patience, serveSockets, watchStalled, type Patience, type Sending } from './websocket.ts';
 
 /** HTTP and WebSocket around one schema and one context. */
 
@@ -34,7 +35,7 @@ export interface AppDeps extends Deps {
   /** Answers what is not GraphQL: pages, the authorization server, the explorer. False where nothing of it fits. */
   routes(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
   /** Milliseconds that clients are given, where not the usual ones. */
-  patience?: typeof patience;
+  patience?: Patience;
 }
 
 const errors = {
@@ -157,9 +158,12 @@ export async function startApp(deps: AppDeps): Promise<App> {
     },
   });
   const sockets = serveSockets({
-    server: listener.server, yoga, documents, askedOf, originAllowed: cors.isAllowed, mask, log,
+    server: listener.server, yoga, documents, contextOf, askedOf, originAllowed: cors.isAllowed, mask, log,
     initWithin: given.init,
-    opened: (count) => metrics.sockets.set(count),
+    recheckEvery: given.recheck ?? patience.recheck,
+    onCount: (count) => metrics.sockets.set(count),
+    hasExpired: (token) => deps.tokens.hasExpired(token),
+    actorsOf: (credentials) => loadActors(db, credentials),
   });
   const sending = function* (): Iterable<Sending> {
     yield* sockets.open();

@@ -28,7 +28,8 @@ export class Listener {
   constructor(deps: ListenerDeps) {
     this.#deps = deps;
     const answer = (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response);
-    this.server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 30_000, keepAliveTimeout: deps.config.keepAliveSeconds * 1000 }, answer)
+    const timeouts = { requestTimeout: 30_000, headersTimeout: 10_000, connectionsCheckingInterval: 2000, keepAliveTimeout: deps.config.keepAliveSeconds * 1000 };
+    this.server = createServer({ maxHeaderSize: 32 * 1024, ...timeouts }, answer)
       // The body is asked for when it is read, so that one that is refused is not sent.
       .on('checkContinue', answer)
       .on('checkExpectation', answer)
@@ -115,7 +116,8 @@ export class Listener {
       : (['400 Bad Request', 'BAD_REQUEST', messages.notHttp] as const);
     const body = JSON.stringify({ errors: [{ message, extensions: { code: error } }] });
     const head = `Connection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Language: ru\r\nContent-Length: ${Buffer.byteLength(body)}`;
-    socket.end(`HTTP/1.1 ${status}\r\n${head}\r\n\r\n${body}`);
+    // Destroyed, since a client need not end its own side.
+    socket.end(`HTTP/1.1 ${status}\r\n${head}\r\n\r\n${body}`, () => socket.destroy());
   }
 }
 

@@ -1,17 +1,22 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { getOperationAST, type ExecutionArgs, type ExecutionResult, type GraphQLError } from 'graphql';
+import { getOperationAST, OperationTypeNode, type ExecutionArgs, type ExecutionResult, type GraphQLError } from 'graphql';
 import { CloseCode, handleProtocols, makeServer, type Context } from 'graphql-ws';
 import type { YogaServerInstance } from 'graphql-yoga';
 import { WebSocket, WebSocketServer } from 'ws';
+import type { Loaded } from '../auth/actors.ts';
+import type { Credential } from '../auth/tokens.ts';
 import type { Message } from '../errors.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import type { Logger } from '../log.ts';
+import { streamRefusal } from './admission.ts';
+import { authorizationIn, type ConnectionParams } from './connection-params.ts';
 import type { Asking, Documents } from './documents.ts';
 import { bare, inLanguage, RequestError, type Mask } from './masking.ts';
+import { OpenSocket, OpenSockets } from './open-sockets.ts';
 import { documentText } from './persistedQueries.ts';
-import { languageOf, type Asked } from './requests.ts';
+import { languageOf, tokenOf, UnauthenticatedError, type Asked, type RequestContext } from './requests.ts';
 import { translate } from './translation.ts';
 
 /** GraphQL over WebSocket (graphql-transport-ws), through the same pipeline as HTTP: one context, one set of limits. */
@@ -25,19 +30,23 @@ const tooManyOperations: Message = [`В одном сокете не больш�
 const maxWaiting = 1024 * 1024;
 /** Bytes waiting for a client past which it is told no more together with others. */
 const maxAhead = 64 * 1024;
-/** Milliseconds between two questions whether a client is still there. */
-const keepAlive = 12_000;
-/** Close codes: of this server's going away, and of a client too slow to follow (it comes back with its cursor). */
+/** Milliseconds that a client has to answer the end of a socket. */
+const closeTimeout = 2000;
+/** Close codes after which clients come back: of this server's going away, and of what passes by itself. */
 const goingAway = 1012;
-const tooSlow = 1013;
+const tryAgainLater = 1013;
 
 /** Milliseconds that clients are given. */
-export const patience = {
+export interface Patience {
   /** To say who they are on a new socket. */
-  init: 10_000,
+  init: number;
   /** To take something of what was sent to them. */
-  stalled: 15_000,
-};
+  stalled: number;
+  /** Between two looks at whether those on idle sockets may still sign in. */
+  recheck?: number;
+}
+
+export const patience = { init: 5000, stalled: 15_000, recheck: 30_000 } satisfies Patience;
 
 /** A connection that is sent to, and how it is cut. */
 export interface Sending {
@@ -78,18 +87,18 @@ interface Options {
   server: Server;
   yoga: YogaServerInstance<Asking, GraphContext>;
   documents: Documents;
+  contextOf(asked: Asked): Promise<RequestContext>;
   askedOf(request: IncomingMessage): Asked;
   originAllowed(request: IncomingMessage): boolean;
   mask: Mask;
   log: Logger;
   /** Milliseconds that a client has to say who it is. */
   initWithin: number;
-  opened(count: number): void;
-}
-
-interface Extra {
-  socket: WebSocket;
-  request: IncomingMessage;
+  recheckEvery: number;
+  onCount(count: number): void;
+  /** Whether the token was right until its time ran out. */
+  hasExpired(token: string): Promise<boolean>;
+  actorsOf(credentials: readonly Credential[]): Promise<readonly Loaded[]>;
 }
 
 type Run = (args: ExecutionArgs) => Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>;
@@ -126,38 +135,40 @@ export function createFrames(): (socket: Pick<Socket, 'write' | 'writableLength'
   };
 }
 
-export function serveSockets({ server, yoga, documents, askedOf, originAllowed, mask, log, initWithin, opened }: Options): Sockets {
-  const wss = new WebSocketServer({ noServer: true, maxPayload, maxFragments, perMessageDeflate: false, handleProtocols });
-  const sockets = new Map<WebSocket, Socket>();
+export function serveSockets({
+  server, yoga, documents, contextOf, askedOf, originAllowed, mask, log, initWithin, recheckEvery, onCount, hasExpired, actorsOf,
+}: Options): Sockets {
+  // `closeTimeout` is missing in the types of ws.
+  const options = { noServer: true, maxPayload, maxFragments, perMessageDeflate: false, handleProtocols, closeTimeout };
+  const wss = new WebSocketServer(options);
+  const sockets = new OpenSockets({ initWithin, recheckEvery, log, onCount, actorsOf });
   const write = createFrames();
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     socket.on('error', () => socket.destroy());
-    const refuse = (status: string) => socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    const asked = askedOf(request);
+    // Where the client does not end its side, the connection is ended for both.
+    const refuse = (status: string, headers = '') =>
+      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n${headers}\r\n`, () => socket.destroy());
     if (request.url?.split('?')[0] !== '/graphql') refuse('404 Not Found');
     else if (!originAllowed(request)) refuse('403 Forbidden');
-    else
-      wss.handleUpgrade(request, socket, head, (ws) => {
-        serve(ws, request);
-      });
+    else if (!sockets.mayOpen(asked)) refuse('429 Too Many Requests', `Retry-After: ${Math.ceil(initWithin / 1000)}\r\n`);
+    else wss.handleUpgrade(request, socket, head, (ws) => serve(new OpenSocket(ws, request.socket, asked)));
   };
   server.on('upgrade', upgrade);
-  const askedOn = (request: IncomingMessage, params: Readonly<Record<string, unknown>> | undefined): Asked => {
-    const given = params?.authorization ?? params?.Authorization ?? params?.token;
-    const text = typeof given === 'string' ? given : null;
-    const asked = askedOf(request);
+  const askedOn = ({ asked }: OpenSocket, params: ConnectionParams): Asked => {
     // A page cannot set the headers of a socket; what it says here comes before the browser's own language.
     const language = params?.['accept-language'] ?? params?.acceptLanguage;
     return {
       ...asked,
       requestId: null,
       acceptLanguage: typeof language === 'string' ? language : asked.acceptLanguage,
-      authorization: text === null ? asked.authorization : /^bearer /i.test(text) ? text : `Bearer ${text}`,
+      authorization: authorizationIn(params) ?? asked.authorization,
     };
   };
 
-  const say = (errors: readonly GraphQLError[], { extra, connectionParams }: Pick<Context<Record<string, unknown>, Extra>, 'extra' | 'connectionParams'>) => {
-    const language = languageOf(askedOn(extra.request, connectionParams).acceptLanguage);
+  const say = (errors: readonly GraphQLError[], { extra, connectionParams }: Pick<Context<Record<string, unknown>, OpenSocket>, 'extra' | 'connectionParams'>) => {
+    const language = languageOf(askedOn(extra, connectionParams).acceptLanguage);
     return errors.map((error) => bare(inLanguage(error, language)));
   };
 
@@ -170,43 +181,57 @@ export function serveSockets({ server, yoga, documents, askedOf, originAllowed, 
     }
   };
 
-  const protocol = makeServer<Record<string, unknown>, Extra>({
-    connectionInitWaitTimeout: initWithin,
+  const protocol = makeServer<Record<string, unknown>, OpenSocket>({
+    // Watched with everything else: src/server/open-sockets.ts.
+    connectionInitWaitTimeout: 0,
     execute: run('execute'),
     subscribe: run('subscribe'),
-    async onConnect({ extra, connectionParams }) {
+    async onConnect(ctx) {
+      const { extra: open, connectionParams } = ctx;
+      sockets.speaks(open);
+      const asked = askedOn(open, connectionParams);
       try {
-        const asked = askedOn(extra.request, connectionParams);
-        const { contextFactory } = yoga.getEnveloped({ asked });
-        const ctx = await contextFactory();
-        if (ctx.actor.kind !== 'anonymous') return true;
+        const context = await contextOf(asked);
+        open.operations = () => Object.keys(ctx.subscriptions).length;
+        if (context.actor.kind !== 'anonymous') return sockets.admit(open, context);
+        sockets.refuse(open, 'UNAUTHORIZED');
       } catch (error) {
-        if (mask(error).extensions.code === 'INTERNAL') throw error;
+        const { code } = mask(error).extensions;
+        if (code === 'INTERNAL') throw error;
+        if (error instanceof UnauthenticatedError) {
+          const token = error.reason === 'TOKEN_INVALID' ? tokenOf(asked.authorization!) : undefined;
+          const isExpired = error.reason === 'TOKEN_EXPIRED' || (token !== undefined && (await hasExpired(token)));
+          sockets.refuse(open, isExpired ? 'TOKEN_EXPIRED' : 'UNAUTHORIZED');
+        } else open.ws.close(tryAgainLater, String(code));
       }
-      extra.socket.close(CloseCode.Unauthorized, 'Unauthorized');
       return false;
     },
-    async onSubscribe({ extra, connectionParams, subscriptions }, id, payload) {
+    async onSubscribe({ extra: open, connectionParams, subscriptions }, id, payload) {
+      if (open.hasExpired) return sockets.hold(open);
       // This one is among them.
       if (Object.keys(subscriptions).length > maxOperations)
         return [new RequestError('TOO_MANY_OPERATIONS', tooManyOperations)];
-      const asked = askedOn(extra.request, connectionParams);
+      const asked = askedOn(open, connectionParams);
       const { schema, execute, subscribe, contextFactory } = yoga.getEnveloped({ asked });
       try {
-        const contextValue = await contextFactory();
+        const contextValue = (await contextFactory()) as unknown as RequestContext;
         const { document } = documents.read(documentText(payload, documents)!, contextValue);
-        if (!getOperationAST(document, payload.operationName))
+        const operation = getOperationAST(document, payload.operationName);
+        if (!operation)
           return [new RequestError('OPERATION_RESOLUTION_FAILURE', translate('Could not determine what operation to execute.'))];
+        const refusal = operation.operation === OperationTypeNode.SUBSCRIPTION ? streamRefusal(contextValue) : undefined;
+        if (refusal !== undefined) return [refusal];
         return {
           schema, document,
-          contextValue: { ...contextValue, deliver: deliverer(extra, id) },
+          contextValue: { ...contextValue, deliver: deliverer(open, id) },
           operationName: payload.operationName,
           variableValues: payload.variables,
           rootValue: { execute, subscribe },
         };
       } catch (error) {
         const errors = error instanceof AggregateError ? (error.errors as GraphQLError[]) : [error as GraphQLError];
-        return errors.map((each) => mask(inLanguage(each, languageOf(asked.acceptLanguage))));
+        const masked = errors.map((each) => mask(each, languageOf(asked.acceptLanguage)));
+        return open.hasExpired && masked[0]?.extensions.code === 'UNAUTHENTICATED' ? sockets.hold(open) : masked;
       }
     },
     onNext: (ctx, _id, _payload, _args, { errors, ...result }) => (errors ? { ...result, errors: say(errors, ctx) } : undefined),
@@ -214,7 +239,7 @@ export function serveSockets({ server, yoga, documents, askedOf, originAllowed, 
   });
 
   /** Sends results of one operation that are bytes already, in one write and without asking the protocol. */
-  const deliverer = ({ socket: ws, request: { socket } }: Extra, id: string): ((payload: Buffer) => boolean) => {
+  const deliverer = ({ ws, socket }: OpenSocket, id: string): ((payload: Buffer) => boolean) => {
     const before = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`);
     return (payload) => {
       if (ws.readyState !== WebSocket.OPEN || socket.writableLength > maxAhead) return false;
@@ -223,10 +248,9 @@ export function serveSockets({ server, yoga, documents, askedOf, originAllowed, 
     };
   };
 
-  function serve(ws: WebSocket, request: IncomingMessage): void {
-    const { socket } = request;
-    sockets.set(ws, socket);
-    opened(sockets.size);
+  function serve(open: OpenSocket): void {
+    const { ws, socket } = open;
+    sockets.add(open);
     // A broken frame is the client's; without a listener it would end the process.
     ws.on('error', () => undefined);
     // Who does not take the answers is asked no further questions.
@@ -235,13 +259,7 @@ export function serveSockets({ server, yoga, documents, askedOf, originAllowed, 
       ws.pause();
       socket.once('drain', () => ws.resume());
     };
-    let there = true;
-    const alive = setInterval(() => {
-      if (!there) return ws.terminate();
-      there = false;
-      ws.ping();
-    }, keepAlive);
-    ws.on('pong', () => (there = true));
+    ws.on('pong', () => (open.isAlive = true));
     ws.on('ping', hold);
     const closed = protocol.opened(
       {
@@ -250,7 +268,9 @@ export function serveSockets({ server, yoga, documents, askedOf, originAllowed, 
         close: (code, reason) => ws.close(code, reason),
         onMessage: (take) =>
           ws.on('message', (data, isBinary) => {
-            there = true;
+            open.isAlive = true;
+            // What comes after the server has ended the socket is answered by nobody.
+            if (ws.readyState !== ws.OPEN) return;
             // Of a text message ws has checked that it is UTF-8; of bytes nobody has.
             if (isBinary) return ws.close(CloseCode.BadRequest, 'Invalid message received');
             take((data as Buffer).toString()).catch((error: unknown) => {
@@ -262,33 +282,24 @@ export function serveSockets({ server, yoga, documents, askedOf, originAllowed, 
             hold();
           }),
       },
-      { socket: ws, request },
+      open,
     );
     ws.once('close', (code, reason) => {
-      clearInterval(alive);
-      sockets.delete(ws);
-      opened(sockets.size);
       closed(code, String(reason)).catch((error: unknown) => log.error({ err: error }, 'closing a socket failed'));
     });
   }
 
   return {
     *open() {
-      for (const [ws, socket] of sockets)
-        yield {
-          socket,
-          cut() {
-            ws.close(tooSlow, 'Too slow: come back with your cursor');
-            ws.terminate();
-          },
-        };
+      for (const open of sockets) yield { socket: open.socket, cut: () => open.cut() };
     },
     async close() {
       server.off('upgrade', upgrade);
-      for (const ws of sockets.keys()) ws.close(goingAway, 'Service restart');
+      for (const { ws } of sockets) ws.close(goingAway, 'Service restart');
       const deadline = Date.now() + 2000;
       while (sockets.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
-      for (const ws of sockets.keys()) ws.terminate();
+      for (const { ws } of sockets) ws.terminate();
+      sockets.stop();
       wss.close();
     },
   };
