@@ -1,5 +1,5 @@
 import { expect, it, onTestFailed } from 'vitest';
-import { createFrames, objectFrame } from '../../src/server/websocket.ts';
+import { createFrames, objectFrame } from '../../src/server/frames.ts';
 import { createChance } from '../support/chance.ts';
 
 it('gives each socket its own message, whenever it is taken', () => {
