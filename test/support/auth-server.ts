@@ -42,7 +42,7 @@ export async function openAuthServer(env: Record<string, string> = {}, logged?: 
   const db = shared ?? (await openTestDatabase());
   const keys = await loadSigningKeys(db, config);
   // Nobody follows the log here.
-  const quiet = { bus: { wake: () => undefined }, feed: {} } as unknown as Pick<Deps, 'bus' | 'feed'>;
+  const quiet = { bus: { wake: () => undefined }, feed: { hearing: { note: () => undefined } } } as unknown as Pick<Deps, 'bus' | 'feed'>;
   const deps: Deps = { config, db, log, keys, tokens: createTokens({ config, db, keys, log }), ...quiet };
   const answer = createRoutes(deps);
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
