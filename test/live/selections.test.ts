@@ -37,7 +37,7 @@ beforeAll(async () => {
   );
 });
 afterAll(async () => {
-  await Promise.all(clients.map((client) => client.dispose()));
+  for (const client of clients) await client.dispose();
   await app.close();
 });
 
@@ -134,27 +134,55 @@ async function executeAlone(query: string, { operationName, variables }: Asked):
   return execute({ schema, document: parse(query), rootValue: heardEvent(event!, actor), contextValue, variableValues: variables, operationName });
 }
 
+/** Subscribes all of them, tells them of an event, and compares; answers how often it was executed. */
+async function compare(query: string, asked: readonly Asked[]): Promise<number> {
+  expect(validate(schema, parse(query)).map(({ message }) => message), query).toEqual([]);
+  const all = asked.map((each, n) => ({ each, ...subscribe(clients[n % 2]!, query, each) }));
+  await vi.waitFor(() => {
+    for (const { results, over } of all) expect([results.length, over], query).toEqual([1, []]);
+    expect(app.feed.audience.stats().waiting).toBe(all.length);
+  }, { timeout: 10_000, interval: 5 });
+  const before = await executions();
+  await transaction(app.db, (tx) => {
+    attribute(tx, { actor: { kind: 'operator' }, causation: null, wake: (ids) => app.bus.wake(ids) });
+    record(tx, 'chat.renamed', { schoolId: place.schoolId, chatId: place.chatId });
+    return Promise.resolve();
+  });
+  await vi.waitFor(() => expect(all.map(({ results }) => results.length)).toEqual(all.map(() => 2)), { timeout: 10_000, interval: 5 });
+  const executed = (await executions()) - before;
+  for (const { each, results } of all) expect(said(results[1]!), `${query} ${JSON.stringify(each)}`).toBe(said(await executeAlone(query, each)));
+  for (const { unsubscribe } of all) unsubscribe();
+  await vi.waitFor(() => expect(app.feed.hearing.stats().listeners).toBe(0), { timeout: 10_000, interval: 5 });
+  return executed;
+}
+
+const executions = async () => Number(/^sfera_stream_executions_total (\d+)$/m.exec(await (await fetch(app.url.replace('/graphql', '/metrics'))).text())?.[1]);
+
 it('tells each what graphql answers to them alone', async () => {
   const before = app.feed.audience.stats().handed;
   await fc.assert(
     fc.asyncProperty(subscribers, async ({ query, asked }) => {
-      expect(validate(schema, parse(query)).map(({ message }) => message), query).toEqual([]);
-      const all = asked.map((each, n) => ({ each, ...subscribe(clients[n % 2]!, query, each) }));
-      await vi.waitFor(() => {
-        for (const { results, over } of all) expect([results.length, over], query).toEqual([1, []]);
-        expect(app.feed.audience.stats().waiting).toBe(all.length);
-      }, { timeout: 10_000, interval: 5 });
-      await transaction(app.db, (tx) => {
-        attribute(tx, { actor: { kind: 'operator' }, causation: null, wake: (ids) => app.bus.wake(ids) });
-        record(tx, 'chat.renamed', { schoolId: place.schoolId, chatId: place.chatId });
-        return Promise.resolve();
-      });
-      await vi.waitFor(() => expect(all.map(({ results }) => results.length)).toEqual(all.map(() => 2)), { timeout: 10_000, interval: 5 });
-      for (const { each, results } of all) expect(said(results[1]!), `${query} ${JSON.stringify(each)}`).toBe(said(await executeAlone(query, each)));
-      for (const { unsubscribe } of all) unsubscribe();
-      await vi.waitFor(() => expect(app.feed.hearing.stats().listeners).toBe(0), { timeout: 10_000, interval: 5 });
+      await compare(query, asked);
     }),
     { numRuns: 40, endOnFailure: true },
   );
   expect(app.feed.audience.stats().handed - before).toBeGreaterThan(100);
 }, 240_000);
+
+it('tells apart those whose directives directly under the stream have other values', async () => {
+  const query = `subscription ($schoolId: ID!, $x: Boolean!) {
+    chats(schoolId: $schoolId) { __typename ... on ChatChange @include(if: $x) { chat { name } } ... @skip(if: $x) { kind: __typename } }
+  }`;
+  const schoolId = app.id('School', place.schoolId);
+  expect(await compare(query, [true, false, true, false].map((x) => ({ operationName: undefined, variables: { schoolId, x } })))).toBe(2);
+});
+
+it('tells together those whose variables differ in the arguments of the stream alone', async () => {
+  const query = `subscription ($schoolId: ID!, $after: String, $x: Boolean = true) {
+    chats(schoolId: $schoolId, after: $after) { __typename ... on Checkpoint { cursor } ... on ChatChange @include(if: $x) { chat { name } } }
+  }`;
+  const schoolId = app.id('School', place.schoolId);
+  // The same place and the same value, said in other words.
+  const asked = [{}, { after: null }, { x: true }, { after: '' }].map((given) => ({ operationName: undefined, variables: { schoolId, ...given } }));
+  expect(await compare(query, asked)).toBe(1);
+});
