@@ -37,6 +37,7 @@ const bom = Buffer.from([0xef, 0xbb, 0xbf]);
 const swapped = (text: string): Buffer => Buffer.from(text, 'utf16le').swap16();
 
 describe('a body is read', () => {
+  let count = 0;
   it.each<[what: string, sent: (text: string) => Sent]>([
     ['in chunks, without its length', (body) => ({ body, chunked: true })],
     ['after a byte order mark', (body) => ({ body: Buffer.concat([bom, Buffer.from(body)]) })],
@@ -50,8 +51,8 @@ describe('a body is read', () => {
     ['compressed by brotli', (body) => ({ body: brotliCompressSync(body), headers: { 'content-encoding': 'br' } })],
     ['compressed after a byte order mark', (body) => ({ body: gzipSync(Buffer.concat([bom, Buffer.from(body)])), headers: { 'content-encoding': 'gzip' } })],
     ['with every sign escaped', (body) => ({ body: body.replace(/[^\x20-\x7e]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`), headers: { 'content-type': 'application/json; charset=us-ascii' } })],
-  ])('%s', async (what, sent) => {
-    const name = `Предмет «${what}» ёЁ 😀`;
+  ])('%s', async (_what, sent) => {
+    const name = `Предмет ${(count += 1)} ёЁ 😀`;
     const { data } = await post(sent(subject(name)));
     expect(data).toEqual({ createSubject: { __typename: 'Subject', name } });
     expect(await names()).toContain(name);
