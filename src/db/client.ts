@@ -1,12 +1,15 @@
 import { PrismaPg } from '@prisma/adapter-pg';
-import pg from 'pg';
+import type pg from 'pg';
 import type { Logger } from '../log.ts';
+import { NoAnswer } from './availability.ts';
+import { limitConnections } from './connection-limit.ts';
 import { parseConnectionUrl } from './connection-url.ts';
 import { openEmbedded, type Embedded } from './embedded.ts';
 import { PrismaClient } from './generated/client.ts';
+import { Pool } from './pool.ts';
 import { reach } from './reach.ts';
 import { createReads, type Reads } from './reads.ts';
-import { Client } from './rows.ts';
+import { answerWithinMs, Watchdog } from './watchdog.ts';
 
 export interface Database {
   prisma: PrismaClient;
@@ -28,6 +31,10 @@ export interface ConnectOptions {
   /** A PostgreSQL server; undefined selects the embedded database. */
   databaseUrl?: string | undefined;
   poolSize: number;
+  /** Processes that share what the server lets be opened; 1 unless said otherwise. */
+  processes?: number;
+  /** Milliseconds that the database may be silent while it owes an answer, where not the usual ones. */
+  answerWithinMs?: number | undefined;
   /** Where the embedded database is kept; undefined keeps it in memory. */
   dataDir?: string | undefined;
   log: Logger;
@@ -38,7 +45,7 @@ export interface ConnectOptions {
 /** Of a process: each takes as much as its processor can answer. */
 const mostReaders = 4;
 
-/** Deadlines are the server's own, so that what runs out of time is undone as a whole. */
+/** Deadlines of the server, so that what runs out of time is undone as a whole. src/db/watchdog.ts has those of this side. */
 const settings = {
   TimeZone: 'UTC',
   default_transaction_isolation: 'read committed',
@@ -56,50 +63,68 @@ const startOptions = Object.entries(settings).map(([name, value]) => `-c ${name}
  * @throws ConfigError with one line that names the host and never the password.
  */
 export async function connect(options: ConnectOptions): Promise<Database> {
-  const { databaseUrl, dataDir, template, poolSize, log } = options;
-  if (databaseUrl === undefined) return openHere(await openEmbedded({ dataDir, template, log }), log);
+  const { databaseUrl, dataDir, template, poolSize, processes = 1, log } = options;
+  if (databaseUrl === undefined) {
+    const embedded = await openEmbedded({ dataDir, template, log });
+    // One session: a handshake waits there for the statement before it.
+    return openHere(embedded, new Watchdog(options.answerWithinMs, options.answerWithinMs ?? answerWithinMs), log);
+  }
+  const watchdog = new Watchdog(options.answerWithinMs);
   const url = parseConnectionUrl(databaseUrl, startOptions);
   const { connectionString } = url;
-  const readers = Math.min(mostReaders, Math.max(1, Math.floor(poolSize / 3)));
-  const pool = poolOf({ connectionString, max: Math.max(1, poolSize - readers) }, log);
+  const config = { connectionString, ...usual, watchdog, onReadOnly: renewOnce(watchdog, log) };
+  const pool = new Pool({ ...config, max: poolSize }, log);
+  let size: number;
   try {
     await reach(pool, url, settings, log);
+    size = await limitConnections(pool, { poolSize, processes }, log);
   } catch (error) {
-    await pool.end();
+    await watchdog.close(pool.end());
     throw error;
   }
+  const readers = size === 1 ? 0 : Math.min(mostReaders, Math.max(1, Math.floor(size / 3)));
+  pool.limit(size - readers);
   const prisma = prismaOn(pool);
-  const reads = createReads({ connectionString, ...usual }, readers, log);
-  const close = async (): Promise<void> => {
-    await reads.end();
-    await closeAll(prisma, pool);
-  };
+  const reads = createReads(config, readers, pool, log);
+  pool.onStarved = () => reads.yieldOne();
+  const close = (): Promise<void> => watchdog.close(Promise.all([reads.end(), closeAll(prisma, pool)]));
   return { prisma, pool, reads, embedded: false, connectionString, close };
 }
 
-function openHere(embedded: Embedded, log: Logger): Database {
-  const pool = poolOf({ stream: () => embedded.connection(), max: 1, ssl: false, user: 'postgres', database: 'postgres', idleTimeoutMillis: 0 }, log);
+/** Milliseconds from one renewal of all connections to the next: a server may stay read-only. */
+const renewEveryMs = 5000;
+
+/** After a failover the old connections lead to a standby, and a new one may lead to the new primary. */
+function renewOnce(watchdog: Watchdog, log: Logger): () => void {
+  let renewedAt = -Infinity;
+  let due: NodeJS.Timeout | undefined;
+  const renew = (): void => {
+    due = undefined;
+    renewedAt = performance.now();
+    log.warn('The database is read-only. All connections to it are opened anew.');
+    watchdog.renew(new NoAnswer('The database is read-only.'));
+  };
+  return () => {
+    // Never at once: the answer that says so is still being read. What was opened since the last time may lead there too.
+    due ??= setTimeout(renew, Math.max(0, renewedAt + renewEveryMs - performance.now())).unref();
+  };
+}
+
+function openHere(embedded: Embedded, watchdog: Watchdog, log: Logger): Database {
+  const one = { stream: () => embedded.connection(), max: 1, ssl: false, user: 'postgres', database: 'postgres', idleTimeoutMillis: 0 };
+  const pool = new Pool({ ...usual, ...one, watchdog }, log);
   const prisma = prismaOn(pool);
   const close = async (): Promise<void> => {
-    await closeAll(prisma, pool);
+    await watchdog.close(closeAll(prisma, pool));
     await embedded.close();
   };
   // One session, so one statement after another.
-  const reads: Reads = { query: (query) => pool.query(query as pg.QueryConfig), underWay: () => 0, end: () => Promise.resolve() };
+  const reads: Reads = { query: (query) => pool.query(query as pg.QueryConfig), underWay: () => 0, yieldOne: () => {}, end: () => Promise.resolve() };
   return { prisma, pool, reads, embedded: true, dump: () => embedded.dump(), failed: embedded.failed, close };
 }
 
 /** Statements on a connection leave without waiting for the answers of those before. */
-const usual = { application_name: 'sfera', connectionTimeoutMillis: 30_000, keepAlive: true, pipeline: true };
-
-function poolOf(config: pg.PoolConfig, log: Logger): pg.Pool {
-  const pool = new pg.Pool({ ...usual, ...config, Client });
-  const lost = (error: Error): void => log.warn({ err: error }, 'A database connection was lost.');
-  pool.on('error', lost);
-  // A client that loses its socket while it is checked out raises the error on itself, not on the pool.
-  pool.on('connect', (client) => client.on('error', lost));
-  return pool;
-}
+const usual = { application_name: 'sfera', keepAlive: true, keepAliveInitialDelayMillis: 10_000, pipeline: true };
 
 /** Prisma's own deadline is not atomic, so it stands far beyond the server's. */
 const prismaOn = (pool: pg.Pool): PrismaClient =>

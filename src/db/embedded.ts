@@ -5,8 +5,13 @@ import { Worker } from 'node:worker_threads';
 import { ConfigError } from '../config-error.ts';
 import { folderError, freeSpace } from '../data-folder.ts';
 import type { Logger } from '../log.ts';
+import { DatabaseStopped } from './availability.ts';
 import { holdFolder, type FolderLock } from './folder.ts';
+import { waitAtMost } from './watchdog.ts';
 import { WireStream } from './wire.ts';
+
+/** Milliseconds that the thread has to finish a statement and to write everything to the folder. */
+const closeWithinMs = 10_000;
 
 /** What is told to the worker, and what it answers. */
 export type Order = { kind: 'bytes'; connection: number; bytes: Uint8Array } | { kind: 'dump' } | { kind: 'close' };
@@ -112,11 +117,11 @@ async function start(workerData: WorkerOptions, use?: FolderUse): Promise<Embedd
     if (answer.kind === 'dump') dumps.shift()?.resolve(answer.bytes);
   });
   use?.lost.addEventListener('abort', () => {
-    stop(use.lost.reason as Error);
+    stop(new DatabaseStopped((use.lost.reason as Error).message, { cause: use.lost.reason }));
     void worker.terminate();
   });
-  worker.on('error', stop);
-  worker.on('exit', () => stop(new Error('The embedded database has stopped.')));
+  worker.on('error', (cause) => stop(new DatabaseStopped('The embedded database has failed.', { cause })));
+  worker.on('exit', () => stop(new DatabaseStopped('The embedded database has stopped.')));
 
   return {
     connection() {
@@ -136,7 +141,9 @@ async function start(workerData: WorkerOptions, use?: FolderUse): Promise<Embedd
     async close() {
       closing = true;
       if (stopped === undefined) tell({ kind: 'close' });
-      await exited;
+      await waitAtMost(closeWithinMs, exited);
+      // A thread that hangs is ended as a crash would end it: what was confirmed is in the folder.
+      await worker.terminate();
     },
     failed,
   };

@@ -6,6 +6,7 @@ import type pg from 'pg';
 import { ConfigError } from '../config.ts';
 import type { Logger } from '../log.ts';
 import type { Database } from './client.ts';
+import type { Watched } from './watchdog.ts';
 import { isSqlState, statementError, statementReason } from './database-errors.ts';
 
 /** Migrations are applied by the server itself when it starts, and are recorded as Prisma's own tool records them. */
@@ -35,6 +36,8 @@ export function readMigrations(from = folder): Migration[] {
     });
 }
 
+/** Milliseconds that the server may be silent while it rewrites a large table. */
+const answerWithinMs = 4 * 3_600_000;
 /** Milliseconds between two attempts to get the turn, or a table that another transaction uses. */
 const retryMs = 500;
 /** Milliseconds between two lines that say what is being waited for. */
@@ -48,7 +51,8 @@ const longestWaitMs = 10 * 60_000;
  * @throws ConfigError when an applied migration was changed since, this version does not know it, or the role may not apply it.
  */
 export async function migrate({ pool }: Pick<Database, 'pool'>, log: Logger, migrations = readMigrations(), limitMs = longestWaitMs): Promise<void> {
-  const client = await pool.connect();
+  const client: pg.PoolClient & Partial<Pick<Watched, 'answerWithinMs'>> = await pool.connect();
+  client.answerWithinMs = answerWithinMs;
   const deadline = Date.now() + limitMs;
   let saidAt = -Infinity;
   let failed: Error | undefined;
@@ -70,6 +74,7 @@ export async function migrate({ pool }: Pick<Database, 'pool'>, log: Logger, mig
     failed = error as Error;
     throw error;
   } finally {
+    client.answerWithinMs = undefined;
     client.release(failed);
   }
 }

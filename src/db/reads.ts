@@ -1,7 +1,8 @@
 import { Socket } from 'node:net';
 import type pg from 'pg';
 import type { Logger } from '../log.ts';
-import { Client } from './rows.ts';
+import { Connection, type ConnectionConfig } from './connection.ts';
+import { isFull } from './pool.ts';
 import { sendAtEndOfTurn } from './turn.ts';
 
 /** Statements that read, outside any transaction. */
@@ -9,18 +10,25 @@ export interface Reads {
   query<R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query): Promise<pg.QueryResult<R>>;
   /** Statements that are under way. */
   underWay(): number;
+  /** Ends one connection, for whoever may not open another one meanwhile. */
+  yieldOne(): void;
   end(): Promise<void>;
 }
 
 interface Reader {
-  client: Client;
+  client: Connection;
   socket: Socket;
   /** It is used no more: the next statement opens another one. */
-  lost(error: Error): void;
+  lost(error?: Error): void;
+  /** The server lets no more connections be opened. */
+  refused: boolean;
   underWay: number;
   /** What is sent in this turn goes together at its end. */
   held: boolean;
 }
+
+/** Milliseconds for which no connection is opened after the server let none be opened. */
+const restMs = 5000;
 
 /** After these errors the server ends the connection, a moment later; what has no code is no answer of the server. */
 const ending = /^(08|57P)/;
@@ -28,46 +36,60 @@ const ending = /^(08|57P)/;
 /**
  * Connections on which many statements are under way at once, answered in their order: nobody waits for a connection, and
  * the statements of one turn leave in one write, which is most of what a small one costs. One that breaks fails what was
- * under way on it, and is made anew when it is next needed.
+ * under way on it, and is made anew when it is next needed. Where there can be none, the pool reads.
  */
-export function createReads(config: pg.ClientConfig, count: number, log: Logger): Reads {
+export function createReads(config: ConnectionConfig, count: number, pool: pg.Pool, log: Logger): Reads {
   const readers: (Reader | undefined)[] = Array.from({ length: count });
+  let restUntil = 0;
   let ended = false;
 
   const open = (at: number): Reader => {
     const socket = new Socket();
-    const client = new Client({ ...config, pipeline: true, stream: () => socket });
+    const client = new Connection({ ...config, pipeline: true, stream: () => socket });
     const lost = (error?: Error): void => {
       if (readers[at] !== reader) return;
       readers[at] = undefined;
       // Where it is not over yet, it answers what was sent and then ends: nothing is left open.
       client.end().catch(() => undefined);
-      if (!ended) log.warn({ err: error }, 'A database connection was lost.');
+      if (!ended && error !== undefined) log.warn({ err: error }, 'A database connection was lost.');
     };
-    const reader: Reader = { client, socket, lost, underWay: 0, held: false };
+    const reader: Reader = { client, socket, lost, refused: false, underWay: 0, held: false };
     client.on('error', lost);
     client.on('end', () => lost());
     // What waits for it is told by `end`.
-    client.connect().catch(lost);
+    client.connect().catch((error: Error) => {
+      reader.refused = isFull(error);
+      if (reader.refused) restUntil = performance.now() + restMs;
+      lost(reader.refused ? undefined : error);
+    });
     readers[at] = reader;
     return reader;
   };
 
-  /** An idle one first, then the one with the least to do. */
-  const choose = (): Reader => {
+  /** An idle one first, then the one with the least to do; undefined where there can be none. */
+  const choose = (): Reader | undefined => {
     let best: Reader | undefined;
     for (let at = 0; at < count; at += 1) {
-      const reader = readers[at] ?? (best === undefined || best.underWay > 0 ? open(at) : undefined);
+      const reader = readers[at] ?? ((best === undefined || best.underWay > 0) && performance.now() > restUntil ? open(at) : undefined);
       if (reader === undefined) continue;
       if (reader.underWay === 0) return reader;
       if (best === undefined || reader.underWay < best.underWay) best = reader;
     }
-    return best!;
+    return best;
+  };
+
+  const byPool = <R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query): Promise<pg.QueryResult<R>> => {
+    // What waited for a connection that was refused was never sent, and is told its answer anew.
+    if ('submit' in query) Object.assign(query, { callback: undefined });
+    return new Promise((resolve, reject) => {
+      pool.query<R>(query as pg.QueryConfig, (error: Error | null, result) => (error ? reject(error) : resolve(result)));
+    });
   };
 
   return {
     query<R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query) {
       const reader = choose();
+      if (reader === undefined) return byPool<R>(query);
       reader.underWay += 1;
       if (!reader.held) {
         reader.held = true;
@@ -80,13 +102,22 @@ export function createReads(config: pg.ClientConfig, count: number, log: Logger)
       return new Promise<pg.QueryResult<R>>((resolve, reject) => {
         reader.client.query(query as pg.QueryConfig, (error: Error | null, result) => {
           reader.underWay -= 1;
+          if (error && reader.refused) return resolve(byPool<R>(query));
           if (error && ending.test((error as { code?: string }).code ?? '08')) reader.lost(error);
+          else if (reader.client.retired) reader.lost();
           if (error) reject(error);
           else resolve(result as pg.QueryResult<R>);
         });
       });
     },
     underWay: () => readers.reduce((sum, reader) => sum + (reader?.underWay ?? 0), 0),
+    yieldOne() {
+      let best: Reader | undefined;
+      for (const reader of readers) if (reader !== undefined && (best === undefined || reader.underWay < best.underWay)) best = reader;
+      if (best === undefined) return;
+      restUntil = performance.now() + restMs;
+      best.lost();
+    },
     async end() {
       ended = true;
       await Promise.all(readers.map(async (reader) => reader?.client.end()));

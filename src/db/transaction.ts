@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
+import { CommitUnknown, isUnanswered, readOnlyState, sqlStateOf } from './availability.ts';
 import type { Database } from './client.ts';
 import { giveBack, lend, type Delegates } from './delegates.ts';
 import type { Prisma } from './generated/client.ts';
@@ -32,6 +33,7 @@ const tries = 5;
  * Runs a change at READ COMMITTED: all of it, or nothing. When it lost against another one (a deadlock, or a failure to
  * serialise) the whole of it is run again, up to five times in all, so `run` changes nothing outside the database. What
  * `run` throws rolls back and is thrown on.
+ * @throws CommitUnknown when the connection broke before the COMMIT was answered.
  */
 export async function transaction<T>(db: Pick<Database, 'prisma' | 'pool'>, run: (tx: Tx) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
@@ -60,18 +62,21 @@ async function onConnection<T>({ prisma, pool }: Pick<Database, 'prisma' | 'pool
   const state: TxState = { source: { prisma, reads: connection }, begun, sent: [], before: new Map(), after, delegates: undefined };
   const tx = createTx(state);
   let lost: Error | undefined;
+  let committing = false;
   try {
     const result = await run(tx);
     await begun;
     // A step may register another one, which then runs too.
     for (const step of state.before.values()) await step(tx);
+    committing = true;
     const [{ command }] = await Promise.all([connection.query({ text: 'commit' }), ...state.sent]);
     // COMMIT silently rolls back where an error was swallowed.
     if (command !== 'COMMIT') throw new Error('the transaction was rolled back: a statement in it had failed');
     return result;
   } catch (error) {
     await connection.query({ text: 'rollback' }).catch((failure: Error) => (lost = failure));
-    throw error;
+    if (sqlStateOf(error) === readOnlyState) lost = error as Error;
+    throw committing && isUnanswered(error) ? new CommitUnknown(error) : error;
   } finally {
     states.delete(tx);
     if (state.delegates !== undefined) giveBack(state.delegates);

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { isUnanswered } from '../db/availability.ts';
 
 /** Trying again what failed, a few times within a few seconds. */
 
@@ -12,11 +13,16 @@ export class Backoff {
   readonly #began = performance.now();
   #failures = 0;
 
-  /** Resolves when the next attempt is due. @throws `error` after the last attempt, and when the signal aborts. */
+  /**
+   * Resolves when the next attempt is due.
+   * @throws `error` after the last attempt, unless the database cannot be reached, and when the signal aborts.
+   */
   async next(error: unknown, signal: AbortSignal): Promise<void> {
-    const delay = delaysMs[this.#failures];
+    // A stream outlives a database that does not answer at all: it goes on from its place, and loses nothing.
+    const isLost = isUnanswered(error);
+    const delay = delaysMs[this.#failures] ?? (isLost ? delaysMs.at(-1)! : undefined);
     this.#failures += 1;
-    if (delay === undefined || signal.aborted || performance.now() + delay - this.#began > maxElapsedMs) throw error;
+    if (delay === undefined || signal.aborted || (!isLost && performance.now() + delay - this.#began > maxElapsedMs)) throw error;
     await pause(delay * (0.5 + Math.random()), undefined, { signal }).catch(() => {
       throw error;
     });

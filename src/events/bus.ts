@@ -1,4 +1,6 @@
-import pg from 'pg';
+import type pg from 'pg';
+import { Connection } from '../db/connection.ts';
+import { waitAtMost, Watchdog } from '../db/watchdog.ts';
 import type { Logger } from '../log.ts';
 
 /**
@@ -16,6 +18,10 @@ const channel = 'sfera_events';
 /** Milliseconds from one NOTIFY of a process to the next; the first goes at once, and wakes in between travel together. */
 const notifyEvery = 25;
 const heartbeatEvery = 10_000;
+/** Milliseconds that the listening connection may be silent while it owes an answer. */
+const answerWithinMs = 5000;
+/** Milliseconds that `close` waits for what is still to be told to the others. */
+const flushWithinMs = 1000;
 /** Ids of 36 characters that fit a NOTIFY's 8,000 bytes with room to spare. */
 const idsPerNotify = 200;
 
@@ -79,8 +85,7 @@ function connectOthers(
     },
     async close() {
       clearTimeout(timer);
-      await sending;
-      if (pending.size > 0) await send();
+      await waitAtMost(flushWithinMs, sending.then(() => (pending.size > 0 ? send() : undefined)));
       clearTimeout(timer);
       await listening.close();
     },
@@ -89,18 +94,13 @@ function connectOthers(
 
 /** Keeps one connection on LISTEN, with a heartbeat, and comes back when it breaks. */
 function listen(connectionString: string, log: Logger, tell: (schoolIds: readonly string[] | null) => void) {
+  const watchdog = new Watchdog(answerWithinMs);
   let closed = false;
-  let client: pg.Client | undefined;
+  let client: Connection | undefined;
   let timer: NodeJS.Timeout | undefined;
 
   const connect = async () => {
-    const next = new pg.Client({
-      connectionString,
-      application_name: 'sfera listen',
-      keepAlive: true,
-      connectionTimeoutMillis: 5000,
-      query_timeout: 5000,
-    });
+    const next = new Connection({ connectionString, application_name: 'sfera listen', keepAlive: true, watchdog });
     client = next;
     let broken = false;
     const again = (error?: Error) => {
@@ -135,7 +135,7 @@ function listen(connectionString: string, log: Logger, tell: (schoolIds: readonl
     async close() {
       closed = true;
       clearTimeout(timer);
-      await client?.end().catch(() => undefined);
+      await watchdog.close(client?.end() ?? Promise.resolve());
     },
   };
 }

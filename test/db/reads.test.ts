@@ -60,6 +60,17 @@ describe.runIf(server)('reads on a server', () => {
     expect(db.reads.underWay()).toBe(0);
   });
 
+  it('go to new connections once the server said that it is read-only, also where an answer is waited for', async () => {
+    const pid = async () => (await db.reads.query<{ pid: number }>({ text: 'select pg_backend_pid() as pid' })).rows[0]!.pid;
+    const busy = db.reads.query<{ pid: number }>({ text: 'select pg_backend_pid() as pid, pg_sleep(1)' });
+    const idle = await pid();
+    await expect(db.pool.query(`do $$ begin raise exception using errcode = '25006'; end $$`)).rejects.toThrow();
+    const { rows } = await busy;
+    await expect.poll(async () => [idle, rows[0]!.pid].includes(await pid())).toBe(false);
+    const after = await Promise.all(Array.from({ length: 20 }, pid));
+    expect(after.filter((each) => each === idle || each === rows[0]!.pid)).toEqual([]);
+  });
+
   it('keep no connection when they end', async () => {
     const other = await connect({ databaseUrl: made.url, poolSize: 6, log: createLog('silent') });
     const before = await connections();

@@ -1,3 +1,4 @@
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type pg from 'pg';
 import { afterEach, expect, it, vi } from 'vitest';
 import { createBus } from '../../src/events/bus.ts';
@@ -26,4 +27,30 @@ it('tells the other processes at once, and together what follows soon after', as
   bus.wake(['e']);
   await bus.close();
   expect(notified).toEqual(['a', 'b,c', 'd', 'e']);
+});
+
+it('is closed though the server that it listens on does not answer', async () => {
+  const sockets: Socket[] = [];
+  const silent = createServer((socket) => void sockets.push(socket.on('error', () => undefined)));
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const { port } = silent.address() as AddressInfo;
+  const never = () => new Promise(() => undefined);
+  const bus = createBus({ query: never } as unknown as pg.Pool, `postgres://127.0.0.1:${port}/none`, createLog('silent'));
+  await expect.poll(() => sockets.length).toBe(1);
+  bus.wake(['a']);
+  await bus.close();
+  for (const socket of sockets) socket.destroy();
+  silent.close();
+});
+
+it('listens anew where the server does not answer', async () => {
+  const sockets: Socket[] = [];
+  const silent = createServer((socket) => void sockets.push(socket.on('error', () => undefined)));
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const { port } = silent.address() as AddressInfo;
+  const bus = createBus({} as pg.Pool, `postgres://127.0.0.1:${port}/none`, createLog('silent'));
+  await expect.poll(() => sockets.length, { timeout: 20_000 }).toBe(2);
+  await bus.close();
+  for (const socket of sockets) socket.destroy();
+  silent.close();
 });

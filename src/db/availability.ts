@@ -1,0 +1,97 @@
+import { Refusal, unavailable } from '../errors.ts';
+
+/** Which errors may pass by themselves, so that the client should repeat the request: UNAVAILABLE instead of INTERNAL. */
+
+/** The database did not answer within its deadline, or its connection broke. `code` is an errno, as in the errors of Node. */
+export class NoAnswer extends Error {
+  readonly code = 'ETIMEDOUT';
+}
+
+/** The thread of the embedded database has ended. */
+export class DatabaseStopped extends Error {
+  readonly code = 'ERR_DATABASE_STOPPED';
+}
+
+/** A COMMIT was sent and its answer never came: the change was made as a whole, or nothing of it was. */
+export class CommitUnknown extends Refusal {
+  constructor(cause: unknown) {
+    super(
+      'UNAVAILABLE',
+      [
+        'Неизвестно, сохранилось ли изменение: база данных не ответила. Повторите запрос с тем же idempotencyKey, тогда изменение не будет сделано дважды; без ключа сначала проверьте, сделано ли оно.',
+        'It is unknown whether the change was saved: the database did not answer. Repeat the request with the same idempotencyKey, so that the change is not made twice; without a key, first check whether it was made.',
+      ],
+      { retryAfterSeconds: 2 },
+    );
+    this.name = 'CommitUnknown';
+    this.cause = cause;
+  }
+}
+
+/** The server takes no changes, as a standby: another connection may lead to the primary. */
+export const readOnlyState = '25006';
+
+/** SQLSTATE classes: connection, authorization of a connection, resources, shutdown; and single states. */
+const sqlStates = /^(08...|28...|53...|57P0\d|3D000|25006|25P0[34]|40001|40P01|55P03|57014)$/;
+
+/** Errors of a connection, by Node's code: refused, reset, unreachable, unknown host, TLS. */
+const connectionCodes =
+  /^(ECONN\w+|EPIPE|ETIMEDOUT|EHOST\w+|ENET\w+|ENOTFOUND|EAI_\w+|EADDRNOTAVAIL|EMFILE|ENFILE|ENOENT|EACCES|ERR_STREAM_(DESTROYED|WRITE_AFTER_END|PREMATURE_CLOSE)|ERR_DATABASE_STOPPED|ERR_(SSL|TLS)_\w+|CERT_\w+|UNABLE_TO_\w+|\w*SELF_SIGNED_CERT\w*|UND_ERR_\w+)$/;
+
+/** Prisma's: the server cannot be reached, closed the connection, has too many; a transaction lost against another one. */
+const prismaCodes = /^(P1001|P1002|P1008|P1011|P1017|P2024|P2028|P2034|P2037)$/;
+
+/** What node-postgres 8.23 and pg-pool 3 say without a code of a connection that is over; test/db/availability.test.ts holds it. */
+const messages =
+  /^(Connection terminated|Client (has encountered a connection error|was closed)|timeout e(xceeded when trying to connect|xpired)|Query read timeout|Cannot use a pool after calling end|The server does not support SSL|There was an error establishing an SSL)/;
+
+interface Described {
+  code?: unknown;
+  originalCode?: unknown;
+  message?: unknown;
+  error?: unknown;
+  cause?: unknown;
+  /** Of an error of graphql. */
+  originalError?: unknown;
+  meta?: { driverAdapterError?: unknown };
+}
+
+/** The error, and those that it was made of. */
+export function* causesOf(error: unknown): Generator<Described> {
+  let next = error;
+  for (let depth = 0; depth < 5 && typeof next === 'object' && next !== null; depth += 1) {
+    const described: Described = next;
+    yield described;
+    next = described.meta?.driverAdapterError ?? described.originalError ?? described.cause;
+  }
+}
+
+/** The SQLSTATE that the server answered with, whoever wrapped its error. An errno and a code of Prisma may be as long. */
+export function sqlStateOf(error: unknown): string | undefined {
+  for (const { code, originalCode } of causesOf(error))
+    for (const state of [originalCode, code]) if (typeof state === 'string' && /^(?!E[A-Z]{4}|P[1-9])[0-9A-Z]{5}$/.test(state)) return state;
+  return undefined;
+}
+
+/** Whether repeating the same request later may succeed without anybody mending anything in the request. */
+export function isTransient(error: unknown): boolean {
+  for (const { code, originalCode, message, error: oauth } of causesOf(error)) {
+    if (oauth === 'temporarily_unavailable') return true;
+    for (const each of [originalCode, code])
+      if (typeof each === 'string' && (sqlStates.test(each) || connectionCodes.test(each) || prismaCodes.test(each))) return true;
+    if (code === undefined && typeof message === 'string' && messages.test(message)) return true;
+  }
+  return false;
+}
+
+/** Whether the connection broke, so that what was sent on it may have been done or not. */
+export function isUnanswered(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  return isTransient(error) && (state === undefined || /^(08|57P|25P0)/.test(state));
+}
+
+/** The refusal that stands for an error: its own, or UNAVAILABLE for one that may pass by itself; undefined for a bug. */
+export function refusalOf(error: unknown): Refusal | undefined {
+  if (error instanceof Refusal) return error;
+  return isTransient(error) ? unavailable() : undefined;
+}

@@ -1,0 +1,76 @@
+import type { EventEmitter } from 'node:events';
+import type { Duplex } from 'node:stream';
+import type pg from 'pg';
+import { readOnlyState } from './availability.ts';
+import { Client } from './rows.ts';
+import type { Watchdog, Watched } from './watchdog.ts';
+
+export interface ConnectionConfig extends pg.ClientConfig {
+  /** Watches the connection from its beginning to its end. */
+  watchdog?: Watchdog;
+  /** Called when the server refused a change because it is read-only, as a standby is. */
+  onReadOnly?: () => void;
+}
+
+/** What is used of node-postgres's own client, beyond what its types show (8.23); test/db/stalled.test.ts fails without it. */
+interface Internals {
+  connection: EventEmitter & { stream: Duplex; attachListeners(stream: NodeJS.ReadableStream): void };
+  _connecting: boolean;
+  _ending: boolean;
+  _ended: boolean;
+  _activeQuery: object | null;
+  _sentQueryQueue: readonly object[];
+}
+
+type Connected = ((error: Error) => void) & ((error: null, client: pg.Client) => void);
+
+/** A client of node-postgres with deadlines of this side. */
+export class Connection extends Client implements Watched {
+  heard = false;
+  answerWithinMs: number | undefined;
+  /** To be used for nothing new: what answers at the address may be another server now. */
+  retired = false;
+  readonly #watchdog: Watchdog | undefined;
+
+  constructor(config: ConnectionConfig) {
+    super(config);
+    this.#watchdog = config.watchdog;
+    const { connection } = this.#internals;
+    const attach = connection.attachListeners.bind(connection);
+    connection.attachListeners = (stream) => {
+      stream.on('data', () => (this.heard = true));
+      attach(stream);
+    };
+    connection.on('errorMessage', ({ code }: { code?: string }) => {
+      if (code === readOnlyState) config.onReadOnly?.();
+    });
+  }
+
+  get #internals(): Internals {
+    return this as unknown as Internals;
+  }
+
+  override connect(): Promise<pg.Client>;
+  override connect(connected: Connected): void;
+  override connect(connected?: Connected): Promise<pg.Client> | void {
+    this.#watchdog?.watch(this);
+    return connected === undefined ? super.connect() : super.connect(connected);
+  }
+
+  get owed(): Watched['owed'] {
+    const { _connecting, _activeQuery, _sentQueryQueue, _ending, _ended } = this.#internals;
+    if (_ended) return null;
+    if (_connecting) return 'handshake';
+    if (_activeQuery !== null || _sentQueryQueue.length > 0) return 'answer';
+    return _ending ? 'end' : null;
+  }
+
+  destroy(error: Error): void {
+    this.#internals.connection.stream.destroy(error);
+  }
+
+  retire(reason: Error): void {
+    this.retired = true;
+    if (this.owed === null && this.getTransactionStatus() !== 'T') this.destroy(reason);
+  }
+}

@@ -1,0 +1,72 @@
+import pg from 'pg';
+import type { Logger } from '../log.ts';
+import { causesOf } from './availability.ts';
+import { Connection, type ConnectionConfig } from './connection.ts';
+
+type Taken = (error: Error | undefined, client: pg.PoolClient | undefined, release: (error?: Error | boolean) => void) => void;
+
+/** Milliseconds that a request waits for a connection. */
+const waitWithinMs = 20_000;
+/** Milliseconds for which no more connections are opened than the server let be opened. */
+const restMs = 5000;
+const firstPauseMs = 100;
+const lastPauseMs = 1000;
+
+/** Whether the server, the database or the role has as many connections as it may have. */
+export function isFull(error: unknown): boolean {
+  for (const { code } of causesOf(error)) if (code === '53300') return true;
+  return false;
+}
+
+/** A pool that waits where the server lets it open no more connections, instead of failing. */
+export class Pool extends pg.Pool {
+  /** Called when the server lets this pool have no connection at all. */
+  onStarved: () => void = () => {};
+  #max: number;
+  #resting: NodeJS.Timeout | undefined;
+
+  constructor(config: pg.PoolConfig & ConnectionConfig, log: Logger) {
+    super({ connectionTimeoutMillis: waitWithinMs, ...config, Client: Connection as never });
+    this.#max = this.options.max;
+    const lost = (error: Error): void => log.warn({ err: error }, 'A database connection was lost.');
+    this.on('error', lost);
+    // A client that loses its socket while it is checked out raises the error on itself, not on the pool.
+    this.on('connect', (client) => client.on('error', lost));
+    // A client that is ending is not put back among the idle ones.
+    this.on('release', (_error, client) => {
+      if ((client as unknown as Connection).retired) void client.end();
+    });
+  }
+
+  /** Sets how many connections it may have. */
+  limit(max: number): void {
+    this.#max = max;
+    this.options.max = max;
+  }
+
+  override connect(): Promise<pg.PoolClient>;
+  override connect(taken: Taken): void;
+  override connect(taken?: Taken): Promise<pg.PoolClient> | void {
+    const deadline = performance.now() + waitWithinMs;
+    if (taken !== undefined) return this.#take(taken, deadline, firstPauseMs);
+    return new Promise((resolve, reject) => this.#take((error, client) => (client === undefined ? reject(error!) : resolve(client)), deadline, firstPauseMs));
+  }
+
+  #take(taken: Taken, deadline: number, pauseMs: number): void {
+    super.connect((error, client, release) => {
+      if (!isFull(error) || this.ending || performance.now() + pauseMs > deadline) return taken(error, client, release);
+      this.#rest();
+      setTimeout(() => this.#take(taken, deadline, Math.min(2 * pauseMs, lastPauseMs)), pauseMs);
+    });
+  }
+
+  /** Opens no more connections than there are, for some seconds: requests wait for one of them. */
+  #rest(): void {
+    if (this.totalCount === 0) this.onStarved();
+    this.options.max = Math.max(1, this.totalCount);
+    this.#resting ??= setTimeout(() => {
+      this.#resting = undefined;
+      this.options.max = this.#max;
+    }, restMs).unref();
+  }
+}
