@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../config.ts';
 import type { Logger } from '../log.ts';
+import { patternOf, type Access } from './access.ts';
 import { messages } from './messages.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -88,9 +89,12 @@ export class Listener {
     for (const socket of this.#connections) if (socket.bytesRead === 0) socket.destroy();
   }
 
-  #answer(request: IncomingMessage, response: ServerResponse): void {
+  #answer(request: IncomingMessage & { access?: Access }, response: ServerResponse): void {
     const { log, metrics, handle } = this.#deps;
     const begun = performance.now();
+    const access: Access = (request.access = {});
+    // The authorization server is handed the request with another URL.
+    const { method, url = '/' } = request;
     const requestId = requestIdOf(request) ?? randomUUID();
     request.headers['x-request-id'] = requestId;
     const heads = ['x-request-id', requestId, 'x-content-type-options', 'nosniff'];
@@ -100,8 +104,9 @@ export class Listener {
     response.on('error', () => undefined);
     response.on('close', () => {
       this.#responses.delete(response);
-      metrics.requests.inc({ method: request.method ?? '', status: response.statusCode });
-      log.debug({ requestId, method: request.method, status: response.statusCode, ms: Math.round(performance.now() - begun) }, 'request');
+      metrics.requests.inc({ method: method ?? '', status: response.statusCode });
+      const ms = Math.round(performance.now() - begun);
+      log.info({ requestId, method, path: patternOf(url), status: response.statusCode, ms, ...access, ...(!response.writableFinished && { aborted: true }) }, 'request');
     });
     handle(request, response, heads);
   }
@@ -114,6 +119,7 @@ export class Listener {
       code === 'HPE_HEADER_OVERFLOW' ? (['431 Request Header Fields Too Large', 'BAD_REQUEST', messages.headersTooLarge] as const)
       : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? (['408 Request Timeout', 'REQUEST_TIMEOUT', messages.timedOut] as const)
       : (['400 Bad Request', 'BAD_REQUEST', messages.notHttp] as const);
+    this.#deps.log.info({ status: Number.parseInt(status), code }, 'what came was no request');
     const body = JSON.stringify({ errors: [{ message, extensions: { code: error } }] });
     const head = `Connection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Language: ru\r\nContent-Length: ${Buffer.byteLength(body)}`;
     // Destroyed, since a client need not end its own side.

@@ -1,0 +1,81 @@
+import type { DocumentNode } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import type { Actor } from '../policy/actor.ts';
+import type { GraphContext } from '../graphql/context.ts';
+import type { Logger } from '../log.ts';
+import { operationOf } from './execution.ts';
+
+/** The access log: one line at `info` for every request, and one for every operation on a socket, when it is over. Ids only. */
+
+/** What the line of a request says of its content; filled in while it is answered. */
+export interface Access {
+  operation?: string;
+  name?: string;
+  account?: Actor['kind'];
+  accountId?: string;
+}
+
+/** Paths by their pattern, so that codes and ids stay out of the log; what is not known is cut after its first part. */
+const patterns: readonly (readonly [RegExp, string])[] = [
+  [/^\/(?:graphql|health\/(?:live|ready)|metrics|joined|explorer|sessions(?:\/(?:signed-in|end|end-others))?)?$/, '$&'],
+  [/^\/\.well-known\/(?:openid-configuration|oauth-authorization-server)$/, '$&'],
+  [/^\/oidc\/(?:auth|token|jwks|revocation|introspection|token\/revocation|token\/introspection|session\/end(?:\/confirm|\/success)?)$/, '$&'],
+  [/^\/(join|sign-in)\/.*$/, '/$1/…'],
+  [/^\/oidc\/auth\/.*$/, '/oidc/auth/…'],
+  [/^\/assets\/.*$/, '/assets/…'],
+  [/^.*$/s, '/…'],
+];
+
+export function patternOf(url: string): string {
+  const end = url.search(/[?#]/);
+  const path = end === -1 ? url : url.slice(0, end);
+  const [expression, shown] = patterns.find(([known]) => known.test(path))!;
+  return path.replace(expression, shown);
+}
+
+/** Notes the operation; a name that may be more than a name is left out. */
+export function noteOperation(access: Access | undefined, operation: string, name: string | undefined): void {
+  if (access === undefined) return;
+  access.operation = operation;
+  if (name !== undefined && /^\w{1,60}$/.test(name)) access.name = name;
+}
+
+export function noteActor(access: Access | undefined, actor: Actor): void {
+  if (access === undefined) return;
+  access.account = actor.kind;
+  if (actor.kind === 'user') access.accountId = actor.userId;
+  if (actor.kind === 'service') access.accountId = actor.clientId;
+}
+
+type Asking = GraphContext & { asked?: { access?: Access | undefined } };
+
+/** Notes the operations that pass Yoga's pipeline, and writes the lines of those on a socket, which are no requests. */
+export function useAccessLog(log: Logger): Plugin<GraphContext> {
+  const begin = (context: Asking, document: DocumentNode, operationName: string | null | undefined) => {
+    const operation = operationOf(document, operationName);
+    const { access } = context.asked ?? {};
+    const own: Access = {};
+    noteOperation(access ?? own, operation?.operation ?? 'query', operation?.name?.value);
+    if (access !== undefined) return undefined;
+    noteActor(own, context.actor);
+    const begun = performance.now();
+    return (failed: boolean): void =>
+      log.info({ requestId: context.requestId, path: '/graphql', ms: Math.round(performance.now() - begun), ...own, ...(failed && { failed }) }, 'operation');
+  };
+  return {
+    onExecute({ args }) {
+      const end = begin(args.contextValue, args.document, args.operationName);
+      return end && { onExecuteDone: ({ result }) => end('errors' in result && result.errors !== undefined) };
+    },
+    onSubscribe({ args }) {
+      const end = begin(args.contextValue, args.document, args.operationName);
+      return end && {
+        onSubscribeResult({ result }) {
+          if (Symbol.asyncIterator in result) return { onEnd: () => end(false) };
+          end(true);
+        },
+        onSubscribeError: () => end(true),
+      };
+    },
+  };
+}
