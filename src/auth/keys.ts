@@ -57,13 +57,16 @@ export async function loadSigningKeys(db: Database, config: Config): Promise<Sig
   };
   await add(jwks);
   let lookedAt = 0;
+  let looking: Promise<void> | undefined;
+  const look = async (): Promise<void> => {
+    await add(await readKeys(db.prisma, config));
+    // A look that failed does not count: the next token asks again.
+    lookedAt = Date.now();
+  };
   return {
     jwks,
     async verifierOf(kid) {
-      if (!verifiers.has(kid) && Date.now() - lookedAt > lookAgainAfter) {
-        lookedAt = Date.now();
-        await add(await readKeys(db.prisma, config));
-      }
+      if (!verifiers.has(kid) && Date.now() - lookedAt > lookAgainAfter) await (looking ??= look().finally(() => (looking = undefined)));
       return verifiers.get(kid);
     },
   };

@@ -1,5 +1,4 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import Provider, { errors, type Client, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
 import { serviceScopes } from '../policy/actor.ts';
@@ -9,8 +8,10 @@ import type { Logger } from '../log.ts';
 import { createAdapter, frontend, isLoopback } from './adapter.ts';
 import { deviceOf } from './device.ts';
 import type { SigningKeys } from './keys.ts';
+import { logMistakes } from './mistakes.ts';
 import { deriveSuccessor, keyFor } from './seal.ts';
 import { signInPolicy, wantsSignIn } from './signInPolicy.ts';
+import { withUnavailable } from './unavailable.ts';
 import { audienceOf } from './tokens.ts';
 
 /** The frontends that this server is itself: the API explorer, and the pages about the person's own sessions. */
@@ -47,7 +48,7 @@ export interface ProviderParts {
  */
 export function createProvider(parts: ProviderParts): Provider {
   const { config, db, log, sessions } = parts;
-  const provider = new Provider(config.publicUrl, configuration(parts));
+  const provider = new Provider(config.publicUrl, withUnavailable(configuration(parts)));
   // src/server/router.ts sets these headers itself, from the settings.
   provider.proxy = true;
   // What is kept of a secret is its hash.
@@ -73,8 +74,7 @@ export function createProvider(parts: ProviderParts): Provider {
     await next();
     if (ctx.get('origin') === 'null') ctx.remove('access-control-allow-origin');
   });
-  provider.on('server_error', (_ctx, err) => log.error({ err }, 'the authorization server failed'));
-  (provider as EventEmitter).on('error', (err: Error) => log.error({ err }, 'the authorization server failed'));
+  logMistakes(provider, log);
   return provider;
 
   function configuration({ keys, pages }: ProviderParts): Configuration {

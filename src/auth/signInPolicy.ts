@@ -1,5 +1,6 @@
 import { interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Database } from '../db/client.ts';
+import { orUnavailable } from './unavailable.ts';
 
 /** When the authorization server asks for a password although the browser is remembered. */
 
@@ -17,7 +18,7 @@ export function signInPolicy(db: Database): interactionPolicy.DefaultPolicy {
   login.checks.add(
     new Check('no_account', 'the person can no longer sign in', (ctx) => ctx.oidc.session?.accountId !== undefined && ctx.oidc.account === undefined),
   );
-  login.checks.add(new Check('session_ended', 'a session of this browser was ended', (ctx) => endedSince(db, ctx)));
+  login.checks.add(new Check('session_ended', 'a session of this browser was ended', orUnavailable((ctx: KoaContextWithOIDC) => endedSince(db, ctx))));
   return policy;
 }
 

@@ -1,8 +1,10 @@
 import { createHash, hash, randomUUID } from 'node:crypto';
-import { createRemoteJWKSet, decodeJwt, errors, importJWK, jwtVerify, SignJWT, type JWTPayload } from 'jose';
+import { createRemoteJWKSet, decodeJwt, errors, importJWK, jwtVerify, SignJWT, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import { serviceScopes, type ServiceScope } from '../policy/actor.ts';
 import type { Config, TrustedIssuer } from '../config.ts';
+import { isTransient } from '../db/availability.ts';
 import type { Database } from '../db/client.ts';
+import { Refusal, unavailable } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { SigningKeys } from './keys.ts';
 
@@ -14,7 +16,10 @@ export type Credential =
 export interface Tokens {
   /** A token of a session, as the authorization server would give it; for the command line, the demonstration and tests. */
   issueAccessToken(of: { userId: string; sessionId: string; clientId: string }, seconds?: number): Promise<string>;
-  /** What the token says, or undefined when it is not one that this server accepts, whatever is wrong with it. */
+  /**
+   * What the token says, or undefined when it is not one that this server accepts, whatever is wrong with it.
+   * @throws UNAVAILABLE when the keys that it is checked by cannot be read now, from the database or from their issuer.
+   */
   verifyAccessToken(token: string): Credential | undefined | Promise<Credential | undefined>;
   /** Whether the token was right in everything until its time ran out, so that its client may have a newer one. */
   hasExpired(token: string): Promise<boolean>;
@@ -33,7 +38,7 @@ const mostRemembered = 10_000;
 export function createTokens({ config, db, keys, log }: { config: Config; db: Database; keys: SigningKeys; log: Logger }): Tokens {
   const audience = audienceOf(config);
   const outside = new Map(
-    config.trustedIssuers.map((trusted) => [trusted.issuer, { trusted, jwks: createRemoteJWKSet(new URL(trusted.jwksUri)) }]),
+    config.trustedIssuers.map((trusted) => [trusted.issuer, { trusted, jwks: keysOf(trusted, log) }]),
   );
 
   async function verifyOwn(token: string): Promise<Credential | undefined> {
@@ -93,6 +98,8 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
     try {
       return await check(token, digest);
     } catch (error) {
+      // Not the token's fault: a client that is told it is wrong signs its user out.
+      if (error instanceof Refusal || isTransient(error)) throw error;
       const { code, name } = error as { code?: string; name?: string };
       log.debug({ code: code ?? name }, 'a token was refused');
       return undefined;
@@ -125,6 +132,20 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
         return error instanceof errors.JWTExpired;
       }
     },
+  };
+}
+
+/** The keys of an outside issuer. @throws UNAVAILABLE when they cannot be fetched, or what was fetched is none. */
+function keysOf({ issuer, jwksUri }: TrustedIssuer, log: Logger): JWTVerifyGetKey {
+  const fetched = createRemoteJWKSet(new URL(jwksUri));
+  return async (header, token) => {
+    try {
+      return await fetched(header, token);
+    } catch (error) {
+      if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys || error instanceof errors.JOSENotSupported) throw error;
+      log.warn({ err: error, issuer }, 'the keys of a trusted issuer cannot be fetched');
+      throw unavailable();
+    }
   };
 }
 

@@ -9,6 +9,8 @@ import { attribute } from '../events/log.ts';
 import type { Logger } from '../log.ts';
 import type { Loaders } from './loaders.ts';
 
+export { refusalOf } from '../db/availability.ts';
+
 /** What every operation is given: who asks, and what it may use to answer. One request, one context. */
 export interface Context {
   actor: Actor;

@@ -1,5 +1,6 @@
 import SchemaBuilder, { brandWithType, type InputRef, type ObjectRef } from '@pothos/core';
 import RelayPlugin, { decodeGlobalID } from '@pothos/plugin-relay';
+import { refusalOf } from '../domain/context.ts';
 import { invalid, Refusal } from '../errors.ts';
 import { isThing } from '../domain/loaders.ts';
 import type { ThingName } from '../domain/rows.ts';
@@ -132,7 +133,7 @@ export const RefusalCode = builder.enumType('RefusalCode', {
     CONFLICT: { description: 'The state of things does not allow it now.' },
     RATE_LIMITED: { description: 'Too many attempts. Try again after `retryAfter` seconds.' },
     UNAUTHENTICATED: { description: 'Sign in first.' },
-    UNAVAILABLE: { description: 'Something that the server needs, such as its database, does not answer now. Try again after `retryAfter` seconds.' },
+    UNAVAILABLE: { description: 'Something that the server needs, such as its database, does not answer now. Try again after `retryAfter` seconds, with the same `idempotencyKey` where there was one: the change may have been made.' },
   } as const,
 });
 
@@ -142,7 +143,7 @@ interface Refused {
 }
 
 const RefusalRef = builder.objectRef<Refused>('Refusal').implement({
-  description: 'A change that was not made, and why. Nothing was written.',
+  description: 'A change that was not made, and why. Nothing was written; with UNAVAILABLE this may be unknown, and `message` then says so.',
   fields: (t) => ({
     code: t.field({ type: RefusalCode, description: 'The reason, for programs.', resolve: ({ refusal }) => refusal.code }),
     message: t.string({
@@ -169,7 +170,8 @@ const RefusalRef = builder.objectRef<Refused>('Refusal').implement({
 
 /**
  * A mutation by the one rule: `name(input: NameInput!): NameResult!` with `union NameResult = Thing | Refusal`.
- * @param run parses the input, calls one operation and returns its row; a Refusal it throws becomes the answer.
+ * @param run parses the input, calls one operation and returns its row; a Refusal it throws becomes the answer, and so does
+ * UNAVAILABLE for a failure that may pass by itself.
  */
 export function mutation<Row extends object, Input>(
   name: string,
@@ -195,8 +197,10 @@ export function mutation<Row extends object, Input>(
         try {
           return await options.run(ctx, args.input);
         } catch (error) {
-          if (error instanceof Refusal) return { refusal: error } satisfies Refused;
-          throw error;
+          const refusal = refusalOf(error);
+          if (refusal === undefined) throw error;
+          if (refusal.code === 'UNAVAILABLE') ctx.log.warn({ err: error, requestId: ctx.requestId }, 'unavailable');
+          return { refusal } satisfies Refused;
         }
         // Pothos cannot see through the generic input; the pair of `input` and `run` above is checked instead.
       }) as never,

@@ -2,6 +2,7 @@ import { deleteExpired } from '../auth/adapter.ts';
 import { deleteExpiredTries } from '../auth/limits.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
+import { waitAtMost } from '../db/watchdog.ts';
 import type { Logger } from '../log.ts';
 
 /** What is over and no longer kept. Each step is safe to run twice and by several processes at once. */
@@ -9,6 +10,8 @@ import type { Logger } from '../log.ts';
 const every = 3_600_000;
 /** Events deleted by one statement, so that none holds a school's log for long. */
 const batch = 5000;
+/** Milliseconds that stopping waits for a run that is under way. */
+const stopWithinMs = 1000;
 
 /** Runs now and each hour; the answer stops it. */
 export function startHousekeeping(db: Database, config: Config, log: Logger): () => Promise<void> {
@@ -29,7 +32,7 @@ export function startHousekeeping(db: Database, config: Config, log: Logger): ()
   }, every);
   return async () => {
     clearInterval(timer);
-    await running;
+    await waitAtMost(stopWithinMs, running);
   };
 }
 

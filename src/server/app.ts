@@ -3,6 +3,7 @@ import { createYoga } from 'graphql-yoga';
 import { loadActors } from '../auth/actors.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
+import { useAccessLog, type Access } from './access.ts';
 import { AccountLimits } from './account-limits.ts';
 import { useAccountLimits } from './admission.ts';
 import { isDecodable, mediaTypeOf, readText } from './body.ts';
@@ -18,6 +19,7 @@ import { createMask, createSay, RequestError } from './masking.ts';
 import { messages } from './messages.ts';
 import { createMetrics, useMetrics } from './metrics.ts';
 import { useCodes, useLanguage, useStreamHeaders } from './plugins.ts';
+import { Readiness } from './readiness.ts';
 import { createContexts, mayIntrospect, type Asked, type Deps } from './requests.ts';
 import { answer, sendError, withHeads } from './responses.ts';
 import { patience, serveSockets, watchStalled, type Patience, type Sending } from './websocket.ts';
@@ -53,6 +55,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
   const { config, db, log, feed } = deps;
   const given = deps.patience ?? patience;
   const deliveries = { executions: 0, serialisations: 0 };
+  const readiness = new Readiness(db);
   const metrics = createMetrics(db, feed, deliveries, config.workers);
   const contextOf = createContexts(deps, new AccountLimits(config));
   const mask = createMask(log);
@@ -73,13 +76,14 @@ export async function startApp(deps: AppDeps): Promise<App> {
     maskedErrors: { maskError: (error) => mask(error) },
     plugins: [
       useDocuments(documents, contextOf), useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(createSay(mask), deliveries, documents), useAsOf(), useMetrics(metrics),
-      useExecution(), useAccountLimits(), useStreamHeaders(),
+      useAccessLog(log), useExecution(), useAccountLimits(), useStreamHeaders(),
     ],
   });
 
   const direct = createDirect({ documents, contextOf, mask, metrics });
 
-  const askedOf = (request: IncomingMessage): Asked => ({
+  const askedOf = (request: IncomingMessage & { access?: Access }): Asked => ({
+    access: request.access,
     authorization: request.headers.authorization ?? null,
     acceptLanguage: request.headers['accept-language'] ?? null,
     requestId: requestIdOf(request),
@@ -108,19 +112,6 @@ export async function startApp(deps: AppDeps): Promise<App> {
     await yoga.handle(request, withHeads(response, heads), { asked });
   };
 
-  const ready = async (): Promise<boolean> => {
-    if (listener.isStopping) return false;
-    try {
-      await Promise.race([
-        db.pool.query('select 1'),
-        new Promise((_resolve, reject) => setTimeout(reject, 2000, new Error('timeout')).unref()),
-      ]);
-      return true;
-    } catch {
-      return false;
-    }
-  };
-
   const metricsAllowed = (request: IncomingMessage): boolean =>
     config.metricsToken === undefined
       ? /^(::1|127\.|::ffff:127\.)/.test(request.socket.remoteAddress ?? '') && request.headers['x-forwarded-for'] === undefined
@@ -134,8 +125,8 @@ export async function startApp(deps: AppDeps): Promise<App> {
     withHeads(response, heads);
     if (path === '/health/live') return answer(response, 200, { status: 'live' });
     if (path === '/health/ready') {
-      const ok = await ready();
-      return answer(response, ok ? 200 : 503, { status: ok ? 'ready' : listener.isStopping ? 'stopping' : 'no database' });
+      const status = listener.isStopping ? 'stopping' : await readiness.status();
+      return answer(response, status === 'ready' ? 200 : 503, { status });
     }
     if (path === '/metrics') {
       if (!metricsAllowed(request)) throw errors.notFound;

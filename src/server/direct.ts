@@ -4,6 +4,7 @@ import type { Named } from '../domain/loaders.ts';
 import type { Language } from '../errors.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
+import { noteOperation } from './access.ts';
 import { executeAdmitted } from './admission.ts';
 import type { Documents } from './documents.ts';
 import { isRun, operationOf, resultOf, takeAnswer, tellLoaders } from './execution.ts';
@@ -87,6 +88,7 @@ export function createDirect({ documents, contextOf, mask, metrics }: DirectDeps
     if (found === undefined) return undefined;
     const operation = operationOf(found.document, params.operationName);
     if (operation === undefined || operation.operation === OperationTypeNode.SUBSCRIPTION) return undefined;
+    noteOperation(asked.access, operation.operation, operation.name?.value);
     return answer(found.document, operation, params, asked, found.context);
   };
 

@@ -1,4 +1,5 @@
 import { GraphQLError, type ExecutionResult, type GraphQLErrorOptions, type GraphQLFormattedError } from 'graphql';
+import { refusalOf } from '../db/availability.ts';
 import { Refusal, unauthenticated, type Language, type Message } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { messages } from './messages.ts';
@@ -107,11 +108,15 @@ export type Mask = (error: unknown, language?: Language) => GraphQLError;
 export function createMask(log: Logger): Mask {
   return (error, language = 'ru') => {
     const original = error instanceof GraphQLError ? (error.originalError ?? error) : error;
-    if (original instanceof Refusal)
-      return refusalError(original, language, error instanceof GraphQLError ? error : undefined);
-    if (original instanceof GraphQLError) return inLanguage(coded(error as GraphQLError, 'BAD_USER_INPUT'), language);
-    log.error({ err: original }, 'unexpected error');
     const at = error instanceof GraphQLError ? error : undefined;
+    if (original instanceof Refusal) return refusalError(original, language, at);
+    if (original instanceof GraphQLError) return inLanguage(coded(error as GraphQLError, 'BAD_USER_INPUT'), language);
+    const refusal = refusalOf(original);
+    if (refusal !== undefined) {
+      log.warn({ err: original }, 'unavailable');
+      return refusalError(refusal, language, at);
+    }
+    log.error({ err: original }, 'unexpected error');
     return new BilingualError(messages.internal, language, {
       nodes: at?.nodes,
       path: at?.path,

@@ -1,11 +1,11 @@
-import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Plugin } from 'graphql-yoga';
 import type { Database } from '../db/client.ts';
 import type { Feed } from '../events/follow.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import { operationOf } from './execution.ts';
 import type { Deliveries } from './live.ts';
-import { metricsOfAllWorkers } from './workers.ts';
+import { answerScrapes, scrapeAll } from './scrape.ts';
 
 export interface Metrics {
   registry: Registry;
@@ -22,11 +22,7 @@ export function createMetrics(db: Database, feed: Feed, deliveries: Deliveries, 
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
-  if (workers > 1) {
-    AggregatorRegistry.setRegistries(registry);
-    // Made for its listener alone, which tells the primary process what this one counts.
-    new AggregatorRegistry();
-  }
+  if (workers > 1) answerScrapes(registry);
   const gauge = (name: string, help: string, read: () => number, aggregator: 'sum' | 'max' = 'sum') =>
     new Gauge({ name, help, registers, aggregator, collect() { this.set(read()); } });
   gauge('sfera_subscribers', 'Subscriptions open now.', () => feed.hearing.stats().listeners);
@@ -43,7 +39,7 @@ export function createMetrics(db: Database, feed: Feed, deliveries: Deliveries, 
   gauge('sfera_db_pool_waiting', 'Requests that wait for a connection.', () => db.pool.waitingCount);
   return {
     registry,
-    text: () => (workers > 1 ? metricsOfAllWorkers() : registry.metrics()),
+    text: () => (workers > 1 ? scrapeAll() : registry.metrics()),
     requests: new Counter({ name: 'sfera_http_requests_total', help: 'HTTP requests answered.', labelNames: ['method', 'status'], registers }),
     operations: new Counter({ name: 'sfera_operations_total', help: 'GraphQL operations, by their type and outcome.', labelNames: ['type', 'outcome'], registers }),
     duration: new Histogram({

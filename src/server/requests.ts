@@ -5,6 +5,7 @@ import { loadActors, type Ended } from '../auth/actors.ts';
 import type { SigningKeys } from '../auth/keys.ts';
 import type { Credential, Tokens } from '../auth/tokens.ts';
 import type { Config } from '../config.ts';
+import { refusalOf } from '../db/availability.ts';
 import type { Database } from '../db/client.ts';
 import { gather } from '../db/turn.ts';
 import type { Context } from '../domain/context.ts';
@@ -14,6 +15,7 @@ import type { Bus } from '../events/bus.ts';
 import type { Feed } from '../events/follow.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import type { Logger } from '../log.ts';
+import { noteActor, type Access } from './access.ts';
 import type { Account, AccountLimits } from './account-limits.ts';
 import { BilingualError, invalidTokenError, refusalError } from './masking.ts';
 
@@ -35,6 +37,8 @@ export interface Asked {
   acceptLanguage: string | null;
   requestId: string | null;
   address: string | null;
+  /** Of the request's line in the log; none for an operation on a socket. */
+  access?: Access | undefined;
 }
 
 /** The first language of Accept-Language, by its weights, that there is; otherwise Russian. */
@@ -50,6 +54,8 @@ export function languageOf(acceptLanguage: string | null): Language {
     .sort((a, b) => b.quality - a.quality || a.i - b.i);
   return first?.tag === 'en' ? 'en' : 'ru';
 }
+
+const anonymous: Actor = { kind: 'anonymous' };
 
 /** A context for an actor: fresh loaders, so rows and rights are read anew. */
 export function contextFor(
@@ -94,10 +100,11 @@ export class UnauthenticatedError extends BilingualError {
  * The context of a request. Roles are read from the database now, so that a right lost is lost at once.
  * What the operation names is asked for meanwhile.
  * @throws UNAUTHENTICATED (401) for a credential that is wrong or no longer counts, RATE_LIMITED (429) past the operations of a
- * minute. Requests without credentials get the anonymous actor and count for their address.
+ * minute, UNAVAILABLE (503) where the credential cannot be checked now. Requests without credentials get the anonymous actor and
+ * count for their address.
  */
 export function createContexts(deps: Deps, limits: AccountLimits): (asked: Asked, named?: Named) => Promise<RequestContext> {
-  const { db, tokens } = deps;
+  const { db, log, tokens } = deps;
   // Requests of one turn of the event loop are told who asks by one statement; nothing is remembered for the next turn.
   const actorOf = gather((credentials: readonly Credential[]) => loadActors(db, credentials));
   const currentActor = async (credential: Credential, language: Language): Promise<Actor> => {
@@ -115,11 +122,11 @@ export function createContexts(deps: Deps, limits: AccountLimits): (asked: Asked
     return account;
   };
 
-  return async (asked, named) => {
-    const language = languageOf(asked.acceptLanguage);
+  const contextOf = async (asked: Asked, language: Language, named?: Named): Promise<RequestContext> => {
     if (asked.authorization === null) {
+      noteActor(asked.access, anonymous);
       const account = count(`address ${asked.address}`, language);
-      return Object.assign(contextFor(deps, { kind: 'anonymous' }, asked), { account, reload: () => Promise.resolve({}) });
+      return Object.assign(contextFor(deps, anonymous, asked), { account, reload: () => Promise.resolve({}) });
     }
     const token = tokenOf(asked.authorization);
     const verified = token === undefined ? undefined : tokens.verifyAccessToken(token);
@@ -128,6 +135,7 @@ export function createContexts(deps: Deps, limits: AccountLimits): (asked: Asked
     const known = currentActor(credential, language);
     const ahead = named && readAhead(db, named, credential.kind === 'user' ? credential.userId : null);
     const actor = await known;
+    noteActor(asked.access, actor);
     const account = count(credential.kind === 'user' ? credential.userId : credential.clientId, language);
     return Object.assign(contextFor(deps, actor, asked, credential, ahead), {
       account,
@@ -136,6 +144,18 @@ export function createContexts(deps: Deps, limits: AccountLimits): (asked: Asked
         return { actor: now, loaders: createLoaders(db, now) };
       },
     });
+  };
+
+  return async (asked, named) => {
+    const language = languageOf(asked.acceptLanguage);
+    try {
+      return await contextOf(asked, language, named);
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal === undefined) throw error;
+      log.warn({ err: error, requestId: asked.requestId }, 'unavailable');
+      throw refusalError(refusal, language);
+    }
   };
 }
 

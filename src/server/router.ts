@@ -3,9 +3,10 @@ import type { Actor } from '../policy/actor.ts';
 import { takeToken, type Taken } from '../auth/limits.ts';
 import { createProvider } from '../auth/provider.ts';
 import { fingerprint } from '../auth/seal.ts';
+import { refusalOf } from '../db/availability.ts';
 import type { Context } from '../domain/context.ts';
 import { endSessionOfGrant, startSession } from '../domain/sessions.ts';
-import { rateLimited, Refusal } from '../errors.ts';
+import { rateLimited } from '../errors.ts';
 import { sendAsset } from './assets.ts';
 import { isDecodable } from './body.ts';
 import { addressOf } from './client-address.ts';
@@ -16,7 +17,7 @@ import { authorizationPages } from './pages/authorization.ts';
 import { createFormGuard, statusOf } from './pages/forms.ts';
 import { homePage } from './pages/home.ts';
 import { joinedPage, joinPage } from './pages/join.ts';
-import { notice, refused, sendPage } from './pages/layout.ts';
+import { notice, refused, sendPage, unavailablePage } from './pages/layout.ts';
 import { anonymous, type PageParts, type Visit } from './pages/parts.ts';
 import { endSessionsForm, sessionsPage, signedInPage } from './pages/sessions.ts';
 import { signInPage } from './pages/sign-in.ts';
@@ -96,16 +97,25 @@ export function createRoutes(deps: Deps): Routes {
     try {
       await answer({ req, res, url, language }, path.exec(url.pathname)![1] ?? '');
     } catch (err) {
-      if (res.headersSent) throw err;
-      if (err instanceof Refusal) sendPage(res, statusOf(res, err), refused(language, err));
-      else if (err instanceof RequestError) sendError(req, res, err);
-      else {
-        // The path is left out: it may hold a code.
-        log.error({ err, requestId: req.headers['x-request-id'] }, 'a page failed');
-        sendPage(res, 500, notice(language, 'wrongTitle', 'failed'));
-      }
+      fail(req, res, err);
     }
     return true;
+  }
+
+  /** Says on a page what went wrong. The path is left out of the log: it may hold a code. */
+  function fail(req: IncomingMessage, res: ServerResponse, err: unknown): void {
+    if (res.headersSent) throw err;
+    if (err instanceof RequestError) return sendError(req, res, err);
+    const language = languageOf(req);
+    const requestId = req.headers['x-request-id'];
+    const refusal = refusalOf(err);
+    if (refusal === undefined) {
+      log.error({ err, requestId }, 'a page failed');
+      sendPage(res, 500, notice(language, 'wrongTitle', 'failed'));
+    } else if (refusal.code === 'UNAVAILABLE') {
+      log.warn({ err, requestId }, 'unavailable');
+      sendPage(res, statusOf(res, refusal), unavailablePage(language, req.url ?? '/'));
+    } else sendPage(res, statusOf(res, refusal), refused(language, refusal));
   }
 
   return async (req, res) => {
@@ -118,10 +128,11 @@ export function createRoutes(deps: Deps): Routes {
       sendError(req, res, new RequestError('MALFORMED_TEXT', messages.urlMalformed));
       return true;
     }
-    const beginning = /^\/(auth|request)\b/.test(path) ? await takeBeginning(req) : undefined;
-    if (beginning?.taken === false) {
-      const refusal = rateLimited(beginning.waitSeconds);
-      sendPage(res, statusOf(res, refusal), refused(languageOf(req), refusal));
+    try {
+      const beginning = /^\/(auth|request)\b/.test(path) ? await takeBeginning(req) : undefined;
+      if (beginning?.taken === false) throw rateLimited(beginning.waitSeconds);
+    } catch (error) {
+      fail(req, res, error);
       return true;
     }
     present(req, path, config.publicUrl);

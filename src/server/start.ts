@@ -27,6 +27,7 @@ export async function open(config: Config, log: Logger, existing?: Database): Pr
     (await connect({
       databaseUrl: config.databaseUrl,
       poolSize: config.databasePool,
+      processes: config.workers,
       dataDir: config.dataDir,
       log,
     }));

@@ -8,6 +8,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import type { Loaded } from '../auth/actors.ts';
 import type { Credential } from '../auth/tokens.ts';
 import type { Message } from '../errors.ts';
+import { isTransient } from '../db/availability.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import type { Logger } from '../log.ts';
 import { streamRefusal } from './admission.ts';
@@ -219,6 +220,7 @@ export function serveSockets({
 
   function serve(open: OpenSocket): void {
     const { ws, socket } = open;
+    const begun = performance.now();
     sockets.add(open);
     // A broken frame is the client's; without a listener it would end the process.
     ws.on('error', () => undefined);
@@ -245,6 +247,10 @@ export function serveSockets({
             take((data as Buffer).toString()).catch((error: unknown) => {
               // What only servers send is the client's mistake, which graphql-ws throws as if it were ours.
               if (/^Unexpected message/.test((error as Error).message)) return ws.close(CloseCode.BadRequest, 'Invalid message received');
+              if (isTransient(error)) {
+                log.warn({ err: error }, 'unavailable');
+                return ws.close(tryAgainLater, 'UNAVAILABLE');
+              }
               log.error({ err: error }, 'a message on a socket failed');
               ws.close(CloseCode.InternalServerError, 'Internal server error');
             });
@@ -254,6 +260,7 @@ export function serveSockets({
       open,
     );
     ws.once('close', (code, reason) => {
+      log.info({ method: 'GET', path: '/graphql', status: 101, ms: Math.round(performance.now() - begun), closeCode: code }, 'socket');
       closed(code, String(reason)).catch((error: unknown) => log.error({ err: error }, 'closing a socket failed'));
     });
   }

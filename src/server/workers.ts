@@ -1,8 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
-import { randomUUID } from 'node:crypto';
-import { AggregatorRegistry } from 'prom-client';
 import type { Config } from '../config.ts';
 import type { Logger } from '../log.ts';
+import { gatherScrapes } from './scrape.ts';
 
 /**
  * `WORKERS=n`: a process that serves nothing itself keeps n workers, which share one port and so use the cores of one
@@ -18,6 +17,7 @@ const minute = 60_000;
 /** Starts the workers, replaces one that ends, and stops them all on SIGTERM and SIGINT; `ready` is called once all listen. */
 export async function superviseWorkers({ workers, stopDelaySeconds, stopSeconds }: Config, log: Logger, ready: () => void): Promise<void> {
   const running = new Set<Worker>();
+  const listening = new Set<Worker>();
   let failures: number[] = [];
   let begun = false;
   let stopping = false;
@@ -44,8 +44,10 @@ export async function superviseWorkers({ workers, stopDelaySeconds, stopSeconds 
     // What is over is forgotten once, not once by each.
     const worker = cluster.fork(place === 0 ? {} : { HOUSEKEEPING: 'false' });
     running.add(worker);
+    worker.once('disconnect', () => listening.delete(worker));
     worker.once('exit', (code: number | null, signal: string | null) => {
       running.delete(worker);
+      listening.delete(worker);
       if (stopping) {
         exitCode ||= code ?? 0;
         return leave();
@@ -61,6 +63,7 @@ export async function superviseWorkers({ workers, stopDelaySeconds, stopSeconds 
     });
     return new Promise((resolve) => {
       worker.once('listening', () => {
+        listening.add(worker);
         log.info({ worker: worker.id, pid: worker.process.pid }, 'a worker listens');
         resolve();
       });
@@ -69,37 +72,10 @@ export async function superviseWorkers({ workers, stopDelaySeconds, stopSeconds 
 
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  answerForMetrics();
+  gatherScrapes(listening);
   // It is alone at first, so that it migrates for all and says but once what is wrong.
   await keep(0);
   begun = true;
   await Promise.all(Array.from({ length: workers - 1 }, (_, n) => keep(n + 1)));
   if (!stopping) ready();
-}
-
-type Asked = { metricsAsked: string };
-type Answered = { metricsAsked: string; text?: string };
-
-/** A scrape reaches one worker; this is how it learns what all of them have counted. */
-export function metricsOfAllWorkers(): Promise<string> {
-  const id = randomUUID();
-  return new Promise((resolve, reject) => {
-    const take = ({ metricsAsked, text }: Answered) => {
-      if (metricsAsked !== id) return;
-      process.off('message', take);
-      if (text === undefined) reject(new Error('a worker did not say what it counted'));
-      else resolve(text);
-    };
-    process.on('message', take);
-    process.send!({ metricsAsked: id } satisfies Asked);
-  });
-}
-
-function answerForMetrics(): void {
-  const all = new AggregatorRegistry();
-  cluster.on('message', (worker, { metricsAsked }: Partial<Asked>) => {
-    if (metricsAsked === undefined) return;
-    const tell = (answer: Answered): void => void (worker.isConnected() && worker.send(answer));
-    all.clusterMetrics().then((text) => tell({ metricsAsked, text }), () => tell({ metricsAsked }));
-  });
 }

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, importJWK, SignJWT, UnsecuredJWT, type CryptoKey, type JWTPayload } from 'jose';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadActors } from '../../src/auth/actors.ts';
+import { createTokens } from '../../src/auth/tokens.ts';
 import { openAuthServer, type AuthServer } from '../support/auth-server.ts';
 
 const userId = '01a20ae1-0f2b-7508-868f-ccbc6197e398';
@@ -85,6 +86,38 @@ describe('a token of this server', () => {
     ['our key in the name of an outside issuer', async () => signed({ ...own(), iss: issuer, aud: audience })],
   ])('is refused with %s', async (_what, make) => {
     expect(await server.tokens.verifyAccessToken(await make())).toBeUndefined();
+  });
+});
+
+describe('a token whose key cannot be looked up', () => {
+  it('is not refused but UNAVAILABLE where the database fails, and looked up again at once', async () => {
+    const token = await signed(own(), { kid: 'made a moment ago' });
+    const failing = vi.spyOn(server.db.pool, 'query').mockRejectedValue(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }));
+    vi.useFakeTimers({ now: Date.now() + 60_000, toFake: ['Date'] });
+    await expect(Promise.resolve(server.tokens.verifyAccessToken(token))).rejects.toThrow();
+    expect(failing).toHaveBeenCalled();
+    failing.mockRestore();
+    const looking = vi.spyOn(server.db.pool, 'query');
+    expect(await server.tokens.verifyAccessToken(token)).toBeUndefined();
+    expect(looking).toHaveBeenCalledTimes(1);
+    looking.mockRestore();
+    vi.useRealTimers();
+  });
+
+  it.each<[string, (response: import('node:http').ServerResponse) => void]>([
+    ['is not there', (response) => void response.destroy()],
+    ['answers with an error', (response) => void response.writeHead(503).end()],
+    ['answers with a page', (response) => void response.writeHead(200).end('<html>')],
+    ['answers with something else', (response) => void response.writeHead(200).end('{"status":"ok"}')],
+  ])('is UNAVAILABLE where its issuer %s', async (_how, answer) => {
+    const broken = createServer((_request, response) => answer(response));
+    await new Promise<void>((resolve) => broken.listen(0, '127.0.0.1', resolve));
+    const jwksUri = `http://127.0.0.1:${(broken.address() as AddressInfo).port}/jwks`;
+    const tokens = createTokens({ ...server, config: { ...server.config, trustedIssuers: [{ issuer, audience, jwksUri }] } });
+    const token = await signed({ iss: issuer, aud: audience, sub: 'esia-1', iat: now(), exp: now() + 60 }, { kid: 'broker', typ: 'JWT' }, broker);
+    await expect(Promise.resolve(tokens.verifyAccessToken(token))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    broken.closeAllConnections();
+    await new Promise((resolve) => broken.close(resolve));
   });
 });
 

@@ -153,6 +153,43 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     expect(await counted()).toBe(before + 6);
   });
 
+  it('answers a scrape without a worker that hangs, and counts that', async () => {
+    const number = (text: string, name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? NaN);
+    expect(number(await send('/metrics', {}), 'sfera_workers')).toBe(2);
+    const { pid } = listening().at(-1)!;
+    process.kill(pid!, 'SIGSTOP');
+    try {
+      // Connections are handed to either worker: those that the stopped one has are answered by nobody.
+      const answers = await Promise.allSettled(Array.from({ length: 6 }, () => send('/metrics', {})));
+      const texts = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+      expect(texts.length).toBeGreaterThan(0);
+      for (const text of texts) expect([number(text, 'sfera_workers'), text.includes('sfera_http_requests_total')]).toEqual([1, true]);
+    } finally {
+      process.kill(pid!, 'SIGCONT');
+    }
+    await expect.poll(async () => number(await send('/metrics', {}), 'sfera_workers')).toBe(2);
+    expect(number(await send('/metrics', {}), 'sfera_workers_silent_total')).toBeGreaterThan(0);
+  });
+
+  it('answers a scrape at once while a worker starts', async () => {
+    const holder = await db.pool.connect();
+    // The next worker waits for whoever migrates.
+    await holder.query('select pg_advisory_lock(7261001)');
+    try {
+      const before = listening().length;
+      process.kill(listening().at(-1)!.pid!, 'SIGKILL');
+      await expect.poll(async () => (await holder.query(`select 1 from pg_locks where locktype = 'advisory' and not granted`)).rowCount, { timeout: 20_000 }).toBe(1);
+      expect(listening()).toHaveLength(before);
+      const begun = performance.now();
+      expect(await send('/metrics', {})).toMatch(/^sfera_workers 1$/m);
+      expect(performance.now() - begun).toBeLessThan(1000);
+    } finally {
+      await holder.query('select pg_advisory_unlock(7261001)');
+      holder.release();
+    }
+    await expect.poll(async () => /^sfera_workers (\d)$/m.exec(await send('/metrics', {}))?.[1], { timeout: 20_000 }).toBe('2');
+  });
+
   it('ends all its workers on SIGTERM, with sockets told to come back', async () => {
     const { token, schoolId } = await scene();
     const streams = Array.from({ length: 8 }, () => person(child.url, token).listen(eventsStream, { schoolId }));

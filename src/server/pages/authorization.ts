@@ -1,12 +1,16 @@
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { ProviderPages } from '../../auth/provider.ts';
 import { Html, html } from './html.ts';
-import { formTarget, notice, page, pageHeaders, type PageContent } from './layout.ts';
+import { formTarget, notice, page, pageHeaders, unavailablePage, type PageContent } from './layout.ts';
 import { languageOf, say } from './texts.ts';
 
 /** What the authorization server itself shows: errors that cannot be sent back to the app, and signing out. */
 export const authorizationPages: ProviderPages = {
   error(ctx, error) {
+    if (error.name === 'TemporarilyUnavailable') {
+      ctx.status = 503;
+      return show(ctx, unavailablePage(languageOf(ctx.req), ctx.req.method === 'GET' ? ctx.originalUrl : '/sessions'));
+    }
     const status = (error as { status?: number }).status ?? 500;
     const about = error.name === 'SessionNotFound' ? 'expired' : status >= 500 ? 'failed' : 'wrongRequest';
     show(ctx, notice(languageOf(ctx.req), 'wrongTitle', about));

@@ -64,7 +64,7 @@ ${fields(language, has ? signInFields : signUpFields, state)}
       await signUp(ctx, { code, ...names, signInName: text('signInName'), password: text('password') });
     }
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
+    if (!(error instanceof Refusal) || error.code === 'UNAVAILABLE') throw error;
     return show(statusOf(res, error), { values: form, refusal: error });
   }
   redirect(visit, withLanguage('/joined', language));

@@ -81,6 +81,13 @@ export function notice(language: Language, title: TextName, about: TextName): Pa
   };
 }
 
+/** A page that asks to try again later, with a link to the address that did not answer. */
+export const unavailablePage = (language: Language, again: string): PageContent => ({
+  language,
+  title: say(language, 'wrongTitle'),
+  body: html`<section><h1>${say(language, 'wrongTitle')}</h1><p>${say(language, 'unavailable')}</p><p><a href="${again}">${say(language, 'tryAgain')}</a></p></section>`,
+});
+
 /** A page that says why it was refused. */
 export const refused = (language: Language, refusal: Refusal): PageContent => ({
   language,

@@ -51,7 +51,7 @@ ${fields(language, signInFields, state)}
     keepDeviceCookie(res, deviceCookie, parts.config);
     accountId = userId;
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
+    if (!(error instanceof Refusal) || error.code === 'UNAVAILABLE') throw error;
     return show(statusOf(res, error), { values: form, refusal: error });
   }
   await parts.provider.interactionFinished(req, res, { login: { accountId, amr: ['pwd'] }, select_account: {} }, { mergeWithLastSubmission: false });

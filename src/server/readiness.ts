@@ -1,0 +1,55 @@
+import { readOnlyState, sqlStateOf } from '../db/availability.ts';
+import type { Database } from '../db/client.ts';
+
+/** Whether this process can serve requests, by the connections that requests use. */
+
+export type Status = 'ready' | 'read-only' | 'no database';
+
+/** Milliseconds that the database has to answer. */
+const answerWithinMs = 2000;
+/** Milliseconds for which an answer is remembered, so that many probes cost what one costs. */
+const rememberedMs = 1000;
+
+/** Appends nothing to the log, by a statement that a database refuses where the log cannot be written. */
+const append = `with head as (update event_head set seq = seq where false)
+  insert into event (school_id, seq, type, topics, payload, actor, causation, at)
+  select school_id, seq, type, topics, payload, actor, causation, at from event where false`;
+
+export class Readiness {
+  readonly #db: Pick<Database, 'pool' | 'reads'>;
+  #status: Status = 'no database';
+  #askedAt = -Infinity;
+  /** Statements under way: no others are sent while a database owes the answers to these. */
+  #asking: Promise<void> | undefined;
+
+  constructor(db: Pick<Database, 'pool' | 'reads'>) {
+    this.#db = db;
+  }
+
+  /** Asks the database, at most once in a second. */
+  async status(): Promise<Status> {
+    if (performance.now() - this.#askedAt > rememberedMs) this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
+    if (this.#asking === undefined) return this.#status;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        this.#status = 'no database';
+        resolve();
+      }, Math.max(0, this.#askedAt + answerWithinMs - performance.now()));
+    });
+    await Promise.race([this.#asking, late]);
+    clearTimeout(timer);
+    return this.#status;
+  }
+
+  async #ask(): Promise<void> {
+    this.#askedAt = performance.now();
+    const { pool, reads } = this.#db;
+    try {
+      await Promise.all([reads.query({ text: 'select 1' }), pool.query(append)]);
+      this.#status = 'ready';
+    } catch (error) {
+      this.#status = sqlStateOf(error) === readOnlyState ? 'read-only' : 'no database';
+    }
+  }
+}
