@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type pg from 'pg';
 import { readOnlyState } from './availability.ts';
-import { Client } from './rows.ts';
+import { PreparingClient } from './statements.ts';
 import type { Watchdog, Watched } from './watchdog.ts';
 
 export interface ConnectionConfig extends pg.ClientConfig {
@@ -25,7 +25,7 @@ interface Internals {
 type Connected = ((error: Error) => void) & ((error: null, client: pg.Client) => void);
 
 /** A client of node-postgres with deadlines of this side. */
-export class Connection extends Client implements Watched {
+export class Connection extends PreparingClient implements Watched {
   heard = false;
   answerWithinMs: number | undefined;
   /** To be used for nothing new: what answers at the address may be another server now. */

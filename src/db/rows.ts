@@ -1,6 +1,5 @@
 import pg from 'pg';
 import { Parser } from 'pg-protocol/dist/parser.js';
-import { statements } from './statements.ts';
 
 /**
  * Rows as they come off the wire: their bytes, of which a text is made where somebody asks for it. node-postgres makes one of
@@ -99,19 +98,13 @@ class RowParser extends (Parser as unknown as new () => Packets) {
   }
 }
 
-/** What is used of node-postgres 8.23's own client, beyond what its types show. */
+/** What is used of node-postgres's own client, beyond what its types show. */
 interface Receiving {
-  connection: NodeJS.EventEmitter & {
-    attachListeners(stream: NodeJS.ReadableStream): void;
-    /** Texts by the names that this connection has prepared. */
-    readonly parsedStatements: Record<string, string>;
-    parse(statement: { name?: string }): void;
-    close(what: { type: 'S'; name: string }): void;
-  };
+  connection: NodeJS.EventEmitter & { attachListeners(stream: NodeJS.ReadableStream): void };
   _handleDataRow(row: Arrived): void;
 }
 
-/** A client of node-postgres that is given its rows so, and that closes prepared statements whose names were given up. */
+/** A client of node-postgres that is given its rows so. */
 export class Client extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
     super(config);
@@ -126,25 +119,6 @@ export class Client extends pg.Client {
       };
       stream.on('data', (bytes: Buffer) => parser.parse(bytes, receive));
     };
-    let seen = 0;
-    const parse = connection.parse.bind(connection);
-    // A connection that prepares nothing new keeps no more than it has, so that statements already prepared cost nothing here.
-    connection.parse = (statement) => {
-      if (statement.name !== undefined && seen !== statements.evictions) {
-        seen = statements.evictions;
-        closeGivenUp(connection);
-      }
-      parse(statement);
-    };
-  }
-}
-
-/** Leaves in front of the statement that is being prepared, in the same message to the server; test/db/statements.test.ts. */
-function closeGivenUp(connection: Receiving['connection']): void {
-  for (const name of Object.keys(connection.parsedStatements)) {
-    if (statements.isNamed(name)) continue;
-    connection.close({ type: 'S', name });
-    delete connection.parsedStatements[name];
   }
 }
 

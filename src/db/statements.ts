@@ -1,5 +1,6 @@
+import type pg from 'pg';
 import { LruCache } from '../lru.ts';
-import type { ViewOf } from './rows.ts';
+import { Client, type ViewOf } from './rows.ts';
 
 /** What is remembered of a statement by its text. */
 export interface Remembered {
@@ -71,3 +72,33 @@ export class Statements {
 
 /** Names of one process: its connections are prepared by the same texts. */
 export const statements = new Statements();
+
+/** What is used of a connection of node-postgres 8.23 beyond what its types show; test/db/statements.test.ts. */
+interface Connection {
+  /** Texts by the names that this connection has prepared. */
+  readonly parsedStatements: Record<string, string>;
+  parse(statement: { name?: string }): void;
+  close(what: { type: 'S'; name: string }): void;
+}
+
+/** A client that closes the prepared statements whose names were given up. */
+export class PreparingClient extends Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    const { connection } = this as unknown as { connection: Connection };
+    const parse = connection.parse.bind(connection);
+    let seen = 0;
+    // Only where something new is prepared, and in one message with it: what is prepared already costs nothing here.
+    connection.parse = (statement) => {
+      if (statement.name !== undefined && seen !== statements.evictions) {
+        seen = statements.evictions;
+        for (const name of Object.keys(connection.parsedStatements)) {
+          if (!name.startsWith('rows') || statements.isNamed(name)) continue;
+          connection.close({ type: 'S', name });
+          delete connection.parsedStatements[name];
+        }
+      }
+      parse(statement);
+    };
+  }
+}

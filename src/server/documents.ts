@@ -48,8 +48,6 @@ const chargeOf = (tokens: number): number => Math.ceil(tokens * (8 + tokens / 50
 /** Characters of documents, with what their tokens are charged, that one account or one address may add in a minute. */
 const newPerMinute = { account: 3 * 1024 * 1024, address: 128 * 1024 };
 
-const rules = [...specifiedRules, BoundsRule];
-
 export class Documents {
   // Those of anonymous requests stand apart: they cannot push out what signed-in accounts use.
   readonly #ofAccounts = this.#cacheOf((cacheBudget * 7) / 8);
@@ -189,8 +187,10 @@ function validDocument(text: string): DocumentNode {
   }
   if (!document.definitions.some(({ kind }) => kind === Kind.OPERATION_DEFINITION))
     throw new RequestError('OPERATION_RESOLUTION_FAILURE', ['В документе нет операции.', 'The document holds no operation.']);
-  const errors = validate(schema, document, rules, { hideSuggestions: true, maxErrors: 20 });
-  if (errors.length > 0) throw new AggregateError(errors.map(validationError));
+  for (const rules of [[BoundsRule], specifiedRules]) {
+    const errors = validate(schema, document, rules, { hideSuggestions: true, maxErrors: 20 });
+    if (errors.length > 0) throw new AggregateError(errors.map(validationError));
+  }
   return document;
 }
 

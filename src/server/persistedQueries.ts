@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto';
-import type { Documents } from './documents.ts';
 import { RequestError } from './masking.ts';
 
 /**
@@ -10,6 +9,12 @@ import { RequestError } from './masking.ts';
 export interface DocumentParams {
   query?: unknown;
   extensions?: unknown;
+}
+
+/** The documents that are known, by their text and by their hash. */
+interface KnownDocuments {
+  find(text: string): { hash: string } | undefined;
+  findByHash(sha256: string): { text: string } | undefined;
 }
 
 const pattern = /^[0-9a-f]{64}$/i;
@@ -24,7 +29,7 @@ const mismatch = (): RequestError =>
  * Returns the text of the document that a request means; undefined where it names none.
  * @throws RequestError where it names a persisted query that is not known, is of another version, or is not its own text.
  */
-export function documentText({ query, extensions }: DocumentParams, documents: Pick<Documents, 'find' | 'findByHash'>): string | undefined {
+export function documentText({ query, extensions }: DocumentParams, documents: KnownDocuments): string | undefined {
   const text = typeof query === 'string' ? query : undefined;
   const persisted = (extensions as { persistedQuery?: unknown } | null | undefined)?.persistedQuery;
   if (persisted === undefined || persisted === null) return text;

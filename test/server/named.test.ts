@@ -30,6 +30,8 @@ const reading = (query: Query) => vi.spyOn(app.db.reads, 'query').mockImplementa
 
 /** The tables of a query's statements: those that were asked before any was answered, then the others. */
 async function stepsOf(query: string): Promise<string[][]> {
+  // Who sends a document that is not known is looked at before it is parsed.
+  await send(query);
   const steps: [string[], string[]] = [[], []];
   let answered = false;
   const read = app.db.reads.query as Query;
