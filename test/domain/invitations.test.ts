@@ -215,15 +215,15 @@ describe('invitationPreview', () => {
     const { code } = await open();
     const ctx = contextFor(app, { kind: 'anonymous' }, { acceptLanguage: null, requestId: null, address: '192.0.2.98' });
     for (let n = 0; n < 20; n++) expect(await previewInvitation(ctx, `guess-${n}`)).toBeNull();
-    for (let n = 0; n < 3; n++) await expect(previewInvitation(ctx, 'guess')).rejects.toMatchObject({ code: 'RATE_LIMITED', retryAfterSeconds: 900 });
+    for (let n = 0; n < 3; n++) await expect(previewInvitation(ctx, 'guess')).rejects.toMatchObject({ code: 'RATE_LIMITED', retryAfterSeconds: expect.closeTo(870, -2) });
     for (let n = 0; n < 40; n++) expect(await previewInvitation(ctx, code)).not.toBeNull();
     await expect(previewInvitation(ctx, 'guess')).rejects.toMatchObject({ code: 'RATE_LIMITED' });
   });
 
-  it('lets people join from an address where one request tried many codes', async () => {
+  it('lets people join from an address where requests tried many codes at once', async () => {
     const { code, school } = await open();
-    const guesses = Array.from({ length: 20 }, (_, n) => `g${n}: invitationPreview(code: "guess ${n}") { role }`).join(' ');
-    for (let n = 0; n < 2; n++) await app.anonymous.send(`{ ${guesses} }`);
+    const guesses = Array.from({ length: 2 }, (_, n) => `g${n}: invitationPreview(code: "guess ${n}") { role }`).join(' ');
+    for (let n = 0; n < 12; n++) await app.anonymous.send(`{ ${guesses} }`);
     const refused = await app.anonymous.send('{ invitationPreview(code: "guess") { role } }');
     const [error] = refused.errors as unknown as { extensions: object }[];
     expect(error!.extensions).toMatchObject({ code: 'RATE_LIMITED', retryAfter: expect.any(Number) });
