@@ -174,7 +174,7 @@ const follow = () =>
   + 'to their wrappers. A client of its own making comes back after every close code but 4400, 4401, 4406, 4409, 4429 and 4500, with its last cursor and a token that is valid.',
   '## What an account may use',
   'Each process counts for itself. An operation costs as many objects as its pages could hold while it is under way, and what was written once it is answered: an object for each 100 bytes, and a '
-  + 'twentieth of the estimate at least. A change costs 50 objects more. An item of a stream costs what was written; those who share it share its cost. In any 60 seconds an account has '
+  + 'twentieth of the estimate at least. A change costs 50 objects more. An item of a stream that is made for one alone costs what was written; one that is made for many at once costs none of them anything. In any 60 seconds an account has '
   + '`OPERATIONS_PER_MINUTE` operations and `COST_PER_MINUTE` objects; 20 operations are under way at once, of which one may cost 5,000 objects or more (two in the whole process), and 100 more wait. What is past that is '
   + 'refused with `RATE_LIMITED`, status 429, and the seconds to wait. Requests without a token count for their network address.',
 ];
