@@ -21,7 +21,10 @@ export interface Tokens {
    * @throws UNAVAILABLE when the keys that it is checked by cannot be read now, from the database or from their issuer.
    */
   verifyAccessToken(token: string): Credential | undefined | Promise<Credential | undefined>;
-  /** Whether the token was right in everything until its time ran out, so that its client may have a newer one. */
+  /**
+   * Whether the token was right in everything until its time ran out, so that its client may have a newer one.
+   * @throws UNAVAILABLE as `verifyAccessToken` does.
+   */
   hasExpired(token: string): Promise<boolean>;
 }
 
@@ -128,6 +131,7 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
         await check(token, hash('sha256', token, 'base64'));
         return false;
       } catch (error) {
+        if (error instanceof Refusal || isTransient(error)) throw error;
         // jose looks at the time last, when the signature and all other claims have been found right.
         return error instanceof errors.JWTExpired;
       }

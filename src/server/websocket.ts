@@ -8,7 +8,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import type { Loaded } from '../auth/actors.ts';
 import type { Credential } from '../auth/tokens.ts';
 import type { Message } from '../errors.ts';
-import { isTransient } from '../db/availability.ts';
+import { refusalOf } from '../db/availability.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import type { Logger } from '../log.ts';
 import { streamRefusal } from './admission.ts';
@@ -247,7 +247,7 @@ export function serveSockets({
             take((data as Buffer).toString()).catch((error: unknown) => {
               // What only servers send is the client's mistake, which graphql-ws throws as if it were ours.
               if (/^Unexpected message/.test((error as Error).message)) return ws.close(CloseCode.BadRequest, 'Invalid message received');
-              if (isTransient(error)) {
+              if (refusalOf(error) !== undefined) {
                 log.warn({ err: error }, 'unavailable');
                 return ws.close(tryAgainLater, 'UNAVAILABLE');
               }

@@ -76,7 +76,7 @@ describe('a request', () => {
 
   it('that is refused leaves one too, and nobody’s without a token', async () => {
     await ask(url, { headers: json(`${token}x`), body: '{"query":"{ viewer { id } }"}' });
-    expect(await line('request')).toMatchObject({ status: 401 });
+    expect(await line('request')).toMatchObject({ method: 'POST', path: '/graphql', status: 401 });
     // Its document was not read.
     expect(of('request')[0]).not.toHaveProperty('operation');
     expect(of('request')[0]).not.toHaveProperty('accountId');
