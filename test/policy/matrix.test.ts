@@ -176,17 +176,28 @@ describe('queries', () => {
 
   it.each(standings)('schools, viewer, viewerCan and invitationPreview answer %s', async (standing) => {
     const { person, actor, user } = askers.get(standing)!;
-    const query = `query ($own: ID!, $foreign: ID!, $code: String!) {
-      schools { edges { node { id } } } viewer { id }
-      mine: viewerCan(action: SCHOOL_UPDATE, on: $own) { allowed } theirs: viewerCan(action: SCHOOL_UPDATE, on: $foreign) { allowed code }
-      invitationPreview(code: $code) { schoolName } }`;
-    const { data } = await person.send(query, { own: app.id('School', own.schoolId), foreign: app.id('School', foreign.schoolId), code: foreign.unheld.code });
+    // Without signing in an operation has two fields at its root.
+    const fields = [
+      'schools { edges { node { id } } } viewer { id }',
+      'mine: viewerCan(action: SCHOOL_UPDATE, on: $own) { allowed } theirs: viewerCan(action: SCHOOL_UPDATE, on: $foreign) { allowed code }',
+      'invitationPreview(code: $code) { schoolName }',
+    ];
+    const variables = { own: app.id('School', own.schoolId), foreign: app.id('School', foreign.schoolId), code: foreign.unheld.code };
+    const types = { own: 'ID!', foreign: 'ID!', code: 'String!' };
+    const answers = await Promise.all(
+      fields.map((asked) => {
+        const used = Object.entries(types).filter(([name]) => asked.includes(`$${name}`));
+        const declared = used.length === 0 ? '' : `(${used.map(([name, type]) => `$${name}: ${type}`).join(', ')})`;
+        return person.send(`query ${declared} { ${asked} }`, Object.fromEntries(used.map(([name]) => [name, variables[name as keyof typeof variables]])));
+      }),
+    );
+    const data = Object.assign({}, ...answers.map((each) => each.data)) as Record<string, unknown>;
     const seen = can(actor, 'school.read', { schoolId: own.schoolId });
-    expect(data!.schools).toEqual({ edges: seen ? [{ node: { id: app.id('School', own.schoolId) } }] : [] });
-    expect(data!.viewer).toEqual(user === null ? null : { id: app.id('User', user.id) });
-    expect(data!.mine).toEqual({ allowed: can(actor, 'school.update', { schoolId: own.schoolId }) });
-    expect(data!.theirs).toEqual({ allowed: false, code: standing === 'nobody' ? 'UNAUTHENTICATED' : 'NOT_FOUND' });
-    expect(data!.invitationPreview).toEqual({ schoolName: foreign.school.name });
+    expect(data.schools).toEqual({ edges: seen ? [{ node: { id: app.id('School', own.schoolId) } }] : [] });
+    expect(data.viewer).toEqual(user === null ? null : { id: app.id('User', user.id) });
+    expect(data.mine).toEqual({ allowed: can(actor, 'school.update', { schoolId: own.schoolId }) });
+    expect(data.theirs).toEqual({ allowed: false, code: standing === 'nobody' ? 'UNAUTHENTICATED' : 'NOT_FOUND' });
+    expect(data.invitationPreview).toEqual({ schoolName: foreign.school.name });
   });
 });
 
