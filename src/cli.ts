@@ -28,11 +28,11 @@ const list = (values: Values, name: string): string[] => (values[name] as string
 
 function id(values: Values, name: string): string {
   const value = text(values, name);
-  if (!uuid.test(value)) throw invalid(name, ['Нужен идентификатор вида 0190….', 'An id such as 0190… is needed; npx sfera schools lists those of the schools.']);
+  if (!uuid.test(value)) throw invalid(name, ['Нужен идентификатор вида 0190….', 'An id such as 0190… is needed; npx sfera schools lists the ids of schools.']);
   return value.toLowerCase();
 }
 
-/** Schools that a person would take for the one with this name and region. */
+/** Returns the ids of schools whose name and region a person would read as the same. */
 async function namesakes({ db }: Opened, name: string, region: string | undefined): Promise<string[]> {
   const same = (one: string | null | undefined): string => searchable(one ?? '').trim().replace(/\s+/g, ' ');
   const schools = await db.prisma.school.findMany({ select: { id: true, name: true, region: true } });
@@ -197,7 +197,7 @@ function helpOf(name: string | undefined): string[] {
 
 const noCommand = (name: string): string => `There is no command ${name}.${hint(name, commandNames) || ' See: npx sfera help'}`;
 
-/** What a command answers when the server refuses. */
+/** A refusal of the server, as one line. */
 class RefusedError extends Error {}
 
 async function main([name, ...args]: string[]): Promise<void> {

@@ -3,13 +3,13 @@ import { parseArgs, type ParseArgsConfig } from 'node:util';
 import type { Refusal } from './errors.ts';
 import { closest } from './suggestions.ts';
 
-/** Options as people type them, and what they read when something is wrong with one. */
+/** Parses command-line options, and explains what is wrong with one. */
 
 export type Values = Record<string, string | string[] | boolean | undefined>;
 
 export interface OptionsOf {
   usage: string;
-  /** Long options, each with what it means; one that starts with `*` must be given. */
+  /** Long options by name, each with its meaning; a name that starts with `*` is required. */
   options: Readonly<Record<string, string>>;
   repeated?: readonly string[];
   /** Options without a value. */
@@ -25,7 +25,7 @@ export const hint = (word: string, known: readonly string[], prefix = ''): strin
 
 const plain = (option: string): string => option.replace('*', '');
 
-/** @throws UsageError with one line for an option that is unknown, missing, doubled or without its value. */
+/** Parses the options of a command. @throws UsageError with one line for an unknown, missing, repeated or valueless option. */
 export function parseOptions(name: string, command: OptionsOf, args: string[]): Values {
   const names = Object.keys(command.options).map(plain);
   const options: NonNullable<ParseArgsConfig['options']> = {};
@@ -35,7 +35,7 @@ export function parseOptions(name: string, command: OptionsOf, args: string[]): 
   const seen = new Set<string>();
   for (const token of tokens) {
     if (token.kind === 'option-terminator') continue;
-    if (token.kind === 'positional') throw new UsageError(`«${token.value}» stands without an option; put a value with spaces in quotes: npx sfera ${name} ${command.usage}`);
+    if (token.kind === 'positional') throw new UsageError(`«${token.value}» belongs to no option; put a value with spaces in quotes: npx sfera ${name} ${command.usage}`);
     if (!names.includes(token.name)) throw new UsageError(`There is no option ${token.rawName}.${hint(token.name, names, '--') || ` See: npx sfera ${name} --help`}`);
     if (seen.has(token.name) && !command.repeated?.includes(token.name)) throw new UsageError(`--${token.name} is given more than once.`);
     seen.add(token.name);
@@ -49,10 +49,10 @@ export function parseOptions(name: string, command: OptionsOf, args: string[]): 
   return parseArgs({ args, options }).values as Values;
 }
 
-/** Options that are not called like the field of the input that they fill. */
+/** Options by the input field that they fill, where the names differ. */
 const renamed: Record<string, string> = { redirectUris: 'redirect-uri', scopes: 'scope', schoolId: 'school', clientId: 'client', userId: 'user', signInName: 'user' };
 
-/** A refusal as one line, with the option at fault in place of the field. */
+/** Formats a refusal as one line that names the option at fault instead of the input field. */
 export function refusalLine(refusal: Refusal, options: Readonly<Record<string, string>>): string {
   const field = refusal.at?.[0] ?? '';
   const option = renamed[field] ?? field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -60,7 +60,7 @@ export function refusalLine(refusal: Refusal, options: Readonly<Record<string, s
   return Object.keys(options).map(plain).includes(option) ? `--${option}: ${text}` : text;
 }
 
-/** Asks on a terminal; without one the answer is no. */
+/** Asks a yes-or-no question on the terminal. Returns false without a terminal. */
 export async function confirm(question: string): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
   const terminal = createInterface({ input: process.stdin, output: process.stderr });

@@ -1,2 +1,2 @@
-/** A wrong setting; its message is the one line that the person who started the server reads. */
+/** The error of an invalid setting. Its message is one line for the operator. */
 export class ConfigError extends Error {}

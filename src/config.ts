@@ -16,7 +16,7 @@ export interface TrustedIssuer {
   jwksUri: string;
 }
 
-/** The proxies whose `X-Forwarded-For` counts: how many stand in front, or their addresses and networks. */
+/** Trusted proxies, whose `X-Forwarded-For` counts: how many are in front, or their addresses and networks. */
 export type TrustedProxies = number | BlockList;
 
 export interface Config {
@@ -39,7 +39,7 @@ export interface Config {
   /** Browser origins allowed besides the server's own. */
   allowedOrigins: readonly string[];
   trustedIssuers: readonly TrustedIssuer[];
-  /** Whose `X-Forwarded-For` tells the client's address; 0 takes the address of the socket. */
+  /** Proxies whose `X-Forwarded-For` gives the client's address; 0 uses the address of the socket. */
   trustProxy: TrustedProxies;
   /** Seconds an access token is valid. */
   accessTokenSeconds: number;
@@ -57,7 +57,7 @@ export interface Config {
   streamsPerAccount: number;
   /** Make the demonstration school in an empty embedded database. */
   demo: boolean;
-  /** Seconds that an idle connection is kept; longer than those of the proxies in front, which would meet closed ones. */
+  /** Seconds that an idle connection is kept; longer than in the proxies in front, which would otherwise use closed ones. */
   keepAliveSeconds: number;
   /** Seconds that requests under way have to finish when the server stops. */
   stopSeconds: number;
@@ -65,7 +65,7 @@ export interface Config {
   stopDelaySeconds: number;
   /** Bearer token that /metrics asks for; undefined leaves it to loopback only. */
   metricsToken: string | undefined;
-  /** What the operator should know of the settings, a line each. */
+  /** Warnings for the operator about the settings, a line each. */
   warnings: readonly string[];
 }
 
@@ -178,7 +178,7 @@ function secret(text: string | undefined, dataDir: string): Buffer {
   }
 }
 
-/** Written aside and linked into place whole, so that of two containers that start together both read one secret. */
+/** Writes the secret to a temporary file and links it into place, so that two containers that start together read one secret. */
 function createSecret(dataDir: string, file: string): void {
   createFolder(dataDir);
   const aside = `${file}.${randomUUID()}`;
@@ -239,7 +239,7 @@ export function readConfig(environment: Environment = process.env): Config {
     eventDays: integer(env, 'EVENT_DAYS', 366, 1, 36_500),
     signInTries: integer(env, 'SIGN_IN_TRIES', 10, 1, 1_000_000),
     operationsPerMinute,
-    // Less than the most costly operation would leave it without an answer for ever.
+    // A lower limit would never admit the most costly operation.
     costPerMinute: integer(env, 'COST_PER_MINUTE', Math.max(operationsPerMinute * 200, 100_000), 100_000, 1_000_000_000_000),
     streamsPerAccount: integer(env, 'STREAMS_PER_ACCOUNT', Math.max(Math.ceil(operationsPerMinute / 20), 300), 1, 100_000_000),
     keepAliveSeconds: integer(env, 'KEEP_ALIVE_SECONDS', 75, 1, 3600),
@@ -249,7 +249,7 @@ export function readConfig(environment: Environment = process.env): Config {
     metricsToken,
     warnings,
   };
-  // Before a secret is made, so that a misspelt SECRET_KEY does not leave one behind.
+  // Runs before a secret is created, so that a misspelt SECRET_KEY does not leave one behind.
   misspelt();
   return { ...config, secretKey: secret(secretText, dataDir) };
 }

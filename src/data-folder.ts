@@ -2,7 +2,10 @@ import { existsSync, mkdirSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { ConfigError } from './config-error.ts';
 
-/** Creates a folder and those above it. `mkdirSync` with `recursive` does not return under /proc, and hides why it failed. */
+/**
+ * Creates a folder and its missing parents. `mkdirSync` with `recursive` does not return under /proc, and hides why it
+ * failed.
+ */
 export function createFolder(dir: string): void {
   try {
     mkdirSync(dir, { mode: 0o700 });
@@ -24,7 +27,7 @@ const reasons: Record<string, string> = {
   EDQUOT: 'the disk quota is used up',
   ENOENT: 'it cannot be created',
   ENOTDIR: 'a part of its path is a file',
-  EISDIR: 'a folder stands where a file must be',
+  EISDIR: 'there is a folder in place of a file',
   EEXIST: 'there is a file of this name',
   ENAMETOOLONG: 'its path is too long',
   ELOOP: 'its path has a loop of links',
@@ -33,7 +36,7 @@ const reasons: Record<string, string> = {
   ENFILE: 'the system has too many open files',
 };
 
-/** @returns one line for a known error of the file system; any other error as it is. */
+/** Returns a ConfigError with one line for a known error of the file system, and any other error unchanged. */
 export function folderError(dir: string, error: unknown): Error {
   if (error instanceof ConfigError) return error;
   const reason = reasons[(error as NodeJS.ErrnoException).code ?? ''];
@@ -41,7 +44,7 @@ export function folderError(dir: string, error: unknown): Error {
   return new ConfigError(`The folder ${dir} (DATA_DIR) cannot be used: ${reason}.`, { cause: error });
 }
 
-/** Bytes that the user may still write to the folder's disk. */
+/** Returns the free bytes of the folder's disk that this user may write. */
 export function freeSpace(dir: string): number {
   const { bavail, bsize } = statfsSync(dir);
   return bavail * bsize;

@@ -3,13 +3,13 @@ import { closest } from './suggestions.ts';
 
 export type Environment = Record<string, string | undefined>;
 
-/** Settings that decide where data is and who may read it: empty or misspelt, they stop the start. */
+/** Settings that decide where data is and who may read it: the server does not start when one is empty or misspelt. */
 const essential = ['DATABASE_URL', 'DATA_DIR', 'SECRET_KEY', 'METRICS_TOKEN'];
-/** Settings for which empty is a value. */
+/** Settings that may be empty. */
 const lists = ['ALLOWED_ORIGINS', 'TRUSTED_ISSUERS'];
 
 /**
- * Hands out the values of settings, and remembers which names were asked for, so that `misspelt` knows them.
+ * Wraps the environment: reading a setting checks its value. `misspelt` compares all variables with the names read so far.
  * Reading a value with outer spaces, or an essential one that is empty, throws ConfigError.
  */
 export function checkedEnvironment(given: Environment): { env: Environment; warnings: string[]; misspelt(): void } {
@@ -21,7 +21,7 @@ export function checkedEnvironment(given: Environment): { env: Environment; warn
     names.add(name);
     if (value === undefined) return undefined;
     if (value.trim() !== value) {
-      // Links and keys are sealed with these very bytes, so a server that has run with them goes on.
+      // Links and keys are sealed with exactly these bytes, so a server that has run with them must keep them.
       if (name !== 'SECRET_KEY') throw new ConfigError(`${name} starts or ends with a space or a line break: remove it.`);
       if (first) warnings.push('SECRET_KEY starts or ends with a space or a line break, which belongs to the key: every process needs the same one.');
     }
@@ -44,7 +44,10 @@ export function checkedEnvironment(given: Environment): { env: Environment; warn
   return { env, warnings, misspelt };
 }
 
-/** The setting that a name most likely stands for; '' for one that is none and names this program; undefined for a name of other programs. */
+/**
+ * Returns the setting that a name most likely means; '' for an unknown name with SFERA_; undefined for a name of another
+ * program.
+ */
 function meaning(name: string, known: readonly string[]): string | undefined {
   const upper = name.toUpperCase();
   const bare = upper.replace(/^SFERA_/, '');

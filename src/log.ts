@@ -13,14 +13,17 @@ export function createLog(level: string, destination?: DestinationStream): Logge
   return destination === undefined ? pino(options) : pino(options, destination);
 }
 
-/** Fields that hold secrets or name a person, wherever they stand. One pass of our own: pino's `redact` took three times as long for each line. */
+/**
+ * Fields that hold secrets or personal data, at any depth. Removed here in one pass: pino's `redact` took three times as
+ * long for each line.
+ */
 const secrets = new Set([
   'password', 'passwordHash', 'token', 'accessToken', 'refreshToken', 'idToken', 'secret', 'clientSecret', 'authorization', 'cookie', 'codeVerifier',
   'access_token', 'refresh_token', 'id_token', 'client_secret', 'code_verifier',
   'email', 'phone', 'surname', 'givenName', 'patronymic', 'signInName', 'address',
 ]);
 
-/** SQLSTATE, errno, codes of Node and Prisma, names of OAuth errors, exit codes. An invitation's code or an authorization code is none of them. */
+/** SQLSTATE, errno, codes of Node and Prisma, names of OAuth errors, exit codes; no invitation code and no authorization code. */
 const errorCode = /^([0-9A-Z]{5}|E[A-Z0-9]{2,14}|ERR_[A-Z0-9_]{1,50}|[A-Z_]{1,40}|[a-z_]{1,40})$/;
 
 const isErrorCode = (code: unknown): boolean => code === null || typeof code === 'number' || (typeof code === 'string' && errorCode.test(code));
@@ -47,7 +50,7 @@ interface Described {
   type: string | undefined;
   code: unknown;
   stack: string | undefined;
-  /** What it was made of: Prisma and others wrap the error that has the SQLSTATE. */
+  /** The wrapped error: Prisma and others wrap the error that has the SQLSTATE. */
   cause?: Described;
 }
 

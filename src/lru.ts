@@ -7,7 +7,7 @@ interface Entry<K, V> {
   key: K;
   value: V;
   weight: number;
-  /** Insertions that the cache had seen when this entry was last used. */
+  /** The value of `#insertions` when this entry was last used. */
   usedAt: number;
 }
 
@@ -15,11 +15,11 @@ export interface LruOptions<K, V> {
   /** The largest sum of weights. */
   maxWeight: number;
   maxEntries?: number;
-  /** Called for every entry that makes room for another one. */
+  /** Called for every evicted entry. */
   onEvict?(value: V, key: K): void;
 }
 
-/** Keeps values up to a total weight, in a unit that the caller chooses. The least recently used ones go first. */
+/** Keeps values up to a total weight, in a unit that the caller chooses. Evicts the least recently used ones first. */
 export class LruCache<K, V> {
   readonly #entries = new Map<K, Entry<K, V>>();
   readonly #options: LruOptions<K, V>;
@@ -51,7 +51,7 @@ export class LruCache<K, V> {
     return entry.value;
   }
 
-  /** Returns whether the value was kept: one that weighs more than the whole cache is not. */
+  /** Stores the value. Returns false for a value that weighs more than the whole cache. */
   set(key: K, value: V, weight: number): boolean {
     const { maxWeight, maxEntries = Infinity, onEvict } = this.#options;
     this.delete(key);

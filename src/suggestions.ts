@@ -1,4 +1,4 @@
-/** Returns the known word that a mistyped one most likely stands for, or undefined: «did you mean». */
+/** Returns the known word that a mistyped word most likely means, or undefined. */
 export function closest(word: string, known: readonly string[], most = Math.min(2, Math.floor(word.length / 3))): string | undefined {
   const typed = word.toLowerCase();
   let best: { word: string; distance: number } | undefined;

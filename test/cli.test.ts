@@ -135,7 +135,7 @@ describe('a data store in use', { timeout: 240_000 }, () => {
       [['create-school', '--name'], /^--name needs a value/],
       [['create-school', '--name', '--region', 'x'], /^--name needs a value/],
       [['create-school', '--name', 'a', '--name', 'b'], /^--name is given more than once/],
-      [['create-school', '--name', 'Школа', '№', '98'], /^«№» stands without an option/],
+      [['create-school', '--name', 'Школа', '№', '98'], /^«№» belongs to no option/],
       [['create-school', '--name', 'x', '--yes=no'], /^--yes takes no value/],
     ];
     for (const [args, expected] of slips) await refuses(args, expected, 2, nowhere);

@@ -98,7 +98,7 @@ describe('the secret of a data folder', { timeout: 60_000 }, () => {
   it('is refused in one line where the folder cannot be used', () => {
     writeFileSync(join(dir, 'file'), '');
     mkdirSync(join(dir, 'folder', 'secret'), { recursive: true });
-    for (const [path, reason] of [['file', 'there is a file'], ['file/x', 'a part of its path is a file'], ['folder', 'a folder stands where a file must be'], ['x'.repeat(300), 'its path is too long']] as const)
+    for (const [path, reason] of [['file', 'there is a file'], ['file/x', 'a part of its path is a file'], ['folder', 'there is a folder in place of a file'], ['x'.repeat(300), 'its path is too long']] as const)
       expect(() => readConfig({ DATA_DIR: join(dir, path) })).toThrow(new RegExp(`^The folder [^\\n]* \\(DATA_DIR\\) cannot be used: ${reason}`));
     if (existsSync('/proc/self')) expect(() => readConfig({ DATA_DIR: '/proc/x/y' })).toThrow(/^The folder \/proc\/x\/y \(DATA_DIR\) cannot be used/);
   });

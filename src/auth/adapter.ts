@@ -18,7 +18,7 @@ const hashOf = (value: string): string => createHash('sha256').update(value).dig
  */
 const graceSeconds = 10;
 
-/** Seconds between finding a refresh token and using it, at most: what `find` let through, `consume` does too. */
+/** Longest time in seconds between finding a refresh token and using it: `consume` accepts what `find` accepted. */
 const overlapSeconds = 30;
 
 export interface AdapterParts {
@@ -49,7 +49,7 @@ class PayloadStore implements Adapter {
   async upsert(id: string, payload: AdapterPayload, expiresIn: number): Promise<void> {
     const idHash = hashOf(id);
     const text = concealed(payload, id, idHash);
-    // PostgreSQL's jsonb cannot hold it, and a client may send it in `state`, `nonce` and other parameters.
+    // jsonb cannot hold U+0000, which a client may send in `state`, `nonce` and other parameters.
     if (escapedNull.test(text)) throw new errors.InvalidRequest('a parameter contains U+0000');
     const uidHash = payload.uid === undefined || payload.uid === id ? null : hashOf(payload.uid);
     const expiresAt = expiresIn ? new Date(Date.now() + expiresIn * 1000) : null;
@@ -89,7 +89,7 @@ class PayloadStore implements Adapter {
     throw new errors.InvalidGrant('already used');
   }
 
-  /** Marks it as used, at the time of the database, which all processes share. False when it was marked before. */
+  /** Marks the payload as used, at the time of the database, which all processes share. Returns false if it was marked before. */
   protected async consumeOnce(idHash: string): Promise<boolean> {
     const text = 'update oidc_payload set consumed_at = now() where model = $1 and id_hash = $2 and consumed_at is null';
     return (await this.#db.pool.query(text, [this.#model, idHash])).rowCount === 1;
@@ -105,7 +105,7 @@ class PayloadStore implements Adapter {
   }
 }
 
-/** Refresh tokens, which a client may use again within the grace, for the same successor. */
+/** Stores refresh tokens. A client may use one again within `graceSeconds`, and gets the same successor. */
 class RefreshTokenStore extends PayloadStore {
   readonly #db: Database;
   readonly #secretKey: Uint8Array;
@@ -124,7 +124,7 @@ class RefreshTokenStore extends PayloadStore {
     return rest;
   }
 
-  /** A token that `find` gave out unused may have been used since by the other of two at one moment. */
+  /** Also accepts a token that a simultaneous request has used since `find`. */
   override async consume(id: string): Promise<void> {
     if ((await this.consumeOnce(hashOf(id))) || (await this.#mayBeUsedAgain(id, graceSeconds + overlapSeconds))) return;
     return super.consume(id);
@@ -180,7 +180,7 @@ class ClientReader implements Adapter {
   }
 
   async find(id: string): Promise<AdapterPayload | undefined> {
-    // No id of a client has it, and PostgreSQL would refuse the question.
+    // No client id has U+0000, and PostgreSQL would refuse the query.
     if (id.includes('\0')) return undefined;
     const client = await this.#db.prisma.oauthClient.findFirst({ where: { id, endedAt: null } });
     if (client === null) return undefined;
@@ -214,8 +214,9 @@ export function frontend({ id, name, redirectUris }: Pick<OauthClient, 'id' | 'n
 }
 
 /**
- * `native` where an address is an app's own scheme or this machine over http, which the library then takes with any port
- * (RFC 8252, 7.3). It refuses `native` clients with http elsewhere or with https on this machine: those are `web`.
+ * Returns `native` if an address is an app's own scheme or http on this machine: the library then accepts any port of it
+ * (RFC 8252, 7.3). Returns `web` for http elsewhere or https on this machine, which the library refuses for `native`
+ * clients.
  */
 function applicationType(redirectUris: readonly string[]): 'web' | 'native' {
   const urls = redirectUris.map((uri) => new URL(uri));

@@ -2,11 +2,12 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { keyFor } from './seal.ts';
 
 /**
- * Device cookies, as OWASP describes them («Slow down online guessing attacks with device cookies»): a browser where a
- * person signed in keeps a mark of it, and its wrong passwords are counted apart from those of unknown browsers.
+ * Device cookies after OWASP («Slow down online guessing attacks with device cookies»): a browser keeps a cookie after a
+ * sign-in, and wrong passwords from it count separately from those of unknown browsers.
  *
- * A cookie holds a mark for each of the last accounts. A mark is the second when it was made, a random name of the device,
- * and a keyed hash that binds both to the account and its password, so that a new password revokes it. It names nobody.
+ * A cookie holds a mark for each of the last accounts. A mark is the second of its creation, a random name of the device,
+ * and a keyed hash that binds both to the account and its password, so that a new password revokes it. It holds no
+ * personal data.
  */
 
 export interface DeviceAccount {
@@ -16,7 +17,7 @@ export interface DeviceAccount {
 
 export const deviceCookieSeconds = 365 * 86_400;
 
-/** People of a shared computer who are known to it at one moment. */
+/** Accounts that one cookie remembers: several people may share a computer. */
 const maxMarks = 10;
 /** Bytes of a mark: 4 of the time, 12 of the name, 16 of the hash; 43 characters in base64url. */
 const markText = /^[\w-]{43}$/;

@@ -60,7 +60,7 @@ export async function loadSigningKeys(db: Database, config: Config): Promise<Sig
   let looking: Promise<void> | undefined;
   const look = async (): Promise<void> => {
     await add(await readKeys(db.prisma, config));
-    // A look that failed does not count: the next token asks again.
+    // A failed read does not count: the next token reads the keys again.
     lookedAt = Date.now();
   };
   return {

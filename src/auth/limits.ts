@@ -1,7 +1,7 @@
 import type { Database } from '../db/client.ts';
 import type { Fingerprint } from './seal.ts';
 
-/** Limits kept in PostgreSQL, so that every process of the server counts together. Keys name nobody. */
+/** Limits kept in PostgreSQL, so that every process of the server counts together. Keys hold no personal data. */
 
 /**
  * Counts one try and says whether it was within the limit. The window begins with its first try and lasts
@@ -28,7 +28,7 @@ export async function secondsLeft(db: Database, key: Fingerprint): Promise<numbe
   return Math.max(0, rows[0]?.seconds ?? 0);
 }
 
-/** Keeps the tries of a key counted for so many seconds from now: a key beyond its limit stays beyond it. */
+/** Extends the window of a key to `seconds` from now: a key past its limit stays past it. */
 export async function extendWindow(db: Database, key: Fingerprint, seconds: number): Promise<void> {
   await db.pool.query(`update rate_limit set resets_at = now() + $2 * interval '1 second' where key = $1`, [key, seconds]);
 }
@@ -45,21 +45,21 @@ export interface Bucket {
   intervalSeconds: number;
 }
 
-/** In the precision of the column, so that a full bucket is exactly full. */
+/** The current time in the precision of the column, so that a full bucket is exactly full. */
 const now = 'now()::timestamptz(3)';
 
 export interface Taken {
   taken: boolean;
-  /** Seconds until the token may be used; for one that was not taken, until the next is free. */
+  /** Seconds until the token may be used; if none was taken, until the next one is free. */
   waitSeconds: number;
 }
 
 /**
- * Takes a token, or none. With `maxWaitSeconds` it takes tokens that become free within that time, in the order of asking:
- * the caller waits `waitSeconds` before it goes on.
+ * Takes a token if one is free. With `maxWaitSeconds` it also takes tokens that become free within that time, in the order
+ * of the calls: the caller waits `waitSeconds` before it goes on.
  *
- * The generic cell rate algorithm: `resets_at` is the moment when the bucket is full again, so that a row in the past says
- * what no row says. One statement, so that no two callers take the same token.
+ * The generic cell rate algorithm: `resets_at` is the moment when the bucket is full again, so a row in the past means the
+ * same as no row. One statement, so that no two callers take the same token.
  */
 export async function takeToken(db: Database, { key, burst, intervalSeconds }: Bucket, maxWaitSeconds = 0): Promise<Taken> {
   const capacity = burst * intervalSeconds;
@@ -74,7 +74,7 @@ export async function takeToken(db: Database, { key, burst, intervalSeconds }: B
   return { taken: false, waitSeconds: Math.max(0, (await secondsLeft(db, key)) + intervalSeconds - capacity) };
 }
 
-/** Puts a token back that `takeToken` took. */
+/** Puts back a token that `takeToken` took. */
 export async function returnToken(db: Database, { key, intervalSeconds }: Bucket): Promise<void> {
   await db.pool.query(`update rate_limit set resets_at = resets_at - $2 * interval '1 second' where key = $1`, [key, intervalSeconds]);
 }

@@ -7,8 +7,9 @@ import { Semaphore } from './semaphore.ts';
 const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 
 /**
- * argon2 runs in the four threads of libuv, which signing of tokens, DNS and files use too: passwords take half of them, so
- * that a storm of sign-ins does not hold up the rest. At 20 ms each the last of those who wait has its turn in two seconds.
+ * argon2 runs in the four threads of libuv, which signing of tokens, DNS and files use too: passwords take half of them,
+ * so that a storm of sign-ins does not hold up the rest. At 20 ms each, the last of 200 waiting hashes starts within two
+ * seconds.
  */
 const threads = new Semaphore({ concurrency: 2, maxWaiting: 200 });
 
@@ -37,26 +38,26 @@ export function demandPassword(password: string, signInName: string, path = 'pas
     throw invalid(path, [`В пароле должно быть от ${least} до ${most} символов.`, `A password has from ${least} to ${most} characters.`]);
   const folded = text.toLowerCase();
   if (folded === normal(signInName).toLowerCase())
-    throw invalid(path, ['Пароль не должен совпадать с именем для входа.', 'The password must not be the sign-in name.']);
+    throw invalid(path, ['Пароль не должен совпадать с логином.', 'The password must not be the sign-in name.']);
   if (common.has(folded))
     throw invalid(path, ['Это один из самых частых паролей. Придумайте другой.', 'This is one of the most common passwords. Choose another.']);
 }
 
-/** The hash to keep, in PHC's format. About 20 ms of one core. @throws UNAVAILABLE when too many wait for theirs. */
+/** Returns the hash to store, in PHC's format. Takes about 20 ms of one core. @throws UNAVAILABLE when too many hashes wait. */
 export function hashPassword(password: string): Promise<string> {
   return threads.run(() => hash(normal(password), cost));
 }
 
-/** A hash of no password, for accounts that are not there. */
-let nobody: Promise<string> | undefined;
+/** The hash of a random password, which stands in for that of a missing account. */
+let decoyHash: Promise<string> | undefined;
 
 /**
- * Is it the password? For an account that is not there (null) it takes the same work and answers no.
- * @throws UNAVAILABLE when too many wait for theirs.
+ * Returns whether the password is right. For a missing account (null) it does the same work and returns false.
+ * @throws UNAVAILABLE when too many hashes wait.
  */
 export async function verifyPassword(kept: string | null, password: string): Promise<boolean> {
-  nobody ??= hash(randomBytes(16).toString('base64'), cost);
-  const against = kept ?? (await nobody);
+  decoyHash ??= hash(randomBytes(16).toString('base64'), cost);
+  const against = kept ?? (await decoyHash);
   // Longer than any that can be set: cut, so that nobody makes the server hash a novel.
   const right = await threads.run(() => verify(against, normal(password.slice(0, most * 4))));
   return right && kept !== null;

@@ -8,7 +8,7 @@ import type { Logger } from '../log.ts';
 import { createAdapter, frontend, isLoopback } from './adapter.ts';
 import { deviceOf } from './device.ts';
 import type { SigningKeys } from './keys.ts';
-import { logMistakes } from './mistakes.ts';
+import { logProviderErrors } from './provider-errors.ts';
 import { deriveSuccessor, keyFor } from './seal.ts';
 import { signInPolicy, wantsSignIn } from './signInPolicy.ts';
 import { withUnavailable } from './unavailable.ts';
@@ -69,12 +69,12 @@ export function createProvider(parts: ProviderParts): Provider {
   provider.on('authorization.success', ({ oidc: { session, client } }) => {
     if (session !== undefined && client !== undefined) session.authorizationFor(client.clientId).persistsLogout = false;
   });
-  // The library answers with the origin that asks before it knows the client. `null` is that of every sandboxed frame.
+  // The library allows the requesting origin before it knows the client. Every sandboxed frame has the origin `null`.
   provider.use(async (ctx, next) => {
     await next();
     if (ctx.get('origin') === 'null') ctx.remove('access-control-allow-origin');
   });
-  logMistakes(provider, log);
+  logProviderErrors(provider, log);
   return provider;
 
   function configuration({ keys, pages }: ProviderParts): Configuration {
@@ -204,9 +204,12 @@ export function createProvider(parts: ProviderParts): Provider {
   }
 }
 
-/** Is it the origin of a page of the client? A native one may stand at any port of this machine, as with its redirects (RFC 8252, 7.3). */
+/**
+ * Returns whether a page of the client has this origin. A native client's page may be on any port of this machine, like
+ * its redirects (RFC 8252, 7.3).
+ */
 function isOriginOf(client: Client, origin: string): boolean {
-  // An app's own scheme and a sandboxed frame both have the origin `null`, and are not the same.
+  // An app's own scheme and a sandboxed frame both have the origin `null`, so it proves nothing.
   if (!/^https?:/.test(origin) || !URL.canParse(origin)) return false;
   const asking = new URL(origin);
   return (client.redirectUris ?? []).some((uri) => {

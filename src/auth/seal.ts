@@ -43,8 +43,8 @@ export function deriveCode(secretKey: Uint8Array, nonce: Uint8Array): string {
 }
 
 /**
- * The refresh token that follows this one: 256 bits, the same each time it is asked for, so that a client which lost the
- * answer gets it again although only its hash is kept.
+ * Derives the refresh token that follows this one: 256 bits, always the same, so that a client that lost the answer can
+ * get it again although the server keeps only its hash.
  */
 export function deriveSuccessor(secretKey: Uint8Array, refreshToken: string): string {
   return createHmac('sha256', keyFor(secretKey, 'refresh token')).update(refreshToken).digest('base64url');

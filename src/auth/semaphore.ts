@@ -1,6 +1,6 @@
 import { unavailable } from '../errors.ts';
 
-/** Bounds work that is done at one moment, and how much waits for it, first come, first served. */
+/** Limits how many calls run at once and how many wait. Waiting calls run in the order of arrival. */
 export class Semaphore {
   readonly #concurrency: number;
   readonly #maxWaiting: number;
@@ -12,7 +12,7 @@ export class Semaphore {
     this.#maxWaiting = maxWaiting;
   }
 
-  /** @throws UNAVAILABLE when as many wait as may. */
+  /** Runs `work` as soon as a slot is free. @throws UNAVAILABLE when `maxWaiting` calls wait already. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running < this.#concurrency) this.#running += 1;
     else if (this.#waiting.length >= this.#maxWaiting) throw unavailable();
@@ -20,7 +20,7 @@ export class Semaphore {
     try {
       return await work();
     } finally {
-      // The place passes to the next one that waits.
+      // Passes the slot to the next waiting call, so that `#running` stays the same.
       const next = this.#waiting.shift();
       if (next === undefined) this.#running -= 1;
       else next();

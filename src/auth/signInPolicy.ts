@@ -5,9 +5,9 @@ import { orUnavailable } from './unavailable.ts';
 /** When the authorization server asks for a password although the browser is remembered. */
 
 /**
- * The library's reasons (nobody is signed in, the client asks for it, …) and our own. Consent may be asked for, as OpenID
- * Connect has clients do that want offline access (Core 1.0, 11), and shows nothing: every frontend is the school's own.
- * To select an account is to sign in as whoever one wants to be.
+ * Returns the library's reasons to ask for a password (no session, the client asks for it, …) and our own. Accepts
+ * `prompt=consent`, which OpenID Connect requires of clients that want offline access (Core 1.0, 11), without a consent
+ * screen: every frontend is the school's own. Treats `select_account` as a new sign-in.
  */
 export function signInPolicy(db: Database): interactionPolicy.DefaultPolicy {
   const { base, Check, Prompt } = interactionPolicy;

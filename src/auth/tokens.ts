@@ -17,12 +17,12 @@ export interface Tokens {
   /** A token of a session, as the authorization server would give it; for the command line, the demonstration and tests. */
   issueAccessToken(of: { userId: string; sessionId: string; clientId: string }, seconds?: number): Promise<string>;
   /**
-   * What the token says, or undefined when it is not one that this server accepts, whatever is wrong with it.
-   * @throws UNAVAILABLE when the keys that it is checked by cannot be read now, from the database or from their issuer.
+   * Returns the token's credential, or undefined for a token that this server does not accept.
+   * @throws UNAVAILABLE when its keys cannot be read now, from the database or from their issuer.
    */
   verifyAccessToken(token: string): Credential | undefined | Promise<Credential | undefined>;
   /**
-   * Whether the token was right in everything until its time ran out, so that its client may have a newer one.
+   * Returns whether the token is valid except that it has expired, so that its client may have a newer one.
    * @throws UNAVAILABLE as `verifyAccessToken` does.
    */
   hasExpired(token: string): Promise<boolean>;
@@ -101,7 +101,7 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
     try {
       return await check(token, digest);
     } catch (error) {
-      // Not the token's fault: a client that is told it is wrong signs its user out.
+      // Not the token's fault: after UNAUTHENTICATED a client would sign its user out.
       if (error instanceof Refusal || isTransient(error)) throw error;
       const { code, name } = error as { code?: string; name?: string };
       log.debug({ code: code ?? name }, 'a token was refused');
@@ -132,14 +132,14 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
         return false;
       } catch (error) {
         if (error instanceof Refusal || isTransient(error)) throw error;
-        // jose looks at the time last, when the signature and all other claims have been found right.
+        // jose checks the time last, after the signature and all other claims.
         return error instanceof errors.JWTExpired;
       }
     },
   };
 }
 
-/** The keys of an outside issuer. @throws UNAVAILABLE when they cannot be fetched, or what was fetched is none. */
+/** Returns the keys of an outside issuer. @throws UNAVAILABLE when they cannot be fetched or parsed. */
 function keysOf({ issuer, jwksUri }: TrustedIssuer, log: Logger): JWTVerifyGetKey {
   const fetched = createRemoteJWKSet(new URL(jwksUri));
   return async (header, token) => {

@@ -1,12 +1,15 @@
 import { errors, type Adapter, type AdapterFactory, type Configuration } from 'oidc-provider';
 import { isTransient } from '../db/availability.ts';
 
-/** A database that does not answer now, as OAuth says it (RFC 6749, 4.1.2.1), where the library would say `server_error`. */
+/**
+ * Answers `temporarily_unavailable` (RFC 6749, 4.1.2.1) when the database does not respond; the library itself would
+ * answer `server_error`.
+ */
 
-/** Seconds after which a client may repeat what could not be answered. */
+/** Seconds after which a client may repeat the request. */
 export const retryAfterSeconds = 2;
 
-/** The step, with `temporarily_unavailable` (503) in place of an error that may pass by itself. */
+/** Wraps a function: replaces a transient error with `temporarily_unavailable` (503). */
 export function orUnavailable<Args extends unknown[], Result>(step: (...args: Args) => Result | Promise<Result>): (...args: Args) => Promise<Result> {
   return async (...args) => {
     try {
@@ -20,7 +23,7 @@ export function orUnavailable<Args extends unknown[], Result>(step: (...args: Ar
   };
 }
 
-/** The configuration with every call that reads or writes the database told so. */
+/** Wraps every call of the configuration that reads or writes the database in `orUnavailable`. */
 export function withUnavailable(given: Configuration): Configuration {
   const { adapter, findAccount, extraTokenClaims, loadExistingGrant, rotateRefreshToken } = given;
   return {

@@ -1,6 +1,6 @@
 import { Refusal, unavailable } from '../errors.ts';
 
-/** Which errors may pass by themselves, so that the client should repeat the request: UNAVAILABLE instead of INTERNAL. */
+/** Tells transient errors, after which the client should repeat the request (UNAVAILABLE), from bugs (INTERNAL). */
 
 /** The database did not answer within its deadline, or its connection broke. `code` is an errno, as in the errors of Node. */
 export class NoAnswer extends Error {
@@ -12,13 +12,13 @@ export class DatabaseStopped extends Error {
   readonly code = 'ERR_DATABASE_STOPPED';
 }
 
-/** A COMMIT was sent and its answer never came: the change was made as a whole, or nothing of it was. */
+/** The connection broke before the COMMIT was answered: either the whole change was made, or nothing of it. */
 export class CommitUnknown extends Refusal {
   constructor(cause: unknown) {
     super(
       'UNAVAILABLE',
       [
-        'Неизвестно, сохранилось ли изменение: база данных не ответила. Повторите запрос с тем же idempotencyKey, тогда изменение не будет сделано дважды; без ключа сначала проверьте, сделано ли оно.',
+        'Неизвестно, сохранено ли изменение: база данных не ответила. Повторите запрос с тем же idempotencyKey, тогда изменение не применится дважды; если ключа не было, сначала проверьте, применилось ли оно.',
         'It is unknown whether the change was saved: the database did not answer. Repeat the request with the same idempotencyKey, so that the change is not made twice; without a key, first check whether it was made.',
       ],
       { retryAfterSeconds: 2 },
@@ -28,7 +28,7 @@ export class CommitUnknown extends Refusal {
   }
 }
 
-/** The server takes no changes, as a standby: another connection may lead to the primary. */
+/** SQLSTATE of a server that refuses changes, such as a standby. A new connection may lead to the primary. */
 export const readOnlyState = '25006';
 
 /** SQLSTATE classes: connection, authorization of a connection, resources, shutdown; and single states. */
@@ -38,10 +38,13 @@ const sqlStates = /^(08...|28...|53...|57P0\d|3D000|25006|25P0[34]|40001|40P01|5
 const connectionCodes =
   /^(ECONN\w+|EPIPE|ETIMEDOUT|EHOST\w+|ENET\w+|ENOTFOUND|EAI_\w+|EADDRNOTAVAIL|EMFILE|ENFILE|ENOENT|EACCES|ERR_STREAM_(DESTROYED|WRITE_AFTER_END|PREMATURE_CLOSE)|ERR_DATABASE_STOPPED|ERR_(SSL|TLS)_\w+|CERT_\w+|UNABLE_TO_\w+|\w*SELF_SIGNED_CERT\w*|UND_ERR_\w+)$/;
 
-/** Prisma's: the server cannot be reached, closed the connection, has too many; a transaction lost against another one. */
+/** Prisma's codes: the server cannot be reached, closed the connection or has too many; a transaction conflicted with another. */
 const prismaCodes = /^(P1001|P1002|P1008|P1011|P1017|P2024|P2028|P2034|P2037)$/;
 
-/** What node-postgres 8.23 and pg-pool 3 say without a code of a connection that is over; test/db/availability.test.ts holds it. */
+/**
+ * Messages of node-postgres 8.23 and pg-pool 3 for a closed connection, without a code. test/db/availability.test.ts fails
+ * when they change.
+ */
 const messages =
   /^(Connection terminated|Client (has encountered a connection error|was closed)|timeout e(xceeded when trying to connect|xpired)|Query read timeout|Cannot use a pool after calling end|The server does not support SSL|There was an error establishing an SSL)/;
 
@@ -51,12 +54,12 @@ interface Described {
   message?: unknown;
   error?: unknown;
   cause?: unknown;
-  /** Of an error of graphql. */
+  /** Set on a GraphQLError. */
   originalError?: unknown;
   meta?: { driverAdapterError?: unknown };
 }
 
-/** The error, and those that it was made of. */
+/** Yields the error and the errors that it wraps, at most five. */
 export function* causesOf(error: unknown): Generator<Described> {
   let next = error;
   for (let depth = 0; depth < 5 && typeof next === 'object' && next !== null; depth += 1) {
@@ -66,14 +69,17 @@ export function* causesOf(error: unknown): Generator<Described> {
   }
 }
 
-/** The SQLSTATE that the server answered with, whoever wrapped its error. An errno and a code of Prisma may be as long. */
+/**
+ * Returns the SQLSTATE of the server's answer, also from a wrapped error. The pattern excludes errnos and Prisma codes of
+ * five characters.
+ */
 export function sqlStateOf(error: unknown): string | undefined {
   for (const { code, originalCode } of causesOf(error))
     for (const state of [originalCode, code]) if (typeof state === 'string' && /^(?!E[A-Z]{4}|P[1-9])[0-9A-Z]{5}$/.test(state)) return state;
   return undefined;
 }
 
-/** Whether repeating the same request later may succeed without anybody mending anything in the request. */
+/** Returns whether the same request may succeed later. */
 export function isTransient(error: unknown): boolean {
   for (const { code, originalCode, message, error: oauth } of causesOf(error)) {
     if (oauth === 'temporarily_unavailable') return true;
@@ -84,13 +90,13 @@ export function isTransient(error: unknown): boolean {
   return false;
 }
 
-/** Whether the connection broke, so that what was sent on it may have been done or not. */
+/** Returns whether the connection broke before the answer, so that the statement may or may not have been executed. */
 export function isUnanswered(error: unknown): boolean {
   const state = sqlStateOf(error);
   return isTransient(error) && (state === undefined || /^(08|57P|25P0)/.test(state));
 }
 
-/** The refusal that stands for an error: its own, or UNAVAILABLE for one that may pass by itself; undefined for a bug. */
+/** Returns the refusal for an error: a Refusal itself, UNAVAILABLE for a transient error, undefined for a bug. */
 export function refusalOf(error: unknown): Refusal | undefined {
   if (error instanceof Refusal) return error;
   return isTransient(error) ? unavailable() : undefined;

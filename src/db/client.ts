@@ -21,7 +21,7 @@ export interface Database {
   connectionString?: string;
   /** A copy of an embedded database, for `template`. */
   dump?(): Promise<Uint8Array>;
-  /** Resolves when an embedded database stopped by itself, which a restart of the process may mend. */
+  /** Resolves when an embedded database fails. A restart of the process may repair it. */
   failed?: Promise<Error>;
   /** Waits for what is running, then ends every connection and, when embedded, writes everything down. */
   close(): Promise<void>;
@@ -31,9 +31,9 @@ export interface ConnectOptions {
   /** A PostgreSQL server; undefined selects the embedded database. */
   databaseUrl?: string | undefined;
   poolSize: number;
-  /** Processes that share what the server lets be opened; 1 unless said otherwise. */
+  /** Processes that share the server's connection limit; 1 by default. */
   processes?: number;
-  /** Milliseconds that the database may be silent while it owes an answer, where not the usual ones. */
+  /** Milliseconds that the database may be silent while an answer is due, instead of the default. */
   answerWithinMs?: number | undefined;
   /** Where the embedded database is kept; undefined keeps it in memory. */
   dataDir?: string | undefined;
@@ -45,7 +45,10 @@ export interface ConnectOptions {
 /** Of a process: each takes as much as its processor can answer. */
 const mostReaders = 4;
 
-/** Deadlines of the server, so that what runs out of time is undone as a whole. src/db/watchdog.ts has those of this side. */
+/**
+ * Settings of each session. The server's deadlines roll back a whole transaction; src/db/watchdog.ts has the client-side
+ * ones.
+ */
 const settings = {
   TimeZone: 'UTC',
   default_transaction_isolation: 'read committed',
@@ -66,7 +69,7 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   const { databaseUrl, dataDir, template, poolSize, processes = 1, log } = options;
   if (databaseUrl === undefined) {
     const embedded = await openEmbedded({ dataDir, template, log });
-    // One session: a handshake waits there for the statement before it.
+    // The embedded database has one session, so a handshake waits for the statement before it.
     return openHere(embedded, new Watchdog(options.answerWithinMs, options.answerWithinMs ?? answerWithinMs), log);
   }
   const watchdog = new Watchdog(options.answerWithinMs);
@@ -91,10 +94,13 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   return { prisma, pool, reads, embedded: false, connectionString, close };
 }
 
-/** Milliseconds from one renewal of all connections to the next: a server may stay read-only. */
+/** Milliseconds from one renewal of all connections to the next, since a server may stay read-only. */
 const renewEveryMs = 5000;
 
-/** After a failover the old connections lead to a standby, and a new one may lead to the new primary. */
+/**
+ * Returns a function that renews all connections. After a failover the old ones lead to a standby, and a new one may lead
+ * to the new primary.
+ */
 function renewOnce(watchdog: Watchdog, log: Logger): () => void {
   let renewedAt = -Infinity;
   let due: NodeJS.Timeout | undefined;
@@ -105,7 +111,8 @@ function renewOnce(watchdog: Watchdog, log: Logger): () => void {
     watchdog.renew(new NoAnswer('The database is read-only.'));
   };
   return () => {
-    // Never at once: the answer that says so is still being read. What was opened since the last time may lead there too.
+    // Never renews at once: the client is still reading the error. Connections opened since the last renewal may lead to a
+    // standby too.
     due ??= setTimeout(renew, Math.max(0, renewedAt + renewEveryMs - performance.now())).unref();
   };
 }

@@ -1,10 +1,10 @@
 import type pg from 'pg';
 import type { Logger } from '../log.ts';
 
-/** How many connections the server lets be opened, asked once at the start. */
+/** Reads the server's connection limits once at the start. */
 
 interface Limits {
-  /** Of the role and of the database; -1 is no limit, which superusers never have. */
+  /** Limits of the role and of the database; -1 means unlimited, as superusers always are. */
   role: number;
   database: number;
   server: number;
@@ -22,8 +22,8 @@ async function limitsOf(pool: pg.Pool): Promise<Limits> {
   return rows[0]!;
 }
 
-/** Besides the pool a process has a connection that listens for what other processes write. */
-const beside = 1;
+/** Connections of a process outside its pool: one listens for events of other processes. */
+const listeningConnections = 1;
 
 /**
  * Returns how many connections each process may have for requests, at most `poolSize`. Logs a warning where the server
@@ -32,13 +32,13 @@ const beside = 1;
 export async function limitConnections(pool: pg.Pool, { poolSize, processes }: { poolSize: number; processes: number }, log: Logger): Promise<number> {
   const { role, database, server, reserved } = await limitsOf(pool);
   const allowed = Math.min(...[role, database, server - reserved].filter((limit) => limit >= 0));
-  const wanted = processes * (poolSize + beside);
+  const wanted = processes * (poolSize + listeningConnections);
   if (wanted <= allowed) return poolSize;
-  const size = Math.max(1, Math.min(poolSize, Math.floor(allowed / processes) - beside));
-  const said = (limit: number) => (limit < 0 ? 'none' : String(limit));
+  const size = Math.max(1, Math.min(poolSize, Math.floor(allowed / processes) - listeningConnections));
+  const textOf = (limit: number) => (limit < 0 ? 'none' : String(limit));
   log.warn(
     { allowed, wanted, role, database, server, reserved, size },
-    `The server allows ${allowed} connections, and DATABASE_POOL=${poolSize} asks for ${wanted} (limit of the role: ${said(role)}, of the database: ${said(database)}, max_connections: ${server} with ${reserved} reserved). ${size} of each process serve requests, which wait for them; lower DATABASE_POOL, or raise the limit.`,
+    `The server allows ${allowed} connections, and DATABASE_POOL=${poolSize} asks for ${wanted} (limit of the role: ${textOf(role)}, of the database: ${textOf(database)}, max_connections: ${server} with ${reserved} reserved). Each process uses ${size} for requests, which wait for a free one; lower DATABASE_POOL, or raise the limit.`,
   );
   return size;
 }

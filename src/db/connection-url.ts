@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { ConfigError } from '../config.ts';
 import { closest } from '../suggestions.ts';
 
-/** DATABASE_URL as people write it, made into one that node-postgres reads as it was meant. */
+/** DATABASE_URL, normalised for node-postgres. */
 export interface ConnectionUrl {
   connectionString: string;
   /** The host or the folder of a Unix socket, for messages; so are `user` and `database`. */
@@ -17,9 +17,9 @@ const wrong = (text: string): ConfigError => new ConfigError(`DATABASE_URL ${tex
 
 const form = 'postgres://USER:PASSWORD@HOST:PORT/DATABASE';
 
-/** Parameters that are handed to node-postgres as they are. */
+/** Parameters passed to node-postgres unchanged. */
 const passed = ['application_name', 'fallback_application_name', 'sslmode', 'sslcert', 'sslkey', 'sslrootcert', 'sslnegotiation', 'uselibpqcompat'];
-/** Parameters that are read here. */
+/** Parameters that this file interprets. */
 const read = ['user', 'password', 'host', 'port', 'dbname', 'options', 'schema', 'currentSchema', 'search_path', 'ssl', 'sslaccept', 'client_encoding', 'target_session_attrs'];
 const refused: Record<string, string> = {
   hostaddr: 'write the address as the host',
@@ -32,7 +32,7 @@ const refused: Record<string, string> = {
   replication: 'leave it out',
 };
 const ownDeadlines = 'Sfera sets its own';
-/** Parameters of libpq, Prisma and poolers that change nothing here. */
+/** Parameters of libpq, Prisma and poolers that have no effect, each with what to do instead. */
 const withoutEffect: Record<string, string | undefined> = {
   connection_limit: 'set DATABASE_POOL',
   pool_timeout: undefined,
@@ -72,8 +72,8 @@ const withoutEffect: Record<string, string | undefined> = {
 const known = [...passed, ...read, ...Object.keys(refused), ...Object.keys(withoutEffect)];
 
 /**
- * Reads the URL of a PostgreSQL server. Percent signs that escape nothing stand for themselves.
- * @param settings options of the session; they stand last and so win over the URL's own.
+ * Parses the URL of a PostgreSQL server. Keeps percent signs that escape nothing.
+ * @param settings session options; they come last, so they override the URL's own.
  * @throws ConfigError with one line that says what to write instead, and never contains the password.
  */
 export function parseConnectionUrl(text: string, settings = ''): ConnectionUrl {
@@ -96,7 +96,7 @@ export function parseConnectionUrl(text: string, settings = ''): ConnectionUrl {
   const secret = password === '' ? '' : `:${encodeURIComponent(password)}`;
   const place = host.startsWith('/') || host === '' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
   const connectionString = `postgres://${encodeURIComponent(user ?? '')}${secret}${user === undefined && secret === '' ? '' : '@'}${place}${port === '' ? '' : `:${port}`}/${encodeURI(database ?? '')}?${out}`;
-  if (!URL.canParse(connectionString)) throw wrong(`names a host that cannot be: write ${form}`);
+  if (!URL.canParse(connectionString)) throw wrong(`has an invalid host: write ${form}`);
   return { connectionString, host: host || 'localhost', user, database, withoutEffect: ignored(params) };
 }
 
@@ -104,13 +104,13 @@ function split(text: string): { authority: string; path: string; query: string }
   const found = /^postgres(?:ql)?:\/\/([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?(#.*)?$/is.exec(text);
   if (found === null) throw wrong(`must be a URL of the form ${form}, without quotes around it`);
   const [, authority = '', path = '', query = '', fragment] = found;
-  // The password of such a URL ends at the first /, ? or #; what comes next up to the @ belongs to it.
+  // An unescaped /, ? or # in the password ends the authority too early, and the @ comes after it.
   const cut = !authority.includes('@') && (path.includes('@') || /^[^=&]*@/.test(query));
   if (fragment !== undefined || cut) throw wrong('has a /, ? or # in its password or another part: write %2F for /, %3F for ? and %23 for #');
   return { authority, path, query };
 }
 
-/** Decodes escapes, and leaves as it is what is none. */
+/** Decodes percent escapes, and keeps invalid ones unchanged. */
 function decode(text: string): string {
   return text.replace(/(?:%[0-9a-f]{2})+/gi, (escapes) => {
     try {
@@ -136,7 +136,7 @@ function address(authority: string, params: URLSearchParams): { host: string; po
 
 function portOf(text: string): string {
   if (text !== '' && !(/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535))
-    throw wrong('has a port that is no number from 1 to 65535 (a : in the user or a @ in the password is written %3A or %40)');
+    throw wrong('has a port that is not a number from 1 to 65535 (a : in the user or a @ in the password is written %3A or %40)');
   return text;
 }
 
@@ -149,7 +149,7 @@ function checkParameters(params: URLSearchParams): void {
   for (const name of ['schema', 'currentSchema', 'search_path']) {
     const schema = params.get(name);
     if (schema !== null && schema !== 'public')
-      throw wrong(`has ${name}=${schema.slice(0, 63)}, but the tables stand in the schema public: leave it out, and use a database of its own for Sfera`);
+      throw wrong(`has ${name}=${schema.slice(0, 63)}, but the tables are in the schema public: leave it out, and use a database of its own for Sfera`);
   }
   const encoding = params.get('client_encoding');
   if (encoding !== null && !/^utf-?8$|^auto$/i.test(encoding)) throw wrong('has a client_encoding other than UTF8: leave it out');
@@ -166,8 +166,8 @@ function suggestion(name: string): string {
 const modes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
 
 /**
- * The parameters of TLS. Like node-postgres 8, `prefer`, `require` and `verify-ca` check the certificate and the host;
- * with `uselibpqcompat=true` they mean what libpq means by them.
+ * Returns the TLS parameters. As in node-postgres 8, `prefer`, `require` and `verify-ca` check the certificate and the
+ * host; with `uselibpqcompat=true` they mean what they mean in libpq.
  */
 function tls(params: URLSearchParams): [name: string, value: string][] {
   const out = new Map(passed.flatMap((name) => (name.startsWith('ssl') && params.has(name) ? [[name, params.get(name)!] as const] : [])));
@@ -185,7 +185,7 @@ function tls(params: URLSearchParams): [name: string, value: string][] {
     mode ??= 'verify-full';
   }
   for (const name of ['sslrootcert', 'sslcert', 'sslkey']) readable(name, out.get(name));
-  // verify-ca leaves out the host's name only in libpq's way, which needs the authority's certificate.
+  // Only libpq's verify-ca skips the check of the host's name, and it needs the authority's certificate.
   const onlyAuthority = mode === 'verify-ca' && out.has('sslrootcert');
   if (asLibpq && mode === 'verify-ca' && !onlyAuthority) throw wrong('has sslmode=verify-ca without sslrootcert: name the file of the authority’s certificate');
   if (asLibpq || onlyAuthority) out.set('uselibpqcompat', 'true');

@@ -12,7 +12,7 @@ export interface ConnectionConfig extends pg.ClientConfig {
   onReadOnly?: () => void;
 }
 
-/** What is used of node-postgres's own client, beyond what its types show (8.23); test/db/stalled.test.ts fails without it. */
+/** Private members of the client of node-postgres 8.23; test/db/stalled.test.ts fails when they change. */
 interface Internals {
   connection: EventEmitter & { stream: Duplex; attachListeners(stream: NodeJS.ReadableStream): void };
   _connecting: boolean;
@@ -24,11 +24,11 @@ interface Internals {
 
 type Connected = ((error: Error) => void) & ((error: null, client: pg.Client) => void);
 
-/** A client of node-postgres with deadlines of this side. */
+/** A node-postgres client with client-side deadlines (src/db/watchdog.ts). */
 export class Connection extends PreparingClient implements Watched {
   heard = false;
   answerWithinMs: number | undefined;
-  /** To be used for nothing new: what answers at the address may be another server now. */
+  /** Set by `retire`. Takes no new statements, since another server may answer at the address now. */
   retired = false;
   readonly #watchdog: Watchdog | undefined;
 

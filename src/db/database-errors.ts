@@ -1,7 +1,7 @@
 import { ConfigError } from '../config.ts';
 import type { ConnectionUrl } from './connection-url.ts';
 
-/** What an operator reads when the database refuses the server: the reason, and what to do. */
+/** Explains errors of the database to the operator: the reason, and what to do. */
 
 interface DatabaseError {
   code?: string;
@@ -34,9 +34,9 @@ const tlsReasons: Record<string, string> = {
   EPROTO: 'TLS failed: the two sides have no protocol in common',
 };
 
-/** Errors without a code, and answers whose code alone says too little. */
-const spoken: readonly [RegExp, string][] = [
-  [/does not support SSL connections/, 'it offers no TLS: write sslmode=disable if the network between is trusted, or turn on `ssl` there'],
+/** Reasons by message: for errors without a code, and for codes that say too little. */
+const messageReasons: readonly [RegExp, string][] = [
+  [/does not support SSL connections/, 'it offers no TLS: write sslmode=disable if you trust the network, or turn on `ssl` on the server'],
   [/error establishing an SSL connection/, 'it answered the request for TLS with an error: check that it is PostgreSQL'],
   [/no pg_hba\.conf entry.*no encryption/, 'it accepts this user, database or address only with TLS, or not at all: write sslmode=require, or add a line to its pg_hba.conf'],
   [/no pg_hba\.conf entry/, 'its pg_hba.conf has no line for this user, database and address: add one'],
@@ -45,7 +45,7 @@ const spoken: readonly [RegExp, string][] = [
   [/(Peer|Ident) authentication failed/, 'it lets in only the system user of this name: connect with a password over TCP, or change its pg_hba.conf'],
   [/is not permitted to log in/, 'the role may not log in: ALTER ROLE … LOGIN'],
   [/role .* does not exist/, 'it has no role of this name'],
-  [/[Uu]nsupported startup parameter/, 'a connection pooler stands there that refuses the parameter `options`: connect to PostgreSQL directly'],
+  [/[Uu]nsupported startup parameter/, 'it is a connection pooler that refuses the parameter `options`: connect to PostgreSQL directly'],
   [/invalid command-line argument|unrecognized configuration parameter/, 'it refuses the options in DATABASE_URL'],
   [/received invalid response|invalid frontend message/, 'what answers there is not PostgreSQL: check the port'],
   [/timeout/i, 'it does not answer in time: check the host, the port and the firewall'],
@@ -61,26 +61,26 @@ const sqlReasons: Record<string, string> = {
   '57P03': 'it is starting or shutting down',
 };
 
-/** Why no connection came about. Never contains the password. */
+/** Returns a ConfigError that says why connecting failed. The message never contains the password. */
 export function connectionError(error: unknown, { host, user, database }: Pick<ConnectionUrl, 'host' | 'user' | 'database'>): ConfigError {
   const { code = '', message = '' } = error as DatabaseError;
   const reason =
-    spoken.find(([pattern]) => pattern.test(message))?.[1] ?? tlsReasons[code] ?? socketReasons[code] ?? sqlReasons[code] ??
+    messageReasons.find(([pattern]) => pattern.test(message))?.[1] ?? tlsReasons[code] ?? socketReasons[code] ?? sqlReasons[code] ??
     (code === '' ? 'no answer' : `it answered with the error ${code}`);
   const names = [user === undefined ? '' : `user ${user}`, database === undefined ? '' : `database ${database}`].filter((part) => part !== '').join(', ');
   return new ConfigError(`The database on ${host}${names === '' ? '' : ` (${names})`} cannot be reached: ${reason}.`, { cause: error });
 }
 
-/** @returns one line for an error of a statement that the start runs; any other error as it is. */
+/** Returns a ConfigError for an SQL error of a statement that runs at the start, and any other error unchanged. */
 export function statementError(error: unknown): unknown {
   const { code = '' } = error as DatabaseError;
   if (!isSqlState(code)) return error;
-  return new ConfigError(statementReason(error) ?? `The database answered the start with the error ${code}.`, { cause: error });
+  return new ConfigError(statementReason(error) ?? `A statement of the start failed with the database error ${code}.`, { cause: error });
 }
 
 export const isSqlState = (code: string): boolean => /^[0-9A-Z]{5}$/.test(code) && !/^E[A-Z]+$/.test(code);
 
-/** Why a statement failed that creates, alters or reads the tables, and what to do; undefined where the code alone must do. */
+/** Returns why a statement that creates, alters or reads the tables failed, and what to do; undefined for other codes. */
 export function statementReason(error: unknown, who: { user?: string; database?: string } = {}): string | undefined {
   const { code = '', message = '' } = error as DatabaseError;
   const [user, database] = [who.user === undefined ? '…' : `"${who.user}"`, who.database === undefined ? '…' : `"${who.database}"`];

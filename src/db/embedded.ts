@@ -33,7 +33,7 @@ export interface Embedded {
   dump(): Promise<Uint8Array>;
   /** Writes everything to the folder, ends the thread and gives the folder back. */
   close(): Promise<void>;
-  /** Resolves when the database stopped by itself: the thread failed, or the folder was lost. */
+  /** Resolves when the database fails: its thread failed, or the folder was lost. */
   failed: Promise<Error>;
 }
 
@@ -98,7 +98,7 @@ async function start(workerData: WorkerOptions, use?: FolderUse): Promise<Embedd
   const failed = new Promise<Error>((resolve) => (fail = resolve));
 
   const tell = (order: Order): void => {
-    // Where the folder is lost, the connections have been destroyed.
+    // Sends nothing once the folder is lost: `stop` has destroyed the connections.
     if (use?.lock.check() ?? true) worker.postMessage(order);
   };
   const stop = (error: Error): void => {
@@ -142,7 +142,7 @@ async function start(workerData: WorkerOptions, use?: FolderUse): Promise<Embedd
       closing = true;
       if (stopped === undefined) tell({ kind: 'close' });
       await waitAtMost(closeWithinMs, exited);
-      // A thread that hangs is ended as a crash would end it: what was confirmed is in the folder.
+      // Ends a hanging thread as a crash would: what was confirmed is in the folder.
       await worker.terminate();
     },
     failed,

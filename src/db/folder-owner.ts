@@ -4,12 +4,12 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Proof that the process which owns a lock is alive, across PID namespaces, containers and machines. */
+/** Finds out whether the process that owns a lock is alive, across PID namespaces, containers and machines. */
 
 /** What an owner writes into its lock. */
 export interface Owner {
   id: string;
-  /** The kernel that the owner runs on; null where its socket proves nothing. */
+  /** Id of the owner's kernel (`machineId`); null if the owner has no socket. */
   machine: string | null;
   /** For the message only: a PID means nothing in another PID namespace. */
   pid: number;
@@ -19,7 +19,7 @@ export interface Owner {
 
 /** Milliseconds between two renewals of a lease. */
 export const renewalMs = 1000;
-/** Milliseconds without a renewal after which an owner that cannot be asked counts as dead. */
+/** Milliseconds without a renewal after which an owner without a reachable socket counts as dead. */
 export const leaseMs = 10_000;
 
 const ownerFile = 'owner';
@@ -48,13 +48,16 @@ export function readOwner(lock: string): Owner | undefined {
   }
 }
 
-/** Moves the time of the owner's file. @returns false when the file is another owner's. @throws ENOENT when it is gone. */
+/**
+ * Renews the lease: sets the time of the owner's file. @returns false when the file is another owner's. @throws ENOENT
+ * when it is gone.
+ */
 export function renew(lock: string, id: string): boolean {
   const now = new Date();
   return ifOwned(lock, id, (file) => futimesSync(file, now, now));
 }
 
-/** Marks the lock as given back, where it still is this owner's. Writes in place, so that a full disk does not prevent it. */
+/** Marks the lock as released if it still is this owner's. Writes in place, so that a full disk does not prevent it. */
 export function markReleased(lock: string, id: string): void {
   ifOwned(lock, id, (file, text) => writeSync(file, text.replace('"released":false', '"released":true '), 0));
 }
@@ -76,8 +79,8 @@ export const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ESTALE
 
 /**
  * Returns whether the owner of a lock is alive. The kernel closes a socket together with its process, so a refused
- * connection proves death, and a stopped process still counts as alive. An owner that cannot be asked is watched:
- * `onWait` is called first.
+ * connection proves death, and a stopped process still counts as alive. If the socket cannot be reached, calls `onWait`
+ * and watches the lease for `leaseMs`.
  * @throws ENOENT when the lock is gone.
  */
 export async function isAlive(lock: string, machine: string | null, onWait: (owner: Owner | undefined) => void): Promise<boolean> {
@@ -113,7 +116,7 @@ function signature(lock: string): string {
   }
 }
 
-/** @returns a server that proves this process alive; undefined where the file system holds no sockets. */
+/** Returns a server whose socket proves that this process is alive; undefined if the file system has no sockets. */
 export function listen(lock: string, id: string): Promise<{ close(): void } | undefined> {
   const address = addressOf(lock, id);
   if (address === undefined) return Promise.resolve(undefined);
@@ -127,13 +130,13 @@ export function listen(lock: string, id: string): Promise<{ close(): void } | un
     server.listen(address.path, () => {
       // Errors of single connections, such as EMFILE, leave the socket bound.
       server.on('error', () => {});
-      // The folder stays open for as long: closing removes the socket by the path that it was bound by.
+      // Keeps the folder open until then: closing the server removes the socket by the path that it was bound to.
       resolve({ close: () => server.close(address.close) });
     });
   });
 }
 
-/** @returns the code of the error, or undefined when the connection was accepted. */
+/** Returns the code of the error, or undefined when the connection was accepted. */
 function connectTo(lock: string, { id }: Owner): Promise<string | undefined> {
   const address = addressOf(lock, id);
   if (address === undefined) return Promise.resolve('ENOENT');
@@ -147,7 +150,7 @@ function connectTo(lock: string, { id }: Owner): Promise<string | undefined> {
   }).finally(address.close);
 }
 
-/** A path of the socket that is short enough; on Linux a long one goes through an open descriptor of its folder. */
+/** Returns a path of the socket that is short enough. On Linux it goes through an open descriptor of the lock's folder. */
 function addressOf(lock: string, id: string): { path: string; close(): void } | undefined {
   if (process.platform === 'win32') return { path: `\\\\.\\pipe\\sfera-${id}`, close: () => {} };
   const path = join(lock, socketFile);

@@ -10,13 +10,13 @@ import { isAlive, isGone, leaseMs, listen, machineId, markReleased, ownerPath, r
 /**
  * The folder of the embedded database belongs to one process at a time.
  *
- * `pg.lock/` holds numbered locks, and the highest number owns the folder. Whoever proves its owner dead creates the next
- * number, complete with its socket, by one rename that fails where the number is taken. The highest number is never
- * removed, not even by its owner, so no two processes can take over one dead lock: there is no moment at which a
- * process removes by name what another one has just put there.
+ * `pg.lock/` holds numbered locks, and the highest number owns the folder. A process that proves the owner dead creates
+ * the next number, complete with its socket, by one rename, which fails if the number is taken. The highest number is
+ * never removed, not even by its owner, so two processes cannot take over one dead lock, and no process removes a lock
+ * that another one has just created.
  */
 export interface FolderLock {
-  /** Returns whether the folder still is this process's; where it is not, `onLost` has been called. */
+  /** Returns whether this process still owns the folder; if not, `onLost` has been called. */
   check(): boolean;
   release(): void;
 }
@@ -24,14 +24,14 @@ export interface FolderLock {
 export interface LockOptions {
   /** Called once when the lock was taken away or the folder was replaced. */
   onLost(error: ConfigError): void;
-  /** Called before a wait of `leaseMs` for an owner that cannot be asked. */
+  /** Called before a wait of `leaseMs` for an owner whose socket cannot be reached. */
   onWait?(message: string): void;
-  /** This kernel, for tests; null where sockets prove nothing. */
+  /** Replaces `machineId()` in tests; null where sockets prove nothing. */
   machine?: string | null;
 }
 
 const lockFolder = 'pg.lock';
-/** Milliseconds that a process which is just ending has to give the folder back. */
+/** Milliseconds that a process which is just ending has to release the folder. */
 const patienceMs = 1000;
 
 /**
@@ -61,7 +61,7 @@ export async function holdFolder(dir: string, options: LockOptions): Promise<Fol
   }
 }
 
-/** A lock that is gone has a successor. */
+/** Returns whether the owner is alive. A lock that is gone counts as alive, since it has a successor. */
 async function isAliveOrGone(lock: string, machine: string | null, onWait: (owner: Owner | undefined) => void): Promise<boolean> {
   try {
     return await isAlive(lock, machine, onWait);
@@ -89,7 +89,7 @@ async function claim(locks: string, number: number, machine: string | null): Pro
     writeFileSync(ownerPath(aside), JSON.stringify(owner), { mode: 0o600, flush: true });
     renameSync(aside, join(locks, String(number)));
     if (highest(locks) === number) return { number, owner, server };
-    // It had been given out and removed before; a higher one owns the folder.
+    // The number was used and removed before; a higher one owns the folder.
     rmSync(join(locks, String(number)), { recursive: true, force: true });
   } catch (error) {
     if (!isTaken(error)) {
@@ -103,7 +103,10 @@ async function claim(locks: string, number: number, machine: string | null): Pro
   return undefined;
 }
 
-/** The number exists, or the new owner has removed what others were preparing. Windows refuses to rename onto a folder with EPERM. */
+/**
+ * Returns whether the number exists, or the new owner has removed what others were preparing. Windows refuses to rename
+ * onto a folder with EPERM.
+ */
 function isTaken(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOENT' || (process.platform === 'win32' && (code === 'EPERM' || code === 'EACCES'));
@@ -154,7 +157,7 @@ function hold(dir: string, locks: string, { number, owner, server }: Claimed, { 
   };
 }
 
-/** Removes locks that are over, and what processes that died while starting have left. What cannot be removed does no harm. */
+/** Removes former locks, and leftovers of processes that died while starting. A leftover that cannot be removed does no harm. */
 function removeOthers(locks: string, own: string): void {
   for (const name of readdirSync(locks)) {
     if (name === own) continue;
@@ -175,7 +178,7 @@ function inUse(dir: string, lock: string): ConfigError {
   try {
     owner = readOwner(lock);
   } catch {
-    // It was given back meanwhile; the next start succeeds.
+    // The owner has released it meanwhile; the next start succeeds.
   }
   return new ConfigError(`The folder ${dir} is in use by ${owner === undefined ? 'another process' : describe(owner)}: stop it, or set DATA_DIR to another folder.`);
 }
@@ -196,7 +199,7 @@ function prepare(dir: string, locks: string): void {
   }
 }
 
-/** Whether a process of this number runs here and started at that moment. */
+/** Returns whether a process with this PID runs here and started at that time. */
 function runs(pid: number, start: string): boolean {
   if (!(pid > 0) || pid === process.pid) return false;
   try {
@@ -207,7 +210,7 @@ function runs(pid: number, start: string): boolean {
   return startOf(pid) === start;
 }
 
-/** When a process started, where the system tells it: PIDs are used again, start times are not. */
+/** Returns when a process started, if the system tells it: PIDs are used again, start times are not. */
 function startOf(pid: number): string {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -22,7 +22,7 @@ const folder = fileURLToPath(new URL('../../prisma/migrations/', import.meta.url
 
 /** Any number, the same in every process: whoever holds its lock migrates, and the others wait. */
 const lock = 7_261_001;
-/** A migration that waits for a table holds up everybody who comes after it, so it waits briefly and tries again. */
+/** A migration that waits for a table blocks all later statements on it, so it waits briefly and tries again. */
 const lockTimeout = '5s';
 
 /** The migrations of this version, in order. */
@@ -38,17 +38,18 @@ export function readMigrations(from = folder): Migration[] {
 
 /** Milliseconds that the server may be silent while it rewrites a large table. */
 const answerWithinMs = 4 * 3_600_000;
-/** Milliseconds between two attempts to get the turn, or a table that another transaction uses. */
+/** Milliseconds between two attempts to get the migration lock, or a table that another transaction uses. */
 const retryMs = 500;
-/** Milliseconds between two lines that say what is being waited for. */
+/** Milliseconds between two log lines about a wait. */
 const sayAgainMs = 10_000;
 /** Milliseconds after which waiting ends: a large table may take minutes to rewrite. */
 const longestWaitMs = 10 * 60_000;
 
 /**
- * Brings the database to this version: applies what is pending, each migration in a transaction of its own. Processes
- * that start together take turns. Their lock belongs to the transaction, so nothing is left of it, whatever stands between.
- * @throws ConfigError when an applied migration was changed since, this version does not know it, or the role may not apply it.
+ * Brings the database to this version: applies what is pending, each migration in a transaction of its own. Processes that
+ * start together take turns. Their lock ends with the transaction, even behind a pooler.
+ * @throws ConfigError when an applied migration was changed since, this version does not know it, or the role may not
+ *   apply it.
  */
 export async function migrate({ pool }: Pick<Database, 'pool'>, log: Logger, migrations = readMigrations(), limitMs = longestWaitMs): Promise<void> {
   const client: pg.PoolClient & Partial<Pick<Watched, 'answerWithinMs'>> = await pool.connect();
@@ -107,7 +108,7 @@ async function next(client: pg.PoolClient, migrations: readonly Migration[]): Pr
   }
 }
 
-/** Who has the turn. A session that holds it without doing anything was left behind by a former version and a pooler. */
+/** Describes the process that holds the migration lock. A former version behind a pooler may have left it to an idle session. */
 async function describeHolder(client: pg.PoolClient): Promise<string> {
   const { rows } = await client.query<{ pid: number; program: string | null; idle: boolean }>(
     `select pid, application_name as program, coalesce(state = 'idle', false) as idle
@@ -134,7 +135,7 @@ async function explained(client: pg.PoolClient, error: unknown, migration: Migra
 type Applied = Pick<Migration, 'name' | 'checksum'>;
 
 async function applied(client: pg.PoolClient): Promise<Applied[]> {
-  // Asked first: a role that may create nothing can still start on a database that is up to date.
+  // Checks first, so that a role that may create nothing can start on a database that is up to date.
   const { rows: [found] } = await client.query<{ exists: boolean }>(`select to_regclass('"_prisma_migrations"') is not null as exists`);
   if (!found!.exists)
     await client.query(`

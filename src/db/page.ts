@@ -195,7 +195,7 @@ function decode(cursor: string, { tag, keys }: Order): unknown[] | undefined {
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-/** The instant that `encode` wrote; undefined for any other text, among them days that no calendar has and the year 0000. */
+/** Parses an instant that `encode` wrote. Returns undefined for any other text, such as 30 February or the year 0000. */
 function parseInstant(value: unknown): Date | undefined {
   if (typeof value !== 'string' || !instant.test(value) || value < '0001') return undefined;
   const date = new Date(value);

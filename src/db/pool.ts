@@ -7,20 +7,20 @@ type Taken = (error: Error | undefined, client: pg.PoolClient | undefined, relea
 
 /** Milliseconds that a request waits for a connection. */
 const waitWithinMs = 20_000;
-/** Milliseconds for which no more connections are opened than the server let be opened. */
+/** Milliseconds for which the pool opens no connections after the server refused one. */
 const restMs = 5000;
 const firstPauseMs = 100;
 const lastPauseMs = 1000;
 
-/** Whether the server, the database or the role has as many connections as it may have. */
+/** Returns whether the server, the database or the role has reached its connection limit. */
 export function isFull(error: unknown): boolean {
   for (const { code } of causesOf(error)) if (code === '53300') return true;
   return false;
 }
 
-/** A pool that waits where the server lets it open no more connections, instead of failing. */
+/** A pool that waits for a free connection, instead of failing, when the server refuses to open another one. */
 export class Pool extends pg.Pool {
-  /** Called when the server lets this pool have no connection at all. */
+  /** Called when the server refuses a connection and the pool has none. */
   onStarved: () => void = () => {};
   #max: number;
   #resting: NodeJS.Timeout | undefined;
@@ -38,7 +38,7 @@ export class Pool extends pg.Pool {
     });
   }
 
-  /** Sets how many connections it may have. */
+  /** Sets the largest number of connections. */
   limit(max: number): void {
     this.#max = max;
     this.options.max = max;
@@ -60,7 +60,7 @@ export class Pool extends pg.Pool {
     });
   }
 
-  /** Opens no more connections than there are, for some seconds: requests wait for one of them. */
+  /** Opens no connections for `restMs`: requests wait for one of the open ones. */
   #rest(): void {
     if (this.totalCount === 0) this.onStarved();
     this.options.max = Math.max(1, this.totalCount);

@@ -13,7 +13,7 @@ const patienceMs = 10_000;
 const passing = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENOENT', '57P03', '53300']);
 
 /**
- * Waits until the server answers, and asks whether it is fit to hold the data and keeps sessions with these settings.
+ * Waits until the server answers, then checks that it is fit to hold the data and keeps sessions with these settings.
  * @throws ConfigError when it does not answer in ten seconds, refuses us, or is not fit.
  */
 export async function reach(pool: pg.Pool, url: ConnectionUrl, settings: Readonly<Record<string, string>>, log: Logger): Promise<void> {
@@ -50,7 +50,7 @@ interface Facts {
   version: number;
   encoding: string;
   readOnly: boolean;
-  /** Where a new table would stand; null where no schema of the search path exists or may be used. */
+  /** Schema of new tables; null if no schema of the search path exists or may be used. */
   schema: string | null;
   searchPath: string;
   role: string;
@@ -58,7 +58,7 @@ interface Facts {
   off: Record<'fsync' | 'full_page_writes' | 'synchronous_commit', boolean>;
 }
 
-/** A standby may be promoted at any moment, so a read-only database is asked again. */
+/** Reads the facts about the server, again while it is read-only, since a standby may be promoted at any moment. */
 async function factsBefore(deadline: number, client: pg.PoolClient): Promise<Facts> {
   for (;;) {
     const { rows } = await client.query<Facts>(`
@@ -86,5 +86,5 @@ function demand({ version, encoding, readOnly, schema, searchPath, role, databas
   if (schema === null)
     throw new ConfigError(`The role "${role}" may not use the schema public, or its search_path (${searchPath}) leads to no schema: GRANT USAGE, CREATE ON SCHEMA public TO "${role}"; ALTER ROLE "${role}" SET search_path = public.`);
   if (schema !== 'public')
-    throw new ConfigError(`The search_path (${searchPath}) leads to the schema ${schema}, but the tables stand in the schema public: take it out of DATABASE_URL or ALTER ROLE "${role}" SET search_path = public, and use a database of its own for Sfera.`);
+    throw new ConfigError(`The search_path (${searchPath}) leads to the schema ${schema}, but the tables are in the schema public: take it out of DATABASE_URL or ALTER ROLE "${role}" SET search_path = public, and use a database of its own for Sfera.`);
 }

@@ -10,7 +10,7 @@ export interface Reads {
   query<R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query): Promise<pg.QueryResult<R>>;
   /** Statements that are under way. */
   underWay(): number;
-  /** Ends one connection, for whoever may not open another one meanwhile. */
+  /** Ends one connection, so that the pool may open one. */
   yieldOne(): void;
   end(): Promise<void>;
 }
@@ -20,23 +20,24 @@ interface Reader {
   socket: Socket;
   /** It is used no more: the next statement opens another one. */
   lost(error?: Error): void;
-  /** The server lets no more connections be opened. */
+  /** Whether the server refused the connection because of its limits. */
   refused: boolean;
   underWay: number;
   /** What is sent in this turn goes together at its end. */
   held: boolean;
 }
 
-/** Milliseconds for which no connection is opened after the server let none be opened. */
+/** Milliseconds for which no connection is opened after the server refused one. */
 const restMs = 5000;
 
 /** After these errors the server ends the connection, a moment later; what has no code is no answer of the server. */
 const ending = /^(08|57P)/;
 
 /**
- * Connections on which many statements are under way at once, answered in their order: nobody waits for a connection, and
- * the statements of one turn leave in one write, which is most of what a small one costs. One that breaks fails what was
- * under way on it, and is made anew when it is next needed. Where there can be none, the pool reads.
+ * Connections on which many statements are under way at once, answered in their order: no statement waits for a
+ * connection, and the statements of one turn leave in one write, which is most of what a small one costs. A connection
+ * that breaks fails what was under way on it, and is opened anew when it is next needed. If there can be none, the pool
+ * reads.
  */
 export function createReads(config: ConnectionConfig, count: number, pool: pg.Pool, log: Logger): Reads {
   const readers: (Reader | undefined)[] = Array.from({ length: count });
@@ -66,7 +67,7 @@ export function createReads(config: ConnectionConfig, count: number, pool: pg.Po
     return reader;
   };
 
-  /** An idle one first, then the one with the least to do; undefined where there can be none. */
+  /** Returns an idle reader, or the one with the fewest statements; undefined if there can be none. */
   const choose = (): Reader | undefined => {
     let best: Reader | undefined;
     for (let at = 0; at < count; at += 1) {
@@ -79,7 +80,7 @@ export function createReads(config: ConnectionConfig, count: number, pool: pg.Po
   };
 
   const byPool = <R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query): Promise<pg.QueryResult<R>> => {
-    // What waited for a connection that was refused was never sent, and is told its answer anew.
+    // A statement that waited for a refused connection was never sent, so the pool may send it.
     if ('submit' in query) Object.assign(query, { callback: undefined });
     return new Promise((resolve, reject) => {
       pool.query<R>(query as pg.QueryConfig, (error: Error | null, result) => (error ? reject(error) : resolve(result)));

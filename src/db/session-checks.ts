@@ -3,14 +3,14 @@ import pg from 'pg';
 import { ConfigError } from '../config.ts';
 import type { ConnectionUrl } from './connection-url.ts';
 
-/** Proof that a connection keeps its session. A pooler in front of PostgreSQL may give every transaction another one. */
+/** Checks that a connection keeps its session: a pooler in front of PostgreSQL may give every transaction another one. */
 
 const timeoutMs = 5000;
 const channel = 'sfera_session_check';
 
 /**
  * Checks that the settings reached the session, and, behind a pooler, that session state lives as long as the connection.
- * @throws ConfigError with one line that says what does not hold and what to do.
+ * @throws ConfigError with one line that says what was lost and what to do.
  */
 export async function checkSession(client: pg.PoolClient, url: ConnectionUrl, settings: Readonly<Record<string, string>>, role: string): Promise<void> {
   const { rows } = await client.query<{ pid: number; values: string[] }>(
@@ -19,7 +19,7 @@ export async function checkSession(client: pg.PoolClient, url: ConnectionUrl, se
   );
   const { pid, values } = rows[0]!;
   const lost = Object.keys(settings).filter((name, at) => values[at] !== settings[name]);
-  // A pooler makes up the PID that it announces: a connection to PostgreSQL itself is told the true one.
+  // A pooler announces a PID of its own, PostgreSQL its true one.
   const direct = (client as unknown as { processID: number }).processID === pid;
   const broken = direct ? [] : await brokenState(url.connectionString);
   if (broken.length > 0)
@@ -30,11 +30,11 @@ export async function checkSession(client: pg.PoolClient, url: ConnectionUrl, se
   }
 }
 
-/** Two connections try to get in each other's way. @returns what did not survive. */
+/** Lets two connections interfere with each other. Returns the session state that was lost. */
 async function brokenState(connectionString: string): Promise<string[]> {
   const [one, other] = [0, 1].map(() => {
     const client = new pg.Client({ connectionString, application_name: 'sfera check', connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs });
-    // A loss shows in the statement that it fails.
+    // The next statement fails on a lost connection, so the event needs no handling.
     client.on('error', () => {});
     return client;
   }) as [pg.Client, pg.Client];
@@ -49,7 +49,7 @@ async function brokenState(connectionString: string): Promise<string[]> {
     const kept = await marker();
     await other.query('commit');
     if (!kept) return ['settings', 'locks', 'LISTEN'];
-    return [...((await keepsPrepared(one, other)) ? [] : ['prepared statements']), ...((await hears(one, other)) ? [] : ['LISTEN'])];
+    return [...((await keepsPreparedStatements(one, other)) ? [] : ['prepared statements']), ...((await receivesNotifications(one, other)) ? [] : ['LISTEN'])];
   } catch {
     return ['sessions of two connections at a time'];
   } finally {
@@ -57,7 +57,7 @@ async function brokenState(connectionString: string): Promise<string[]> {
   }
 }
 
-async function keepsPrepared(one: pg.Client, other: pg.Client): Promise<boolean> {
+async function keepsPreparedStatements(one: pg.Client, other: pg.Client): Promise<boolean> {
   const statement = { name: 'sfera_session_check', text: 'select 1' };
   await one.query(statement);
   await other.query('begin');
@@ -71,7 +71,7 @@ async function keepsPrepared(one: pg.Client, other: pg.Client): Promise<boolean>
   }
 }
 
-async function hears(one: pg.Client, other: pg.Client): Promise<boolean> {
+async function receivesNotifications(one: pg.Client, other: pg.Client): Promise<boolean> {
   await one.query(`listen ${channel}`);
   const heard = once(one, 'notification', { signal: AbortSignal.timeout(timeoutMs) }).then(() => true, () => false);
   await other.query(`notify ${channel}`);

@@ -176,7 +176,7 @@ function objectOf({ own, related, along }: Columns, parsers: readonly Parse[], f
   return row;
 }
 
-/** The statement, by its name where it is used again, with values read as Prisma reads them. */
+/** Returns the statement, with its name if it is used again, and with values read as Prisma reads them. */
 export function prepared(text: string, values: unknown[]): pg.QueryConfig {
   const name = statements.nameOf(text);
   return name === undefined ? { text, values, types } : { name, text, values, types };

@@ -2,32 +2,39 @@ import type pg from 'pg';
 import { LruCache } from '../lru.ts';
 import { Client, type ViewOf } from './rows.ts';
 
-/** What is remembered of a statement by its text. */
-export interface Remembered {
-  /** Under which connections prepare it; undefined until it is used for the second time. */
+/** What the cache keeps for a statement. */
+export interface StatementEntry {
+  /** The name under which connections prepare the statement; undefined until its second use. */
   name: string | undefined;
-  /** The rows' class, made when the first row of it comes. */
+  /** The class of its rows, created with the first row. */
   view: ViewOf | undefined;
-  /** It once found more rows than all pages hold: the first of each parent are found by the database from then on. */
+  /**
+   * Set once the statement found more rows than all pages hold. From then on the database selects the first rows of each
+   * parent.
+   */
   overfull: boolean;
 }
 
-/** Statements that connections prepare by name. A connection of PostgreSQL keeps a plan of each. */
+/** Largest number of prepared statements. Each connection keeps a plan of each of them. */
 export const maxPrepared = 500;
 
-/** Bytes of texts, with what stands beside them, of each of the two caches. */
+/** Largest weight in bytes of each of the two caches. */
 const maxWeight = 16 * 1024 * 1024;
 
-/** Measured on Node 20 as the growth of `heapUsed` over 500 statements: a class of rows of 20 columns takes 16 KB. */
+/**
+ * Estimates the bytes of heap of a statement. Measured on Node 20 as the growth of `heapUsed` over 500 statements: a class
+ * of rows of 20 columns takes 16 KB.
+ */
 const weightOf = (text: string): number => 16_000 + 2 * text.length;
 
 /**
- * A statement that is used again is prepared by a name, which no other text ever gets; the least recently used ones give
- * up theirs. Statements used once stand apart, so that many of them push out none that is used again.
+ * Names the statements to prepare. A statement gets a name at its second use, and no other text ever gets that name; the
+ * least recently used statements lose theirs. Statements used once have a cache of their own, so that they evict none that
+ * is used again.
  */
 export class Statements {
-  readonly #once = new LruCache<string, Remembered>({ maxWeight, maxEntries: maxPrepared });
-  readonly #named = new LruCache<string, Remembered>({
+  readonly #once = new LruCache<string, StatementEntry>({ maxWeight, maxEntries: maxPrepared });
+  readonly #named = new LruCache<string, StatementEntry>({
     maxWeight,
     maxEntries: maxPrepared,
     onEvict: ({ name }) => {
@@ -39,7 +46,7 @@ export class Statements {
   #made = 0;
   #evictions = 0;
 
-  /** How many names were given up since the start. */
+  /** Number of names evicted since the start. */
   get evictions(): number {
     return this.#evictions;
   }
@@ -48,11 +55,11 @@ export class Statements {
     return this.#names.has(name);
   }
 
-  find(text: string): Remembered | undefined {
+  find(text: string): StatementEntry | undefined {
     return this.#named.get(text) ?? this.#once.get(text);
   }
 
-  /** Counts a use and returns the name to prepare it by; undefined where it is used for the first time. */
+  /** Counts a use. Returns the name to prepare the statement under; undefined on its first use. */
   nameOf(text: string): string | undefined {
     const named = this.#named.get(text);
     if (named !== undefined) return named.name;
@@ -70,25 +77,25 @@ export class Statements {
   }
 }
 
-/** Names of one process: its connections are prepared by the same texts. */
+/** One registry for all connections of the process. */
 export const statements = new Statements();
 
-/** What is used of a connection of node-postgres 8.23 beyond what its types show; test/db/statements.test.ts. */
+/** Private members of the connection of node-postgres 8.23; test/db/statements.test.ts fails when they change. */
 interface Connection {
-  /** Texts by the names that this connection has prepared. */
+  /** Texts of the statements that this connection has prepared, by name. */
   readonly parsedStatements: Record<string, string>;
   parse(statement: { name?: string }): void;
   close(what: { type: 'S'; name: string }): void;
 }
 
-/** A client that closes the prepared statements whose names were given up. */
+/** A client that closes the prepared statements whose names were evicted. */
 export class PreparingClient extends Client {
   constructor(config?: string | pg.ClientConfig) {
     super(config);
     const { connection } = this as unknown as { connection: Connection };
     const parse = connection.parse.bind(connection);
     let seen = 0;
-    // Only where something new is prepared, and in one message with it: what is prepared already costs nothing here.
+    // Closes them only with the next new statement, in the same write: executing a prepared one costs nothing here.
     connection.parse = (statement) => {
       if (statement.name !== undefined && seen !== statements.evictions) {
         seen = statements.evictions;

@@ -1,21 +1,21 @@
 import { NoAnswer } from './availability.ts';
 
 /**
- * Deadlines of this side. The server's own deadlines end what runs too long, but a server that hangs, or a host that is
- * gone without a word, keeps none of them and no connection is ever reported as broken.
+ * Client-side deadlines. The server's own deadlines end statements that run too long, but a server that hangs, or a host
+ * that disappears, keeps none of them, and no error reports its connections as broken.
  */
 
-/** A connection, as far as it is watched. */
+/** What the watchdog needs of a connection. */
 export interface Watched {
-  /** What the server owes: the rest of a handshake, the answer to a statement, the end of the connection, or nothing. */
+  /** What the client waits for: the rest of a handshake, the answer to a statement, the end of the connection, or nothing. */
   readonly owed: 'handshake' | 'answer' | 'end' | null;
-  /** Set by every message of the server. */
+  /** Set by every message of the server; the watchdog clears it. */
   heard: boolean;
-  /** Milliseconds of silence allowed to a statement, where not the usual ones. */
+  /** Milliseconds of silence allowed to a statement, instead of the default. */
   answerWithinMs?: number | undefined;
   /** Breaks the connection; everything under way on it fails with the error. */
   destroy(error: Error): void;
-  /** Gives the connection up as soon as nothing is under way on it. */
+  /** Closes the connection as soon as nothing is under way on it. */
   retire(reason: Error): void;
   once(event: 'end', call: () => void): unknown;
 }
@@ -27,7 +27,7 @@ const endWithinMs = 3000;
 /** Milliseconds that `close` waits for what is under way. */
 const closeWithinMs = 3000;
 
-/** Waits for the promise, whatever comes of it, but no longer than this. */
+/** Waits until the promise settles, at most `ms` milliseconds. Ignores its result and its error. */
 export async function waitAtMost(ms: number, promise: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   await Promise.race([promise.catch(() => undefined), new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
@@ -35,9 +35,9 @@ export async function waitAtMost(ms: number, promise: Promise<unknown>): Promise
 }
 
 /**
- * Looks at all connections every second, and breaks those on which the server owes something and was silent for too long.
- * Statements pay nothing for it. Silence is counted in looks, not by the clock: a process that was stopped itself finds
- * answers waiting for it when it goes on.
+ * Checks all connections every second, and breaks those on which the client waits and the server was silent for too long.
+ * Costs statements nothing. Counts silence in checks, not by the clock: a process that was stopped itself finds answers
+ * waiting when it goes on.
  */
 export class Watchdog {
   readonly #silence = new Map<Watched, number>();
@@ -50,7 +50,7 @@ export class Watchdog {
     this.#answerWithinMs = within;
     this.#handshakeWithinMs = handshakeWithin;
     this.#everyMs = Math.min(1000, within / 4);
-    this.#timer = setInterval(() => this.#look(), this.#everyMs).unref();
+    this.#timer = setInterval(() => this.#check(), this.#everyMs).unref();
   }
 
   watch(connection: Watched): void {
@@ -58,7 +58,7 @@ export class Watchdog {
     connection.once('end', () => this.#silence.delete(connection));
   }
 
-  #look(): void {
+  #check(): void {
     for (const [connection, before] of this.#silence) {
       const { owed, heard } = connection;
       connection.heard = false;
@@ -74,12 +74,12 @@ export class Watchdog {
     }
   }
 
-  /** Gives up every connection, so that the next statements are sent to whatever answers at the address now. */
+  /** Retires every connection, so that new ones lead to the server that answers at the address now. */
   renew(reason: Error): void {
     for (const connection of [...this.#silence.keys()]) connection.retire(reason);
   }
 
-  /** Waits for the end of all connections, which was asked for politely, and breaks those that are left after some seconds. */
+  /** Waits for all connections to end, and breaks those that are left after `closeWithinMs`. */
   async close(ending: Promise<unknown>): Promise<void> {
     const force = setTimeout(() => {
       for (const connection of [...this.#silence.keys()]) connection.destroy(new NoAnswer('The database is being closed.'));

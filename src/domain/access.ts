@@ -118,7 +118,7 @@ export async function lock<N extends 'School' | 'Class' | 'User' | 'Invitation' 
   return row;
 }
 
-/** Locks a name until the transaction ends, so that two changes that take it wait for each other. Taken after the locks of rows. */
+/** Locks a name until the transaction ends, so that two changes that take it wait for each other. Lock rows first. */
 export async function lockName(tx: Tx, name: string): Promise<void> {
   await ask(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [name]);
 }

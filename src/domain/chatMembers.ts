@@ -51,9 +51,10 @@ const rolesIn = async (tx: Tx, { schoolId }: Chat, userId: string) =>
   (await tx.roleGrant.findMany({ where: { schoolId, userId, endedAt: null } })).map((grant) => grant.role);
 
 /**
- * Takes a person out of a chat, or lets the actor leave; a person of the school who is not in it changes nothing.
- * Ownership passes on with the owner (`succeed`).
- * @throws NOT_FOUND for somebody who was never of the school; CONFLICT for a member by rule, and for the last moderator.
+ * Removes a person from a chat, or lets the actor leave. Does nothing for a person of the school who is not in it. When
+ * the owner leaves, another member becomes the owner (`succeed`).
+ * @throws NOT_FOUND for a person who never had a role in the school; CONFLICT for a member by rule, and for the last
+ *   moderator.
  */
 export async function removeChatMember(ctx: Context, input: MemberInput): Promise<Chat> {
   const found = await find(ctx, 'Chat', input.chatId, 'chatId');
@@ -79,7 +80,10 @@ export async function removeChatMember(ctx: Context, input: MemberInput): Promis
   });
 }
 
-/** Whoever asks leads a chat of the school, and so may know who has ever been of it. */
+/**
+ * Refuses a person who never had a role in the school. The actor leads a chat of the school, and so may know about the
+ * others.
+ */
 async function demandKnown(tx: Tx, { schoolId }: Chat, userId: string): Promise<void> {
   if ((await tx.roleGrant.count({ where: { schoolId, userId } })) === 0) throw notFound('userId');
 }
@@ -99,8 +103,8 @@ export async function promoteChatMember(ctx: Context, input: MemberInput): Promi
 }
 
 /**
- * Makes a moderator a member; one who is changes nothing. One's own moderating may be laid down too. An owner passes
- * the ownership on (`succeed`), and goes on as a moderator where a rule makes them one.
+ * Makes a moderator a member. Does nothing for a member. Moderators may demote themselves. Ownership passes to another
+ * member (`succeed`), and the former owner stays a moderator if a rule makes them one.
  * @throws CONFLICT for a moderator by rule, and for the last moderator.
  */
 export async function demoteChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {

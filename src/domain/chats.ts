@@ -69,7 +69,7 @@ async function own(tx: Tx, chat: Chat, userId: string): Promise<void> {
   });
 }
 
-/** Gives a chat another name; the one that it has changes nothing. */
+/** Renames a chat. Does nothing if it has this name already. */
 export async function renameChat(ctx: Context, input: { chatId: string; name: string }): Promise<Chat> {
   const found = await findChat(ctx, input.chatId, 'chat.rename');
   const name = line('name', input.name, 100);

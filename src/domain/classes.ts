@@ -71,7 +71,10 @@ function naming(grade: number, letter: string): Pick<Class, 'grade' | 'letter' |
   return { grade, letter: written, sortKey: `${String(grade).padStart(2, '0')}${alphabetical(written)}` };
 }
 
-/** The letter as it is stored: in Cyrillic capitals where it can be, and without full-width and other forms of Latin letters and digits. */
+/**
+ * Returns the letter as it is stored: in Cyrillic capitals if possible, without full-width and other forms of Latin
+ * letters and digits.
+ */
 function letterOf(text: string): string {
   const plain = text.replace(/[\p{L}\p{Nd}]/gu, (sign) => {
     const form = sign.normalize('NFKC');
@@ -87,7 +90,10 @@ function letterOf(text: string): string {
   return written;
 }
 
-/** Classes of one grade and year are told apart by what people read: «9А» is also «9a» in Latin letters, and «9-А». */
+/**
+ * Refuses a class whose name reads like that of another one of its grade and year: «9А» is also «9a» in Latin letters, and
+ * «9-А».
+ */
 async function refuseNamesake(tx: Tx, { id, schoolYearId, grade, letter }: Pick<Class, 'schoolYearId' | 'grade' | 'letter'> & { id?: string }): Promise<void> {
   await lockName(tx, `class names ${schoolYearId}`);
   const others = await tx.class.findMany({ where: { schoolYearId, grade, ...(id === undefined ? {} : { id: { not: id } }) }, select: { letter: true } });
@@ -115,8 +121,8 @@ export interface ClassFilter {
 }
 
 /**
- * The classes of a school that the actor may read, in school order: by grade, then by letter.
- * @throws INVALID for a grade that no school has.
+ * Returns the classes of a school that the actor may read, in school order: by grade, then by letter.
+ * @throws INVALID for a grade outside 1 to 11.
  */
 export function classesOf(ctx: Context, school: School, args: PageArgs & ClassFilter): Promise<Page<Class>> {
   if (typeof args.grade === 'number') demandGrade(args.grade);

@@ -60,14 +60,17 @@ function demandOperator(ctx: Context): void {
 const wrongScope = () =>
   invalid('scopes', [`Возможные права: ${serviceScopes.join(', ')}.`, `The scopes are ${serviceScopes.join(', ')}.`]);
 
-/** @throws INVALID with the reason for an address that a code must not be sent to, or that no client could name again. */
+/** Checks a redirect address. @throws INVALID with what is wrong with it. */
 function redirectUri(text: string): string {
   const fault = redirectFault(text);
   if (fault !== undefined) throw invalid('redirectUris', [`${text || '«»'}: ${fault[0]}`, `${text || '“”'}: ${fault[1]}`]);
   return text;
 }
 
-/** What is wrong with a redirect address. A client must send it as it is registered, letter for letter (RFC 9700, 2.1). */
+/**
+ * Returns what is wrong with a redirect address. A client must send it as it is registered, letter for letter (RFC 9700,
+ * 2.1).
+ */
 function redirectFault(text: string): Message | undefined {
   if (!URL.canParse(text)) return ['нужен полный адрес, например https://portal.example/callback.', 'a complete address is needed, such as https://portal.example/callback.'];
   const url = new URL(text);
@@ -83,7 +86,7 @@ function redirectFault(text: string): Message | undefined {
   return undefined;
 }
 
-/** The authorization server knows an address of either kind, and no client with both. */
+/** Refuses https on this machine together with an app's own scheme: the authorization server accepts no client with both. */
 function refuseMixed(redirectUris: readonly string[]): void {
   const urls = redirectUris.map((uri) => new URL(uri));
   if (urls.some((url) => url.protocol === 'https:' && isLoopback(url)) && urls.some(({ protocol }) => !/^https?:$/.test(protocol)))

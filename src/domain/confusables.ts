@@ -1,4 +1,4 @@
-/** Texts that look the same (UTS #39, confusables), as far as people in schools meet them: Cyrillic, Latin and Greek. */
+/** Compares texts that look the same (UTS #39, confusables), in Cyrillic, Latin and Greek. */
 
 const capitals: Record<string, string> = {
   // Latin.
@@ -12,8 +12,8 @@ const capitals: Record<string, string> = {
 };
 
 /**
- * Returns a key that is the same for texts which people read as the same: whatever the case, the width, spaces, hyphens,
- * quotes, brackets, full stops and commas, and whether a letter is Cyrillic or one that looks like it. For comparison only.
+ * Returns the same key for texts that people read as the same. Ignores case, width, spaces, hyphens, quotes, brackets,
+ * full stops and commas, and whether a letter is Cyrillic or looks like it. For comparison only.
  */
 export function confusableKey(text: string): string {
   const plain = text.normalize('NFKC').toUpperCase().normalize('NFC');

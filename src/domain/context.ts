@@ -39,7 +39,7 @@ export function change<T>(ctx: Context, run: (tx: Tx) => Promise<T>): Promise<T>
       actor: ctx.actor,
       causation: ctx.requestId,
       wake(schoolIds, recorded) {
-        // Before the change is answered: from then on no stream of this process goes by rights that it took away.
+        // Runs before the change is answered, so that no stream of this process uses the lost rights afterwards.
         for (const [schoolId, events] of recorded) ctx.feed.hearing.note(schoolId, events);
         ctx.wake(schoolIds);
       },

@@ -11,7 +11,7 @@ export interface Repeatable {
   idempotencyKey?: string | null;
 }
 
-/** When a thing ceased to count, in the word of its kind. */
+/** When a row was archived, ended or revoked. */
 interface Ending {
   archivedAt?: Date | null;
   endedAt?: Date | null;
@@ -19,10 +19,10 @@ interface Ending {
 }
 
 /**
- * Runs the making of a thing once for a key: the same actor with the same key and input is answered the thing that the
- * first try made. Keys are kept for a day.
- * @throws CONFLICT when the key was used with another input, and when what it made has been archived, ended or revoked
- * since: the answer would say that there is what there is no longer.
+ * Runs the creation of a thing once for a key: the same actor with the same key and input gets the thing that the first
+ * try made. Keys are kept for a day.
+ * @throws CONFLICT when the key was used with another input, and when its thing has been archived, ended or revoked since:
+ *   the answer would show a thing that no longer exists.
  */
 export async function once<Row extends { id: string } & Ending>(
   ctx: Context,
@@ -41,7 +41,7 @@ export async function once<Row extends { id: string } & Ending>(
   await lockName(tx, `${actorId} ${key}`);
   const before = await tx.idempotencyKey.findUnique({ where: { actorId_key: { actorId, key } } });
   if (before !== null) {
-    if (inputHash.equals(before.inputHash)) return stillThere(await again(before.resultId));
+    if (inputHash.equals(before.inputHash)) return refuseEnded(await again(before.resultId));
     throw conflict(
       ['Этот ключ уже использован с другими данными.', 'This key was used with another input.'],
       { path: ['idempotencyKey'] },
@@ -52,10 +52,10 @@ export async function once<Row extends { id: string } & Ending>(
   return row;
 }
 
-function stillThere<Row extends Ending>(row: Row): Row {
+function refuseEnded<Row extends Ending>(row: Row): Row {
   if (row.archivedAt ?? row.endedAt ?? row.revokedAt)
     throw conflict(
-      ['То, что создано с этим ключом, с тех пор закрыто. Чтобы создать новое, возьмите новый ключ.', 'What was made with this key has been closed since. To make another, use a new key.'],
+      ['Объект, созданный с этим ключом, уже закрыт. Чтобы создать новый, возьмите новый ключ.', 'What was made with this key has been closed since. To make another, use a new key.'],
       { path: ['idempotencyKey'] },
     );
   return row;

@@ -4,13 +4,16 @@ import { opaqueKey } from './text.ts';
 
 /** A person as an outside issuer knows them: who is let in by its tokens. */
 
-/** Binds (issuer, subject) to a person; only the operator may, and only to a trusted issuer. Binding it again to the same person changes nothing. */
+/**
+ * Binds (issuer, subject) of a trusted issuer to a person; only the operator may. Binding it again to the same person
+ * changes nothing.
+ */
 export async function bindIdentity(ctx: Context, input: { userId: string; issuer: string; subject: string }): Promise<void> {
   if (ctx.actor.kind !== 'operator') throw forbidden();
   const issuer = opaqueKey('issuer', input.issuer, 500);
   const subject = opaqueKey('subject', input.subject, 255);
   if (!ctx.config.trustedIssuers.some((trusted) => trusted.issuer === issuer))
-    throw invalid('issuer', ['Этого издателя нет в TRUSTED_ISSUERS.', 'This issuer is not in TRUSTED_ISSUERS; the two must be equal to the last sign.']);
+    throw invalid('issuer', ['Этого издателя нет в TRUSTED_ISSUERS. Значения должны совпадать полностью.', 'This issuer is not in TRUSTED_ISSUERS. The two must match exactly.']);
   await change(ctx, async (tx) => {
     const bound = await tx.userIdentity.upsert({
       where: { issuer_subject: { issuer, subject } },

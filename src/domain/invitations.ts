@@ -74,8 +74,9 @@ function expiry(at: Date): Date {
 }
 
 /**
- * Hands a link to a person, who then sees it; who, to whom and when is kept. A present holder who may hold it changes nothing.
- * Staff links go to staff (regulation 2.1 d), a pupils' link to the class teacher of its class alone (2.1 e).
+ * Gives a link to a person, who then sees it, and records who gave it to whom and when. Does nothing for its present
+ * holder, if that person may hold it. Staff links go to staff (regulation 2.1 d), a pupils' link to the class teacher of
+ * its class alone (2.1 e).
  */
 export async function handOverInvitation(ctx: Context, input: { invitationId: string; userId: string }): Promise<Invitation> {
   const { id, schoolId, classId } = await findInvitation(ctx, input.invitationId, 'invitation.handOver');

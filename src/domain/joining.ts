@@ -22,9 +22,9 @@ const failures = 20;
 const windowSeconds = 15 * 60;
 
 /**
- * The invitation of a code, whatever its state; null and a counted failure for a code that is none. Codes have 160 random
- * bits: whoever shows a right one did not guess it, and is let through whatever was counted.
- * @throws RATE_LIMITED for too many codes that are none.
+ * Returns the invitation of a code in any state; null for an unknown code, which counts as a failure. Codes have 160
+ * random bits, so a known code was not guessed, and is accepted past the limit too.
+ * @throws RATE_LIMITED after too many unknown codes.
  */
 async function guarded(ctx: Context, code: string): Promise<Invitation | null> {
   const found = await ctx.db.prisma.invitation.findUnique({ where: { codeHash: hashCode(code) } });
@@ -55,8 +55,8 @@ export async function previewInvitation(ctx: Context, code: string): Promise<Inv
 }
 
 /**
- * A signed-in person joins by a link: the role and the class that the link says, never what the person says. Somebody who
- * has both already changes nothing and uses nothing. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a.
+ * Joins a signed-in person by a link, with the role and the class of the link. Changes nothing and takes no seat for a
+ * person who has both already. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a.
  */
 export async function acceptInvitation(ctx: Context, input: { code: string }): Promise<User> {
   const { actor } = ctx;
@@ -82,8 +82,8 @@ export interface SignUpInput {
 }
 
 /**
- * A person who has no account yet makes one and joins by the link, both or neither. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a.
- * @throws RATE_LIMITED after too many attempts by the link or from the address that came to nothing.
+ * Creates an account and joins by the link, both or neither. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a.
+ * @throws RATE_LIMITED after too many failed attempts with the link or from the address.
  */
 export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId: string }> {
   const { code, password, ...particulars } = input;
@@ -94,7 +94,7 @@ export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId
   checkNewUser(particulars);
   demandPassword(password, particulars.signInName);
   const release = await admitSignUp(ctx, found.id);
-  // Twenty milliseconds of work, which no transaction waits for, and which a name that is taken costs too.
+  // Takes twenty milliseconds, outside the transaction, and for a taken name too.
   const passwordHash = await hashPassword(password);
   const userId = await change(ctx, async (tx) => {
     const user = await createUser(tx, { ...particulars, passwordHash, locale: ctx.language });
@@ -106,12 +106,12 @@ export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId
 }
 
 /**
- * Sign-ups that come to nothing, above all for names that are taken: names are unique over all schools, so that each such
- * answer tells of somebody's account. A class that signs up in one lesson, or all classes of a school in a day, need fewer.
+ * Limits of failed sign-ups. Most fail because the name is taken, and each such answer reveals an account, since names are
+ * unique over all schools. A class that signs up in one lesson, or all classes of a school in a day, need fewer.
  */
 const failedSignUps = { link: { burst: 40, intervalSeconds: 60 }, address: { burst: 120, intervalSeconds: 20 } };
 
-/** Admits one attempt to sign up, before anything is looked up for it. Returns what to call when it succeeded. */
+/** Admits one attempt to sign up, before anything is looked up for it. Returns a function to call when it succeeded. */
 async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Promise<unknown>> {
   const key = (purpose: string, text: string) => fingerprint(ctx.config.secretKey, purpose, text);
   const buckets = [
@@ -126,10 +126,10 @@ async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Pr
 }
 
 /**
- * The step: the use is counted, then the role and the place are given; on the last seat one of many wins. Whoever has
- * exactly what the link gives uses nothing, whatever became of the link.
- * @throws CONFLICT for a link that opens no more, for somebody who has lost since what the same link gave, and for roles
- * and classes that exclude one another.
+ * The step: counts the use, then gives the role and the place; one of many gets the last seat. A person who has exactly
+ * what the link gives takes no seat, even if the link is closed.
+ * @throws CONFLICT for a closed link, for a person who lost what the same link gave, and for roles and classes that
+ *   exclude one another.
  */
 async function join(tx: Tx, invitation: Invitation, userId: string): Promise<void> {
   const { id, schoolId, classId, codeHash } = invitation;
@@ -149,15 +149,15 @@ async function join(tx: Tx, invitation: Invitation, userId: string): Promise<voi
   await admit(tx, invitation, userId);
 }
 
-/** Does the person hold the role that the link gives, and for a pupil the place in its class? */
+/** Returns whether the person holds the role that the link gives, and for a pupil the place in its class. */
 async function hasJoined(tx: Tx, { schoolId, classId, role }: Invitation, userId: string): Promise<boolean> {
   if ((await tx.roleGrant.count({ where: { schoolId, userId, role, endedAt: null } })) === 0) return false;
   return classId === null || (await tx.enrolment.count({ where: { classId, studentId: userId, endedAt: null } })) > 0;
 }
 
 /**
- * Why a link does not let a person in again: it opens no more, the pupil has moved to another class, or the school ended
- * what the link gave. Who ended it decides about a return, so the way back is a new link.
+ * Returns why a link does not admit a person again: it is closed, the pupil has moved to another class, or the school
+ * ended what the link gave. The school decides about a return, by a new link.
  */
 async function whyLost(tx: Tx, { id, schoolId, classId }: Invitation, userId: string): Promise<Refusal> {
   const status = statusOf(await tx.invitation.findUniqueOrThrow({ where: { id } }));
@@ -180,7 +180,7 @@ async function admit(tx: Tx, { schoolId, classId, role, createdById }: Invitatio
   }
 }
 
-/** What the steps call a role or a pupil is the code to the person who joins. */
+/** Points a refusal at `code`, the only field that the joining person filled in. */
 const atCode = ({ code, text, clause }: Refusal): Refusal =>
   new Refusal(code, text, { path: ['code'], ...(clause === undefined ? {} : { clause }) });
 

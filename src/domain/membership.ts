@@ -82,7 +82,7 @@ export async function followRules(tx: Tx, schoolId: string, userId: string): Pro
     for (const { what, lost: _, ...member } of changes) if (what === act) record(tx, `chatMember.${act}`, member);
   const led = changes.filter(({ lost }) => lost !== null && lost !== 'MEMBER').sort((a, b) => (a.chatId < b.chatId ? -1 : 1));
   for (const { chatId, lost } of led) {
-    // A moderator who leaves at the same moment does so before or after, and then sees who is left.
+    // The lock lets moderators who leave at one moment do so one after another, so that the later one sees who is left.
     await lock(tx, 'Chat', chatId);
     await succeed(tx, chatId, lost!);
   }
@@ -116,9 +116,9 @@ const moderate = `
   returning school_id as "schoolId", chat_id as "chatId", user_id as "userId"`;
 
 /**
- * The step after somebody who had the role `lost` is no longer the owner or a moderator of a locked chat. Ownership passes
- * to the moderator who has been in the chat longest, and does not come back with a former owner who returns. Where no
- * moderator remains, the school's first platform administrator takes the role, since a chat is never without one.
+ * Appoints a successor after a person lost the role `lost` in a locked chat. The moderator who has been in the chat
+ * longest becomes the owner; a former owner who returns does not get it back. If no moderator remains, the school's first
+ * platform administrator takes the role, since a chat is never without one.
  */
 export async function succeed(tx: Tx, chatId: string, lost: ChatMember['role']): Promise<void> {
   if (lost === 'MEMBER') return;

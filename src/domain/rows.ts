@@ -40,6 +40,6 @@ export interface Page<Row> {
 
 export type { PageArgs } from '../db/page.ts';
 
-/** Whether the row holds these values already, none of which is a date. */
+/** Returns whether the row holds these values already. Compares with `===`, so not for dates. */
 export const changesNothing = <Row extends object>(row: Row, data: Partial<Row>): boolean =>
   Object.entries(data).every(([column, value]) => row[column as keyof Row] === value);

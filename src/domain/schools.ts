@@ -44,7 +44,10 @@ export async function createSchool(ctx: Context, input: SchoolInput & { name: st
   );
 }
 
-/** Changes what is said of the school; what is left out stays, `externalIds` replace all that there were; what it has already changes nothing. Regulation 2.1 a. */
+/**
+ * Updates the school's details. Omitted fields keep their values, `externalIds` replace all former ones, and values that
+ * are set already change nothing. Regulation 2.1 a.
+ */
 export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId: string }): Promise<School> {
   const found = await findSchool(ctx, input.schoolId, 'school.update');
   const data = fields(input);
@@ -61,7 +64,7 @@ export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId
   );
 }
 
-/** Returns false where these are the ids already. */
+/** Returns false if the school has exactly these ids already. */
 async function replaceExternalIds(tx: Tx, schoolId: string, ids: ExternalIdInput[]): Promise<boolean> {
   const present = new Map((await tx.externalId.findMany({ where: { schoolId } })).map(({ system, value }) => [system, value]));
   if (present.size === ids.length && ids.every(({ system, value }) => present.get(system) === value)) return false;

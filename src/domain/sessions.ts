@@ -15,7 +15,7 @@ import type { Page, PageArgs, Session, User } from './rows.ts';
 
 /** An account that is not there, a wrong password and a deactivated person look alike. */
 const wrong = (): Refusal =>
-  new Refusal('INVALID', ['Неверное имя для входа или пароль.', 'The sign-in name or the password is wrong.'], { path: ['password'] });
+  new Refusal('INVALID', ['Неверный логин или пароль.', 'The sign-in name or the password is wrong.'], { path: ['password'] });
 
 export interface SignInInput {
   signInName: string;
@@ -25,8 +25,8 @@ export interface SignInInput {
 }
 
 /**
- * Whose name and password these are: the person's id, and the device cookie that the browser is to keep. How often
- * passwords may be tried: src/auth/sign-in-limits.ts.
+ * Returns the id of the person with this sign-in name and password, and the device cookie for the browser. src/auth/sign-
+ * in-limits.ts limits the attempts.
  * @throws INVALID when they do not match, RATE_LIMITED, UNAVAILABLE.
  */
 export async function signIn(ctx: Context, input: SignInInput): Promise<{ userId: string; deviceCookie: string }> {
@@ -34,7 +34,7 @@ export async function signIn(ctx: Context, input: SignInInput): Promise<{ userId
   const signInName = input.signInName.normalize('NFC').trim().toLowerCase();
   const known = /\u0000|\p{Surrogate}/u.test(signInName) ? null : await db.prisma.user.findUnique({ where: { signInName } });
   const user = known?.deactivatedAt === null ? known : null;
-  // For a name of nobody the same is computed, and no cookie fits.
+  // Computes the same for an unknown name, which no cookie fits.
   const device = findDevice(config.secretKey, user ?? { id: '', passwordHash: null }, input.deviceCookie);
   const release = await admitTry(ctx, { signInName, address: ctx.address, device });
   const right = await verifyPassword(user?.passwordHash ?? null, input.password).catch(async (error: unknown) => {

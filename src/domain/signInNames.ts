@@ -2,7 +2,7 @@ import { ask, type Tx } from '../db/transaction.ts';
 import { conflict, invalid } from '../errors.ts';
 import { lockName } from './access.ts';
 
-/** What people type to sign in: unique over the whole platform, also to the eye. */
+/** Sign-in names: unique over all schools, look-alikes included. */
 
 /**
  * Returns a sign-in name as it is stored, in lower case.
@@ -27,8 +27,9 @@ export function signInNameOf(text: string): string {
 const folded = { from: 'асеорху01зб', to: 'aceopxyol36' };
 
 /**
- * @throws CONFLICT when a person has this sign-in name or one that looks the same: «сор» in Russian letters is «cop». The text does not say
- * that the name is taken: names are unique over all schools, so that would tell of somebody's account.
+ * Refuses a taken sign-in name.
+ * @throws CONFLICT when a person has this name or one that looks the same: «сор» in Russian letters is «cop». The message
+ *   does not say that the name is taken: names are unique over all schools, so it would reveal an account.
  */
 export async function refuseTaken(tx: Tx, name: string): Promise<void> {
   const key = name.replace(/./gu, (sign) => folded.to[folded.from.indexOf(sign)] ?? sign);

@@ -23,7 +23,7 @@ export async function createSubject(ctx: Context, input: { schoolId: string; nam
   });
 }
 
-/** Subjects of a school are told apart by what people read: case, spaces and look-alike letters make no other subject. */
+/** Refuses a name that reads like that of another subject: case, spaces and look-alike letters make no difference. */
 async function refuseNamesake(tx: Tx, schoolId: string, name: string): Promise<void> {
   await lockName(tx, `subject names ${schoolId}`);
   const others = await tx.subject.findMany({ where: { schoolId }, select: { name: true } });

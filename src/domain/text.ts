@@ -3,8 +3,8 @@ import { invalid } from '../errors.ts';
 /** What people type, made fit to store, to search and to put in order. */
 
 /**
- * Emoji that hold characters which are refused elsewhere: sequences joined by U+200D, a presentation selector, keycaps,
- * and the flags of England, Scotland and Wales, the only ones made of tag characters that Unicode recommends.
+ * Emoji with characters that are refused elsewhere: sequences joined by U+200D, a presentation selector, keycaps, and the
+ * flags of England, Scotland and Wales, the only ones made of tag characters that Unicode recommends.
  */
 const emoji =
   /\u{1f3f4}\u{e0067}\u{e0062}(?:\u{e0065}\u{e006e}\u{e0067}|\u{e0073}\u{e0063}\u{e0074}|\u{e0077}\u{e006c}\u{e0073})\u{e007f}|\p{Extended_Pictographic}[\ufe0e\ufe0f\p{Emoji_Modifier}]?(?:\u200d\p{Extended_Pictographic}[\ufe0f\p{Emoji_Modifier}]?)*|[0-9#*]\ufe0f?\u20e3/gu;
@@ -16,20 +16,20 @@ const joiners =
 const bidirectional = /\p{Bidi_Control}/u;
 
 /**
- * What does not show or has no meaning of its own: controls, format characters, lone surrogates, private use and
- * unassigned code points, default ignorable ones, separators of lines, blanks that Unicode counts as letters, marks or
- * symbols, and the characters that stand for an object or for a text that was lost.
+ * Characters that are invisible or meaningless: controls, format characters, lone surrogates, private use and unassigned
+ * code points, default ignorable ones, separators of lines, blanks that Unicode counts as letters, marks or symbols, and
+ * the replacement characters for objects and lost text.
  */
 const unseen = /[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800\u2d7f\ufffc\ufffd\u{1107f}\u{13441}\u{13442}\u{16fe4}\u{1d159}]/u;
 
-/** Marks without a letter, one twice in a row, and more of them than a script stacks (UTS #39, 5.4). */
+/** Combining marks without a letter, the same mark twice in a row, and more marks than a script stacks (UTS #39, 5.4). */
 const stacked = /(?:^|\s)\p{M}|([\p{Mn}\p{Me}])\1|[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}]\p{M}{3}|[\p{Mn}\p{Me}]{5}/u;
 
 /**
- * One line of text that shows all that it holds: NFC, outer spaces cut, inner ones made one.
+ * Normalises one line of visible text: NFC, outer spaces removed, inner ones collapsed.
  * @param most in characters as people count them (grapheme clusters); the text takes at most eight times as many bytes.
- * @throws INVALID for characters that do not show or that change the direction of the text, stacks of combining marks,
- * and lengths outside least..most.
+ * @throws INVALID for characters that are invisible or change the direction of the text, stacks of combining marks, and
+ *   lengths outside least..most.
  */
 export function line(path: string, value: string, most: number, least = 1): string {
   const wrongLength = () => invalid(path, [`Длина — от ${least} до ${most} символов.`, `The length is from ${least} to ${most} characters.`]);
@@ -63,7 +63,7 @@ function refuseUnseen(path: string, value: string): void {
 
 const graphemes = new Intl.Segmenter('ru', { granularity: 'grapheme' });
 
-/** Code points where they are few enough, which is quicker to tell; otherwise grapheme clusters, counted no further than most + 1. */
+/** Returns the number of grapheme clusters, at most `most` + 1; for a short text the number of code points, which is faster to count. */
 function lengthOf(text: string, most: number): number {
   const points = [...text].length;
   if (points <= most) return points;
@@ -73,12 +73,12 @@ function lengthOf(text: string, most: number): number {
 }
 
 /**
- * A key that a client or another system made: kept and compared exactly as it is given, spaces and invisible characters too.
+ * Checks a key of a client or of another system. Keeps it exactly as given, spaces and invisible characters included.
  * @throws INVALID for U+0000 and lone surrogates, which the database cannot hold, and for lengths outside 1..most.
  */
 export function opaqueKey(path: string, value: string, most: number): string {
   if (/[\0\p{Surrogate}]/u.test(value))
-    throw invalid(path, ['Здесь не может быть символа U+0000 и половины суррогатной пары.', 'U+0000 and lone surrogates are not allowed here.']);
+    throw invalid(path, ['Символ U+0000 и непарные суррогаты здесь недопустимы.', 'U+0000 and lone surrogates are not allowed here.']);
   const { length } = [...value];
   if (length < 1 || length > most) throw invalid(path, [`Длина — от 1 до ${most} символов.`, `The length is from 1 to ${most} characters.`]);
   return value;

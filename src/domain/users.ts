@@ -84,7 +84,10 @@ function contact(input: { email?: string | null; phone?: string | null }): { ema
   };
 }
 
-/** One address, of a domain that can exist and whose labels each keep to one script, so that none imitates another domain. */
+/**
+ * Returns whether the text is one e-mail address. Its domain must be valid, and no label may mix scripts to imitate
+ * another one.
+ */
 function isEmail(text: string): boolean {
   const domain = /^[^\s@<>()[\],;:"\\]+@([^\s@.]+(?:\.[^\s@.]+)+)$/u.exec(text)?.[1];
   if (domain === undefined || domainToASCII(domain) === '') return false;
@@ -100,7 +103,10 @@ export interface UpdateProfileInput {
   locale?: 'ru' | 'en' | null;
 }
 
-/** Changes the actor's own particulars; each school where the person has a role is told, unless nothing is new. Regulation 1.4. */
+/**
+ * Updates the actor's own details, and records it in each school where the person has a role. Does nothing if nothing
+ * changes. Regulation 1.4.
+ */
 export async function updateProfile(ctx: Context, input: UpdateProfileInput): Promise<User> {
   const userId = actingUserId(ctx);
   if (userId === null) throw ctx.actor.kind === 'anonymous' ? unauthenticated() : forbidden(clauseOf('profile.update'));

@@ -5,9 +5,10 @@ import { anyOf, hearers, seat, unseat, type Answer, type Cohort, type Groups, ty
 import type { LoggedEvent, Tail } from './tail.ts';
 
 /**
- * Telling many at once. Listeners who have heard all that there is wait here, in groups that asked for the same; an
- * event is answered once for those of a group whose rights amount to the same, and each is handed that answer. Who
- * cannot take it at once, or whose answer failed, goes back to pulling from their own place in the log, and loses nothing.
+ * Delivers an event to many listeners at once. Listeners who have heard all that there is wait here, in groups that asked
+ * for the same; an event is answered once for those of a group whose rights amount to the same, and each gets that answer.
+ * A listener who cannot take it at once, or whose answer failed, goes back to pulling from their own place in the log, and
+ * loses nothing.
  */
 
 export interface Audience {
@@ -67,7 +68,7 @@ export function createAudience(tail: Tail, log: Logger): Audience {
     const telling: Telling = { event, shared: new Map() };
     const hand = async (answer: Answer | null, to: readonly Member[]): Promise<void> => {
       if (answer === null) return to.forEach((member) => member.leave(null));
-      // What is read of the log notes whose rights changed while the answer was made, or while the event waited for that.
+      // Reads the log first if it was read too long ago: rights may have changed while the answer was made.
       if (tail.age(event.schoolId) > maxRightsAgeMs) await tail.refresh(event.schoolId);
       const now = Date.now() / 1000;
       const changed = school.unsettled.size > 0;

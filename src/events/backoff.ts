@@ -1,14 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { isUnanswered } from '../db/availability.ts';
 
-/** Trying again what failed, a few times within a few seconds. */
+/** Retries a failed operation a few times within a few seconds. */
 
-/** Milliseconds before each further attempt, give or take a half, so that many do not come back at one moment. */
+/** Milliseconds before each further attempt, varied by a half, so that many clients do not retry at once. */
 const delaysMs = [100, 500, 2000];
-/** Milliseconds after the first attempt past which no other begins: an attempt that waits for a lock takes seconds itself. */
+/** Milliseconds after the first attempt within which others may begin: an attempt that waits for a lock takes seconds itself. */
 const maxElapsedMs = 6000;
 
-/** The failed attempts at one thing. */
+/** Counts the failed attempts of one operation. */
 export class Backoff {
   readonly #began = performance.now();
   #failures = 0;
@@ -18,7 +18,7 @@ export class Backoff {
    * @throws `error` after the last attempt, unless the database cannot be reached, and when the signal aborts.
    */
   async next(error: unknown, signal: AbortSignal): Promise<void> {
-    // A stream outlives a database that does not answer at all: it goes on from its place, and loses nothing.
+    // A stream waits for a database that cannot be reached: it continues from its place, and loses nothing.
     const isLost = isUnanswered(error);
     const delay = delaysMs[this.#failures] ?? (isLost ? delaysMs.at(-1)! : undefined);
     this.#failures += 1;
@@ -29,7 +29,7 @@ export class Backoff {
   }
 }
 
-/** Answers what `attempt` does, trying again where it throws. @throws what the last attempt threw. */
+/** Returns the result of `attempt`, retrying when it throws. @throws the error of the last attempt. */
 export async function retry<T>(attempt: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (const backoff = new Backoff(); ; ) {
     try {

@@ -18,9 +18,9 @@ const channel = 'sfera_events';
 /** Milliseconds from one NOTIFY of a process to the next; the first goes at once, and wakes in between travel together. */
 const notifyEvery = 25;
 const heartbeatEvery = 10_000;
-/** Milliseconds that the listening connection may be silent while it owes an answer. */
+/** Milliseconds that the listening connection may be silent while an answer is due. */
 const answerWithinMs = 5000;
-/** Milliseconds that `close` waits for what is still to be told to the others. */
+/** Milliseconds that `close` waits for pending notifications to be sent. */
 const flushWithinMs = 1000;
 /** Ids of 36 characters that fit a NOTIFY's 8,000 bytes with room to spare. */
 const idsPerNotify = 200;

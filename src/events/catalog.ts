@@ -85,7 +85,7 @@ export const catalog = {
   'chatMember.added':       event('A person came into a chat.', ['chatId', 'userId'], ofMember, rightsOfUser),
   'chatMember.removed':     event('A person left a chat or was removed.', ['chatId', 'userId'], ofMember, rightsOfUser),
   'chatMember.promoted':    event('A member became a moderator, or a moderator the owner.', ['chatId', 'userId'], ofMember, rightsOfUser),
-  'chatMember.demoted':     event('A moderator became a member, or the owner stopped being it.', ['chatId', 'userId'], ofMember, rightsOfUser),
+  'chatMember.demoted':     event('A moderator became a member, or the owner lost the ownership.', ['chatId', 'userId'], ofMember, rightsOfUser),
 };
 
 export type EventType = keyof typeof catalog;

@@ -44,11 +44,11 @@ export interface Stream extends AsyncIterableIterator<Heard, void, undefined> {
   /** From now on the listener is told together with others whenever nothing else is to be told to them. */
   share(sharing: Sharing): void;
   /**
-   * Whether the last item may be sent: the rights that it was heard by are still the listener's. Rights that were read
-   * too long ago are read again first.
+   * Returns whether the last item may be sent: the listener still has the rights that it was made with. Reads the rights
+   * again if they were read too long ago.
    */
   confirm(): Promise<boolean>;
-  /** Takes back the last item, which was not sent: its event is heard again, by the rights of that moment. */
+  /** Takes back the last item, which was not sent: `next` returns its event again, by the rights of that moment. */
   repeat(): void;
 }
 
@@ -77,17 +77,17 @@ class Follower implements Stream {
   readonly #wait = AbortSignal.any([this.#lost.signal, this.#stop.signal]);
   #listener!: Listener;
   #sharing: Sharing | null = null;
-  /** Everything up to here was heard or was for others; and the last place that the listener was told of. */
+  /** `#seq`: the last event that the listener heard or that was for others. `#told`: the last one that the listener received. */
   #seq = 0n;
   #told = 0n;
-  /** All that there was has been heard: what comes next is new. */
+  /** Whether the listener has caught up with the log. */
   #inStep = false;
   #first: Standing | null = null;
-  /** What a sweep found is final: rights that come back a moment later begin with another stream. */
+  /** The reason that a sweep found. It is final: rights that come back a moment later begin with another stream. */
   #swept: EndReason | null = null;
-  /** Asked before every event, answered once for every reading of the rights. */
+  /** The last judgement, cached for one reading of the rights. */
   #judged: { of: Standing | null; reason: EndReason | null } = { of: null, reason: null };
-  /** The rights that the last item was heard by; null for an answer, which was handed out by rights of that moment. */
+  /** The rights that the last item was made with; null for a shared answer, which was checked when it was delivered. */
   #heardBy: Standing | null = null;
   #repeated = false;
 
@@ -114,7 +114,7 @@ class Follower implements Stream {
     return this.#items.next();
   }
 
-  /** A generator that waits for the log would not hear of its end before the next event. */
+  /** Ends the stream. Aborts first, since a generator that waits for the log would end only at the next event. */
   return(): Promise<IteratorResult<Heard, void>> {
     this.#stop.abort();
     return this.#items.return();
@@ -137,7 +137,7 @@ class Follower implements Stream {
       this.#seq = after?.seq ?? extent.head;
       this.#told = this.#seq - BigInt(checkpointEvery);
       if (this.#seq + 1n < extent.oldest) return yield this.#resync(extent);
-      // Before the first look at the log nobody is told whose rights it changes.
+      // Waits for the first read of the log: changes of rights are not noticed before it.
       if (tail.head(schoolId) === null) await tail.grown(schoolId, this.#seq, this.#wait);
       this.#first = await this.#rights();
       while (!this.#stop.signal.aborted) {
@@ -156,7 +156,10 @@ class Follower implements Stream {
     }
   }
 
-  /** Rights are asked for after the events were read, so that an event later than a loss of rights is never told by earlier rights. */
+  /**
+   * Yields the events that may be heard. Reads the rights after the events, so that no event is sent by rights that were
+   * lost before it.
+   */
   async *#hearBatch(events: readonly LoggedEvent[]): AsyncGenerator<Heard, void, undefined> {
     const { schoolId, types, chosen } = this.following;
     for (const event of events) {
@@ -174,7 +177,7 @@ class Follower implements Stream {
     yield* this.#checkpoint();
   }
 
-  /** There is nothing now: says how far the listener is, or waits. */
+  /** Yields a checkpoint if one is due; otherwise waits for the next event. */
   async *#hearNext(): AsyncGenerator<Heard, void, undefined> {
     const { tail, audience } = this.#feed;
     const { schoolId, types, chosen } = this.following;
@@ -192,7 +195,7 @@ class Follower implements Stream {
     this.#seq = place.told - 1n;
   }
 
-  /** After long stretches for others; true where the listener was told, or is to be. */
+  /** Yields a checkpoint after many events for others. Returns false if none was due. */
   async *#checkpoint(): AsyncGenerator<Heard, boolean, undefined> {
     if (this.#seq - this.#told < BigInt(checkpointEvery)) return false;
     const now = await this.#rights();
@@ -201,7 +204,7 @@ class Follower implements Stream {
     return true;
   }
 
-  /** Answers whether it was sent, as far as anybody knows. */
+  /** Yields an item. Returns false if `repeat` took it back. */
   async *#tell(item: Heard, by: Standing | null): AsyncGenerator<Heard, boolean, undefined> {
     this.#heardBy = by;
     this.#repeated = false;
@@ -210,8 +213,8 @@ class Follower implements Stream {
   }
 
   /**
-   * The standing now. Who is in step with the log is told by it of every change of a person's rights; otherwise, and for
-   * services, whose rights stand in no log, what was read counts for a moment.
+   * Returns the current rights. A person who has caught up learns of every change from the log; otherwise, and for
+   * services, whose rights are not in the log, rights count for `maxRightsAgeMs` after they were read.
    */
   async #rights(maxAgeMs = this.#maxAgeMs()): Promise<Standing> {
     return this.#listener.known(maxAgeMs) ?? this.#retry(() => this.#listener.actor(maxAgeMs));
@@ -235,7 +238,7 @@ class Follower implements Stream {
   async #extent(): Promise<Extent> {
     const { schoolId } = this.following;
     const extent = await this.#retry(() => this.#feed.tail.extent(schoolId));
-    // Every school has a log from its beginning: where there is none, nothing can be said of what was missed.
+    // Every school has a log from its creation, so a missing one is a fault.
     if (extent === null) throw new Error('the school has no log');
     return extent;
   }

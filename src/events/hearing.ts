@@ -9,11 +9,11 @@ import type { LoggedEvent } from './tail.ts';
 /**
  * Caches the rights of each listener. Loads them when a listener comes, and again as soon as an event of the school says
  * that they may have changed: in this process when the change is committed, and everywhere when the log is read. The log
- * is read in order, so no event is told by rights older than itself. Rights asked for in the same turn are read in one
- * statement, and all are read again in turn, so that changes that no log tells of are found too.
+ * is read in order, so no event is sent by rights older than itself. One statement reads the rights that are needed in one
+ * turn. All rights are read again periodically, to find changes that no event records.
  */
 
-/** Milliseconds for which rights that were read count where nothing says that they have not changed since. */
+/** Milliseconds for which rights count after they were read, unless the log confirms them. */
 export const maxRightsAgeMs = 50;
 
 export type EndReason = 'SESSION_ENDED' | 'USER_DEACTIVATED' | 'TOKEN_EXPIRED' | 'ROLE_ENDED' | 'CLASS_LEFT';
@@ -58,7 +58,7 @@ interface Entry {
   text: string;
   /** When the standing was read, by `performance.now()`. */
   readAt: number;
-  /** Changes that events told of, and how many of them the standing knows. */
+  /** Number of changes that events reported, and how many of them the standing includes. */
   noted: number;
   known: number;
   /** Readings begun, and the last of them whose answer stands here. */
@@ -207,7 +207,7 @@ const isPerson = (actor: Actor): actor is UserActor | ServiceActor => actor.kind
 const textOf = (standing: Standing): string =>
   JSON.stringify(standing, (_key, value: unknown) => (value instanceof Map ? [...(value as Map<string, string>)] : value));
 
-/** All that a credential says: two tokens of one client may differ in their scopes alone. */
+/** Returns a key of all fields of a credential: two tokens of one client may differ only in their scopes. */
 const keyOf = (credential: Credential): string => JSON.stringify(credential);
 
 interface PromiseWithResolvers<T> {

@@ -31,7 +31,7 @@ export interface Cohort {
 export interface Sharing {
   /** The same for all who asked for the same, whoever they are. */
   group: string;
-  /** Answers an event to those of a group who hear it, and hands each of them what is theirs; null where that failed. */
+  /** Answers an event for the members of a group who hear it, and gives each its answer; null if that failed. */
   answer(telling: Telling, cohorts: readonly Cohort[], hand: (answer: Answer | null, to: readonly Member[]) => Promise<void>): Promise<void>;
   /** Sends an answer's bytes at once; false where the listener has not taken all that was sent before. */
   send?(bytes: Buffer): boolean;

@@ -63,11 +63,11 @@ interface Followed {
   wokenAt: number | null;
   /** When the log was last read to its end, by `performance.now()`. */
   readAt: number;
-  /** Those who wait for a reading that begins from now on; they are told whether it succeeded. */
+  /** Callbacks that wait for a reading that begins from now on; called with whether it succeeded. */
   refreshing: ((succeeded: boolean) => void)[];
 }
 
-/** @param read is called with new events of a joined school before anybody can get them from here, and with none where `refresh` found none. */
+/** @param read is called with new events of a joined school before listeners get them, and with none if `refresh` found none. */
 export function createTail(pool: pg.Pool, bus: Bus, log: Logger, read: (schoolId: string, events: readonly LoggedEvent[]) => void): Tail {
   const followed = new Map<string, Followed>();
   const growing = new Set<(schoolId: string) => void>();
@@ -90,7 +90,7 @@ export function createTail(pool: pg.Pool, bus: Bus, log: Logger, read: (schoolId
     return first !== undefined && seq + 1n >= first.seq ? recent.slice(Number(seq + 1n - first.seq)) : null;
   };
 
-  /** Reads on; answers whether that was the end of the log. */
+  /** Reads the next batch. Returns whether it reached the end of the log. */
   const look = async (schoolId: string, school: Followed): Promise<boolean> => {
     let ended = true;
     if (school.head === null) school.head = (await extent(schoolId))?.head ?? 0n;

@@ -58,8 +58,8 @@ export const builder = new SchemaBuilder<SchemaTypes>({
 builder.queryType({ description: 'Everything that can be read.' });
 builder.mutationType({
   description:
-    'Everything that can be changed. Each takes one `input` and answers its object or a `Refusal`. A text is one line: characters ' +
-    'that do not show or that change the direction of writing are INVALID, and lengths count characters as people see them.',
+    'Everything that can be changed. Each takes one `input` and returns its object or a `Refusal`. Texts are one line: characters ' +
+    'that are invisible or change the direction of writing are INVALID, and lengths count characters as people see them.',
 });
 builder.subscriptionType({
   description: 'What can be followed live. Each item has a `cursor`; pass the last one seen as `after` to go on without a hole or a repeat.',
@@ -133,7 +133,7 @@ export const RefusalCode = builder.enumType('RefusalCode', {
     CONFLICT: { description: 'The state of things does not allow it now.' },
     RATE_LIMITED: { description: 'Too many attempts. Try again after `retryAfter` seconds.' },
     UNAUTHENTICATED: { description: 'Sign in first.' },
-    UNAVAILABLE: { description: 'Something that the server needs, such as its database, does not answer now. Try again after `retryAfter` seconds, with the same `idempotencyKey` where there was one: the change may have been made.' },
+    UNAVAILABLE: { description: 'Something that the server needs, such as its database, does not answer now. Try again after `retryAfter` seconds, with the same `idempotencyKey` if you sent one: the change may have been made.' },
   } as const,
 });
 
@@ -143,7 +143,7 @@ interface Refused {
 }
 
 const RefusalRef = builder.objectRef<Refused>('Refusal').implement({
-  description: 'A change that was not made, and why. Nothing was written; with UNAVAILABLE this may be unknown, and `message` then says so.',
+  description: 'A change that was not made, and why. Nothing was written, unless `code` is UNAVAILABLE and `message` says that this is unknown.',
   fields: (t) => ({
     code: t.field({ type: RefusalCode, description: 'The reason, for programs.', resolve: ({ refusal }) => refusal.code }),
     message: t.string({
@@ -170,8 +170,8 @@ const RefusalRef = builder.objectRef<Refused>('Refusal').implement({
 
 /**
  * A mutation by the one rule: `name(input: NameInput!): NameResult!` with `union NameResult = Thing | Refusal`.
- * @param run parses the input, calls one operation and returns its row; a Refusal it throws becomes the answer, and so does
- * UNAVAILABLE for a failure that may pass by itself.
+ * @param run parses the input, calls one operation and returns its row; a Refusal it throws becomes the answer, and a
+ *   transient failure becomes UNAVAILABLE.
  */
 export function mutation<Row extends object, Input>(
   name: string,

@@ -60,14 +60,14 @@ const CreateClassInput = builder.inputType('CreateClassInput', {
   fields: (t) => ({
     schoolId: t.id({ required: true, description: 'The school.' }),
     grade: t.int({ required: true, description: '1 to 11.' }),
-    letter: t.string({ required: true, description: '1 to 15 characters, among them a letter or a digit. Cyrillic is written in capitals, and a Latin letter that looks like a Cyrillic one as that one.' }),
+    letter: t.string({ required: true, description: '1 to 15 characters, among them a letter or a digit. Cyrillic letters are stored as capitals, and Latin letters that look Cyrillic as Cyrillic.' }),
     schoolYearId: t.id({ description: "The school year. Default: the one that contains today in the school's time zone." }),
     idempotencyKey: t.string({ description: 'Any text of yours, up to 100 characters; the same key makes one class, however often it is sent.' }),
   }),
 });
 
 mutation('createClass', {
-  description: 'Makes a class. Grade and letter are unique in a school year to the eye: case, spaces, hyphens and look-alike letters make no other class.',
+  description: 'Creates a class. Grade and letter are unique in a school year, whatever the case, spaces, hyphens and look-alike letters.',
   returns: ClassRef,
   input: CreateClassInput,
   run: (ctx, input) =>
@@ -83,7 +83,7 @@ const UpdateClassInput = builder.inputType('UpdateClassInput', {
   fields: (t) => ({
     classId: t.id({ required: true, description: 'The class.' }),
     grade: t.int({ description: '1 to 11.' }),
-    letter: t.string({ description: '1 to 15 characters, among them a letter or a digit. Cyrillic is written in capitals, and a Latin letter that looks like a Cyrillic one as that one.' }),
+    letter: t.string({ description: '1 to 15 characters, among them a letter or a digit. Cyrillic letters are stored as capitals, and Latin letters that look Cyrillic as Cyrillic.' }),
   }),
 });
 

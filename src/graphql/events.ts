@@ -179,7 +179,7 @@ const ChatChangeKind = builder.enumType('ChatChangeKind', {
     MEMBER_ADDED: { value: 'chatMember.added', description: 'Somebody came in.' },
     MEMBER_REMOVED: { value: 'chatMember.removed', description: 'Somebody left or was removed.' },
     MEMBER_PROMOTED: { value: 'chatMember.promoted', description: 'A member became a moderator, or a moderator the owner.' },
-    MEMBER_DEMOTED: { value: 'chatMember.demoted', description: 'A moderator became a member, or the owner stopped being it.' },
+    MEMBER_DEMOTED: { value: 'chatMember.demoted', description: 'A moderator became a member, or the owner lost the ownership.' },
   } as const,
 });
 

@@ -157,7 +157,7 @@ builder.queryField('invitationPreview', (t) =>
     type: PreviewRef,
     nullable: true,
     description:
-      'What a link leads to, for whoever holds its code, signed in or not; null when it opens nothing. After 20 unknown codes from an address in 15 minutes further unknown ones are RATE_LIMITED.',
+      'The invitation of a link, by its code, signed in or not; null for an unknown code. After 20 unknown codes from one address in 15 minutes, further unknown codes are RATE_LIMITED.',
     args: { code: t.arg.string({ required: true, description: 'The code: what follows /join/ in the link.' }) },
     resolve: (_root, { code }, ctx) => previewInvitation(ctx, code),
   }),
@@ -237,7 +237,7 @@ const AcceptInvitationInput = builder.inputType('AcceptInvitationInput', {
 });
 
 mutation('acceptInvitation', {
-  description: 'Joins by a link, in the role and the class that it says; answers you, with what you are now. For somebody who has both already it changes nothing and uses no seat; somebody who had them by this link and lost them needs a new link.',
+  description: 'Joins by a link, in its role and its class. Returns the viewer. Changes nothing and takes no seat for a viewer who has both already; a viewer who lost them after joining by this link needs a new link.',
   returns: UserRef,
   input: AcceptInvitationInput,
   run: (ctx, input) => acceptInvitation(ctx, input),

@@ -43,7 +43,7 @@ export const ChatKindEnum = builder.enumType('ChatKind', {
 export const ChatRoleEnum = builder.enumType('ChatRole', {
   description: 'What a member may do in a chat.',
   values: {
-    OWNER: { description: 'Above the moderators: who made the chat, and after them the moderator who has been in it longest.' },
+    OWNER: { description: 'Above the moderators. The creator of the chat; when the owner leaves, the moderator who has been in it longest.' },
     MODERATOR: { description: 'Keeps order: renames, adds, removes.' },
     MEMBER: { description: 'Takes part.' },
   } as const,

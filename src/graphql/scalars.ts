@@ -34,7 +34,7 @@ function parseInstant(value: unknown, node?: ValueNode): Date {
     if (at >= earliest && at <= latest) return new Date(at);
   }
   throw new GraphQLError(
-    'DateTime must be an RFC 3339 instant of the years 0001 to 9999 that the calendar has, such as 2026-09-01T08:00:00Z.',
+    'DateTime must be an RFC 3339 instant that exists in the years 0001 to 9999, such as 2026-09-01T08:00:00Z.',
     { nodes: node },
   );
 }
@@ -42,22 +42,22 @@ function parseInstant(value: unknown, node?: ValueNode): Date {
 function parseDay(value: unknown, node?: ValueNode): string {
   const parts = typeof value === 'string' ? (dayPattern.exec(value)?.groups as Day | undefined) : undefined;
   if (parts !== undefined && isDay(parts)) return value as string;
-  throw new GraphQLError('Date must be a day of the years 0001 to 9999 that the calendar has, such as 2026-09-01.', { nodes: node });
+  throw new GraphQLError('Date must be a day that exists in the years 0001 to 9999, such as 2026-09-01.', { nodes: node });
 }
 
 const textOf = (node: ValueNode): string | undefined => (node.kind === Kind.STRING ? node.value : undefined);
 
 builder.scalarType('DateTime', {
   description:
-    'An instant, RFC 3339, of the years 0001 to 9999 in UTC. Written in UTC with milliseconds: 2026-09-01T08:00:00.000Z. ' +
-    'Read with any offset up to 23:59 and up to nine digits of a second, of which three count; leap seconds (`:60`) are refused.',
+    'An RFC 3339 instant in the years 0001 to 9999. Results are in UTC with milliseconds: 2026-09-01T08:00:00.000Z. ' +
+    'Input may have any offset up to 23:59 and up to nine decimals of a second, of which three count; leap seconds (`:60`) are refused.',
   serialize: (value) => value.toISOString() as unknown as Date,
   parseValue: (value) => parseInstant(value),
   parseLiteral: (node) => parseInstant(textOf(node), node),
 });
 
 builder.scalarType('Date', {
-  description: "A day, ISO 8601, of the years 0001 to 9999: 2026-09-01. It is a day in the school's own time zone.",
+  description: "An ISO 8601 day in the years 0001 to 9999: 2026-09-01. It is a day in the school's own time zone.",
   serialize: (value) => value,
   parseValue: (value) => parseDay(value),
   parseLiteral: (node) => parseDay(textOf(node), node),

@@ -32,7 +32,7 @@ const CreateSubjectInput = builder.inputType('CreateSubjectInput', {
   description: 'The subject to make.',
   fields: (t) => ({
     schoolId: t.id({ required: true, description: 'The school.' }),
-    name: t.string({ required: true, description: '1 to 100 characters; unique in the school to the eye: case, spaces, hyphens and look-alike letters make no other subject.' }),
+    name: t.string({ required: true, description: '1 to 100 characters; unique in the school, whatever the case, spaces, hyphens and look-alike letters.' }),
   }),
 });
 

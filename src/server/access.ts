@@ -5,9 +5,9 @@ import type { GraphContext } from '../graphql/context.ts';
 import type { Logger } from '../log.ts';
 import { operationOf } from './execution.ts';
 
-/** The access log: one line at `info` for every request, and one for every operation on a socket, when it is over. Ids only. */
+/** The access log: one line at `info` for every request and for every operation on a socket, written when it ends. Ids only. */
 
-/** What the line of a request says of its content; filled in while it is answered. */
+/** Fields of a request's line in the access log, filled in while the request is answered. */
 export interface Access {
   operation?: string;
   name?: string;
@@ -15,7 +15,7 @@ export interface Access {
   accountId?: string;
 }
 
-/** Paths by their pattern, so that codes and ids stay out of the log; what is not known is cut after its first part. */
+/** Path patterns for the log, so that codes and ids stay out of it. An unknown path is logged as `/…`. */
 const patterns: readonly (readonly [RegExp, string])[] = [
   [/^\/(?:graphql|health\/(?:live|ready)|metrics|joined|explorer|sessions(?:\/(?:signed-in|end|end-others))?)?$/, '$&'],
   [/^\/\.well-known\/(?:openid-configuration|oauth-authorization-server)$/, '$&'],
@@ -33,7 +33,7 @@ export function patternOf(url: string): string {
   return path.replace(expression, shown);
 }
 
-/** Notes the operation; a name that may be more than a name is left out. */
+/** Records an operation's type and name. Omits a name that may hold more than a name. */
 export function noteOperation(access: Access | undefined, operation: string, name: string | undefined): void {
   if (access === undefined) return;
   access.operation = operation;
@@ -49,7 +49,10 @@ export function noteActor(access: Access | undefined, actor: Actor): void {
 
 type Asking = GraphContext & { asked?: { access?: Access | undefined } };
 
-/** Notes the operations that pass Yoga's pipeline, and writes the lines of those on a socket, which are no requests. */
+/**
+ * Records the operations of Yoga's pipeline, and writes a line for each operation on a socket, which has no request of its
+ * own.
+ */
 export function useAccessLog(log: Logger): Plugin<GraphContext> {
   const begin = (context: Asking, document: DocumentNode, operationName: string | null | undefined) => {
     const operation = operationOf(document, operationName);

@@ -2,18 +2,18 @@ import { rateLimited } from '../errors.ts';
 import { SlidingWindow } from './sliding-window.ts';
 
 /**
- * What one account may use of this process: operations and cost in a minute, operations under way, streams and sockets. An
- * account is a person or a service; requests without credentials count by their network address.
+ * Limits of one account in this process: operations and cost per minute, operations under way, streams and sockets. An
+ * account is a person or a service; requests without credentials count for their network address.
  */
 
 export const concurrency = {
-  /** Operations of one account under way. */
+  /** Operations of one account that run at once. */
   perAccount: 20,
-  /** Operations of one account that wait for one under way to end. */
+  /** Operations of one account that wait for a running one to end. */
   waiting: 100,
-  /** Objects that an operation may hold from which it counts as heavy. */
+  /** Estimated cost, in objects, from which an operation is heavy. */
   heavyCost: 5000,
-  /** Heavy operations under way, of all accounts; one account has one of them at most. */
+  /** Heavy operations that run at once in the process; at most one per account. */
   heavy: 2,
 } as const;
 
@@ -27,7 +27,7 @@ export interface Limits {
   streamsPerAccount: number;
 }
 
-/** Ends an operation that was admitted. @param bytes of its answer, where they were counted. */
+/** Ends an admitted operation. @param bytes size of its answer, if it was counted. */
 export type Finish = (bytes?: number) => void;
 
 export class Account {
@@ -37,7 +37,7 @@ export class Account {
   readonly #heavy: HeavyOperations;
   readonly #operations = new SlidingWindow();
   readonly #cost = new SlidingWindow();
-  /** Estimates of the operations under way. */
+  /** Sum of the estimates of the operations under way. */
   #reserved = 0;
   #underWay = 0;
   readonly #waiting: (() => void)[] = [];
@@ -47,7 +47,7 @@ export class Account {
     this.#heavy = heavy;
   }
 
-  /** @throws RATE_LIMITED past the operations of a minute. */
+  /** Counts an operation. @throws RATE_LIMITED when the operations of this minute are used up. */
   countOperation(): void {
     const now = Date.now();
     const wait = this.#operations.waitFor(1, this.#limits.operationsPerMinute, now);
@@ -56,20 +56,20 @@ export class Account {
   }
 
   /**
-   * Reserves the estimated cost and a place among the operations under way; a promise where the operation has to wait.
-   * @throws RATE_LIMITED past the cost of a minute, or when too many wait already.
+   * Reserves the estimated cost and a slot for an operation. Returns a promise if the operation has to wait.
+   * @throws RATE_LIMITED when the cost of this minute is used up, or too many operations wait already.
    */
   admit(estimate: number): Finish | Promise<Finish> {
     const now = Date.now();
     const limit = this.#limits.costPerMinute;
     if (this.#cost.waitFor(estimate + this.#reserved, limit, now) > 0)
-      // What is only reserved is free as soon as those operations have ended.
+      // Leaves reservations out of the wait time: they end with the operations under way.
       throw rateLimited(this.#cost.waitFor(estimate, limit, now) / 1000);
     if (this.#underWay >= concurrency.perAccount && this.#waiting.length >= concurrency.waiting) throw rateLimited(1);
     this.#reserved += estimate;
     const finish: Finish = (bytes) => {
       this.#reserved -= estimate;
-      // Asking costs something even where little is found.
+      // An operation costs a twentieth of its estimate even if it finds little.
       this.#cost.add(bytes === undefined ? estimate : Math.max(bytes / bytesPerObject, estimate / 20), Date.now());
       this.#leave();
     };
@@ -82,7 +82,7 @@ export class Account {
 
   async #wait(estimate: number, finish: Finish): Promise<Finish> {
     if (this.#underWay < concurrency.perAccount) this.#underWay += 1;
-    // Whoever leaves hands its place over.
+    // `#leave` passes its slot to the next waiting operation.
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     if (estimate < concurrency.heavyCost) return finish;
     await this.#heavy.enter(this);
@@ -98,7 +98,7 @@ export class Account {
     else next();
   }
 
-  /** Charges what was written for an item of a stream. */
+  /** Charges an item of a stream by the bytes written. */
   charge(bytes: number): void {
     this.#cost.add(bytes / bytesPerObject, Date.now());
   }
@@ -116,14 +116,14 @@ export class Account {
     return this.sockets < this.#limits.streamsPerAccount;
   }
 
-  /** Whether nothing of it is under way and nothing counts any more. */
+  /** Returns whether nothing is under way and both windows are empty. */
   isIdle(now: number): boolean {
     if (this.sockets + this.streams + this.#underWay > 0) return false;
     return this.#operations.waitFor(0, 0, now) === 0 && this.#cost.waitFor(0, 0, now) === 0;
   }
 }
 
-/** The few heavy operations that a process executes at once, first come, first served, but one of an account at a time. */
+/** Queue of heavy operations: a process executes few at once, in the order of arrival, at most one per account. */
 class HeavyOperations {
   readonly #underWay = new Set<Account>();
   readonly #waiting: { account: Account; enter: () => void }[] = [];
@@ -151,7 +151,7 @@ class HeavyOperations {
   }
 }
 
-/** How often accounts that nothing counts for are forgotten. */
+/** Milliseconds between two removals of idle accounts. */
 const sweepMs = 60_000;
 
 export class AccountLimits {

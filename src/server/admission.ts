@@ -9,15 +9,16 @@ import { takeAsOf } from './live.ts';
 import { refusalError, RequestError } from './masking.ts';
 import type { RequestContext } from './requests.ts';
 
-/** Executes operations and opens streams within the limits of the account that asks: src/server/account-limits.ts. */
+/** Executes operations and opens streams within the limits of the requesting account: src/server/account-limits.ts. */
 
 const contextOf = ({ contextValue }: ExecutionArgs): RequestContext => contextValue as RequestContext;
 
-/** Objects that a change counts as, besides those of its answer: its statements, its events, and who is told of them. */
+/** Cost of a change, in objects, besides that of its answer: its statements, its events and their delivery. */
 const costOfChange = 50;
 
 /**
- * Executes a query or a mutation as soon as its account may; its answer is charged by what was written.
+ * Executes a query or a mutation as soon as the limits of its account allow, and charges the account for the bytes of the
+ * answer.
  * @throws RATE_LIMITED
  */
 export async function executeAdmitted(args: ExecutionArgs): Promise<Executed> {
@@ -51,7 +52,7 @@ function admit(args: ExecutionArgs): Finish | Promise<Finish> {
   }
 }
 
-/** Why the account of this context may open no further stream, in its language. */
+/** Returns the error for an account that may open no further stream, in the language of the context; undefined if it may. */
 export function streamRefusal({ account, language }: RequestContext): RequestError | undefined {
   if (account.mayOpenStream) return undefined;
   const text = ['У вас открыто слишком много подписок. Закройте лишние.', 'You have too many subscriptions open. Close some of them.'] as const;
@@ -101,7 +102,7 @@ async function subscribeCounted(
   }
 }
 
-/** Holds what comes through Yoga to the account's limits. */
+/** Applies the limits of accounts to operations in Yoga's pipeline. */
 export const useAccountLimits = (): Plugin<GraphContext> => ({
   onExecute: ({ setExecuteFn }) => setExecuteFn(async (args: ExecutionArgs) => resultOf(await executeAdmitted(args))),
   onSubscribe: ({ subscribeFn, setSubscribeFn }) => setSubscribeFn((args: ExecutionArgs) => subscribeCounted(args, subscribeFn)),

@@ -29,7 +29,7 @@ import { patience, serveSockets, watchStalled, type Patience, type Sending } fro
 export interface App {
   /** Where it listens; with port 0 the one that the system chose. */
   port: number;
-  /** Stops: no new requests, sockets told to come back, what is under way finished within `stopSeconds`. */
+  /** Stops: takes no new requests, asks sockets to come back, and finishes what is under way within `stopSeconds`. */
   close(): Promise<void>;
 }
 
@@ -174,7 +174,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
   };
 }
 
-/** @throws RequestError for a query string that would not be decoded without loss, or whose JSON is none. */
+/** Checks the query string of a GET. @throws RequestError if it cannot be decoded without loss, or holds invalid JSON. */
 function checkQuery(url: string): void {
   const query = url.slice(url.indexOf('?') + 1);
   if (!isDecodable(query)) throw errors.urlMalformed;

@@ -5,7 +5,7 @@ import { brotliDecompress, gunzip, inflate, type ZlibOptions } from 'node:zlib';
 import { RequestError } from './masking.ts';
 import { bodyTooLarge, messages } from './messages.ts';
 
-/** Reads the text that a request brings, in its body or its query string. What cannot be decoded without loss is refused. */
+/** Decodes the text of a request's body or query string, and refuses text that cannot be decoded without loss. */
 
 type Decompress = (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>;
 
@@ -17,15 +17,15 @@ const codings: Record<string, Decompress> = {
   br: promisify(brotliDecompress),
 };
 
-/** The media type of a Content-Type, in lower case, without its parameters. */
+/** Returns the media type of a Content-Type, in lower case, without its parameters. */
 export const mediaTypeOf = (contentType: string | undefined): string => contentType?.split(';', 1)[0]!.trim().toLowerCase() ?? '';
 
 /**
  * Returns the body as UTF-8 without its byte order mark, decompressed; undefined if the client went away.
- * @param maxBytes bound of the body as it is sent, and of what it decompresses to.
+ * @param maxBytes limit of the body, both as sent and decompressed.
  * @param response tells a client that waits for 100-continue to send the body.
- * @throws RequestError 413 for a body that is too large, 415 for a charset or a coding that is not supported, 400 for text
- *   that is not UTF-8. Of a body that is too large the rest is not read.
+ * @throws RequestError 413 for a body that is too large, whose rest is not read, 415 for a charset or a coding that is not
+ *   supported, 400 for text that is not UTF-8.
  */
 export async function readText(request: IncomingMessage, maxBytes: number, response?: ServerResponse): Promise<Buffer | undefined> {
   const { 'content-type': contentType, 'content-encoding': coding = 'identity', 'content-length': length } = request.headers;
@@ -39,7 +39,10 @@ export async function readText(request: IncomingMessage, maxBytes: number, respo
   return utf8(decompress === undefined ? bytes : await decompressed(bytes, decompress, maxBytes));
 }
 
-/** `charset` has no meaning for JSON (RFC 8259, 11), yet clients say it; ASCII is a part of UTF-8. */
+/**
+ * Returns whether every `charset` is UTF-8 or its subset ASCII. It has no meaning for JSON (RFC 8259, 11), yet clients
+ * send it.
+ */
 function isUtf8Charset(contentType = ''): boolean {
   if (!contentType.includes(';')) return true;
   return [...contentType.matchAll(/;\s*charset\s*=\s*("[^"]*"|[^;\s]*)/gi)].every(([, value]) => /^"?(utf-?8|(us-)?ascii)"?$/i.test(value!));
@@ -71,17 +74,20 @@ async function decompressed(bytes: Buffer, decompress: Decompress, maxBytes: num
   }
 }
 
-/** RFC 8259, 8.1, lets a parser ignore a byte order mark; 1C, PowerShell and .NET send one. */
+/**
+ * Removes the byte order mark, which 1C, PowerShell and .NET send and RFC 8259, 8.1, lets a parser ignore. @throws
+ * RequestError for other encodings.
+ */
 function utf8(bytes: Buffer): Buffer {
   const [first, second, third] = bytes;
-  // UTF-16 and UTF-32, by their marks, or by the zero bytes of the sign that JSON begins with.
+  // UTF-16 and UTF-32: recognised by their marks, or by the zero bytes in JSON's first character.
   const isOther = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff) || (bytes.length > 1 && (first === 0 || second === 0));
   if (isOther) throw unsupported('UNSUPPORTED_CHARSET', 'charsetUnsupported');
   if (!isUtf8(bytes)) throw new RequestError('MALFORMED_TEXT', messages.textMalformed);
   return first === 0xef && second === 0xbb && third === 0xbf ? bytes.subarray(3) : bytes;
 }
 
-/** Tells whether a query string or a form is percent-encoded UTF-8: what is not would be decoded to U+FFFD. */
+/** Returns whether a query string or a form is percent-encoded UTF-8; anything else would be decoded to U+FFFD. */
 export function isDecodable(encoded: string): boolean {
   try {
     decodeURIComponent(encoded);
@@ -94,6 +100,6 @@ export function isDecodable(encoded: string): boolean {
 
 const tooLarge = (maxBytes: number): RequestError => new RequestError('BODY_TOO_LARGE', bodyTooLarge(maxBytes), { status: 413 });
 
-/** RFC 9110, 15.5.16: a 415 for a coding says which ones there are. */
+/** A 415 for a coding lists the supported ones (RFC 9110, 15.5.16). */
 const unsupported = (code: string, message: 'charsetUnsupported' | 'codingUnsupported'): RequestError =>
   new RequestError(code, messages[message], { status: 415, ...(message === 'codingUnsupported' && { headers: { 'accept-encoding': 'gzip, deflate, br' } }) });

@@ -1,4 +1,4 @@
-/** Amounts that each key may spend in a minute. Windows start with the minute, for all keys together. */
+/** Budgets per key and minute. The minutes of all keys start together, by the clock. */
 export class Budgets {
   readonly #perMinute: number;
   readonly #maxKeys: number;
@@ -18,7 +18,7 @@ export class Budgets {
     return 0;
   }
 
-  /** Spends the amount, past the budget too. */
+  /** Spends the amount, even past the budget. */
   add(key: string, amount: number): void {
     const spent = this.#spentBy(key);
     this.#spent.set(this.#keyOf(key), spent + amount);

@@ -2,14 +2,14 @@ import type { IncomingMessage } from 'node:http';
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import type { TrustedProxies } from '../config.ts';
 
-/** The network address of a client, as the key that limits count by. */
+/** Network addresses of clients, as keys for limits. */
 
 /**
- * Returns the client's address for counting, or null for a socket that is already closed. An IPv4 address stands as it is,
- * an IPv6 address as its /64 network, which is what one household or machine is given.
+ * Returns the client's address for counting, or null for a socket that is already closed. Keeps an IPv4 address, and
+ * reduces an IPv6 address to its /64 network, which one household or machine gets.
  *
- * Behind trusted proxies the address is read from `X-Forwarded-For`, from the right: each proxy appends whom it was asked
- * by, and the client may have written all that stands before. An entry that is no address falls back to the socket's.
+ * Behind trusted proxies it reads `X-Forwarded-For` from the right: each proxy appends the address that connected to it,
+ * and the client may have forged the entries before. Uses the socket's address if an entry is not an address.
  */
 export function addressOf(request: Pick<IncomingMessage, 'headers' | 'socket'>, trusted: TrustedProxies): string | null {
   const own = parseAddress(request.socket.remoteAddress ?? '');
@@ -20,7 +20,10 @@ export function addressOf(request: Pick<IncomingMessage, 'headers' | 'socket'>, 
   return networkOf(found ?? own);
 }
 
-/** The first address from the right that is not a trusted proxy; the leftmost when all of them are. Null at an entry that is no address. */
+/**
+ * Returns the first address from the right that is not a trusted proxy; the leftmost if all of them are; null at an entry
+ * that is not an address.
+ */
 function firstUntrusted(trusted: BlockList, own: string, entries: readonly string[]): string | null {
   let address = own;
   for (const entry of entries) {
@@ -33,8 +36,8 @@ function firstUntrusted(trusted: BlockList, own: string, entries: readonly strin
 }
 
 /**
- * The address of an entry, without port, brackets, quotes and zone; an IPv4-mapped one as IPv4. Null for anything else:
- * `unknown`, names, an empty entry.
+ * Returns the address of an entry, without port, brackets, quotes and zone; an IPv4-mapped one as IPv4. Returns null for
+ * anything else: `unknown`, names, an empty entry.
  */
 function parseAddress(entry: string): string | null {
   const text = entry.trim().replace(/^"(.*)"$/, '$1');
@@ -48,7 +51,7 @@ function parseAddress(entry: string): string | null {
   return mapped ? `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}` : v6;
 }
 
-/** The eight groups of an IPv6 address. `URL` writes it in its shortest form, without dots. */
+/** Returns the eight groups of an IPv6 address. `URL` writes it in its shortest form, without dots. */
 function groupsOf(v6: string): number[] {
   const [head = '', tail] = new URL(`http://[${v6}]`).hostname.slice(1, -1).split('::');
   const numbers = (part: string) => (part === '' ? [] : part.split(':').map((group) => parseInt(group, 16)));

@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
  * has these headers: a browser hides a response without them, and shows a network error in its place.
  */
 export interface Cors {
-  /** Tells whether a request is the server's own page's, an allowed one's, or a program's, which has no origin. */
+  /** Returns whether a request comes from the server's own pages, an allowed origin, or a program, which sends no origin. */
   isAllowed(request: IncomingMessage): boolean;
   /** The headers of a response, names and values in turn. */
   headersFor(request: IncomingMessage): string[];
@@ -25,9 +25,9 @@ export function createCors(publicUrl: string, allowedOrigins: readonly string[])
       return headers;
     },
     /**
-     * Allows the method and the headers that the page asks for. Nothing is lost by that: the origin is one that the operator
-     * trusts, no response allows credentials, so that cookies are neither sent nor used, and a program could send them anyway.
-     * A method that is not supported is refused by the request itself, in a response that the page can read.
+     * Allows the method and the headers that the page asks for. This is safe: the operator trusts the origin, no response
+     * allows credentials, so browsers send no cookies, and a program could send the headers anyway. The request itself
+     * refuses an unsupported method, in a response that the page can read.
      */
     answerPreflight({ headers }, response) {
       const asked = headers['access-control-request-headers'] ?? '';
@@ -41,9 +41,9 @@ export function createCors(publicUrl: string, allowedOrigins: readonly string[])
   };
 }
 
-/** RFC 9110, 5.6.2. */
+/** Returns whether the text is a token (RFC 9110, 5.6.2). */
 const isToken = (text: string): boolean => /^[\w!#$%&'*+.^`|~-]+$/.test(text);
 
-/** Tells whether a browser asks whether it may send a request. */
+/** Returns whether the request is a CORS preflight. */
 export const isPreflight = ({ method, headers }: IncomingMessage): boolean =>
   method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined;

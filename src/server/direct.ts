@@ -41,11 +41,11 @@ export interface DirectDeps {
 }
 
 /**
- * True where it answered, with these heads (names and values in turn) too. False before anything was read for it. The
- * request holds its body, as `readText` has read it.
+ * Returns a function that answers a request, with these heads (names and values in turn) too, and resolves to true. False
+ * means that it read nothing and leaves the request to Yoga. The request holds its body as `readText` has read it.
  */
 export function createDirect({ documents, contextOf, mask, metrics }: DirectDeps) {
-  /** Whoever sends a document that is not known, or is not signed in, is looked at before it is parsed. */
+  /** Finds the document. For an unknown document or an anonymous request it creates the context before it parses. */
   const documentOf = async (params: Params, asked: Asked): Promise<{ document: DocumentNode; context?: GraphContext } | undefined> => {
     const text = documentText(params, documents);
     if (text === undefined) return undefined;
@@ -76,7 +76,7 @@ export function createDirect({ documents, contextOf, mask, metrics }: DirectDeps
     }
   };
 
-  /** The answer, or undefined where it is left to Yoga. */
+  /** Returns the answer, or undefined to leave the request to Yoga. */
   const answerTo = async (params: Params, asked: Asked): Promise<[Run | ExecutionResult, Language] | undefined> => {
     let found;
     try {

@@ -6,7 +6,7 @@ import type { GraphContext } from '../graphql/context.ts';
 import { schema } from '../graphql/schema.ts';
 import { cacheBudget, LruCache } from '../lru.ts';
 import { Budgets } from './budgets.ts';
-import { Held } from './held.ts';
+import { HeldMemory } from './held-memory.ts';
 import { anonymousLengthRefusal, anonymousShapeRefusal, anonymousTokensRefusal, boundDocument, BoundsRule } from './limits.ts';
 import { codedError, inLanguage, refusalError, RequestError } from './masking.ts';
 import { documentText, type DocumentParams } from './persistedQueries.ts';
@@ -15,9 +15,9 @@ import { languageOf, type Asked } from './requests.ts';
 import type { Compiled } from './run.ts';
 
 /**
- * The one cache of parsed and validated documents, for HTTP and WebSocket alike. It is bounded in bytes of heap, and
- * what an account or an address may add to it in a minute is bounded too: parsing and validating cost far more than
- * looking a known document up. A document that is not valid leaves nothing behind.
+ * The one cache of parsed and validated documents, for HTTP and WebSocket alike. It is bounded in bytes of heap, and so is
+ * what an account or an address may add to it in a minute: parsing and validating cost far more than a look-up. Invalid
+ * documents are not cached.
  */
 
 /** A valid document. */
@@ -28,33 +28,33 @@ export interface KnownDocument {
   document: DocumentNode;
   /** Bytes of heap. */
   weight: number;
-  /** Why somebody who is not signed in may not send it. */
+  /** The refusal for anonymous requests; undefined if they may send the document. */
   anonymousRefusal: Refusal | undefined;
 }
 
 /**
- * Bytes of heap that a document takes, with what is found out about it (costs, asked fields, shared variables).
- * Measured on Node 20 as the growth of `heapUsed` after a full collection, over 60 documents of each of twelve shapes:
- * 220 to 506 bytes a token, 1 or 2 a character, and up to 4 KB besides.
+ * Estimates the bytes of heap of a document and of the facts cached with it (costs, asked fields, shared variables).
+ * Measured on Node 20 as the growth of `heapUsed` after a full collection, over 60 documents of each of twelve shapes: 220
+ * to 506 bytes a token, 1 or 2 a character, and up to 4 KB besides.
  */
 const weightOf = (text: string, tokens: number): number => 4000 + 2 * text.length + 510 * tokens;
 
 /**
- * What parsing and validating a document is charged: its characters first, and then for its tokens. The rule for
- * overlapping fields compares them in pairs: the worst documents of 2,000 tokens took 45 to 90 ms, those of 200 at most 3 ms.
+ * Returns the charge for validating so many tokens, on top of the document's characters. The rule for overlapping fields
+ * compares them in pairs: the worst documents of 2,000 tokens took 45 to 90 ms, those of 200 at most 3 ms.
  */
 const chargeOf = (tokens: number): number => Math.ceil(tokens * (8 + tokens / 50));
 
-/** Characters of documents, with what their tokens are charged, that one account or one address may add in a minute. */
+/** Charge (characters plus `chargeOf` the tokens) of new documents that one account or one address may add in a minute. */
 const newPerMinute = { account: 3 * 1024 * 1024, address: 128 * 1024 };
 
 export class Documents {
-  // Those of anonymous requests stand apart: they cannot push out what signed-in accounts use.
+  // Anonymous documents have a cache of their own: they cannot evict those of signed-in accounts.
   readonly #ofAccounts = this.#cacheOf((cacheBudget * 7) / 8);
   readonly #ofAnonymous = this.#cacheOf(cacheBudget / 8);
   readonly #byHash = new Map<string, KnownDocument>();
   readonly #byDocument = new WeakMap<DocumentNode, KnownDocument>();
-  readonly #held = new Held();
+  readonly #held = new HeldMemory();
   readonly #heldTexts = new Map<string, KnownDocument>();
   readonly #accounts = new Budgets(newPerMinute.account);
   readonly #addresses = new Budgets(newPerMinute.address);
@@ -73,9 +73,9 @@ export class Documents {
   }
 
   /**
-   * Returns the document of this text, parsed and validated now where it is not known.
-   * @throws GraphQLError or AggregateError, in the language of the context: what is wrong with the document, or that the
-   * budget of new documents is spent. Nothing is parsed then.
+   * Returns the document of this text; parses and validates it if it is not cached.
+   * @throws GraphQLError or AggregateError, in the language of the context, for an invalid document, or before parsing
+   *   when the budget of new documents is spent.
    */
   read(text: string, ctx: GraphContext): KnownDocument {
     try {
@@ -122,9 +122,9 @@ export class Documents {
   }
 
   /**
-   * Counts the document of a subscription, and its plan, for as long as it is open: it cannot leave memory before that.
-   * Returns what ends it, which may be called more than once.
-   * @throws RequestError or UNAVAILABLE where the account, or all accounts together, hold too many different ones.
+   * Keeps the document of a subscription, and its plan, in memory while the subscription is open. Returns a function that
+   * releases them, which may be called more than once.
+   * @throws RequestError or UNAVAILABLE when the account, or all accounts together, hold too many different ones.
    */
   hold(document: DocumentNode, compiled: Compiled | null, ctx: GraphContext): () => void {
     const known = this.#byDocument.get(document);
@@ -139,20 +139,20 @@ export class Documents {
   }
 }
 
-/** What Yoga is given with one request. */
+/** The server context that Yoga gets with a request. */
 export interface Asking {
   asked: Asked;
-  /** The context, where it was made before the document was parsed. */
+  /** The context, if it was created before the document was parsed. */
   admitted?: GraphContext | undefined;
   document?: DocumentNode;
 }
 
-/** Lets Yoga take its documents from here: it parses and validates none itself. */
+/** Gives Yoga documents from this cache, so that it parses and validates none itself. */
 export function useDocuments(documents: Documents, contextOf: (asked: Asked) => Promise<GraphContext>): Plugin<GraphContext, Asking> {
   return {
     onParams({ params, setParams, paramsHandler, setParamsHandler, context: { asked } }) {
       try {
-        // Yoga refuses what is no object, later.
+        // Yoga itself refuses parameters that are not an object, later.
         const query = documentText((params as DocumentParams | null) ?? {}, documents);
         if (query !== undefined) setParams({ ...params, query });
       } catch (error) {
@@ -177,7 +177,7 @@ export function useDocuments(documents: Documents, contextOf: (asked: Asked) => 
 
 const accountOf = ({ credential }: GraphContext): string => (credential?.kind === 'user' ? credential.userId : (credential?.clientId ?? ''));
 
-/** @throws GraphQLError or AggregateError, each with a code of its own. */
+/** Parses and validates a document. @throws GraphQLError or AggregateError, each error with a code of its own. */
 function validDocument(text: string): DocumentNode {
   let document: DocumentNode;
   try {

@@ -25,7 +25,7 @@ export type Executed = Run | ExecutionResult;
 
 /** An operation, ready to be executed. */
 export interface Prepared {
-  /** Null where graphql's own `execute` runs it. */
+  /** Null if graphql's own `execute` runs it. */
   compiled: Compiled | null;
   /** Executes it on a root value in a context. */
   execute(rootValue: unknown, contextValue: unknown): Now<Executed>;
@@ -124,7 +124,7 @@ export function tellLoaders({ schema, document, operationName, contextValue }: E
   if (operationOf(document, operationName)?.operation === OperationTypeNode.QUERY) contextValue.loaders.asked = askedOf(schema, document);
 }
 
-/** Tells the loaders of what comes through Yoga what is asked for. */
+/** Tells the loaders which fields an operation in Yoga's pipeline asks for. */
 export const useExecution = (): Plugin<GraphContext> => ({
   onExecute: ({ args }) => tellLoaders(args),
 });

@@ -1,8 +1,11 @@
 import type { Socket } from 'node:net';
 
-/** Frames of WebSocket messages, written past `ws` where the message is bytes already. */
+/** Writes WebSocket frames directly to the socket, without `ws`, for messages that are bytes already. */
 
-/** One unfragmented text message of a server (RFC 6455, 5.2) that is an object: these bytes, a value, and its end. */
+/**
+ * Returns one unfragmented text frame of a server (RFC 6455, 5.2): `before`, `value`, and the closing brace of the JSON
+ * object.
+ */
 export function objectFrame(before: Buffer, value: Buffer): Buffer {
   const length = before.length + value.length + 1;
   const head = length < 126 ? 2 : length < 65536 ? 4 : 10;
@@ -20,8 +23,8 @@ export function objectFrame(before: Buffer, value: Buffer): Buffer {
 const closingBrace = 0x7d;
 
 /**
- * Writes one message to many sockets, each under its own beginning. Where the kernel took all of a frame, its memory is
- * the next one's: the values are the same, and beginnings of one length differ in their ids alone.
+ * Returns a function that writes one message to many sockets, each with its own beginning. Reuses the memory of a frame
+ * that the kernel took as a whole: the values are the same, and beginnings of one length differ only in their ids.
  */
 export function createFrames(): (socket: Pick<Socket, 'write' | 'writableLength'>, before: Buffer, value: Buffer) => void {
   let last: { frame: Buffer; value: Buffer; length: number } | null = null;

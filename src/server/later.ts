@@ -32,7 +32,7 @@ function later(run: Run, field: Field, complete: Complete, nullable: boolean, va
   whenSettled(run, field, complete, nullable, value, key, above, placeHere(run));
 }
 
-/** An empty place where the run writes now; the run has it pending. */
+/** Creates an empty place where the run writes now, and counts it as pending. */
 function placeHere(run: Run): Place {
   const { sink, tape } = run;
   const place: Place = { parts: [], open: 0 };
@@ -48,7 +48,7 @@ function whenSettled(
 ): void {
   const settle = (write: () => void): void => {
     const step = (): void => fill(run, field, key, above, place, write);
-    // Promises settle by the thousand in one turn, as when a statement answers for all of a level.
+    // Thousands of promises may settle in one turn, when one statement answers for a whole level.
     if (isLong(run)) runInSlice(step);
     else step();
   };
@@ -68,7 +68,7 @@ function whenSettled(
   );
 }
 
-/** Writes what a place was left for. */
+/** Writes the content of a place that was left empty. */
 function fill(run: Run, field: Field, key: string | number, above: Slot | null, place: Place, write: () => void): void {
   // An answer that is null already is another's to send: its tape is not written on any more.
   if (!run.failed) {
@@ -85,8 +85,9 @@ function fill(run: Run, field: Field, key: string | number, above: Slot | null, 
 }
 
 /**
- * What a run writes without a break: about 10 ms (docs/profile.md). Counted in items and bytes, not by the clock, so that
- * a small answer is written in the same steps, and asks the database by the same statements, on a slow machine too.
+ * The items and bytes that a run writes without a break: about 10 ms (docs/profile.md). They do not depend on the clock,
+ * so that a small answer is written in the same steps, and asks the database by the same statements, on a slow machine
+ * too.
  */
 const unbrokenItems = 1000;
 const unbrokenBytes = 192 * 1024;
@@ -95,7 +96,7 @@ const itemsPerLook = 16;
 
 const isLong = ({ items, tape }: Run): boolean => items > unbrokenItems || tape.at > unbrokenBytes;
 
-/** Counts an item of a list, and says whether the event loop is due a turn before it. */
+/** Counts an item of a list. Returns whether the event loop must get a turn before it. */
 export function isDue(run: Run): boolean {
   run.items += 1;
   if (run.items < run.nextLook || !isLong(run)) return false;

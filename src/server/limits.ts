@@ -24,7 +24,7 @@ export const bounds = {
   directives: 20,
   /** Objects that the pages asked for could hold. */
   cost: 50_000,
-  /** As much of the answer to a change and of an item of a subscription: these are written without a break, and each item anew. */
+  /** The same for the answer to a change and for an item of a subscription, which are written without a break. */
   costAtOnce: 5000,
   /** Characters of one value among the variables. */
   value: 20_000,
@@ -32,7 +32,7 @@ export const bounds = {
   items: 100,
 } as const;
 
-/** What a document holds at most where nobody is signed in: enough for `invitationPreview` and for a check of health. */
+/** Limits of an anonymous document: enough for `invitationPreview` and for a health check. */
 export const anonymousBounds = { length: 2000, tokens: 200, depth: 6, rootFields: 2 } as const;
 
 const refuse = (code: string, ...text: Message): RequestError => new RequestError(code, text);
@@ -40,7 +40,7 @@ const refuse = (code: string, ...text: Message): RequestError => new RequestErro
 const tooManyItems: Message = [`В списке не больше ${bounds.items} элементов.`, `A list has at most ${bounds.items} items.`];
 
 /**
- * Counts the document's tokens without recursion, up to the first thing that is not a token: the parser meets it too.
+ * Counts the document's tokens without recursion. Stops at invalid text, which the parser reports.
  * @throws RequestError at the first token past a bound.
  */
 export function boundDocument(text: string): number {
@@ -58,22 +58,22 @@ export function boundDocument(text: string): number {
     if (count > bounds.tokens) throw refuse('TOO_MANY_TOKENS', `В документе не больше ${bounds.tokens} лексем.`, `A document has at most ${bounds.tokens} tokens.`);
     if (kind === TokenKind.BRACE_L || kind === TokenKind.BRACKET_L || kind === TokenKind.PAREN_L) open += 1;
     if (kind === TokenKind.BRACE_R || kind === TokenKind.BRACKET_R || kind === TokenKind.PAREN_R) open -= 1;
-    if (open > bounds.nesting) throw refuse('NESTED_TOO_DEEP', `Одновременно открыто не больше ${bounds.nesting} скобок.`, `At most ${bounds.nesting} brackets are open at once.`);
+    if (open > bounds.nesting) throw refuse('NESTED_TOO_DEEP', `Одновременно может быть открыто не больше ${bounds.nesting} скобок.`, `At most ${bounds.nesting} brackets are open at once.`);
   }
 }
 
 const signInFor = (ru: string, en: string): Refusal =>
   new Refusal('UNAUTHENTICATED', [`Без входа в документе ${ru}. Войдите, чтобы отправить больший.`, `Without signing in, a document has ${en}. Sign in to send a larger one.`]);
 
-/** Returns why the text is too long for somebody who is not signed in. */
+/** Returns the refusal for a text that is too long for an anonymous request. */
 export const anonymousLengthRefusal = (length: number): Refusal | undefined =>
   length > anonymousBounds.length ? signInFor(`не больше ${anonymousBounds.length} знаков`, `at most ${anonymousBounds.length} characters`) : undefined;
 
-/** Returns why a document of so many tokens is too large for somebody who is not signed in. */
+/** Returns the refusal for a document of so many tokens that it is too large for an anonymous request. */
 export const anonymousTokensRefusal = (tokens: number): Refusal | undefined =>
   tokens > anonymousBounds.tokens ? signInFor(`не больше ${anonymousBounds.tokens} лексем`, `at most ${anonymousBounds.tokens} tokens`) : undefined;
 
-/** Returns why a valid document asks for too much for somebody who is not signed in. Measures each fragment once. */
+/** Returns the refusal for a valid document that is too large for an anonymous request. Measures each fragment once. */
 export function anonymousShapeRefusal({ definitions }: DocumentNode): Refusal | undefined {
   const fragments = new Map(definitions.flatMap((node) => (node.kind === Kind.FRAGMENT_DEFINITION ? [[node.name.value, node.selectionSet] as const] : [])));
   const measured = new Map<string, Shape>();
@@ -97,7 +97,7 @@ export function anonymousShapeRefusal({ definitions }: DocumentNode): Refusal | 
   return undefined;
 }
 
-/** Of a selection set, its fragments included: the fields that stand directly in it, and how deep fields stand. */
+/** The size of a selection set, with its fragments: its direct fields, and the depth of its fields. */
 interface Shape {
   fields: number;
   depth: number;
@@ -160,7 +160,7 @@ export function costOf(document: DocumentNode, variables: Record<string, unknown
 /** Costs of operations that no variable is part of, by their names: no more than a document has operations. */
 const constantCosts = new WeakMap<DocumentNode, Map<string, number>>();
 
-/** What describing the whole schema counts as: some 300 KB, written by graphql's own `execute`. */
+/** Cost, in objects, of describing the whole schema: some 300 KB, written by graphql's own `execute`. */
 const schemaCost = 5000;
 
 function reckon(document: DocumentNode, variables: Record<string, unknown>, operationName: string | null | undefined): { cost: number; constant: boolean } {
@@ -245,7 +245,7 @@ export function boundOperation(args: ExecutionArgs & { contextValue: GraphContex
     throw refuse('INTROSPECTION_FORBIDDEN', 'Схему видят вошедшие сотрудники школы и сервисы.', 'The schema is shown to signed-in staff of a school and to services.');
 }
 
-/** The bounds of an operation for Yoga's pipeline; src/server/documents.ts holds documents to theirs. */
+/** Applies the bounds of operations in Yoga's pipeline; src/server/documents.ts applies those of documents. */
 export function useLimits(mayIntrospect: (ctx: GraphContext) => boolean): Plugin<GraphContext> {
   return {
     onExecute: ({ args }) => boundOperation(args, mayIntrospect),

@@ -20,7 +20,7 @@ export interface ListenerDeps {
 
 export class Listener {
   readonly server: Server;
-  /** Set once the server stops; load balancers are told by `/health/ready`. */
+  /** Set once the server stops; `/health/ready` then answers `stopping`. */
   isStopping = false;
   readonly #deps: ListenerDeps;
   readonly #responses = new Set<ServerResponse>();
@@ -31,7 +31,7 @@ export class Listener {
     const answer = (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response);
     const timeouts = { requestTimeout: 30_000, headersTimeout: 10_000, connectionsCheckingInterval: 2000, keepAliveTimeout: deps.config.keepAliveSeconds * 1000 };
     this.server = createServer({ maxHeaderSize: 32 * 1024, ...timeouts }, answer)
-      // The body is asked for when it is read, so that one that is refused is not sent.
+      // `readText` asks for the body when it reads it, so that a client does not send a body that is refused.
       .on('checkContinue', answer)
       .on('checkExpectation', answer)
       .on('connection', (socket) => {
@@ -59,9 +59,9 @@ export class Listener {
   }
 
   /**
-   * Stops: says so to load balancers for `stopDelaySeconds`, then takes no new connection, ends sockets and streams, and waits
-   * for the requests under way, `stopSeconds` at most. Resolves when no connection is left.
-   * @param closeSockets ends the WebSockets, which the server does not know.
+   * Stops the server: `/health/ready` says so for `stopDelaySeconds`; then it takes no new connection, ends sockets and
+   * streams, and waits for the requests under way, `stopSeconds` at most. Resolves when no connection is left.
+   * @param closeSockets closes the WebSockets, which node:http does not track.
    */
   async stop(closeSockets: () => Promise<void>): Promise<void> {
     const { stopSeconds, stopDelaySeconds } = this.#deps.config;
@@ -73,7 +73,7 @@ export class Listener {
     const force = setTimeout(() => this.server.closeAllConnections(), stopSeconds * 1000);
     this.#closeIdle();
     await closeSockets();
-    // Streams end without the word that they are complete, so that clients come back to another process.
+    // Ends streams without `complete`, so that clients reconnect to another process.
     for (const response of this.streams()) {
       response.end();
       response.req.destroy(new Error('stopping'));
@@ -83,7 +83,7 @@ export class Listener {
     clearTimeout(force);
   }
 
-  /** Node counts a connection on which nothing came yet as busy; browsers open such ones ahead. */
+  /** Closes idle connections. Node counts a connection that has received nothing as busy; browsers open such ones ahead. */
   #closeIdle(): void {
     this.server.closeIdleConnections();
     for (const socket of this.#connections) if (socket.bytesRead === 0) socket.destroy();
@@ -93,14 +93,14 @@ export class Listener {
     const { log, metrics, handle } = this.#deps;
     const begun = performance.now();
     const access: Access = (request.access = {});
-    // The authorization server is handed the request with another URL.
+    // src/server/router.ts changes the URL of requests to the authorization server.
     const { method, url = '/' } = request;
     const requestId = requestIdOf(request) ?? randomUUID();
     request.headers['x-request-id'] = requestId;
     const heads = ['x-request-id', requestId, 'x-content-type-options', 'nosniff'];
     if (this.isStopping) heads.push('connection', 'close');
     this.#responses.add(response);
-    // What is written after the end of a stream that was cut concerns nobody.
+    // Ignores writes after the end of a stream that was cut.
     response.on('error', () => undefined);
     response.on('close', () => {
       this.#responses.delete(response);
@@ -111,7 +111,7 @@ export class Listener {
     handle(request, response, heads);
   }
 
-  /** Answers what the parser of HTTP refused; of its headers nothing is known, so that it is answered in Russian. */
+  /** Answers a request that the HTTP parser refused, in Russian, since its headers are unknown. */
   #refuse({ code }: NodeJS.ErrnoException, socket: Socket): void {
     const isAnswered = [...this.#responses].some((response) => response.socket === socket && response.headersSent);
     if (isAnswered || !socket.writable) return void socket.destroy();
@@ -119,15 +119,15 @@ export class Listener {
       code === 'HPE_HEADER_OVERFLOW' ? (['431 Request Header Fields Too Large', 'BAD_REQUEST', messages.headersTooLarge] as const)
       : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? (['408 Request Timeout', 'REQUEST_TIMEOUT', messages.timedOut] as const)
       : (['400 Bad Request', 'BAD_REQUEST', messages.notHttp] as const);
-    this.#deps.log.info({ status: Number.parseInt(status), code }, 'what came was no request');
+    this.#deps.log.info({ status: Number.parseInt(status), code }, 'malformed HTTP request');
     const body = JSON.stringify({ errors: [{ message, extensions: { code: error } }] });
     const head = `Connection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Language: ru\r\nContent-Length: ${Buffer.byteLength(body)}`;
-    // Destroyed, since a client need not end its own side.
+    // Destroys the socket, since the client may keep its side open.
     socket.end(`HTTP/1.1 ${status}\r\n${head}\r\n\r\n${body}`, () => socket.destroy());
   }
 }
 
-/** The caller's own id for the request, if it is fit for a log line. */
+/** Returns the client's `X-Request-Id` if it is fit for a log line; otherwise null. */
 export function requestIdOf(request: IncomingMessage): string | null {
   const given = request.headers['x-request-id'];
   return typeof given === 'string' && /^[\w-]{8,64}$/.test(given) ? given : null;

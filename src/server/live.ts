@@ -62,7 +62,7 @@ export function createSubscribe(say: Say, deliveries: Deliveries, documents: Doc
                 for (const { members } of to) await hand(answer, members);
               },
               async giveUp(error, to) {
-                base.log.warn({ err: error }, 'an event could not be told to several at once; each asks for it alone');
+                base.log.warn({ err: error }, 'a shared answer failed; each subscriber executes the event alone');
                 for (const { members } of to) await hand(null, members);
               },
             },
@@ -77,8 +77,8 @@ export function createSubscribe(say: Say, deliveries: Deliveries, documents: Doc
 type RunItem = (item: Heard, contextValue: GraphContext) => Promise<Executed>;
 
 /**
- * The results of one subscription. No item is passed over: one whose execution fails is tried again, and where that
- * does not help the stream ends before it with an error, so that the client comes back with the last cursor it has.
+ * The results of one subscription. It skips no item: it retries a failed execution, and if that does not help, ends the
+ * stream before the item with an error, so that the client comes back with its last cursor.
  */
 class Results implements AsyncIterableIterator<ExecutionResult> {
   readonly #stream: Stream;
@@ -118,7 +118,7 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
     return this;
   }
 
-  /** The next result, or null at the end. @throws where there is one that could not be made, or that the account may not ask for now. */
+  /** Returns the next result, or null at the end. @throws the error of a result that failed for good, or RATE_LIMITED. */
   async #deliver(): Promise<ExecutionResult | null> {
     let backoff: Backoff | undefined;
     for (;;) {
@@ -130,7 +130,7 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
       let failure: unknown;
       try {
         const result = await this.#resultOf(item);
-        // What may have been lost while it was made is asked last, right before it is sent.
+        // Checks the rights last, right before the result is sent.
         if (!isRepeatable(item) || (await this.#stream.confirm())) return result;
       } catch (error) {
         if (!isRepeatable(item)) throw error;
@@ -144,7 +144,7 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
     }
   }
 
-  /** @throws what made the execution fail. */
+  /** Executes an item. @throws the error that made the execution fail. */
   async #resultOf(item: Heard): Promise<ExecutionResult> {
     if (item.kind === 'answer') return item.answer.result;
     const executed = await this.#run(item, 'actor' in item ? this.#base.renew(item.actor) : this.#base);
@@ -154,7 +154,10 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
     return resultOf(executed);
   }
 
-  /** On a socket by the message `error` of the operation, in an event stream by a last event, which only says why. */
+  /**
+   * Ends the stream with an error: on a socket by the operation's message `error`, in an event stream by a last event that
+   * holds only `errors`.
+   */
   async #fail(error: unknown): Promise<IteratorResult<ExecutionResult, undefined>> {
     const stopped = this.#stop.signal.aborted;
     await this.return();
@@ -166,7 +169,7 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
   }
 }
 
-/** What says how a stream ends depends on no rights any more. */
+/** Returns whether an item depends on rights, unlike those that say how a stream ends. */
 const isRepeatable = ({ kind }: Heard): boolean => kind !== 'ended' && kind !== 'resync';
 
 export function useLive(say: Say, deliveries: Deliveries, documents: Documents): Plugin<GraphContext> {

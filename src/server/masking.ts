@@ -9,7 +9,7 @@ import { translate } from './translation.ts';
 
 const statuses: Partial<Record<string, number>> = { UNAUTHENTICATED: 401, RATE_LIMITED: 429, UNAVAILABLE: 503 };
 
-/** An error that can be told in both languages; `message` is in the one that was chosen last. */
+/** An error with its text in both languages; `message` is in the current one. */
 export class BilingualError extends GraphQLError {
   readonly text: Message;
 
@@ -26,14 +26,14 @@ interface RequestErrorOptions {
   language?: Language;
 }
 
-/** A request that is wrong as such, refused before any field is read. Russian until `inLanguage` is applied. */
+/** The error of a request that is refused before any field is read. In Russian until `inLanguage` is applied. */
 export class RequestError extends BilingualError {
   constructor(code: string, text: Message, { status = 400, headers, language = 'ru' }: RequestErrorOptions = {}) {
     super(text, language, { extensions: { code, http: { status, spec: true, ...(headers && { headers }) } } });
   }
 }
 
-/** The error with its message in this language. */
+/** Returns the error with its message in this language. */
 export function inLanguage(error: GraphQLError, language: Language): GraphQLError {
   if (!(error instanceof BilingualError)) return error;
   const { text, nodes, source, positions, path, extensions } = error;
@@ -56,14 +56,14 @@ export function refusalError(refusal: Refusal, language: Language, at?: GraphQLE
   });
 }
 
-/** A credential that is wrong, has expired or was revoked. RFC 6750, 3.1. */
+/** Returns the error for a credential that is wrong, has expired or was revoked (RFC 6750, 3.1). */
 export function invalidTokenError(language: Language): BilingualError {
   const error = refusalError(unauthenticated(), language);
   error.extensions.http!.headers = { 'www-authenticate': 'Bearer error="invalid_token"' };
   return error;
 }
 
-/** RFC 6750, 3: a 401 names the scheme. */
+/** Returns the scheme for a 401 (RFC 6750, 3), and `Retry-After`. */
 function headersOf({ code, retryAfterSeconds }: Refusal): { headers?: Record<string, string> } {
   if (code === 'UNAUTHENTICATED') return { headers: { 'www-authenticate': 'Bearer' } };
   return retryAfterSeconds === undefined ? {} : { headers: { 'retry-after': String(retryAfterSeconds) } };
@@ -83,14 +83,17 @@ function coded(error: GraphQLError, code: string): BilingualError {
   });
 }
 
-/** What an error says in both languages: its own text, or that of what was thrown, or a translation of graphql-js's message. */
+/**
+ * Returns the text of an error in both languages: its own, that of the wrapped error, or a translation of graphql-js's
+ * message.
+ */
 function textOf(error: GraphQLError): Message {
   for (let at: Error | undefined = error; at !== undefined; at = at instanceof GraphQLError ? at.originalError : undefined)
     if (at instanceof BilingualError && at.message === error.message) return at.text;
   return translate(error.message, error.originalError?.message);
 }
 
-/** The error of a document that is not valid, with its code and its HTTP status. */
+/** Returns the error of an invalid document, with its code and its HTTP status. */
 export function codedError(error: GraphQLError, code: string): GraphQLError {
   error.extensions.http ??= { status: 400, spec: true };
   return coded(error, code);

@@ -1,8 +1,8 @@
 import type { Message } from '../errors.ts';
 
-/** What the server says of requests that it does not carry out, Russian first. limits.ts says its bounds itself. */
+/** Messages for refused requests, Russian first. src/server/limits.ts holds those about its limits. */
 export const messages = {
-  internal: ['На сервере произошла ошибка; мы о ней уже знаем.', 'Something went wrong on our side; it has been noted.'],
+  internal: ['На сервере произошла ошибка, она записана в журнал.', 'Something went wrong on our side; it has been noted.'],
   notFound: ['По этому адресу ничего нет.', 'There is nothing at this address.'],
   originForbidden: ['Этого сайта нет среди разрешённых (ALLOWED_ORIGINS).', 'This origin is not among the allowed ones (ALLOWED_ORIGINS).'],
   csrfHeaderRequired: [
@@ -17,14 +17,14 @@ export const messages = {
     'Send the body uncompressed, or with one Content-Encoding: gzip, deflate or br.',
   ],
   notCompressed: ['Тело запроса не распаковывается: оно сжато не так, как указано в Content-Encoding.', 'The body is not compressed in the way that Content-Encoding says.'],
-  textMalformed: ['Текст запроса — не UTF-8: он передан с потерями.', 'The text of the request is not valid UTF-8.'],
+  textMalformed: ['Отправьте текст запроса в кодировке UTF-8.', 'The text of the request is not valid UTF-8.'],
   urlMalformed: ['Адрес запроса закодирован неверно: нужен UTF-8 в процентной кодировке.', 'The query string is not percent-encoded UTF-8.'],
-  parameterMalformed: ['Параметры variables и extensions — это JSON.', 'The parameters variables and extensions must be JSON.'],
+  parameterMalformed: ['Параметры variables и extensions должны быть в формате JSON.', 'The parameters variables and extensions must be JSON.'],
   notAcceptable: [
     'Укажите в Accept application/graphql-response+json или application/json, а для подписки — text/event-stream.',
     'Accept application/graphql-response+json or application/json; for a stream, text/event-stream.',
   ],
-  expectationFailed: ['Из заголовка Expect сервер выполняет только 100-continue.', 'Of the header Expect only 100-continue is supported.'],
+  expectationFailed: ['В заголовке Expect поддерживается только 100-continue.', 'The Expect header supports only 100-continue.'],
   notHttp: ['Это не запрос HTTP.', 'This is not an HTTP request.'],
   headersTooLarge: ['Заголовки запроса слишком велики.', 'The headers of the request are too large.'],
   timedOut: ['Запрос передавался слишком долго.', 'The request took too long to arrive.'],

@@ -10,21 +10,21 @@ import type { Account } from './account-limits.ts';
 import { refusalError } from './masking.ts';
 import type { Asked, RequestContext } from './requests.ts';
 
-/** The WebSockets of a process: who is on them, whether their clients are still there, and when the server closes them. */
+/** The open WebSockets of a process: their accounts, whether their clients still answer, and when the server closes them. */
 
 export const socketLimits = {
-  /** Sockets of one address that have not said who they are. Past it the oldest are closed, so that newcomers are let in. */
+  /** Sockets of one address without `connection_init`. Past it the oldest are closed, so that new ones get in. */
   silentPerAddress: 100,
-  /** Milliseconds in which a client is not yet counted as silent: all of a school may come back in one moment. */
+  /** Milliseconds before a new socket counts as silent: all clients of a school may reconnect at once. */
   silentAfter: 1000,
-  /** Sockets of one address that have not said who they are, from which on it is refused any more. */
+  /** Number of sockets without `connection_init` at which the address is refused another one. */
   refusedPerAddress: 2000,
 } as const;
 
 /** Milliseconds between two pings. A client that answers none is cut when the next one is due. */
 const pingEvery = 12_000;
-/** Milliseconds after the end of a token in which streams say why they end, and operations under way are answered. */
-const lastWords = 5000;
+/** Milliseconds after a token expires in which streams say why they end, and operations under way are answered. */
+const expiryGraceMs = 5000;
 
 /** Close codes, and what clients of graphql-ws do: 4401 and 4429 end them, the others let them come back. */
 const expired = [CloseCode.Forbidden, 'Token expired'] as const;
@@ -36,18 +36,18 @@ const tooSlow = [1013, 'Too slow: come back with your cursor'] as const;
 export class OpenSocket {
   readonly ws: WebSocket;
   readonly socket: Socket;
-  /** What the upgrade brought. */
+  /** The credentials, language and address of the upgrade request. */
   readonly asked: Asked;
   readonly openedAt = performance.now();
   isAlive = true;
   pingAt = performance.now() + pingEvery;
   /** Whether `connection_init` has come. */
-  hasSpoken = false;
+  isInitialised = false;
   credential: Credential | undefined;
   account: Account | undefined;
-  /** Operations that wait for the socket to be closed, since its token has expired. */
+  /** Number of operations that wait for the socket to be closed, since its token has expired. */
   held = 0;
-  /** Operations under way, those that are held among them. */
+  /** Returns the number of operations under way, held ones included. */
   operations: () => number = () => 0;
   readonly closed: Promise<void>;
 
@@ -70,7 +70,7 @@ export class OpenSocket {
     this.ws.close(code, reason);
   }
 
-  /** Cuts it, where its client takes nothing. */
+  /** Closes the socket of a client that reads nothing. */
   cut(): void {
     this.close(tooSlow);
     this.ws.terminate();
@@ -78,9 +78,9 @@ export class OpenSocket {
 }
 
 interface Options {
-  /** Milliseconds that a client has to say who it is. */
+  /** Milliseconds that a client has to send `connection_init`. */
   initWithin: number;
-  /** Milliseconds between two looks at whether those on idle sockets may still sign in; streams have their rights watched. */
+  /** Milliseconds between two checks whether the accounts of idle sockets may still sign in; streams check their own rights. */
   recheckEvery: number;
   log: Logger;
   actorsOf(credentials: readonly Credential[]): Promise<readonly Loaded[]>;
@@ -90,14 +90,14 @@ interface Options {
 export class OpenSockets {
   readonly #options: Options;
   readonly #all = new Set<OpenSocket>();
-  /** Those that have not said who they are, by address, the oldest first. */
+  /** Sockets without `connection_init` by address, the oldest first. */
   readonly #silent = new Map<string, Set<OpenSocket>>();
   readonly #timer: NodeJS.Timeout;
   #recheckedAt = performance.now();
 
   constructor(options: Options) {
     this.#options = options;
-    this.#timer = setInterval(() => this.#look(), Math.min(1000, options.initWithin));
+    this.#timer = setInterval(() => this.#check(), Math.min(1000, options.initWithin));
   }
 
   get size(): number {
@@ -108,7 +108,7 @@ export class OpenSockets {
     return this.#all.values();
   }
 
-  /** Whether this address may open another socket before those that it has opened say who they are. */
+  /** Returns whether this address may open another socket: false while too many of its sockets lack `connection_init`. */
   mayOpen({ address }: Asked): boolean {
     return (this.#silent.get(address ?? '')?.size ?? 0) < socketLimits.refusedPerAddress;
   }
@@ -121,20 +121,20 @@ export class OpenSockets {
     this.#all.add(open);
     this.#options.onCount(this.#all.size);
     open.ws.once('close', () => {
-      this.#hasSpoken(open);
+      this.#removeSilent(open);
       this.#all.delete(open);
       if (open.account !== undefined) open.account.sockets -= 1;
       this.#options.onCount(this.#all.size);
     });
   }
 
-  /** Notes that the client says who it is. */
-  speaks(open: OpenSocket): void {
-    open.hasSpoken = true;
-    this.#hasSpoken(open);
+  /** Records that `connection_init` has come. */
+  markInitialised(open: OpenSocket): void {
+    open.isInitialised = true;
+    this.#removeSilent(open);
   }
 
-  /** Lets the client in, unless its account has too many sockets. */
+  /** Assigns the socket to its account. Closes it and returns false if the account has too many sockets. */
   admit(open: OpenSocket, { account, credential }: RequestContext): boolean {
     if (open.ws.readyState !== WebSocket.OPEN) return false;
     if (!account.mayOpenSocket) {
@@ -147,14 +147,15 @@ export class OpenSockets {
     return true;
   }
 
-  /** Refuses the client for its token. @param reason what was found: an expired token may be followed by a newer one. */
+  /** Closes the socket because of its token. A client with an expired token may come back with a newer one. */
   refuse(open: OpenSocket, reason: 'TOKEN_EXPIRED' | 'UNAUTHORIZED'): void {
     open.close(reason === 'TOKEN_EXPIRED' ? expired : unauthorized);
   }
 
   /**
-   * Leaves an operation unanswered whose token has expired: once the socket is closed, which it is as soon as nothing else is
-   * under way, the client sends it again with the token that it has then. Resolves when the answer reaches nobody any more.
+   * Leaves an operation with an expired token unanswered until the socket is closed, as soon as nothing else is under way.
+   * The client then sends the operation again with a new token. Resolves when the socket is closed, so that no client gets
+   * the error.
    */
   async hold(open: OpenSocket): Promise<GraphQLError[]> {
     open.held += 1;
@@ -167,18 +168,18 @@ export class OpenSockets {
     clearInterval(this.#timer);
   }
 
-  #hasSpoken(open: OpenSocket): void {
+  #removeSilent(open: OpenSocket): void {
     const address = open.asked.address ?? '';
     const silent = this.#silent.get(address);
     silent?.delete(open);
     if (silent?.size === 0) this.#silent.delete(address);
   }
 
-  #look(): void {
+  #check(): void {
     const now = performance.now();
     for (const open of this.#all) {
-      if (!open.hasSpoken && now - open.openedAt >= this.#options.initWithin) open.close(initTimeout);
-      else if (open.hasExpired && (!open.isBusy || open.credential!.expiresAt + lastWords / 1000 <= Date.now() / 1000)) open.close(expired);
+      if (!open.isInitialised && now - open.openedAt >= this.#options.initWithin) open.close(initTimeout);
+      else if (open.hasExpired && (!open.isBusy || open.credential!.expiresAt + expiryGraceMs / 1000 <= Date.now() / 1000)) open.close(expired);
       if (now >= open.pingAt) this.#ping(open, now);
     }
     for (const silent of this.#silent.values()) {
@@ -200,7 +201,7 @@ export class OpenSockets {
     open.ws.ping();
   }
 
-  /** Closes idle sockets of those who may not sign in any more. */
+  /** Closes idle sockets whose accounts may no longer sign in. */
   async #recheck(): Promise<void> {
     const { actorsOf, log } = this.#options;
     const idle = [...this.#all].filter((open) => open.credential !== undefined && !open.isBusy);

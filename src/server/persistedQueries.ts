@@ -2,8 +2,8 @@ import { hash } from 'node:crypto';
 import { RequestError } from './masking.ts';
 
 /**
- * Apollo's automatic persisted queries: a client sends the SHA-256 of a document alone, and its text too only where the
- * hash is not known yet. Any known document is found by its hash, whoever sent it first.
+ * Apollo's automatic persisted queries: a client sends only the SHA-256 of a document, and its text if the server does not
+ * know the hash. A hash finds any cached document, no matter which client sent it first.
  */
 
 export interface DocumentParams {
@@ -11,7 +11,7 @@ export interface DocumentParams {
   extensions?: unknown;
 }
 
-/** The documents that are known, by their text and by their hash. */
+/** Cached documents, by their text and by their hash. */
 interface KnownDocuments {
   find(text: string): { hash: string } | undefined;
   findByHash(sha256: string): { text: string } | undefined;
@@ -19,15 +19,18 @@ interface KnownDocuments {
 
 const pattern = /^[0-9a-f]{64}$/i;
 
-/** Messages that clients of the protocol compare with, the same in every language; status 200 as Apollo Server answers. */
+/**
+ * Returns an error of the protocol. Clients compare its message, so it is the same in both languages; status 200 as in
+ * Apollo Server.
+ */
 const answerOf = (code: string, message: string): RequestError => new RequestError(code, [message, message], { status: 200 });
 
 const mismatch = (): RequestError =>
-  new RequestError('PERSISTED_QUERY_MISMATCH', ['Значение sha256Hash — не SHA-256 переданного документа.', 'The value of sha256Hash is not the SHA-256 of the document sent.']);
+  new RequestError('PERSISTED_QUERY_MISMATCH', ['Значение sha256Hash не совпадает с SHA-256 переданного документа.', 'The value of sha256Hash is not the SHA-256 of the document sent.']);
 
 /**
- * Returns the text of the document that a request means; undefined where it names none.
- * @throws RequestError where it names a persisted query that is not known, is of another version, or is not its own text.
+ * Returns the text of a request's document; undefined if it has neither a text nor a hash.
+ * @throws RequestError for a hash that is unknown, of another version, or not that of the text.
  */
 export function documentText({ query, extensions }: DocumentParams, documents: KnownDocuments): string | undefined {
   const text = typeof query === 'string' ? query : undefined;

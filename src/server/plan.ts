@@ -15,10 +15,10 @@ import { writerOf } from './texts.ts';
 
 /** Planning a query: which fields are asked of which type, and how each is completed; once for a document. */
 
-/** Plans by document, and in it by operation and by what its directives leave out; null once they are dropped for good. */
-const plans = new WeakMap<DocumentNode, Map<string, Kept> | null>();
+/** Plans by document, then by operation and by the values of its directives' variables; null after `dropPlans`. */
+const plans = new WeakMap<DocumentNode, Map<string, CachedPlan> | null>();
 
-interface Kept {
+interface CachedPlan {
   document: DocumentNode;
   key: string;
   /** Null where the query is left to graphql. */
@@ -31,11 +31,11 @@ interface Kept {
  */
 const fieldWeight = 1500;
 
-/** Fields that a plan has at most: fragments in fragments and fields of interfaces stand for many more than are written. */
+/** Largest number of fields in a plan: nested fragments and fields of interfaces expand to many more than are written. */
 const maxFields = 5000;
 
 /** One budget for the plans of all documents: variables of @include multiply the plans of a single one. */
-const kept = new LruCache<Kept, Kept>({
+const planCache = new LruCache<CachedPlan, CachedPlan>({
   maxWeight: cacheBudget,
   onEvict: ({ document, key }) => plans.get(document)?.delete(key),
 });
@@ -47,20 +47,20 @@ export function compiledOf(schema: GraphQLSchema, document: DocumentNode, operat
   const key = [document.definitions.indexOf(operation), ...switchesOf(document).map((name) => String(variables[name]))].join(' ');
   const found = ofDocument?.get(key);
   if (found !== undefined) {
-    kept.get(found);
+    planCache.get(found);
     return found.compiled;
   }
   const compiled = compile(schema, document, operation, variables);
   if (ofDocument !== null) {
-    const plan: Kept = { document, key, compiled };
-    if (kept.set(plan, plan, compiled?.weight ?? fieldWeight)) ofDocument.set(key, plan);
+    const plan: CachedPlan = { document, key, compiled };
+    if (planCache.set(plan, plan, compiled?.weight ?? fieldWeight)) ofDocument.set(key, plan);
   }
   return compiled;
 }
 
-/** Forgets the plans of a document that is remembered no more: they would keep its nodes in memory. */
+/** Drops the plans of a document that left the cache: they would keep its nodes in memory. */
 export function dropPlans(document: DocumentNode): void {
-  for (const plan of plans.get(document)?.values() ?? []) kept.delete(plan);
+  for (const plan of plans.get(document)?.values() ?? []) planCache.delete(plan);
   plans.set(document, null);
 }
 
@@ -165,13 +165,13 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
     const plan = planOf(root, collectFields(schema, fragments, variables, root, operation.selectionSet));
     return { operation, fragments, plan, weight: fieldWeight * (1 + count) };
   } catch (error) {
-    // A directive that is given null is told by graphql where it stands.
+    // graphql-js reports a directive that is given null.
     if (error instanceof Unplanned || error instanceof GraphQLError) return null;
     throw error;
   }
 }
 
-/** The operation holds what a plan is not made for, or too much of it. */
+/** The operation has something that plans do not support, or too many fields. */
 class Unplanned extends Error {}
 
 type Nullable = Exclude<GraphQLOutputType, GraphQLNonNull<never>>;

@@ -22,7 +22,7 @@ export function useCodes(): Plugin<GraphContext> {
   };
 }
 
-/** Says every error in the language of the request. Runs after Yoga's masking, which does not know the request. */
+/** Puts every error into the language of the request. Runs after Yoga's masking, which does not know the request. */
 export function useLanguage(): Plugin<GraphContext> {
   return {
     onResultProcess({ request, result, setResult }) {
@@ -35,15 +35,15 @@ export function useLanguage(): Plugin<GraphContext> {
   };
 }
 
-/** Keeps proxies from collecting or changing a stream, and takes away a content coding that does not exist. */
+/** Keeps proxies from buffering or changing a stream, and removes an invalid content coding. */
 export function useStreamHeaders(): Plugin<GraphContext> {
   return {
     onResponse({ response: { headers } }) {
       if (!/^(text\/event-stream|multipart\/mixed)/.test(headers.get('content-type') ?? '')) return;
       headers.set('cache-control', 'no-cache, no-transform');
-      // nginx collects an answer before it passes it on, unless the answer says this.
+      // nginx buffers a response unless it has this header.
       headers.set('x-accel-buffering', 'no');
-      // Yoga says «none», which is no content coding of RFC 9110, 8.4.1.
+      // Yoga sends «none», which is no content coding of RFC 9110, 8.4.1.
       headers.delete('content-encoding');
     },
   };

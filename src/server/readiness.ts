@@ -1,16 +1,16 @@
 import { readOnlyState, sqlStateOf } from '../db/availability.ts';
 import type { Database } from '../db/client.ts';
 
-/** Whether this process can serve requests, by the connections that requests use. */
+/** Checks whether this process can serve requests, over the connections that requests use. */
 
 export type Status = 'ready' | 'read-only' | 'no database';
 
 /** Milliseconds that the database has to answer. */
 const answerWithinMs = 2000;
-/** Milliseconds for which an answer is remembered, so that many probes cost what one costs. */
+/** Milliseconds for which a status is cached, so that many probes cost as much as one. */
 const rememberedMs = 1000;
 
-/** Appends nothing to the log, by a statement that a database refuses where the log cannot be written. */
+/** Appends no row to the event log; a database that cannot write the log refuses the statement. */
 const append = `with head as (update event_head set seq = seq where false)
   insert into event (school_id, seq, type, topics, payload, actor, causation, at)
   select school_id, seq, type, topics, payload, actor, causation, at from event where false`;
@@ -19,14 +19,14 @@ export class Readiness {
   readonly #db: Pick<Database, 'pool' | 'reads'>;
   #status: Status = 'no database';
   #askedAt = -Infinity;
-  /** Statements under way: no others are sent while a database owes the answers to these. */
+  /** The check under way. No other begins while the database has not answered it. */
   #asking: Promise<void> | undefined;
 
   constructor(db: Pick<Database, 'pool' | 'reads'>) {
     this.#db = db;
   }
 
-  /** Asks the database, at most once in a second. */
+  /** Returns the status. Asks the database at most once a second. */
   async status(): Promise<Status> {
     if (performance.now() - this.#askedAt > rememberedMs) this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
     if (this.#asking === undefined) return this.#status;

@@ -37,7 +37,7 @@ export interface Asked {
   acceptLanguage: string | null;
   requestId: string | null;
   address: string | null;
-  /** Of the request's line in the log; none for an operation on a socket. */
+  /** Fields of the request's line in the access log; none for an operation on a socket. */
   access?: Access | undefined;
 }
 
@@ -81,11 +81,11 @@ export function contextFor(
 /** The context of a request, with the account that it counts for. */
 export interface RequestContext extends GraphContext {
   account: Account;
-  /** Reads the rights anew. Returns what takes the place of the earlier ones. @throws UNAUTHENTICATED */
+  /** Reads the rights again. Returns the parts of the context that replace the former ones. @throws UNAUTHENTICATED */
   reload(): Promise<Partial<Pick<Context, 'actor' | 'loaders'>>>;
 }
 
-/** A credential that is wrong or no longer counts. */
+/** The error for a credential that is wrong or no longer counts. */
 export class UnauthenticatedError extends BilingualError {
   readonly reason: 'TOKEN_INVALID' | Ended;
 
@@ -97,11 +97,10 @@ export class UnauthenticatedError extends BilingualError {
 }
 
 /**
- * The context of a request. Roles are read from the database now, so that a right lost is lost at once.
- * What the operation names is asked for meanwhile.
- * @throws UNAUTHENTICATED (401) for a credential that is wrong or no longer counts, RATE_LIMITED (429) past the operations of a
- * minute, UNAVAILABLE (503) where the credential cannot be checked now. Requests without credentials get the anonymous actor and
- * count for their address.
+ * Returns the context of a request. Reads roles from the database now, so that a right lost is lost at once, and meanwhile
+ * asks for what the operation names. Requests without credentials get the anonymous actor and count for their address.
+ * @throws UNAUTHENTICATED (401) for a credential that is wrong or no longer counts, RATE_LIMITED (429) when the operations
+ *   of this minute are used up, UNAVAILABLE (503) when the credential cannot be checked now.
  */
 export function createContexts(deps: Deps, limits: AccountLimits): (asked: Asked, named?: Named) => Promise<RequestContext> {
   const { db, log, tokens } = deps;
@@ -159,7 +158,7 @@ export function createContexts(deps: Deps, limits: AccountLimits): (asked: Asked
   };
 }
 
-/** The token of an `Authorization` header (RFC 6750, 2.1). */
+/** Returns the token of an `Authorization` header (RFC 6750, 2.1). */
 export const tokenOf = (authorization: string): string | undefined => /^Bearer ([\w.~+/=-]+)$/i.exec(authorization)?.[1];
 
 /** Grown-ups of a school and services may look at the schema. */

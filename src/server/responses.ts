@@ -6,7 +6,7 @@ import { languageOf } from './pages/texts.ts';
 
 /** Responses that are not GraphQL results. */
 
-/** Milliseconds that a client has to notice a response before it has sent its whole body. */
+/** Milliseconds that a client has to read a response while it is still sending its body. */
 const lingerMs = 5000;
 
 export function answer(response: ServerResponse, status: number, body: unknown, type = 'application/json'): void {
@@ -14,13 +14,13 @@ export function answer(response: ServerResponse, status: number, body: unknown, 
   response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store' }).end(text);
 }
 
-/** The response with these headers, names and values in turn. */
+/** Sets headers, names and values in turn, and returns the response. */
 export function withHeads(response: ServerResponse, heads: readonly string[]): ServerResponse {
   for (let n = 0; n < heads.length; n += 2) response.setHeader(heads[n]!, heads[n + 1]!);
   return response;
 }
 
-/** Answers with an error in the language of the request: with a page to a browser that opens the address, with JSON to programs. */
+/** Sends an error in the language of the request: a page to a browser that opens the address, JSON to programs. */
 export function sendError(request: IncomingMessage, response: ServerResponse, error: GraphQLError): void {
   const language = languageOf(request);
   const { message, extensions: { code, http } } = inLanguage(error, language);
@@ -54,11 +54,14 @@ function linger(request: IncomingMessage, response: ServerResponse, text: string
   request.once('end', end).once('close', end).resume();
 }
 
-/** Tells whether the client would rather have HTML than JSON: what a browser says when it opens an address or posts a form; `/graphql` is for programs. */
+/**
+ * Returns whether the client prefers HTML to JSON, as a browser does that opens an address or posts a form. `/graphql` is
+ * for programs.
+ */
 export const prefersPage = ({ url, headers: { accept = '' } }: IncomingMessage): boolean =>
   url?.split('?')[0] !== '/graphql' && weightOf(accept, 'text/html') > weightOf(accept, 'application/json');
 
-/** The weight (RFC 9110, 12.4.2) of a media type that Accept names; zero if it does not. */
+/** Returns the weight (RFC 9110, 12.4.2) of a media type in Accept; zero if it is missing. */
 function weightOf(accept: string, type: string): number {
   const range = accept.toLowerCase().split(',').map((part) => part.trim().split(/\s*;\s*/)).find(([name]) => name === type);
   if (range === undefined) return 0;

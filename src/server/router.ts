@@ -27,10 +27,10 @@ import { prefersPage, sendError } from './responses.ts';
 
 /** What is not GraphQL: the authorization server, the pages for people, the explorer. */
 
-/** Sign-ins begun from one address: each writes a row. A whole school behind one address begins fewer. */
+/** Limit of sign-ins begun from one address, since each writes a row. A whole school behind one address begins fewer. */
 const beginnings = { burst: 3000, intervalSeconds: 0.3 };
 
-/** Files that browsers and crawlers ask for at the root, unasked. */
+/** Files that browsers and crawlers request at the root by themselves. */
 const rootAssets: Partial<Record<string, string>> = { '/favicon.ico': 'icon.svg', '/robots.txt': 'robots.txt' };
 
 type Method = 'GET' | 'POST';
@@ -84,7 +84,7 @@ export function createRoutes(deps: Deps): Routes {
     const found = pages.find(([path]) => path.test(url.pathname));
     if (found === undefined) return false;
     const [path, methods, answer] = found;
-    // A program that asks at the root is told that there is nothing for it.
+    // A program gets 404 at the root.
     if (answer === homePage && !prefersPage(req)) return false;
     const language = languageOf(req);
     const method = req.method === 'HEAD' ? 'GET' : req.method;
@@ -102,7 +102,7 @@ export function createRoutes(deps: Deps): Routes {
     return true;
   }
 
-  /** Says on a page what went wrong. The path is left out of the log: it may hold a code. */
+  /** Answers an error with a page. Leaves the path out of the log, since it may hold a code. */
   function fail(req: IncomingMessage, res: ServerResponse, err: unknown): void {
     if (res.headersSent) throw err;
     if (err instanceof RequestError) return sendError(req, res, err);

@@ -4,22 +4,22 @@ import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
 import { NoAnswer } from '../db/availability.ts';
 
 /**
- * A scrape of several workers: it reaches one of them, which asks the primary process, which asks all that listen. One
- * that starts, stops or does not answer in time is left out, and counted.
+ * A Prometheus scrape of several workers: it reaches one of them, which asks the primary process, which asks all that
+ * listen. A worker that starts or stops is left out; one that does not answer in time is left out and counted.
  */
 
-/** Milliseconds that each worker has to say what it counted. */
+/** Milliseconds that each worker has to send its metrics. */
 const answerWithinMs = 1000;
-/** Milliseconds that the primary process has. */
+/** Milliseconds that the primary process has to send the sum. */
 const gatherWithinMs = 3000;
 
-/** Metrics as objects, as prom-client adds them up. */
+/** Metrics as JSON, as prom-client aggregates them. */
 type Counted = object[];
 
 type ToPrimary = { scrape: 'all'; id: string } | { scrape: 'own'; id: string; counted: Counted | null };
 type ToWorker = { scrape: 'own'; id: string } | { scrape: 'all'; id: string; text: string };
 
-/** In a worker: returns what all of them counted. @throws NoAnswer when the primary process does not answer. */
+/** In a worker: returns the metrics of all workers. @throws NoAnswer when the primary process does not answer. */
 export function scrapeAll(): Promise<string> {
   const id = randomUUID();
   return new Promise((resolve, reject) => {
@@ -41,7 +41,7 @@ export function scrapeAll(): Promise<string> {
   });
 }
 
-/** In a worker: says what this one counted whenever the primary process asks. */
+/** In a worker: sends its metrics whenever the primary process asks. */
 export function answerScrapes(registry: Registry): void {
   process.on('message', ({ scrape, id }: ToWorker) => {
     if (scrape !== 'own') return;
@@ -50,11 +50,11 @@ export function answerScrapes(registry: Registry): void {
   });
 }
 
-/** In the primary process: gathers what the workers counted. `listening` are those that serve now. */
+/** In the primary process: gathers the metrics of the workers. @param listening the workers that serve now. */
 export function gatherScrapes(listening: ReadonlySet<Worker>): void {
   const registry = new Registry();
-  const workers = new Gauge({ name: 'sfera_workers', help: 'Workers that serve, and whose counts are in this answer.', registers: [registry] });
-  const silent = new Counter({ name: 'sfera_workers_silent_total', help: 'Times that a worker was left out of a scrape, as it did not answer in a second.', registers: [registry] });
+  const workers = new Gauge({ name: 'sfera_workers', help: 'Workers whose metrics are in this scrape.', registers: [registry] });
+  const silent = new Counter({ name: 'sfera_workers_silent_total', help: 'Workers left out of a scrape because they did not answer within a second.', registers: [registry] });
   const waiting = new Map<string, (worker: Worker, counted: Counted | null) => void>();
 
   const gather = async (): Promise<string> => {

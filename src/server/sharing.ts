@@ -14,20 +14,19 @@ import { failureOf } from './failures.ts';
 
 /** One answer for several people: made once, and handed to all whose rights amount to the same. */
 
-/** What is found out once for an operation of a document. */
+/** Facts about an operation of a document, found once. */
 interface Known {
   ofViewer: boolean;
-  /** Variables whose every use is in the arguments of the operation's own field. */
+  /** Variables that occur only in the arguments of the operation's own field. */
   ofStream: ReadonlySet<string>;
 }
 
 const known = new WeakMap<OperationDefinitionNode, Known>();
 
 /**
- * The group of those who asked for the same. Its key holds everything that an execution reads of a request: the
- * document, the operation, the language and all variables as they are coerced. Only variables that are proved not to
- * matter are left out: those used nowhere but in the stream's own arguments, whose values stand in `name`.
- * `ofViewer`: a field is marked as being about whoever asks.
+ * Returns the group of subscribers that asked for the same. Its key holds everything that an execution reads of a request:
+ * the document, the operation, the language and all variables as they are coerced. It leaves out only variables that occur
+ * nowhere but in the stream's own arguments, whose values are in `name`. `ofViewer`: a field is about the viewer.
  */
 export function askedIn({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs, name: string): { group: string; ofViewer: boolean } {
   const operation = getOperationAST(document, operationName)!;
@@ -37,7 +36,7 @@ export function askedIn({ schema, document, operationName, variableValues, conte
   const { coerced } = getVariableValues(schema, operation.variableDefinitions ?? [], variableValues ?? {});
   const values = Object.entries(coerced!).filter(([variable]) => !ofStream.has(variable));
   const { language } = contextValue as GraphContext;
-  // An absent variable has no entry, one that is null has; the order is that of the definitions.
+  // An absent variable has no entry, a null one has. The order is that of the definitions.
   const text = JSON.stringify([document.loc?.source.body ?? print(document), operationName ?? null, name, values, language]);
   return { group: createHash('sha256').update(text).digest('base64'), ofViewer };
 }
@@ -49,7 +48,7 @@ function asksOfViewer(schema: GraphQLSchema, document: DocumentNode): boolean {
   return ofViewer;
 }
 
-/** Looks at arguments of fields that stand directly in the operation, and at every other place where a variable may be used. */
+/** Returns the variables that occur only in the arguments of fields at the root of the operation. */
 function variablesOfStream(document: DocumentNode, operation: OperationDefinitionNode): ReadonlySet<string> {
   const own = new Set<ASTNode>();
   for (const field of operation.selectionSet.selections)
@@ -69,7 +68,7 @@ interface Together {
   telling: Telling;
   run(context: GraphContext, actor: UserActor | ServiceActor): Promise<Executed>;
   hand(executed: Executed, to: readonly Cohort[]): Promise<void>;
-  /** Leaves those who were not handed an answer to ask for it themselves. */
+  /** Lets the members that got no answer execute the event themselves. */
   giveUp(error: unknown, to: readonly Cohort[]): Promise<void>;
 }
 
@@ -77,10 +76,9 @@ interface Together {
 type Decided = ReadonlyMap<string, boolean>;
 
 /**
- * Answers all of a group. The first try is for anybody at all: only which things are seen may differ, and those who
- * see the same are handed the same. Where the answer asks for rights in another way it is made for each cohort, and
- * where it asks for the very person, for each alone. Where an execution fails, only those are left without an answer
- * for whom it was made.
+ * Answers all of a group. The first try is for anybody at all: only which things are seen may differ, and those who see
+ * the same get the same answer. If the answer asks for rights in another way, it is made for each cohort, and if it asks
+ * for the very person, for each alone. A failed execution leaves only its own cohorts without an answer.
  */
 export async function answerTogether(together: Together, cohorts: readonly Cohort[]): Promise<void> {
   if (cohorts.length === 1 && cohorts[0]!.members.length === 1) return answerAlone(together, cohorts[0]!.members[0]!);
@@ -98,7 +96,7 @@ async function answerAlone(together: Together, member: Member): Promise<void> {
   }
 }
 
-/** @throws what made the execution fail. */
+/** Delivers an answer that holds no failure. @throws the error that made the execution fail. */
 async function handSound({ hand }: Together, executed: Executed, to: readonly Cohort[]): Promise<void> {
   const failure = failureOf(executed);
   if (failure !== undefined) throw failure;
@@ -133,7 +131,7 @@ async function tryTogether(together: Together, cohorts: readonly Cohort[], decid
     },
   };
   const result = await run({ ...context, credential: null, loaders }, actor);
-  // What failed may have failed for want of a person.
+  // A failure may come from the missing person, so failures count only below.
   if (askedMore) {
     if (as === anyone) await Promise.all(cohorts.map((cohort) => answerSame(together, [cohort], decided, (more) => common(cohort.members[0]!.actor, more))));
     else await Promise.all(cohorts.flatMap(({ members }) => members).map((member) => answerAlone(together, member)));

@@ -1,8 +1,8 @@
 const slotMs = 5000;
-/** Those that any 60 seconds touch: twelve whole ones, and one that has only begun. */
+/** Slots that any 60 seconds overlap: twelve whole ones and a part of another. */
 const slotCount = 13;
 
-/** Sums amounts over the last 60 seconds, in slots of 5: at no moment is more than the limit let through within a minute. */
+/** Sums amounts over the last 60 seconds, in slots of 5 seconds, so that no 60 seconds exceed the limit. */
 export class SlidingWindow {
   #sum = 0;
   readonly #slots = new Float64Array(slotCount);

@@ -59,11 +59,11 @@ const listenReasons: Record<string, (config: Config) => string> = {
   EADDRNOTAVAIL: ({ host }) => `HOST=${host} is not an address of this machine: leave it out to listen on all of them.`,
   ENOTFOUND: ({ host }) => `HOST=${host} is not known as the name or the address of a machine.`,
   EAI_AGAIN: ({ host }) => `HOST=${host} cannot be looked up: the name service does not answer.`,
-  EAFNOSUPPORT: ({ host }) => `HOST=${host} is of a kind of addresses that this machine does not have.`,
+  EAFNOSUPPORT: ({ host }) => `HOST=${host} has an address family that this machine does not support.`,
   EINVAL: ({ host }) => `HOST=${host} is not an address to listen on (a link-local IPv6 address needs its zone, such as fe80::1%eth0).`,
 };
 
-/** @returns one line for an error of listening; any other error as it is. */
+/** Returns a ConfigError with one line for an error of `listen`, and any other error unchanged. */
 function listenError(error: unknown, config: Config): unknown {
   const line = listenReasons[(error as NodeJS.ErrnoException).code ?? ''];
   return line === undefined ? error : new ConfigError(line(config), { cause: error });

@@ -1,6 +1,6 @@
 /**
- * Long work in slices of a few milliseconds. Between two slices the event loop gets a turn, so that other requests are read,
- * sent to the database and answered while a large answer is being written.
+ * Splits long work into slices of a few milliseconds. Between two slices the event loop gets a turn, so that other
+ * requests are read, sent to the database and answered while a large answer is being written.
  */
 
 const sliceMs = 8;
@@ -25,8 +25,8 @@ function runSlice(): void {
   if (steps.length > 0) setImmediate(runSlice);
 }
 
-/** Whether the slice that runs now may go on; false outside of a slice. */
+/** Returns whether the running slice has time left; false outside of a slice. */
 export const hasTime = (): boolean => performance.now() < sliceEnd;
 
-/** Slices since the start of the process. */
+/** Returns the number of slices since the start of the process. */
 export const sliceCount = (): number => slices;

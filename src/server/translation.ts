@@ -1,19 +1,19 @@
 import type { Message } from '../errors.ts';
 
 /**
- * Messages of graphql-js 16 and Yoga 5 in both languages, without hints at names that the client did not write, and
- * without the values that it did. A message that is not known becomes a general sentence in Russian;
- * test/server/languages.test.ts fails for a validation rule whose message is not here.
+ * Translates messages of graphql-js 16 and Yoga 5. Removes suggested names and the client's values. An unknown message
+ * becomes a general sentence in Russian; test/server/languages.test.ts fails for a validation rule whose message is
+ * missing here.
  */
 
-/** @param reason the message of the error that this one wraps, with which its own message may end. */
+/** Returns a message in both languages. @param reason the message of the wrapped error, with which `message` may end. */
 export function translate(message: string, reason?: string): Message {
   const variable = /^Variable "\$\w+" got invalid value /.exec(message)?.[0];
   if (variable === undefined) {
     const english = withoutValues(message);
     return [inRussian(english), english];
   }
-  // The value may hold anything, so that what stands after it is found from the end.
+  // The value may contain anything, so the rest is searched from the end.
   const end = reason === undefined ? '' : `; ${reason}`;
   const at = / at "(\$?[\w.[\]]+)"$/.exec(message.slice(0, message.length - end.length))?.[1];
   const name = /\$\w+/.exec(variable)![0];
@@ -48,7 +48,7 @@ const tokens: Record<string, string> = {
   Name: 'имя', Int: 'целое число', Float: 'число', String: 'строка', BlockString: 'строка', Comment: 'комментарий', '<EOF>': 'конец документа', '<SOF>': 'начало документа',
 };
 
-/** A token as the parser prints it: its kind, or its kind and what it is, or a sign in quotes. */
+/** Translates a token as the parser prints it: its kind, its kind and value, or a sign in quotes. */
 function token(printed: string): string {
   const [, kind = '', value] = /^(\S+?)(?: "(.*)")?$/.exec(printed) ?? [];
   const known = tokens[kind];
@@ -69,17 +69,17 @@ const operations: Record<string, string> = { query: 'запрос', mutation: '�
 // prettier-ignore
 const sentences: readonly Sentence[] = [
   // Syntax
-  [/^Syntax Error: Expected (.+?), found (.+)\.$/s, (_all, expected, found) => `Ошибка в записи запроса: ожидалось ${token(expected)}, а стоит ${token(found)}.`],
-  [/^Syntax Error: Unexpected single quote character.*$/s, 'Ошибка в записи запроса: вместо одинарной кавычки нужна двойная.'],
-  [/^Syntax Error: Unexpected character: (.+)\.$/s, (_all, found) => `Ошибка в записи запроса: лишний знак ${token(found)}.`],
-  [/^Syntax Error: Unexpected variable "(.+)" in constant value\.$/, 'Ошибка в записи запроса: здесь не может стоять переменная «$1».'],
-  [/^Syntax Error: Unexpected description.*$/s, 'Ошибка в записи запроса: здесь не может стоять описание.'],
-  [/^Syntax Error: Unexpected (.+)\.$/s, (_all, found) => `Ошибка в записи запроса: здесь не может стоять ${token(found)}.`],
-  [/^Syntax Error: Invalid number\.$/, 'Ошибка в записи запроса: неверно записано число.'],
-  [/^Syntax Error: Invalid character within String\.$/, 'Ошибка в записи запроса: в строке стоит недопустимый знак.'],
-  [/^Syntax Error: Invalid (?:Unicode|character) escape sequence\.$/, 'Ошибка в записи запроса: в строке неверно записан знак после обратной косой черты.'],
-  [/^Syntax Error: Unterminated string\.$/, 'Ошибка в записи запроса: строка не закрыта кавычкой.'],
-  [/^Syntax Error: .*$/s, 'Ошибка в записи запроса.'],
+  [/^Syntax Error: Expected (.+?), found (.+)\.$/s, (_all, expected, found) => `Синтаксическая ошибка в запросе: ожидалось ${token(expected)}, а встретилось ${token(found)}.`],
+  [/^Syntax Error: Unexpected single quote character.*$/s, 'Синтаксическая ошибка в запросе: вместо одинарной кавычки нужна двойная.'],
+  [/^Syntax Error: Unexpected character: (.+)\.$/s, (_all, found) => `Синтаксическая ошибка в запросе: лишний знак ${token(found)}.`],
+  [/^Syntax Error: Unexpected variable "(.+)" in constant value\.$/, 'Синтаксическая ошибка в запросе: здесь не может стоять переменная «$1».'],
+  [/^Syntax Error: Unexpected description.*$/s, 'Синтаксическая ошибка в запросе: здесь не может стоять описание.'],
+  [/^Syntax Error: Unexpected (.+)\.$/s, (_all, found) => `Синтаксическая ошибка в запросе: здесь не может стоять ${token(found)}.`],
+  [/^Syntax Error: Invalid number\.$/, 'Синтаксическая ошибка в запросе: неверно записано число.'],
+  [/^Syntax Error: Invalid character within String\.$/, 'Синтаксическая ошибка в запросе: в строке стоит недопустимый знак.'],
+  [/^Syntax Error: Invalid (?:Unicode|character) escape sequence\.$/, 'Синтаксическая ошибка в запросе: в строке неверно записан знак после обратной косой черты.'],
+  [/^Syntax Error: Unterminated string\.$/, 'Синтаксическая ошибка в запросе: строка не закрыта кавычкой.'],
+  [/^Syntax Error: .*$/s, 'Синтаксическая ошибка в запросе.'],
   // Validation
   [/^The (.+) definition is not executable\.$/, 'Определение «$1» нельзя выполнить.'],
   [/^Cannot query field "([^"]*)" on type "([^"]*)"\.$/, 'У типа «$2» нет поля «$1».'],
@@ -104,7 +104,7 @@ const sentences: readonly Sentence[] = [
   [/^Field "([^"]*)" must not have a selection since type "([^"]*)" has no subfields\.$/, 'У поля «$1» типа «$2» нет вложенных полей.'],
   [/^Field "([^"]*)" of type "([^"]*)" must have (?:a selection of subfields|at least one field selected)\.$/, 'Укажите, какие поля нужны от «$1» типа «$2».'],
   [/^(?:Subscription "([^"]*)"|Anonymous Subscription) must select only one top level field\.$/, 'В подписке может быть только одно поле верхнего уровня.'],
-  [/^(?:Subscription "([^"]*)"|Anonymous Subscription) must not select an introspection top level field\.$/, 'Подписка не может спрашивать о схеме.'],
+  [/^(?:Subscription "([^"]*)"|Anonymous Subscription) must not select an introspection top level field\.$/, 'В подписке нельзя запрашивать схему.'],
   [/^There can be only one argument named "([^"]*)"\.$/, 'Аргумент «$1» указан дважды.'],
   [/^The directive "([^"]*)" can only be used once at this location\.$/, 'Директива «$1» может стоять здесь только один раз.'],
   [/^There can be only one fragment named "([^"]*)"\.$/, 'Фрагмент «$1» определён дважды.'],
@@ -121,7 +121,7 @@ const sentences: readonly Sentence[] = [
   [/^(?:OneOf Input Object "([^"]*)" must specify exactly one key|Exactly one key must be specified for OneOf type "([^"]*)")\.$/, 'Укажите ровно одно поле.'],
   [/^Expected value of type "([^"]*)"\.$/, 'Здесь нужно значение типа «$1».'],
   [/^Expected type "([^"]*)"\.(?: .*)?$/s, 'Здесь нужно значение типа «$1».'],
-  [/^Expected type "([^"]*)" to be an object\.$/, 'Значение типа «$1» — это объект.'],
+  [/^Expected type "([^"]*)" to be an object\.$/, 'Значение типа «$1» должно быть объектом.'],
   [/^Expected non-nullable type "([^"]*)" not to be null\.$/, 'Значение типа «$1» не может быть null.'],
   [/^Variable "([^"]*)" expected value of type "([^"]*)" which cannot be used as an input type\.$/, 'Переменная «$1» не может быть типа «$2».'],
   [/^(Variable|Argument) "([^"]*)" of required type "([^"]*)" was not provided\.$/, (_all, what, name, type) => `Не ${what === 'Variable' ? 'указана обязательная переменная' : 'указан обязательный аргумент'} «${name}» типа «${type}».`],
@@ -139,12 +139,12 @@ const sentences: readonly Sentence[] = [
   [/^The value does not exist in the enum "([^"]*)"\.$/, 'Такого значения нет в перечислении «$1».'],
   [/^DateTime must be .*$/s, 'Момент времени записывается по RFC 3339, например 2026-09-01T08:00:00Z.'],
   [/^Date must be .*$/s, 'День записывается как 2026-09-01.'],
-  // Which operation
+  // Choice of the operation
   [/^Must provide operation name if query contains multiple operations\.$/, 'В документе несколько операций: укажите operationName.'],
   [/^Unknown operation named "([^"]*)"\.$/, 'Операции «$1» в документе нет.'],
   [/^Must provide an operation\.$/, 'В документе нет операции.'],
   [/^Could not determine what operation to execute\.$/, 'Непонятно, какую операцию выполнить: укажите operationName.'],
-  [/^Schema is not configured to execute (\w+) operation\.$/, (_all, kind) => `Сервер не умеет выполнять ${operations[kind] ?? 'это'}.`],
+  [/^Schema is not configured to execute (\w+) operation\.$/, (_all, kind) => `Схема не поддерживает ${operations[kind] ?? 'эту операцию'}.`],
   // Requests of GraphQL over HTTP, by Yoga
   [/^POST body sent invalid JSON\.$/, 'Тело запроса — не JSON.'],
   [/^POST body is expected to be object but received .+$/s, 'Тело запроса должно быть объектом JSON.'],

@@ -32,19 +32,19 @@ const tooManyOperations: Message = [`В одном сокете не больш�
 const maxWaiting = 1024 * 1024;
 /** Bytes waiting for a client past which it is told no more together with others. */
 const maxAhead = 64 * 1024;
-/** Milliseconds that a client has to answer the end of a socket. */
+/** Milliseconds that a client has to answer a close frame. */
 const closeTimeout = 2000;
-/** Close codes after which clients come back: of this server's going away, and of what passes by itself. */
+/** Close codes after which clients come back: the server goes away, or a failure is temporary. */
 const goingAway = 1012;
 const tryAgainLater = 1013;
 
 /** Milliseconds that clients are given. */
 export interface Patience {
-  /** To say who they are on a new socket. */
+  /** To send `connection_init` on a new socket. */
   init: number;
-  /** To take something of what was sent to them. */
+  /** To read something of what was sent to them. */
   stalled: number;
-  /** Between two looks at whether those on idle sockets may still sign in. */
+  /** Between two checks whether the accounts of idle sockets may still sign in. */
   recheck?: number;
 }
 
@@ -98,7 +98,7 @@ interface Options {
   initWithin: number;
   recheckEvery: number;
   onCount(count: number): void;
-  /** Whether the token was right until its time ran out. */
+  /** Returns whether the token is valid except that it has expired. */
   hasExpired(token: string): Promise<boolean>;
   actorsOf(credentials: readonly Credential[]): Promise<readonly Loaded[]>;
 }
@@ -117,7 +117,7 @@ export function serveSockets({
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     socket.on('error', () => socket.destroy());
     const asked = askedOf(request);
-    // Where the client does not end its side, the connection is ended for both.
+    // Destroys the socket, since the client may keep its side open.
     const refuse = (status: string, headers = '') =>
       socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n${headers}\r\n`, () => socket.destroy());
     if (request.url?.split('?')[0] !== '/graphql') refuse('404 Not Found');
@@ -127,7 +127,7 @@ export function serveSockets({
   };
   server.on('upgrade', upgrade);
   const askedOn = ({ asked }: OpenSocket, params: ConnectionParams): Asked => {
-    // A page cannot set the headers of a socket; what it says here comes before the browser's own language.
+    // A page cannot set the headers of a WebSocket, so this parameter overrides the browser's own language.
     const language = params?.['accept-language'] ?? params?.acceptLanguage;
     return {
       ...asked,
@@ -152,13 +152,13 @@ export function serveSockets({
   };
 
   const protocol = makeServer<Record<string, unknown>, OpenSocket>({
-    // Watched with everything else: src/server/open-sockets.ts.
+    // src/server/open-sockets.ts has this deadline.
     connectionInitWaitTimeout: 0,
     execute: run('execute'),
     subscribe: run('subscribe'),
     async onConnect(ctx) {
       const { extra: open, connectionParams } = ctx;
-      sockets.speaks(open);
+      sockets.markInitialised(open);
       const asked = askedOn(open, connectionParams);
       try {
         const context = await contextOf(asked);
@@ -240,9 +240,9 @@ export function serveSockets({
         onMessage: (take) =>
           ws.on('message', (data, isBinary) => {
             open.isAlive = true;
-            // What comes after the server has ended the socket is answered by nobody.
+            // Ignores messages that arrive after the server has closed the socket.
             if (ws.readyState !== ws.OPEN) return;
-            // Of a text message ws has checked that it is UTF-8; of bytes nobody has.
+            // ws checks that a text message is UTF-8, but not a binary one.
             if (isBinary) return ws.close(CloseCode.BadRequest, 'Invalid message received');
             take((data as Buffer).toString()).catch((error: unknown) => {
               // What only servers send is the client's mistake, which graphql-ws throws as if it were ours.

@@ -8,7 +8,7 @@ import { gatherScrapes } from './scrape.ts';
  * machine. They know of one another no more than processes on several machines do: what they share is the database.
  */
 
-/** Seconds that workers have to end, past those that they give to requests under way, before they are killed. */
+/** Seconds that workers have to end, after those for requests under way, before they are killed. */
 const closingSeconds = 3;
 /** Failures within a minute after which starting another worker helps nobody. */
 const failuresAllowed = 5;

@@ -57,7 +57,7 @@ describe.skipIf(!there)(title, () => {
   }
 
   async function signIn(page: Page, signInName: string): Promise<void> {
-    await page.getByLabel('Имя для входа').fill(signInName);
+    await page.getByLabel('Логин').fill(signInName);
     await page.getByLabel('Пароль').fill(password);
     await page.keyboard.press('Enter');
   }

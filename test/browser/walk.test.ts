@@ -39,7 +39,7 @@ describe.skipIf(!there)(title, () => {
     const page = await (await browser.newContext({ locale: 'ru-RU' })).newPage();
     await page.goto(made.link);
     await page.getByText('Гимназия № 7').first().waitFor();
-    const values = { Фамилия: 'Ёжикова', 'Имя для входа': 'ezhikova', Пароль: 'длинный и свой пароль' };
+    const values = { Фамилия: 'Ёжикова', Логин: 'ezhikova', Пароль: 'длинный и свой пароль' };
     for (const [label, value] of Object.entries(values)) await page.getByLabel(label, { exact: true }).fill(value);
     await page.getByLabel('Имя', { exact: true }).fill('Алла');
     await page.keyboard.press('Enter');
@@ -59,7 +59,7 @@ describe.skipIf(!there)(title, () => {
     });
     await page.goto(address.href);
     if (!page.url().startsWith(redirectUri)) {
-      await page.getByLabel('Имя для входа').fill('ezhikova');
+      await page.getByLabel('Логин').fill('ezhikova');
       await page.getByLabel('Пароль').fill(values.Пароль);
       await page.keyboard.press('Enter');
       await page.waitForURL(`${redirectUri}?**`);

@@ -101,7 +101,7 @@ describe.runIf(server)('a start on a server', { timeout: 60_000 }, () => {
   ])('refuses a search_path %s, and creates no table', async (_whose, statement) => {
     const made = await make();
     await run(made.url, 'create schema other', `grant usage on schema other to ${role}`, `grant all on database ${made.name} to ${role}`, `grant create on schema public to ${role}`, statement(made));
-    expect(await start(asRole(made))).toMatch(/leads to the schema (other|sfera_test_\w+), but the tables stand in the schema public/);
+    expect(await start(asRole(made))).toMatch(/leads to the schema (other|sfera_test_\w+), but the tables are in the schema public/);
     expect(await start(`${made.url}?options=-c%20search_path%3Dother`)).toMatch(/leads to the schema other/);
     const client = new pg.Client({ connectionString: made.url });
     await client.connect();

@@ -130,7 +130,7 @@ describe('sign-in', () => {
     };
     const all = [await said(known.signInName, 'wrong'), await said('nobody.here', password), await said(gone.signInName, password), await said('a\u0000b', password), await said('', '')];
     expect(new Set(all.map(String)).size).toBe(1);
-    expect(all[0]).toEqual([422, 'Неверное имя для входа или пароль.']);
+    expect(all[0]).toEqual([422, 'Неверный логин или пароль.']);
   });
 
   it('lets on only to where the app is', async () => {

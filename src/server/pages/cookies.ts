@@ -2,11 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { deviceCookieSeconds } from '../../auth/device-cookie.ts';
 import type { Config } from '../../config.ts';
 
-/** Cookies of the pages: unreadable for scripts, not sent from other sites, over https only where the server is reached by it. */
+/** Cookies of the pages: HttpOnly, SameSite=Lax, and Secure if the server is reached over https. */
 
 const deviceCookieName = 'sfera_device';
 
-/** The first cookie of this name that the browser sent. */
+/** Returns the first cookie of this name that the browser sent. */
 export function cookieOf(req: IncomingMessage, name: string): string | undefined {
   for (const pair of (req.headers.cookie ?? '').split(';')) {
     const at = pair.indexOf('=');
@@ -15,7 +15,7 @@ export function cookieOf(req: IncomingMessage, name: string): string | undefined
   return undefined;
 }
 
-/** Sets a cookie, for as long as the browser is open or for `maxAgeSeconds`. */
+/** Sets a cookie that lasts for `maxAgeSeconds`, or until the browser is closed. */
 export function setCookie(res: ServerResponse, name: string, value: string, secure: boolean, maxAgeSeconds?: number): void {
   const age = maxAgeSeconds === undefined ? '' : `; Max-Age=${maxAgeSeconds}`;
   res.appendHeader('set-cookie', `${name}=${value}; Path=/; HttpOnly; SameSite=Lax${age}${secure ? '; Secure' : ''}`);

@@ -97,7 +97,7 @@ ${field.hint && html`<p class="hint" id="${field.name}-hint">${say(language, fie
   })}`;
 }
 
-/** The answer's status for a refusal; sets `Retry-After` where it says how long to wait. */
+/** Returns the HTTP status for a refusal. Sets `Retry-After` if the refusal says how long to wait. */
 export function statusOf(res: ServerResponse, refusal: Refusal): number {
   if (refusal.retryAfterSeconds !== undefined) res.setHeader('retry-after', refusal.retryAfterSeconds);
   const statuses = { INVALID: 422, NOT_FOUND: 404, FORBIDDEN: 403, CONFLICT: 409, RATE_LIMITED: 429, UNAUTHENTICATED: 401, UNAVAILABLE: 503 };

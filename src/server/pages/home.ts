@@ -3,7 +3,7 @@ import { sendPage, withLanguage } from './layout.ts';
 import { pathOf, type Visit } from './parts.ts';
 import { say } from './texts.ts';
 
-/** `/`: says what this server is and where to go. */
+/** The page `/`: what this server is, and where to go. */
 export function homePage(visit: Visit): void {
   const { res, language } = visit;
   const body = html`<section>

@@ -95,7 +95,7 @@ export const refused = (language: Language, refusal: Refusal): PageContent => ({
   body: html`<section><h1>${say(language, 'wrongTitle')}</h1><p>${refusal.say(language)}</p></section>`,
 });
 
-/** A page that says what is wrong with a request, with a way back and the id by which the log knows the request. */
+/** A page that says what is wrong with a request, with a link to the start page and the request id that the log holds. */
 export const errorPage = (language: Language, message: string, requestId: string | undefined): PageContent => ({
   language,
   title: say(language, 'wrongTitle'),

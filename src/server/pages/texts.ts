@@ -25,11 +25,11 @@ export const texts = {
   homeHealth: ['Состояние сервера', 'Server health'],
   homeHealthAbout: ['Для администраторов: готов ли сервер отвечать.', 'For operators: whether the server is ready to answer.'],
   toHome: ['На главную', 'To the start page'],
-  requestId: ['Номер запроса', 'Request id'],
+  requestId: ['Номер запроса', 'Request ID'],
 
   signInTitle: ['Вход', 'Sign in'],
   signInFor: ['Чтобы продолжить в приложении', 'To continue in'],
-  signInName: ['Имя для входа', 'Sign-in name'],
+  signInName: ['Логин', 'Sign-in name'],
   password: ['Пароль', 'Password'],
   signIn: ['Войти', 'Sign in'],
   noAccount: [
@@ -49,7 +49,7 @@ export const texts = {
   givenName: ['Имя', 'Given name'],
   patronymic: ['Отчество', 'Patronymic'],
   optional: ['если есть', 'if you have one'],
-  signInNameHint: ['Им вы будете входить. Запомните или запишите его.', 'You will sign in with it. Remember it or write it down.'],
+  signInNameHint: ['С ним вы будете входить. Запомните или запишите его.', 'You will sign in with it. Remember it or write it down.'],
   passwordHint: ['Не меньше 8 символов. Никому его не говорите.', 'At least 8 characters. Tell it to nobody.'],
   join: ['Создать учётную запись и войти в школу', 'Create an account and join'],
   haveAccount: ['У меня уже есть учётная запись', 'I already have an account'],
@@ -58,7 +58,7 @@ export const texts = {
   joinedTitle: ['Готово, вы в школе', 'Done, you have joined'],
   joinedNext: ['Что дальше', 'What next'],
   joinedApp: ['Откройте приложение или сайт, которым пользуется ваша школа.', 'Open the app or the site that your school uses.'],
-  joinedSignIn: ['Войдите со своим именем для входа и паролем.', 'Sign in with your sign-in name and password.'],
+  joinedSignIn: ['Войдите со своим логином и паролем.', 'Sign in with your sign-in name and password.'],
   joinedKeep: [
     'Храните пароль в секрете. Где вы вошли, видно на странице «Мои входы».',
     'Keep the password secret. The page “My sessions” shows where you are signed in.',

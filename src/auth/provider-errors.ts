@@ -5,7 +5,7 @@ import { isTransient } from '../db/availability.ts';
 import type { Logger } from '../log.ts';
 import { retryAfterSeconds } from './unavailable.ts';
 
-/** Says in the log what clients of the authorization server do wrong: one line each, without tokens, codes or addresses of pages. */
+/** Logs the errors of the authorization server. A client's error takes one line, without tokens, codes or page addresses. */
 
 const endpoints = ['authorization', 'grant', 'introspection', 'revocation', 'end_session', 'end_session_confirm', 'userinfo', 'discovery', 'jwks'] as const;
 
@@ -15,7 +15,7 @@ interface OAuthError extends Error {
   error_detail?: string;
 }
 
-export function logMistakes(provider: Provider, log: Logger): void {
+export function logProviderErrors(provider: Provider, log: Logger): void {
   const events = provider as EventEmitter;
   for (const endpoint of endpoints)
     events.on(`${endpoint}.error`, (ctx: KoaContextWithOIDC, err: OAuthError) => {
@@ -28,12 +28,12 @@ export function logMistakes(provider: Provider, log: Logger): void {
   events.on('error', (err: Error) => (isTransient(err) ? log.warn({ err }, 'unavailable') : log.error({ err }, 'the authorization server failed')));
 }
 
-/** The library's own words, without what is long enough to be a code, a token or a challenge. */
+/** Returns the library's description without runs of 25 characters and more: they may be codes, tokens or challenges. */
 function reasonOf({ error_detail: detail, error_description: description }: OAuthError): string | undefined {
   return (detail ?? description)?.replace(/[^\s'"]{25,}/g, '…').slice(0, 200);
 }
 
-/** The client, or what was given for one that is not known, where it may be an id. */
+/** Returns the client's id; for an unknown client, the id that it sent, if that looks like an id. */
 function clientOf(ctx: KoaContextWithOIDC): string | undefined {
   const oidc = ctx.oidc as typeof ctx.oidc | undefined;
   if (oidc?.client !== undefined) return oidc.client.clientId;
