@@ -117,45 +117,45 @@ function events(): string {
     '## Topics',
     markdownTable(['topic', 'heard by'], Object.entries(topicsMean).map(([topic, who]) => [`\`${topic}:\``, who])),
     '## When a right is lost',
-    'The process that commits a loss of rights sends nothing by those rights once it has answered the change, not even older events to a stream that is catching up. '
-    + `Another process goes by a right that was lost for ${maxRightsAgeMs} ms and the time of one read of the database at most. While a stream is catching up, and for a service, `
-    + 'whose rights stand in no log, rights are read again when they were read longer ago than that; for everybody else the log is, which tells of every loss. Both are asked '
-    + 'before an event is answered and before the answer is sent. Time that bytes take '
+    'Once the process that commits a loss of rights has answered the change, it sends nothing more by those rights, not even older events to a stream that is catching up. '
+    + `Another process may use a lost right for ${maxRightsAgeMs} ms and the time of one read of the database, at most. For a stream that is catching up, and for a service, `
+    + 'whose rights are not in the log, it reads rights again if they are older than that; for all other streams it reads the log, which records every loss. It checks '
+    + 'before an event is executed and again before the result is sent. The time that bytes take '
     + 'on the network comes on top. Events that were committed before the loss may be left out; `Ended` carries the cursor to come back with.',
     '## When an event cannot be read',
-    'An event whose answer fails by anything but a refusal or a mistake in the document is tried again, up to three times within six seconds. Then the stream ends before '
-    + 'it with the error `UNAVAILABLE`: on a socket by the message `error` of the operation, in an event stream by a last event that holds only `errors`. Follow again '
-    + 'from the last cursor seen: nothing is left out, and nothing comes twice. `null` in an event always means that it may not be seen.',
+    'If the result of an event fails by anything but a refusal or a mistake in the document, the server tries again, up to three times within six seconds. Then the stream ends before '
+    + 'this event with the error `UNAVAILABLE`: on a socket by the message `error` of the operation, in an event stream by a last event that holds only `errors`. Subscribe again '
+    + 'with the last cursor: no event is skipped or repeated. `null` in an event always means that you may not see the value.',
     ...sockets,
   ].join('\n\n') + '\n';
 }
 
-/** What a client of a socket has to know; test/server/token-life.test.ts and test/server/socket-limits.test.ts hold it. */
+/** What a client of a socket has to know; test/server/token-life.test.ts and test/server/socket-limits.test.ts fail when it changes. */
 const sockets = [
   '## Sockets and tokens',
   'A socket belongs to the token that its client sent with `connection_init`: in `connectionParams` as `authorization`, `token`, `authToken`, `accessToken` or `access_token`, in any case '
   + 'of letters, with or without `Bearer`, there or in `headers`; or in the header `Authorization` of the upgrade. Give `connectionParams` as a function, so that each connection asks for '
   + 'the token that is valid then. Whether a token has expired is decided by the clock of the server.',
   markdownTable(['what happens', 'what the server does', 'what graphql-ws does'], [
-    ['no token, one that is no token of this server, an ended session, a deactivated account, a service client that was removed', '`4401 Unauthorized`', 'gives up'],
-    ['the token has expired before `connection_init`', '`4403 Token expired`', 'comes back with what `connectionParams` answers then; with a token that never changes it gives up after `retryAttempts`'],
+    ['no token, an invalid token, an ended session, a deactivated account, a service client that was removed', '`4401 Unauthorized`', 'gives up'],
+    ['the token has expired before `connection_init`', '`4403 Token expired`', 'comes back with the token that `connectionParams` returns then; with a token that never changes it gives up after `retryAttempts`'],
     ['the token expires while nothing is under way', '`4403 Token expired`, within a second', 'comes back as soon as it has something to send; at once with `lazy: false`'],
     ['the token expires while streams are open', 'each ends with `Ended { reason: TOKEN_EXPIRED }` and `complete`; then `4403 Token expired`', 'does not subscribe again by itself after `complete`: subscribe with the last cursor as `after`'],
     ['the token expires while a query or a change is under way', 'it is answered, within 5 seconds; then `4403 Token expired`', 'comes back'],
     ['an operation is sent after the token expired', 'it is not answered; `4403 Token expired`', 'comes back and sends it again'],
     ['the session or the account ends', 'streams end with `Ended`; the socket is closed with `4401 Unauthorized`, within 31 seconds', 'gives up'],
-    ['a role or a class is lost', 'the streams that stood on it end with `Ended`; the socket stays', 'subscribes to what is left, if its program says so'],
+    ['a role or a class is lost', 'the streams that depended on it end with `Ended`; the socket stays', 'subscribes again only if your program does so'],
     ['the server restarts', '`1012 Service restart`, without `Ended` or `complete`', 'comes back and subscribes again'],
-    ['the client does not take what it is sent for 15 seconds', '`1013`, or the connection is cut', 'comes back and subscribes again'],
+    ['the client reads nothing of what it is sent for 15 seconds', '`1013`, or the connection is cut', 'comes back and subscribes again'],
     ['the account has sent too many operations, or the database does not answer', '`1013`, with the code as the reason', 'comes back'],
     ['the client does not send `connection_init` within 5 seconds, or its address has over 100 sockets that do not', '`4408 Connection initialisation timeout`', 'comes back'],
     ['the account has `STREAMS_PER_ACCOUNT` sockets', '`4429 Too many sockets`', 'gives up'],
-    ['the account has `STREAMS_PER_ACCOUNT` streams, on sockets and over SSE', '`error` with `TOO_MANY_STREAMS`; over SSE status 429', 'tells the subscription'],
-    ['a socket has 50 operations', '`error` with `TOO_MANY_OPERATIONS`', 'tells the subscription'],
-    ['the account has used its operations or its cost of this minute', '`error` or `next` with `RATE_LIMITED` and `retryAfter`; a stream then ends before the event, which its cursor brings back', 'tells the subscription'],
+    ['the account has `STREAMS_PER_ACCOUNT` streams, on sockets and over SSE', '`error` with `TOO_MANY_STREAMS`; over SSE status 429', 'reports it to the subscription'],
+    ['a socket has 50 operations', '`error` with `TOO_MANY_OPERATIONS`', 'reports it to the subscription'],
+    ['the account has used its operations or its cost of this minute', '`error` or `next` with `RATE_LIMITED` and `retryAfter`; a stream then ends before the event; its last cursor brings the event back', 'reports it to the subscription'],
   ]),
-  'When graphql-ws comes back it sends every open subscription again, with the same variables: an `after` that was given at first repeats what was told since, and none at all leaves out what '
-  + 'happened meanwhile. It reads the variables when it sends them, so that a program loses and repeats nothing which puts the last cursor into the same object:',
+  'When graphql-ws comes back, it sends every open subscription again with the same variables: an `after` of the first time repeats the events since then, and without `after` the events that '
+  + 'happened meanwhile are missing. It reads the variables when it sends them, so a program that puts the last cursor into the same object loses and repeats nothing:',
   `\`\`\`js
 const client = createClient({ url, connectionParams: async () => ({ authorization: await freshToken() }) });
 const variables = { schoolId };
@@ -171,11 +171,11 @@ const follow = () =>
   });
 \`\`\``,
   'A token can be renewed before it expires: `client.terminate()` breaks the socket, and the client comes back with a new token and its cursor. urql and Apollo use this client; give `createClient` '
-  + 'to their wrappers. A client of its own making comes back after every close code but 4400, 4401, 4406, 4409, 4429 and 4500, with its last cursor and a token that is valid.',
+  + 'to their wrappers. A client that you write yourself should come back after every close code but 4400, 4401, 4406, 4409, 4429 and 4500, with its last cursor and a token that is valid.',
   '## What an account may use',
-  'Each process counts for itself. An operation costs as many objects as its pages could hold while it is under way, and what was written once it is answered: an object for each 100 bytes, and a '
-  + 'twentieth of the estimate at least. A change costs 50 objects more. An item of a stream that is made for one alone costs what was written; one that is made for many at once costs none of them anything. In any 60 seconds an account has '
-  + '`OPERATIONS_PER_MINUTE` operations and `COST_PER_MINUTE` objects; 20 operations are under way at once, of which one may cost 5,000 objects or more (two in the whole process), and 100 more wait. What is past that is '
+  'Each process counts for itself. While an operation is under way it costs as many objects as its pages could hold. Once it is answered it costs an object for each 100 bytes of the answer, and a '
+  + 'twentieth of the estimate at least. A change costs 50 objects more. An item of a stream that is made for one subscriber costs its bytes; an item that is made once for several subscribers costs none of them anything. In any 60 seconds an account has '
+  + '`OPERATIONS_PER_MINUTE` operations and `COST_PER_MINUTE` objects; 20 operations are under way at once, of which one may cost 5,000 objects or more (two in the whole process), and 100 more wait. Anything beyond that is '
   + 'refused with `RATE_LIMITED`, status 429, and the seconds to wait. Requests without a token count for their network address.',
 ];
 
