@@ -157,7 +157,7 @@ builder.queryField('invitationPreview', (t) =>
     type: PreviewRef,
     nullable: true,
     description:
-      'The invitation of a link, by its code, signed in or not; null for an unknown code. After 20 unknown codes from one address in 15 minutes, further unknown codes are RATE_LIMITED.',
+      'The invitation of a link, by its code, signed in or not; null for an unknown code and for a link that no longer works. After 20 unknown codes from one address in 15 minutes, further unknown codes are RATE_LIMITED.',
     args: { code: t.arg.string({ required: true, description: 'The code: what follows /join/ in the link.' }) },
     resolve: (_root, { code }, ctx) => previewInvitation(ctx, code),
   }),
