@@ -40,6 +40,8 @@ export class Account {
   /** Sum of the estimates of the operations under way. */
   #reserved = 0;
   #underWay = 0;
+  /** Operations that wait, for the process or for a place of the account. */
+  #queued = 0;
   readonly #waiting: (() => void)[] = [];
 
   constructor(limits: Limits, heavy: HeavyOperations) {
@@ -65,31 +67,31 @@ export class Account {
     if (this.#cost.waitFor(estimate + this.#reserved, limit, now) > 0)
       // Leaves reservations out of the wait time: they end with the operations under way.
       throw rateLimited(this.#cost.waitFor(estimate, limit, now) / 1000);
-    if (this.#underWay >= concurrency.perAccount && this.#waiting.length >= concurrency.waiting) throw rateLimited(1);
+    const isHeavy = estimate >= concurrency.heavyCost;
+    const mayStart = this.#underWay < concurrency.perAccount && (!isHeavy || this.#heavy.tryEnter(this));
+    if (!mayStart && this.#queued >= concurrency.waiting) throw rateLimited(1);
     this.#reserved += estimate;
     const finish: Finish = (bytes) => {
       this.#reserved -= estimate;
-      // An operation costs a twentieth of its estimate even if it finds little.
+      // Asking costs something even where little is found.
       this.#cost.add(bytes === undefined ? estimate : Math.max(bytes / bytesPerObject, estimate / 20), Date.now());
+      if (isHeavy) this.#heavy.leave(this);
       this.#leave();
     };
-    if (estimate < concurrency.heavyCost && this.#underWay < concurrency.perAccount) {
-      this.#underWay += 1;
-      return finish;
-    }
-    return this.#wait(estimate, finish);
+    if (!mayStart) return this.#wait(isHeavy, finish);
+    this.#underWay += 1;
+    return finish;
   }
 
-  async #wait(estimate: number, finish: Finish): Promise<Finish> {
+  async #wait(isHeavy: boolean, finish: Finish): Promise<Finish> {
+    this.#queued += 1;
+    // A heavy operation takes no place of the account while it waits for the others of the process.
+    if (isHeavy) await this.#heavy.enter(this);
     if (this.#underWay < concurrency.perAccount) this.#underWay += 1;
-    // `#leave` passes its slot to the next waiting operation.
+    // An operation that ends hands its place over.
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    if (estimate < concurrency.heavyCost) return finish;
-    await this.#heavy.enter(this);
-    return (bytes) => {
-      this.#heavy.leave(this);
-      finish(bytes);
-    };
+    this.#queued -= 1;
+    return finish;
   }
 
   #leave(): void {
@@ -118,7 +120,7 @@ export class Account {
 
   /** Returns whether nothing is under way and both windows are empty. */
   isIdle(now: number): boolean {
-    if (this.sockets + this.streams + this.#underWay > 0) return false;
+    if (this.sockets + this.streams + this.#underWay + this.#queued > 0) return false;
     return this.#operations.waitFor(0, 0, now) === 0 && this.#cost.waitFor(0, 0, now) === 0;
   }
 }
@@ -127,6 +129,13 @@ export class Account {
 class HeavyOperations {
   readonly #underWay = new Set<Account>();
   readonly #waiting: { account: Account; enter: () => void }[] = [];
+
+  /** Enters where no operation has to wait; returns whether it did. */
+  tryEnter(account: Account): boolean {
+    if (this.#underWay.size >= concurrency.heavy || this.#underWay.has(account)) return false;
+    this.#underWay.add(account);
+    return true;
+  }
 
   enter(account: Account): Promise<void> {
     return new Promise((resolve) => {
