@@ -41,7 +41,7 @@ export function parseOptions(name: string, command: OptionsOf, args: string[]): 
     seen.add(token.name);
     const isFlag = command.flags?.includes(token.name) ?? false;
     if (isFlag && token.value !== undefined) throw new UsageError(`--${token.name} takes no value.`);
-    if (!isFlag && (token.value === undefined || (!token.inlineValue && token.value.startsWith('--'))))
+    if (!isFlag && (token.value === undefined || (!token.inlineValue && /^-./.test(token.value))))
       throw new UsageError(`--${token.name} needs a value; one that starts with - is written --${token.name}=VALUE.`);
   }
   for (const option of Object.keys(command.options))

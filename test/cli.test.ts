@@ -134,6 +134,7 @@ describe('a data store in use', { timeout: 240_000 }, () => {
       [['create-school'], /^--name is required/],
       [['create-school', '--name'], /^--name needs a value/],
       [['create-school', '--name', '--region', 'x'], /^--name needs a value/],
+      [['create-school', '--name', '-x'], /^--name needs a value/],
       [['create-school', '--name', 'a', '--name', 'b'], /^--name is given more than once/],
       [['create-school', '--name', 'Школа', '№', '98'], /^«№» belongs to no option/],
       [['create-school', '--name', 'x', '--yes=no'], /^--yes takes no value/],

@@ -33,6 +33,11 @@ export async function extendWindow(db: Database, key: Fingerprint, seconds: numb
   await db.pool.query(`update rate_limit set resets_at = now() + $2 * interval '1 second' where key = $1`, [key, seconds]);
 }
 
+/** Takes back one counted attempt, which was not evaluated. */
+export async function returnTry(db: Database, key: Fingerprint): Promise<void> {
+  await db.pool.query('update rate_limit set count = greatest(count - 1, 0) where key = $1', [key]);
+}
+
 /** Forgets every try of this key. */
 export async function forgetTries(db: Database, key: Fingerprint): Promise<void> {
   await db.pool.query('delete from rate_limit where key = $1', [key]);

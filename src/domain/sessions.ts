@@ -36,13 +36,13 @@ export async function signIn(ctx: Context, input: SignInInput): Promise<{ userId
   const user = known?.deactivatedAt === null ? known : null;
   // Computes the same for an unknown name, which no cookie fits.
   const device = findDevice(config.secretKey, user ?? { id: '', passwordHash: null }, input.deviceCookie);
-  const release = await admitTry(ctx, { signInName, address: ctx.address, device });
+  const attempt = await admitTry(ctx, { signInName, address: ctx.address, device });
   const right = await verifyPassword(user?.passwordHash ?? null, input.password).catch(async (error: unknown) => {
-    await release();
+    await attempt.takeBack();
     throw error;
   });
   if (!right || user === null) throw wrong();
-  await release();
+  await attempt.succeed();
   return { userId: user.id, deviceCookie: addDevice(config.secretKey, user, input.deviceCookie) };
 }
 

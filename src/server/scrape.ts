@@ -2,6 +2,7 @@ import cluster, { type Worker } from 'node:cluster';
 import { randomUUID } from 'node:crypto';
 import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
 import { NoAnswer } from '../db/availability.ts';
+import type { Logger } from '../log.ts';
 
 /**
  * A Prometheus scrape of several workers: it reaches one of them, which asks the primary process, which asks all that
@@ -51,7 +52,7 @@ export function answerScrapes(registry: Registry): void {
 }
 
 /** In the primary process: gathers the metrics of the workers. @param listening the workers that serve now. */
-export function gatherScrapes(listening: ReadonlySet<Worker>): void {
+export function gatherScrapes(listening: ReadonlySet<Worker>, log: Logger): void {
   const registry = new Registry();
   const workers = new Gauge({ name: 'sfera_workers', help: 'Workers whose metrics are in this scrape.', registers: [registry] });
   const silent = new Counter({ name: 'sfera_workers_silent_total', help: 'Workers left out of a scrape because they did not answer within a second.', registers: [registry] });
@@ -83,6 +84,9 @@ export function gatherScrapes(listening: ReadonlySet<Worker>): void {
   cluster.on('message', (worker, message: ToPrimary) => {
     if (message.scrape === 'own') waiting.get(message.id)?.(worker, message.counted);
     if (message.scrape === 'all')
-      void gather().then((text) => worker.isConnected() && worker.send({ scrape: 'all', id: message.id, text } satisfies ToWorker, () => undefined));
+      gather().then(
+        (text) => worker.isConnected() && worker.send({ scrape: 'all', id: message.id, text } satisfies ToWorker, () => undefined),
+        (error: unknown) => log.error({ err: error }, 'the metrics of the workers could not be added up'),
+      );
   });
 }

@@ -18,11 +18,17 @@ function runSlice(): void {
   slices += 1;
   sliceEnd = performance.now() + sliceMs;
   let done = 0;
-  do steps[done++]!();
-  while (done < steps.length && hasTime());
-  sliceEnd = 0;
-  steps.splice(0, done);
-  if (steps.length > 0) setImmediate(runSlice);
+  try {
+    do {
+      done += 1;
+      steps[done - 1]!();
+    } while (done < steps.length && hasTime());
+  } finally {
+    // A step that throws must not keep the others from running.
+    sliceEnd = 0;
+    steps.splice(0, done);
+    if (steps.length > 0) setImmediate(runSlice);
+  }
 }
 
 /** Returns whether the running slice has time left; false outside of a slice. */

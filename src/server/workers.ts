@@ -72,7 +72,7 @@ export async function superviseWorkers({ workers, stopDelaySeconds, stopSeconds 
 
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  gatherScrapes(listening);
+  gatherScrapes(listening, log);
   // It is alone at first, so that it migrates for all and says but once what is wrong.
   await keep(0);
   begun = true;

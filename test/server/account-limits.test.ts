@@ -1,6 +1,6 @@
 import { parse } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { concurrency, type Account, AccountLimits, type Finish } from '../../src/server/account-limits.ts';
+import { concurrency, AccountLimits, type Account, type Finish } from '../../src/server/account-limits.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { executeAdmitted } from '../../src/server/admission.ts';
 import { resultOf } from '../../src/server/execution.ts';
@@ -84,6 +84,18 @@ describe('an account', () => {
     (await asked[0]!)(0);
     await settled();
     expect(order).toEqual(['a1', 'b1', 'c1', 'a2']);
+  });
+
+  it('keeps its places for light operations while heavy ones wait', async () => {
+    const account = new AccountLimits({ operationsPerMinute: 1000, costPerMinute: 1_000_000, streamsPerAccount: 2 }).of('a');
+    const first = await admitted(account, concurrency.heavyCost);
+    const waiting = Array.from({ length: concurrency.perAccount }, () => admitted(account, concurrency.heavyCost));
+    await settled();
+    const light = account.admit(1);
+    expect(light).toBeTypeOf('function');
+    (light as Finish)(0);
+    first(0);
+    for (const each of waiting) (await each)(0);
   });
 
   it('is charged for what was written, and refused while its estimates and charges leave no room', () => {
