@@ -190,11 +190,16 @@ function prepare(dir: string, locks: string): void {
     mkdirSync(locks, { mode: 0o700 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    if (!statSync(locks).isFile()) return;
-    const [pid = '', start = ''] = readFileSync(locks, 'utf8').split(' ');
-    if (runs(Number(pid), start)) throw new ConfigError(`The folder ${dir} is in use by another process (${pid}): stop it, or set DATA_DIR to another folder.`);
-    // Fails on a folder, so a lock that another process has put there meanwhile stays.
-    unlinkSync(locks);
+    try {
+      if (!statSync(locks).isFile()) return;
+      const [pid = '', start = ''] = readFileSync(locks, 'utf8').split(' ');
+      if (runs(Number(pid), start)) throw new ConfigError(`The folder ${dir} is in use by another process (${pid}): stop it, or set DATA_DIR to another folder.`);
+      // Fails on a folder, so a lock that another process has put there meanwhile stays.
+      unlinkSync(locks);
+    } catch (failure) {
+      // Another process has removed the file, or has put its folder there.
+      if (!isGone(failure) && !statSync(locks, { throwIfNoEntry: false })?.isDirectory()) throw failure;
+    }
     prepare(dir, locks);
   }
 }
