@@ -175,7 +175,7 @@ const follow = () =>
   '## What an account may use',
   'Each process counts for itself. While an operation is under way it costs as many objects as its pages could hold. Once it is answered it costs an object for each 100 bytes of the answer, and a '
   + 'twentieth of the estimate at least. A change costs 50 objects more. An item of a stream that is made for one subscriber costs its bytes; an item that is made once for several subscribers costs none of them anything. In any 60 seconds an account has '
-  + '`OPERATIONS_PER_MINUTE` operations and `COST_PER_MINUTE` objects; 20 operations are under way at once, of which one may cost 5,000 objects or more (two in the whole process), and 100 more wait. Anything beyond that is '
+  + '`OPERATIONS_PER_MINUTE` operations and `COST_PER_MINUTE` objects; 20 operations are under way at once, of which one may cost 5,000 objects or more (two in the whole process), and 400 more wait. Anything beyond that is '
   + 'refused with `RATE_LIMITED`, status 429, and the seconds to wait. Requests without a token count for their network address.',
 ];
 

@@ -10,7 +10,7 @@ export const concurrency = {
   /** Operations of one account that run at once. */
   perAccount: 20,
   /** Operations of one account that wait for a running one to end. */
-  waiting: 100,
+  waiting: 400,
   /** Estimated cost, in objects, from which an operation is heavy. */
   heavyCost: 5000,
   /** Heavy operations that run at once in the process; at most one per account. */
