@@ -44,13 +44,13 @@ export const operation = (query: string, variables: object = {}): string => JSON
 /** Counts replies by what they are; keeps the bodies of those that no client may be given. */
 export class Tally {
   readonly counts: Record<string, number> = {};
-  /** 5xx without the code UNAVAILABLE. */
+  /** 5xx but 503, which says that the server cannot answer now: UNAVAILABLE, a page, or temporarily_unavailable of OAuth. */
   readonly wrong: string[] = [];
 
   add(kind: string, { status, body }: Reply): void {
     const code = /"code":"(\w+)"/.exec(body)?.[1] ?? '';
     const name = `${kind} ${status} ${code}`.trim();
     this.counts[name] = (this.counts[name] ?? 0) + 1;
-    if ((status >= 500 && !body.includes('UNAVAILABLE')) || body.includes('"INTERNAL"')) this.wrong.push(`${name}: ${body.slice(0, 300)}`);
+    if ((status >= 500 && status !== 503) || body.includes('"INTERNAL"')) this.wrong.push(`${name}: ${body.slice(0, 300)}`);
   }
 }
