@@ -41,7 +41,7 @@ export const cpuSecondsOf = (pid: number): number =>
 export const rssBytesOf = (pid: number): number =>
   familyOf(pid).reduce((sum, member) => sum + Number(/VmRSS:\s+(\d+)/.exec(read(`/proc/${member}/status`))?.[1] ?? 0) * 1024, 0);
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

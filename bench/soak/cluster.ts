@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../processes.ts';
 
 /** A PostgreSQL cluster of the soak's own, which may be stalled and restarted without harm to anybody else. */
 export interface Cluster {
@@ -21,14 +21,6 @@ const binaries = (): string => {
   if (newest === undefined) throw new Error(`no PostgreSQL server is installed below ${root}`);
   return join(root, newest, 'bin');
 };
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** PostgreSQL refuses to run as root, so root hands it to the user `postgres`. */
 function run(program: string, args: readonly string[]): void {
