@@ -87,6 +87,8 @@ export function parseConnectionUrl(text: string, settings = ''): ConnectionUrl {
   const password = params.get('password') || (colon < 0 ? '' : decode(credentials.slice(colon + 1)));
   const { host, port } = address(authority.slice(at + 1), params);
   const database = decode(path) || params.get('dbname') || undefined;
+  // pg-connection-string cannot be given such a name: it leaves %3F and %23 in the path as they are.
+  if (database !== undefined && /[?#]/.test(database)) throw wrong('names a database with a ? or # in its name: use a database with another name');
 
   const out = new URLSearchParams();
   if (host.startsWith('/')) out.set('host', host);

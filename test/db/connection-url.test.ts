@@ -66,6 +66,8 @@ describe('a DATABASE_URL', () => {
     ['postgres://u:geheim/x@h/db', /%2F for \//],
     ['postgres://u:geheim?x@h/db', /%3F for \?/],
     ['postgres://u:geheim#x@h/db', /%23 for #/],
+    ['postgres://u@h/a%3Fb', /\? or # in its name/],
+    ['postgres://u@h/?dbname=a%23b', /\? or # in its name/],
     ['postgres://u:geheim@h1:5432,h2:5433/db?target_session_attrs=read-write', /names several hosts \(h1, h2\): name one/],
     ['postgres://u:geheim@/db?host=h1,h2', /names several hosts \(h1, h2\)/],
     ['postgres://u:geheim@h/db?target_session_attrs=standby', /target_session_attrs=standby.*name the primary/],
