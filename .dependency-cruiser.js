@@ -3,7 +3,7 @@
 const src = (...folders) => `^src/(${folders.join('|')})/`;
 
 /** A folder imports only what stands to its left; folders of one step do not import one another. */
-const steps = [['policy'], ['db'], ['auth'], ['events'], ['domain'], ['graphql', 'jobs', 'adapters'], ['server']];
+const steps = [['reader'], ['executor'], ['policy'], ['db'], ['auth'], ['events'], ['domain'], ['graphql', 'jobs', 'adapters'], ['http']];
 
 const layers = steps.slice(0, -1).flatMap((step, at) =>
   step.map((folder) => ({
@@ -32,9 +32,9 @@ export default {
     },
     {
       name: 'ground-files-import-no-layer',
-      comment: 'errors.ts, log.ts, config.ts and lru.ts may be imported by all, so they import no folder.',
+      comment: 'errors.ts, logger.ts, config.ts and lru.ts may be imported by all, so they import no folder.',
       severity: 'error',
-      from: { path: '^src/(errors|log|config|lru)\\.ts$' },
+      from: { path: '^src/(errors|logger|config|lru)\\.ts$' },
       to: { path: '^src/[^/]+/' },
     },
     {
@@ -59,10 +59,10 @@ export default {
       to: { path: src('graphql'), pathNot: [grounds, '^src/graphql/$1/'] },
     },
     {
-      name: 'graphql-only-for-server',
-      comment: 'Only src/server/ imports src/graphql/.',
+      name: 'graphql-only-for-http',
+      comment: 'Only src/http/ imports src/graphql/.',
       severity: 'error',
-      from: { path: '^src/', pathNot: src('graphql', 'server') },
+      from: { path: '^src/', pathNot: src('graphql', 'http') },
       to: { path: src('graphql') },
     },
     {
@@ -98,7 +98,7 @@ export default {
       comment: 'src/ imports what package.json names under dependencies; anything else is missing after `npm ci --omit=dev`.',
       severity: 'error',
       // The way of tests and scripts to the worker; it is not compiled into dist.
-      from: { path: '^src/', pathNot: '^src/db/embedded-source\\.mjs$' },
+      from: { path: '^src/', pathNot: '^src/db/embedded/worker-source\\.mjs$' },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'], pathNot: '/@types/' },
     },
     {

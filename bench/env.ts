@@ -5,7 +5,7 @@ import { createTokens } from '../src/auth/tokens.ts';
 import { readConfig } from '../src/config.ts';
 import { connect } from '../src/db/client.ts';
 import { migrate } from '../src/db/migrate.ts';
-import { createLog } from '../src/log.ts';
+import { createLogger } from '../src/logger.ts';
 import { standBeside, type Beside } from './live/beside.ts';
 import { spread, type Env, type Server, type Spread } from './measure.ts';
 import { createStarter } from './processes.ts';
@@ -45,7 +45,7 @@ export async function createScratch(): Promise<{ url: string; drop(): Promise<vo
   const url = new URL(server);
   url.pathname = `/${name}`;
   const drop = () => administer(async (client) => void (await client.query(`drop database if exists ${name} with (force)`)));
-  const log = createLog('warn');
+  const log = createLogger('warn');
   try {
     const db = await connect({ databaseUrl: url.href, poolSize: 1, log });
     await migrate(db, log).finally(() => db.close());
@@ -70,7 +70,7 @@ export const settingsOn = (databaseUrl: string): Record<string, string> => ({
 /** This process beside the product's servers on a database: signs tokens as they do. */
 export async function createSigner(settings: Record<string, string>): Promise<{ token: Env['token']; close(): Promise<void> }> {
   const config = readConfig(settings);
-  const log = createLog('warn');
+  const log = createLogger('warn');
   const db = await connect({ databaseUrl: config.databaseUrl, poolSize: 2, log });
   const tokens = createTokens({ config, db, keys: await loadSigningKeys(db, config), log });
   return {

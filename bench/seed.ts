@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { yearAround } from '../src/domain/schoolYears.ts';
+import { yearAround } from '../src/domain/school-years.ts';
 import { alphabeticalKey, searchable } from '../src/domain/text.ts';
 import type { Seeded } from './measure.ts';
 

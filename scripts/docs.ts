@@ -1,8 +1,8 @@
 import { catalog, eventTypes } from '../src/events/catalog.ts';
-import { maxRightsAgeMs } from '../src/events/hearing.ts';
+import { maxRightsAgeMs } from '../src/events/live/rights-cache.ts';
 import { columns, type Column } from '../src/policy/actor.ts';
 import type { Noun, ScopeOf } from '../src/policy/scopes.ts';
-import { actions, openActions, table } from '../src/policy/table.ts';
+import { actions, openActions, permissions } from '../src/policy/permissions.ts';
 import type { Topic } from '../src/policy/topics.ts';
 import { markdownTable, printed } from './printed.ts';
 
@@ -81,11 +81,11 @@ const source = (path: string) => `<!-- Printed from ${path} by \`npm run docs\`;
 function policy(): string {
   const nouns = Object.entries(scopesMean);
   const rights = actions.map((action) => {
-    const { on, clause, cells } = table[action];
+    const { on, clause, cells } = permissions[action];
     return [`\`${action}\``, on, clause, ...columns.map((column) => cells[column].join(' / ') || '-')];
   });
   return [
-    source('src/policy/table.ts'),
+    source('src/policy/permissions.ts'),
     '# Who may do what',
     'A row is an action: mutation `createChat` is `chat.create`. Its right is asked on the thing in the second column. A cell says how far the right reaches for '
     + 'that column: a scope of the thing, or several of which one is enough, or `-` for never. A person may stand in several columns; they do not add up, one of '
@@ -104,9 +104,9 @@ const placeholders = (names: readonly string[]) => Object.fromEntries(['schoolId
 
 function events(): string {
   const rows = eventTypes.map((type) => {
-    const { means, carries, toldOn } = catalog[type];
-    const topics = (toldOn as (payload: Record<string, string>) => string[])(placeholders(carries));
-    return [`\`${type}\``, means, ['schoolId', ...carries].join(', '), topics.map((topic) => `\`${topic}\``).join(' ')];
+    const { description, payload, topics } = catalog[type];
+    const names = (topics as (payload: Record<string, string>) => string[])(placeholders(payload));
+    return [`\`${type}\``, description, ['schoolId', ...payload].join(', '), names.map((topic) => `\`${topic}\``).join(' ')];
   });
   return [
     source('src/events/catalog.ts'),
@@ -130,7 +130,7 @@ function events(): string {
   ].join('\n\n') + '\n';
 }
 
-/** What a client of a socket has to know; test/server/token-life.test.ts and test/server/socket-limits.test.ts fail when it changes. */
+/** What a client of a socket has to know; test/http/websocket/token-life.test.ts and test/http/websocket/socket-limits.test.ts fail when it changes. */
 const sockets = [
   '## Sockets and tokens',
   'A socket belongs to the token that its client sent with `connection_init`: in `connectionParams` as `authorization`, `token`, `authToken`, `accessToken` or `access_token`, in any case '

@@ -5,7 +5,7 @@ import * as engine from '@prisma/schema-engine-wasm/schema_engine_bg';
 import type pg from 'pg';
 import { connect } from '../src/db/client.ts';
 import { migrate } from '../src/db/migrate.ts';
-import { createLog } from '../src/log.ts';
+import { createLogger } from '../src/logger.ts';
 
 /**
  * Prints the SQL that takes the migrations, applied to an empty embedded database, to schema.prisma: the start of the next
@@ -58,7 +58,7 @@ async function difference(pool: pg.Pool): Promise<string> {
   return (stdout ?? '').trim();
 }
 
-const log = createLog('error');
+const log = createLogger('error');
 const database = await connect({ poolSize: 1, log });
 await migrate(database, log);
 const sql = await difference(database.pool);

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { columns } from './policy/actor.ts';
-import { table } from './policy/table.ts';
+import { permissions } from './policy/permissions.ts';
 import { rotateSigningKey } from './auth/keys.ts';
 import { confirm, hint, parseOptions, refusalLine, UsageError, type OptionsOf, type Values } from './command-line.ts';
 import { ConfigError, readConfig } from './config.ts';
@@ -10,8 +10,8 @@ import { createInvitation, linkOf } from './domain/invitations.ts';
 import { createSchool } from './domain/schools.ts';
 import { searchable } from './domain/text.ts';
 import { invalid, Refusal } from './errors.ts';
-import { createLog } from './log.ts';
-import { open, type Opened } from './server/start.ts';
+import { createLogger } from './logger.ts';
+import { open, type Opened } from './http/bootstrap.ts';
 
 /** What is run by hand. Every command says what it did in plain lines; a refusal is one line and exit status 1. */
 
@@ -153,12 +153,12 @@ const commands: Record<string, Command> = {
 };
 
 /** Needs no database. */
-function permissions(): string[] {
+function permissionLines(): string[] {
   const width = 24;
   const row = (cells: readonly string[]) => cells.map((cell) => cell.padEnd(width)).join('').trimEnd();
   return [
     row(['action', 'clause', ...columns]),
-    ...Object.entries(table).map(([action, { clause, cells }]) =>
+    ...Object.entries(permissions).map(([action, { clause, cells }]) =>
       row([action, clause, ...columns.map((column) => (cells[column]).join('/') || '-')]),
     ),
   ];
@@ -203,7 +203,7 @@ class RefusedError extends Error {}
 async function main([name, ...args]: string[]): Promise<void> {
   const say = (lines: readonly string[]) => console.log(lines.join('\n'));
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') return say(helpOf(args[0]));
-  if (name === 'permissions') return say(permissions());
+  if (name === 'permissions') return say(permissionLines());
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) throw new UsageError(noCommand(name));
   if (args.includes('--help') || args.includes('-h')) return say(help(name));
@@ -211,7 +211,7 @@ async function main([name, ...args]: string[]): Promise<void> {
   const config = readConfig();
   for (const warning of config.warnings) console.error(warning);
   // Standard output belongs to the answer, which scripts read.
-  const log = createLog(config.logLevel === 'info' ? 'warn' : config.logLevel, process.stderr);
+  const log = createLogger(config.logLevel === 'info' ? 'warn' : config.logLevel, process.stderr);
   const opened = await open(config, log);
   try {
     say(await command.run(opened, values));

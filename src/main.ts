@@ -1,11 +1,11 @@
 import cluster from 'node:cluster';
 import { ConfigError, readConfig, type Config } from './config.ts';
-import { createDemonstration, isEmpty } from './server/demonstration.ts';
+import { createDemoData, isEmpty } from './http/demo-data.ts';
 import { startSession } from './domain/sessions.ts';
-import { createLog, type Logger } from './log.ts';
-import { banner } from './server/banner.ts';
-import { start } from './server/start.ts';
-import { superviseWorkers } from './server/workers.ts';
+import { createLogger, type Logger } from './logger.ts';
+import { banner } from './http/banner.ts';
+import { start } from './http/bootstrap.ts';
+import { superviseWorkers } from './http/workers.ts';
 
 /** The server: reads its settings, starts, says where it is, and stops when it is told to. */
 
@@ -17,7 +17,7 @@ const closingSeconds = 2;
 
 async function main(): Promise<void> {
   const config = readConfig();
-  const log = createLog(config.logLevel);
+  const log = createLogger(config.logLevel);
   if (cluster.isPrimary) for (const warning of config.warnings) log.warn(warning);
   if (config.workers === 1) await serve(config, log);
   else if (cluster.isPrimary) await superviseWorkers(config, log, () => process.stdout.write(banner(config, null)));
@@ -52,7 +52,7 @@ async function serve(config: Config, log: Logger): Promise<void> {
   log.info({ port: running.port, embedded: running.db.embedded }, 'listening');
   const { operator, db, tokens } = running;
   if (config.demo && db.embedded && (await isEmpty(db))) {
-    const made = await createDemonstration(operator);
+    const made = await createDemoData(operator);
     const [administrator] = made.people;
     const { id: sessionId } = await startSession(operator, { userId: administrator!.user.id, clientId: 'demonstration', device: 'npm start' });
     const token = await tokens.issueAccessToken({ userId: administrator!.user.id, sessionId, clientId: 'demonstration' }, demonstrationToken);

@@ -6,7 +6,7 @@ import { cruise, type ICruiseOptions, type ICruiseResult, type IFlattenedRuleSet
 import { buildSchema } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventTypes } from '../src/events/catalog.ts';
-import { actions, openActions } from '../src/policy/table.ts';
+import { actions, openActions } from '../src/policy/permissions.ts';
 
 /** The rules of the layout: who imports whom, one name everywhere, short files. */
 
@@ -37,43 +37,45 @@ describe('imports', () => {
   describe('are caught when they go another', () => {
     /** A file that breaks a rule, and the rule. */
     const planted: [rule: string, path: string, code: string][] = [
+      ['reader-imports-leftwards', 'src/reader/row-view.ts', "import '../db/client.ts';"],
+      ['executor-imports-leftwards', 'src/executor/executor.ts', "import type {} from '../domain/chats.ts';"],
       ['policy-imports-leftwards', 'src/policy/can.ts', "import '../db/client.ts';"],
-      ['policy-is-pure', 'src/policy/table.ts', "import '../config.ts';"],
-      ['db-imports-leftwards', 'src/db/page.ts', "import '../events/log.ts';"],
+      ['policy-is-pure', 'src/policy/permissions.ts', "import '../config.ts';"],
+      ['db-imports-leftwards', 'src/db/pagination.ts', "import '../events/record.ts';"],
       ['auth-imports-leftwards', 'src/auth/tokens.ts', "import type {} from '../domain/chats.ts';"],
-      ['events-imports-leftwards', 'src/events/tail.ts', "import '../domain/chats.ts';"],
-      ['domain-imports-leftwards', 'src/domain/links.ts', "import '../graphql/builder.ts';"],
-      ['jobs-imports-leftwards', 'src/jobs/cleaning.ts', "import '../server/app.ts';"],
+      ['events-imports-leftwards', 'src/events/log-reader.ts', "import '../domain/chats.ts';"],
+      ['domain-imports-leftwards', 'src/domain/invitation-link.ts', "import '../graphql/builder.ts';"],
+      ['jobs-imports-leftwards', 'src/jobs/cleaning.ts', "import '../http/app.ts';"],
       ['adapters-imports-leftwards', 'src/adapters/mail.ts', "import '../jobs/cleaning.ts';"],
-      ['graphql-imports-leftwards', 'src/graphql/classes.ts', "import '../server/app.ts';"],
+      ['graphql-imports-leftwards', 'src/graphql/classes.ts', "import '../http/app.ts';"],
       ['graphql-only-on-domain-and-events', 'src/graphql/users.ts', "import type {} from '../db/client.ts';"],
-      ['graphql-only-on-domain-and-events', 'src/graphql/roles.ts', "import type {} from '../policy/table.ts';"],
+      ['graphql-only-on-domain-and-events', 'src/graphql/roles.ts', "import type {} from '../policy/permissions.ts';"],
       ['graphql-nouns-apart', 'src/graphql/chats.ts', "import './classes.ts';"],
       ['graphql-nouns-apart', 'src/graphql/refs.ts', "import './chats.ts';"],
-      ['graphql-only-for-server', 'src/main.ts', "import './graphql/builder.ts';"],
-      ['nothing-imports-the-entrances', 'src/server/app.ts', "import '../main.ts';"],
+      ['graphql-only-for-http', 'src/main.ts', "import './graphql/builder.ts';"],
+      ['nothing-imports-the-entrances', 'src/http/app.ts', "import '../main.ts';"],
       ['ground-files-import-no-layer', 'src/errors.ts', "import './db/client.ts';"],
-      ['generated-client-near-the-rows', 'src/server/pages.ts', "import '../db/generated/client.ts';"],
+      ['generated-client-near-the-rows', 'src/http/pages.ts', "import '../db/generated/client.ts';"],
       ['generated-types-only-in-auth', 'src/auth/keys.ts', "import '../db/generated/client.ts';"],
       ['no-cycles', 'src/domain/schools.ts', "import type {} from './subjects.ts';"],
-      ['src-stands-alone', 'src/db/embedded.ts', "import '../../test/support.ts';"],
-      ['only-dependencies-are-served', 'src/server/metrics.ts', "import 'development';"],
+      ['src-stands-alone', 'src/db/embedded/embedded.ts', "import '../../test/support.ts';"],
+      ['only-dependencies-are-served', 'src/http/metrics.ts', "import 'development';"],
       ['everything-is-found', 'src/domain/users.ts', "import './nowhere.ts';"],
       ['names-that-say-something', 'src/domain/utils.ts', "export const alone = '';"],
-      ['names-that-say-something', 'src/server/helpers/texts.ts', "export const alone = '';"],
+      ['names-that-say-something', 'src/http/helpers/texts.ts', "export const alone = '';"],
       ['names-that-say-something', 'test/index.ts', "export const alone = '';"],
     ];
     /** What the planted files need to be there; they break nothing themselves. */
     const sound: [path: string, code: string][] = [
-      ...['src/config.ts', 'src/db/client.ts', 'src/events/log.ts', 'src/graphql/builder.ts', 'test/support.ts', 'src/db/generated/client.ts']
+      ...['src/config.ts', 'src/db/client.ts', 'src/events/record.ts', 'src/graphql/builder.ts', 'test/support.ts', 'src/db/generated/client.ts']
         .map((path): [string, string] => [path, 'export {};']),
       ['package.json', '{ "name": "planted", "devDependencies": { "development": "1.0.0" } }'],
       ['node_modules/development/index.js', ''],
       ['src/domain/subjects.ts', "import type {} from './schools.ts';"],
-      ['src/domain/chats.ts', "import '../events/log.ts';\nimport '../config.ts';\nimport type {} from '../policy/table.ts';\nimport '../db/generated/client.ts';"],
+      ['src/domain/chats.ts', "import '../events/record.ts';\nimport '../config.ts';\nimport type {} from '../policy/permissions.ts';\nimport '../db/generated/client.ts';"],
       ['src/graphql/schema.ts', "import './chats.ts';\nimport './events.ts';"],
       ['src/graphql/events.ts', "import './builder.ts';\nimport '../domain/chats.ts';"],
-      ['src/server/start.ts', "import '../graphql/schema.ts';\nimport '../jobs/cleaning.ts';"],
+      ['src/http/bootstrap.ts', "import '../graphql/schema.ts';\nimport '../jobs/cleaning.ts';"],
     ];
     let folder = '';
     let found: string[] = [];

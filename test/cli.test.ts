@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { connect } from '../src/db/client.ts';
-import { createLog } from '../src/log.ts';
+import { createLogger } from '../src/logger.ts';
 import { server } from './support/database.ts';
 import { compile, startChild, type Compiled } from './support/process.ts';
 import { createDatabase, dropDatabase } from './support/server.ts';
@@ -98,7 +98,7 @@ describe('a start in a wrong environment', { timeout: 120_000 }, () => {
 });
 
 describe('a data store in use', { timeout: 240_000 }, () => {
-  const log = createLog('silent');
+  const log = createLogger('silent');
   let env: Record<string, string>;
   let remove = async (): Promise<void> => {};
   beforeAll(async () => {

@@ -3,7 +3,7 @@ import type { User } from '../src/db/generated/client.ts';
 import { createClient } from '../src/domain/clients.ts';
 import { Browser } from './support/auth-server.ts';
 import { openSfera, type Sfera } from './support/sfera.ts';
-import { enrolmentsStream, eventsStream } from './live/streams.ts';
+import { enrolmentsStream, eventsStream } from './http/live/streams.ts';
 
 /** The regulation, demand by demand, as far as this version goes: one test for each, by its number. */
 

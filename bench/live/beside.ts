@@ -2,7 +2,7 @@ import { loadSigningKeys } from '../../src/auth/keys.ts';
 import { createTokens } from '../../src/auth/tokens.ts';
 import { readConfig } from '../../src/config.ts';
 import { connect } from '../../src/db/client.ts';
-import { createLog } from '../../src/log.ts';
+import { createLogger } from '../../src/logger.ts';
 import { createLiveSchool, type LiveSchool } from './school.ts';
 import { createWriter, type Writer } from './writer.ts';
 
@@ -18,7 +18,7 @@ export interface Beside {
 /** @param settings the variables that the product's server was started with. */
 export async function standBeside(settings: Record<string, string>): Promise<Beside> {
   const config = readConfig(settings);
-  const log = createLog('warn');
+  const log = createLogger('warn');
   const db = await connect({ databaseUrl: config.databaseUrl, poolSize: 4, log });
   const tokens = createTokens({ config, db, keys: await loadSigningKeys(db, config), log });
   const school = await createLiveSchool({ db, config });

@@ -1,5 +1,5 @@
 import { createBuild } from '../../test/support/build.ts';
-import type { Opened } from '../../src/server/start.ts';
+import type { Opened } from '../../src/http/bootstrap.ts';
 import type { User } from '../../src/db/generated/client.ts';
 
 /** The school of the socket measures: three classes of thirty pupils, and people of five roles who listen. */

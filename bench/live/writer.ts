@@ -1,8 +1,8 @@
-import { attribute, record } from '../../src/events/log.ts';
-import { createBus } from '../../src/events/bus.ts';
+import { attribute, record } from '../../src/events/record.ts';
+import { createNotifier } from '../../src/events/notifier.ts';
 import type { Database } from '../../src/db/client.ts';
 import { transaction } from '../../src/db/transaction.ts';
-import type { Logger } from '../../src/log.ts';
+import type { Logger } from '../../src/logger.ts';
 import { now } from './clock.ts';
 import type { LiveSchool, Place } from './school.ts';
 
@@ -20,7 +20,7 @@ export interface Writer {
 
 /** The only writer of the school's log while it is open, so that it can count. */
 export async function createWriter(db: Database, log: Logger, school: LiveSchool): Promise<Writer> {
-  const bus = createBus(db.pool, db.connectionString, log);
+  const bus = createNotifier(db.pool, db.connectionString, log);
   const head = await db.prisma.eventHead.findUniqueOrThrow({ where: { schoolId: school.id } });
   let seq = Number(head.seq);
   const write = async (place: Place): Promise<number> => {
@@ -29,9 +29,9 @@ export async function createWriter(db: Database, log: Logger, school: LiveSchool
       attribute(tx, {
         actor: { kind: 'operator' },
         causation: null,
-        wake(schoolIds) {
+        notify(schoolIds) {
           at = now();
-          bus.wake(schoolIds);
+          bus.notify(schoolIds);
         },
       });
       record(tx, 'student.enrolled', {

@@ -1,4 +1,4 @@
-import './withResolvers.ts';
+import './with-resolvers.ts';
 import { createServer } from 'node:http';
 import { grafserv } from 'postgraphile/grafserv/node';
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';

@@ -7,7 +7,7 @@ import pg from 'pg';
 import { connect } from '../../src/db/client.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import { globalId } from '../../src/graphql/builder.ts';
-import { createLog } from '../../src/log.ts';
+import { createLogger } from '../../src/logger.ts';
 import { createSigner, settingsOn } from '../env.ts';
 import { createStarter } from '../processes.ts';
 import { addPeople, seed } from '../seed.ts';
@@ -55,8 +55,8 @@ async function soak(): Promise<boolean> {
   };
   const starter = createStarter(settings);
   try {
-    const db = await connect({ databaseUrl: cluster.url, poolSize: 1, log: createLog('warn') });
-    await migrate(db, createLog('warn')).finally(() => db.close());
+    const db = await connect({ databaseUrl: cluster.url, poolSize: 1, log: createLogger('warn') });
+    await migrate(db, createLogger('warn')).finally(() => db.close());
     const ids = await seed(cluster.url);
     const client = new pg.Client({ connectionString: cluster.url });
     await client.connect();

@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { isTransient } from '../db/availability.ts';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../logger.ts';
 import { retryAfterSeconds } from './unavailable.ts';
 
 /** Logs the errors of the authorization server. A client's error takes one line, without tokens, codes or page addresses. */
@@ -41,5 +41,5 @@ function clientOf(ctx: KoaContextWithOIDC): string | undefined {
   return typeof given === 'string' && /^[\w-]{1,64}$/.test(given) ? given : undefined;
 }
 
-/** src/server/app.ts gives every request an id. */
+/** src/http/app.ts gives every request an id. */
 const requestOf = (ctx: KoaContextWithOIDC): string | undefined => ctx.get('x-request-id') || undefined;

@@ -4,13 +4,13 @@ import Provider, { errors, type Client, type Configuration, type KoaContextWithO
 import { serviceScopes } from '../policy/actor.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../logger.ts';
 import { createAdapter, frontend, isLoopback } from './adapter.ts';
 import { deviceOf } from './device.ts';
 import type { SigningKeys } from './keys.ts';
 import { logProviderErrors } from './provider-errors.ts';
 import { deriveSuccessor, keyFor } from './seal.ts';
-import { signInPolicy, wantsSignIn } from './signInPolicy.ts';
+import { signInPolicy, wantsSignIn } from './sign-in-policy.ts';
 import { withUnavailable } from './unavailable.ts';
 import { audienceOf } from './tokens.ts';
 
@@ -49,7 +49,7 @@ export interface ProviderParts {
 export function createProvider(parts: ProviderParts): Provider {
   const { config, db, log, sessions } = parts;
   const provider = new Provider(config.publicUrl, withUnavailable(configuration(parts)));
-  // src/server/router.ts sets these headers itself, from the settings.
+  // src/http/routes.ts sets these headers itself, from the settings.
   provider.proxy = true;
   // What is kept of a secret is its hash.
   provider.Client.prototype.compareClientSecret = function compare(this: { clientSecret?: string }, actual: string) {

@@ -5,7 +5,7 @@ import type { Config, TrustedIssuer } from '../config.ts';
 import { isTransient } from '../db/availability.ts';
 import type { Database } from '../db/client.ts';
 import { Refusal, unavailable } from '../errors.ts';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../logger.ts';
 import type { SigningKeys } from './keys.ts';
 
 /** What a valid token says. Whether it still counts, the database says: src/auth/actors.ts. Times in seconds since 1970. */

@@ -1,21 +1,21 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import type pg from 'pg';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../logger.ts';
 import { NoAnswer } from './availability.ts';
 import { limitConnections } from './connection-limit.ts';
 import { parseConnectionUrl } from './connection-url.ts';
-import { openEmbedded, type Embedded } from './embedded.ts';
+import { openEmbedded, type Embedded } from './embedded/embedded.ts';
 import { PrismaClient } from './generated/client.ts';
 import { Pool } from './pool.ts';
-import { reach } from './reach.ts';
-import { createReads, type Reads } from './reads.ts';
+import { waitForDatabase } from './wait-for-database.ts';
+import { createPipelinedPool, type PipelinedPool } from './pipelined-pool.ts';
 import { answerWithinMs, Watchdog } from './watchdog.ts';
 
 export interface Database {
   prisma: PrismaClient;
   /** For transactions, and for statements that write without one. */
   pool: pg.Pool;
-  reads: Reads;
+  reads: PipelinedPool;
   embedded: boolean;
   /** For a connection beside the pool, such as one that listens. Undefined when embedded: there is only one session. */
   connectionString?: string;
@@ -79,7 +79,7 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   const pool = new Pool({ ...config, max: poolSize }, log);
   let size: number;
   try {
-    await reach(pool, url, settings, log);
+    await waitForDatabase(pool, url, settings, log);
     size = await limitConnections(pool, { poolSize, processes }, log);
   } catch (error) {
     await watchdog.close(pool.end());
@@ -88,8 +88,8 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   const readers = size === 1 ? 0 : Math.min(mostReaders, Math.max(1, Math.floor(size / 3)));
   pool.limit(size - readers);
   const prisma = prismaOn(pool);
-  const reads = createReads(config, readers, pool, log);
-  pool.onStarved = () => reads.yieldOne();
+  const reads = createPipelinedPool(config, readers, pool, log);
+  pool.onStarved = () => reads.closeOne();
   const close = (): Promise<void> => watchdog.close(Promise.all([reads.end(), closeAll(prisma, pool)]));
   return { prisma, pool, reads, embedded: false, connectionString, close };
 }
@@ -126,7 +126,7 @@ function openHere(embedded: Embedded, watchdog: Watchdog, log: Logger): Database
     await embedded.close();
   };
   // One session, so one statement after another.
-  const reads: Reads = { query: (query) => pool.query(query as pg.QueryConfig), underWay: () => 0, yieldOne: () => {}, end: () => Promise.resolve() };
+  const reads: PipelinedPool = { query: (query) => pool.query(query as pg.QueryConfig), inFlightCount: () => 0, closeOne: () => {}, end: () => Promise.resolve() };
   return { prisma, pool, reads, embedded: true, dump: () => embedded.dump(), failed: embedded.failed, close };
 }
 

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import { ConfigError } from '../config.ts';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../logger.ts';
 import type { Database } from './client.ts';
 import type { Watched } from './watchdog.ts';
 import { isSqlState, statementError, statementReason } from './database-errors.ts';

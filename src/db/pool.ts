@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../logger.ts';
 import { causesOf } from './availability.ts';
 import { Connection, type ConnectionConfig } from './connection.ts';
 

@@ -1,18 +1,18 @@
 import type pg from 'pg';
 import { LruCache } from '../lru.ts';
-import { Client, type ViewOf } from './rows.ts';
+import { Client, type RowViewClass } from '../reader/row-view.ts';
 
 /** What the cache keeps for a statement. */
 export interface StatementEntry {
   /** The name under which connections prepare the statement; undefined until its second use. */
   name: string | undefined;
   /** The class of its rows, created with the first row. */
-  view: ViewOf | undefined;
+  view: RowViewClass | undefined;
   /**
    * Set once the statement found more rows than all pages hold. From then on the database selects the first rows of each
    * parent.
    */
-  overfull: boolean;
+  needsRanking: boolean;
 }
 
 /** Largest number of prepared statements. Each connection keeps a plan of each of them. */
@@ -65,7 +65,7 @@ export class Statements {
     if (named !== undefined) return named.name;
     const before = this.#once.get(text);
     if (before === undefined) {
-      this.#once.set(text, { name: undefined, view: undefined, overfull: false }, weightOf(text));
+      this.#once.set(text, { name: undefined, view: undefined, needsRanking: false }, weightOf(text));
       return undefined;
     }
     this.#once.delete(text);

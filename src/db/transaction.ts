@@ -3,13 +3,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import { CommitUnknown, isUnanswered, readOnlyState, sqlStateOf } from './availability.ts';
 import type { Database } from './client.ts';
-import { giveBack, lend, type Delegates } from './delegates.ts';
+import { releaseClient, acquireClient, type TransactionClient } from './prisma-in-transaction.ts';
 import type { Prisma } from './generated/client.ts';
-import type { Reads } from './reads.ts';
-import { prepared, type Source } from './sql.ts';
-import { isConflict } from './violations.ts';
+import type { PipelinedPool } from './pipelined-pool.ts';
+import { prepared, type RowSource } from './select.ts';
+import { isConflict } from './constraint-errors.ts';
 
-export { violates } from './violations.ts';
+export { violates } from './constraint-errors.ts';
 
 declare const txBrand: unique symbol;
 
@@ -17,12 +17,12 @@ declare const txBrand: unique symbol;
 export type Tx = Prisma.TransactionClient & { readonly [txBrand]: true };
 
 interface TxState {
-  source: Source;
+  source: RowSource;
   begun: Promise<unknown>;
   sent: Promise<unknown>[];
   before: Map<string | symbol, (tx: Tx) => Promise<void>>;
   after: (() => void)[];
-  delegates: Delegates | undefined;
+  delegates: TransactionClient | undefined;
 }
 
 const states = new WeakMap<Tx, TxState>();
@@ -57,8 +57,8 @@ export async function transaction<T>(db: Pick<Database, 'prisma' | 'pool'>, run:
  */
 async function onConnection<T>({ prisma, pool }: Pick<Database, 'prisma' | 'pool'>, after: TxState['after'], run: (tx: Tx) => Promise<T>): Promise<T> {
   const client = await pool.connect();
-  const connection = gathering(client);
-  const begun = unheard(connection.query({ text: 'begin' }));
+  const connection = corkedClient(client);
+  const begun = ignoreRejection(connection.query({ text: 'begin' }));
   const state: TxState = { source: { prisma, reads: connection }, begun, sent: [], before: new Map(), after, delegates: undefined };
   const tx = createTx(state);
   let lost: Error | undefined;
@@ -79,13 +79,13 @@ async function onConnection<T>({ prisma, pool }: Pick<Database, 'prisma' | 'pool
     throw committing && isUnanswered(error) ? new CommitUnknown(error) : error;
   } finally {
     states.delete(tx);
-    if (state.delegates !== undefined) giveBack(state.delegates);
+    if (state.delegates !== undefined) releaseClient(state.delegates);
     client.release(lost);
   }
 }
 
 /** Statements that leave in one turn of the event loop leave in one packet: each packet of its own wakes the server. */
-function gathering(client: pg.PoolClient): Pick<Reads, 'query'> {
+function corkedClient(client: pg.PoolClient): Pick<PipelinedPool, 'query'> {
   const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
   return {
     query<R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query) {
@@ -107,7 +107,7 @@ function createTx(state: TxState): Tx {
     get(_, name): unknown {
       // A promise that resolves with it asks whether it is a promise too.
       if (name === 'then') return undefined;
-      return Reflect.get((stateOf(tx).delegates ??= lend(query)).prisma, name);
+      return Reflect.get((stateOf(tx).delegates ??= acquireClient(query)).prisma, name);
     },
   });
   states.set(tx, state);
@@ -115,30 +115,30 @@ function createTx(state: TxState): Tx {
 }
 
 /** A failure that is told elsewhere too must not end the process meanwhile. */
-function unheard<T>(promise: Promise<T>): Promise<T> {
+function ignoreRejection<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
 }
 
 /** For `findRows` to read within the transaction. */
-export const within = (tx: Tx): Source => stateOf(tx).source;
+export const sourceOf = (tx: Tx): RowSource => stateOf(tx).source;
 
 /** Asks by a prepared statement that changes no row: it leaves at once, even before BEGIN is answered. */
-export async function ask<Row extends object>(tx: Tx, text: string, values: unknown[]): Promise<Row[]> {
-  return (await within(tx).reads.query<Row>(prepared(text, values))).rows;
+export async function query<Row extends object>(tx: Tx, text: string, values: unknown[]): Promise<Row[]> {
+  return (await sourceOf(tx).reads.query<Row>(prepared(text, values))).rows;
 }
 
 /** Changes rows by a prepared statement. */
-export async function write<Row extends object>(tx: Tx, text: string, values: unknown[]): Promise<Row[]> {
+export async function execute<Row extends object>(tx: Tx, text: string, values: unknown[]): Promise<Row[]> {
   // Where BEGIN failed, a change sent behind it would stand by itself.
   await stateOf(tx).begun;
-  return ask<Row>(tx, text, values);
+  return query<Row>(tx, text, values);
 }
 
 /** Changes rows by a prepared statement that leaves with the COMMIT, from a step before it; where it fails, so does the transaction. */
-export function send(tx: Tx, text: string, values: unknown[]): void {
+export function executeAtCommit(tx: Tx, text: string, values: unknown[]): void {
   const { source, sent } = stateOf(tx);
-  sent.push(unheard(source.reads.query(prepared(text, values))));
+  sent.push(ignoreRejection(source.reads.query(prepared(text, values))));
 }
 
 /** Registers what runs last before the commit, once for each key, in the order of registration. */

@@ -1,11 +1,11 @@
 import { can, clauseOf } from '../policy/can.ts';
 import type { Facts, Noun } from '../policy/scopes.ts';
-import type { Action, NounOf } from '../policy/table.ts';
-import { findRows } from '../db/sql.ts';
-import { ask, within, type Tx } from '../db/transaction.ts';
+import type { Action, NounOf } from '../policy/permissions.ts';
+import { findRows } from '../db/select.ts';
+import { query, sourceOf, type Tx } from '../db/transaction.ts';
 import { forbidden, notFound, unauthenticated } from '../errors.ts';
 import type { Context } from './context.ts';
-import type { Chat, Class, Enrolment, Invitation, School, ThingName, Things } from './rows.ts';
+import type { Chat, Class, Enrolment, Invitation, School, ResourceType, Resources } from './entities.ts';
 
 /**
  * Find or refuse: how every operation begins. What may not be seen does not exist (NOT_FOUND); what is seen and may
@@ -13,20 +13,20 @@ import type { Chat, Class, Enrolment, Invitation, School, ThingName, Things } fr
  */
 
 /** The row, if the actor may read it. */
-export async function find<N extends ThingName>(ctx: Context, thing: N, id: string, path?: string): Promise<Things[N]> {
+export async function find<N extends ResourceType>(ctx: Context, thing: N, id: string, path?: string): Promise<Resources[N]> {
   const row = await ctx.loaders.byId(thing, id);
   if (row === null) throw ctx.actor.kind === 'anonymous' ? unauthenticated() : notFound(path);
   return row;
 }
 
 /** Refuses unless the actor may do it. */
-export function demand<A extends Action>(ctx: Context, action: A, facts: Facts[NounOf<A>]): void {
+export function authorize<A extends Action>(ctx: Context, action: A, facts: Facts[NounOf<A>]): void {
   if (ctx.actor.kind === 'anonymous') throw unauthenticated();
   if (!can(ctx.actor, action, facts)) throw forbidden(clauseOf(action));
 }
 
 /** Waits for all of them, whose statements leave at once; where several fail, the first in this order counts. */
-export async function together<T extends readonly unknown[]>(...pending: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
+export async function allInOrder<T extends readonly unknown[]>(...pending: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
   const settled = await Promise.allSettled(pending);
   return settled.map((each) => {
     if (each.status === 'rejected') throw each.reason;
@@ -38,25 +38,25 @@ type On<N extends Noun> = { [A in Action]: NounOf<A> extends N ? A : never }[Act
 
 export async function findSchool(ctx: Context, id: string, action: On<'school'>, path = 'schoolId'): Promise<School> {
   const school = await find(ctx, 'School', id, path);
-  demand(ctx, action, factsOfSchool(school));
+  authorize(ctx, action, factsOfSchool(school));
   return school;
 }
 
 export async function findClass(ctx: Context, id: string, action: On<'class'>, path = 'classId'): Promise<Class> {
   const found = await find(ctx, 'Class', id, path);
-  demand(ctx, action, factsOfClass(found));
+  authorize(ctx, action, factsOfClass(found));
   return found;
 }
 
 export async function findChat(ctx: Context, id: string, action: On<'chat'>, path = 'chatId'): Promise<Chat> {
   const chat = await find(ctx, 'Chat', id, path);
-  demand(ctx, action, factsOfChat(chat));
+  authorize(ctx, action, factsOfChat(chat));
   return chat;
 }
 
 export async function findInvitation(ctx: Context, id: string, action: On<'invitation'>): Promise<Invitation> {
   const invitation = await find(ctx, 'Invitation', id, 'invitationId');
-  demand(ctx, action, factsOfInvitation(invitation));
+  authorize(ctx, action, factsOfInvitation(invitation));
   return invitation;
 }
 
@@ -112,13 +112,13 @@ export async function lock<N extends 'School' | 'Class' | 'User' | 'Invitation' 
   thing: N,
   id: string,
   purpose: 'change' | 'hold' = 'change',
-): Promise<Things[N]> {
-  const [row] = await findRows<Things[N]>(within(tx), thing, { where: { id }, lock: purpose === 'change' ? 'no key update' : 'share' });
+): Promise<Resources[N]> {
+  const [row] = await findRows<Resources[N]>(sourceOf(tx), thing, { where: { id }, lock: purpose === 'change' ? 'no key update' : 'share' });
   if (row === undefined) throw notFound();
   return row;
 }
 
 /** Locks a name until the transaction ends, so that two changes that take it wait for each other. Lock rows first. */
 export async function lockName(tx: Tx, name: string): Promise<void> {
-  await ask(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [name]);
+  await query(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [name]);
 }

@@ -1,14 +1,14 @@
 import type { Tx } from '../db/transaction.ts';
 import { conflict, notFound } from '../errors.ts';
-import { record } from '../events/log.ts';
+import { record } from '../events/record.ts';
 import { find, findClass, lock } from './access.ts';
 import { lockOpenClass } from './classes.ts';
-import { change, type Context } from './context.ts';
+import { mutate, type Context } from './context.ts';
 import { inForce, nowOrAfter } from './intervals.ts';
-import { pageUnder } from './lists.ts';
+import { paginateChildren } from './connection.ts';
 import { readable } from './loaders.ts';
-import { followRules } from './membership.ts';
-import type { Assignment, Class, Page, PageArgs, User } from './rows.ts';
+import { followRules } from './chat-membership-rules.ts';
+import type { Assignment, Class, Page, PageArgs, User } from './entities.ts';
 
 /** Teachers' work in classes: one class teacher of a class, any number of subject teachers. Regulation 2.1 g. */
 
@@ -16,7 +16,7 @@ import type { Assignment, Class, Page, PageArgs, User } from './rows.ts';
 export async function assignClassTeacher(ctx: Context, input: { classId: string; userId: string }): Promise<Assignment> {
   const found = await findClass(ctx, input.classId, 'classTeacher.assign');
   const teacher = await find(ctx, 'User', input.userId, 'userId');
-  return change(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     // Changing the class, not only holding it: two people never become its class teacher at once.
     await lockOpenClass(tx, found.id, 'change');
     await lockTeacher(tx, found.schoolId, teacher.id);
@@ -34,7 +34,7 @@ export async function assignClassTeacher(ctx: Context, input: { classId: string;
 /** Ends the work of the present class teacher. Regulation 2.1 g. */
 export async function endClassTeacher(ctx: Context, input: { classId: string }): Promise<Assignment> {
   const found = await findClass(ctx, input.classId, 'classTeacher.end');
-  return change(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     await lock(tx, 'Class', found.id);
     const present = await tx.assignment.findFirst({ where: { classId: found.id, kind: 'CLASS_TEACHER', endedAt: null } });
     if (present === null)
@@ -48,7 +48,7 @@ export async function endClassTeacher(ctx: Context, input: { classId: string }):
 export async function assignSubjectTeacher(ctx: Context, input: SubjectTeacher): Promise<Assignment> {
   const found = await findClass(ctx, input.classId, 'subjectTeacher.assign');
   const of = await taughtBy(ctx, found, input);
-  return change(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     await lockOpenClass(tx, found.id, 'hold');
     await lockTeacher(tx, found.schoolId, of.userId);
     const present = await tx.assignment.findFirst({ where: { ...of, endedAt: null } });
@@ -60,7 +60,7 @@ export async function assignSubjectTeacher(ctx: Context, input: SubjectTeacher):
 export async function endSubjectTeacher(ctx: Context, input: SubjectTeacher): Promise<Assignment> {
   const found = await findClass(ctx, input.classId, 'subjectTeacher.end');
   const of = await taughtBy(ctx, found, input);
-  return change(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     await lock(tx, 'Class', found.id, 'hold');
     await lock(tx, 'User', of.userId);
     const present = await tx.assignment.findFirst({ where: { ...of, endedAt: null } });
@@ -130,7 +130,7 @@ export function assignmentsUnder(
   args: PageArgs & { asOf?: Date | null },
 ): Promise<Page<Assignment>> {
   const order = { tag: 'assignment', keys: [{ field: 'id', direction: 'asc', type: 'string' }] } as const;
-  return pageUnder<Assignment>(ctx, { ...parent, relation: 'assignments' }, args, order, () => ({
+  return paginateChildren<Assignment>(ctx, { ...parent, relation: 'assignments' }, args, order, () => ({
     AND: [inForce(args.asOf), readable(ctx.actor, 'Assignment')],
   }));
 }

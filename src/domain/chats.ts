@@ -1,16 +1,16 @@
 import type { Tx } from '../db/transaction.ts';
-import { page } from '../db/page.ts';
+import { paginate } from '../db/pagination.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
-import { record } from '../events/log.ts';
-import { demand, find, findChat, lock } from './access.ts';
-import { actingUserId, change, type Context } from './context.ts';
-import { once, type Repeatable } from './idempotency.ts';
+import { record } from '../events/record.ts';
+import { authorize, find, findChat, lock } from './access.ts';
+import { actingUserId, mutate, type Context } from './context.ts';
+import { idempotent, type Repeatable } from './idempotency.ts';
 import { readable } from './loaders.ts';
-import { fillByRule } from './membership.ts';
-import type { Chat, Page, PageArgs, School } from './rows.ts';
-import { line } from './text.ts';
+import { fillByRule } from './chat-membership-rules.ts';
+import type { Chat, Page, PageArgs, School } from './entities.ts';
+import { normalizeLine } from './text.ts';
 
-/** Chats of a school: made, renamed, archived. Who is in them: src/domain/chatMembers.ts and membership.ts. */
+/** Chats of a school: made, renamed, archived. Who is in them: src/domain/chat-members.ts and membership.ts. */
 
 export interface CreateChatInput extends Repeatable {
   schoolId: string;
@@ -23,11 +23,11 @@ export interface CreateChatInput extends Repeatable {
 /** Makes a chat and puts into it, in the same transaction, everyone whom a rule puts there. Regulation 2.1 h, 2.2 e, 2.3 c, 2.4 c. */
 export async function createChat(ctx: Context, input: CreateChatInput): Promise<Chat> {
   const place = await placeOf(ctx, input);
-  demand(ctx, 'chat.create', place);
-  const name = line('name', input.name, 100);
-  return change(ctx, async (tx) => {
+  authorize(ctx, 'chat.create', place);
+  const name = normalizeLine('name', input.name, 100);
+  return mutate(ctx, async (tx) => {
     await lockPlace(tx, place);
-    return once(ctx, tx, 'chat.create', input, (id) => tx.chat.findUniqueOrThrow({ where: { id } }), async () => {
+    return idempotent(ctx, tx, 'chat.create', input, (id) => tx.chat.findUniqueOrThrow({ where: { id } }), async () => {
       const createdById = actingUserId(ctx);
       const chat = await tx.chat.create({ data: { ...place, name, createdById } });
       await fillByRule(tx, chat);
@@ -72,8 +72,8 @@ async function own(tx: Tx, chat: Chat, userId: string): Promise<void> {
 /** Renames a chat. Does nothing if it has this name already. */
 export async function renameChat(ctx: Context, input: { chatId: string; name: string }): Promise<Chat> {
   const found = await findChat(ctx, input.chatId, 'chat.rename');
-  const name = line('name', input.name, 100);
-  return change(ctx, async (tx) => {
+  const name = normalizeLine('name', input.name, 100);
+  return mutate(ctx, async (tx) => {
     const now = await lockOpenChat(tx, found.id);
     if (now.name === name) return now;
     const chat = await tx.chat.update({ where: { id: found.id }, data: { name } });
@@ -85,7 +85,7 @@ export async function renameChat(ctx: Context, input: { chatId: string; name: st
 /** Makes a chat read-only, for good. Archiving it again changes nothing. */
 export async function archiveChat(ctx: Context, input: { chatId: string }): Promise<Chat> {
   const found = await findChat(ctx, input.chatId, 'chat.archive');
-  return change(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     const chat = await lock(tx, 'Chat', found.id);
     return chat.archivedAt === null ? archive(tx, chat) : chat;
   });
@@ -113,7 +113,7 @@ export interface ChatFilter {
 
 /** The chats of a school that the actor may read, the newest first. */
 export async function chatsOf(ctx: Context, school: School, args: PageArgs & ChatFilter): Promise<Page<Chat>> {
-  const order = page<Chat>(args, { tag: 'chat', keys: [{ field: 'id', direction: 'desc', type: 'string' }] });
+  const order = paginate<Chat>(args, { tag: 'chat', keys: [{ field: 'id', direction: 'desc', type: 'string' }] });
   const rows = await ctx.db.prisma.chat.findMany({
     where: {
       AND: [
@@ -126,8 +126,8 @@ export async function chatsOf(ctx: Context, school: School, args: PageArgs & Cha
       ],
     },
     orderBy: order.orderBy,
-    take: order.take,
+    take: order.limit,
   });
-  return order.finish(rows);
+  return order.toConnection(rows);
 }
 

@@ -1,17 +1,17 @@
 import type { Tx } from '../db/transaction.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
-import { record } from '../events/log.ts';
+import { record } from '../events/record.ts';
 import { find, findClass, findSchool, lock, lockName } from './access.ts';
 import { confusableKey, inCyrillic } from './confusables.ts';
-import { change, type Context } from './context.ts';
-import { once, type Repeatable } from './idempotency.ts';
-import { pageUnder } from './lists.ts';
+import { mutate, type Context } from './context.ts';
+import { idempotent, type Repeatable } from './idempotency.ts';
+import { paginateChildren } from './connection.ts';
 import { readable } from './loaders.ts';
-import type { Class, Page, PageArgs, School } from './rows.ts';
-import { presentYear, schoolYearOf } from './schoolYears.ts';
-import { alphabetical, line } from './text.ts';
+import type { Class, Page, PageArgs, School } from './entities.ts';
+import { presentYear, schoolYearOf } from './school-years.ts';
+import { alphabetical, normalizeLine } from './text.ts';
 
-/** Classes of a school: made, renamed, listed. How a class ends: src/domain/classArchive.ts. */
+/** Classes of a school: made, renamed, listed. How a class ends: src/domain/archive-class.ts. */
 
 /** «5А». */
 export const nameOfClass = ({ grade, letter }: Pick<Class, 'grade' | 'letter'>): string => `${grade}${letter}`;
@@ -29,8 +29,8 @@ export async function createClass(ctx: Context, input: CreateClassInput): Promis
   const named = naming(input.grade, input.letter);
   const year = input.schoolYearId ? await find(ctx, 'SchoolYear', input.schoolYearId, 'schoolYearId') : null;
   if (year !== null && year.schoolId !== school.id) throw notFound('schoolYearId');
-  return change(ctx, (tx) =>
-    once(ctx, tx, 'class.create', input, (id) => tx.class.findUniqueOrThrow({ where: { id } }), async () => {
+  return mutate(ctx, (tx) =>
+    idempotent(ctx, tx, 'class.create', input, (id) => tx.class.findUniqueOrThrow({ where: { id } }), async () => {
       const { id: schoolYearId } = year ?? (await schoolYearOf(tx, school.id, new Date()));
       await refuseNamesake(tx, { schoolYearId, ...named });
       const made = await tx.class.create({ data: { schoolId: school.id, schoolYearId, ...named } });
@@ -46,7 +46,7 @@ export async function updateClass(
   input: { classId: string; grade?: number | null; letter?: string | null },
 ): Promise<Class> {
   const found = await findClass(ctx, input.classId, 'class.update');
-  return change(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     const now = await lockOpenClass(tx, found.id, 'change');
     const { letter } = now;
     const named = { ...naming(input.grade ?? now.grade, input.letter ?? letter), ...(input.letter ? {} : { letter }) };
@@ -80,7 +80,7 @@ function letterOf(text: string): string {
     const form = sign.normalize('NFKC');
     return /^[a-z0-9]+$/i.test(form) ? form : sign;
   });
-  const written = inCyrillic(line('letter', plain, longest)).replace(/\p{Script=Cyrillic}+/gu, (letters) => letters.toUpperCase());
+  const written = inCyrillic(normalizeLine('letter', plain, longest)).replace(/\p{Script=Cyrillic}+/gu, (letters) => letters.toUpperCase());
   // The database counts code points, of which a compound character has several.
   if ([...written].length > longest || confusableKey(written) === '')
     throw invalid('letter', [
@@ -128,7 +128,7 @@ export function classesOf(ctx: Context, school: School, args: PageArgs & ClassFi
   if (typeof args.grade === 'number') demandGrade(args.grade);
   const order = { tag: 'class', keys: [{ field: 'sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
   const ofYear = args.schoolYearId === undefined ? { year: { startsOn: presentYear(school).startsOn } } : args.schoolYearId === null ? {} : { schoolYearId: args.schoolYearId };
-  return pageUnder<Class>(ctx, { model: 'School', id: school.id, relation: 'classes' }, args, order, {
+  return paginateChildren<Class>(ctx, { model: 'School', id: school.id, relation: 'classes' }, args, order, {
     AND: [
       ofYear,
       args.grade ? { grade: args.grade } : {},

@@ -3,9 +3,9 @@ import { serviceScopes, type ServiceScope } from '../policy/actor.ts';
 import type { OauthClient } from '../db/generated/client.ts';
 import { isLoopback } from '../auth/adapter.ts';
 import { forbidden, invalid, notFound, type Message } from '../errors.ts';
-import { change, type Context } from './context.ts';
+import { mutate, type Context } from './context.ts';
 import { endSessionsOfClient } from './sessions.ts';
-import { line } from './text.ts';
+import { normalizeLine } from './text.ts';
 
 /** Programs that may ask for tokens. They are the operator's to make and to end, on the command line. */
 
@@ -20,13 +20,13 @@ export type CreateClientInput =
  */
 export async function createClient(ctx: Context, input: CreateClientInput): Promise<{ client: OauthClient; secret: string | null }> {
   demandOperator(ctx);
-  const name = line('name', input.name, 100);
+  const name = normalizeLine('name', input.name, 100);
   const id = randomUUID();
   if (input.kind === 'frontend') {
     if (input.redirectUris.length === 0) throw invalid('redirectUris', ['Нужен хотя бы один адрес.', 'At least one address is needed.']);
     const redirectUris = input.redirectUris.map(redirectUri);
     refuseMixed(redirectUris);
-    const client = await change(ctx, (tx) => tx.oauthClient.create({ data: { id, name, scopes: [], redirectUris } }));
+    const client = await mutate(ctx, (tx) => tx.oauthClient.create({ data: { id, name, scopes: [], redirectUris } }));
     return { client, secret: null };
   }
   const { schoolId } = input;
@@ -34,7 +34,7 @@ export async function createClient(ctx: Context, input: CreateClientInput): Prom
   if (scopes.length === 0) throw wrongScope();
   const secret = randomBytes(32).toString('base64url');
   const secretHash = new Uint8Array(createHash('sha256').update(secret).digest());
-  const client = await change(ctx, async (tx) => {
+  const client = await mutate(ctx, async (tx) => {
     if ((await tx.school.count({ where: { id: schoolId } })) === 0) throw notFound('schoolId');
     return tx.oauthClient.create({ data: { id, name, schoolId, secretHash, scopes, redirectUris: [] } });
   });
@@ -44,7 +44,7 @@ export async function createClient(ctx: Context, input: CreateClientInput): Prom
 /** Ends a client: it gets no more tokens, those it has count no more, and its sessions end. Ending it again changes nothing. */
 export async function endClient(ctx: Context, input: { clientId: string }): Promise<OauthClient> {
   demandOperator(ctx);
-  return change(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     await tx.oauthClient.updateMany({ where: { id: input.clientId, endedAt: null }, data: { endedAt: new Date() } });
     const client = await tx.oauthClient.findUnique({ where: { id: input.clientId } });
     if (client === null) throw notFound('clientId');

@@ -4,9 +4,9 @@ import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
 import { transaction, type Tx } from '../db/transaction.ts';
 import type { Language } from '../errors.ts';
-import type { Feed } from '../events/follow.ts';
-import { attribute } from '../events/log.ts';
-import type { Logger } from '../log.ts';
+import type { LiveEvents } from '../events/live/subscription.ts';
+import { attribute } from '../events/record.ts';
+import type { Logger } from '../logger.ts';
 import type { Loaders } from './loaders.ts';
 
 export { refusalOf } from '../db/availability.ts';
@@ -25,23 +25,23 @@ export interface Context {
   requestId: string;
   /** The network address of the asker, for rate limits only; never logged, never kept in clear. */
   address: string | null;
-  feed: Feed;
+  liveEvents: LiveEvents;
   /** The same request with rights and rows as they are now: for each item of a subscription. */
   renew(actor: Actor): Context;
   /** Wakes those who follow these schools' logs. */
-  wake(schoolIds: readonly string[]): void;
+  notify(schoolIds: readonly string[]): void;
 }
 
 /** Runs a change: all of it and its events, or nothing. */
-export function change<T>(ctx: Context, run: (tx: Tx) => Promise<T>): Promise<T> {
+export function mutate<T>(ctx: Context, run: (tx: Tx) => Promise<T>): Promise<T> {
   return transaction(ctx.db, async (tx) => {
     attribute(tx, {
       actor: ctx.actor,
       causation: ctx.requestId,
-      wake(schoolIds, recorded) {
+      notify(schoolIds, recorded) {
         // Runs before the change is answered, so that no stream of this process uses the lost rights afterwards.
-        for (const [schoolId, events] of recorded) ctx.feed.hearing.note(schoolId, events);
-        ctx.wake(schoolIds);
+        for (const [schoolId, events] of recorded) ctx.liveEvents.rights.invalidate(schoolId, events);
+        ctx.notify(schoolIds);
       },
     });
     return run(tx);

@@ -1,18 +1,18 @@
 import { clauseOf, everCan } from '../policy/can.ts';
 import { newId } from '../db/ids.ts';
-import { findRows } from '../db/sql.ts';
-import { ask, within, write, type Tx } from '../db/transaction.ts';
+import { findRows } from '../db/select.ts';
+import { query, sourceOf, execute, type Tx } from '../db/transaction.ts';
 import { conflict, forbidden, type Refusal } from '../errors.ts';
-import { record } from '../events/log.ts';
-import { demand, find, findClass, lock, together } from './access.ts';
+import { record } from '../events/record.ts';
+import { authorize, find, findClass, lock, allInOrder } from './access.ts';
 import { lockOpenClass, nameOfClass } from './classes.ts';
-import { change, type Context } from './context.ts';
-import { once, type Repeatable } from './idempotency.ts';
+import { mutate, type Context } from './context.ts';
+import { idempotent, type Repeatable } from './idempotency.ts';
 import { inForce, nowOrAfter } from './intervals.ts';
-import { pageUnder } from './lists.ts';
+import { paginateChildren } from './connection.ts';
 import { readable } from './loaders.ts';
-import { followRules } from './membership.ts';
-import type { Class, Enrolment, Page, PageArgs, User } from './rows.ts';
+import { followRules } from './chat-membership-rules.ts';
+import type { Class, Enrolment, Page, PageArgs, User } from './entities.ts';
 
 /** Pupils' places in classes: one at a time over the whole platform (regulation 2.5 a), kept as intervals. */
 
@@ -23,12 +23,12 @@ interface Placing {
 
 /** Enrols a pupil in a class; in the pupil's own class it changes nothing. Regulation 2.1 f, 2.5 a. */
 export async function enrolStudent(ctx: Context, input: Placing & Repeatable): Promise<Enrolment> {
-  const [{ id: classId, schoolId }, student] = await together(
+  const [{ id: classId, schoolId }, student] = await allInOrder(
     findClass(ctx, input.classId, 'student.enrol'),
     find(ctx, 'User', input.studentId, 'studentId'),
   );
-  return change(ctx, (tx) =>
-    once(ctx, tx, 'student.enrol', input, (id) => tx.enrolment.findUniqueOrThrow({ where: { id } }), () =>
+  return mutate(ctx, (tx) =>
+    idempotent(ctx, tx, 'student.enrol', input, (id) => tx.enrolment.findUniqueOrThrow({ where: { id } }), () =>
       enrol(tx, { schoolId, classId, studentId: student.id }),
     ),
   );
@@ -39,15 +39,15 @@ export async function enrolStudent(ctx: Context, input: Placing & Repeatable): P
  * @throws CONFLICT for a pupil of another class, which is named where it is of the same school. Regulation 2.5 a.
  */
 export async function enrol(tx: Tx, { schoolId, classId, studentId }: Placing & { schoolId: string }): Promise<Enrolment> {
-  const [, latest] = await together(lockOpenClass(tx, classId, 'hold'), lockStudent(tx, schoolId, studentId));
+  const [, latest] = await allInOrder(lockOpenClass(tx, classId, 'hold'), lockStudent(tx, schoolId, studentId));
   if (latest?.endedAt === null) {
     if (latest.classId === classId) return latest;
     throw await elsewhere(tx, latest, schoolId);
   }
   const place = { id: newId(), schoolId, classId, studentId, startedAt: nowOrAfter(latest?.endedAt), endedAt: null };
   record(tx, 'student.enrolled', { schoolId, enrolmentId: place.id, studentId, classId });
-  const [[made]] = await together(
-    write(tx, insert, [place.id, schoolId, classId, studentId, place.startedAt.toISOString()]),
+  const [[made]] = await allInOrder(
+    execute(tx, insert, [place.id, schoolId, classId, studentId, place.startedAt.toISOString()]),
     followRules(tx, schoolId, studentId),
   );
   // Where the database finds a rival place that the lock did not, nothing is inserted and the answer is the same refusal.
@@ -61,15 +61,15 @@ const insert = `
 
 /** Moves a pupil to another class of the school: one place ends and the next begins at one instant. Regulation 2.1 f. */
 export async function transferStudent(ctx: Context, input: Placing): Promise<Enrolment> {
-  const [{ id: classId, schoolId }, { id: studentId }] = await together(
+  const [{ id: classId, schoolId }, { id: studentId }] = await allInOrder(
     findClass(ctx, input.classId, 'student.transfer'),
     find(ctx, 'User', input.studentId, 'studentId'),
   );
-  return change(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     const present = await lockPlace(tx, studentId, classId);
     if (present === null) throw inNoClass();
     if (present.schoolId !== schoolId) throw await elsewhere(tx, present, schoolId);
-    demand(ctx, 'student.transfer', { schoolId, classId: present.classId });
+    authorize(ctx, 'student.transfer', { schoolId, classId: present.classId });
     if (present.classId === classId) return present;
     await lockStudent(tx, schoolId, studentId);
     const at = nowOrAfter(present.startedAt);
@@ -87,11 +87,11 @@ export async function withdrawStudent(ctx: Context, input: { studentId: string }
   const { id: studentId } = await find(ctx, 'User', input.studentId, 'studentId');
   // Whoever may withdraw nobody is told so, wherever the pupil is.
   if (!everCan(ctx.actor, 'student.withdraw')) throw forbidden(clauseOf('student.withdraw'));
-  return change(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     const present = await lockPlace(tx, studentId);
     const seen = present && (await tx.enrolment.findFirst({ where: { AND: [{ id: present.id }, readable(ctx.actor, 'Enrolment')] } }));
     if (seen === null) throw inNoClass();
-    demand(ctx, 'student.withdraw', { schoolId: seen.schoolId, classId: seen.classId });
+    authorize(ctx, 'student.withdraw', { schoolId: seen.schoolId, classId: seen.classId });
     const ended = await withdraw(tx, seen);
     await followRules(tx, ended.schoolId, studentId);
     return ended;
@@ -107,7 +107,7 @@ export async function withdraw(tx: Tx, { id, startedAt }: Enrolment): Promise<En
 }
 
 async function placeOf(tx: Tx, studentId: string): Promise<Enrolment | null> {
-  const [present] = await findRows<Enrolment>(within(tx), 'Enrolment', { where: { studentId, endedAt: null } });
+  const [present] = await findRows<Enrolment>(sourceOf(tx), 'Enrolment', { where: { studentId, endedAt: null } });
   return present ?? null;
 }
 
@@ -123,9 +123,9 @@ const standing = `
  * same lock, so the person stays a pupil of the school until the commit.
  */
 async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise<Enrolment | null> {
-  const [, [found]] = await together(
-    findRows(within(tx), 'User', { where: { id: studentId }, columns: new Set(['id']), lock: 'no key update' }),
-    ask<{ isStudent: boolean } & (Enrolment | { id: null })>(tx, standing, [schoolId, studentId]),
+  const [, [found]] = await allInOrder(
+    findRows(sourceOf(tx), 'User', { where: { id: studentId }, columns: new Set(['id']), lock: 'no key update' }),
+    query<{ isStudent: boolean } & (Enrolment | { id: null })>(tx, standing, [schoolId, studentId]),
   );
   const { isStudent, ...latest } = found!;
   if (!isStudent)
@@ -169,7 +169,7 @@ export async function elsewhere(tx: Tx, present: Enrolment | null, schoolId: str
 export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asOf?: Date | null }): Promise<Page<Enrolment>> {
   const order = { tag: 'pupils', keys: [{ field: 'student.sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
   const filter = () => ({ AND: [inForce(args.asOf), readable(ctx.actor, 'Enrolment')] });
-  return pageUnder<Enrolment>(ctx, { model: 'Class', id, relation: 'enrolments' }, args, order, filter, {
+  return paginateChildren<Enrolment>(ctx, { model: 'Class', id, relation: 'enrolments' }, args, order, filter, {
     of: 'Enrolment', field: 'student', thing: 'User',
   });
 }
@@ -177,7 +177,7 @@ export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asO
 /** A pupil's places, the latest first. */
 export function enrolmentsOf(ctx: Context, { id }: User, args: PageArgs): Promise<Page<Enrolment>> {
   const order = { tag: 'places', keys: [{ field: 'startedAt', direction: 'desc', type: 'date' }, { field: 'id', direction: 'desc', type: 'string' }] } as const;
-  return pageUnder<Enrolment>(ctx, { model: 'User', id, relation: 'enrolments' }, args, order, () => readable(ctx.actor, 'Enrolment'));
+  return paginateChildren<Enrolment>(ctx, { model: 'User', id, relation: 'enrolments' }, args, order, () => readable(ctx.actor, 'Enrolment'));
 }
 
 /** A pupil's present place, where the actor may see it; every pupil of a level in one statement. */

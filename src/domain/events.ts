@@ -1,13 +1,13 @@
 import type { ServiceActor, UserActor } from '../policy/actor.ts';
 import { can, where } from '../policy/can.ts';
-import { page } from '../db/page.ts';
+import { paginate } from '../db/pagination.ts';
 import { invalid, unauthenticated } from '../errors.ts';
 import { decodeCursor } from '../events/cursor.ts';
 import { eventTypes, type EventType } from '../events/catalog.ts';
-import { follow, type Following, type Stream } from '../events/follow.ts';
-import { demand, find, findClass } from './access.ts';
+import { follow, type SubscriptionRequest, type Stream } from '../events/live/subscription.ts';
+import { authorize, find, findClass } from './access.ts';
 import type { Context } from './context.ts';
-import type { Event, Page, PageArgs, School } from './rows.ts';
+import type { Event, Page, PageArgs, School } from './entities.ts';
 
 /** The log as the administration reads it, and what each role may follow live. */
 
@@ -17,7 +17,7 @@ export async function eventsOf(
   school: School,
   args: PageArgs & { types?: readonly EventType[] | null },
 ): Promise<Page<Event>> {
-  const order = page<Event>(args, { tag: 'event', keys: [{ field: 'seq', direction: 'desc', type: 'bigint' }] });
+  const order = paginate<Event>(args, { tag: 'event', keys: [{ field: 'seq', direction: 'desc', type: 'bigint' }] });
   const rows = await ctx.db.prisma.event.findMany({
     where: {
       AND: [
@@ -28,9 +28,9 @@ export async function eventsOf(
       ],
     },
     orderBy: order.orderBy,
-    take: order.take,
+    take: order.limit,
   });
-  return order.finish(rows);
+  return order.toConnection(rows);
 }
 
 export interface FollowArgs {
@@ -47,47 +47,47 @@ const chatTypes = typesOf('chat', 'chatMember');
 /** Every enrolment, transfer and withdrawal of the school, or of one class, that the actor may see. */
 export async function followEnrolments(ctx: Context, args: FollowArgs & { classId?: string | null }): Promise<Stream> {
   const { classId } = args;
-  const allowed = (actor: UserActor | ServiceActor) =>
+  const isAllowed = (actor: UserActor | ServiceActor) =>
     classId
       ? can(actor, 'enrolment.read', { schoolId: args.schoolId, classId, userId: '', current: true })
       : can(actor, 'school.read', { schoolId: args.schoolId });
   if (classId) {
     const found = await findClass(ctx, classId, 'class.read');
-    demand(ctx, 'enrolment.read', { schoolId: found.schoolId, classId, userId: '', current: true });
+    authorize(ctx, 'enrolment.read', { schoolId: found.schoolId, classId, userId: '', current: true });
   }
-  const chosen: Following['chosen'] = ({ payload }) =>
+  const filter: SubscriptionRequest['filter'] = ({ payload }) =>
     !classId || payload.classId === classId || payload.fromClassId === classId;
-  return start(ctx, args, { name: `enrolments ${classId ?? ''}`, types: enrolmentTypes, allowed, chosen });
+  return start(ctx, args, { streamKey: `enrolments ${classId ?? ''}`, types: enrolmentTypes, isAllowed, filter });
 }
 
 /** Every change of the chats that the actor may see: made, renamed, archived, people coming and going. */
 export function followChats(ctx: Context, args: FollowArgs): Promise<Stream> {
-  const allowed = (actor: UserActor | ServiceActor) => can(actor, 'school.read', { schoolId: args.schoolId });
-  return start(ctx, args, { name: 'chats', types: chatTypes, allowed, chosen: () => true });
+  const isAllowed = (actor: UserActor | ServiceActor) => can(actor, 'school.read', { schoolId: args.schoolId });
+  return start(ctx, args, { streamKey: 'chats', types: chatTypes, isAllowed, filter: () => true });
 }
 
 /** The log itself, for the administration and for services. Regulation 2.2 c, 1.5. */
 export function followEvents(ctx: Context, args: FollowArgs & { types?: readonly EventType[] | null }): Promise<Stream> {
-  const allowed = (actor: UserActor | ServiceActor) => can(actor, 'event.read', { schoolId: args.schoolId });
+  const isAllowed = (actor: UserActor | ServiceActor) => can(actor, 'event.read', { schoolId: args.schoolId });
   const types: ReadonlySet<EventType> = new Set(args.types ?? eventTypes);
-  return start(ctx, args, { name: `events ${[...types].sort().join(' ')}`, types, allowed, chosen: () => true });
+  return start(ctx, args, { streamKey: `events ${[...types].sort().join(' ')}`, types, isAllowed, filter: () => true });
 }
 
 async function start(
   ctx: Context,
   args: FollowArgs,
-  what: Pick<Following, 'name' | 'types' | 'allowed' | 'chosen'>,
+  what: Pick<SubscriptionRequest, 'streamKey' | 'types' | 'isAllowed' | 'filter'>,
 ): Promise<Stream> {
   const { actor, credential } = ctx;
   if (credential === null || (actor.kind !== 'user' && actor.kind !== 'service')) throw unauthenticated();
   const school = await find(ctx, 'School', args.schoolId, 'schoolId');
   // A service needs the scope of the log for any stream; a person, the right that the stream stands on.
-  if (actor.kind === 'service' || !what.allowed(actor)) demand(ctx, 'event.read', { schoolId: school.id });
+  if (actor.kind === 'service' || !what.isAllowed(actor)) authorize(ctx, 'event.read', { schoolId: school.id });
   const after = typeof args.after === 'string' ? decodeCursor(args.after) : null;
   if (after !== null) {
-    const extent = await ctx.feed.tail.extent(school.id);
+    const extent = await ctx.liveEvents.reader.bounds(school.id);
     if (after.schoolId !== school.id || after.seq > (extent?.head ?? 0n))
       throw invalid('after', ['Этот курсор не из журнала этой школы.', "This cursor is not of this school's log."]);
   }
-  return follow(ctx.feed, { schoolId: school.id, credential, after, ...what });
+  return follow(ctx.liveEvents, { schoolId: school.id, credential, after, ...what });
 }

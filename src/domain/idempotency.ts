@@ -24,7 +24,7 @@ interface Ending {
  * @throws CONFLICT when the key was used with another input, and when its thing has been archived, ended or revoked since:
  *   the answer would show a thing that no longer exists.
  */
-export async function once<Row extends { id: string } & Ending>(
+export async function idempotent<Row extends { id: string } & Ending>(
   ctx: Context,
   tx: Tx,
   action: string,

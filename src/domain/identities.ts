@@ -1,5 +1,5 @@
 import { conflict, forbidden, invalid } from '../errors.ts';
-import { change, type Context } from './context.ts';
+import { mutate, type Context } from './context.ts';
 import { opaqueKey } from './text.ts';
 
 /** A person as an outside issuer knows them: who is let in by its tokens. */
@@ -14,7 +14,7 @@ export async function bindIdentity(ctx: Context, input: { userId: string; issuer
   const subject = opaqueKey('subject', input.subject, 255);
   if (!ctx.config.trustedIssuers.some((trusted) => trusted.issuer === issuer))
     throw invalid('issuer', ['Этого издателя нет в TRUSTED_ISSUERS. Значения должны совпадать полностью.', 'This issuer is not in TRUSTED_ISSUERS. The two must match exactly.']);
-  await change(ctx, async (tx) => {
+  await mutate(ctx, async (tx) => {
     const bound = await tx.userIdentity.upsert({
       where: { issuer_subject: { issuer, subject } },
       update: {},

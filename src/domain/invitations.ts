@@ -1,21 +1,21 @@
 import type { InvitationHandOver, InvitationUse } from '../db/generated/client.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
-import { record } from '../events/log.ts';
+import { record } from '../events/record.ts';
 import { find, findInvitation, findSchool, lock } from './access.ts';
 import { lockOpenClass } from './classes.ts';
-import { actingUserId, change, type Context } from './context.ts';
-import { once, type Repeatable } from './idempotency.ts';
-import { closed, newSecret, statusOf, type InvitationStatus } from './links.ts';
-import { pageUnder } from './lists.ts';
+import { actingUserId, mutate, type Context } from './context.ts';
+import { idempotent, type Repeatable } from './idempotency.ts';
+import { closed, newSecret, statusOf, type InvitationStatus } from './invitation-link.ts';
+import { paginateChildren } from './connection.ts';
 import { readable } from './loaders.ts';
-import type { Invitation, Page, PageArgs, School, User } from './rows.ts';
-import { optionalLine } from './text.ts';
+import type { Invitation, Page, PageArgs, School, User } from './entities.ts';
+import { normalizeOptionalLine } from './text.ts';
 
-/** Invitation links: made by the administrator, handed over, stopped. How people join by them: src/domain/joining.ts. */
+/** Invitation links: made by the administrator, handed over, stopped. How people join by them: src/domain/join-by-invitation.ts. */
 
-export { acceptInvitation, previewInvitation, signUp, type InvitationPreview } from './joining.ts';
-export { linkOf, statusOf, type InvitationStatus } from './links.ts';
+export { acceptInvitation, previewInvitation, signUp, type InvitationPreview } from './join-by-invitation.ts';
+export { linkOf, statusOf, type InvitationStatus } from './invitation-link.ts';
 export type { InvitationHandOver, InvitationUse };
 
 export interface CreateInvitationInput extends Repeatable {
@@ -37,14 +37,14 @@ export async function createInvitation(ctx: Context, input: CreateInvitationInpu
     schoolId: school.id,
     role: input.role,
     classId,
-    label: optionalLine('label', input.label, 100) ?? null,
+    label: normalizeOptionalLine('label', input.label, 100) ?? null,
     maxUses: uses(input.maxUses ?? (input.role === 'STUDENT' ? 40 : 1)),
     expiresAt: expiry(input.expiresAt ?? new Date(Date.now() + 14 * day)),
     createdById: actingUserId(ctx),
     holderId: actingUserId(ctx),
   };
-  return change(ctx, (tx) =>
-    once(ctx, tx, 'invitation.create', input, (id) => tx.invitation.findUniqueOrThrow({ where: { id } }), async () => {
+  return mutate(ctx, (tx) =>
+    idempotent(ctx, tx, 'invitation.create', input, (id) => tx.invitation.findUniqueOrThrow({ where: { id } }), async () => {
       if (classId !== null) await lockOpenClass(tx, classId, 'hold');
       const invitation = await tx.invitation.create({ data: { ...data, ...newSecret(ctx) } });
       record(tx, 'invitation.created', { schoolId: school.id, invitationId: invitation.id });
@@ -81,7 +81,7 @@ function expiry(at: Date): Date {
 export async function handOverInvitation(ctx: Context, input: { invitationId: string; userId: string }): Promise<Invitation> {
   const { id, schoolId, classId } = await findInvitation(ctx, input.invitationId, 'invitation.handOver');
   const receiver = await find(ctx, 'User', input.userId, 'userId');
-  return change(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     if (classId !== null) await lock(tx, 'Class', classId, 'hold');
     // Roles and work change under the same lock, so the receiver is fit until the commit.
     await lock(tx, 'User', receiver.id);
@@ -120,7 +120,7 @@ async function lockActive(tx: Tx, id: string): Promise<Invitation> {
 /** Stops a link for good. Stopping it again changes nothing. Regulation 2.1 c. */
 export async function revokeInvitation(ctx: Context, input: { invitationId: string }): Promise<Invitation> {
   const { id, schoolId } = await findInvitation(ctx, input.invitationId, 'invitation.revoke');
-  return change(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     const invitation = await lock(tx, 'Invitation', id);
     if (invitation.revokedAt !== null) return invitation;
     record(tx, 'invitation.revoked', { schoolId, invitationId: id });
@@ -131,7 +131,7 @@ export async function revokeInvitation(ctx: Context, input: { invitationId: stri
 /** Gives an invitation another link, for one that fell into wrong hands; the old one opens nothing. Regulation 2.1 c. */
 export async function rotateInvitation(ctx: Context, input: { invitationId: string }): Promise<Invitation> {
   const { id, schoolId } = await findInvitation(ctx, input.invitationId, 'invitation.rotate');
-  return change(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     await lockActive(tx, id);
     record(tx, 'invitation.rotated', { schoolId, invitationId: id });
     return tx.invitation.update({ where: { id }, data: { ...newSecret(ctx), rotatedAt: new Date() } });
@@ -148,7 +148,7 @@ const newestFirst = { tag: 'invitation', keys: [{ field: 'id', direction: 'desc'
 
 /** The invitations of a school that the actor may read, the newest first. */
 export function invitationsOf(ctx: Context, school: School, args: PageArgs & InvitationFilter): Promise<Page<Invitation>> {
-  return pageUnder<Invitation>(ctx, { model: 'School', id: school.id, relation: 'invitations' }, args, newestFirst, {
+  return paginateChildren<Invitation>(ctx, { model: 'School', id: school.id, relation: 'invitations' }, args, newestFirst, {
     AND: [
       args.status ? inStatus(ctx, args.status) : {},
       args.role ? { role: args.role } : {},
@@ -174,13 +174,13 @@ function inStatus(ctx: Context, status: InvitationStatus) {
 /** The links that a person holds, where the actor may read them, the newest first. Regulation 2.3 b. */
 export function heldBy(ctx: Context, user: User, args: PageArgs): Promise<Page<Invitation>> {
   const parent = { model: 'User', id: user.id, relation: 'heldLinks' } as const;
-  return pageUnder<Invitation>(ctx, parent, args, newestFirst, readable(ctx.actor, 'Invitation'));
+  return paginateChildren<Invitation>(ctx, parent, args, newestFirst, readable(ctx.actor, 'Invitation'));
 }
 
 /** Who has joined by the link, the latest first. Whoever reads the invitation reads who used it. */
 export function usesOf(ctx: Context, invitation: Invitation, args: PageArgs): Promise<Page<InvitationUse>> {
   const order = { tag: 'use', keys: [{ field: 'id', direction: 'desc', type: 'string' }] } as const;
-  return pageUnder<InvitationUse>(ctx, { model: 'Invitation', id: invitation.id, relation: 'uses' }, args, order, {});
+  return paginateChildren<InvitationUse>(ctx, { model: 'Invitation', id: invitation.id, relation: 'uses' }, args, order, {});
 }
 
 /** Through whose hands the link went, the first first; every invitation of a level in one statement. */

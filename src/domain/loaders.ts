@@ -2,31 +2,31 @@ import DataLoader from 'dataloader';
 import type { Actor } from '../policy/actor.ts';
 import { can, where } from '../policy/can.ts';
 import type { Filter } from '../policy/scopes.ts';
-import type { Action } from '../policy/table.ts';
+import type { Action } from '../policy/permissions.ts';
 import type { Database } from '../db/client.ts';
-import { findRows, type Selection } from '../db/sql.ts';
-import { gather } from '../db/turn.ts';
-import { columnsOf, type Asked } from './asked.ts';
-import type { ThingName, Things, User } from './rows.ts';
+import { findRows, type SelectOptions } from '../db/select.ts';
+import { batchPerTick } from '../reader/batching.ts';
+import { columnsOf, type SelectedFields } from './selected-columns.ts';
+import type { ResourceType, Resources, User } from './entities.ts';
 
 /**
  * Loading by id: one statement per kind of thing and level, and only what the actor may see. Loaders live as long as
  * one request or one delivered batch, never as long as a subscription, which would serve stale rows to lost rights.
  */
 export interface Loaders {
-  byId<N extends ThingName>(thing: N, id: string): Promise<Things[N] | null>;
+  byId<N extends ResourceType>(thing: N, id: string): Promise<Resources[N] | null>;
   /** Rows of a parent: `batch` answers for many parents with the same `key` in one statement. */
   of<T>(key: string, parentId: string, batch: (parentIds: readonly string[]) => Promise<Map<string, T>>): Promise<T | null>;
   /** What was made of the arguments of a field, which are the same for every parent. */
-  questions: WeakMap<object, unknown>;
+  childQueries: WeakMap<object, unknown>;
   /** What the operation asks of each type, once it is known: columns that nothing asks for are then left unread. */
-  asked: Asked | undefined;
+  selection: SelectedFields | undefined;
   /** The row of the person who asks, where it was asked for ahead. */
-  readonly own: Promise<User | null> | undefined;
+  readonly ownRow: Promise<User | null> | undefined;
 }
 
 /** The right that opens a thing to reading; a nested thing is opened by what it belongs to. */
-const reads: Record<ThingName, { action: Action; via?: string }> = {
+const readRules: Record<ResourceType, { action: Action; via?: string }> = {
   School: { action: 'school.read' },
   SchoolYear: { action: 'school.read', via: 'school' },
   Class: { action: 'class.read' },
@@ -41,14 +41,14 @@ const reads: Record<ThingName, { action: Action; via?: string }> = {
   Session: { action: 'session.read' },
 };
 
-export const isThing = (name: string): name is ThingName => Object.hasOwn(reads, name);
+export const isResourceType = (name: string): name is ResourceType => Object.hasOwn(readRules, name);
 
 /** The action whose right opens this kind of thing to reading. */
-export const readActionOf = (thing: ThingName): Action => reads[thing].action;
+export const readActionOf = (thing: ResourceType): Action => readRules[thing].action;
 
 /** The filter of the rows of this kind that the actor may read. */
-export function readable(actor: Actor, thing: ThingName): Filter {
-  const { action, via } = reads[thing];
+export function readable(actor: Actor, thing: ResourceType): Filter {
+  const { action, via } = readRules[thing];
   const filter = where(actor, action);
   return via === undefined ? filter : { [via]: filter };
 }
@@ -57,7 +57,7 @@ export function readable(actor: Actor, thing: ThingName): Filter {
  * Things whose own row says who may read them. All who ask for some in one turn of the event loop are read them by one
  * statement, and each is given what the policy lets them see: what `readable` says as a filter.
  */
-const openly: { [N in ThingName]?: (actor: Actor, row: Things[N]) => boolean } = {
+const readableByRow: { [N in ResourceType]?: (actor: Actor, row: Resources[N]) => boolean } = {
   School: (actor, { id }) => can(actor, 'school.read', { schoolId: id }),
   SchoolYear: (actor, { schoolId }) => can(actor, 'school.read', { schoolId }),
   Class: (actor, { id, schoolId }) => can(actor, 'class.read', { schoolId, classId: id }),
@@ -66,7 +66,7 @@ const openly: { [N in ThingName]?: (actor: Actor, row: Things[N]) => boolean } =
 
 /** The rows with these ids that pass, in the order of the ids. */
 async function rowsOf<T extends { id: string }>(
-  db: Database, thing: ThingName, ids: readonly string[], passing: Filter, how: Pick<Selection, 'columns' | 'asViews'>,
+  db: Database, thing: ResourceType, ids: readonly string[], passing: Filter, how: Pick<SelectOptions, 'columns' | 'asViews'>,
 ): Promise<(T | null)[]> {
   const rows = await findRows<T>(db, thing, { where: { AND: [{ id: { in: ids } }, passing] }, ...how });
   const found = new Map(rows.map((row) => [row.id, row]));
@@ -75,21 +75,21 @@ async function rowsOf<T extends { id: string }>(
 
 type ById<T> = (id: string) => Promise<T | null>;
 
-const rowsById = <T extends { id: string }>(db: Database, thing: ThingName, columns?: ReadonlySet<string>): ById<T> =>
-  gather((ids) => rowsOf<T>(db, thing, ids, {}, { columns, asViews: true }));
+const rowsById = <T extends { id: string }>(db: Database, thing: ResourceType, columns?: ReadonlySet<string>): ById<T> =>
+  batchPerTick((ids) => rowsOf<T>(db, thing, ids, {}, { columns, asViews: true }));
 
-interface Gathered {
-  things: Map<ThingName, ById<{ id: string }>>;
+interface Batchers {
+  things: Map<ResourceType, ById<{ id: string }>>;
   people: WeakMap<ReadonlySet<string>, ById<User>>;
 }
 
-const gathered = new WeakMap<Database, Gathered>();
+const batchers = new WeakMap<Database, Batchers>();
 
-function gatheredOf(db: Database): Gathered {
-  let known = gathered.get(db);
+function batchersOf(db: Database): Batchers {
+  let known = batchers.get(db);
   if (known === undefined) {
-    const things = (Object.keys(openly) as ThingName[]).map((thing) => [thing, rowsById(db, thing)] as const);
-    gathered.set(db, (known = { things: new Map(things), people: new WeakMap() }));
+    const things = (Object.keys(readableByRow) as ResourceType[]).map((thing) => [thing, rowsById(db, thing)] as const);
+    batchers.set(db, (known = { things: new Map(things), people: new WeakMap() }));
   }
   return known;
 }
@@ -98,29 +98,29 @@ const every: ReadonlySet<string> = new Set();
 
 /** The actor's own row, which is read without a right. */
 export function ownRow(db: Database, userId: string, columns: ReadonlySet<string> = every): Promise<User | null> {
-  const { people } = gatheredOf(db);
+  const { people } = batchersOf(db);
   let read = people.get(columns);
   if (read === undefined) people.set(columns, (read = rowsById(db, 'User', columns === every ? undefined : columns)));
   return read(userId);
 }
 
 /** What an operation names before anything is read: things by their ids, and the person who asks. */
-export interface Named {
-  things: readonly { thing: ThingName; id: string }[];
+export interface PrefetchTargets {
+  resources: readonly { thing: ResourceType; id: string }[];
   viewer: boolean;
-  asked: Asked;
+  selection: SelectedFields;
 }
 
 /** What was asked for before it was known who asks. Loaders tell nobody of it but whom the policy lets. */
-export interface Ahead {
-  things: ReadonlyMap<string, Promise<{ id: string } | null>>;
-  own: Promise<User | null> | undefined;
+export interface Prefetched {
+  resources: ReadonlyMap<string, Promise<{ id: string } | null>>;
+  ownRow: Promise<User | null> | undefined;
 }
 
-const keyOf = (thing: ThingName, id: string): string => `${thing} ${id}`;
+const keyOf = (thing: ResourceType, id: string): string => `${thing} ${id}`;
 
 /** Whoever is refused waits for nothing that was asked for ahead, and so is not told that it failed. */
-function unawaited<T>(read: Promise<T>): Promise<T> {
+function ignoreRejection<T>(read: Promise<T>): Promise<T> {
   read.catch(() => undefined);
   return read;
 }
@@ -130,43 +130,43 @@ function unawaited<T>(read: Promise<T>): Promise<T> {
  * what is read by its id alone, whoever asks.
  * @param userId of the person whom the credential names; null for a service.
  */
-export function readAhead(db: Database, { things, viewer, asked }: Named, userId: string | null): Ahead {
-  const open = gatheredOf(db).things;
+export function prefetch(db: Database, { resources, viewer, selection }: PrefetchTargets, userId: string | null): Prefetched {
+  const open = batchersOf(db).things;
   const read = new Map<string, Promise<{ id: string } | null>>();
-  for (const { thing, id } of things) {
+  for (const { thing, id } of resources) {
     const row = open.get(thing)?.(id);
-    if (row !== undefined) read.set(keyOf(thing, id), unawaited(row));
+    if (row !== undefined) read.set(keyOf(thing, id), ignoreRejection(row));
   }
-  return { things: read, own: viewer && userId !== null ? unawaited(ownRow(db, userId, columnsOf(asked, 'User'))) : undefined };
+  return { resources: read, ownRow: viewer && userId !== null ? ignoreRejection(ownRow(db, userId, columnsOf(selection, 'User'))) : undefined };
 }
 
 /** @param ahead what was asked for already, for this actor's credential. */
-export function createLoaders(db: Database, actor: Actor, ahead?: Ahead): Loaders {
+export function createLoaders(db: Database, actor: Actor, ahead?: Prefetched): Loaders {
   const opened = new Map<string, Promise<{ id: string } | null>>();
-  const byThing = new Map<ThingName, DataLoader<string, { id: string } | null>>();
+  const byThing = new Map<ResourceType, DataLoader<string, { id: string } | null>>();
   const byKey = new Map<string, DataLoader<string, unknown>>();
-  const loaderOf = (thing: ThingName) => {
+  const loaderOf = (thing: ResourceType) => {
     let loader = byThing.get(thing);
     if (loader === undefined) {
       loader = new DataLoader((ids) =>
-        rowsOf(db, thing, ids, readable(actor, thing), { columns: columnsOf(loaders.asked, thing), asViews: loaders.asked !== undefined }),
+        rowsOf(db, thing, ids, readable(actor, thing), { columns: columnsOf(loaders.selection, thing), asViews: loaders.selection !== undefined }),
       );
       byThing.set(thing, loader);
     }
     return loader;
   };
   const loaders: Loaders = {
-    asked: undefined,
-    own: ahead?.own,
-    questions: new WeakMap(),
-    byId: <N extends ThingName>(thing: N, id: string) => {
-      const may = openly[thing];
+    selection: undefined,
+    ownRow: ahead?.ownRow,
+    childQueries: new WeakMap(),
+    byId: <N extends ResourceType>(thing: N, id: string) => {
+      const may = readableByRow[thing];
       if (may === undefined) return loaderOf(thing).load(id) as never;
       const key = keyOf(thing, id);
       let row = opened.get(key);
       if (row === undefined) {
-        const read = ahead?.things.get(key) ?? gatheredOf(db).things.get(thing)!(id);
-        opened.set(key, (row = read.then((found) => (found !== null && may(actor, found as Things[N]) ? found : null))));
+        const read = ahead?.resources.get(key) ?? batchersOf(db).things.get(thing)!(id);
+        opened.set(key, (row = read.then((found) => (found !== null && may(actor, found as Resources[N]) ? found : null))));
       }
       return row as never;
     },

@@ -1,15 +1,15 @@
 import type { Tx } from '../db/transaction.ts';
 import { conflict } from '../errors.ts';
-import { record } from '../events/log.ts';
-import { demand, find, findSchool, lock } from './access.ts';
+import { record } from '../events/record.ts';
+import { authorize, find, findSchool, lock } from './access.ts';
 import { end as endAssignment } from './assignments.ts';
-import { actingUserId, change, type Context } from './context.ts';
+import { actingUserId, mutate, type Context } from './context.ts';
 import { withdraw } from './enrolments.ts';
 import { nowOrAfter } from './intervals.ts';
-import { pageUnder } from './lists.ts';
+import { paginateChildren } from './connection.ts';
 import { readable } from './loaders.ts';
-import { followRules } from './membership.ts';
-import type { Page, PageArgs, RoleGrant, User } from './rows.ts';
+import { followRules } from './chat-membership-rules.ts';
+import type { Page, PageArgs, RoleGrant, User } from './entities.ts';
 
 /** What people are in a school: granted, ended, kept as intervals. */
 
@@ -23,7 +23,7 @@ export interface GrantRoleInput {
 export async function grantRole(ctx: Context, input: GrantRoleInput): Promise<RoleGrant> {
   const school = await findSchool(ctx, input.schoolId, 'role.grant');
   const person = await find(ctx, 'User', input.userId, 'userId');
-  return change(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     await lock(tx, 'School', school.id, 'hold');
     await lock(tx, 'User', person.id);
     const granted = await grant(tx, { schoolId: school.id, userId: person.id, role: input.role, grantedById: actingUserId(ctx) });
@@ -63,8 +63,8 @@ export async function grant(tx: Tx, to: GrantRoleInput & { grantedById: string |
  */
 export async function endRole(ctx: Context, input: { grantId: string }): Promise<RoleGrant> {
   const { id, schoolId, userId } = await find(ctx, 'RoleGrant', input.grantId, 'grantId');
-  demand(ctx, 'role.end', { schoolId });
-  return change(ctx, async (tx) => {
+  authorize(ctx, 'role.end', { schoolId });
+  return mutate(ctx, async (tx) => {
     const { grants } = await lockForEnding(tx, schoolId, userId);
     await endGrants(tx, grants.filter((present) => present.id === id), actingUserId(ctx));
     return tx.roleGrant.findUniqueOrThrow({ where: { id } });
@@ -126,7 +126,7 @@ async function endPlace(tx: Tx, schoolId: string, studentId: string): Promise<vo
 /** A person's roles that the actor may read, the earliest first. */
 export function rolesOf(ctx: Context, user: User, args: PageArgs & { includeEnded?: boolean | null }): Promise<Page<RoleGrant>> {
   const order = { tag: 'role', keys: [{ field: 'id', direction: 'asc', type: 'string' }] } as const;
-  return pageUnder<RoleGrant>(ctx, { model: 'User', id: user.id, relation: 'grants' }, args, order, () => ({
+  return paginateChildren<RoleGrant>(ctx, { model: 'User', id: user.id, relation: 'grants' }, args, order, () => ({
     AND: [args.includeEnded ? {} : { endedAt: null }, readable(ctx.actor, 'RoleGrant')],
   }));
 }

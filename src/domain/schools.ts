@@ -1,14 +1,14 @@
-import { page } from '../db/page.ts';
+import { paginate } from '../db/pagination.ts';
 import { violates, type Tx } from '../db/transaction.ts';
 import { conflict, forbidden, invalid } from '../errors.ts';
 import { encodeCursor } from '../events/cursor.ts';
-import { record } from '../events/log.ts';
+import { record } from '../events/record.ts';
 import { findSchool, lock } from './access.ts';
-import { change, type Context } from './context.ts';
+import { mutate, type Context } from './context.ts';
 import { readable, type Loaders } from './loaders.ts';
-import { changesNothing, type Page, type PageArgs, type School } from './rows.ts';
-import { schoolYearOf } from './schoolYears.ts';
-import { line, optionalLine } from './text.ts';
+import { changesNothing, type Page, type PageArgs, type School } from './entities.ts';
+import { schoolYearOf } from './school-years.ts';
+import { normalizeLine, normalizeOptionalLine } from './text.ts';
 
 /** Schools: set up by the operator, described by their administrator. */
 
@@ -33,7 +33,7 @@ export async function createSchool(ctx: Context, input: SchoolInput & { name: st
   const { name, fullName = name, ...rest } = fields(input);
   const ids = externalIds(input.externalIds) ?? [];
   return orTaken(
-    change(ctx, async (tx) => {
+    mutate(ctx, async (tx) => {
       const school = await tx.school.create({
         data: { ...rest, name: name!, fullName: fullName!, head: { create: {} }, externalIds: { create: ids } },
       });
@@ -53,7 +53,7 @@ export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId
   const data = fields(input);
   const ids = externalIds(input.externalIds);
   return orTaken(
-    change(ctx, async (tx) => {
+    mutate(ctx, async (tx) => {
       const now = await lock(tx, 'School', found.id);
       const replaced = ids !== undefined && (await replaceExternalIds(tx, found.id, ids));
       if (!replaced && changesNothing(now, data)) return now;
@@ -77,10 +77,10 @@ async function replaceExternalIds(tx: Tx, schoolId: string, ids: ExternalIdInput
 function fields(input: SchoolInput) {
   const must = (path: 'name' | 'fullName', most: number) => {
     const value = input[path];
-    return value === undefined || value === null ? {} : { [path]: line(path, value, most) };
+    return value === undefined || value === null ? {} : { [path]: normalizeLine(path, value, most) };
   };
   const may = (path: 'address' | 'district' | 'region', most: number) => {
-    const value = optionalLine(path, input[path], most);
+    const value = normalizeOptionalLine(path, input[path], most);
     return value === undefined ? {} : { [path]: value };
   };
   return {
@@ -106,8 +106,8 @@ function zone(name: string): string {
 function externalIds(given: readonly ExternalIdInput[] | null | undefined): ExternalIdInput[] | undefined {
   if (given === undefined || given === null) return undefined;
   const ids = given.map(({ system, value }) => ({
-    system: line('externalIds', system, 50),
-    value: line('externalIds', value, 100),
+    system: normalizeLine('externalIds', system, 50),
+    value: normalizeLine('externalIds', value, 100),
   }));
   if (ids.length > 20 || new Set(ids.map((id) => id.system)).size < ids.length)
     throw invalid('externalIds', ['Не больше 20 систем, каждая — один раз.', 'At most 20 systems, each of them once.']);
@@ -125,13 +125,13 @@ async function orTaken<T>(changed: Promise<T>): Promise<T> {
 
 /** The schools that the actor may read. */
 export async function schoolsOf(ctx: Context, args: PageArgs): Promise<Page<School>> {
-  const order = page<School>(args, { tag: 'school', keys: [{ field: 'id', direction: 'asc', type: 'string' }] });
+  const order = paginate<School>(args, { tag: 'school', keys: [{ field: 'id', direction: 'asc', type: 'string' }] });
   const rows = await ctx.db.prisma.school.findMany({
     where: { AND: [readable(ctx.actor, 'School'), order.where] },
     orderBy: order.orderBy,
-    take: order.take,
+    take: order.limit,
   });
-  return order.finish(rows);
+  return order.toConnection(rows);
 }
 
 /** What other systems call the school; every school of a level in one statement. */

@@ -2,14 +2,14 @@ import { deleteGrants } from '../auth/adapter.ts';
 import { findDevice, addDevice } from '../auth/device-cookie.ts';
 import { verifyPassword } from '../auth/passwords.ts';
 import { admitTry } from '../auth/sign-in-limits.ts';
-import { page } from '../db/page.ts';
+import { paginate } from '../db/pagination.ts';
 import type { Tx } from '../db/transaction.ts';
 import { forbidden, Refusal, unauthenticated } from '../errors.ts';
-import { record } from '../events/log.ts';
-import { demand, find } from './access.ts';
-import { change, type Context } from './context.ts';
+import { record } from '../events/record.ts';
+import { authorize, find } from './access.ts';
+import { mutate, type Context } from './context.ts';
 import { readable } from './loaders.ts';
-import type { Page, PageArgs, Session, User } from './rows.ts';
+import type { Page, PageArgs, Session, User } from './entities.ts';
 
 /** Signing in, and the sessions that it begins. Regulation 2.2 h, 2.5 d. */
 
@@ -55,7 +55,7 @@ export function startSession(
   of: { userId: string; clientId: string; grantId?: string | null; device?: string | null },
 ): Promise<Session> {
   const expiresAt = new Date(Date.now() + ctx.config.sessionDays * 86_400_000);
-  return change(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     const session = await tx.session.create({ data: { ...of, expiresAt } });
     await tell(tx, 'session.started', [session]);
     return session;
@@ -65,8 +65,8 @@ export function startSession(
 /** Ends a session of the actor's own: its tokens count no more. Ending it again changes nothing. */
 export async function endSession(ctx: Context, input: { sessionId: string }): Promise<Session> {
   const found = await find(ctx, 'Session', input.sessionId, 'sessionId');
-  demand(ctx, 'session.end', found);
-  return change(ctx, async (tx) => {
+  authorize(ctx, 'session.end', found);
+  return mutate(ctx, async (tx) => {
     await end(tx, { id: found.id });
     return tx.session.findUniqueOrThrow({ where: { id: found.id } });
   });
@@ -77,12 +77,12 @@ export function endOtherSessions(ctx: Context): Promise<Session[]> {
   const { actor } = ctx;
   if (actor.kind === 'anonymous') throw unauthenticated();
   if (actor.kind !== 'user') throw forbidden('2.2 h');
-  return change(ctx, (tx) => end(tx, { userId: actor.userId, id: { not: actor.sessionId } }));
+  return mutate(ctx, (tx) => end(tx, { userId: actor.userId, id: { not: actor.sessionId } }));
 }
 
 /** The authorization server revoked a grant: its session ends with it. */
 export function endSessionOfGrant(ctx: Context, grantId: string): Promise<Session[]> {
-  return change(ctx, (tx) => end(tx, { grantId }));
+  return mutate(ctx, (tx) => end(tx, { grantId }));
 }
 
 /** The step: ends every session of a person, who is being deactivated. */
@@ -124,11 +124,11 @@ async function tell(tx: Tx, type: 'session.started' | 'session.ended', sessions:
 
 /** The person's sessions that have not ended, the newest first; nobody else sees them. */
 export async function sessionsOf(ctx: Context, user: Pick<User, 'id'>, args: PageArgs): Promise<Page<Session>> {
-  const order = page<Session>(args, { tag: 'session', keys: [{ field: 'id', direction: 'desc', type: 'string' }] });
+  const order = paginate<Session>(args, { tag: 'session', keys: [{ field: 'id', direction: 'desc', type: 'string' }] });
   const rows = await ctx.db.prisma.session.findMany({
     where: { AND: [{ userId: user.id, endedAt: null, expiresAt: { gt: new Date() } }, readable(ctx.actor, 'Session'), order.where] },
     orderBy: order.orderBy,
-    take: order.take,
+    take: order.limit,
   });
-  return order.finish(rows);
+  return order.toConnection(rows);
 }

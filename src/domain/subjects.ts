@@ -1,21 +1,21 @@
 import type { Tx } from '../db/transaction.ts';
 import { conflict } from '../errors.ts';
-import { record } from '../events/log.ts';
+import { record } from '../events/record.ts';
 import { findSchool, lockName } from './access.ts';
 import { confusableKey } from './confusables.ts';
-import { change, type Context } from './context.ts';
-import { pageUnder } from './lists.ts';
+import { mutate, type Context } from './context.ts';
+import { paginateChildren } from './connection.ts';
 import { readable } from './loaders.ts';
-import type { Page, PageArgs, School, Subject } from './rows.ts';
-import { alphabetical, line } from './text.ts';
+import type { Page, PageArgs, School, Subject } from './entities.ts';
+import { alphabetical, normalizeLine } from './text.ts';
 
 /** Subjects that a school teaches. */
 
 /** Makes a subject, so that teachers can be assigned to it in classes. Regulation 2.1 g. */
 export async function createSubject(ctx: Context, input: { schoolId: string; name: string }): Promise<Subject> {
   const school = await findSchool(ctx, input.schoolId, 'subject.create');
-  const name = line('name', input.name, 100);
-  return change(ctx, async (tx) => {
+  const name = normalizeLine('name', input.name, 100);
+  return mutate(ctx, async (tx) => {
     await refuseNamesake(tx, school.id, name);
     const subject = await tx.subject.create({ data: { schoolId: school.id, name, sortKey: alphabetical(name) } });
     record(tx, 'subject.created', { schoolId: school.id, subjectId: subject.id });
@@ -35,5 +35,5 @@ async function refuseNamesake(tx: Tx, schoolId: string, name: string): Promise<v
 /** The subjects of a school, in the order of the alphabet. */
 export function subjectsOf(ctx: Context, school: School, args: PageArgs): Promise<Page<Subject>> {
   const order = { tag: 'subject', keys: [{ field: 'sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
-  return pageUnder<Subject>(ctx, { model: 'School', id: school.id, relation: 'subjects' }, args, order, readable(ctx.actor, 'Subject'));
+  return paginateChildren<Subject>(ctx, { model: 'School', id: school.id, relation: 'subjects' }, args, order, readable(ctx.actor, 'Subject'));
 }

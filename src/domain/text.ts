@@ -31,7 +31,7 @@ const stacked = /(?:^|\s)\p{M}|([\p{Mn}\p{Me}])\1|[\p{Script=Latin}\p{Script=Gre
  * @throws INVALID for characters that are invisible or change the direction of the text, stacks of combining marks, and
  *   lengths outside least..most.
  */
-export function line(path: string, value: string, most: number, least = 1): string {
+export function normalizeLine(path: string, value: string, most: number, least = 1): string {
   const wrongLength = () => invalid(path, [`Длина — от ${least} до ${most} символов.`, `The length is from ${least} to ${most} characters.`]);
   // Before anything that takes long: Intl.Segmenter takes 2 s for 20,000 characters on Node 20.
   if (value.length > most * 16) throw wrongLength();
@@ -85,9 +85,9 @@ export function opaqueKey(path: string, value: string, most: number): string {
 }
 
 /** As `line`, for a field that may be left out (undefined) or emptied (null or blank). */
-export function optionalLine(path: string, value: string | null | undefined, most: number): string | null | undefined {
+export function normalizeOptionalLine(path: string, value: string | null | undefined, most: number): string | null | undefined {
   if (value === undefined) return undefined;
-  return value === null || value.trim() === '' ? null : line(path, value, most);
+  return value === null || value.trim() === '' ? null : normalizeLine(path, value, most);
 }
 
 /** For search: lower case, ё as е. */

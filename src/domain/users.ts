@@ -1,19 +1,19 @@
 import { domainToASCII } from 'node:url';
 import { clauseOf, where } from '../policy/can.ts';
-import { page } from '../db/page.ts';
-import { findRows } from '../db/sql.ts';
+import { paginate } from '../db/pagination.ts';
+import { findRows } from '../db/select.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict, forbidden, invalid, unauthenticated } from '../errors.ts';
-import { record } from '../events/log.ts';
-import { demand, factsOfUser, find } from './access.ts';
-import { columnsOf } from './asked.ts';
-import { actingUserId, change, type Context } from './context.ts';
+import { record } from '../events/record.ts';
+import { authorize, factsOfUser, find } from './access.ts';
+import { columnsOf } from './selected-columns.ts';
+import { actingUserId, mutate, type Context } from './context.ts';
 import { readable } from './loaders.ts';
 import { endGrants, lockForEnding } from './roles.ts';
-import { changesNothing, type Page, type PageArgs, type RoleGrant, type School, type User } from './rows.ts';
+import { changesNothing, type Page, type PageArgs, type RoleGrant, type School, type User } from './entities.ts';
 import { endSessionsOfUser } from './sessions.ts';
-import { refuseTaken, signInNameOf } from './signInNames.ts';
-import { alphabeticalKey, line, optionalLine, searchable } from './text.ts';
+import { refuseTaken, signInNameOf } from './sign-in-names.ts';
+import { alphabeticalKey, normalizeLine, normalizeOptionalLine, searchable } from './text.ts';
 
 /** People: their names, their particulars, and the end of their account. */
 
@@ -36,9 +36,9 @@ const initial = /^.\p{M}*/su;
 
 /** The names with the columns that search and order are made by. */
 function named(names: Names) {
-  const surname = line('surname', names.surname, 100);
-  const givenName = line('givenName', names.givenName, 100);
-  const patronymic = optionalLine('patronymic', names.patronymic, 100) ?? null;
+  const surname = normalizeLine('surname', names.surname, 100);
+  const givenName = normalizeLine('givenName', names.givenName, 100);
+  const patronymic = normalizeOptionalLine('patronymic', names.patronymic, 100) ?? null;
   return {
     surname,
     givenName,
@@ -73,9 +73,9 @@ export function checkNewUser(input: NewUser & { signInName: string }): void {
 }
 
 function contact(input: { email?: string | null; phone?: string | null }): { email?: string | null; phone?: string | null } {
-  const email = optionalLine('email', input.email, 254);
+  const email = normalizeOptionalLine('email', input.email, 254);
   if (email && !isEmail(email)) throw invalid('email', ['Это не адрес электронной почты.', 'This is not an e-mail address.']);
-  const phone = optionalLine('phone', input.phone, 30)?.replace(/[\s()\p{Pd}]/gu, '');
+  const phone = normalizeOptionalLine('phone', input.phone, 30)?.replace(/[\s()\p{Pd}]/gu, '');
   if (phone && !/^\+?\d{5,15}$/.test(phone))
     throw invalid('phone', ['Телефон — от 5 до 15 цифр, можно с +.', 'A phone number is 5 to 15 digits, with or without a +.']);
   return {
@@ -110,9 +110,9 @@ export interface UpdateProfileInput {
 export async function updateProfile(ctx: Context, input: UpdateProfileInput): Promise<User> {
   const userId = actingUserId(ctx);
   if (userId === null) throw ctx.actor.kind === 'anonymous' ? unauthenticated() : forbidden(clauseOf('profile.update'));
-  demand(ctx, 'profile.update', { userId, places: [], chats: [] });
+  authorize(ctx, 'profile.update', { userId, places: [], chats: [] });
   const particulars = contact(input);
-  return change(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     await tx.$executeRaw`select 1 from app_user where id = ${userId}::uuid for no key update`;
     const { grants, ...old } = await tx.user.findUniqueOrThrow({
       where: { id: userId },
@@ -141,8 +141,8 @@ export async function deactivateUser(ctx: Context, input: { userId: string; scho
   const found = await find(ctx, 'User', input.userId, 'userId');
   const facts = await factsOfUser(ctx, found.id);
   // Only what ties the person to this school counts, so that nobody is deactivated from a school of somebody else.
-  demand(ctx, 'user.deactivate', { ...facts, places: facts.places.filter((at) => at.schoolId === school.id) });
-  return change(ctx, async (tx) => {
+  authorize(ctx, 'user.deactivate', { ...facts, places: facts.places.filter((at) => at.schoolId === school.id) });
+  return mutate(ctx, async (tx) => {
     const { user, grants } = await lockForEnding(tx, school.id, found.id);
     if (user.deactivatedAt !== null) return user;
     refuseElsewhere(grants, school.id);
@@ -174,9 +174,9 @@ export interface PeopleFilter {
  */
 export async function peopleOf(ctx: Context, school: School, args: PageArgs & PeopleFilter): Promise<Page<User>> {
   const byName = { tag: 'person', keys: [{ field: 'sortKey', direction: 'asc', type: 'string' }, { field: 'userId', direction: 'asc', type: 'string' }] } as const;
-  const order = page<RoleGrant & { along: User }>(args, byName);
+  const order = paginate<RoleGrant & { joined: User }>(args, byName);
   const inClass = { classId: args.classId ?? '', endedAt: null };
-  const rows = await findRows<RoleGrant & { along: User }>(ctx.db, 'RoleGrant', {
+  const rows = await findRows<RoleGrant & { joined: User }>(ctx.db, 'RoleGrant', {
     where: {
       AND: [
         { schoolId: school.id, endedAt: null, ...(args.role ? { role: args.role } : {}) },
@@ -195,24 +195,24 @@ export async function peopleOf(ctx: Context, school: School, args: PageArgs & Pe
     orderBy: order.orderBy,
     // Whoever has two roles is one person.
     distinct: ['sortKey', 'userId'],
-    take: order.take,
+    limit: order.limit,
     columns: new Set(['sortKey', 'userId']),
-    along: { relation: 'user', where: {}, columns: columnsOf(ctx.loaders.asked, 'User') },
+    joined: { relation: 'user', where: {}, columns: columnsOf(ctx.loaders.selection, 'User') },
   });
-  const { edges, pageInfo } = order.finish(rows);
+  const { edges, pageInfo } = order.toConnection(rows);
   return { edges: Array.from(edges, (edge) => new PersonEdge(edge)), pageInfo };
 }
 
 /** The place of a person's role in the list, as the person's. */
 class PersonEdge {
-  readonly #of: { node: { along: User }; cursor: string };
+  readonly #of: { node: { joined: User }; cursor: string };
 
-  constructor(of: { node: { along: User }; cursor: string }) {
+  constructor(of: { node: { joined: User }; cursor: string }) {
     this.#of = of;
   }
 
   get node(): User {
-    return this.#of.node.along;
+    return this.#of.node.joined;
   }
 
   get cursor(): string {
@@ -223,7 +223,7 @@ class PersonEdge {
 /** The words to look for, each to be found somewhere in a name. */
 function words(search: string): string[] {
   if (search.trim() === '') return [];
-  return searchable(line('search', search, 100)).split(' ');
+  return searchable(normalizeLine('search', search, 100)).split(' ');
 }
 
 /** The person, if the actor may read how to reach them; everyone of a level in one statement. Regulation 2.1 a, 152-ФЗ. */

@@ -1,13 +1,13 @@
 import type { Actor } from '../policy/actor.ts';
 import { can, clauseOf } from '../policy/can.ts';
 import type { Facts, Noun } from '../policy/scopes.ts';
-import { actions, table, type Action } from '../policy/table.ts';
+import { actions, permissions, type Action } from '../policy/permissions.ts';
 import type { RefusalCode } from '../errors.ts';
 import { factsOfChat, factsOfClass, factsOfEnrolment, factsOfInvitation, factsOfSchool, factsOfUser } from './access.ts';
-import { columnsOf } from './asked.ts';
+import { columnsOf } from './selected-columns.ts';
 import { actingUserId, type Context } from './context.ts';
 import { ownRow, readActionOf } from './loaders.ts';
-import type { ThingName, Things, User } from './rows.ts';
+import type { ResourceType, Resources, User } from './entities.ts';
 
 /** Who is asking, and what they may do. */
 
@@ -16,7 +16,7 @@ export { actions, clauseOf, type Action };
 /** The person who asks; null for a service and for nobody. One's own row is read without a role too. */
 export async function viewer(ctx: Context): Promise<User | null> {
   const id = actingUserId(ctx);
-  return id === null ? null : (ctx.loaders.own ?? ownRow(ctx.db, id, columnsOf(ctx.loaders.asked, 'User')));
+  return id === null ? null : (ctx.loaders.ownRow ?? ownRow(ctx.db, id, columnsOf(ctx.loaders.selection, 'User')));
 }
 
 export interface Permission {
@@ -35,38 +35,38 @@ export async function viewerCan(ctx: Context, action: Action, on: { thing: strin
   const answer = (code: RefusalCode | null): Permission => ({ allowed: code === null, clause: clauseOf(action), code });
   if (ctx.actor.kind === 'anonymous') return answer('UNAUTHENTICATED');
   if (on === null) return answer('NOT_FOUND');
-  const ofNoun = asked[table[action].on];
+  const ofNoun = actionTargets[permissions[action].on];
   if (!Object.hasOwn(ofNoun, on.thing)) return answer('INVALID');
-  const thing = on.thing as ThingName;
+  const thing = on.thing as ResourceType;
   const row = await ctx.loaders.byId(thing, on.id);
-  const facts = row && (await (ofNoun[thing] as Asked)(row, ctx));
+  const facts = row && (await (ofNoun[thing] as ActionTargets)(row, ctx));
   if (facts === null) return answer('NOT_FOUND');
   return answer(can(ctx.actor, action, facts as never) ? null : 'FORBIDDEN');
 }
 
 /** A thing, and who may see it. */
-export interface Sight {
-  thing: ThingName;
-  row: Things[ThingName] | null;
-  may(actor: Actor): boolean;
+export interface Visibility {
+  resourceType: ResourceType;
+  row: Resources[ResourceType] | null;
+  isVisibleTo(actor: Actor): boolean;
 }
 
 /**
  * Who may read a thing: the answer for any actor, from a row and facts that are read once.
  * @param ctx of one who may read everything.
  */
-export async function sightOf(ctx: Context, thing: ThingName, id: string): Promise<Sight> {
+export async function visibilityOf(ctx: Context, thing: ResourceType, id: string): Promise<Visibility> {
   const action = readActionOf(thing);
   const row = await ctx.loaders.byId(thing, id);
-  const facts = row && (await (asked[table[action].on][thing] as Asked)(row, ctx));
-  return { thing, row, may: (actor) => facts !== null && can(actor, action, facts as never) };
+  const facts = row && (await (actionTargets[permissions[action].on][thing] as ActionTargets)(row, ctx));
+  return { resourceType: thing, row, isVisibleTo: (actor) => facts !== null && can(actor, action, facts as never) };
 }
 
-type Asked = (row: Things[ThingName], ctx: Context) => unknown;
+type ActionTargets = (row: Resources[ResourceType], ctx: Context) => unknown;
 
 /** Which things a noun's right may be asked on, and what they tell to decide by. */
-const asked: {
-  [N in Noun]: { [T in ThingName]?: (row: Things[T], ctx: Context) => Facts[N] | null | Promise<Facts[N] | null> };
+const actionTargets: {
+  [N in Noun]: { [T in ResourceType]?: (row: Resources[T], ctx: Context) => Facts[N] | null | Promise<Facts[N] | null> };
 } = {
   school: { School: factsOfSchool, SchoolYear: ({ schoolId }) => ({ schoolId }), RoleGrant: ({ schoolId }) => ({ schoolId }) },
   class: {

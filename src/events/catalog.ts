@@ -10,22 +10,22 @@ import type { Topic } from '../policy/topics.ts';
 export type Payload = { schoolId: string } & Record<string, string | null>;
 
 interface Entry<K extends string> {
-  carries: readonly K[];
-  toldOn(payload: Record<K | 'schoolId', string>): Topic[];
+  payload: readonly K[];
+  topics(payload: Record<K | 'schoolId', string>): Topic[];
   /** For people: what it means, in the printed catalogue. */
-  means: string;
+  description: string;
   /** Whose rights may be others after it: a person's id, everyone's, or nobody's. */
-  changes(payload: Record<K | 'schoolId', string>): string | typeof everyone | null;
+  invalidates(payload: Record<K | 'schoolId', string>): string | typeof everyone | null;
 }
 
 export const everyone = Symbol('everyone');
 
 const event = <const K extends string>(
-  means: string,
-  carries: readonly K[],
-  toldOn: Entry<K>['toldOn'],
-  changes: Entry<K>['changes'] = () => null,
-): Entry<K> => ({ means, carries, toldOn, changes });
+  description: string,
+  payload: readonly K[],
+  topics: Entry<K>['topics'],
+  invalidates: Entry<K>['invalidates'] = () => null,
+): Entry<K> => ({ description, payload, topics, invalidates });
 
 const rightsOfUser = (p: { userId: string }): string => p.userId;
 const rightsOfStudent = (p: { studentId: string }): string => p.studentId;
@@ -91,16 +91,16 @@ export const catalog = {
 export type EventType = keyof typeof catalog;
 
 /** The ids that an event of this type carries. */
-export type Carries<T extends EventType> = Record<'schoolId' | (typeof catalog)[T]['carries'][number], string>;
+export type PayloadOf<T extends EventType> = Record<'schoolId' | (typeof catalog)[T]['payload'][number], string>;
 
 export const eventTypes = Object.keys(catalog) as EventType[];
 
 /** The topics that an event is told on. */
-export function topicsOf<T extends EventType>(type: T, payload: Carries<T>): Topic[] {
-  return (catalog[type].toldOn as (payload: Carries<T>) => Topic[])(payload);
+export function topicsOf<T extends EventType>(type: T, payload: PayloadOf<T>): Topic[] {
+  return (catalog[type].topics as (payload: PayloadOf<T>) => Topic[])(payload);
 }
 
 /** Whose rights in the school may be others after this event: a person's id, `everyone`, or null for nobody's. */
-export function rightsChangedBy<T extends EventType>(type: T, payload: Carries<T>): string | typeof everyone | null {
-  return (catalog[type].changes as (payload: Carries<T>) => string | typeof everyone | null)(payload);
+export function rightsChangedBy<T extends EventType>(type: T, payload: PayloadOf<T>): string | typeof everyone | null {
+  return (catalog[type].invalidates as (payload: PayloadOf<T>) => string | typeof everyone | null)(payload);
 }

@@ -2,17 +2,9 @@ import SchemaBuilder, { brandWithType, type InputRef, type ObjectRef } from '@po
 import RelayPlugin, { decodeGlobalID } from '@pothos/plugin-relay';
 import { refusalOf } from '../domain/context.ts';
 import { invalid, Refusal } from '../errors.ts';
-import { isThing } from '../domain/loaders.ts';
-import type { ThingName } from '../domain/rows.ts';
+import { isResourceType } from '../domain/loaders.ts';
+import type { ResourceType } from '../domain/entities.ts';
 import type { GraphContext } from './context.ts';
-
-/** What a field that is made of texts of columns says of itself in its extensions, as `text`: they are copied (src/server/texts.ts). */
-export interface TextOf {
-  /** Columns whose texts stand one after another with a space between; those that are empty are left out. */
-  columns: readonly string[];
-  /** The type whose global id it is, of a column `id`. */
-  idOf?: string;
-}
 
 export interface SchemaTypes {
   Context: GraphContext;
@@ -68,7 +60,7 @@ builder.subscriptionType({
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** The row's id in a global id of this type; anything else is INVALID at `path`. */
-export function idOf(thing: ThingName, globalId: string, path: string): string {
+export function idOf(thing: ResourceType, globalId: string, path: string): string {
   const found = parseId(globalId);
   if (found === null) throw invalid(path, ['Это не идентификатор этого сервера.', 'This is not an id of this server.']);
   if (found.thing !== thing)
@@ -77,14 +69,14 @@ export function idOf(thing: ThingName, globalId: string, path: string): string {
 }
 
 /** As `idOf`, for an id that may be left out. */
-export const optionalIdOf = (thing: ThingName, globalId: string | null | undefined, path: string): string | null =>
+export const optionalIdOf = (thing: ResourceType, globalId: string | null | undefined, path: string): string | null =>
   globalId === null || globalId === undefined ? null : idOf(thing, globalId, path);
 
 /** The type and the row's id of any global id; null for what is none. */
-export function parseId(globalId: string): { thing: ThingName; id: string } | null {
+export function parseId(globalId: string): { thing: ResourceType; id: string } | null {
   try {
     const { typename, id } = decodeGlobalID(globalId);
-    return uuid.test(id) && isThing(typename) && encode(typename, id) === globalId ? { thing: typename, id } : null;
+    return uuid.test(id) && isResourceType(typename) && encode(typename, id) === globalId ? { thing: typename, id } : null;
   } catch {
     return null;
   }
@@ -93,7 +85,7 @@ export function parseId(globalId: string): { thing: ThingName; id: string } | nu
 /** As the relay plugin makes it. */
 const encode = (typename: string, id: string): string => btoa(`${typename}:${id}`);
 
-export const globalId = (thing: ThingName, id: string): string => encode(thing, id);
+export const globalId = (thing: ResourceType, id: string): string => encode(thing, id);
 
 /** What a global id leads to: what is no id of this server to nothing, as the id of a thing that is gone does. */
 async function nodeOf({ loaders }: GraphContext, globalId: string): Promise<object | null> {

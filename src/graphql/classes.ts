@@ -1,4 +1,4 @@
-import { archiveClass } from '../domain/classArchive.ts';
+import { archiveClass } from '../domain/archive-class.ts';
 import { classesOf, createClass, nameOfClass, studentCountOf, updateClass } from '../domain/classes.ts';
 import { builder, idOf, mutation, optionalIdOf } from './builder.ts';
 import { ClassConnection, ClassRef, SchoolRef, SchoolYearRef } from './refs.ts';

@@ -15,8 +15,8 @@ builder.node(EnrolmentRef, {
       nullable: true,
       description: 'The pupil, where you may see them.',
       resolve: (enrolment, _args, ctx) => {
-        const { along } = enrolment;
-        return along === undefined ? ctx.loaders.byId('User', enrolment.studentId) : along;
+        const { joined } = enrolment;
+        return joined === undefined ? ctx.loaders.byId('User', enrolment.studentId) : joined;
       },
     }),
     class: t.field({

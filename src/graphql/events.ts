@@ -1,8 +1,8 @@
 import { encodeCursor } from '../events/cursor.ts';
 import { eventTypes, type EventType } from '../events/catalog.ts';
-import type { Heard } from '../events/follow.ts';
+import type { SubscriptionItem } from '../events/live/subscription.ts';
 import { eventsOf, followChats, followEnrolments, followEvents } from '../domain/events.ts';
-import type { ThingName } from '../domain/rows.ts';
+import type { ResourceType } from '../domain/entities.ts';
 import { builder, globalId, idOf, optionalIdOf } from './builder.ts';
 import { ChatRef, ClassRef, EnrolmentRef, EventConnection, EventRef, SchoolRef, UserRef } from './refs.ts';
 
@@ -18,7 +18,7 @@ const EventTypeEnum = builder.enumType('EventType', {
 });
 
 /** The kinds of things that the ids of a payload name. */
-const named: Record<string, ThingName> = {
+const named: Record<string, ResourceType> = {
   schoolId: 'School', classId: 'Class', fromClassId: 'Class', subjectId: 'Subject', userId: 'User', studentId: 'User',
   grantId: 'RoleGrant', assignmentId: 'Assignment', enrolmentId: 'Enrolment', fromEnrolmentId: 'Enrolment',
   invitationId: 'Invitation', chatId: 'Chat', sessionId: 'Session',
@@ -83,16 +83,16 @@ builder.objectField(SchoolRef, 'events', (t) =>
   ),
 );
 
-type EventItem = Extract<Heard, { kind: 'event' }>;
+type EventItem = Extract<SubscriptionItem, { kind: 'event' }>;
 
 const cursorField = 'The place in the log; pass the last one seen as `after` to go on from there.';
 
-const Checkpoint = builder.objectRef<Extract<Heard, { kind: 'checkpoint' }>>('Checkpoint').implement({
+const Checkpoint = builder.objectRef<Extract<SubscriptionItem, { kind: 'checkpoint' }>>('Checkpoint').implement({
   description: 'How far the stream is where nothing was to be told: sent when it starts, and after long stretches.',
   fields: (t) => ({ cursor: t.exposeString('cursor', { description: cursorField }) }),
 });
 
-const ResyncRequired = builder.objectRef<Extract<Heard, { kind: 'resync' }>>('ResyncRequired').implement({
+const ResyncRequired = builder.objectRef<Extract<SubscriptionItem, { kind: 'resync' }>>('ResyncRequired').implement({
   description: 'The cursor is older than what the log keeps: read the lists again and follow from `asOf`. The stream ends.',
   fields: (t) => ({
     oldest: t.exposeString('oldest', { description: 'The oldest cursor that can still be followed.' }),
@@ -110,7 +110,7 @@ const EndReasonEnum = builder.enumType('EndReason', {
   } as const,
 });
 
-const Ended = builder.objectRef<Extract<Heard, { kind: 'ended' }>>('Ended').implement({
+const Ended = builder.objectRef<Extract<SubscriptionItem, { kind: 'ended' }>>('Ended').implement({
   description: 'The last item of a stream whose rights ended.',
   fields: (t) => ({
     reason: t.expose('reason', { type: EndReasonEnum, description: 'Why.' }),
@@ -224,14 +224,14 @@ const EventNotice = builder.objectRef<EventItem>('EventNotice').implement({
   }),
 });
 
-const controlOf = (item: Heard) =>
+const controlOf = (item: SubscriptionItem) =>
   item.kind === 'checkpoint' ? Checkpoint : item.kind === 'resync' ? ResyncRequired : Ended;
 
 const stream = <Ref extends typeof EnrolmentChange>(name: string, of: Ref, description: string) =>
   builder.unionType(name, {
     description,
     types: [of, ...control],
-    resolveType: (item) => ((item as Heard).kind === 'event' ? of : controlOf(item as Heard)),
+    resolveType: (item) => ((item as SubscriptionItem).kind === 'event' ? of : controlOf(item as SubscriptionItem)),
   });
 
 const EnrolmentsItem = stream('EnrolmentsItem', EnrolmentChange, 'An item of the stream `enrolments`.');

@@ -1,6 +1,6 @@
 import type {
   Assignment, Chat, ChatMember, Class, Enrolment, Event, Invitation, RoleGrant, School, SchoolYear, Session, Subject, User,
-} from '../domain/rows.ts';
+} from '../domain/entities.ts';
 import { builder } from './builder.ts';
 
 /** Every object of the schema by name, so that nouns refer to one another without importing one another. */

@@ -1,9 +1,10 @@
 import type { GraphQLInterfaceType } from 'graphql';
-import type { ThingName } from '../domain/rows.ts';
-import { builder, globalId, type TextOf } from './builder.ts';
+import type { ResourceType } from '../domain/entities.ts';
+import { builder, globalId } from './builder.ts';
+import type { RawColumns } from '../executor/raw-columns.ts';
 import './scalars.ts';
 import './assignments.ts';
-import './chatMembers.ts';
+import './chat-members.ts';
 import './chats.ts';
 import './classes.ts';
 import './enrolments.ts';
@@ -11,7 +12,7 @@ import './events.ts';
 import './invitations.ts';
 import './roles.ts';
 import './schools.ts';
-import './schoolYears.ts';
+import './school-years.ts';
 import './sessions.ts';
 import './subjects.ts';
 import './users.ts';
@@ -22,6 +23,6 @@ export const schema = builder.toSchema();
 // The relay plugin waits for a promise at every id; a row has its id at hand.
 for (const type of schema.getPossibleTypes(schema.getType('Node') as GraphQLInterfaceType)) {
   const field = type.getFields().id!;
-  field.resolve = ({ id }: { id: string }) => globalId(type.name as ThingName, id);
-  field.extensions = { ...field.extensions, text: { columns: ['id'], idOf: type.name } satisfies TextOf };
+  field.resolve = ({ id }: { id: string }) => globalId(type.name as ResourceType, id);
+  field.extensions = { ...field.extensions, rawColumns: { columns: ['id'], idOf: type.name } satisfies RawColumns };
 }

@@ -1,6 +1,7 @@
 import { contactOf, deactivateUser, fullName, fullNameColumns, shortName, updateProfile } from '../domain/users.ts';
-import type { User } from '../domain/rows.ts';
-import { builder, idOf, mutation, type TextOf } from './builder.ts';
+import type { User } from '../domain/entities.ts';
+import { builder, idOf, mutation } from './builder.ts';
+import type { RawColumns } from '../executor/raw-columns.ts';
 import { UserRef } from './refs.ts';
 
 const ContactRef = builder.objectRef<User>('Contact').implement({
@@ -19,7 +20,7 @@ builder.node(UserRef, {
     surname: t.exposeString('surname', { description: 'Up to 100 characters.' }),
     givenName: t.exposeString('givenName', { description: 'Up to 100 characters.' }),
     patronymic: t.exposeString('patronymic', { nullable: true, description: 'Up to 100 characters; not everyone has one.' }),
-    fullName: t.string({ description: 'Surname, given name, patronymic: «Иванова Мария Петровна».', resolve: fullName, extensions: { text: { columns: fullNameColumns } satisfies TextOf } }),
+    fullName: t.string({ description: 'Surname, given name, patronymic: «Иванова Мария Петровна».', resolve: fullName, extensions: { rawColumns: { columns: fullNameColumns } satisfies RawColumns } }),
     shortName: t.string({ description: 'Surname and initials: «Иванова М. П.».', resolve: shortName }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the account was made.' }),
     deactivatedAt: t.expose('deactivatedAt', {

@@ -3,7 +3,7 @@ import { deleteExpiredTries } from '../auth/limits.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
 import { waitAtMost } from '../db/watchdog.ts';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../logger.ts';
 
 /** What is over and no longer kept. Each step is safe to run twice and by several processes at once. */
 

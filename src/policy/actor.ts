@@ -55,7 +55,7 @@ export const columns = ['administrator', 'leadership', 'classTeacher', 'subjectT
 export type Column = (typeof columns)[number];
 
 /** Where one column of the table counts for an actor. Places of different columns never add up. */
-export interface Place {
+export interface RoleScope {
   userId: string | null;
   schools: readonly string[];
   classes: readonly string[];
@@ -71,21 +71,21 @@ export interface Place {
 
 const noChats: ReadonlyMap<string, ChatRole> = new Map();
 
-function place(actor: UserActor, part: Partial<Place>): Place {
+function place(actor: UserActor, part: Partial<RoleScope>): RoleScope {
   return { userId: actor.userId, schools: [], classes: [], leads: [], taught: [], chats: actor.chats, scopes: [], ...part };
 }
 
-const cache = new WeakMap<Actor, Partial<Record<Column, Place>>>();
+const cache = new WeakMap<Actor, Partial<Record<Column, RoleScope>>>();
 
 /** The columns in which an actor stands, each with its own places. */
-export function standing(actor: Actor): Partial<Record<Column, Place>> {
-  if (actor instanceof Anyone) return actor.standing;
+export function scopesByRole(actor: Actor): Partial<Record<Column, RoleScope>> {
+  if (actor instanceof ProbeActor) return actor.standing;
   let known = cache.get(actor);
-  if (known === undefined) cache.set(actor, (known = computeStanding(actor)));
+  if (known === undefined) cache.set(actor, (known = computeScopes(actor)));
   return known;
 }
 
-function computeStanding(actor: Actor): Partial<Record<Column, Place>> {
+function computeScopes(actor: Actor): Partial<Record<Column, RoleScope>> {
   if (actor.kind === 'service')
     return { service: { userId: null, schools: [actor.schoolId], classes: [], leads: [], taught: [], chats: noChats, scopes: actor.scopes } };
   if (actor.kind !== 'user') return {};
@@ -94,8 +94,8 @@ function computeStanding(actor: Actor): Partial<Record<Column, Place>> {
   const work = actor.assignments.filter((assignment) => teaches.includes(assignment.schoolId));
   const own = work.filter((assignment) => assignment.subjectId === null);
   const taught = work.flatMap(({ classId, subjectId }) => (subjectId === null ? [] : [{ classId, subjectId }]));
-  const found: Partial<Record<Column, Place>> = {};
-  const add = (column: Column, part: Partial<Place>) => {
+  const found: Partial<Record<Column, RoleScope>> = {};
+  const add = (column: Column, part: Partial<RoleScope>) => {
     if (part.schools?.length) found[column] = place(actor, part);
   };
   add('administrator', { schools: schools('PLATFORM_ADMINISTRATOR') });
@@ -113,7 +113,7 @@ function computeStanding(actor: Actor): Partial<Record<Column, Place>> {
 }
 
 /** The actor with what they are in one school; nothing of what they are in others. */
-export function within(schoolId: string, actor: UserActor | ServiceActor): UserActor | ServiceActor {
+export function restrictToSchool(schoolId: string, actor: UserActor | ServiceActor): UserActor | ServiceActor {
   if (actor.kind === 'service') return actor;
   const here = <T extends { schoolId: string }>(places: readonly T[]) => places.filter((place) => place.schoolId === schoolId);
   return {
@@ -125,8 +125,8 @@ export function within(schoolId: string, actor: UserActor | ServiceActor): UserA
 }
 
 /** What the actor has in common with others of the same roles in the same classes: a text, the same for all of them. */
-export function commonKey(actor: UserActor | ServiceActor): string {
-  const ordered = Object.entries(standing(actor)).map(([column, { schools, classes, leads, taught, scopes }]) => [
+export function rightsKey(actor: UserActor | ServiceActor): string {
+  const ordered = Object.entries(scopesByRole(actor)).map(([column, { schools, classes, leads, taught, scopes }]) => [
     column, [...schools].sort(), [...classes].sort(), [...leads].sort(), taught.map((pair) => `${pair.classId} ${pair.subjectId}`).sort(), [...scopes].sort(),
   ]);
   return JSON.stringify([actor.kind, ordered.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))]);
@@ -136,15 +136,15 @@ export function commonKey(actor: UserActor | ServiceActor): string {
  * Stands for all who have the same `commonKey`: the actor without a person. `personal` is called whenever somebody
  * asks who it is, or a scope would look at the very person: then what was found does not hold for all.
  */
-export function common(actor: UserActor | ServiceActor, personal: () => void = () => undefined): UserActor | ServiceActor {
+export function cohortActor(actor: UserActor | ServiceActor, personal: () => void = () => undefined): UserActor | ServiceActor {
   if (actor.kind === 'service') return actor;
-  const nobody = new Common(actor, personal);
-  const places = Object.entries(standing(actor)).map(([column, at]) => [column, { ...at, userId: null, chats: noChats, personal }]);
-  cache.set(nobody, Object.fromEntries(places) as Partial<Record<Column, Place>>);
+  const nobody = new CohortActor(actor, personal);
+  const places = Object.entries(scopesByRole(actor)).map(([column, at]) => [column, { ...at, userId: null, chats: noChats, personal }]);
+  cache.set(nobody, Object.fromEntries(places) as Partial<Record<Column, RoleScope>>);
   return nobody;
 }
 
-class Common implements UserActor {
+class CohortActor implements UserActor {
   readonly kind = 'user';
   readonly grants: UserActor['grants'];
   readonly assignments: UserActor['assignments'];
@@ -171,10 +171,10 @@ class Common implements UserActor {
 }
 
 /** Stands for anybody at all: `asked` is called whenever it matters who it is or what they may do. */
-export const anyone = (asked: () => void): UserActor => new Anyone(asked);
+export const probeActor = (asked: () => void): UserActor => new ProbeActor(asked);
 
 /** Its standing is in no cache, whose values would keep what asked in memory until the next full collection. */
-class Anyone implements UserActor {
+class ProbeActor implements UserActor {
   readonly kind = 'user';
   readonly #asked: () => void;
 

@@ -1,12 +1,12 @@
-import { columns, standing, type Actor, type Place } from './actor.ts';
+import { columns, scopesByRole, type Actor, type RoleScope } from './actor.ts';
 import { everything, nothing, scopes, type Facts, type Filter, type Noun, type Scope } from './scopes.ts';
-import { table, type Action, type NounOf, type Row } from './table.ts';
+import { permissions, type Action, type NounOf, type PermissionRow } from './permissions.ts';
 
 type AnyScope = Scope<Noun>;
 
 /** Whether `holds` does for one of the scopes in which the row reaches somewhere, by the column's place. */
-function reaches(actor: Actor, row: Row, holds: (scope: AnyScope, place: Place) => boolean): boolean {
-  const stands = standing(actor);
+function reaches(actor: Actor, row: PermissionRow, holds: (scope: AnyScope, place: RoleScope) => boolean): boolean {
+  const stands = scopesByRole(actor);
   for (const column of columns) {
     const place = stands[column];
     if (place === undefined) continue;
@@ -22,12 +22,12 @@ function reaches(actor: Actor, row: Row, holds: (scope: AnyScope, place: Place) 
 /** May the actor do this to that? The operator may; nobody signed in may nothing. */
 export function can<A extends Action>(actor: Actor, action: A, facts: Facts[NounOf<A>]): boolean {
   if (actor.kind === 'operator') return true;
-  return reaches(actor, table[action], (scope, place) => scope.holds(place, facts));
+  return reaches(actor, permissions[action], (scope, place) => scope.holds(place, facts));
 }
 
 /** The same answer as a Prisma filter over the noun's model: the rows that the actor may do this to. */
 export function where(actor: Actor, action: Action): Filter {
-  const row: Row = table[action];
+  const row: PermissionRow = permissions[action];
   if (actor.kind === 'operator') return everything(row.on);
   const alternatives: Filter[] = [];
   reaches(actor, row, (scope, place) => {
@@ -41,8 +41,8 @@ export function where(actor: Actor, action: Action): Filter {
 /** Could the actor do this anywhere at all? A quick no before anything is read. */
 export function everCan(actor: Actor, action: Action): boolean {
   if (actor.kind === 'operator') return true;
-  return reaches(actor, table[action], () => true);
+  return reaches(actor, permissions[action], () => true);
 }
 
 /** The clause of the regulation that decides the action. */
-export const clauseOf = (action: Action): string => table[action].clause;
+export const clauseOf = (action: Action): string => permissions[action].clause;

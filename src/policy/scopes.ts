@@ -1,4 +1,4 @@
-import type { Place } from './actor.ts';
+import type { RoleScope } from './actor.ts';
 
 /**
  * Scopes: how far a right reaches. Each is written twice, side by side: `holds` answers for one thing, `where` is the
@@ -43,8 +43,8 @@ export const nothing = (noun: Noun): Filter =>
 export const everything = (noun: Noun): Filter => ({ NOT: nothing(noun) });
 
 export interface Scope<N extends Noun> {
-  holds(place: Place, facts: Facts[N]): boolean;
-  where(place: Place): Filter;
+  holds(place: RoleScope, facts: Facts[N]): boolean;
+  where(place: RoleScope): Filter;
   /** Scopes of the noun that reach everything that this one does; beside one of them in a cell it adds nothing. */
   impliedBy?: readonly string[];
 }
@@ -70,27 +70,27 @@ const kindIs = (kind: ChatKind | undefined, ...kinds: readonly ChatKind[]) => ki
 
 /** In one of the place's schools. */
 const bySchool = {
-  holds: (place: Place, facts: { schoolId: string }) => place.schools.includes(facts.schoolId),
-  where: (place: Place): Filter => ({ schoolId: among(place.schools) }),
+  holds: (place: RoleScope, facts: { schoolId: string }) => place.schools.includes(facts.schoolId),
+  where: (place: RoleScope): Filter => ({ schoolId: among(place.schools) }),
 };
 
 /** As `school`, for a client that was given the scope. */
-const forService = (scope: Place['scopes'][number]) => ({
-  holds: (place: Place, facts: { schoolId: string }) =>
+const forService = (scope: RoleScope['scopes'][number]) => ({
+  holds: (place: RoleScope, facts: { schoolId: string }) =>
     place.scopes.includes(scope) && place.schools.includes(facts.schoolId),
-  where: (place: Place): Filter => ({ schoolId: among(place.scopes.includes(scope) ? place.schools : []) }),
+  where: (place: RoleScope): Filter => ({ schoolId: among(place.scopes.includes(scope) ? place.schools : []) }),
 });
 
-const schoolItself = (scope?: Place['scopes'][number]) => ({
-  holds: (place: Place, facts: { schoolId: string }) =>
+const schoolItself = (scope?: RoleScope['scopes'][number]) => ({
+  holds: (place: RoleScope, facts: { schoolId: string }) =>
     (scope === undefined || place.scopes.includes(scope)) && place.schools.includes(facts.schoolId),
-  where: (place: Place): Filter => ({
+  where: (place: RoleScope): Filter => ({
     id: among(scope === undefined || place.scopes.includes(scope) ? place.schools : []),
   }),
 });
 
 /** People with a place in the school, now or before. */
-const peopleOfSchool = (allowed: (place: Place) => boolean): Scope<'user'> => ({
+const peopleOfSchool = (allowed: (place: RoleScope) => boolean): Scope<'user'> => ({
   holds: (place, facts) =>
     allowed(place) && facts.places.some((at) => at.classId === null && place.schools.includes(at.schoolId)),
   where: (place) => ({ grants: { some: { schoolId: among(allowed(place) ? place.schools : []) } } }),

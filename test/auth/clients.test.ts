@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createClient, endClient } from '../../src/domain/clients.ts';
 import type { Refusal } from '../../src/errors.ts';
-import { contextFor } from '../../src/server/requests.ts';
+import { contextFor } from '../../src/http/request-context.ts';
 import { openAuthServer, type AuthServer } from '../support/auth-server.ts';
 
 let server: AuthServer;

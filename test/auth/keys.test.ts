@@ -3,7 +3,7 @@ import { loadSigningKeys, rotateSigningKey } from '../../src/auth/keys.ts';
 import { createTokens } from '../../src/auth/tokens.ts';
 import { ConfigError, readConfig } from '../../src/config.ts';
 import type { Database } from '../../src/db/client.ts';
-import { createLog } from '../../src/log.ts';
+import { createLogger } from '../../src/logger.ts';
 import { openTestDatabase } from '../support/database.ts';
 
 let db: Database;
@@ -11,7 +11,7 @@ beforeAll(async () => void (db = await openTestDatabase()));
 afterAll(() => db.close());
 
 const config = readConfig({ SECRET_KEY: 'a secret of thirty-two bytes for tests' });
-const log = createLog('silent');
+const log = createLogger('silent');
 const of = { userId: '01a20ae1-0f2b-7508-868f-ccbc6197e398', sessionId: '01a20ae1-0f79-718f-914a-7b0bde828669', clientId: 'tests' };
 
 describe('loadSigningKeys', () => {

@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadActors } from '../../src/auth/actors.ts';
 import { deleteExpired } from '../../src/auth/adapter.ts';
 import { createClient, endClient } from '../../src/domain/clients.ts';
-import { change } from '../../src/domain/context.ts';
+import { mutate } from '../../src/domain/context.ts';
 import { endSession, endSessionsOfUser } from '../../src/domain/sessions.ts';
-import { contextFor } from '../../src/server/requests.ts';
+import { contextFor } from '../../src/http/request-context.ts';
 import { Browser, discover, openAuthServer, password, signInWith, type AuthServer } from '../support/auth-server.ts';
 
 let server: AuthServer;
@@ -130,7 +130,7 @@ describe('refresh tokens', () => {
 
   it('of a deactivated person are refused, and so is the browser', async () => {
     const { configuration, tokens, person, client, browser } = await signedIn();
-    await change(server.operator, async (tx) => {
+    await mutate(server.operator, async (tx) => {
       await endSessionsOfUser(tx, person.id);
       await tx.user.update({ where: { id: person.id }, data: { deactivatedAt: new Date() } });
     });

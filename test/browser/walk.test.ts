@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { createClient as registerClient } from '../../src/domain/clients.ts';
 import { SchoolsDocument } from '../generated/operations.ts';
-import { enrolmentsStream } from '../live/streams.ts';
+import { enrolmentsStream } from '../http/live/streams.ts';
 import { person } from '../support/client.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 

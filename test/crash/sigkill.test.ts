@@ -5,8 +5,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { encodeGlobalID } from '@pothos/plugin-relay';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFailed } from 'vitest';
 import { connect, type Database } from '../../src/db/client.ts';
-import { createLog } from '../../src/log.ts';
-import { eventsStream } from '../live/streams.ts';
+import { createLogger } from '../../src/logger.ts';
+import { eventsStream } from '../http/live/streams.ts';
 import { createChance } from '../support/chance.ts';
 import { server } from '../support/database.ts';
 import { follower, type Follower } from '../support/follower.ts';
@@ -14,7 +14,7 @@ import { compile, prepare, startChild, type Child, type Compiled, type Ground } 
 import { createDatabase, dropDatabase } from '../support/server.ts';
 import { writer, type Written } from './writer.ts';
 
-const log = createLog('silent');
+const log = createLogger('silent');
 
 /** Where the data is, and how a test looks at it while no server runs: the embedded database serves one process. */
 interface Place {

@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { encodeGlobalID } from '@pothos/plugin-relay';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { connect, type Database } from '../../src/db/client.ts';
-import { createLog } from '../../src/log.ts';
+import { createLogger } from '../../src/logger.ts';
 import { server } from '../support/database.ts';
 import { compile, prepare, startChild, type Compiled } from '../support/process.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
 
 /** SIGTERM while changes are under way: each is committed and answered, and the process ends with 0. */
 
-const log = createLog('silent');
+const log = createLogger('silent');
 const writes = 40;
 /** Seconds that the changes take together, past the five after which they were once cut. */
 const longerThan = 8;

@@ -5,7 +5,7 @@ import { isTransient, isUnanswered, refusalOf, sqlStateOf } from '../../src/db/a
 import { connect, type Database } from '../../src/db/client.ts';
 import { transaction } from '../../src/db/transaction.ts';
 import { notFound } from '../../src/errors.ts';
-import { createLog } from '../../src/log.ts';
+import { createLogger } from '../../src/logger.ts';
 import { openTestDatabase } from '../support/database.ts';
 
 /** Which errors are told as UNAVAILABLE, as they come out of every way to the database. */
@@ -68,7 +68,7 @@ describe('an error of a connection', () => {
   });
 
   it('that is used after its end is transient', async () => {
-    const other = await connect({ poolSize: 1, log: createLog('silent') });
+    const other = await connect({ poolSize: 1, log: createLogger('silent') });
     await other.close();
     for (const run of [() => other.pool.query('select 1'), () => other.prisma.$queryRawUnsafe('select 1'), () => transaction(other, async (tx) => tx.user.count())])
       expect(isTransient(await thrown(run()))).toBe(true);

@@ -2,9 +2,9 @@ import { Writable } from 'node:stream';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { connect, type Database } from '../../src/db/client.ts';
-import { findRows } from '../../src/db/sql.ts';
+import { findRows } from '../../src/db/select.ts';
 import { transaction } from '../../src/db/transaction.ts';
-import { createLog } from '../../src/log.ts';
+import { createLogger } from '../../src/logger.ts';
 import { server } from '../support/database.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
 
@@ -16,7 +16,7 @@ describe.runIf(server)('a limit of connections', () => {
   let administrator: pg.Client;
   const opened: Database[] = [];
   const lines: string[] = [];
-  const log = createLog('warn', new Writable({ write: (chunk: Buffer, _encoding, done) => (lines.push(String(chunk)), done()) }));
+  const log = createLogger('warn', new Writable({ write: (chunk: Buffer, _encoding, done) => (lines.push(String(chunk)), done()) }));
 
   beforeAll(async () => {
     made = await createDatabase(server!, inject('template'));

@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigError } from '../../src/config.ts';
 import { connect } from '../../src/db/client.ts';
 import { parseConnectionUrl } from '../../src/db/connection-url.ts';
-import { createLog } from '../../src/log.ts';
+import { createLogger } from '../../src/logger.ts';
 
 const line = (url: string): string => {
   try {
@@ -136,7 +136,7 @@ const errorOf = (code: string, message: string): Buffer => {
 
 const password = 'geheim%zz';
 async function refusal(url: string): Promise<string> {
-  const refused: unknown = await connect({ databaseUrl: url, poolSize: 2, log: createLog('silent') }).then(
+  const refused: unknown = await connect({ databaseUrl: url, poolSize: 2, log: createLogger('silent') }).then(
     async (database) => (await database.close(), 'connected'),
     (error: unknown) => error,
   );

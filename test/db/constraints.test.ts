@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/db/client.ts';
 import { violates } from '../../src/db/transaction.ts';
 import { openTestDatabase } from '../support/database.ts';
-import { person, seed } from './rows.ts';
+import { person, seed } from '../reader/sample-rows.ts';
 
 let db: Database;
 let s: Awaited<ReturnType<typeof seed>>;

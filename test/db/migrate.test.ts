@@ -2,10 +2,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { ConfigError } from '../../src/config.ts';
 import type { Database } from '../../src/db/client.ts';
 import { migrate, readMigrations } from '../../src/db/migrate.ts';
-import { createLog } from '../../src/log.ts';
+import { createLogger } from '../../src/logger.ts';
 import { openEmptyDatabase, openTestDatabase } from '../support/database.ts';
 
-const log = createLog('silent');
+const log = createLogger('silent');
 const opened: Database[] = [];
 const keep = async (opening: Promise<Database>): Promise<Database> => {
   const database = await opening;

@@ -3,15 +3,15 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vi
 import { CommitUnknown, isTransient } from '../../src/db/availability.ts';
 import { connect, type Database } from '../../src/db/client.ts';
 import { beforeCommit, transaction } from '../../src/db/transaction.ts';
-import { createLog } from '../../src/log.ts';
+import { createLogger } from '../../src/logger.ts';
 import { backendsOf, maySignalBackends, type Backends } from '../support/backends.ts';
 import { server } from '../support/database.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
-import { person } from './rows.ts';
+import { person } from '../reader/sample-rows.ts';
 
 /** A database that stops answering and closes no connection, as one whose host was lost. */
 
-const log = createLog('silent');
+const log = createLogger('silent');
 /** Milliseconds of silence allowed here, instead of the usual twenty seconds. */
 const answerWithinMs = 1000;
 
@@ -52,7 +52,7 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
     expect(isTransient(error)).toBe(true);
     // The stopped processes are stopped still.
     await expect.poll(() => ask().then(() => 'answered', () => 'failed'), { timeout: 20_000 }).toBe('answered');
-    expect(db.reads.underWay()).toBe(0);
+    expect(db.reads.inFlightCount()).toBe(0);
   });
 
   it('fails every read that is under way on the connection', async () => {
@@ -61,7 +61,7 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
     await backends.stop();
     const answers = await Promise.allSettled(hundred());
     expect(answers.filter(({ status }) => status === 'fulfilled')).toEqual([]);
-    expect(db.reads.underWay()).toBe(0);
+    expect(db.reads.inFlightCount()).toBe(0);
   });
 
   it('leaves a statement alone that is answered in time, however many wait behind it', async () => {

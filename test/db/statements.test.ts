@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Database } from '../../src/db/client.ts';
-import { prepared } from '../../src/db/sql.ts';
+import { prepared } from '../../src/db/select.ts';
 import { maxPrepared, Statements, statements } from '../../src/db/statements.ts';
 import { openTestDatabase } from '../support/database.ts';
 

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/db/client.ts';
-import { findRows } from '../../src/db/sql.ts';
-import { afterCommit, ask, beforeCommit, send, transaction, within, write, type Tx } from '../../src/db/transaction.ts';
+import { findRows } from '../../src/db/select.ts';
+import { afterCommit, query, beforeCommit, executeAtCommit, transaction, sourceOf, execute, type Tx } from '../../src/db/transaction.ts';
 import { openTestDatabase, server } from '../support/database.ts';
-import { person } from './rows.ts';
+import { person } from '../reader/sample-rows.ts';
 
 let db: Database;
 beforeAll(async () => {
@@ -79,7 +79,7 @@ describe('transaction', () => {
     let said = false;
     const failing = transaction(db, async (tx) => {
       await setLocale(tx, id, 'en');
-      beforeCommit(tx, 'step', async (inside) => send(inside, 'select 1 / $1::int', [0]));
+      beforeCommit(tx, 'step', async (inside) => executeAtCommit(inside, 'select 1 / $1::int', [0]));
       afterCommit(tx, () => (said = true));
     });
     await expect(failing).rejects.toMatchObject({ code: '22012' });
@@ -88,8 +88,8 @@ describe('transaction', () => {
 
   it('changes nothing behind a BEGIN that failed', async () => {
     for (const change of [
-      async (tx: Tx) => void (await write(tx, 'change', [])),
-      async (tx: Tx) => beforeCommit(tx, 'step', async () => send(tx, 'change', [])),
+      async (tx: Tx) => void (await execute(tx, 'change', [])),
+      async (tx: Tx) => beforeCommit(tx, 'step', async () => executeAtCommit(tx, 'change', [])),
       async (tx: Tx) => void (await tx.$executeRawUnsafe('change')),
     ]) {
       const { pool, heard } = fakePool((text) => (text === 'begin' ? Promise.reject(new Error('no BEGIN')) : Promise.resolve()));
@@ -105,7 +105,7 @@ describe('transaction', () => {
       if (text === 'commit') answer();
       if (text === 'last') await committing;
     });
-    await transaction({ prisma: db.prisma, pool }, async (tx) => beforeCommit(tx, 'step', async () => send(tx, 'last', [])));
+    await transaction({ prisma: db.prisma, pool }, async (tx) => beforeCommit(tx, 'step', async () => executeAtCommit(tx, 'last', [])));
     expect(heard).toEqual(['begin', 'last', 'commit']);
   });
 
@@ -124,7 +124,7 @@ describe('transaction', () => {
     const id = await person(db);
     const kept = await transaction(db, async (tx) => ({ tx, later: () => tx.user.count(), lazy: { of: setLocale(tx, id, 'en') } }));
     expect(() => kept.later()).toThrow('not inside a transaction');
-    expect(() => within(kept.tx)).toThrow('not inside a transaction');
+    expect(() => sourceOf(kept.tx)).toThrow('not inside a transaction');
     // Prisma sends a statement when somebody waits for it.
     await expect(kept.lazy.of).rejects.toThrow('the transaction is over');
     expect(await locale(id)).toBe('ru');
@@ -133,10 +133,10 @@ describe('transaction', () => {
   it('reads rows as Prisma does, its own changes among them', async () => {
     const id = await person(db);
     await transaction(db, async (tx) => {
-      const [row] = await write<{ createdAt: Date }>(tx, `update app_user set locale = 'en' where id = $1 returning created_at as "createdAt"`, [id]);
+      const [row] = await execute<{ createdAt: Date }>(tx, `update app_user set locale = 'en' where id = $1 returning created_at as "createdAt"`, [id]);
       const found = await tx.user.findUniqueOrThrow({ where: { id } });
       expect(found).toMatchObject({ locale: 'en', createdAt: row!.createdAt });
-      expect(await findRows(within(tx), 'User', { where: { id }, lock: 'share' })).toEqual([found]);
+      expect(await findRows(sourceOf(tx), 'User', { where: { id }, lock: 'share' })).toEqual([found]);
     });
   });
 
@@ -160,8 +160,8 @@ describe('transaction', () => {
 
   it.each([
     ['Prisma', (tx: Tx) => tx.$executeRawUnsafe(losing)],
-    ['a prepared one', (tx: Tx) => ask(tx, losing, [])],
-    ['one that leaves with the COMMIT', async (tx: Tx) => beforeCommit(tx, 'step', async () => send(tx, losing, []))],
+    ['a prepared one', (tx: Tx) => query(tx, losing, [])],
+    ['one that leaves with the COMMIT', async (tx: Tx) => beforeCommit(tx, 'step', async () => executeAtCommit(tx, losing, []))],
   ])('gives up after five tries (a statement of %s)', async (_of, lose) => {
     let tries = 0;
     const losing = transaction(db, async (tx) => {

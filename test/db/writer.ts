@@ -1,10 +1,10 @@
 import { connect } from '../../src/db/client.ts';
 import { migrate } from '../../src/db/migrate.ts';
-import { createLog } from '../../src/log.ts';
+import { createLogger } from '../../src/logger.ts';
 
 /** Writes rows to the embedded database of a folder until it is killed; says the number of each once it is acknowledged. */
 
-const log = createLog('silent');
+const log = createLogger('silent');
 const database = await connect({ dataDir: process.argv[2], poolSize: 1, log });
 await migrate(database, log);
 for (let count = 1; ; count++) {

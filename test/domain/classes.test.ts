@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { transaction } from '../../src/db/transaction.ts';
-import { schoolYearOf, yearAround } from '../../src/domain/schoolYears.ts';
+import { schoolYearOf, yearAround } from '../../src/domain/school-years.ts';
 import { refused } from '../support/refused.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { previewInvitation, signUp } from '../../src/domain/invitations.ts';
 import type { Refusal } from '../../src/errors.ts';
-import { contextFor } from '../../src/server/requests.ts';
+import { contextFor } from '../../src/http/request-context.ts';
 import { refused } from '../support/refused.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 

@@ -208,7 +208,7 @@ describe.each(Object.entries(table))('%s', (_name, cases) => {
 
 describe('the table', () => {
   it('has every mutation of the schema', () => {
-    // By a link: test/domain/joining.test.ts.
+    // By a link: test/domain/join-by-invitation.test.ts.
     expect([...Object.keys(table), 'acceptInvitation'].sort()).toEqual(Object.keys(schema.getMutationType()!.getFields()).sort());
   });
 });

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createSchool } from '../../src/domain/schools.ts';
 import { decodeCursor } from '../../src/events/cursor.ts';
-import { contextFor } from '../../src/server/requests.ts';
+import { contextFor } from '../../src/http/request-context.ts';
 import { refused } from '../support/refused.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { confusableKey, inCyrillic } from '../../src/domain/confusables.ts';
-import { line, opaqueKey, optionalLine } from '../../src/domain/text.ts';
+import { normalizeLine, opaqueKey, normalizeOptionalLine } from '../../src/domain/text.ts';
 import { Refusal } from '../../src/errors.ts';
 import { honest, unseen } from '../support/texts.ts';
 
 const refusal = (value: string, most = 100): Refusal | undefined => {
   try {
-    line('name', value, most);
+    normalizeLine('name', value, most);
   } catch (error) {
     if (error instanceof Refusal) return error;
     throw error;
@@ -16,7 +16,7 @@ const refusal = (value: string, most = 100): Refusal | undefined => {
 };
 
 describe('line', () => {
-  it.each(honest.map((text) => [text]))('keeps what people write: %s', (text) => expect(line('name', text, 100)).toBe(text.normalize('NFC')));
+  it.each(honest.map((text) => [text]))('keeps what people write: %s', (text) => expect(normalizeLine('name', text, 100)).toBe(text.normalize('NFC')));
 
   it.each(unseen.map(([about, text]) => [about, text]))('refuses %s', (_about, text) => {
     expect(refusal(text)).toMatchObject({ code: 'INVALID', at: ['name'] });
@@ -53,8 +53,8 @@ describe('line', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'binary' })), (text) => {
         fc.pre(refusal(text) === undefined);
-        const kept = line('name', text, 100);
-        expect(line('name', kept, 100)).toBe(kept);
+        const kept = normalizeLine('name', text, 100);
+        expect(normalizeLine('name', kept, 100)).toBe(kept);
         expect(kept).toBe(kept.normalize('NFC'));
         expect(kept).not.toMatch(/^\s|\s$|[^\S ]|\s\s/u);
       }),
@@ -63,10 +63,10 @@ describe('line', () => {
 
   it('counts characters as people do, and bounds what they are made of', () => {
     const family = '👨‍👩‍👧‍👦';
-    expect(line('name', family.repeat(3), 10)).toBe(family.repeat(3));
+    expect(normalizeLine('name', family.repeat(3), 10)).toBe(family.repeat(3));
     expect(refusal(family.repeat(4), 10)?.text[1]).toContain('compound');
-    expect(line('name', 'е\u0308'.repeat(10), 10)).toBe('ё'.repeat(10));
-    expect(line('name', 'а\u0301'.repeat(10), 10)).toBe('а\u0301'.repeat(10));
+    expect(normalizeLine('name', 'е\u0308'.repeat(10), 10)).toBe('ё'.repeat(10));
+    expect(normalizeLine('name', 'а\u0301'.repeat(10), 10)).toBe('а\u0301'.repeat(10));
     for (const text of ['а'.repeat(11), 'а\u0301'.repeat(11), '👩‍🏫'.repeat(11)]) expect(refusal(text, 10)?.text[1]).toContain('1 to 10');
     expect(refusal('\u{1d160}'.repeat(50), 50)?.code).toBe('INVALID');
   });
@@ -74,10 +74,10 @@ describe('line', () => {
 
 describe('optionalLine', () => {
   it('tells leaving out from emptying', () => {
-    expect(optionalLine('label', undefined, 10)).toBeUndefined();
-    for (const blank of [null, '', ' ', '\u00a0\u3000']) expect(optionalLine('label', blank, 10)).toBeNull();
-    expect(optionalLine('label', ' а  б ', 10)).toBe('а б');
-    expect(() => optionalLine('label', '\u200b', 10)).toThrow(expect.objectContaining({ code: 'INVALID', at: ['label'] }));
+    expect(normalizeOptionalLine('label', undefined, 10)).toBeUndefined();
+    for (const blank of [null, '', ' ', '\u00a0\u3000']) expect(normalizeOptionalLine('label', blank, 10)).toBeNull();
+    expect(normalizeOptionalLine('label', ' а  б ', 10)).toBe('а б');
+    expect(() => normalizeOptionalLine('label', '\u200b', 10)).toThrow(expect.objectContaining({ code: 'INVALID', at: ['label'] }));
   });
 });
 

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createUser, fullName, shortName } from '../../src/domain/users.ts';
-import { signInNameOf } from '../../src/domain/signInNames.ts';
+import { signInNameOf } from '../../src/domain/sign-in-names.ts';
 import { transaction } from '../../src/db/transaction.ts';
 import { refused } from '../support/refused.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';

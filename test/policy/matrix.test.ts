@@ -3,13 +3,13 @@ import { createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { can, clauseOf } from '../../src/policy/can.ts';
-import type { Action } from '../../src/policy/table.ts';
-import type { ThingName } from '../../src/domain/rows.ts';
+import type { Action } from '../../src/policy/permissions.ts';
+import type { ResourceType } from '../../src/domain/entities.ts';
 import { schema } from '../../src/graphql/schema.ts';
-import { chatsStream, enrolmentsStream, eventsStream } from '../live/streams.ts';
+import { chatsStream, enrolmentsStream, eventsStream } from '../http/live/streams.ts';
 import type { Person } from '../support/client.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
-import { mutations } from './fields.ts';
+import { mutations } from './mutation-cases.ts';
 import { asker, buildWhole, standings, type Asker, type Whole } from './fixtures.ts';
 
 /** Every root field × every standing × own and another school, over HTTP and WebSocket, agrees with the policy table. */
@@ -63,7 +63,7 @@ const elsewhere = (input: Record<string, unknown>) =>
   Object.fromEntries(
     Object.entries(input).map(([key, value]) => {
       const [thing, id] = typeof value === 'string' && key.endsWith('Id') ? Buffer.from(value, 'base64').toString().split(':') : [];
-      return [key, id === undefined ? value : app.id(thing as ThingName, randomUUID())];
+      return [key, id === undefined ? value : app.id(thing as ResourceType, randomUUID())];
     }),
   );
 
@@ -117,7 +117,7 @@ describe('mutations', () => {
 });
 
 describe('queries', () => {
-  const things = (whole: Whole): [ThingName, string, Action, unknown][] => {
+  const things = (whole: Whole): [ResourceType, string, Action, unknown][] => {
     const { schoolId, own: ofOwn, people, chats } = whole;
     return [
       ['School', schoolId, 'school.read', { schoolId }],
@@ -130,7 +130,7 @@ describe('queries', () => {
       ['Enrolment', whole.enrolment.id, 'enrolment.read', { schoolId, classId: ofOwn.id, userId: people.pupil.id, current: true }],
       ['Invitation', whole.held.invitation.id, 'invitation.read', whole.held.invitation],
       ['Invitation', whole.unheld.invitation.id, 'invitation.read', whole.unheld.invitation],
-      ...Object.values(chats).map((chat): [ThingName, string, Action, unknown] => ['Chat', chat.id, 'chat.read', { ...chat, chatId: chat.id }]),
+      ...Object.values(chats).map((chat): [ResourceType, string, Action, unknown] => ['Chat', chat.id, 'chat.read', { ...chat, chatId: chat.id }]),
       ['ChatMember', whole.member.id, 'chat.read', { ...chats.CLUB, chatId: chats.CLUB.id }],
     ];
   };

@@ -3,12 +3,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { actorName, type Actor } from '../../src/policy/actor.ts';
 import { can, everCan, where } from '../../src/policy/can.ts';
 import type { Facts, Filter, Noun } from '../../src/policy/scopes.ts';
-import { actions, table, type Action } from '../../src/policy/table.ts';
+import { actions, permissions, type Action } from '../../src/policy/permissions.ts';
 import type { Database } from '../../src/db/client.ts';
 import { factsOfChat, factsOfClass, factsOfEnrolment, factsOfInvitation, factsOfSchool, factsOfUser } from '../../src/domain/access.ts';
 import type { Context } from '../../src/domain/context.ts';
 import { openTestDatabase } from '../support/database.ts';
-import { settle, worlds } from './worlds.ts';
+import { settle, worlds } from './arbitrary-worlds.ts';
 
 /** A scope is written twice, as a predicate and as a filter of the database. The two say the same, wherever the filter stands. */
 
@@ -51,7 +51,7 @@ const found = async (noun: Noun, filter: Filter) => (await finder(models[noun].m
 
 /** One action for each different row of the table: the others would ask the same again. */
 const representatives = [
-  ...new Map(actions.map((action) => [JSON.stringify([table[action].on, table[action].cells]), action])).values(),
+  ...new Map(actions.map((action) => [JSON.stringify([permissions[action].on, permissions[action].cells]), action])).values(),
 ];
 
 /** Of each row of the noun: its key, and what must be known of it. */
@@ -61,7 +61,7 @@ async function rowsOf(noun: Noun): Promise<{ key: string; facts: never }[]> {
 }
 
 async function compare(actor: Actor, action: Action, other: Action, rows: { key: string; facts: never }[]): Promise<void> {
-  const noun = table[action].on;
+  const noun = permissions[action].on;
   const keys = (of: (facts: never) => boolean) => rows.filter(({ facts }) => of(facts)).map(({ key }) => key).sort();
   const may = (facts: never) => can(actor, action, facts);
   const mayOther = (facts: never) => can(actor, other, facts);
@@ -90,8 +90,8 @@ it('selects exactly what is allowed, at the top of a filter and nested, for whoe
       const rows = new Map<Noun, Awaited<ReturnType<typeof rowsOf>>>();
       for (const noun of Object.keys(models) as Noun[]) rows.set(noun, await rowsOf(noun));
       for (const action of representatives) {
-        const noun = table[action].on;
-        const siblings = representatives.filter((each) => table[each].on === noun);
+        const noun = permissions[action].on;
+        const siblings = representatives.filter((each) => permissions[each].on === noun);
         const other = siblings[(siblings.indexOf(action) + 1) % siblings.length]!;
         for (const actor of actors) await compare(actor, action, other, rows.get(noun)!);
       }
@@ -104,7 +104,7 @@ it('of an action that nobody may do matches nothing, and its negation everything
   const [world] = fc.sample(worlds, { numRuns: 1, seed: 1 });
   await settle(db, world!);
   for (const action of representatives) {
-    const noun = table[action].on;
+    const noun = permissions[action].on;
     const never = where({ kind: 'anonymous' }, action);
     const all = await found(noun, {});
     expect(await found(noun, never), action).toEqual([]);

@@ -4,10 +4,10 @@ import { afterAll, beforeAll, describe, expect, it, onTestFailed } from 'vitest'
 import { connect, type Database } from '../../src/db/client.ts';
 import { beforeCommit, transaction, type Tx } from '../../src/db/transaction.ts';
 import { eventTypes } from '../../src/events/catalog.ts';
-import { follow } from '../../src/events/follow.ts';
-import { attribute, record } from '../../src/events/log.ts';
-import type { LoggedEvent } from '../../src/events/tail.ts';
-import { createLog } from '../../src/log.ts';
+import { follow } from '../../src/events/live/subscription.ts';
+import { attribute, record } from '../../src/events/record.ts';
+import type { LoggedEvent } from '../../src/events/log-reader.ts';
+import { createLogger } from '../../src/logger.ts';
 import { createChance, type Chance } from '../support/chance.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
@@ -21,7 +21,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
   let wide: Database;
   beforeAll(async () => {
     app = await openSfera();
-    wide = await connect({ databaseUrl: app.db.connectionString!, poolSize: writers, log: createLog('silent') });
+    wide = await connect({ databaseUrl: app.db.connectionString!, poolSize: writers, log: createLogger('silent') });
   });
   afterAll(async () => {
     await wide.close();
@@ -30,7 +30,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
 
   function change<T>(causation: string, run: (tx: Tx) => Promise<T>): Promise<T> {
     return transaction(wide, (tx) => {
-      attribute(tx, { actor: { kind: 'operator' }, causation, wake: (schools) => app.bus.wake(schools) });
+      attribute(tx, { actor: { kind: 'operator' }, causation, notify: (schools) => app.notifier.notify(schools) });
       return run(tx);
     });
   }
@@ -86,7 +86,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     const reader: Reader = { after: 0n, seen: [], reading: Promise.resolve() };
     const run = async () => {
       for (let seq = 0n; stop.at === undefined || seq < stop.at; ) {
-        const page = (await app.feed.tail.read(schoolId, seq, limit))!;
+        const page = (await app.liveEvents.reader.read(schoolId, seq, limit))!;
         if (page.length === 0) {
           await pause(2);
           continue;
@@ -105,10 +105,10 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     const { administratorOf } = known.get(schoolId)!;
     const { token } = await app.token(administratorOf);
     const credential = (await app.tokens.verifyAccessToken(token))!;
-    const after = live ? (await app.feed.tail.extent(schoolId))!.head : 0n;
+    const after = live ? (await app.liveEvents.reader.bounds(schoolId))!.head : 0n;
     const reader: Reader = { after, seen: [], reading: Promise.resolve() };
-    const items = follow(app.feed, {
-      schoolId, credential, after: { schoolId, seq: after }, name: 'all', types: new Set(eventTypes), chosen: () => true, allowed: () => true,
+    const items = follow(app.liveEvents, {
+      schoolId, credential, after: { schoolId, seq: after }, streamKey: 'all', types: new Set(eventTypes), filter: () => true, isAllowed: () => true,
     });
     const run = async () => {
       for await (const item of items) {
@@ -149,7 +149,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     await Promise.all([...writing, ...readers.map(({ reading }) => reading)]);
 
     expect(log.map(({ seq }) => seq)).toEqual(log.map((_, n) => BigInt(n + 1)));
-    expect((await app.feed.tail.extent(schoolId))!.head).toBe(stop.at + 1n);
+    expect((await app.liveEvents.reader.bounds(schoolId))!.head).toBe(stop.at + 1n);
     for (const { after, seen } of readers) {
       expect(seen.slice(0, Number(stop.at - after)).map(({ seq }) => seq)).toEqual(log.slice(Number(after)).map(({ seq }) => seq));
       for (const { seq, payload } of seen.slice(0, Number(stop.at - after))) expect(payload).toEqual(log[Number(seq) - 1]!.payload);

@@ -3,9 +3,9 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { connect, type Database } from '../../src/db/client.ts';
 import { readMigrations } from '../../src/db/migrate.ts';
-import { createBus } from '../../src/events/bus.ts';
-import { createLog } from '../../src/log.ts';
-import { chatsStream, enrolmentsStream, eventsStream } from '../live/streams.ts';
+import { createNotifier } from '../../src/events/notifier.ts';
+import { createLogger } from '../../src/logger.ts';
+import { chatsStream, enrolmentsStream, eventsStream } from '../http/live/streams.ts';
 import { person } from '../support/client.ts';
 import { follower, type Follower, type Told } from '../support/follower.ts';
 import { compile, prepare, startChild, type Child, type Compiled, type Ground } from '../support/process.ts';
@@ -13,7 +13,7 @@ import { createDatabase, dropDatabase } from '../support/server.ts';
 import { freePort } from '../support/sfera.ts';
 
 const server = process.env.TEST_DATABASE_URL!;
-const log = createLog('silent');
+const log = createLogger('silent');
 
 describe.runIf(server)('two processes on one database', () => {
   let compiled: Compiled;
@@ -203,10 +203,10 @@ describe.runIf(server)('a bus whose LISTEN connection was killed', () => {
   it('says that anything may have been missed once it listens again, and then hears again', async () => {
     const made = await createDatabase(server);
     const db = await connect({ databaseUrl: made.url, poolSize: 2, log });
-    const bus = createBus(db.pool, db.connectionString, log);
+    const bus = createNotifier(db.pool, db.connectionString, log);
     try {
       const heard: (readonly string[] | null)[] = [];
-      bus.onWake((schools) => heard.push(schools));
+      bus.onNotify((schools) => heard.push(schools));
       const notify = (text: string) => db.pool.query(`select pg_notify('sfera_events', $1)`, [text]);
       await expect.poll(() => heard).toEqual([null]);
       await notify('a,b');

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it, onTestFailed } from 'vitest';
 import type { User } from '../../src/db/generated/client.ts';
-import { chatsStream, enrolmentsStream, eventsStream } from '../live/streams.ts';
+import { chatsStream, enrolmentsStream, eventsStream } from '../http/live/streams.ts';
 import { Browser } from '../support/auth-server.ts';
 import { createChance } from '../support/chance.ts';
 import { follower, type Follower } from '../support/follower.ts';
@@ -132,7 +132,7 @@ it('960 pupils join three schools while 50 dashboards listen', async () => {
     }
   expect(dashboards).toHaveLength(50);
   await Promise.all(dashboards.map(({ follower: { started } }) => started));
-  const begun = new Map(await Promise.all(schools.map(async ({ schoolId }) => [schoolId, (await app.feed.tail.extent(schoolId))!.head] as const)));
+  const begun = new Map(await Promise.all(schools.map(async ({ schoolId }) => [schoolId, (await app.liveEvents.reader.bounds(schoolId))!.head] as const)));
 
   const toCut = chance.some(dashboards, 10);
   const arrivals = chance.some(schools.flatMap(({ classes }) => classes.flatMap(({ link, pupils: own }) => own.map((pupil) => ({ link, pupil })))), pupilCount);

@@ -6,14 +6,14 @@ import { loadSigningKeys } from '../../src/auth/keys.ts';
 import { createTokens } from '../../src/auth/tokens.ts';
 import { readConfig } from '../../src/config.ts';
 import type { Database } from '../../src/db/client.ts';
-import { createLog } from '../../src/log.ts';
-import { contextFor, type Deps } from '../../src/server/requests.ts';
-import { createRoutes } from '../../src/server/router.ts';
+import { createLogger } from '../../src/logger.ts';
+import { contextFor, type ServerDeps } from '../../src/http/request-context.ts';
+import { createRoutes } from '../../src/http/routes.ts';
 import { createBuild, type Build } from './build.ts';
 import { openTestDatabase } from './database.ts';
 
 /** The authorization server and the pages alone, over real HTTP on a database of its own. */
-export interface AuthServer extends Deps {
+export interface AuthServer extends ServerDeps {
   url: string;
   /** Where it listens, which `PUBLIC_URL` may hide. */
   listening: string;
@@ -37,13 +37,13 @@ export async function openAuthServer(env: Record<string, string> = {}, logged?: 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://localhost:${(server.address() as AddressInfo).port}`;
   const config = readConfig({ PUBLIC_URL: url, SECRET_KEY: 'a secret of thirty-two bytes for tests', DEMO: 'false', ...env });
-  const log = createLog(logged === undefined ? 'silent' : 'debug');
+  const log = createLogger(logged === undefined ? 'silent' : 'debug');
   if (logged !== undefined) Object.assign(log, recorder(logged));
   const db = shared ?? (await openTestDatabase());
   const keys = await loadSigningKeys(db, config);
   // Nobody follows the log here.
-  const quiet = { bus: { wake: () => undefined }, feed: { hearing: { note: () => undefined } } } as unknown as Pick<Deps, 'bus' | 'feed'>;
-  const deps: Deps = { config, db, log, keys, tokens: createTokens({ config, db, keys, log }), ...quiet };
+  const quiet = { notifier: { notify: () => undefined }, liveEvents: { rights: { invalidate: () => undefined } } } as unknown as Pick<ServerDeps, 'notifier' | 'liveEvents'>;
+  const deps: ServerDeps = { config, db, log, keys, tokens: createTokens({ config, db, keys, log }), ...quiet };
   const answer = createRoutes(deps);
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
     if (req.url === '/graphql') {

@@ -2,10 +2,10 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { AssignmentKind, Chat, ChatKind, Class, Role, School, Subject, User } from '../../src/db/generated/client.ts';
 import { transaction } from '../../src/db/transaction.ts';
 import { deriveCode, hashCode } from '../../src/auth/seal.ts';
-import { fillByRule } from '../../src/domain/membership.ts';
-import { schoolYearOf } from '../../src/domain/schoolYears.ts';
+import { fillByRule } from '../../src/domain/chat-membership-rules.ts';
+import { schoolYearOf } from '../../src/domain/school-years.ts';
 import { alphabeticalKey, searchable } from '../../src/domain/text.ts';
-import type { Opened } from '../../src/server/start.ts';
+import type { Opened } from '../../src/http/bootstrap.ts';
 
 /** Rows made directly, with the parents they need: what a test stands on, not what it tests. No event is recorded. */
 export function createBuild({ db, config }: Opened) {

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { inject } from 'vitest';
 import { connect, type Database } from '../../src/db/client.ts';
-import { createLog } from '../../src/log.ts';
+import { createLogger } from '../../src/logger.ts';
 import { createDatabase, dropDatabase } from './server.ts';
 
-const log = createLog(process.env.TEST_LOG ?? 'silent');
+const log = createLogger(process.env.TEST_LOG ?? 'silent');
 
 /** Set, the suite runs on this PostgreSQL server, where races are real; unset, on embedded databases in memory. */
 export const server = process.env.TEST_DATABASE_URL || undefined;

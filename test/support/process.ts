@@ -8,8 +8,8 @@ import { loadSigningKeys } from '../../src/auth/keys.ts';
 import { createTokens } from '../../src/auth/tokens.ts';
 import { readConfig } from '../../src/config.ts';
 import type { Database } from '../../src/db/client.ts';
-import type { Opened } from '../../src/server/start.ts';
-import { createLog } from '../../src/log.ts';
+import type { Opened } from '../../src/http/bootstrap.ts';
+import { createLogger } from '../../src/logger.ts';
 import { createBuild, type Build } from './build.ts';
 import { freePort } from './sfera.ts';
 
@@ -102,7 +102,7 @@ export async function prepare(db: Database): Promise<Ground> {
   const env = { PUBLIC_URL: `http://localhost:${port}`, SECRET_KEY: 'a secret of thirty-two bytes for tests' };
   const config = readConfig(env);
   const keys = await loadSigningKeys(db, config);
-  const tokens = createTokens({ config, db, keys, log: createLog('silent') });
+  const tokens = createTokens({ config, db, keys, log: createLogger('silent') });
   return {
     db,
     build: createBuild({ db, config } as Opened),

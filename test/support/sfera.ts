@@ -5,9 +5,9 @@ import type { Event, User } from '../../src/db/generated/client.ts';
 import { importJWK, SignJWT } from 'jose';
 import { audienceOf } from '../../src/auth/tokens.ts';
 import { readConfig, type Config } from '../../src/config.ts';
-import type { ThingName } from '../../src/domain/rows.ts';
-import { createLog } from '../../src/log.ts';
-import { start, type Running } from '../../src/server/start.ts';
+import type { ResourceType } from '../../src/domain/entities.ts';
+import { createLogger } from '../../src/logger.ts';
+import { start, type Running } from '../../src/http/bootstrap.ts';
 import { createBuild, type Build } from './build.ts';
 import { person, type Person, type SignedIn } from './client.ts';
 import { openTestDatabase } from './database.ts';
@@ -24,7 +24,7 @@ export interface Sfera extends Running {
   asService(schoolId: string, scopes?: string[]): Promise<Person>;
   token(user: Pick<User, 'id'>, seconds?: number): Promise<{ token: string; sessionId: string }>;
   events(schoolId: string): Promise<Event[]>;
-  id(thing: ThingName, id: string): string;
+  id(thing: ResourceType, id: string): string;
 }
 
 export async function freePort(): Promise<number> {
@@ -51,7 +51,7 @@ export async function testConfig(env: Record<string, string> = {}): Promise<Conf
 
 export async function openSfera(env: Record<string, string> = {}): Promise<Sfera> {
   const config = await testConfig(env);
-  const running = await start(config, createLog(process.env.TEST_LOG ?? 'silent'), await openTestDatabase());
+  const running = await start(config, createLogger(process.env.TEST_LOG ?? 'silent'), await openTestDatabase());
   const url = `http://127.0.0.1:${running.port}/graphql`;
   const { db, tokens } = running;
 

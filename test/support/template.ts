@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import { connect } from '../../src/db/client.ts';
 import { migrate, readMigrations } from '../../src/db/migrate.ts';
-import { createLog } from '../../src/log.ts';
+import { createLogger } from '../../src/logger.ts';
 import { createDatabase, dropDatabase } from './server.ts';
 
 /** Before the run: a migrated database that every test file starts from a copy of. */
@@ -16,7 +16,7 @@ declare module 'vitest' {
   }
 }
 
-const log = createLog('error');
+const log = createLogger('error');
 const root = new URL('../../', import.meta.url);
 
 export default async function prepare(project: TestProject): Promise<void | (() => Promise<void>)> {

@@ -1,0 +1,90 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type pg from 'pg';
+import { ConfigError } from '../config.ts';
+import type { Logger } from '../logger.ts';
+import type { ConnectionUrl } from './connection-url.ts';
+import { connectionError } from './database-errors.ts';
+import { checkSession } from './session-checks.ts';
+
+const oldest = 15;
+const patienceMs = 10_000;
+
+/** What may pass by itself: a server, or a name, that is not there yet. */
+const passing = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENOENT', '57P03', '53300']);
+
+/**
+ * Waits until the server answers, then checks that it is fit to hold the data and keeps sessions with these settings.
+ * @throws ConfigError when it does not answer in ten seconds, refuses us, or is not fit.
+ */
+export async function waitForDatabase(pool: pg.Pool, url: ConnectionUrl, settings: Readonly<Record<string, string>>, log: Logger): Promise<void> {
+  if (url.withoutEffect.length > 0) log.warn(`These parameters of DATABASE_URL have no effect: ${url.withoutEffect.join(', ')}.`);
+  const deadline = Date.now() + patienceMs;
+  const client = await connectBefore(deadline, pool, url);
+  let failed: Error | undefined;
+  try {
+    const facts = await factsBefore(deadline, client);
+    demand(facts, url);
+    for (const [setting, off] of Object.entries(facts.off))
+      if (off) log.warn({ setting }, `The database has ${setting} off: what it confirmed may be lost when it stops suddenly.`);
+    await checkSession(client, url, settings, facts.role);
+  } catch (error) {
+    failed = error instanceof ConfigError ? error : connectionError(error, url);
+    throw failed;
+  } finally {
+    client.release(failed);
+  }
+}
+
+async function connectBefore(deadline: number, pool: pg.Pool, url: ConnectionUrl): Promise<pg.PoolClient> {
+  for (;;) {
+    try {
+      return await pool.connect();
+    } catch (error) {
+      if (!passing.has((error as { code?: string }).code ?? '') || Date.now() > deadline) throw connectionError(error, url);
+    }
+    await pause(500);
+  }
+}
+
+interface Facts {
+  version: number;
+  encoding: string;
+  readOnly: boolean;
+  /** Schema of new tables; null if no schema of the search path exists or may be used. */
+  schema: string | null;
+  searchPath: string;
+  role: string;
+  database: string;
+  off: Record<'fsync' | 'full_page_writes' | 'synchronous_commit', boolean>;
+}
+
+/** Reads the facts about the server, again while it is read-only, since a standby may be promoted at any moment. */
+async function factsBefore(deadline: number, client: pg.PoolClient): Promise<Facts> {
+  for (;;) {
+    const { rows } = await client.query<Facts>(`
+      select current_setting('server_version_num')::int / 10000 as version,
+             current_setting('server_encoding') as encoding,
+             current_setting('transaction_read_only') = 'on' as "readOnly",
+             current_schema() as schema,
+             current_setting('search_path') as "searchPath",
+             current_user as role,
+             current_database() as database,
+             json_build_object(
+               'fsync', current_setting('fsync') = 'off',
+               'full_page_writes', current_setting('full_page_writes') = 'off',
+               'synchronous_commit', current_setting('synchronous_commit') = 'off') as off`);
+    const [facts] = rows;
+    if (!facts!.readOnly || Date.now() > deadline) return facts!;
+    await pause(500);
+  }
+}
+
+function demand({ version, encoding, readOnly, schema, searchPath, role, database }: Facts, { host }: ConnectionUrl): void {
+  if (version < oldest) throw new ConfigError(`The database on ${host} is PostgreSQL ${version}; ${oldest} or later is needed.`);
+  if (encoding !== 'UTF8') throw new ConfigError(`The database ${database} on ${host} has the encoding ${encoding}: create one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.`);
+  if (readOnly) throw new ConfigError(`The database ${database} on ${host} is read-only, such as a standby: name the primary in DATABASE_URL.`);
+  if (schema === null)
+    throw new ConfigError(`The role "${role}" may not use the schema public, or its search_path (${searchPath}) leads to no schema: GRANT USAGE, CREATE ON SCHEMA public TO "${role}"; ALTER ROLE "${role}" SET search_path = public.`);
+  if (schema !== 'public')
+    throw new ConfigError(`The search_path (${searchPath}) leads to the schema ${schema}, but the tables are in the schema public: take it out of DATABASE_URL or ALTER ROLE "${role}" SET search_path = public, and use a database of its own for Sfera.`);
+}

@@ -1,0 +1,57 @@
+import type { Tx } from '../db/transaction.ts';
+import { conflict } from '../errors.ts';
+import { record } from '../events/record.ts';
+import { findClass, lock } from './access.ts';
+import { end } from './assignments.ts';
+import { archive } from './chats.ts';
+import { mutate, type Context } from './context.ts';
+import type { Class } from './entities.ts';
+
+/**
+ * Ends a class that has no pupils left: its chats become read-only, its links stop, its teachers' work in it ends.
+ * Archiving it again changes nothing. Regulation 2.1 b.
+ */
+export async function archiveClass(ctx: Context, input: { classId: string }): Promise<Class> {
+  const found = await findClass(ctx, input.classId, 'class.archive');
+  return mutate(ctx, async (tx) => {
+    const { id, schoolId, archivedAt } = await lock(tx, 'Class', found.id);
+    if (archivedAt !== null) return tx.class.findUniqueOrThrow({ where: { id } });
+    await refusePupils(tx, id);
+    const archived = await tx.class.update({ where: { id }, data: { archivedAt: new Date() } });
+    record(tx, 'class.archived', { schoolId, classId: id });
+    const work = await tx.assignment.findMany({ where: { classId: id, endedAt: null }, orderBy: { id: 'asc' } });
+    for (const assignment of work) await end(tx, assignment);
+    await revokeInvitations(tx, id);
+    await archiveChats(tx, id);
+    return archived;
+  });
+}
+
+async function refusePupils(tx: Tx, classId: string): Promise<void> {
+  const count = await tx.enrolment.count({ where: { classId, endedAt: null } });
+  if (count > 0)
+    throw conflict(
+      [
+        `В классе есть ученики (${count}): сначала переведите или отчислите их.`,
+        `The class has pupils (${count}): transfer or withdraw them first.`,
+      ],
+      { path: ['classId'] },
+    );
+}
+
+async function revokeInvitations(tx: Tx, classId: string): Promise<void> {
+  const revoked = await tx.invitation.updateManyAndReturn({
+    where: { classId, revokedAt: null },
+    data: { revokedAt: new Date() },
+  });
+  for (const { id, schoolId } of revoked) record(tx, 'invitation.revoked', { schoolId, invitationId: id });
+}
+
+/** Who was in the chats stays in them, as readers: the class's lock keeps new ones from being made meanwhile. */
+async function archiveChats(tx: Tx, classId: string): Promise<void> {
+  const chats = await tx.chat.findMany({ where: { classId, archivedAt: null }, orderBy: { id: 'asc' } });
+  for (const { id } of chats) {
+    const chat = await lock(tx, 'Chat', id);
+    if (chat.archivedAt === null) await archive(tx, chat);
+  }
+}

@@ -1,0 +1,201 @@
+import type { Actor } from '../policy/actor.ts';
+import { can, clauseOf } from '../policy/can.ts';
+import type { Facts } from '../policy/scopes.ts';
+import type { Tx } from '../db/transaction.ts';
+import { conflict, forbidden, notFound } from '../errors.ts';
+import { record } from '../events/record.ts';
+import { authorize, factsOfChat, find, findChat, lock } from './access.ts';
+import { lockOpenChat } from './chats.ts';
+import { actingUserId, mutate, type Context } from './context.ts';
+import { paginateChildren } from './connection.ts';
+import { readable } from './loaders.ts';
+import { roleByRule, succeed } from './chat-membership-rules.ts';
+import type { Chat, ChatMember, Page, PageArgs } from './entities.ts';
+
+/** Who is in a chat by a person's act. Who is in it by rule: src/domain/chat-membership-rules.ts. Regulation 2.2 e, 2.3 c, 2.4 c, 2.5 b. */
+
+interface MemberInput {
+  chatId: string;
+  userId: string;
+}
+
+/** Brings a person of the school into a chat; one who is in it already changes nothing. Pupils come into most chats by rule only. */
+export async function addChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {
+  const found = await findChat(ctx, input.chatId, 'chatMember.add');
+  const person = await find(ctx, 'User', input.userId, 'userId');
+  return mutate(ctx, async (tx) => {
+    // Roles change under the person's lock, so whoever is let in has one until the commit.
+    await lock(tx, 'User', person.id);
+    const chat = await lockOpenChat(tx, found.id);
+    const present = await memberOf(tx, chat, person.id);
+    if (present !== null) return present;
+    await refuseStranger(tx, chat, person.id);
+    const ids = { schoolId: chat.schoolId, chatId: chat.id, userId: person.id };
+    record(tx, 'chatMember.added', ids);
+    return tx.chatMember.create({ data: { ...ids, reason: 'PERSON', addedById: actingUserId(ctx) } });
+  });
+}
+
+async function refuseStranger(tx: Tx, chat: Chat, userId: string): Promise<void> {
+  const roles = await rolesIn(tx, chat, userId);
+  if (roles.length === 0)
+    throw conflict(['У этого человека нет роли в этой школе.', 'This person has no role in this school.'], { path: ['userId'] });
+  if (roles.includes('STUDENT') && chat.kind !== 'EXTRACURRICULAR')
+    throw conflict(
+      ['В чаты школы и класса учеников включает их класс, а не участники.', 'Pupils are in chats of the school and of a class by their class, not by being added.'],
+      { path: ['userId'], clause: '2.5 b' },
+    );
+}
+
+const rolesIn = async (tx: Tx, { schoolId }: Chat, userId: string) =>
+  (await tx.roleGrant.findMany({ where: { schoolId, userId, endedAt: null } })).map((grant) => grant.role);
+
+/**
+ * Removes a person from a chat, or lets the actor leave. Does nothing for a person of the school who is not in it. When
+ * the owner leaves, another member becomes the owner (`succeed`).
+ * @throws NOT_FOUND for a person who never had a role in the school; CONFLICT for a member by rule, and for the last
+ *   moderator.
+ */
+export async function removeChatMember(ctx: Context, input: MemberInput): Promise<Chat> {
+  const found = await find(ctx, 'Chat', input.chatId, 'chatId');
+  if (input.userId !== actingUserId(ctx)) authorize(ctx, 'chatMember.remove', factsOfChat(found));
+  return mutate(ctx, async (tx) => {
+    const chat = await lockOpenChat(tx, found.id);
+    const member = await memberOf(tx, chat, input.userId);
+    if (member === null) {
+      await demandKnown(tx, chat, input.userId);
+      return chat;
+    }
+    await demandRank(ctx, tx, 'chatMember.remove', chat, member);
+    if (member.reason === 'RULE')
+      throw conflict(
+        ['Этот участник состоит в чате по правилу и выйдет, когда оно перестанет действовать.', 'This member is in the chat by rule and leaves when the rule ends.'],
+        { path: ['userId'] },
+      );
+    await tx.chatMember.delete({ where: { id: member.id } });
+    await refuseUnmoderated(tx, chat);
+    record(tx, 'chatMember.removed', { schoolId: chat.schoolId, chatId: chat.id, userId: member.userId });
+    await succeed(tx, chat.id, member.role);
+    return chat;
+  });
+}
+
+/**
+ * Refuses a person who never had a role in the school. The actor leads a chat of the school, and so may know about the
+ * others.
+ */
+async function demandKnown(tx: Tx, { schoolId }: Chat, userId: string): Promise<void> {
+  if ((await tx.roleGrant.count({ where: { schoolId, userId } })) === 0) throw notFound('userId');
+}
+
+/** Makes a member a moderator, as long as the chat has them; one who is changes nothing. Pupils never moderate. */
+export async function promoteChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {
+  const found = await findChat(ctx, input.chatId, 'chatMember.promote');
+  const person = await find(ctx, 'User', input.userId, 'userId');
+  return mutate(ctx, async (tx) => {
+    const { chat, member } = await lockMember(tx, found.id, person.id);
+    if (member.role !== 'MEMBER') return member;
+    if ((await rolesIn(tx, chat, member.userId)).includes('STUDENT'))
+      throw conflict(['Ученики не ведут чаты.', 'Pupils do not moderate chats.'], { path: ['userId'], clause: '2.5 b' });
+    record(tx, 'chatMember.promoted', { schoolId: chat.schoolId, chatId: chat.id, userId: member.userId });
+    return tx.chatMember.update({ where: { id: member.id }, data: { role: 'MODERATOR', addedById: actingUserId(ctx) } });
+  });
+}
+
+/**
+ * Makes a moderator a member. Does nothing for a member. Moderators may demote themselves. Ownership passes to another
+ * member (`succeed`), and the former owner stays a moderator if a rule makes them one.
+ * @throws CONFLICT for a moderator by rule, and for the last moderator.
+ */
+export async function demoteChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {
+  const found = await findChat(ctx, input.chatId, 'chatMember.demote');
+  const person = await find(ctx, 'User', input.userId, 'userId');
+  return mutate(ctx, async (tx) => {
+    const { chat, member } = await lockMember(tx, found.id, person.id);
+    if (member.role === 'MEMBER') return member;
+    await demandRank(ctx, tx, 'chatMember.demote', chat, member);
+    if (member.role === 'MODERATOR' && member.reason === 'RULE' && member.addedById === null)
+      throw conflict(
+        ['Этот участник ведёт чат по правилу, пока оно действует.', 'This member moderates the chat by rule, as long as it holds.'],
+        { path: ['userId'] },
+      );
+    const byRule = member.role === 'OWNER' && member.reason === 'RULE' ? await roleByRule(tx, chat.id, member.userId) : null;
+    await tx.chatMember.update({ where: { id: member.id }, data: { role: 'MEMBER' } });
+    await refuseUnmoderated(tx, chat);
+    record(tx, 'chatMember.demoted', { schoolId: chat.schoolId, chatId: chat.id, userId: member.userId });
+    await succeed(tx, chat.id, member.role);
+    return tx.chatMember.update({ where: { id: member.id }, data: { role: byRule ?? 'MEMBER' } });
+  });
+}
+
+const memberOf = (tx: Tx, chat: Chat, userId: string): Promise<ChatMember | null> =>
+  tx.chatMember.findUnique({ where: { chatId_userId: { chatId: chat.id, userId } } });
+
+/** Locks an open chat and finds the member; the lock of the person keeps a pupil's role from coming in between. */
+async function lockMember(tx: Tx, chatId: string, userId: string): Promise<{ chat: Chat; member: ChatMember }> {
+  await lock(tx, 'User', userId);
+  const chat = await lockOpenChat(tx, chatId);
+  const member = await memberOf(tx, chat, userId);
+  if (member === null) throw notFound('userId');
+  return { chat, member };
+}
+
+const ranks = ['MEMBER', 'MODERATOR', 'OWNER'] as const;
+
+/** A moderator acts on those below, and on oneself; the administration of the school on everyone. */
+async function demandRank(
+  ctx: Context,
+  tx: Tx,
+  action: 'chatMember.remove' | 'chatMember.demote',
+  chat: Chat,
+  member: ChatMember,
+): Promise<void> {
+  const actorId = actingUserId(ctx);
+  if (member.userId === actorId || byOffice(ctx.actor, action, factsOfChat(chat))) return;
+  const own = actorId === null ? null : await memberOf(tx, chat, actorId);
+  // Whoever passed the right without being in the chat does what its moderators do.
+  const rank = Math.max(ranks.indexOf(own?.role ?? 'MODERATOR'), ranks.indexOf('MODERATOR'));
+  if (ranks.indexOf(member.role) >= rank) throw forbidden(clauseOf(action));
+}
+
+/** Would the actor's roles in the administration alone, without any place in a chat, allow it? */
+function byOffice(actor: Actor, action: 'chatMember.remove' | 'chatMember.demote', facts: Facts['chat']): boolean {
+  if (actor.kind !== 'user') return can(actor, action, facts);
+  const offices = ['PLATFORM_ADMINISTRATOR', 'SCHOOL_ADMINISTRATION'];
+  return can({ ...actor, grants: actor.grants.filter((grant) => offices.includes(grant.role)), chats: new Map() }, action, facts);
+}
+
+async function refuseUnmoderated(tx: Tx, chat: Chat): Promise<void> {
+  if ((await tx.chatMember.count({ where: { chatId: chat.id, role: { not: 'MEMBER' } } })) === 0)
+    throw conflict(
+      ['Чат не остаётся без ведущего: сначала назначьте другого.', 'A chat is never left without a moderator: appoint another first.'],
+      { path: ['userId'] },
+    );
+}
+
+/** The members of a chat that the actor may read, in the order of the Russian alphabet. */
+export function membersOf(ctx: Context, chat: Chat, args: PageArgs): Promise<Page<ChatMember>> {
+  const order = { tag: 'member', keys: [{ field: 'user.sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
+  return paginateChildren<ChatMember>(ctx, { model: 'Chat', id: chat.id, relation: 'members' }, args, order, () => readable(ctx.actor, 'ChatMember'), {
+    of: 'ChatMember', field: 'user', thing: 'User',
+  });
+}
+
+/** How many are in a chat; every chat of a level in one statement. Whoever sees the chat sees its size. */
+export async function memberCountOf(ctx: Context, chat: Chat): Promise<number> {
+  const count = await ctx.loaders.of<number>('Chat.memberCount', chat.id, async (chatIds) => {
+    const groups = await ctx.db.prisma.chatMember.groupBy({ by: ['chatId'], where: { chatId: { in: [...chatIds] } }, _count: true });
+    return new Map(groups.map((group) => [group.chatId, group._count]));
+  });
+  return count ?? 0;
+}
+
+/** What the actor is in a chat, as the database has it now; null outside. Every chat of a level in one statement. */
+export async function viewerRoleIn(ctx: Context, chat: Chat): Promise<ChatMember['role'] | null> {
+  const userId = actingUserId(ctx);
+  if (userId === null) return null;
+  return ctx.loaders.of<ChatMember['role']>('Chat.viewerRole', chat.id, async (chatIds) => {
+    const own = await ctx.db.prisma.chatMember.findMany({ where: { chatId: { in: [...chatIds] }, userId } });
+    return new Map(own.map((member) => [member.chatId, member.role]));
+  });
+}

@@ -1,0 +1,134 @@
+import { query, execute, type Tx } from '../db/transaction.ts';
+import { record } from '../events/record.ts';
+import { lock } from './access.ts';
+import type { Chat, ChatMember } from './entities.ts';
+
+/**
+ * Who is in a chat by rule. The rules, by kind of chat: SCHOOL everyone with a role in the school; STAFF everyone
+ * with a role other than STUDENT; CLASS the pupils and teachers of the class; SUBJECT the pupils of the class and the
+ * teachers of the subject in it; EXTRACURRICULAR nobody. Those whose work the chat is moderate it (regulation 2.1 h,
+ * 2.2 e, 2.3 c, 2.4 c). The rules are one statement, asked of a chat, of a class, or of a person.
+ */
+
+/** The members that the rules want, with the highest role that a rule gives each: of these chats, or of one person in them. */
+const wanted = (chats: string, person?: string): string => {
+  const open = (column: string): string => `c.archived_at is null and ${chats}${person === undefined ? '' : ` and ${column} = ${person}`}`;
+  return `
+  select chat_id, school_id, user_id, min(role) as role from (
+    select c.id as chat_id, c.school_id, g.user_id,
+           case when (c.kind = 'SCHOOL' and g.role = 'PLATFORM_ADMINISTRATOR')
+                  or (c.kind = 'STAFF' and g.role = 'SCHOOL_ADMINISTRATION')
+                then 'MODERATOR'::chat_role else 'MEMBER'::chat_role end as role
+    from chat c join role_grant g on g.school_id = c.school_id and g.ended_at is null
+    where (c.kind = 'SCHOOL' or (c.kind = 'STAFF' and g.role <> 'STUDENT')) and ${open('g.user_id')}
+    union all
+    select c.id, c.school_id, e.student_id, 'MEMBER'::chat_role
+    from chat c join enrolment e on e.class_id = c.class_id and e.ended_at is null
+    where c.kind in ('CLASS', 'SUBJECT') and ${open('e.student_id')}
+    union all
+    select c.id, c.school_id, a.user_id,
+           case when (c.kind = 'CLASS' and a.kind = 'CLASS_TEACHER') or c.kind = 'SUBJECT'
+                then 'MODERATOR'::chat_role else 'MEMBER'::chat_role end
+    from chat c join assignment a on a.class_id = c.class_id and a.ended_at is null
+    where (c.kind = 'CLASS' or (c.kind = 'SUBJECT' and a.subject_id = c.subject_id)) and ${open('a.user_id')}
+  ) rule
+  group by chat_id, school_id, user_id`;
+};
+
+const fill = `
+  insert into chat_member (id, school_id, chat_id, user_id, role, reason)
+  select gen_random_uuid(), school_id, chat_id, user_id, role, 'RULE' from (${wanted('c.id = $1')}) w
+  on conflict (chat_id, user_id) do nothing`;
+
+/** Puts into a new chat everyone whom a rule puts there. The chat's own event tells of them. */
+export async function fillByRule(tx: Tx, chat: Chat): Promise<void> {
+  await execute(tx, fill, [chat.id]);
+}
+
+/** Who holds no role in the school is in none of its chats. */
+const follow = `
+  with holder as (
+    select 1 from role_grant where school_id = $1 and user_id = $2 and ended_at is null
+  ), rule as materialized (
+    select * from (${wanted('c.school_id = $1', '$2')}) w where exists (select from holder)
+  ), removed as (
+    delete from chat_member m using chat c
+    where c.id = m.chat_id and c.archived_at is null and m.school_id = $1 and m.user_id = $2
+      and (m.reason = 'RULE' and not exists (select from rule r where r.chat_id = m.chat_id) or not exists (select from holder))
+    returning m.school_id, m.chat_id, m.user_id, m.role
+  ), changed as (
+    update chat_member m set role = r.role from rule r
+    where m.chat_id = r.chat_id and m.user_id = $2 and m.reason = 'RULE' and m.role <> 'OWNER'
+      -- A moderator whom a person promoted stays one; one by rule is one as long as the rule says so.
+      and (r.role < m.role or (r.role > m.role and m.added_by_id is null))
+    returning m.school_id, m.chat_id, m.user_id, case when m.role = 'MEMBER' then 'MODERATOR'::chat_role end as lost
+  ), added as (
+    insert into chat_member (id, school_id, chat_id, user_id, role, reason)
+    select gen_random_uuid(), school_id, chat_id, user_id, role, 'RULE' from rule
+    on conflict (chat_id, user_id) do nothing
+    returning school_id, chat_id, user_id
+  )
+  select 'removed' as what, role as lost, school_id as "schoolId", chat_id as "chatId", user_id as "userId" from removed
+  union all select 'added', null, school_id, chat_id, user_id from added
+  union all select case when lost is null then 'promoted' else 'demoted' end, lost, school_id, chat_id, user_id from changed`;
+
+/**
+ * Makes the chats that a person's roles, enrolment or assignments decide agree with them: the step that every change
+ * of those ends with. Rows that a person made stay; each coming, going and change of role is an event.
+ */
+export async function followRules(tx: Tx, schoolId: string, userId: string): Promise<void> {
+  const changes = await execute<Follow>(tx, follow, [schoolId, userId]);
+  for (const act of acts)
+    for (const { what, lost: _, ...member } of changes) if (what === act) record(tx, `chatMember.${act}`, member);
+  const led = changes.filter(({ lost }) => lost !== null && lost !== 'MEMBER').sort((a, b) => (a.chatId < b.chatId ? -1 : 1));
+  for (const { chatId, lost } of led) {
+    // The lock lets moderators who leave at one moment do so one after another, so that the later one sees who is left.
+    await lock(tx, 'Chat', chatId);
+    await succeed(tx, chatId, lost!);
+  }
+}
+
+/** In the order in which their events are recorded. */
+const acts = ['removed', 'added', 'promoted', 'demoted'] as const;
+
+type Change = Pick<ChatMember, 'schoolId' | 'chatId' | 'userId'>;
+
+interface Follow extends Change {
+  what: (typeof acts)[number];
+  /** The role that the person had in the chat and has no longer. */
+  lost: ChatMember['role'] | null;
+}
+
+const inherit = `
+  update chat_member set role = 'OWNER' where id = (
+    select m.id from chat_member m join chat c on c.id = m.chat_id
+    where c.id = $1 and c.archived_at is null and m.role = 'MODERATOR' order by m.joined_at, m.id limit 1)
+  returning school_id as "schoolId", chat_id as "chatId", user_id as "userId"`;
+
+const moderate = `
+  insert into chat_member (id, school_id, chat_id, user_id, role, reason)
+  select gen_random_uuid(), c.school_id, c.id, g.user_id, $2::chat_role, 'PERSON'
+  from chat c join role_grant g on g.school_id = c.school_id and g.role = 'PLATFORM_ADMINISTRATOR' and g.ended_at is null
+  where c.id = $1 and c.archived_at is null
+    and not exists (select 1 from chat_member m where m.chat_id = c.id and m.role <> 'MEMBER')
+  order by g.started_at, g.id limit 1
+  on conflict (chat_id, user_id) do update set role = excluded.role
+  returning school_id as "schoolId", chat_id as "chatId", user_id as "userId"`;
+
+/**
+ * Appoints a successor after a person lost the role `lost` in a locked chat. The moderator who has been in the chat
+ * longest becomes the owner; a former owner who returns does not get it back. If no moderator remains, the school's first
+ * platform administrator takes the role, since a chat is never without one.
+ */
+export async function succeed(tx: Tx, chatId: string, lost: ChatMember['role']): Promise<void> {
+  if (lost === 'MEMBER') return;
+  let successors = lost === 'OWNER' ? await execute<Change>(tx, inherit, [chatId]) : [];
+  if (successors.length === 0) successors = await execute<Change>(tx, moderate, [chatId, lost]);
+  for (const member of successors) record(tx, 'chatMember.promoted', member);
+}
+
+/** Returns the role that a rule gives a person in a chat now; null where none does. */
+export async function roleByRule(tx: Tx, chatId: string, userId: string): Promise<ChatMember['role'] | null> {
+  const [member] = await query<{ role: ChatMember['role'] }>(tx, wanted('c.id = $1', '$2'), [chatId, userId]);
+  return member?.role ?? null;
+}

@@ -1,0 +1,199 @@
+import { loadActors } from '../auth/actors.ts';
+import { countTry, returnToken, secondsLeft, takeToken } from '../auth/limits.ts';
+import { demandPassword, hashPassword } from '../auth/passwords.ts';
+import { fingerprint, hashCode } from '../auth/seal.ts';
+import type { Tx } from '../db/transaction.ts';
+import { conflict, forbidden, notFound, rateLimited, Refusal, unauthenticated } from '../errors.ts';
+import { record } from '../events/record.ts';
+import { lock } from './access.ts';
+import { nameOfClass } from './classes.ts';
+import { mutate, type Context } from './context.ts';
+import { elsewhere, enrol } from './enrolments.ts';
+import { closed, statusOf } from './invitation-link.ts';
+import { followRules } from './chat-membership-rules.ts';
+import { grant } from './roles.ts';
+import type { Invitation, User } from './entities.ts';
+import { checkNewUser, createUser } from './users.ts';
+
+/** Joining a school by an invitation link: the only way in for those who are not known yet. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a. */
+
+/** Codes that open nothing, per address in a quarter of an hour. */
+const failures = 20;
+const windowSeconds = 15 * 60;
+
+/**
+ * Returns the invitation of a code in any state; null for an unknown code, which counts as a failure. Codes have 160
+ * random bits, so a known code was not guessed, and is accepted past the limit too.
+ * @throws RATE_LIMITED after too many unknown codes.
+ */
+async function guarded(ctx: Context, code: string): Promise<Invitation | null> {
+  const found = await ctx.db.prisma.invitation.findUnique({ where: { codeHash: hashCode(code) } });
+  if (found !== null) return found;
+  const key = fingerprint(ctx.config.secretKey, 'invitation address', ctx.address ?? '');
+  if (await countTry(ctx.db, key, failures, windowSeconds)) return null;
+  throw rateLimited(await secondsLeft(ctx.db, key));
+}
+
+export interface InvitationPreview {
+  schoolName: string;
+  className: string | null;
+  role: Invitation['role'];
+  expiresAt: Date;
+}
+
+/**
+ * What a link leads to, for whoever holds it, signed in or not: a school and a class, no people. Null when it opens nothing.
+ * @throws RATE_LIMITED after too many codes that were none.
+ */
+export async function previewInvitation(ctx: Context, code: string): Promise<InvitationPreview | null> {
+  const found = await guarded(ctx, code);
+  if (found === null || statusOf(found) !== 'ACTIVE') return null;
+  const { role, expiresAt } = found;
+  const school = await ctx.db.prisma.school.findUniqueOrThrow({ where: { id: found.schoolId } });
+  const ofClass = found.classId === null ? null : await ctx.db.prisma.class.findUniqueOrThrow({ where: { id: found.classId } });
+  return { schoolName: school.name, className: ofClass && nameOfClass(ofClass), role, expiresAt };
+}
+
+/**
+ * Joins a signed-in person by a link, with the role and the class of the link. Changes nothing and takes no seat for a
+ * person who has both already. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a.
+ */
+export async function acceptInvitation(ctx: Context, input: { code: string }): Promise<User> {
+  const { actor } = ctx;
+  if (actor.kind === 'anonymous') throw unauthenticated();
+  if (actor.kind !== 'user') throw forbidden('2.5 a');
+  const found = await guarded(ctx, input.code);
+  if (found === null) throw notFound('code');
+  const user = await mutate(ctx, async (tx) => {
+    await join(tx, found, actor.userId);
+    return tx.user.findUniqueOrThrow({ where: { id: actor.userId } });
+  });
+  await renewRights(ctx);
+  return user;
+}
+
+export interface SignUpInput {
+  code: string;
+  surname: string;
+  givenName: string;
+  patronymic?: string | null;
+  signInName: string;
+  password: string;
+}
+
+/**
+ * Creates an account and joins by the link, both or neither. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a.
+ * @throws RATE_LIMITED after too many failed attempts with the link or from the address.
+ */
+export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId: string }> {
+  const { code, password, ...particulars } = input;
+  const found = await guarded(ctx, code);
+  if (found === null) throw notFound('code');
+  const status = statusOf(found);
+  if (status !== 'ACTIVE') throw closed(status, 'code');
+  checkNewUser(particulars);
+  demandPassword(password, particulars.signInName);
+  const release = await admitSignUp(ctx, found.id);
+  // Takes twenty milliseconds, outside the transaction, and for a taken name too.
+  const passwordHash = await hashPassword(password);
+  const userId = await mutate(ctx, async (tx) => {
+    const user = await createUser(tx, { ...particulars, passwordHash, locale: ctx.language });
+    await join(tx, found, user.id);
+    return user.id;
+  });
+  await release();
+  return { userId };
+}
+
+/**
+ * Limits of failed sign-ups. Most fail because the name is taken, and each such answer reveals an account, since names are
+ * unique over all schools. A class that signs up in one lesson, or all classes of a school in a day, need fewer.
+ */
+const failedSignUps = { link: { burst: 40, intervalSeconds: 60 }, address: { burst: 120, intervalSeconds: 20 } };
+
+/** Admits one attempt to sign up, before anything is looked up for it. Returns a function to call when it succeeded. */
+async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Promise<unknown>> {
+  const key = (purpose: string, text: string) => fingerprint(ctx.config.secretKey, purpose, text);
+  const buckets = [
+    { key: key('sign-up link', invitationId), ...failedSignUps.link },
+    { key: key('sign-up address', ctx.address ?? ''), ...failedSignUps.address },
+  ];
+  const taken = await Promise.all(buckets.map((bucket) => takeToken(ctx.db, bucket)));
+  const release = () => Promise.all(buckets.filter((_, n) => taken[n]!.taken).map((bucket) => returnToken(ctx.db, bucket)));
+  if (taken.every((one) => one.taken)) return release;
+  await release();
+  throw rateLimited(Math.max(...taken.filter((one) => !one.taken).map((one) => one.waitSeconds)));
+}
+
+/**
+ * The step: counts the use, then gives the role and the place; one of many gets the last seat. A person who has exactly
+ * what the link gives takes no seat, even if the link is closed.
+ * @throws CONFLICT for a closed link, for a person who lost what the same link gave, and for roles and classes that
+ *   exclude one another.
+ */
+async function join(tx: Tx, invitation: Invitation, userId: string): Promise<void> {
+  const { id, schoolId, classId, codeHash } = invitation;
+  await lock(tx, 'School', schoolId, 'hold');
+  const archived = classId !== null && (await lock(tx, 'Class', classId, 'hold')).archivedAt !== null;
+  await lock(tx, 'User', userId);
+  if (await hasJoined(tx, invitation, userId)) return;
+  if (archived) throw closed('REVOKED', 'code');
+  const used = await tx.invitationUse.count({ where: { invitationId: id, userId } });
+  if (used > 0) throw await whyLost(tx, invitation, userId);
+  const counted = await tx.$executeRaw`
+    update invitation set use_count = use_count + 1
+    where id = ${id}::uuid and code_hash = ${codeHash} and use_count < max_uses and revoked_at is null and expires_at > now()`;
+  if (counted === 0) throw await whyClosed(tx, id);
+  await tx.invitationUse.create({ data: { schoolId, invitationId: id, userId } });
+  record(tx, 'invitation.accepted', { schoolId, invitationId: id, userId });
+  await admit(tx, invitation, userId);
+}
+
+/** Returns whether the person holds the role that the link gives, and for a pupil the place in its class. */
+async function hasJoined(tx: Tx, { schoolId, classId, role }: Invitation, userId: string): Promise<boolean> {
+  if ((await tx.roleGrant.count({ where: { schoolId, userId, role, endedAt: null } })) === 0) return false;
+  return classId === null || (await tx.enrolment.count({ where: { classId, studentId: userId, endedAt: null } })) > 0;
+}
+
+/**
+ * Returns why a link does not admit a person again: it is closed, the pupil has moved to another class, or the school
+ * ended what the link gave. The school decides about a return, by a new link.
+ */
+async function whyLost(tx: Tx, { id, schoolId, classId }: Invitation, userId: string): Promise<Refusal> {
+  const status = statusOf(await tx.invitation.findUniqueOrThrow({ where: { id } }));
+  if (status !== 'ACTIVE' && status !== 'USED_UP') return closed(status, 'code');
+  const present = classId === null ? null : await tx.enrolment.findFirst({ where: { studentId: userId, endedAt: null } });
+  if (present !== null) return atCode(await elsewhere(tx, present, schoolId));
+  return conflict(
+    ['Вы уже входили по этой ссылке, но школа с тех пор завершила ваше участие. Попросите у администратора новую ссылку.', 'You joined by this link before, and the school has ended your membership since. Ask the administrator for a new link.'],
+    { path: ['code'] },
+  );
+}
+
+async function admit(tx: Tx, { schoolId, classId, role, createdById }: Invitation, userId: string): Promise<void> {
+  try {
+    await grant(tx, { schoolId, userId, role, grantedById: createdById });
+    if (classId === null) await followRules(tx, schoolId, userId);
+    else await enrol(tx, { schoolId, classId, studentId: userId });
+  } catch (error) {
+    throw error instanceof Refusal ? atCode(error) : error;
+  }
+}
+
+/** Points a refusal at `code`, the only field that the joining person filled in. */
+const atCode = ({ code, text, clause }: Refusal): Refusal =>
+  new Refusal(code, text, { path: ['code'], ...(clause === undefined ? {} : { clause }) });
+
+async function whyClosed(tx: Tx, id: string) {
+  const status = statusOf(await tx.invitation.findUniqueOrThrow({ where: { id } }));
+  // Still open, it has got another link meanwhile.
+  return status === 'ACTIVE' ? notFound('code') : closed(status, 'code');
+}
+
+/** The person has rights that the request did not begin with: the rest of the answer is read with them. */
+async function renewRights(ctx: Context): Promise<void> {
+  const [fresh] = ctx.credential === null ? [] : await loadActors(ctx.db, [ctx.credential]);
+  if (fresh === undefined || !('kind' in fresh)) return;
+  const { actor, loaders } = ctx.renew(fresh);
+  Object.assign(ctx, { actor, loaders });
+}

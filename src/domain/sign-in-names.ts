@@ -1,0 +1,39 @@
+import { query, type Tx } from '../db/transaction.ts';
+import { conflict, invalid } from '../errors.ts';
+import { lockName } from './access.ts';
+
+/** Sign-in names: unique over all schools, look-alikes included. */
+
+/**
+ * Returns a sign-in name as it is stored, in lower case.
+ * @throws INVALID for anything but 3 to 64 Latin or Russian letters, digits and `. _ - @`, and for words of both alphabets.
+ */
+export function signInNameOf(text: string): string {
+  const name = text.normalize('NFC').trim().toLowerCase();
+  if (!/^[a-zа-яё0-9._@-]{3,64}$/u.test(name))
+    throw invalid('signInName', [
+      'Логин — от 3 до 64 букв, цифр и знаков . _ - @.',
+      'A sign-in name is 3 to 64 letters, digits and the signs . _ - @.',
+    ]);
+  if (/[a-z]\d*[а-яё]|[а-яё]\d*[a-z]/u.test(name))
+    throw invalid('signInName', [
+      'В одном слове стоят русские и латинские буквы. Проверьте раскладку клавиатуры.',
+      'One word has both Latin and Russian letters. Check the keyboard layout.',
+    ]);
+  return name;
+}
+
+/** Signs that look the same in lower case; the index app_user_sign_in_name_look_idx folds them in the same way. */
+const folded = { from: 'асеорху01зб', to: 'aceopxyol36' };
+
+/**
+ * Refuses a taken sign-in name.
+ * @throws CONFLICT when a person has this name or one that looks the same: «сор» in Russian letters is «cop». The message
+ *   does not say that the name is taken: names are unique over all schools, so it would reveal an account.
+ */
+export async function refuseTaken(tx: Tx, name: string): Promise<void> {
+  const key = name.replace(/./gu, (sign) => folded.to[folded.from.indexOf(sign)] ?? sign);
+  await lockName(tx, `sign-in name ${key}`);
+  const taken = await query(tx, `select 1 from app_user where translate(sign_in_name, '${folded.from}', '${folded.to}') = $1 limit 1`, [key]);
+  if (taken.length > 0) throw conflict(['Этот логин нельзя использовать. Выберите другой.', 'This sign-in name cannot be used. Choose another.'], { path: ['signInName'] });
+}

@@ -1,0 +1,41 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { isUnanswered } from '../../db/availability.ts';
+
+/** Retries a failed operation a few times within a few seconds. */
+
+/** Milliseconds before each further attempt, varied by a half, so that many clients do not retry at once. */
+const delaysMs = [100, 500, 2000];
+/** Milliseconds after the first attempt within which others may begin: an attempt that waits for a lock takes seconds itself. */
+const maxElapsedMs = 6000;
+
+/** Counts the failed attempts of one operation. */
+export class Backoff {
+  readonly #began = performance.now();
+  #failures = 0;
+
+  /**
+   * Resolves when the next attempt is due.
+   * @throws `error` after the last attempt, unless the database cannot be reached, and when the signal aborts.
+   */
+  async next(error: unknown, signal: AbortSignal): Promise<void> {
+    // A stream waits for a database that cannot be reached: it continues from its place, and loses nothing.
+    const isLost = isUnanswered(error);
+    const delay = delaysMs[this.#failures] ?? (isLost ? delaysMs.at(-1)! : undefined);
+    this.#failures += 1;
+    if (delay === undefined || signal.aborted || (!isLost && performance.now() + delay - this.#began > maxElapsedMs)) throw error;
+    await pause(delay * (0.5 + Math.random()), undefined, { signal }).catch(() => {
+      throw error;
+    });
+  }
+}
+
+/** Returns the result of `attempt`, retrying when it throws. @throws the error of the last attempt. */
+export async function retry<T>(attempt: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (const backoff = new Backoff(); ; ) {
+    try {
+      return await attempt();
+    } catch (error) {
+      await backoff.next(error, signal);
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import { currentYearOf, isCurrent, nameOfYear, yearsOf } from '../domain/school-years.ts';
+import { builder } from './builder.ts';
+import { SchoolRef, SchoolYearRef } from './refs.ts';
+
+builder.node(SchoolYearRef, {
+  description: 'A school year: from 1 September to 31 August.',
+  id: { resolve: (year) => year.id, description: 'Global id.' },
+  fields: (t) => ({
+    name: t.string({ description: 'Both calendar years: 2026/2027.', resolve: nameOfYear }),
+    startsOn: t.field({
+      type: 'Date',
+      description: 'Its first day, 1 September.',
+      resolve: (year) => year.startsOn.toISOString().slice(0, 10),
+    }),
+    endsOn: t.field({
+      type: 'Date',
+      description: 'Its last day, 31 August.',
+      resolve: (year) => year.endsOn.toISOString().slice(0, 10),
+    }),
+    isCurrent: t.boolean({
+      description: "Whether it contains today, in the school's time zone.",
+      resolve: (year, _args, ctx) => isCurrent(ctx, year),
+    }),
+    school: t.field({
+      type: SchoolRef,
+      nullable: true,
+      description: 'The school whose year it is.',
+      resolve: (year, _args, ctx) => ctx.loaders.byId('School', year.schoolId),
+    }),
+  }),
+});
+
+builder.objectField(SchoolRef, 'years', (t) =>
+  t.field({
+    type: [SchoolYearRef],
+    description: 'The school years that have classes or have begun, the latest first; one for each year of use.',
+    resolve: (school, _args, ctx) => yearsOf(ctx, school),
+  }),
+);
+
+builder.objectField(SchoolRef, 'currentYear', (t) =>
+  t.field({
+    type: SchoolYearRef,
+    nullable: true,
+    description: "The school year that contains today, in the school's time zone; null until its first class is made.",
+    resolve: (school, _args, ctx) => currentYearOf(ctx, school),
+  }),
+);

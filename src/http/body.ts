@@ -1,0 +1,105 @@
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { promisify } from 'node:util';
+import { brotliDecompress, gunzip, inflate, type ZlibOptions } from 'node:zlib';
+import { RequestError } from './errors.ts';
+import { bodyTooLarge, messages } from './messages.ts';
+
+/** Decodes the text of a request's body or query string, and refuses text that cannot be decoded without loss. */
+
+type Decompress = (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>;
+
+/** Content codings (RFC 9110, 8.4.1) that a body may have. */
+const codings: Record<string, Decompress> = {
+  gzip: promisify(gunzip),
+  'x-gzip': promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress),
+};
+
+/** Returns the media type of a Content-Type, in lower case, without its parameters. */
+export const mediaTypeOf = (contentType: string | undefined): string => contentType?.split(';', 1)[0]!.trim().toLowerCase() ?? '';
+
+/**
+ * Returns the body as UTF-8 without its byte order mark, decompressed; undefined if the client went away.
+ * @param maxBytes limit of the body, both as sent and decompressed.
+ * @param response tells a client that waits for 100-continue to send the body.
+ * @throws RequestError 413 for a body that is too large, whose rest is not read, 415 for a charset or a coding that is not
+ *   supported, 400 for text that is not UTF-8.
+ */
+export async function readText(request: IncomingMessage, maxBytes: number, response?: ServerResponse): Promise<Buffer | undefined> {
+  const { 'content-type': contentType, 'content-encoding': coding = 'identity', 'content-length': length } = request.headers;
+  if (!isUtf8Charset(contentType)) throw unsupported('UNSUPPORTED_CHARSET', 'charsetUnsupported');
+  const decompress = codings[coding.trim().toLowerCase()];
+  if (decompress === undefined && coding.trim().toLowerCase() !== 'identity') throw unsupported('UNSUPPORTED_CONTENT_ENCODING', 'codingUnsupported');
+  if (Number(length) > maxBytes) throw tooLarge(maxBytes);
+  if (request.headers.expect !== undefined) response?.writeContinue();
+  const bytes = await receive(request, maxBytes);
+  if (bytes === undefined) return undefined;
+  return utf8(decompress === undefined ? bytes : await decompressed(bytes, decompress, maxBytes));
+}
+
+/**
+ * Returns whether every `charset` is UTF-8 or its subset ASCII. It has no meaning for JSON (RFC 8259, 11), yet clients
+ * send it.
+ */
+function isUtf8Charset(contentType = ''): boolean {
+  if (!contentType.includes(';')) return true;
+  return [...contentType.matchAll(/;\s*charset\s*=\s*("[^"]*"|[^;\s]*)/gi)].every(([, value]) => /^"?(utf-?8|(us-)?ascii)"?$/i.test(value!));
+}
+
+function receive(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    let size = 0;
+    const take = (part: Buffer): void => {
+      size += part.length;
+      if (size <= maxBytes) return void parts.push(part);
+      request.off('data', take).pause();
+      reject(tooLarge(maxBytes));
+    };
+    request
+      .on('data', take)
+      .on('end', () => resolve(parts.length === 1 ? parts[0]! : Buffer.concat(parts)))
+      .on('error', () => resolve(undefined));
+  });
+}
+
+async function decompressed(bytes: Buffer, decompress: Decompress, maxBytes: number): Promise<Buffer> {
+  try {
+    return await decompress(bytes, { maxOutputLength: maxBytes });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxBytes);
+    throw new RequestError('BAD_REQUEST', messages.notCompressed);
+  }
+}
+
+/**
+ * Removes the byte order mark, which 1C, PowerShell and .NET send and RFC 8259, 8.1, lets a parser ignore. @throws
+ * RequestError for other encodings.
+ */
+function utf8(bytes: Buffer): Buffer {
+  const [first, second, third] = bytes;
+  // UTF-16 and UTF-32: recognised by their marks, or by the zero bytes in JSON's first character.
+  const isOther = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff) || (bytes.length > 1 && (first === 0 || second === 0));
+  if (isOther) throw unsupported('UNSUPPORTED_CHARSET', 'charsetUnsupported');
+  if (!isUtf8(bytes)) throw new RequestError('MALFORMED_TEXT', messages.textMalformed);
+  return first === 0xef && second === 0xbb && third === 0xbf ? bytes.subarray(3) : bytes;
+}
+
+/** Returns whether a query string or a form is percent-encoded UTF-8; anything else would be decoded to U+FFFD. */
+export function isDecodable(encoded: string): boolean {
+  try {
+    decodeURIComponent(encoded);
+  } catch {
+    return false;
+  }
+  // The parser of HTTP lets bytes past ASCII through, and reads each as one character.
+  return /^[\x20-\x7e]*$/.test(encoded);
+}
+
+const tooLarge = (maxBytes: number): RequestError => new RequestError('BODY_TOO_LARGE', bodyTooLarge(maxBytes), { status: 413 });
+
+/** A 415 for a coding lists the supported ones (RFC 9110, 15.5.16). */
+const unsupported = (code: string, message: 'charsetUnsupported' | 'codingUnsupported'): RequestError =>
+  new RequestError(code, messages[message], { status: 415, ...(message === 'codingUnsupported' && { headers: { 'accept-encoding': 'gzip, deflate, br' } }) });

@@ -1,0 +1,96 @@
+import { loadSigningKeys } from '../auth/keys.ts';
+import { createTokens } from '../auth/tokens.ts';
+import { ConfigError, type Config } from '../config.ts';
+import { connect, type Database } from '../db/client.ts';
+import { statementError } from '../db/database-errors.ts';
+import { migrate } from '../db/migrate.ts';
+import type { Context } from '../domain/context.ts';
+import { createNotifier } from '../events/notifier.ts';
+import { createLiveEvents } from '../events/live/live-events.ts';
+import { startHousekeeping } from '../jobs/housekeeping.ts';
+import type { Logger } from '../logger.ts';
+import { startApp, type App } from './app.ts';
+import { contextFor, type ServerDeps } from './request-context.ts';
+import { createRoutes } from './routes.ts';
+
+/** Everything but listening: for the command line too. */
+export interface Opened extends ServerDeps {
+  /** The operator's own context: it may do all, and the log says it was the operator. */
+  operator: Context;
+  close(): Promise<void>;
+}
+
+/** Connects, applies pending migrations, and wires what a request needs; `close` undoes it in reverse order. */
+export async function open(config: Config, log: Logger, existing?: Database): Promise<Opened> {
+  const db =
+    existing ??
+    (await connect({
+      databaseUrl: config.databaseUrl,
+      poolSize: config.databasePool,
+      processes: config.workers,
+      dataDir: config.dataDir,
+      log,
+    }));
+  try {
+    await migrate(db, log);
+    const keys = await loadSigningKeys(db, config);
+    const notifier = createNotifier(db.pool, db.connectionString, log);
+    const liveEvents = createLiveEvents(db, notifier, log);
+    const deps: ServerDeps = { config, db, log, keys, notifier, liveEvents, tokens: createTokens({ config, db, keys, log }) };
+    const operator = contextFor(deps, { kind: 'operator' }, { acceptLanguage: null, requestId: null, address: null });
+    return {
+      ...deps,
+      operator,
+      async close() {
+        liveEvents.close();
+        await notifier.close();
+        await db.close();
+      },
+    };
+  } catch (error) {
+    await db.close();
+    throw statementError(error);
+  }
+}
+
+const listenReasons: Record<string, (config: Config) => string> = {
+  EADDRINUSE: ({ port }) => `The port ${port} is in use by another program: choose another with PORT.`,
+  EACCES: ({ port }) => `This user may not listen on the port ${port}: choose one from 1024 up with PORT.`,
+  EADDRNOTAVAIL: ({ host }) => `HOST=${host} is not an address of this machine: leave it out to listen on all of them.`,
+  ENOTFOUND: ({ host }) => `HOST=${host} is not known as the name or the address of a machine.`,
+  EAI_AGAIN: ({ host }) => `HOST=${host} cannot be looked up: the name service does not answer.`,
+  EAFNOSUPPORT: ({ host }) => `HOST=${host} has an address family that this machine does not support.`,
+  EINVAL: ({ host }) => `HOST=${host} is not an address to listen on (a link-local IPv6 address needs its zone, such as fe80::1%eth0).`,
+};
+
+/** Returns a ConfigError with one line for an error of `listen`, and any other error unchanged. */
+function listenError(error: unknown, config: Config): unknown {
+  const line = listenReasons[(error as NodeJS.ErrnoException).code ?? ''];
+  return line === undefined ? error : new ConfigError(line(config), { cause: error });
+}
+
+export interface Running extends Opened {
+  port: number;
+}
+
+/** Opens and listens. */
+export async function start(config: Config, log: Logger, existing?: Database): Promise<Running> {
+  const opened = await open(config, log, existing);
+  let app: App;
+  try {
+    app = await startApp({ ...opened, routes: createRoutes(opened) });
+  } catch (error) {
+    await opened.close();
+    throw listenError(error, config);
+  }
+  const stopHousekeeping = config.housekeeping ? startHousekeeping(opened.db, config, log) : undefined;
+  return {
+    ...opened,
+    port: app.port,
+    async close() {
+      await app.close();
+      await stopHousekeeping?.();
+      await opened.close();
+    },
+  };
+}

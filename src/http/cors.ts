@@ -1,0 +1,49 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/**
+ * Cross-origin requests of the pages that ALLOWED_ORIGINS names. Every response that such a page may get, refusals too,
+ * has these headers: a browser hides a response without them, and shows a network error in its place.
+ */
+export interface Cors {
+  /** Returns whether a request comes from the server's own pages, an allowed origin, or a program, which sends no origin. */
+  isAllowed(request: IncomingMessage): boolean;
+  /** The headers of a response, names and values in turn. */
+  headersFor(request: IncomingMessage): string[];
+  /** Answers a preflight of an allowed origin. */
+  answerPreflight(request: IncomingMessage, response: ServerResponse): void;
+}
+
+const exposed = 'x-request-id, retry-after, www-authenticate, location, allow, accept-encoding';
+
+export function createCors(publicUrl: string, allowedOrigins: readonly string[]): Cors {
+  const origins = new Set([new URL(publicUrl).origin, ...allowedOrigins]);
+  return {
+    isAllowed: ({ headers: { origin } }) => origin === undefined || origins.has(origin),
+    headersFor({ headers: { origin } }) {
+      const headers = ['vary', 'Origin, Accept-Language'];
+      if (origin !== undefined && origins.has(origin)) headers.push('access-control-allow-origin', origin, 'access-control-expose-headers', exposed);
+      return headers;
+    },
+    /**
+     * Allows the method and the headers that the page asks for. This is safe: the operator trusts the origin, no response
+     * allows credentials, so browsers send no cookies, and a program could send the headers anyway. The request itself
+     * refuses an unsupported method, in a response that the page can read.
+     */
+    answerPreflight({ headers }, response) {
+      const names = headers['access-control-request-headers'] ?? '';
+      const method = headers['access-control-request-method'] ?? '';
+      if (isToken(method)) response.setHeader('access-control-allow-methods', method);
+      if (names.split(',').every((name) => isToken(name.trim()))) response.setHeader('access-control-allow-headers', names);
+      response.setHeader('access-control-max-age', '7200');
+      response.setHeader('vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers');
+      response.writeHead(204).end();
+    },
+  };
+}
+
+/** Returns whether the text is a token (RFC 9110, 5.6.2). */
+const isToken = (text: string): boolean => /^[\w!#$%&'*+.^`|~-]+$/.test(text);
+
+/** Returns whether the request is a CORS preflight. */
+export const isPreflight = ({ method, headers }: IncomingMessage): boolean =>
+  method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined;

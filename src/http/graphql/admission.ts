@@ -1,0 +1,110 @@
+import { OperationTypeNode, type ExecutionArgs, type ExecutionResult } from 'graphql';
+import { isAsyncIterable, type Plugin } from 'graphql-yoga';
+import { Refusal } from '../../errors.ts';
+import type { GraphContext } from '../../graphql/context.ts';
+import type { Finish } from '../account-limits.ts';
+import { executeToWriter, isExecutionState, operationOf, resultOf, type Executed } from '../../executor/executor.ts';
+import { costOf } from './limits.ts';
+import { takeAsOf } from '../live/subscription-execution.ts';
+import { refusalError, RequestError } from '../errors.ts';
+import { passSelection } from './selection.ts';
+import type { RequestContext } from '../request-context.ts';
+
+/** Executes operations and opens streams within the limits of the requesting account: src/http/account-limits.ts. */
+
+const contextOf = ({ contextValue }: ExecutionArgs): RequestContext => contextValue as RequestContext;
+
+/** Cost of a change, in objects, besides that of its answer: its statements, its events and their delivery. */
+const costOfChange = 50;
+
+/**
+ * Executes a query or a mutation as soon as the limits of its account allow, and charges the account for the bytes of the
+ * answer.
+ * @throws RATE_LIMITED
+ */
+export async function executeAdmitted(args: ExecutionArgs): Promise<Executed> {
+  const admission = admit(args);
+  const finish = admission instanceof Promise ? await admission : admission;
+  let bytes: number | undefined;
+  try {
+    // Rights may have been lost while the operation waited.
+    if (admission instanceof Promise) {
+      const contextValue = Object.assign(contextOf(args), await contextOf(args).reload());
+      passSelection({ ...args, contextValue });
+      await takeAsOf({ ...args, contextValue });
+    }
+    const executed = await executeToWriter(args);
+    if (isExecutionState(executed)) bytes = executed.writer.at;
+    return executed;
+  } finally {
+    finish(bytes);
+  }
+}
+
+function admit(args: ExecutionArgs): Finish | Promise<Finish> {
+  const { document, operationName } = args;
+  const { account, language } = contextOf(args);
+  const operation = operationOf(document, operationName);
+  const changes = operation?.operation === OperationTypeNode.MUTATION ? operation.selectionSet.selections.length : 0;
+  try {
+    return account.admit(costOf(document, args.variableValues ?? {}, operationName) + changes * costOfChange);
+  } catch (error) {
+    throw error instanceof Refusal ? refusalError(error, language) : error;
+  }
+}
+
+/** Returns the error for an account that may open no further stream, in the language of the context; undefined if it may. */
+export function streamRefusal({ account, language }: RequestContext): RequestError | undefined {
+  if (account.mayOpenStream) return undefined;
+  const text = ['У вас открыто слишком много подписок. Закройте лишние.', 'You have too many subscriptions open. Close some of them.'] as const;
+  return new RequestError('TOO_MANY_STREAMS', text, { status: 429, language });
+}
+
+/** Counts a stream from its beginning to its end, however it ends. */
+async function subscribeCounted(
+  args: ExecutionArgs, subscribe: (args: ExecutionArgs) => unknown,
+): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
+  const refusal = streamRefusal(contextOf(args));
+  if (refusal !== undefined) throw refusal;
+  const { account } = contextOf(args);
+  account.streams += 1;
+  let isOpen = true;
+  const end = (): void => {
+    if (isOpen) account.streams -= 1;
+    isOpen = false;
+  };
+  try {
+    const results = (await subscribe(args)) as AsyncIterableIterator<ExecutionResult> | ExecutionResult;
+    if (!isAsyncIterable(results)) {
+      end();
+      return results;
+    }
+    const counted: AsyncIterableIterator<ExecutionResult> = {
+      async next() {
+        try {
+          const result = await results.next();
+          if (result.done) end();
+          return result;
+        } catch (error) {
+          end();
+          throw error;
+        }
+      },
+      async return() {
+        end();
+        return (await results.return?.()) ?? { done: true, value: undefined };
+      },
+      [Symbol.asyncIterator]: () => counted,
+    };
+    return counted;
+  } catch (error) {
+    end();
+    throw error;
+  }
+}
+
+/** Applies the limits of accounts to operations in Yoga's pipeline. */
+export const useAccountLimits = (): Plugin<GraphContext> => ({
+  onExecute: ({ setExecuteFn }) => setExecuteFn(async (args: ExecutionArgs) => resultOf(await executeAdmitted(args))),
+  onSubscribe: ({ subscribeFn, setSubscribeFn }) => setSubscribeFn((args: ExecutionArgs) => subscribeCounted(args, subscribeFn)),
+});

@@ -1,0 +1,202 @@
+import { hash } from 'node:crypto';
+import { GraphQLError, Kind, parse, specifiedRules, validate, type DocumentNode } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import { rateLimited, type Refusal } from '../../errors.ts';
+import type { GraphContext } from '../../graphql/context.ts';
+import { schema } from '../../graphql/schema.ts';
+import { cacheBudget, LruCache } from '../../lru.ts';
+import { Budgets } from './budgets.ts';
+import { HeldMemory } from './held-memory.ts';
+import { anonymousLengthRefusal, anonymousShapeRefusal, anonymousTokensRefusal, boundDocument, BoundsRule } from './limits.ts';
+import { requestErrorWithCode, inLanguage, refusalError, RequestError } from '../errors.ts';
+import { documentText, type DocumentParams } from './persisted-queries.ts';
+import { dropPlans } from '../../executor/compile-query.ts';
+import { languageOf, type RequestInfo } from '../request-context.ts';
+import type { CompiledQuery } from '../../executor/execution-state.ts';
+
+/**
+ * The one cache of parsed and validated documents, for HTTP and WebSocket alike. It is bounded in bytes of heap, and so is
+ * what an account or an address may add to it in a minute: parsing and validating cost far more than a look-up. Invalid
+ * documents are not cached.
+ */
+
+/** A valid document. */
+export interface KnownDocument {
+  text: string;
+  /** SHA-256 in hexadecimal, by which a persisted query asks for it. */
+  hash: string;
+  document: DocumentNode;
+  /** Bytes of heap. */
+  weight: number;
+  /** The refusal for anonymous requests; undefined if they may send the document. */
+  anonymousRefusal: Refusal | undefined;
+}
+
+/**
+ * Estimates the bytes of heap of a document and of the facts cached with it (costs, asked fields, shared variables).
+ * Measured on Node 20 as the growth of `heapUsed` after a full collection, over 60 documents of each of twelve shapes: 220
+ * to 506 bytes a token, 1 or 2 a character, and up to 4 KB besides.
+ */
+const weightOf = (text: string, tokens: number): number => 4000 + 2 * text.length + 510 * tokens;
+
+/**
+ * Returns the charge for validating so many tokens, on top of the document's characters. The rule for overlapping fields
+ * compares them in pairs: the worst documents of 2,000 tokens took 45 to 90 ms, those of 200 at most 3 ms.
+ */
+const chargeOf = (tokens: number): number => Math.ceil(tokens * (8 + tokens / 50));
+
+/** Charge (characters plus `chargeOf` the tokens) of new documents that one account or one address may add in a minute. */
+const newPerMinute = { account: 3 * 1024 * 1024, address: 128 * 1024 };
+
+export class Documents {
+  // Anonymous documents have a cache of their own: they cannot evict those of signed-in accounts.
+  readonly #ofAccounts = this.#cacheOf((cacheBudget * 7) / 8);
+  readonly #ofAnonymous = this.#cacheOf(cacheBudget / 8);
+  readonly #byHash = new Map<string, KnownDocument>();
+  readonly #byDocument = new WeakMap<DocumentNode, KnownDocument>();
+  readonly #held = new HeldMemory();
+  readonly #heldTexts = new Map<string, KnownDocument>();
+  readonly #accounts = new Budgets(newPerMinute.account);
+  readonly #addresses = new Budgets(newPerMinute.address);
+
+  #cacheOf(maxWeight: number): LruCache<string, KnownDocument> {
+    return new LruCache({ maxWeight, onEvict: (known) => this.#forget(known) });
+  }
+
+  find(text: string): KnownDocument | undefined {
+    return this.#ofAccounts.get(text) ?? this.#ofAnonymous.get(text) ?? this.#heldTexts.get(text);
+  }
+
+  findByHash(sha256: string): KnownDocument | undefined {
+    const known = this.#byHash.get(sha256);
+    return known && this.find(known.text);
+  }
+
+  /**
+   * Returns the document of this text; parses and validates it if it is not cached.
+   * @throws GraphQLError or AggregateError, in the language of the context, for an invalid document, or before parsing
+   *   when the budget of new documents is spent.
+   */
+  read(text: string, ctx: GraphContext): KnownDocument {
+    try {
+      const known = this.find(text) ?? this.#add(text, ctx);
+      if (ctx.actor.kind === 'anonymous' && known.anonymousRefusal !== undefined) throw refusalError(known.anonymousRefusal, ctx.language);
+      return known;
+    } catch (error) {
+      if (error instanceof AggregateError) throw new AggregateError((error.errors as GraphQLError[]).map((each) => inLanguage(each, ctx.language)));
+      throw error instanceof GraphQLError ? inLanguage(error, ctx.language) : error;
+    }
+  }
+
+  #add(text: string, ctx: GraphContext): KnownDocument {
+    const anonymous = ctx.actor.kind === 'anonymous';
+    const refuse = (refusal: Refusal | undefined): void => {
+      if (refusal !== undefined) throw refusalError(refusal, ctx.language);
+    };
+    const [budgets, key] = anonymous ? [this.#addresses, ctx.address ?? ''] : [this.#accounts, accountOf(ctx)];
+    if (anonymous) refuse(anonymousLengthRefusal(text.length));
+    const wait = budgets.take(key, text.length);
+    if (wait > 0) refuse(rateLimited(wait));
+    const tokens = boundDocument(text);
+    if (anonymous) refuse(anonymousTokensRefusal(tokens));
+    budgets.add(key, chargeOf(tokens));
+    const document = validDocument(text);
+    const known: KnownDocument = {
+      text, document, hash: hash('sha256', text), weight: weightOf(text, tokens),
+      anonymousRefusal: anonymousLengthRefusal(text.length) ?? anonymousTokensRefusal(tokens) ?? anonymousShapeRefusal(document),
+    };
+    if (!anonymous || known.anonymousRefusal === undefined) this.#keep(known, anonymous ? this.#ofAnonymous : this.#ofAccounts);
+    return known;
+  }
+
+  #keep(known: KnownDocument, cache: LruCache<string, KnownDocument>): void {
+    this.#byDocument.set(known.document, known);
+    this.#byHash.set(known.hash, known);
+    if (!cache.set(known.text, known, known.weight)) this.#forget(known);
+  }
+
+  #forget({ text, hash: sha256, document }: KnownDocument): void {
+    if (this.#heldTexts.get(text)?.document === document) return;
+    this.#byHash.delete(sha256);
+    dropPlans(document);
+  }
+
+  /**
+   * Keeps the document of a subscription, and its plan, in memory while the subscription is open. Returns a function that
+   * releases them, which may be called more than once.
+   * @throws RequestError or UNAVAILABLE when the account, or all accounts together, hold too many different ones.
+   */
+  hold(document: DocumentNode, compiled: CompiledQuery | null, ctx: GraphContext): () => void {
+    const known = this.#byDocument.get(document);
+    if (known === undefined) return () => undefined;
+    const release = this.#held.hold(compiled === null ? [known] : [known, compiled], accountOf(ctx), ctx.language);
+    this.#heldTexts.set(known.text, known);
+    return () => {
+      if (!release().includes(known)) return;
+      this.#heldTexts.delete(known.text);
+      if (this.find(known.text) !== known) this.#forget(known);
+    };
+  }
+}
+
+/** The server context that Yoga gets with a request. */
+export interface RequestEnvelope {
+  requestInfo: RequestInfo;
+  /** The context, if it was created before the document was parsed. */
+  admitted?: GraphContext | undefined;
+  document?: DocumentNode;
+}
+
+/** Gives Yoga documents from this cache, so that it parses and validates none itself. */
+export function useDocuments(documents: Documents, contextOf: (requestInfo: RequestInfo) => Promise<GraphContext>): Plugin<GraphContext, RequestEnvelope> {
+  return {
+    onParams({ params, setParams, paramsHandler, setParamsHandler, context: { requestInfo } }) {
+      try {
+        // Yoga itself refuses parameters that are not an object, later.
+        const query = documentText((params as DocumentParams | null) ?? {}, documents);
+        if (query !== undefined) setParams({ ...params, query });
+      } catch (error) {
+        throw inLanguage(error as GraphQLError, languageOf(requestInfo.acceptLanguage));
+      }
+      // Runs after every check of the parameters.
+      setParamsHandler(async (payload) => {
+        const asking: RequestEnvelope = payload.context;
+        const text = payload.params.query!;
+        const known = requestInfo.authorization === null ? undefined : documents.find(text);
+        if (known === undefined) {
+          asking.admitted = await contextOf(requestInfo);
+          asking.document = documents.read(text, asking.admitted).document;
+        } else asking.document = known.document;
+        return paramsHandler(payload);
+      });
+    },
+    onParse: ({ context, setParsedDocument }) => setParsedDocument((context as unknown as RequestEnvelope).document),
+    onValidate: ({ setResult }) => setResult([]),
+  };
+}
+
+const accountOf = ({ credential }: GraphContext): string => (credential?.kind === 'user' ? credential.userId : (credential?.clientId ?? ''));
+
+/** Parses and validates a document. @throws GraphQLError or AggregateError, each error with a code of its own. */
+function validDocument(text: string): DocumentNode {
+  let document: DocumentNode;
+  try {
+    document = parse(text);
+  } catch (error) {
+    throw requestErrorWithCode(error as GraphQLError, 'GRAPHQL_PARSE_FAILED');
+  }
+  if (!document.definitions.some(({ kind }) => kind === Kind.OPERATION_DEFINITION))
+    throw new RequestError('OPERATION_RESOLUTION_FAILURE', ['В документе нет операции.', 'The document holds no operation.']);
+  for (const rules of [[BoundsRule], specifiedRules]) {
+    const errors = validate(schema, document, rules, { hideSuggestions: true, maxErrors: 20 });
+    if (errors.length > 0) throw new AggregateError(errors.map(validationError));
+  }
+  return document;
+}
+
+/** graphql-js ends its comparison of overlapping fields with this message after 500,000 steps. */
+const validationError = (error: GraphQLError): GraphQLError => {
+  if (error.message === 'Validation aborted.')
+    return new RequestError('DOCUMENT_TOO_COMPLEX', ['Одни и те же поля повторяются в документе слишком часто.', 'The document repeats the same fields too often.']);
+  return error instanceof RequestError ? error : requestErrorWithCode(error, 'GRAPHQL_VALIDATION_FAILED');
+};

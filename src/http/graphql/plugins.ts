@@ -1,0 +1,50 @@
+import type { ExecutionResult } from 'graphql';
+import { isAsyncIterable, mapAsyncIterator, type Plugin } from 'graphql-yoga';
+import type { GraphContext } from '../../graphql/context.ts';
+import { inLanguage, RequestError } from '../errors.ts';
+import { messages } from '../messages.ts';
+import { languageOf } from '../request-context.ts';
+
+/** Plugins of Yoga: codes and languages of errors, and the headers of streams. */
+
+const notAcceptable = new RequestError('NOT_ACCEPTABLE', messages.notAcceptable, { status: 406 });
+
+/** Gives a body to Yoga's answer 406, which has none. */
+export function useCodes(): Plugin<GraphContext> {
+  return {
+    onResponse({ request, response, setResponse, fetchAPI }) {
+      if (response.status !== 406) return;
+      const language = languageOf(request.headers.get('accept-language'));
+      const { message, extensions: { code } } = inLanguage(notAcceptable, language);
+      const body = JSON.stringify({ errors: [{ message, extensions: { code } }] });
+      setResponse(new fetchAPI.Response(body, { status: 406, headers: { 'content-type': 'application/json; charset=utf-8' } }));
+    },
+  };
+}
+
+/** Puts every error into the language of the request. Runs after Yoga's masking, which does not know the request. */
+export function useLanguage(): Plugin<GraphContext> {
+  return {
+    onResultProcess({ request, result, setResult }) {
+      const language = languageOf(request.headers.get('accept-language'));
+      const say = (each: ExecutionResult): ExecutionResult =>
+        each.errors === undefined ? each : { ...each, errors: each.errors.map((error) => inLanguage(error, language)) };
+      if (isAsyncIterable(result)) setResult(mapAsyncIterator(result, say));
+      else if (!Array.isArray(result)) setResult(say(result));
+    },
+  };
+}
+
+/** Keeps proxies from buffering or changing a stream, and removes an invalid content coding. */
+export function useStreamHeaders(): Plugin<GraphContext> {
+  return {
+    onResponse({ response: { headers } }) {
+      if (!/^(text\/event-stream|multipart\/mixed)/.test(headers.get('content-type') ?? '')) return;
+      headers.set('cache-control', 'no-cache, no-transform');
+      // nginx buffers a response unless it has this header.
+      headers.set('x-accel-buffering', 'no');
+      // Yoga sends «none», which is no content coding of RFC 9110, 8.4.1.
+      headers.delete('content-encoding');
+    },
+  };
+}

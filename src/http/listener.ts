@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Config } from '../config.ts';
+import type { Logger } from '../logger.ts';
+import { patternOf, type Access } from './access-log.ts';
+import { messages } from './messages.ts';
+import type { Metrics } from './metrics.ts';
+
+/** The HTTP server: connections, request ids, and stopping without losing a request under way. */
+
+export interface ListenerDeps {
+  config: Pick<Config, 'host' | 'port' | 'keepAliveSeconds' | 'stopSeconds' | 'stopDelaySeconds'>;
+  log: Logger;
+  metrics: Metrics;
+  /** Answers a request; `heads` are headers that its response must have, names and values in turn. */
+  handle(request: IncomingMessage, response: ServerResponse, heads: string[]): void;
+}
+
+export class Listener {
+  readonly server: Server;
+  /** Set once the server stops; `/health/ready` then answers `stopping`. */
+  isStopping = false;
+  readonly #deps: ListenerDeps;
+  readonly #responses = new Set<ServerResponse>();
+  readonly #connections = new Set<Socket>();
+
+  constructor(deps: ListenerDeps) {
+    this.#deps = deps;
+    const answer = (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response);
+    const timeouts = { requestTimeout: 30_000, headersTimeout: 10_000, connectionsCheckingInterval: 2000, keepAliveTimeout: deps.config.keepAliveSeconds * 1000 };
+    this.server = createServer({ maxHeaderSize: 32 * 1024, ...timeouts }, answer)
+      // `readText` asks for the body when it reads it, so that a client does not send a body that is refused.
+      .on('checkContinue', answer)
+      .on('checkExpectation', answer)
+      .on('connection', (socket) => {
+        this.#connections.add(socket);
+        socket.once('close', () => this.#connections.delete(socket));
+      })
+      .on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#refuse(error, socket));
+  }
+
+  /** Listens on the configured address; resolves with the port, which the system chooses if it is 0. */
+  listen(): Promise<number> {
+    const { server } = this;
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(this.#deps.config.port, this.#deps.config.host, () => {
+        server.off('error', reject);
+        resolve((server.address() as AddressInfo).port);
+      });
+    });
+  }
+
+  /** The responses that are streams of events. */
+  *streams(): Iterable<ServerResponse> {
+    for (const response of this.#responses) if (/^(text\/event-stream|multipart\/mixed)/.test(String(response.getHeader('content-type')))) yield response;
+  }
+
+  /**
+   * Stops the server: `/health/ready` says so for `stopDelaySeconds`; then it takes no new connection, ends sockets and
+   * streams, and waits for the requests under way, `stopSeconds` at most. Resolves when no connection is left.
+   * @param closeSockets closes the WebSockets, which node:http does not track.
+   */
+  async stop(closeSockets: () => Promise<void>): Promise<void> {
+    const { stopSeconds, stopDelaySeconds } = this.#deps.config;
+    this.isStopping = true;
+    for (const response of this.#responses) if (!response.headersSent) response.setHeader('connection', 'close');
+    if (stopDelaySeconds > 0) await pause(stopDelaySeconds * 1000);
+    const closed = new Promise((resolve) => this.server.close(resolve));
+    const sweep = setInterval(() => this.#closeIdle(), 100);
+    const force = setTimeout(() => this.server.closeAllConnections(), stopSeconds * 1000);
+    this.#closeIdle();
+    await closeSockets();
+    // Ends streams without `complete`, so that clients reconnect to another process.
+    for (const response of this.streams()) {
+      response.end();
+      response.req.destroy(new Error('stopping'));
+    }
+    await closed;
+    clearInterval(sweep);
+    clearTimeout(force);
+  }
+
+  /** Closes idle connections. Node counts a connection that has received nothing as busy; browsers open such ones ahead. */
+  #closeIdle(): void {
+    this.server.closeIdleConnections();
+    for (const socket of this.#connections) if (socket.bytesRead === 0) socket.destroy();
+  }
+
+  #answer(request: IncomingMessage & { access?: Access }, response: ServerResponse): void {
+    const { log, metrics, handle } = this.#deps;
+    const begun = performance.now();
+    const access: Access = (request.access = {});
+    // src/http/routes.ts changes the URL of requests to the authorization server.
+    const { method, url = '/' } = request;
+    const requestId = requestIdOf(request) ?? randomUUID();
+    request.headers['x-request-id'] = requestId;
+    const heads = ['x-request-id', requestId, 'x-content-type-options', 'nosniff'];
+    if (this.isStopping) heads.push('connection', 'close');
+    this.#responses.add(response);
+    // Ignores writes after the end of a stream that was cut.
+    response.on('error', () => undefined);
+    response.on('close', () => {
+      this.#responses.delete(response);
+      metrics.requests.inc({ method: method ?? '', status: response.statusCode });
+      const ms = Math.round(performance.now() - begun);
+      log.info({ requestId, method, path: patternOf(url), status: response.statusCode, ms, ...access, ...(!response.writableFinished && { aborted: true }) }, 'request');
+    });
+    handle(request, response, heads);
+  }
+
+  /** Answers a request that the HTTP parser refused, in Russian, since its headers are unknown. */
+  #refuse({ code }: NodeJS.ErrnoException, socket: Socket): void {
+    const isAnswered = [...this.#responses].some((response) => response.socket === socket && response.headersSent);
+    if (isAnswered || !socket.writable) return void socket.destroy();
+    const [status, error, [message]] =
+      code === 'HPE_HEADER_OVERFLOW' ? (['431 Request Header Fields Too Large', 'BAD_REQUEST', messages.headersTooLarge] as const)
+      : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? (['408 Request Timeout', 'REQUEST_TIMEOUT', messages.timedOut] as const)
+      : (['400 Bad Request', 'BAD_REQUEST', messages.notHttp] as const);
+    this.#deps.log.info({ status: Number.parseInt(status), code }, 'malformed HTTP request');
+    const body = JSON.stringify({ errors: [{ message, extensions: { code: error } }] });
+    const head = `Connection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Language: ru\r\nContent-Length: ${Buffer.byteLength(body)}`;
+    // Destroys the socket, since the client may keep its side open.
+    socket.end(`HTTP/1.1 ${status}\r\n${head}\r\n\r\n${body}`, () => socket.destroy());
+  }
+}
+
+/** Returns the client's `X-Request-Id` if it is fit for a log line; otherwise null. */
+export function requestIdOf(request: IncomingMessage): string | null {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[\w-]{8,64}$/.test(given) ? given : null;
+}

@@ -1,0 +1,237 @@
+import { createSourceEventStream, type DocumentNode, type ExecutionArgs, type ExecutionResult, type GraphQLError } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import { captureHeads } from '../../domain/schools.ts';
+import { rateLimited, Refusal, unavailable, type Language } from '../../errors.ts';
+import { Backoff } from '../../events/live/backoff.ts';
+import { eventItem, type SubscriptionItem, type Stream } from '../../events/live/subscription.ts';
+import type { SharedResult } from '../../events/live/subscriber-index.ts';
+import type { GraphContext } from '../../graphql/context.ts';
+import type { Documents } from '../graphql/documents.ts';
+import { isExecutionState, prepare, resultOf, takeBytes, type Executed } from '../../executor/executor.ts';
+import { failureOf } from './failures.ts';
+import { refusalError, type SerializableResult, type SerializeResult } from '../errors.ts';
+import type { RequestContext } from '../request-context.ts';
+import { executeForGroup, groupOf } from './shared-execution.ts';
+
+/** What was told since the start: messages, and how often an item was executed and written as JSON for them. */
+export interface Deliveries {
+  executions: number;
+  serialisations: number;
+}
+
+/**
+ * Executes each item of a subscription in a context of its own, with the rights that it was heard by and with rows read
+ * now: a context that lived as long as the subscription would serve stale rows to lost rights. Listeners who asked for
+ * the same and whose rights amount to the same are given one answer, executed and written once.
+ */
+export function createSubscribe(say: SerializeResult, deliveries: Deliveries, documents: Documents) {
+  return async (args: ExecutionArgs): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> => {
+    const base = args.contextValue as RequestContext;
+    const prepared = prepare(args);
+    let release: () => void;
+    try {
+      release = documents.hold(args.document, prepared.compiled, base);
+    } catch (error) {
+      return { errors: [error as GraphQLError] };
+    }
+    const items = await createSourceEventStream(args).catch((error: unknown) => {
+      release();
+      throw error;
+    });
+    if (!(Symbol.asyncIterator in items)) {
+      release();
+      return items;
+    }
+    const stream = items as Stream;
+    const run: RunItem = async (item, contextValue) => {
+      deliveries.executions += 1;
+      return prepared.execute(item, contextValue);
+    };
+    const { group: groupKey, ofViewer } = groupOf(args, stream.request.streamKey);
+    if (!ofViewer)
+      stream.shareExecution({
+        groupKey,
+        executeFor: (delivery, cohorts, deliver) =>
+          executeForGroup(
+            {
+              base,
+              delivery,
+              run: (contextValue, actor) => run(eventItem(delivery.event, actor), contextValue),
+              deliver: async (executed, to) => {
+                const answer = new LazyResult(executed, base.language, say, deliveries);
+                for (const { members } of to) await deliver(answer, members);
+              },
+              async giveUp(error, to) {
+                base.log.warn({ err: error }, 'a shared answer failed; each subscriber executes the event alone');
+                for (const { members } of to) await deliver(null, members);
+              },
+            },
+            cohorts,
+          ),
+        ...(base.deliver && { send: base.deliver }),
+      });
+    return new Results(stream, base, run, release);
+  };
+}
+
+type RunItem = (item: SubscriptionItem, contextValue: GraphContext) => Promise<Executed>;
+
+/**
+ * The results of one subscription. It skips no item: it retries a failed execution, and if that does not help, ends the
+ * stream before the item with an error, so that the client comes back with its last cursor.
+ */
+class Results implements AsyncIterableIterator<ExecutionResult> {
+  readonly #stream: Stream;
+  readonly #base: RequestContext;
+  readonly #run: RunItem;
+  readonly #release: () => void;
+  readonly #stop = new AbortController();
+
+  /** @param release is called once the subscription is over. */
+  constructor(stream: Stream, base: RequestContext, run: RunItem, release: () => void) {
+    this.#stream = stream;
+    this.#base = base;
+    this.#run = run;
+    this.#release = release;
+  }
+
+  async next(): Promise<IteratorResult<ExecutionResult, undefined>> {
+    if (this.#stop.signal.aborted) return { done: true, value: undefined };
+    try {
+      const value = await this.#deliver();
+      if (value !== null) return { done: false, value };
+      this.#release();
+      return { done: true, value: undefined };
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  async return(): Promise<IteratorResult<ExecutionResult, undefined>> {
+    this.#release();
+    this.#stop.abort();
+    await this.#stream.return?.();
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Returns the next result, or null at the end. @throws the error of a result that failed for good, or RATE_LIMITED. */
+  async #deliver(): Promise<ExecutionResult | null> {
+    let backoff: Backoff | undefined;
+    for (;;) {
+      const { done, value: item } = await this.#stream.next();
+      if (done) return null;
+      const wait = item.kind === 'event' ? this.#base.account.exhaustedForSeconds : 0;
+      if (wait > 0) throw rateLimited(wait);
+      backoff ??= new Backoff();
+      let failure: unknown;
+      try {
+        const result = await this.#resultOf(item);
+        // Checks the rights last, right before the result is sent.
+        if (!isRepeatable(item) || (await this.#stream.confirm())) return result;
+      } catch (error) {
+        if (!isRepeatable(item)) throw error;
+        failure = error;
+      }
+      if (failure !== undefined) {
+        this.#base.log.debug({ err: failure }, 'an item of a stream could not be made; it is tried again');
+        await backoff.next(failure, this.#stop.signal);
+      }
+      this.#stream.repeat();
+    }
+  }
+
+  /** Executes an item. @throws the error that made the execution fail. */
+  async #resultOf(item: SubscriptionItem): Promise<ExecutionResult> {
+    if (item.kind === 'answer') return item.answer.result;
+    const executed = await this.#run(item, 'actor' in item ? this.#base.renew(item.actor) : this.#base);
+    const failure = failureOf(executed);
+    if (failure !== undefined) throw failure;
+    if (isExecutionState(executed)) this.#base.account.charge(executed.writer.at);
+    return resultOf(executed);
+  }
+
+  /**
+   * Ends the stream with an error: on a socket by the operation's message `error`, in an event stream by a last event that
+   * holds only `errors`.
+   */
+  async #fail(error: unknown): Promise<IteratorResult<ExecutionResult, undefined>> {
+    const stopped = this.#stop.signal.aborted;
+    await this.return();
+    if (stopped) return { done: true, value: undefined };
+    if (!(error instanceof Refusal)) this.#base.log.error({ err: error }, 'a stream ended before an item that could not be made');
+    const told = refusalError(error instanceof Refusal ? error : unavailable(), this.#base.language);
+    if (this.#base.deliver !== undefined) throw told;
+    return { done: false, value: { errors: [told] } };
+  }
+}
+
+/** Returns whether an item depends on rights, unlike those that say how a stream ends. */
+const isRepeatable = ({ kind }: SubscriptionItem): boolean => kind !== 'ended' && kind !== 'resync';
+
+export function useLive(say: SerializeResult, deliveries: Deliveries, documents: Documents): Plugin<GraphContext> {
+  const subscribe = createSubscribe(say, deliveries, documents);
+  return { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe) };
+}
+
+/** An answer, as whoever is told first needs it; made once for all. */
+class LazyResult implements SharedResult {
+  readonly #executed: Executed;
+  readonly #language: Language;
+  readonly #say: SerializeResult;
+  readonly #deliveries: Deliveries;
+  #result: ExecutionResult | undefined;
+  #bytes: Buffer | undefined;
+
+  constructor(executed: Executed, language: Language, say: SerializeResult, deliveries: Deliveries) {
+    this.#executed = executed;
+    this.#language = language;
+    this.#say = say;
+    this.#deliveries = deliveries;
+  }
+
+  get result(): ExecutionResult {
+    return (this.#result ??= this.#bytes === undefined ? resultOf(this.#executed) : (JSON.parse(this.#bytes.toString()) as ExecutionResult));
+  }
+
+  get bytes(): Buffer {
+    return (this.#bytes ??= this.#written());
+  }
+
+  #written(): Buffer {
+    this.#deliveries.serialisations += 1;
+    const executed = this.#executed;
+    // What somebody was given as objects is on the tape no more.
+    if (this.#result !== undefined || !isExecutionState(executed) || executed.errors.length > 0)
+      return Buffer.from(JSON.stringify(this.#say(this.result, this.#language) satisfies SerializableResult));
+    const taken = takeBytes(executed);
+    const bytes = Buffer.from(taken.bytes);
+    taken.release();
+    return bytes;
+  }
+}
+
+/**
+ * Where an operation asks `asOf`, takes the logs' cursors before its first field is read, so that nothing in the answer
+ * is older than its cursor says; undefined where there is nothing to wait for.
+ */
+export const takeAsOf = ({ document, contextValue }: ExecutionArgs & { contextValue: GraphContext }): Promise<unknown> | undefined =>
+  asksAsOf(document) ? captureHeads(contextValue) : undefined;
+
+const asking = new WeakMap<DocumentNode, boolean>();
+
+/** May an operation of the document ask `asOf`? */
+export function asksAsOf(document: DocumentNode): boolean {
+  let asks = asking.get(document);
+  if (asks === undefined) asking.set(document, (asks = document.loc === undefined || /\basOf\b/.test(document.loc.source.body)));
+  return asks;
+}
+
+export const useAsOf = (): Plugin<GraphContext> => ({
+  async onExecute({ args }) {
+    await takeAsOf(args);
+  },
+});

@@ -1,0 +1,77 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Plugin } from 'graphql-yoga';
+import type { Database } from '../db/client.ts';
+import type { LiveEvents } from '../events/live/subscription.ts';
+import type { GraphContext } from '../graphql/context.ts';
+import { operationOf } from '../executor/executor.ts';
+import type { Deliveries } from './live/subscription-execution.ts';
+import { answerScrapes, scrapeAll } from './scrape.ts';
+
+export interface Metrics {
+  registry: Registry;
+  /** The answer to a scrape: what this process counts or, where it is one of several workers, all of them together. */
+  text(): Promise<string>;
+  requests: Counter<'method' | 'status'>;
+  operations: Counter<'type' | 'outcome'>;
+  duration: Histogram<'type'>;
+  sockets: Gauge;
+}
+
+/** What Prometheus reads at /metrics. No label names a person, a school or an operation. */
+export function createMetrics(db: Database, feed: LiveEvents, deliveries: Deliveries, workers: number): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  if (workers > 1) answerScrapes(registry);
+  const gauge = (name: string, help: string, read: () => number, aggregator: 'sum' | 'max' = 'sum') =>
+    new Gauge({ name, help, registers, aggregator, collect() { this.set(read()); } });
+  gauge('sfera_subscribers', 'Subscriptions open now.', () => feed.rights.stats().listeners);
+  gauge('sfera_log_lag_seconds', 'Age of the oldest wake whose events are not read yet.', () => feed.reader.stats().lagSeconds, 'max');
+  gauge('sfera_followed_schools', 'Schools whose log is followed.', () => feed.reader.stats().schools);
+  const count = (name: string, help: string, read: () => number) =>
+    new Counter({ name, help, registers, collect() { this.reset(); this.inc(read()); } });
+  count('sfera_stream_executions_total', 'Times that an item of a stream was executed.', () => deliveries.executions);
+  count('sfera_stream_serialisations_total', 'Times that an answer for several listeners was written as JSON.', () => deliveries.serialisations);
+  count('sfera_stream_shared_messages_total', 'Messages that were an answer for several listeners.', () => feed.broadcaster.stats().handed);
+  gauge('sfera_db_pool_connections', 'Connections to the database, besides those for reads.', () => db.pool.totalCount);
+  gauge('sfera_db_pool_idle', 'Connections that nobody uses.', () => db.pool.idleCount);
+  gauge('sfera_db_reads', 'Statements that read and are under way.', () => db.reads.inFlightCount());
+  gauge('sfera_db_pool_waiting', 'Requests that wait for a connection.', () => db.pool.waitingCount);
+  return {
+    registry,
+    text: () => (workers > 1 ? scrapeAll() : registry.metrics()),
+    requests: new Counter({ name: 'sfera_http_requests_total', help: 'HTTP requests answered.', labelNames: ['method', 'status'], registers }),
+    operations: new Counter({ name: 'sfera_operations_total', help: 'GraphQL operations, by their type and outcome.', labelNames: ['type', 'outcome'], registers }),
+    duration: new Histogram({
+      name: 'sfera_operation_seconds',
+      help: 'Time to answer a query or mutation.',
+      labelNames: ['type'],
+      buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+      registers,
+    }),
+    sockets: new Gauge({ name: 'sfera_websockets', help: 'WebSockets open now.', registers }),
+  };
+}
+
+/** Counts a query or mutation that began then. */
+export function recordOperation({ operations, duration }: Metrics, type: string, begun: number, failed: boolean): void {
+  operations.inc({ type, outcome: failed ? 'error' : 'ok' });
+  duration.observe({ type }, (performance.now() - begun) / 1000);
+}
+
+/** Counts and times the operations that pass Yoga's pipeline, on HTTP and on the socket. */
+export function useMetrics(metrics: Metrics): Plugin<GraphContext> {
+  const { operations } = metrics;
+  return {
+    onExecute({ args }) {
+      const begun = performance.now();
+      const type = operationOf(args.document, args.operationName)?.operation ?? 'query';
+      return { onExecuteDone: ({ result }) => recordOperation(metrics, type, begun, 'errors' in result && result.errors !== undefined) };
+    },
+    onSubscribe: () => ({
+      onSubscribeResult({ result }) {
+        operations.inc({ type: 'subscription', outcome: Symbol.asyncIterator in result ? 'ok' : 'error' });
+      },
+    }),
+  };
+}

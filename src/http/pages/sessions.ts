@@ -1,0 +1,121 @@
+import { randomBytes } from 'node:crypto';
+import type { UserActor } from '../../policy/actor.ts';
+import { loadActors } from '../../auth/actors.ts';
+import { explorerClient, pagesClient } from '../../auth/provider.ts';
+import { isShutOut } from '../../auth/sign-in-policy.ts';
+import { endOtherSessions, endSession, sessionsOf } from '../../domain/sessions.ts';
+import type { Session } from '../../domain/entities.ts';
+import { Refusal, type Language } from '../../errors.ts';
+import { html } from './html.ts';
+import { sendPage, withLanguage } from './layout.ts';
+import { pathOf, redirect, type PageParts, type Visit } from './parts.ts';
+import { say } from './texts.ts';
+
+/** `/sessions`: where the person is signed in, and ending it. Regulation 2.2 h. */
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export async function sessionsPage(parts: PageParts, visit: Visit): Promise<void> {
+  const { req, res, url, language } = visit;
+  const actor = await visitor(parts, visit);
+  if (actor === undefined) return redirect(visit, signInAddress(parts, language));
+  const ctx = parts.contextFor(req, actor);
+  const { edges } = await sessionsOf(ctx, { id: actor.userId }, { first: 100 });
+  const sessions = Array.from(edges, ({ node }) => node);
+  const names = await clientNames(parts, sessions);
+  const at = await clock(parts, actor, language);
+  const rows = sessions.map((session) => {
+    const here = session.id === actor.sessionId;
+    return html`<li>
+<div class="about">
+<h2>${session.device ?? say(language, 'unknownDevice')}</h2>
+<p class="small">${names.get(session.clientId) ?? session.clientId}${here && html` · <span class="here">${say(language, 'thisSession')}</span>`}</p>
+<p class="small soft">${say(language, 'lastUsed')}: ${at(session.lastSeenAt)}</p>
+<p class="small soft">${say(language, 'begun')}: ${at(session.createdAt)}</p>
+</div>
+<form method="post" action="${withLanguage('/sessions/end', language)}">${parts.forms.field(req, res)}
+<input type="hidden" name="sessionId" value="${session.id}">
+<button class="quiet" aria-label="${say(language, 'endSession')}: ${session.device ?? say(language, 'unknownDevice')}, ${at(session.lastSeenAt)}">${say(language, 'endSession')}</button>
+</form>
+</li>`;
+  });
+  const body = html`<section>
+<h1>${say(language, 'sessionsTitle')}</h1>
+<p class="soft">${say(language, 'sessionsAbout')}</p>
+${url.searchParams.has('ended') && html`<p class="here" role="status">${say(language, 'ended')}</p>`}
+<ul class="sessions">${rows}</ul>
+${sessions.length > 1 && html`<form method="post" action="${withLanguage('/sessions/end-others', language)}">${parts.forms.field(req, res)}
+<button class="wide">${say(language, 'endOthers')}</button></form>`}
+<p class="after small"><a href="/oidc/session/end">${say(language, 'signOut')}</a></p>
+</section>`;
+  sendPage(res, 200, { language, title: say(language, 'sessionsTitle'), body, here: pathOf(visit) });
+}
+
+/** `POST /sessions/end` and `/sessions/end-others`. */
+export async function endSessionsForm(parts: PageParts, visit: Visit, which: 'one' | 'others'): Promise<void> {
+  const actor = await visitor(parts, visit);
+  const form = await parts.forms.read(visit.req);
+  if (actor !== undefined) {
+    const ctx = parts.contextFor(visit.req, actor);
+    try {
+      if (which === 'others') await endOtherSessions(ctx);
+      else if (uuid.test(form.get('sessionId') ?? '')) await endSession(ctx, { sessionId: form.get('sessionId')! });
+    } catch (error) {
+      // One that is gone already is no matter: the list shows what there is.
+      if (!(error instanceof Refusal && error.code === 'NOT_FOUND')) throw error;
+    }
+  }
+  redirect(visit, withLanguage('/sessions?ended', visit.language));
+}
+
+/** The person whom this browser's cookie remembers, by the session that it began for these pages. */
+async function visitor({ provider, db }: PageParts, { req, res }: Visit): Promise<UserActor | undefined> {
+  const remembered = await provider.Session.get(provider.createContext(req, res));
+  const grantId = remembered.accountId === undefined ? undefined : remembered.grantIdFor(pagesClient);
+  if (grantId === undefined || remembered.accountId === undefined || (await isShutOut(db, remembered))) return undefined;
+  const session = await db.prisma.session.findUnique({ where: { grantId } });
+  if (session === null) return undefined;
+  const [actor] = await loadActors(db, [
+    { kind: 'user', userId: remembered.accountId, sessionId: session.id, clientId: pagesClient, expiresAt: Date.now() / 1000 + 60 },
+  ]);
+  return actor !== undefined && 'kind' in actor && actor.kind === 'user' ? actor : undefined;
+}
+
+/** The pages sign in like any frontend. The code that comes back is of no use to them and expires: the cookie is what counts. */
+function signInAddress({ config }: PageParts, language: Language): string {
+  const query = new URLSearchParams({
+    client_id: pagesClient,
+    redirect_uri: `${config.publicUrl}/sessions/signed-in`,
+    response_type: 'code',
+    scope: 'openid',
+    state: language,
+    code_challenge: randomBytes(32).toString('base64url'),
+    code_challenge_method: 'S256',
+  });
+  return `/oidc/auth?${query.toString()}`;
+}
+
+/** `/sessions/signed-in`: back from signing in. */
+export function signedInPage(visit: Visit): void {
+  redirect(visit, withLanguage('/sessions', visit.url.searchParams.get('state') === 'en' ? 'en' : 'ru'));
+}
+
+async function clientNames({ db }: PageParts, sessions: readonly Session[]): Promise<Map<string, string>> {
+  const clients = await db.prisma.oauthClient.findMany({
+    where: { id: { in: sessions.map(({ clientId }) => clientId) } },
+    select: { id: true, name: true },
+  });
+  return new Map([[explorerClient, 'Sfera Explorer'], [pagesClient, 'Sfera'], ...clients.map(({ id, name }) => [id, name] as const)]);
+}
+
+/** Instants in words, on the clock of the person's school. */
+async function clock({ db }: PageParts, actor: UserActor, language: Language): Promise<(at: Date) => string> {
+  const schoolId = actor.grants[0]?.schoolId;
+  const school = schoolId === undefined ? null : await db.prisma.school.findUnique({ where: { id: schoolId }, select: { timeZone: true } });
+  const format = new Intl.DateTimeFormat(language === 'ru' ? 'ru-RU' : 'en-GB', {
+    dateStyle: 'medium',
+    timeStyle: 'short',
+    timeZone: school?.timeZone ?? 'Europe/Moscow',
+  });
+  return (at) => format.format(at);
+}

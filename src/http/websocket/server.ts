@@ -1,0 +1,282 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { getOperationAST, OperationTypeNode, type ExecutionArgs, type ExecutionResult, type GraphQLError } from 'graphql';
+import { CloseCode, handleProtocols, makeServer, type Context } from 'graphql-ws';
+import type { YogaServerInstance } from 'graphql-yoga';
+import { WebSocket, WebSocketServer } from 'ws';
+import type { Loaded } from '../../auth/actors.ts';
+import type { Credential } from '../../auth/tokens.ts';
+import type { Message } from '../../errors.ts';
+import { refusalOf } from '../../db/availability.ts';
+import type { GraphContext } from '../../graphql/context.ts';
+import type { Logger } from '../../logger.ts';
+import { streamRefusal } from '../graphql/admission.ts';
+import { authorizationIn, type ConnectionParams } from './connection-params.ts';
+import type { RequestEnvelope, Documents } from '../graphql/documents.ts';
+import { createFrames } from './frames.ts';
+import { withoutHttp, inLanguage, RequestError, type Mask } from '../errors.ts';
+import { OpenSocket, OpenSockets } from './open-sockets.ts';
+import { documentText } from '../graphql/persisted-queries.ts';
+import { languageOf, tokenOf, UnauthenticatedError, type RequestInfo, type RequestContext } from '../request-context.ts';
+import { translate } from '../translation.ts';
+
+/** GraphQL over WebSocket (graphql-transport-ws), through the same pipeline as HTTP: one context, one set of limits. */
+
+/** Bytes of a message from a client. */
+const maxPayload = 64 * 1024;
+const maxFragments = 64;
+const maxOperations = 50;
+const tooManyOperations: Message = [`В одном сокете не больше ${maxOperations} операций сразу.`, `A socket has at most ${maxOperations} operations at once.`];
+/** Bytes waiting for a client past which nothing more is taken from it. */
+const maxBufferedBytes = 1024 * 1024;
+/** Bytes waiting for a client past which it is told no more together with others. */
+const maxSharedBufferedBytes = 64 * 1024;
+/** Milliseconds that a client has to answer a close frame. */
+const closeTimeout = 2000;
+/** Close codes after which clients come back: the server goes away, or a failure is temporary. */
+const goingAway = 1012;
+const tryAgainLater = 1013;
+
+/** Milliseconds that clients are given. */
+export interface SocketTimeouts {
+  /** To send `connection_init` on a new socket. */
+  init: number;
+  /** To read something of what was sent to them. */
+  stalled: number;
+  /** Between two checks whether the accounts of idle sockets may still sign in. */
+  recheck?: number;
+}
+
+export const socketTimeouts = { init: 5000, stalled: 15_000, recheck: 30_000 } satisfies SocketTimeouts;
+
+/** A connection that is sent to, and how it is cut. */
+export interface OpenConnection {
+  socket: Socket;
+  disconnect(): void;
+}
+
+/** Looks every second for connections that take nothing of what was sent to them, and cuts them; the answer stops it. */
+export function watchStalled(all: () => Iterable<OpenConnection>, stalledAfter: number, log: Logger): () => void {
+  let waiting = new Map<Socket, { taken: number; since: number }>();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    const before = waiting;
+    waiting = new Map();
+    for (const { socket, disconnect } of all()) {
+      if (socket.writableLength === 0) continue;
+      const taken = socket.bytesWritten - socket.writableLength;
+      const known = before.get(socket);
+      const progress = known?.taken === taken ? known : { taken, since: now };
+      waiting.set(socket, progress);
+      if (now - progress.since > stalledAfter) {
+        log.info('a connection that stalled was cut');
+        disconnect();
+      }
+    }
+  }, Math.min(1000, stalledAfter));
+  return () => clearInterval(timer);
+}
+
+export interface Sockets {
+  /** Those that are open. */
+  open(): Iterable<OpenConnection>;
+  /** Ends every socket with 1012, so that clients come back to another process. */
+  close(): Promise<void>;
+}
+
+interface Options {
+  server: Server;
+  yoga: YogaServerInstance<RequestEnvelope, GraphContext>;
+  documents: Documents;
+  contextOf(requestInfo: RequestInfo): Promise<RequestContext>;
+  requestInfoOf(request: IncomingMessage): RequestInfo;
+  originAllowed(request: IncomingMessage): boolean;
+  mask: Mask;
+  log: Logger;
+  /** Milliseconds that a client has to say who it is. */
+  initWithin: number;
+  recheckEvery: number;
+  onCount(count: number): void;
+  /** Returns whether the token is valid except that it has expired. */
+  hasExpired(token: string): Promise<boolean>;
+  actorsOf(credentials: readonly Credential[]): Promise<readonly Loaded[]>;
+}
+
+type Run = (args: ExecutionArgs) => Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>;
+
+export function serveSockets({
+  server, yoga, documents, contextOf, requestInfoOf, originAllowed, mask, log, initWithin, recheckEvery, onCount, hasExpired, actorsOf,
+}: Options): Sockets {
+  // `closeTimeout` is missing in the types of ws.
+  const options = { noServer: true, maxPayload, maxFragments, perMessageDeflate: false, handleProtocols, closeTimeout };
+  const wss = new WebSocketServer(options);
+  const sockets = new OpenSockets({ initWithin, recheckEvery, log, onCount, actorsOf });
+  const write = createFrames();
+
+  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    socket.on('error', () => socket.destroy());
+    const requestInfo = requestInfoOf(request);
+    // Destroys the socket, since the client may keep its side open.
+    const refuse = (status: string, headers = '') =>
+      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n${headers}\r\n`, () => socket.destroy());
+    if (request.url?.split('?')[0] !== '/graphql') refuse('404 Not Found');
+    else if (!originAllowed(request)) refuse('403 Forbidden');
+    else if (!sockets.mayOpen(requestInfo)) refuse('429 Too Many Requests', `Retry-After: ${Math.ceil(initWithin / 1000)}\r\n`);
+    else wss.handleUpgrade(request, socket, head, (ws) => serve(new OpenSocket(ws, request.socket, requestInfo)));
+  };
+  server.on('upgrade', upgrade);
+  const requestInfoOn = ({ requestInfo }: OpenSocket, params: ConnectionParams): RequestInfo => {
+    // A page cannot set the headers of a WebSocket, so this parameter overrides the browser's own language.
+    const language = params?.['accept-language'] ?? params?.acceptLanguage;
+    return {
+      ...requestInfo,
+      requestId: null,
+      acceptLanguage: typeof language === 'string' ? language : requestInfo.acceptLanguage,
+      authorization: authorizationIn(params) ?? requestInfo.authorization,
+    };
+  };
+
+  const say = (errors: readonly GraphQLError[], { extra, connectionParams }: Pick<Context<Record<string, unknown>, OpenSocket>, 'extra' | 'connectionParams'>) => {
+    const language = languageOf(requestInfoOn(extra, connectionParams).acceptLanguage);
+    return errors.map((error) => withoutHttp(inLanguage(error, language)));
+  };
+
+  // An error here is this operation's; thrown further, it would close the socket for all the others on it.
+  const run = (how: 'execute' | 'subscribe'): Run => async (args) => {
+    try {
+      return await (args.rootValue as Record<typeof how, Run>)[how](args);
+    } catch (error) {
+      return { errors: [mask(error)] };
+    }
+  };
+
+  const protocol = makeServer<Record<string, unknown>, OpenSocket>({
+    // src/http/websocket/open-sockets.ts has this deadline.
+    connectionInitWaitTimeout: 0,
+    execute: run('execute'),
+    subscribe: run('subscribe'),
+    async onConnect(ctx) {
+      const { extra: open, connectionParams } = ctx;
+      sockets.markInitialised(open);
+      const requestInfo = requestInfoOn(open, connectionParams);
+      try {
+        const context = await contextOf(requestInfo);
+        open.operations = () => Object.keys(ctx.subscriptions).length;
+        if (context.actor.kind !== 'anonymous') return sockets.admit(open, context);
+        sockets.refuse(open, 'UNAUTHORIZED');
+      } catch (error) {
+        const { code } = mask(error).extensions;
+        if (code === 'INTERNAL') throw error;
+        if (error instanceof UnauthenticatedError) {
+          const token = error.reason === 'TOKEN_INVALID' ? tokenOf(requestInfo.authorization!) : undefined;
+          const isExpired = error.reason === 'TOKEN_EXPIRED' || (token !== undefined && (await hasExpired(token)));
+          sockets.refuse(open, isExpired ? 'TOKEN_EXPIRED' : 'UNAUTHORIZED');
+        } else open.ws.close(tryAgainLater, String(code));
+      }
+      return false;
+    },
+    async onSubscribe({ extra: open, connectionParams, subscriptions }, id, payload) {
+      if (open.hasExpired) return sockets.hold(open);
+      // This one is among them.
+      if (Object.keys(subscriptions).length > maxOperations)
+        return [new RequestError('TOO_MANY_OPERATIONS', tooManyOperations)];
+      const requestInfo = requestInfoOn(open, connectionParams);
+      const { schema, execute, subscribe, contextFactory } = yoga.getEnveloped({ requestInfo });
+      try {
+        const contextValue = (await contextFactory()) as unknown as RequestContext;
+        const { document } = documents.read(documentText(payload, documents)!, contextValue);
+        const operation = getOperationAST(document, payload.operationName);
+        if (!operation)
+          return [new RequestError('OPERATION_RESOLUTION_FAILURE', translate('Could not determine what operation to execute.'))];
+        const refusal = operation.operation === OperationTypeNode.SUBSCRIPTION ? streamRefusal(contextValue) : undefined;
+        if (refusal !== undefined) return [refusal];
+        return {
+          schema, document,
+          contextValue: { ...contextValue, deliver: deliverer(open, id) },
+          operationName: payload.operationName,
+          variableValues: payload.variables,
+          rootValue: { execute, subscribe },
+        };
+      } catch (error) {
+        const errors = error instanceof AggregateError ? (error.errors as GraphQLError[]) : [error as GraphQLError];
+        const masked = errors.map((each) => mask(each, languageOf(requestInfo.acceptLanguage)));
+        return open.hasExpired && masked[0]?.extensions.code === 'UNAUTHENTICATED' ? sockets.hold(open) : masked;
+      }
+    },
+    onNext: (ctx, _id, _payload, _args, { errors, ...result }) => (errors ? { ...result, errors: say(errors, ctx) } : undefined),
+    onError: (ctx, _id, _payload, errors) => say(errors, ctx),
+  });
+
+  /** Sends results of one operation that are bytes already, in one write and without asking the protocol. */
+  const deliverer = ({ ws, socket }: OpenSocket, id: string): ((payload: Buffer) => boolean) => {
+    const before = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`);
+    return (payload) => {
+      if (ws.readyState !== WebSocket.OPEN || socket.writableLength > maxSharedBufferedBytes) return false;
+      write(socket, before, payload);
+      return true;
+    };
+  };
+
+  function serve(open: OpenSocket): void {
+    const { ws, socket } = open;
+    const begun = performance.now();
+    sockets.add(open);
+    // A broken frame is the client's; without a listener it would end the process.
+    ws.on('error', () => undefined);
+    // Who does not take the answers is asked no further questions.
+    const hold = () => {
+      if (ws.bufferedAmount <= maxBufferedBytes || ws.isPaused) return;
+      ws.pause();
+      socket.once('drain', () => ws.resume());
+    };
+    ws.on('pong', () => (open.isAlive = true));
+    ws.on('ping', hold);
+    const closed = protocol.opened(
+      {
+        protocol: ws.protocol,
+        send: (text) => new Promise((resolve) => (ws.readyState === ws.OPEN ? ws.send(text, () => resolve()) : resolve())),
+        close: (code, reason) => ws.close(code, reason),
+        onMessage: (take) =>
+          ws.on('message', (data, isBinary) => {
+            open.isAlive = true;
+            // Ignores messages that arrive after the server has closed the socket.
+            if (ws.readyState !== ws.OPEN) return;
+            // ws checks that a text message is UTF-8, but not a binary one.
+            if (isBinary) return ws.close(CloseCode.BadRequest, 'Invalid message received');
+            take((data as Buffer).toString()).catch((error: unknown) => {
+              // What only servers send is the client's mistake, which graphql-ws throws as if it were ours.
+              if (/^Unexpected message/.test((error as Error).message)) return ws.close(CloseCode.BadRequest, 'Invalid message received');
+              if (refusalOf(error) !== undefined) {
+                log.warn({ err: error }, 'unavailable');
+                return ws.close(tryAgainLater, 'UNAVAILABLE');
+              }
+              log.error({ err: error }, 'a message on a socket failed');
+              ws.close(CloseCode.InternalServerError, 'Internal server error');
+            });
+            hold();
+          }),
+      },
+      open,
+    );
+    ws.once('close', (code, reason) => {
+      log.info({ method: 'GET', path: '/graphql', status: 101, ms: Math.round(performance.now() - begun), closeCode: code }, 'socket');
+      closed(code, String(reason)).catch((error: unknown) => log.error({ err: error }, 'closing a socket failed'));
+    });
+  }
+
+  return {
+    *open() {
+      for (const open of sockets) yield { socket: open.socket, disconnect: () => open.cut() };
+    },
+    async close() {
+      server.off('upgrade', upgrade);
+      for (const { ws } of sockets) ws.close(goingAway, 'Service restart');
+      const deadline = Date.now() + 2000;
+      while (sockets.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+      for (const { ws } of sockets) ws.terminate();
+      sockets.stop();
+      wss.close();
+    },
+  };
+}

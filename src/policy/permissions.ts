@@ -1,0 +1,97 @@
+import type { Column } from './actor.ts';
+import type { Noun, ScopeOf } from './scopes.ts';
+
+/**
+ * Who may do what: the one page. A row is an action, a cell says how far it reaches for that column:
+ * a scope of the noun (src/policy/scopes.ts), several joined by a slash, or `-` for never.
+ * `clause` is where the school's regulation grants it. Rules that are not rights stand in the operations.
+ */
+
+type Cell<N extends Noun> =
+  | '-'
+  | ScopeOf<N>
+  | `${ScopeOf<N>}/${ScopeOf<N>}`
+  | `${ScopeOf<N>}/${ScopeOf<N>}/${ScopeOf<N>}`
+  | `${ScopeOf<N>}/${ScopeOf<N>}/${ScopeOf<N>}/${ScopeOf<N>}`;
+
+export interface PermissionRow<N extends Noun = Noun> {
+  /** The thing that the right is asked on. */
+  on: N;
+  clause: string;
+  cells: Record<Column, readonly string[]>;
+}
+
+function row<const N extends Noun>(
+  on: N,
+  clause: string,
+  ...cells: [Cell<N>, Cell<N>, Cell<N>, Cell<N>, Cell<N>, Cell<N>]
+): PermissionRow<N> {
+  const [administrator, leadership, classTeacher, subjectTeacher, student, service] = cells.map((cell) =>
+    cell === '-' ? [] : cell.split('/'),
+  ) as [string[], string[], string[], string[], string[], string[]];
+  return { on, clause, cells: { administrator, leadership, classTeacher, subjectTeacher, student, service } };
+}
+
+// prettier-ignore
+export const permissions = {
+  //                          asked on      clause   administrator  leadership     classTeacher       subjectTeacher       student            service
+  'school.read':          row('school',     '1.4',   'school',      'school',      'school',          'school',            'school',          'read/events'),
+  'school.update':        row('school',     '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-'),
+
+  'class.read':           row('class',      '1.4',   'school',      'school',      'school',          'school',            'class',           'read'),
+  'class.create':         row('school',     '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  'class.update':         row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  'class.archive':        row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-'),
+
+  'subject.read':         row('subject',    '1.3',   'school',      'school',      'school',          'school',            'school',          'read'),
+  'subject.create':       row('school',     '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-'),
+
+  'user.read':            row('user',       '1.4',   'school/own',  'school/own',  'staff/class/chatmates/own', 'staff/class/chatmates/own', 'classmates/chatmates/own', 'read'),
+  'user.readContact':     row('user',       '2.1 a', 'school/own',  'school/own',  'class/own',       'own',               'own',             '-'),
+  'user.deactivate':      row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  'profile.update':       row('user',       '1.4',   'own',         'own',         'own',             'own',               'own',             '-'),
+
+  'role.read':            row('role',       '1.4',   'school/own',  'school/own',  'school/own',      'school/own',        'own',             'read'),
+  'role.grant':           row('school',     '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  'role.end':             row('school',     '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-'),
+
+  'classTeacher.assign':  row('class',      '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  'classTeacher.end':     row('class',      '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  'subjectTeacher.assign':row('class',      '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  'subjectTeacher.end':   row('class',      '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-'),
+
+  'enrolment.read':       row('enrolment',  '2.1 f', 'school',      'school',      'class',           'class',             'classmates/own',  'read'),
+  'student.enrol':        row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster'),
+  'student.transfer':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster'),
+  'student.withdraw':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster'),
+
+  'invitation.read':      row('invitation', '2.3 b', 'school',      'held',        'held',            'held',              '-',               '-'),
+  'invitation.create':    row('school',     '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  'invitation.handOver':  row('invitation', '2.1 d', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  'invitation.revoke':    row('invitation', '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  'invitation.rotate':    row('invitation', '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-'),
+
+  'chat.read':            row('chat',       '2.5 b', 'school',      'school',      'member',          'member',            'member',          'read'),
+  'chat.create':          row('chat',       '2.2 e', 'schoolWide',  'educational', 'ofClass',         'ofSubject',         '-',               '-'),
+  'chat.rename':          row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-'),
+  'chat.archive':         row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-'),
+  'chatMember.add':       row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-'),
+  'chatMember.remove':    row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-'),
+  'chatMember.promote':   row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-'),
+  'chatMember.demote':    row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-'),
+
+  'session.read':         row('session',    '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-'),
+  'session.end':          row('session',    '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-'),
+
+  'event.read':           row('event',      '2.2 c', 'school',      'school',      '-',               '-',                 '-',               'events'),
+};
+
+export type Action = keyof typeof permissions;
+
+/** The noun that an action's right is asked on. */
+export type NounOf<A extends Action> = (typeof permissions)[A]['on'];
+
+/** Actions that need no right but a credential: whoever holds the link may use it, whoever signed in may leave. */
+export const openActions = ['invitation.accept', 'otherSessions.end'] as const;
+
+export const actions = Object.keys(permissions) as Action[];

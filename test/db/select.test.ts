@@ -1,0 +1,212 @@
+import { randomUUID } from 'node:crypto';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { where } from '../../src/policy/can.ts';
+import { actions, permissions } from '../../src/policy/permissions.ts';
+import type { Filter } from '../../src/policy/scopes.ts';
+import type { Database } from '../../src/db/client.ts';
+import { modelsOf } from '../../src/db/schema-metadata.ts';
+import { RowList } from '../../src/reader/row-view.ts';
+import { findRows, findByParents, type SelectOptions } from '../../src/db/select.ts';
+import { settle, worlds } from '../policy/arbitrary-worlds.ts';
+import { openTestDatabase } from '../support/database.ts';
+
+/** The same filter, order and bound give the same rows as Prisma gives, down to the type of each value. */
+
+let db: Database;
+beforeAll(async () => {
+  db = await openTestDatabase();
+});
+afterAll(() => db.close());
+
+const delegate = (model: string) =>
+  (db.prisma as unknown as Record<string, { findMany(args: object): Promise<Record<string, unknown>[]> }>)[model[0]!.toLowerCase() + model.slice(1)]!;
+
+const nouns: Record<string, string> = {
+  school: 'School', class: 'Class', subject: 'Subject', user: 'User', role: 'RoleGrant', enrolment: 'Enrolment', invitation: 'Invitation', chat: 'Chat',
+  session: 'Session', event: 'Event',
+};
+/** A thing that a row of another model belongs to, and is filtered through. */
+const through = [['Assignment', 'class', 'class'], ['Chat', 'subject', 'subject'], ['RoleGrant', 'user', 'user'], ['ChatMember', 'chat', 'chat'], ['SchoolYear', 'school', 'school'], ['Class', 'year', 'school']] as const;
+
+type Row = Record<string, unknown>;
+
+const orderOf = (model: string) => (model === 'Event' ? [{ schoolId: 'asc' }, { seq: 'asc' }] : [{ id: 'asc' }]);
+
+async function compare(model: string, filter: Filter, says: string): Promise<void> {
+  const orderBy = orderOf(model);
+  expect(await findRows(db, model, { where: filter, orderBy }), says).toEqual(await delegate(model).findMany({ where: filter, orderBy }));
+}
+
+const some = (noun: string) => [...new Map(actions.filter((action) => permissions[action].on === noun).map((action) => [JSON.stringify(permissions[action].cells), action])).values()];
+
+it('selects what Prisma selects by the filters of every right, at the top and nested, for whoever asks', async () => {
+  await fc.assert(
+    fc.asyncProperty(worlds, async (world) => {
+      for (const actor of await settle(db, world))
+        for (const [noun, model] of Object.entries(nouns))
+          for (const action of some(noun)) {
+            const filter = where(actor, action);
+            const never = where({ kind: 'anonymous' }, action);
+            await compare(model, filter, action);
+            await compare(model, { NOT: filter }, `not ${action}`);
+            await compare(model, { AND: [{}, { NOT: { OR: [never, { AND: [filter, filter] }] } }] }, `${action}, nested`);
+            for (const [outer, relation, of] of through)
+              if (of === noun) await compare(outer, relation === 'year' ? { year: { school: filter } } : { [relation]: filter }, `${action} through ${outer}`);
+          }
+    }),
+    { numRuns: 5, endOnFailure: true },
+  );
+}, 240_000);
+
+describe('in a world', () => {
+  beforeAll(async () => {
+    const full = fc.sample(worlds, { numRuns: 200, seed: 42 }).find((world) =>
+      [world.invitations, world.services, world.chats, world.members, world.enrolments, world.assignments].every((rows) => rows.length > 2));
+    await settle(db, full!);
+  });
+
+  it.each(['School', 'SchoolYear', 'Class', 'Subject', 'User', 'RoleGrant', 'Assignment', 'Enrolment', 'Invitation', 'Chat', 'ChatMember', 'Session', 'Event', 'OauthClient'])(
+    'reads every column of %s as Prisma does',
+    async (model) => {
+      const rows = await findRows<Record<string, unknown>>(db, model, { where: {}, orderBy: orderOf(model) });
+      const same = await delegate(model).findMany({ orderBy: orderOf(model) });
+      expect(rows.length).toBeGreaterThan(0);
+      expect(rows.map((row) => Object.keys(row))).toEqual(same.map((row) => Object.keys(row)));
+      for (const [n, row] of rows.entries())
+        for (const [name, value] of Object.entries(row)) {
+          expect(value, name).toEqual(same[n]![name]);
+          expect(Object.prototype.toString.call(value), name).toBe(Object.prototype.toString.call(same[n]![name]));
+        }
+    },
+  );
+
+  it('knows every comparison that is used', async () => {
+    const rows = await delegate('User').findMany({ orderBy: { id: 'asc' } });
+    const { id } = rows[1]! as { id: string };
+    for (const filter of [
+      { id }, { id: { not: id } }, { id: { in: [] } }, { NOT: { id: { in: [] } } }, { id: { gt: id } }, { id: { gte: id } },
+      { id: { lt: id } }, { id: { lte: id } }, { createdAt: { lte: new Date() } }, { deactivatedAt: null }, { deactivatedAt: { not: null } },
+      { searchText: { contains: '' } }, { NOT: [{ id }, { deactivatedAt: { not: null } }] }, { OR: [{ id }, { id: { gt: id } }], surname: 'Ц' },
+    ])
+      await compare('User', filter, JSON.stringify(filter));
+    const { maxUses } = db.prisma.invitation.fields;
+    await compare('Invitation', { useCount: { lt: maxUses } }, 'a column by another');
+    await compare('Invitation', { holderId: { equals: id, not: null } }, 'equal, and not null');
+    await compare('SchoolYear', { startsOn: new Date('2026-01-01') }, 'a day');
+  });
+
+  it.each(['Europe/Moscow', 'America/New_York'])('means the same day in a process of %s', async (zone) => {
+    const before = process.env.TZ;
+    process.env.TZ = zone;
+    try {
+      await compare('SchoolYear', { startsOn: new Date('2026-01-01') }, zone);
+      expect(await findRows(db, 'SchoolYear', { where: { startsOn: new Date('2026-01-01') } })).not.toEqual([]);
+      await compare('Enrolment', { startedAt: { lte: new Date(Date.UTC(2026, 0, 4)) } }, zone);
+    } finally {
+      if (before === undefined) delete process.env.TZ;
+      else process.env.TZ = before;
+    }
+  });
+
+  it.each<[string, string, Filter]>([
+    ['a column that is not there', 'User', { nickname: 'x' }],
+    ['an operator', 'User', { surname: { startsWith: 'x' } }],
+    ['an operator that every object has', 'User', { surname: { toString: 'x' } }],
+    ['an undefined value', 'User', { surname: undefined }],
+    ['an undefined value of an operator', 'User', { surname: { equals: undefined } }],
+    ['null where it compares nothing', 'User', { surname: { gt: null } }],
+    ['null among others', 'User', { id: { in: [null] } }],
+    ['an empty condition', 'User', { surname: {} }],
+    ['an OR of nothing', 'User', { OR: [] }],
+    ['an empty filter in OR', 'User', { OR: [{}] }],
+    ['an empty filter in NOT', 'User', { NOT: {} }],
+    ['a list that is not asked for some', 'User', { grants: { every: { role: 'TEACHER' } } }],
+    ['a list asked for some and more', 'User', { grants: { some: { role: 'TEACHER' }, none: {} } }],
+    ['a filter that is none', 'User', { AND: 'all' }],
+    ['a model that is not there', 'Nobody', {}],
+  ])('refuses %s, and leaves nothing out', async (_name, model, filter) => {
+    await expect(findRows(db, model, { where: filter })).rejects.toThrow();
+  });
+
+  const lists = [['School', 'classes', 'Class', []], ['Class', 'enrolments', 'Enrolment', ['student']], ['Chat', 'members', 'ChatMember', ['user']], ['User', 'heldLinks', 'Invitation', []]] as const;
+
+  it.each(lists)('pages the list of %s.%s under each parent as Prisma does', async (model, list, _of, [along]) => {
+    const parents = (await delegate(model).findMany({})).map((row) => row.id as string);
+    const orderBy = [...(along === undefined ? [] : [{ [along]: { sortKey: 'asc' } }]), { id: 'desc' }];
+    for (const limit of [1, 2, 100])
+      for (const ids of [parents, parents.slice(0, 1), []]) {
+        const selection: SelectOptions = { where: {}, orderBy, limit, related: along === undefined ? [] : [`${along}.sortKey`] };
+        const found = await findByParents(db, model, list, ids, selection);
+        const same = await delegate(model).findMany({
+          where: { id: { in: ids } },
+          select: { id: true, [list]: { orderBy, take: limit, ...(along === undefined ? {} : { include: { [along]: { select: { sortKey: true } } } }) } },
+        });
+        expect(Object.fromEntries(found)).toEqual(Object.fromEntries(same.map((row) => [row.id, row[list]])));
+        const viewed = await findByParents<Row>(db, model, list, ids, { ...selection, asViews: true });
+        for (const row of same) {
+          const rows = viewed.get(row.id as string)!;
+          expect((row[list] as Row[]).map((one, n) => Object.fromEntries(Object.keys(one).map((name) => [name, rows.at(n)![name]])))).toEqual(row[list]);
+          expect(rows).toHaveLength((row[list] as Row[]).length);
+        }
+      }
+  });
+
+  it('reads pages that fit together unranked, with no row too many; where they do not fit it asks once more, and from then on ranks at once', async () => {
+    const classIds = (await delegate('Enrolment').findMany({})).map(({ classId }) => classId as string);
+    const full = classIds.find((id, n) => classIds.indexOf(id) < n)!;
+    const empty = classIds.map(() => randomUUID());
+    const texts = async (parentIds: string[]): Promise<string[]> => {
+      const sent = vi.spyOn(db.reads, 'query');
+      const found = await findByParents<Row>(db, 'Class', 'enrolments', parentIds, { where: {}, orderBy: [{ student: { sortKey: 'desc' } }, { id: 'asc' }], limit: 1 });
+      const asked = sent.mock.calls.map(([query]) => (query as unknown as { text: string }).text);
+      sent.mockRestore();
+      expect(found.get(full)).toHaveLength(1);
+      return asked.map((text) => (text.includes('row_number') ? 'ranked' : 'all'));
+    };
+    expect(await texts([full, ...empty])).toEqual(['all']);
+    expect(await texts([...new Set(classIds)])).toEqual(['all', 'ranked']);
+    expect(await texts([full, ...empty])).toEqual(['ranked']);
+  });
+
+  it('brings along what a row belongs to where it passes, and null where it does not', async () => {
+    const people = await delegate('User').findMany({});
+    const [allowed] = (await delegate('Enrolment').findMany({})).map((row) => row.studentId as string);
+    const classes = (await delegate('Class').findMany({})).map((row) => row.id as string);
+    const brought = new Map<string, unknown>();
+    const found = await findByParents<{ studentId: string; joined: unknown }>(db, 'Class', 'enrolments', classes, {
+      where: {}, joined: { relation: 'student', where: { id: allowed } },
+    });
+    for (const { studentId, joined } of [...found.values()].flatMap((rows) => [...(rows as unknown as Iterable<{ studentId: string; joined: unknown }>)])) brought.set(studentId, joined);
+    expect(brought.size).toBeGreaterThan(1);
+    for (const [id, along] of brought) expect(along).toEqual(id === allowed ? people.find((person) => person.id === id) : null);
+  });
+
+  it('fails with what a row failed with, and only then', async () => {
+    const failing = vi.spyOn(RowList.prototype, 'add').mockImplementationOnce(() => {
+      throw new Error('no such row');
+    });
+    const read = () => findRows<Row>(db, 'User', { where: {}, asViews: true });
+    await expect(read()).rejects.toThrow('no such row');
+    failing.mockRestore();
+    expect((await read()).length).toBeGreaterThan(1);
+  });
+
+  it('reads only the columns that are named', async () => {
+    const [row] = await findRows(db, 'User', { where: {}, columns: new Set(['id', 'surname']) });
+    expect(Object.keys(row as object)).toEqual(['id', 'surname']);
+  });
+});
+
+it('knows by which columns every relation of the schema is joined', () => {
+  const models = modelsOf(db.prisma);
+  const joined = Object.entries(models).flatMap(([name, { relations }]) => [...relations].map(([relation, { own, other, model }]) => `${name}.${relation}: ${own} = ${model}.${other}`));
+  expect(joined).toContain('Class.year: school_year_id = SchoolYear.id');
+  expect(joined).toContain('User.heldLinks: id = Invitation.holder_id');
+  expect(joined).toHaveLength(new Set(joined).size);
+  for (const { relations, columns } of Object.values(models))
+    for (const { own, other, model } of relations.values()) {
+      expect([...columns.values()]).toContain(own);
+      expect([...models[model]!.columns.values()]).toContain(other);
+    }
+});

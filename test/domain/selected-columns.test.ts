@@ -1,0 +1,97 @@
+import { getNamedType, isLeafType, isObjectType } from 'graphql';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { visibilityOf } from '../../src/domain/viewer.ts';
+import { schema } from '../../src/graphql/schema.ts';
+import { contextFor } from '../../src/http/request-context.ts';
+import { buildWhole, type Whole } from '../policy/fixtures.ts';
+import { openSfera, type Sfera } from '../support/sfera.ts';
+
+/** A query reads only the columns that it shows: each field is the same alone as beside all the others. */
+
+let app: Sfera;
+let whole: Whole;
+beforeAll(async () => {
+  app = await openSfera();
+  whole = await buildWhole(app);
+  await app.token(whole.people.administrator);
+});
+afterAll(() => app.close());
+
+/** Each field of a type as it can be asked, with something of what stands under it. */
+function fieldsOf(name: string): [field: string, asked: string][] {
+  const type = schema.getType(name);
+  if (!isObjectType(type)) throw new Error(name);
+  return Object.values(type.getFields()).map((field) => {
+    const inner = getNamedType(field.type);
+    if (isLeafType(inner)) return [field.name, field.name];
+    return [field.name, inner.name.endsWith('Connection') ? `${field.name}(first: 5) { edges { node { __typename } } }` : `${field.name} { __typename }`];
+  });
+}
+
+const things = ['School', 'SchoolYear', 'Class', 'Subject', 'User', 'RoleGrant', 'Assignment', 'Enrolment', 'Invitation', 'Chat', 'ChatMember', 'Session'] as const;
+
+it.each(things)('whoever may read everything sees a %s, and nobody at all does not', async (thing) => {
+  const { id } = (await (app.db.prisma as unknown as Record<string, { findFirstOrThrow(): Promise<{ id: string }> }>)[thing[0]!.toLowerCase() + thing.slice(1)]!.findFirstOrThrow());
+  const { row, isVisibleTo } = await visibilityOf(contextFor(app, { kind: 'operator' }, { acceptLanguage: null, requestId: null, address: null }), thing, id);
+  expect(row).toMatchObject({ id });
+  expect([isVisibleTo({ kind: 'operator' }), isVisibleTo({ kind: 'anonymous' })]).toEqual([true, false]);
+});
+
+describe.each(things)('%s', (thing) => {
+  it.each(fieldsOf(thing))('%s is the same alone as with all others', async (field, asked) => {
+    const rows: Record<string, string> = {
+      School: whole.schoolId, SchoolYear: whole.year.id, Class: whole.own.id, Subject: whole.subject.id, User: whole.people.administrator.id, RoleGrant: whole.grant.id,
+      Assignment: whole.assignment.id, Enrolment: whole.enrolment.id, Invitation: whole.held.invitation.id, Chat: whole.chats.CLUB.id, ChatMember: whole.member.id,
+      Session: (await app.token(whole.people.administrator)).sessionId,
+    };
+    const ask = async (fields: string) => {
+      const { data, errors } = await app.as(whole.people.administrator).send(`query ($id: ID!) { node(id: $id) { ... on ${thing} { ${fields} } } }`, { id: app.id(thing, rows[thing]!) });
+      expect(errors).toBeUndefined();
+      return (data!.node as Record<string, unknown>)[field];
+    };
+    const all = await ask(fieldsOf(thing).map(([, each]) => each).join(' '));
+    expect(all).not.toBeUndefined();
+    expect(await ask(asked)).toEqual(all);
+  });
+});
+
+it('holds in a list that brings its people along, with cursors and without', async () => {
+  const id = app.id('Class', whole.own.id);
+  const ask = async (fields: string) => {
+    const { data, errors } = await app.as(whole.people.administrator).send(`query ($id: ID!) { node(id: $id) { ... on Class { enrolments(first: 5) { ${fields} } } } }`, { id });
+    expect(errors).toBeUndefined();
+    return (data!.node as { enrolments: any }).enrolments;
+  };
+  const all = await ask('pageInfo { startCursor endCursor } edges { cursor node { id startedAt endedAt student { id fullName shortName surname locale createdAt } class { id } } }');
+  expect(all.edges).toHaveLength(1);
+  const [edge] = all.edges;
+  expect(await ask('edges { node { student { fullName } } }')).toEqual({ edges: [{ node: { student: { fullName: edge.node.student.fullName } } }] });
+  expect(await ask('edges { cursor }')).toEqual({ edges: [{ cursor: edge.cursor }] });
+  expect(await ask('pageInfo { endCursor } edges { node { startedAt } }')).toEqual({ pageInfo: { endCursor: all.pageInfo.endCursor }, edges: [{ node: { startedAt: edge.node.startedAt } }] });
+  expect(await ask('edges { node { __typename } }')).toEqual({ edges: [{ node: { __typename: 'Enrolment' } }] });
+});
+
+it('brings along nobody whom the asker may not see', async () => {
+  const { school, schoolId, people, chats } = whole;
+  expect(school.id).toBe(schoolId);
+  // A pupil of another class, in a chat with the pupil; then in none.
+  const { id } = await app.db.prisma.chatMember.create({ data: { schoolId, chatId: chats.CLUB.id, userId: people.pupil.id, reason: 'PERSON' } });
+  const ask = async (who: { id: string }) => {
+    const { data } = await app.as(who).send('query ($id: ID!) { node(id: $id) { ... on Chat { members(first: 50) { edges { node { user { id surname } } } } } } }', { id: app.id('Chat', chats.CLUB.id) });
+    return (data!.node as any).members.edges.map(({ node }: any) => node.user);
+  };
+  const alone = async (who: { id: string }, user: { id: string }) => {
+    const { data } = await app.as(who).send('query ($id: ID!) { node(id: $id) { ... on User { id surname } } }', { id: app.id('User', user.id) });
+    return data!.node;
+  };
+  for (const who of [people.administrator, people.leader, people.teacher, people.pupil]) {
+    const together = await ask(who);
+    expect(together).toHaveLength(3);
+    for (const user of [people.leader, people.teacher, people.pupil]) {
+      const seen = await alone(who, user);
+      if (seen === null) expect(together).toContain(null);
+      else expect(together).toContainEqual(seen);
+    }
+  }
+  await app.db.prisma.chatMember.delete({ where: { id } });
+});

@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { restrictToSchool, type UserActor } from '../../../src/policy/actor.ts';
+import { loadActors } from '../../../src/auth/actors.ts';
+import { createRightsCache } from '../../../src/events/live/rights-cache.ts';
+import { createLogReader } from '../../../src/events/log-reader.ts';
+import { createLogger } from '../../../src/logger.ts';
+import { openSfera, type Sfera } from '../../support/sfera.ts';
+
+/** Rights that were read once count until the log says otherwise: it says so after every change of them. */
+
+let app: Sfera;
+beforeAll(async () => {
+  app = await openSfera();
+});
+afterAll(() => app.close());
+
+it('knows after each change, from the log alone, what everyone may do', async () => {
+  const { school, administrator } = await app.build.school();
+  const schoolId = school.id;
+  const [a, b] = [await app.build.class({ schoolId }), await app.build.class({ schoolId })];
+  const subject = await app.build.subject({ schoolId });
+  const teacher = await app.build.teacher({ schoolId });
+  const leader = await app.build.user({ schoolId, role: 'SCHOOL_ADMINISTRATION' });
+  const [pupil, past] = [await app.build.user({ schoolId, role: 'STUDENT' }), await app.build.user({ schoolId, role: 'STUDENT' })];
+  const newcomer = await app.build.user();
+  const people = [administrator, leader, teacher, pupil, past, newcomer];
+
+  const log = createLogger('silent');
+  // Without its clock nothing is read again but what the log speaks of.
+  vi.useFakeTimers({ toFake: ['setInterval'] });
+  const hearing = createRightsCache(app.db, log);
+  vi.useRealTimers();
+  const tail = createLogReader(app.db.pool, app.notifier, log, (id, events) => hearing.invalidate(id, events));
+  const leave = tail.retain(schoolId);
+  const listeners = await Promise.all(
+    people.map(async (user) => {
+      const credential = (await app.tokens.verifyAccessToken((await app.token(user)).token))!;
+      const listener = hearing.subscribe(schoolId, credential, () => null, () => undefined);
+      let calls = 0;
+      listener.onChange(() => (calls += 1));
+      let last = listener.cached();
+      /** Whoever is not known as before was called back. */
+      const called = (): void => {
+        const standing = listener.cached();
+        if (standing !== last) expect(calls, user.id).toBeGreaterThan(0);
+        calls = 0;
+        last = standing ?? last;
+      };
+      return { user, ...listener, called };
+    }),
+  );
+  await vi.waitFor(() => expect(tail.head(schoolId)).not.toBeNull());
+
+  let changes = 0;
+  const looked = async (): Promise<void> => {
+    const { head } = (await app.liveEvents.reader.bounds(schoolId))!;
+    await vi.waitFor(() => expect(tail.head(schoolId)).toBe(head), { interval: 2 });
+    for (const { user, credential, resolve, called } of listeners) {
+      called();
+      const [fresh] = await loadActors(app.db, [credential]);
+      expect(await resolve(), user.id).toEqual('kind' in fresh! ? restrictToSchool(schoolId, fresh as UserActor) : fresh);
+      called();
+    }
+  };
+  await looked();
+  const rights = async () => JSON.stringify(await Promise.all(listeners.map(async ({ resolve }) => resolve())), (_key, value: unknown) => (value instanceof Map ? [...(value as Map<string, string>)] : value));
+
+  const ask = app.as(administrator);
+  const id = (user: { id: string }) => app.id('User', user.id);
+  const [classId, otherClassId] = [app.id('Class', a.id), app.id('Class', b.id)];
+  const subjectId = app.id('Subject', subject.id);
+  type Made = { __typename: string; id: string };
+  const made: Record<string, Made> = {};
+  const steps: [string, () => Promise<unknown>][] = [
+    ['assignClassTeacher', () => ask.assignClassTeacher({ classId, userId: id(teacher) })],
+    ['assignSubjectTeacher', () => ask.assignSubjectTeacher({ classId: otherClassId, userId: id(teacher), subjectId })],
+    ['enrolStudent', () => ask.enrolStudent({ studentId: id(pupil), classId })],
+    ['createChat', () => app.as(teacher).createChat({ schoolId: app.id('School', schoolId), kind: 'CLASS', classId, name: 'Класс' })],
+    ['enrolStudent with its chat', () => ask.enrolStudent({ studentId: id(past), classId })],
+    ['transferStudent', () => ask.transferStudent({ studentId: id(past), classId: otherClassId })],
+    ['createChat of a circle', () => app.as(leader).createChat({ schoolId: app.id('School', schoolId), kind: 'EXTRACURRICULAR', name: 'Кружок' })],
+    ['addChatMember', () => app.as(leader).addChatMember({ chatId: made['createChat of a circle']!.id, userId: id(teacher) })],
+    ['promoteChatMember', () => app.as(leader).promoteChatMember({ chatId: made['createChat of a circle']!.id, userId: id(teacher) })],
+    ['demoteChatMember', () => app.as(leader).demoteChatMember({ chatId: made['createChat of a circle']!.id, userId: id(teacher) })],
+    ['removeChatMember', () => app.as(leader).removeChatMember({ chatId: made['createChat of a circle']!.id, userId: id(teacher) })],
+    ['withdrawStudent', () => ask.withdrawStudent({ studentId: id(past) })],
+    ['grantRole', () => ask.grantRole({ schoolId: app.id('School', schoolId), userId: id(teacher), role: 'SCHOOL_ADMINISTRATION' })],
+    ['endRole', () => ask.endRole({ grantId: made.grantRole!.id })],
+    ['acceptInvitation', async () => {
+      const { code } = await app.build.invitation({ schoolId, role: 'TEACHER' });
+      return app.as(newcomer).acceptInvitation({ code });
+    }],
+    ['endClassTeacher', () => ask.endClassTeacher({ classId })],
+    ['archiveClass', () => ask.archiveClass({ classId: otherClassId })],
+    ['endSession', () => app.as(leader).endSession({ sessionId: app.id('Session', (listeners[1]!.credential as { sessionId: string }).sessionId) })],
+    ['deactivateUser', () => ask.deactivateUser({ schoolId: app.id('School', schoolId), userId: id(newcomer) })],
+  ];
+  for (const [name, step] of steps) {
+    const before = await rights();
+    made[name] = (await step()) as Made;
+    expect(made[name].__typename, `${name}: ${JSON.stringify(made[name])}`).not.toBe('Refusal');
+    await looked();
+    // A step that changes nobody's rights would show nothing.
+    expect(await rights(), name).not.toBe(before);
+    changes += 1;
+  }
+  expect(changes).toBe(steps.length);
+  for (const each of listeners) each.close();
+  leave();
+  tail.close();
+  hearing.close();
+});

@@ -1,0 +1,56 @@
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import type pg from 'pg';
+import { afterEach, expect, it, vi } from 'vitest';
+import { createNotifier } from '../../src/events/notifier.ts';
+import { createLogger } from '../../src/logger.ts';
+
+afterEach(() => void vi.useRealTimers());
+
+it('tells the other processes at once, and together what follows soon after', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const notified: unknown[] = [];
+  const query = (_text: string, [, ids]: unknown[]) => Promise.resolve(notified.push(ids));
+  // Nobody answers there; what is sent goes by the pool.
+  const bus = createNotifier({ query } as unknown as pg.Pool, 'postgres://127.0.0.1:1/none', createLogger('silent'));
+  bus.notify(['a']);
+  expect(notified).toEqual(['a']);
+  bus.notify(['b']);
+  bus.notify(['c', 'b']);
+  expect(notified).toEqual(['a']);
+  vi.advanceTimersByTime(25);
+  expect(notified).toEqual(['a', 'b,c']);
+  // Nothing is said where nothing happened, and the next is told at once again.
+  vi.advanceTimersByTime(25);
+  expect(notified).toEqual(['a', 'b,c']);
+  bus.notify(['d']);
+  expect(notified).toEqual(['a', 'b,c', 'd']);
+  bus.notify(['e']);
+  await bus.close();
+  expect(notified).toEqual(['a', 'b,c', 'd', 'e']);
+});
+
+it('is closed though the server that it listens on does not answer', async () => {
+  const sockets: Socket[] = [];
+  const silent = createServer((socket) => void sockets.push(socket.on('error', () => undefined)));
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const { port } = silent.address() as AddressInfo;
+  const never = () => new Promise(() => undefined);
+  const bus = createNotifier({ query: never } as unknown as pg.Pool, `postgres://127.0.0.1:${port}/none`, createLogger('silent'));
+  await expect.poll(() => sockets.length).toBe(1);
+  bus.notify(['a']);
+  await bus.close();
+  for (const socket of sockets) socket.destroy();
+  silent.close();
+});
+
+it('listens anew where the server does not answer', async () => {
+  const sockets: Socket[] = [];
+  const silent = createServer((socket) => void sockets.push(socket.on('error', () => undefined)));
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const { port } = silent.address() as AddressInfo;
+  const bus = createNotifier({} as pg.Pool, `postgres://127.0.0.1:${port}/none`, createLogger('silent'));
+  await expect.poll(() => sockets.length, { timeout: 20_000 }).toBe(2);
+  await bus.close();
+  for (const socket of sockets) socket.destroy();
+  silent.close();
+});

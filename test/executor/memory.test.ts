@@ -1,0 +1,66 @@
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { buildSchema, parse } from 'graphql';
+import { expect, it, vi } from 'vitest';
+import { paginate, type Order } from '../../src/db/pagination.ts';
+import { executeToWriter, isExecutionState, takeBytes } from '../../src/executor/executor.ts';
+import { JsonWriter } from '../../src/executor/json-writer.ts';
+
+/** What was answered is let go of at once: what reaches the old generation stays until a full collection, and is copied there first. */
+
+const schema = buildSchema(`
+  type Query { things: Things! }
+  type Things { edges: [Edge!]! pageInfo: PageInfo! }
+  type Edge { node: Thing! cursor: String! }
+  type Thing { id: ID! }
+  type PageInfo { hasNextPage: Boolean! endCursor: String }
+`);
+const order: Order = { tag: 'things', keys: [{ field: 'id', direction: 'asc', type: 'string' }] };
+const rows = Array.from({ length: 10 }, (_none, n) => ({ id: `${n}` }));
+schema.getQueryType()!.getFields().things!.resolve = async () => paginate<{ id: string }>({ first: 5 }, order).toConnection(rows);
+const document = parse('{ things { edges { node { id } cursor } pageInfo { hasNextPage endCursor } } }');
+
+const old = (): number => getHeapSpaceStatistics().find((space) => space.space_name === 'old_space')!.space_used_size;
+
+async function answer(times: number): Promise<void> {
+  for (let n = 0; n < times; n += 1) {
+    const run = await executeToWriter({ schema, document, contextValue: {} });
+    if (!isExecutionState(run)) throw new Error('it was not planned');
+    takeBytes(run).release();
+  }
+}
+
+it('keeps nothing of a page that was waited for', async () => {
+  // Until what is made once is made, and compiled.
+  await answer(5000);
+  let least = Infinity;
+  for (let round = 0; round < 5; round += 1) {
+    const before = old();
+    await answer(2000);
+    const grown = (old() - before) / 2000;
+    // A full collection in between says nothing.
+    if (grown >= 0) least = Math.min(least, grown);
+  }
+  expect(least).toBeLessThan(100);
+});
+
+it('keeps no more memory for answers to come than sixteen megabytes', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  collect();
+  const before = process.memoryUsage().arrayBuffers;
+  const megabyte = 1024 * 1024;
+  const write = (): void => {
+    const tapes = Array.from({ length: 20 }, () => new JsonWriter());
+    for (const tape of tapes) for (let n = 0; n < 4; n += 1) tape.json(' '.repeat(megabyte / 4));
+    for (const tape of tapes) tape.end();
+  };
+  write();
+  // What is let go of is given back on another thread, a moment later.
+  await vi.waitFor(() => {
+    collect();
+    const kept = process.memoryUsage().arrayBuffers - before;
+    expect(kept).toBeLessThan(17 * megabyte);
+    expect(kept).toBeGreaterThan(megabyte);
+  }, 5000);
+});

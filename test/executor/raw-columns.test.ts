@@ -1,0 +1,74 @@
+import fc from 'fast-check';
+import { GraphQLObjectType, type GraphQLField } from 'graphql';
+import { describe, expect, it } from 'vitest';
+import { wireBuffer, createView } from '../../src/reader/row-view.ts';
+import { schema } from '../../src/graphql/schema.ts';
+import { JsonWriter } from '../../src/executor/json-writer.ts';
+import { rawColumnWriter } from '../../src/executor/raw-columns.ts';
+import { columnBytes } from '../support/wire.ts';
+
+/** What is copied from a row's bytes is what the field's resolver would have said of the row. */
+
+const fields = Object.values(schema.getTypeMap())
+  .filter((type): type is GraphQLObjectType => type instanceof GraphQLObjectType)
+  .flatMap((type) => Object.values(type.getFields()).map((field) => [`${type.name}.${field.name}`, field as GraphQLField<unknown, unknown>] as const))
+  .filter(([, field]) => rawColumnWriter(field) !== undefined);
+
+const uuids = fc.uuid();
+const texts = fc.oneof(fc.string({ unit: 'binary', maxLength: 12 }), fc.string({ unit: 'grapheme', maxLength: 40 }), fc.constantFrom('', 'Щ', '"', '\\', '\n', 'Иванова', 'Гора"ль', '\u007f\u2028'));
+
+/** A row of text columns as it comes, with nothing behind it. */
+function rowOf(columns: Record<string, string | null>) {
+  const names = Object.keys(columns);
+  const View = createView({ own: names, related: [], joined: null }, names.map(() => null));
+  return { of: View, row: new View(wireBuffer(Buffer.concat(Object.values(columns).map(columnBytes))), 0) };
+}
+
+describe('A field that is text', () => {
+  it('is every global id, every name and every text that a row has', () => {
+    const names = fields.map(([name]) => name);
+    expect(names).toEqual(expect.arrayContaining(['User.id', 'ChatMember.id', 'User.fullName', 'User.surname', 'School.name']));
+  });
+
+  it.each(fields)('%s is written as it is resolved', (_name, field) => {
+    const writer = rawColumnWriter(field)!;
+    const columns = ['before', ...((field.extensions.rawColumns as { columns: string[] } | undefined)?.columns ?? [field.extensions.pothosExposedField as string])];
+    const ids = field.extensions.rawColumns !== undefined && columns[1] === 'id';
+    const values = fc.record(Object.fromEntries(columns.map((name) => [name, ids ? uuids : fc.option(texts.filter((text) => !text.includes('\0')))])));
+    const optional = new Set(['patronymic', 'before']);
+    fc.assert(
+      fc.property(values, (row) => {
+        const many = columns.length > 2;
+        if (many) for (const name of columns) if (!optional.has(name) && !row[name]) row[name] = 'Имя';
+        const { of, row: view } = rowOf(row);
+        const tape = new JsonWriter();
+        const written = writer.write(tape, of, view.$chunk, view.$at);
+        const resolved = (field.resolve as ((source: unknown) => unknown) | undefined)?.(view) ?? (view as unknown as Record<string, unknown>)[field.name];
+        if (written) expect(tape.bytes.toString('utf8', 0, tape.at)).toBe(JSON.stringify(resolved));
+        else {
+          expect(tape.at).toBe(0);
+          // Only what is null or has to be escaped is left.
+          expect(resolved === null || JSON.stringify(resolved).slice(1, -1) !== resolved).toBe(true);
+        }
+        tape.end();
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('is left to its resolver where its id is null', () => {
+    const [, id] = fields.find(([name]) => name === 'User.id')!;
+    const { of, row } = rowOf({ id: null });
+    const tape = new JsonWriter();
+    expect([rawColumnWriter(id)!.write(tape, of, row.$chunk, row.$at), tape.at]).toEqual([false, 0]);
+    tape.end();
+  });
+
+  it('is left to its resolver where the row has not all of it', () => {
+    const [, fullName] = fields.find(([name]) => name === 'User.fullName')!;
+    const { of, row } = rowOf({ surname: 'Орлова', givenName: 'Анна' });
+    const tape = new JsonWriter();
+    expect(rawColumnWriter(fullName)!.write(tape, of, row.$chunk, row.$at)).toBe(false);
+    tape.end();
+  });
+});

@@ -1,0 +1,122 @@
+import { buildSchema, execute as executeByGraphql, parse, type ExecutionResult } from 'graphql';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { execute } from '../../src/executor/executor.ts';
+import { runInSlice, pendingSlices } from '../../src/executor/time-slices.ts';
+import { openSfera, type Sfera } from '../support/sfera.ts';
+
+/** Large answers are written in slices, between which the event loop gets a turn; small ones are written at once. */
+
+const schema = buildSchema(`
+  type Query { rows(n: Int!): [Row] sure: [Row!] strict: Strict }
+  type Strict { rows: [Row!]! tail: String }
+  type Row { id: ID! name: String cells(n: Int!): [Cell!] cell: Cell! }
+  type Cell { text: String! maybe: Int }
+`);
+
+/** Where something fails or waits is decided by its number, so that both executions meet the same. */
+function rootOf({ count, cells, failing, waiting }: { count: number; cells: number; failing: number; waiting: number }) {
+  const now = <T>(n: number, value: T): T | Promise<T> => (waiting > 0 && n % waiting === 0 ? Promise.resolve(value) : value);
+  const cell = (n: number) => ({
+    text: () => {
+      if (failing > 0 && n % failing === failing - 1) throw new Error(`no text of ${n}`);
+      return now(n, `текст "${n}"`);
+    },
+    maybe: () => (n % 3 === 0 ? null : n),
+  });
+  const row = (n: number) => ({ id: n, name: () => now(n, `строка ${n}`), cells: () => now(n + 1, Array.from({ length: cells }, (_, m) => cell(n * cells + m))), cell: () => cell(n) });
+  const rows = () => Array.from({ length: count }, (_, n) => row(n));
+  return { rows, sure: rows, strict: () => ({ rows, tail: () => 'конец' }) };
+}
+
+const selection = '{ id name cells(n: 1) { text maybe } cell { text } }';
+const inAnyOrder = ({ data, errors }: ExecutionResult) => ({
+  data: JSON.stringify(data),
+  errors: (errors ?? []).map((error) => JSON.stringify(error)).sort(),
+});
+
+describe('a large answer', () => {
+  it('written in slices is what graphql answers, its errors and their places too', async () => {
+    const shapes = fc.record({ count: fc.integer({ min: 1100, max: 1800 }), cells: fc.integer({ min: 0, max: 4 }), failing: fc.constantFrom(0, 0, 97, 1501), waiting: fc.constantFrom(0, 1, 7) });
+    await fc.assert(
+      fc.asyncProperty(shapes, fc.constantFrom('rows(n: 1)', 'sure', 'strict { rows'), async (shape, field) => {
+        const document = parse(`{ a: __typename ${field} ${selection} ${field.startsWith('strict') ? 'tail }' : ''} z: __typename }`);
+        const before = pendingSlices();
+        const ours = await execute({ schema, document, rootValue: rootOf(shape) });
+        const theirs = await executeByGraphql({ schema, document, rootValue: rootOf(shape) });
+        if (shape.failing === 0) expect(pendingSlices()).toBeGreaterThan(before);
+        // Where null takes a list, what else in it failed depends on how far it was: graphql promises one error at least.
+        if (shape.failing > 0 && field !== 'rows(n: 1)') {
+          expect(JSON.stringify(ours.data)).toBe(JSON.stringify(theirs.data));
+          expect(ours.errors === undefined).toBe(theirs.errors === undefined);
+        } else expect(inAnyOrder(ours)).toEqual(inAnyOrder(theirs));
+      }),
+      { numRuns: 12 },
+    );
+  });
+
+  it.each([['that waits for nothing', 0], ['that waits here and there', 7], ['that waits everywhere', 1]])('%s gives the event loop turns while it is written, and does not keep other answers waiting', async (_what, waiting) => {
+    const document = parse('{ rows(n: 1) { id name cells(n: 1) { text maybe } } }');
+    let turns = 0;
+    let over = false;
+    const count = () => {
+      turns += 1;
+      if (!over) setTimeout(count, 0);
+    };
+    count();
+    const large = Promise.resolve(execute({ schema, document, rootValue: rootOf({ count: 20_000, cells: 4, failing: 0, waiting }) }));
+    const order: string[] = [];
+    void large.then(() => order.push('large'));
+    const small = Promise.resolve(execute({ schema, document, rootValue: rootOf({ count: 1, cells: 1, failing: 0, waiting: 1 }) }));
+    void small.then(() => order.push('small'));
+    await Promise.all([large, small]);
+    over = true;
+    expect(order).toEqual(['small', 'large']);
+    expect(turns).toBeGreaterThan(5);
+  });
+
+  it('that nobody waits for any more is still written to its end, and leaves the next ones as they are', async () => {
+    const document = parse(`{ strict { rows ${selection} tail } }`);
+    const failing = await execute({ schema, document, rootValue: rootOf({ count: 3000, cells: 2, failing: 1501, waiting: 7 }) });
+    expect(failing.data).toEqual({ strict: null });
+    const whole = await execute({ schema, document, rootValue: rootOf({ count: 3000, cells: 2, failing: 0, waiting: 7 }) });
+    expect(whole.errors).toBeUndefined();
+    expect((whole.data as { strict: { rows: unknown[] } }).strict.rows).toHaveLength(3000);
+  });
+});
+
+describe('steps in slices', () => {
+  it('run in their order, each once, with other work between two slices', async () => {
+    const ran: string[] = [];
+    const busy = (name: string) => {
+      const end = performance.now() + 9;
+      while (performance.now() < end);
+      ran.push(name);
+    };
+    await new Promise<void>((resolve) => {
+      runInSlice(() => setTimeout(() => ran.push('timer'), 0));
+      for (const name of ['a', 'b', 'c']) runInSlice(() => busy(name));
+      runInSlice(() => runInSlice(resolve));
+    });
+    expect(ran.filter((name) => name !== 'timer')).toEqual(['a', 'b', 'c']);
+    expect(ran.indexOf('timer')).toBeGreaterThanOrEqual(0);
+    expect(ran.indexOf('timer')).toBeLessThan(3);
+  });
+});
+
+describe('a small answer of the server', () => {
+  let app: Sfera;
+  beforeAll(async () => void (app = await openSfera()));
+  afterAll(() => app.close());
+
+  it('is written without a slice', async () => {
+    const { school, administrator } = await app.build.school();
+    for (let n = 0; n < 5; n += 1) await app.build.student({ classId: (await app.build.class({ schoolId: school.id })).id });
+    const query = 'query ($id: ID!) { node(id: $id) { ... on School { name classes(first: 100) { edges { node { name enrolments(first: 100) { edges { node { student { fullName } class { name } } } } } } } } } }';
+    const before = pendingSlices();
+    const { data, errors } = await app.as(administrator).send(query, { id: app.id('School', school.id) });
+    expect(errors).toBeUndefined();
+    expect(JSON.stringify(data)).toContain('fullName');
+    expect(pendingSlices()).toBe(before);
+  });
+});

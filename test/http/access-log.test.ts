@@ -1,0 +1,220 @@
+import { Writable } from 'node:stream';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { hashPassword } from '../../src/auth/passwords.ts';
+import { createLogger } from '../../src/logger.ts';
+import { patternOf } from '../../src/http/access-log.ts';
+import { start, type Running } from '../../src/http/bootstrap.ts';
+import { eventsStream } from './live/streams.ts';
+import { Browser } from '../support/auth-server.ts';
+import { createBuild, type Build } from '../support/build.ts';
+import { person, type Person } from '../support/client.ts';
+import { openTestDatabase } from '../support/database.ts';
+import { testConfig } from '../support/sfera.ts';
+import { ask, json, openSignedIn } from './raw-http.ts';
+
+/** What the log says, as it is written. */
+
+interface Line {
+  level: number;
+  msg: string;
+  requestId?: string;
+  err?: Described;
+  [name: string]: unknown;
+}
+interface Described {
+  type: string;
+  code?: string;
+  cause?: Described;
+}
+
+const lines: Line[] = [];
+let running: Running;
+let build: Build;
+let url: string;
+let token: string;
+let userId: string;
+let schoolId: string;
+let who: Person;
+beforeAll(async () => {
+  const destination = new Writable({ write: (chunk: Buffer, _encoding, done) => (lines.push(JSON.parse(String(chunk)) as Line), done()) });
+  running = await start(await testConfig(), createLogger('info', destination), await openTestDatabase());
+  url = `http://127.0.0.1:${running.port}/graphql`;
+  build = createBuild(running);
+  const { school, administrator } = await build.school();
+  schoolId = Buffer.from(`School:${school.id}`).toString('base64');
+  userId = administrator.id;
+  const { id: sessionId } = await running.db.prisma.session.create({ data: { userId, clientId: 'tests', expiresAt: new Date(Date.now() + 3_600_000) } });
+  token = await running.tokens.issueAccessToken({ userId, sessionId, clientId: 'tests' });
+  who = person(url, token);
+});
+afterAll(() => running.close());
+beforeEach(() => {
+  lines.length = 0;
+});
+
+const of = (msg: string) => lines.filter((line) => line.msg === msg);
+const line = async (msg: string): Promise<Line> => {
+  await expect.poll(() => of(msg)).toHaveLength(1);
+  return of(msg)[0]!;
+};
+const uuid = /^[0-9a-f-]{36}$/;
+
+describe('a request', () => {
+  it('leaves one line: what, how it went, who, and no query', async () => {
+    await ask(url, { headers: json(token, { 'x-request-id': 'of-the-test' }), body: JSON.stringify({ query: 'query Own { viewer { id } }' }) });
+    expect(await line('request')).toMatchObject({
+      level: 30, requestId: 'of-the-test', method: 'POST', path: '/graphql', status: 200, ms: expect.any(Number) as number,
+      operation: 'query', name: 'Own', account: 'user', accountId: userId,
+    });
+    expect(JSON.stringify(lines)).not.toContain('viewer');
+  });
+
+  it('leaves the same line by the longer way', async () => {
+    await ask(url, { method: 'GET', path: `/graphql?query=${encodeURIComponent('query Own { viewer { id } }')}`, headers: json(token) });
+    expect(await line('request')).toMatchObject({ method: 'GET', path: '/graphql', status: 200, operation: 'query', name: 'Own', account: 'user', accountId: userId, requestId: expect.stringMatching(uuid) as string });
+  });
+
+  it('that is refused leaves one too, and nobody’s without a token', async () => {
+    await ask(url, { headers: json(`${token}x`), body: '{"query":"{ viewer { id } }"}' });
+    expect(await line('request')).toMatchObject({ method: 'POST', path: '/graphql', status: 401 });
+    // Its document was not read.
+    expect(of('request')[0]).not.toHaveProperty('operation');
+    expect(of('request')[0]).not.toHaveProperty('accountId');
+    lines.length = 0;
+    await ask(url, { headers: { 'content-type': 'application/json' }, body: '{"query":"{ viewer { id } }"}' });
+    expect(await line('request')).toMatchObject({ account: 'anonymous' });
+    expect(of('request')[0]).not.toHaveProperty('accountId');
+  });
+
+  it('leaves no name that may be more than a name', async () => {
+    const name = 'n'.repeat(61);
+    await ask(url, { headers: json(token), body: JSON.stringify({ query: `query ${name} { viewer { id } }` }) });
+    expect(await line('request')).toMatchObject({ operation: 'query' });
+    expect(JSON.stringify(lines)).not.toContain(name);
+  });
+
+  it.each([
+    ['/join/ThisCodeOpensNothingAtAll?lang=en', '/join/…'],
+    ['/sign-in/ThisSignInIsNotThere', '/sign-in/…'],
+    ['/oidc/auth/ThisSignInIsNotThere', '/oidc/auth/…'],
+    ['/oidc/auth?state=ivanova', '/oidc/auth'],
+    ['/assets/site.css', '/assets/…'],
+    ['/sessions/end', '/sessions/end'],
+    ['/ivanova@example.org/secret', '/…'],
+    ['/health/live?ivanova', '/health/live'],
+    ['/graphql/ivanova', '/…'],
+    ['/', '/'],
+    ['//ivanova', '/…'],
+    ['/join', '/…'],
+    ['/JOIN/ThisCodeOpensNothingAtAll', '/…'],
+    ['/join/ThisCode\nOpens', '/…'],
+    ['http://ivanova.example/graphql', '/…'],
+    ['*', '/…'],
+  ])('to %s is written as %s', (path, pattern) => {
+    expect(patternOf(path)).toBe(pattern);
+  });
+});
+
+describe('a stream', () => {
+  it('leaves a line at its end, with how long it was, by a socket', async () => {
+    const socket = await openSignedIn(url, token);
+    socket.say({ type: 'subscribe', id: '1', payload: { query: eventsStream, variables: { schoolId } } });
+    await socket.heard(({ id, type }) => id === '1' && type === 'next');
+    await socket.run({ query: 'query Own { viewer { id } }' });
+    expect(of('operation')).toMatchObject([{ operation: 'query', name: 'Own', account: 'user', accountId: userId, requestId: expect.stringMatching(uuid) as string }]);
+    socket.say({ type: 'complete', id: '1' });
+    await expect.poll(() => of('operation')).toHaveLength(2);
+    expect(of('operation')[1]).toMatchObject({ level: 30, operation: 'subscription', path: '/graphql', ms: expect.any(Number) as number, accountId: userId });
+    socket.say({ type: 'subscribe', id: '2', payload: { query: eventsStream, variables: { schoolId } } });
+    await socket.heard(({ id, type }) => id === '2' && type === 'next');
+    socket.ws.terminate();
+    await expect.poll(() => of('operation')).toHaveLength(3);
+    expect(await line('socket')).toMatchObject({ status: 101, path: '/graphql', closeCode: 1006 });
+  });
+
+  it('leaves a line at its end by server-sent events', async () => {
+    const stream = who.listenSse(eventsStream, { schoolId });
+    await stream.until(({ items }) => items.length > 0);
+    expect(of('request')).toEqual([]);
+    stream.close();
+    expect(await line('request')).toMatchObject({ operation: 'subscription', status: 200, accountId: userId, aborted: true });
+  });
+});
+
+describe('an error keeps its code', () => {
+  const codes = (described: Described | undefined): unknown[] => (described === undefined ? [] : [described.code, ...codes(described.cause)]);
+  /** What a change leaves in the log while the table of subjects fails so. */
+  const failing = async (how: string): Promise<Line> => {
+    await running.db.pool.query(`create or replace function fail() returns trigger language plpgsql as $f$ begin raise exception using errcode = '${how}', message = 'Иванова'; end $f$`);
+    await running.db.pool.query('create or replace trigger fail before insert on subject execute function fail()');
+    lines.length = 0;
+    try {
+      await who.send('mutation ($id: ID!) { createSubject(input: { schoolId: $id, name: "Физика" }) { __typename } }', { id: schoolId });
+      await expect.poll(() => lines.filter(({ err }) => err !== undefined)).toHaveLength(1);
+      return lines.find(({ err }) => err !== undefined)!;
+    } finally {
+      await running.db.pool.query('drop trigger fail on subject');
+    }
+  };
+
+  it.each([['53100', 40], ['55P03', 40], ['XX000', 50]])('of the database: %s', async (state, level) => {
+    const logged = await failing(state);
+    expect(codes(logged.err)).toContain(state);
+    expect(logged.level).toBe(level);
+    expect(JSON.stringify(logged)).not.toContain('Иванова');
+  });
+
+  it('of a connection', () => {
+    const error = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+    running.log.warn({ err: error }, 'x');
+    running.log.warn({ err: new Error('outer', { cause: error }) }, 'y');
+    expect([of('x')[0]!.err!.code, of('y')[0]!.err!.cause!.code]).toEqual(['ECONNREFUSED', 'ECONNREFUSED']);
+  });
+
+  it('and no other code or secret, however deep', () => {
+    const code = 'pT3kZ0cYw1Qe7RrVbN5mXA';
+    running.log.info({ code, input: { code, list: [{ code }], password: 'p4ssw0rd', deeper: { token: code, email: 'a@example.org' } }, surname: 'Иванова' }, 'x');
+    running.log.info({ code: 1, signal: 'SIGTERM', sub: { code: '40P01' } }, 'y');
+    running.log.info({ err: Object.assign(new Error('x'), { code }) }, 'z');
+    expect(JSON.stringify(lines)).not.toMatch(/pT3kZ|p4ss|example|Иванова/);
+    expect(of('y')[0]).toMatchObject({ code: 1, sub: { code: '40P01' } });
+  });
+});
+
+describe('a mistake of a client of the authorization server leaves one line', () => {
+  const mistake = 'a client of the authorization server was refused';
+  const verifier = 'v'.repeat(43);
+  const at = (path: string) => new URL(path, running.config.publicUrl);
+  const redeem = async (body: Record<string, string>) => (await fetch(at('/oidc/token'), { method: 'POST', body: new URLSearchParams(body) })).text();
+
+  it.each<[string, () => Promise<unknown>, object]>([
+    ['an unknown client', () => fetch(at('/oidc/auth?client_id=nobody&response_type=code')), { endpoint: 'authorization', error: 'invalid_client', clientId: 'nobody' }],
+    ['a client that is no id', () => fetch(at('/oidc/auth?client_id=ivanova@example.org&response_type=code')), { error: 'invalid_client' }],
+    ['a wrong redirect_uri', () => fetch(at('/oidc/auth?client_id=explorer&response_type=code&redirect_uri=https://ivanova.example/'), { redirect: 'manual' }),
+      { error: 'invalid_redirect_uri', clientId: 'explorer' }],
+    ['an unknown code', () => redeem({ grant_type: 'authorization_code', code: 'pT3kZ0cYw1Qe7RrVbN5mXA', client_id: 'explorer', redirect_uri: `${running.config.publicUrl}/explorer`, code_verifier: verifier }),
+      { endpoint: 'grant', error: 'invalid_grant', reason: 'authorization code not found', clientId: 'explorer' }],
+    ['an unknown refresh token', () => redeem({ grant_type: 'refresh_token', refresh_token: 'pT3kZ0cYw1Qe7RrVbN5mXA', client_id: 'explorer' }),
+      { error: 'invalid_grant', reason: 'refresh token not found', clientId: 'explorer' }],
+    ['a grant that there is not', () => redeem({ grant_type: 'password', username: 'ivanova', password: 'p4ssw0rd', client_id: 'explorer' }), { error: 'unsupported_grant_type' }],
+  ])('(%s)', async (_what, make, expected) => {
+    await make();
+    expect(await line(mistake)).toMatchObject({ level: 40, requestId: expect.stringMatching(uuid) as string, ...expected });
+    expect(JSON.stringify(lines)).not.toMatch(/ivanova|pT3kZ|p4ss|vvvv/);
+  });
+
+  it('(a wrong PKCE verifier)', async () => {
+    await running.db.prisma.user.update({ where: { id: userId }, data: { signInName: 'pkce.tester', passwordHash: await hashPassword('верный пароль 7') } });
+    const browser = new Browser(running.config.publicUrl);
+    const redirectUri = `${running.config.publicUrl}/explorer`;
+    const query = new URLSearchParams({ client_id: 'explorer', response_type: 'code', scope: 'openid', redirect_uri: redirectUri, code_challenge: 'c'.repeat(43), code_challenge_method: 'S256' });
+    const form = await browser.open(`/oidc/auth?${query.toString()}`);
+    const landed = await browser.submit(form, { signInName: 'pkce.tester', password: 'верный пароль 7' });
+    const code = new URL(landed.url).searchParams.get('code')!;
+    expect(code).toMatch(/^[\w-]{20,}$/);
+    lines.length = 0;
+    await redeem({ grant_type: 'authorization_code', code, client_id: 'explorer', redirect_uri: redirectUri, code_verifier: verifier });
+    expect(await line(mistake)).toMatchObject({ error: 'invalid_grant', reason: 'code_verifier does not match code_challenge', clientId: 'explorer' });
+    expect(JSON.stringify(lines)).not.toContain(code);
+  });
+});

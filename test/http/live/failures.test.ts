@@ -1,0 +1,192 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import pg from 'pg';
+import { transaction } from '../../../src/db/transaction.ts';
+import type { PayloadOf, EventType } from '../../../src/events/catalog.ts';
+import { attribute, record } from '../../../src/events/record.ts';
+import type { Listening } from '../../support/client.ts';
+import { server } from '../../support/database.ts';
+import { openSfera, type Sfera } from '../../support/sfera.ts';
+import { enrolmentsStream } from './streams.ts';
+
+/** The database fails while an event is told: everyone is told it whole afterwards, or is sent away before it and told it when they come back. */
+
+let app: Sfera;
+beforeAll(async () => {
+  app = await openSfera();
+});
+const opened: Listening[] = [];
+afterEach(async () => {
+  for (const stream of opened.splice(0)) stream.close();
+  await vi.waitFor(() => expect(app.liveEvents.rights.stats().listeners).toBe(0));
+});
+afterAll(() => app.close());
+
+const write = (...events: { type: EventType; payload: Record<string, string> }[]) =>
+  transaction(app.db, (tx) => {
+    attribute(tx, { actor: { kind: 'operator' }, causation: null, notify: (ids) => app.notifier.notify(ids) });
+    for (const { type, payload } of events) record(tx, type, payload as PayloadOf<typeof type>);
+    return Promise.resolve();
+  });
+
+const chats = (fields: string) => `subscription ($schoolId: ID!, $after: String) {
+  chats(schoolId: $schoolId, after: $after) {
+    __typename ... on ChatChange { cursor kind chat { name ${fields} } } ... on Checkpoint { cursor } ... on Ended { reason cursor }
+  }
+}`;
+const shared = chats('kind');
+/** A field that is about who asks: its listeners are told each by themselves. */
+const alone = chats('viewerRole');
+
+async function follow(transport: 'listen' | 'listenSse', user: { id: string }, query: string, variables: object): Promise<Listening> {
+  const stream = await app.as(user)[transport](query, variables);
+  opened.push(stream);
+  return stream;
+}
+
+/** A school with one chat, whose administrators follow its chats: two who are told together and one who is told alone. */
+async function scene(transport: 'listen' | 'listenSse') {
+  const { school, administrator } = await app.build.school();
+  const second = await app.build.user({ schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR' });
+  const chat = await app.build.chat({ schoolId: school.id, kind: 'SCHOOL' });
+  const schoolId = app.id('School', school.id);
+  const listen = async (user: { id: string }, query: string, after?: string) => {
+    const stream = await follow(transport, user, query, { schoolId, after });
+    if (after === undefined) await stream.until(({ items }) => items.length > 0);
+    return stream;
+  };
+  const asked = [[administrator, shared], [second, shared], [administrator, alone]] as const;
+  const streams = await Promise.all(asked.map(([user, query]) => listen(user, query)));
+  await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBeGreaterThanOrEqual(2));
+  const renamed = { type: 'chat.renamed', payload: { schoolId: school.id, chatId: chat.id } } as const;
+  const again = (after: readonly string[]) => Promise.all(asked.map(([user, query], n) => listen(user, query, after[n])));
+  return { school, schoolId, administrator, chat, streams, renamed, again, listen };
+}
+
+const executions = async () => Number(/^sfera_stream_executions_total (\d+)$/m.exec(await (await fetch(app.url.replace('/graphql', '/metrics'))).text())?.[1]);
+
+/** Without the table every statement that names it fails. */
+async function without<T>(table: string, meanwhile: () => Promise<T>): Promise<T> {
+  await app.db.pool.query(`alter table "${table}" rename to "${table}_away"`);
+  try {
+    return await meanwhile();
+  } finally {
+    await app.db.pool.query(`alter table "${table}_away" rename to "${table}"`);
+  }
+}
+
+const told = (stream: Listening, count: number) => stream.until(({ news }) => news.length >= count);
+const codes = async ({ over }: Listening) => (await over).errors?.map(({ extensions }) => extensions?.code);
+const lastCursor = ({ items }: Listening) => String(items.at(-1)!.cursor);
+
+describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
+  it('is told an event whole, once, when it could not be read at first', async () => {
+    const { chat, streams, renamed } = await scene(transport);
+    const before = await executions();
+    await without('chat', async () => {
+      await write(renamed);
+      // Those who are told together fail once and then each alone, as the one does who is alone anyway.
+      await vi.waitFor(async () => expect((await executions()) - before).toBeGreaterThanOrEqual(4), { timeout: 10_000 });
+    });
+    await Promise.all(streams.map((stream) => told(stream, 1)));
+    await write(renamed);
+    for (const stream of streams) {
+      await told(stream, 2);
+      expect(stream.news.map((item) => item.chat?.name)).toEqual([chat.name, chat.name]);
+      expect(new Set(stream.news.map(({ cursor }) => cursor)).size).toBe(2);
+    }
+  });
+
+  it('is sent away before an event that cannot be read, and told it once when they come back', async () => {
+    const { chat, streams, renamed, again, listen, administrator } = await scene(transport);
+    await write(renamed);
+    await Promise.all(streams.map((stream) => told(stream, 1)));
+    const cursors = streams.map(lastCursor);
+    await without('chat', async () => {
+      await write(renamed);
+      for (const stream of streams) expect(await codes(stream)).toEqual(['UNAVAILABLE']);
+      // One who comes back too early is sent away again.
+      const early = await listen(administrator, shared, cursors[0]);
+      expect(await codes(early)).toEqual(['UNAVAILABLE']);
+      expect(early.items).toEqual([]);
+    });
+    const back = await again(cursors);
+    await write(renamed);
+    for (const [n, stream] of streams.entries()) {
+      await told(back[n]!, 2);
+      const all = [...stream.news, ...back[n]!.news];
+      expect(all.map((item) => item.chat?.name)).toEqual([chat.name, chat.name, chat.name]);
+      expect(new Set(all.map(({ cursor }) => cursor)).size).toBe(3);
+    }
+  });
+
+  it('is told as before of what can be read, whatever others asked for', async () => {
+    const { school, schoolId, administrator, renamed, streams } = await scene(transport);
+    const found = await app.build.class({ schoolId: school.id });
+    const pupil = await app.build.student({ classId: found.id });
+    const { id: enrolmentId } = await app.db.prisma.enrolment.findFirstOrThrow({ where: { studentId: pupil.id } });
+    const enrolled = { type: 'student.enrolled', payload: { schoolId: school.id, enrolmentId, studentId: pupil.id, classId: found.id } } as const;
+    const others = await follow(transport, administrator, enrolmentsStream, { schoolId });
+    await others.until(({ items }) => items.length > 0);
+    await without('chat', async () => {
+      await write(enrolled, renamed, enrolled);
+      await told(others, 2);
+      for (const stream of streams) expect(await codes(stream)).toEqual(['UNAVAILABLE']);
+      await write(renamed, enrolled);
+      await told(others, 3);
+    });
+    expect(others.news.every(({ student }) => student !== null)).toBe(true);
+  });
+
+  it('is told what its rights hide as null, and goes on', async () => {
+    const { school } = await app.build.school();
+    // Told in person of coming into a chat where they are not any more.
+    const pupil = await app.build.user({ schoolId: school.id, role: 'STUDENT' });
+    const chat = await app.build.chat({ schoolId: school.id, kind: 'EXTRACURRICULAR' });
+    const stream = await follow(transport, pupil, shared, { schoolId: app.id('School', school.id) });
+    await stream.until(({ items }) => items.length > 0);
+    const added = { type: 'chatMember.added', payload: { schoolId: school.id, chatId: chat.id, userId: pupil.id } } as const;
+    await write(added, added);
+    await told(stream, 2);
+    expect(stream.news.map((item) => item.chat)).toEqual([null, null]);
+  });
+
+  it('is told an event whole when its rights could not be read at first', async () => {
+    const { streams, school, chat, administrator } = await scene(transport);
+    await without('session', async () => {
+      // It may have changed the administrator's rights.
+      await write({ type: 'chatMember.added', payload: { schoolId: school.id, chatId: chat.id, userId: administrator.id } });
+      await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBeLessThan(2));
+    });
+    for (const stream of streams) {
+      await told(stream, 1);
+      expect(stream.news.map((item) => [item.kind, item.chat?.name])).toEqual([['MEMBER_ADDED', chat.name]]);
+    }
+  });
+});
+
+describe.runIf(server)('a lock that is held for longer than statements wait', () => {
+  it.each(['listen', 'listenSse'] as const)('keeps no event from those who follow by %s', async (transport) => {
+    const { chat, streams, renamed, again } = await scene(transport);
+    const holder = new pg.Client({ connectionString: app.db.connectionString! });
+    await holder.connect();
+    await holder.query('begin');
+    await holder.query('lock table chat in access exclusive mode');
+    const cursors = streams.map(lastCursor);
+    await write(renamed);
+    const over = streams.map((stream) => stream.over.then(() => stream));
+    // As `lock_timeout` ends them, but at once: every statement that waits for the lock, as often as one is sent.
+    const cancel = setInterval(() => {
+      holder.query(`select pg_cancel_backend(pid) from pg_locks where not granted and relation = 'chat'::regclass`).catch(() => undefined);
+    }, 20);
+    for (const stream of await Promise.all(over)) expect([await codes(stream), stream.news]).toEqual([['UNAVAILABLE'], []]);
+    clearInterval(cancel);
+    await holder.query('rollback');
+    await holder.end();
+    const back = await again(cursors);
+    await write(renamed);
+    for (const stream of back) {
+      await told(stream, 2);
+      expect(stream.news.map((item) => item.chat?.name)).toEqual([chat.name, chat.name]);
+    }
+  });
+});

@@ -1,0 +1,451 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, onTestFailed, vi } from 'vitest';
+import type { Actor, UserActor } from '../../../src/policy/actor.ts';
+import { canReceive } from '../../../src/policy/topics.ts';
+import { loadActors } from '../../../src/auth/actors.ts';
+import type { Credential } from '../../../src/auth/tokens.ts';
+import { transaction } from '../../../src/db/transaction.ts';
+import { endClient } from '../../../src/domain/clients.ts';
+import { catalog, eventTypes, topicsOf, type PayloadOf, type EventType } from '../../../src/events/catalog.ts';
+import { encodeCursor } from '../../../src/events/cursor.ts';
+import { createLiveEvents } from '../../../src/events/live/live-events.ts';
+import { follow, type LiveEvents, type SubscriptionItem } from '../../../src/events/live/subscription.ts';
+import { attribute, record } from '../../../src/events/record.ts';
+import { maxRightsAgeMs, type EndReason } from '../../../src/events/live/rights-cache.ts';
+import { trimLogs } from '../../../src/jobs/housekeeping.ts';
+import { createLogger } from '../../../src/logger.ts';
+import { createChance, type Chance } from '../../support/chance.ts';
+import { openSfera, type Sfera } from '../../support/sfera.ts';
+
+let app: Sfera;
+beforeAll(async () => {
+  app = await openSfera();
+});
+afterAll(() => app.close());
+
+const recordAll = (events: readonly { type: EventType; payload: { schoolId: string } }[]) =>
+  transaction(app.db, (tx) => {
+    attribute(tx, { actor: { kind: 'operator' }, causation: null, notify: (schools) => app.notifier.notify(schools) });
+    for (const { type, payload } of events) record(tx, type, payload as PayloadOf<typeof type>);
+    return Promise.resolve();
+  });
+
+const everything = { streamKey: 'everything', types: new Set(eventTypes), filter: () => true, isAllowed: () => true };
+
+async function credentialOf(user: { id: string }): Promise<Credential> {
+  return (await app.tokens.verifyAccessToken((await app.token(user, 3600)).token))!;
+}
+
+/** Whoever has signed in, as the database has them now. */
+const actorOf = async (credential: Credential) => (await loadActors(app.db, [credential]))[0] as Actor;
+
+/** One who follows a school's whole log and says how far they are, also where nothing is for them. */
+function listener(schoolId: string, credential: Credential) {
+  const heard: SubscriptionItem[] = [];
+  let [reached, over] = [-1n, false];
+  let look = () => {};
+  const { reader, rights, broadcaster } = app.liveEvents;
+  const feed: LiveEvents = {
+    rights, broadcaster,
+    reader: {
+      ...reader,
+      waitForAppend(id, seq, signal) {
+        reached = seq;
+        look();
+        return reader.waitForAppend(id, seq, signal);
+      },
+    },
+  };
+  let items = follow(feed, { schoolId, credential, after: null, ...everything });
+  const run = async () => {
+    for await (const item of items) if (item.kind !== 'checkpoint') heard.push(item);
+    over = true;
+    look();
+  };
+  const until = (satisfied: () => boolean) =>
+    new Promise<void>((resolve) => {
+      look = () => satisfied() && resolve();
+      look();
+    });
+  void run();
+  return {
+    schoolId,
+    credential,
+    heard,
+    /** They have come so far, or to an end. */
+    passed: (seq: bigint) => until(() => over || reached >= seq),
+    ended: () => until(() => over),
+    /** Follows again from where the stream ended. */
+    again() {
+      [reached, over] = [-1n, false];
+      items = follow(feed, { schoolId, credential, after: null, ...everything });
+      void run();
+    },
+    close: () => items.return!(),
+  };
+}
+
+/** Two schools and people of every kind in them, some in both. */
+async function world() {
+  const { build } = app;
+  const make = async () => {
+    const { school, administrator } = await build.school();
+    const schoolId = school.id;
+    const classes = [await build.class({ schoolId }), await build.class({ schoolId })];
+    const subject = await build.subject({ schoolId });
+    const classTeacher = await build.teacher({ schoolId, classTeacherOf: classes[0]!.id });
+    const subjectTeacher = await build.teacher({ schoolId, teaches: [{ classId: classes[1]!.id, subjectId: subject.id }] });
+    const people = [
+      administrator, classTeacher, subjectTeacher,
+      await build.user({ schoolId, role: 'SCHOOL_ADMINISTRATION' }),
+      await build.teacher({ schoolId }),
+      await build.student({ classId: classes[0]!.id }),
+      await build.student({ classId: classes[1]!.id }),
+      await build.user({ schoolId, role: 'STUDENT' }),
+    ];
+    const chats = [
+      await build.chat({ schoolId, kind: 'CLASS', classId: classes[0]!.id }),
+      await build.chat({ schoolId, kind: 'EXTRACURRICULAR' }),
+    ];
+    return { schoolId, classes: classes.map(({ id }) => id), chats: chats.map(({ id }) => id), subjectId: subject.id, people };
+  };
+  const schools = [await make(), await make()];
+  const [one, other] = schools;
+  // Of both schools: an administrator of the other, and two who teach in both.
+  const [leader, ...teachers] = [one!.people[3]!, one!.people[1]!, one!.people[2]!];
+  const there = other!.schoolId;
+  await app.db.prisma.roleGrant.create({ data: { schoolId: there, userId: leader.id, role: 'PLATFORM_ADMINISTRATOR' } });
+  for (const { id: userId } of teachers) {
+    await app.db.prisma.roleGrant.create({ data: { schoolId: there, userId, role: 'TEACHER' } });
+    await build.assignment({ schoolId: there, classId: other!.classes[1]!, userId, subjectId: other!.subjectId });
+  }
+  return { schools, people: [...schools.flatMap(({ people }) => people), await build.user()] };
+}
+
+type World = Awaited<ReturnType<typeof world>>;
+
+/** Any event about any of the people, classes and chats, be it likely or not. */
+function anyEvent(chance: Chance, { schools, people }: World) {
+  const { schoolId, classes, chats } = chance.one(schools);
+  const type = chance.one(eventTypes);
+  const pools: Record<string, readonly string[]> = {
+    classId: classes, fromClassId: classes, chatId: chats, userId: people.map(({ id }) => id), studentId: people.map(({ id }) => id),
+  };
+  const payload = Object.fromEntries(catalog[type].payload.map((name) => [name, chance.one(pools[name] ?? [randomUUID()])]));
+  return { type, payload: { schoolId, ...payload } };
+}
+
+/** Somebody gets a right, or loses one of those they have, and the log says so. */
+const changeRights = (chance: Chance, { schools }: World, userId: string): Promise<void> =>
+  transaction(app.db, async (tx) => {
+    attribute(tx, { actor: { kind: 'operator' }, causation: null, notify: (ids) => app.notifier.notify(ids) });
+    const { schoolId, classes, chats, subjectId } = chance.one(schools);
+    const [classId, chatId] = [chance.one(classes), chance.one(chats)];
+    const current = { endedAt: null };
+    const over = { endedAt: new Date(Date.now() + 1000) };
+    const kind = chance.one(['chat', 'work', 'role', 'place']);
+    const lose = chance.next() < 0.6;
+    if (kind === 'chat') {
+      const membership = { schoolId, chatId, userId };
+      const { count } = await tx.chatMember.deleteMany({ where: membership });
+      if (count === 0) await tx.chatMember.create({ data: { ...membership, reason: 'PERSON' } });
+      record(tx, count === 0 ? 'chatMember.added' : 'chatMember.removed', membership);
+    } else if (kind === 'work') {
+      const held = await tx.assignment.findMany({ where: { userId, ...current }, orderBy: { id: 'asc' } });
+      const said = (of: { id: string; schoolId: string; classId: string }) => ({ schoolId: of.schoolId, assignmentId: of.id, classId: of.classId, userId, subjectId });
+      if (lose && held.length > 0) {
+        const ended = await tx.assignment.update({ where: { id: chance.one(held).id }, data: over });
+        record(tx, 'subjectTeacher.ended', said(ended));
+      } else if (!held.some((each) => each.classId === classId)) {
+        const made = await tx.assignment.create({ data: { schoolId, classId, userId, kind: 'SUBJECT_TEACHER', subjectId } });
+        record(tx, 'subjectTeacher.assigned', said(made));
+      }
+    } else if (kind === 'role') {
+      const held = await tx.roleGrant.findMany({ where: { userId, ...current }, orderBy: { id: 'asc' } });
+      if (lose && held.length > 0) {
+        const ended = await tx.roleGrant.update({ where: { id: chance.one(held).id }, data: over });
+        record(tx, 'role.ended', { schoolId: ended.schoolId, grantId: ended.id, userId });
+      } else if (!held.some((each) => each.schoolId === schoolId)) {
+        const made = await tx.roleGrant.create({ data: { schoolId, userId, role: chance.one(['TEACHER', 'STUDENT', 'SCHOOL_ADMINISTRATION']) } });
+        record(tx, 'role.granted', { schoolId, grantId: made.id, userId });
+      }
+    } else {
+      const [held] = await tx.enrolment.findMany({ where: { studentId: userId, ...current } });
+      const said = (of: { id: string; schoolId: string; classId: string }) => ({ schoolId: of.schoolId, enrolmentId: of.id, studentId: userId, classId: of.classId });
+      if (held !== undefined) record(tx, 'student.withdrawn', said(await tx.enrolment.update({ where: { id: held.id }, data: over })));
+      else {
+        const made = await tx.enrolment.create({ data: { schoolId, classId, studentId: userId, startedAt: new Date(Date.now() + 1000) } });
+        record(tx, 'student.enrolled', said(made));
+      }
+    }
+  });
+
+/** What a stream of this school stands on: roles there, and classes there by each of them. */
+function standsOn(actor: Actor, schoolId: string): Set<string> {
+  if (actor.kind !== 'user') return new Set();
+  const { grants, assignments, enrolment } = actor;
+  const roles = grants.filter((grant) => grant.schoolId === schoolId).map(({ role }) => role);
+  const work = assignments.filter((each) => each.schoolId === schoolId && roles.includes('TEACHER'));
+  const place = enrolment?.schoolId === schoolId && roles.includes('STUDENT') ? [`pupil of ${enrolment.classId}`] : [];
+  return new Set([...roles, ...work.map(({ classId, subjectId }) => `${subjectId === null ? 'class' : 'subject'} teacher of ${classId}`), ...place]);
+}
+
+it('tells everyone exactly what they may hear by the rights that they have at that moment, and ends with the rights it began with', async () => {
+  const chance = createChance();
+  onTestFailed(() => console.error(`SEED=${chance.seed}`));
+  const all = await world();
+  const schoolIds = all.schools.map(({ schoolId }) => schoolId);
+  const services = await Promise.all([['read', 'events'], ['read']].map((scopes) => app.build.service({ schoolId: schoolIds[0]!, scopes })));
+  const credentials: Credential[] = await Promise.all(all.people.map(credentialOf));
+  for (const { id: clientId } of services)
+    credentials.push({ kind: 'service', clientId, expiresAt: Date.now() / 1000 + 3600, scopes: ['read', 'events'] });
+  const followers = credentials.flatMap((credential) => schoolIds.map((schoolId) => ({ ...listener(schoolId, credential), began: new Set<string>() })));
+  await Promise.all(followers.map((each) => each.passed(0n)));
+  const begin = async (each: (typeof followers)[number]) => (each.began = standsOn(await actorOf(each.credential), each.schoolId));
+  await Promise.all(followers.map(begin));
+  let [told, endings] = [0, 0];
+
+  for (let round = 0; round < 15; round += 1) {
+    const events = Array.from({ length: chance.from(1, 20) }, () => anyEvent(chance, all));
+    const before = new Map(await Promise.all(schoolIds.map(async (id) => [id, (await app.liveEvents.reader.bounds(id))!.head] as const)));
+    for (const each of followers) {
+      await each.passed(before.get(each.schoolId)!);
+      each.heard.length = 0;
+    }
+    for (let at = 0, size; at < events.length; at += size) await recordAll(events.slice(at, at + (size = chance.from(1, 5))));
+    // What was told of the changes of rights between is not looked at: it may be by the old ones or the new.
+    const heads = new Map(await Promise.all(schoolIds.map(async (id) => [id, (await app.liveEvents.reader.bounds(id))!.head] as const)));
+    for (const each of followers) {
+      await each.passed(heads.get(each.schoolId)!);
+      const actor = await actorOf(each.credential);
+      const expected = events.filter(
+        ({ type, payload }) => payload.schoolId === each.schoolId && canReceive(actor, each.schoolId, topicsOf(type, payload as PayloadOf<typeof type>)),
+      );
+      expect(each.heard.map((item) => (item.kind === 'event' ? { type: item.event.type, payload: item.event.payload } : item))).toEqual(expected);
+      told += expected.length;
+    }
+
+    // One change for a person, so that nothing is lost and got back before anybody looks.
+    for (const { id } of chance.some(all.people, 3)) await changeRights(chance, all, id);
+    for (const each of followers) {
+      const now = standsOn(await actorOf(each.credential), each.schoolId);
+      if ([...each.began].every((claim) => now.has(claim))) continue;
+      await each.ended();
+      // Changes of others that came before are told still.
+      expect(each.heard.map(({ kind }) => kind)).toEqual([...each.heard.slice(1).map(() => 'event'), 'ended']);
+      endings += 1;
+      each.again();
+      await each.passed(0n);
+      await begin(each);
+    }
+  }
+  await Promise.all(followers.map((each) => each.close()));
+  console.info(`${followers.length} followers were told ${told} events; ${endings} streams ended`);
+}, 120_000);
+
+/** A pupil in a chat, who follows the school's log from its beginning. */
+async function inChat() {
+  const { school } = await app.build.school();
+  const schoolId = school.id;
+  const chat = await app.build.chat({ schoolId, kind: 'SCHOOL' });
+  const pupil = await app.build.user({ schoolId, role: 'STUDENT' });
+  const membership = { schoolId, chatId: chat.id, userId: pupil.id };
+  await app.db.prisma.chatMember.create({ data: { ...membership, reason: 'PERSON' } });
+  const credential = await credentialOf(pupil);
+  const renamed = { type: 'chat.renamed', payload: { schoolId, chatId: chat.id } } as const;
+  const ofPupil = { type: 'profile.updated', payload: { schoolId, userId: pupil.id } as { schoolId: string } } as const;
+  const leave = () =>
+    transaction(app.db, async (tx) => {
+      attribute(tx, { actor: { kind: 'operator' }, causation: null, notify: (schools) => app.notifier.notify(schools) });
+      await tx.chatMember.deleteMany({ where: membership });
+      record(tx, 'chatMember.removed', { schoolId, chatId: chat.id, userId: pupil.id });
+    });
+  const items = (feed: LiveEvents) => follow(feed, { schoolId, credential, after: { schoolId, seq: 0n }, ...everything });
+  return { schoolId, credential, items, renamed, ofPupil, leave, membership };
+}
+
+/** The number of the next event that is told. */
+async function nextOf(items: AsyncIterableIterator<SubscriptionItem, void, undefined>): Promise<bigint | null> {
+  for (;;) {
+    const { value } = await items.next();
+    if (value?.kind !== 'checkpoint') return value?.kind === 'event' ? value.event.seq : null;
+  }
+}
+
+it('asks for rights again before each event of a slow listener', async () => {
+  const { items, renamed, ofPupil, leave } = await inChat();
+  const stream = items(app.liveEvents);
+  await recordAll([renamed, renamed, renamed, ofPupil]);
+  expect(await nextOf(stream)).toBe(1n);
+  await leave();
+  await pause(60);
+  expect(await nextOf(stream)).toBe(4n);
+  await stream.return!();
+});
+
+describe('rights that another process took away, of which nobody here was told', () => {
+  let feed: ReturnType<typeof createLiveEvents>;
+  beforeAll(() => {
+    // Without its clock nothing is read again but for its age; what the other feed notes, this one does not.
+    vi.useFakeTimers({ toFake: ['setInterval'] });
+    feed = createLiveEvents(app.db, app.notifier, createLogger('silent'));
+    vi.useRealTimers();
+  });
+  afterAll(() => feed.close());
+
+  async function elsewhere(change: () => Promise<unknown>): Promise<void> {
+    const wake = vi.spyOn(app.notifier, 'notify').mockImplementation(() => undefined);
+    await change();
+    wake.mockRestore();
+    await pause(maxRightsAgeMs + 10);
+  }
+
+  it('are read again before the next event, and before one that was made is sent', async () => {
+    const { schoolId, items, renamed, membership } = await inChat();
+    await recordAll([renamed, renamed, renamed]);
+    const stream = items(feed);
+    expect(await nextOf(stream)).toBe(1n);
+    expect(await stream.confirm()).toBe(true);
+    expect(await nextOf(stream)).toBe(2n);
+    await elsewhere(() => app.db.prisma.roleGrant.updateMany({ where: { schoolId, userId: membership.userId }, data: { endedAt: new Date(Date.now() + 1000) } }));
+    expect(await stream.confirm()).toBe(false);
+    stream.repeat();
+    // The cursor is that of the last event that was sent, so that one may come back to it.
+    expect(await stream.next()).toMatchObject({ value: { kind: 'ended', reason: 'ROLE_ENDED', cursor: encodeCursor({ schoolId, seq: 1n }) } });
+  });
+
+  it('are those of a service that was ended, which no log tells', async () => {
+    const { school } = await app.build.school();
+    const schoolId = school.id;
+    const service = await app.build.service({ schoolId, scopes: ['read', 'events'] });
+    const credential: Credential = { kind: 'service', clientId: service.id, expiresAt: Date.now() / 1000 + 3600, scopes: ['read', 'events'] };
+    await recordAll([1, 2, 3].map(() => ({ type: 'school.updated', payload: { schoolId } }) as const));
+    const stream = follow(feed, { schoolId, credential, after: { schoolId, seq: 0n }, ...everything });
+    expect(await nextOf(stream)).toBe(1n);
+    await elsewhere(() => endClient(app.operator, { clientId: service.id }));
+    expect(await stream.next()).toMatchObject({ value: { kind: 'ended', reason: 'SESSION_ENDED' } });
+  });
+
+  it('are told by the log, read once more, to those who are told together', async () => {
+    const { schoolId, credential, renamed, leave } = await inChat();
+    const stream = follow(feed, { schoolId, credential, after: null, ...everything });
+    expect(await stream.next()).toMatchObject({ value: { kind: 'checkpoint' } });
+    const told: string[] = [];
+    let late: (() => Promise<void>) | null = () => elsewhere(leave);
+    stream.shareExecution({
+      groupKey: 'own',
+      async executeFor({ event }, cohorts, hand) {
+        const first = late;
+        late = null;
+        await first?.();
+        for (const { members } of cohorts) await hand({ result: {}, bytes: Buffer.from(event.type) }, members);
+      },
+      send: (bytes) => told.push(bytes.toString()) > 0,
+    });
+    const next = stream.next();
+    await vi.waitFor(() => expect(feed.broadcaster.stats().waiting).toBe(1));
+    await recordAll([renamed, renamed, renamed]);
+    // While the first is answered they leave the chat: of it they are told nothing, but that they left.
+    expect(await next).toMatchObject({ value: { kind: 'event', event: { type: 'chatMember.removed' } } });
+    expect(told).toEqual([]);
+    await stream.return!();
+  });
+});
+
+it('reads the rights of two tokens of one client each by what it says', async () => {
+  const { school } = await app.build.school();
+  const service = await app.build.service({ schoolId: school.id, scopes: ['read', 'events'] });
+  const expiresAt = Math.floor(Date.now() / 1000) + 3600;
+  const listeners = (['read', 'events'] as const).map((scope) =>
+    app.liveEvents.rights.subscribe(school.id, { kind: 'service', clientId: service.id, expiresAt, scopes: [scope] }, () => null, () => undefined),
+  );
+  const standings = await Promise.all(listeners.map((each) => each.resolve()));
+  expect(standings).toMatchObject([{ scopes: ['read'] }, { scopes: ['events'] }]);
+  for (const each of listeners) each.close();
+});
+
+describe('reads that fail', () => {
+  const failing = (times: number): LiveEvents => {
+    const { reader, rights, broadcaster } = app.liveEvents;
+    let left = times;
+    const maybe = <T>(read: () => Promise<T>): Promise<T> => ((left -= 1) >= 0 ? Promise.reject(new Error('no')) : read());
+    return { rights, broadcaster, reader: { ...reader, bounds: (id) => maybe(() => reader.bounds(id)), read: (...args) => maybe(() => reader.read(...args)) } };
+  };
+
+  it('are tried again, and nothing is missed', async () => {
+    const { items, renamed, ofPupil } = await inChat();
+    await recordAll([renamed, ofPupil]);
+    const stream = items(failing(2));
+    expect([await nextOf(stream), await nextOf(stream)]).toEqual([1n, 2n]);
+    await stream.return!();
+  });
+
+  it('end the stream with their error, and not as if there were nothing', async () => {
+    const { items, renamed } = await inChat();
+    await recordAll([renamed]);
+    const stream = items(failing(Infinity));
+    await expect(stream.next()).rejects.toThrow('no');
+    expect(await stream.next()).toEqual({ done: true, value: undefined });
+  });
+});
+
+it('tells nothing by the rights of a moment before it happened', async () => {
+  const { schoolId, items, renamed, ofPupil, leave } = await inChat();
+  const { reader, rights, broadcaster } = app.liveEvents;
+  let meanwhile: (() => Promise<void>) | null = async () => {
+    await leave();
+    await recordAll([renamed, ofPupil]);
+    await expect.poll(() => reader.read(schoolId, 0n, 10)).toHaveLength(3);
+  };
+  const stream = items({
+    rights, broadcaster,
+    reader: {
+      ...reader,
+      async read(...args) {
+        const first = meanwhile;
+        meanwhile = null;
+        await first?.();
+        return reader.read(...args);
+      },
+    },
+  });
+  // Before the stream looks at the log for the first time, the person leaves the chat; only then is the chat renamed.
+  expect(await nextOf(stream)).toBe(1n);
+  expect(await nextOf(stream)).toBe(3n);
+  await stream.return!();
+});
+
+it('ends for good once a sweep found the rights lost, though they come back', async () => {
+  const { school, administrator } = await app.build.school();
+  const credential = await credentialOf(administrator);
+  const actor = (await actorOf(credential)) as UserActor;
+  let lose: (reason: EndReason) => void = () => {};
+  const rights: LiveEvents['rights'] = {
+    ...app.liveEvents.rights,
+    subscribe(_schoolId, _credential, _judge, lost) {
+      lose = lost;
+      return { credential, resolve: () => Promise.resolve(actor), cached: () => actor, onChange: () => {}, close: () => {} };
+    },
+  };
+  const items = follow({ ...app.liveEvents, rights }, { schoolId: school.id, credential, after: null, ...everything });
+  expect(await items.next()).toMatchObject({ value: { kind: 'checkpoint' } });
+  const ended = items.next();
+  lose('ROLE_ENDED');
+  expect(await ended).toMatchObject({ value: { kind: 'ended', reason: 'ROLE_ENDED' } });
+  expect(await items.next()).toEqual({ done: true, value: undefined });
+});
+
+it('tells a slow listener to read anew when old events are forgotten before it comes to them', async () => {
+  const { school, administrator } = await app.build.school();
+  const schoolId = school.id;
+  const credential = await credentialOf(administrator);
+  await recordAll(Array.from({ length: 250 }, () => ({ type: 'school.updated', payload: { schoolId } }) as const));
+  const items = follow(app.liveEvents, { schoolId, credential, after: { schoolId, seq: 0n }, ...everything });
+  const kinds: string[] = [];
+  expect(await items.next()).toMatchObject({ value: { kind: 'event', event: { seq: 1n } } });
+  await trimLogs(app.db, -1);
+  for await (const item of items) kinds.push(item.kind);
+  expect(kinds.at(-1)).toBe('resync');
+  expect(kinds.filter((kind) => kind === 'event').length).toBeLessThan(250);
+});

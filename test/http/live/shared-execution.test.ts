@@ -1,0 +1,323 @@
+import { readFileSync } from 'node:fs';
+import { buildSchema, GraphQLNonNull, getNamedType, isCompositeType, isObjectType, isUnionType, type GraphQLObjectType } from 'graphql';
+import { createClient } from 'graphql-ws';
+import pg from 'pg';
+import { WebSocket } from 'ws';
+import { afterAll, beforeAll, describe, expect, it, onTestFailed, vi } from 'vitest';
+import { cohortActor, scopesByRole, type UserActor } from '../../../src/policy/actor.ts';
+import { loadActors } from '../../../src/auth/actors.ts';
+import { transaction } from '../../../src/db/transaction.ts';
+import type { User } from '../../../src/db/generated/client.ts';
+import type { EventType, PayloadOf } from '../../../src/events/catalog.ts';
+import { attribute, record } from '../../../src/events/record.ts';
+import { schema } from '../../../src/graphql/schema.ts';
+import { createChance, type Chance } from '../../support/chance.ts';
+import { openSfera, type Sfera } from '../../support/sfera.ts';
+
+/** Telling many at once: what is done once, and that everyone is told what they would have been told alone. */
+
+let app: Sfera;
+beforeAll(async () => {
+  app = await openSfera();
+});
+afterAll(() => app.close());
+
+const write = (events: readonly { type: EventType; payload: { schoolId: string } }[]) =>
+  transaction(app.db, (tx) => {
+    attribute(tx, { actor: { kind: 'operator' }, causation: null, notify: (ids) => app.notifier.notify(ids) });
+    for (const { type, payload } of events) record(tx, type, payload as PayloadOf<typeof type>);
+    return Promise.resolve();
+  });
+
+/** What came over a socket for one subscription, as it was sent. */
+async function follow(token: string, query: string, variables: object) {
+  const texts: string[] = [];
+  class Recording extends WebSocket {
+    constructor(address: string, protocols: string) {
+      super(address, protocols);
+      this.on('message', (data: Buffer) => {
+        const text = data.toString();
+        if (text.includes('"type":"next"')) texts.push(text.slice(text.indexOf('"payload":')));
+      });
+    }
+  }
+  const client = createClient({
+    url: app.url.replace(/^http/, 'ws'), webSocketImpl: Recording, connectionParams: { authorization: `Bearer ${token}` }, retryAttempts: 0,
+  });
+  const problems: unknown[] = [];
+  client.subscribe({ query, variables: variables as Record<string, unknown> }, { next: () => undefined, error: (error) => problems.push(error), complete: () => undefined });
+  await vi.waitFor(() => expect(texts.length + problems.length).toBeGreaterThan(0), { timeout: 10_000, interval: 5 });
+  expect(problems).toEqual([]);
+  return { texts, close: () => client.dispose() };
+}
+
+const counted = async () => {
+  const text = await (await fetch(app.url.replace('/graphql', '/metrics'))).text();
+  const read = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1]);
+  return {
+    executions: read('sfera_stream_executions_total'),
+    serialisations: read('sfera_stream_serialisations_total'),
+    messages: read('sfera_stream_shared_messages_total'),
+  };
+};
+
+const enrolments = `subscription ($schoolId: ID!, $after: String) {
+  enrolments(schoolId: $schoolId, after: $after) {
+    __typename ... on EnrolmentChange { cursor kind student { fullName } class { name } enrolment { startedAt } } ... on Checkpoint { cursor }
+  }
+}`;
+
+/** A school with two classes, people of every kind, and chats. */
+async function world() {
+  const { build } = app;
+  const { school, administrator } = await build.school();
+  const schoolId = school.id;
+  const classes = [await build.class({ schoolId }), await build.class({ schoolId })];
+  const subject = await build.subject({ schoolId });
+  const pupils: User[] = [];
+  for (const { id: classId } of classes) for (let n = 0; n < 3; n += 1) pupils.push(await build.student({ classId }));
+  const staff = [
+    administrator,
+    await build.user({ schoolId, role: 'PLATFORM_ADMINISTRATOR' }),
+    await build.user({ schoolId, role: 'SCHOOL_ADMINISTRATION' }),
+    await build.teacher({ schoolId, classTeacherOf: classes[0]!.id }),
+    await build.teacher({ schoolId, teaches: classes.map(({ id: classId }) => ({ classId, subjectId: subject.id })) }),
+    await build.teacher({ schoolId, teaches: classes.map(({ id: classId }) => ({ classId, subjectId: subject.id })) }),
+    await build.teacher({ schoolId }),
+  ];
+  const past = await build.student({ classId: classes[0]!.id });
+  await app.db.prisma.enrolment.updateMany({ where: { studentId: past.id }, data: { endedAt: new Date(Date.now() + 1000) } });
+  const chats = [
+    await build.chat({ schoolId, kind: 'CLASS', classId: classes[0]!.id }),
+    await build.chat({ schoolId, kind: 'STAFF' }),
+    await build.chat({ schoolId, kind: 'EXTRACURRICULAR' }),
+  ];
+  // Some in the circle who share nothing else.
+  const members = [[...pupils.slice(0, 3), staff[3]!], staff.slice(2), [pupils[0]!, pupils[1]!, pupils[3]!, past, staff[6]!]];
+  const rows = chats.flatMap(({ id: chatId }, n) => members[n]!.map(({ id: userId }) => ({ schoolId, chatId, userId, reason: 'PERSON' as const })));
+  await app.db.prisma.chatMember.createMany({ data: rows, skipDuplicates: true });
+  const places = await app.db.prisma.enrolment.findMany({ where: { schoolId } });
+  const people = [...staff, ...pupils, past];
+  return { schoolId, classes, subject, chats, people, places, administrator };
+}
+
+type World = Awaited<ReturnType<typeof world>>;
+
+function anyEvent(chance: Chance, { schoolId, classes, chats, people, places }: World): { type: EventType; payload: { schoolId: string } } {
+  const place = chance.one(places);
+  const chatId = chance.one(chats).id;
+  const userId = chance.one(people).id;
+  const ofPlace = { schoolId, enrolmentId: place.id, studentId: place.studentId, classId: place.classId };
+  return chance.one([
+    { type: 'student.enrolled', payload: ofPlace },
+    { type: 'student.withdrawn', payload: ofPlace },
+    { type: 'student.transferred', payload: { ...ofPlace, fromEnrolmentId: chance.one(places).id, fromClassId: chance.one(classes).id } },
+    { type: 'chat.created', payload: { schoolId, chatId } },
+    { type: 'chat.renamed', payload: { schoolId, chatId } },
+    { type: 'chatMember.added', payload: { schoolId, chatId, userId } },
+    { type: 'class.updated', payload: { schoolId, classId: chance.one(classes).id } },
+  ]);
+}
+
+/** Any fields of a type, nested so deep, with pages of three; none that is another with every moment. */
+function anyFields(chance: Chance, type: GraphQLObjectType, depth: number): string {
+  const fields = Object.values(type.getFields()).filter(
+    (field) => field.args.every((arg) => !(arg.type instanceof GraphQLNonNull)) && !['asOf', 'events', 'lastSeenAt'].includes(field.name) && (depth > 0 || !isCompositeType(getNamedType(field.type))),
+  );
+  const chosen = chance.some(fields, chance.from(1, 4)).map((field) => {
+    const inner = getNamedType(field.type);
+    const page = field.args.some(({ name }) => name === 'first') ? '(first: 3)' : '';
+    if (!isCompositeType(inner)) return field.name;
+    return isObjectType(inner) ? `${field.name}${page} { __typename ${anyFields(chance, inner, inner.name.endsWith('Connection') || inner.name.endsWith('Edge') ? depth : depth - 1)} }` : `${field.name} { __typename }`;
+  });
+  return chosen.join(' ');
+}
+
+/** Where what is one's own shows in what many are told. */
+const telling = [
+  'enrolments(schoolId: $schoolId, after: $after) { __typename ... on EnrolmentChange { cursor student { fullName sessions(first: 3) { edges { node { id } } } roles(first: 3) { edges { node { role } } } } } ... on Checkpoint { cursor } }',
+  'enrolments(schoolId: $schoolId, after: $after) { __typename ... on EnrolmentChange { cursor class { enrolments(first: $size) { edges { node { student { fullName } } } } } fromClass { name } } ... on Checkpoint { cursor } }',
+  'chats(schoolId: $schoolId, after: $after) { __typename ... on ChatChange { cursor user { fullName } chat { name viewerRole } } ... on Checkpoint { cursor } }',
+  'chats(schoolId: $schoolId, after: $after) { __typename ... on ChatChange { cursor user { fullName enrolment { class { name } } } chat { name members(first: 3) { edges { node { user { fullName } } } } } } ... on Checkpoint { cursor } }',
+  'chats(schoolId: $schoolId, after: $after) { __typename ... on ChatChange { cursor chat { name } user { fullName } } ... on Checkpoint { cursor } }',
+].map((body) => `subscription ($schoolId: ID!, $after: String${body.includes('$size') ? ', $size: Int' : ''}) { ${body} }`);
+
+const contract = buildSchema(readFileSync('schema.graphql', 'utf8'));
+
+function anySubscription(chance: Chance): string {
+  const stream = chance.one(['enrolments', 'chats', 'events']);
+  const item = getNamedType(contract.getSubscriptionType()!.getFields()[stream]!.type);
+  const [news] = isUnionType(item) ? item.getTypes() : [];
+  return `subscription ($schoolId: ID!, $after: String) { ${stream}(schoolId: $schoolId, after: $after) { __typename ... on ${news!.name} { cursor ${anyFields(chance, news!, 3)} } ... on Checkpoint { cursor } } }`;
+}
+
+/** What it costs to tell these listeners, and nobody else, of a pupil's place. */
+async function tell(listeners: Awaited<ReturnType<typeof follow>>[], schoolId: string, { id: enrolmentId, studentId, classId }: World['places'][number]) {
+  await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(listeners.length));
+  const before = await counted();
+  const heard = listeners.map(({ texts }) => texts.length);
+  const sent = vi.spyOn(pg.Client.prototype, 'query');
+  await write([{ type: 'student.enrolled', payload: { schoolId, enrolmentId, studentId, classId } as { schoolId: string } }]);
+  await vi.waitFor(() => expect(listeners.map(({ texts }) => texts.length)).toEqual(heard.map((count) => count + 1)));
+  const statements = sent.mock.calls.map(([first]) => (typeof first === 'string' ? first : (first as unknown as { text: string }).text));
+  sent.mockRestore();
+  const after = await counted();
+  return {
+    executions: after.executions - before.executions,
+    serialisations: after.serialisations - before.serialisations,
+    messages: after.messages - before.messages,
+    // The pupil, and what decides who sees them; the class; the place. The log is read by its poll or by its wake.
+    statements: statements.filter((text) => /^\s*select/i.test(text) && !/from event|from session|pg_notify/.test(text)).length,
+  };
+}
+
+describe('an event for many who asked for the same', () => {
+  it('is read, executed and written once for those whose rights amount to the same', async () => {
+    const { schoolId, people, places } = await world();
+    const [first, second, , classTeacher] = people;
+    const variables = { schoolId: app.id('School', schoolId) };
+    const pupils = people.filter((user) => places.some((place) => place.studentId === user.id && place.classId === places[0]!.classId && place.endedAt === null));
+    const listeners: Awaited<ReturnType<typeof follow>>[] = [];
+    for (const user of [first!, first!, second!, second!, classTeacher!, ...pupils]) listeners.push(await follow((await app.token(user)).token, enrolments, variables));
+    // Two administrators on two sockets each, the class teacher and the pupils of the class: all see the pupil, the class and the place.
+    expect(await tell(listeners, schoolId, places[0]!)).toEqual({ executions: 1, serialisations: 1, messages: listeners.length, statements: 4 });
+    for (const { close } of listeners) await close();
+    await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(0));
+  });
+
+  it('is read once for all, whatever else they asked for and whenever they came', async () => {
+    const { schoolId, people, places } = await world();
+    const variables = { schoolId: app.id('School', schoolId) };
+    const listeners: Awaited<ReturnType<typeof follow>>[] = [];
+    const come = async (user: User) => {
+      const { token } = await app.token(user);
+      for (const query of [enrolments, enrolments.replace('cursor', 'at cursor')]) listeners.push(await follow(token, query, variables));
+    };
+    await come(people[0]!);
+    for (const next of [people[1]!, people[1]!]) {
+      await come(next);
+      expect(await tell(listeners, schoolId, places[0]!)).toEqual({ executions: 2, serialisations: 2, messages: listeners.length, statements: 4 });
+    }
+    for (const { close } of listeners) await close();
+  });
+
+  it('is told as objects and as bytes alike', async () => {
+    const { schoolId, administrator, places } = await world();
+    const { token } = await app.token(administrator);
+    const variables = { schoolId: app.id('School', schoolId) };
+    const { id: enrolmentId, studentId, classId } = places[0]!;
+    const person = app.as(administrator);
+    // An event stream, which is given objects, before and after a socket, which is given bytes.
+    const streams = [await person.listenSse(enrolments, variables)];
+    await streams[0]!.until(({ items }) => items.length === 1);
+    const socket = await follow(token, enrolments, variables);
+    streams.push(await person.listenSse(enrolments, variables));
+    await streams[1]!.until(({ items }) => items.length === 1);
+    await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(3));
+    const before = await counted();
+    await write([{ type: 'student.enrolled', payload: { schoolId, enrolmentId, studentId, classId } as { schoolId: string } }]);
+    for (const stream of streams) await stream.until(({ news }) => news.length === 1);
+    await vi.waitFor(() => expect(socket.texts).toHaveLength(2));
+    const { payload } = JSON.parse(`{${socket.texts[1]!}`) as { payload: { data: { enrolments: { student: object } } } };
+    expect(payload.data.enrolments.student).not.toBeNull();
+    expect(streams.map(({ news }) => news[0])).toEqual([payload.data.enrolments, payload.data.enrolments]);
+    expect((await counted()).executions - before.executions).toBe(1);
+    for (const { close } of [...streams, socket]) await close();
+  });
+
+  it('waits for what was read here to come up to where a listener began', async () => {
+    const { schoolId, administrator, places } = await world();
+    const { token } = await app.token(administrator);
+    const variables = { schoolId: app.id('School', schoolId) };
+    const first = await follow(token, enrolments, variables);
+    const { id: enrolmentId, studentId, classId } = places[0]!;
+    const enrolled = { type: 'student.enrolled', payload: { schoolId, enrolmentId, studentId, classId } as { schoolId: string } } as const;
+    // As another process commits: nobody here is woken, and the poll has not looked yet.
+    const wake = vi.spyOn(app.notifier, 'notify').mockImplementation(() => undefined);
+    await write([enrolled]);
+    wake.mockRestore();
+    const second = await follow(token, enrolments, variables);
+    await write([enrolled]);
+    await vi.waitFor(() => expect([first.texts.length, second.texts.length]).toEqual([3, 2]), { timeout: 5000 });
+    await Promise.all([first.close(), second.close()]);
+  });
+
+  it('says to each, byte for byte, what is said to one who listens alone', async () => {
+    const chance = createChance();
+    onTestFailed(() => console.error(`SEED=${chance.seed}`));
+    const all = await world();
+    const schoolId = app.id('School', all.schoolId);
+    const tokens = new Map(await Promise.all(all.people.map(async (user) => [user.id, (await app.token(user)).token] as const)));
+    let messages = 0;
+    const before = await counted();
+    for (const query of [...telling, ...Array.from({ length: 6 }, () => anySubscription(chance))]) {
+      const asking = (n: number) => ({ schoolId, ...(query.includes('$size') ? { size: 1 + (n % 2) } : {}) });
+      const may = query.includes('events(') ? all.people.slice(0, 3) : all.people;
+      const listeners: { user: User; asks: object; texts: string[]; close(): unknown }[] = await Promise.all([...may, ...may].map(async (user, n) => ({ user, asks: asking(n), ...(await follow(tokens.get(user.id)!, query, asking(n))) })));
+      const [started] = Object.values((JSON.parse(`{${listeners[0]!.texts[0]!}`) as { payload: { data: Record<string, { cursor: string }> } }).payload.data);
+      for (let n = 0; n < 8; n += 1) await write([anyEvent(chance, all)]);
+      for (const { user, asks, texts } of listeners) {
+        // Whoever comes from an older place is answered alone.
+        const alone = await follow(tokens.get(user.id)!, query, { ...asks, after: started!.cursor });
+        await vi.waitFor(() => {
+          const [expected, told] = [alone.texts, texts].map((all) => all.filter((text) => !text.includes('"Checkpoint"')));
+          expect(told, query).toEqual(expected);
+          expect(alone.texts.length).toBeGreaterThan(0);
+        });
+        messages += texts.length - 1;
+        await alone.close();
+      }
+      await Promise.all(listeners.map((each) => each.close()));
+    }
+    expect(messages).toBeGreaterThan(100);
+    expect((await counted()).messages).toBeGreaterThan(before.messages);
+  }, 120_000);
+});
+
+describe('a field that depends on who asks', () => {
+  /** One of each kind of thing, by type, as an administrator finds them. */
+  async function things(all: World): Promise<Map<string, string>> {
+    const of = { where: { schoolId: all.schoolId } };
+    const { prisma } = app.db;
+    const { invitation } = await app.build.invitation({ schoolId: all.schoolId, role: 'TEACHER' });
+    const session = await prisma.session.findFirstOrThrow({ where: { userId: all.administrator.id } });
+    const [year, grant, assignment, member] = [
+      await prisma.schoolYear.findFirstOrThrow(of), await prisma.roleGrant.findFirstOrThrow(of),
+      await prisma.assignment.findFirstOrThrow(of), await prisma.chatMember.findFirstOrThrow(of),
+    ];
+    return new Map([
+      ['School', all.schoolId], ['SchoolYear', year.id], ['Class', all.classes[0]!.id], ['Subject', all.subject.id], ['User', all.people[3]!.id],
+      ['RoleGrant', grant.id], ['Assignment', assignment.id], ['Enrolment', all.places[0]!.id], ['Invitation', invitation.id],
+      ['Chat', all.chats[0]!.id], ['ChatMember', member.id], ['Session', session.id],
+    ]);
+  }
+
+  it('is marked', async () => {
+    const all = await world();
+    await app.token(all.administrator);
+    const found = await things(all);
+    const [credential] = await Promise.all([app.token(all.administrator).then(({ token }) => app.tokens.verifyAccessToken(token))]);
+    const [loaded] = await loadActors(app.db, [credential!]);
+    const actor = loaded as UserActor;
+    const node = contract.getType('Node');
+    const types = Object.values(contract.getTypeMap()).filter((type): type is GraphQLObjectType => isObjectType(type) && type.getInterfaces().some((each) => each === node));
+    expect(types.map(({ name }) => name).sort()).toEqual([...found.keys()].sort());
+    const unmarked: string[] = [];
+    const marked: string[] = [];
+    for (const type of types) {
+      const row = await app.operator.loaders.byId(type.name as 'School', found.get(type.name)!);
+      for (const field of Object.values((schema.getType(type.name) as GraphQLObjectType).getFields())) {
+        if (field.extensions.ofViewer === true) marked.push(`${type.name}.${field.name}`);
+        let asked = false;
+        const who = cohortActor(actor, () => (asked = true));
+        // What a right looks at is asked through the standing, which knows of it by itself.
+        for (const place of Object.values(scopesByRole(who))) Object.assign(place, { personal: undefined });
+        const context = { ...app.operator.renew(actor), actor: who };
+        await Promise.resolve(field.resolve?.(row, {}, context, { fieldName: field.name } as never)).catch(() => undefined);
+        if (asked && field.extensions.ofViewer !== true) unmarked.push(`${type.name}.${field.name}`);
+      }
+    }
+    expect(unmarked).toEqual([]);
+    expect(marked).toEqual(['Chat.viewerRole', 'Session.current']);
+  });
+});

@@ -1,0 +1,136 @@
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { openSfera, type Sfera } from '../support/sfera.ts';
+
+/** How many statements an operation costs: one for the rights, one for each level, whatever the number of rows. */
+
+let app: Sfera;
+beforeAll(async () => {
+  app = await openSfera();
+});
+afterEach(() => vi.restoreAllMocks());
+afterAll(() => app.close());
+
+/** A school with so many classes of so many pupils, and a chat in each. */
+async function schoolOf(classes: number, pupils: number) {
+  const { school, administrator } = await app.build.school();
+  const made = [];
+  for (let n = 0; n < classes; n += 1) {
+    const found = await app.build.class({ schoolId: school.id });
+    made.push(found);
+    await app.build.teacher({ schoolId: school.id, classTeacherOf: found.id });
+    for (let m = 0; m < pupils; m += 1) await app.build.student({ classId: found.id });
+    await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: found.id });
+  }
+  const ask = app.as(administrator);
+  await ask.send('{ viewer { id } }');
+  return { school, id: app.id('School', school.id), classes: made, classId: app.id('Class', made[0]!.id), ask };
+}
+
+/** The statements sent meanwhile, without those of no request: the note of when a session was last seen, the poll beneath the streams, and the word to other processes. */
+function watch() {
+  const sent = vi.spyOn(pg.Client.prototype, 'query');
+  return () =>
+    sent.mock.calls
+      .map(([first]) => (typeof first === 'string' ? first : (first as unknown as { text: string }).text))
+      .filter((text) => /^\s*(select|with|insert|update|delete)/i.test(text) && !/^\s*update session/i.test(text) && !/event_head where school_id = any|pg_notify/.test(text));
+}
+
+async function count(of: Awaited<ReturnType<typeof schoolOf>>, query: string): Promise<number> {
+  const statements = watch();
+  const { data, errors } = await of.ask.send(query, { id: of.id, classId: of.classId });
+  expect(errors).toBeUndefined();
+  expect(JSON.stringify(data)).not.toContain('null');
+  const all = statements();
+  vi.restoreAllMocks();
+  return all.length;
+}
+
+let few: Awaited<ReturnType<typeof schoolOf>>;
+let many: Awaited<ReturnType<typeof schoolOf>>;
+beforeAll(async () => {
+  few = await schoolOf(2, 1);
+  many = await schoolOf(20, 30);
+});
+
+const onSchool = (fields: string) => `query ($id: ID!) { node(id: $id) { ... on School { ${fields} } } }`;
+
+describe.each([
+  // Nothing at all but rights.
+  ['nothing', '{ __typename }', 1],
+  // Rights; the school.
+  ['node', onSchool('name'), 2],
+  // Rights; the viewer.
+  ['viewer', '{ viewer { fullName } }', 2],
+  // Rights; the viewer; the class.
+  ['the viewer and a class', 'query ($classId: ID!) { viewer { fullName } node(id: $classId) { ... on Class { name } } }', 3],
+  // Rights; the class; how many are in it; its year; its school; who leads it.
+  ['a class with what stands on it', 'query ($classId: ID!) { node(id: $classId) { ... on Class { name studentCount year { name } school { name } classTeacher { fullName } } } }', 6],
+  // Rights; the school; its classes; their pupils' places with the pupils.
+  ['a school, its classes and their pupils', onSchool('classes(first: 100) { edges { node { name enrolments(first: 30) { edges { node { student { fullName } } } } } } }'), 4],
+  // Rights; the school; its chats; their members with the people.
+  ['a school, its chats and their members', onSchool('chats(first: 100) { edges { node { name members(first: 30) { edges { node { role user { fullName } } } } } } }'), 4],
+  // Rights; the school; its people.
+  ['a school and its people', onSchool('people(first: 100) { edges { node { fullName } } }'), 3],
+])('%s', (_name, query, expected) => {
+  it(`costs ${expected} statements, for few rows and for many`, async () => {
+    expect(await count(few, query)).toBe(expected);
+    expect(await count(many, query)).toBe(expected);
+  });
+});
+
+// Rights; the class; the pupil; the two locked; the role and the latest place; the place; the chats; the events.
+it('enrols a pupil with nine statements, the last of which leaves with the COMMIT', async () => {
+  const { school, classId, ask } = await schoolOf(1, 1);
+  const enrol = async () => {
+    const { id } = await app.build.user({ schoolId: school.id, role: 'STUDENT' });
+    const sent = vi.spyOn(pg.Client.prototype, 'query');
+    const statements = watch();
+    const enrolled = await ask.enrolStudent({ classId, studentId: app.id('User', id) });
+    expect(enrolled.__typename).toBe('Enrolment');
+    const all = statements();
+    const texts = sent.mock.calls.map(([first]) => (typeof first === 'string' ? first : (first as unknown as { text: string }).text));
+    vi.restoreAllMocks();
+    return { all, texts };
+  };
+  await enrol();
+  const { all, texts } = await enrol();
+  expect(all).toHaveLength(9);
+  const [events, commit] = [texts.indexOf(all.at(-1)!), texts.indexOf('commit')];
+  expect(all.at(-1)).toContain('event_head');
+  expect(commit).toBe(events + 1);
+});
+
+it('reads the log once for an event, and each thing that it names once, for one listener', async () => {
+  const { school, id, classes, ask } = await schoolOf(1, 1);
+  const { id: enrolmentId, studentId } = await app.db.prisma.enrolment.findFirstOrThrow({ where: { schoolId: school.id } });
+  const stream = await ask.listen(
+    'subscription ($id: ID!) { enrolments(schoolId: $id) { __typename ... on EnrolmentChange { student { fullName } class { name } enrolment { startedAt } } } }',
+    { id },
+  );
+  await stream.until(({ items }) => items.length === 1);
+  const statements = watch();
+  const events = 5;
+  for (let seq = 1; seq <= events; seq += 1) {
+    // Written aside, so that nothing is counted but the telling.
+    const payload = JSON.stringify({ schoolId: school.id, classId: classes[0]!.id, studentId, enrolmentId });
+    await app.db.pool.query(
+      `with head as (update event_head set seq = $2 where school_id = $1)
+       insert into event (school_id, seq, type, topics, payload, actor, at) values ($1, $2, 'student.enrolled', $3, $4, 'operator', now())`,
+      [school.id, seq, [`school:${school.id}`], payload],
+    );
+    app.notifier.notify([school.id]);
+    await stream.until(({ news }) => news.length === seq);
+  }
+  const all = statements();
+  const about = (pattern: RegExp) => all.filter((text) => pattern.test(text)).length;
+  // The student, the class and the place: one statement each, with the rights within it.
+  expect(about(/^select .* from "public"\."app_user" as "t0"/is)).toBe(events);
+  expect(about(/^select .* from "public"\."class" as "t0"/is)).toBe(events);
+  expect(about(/^select .* from "public"\."enrolment" as "t0"/is)).toBe(events);
+  // The log once at its wake, and once more at most where the poll beneath saw the event first.
+  expect(about(/^select seq, type, topics/)).toBeGreaterThanOrEqual(events);
+  expect(about(/^select seq, type, topics/)).toBeLessThanOrEqual(2 * events);
+  expect(stream.news).toHaveLength(events);
+  stream.close();
+});

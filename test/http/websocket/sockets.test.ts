@@ -1,0 +1,245 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { Agent, request, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startApp, type App } from '../../../src/http/app.ts';
+import { openSfera, type Sfera } from '../../support/sfera.ts';
+import { json, openSignedIn, openSocket, type RawSocket } from '../raw-http.ts';
+
+/** Connections that last: how they end when the server stops, and when their clients do not take what they are sent. */
+
+const stream = 'subscription ($id: ID!, $after: String) { events(schoolId: $id, after: $after) { __typename ... on Checkpoint { cursor } ... on EventNotice { cursor event { seq } } } }';
+/** Some kilobytes for each event, so that a client that takes nothing is soon sent no more. */
+const wide = stream.replace('event { seq }', `event { seq ${Array.from({ length: 28 }, (_, n) => `a${n}: ids`).join(' ')} }`);
+
+/** An event stream over HTTP that is read as it is asked for. */
+function openStream(port: number, token: string, query: string, variables: object, method: 'POST' | 'GET' = 'POST') {
+  const search = new URLSearchParams({ query, variables: JSON.stringify(variables) }).toString();
+  return new Promise<IncomingMessage>((resolve, reject) => {
+    const sent = request({ host: '127.0.0.1', port, path: method === 'GET' ? `/graphql?${search}` : '/graphql', method, agent: new Agent({ keepAlive: true }), headers: json(token, { accept: 'text/event-stream' }) }, resolve);
+    sent.once('error', reject);
+    sent.end(method === 'GET' ? undefined : JSON.stringify({ query, variables }));
+  });
+}
+
+const itemsOf = (text: string) =>
+  [...text.matchAll(/^data: (\{.*\})\n\n/gm)].map(([, data]) => Object.values((JSON.parse(data!) as { data: object }).data)[0] as { __typename: string; cursor: string; event?: { seq: string } });
+
+/** Reads a response to its end, however it ends. */
+async function readAll(response: IncomingMessage): Promise<{ text: string; whole: boolean }> {
+  let text = '';
+  try {
+    for await (const part of response) text += (part as Buffer).toString();
+  } catch {
+    // It was cut.
+  }
+  return { text, whole: response.complete };
+}
+
+describe('a server that stops', () => {
+  it('ends its streams so that clients come back, finishes what is under way, and leaves nothing behind', async () => {
+    const resources = () => Object.entries(count(process.getActiveResourcesInfo().filter((name) => !['Timeout', 'Immediate'].includes(name)))).sort();
+    const listeners = () => process.eventNames().map((name) => [String(name), process.listenerCount(name)]).sort();
+    const before = { resources: resources(), timers: timers(), listeners: listeners() };
+    const app = await openSfera();
+    const { school, administrator } = await app.build.school();
+    const id = app.id('School', school.id);
+    const { token } = await app.token(administrator);
+    const greeted = await openSignedIn(app.url, token);
+    greeted.say({ type: 'subscribe', id: '1', payload: { query: stream, variables: { id } } });
+    await greeted.heard(({ type }) => type === 'next');
+    const silent = await openSocket(app.url);
+    // Takes nothing, not even the word that it is over.
+    const deaf = await openSocket(app.url);
+    deaf.ws.pause();
+    const streams = [await openStream(app.port, token, stream, { id }), await openStream(app.port, token, stream, { id }, 'GET')].map(readAll);
+    await expect.poll(() => app.liveEvents.rights.stats().listeners).toBe(3);
+    // A request that waits for the database, which is busy elsewhere until the server is stopping.
+    const held = await Promise.all(Array.from({ length: app.db.pool.options.max }, () => app.db.pool.connect()));
+    let begin = () => {};
+    const begins = new Promise<void>((resolve) => (begin = resolve));
+    subscribe('http.server.request.start', begin);
+    const underWay = app.anonymous.send('query ($code: String!) { invitationPreview(code: $code) { schoolName } }', { code: 'x' });
+    await begins;
+    unsubscribe('http.server.request.start', begin);
+
+    const begun = performance.now();
+    const closed = app.close();
+    expect(await greeted.closed).toEqual({ code: 1012, reason: 'Service restart' });
+    expect(await silent.closed).toEqual({ code: 1012, reason: 'Service restart' });
+    for (const client of held) client.release();
+    expect((await underWay).data).toEqual({ invitationPreview: null });
+    for (const { text } of await Promise.all(streams)) {
+      expect(itemsOf(text).map(({ __typename }) => __typename)).toEqual(['Checkpoint']);
+      expect(text).not.toContain('event: complete');
+    }
+    await closed;
+    expect(performance.now() - begun).toBeLessThan(10_000);
+    deaf.ws.terminate();
+
+    await expect(fetch(app.url)).rejects.toThrow();
+    expect(app.liveEvents.rights.stats().listeners).toBe(0);
+    expect(app.liveEvents.reader.stats().schools).toBe(0);
+    expect(app.db.pool.totalCount).toBe(0);
+    await expect.poll(resources, { timeout: 10_000 }).toEqual(before.resources);
+    await expect.poll(timers, { timeout: 10_000 }).toBeLessThanOrEqual(before.timers);
+    expect(listeners()).toEqual(before.listeners);
+  });
+});
+
+const count = (names: string[]) => names.reduce<Record<string, number>>((all, name) => ({ ...all, [name]: (all[name] ?? 0) + 1 }), {});
+const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+
+describe('a client that takes nothing', () => {
+  let app: Sfera;
+  /** The same server with less patience. */
+  let hasty: App;
+  let url: string;
+  let token: string;
+  const ends: Socket[] = [];
+  const noteEnd = (message: unknown) => void ends.push((message as { socket: Socket }).socket);
+  beforeAll(async () => {
+    subscribe('net.server.socket', noteEnd);
+    app = await openSfera();
+    hasty = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false, patience: { init: 300, stalled: 700 } });
+    url = `http://127.0.0.1:${hasty.port}/graphql`;
+  });
+  afterAll(async () => {
+    unsubscribe('net.server.socket', noteEnd);
+    await hasty.close();
+    await app.close();
+  });
+
+  /** A school whose log holds so many events, and its administrator's token. */
+  async function logged(events: number) {
+    const { school, administrator } = await app.build.school();
+    const payload = JSON.stringify({ schoolId: school.id, userId: administrator.id, classId: school.id });
+    await app.db.pool.query(
+      `insert into event (school_id, seq, type, topics, payload, actor, at)
+       select $1, n, 'profile.updated', $2, $3::jsonb, 'operator', now() from generate_series(1, $4) n`,
+      [school.id, [`school:${school.id}`], payload, events],
+    );
+    await app.db.pool.query('update event_head set seq = $2 where school_id = $1', [school.id, events]);
+    ({ token } = await app.token(administrator));
+    return { school, administrator, variables: { id: app.id('School', school.id), after: Buffer.from(`${school.id}:0`).toString('base64url') } };
+  }
+  const seqs = (items: { event?: { seq: string } }[]) => items.flatMap(({ event }) => (event === undefined ? [] : [Number(event.seq)]));
+  const upTo = (last: number) => Array.from({ length: last }, (_, n) => n + 1);
+
+  /** Waits until the server has cut its end of the connection; answers the most that ever waited there to be sent. */
+  async function untilCut(socket: Socket): Promise<number> {
+    let most = 0;
+    const deadline = performance.now() + 20_000;
+    while (!socket.destroyed) {
+      if (performance.now() > deadline) throw new Error('it was never cut');
+      most = Math.max(most, socket.writableLength);
+      await pause(5);
+    }
+    return most;
+  }
+
+  /** From where the one that was cut got to, the rest. */
+  async function rest(administrator: { id: string }, variables: { id: string }, after: string, last: number) {
+    const again = await app.as(administrator).listen(stream, { ...variables, after });
+    await again.until(({ news }) => Number(news.at(-1)?.event.seq) === last);
+    again.close();
+    return seqs(again.news as []);
+  }
+
+  const events = 4000;
+
+  it('is cut from its socket, holds little memory until then, and comes back with its cursor losing nothing', async () => {
+    const { administrator, variables } = await logged(events);
+    const socket = await openSignedIn(url, token);
+    const end = ends.at(-1)!;
+    socket.say({ type: 'subscribe', id: '1', payload: { query: wide, variables } });
+    await socket.heard(({ type }) => type === 'next');
+    socket.ws.pause();
+    expect(await untilCut(end)).toBeLessThan(256 * 1024);
+    socket.ws.resume();
+    await socket.closed;
+    const told = socket.messages.filter(({ type }) => type === 'next').map(({ payload }) => payload.data.events as { cursor: string; event?: { seq: string } });
+    expect(told.length).toBeGreaterThan(0);
+    expect(told.length).toBeLessThan(events);
+    expect([...seqs(told), ...(await rest(administrator, variables, told.at(-1)!.cursor, events))]).toEqual(upTo(events));
+    await expect.poll(() => app.liveEvents.rights.stats().listeners).toBe(0);
+  });
+
+  it('is cut from its event stream likewise', async () => {
+    const { administrator, variables } = await logged(events);
+    const response = await openStream(hasty.port, token, wide, variables);
+    const end = ends.at(-1)!;
+    expect(await untilCut(end)).toBeLessThan(256 * 1024);
+    const { text, whole } = await readAll(response);
+    expect(whole).toBe(false);
+    const told = itemsOf(text);
+    expect(told.length).toBeLessThan(events);
+    const after = told.at(-1)?.cursor ?? variables.after;
+    expect([...seqs(told), ...(await rest(administrator, variables, after, events))]).toEqual(upTo(events));
+    await expect.poll(() => app.liveEvents.rights.stats().listeners).toBe(0);
+  });
+
+  it('and goes on asking is asked no further questions, signed in or not, and is cut', async () => {
+    for (const open of [() => openSocket(app.url), () => openSignedIn(url, token)]) {
+      const opened = await open();
+      const end = ends.at(-1)!;
+      opened.ws.pause();
+      const question = { type: 'ping', payload: { x: 'x'.repeat(60_000) } };
+      for (let n = 0; n < 500; n += 1) opened.say(question);
+      // The rest of the 30 MB stays with the client; the signed-in one is cut for it by the hasty server, the other left to the patient one.
+      if (end.localPort === hasty.port) expect(await untilCut(end)).toBeLessThan(3 * 1024 * 1024);
+      else {
+        await expect.poll(() => end.isPaused(), { timeout: 10_000 }).toBe(true);
+        expect(end.writableLength).toBeLessThan(3 * 1024 * 1024);
+      }
+      opened.ws.terminate();
+    }
+  });
+
+  it('is slow, but takes something now and then, is told everything in order', async () => {
+    const { variables } = await logged(3000);
+    const socket = await openSignedIn(url, token);
+    socket.say({ type: 'subscribe', id: '1', payload: { query: wide, variables } });
+    let stop = false;
+    const slowly = (async () => {
+      // Slowness is what is asked about: a breath of 40 ms for every 2 ms of reading.
+      while (!stop) {
+        socket.ws.pause();
+        await pause(40);
+        socket.ws.resume();
+        await pause(2);
+      }
+    })();
+    const next = () => socket.messages.filter(({ type }) => type === 'next').map(({ payload }) => payload.data.events as { event?: { seq: string } });
+    await expect.poll(() => seqs(next()).length, { timeout: 25_000 }).toBe(3000);
+    stop = true;
+    await slowly;
+    expect(seqs(next())).toEqual(upTo(3000));
+    expect(socket.ws.readyState).toBe(socket.ws.OPEN);
+    socket.ws.terminate();
+  });
+
+  it('is idle is left alone', async () => {
+    const { administrator, school, variables } = await logged(1);
+    const socket: RawSocket = await openSignedIn(url, token);
+    socket.say({ type: 'subscribe', id: '1', payload: { query: stream, variables } });
+    const response = await openStream(hasty.port, token, stream, variables);
+    await socket.heard(({ payload }) => payload?.data?.events.event?.seq === '1');
+    const other = await logged(events);
+    const stalled = await openStream(hasty.port, token, wide, other.variables);
+    // When the one that takes nothing is cut, the idle ones have had as long.
+    await untilCut(ends.at(-1)!);
+    stalled.destroy();
+    await app.as(administrator).createSubject({ schoolId: app.id('School', school.id), name: 'Физика' });
+    await socket.heard(({ payload }) => payload?.data?.events.event?.seq === '2');
+    expect(response.destroyed).toBe(false);
+    response.destroy();
+    socket.ws.terminate();
+  });
+
+  it('and does not say who it is, is cut in time', async () => {
+    const socket = await openSocket(url);
+    expect(await socket.closed).toEqual({ code: 4408, reason: 'Connection initialisation timeout' });
+  });
+});

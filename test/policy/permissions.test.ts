@@ -1,0 +1,92 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+import { columns } from '../../src/policy/actor.ts';
+import { scopes } from '../../src/policy/scopes.ts';
+import { actions, openActions, permissions, type Action } from '../../src/policy/permissions.ts';
+import { schema } from '../../src/graphql/schema.ts';
+
+/** The table of permissions is whole: nothing is done without its row, and no row and no scope stands there for nothing. */
+
+const mutations = Object.keys(schema.getMutationType()!.getFields());
+
+/** `chat.create` is done by `createChat`. */
+function mutationOf(action: string): string {
+  const [noun, verb] = action.split('.') as [string, string];
+  return verb + noun[0]!.toUpperCase() + noun.slice(1);
+}
+
+/** What asks for a right: by these functions of the policy and of src/domain/access.ts, and by `action:` in the loaders. */
+const asking = new Set(['can', 'where', 'demand', 'demandRank', 'findSchool', 'findClass', 'findChat', 'findInvitation']);
+
+/** The actions that the code asks for, by the function of the top of the file that asks; read from the syntax, not the text. */
+function asked(): Map<string, Set<string>> {
+  const folder = new URL('../../src/domain/', import.meta.url);
+  const found = new Map<string, Set<string>>();
+  for (const name of readdirSync(folder).filter((file) => file.endsWith('.ts'))) {
+    const source = ts.createSourceFile(name, readFileSync(new URL(name, folder), 'utf8'), ts.ScriptTarget.ES2023);
+    for (const statement of source.statements) {
+      const by = ts.isFunctionDeclaration(statement) ? (statement.name?.text ?? '') : '';
+      const note = (node: ts.Node | undefined) => {
+        if (node !== undefined && ts.isStringLiteral(node)) found.set(node.text, (found.get(node.text) ?? new Set()).add(by));
+      };
+      const walk = (node: ts.Node): void => {
+        if (ts.isCallExpression(node) && ts.isIdentifier(node.expression) && asking.has(node.expression.text)) node.arguments.forEach(note);
+        if (name === 'loaders.ts' && ts.isPropertyAssignment(node) && ts.isIdentifier(node.name) && node.name.text === 'action') note(node.initializer);
+        ts.forEachChild(node, walk);
+      };
+      walk(statement);
+    }
+  }
+  return found;
+}
+
+const askedBy = asked();
+
+describe('every mutation', () => {
+  it.each(mutations)('%s has its row, or is open to whoever is signed in', (mutation) => {
+    expect([...actions, ...openActions].map(mutationOf)).toContain(mutation);
+  });
+
+  it.each(actions.filter((action) => mutations.includes(mutationOf(action))))('of %s asks for its own right', (action) => {
+    expect([...(askedBy.get(action) ?? [])]).toContain(mutationOf(action));
+  });
+});
+
+it.each(actions)('%s is asked for in src/domain', (action) => {
+  expect(askedBy.get(action)?.size ?? 0).toBeGreaterThan(0);
+});
+
+it('has no row for what can be neither done nor read', () => {
+  const done = (action: Action) => mutations.includes(mutationOf(action)) || /\.read/.test(action);
+  expect(actions.filter((action) => !done(action))).toEqual([]);
+});
+
+it('uses every scope, and only on its noun', () => {
+  const used = new Set(actions.flatMap((action) => columns.flatMap((column) => permissions[action].cells[column].map((scope) => `${permissions[action].on}.${scope}`))));
+  const written = Object.entries(scopes).flatMap(([noun, of]) => Object.keys(of).map((scope) => `${noun}.${scope}`));
+  expect([...used].sort()).toEqual(written.sort());
+});
+
+/** The demands of the school's regulation, as shared/REGULATION.md numbers them. */
+const demands = [
+  '1.1', '1.2 i', '1.2 ii', '1.3', '1.4', '1.5',
+  '2.1 a', '2.1 b', '2.1 c', '2.1 d', '2.1 e', '2.1 f', '2.1 g', '2.1 h', '2.1 i',
+  '2.2 a', '2.2 b', '2.2 c', '2.2 d', '2.2 e', '2.2 f', '2.2 g', '2.2 h',
+  '2.3 a', '2.3 b', '2.3 c', '2.3 d', '2.3 e', '2.3 f', '2.3 g', '2.3 h',
+  '2.4 a', '2.4 b', '2.4 c', '2.4 d', '2.4 e', '2.4 f',
+  '2.5 a', '2.5 b', '2.5 c', '2.5 d',
+  '3.1', '3.2',
+];
+
+describe('clauses', () => {
+  it.each(actions)('of %s: the regulation has it', (action) => {
+    expect(demands).toContain(permissions[action].clause);
+  });
+
+  const file = new URL('../../../shared/REGULATION.md', import.meta.url);
+  const rows = existsSync(file) ? [...readFileSync(file, 'utf8').matchAll(/^\| (\d[^|]*?) \|/gm)].map(([, number]) => number!) : demands;
+  it('are numbered as the regulation beside the project numbers them', () => {
+    expect(rows).toEqual(demands);
+  });
+});

@@ -1,0 +1,48 @@
+import { PassThrough } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { Client, wireBuffer, createView, type DataRow } from '../../src/reader/row-view.ts';
+import { columnBytes } from '../support/wire.ts';
+
+/** Rows off the wire, however they were cut on their way. */
+
+function message(values: readonly (string | null)[]): Buffer {
+  const columns = values.map(columnBytes);
+  const head = Buffer.alloc(7);
+  head.write('D');
+  head.writeInt32BE(6 + columns.reduce((sum, { length }) => sum + length, 0), 1);
+  head.writeInt16BE(values.length, 5);
+  return Buffer.concat([head, ...columns]);
+}
+
+/** The rows that come when these bytes do, in pieces of this size; they are held until the last. */
+function arriving(bytes: Buffer, size: number) {
+  const stream = new PassThrough();
+  const client = new Client() as unknown as { connection: { attachListeners(stream: PassThrough): void }; _handleDataRow(row: DataRow): void };
+  const held: { chunk: DataRow['chunk']; at: number; fields: (string | null)[] }[] = [];
+  client._handleDataRow = ({ chunk, at, fields }) => void held.push({ chunk, at, fields });
+  client.connection.attachListeners(stream);
+  for (let at = 0; at < bytes.length; at += size) stream.emit('data', Buffer.from(bytes.subarray(at, at + size)));
+  return held;
+}
+
+describe('Rows off the wire', () => {
+  const rows = Array.from({ length: 40 }, (_none, n) => [`Иванов ${n}`, n % 3 === 0 ? null : `${n}`, 'x'.repeat(n)]);
+  const bytes = Buffer.concat(rows.map(message));
+  const View = createView({ own: ['name', 'number', 'rest'], related: [], joined: null }, [null, Number, null]);
+
+  it.each([1, 7, 64, 300, bytes.length])('are whole where they come in pieces of %i bytes, and stay as they came', (size) => {
+    const held = arriving(bytes, size);
+    expect(held.map(({ fields }) => fields)).toEqual(rows);
+    const views = held.map(({ chunk, at }) => new View(chunk, at) as unknown as { name: string; number: number | null; rest: string });
+    expect(views.map(({ name, number, rest }) => [name, number, rest])).toEqual(rows.map(([name, number, rest]) => [name, number === null ? null : Number(number), rest]));
+  });
+
+  it('bring along another row, or null where its first column is', () => {
+    const Both = createView({ own: ['id'], related: [['student', 'sortKey'], ['student', 'id']], joined: ['id', 'surname'] }, [null, null, null, null, null]);
+    const view = (values: readonly (string | null)[]) => new Both(wireBuffer(Buffer.concat(values.map(columnBytes))), 0) as unknown as Record<string, any>;
+    const there = view(['1', 'orlova', '7', '7', 'Орлова']);
+    expect([there.id, there.student, there.joined.id, there.joined.surname]).toEqual(['1', { sortKey: 'orlova', id: '7' }, '7', 'Орлова']);
+    expect(view(['1', 'orlova', '7', null, 'Орлова']).joined).toBeNull();
+    expect(there.missing).toBeUndefined();
+  });
+});
