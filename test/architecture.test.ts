@@ -58,7 +58,7 @@ describe('imports', () => {
       ['generated-client-near-the-rows', 'src/http/pages.ts', "import '../db/generated/client.ts';"],
       ['generated-types-only-in-auth', 'src/auth/keys.ts', "import '../db/generated/client.ts';"],
       ['no-cycles', 'src/domain/schools.ts', "import type {} from './subjects.ts';"],
-      ['src-stands-alone', 'src/db/embedded/embedded.ts', "import '../../test/support.ts';"],
+      ['src-stands-alone', 'src/db/embedded/embedded.ts', "import '../../../test/support.ts';"],
       ['only-dependencies-are-served', 'src/http/metrics.ts', "import 'development';"],
       ['everything-is-found', 'src/domain/users.ts', "import './nowhere.ts';"],
       ['names-that-say-something', 'src/domain/utils.ts', "export const alone = '';"],

@@ -1,6 +1,6 @@
-import { connect } from '../../src/db/client.ts';
-import { migrate } from '../../src/db/migrate.ts';
-import { createLogger } from '../../src/logger.ts';
+import { connect } from '../../../src/db/client.ts';
+import { migrate } from '../../../src/db/migrate.ts';
+import { createLogger } from '../../../src/logger.ts';
 
 /** Writes rows to the embedded database of a folder until it is killed; says the number of each once it is acknowledged. */
 
