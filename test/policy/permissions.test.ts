@@ -17,7 +17,7 @@ function mutationOf(action: string): string {
 }
 
 /** What asks for a right: by these functions of the policy and of src/domain/access.ts, and by `action:` in the loaders. */
-const asking = new Set(['can', 'where', 'demand', 'demandRank', 'findSchool', 'findClass', 'findChat', 'findInvitation']);
+const asking = new Set(['can', 'where', 'authorize', 'demandRank', 'findSchool', 'findClass', 'findChat', 'findInvitation']);
 
 /** The actions that the code asks for, by the function of the top of the file that asks; read from the syntax, not the text. */
 function asked(): Map<string, Set<string>> {
