@@ -1,11 +1,12 @@
 import { createHash, hash, randomUUID } from 'node:crypto';
-import { createRemoteJWKSet, decodeJwt, errors, importJWK, jwtVerify, SignJWT, type JWTPayload, type JWTVerifyGetKey } from 'jose';
+import { decodeJwt, errors, importJWK, jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import { serviceScopes, type ServiceScope } from '../policy/actor.ts';
 import type { Config, TrustedIssuer } from '../config.ts';
 import { isTransient } from '../db/availability.ts';
 import type { Database } from '../db/client.ts';
-import { Refusal, unavailable } from '../errors.ts';
+import { Refusal } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import { IssuerKeys } from './issuer-keys.ts';
 import type { SigningKeys } from './keys.ts';
 
 /** What a valid token says. Whether it still counts, the database says: src/auth/actors.ts. Times in seconds since 1970. */
@@ -41,7 +42,7 @@ const mostRemembered = 10_000;
 export function createTokens({ config, db, keys, log }: { config: Config; db: Database; keys: SigningKeys; log: Logger }): Tokens {
   const audience = audienceOf(config);
   const outside = new Map(
-    config.trustedIssuers.map((trusted) => [trusted.issuer, { trusted, jwks: keysOf(trusted, log) }]),
+    config.trustedIssuers.map((trusted) => [trusted.issuer, { trusted, keys: new IssuerKeys(trusted, log) }]),
   );
 
   async function verifyOwn(token: string): Promise<Credential | undefined> {
@@ -82,7 +83,7 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
   async function verifyOutside(token: string, issuer: string): Promise<Credential | undefined> {
     const known = outside.get(issuer);
     if (known === undefined) return undefined;
-    const { payload } = await jwtVerify(token, known.jwks, {
+    const { payload } = await jwtVerify(token, known.keys.find, {
       issuer,
       audience: known.trusted.audience,
       algorithms: asymmetric,
@@ -136,20 +137,6 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
         return error instanceof errors.JWTExpired;
       }
     },
-  };
-}
-
-/** Returns the keys of an outside issuer. @throws UNAVAILABLE when they cannot be fetched or parsed. */
-function keysOf({ issuer, jwksUri }: TrustedIssuer, log: Logger): JWTVerifyGetKey {
-  const fetched = createRemoteJWKSet(new URL(jwksUri));
-  return async (header, token) => {
-    try {
-      return await fetched(header, token);
-    } catch (error) {
-      if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys || error instanceof errors.JOSENotSupported) throw error;
-      log.warn({ err: error, issuer }, 'the keys of a trusted issuer cannot be fetched');
-      throw unavailable();
-    }
   };
 }
 

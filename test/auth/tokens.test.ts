@@ -165,3 +165,108 @@ describe('a token of an outside issuer', () => {
     expect(await server.tokens.verifyAccessToken(await make())).toBeUndefined();
   });
 });
+
+describe('an issuer that goes down', () => {
+  const stale = 11 * 60_000;
+  type Answer = (response: import('node:http').ServerResponse) => void;
+
+  /** A real issuer whose answer changes; counts fetches and warnings. */
+  async function openIssuer() {
+    const { privateKey, publicKey } = await generateKeyPair('ES256');
+    const published = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'first', alg: 'ES256' }] });
+    const up: Answer = (response) => void response.writeHead(200, { 'content-type': 'application/json' }).end(published);
+    let answer = up;
+    let fetches = 0;
+    const http = createServer((_request, response) => {
+      fetches += 1;
+      answer(response);
+    });
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+    const name = `https://${(http.address() as AddressInfo).port}.example`;
+    const jwksUri = `http://127.0.0.1:${(http.address() as AddressInfo).port}/jwks`;
+    const warn = vi.fn();
+    const log = { debug: () => undefined, warn } as unknown as AuthServer['log'];
+    const tokens = createTokens({ ...server, log, config: { ...server.config, trustedIssuers: [{ issuer: name, audience, jwksUri }] } });
+    const user = await server.build.user();
+    await server.db.prisma.userIdentity.create({ data: { issuer: name, subject: 'esia-9', userId: user.id } });
+    return {
+      warn,
+      user,
+      fetches: () => fetches,
+      answers: (next: Answer | 'up') => void (answer = next === 'up' ? up : next),
+      verify: (token: string) => Promise.resolve(tokens.verifyAccessToken(token)),
+      token: (kid = 'first', key: CryptoKey = privateKey) =>
+        signed({ iss: name, aud: audience, sub: 'esia-9', iat: now(), exp: now() + 7200 }, { kid, typ: 'JWT' }, key),
+      async close() {
+        vi.useRealTimers();
+        http.closeAllConnections();
+        await new Promise((resolve) => http.close(resolve));
+      },
+    };
+  }
+  const pass = (ms: number) => vi.useFakeTimers({ now: Date.now() + ms, toFake: ['Date'] });
+
+  it.each<[string, Answer]>([
+    ['closes the connection', (response) => void response.destroy()],
+    ['answers with an error', (response) => void response.writeHead(503).end()],
+    ['answers with no keys', (response) => void response.writeHead(200).end('{"status":"ok"}')],
+  ])('and %s: its last keys go on verifying tokens, it is asked again after a pause, and one line is logged', async (_how, down) => {
+    const outside = await openIssuer();
+    const token = await outside.token();
+    expect(await outside.verify(token)).toMatchObject({ userId: outside.user.id });
+    outside.answers(down);
+    pass(stale);
+    const many = await Promise.all(Array.from({ length: 10 }, () => outside.verify(token)));
+    for (const credential of many) expect(credential).toMatchObject({ userId: outside.user.id });
+    const forged = await outside.token('first', (await generateKeyPair('ES256')).privateKey);
+    for (let n = 0; n < 5; n++) expect(await outside.verify(forged)).toBeUndefined();
+    expect(outside.fetches()).toBe(2);
+    expect(outside.warn).toHaveBeenCalledTimes(1);
+    pass(60_000);
+    expect(await outside.verify(token)).toMatchObject({ userId: outside.user.id });
+    expect([outside.fetches(), outside.warn.mock.calls.length]).toEqual([3, 2]);
+    outside.answers('up');
+    pass(60_000);
+    expect(await outside.verify(token)).toMatchObject({ userId: outside.user.id });
+    expect(await outside.verify(token)).toMatchObject({ userId: outside.user.id });
+    expect([outside.fetches(), outside.warn.mock.calls.length]).toEqual([4, 2]);
+    await outside.close();
+  });
+
+  it('is not asked for each token with an unknown key, nor at every request before it ever answered', async () => {
+    const outside = await openIssuer();
+    outside.answers((response) => void response.destroy());
+    const token = await outside.token();
+    for (let n = 0; n < 5; n++) await expect(outside.verify(token)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect([outside.fetches(), outside.warn.mock.calls.length]).toEqual([1, 1]);
+    outside.answers('up');
+    pass(60_000);
+    expect(await outside.verify(token)).toMatchObject({ userId: outside.user.id });
+    outside.answers((response) => void response.destroy());
+    pass(60_000);
+    const later = await outside.token('second', (await generateKeyPair('ES256')).privateKey);
+    // The issuer may have published the second key meanwhile.
+    for (let n = 0; n < 5; n++) await expect(outside.verify(later)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect([outside.fetches(), outside.warn.mock.calls.length]).toEqual([3, 2]);
+    expect(await outside.verify(token)).toMatchObject({ userId: outside.user.id });
+    await outside.close();
+  });
+
+  it('and hangs makes one request wait for it, not all', async () => {
+    const outside = await openIssuer();
+    const token = await outside.token();
+    await outside.verify(token);
+    outside.answers((response) => void response.destroy());
+    pass(stale);
+    await outside.verify(token);
+    const held: import('node:http').ServerResponse[] = [];
+    outside.answers((response) => void held.push(response));
+    pass(60_000);
+    const waiting = outside.verify(token);
+    await vi.waitFor(() => expect(held).toHaveLength(1));
+    expect(await outside.verify(token)).toMatchObject({ userId: outside.user.id });
+    held[0]!.destroy();
+    expect(await waiting).toMatchObject({ userId: outside.user.id });
+    await outside.close();
+  });
+});

@@ -1,0 +1,73 @@
+import { createLocalJWKSet, createRemoteJWKSet, errors, type JWTVerifyGetKey } from 'jose';
+import type { TrustedIssuer } from '../config.ts';
+import { unavailable } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+
+/** Time in milliseconds after a failed fetch in which an issuer's keys are not fetched again. */
+const pauseMs = 10_000;
+
+/**
+ * Finds the key of a token among the keys that its issuer publishes. jose fetches them again when they are ten minutes old
+ * or a token names an unknown key. While the issuer does not answer, its last keys go on verifying tokens, and one request
+ * fetches them every `pauseMs`.
+ */
+export class IssuerKeys {
+  readonly #issuer: string;
+  readonly #log: Logger;
+  readonly #published: ReturnType<typeof createRemoteJWKSet>;
+  /** The last fetched keys, once a fetch has failed. */
+  #last: JWTVerifyGetKey | undefined;
+  /** When the keys may be fetched again, in milliseconds since 1970; 0 if the last fetch succeeded. */
+  #pausedUntil = 0;
+  #failures = 0;
+
+  constructor({ issuer, jwksUri }: TrustedIssuer, log: Logger) {
+    this.#issuer = issuer;
+    this.#log = log;
+    this.#published = createRemoteJWKSet(new URL(jwksUri));
+  }
+
+  /** For `jwtVerify`. @throws UNAVAILABLE when the issuer does not answer and its last keys do not have the token's key. */
+  readonly find: JWTVerifyGetKey = async (header, token) => {
+    const now = Date.now();
+    if (now < this.#pausedUntil) return this.#findInLast(header, token);
+    // After a failure, the other requests do not wait for the fetch of this one.
+    if (this.#pausedUntil > 0) this.#pausedUntil = now + pauseMs;
+    const failures = this.#failures;
+    try {
+      const key = await this.#published(header, token);
+      this.#pausedUntil = 0;
+      return key;
+    } catch (error) {
+      if (isOfToken(error)) {
+        this.#pausedUntil = 0;
+        throw error;
+      }
+      // Requests that waited for one fetch fail together.
+      if (failures === this.#failures) this.#pause(error);
+      return this.#findInLast(header, token);
+    }
+  };
+
+  #pause(error: unknown): void {
+    this.#failures += 1;
+    this.#pausedUntil = Date.now() + pauseMs;
+    const known = this.#published.jwks();
+    this.#last = known && createLocalJWKSet(known);
+    this.#log.warn({ err: error, issuer: this.#issuer }, 'the keys of a trusted issuer cannot be fetched');
+  }
+
+  async #findInLast(...[header, token]: Parameters<JWTVerifyGetKey>): Promise<Awaited<ReturnType<JWTVerifyGetKey>>> {
+    if (this.#last === undefined) throw unavailable();
+    try {
+      return await this.#last(header, token);
+    } catch (error) {
+      // The issuer may have published this key since.
+      throw error instanceof errors.JWKSNoMatchingKey ? unavailable() : error;
+    }
+  }
+}
+
+/** Returns whether the keys are known and the token fits none of them, or several. */
+const isOfToken = (error: unknown): boolean =>
+  error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys || error instanceof errors.JOSENotSupported;
