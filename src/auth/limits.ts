@@ -1,4 +1,5 @@
 import type { Database } from '../db/client.ts';
+import type { Logger } from '../logger.ts';
 import type { Fingerprint } from './seal.ts';
 
 /** Limits kept in PostgreSQL, so that every process of the server counts together. Keys hold no personal data. */
@@ -82,6 +83,15 @@ export async function takeToken(db: Database, { key, burst, intervalSeconds }: B
 /** Puts back a token that `takeToken` took. */
 export async function returnToken(db: Database, { key, intervalSeconds }: Bucket): Promise<void> {
   await db.pool.query(`update rate_limit set resets_at = resets_at - $2 * interval '1 second' where key = $1`, [key, intervalSeconds]);
+}
+
+/** A call of `returnToken`, `returnTry` or `forgetTries`. */
+export type GiveBack = () => Promise<void>;
+
+/** Gives back what an attempt took. Logs a failure and does not throw: the attempt itself has its outcome already. */
+export async function giveBackAll(log: Logger, all: readonly GiveBack[]): Promise<void> {
+  for (const { reason } of (await Promise.allSettled(all.map((giveBack) => giveBack()))).filter((each) => each.status === 'rejected'))
+    log.warn({ err: reason as unknown }, 'a rate limit keeps an attempt that should not count');
 }
 
 /** For a job: deletes windows that are over. Answers how many. */

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
 import { rateLimited } from '../errors.ts';
+import type { Logger } from '../logger.ts';
 import { deviceCookieSeconds } from './device-cookie.ts';
-import { countTry, extendWindow, forgetTries, returnTry, returnToken, takeToken, type Bucket } from './limits.ts';
+import { countTry, extendWindow, forgetTries, giveBackAll, returnTry, returnToken, takeToken, type Bucket, type GiveBack } from './limits.ts';
 import { fingerprint } from './seal.ts';
 
 /** Limits password attempts. */
@@ -11,6 +12,9 @@ import { fingerprint } from './seal.ts';
 const windowSeconds = 15 * 60;
 /** Longest time in seconds that an attempt waits in the queue of its address. */
 const maxWaitSeconds = 5;
+/** Wrong passwords for an account after which an address no longer gets the account's last token, and for how long. */
+const firstTries = 2;
+const firstTriesSeconds = 24 * 3600;
 
 export interface PasswordTry {
   /** The typed sign-in name, in NFC and lower case. An account with this name need not exist. */
@@ -21,39 +25,57 @@ export interface PasswordTry {
 }
 
 interface AdmittedTry {
-  succeed(): Promise<unknown>;
-  takeBack(): Promise<unknown>;
+  succeed(): Promise<void>;
+  takeBack(): Promise<void>;
 }
 
 /**
  * Admits one password attempt, or refuses it before the password is checked. Returns what to call afterwards unless the
- * password was wrong: `succeed` when it was right, `takeBack` when it was not checked.
+ * password was wrong: `succeed` when it was right, `takeBack` when it was not checked. Neither throws.
  *
  * A known device has `signInTries` attempts of its own in 15 minutes; after that it counts as unknown. All unknown
- * browsers share two buckets: one per account, which admits `signInTries` attempts in any 15 minutes, and one per address,
- * where attempts queue for up to `maxWaitSeconds`. Guessing becomes slow, and the next right password still gets in.
+ * browsers share two buckets: one per address, where attempts queue for up to `maxWaitSeconds`, and one per account, which
+ * admits `signInTries` attempts in any 15 minutes. The last token of the account's bucket is only for addresses with fewer
+ * than `firstTries` wrong passwords for this account in a day. So a guesser at one address, or at a few, leaves it to the
+ * owner in a new browser elsewhere; an owner behind the guesser's address needs a browser that signed in before.
  * @throws RATE_LIMITED with the seconds until the next attempt.
  */
-export async function admitTry({ db, config }: { db: Database; config: Config }, attempt: PasswordTry): Promise<AdmittedTry> {
+export async function admitTry({ db, config, log }: { db: Database; config: Config; log: Logger }, attempt: PasswordTry): Promise<AdmittedTry> {
   const key = (purpose: string, text: string) => fingerprint(config.secretKey, purpose, text);
   if (attempt.device !== null) {
     const device = key('sign-in device', attempt.device);
     // Counts before the password is checked, so that simultaneous attempts cannot all pass.
-    if (await countTry(db, device, config.signInTries, windowSeconds)) return { succeed: () => forgetTries(db, device), takeBack: () => returnTry(db, device) };
+    if (await countTry(db, device, config.signInTries, windowSeconds))
+      return { succeed: () => giveBackAll(log, [() => forgetTries(db, device)]), takeBack: () => giveBackAll(log, [() => returnTry(db, device)]) };
     await extendWindow(db, device, deviceCookieSeconds);
   }
-  const account = bucketOfAccount(key('sign-in account', attempt.signInName), config.signInTries);
-  const address: Bucket = { key: key('sign-in address', attempt.address ?? ''), burst: config.signInTries * 10, intervalSeconds: 1 };
-  const ofAccount = await takeToken(db, account);
-  if (!ofAccount.taken) throw rateLimited(ofAccount.waitSeconds);
-  const ofAddress = await takeToken(db, address, maxWaitSeconds);
-  if (!ofAddress.taken) {
-    await returnToken(db, account);
-    throw rateLimited(ofAddress.waitSeconds);
+  const { signInName } = attempt;
+  const place = attempt.address ?? '';
+  const address: Bucket = { key: key('sign-in address', place), burst: config.signInTries * 10, intervalSeconds: 1 };
+  const account = bucketOfAccount(key('sign-in account', signInName), config.signInTries);
+  const pair = key('sign-in account and address', JSON.stringify([signInName, place]));
+  const taken: GiveBack[] = [];
+  const takeBack = () => giveBackAll(log, taken);
+  try {
+    // The address first: past its limit it writes no row, whatever names it tries.
+    const waitSeconds = await take(db, taken, address, maxWaitSeconds);
+    const isFirst = await countTry(db, pair, firstTries, firstTriesSeconds);
+    taken.push(() => returnTry(db, pair));
+    await take(db, taken, isFirst ? account : { ...account, burst: Math.max(1, account.burst - 1) });
+    if (waitSeconds > 0) await sleep(waitSeconds * 1000);
+  } catch (error) {
+    await takeBack();
+    throw error;
   }
-  if (ofAddress.waitSeconds > 0) await sleep(ofAddress.waitSeconds * 1000);
-  const takeBack = () => Promise.all([returnToken(db, account), returnToken(db, address)]);
   return { succeed: takeBack, takeBack };
+}
+
+/** Takes a token and notes how to give it back. Returns the seconds to wait before it counts. @throws RATE_LIMITED. */
+async function take(db: Database, taken: GiveBack[], bucket: Bucket, maxWait = 0): Promise<number> {
+  const token = await takeToken(db, bucket, maxWait);
+  if (!token.taken) throw rateLimited(token.waitSeconds);
+  taken.push(() => returnToken(db, bucket));
+  return token.waitSeconds;
 }
 
 /** Half of the attempts at once and half spread over the window, so that no window of that length has more than `tries`. */

@@ -1,5 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { hashPassword } from '../../src/auth/passwords.ts';
+import { fingerprint } from '../../src/auth/seal.ts';
+import { admitTry } from '../../src/auth/sign-in-limits.ts';
+import { signIn } from '../../src/domain/sessions.ts';
+import type { Refusal } from '../../src/errors.ts';
+import { contextFor } from '../../src/http/request-context.ts';
 import { Browser, openAuthServer, password, type AuthServer, type Seen } from '../support/auth-server.ts';
 
 /** How often passwords may be tried, at the page where they are typed. */
@@ -75,6 +80,42 @@ describe('a guesser', () => {
     expect(isIn(await attempt(owner, person.signInName, password))).toBe(true);
   });
 
+  it('at a few addresses, however long they go on, leaves a try to the owner in an unknown browser elsewhere', async () => {
+    const [guessers, owner, another] = [[newAddress(), newAddress(), newAddress()], newAddress(), newAddress()];
+    const isEvaluated = (address: string) =>
+      admitTry(server, { signInName: 'owner', address, device: null }).then(
+        (attempt) => attempt,
+        ({ code, retryAfterSeconds }: Refusal) => void expect([code, retryAfterSeconds! <= 360]).toEqual(['RATE_LIMITED', true]),
+      );
+    const wave = async () => {
+      let evaluated = 0;
+      for (const address of [...guessers, ...guessers]) evaluated += Number((await isEvaluated(address)) !== undefined);
+      return evaluated;
+    };
+    let guesses = 0;
+    for (let minute = 0; minute < 45; minute += 3, await pass(180)) guesses += await wave();
+    // Five at once, then one in each three minutes.
+    expect(guesses).toBeLessThanOrEqual(5 + 14);
+    await wave();
+    const right = await isEvaluated(owner);
+    await right!.succeed();
+    await wave();
+    // A slip of the finger waits for the next token, which the guessers do not get.
+    expect([await isEvaluated(another), await isEvaluated(another)]).toEqual([expect.anything(), undefined]);
+    await pass(180);
+    await wave();
+    expect(await isEvaluated(another)).toBeDefined();
+  });
+
+  it('at one address gets no more at one moment than one after another', async () => {
+    const person = await server.teacher();
+    const visitor = browserAt(newAddress());
+    const page = await signInPage(visitor);
+    const all = await Promise.all(Array.from({ length: 20 }, () => visitor.submit(page, { signInName: person.signInName, password: 'wrong' })));
+    expect(all.filter(({ status }) => status === 422)).toHaveLength(4);
+    expect(isIn(await attempt(browserAt(newAddress()), person.signInName, password))).toBe(true);
+  });
+
   it('learns nothing of whether a name exists', async () => {
     const person = await server.teacher();
     const [real, unknown] = [await guess(8, person.signInName, () => browserAt(newAddress())), await guess(8, 'nobody.of.this.name', () => browserAt(newAddress()))];
@@ -98,6 +139,61 @@ describe('a guesser', () => {
   });
 });
 
+describe('an address past its limit', () => {
+  it('writes no row for another name, and an attempt that the account refuses costs the address nothing', async () => {
+    const ctx = { db: server.db, config: server.config, log: server.log };
+    const address = newAddress();
+    const full = { burst: server.config.signInTries * 10, intervalSeconds: 1 };
+    await admitTry(ctx, { signInName: 'somebody', address, device: null });
+    const { key } = await server.db.prisma.rateLimit.findFirstOrThrow({ where: { key: fingerprint(server.config.secretKey, 'sign-in address', address) } });
+    for (let n = 0; n < 3; n++) await admitTry(ctx, { signInName: 'somebody', address, device: null });
+    const until = async () => (await server.db.prisma.rateLimit.findUniqueOrThrow({ where: { key } })).resetsAt;
+    const before = await until();
+    await expect(admitTry(ctx, { signInName: 'somebody', address, device: null })).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    expect(await until()).toEqual(before);
+    await server.db.pool.query(`update rate_limit set resets_at = now() + $2 * interval '1 second' where key = $1`, [key, full.burst + 60]);
+    const rows = await server.db.prisma.rateLimit.count();
+    for (let n = 0; n < 20; n++)
+      await expect(admitTry(ctx, { signInName: `nobody${n}`, address, device: null })).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    expect(await server.db.prisma.rateLimit.count()).toBe(rows);
+  });
+});
+
+describe('a database that fails in between', () => {
+  const failing = (statement: RegExp) => {
+    const { pool } = server.db;
+    const query = pool.query.bind(pool) as (...args: unknown[]) => Promise<unknown>;
+    return vi.spyOn(pool, 'query').mockImplementation((...args: unknown[]): unknown =>
+      statement.test(String(args[0])) ? Promise.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })) : query(...args));
+  };
+  const ctxAt = (address: string) => contextFor(server, { kind: 'anonymous' }, { acceptLanguage: null, requestId: null, address });
+
+  it('after a right password does not turn the success into a failure', async () => {
+    const [person, { browser, person: other }] = [await server.teacher(), await known()];
+    const deviceCookie = deviceCookieOf(browser);
+    const spy = failing(/^(update|delete from) rate_limit/);
+    const signIns = await Promise.all([
+      signIn(ctxAt(newAddress()), { signInName: person.signInName, password }),
+      signIn(ctxAt(newAddress()), { signInName: other.signInName, password, deviceCookie }),
+    ]);
+    const failed = spy.mock.calls.filter(([text]) => /^(update|delete from) rate_limit/.test(String(text)));
+    spy.mockRestore();
+    expect(signIns).toMatchObject([{ userId: person.id }, { userId: other.id }]);
+    // The account's and the address's token, the pair's count, and the count of the known device.
+    expect(failed).toHaveLength(4);
+  });
+
+  it('gives back the token of the address when the account’s cannot be taken', async () => {
+    const address = newAddress();
+    let inserts = 0;
+    const spy = failing({ test: (text: string) => text.startsWith('insert into rate_limit') && (inserts += 1) === 3 } as RegExp);
+    await expect(signIn(ctxAt(address), { signInName: 'somebody', password })).rejects.toThrow('refused');
+    spy.mockRestore();
+    const { resetsAt } = await server.db.prisma.rateLimit.findUniqueOrThrow({ where: { key: fingerprint(server.config.secretKey, 'sign-in address', address) } });
+    expect(resetsAt.getTime()).toBeLessThanOrEqual(Date.now());
+  });
+});
+
 describe('right passwords', () => {
   it('are not counted, from however many browsers', async () => {
     const person = await server.teacher();
@@ -108,12 +204,12 @@ describe('right passwords', () => {
 describe('a browser that is known', () => {
   it('has ten tries of its own, then is unknown like any other, and its old cookie with it', async () => {
     const { person, browser } = await known();
-    const statuses = await guess(15, person.signInName, () => browser);
-    expect(statuses).toEqual(Array(15).fill(422));
+    const statuses = await guess(14, person.signInName, () => browser);
+    expect(statuses).toEqual(Array(14).fill(422));
     expect(await guess(1, person.signInName, () => browser)).toEqual([429]);
     await pass(24 * 3600);
-    // Five tries of unknown browsers, no ten of its own.
-    expect(await guess(6, person.signInName, () => browser)).toEqual([422, 422, 422, 422, 422, 429]);
+    // Four tries of an unknown browser, no ten of its own.
+    expect(await guess(5, person.signInName, () => browser)).toEqual([422, 422, 422, 422, 429]);
     await pass(180);
     expect(isIn(await attempt(browser, person.signInName, password))).toBe(true);
     await guess(6, person.signInName, () => browserAt(newAddress()));
@@ -131,9 +227,9 @@ describe('a browser that is known', () => {
   it('is unknown to other accounts and with another password', async () => {
     const { person, browser } = await known();
     const other = await server.teacher();
-    expect(await guess(6, other.signInName, () => browser)).toEqual([422, 422, 422, 422, 422, 429]);
+    expect(await guess(5, other.signInName, () => browser)).toEqual([422, 422, 422, 422, 429]);
     await server.db.prisma.user.update({ where: { id: person.id }, data: { passwordHash: await hashPassword('новый пароль 8') } });
-    expect(await guess(6, person.signInName, () => browser)).toEqual([422, 422, 422, 422, 422, 429]);
+    expect(await guess(5, person.signInName, () => browser)).toEqual([422, 422, 422, 422, 429]);
   });
 
   it('is not made by a cookie of one’s own', async () => {
