@@ -1,5 +1,5 @@
 import { loadActors } from '../auth/actors.ts';
-import { countTry, returnToken, secondsLeft, takeToken } from '../auth/limits.ts';
+import { countTry, giveBackAll, returnToken, secondsLeft, takeToken, type GiveBack } from '../auth/limits.ts';
 import { demandPassword, hashPassword } from '../auth/passwords.ts';
 import { fingerprint, hashCode } from '../auth/seal.ts';
 import type { Tx } from '../db/transaction.ts';
@@ -7,7 +7,7 @@ import { conflict, forbidden, notFound, rateLimited, Refusal, unauthenticated } 
 import { record } from '../events/record.ts';
 import { lock } from './access.ts';
 import { nameOfClass } from './classes.ts';
-import { mutate, type Context } from './context.ts';
+import { mutate, refusalOf, type Context } from './context.ts';
 import { elsewhere, enrol } from './enrolments.ts';
 import { closed, statusOf } from './invitation-link.ts';
 import { followRules } from './chat-membership-rules.ts';
@@ -94,15 +94,25 @@ export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId
   checkNewUser(particulars);
   demandPassword(password, particulars.signInName);
   const release = await admitSignUp(ctx, found.id);
+  try {
+    const userId = await createMember(ctx, found, input);
+    await release();
+    return { userId };
+  } catch (error) {
+    // Nothing was evaluated, so the retry of a whole class must not spend the link's attempts.
+    if (refusalOf(error)?.code === 'UNAVAILABLE') await release();
+    throw error;
+  }
+}
+
+async function createMember(ctx: Context, invitation: Invitation, { code: _, password, ...particulars }: SignUpInput): Promise<string> {
   // Takes twenty milliseconds, outside the transaction, and for a taken name too.
   const passwordHash = await hashPassword(password);
-  const userId = await mutate(ctx, async (tx) => {
+  return mutate(ctx, async (tx) => {
     const user = await createUser(tx, { ...particulars, passwordHash, locale: ctx.language });
-    await join(tx, found, user.id);
+    await join(tx, invitation, user.id);
     return user.id;
   });
-  await release();
-  return { userId };
 }
 
 /**
@@ -111,18 +121,29 @@ export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId
  */
 const failedSignUps = { link: { burst: 40, intervalSeconds: 60 }, address: { burst: 120, intervalSeconds: 20 } };
 
-/** Admits one attempt to sign up, before anything is looked up for it. Returns a function to call when it succeeded. */
-async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Promise<unknown>> {
+/**
+ * Admits one attempt to sign up, before anything is looked up for it. Returns a function that gives the attempt back; it
+ * does not throw.
+ */
+async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Promise<void>> {
   const key = (purpose: string, text: string) => fingerprint(ctx.config.secretKey, purpose, text);
   const buckets = [
-    { key: key('sign-up link', invitationId), ...failedSignUps.link },
     { key: key('sign-up address', ctx.address ?? ''), ...failedSignUps.address },
+    { key: key('sign-up link', invitationId), ...failedSignUps.link },
   ];
-  const taken = await Promise.all(buckets.map((bucket) => takeToken(ctx.db, bucket)));
-  const release = () => Promise.all(buckets.filter((_, n) => taken[n]!.taken).map((bucket) => returnToken(ctx.db, bucket)));
-  if (taken.every((one) => one.taken)) return release;
-  await release();
-  throw rateLimited(Math.max(...taken.filter((one) => !one.taken).map((one) => one.waitSeconds)));
+  const taken: GiveBack[] = [];
+  const release = () => giveBackAll(ctx.log, taken);
+  try {
+    for (const bucket of buckets) {
+      const token = await takeToken(ctx.db, bucket);
+      if (!token.taken) throw rateLimited(token.waitSeconds);
+      taken.push(() => returnToken(ctx.db, bucket));
+    }
+    return release;
+  } catch (error) {
+    await release();
+    throw error;
+  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { previewInvitation, signUp } from '../../src/domain/invitations.ts';
 import type { Refusal } from '../../src/errors.ts';
 import { contextFor } from '../../src/http/request-context.ts';
@@ -268,6 +268,39 @@ describe('signUp', () => {
     await Promise.all(Array.from({ length: 40 }, () => signUp(at('192.0.2.10'), { ...person(), code })));
     await signUp(at('192.0.2.10'), { ...person(), code });
     expect(await app.db.prisma.enrolment.count({ where: { classId: group.id, endedAt: null } })).toBe(41);
+  });
+
+  it('spends none of the link’s attempts while the server is overloaded, however often a class tries again', async () => {
+    const { code } = await open();
+    const connect = app.db.pool.connect.bind(app.db.pool) as (...args: unknown[]) => unknown;
+    // A transaction calls it without a callback, `pool.query` with one.
+    const overloaded = vi.spyOn(app.db.pool, 'connect').mockImplementation(((...args: unknown[]) =>
+      args.length > 0 ? connect(...args) : Promise.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))) as never);
+    for (let n = 0; n < 45; n++) await expect(signUp(at('192.0.2.50'), { ...person(), code })).rejects.toThrow('refused');
+    overloaded.mockRestore();
+    expect(await signUp(at('192.0.2.50'), { ...person(), code })).toMatchObject({ userId: expect.any(String) });
+  });
+
+  it.each(['update rate_limit', 'insert into rate_limit'])('gives back what it took, or says success, where a statement fails: %s', async (statement) => {
+    const { code, group } = await open();
+    const query = app.db.pool.query.bind(app.db.pool) as (...args: unknown[]) => Promise<unknown>;
+    await app.db.prisma.rateLimit.deleteMany();
+    let calls = 0;
+    const failing = vi.spyOn(app.db.pool, 'query').mockImplementation((...args: unknown[]): unknown =>
+      // The second insert: one token has been taken then.
+      String(args[0]).startsWith(statement) && ((calls += 1) === 2 || statement.startsWith('update'))
+        ? Promise.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))
+        : query(...args));
+    const outcome = await signUp(at('192.0.2.60'), { ...person(), code }).catch((error: Error) => error.message);
+    failing.mockRestore();
+    if (statement.startsWith('update')) {
+      expect(outcome).toMatchObject({ userId: expect.any(String) });
+      expect(await app.db.prisma.enrolment.count({ where: { classId: group.id } })).toBe(1);
+    } else {
+      expect(outcome).toBe('refused');
+      for (const { resetsAt } of await app.db.prisma.rateLimit.findMany()) expect(resetsAt.getTime()).toBeLessThanOrEqual(Date.now());
+    }
+    await app.db.prisma.rateLimit.deleteMany();
   });
 
   it('tells a script of forty names by one link, and then of one a minute, from any address', async () => {
