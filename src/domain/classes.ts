@@ -26,7 +26,7 @@ export interface CreateClassInput extends Repeatable {
 /** Makes a class, in the present school year unless another is named. Regulation 2.1 b. */
 export async function createClass(ctx: Context, input: CreateClassInput): Promise<Class> {
   const school = await findSchool(ctx, input.schoolId, 'class.create');
-  const named = naming(input.grade, input.letter);
+  const named = naming(input.grade, letterOf(input.letter));
   const year = input.schoolYearId ? await find(ctx, 'SchoolYear', input.schoolYearId, 'schoolYearId') : null;
   if (year !== null && year.schoolId !== school.id) throw notFound('schoolYearId');
   return mutate(ctx, (tx) =>
@@ -46,11 +46,11 @@ export async function updateClass(
   input: { classId: string; grade?: number | null; letter?: string | null },
 ): Promise<Class> {
   const found = await findClass(ctx, input.classId, 'class.update');
+  const letter = typeof input.letter === 'string' ? letterOf(input.letter) : null;
   return mutate(ctx, async (tx) => {
     const now = await lockOpenClass(tx, found.id, 'change');
-    const { letter } = now;
-    const named = { ...naming(input.grade ?? now.grade, input.letter ?? letter), ...(input.letter ? {} : { letter }) };
-    if (named.grade === now.grade && named.letter === letter) return now;
+    const named = naming(input.grade ?? now.grade, letter ?? now.letter);
+    if (named.grade === now.grade && named.letter === now.letter) return now;
     await refuseNamesake(tx, { ...now, ...named });
     const updated = await tx.class.update({ where: { id: now.id }, data: named });
     record(tx, 'class.updated', { schoolId: updated.schoolId, classId: updated.id });
@@ -67,8 +67,7 @@ const longest = 15;
 
 function naming(grade: number, letter: string): Pick<Class, 'grade' | 'letter' | 'sortKey'> {
   demandGrade(grade);
-  const written = letterOf(letter);
-  return { grade, letter: written, sortKey: `${String(grade).padStart(2, '0')}${alphabetical(written)}` };
+  return { grade, letter, sortKey: `${String(grade).padStart(2, '0')}${alphabetical(letter)}` };
 }
 
 /**
@@ -76,11 +75,11 @@ function naming(grade: number, letter: string): Pick<Class, 'grade' | 'letter' |
  * letters and digits.
  */
 function letterOf(text: string): string {
-  const plain = text.replace(/[\p{L}\p{Nd}]/gu, (sign) => {
+  const plain = normalizeLine('letter', text, longest).replace(/[\p{L}\p{Nd}]/gu, (sign) => {
     const form = sign.normalize('NFKC');
     return /^[a-z0-9]+$/i.test(form) ? form : sign;
   });
-  const written = inCyrillic(normalizeLine('letter', plain, longest)).replace(/\p{Script=Cyrillic}+/gu, (letters) => letters.toUpperCase());
+  const written = inCyrillic(plain.normalize('NFC')).replace(/\p{Script=Cyrillic}+/gu, (letters) => letters.toUpperCase());
   // The database counts code points, of which a compound character has several.
   if ([...written].length > longest || confusableKey(written) === '')
     throw invalid('letter', [

@@ -10,6 +10,7 @@ import { authorize, find } from './access.ts';
 import { mutate, type Context } from './context.ts';
 import { readable } from './loaders.ts';
 import type { Page, PageArgs, Session, User } from './entities.ts';
+import { normalizeSignInName } from './sign-in-names.ts';
 
 /** Signing in, and the sessions that it begins. Regulation 2.2 h, 2.5 d. */
 
@@ -31,7 +32,7 @@ export interface SignInInput {
  */
 export async function signIn(ctx: Context, input: SignInInput): Promise<{ userId: string; deviceCookie: string }> {
   const { db, config } = ctx;
-  const signInName = input.signInName.normalize('NFC').trim().toLowerCase();
+  const signInName = normalizeSignInName(input.signInName);
   const known = /\u0000|\p{Surrogate}/u.test(signInName) ? null : await db.prisma.user.findUnique({ where: { signInName } });
   const user = known?.deactivatedAt === null ? known : null;
   // Computes the same for an unknown name, which no cookie fits.

@@ -9,9 +9,12 @@ import { invalid } from '../errors.ts';
 const emoji =
   /\u{1f3f4}\u{e0067}\u{e0062}(?:\u{e0065}\u{e006e}\u{e0067}|\u{e0073}\u{e0063}\u{e0074}|\u{e0077}\u{e006c}\u{e0073})\u{e007f}|\p{Extended_Pictographic}[\ufe0e\ufe0f\p{Emoji_Modifier}]?(?:\u200d\p{Extended_Pictographic}[\ufe0f\p{Emoji_Modifier}]?)*|[0-9#*]\ufe0f?\u20e3/gu;
 
-/** Joiners where a script needs them: after a virama, in the ra-phala of Bengali and Kannada, between Arabic letters. */
+/**
+ * Joiners where a script needs them: after a virama, in the ra-phala of Bengali and Kannada, between Arabic letters, which
+ * have at most four marks (`stacked`). Without that limit a text of 4,800 marks took three seconds.
+ */
 const joiners =
-  /(?<=[\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca])[\u200c\u200d]|(?<=[\u09b0\u0cb0])\u200d(?=[\u09cd\u0ccd])|(?<=\p{Script=Arabic}\p{M}*)\u200c(?=\p{Script=Arabic})/gu;
+  /(?<=[\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca])[\u200c\u200d]|(?<=[\u09b0\u0cb0])\u200d(?=[\u09cd\u0ccd])|(?<=\p{Script=Arabic}\p{M}{0,4})\u200c(?=\p{Script=Arabic})/gu;
 
 const bidirectional = /\p{Bidi_Control}/u;
 

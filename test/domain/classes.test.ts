@@ -32,6 +32,18 @@ describe('createClass', () => {
     expect(await make('и\u0306')).toMatchObject({ letter: 'Й' });
   });
 
+  it('checks the length before it looks at single letters, and knows look-alikes with a diaeresis', async () => {
+    const { school, administrator } = await app.build.school();
+    const make = (letter: string) => app.as(administrator).createClass({ schoolId: app.id('School', school.id), grade: 1, letter });
+    expect(await make('Ё')).toMatchObject({ letter: 'Ё' });
+    await refused(app, school.id, { code: 'CONFLICT', path: ['letter'] }, () => make('Ë'));
+    expect(await make('Ａ\u0301')).toMatchObject({ letter: 'Á' });
+    const normalize = vi.spyOn(String.prototype, 'normalize');
+    await refused(app, school.id, { code: 'INVALID', path: ['letter'] }, () => make('ﬃ'.repeat(15_000)));
+    expect(normalize.mock.calls.length).toBeLessThan(1000);
+    normalize.mockRestore();
+  });
+
   it('refuses a namesake in the same year, and takes it in another', async () => {
     const { school, administrator } = await app.build.school();
     const input = { schoolId: app.id('School', school.id), grade: 5, letter: 'Б' };
