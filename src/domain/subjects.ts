@@ -16,19 +16,23 @@ export async function createSubject(ctx: Context, input: { schoolId: string; nam
   const school = await findSchool(ctx, input.schoolId, 'subject.create');
   const name = normalizeLine('name', input.name, 100);
   return mutate(ctx, async (tx) => {
-    await refuseNamesake(tx, school.id, name);
-    const subject = await tx.subject.create({ data: { schoolId: school.id, name, sortKey: alphabetical(name) } });
-    record(tx, 'subject.created', { schoolId: school.id, subjectId: subject.id });
-    return subject;
+    const subject = { schoolId: school.id, name, sortKey: alphabetical(name) };
+    await refuseNamesake(tx, subject);
+    const made = await tx.subject.create({ data: subject });
+    record(tx, 'subject.created', { schoolId: school.id, subjectId: made.id });
+    return made;
   });
 }
 
-/** Refuses a name that reads like that of another subject: case, spaces and look-alike letters make no difference. */
-async function refuseNamesake(tx: Tx, schoolId: string, name: string): Promise<void> {
+/**
+ * Refuses a name that reads like that of another subject: case, spaces and look-alike letters make no difference. Also
+ * refuses an equal sort key, which the database keeps unique: `alphabetical` gives «я» the key of «ѐ».
+ */
+async function refuseNamesake(tx: Tx, { schoolId, name, sortKey }: Pick<Subject, 'schoolId' | 'name' | 'sortKey'>): Promise<void> {
   await lockName(tx, `subject names ${schoolId}`);
-  const others = await tx.subject.findMany({ where: { schoolId }, select: { name: true } });
+  const others = await tx.subject.findMany({ where: { schoolId }, select: { name: true, sortKey: true } });
   const key = confusableKey(name);
-  if (others.some((other) => confusableKey(other.name) === key))
+  if (others.some((other) => other.sortKey === sortKey || confusableKey(other.name) === key))
     throw conflict(['Такой предмет в школе уже есть.', 'The school has such a subject already.'], { path: ['name'] });
 }
 

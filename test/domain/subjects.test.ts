@@ -26,6 +26,15 @@ describe('createSubject', () => {
       await refused(app, school.id, { code: 'INVALID', path: ['name'] }, create(name));
   });
 
+  it.each([['Химия', 'Химиѐ'], ['Groß', 'GROẞ'], ['5Ё', '5Ë'], ['Rhône-Alpes', 'rhône alpes']])('refuses %s beside %s, in either order', async (...names) => {
+    for (const [first, second] of [names, names.toReversed()]) {
+      const { school, administrator } = await app.build.school();
+      const create = (name: string) => app.as(administrator).createSubject({ schoolId: app.id('School', school.id), name });
+      expect(await create(first!)).toMatchObject({ __typename: 'Subject' });
+      await refused(app, school.id, { code: 'CONFLICT', path: ['name'] }, () => create(second!));
+    }
+  });
+
   it("refuses everyone but the school's administrator", async () => {
     const { school } = await app.build.school();
     const foreign = await app.build.school();
