@@ -93,6 +93,11 @@ const acts = ['removed', 'added', 'promoted', 'demoted'] as const;
 
 type Change = Pick<ChatMember, 'schoolId' | 'chatId' | 'userId'>;
 
+interface Successor extends Change {
+  /** Set for a person who was not in the chat. */
+  isNew?: boolean;
+}
+
 interface Follow extends Change {
   what: (typeof acts)[number];
   /** The role that the person had in the chat and has no longer. */
@@ -113,7 +118,8 @@ const moderate = `
     and not exists (select 1 from chat_member m where m.chat_id = c.id and m.role <> 'MEMBER')
   order by g.started_at, g.id limit 1
   on conflict (chat_id, user_id) do update set role = excluded.role
-  returning school_id as "schoolId", chat_id as "chatId", user_id as "userId"`;
+  -- A row that this statement inserted has no xmax.
+  returning school_id as "schoolId", chat_id as "chatId", user_id as "userId", xmax = 0 as "isNew"`;
 
 /**
  * Appoints a successor after a person lost the role `lost` in a locked chat. The moderator who has been in the chat
@@ -122,9 +128,12 @@ const moderate = `
  */
 export async function succeed(tx: Tx, chatId: string, lost: ChatMember['role']): Promise<void> {
   if (lost === 'MEMBER') return;
-  let successors = lost === 'OWNER' ? await execute<Change>(tx, inherit, [chatId]) : [];
-  if (successors.length === 0) successors = await execute<Change>(tx, moderate, [chatId, lost]);
-  for (const member of successors) record(tx, 'chatMember.promoted', member);
+  let successors = lost === 'OWNER' ? await execute<Successor>(tx, inherit, [chatId]) : [];
+  if (successors.length === 0) successors = await execute<Successor>(tx, moderate, [chatId, lost]);
+  for (const { isNew, ...member } of successors) {
+    if (isNew) record(tx, 'chatMember.added', member);
+    record(tx, 'chatMember.promoted', member);
+  }
 }
 
 /** Returns the role that a rule gives a person in a chat now; null where none does. */

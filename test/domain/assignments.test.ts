@@ -85,7 +85,7 @@ describe('endClassTeacher', () => {
     const ended = await app.as(administrator).endClassTeacher({ classId: head.classId });
     expect(ended).toMatchObject({ __typename: 'Assignment', endedAt: expect.any(String) });
     expect(await memberOf(chat.id, teacher.id)).toBeNull();
-    expect((await types(schoolId)).slice(2)).toEqual(['classTeacher.ended', 'chatMember.removed', 'chatMember.promoted']);
+    expect((await types(schoolId)).slice(2)).toEqual(['classTeacher.ended', 'chatMember.removed', 'chatMember.added', 'chatMember.promoted']);
     const other = await app.build.teacher({ schoolId });
     expect(await app.as(administrator).assignClassTeacher({ ...head, userId: app.id('User', other.id) })).toMatchObject({ __typename: 'Assignment' });
   });
@@ -133,7 +133,7 @@ describe('endSubjectTeacher', () => {
     await app.as(administrator).assignSubjectTeacher(ids);
     const chat = await app.build.chat({ schoolId, kind: 'SUBJECT', classId, subjectId });
     expect(await app.as(administrator).endSubjectTeacher(ids)).toMatchObject({ __typename: 'Assignment', endedAt: expect.any(String) });
-    expect((await types(schoolId)).slice(1)).toEqual(['subjectTeacher.ended', 'chatMember.removed', 'chatMember.promoted']);
+    expect((await types(schoolId)).slice(1)).toEqual(['subjectTeacher.ended', 'chatMember.removed', 'chatMember.added', 'chatMember.promoted']);
     expect(await memberOf(chat.id, teacher.id)).toBeNull();
     await refused(app, schoolId, { code: 'CONFLICT', path: ['userId'] }, () => app.as(administrator).endSubjectTeacher(ids));
     await refused(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 g' }, () => app.as(teacher).endSubjectTeacher(ids));

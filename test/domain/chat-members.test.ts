@@ -197,6 +197,16 @@ describe('the owner of a chat', () => {
     expect(await app.as(teacher).removeChatMember(input(chat, teacher))).toMatchObject({ code: 'CONFLICT', path: ['userId'] });
     await app.as(administrator).endRole({ grantId: await grantOf(teacher) });
     expect(await owners(chat)).toEqual([administrator.id]);
+    expect(await types(school.id)).toEqual(['role.ended', 'chatMember.removed', 'chatMember.added', 'chatMember.promoted']);
+  });
+
+  it('is the administrator, who is in the chat already and does not come into it', async () => {
+    const { school, administrator, teacher } = await open();
+    const chat = await app.build.chat({ schoolId: school.id, kind: 'EXTRACURRICULAR' });
+    await put(chat, teacher, 'OWNER');
+    await put(chat, administrator);
+    await app.as(administrator).endRole({ grantId: await grantOf(teacher) });
+    expect(await owners(chat)).toEqual([administrator.id]);
     expect(await types(school.id)).toEqual(['role.ended', 'chatMember.removed', 'chatMember.promoted']);
   });
 
@@ -243,10 +253,10 @@ describe('a chat', () => {
     expect(await roleIn(chat, classTeacher)).toBe('MODERATOR');
     await app.as(administrator).endClassTeacher({ classId: app.id('Class', group.id) });
     expect([await roleIn(chat, classTeacher), await roleIn(chat, administrator)]).toEqual(['MEMBER', 'MODERATOR']);
-    expect(await types(school.id)).toEqual(['classTeacher.ended', 'chatMember.demoted', 'chatMember.promoted']);
+    expect(await types(school.id)).toEqual(['classTeacher.ended', 'chatMember.demoted', 'chatMember.added', 'chatMember.promoted']);
     await app.as(administrator).assignClassTeacher({ classId: app.id('Class', group.id), userId: app.id('User', classTeacher.id) });
     expect(await roleIn(chat, classTeacher)).toBe('MODERATOR');
-    expect((await types(school.id)).slice(3)).toEqual(['classTeacher.assigned', 'chatMember.promoted']);
+    expect((await types(school.id)).slice(4)).toEqual(['classTeacher.assigned', 'chatMember.promoted']);
   });
 });
 

@@ -67,10 +67,10 @@ describe('endRole', () => {
     expect(await app.db.prisma.assignment.count({ where: { userId: teacher.id, endedAt: null } })).toBe(0);
     expect(await app.db.prisma.chatMember.count({ where: { chatId: chat.id, userId: teacher.id } })).toBe(0);
     expect((await types(school.id)).sort()).toEqual(
-      ['chatMember.promoted', 'chatMember.removed', 'classTeacher.ended', 'role.ended', 'subjectTeacher.ended'],
+      ['chatMember.added', 'chatMember.promoted', 'chatMember.removed', 'classTeacher.ended', 'role.ended', 'subjectTeacher.ended'],
     );
     expect(await app.as(administrator).endRole(input)).toEqual(ended);
-    expect(await types(school.id)).toHaveLength(5);
+    expect(await types(school.id)).toHaveLength(6);
     expect(await app.as(teacher).schools({})).toMatchObject({ edges: [] });
   });
 

@@ -144,7 +144,7 @@ describe('deactivateUser', () => {
     expect(await app.db.prisma.session.count(current)).toBe(0);
     expect(await app.db.prisma.chatMember.findMany({ where: { chatId: chat.id } })).toMatchObject([{ userId: administrator.id, role: 'MODERATOR' }]);
     expect(new Set(await types(school.id))).toEqual(
-      new Set(['session.ended', 'classTeacher.ended', 'role.ended', 'chatMember.removed', 'chatMember.promoted', 'user.deactivated']),
+      new Set(['session.ended', 'classTeacher.ended', 'role.ended', 'chatMember.removed', 'chatMember.added', 'chatMember.promoted', 'user.deactivated']),
     );
     await expect(app.as(teacher).viewer({})).rejects.toMatchObject({ codes: ['UNAUTHENTICATED'] });
     const before = await types(school.id);
