@@ -118,7 +118,11 @@ export async function lock<N extends 'School' | 'Class' | 'User' | 'Invitation' 
   return row;
 }
 
-/** Locks a name until the transaction ends, so that two changes that take it wait for each other. Lock rows first. */
+/**
+ * Locks a name until the transaction ends, so that two changes that take it wait for each other. Order within a transaction:
+ * the idempotency key, the sign-in name of a new account, the rows in the order of `lock`, then the names of the classes
+ * of a year or the subjects of a school. No transaction takes two of the same kind, so changes never wait in a circle.
+ */
 export async function lockName(tx: Tx, name: string): Promise<void> {
   await query(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [name]);
 }

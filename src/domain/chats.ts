@@ -25,17 +25,17 @@ export async function createChat(ctx: Context, input: CreateChatInput): Promise<
   const place = await placeOf(ctx, input);
   authorize(ctx, 'chat.create', place);
   const name = normalizeLine('name', input.name, 100);
-  return mutate(ctx, async (tx) => {
-    await lockPlace(tx, place);
-    return idempotent(ctx, tx, 'chat.create', input, (id) => tx.chat.findUniqueOrThrow({ where: { id } }), async () => {
+  return mutate(ctx, (tx) =>
+    idempotent(ctx, tx, 'chat.create', input, (id) => tx.chat.findUniqueOrThrow({ where: { id } }), async () => {
+      await lockPlace(tx, place);
       const createdById = actingUserId(ctx);
       const chat = await tx.chat.create({ data: { ...place, name, createdById } });
       await fillByRule(tx, chat);
       if (createdById !== null) await own(tx, chat, createdById);
       record(tx, 'chat.created', { schoolId: chat.schoolId, chatId: chat.id });
       return chat;
-    });
-  });
+    }),
+  );
 }
 
 /** Which school, class and subject a chat of this kind is of; a kind and a place that do not go together are INVALID. */
