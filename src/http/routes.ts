@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { posix } from 'node:path';
 import type { Actor } from '../policy/actor.ts';
 import { takeToken, type Taken } from '../auth/limits.ts';
 import { createProvider } from '../auth/provider.ts';
@@ -102,6 +103,15 @@ export function createRoutes(deps: ServerDeps): Routes {
     return true;
   }
 
+  /** Returns the address of a page to open after a request that failed: the same one, or for a form the nearest above it. */
+  function pageNear(req: IncomingMessage): string {
+    const { pathname, search } = new URL(req.url ?? '', 'http://here');
+    if (req.method === 'GET' || req.method === 'HEAD') return `${pathname}${search}`;
+    let path = pathname;
+    while (!pages.some(([pattern, methods]) => methods.includes('GET') && pattern.test(path))) path = posix.dirname(path);
+    return `${path}${search}`;
+  }
+
   /** Answers an error with a page. Leaves the path out of the log, since it may hold a code. */
   function fail(req: IncomingMessage, res: ServerResponse, err: unknown): void {
     if (res.headersSent) throw err;
@@ -114,7 +124,7 @@ export function createRoutes(deps: ServerDeps): Routes {
       sendPage(res, 500, notice(language, 'wrongTitle', 'failed'));
     } else if (refusal.code === 'UNAVAILABLE') {
       log.warn({ err, requestId }, 'unavailable');
-      sendPage(res, statusOf(res, refusal), unavailablePage(language, req.url ?? '/'));
+      sendPage(res, statusOf(res, refusal), unavailablePage(language, refusal, pageNear(req)));
     } else sendPage(res, statusOf(res, refusal), refused(language, refusal));
   }
 

@@ -1,5 +1,6 @@
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { ProviderPages } from '../../auth/provider.ts';
+import { unavailable } from '../../errors.ts';
 import { Html, html } from './html.ts';
 import { formTarget, notice, page, pageHeaders, unavailablePage, type PageContent } from './layout.ts';
 import { languageOf, say } from './texts.ts';
@@ -9,7 +10,7 @@ export const authorizationPages: ProviderPages = {
   error(ctx, error) {
     if (error.name === 'TemporarilyUnavailable') {
       ctx.status = 503;
-      return show(ctx, unavailablePage(languageOf(ctx.req), ctx.req.method === 'GET' ? ctx.originalUrl : '/sessions'));
+      return show(ctx, unavailablePage(languageOf(ctx.req), unavailable(), ctx.req.method === 'GET' ? ctx.originalUrl : '/sessions'));
     }
     const status = (error as { status?: number }).status ?? 500;
     const about = error.name === 'SessionNotFound' ? 'expired' : status >= 500 ? 'failed' : 'wrongRequest';

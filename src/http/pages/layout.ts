@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { CommitUnknown } from '../../db/availability.ts';
 import type { Language, Refusal } from '../../errors.ts';
 import { html, type Html } from './html.ts';
 import { say, type TextName } from './texts.ts';
@@ -81,11 +82,16 @@ export function notice(language: Language, title: TextName, about: TextName): Pa
   };
 }
 
-/** A page that asks to try again later, with a link to the address that did not answer. */
-export const unavailablePage = (language: Language, again: string): PageContent => ({
+/**
+ * A page for a request that could not be answered.
+ * @param again the address of a page that a browser can open: the requested one, or one near a form that was posted.
+ */
+export const unavailablePage = (language: Language, refusal: Refusal, again: string): PageContent => ({
   language,
   title: say(language, 'wrongTitle'),
-  body: html`<section><h1>${say(language, 'wrongTitle')}</h1><p>${say(language, 'unavailable')}</p><p><a href="${again}">${say(language, 'tryAgain')}</a></p></section>`,
+  body: html`<section><h1>${say(language, 'wrongTitle')}</h1>
+<p>${refusal instanceof CommitUnknown ? say(language, 'changeUnknown') : refusal.say(language)}</p>
+<p><a href="${again}">${say(language, refusal instanceof CommitUnknown ? 'openPage' : 'tryAgain')}</a></p></section>`,
 });
 
 /** A page that says why it was refused. */

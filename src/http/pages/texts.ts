@@ -108,10 +108,11 @@ export const texts = {
     'There is no such invitation, or it no longer works. Ask your school for a new link.',
   ],
   notFound: ['Такой страницы нет.', 'There is no such page.'],
-  unavailable: [
-    'Сервер временно не может ответить. Подождите немного и попробуйте ещё раз.',
-    'The server cannot answer right now. Wait a little and try again.',
+  changeUnknown: [
+    'Неизвестно, сохранилось ли изменение: база данных не ответила. Откройте страницу и проверьте, прежде чем повторять.',
+    'It is unknown whether the change was saved: the database did not answer. Open the page and check before you repeat it.',
   ],
+  openPage: ['Открыть страницу', 'Open the page'],
   tryAgain: ['Попробовать ещё раз', 'Try again'],
   failed: ['На сервере произошла ошибка. Попробуйте ещё раз позже.', 'Something failed on the server. Try again later.'],
 } as const satisfies Record<string, Message>;

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CommitUnknown } from '../../../src/db/availability.ts';
+import { page as layoutPage, unavailablePage } from '../../../src/http/pages/layout.ts';
 import { Browser, openAuthServer, password, signInWith, type AuthServer, type Seen } from '../../support/auth-server.ts';
 
 let server: AuthServer;
@@ -257,6 +259,34 @@ describe('sessions', () => {
     expect((await active(person.id)).map(({ id }) => id)).toEqual([own!.id]);
     const events = await server.db.prisma.event.findMany({ where: { schoolId: person.schoolId, type: 'session.ended' }, orderBy: { seq: 'asc' } });
     expect(events.map(({ payload, actor }) => [(payload as { sessionId: string }).sessionId, actor])).toEqual([second!, third!].map(({ id }) => [id, `user:${person.id}`]));
+  });
+
+  it('a form that cannot be answered leads to a page that can be opened', async () => {
+    const { visitor, person } = await arrived();
+    const [own] = await active(person.id);
+    const { pool } = server.db;
+    await pool.query(`create function fail() returns trigger language plpgsql as $f$ begin raise exception using errcode = '55P03'; end $f$`);
+    await pool.query('create trigger fail before update on session for each row execute function fail()');
+    try {
+      const page = await visitor.submit(await visitor.open('/sessions?lang=en'), { sessionId: own!.id });
+      expect(page.status).toBe(503);
+      expect(page.text).toContain('The server cannot answer right now. Try again shortly.');
+      const [, again] = /<p><a href="([^"]+)">Try again<\/a>/.exec(page.text)!;
+      expect(again).toBe('/sessions?lang=en');
+      expect((await visitor.open(again!)).status).toBe(200);
+    } finally {
+      await pool.query('drop trigger fail on session; drop function fail()');
+    }
+  });
+
+  it('a change that may have been saved is not offered to be repeated', () => {
+    const say = (language: 'ru' | 'en') => layoutPage(unavailablePage(language, new CommitUnknown(new Error('cut')), '/sessions'));
+    expect(say('ru')).toContain('Неизвестно, сохранилось ли изменение');
+    expect(say('en')).toContain('It is unknown whether the change was saved');
+    for (const text of [say('ru'), say('en')]) {
+      expect(text).toContain('<a href="/sessions">');
+      expect(text).not.toMatch(/Попробовать ещё раз|Try again|idempotencyKey/);
+    }
   });
 
   it('the ended browser must sign in again', async () => {
