@@ -1,11 +1,13 @@
-import type { DocumentNode } from 'graphql';
+import type { ExecutionArgs } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Actor } from '../policy/actor.ts';
 import type { GraphContext } from '../graphql/context.ts';
-import type { Logger } from '../logger.ts';
 import { operationOf } from '../executor/executor.ts';
 
-/** The access log: one line at `info` for every request and for every operation on a socket, written when it ends. Ids only. */
+/**
+ * The access log: one line at `info` for every request (src/http/listener.ts) and for every operation on a socket, refused
+ * or not (src/http/websocket/operation.ts), written when it ends. Ids only.
+ */
 
 /** Fields of a request's line in the access log, filled in while the request is answered. */
 export interface Access {
@@ -49,36 +51,11 @@ export function noteActor(access: Access | undefined, actor: Actor): void {
 
 type Asking = GraphContext & { requestInfo?: { access?: Access | undefined } };
 
-/**
- * Records the operations of Yoga's pipeline, and writes a line for each operation on a socket, which has no request of its
- * own.
- */
-export function useAccessLog(log: Logger): Plugin<GraphContext> {
-  const begin = (context: Asking, document: DocumentNode, operationName: string | null | undefined) => {
-    const operation = operationOf(document, operationName);
-    const { access } = context.requestInfo ?? {};
-    const own: Access = {};
-    noteOperation(access ?? own, operation?.operation ?? 'query', operation?.name?.value);
-    if (access !== undefined) return undefined;
-    noteActor(own, context.actor);
-    const begun = performance.now();
-    return (failed: boolean): void =>
-      log.info({ requestId: context.requestId, path: '/graphql', ms: Math.round(performance.now() - begun), ...own, ...(failed && { failed }) }, 'operation');
+/** Records the operations of Yoga's pipeline. */
+export function useAccessLog(): Plugin<GraphContext> {
+  const note = ({ args }: { args: ExecutionArgs }): void => {
+    const operation = operationOf(args.document, args.operationName);
+    noteOperation((args.contextValue as Asking).requestInfo?.access, operation?.operation ?? 'query', operation?.name?.value);
   };
-  return {
-    onExecute({ args }) {
-      const end = begin(args.contextValue, args.document, args.operationName);
-      return end && { onExecuteDone: ({ result }) => end('errors' in result && result.errors !== undefined) };
-    },
-    onSubscribe({ args }) {
-      const end = begin(args.contextValue, args.document, args.operationName);
-      return end && {
-        onSubscribeResult({ result }) {
-          if (Symbol.asyncIterator in result) return { onEnd: () => end(false) };
-          end(true);
-        },
-        onSubscribeError: () => end(true),
-      };
-    },
-  };
+  return { onExecute: note, onSubscribe: note };
 }

@@ -22,7 +22,8 @@ import { useCodes, useLanguage, useStreamHeaders } from './graphql/plugins.ts';
 import { Readiness } from './readiness.ts';
 import { createContexts, mayIntrospect, type RequestInfo, type ServerDeps } from './request-context.ts';
 import { sendResponse, sendError, withHeaders } from './responses.ts';
-import { socketTimeouts, serveSockets, watchStalled, type SocketTimeouts, type OpenConnection } from './websocket/server.ts';
+import { socketTimeouts, serveSockets, type SocketTimeouts } from './websocket/server.ts';
+import { watchStalled, type OpenConnection } from './stalled-connections.ts';
 
 /** HTTP and WebSocket around one schema and one context. */
 
@@ -76,7 +77,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     maskedErrors: { maskError: (error) => mask(error) },
     plugins: [
       useDocuments(documents, contextOf), useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(createSerializer(mask), deliveries, documents), useAsOf(), useMetrics(metrics),
-      useAccessLog(log), useSelection(), useAccountLimits(), useStreamHeaders(),
+      useAccessLog(), useSelection(), useAccountLimits(), useStreamHeaders(),
     ],
   });
 
@@ -156,17 +157,17 @@ export async function startApp(deps: AppDeps): Promise<App> {
     hasExpired: (token) => deps.tokens.hasExpired(token),
     actorsOf: (credentials) => loadActors(db, credentials),
   });
-  const sending = function* (): Iterable<OpenConnection> {
+  const connections = function* (): Iterable<OpenConnection> {
     yield* sockets.open();
-    for (const { socket } of listener.streams()) if (socket) yield { socket, disconnect: () => socket.destroy() };
+    for (const socket of listener.connections()) yield { socket, disconnect: () => socket.destroy() };
   };
-  const stopWatching = watchStalled(sending, given.stalled, log);
+  const stopWatching = watchStalled(connections, given.stalled, log);
   const port = await listener.listen();
 
   return {
     port,
     async close() {
-      await listener.stop(() => sockets.close());
+      await listener.stop(() => sockets.close(config.stopSeconds * 1000));
       stopWatching();
       await yoga.dispose();
       metrics.registry.clear();

@@ -105,21 +105,22 @@ export function withoutHttp(error: GraphQLFormattedError): GraphQLFormattedError
   return { message, ...(locations && { locations }), ...(path && { path }), extensions };
 }
 
-export type Mask = (error: unknown, language?: Language) => GraphQLError;
+/** Turns any error into one that a client may be told. Logs what is the server's fault, with the request id. */
+export type Mask = (error: unknown, language?: Language, requestId?: string | null) => GraphQLError;
 
 /** For Yoga's maskedErrors. */
 export function createMask(log: Logger): Mask {
-  return (error, language = 'ru') => {
+  return (error, language = 'ru', requestId) => {
     const original = error instanceof GraphQLError ? (error.originalError ?? error) : error;
     const at = error instanceof GraphQLError ? error : undefined;
     if (original instanceof Refusal) return refusalError(original, language, at);
     if (original instanceof GraphQLError) return inLanguage(withCode(error as GraphQLError, 'BAD_USER_INPUT'), language);
     const refusal = refusalOf(original);
     if (refusal !== undefined) {
-      log.warn({ err: original }, 'unavailable');
+      log.warn({ err: original, requestId }, 'unavailable');
       return refusalError(refusal, language, at);
     }
-    log.error({ err: original }, 'unexpected error');
+    log.error({ err: original, requestId }, 'unexpected error');
     return new BilingualError(messages.internal, language, {
       nodes: at?.nodes,
       path: at?.path,

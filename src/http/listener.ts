@@ -18,13 +18,17 @@ export interface ListenerDeps {
   handle(request: IncomingMessage, response: ServerResponse, heads: string[]): void;
 }
 
+/** Milliseconds in which the first request of a new connection is expected while the server stops. */
+const newConnectionMs = 1000;
+
 export class Listener {
   readonly server: Server;
   /** Set once the server stops; `/health/ready` then answers `stopping`. */
   isStopping = false;
   readonly #deps: ListenerDeps;
   readonly #responses = new Set<ServerResponse>();
-  readonly #connections = new Set<Socket>();
+  /** The time of `performance.now` at which each open connection came. */
+  readonly #connections = new Map<Socket, number>();
 
   constructor(deps: ListenerDeps) {
     this.#deps = deps;
@@ -35,7 +39,7 @@ export class Listener {
       .on('checkContinue', answer)
       .on('checkExpectation', answer)
       .on('connection', (socket) => {
-        this.#connections.add(socket);
+        this.#connections.set(socket, performance.now());
         socket.once('close', () => this.#connections.delete(socket));
       })
       .on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#refuse(error, socket));
@@ -53,15 +57,15 @@ export class Listener {
     });
   }
 
-  /** The responses that are streams of events. */
-  *streams(): Iterable<ServerResponse> {
-    for (const response of this.#responses) if (/^(text\/event-stream|multipart\/mixed)/.test(String(response.getHeader('content-type')))) yield response;
+  /** The open connections, those of WebSockets included. */
+  connections(): Iterable<Socket> {
+    return this.#connections.keys();
   }
 
   /**
    * Stops the server: `/health/ready` says so for `stopDelaySeconds`; then it takes no new connection, ends sockets and
    * streams, and waits for the requests under way, `stopSeconds` at most. Resolves when no connection is left.
-   * @param closeSockets closes the WebSockets, which node:http does not track.
+   * @param closeSockets closes the WebSockets, which node:http does not track, within `stopSeconds`.
    */
   async stop(closeSockets: () => Promise<void>): Promise<void> {
     const { stopSeconds, stopDelaySeconds } = this.#deps.config;
@@ -69,24 +73,36 @@ export class Listener {
     for (const response of this.#responses) if (!response.headersSent) response.setHeader('connection', 'close');
     if (stopDelaySeconds > 0) await pause(stopDelaySeconds * 1000);
     const closed = new Promise((resolve) => this.server.close(resolve));
-    const sweep = setInterval(() => this.#closeIdle(), 100);
+    const sweep = (): void => {
+      this.#closeIdle();
+      this.#endStreams();
+    };
+    // A request that is still being read may begin a stream later.
+    const timer = setInterval(sweep, 100);
     const force = setTimeout(() => this.server.closeAllConnections(), stopSeconds * 1000);
-    this.#closeIdle();
-    await closeSockets();
-    // Ends streams without `complete`, so that clients reconnect to another process.
-    for (const response of this.streams()) {
-      response.end();
-      response.req.destroy(new Error('stopping'));
-    }
-    await closed;
-    clearInterval(sweep);
+    sweep();
+    await Promise.all([closeSockets(), closed]);
+    clearInterval(timer);
     clearTimeout(force);
   }
 
-  /** Closes idle connections. Node counts a connection that has received nothing as busy; browsers open such ones ahead. */
+  /**
+   * Closes idle connections. Node counts a connection that has received nothing as busy; browsers open such ones ahead.
+   * Spares a new one, since its first request may be on its way.
+   */
   #closeIdle(): void {
     this.server.closeIdleConnections();
-    for (const socket of this.#connections) if (socket.bytesRead === 0) socket.destroy();
+    const now = performance.now();
+    for (const [socket, since] of this.#connections) if (socket.bytesRead === 0 && now - since > newConnectionMs) socket.destroy();
+  }
+
+  /** Ends streams of events without `complete`, so that clients reconnect to another process. */
+  #endStreams(): void {
+    for (const response of this.#responses) {
+      if (response.writableEnded || !/^(text\/event-stream|multipart\/mixed)/.test(String(response.getHeader('content-type')))) continue;
+      response.end();
+      response.req.destroy(new Error('stopping'));
+    }
   }
 
   #answer(request: IncomingMessage & { access?: Access }, response: ServerResponse): void {

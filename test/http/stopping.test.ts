@@ -1,7 +1,12 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { openSfera } from '../support/sfera.ts';
-import { ask, json } from './raw-http.ts';
+import { startApp } from '../../src/http/app.ts';
+import { person } from '../support/client.ts';
+import { server } from '../support/database.ts';
+import { openSfera, type Sfera } from '../support/sfera.ts';
+import { ask, json, openSignedIn, openSocket } from './raw-http.ts';
 import { chatsStream, enrolmentsStream } from './live/streams.ts';
 
 it('stops within ten seconds: sockets are told to come back, streams end, and nothing is left', async () => {
@@ -51,4 +56,131 @@ it('waits for no connection on which nothing was asked', async () => {
   await app.close();
   await Promise.all(over);
   expect(performance.now() - begun).toBeLessThan(10_000);
+});
+
+/** Begins something that makes changes wait: a lock on PostgreSQL; embedded, the only connection. */
+async function blockChanges(app: Sfera): Promise<() => Promise<void>> {
+  const connection = await app.db.pool.connect();
+  if (server !== undefined) await connection.query('begin; lock table subject in access exclusive mode');
+  return async () => {
+    if (server !== undefined) await connection.query('rollback');
+    connection.release();
+  };
+}
+
+const createSubject = 'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename } }';
+
+it('answers the changes that are under way on sockets, takes no further ones, and closes the other sockets at once', async () => {
+  const app = await openSfera();
+  const { school, administrator } = await app.build.school();
+  const { token } = await app.token(administrator);
+  const [changing, listening, silent] = [await openSignedIn(app.url, token), await openSignedIn(app.url, token), await openSocket(app.url)];
+  listening.say({ type: 'subscribe', id: '1', payload: { query: chatsStream, variables: { schoolId: app.id('School', school.id) } } });
+  await listening.heard(({ type }) => type === 'next');
+  const unblock = await blockChanges(app);
+  const answer = changing.run({ query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } }, 'change');
+  if (server === undefined) {
+    changing.say({ type: 'ping' });
+    await changing.heard(({ type }) => type === 'pong');
+  } else {
+    const waiting = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    await expect.poll(async () => (await app.db.pool.query(waiting)).rowCount, { timeout: 10_000 }).toBe(1);
+  }
+  const closed = app.close();
+  expect([await listening.closed, await silent.closed]).toEqual(Array(2).fill({ code: 1012, reason: 'Service restart' }));
+  changing.say({ type: 'subscribe', id: 'later', payload: { query: '{ viewer { id } }' } });
+  changing.say({ type: 'ping', payload: { after: 'later' } });
+  await changing.heard(({ type, payload }) => type === 'pong' && payload?.after === 'later');
+  await unblock();
+  expect(await answer).toMatchObject({ codes: [], data: { createSubject: { __typename: 'Subject' } } });
+  expect(await changing.closed).toEqual({ code: 1012, reason: 'Service restart' });
+  expect(changing.messages.filter(({ id }) => id === 'later')).toEqual([]);
+  await closed;
+});
+
+it('cuts a socket whose change is not answered within STOP_SECONDS', async () => {
+  const app = await openSfera({ STOP_SECONDS: '1' });
+  // The database ends after the server, which waits for it no longer.
+  const stopping = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false });
+  const { school, administrator } = await app.build.school();
+  const changing = await openSignedIn(`http://127.0.0.1:${stopping.port}/graphql`, (await app.token(administrator)).token);
+  const unblock = await blockChanges(app);
+  changing.say({ type: 'subscribe', id: 'change', payload: { query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } } });
+  changing.say({ type: 'ping' });
+  await changing.heard(({ type }) => type === 'pong');
+  const begun = performance.now();
+  await stopping.close();
+  expect(performance.now() - begun).toBeGreaterThan(900);
+  expect([1006, 1012]).toContain((await changing.closed).code);
+  await unblock();
+  await app.close();
+});
+
+it('waits for the change of a client that went away', async () => {
+  const app = await openSfera();
+  const stopping = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false });
+  const { school, administrator } = await app.build.school();
+  const changing = await openSignedIn(`http://127.0.0.1:${stopping.port}/graphql`, (await app.token(administrator)).token);
+  const unblock = await blockChanges(app);
+  changing.say({ type: 'subscribe', id: 'change', payload: { query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } } });
+  changing.say({ type: 'ping' });
+  await changing.heard(({ type }) => type === 'pong');
+  changing.ws.terminate();
+  await changing.closed;
+  let isOver = false;
+  const closed = stopping.close().then(() => (isOver = true));
+  await pause(300);
+  expect(isOver).toBe(false);
+  await unblock();
+  await closed;
+  expect(await app.db.prisma.subject.count({ where: { schoolId: school.id } })).toBe(1);
+  await app.close();
+});
+
+it('ends a stream that begins after the server has begun to stop', async () => {
+  const app = await openSfera();
+  let open = (): void => undefined;
+  let isAsked = false;
+  const gate = new Promise<void>((resolve) => (open = resolve));
+  const tokens = {
+    ...app.tokens,
+    async verifyAccessToken(token: string) {
+      isAsked = true;
+      await gate;
+      return app.tokens.verifyAccessToken(token);
+    },
+  };
+  const stopping = await startApp({ ...app, tokens, config: { ...app.config, port: 0, stopSeconds: 20 }, routes: async () => false });
+  const { school, administrator } = await app.build.school();
+  const { token } = await app.token(administrator);
+  const stream = person(`http://127.0.0.1:${stopping.port}/graphql`, token).listenSse(chatsStream, { schoolId: app.id('School', school.id) });
+  await expect.poll(() => isAsked).toBe(true);
+  const closed = stopping.close();
+  // Longer than the server takes to end the streams that there are.
+  await pause(300);
+  const begun = performance.now();
+  open();
+  await closed;
+  await stream.over;
+  expect(performance.now() - begun).toBeLessThan(5000);
+  await app.close();
+});
+
+it('answers the first request of a connection that was opened just before', async () => {
+  const app = await openSfera();
+  const accepted = new Promise<void>((resolve) => {
+    const note = () => {
+      unsubscribe('net.server.socket', note);
+      resolve();
+    };
+    subscribe('net.server.socket', note);
+  });
+  const socket = connect(app.port, '127.0.0.1');
+  await accepted;
+  const closed = app.close();
+  socket.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
+  const answer = await new Promise((resolve) => socket.once('data', (part) => resolve(String(part))).once('close', () => resolve('')).on('error', () => undefined));
+  expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+  expect(answer).toMatch(/connection: close/i);
+  await closed;
 });

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { GraphQLError } from 'graphql';
 import { CloseCode } from 'graphql-ws';
 import { WebSocket } from 'ws';
@@ -9,6 +11,7 @@ import type { Logger } from '../../logger.ts';
 import type { Account } from '../account-limits.ts';
 import { refusalError } from '../errors.ts';
 import type { RequestInfo, RequestContext } from '../request-context.ts';
+import { Operation } from './operation.ts';
 
 /** The open WebSockets of a process: their accounts, whether their clients still answer, and when the server closes them. */
 
@@ -31,6 +34,7 @@ const expired = [CloseCode.Forbidden, 'Token expired'] as const;
 const unauthorized = [CloseCode.Unauthorized, 'Unauthorized'] as const;
 const initTimeout = [CloseCode.ConnectionInitialisationTimeout, 'Connection initialisation timeout'] as const;
 const tooManySockets = [CloseCode.TooManyInitialisationRequests, 'Too many sockets'] as const;
+const restart = [1012, 'Service restart'] as const;
 const tooSlow = [1013, 'Too slow: come back with your cursor'] as const;
 
 export class OpenSocket {
@@ -45,16 +49,17 @@ export class OpenSocket {
   isInitialised = false;
   credential: Credential | undefined;
   account: Account | undefined;
-  /** Number of operations that wait for the socket to be closed, since its token has expired. */
-  held = 0;
-  /** Returns the number of operations under way, held ones included. */
-  operations: () => number = () => 0;
+  /** Operations under way, held ones and those included that the client has completed. */
+  readonly operations = new Set<Operation>();
+  /** For the lines in the log that concern no operation. */
+  readonly requestId: string;
   readonly closed: Promise<void>;
 
   constructor(ws: WebSocket, socket: Socket, requestInfo: RequestInfo) {
     this.ws = ws;
     this.socket = socket;
     this.requestInfo = requestInfo;
+    this.requestId = requestInfo.requestId ?? randomUUID();
     this.closed = new Promise((resolve) => ws.once('close', () => resolve()));
   }
 
@@ -62,17 +67,25 @@ export class OpenSocket {
     return this.credential !== undefined && this.credential.expiresAt <= Date.now() / 1000;
   }
 
+  /** Whether an operation is under way that is not held. */
   get isBusy(): boolean {
-    return this.operations() > this.held;
+    for (const { isHeld } of this.operations) if (!isHeld) return true;
+    return false;
+  }
+
+  /** Whether a query or a mutation is under way that is not held. */
+  get isAnswering(): boolean {
+    for (const { isHeld, isStream } of this.operations) if (!isHeld && !isStream) return true;
+    return false;
   }
 
   close([code, reason]: readonly [number, string]): void {
     this.ws.close(code, reason);
   }
 
-  /** Closes the socket of a client that reads nothing. */
-  cut(): void {
-    this.close(tooSlow);
+  /** Closes the socket without waiting for the client: by default because it reads nothing. */
+  cut(reason: readonly [number, string] = tooSlow): void {
+    this.close(reason);
     this.ws.terminate();
   }
 }
@@ -94,6 +107,12 @@ export class OpenSockets {
   readonly #silent = new Map<string, Set<OpenSocket>>();
   readonly #timer: NodeJS.Timeout;
   #recheckedAt = performance.now();
+  /** Set once the server stops: no operation is begun any more. */
+  isStopping = false;
+  /** Number of operations under way, also of sockets that are closed by now. */
+  #underWay = 0;
+  /** The operation that the message begins which is being taken. */
+  #begun: Operation | undefined;
 
   constructor(options: Options) {
     this.#options = options;
@@ -152,19 +171,54 @@ export class OpenSockets {
     open.close(reason === 'TOKEN_EXPIRED' ? expired : unauthorized);
   }
 
+  /** Begins the operation of the `subscribe` message that `track` is taking. */
+  begin(open: OpenSocket): Operation {
+    const operation = (this.#begun = new Operation());
+    open.operations.add(operation);
+    this.#underWay += 1;
+    return operation;
+  }
+
   /**
-   * Leaves an operation with an expired token unanswered until the socket is closed, as soon as nothing else is under way.
-   * The client then sends the operation again with a new token. Resolves when the socket is closed, so that no client gets
-   * the error.
+   * Takes a message, and ends its operation once the answer has been sent. graphql-ws 6 calls `onSubscribe` before the
+   * first `await` of its handler, whose promise settles when everything is sent; test/http/stopping.test.ts fails when this
+   * changes.
    */
-  async hold(open: OpenSocket): Promise<GraphQLError[]> {
-    open.held += 1;
-    if (!open.isBusy) open.close(expired);
+  async track(open: OpenSocket, take: () => Promise<void>): Promise<void> {
+    this.#begun = undefined;
+    const taken = take();
+    const operation = this.#begun as Operation | undefined;
+    await taken;
+    if (operation === undefined) return;
+    open.operations.delete(operation);
+    this.#underWay -= 1;
+    operation.log(this.#options.log);
+    if (this.isStopping && !open.isAnswering) open.close(restart);
+  }
+
+  /**
+   * Leaves an operation unanswered until the socket is closed, because its token has expired or the server stops, and
+   * closes the socket as soon as nothing else is under way. The client then sends the operation again, with a new token or
+   * to another process. Resolves when the socket is closed, so that no client gets the error.
+   */
+  async hold(open: OpenSocket, operation: Operation): Promise<GraphQLError[]> {
+    operation.isHeld = true;
+    if (this.isStopping && !open.isAnswering) open.close(restart);
+    else if (!open.isBusy) open.close(expired);
     await open.closed;
     return [refusalError(unauthenticated(), 'en')];
   }
 
-  stop(): void {
+  /**
+   * Closes every socket as soon as its queries and mutations are answered. Resolves when none is left and no operation is
+   * under way; cuts the sockets that are left after `stopMs`.
+   */
+  async close(stopMs: number): Promise<void> {
+    this.isStopping = true;
+    for (const open of this.#all) if (!open.isAnswering) open.close(restart);
+    const deadline = performance.now() + stopMs;
+    while (this.#all.size + this.#underWay > 0 && performance.now() < deadline) await pause(20);
+    for (const open of this.#all) open.cut(restart);
     clearInterval(this.#timer);
   }
 

@@ -1,5 +1,4 @@
 import type { IncomingMessage, Server } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getOperationAST, OperationTypeNode, type ExecutionArgs, type ExecutionResult, type GraphQLError } from 'graphql';
 import { CloseCode, handleProtocols, makeServer, type Context } from 'graphql-ws';
@@ -15,9 +14,12 @@ import { streamRefusal } from '../graphql/admission.ts';
 import { authorizationIn, type ConnectionParams } from './connection-params.ts';
 import type { RequestEnvelope, Documents } from '../graphql/documents.ts';
 import { createFrames } from './frames.ts';
+import { noteOperation } from '../access-log.ts';
 import { withoutHttp, inLanguage, RequestError, type Mask } from '../errors.ts';
 import { OpenSocket, OpenSockets } from './open-sockets.ts';
+import type { Operation } from './operation.ts';
 import { documentText } from '../graphql/persisted-queries.ts';
+import type { OpenConnection } from '../stalled-connections.ts';
 import { languageOf, tokenOf, UnauthenticatedError, type RequestInfo, type RequestContext } from '../request-context.ts';
 import { translate } from '../translation.ts';
 
@@ -34,8 +36,7 @@ const maxBufferedBytes = 1024 * 1024;
 const maxSharedBufferedBytes = 64 * 1024;
 /** Milliseconds that a client has to answer a close frame. */
 const closeTimeout = 2000;
-/** Close codes after which clients come back: the server goes away, or a failure is temporary. */
-const goingAway = 1012;
+/** Close code after which clients come back: a failure is temporary. */
 const tryAgainLater = 1013;
 
 /** Milliseconds that clients are given. */
@@ -50,39 +51,14 @@ export interface SocketTimeouts {
 
 export const socketTimeouts = { init: 5000, stalled: 15_000, recheck: 30_000 } satisfies SocketTimeouts;
 
-/** A connection that is sent to, and how it is cut. */
-export interface OpenConnection {
-  socket: Socket;
-  disconnect(): void;
-}
-
-/** Looks every second for connections that take nothing of what was sent to them, and cuts them; the answer stops it. */
-export function watchStalled(all: () => Iterable<OpenConnection>, stalledAfter: number, log: Logger): () => void {
-  let waiting = new Map<Socket, { taken: number; since: number }>();
-  const timer = setInterval(() => {
-    const now = performance.now();
-    const before = waiting;
-    waiting = new Map();
-    for (const { socket, disconnect } of all()) {
-      if (socket.writableLength === 0) continue;
-      const taken = socket.bytesWritten - socket.writableLength;
-      const known = before.get(socket);
-      const progress = known?.taken === taken ? known : { taken, since: now };
-      waiting.set(socket, progress);
-      if (now - progress.since > stalledAfter) {
-        log.info('a connection that stalled was cut');
-        disconnect();
-      }
-    }
-  }, Math.min(1000, stalledAfter));
-  return () => clearInterval(timer);
-}
-
 export interface Sockets {
   /** Those that are open. */
   open(): Iterable<OpenConnection>;
-  /** Ends every socket with 1012, so that clients come back to another process. */
-  close(): Promise<void>;
+  /**
+   * Takes no further operation, and closes every socket with 1012 as soon as its queries and mutations are answered, so that
+   * clients come back to another process. Cuts those that are left after `stopMs`.
+   */
+  close(stopMs: number): Promise<void>;
 }
 
 interface Options {
@@ -104,6 +80,14 @@ interface Options {
 }
 
 type Run = (args: ExecutionArgs) => Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>;
+
+/** The `rootValue` of operations on a socket; no resolver reads it. */
+interface Root {
+  execute: Run;
+  subscribe: Run;
+  open: OpenSocket;
+  operation: Operation;
+}
 
 export function serveSockets({
   server, yoga, documents, contextOf, requestInfoOf, originAllowed, mask, log, initWithin, recheckEvery, onCount, hasExpired, actorsOf,
@@ -131,7 +115,6 @@ export function serveSockets({
     const language = params?.['accept-language'] ?? params?.acceptLanguage;
     return {
       ...requestInfo,
-      requestId: null,
       acceptLanguage: typeof language === 'string' ? language : requestInfo.acceptLanguage,
       authorization: authorizationIn(params) ?? requestInfo.authorization,
     };
@@ -142,14 +125,24 @@ export function serveSockets({
     return errors.map((error) => withoutHttp(inLanguage(error, language)));
   };
 
-  // An error here is this operation's; thrown further, it would close the socket for all the others on it.
   const run = (how: 'execute' | 'subscribe'): Run => async (args) => {
+    const { open, operation, [how]: start } = args.rootValue as Root;
+    let result;
     try {
-      return await (args.rootValue as Record<typeof how, Run>)[how](args);
+      result = await start(args);
     } catch (error) {
-      return { errors: [mask(error)] };
+      // An error here is this operation's; thrown further, it would close the socket for all the others on it.
+      result = { errors: [mask(error, 'ru', operation.requestId)] };
     }
+    if (Symbol.asyncIterator in result || result.errors === undefined) return result;
+    // Without data nothing was executed, so the client may send the operation again with a new token.
+    if (result.data === undefined && mustHold(open, result.errors)) return { errors: await sockets.hold(open, operation) };
+    operation.fail(result.errors);
+    return result;
   };
+
+  /** Returns whether the errors only say that the socket's token has expired, which no client is told. */
+  const mustHold = (open: OpenSocket, [error]: readonly GraphQLError[]): boolean => open.hasExpired && error?.extensions.code === 'UNAUTHENTICATED';
 
   const protocol = makeServer<Record<string, unknown>, OpenSocket>({
     // src/http/websocket/open-sockets.ts has this deadline.
@@ -162,11 +155,10 @@ export function serveSockets({
       const requestInfo = requestInfoOn(open, connectionParams);
       try {
         const context = await contextOf(requestInfo);
-        open.operations = () => Object.keys(ctx.subscriptions).length;
         if (context.actor.kind !== 'anonymous') return sockets.admit(open, context);
         sockets.refuse(open, 'UNAUTHORIZED');
       } catch (error) {
-        const { code } = mask(error).extensions;
+        const { code } = mask(error, 'ru', open.requestId).extensions;
         if (code === 'INTERNAL') throw error;
         if (error instanceof UnauthenticatedError) {
           const token = error.reason === 'TOKEN_INVALID' ? tokenOf(requestInfo.authorization!) : undefined;
@@ -176,32 +168,40 @@ export function serveSockets({
       }
       return false;
     },
-    async onSubscribe({ extra: open, connectionParams, subscriptions }, id, payload) {
-      if (open.hasExpired) return sockets.hold(open);
+    async onSubscribe({ extra: open, connectionParams }, id, payload) {
+      const operation = sockets.begin(open);
+      const refuse = (errors: GraphQLError[]): GraphQLError[] => {
+        operation.fail(errors);
+        return errors;
+      };
       // This one is among them.
-      if (Object.keys(subscriptions).length > maxOperations)
-        return [new RequestError('TOO_MANY_OPERATIONS', tooManyOperations)];
-      const requestInfo = requestInfoOn(open, connectionParams);
+      if (open.operations.size > maxOperations) return refuse([new RequestError('TOO_MANY_OPERATIONS', tooManyOperations)]);
+      if (sockets.isStopping || open.hasExpired) return sockets.hold(open, operation);
+      const requestInfo = { ...requestInfoOn(open, connectionParams), requestId: operation.requestId, access: operation.access };
       const { schema, execute, subscribe, contextFactory } = yoga.getEnveloped({ requestInfo });
       try {
         const contextValue = (await contextFactory()) as unknown as RequestContext;
         const { document } = documents.read(documentText(payload, documents)!, contextValue);
-        const operation = getOperationAST(document, payload.operationName);
-        if (!operation)
-          return [new RequestError('OPERATION_RESOLUTION_FAILURE', translate('Could not determine what operation to execute.'))];
-        const refusal = operation.operation === OperationTypeNode.SUBSCRIPTION ? streamRefusal(contextValue) : undefined;
-        if (refusal !== undefined) return [refusal];
+        const found = getOperationAST(document, payload.operationName);
+        if (!found)
+          return refuse([new RequestError('OPERATION_RESOLUTION_FAILURE', translate('Could not determine what operation to execute.'))]);
+        noteOperation(operation.access, found.operation, found.name?.value);
+        operation.isStream = found.operation === OperationTypeNode.SUBSCRIPTION;
+        const refusal = operation.isStream ? streamRefusal(contextValue) : undefined;
+        if (refusal !== undefined) return refuse([refusal]);
+        // The server may have begun to stop meanwhile.
+        if (operation.isStream && sockets.isStopping) return await sockets.hold(open, operation);
         return {
           schema, document,
           contextValue: { ...contextValue, deliver: deliverer(open, id) },
           operationName: payload.operationName,
           variableValues: payload.variables,
-          rootValue: { execute, subscribe },
+          rootValue: { execute, subscribe, open, operation },
         };
       } catch (error) {
         const errors = error instanceof AggregateError ? (error.errors as GraphQLError[]) : [error as GraphQLError];
-        const masked = errors.map((each) => mask(each, languageOf(requestInfo.acceptLanguage)));
-        return open.hasExpired && masked[0]?.extensions.code === 'UNAUTHENTICATED' ? sockets.hold(open) : masked;
+        const masked = errors.map((each) => mask(each, languageOf(requestInfo.acceptLanguage), operation.requestId));
+        return mustHold(open, masked) ? sockets.hold(open, operation) : refuse(masked);
       }
     },
     onNext: (ctx, _id, _payload, _args, { errors, ...result }) => (errors ? { ...result, errors: say(errors, ctx) } : undefined),
@@ -218,8 +218,20 @@ export function serveSockets({
     };
   };
 
+  /** Closes a socket because of an error that is no operation's. */
+  function fail({ ws, requestId }: OpenSocket, error: unknown): void {
+    // What only servers send is the client's mistake, which graphql-ws throws as if it were ours.
+    if (/^Unexpected message/.test((error as Error).message)) return ws.close(CloseCode.BadRequest, 'Invalid message received');
+    if (refusalOf(error) !== undefined) {
+      log.warn({ err: error, requestId }, 'unavailable');
+      return ws.close(tryAgainLater, 'UNAVAILABLE');
+    }
+    log.error({ err: error, requestId }, 'a message on a socket failed');
+    ws.close(CloseCode.InternalServerError, 'Internal server error');
+  }
+
   function serve(open: OpenSocket): void {
-    const { ws, socket } = open;
+    const { ws, socket, requestId } = open;
     const begun = performance.now();
     sockets.add(open);
     // A broken frame is the client's; without a listener it would end the process.
@@ -244,24 +256,15 @@ export function serveSockets({
             if (ws.readyState !== ws.OPEN) return;
             // ws checks that a text message is UTF-8, but not a binary one.
             if (isBinary) return ws.close(CloseCode.BadRequest, 'Invalid message received');
-            take((data as Buffer).toString()).catch((error: unknown) => {
-              // What only servers send is the client's mistake, which graphql-ws throws as if it were ours.
-              if (/^Unexpected message/.test((error as Error).message)) return ws.close(CloseCode.BadRequest, 'Invalid message received');
-              if (refusalOf(error) !== undefined) {
-                log.warn({ err: error }, 'unavailable');
-                return ws.close(tryAgainLater, 'UNAVAILABLE');
-              }
-              log.error({ err: error }, 'a message on a socket failed');
-              ws.close(CloseCode.InternalServerError, 'Internal server error');
-            });
+            void sockets.track(open, () => take((data as Buffer).toString()).catch((error: unknown) => fail(open, error)));
             hold();
           }),
       },
       open,
     );
     ws.once('close', (code, reason) => {
-      log.info({ method: 'GET', path: '/graphql', status: 101, ms: Math.round(performance.now() - begun), closeCode: code }, 'socket');
-      closed(code, String(reason)).catch((error: unknown) => log.error({ err: error }, 'closing a socket failed'));
+      log.info({ requestId, method: 'GET', path: '/graphql', status: 101, ms: Math.round(performance.now() - begun), closeCode: code }, 'socket');
+      closed(code, String(reason)).catch((error: unknown) => log.error({ err: error, requestId }, 'closing a socket failed'));
     });
   }
 
@@ -269,13 +272,9 @@ export function serveSockets({
     *open() {
       for (const open of sockets) yield { socket: open.socket, disconnect: () => open.cut() };
     },
-    async close() {
+    async close(stopMs) {
       server.off('upgrade', upgrade);
-      for (const { ws } of sockets) ws.close(goingAway, 'Service restart');
-      const deadline = Date.now() + 2000;
-      while (sockets.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
-      for (const { ws } of sockets) ws.terminate();
-      sockets.stop();
+      await sockets.close(stopMs);
       wss.close();
     },
   };

@@ -3,6 +3,8 @@ import { createClient, type Client, type ClientOptions } from 'graphql-ws';
 import { generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { concurrency } from '../../../src/http/account-limits.ts';
+import { startApp, type App } from '../../../src/http/app.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { openSignedIn, openSocket } from '../raw-http.ts';
 
@@ -137,6 +139,67 @@ describe('a token that expires on an open socket', () => {
     lock.release();
     expect(await answer).toMatchObject({ codes: [], data: { createSubject: { __typename: 'Subject' } } });
     expect((await socket.closed).code).toBe(4403);
+  });
+});
+
+describe('a token that expires while its operations wait', () => {
+  /** A server on which everything that a query reads waits while the gate is closed, but not who asks. */
+  let gated: App;
+  let url: string;
+  let gate = Promise.resolve();
+  let openGate = (): void => undefined;
+  let actorsRead = 0;
+  const closeGate = (): void => void (gate = new Promise((resolve) => (openGate = resolve)));
+  const readsRow = '{ viewer { ... on User { surname } } }';
+  beforeAll(async () => {
+    const { reads } = app.db;
+    const query: typeof reads.query = async (statement) => {
+      const readsActor = 'name' in statement && statement.name?.startsWith('actor');
+      if (!readsActor) await gate;
+      const found = await reads.query(statement);
+      if (readsActor) actorsRead += 1;
+      return found as never;
+    };
+    gated = await startApp({ ...app, db: { ...app.db, reads: { ...reads, query } }, config: { ...app.config, port: 0 }, routes: async () => false });
+    url = `http://127.0.0.1:${gated.port}/graphql`;
+  });
+  afterAll(() => gated.close());
+
+  it('leaves an operation unanswered that waits for others of its account until after the token expires', async () => {
+    const { administrator } = await app.build.school();
+    const other = await openSignedIn(url, (await app.token(administrator)).token);
+    closeGate();
+    const running = Array.from({ length: concurrency.perAccount }, (_, n) => other.run({ query: readsRow }, `${n}`));
+    const { token } = await app.token(administrator, 2);
+    const socket = await openSignedIn(url, token);
+    const before = actorsRead;
+    socket.say({ type: 'subscribe', id: '1', payload: { query: readsRow } });
+    await expect.poll(() => actorsRead).toBeGreaterThan(before);
+    await pause(expiryOf(token) - Date.now() + 5);
+    openGate();
+    expect(await socket.closed).toEqual({ code: 4403, reason: 'Token expired' });
+    expect(socket.messages.map(({ type }) => type)).toEqual(['connection_ack']);
+    for (const { codes } of await Promise.all(running)) expect(codes).toEqual([]);
+    other.ws.terminate();
+  });
+
+  it('counts operations that are left unanswered among the operations of the socket', async () => {
+    const { administrator } = await app.build.school();
+    const { token } = await app.token(administrator, 1);
+    const socket = await openSignedIn(url, token);
+    closeGate();
+    socket.say({ type: 'subscribe', id: 'running', payload: { query: readsRow } });
+    await pause(expiryOf(token) - Date.now() + 5);
+    for (let n = 0; n < 60; n += 1) {
+      socket.say({ type: 'subscribe', id: `${n}`, payload: { query: viewer } });
+      // An operation that the client has completed counts as long as it is under way.
+      socket.say({ type: 'complete', id: `${n}` });
+    }
+    socket.say({ type: 'subscribe', id: 'last', payload: { query: viewer } });
+    expect((await socket.heard(({ id }) => id === 'last')).payload).toMatchObject([{ extensions: { code: 'TOO_MANY_OPERATIONS' } }]);
+    openGate();
+    expect((await socket.closed).code).toBe(4403);
+    expect(socket.messages.map(({ type, id }) => [type, id])).toEqual([['connection_ack', undefined], ['error', 'last'], ['next', 'running'], ['complete', 'running']]);
   });
 });
 

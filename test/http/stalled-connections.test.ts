@@ -1,0 +1,78 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { connect, type Socket } from 'node:net';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startApp, type App } from '../../src/http/app.ts';
+import { openSfera, type Sfera } from '../support/sfera.ts';
+
+/** An answer that is larger than what the kernel holds for a connection. */
+const large = Buffer.alloc(48 * 1024 * 1024, 'x');
+const stalledMs = 700;
+
+let app: Sfera;
+let hasty: App;
+/** The server's ends of its connections, the newest last. */
+const ends: Socket[] = [];
+const noteEnd = (message: unknown) => void ends.push((message as { socket: Socket }).socket);
+beforeAll(async () => {
+  subscribe('net.server.socket', noteEnd);
+  app = await openSfera();
+  hasty = await startApp({
+    ...app, config: { ...app.config, port: 0, stopSeconds: 60 }, patience: { init: 300, stalled: stalledMs },
+    routes: async (_request, response) => {
+      response.end(large);
+      return true;
+    },
+  });
+});
+afterAll(async () => {
+  unsubscribe('net.server.socket', noteEnd);
+  await hasty.close();
+  await app.close();
+});
+
+/** Asks for the large answer and does not read it. Resolves with the server's end once bytes wait there. */
+async function askDeafly(): Promise<{ client: Socket; end: Socket }> {
+  const client = connect({ port: hasty.port, host: '127.0.0.1' }).pause();
+  client.on('error', () => undefined);
+  client.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
+  await expect.poll(() => ends.at(-1)?.remotePort === client.localPort && ends.at(-1)!.writableLength > 0, { timeout: 10_000, interval: 5 }).toBe(true);
+  return { client, end: ends.at(-1)! };
+}
+
+it('disconnects a client that does not read an ordinary answer', async () => {
+  const { client, end } = await askDeafly();
+  await expect.poll(() => end.destroyed, { timeout: 10_000 }).toBe(true);
+  client.destroy();
+});
+
+it('lets a slow client read one large answer for longer than a client may stall', async () => {
+  const { client, end } = await askDeafly();
+  let received = 0;
+  let steps = 0;
+  const begun = performance.now();
+  const over = new Promise<void>((resolve) => client.once('close', resolve));
+  client.on('data', (part: Buffer) => (received += part.length));
+  // Slowness is what is tested: a bit of reading, then a pause shorter than a client may stall.
+  while (received < large.length && !client.destroyed) {
+    client.resume();
+    const target = received + large.length / 12;
+    await expect.poll(() => received >= Math.min(target, large.length) || client.destroyed, { timeout: 10_000, interval: 1 }).toBe(true);
+    client.pause();
+    steps += 1;
+    if (received < large.length) await new Promise((resolve) => setTimeout(resolve, stalledMs / 4));
+  }
+  expect(received).toBeGreaterThanOrEqual(large.length);
+  expect(end.destroyed).toBe(false);
+  expect(steps).toBeGreaterThan(4);
+  expect(performance.now() - begun).toBeGreaterThan(stalledMs * 2);
+  client.destroy();
+  await over;
+});
+
+it('does not wait for such a client while it stops', async () => {
+  const { client } = await askDeafly();
+  const begun = performance.now();
+  await hasty.close();
+  expect(performance.now() - begun).toBeLessThan(10_000);
+  client.destroy();
+});
