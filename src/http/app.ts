@@ -18,7 +18,7 @@ import { useAsOf, useLive } from './live/subscription-execution.ts';
 import { createMask, createSerializer, RequestError } from './errors.ts';
 import { messages } from './messages.ts';
 import { createMetrics, useMetrics } from './metrics.ts';
-import { useCodes, useLanguage, useStreamHeaders } from './graphql/plugins.ts';
+import { useCodes, useLanguage, useMask, useStreamHeaders } from './graphql/plugins.ts';
 import { Readiness } from './readiness.ts';
 import { createContexts, mayIntrospect, type RequestInfo, type ServerDeps } from './request-context.ts';
 import { sendResponse, sendError, withHeaders } from './responses.ts';
@@ -77,7 +77,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     maskedErrors: { maskError: (error) => mask(error) },
     plugins: [
       useDocuments(documents, contextOf), useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(createSerializer(mask), deliveries, documents), useAsOf(), useMetrics(metrics),
-      useAccessLog(), useSelection(), useAccountLimits(), useStreamHeaders(),
+      useAccessLog(), useSelection(), useAccountLimits(), useMask(mask), useStreamHeaders(),
     ],
   });
 
@@ -142,8 +142,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     handle(request, response, heads) {
       heads.push(...cors.headersFor(request));
       route(request, response, heads).catch((error: unknown) => {
-        const masked = mask(error);
-        if (masked.extensions.code === 'INTERNAL') log.error({ requestId: request.headers['x-request-id'] }, 'request failed');
+        const masked = mask(error, 'ru', requestIdOf(request));
         if (response.headersSent) response.destroy();
         else sendError(request, withHeaders(response, heads), masked);
       });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { hashPassword } from '../../src/auth/passwords.ts';
 import { createLogger } from '../../src/logger.ts';
 import { patternOf } from '../../src/http/access-log.ts';
+import { startApp } from '../../src/http/app.ts';
 import { start, type Running } from '../../src/http/bootstrap.ts';
 import { eventsStream } from './live/streams.ts';
 import { Browser } from '../support/auth-server.ts';
@@ -10,7 +11,7 @@ import { createBuild, type Build } from '../support/build.ts';
 import { person, type Person } from '../support/client.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { testConfig } from '../support/sfera.ts';
-import { ask, json, openSignedIn } from './raw-http.ts';
+import { ask, json, openSignedIn, type Payload } from './raw-http.ts';
 
 /** What the log says, as it is written. */
 
@@ -141,15 +142,49 @@ describe('a stream', () => {
   });
 });
 
+describe('an operation on a socket that is refused leaves a line too', () => {
+  it.each<[what: string, payload: Payload, expected: object]>([
+    ['an invalid document', { query: 'query Own { nothing }' }, { error: 'GRAPHQL_VALIDATION_FAILED' }],
+    ['a document that cannot be parsed', { query: '{' }, { error: 'GRAPHQL_PARSE_FAILED' }],
+    ['an unknown operation', { query: 'query A { viewer { id } } query B { viewer { id } }', operationName: 'C' }, { error: 'OPERATION_RESOLUTION_FAILURE' }],
+  ])('(%s)', async (_what, payload, expected) => {
+    const socket = await openSignedIn(url, token);
+    const { codes } = await socket.run(payload);
+    expect(codes).toHaveLength(1);
+    expect(await line('operation')).toMatchObject({ level: 30, path: '/graphql', failed: true, account: 'user', accountId: userId, requestId: expect.stringMatching(uuid) as string, ...expected });
+    socket.ws.terminate();
+  });
+
+  it('(limits of the account)', async () => {
+    const strict = await startApp({ ...running, config: { ...running.config, port: 0, operationsPerMinute: 4, costPerMinute: 60, streamsPerAccount: 1 }, routes: async () => false });
+    const socket = await openSignedIn(`http://127.0.0.1:${strict.port}/graphql`, token);
+    socket.say({ type: 'subscribe', id: 'stream', payload: { query: eventsStream, variables: { schoolId } } });
+    await socket.heard(({ id, type }) => id === 'stream' && type === 'next');
+    const subject = { query: 'mutation Own ($id: ID!) { createSubject(input: { schoolId: $id, name: "Физика" }) { __typename } }', variables: { id: schoolId } };
+    expect((await socket.run({ query: eventsStream, variables: { schoolId } })).codes).toEqual(['TOO_MANY_STREAMS']);
+    expect((await socket.run({ ...subject, query: subject.query.replaceAll('createSubject', 'a: createSubject').replace('} }', '} b: createSubject(input: { schoolId: $id, name: "Химия" }) { __typename } }') })).codes).toEqual(['RATE_LIMITED']);
+    expect((await socket.run({ query: '{ viewer { id } }' })).codes).toEqual(['RATE_LIMITED']);
+    expect(of('operation')).toMatchObject([
+      { operation: 'subscription', error: 'TOO_MANY_STREAMS', accountId: userId },
+      // The account may use no such cost.
+      { operation: 'mutation', name: 'Own', error: 'RATE_LIMITED', failed: true, accountId: userId },
+      // The account has no operation left in this minute.
+      { error: 'RATE_LIMITED', failed: true, accountId: userId },
+    ]);
+    socket.ws.terminate();
+    await strict.close();
+  });
+});
+
 describe('an error keeps its code', () => {
   const codes = (described: Described | undefined): unknown[] => (described === undefined ? [] : [described.code, ...codes(described.cause)]);
   /** What a change leaves in the log while the table of subjects fails so. */
-  const failing = async (how: string): Promise<Line> => {
+  const failing = async (how: string, headers: Record<string, string> = {}, send: (query: string, variables: object) => Promise<unknown> = (query, variables) => who.send(query, variables, headers)): Promise<Line> => {
     await running.db.pool.query(`create or replace function fail() returns trigger language plpgsql as $f$ begin raise exception using errcode = '${how}', message = 'Иванова'; end $f$`);
     await running.db.pool.query('create or replace trigger fail before insert on subject execute function fail()');
     lines.length = 0;
     try {
-      await who.send('mutation ($id: ID!) { createSubject(input: { schoolId: $id, name: "Физика" }) { __typename } }', { id: schoolId });
+      await send('mutation ($id: ID!) { createSubject(input: { schoolId: $id, name: "Физика" }) { __typename } }', { id: schoolId });
       await expect.poll(() => lines.filter(({ err }) => err !== undefined)).toHaveLength(1);
       return lines.find(({ err }) => err !== undefined)!;
     } finally {
@@ -162,6 +197,18 @@ describe('an error keeps its code', () => {
     expect(codes(logged.err)).toContain(state);
     expect(logged.level).toBe(level);
     expect(JSON.stringify(logged)).not.toContain('Иванова');
+  });
+
+  it.each<[way: string, headers: Record<string, string>]>([['usual', {}], ['longer', { 'content-encoding': 'identity' }]])('beside the request id, by the %s way', async (_way, headers) => {
+    for (const state of ['55P03', 'XX000']) expect(await failing(state, { 'x-request-id': 'of-the-test', ...headers })).toMatchObject({ requestId: 'of-the-test' });
+  });
+
+  it('of an operation on a socket beside its request id', async () => {
+    const socket = await openSignedIn(url, token);
+    const failed = await failing('XX000', {}, (query, variables) => socket.run({ query, variables }));
+    expect(failed).toMatchObject({ requestId: expect.stringMatching(uuid) as string });
+    expect((await line('operation')).requestId).toBe(failed.requestId);
+    socket.ws.terminate();
   });
 
   it('of a connection', () => {

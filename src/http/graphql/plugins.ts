@@ -1,7 +1,7 @@
-import type { ExecutionResult } from 'graphql';
+import type { ExecutionArgs, ExecutionResult } from 'graphql';
 import { isAsyncIterable, mapAsyncIterator, type Plugin } from 'graphql-yoga';
 import type { GraphContext } from '../../graphql/context.ts';
-import { inLanguage, RequestError } from '../errors.ts';
+import { inLanguage, RequestError, type Mask } from '../errors.ts';
 import { messages } from '../messages.ts';
 import { languageOf } from '../request-context.ts';
 
@@ -19,6 +19,27 @@ export function useCodes(): Plugin<GraphContext> {
       const body = JSON.stringify({ errors: [{ message, extensions: { code } }] });
       setResponse(new fetchAPI.Response(body, { status: 406, headers: { 'content-type': 'application/json; charset=utf-8' } }));
     },
+  };
+}
+
+/**
+ * Masks errors before Yoga's own masking, which does not know the request and finds them masked already. Goes after the
+ * plugins that set how operations are executed.
+ */
+export function useMask(mask: Mask): Plugin<GraphContext> {
+  const masked = <Result>(start: (args: ExecutionArgs) => Result | Promise<Result>) => async (args: ExecutionArgs): Promise<Result> => {
+    const { language, requestId } = args.contextValue as GraphContext;
+    try {
+      const result = await start(args);
+      const { errors } = result as ExecutionResult;
+      return errors === undefined ? result : { ...result, errors: errors.map((error) => mask(error, language, requestId)) };
+    } catch (error) {
+      throw mask(error, language, requestId);
+    }
+  };
+  return {
+    onExecute: ({ executeFn, setExecuteFn }) => setExecuteFn(masked(executeFn)),
+    onSubscribe: ({ subscribeFn, setSubscribeFn }) => setSubscribeFn(masked(subscribeFn)),
   };
 }
 
