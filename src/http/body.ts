@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, type ZlibOptions } from 'node:zlib';
 import { RequestError } from './errors.ts';
 import { bodyTooLarge, messages } from './messages.ts';
+import type { Receipt } from './receipt-budget.ts';
 
 /** Decodes the text of a request's body or query string, and refuses text that cannot be decoded without loss. */
 
@@ -25,7 +26,7 @@ export const mediaTypeOf = (contentType: string | undefined): string => contentT
  * @param maxBytes limit of the body, both as sent and decompressed.
  * @param response tells a client that waits for 100-continue to send the body.
  * @throws RequestError 413 for a body that is too large, whose rest is not read, 415 for a charset or a coding that is not
- *   supported, 400 for text that is not UTF-8.
+ *   supported, 400 for text that is not UTF-8, 503 if too many bytes are in receipt: src/http/receipt-budget.ts.
  */
 export async function readText(request: IncomingMessage, maxBytes: number, response?: ServerResponse): Promise<Buffer | undefined> {
   const { 'content-type': contentType, 'content-encoding': coding = 'identity', 'content-length': length } = request.headers;
@@ -48,21 +49,32 @@ function isUtf8Charset(contentType = ''): boolean {
   return [...contentType.matchAll(/;\s*charset\s*=\s*("[^"]*"|[^;\s]*)/gi)].every(([, value]) => /^"?(utf-?8|(us-)?ascii)"?$/i.test(value!));
 }
 
-function receive(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
-  return new Promise((resolve, reject) => {
+function receive(request: IncomingMessage & { receipt?: Receipt }, maxBytes: number): Promise<Buffer | undefined> {
+  const { receipt } = request;
+  return new Promise<Buffer | undefined>((resolve, reject) => {
     const parts: Buffer[] = [];
     let size = 0;
+    const refuse = (error: unknown): void => {
+      request.off('data', take).pause();
+      // Frees the parts at once: the request lives on until the client stops sending.
+      parts.length = 0;
+      reject(error as RequestError);
+    };
     const take = (part: Buffer): void => {
       size += part.length;
-      if (size <= maxBytes) return void parts.push(part);
-      request.off('data', take).pause();
-      reject(tooLarge(maxBytes));
+      if (size > maxBytes) return refuse(tooLarge(maxBytes));
+      try {
+        receipt?.take(part.length);
+      } catch (error) {
+        return refuse(error);
+      }
+      parts.push(part);
     };
     request
       .on('data', take)
       .on('end', () => resolve(parts.length === 1 ? parts[0]! : Buffer.concat(parts)))
       .on('error', () => resolve(undefined));
-  });
+  }).finally(() => receipt?.end());
 }
 
 async function decompressed(bytes: Buffer, decompress: Decompress, maxBytes: number): Promise<Buffer> {

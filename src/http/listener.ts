@@ -5,13 +5,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import { patternOf, type Access } from './access-log.ts';
+import { addressOf } from './client-address.ts';
 import { messages } from './messages.ts';
 import type { Metrics } from './metrics.ts';
+import { ReceiptBudget, type Receipt } from './receipt-budget.ts';
 
 /** The HTTP server: connections, request ids, and stopping without losing a request under way. */
 
 export interface ListenerDeps {
-  config: Pick<Config, 'host' | 'port' | 'keepAliveSeconds' | 'stopSeconds' | 'stopDelaySeconds'>;
+  config: Pick<Config, 'host' | 'port' | 'keepAliveSeconds' | 'stopSeconds' | 'stopDelaySeconds' | 'trustProxy'>;
   log: Logger;
   metrics: Metrics;
   /** Answers a request; `heads` are headers that its response must have, names and values in turn. */
@@ -26,6 +28,7 @@ export class Listener {
   /** Set once the server stops; `/health/ready` then answers `stopping`. */
   isStopping = false;
   readonly #deps: ListenerDeps;
+  readonly #receipts = new ReceiptBudget();
   readonly #responses = new Set<ServerResponse>();
   /** The time of `performance.now` at which each open connection came. */
   readonly #connections = new Map<Socket, number>();
@@ -105,10 +108,11 @@ export class Listener {
     }
   }
 
-  #answer(request: IncomingMessage & { access?: Access }, response: ServerResponse): void {
+  #answer(request: IncomingMessage & { access?: Access; receipt?: Receipt }, response: ServerResponse): void {
     const { log, metrics, handle } = this.#deps;
     const begun = performance.now();
     const access: Access = (request.access = {});
+    request.receipt = this.#receipts.begin(() => addressOf(request, this.#deps.config.trustProxy));
     // src/http/routes.ts changes the URL of requests to the authorization server.
     const { method, url = '/' } = request;
     const requestId = requestIdOf(request) ?? randomUUID();

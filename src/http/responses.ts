@@ -36,7 +36,7 @@ export function sendError(request: IncomingMessage, response: ServerResponse, er
     ...http?.headers,
     ...(status === 413 && { connection: 'close' }),
   });
-  if (status === 413) linger(request, response, text);
+  if (status === 413 || http?.headers?.connection === 'close') linger(request, response, text);
   else response.end(text);
 }
 
