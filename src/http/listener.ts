@@ -46,6 +46,22 @@ export class Listener {
         socket.once('close', () => this.#connections.delete(socket));
       })
       .on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#refuse(error, socket));
+    this.#keepSending();
+  }
+
+  /**
+   * Keeps `closeIdleConnections`, which `close` calls too, from connections whose answer is still being sent. Node 20 to 24
+   * closes them as soon as `end` has set `finished` on the response; test/http/stalled-connections.test.ts fails when this
+   * changes.
+   */
+  #keepSending(): void {
+    const closeIdle = this.server.closeIdleConnections.bind(this.server);
+    this.server.closeIdleConnections = () => {
+      const sending = [...this.#responses].filter(({ writableEnded, writableFinished }) => writableEnded && !writableFinished);
+      for (const response of sending) Object.assign(response, { finished: false });
+      closeIdle();
+      for (const response of sending) Object.assign(response, { finished: true });
+    };
   }
 
   /** Listens on the configured address; resolves with the port, which the system chooses if it is 0. */
