@@ -54,11 +54,11 @@ function receive(request: IncomingMessage & { receipt?: Receipt }, maxBytes: num
   return new Promise<Buffer | undefined>((resolve, reject) => {
     const parts: Buffer[] = [];
     let size = 0;
-    const refuse = (error: unknown): void => {
+    const refuse = (error: Error): void => {
       request.off('data', take).pause();
       // Frees the parts at once: the request lives on until the client stops sending.
       parts.length = 0;
-      reject(error as RequestError);
+      reject(error);
     };
     const take = (part: Buffer): void => {
       size += part.length;
@@ -66,7 +66,7 @@ function receive(request: IncomingMessage & { receipt?: Receipt }, maxBytes: num
       try {
         receipt?.take(part.length);
       } catch (error) {
-        return refuse(error);
+        return refuse(error as Error);
       }
       parts.push(part);
     };
