@@ -27,10 +27,10 @@ const itemsOf = (text: string) =>
   [...text.matchAll(/^data: (\{.*\})\n\n/gm)].map(([, data]) => Object.values((JSON.parse(data!) as { data: object }).data)[0] as { __typename: string; cursor: string; event?: { seq: string } });
 
 /** Reads a response to its end, however it ends. */
-async function readAll(response: IncomingMessage): Promise<{ text: string; whole: boolean }> {
+async function readAll(response: IncomingMessage, onText: (text: string) => void = () => undefined): Promise<{ text: string; whole: boolean }> {
   let text = '';
   try {
-    for await (const part of response) text += (part as Buffer).toString();
+    for await (const part of response) onText((text += (part as Buffer).toString()));
   } catch {
     // It was cut.
   }
@@ -53,8 +53,10 @@ describe('a server that stops', () => {
     // Takes nothing, not even the word that it is over.
     const deaf = await openSocket(app.url);
     deaf.ws.pause();
-    const streams = [await openStream(app.port, token, stream, { id }), await openStream(app.port, token, stream, { id }, 'GET')].map(readAll);
-    await expect.poll(() => app.liveEvents.rights.stats().listeners).toBe(3);
+    const told = ['', ''];
+    const streams = [await openStream(app.port, token, stream, { id }), await openStream(app.port, token, stream, { id }, 'GET')].map((response, n) => readAll(response, (text) => (told[n] = text)));
+    await expect.poll(() => told.map((text) => itemsOf(text).length), { timeout: 10_000 }).toEqual([1, 1]);
+    expect(app.liveEvents.rights.stats().listeners).toBe(3);
     // A request that waits for the database, which is busy elsewhere until the server is stopping.
     const held = await Promise.all(Array.from({ length: app.db.pool.options.max }, () => app.db.pool.connect()));
     let begin = () => {};
