@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ConfigError } from '../../config-error.ts';
 import { createFolder, folderError } from '../../data-folder.ts';
-import { isAlive, isGone, leaseMs, listen, machineId, markReleased, ownerPath, readOwner, renew, renewalMs, type Owner } from './lock-owner.ts';
+import { deviceOf, isAlive, isGone, leaseMs, listen, machineId, markReleased, ownerPath, readOwner, renew, renewalMs, type Owner } from './lock-owner.ts';
 
 /**
  * The folder of the embedded database belongs to one process at a time.
@@ -85,7 +85,7 @@ async function claim(locks: string, number: number, machine: string | null): Pro
   try {
     mkdirSync(aside, { mode: 0o700 });
     server = machine === null ? undefined : await listen(aside, id);
-    const owner = { id, machine: server === undefined ? null : machine, pid: process.pid, host: hostname(), released: false };
+    const owner = { id, machine: server === undefined ? null : machine, device: deviceOf(aside), pid: process.pid, host: hostname(), released: false };
     writeFileSync(ownerPath(aside), JSON.stringify(owner), { mode: 0o600, flush: true });
     renameSync(aside, join(locks, String(number)));
     if (highest(locks) === number) return { number, owner, server };

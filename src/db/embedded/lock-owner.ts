@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, futimesSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, futimesSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,8 @@ export interface Owner {
   id: string;
   /** Id of the owner's kernel (`machineId`); null if the owner has no socket. */
   machine: string | null;
+  /** Device number of the mounted file system (`deviceOf`). Missing in locks of former versions. */
+  device?: number;
   /** For the message only: a PID means nothing in another PID namespace. */
   pid: number;
   host: string;
@@ -38,13 +40,31 @@ export function machineId(): string {
   }
 }
 
-/** Returns the owner of a lock; undefined where the file is damaged. @throws ENOENT when the lock is gone. */
+/**
+ * Identifies the mounted file system of a folder. Two mounts of one network or FUSE file system have two device numbers
+ * and two inodes for one socket, and the kernel finds the socket only by the inode that it was bound to.
+ */
+export const deviceOf = (folder: string): number => statSync(folder).dev;
+
+/** Returns the owner of a lock; undefined where its file is damaged or missing. @throws ENOENT when the lock is gone. */
 export function readOwner(lock: string): Owner | undefined {
+  const text = readOwnerText(lock);
   try {
-    return JSON.parse(readFileSync(ownerPath(lock), 'utf8')) as Owner;
+    const owner: unknown = JSON.parse(text ?? '');
+    return typeof owner === 'object' && owner !== null ? (owner as Owner) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Returns the text of the owner's file; undefined where the lock has no such file. @throws ENOENT when the lock is gone. */
+function readOwnerText(lock: string): string | undefined {
+  try {
+    return readFileSync(ownerPath(lock), 'utf8');
   } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
+    if (!isGone(error) && (error as NodeJS.ErrnoException).code !== 'EISDIR') throw error;
+    statSync(lock);
+    return undefined;
   }
 }
 
@@ -78,8 +98,9 @@ function ifOwned(lock: string, id: string, change: (file: number, text: string) 
 export const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ESTALE'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 /**
- * Returns whether the owner of a lock is alive. The kernel closes a socket together with its process, so a refused
- * connection proves death, and a stopped process still counts as alive. If the socket cannot be reached, calls `onWait`
+ * Returns whether the owner of a lock is alive. An accepted connection, or a full queue of them, proves that it is, even
+ * while it is stopped. The kernel closes a socket together with its process, so on Linux a refused connection proves
+ * death, but only where both processes see the socket through one kernel and one mount. In all other cases calls `onWait`
  * and watches the lease for `leaseMs`.
  * @throws ENOENT when the lock is gone.
  */
@@ -88,9 +109,9 @@ export async function isAlive(lock: string, machine: string | null, onWait: (own
   if (owner?.released) return false;
   if (owner !== undefined && machine !== null && owner.machine === machine) {
     const code = await connectTo(lock, owner);
-    // A named pipe of Windows is gone when its process is.
-    if (code === 'ECONNREFUSED' || (code === 'ENOENT' && process.platform === 'win32')) return false;
-    if (code !== 'ENOENT') return true;
+    if (code === undefined || code === 'EAGAIN') return true;
+    // Other systems refuse when the queue is full too, and their machine id is only a name.
+    if (code === 'ECONNREFUSED' && process.platform === 'linux' && owner.device === deviceOf(lock)) return false;
   }
   onWait(owner);
   return isRenewed(lock);
@@ -108,6 +129,7 @@ async function isRenewed(lock: string): Promise<boolean> {
 
 /** Opens the file: network file systems show another machine's changes at open, and cache what stat says. */
 function signature(lock: string): string {
+  if (readOwnerText(lock) === undefined) return '';
   const file = openSync(ownerPath(lock), 'r');
   try {
     return `${fstatSync(file).mtimeMs} ${readFileSync(file, 'utf8')}`;
@@ -116,7 +138,10 @@ function signature(lock: string): string {
   }
 }
 
-/** Returns a server whose socket proves that this process is alive; undefined if the file system has no sockets. */
+/**
+ * Returns a server whose socket other processes on this mount can reach while this process is alive; undefined if the file
+ * system has no sockets.
+ */
 export function listen(lock: string, id: string): Promise<{ close(): void } | undefined> {
   const address = addressOf(lock, id);
   if (address === undefined) return Promise.resolve(undefined);
