@@ -75,6 +75,8 @@ interface Claimed {
   number: number;
   owner: Owner;
   server: { close(): void } | undefined;
+  /** Time of the first lease, in milliseconds. Another machine may take the folder over `leaseMs` later. */
+  confirmedAt: number;
 }
 
 /** Creates the lock of this number. @returns undefined when another process was faster. */
@@ -85,11 +87,13 @@ async function claim(locks: string, number: number, machine: string | null): Pro
   try {
     mkdirSync(aside, { mode: 0o700 });
     server = machine === null ? undefined : await listen(aside, id);
+    const confirmedAt = Date.now();
     const owner = { id, machine: server === undefined ? null : machine, device: deviceOf(aside), pid: process.pid, host: hostname(), released: false };
     writeFileSync(ownerPath(aside), JSON.stringify(owner), { mode: 0o600, flush: true });
     renameSync(aside, join(locks, String(number)));
-    if (highest(locks) === number) return { number, owner, server };
-    // The number was used and removed before; a higher one owns the folder.
+    removeFormer(locks, number);
+    if (highest(locks) === number) return { number, owner, server, confirmedAt };
+    // This process was paused meanwhile; the owner of a higher number has the folder.
     rmSync(join(locks, String(number)), { recursive: true, force: true });
   } catch (error) {
     if (!isTaken(error)) {
@@ -112,10 +116,10 @@ function isTaken(error: unknown): boolean {
   return code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOENT' || (process.platform === 'win32' && (code === 'EPERM' || code === 'EACCES'));
 }
 
-function hold(dir: string, locks: string, { number, owner, server }: Claimed, { onLost }: LockOptions): FolderLock {
+function hold(dir: string, locks: string, { number, owner, server, ...claimed }: Claimed, { onLost }: LockOptions): FolderLock {
   const lock = join(locks, String(number));
   const { id } = owner;
-  let confirmedAt = Date.now();
+  let { confirmedAt } = claimed;
   let lost = false;
 
   const lose = (why: string): void => {
@@ -138,7 +142,6 @@ function hold(dir: string, locks: string, { number, owner, server }: Claimed, { 
   };
   const timer = setInterval(confirm, renewalMs).unref();
 
-  removeOthers(locks, String(number));
   return {
     check() {
       // After a pause of the whole process (SIGSTOP, a suspended machine) the lease may have run out.
@@ -157,10 +160,13 @@ function hold(dir: string, locks: string, { number, owner, server }: Claimed, { 
   };
 }
 
-/** Removes former locks, and leftovers of processes that died while starting. A leftover that cannot be removed does no harm. */
-function removeOthers(locks: string, own: string): void {
+/**
+ * Removes the locks below this number, and leftovers of processes that died while starting. A leftover that cannot be
+ * removed does no harm. A higher number is the lock of a process that took the folder over.
+ */
+function removeFormer(locks: string, number: number): void {
   for (const name of readdirSync(locks)) {
-    if (name === own) continue;
+    if (!name.startsWith('new-') && !(isNumber(name) && Number(name) < number)) continue;
     try {
       rmSync(join(locks, name), { recursive: true, force: true });
     } catch {
@@ -169,7 +175,9 @@ function removeOthers(locks: string, own: string): void {
   }
 }
 
-const highest = (locks: string): number => Math.max(0, ...readdirSync(locks).filter((name) => /^\d+$/.test(name)).map(Number));
+const isNumber = (name: string): boolean => /^\d+$/.test(name);
+
+const highest = (locks: string): number => Math.max(0, ...readdirSync(locks).filter(isNumber).map(Number));
 
 const describe = ({ pid, host }: Owner): string => `another process (${pid} on ${host})`;
 

@@ -1,18 +1,43 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { lockFolder } from '../../../src/db/embedded/folder-lock.ts';
+import { deviceOf, leaseMs, listen, machineId } from '../../../src/db/embedded/lock-owner.ts';
 
 /** Locks on one folder, taken by processes of their own. */
+
+/** Runs after each reading of a folder of locks in this process. */
+const read = vi.hoisted(() => ({ run: undefined as ((folder: string) => void) | undefined }));
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof import('node:fs')>();
+  const readdirSync = (folder: string) => {
+    const names = fs.readdirSync(folder);
+    read.run?.(folder);
+    return names;
+  };
+  return { ...fs, readdirSync };
+});
 
 const program = fileURLToPath(new URL('folder-holder.ts', import.meta.url));
 /** A namespace of PIDs as a container has it, where this machine lets us make one. */
 const container = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
 const hasContainers = spawnSync(container[0]!, [...container.slice(1), 'true']).status === 0;
+/** Mounts `upper` of this folder as `merged` too, where this machine lets us. */
+const overlay = (base: string) => ['unshare', '--mount', 'sh', '-c', `mount -t overlay overlay -o lowerdir=${base}/lower,upperdir=${base}/upper,workdir=${base}/work ${base}/merged && exec "$@"`, 'sh'];
+const hasOverlays = (() => {
+  if (process.platform !== 'linux') return false;
+  const base = mkdtempSync('/dev/shm/sfera-');
+  for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(join(base, name));
+  const [command = '', ...args] = overlay(base);
+  const { status } = spawnSync(command, [...args, 'true']);
+  rmSync(base, { recursive: true, force: true });
+  return status === 0;
+})();
 const limit = { timeout: 60_000 };
 
 let dir: string;
@@ -79,6 +104,9 @@ class Holder {
 }
 
 const number = () => Math.max(...readdirSync(join(dir, 'pg.lock')).filter((name) => /^\d+$/.test(name)).map(Number));
+
+const ownerFile = () => join(dir, 'pg.lock', String(number()), 'owner');
+const changeOwner = (change: (text: string) => string) => writeFileSync(ownerFile(), change(readFileSync(ownerFile(), 'utf8')));
 
 describe('a locked folder', limit, () => {
   it('refuses a second process, names the first and the folder, and is free once it is given back', async () => {
@@ -188,6 +216,93 @@ describe('a folder in place of a locked one', limit, () => {
     } finally {
       rmSync(`${dir}-moved`, { recursive: true, force: true });
     }
+  });
+});
+
+// Two mounts of one file system on one kernel: the socket of one has another inode in the other, so it refuses.
+describe('a folder locked through another mount', limit, () => {
+  it('refuses while the lease is renewed', async () => {
+    const [first, second] = [new Holder(), new Holder()];
+    expect(await first.lock()).toBe('held');
+    changeOwner((text) => text.replace(/"device":\d+/, '"device":1'));
+    const socket = join(dir, 'pg.lock', '1', 'socket');
+    rmSync(socket);
+    writeFileSync(socket, '');
+    expect(await second.lock()).toMatch(/^refused/);
+    expect(second.lines[1]).toMatch(/^waiting/);
+    expect(first.lines).toEqual(['loaded', 'held']);
+  });
+
+  it.runIf(hasOverlays)('refuses where it is a real mount', async () => {
+    const base = mkdtempSync('/dev/shm/sfera-');
+    try {
+      for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(join(base, name));
+      const [first, second] = [new Holder({ folder: join(base, 'upper') }), new Holder({ folder: join(base, 'merged'), within: overlay(base) })];
+      expect(await first.lock()).toBe('held');
+      expect(await second.lock()).toMatch(/^refused/);
+      expect(first.lines).toEqual(['loaded', 'held']);
+      await Promise.all([first.kill(), second.kill()]);
+    } finally {
+      rmSync(base, { recursive: true, force: true });
+    }
+  });
+});
+
+describe('a damaged lock', limit, () => {
+  it('is taken over after a silence', async () => {
+    const damages: Record<string, (lock: string) => void> = {
+      withoutOwner: (lock) => mkdirSync(lock),
+      isFile: (lock) => writeFileSync(lock, ''),
+      emptyOwner: (lock) => (mkdirSync(lock), writeFileSync(join(lock, 'owner'), '')),
+      nullOwner: (lock) => (mkdirSync(lock), writeFileSync(join(lock, 'owner'), 'null')),
+      folderAsOwner: (lock) => mkdirSync(join(lock, 'owner'), { recursive: true }),
+    };
+    const results = Object.entries(damages).map(async ([name, damage]) => {
+      const locks = join(dir, name, 'pg.lock');
+      mkdirSync(locks, { recursive: true });
+      damage(join(locks, '3'));
+      const waits: string[] = [];
+      const lock = await lockFolder(join(dir, name), { onLost: () => {}, onWait: (message) => waits.push(message) });
+      const left = readdirSync(locks);
+      lock.release();
+      return [name, left, waits];
+    });
+    const waited = [expect.stringContaining(`waiting ${leaseMs / 1000} s`)];
+    expect(await Promise.all(results)).toEqual(Object.keys(damages).map((name) => [name, ['4'], waited]));
+  });
+});
+
+describe('a process that pauses while it takes a folder', limit, () => {
+  const locks = () => join(dir, 'pg.lock');
+  let listening: Promise<{ close(): void } | undefined> | undefined;
+  /** Gives the folder to a successor after this reading of the locks, and takes it. */
+  const take = (at: number, onLost: () => void) => {
+    let readings = 0;
+    read.run = (folder) => {
+      if (folder !== locks() || ++readings !== at) return;
+      const successor = join(locks(), '7');
+      mkdirSync(successor);
+      const owner = { id: 'successor', machine: machineId(), device: deviceOf(dir), pid: 1, host: hostname(), released: false };
+      writeFileSync(join(successor, 'owner'), JSON.stringify(owner));
+      listening = listen(successor, owner.id);
+    };
+    return lockFolder(dir, { onLost });
+  };
+  afterEach(async () => {
+    read.run = undefined;
+    (await listening)?.close();
+  });
+
+  it.each([1, 2])('does not open it, and leaves its successor alone (pause after reading %s)', async (at) => {
+    await expect(take(at, () => {})).rejects.toThrow('is in use by another process (1 on ');
+    expect(readdirSync(locks())).toEqual(['7']);
+  });
+
+  it('loses it to a successor that comes at last', async () => {
+    const onLost = vi.fn();
+    await take(3, onLost);
+    await vi.waitFor(() => expect(onLost).toHaveBeenCalled(), { timeout: 10_000 });
+    expect(readdirSync(locks())).toContain('7');
   });
 });
 
