@@ -48,14 +48,21 @@ export async function openEmbedded(options: { dataDir?: string; template?: Uint8
   const lost = new AbortController();
   const lock = await lockFolder(dataDir, { onLost: (error) => lost.abort(error), onWait: (message) => log.warn(message) });
   const use = { lock, lost: lost.signal };
+  const release = (): void => {
+    try {
+      lock.release();
+    } catch (error) {
+      log.warn({ err: error }, `The lock of the folder ${dataDir} could not be released: the next start may wait some seconds for it.`);
+    }
+  };
   try {
     const dir = join(dataDir, 'pg');
     if (!existsSync(dir)) await make(dir, template, use);
     const embedded = await start({ dir, template: undefined }, use);
-    const close = (): Promise<void> => embedded.close().finally(lock.release);
+    const close = (): Promise<void> => embedded.close().finally(release);
     return { ...embedded, close };
   } catch (error) {
-    lock.release();
+    release();
     throw lost.signal.aborted ? lost.signal.reason : openingError(dataDir, error);
   }
 }
@@ -63,10 +70,12 @@ export async function openEmbedded(options: { dataDir?: string; template?: Uint8
 /** Made aside and moved into place, so that a start which was cut short leaves no half of a database. */
 async function make(dir: string, template: Uint8Array | undefined, use: FolderUse): Promise<void> {
   const aside = `${dir}.new`;
+  checkHeld(use);
   rmSync(aside, { recursive: true, force: true });
   mkdirSync(aside, { mode: 0o700 });
   await (await start({ dir: aside, template }, use)).close();
-  if (use.lock.check()) renameSync(aside, dir);
+  checkHeld(use);
+  renameSync(aside, dir);
 }
 
 /** Bytes on disk of an empty database with its first write-ahead logs. PGlite does not say that the disk is full. */
@@ -85,7 +94,14 @@ interface FolderUse {
   lost: AbortSignal;
 }
 
+/** @throws ConfigError when the folder was lost. An event listener misses a loss that came before it. */
+function checkHeld({ lock, lost }: FolderUse): void {
+  lock.check();
+  lost.throwIfAborted();
+}
+
 async function start(workerData: WorkerOptions, use?: FolderUse): Promise<Embedded> {
+  if (use !== undefined) checkHeld(use);
   const worker = new Worker(workerFile, { workerData });
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   const connections = new Map<number, ProtocolStream>();
@@ -107,6 +123,11 @@ async function start(workerData: WorkerOptions, use?: FolderUse): Promise<Embedd
     for (const connection of connections.values()) connection.destroy(error);
     for (const dump of dumps.splice(0)) dump.reject(error);
   };
+  // A loss while starting ends the thread, and so the start.
+  use?.lost.addEventListener('abort', () => {
+    stop(new DatabaseStopped((use.lost.reason as Error).message, { cause: use.lost.reason }));
+    void worker.terminate();
+  });
   await new Promise<void>((resolve, reject) => {
     worker.on('error', reject);
     worker.on('exit', () => reject(new Error('The embedded database stopped while starting.')));
@@ -116,10 +137,7 @@ async function start(workerData: WorkerOptions, use?: FolderUse): Promise<Embedd
     if (answer.kind === 'bytes') connections.get(answer.connection)?.receive(answer.bytes);
     if (answer.kind === 'dump') dumps.shift()?.resolve(answer.bytes);
   });
-  use?.lost.addEventListener('abort', () => {
-    stop(new DatabaseStopped((use.lost.reason as Error).message, { cause: use.lost.reason }));
-    void worker.terminate();
-  });
+  use?.lost.throwIfAborted();
   worker.on('error', (cause) => stop(new DatabaseStopped('The embedded database has failed.', { cause })));
   worker.on('exit', () => stop(new DatabaseStopped('The embedded database has stopped.')));
 

@@ -10,9 +10,25 @@ import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { ConfigError } from '../../../src/config.ts';
 import { connect, type Database } from '../../../src/db/client.ts';
 import { migrate } from '../../../src/db/migrate.ts';
+import type { LockOptions } from '../../../src/db/embedded/folder-lock.ts';
 import { ProtocolStream } from '../../../src/db/embedded/protocol-stream.ts';
 import { createLogger } from '../../../src/logger.ts';
 import { server } from '../../support/database.ts';
+
+/** Runs as soon as a folder is locked, before anything else happens in it. */
+const locked = vi.hoisted(() => ({ run: undefined as ((options: LockOptions) => void) | undefined }));
+vi.mock('../../../src/db/embedded/folder-lock.ts', async (original) => {
+  const { lockFolder, ...others } = await original<typeof import('../../../src/db/embedded/folder-lock.ts')>();
+  return {
+    ...others,
+    async lockFolder(dir: string, options: LockOptions) {
+      const lock = await lockFolder(dir, options);
+      locked.run?.(options);
+      return lock;
+    },
+  };
+});
+afterEach(() => (locked.run = undefined));
 
 const log = createLogger('silent');
 /** A namespace of PIDs as a container has it, where this machine lets us make one. */
@@ -145,6 +161,32 @@ describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_00
     expect(refused).toBeInstanceOf(ConfigError);
     expect(String(refused)).toContain(dataDir);
     expect(isReleased()).toBe(true);
+  });
+
+  it('says why it cannot be opened when its lock cannot be released either', async () => {
+    mkdirSync(join(dataDir, 'pg'));
+    writeFileSync(join(dataDir, 'pg', 'PG_VERSION'), '9.0');
+    const owner = join(dataDir, 'pg.lock', '1', 'owner');
+    locked.run = () => {
+      rmSync(owner);
+      mkdirSync(owner);
+    };
+    const warnings: string[] = [];
+    const telling = createLogger('warn', { write: (text) => void warnings.push((JSON.parse(text) as { msg: string }).msg) });
+    await expect(connect({ dataDir, poolSize: 1, log: telling })).rejects.toThrow(/cannot be opened: it is damaged, or of another version/);
+    expect(warnings).toEqual([expect.stringContaining('could not be released')]);
+  });
+
+  it('does not start, and writes nothing, when its folder was lost before', async () => {
+    locked.run = ({ onLost }) => onLost(new ConfigError('The folder was lost.'));
+    await expect(open(template())).rejects.toThrow('The folder was lost.');
+    expect(readdirSync(dataDir)).toEqual(['pg.lock']);
+  });
+
+  it('does not start when its folder is lost meanwhile', async () => {
+    locked.run = ({ onLost }) => void setImmediate(() => onLost(new ConfigError('The folder was lost.')));
+    await expect(open(template())).rejects.toThrow('The folder was lost.');
+    expect(readdirSync(dataDir)).not.toContain('pg');
   });
 
   it('gives a new connection a clean session', async () => {
