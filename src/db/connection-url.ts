@@ -77,8 +77,7 @@ const known = [...passed, ...read, ...Object.keys(refused), ...Object.keys(witho
  * @throws ConfigError with one line that says what to write instead, and never contains the password.
  */
 export function parseConnectionUrl(text: string, settings = ''): ConnectionUrl {
-  const { authority, path, query } = split(text);
-  const params = new URLSearchParams(query);
+  const { authority, path, params } = split(text);
   checkParameters(params);
   const at = authority.lastIndexOf('@');
   const credentials = at < 0 ? '' : authority.slice(0, at);
@@ -102,14 +101,17 @@ export function parseConnectionUrl(text: string, settings = ''): ConnectionUrl {
   return { connectionString, host: host || 'localhost', user, database, withoutEffect: ignored(params) };
 }
 
-function split(text: string): { authority: string; path: string; query: string } {
+function split(text: string): { authority: string; path: string; params: URLSearchParams } {
   const found = /^postgres(?:ql)?:\/\/([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?(#.*)?$/is.exec(text);
   if (found === null) throw wrong(`must be a URL of the form ${form}, without quotes around it`);
   const [, authority = '', path = '', query = '', fragment] = found;
-  // An unescaped /, ? or # in the password ends the authority too early, and the @ comes after it.
-  const cut = !authority.includes('@') && (path.includes('@') || /^[^=&]*@/.test(query));
-  if (fragment !== undefined || cut) throw wrong('has a /, ? or # in its password or another part: write %2F for /, %3F for ? and %23 for #');
-  return { authority, path, query };
+  // As in libpq, a plus is a plus, also in a password.
+  const params = new URLSearchParams(query.replaceAll('+', '%2B'));
+  // An unescaped /, ? or # in the password ends the authority too early, and the last @ comes after it. What looks like a
+  // parameter then is a part of the password.
+  const isCut = path.includes('@') || (query.includes('@') && [...params.keys()].some((name) => !known.includes(name)));
+  if (fragment !== undefined || isCut) throw wrong('has a /, ? or # in its password or another part: write %2F for /, %3F for ?, %23 for #, and %40 for an @ after the host');
+  return { authority, path, params };
 }
 
 /** Decodes percent escapes, and keeps invalid ones unchanged. */
@@ -126,8 +128,10 @@ function decode(text: string): string {
 function address(authority: string, params: URLSearchParams): { host: string; port: string } {
   const given = params.get('host') || decode(authority);
   if (given.includes(',')) {
-    const hosts = given.split(',').map((each) => each.replace(/:\d*$/, '')).join(', ');
-    throw wrong(`names several hosts (${hosts}): name one, the primary or an address that always leads to it`);
+    const hosts = given.split(',').map((each) => each.replace(/:\d*$/, ''));
+    // Without an @ the user and the password stand where the hosts are read.
+    const listed = hosts.some((each) => each.includes(':') && !each.startsWith('[')) ? '' : ` (${hosts.join(', ')})`;
+    throw wrong(`names several hosts${listed}: name one, the primary or an address that always leads to it`);
   }
   if (given.startsWith('/')) return { host: given.replace(/:\d+$/, ''), port: portOf(params.get('port') || (/:(\d+)$/.exec(given)?.[1] ?? '')) };
   const bracketed = /^\[([^\]]*)\](?::(.*))?$/s.exec(given);

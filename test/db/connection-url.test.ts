@@ -53,6 +53,8 @@ describe('a DATABASE_URL', () => {
     ['postgres://u@h/db?sslaccept=strict', { sslmode: 'verify-full', ssl: {} }],
     ['postgres://u@h/db?sslmode=no-verify', { ssl: { rejectUnauthorized: false } }],
     ['postgres://u@h/db?uselibpqcompat=true&sslmode=require', { ssl: { rejectUnauthorized: false } }],
+    ['postgres://u@h/db?password=a+b%20c', { password: 'a+b c' }],
+    ['postgres://u@h/db?user=u@azure&password=p@ss', { user: 'u@azure', password: 'p@ss' }],
     ['postgres://u@h/db?application_name=x', { application_name: 'x' }],
   ])('%s is read as it was meant', (url, expected) => {
     expect(meaning(url)).toMatchObject(expected);
@@ -66,6 +68,11 @@ describe('a DATABASE_URL', () => {
     ['postgres://u:geheim/x@h/db', /%2F for \//],
     ['postgres://u:geheim?x@h/db', /%3F for \?/],
     ['postgres://u:geheim#x@h/db', /%23 for #/],
+    ['postgres://u:p@geheim/geheim@h/db', /%2F for \//],
+    ['postgres://u:p@geheim?geheim@h/db', /%3F for \?/],
+    ['postgres://u:p@geheim?geheim=geheim@h/db', /%3F for \?/],
+    ['postgres://u:p@h/d@b', /%40 for an @/],
+    ['postgres://u:geheim,geheim/db', /names several hosts: name one/],
     ['postgres://u@h/a%3Fb', /\? or # in its name/],
     ['postgres://u@h/?dbname=a%23b', /\? or # in its name/],
     ['postgres://u:geheim@h1:5432,h2:5433/db?target_session_attrs=read-write', /names several hosts \(h1, h2\): name one/],
@@ -96,6 +103,17 @@ describe('a DATABASE_URL', () => {
     expect(text).toMatch(expected);
     expect(text).toMatch(/^DATABASE_URL [^\n]*\.$/);
     expect(text).not.toContain('geheim');
+  });
+
+  const secrets = ['geheim', 'wort'];
+  const separators = ['@', '/', '?', '#', ':', '&', '=', '@/', '@?', '@#', '/@', '?@', '#@', '?&', '@?=', '@?&', '/?@', '@/?='];
+  it.each(separators.flatMap((one) => separators.map((other) => `${secrets[0]}${one}${secrets[1]}${other}x`)))('never shows the password %s', (password) => {
+    const url = `postgres://u:${password}@h/db`;
+    const text = line(url);
+    // Without /, ? and # it can be read as it was meant.
+    if (/[/?#]/.test(password)) expect(text).toMatch(/has a \/, \? or # in its password|a port that is not a number/);
+    else expect(meaning(url)).toMatchObject({ password, host: 'h' });
+    for (const secret of secrets) expect(text).not.toContain(secret);
   });
 
   it('tells which parameters of other programs have no effect', () => {
