@@ -18,6 +18,23 @@ export function isFull(error: unknown): boolean {
   return false;
 }
 
+/**
+ * Returns a callback that fails with `refused` at the deadline, since each further attempt has a time limit of its own in
+ * pg-pool. A connection that comes later goes back to the pool.
+ */
+function takenBefore(deadline: number, taken: Taken, refused: Error): Taken {
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    taken(refused, undefined, () => {});
+  }, deadline - performance.now());
+  return (error, client, release) => {
+    clearTimeout(timer);
+    if (!late) return taken(error, client, release);
+    if (client !== undefined) release();
+  };
+}
+
 /** A pool that waits for a free connection, instead of failing, when the server refuses to open another one. */
 export class Pool extends pg.Pool {
   /** Called when the server refuses a connection and the pool has none. */
@@ -47,7 +64,7 @@ export class Pool extends pg.Pool {
   override connect(): Promise<pg.PoolClient>;
   override connect(taken: Taken): void;
   override connect(taken?: Taken): Promise<pg.PoolClient> | void {
-    const deadline = performance.now() + waitWithinMs;
+    const deadline = performance.now() + (this.options.connectionTimeoutMillis ?? waitWithinMs);
     if (taken !== undefined) return this.#take(taken, deadline, firstPauseMs);
     return new Promise((resolve, reject) => this.#take((error, client) => (client === undefined ? reject(error!) : resolve(client)), deadline, firstPauseMs));
   }
@@ -56,7 +73,8 @@ export class Pool extends pg.Pool {
     super.connect((error, client, release) => {
       if (!isFull(error) || this.ending || performance.now() + pauseMs > deadline) return taken(error, client, release);
       this.#rest();
-      setTimeout(() => this.#take(taken, deadline, Math.min(2 * pauseMs, lastPauseMs)), pauseMs);
+      const bounded = pauseMs === firstPauseMs ? takenBefore(deadline, taken, error!) : taken;
+      setTimeout(() => this.#take(bounded, deadline, Math.min(2 * pauseMs, lastPauseMs)), pauseMs);
     });
   }
 
