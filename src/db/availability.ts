@@ -52,6 +52,7 @@ interface Described {
   code?: unknown;
   originalCode?: unknown;
   message?: unknown;
+  originalMessage?: unknown;
   error?: unknown;
   cause?: unknown;
   /** Set on a GraphQLError. */

@@ -1,9 +1,11 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import type pg from 'pg';
+import { ConfigError } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import { NoAnswer } from './availability.ts';
 import { limitConnections } from './connection-limit.ts';
 import { parseConnectionUrl } from './connection-url.ts';
+import { connectionError } from './database-errors.ts';
 import { openEmbedded, type Embedded } from './embedded/embedded.ts';
 import { PrismaClient } from './generated/client.ts';
 import { Pool } from './pool.ts';
@@ -83,7 +85,7 @@ export async function connect(options: ConnectOptions): Promise<Database> {
     size = await limitConnections(pool, { poolSize, processes }, log);
   } catch (error) {
     await watchdog.close(pool.end());
-    throw error;
+    throw error instanceof ConfigError ? error : connectionError(error, url);
   }
   const readers = size === 1 ? 0 : Math.min(mostReaders, Math.max(1, Math.floor(size / 3)));
   pool.limit(size - readers);

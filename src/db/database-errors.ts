@@ -1,4 +1,5 @@
 import { ConfigError } from '../config.ts';
+import { causesOf, isUnanswered, sqlStateOf } from './availability.ts';
 import type { ConnectionUrl } from './connection-url.ts';
 
 /** Explains errors of the database to the operator: the reason, and what to do. */
@@ -6,6 +7,8 @@ import type { ConnectionUrl } from './connection-url.ts';
 interface DatabaseError {
   code?: string;
   message?: string;
+  /** The function of the server that reported the error. */
+  routine?: string;
 }
 
 const socketReasons: Record<string, string> = {
@@ -34,7 +37,10 @@ const tlsReasons: Record<string, string> = {
   EPROTO: 'TLS failed: the two sides have no protocol in common',
 };
 
-/** Reasons by message: for errors without a code, and for codes that say too little. */
+/**
+ * Reasons by message: for errors without a code, and for codes that say too little. PostgreSQL translates its messages
+ * (`lc_messages`), so theirs only make the reasons below more exact.
+ */
 const messageReasons: readonly [RegExp, string][] = [
   [/does not support SSL connections/, 'it offers no TLS: write sslmode=disable if you trust the network, or turn on `ssl` on the server'],
   [/error establishing an SSL connection/, 'it answered the request for TLS with an error: check that it is PostgreSQL'],
@@ -46,15 +52,24 @@ const messageReasons: readonly [RegExp, string][] = [
   [/is not permitted to log in/, 'the role may not log in: ALTER ROLE … LOGIN'],
   [/role .* does not exist/, 'it has no role of this name'],
   [/[Uu]nsupported startup parameter/, 'it is a connection pooler that refuses the parameter `options`: connect to PostgreSQL directly'],
-  [/invalid command-line argument|unrecognized configuration parameter/, 'it refuses the options in DATABASE_URL'],
   [/received invalid response|invalid frontend message/, 'what answers there is not PostgreSQL: check the port'],
   [/timeout/i, 'it does not answer in time: check the host, the port and the firewall'],
   [/Connection terminated/, 'it closed the connection without an answer: check that it is PostgreSQL'],
 ];
 
+/** Reasons for the SQLSTATE 28000, by the server's function. Servers and poolers in between may leave it out. */
+const routineReasons: Record<string, string> = {
+  ClientAuthentication: 'its pg_hba.conf has no line for this user, database and address, or accepts them only with TLS: add one, or write sslmode=require',
+  InitializeSessionUserId: 'it has no role of this name that may log in: CREATE ROLE … LOGIN, or ALTER ROLE … LOGIN',
+  ProcessStartupPacket: 'DATABASE_URL names no user',
+  auth_failed: 'it lets in only the system user of this name (peer or ident), or its pg_hba.conf asks for other proof than a password: connect with a password over TCP, or change its pg_hba.conf',
+};
+
 const sqlReasons: Record<string, string> = {
   '28P01': 'it refused the user or the password',
-  '28000': 'it refused the user or the password',
+  '28000': 'it refused the user: check that the role exists and may log in, and that pg_hba.conf accepts it from this address',
+  '42601': 'it refuses the options in DATABASE_URL',
+  '42704': 'it refuses the options in DATABASE_URL',
   '3D000': 'it has no database of this name',
   '53300': 'it has no connection left: lower DATABASE_POOL, or raise the limit of the role, the database or the server',
   '42501': 'the role may not connect to this database: GRANT CONNECT ON DATABASE … TO …',
@@ -63,33 +78,58 @@ const sqlReasons: Record<string, string> = {
 
 /** Returns a ConfigError that says why connecting failed. The message never contains the password. */
 export function connectionError(error: unknown, { host, user, database }: Pick<ConnectionUrl, 'host' | 'user' | 'database'>): ConfigError {
-  const { code = '', message = '' } = error as DatabaseError;
+  const { code = '', message = '', routine = '' } = error as DatabaseError;
   const reason =
-    messageReasons.find(([pattern]) => pattern.test(message))?.[1] ?? tlsReasons[code] ?? socketReasons[code] ?? sqlReasons[code] ??
+    messageReasons.find(([pattern]) => pattern.test(message))?.[1] ?? (code === '28000' ? routineReasons[routine] : undefined) ??
+    tlsReasons[code] ?? socketReasons[code] ?? sqlReasons[code] ??
     (code === '' ? 'no answer' : `it answered with the error ${code}`);
   const names = [user === undefined ? '' : `user ${user}`, database === undefined ? '' : `database ${database}`].filter((part) => part !== '').join(', ');
   return new ConfigError(`The database on ${host}${names === '' ? '' : ` (${names})`} cannot be reached: ${reason}.`, { cause: error });
 }
 
-/** Returns a ConfigError for an SQL error of a statement that runs at the start, and any other error unchanged. */
+/** Returns the ConfigError that an error is or wraps: the embedded database stops with one when its folder is lost. */
+export function configErrorOf(error: unknown): ConfigError | undefined {
+  for (const cause of causesOf(error)) if (cause instanceof ConfigError) return cause;
+  return undefined;
+}
+
+/** Returns a ConfigError for a statement that failed at the start, or lost its connection, and any other error unchanged. */
 export function statementError(error: unknown): unknown {
-  const { code = '' } = error as DatabaseError;
-  if (!isSqlState(code)) return error;
+  const known = configErrorOf(error);
+  if (known !== undefined) return known;
+  if (isUnanswered(error)) return new ConfigError('The connection to the database was lost while starting: start again.', { cause: error });
+  const code = sqlStateOf(error);
+  if (code === undefined) return error;
   return new ConfigError(statementReason(error) ?? `A statement of the start failed with the database error ${code}.`, { cause: error });
 }
 
-export const isSqlState = (code: string): boolean => /^[0-9A-Z]{5}$/.test(code) && !/^E[A-Z]+$/.test(code);
+/** Errors of a connection that stay until the operator changes something: TLS, rights, and a pooler without `options`. */
+const lastingCodes = /^(EACCES|ERR_(SSL|TLS)_\w+|CERT_\w+|UNABLE_TO_\w+|\w*SELF_SIGNED_CERT\w*)$/;
+const lastingMessages = /does not support SSL|error establishing an SSL|unsupported startup parameter/i;
 
-/** Returns why a statement that creates, alters or reads the tables failed, and what to do; undefined for other codes. */
-export function statementReason(error: unknown, who: { user?: string; database?: string } = {}): string | undefined {
+/** Returns whether connecting may succeed soon without a change: a server, a pooler or a name that is not there yet. */
+export function mayPass(error: unknown): boolean {
   const { code = '', message = '' } = error as DatabaseError;
+  if (lastingCodes.test(code) || lastingMessages.test(message)) return false;
+  return isUnanswered(error) || /^53/.test(sqlStateOf(error) ?? '');
+}
+
+/** Extensions that the migrations create. */
+export const extensions = ['btree_gist', 'pg_trgm'];
+
+/**
+ * Returns why a statement that creates, alters or reads the tables failed, and what to do; undefined for other codes. Reads
+ * only names from the message, since PostgreSQL translates its words.
+ */
+export function statementReason(error: unknown, who: { user?: string; database?: string } = {}): string | undefined {
+  const message = [...causesOf(error)].map((cause) => String(cause.originalMessage ?? cause.message)).join('\n');
   const [user, database] = [who.user === undefined ? '…' : `"${who.user}"`, who.database === undefined ? '…' : `"${who.database}"`];
-  const extension = /extension "(\w+)"/.exec(message)?.[1];
-  switch (code) {
+  const extension = extensions.find((name) => message.includes(name));
+  switch (sqlStateOf(error)) {
     case '42501':
       if (extension !== undefined)
         return `The role ${user} may not create the extension ${extension}: GRANT CREATE ON DATABASE ${database} TO ${user}, or let a superuser run CREATE EXTENSION btree_gist; CREATE EXTENSION pg_trgm; in this database.`;
-      if (message.includes('for schema'))
+      if (/\bpublic\b/.test(message))
         return `The role ${user} may not create tables in the schema public: GRANT USAGE, CREATE ON SCHEMA public TO ${user}; or make it the owner: ALTER DATABASE ${database} OWNER TO ${user}.`;
       return `The role ${user} may not use the tables of Sfera, which belong to another role: connect as that role, or GRANT ALL ON ALL TABLES IN SCHEMA public TO ${user}.`;
     case '0A000':

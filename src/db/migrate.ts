@@ -7,7 +7,8 @@ import { ConfigError } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import type { Database } from './client.ts';
 import type { Watched } from './watchdog.ts';
-import { isSqlState, statementError, statementReason } from './database-errors.ts';
+import { isUnanswered, sqlStateOf } from './availability.ts';
+import { configErrorOf, statementError, statementReason } from './database-errors.ts';
 
 /** Migrations are applied by the server itself when it starts, and are recorded as Prisma's own tool records them. */
 
@@ -124,10 +125,14 @@ async function describeHolder(client: pg.PoolClient): Promise<string> {
 }
 
 async function explained(client: pg.PoolClient, error: unknown, migration: Migration | undefined): Promise<unknown> {
-  const { code = '' } = error as { code?: string };
-  if (!isSqlState(code)) return error;
-  const { rows } = await client.query<{ user: string; database: string }>('select current_user as user, current_database() as database');
-  const reason = statementReason(error, rows[0]);
+  const known = configErrorOf(error);
+  if (known !== undefined) return known;
+  if (isUnanswered(error))
+    return new ConfigError(`The connection to the database was lost during ${migration === undefined ? 'the migrations' : `the migration ${migration.name}`}: start again, and what is missing will be applied.`, { cause: error });
+  const code = sqlStateOf(error);
+  if (code === undefined) return error;
+  const who = await client.query<{ user: string; database: string }>('select current_user as user, current_database() as database').catch(() => undefined);
+  const reason = statementReason(error, who?.rows[0]);
   if (migration === undefined) return reason === undefined ? statementError(error) : new ConfigError(reason, { cause: error });
   return new ConfigError(`The migration ${migration.name} failed (${code}); nothing of it was applied.${reason === undefined ? '' : ` ${reason}`}`, { cause: error });
 }

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ConfigError } from '../../src/config.ts';
 import type { Database } from '../../src/db/client.ts';
 import { migrate, readMigrations } from '../../src/db/migrate.ts';
@@ -56,5 +56,19 @@ describe('migrate', { timeout: 120_000 }, () => {
     expect(await recorded(database)).toEqual(before);
     await expect(database.pool.query('select id from extra')).rejects.toMatchObject({ code: '42P01' });
     await migrate(database, log, [...readMigrations(), extra]);
+  });
+
+  it.each([
+    ['lost', undefined, 'Connection terminated unexpectedly', /^The connection to the database was lost during the migrations: start again/],
+    ['reset', 'ECONNRESET', 'read ECONNRESET', /^The connection to the database was lost during the migrations: start again/],
+    ['ended by an administrator', '57P01', 'terminating connection', /^The connection to the database was lost during the migrations: start again/],
+    ['lost after another error', '42501', 'permission denied for schema public', /^The role … may not create tables in the schema public/],
+  ])('says in one line that the connection was %s', async (_how, code, message, expected) => {
+    const cause = Object.assign(new Error(message), code === undefined ? {} : { code });
+    const query = vi.fn().mockResolvedValueOnce({}).mockResolvedValueOnce({}).mockRejectedValueOnce(cause).mockRejectedValue(new Error('Client has encountered a connection error and is not queryable'));
+    const pool = { connect: () => Promise.resolve({ query, release: () => {} }) } as unknown as Database['pool'];
+    const refused: unknown = await migrate({ pool }, log).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(ConfigError);
+    expect(refused).toMatchObject({ message: expect.stringMatching(expected), cause });
   });
 });
