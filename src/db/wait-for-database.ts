@@ -3,14 +3,11 @@ import type pg from 'pg';
 import { ConfigError } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import type { ConnectionUrl } from './connection-url.ts';
-import { connectionError } from './database-errors.ts';
+import { connectionError, mayPass } from './database-errors.ts';
 import { checkSession } from './session-checks.ts';
 
 const oldest = 15;
 const patienceMs = 10_000;
-
-/** What may pass by itself: a server, or a name, that is not there yet. */
-const passing = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENOENT', '57P03', '53300']);
 
 /**
  * Waits until the server answers, then checks that it is fit to hold the data and keeps sessions with these settings.
@@ -19,30 +16,31 @@ const passing = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN',
 export async function waitForDatabase(pool: pg.Pool, url: ConnectionUrl, settings: Readonly<Record<string, string>>, log: Logger): Promise<void> {
   if (url.withoutEffect.length > 0) log.warn(`These parameters of DATABASE_URL have no effect: ${url.withoutEffect.join(', ')}.`);
   const deadline = Date.now() + patienceMs;
-  const client = await connectBefore(deadline, pool, url);
+  for (;;) {
+    try {
+      return await checkServer(deadline, pool, url, settings, log);
+    } catch (error) {
+      if (error instanceof ConfigError) throw error;
+      if (!mayPass(error) || Date.now() > deadline) throw connectionError(error, url);
+    }
+    await pause(500);
+  }
+}
+
+async function checkServer(deadline: number, pool: pg.Pool, url: ConnectionUrl, settings: Readonly<Record<string, string>>, log: Logger): Promise<void> {
+  const client = await pool.connect();
   let failed: Error | undefined;
   try {
     const facts = await factsBefore(deadline, client);
     demand(facts, url);
+    await checkSession(client, url, settings, facts.role);
     for (const [setting, off] of Object.entries(facts.off))
       if (off) log.warn({ setting }, `The database has ${setting} off: what it confirmed may be lost when it stops suddenly.`);
-    await checkSession(client, url, settings, facts.role);
   } catch (error) {
-    failed = error instanceof ConfigError ? error : connectionError(error, url);
-    throw failed;
+    failed = error as Error;
+    throw error;
   } finally {
     client.release(failed);
-  }
-}
-
-async function connectBefore(deadline: number, pool: pg.Pool, url: ConnectionUrl): Promise<pg.PoolClient> {
-  for (;;) {
-    try {
-      return await pool.connect();
-    } catch (error) {
-      if (!passing.has((error as { code?: string }).code ?? '') || Date.now() > deadline) throw connectionError(error, url);
-    }
-    await pause(500);
   }
 }
 

@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from
 import { ConfigError, readConfig } from '../../src/config.ts';
 import { connect } from '../../src/db/client.ts';
 import { migrate, readMigrations } from '../../src/db/migrate.ts';
+import { waitForDatabase } from '../../src/db/wait-for-database.ts';
 import { createLogger } from '../../src/logger.ts';
 import { open } from '../../src/http/bootstrap.ts';
 import { server } from '../support/database.ts';
@@ -46,6 +47,58 @@ async function run(url: string, ...statements: string[]): Promise<void> {
     await client.end();
   }
 }
+
+describe('waiting for a database', () => {
+  const url = { connectionString: '', host: 'h', user: 'u', database: 'db', withoutEffect: [] };
+  const failure = (code: string | undefined, message = 'x') => Object.assign(new Error(message), code === undefined ? {} : { code });
+  const final = failure('28P01');
+  const waiting = (connect: () => Promise<unknown>) => waitForDatabase({ connect } as unknown as pg.Pool, url, {}, log);
+
+  it.each([
+    [undefined, 'Connection terminated unexpectedly'],
+    [undefined, 'Connection terminated'],
+    ['08P01', 'server login has been failing, try again later'],
+    ['08006', 'x'],
+    ['57P01', 'terminating connection due to administrator command'],
+    ['57P02', 'x'],
+    ['57P03', 'the database system is starting up'],
+    ['53300', 'sorry, too many clients already'],
+    ['EPIPE', 'write EPIPE'],
+    ['ECONNREFUSED', 'x'],
+    ['ENETUNREACH', 'x'],
+    ['EHOSTUNREACH', 'x'],
+    ['ENOENT', 'x'],
+    ['EAI_AGAIN', 'x'],
+  ])('connects again after %s «%s»', async (code, message) => {
+    const attempts = vi.fn().mockRejectedValueOnce(failure(code, message)).mockRejectedValue(final);
+    await expect(waiting(attempts)).rejects.toThrow('refused the user or the password');
+    expect(attempts).toHaveBeenCalledTimes(2);
+  });
+
+  it('connects again when the connection is lost at the first statement', async () => {
+    const release = vi.fn();
+    const query = () => Promise.reject(failure('57P01'));
+    const attempts = vi.fn().mockResolvedValueOnce({ query, release }).mockRejectedValue(final);
+    await expect(waiting(attempts)).rejects.toThrow('refused the user or the password');
+    expect(release).toHaveBeenCalledWith(expect.any(Error));
+  });
+
+  it.each([
+    ['28P01', 'x'],
+    ['28000', 'x'],
+    ['3D000', 'x'],
+    ['EACCES', 'x'],
+    ['CERT_HAS_EXPIRED', 'x'],
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'x'],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', 'x'],
+    ['08P01', 'unsupported startup parameter: options'],
+    [undefined, 'The server does not support SSL connections'],
+  ])('gives up at once after %s «%s»', async (code, message) => {
+    const attempts = vi.fn().mockRejectedValue(failure(code, message));
+    await expect(waiting(attempts)).rejects.toThrow(ConfigError);
+    expect(attempts).toHaveBeenCalledTimes(1);
+  });
+});
 
 describe.runIf(server)('a start on a server', { timeout: 60_000 }, () => {
   const role = `sfera_test_${randomBytes(6).toString('hex')}`;
@@ -128,6 +181,14 @@ describe.runIf(server)('a start on a server', { timeout: 60_000 }, () => {
     const made = await make(inject('template'));
     await run(server!, `alter database ${made.name} set default_transaction_read_only = on`);
     expect(await start(made.url)).toContain('is read-only, such as a standby: name the primary');
+  });
+
+  it('says in one line that the connection was lost during a migration', async () => {
+    const made = await make(inject('template'));
+    const db = await connect({ databaseUrl: made.url, poolSize: 2, log });
+    const cut = { name: '29990101000000_cut', sql: 'select pg_terminate_backend(pg_backend_pid())', checksum: 'e'.repeat(64) };
+    await expect(migrate(db, log, [...readMigrations(), cut])).rejects.toThrow(/^The connection to the database was lost during the migration 29990101000000_cut: start again/);
+    await db.close();
   });
 
   it('refuses a database that has tables of another program', async () => {
