@@ -18,6 +18,7 @@ import type { Logger } from '../logger.ts';
 import { noteActor, type Access } from './access-log.ts';
 import type { Account, AccountLimits } from './account-limits.ts';
 import { BilingualError, invalidTokenError, refusalError } from './errors.ts';
+import { headerElements } from './header-elements.ts';
 
 /** From what a request brings to the context that its fields are given. */
 
@@ -44,9 +45,8 @@ export interface RequestInfo {
 /** The first language of Accept-Language, by its weights, that there is; otherwise Russian. */
 export function languageOf(acceptLanguage: string | null): Language {
   if (acceptLanguage === null) return 'ru';
-  const wishes = acceptLanguage.split(',').map((part, i) => {
-    const [tag = '', ...parameters] = part.trim().toLowerCase().split(';');
-    const quality = parameters.map((p) => /^\s*q=([\d.]+)\s*$/.exec(p)?.[1]).find((q) => q !== undefined);
+  const wishes = headerElements(acceptLanguage).map(([tag = '', ...parameters], i) => {
+    const quality = parameters.map((p) => /^q=([\d.]+)$/.exec(p)?.[1]).find((q) => q !== undefined);
     return { tag: tag.split('-')[0], quality: quality === undefined ? 1 : Number(quality), i };
   });
   const [first] = wishes

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { GraphQLError } from 'graphql';
 import { inLanguage } from './errors.ts';
+import { headerElements } from './header-elements.ts';
 import { errorPage, page, pageHeaders } from './pages/layout.ts';
 import { languageOf } from './pages/texts.ts';
 
@@ -63,7 +64,7 @@ export const prefersPage = ({ url, headers: { accept = '' } }: IncomingMessage):
 
 /** Returns the weight (RFC 9110, 12.4.2) of a media type in Accept; zero if it is missing. */
 function weightOf(accept: string, type: string): number {
-  const range = accept.toLowerCase().split(',').map((part) => part.trim().split(/\s*;\s*/)).find(([name]) => name === type);
+  const range = headerElements(accept).find(([name]) => name === type);
   if (range === undefined) return 0;
   const quality = range.find((parameter) => parameter.startsWith('q='));
   return quality === undefined ? 1 : Number(quality.slice(2));

@@ -28,7 +28,7 @@ const withoutValues = (message: string): string =>
   message
     .replace(/,? did you mean .*$/is, (hint) => (hint.startsWith(',') ? '.' : ''))
     .replace(/^Value .*? does not exist in "(\w+)" enum\.$/s, 'The value does not exist in the enum "$1".')
-    .replace(/(cannot represent[^:]*): .*$/s, '$1.')
+    .replace(/(cannot represent[^:]{0,60}): .*$/s, '$1.')
     .replace(/^(Expected value of type "[^"]*"), found .*$/s, '$1.')
     .replace(/^(Argument "[^"]*" has invalid value) .*$/s, '$1.')
     .replace(/^(Syntax Error: .*?\b(?:String|BlockString|Int|Float)) ".*$/s, '$1.')
