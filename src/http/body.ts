@@ -11,12 +11,12 @@ import type { Receipt } from './receipt-budget.ts';
 type Decompress = (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>;
 
 /** Content codings (RFC 9110, 8.4.1) that a body may have. */
-const codings: Record<string, Decompress> = {
-  gzip: promisify(gunzip),
-  'x-gzip': promisify(gunzip),
-  deflate: promisify(inflate),
-  br: promisify(brotliDecompress),
-};
+const codings = new Map<string, Decompress>([
+  ['gzip', promisify(gunzip)],
+  ['x-gzip', promisify(gunzip)],
+  ['deflate', promisify(inflate)],
+  ['br', promisify(brotliDecompress)],
+]);
 
 /** Returns the media type of a Content-Type, in lower case, without its parameters. */
 export const mediaTypeOf = (contentType: string | undefined): string => contentType?.split(';', 1)[0]!.trim().toLowerCase() ?? '';
@@ -31,7 +31,7 @@ export const mediaTypeOf = (contentType: string | undefined): string => contentT
 export async function readText(request: IncomingMessage, maxBytes: number, response?: ServerResponse): Promise<Buffer | undefined> {
   const { 'content-type': contentType, 'content-encoding': coding = 'identity', 'content-length': length } = request.headers;
   if (!isUtf8Charset(contentType)) throw unsupported('UNSUPPORTED_CHARSET', 'charsetUnsupported');
-  const decompress = codings[coding.trim().toLowerCase()];
+  const decompress = codings.get(coding.trim().toLowerCase());
   if (decompress === undefined && coding.trim().toLowerCase() !== 'identity') throw unsupported('UNSUPPORTED_CONTENT_ENCODING', 'codingUnsupported');
   if (Number(length) > maxBytes) throw tooLarge(maxBytes);
   if (request.headers.expect !== undefined) response?.writeContinue();

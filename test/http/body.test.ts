@@ -95,6 +95,7 @@ describe('a body is refused', () => {
     ['of a byte order mark alone', 400, 'BAD_REQUEST', () => ({ body: bom })],
     ['with a mark after a mark', 400, 'BAD_REQUEST', (text) => ({ body: Buffer.concat([bom, bom, Buffer.from(text)]) })],
     ['compressed in an unknown way', 415, 'UNSUPPORTED_CONTENT_ENCODING', (body) => ({ body, headers: { 'content-encoding': 'zstd' } })],
+    ['compressed in a way that every object knows', 415, 'UNSUPPORTED_CONTENT_ENCODING', (body) => ({ body, headers: { 'content-encoding': 'constructor' } })],
     ['compressed twice', 415, 'UNSUPPORTED_CONTENT_ENCODING', (text) => ({ body: gzipSync(gzipSync(text)), headers: { 'content-encoding': 'gzip, gzip' } })],
     ['not compressed as it says', 400, 'BAD_REQUEST', (body) => ({ body, headers: { 'content-encoding': 'gzip' } })],
     ['compressed and cut', 400, 'BAD_REQUEST', (text) => ({ body: gzipSync(text).subarray(0, -12), headers: { 'content-encoding': 'gzip' } })],

@@ -175,7 +175,9 @@ function reckon(document: DocumentNode, variables: Record<string, unknown>, oper
   const valueOf = (node: ValueNode | undefined): unknown => {
     if (node?.kind === Kind.VARIABLE) {
       constant = false;
-      return variables[node.name.value] === undefined ? valueOf(defaults.get(node.name.value)) : variables[node.name.value];
+      const name = node.name.value;
+      const given = Object.hasOwn(variables, name) ? variables[name] : undefined;
+      return given === undefined ? valueOf(defaults.get(name)) : given;
     }
     if (node?.kind === Kind.INT) return Number(node.value);
     return node?.kind === Kind.LIST ? node.values : undefined;

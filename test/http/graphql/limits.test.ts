@@ -53,6 +53,7 @@ const bombs: [what: string, code: string, payload: () => Payload][] = [
   ['pages of 100 in pages of 100', 'QUERY_TOO_COSTLY', () => ({ query: `{ ${pages('100')} }` })],
   ['pages whose size is a variable', 'QUERY_TOO_COSTLY', () => ({ query: `query ($n: Int) { ${pages('$n')} }`, variables: { n: 100 } })],
   ["pages whose size is a variable's default", 'QUERY_TOO_COSTLY', () => ({ query: `query ($n: Int = 100) { ${pages('$n')} }` })],
+  ["pages whose size is the default of a variable that every object knows", 'QUERY_TOO_COSTLY', () => ({ query: `query ($constructor: Int = 100) { ${pages('$constructor').replace('100', '10')} }` })],
   ['pages whose edges stand in fragments', 'QUERY_TOO_COSTLY', () => ({
     query: `{ schools(first: 100) { ...S } } fragment S on SchoolConnection { edges { node { classes(first: 100) { ...C } } } }
       fragment C on ClassConnection { edges { node { enrolments(first: 100) { ... { edges { node { id } } } } } } }`,
