@@ -1,5 +1,5 @@
 import {
-  GraphQLError, isLeafType, isListType, isNonNullType, isObjectType, Kind, visit, type DocumentNode, type FieldNode,
+  GraphQLError, isLeafType, isListType, isNonNullType, isObjectType, Kind, SchemaMetaFieldDef, TypeMetaFieldDef, visit, type DocumentNode, type FieldNode,
   type FragmentDefinitionNode, type GraphQLAbstractType, type GraphQLField, type GraphQLNonNull, type GraphQLObjectType, type GraphQLOutputType, type GraphQLSchema,
   type OperationDefinitionNode,
 } from 'graphql';
@@ -21,6 +21,7 @@ const plans = new WeakMap<DocumentNode, Map<string, CachedPlan> | null>();
 interface CachedPlan {
   document: DocumentNode;
   key: string;
+  cache: PlanCache;
   /** Null where the query is left to graphql. */
   compiled: CompiledQuery | null;
 }
@@ -34,33 +35,45 @@ const fieldWeight = 1500;
 /** Largest number of fields in a plan: nested fragments and fields of interfaces expand to many more than are written. */
 const maxFields = 5000;
 
-/** One budget for the plans of all documents: variables of @include multiply the plans of a single one. */
-const planCache = new LruCache<CachedPlan, CachedPlan>({
-  maxWeight: cacheBudget,
-  onEvict: ({ document, key }) => plans.get(document)?.delete(key),
-});
+/** A budget for the plans of many documents: variables of @include multiply the plans of a single one. */
+export type PlanCache = LruCache<CachedPlan, CachedPlan>;
 
-/** Returns the plan of a query, or null where the query is left to graphql. */
-export function compileQuery(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>): CompiledQuery | null {
+export const createPlanCache = (maxWeight: number): PlanCache =>
+  new LruCache({ maxWeight, onEvict: ({ document, key }) => plans.get(document)?.delete(key) });
+
+const sharedPlans = createPlanCache(cacheBudget);
+
+export interface Compilation {
+  /** The plan of the query, or null where the query is left to graphql. */
+  compiled: CompiledQuery | null;
+  /** Number of fields that were planned for it now; 0 for a cached plan. */
+  plannedFields: number;
+}
+
+/** Returns the plan of a query. @param cache holds the plan if it is a new one. */
+export function compileQuery(
+  schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>, cache = sharedPlans,
+): Compilation {
   let ofDocument = plans.get(document);
   if (ofDocument === undefined) plans.set(document, (ofDocument = new Map()));
   const key = [document.definitions.indexOf(operation), ...conditionVariables(document).map((name) => String(variables[name]))].join(' ');
   const found = ofDocument?.get(key);
   if (found !== undefined) {
-    planCache.get(found);
-    return found.compiled;
+    found.cache.get(found);
+    return { compiled: found.compiled, plannedFields: 0 };
   }
-  const compiled = compile(schema, document, operation, variables);
+  const compilation = compile(schema, document, operation, variables);
   if (ofDocument !== null) {
-    const plan: CachedPlan = { document, key, compiled };
-    if (planCache.set(plan, plan, compiled?.weight ?? fieldWeight)) ofDocument.set(key, plan);
+    const { compiled } = compilation;
+    const plan: CachedPlan = { document, key, cache, compiled };
+    if (cache.set(plan, plan, compiled?.weight ?? fieldWeight)) ofDocument.set(key, plan);
   }
-  return compiled;
+  return compilation;
 }
 
 /** Drops the plans of a document that left the cache: they would keep its nodes in memory. */
 export function dropPlans(document: DocumentNode): void {
-  for (const plan of plans.get(document)?.values() ?? []) planCache.delete(plan);
+  for (const plan of plans.get(document)?.values() ?? []) plan.cache.delete(plan);
   plans.set(document, null);
 }
 
@@ -77,7 +90,7 @@ function conditionVariables(document: DocumentNode): string[] {
   return names;
 }
 
-function compile(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>): CompiledQuery | null {
+function compile(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>): Compilation {
   const fragments = Object.create(null) as Record<string, FragmentDefinitionNode>;
   for (const node of document.definitions) if (node.kind === Kind.FRAGMENT_DEFINITION) fragments[node.name.value] = node;
   let count = 0;
@@ -87,9 +100,8 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
     const plan: CompiledField[] = [];
     for (const [name, nodes] of groups) {
       const asked = nodes[0]!.name.value;
-      if (asked === '__schema' || asked === '__type' || name === '__proto__') throw new UnsupportedQuery();
       const meta = asked === '__typename';
-      const definition = (meta ? { name: asked, args: [] } : type.getFields()[asked]) as GraphQLField<unknown, unknown> | undefined;
+      const definition = (meta ? { name: asked, args: [] } : (introspectionFields.get(asked) ?? type.getFields()[asked])) as GraphQLField<unknown, unknown> | undefined;
       // graphql leaves out what does not exist.
       if (definition === undefined) continue;
       if (count === maxFields) throw new UnsupportedQuery();
@@ -163,13 +175,16 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
   try {
     const root = schema.getRootType(operation.operation)!;
     const plan = planOf(root, collectFields(schema, fragments, variables, root, operation.selectionSet));
-    return { operation, fragments, plan, weight: fieldWeight * (1 + count) };
+    return { compiled: { operation, fragments, plan, weight: fieldWeight * (1 + count) }, plannedFields: count };
   } catch (error) {
     // graphql-js reports a directive that is given null.
-    if (error instanceof UnsupportedQuery || error instanceof GraphQLError) return null;
+    if (error instanceof UnsupportedQuery || error instanceof GraphQLError) return { compiled: null, plannedFields: count };
     throw error;
   }
 }
+
+/** Fields of the query type that are not among those of its definition. Validation admits them nowhere else. */
+const introspectionFields = new Map([SchemaMetaFieldDef, TypeMetaFieldDef].map((field) => [field.name, field]));
 
 /** The operation has something that plans do not support, or too many fields. */
 class UnsupportedQuery extends Error {}

@@ -4,14 +4,14 @@ import {
 } from 'graphql';
 import { writeRoot } from './execute-fields.ts';
 import { failExecution } from './deferred.ts';
-import { compileQuery } from './compile-query.ts';
+import { compileQuery, type Compilation, type PlanCache } from './compile-query.ts';
 import { locateError, type CompiledQuery, type ExecutionState } from './execution-state.ts';
 import { JsonWriter, assemble, type Segment, type AssembledBytes } from './json-writer.ts';
 
 /**
  * Execution of queries by the specification, where what graphql's own `execute` finds out anew for every object (which
  * fields are asked, with which arguments, of which type) is found out once for a document, and nothing waits that need
- * not. Changes and introspection are left to `execute`. The answers are the same, byte for byte:
+ * not. Changes are left to `execute`. The answers are the same, byte for byte:
  * test/executor/executor.test.ts.
  */
 
@@ -21,11 +21,16 @@ type Now<T> = T | Promise<T>;
 export type Executed = ExecutionState | ExecutionResult;
 
 /** An operation, ready to be executed. */
-export interface PreparedOperation {
-  /** Null if graphql's own `execute` runs it. */
-  compiled: CompiledQuery | null;
+export interface PreparedOperation extends Compilation {
+  /** Whether graphql's own `execute` runs it, which gives the event loop no turn however long it takes. */
+  runsUnsliced: boolean;
   /** Executes it on a root value in a context. */
   execute(rootValue: unknown, contextValue: unknown): Now<Executed>;
+}
+
+export interface PrepareOptions {
+  /** Holds the plan if it is a new one; a cache of the whole process by default. */
+  planCache?: PlanCache | undefined;
 }
 
 /** Executes a query, or an item of a subscription, by its plan; anything else by graphql's own `execute`. */
@@ -38,17 +43,20 @@ export function execute(args: ExecutionArgs): Now<ExecutionResult> {
 export const executeToWriter = (args: ExecutionArgs): Now<Executed> => prepare(args).execute(args.rootValue, args.contextValue);
 
 /** As `executeToTape`, for an operation that is executed many times: what its document and variables say is found out once. */
-export function prepare(args: ExecutionArgs): PreparedOperation {
+export function prepare(args: ExecutionArgs, { planCache }: PrepareOptions = {}): PreparedOperation {
   const { schema, document } = args;
-  const unplanned: PreparedOperation = { compiled: null, execute: (rootValue, contextValue) => executeUnplanned({ ...args, rootValue, contextValue }) };
+  const unplanned: PreparedOperation = {
+    compiled: null, plannedFields: 0, runsUnsliced: true,
+    execute: (rootValue, contextValue) => executeUnplanned({ ...args, rootValue, contextValue }),
+  };
   const operation = operationOf(document, args.operationName);
   if (operation === undefined || operation.operation === OperationTypeNode.MUTATION || args.fieldResolver || args.typeResolver) return unplanned;
   const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], args.variableValues ?? {}, { maxErrors: 50 });
-  if (errors !== undefined) return { compiled: null, execute: () => ({ errors }) };
-  const compiled = compileQuery(schema, document, operation, coerced);
-  if (compiled === null) return unplanned;
+  if (errors !== undefined) return { compiled: null, plannedFields: 0, runsUnsliced: false, execute: () => ({ errors }) };
+  const { compiled, plannedFields } = compileQuery(schema, document, operation, coerced, planCache);
+  if (compiled === null) return { ...unplanned, plannedFields };
   const fieldArguments: unknown[] = [];
-  return { compiled, execute: (rootValue, contextValue) => executeCompiled(compiled, schema, coerced, fieldArguments, rootValue, contextValue) };
+  return { compiled, plannedFields, runsUnsliced: false, execute: (rootValue, contextValue) => executeCompiled(compiled, schema, coerced, fieldArguments, rootValue, contextValue) };
 }
 
 function executeCompiled(

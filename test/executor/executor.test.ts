@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import {
-  buildSchema, execute as executeByGraphql, GraphQLError, isAbstractType, isInterfaceType, isLeafType, isObjectType, getNamedType, parse, validate,
+  buildSchema, execute as executeByGraphql, GraphQLError, getIntrospectionQuery, isAbstractType, isInterfaceType, isLeafType, isObjectType, getNamedType, parse,
+  validate,
   type ExecutionResult, type GraphQLFieldResolver, type GraphQLNamedType, type GraphQLObjectType,
 } from 'graphql';
 import { describe, expect, it } from 'vitest';
-import { execute } from '../../src/executor/executor.ts';
+import { createPlanCache, dropPlans } from '../../src/executor/compile-query.ts';
+import { execute, isExecutionState, prepare } from '../../src/executor/executor.ts';
 
 /** What is planned answers what graphql's own execution answers: the same bytes, errors and their places too. */
 
@@ -189,6 +191,37 @@ describe('a planned execution', () => {
     resolvers(1, false, false);
     const args = { schema, document: parse(text), variableValues, contextValue: {} };
     expect(bytes(await execute(args))).toBe(bytes(await executeByGraphql(args)));
+  });
+
+  it.each([
+    ['introspection', getIntrospectionQuery()],
+    ['an alias that objects treat apart', '{ __proto__: text thing { __proto__: __typename constructor: id } }'],
+  ])('has a plan for %s, and answers the same bytes by it', async (_name, text) => {
+    resolvers(1, false, false);
+    const args = { schema, document: parse(text), contextValue: {} };
+    const prepared = prepare(args);
+    expect(prepared.runsUnsliced).toBe(false);
+    expect(isExecutionState(await prepared.execute(undefined, {}))).toBe(true);
+    expect(bytes(await execute(args))).toBe(bytes(await executeByGraphql(args)));
+  });
+
+  it('says how many fields were planned for it, and which queries run without a break', () => {
+    const wide = (depth: number): string => (depth === 0 ? 'id' : `id a: thing { ${wide(depth - 1)} } b: thing { ${wide(depth - 1)} }`);
+    const document = parse(`{ thing { ${wide(3)} } }`);
+    expect(prepare({ schema, document })).toMatchObject({ plannedFields: 30, runsUnsliced: false });
+    expect(prepare({ schema, document })).toMatchObject({ plannedFields: 0, runsUnsliced: false });
+    expect(prepare({ schema, document: parse(`{ thing { ${wide(12)} } }`) })).toMatchObject({ plannedFields: 5000, runsUnsliced: true });
+  });
+
+  it('keeps plans of different caches apart', () => {
+    const [ours, theirs] = [createPlanCache(100_000), createPlanCache(100_000)];
+    const document = parse('{ thing { id } }');
+    prepare({ schema, document }, { planCache: ours });
+    for (let n = 0; n < 100; n += 1) prepare({ schema, document: parse(`query Q${n} { thing { id } }`) }, { planCache: theirs });
+    expect(theirs.weight).toBeLessThanOrEqual(100_000);
+    expect(prepare({ schema, document }).plannedFields).toBe(0);
+    dropPlans(document);
+    expect(ours.size).toBe(0);
   });
 
   it('of a value whose type is not known is an error that does not quote it', async () => {
