@@ -102,7 +102,12 @@ export class Account {
 
   /** Charges an item of a stream by the bytes written. */
   charge(bytes: number): void {
-    this.#cost.add(bytes / bytesPerObject, Date.now());
+    this.chargeCost(bytes / bytesPerObject);
+  }
+
+  /** @param cost in objects. */
+  chargeCost(cost: number): void {
+    this.#cost.add(cost, Date.now());
   }
 
   /** Returns the seconds until the account may use more; 0 when it may now. */

@@ -1,10 +1,13 @@
-import { OperationTypeNode, type ExecutionArgs, type ExecutionResult } from 'graphql';
+import {
+  Kind, OperationTypeNode, type DocumentNode, type ExecutionArgs, type ExecutionResult, type OperationDefinitionNode, type SelectionSetNode,
+} from 'graphql';
 import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import { Refusal } from '../../errors.ts';
 import type { GraphContext } from '../../graphql/context.ts';
 import type { Finish } from '../account-limits.ts';
-import { executeToWriter, isExecutionState, operationOf, resultOf, type Executed } from '../../executor/executor.ts';
-import { costOf } from './limits.ts';
+import { isExecutionState, operationOf, resultOf, type Executed } from '../../executor/executor.ts';
+import { boundUnslicedCost, costOf } from './limits.ts';
+import { prepareCharged } from './plans.ts';
 import { takeAsOf } from '../live/subscription-execution.ts';
 import { refusalError, RequestError } from '../errors.ts';
 import { passSelection } from './selection.ts';
@@ -33,7 +36,9 @@ export async function executeAdmitted(args: ExecutionArgs): Promise<Executed> {
       passSelection({ ...args, contextValue });
       await takeAsOf({ ...args, contextValue });
     }
-    const executed = await executeToWriter(args);
+    const prepared = prepareCharged(args);
+    if (prepared.runsUnsliced) boundUnslicedCost(args);
+    const executed = await prepared.execute(args.rootValue, args.contextValue);
     if (isExecutionState(executed)) bytes = executed.writer.at;
     return executed;
   } finally {
@@ -45,12 +50,30 @@ function admit(args: ExecutionArgs): Finish | Promise<Finish> {
   const { document, operationName } = args;
   const { account, language } = contextOf(args);
   const operation = operationOf(document, operationName);
-  const changes = operation?.operation === OperationTypeNode.MUTATION ? operation.selectionSet.selections.length : 0;
+  const changes = operation?.operation === OperationTypeNode.MUTATION ? countRootFields(document, operation) : 0;
   try {
     return account.admit(costOf(document, args.variableValues ?? {}, operationName) + changes * costOfChange);
   } catch (error) {
     throw error instanceof Refusal ? refusalError(error, language) : error;
   }
+}
+
+/** Returns the number of fields at the root of an operation, through fragments; of those that a directive leaves out, too. */
+function countRootFields({ definitions }: DocumentNode, { selectionSet }: OperationDefinitionNode): number {
+  const responseKeys = new Set<string>();
+  const spread = new Set<string>();
+  const collect = ({ selections }: SelectionSetNode): void => {
+    for (const selection of selections) {
+      if (selection.kind === Kind.FIELD) responseKeys.add((selection.alias ?? selection.name).value);
+      else if (selection.kind === Kind.INLINE_FRAGMENT) collect(selection.selectionSet);
+      else if (!spread.has(selection.name.value)) {
+        spread.add(selection.name.value);
+        for (const node of definitions) if (node.kind === Kind.FRAGMENT_DEFINITION && node.name.value === selection.name.value) collect(node.selectionSet);
+      }
+    }
+  };
+  collect(selectionSet);
+  return responseKeys.size;
 }
 
 /** Returns the error for an account that may open no further stream, in the language of the context; undefined if it may. */

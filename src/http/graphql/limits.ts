@@ -7,6 +7,7 @@ import { Refusal, type Message } from '../../errors.ts';
 import type { GraphContext } from '../../graphql/context.ts';
 import { operationOf } from '../../executor/executor.ts';
 import { RequestError } from '../errors.ts';
+import { introspectionCost } from './introspection-cost.ts';
 
 /** Requests that are wrong as such, found before they cost anything; on HTTP and on the socket alike. */
 
@@ -24,7 +25,10 @@ export const bounds = {
   directives: 20,
   /** Objects that the pages asked for could hold. */
   cost: 50_000,
-  /** The same for the answer to a change and for an item of a subscription, which are written without a break. */
+  /**
+   * The same for the answer to a change, for an item of a subscription and for a query that has no plan, which are
+   * executed without a break.
+   */
   costAtOnce: 5000,
   /** Characters of one value among the variables. */
   value: 20_000,
@@ -160,9 +164,6 @@ export function costOf(document: DocumentNode, variables: Record<string, unknown
 /** Costs of operations that no variable is part of, by their names: no more than a document has operations. */
 const constantCosts = new WeakMap<DocumentNode, Map<string, number>>();
 
-/** Cost, in objects, of describing the whole schema: some 300 KB, written by graphql's own `execute`. */
-const schemaCost = 5000;
-
 function reckon(document: DocumentNode, variables: Record<string, unknown>, operationName: string | null | undefined): { cost: number; constant: boolean } {
   let constant = true;
   const operation = document.definitions.find(
@@ -189,7 +190,10 @@ function reckon(document: DocumentNode, variables: Record<string, unknown>, oper
     for (const selection of set.selections) {
       if (selection.kind === Kind.FIELD) {
         if (!selection.selectionSet) continue;
-        if (selection.name.value === '__schema') sum += schemaCost;
+        if (selection.name.value === '__schema' || selection.name.value === '__type') {
+          sum += 1 + introspectionCost(selection.selectionSet, fragments);
+          continue;
+        }
         const argument = (name: string) => valueOf(selection.arguments?.find((arg) => arg.name.value === name)?.value);
         const ids = argument('ids');
         const size = argument('first') ?? argument('last');
@@ -222,11 +226,18 @@ function boundValues(value: unknown, depth = 0): void {
   if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) boundValues(inner, depth + 1);
 }
 
-function boundExecution(args: Pick<ExecutionArgs, 'document' | 'variableValues' | 'operationName'>): void {
-  const variables = args.variableValues ?? {};
-  boundValues(variables);
-  const most = operationOf(args.document, args.operationName)?.operation === OperationTypeNode.QUERY ? bounds.cost : bounds.costAtOnce;
-  if (costOf(args.document, variables, args.operationName) > most)
+type OperationArgs = Pick<ExecutionArgs, 'document' | 'variableValues' | 'operationName'>;
+
+function boundExecution(args: OperationArgs): void {
+  boundValues(args.variableValues ?? {});
+  boundCost(args, operationOf(args.document, args.operationName)?.operation === OperationTypeNode.QUERY ? bounds.cost : bounds.costAtOnce);
+}
+
+/** @throws RequestError for an operation past the limit of what is executed without a break. */
+export const boundUnslicedCost = (args: OperationArgs): void => boundCost(args, bounds.costAtOnce);
+
+function boundCost({ document, variableValues, operationName }: OperationArgs, most: number): void {
+  if (costOf(document, variableValues ?? {}, operationName) > most)
     throw refuse('QUERY_TOO_COSTLY', `Запрошенные страницы могут содержать больше ${most} объектов; запросите меньше за один раз.`, `The pages asked for could hold more than ${most} objects; ask for less at once.`);
 }
 

@@ -7,7 +7,9 @@ import { eventItem, type SubscriptionItem, type Stream } from '../../events/live
 import type { SharedResult } from '../../events/live/subscriber-index.ts';
 import type { GraphContext } from '../../graphql/context.ts';
 import type { Documents } from '../graphql/documents.ts';
-import { isExecutionState, prepare, resultOf, takeBytes, type Executed } from '../../executor/executor.ts';
+import { costOf } from '../graphql/limits.ts';
+import { prepareCharged } from '../graphql/plans.ts';
+import { isExecutionState, resultOf, takeBytes, type Executed } from '../../executor/executor.ts';
 import { failureOf } from './failures.ts';
 import { refusalError, type SerializableResult, type SerializeResult } from '../errors.ts';
 import type { RequestContext } from '../request-context.ts';
@@ -27,7 +29,7 @@ export interface Deliveries {
 export function createSubscribe(say: SerializeResult, deliveries: Deliveries, documents: Documents) {
   return async (args: ExecutionArgs): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> => {
     const base = args.contextValue as RequestContext;
-    const prepared = prepare(args);
+    const prepared = prepareCharged(args);
     let release: () => void;
     try {
       release = documents.hold(args.document, prepared.compiled, base);
@@ -70,7 +72,7 @@ export function createSubscribe(say: SerializeResult, deliveries: Deliveries, do
           ),
         ...(base.deliver && { send: base.deliver }),
       });
-    return new Results(stream, base, run, release);
+    return new Results(stream, base, run, release, costOf(args.document, args.variableValues ?? {}, args.operationName));
   };
 }
 
@@ -85,14 +87,16 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
   readonly #base: RequestContext;
   readonly #run: RunItem;
   readonly #release: () => void;
+  readonly #estimate: number;
   readonly #stop = new AbortController();
 
-  /** @param release is called once the subscription is over. */
-  constructor(stream: Stream, base: RequestContext, run: RunItem, release: () => void) {
+  /** @param release is called once the subscription is over. @param estimate cost of an item whose bytes are not counted. */
+  constructor(stream: Stream, base: RequestContext, run: RunItem, release: () => void, estimate: number) {
     this.#stream = stream;
     this.#base = base;
     this.#run = run;
     this.#release = release;
+    this.#estimate = estimate;
   }
 
   async next(): Promise<IteratorResult<ExecutionResult, undefined>> {
@@ -151,6 +155,7 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
     const failure = failureOf(executed);
     if (failure !== undefined) throw failure;
     if (isExecutionState(executed)) this.#base.account.charge(executed.writer.at);
+    else this.#base.account.chargeCost(this.#estimate);
     return resultOf(executed);
   }
 

@@ -30,6 +30,13 @@ const pages = (innermost: string) =>
 const ids = (count: number) => Array.from({ length: count }, () => schoolId);
 const nested = (depth: number) => JSON.parse(`${'['.repeat(depth)}${']'.repeat(depth)}`) as unknown;
 
+/** Fragments on a user, of which the last holds 192 fields. */
+const scalars = 'id __typename fullName shortName surname givenName patronymic createdAt deactivatedAt locale';
+const manyFields = [1, 2, 3]
+  .map((n) => `fragment F${n} on User { ${scalars} enrolment { student { ...F${n - 1} } } enrolments(first: 1) { edges { node { student { ...F${n - 1} } } } } }`)
+  .concat(`fragment F0 on User { ${scalars} }`)
+  .join(' ');
+
 /** Documents and variables past a bound, with the code that each is answered with. */
 const bombs: [what: string, code: string, payload: () => Payload][] = [
   ['10,000 open braces', 'NESTED_TOO_DEEP', () => ({ query: '{'.repeat(10_000) })],
@@ -54,6 +61,10 @@ const bombs: [what: string, code: string, payload: () => Payload][] = [
   ['pages whose size is a variable', 'QUERY_TOO_COSTLY', () => ({ query: `query ($n: Int) { ${pages('$n')} }`, variables: { n: 100 } })],
   ["pages whose size is a variable's default", 'QUERY_TOO_COSTLY', () => ({ query: `query ($n: Int = 100) { ${pages('$n')} }` })],
   ["pages whose size is the default of a variable that every object knows", 'QUERY_TOO_COSTLY', () => ({ query: `query ($constructor: Int = 100) { ${pages('$constructor').replace('100', '10')} }` })],
+  ['pages of 5,000 objects that have no plan, since a directive is given null', 'QUERY_TOO_COSTLY', () => ({ query: `query ($x: Boolean = true) { ${pages('30').replace('100', '1')} viewer { id @include(if: $x) } }`, variables: { x: null } })],
+  ['pages of 5,000 objects that have no plan, since there are 5,000 fields', 'QUERY_TOO_COSTLY', () => ({ query: `{ ${pages('30').replace('100', '1')} ${Array.from({ length: 29 }, (_, n) => `a${n}: viewer { ...F3 }`).join(' ')} } ${manyFields}` })],
+  ['types of fields of types, by several names', 'QUERY_TOO_COSTLY', () => ({ query: `{ __schema { types { ${Array.from({ length: 25 }, (_, n) => `a${n}: fields { type { fields { args { name } } } }`).join(' ')} } } }` })],
+  ['fields of one type, by several names', 'QUERY_TOO_COSTLY', () => ({ query: `{ ${[1, 2, 3].map((n) => `b${n}: __type(name: "User") { ...F }`).join(' ')} } fragment F on __Type { ${Array.from({ length: 9 }, (_, n) => `a${n}: fields { ...H }`).join(' ')} } fragment H on __Field { c: type { ...G } type { ...G } } fragment G on __Type { ${Array.from({ length: 15 }, (_, n) => `d${n}: fields { args { type { enumValues { name } } } }`).join(' ')} }` })],
   ['pages whose edges stand in fragments', 'QUERY_TOO_COSTLY', () => ({
     query: `{ schools(first: 100) { ...S } } fragment S on SchoolConnection { edges { node { classes(first: 100) { ...C } } } }
       fragment C on ClassConnection { edges { node { enrolments(first: 100) { ... { edges { node { id } } } } } } }`,
