@@ -1,4 +1,5 @@
-import { rateLimited } from '../errors.ts';
+import { rateLimited, unavailable } from '../errors.ts';
+import { cacheBudget } from '../lru.ts';
 import { SlidingWindow } from './sliding-window.ts';
 
 /**
@@ -11,6 +12,10 @@ export const concurrency = {
   perAccount: 20,
   /** Operations of one account that wait for a running one to end. */
   waiting: 400,
+  /** Bytes of the requests that wait, of one account and of the process; their heap is a small multiple of that. */
+  waitingBytes: { account: cacheBudget / 16, process: cacheBudget / 2 },
+  /** Milliseconds that an operation waits. */
+  maxWaitMs: 15_000,
   /** Estimated cost, in objects, from which an operation is heavy. */
   heavyCost: 5000,
   /** Heavy operations that run at once in the process; at most one per account. */
@@ -30,23 +35,31 @@ export interface Limits {
 /** Ends an admitted operation. @param bytes size of its answer, if it was counted. */
 export type Finish = (bytes?: number) => void;
 
+/** An operation that waits for a place. */
+interface Waiting {
+  account: Account;
+  start: () => void;
+}
+
 export class Account {
   sockets = 0;
   streams = 0;
   readonly #limits: Limits;
-  readonly #heavy: HeavyOperations;
+  readonly #shared: SharedPlaces;
   readonly #operations = new SlidingWindow();
   readonly #cost = new SlidingWindow();
   /** Sum of the estimates of the operations under way. */
   #reserved = 0;
   #underWay = 0;
-  /** Operations that wait, for the process or for a place of the account. */
+  /** Operations that wait for a place of the account; heavy ones wait in `SharedPlaces`. */
+  readonly #waiting = new Set<Waiting>();
+  /** All operations that wait, and the bytes of their requests. */
   #queued = 0;
-  readonly #waiting: (() => void)[] = [];
+  #queuedBytes = 0;
 
-  constructor(limits: Limits, heavy: HeavyOperations) {
+  constructor(limits: Limits, shared: SharedPlaces) {
     this.#limits = limits;
-    this.#heavy = heavy;
+    this.#shared = shared;
   }
 
   /** Counts an operation. @throws RATE_LIMITED when the operations of this minute are used up. */
@@ -58,46 +71,77 @@ export class Account {
   }
 
   /**
-   * Reserves the estimated cost and a slot for an operation. Returns a promise if the operation has to wait.
-   * @throws RATE_LIMITED when the cost of this minute is used up, or too many operations wait already.
+   * Reserves the estimated cost and a slot for an operation. Returns a promise if the operation has to wait; the promise
+   * rejects with UNAVAILABLE if it waits too long.
+   * @param bytesOf returns the bytes of the request; called if the operation has to wait.
+   * @throws RATE_LIMITED when the cost of this minute is used up, or too many operations of the account wait already,
+   *   UNAVAILABLE when those of all accounts are too large.
    */
-  admit(estimate: number): Finish | Promise<Finish> {
+  admit(estimate: number, bytesOf = (): number => 0): Finish | Promise<Finish> {
     const now = Date.now();
     const limit = this.#limits.costPerMinute;
     if (this.#cost.waitFor(estimate + this.#reserved, limit, now) > 0)
       // Leaves reservations out of the wait time: they end with the operations under way.
       throw rateLimited(this.#cost.waitFor(estimate, limit, now) / 1000);
     const isHeavy = estimate >= concurrency.heavyCost;
-    const mayStart = this.#underWay < concurrency.perAccount && (!isHeavy || this.#heavy.tryEnter(this));
-    if (!mayStart && this.#queued >= concurrency.waiting) throw rateLimited(1);
+    if (this.hasPlace && (!isHeavy || this.#shared.tryEnter(this))) this.#underWay += 1;
+    else return this.#wait(isHeavy, estimate, bytesOf());
     this.#reserved += estimate;
-    const finish: Finish = (bytes) => {
+    return this.#finisher(isHeavy, estimate);
+  }
+
+  #finisher(isHeavy: boolean, estimate: number): Finish {
+    return (bytes) => {
       this.#reserved -= estimate;
       // Asking costs something even where little is found.
       this.#cost.add(bytes === undefined ? estimate : Math.max(bytes / bytesPerObject, estimate / 20), Date.now());
-      if (isHeavy) this.#heavy.leave(this);
-      this.#leave();
+      this.#underWay -= 1;
+      this.#shared.leave(this, isHeavy);
+      this.#startNext();
     };
-    if (!mayStart) return this.#wait(isHeavy, finish);
-    this.#underWay += 1;
-    return finish;
   }
 
-  async #wait(isHeavy: boolean, finish: Finish): Promise<Finish> {
-    this.#queued += 1;
-    // A heavy operation takes no place of the account while it waits for the others of the process.
-    if (isHeavy) await this.#heavy.enter(this);
-    if (this.#underWay < concurrency.perAccount) this.#underWay += 1;
-    // An operation that ends hands its place over.
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#queued -= 1;
-    return finish;
+  #wait(isHeavy: boolean, estimate: number, bytes: number): Promise<Finish> {
+    if (this.#queued >= concurrency.waiting || this.#queuedBytes + bytes > concurrency.waitingBytes.account) throw rateLimited(1);
+    if (this.#shared.waitingBytes + bytes > concurrency.waitingBytes.process) throw unavailable();
+    this.#reserved += estimate;
+    this.#count(1, bytes);
+    return new Promise((resolve, reject) => {
+      const queue = isHeavy ? this.#shared.waiting : this.#waiting;
+      const stop = (): void => {
+        clearTimeout(timer);
+        queue.delete(waiting);
+        this.#count(-1, -bytes);
+      };
+      const timer = setTimeout(() => {
+        stop();
+        this.#reserved -= estimate;
+        reject(unavailable());
+      }, concurrency.maxWaitMs);
+      const start = (): void => {
+        stop();
+        this.#underWay += 1;
+        resolve(this.#finisher(isHeavy, estimate));
+      };
+      const waiting = { account: this, start };
+      queue.add(waiting);
+    });
   }
 
-  #leave(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#underWay -= 1;
-    else next();
+  #count(operations: number, bytes: number): void {
+    this.#queued += operations;
+    this.#queuedBytes += bytes;
+    this.#shared.waitingBytes += bytes;
+  }
+
+  /** Starts an operation of the account. Heavy ones come first, in `SharedPlaces`, since few of them are under way. */
+  #startNext(): void {
+    if (!this.hasPlace) return;
+    for (const next of this.#waiting) return next.start();
+  }
+
+  get hasPlace(): boolean {
+    return this.#underWay < concurrency.perAccount;
   }
 
   /** Charges an item of a stream by the bytes written. */
@@ -130,37 +174,29 @@ export class Account {
   }
 }
 
-/** Queue of heavy operations: a process executes few at once, in the order of arrival, at most one per account. */
-class HeavyOperations {
-  readonly #underWay = new Set<Account>();
-  readonly #waiting: { account: Account; enter: () => void }[] = [];
+/**
+ * What all accounts share. A process executes few heavy operations at once, in the order of arrival, at most one per
+ * account. One that waits occupies nothing: it starts once the process and its account both have a place.
+ */
+class SharedPlaces {
+  readonly waiting = new Set<Waiting>();
+  /** Bytes of the requests that wait, heavy or not. */
+  waitingBytes = 0;
+  readonly #heavy = new Set<Account>();
 
-  /** Enters where no operation has to wait; returns whether it did. */
+  /** Enters where no heavy operation has to wait; returns whether it did. */
   tryEnter(account: Account): boolean {
-    if (this.#underWay.size >= concurrency.heavy || this.#underWay.has(account)) return false;
-    this.#underWay.add(account);
+    if (this.#heavy.size >= concurrency.heavy || this.#heavy.has(account)) return false;
+    this.#heavy.add(account);
     return true;
   }
 
-  enter(account: Account): Promise<void> {
-    return new Promise((resolve) => {
-      this.#waiting.push({ account, enter: resolve });
-      this.#next();
-    });
-  }
-
-  leave(account: Account): void {
-    this.#underWay.delete(account);
-    this.#next();
-  }
-
-  #next(): void {
-    while (this.#underWay.size < concurrency.heavy) {
-      const at = this.#waiting.findIndex(({ account }) => !this.#underWay.has(account));
-      if (at < 0) return;
-      const [next] = this.#waiting.splice(at, 1);
-      this.#underWay.add(next!.account);
-      next!.enter();
+  /** Called when an operation has ended and its account has a place. */
+  leave(account: Account, isHeavy: boolean): void {
+    if (isHeavy) this.#heavy.delete(account);
+    for (const { account: next, start } of this.waiting) {
+      if (this.#heavy.size >= concurrency.heavy) return;
+      if (next.hasPlace && this.tryEnter(next)) start();
     }
   }
 }
@@ -168,25 +204,39 @@ class HeavyOperations {
 /** Milliseconds between two removals of idle accounts. */
 const sweepMs = 60_000;
 
+/** Addresses that have an account each; those past this number share one. */
+const maxAddresses = 10_000;
+
 export class AccountLimits {
   readonly #limits: Limits;
-  readonly #heavy = new HeavyOperations();
+  readonly #shared = new SharedPlaces();
   readonly #accounts = new Map<string, Account>();
+  readonly #addresses = new Map<string, Account>();
   #sweptAt = Date.now();
 
   constructor(limits: Limits) {
     this.#limits = limits;
   }
 
-  /** @param key the id of a person or of a service, or an address after `address `. */
-  of(key: string): Account {
+  /** @param id of a person or of a service. */
+  of(id: string): Account {
+    return this.#find(this.#accounts, id);
+  }
+
+  /** Returns the account of requests without credentials. Anybody may come from many addresses, so their number is bounded. */
+  ofAddress(address: string | null): Account {
+    const key = address ?? '';
+    return this.#find(this.#addresses, this.#addresses.size < maxAddresses || this.#addresses.has(key) ? key : '');
+  }
+
+  #find(accounts: Map<string, Account>, key: string): Account {
     const now = Date.now();
     if (now - this.#sweptAt > sweepMs) {
       this.#sweptAt = now;
-      for (const [known, account] of this.#accounts) if (account.isIdle(now)) this.#accounts.delete(known);
+      for (const all of [this.#accounts, this.#addresses]) for (const [known, account] of all) if (account.isIdle(now)) all.delete(known);
     }
-    let account = this.#accounts.get(key);
-    if (account === undefined) this.#accounts.set(key, (account = new Account(this.#limits, this.#heavy)));
+    let account = accounts.get(key);
+    if (account === undefined) accounts.set(key, (account = new Account(this.#limits, this.#shared)));
     return account;
   }
 }

@@ -83,12 +83,13 @@ export async function startApp(deps: AppDeps): Promise<App> {
 
   const direct = createFastPath({ documents, contextOf, mask, metrics });
 
-  const requestInfoOf = (request: IncomingMessage & { access?: Access }): RequestInfo => ({
+  const requestInfoOf = (request: IncomingMessage & { access?: Access; body?: Buffer }): RequestInfo => ({
     access: request.access,
     authorization: request.headers.authorization ?? null,
     acceptLanguage: request.headers['accept-language'] ?? null,
     requestId: requestIdOf(request),
     address: addressOf(request, config.trustProxy),
+    bytes: () => request.body?.length ?? 0,
   });
 
   const graphql = async (request: IncomingMessage, response: ServerResponse, heads: string[]): Promise<void> => {

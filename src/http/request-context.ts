@@ -40,6 +40,8 @@ export interface RequestInfo {
   address: string | null;
   /** Fields of the request's line in the access log; none for an operation on a socket. */
   access?: Access | undefined;
+  /** Returns the size of the body, or of the message on a socket. */
+  bytes?: (() => number) | undefined;
 }
 
 /** The first language of Accept-Language, by its weights, that there is; otherwise Russian. */
@@ -81,6 +83,8 @@ export function contextFor(
 /** The context of a request, with the account that it counts for. */
 export interface RequestContext extends GraphContext {
   account: Account;
+  /** Returns the size of the request in bytes, where it is known. */
+  requestBytes?: (() => number) | undefined;
   /** Reads the rights again. Returns the parts of the context that replace the former ones. @throws UNAUTHENTICATED */
   reload(): Promise<Partial<Pick<Context, 'actor' | 'loaders'>>>;
 }
@@ -111,33 +115,35 @@ export function createContexts(deps: ServerDeps, limits: AccountLimits): (reques
     if ('ended' in actor) throw new UnauthenticatedError(actor.ended, language);
     return actor;
   };
-  const count = (key: string, language: Language): Account => {
-    const account = limits.of(key);
+  const count = (account: Account, language: Language): void => {
     try {
       account.countOperation();
     } catch (error) {
       throw error instanceof Refusal ? refusalError(error, language) : error;
     }
-    return account;
   };
 
   const contextOf = async (requestInfo: RequestInfo, language: Language, named?: PrefetchTargets): Promise<RequestContext> => {
     if (requestInfo.authorization === null) {
       noteActor(requestInfo.access, anonymous);
-      const account = count(`address ${requestInfo.address}`, language);
-      return Object.assign(contextFor(deps, anonymous, requestInfo), { account, reload: () => Promise.resolve({}) });
+      const account = limits.ofAddress(requestInfo.address);
+      count(account, language);
+      return Object.assign(contextFor(deps, anonymous, requestInfo), { account, requestBytes: requestInfo.bytes, reload: () => Promise.resolve({}) });
     }
     const token = tokenOf(requestInfo.authorization);
     const verified = token === undefined ? undefined : tokens.verifyAccessToken(token);
     const credential = verified instanceof Promise ? await verified : verified;
     if (credential === undefined) throw new UnauthenticatedError('TOKEN_INVALID', language);
+    // Counts before it reads anything: a revoked token must not cost statements without limit.
+    const account = limits.of(credential.kind === 'user' ? credential.userId : credential.clientId);
+    count(account, language);
     const known = currentActor(credential, language);
     const ahead = named && prefetch(db, named, credential.kind === 'user' ? credential.userId : null);
     const actor = await known;
     noteActor(requestInfo.access, actor);
-    const account = count(credential.kind === 'user' ? credential.userId : credential.clientId, language);
     return Object.assign(contextFor(deps, actor, requestInfo, credential, ahead), {
       account,
+      requestBytes: requestInfo.bytes,
       async reload() {
         const now = await currentActor(credential, language);
         return { actor: now, loaders: createLoaders(db, now) };

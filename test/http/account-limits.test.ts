@@ -1,5 +1,5 @@
 import { parse } from 'graphql';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { concurrency, AccountLimits, type Account, type Finish } from '../../src/http/account-limits.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { executeAdmitted } from '../../src/http/graphql/admission.ts';
@@ -96,6 +96,77 @@ describe('an account', () => {
     (light as Finish)(0);
     first(0);
     for (const each of waiting) (await each)(0);
+  });
+
+  it('whose places are taken keeps no heavy operation of another account waiting', async () => {
+    const all = limits();
+    const [a, b, c] = ['a', 'b', 'c'].map((key) => all.of(key)) as [Account, Account, Account];
+    const light = await Promise.all(Array.from({ length: concurrency.perAccount }, () => admitted(a, 1)));
+    const order: string[] = [];
+    const heavy = async (name: string, account: Account) => {
+      const finish = await account.admit(concurrency.heavyCost);
+      order.push(name);
+      return finish;
+    };
+    const first = [heavy('a', a), heavy('b', b), heavy('c', c)];
+    const waiting = a.admit(1);
+    await settled();
+    expect(order).toEqual(['b', 'c']);
+    (await first[1]!)(0);
+    // The place that becomes free is that of the heavy operation, which has waited longer.
+    light[0]!(0);
+    await settled();
+    expect(order).toEqual(['b', 'c', 'a']);
+    (await first[0]!)(0);
+    (await waiting)(0);
+    for (const finish of [await first[2]!, ...light.slice(1)]) finish(0);
+    expect(a.isIdle(Date.now() + 120_000)).toBe(true);
+  });
+
+  it('has requests waiting only up to so many bytes, and so have all accounts together', async () => {
+    const all = limits();
+    const { account: most, process } = concurrency.waitingBytes;
+    const wait = async (key: string, bytes: number) => {
+      const account = all.of(key);
+      for (let n = 0; n < concurrency.perAccount; n += 1) account.admit(1);
+      return account.admit(1, () => bytes);
+    };
+    const waiting = Array.from({ length: process / most }, (_, n) => wait(`a${n}`, most));
+    waiting.push(all.of('a0').admit(1, () => 0) as Promise<Finish>);
+    // Those that wait are left to their deadline.
+    for (const each of waiting) each.catch(() => undefined);
+    expect(() => all.of('a0').admit(1, () => 1)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED', retryAfterSeconds: 1 }));
+    await expect(wait('b', 1)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(waiting.length).toBe(9);
+  });
+
+  it('is told after some seconds that an operation could not start, and reserves nothing for it any more', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const account = limits().of('a');
+      const running = [account.admit(concurrency.heavyCost) as Finish];
+      const waiting = [account.admit(90_000) as Promise<Finish>];
+      while (running.length < concurrency.perAccount) running.push(account.admit(1) as Finish);
+      waiting.push(account.admit(1) as Promise<Finish>);
+      const outcomes = Promise.allSettled(waiting);
+      vi.advanceTimersByTime(concurrency.maxWaitMs);
+      expect(await outcomes).toMatchObject(Array(2).fill({ status: 'rejected', reason: { code: 'UNAVAILABLE' } }));
+      for (const finish of running) finish(0);
+      expect(account.isIdle(Date.now() + 120_000)).toBe(true);
+      expect(account.admit(90_000)).toBeTypeOf('function');
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('is shared by the addresses past 10,000; those of people are not counted', () => {
+    const all = limits();
+    const first = all.ofAddress('a');
+    for (let n = 1; n < 10_000; n += 1) all.ofAddress(String(n));
+    expect(all.ofAddress('a')).toBe(first);
+    const other = all.ofAddress('x');
+    expect(all.ofAddress('y')).toBe(other);
+    expect(all.of('x')).not.toBe(all.of('y'));
   });
 
   it('is charged for what was written, and refused while its estimates and charges leave no room', () => {

@@ -23,7 +23,7 @@ const costOfChange = 50;
 /**
  * Executes a query or a mutation as soon as the limits of its account allow, and charges the account for the bytes of the
  * answer.
- * @throws RATE_LIMITED
+ * @throws RATE_LIMITED, UNAVAILABLE
  */
 export async function executeAdmitted(args: ExecutionArgs): Promise<Executed> {
   const admission = admit(args);
@@ -48,13 +48,18 @@ export async function executeAdmitted(args: ExecutionArgs): Promise<Executed> {
 
 function admit(args: ExecutionArgs): Finish | Promise<Finish> {
   const { document, operationName } = args;
-  const { account, language } = contextOf(args);
+  const { account, language, requestBytes } = contextOf(args);
   const operation = operationOf(document, operationName);
   const changes = operation?.operation === OperationTypeNode.MUTATION ? countRootFields(document, operation) : 0;
+  const inLanguageOf = (error: unknown): unknown => (error instanceof Refusal ? refusalError(error, language) : error);
   try {
-    return account.admit(costOf(document, args.variableValues ?? {}, operationName) + changes * costOfChange);
+    const admission = account.admit(costOf(document, args.variableValues ?? {}, operationName) + changes * costOfChange, requestBytes);
+    if (!(admission instanceof Promise)) return admission;
+    return admission.catch((error: unknown) => {
+      throw inLanguageOf(error);
+    });
   } catch (error) {
-    throw error instanceof Refusal ? refusalError(error, language) : error;
+    throw inLanguageOf(error);
   }
 }
 

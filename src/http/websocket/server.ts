@@ -177,7 +177,12 @@ export function serveSockets({
       // This one is among them.
       if (open.operations.size > maxOperations) return refuse([new RequestError('TOO_MANY_OPERATIONS', tooManyOperations)]);
       if (sockets.isStopping || open.hasExpired) return sockets.hold(open, operation);
-      const requestInfo = { ...requestInfoOn(open, connectionParams), requestId: operation.requestId, access: operation.access };
+      const requestInfo = {
+        ...requestInfoOn(open, connectionParams),
+        requestId: operation.requestId,
+        access: operation.access,
+        bytes: () => Buffer.byteLength(JSON.stringify(payload)),
+      };
       const { schema, execute, subscribe, contextFactory } = yoga.getEnveloped({ requestInfo });
       try {
         const contextValue = (await contextFactory()) as unknown as RequestContext;
