@@ -105,13 +105,13 @@ export async function startApp(deps: AppDeps): Promise<App> {
     if (method === 'GET') checkQuery(request.url!);
     else if (method !== 'POST') throw errors.methodNotAllowed;
     else if (!json) throw errors.mediaTypeUnsupported;
-    const requestInfo = requestInfoOf(request);
+    const envelope: RequestEnvelope = { requestInfo: requestInfoOf(request) };
     if (method === 'POST') {
       const body = await readText(request, bounds.body, response);
       if (body === undefined) return;
-      if (await direct(Object.assign(request, { body }), response, requestInfo, heads)) return;
+      if (await direct(Object.assign(request, { body }), response, envelope, heads)) return;
     }
-    await yoga.handle(request, withHeaders(response, heads), { requestInfo });
+    await yoga.handle(request, withHeaders(response, heads), envelope);
   };
 
   const metricsAllowed = (request: IncomingMessage): boolean =>

@@ -128,7 +128,7 @@ describe('an account', () => {
     const { account: most, process } = concurrency.waitingBytes;
     const wait = async (key: string, bytes: number) => {
       const account = all.of(key);
-      for (let n = 0; n < concurrency.perAccount; n += 1) account.admit(1);
+      for (let n = 0; n < concurrency.perAccount; n += 1) void account.admit(1);
       return account.admit(1, () => bytes);
     };
     const waiting = Array.from({ length: process / most }, (_, n) => wait(`a${n}`, most));
@@ -233,6 +233,17 @@ describe('by HTTP and by a socket', () => {
     expect(codes.filter((code) => code === undefined).length).toBeGreaterThan(0);
     expect(codes.filter((code) => code === 'RATE_LIMITED').length).toBeGreaterThan(0);
     expect((await overHttp(app.url, token, { query: `mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename } }`, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } })).codes).toEqual([]);
+  });
+
+  it('requests count once where the fast path leaves them to Yoga, and where their session has ended', async () => {
+    // One of the 30 of this address was sent above.
+    for (let n = 0; n < 15; n += 1)
+      expect((await overHttp(app.url, '', { query: `query A${n} { __typename } query B${n} { __typename }` })).codes).toEqual(['OPERATION_RESOLUTION_FAILURE']);
+    const { administrator: ended } = await app.build.school();
+    const { token: revoked, sessionId } = await app.token(ended);
+    await app.db.prisma.session.update({ where: { id: sessionId }, data: { endedAt: new Date() } });
+    for (let n = 0; n < 30; n += 1) expect((await overHttp(app.url, revoked, small)).codes).toEqual(['UNAUTHENTICATED']);
+    expect((await overHttp(app.url, revoked, small)).codes).toEqual(['RATE_LIMITED']);
   });
 
   it('requests without credentials count for their address', async () => {

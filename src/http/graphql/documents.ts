@@ -164,7 +164,7 @@ export function useDocuments(documents: Documents, contextOf: (requestInfo: Requ
         const text = payload.params.query!;
         const known = requestInfo.authorization === null ? undefined : documents.find(text);
         if (known === undefined) {
-          asking.admitted = await contextOf(requestInfo);
+          asking.admitted ??= await contextOf(requestInfo);
           asking.document = documents.read(text, asking.admitted).document;
         } else asking.document = known.document;
         return paramsHandler(payload);

@@ -6,7 +6,7 @@ import type { GraphContext } from '../../graphql/context.ts';
 import { schema } from '../../graphql/schema.ts';
 import { noteOperation } from '../access-log.ts';
 import { executeAdmitted } from './admission.ts';
-import type { Documents } from './documents.ts';
+import type { Documents, RequestEnvelope } from './documents.ts';
 import { isExecutionState, operationOf, resultOf, takeBytes } from '../../executor/executor.ts';
 import { boundOperation } from './limits.ts';
 import { takeAsOf } from '../live/subscription-execution.ts';
@@ -46,13 +46,17 @@ export interface FastPathDeps {
  * means that it read nothing and leaves the request to Yoga. The request holds its body as `readText` has read it.
  */
 export function createFastPath({ documents, contextOf, mask, metrics }: FastPathDeps) {
-  /** Finds the document. For an unknown document or an anonymous request it creates the context before it parses. */
-  const documentOf = async (params: Params, requestInfo: RequestInfo): Promise<{ document: DocumentNode; context?: GraphContext } | undefined> => {
+  /**
+   * Finds the document. For an unknown document or an anonymous request it creates the context before it parses, and leaves
+   * it in the envelope for Yoga: another one would be counted as another operation.
+   */
+  const documentOf = async (params: Params, envelope: RequestEnvelope): Promise<{ document: DocumentNode; context?: GraphContext } | undefined> => {
     const text = documentText(params, documents);
     if (text === undefined) return undefined;
+    const { requestInfo } = envelope;
     const known = requestInfo.authorization === null ? undefined : documents.find(text);
     if (known !== undefined) return known;
-    const context = await contextOf(requestInfo);
+    const context = (envelope.admitted = await contextOf(requestInfo));
     return { document: documents.read(text, context).document, context };
   };
 
@@ -78,10 +82,11 @@ export function createFastPath({ documents, contextOf, mask, metrics }: FastPath
   };
 
   /** Returns the answer, or undefined to leave the request to Yoga. */
-  const answerTo = async (params: Params, requestInfo: RequestInfo): Promise<[ExecutionState | ExecutionResult, Language] | undefined> => {
+  const answerTo = async (params: Params, envelope: RequestEnvelope): Promise<[ExecutionState | ExecutionResult, Language] | undefined> => {
+    const { requestInfo } = envelope;
     let found;
     try {
-      found = await documentOf(params, requestInfo);
+      found = await documentOf(params, envelope);
     } catch (error) {
       const errors = error instanceof AggregateError ? (error.errors as GraphQLError[]) : [error as GraphQLError];
       return [{ errors }, languageOf(requestInfo.acceptLanguage)];
@@ -93,12 +98,12 @@ export function createFastPath({ documents, contextOf, mask, metrics }: FastPath
     return answer(found.document, operation, params, requestInfo, found.context);
   };
 
-  return async (request: IncomingMessage & { body: Buffer }, response: ServerResponse, requestInfo: RequestInfo, heads: readonly string[]): Promise<boolean> => {
+  return async (request: IncomingMessage & { body: Buffer }, response: ServerResponse, envelope: RequestEnvelope, heads: readonly string[]): Promise<boolean> => {
     const type = mediaTypeOf(request.headers.accept);
     if (type === undefined || request.headers['content-encoding'] !== undefined) return false;
     const params = paramsOf(request.body);
     if (params === undefined) return false;
-    const answered = await answerTo(params, requestInfo);
+    const answered = await answerTo(params, envelope);
     if (answered === undefined) return false;
     const [executed, language] = answered;
     const head = (status: number, bytes: number) =>
