@@ -2,8 +2,11 @@ import { unavailable, type Language } from '../../errors.ts';
 import { cacheBudget } from '../../lru.ts';
 import { refusalError, RequestError } from '../errors.ts';
 
-/** Limits, in bytes of heap, of what open subscriptions keep in memory: of all of them, and of one account. */
-const maxHeld = { all: cacheBudget, account: cacheBudget / 8 };
+/**
+ * Limits, in bytes of heap, of what open subscriptions keep in memory: of all of them, and of one account while half of that
+ * is free, and later. So a few accounts cannot use up what all the others need.
+ */
+const maxHeld = { all: cacheBudget, account: cacheBudget / 8, accountWhenScarce: cacheBudget / 64 };
 
 /** An object that open subscriptions keep in memory, with its bytes of heap. */
 export interface Weighted {
@@ -32,8 +35,10 @@ export class HeldMemory {
    */
   hold(things: readonly Weighted[], name: string, language: Language): () => Weighted[] {
     const account = this.#accounts.get(name) ?? { weight: 0, holds: new Map<Weighted, number>() };
-    if (account.weight + added(things, account.holds) > maxHeld.account) throw tooMany();
-    if (this.#weight + added(things, this.#holds) > maxHeld.all) throw refusalError(unavailable(60), language);
+    const [ownAdded, allAdded] = [added(things, account.holds), added(things, this.#holds)];
+    const share = this.#weight + allAdded <= maxHeld.all / 2 ? maxHeld.account : maxHeld.accountWhenScarce;
+    if (ownAdded > 0 && account.weight + ownAdded > share) throw tooMany();
+    if (this.#weight + allAdded > maxHeld.all) throw refusalError(unavailable(60), language);
     this.#accounts.set(name, account);
     for (const thing of things) {
       if (increment(account.holds, thing)) account.weight += thing.weight;

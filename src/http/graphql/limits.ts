@@ -32,6 +32,8 @@ export const bounds = {
   costAtOnce: 5000,
   /** Characters of one value among the variables. */
   value: 20_000,
+  /** Values among the variables: each takes up to a hundred times the memory of its text. */
+  values: 5000,
   /** Items of one list among the arguments or the variables. */
   items: 100,
 } as const;
@@ -218,12 +220,16 @@ function reckon(document: DocumentNode, variables: Record<string, unknown>, oper
   return { cost, constant };
 }
 
-function boundValues(value: unknown, depth = 0): void {
+/** Returns the number of values, keys included, after `count` others. @throws RequestError at the first one past a bound. */
+function boundValues(value: unknown, depth = 0, count = 0): number {
+  if (count > bounds.values) throw refuse('TOO_MANY_VALUES', `В переменных не больше ${bounds.values} значений.`, `Variables hold at most ${bounds.values} values.`);
   if (depth > bounds.nesting) throw refuse('NESTED_TOO_DEEP', `Вложенность переменных — не больше ${bounds.nesting}.`, `Variables nest at most ${bounds.nesting} deep.`);
   if (typeof value === 'string' && value.length > bounds.value)
     throw refuse('VALUE_TOO_LONG', `В значении не больше ${bounds.value} знаков.`, `A value has at most ${bounds.value} characters.`);
   if (Array.isArray(value) && value.length > bounds.items) throw refuse('LIST_TOO_LONG', ...tooManyItems);
-  if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) boundValues(inner, depth + 1);
+  let sum = count + 1;
+  if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) sum = boundValues(inner, depth + 1, sum);
+  return sum;
 }
 
 type OperationArgs = Pick<ExecutionArgs, 'document' | 'variableValues' | 'operationName'>;

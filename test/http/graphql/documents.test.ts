@@ -287,7 +287,12 @@ describe('the cache of documents', () => {
     const own = ends.length;
     // What it holds already, it may hold again.
     ends.push(hold('a', 'a0'));
-    const codes = Array.from({ length: 9 }, (_, n) => fill(`b${n}`));
+    // Eight accounts leave room for the others.
+    const codes = Array.from({ length: 8 }, (_, n) => fill(`b${n}`));
+    expect(codes).toEqual(Array(8).fill('TOO_MANY_DOCUMENTS'));
+    expect(() => ends.push(hold('y', 'y0'))).not.toThrow();
+    while (codes.at(-1) !== 'UNAVAILABLE' && codes.length < 100) codes.push(fill(`c${codes.length}`));
+    expect(codes.length).toBeGreaterThan(30);
     expect(codes.at(-1)).toBe('UNAVAILABLE');
     // What others hold already costs nothing more.
     hold('z', 'a1')();

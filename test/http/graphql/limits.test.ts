@@ -75,6 +75,7 @@ const bombs: [what: string, code: string, payload: () => Payload][] = [
   ['101 ids in a variable', 'LIST_TOO_LONG', () => ({ query: 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', variables: { ids: ids(101) } })],
   ["101 ids in a variable's default", 'LIST_TOO_LONG', () => ({ query: `query ($ids: [ID!]! = ${JSON.stringify(ids(101))}) { nodes(ids: $ids) { id } }` })],
   ['a value of 20,001 characters', 'VALUE_TOO_LONG', () => ({ query: 'query ($id: ID!) { node(id: $id) { id } }', variables: { id: 'x'.repeat(20_001) } })],
+  ['5,001 values among the variables, declared or not', 'TOO_MANY_VALUES', () => ({ query: '{ viewer { id } }', variables: Object.fromEntries(Array.from({ length: 5001 }, (_, n) => [`v${n}`, 0])) })],
   ['an operation that is not there', 'OPERATION_RESOLUTION_FAILURE', () => ({ query: 'query A { viewer { id } } query B { viewer { id } }', operationName: 'C' })],
   ['no operation at all', 'OPERATION_RESOLUTION_FAILURE', () => ({ query: 'fragment F on User { id }' })],
   ['what is no token', 'GRAPHQL_PARSE_FAILED', () => ({ query: '{ 8x }' })],
