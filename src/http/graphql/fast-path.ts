@@ -110,7 +110,7 @@ export function createFastPath({ documents, contextOf, mask, metrics }: FastPath
       response.writeHead(status, [...heads, 'content-type', `${type}; charset=utf-8`, 'content-length', String(bytes)]);
     if (!isExecutionState(executed) || hasErrors(executed)) {
       const result = resultOf(executed);
-      const errors = result.errors?.map((error) => mask(error, language, requestInfo.requestId));
+      const errors = result.errors?.map((error) => mask(error, language, envelope.requestInfo.requestId));
       const text = JSON.stringify(errors === undefined ? result : { ...result, errors: errors.map((error) => withoutHttp(error.toJSON())) });
       for (const { extensions: { http } } of errors ?? []) for (const [name, value] of Object.entries(http?.headers ?? {})) response.setHeader(name, value);
       head('data' in result ? 200 : statusOf(errors ?? [], type), Buffer.byteLength(text)).end(text);
