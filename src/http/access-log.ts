@@ -1,6 +1,6 @@
 import type { ExecutionArgs } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import type { Actor } from '../policy/actor.ts';
+import type { Credential } from '../auth/tokens.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import { operationOf } from '../executor/executor.ts';
 
@@ -13,7 +13,7 @@ import { operationOf } from '../executor/executor.ts';
 export interface Access {
   operation?: string;
   name?: string;
-  account?: Actor['kind'];
+  account?: Credential['kind'] | 'anonymous';
   accountId?: string;
 }
 
@@ -42,12 +42,15 @@ export function noteOperation(access: Access | undefined, operation: string, nam
   if (name !== undefined && /^\w{1,60}$/.test(name)) access.name = name;
 }
 
-export function noteActor(access: Access | undefined, actor: Actor): void {
+/** Notes whom the request counts for; `null` without credentials. */
+export function noteAccount(access: Access | undefined, credential: Credential | null): void {
   if (access === undefined) return;
-  access.account = actor.kind;
-  if (actor.kind === 'user') access.accountId = actor.userId;
-  if (actor.kind === 'service') access.accountId = actor.clientId;
+  access.account = credential?.kind ?? 'anonymous';
+  if (credential !== null) access.accountId = accountIdOf(credential);
 }
+
+/** Returns the id of the person or of the service. */
+export const accountIdOf = (credential: Credential): string => (credential.kind === 'user' ? credential.userId : credential.clientId);
 
 type Asking = GraphContext & { requestInfo?: { access?: Access | undefined } };
 

@@ -15,7 +15,7 @@ import type { Notifier } from '../events/notifier.ts';
 import type { LiveEvents } from '../events/live/subscription.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import type { Logger } from '../logger.ts';
-import { noteActor, type Access } from './access-log.ts';
+import { accountIdOf, noteAccount, type Access } from './access-log.ts';
 import type { Account, AccountLimits } from './account-limits.ts';
 import { BilingualError, invalidTokenError, refusalError } from './errors.ts';
 import { headerElements } from './header-elements.ts';
@@ -125,7 +125,7 @@ export function createContexts(deps: ServerDeps, limits: AccountLimits): (reques
 
   const contextOf = async (requestInfo: RequestInfo, language: Language, named?: PrefetchTargets): Promise<RequestContext> => {
     if (requestInfo.authorization === null) {
-      noteActor(requestInfo.access, anonymous);
+      noteAccount(requestInfo.access, null);
       const account = limits.ofAddress(requestInfo.address);
       count(account, language);
       return Object.assign(contextFor(deps, anonymous, requestInfo), { account, requestBytes: requestInfo.bytes, reload: () => Promise.resolve({}) });
@@ -135,12 +135,12 @@ export function createContexts(deps: ServerDeps, limits: AccountLimits): (reques
     const credential = verified instanceof Promise ? await verified : verified;
     if (credential === undefined) throw new UnauthenticatedError('TOKEN_INVALID', language);
     // Counts before it reads anything: a revoked token must not cost statements without limit.
-    const account = limits.of(credential.kind === 'user' ? credential.userId : credential.clientId);
+    noteAccount(requestInfo.access, credential);
+    const account = limits.of(accountIdOf(credential));
     count(account, language);
     const known = currentActor(credential, language);
     const ahead = named && prefetch(db, named, credential.kind === 'user' ? credential.userId : null);
     const actor = await known;
-    noteActor(requestInfo.access, actor);
     return Object.assign(contextFor(deps, actor, requestInfo, credential, ahead), {
       account,
       requestBytes: requestInfo.bytes,
