@@ -82,14 +82,14 @@ function policy(): string {
   const nouns = Object.entries(scopesMean);
   const rights = actions.map((action) => {
     const { on, clause, cells } = permissions[action];
-    return [`\`${action}\``, on, clause, ...columns.map((column) => cells[column].join(' / ') || '-')];
+    return [`\`${action}\``, on, `[${clause}](regulation.md#${clause.replace(/[. ]/g, '-')})`, ...columns.map((column) => cells[column].join(' / ') || '-')];
   });
   return [
     source('src/policy/permissions.ts'),
     '# Who may do what',
     'A row is an action: mutation `createChat` is `chat.create`. Its right is asked on the thing in the second column. A cell says how far the right reaches for '
     + 'that column: a scope of the thing, or several of which one is enough, or `-` for never. A person may stand in several columns; they do not add up, one of '
-    + 'them must allow the whole. Clauses are those of the regulation. What may not be seen answers NOT_FOUND; what may be seen, and not done, FORBIDDEN.',
+    + 'them must allow the whole. Clauses are those of [the regulation](regulation.md). What may not be seen answers NOT_FOUND; what may be seen, and not done, FORBIDDEN.',
     markdownTable(['action', 'asked on', 'clause', ...columns], rights),
     `Whoever has the link or the credential may: ${openActions.map((action) => `\`${action}\``).join(', ')}.`,
     '## Columns',

@@ -97,7 +97,7 @@ const commands: Record<string, Command> = {
   'create-frontend': {
     about: 'register a frontend that signs people in (authorization code with PKCE)',
     usage: '--name NAME --redirect-uri URL [--redirect-uri URL …]',
-    options: { '*name': 'name shown to the operator', '*redirect-uri': 'where codes may be sent; may be repeated' },
+    options: { '*name': 'name shown to everyone who signs in', '*redirect-uri': 'where codes may be sent; may be repeated' },
     repeated: ['redirect-uri'],
     async run({ operator }, values) {
       const { client } = await createClient(operator, { kind: 'frontend', name: text(values, 'name'), redirectUris: list(values, 'redirect-uri') });

@@ -33,7 +33,7 @@ builder.node(SchoolYearRef, {
 builder.objectField(SchoolRef, 'years', (t) =>
   t.field({
     type: [SchoolYearRef],
-    description: 'The school years that have classes or have begun, the latest first; one for each year of use.',
+    description: 'The years of the school, latest first. The current and the next year are added when the school is set up and whenever a class is created for the current year.',
     resolve: (school, _args, ctx) => yearsOf(ctx, school),
   }),
 );
@@ -42,7 +42,7 @@ builder.objectField(SchoolRef, 'currentYear', (t) =>
   t.field({
     type: SchoolYearRef,
     nullable: true,
-    description: "The school year that contains today, in the school's time zone; null until its first class is made.",
+    description: "The school year (1 September to 31 August) that contains today in the school's time zone. Null after a whole year in which no class was created.",
     resolve: (school, _args, ctx) => currentYearOf(ctx, school),
   }),
 );
