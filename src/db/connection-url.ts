@@ -94,9 +94,11 @@ export function parseConnectionUrl(text: string, settings = ''): ConnectionUrl {
   for (const [name, value] of tls(params)) out.set(name, value);
   for (const name of ['application_name', 'fallback_application_name']) if (params.has(name)) out.set(name, params.get(name)!);
   out.set('options', [params.get('options') ?? '', settings].join(' ').trim());
+  // A space is %20: libpq, and this function, take a plus for a plus.
+  const search = out.toString().replaceAll('+', '%20');
   const secret = password === '' ? '' : `:${encodeURIComponent(password)}`;
   const place = host.startsWith('/') || host === '' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
-  const connectionString = `postgres://${encodeURIComponent(user ?? '')}${secret}${user === undefined && secret === '' ? '' : '@'}${place}${port === '' ? '' : `:${port}`}/${encodeURI(database ?? '')}?${out}`;
+  const connectionString = `postgres://${encodeURIComponent(user ?? '')}${secret}${user === undefined && secret === '' ? '' : '@'}${place}${port === '' ? '' : `:${port}`}/${encodeURI(database ?? '')}?${search}`;
   if (!URL.canParse(connectionString)) throw wrong(`has an invalid host: write ${form}`);
   return { connectionString, host: host || 'localhost', user, database, withoutEffect: ignored(params) };
 }

@@ -58,6 +58,9 @@ describe('a DATABASE_URL', () => {
     ['postgres://u@h/db?application_name=x', { application_name: 'x' }],
   ])('%s is read as it was meant', (url, expected) => {
     expect(meaning(url)).toMatchObject(expected);
+    // Other processes get the URL that was made of it.
+    const { connectionString } = parseConnectionUrl(url, '-c TimeZone=UTC -c lock_timeout=5s');
+    expect(parseConnectionUrl(connectionString).connectionString).toBe(connectionString);
   });
 
   it.each([
