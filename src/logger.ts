@@ -13,6 +13,29 @@ export function createLogger(level: string, destination?: DestinationStream): Lo
   return destination === undefined ? pino(options) : pino(options, destination);
 }
 
+/** Milliseconds that a line of level `info` or below may stay in memory. */
+const flushMs = 100;
+/** Bytes of lines that are written at once. */
+const bufferedBytes = 8 * 1024;
+
+/**
+ * Returns the standard output for log lines. Writes lines of level `info` and below in batches: a system call for each
+ * request was 7 % of a nested read. Writes everything before a line of level `warn` or above, and when the process exits.
+ */
+export function bufferedOutput(): DestinationStream {
+  const output = pino.destination({ sync: true, minLength: bufferedBytes, periodicFlush: flushMs });
+  process.once('exit', () => output.flushSync());
+  return {
+    // pino sets `lastLevel` before each write to a stream that has this symbol.
+    [Symbol.for('pino.metadata')]: true,
+    lastLevel: 0,
+    write(line: string) {
+      output.write(line);
+      if (this.lastLevel > pino.levels.values.info!) output.flushSync();
+    },
+  } as DestinationStream & { lastLevel: number };
+}
+
 /**
  * Fields that hold secrets or personal data, at any depth. Removed here in one pass: pino's `redact` took three times as
  * long for each line.
@@ -32,7 +55,8 @@ const isSecret = (name: string, value: unknown): boolean => (name === 'code' ? !
 
 function withoutSecrets(fields: Record<string, unknown>, depth: number): Record<string, unknown> {
   let kept = fields;
-  for (const [name, value] of Object.entries(fields)) {
+  for (const name of Object.keys(fields)) {
+    const value = fields[name];
     let shown = value;
     if (isSecret(name, value)) shown = undefined;
     else if (isPlain(value)) shown = depth < 3 ? withoutSecrets(value, depth + 1) : undefined;

@@ -2,7 +2,7 @@ import cluster from 'node:cluster';
 import { ConfigError, readConfig, type Config } from './config.ts';
 import { createDemoData, isEmpty } from './http/demo-data.ts';
 import { startSession } from './domain/sessions.ts';
-import { createLogger, type Logger } from './logger.ts';
+import { bufferedOutput, createLogger, type Logger } from './logger.ts';
 import { banner } from './http/banner.ts';
 import { start } from './http/bootstrap.ts';
 import { superviseWorkers } from './http/workers.ts';
@@ -17,7 +17,7 @@ const closingSeconds = 2;
 
 async function main(): Promise<void> {
   const config = readConfig();
-  const log = createLogger(config.logLevel);
+  const log = createLogger(config.logLevel, bufferedOutput());
   if (cluster.isPrimary) for (const warning of config.warnings) log.warn(warning);
   if (config.workers === 1) await serve(config, log);
   else if (cluster.isPrimary) await superviseWorkers(config, log, () => process.stdout.write(banner(config, null)));

@@ -106,7 +106,13 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
       if (definition === undefined) continue;
       if (count === maxFields) throw new UnsupportedQuery();
       const keyBytes = new StaticBytes(`${plan.length === 0 ? '{' : ','}${JSON.stringify(name)}:`);
-      const of = { name, nodes, parentType: type, definition, resolve: definition.resolve, hasNoArguments: definition.args.length === 0, argumentsIndex: count++, keyBytes };
+      const { resolve } = definition;
+      const of = {
+        name, nodes, parentType: type, definition, resolve, keyBytes,
+        hasNoArguments: definition.args.length === 0,
+        needsInfo: resolve !== undefined && resolve.length > 3,
+        argumentsIndex: count++,
+      };
       if (meta) plan.push({ ...of, constant: new StaticBytes(JSON.stringify(type.name)), rawColumns: undefined, nullable: false, complete: () => undefined });
       else plan.push({ ...of, constant: undefined, rawColumns: rawColumnWriter(definition), nullable: !isNonNullType(definition.type), complete: completer(definition.type, nodes) });
     }
@@ -192,7 +198,8 @@ class UnsupportedQuery extends Error {}
 type Nullable = Exclude<GraphQLOutputType, GraphQLNonNull<never>>;
 
 /** Returns whether a list gives its items by their index: an array, or a page of rows. */
-const isReadonlyRows = (list: object | null): list is ReadonlyRows<unknown> => list !== null && 'at' in list && 'length' in list;
+const isReadonlyRows = (list: object | null): list is ReadonlyRows<unknown> =>
+  Array.isArray(list) || (list !== null && 'at' in list && 'length' in list);
 
 /** An unknown type is this program's own mistake, and is told without the value. */
 function concreteType(schema: GraphQLSchema, type: GraphQLAbstractType, name: unknown): GraphQLObjectType {

@@ -122,10 +122,9 @@ function popFrame(run: ExecutionState): void {
 const noArguments = Object.freeze({});
 
 function resolveField(run: ExecutionState, field: CompiledField, source: unknown): unknown {
-  const { resolve, hasNoArguments, argumentsIndex } = field;
+  const { resolve, hasNoArguments, needsInfo, argumentsIndex } = field;
   const args = hasNoArguments ? noArguments : (run.arguments[argumentsIndex] ??= getArgumentValues(field.definition, field.nodes[0]!, run.variables));
-  // Whoever does not name `info` is not given it.
-  if (resolve !== undefined) return resolve(source, args, run.contextValue, (resolve.length > 3 ? buildResolveInfo(run, field) : undefined)!);
+  if (resolve !== undefined) return resolve(source, args, run.contextValue, (needsInfo ? buildResolveInfo(run, field) : undefined)!);
   const value = typeof source === 'object' && source !== null ? (source as Record<string, unknown>)[field.definition.name] : undefined;
   return typeof value === 'function' ? (value as (...all: unknown[]) => unknown).call(source, args, run.contextValue, buildResolveInfo(run, field)) : value;
 }

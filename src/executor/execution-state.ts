@@ -17,6 +17,8 @@ export interface CompiledField {
   definition: GraphQLField<unknown, unknown>;
   resolve: GraphQLField<unknown, unknown>['resolve'];
   hasNoArguments: boolean;
+  /** Whether the resolver declares `info`. Stored because reading `Function.length` took 3 % of a nested read. */
+  needsInfo: boolean;
   /** Where a run keeps the field's arguments; they are the same for every object of it. */
   argumentsIndex: number;
   /** What stands before the value: the sign before the field, and its name. */

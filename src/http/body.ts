@@ -54,10 +54,15 @@ function receive(request: IncomingMessage & { receipt?: Receipt }, maxBytes: num
   return new Promise<Buffer | undefined>((resolve, reject) => {
     const parts: Buffer[] = [];
     let size = 0;
+    const finish = (bytes: Buffer | undefined): void => {
+      receipt?.end();
+      resolve(bytes);
+    };
     const refuse = (error: Error): void => {
       request.off('data', take).pause();
       // Frees the parts at once: the request lives on until the client stops sending.
       parts.length = 0;
+      receipt?.end();
       reject(error);
     };
     const take = (part: Buffer): void => {
@@ -72,9 +77,9 @@ function receive(request: IncomingMessage & { receipt?: Receipt }, maxBytes: num
     };
     request
       .on('data', take)
-      .on('end', () => resolve(parts.length === 1 ? parts[0]! : Buffer.concat(parts)))
-      .on('error', () => resolve(undefined));
-  }).finally(() => receipt?.end());
+      .on('end', () => finish(parts.length === 1 ? parts[0]! : Buffer.concat(parts)))
+      .on('error', () => finish(undefined));
+  });
 }
 
 async function decompressed(bytes: Buffer, decompress: Decompress, maxBytes: number): Promise<Buffer> {

@@ -142,7 +142,9 @@ export class Listener {
       this.#responses.delete(response);
       metrics.requests.inc({ method: method ?? '', status: response.statusCode });
       const ms = Math.round(performance.now() - begun);
-      log.info({ requestId, method, path: patternOf(url), status: response.statusCode, ms, ...access, ...(!response.writableFinished && { aborted: true }) }, 'request');
+      const { operation, name, account, accountId } = access;
+      const aborted = response.writableFinished ? undefined : true;
+      log.info({ requestId, method, path: patternOf(url), status: response.statusCode, ms, operation, name, account, accountId, aborted }, 'request');
     });
     handle(request, response, heads);
   }

@@ -89,6 +89,15 @@ export interface RequestContext extends GraphContext {
   reload(): Promise<Partial<Pick<Context, 'actor' | 'loaders'>>>;
 }
 
+/** Adds to the context itself, which `renew` copies. Hot path: `Object.assign` took a microsecond longer. */
+function withAccount(context: Context, account: Account, { bytes }: RequestInfo, reload: RequestContext['reload']): RequestContext {
+  const request = context as RequestContext;
+  request.account = account;
+  request.requestBytes = bytes;
+  request.reload = reload;
+  return request;
+}
+
 /** The error for a credential that is wrong or no longer counts. */
 export class UnauthenticatedError extends BilingualError {
   readonly reason: 'TOKEN_INVALID' | Ended;
@@ -128,7 +137,7 @@ export function createContexts(deps: ServerDeps, limits: AccountLimits): (reques
       noteAccount(requestInfo.access, null);
       const account = limits.ofAddress(requestInfo.address);
       count(account, language);
-      return Object.assign(contextFor(deps, anonymous, requestInfo), { account, requestBytes: requestInfo.bytes, reload: () => Promise.resolve({}) });
+      return withAccount(contextFor(deps, anonymous, requestInfo), account, requestInfo, () => Promise.resolve({}));
     }
     const token = tokenOf(requestInfo.authorization);
     const verified = token === undefined ? undefined : tokens.verifyAccessToken(token);
@@ -141,13 +150,9 @@ export function createContexts(deps: ServerDeps, limits: AccountLimits): (reques
     const known = currentActor(credential, language);
     const ahead = named && prefetch(db, named, credential.kind === 'user' ? credential.userId : null);
     const actor = await known;
-    return Object.assign(contextFor(deps, actor, requestInfo, credential, ahead), {
-      account,
-      requestBytes: requestInfo.bytes,
-      async reload() {
-        const now = await currentActor(credential, language);
-        return { actor: now, loaders: createLoaders(db, now) };
-      },
+    return withAccount(contextFor(deps, actor, requestInfo, credential, ahead), account, requestInfo, async () => {
+      const now = await currentActor(credential, language);
+      return { actor: now, loaders: createLoaders(db, now) };
     });
   };
 

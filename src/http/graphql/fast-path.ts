@@ -30,6 +30,11 @@ interface Params extends DocumentParams {
   operationName?: string | null;
 }
 
+interface FoundDocument {
+  document: DocumentNode;
+  context?: GraphContext;
+}
+
 type MediaType = 'application/graphql-response+json' | 'application/json';
 
 const names = new Set(['query', 'variables', 'operationName', 'extensions']);
@@ -50,13 +55,15 @@ export function createFastPath({ documents, contextOf, mask, metrics }: FastPath
    * Finds the document. For an unknown document or an anonymous request it creates the context before it parses, and leaves
    * it in the envelope for Yoga: another one would be counted as another operation.
    */
-  const documentOf = async (params: Params, envelope: RequestEnvelope): Promise<{ document: DocumentNode; context?: GraphContext } | undefined> => {
+  const documentOf = (params: Params, envelope: RequestEnvelope): FoundDocument | Promise<FoundDocument> | undefined => {
     const text = documentText(params, documents);
     if (text === undefined) return undefined;
-    const { requestInfo } = envelope;
-    const known = requestInfo.authorization === null ? undefined : documents.find(text);
-    if (known !== undefined) return known;
-    const context = (envelope.admitted = await contextOf(requestInfo));
+    const known = envelope.requestInfo.authorization === null ? undefined : documents.find(text);
+    return known ?? readDocument(text, envelope);
+  };
+
+  const readDocument = async (text: string, envelope: RequestEnvelope): Promise<FoundDocument> => {
+    const context = (envelope.admitted = await contextOf(envelope.requestInfo));
     return { document: documents.read(text, context).document, context };
   };
 
@@ -86,7 +93,8 @@ export function createFastPath({ documents, contextOf, mask, metrics }: FastPath
     const { requestInfo } = envelope;
     let found;
     try {
-      found = await documentOf(params, envelope);
+      found = documentOf(params, envelope);
+      if (found instanceof Promise) found = await found;
     } catch (error) {
       const errors = error instanceof AggregateError ? (error.errors as GraphQLError[]) : [error as GraphQLError];
       return [{ errors }, languageOf(requestInfo.acceptLanguage)];
