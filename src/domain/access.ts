@@ -1,11 +1,12 @@
 import { can, clauseOf } from '../policy/can.ts';
 import type { Facts, Noun } from '../policy/scopes.ts';
 import type { Action, NounOf } from '../policy/permissions.ts';
+import { factsOf } from './resources.ts';
 import { findRows } from '../db/select.ts';
 import { query, sourceOf, type Tx } from '../db/transaction.ts';
 import { forbidden, notFound, unauthenticated } from '../errors.ts';
 import type { Context } from './context.ts';
-import type { Chat, Class, Enrolment, Invitation, School, ResourceType, Resources } from './entities.ts';
+import type { Chat, Class, Invitation, School, ResourceType, Resources } from './entities.ts';
 
 /**
  * Find or refuse: how every operation begins. What may not be seen does not exist (NOT_FOUND); what is seen and may
@@ -38,67 +39,26 @@ type On<N extends Noun> = { [A in Action]: NounOf<A> extends N ? A : never }[Act
 
 export async function findSchool(ctx: Context, id: string, action: On<'school'>, path = 'schoolId'): Promise<School> {
   const school = await find(ctx, 'School', id, path);
-  authorize(ctx, action, factsOfSchool(school));
+  authorize(ctx, action, factsOf('School', 'school', school));
   return school;
 }
 
 export async function findClass(ctx: Context, id: string, action: On<'class'>, path = 'classId'): Promise<Class> {
   const found = await find(ctx, 'Class', id, path);
-  authorize(ctx, action, factsOfClass(found));
+  authorize(ctx, action, factsOf('Class', 'class', found));
   return found;
 }
 
 export async function findChat(ctx: Context, id: string, action: On<'chat'>, path = 'chatId'): Promise<Chat> {
   const chat = await find(ctx, 'Chat', id, path);
-  authorize(ctx, action, factsOfChat(chat));
+  authorize(ctx, action, factsOf('Chat', 'chat', chat));
   return chat;
 }
 
 export async function findInvitation(ctx: Context, id: string, action: On<'invitation'>): Promise<Invitation> {
   const invitation = await find(ctx, 'Invitation', id, 'invitationId');
-  authorize(ctx, action, factsOfInvitation(invitation));
+  authorize(ctx, action, factsOf('Invitation', 'invitation', invitation));
   return invitation;
-}
-
-export const factsOfSchool = (school: School): Facts['school'] => ({ schoolId: school.id });
-
-export const factsOfClass = (found: Class): Facts['class'] => ({ schoolId: found.schoolId, classId: found.id });
-
-export const factsOfChat = (chat: Chat): Facts['chat'] => ({
-  schoolId: chat.schoolId,
-  chatId: chat.id,
-  kind: chat.kind,
-  classId: chat.classId,
-  subjectId: chat.subjectId,
-});
-
-export const factsOfInvitation = ({ schoolId, classId, holderId }: Invitation): Facts['invitation'] => ({
-  schoolId,
-  classId,
-  holderId,
-});
-
-export const factsOfEnrolment = (enrolment: Enrolment): Facts['enrolment'] => ({
-  schoolId: enrolment.schoolId,
-  classId: enrolment.classId,
-  userId: enrolment.studentId,
-  current: enrolment.endedAt === null,
-});
-
-/** What must be known of a person to decide about them; one statement. */
-export async function factsOfUser(ctx: Context, userId: string): Promise<Facts['user']> {
-  const { rows } = await ctx.db.reads.query<Pick<Facts['user'], 'places' | 'chats'>>({
-    name: 'facts of a user',
-    text: `
-      select
-        (select coalesce(json_agg(json_build_object('schoolId', school_id, 'staff', staff, 'classId', class_id, 'current', ended_at is null)), '[]') from (
-          select school_id, role <> 'STUDENT' as staff, null::uuid as class_id, ended_at from role_grant where user_id = $1
-          union all select school_id, false, class_id, ended_at from enrolment where student_id = $1
-          union all select school_id, false, class_id, ended_at from assignment where user_id = $1) place) as places,
-        (select coalesce(json_agg(json_build_object('schoolId', school_id, 'chatId', chat_id)), '[]') from chat_member where user_id = $1) as chats`,
-    values: [userId],
-  });
-  return { userId, ...rows[0]! };
 }
 
 /**

@@ -6,7 +6,7 @@ import { lockOpenClass } from './classes.ts';
 import { mutate, type Context } from './context.ts';
 import { inForce, nowOrAfter } from './intervals.ts';
 import { paginateChildren } from './connection.ts';
-import { readable } from './loaders.ts';
+import { readable } from './resources.ts';
 import { followRules } from './chat-membership-rules.ts';
 import type { Assignment, Class, Page, PageArgs, User } from './entities.ts';
 

@@ -4,11 +4,11 @@ import type { Facts } from '../policy/scopes.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict, forbidden, notFound } from '../errors.ts';
 import { record } from '../events/record.ts';
-import { authorize, factsOfChat, find, findChat, lock } from './access.ts';
+import { authorize, find, findChat, lock } from './access.ts';
 import { lockOpenChat } from './chats.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
 import { paginateChildren } from './connection.ts';
-import { readable } from './loaders.ts';
+import { factsOf, readable } from './resources.ts';
 import { roleByRule, succeed } from './chat-membership-rules.ts';
 import type { Chat, ChatMember, Page, PageArgs } from './entities.ts';
 
@@ -58,7 +58,7 @@ const rolesIn = async (tx: Tx, { schoolId }: Chat, userId: string) =>
  */
 export async function removeChatMember(ctx: Context, input: MemberInput): Promise<Chat> {
   const found = await find(ctx, 'Chat', input.chatId, 'chatId');
-  if (input.userId !== actingUserId(ctx)) authorize(ctx, 'chatMember.remove', factsOfChat(found));
+  if (input.userId !== actingUserId(ctx)) authorize(ctx, 'chatMember.remove', factsOf('Chat', 'chat', found));
   return mutate(ctx, async (tx) => {
     const chat = await lockOpenChat(tx, found.id);
     const member = await memberOf(tx, chat, input.userId);
@@ -151,7 +151,7 @@ async function demandRank(
   member: ChatMember,
 ): Promise<void> {
   const actorId = actingUserId(ctx);
-  if (member.userId === actorId || byOffice(ctx.actor, action, factsOfChat(chat))) return;
+  if (member.userId === actorId || byOffice(ctx.actor, action, factsOf('Chat', 'chat', chat))) return;
   const own = actorId === null ? null : await memberOf(tx, chat, actorId);
   // Whoever passed the right without being in the chat does what its moderators do.
   const rank = Math.max(ranks.indexOf(own?.role ?? 'MODERATOR'), ranks.indexOf('MODERATOR'));

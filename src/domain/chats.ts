@@ -5,7 +5,7 @@ import { record } from '../events/record.ts';
 import { authorize, find, findChat, lock } from './access.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
 import { idempotent, type Repeatable } from './idempotency.ts';
-import { readable } from './loaders.ts';
+import { readable } from './resources.ts';
 import { fillByRule } from './chat-membership-rules.ts';
 import type { Chat, Page, PageArgs, School } from './entities.ts';
 import { normalizeLine } from './text.ts';

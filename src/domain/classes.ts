@@ -6,7 +6,7 @@ import { confusableKey, inCyrillic } from './confusables.ts';
 import { mutate, type Context } from './context.ts';
 import { idempotent, type Repeatable } from './idempotency.ts';
 import { paginateChildren } from './connection.ts';
-import { readable } from './loaders.ts';
+import { readable } from './resources.ts';
 import type { Class, Page, PageArgs, School } from './entities.ts';
 import { presentYear, schoolYearOf } from './school-years.ts';
 import { alphabetical, normalizeLine } from './text.ts';

@@ -4,7 +4,7 @@ import { findByParents } from '../db/select.ts';
 import type { Filter } from '../policy/scopes.ts';
 import { selectsCursor, columnsOf, columnsOfPage } from './selected-columns.ts';
 import type { Context } from './context.ts';
-import { readable } from './loaders.ts';
+import { readable } from './resources.ts';
 import type { Page, PageArgs, ResourceType } from './entities.ts';
 
 /** A list that stands under many parents of one level: classes under schools, pupils under classes. */

@@ -10,7 +10,7 @@ import { mutate, type Context } from './context.ts';
 import { idempotent, type Repeatable } from './idempotency.ts';
 import { inForce, nowOrAfter } from './intervals.ts';
 import { paginateChildren } from './connection.ts';
-import { readable } from './loaders.ts';
+import { readable } from './resources.ts';
 import { followRules } from './chat-membership-rules.ts';
 import type { Class, Enrolment, Page, PageArgs, User } from './entities.ts';
 

@@ -1,13 +1,12 @@
 import DataLoader from 'dataloader';
 import type { Actor } from '../policy/actor.ts';
-import { can, where } from '../policy/can.ts';
 import type { Filter } from '../policy/scopes.ts';
-import type { Action } from '../policy/permissions.ts';
 import type { Database } from '../db/client.ts';
 import { findRows, type SelectOptions } from '../db/select.ts';
 import { batchPerTick } from '../reader/batching.ts';
 import { columnsOf, type SelectedFields } from './selected-columns.ts';
 import type { ResourceType, Resources, User } from './entities.ts';
+import { isReadable, readable, resources, resourceTypes } from './resources.ts';
 
 /**
  * Loading by id: one statement per kind of thing and level, and only what the actor may see. Loaders live as long as
@@ -24,45 +23,6 @@ export interface Loaders {
   /** The row of the person who asks, where it was asked for ahead. */
   readonly ownRow: Promise<User | null> | undefined;
 }
-
-/** The right that opens a thing to reading; a nested thing is opened by what it belongs to. */
-const readRules: Record<ResourceType, { action: Action; via?: string }> = {
-  School: { action: 'school.read' },
-  SchoolYear: { action: 'school.read', via: 'school' },
-  Class: { action: 'class.read' },
-  Subject: { action: 'subject.read' },
-  User: { action: 'user.read' },
-  RoleGrant: { action: 'role.read' },
-  Assignment: { action: 'class.read', via: 'class' },
-  Enrolment: { action: 'enrolment.read' },
-  Invitation: { action: 'invitation.read' },
-  Chat: { action: 'chat.read' },
-  ChatMember: { action: 'chat.read', via: 'chat' },
-  Session: { action: 'session.read' },
-};
-
-export const isResourceType = (name: string): name is ResourceType => Object.hasOwn(readRules, name);
-
-/** The action whose right opens this kind of thing to reading. */
-export const readActionOf = (thing: ResourceType): Action => readRules[thing].action;
-
-/** The filter of the rows of this kind that the actor may read. */
-export function readable(actor: Actor, thing: ResourceType): Filter {
-  const { action, via } = readRules[thing];
-  const filter = where(actor, action);
-  return via === undefined ? filter : { [via]: filter };
-}
-
-/**
- * Things whose own row says who may read them. All who ask for some in one turn of the event loop are read them by one
- * statement, and each is given what the policy lets them see: what `readable` says as a filter.
- */
-const readableByRow: { [N in ResourceType]?: (actor: Actor, row: Resources[N]) => boolean } = {
-  School: (actor, { id }) => can(actor, 'school.read', { schoolId: id }),
-  SchoolYear: (actor, { schoolId }) => can(actor, 'school.read', { schoolId }),
-  Class: (actor, { id, schoolId }) => can(actor, 'class.read', { schoolId, classId: id }),
-  Subject: (actor, { schoolId }) => can(actor, 'subject.read', { schoolId }),
-};
 
 /** The rows with these ids that pass, in the order of the ids. */
 async function rowsOf<T extends { id: string }>(
@@ -88,7 +48,7 @@ const batchers = new WeakMap<Database, Batchers>();
 function batchersOf(db: Database): Batchers {
   let known = batchers.get(db);
   if (known === undefined) {
-    const things = (Object.keys(readableByRow) as ResourceType[]).map((thing) => [thing, rowsById(db, thing)] as const);
+    const things = resourceTypes.filter((type) => resources[type].isBatched).map((thing) => [thing, rowsById(db, thing)] as const);
     batchers.set(db, (known = { things: new Map(things), people: new WeakMap() }));
   }
   return known;
@@ -160,13 +120,12 @@ export function createLoaders(db: Database, actor: Actor, ahead?: Prefetched): L
     ownRow: ahead?.ownRow,
     childQueries: new WeakMap(),
     byId: <N extends ResourceType>(thing: N, id: string) => {
-      const may = readableByRow[thing];
-      if (may === undefined) return loaderOf(thing).load(id) as never;
+      if (!resources[thing].isBatched) return loaderOf(thing).load(id) as never;
       const key = keyOf(thing, id);
       let row = opened.get(key);
       if (row === undefined) {
         const read = ahead?.resources.get(key) ?? batchersOf(db).things.get(thing)!(id);
-        opened.set(key, (row = read.then((found) => (found !== null && may(actor, found as Resources[N]) ? found : null))));
+        opened.set(key, (row = read.then((found) => (found !== null && isReadable(actor, thing, found as Resources[N]) ? found : null))));
       }
       return row as never;
     },

@@ -7,7 +7,7 @@ import { actingUserId, mutate, type Context } from './context.ts';
 import { withdraw } from './enrolments.ts';
 import { nowOrAfter } from './intervals.ts';
 import { paginateChildren } from './connection.ts';
-import { readable } from './loaders.ts';
+import { readable } from './resources.ts';
 import { followRules } from './chat-membership-rules.ts';
 import type { Page, PageArgs, RoleGrant, User } from './entities.ts';
 

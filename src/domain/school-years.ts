@@ -1,6 +1,6 @@
 import type { Tx } from '../db/transaction.ts';
 import type { Context } from './context.ts';
-import { readable } from './loaders.ts';
+import { readable } from './resources.ts';
 import type { School, SchoolYear } from './entities.ts';
 
 /** School years: from 1 September to 31 August, by the calendar of the school's own time zone. */

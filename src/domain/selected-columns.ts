@@ -1,23 +1,9 @@
 import type { Order } from '../db/pagination.ts';
 import type { ResourceType } from './entities.ts';
+import { resources } from './resources.ts';
 
 /** The fields that an operation asks for anywhere, by their type in the schema. */
 export type SelectedFields = ReadonlyMap<string, ReadonlySet<string>>;
-
-/**
- * For the things that come by the hundred: what their fields are made of, where that is not the column of the same
- * name. test/domain/selected-columns.test.ts holds that no field is left out, and that each is the same alone as with all others.
- */
-const fieldDependencies: Partial<Record<ResourceType, Readonly<Record<string, readonly string[]>>>> = {
-  User: {
-    fullName: ['surname', 'givenName', 'patronymic'],
-    shortName: ['surname', 'givenName', 'patronymic'],
-    // Read by the person's id alone.
-    ...Object.fromEntries(['contact', 'assignments', 'enrolment', 'enrolments', 'heldInvitations', 'roles', 'sessions'].map((field) => [field, ['id']])),
-  },
-  Enrolment: { student: ['studentId'], class: ['classId'] },
-  ChatMember: { chat: ['chatId'], user: ['userId'], addedBy: ['addedById'] },
-};
 
 const known = new WeakMap<SelectedFields, Map<ResourceType, ReadonlySet<string> | undefined>>();
 
@@ -32,14 +18,14 @@ export function columnsOf(asked: SelectedFields | undefined, thing: ResourceType
 
 function requiredColumns(asked: SelectedFields, thing: ResourceType): ReadonlySet<string> | undefined {
   // A right is decided by more of a row than is shown.
-  if (fieldDependencies[thing] === undefined || asked.get('Query')?.has('viewerCan')) return undefined;
+  if (resources[thing].fieldDependencies === undefined || asked.get('Query')?.has('viewerCan')) return undefined;
   return new Set(['id', ...selectedColumns(asked, thing)]);
 }
 
 /** What the fields that are asked for are made of, but for one. */
 function selectedColumns(asked: SelectedFields, thing: ResourceType, brought?: string): string[] {
   const fields = [...(asked.get(thing) ?? [])].filter((field) => field !== '__typename' && field !== brought);
-  return fields.flatMap((field) => fieldDependencies[thing]?.[field] ?? [field]);
+  return fields.flatMap((field) => resources[thing].fieldDependencies?.[field] ?? [field]);
 }
 
 /** Does it ask for the cursor of any row? */

@@ -8,7 +8,7 @@ import { forbidden, Refusal, unauthenticated } from '../errors.ts';
 import { record } from '../events/record.ts';
 import { authorize, find } from './access.ts';
 import { mutate, type Context } from './context.ts';
-import { readable } from './loaders.ts';
+import { readable } from './resources.ts';
 import type { Page, PageArgs, Session, User } from './entities.ts';
 import { normalizeSignInName } from './sign-in-names.ts';
 

@@ -5,7 +5,7 @@ import { findSchool, lockName } from './access.ts';
 import { confusableKey } from './confusables.ts';
 import { mutate, type Context } from './context.ts';
 import { paginateChildren } from './connection.ts';
-import { readable } from './loaders.ts';
+import { readable } from './resources.ts';
 import type { Page, PageArgs, School, Subject } from './entities.ts';
 import { alphabetical, normalizeLine } from './text.ts';
 

@@ -5,10 +5,11 @@ import { findRows } from '../db/select.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict, forbidden, invalid, unauthenticated } from '../errors.ts';
 import { record } from '../events/record.ts';
-import { authorize, factsOfUser, find } from './access.ts';
+import { authorize, find } from './access.ts';
 import { columnsOf } from './selected-columns.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
-import { readable } from './loaders.ts';
+import { readable } from './resources.ts';
+import { loadFactsOfUser } from './user-facts.ts';
 import { endGrants, lockForEnding } from './roles.ts';
 import { changesNothing, type Page, type PageArgs, type RoleGrant, type School, type User } from './entities.ts';
 import { endSessionsOfUser } from './sessions.ts';
@@ -139,7 +140,7 @@ export async function updateProfile(ctx: Context, input: UpdateProfileInput): Pr
 export async function deactivateUser(ctx: Context, input: { userId: string; schoolId: string }): Promise<User> {
   const school = await find(ctx, 'School', input.schoolId, 'schoolId');
   const found = await find(ctx, 'User', input.userId, 'userId');
-  const facts = await factsOfUser(ctx, found.id);
+  const facts = await loadFactsOfUser(ctx, found.id);
   // Only what ties the person to this school counts, so that nobody is deactivated from a school of somebody else.
   authorize(ctx, 'user.deactivate', { ...facts, places: facts.places.filter((at) => at.schoolId === school.id) });
   return mutate(ctx, async (tx) => {

@@ -1,13 +1,12 @@
 import type { Actor } from '../policy/actor.ts';
 import { can, clauseOf } from '../policy/can.ts';
-import type { Facts, Noun } from '../policy/scopes.ts';
-import { actions, permissions, type Action } from '../policy/permissions.ts';
+import { actions, type Action } from '../policy/permissions.ts';
 import type { RefusalCode } from '../errors.ts';
-import { factsOfChat, factsOfClass, factsOfEnrolment, factsOfInvitation, factsOfSchool, factsOfUser } from './access.ts';
 import { columnsOf } from './selected-columns.ts';
 import { actingUserId, type Context } from './context.ts';
-import { ownRow, readActionOf } from './loaders.ts';
+import { ownRow } from './loaders.ts';
 import type { ResourceType, Resources, User } from './entities.ts';
+import { isResourceType, isTargetOf, loadFacts, resources } from './resources.ts';
 
 /** Who is asking, and what they may do. */
 
@@ -35,11 +34,10 @@ export async function viewerCan(ctx: Context, action: Action, on: { thing: strin
   const answer = (code: RefusalCode | null): Permission => ({ allowed: code === null, clause: clauseOf(action), code });
   if (ctx.actor.kind === 'anonymous') return answer('UNAUTHENTICATED');
   if (on === null) return answer('NOT_FOUND');
-  const ofNoun = actionTargets[permissions[action].on];
-  if (!Object.hasOwn(ofNoun, on.thing)) return answer('INVALID');
-  const thing = on.thing as ResourceType;
+  const { thing } = on;
+  if (!isResourceType(thing) || !isTargetOf(action, thing)) return answer('INVALID');
   const row = await ctx.loaders.byId(thing, on.id);
-  const facts = row && (await (ofNoun[thing] as ActionTargets)(row, ctx));
+  const facts = row && (await loadFacts(ctx, action, thing, row));
   if (facts === null) return answer('NOT_FOUND');
   return answer(can(ctx.actor, action, facts as never) ? null : 'FORBIDDEN');
 }
@@ -56,39 +54,8 @@ export interface Visibility {
  * @param ctx of one who may read everything.
  */
 export async function visibilityOf(ctx: Context, thing: ResourceType, id: string): Promise<Visibility> {
-  const action = readActionOf(thing);
+  const action = resources[thing].read;
   const row = await ctx.loaders.byId(thing, id);
-  const facts = row && (await (actionTargets[permissions[action].on][thing] as ActionTargets)(row, ctx));
+  const facts = row && (await loadFacts(ctx, action, thing, row));
   return { resourceType: thing, row, isVisibleTo: (actor) => facts !== null && can(actor, action, facts as never) };
 }
-
-type ActionTargets = (row: Resources[ResourceType], ctx: Context) => unknown;
-
-/** Which things a noun's right may be asked on, and what they tell to decide by. */
-const actionTargets: {
-  [N in Noun]: { [T in ResourceType]?: (row: Resources[T], ctx: Context) => Facts[N] | null | Promise<Facts[N] | null> };
-} = {
-  school: { School: factsOfSchool, SchoolYear: ({ schoolId }) => ({ schoolId }), RoleGrant: ({ schoolId }) => ({ schoolId }) },
-  class: {
-    Class: factsOfClass,
-    Assignment: ({ schoolId, classId }) => ({ schoolId, classId }),
-    Enrolment: ({ schoolId, classId }) => ({ schoolId, classId }),
-  },
-  subject: { Subject: ({ schoolId }) => ({ schoolId }) },
-  user: { User: ({ id }, ctx) => factsOfUser(ctx, id) },
-  role: { RoleGrant: ({ schoolId, userId }) => ({ schoolId, userId }) },
-  enrolment: { Enrolment: factsOfEnrolment },
-  invitation: { Invitation: factsOfInvitation },
-  chat: {
-    Chat: factsOfChat,
-    // A chat about to be made, of any kind, in the school or in the class.
-    School: ({ id }) => ({ schoolId: id, classId: null, subjectId: null }),
-    Class: ({ id, schoolId }) => ({ schoolId, classId: id, subjectId: null }),
-    ChatMember: async ({ chatId }, ctx) => {
-      const chat = await ctx.loaders.byId('Chat', chatId);
-      return chat && factsOfChat(chat);
-    },
-  },
-  session: { Session: ({ userId }) => ({ userId }) },
-  event: { School: ({ id }) => ({ schoolId: id }) },
-};

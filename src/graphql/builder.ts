@@ -2,7 +2,7 @@ import SchemaBuilder, { brandWithType, type InputRef, type ObjectRef } from '@po
 import RelayPlugin, { decodeGlobalID } from '@pothos/plugin-relay';
 import { refusalOf } from '../domain/context.ts';
 import { invalid, Refusal } from '../errors.ts';
-import { isResourceType } from '../domain/loaders.ts';
+import { isResourceType } from '../domain/resources.ts';
 import type { ResourceType } from '../domain/entities.ts';
 import type { GraphContext } from './context.ts';
 

@@ -2,7 +2,7 @@ import { encodeCursor } from '../events/cursor.ts';
 import { eventTypes, type EventType } from '../events/catalog.ts';
 import type { SubscriptionItem } from '../events/live/subscription.ts';
 import { eventsOf, followChats, followEnrolments, followEvents } from '../domain/events.ts';
-import type { ResourceType } from '../domain/entities.ts';
+import { typeOfPayloadId } from '../domain/resources.ts';
 import { builder, globalId, idOf, optionalIdOf } from './builder.ts';
 import { ChatRef, ClassRef, EnrolmentRef, EventConnection, EventRef, SchoolRef, UserRef } from './refs.ts';
 
@@ -16,14 +16,6 @@ const EventTypeEnum = builder.enumType('EventType', {
     eventTypes.map((type) => [enumName(type), { value: type, description: `The event \`${type}\`.` }]),
   ),
 });
-
-/** The kinds of things that the ids of a payload name. */
-const named: Record<string, ResourceType> = {
-  schoolId: 'School', classId: 'Class', fromClassId: 'Class', subjectId: 'Subject', userId: 'User', studentId: 'User',
-  grantId: 'RoleGrant', assignmentId: 'Assignment', enrolmentId: 'Enrolment', fromEnrolmentId: 'Enrolment',
-  invitationId: 'Invitation', chatId: 'Chat', sessionId: 'Session',
-};
-
 
 const ids = (event: { payload: unknown }) => event.payload as Record<string, string | undefined>;
 
@@ -63,8 +55,8 @@ EventRef.implement({
       resolve: (event) =>
         Object.fromEntries(
           Object.entries(ids(event)).flatMap(([key, id]) => {
-            const thing = named[key];
-            return thing === undefined || id === undefined ? [] : [[key, globalId(thing, id)]];
+            const type = typeOfPayloadId(key);
+            return type === undefined || id === undefined ? [] : [[key, globalId(type, id)]];
           }),
         ),
     }),

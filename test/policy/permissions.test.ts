@@ -16,7 +16,7 @@ function mutationOf(action: string): string {
   return verb + noun[0]!.toUpperCase() + noun.slice(1);
 }
 
-/** What asks for a right: by these functions of the policy and of src/domain/access.ts, and by `action:` in the loaders. */
+/** What asks for a right: by these functions of the policy and of src/domain/access.ts, and by `read:` in resources.ts. */
 const asking = new Set(['can', 'where', 'authorize', 'demandRank', 'findSchool', 'findClass', 'findChat', 'findInvitation']);
 
 /** The actions that the code asks for, by the function of the top of the file that asks; read from the syntax, not the text. */
@@ -32,7 +32,7 @@ function asked(): Map<string, Set<string>> {
       };
       const walk = (node: ts.Node): void => {
         if (ts.isCallExpression(node) && ts.isIdentifier(node.expression) && asking.has(node.expression.text)) node.arguments.forEach(note);
-        if (name === 'loaders.ts' && ts.isPropertyAssignment(node) && ts.isIdentifier(node.name) && node.name.text === 'action') note(node.initializer);
+        if (name === 'resources.ts' && ts.isPropertyAssignment(node) && ts.isIdentifier(node.name) && node.name.text === 'read') note(node.initializer);
         ts.forEachChild(node, walk);
       };
       walk(statement);

@@ -5,8 +5,8 @@ import { can, everCan, where } from '../../src/policy/can.ts';
 import type { Facts, Filter, Noun } from '../../src/policy/scopes.ts';
 import { actions, permissions, type Action } from '../../src/policy/permissions.ts';
 import type { Database } from '../../src/db/client.ts';
-import { factsOfChat, factsOfClass, factsOfEnrolment, factsOfInvitation, factsOfSchool, factsOfUser } from '../../src/domain/access.ts';
-import type { Context } from '../../src/domain/context.ts';
+import { resources } from '../../src/domain/resources.ts';
+import { loadFactsOfUser } from '../../src/domain/user-facts.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { settle, worlds } from './arbitrary-worlds.ts';
 
@@ -33,15 +33,15 @@ const models: Record<Noun, { model: string; key?: (row: any) => string; nested?:
 };
 
 const factsOf: { [N in Noun]: (row: any) => Facts[N] | Promise<Facts[N]> } = {
-  school: factsOfSchool,
-  class: factsOfClass,
-  subject: ({ schoolId }) => ({ schoolId }),
-  user: ({ id }) => factsOfUser({ db } as Context, id),
-  role: ({ schoolId, userId }) => ({ schoolId, userId }),
-  enrolment: factsOfEnrolment,
-  invitation: factsOfInvitation,
-  chat: factsOfChat,
-  session: ({ userId }) => ({ userId }),
+  school: resources.School.facts.school!,
+  class: resources.Class.facts.class!,
+  subject: resources.Subject.facts.subject!,
+  user: ({ id }) => loadFactsOfUser({ db }, id),
+  role: resources.RoleGrant.facts.role!,
+  enrolment: resources.Enrolment.facts.enrolment!,
+  invitation: resources.Invitation.facts.invitation!,
+  chat: resources.Chat.facts.chat!,
+  session: resources.Session.facts.session!,
   event: ({ schoolId }) => ({ schoolId }),
 };
 

@@ -5,7 +5,8 @@ import {
 } from 'graphql';
 import { probeActor, cohortActor, type ServiceActor, type UserActor } from '../../policy/actor.ts';
 import type { Cohort, Subscriber, Delivery } from '../../events/live/subscriber-index.ts';
-import { readable, type Loaders } from '../../domain/loaders.ts';
+import type { Loaders } from '../../domain/loaders.ts';
+import { readable } from '../../domain/resources.ts';
 import type { ResourceType, Resources } from '../../domain/entities.ts';
 import { visibilityOf, type Visibility } from '../../domain/viewer.ts';
 import type { GraphContext } from '../../graphql/context.ts';
