@@ -13,79 +13,79 @@ import type { ReadonlyRows } from '../reader/row-view.ts';
 import { StaticBytes } from './json-writer.ts';
 import { rawColumnWriter } from './raw-columns.ts';
 
-/** Planning a query: which fields are asked of which type, and how each is completed; once for a document. */
+/** Compiles a query into a plan, once per document: the fields selected on each type, and how to complete them. */
 
-/** Plans by document, then by operation and by the values of its directives' variables; null after `dropPlans`. */
-const plans = new WeakMap<DocumentNode, Map<string, CachedPlan> | null>();
+/** Plans by document, then by operation and the values of the variables in its directives; null after `dropPlans`. */
+const plansByDocument = new WeakMap<DocumentNode, Map<string, CachedPlan> | null>();
 
 interface CachedPlan {
   document: DocumentNode;
   key: string;
   cache: PlanCache;
-  /** Null where the query is left to graphql. */
+  /** Null if graphql-js executes the query. */
   compiled: CompiledQuery | null;
 }
 
 /**
- * Bytes of heap that a planned field takes. Measured on Node 20 as the growth of `heapUsed` after a full collection, over
- * 60 documents of 390 to 2,000 planned fields: 1,410 to 1,470 each.
+ * Bytes of heap per compiled field. Measured on Node 20 as the growth of `heapUsed` after a full collection, over
+ * 60 documents of 390 to 2,000 compiled fields: 1,410 to 1,470 each.
  */
 const fieldWeight = 1500;
 
-/** Largest number of fields in a plan: nested fragments and fields of interfaces expand to many more than are written. */
+/** Largest number of compiled fields: nested fragments and interfaces expand to many more than the document has. */
 const maxFields = 5000;
 
-/** A budget for the plans of many documents: variables of @include multiply the plans of a single one. */
+/** Bounds the weight of all plans, since each combination of @include variables gives a document another plan. */
 export type PlanCache = LruCache<CachedPlan, CachedPlan>;
 
 export const createPlanCache = (maxWeight: number): PlanCache =>
-  new LruCache({ maxWeight, onEvict: ({ document, key }) => plans.get(document)?.delete(key) });
+  new LruCache({ maxWeight, onEvict: ({ document, key }) => plansByDocument.get(document)?.delete(key) });
 
 const sharedPlans = createPlanCache(cacheBudget);
 
 export interface Compilation {
-  /** The plan of the query, or null where the query is left to graphql. */
+  /** Null if graphql-js executes the query. */
   compiled: CompiledQuery | null;
-  /** Number of fields that were planned for it now; 0 for a cached plan. */
+  /** Number of fields that this call compiled; 0 for a cached plan. */
   plannedFields: number;
 }
 
-/** Returns the plan of a query. @param cache holds the plan if it is a new one. */
+/** Returns the compiled query. @param cache stores it if it is new. */
 export function compileQuery(
   schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>, cache = sharedPlans,
 ): Compilation {
-  let ofDocument = plans.get(document);
-  if (ofDocument === undefined) plans.set(document, (ofDocument = new Map()));
+  let documentPlans = plansByDocument.get(document);
+  if (documentPlans === undefined) plansByDocument.set(document, (documentPlans = new Map()));
   const key = [document.definitions.indexOf(operation), ...conditionVariables(document).map((name) => String(variables[name]))].join(' ');
-  const found = ofDocument?.get(key);
-  if (found !== undefined) {
-    found.cache.get(found);
-    return { compiled: found.compiled, plannedFields: 0 };
+  const cached = documentPlans?.get(key);
+  if (cached !== undefined) {
+    cached.cache.get(cached);
+    return { compiled: cached.compiled, plannedFields: 0 };
   }
   const compilation = compile(schema, document, operation, variables);
-  if (ofDocument !== null) {
+  if (documentPlans !== null) {
     const { compiled } = compilation;
     const plan: CachedPlan = { document, key, cache, compiled };
-    if (cache.set(plan, plan, compiled?.weight ?? fieldWeight)) ofDocument.set(key, plan);
+    if (cache.set(plan, plan, compiled?.weight ?? fieldWeight)) documentPlans.set(key, plan);
   }
   return compilation;
 }
 
-/** Drops the plans of a document that left the cache: they would keep its nodes in memory. */
+/** Drops the plans of a document that left the document cache, since they keep its nodes in memory. */
 export function dropPlans(document: DocumentNode): void {
-  for (const plan of plans.get(document)?.values() ?? []) plan.cache.delete(plan);
-  plans.set(document, null);
+  for (const plan of plansByDocument.get(document)?.values() ?? []) plan.cache.delete(plan);
+  plansByDocument.set(document, null);
 }
 
-const conditionVariablesOf = new WeakMap<DocumentNode, string[]>();
+const conditionVariablesByDocument = new WeakMap<DocumentNode, string[]>();
 
-/** The variables that decide what is left out: those of @skip and @include. */
+/** Returns the names of the variables in the directives: @skip and @include select the fields by them. */
 function conditionVariables(document: DocumentNode): string[] {
-  let names = conditionVariablesOf.get(document);
+  let names = conditionVariablesByDocument.get(document);
   if (names === undefined) {
     const found = new Set<string>();
     visit(document, { Directive: (directive) => visit(directive, { Variable: ({ name }) => void found.add(name.value) }) });
-    conditionVariablesOf.set(document, (names = [...found]));
+    conditionVariablesByDocument.set(document, (names = [...found]));
   }
   return names;
 }
@@ -95,35 +95,35 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
   for (const node of document.definitions) if (node.kind === Kind.FRAGMENT_DEFINITION) fragments[node.name.value] = node;
   let count = 0;
 
-  const planOf = (type: GraphQLObjectType, groups: ReadonlyMap<string, readonly FieldNode[]>): Plan => {
+  const compileFields = (type: GraphQLObjectType, groups: ReadonlyMap<string, readonly FieldNode[]>): Plan => {
     if (type.isTypeOf) throw new UnsupportedQuery();
     const plan: CompiledField[] = [];
     for (const [name, nodes] of groups) {
-      const asked = nodes[0]!.name.value;
-      const meta = asked === '__typename';
-      const definition = (meta ? { name: asked, args: [] } : (introspectionFields.get(asked) ?? type.getFields()[asked])) as GraphQLField<unknown, unknown> | undefined;
-      // graphql leaves out what does not exist.
+      const fieldName = nodes[0]!.name.value;
+      const meta = fieldName === '__typename';
+      const definition = (meta ? { name: fieldName, args: [] } : (introspectionFields.get(fieldName) ?? type.getFields()[fieldName])) as GraphQLField<unknown, unknown> | undefined;
+      // graphql-js skips unknown fields too.
       if (definition === undefined) continue;
       if (count === maxFields) throw new UnsupportedQuery();
       const keyBytes = new StaticBytes(`${plan.length === 0 ? '{' : ','}${JSON.stringify(name)}:`);
       const { resolve } = definition;
-      const of = {
+      const common = {
         name, nodes, parentType: type, definition, resolve, keyBytes,
         hasNoArguments: definition.args.length === 0,
         needsInfo: resolve !== undefined && resolve.length > 3,
         argumentsIndex: count++,
       };
-      if (meta) plan.push({ ...of, constant: new StaticBytes(JSON.stringify(type.name)), rawColumns: undefined, nullable: false, complete: () => undefined });
-      else plan.push({ ...of, constant: undefined, rawColumns: rawColumnWriter(definition), nullable: !isNonNullType(definition.type), complete: completer(definition.type, nodes) });
+      if (meta) plan.push({ ...common, constant: new StaticBytes(JSON.stringify(type.name)), rawColumns: undefined, nullable: false, complete: () => undefined });
+      else plan.push({ ...common, constant: undefined, rawColumns: rawColumnWriter(definition), nullable: !isNonNullType(definition.type), complete: completer(definition.type, nodes) });
     }
     return plan;
   };
 
-  const subPlans = (nodes: readonly FieldNode[]): ((type: GraphQLObjectType) => Plan) => {
+  const subPlansOf = (nodes: readonly FieldNode[]): ((type: GraphQLObjectType) => Plan) => {
     const plans = new Map<GraphQLObjectType, Plan>();
     return (type) => {
       let plan = plans.get(type);
-      if (plan === undefined) plans.set(type, (plan = planOf(type, collectSubfields(schema, fragments, variables, type, nodes))));
+      if (plan === undefined) plans.set(type, (plan = compileFields(type, collectSubfields(schema, fragments, variables, type, nodes))));
       return plan;
     };
   };
@@ -131,27 +131,27 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
   const completer = (type: GraphQLOutputType, nodes: readonly FieldNode[]): CompleteValue => {
     const nullable = !isNonNullType(type);
     const inner = (isNonNullType(type) ? type.ofType : type) as Nullable;
-    const isNull = (run: ExecutionState, field: CompiledField): void => {
-      if (nullable) return run.writer.json('null');
+    const completeNull = (state: ExecutionState, field: CompiledField): void => {
+      if (nullable) return state.writer.json('null');
       throw new Error(`Cannot return null for non-nullable field ${field.parentType.name}.${field.definition.name}.`);
     };
     if (isObjectType(inner)) {
-      const plan = subPlans(nodes)(inner);
-      return (run, field, value, key) => {
+      const plan = subPlansOf(nodes)(inner);
+      return (state, field, value, key) => {
         if (value instanceof Error) throw value;
-        if (value === null || value === undefined) isNull(run, field);
-        else writeObject(run, plan, value, key, nullable);
+        if (value === null || value === undefined) completeNull(state, field);
+        else writeObject(state, plan, value, key, nullable);
       };
     }
-    const complete = completerOf(inner, nullable, nodes);
-    return (run, field, value, key) => {
+    const complete = nonNullCompleter(inner, nullable, nodes);
+    return (state, field, value, key) => {
       if (value instanceof Error) throw value;
-      if (value === null || value === undefined) isNull(run, field);
-      else complete(run, field, value, key);
+      if (value === null || value === undefined) completeNull(state, field);
+      else complete(state, field, value, key);
     };
   };
 
-  const completerOf = (type: Exclude<Nullable, GraphQLObjectType>, nullable: boolean, nodes: readonly FieldNode[]): CompleteValue => {
+  const nonNullCompleter = (type: Exclude<Nullable, GraphQLObjectType>, nullable: boolean, nodes: readonly FieldNode[]): CompleteValue => {
     if (isLeafType(type))
       return ({ writer }, _field, value) => {
         const serialized = type.serialize(value);
@@ -162,25 +162,25 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
     if (isListType(type)) {
       const itemNullable = !isNonNullType(type.ofType);
       const complete = completer(type.ofType, nodes);
-      return (run, field, value, key) => {
+      return (state, field, value, key) => {
         if (typeof value !== 'object' || typeof (value as Iterable<unknown>)[Symbol.iterator] !== 'function')
           throw new GraphQLError(`Expected Iterable, but did not find one for field "${field.parentType.name}.${field.definition.name}".`);
-        writeList(run, field, complete, itemNullable, isReadonlyRows(value) ? value : [...(value as Iterable<unknown>)], key, nullable);
+        writeList(state, field, complete, itemNullable, isReadonlyRows(value) ? value : [...(value as Iterable<unknown>)], key, nullable);
       };
     }
     if (!type.resolveType) throw new UnsupportedQuery();
-    const plans = subPlans(nodes);
-    for (const possible of schema.getPossibleTypes(type)) plans(possible);
-    return (run, field, value, key) => {
-      const complete: CompleteValue = (_run, _field, name) => writeObject(run, plans(concreteType(schema, type, name)), value, key, nullable);
-      const name = type.resolveType!(value, run.contextValue, buildResolveInfo(run, field), type);
-      completeOrDefer(run, field, complete, nullable, name, key);
+    const planOf = subPlansOf(nodes);
+    for (const possibleType of schema.getPossibleTypes(type)) planOf(possibleType);
+    return (state, field, value, key) => {
+      const complete: CompleteValue = (_state, _field, name) => writeObject(state, planOf(concreteType(schema, type, name)), value, key, nullable);
+      const name = type.resolveType!(value, state.contextValue, buildResolveInfo(state, field), type);
+      completeOrDefer(state, field, complete, nullable, name, key);
     };
   };
 
   try {
     const root = schema.getRootType(operation.operation)!;
-    const plan = planOf(root, collectFields(schema, fragments, variables, root, operation.selectionSet));
+    const plan = compileFields(root, collectFields(schema, fragments, variables, root, operation.selectionSet));
     return { compiled: { operation, fragments, plan, weight: fieldWeight * (1 + count) }, plannedFields: count };
   } catch (error) {
     // graphql-js reports a directive that is given null.
@@ -189,19 +189,19 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
   }
 }
 
-/** Fields of the query type that are not among those of its definition. Validation admits them nowhere else. */
+/** Meta fields of the query type, which `getFields` does not return. Validation rejects them on other types. */
 const introspectionFields = new Map([SchemaMetaFieldDef, TypeMetaFieldDef].map((field) => [field.name, field]));
 
-/** The operation has something that plans do not support, or too many fields. */
+/** Thrown for a query that plans do not support, or that has too many fields. */
 class UnsupportedQuery extends Error {}
 
 type Nullable = Exclude<GraphQLOutputType, GraphQLNonNull<never>>;
 
-/** Returns whether a list gives its items by their index: an array, or a page of rows. */
+/** Returns whether the list has access by index: an array, or a page of rows. */
 const isReadonlyRows = (list: object | null): list is ReadonlyRows<unknown> =>
   Array.isArray(list) || (list !== null && 'at' in list && 'length' in list);
 
-/** An unknown type is this program's own mistake, and is told without the value. */
+/** @throws Error, which does not quote the value, if `resolveType` returned no possible type. */
 function concreteType(schema: GraphQLSchema, type: GraphQLAbstractType, name: unknown): GraphQLObjectType {
   const found = typeof name === 'string' ? schema.getType(name) : undefined;
   if (isObjectType(found) && schema.isSubType(type, found)) return found;

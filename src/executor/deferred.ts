@@ -3,150 +3,155 @@ import { isPromise, locateError, type CompleteValue, type CompiledField, type Ex
 import { closeSegment, type Segment } from './json-writer.ts';
 import { hasTime, runInSlice } from './time-slices.ts';
 
-/** What is waited for while a query runs: a place for it in the answer, and what becomes of an error that comes late. */
+/**
+ * Completes values that arrive later. Each gets a segment of its own in the output, which is filled when its promise
+ * settles; an error then propagates null as in the specification (6.4.4).
+ */
 
-/** Gives all that is being written a place of its own, from the outside in, and answers the innermost object or list. */
-function detachContainers(run: ExecutionState): DetachedContainer | null {
-  let parent = run.base;
-  for (let n = 0; n < run.depth; n += 1) {
-    const frame = run.frames[n]!;
+/** Gives every open object and list a container of its own, outermost first. Returns the innermost container. */
+function detachContainers(state: ExecutionState): DetachedContainer | null {
+  let parent = state.base;
+  for (let n = 0; n < state.depth; n += 1) {
+    const frame = state.frames[n]!;
     if (frame.container === null) {
       frame.container = { parent, key: frame.key, nullable: frame.nullable, isNulled: false, parts: [], open: frame.start };
-      closeSegment(run.output, frame.start);
-      run.output.parts.push(frame.container);
-      run.output = frame.container;
+      closeSegment(state.output, frame.start);
+      state.output.parts.push(frame.container);
+      state.output = frame.container;
     }
     parent = frame.container;
   }
   return parent;
 }
 
-/** Writes a value, or leaves a place for it until its promise is settled. */
-export function completeOrDefer(run: ExecutionState, field: CompiledField, complete: CompleteValue, nullable: boolean, value: unknown, key: string | number): void {
-  if (isPromise(value)) deferValue(run, field, complete, nullable, value, key);
-  else complete(run, field, value, key);
+/** Writes a value, or reserves a segment for it until its promise settles. */
+export function completeOrDefer(state: ExecutionState, field: CompiledField, complete: CompleteValue, nullable: boolean, value: unknown, key: string | number): void {
+  if (isPromise(value)) deferValue(state, field, complete, nullable, value, key);
+  else complete(state, field, value, key);
 }
 
-function deferValue(run: ExecutionState, field: CompiledField, complete: CompleteValue, nullable: boolean, value: PromiseLike<unknown>, key: string | number): void {
-  const parent = detachContainers(run);
-  completeWhenSettled(run, field, complete, nullable, value, key, parent, reserveSegment(run));
+function deferValue(state: ExecutionState, field: CompiledField, complete: CompleteValue, nullable: boolean, value: PromiseLike<unknown>, key: string | number): void {
+  const parent = detachContainers(state);
+  completeWhenSettled(state, field, complete, nullable, value, key, parent, reserveSegment(state));
 }
 
-/** Creates an empty place where the run writes now, and counts it as pending. */
-function reserveSegment(run: ExecutionState): Segment {
-  const { output, writer } = run;
-  const place: Segment = { parts: [], open: 0 };
+/** Creates an empty segment at the current position of the output, and counts it as pending. */
+function reserveSegment(state: ExecutionState): Segment {
+  const { output, writer } = state;
+  const segment: Segment = { parts: [], open: 0 };
   closeSegment(output, writer.at);
-  output.parts.push(place);
+  output.parts.push(segment);
   output.open = writer.at;
-  run.pending += 1;
-  return place;
+  state.pending += 1;
+  return segment;
 }
 
 function completeWhenSettled(
-  run: ExecutionState, field: CompiledField, complete: CompleteValue, nullable: boolean, value: PromiseLike<unknown>, key: string | number, parent: DetachedContainer | null, place: Segment,
+  state: ExecutionState, field: CompiledField, complete: CompleteValue, nullable: boolean, value: PromiseLike<unknown>, key: string | number, parent: DetachedContainer | null, segment: Segment,
 ): void {
   const settle = (write: () => void): void => {
-    const step = (): void => fillSegment(run, field, key, parent, place, write);
-    // Thousands of promises may settle in one turn, when one statement answers for a whole level.
-    if (isLong(run)) runInSlice(step);
+    const step = (): void => fillSegment(state, field, key, parent, segment, write);
+    // Thousands of promises may settle in one tick, when one statement returns the rows of a whole level.
+    if (isLong(state)) runInSlice(step);
     else step();
   };
   value.then(
-    (found) => {
-      if (isPromise(found)) return completeWhenSettled(run, field, complete, nullable, found, key, parent, place);
+    (result) => {
+      if (isPromise(result)) return completeWhenSettled(state, field, complete, nullable, result, key, parent, segment);
       settle(() => {
         try {
-          complete(run, field, found, key);
-          closeSegment(place, run.writer.at);
+          complete(state, field, result, key);
+          closeSegment(segment, state.writer.at);
         } catch (error) {
-          propagateNull(run, error, nullable, parent, place);
+          propagateNull(state, error, nullable, parent, segment);
         }
       });
     },
-    (error: unknown) => settle(() => propagateNull(run, error, nullable, parent, place)),
+    (error: unknown) => settle(() => propagateNull(state, error, nullable, parent, segment)),
   );
 }
 
-/** Writes the content of a place that was left empty. */
-function fillSegment(run: ExecutionState, field: CompiledField, key: string | number, parent: DetachedContainer | null, place: Segment, write: () => void): void {
-  // An answer that is null already is another's to send: its tape is not written on any more.
-  if (!run.failed) {
-    run.base = parent;
-    run.depth = 0;
-    run.field = field;
-    run.key = key;
-    run.segment = run.output = place;
-    place.open = run.writer.at;
+/** Writes the content of a reserved segment. */
+function fillSegment(state: ExecutionState, field: CompiledField, key: string | number, parent: DetachedContainer | null, segment: Segment, write: () => void): void {
+  // After a failed execution the caller may have taken the bytes, and another execution may use the writer's buffer.
+  if (!state.failed) {
+    state.base = parent;
+    state.depth = 0;
+    state.field = field;
+    state.key = key;
+    state.segment = state.output = segment;
+    segment.open = state.writer.at;
     write();
   }
-  run.pending -= 1;
-  if (run.pending === 0) run.finish?.(run);
+  state.pending -= 1;
+  if (state.pending === 0) state.finish?.(state);
 }
 
 /**
- * The items and bytes that a run writes without a break: about 10 ms (docs/profile.md). They do not depend on the clock,
- * so that a small answer is written in the same steps, and asks the database by the same statements, on a slow machine
- * too.
+ * Items and bytes that an execution writes before it first yields to the event loop: about 10 ms (docs/profile.md).
+ * Counts of work instead of a time, so that a small result takes the same steps and statements on a slow machine too.
  */
 const maxItemsWithoutYield = 1000;
 const maxBytesWithoutYield = 192 * 1024;
-/** Items of a long run between two looks at the clock. */
+/** List items between two readings of the clock in a long execution. */
 const itemsPerClockCheck = 16;
 
 const isLong = ({ items, writer }: ExecutionState): boolean => items > maxItemsWithoutYield || writer.at > maxBytesWithoutYield;
 
-/** Counts an item of a list. Returns whether the event loop must get a turn before it. */
-export function shouldYield(run: ExecutionState): boolean {
-  run.items += 1;
-  if (run.items < run.nextClockCheck || !isLong(run)) return false;
+/** Counts a list item. Returns whether to yield to the event loop before writing it. */
+export function shouldYield(state: ExecutionState): boolean {
+  state.items += 1;
+  if (state.items < state.nextClockCheck || !isLong(state)) return false;
   if (!hasTime()) return true;
-  run.nextClockCheck = run.items + itemsPerClockCheck;
+  state.nextClockCheck = state.items + itemsPerClockCheck;
   return false;
 }
 
-/** Leaves a place for the rest of the list that is being written, and writes it in a later slice. */
-export function deferRest(run: ExecutionState, field: CompiledField, key: number, writeRest: () => void): void {
-  const parent = detachContainers(run);
-  const place = reserveSegment(run);
+/** Reserves a segment for the rest of the current list, and writes it in a later slice. */
+export function deferRest(state: ExecutionState, field: CompiledField, key: number, writeRest: () => void): void {
+  const parent = detachContainers(state);
+  const segment = reserveSegment(state);
   const write = (): void => {
     try {
       writeRest();
-      closeSegment(place, run.writer.at);
+      closeSegment(segment, state.writer.at);
     } catch (error) {
-      propagateNull(run, error, false, parent, place);
+      propagateNull(state, error, false, parent, segment);
     }
   };
-  runInSlice(() => fillSegment(run, field, key, parent, place, write));
+  runInSlice(() => fillSegment(state, field, key, parent, segment, write));
 }
 
-/** Null takes the place, or the nearest parent that may be null; an error of a place that null has taken already is not told. */
-function propagateNull(run: ExecutionState, thrown: unknown, nullable: boolean, parent: DetachedContainer | null, place: Segment): void {
-  const error = locateError(run, thrown, 0);
+/**
+ * Writes null into the segment or its nearest nullable parent, and records the error. Drops the error if a parent is
+ * null already.
+ */
+function propagateNull(state: ExecutionState, thrown: unknown, nullable: boolean, parent: DetachedContainer | null, segment: Segment): void {
+  const error = locateError(state, thrown, 0);
   if (nullable) {
-    run.errors.push(error);
-    return writeNull(run, place);
+    state.errors.push(error);
+    return writeNull(state, segment);
   }
-  let slot = parent;
-  for (; slot !== null && !slot.isNulled; slot = slot.parent) {
-    slot.isNulled = true;
-    if (!slot.nullable) continue;
-    run.errors.push(error);
-    return writeNull(run, slot);
+  let container = parent;
+  for (; container !== null && !container.isNulled; container = container.parent) {
+    container.isNulled = true;
+    if (!container.nullable) continue;
+    state.errors.push(error);
+    return writeNull(state, container);
   }
-  if (slot === null) failExecution(run, error);
+  if (container === null) failExecution(state, error);
 }
 
-/** Nothing parent may be null: the answer is, and nothing more is written. */
-export function failExecution(run: ExecutionState, error: GraphQLError): void {
-  run.failed = true;
-  run.errors.push(error);
-  writeNull(run, run.data);
+/** Sets `data` to null, since no parent is nullable. Nothing more is written. */
+export function failExecution(state: ExecutionState, error: GraphQLError): void {
+  state.failed = true;
+  state.errors.push(error);
+  writeNull(state, state.data);
 }
 
-function writeNull({ writer }: ExecutionState, place: Segment): void {
-  place.parts.length = 0;
-  place.open = writer.at;
+function writeNull({ writer }: ExecutionState, segment: Segment): void {
+  segment.parts.length = 0;
+  segment.open = writer.at;
   writer.json('null');
-  closeSegment(place, writer.at);
+  closeSegment(segment, writer.at);
 }

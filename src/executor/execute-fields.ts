@@ -5,99 +5,98 @@ import { buildResolveInfo, locateError, type CompleteValue, type CompiledField, 
 import { closeSegment } from './json-writer.ts';
 
 /**
- * Running a planned query: asking the resolvers, and writing what they answer, or null and an error, as JSON. What is
- * known at once is written at once and leaves nothing behind; what is waited for has a place of its own.
+ * Executes a plan: calls the resolvers and writes their values, or null and an error, as JSON. Writes a synchronous
+ * value at once and allocates nothing for it; a promise gets a segment of its own (deferred.ts).
  */
 
-const code = (sign: string): number => sign.charCodeAt(0);
+const code = (character: string): number => character.charCodeAt(0);
 const [brace, braceEnd, bracket, bracketEnd, comma] = ['{', '}', '[', ']', ','].map(code) as [number, number, number, number, number];
 
-/** The object at the root of the answer. */
-export function writeRoot(run: ExecutionState, plan: Plan): void {
-  writeFields(run, plan, run.rootValue);
-  closeSegment(run.data, run.writer.at);
+/** Writes the root object. */
+export function writeRoot(state: ExecutionState, plan: Plan): void {
+  writeFields(state, plan, state.rootValue);
+  closeSegment(state.data, state.writer.at);
 }
 
-/** An object's fields, in the order of the document. */
-export function writeObject(run: ExecutionState, plan: Plan, source: unknown, key: string | number, nullable: boolean): void {
-  pushFrame(run, key, nullable);
-  writeFields(run, plan, source);
-  popFrame(run);
+/** Writes an object's fields in the order of the document. */
+export function writeObject(state: ExecutionState, plan: Plan, source: unknown, key: string | number, nullable: boolean): void {
+  pushFrame(state, key, nullable);
+  writeFields(state, plan, source);
+  popFrame(state);
 }
 
-function writeFields(run: ExecutionState, plan: Plan, source: unknown): void {
-  const { writer } = run;
+function writeFields(state: ExecutionState, plan: Plan, source: unknown): void {
+  const { writer } = state;
   if (plan.length === 0) writer.byte(brace);
   const row = source instanceof RowView ? source : undefined;
-  const of = row?.constructor as unknown as RowViewClass;
-  const { $chunk, $at } = row ?? emptyRow;
+  const rowClass = row?.constructor as unknown as RowViewClass;
+  const { $buffer, $at } = row ?? emptyRow;
   for (const field of plan) {
     writer.copy(field.keyBytes);
-    if (row !== undefined && field.rawColumns !== undefined && field.rawColumns.write(writer, of, $chunk, $at)) continue;
+    if (row !== undefined && field.rawColumns !== undefined && field.rawColumns.write(writer, rowClass, $buffer, $at)) continue;
     if (field.constant !== undefined) writer.copy(field.constant);
-    else if (field.nullable) tryComplete(run, field, field.complete, field.name, undefined, source);
+    else if (field.nullable) tryComplete(state, field, field.complete, field.name, undefined, source);
     else {
-      run.field = field;
-      run.key = field.name;
-      completeOrDefer(run, field, field.complete, false, resolveField(run, field, source), field.name);
+      state.field = field;
+      state.key = field.name;
+      completeOrDefer(state, field, field.complete, false, resolveField(state, field, source), field.name);
     }
   }
   writer.byte(braceEnd);
 }
 
-const emptyRow = { $chunk: wireBuffer(Buffer.alloc(0)), $at: 0 };
+const emptyRow = { $buffer: wireBuffer(Buffer.alloc(0)), $at: 0 };
 
-/** A list's items, in their order. */
-export function writeList(run: ExecutionState, field: CompiledField, complete: CompleteValue, itemNullable: boolean, items: ReadonlyRows<unknown>, key: string | number, nullable: boolean): void {
-  pushFrame(run, key, nullable);
-  run.writer.byte(bracket);
-  writeItems(run, field, complete, itemNullable, items, 0);
-  run.writer.byte(bracketEnd);
-  popFrame(run);
+export function writeList(state: ExecutionState, field: CompiledField, complete: CompleteValue, itemNullable: boolean, items: ReadonlyRows<unknown>, key: string | number, nullable: boolean): void {
+  pushFrame(state, key, nullable);
+  state.writer.byte(bracket);
+  writeItems(state, field, complete, itemNullable, items, 0);
+  state.writer.byte(bracketEnd);
+  popFrame(state);
 }
 
-function writeItems(run: ExecutionState, field: CompiledField, complete: CompleteValue, itemNullable: boolean, items: ReadonlyRows<unknown>, from: number): void {
+function writeItems(state: ExecutionState, field: CompiledField, complete: CompleteValue, itemNullable: boolean, items: ReadonlyRows<unknown>, from: number): void {
   for (let n = from; n < items.length; n += 1) {
-    if (shouldYield(run)) return deferRest(run, field, n, () => writeItems(run, field, complete, itemNullable, items, n));
-    if (n > 0) run.writer.byte(comma);
+    if (shouldYield(state)) return deferRest(state, field, n, () => writeItems(state, field, complete, itemNullable, items, n));
+    if (n > 0) state.writer.byte(comma);
     const item = Array.isArray(items) ? (items[n] as unknown) : items.at(n);
-    if (itemNullable) tryComplete(run, field, complete, n, item, undefined);
+    if (itemNullable) tryComplete(state, field, complete, n, item, undefined);
     else {
-      run.field = field;
-      run.key = n;
-      completeOrDefer(run, field, complete, false, item, n);
+      state.field = field;
+      state.key = n;
+      completeOrDefer(state, field, complete, false, item, n);
     }
   }
 }
 
-/** Writes an item, or the value of a field, that may be null: that is what it becomes where it fails at once. */
-function tryComplete(run: ExecutionState, field: CompiledField, complete: CompleteValue, key: string | number, item: unknown, source: unknown): void {
-  const { depth, output, writer: { at } } = run;
+/** Writes a nullable list item (`key` is its index) or field; if that throws, writes null and records the error. */
+function tryComplete(state: ExecutionState, field: CompiledField, complete: CompleteValue, key: string | number, item: unknown, source: unknown): void {
+  const { depth, output, writer: { at } } = state;
   const { open, parts: { length } } = output;
   try {
-    run.field = field;
-    run.key = key;
-    completeOrDefer(run, field, complete, true, typeof key === 'number' ? item : resolveField(run, field, source), key);
+    state.field = field;
+    state.key = key;
+    completeOrDefer(state, field, complete, true, typeof key === 'number' ? item : resolveField(state, field, source), key);
   } catch (error) {
-    run.errors.push(locateError(run, error, depth));
-    const frame = depth === 0 ? undefined : run.frames[depth - 1]!;
-    // All that the attempt wrote is taken back, places too; where it gave this object a place of its own, that stays.
+    state.errors.push(locateError(state, error, depth));
+    const frame = depth === 0 ? undefined : state.frames[depth - 1]!;
+    // Discards what the attempt wrote, segments too. A container that the attempt created for this object stays.
     if (frame === undefined || frame.container === null || frame.container === output) {
-      run.output = output;
+      state.output = output;
       output.parts.length = length;
       output.open = open;
     } else {
-      run.output = frame.container;
+      state.output = frame.container;
       frame.container.parts.length = 0;
       frame.container.open = frame.start;
     }
-    run.writer.at = at;
-    run.writer.json('null');
+    state.writer.at = at;
+    state.writer.json('null');
   }
 }
 
-function pushFrame(run: ExecutionState, key: string | number, nullable: boolean): void {
-  const { frames, depth, writer: { at: start } } = run;
+function pushFrame(state: ExecutionState, key: string | number, nullable: boolean): void {
+  const { frames, depth, writer: { at: start } } = state;
   const frame = frames[depth];
   if (frame === undefined) frames.push({ key, nullable, start, container: null });
   else {
@@ -106,25 +105,25 @@ function pushFrame(run: ExecutionState, key: string | number, nullable: boolean)
     frame.start = start;
     frame.container = null;
   }
-  run.depth = depth + 1;
+  state.depth = depth + 1;
 }
 
-function popFrame(run: ExecutionState): void {
-  const { frames, writer: { at } } = run;
-  run.depth -= 1;
-  const { container } = frames[run.depth]!;
+function popFrame(state: ExecutionState): void {
+  const { frames, writer: { at } } = state;
+  state.depth -= 1;
+  const { container } = frames[state.depth]!;
   if (container === null) return;
   closeSegment(container, at);
-  run.output = run.depth === 0 ? run.segment : frames[run.depth - 1]!.container!;
-  run.output.open = at;
+  state.output = state.depth === 0 ? state.segment : frames[state.depth - 1]!.container!;
+  state.output.open = at;
 }
 
 const noArguments = Object.freeze({});
 
-function resolveField(run: ExecutionState, field: CompiledField, source: unknown): unknown {
+function resolveField(state: ExecutionState, field: CompiledField, source: unknown): unknown {
   const { resolve, hasNoArguments, needsInfo, argumentsIndex } = field;
-  const args = hasNoArguments ? noArguments : (run.arguments[argumentsIndex] ??= getArgumentValues(field.definition, field.nodes[0]!, run.variables));
-  if (resolve !== undefined) return resolve(source, args, run.contextValue, (needsInfo ? buildResolveInfo(run, field) : undefined)!);
+  const args = hasNoArguments ? noArguments : (state.arguments[argumentsIndex] ??= getArgumentValues(field.definition, field.nodes[0]!, state.variables));
+  if (resolve !== undefined) return resolve(source, args, state.contextValue, (needsInfo ? buildResolveInfo(state, field) : undefined)!);
   const value = typeof source === 'object' && source !== null ? (source as Record<string, unknown>)[field.definition.name] : undefined;
-  return typeof value === 'function' ? (value as (...all: unknown[]) => unknown).call(source, args, run.contextValue, buildResolveInfo(run, field)) : value;
+  return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).call(source, args, state.contextValue, buildResolveInfo(state, field)) : value;
 }

@@ -5,10 +5,8 @@ import {
 import type { Segment, StaticBytes, JsonWriter } from './json-writer.ts';
 import type { RawColumnWriter } from './raw-columns.ts';
 
-/** What one execution of a planned query keeps while it runs. */
-
-/** Writes a value that stands at `key`; throws what is wrong with it. */
-export type CompleteValue = (run: ExecutionState, field: CompiledField, value: unknown, key: string | number) => void;
+/** Writes the value at `key` as JSON, or throws the field's error. */
+export type CompleteValue = (state: ExecutionState, field: CompiledField, value: unknown, key: string | number) => void;
 
 export interface CompiledField {
   name: string;
@@ -19,41 +17,41 @@ export interface CompiledField {
   hasNoArguments: boolean;
   /** Whether the resolver declares `info`. Stored because reading `Function.length` took 3 % of a nested read. */
   needsInfo: boolean;
-  /** Where a run keeps the field's arguments; they are the same for every object of it. */
+  /** Index of the field's arguments in `ExecutionState.arguments`. They are the same for every object. */
   argumentsIndex: number;
-  /** What stands before the value: the sign before the field, and its name. */
+  /** The bytes before the value: `{` or `,`, the quoted name, and `:`. */
   keyBytes: StaticBytes;
-  /** The value as JSON where it is known without asking: `__typename`. */
+  /** The constant value of `__typename` as JSON. */
   constant: StaticBytes | undefined;
-  /** Writes it from a row's bytes, where it is a text of them. */
+  /** Copies the value from a row's bytes, if the field consists of raw columns. */
   rawColumns: RawColumnWriter | undefined;
   nullable: boolean;
   complete: CompleteValue;
 }
 
-/** The fields asked of objects of one type at one place of the document. */
+/** The fields that a selection set selects on one object type. */
 export type Plan = readonly CompiledField[];
 
-/** An object or a list that something in it is waited for. */
+/** An object or a list that waits for a promise inside it. */
 export interface DetachedContainer extends Segment {
   parent: DetachedContainer | null;
   key: string | number;
   nullable: boolean;
-  /** Null has taken its place, and why is told. */
+  /** Set when null replaces the container; later errors inside it are dropped. */
   isNulled: boolean;
 }
 
-/** An object or a list that is being written. */
+/** An object or a list that is still open in the output. */
 export interface StackFrame {
   key: string | number;
   nullable: boolean;
-  /** Where it begins on the tape. */
+  /** Its first byte in the writer. */
   start: number;
-  /** Made when something in it is waited for; those around it have theirs then too. */
+  /** Created, together with those of all outer frames, when something inside waits for a promise. */
   container: DetachedContainer | null;
 }
 
-/** One execution. */
+/** The state of one execution of a compiled query. */
 export interface ExecutionState {
   compiled: CompiledQuery;
   contextValue: unknown;
@@ -64,21 +62,21 @@ export interface ExecutionState {
   errors: GraphQLError[];
   writer: JsonWriter;
   data: Segment;
-  /** The whole answer is null. */
+  /** Set when `data` is null as a whole. */
   failed: boolean;
-  /** What is being written now: at a place, which stands in `base`, `depth` objects and lists within one another. */
+  /** The segment being filled. It lies in the container `base`, and `depth` frames are open inside it. */
   segment: Segment;
   base: DetachedContainer | null;
   frames: StackFrame[];
   depth: number;
-  /** What is asked there now: where it stands that an error is thrown. */
+  /** The field and the key being completed, for the path of an error. */
   field: CompiledField | undefined;
   key: string | number;
-  /** The innermost of them that has a place of its own: what is written goes there. */
+  /** Receives what is written: the innermost container of the open frames, or `segment` if they have none. */
   output: Segment;
   pending: number;
-  finish: ((run: ExecutionState) => void) | undefined;
-  /** List items written so far, and the number at which to look at the clock again. */
+  finish: ((state: ExecutionState) => void) | undefined;
+  /** List items written so far, and the number at which to read the clock again. */
   items: number;
   nextClockCheck: number;
 }
@@ -87,33 +85,35 @@ export interface CompiledQuery {
   operation: OperationDefinitionNode;
   fragments: Record<string, FragmentDefinitionNode>;
   plan: Plan;
-  /** Bytes of heap. */
+  /** Estimated bytes of heap. */
   weight: number;
 }
 
-/** Where the value at `key` stands in the answer. */
+/** Returns the response path of the value at `key`. */
 export function pathOf({ base, frames, depth }: ExecutionState, key: string | number): (string | number)[] {
   const path = [key];
   for (let n = depth - 1; n >= 0; n -= 1) path.unshift(frames[n]!.key);
-  for (let slot = base; slot !== null; slot = slot.parent) path.unshift(slot.key);
+  for (let container = base; container !== null; container = container.parent) path.unshift(container.key);
   return path;
 }
 
-/** What was thrown, with where it happened; all objects and lists that it was thrown out of are left, but for the first `depth`. */
-export function locateError(run: ExecutionState, thrown: unknown, depth: number): GraphQLError {
-  const error = locatedError(thrown, run.field?.nodes, pathOf(run, run.key));
-  for (let n = depth; n < run.depth; n += 1) {
-    const { container } = run.frames[n]!;
+/**
+ * Returns the error with its path and nodes. Closes the frames after the first `depth`; their containers become null.
+ */
+export function locateError(state: ExecutionState, thrown: unknown, depth: number): GraphQLError {
+  const error = locatedError(thrown, state.field?.nodes, pathOf(state, state.key));
+  for (let n = depth; n < state.depth; n += 1) {
+    const { container } = state.frames[n]!;
     if (container !== null) container.isNulled = true;
   }
-  run.depth = depth;
+  state.depth = depth;
   return error;
 }
 
-export function buildResolveInfo(run: ExecutionState, { name, nodes, parentType, definition }: CompiledField): GraphQLResolveInfo {
-  const { compiled: { fragments, operation }, schema, rootValue, variables } = run;
+export function buildResolveInfo(state: ExecutionState, { name, nodes, parentType, definition }: CompiledField): GraphQLResolveInfo {
+  const { compiled: { fragments, operation }, schema, rootValue, variables } = state;
   let path: GraphQLResolveInfo['path'] | undefined;
-  for (const key of pathOf(run, name)) path = { prev: path, key, typename: undefined };
+  for (const key of pathOf(state, name)) path = { prev: path, key, typename: undefined };
   return {
     fieldName: definition.name, fieldNodes: nodes, returnType: definition.type, parentType, path: path!,
     schema, fragments, rootValue, operation, variableValues: variables,

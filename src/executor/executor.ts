@@ -1,5 +1,5 @@
 import {
-  execute as executeUnplanned, getVariableValues, Kind, OperationTypeNode, type DocumentNode, type ExecutionArgs, type ExecutionResult,
+  execute as executeWithGraphqlJs, getVariableValues, Kind, OperationTypeNode, type DocumentNode, type ExecutionArgs, type ExecutionResult,
   type GraphQLSchema, type OperationDefinitionNode,
 } from 'graphql';
 import { writeRoot } from './execute-fields.ts';
@@ -9,79 +9,77 @@ import { locateError, type CompiledQuery, type ExecutionState } from './executio
 import { JsonWriter, assemble, type Segment, type AssembledBytes } from './json-writer.ts';
 
 /**
- * Execution of queries by the specification, where what graphql's own `execute` finds out anew for every object (which
- * fields are asked, with which arguments, of which type) is found out once for a document, and nothing waits that need
- * not. Changes are left to `execute`. The answers are the same, byte for byte:
- * test/executor/executor.test.ts.
+ * Executes queries as the specification says, and writes JSON meanwhile. graphql-js collects fields, arguments and
+ * types for every object; this executor does so once per document. It leaves mutations to graphql-js. The results are
+ * the same, byte for byte: test/executor/executor.test.ts.
  */
 
-type Now<T> = T | Promise<T>;
+type PromiseOrValue<T> = T | Promise<T>;
 
-/** An execution by a plan, or graphql's own answer. */
+/** The state after executing a plan, or the result of graphql-js. */
 export type Executed = ExecutionState | ExecutionResult;
 
 /** An operation, ready to be executed. */
 export interface PreparedOperation extends Compilation {
-  /** Whether graphql's own `execute` runs it, which gives the event loop no turn however long it takes. */
+  /** Whether graphql-js executes it, which never yields to the event loop, however long it takes. */
   runsUnsliced: boolean;
-  /** Executes it on a root value in a context. */
-  execute(rootValue: unknown, contextValue: unknown): Now<Executed>;
+  execute(rootValue: unknown, contextValue: unknown): PromiseOrValue<Executed>;
 }
 
 export interface PrepareOptions {
-  /** Holds the plan if it is a new one; a cache of the whole process by default. */
+  /** Stores the plan if it is new; by default a cache that the whole process shares. */
   planCache?: PlanCache | undefined;
 }
 
-/** Executes a query, or an item of a subscription, by its plan; anything else by graphql's own `execute`. */
-export function execute(args: ExecutionArgs): Now<ExecutionResult> {
+/** Executes a query, or one event of a subscription, by its plan; graphql-js executes anything else. */
+export function execute(args: ExecutionArgs): PromiseOrValue<ExecutionResult> {
   const executed = executeToWriter(args);
   return executed instanceof Promise ? executed.then(resultOf) : resultOf(executed);
 }
 
-/** As `execute`; the answer of a plan is left on its tape, for whoever takes it from there. */
-export const executeToWriter = (args: ExecutionArgs): Now<Executed> => prepare(args).execute(args.rootValue, args.contextValue);
+/** Like `execute`, but leaves the result of a plan in its JsonWriter, for `takeBytes` or `resultOf`. */
+export const executeToWriter = (args: ExecutionArgs): PromiseOrValue<Executed> => prepare(args).execute(args.rootValue, args.contextValue);
 
-/** As `executeToTape`, for an operation that is executed many times: what its document and variables say is found out once. */
+/** Prepares an operation to be executed many times: coerces its variables and compiles its document once. */
 export function prepare(args: ExecutionArgs, { planCache }: PrepareOptions = {}): PreparedOperation {
   const { schema, document } = args;
-  const unplanned: PreparedOperation = {
+  const fallback: PreparedOperation = {
     compiled: null, plannedFields: 0, runsUnsliced: true,
-    execute: (rootValue, contextValue) => executeUnplanned({ ...args, rootValue, contextValue }),
+    execute: (rootValue, contextValue) => executeWithGraphqlJs({ ...args, rootValue, contextValue }),
   };
   const operation = operationOf(document, args.operationName);
-  if (operation === undefined || operation.operation === OperationTypeNode.MUTATION || args.fieldResolver || args.typeResolver) return unplanned;
+  if (operation === undefined || operation.operation === OperationTypeNode.MUTATION || args.fieldResolver || args.typeResolver) return fallback;
   const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], args.variableValues ?? {}, { maxErrors: 50 });
   if (errors !== undefined) return { compiled: null, plannedFields: 0, runsUnsliced: false, execute: () => ({ errors }) };
   const { compiled, plannedFields } = compileQuery(schema, document, operation, coerced, planCache);
-  if (compiled === null) return { ...unplanned, plannedFields };
+  if (compiled === null) return { ...fallback, plannedFields };
   const fieldArguments: unknown[] = [];
   return { compiled, plannedFields, runsUnsliced: false, execute: (rootValue, contextValue) => executeCompiled(compiled, schema, coerced, fieldArguments, rootValue, contextValue) };
 }
 
 function executeCompiled(
   compiled: CompiledQuery, schema: GraphQLSchema, variables: Record<string, unknown>, fieldArguments: unknown[], rootValue: unknown, contextValue: unknown,
-): Now<ExecutionState> {
+): PromiseOrValue<ExecutionState> {
   const data: Segment = { parts: [], open: 0 };
-  const run: ExecutionState = {
+  const state: ExecutionState = {
     compiled, contextValue, rootValue, schema, variables, arguments: fieldArguments, errors: [], writer: new JsonWriter(), data, failed: false,
     segment: data, base: null, frames: [], depth: 0, field: undefined, key: '', output: data, pending: 0, finish: undefined,
     items: 0, nextClockCheck: 0,
   };
   try {
-    writeRoot(run, compiled.plan);
+    writeRoot(state, compiled.plan);
   } catch (error) {
-    failExecution(run, locateError(run, error, 0));
-    return run;
+    failExecution(state, locateError(state, error, 0));
+    return state;
   }
-  if (run.pending === 0) return run;
-  // As it is: where another function stood around it, V8 kept every run until its next full collection.
-  return new Promise((resolve) => (run.finish = resolve));
+  if (state.pending === 0) return state;
+  // Stores `resolve` itself: a wrapping closure kept every ExecutionState alive until a full GC (docs/profile.md).
+  return new Promise((resolve) => (state.finish = resolve));
 }
 
 export const isExecutionState = (executed: Executed): executed is ExecutionState => 'writer' in executed;
 
-/** What was executed, as graphql answers it; once only. */
+/** Returns the result in the form of graphql-js. Call it once, since it releases the writer's buffer. */
 export function resultOf(executed: Executed): ExecutionResult {
   if (!isExecutionState(executed)) return executed;
   const { errors } = executed;
@@ -91,16 +89,16 @@ export function resultOf(executed: Executed): ExecutionResult {
   return { ...(errors.length > 0 && { errors }), data };
 }
 
-const [before, after] = [Buffer.from('{"data":'), Buffer.from('}')];
+const [dataPrefix, dataSuffix] = [Buffer.from('{"data":'), Buffer.from('}')];
 
-/** The answer of an execution as JSON, without its errors; once only. */
-export const takeBytes = ({ writer, data }: ExecutionState): AssembledBytes => assemble(writer, data, before, after);
+/** Returns the result as JSON, without its errors. Call it once, since it releases the writer's buffer. */
+export const takeBytes = ({ writer, data }: ExecutionState): AssembledBytes => assemble(writer, data, dataPrefix, dataSuffix);
 
-/** The operation that is meant, where that is clear. */
+/** Returns the operation of this name, or the only one; undefined if it is missing or ambiguous. */
 export function operationOf({ definitions }: DocumentNode, name: string | null | undefined): OperationDefinitionNode | undefined {
   const [first] = definitions;
   if (definitions.length === 1 && first!.kind === Kind.OPERATION_DEFINITION) return name == null || first.name?.value === name ? first : undefined;
   const operations = definitions.filter((node): node is OperationDefinitionNode => node.kind === Kind.OPERATION_DEFINITION);
-  // Which one is meant where several are, or none, is for graphql to say.
+  // graphql-js reports an ambiguous or missing operation.
   return name == null ? (operations.length === 1 ? operations[0] : undefined) : operations.find((node) => node.name?.value === name);
 }

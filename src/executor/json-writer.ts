@@ -1,8 +1,8 @@
 import { wireBuffer, type WireBuffer } from '../reader/row-view.ts';
 
 /**
- * JSON as bytes, written from left to right in memory that is used again: texts would be made only to be copied, and
- * fresh memory costs more than what is written into it.
+ * Writes JSON as bytes into pooled buffers. Saves strings that would only be copied, and the page faults of new memory,
+ * which cost more than the writing (docs/profile.md).
  */
 
 const bufferPool: WireBuffer[] = [];
@@ -11,19 +11,19 @@ const maxPooledBytes = 16 * 1024 * 1024;
 const minBufferBytes = 64 * 1024;
 const maxBufferBytes = 4 * 1024 * 1024;
 
-/** Memory of this size at least, that which was given back last first. New memory has a power of two, so that it fits again. */
+/** Returns the last released buffer of at least `size` bytes, or a new one. New sizes are powers of two, for reuse. */
 function acquireBuffer(size: number): WireBuffer {
-  const at = bufferPool.findLastIndex(({ bytes }) => bytes.length >= size);
-  if (at < 0) return wireBuffer(Buffer.allocUnsafeSlow(Math.max(minBufferBytes, 2 ** Math.ceil(Math.log2(size)))));
-  const [memory] = bufferPool.splice(at, 1);
-  pooledBytes -= memory!.bytes.length;
-  return memory!;
+  const index = bufferPool.findLastIndex(({ bytes }) => bytes.length >= size);
+  if (index < 0) return wireBuffer(Buffer.allocUnsafeSlow(Math.max(minBufferBytes, 2 ** Math.ceil(Math.log2(size)))));
+  const [buffer] = bufferPool.splice(index, 1);
+  pooledBytes -= buffer!.bytes.length;
+  return buffer!;
 }
 
-function releaseBuffer(memory: WireBuffer): void {
-  const { length } = memory.bytes;
+function releaseBuffer(buffer: WireBuffer): void {
+  const { length } = buffer.bytes;
   if (length > maxBufferBytes || pooledBytes + length > maxPooledBytes) return;
-  bufferPool.push(memory);
+  bufferPool.push(buffer);
   pooledBytes += length;
 }
 
@@ -31,11 +31,11 @@ const quote = 0x22;
 const backslash = 0x5c;
 const equals = 0x3d;
 
-const digits = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/');
-/** Two digits of Base64 for each twelve bits. */
-const pairs = Uint16Array.from({ length: 4096 }, (_none, bits) => (digits[bits >> 6]! << 8) | digits[bits & 63]!);
+const base64Digits = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/');
+/** Maps twelve bits to two digits of Base64. */
+const base64Pairs = Uint16Array.from({ length: 4096 }, (_none, bits) => (base64Digits[bits >> 6]! << 8) | base64Digits[bits & 63]!);
 
-/** Bytes that are written often, four at a time. */
+/** Bytes that are written often, stored as words to copy four at a time. */
 export class StaticBytes {
   readonly length: number;
   readonly words: Int32Array;
@@ -48,33 +48,33 @@ export class StaticBytes {
   }
 }
 
-/** What stands before a text of which the Base64 is written: what it makes by itself, and the bytes left over from that. */
+/** A constant prefix of Base64 input: a quote and the encoded whole triples, and the zero to two bytes after them. */
 export class Base64Prefix {
-  readonly ready: StaticBytes;
-  readonly left: number;
-  readonly rest: number;
+  readonly encoded: StaticBytes;
+  readonly remainderLength: number;
+  readonly remainder: number;
 
   constructor(text: string) {
     const bytes = Buffer.from(text);
-    this.left = bytes.length % 3;
-    const whole = bytes.length - this.left;
-    this.ready = new StaticBytes(`"${bytes.toString('base64', 0, whole)}`);
-    this.rest = bytes.subarray(whole).reduce((sum, byte) => (sum << 8) | byte, 0);
+    this.remainderLength = bytes.length % 3;
+    const whole = bytes.length - this.remainderLength;
+    this.encoded = new StaticBytes(`"${bytes.toString('base64', 0, whole)}`);
+    this.remainder = bytes.subarray(whole).reduce((sum, byte) => (sum << 8) | byte, 0);
   }
 }
 
 export class JsonWriter {
-  /** Bytes written so far; whoever sets it back writes again from there. */
+  /** Number of bytes written so far. Setting it back discards the bytes after it. */
   at = 0;
   bytes: Buffer;
-  #memory: WireBuffer;
+  #buffer: WireBuffer;
   #view: DataView;
 
   constructor() {
-    const memory = acquireBuffer(minBufferBytes);
-    this.#memory = memory;
-    this.bytes = memory.bytes;
-    this.#view = memory.view;
+    const buffer = acquireBuffer(minBufferBytes);
+    this.#buffer = buffer;
+    this.bytes = buffer.bytes;
+    this.#view = buffer.view;
   }
 
   byte(value: number): void {
@@ -83,7 +83,7 @@ export class JsonWriter {
   }
 
   copy({ words, length }: StaticBytes): void {
-    // What is written beyond the end is written over.
+    // The last word may write up to three bytes too many, which the next write replaces.
     if (this.at + length + 4 > this.bytes.length) this.#grow(length + 4);
     const { at } = this;
     const view = this.#view;
@@ -91,18 +91,18 @@ export class JsonWriter {
     this.at = at + length;
   }
 
-  /** JSON that is text already. */
+  /** Writes text that is JSON already. */
   json(text: string): void {
-    const most = text.length * 3;
-    if (this.at + most > this.bytes.length) this.#grow(most);
+    const maxBytes = text.length * 3;
+    if (this.at + maxBytes > this.bytes.length) this.#grow(maxBytes);
     this.at += this.bytes.write(text, this.at);
   }
 
-  /** A string as `JSON.stringify` writes it. */
+  /** Writes a string as `JSON.stringify` does. */
   string(value: string): void {
     const { length } = value;
-    const most = length * 3 + 2;
-    if (this.at + most > this.bytes.length) this.#grow(most);
+    const maxBytes = length * 3 + 2;
+    if (this.at + maxBytes > this.bytes.length) this.#grow(maxBytes);
     const { bytes } = this;
     let { at } = this;
     bytes[at++] = quote;
@@ -115,7 +115,7 @@ export class JsonWriter {
         bytes[at++] = 0xc0 | (code >> 6);
         bytes[at++] = 0x80 | (code & 0x3f);
       } else {
-        // Pairs are rare, and where one stands alone it is escaped.
+        // Surrogates are rare, and JSON.stringify escapes lone ones.
         if (code >= 0xd800 && code <= 0xdfff) return this.json(JSON.stringify(value));
         bytes[at++] = 0xe0 | (code >> 12);
         bytes[at++] = 0x80 | ((code >> 6) & 0x3f);
@@ -127,60 +127,60 @@ export class JsonWriter {
   }
 
   /**
-   * A sign, and the UTF-8 that begins at `start`, as it stands in a string; false, with a part of it written, where something
-   * has to be escaped.
+   * Writes a byte, then the UTF-8 at `start` as content of a JSON string. Returns false if a character must be escaped;
+   * `at` is unchanged then.
    */
-  text(sign: number, from: DataView, start: number, length: number): boolean {
+  text(leadingByte: number, source: DataView, start: number, length: number): boolean {
     if (this.at + length + 1 > this.bytes.length) this.#grow(length + 1);
     const view = this.#view;
     const at = this.at + 1;
-    view.setUint8(this.at, sign);
+    view.setUint8(this.at, leadingByte);
     if (length < 4)
       for (let n = 0; n < length; n += 1) {
-        const code = from.getUint8(start + n);
+        const code = source.getUint8(start + n);
         if (code < 0x20 || code === quote || code === backslash) return false;
         view.setUint8(at + n, code);
       }
     else {
       for (let n = 0; n <= length - 4; n += 4) {
-        const four = from.getInt32(start + n);
-        if (escapes(four)) return false;
-        view.setInt32(at + n, four);
+        const word = source.getInt32(start + n);
+        if (needsEscape(word)) return false;
+        view.setInt32(at + n, word);
       }
-      // The last four, of which some are written already.
-      const four = from.getInt32(start + length - 4);
-      if (escapes(four)) return false;
-      view.setInt32(at + length - 4, four);
+      // The last four bytes overlap those of the loop.
+      const word = source.getInt32(start + length - 4);
+      if (needsEscape(word)) return false;
+      view.setInt32(at + length - 4, word);
     }
     this.at = at + length;
     return true;
   }
 
-  /** A string: the Base64 of what stands before and of the bytes that begin at `start`, three at least. */
-  base64({ ready, left, rest }: Base64Prefix, from: DataView, start: number, length: number): void {
-    const most = ready.length + (((length + 4) / 3) << 2) + 8;
-    if (this.at + most > this.bytes.length) this.#grow(most);
-    this.copy(ready);
+  /** Writes a string: the Base64 of the prefix and of at least three bytes from `start`. */
+  base64({ encoded, remainderLength, remainder }: Base64Prefix, source: DataView, start: number, length: number): void {
+    const maxBytes = encoded.length + (((length + 4) / 3) << 2) + 8;
+    if (this.at + maxBytes > this.bytes.length) this.#grow(maxBytes);
+    this.copy(encoded);
     const view = this.#view;
     let { at } = this;
     const end = start + length;
     let n = start;
-    if (left > 0) {
-      const three = left === 1 ? (rest << 16) | from.getUint16(n) : (rest << 8) | from.getUint8(n);
-      view.setInt32(at, (pairs[three >> 12]! << 16) | pairs[three & 4095]!);
+    if (remainderLength > 0) {
+      const triple = remainderLength === 1 ? (remainder << 16) | source.getUint16(n) : (remainder << 8) | source.getUint8(n);
+      view.setInt32(at, (base64Pairs[triple >> 12]! << 16) | base64Pairs[triple & 4095]!);
       at += 4;
-      n += 3 - left;
+      n += 3 - remainderLength;
     }
     for (; n + 2 < end; n += 3) {
-      const three = from.getInt32(n - 1) & 0xffffff;
-      view.setInt32(at, (pairs[three >> 12]! << 16) | pairs[three & 4095]!);
+      const triple = source.getInt32(n - 1) & 0xffffff;
+      view.setInt32(at, (base64Pairs[triple >> 12]! << 16) | base64Pairs[triple & 4095]!);
       at += 4;
     }
     if (n < end) {
-      const two = n + 1 < end;
-      const three = (from.getUint8(n) << 16) | (two ? from.getUint8(n + 1) << 8 : 0);
-      view.setInt32(at, (pairs[three >> 12]! << 16) | pairs[three & 4095]!);
-      if (!two) view.setUint8(at + 2, equals);
+      const hasSecondByte = n + 1 < end;
+      const triple = (source.getUint8(n) << 16) | (hasSecondByte ? source.getUint8(n + 1) << 8 : 0);
+      view.setInt32(at, (base64Pairs[triple >> 12]! << 16) | base64Pairs[triple & 4095]!);
+      if (!hasSecondByte) view.setUint8(at + 2, equals);
       view.setUint8(at + 3, equals);
       at += 4;
     }
@@ -188,65 +188,65 @@ export class JsonWriter {
     this.at = at + 1;
   }
 
-  /** The memory is another's from now on. */
+  /** Releases the buffer to the pool. The writer must not be used afterwards. */
   end(): void {
-    releaseBuffer(this.#memory);
+    releaseBuffer(this.#buffer);
   }
 
-  #grow(by: number): void {
-    const grown = acquireBuffer(Math.max(this.bytes.length * 2, this.at + by));
+  #grow(size: number): void {
+    const grown = acquireBuffer(Math.max(this.bytes.length * 2, this.at + size));
     this.bytes.copy(grown.bytes, 0, 0, this.at);
-    releaseBuffer(this.#memory);
-    this.#memory = grown;
+    releaseBuffer(this.#buffer);
+    this.#buffer = grown;
     this.bytes = grown.bytes;
     this.#view = grown.view;
   }
 }
 
-/** Whether one of four bytes may not stand in a string: less than a space, a quote or a backslash. */
-function escapes(four: number): boolean {
-  const quotes = four ^ 0x22222222;
-  const backslashes = four ^ 0x5c5c5c5c;
-  // A byte that is less than another borrows from its highest bit.
-  const less = ((four - 0x20202020) | 0) & ~four;
+/** Returns whether JSON escapes one of the four bytes: a control character, a quote or a backslash. */
+function needsEscape(word: number): boolean {
+  const quotes = word ^ 0x22222222;
+  const backslashes = word ^ 0x5c5c5c5c;
+  // In a subtraction a byte that is less than the other borrows, which sets its highest bit.
+  const controls = ((word - 0x20202020) | 0) & ~word;
   const quoted = ((quotes - 0x01010101) | 0) & ~quotes;
   const slashed = ((backslashes - 0x01010101) | 0) & ~backslashes;
-  return ((less | quoted | slashed) & 0x80808080) !== 0;
+  return ((controls | quoted | slashed) & 0x80808080) !== 0;
 }
 
-/** A stretch of the whole that is written apart: pairs of positions on the tape, and places in turn. */
+/** A part of the output: in order, pairs of positions in the writer (start and end), and nested segments. */
 export interface Segment {
   parts: (number | Segment)[];
-  /** Where that begins which is written now. */
+  /** Start of the bytes that `closeSegment` adds next. */
   open: number;
 }
 
-/** Ends what is being written at a place. */
+/** Adds the bytes from `open` to `at` to the segment. */
 export function closeSegment(place: Segment, at: number): void {
   if (at > place.open) place.parts.push(place.open, at);
 }
 
-/** Bytes in memory that is the caller's until it is given back. */
+/** Bytes in a pooled buffer, which the caller owns until `release`. */
 export interface AssembledBytes {
   bytes: Buffer;
   release(): void;
 }
 
-/** What stands at a place, in its order, between what comes before and after it; the tape ends. */
-export function assemble(tape: JsonWriter, place: Segment, before: Uint8Array, after: Uint8Array): AssembledBytes {
-  const memory = acquireBuffer(before.length + tape.at + after.length);
-  const { bytes } = memory;
-  bytes.set(before);
-  let at = before.length;
+/** Copies the segment, in order, between the prefix and the suffix, and releases the writer's buffer. */
+export function assemble(writer: JsonWriter, segment: Segment, prefix: Uint8Array, suffix: Uint8Array): AssembledBytes {
+  const buffer = acquireBuffer(prefix.length + writer.at + suffix.length);
+  const { bytes } = buffer;
+  bytes.set(prefix);
+  let at = prefix.length;
   const add = ({ parts }: Segment): void => {
     for (let n = 0; n < parts.length; n += 1) {
       const part = parts[n]!;
-      if (typeof part === 'number') at += tape.bytes.copy(bytes, at, part, parts[++n] as number);
+      if (typeof part === 'number') at += writer.bytes.copy(bytes, at, part, parts[++n] as number);
       else add(part);
     }
   };
-  add(place);
-  bytes.set(after, at);
-  tape.end();
-  return { bytes: bytes.subarray(0, at + after.length), release: () => releaseBuffer(memory) };
+  add(segment);
+  bytes.set(suffix, at);
+  writer.end();
+  return { bytes: bytes.subarray(0, at + suffix.length), release: () => releaseBuffer(buffer) };
 }

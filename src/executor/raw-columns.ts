@@ -3,20 +3,19 @@ import { columnAt, lengthAt, type WireBuffer, type RowViewClass } from '../reade
 import { Base64Prefix, type JsonWriter } from './json-writer.ts';
 
 /**
- * Fields that are texts of columns as they stand: of a row whose bytes are at hand they are copied to the answer, and no
- * text is made in between. What a field is made of is said beside its resolver, which is asked for every other row;
- * test/executor/raw-columns.test.ts holds the two together.
+ * Writes fields that consist of columns' texts by copying the bytes of the row, without decoding them to strings. Such
+ * a field also has a resolver, for rows that are not RowViews; test/executor/raw-columns.test.ts compares the two.
  */
 
-/** The `rawColumns` in a field's extensions: the columns whose texts are copied into the answer as they are. */
+/** The extension `rawColumns` of a field: the columns whose texts are its value. */
 export interface RawColumns {
-  /** Columns whose texts are joined by a space; empty ones are left out. */
+  /** Columns to join with a space. Null and empty ones are skipped. */
   columns: readonly string[];
-  /** For the global id of a row: the name of its type. `columns` is then its id alone. */
+  /** The type's name, for a global id. `columns` is only the id then. */
   idOf?: string;
 }
 
-/** Returns the writer of a field that consists of raw columns; undefined for a field that has to be resolved. */
+/** Returns the writer of a field that consists of raw columns; undefined for any other field. */
 export function rawColumnWriter({ type, extensions }: GraphQLField<unknown, unknown>): RawColumnWriter | undefined {
   const rawColumns = extensions.rawColumns as RawColumns | undefined;
   if (rawColumns !== undefined)
@@ -28,44 +27,44 @@ export function rawColumnWriter({ type, extensions }: GraphQLField<unknown, unkn
 export class RawColumnWriter {
   readonly #columns: readonly string[];
   readonly #prefix: Base64Prefix | null;
-  /** Where the columns stand in the views that came last. */
-  #of: RowViewClass | undefined;
-  #at: readonly number[] | null = null;
+  /** Class of the last row, and the indexes of the columns in it; null if it lacks one. */
+  #rowClass: RowViewClass | undefined;
+  #columnIndexes: readonly number[] | null = null;
 
   constructor(columns: readonly string[], prefix: Base64Prefix | null) {
     this.#columns = columns;
     this.#prefix = prefix;
   }
 
-  /** Writes the field of a row as JSON; false, with nothing written, where it has to be resolved. */
-  write(tape: JsonWriter, of: RowViewClass, chunk: WireBuffer, row: number): boolean {
-    if (of !== this.#of) {
-      this.#of = of;
-      const at = this.#columns.map((name) => of.textColumns.get(name));
-      this.#at = at.includes(undefined) ? null : (at as number[]);
+  /** Writes the field of the row at `rowOffset` as JSON. Returns false, and writes nothing, if it must be resolved. */
+  write(writer: JsonWriter, rowClass: RowViewClass, buffer: WireBuffer, rowOffset: number): boolean {
+    if (rowClass !== this.#rowClass) {
+      this.#rowClass = rowClass;
+      const indexes = this.#columns.map((name) => rowClass.textColumns.get(name));
+      this.#columnIndexes = indexes.includes(undefined) ? null : (indexes as number[]);
     }
-    const columns = this.#at;
+    const columns = this.#columnIndexes;
     if (columns === null) return false;
     if (this.#prefix !== null) {
-      const begin = columnAt(chunk, row, columns[0]!);
-      const length = lengthAt(chunk, begin);
+      const offset = columnAt(buffer, rowOffset, columns[0]!);
+      const length = lengthAt(buffer, offset);
       if (length !== uuidLength) return false;
-      tape.base64(this.#prefix, chunk.view, begin + 4, length);
+      writer.base64(this.#prefix, buffer.view, offset + 4, length);
       return true;
     }
-    const { at } = tape;
-    let sign = quote;
+    const { at } = writer;
+    let leadingByte = quote;
     for (let n = 0; n < columns.length; n += 1) {
-      const begin = columnAt(chunk, row, columns[n]!);
-      const length = lengthAt(chunk, begin);
+      const offset = columnAt(buffer, rowOffset, columns[n]!);
+      const length = lengthAt(buffer, offset);
       if (length <= 0 && columns.length > 1) continue;
-      if (length < 0 || !tape.text(sign, chunk.view, begin + 4, length)) {
-        tape.at = at;
+      if (length < 0 || !writer.text(leadingByte, buffer.view, offset + 4, length)) {
+        writer.at = at;
         return false;
       }
-      sign = space;
+      leadingByte = space;
     }
-    tape.byte(quote);
+    writer.byte(quote);
     return true;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Splits long work into slices of a few milliseconds. Between two slices the event loop gets a turn, so that other
- * requests are read, sent to the database and answered while a large answer is being written.
+ * Splits long work into slices of a few milliseconds and yields to the event loop between them, so that the process
+ * serves other requests while it writes a large result.
  */
 
 const sliceMs = 8;
@@ -9,7 +9,7 @@ const steps: (() => void)[] = [];
 let sliceEnd = 0;
 let slices = 0;
 
-/** Runs the step in one of the next slices, after the steps that came earlier. */
+/** Runs the step in one of the next slices, after the steps added earlier. */
 export function runInSlice(step: () => void): void {
   if (steps.push(step) === 1) setImmediate(runSlice);
 }
@@ -35,4 +35,4 @@ function runSlice(): void {
 export const hasTime = (): boolean => performance.now() < sliceEnd;
 
 /** Returns the number of slices since the start of the process. */
-export const pendingSlices = (): number => slices;
+export const sliceCount = (): number => slices;

@@ -1,46 +1,46 @@
-/** What is gathered in one turn of the event loop, and done at its end. */
+/** Collects work during one turn of the event loop and runs it at the end of the turn (`setImmediate`). */
 
-const asking: (() => void)[] = [];
-const sending: (() => void)[] = [];
-let due = false;
+const batches: (() => void)[] = [];
+const flushes: (() => void)[] = [];
+let isScheduled = false;
 
-function add(to: (() => void)[], step: () => void): void {
-  to.push(step);
-  if (due) return;
-  due = true;
+function schedule(queue: (() => void)[], step: () => void): void {
+  queue.push(step);
+  if (isScheduled) return;
+  isScheduled = true;
   setImmediate(() => {
-    // One that asks for more in turn is still in time.
-    for (const each of asking) each();
-    asking.length = 0;
-    due = false;
-    for (const each of sending.splice(0)) each();
+    // Also runs the batches that a batch adds meanwhile.
+    for (const run of batches) run();
+    batches.length = 0;
+    isScheduled = false;
+    for (const flush of flushes.splice(0)) flush();
   });
 }
 
-/** Runs at the end of this turn, when all that was asked in it has been: what is sent in one write. */
-export const flushAtEndOfTick = (step: () => void): void => add(sending, step);
+/** Runs the step at the end of this turn, after all batches, so that their statements leave in one write. */
+export const flushAtEndOfTick = (step: () => void): void => schedule(flushes, step);
 
 /**
- * Asks once for all keys that come in one turn: `ask` answers them in their order. Nothing is remembered for the next
- * turn, so that whoever comes later is told what is so then.
+ * Returns a function that loads a key. Calls `load` once for all keys of a turn; it returns the values in the order of
+ * the keys. Caches nothing beyond the turn, so that a later call loads the current value.
  */
-export function batchPerTick<K, V>(ask: (keys: readonly K[]) => Promise<readonly V[]>): (key: K) => Promise<V> {
-  let answers = new Map<K, Promise<V>>();
-  let all: Promise<readonly V[]>;
+export function batchPerTick<K, V>(load: (keys: readonly K[]) => Promise<readonly V[]>): (key: K) => Promise<V> {
+  let results = new Map<K, Promise<V>>();
+  let batch: Promise<readonly V[]>;
   return (key) => {
-    let answer = answers.get(key);
-    if (answer === undefined) {
-      if (answers.size === 0)
-        all = new Promise((resolve) => {
-          add(asking, () => {
-            const keys = [...answers.keys()];
-            answers = new Map();
-            resolve(ask(keys));
+    let result = results.get(key);
+    if (result === undefined) {
+      if (results.size === 0)
+        batch = new Promise((resolve) => {
+          schedule(batches, () => {
+            const keys = [...results.keys()];
+            results = new Map();
+            resolve(load(keys));
           });
         });
-      const n = answers.size;
-      answers.set(key, (answer = all.then((values) => values[n]!)));
+      const n = results.size;
+      results.set(key, (result = batch.then((values) => values[n]!)));
     }
-    return answer;
+    return result;
   };
 }

@@ -2,8 +2,8 @@ import pg from 'pg';
 import { Parser } from 'pg-protocol/dist/parser.js';
 
 /**
- * Rows as they come off the wire: their bytes, of which a text is made where somebody asks for it. node-postgres makes one of
- * every column before anybody can say which are needed, and most are only written as bytes again.
+ * Rows as bytes of the PostgreSQL protocol, decoded column by column on access. node-postgres decodes every column to a
+ * string, and most of these strings would only be encoded as bytes again.
  */
 
 const dataRow = 'D'.charCodeAt(0);
@@ -12,7 +12,7 @@ interface Message {
   name: string;
 }
 
-/** What came in one piece, to be read byte by byte and as numbers. It stays as it is for as long as it is held. */
+/** A buffer, also as a DataView. The buffers of received rows are never overwritten. */
 export interface WireBuffer {
   bytes: Buffer;
   view: DataView;
@@ -20,66 +20,66 @@ export interface WireBuffer {
 
 export const wireBuffer = (bytes: Buffer): WireBuffer => ({ bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) });
 
-/** A row that has just come; the next one takes its place. */
+/** The row received last. The parser reuses the object for the next row. */
 export class DataRow implements Message {
   readonly name = 'dataRow';
-  chunk = wireBuffer(Buffer.alloc(0));
-  /** Where its first column begins: four bytes of length, negative for null, and so many bytes of text. */
+  buffer = wireBuffer(Buffer.alloc(0));
+  /** Offset of the first column. A column is its length in four bytes, negative for null, and its text. */
   at = 0;
 
-  /** As node-postgres gives them. */
+  /** The columns as the DataRow message of node-postgres has them. */
   get fields(): (string | null)[] {
-    const { chunk } = this;
+    const { buffer } = this;
     const fields: (string | null)[] = [];
     let { at } = this;
-    for (let count = chunk.view.getInt16(at - 2); count > 0; count -= 1) {
-      fields.push(textAt(chunk, at));
-      at = nextColumn(chunk, at);
+    for (let count = buffer.view.getInt16(at - 2); count > 0; count -= 1) {
+      fields.push(textAt(buffer, at));
+      at = nextColumn(buffer, at);
     }
     return fields;
   }
 }
 
-/** Of the text of the column that begins there; negative for null. */
+/** Returns the length of the column at `at` in bytes; negative for null. */
 export const lengthAt = ({ view }: WireBuffer, at: number): number => view.getInt32(at);
 
-/** Where the next column begins. */
+/** Returns the offset of the column after the one at `at`. */
 export function nextColumn({ view }: WireBuffer, at: number): number {
   const length = view.getInt32(at);
   return length < 0 ? at + 4 : at + 4 + length;
 }
 
-/** Where a column begins, of a row whose first one begins at `at`. */
-export function columnAt(chunk: WireBuffer, at: number, column: number): number {
+/** Returns the offset of a column, by its index, in a row whose first column is at `at`. */
+export function columnAt(buffer: WireBuffer, at: number, column: number): number {
   let begin = at;
-  for (let n = 0; n < column; n += 1) begin = nextColumn(chunk, begin);
+  for (let n = 0; n < column; n += 1) begin = nextColumn(buffer, begin);
   return begin;
 }
 
-/** The text of the column that begins there. */
+/** Returns the text of the column at `at`. */
 export function textAt({ bytes, view }: WireBuffer, at: number): string | null {
   const length = view.getInt32(at);
   return length < 0 ? null : bytes.toString('utf8', at + 4, at + 4 + length);
 }
 
-/** A whole number, not negative, that begins there. */
+/** Parses the column at `at` as a non-negative integer. */
 export function integerAt({ bytes, view }: WireBuffer, at: number): number {
   let value = 0;
   for (let n = at + 4, end = n + view.getInt32(at); n < end; n += 1) value = value * 10 + bytes[n]! - 48;
   return value;
 }
 
-/** What is used of node-postgres's own parser, beyond what its types show. */
-interface Packets {
+/** Private members of the parser of pg-protocol 1.16; test/reader/row-view.test.ts fails when they change. */
+interface ParserInternals {
   buffer: Buffer;
   bufferOffset: number;
   bufferLength: number;
-  parse(bytes: Buffer, each: (message: Message) => void): void;
+  parse(bytes: Buffer, callback: (message: Message) => void): void;
   handlePacket(at: number, code: number, length: number, bytes: Buffer): Message;
   mergeBuffer(bytes: Buffer): void;
 }
 
-class RowParser extends (Parser as unknown as new () => Packets) {
+class RowParser extends (Parser as unknown as new () => ParserInternals) {
   readonly #row = new DataRow();
 
   override handlePacket(at: number, code: number, length: number, bytes: Buffer): Message {
@@ -88,33 +88,33 @@ class RowParser extends (Parser as unknown as new () => Packets) {
     return this.#row;
   }
 
-  /** Never into memory that earlier rows stand in. */
+  /** Allocates a new buffer instead of overwriting one, since earlier rows still point into it. */
   override mergeBuffer(bytes: Buffer): void {
     const { buffer, bufferOffset, bufferLength } = this;
     this.buffer = bufferLength === 0 ? bytes : Buffer.concat([buffer.subarray(bufferOffset, bufferOffset + bufferLength), bytes]);
     this.bufferOffset = 0;
     this.bufferLength = this.buffer.length;
-    this.#row.chunk = wireBuffer(this.buffer);
+    this.#row.buffer = wireBuffer(this.buffer);
   }
 }
 
-/** What is used of node-postgres's own client, beyond what its types show. */
-interface Receiving {
+/** Private members of the client of node-postgres 8.23; test/reader/row-view.test.ts fails when they change. */
+interface ClientInternals {
   connection: NodeJS.EventEmitter & { attachListeners(stream: NodeJS.ReadableStream): void };
   _handleDataRow(row: DataRow): void;
 }
 
-/** A client of node-postgres that is given its rows so. */
+/** A client of node-postgres that receives rows as `DataRow`. */
 export class Client extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
     super(config);
-    const receiving = this as unknown as Receiving;
-    const { connection } = receiving;
+    const internals = this as unknown as ClientInternals;
+    const { connection } = internals;
     connection.attachListeners = (stream) => {
       const parser = new RowParser();
-      // Rows are many: they go where the event of their name would bring them.
+      // Hot path: calls `_handleDataRow` directly instead of emitting one event per row.
       const receive = (message: Message): void => {
-        if (message instanceof DataRow) receiving._handleDataRow(message);
+        if (message instanceof DataRow) internals._handleDataRow(message);
         else connection.emit(message.name === 'error' ? 'errorMessage' : message.name, message);
       };
       stream.on('data', (bytes: Buffer) => parser.parse(bytes, receive));
@@ -122,111 +122,114 @@ export class Client extends pg.Client {
   }
 }
 
-/** How a column becomes a value; null where its text is the value. */
+/** Parses a column's text; null if the text is the value. */
 export type Parse = ((text: string) => unknown) | null;
 
-/** A column of a row that belongs to it, under the name that they stand by. */
+/** A column of a to-one relation, read into `row[relation][field]`. */
 export type Related = readonly [relation: string, field: string];
 
-/** What a statement reads, in the order of its columns. */
+/** The columns of a statement, in their order. */
 export interface Columns {
   own: readonly string[];
   related: readonly Related[];
-  /** Of a row that each row brings along; its first column is null where there is none. */
+  /** Columns of a joined row, read into `row.joined`. Their first is null if there is no such row. */
   joined: readonly string[] | null;
 }
 
-/** A row whose columns are read when they are asked for, by properties as any row's. */
+/** A row whose properties read their column from the bytes on access. */
 export abstract class RowView {
-  /** Its first column begins at `$at` in `$chunk`. Declared only: a field that is defined anew in every class of views costs a microsecond. */
-  declare readonly $chunk: WireBuffer;
+  /**
+   * The bytes of the row, from `$at` on. `declare` avoids defining the fields in every subclass: a microsecond a row
+   * (docs/profile.md).
+   */
+  declare readonly $buffer: WireBuffer;
   declare readonly $at: number;
 
-  constructor(chunk: WireBuffer, at: number) {
-    this.$chunk = chunk;
+  constructor(buffer: WireBuffer, at: number) {
+    this.$buffer = buffer;
     this.$at = at;
   }
 }
 
-/** Views of rows with the same columns. */
+/** The RowView subclass of a list of columns. */
 export interface RowViewClass {
-  new (chunk: WireBuffer, at: number): RowView;
-  /** Columns whose bytes are their value, by their names. */
+  new (buffer: WireBuffer, at: number): RowView;
+  /** Indexes of the columns whose text is the value, by name. */
   readonly textColumns: ReadonlyMap<string, number>;
 }
 
-/** @param parsers of each column, from the first that is the row's. */
+/** Creates the class of rows with these columns. @param parsers one per column. */
 export function createView({ own, related, joined }: Columns, parsers: readonly Parse[]): RowViewClass {
   const textColumns = new Map<string, number>();
   class Row extends RowView {
     static readonly textColumns = textColumns;
   }
-  const property = (name: string, get: (chunk: WireBuffer, at: number) => unknown): void =>
+  const defineGetter = (name: string, get: (buffer: WireBuffer, at: number) => unknown): void =>
     void Object.defineProperty(Row.prototype, name, {
       get(this: RowView) {
-        return get(this.$chunk, this.$at);
+        return get(this.$buffer, this.$at);
       },
     });
-  const read = (column: number) => {
+  const readerOf = (column: number) => {
     const parse = parsers[column]!;
-    return (chunk: WireBuffer, at: number): unknown => {
-      const text = textAt(chunk, columnAt(chunk, at, column));
+    return (buffer: WireBuffer, at: number): unknown => {
+      const text = textAt(buffer, columnAt(buffer, at, column));
       return text === null || parse === null ? text : parse(text);
     };
   };
   own.forEach((name, column) => {
     if (parsers[column] === null) textColumns.set(name, column);
-    property(name, read(column));
+    defineGetter(name, readerOf(column));
   });
   for (const relation of new Set(related.map(([name]) => name))) {
-    const fields = related.flatMap(([name, field], n) => (name === relation ? [[field, read(own.length + n)] as const] : []));
-    property(relation, (chunk, at) => Object.fromEntries(fields.map(([field, get]) => [field, get(chunk, at)])));
+    const fields = related.flatMap(([name, field], n) => (name === relation ? [[field, readerOf(own.length + n)] as const] : []));
+    defineGetter(relation, (buffer, at) => Object.fromEntries(fields.map(([field, get]) => [field, get(buffer, at)])));
   }
   if (joined === null) return Row;
-  const first = own.length + related.length;
-  const JoinedView = createView({ own: joined, related: [], joined: null }, parsers.slice(first));
-  property('joined', (chunk, at) => {
-    const begin = columnAt(chunk, at, first);
-    return lengthAt(chunk, begin) < 0 ? null : new JoinedView(chunk, begin);
+  const firstJoined = own.length + related.length;
+  const JoinedView = createView({ own: joined, related: [], joined: null }, parsers.slice(firstJoined));
+  defineGetter('joined', (buffer, at) => {
+    const begin = columnAt(buffer, at, firstJoined);
+    return lengthAt(buffer, begin) < 0 ? null : new JoinedView(buffer, begin);
   });
   return Row;
 }
 
-/** Rows in their order, as an array of them or as a list that makes each when it is come to. */
+/** Rows with access by index: an array, or a RowList. */
 export interface ReadonlyRows<Row> {
   readonly length: number;
   at(n: number): Row | undefined;
 }
 
-/** Rows as views, each made when it is come to: nothing of a row is kept before but where it begins. */
+/** A list of rows that stores only their offsets, and creates a RowView on each access. */
 export class RowList {
-  readonly #of: RowViewClass;
-  readonly #at: number[] = [];
-  readonly #chunks: WireBuffer[] = [];
-  /** The first row of each chunk. */
-  readonly #first: number[] = [];
+  readonly #rowClass: RowViewClass;
+  readonly #offsets: number[] = [];
+  readonly #buffers: WireBuffer[] = [];
+  /** Index of the first row in each buffer. */
+  readonly #firstRows: number[] = [];
 
-  constructor(of: RowViewClass) {
-    this.#of = of;
+  constructor(rowClass: RowViewClass) {
+    this.#rowClass = rowClass;
   }
 
   get length(): number {
-    return this.#at.length;
+    return this.#offsets.length;
   }
 
-  add(chunk: WireBuffer, at: number): void {
-    if (this.#chunks.at(-1) !== chunk) {
-      this.#chunks.push(chunk);
-      this.#first.push(this.#at.length);
+  add(buffer: WireBuffer, at: number): void {
+    if (this.#buffers.at(-1) !== buffer) {
+      this.#buffers.push(buffer);
+      this.#firstRows.push(this.#offsets.length);
     }
-    this.#at.push(at);
+    this.#offsets.push(at);
   }
 
   at(n: number): RowView | undefined {
-    const at = this.#at[n];
+    const at = this.#offsets[n];
     if (at === undefined) return undefined;
-    let chunk = this.#chunks.length - 1;
-    while (this.#first[chunk]! > n) chunk -= 1;
-    return new this.#of(this.#chunks[chunk]!, at);
+    let index = this.#buffers.length - 1;
+    while (this.#firstRows[index]! > n) index -= 1;
+    return new this.#rowClass(this.#buffers[index]!, at);
   }
 }

@@ -42,7 +42,7 @@ describe('A field that is text', () => {
         if (many) for (const name of columns) if (!optional.has(name) && !row[name]) row[name] = 'Имя';
         const { of, row: view } = rowOf(row);
         const tape = new JsonWriter();
-        const written = writer.write(tape, of, view.$chunk, view.$at);
+        const written = writer.write(tape, of, view.$buffer, view.$at);
         const resolved = (field.resolve as ((source: unknown) => unknown) | undefined)?.(view) ?? (view as unknown as Record<string, unknown>)[field.name];
         if (written) expect(tape.bytes.toString('utf8', 0, tape.at)).toBe(JSON.stringify(resolved));
         else {
@@ -60,7 +60,7 @@ describe('A field that is text', () => {
     const [, id] = fields.find(([name]) => name === 'User.id')!;
     const { of, row } = rowOf({ id: null });
     const tape = new JsonWriter();
-    expect([rawColumnWriter(id)!.write(tape, of, row.$chunk, row.$at), tape.at]).toEqual([false, 0]);
+    expect([rawColumnWriter(id)!.write(tape, of, row.$buffer, row.$at), tape.at]).toEqual([false, 0]);
     tape.end();
   });
 
@@ -68,7 +68,7 @@ describe('A field that is text', () => {
     const [, fullName] = fields.find(([name]) => name === 'User.fullName')!;
     const { of, row } = rowOf({ surname: 'Орлова', givenName: 'Анна' });
     const tape = new JsonWriter();
-    expect(rawColumnWriter(fullName)!.write(tape, of, row.$chunk, row.$at)).toBe(false);
+    expect(rawColumnWriter(fullName)!.write(tape, of, row.$buffer, row.$at)).toBe(false);
     tape.end();
   });
 });

@@ -2,7 +2,7 @@ import { buildSchema, execute as executeByGraphql, parse, type ExecutionResult }
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { execute } from '../../src/executor/executor.ts';
-import { runInSlice, pendingSlices } from '../../src/executor/time-slices.ts';
+import { runInSlice, sliceCount } from '../../src/executor/time-slices.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 /** Large answers are written in slices, between which the event loop gets a turn; small ones are written at once. */
@@ -41,10 +41,10 @@ describe('a large answer', () => {
     await fc.assert(
       fc.asyncProperty(shapes, fc.constantFrom('rows(n: 1)', 'sure', 'strict { rows'), async (shape, field) => {
         const document = parse(`{ a: __typename ${field} ${selection} ${field.startsWith('strict') ? 'tail }' : ''} z: __typename }`);
-        const before = pendingSlices();
+        const before = sliceCount();
         const ours = await execute({ schema, document, rootValue: rootOf(shape) });
         const theirs = await executeByGraphql({ schema, document, rootValue: rootOf(shape) });
-        if (shape.failing === 0) expect(pendingSlices()).toBeGreaterThan(before);
+        if (shape.failing === 0) expect(sliceCount()).toBeGreaterThan(before);
         // Where null takes a list, what else in it failed depends on how far it was: graphql promises one error at least.
         if (shape.failing > 0 && field !== 'rows(n: 1)') {
           expect(JSON.stringify(ours.data)).toBe(JSON.stringify(theirs.data));
@@ -113,10 +113,10 @@ describe('a small answer of the server', () => {
     const { school, administrator } = await app.build.school();
     for (let n = 0; n < 5; n += 1) await app.build.student({ classId: (await app.build.class({ schoolId: school.id })).id });
     const query = 'query ($id: ID!) { node(id: $id) { ... on School { name classes(first: 100) { edges { node { name enrolments(first: 100) { edges { node { student { fullName } class { name } } } } } } } } } }';
-    const before = pendingSlices();
+    const before = sliceCount();
     const { data, errors } = await app.as(administrator).send(query, { id: app.id('School', school.id) });
     expect(errors).toBeUndefined();
     expect(JSON.stringify(data)).toContain('fullName');
-    expect(pendingSlices()).toBe(before);
+    expect(sliceCount()).toBe(before);
   });
 });

@@ -18,8 +18,8 @@ function message(values: readonly (string | null)[]): Buffer {
 function arriving(bytes: Buffer, size: number) {
   const stream = new PassThrough();
   const client = new Client() as unknown as { connection: { attachListeners(stream: PassThrough): void }; _handleDataRow(row: DataRow): void };
-  const held: { chunk: DataRow['chunk']; at: number; fields: (string | null)[] }[] = [];
-  client._handleDataRow = ({ chunk, at, fields }) => void held.push({ chunk, at, fields });
+  const held: { buffer: DataRow['buffer']; at: number; fields: (string | null)[] }[] = [];
+  client._handleDataRow = ({ buffer, at, fields }) => void held.push({ buffer, at, fields });
   client.connection.attachListeners(stream);
   for (let at = 0; at < bytes.length; at += size) stream.emit('data', Buffer.from(bytes.subarray(at, at + size)));
   return held;
@@ -33,7 +33,7 @@ describe('Rows off the wire', () => {
   it.each([1, 7, 64, 300, bytes.length])('are whole where they come in pieces of %i bytes, and stay as they came', (size) => {
     const held = arriving(bytes, size);
     expect(held.map(({ fields }) => fields)).toEqual(rows);
-    const views = held.map(({ chunk, at }) => new View(chunk, at) as unknown as { name: string; number: number | null; rest: string });
+    const views = held.map(({ buffer, at }) => new View(buffer, at) as unknown as { name: string; number: number | null; rest: string });
     expect(views.map(({ name, number, rest }) => [name, number, rest])).toEqual(rows.map(([name, number, rest]) => [name, number === null ? null : Number(number), rest]));
   });
 
