@@ -1,18 +1,23 @@
 import { Refusal, unavailable } from '../errors.ts';
 
-/** Tells transient errors, after which the client should repeat the request (UNAVAILABLE), from bugs (INTERNAL). */
+/**
+ * Classifies errors as transient, so that the client should repeat the request (UNAVAILABLE), or as bugs (INTERNAL).
+ */
 
-/** The database did not answer within its deadline, or its connection broke. `code` is an errno, as in the errors of Node. */
+/**
+ * The database did not answer within its deadline, or its connection broke. `code` is an errno, as in the errors of
+ * Node.
+ */
 export class NoAnswer extends Error {
   readonly code = 'ETIMEDOUT';
 }
 
-/** The thread of the embedded database has ended. */
+/** The worker thread of the embedded database has ended. */
 export class DatabaseStopped extends Error {
   readonly code = 'ERR_DATABASE_STOPPED';
 }
 
-/** The connection broke before the COMMIT was answered: either the whole change was made, or nothing of it. */
+/** The connection broke before the answer to COMMIT: the database made either the whole change or no part of it. */
 export class CommitUnknown extends Refusal {
   constructor(cause: unknown) {
     super(
@@ -38,17 +43,20 @@ const sqlStates = /^(08...|28...|53...|57P0\d|3D000|25006|25P0[34]|40001|40P01|5
 const connectionCodes =
   /^(ECONN\w+|EPIPE|ETIMEDOUT|EHOST\w+|ENET\w+|ENOTFOUND|EAI_\w+|EADDRNOTAVAIL|EMFILE|ENFILE|ENOENT|EACCES|ERR_STREAM_(DESTROYED|WRITE_AFTER_END|PREMATURE_CLOSE)|ERR_DATABASE_STOPPED|ERR_(SSL|TLS)_\w+|CERT_\w+|UNABLE_TO_\w+|\w*SELF_SIGNED_CERT\w*|UND_ERR_\w+)$/;
 
-/** Prisma's codes: the server cannot be reached, closed the connection or has too many; a transaction conflicted with another. */
+/**
+ * Prisma's codes: the server cannot be reached, closed the connection or has too many; a transaction conflicted with
+ * another.
+ */
 const prismaCodes = /^(P1001|P1002|P1008|P1011|P1017|P2024|P2028|P2034|P2037)$/;
 
 /**
- * Messages of node-postgres 8.23 and pg-pool 3 for a closed connection, without a code. test/db/availability.test.ts fails
- * when they change.
+ * Messages of node-postgres 8.23 and pg-pool 3 for a closed connection, without a code. test/db/availability.test.ts
+ * fails when they change.
  */
-const messages =
+const messagesWithoutCode =
   /^(Connection terminated|Client (has encountered a connection error|was closed)|timeout e(xceeded when trying to connect|xpired)|Query read timeout|Cannot use a pool after calling end|The server does not support SSL|There was an error establishing an SSL)/;
 
-interface Described {
+interface ErrorLike {
   code?: unknown;
   originalCode?: unknown;
   message?: unknown;
@@ -61,18 +69,18 @@ interface Described {
 }
 
 /** Yields the error and the errors that it wraps, at most five. */
-export function* causesOf(error: unknown): Generator<Described> {
-  let next = error;
-  for (let depth = 0; depth < 5 && typeof next === 'object' && next !== null; depth += 1) {
-    const described: Described = next;
-    yield described;
-    next = described.meta?.driverAdapterError ?? described.originalError ?? described.cause;
+export function* causesOf(error: unknown): Generator<ErrorLike> {
+  let cause = error;
+  for (let depth = 0; depth < 5 && typeof cause === 'object' && cause !== null; depth += 1) {
+    const current: ErrorLike = cause;
+    yield current;
+    cause = current.meta?.driverAdapterError ?? current.originalError ?? current.cause;
   }
 }
 
 /**
- * Returns the SQLSTATE of the server's answer, also from a wrapped error. The pattern excludes errnos and Prisma codes of
- * five characters.
+ * Returns the SQLSTATE of the server's answer, also from a wrapped error. The pattern excludes errnos and Prisma codes
+ * of five characters.
  */
 export function sqlStateOf(error: unknown): string | undefined {
   for (const { code, originalCode } of causesOf(error))
@@ -82,11 +90,11 @@ export function sqlStateOf(error: unknown): string | undefined {
 
 /** Returns whether the same request may succeed later. */
 export function isTransient(error: unknown): boolean {
-  for (const { code, originalCode, message, error: oauth } of causesOf(error)) {
-    if (oauth === 'temporarily_unavailable') return true;
-    for (const each of [originalCode, code])
-      if (typeof each === 'string' && (sqlStates.test(each) || connectionCodes.test(each) || prismaCodes.test(each))) return true;
-    if (code === undefined && typeof message === 'string' && messages.test(message)) return true;
+  for (const { code, originalCode, message, error: oauthError } of causesOf(error)) {
+    if (oauthError === 'temporarily_unavailable') return true;
+    for (const value of [originalCode, code])
+      if (typeof value === 'string' && (sqlStates.test(value) || connectionCodes.test(value) || prismaCodes.test(value))) return true;
+    if (code === undefined && typeof message === 'string' && messagesWithoutCode.test(message)) return true;
   }
   return false;
 }

@@ -15,17 +15,20 @@ import { answerWithinMs, Watchdog } from './watchdog.ts';
 
 export interface Database {
   prisma: PrismaClient;
-  /** For transactions, and for statements that write without one. */
+  /** Executes transactions, and single statements that write. */
   pool: pg.Pool;
   reads: PipelinedPool;
   embedded: boolean;
-  /** For a connection beside the pool, such as one that listens. Undefined when embedded: there is only one session. */
+  /**
+   * For connections outside the pool, such as the one that listens. Undefined when embedded, which has only one
+   * session.
+   */
   connectionString?: string;
-  /** A copy of an embedded database, for `template`. */
+  /** Returns a copy of an embedded database, for `template`. */
   dump?(): Promise<Uint8Array>;
   /** Resolves when an embedded database fails. A restart of the process may repair it. */
   failed?: Promise<Error>;
-  /** Waits for what is running, then ends every connection and, when embedded, writes everything down. */
+  /** Waits for running statements, ends all connections and, when embedded, writes everything to the folder. */
   close(): Promise<void>;
 }
 
@@ -35,21 +38,21 @@ export interface ConnectOptions {
   poolSize: number;
   /** Processes that share the server's connection limit; 1 by default. */
   processes?: number;
-  /** Milliseconds that the database may be silent while an answer is due, instead of the default. */
+  /** Milliseconds of silence allowed while a statement runs, instead of the default. */
   answerWithinMs?: number | undefined;
-  /** Where the embedded database is kept; undefined keeps it in memory. */
+  /** Folder of the embedded database; undefined keeps it in memory. */
   dataDir?: string | undefined;
   log: Logger;
-  /** What a new embedded database is a copy of. */
+  /** A `dump` that a new embedded database starts from. */
   template?: Uint8Array | undefined;
 }
 
-/** Of a process: each takes as much as its processor can answer. */
-const mostReaders = 4;
+/** Largest number of reading connections per process; six were no faster than four (docs/profile.md). */
+const maxReaders = 4;
 
 /**
- * Settings of each session. The server's deadlines roll back a whole transaction; src/db/watchdog.ts has the client-side
- * ones.
+ * Settings of each session. The server's deadlines roll back a whole transaction; src/db/watchdog.ts has the
+ * client-side ones.
  */
 const settings = {
   TimeZone: 'UTC',
@@ -57,27 +60,27 @@ const settings = {
   statement_timeout: '15s',
   lock_timeout: '5s',
   idle_in_transaction_session_timeout: '30s',
-  // A school's rows lie in memory or on a disk without a head that moves: reckoning with one, PostgreSQL reads whole tables instead of a class.
+  // The default of 4 is for spinning disks, and makes PostgreSQL scan whole tables instead of using an index.
   random_page_cost: '1.1',
 };
 
 const startOptions = Object.entries(settings).map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`).join(' ');
 
 /**
- * Opens the database: a server, retrying for some seconds, or the embedded one. Migrations are not applied.
+ * Opens the database: a server, retrying for some seconds, or the embedded one. Applies no migrations.
  * @throws ConfigError with one line that names the host and never the password.
  */
 export async function connect(options: ConnectOptions): Promise<Database> {
   const { databaseUrl, dataDir, template, poolSize, processes = 1, log } = options;
   if (databaseUrl === undefined) {
     const embedded = await openEmbedded({ dataDir, template, log });
-    // The embedded database has one session, so a handshake waits for the statement before it.
-    return openHere(embedded, new Watchdog(options.answerWithinMs, options.answerWithinMs ?? answerWithinMs), log);
+    // The embedded database has one session, so a handshake waits for the previous statement.
+    return connectEmbedded(embedded, new Watchdog(options.answerWithinMs, options.answerWithinMs ?? answerWithinMs), log);
   }
   const watchdog = new Watchdog(options.answerWithinMs);
   const url = parseConnectionUrl(databaseUrl, startOptions);
   const { connectionString } = url;
-  const config = { connectionString, ...usual, watchdog, onReadOnly: renewOnce(watchdog, log) };
+  const config = { connectionString, ...defaultConfig, watchdog, onReadOnly: createRenewal(watchdog, log) };
   const pool = new Pool({ ...config, max: poolSize }, log);
   let size: number;
   try {
@@ -87,56 +90,57 @@ export async function connect(options: ConnectOptions): Promise<Database> {
     await watchdog.close(pool.end());
     throw error instanceof ConfigError ? error : connectionError(error, url);
   }
-  const readers = size === 1 ? 0 : Math.min(mostReaders, Math.max(1, Math.floor(size / 3)));
+  const readers = size === 1 ? 0 : Math.min(maxReaders, Math.max(1, Math.floor(size / 3)));
   pool.limit(size - readers);
-  const prisma = prismaOn(pool);
+  const prisma = createPrisma(pool);
   const reads = createPipelinedPool(config, readers, pool, log);
   pool.onStarved = () => reads.closeOne();
   const close = (): Promise<void> => watchdog.close(Promise.all([reads.end(), closeAll(prisma, pool)]));
   return { prisma, pool, reads, embedded: false, connectionString, close };
 }
 
-/** Milliseconds from one renewal of all connections to the next, since a server may stay read-only. */
-const renewEveryMs = 5000;
+/** Shortest time between two renewals of all connections, since a server may stay read-only. */
+const minRenewalIntervalMs = 5000;
 
 /**
- * Returns a function that renews all connections. After a failover the old ones lead to a standby, and a new one may lead
- * to the new primary.
+ * Returns a function that renews all connections. After a failover the old ones lead to a standby, and new ones may
+ * lead to the new primary.
  */
-function renewOnce(watchdog: Watchdog, log: Logger): () => void {
+function createRenewal(watchdog: Watchdog, log: Logger): () => void {
   let renewedAt = -Infinity;
-  let due: NodeJS.Timeout | undefined;
+  let timer: NodeJS.Timeout | undefined;
   const renew = (): void => {
-    due = undefined;
+    timer = undefined;
     renewedAt = performance.now();
     log.warn('The database is read-only. All connections to it are opened anew.');
     watchdog.renew(new NoAnswer('The database is read-only.'));
   };
   return () => {
-    // Never renews at once: the client is still reading the error. Connections opened since the last renewal may lead to a
-    // standby too.
-    due ??= setTimeout(renew, Math.max(0, renewedAt + renewEveryMs - performance.now())).unref();
+    // Never renews at once, since the client is still reading the error. Connections opened since the last renewal may
+    // lead
+    // to a standby too.
+    timer ??= setTimeout(renew, Math.max(0, renewedAt + minRenewalIntervalMs - performance.now())).unref();
   };
 }
 
-function openHere(embedded: Embedded, watchdog: Watchdog, log: Logger): Database {
-  const one = { stream: () => embedded.connection(), max: 1, ssl: false, user: 'postgres', database: 'postgres', idleTimeoutMillis: 0 };
-  const pool = new Pool({ ...usual, ...one, watchdog }, log);
-  const prisma = prismaOn(pool);
+function connectEmbedded(embedded: Embedded, watchdog: Watchdog, log: Logger): Database {
+  const singleConnection = { stream: () => embedded.connection(), max: 1, ssl: false, user: 'postgres', database: 'postgres', idleTimeoutMillis: 0 };
+  const pool = new Pool({ ...defaultConfig, ...singleConnection, watchdog }, log);
+  const prisma = createPrisma(pool);
   const close = async (): Promise<void> => {
     await watchdog.close(closeAll(prisma, pool));
     await embedded.close();
   };
-  // One session, so one statement after another.
+  // Reads use the pool, since there is only one session.
   const reads: PipelinedPool = { query: (query) => pool.query(query as pg.QueryConfig), inFlightCount: () => 0, closeOne: () => {}, end: () => Promise.resolve() };
   return { prisma, pool, reads, embedded: true, dump: () => embedded.dump(), failed: embedded.failed, close };
 }
 
-/** Statements on a connection leave without waiting for the answers of those before. */
-const usual = { application_name: 'sfera', keepAlive: true, keepAliveInitialDelayMillis: 10_000, pipeline: true };
+/** `pipeline` sends a statement before the previous ones are answered. */
+const defaultConfig = { application_name: 'sfera', keepAlive: true, keepAliveInitialDelayMillis: 10_000, pipeline: true };
 
-/** Prisma's own deadline is not atomic, so it stands far beyond the server's. */
-const prismaOn = (pool: pg.Pool): PrismaClient =>
+/** Prisma's own transaction deadline is not atomic, so it is far longer than the server's. */
+const createPrisma = (pool: pg.Pool): PrismaClient =>
   new PrismaClient({ adapter: new PrismaPg(pool), errorFormat: 'minimal', transactionOptions: { maxWait: 30_000, timeout: 120_000 } });
 
 async function closeAll(prisma: PrismaClient, pool: pg.Pool): Promise<void> {

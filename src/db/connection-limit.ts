@@ -1,8 +1,7 @@
 import type pg from 'pg';
 import type { Logger } from '../logger.ts';
 
-/** Reads the server's connection limits once at the start. */
-
+/** The server's connection limits, read once at the start. */
 interface Limits {
   /** Limits of the role and of the database; -1 means unlimited, as superusers always are. */
   role: number;
@@ -11,7 +10,7 @@ interface Limits {
   reserved: number;
 }
 
-async function limitsOf(pool: pg.Pool): Promise<Limits> {
+async function readLimits(pool: pg.Pool): Promise<Limits> {
   const { rows } = await pool.query<Limits>(`
     select case when r.rolsuper then -1 else r.rolconnlimit end as role,
            case when r.rolsuper then -1 else d.datconnlimit end as database,
@@ -30,15 +29,15 @@ const listeningConnections = 1;
  * allows fewer than the settings ask for.
  */
 export async function limitConnections(pool: pg.Pool, { poolSize, processes }: { poolSize: number; processes: number }, log: Logger): Promise<number> {
-  const { role, database, server, reserved } = await limitsOf(pool);
+  const { role, database, server, reserved } = await readLimits(pool);
   const allowed = Math.min(...[role, database, server - reserved].filter((limit) => limit >= 0));
   const wanted = processes * (poolSize + listeningConnections);
   if (wanted <= allowed) return poolSize;
   const size = Math.max(1, Math.min(poolSize, Math.floor(allowed / processes) - listeningConnections));
-  const textOf = (limit: number) => (limit < 0 ? 'none' : String(limit));
+  const describeLimit = (limit: number) => (limit < 0 ? 'none' : String(limit));
   log.warn(
     { allowed, wanted, role, database, server, reserved, size },
-    `The server allows ${allowed} connections, and DATABASE_POOL=${poolSize} asks for ${wanted} (limit of the role: ${textOf(role)}, of the database: ${textOf(database)}, max_connections: ${server} with ${reserved} reserved). Each process uses ${size} for requests, which wait for a free one; lower DATABASE_POOL, or raise the limit.`,
+    `The server allows ${allowed} connections, and DATABASE_POOL=${poolSize} asks for ${wanted} (limit of the role: ${describeLimit(role)}, of the database: ${describeLimit(database)}, max_connections: ${server} with ${reserved} reserved). Each process uses ${size} for requests, which wait for a free one; lower DATABASE_POOL, or raise the limit.`,
   );
   return size;
 }

@@ -8,7 +8,7 @@ import type { Watchdog, Watched } from './watchdog.ts';
 export interface ConnectionConfig extends pg.ClientConfig {
   /** Watches the connection from its beginning to its end. */
   watchdog?: Watchdog;
-  /** Called when the server refused a change because it is read-only, as a standby is. */
+  /** Called when the server refuses a change because it is read-only, as a standby is. */
   onReadOnly?: () => void;
 }
 
@@ -22,13 +22,13 @@ interface Internals {
   _sentQueryQueue: readonly object[];
 }
 
-type Connected = ((error: Error) => void) & ((error: null, client: pg.Client) => void);
+type ConnectCallback = ((error: Error) => void) & ((error: null, client: pg.Client) => void);
 
 /** A node-postgres client with client-side deadlines (src/db/watchdog.ts). */
 export class Connection extends PreparingClient implements Watched {
-  heard = false;
+  hasReceived = false;
   answerWithinMs: number | undefined;
-  /** Set by `retire`. Takes no new statements, since another server may answer at the address now. */
+  /** Set by `retire`. The connection takes no new statements, since the address may lead to another server now. */
   retired = false;
   readonly #watchdog: Watchdog | undefined;
 
@@ -38,7 +38,7 @@ export class Connection extends PreparingClient implements Watched {
     const { connection } = this.#internals;
     const attach = connection.attachListeners.bind(connection);
     connection.attachListeners = (stream) => {
-      stream.on('data', () => (this.heard = true));
+      stream.on('data', () => (this.hasReceived = true));
       attach(stream);
     };
     connection.on('errorMessage', ({ code }: { code?: string }) => {
@@ -51,13 +51,13 @@ export class Connection extends PreparingClient implements Watched {
   }
 
   override connect(): Promise<pg.Client>;
-  override connect(connected: Connected): void;
-  override connect(connected?: Connected): Promise<pg.Client> | void {
+  override connect(callback: ConnectCallback): void;
+  override connect(callback?: ConnectCallback): Promise<pg.Client> | void {
     this.#watchdog?.watch(this);
-    return connected === undefined ? super.connect() : super.connect(connected);
+    return callback === undefined ? super.connect() : super.connect(callback);
   }
 
-  get owed(): Watched['owed'] {
+  get awaiting(): Watched['awaiting'] {
     const { _connecting, _activeQuery, _sentQueryQueue, _ending, _ended } = this.#internals;
     if (_ended) return null;
     if (_connecting) return 'handshake';
@@ -71,6 +71,6 @@ export class Connection extends PreparingClient implements Watched {
 
   retire(reason: Error): void {
     this.retired = true;
-    if (this.owed === null && this.getTransactionStatus() !== 'T') this.destroy(reason);
+    if (this.awaiting === null && this.getTransactionStatus() !== 'T') this.destroy(reason);
   }
 }

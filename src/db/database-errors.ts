@@ -2,7 +2,7 @@ import { ConfigError } from '../config.ts';
 import { causesOf, isUnanswered, sqlStateOf } from './availability.ts';
 import type { ConnectionUrl } from './connection-url.ts';
 
-/** Explains errors of the database to the operator: the reason, and what to do. */
+/** Explains errors of the database to the operator: the reason and what to do. */
 
 interface DatabaseError {
   code?: string;
@@ -24,13 +24,13 @@ const socketReasons: Record<string, string> = {
   EINVAL: 'its address is not valid',
 };
 
-const certificate = 'name its authority’s certificate with sslrootcert=FILE, or write sslmode=no-verify to encrypt without checking it';
+const certificateHint = 'name its authority’s certificate with sslrootcert=FILE, or write sslmode=no-verify to encrypt without checking it';
 const tlsReasons: Record<string, string> = {
-  DEPTH_ZERO_SELF_SIGNED_CERT: `its certificate is self-signed: ${certificate}`,
-  SELF_SIGNED_CERT_IN_CHAIN: `its certificate comes from an authority that is not known here: ${certificate}`,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: `its certificate comes from an authority that is not known here: ${certificate}`,
-  UNABLE_TO_GET_ISSUER_CERT: `its certificate comes from an authority that is not known here: ${certificate}`,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: `its certificate comes from an authority that is not known here: ${certificate}`,
+  DEPTH_ZERO_SELF_SIGNED_CERT: `its certificate is self-signed: ${certificateHint}`,
+  SELF_SIGNED_CERT_IN_CHAIN: `its certificate comes from an authority that is not known here: ${certificateHint}`,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: `its certificate comes from an authority that is not known here: ${certificateHint}`,
+  UNABLE_TO_GET_ISSUER_CERT: `its certificate comes from an authority that is not known here: ${certificateHint}`,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: `its certificate comes from an authority that is not known here: ${certificateHint}`,
   CERT_HAS_EXPIRED: 'its certificate has expired: renew it',
   CERT_NOT_YET_VALID: 'its certificate is not valid yet: check the clocks of both machines',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host: write the host that the certificate names, or sslmode=verify-ca with sslrootcert=FILE',
@@ -39,7 +39,7 @@ const tlsReasons: Record<string, string> = {
 
 /**
  * Reasons by message: for errors without a code, and for codes that say too little. PostgreSQL translates its messages
- * (`lc_messages`), so theirs only make the reasons below more exact.
+ * (`lc_messages`), so those of the server only make the reasons below more exact.
  */
 const messageReasons: readonly [RegExp, string][] = [
   [/does not support SSL connections/, 'it offers no TLS: write sslmode=disable if you trust the network, or turn on `ssl` on the server'],
@@ -57,7 +57,7 @@ const messageReasons: readonly [RegExp, string][] = [
   [/Connection terminated/, 'it closed the connection without an answer: check that it is PostgreSQL'],
 ];
 
-/** Reasons for the SQLSTATE 28000, by the server's function. Servers and poolers in between may leave it out. */
+/** Reasons for the SQLSTATE 28000, by the server's function. Some servers and poolers do not send the function. */
 const routineReasons: Record<string, string> = {
   ClientAuthentication: 'its pg_hba.conf has no line for this user, database and address, or accepts them only with TLS: add one, or write sslmode=require',
   InitializeSessionUserId: 'it has no role of this name that may log in: CREATE ROLE … LOGIN, or ALTER ROLE … LOGIN',
@@ -87,30 +87,35 @@ export function connectionError(error: unknown, { host, user, database }: Pick<C
   return new ConfigError(`The database on ${host}${names === '' ? '' : ` (${names})`} cannot be reached: ${reason}.`, { cause: error });
 }
 
-/** Returns the ConfigError that an error is or wraps: the embedded database stops with one when its folder is lost. */
+/**
+ * Returns the ConfigError that the error is or wraps. The embedded database stops with one when it loses its folder.
+ */
 export function configErrorOf(error: unknown): ConfigError | undefined {
   for (const cause of causesOf(error)) if (cause instanceof ConfigError) return cause;
   return undefined;
 }
 
-/** Returns a ConfigError for a statement that failed at the start, or lost its connection, and any other error unchanged. */
+/**
+ * Returns a ConfigError for a statement that failed at the start, or lost its connection, and any other error
+ * unchanged.
+ */
 export function statementError(error: unknown): unknown {
-  const known = configErrorOf(error);
-  if (known !== undefined) return known;
+  const configError = configErrorOf(error);
+  if (configError !== undefined) return configError;
   if (isUnanswered(error)) return new ConfigError('The connection to the database was lost while starting: start again.', { cause: error });
   const code = sqlStateOf(error);
   if (code === undefined) return error;
   return new ConfigError(statementReason(error) ?? `A statement of the start failed with the database error ${code}.`, { cause: error });
 }
 
-/** Errors of a connection that stay until the operator changes something: TLS, rights, and a pooler without `options`. */
-const lastingCodes = /^(EACCES|ERR_(SSL|TLS)_\w+|CERT_\w+|UNABLE_TO_\w+|\w*SELF_SIGNED_CERT\w*)$/;
-const lastingMessages = /does not support SSL|error establishing an SSL|unsupported startup parameter/i;
+/** Errors that last until the operator changes something: TLS, rights, and a pooler that refuses `options`. */
+const permanentCodes = /^(EACCES|ERR_(SSL|TLS)_\w+|CERT_\w+|UNABLE_TO_\w+|\w*SELF_SIGNED_CERT\w*)$/;
+const permanentMessages = /does not support SSL|error establishing an SSL|unsupported startup parameter/i;
 
-/** Returns whether connecting may succeed soon without a change: a server, a pooler or a name that is not there yet. */
-export function mayPass(error: unknown): boolean {
+/** Returns whether connecting may succeed soon without a change: the server, pooler or host name may appear. */
+export function isTemporary(error: unknown): boolean {
   const { code = '', message = '' } = error as DatabaseError;
-  if (lastingCodes.test(code) || lastingMessages.test(message)) return false;
+  if (permanentCodes.test(code) || permanentMessages.test(message)) return false;
   return isUnanswered(error) || /^53/.test(sqlStateOf(error) ?? '');
 }
 
@@ -118,12 +123,12 @@ export function mayPass(error: unknown): boolean {
 export const extensions = ['btree_gist', 'pg_trgm'];
 
 /**
- * Returns why a statement that creates, alters or reads the tables failed, and what to do; undefined for other codes. Reads
- * only names from the message, since PostgreSQL translates its words.
+ * Returns why a statement that creates, alters or reads the tables failed, and what to do; undefined for other codes.
+ * Reads only names from the message, since PostgreSQL translates its words.
  */
-export function statementReason(error: unknown, who: { user?: string; database?: string } = {}): string | undefined {
+export function statementReason(error: unknown, session: { user?: string; database?: string } = {}): string | undefined {
   const message = [...causesOf(error)].map((cause) => String(cause.originalMessage ?? cause.message)).join('\n');
-  const [user, database] = [who.user === undefined ? '…' : `"${who.user}"`, who.database === undefined ? '…' : `"${who.database}"`];
+  const [user, database] = [session.user === undefined ? '…' : `"${session.user}"`, session.database === undefined ? '…' : `"${session.database}"`];
   const extension = extensions.find((name) => message.includes(name));
   switch (sqlStateOf(error)) {
     case '42501':

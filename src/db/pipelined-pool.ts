@@ -5,12 +5,12 @@ import { Connection, type ConnectionConfig } from './connection.ts';
 import { isFull } from './pool.ts';
 import { flushAtEndOfTick } from '../reader/batching.ts';
 
-/** Statements that read, outside any transaction. */
+/** Executes statements that read, outside transactions. */
 export interface PipelinedPool {
   query<R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query): Promise<pg.QueryResult<R>>;
-  /** Statements that are under way. */
+  /** Returns the number of statements that wait for their answer. */
   inFlightCount(): number;
-  /** Ends one connection, so that the pool may open one. */
+  /** Ends one connection, so that the pool of transactions may open one. */
   closeOne(): void;
   end(): Promise<void>;
 }
@@ -18,69 +18,71 @@ export interface PipelinedPool {
 interface PipelinedConnection {
   client: Connection;
   socket: Socket;
-  /** It is used no more: the next statement opens another one. */
+  /** Removes the connection, so that the next statement opens another one. */
   onLost(error?: Error): void;
-  /** Whether the server refused the connection because of its limits. */
+  /** Whether the server refused the connection because of its connection limit. */
   isRefused: boolean;
   inFlight: number;
-  /** What is sent in this turn goes together at its end. */
+  /** Whether the socket collects the statements of this turn, to send them in one write. */
   isCorked: boolean;
 }
 
-/** Milliseconds for which no connection is opened after the server refused one. */
-const restMs = 5000;
-
-/** After these errors the server ends the connection, a moment later; what has no code is no answer of the server. */
-const ending = /^(08|57P)/;
+/** Milliseconds without opening a connection after the server refused one. */
+const backoffMs = 5000;
 
 /**
- * Connections on which many statements are under way at once, answered in their order: no statement waits for a
- * connection, and the statements of one turn leave in one write, which is most of what a small one costs. A connection
- * that breaks fails what was under way on it, and is opened anew when it is next needed. If there can be none, the pool
- * reads.
+ * SQLSTATE classes after which the server ends the connection. An error without a code is not an answer of the server.
+ */
+const connectionEnds = /^(08|57P)/;
+
+/**
+ * Creates connections with pipelining: many statements are in flight at once, and the server answers them in order. So
+ * no statement waits for a connection, and the statements of one turn leave in one write, which is most of the cost of
+ * a small statement. The statements in flight on a broken connection fail, and the next statement opens a new one.
+ * Without any connection, `pool` executes the statements.
  */
 export function createPipelinedPool(config: ConnectionConfig, count: number, pool: pg.Pool, log: Logger): PipelinedPool {
-  const readers: (PipelinedConnection | undefined)[] = Array.from({ length: count });
-  let restUntil = 0;
+  const connections: (PipelinedConnection | undefined)[] = Array.from({ length: count });
+  let backoffUntil = 0;
   let ended = false;
 
-  const open = (at: number): PipelinedConnection => {
+  const open = (index: number): PipelinedConnection => {
     const socket = new Socket();
     const client = new Connection({ ...config, pipeline: true, stream: () => socket });
     const onLost = (error?: Error): void => {
-      if (readers[at] !== reader) return;
-      readers[at] = undefined;
-      // Where it is not over yet, it answers what was sent and then ends: nothing is left open.
+      if (connections[index] !== connection) return;
+      connections[index] = undefined;
+      // Unless the connection is broken, it ends after the answers to the statements in flight.
       client.end().catch(() => undefined);
       if (!ended && error !== undefined) log.warn({ err: error }, 'A database connection was lost.');
     };
-    const reader: PipelinedConnection = { client, socket, onLost, isRefused: false, inFlight: 0, isCorked: false };
+    const connection: PipelinedConnection = { client, socket, onLost, isRefused: false, inFlight: 0, isCorked: false };
     client.on('error', onLost);
     client.on('end', () => onLost());
-    // What waits for it is told by `end`.
+    // The client itself fails the statements that wait for the connection.
     client.connect().catch((error: Error) => {
-      reader.isRefused = isFull(error);
-      if (reader.isRefused) restUntil = performance.now() + restMs;
-      onLost(reader.isRefused ? undefined : error);
+      connection.isRefused = isFull(error);
+      if (connection.isRefused) backoffUntil = performance.now() + backoffMs;
+      onLost(connection.isRefused ? undefined : error);
     });
-    readers[at] = reader;
-    return reader;
+    connections[index] = connection;
+    return connection;
   };
 
-  /** Returns an idle reader, or the one with the fewest statements; undefined if there can be none. */
-  const choose = (): PipelinedConnection | undefined => {
+  /** Returns an idle connection, or the one with the fewest statements; undefined if no connection may be opened. */
+  const chooseConnection = (): PipelinedConnection | undefined => {
     let best: PipelinedConnection | undefined;
-    for (let at = 0; at < count; at += 1) {
-      const reader = readers[at] ?? ((best === undefined || best.inFlight > 0) && performance.now() > restUntil ? open(at) : undefined);
-      if (reader === undefined) continue;
-      if (reader.inFlight === 0) return reader;
-      if (best === undefined || reader.inFlight < best.inFlight) best = reader;
+    for (let index = 0; index < count; index += 1) {
+      const connection = connections[index] ?? ((best === undefined || best.inFlight > 0) && performance.now() > backoffUntil ? open(index) : undefined);
+      if (connection === undefined) continue;
+      if (connection.inFlight === 0) return connection;
+      if (best === undefined || connection.inFlight < best.inFlight) best = connection;
     }
     return best;
   };
 
-  const byPool = <R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query): Promise<pg.QueryResult<R>> => {
-    // A statement that waited for a refused connection was never sent, so the pool may send it.
+  const queryPool = <R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query): Promise<pg.QueryResult<R>> => {
+    // A statement that waited for a refused connection was never sent, so the pool may execute it.
     if ('submit' in query) Object.assign(query, { callback: undefined });
     return new Promise((resolve, reject) => {
       pool.query<R>(query as pg.QueryConfig, (error: Error | null, result) => (error ? reject(error) : resolve(result)));
@@ -89,39 +91,39 @@ export function createPipelinedPool(config: ConnectionConfig, count: number, poo
 
   return {
     query<R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query) {
-      const reader = choose();
-      if (reader === undefined) return byPool<R>(query);
-      reader.inFlight += 1;
-      if (!reader.isCorked) {
-        reader.isCorked = true;
-        reader.socket.cork();
+      const connection = chooseConnection();
+      if (connection === undefined) return queryPool<R>(query);
+      connection.inFlight += 1;
+      if (!connection.isCorked) {
+        connection.isCorked = true;
+        connection.socket.cork();
         flushAtEndOfTick(() => {
-          reader.isCorked = false;
-          reader.socket.uncork();
+          connection.isCorked = false;
+          connection.socket.uncork();
         });
       }
       return new Promise<pg.QueryResult<R>>((resolve, reject) => {
-        reader.client.query(query as pg.QueryConfig, (error: Error | null, result) => {
-          reader.inFlight -= 1;
-          if (error && reader.isRefused) return resolve(byPool<R>(query));
-          if (error && ending.test((error as { code?: string }).code ?? '08')) reader.onLost(error);
-          else if (reader.client.retired) reader.onLost();
+        connection.client.query(query as pg.QueryConfig, (error: Error | null, result) => {
+          connection.inFlight -= 1;
+          if (error && connection.isRefused) return resolve(queryPool<R>(query));
+          if (error && connectionEnds.test((error as { code?: string }).code ?? '08')) connection.onLost(error);
+          else if (connection.client.retired) connection.onLost();
           if (error) reject(error);
           else resolve(result as pg.QueryResult<R>);
         });
       });
     },
-    inFlightCount: () => readers.reduce((sum, reader) => sum + (reader?.inFlight ?? 0), 0),
+    inFlightCount: () => connections.reduce((sum, connection) => sum + (connection?.inFlight ?? 0), 0),
     closeOne() {
       let best: PipelinedConnection | undefined;
-      for (const reader of readers) if (reader !== undefined && (best === undefined || reader.inFlight < best.inFlight)) best = reader;
+      for (const connection of connections) if (connection !== undefined && (best === undefined || connection.inFlight < best.inFlight)) best = connection;
       if (best === undefined) return;
-      restUntil = performance.now() + restMs;
+      backoffUntil = performance.now() + backoffMs;
       best.onLost();
     },
     async end() {
       ended = true;
-      await Promise.all(readers.map(async (reader) => reader?.client.end()));
+      await Promise.all(connections.map(async (connection) => connection?.client.end()));
     },
   };
 }

@@ -3,53 +3,53 @@ import pg from 'pg';
 import { PrismaClient } from './generated/client.ts';
 
 /**
- * Prisma for the statements of transactions, each on the connection of its transaction. A client takes some
- * milliseconds and megabytes to make, so those of ended transactions are used again: there are as many as there were
- * transactions at once that asked for one.
+ * A PrismaClient that executes its statements on the connection of a transaction. Creating one takes some milliseconds
+ * and megabytes, so the clients of ended transactions are reused: the process has as many as there were transactions at
+ * a time that used Prisma.
  */
 export interface TransactionClient {
   readonly prisma: PrismaClient;
-  /** Where its statements go; undefined while no transaction has it. */
+  /** Executes a statement in the transaction; undefined while the client is idle. */
   query: Query | undefined;
 }
 
 type Query = (config: pg.QueryConfig) => Promise<pg.QueryResult>;
 
-const idle: TransactionClient[] = [];
+const idleClients: TransactionClient[] = [];
 
 export function acquireClient(query: Query): TransactionClient {
-  const lent = idle.pop() ?? create();
-  lent.query = query;
-  return lent;
+  const client = idleClients.pop() ?? createClient();
+  client.query = query;
+  return client;
 }
 
-export function releaseClient(lent: TransactionClient): void {
-  lent.query = undefined;
-  idle.push(lent);
+export function releaseClient(client: TransactionClient): void {
+  client.query = undefined;
+  idleClients.push(client);
 }
 
-function create(): TransactionClient {
-  // Never connects: only its `query` is asked, and answered by the connection of the moment.
+function createClient(): TransactionClient {
+  // Never connects: Prisma calls only `query`, which uses the connection of the current transaction.
   const pool = Object.assign(new pg.Pool(), {
     query: async (config: pg.QueryConfig) => {
-      if (delegates.query === undefined) throw new Error('the transaction is over');
-      return delegates.query(config);
+      if (client.query === undefined) throw new Error('the transaction is over');
+      return client.query(config);
     },
   });
-  const delegates: TransactionClient = {
+  const client: TransactionClient = {
     query: undefined,
     prisma: new PrismaClient({ adapter: new InTransaction(pool), errorFormat: 'minimal' }),
   };
-  return delegates;
+  return client;
 }
 
 class InTransaction extends PrismaPg {
   override async connect(): ReturnType<PrismaPg['connect']> {
     const adapter = await super.connect();
-    const nothing = (): Promise<void> => Promise.resolve();
-    // A nested write wants a transaction of its own: it is in one already, which ends when the change does.
-    const inside = Object.assign(Object.create(adapter) as typeof adapter, { options: { usePhantomQuery: true }, commit: nothing, rollback: nothing });
-    adapter.startTransaction = () => Promise.resolve(inside);
+    const noop = (): Promise<void> => Promise.resolve();
+    // Prisma starts a transaction for a nested write. It gets the current one, whose COMMIT is not Prisma's to send.
+    const nested = Object.assign(Object.create(adapter) as typeof adapter, { options: { usePhantomQuery: true }, commit: noop, rollback: noop });
+    adapter.startTransaction = () => Promise.resolve(nested);
     return adapter;
   }
 }

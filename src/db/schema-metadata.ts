@@ -1,20 +1,20 @@
 import type { PrismaClient } from './generated/client.ts';
 
-/** The tables as Prisma's schema names them: what a filter's words mean in SQL. */
+/** Maps the models, fields and relations of Prisma's schema to tables and columns. */
 
 export interface Model {
   table: string;
-  /** Columns by the names of their fields, in the schema's order. */
+  /** Columns by field name, in the schema's order. */
   columns: ReadonlyMap<string, string>;
   relations: ReadonlyMap<string, Relation>;
 }
 
 export interface Relation {
   model: string;
-  /** `own` of this model's table is `other` of the related one's: both columns. */
+  /** The join: column `own` of this model's table equals column `other` of the related one. */
   own: string;
   other: string;
-  /** A row has many of them; otherwise it belongs to one. */
+  /** True for a to-many relation, false for a to-one relation. */
   many: boolean;
 }
 
@@ -28,24 +28,24 @@ interface Field {
 
 export type Models = Readonly<Record<string, Model>>;
 
-const known = new WeakMap<object, Models>();
+const modelsCache = new WeakMap<object, Models>();
 
-/** The models of a client, by their names. */
+/** Returns the models of a client by name. Reads the private `_runtimeDataModel` of Prisma's client. */
 export function modelsOf(prisma: PrismaClient): Models {
   const { models } = (prisma as unknown as { _runtimeDataModel: { models: Record<string, { fields: Field[]; dbName: string | null }> } })._runtimeDataModel;
-  let found = known.get(models);
-  if (found !== undefined) return found;
+  const cached = modelsCache.get(models);
+  if (cached !== undefined) return cached;
   const columnsOf = (name: string) =>
     new Map(models[name]!.fields.flatMap(({ name: field, kind, dbName }) => (kind === 'object' ? [] : [[field, dbName ?? field]])));
   const relationOf = (owner: string, { name, type, relationName }: Field): Relation => {
     const own = foreignKey(columnsOf(owner), name, type);
     if (own !== undefined) return { model: type, own, other: 'id', many: false };
-    const back = models[type]!.fields.find((field) => field.relationName === relationName && field.type === owner);
-    const other = back && foreignKey(columnsOf(type), back.name, owner);
+    const inverse = models[type]!.fields.find((field) => field.relationName === relationName && field.type === owner);
+    const other = inverse && foreignKey(columnsOf(type), inverse.name, owner);
     if (other === undefined) throw new Error(`no column joins ${owner}.${name}`);
     return { model: type, own: 'id', other, many: true };
   };
-  found = Object.fromEntries(
+  const result: Models = Object.fromEntries(
     Object.entries(models).map(([name, { fields, dbName }]) => [
       name,
       {
@@ -55,10 +55,13 @@ export function modelsOf(prisma: PrismaClient): Models {
       },
     ]),
   );
-  known.set(models, found);
-  return found;
+  modelsCache.set(models, result);
+  return result;
 }
 
-/** The column of a relation that a row belongs to: named after the relation, or after the model. Ids are unique, so one column joins. */
+/**
+ * Returns the foreign key of a to-one relation, which is named after the relation or after the model. Ignores the
+ * second column of a composite key, since ids are unique.
+ */
 const foreignKey = (columns: ReadonlyMap<string, string>, relation: string, model: string): string | undefined =>
   columns.get(`${relation}Id`) ?? columns.get(`${model[0]!.toLowerCase()}${model.slice(1)}Id`);

@@ -3,13 +3,14 @@ import pg from 'pg';
 import { ConfigError } from '../config.ts';
 import type { ConnectionUrl } from './connection-url.ts';
 
-/** Checks that a connection keeps its session: a pooler in front of PostgreSQL may give every transaction another one. */
+/** Checks that a connection keeps its session, since a pooler may run each transaction in another one. */
 
 const timeoutMs = 5000;
 const channel = 'sfera_session_check';
 
 /**
- * Checks that the settings reached the session, and, behind a pooler, that session state lives as long as the connection.
+ * Checks that the settings reached the session, and, behind a pooler, that session state lives as long as the
+ * connection.
  * @throws ConfigError with one line that says what was lost and what to do.
  */
 export async function checkSession(client: pg.PoolClient, url: ConnectionUrl, settings: Readonly<Record<string, string>>, role: string): Promise<void> {
@@ -18,35 +19,35 @@ export async function checkSession(client: pg.PoolClient, url: ConnectionUrl, se
     [Object.keys(settings)],
   );
   const { pid, values } = rows[0]!;
-  const lost = Object.keys(settings).filter((name, at) => values[at] !== settings[name]);
-  // A pooler announces a PID of its own, PostgreSQL its true one.
-  const direct = (client as unknown as { processID: number }).processID === pid;
-  const broken = direct ? [] : await brokenState(url.connectionString);
-  if (broken.length > 0)
-    throw new ConfigError(`A connection pooler on ${url.host} does not keep the session (lost: ${[...lost, ...broken].join(', ')}): connect to PostgreSQL directly, or use the pooler in session mode.`);
-  if (lost.length > 0) {
-    const commands = lost.map((name) => `ALTER ROLE "${role}" SET ${name} = '${settings[name]}'`).join('; ');
-    throw new ConfigError(`The pooler on ${url.host} drops the settings of the session (options: ${lost.join(', ')}): connect to PostgreSQL directly, or give them to the role: ${commands}.`);
+  const lostSettings = Object.keys(settings).filter((name, index) => values[index] !== settings[name]);
+  // PostgreSQL sends its real PID in the handshake, a pooler an invented one.
+  const isDirect = (client as unknown as { processID: number }).processID === pid;
+  const lostState = isDirect ? [] : await findLostState(url.connectionString);
+  if (lostState.length > 0)
+    throw new ConfigError(`A connection pooler on ${url.host} does not keep the session (lost: ${[...lostSettings, ...lostState].join(', ')}): connect to PostgreSQL directly, or use the pooler in session mode.`);
+  if (lostSettings.length > 0) {
+    const commands = lostSettings.map((name) => `ALTER ROLE "${role}" SET ${name} = '${settings[name]}'`).join('; ');
+    throw new ConfigError(`The pooler on ${url.host} drops the settings of the session (options: ${lostSettings.join(', ')}): connect to PostgreSQL directly, or give them to the role: ${commands}.`);
   }
 }
 
-/** Lets two connections interfere with each other. Returns the session state that was lost. */
-async function brokenState(connectionString: string): Promise<string[]> {
+/** Makes two connections interfere with each other. Returns the kinds of session state that were lost. */
+async function findLostState(connectionString: string): Promise<string[]> {
   const [one, other] = [0, 1].map(() => {
     const client = new pg.Client({ connectionString, application_name: 'sfera check', connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs });
-    // The next statement fails on a lost connection, so the event needs no handling.
+    // The next statement on a lost connection fails, so the event needs no handling.
     client.on('error', () => {});
     return client;
   }) as [pg.Client, pg.Client];
   try {
     await Promise.all([one.connect(), other.connect()]);
-    const marker = async (): Promise<boolean> =>
+    const keepsSetting = async (): Promise<boolean> =>
       (await one.query<{ kept: boolean }>(`select coalesce(current_setting('sfera.session', true), '') = 'one' as kept`)).rows[0]!.kept;
     await one.query(`select set_config('sfera.session', 'one', false)`);
     await other.query(`select set_config('sfera.session', 'other', false)`);
-    if (!(await marker())) return ['settings', 'locks', 'LISTEN'];
+    if (!(await keepsSetting())) return ['settings', 'locks', 'LISTEN'];
     await other.query('begin');
-    const kept = await marker();
+    const kept = await keepsSetting();
     await other.query('commit');
     if (!kept) return ['settings', 'locks', 'LISTEN'];
     return [...((await keepsPreparedStatements(one, other)) ? [] : ['prepared statements']), ...((await receivesNotifications(one, other)) ? [] : ['LISTEN'])];
@@ -73,7 +74,7 @@ async function keepsPreparedStatements(one: pg.Client, other: pg.Client): Promis
 
 async function receivesNotifications(one: pg.Client, other: pg.Client): Promise<boolean> {
   await one.query(`listen ${channel}`);
-  const heard = once(one, 'notification', { signal: AbortSignal.timeout(timeoutMs) }).then(() => true, () => false);
+  const received = once(one, 'notification', { signal: AbortSignal.timeout(timeoutMs) }).then(() => true, () => false);
   await other.query(`notify ${channel}`);
-  return heard;
+  return received;
 }

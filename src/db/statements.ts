@@ -2,38 +2,38 @@ import type pg from 'pg';
 import { LruCache } from '../lru.ts';
 import { Client, type RowViewClass } from '../reader/row-view.ts';
 
-/** What the cache keeps for a statement. */
+/** The cached data of a statement. */
 export interface StatementEntry {
   /** The name under which connections prepare the statement; undefined until its second use. */
   name: string | undefined;
-  /** The class of its rows, created with the first row. */
+  /** The class of its rows, created when the first result arrives. */
   view: RowViewClass | undefined;
   /**
-   * Set once the statement found more rows than all pages hold. From then on the database selects the first rows of each
-   * parent.
+   * Set once the statement found more rows than all pages together hold. From then on the database selects the first
+   * rows of each parent.
    */
   needsRanking: boolean;
 }
 
-/** Largest number of prepared statements. Each connection keeps a plan of each of them. */
+/** Largest number of prepared statements. Each connection keeps a plan of each. */
 export const maxPrepared = 500;
 
 /** Largest weight in bytes of each of the two caches. */
 const maxWeight = 16 * 1024 * 1024;
 
 /**
- * Estimates the bytes of heap of a statement. Measured on Node 20 as the growth of `heapUsed` over 500 statements: a class
- * of rows of 20 columns takes 16 KB.
+ * Estimates the bytes of heap of a statement. Measured on Node 20 as the growth of `heapUsed` over 500 statements: a
+ * class of rows of 20 columns takes 16 KB.
  */
 const weightOf = (text: string): number => 16_000 + 2 * text.length;
 
 /**
- * Names the statements to prepare. A statement gets a name at its second use, and no other text ever gets that name; the
- * least recently used statements lose theirs. Statements used once have a cache of their own, so that they evict none that
- * is used again.
+ * Names the statements to prepare. A statement gets a name at its second use, and no other text ever gets that name;
+ * the least recently used statements lose theirs. Statements used once have a cache of their own, so that they do not
+ * evict prepared statements.
  */
 export class Statements {
-  readonly #once = new LruCache<string, StatementEntry>({ maxWeight, maxEntries: maxPrepared });
+  readonly #usedOnce = new LruCache<string, StatementEntry>({ maxWeight, maxEntries: maxPrepared });
   readonly #named = new LruCache<string, StatementEntry>({
     maxWeight,
     maxEntries: maxPrepared,
@@ -43,7 +43,7 @@ export class Statements {
     },
   });
   readonly #names = new Set<string>();
-  #made = 0;
+  #nameCount = 0;
   #evictions = 0;
 
   /** Number of names evicted since the start. */
@@ -56,24 +56,24 @@ export class Statements {
   }
 
   find(text: string): StatementEntry | undefined {
-    return this.#named.get(text) ?? this.#once.get(text);
+    return this.#named.get(text) ?? this.#usedOnce.get(text);
   }
 
   /** Counts a use. Returns the name to prepare the statement under; undefined on its first use. */
   nameOf(text: string): string | undefined {
     const named = this.#named.get(text);
     if (named !== undefined) return named.name;
-    const before = this.#once.get(text);
-    if (before === undefined) {
-      this.#once.set(text, { name: undefined, view: undefined, needsRanking: false }, weightOf(text));
+    const entry = this.#usedOnce.get(text);
+    if (entry === undefined) {
+      this.#usedOnce.set(text, { name: undefined, view: undefined, needsRanking: false }, weightOf(text));
       return undefined;
     }
-    this.#once.delete(text);
-    const name = `rows${this.#made}`;
-    this.#made += 1;
-    if (!this.#named.set(text, before, weightOf(text))) return undefined;
+    this.#usedOnce.delete(text);
+    const name = `rows${this.#nameCount}`;
+    this.#nameCount += 1;
+    if (!this.#named.set(text, entry, weightOf(text))) return undefined;
     this.#names.add(name);
-    return (before.name = name);
+    return (entry.name = name);
   }
 }
 
@@ -85,7 +85,7 @@ interface Connection {
   /** Texts of the statements that this connection has prepared, by name. */
   readonly parsedStatements: Record<string, string>;
   parse(statement: { name?: string }): void;
-  close(what: { type: 'S'; name: string }): void;
+  close(target: { type: 'S'; name: string }): void;
 }
 
 /** A client that closes the prepared statements whose names were evicted. */
@@ -94,11 +94,11 @@ export class PreparingClient extends Client {
     super(config);
     const { connection } = this as unknown as { connection: Connection };
     const parse = connection.parse.bind(connection);
-    let seen = 0;
-    // Closes them only with the next new statement, in the same write: executing a prepared one costs nothing here.
+    let handledEvictions = 0;
+    // Closes evicted statements with the next new one, in one write, so that executing a prepared one needs no check.
     connection.parse = (statement) => {
-      if (statement.name !== undefined && seen !== statements.evictions) {
-        seen = statements.evictions;
+      if (statement.name !== undefined && handledEvictions !== statements.evictions) {
+        handledEvictions = statements.evictions;
         for (const name of Object.keys(connection.parsedStatements)) {
           if (!name.startsWith('rows') || statements.isNamed(name)) continue;
           connection.close({ type: 'S', name });

@@ -3,25 +3,25 @@ import type pg from 'pg';
 import { ConfigError } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import type { ConnectionUrl } from './connection-url.ts';
-import { connectionError, mayPass } from './database-errors.ts';
+import { connectionError, isTemporary } from './database-errors.ts';
 import { checkSession } from './session-checks.ts';
 
-const oldest = 15;
-const patienceMs = 10_000;
+const minVersion = 15;
+const maxWaitMs = 10_000;
 
 /**
- * Waits until the server answers, then checks that it is fit to hold the data and keeps sessions with these settings.
- * @throws ConfigError when it does not answer in ten seconds, refuses us, or is not fit.
+ * Waits until the server answers, then checks that it can hold the data and keeps sessions with these settings.
+ * @throws ConfigError when the server does not answer in ten seconds, refuses the connection, or fails a check.
  */
 export async function waitForDatabase(pool: pg.Pool, url: ConnectionUrl, settings: Readonly<Record<string, string>>, log: Logger): Promise<void> {
   if (url.withoutEffect.length > 0) log.warn(`These parameters of DATABASE_URL have no effect: ${url.withoutEffect.join(', ')}.`);
-  const deadline = Date.now() + patienceMs;
+  const deadline = Date.now() + maxWaitMs;
   for (;;) {
     try {
       return await checkServer(deadline, pool, url, settings, log);
     } catch (error) {
       if (error instanceof ConfigError) throw error;
-      if (!mayPass(error) || Date.now() > deadline) throw connectionError(error, url);
+      if (!isTemporary(error) || Date.now() > deadline) throw connectionError(error, url);
     }
     await pause(500);
   }
@@ -29,18 +29,18 @@ export async function waitForDatabase(pool: pg.Pool, url: ConnectionUrl, setting
 
 async function checkServer(deadline: number, pool: pg.Pool, url: ConnectionUrl, settings: Readonly<Record<string, string>>, log: Logger): Promise<void> {
   const client = await pool.connect();
-  let failed: Error | undefined;
+  let failure: Error | undefined;
   try {
-    const facts = await factsBefore(deadline, client);
-    demand(facts, url);
+    const facts = await readFacts(deadline, client);
+    checkFacts(facts, url);
     await checkSession(client, url, settings, facts.role);
     for (const [setting, off] of Object.entries(facts.off))
       if (off) log.warn({ setting }, `The database has ${setting} off: what it confirmed may be lost when it stops suddenly.`);
   } catch (error) {
-    failed = error as Error;
+    failure = error as Error;
     throw error;
   } finally {
-    client.release(failed);
+    client.release(failure);
   }
 }
 
@@ -56,8 +56,10 @@ interface Facts {
   off: Record<'fsync' | 'full_page_writes' | 'synchronous_commit', boolean>;
 }
 
-/** Reads the facts about the server, again while it is read-only, since a standby may be promoted at any moment. */
-async function factsBefore(deadline: number, client: pg.PoolClient): Promise<Facts> {
+/**
+ * Reads the facts about the server. Repeats until the deadline while it is read-only, since a standby may be promoted.
+ */
+async function readFacts(deadline: number, client: pg.PoolClient): Promise<Facts> {
   for (;;) {
     const { rows } = await client.query<Facts>(`
       select current_setting('server_version_num')::int / 10000 as version,
@@ -77,8 +79,8 @@ async function factsBefore(deadline: number, client: pg.PoolClient): Promise<Fac
   }
 }
 
-function demand({ version, encoding, readOnly, schema, searchPath, role, database }: Facts, { host }: ConnectionUrl): void {
-  if (version < oldest) throw new ConfigError(`The database on ${host} is PostgreSQL ${version}; ${oldest} or later is needed.`);
+function checkFacts({ version, encoding, readOnly, schema, searchPath, role, database }: Facts, { host }: ConnectionUrl): void {
+  if (version < minVersion) throw new ConfigError(`The database on ${host} is PostgreSQL ${version}; ${minVersion} or later is needed.`);
   if (encoding !== 'UTF8') throw new ConfigError(`The database ${database} on ${host} has the encoding ${encoding}: create one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.`);
   if (readOnly) throw new ConfigError(`The database ${database} on ${host} is read-only, such as a standby: name the primary in DATABASE_URL.`);
   if (schema === null)

@@ -1,30 +1,30 @@
 import { NoAnswer } from './availability.ts';
 
 /**
- * Client-side deadlines. The server's own deadlines end statements that run too long, but a server that hangs, or a host
- * that disappears, keeps none of them, and no error reports its connections as broken.
+ * Client-side deadlines. The server's own deadlines end statements that run too long, but a server that hangs, or a
+ * host that disappears, keeps none of them, and no error reports its connections as broken.
  */
 
-/** What the watchdog needs of a connection. */
+/** A connection that the watchdog checks. */
 export interface Watched {
-  /** What the client waits for: the rest of a handshake, the answer to a statement, the end of the connection, or nothing. */
-  readonly owed: 'handshake' | 'answer' | 'end' | null;
-  /** Set by every message of the server; the watchdog clears it. */
-  heard: boolean;
+  /** The client waits for the rest of a handshake, the answer to a statement, the end of the connection, or nothing. */
+  readonly awaiting: 'handshake' | 'answer' | 'end' | null;
+  /** Set whenever data arrives from the server. The watchdog clears it. */
+  hasReceived: boolean;
   /** Milliseconds of silence allowed to a statement, instead of the default. */
   answerWithinMs?: number | undefined;
-  /** Breaks the connection; everything under way on it fails with the error. */
+  /** Breaks the connection; its statements in flight fail with the error. */
   destroy(error: Error): void;
-  /** Closes the connection as soon as nothing is under way on it. */
+  /** Closes the connection as soon as no statement is in flight. */
   retire(reason: Error): void;
-  once(event: 'end', call: () => void): unknown;
+  once(event: 'end', listener: () => void): unknown;
 }
 
-/** Milliseconds of silence: five more than `statement_timeout` allows. */
+/** Milliseconds of silence: five seconds more than `statement_timeout`. */
 export const answerWithinMs = 20_000;
 const handshakeWithinMs = 5000;
 const endWithinMs = 3000;
-/** Milliseconds that `close` waits for what is under way. */
+/** Milliseconds that `close` waits for statements in flight. */
 const closeWithinMs = 3000;
 
 /** Waits until the promise settles, at most `ms` milliseconds. Ignores its result and its error. */
@@ -35,54 +35,54 @@ export async function waitAtMost(ms: number, promise: Promise<unknown>): Promise
 }
 
 /**
- * Checks all connections every second, and breaks those on which the client waits and the server was silent for too long.
- * Costs statements nothing. Counts silence in checks, not by the clock: a process that was stopped itself finds answers
- * waiting when it goes on.
+ * Checks all connections every second, and breaks those on which the client waits and the server was silent for too
+ * long. Statements need no timers. Counts silence in checks, not by the clock, since a process that was stopped finds
+ * answers in its sockets when it continues.
  */
 export class Watchdog {
-  readonly #silence = new Map<Watched, number>();
+  readonly #silenceMs = new Map<Watched, number>();
   readonly #answerWithinMs: number;
   readonly #handshakeWithinMs: number;
-  readonly #everyMs: number;
+  readonly #intervalMs: number;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(within = answerWithinMs, handshakeWithin = Math.min(handshakeWithinMs, within)) {
-    this.#answerWithinMs = within;
-    this.#handshakeWithinMs = handshakeWithin;
-    this.#everyMs = Math.min(1000, within / 4);
-    this.#timer = setInterval(() => this.#check(), this.#everyMs).unref();
+  constructor(answerMs = answerWithinMs, handshakeMs = Math.min(handshakeWithinMs, answerMs)) {
+    this.#answerWithinMs = answerMs;
+    this.#handshakeWithinMs = handshakeMs;
+    this.#intervalMs = Math.min(1000, answerMs / 4);
+    this.#timer = setInterval(() => this.#check(), this.#intervalMs).unref();
   }
 
   watch(connection: Watched): void {
-    this.#silence.set(connection, 0);
-    connection.once('end', () => this.#silence.delete(connection));
+    this.#silenceMs.set(connection, 0);
+    connection.once('end', () => this.#silenceMs.delete(connection));
   }
 
   #check(): void {
-    for (const [connection, before] of this.#silence) {
-      const { owed, heard } = connection;
-      connection.heard = false;
-      const silence = owed === null || heard ? 0 : before + this.#everyMs;
-      this.#silence.set(connection, silence);
-      if (owed === null) continue;
-      const allowed = {
+    for (const [connection, previousMs] of this.#silenceMs) {
+      const { awaiting, hasReceived } = connection;
+      connection.hasReceived = false;
+      const silenceMs = awaiting === null || hasReceived ? 0 : previousMs + this.#intervalMs;
+      this.#silenceMs.set(connection, silenceMs);
+      if (awaiting === null) continue;
+      const limitMs = {
         handshake: this.#handshakeWithinMs,
         answer: connection.answerWithinMs ?? this.#answerWithinMs,
         end: endWithinMs,
-      }[owed];
-      if (silence >= allowed) connection.destroy(new NoAnswer(`The database was silent for ${silence} ms while it owed: ${owed}.`));
+      }[awaiting];
+      if (silenceMs >= limitMs) connection.destroy(new NoAnswer(`The database was silent for ${silenceMs} ms while the client waited for: ${awaiting}.`));
     }
   }
 
-  /** Retires every connection, so that new ones lead to the server that answers at the address now. */
+  /** Retires every connection, so that new ones lead to the server that now has the address. */
   renew(reason: Error): void {
-    for (const connection of [...this.#silence.keys()]) connection.retire(reason);
+    for (const connection of [...this.#silenceMs.keys()]) connection.retire(reason);
   }
 
-  /** Waits for all connections to end, and breaks those that are left after `closeWithinMs`. */
+  /** Waits for `ending`, and breaks the connections that remain after `closeWithinMs`. */
   async close(ending: Promise<unknown>): Promise<void> {
     const force = setTimeout(() => {
-      for (const connection of [...this.#silence.keys()]) connection.destroy(new NoAnswer('The database is being closed.'));
+      for (const connection of [...this.#silenceMs.keys()]) connection.destroy(new NoAnswer('The database is being closed.'));
     }, closeWithinMs);
     try {
       await ending;
