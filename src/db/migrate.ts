@@ -10,7 +10,7 @@ import type { Watched } from './watchdog.ts';
 import { isUnanswered, sqlStateOf } from './availability.ts';
 import { configErrorOf, statementError, statementReason } from './database-errors.ts';
 
-/** Migrations are applied by the server itself when it starts, and are recorded as Prisma's own tool records them. */
+/** Applies migrations when the server starts, and records them as `prisma migrate` does. */
 
 export interface Migration {
   name: string;
@@ -18,21 +18,23 @@ export interface Migration {
   checksum: string;
 }
 
-/** From src/db and from dist/db alike, the package's root is two folders up. */
-const folder = fileURLToPath(new URL('../../prisma/migrations/', import.meta.url));
+/** The package's root is two folders above both src/db and dist/db. */
+const migrationsFolder = fileURLToPath(new URL('../../prisma/migrations/', import.meta.url));
 
-/** Any number, the same in every process: whoever holds its lock migrates, and the others wait. */
-const lock = 7_261_001;
-/** A migration that waits for a table blocks all later statements on it, so it waits briefly and tries again. */
+/**
+ * Key of the advisory lock: the process that holds it migrates, the others wait. Any number, equal in all processes.
+ */
+const lockKey = 7_261_001;
+/** Short, with retries, since a migration that waits for a table blocks all later statements on it. */
 const lockTimeout = '5s';
 
-/** The migrations of this version, in order. */
-export function readMigrations(from = folder): Migration[] {
-  return readdirSync(from)
-    .filter((name) => existsSync(`${from}/${name}/migration.sql`))
+/** Returns the migrations of this version, in order. */
+export function readMigrations(folder = migrationsFolder): Migration[] {
+  return readdirSync(folder)
+    .filter((name) => existsSync(`${folder}/${name}/migration.sql`))
     .sort()
     .map((name) => {
-      const sql = readFileSync(`${from}/${name}/migration.sql`, 'utf8');
+      const sql = readFileSync(`${folder}/${name}/migration.sql`, 'utf8');
       return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
     });
 }
@@ -42,81 +44,83 @@ const answerWithinMs = 4 * 3_600_000;
 /** Milliseconds between two attempts to get the migration lock, or a table that another transaction uses. */
 const retryMs = 500;
 /** Milliseconds between two log lines about a wait. */
-const sayAgainMs = 10_000;
+const logIntervalMs = 10_000;
 /** Milliseconds after which waiting ends: a large table may take minutes to rewrite. */
-const longestWaitMs = 10 * 60_000;
+const maxWaitMs = 10 * 60_000;
 
 /**
- * Brings the database to this version: applies what is pending, each migration in a transaction of its own. Processes that
- * start together take turns. Their lock ends with the transaction, even behind a pooler.
- * @throws ConfigError when an applied migration was changed since, this version does not know it, or the role may not
- *   apply it.
+ * Brings the database to this version: applies the pending migrations, each in a transaction of its own. Processes that
+ * start at the same time take turns. Their lock ends with the transaction, even behind a pooler.
+ * @throws ConfigError when an applied migration was changed since or is unknown to this version, the role may not apply
+ *   one, or waiting takes longer than `limitMs`.
  */
-export async function migrate({ pool }: Pick<Database, 'pool'>, log: Logger, migrations = readMigrations(), limitMs = longestWaitMs): Promise<void> {
+export async function migrate({ pool }: Pick<Database, 'pool'>, log: Logger, migrations = readMigrations(), limitMs = maxWaitMs): Promise<void> {
   const client: pg.PoolClient & Partial<Pick<Watched, 'answerWithinMs'>> = await pool.connect();
   client.answerWithinMs = answerWithinMs;
   const deadline = Date.now() + limitMs;
-  let saidAt = -Infinity;
-  let failed: Error | undefined;
+  let loggedAt = -Infinity;
+  let failure: Error | undefined;
   try {
     for (;;) {
-      const step = await next(client, migrations);
+      const step = await applyNext(client, migrations);
       if (step.kind === 'done') return;
       if (step.kind === 'applied') log.info({ migration: step.name }, 'A migration was applied.');
       else {
-        if (Date.now() > deadline) throw new ConfigError(`${step.what} Nothing changed in ${Math.round(limitMs / 1000)} s, so the start gives up.`);
-        if (Date.now() - saidAt > sayAgainMs) {
-          log.warn(step.what);
-          saidAt = Date.now();
+        if (Date.now() > deadline) throw new ConfigError(`${step.reason} Nothing changed in ${Math.round(limitMs / 1000)} s, so the start gives up.`);
+        if (Date.now() - loggedAt > logIntervalMs) {
+          log.warn(step.reason);
+          loggedAt = Date.now();
         }
         await pause(retryMs);
       }
     }
   } catch (error) {
-    failed = error as Error;
+    failure = error as Error;
     throw error;
   } finally {
     client.answerWithinMs = undefined;
-    client.release(failed);
+    client.release(failure);
   }
 }
 
-type Step = { kind: 'done' } | { kind: 'applied'; name: string } | { kind: 'waiting'; what: string };
+type Step = { kind: 'done' } | { kind: 'applied'; name: string } | { kind: 'waiting'; reason: string };
 
-/** Applies the first pending migration, in one transaction with reading what is applied. */
-async function next(client: pg.PoolClient, migrations: readonly Migration[]): Promise<Step> {
+/** Applies the first pending migration. Reads the applied ones in the same transaction. */
+async function applyNext(client: pg.PoolClient, migrations: readonly Migration[]): Promise<Step> {
   let migration: Migration | undefined;
   try {
     await client.query('begin');
-    // Rewriting a large table may take longer than a request may.
+    // Rewriting a large table may take longer than the limit for requests.
     await client.query(`set local statement_timeout = 0; set local lock_timeout = '${lockTimeout}'`);
-    const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_xact_lock($1) as taken', [lock]);
+    const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_xact_lock($1) as taken', [lockKey]);
     if (!rows[0]!.taken) {
-      const what = await describeHolder(client);
+      const reason = await describeHolder(client);
       await client.query('rollback');
-      return { kind: 'waiting', what };
+      return { kind: 'waiting', reason };
     }
-    [migration] = pending(migrations, await applied(client));
+    [migration] = pendingMigrations(migrations, await readApplied(client));
     if (migration !== undefined) await apply(client, migration);
     await client.query('commit');
     return migration === undefined ? { kind: 'done' } : { kind: 'applied', name: migration.name };
   } catch (error) {
-    // Where the connection is lost, so is the transaction.
+    // Fails on a lost connection, which rolls back by itself.
     await client.query('rollback').catch(() => undefined);
     if ((error as { code?: string }).code === '55P03')
-      return { kind: 'waiting', what: `The migration ${migration?.name ?? ''} waits for a table that another transaction uses.` };
-    throw await explained(client, error, migration);
+      return { kind: 'waiting', reason: `The migration ${migration?.name ?? ''} waits for a table that another transaction uses.` };
+    throw await explainError(client, error, migration);
   }
 }
 
-/** Describes the process that holds the migration lock. A former version behind a pooler may have left it to an idle session. */
+/**
+ * Describes the process that holds the lock. An earlier version behind a pooler may have left it to an idle session.
+ */
 async function describeHolder(client: pg.PoolClient): Promise<string> {
   const { rows } = await client.query<{ pid: number; program: string | null; idle: boolean }>(
     `select pid, application_name as program, coalesce(state = 'idle', false) as idle
      from pg_locks left join pg_stat_activity using (pid)
      where locktype = 'advisory' and classid = 0 and objid = $1 and granted
        and pg_locks.database = (select oid from pg_database where datname = current_database())`,
-    [lock],
+    [lockKey],
   );
   const [holder] = rows;
   if (holder === undefined) return 'Another process migrates the database: waiting for it.';
@@ -124,23 +128,23 @@ async function describeHolder(client: pg.PoolClient): Promise<string> {
   return `Another process migrates the database (${program || 'a session'}, PID ${pid} there): waiting for it.${idle ? ` It does nothing; if it stays so, run SELECT pg_terminate_backend(${pid}).` : ''}`;
 }
 
-async function explained(client: pg.PoolClient, error: unknown, migration: Migration | undefined): Promise<unknown> {
-  const known = configErrorOf(error);
-  if (known !== undefined) return known;
+async function explainError(client: pg.PoolClient, error: unknown, migration: Migration | undefined): Promise<unknown> {
+  const configError = configErrorOf(error);
+  if (configError !== undefined) return configError;
   if (isUnanswered(error))
     return new ConfigError(`The connection to the database was lost during ${migration === undefined ? 'the migrations' : `the migration ${migration.name}`}: start again, and what is missing will be applied.`, { cause: error });
   const code = sqlStateOf(error);
   if (code === undefined) return error;
-  const who = await client.query<{ user: string; database: string }>('select current_user as user, current_database() as database').catch(() => undefined);
-  const reason = statementReason(error, who?.rows[0]);
+  const session = await client.query<{ user: string; database: string }>('select current_user as user, current_database() as database').catch(() => undefined);
+  const reason = statementReason(error, session?.rows[0]);
   if (migration === undefined) return reason === undefined ? statementError(error) : new ConfigError(reason, { cause: error });
   return new ConfigError(`The migration ${migration.name} failed (${code}); nothing of it was applied.${reason === undefined ? '' : ` ${reason}`}`, { cause: error });
 }
 
-type Applied = Pick<Migration, 'name' | 'checksum'>;
+type AppliedMigration = Pick<Migration, 'name' | 'checksum'>;
 
-async function applied(client: pg.PoolClient): Promise<Applied[]> {
-  // Checks first, so that a role that may create nothing can start on a database that is up to date.
+async function readApplied(client: pg.PoolClient): Promise<AppliedMigration[]> {
+  // Checks first, so that a role without CREATE can start on a database that is up to date.
   const { rows: [found] } = await client.query<{ exists: boolean }>(`select to_regclass('"_prisma_migrations"') is not null as exists`);
   if (!found!.exists)
     await client.query(`
@@ -154,22 +158,22 @@ async function applied(client: pg.PoolClient): Promise<Applied[]> {
       started_at timestamptz not null default now(),
       applied_steps_count integer not null default 0
     )`);
-  const { rows } = await client.query<Applied & { finished: boolean }>(`
+  const { rows } = await client.query<AppliedMigration & { finished: boolean }>(`
     select migration_name as name, checksum, finished_at is not null as finished
     from "_prisma_migrations" where rolled_back_at is null order by migration_name`);
-  const half = rows.find(({ finished }) => !finished);
-  if (half !== undefined) throw new ConfigError(`The migration ${half.name} was begun by another tool and not finished.`);
+  const unfinished = rows.find(({ finished }) => !finished);
+  if (unfinished !== undefined) throw new ConfigError(`The migration ${unfinished.name} was begun by another tool and not finished.`);
   return rows;
 }
 
-function pending(migrations: readonly Migration[], done: readonly Applied[]): readonly Migration[] {
-  for (const { name, checksum } of done) {
-    const ours = migrations.find((migration) => migration.name === name);
-    if (ours === undefined)
+function pendingMigrations(migrations: readonly Migration[], applied: readonly AppliedMigration[]): readonly Migration[] {
+  for (const { name, checksum } of applied) {
+    const known = migrations.find((migration) => migration.name === name);
+    if (known === undefined)
       throw new ConfigError(`The database has the migration ${name}, which this version does not know: it was used by a later version.`);
-    if (ours.checksum !== checksum) throw new ConfigError(`The migration ${name} was changed after it was applied.`);
+    if (known.checksum !== checksum) throw new ConfigError(`The migration ${name} was changed after it was applied.`);
   }
-  return migrations.filter(({ name }) => !done.some((other) => other.name === name));
+  return migrations.filter(({ name }) => !applied.some((other) => other.name === name));
 }
 
 async function apply(client: pg.PoolClient, { name, sql, checksum }: Migration): Promise<void> {

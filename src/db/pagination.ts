@@ -1,7 +1,7 @@
 import { invalid } from '../errors.ts';
 import type { ReadonlyRows } from '../reader/row-view.ts';
 
-/** Pages of a list by keyset: what a page costs does not depend on how far down the list it is. */
+/** Keyset pagination: the cost of a page does not depend on its position in the list. */
 
 export interface PageArgs {
   first?: number | null;
@@ -13,13 +13,13 @@ export interface PageArgs {
 type KeyType = 'string' | 'date' | 'number' | 'bigint';
 
 interface Key {
-  /** A column, or one of a row that it belongs to: `student.sortKey`. */
+  /** A column, or a column of a to-one relation: `student.sortKey`. */
   field: string;
   direction: 'asc' | 'desc';
   type: KeyType;
 }
 
-/** How a list is ordered: by columns that are never null and together unique. `tag` names the list in its cursors. */
+/** The order of a list, by columns that are never null and together unique. `tag` names the list in its cursors. */
 export interface Order {
   tag: string;
   keys: readonly Key[];
@@ -29,9 +29,9 @@ export interface PageQuery<Row> {
   /** A filter for Prisma; `{}` on the first page. */
   where: Record<string, unknown>;
   orderBy: object[];
-  /** One more than the page holds, to see whether anything follows. */
+  /** One more than the page size, to see whether more rows follow. */
   limit: number;
-  /** Makes the page of the rows that were found. */
+  /** Builds the page from the rows that the query found. */
   toConnection(rows: ReadonlyRows<Row>): { edges: Edges<Row>; pageInfo: PageInfo };
 }
 
@@ -39,9 +39,10 @@ const maxPageSize = 100;
 const defaultPageSize = 20;
 
 /**
- * What to ask the database for one page of a list. Rows that come or go between two pages shift nothing. Paging forward,
- * `hasPreviousPage` says whether `after` was given, as the Relay specification allows; paging backward likewise.
- * @throws INVALID for a wrong size, `first` with `last`, and a cursor that is not one of this list.
+ * Returns the query for one page of a list. Rows added or removed between two pages shift no others. Forward,
+ * `hasPreviousPage` is whether `after` was given, as the Relay specification allows; backward, `hasNextPage` is whether
+ * `before` was given.
+ * @throws INVALID for a wrong size, `first` together with `last`, or a cursor of another list.
  */
 export function paginate<Row>(args: PageArgs, order: Order): PageQuery<Row> {
   const { size, backward } = sizeOf(args);
@@ -53,12 +54,12 @@ export function paginate<Row>(args: PageArgs, order: Order): PageQuery<Row> {
   ];
   return {
     where: bounds.length > 1 ? { AND: bounds } : { ...bounds[0] },
-    orderBy: order.keys.map(({ field, direction }) => valueAt(field, (direction === 'asc') === backward ? 'desc' : 'asc')),
+    orderBy: order.keys.map(({ field, direction }) => nest(field, (direction === 'asc') === backward ? 'desc' : 'asc')),
     limit: size + 1,
     toConnection(rows) {
-      const more = rows.length > size;
-      const edges = new Edges(order, rows, more ? size : rows.length, backward);
-      return { edges, pageInfo: new PageInfo(edges, backward ? before !== undefined : more, backward ? more : after !== undefined) };
+      const hasMore = rows.length > size;
+      const edges = new Edges(order, rows, hasMore ? size : rows.length, backward);
+      return { edges, pageInfo: new PageInfo(edges, backward ? before !== undefined : hasMore, backward ? hasMore : after !== undefined) };
     },
   };
 }
@@ -73,30 +74,32 @@ function sizeOf({ first, last }: PageArgs): { size: number; backward: boolean } 
   return { size, backward };
 }
 
-/** The rows after the position, or before it. */
+/** Returns a filter for the rows after the position, or before it. */
 function beyondCursor({ keys }: Order, position: readonly unknown[], before: boolean): object {
-  const strict = ({ direction }: Key): 'gt' | 'lt' => ((direction === 'asc') === before ? 'lt' : 'gt');
+  const operatorOf = ({ direction }: Key): 'gt' | 'lt' => ((direction === 'asc') === before ? 'lt' : 'gt');
   const alternatives = keys.map((key, depth) => ({
     AND: [
-      ...keys.slice(0, depth).map(({ field }, n) => valueAt(field, position[n])),
-      valueAt(key.field, { [strict(key)]: position[depth] }),
+      ...keys.slice(0, depth).map(({ field }, n) => nest(field, position[n])),
+      nest(key.field, { [operatorOf(key)]: position[depth] }),
     ],
   }));
-  const [lead] = keys;
-  if (lead === undefined || keys.length === 1) return alternatives[0] ?? {};
-  // The alternatives imply it, but an index is entered only by a bound that stands outside of OR.
-  return { ...valueAt(lead.field, { [`${strict(lead)}e`]: position[0] }), OR: alternatives };
+  const [firstKey] = keys;
+  if (firstKey === undefined || keys.length === 1) return alternatives[0] ?? {};
+  // The alternatives imply this bound, but PostgreSQL starts an index scan only from a bound outside OR.
+  return { ...nest(firstKey.field, { [`${operatorOf(firstKey)}e`]: position[0] }), OR: alternatives };
 }
 
-/** `student.sortKey` as Prisma nests it. */
-function valueAt(field: string, value: unknown): object {
+/** Returns the value nested as Prisma expects: `{ student: { sortKey: value } }` for `student.sortKey`. */
+function nest(field: string, value: unknown): object {
   return field.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as object;
 }
 
-/** The columns of rows that a row belongs to, which have to be read with it so that its cursor can be made: `student.sortKey`. */
+/** Returns the columns of to-one relations that the cursor needs, such as `student.sortKey`. */
 export const related = ({ keys }: Order): string[] => keys.map(({ field }) => field).filter((field) => field.includes('.'));
 
-/** The rows of a page. Each is made when it is come to, and its cursor when that is asked for, which most clients do of few. */
+/**
+ * The edges of a page. Creates each on access, and encodes its cursor on access, since most clients read few cursors.
+ */
 export class Edges<Row> implements Iterable<Edge<Row>> {
   readonly length: number;
   readonly #order: Order;
@@ -110,11 +113,11 @@ export class Edges<Row> implements Iterable<Edge<Row>> {
     this.#backward = backward;
   }
 
-  /** From the end where `n` is negative. */
+  /** Counts from the end if `n` is negative. */
   at(n: number): Edge<Row> | undefined {
-    const place = n < 0 ? this.length + n : n;
-    if (place < 0 || place >= this.length) return undefined;
-    return new Edge(this.#order, this.#rows.at(this.#backward ? this.length - 1 - place : place)!);
+    const index = n < 0 ? this.length + n : n;
+    if (index < 0 || index >= this.length) return undefined;
+    return new Edge(this.#order, this.#rows.at(this.#backward ? this.length - 1 - index : index)!);
   }
 
   *[Symbol.iterator](): Iterator<Edge<Row>> {
@@ -122,7 +125,7 @@ export class Edges<Row> implements Iterable<Edge<Row>> {
   }
 }
 
-/** A class, since getters of an object literal are kept, with all that they see, until V8's next full collection. */
+/** A class, since V8 keeps getters of an object literal, with their closures, until a full GC (docs/profile.md). */
 class PageInfo {
   readonly hasNextPage: boolean;
   readonly hasPreviousPage: boolean;
@@ -159,7 +162,7 @@ class Edge<Row> {
 
 function encode({ tag, keys }: Order, row: unknown): string {
   const values = keys.map(({ field }) => {
-    const value = field.split('.').reduce<unknown>((inner, name) => (inner as Record<string, unknown>)[name], row);
+    const value = field.split('.').reduce<unknown>((object, name) => (object as Record<string, unknown>)[name], row);
     return typeof value === 'bigint' ? String(value) : value;
   });
   return Buffer.from(JSON.stringify([tag, ...values])).toString('base64url');
@@ -183,21 +186,23 @@ function decode(cursor: string, { tag, keys }: Order): unknown[] | undefined {
     return undefined;
   }
   if (!Array.isArray(parts) || parts.length !== keys.length + 1 || parts[0] !== tag) return undefined;
-  const values = keys.map((key, at) => parse(key, parts[at + 1]));
+  const values = keys.map((key, index) => parse(key, parts[index + 1]));
   return values.includes(undefined) ? undefined : values;
 }
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-/** Parses an instant that `encode` wrote. Returns undefined for any other text, such as 30 February or the year 0000. */
+/**
+ * Parses an instant written by `encode`. Returns undefined for any other text, such as 30 February or the year 0000.
+ */
 function parseInstant(value: unknown): Date | undefined {
   if (typeof value !== 'string' || !instant.test(value) || value < '0001') return undefined;
   const date = new Date(value);
   return !Number.isNaN(date.getTime()) && date.toISOString() === value ? date : undefined;
 }
 
-/** The value of a key; undefined where the database would refuse it, since a cursor may be made up. */
+/** Returns the value of a key; undefined if the database would reject it, since a client may send a forged cursor. */
 function parse({ field, type }: Key, value: unknown): unknown {
   switch (type) {
     case 'number':

@@ -13,78 +13,85 @@ export { violates } from './constraint-errors.ts';
 
 declare const txBrand: unique symbol;
 
-/** Being inside a transaction. Made only here, so that what takes one cannot run outside. */
+/** Proof of an open transaction. Only this file creates one, so a function that takes a `Tx` cannot run outside. */
 export type Tx = Prisma.TransactionClient & { readonly [txBrand]: true };
 
 interface TxState {
   source: RowSource;
-  begun: Promise<unknown>;
-  sent: Promise<unknown>[];
-  before: Map<string | symbol, (tx: Tx) => Promise<void>>;
-  after: (() => void)[];
-  delegates: TransactionClient | undefined;
+  /** The answer to BEGIN. */
+  begin: Promise<unknown>;
+  /** The answers to the statements of `executeAtCommit`. */
+  commitStatements: Promise<unknown>[];
+  beforeCommitSteps: Map<string | symbol, (tx: Tx) => Promise<void>>;
+  afterCommitSteps: (() => void)[];
+  /** Created when a statement first uses Prisma. */
+  prismaClient: TransactionClient | undefined;
 }
 
 const states = new WeakMap<Tx, TxState>();
 
-const tries = 5;
+const maxAttempts = 5;
 
 /**
- * Runs a change at READ COMMITTED: all of it, or nothing. When it lost against another one (a deadlock, or a failure to
- * serialise) the whole of it is run again, up to five times in all, so `run` changes nothing outside the database. What
- * `run` throws rolls back and is thrown on.
- * @throws CommitUnknown when the connection broke before the COMMIT was answered.
+ * Runs `change` in a transaction at READ COMMITTED. After a conflict with another transaction (a deadlock or a
+ * serialisation failure) runs it again, up to five times in all, so `change` must have no effects outside the database.
+ * An error in `change` rolls back and is rethrown.
+ * @throws CommitUnknown when the connection broke before the answer to COMMIT.
  */
-export async function transaction<T>(db: Pick<Database, 'prisma' | 'pool'>, run: (tx: Tx) => Promise<T>): Promise<T> {
+export async function transaction<T>(db: Pick<Database, 'prisma' | 'pool'>, change: (tx: Tx) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
-    const after: TxState['after'] = [];
+    const afterCommitSteps: TxState['afterCommitSteps'] = [];
     let result: T;
     try {
-      result = await onConnection(db, after, run);
+      result = await runOnConnection(db, afterCommitSteps, change);
     } catch (error) {
-      if (attempt === tries || !isConflict(error)) throw error;
+      if (attempt === maxAttempts || !isConflict(error)) throw error;
       await pause(Math.random() * 10 * 2 ** attempt);
       continue;
     }
-    for (const step of after) step();
+    for (const step of afterCommitSteps) step();
     return result;
   }
 }
 
 /**
- * The connection sends each statement at once and reads the answers in their order, so BEGIN leaves with the first
- * statement and COMMIT right behind the last.
+ * Runs `change` once, on a pooled connection. The connection pipelines statements, so BEGIN leaves with the first
+ * statement, and COMMIT together with the statements of `executeAtCommit`.
  */
-async function onConnection<T>({ prisma, pool }: Pick<Database, 'prisma' | 'pool'>, after: TxState['after'], run: (tx: Tx) => Promise<T>): Promise<T> {
+async function runOnConnection<T>(
+  { prisma, pool }: Pick<Database, 'prisma' | 'pool'>, afterCommitSteps: TxState['afterCommitSteps'], change: (tx: Tx) => Promise<T>,
+): Promise<T> {
   const client = await pool.connect();
   const connection = corkedClient(client);
-  const begun = ignoreRejection(connection.query({ text: 'begin' }));
-  const state: TxState = { source: { prisma, reads: connection }, begun, sent: [], before: new Map(), after, delegates: undefined };
+  const begin = ignoreRejection(connection.query({ text: 'begin' }));
+  const state: TxState = {
+    source: { prisma, reads: connection }, begin, commitStatements: [], beforeCommitSteps: new Map(), afterCommitSteps, prismaClient: undefined,
+  };
   const tx = createTx(state);
-  let lost: Error | undefined;
-  let committing = false;
+  let connectionError: Error | undefined;
+  let isCommitting = false;
   try {
-    const result = await run(tx);
-    await begun;
-    // A step may register another one, which then runs too.
-    for (const step of state.before.values()) await step(tx);
-    committing = true;
-    const [{ command }] = await Promise.all([connection.query({ text: 'commit' }), ...state.sent]);
-    // COMMIT silently rolls back where an error was swallowed.
+    const result = await change(tx);
+    await begin;
+    // Also runs the steps that a step registers.
+    for (const step of state.beforeCommitSteps.values()) await step(tx);
+    isCommitting = true;
+    const [{ command }] = await Promise.all([connection.query({ text: 'commit' }), ...state.commitStatements]);
+    // If a statement failed and its error was caught, COMMIT rolls back without an error.
     if (command !== 'COMMIT') throw new Error('the transaction was rolled back: a statement in it had failed');
     return result;
   } catch (error) {
-    await connection.query({ text: 'rollback' }).catch((failure: Error) => (lost = failure));
-    if (sqlStateOf(error) === readOnlyState) lost = error as Error;
-    throw committing && isUnanswered(error) ? new CommitUnknown(error) : error;
+    await connection.query({ text: 'rollback' }).catch((failure: Error) => (connectionError = failure));
+    if (sqlStateOf(error) === readOnlyState) connectionError = error as Error;
+    throw isCommitting && isUnanswered(error) ? new CommitUnknown(error) : error;
   } finally {
     states.delete(tx);
-    if (state.delegates !== undefined) releaseClient(state.delegates);
-    client.release(lost);
+    if (state.prismaClient !== undefined) releaseClient(state.prismaClient);
+    client.release(connectionError);
   }
 }
 
-/** Statements that leave in one turn of the event loop leave in one packet: each packet of its own wakes the server. */
+/** Sends the statements of one tick in one packet, since each packet wakes the server. */
 function corkedClient(client: pg.PoolClient): Pick<PipelinedPool, 'query'> {
   const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
   return {
@@ -100,56 +107,58 @@ function corkedClient(client: pg.PoolClient): Pick<PipelinedPool, 'query'> {
 
 function createTx(state: TxState): Tx {
   const query = async (config: pg.QueryConfig) => {
-    await state.begun;
+    await state.begin;
     return state.source.reads.query(config);
   };
   const tx = new Proxy({} as Tx, {
     get(_, name): unknown {
-      // A promise that resolves with it asks whether it is a promise too.
+      // Resolving a promise with `tx` reads `then`, which must not create a PrismaClient.
       if (name === 'then') return undefined;
-      return Reflect.get((stateOf(tx).delegates ??= acquireClient(query)).prisma, name);
+      return Reflect.get((stateOf(tx).prismaClient ??= acquireClient(query)).prisma, name);
     },
   });
   states.set(tx, state);
   return tx;
 }
 
-/** A failure that is told elsewhere too must not end the process meanwhile. */
+/** Prevents `unhandledRejection` from ending the process, for a promise whose error other code handles later. */
 function ignoreRejection<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
 }
 
-/** For `findRows` to read within the transaction. */
+/** Returns the source with which `findRows` reads inside the transaction. */
 export const sourceOf = (tx: Tx): RowSource => stateOf(tx).source;
 
-/** Asks by a prepared statement that changes no row: it leaves at once, even before BEGIN is answered. */
+/** Reads rows by a prepared statement. Sends it at once, even before the answer to BEGIN, so it must change no rows. */
 export async function query<Row extends object>(tx: Tx, text: string, values: unknown[]): Promise<Row[]> {
   return (await sourceOf(tx).reads.query<Row>(prepared(text, values))).rows;
 }
 
 /** Changes rows by a prepared statement. */
 export async function execute<Row extends object>(tx: Tx, text: string, values: unknown[]): Promise<Row[]> {
-  // Where BEGIN failed, a change sent behind it would stand by itself.
-  await stateOf(tx).begun;
+  // If BEGIN failed, a change sent after it would be committed by itself.
+  await stateOf(tx).begin;
   return query<Row>(tx, text, values);
 }
 
-/** Changes rows by a prepared statement that leaves with the COMMIT, from a step before it; where it fails, so does the transaction. */
+/**
+ * Changes rows by a prepared statement sent with COMMIT, from a `beforeCommit` step. Its error fails the transaction.
+ */
 export function executeAtCommit(tx: Tx, text: string, values: unknown[]): void {
-  const { source, sent } = stateOf(tx);
-  sent.push(ignoreRejection(source.reads.query(prepared(text, values))));
+  const { source, commitStatements } = stateOf(tx);
+  commitStatements.push(ignoreRejection(source.reads.query(prepared(text, values))));
 }
 
-/** Registers what runs last before the commit, once for each key, in the order of registration. */
-export function beforeCommit(tx: Tx, once: string | symbol, step: (tx: Tx) => Promise<void>): void {
-  const { before } = stateOf(tx);
-  if (!before.has(once)) before.set(once, step);
+/** Registers a step to run before COMMIT, in the order of registration. Ignores further steps with the same key. */
+export function beforeCommit(tx: Tx, key: string | symbol, step: (tx: Tx) => Promise<void>): void {
+  const { beforeCommitSteps } = stateOf(tx);
+  if (!beforeCommitSteps.has(key)) beforeCommitSteps.set(key, step);
 }
 
-/** Registers what runs when the commit has succeeded, and only then. It must not throw. */
+/** Registers a step to run after a successful COMMIT. It must not throw. */
 export function afterCommit(tx: Tx, step: () => void): void {
-  stateOf(tx).after.push(step);
+  stateOf(tx).afterCommitSteps.push(step);
 }
 
 function stateOf(tx: Tx): TxState {

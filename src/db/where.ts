@@ -1,26 +1,28 @@
 import type { Model, Models } from './schema-metadata.ts';
 
-/** Prisma's filters and orders as SQL with parameters. What is not known here is refused, never left out. */
+/**
+ * Translates Prisma's filters and orders to SQL with parameters. Throws on an unknown operator instead of ignoring it.
+ */
 
 export type Filter = Record<string, unknown>;
 
-/** What the parts of one statement have in common. */
+/** The state that the parts of one statement share. */
 export interface Statement {
   models: Models;
   values: unknown[];
   tables: number;
 }
 
-/** A table in a statement, with those joined to it. */
+/** A table in a statement, with the tables joined to it. */
 export interface From {
   alias: string;
   model: Model;
-  /** What stands after `from`, in the end. */
+  /** The items of the FROM clause: the table, then its joins. */
   joins: string[];
   joined: Map<string, From>;
 }
 
-/** Instants go as UTC, whatever the time zone of the process. */
+/** Adds a value and returns its placeholder. Writes dates in UTC, independent of the process's time zone. */
 export const parameter = ({ values }: Statement, value: unknown): string =>
   `$${values.push(value instanceof Date ? value.toISOString() : value)}`;
 
@@ -37,78 +39,78 @@ export function columnOf({ alias, model }: From, field: string): string {
   return `${alias}."${column}"`;
 }
 
-/** The row that a row belongs to, joined once however often it is meant; its columns are null where there is none. */
+/** Joins a to-one relation, once per statement. Its columns are null if there is no related row. */
 export function joinOne(statement: Statement, from: From, relation: string): From {
   let joined = from.joined.get(relation);
   if (joined === undefined) {
-    const to = from.model.relations.get(relation);
-    if (to === undefined || to.many) throw new Error(`${from.model.table} belongs to no ${relation}`);
-    joined = fromModel(statement, to.model);
-    from.joins.push(`left join ${joined.joins[0]!} on ${joined.alias}."${to.other}" = ${from.alias}."${to.own}"`);
-    // What it belongs to in turn is joined in the same place.
+    const target = from.model.relations.get(relation);
+    if (target === undefined || target.many) throw new Error(`${from.model.table} belongs to no ${relation}`);
+    joined = fromModel(statement, target.model);
+    from.joins.push(`left join ${joined.joins[0]!} on ${joined.alias}."${target.other}" = ${from.alias}."${target.own}"`);
+    // Joins of the joined table go into the same FROM clause.
     joined.joins = from.joins;
     from.joined.set(relation, joined);
   }
   return joined;
 }
 
-/** Prisma's `{ sortKey: 'asc' }` or `{ student: { sortKey: 'asc' } }`. */
-export function order(statement: Statement, from: From, by: object): readonly [column: string, direction: 'asc' | 'desc'] {
-  const [[field, direction] = ['', ''], ...more] = Object.entries(by) as [string, unknown][];
-  if (more.length > 0) throw new Error('an order names one column at a time');
+/** Translates an order, such as `{ sortKey: 'asc' }` or `{ student: { sortKey: 'asc' } }`. */
+export function order(statement: Statement, from: From, orderBy: object): readonly [column: string, direction: 'asc' | 'desc'] {
+  const [[field, direction] = ['', ''], ...others] = Object.entries(orderBy) as [string, unknown][];
+  if (others.length > 0) throw new Error('an order names one column at a time');
   if (typeof direction === 'object' && direction !== null) return order(statement, joinOne(statement, from, field), direction);
   if (direction !== 'asc' && direction !== 'desc') throw new Error('an order is asc or desc');
   return [columnOf(from, field), direction];
 }
 
-/** All conditions of a filter, without brackets; empty for a filter that is empty. */
+/** Returns the conditions of a filter joined by AND, without brackets; empty for an empty filter. */
 export function condition(statement: Statement, from: From, filter: Filter): string {
-  return conjunction(Object.entries(filter).map(([key, given]) => entryCondition(statement, from, key, given)));
+  return conjunction(Object.entries(filter).map(([key, value]) => entryCondition(statement, from, key, value)));
 }
 
 export const conjunction = (parts: readonly string[]): string => parts.filter((part) => part !== '').join(' and ');
 
-/** In brackets, where an empty filter would turn into its contrary. */
+/** Returns the conditions in brackets. @throws Error for an empty filter, which OR and NOT would invert. */
 function bracketed(statement: Statement, from: From, filter: Filter): string {
   const inner = condition(statement, from, filter);
   if (inner === '') throw new Error('an empty filter stands in OR or NOT');
   return `(${inner})`;
 }
 
-function entryCondition(statement: Statement, from: From, key: string, given: unknown): string {
-  if (key === 'AND') return conjunction(filtersOf(given).map((each) => condition(statement, from, each)));
-  if (key === 'NOT') return conjunction(filtersOf(given).map((each) => `not ${bracketed(statement, from, each)}`));
+function entryCondition(statement: Statement, from: From, key: string, value: unknown): string {
+  if (key === 'AND') return conjunction(filtersOf(value).map((part) => condition(statement, from, part)));
+  if (key === 'NOT') return conjunction(filtersOf(value).map((part) => `not ${bracketed(statement, from, part)}`));
   if (key === 'OR') {
-    const alternatives = filtersOf(given).map((each) => bracketed(statement, from, each));
+    const alternatives = filtersOf(value).map((part) => bracketed(statement, from, part));
     if (alternatives.length === 0) throw new Error('an OR has no alternatives');
     return `(${alternatives.join(' or ')})`;
   }
   const relation = from.model.relations.get(key);
-  if (relation === undefined) return columnCondition(statement, from, key, given);
-  const [filter, ...more] = filtersOf(given);
-  if (filter === undefined || more.length > 0) throw new Error(`a condition on ${key} is one filter`);
+  if (relation === undefined) return columnCondition(statement, from, key, value);
+  const [filter, ...otherFilters] = filtersOf(value);
+  if (filter === undefined || otherFilters.length > 0) throw new Error(`a condition on ${key} is one filter`);
   if (!relation.many) {
     const joined = joinOne(statement, from, key);
     return `(${conjunction([`${joined.alias}."${relation.other}" is not null`, condition(statement, joined, filter)])})`;
   }
-  const { some, ...others } = filter;
-  if (some === undefined || Object.keys(others).length > 0) throw new Error(`a condition on the list ${key} is "some"`);
+  const { some, ...otherQuantifiers } = filter;
+  if (some === undefined || Object.keys(otherQuantifiers).length > 0) throw new Error(`a condition on the list ${key} is "some"`);
   const inner = fromModel(statement, relation.model);
   const where = conjunction([`${inner.alias}."${relation.other}" = ${from.alias}."${relation.own}"`, condition(statement, inner, some as Filter)]);
   return `exists (select 1 from ${inner.joins.join(' ')} where ${where})`;
 }
 
-const filtersOf = (given: unknown): Filter[] =>
-  [given].flat().map((each) => {
-    if (typeof each !== 'object' || each === null) throw new Error('a filter is an object');
-    return each as Filter;
+const filtersOf = (value: unknown): Filter[] =>
+  [value].flat().map((filter) => {
+    if (typeof filter !== 'object' || filter === null) throw new Error('a filter is an object');
+    return filter as Filter;
   });
 
 const comparisonOperators: Record<string, string> = { equals: '=', not: '<>', gt: '>', gte: '>=', lt: '<', lte: '<=' };
 
-function columnCondition(statement: Statement, from: From, field: string, given: unknown): string {
-  if (given === null || typeof given !== 'object' || given instanceof Date) return compare(statement, from, field, 'equals', given);
-  const parts = Object.entries(given).map(([operator, value]) => compare(statement, from, field, operator, value));
+function columnCondition(statement: Statement, from: From, field: string, value: unknown): string {
+  if (value === null || typeof value !== 'object' || value instanceof Date) return compare(statement, from, field, 'equals', value);
+  const parts = Object.entries(value).map(([operator, operand]) => compare(statement, from, field, operator, operand));
   if (parts.length === 0) throw new Error('a condition is empty');
   return conjunction(parts);
 }
@@ -117,10 +119,10 @@ function compare(statement: Statement, from: From, field: string, operator: stri
   const column = columnOf(from, field);
   if (value === null && operator === 'equals') return `${column} is null`;
   if (value === null && operator === 'not') return `${column} is not null`;
-  // One value is asked for as such: a plan made for any array would reckon with ten.
+  // A single value becomes `=`: for `= any` of a parameter the planner estimates ten values.
   if (operator === 'in' && Array.isArray(value) && value.every(isValue))
     return value.length === 1 ? `${column} = ${parameter(statement, value[0])}` : `${column} = any(${parameter(statement, value)})`;
-  // By no index: it is asked among the few that another condition leaves, and an index of all rows would mislead the plan.
+  // Uses no index, unlike LIKE: another condition leaves few rows, and an index of all rows would mislead the planner.
   if (operator === 'contains' && typeof value === 'string') return `strpos(${column}, ${parameter(statement, value)}) > 0`;
   const sign = Object.hasOwn(comparisonOperators, operator) ? comparisonOperators[operator] : undefined;
   if (sign !== undefined && isColumn(value)) return `${column} ${sign} ${columnOf(from, value.name)}`;
@@ -128,7 +130,10 @@ function compare(statement: Statement, from: From, field: string, operator: stri
   return `${column} ${sign} ${parameter(statement, value)}`;
 }
 
-/** Another column of the same row, as Prisma means it: `prisma.invitation.fields.maxUses`. */
+/**
+ * Returns whether the value is a field reference of Prisma: `prisma.invitation.fields.maxUses`, a column of the same
+ * row.
+ */
 const isColumn = (value: unknown): value is { name: string } =>
   typeof value === 'object' && value !== null && 'modelName' in value && 'name' in value;
 

@@ -10,12 +10,12 @@ import { lockFolder, type FolderLock } from './folder-lock.ts';
 import { waitAtMost } from '../watchdog.ts';
 import { ProtocolStream } from './protocol-stream.ts';
 
-/** Milliseconds that the thread has to finish a statement and to write everything to the folder. */
+/** Milliseconds that the worker has to finish a statement and write everything to the folder. */
 const closeWithinMs = 10_000;
 
-/** What is told to the worker, and what it answers. */
-export type Order = { kind: 'bytes'; connection: number; bytes: Uint8Array } | { kind: 'dump' } | { kind: 'close' };
-export type Answer =
+/** Messages to the worker, and its replies. */
+export type WorkerRequest = { kind: 'bytes'; connection: number; bytes: Uint8Array } | { kind: 'dump' } | { kind: 'close' };
+export type WorkerReply =
   | { kind: 'ready' }
   | { kind: 'bytes'; connection: number; bytes: Uint8Array }
   | { kind: 'dump'; bytes: Uint8Array };
@@ -25,29 +25,29 @@ export interface WorkerOptions {
   template: Uint8Array | undefined;
 }
 
-/** PostgreSQL in a thread of this process: one session, reached by no socket. */
+/** PostgreSQL in a worker thread of this process, with one session and without a socket. */
 export interface Embedded {
-  /** A connection for node-postgres to speak over. A new one ends what the one before left open. */
+  /** Returns a stream for a client of node-postgres. A new connection rolls back what the previous one left open. */
   connection(): Duplex;
-  /** A copy of the whole database, for `template`. */
+  /** Returns a copy of the whole database, for `template`. */
   dump(): Promise<Uint8Array>;
-  /** Writes everything to the folder, ends the thread and gives the folder back. */
+  /** Writes everything to the folder, ends the worker and releases the folder. */
   close(): Promise<void>;
-  /** Resolves when the database fails: its thread failed, or the folder was lost. */
+  /** Resolves when the database fails: the worker failed, or the folder was lost. */
   failed: Promise<Error>;
 }
 
 /**
- * Opens the database in `pg` under `dataDir`, or in memory when there is none. A new database starts as a copy of
- * `template`, or empty.
- * @throws ConfigError when another process has the folder, or it cannot be read.
+ * Opens the database in the folder `pg` of `dataDir`, or in memory without `dataDir`. A new database starts as a copy
+ * of `template`, or empty.
+ * @throws ConfigError when another process uses the folder, or it cannot be read.
  */
 export async function openEmbedded(options: { dataDir?: string; template?: Uint8Array; log: Logger }): Promise<Embedded> {
   const { dataDir, template, log } = options;
   if (dataDir === undefined) return start({ dir: undefined, template });
   const lost = new AbortController();
   const lock = await lockFolder(dataDir, { onLost: (error) => lost.abort(error), onWait: (message) => log.warn(message) });
-  const use = { lock, lost: lost.signal };
+  const folder = { lock, lost: lost.signal };
   const release = (): void => {
     try {
       lock.release();
@@ -57,8 +57,8 @@ export async function openEmbedded(options: { dataDir?: string; template?: Uint8
   };
   try {
     const dir = join(dataDir, 'pg');
-    if (!existsSync(dir)) await make(dir, template, use);
-    const embedded = await start({ dir, template: undefined }, use);
+    if (!existsSync(dir)) await createDatabase(dir, template, folder);
+    const embedded = await start({ dir, template: undefined }, folder);
     const close = (): Promise<void> => embedded.close().finally(release);
     return { ...embedded, close };
   } catch (error) {
@@ -67,55 +67,57 @@ export async function openEmbedded(options: { dataDir?: string; template?: Uint8
   }
 }
 
-/** Made aside and moved into place, so that a start which was cut short leaves no half of a database. */
-async function make(dir: string, template: Uint8Array | undefined, use: FolderUse): Promise<void> {
-  const aside = `${dir}.new`;
-  checkHeld(use);
-  rmSync(aside, { recursive: true, force: true });
-  mkdirSync(aside, { mode: 0o700 });
-  await (await start({ dir: aside, template }, use)).close();
-  checkHeld(use);
-  renameSync(aside, dir);
+/**
+ * Creates the database in a temporary folder and renames it, so that an interrupted start leaves no partial database.
+ */
+async function createDatabase(dir: string, template: Uint8Array | undefined, folder: LockedFolder): Promise<void> {
+  const temporary = `${dir}.new`;
+  checkHeld(folder);
+  rmSync(temporary, { recursive: true, force: true });
+  mkdirSync(temporary, { mode: 0o700 });
+  await (await start({ dir: temporary, template }, folder)).close();
+  checkHeld(folder);
+  renameSync(temporary, dir);
 }
 
-/** Bytes on disk of an empty database with its first write-ahead logs. PGlite does not say that the disk is full. */
-const neededSpace = 64 * 2 ** 20;
+/** Bytes on disk of an empty database with its first WAL files. PGlite does not report a full disk. */
+const minFreeBytes = 64 * 2 ** 20;
 
 function openingError(dataDir: string, error: unknown): Error {
-  const known = folderError(dataDir, error);
-  if (known instanceof ConfigError) return known;
-  const free = freeSpace(dataDir);
-  if (free < neededSpace) return new ConfigError(`The embedded database in ${dataDir} cannot be opened: the disk is full (${Math.floor(free / 2 ** 20)} MB are free).`, { cause: error });
+  const knownError = folderError(dataDir, error);
+  if (knownError instanceof ConfigError) return knownError;
+  const freeBytes = freeSpace(dataDir);
+  if (freeBytes < minFreeBytes) return new ConfigError(`The embedded database in ${dataDir} cannot be opened: the disk is full (${Math.floor(freeBytes / 2 ** 20)} MB are free).`, { cause: error });
   return new ConfigError(`The embedded database in ${dataDir} cannot be opened: it is damaged, or of another version.`, { cause: error });
 }
 
-interface FolderUse {
+interface LockedFolder {
   lock: FolderLock;
   lost: AbortSignal;
 }
 
-/** @throws ConfigError when the folder was lost. An event listener misses a loss that came before it. */
-function checkHeld({ lock, lost }: FolderUse): void {
+/** @throws ConfigError when the folder was lost. An event listener would miss a loss before it was added. */
+function checkHeld({ lock, lost }: LockedFolder): void {
   lock.check();
   lost.throwIfAborted();
 }
 
-async function start(workerData: WorkerOptions, use?: FolderUse): Promise<Embedded> {
-  if (use !== undefined) checkHeld(use);
+async function start(workerData: WorkerOptions, folder?: LockedFolder): Promise<Embedded> {
+  if (folder !== undefined) checkHeld(folder);
   const worker = new Worker(workerFile, { workerData });
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   const connections = new Map<number, ProtocolStream>();
   const dumps: { resolve(bytes: Uint8Array): void; reject(error: Error): void }[] = [];
-  let count = 0;
+  let connectionCount = 0;
   let stopped: Error | undefined;
 
   let closing = false;
   let fail: (error: Error) => void;
   const failed = new Promise<Error>((resolve) => (fail = resolve));
 
-  const tell = (order: Order): void => {
+  const post = (request: WorkerRequest): void => {
     // Sends nothing once the folder is lost: `stop` has destroyed the connections.
-    if (use?.lock.check() ?? true) worker.postMessage(order);
+    if (folder?.lock.check() ?? true) worker.postMessage(request);
   };
   const stop = (error: Error): void => {
     stopped ??= error;
@@ -123,9 +125,9 @@ async function start(workerData: WorkerOptions, use?: FolderUse): Promise<Embedd
     for (const connection of connections.values()) connection.destroy(error);
     for (const dump of dumps.splice(0)) dump.reject(error);
   };
-  // A loss while starting ends the thread, and so the start.
-  use?.lost.addEventListener('abort', () => {
-    stop(new DatabaseStopped((use.lost.reason as Error).message, { cause: use.lost.reason }));
+  // If the folder is lost while starting, ending the worker makes the start fail.
+  folder?.lost.addEventListener('abort', () => {
+    stop(new DatabaseStopped((folder.lost.reason as Error).message, { cause: folder.lost.reason }));
     void worker.terminate();
   });
   await new Promise<void>((resolve, reject) => {
@@ -133,18 +135,18 @@ async function start(workerData: WorkerOptions, use?: FolderUse): Promise<Embedd
     worker.on('exit', () => reject(new Error('The embedded database stopped while starting.')));
     worker.once('message', () => resolve());
   });
-  worker.on('message', (answer: Answer) => {
-    if (answer.kind === 'bytes') connections.get(answer.connection)?.receive(answer.bytes);
-    if (answer.kind === 'dump') dumps.shift()?.resolve(answer.bytes);
+  worker.on('message', (reply: WorkerReply) => {
+    if (reply.kind === 'bytes') connections.get(reply.connection)?.receive(reply.bytes);
+    if (reply.kind === 'dump') dumps.shift()?.resolve(reply.bytes);
   });
-  use?.lost.throwIfAborted();
+  folder?.lost.throwIfAborted();
   worker.on('error', (cause) => stop(new DatabaseStopped('The embedded database has failed.', { cause })));
   worker.on('exit', () => stop(new DatabaseStopped('The embedded database has stopped.')));
 
   return {
     connection() {
-      const id = ++count;
-      const stream = new ProtocolStream((bytes) => tell({ kind: 'bytes', connection: id, bytes }));
+      const id = ++connectionCount;
+      const stream = new ProtocolStream((bytes) => post({ kind: 'bytes', connection: id, bytes }));
       connections.set(id, stream);
       stream.once('close', () => connections.delete(id));
       if (stopped !== undefined) stream.destroy(stopped);
@@ -154,13 +156,13 @@ async function start(workerData: WorkerOptions, use?: FolderUse): Promise<Embedd
       new Promise((resolve, reject) => {
         if (stopped !== undefined) return reject(stopped);
         dumps.push({ resolve, reject });
-        tell({ kind: 'dump' });
+        post({ kind: 'dump' });
       }),
     async close() {
       closing = true;
-      if (stopped === undefined) tell({ kind: 'close' });
+      if (stopped === undefined) post({ kind: 'close' });
       await waitAtMost(closeWithinMs, exited);
-      // Ends a hanging thread as a crash would: what was confirmed is in the folder.
+      // Ends a hanging worker as a crash would. All committed changes are in the folder.
       await worker.terminate();
     },
     failed,

@@ -8,7 +8,7 @@ import { createFolder, folderError } from '../../data-folder.ts';
 import { deviceOf, isAlive, isGone, leaseMs, listen, machineId, markReleased, ownerPath, readOwner, renew, renewalMs, type Owner } from './lock-owner.ts';
 
 /**
- * The folder of the embedded database belongs to one process at a time.
+ * Lets one process at a time use the folder of the embedded database.
  *
  * `pg.lock/` holds numbered locks, and the highest number owns the folder. A process that proves the owner dead creates
  * the next number, complete with its socket, by one rename, which fails if the number is taken. The highest number is
@@ -31,8 +31,8 @@ export interface LockOptions {
 }
 
 const locksFolder = 'pg.lock';
-/** Milliseconds that a process which is just ending has to release the folder. */
-const patienceMs = 1000;
+/** Milliseconds to wait for the owner to release the folder, since it may just be ending. */
+const maxWaitMs = 1000;
 
 /**
  * Locks the folder for this process, creating it when it is missing.
@@ -43,25 +43,25 @@ export async function lockFolder(dir: string, options: LockOptions): Promise<Fol
   const machine = options.machine === undefined ? machineId() : options.machine;
   const onWait = (owner: Owner | undefined): void =>
     options.onWait?.(`The folder ${dir} may be in use${owner === undefined ? '' : ` by ${describe(owner)}`}: waiting ${leaseMs / 1000} s for a sign of life.`);
-  const deadline = Date.now() + patienceMs;
+  const deadline = Date.now() + maxWaitMs;
   try {
     for (;;) {
-      prepare(dir, locks);
-      const last = highest(locks);
-      if (last > 0 && (await isAliveOrGone(join(locks, String(last)), machine, onWait))) {
-        if (Date.now() > deadline) throw inUse(dir, join(locks, String(last)));
+      createLocksFolder(dir, locks);
+      const current = highestNumber(locks);
+      if (current > 0 && (await isAliveOrGone(join(locks, String(current)), machine, onWait))) {
+        if (Date.now() > deadline) throw inUseError(dir, join(locks, String(current)));
         await pause(50);
         continue;
       }
-      const lock = await claim(locks, last + 1, machine);
-      if (lock !== undefined) return hold(dir, locks, lock, options);
+      const lock = await claim(locks, current + 1, machine);
+      if (lock !== undefined) return holdLock(dir, locks, lock, options);
     }
   } catch (error) {
     throw folderError(dir, error);
   }
 }
 
-/** Returns whether the owner is alive. A lock that is gone counts as alive, since it has a successor. */
+/** Returns whether the owner is alive. A removed lock counts as alive, since a later one replaced it. */
 async function isAliveOrGone(lock: string, machine: string | null, onWait: (owner: Owner | undefined) => void): Promise<boolean> {
   try {
     return await isAlive(lock, machine, onWait);
@@ -71,67 +71,67 @@ async function isAliveOrGone(lock: string, machine: string | null, onWait: (owne
   }
 }
 
-interface Claimed {
+interface ClaimedLock {
   number: number;
   owner: Owner;
   server: { close(): void } | undefined;
-  /** Time of the first lease, in milliseconds. Another machine may take the folder over `leaseMs` later. */
+  /** Start of the first lease as Unix time in ms. Another machine may take the folder over `leaseMs` later. */
   confirmedAt: number;
 }
 
 /** Creates the lock of this number. @returns undefined when another process was faster. */
-async function claim(locks: string, number: number, machine: string | null): Promise<Claimed | undefined> {
-  const aside = join(locks, `new-${randomUUID()}`);
+async function claim(locks: string, number: number, machine: string | null): Promise<ClaimedLock | undefined> {
+  const temporary = join(locks, `new-${randomUUID()}`);
   const id = randomUUID();
-  let server: Claimed['server'];
+  let server: ClaimedLock['server'];
   try {
-    mkdirSync(aside, { mode: 0o700 });
-    server = machine === null ? undefined : await listen(aside, id);
+    mkdirSync(temporary, { mode: 0o700 });
+    server = machine === null ? undefined : await listen(temporary, id);
     const confirmedAt = Date.now();
-    const owner = { id, machine: server === undefined ? null : machine, device: deviceOf(aside), pid: process.pid, host: hostname(), released: false };
-    writeFileSync(ownerPath(aside), JSON.stringify(owner), { mode: 0o600, flush: true });
-    renameSync(aside, join(locks, String(number)));
-    removeFormer(locks, number);
-    if (highest(locks) === number) return { number, owner, server, confirmedAt };
-    // This process was paused meanwhile; the owner of a higher number has the folder.
+    const owner = { id, machine: server === undefined ? null : machine, device: deviceOf(temporary), pid: process.pid, host: hostname(), released: false };
+    writeFileSync(ownerPath(temporary), JSON.stringify(owner), { mode: 0o600, flush: true });
+    renameSync(temporary, join(locks, String(number)));
+    removeOlderLocks(locks, number);
+    if (highestNumber(locks) === number) return { number, owner, server, confirmedAt };
+    // Another process took a higher number while this one was paused.
     rmSync(join(locks, String(number)), { recursive: true, force: true });
   } catch (error) {
     if (!isTaken(error)) {
       server?.close();
-      rmSync(aside, { recursive: true, force: true });
+      rmSync(temporary, { recursive: true, force: true });
       throw error;
     }
   }
   server?.close();
-  rmSync(aside, { recursive: true, force: true });
+  rmSync(temporary, { recursive: true, force: true });
   return undefined;
 }
 
 /**
- * Returns whether the number exists, or the new owner has removed what others were preparing. Windows refuses to rename
- * onto a folder with EPERM.
+ * Returns whether the error means that another process has the number, or a new owner that removed this process's
+ * temporary folder. Windows refuses to rename onto a folder with EPERM.
  */
 function isTaken(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOENT' || (process.platform === 'win32' && (code === 'EPERM' || code === 'EACCES'));
 }
 
-function hold(dir: string, locks: string, { number, owner, server, ...claimed }: Claimed, { onLost }: LockOptions): FolderLock {
+function holdLock(dir: string, locks: string, { number, owner, server, ...claimed }: ClaimedLock, { onLost }: LockOptions): FolderLock {
   const lock = join(locks, String(number));
   const { id } = owner;
   let { confirmedAt } = claimed;
   let lost = false;
 
-  const lose = (why: string): void => {
+  const lose = (reason: string): void => {
     lost = true;
     clearInterval(timer);
     server?.close();
-    onLost(new ConfigError(`The folder ${dir} ${why}, so this process stops using it.`));
+    onLost(new ConfigError(`The folder ${dir} ${reason}, so this process stops using it.`));
   };
   const confirm = (): void => {
     if (lost) return;
     try {
-      if (!renew(lock, id) || highest(locks) !== number) return lose('was replaced or taken over');
+      if (!renew(lock, id) || highestNumber(locks) !== number) return lose('was replaced or taken over');
       confirmedAt = Date.now();
     } catch (error) {
       if (isGone(error)) return lose('was replaced');
@@ -161,38 +161,38 @@ function hold(dir: string, locks: string, { number, owner, server, ...claimed }:
 }
 
 /**
- * Removes the locks below this number, and leftovers of processes that died while starting. A leftover that cannot be
- * removed does no harm. A higher number is the lock of a process that took the folder over.
+ * Removes the locks below this number, and temporary folders of processes that died while starting. Keeps higher
+ * numbers, since their owner has taken the folder over. A leftover that cannot be removed does no harm.
  */
-function removeFormer(locks: string, number: number): void {
+function removeOlderLocks(locks: string, number: number): void {
   for (const name of readdirSync(locks)) {
     if (!name.startsWith('new-') && !(isNumber(name) && Number(name) < number)) continue;
     try {
       rmSync(join(locks, name), { recursive: true, force: true });
     } catch {
-      // Another process writes into it just now, and will find that the folder is taken.
+      // Another process is writing into it, and will find that the number is taken.
     }
   }
 }
 
 const isNumber = (name: string): boolean => /^\d+$/.test(name);
 
-const highest = (locks: string): number => Math.max(0, ...readdirSync(locks).filter(isNumber).map(Number));
+const highestNumber = (locks: string): number => Math.max(0, ...readdirSync(locks).filter(isNumber).map(Number));
 
 const describe = ({ pid, host }: Owner): string => `another process (${pid} on ${host})`;
 
-function inUse(dir: string, lock: string): ConfigError {
+function inUseError(dir: string, lock: string): ConfigError {
   let owner: Owner | undefined;
   try {
     owner = readOwner(lock);
   } catch {
-    // The owner has released it meanwhile; the next start succeeds.
+    // The owner has just released it, so the next start succeeds.
   }
   return new ConfigError(`The folder ${dir} is in use by ${owner === undefined ? 'another process' : describe(owner)}: stop it, or set DATA_DIR to another folder.`);
 }
 
-/** Creates the folder of locks. A file in its place is the lock of a former version, which wrote its PID and start time into it. */
-function prepare(dir: string, locks: string): void {
+/** Creates the folder of locks. A file in its place is the lock of an earlier version, with its PID and start time. */
+function createLocksFolder(dir: string, locks: string): void {
   createFolder(dir);
   try {
     mkdirSync(locks, { mode: 0o700 });
@@ -201,30 +201,30 @@ function prepare(dir: string, locks: string): void {
     try {
       if (!statSync(locks).isFile()) return;
       const [pid = '', start = ''] = readFileSync(locks, 'utf8').split(' ');
-      if (runs(Number(pid), start)) throw new ConfigError(`The folder ${dir} is in use by another process (${pid}): stop it, or set DATA_DIR to another folder.`);
-      // Fails on a folder, so a lock that another process has put there meanwhile stays.
+      if (isRunning(Number(pid), start)) throw new ConfigError(`The folder ${dir} is in use by another process (${pid}): stop it, or set DATA_DIR to another folder.`);
+      // Fails on a folder, so it cannot remove the locks of another process that has just started.
       unlinkSync(locks);
     } catch (failure) {
-      // Another process has removed the file, or has put its folder there.
+      // Another process may have removed the file or created the folder.
       if (!isGone(failure) && !statSync(locks, { throwIfNoEntry: false })?.isDirectory()) throw failure;
     }
-    prepare(dir, locks);
+    createLocksFolder(dir, locks);
   }
 }
 
-/** Returns whether a process with this PID runs here and started at that time. */
-function runs(pid: number, start: string): boolean {
+/** Returns whether a process with this PID and start time is running. */
+function isRunning(pid: number, start: string): boolean {
   if (!(pid > 0) || pid === process.pid) return false;
   try {
     process.kill(pid, 0);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-  return startOf(pid) === start;
+  return startTimeOf(pid) === start;
 }
 
-/** Returns when a process started, if the system tells it: PIDs are used again, start times are not. */
-function startOf(pid: number): string {
+/** Returns a process's start time, since PIDs are reused; empty if the system has no /proc. */
+function startTimeOf(pid: number): string {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';

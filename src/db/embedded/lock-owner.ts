@@ -4,14 +4,14 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Finds out whether the process that owns a lock is alive, across PID namespaces, containers and machines. */
+/** Detects whether the process that owns a lock is alive, across PID namespaces, containers and machines. */
 
-/** What an owner writes into its lock. */
+/** The file that an owner writes into its lock. */
 export interface Owner {
   id: string;
   /** Id of the owner's kernel (`machineId`); null if the owner has no socket. */
   machine: string | null;
-  /** Device number of the mounted file system (`deviceOf`). Missing in locks of former versions. */
+  /** Device number of the mounted file system (`deviceOf`). Missing in locks of earlier versions. */
   device?: number;
   /** For the message only: a PID means nothing in another PID namespace. */
   pid: number;
@@ -26,12 +26,17 @@ export const leaseMs = 10_000;
 
 const ownerFile = 'owner';
 const socketFile = 'socket';
-/** Longest socket path in bytes that every system takes; libuv and the kernel refuse longer ones (108 on Linux, 104 on macOS). */
+/**
+ * Longest socket path in bytes that every system takes; libuv and the kernel refuse longer ones (108 on Linux, 104 on
+ * macOS).
+ */
 const maxSocketPath = 100;
 
 export const ownerPath = (lock: string): string => join(lock, ownerFile);
 
-/** Identifies the running kernel: containers of one host share its sockets, machines of one network file system do not. */
+/**
+ * Identifies the running kernel: containers of one host share its sockets, machines of one network file system do not.
+ */
 export function machineId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
@@ -46,7 +51,7 @@ export function machineId(): string {
  */
 export const deviceOf = (folder: string): number => statSync(folder).dev;
 
-/** Returns the owner of a lock; undefined where its file is damaged or missing. @throws ENOENT when the lock is gone. */
+/** Returns the owner of a lock; undefined if its file is damaged or missing. @throws ENOENT when the lock is gone. */
 export function readOwner(lock: string): Owner | undefined {
   const text = readOwnerText(lock);
   try {
@@ -57,7 +62,7 @@ export function readOwner(lock: string): Owner | undefined {
   }
 }
 
-/** Returns the text of the owner's file; undefined where the lock has no such file. @throws ENOENT when the lock is gone. */
+/** Returns the text of the owner's file; undefined if the lock has none. @throws ENOENT when the lock is gone. */
 function readOwnerText(lock: string): string | undefined {
   try {
     return readFileSync(ownerPath(lock), 'utf8');
@@ -98,10 +103,10 @@ function ifOwned(lock: string, id: string, change: (file: number, text: string) 
 export const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ESTALE'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 /**
- * Returns whether the owner of a lock is alive. An accepted connection, or a full queue of them, proves that it is, even
- * while it is stopped. The kernel closes a socket together with its process, so on Linux a refused connection proves
- * death, but only where both processes see the socket through one kernel and one mount. In all other cases calls `onWait`
- * and watches the lease for `leaseMs`.
+ * Returns whether the owner of a lock is alive. An accepted connection, or a full queue of them, proves that it is,
+ * even while it is stopped. The kernel closes a socket together with its process, so on Linux a refused connection
+ * proves death, but only where both processes see the socket through one kernel and one mount. In all other cases calls
+ * `onWait` and watches the lease for `leaseMs`.
  * @throws ENOENT when the lock is gone.
  */
 export async function isAlive(lock: string, machine: string | null, onWait: (owner: Owner | undefined) => void): Promise<boolean> {
@@ -119,16 +124,16 @@ export async function isAlive(lock: string, machine: string | null, onWait: (own
 
 /** Watches for `leaseMs` whether the owner's file changes. Clocks of two machines are never compared. */
 async function isRenewed(lock: string): Promise<boolean> {
-  const first = signature(lock);
+  const initial = readSignature(lock);
   for (const end = performance.now() + leaseMs; performance.now() < end; ) {
     await pause(renewalMs / 4);
-    if (signature(lock) !== first) return true;
+    if (readSignature(lock) !== initial) return true;
   }
   return false;
 }
 
-/** Opens the file: network file systems show another machine's changes at open, and cache what stat says. */
-function signature(lock: string): string {
+/** Returns the file's time and text. Opens it, since network file systems revalidate at open, and cache `stat`. */
+function readSignature(lock: string): string {
   if (readOwnerText(lock) === undefined) return '';
   const file = openSync(ownerPath(lock), 'r');
   try {
@@ -139,8 +144,8 @@ function signature(lock: string): string {
 }
 
 /**
- * Returns a server whose socket other processes on this mount can reach while this process is alive; undefined if the file
- * system has no sockets.
+ * Returns a server whose socket other processes on this mount can reach while this process is alive; undefined if the
+ * file system has no sockets.
  */
 export function listen(lock: string, id: string): Promise<{ close(): void } | undefined> {
   const address = addressOf(lock, id);
@@ -155,7 +160,7 @@ export function listen(lock: string, id: string): Promise<{ close(): void } | un
     server.listen(address.path, () => {
       // Errors of single connections, such as EMFILE, leave the socket bound.
       server.on('error', () => {});
-      // Keeps the folder open until then: closing the server removes the socket by the path that it was bound to.
+      // Closing the server removes the socket by the path that it was bound to, so the folder stays open until then.
       resolve({ close: () => server.close(address.close) });
     });
   });
@@ -175,7 +180,9 @@ function connectTo(lock: string, { id }: Owner): Promise<string | undefined> {
   }).finally(address.close);
 }
 
-/** Returns a path of the socket that is short enough. On Linux it goes through an open descriptor of the lock's folder. */
+/**
+ * Returns a path of the socket that is short enough. On Linux it goes through an open descriptor of the lock's folder.
+ */
 function addressOf(lock: string, id: string): { path: string; close(): void } | undefined {
   if (process.platform === 'win32') return { path: `\\\\.\\pipe\\sfera-${id}`, close: () => {} };
   const path = join(lock, socketFile);

@@ -1,13 +1,13 @@
 import { Duplex } from 'node:stream';
 
-type Done = (error?: Error | null) => void;
+type Callback = (error?: Error | null) => void;
 
 /** Types of messages after which a client waits for an answer: Query, Sync, Flush, CopyDone, CopyFail, password. */
-const turns = new Set([...'QSHcfp'].map((letter) => letter.charCodeAt(0)));
+const turnEnds = new Set([...'QSHcfp'].map((letter) => letter.charCodeAt(0)));
 
 /**
- * What node-postgres takes for its socket: hands on whole turns of the PostgreSQL protocol, however their bytes were cut
- * when written.
+ * A stream that replaces the socket of node-postgres. Forwards only whole turns of the PostgreSQL protocol, that is
+ * messages up to one after which the client waits, however their bytes were split into writes.
  */
 export class ProtocolStream extends Duplex {
   #pending = Buffer.alloc(0);
@@ -19,40 +19,40 @@ export class ProtocolStream extends Duplex {
     this.#send = send;
   }
 
-  /** Bytes that the database answered. */
+  /** Adds bytes that the database sent. */
   receive(bytes: Uint8Array): void {
     if (!this.destroyed && !this.writableFinished) this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   }
 
   override _read(): void {
-    // Answers come when they come; none is longer than one statement's.
+    // `receive` pushes without backpressure: an answer is no longer than that of one statement.
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
-    this.#take([chunk]);
-    done();
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
+    this.#append([chunk]);
+    callback();
   }
 
-  override _writev(chunks: { chunk: Buffer }[], done: Done): void {
-    this.#take(chunks.map(({ chunk }) => chunk));
-    done();
+  override _writev(chunks: { chunk: Buffer }[], callback: Callback): void {
+    this.#append(chunks.map(({ chunk }) => chunk));
+    callback();
   }
 
-  override _final(done: Done): void {
+  override _final(callback: Callback): void {
     this.push(null);
-    done();
+    callback();
   }
 
-  #take(chunks: Buffer[]): void {
+  #append(chunks: Buffer[]): void {
     this.#pending = Buffer.concat([this.#pending, ...chunks]);
     const end = this.#endOfTurn();
     if (end === 0) return;
-    // A copy of exactly these bytes: a view would carry its whole buffer into the other thread.
+    // Copies, since posting a view would clone its whole buffer to the worker.
     this.#send(new Uint8Array(this.#pending.subarray(0, end)));
     this.#pending = this.#pending.subarray(end);
   }
 
-  /** How many of the pending bytes make up whole turns. */
+  /** Returns the number of pending bytes that form whole turns. */
   #endOfTurn(): number {
     const bytes = this.#pending;
     let at = 0;
@@ -63,13 +63,13 @@ export class ProtocolStream extends Duplex {
       if (bytes.length < at + header + 4) return end;
       const next = at + header + bytes.readUInt32BE(at + header);
       if (bytes.length < next) return end;
-      if (header === 0 || turns.has(bytes[at] ?? 0)) end = next;
+      if (header === 0 || turnEnds.has(bytes[at] ?? 0)) end = next;
       this.#started = true;
       at = next;
     }
   }
 
-  // The parts of a socket that node-postgres calls.
+  // The methods of a socket that node-postgres calls.
   connect(): this {
     queueMicrotask(() => this.emit('connect'));
     return this;

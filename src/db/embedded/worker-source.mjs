@@ -1,4 +1,4 @@
-// The worker as it stands in the source: a worker thread of its own accord loads no TypeScript. Not compiled, not shipped.
+// Starts worker.ts from the source, since a worker thread does not load TypeScript. Not compiled, not shipped.
 import { tsImport } from 'tsx/esm/api';
 
 await tsImport('./worker.ts', import.meta.url);

@@ -2,9 +2,9 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite, protocol } from '@electric-sql/pglite';
 import { btree_gist } from '@electric-sql/pglite/contrib/btree_gist';
 import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm';
-import type { Answer, Order, WorkerOptions } from './embedded.ts';
+import type { WorkerOptions, WorkerReply, WorkerRequest } from './embedded.ts';
 
-/** The embedded database itself, in a thread of its own: takes bytes of the PostgreSQL protocol, answers with such bytes. */
+/** Runs the embedded database in a worker thread. Receives and sends bytes of the PostgreSQL protocol. */
 
 const port = parentPort;
 if (port === null) throw new Error('embedded-worker runs only as a worker');
@@ -16,32 +16,32 @@ const database = await PGlite.create({
   extensions: { btree_gist, pg_trgm },
 });
 
-const answer = (message: Answer, bytes: Uint8Array): void => port.postMessage(message, [bytes.buffer as ArrayBuffer]);
+const reply = (message: WorkerReply, bytes: Uint8Array): void => port.postMessage(message, [bytes.buffer as ArrayBuffer]);
 
-const run = (sql: string): Uint8Array => database.execProtocolRawSync(protocol.serialize.query(sql));
+const runSql = (sql: string): Uint8Array => database.execProtocolRawSync(protocol.serialize.query(sql));
 
 /** A startup packet has no type byte, so its first byte is the highest of its length. */
 const startsSession = (bytes: Uint8Array): boolean => bytes[0] === 0;
 
 function exchange(bytes: Uint8Array): Uint8Array {
   if (!startsSession(bytes)) return database.execProtocolRawSync(bytes);
-  // There is one session inside; what the connection before this one left open in it is undone.
-  run('rollback');
-  run('discard all');
+  // All connections share one session, so this resets what the previous connection left open.
+  runSql('rollback');
+  runSql('discard all');
   return database.execProtocolRawSync(bytes).slice();
 }
 
-async function take(order: Order): Promise<void> {
-  switch (order.kind) {
+async function handle(request: WorkerRequest): Promise<void> {
+  switch (request.kind) {
     case 'bytes': {
-      const bytes = exchange(order.bytes);
-      answer({ kind: 'bytes', connection: order.connection, bytes }, bytes);
+      const bytes = exchange(request.bytes);
+      reply({ kind: 'bytes', connection: request.connection, bytes }, bytes);
       return;
     }
     case 'dump': {
-      run('checkpoint');
+      runSql('checkpoint');
       const bytes = new Uint8Array(await (await database.dumpDataDir('none')).arrayBuffer());
-      answer({ kind: 'dump', bytes }, bytes);
+      reply({ kind: 'dump', bytes }, bytes);
       return;
     }
     case 'close':
@@ -50,9 +50,9 @@ async function take(order: Order): Promise<void> {
   }
 }
 
-let turn = Promise.resolve();
-port.on('message', (order: Order) => {
-  turn = turn.then(() => take(order));
+let queue = Promise.resolve();
+port.on('message', (request: WorkerRequest) => {
+  queue = queue.then(() => handle(request));
 });
 
-port.postMessage({ kind: 'ready' } satisfies Answer);
+port.postMessage({ kind: 'ready' } satisfies WorkerReply);
