@@ -1,13 +1,8 @@
 import { Refusal, unavailable } from '../errors.ts';
 
-/**
- * Classifies errors as transient, so that the client should repeat the request (UNAVAILABLE), or as bugs (INTERNAL).
- */
+/** Classifies errors as transient (UNAVAILABLE: the client should repeat the request) or as bugs (INTERNAL). */
 
-/**
- * The database did not answer within its deadline, or its connection broke. `code` is an errno, as in the errors of
- * Node.
- */
+/** The database missed its deadline, or its connection broke. `code` is an errno, as in the errors of Node. */
 export class NoAnswer extends Error {
   readonly code = 'ETIMEDOUT';
 }
@@ -43,10 +38,7 @@ const sqlStates = /^(08...|28...|53...|57P0\d|3D000|25006|25P0[34]|40001|40P01|5
 const connectionCodes =
   /^(ECONN\w+|EPIPE|ETIMEDOUT|EHOST\w+|ENET\w+|ENOTFOUND|EAI_\w+|EADDRNOTAVAIL|EMFILE|ENFILE|ENOENT|EACCES|ERR_STREAM_(DESTROYED|WRITE_AFTER_END|PREMATURE_CLOSE)|ERR_DATABASE_STOPPED|ERR_(SSL|TLS)_\w+|CERT_\w+|UNABLE_TO_\w+|\w*SELF_SIGNED_CERT\w*|UND_ERR_\w+)$/;
 
-/**
- * Prisma's codes: the server cannot be reached, closed the connection or has too many; a transaction conflicted with
- * another.
- */
+/** Codes of Prisma: server unreachable, connection closed, too many connections, conflict of two transactions. */
 const prismaCodes = /^(P1001|P1002|P1008|P1011|P1017|P2024|P2028|P2034|P2037)$/;
 
 /**

@@ -19,10 +19,7 @@ export interface Database {
   pool: pg.Pool;
   reads: PipelinedPool;
   embedded: boolean;
-  /**
-   * For connections outside the pool, such as the one that listens. Undefined when embedded, which has only one
-   * session.
-   */
+  /** For connections outside the pool, such as the listening one. Undefined when embedded: there is one session. */
   connectionString?: string;
   /** Returns a copy of an embedded database, for `template`. */
   dump?(): Promise<Uint8Array>;

@@ -7,10 +7,7 @@ interface Cause {
   originalMessage?: string;
 }
 
-/**
- * Returns the code and message of the database. The adapter's error comes alone (from a COMMIT) or inside a query's
- * error.
- */
+/** Returns the database's code and message. The adapter's error comes alone (from COMMIT) or in a query's error. */
 function causeOf(error: unknown): Cause {
   if (error instanceof pg.DatabaseError) return { ...(error.code === undefined ? {} : { originalCode: error.code }), originalMessage: error.message };
   const { cause, meta } = (error ?? {}) as { cause?: Cause; meta?: { driverAdapterError?: { cause?: Cause } } };

@@ -87,18 +87,13 @@ export function connectionError(error: unknown, { host, user, database }: Pick<C
   return new ConfigError(`The database on ${host}${names === '' ? '' : ` (${names})`} cannot be reached: ${reason}.`, { cause: error });
 }
 
-/**
- * Returns the ConfigError that the error is or wraps. The embedded database stops with one when it loses its folder.
- */
+/** Returns the ConfigError that the error is or wraps; the embedded database fails with one if its folder is lost. */
 export function configErrorOf(error: unknown): ConfigError | undefined {
   for (const cause of causesOf(error)) if (cause instanceof ConfigError) return cause;
   return undefined;
 }
 
-/**
- * Returns a ConfigError for a statement that failed at the start, or lost its connection, and any other error
- * unchanged.
- */
+/** Returns a ConfigError if a statement failed at the start or lost its connection; other errors unchanged. */
 export function statementError(error: unknown): unknown {
   const configError = configErrorOf(error);
   if (configError !== undefined) return configError;

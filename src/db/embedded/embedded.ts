@@ -67,9 +67,7 @@ export async function openEmbedded(options: { dataDir?: string; template?: Uint8
   }
 }
 
-/**
- * Creates the database in a temporary folder and renames it, so that an interrupted start leaves no partial database.
- */
+/** Creates the database in a temporary folder and renames it: an interrupted start leaves no partial database. */
 async function createDatabase(dir: string, template: Uint8Array | undefined, folder: LockedFolder): Promise<void> {
   const temporary = `${dir}.new`;
   checkHeld(folder);

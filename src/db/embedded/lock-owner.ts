@@ -26,17 +26,12 @@ export const leaseMs = 10_000;
 
 const ownerFile = 'owner';
 const socketFile = 'socket';
-/**
- * Longest socket path in bytes that every system takes; libuv and the kernel refuse longer ones (108 on Linux, 104 on
- * macOS).
- */
+/** Longest socket path in bytes on every system; libuv and kernels have limits (108 on Linux, 104 on macOS). */
 const maxSocketPath = 100;
 
 export const ownerPath = (lock: string): string => join(lock, ownerFile);
 
-/**
- * Identifies the running kernel: containers of one host share its sockets, machines of one network file system do not.
- */
+/** Identifies the running kernel. Containers of a host share its sockets; machines of a network folder do not. */
 export function machineId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
@@ -180,9 +175,7 @@ function connectTo(lock: string, { id }: Owner): Promise<string | undefined> {
   }).finally(address.close);
 }
 
-/**
- * Returns a path of the socket that is short enough. On Linux it goes through an open descriptor of the lock's folder.
- */
+/** Returns a short enough path of the socket. On Linux it uses an open descriptor of the lock's folder. */
 function addressOf(lock: string, id: string): { path: string; close(): void } | undefined {
   if (process.platform === 'win32') return { path: `\\\\.\\pipe\\sfera-${id}`, close: () => {} };
   const path = join(lock, socketFile);
