@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventTypes } from '../src/events/catalog.ts';
 import { actions, openActions } from '../src/policy/permissions.ts';
 
-/** The rules of the layout: who imports whom, one name everywhere, short files. */
+/** The rules of the layout: who imports whom, one name everywhere, short files, documents that name real files. */
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -137,5 +137,16 @@ describe('files', () => {
   it('of src read the environment in config.ts alone', () => {
     const reading = files.filter((path) => path.startsWith('src/') && /process\s*(\.|\?\.|\[\s*['"])\s*env\b/.test(text(path)));
     expect(reading).toEqual(['src/config.ts']);
+  });
+});
+
+describe('documents', () => {
+  const folders = /^(src|test|docs|scripts|bench|prisma)\//;
+  const pathsIn = (document: string): string[] => [...text(document).matchAll(/`([^`\n]+)`/g)].map(([, span]) => span!).filter((span) => folders.test(span));
+
+  it.each(['docs/architecture.md', 'docs/glossary.md', 'CONTRIBUTING.md'])('%s names only paths that exist', (document) => {
+    const paths = pathsIn(document);
+    expect(paths).not.toEqual([]);
+    expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });
 });
