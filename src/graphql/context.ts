@@ -1,7 +1,7 @@
 import type { Context } from '../domain/context.ts';
 
-/** What every field is given: the domain's context of this request or delivered batch. */
+/** The context of every resolver: the domain's context of one request, or of one item of a subscription. */
 export interface GraphContext extends Context {
-  /** Of a subscription on a socket: sends a result that is JSON already, at once; false where the client is behind. */
+  /** Set for a subscription on a socket: sends a serialised result at once. Returns false if the client is too slow. */
   deliver?: (bytes: Buffer) => boolean;
 }

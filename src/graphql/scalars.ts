@@ -50,20 +50,20 @@ const textOf = (node: ValueNode): string | undefined => (node.kind === Kind.STRI
 builder.scalarType('DateTime', {
   description:
     'An RFC 3339 instant in the years 0001 to 9999. Results are in UTC with milliseconds: 2026-09-01T08:00:00.000Z. ' +
-    'Input may have any offset up to 23:59 and up to nine decimals of a second, of which three count; leap seconds (`:60`) are refused.',
+    'Input may have any offset up to 23:59 and up to nine decimals of a second, of which the first three are kept; leap seconds (`:60`) are refused.',
   serialize: (value) => value.toISOString() as unknown as Date,
   parseValue: (value) => parseInstant(value),
   parseLiteral: (node) => parseInstant(textOf(node), node),
 });
 
 builder.scalarType('Date', {
-  description: "An ISO 8601 day in the years 0001 to 9999: 2026-09-01. It is a day in the school's own time zone.",
+  description: "An ISO 8601 calendar day in the years 0001 to 9999, in the school's time zone: 2026-09-01.",
   serialize: (value) => value,
   parseValue: (value) => parseDay(value),
   parseLiteral: (node) => parseDay(textOf(node), node),
 });
 
 builder.scalarType('JSON', {
-  description: 'Any JSON value. Used only for the ids that an event carries.',
+  description: 'Any JSON value. Used only for `Event.ids`.',
   serialize: (value) => value,
 });

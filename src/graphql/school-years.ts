@@ -3,28 +3,28 @@ import { builder } from './builder.ts';
 import { SchoolRef, SchoolYearRef } from './refs.ts';
 
 builder.node(SchoolYearRef, {
-  description: 'A school year: from 1 September to 31 August.',
-  id: { resolve: (year) => year.id, description: 'Global id.' },
+  description: 'A school year, from 1 September to 31 August.',
+  id: { resolve: (year) => year.id },
   fields: (t) => ({
-    name: t.string({ description: 'Both calendar years: 2026/2027.', resolve: nameOfYear }),
+    name: t.string({ description: 'Both calendar years, such as 2026/2027.', resolve: nameOfYear }),
     startsOn: t.field({
       type: 'Date',
-      description: 'Its first day, 1 September.',
+      description: 'The first day, 1 September.',
       resolve: (year) => year.startsOn.toISOString().slice(0, 10),
     }),
     endsOn: t.field({
       type: 'Date',
-      description: 'Its last day, 31 August.',
+      description: 'The last day, 31 August.',
       resolve: (year) => year.endsOn.toISOString().slice(0, 10),
     }),
     isCurrent: t.boolean({
-      description: "Whether it contains today, in the school's time zone.",
+      description: "Whether the year contains today in the school's time zone.",
       resolve: (year, _args, ctx) => isCurrent(ctx, year),
     }),
     school: t.field({
       type: SchoolRef,
       nullable: true,
-      description: 'The school whose year it is.',
+      description: 'The school of the year; null if you may not see it.',
       resolve: (year, _args, ctx) => ctx.loaders.byId('School', year.schoolId),
     }),
   }),
@@ -33,7 +33,7 @@ builder.node(SchoolYearRef, {
 builder.objectField(SchoolRef, 'years', (t) =>
   t.field({
     type: [SchoolYearRef],
-    description: 'The years of the school, latest first. The current and the next year are added when the school is set up and whenever a class is created for the current year.',
+    description: 'The years of the school, latest first. The current and the next year are added when the school is set up and whenever `createClass` is called without `schoolYearId`.',
     resolve: (school, _args, ctx) => yearsOf(ctx, school),
   }),
 );
@@ -42,7 +42,7 @@ builder.objectField(SchoolRef, 'currentYear', (t) =>
   t.field({
     type: SchoolYearRef,
     nullable: true,
-    description: "The school year (1 September to 31 August) that contains today in the school's time zone. Null after a whole year in which no class was created.",
+    description: "The school year that contains today in the school's time zone; null if it has not been added yet (see `years`).",
     resolve: (school, _args, ctx) => currentYearOf(ctx, school),
   }),
 );

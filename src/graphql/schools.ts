@@ -4,33 +4,33 @@ import { builder, idOf, mutation, optionalIdOf } from './builder.ts';
 import { RoleEnum, SchoolRef, UserConnection, UserRef } from './refs.ts';
 
 const ExternalIdRef = builder.objectRef<ExternalIdInput>('ExternalId').implement({
-  description: 'What another system calls the school.',
+  description: 'The ID of a school in another system.',
   fields: (t) => ({
-    system: t.exposeString('system', { description: 'The other system, such as «Моя школа»; 1 to 50 characters.' }),
-    value: t.exposeString('value', { description: 'Its id there; 1 to 100 characters.' }),
+    system: t.exposeString('system', { description: 'The name of the other system, such as «Моя школа»; 1 to 50 characters.' }),
+    value: t.exposeString('value', { description: "The school's ID in that system, 1 to 100 characters." }),
   }),
 });
 
 builder.node(SchoolRef, {
-  description: 'A school.',
-  id: { resolve: (school) => school.id, description: 'Global id.' },
+  description: 'A school, set up by the operator of the server. It has its own log, and counts days in its own time zone.',
+  id: { resolve: (school) => school.id },
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'The short name; up to 100 characters.' }),
-    fullName: t.exposeString('fullName', { description: 'The name in full, as in the charter; up to 300 characters.' }),
-    address: t.exposeString('address', { nullable: true, description: 'The postal address; up to 300 characters.' }),
-    district: t.exposeString('district', { nullable: true, description: 'The district; up to 100 characters.' }),
-    region: t.exposeString('region', { nullable: true, description: 'The region of the federation; up to 100 characters.' }),
-    timeZone: t.exposeString('timeZone', { description: 'The IANA time zone that its days are counted in, such as Europe/Moscow.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was set up.' }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
+    name: t.exposeString('name', { description: 'The short name, 1 to 100 characters.' }),
+    fullName: t.exposeString('fullName', { description: 'The full name, as in the charter; 1 to 300 characters.' }),
+    address: t.exposeString('address', { nullable: true, description: 'The postal address, up to 300 characters; null if not set.' }),
+    district: t.exposeString('district', { nullable: true, description: 'The district of the city or region, up to 100 characters; null if not set.' }),
+    region: t.exposeString('region', { nullable: true, description: 'The region of the Russian Federation, up to 100 characters; null if not set.' }),
+    timeZone: t.exposeString('timeZone', { description: 'The IANA time zone in which the school counts days, such as Europe/Moscow.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the operator set up the school.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the details of the school last changed.' }),
     externalIds: t.field({
       type: [ExternalIdRef],
-      description: 'What other systems call it, by system.',
+      description: 'The IDs of the school in other systems, at most 20, ordered by system.',
       resolve: (school, _args, ctx) => externalIdsOf(ctx, school),
     }),
     asOf: t.string({
       description:
-        'The cursor of the log for this answer: pass it as `after` to a subscription, and every later change is told. A change made in the same moment may show here and be told again; none is missed.',
+        'The position in the log that this response reflects. Pass it as `after` to a subscription to receive every later change: a change committed at the same moment may be in both, and none is missed.',
       resolve: (school, _args, ctx) => asOf(ctx, school),
     }),
   }),
@@ -39,21 +39,21 @@ builder.node(SchoolRef, {
 builder.queryField('schools', (t) =>
   t.connection({
     type: SchoolRef,
-    description: 'The schools that you may read.',
+    description: 'The schools that you may see, in the order in which they were set up.',
     resolve: (_root, args, ctx) => schoolsOf(ctx, args),
-  }, { name: 'SchoolConnection', description: 'A page of schools.' }, { name: 'SchoolEdge', description: 'A school of a page.' }),
+  }, { name: 'SchoolConnection', description: 'A page of schools.' }, { name: 'SchoolEdge' }),
 );
 
 builder.objectField(SchoolRef, 'people', (t) =>
   t.connection(
     {
       type: UserRef,
-      description: 'The people with a role in the school whom you may read, in the order of the Russian alphabet.',
+      description: 'The people with a current role in the school whom you may see, in Russian alphabetical order. Each appears once, whatever the number of their roles.',
       args: {
-        role: t.arg({ type: RoleEnum, description: 'Only with this role.' }),
-        classId: t.arg.id({ description: 'Only the present pupils and teachers of this class.' }),
+        role: t.arg({ type: RoleEnum, description: 'Only people with this role.' }),
+        classId: t.arg.id({ description: 'Only the current pupils and teachers of this class.' }),
         search: t.arg.string({
-          description: 'Words of a name, up to 100 characters together; each must be found somewhere in it. Case does not matter, ё is е.',
+          description: 'Only people whose name contains each of these words, or parts of words; up to 100 characters in total. Case is ignored, and ё equals е.',
         }),
       },
       resolve: (school, args, ctx) =>
@@ -64,29 +64,29 @@ builder.objectField(SchoolRef, 'people', (t) =>
 );
 
 const ExternalIdInputType = builder.inputType('ExternalIdInput', {
-  description: 'What another system calls the school.',
+  description: 'The ID of a school in another system.',
   fields: (t) => ({
-    system: t.string({ required: true, description: '1 to 50 characters; each system once.' }),
-    value: t.string({ required: true, description: '1 to 100 characters; no other school has it in this system.' }),
+    system: t.string({ required: true, description: 'The name of the other system, 1 to 50 characters. Each system may occur once (INVALID).' }),
+    value: t.string({ required: true, description: "The school's ID in that system, 1 to 100 characters. CONFLICT if another school has it." }),
   }),
 });
 
 const UpdateSchoolInput = builder.inputType('UpdateSchoolInput', {
-  description: 'What to change; what is left out stays.',
+  description: 'The new details of a school. Omitted fields keep their values.',
   fields: (t) => ({
-    schoolId: t.id({ required: true, description: 'The school.' }),
-    name: t.string({ description: '1 to 100 characters; null leaves it.' }),
-    fullName: t.string({ description: '1 to 300 characters; null leaves it.' }),
-    address: t.string({ description: 'Up to 300 characters; null empties it.' }),
-    district: t.string({ description: 'Up to 100 characters; null empties it.' }),
-    region: t.string({ description: 'Up to 100 characters; null empties it.' }),
-    timeZone: t.string({ description: 'An IANA time zone, such as Asia/Yekaterinburg; null leaves it.' }),
-    externalIds: t.field({ type: [ExternalIdInputType], description: 'All of them, at most 20: they replace those there were. Null leaves them.' }),
+    schoolId: t.id({ required: true, description: 'The school to update.' }),
+    name: t.string({ description: 'The short name, 1 to 100 characters; null keeps it.' }),
+    fullName: t.string({ description: 'The full name, 1 to 300 characters; null keeps it.' }),
+    address: t.string({ description: 'The postal address, up to 300 characters; null clears it.' }),
+    district: t.string({ description: 'The district of the city or region, up to 100 characters; null clears it.' }),
+    region: t.string({ description: 'The region of the Russian Federation, up to 100 characters; null clears it.' }),
+    timeZone: t.string({ description: 'The IANA time zone, such as Asia/Yekaterinburg; null keeps it.' }),
+    externalIds: t.field({ type: [ExternalIdInputType], description: 'The complete new list, at most 20 items, which replaces the present one; null keeps it.' }),
   }),
 });
 
 mutation('updateSchool', {
-  description: 'Changes what is said of the school.',
+  description: 'Updates the details of a school. Omitted fields keep their values; `null` clears an optional field.',
   returns: SchoolRef,
   input: UpdateSchoolInput,
   run: (ctx, input) => updateSchool(ctx, { ...input, schoolId: idOf('School', input.schoolId, 'schoolId') }),

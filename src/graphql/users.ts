@@ -5,80 +5,80 @@ import type { RawColumns } from '../executor/raw-columns.ts';
 import { UserRef } from './refs.ts';
 
 const ContactRef = builder.objectRef<User>('Contact').implement({
-  description: 'How to reach a person, and the name they sign in with.',
+  description: 'The contact details of a person, and the name that they sign in with.',
   fields: (t) => ({
-    email: t.exposeString('email', { nullable: true, description: 'The e-mail address; up to 254 characters.' }),
-    phone: t.exposeString('phone', { nullable: true, description: 'The phone number: digits, with or without a + before them.' }),
-    signInName: t.exposeString('signInName', { nullable: true, description: 'What the person types to sign in; null for one who signs in elsewhere.' }),
+    email: t.exposeString('email', { nullable: true, description: 'The e-mail address, up to 254 characters; null if not set.' }),
+    phone: t.exposeString('phone', { nullable: true, description: 'The phone number: 5 to 15 digits, with or without a leading +; null if not set.' }),
+    signInName: t.exposeString('signInName', { nullable: true, description: 'The name that the person enters to sign in; null if they sign in without a password here.' }),
   }),
 });
 
 builder.node(UserRef, {
-  description: 'A person.',
-  id: { resolve: (user) => user.id, description: 'Global id.' },
+  description: 'A person with an account: a member of staff or a pupil. Parents have no accounts.',
+  id: { resolve: (user) => user.id },
   fields: (t) => ({
-    surname: t.exposeString('surname', { description: 'Up to 100 characters.' }),
-    givenName: t.exposeString('givenName', { description: 'Up to 100 characters.' }),
-    patronymic: t.exposeString('patronymic', { nullable: true, description: 'Up to 100 characters; not everyone has one.' }),
-    fullName: t.string({ description: 'Surname, given name, patronymic: «Иванова Мария Петровна».', resolve: fullName, extensions: { rawColumns: { columns: fullNameColumns } satisfies RawColumns } }),
-    shortName: t.string({ description: 'Surname and initials: «Иванова М. П.».', resolve: shortName }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the account was made.' }),
+    surname: t.exposeString('surname', { description: 'The surname, 1 to 100 characters.' }),
+    givenName: t.exposeString('givenName', { description: 'The given name, 1 to 100 characters.' }),
+    patronymic: t.exposeString('patronymic', { nullable: true, description: 'The patronymic, up to 100 characters; null if the person has none.' }),
+    fullName: t.string({ description: 'The surname, the given name and any patronymic: «Иванова Мария Петровна».', resolve: fullName, extensions: { rawColumns: { columns: fullNameColumns } satisfies RawColumns } }),
+    shortName: t.string({ description: 'The surname and initials: «Иванова М. П.».', resolve: shortName }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the account was created.' }),
     deactivatedAt: t.expose('deactivatedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'Since when the person can no longer sign in; null for everyone else.',
+      description: 'When the account was deactivated, after which the person cannot sign in; null for an active account.',
     }),
     contact: t.field({
       type: ContactRef,
       nullable: true,
-      description: 'How to reach them; null where you may not know it.',
+      description: 'The contact details; null if you may not see them.',
       resolve: (user, _args, ctx) => contactOf(ctx, user),
     }),
   }),
 });
 
 const LocaleEnum = builder.enumType('Locale', {
-  description: 'A language of the server.',
+  description: 'A language in which the server writes to people.',
   values: { RU: { value: 'ru', description: 'Russian.' }, EN: { value: 'en', description: 'English.' } } as const,
 });
 
 builder.objectField(UserRef, 'locale', (t) =>
   t.field({
     type: LocaleEnum,
-    description: 'The language that the server writes to the person in.',
+    description: 'The language in which the server writes to the person.',
     resolve: (user) => (user.locale === 'en' ? 'en' : 'ru'),
   }),
 );
 
 const UpdateProfileInput = builder.inputType('UpdateProfileInput', {
-  description: 'What to change of your own; what is left out stays.',
+  description: 'Your new details. Omitted fields keep their values.',
   fields: (t) => ({
-    surname: t.string({ description: '1 to 100 characters; null leaves it.' }),
-    givenName: t.string({ description: '1 to 100 characters; null leaves it.' }),
-    patronymic: t.string({ description: 'Up to 100 characters; null empties it.' }),
-    email: t.string({ description: 'An e-mail address, up to 254 characters; null empties it.' }),
-    phone: t.string({ description: '5 to 15 digits, with or without a + before them; null empties it.' }),
-    locale: t.field({ type: LocaleEnum, description: 'The language to be written to in; null leaves it.' }),
+    surname: t.string({ description: 'The surname, 1 to 100 characters; null keeps it.' }),
+    givenName: t.string({ description: 'The given name, 1 to 100 characters; null keeps it.' }),
+    patronymic: t.string({ description: 'The patronymic, up to 100 characters; null clears it.' }),
+    email: t.string({ description: 'The e-mail address, up to 254 characters; null clears it.' }),
+    phone: t.string({ description: 'The phone number: 5 to 15 digits, with or without a leading +. Spaces, hyphens and brackets are removed; null clears it.' }),
+    locale: t.field({ type: LocaleEnum, description: 'The language in which the server writes to you; null keeps it.' }),
   }),
 });
 
 mutation('updateProfile', {
-  description: 'Changes your own particulars.',
+  description: 'Updates your own details and returns the viewer. Omitted fields keep their values; `null` clears an optional field.',
   returns: UserRef,
   input: UpdateProfileInput,
   run: (ctx, input) => updateProfile(ctx, input),
 });
 
 const DeactivateUserInput = builder.inputType('DeactivateUserInput', {
-  description: 'Whose account to end.',
+  description: 'The account to deactivate, and the school that deactivates it.',
   fields: (t) => ({
-    userId: t.id({ required: true, description: 'The person.' }),
-    schoolId: t.id({ required: true, description: 'The school that ends it; the person has no role in any other.' }),
+    userId: t.id({ required: true, description: 'The person whose account is deactivated.' }),
+    schoolId: t.id({ required: true, description: 'The school that deactivates the account. CONFLICT if the person has a role in another school: end the role in this one instead.' }),
   }),
 });
 
 mutation('deactivateUser', {
-  description: 'Ends an account: roles, work in classes, the place in a class, chats and sessions. Doing it again changes nothing.',
+  description: "Deactivates an account for good, and ends the person's roles, assignments, enrolment, chat memberships and sessions. CONFLICT for the last platform administrator of the school. Deactivating it again changes nothing.",
   returns: UserRef,
   input: DeactivateUserInput,
   run: (ctx, input) =>
