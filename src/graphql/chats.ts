@@ -1,41 +1,41 @@
 import { archiveChat, chatsOf, createChat, renameChat } from '../domain/chats.ts';
-import { builder, idOf, mutation, optionalIdOf } from './builder.ts';
+import { builder, descriptions, idOf, mutation, optionalIdOf } from './builder.ts';
 import { ChatConnection, ChatKindEnum, ChatRef, ClassRef, SchoolRef, SubjectRef, UserRef } from './refs.ts';
 
 builder.node(ChatRef, {
-  description: 'A conversation of a school.',
-  id: { resolve: (chat) => chat.id, description: 'Global id.' },
+  description: 'A chat of a school. Chats are archived, never deleted.',
+  id: { resolve: (chat) => chat.id },
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'Up to 100 characters.' }),
-    kind: t.expose('kind', { type: ChatKindEnum, description: 'What the chat is for.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    name: t.exposeString('name', { description: 'The name, 1 to 100 characters.' }),
+    kind: t.expose('kind', { type: ChatKindEnum, description: 'What the chat is for. Never changes.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the chat was created.' }),
     archivedAt: t.expose('archivedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'Since when it is read-only; null while it is open.',
+      description: 'When the chat was archived, after which it is read-only; null for an active chat.',
     }),
     school: t.field({
       type: SchoolRef,
       nullable: true,
-      description: 'The school it belongs to.',
+      description: 'The school of the chat; null if you may not see it.',
       resolve: (chat, _args, ctx) => ctx.loaders.byId('School', chat.schoolId),
     }),
     class: t.field({
       type: ClassRef,
       nullable: true,
-      description: 'The class of a CLASS or SUBJECT chat.',
+      description: 'The class of a CLASS or SUBJECT chat; null for other kinds and if you may not see it.',
       resolve: (chat, _args, ctx) => (chat.classId === null ? null : ctx.loaders.byId('Class', chat.classId)),
     }),
     subject: t.field({
       type: SubjectRef,
       nullable: true,
-      description: 'The subject of a SUBJECT chat.',
+      description: 'The subject of a SUBJECT chat; null for other kinds and if you may not see it.',
       resolve: (chat, _args, ctx) => (chat.subjectId === null ? null : ctx.loaders.byId('Subject', chat.subjectId)),
     }),
     createdBy: t.field({
       type: UserRef,
       nullable: true,
-      description: 'Who made it, where you may see them.',
+      description: 'The person who created the chat; null if you may not see them.',
       resolve: (chat, _args, ctx) => (chat.createdById === null ? null : ctx.loaders.byId('User', chat.createdById)),
     }),
   }),
@@ -45,11 +45,11 @@ builder.objectField(SchoolRef, 'chats', (t) =>
   t.connection(
     {
       type: ChatRef,
-      description: 'The chats that you may read, the newest first.',
+      description: 'The chats that you may see, newest first.',
       args: {
-        kind: t.arg({ type: ChatKindEnum, description: 'Only of this kind.' }),
-        classId: t.arg.id({ description: 'Only of this class.' }),
-        includeArchived: t.arg.boolean({ description: 'The archived ones too. Default: false.' }),
+        kind: t.arg({ type: ChatKindEnum, description: 'Only chats of this kind.' }),
+        classId: t.arg.id({ description: 'Only chats of this class.' }),
+        includeArchived: t.arg.boolean({ description: descriptions.includeArchived }),
       },
       resolve: (school, args, ctx) =>
         chatsOf(ctx, school, { ...args, classId: optionalIdOf('Class', args.classId, 'classId') }),
@@ -59,19 +59,19 @@ builder.objectField(SchoolRef, 'chats', (t) =>
 );
 
 const CreateChatInput = builder.inputType('CreateChatInput', {
-  description: 'The chat to make.',
+  description: 'The chat to create.',
   fields: (t) => ({
-    schoolId: t.id({ required: true, description: 'The school.' }),
-    kind: t.field({ type: ChatKindEnum, required: true, description: 'What the chat is for.' }),
-    classId: t.id({ description: 'The class, for kinds CLASS and SUBJECT.' }),
-    subjectId: t.id({ description: 'The subject, for kind SUBJECT.' }),
-    name: t.string({ required: true, description: '1 to 100 characters.' }),
-    idempotencyKey: t.string({ description: 'Any text of yours, up to 100 characters; the same key makes one chat, however often it is sent.' }),
+    schoolId: t.id({ required: true, description: 'The school of the new chat.' }),
+    kind: t.field({ type: ChatKindEnum, required: true, description: 'What the chat is for. Cannot be changed later.' }),
+    classId: t.id({ description: 'The class of a CLASS or SUBJECT chat; INVALID for other kinds. CONFLICT if it is archived.' }),
+    subjectId: t.id({ description: 'The subject of a SUBJECT chat; INVALID for other kinds.' }),
+    name: t.string({ required: true, description: 'The name, 1 to 100 characters.' }),
+    idempotencyKey: t.string({ description: descriptions.idempotencyKey }),
   }),
 });
 
 mutation('createChat', {
-  description: 'Makes a chat; everyone whom a rule puts into a chat of its kind is in it at once.',
+  description: 'Creates a chat and makes you its owner. Everyone who is in a chat of this kind by rule is a member at once.',
   returns: ChatRef,
   input: CreateChatInput,
   run: (ctx, input) =>
@@ -84,27 +84,27 @@ mutation('createChat', {
 });
 
 const RenameChatInput = builder.inputType('RenameChatInput', {
-  description: 'The chat and its new name.',
+  description: 'The chat to rename, and its new name.',
   fields: (t) => ({
-    chatId: t.id({ required: true, description: 'The chat.' }),
-    name: t.string({ required: true, description: '1 to 100 characters.' }),
+    chatId: t.id({ required: true, description: 'The chat to rename. CONFLICT if it is archived.' }),
+    name: t.string({ required: true, description: 'The new name, 1 to 100 characters.' }),
   }),
 });
 
 mutation('renameChat', {
-  description: 'Gives a chat another name.',
+  description: 'Renames a chat.',
   returns: ChatRef,
   input: RenameChatInput,
   run: (ctx, input) => renameChat(ctx, { ...input, chatId: idOf('Chat', input.chatId, 'chatId') }),
 });
 
 const ArchiveChatInput = builder.inputType('ArchiveChatInput', {
-  description: 'The chat to archive.',
-  fields: (t) => ({ chatId: t.id({ required: true, description: 'The chat.' }) }),
+  description: 'The chat to archive for good.',
+  fields: (t) => ({ chatId: t.id({ required: true, description: 'The chat to archive.' }) }),
 });
 
 mutation('archiveChat', {
-  description: 'Makes a chat read-only, for good. Archiving it again changes nothing.',
+  description: 'Makes a chat read-only for good. Archiving it again changes nothing.',
   returns: ChatRef,
   input: ArchiveChatInput,
   run: (ctx, input) => archiveChat(ctx, { chatId: idOf('Chat', input.chatId, 'chatId') }),

@@ -1,19 +1,19 @@
 import {
   enrolmentOf, enrolmentsIn, enrolmentsOf, enrolStudent, transferStudent, withdrawStudent,
 } from '../domain/enrolments.ts';
-import { builder, idOf, mutation } from './builder.ts';
+import { builder, descriptions, idOf, mutation } from './builder.ts';
 import { ClassRef, EnrolmentConnection, EnrolmentRef, UserRef } from './refs.ts';
 
 builder.node(EnrolmentRef, {
-  description: "A pupil's time in a class: from `startedAt` until, and without, `endedAt`.",
-  id: { resolve: (enrolment) => enrolment.id, description: 'Global id.' },
+  description: "A pupil's time in a class, from `startedAt` (inclusive) to `endedAt` (exclusive). Ended enrolments are kept.",
+  id: { resolve: (enrolment) => enrolment.id },
   fields: (t) => ({
-    startedAt: t.expose('startedAt', { type: 'DateTime', description: 'Since when.' }),
-    endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'Until when; null while it lasts.' }),
+    startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When the enrolment started.' }),
+    endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When the enrolment ended; null while it lasts.' }),
     student: t.field({
       type: UserRef,
       nullable: true,
-      description: 'The pupil, where you may see them.',
+      description: 'The pupil; null if you may not see them.',
       resolve: (enrolment, _args, ctx) => {
         const { joined } = enrolment;
         return joined === undefined ? ctx.loaders.byId('User', enrolment.studentId) : joined;
@@ -22,7 +22,7 @@ builder.node(EnrolmentRef, {
     class: t.field({
       type: ClassRef,
       nullable: true,
-      description: 'The class, where you may see it.',
+      description: 'The class; null if you may not see it.',
       resolve: (enrolment, _args, ctx) => ctx.loaders.byId('Class', enrolment.classId),
     }),
   }),
@@ -32,9 +32,9 @@ builder.objectField(ClassRef, 'enrolments', (t) =>
   t.connection(
     {
       type: EnrolmentRef,
-      description: "The pupils' places in the class that you may see, in the order of the alphabet.",
-      args: { asOf: t.arg({ type: 'DateTime', description: 'Those in force at this instant. Default: now.' }) },
-      resolve: (found, args, ctx) => enrolmentsIn(ctx, found, args),
+      description: 'The enrolments in the class that you may see, in Russian alphabetical order of the pupils.',
+      args: { asOf: t.arg({ type: 'DateTime', description: descriptions.asOf }) },
+      resolve: (schoolClass, args, ctx) => enrolmentsIn(ctx, schoolClass, args),
     },
     EnrolmentConnection,
   ),
@@ -44,7 +44,7 @@ builder.objectField(UserRef, 'enrolment', (t) =>
   t.field({
     type: EnrolmentRef,
     nullable: true,
-    description: "The pupil's present place, where there is one and you may see it. A pupil is in one class at a time.",
+    description: 'The current enrolment; null if there is none or you may not see it. A pupil has at most one, over all schools.',
     resolve: (user, _args, ctx) => enrolmentOf(ctx, user),
   }),
 );
@@ -53,7 +53,7 @@ builder.objectField(UserRef, 'enrolments', (t) =>
   t.connection(
     {
       type: EnrolmentRef,
-      description: "The pupil's places that you may see, past ones too, the latest first.",
+      description: "The pupil's enrolments that you may see, including ended ones, latest first.",
       resolve: (user, args, ctx) => enrolmentsOf(ctx, user, args),
     },
     EnrolmentConnection,
@@ -61,49 +61,49 @@ builder.objectField(UserRef, 'enrolments', (t) =>
 );
 
 const EnrolStudentInput = builder.inputType('EnrolStudentInput', {
-  description: 'The pupil and the class.',
+  description: 'The pupil to enrol, and the class.',
   fields: (t) => ({
-    studentId: t.id({ required: true, description: "A person with the role STUDENT in the class's school." }),
-    classId: t.id({ required: true, description: 'The class.' }),
-    idempotencyKey: t.string({ description: 'Any text of yours, up to 100 characters; the same key enrols once, however often it is sent.' }),
+    studentId: t.id({ required: true, description: 'The pupil. CONFLICT without the role STUDENT in the school of the class.' }),
+    classId: t.id({ required: true, description: 'The class. CONFLICT if it is archived.' }),
+    idempotencyKey: t.string({ description: descriptions.idempotencyKey }),
   }),
 });
 
 mutation('enrolStudent', {
-  description: "Enrols a pupil who is in no class. Enrolling in the pupil's own class again changes nothing; in a second class it is refused.",
+  description: "Enrols a pupil in a class. Enrolling them in their own class again changes nothing. CONFLICT for a pupil of another class, which `message` names if it belongs to the same school.",
   returns: EnrolmentRef,
   input: EnrolStudentInput,
-  run: (ctx, input) => enrolStudent(ctx, { ...input, ...placing(input) }),
+  run: (ctx, input) => enrolStudent(ctx, { ...input, ...rowIds(input) }),
 });
 
 const TransferStudentInput = builder.inputType('TransferStudentInput', {
-  description: 'The pupil and the class to come.',
+  description: 'The pupil to transfer, and their next class.',
   fields: (t) => ({
-    studentId: t.id({ required: true, description: 'A pupil of a class of the same school.' }),
-    classId: t.id({ required: true, description: 'The class to come.' }),
+    studentId: t.id({ required: true, description: 'The pupil. CONFLICT if they are in no class, or in a class of another school.' }),
+    classId: t.id({ required: true, description: 'The next class. CONFLICT if it is archived.' }),
   }),
 });
 
 mutation('transferStudent', {
-  description: "Moves a pupil to another class of the school, between the classes' chats too, at one instant. To the pupil's own class it changes nothing.",
+  description: "Transfers a pupil to another class of the school: one enrolment ends and the next starts at the same instant, and the pupil moves between the chats of the classes. Transferring them to their own class changes nothing.",
   returns: EnrolmentRef,
   input: TransferStudentInput,
-  run: (ctx, input) => transferStudent(ctx, placing(input)),
+  run: (ctx, input) => transferStudent(ctx, rowIds(input)),
 });
 
 const WithdrawStudentInput = builder.inputType('WithdrawStudentInput', {
-  description: 'The pupil who leaves the class.',
-  fields: (t) => ({ studentId: t.id({ required: true, description: 'The pupil.' }) }),
+  description: 'The pupil to withdraw from their class.',
+  fields: (t) => ({ studentId: t.id({ required: true, description: 'The pupil to withdraw. CONFLICT if they are in no class.' }) }),
 });
 
 mutation('withdrawStudent', {
-  description: 'Ends the place of a pupil in the class. The role of a pupil stays.',
+  description: 'Ends the current enrolment of a pupil, who keeps the role STUDENT.',
   returns: EnrolmentRef,
   input: WithdrawStudentInput,
   run: (ctx, input) => withdrawStudent(ctx, { studentId: idOf('User', input.studentId, 'studentId') }),
 });
 
-const placing = (input: { studentId: string; classId: string }) => ({
+const rowIds = (input: { studentId: string; classId: string }) => ({
   studentId: idOf('User', input.studentId, 'studentId'),
   classId: idOf('Class', input.classId, 'classId'),
 });

@@ -2,101 +2,101 @@ import {
   acceptInvitation, createInvitation, handOverInvitation, handOversOf, heldBy, invitationsOf, linkOf, previewInvitation,
   revokeInvitation, rotateInvitation, statusOf, usesOf, type InvitationHandOver, type InvitationPreview, type InvitationUse,
 } from '../domain/invitations.ts';
-import { builder, idOf, mutation, optionalIdOf } from './builder.ts';
+import { builder, descriptions, idOf, mutation, optionalIdOf } from './builder.ts';
 import { ClassRef, InvitationConnection, InvitationRef, RoleEnum, SchoolRef, UserRef } from './refs.ts';
 
 const StatusEnum = builder.enumType('InvitationStatus', {
-  description: 'Whether a link opens.',
+  description: 'Whether an invitation link can be used. REVOKED comes before EXPIRED, and EXPIRED before USED_UP, if several apply.',
   values: {
-    ACTIVE: { description: 'It opens.' },
-    EXPIRED: { description: 'Its time is over.' },
-    USED_UP: { description: 'As many have joined by it as may.' },
-    REVOKED: { description: 'It was stopped, by a person or with its class.' },
+    ACTIVE: { description: 'People can join by the link.' },
+    EXPIRED: { description: '`expiresAt` has passed.' },
+    USED_UP: { description: 'All of its seats are taken.' },
+    REVOKED: { description: 'A person revoked the link, or its class was archived.' },
   } as const,
 });
 
 const HandOverRef = builder.objectRef<InvitationHandOver>('InvitationHandOver').implement({
-  description: 'One handing over of a link.',
+  description: 'A hand-over of an invitation from one holder to the next.',
   fields: (t) => ({
-    at: t.expose('at', { type: 'DateTime', description: 'When.' }),
+    at: t.expose('at', { type: 'DateTime', description: 'When the invitation was handed over.' }),
     from: t.field({
       type: UserRef,
       nullable: true,
-      description: 'Who held it before, where you may see them.',
-      resolve: (act, _args, ctx) => (act.fromId === null ? null : ctx.loaders.byId('User', act.fromId)),
+      description: 'The previous holder; null if there was none or you may not see them.',
+      resolve: (handOver, _args, ctx) => (handOver.fromId === null ? null : ctx.loaders.byId('User', handOver.fromId)),
     }),
     to: t.field({
       type: UserRef,
       nullable: true,
-      description: 'Who got it, where you may see them.',
-      resolve: (act, _args, ctx) => ctx.loaders.byId('User', act.toId),
+      description: 'The new holder; null if you may not see them.',
+      resolve: (handOver, _args, ctx) => ctx.loaders.byId('User', handOver.toId),
     }),
   }),
 });
 
 const UseRef = builder.objectRef<InvitationUse>('InvitationUse').implement({
-  description: 'One joining by a link.',
+  description: 'The use of an invitation by one person who joined.',
   fields: (t) => ({
-    at: t.expose('at', { type: 'DateTime', description: 'When.' }),
+    at: t.expose('at', { type: 'DateTime', description: 'When the person joined.' }),
     user: t.field({
       type: UserRef,
       nullable: true,
-      description: 'Who joined, where you may see them.',
+      description: 'The person who joined; null if you may not see them.',
       resolve: (use, _args, ctx) => ctx.loaders.byId('User', use.userId),
     }),
   }),
 });
 
 builder.node(InvitationRef, {
-  description: 'A link that lets people join the school in a role.',
-  id: { resolve: (invitation) => invitation.id, description: 'Global id.' },
+  description: 'A link by which people join a school in a role, and pupils a class too. It is limited in time and in the number of people.',
+  id: { resolve: (invitation) => invitation.id },
   fields: (t) => ({
-    role: t.expose('role', { type: RoleEnum, description: 'The role that it gives.' }),
-    label: t.exposeString('label', { nullable: true, description: "A note of its maker's; up to 100 characters." }),
-    maxUses: t.exposeInt('maxUses', { description: 'How many may join by it, 1 to 1000.' }),
-    useCount: t.exposeInt('useCount', { description: 'How many have joined by it.' }),
+    role: t.expose('role', { type: RoleEnum, description: 'The role that people get when they join.' }),
+    label: t.exposeString('label', { nullable: true, description: 'A note by the creator, up to 100 characters; null if there is none.' }),
+    maxUses: t.exposeInt('maxUses', { description: 'The number of people who may join, 1 to 1000.' }),
+    useCount: t.exposeInt('useCount', { description: 'The number of people who have joined.' }),
     seatsLeft: t.int({
-      description: 'How many may still join by it.',
+      description: 'The number of people who may still join: `maxUses` minus `useCount`.',
       resolve: ({ maxUses, useCount }) => maxUses - useCount,
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
-    expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When its time is over.' }),
-    rotatedAt: t.expose('rotatedAt', { type: 'DateTime', nullable: true, description: 'When it last got another link.' }),
-    revokedAt: t.expose('revokedAt', { type: 'DateTime', nullable: true, description: 'When it was stopped.' }),
-    status: t.field({ type: StatusEnum, description: 'Whether it opens now.', resolve: (invitation) => statusOf(invitation) }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the invitation was created.' }),
+    expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When the link expires.' }),
+    rotatedAt: t.expose('rotatedAt', { type: 'DateTime', nullable: true, description: 'When the link was last replaced; null if it never was.' }),
+    revokedAt: t.expose('revokedAt', { type: 'DateTime', nullable: true, description: 'When the link was revoked; null if it was not.' }),
+    status: t.field({ type: StatusEnum, description: 'Whether the link can be used now.', resolve: (invitation) => statusOf(invitation) }),
     link: t.string({
       nullable: true,
-      description: 'The address to open; null when it opens no more. Administrators and its holder see it.',
+      description: 'The URL to open; null unless `status` is ACTIVE. Only platform administrators and the holder see it.',
       resolve: (invitation, _args, ctx) => linkOf(ctx, invitation),
     }),
     school: t.field({
       type: SchoolRef,
       nullable: true,
-      description: 'The school to join.',
+      description: 'The school that people join; null if you may not see it.',
       resolve: (invitation, _args, ctx) => ctx.loaders.byId('School', invitation.schoolId),
     }),
     class: t.field({
       type: ClassRef,
       nullable: true,
-      description: 'The class, for pupils.',
+      description: 'The class that pupils join; null for other roles and if you may not see it.',
       resolve: (invitation, _args, ctx) => (invitation.classId === null ? null : ctx.loaders.byId('Class', invitation.classId)),
     }),
     holder: t.field({
       type: UserRef,
       nullable: true,
-      description: 'Who holds it: its maker until it is handed over. Null for one made by the operator, or where you may not see them.',
+      description: 'The person who holds the link: its creator until it is handed over. Null if the operator created it and it was not handed over, or if you may not see the holder.',
       resolve: (invitation, _args, ctx) => (invitation.holderId === null ? null : ctx.loaders.byId('User', invitation.holderId)),
     }),
     createdBy: t.field({
       type: UserRef,
       nullable: true,
-      description: 'Who made it, where you may see them.',
+      description: 'The person who created the invitation; null if the operator did, or if you may not see them.',
       resolve: (invitation, _args, ctx) =>
         invitation.createdById === null ? null : ctx.loaders.byId('User', invitation.createdById),
     }),
     handOvers: t.field({
       type: [HandOverRef],
-      description: 'Through whose hands it went, the first first.',
+      description: 'The hand-overs of this invitation, oldest first.',
       resolve: (invitation, _args, ctx) => handOversOf(ctx, invitation),
     }),
   }),
@@ -106,11 +106,11 @@ builder.objectField(InvitationRef, 'uses', (t) =>
   t.connection(
     {
       type: UseRef,
-      description: 'Who has joined by it, the latest first.',
+      description: 'The uses of this invitation, latest first.',
       resolve: (invitation, args, ctx) => usesOf(ctx, invitation, args),
     },
-    { name: 'InvitationUseConnection', description: 'A page of joinings.' },
-    { name: 'InvitationUseEdge', description: 'A joining of a page.' },
+    { name: 'InvitationUseConnection', description: 'A page of invitation uses.' },
+    { name: 'InvitationUseEdge' },
   ),
 );
 
@@ -118,11 +118,11 @@ builder.objectField(SchoolRef, 'invitations', (t) =>
   t.connection(
     {
       type: InvitationRef,
-      description: 'The invitations that you may read, the newest first.',
+      description: 'The invitations that you may see, newest first.',
       args: {
-        status: t.arg({ type: StatusEnum, description: 'Only in this state.' }),
-        role: t.arg({ type: RoleEnum, description: 'Only for this role.' }),
-        classId: t.arg.id({ description: 'Only for this class.' }),
+        status: t.arg({ type: StatusEnum, description: 'Only invitations with this status.' }),
+        role: t.arg({ type: RoleEnum, description: 'Only invitations that give this role.' }),
+        classId: t.arg.id({ description: 'Only invitations to this class.' }),
       },
       resolve: (school, args, ctx) =>
         invitationsOf(ctx, school, { ...args, classId: optionalIdOf('Class', args.classId, 'classId') }),
@@ -135,20 +135,22 @@ builder.objectField(UserRef, 'heldInvitations', (t) =>
   t.connection(
     {
       type: InvitationRef,
-      description: 'The links that the person holds, where you may read them, the newest first.',
+      description: 'The invitations that the person holds and you may see, newest first.',
       resolve: (user, args, ctx) => heldBy(ctx, user, args),
     },
     InvitationConnection,
   ),
 );
 
+const codeDescription = 'The code of the invitation: the part of its link after `/join/`.';
+
 const PreviewRef = builder.objectRef<InvitationPreview>('InvitationPreview').implement({
-  description: 'What a link leads to: the school and the class, no people.',
+  description: 'What an invitation link leads to: the school, the class and the role, but no people.',
   fields: (t) => ({
     schoolName: t.exposeString('schoolName', { description: 'The short name of the school.' }),
-    className: t.exposeString('className', { nullable: true, description: 'The name of the class, for pupils: «5А».' }),
-    role: t.expose('role', { type: RoleEnum, description: 'The role that it gives.' }),
-    expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When its time is over.' }),
+    className: t.exposeString('className', { nullable: true, description: 'The name of the class that pupils join, such as «5А»; null for other roles.' }),
+    role: t.expose('role', { type: RoleEnum, description: 'The role that people get when they join.' }),
+    expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When the link expires.' }),
   }),
 });
 
@@ -157,27 +159,27 @@ builder.queryField('invitationPreview', (t) =>
     type: PreviewRef,
     nullable: true,
     description:
-      'The invitation of a link, by its code, signed in or not; null for an unknown code and for a link that no longer works. After 20 unknown codes from one address in 15 minutes, further unknown codes are RATE_LIMITED.',
-    args: { code: t.arg.string({ required: true, description: 'The code: what follows /join/ in the link.' }) },
+      'Previews an invitation link by its code, with or without signing in. Null for an unknown code and for a link that can no longer be used. After 20 unknown codes from one address in 15 minutes, further unknown codes are RATE_LIMITED.',
+    args: { code: t.arg.string({ required: true, description: codeDescription }) },
     resolve: (_root, { code }, ctx) => previewInvitation(ctx, code),
   }),
 );
 
 const CreateInvitationInput = builder.inputType('CreateInvitationInput', {
-  description: 'The link to make.',
+  description: 'The invitation to create.',
   fields: (t) => ({
-    schoolId: t.id({ required: true, description: 'The school to join.' }),
-    role: t.field({ type: RoleEnum, required: true, description: 'The role that it gives.' }),
-    classId: t.id({ description: 'The class, for role STUDENT and for no other.' }),
-    label: t.string({ description: 'A note, up to 100 characters.' }),
-    maxUses: t.int({ description: 'How many may join by it, 1 to 1000; default 40 for pupils, 1 for staff.' }),
-    expiresAt: t.field({ type: 'DateTime', description: 'When its time is over: at most a year from now, by default in 14 days.' }),
-    idempotencyKey: t.string({ description: 'Any text of yours, up to 100 characters; the same key makes one link, however often it is sent.' }),
+    schoolId: t.id({ required: true, description: 'The school that people join.' }),
+    role: t.field({ type: RoleEnum, required: true, description: 'The role that people get when they join.' }),
+    classId: t.id({ description: 'The class that pupils join: required for role STUDENT, INVALID for other roles. CONFLICT if it is archived.' }),
+    label: t.string({ description: 'A note for yourself, up to 100 characters.' }),
+    maxUses: t.int({ description: 'The number of people who may join, 1 to 1000. Default: 40 for pupils, 1 for staff.' }),
+    expiresAt: t.field({ type: 'DateTime', description: 'When the link expires: in the future, at most 366 days ahead. Default: in 14 days.' }),
+    idempotencyKey: t.string({ description: descriptions.idempotencyKey }),
   }),
 });
 
 mutation('createInvitation', {
-  description: 'Makes a link that lets people join the school in a role.',
+  description: 'Creates an invitation link, which you hold until you hand it over.',
   returns: InvitationRef,
   input: CreateInvitationInput,
   run: (ctx, input) =>
@@ -189,15 +191,15 @@ mutation('createInvitation', {
 });
 
 const HandOverInvitationInput = builder.inputType('HandOverInvitationInput', {
-  description: 'Which link goes to whom.',
+  description: 'The invitation, and the person who gets it.',
   fields: (t) => ({
-    invitationId: t.id({ required: true, description: 'The invitation.' }),
-    userId: t.id({ required: true, description: "Who gets it: staff of the school; for a pupils' link, the class teacher of its class." }),
+    invitationId: t.id({ required: true, description: 'The invitation. CONFLICT unless its `status` is ACTIVE.' }),
+    userId: t.id({ required: true, description: "The new holder: a member of staff of the school or, for a pupils' link, the class teacher of its class; CONFLICT for others." }),
   }),
 });
 
 mutation('handOverInvitation', {
-  description: 'Hands a link to a person, who then sees it; the act is kept.',
+  description: 'Hands an invitation over to a person, who then sees its link. The hand-over is recorded. Handing it to its holder again changes nothing.',
   returns: InvitationRef,
   input: HandOverInvitationInput,
   run: (ctx, input) =>
@@ -208,36 +210,36 @@ mutation('handOverInvitation', {
 });
 
 const RevokeInvitationInput = builder.inputType('RevokeInvitationInput', {
-  description: 'The link to stop.',
-  fields: (t) => ({ invitationId: t.id({ required: true, description: 'The invitation.' }) }),
+  description: 'The invitation to revoke for good.',
+  fields: (t) => ({ invitationId: t.id({ required: true, description: 'The invitation to revoke.' }) }),
 });
 
 mutation('revokeInvitation', {
-  description: 'Stops a link for good. Stopping it again changes nothing.',
+  description: 'Revokes an invitation for good: its link stops working. Revoking it again changes nothing.',
   returns: InvitationRef,
   input: RevokeInvitationInput,
   run: (ctx, input) => revokeInvitation(ctx, { invitationId: idOf('Invitation', input.invitationId, 'invitationId') }),
 });
 
 const RotateInvitationInput = builder.inputType('RotateInvitationInput', {
-  description: 'The invitation that gets another link.',
-  fields: (t) => ({ invitationId: t.id({ required: true, description: 'The invitation.' }) }),
+  description: 'The invitation that gets a new link.',
+  fields: (t) => ({ invitationId: t.id({ required: true, description: 'The invitation. CONFLICT unless its `status` is ACTIVE.' }) }),
 });
 
 mutation('rotateInvitation', {
-  description: 'Gives an invitation another link; the old one opens nothing.',
+  description: 'Replaces the link of an invitation, for example after a leak. The old link stops working; the uses and the expiry stay.',
   returns: InvitationRef,
   input: RotateInvitationInput,
   run: (ctx, input) => rotateInvitation(ctx, { invitationId: idOf('Invitation', input.invitationId, 'invitationId') }),
 });
 
 const AcceptInvitationInput = builder.inputType('AcceptInvitationInput', {
-  description: 'The link to join by.',
-  fields: (t) => ({ code: t.string({ required: true, description: 'The code: what follows /join/ in the link.' }) }),
+  description: 'The invitation link by which you join.',
+  fields: (t) => ({ code: t.string({ required: true, description: codeDescription }) }),
 });
 
 mutation('acceptInvitation', {
-  description: 'Joins by a link, in its role and its class. Returns the viewer. Changes nothing and takes no seat for a viewer who has both already; a viewer who lost them after joining by this link needs a new link.',
+  description: 'Joins the school of an invitation, with its role and its class. Returns the viewer. Changes nothing and takes no seat if you have both already. CONFLICT for a link that is not ACTIVE, for a pupil of another class, and if you lost what this link gave you before: ask for a new link.',
   returns: UserRef,
   input: AcceptInvitationInput,
   run: (ctx, input) => acceptInvitation(ctx, input),

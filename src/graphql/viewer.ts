@@ -42,7 +42,7 @@ const actionDescriptions: Record<Action, readonly [on: string, description: stri
   'invitation.rotate':     ['Invitation', 'Replace the link of an invitation.'],
 
   'chat.read':             ['Chat', 'See a chat and its members.'],
-  'chat.create':           ['School or Class', 'Create a chat, of at least one kind, in a school or a class.'],
+  'chat.create':           ['School or Class', 'Create a chat of at least one kind in a school or a class.'],
   'chat.rename':           ['Chat', 'Rename a chat.'],
   'chat.archive':          ['Chat', 'Archive a chat.'],
   'chatMember.add':        ['Chat', 'Add a person to a chat.'],
