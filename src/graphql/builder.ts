@@ -64,7 +64,7 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 export const descriptions = {
   idempotencyKey:
     'A key that makes the mutation safe to repeat: 1 to 100 characters of your choice, kept for 24 hours. The same key with the same input ' +
-    'returns the object that the first request created. CONFLICT if the input differs, or if that object has been archived, ended or revoked since.',
+    'returns the same object as the first request. CONFLICT if the input differs, or if that object has been archived, ended or revoked since.',
   asOf: 'Only those in force at this time, including any that have ended since. Default: now.',
   includeArchived: 'Whether to include archived ones. Default: false.',
 } as const;

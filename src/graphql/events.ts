@@ -1,45 +1,41 @@
 import { encodeCursor } from '../events/cursor.ts';
-import { eventTypes, type EventType } from '../events/catalog.ts';
+import { catalog, eventTypes, type EventType } from '../events/catalog.ts';
 import type { SubscriptionItem } from '../events/live/subscription.ts';
 import { eventsOf, followChats, followEnrolments, followEvents } from '../domain/events.ts';
 import { typeOfPayloadId } from '../domain/resources.ts';
-import { builder, globalId, idOf, optionalIdOf } from './builder.ts';
+import { builder, enumName, globalId, idOf, optionalIdOf } from './builder.ts';
 import { ChatRef, ClassRef, EnrolmentRef, EventConnection, EventRef, SchoolRef, UserRef } from './refs.ts';
 
-/** `chat.created` is CHAT_CREATED. */
-const enumName = (type: EventType): string =>
-  type.replace('.', '_').replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
-
 const EventTypeEnum = builder.enumType('EventType', {
-  description: 'What happened.',
+  description: 'What happened in a school.',
   values: Object.fromEntries(
-    eventTypes.map((type) => [enumName(type), { value: type, description: `The event \`${type}\`.` }]),
+    eventTypes.map((type) => [enumName(type), { value: type, description: catalog[type].description }]),
   ),
 });
 
-const ids = (event: { payload: unknown }) => event.payload as Record<string, string | undefined>;
+const payloadOf = (event: { payload: unknown }) => event.payload as Record<string, string | undefined>;
 
 EventRef.implement({
-  description: 'An entry of a school’s log. It carries ids; names are asked of the things themselves.',
+  description: 'An entry in the log of a school. It carries IDs and no names: query the objects themselves for details.',
   fields: (t) => ({
     cursor: t.string({
-      description: 'The place in the log; pass it as `after` to follow from here.',
+      description: 'The position in the log. Pass it as `after` to a subscription to continue from here.',
       resolve: (event) => encodeCursor(event),
     }),
     seq: t.string({
-      description: 'The number in the school’s log: 1, 2, 3 … without a gap. A decimal text, since it may pass 2^53.',
+      description: 'The number of the entry in the log of its school: 1, 2, 3 … without gaps. A decimal string, since it may exceed 2^53.',
       resolve: (event) => event.seq.toString(),
     }),
-    type: t.field({ type: EventTypeEnum, description: 'What happened.', resolve: (event) => event.type as EventType }),
-    at: t.expose('at', { type: 'DateTime', description: 'When it was committed.' }),
+    type: t.field({ type: EventTypeEnum, description: 'What happened in the school.', resolve: (event) => event.type as EventType }),
+    at: t.expose('at', { type: 'DateTime', description: 'When the change was committed.' }),
     actorKind: t.string({
-      description: 'Who did it: `user`, `service`, `operator` or `anonymous` (somebody joining by link).',
+      description: 'The kind of actor that made the change: `user`, `service`, `operator`, or `anonymous` for a person who signs up by an invitation link.',
       resolve: (event) => event.actor.split(':')[0]!,
     }),
     actor: t.field({
       type: UserRef,
       nullable: true,
-      description: 'The person who did it, where it was a person whom you may see.',
+      description: 'The person who made the change; null for other kinds of actor and if you may not see the person.',
       resolve: (event, _args, ctx) => {
         const [kind, id] = event.actor.split(':');
         return kind === 'user' && id !== undefined ? ctx.loaders.byId('User', id) : null;
@@ -47,14 +43,14 @@ EventRef.implement({
     }),
     causation: t.exposeString('causation', {
       nullable: true,
-      description: 'The request that caused it; events of one change share it.',
+      description: 'The ID of the request that made the change, which all events of the change share; null if unknown.',
     }),
     ids: t.field({
       type: 'JSON',
-      description: 'The global ids of what it is about, by name: `{ "classId": "…", "studentId": "…" }`.',
+      description: 'The global IDs of the objects concerned, by name: `{ "classId": "…", "studentId": "…" }`.',
       resolve: (event) =>
         Object.fromEntries(
-          Object.entries(ids(event)).flatMap(([key, id]) => {
+          Object.entries(payloadOf(event)).flatMap(([key, id]) => {
             const type = typeOfPayloadId(key);
             return type === undefined || id === undefined ? [] : [[key, globalId(type, id)]];
           }),
@@ -63,12 +59,14 @@ EventRef.implement({
   }),
 });
 
+const typesDescription = 'Only events of these types. Default: all types.';
+
 builder.objectField(SchoolRef, 'events', (t) =>
   t.connection(
     {
       type: EventRef,
-      description: 'The school’s log, the newest first: for its administration and for services with the scope `events`.',
-      args: { types: t.arg({ type: [EventTypeEnum], description: 'Only these.' }) },
+      description: 'The log of the school, newest entries first. Empty for everyone except the administration of the school and services with the scope `events`. Entries are deleted after 366 days by default.',
+      args: { types: t.arg({ type: [EventTypeEnum], description: typesDescription }) },
       resolve: (school, args, ctx) => eventsOf(ctx, school, args),
     },
     EventConnection,
@@ -77,87 +75,87 @@ builder.objectField(SchoolRef, 'events', (t) =>
 
 type EventItem = Extract<SubscriptionItem, { kind: 'event' }>;
 
-const cursorField = 'The place in the log; pass the last one seen as `after` to go on from there.';
+const cursorDescription = 'The position in the log. Pass the last one received as `after` to continue the stream from there.';
 
 const Checkpoint = builder.objectRef<Extract<SubscriptionItem, { kind: 'checkpoint' }>>('Checkpoint').implement({
-  description: 'How far the stream is where nothing was to be told: sent when it starts, and after long stretches.',
-  fields: (t) => ({ cursor: t.exposeString('cursor', { description: cursorField }) }),
+  description: 'Reports the position of the stream without an event: sent when a stream starts with no event to deliver, and after every 1000 log entries that are not for you.',
+  fields: (t) => ({ cursor: t.exposeString('cursor', { description: cursorDescription }) }),
 });
 
 const ResyncRequired = builder.objectRef<Extract<SubscriptionItem, { kind: 'resync' }>>('ResyncRequired').implement({
-  description: 'The cursor is older than what the log keeps: read the lists again and follow from `asOf`. The stream ends.',
+  description: 'The last item of a stream whose cursor is too old: entries after it have been deleted from the log. Query the data again, then subscribe with `after: School.asOf`.',
   fields: (t) => ({
-    oldest: t.exposeString('oldest', { description: 'The oldest cursor that can still be followed.' }),
+    oldest: t.exposeString('oldest', { description: 'The oldest cursor from which a stream can still start.' }),
   }),
 });
 
 const EndReasonEnum = builder.enumType('EndReason', {
   description: 'Why a stream ended.',
   values: {
-    SESSION_ENDED: { description: 'The session was ended.' },
+    SESSION_ENDED: { description: 'The session was ended or has expired. For a service: its client was ended.' },
     USER_DEACTIVATED: { description: 'The account was deactivated.' },
-    TOKEN_EXPIRED: { description: 'The access token expired; come back with a new one and the cursor.' },
-    ROLE_ENDED: { description: 'A role that the stream stood on ended.' },
-    CLASS_LEFT: { description: 'A class that the stream stood on is no longer yours.' },
+    TOKEN_EXPIRED: { description: 'The access token expired. Subscribe again with a new token and the last cursor.' },
+    ROLE_ENDED: { description: 'A role ended that you had in the school when the stream started.' },
+    CLASS_LEFT: { description: 'You are no longer a pupil or a teacher of a class that was yours when the stream started.' },
   } as const,
 });
 
 const Ended = builder.objectRef<Extract<SubscriptionItem, { kind: 'ended' }>>('Ended').implement({
-  description: 'The last item of a stream whose rights ended.',
+  description: 'The last item of a stream that ended because you lost rights or your token expired.',
   fields: (t) => ({
-    reason: t.expose('reason', { type: EndReasonEnum, description: 'Why.' }),
-    cursor: t.exposeString('cursor', { description: cursorField }),
+    reason: t.expose('reason', { type: EndReasonEnum, description: 'Why the stream ended.' }),
+    cursor: t.exposeString('cursor', { description: cursorDescription }),
   }),
 });
 
-const control = [Checkpoint, ResyncRequired, Ended] as const;
+const controlTypes = [Checkpoint, ResyncRequired, Ended] as const;
 
 const EnrolmentChangeKind = builder.enumType('EnrolmentChangeKind', {
-  description: 'What happened to a pupil’s place.',
+  description: 'What happened to the enrolment of a pupil.',
   values: {
-    ENROLLED: { value: 'student.enrolled', description: 'Came into a class.' },
-    TRANSFERRED: { value: 'student.transferred', description: 'Moved from one class to another.' },
-    WITHDRAWN: { value: 'student.withdrawn', description: 'Left a class.' },
+    ENROLLED: { value: 'student.enrolled', description: 'The pupil was enrolled in a class.' },
+    TRANSFERRED: { value: 'student.transferred', description: 'The pupil was transferred from one class to another.' },
+    WITHDRAWN: { value: 'student.withdrawn', description: 'The pupil was withdrawn from a class.' },
   } as const,
 });
 
 const EnrolmentChange = builder.objectRef<EventItem>('EnrolmentChange').implement({
-  description: 'A pupil came into a class, moved or left.',
+  description: 'An enrolment, a transfer or a withdrawal of a pupil.',
   fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: cursorField }),
-    at: t.field({ type: 'DateTime', description: 'When it was committed.', resolve: ({ event }) => event.at }),
+    cursor: t.exposeString('cursor', { description: cursorDescription }),
+    at: t.field({ type: 'DateTime', description: 'When the change was committed.', resolve: ({ event }) => event.at }),
     kind: t.field({
       type: EnrolmentChangeKind,
-      description: 'What happened.',
+      description: 'What happened to the enrolment.',
       resolve: ({ event }) => event.type as 'student.enrolled' | 'student.transferred' | 'student.withdrawn',
     }),
-    studentId: t.id({ description: 'Global id of the pupil.', resolve: ({ event }) => globalId('User', ids(event).studentId!) }),
+    studentId: t.id({ description: 'The global ID of the pupil, set even if `student` is null.', resolve: ({ event }) => globalId('User', payloadOf(event).studentId!) }),
     student: t.field({
       type: UserRef,
       nullable: true,
-      description: 'The pupil, where you may see them.',
-      resolve: ({ event }, _args, ctx) => ctx.loaders.byId('User', ids(event).studentId!),
+      description: 'The pupil; null if you may not see them.',
+      resolve: ({ event }, _args, ctx) => ctx.loaders.byId('User', payloadOf(event).studentId!),
     }),
     class: t.field({
       type: ClassRef,
       nullable: true,
-      description: 'The class come into, or left by a withdrawal; null where you may not see it.',
-      resolve: ({ event }, _args, ctx) => ctx.loaders.byId('Class', ids(event).classId!),
+      description: 'The class that the pupil joined or, for WITHDRAWN, left; null if you may not see it.',
+      resolve: ({ event }, _args, ctx) => ctx.loaders.byId('Class', payloadOf(event).classId!),
     }),
     fromClass: t.field({
       type: ClassRef,
       nullable: true,
-      description: 'Of a transfer: the class left; null where you may not see it.',
+      description: 'For TRANSFERRED: the class that the pupil left; otherwise null, and if you may not see it.',
       resolve: ({ event }, _args, ctx) => {
-        const { fromClassId } = ids(event);
+        const { fromClassId } = payloadOf(event);
         return fromClassId === undefined ? null : ctx.loaders.byId('Class', fromClassId);
       },
     }),
     enrolment: t.field({
       type: EnrolmentRef,
       nullable: true,
-      description: 'The enrolment as it is now, where you may see it.',
-      resolve: ({ event }, _args, ctx) => ctx.loaders.byId('Enrolment', ids(event).enrolmentId!),
+      description: 'The current state of the enrolment; null if you may not see it.',
+      resolve: ({ event }, _args, ctx) => ctx.loaders.byId('Enrolment', payloadOf(event).enrolmentId!),
     }),
   }),
 });
@@ -165,39 +163,39 @@ const EnrolmentChange = builder.objectRef<EventItem>('EnrolmentChange').implemen
 const ChatChangeKind = builder.enumType('ChatChangeKind', {
   description: 'What happened to a chat.',
   values: {
-    CREATED: { value: 'chat.created', description: 'It was made.' },
-    RENAMED: { value: 'chat.renamed', description: 'It has another name.' },
-    ARCHIVED: { value: 'chat.archived', description: 'It became read-only.' },
-    MEMBER_ADDED: { value: 'chatMember.added', description: 'Somebody came in.' },
-    MEMBER_REMOVED: { value: 'chatMember.removed', description: 'Somebody left or was removed.' },
-    MEMBER_PROMOTED: { value: 'chatMember.promoted', description: 'A member became a moderator, or a moderator the owner.' },
-    MEMBER_DEMOTED: { value: 'chatMember.demoted', description: 'A moderator became a member, or the owner lost the ownership.' },
+    CREATED: { value: 'chat.created', description: 'The chat was created.' },
+    RENAMED: { value: 'chat.renamed', description: 'The chat got a new name.' },
+    ARCHIVED: { value: 'chat.archived', description: 'The chat became read-only.' },
+    MEMBER_ADDED: { value: 'chatMember.added', description: 'A person became a member.' },
+    MEMBER_REMOVED: { value: 'chatMember.removed', description: 'A member left or was removed.' },
+    MEMBER_PROMOTED: { value: 'chatMember.promoted', description: 'A member became a moderator, or a moderator became the owner.' },
+    MEMBER_DEMOTED: { value: 'chatMember.demoted', description: 'A moderator became a member, or the owner lost ownership.' },
   } as const,
 });
 
 const ChatChange = builder.objectRef<EventItem>('ChatChange').implement({
-  description: 'A chat was made or changed, or somebody came or went.',
+  description: 'A change of a chat or of its members.',
   fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: cursorField }),
-    at: t.field({ type: 'DateTime', description: 'When it was committed.', resolve: ({ event }) => event.at }),
+    cursor: t.exposeString('cursor', { description: cursorDescription }),
+    at: t.field({ type: 'DateTime', description: 'When the change was committed.', resolve: ({ event }) => event.at }),
     kind: t.field({
       type: ChatChangeKind,
-      description: 'What happened.',
+      description: 'What happened to the chat.',
       resolve: ({ event }) => event.type as 'chat.created',
     }),
-    chatId: t.id({ description: 'Global id of the chat.', resolve: ({ event }) => globalId('Chat', ids(event).chatId!) }),
+    chatId: t.id({ description: 'The global ID of the chat, set even if `chat` is null.', resolve: ({ event }) => globalId('Chat', payloadOf(event).chatId!) }),
     chat: t.field({
       type: ChatRef,
       nullable: true,
-      description: 'The chat as it is now, where you may see it.',
-      resolve: ({ event }, _args, ctx) => ctx.loaders.byId('Chat', ids(event).chatId!),
+      description: 'The current state of the chat; null if you may not see it.',
+      resolve: ({ event }, _args, ctx) => ctx.loaders.byId('Chat', payloadOf(event).chatId!),
     }),
     user: t.field({
       type: UserRef,
       nullable: true,
-      description: 'Of a change of members: the person, where you may see them.',
+      description: 'The member whom the change concerns; null for CREATED, RENAMED and ARCHIVED, and if you may not see them.',
       resolve: ({ event }, _args, ctx) => {
-        const { userId } = ids(event);
+        const { userId } = payloadOf(event);
         return userId === undefined ? null : ctx.loaders.byId('User', userId);
       },
     }),
@@ -205,42 +203,43 @@ const ChatChange = builder.objectRef<EventItem>('ChatChange').implement({
 });
 
 const EventNotice = builder.objectRef<EventItem>('EventNotice').implement({
-  description: 'Something that happened.',
+  description: 'A new entry in the log.',
   fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: cursorField }),
+    cursor: t.exposeString('cursor', { description: cursorDescription }),
     event: t.field({
       type: EventRef,
-      description: 'The entry of the log.',
+      description: 'The log entry itself.',
       resolve: ({ event }) => ({ ...event, topics: [...event.topics], payload: event.payload }),
     }),
   }),
 });
 
-const controlOf = (item: SubscriptionItem) =>
+const controlTypeOf = (item: SubscriptionItem) =>
   item.kind === 'checkpoint' ? Checkpoint : item.kind === 'resync' ? ResyncRequired : Ended;
 
-const stream = <Ref extends typeof EnrolmentChange>(name: string, of: Ref, description: string) =>
+const itemUnion = <Ref extends typeof EnrolmentChange>(name: string, changeRef: Ref, description: string) =>
   builder.unionType(name, {
     description,
-    types: [of, ...control],
-    resolveType: (item) => ((item as SubscriptionItem).kind === 'event' ? of : controlOf(item as SubscriptionItem)),
+    types: [changeRef, ...controlTypes],
+    resolveType: (item) => ((item as SubscriptionItem).kind === 'event' ? changeRef : controlTypeOf(item as SubscriptionItem)),
   });
 
-const EnrolmentsItem = stream('EnrolmentsItem', EnrolmentChange, 'An item of the stream `enrolments`.');
-const ChatsItem = stream('ChatsItem', ChatChange, 'An item of the stream `chats`.');
-const EventsItem = stream('EventsItem', EventNotice, 'An item of the stream `events`.');
+const EnrolmentsItem = itemUnion('EnrolmentsItem', EnrolmentChange, 'An item of the `enrolments` subscription.');
+const ChatsItem = itemUnion('ChatsItem', ChatChange, 'An item of the `chats` subscription.');
+const EventsItem = itemUnion('EventsItem', EventNotice, 'An item of the `events` subscription.');
 
-const schoolArg = 'The school.';
-const afterArg = 'The last cursor seen: everything later is told first, then what is live. Without it, only what is live.';
+const schoolDescription = 'The school whose changes are delivered.';
+const afterDescription =
+  'The last cursor received: everything after it is delivered first, then live changes. Default: only live changes. INVALID for a cursor of another school.';
 
 builder.subscriptionField('enrolments', (t) =>
   t.field({
     type: EnrolmentsItem,
-    description: 'Every enrolment, transfer and withdrawal that you may see, the moment it is committed.',
+    description: 'The enrolments, transfers and withdrawals that you may see, as soon as they are committed. Services need the scope `events`.',
     args: {
-      schoolId: t.arg.id({ required: true, description: schoolArg }),
-      classId: t.arg.id({ description: 'Only of this class.' }),
-      after: t.arg.string({ description: afterArg }),
+      schoolId: t.arg.id({ required: true, description: schoolDescription }),
+      classId: t.arg.id({ description: 'Only changes into or out of this class.' }),
+      after: t.arg.string({ description: afterDescription }),
     },
     subscribe: (_root, args, ctx) =>
       followEnrolments(ctx, {
@@ -255,10 +254,10 @@ builder.subscriptionField('enrolments', (t) =>
 builder.subscriptionField('chats', (t) =>
   t.field({
     type: ChatsItem,
-    description: 'Every change of the chats that you may see, the moment it is committed.',
+    description: 'The changes of the chats that you may see, and of their members, as soon as they are committed. Services need the scope `events`.',
     args: {
-      schoolId: t.arg.id({ required: true, description: schoolArg }),
-      after: t.arg.string({ description: afterArg }),
+      schoolId: t.arg.id({ required: true, description: schoolDescription }),
+      after: t.arg.string({ description: afterDescription }),
     },
     subscribe: (_root, args, ctx) =>
       followChats(ctx, { schoolId: idOf('School', args.schoolId, 'schoolId'), after: args.after ?? null }),
@@ -269,11 +268,11 @@ builder.subscriptionField('chats', (t) =>
 builder.subscriptionField('events', (t) =>
   t.field({
     type: EventsItem,
-    description: 'The school’s log as it grows: for its administration and for services with the scope `events`.',
+    description: 'The new log entries of the school, as soon as they are committed, except the sign-ins of other people. FORBIDDEN for everyone except the administration of the school and services with the scope `events`.',
     args: {
-      schoolId: t.arg.id({ required: true, description: schoolArg }),
-      types: t.arg({ type: [EventTypeEnum], description: 'Only these.' }),
-      after: t.arg.string({ description: afterArg }),
+      schoolId: t.arg.id({ required: true, description: schoolDescription }),
+      types: t.arg({ type: [EventTypeEnum], description: typesDescription }),
+      after: t.arg.string({ description: afterDescription }),
     },
     subscribe: (_root, args, ctx) =>
       followEvents(ctx, {

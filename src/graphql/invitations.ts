@@ -171,7 +171,7 @@ const CreateInvitationInput = builder.inputType('CreateInvitationInput', {
     schoolId: t.id({ required: true, description: 'The school that people join.' }),
     role: t.field({ type: RoleEnum, required: true, description: 'The role that people get when they join.' }),
     classId: t.id({ description: 'The class that pupils join: required for role STUDENT, INVALID for other roles. CONFLICT if it is archived.' }),
-    label: t.string({ description: 'A note for yourself, up to 100 characters.' }),
+    label: t.string({ description: 'A note about the invitation, up to 100 characters.' }),
     maxUses: t.int({ description: 'The number of people who may join, 1 to 1000. Default: 40 for pupils, 1 for staff.' }),
     expiresAt: t.field({ type: 'DateTime', description: 'When the link expires: in the future, at most 366 days ahead. Default: in 14 days.' }),
     idempotencyKey: t.string({ description: descriptions.idempotencyKey }),
