@@ -21,9 +21,7 @@ export interface Migration {
 /** The package's root is two folders above both src/db and dist/db. */
 const migrationsFolder = fileURLToPath(new URL('../../prisma/migrations/', import.meta.url));
 
-/**
- * Key of the advisory lock: the process that holds it migrates, the others wait. Any number, equal in all processes.
- */
+/** Key of the advisory lock: its holder migrates, the others wait. Any number, equal in all processes. */
 const lockKey = 7_261_001;
 /** Short, with retries, since a migration that waits for a table blocks all later statements on it. */
 const lockTimeout = '5s';
@@ -111,9 +109,7 @@ async function applyNext(client: pg.PoolClient, migrations: readonly Migration[]
   }
 }
 
-/**
- * Describes the process that holds the lock. An earlier version behind a pooler may have left it to an idle session.
- */
+/** Describes the lock's holder. An earlier version behind a pooler may have left the lock to an idle session. */
 async function describeHolder(client: pg.PoolClient): Promise<string> {
   const { rows } = await client.query<{ pid: number; program: string | null; idle: boolean }>(
     `select pid, application_name as program, coalesce(state = 'idle', false) as idle

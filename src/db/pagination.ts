@@ -97,9 +97,7 @@ function nest(field: string, value: unknown): object {
 /** Returns the columns of to-one relations that the cursor needs, such as `student.sortKey`. */
 export const related = ({ keys }: Order): string[] => keys.map(({ field }) => field).filter((field) => field.includes('.'));
 
-/**
- * The edges of a page. Creates each on access, and encodes its cursor on access, since most clients read few cursors.
- */
+/** The edges of a page. Creates an edge, and encodes its cursor, on access, since most clients read few cursors. */
 export class Edges<Row> implements Iterable<Edge<Row>> {
   readonly length: number;
   readonly #order: Order;
@@ -193,9 +191,7 @@ function decode(cursor: string, { tag, keys }: Order): unknown[] | undefined {
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-/**
- * Parses an instant written by `encode`. Returns undefined for any other text, such as 30 February or the year 0000.
- */
+/** Parses an instant written by `encode`. Returns undefined for other texts, such as 30 February or the year 0000. */
 function parseInstant(value: unknown): Date | undefined {
   if (typeof value !== 'string' || !instant.test(value) || value < '0001') return undefined;
   const date = new Date(value);

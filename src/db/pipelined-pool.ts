@@ -30,9 +30,7 @@ interface PipelinedConnection {
 /** Milliseconds without opening a connection after the server refused one. */
 const backoffMs = 5000;
 
-/**
- * SQLSTATE classes after which the server ends the connection. An error without a code is not an answer of the server.
- */
+/** SQLSTATE classes after which the server closes the connection. Errors without a code are not from the server. */
 const connectionEnds = /^(08|57P)/;
 
 /**

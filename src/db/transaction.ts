@@ -142,9 +142,7 @@ export async function execute<Row extends object>(tx: Tx, text: string, values: 
   return query<Row>(tx, text, values);
 }
 
-/**
- * Changes rows by a prepared statement sent with COMMIT, from a `beforeCommit` step. Its error fails the transaction.
- */
+/** Changes rows by a statement sent with COMMIT, from a `beforeCommit` step. Its error fails the transaction. */
 export function executeAtCommit(tx: Tx, text: string, values: unknown[]): void {
   const { source, commitStatements } = stateOf(tx);
   commitStatements.push(ignoreRejection(source.reads.query(prepared(text, values))));

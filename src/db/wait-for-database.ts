@@ -56,9 +56,7 @@ interface Facts {
   off: Record<'fsync' | 'full_page_writes' | 'synchronous_commit', boolean>;
 }
 
-/**
- * Reads the facts about the server. Repeats until the deadline while it is read-only, since a standby may be promoted.
- */
+/** Reads the facts about the server, repeatedly while it is read-only, since a standby may be promoted. */
 async function readFacts(deadline: number, client: pg.PoolClient): Promise<Facts> {
   for (;;) {
     const { rows } = await client.query<Facts>(`

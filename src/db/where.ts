@@ -1,8 +1,6 @@
 import type { Model, Models } from './schema-metadata.ts';
 
-/**
- * Translates Prisma's filters and orders to SQL with parameters. Throws on an unknown operator instead of ignoring it.
- */
+/** Translates Prisma's filters and orders to SQL with parameters. Throws on unknown operators, ignores nothing. */
 
 export type Filter = Record<string, unknown>;
 
@@ -130,10 +128,7 @@ function compare(statement: Statement, from: From, field: string, operator: stri
   return `${column} ${sign} ${parameter(statement, value)}`;
 }
 
-/**
- * Returns whether the value is a field reference of Prisma: `prisma.invitation.fields.maxUses`, a column of the same
- * row.
- */
+/** Returns whether the value is a field reference: `prisma.invitation.fields.maxUses`, a column of the same row. */
 const isColumn = (value: unknown): value is { name: string } =>
   typeof value === 'object' && value !== null && 'modelName' in value && 'name' in value;
 

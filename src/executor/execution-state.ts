@@ -97,9 +97,7 @@ export function pathOf({ base, frames, depth }: ExecutionState, key: string | nu
   return path;
 }
 
-/**
- * Returns the error with its path and nodes. Closes the frames after the first `depth`; their containers become null.
- */
+/** Returns the error with path and nodes. Closes the frames after the first `depth`; their containers become null. */
 export function locateError(state: ExecutionState, thrown: unknown, depth: number): GraphQLError {
   const error = locatedError(thrown, state.field?.nodes, pathOf(state, state.key));
   for (let n = depth; n < state.depth; n += 1) {
