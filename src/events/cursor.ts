@@ -1,21 +1,21 @@
 import { invalid } from '../errors.ts';
 
-/** A place in one school's log: everything up to and including `seq` has been seen. */
+/** A position in one school's log. The client has all events up to and including `seq`. */
 export interface Cursor {
   schoolId: string;
   seq: bigint;
 }
 
-/** Opaque to clients; survives restarts, restores and moves between servers. */
+/** Returns a text that is opaque to clients, and valid after restarts, restores and moves between servers. */
 export const encodeCursor = ({ schoolId, seq }: Cursor): string =>
   Buffer.from(`${schoolId}:${seq}`).toString('base64url');
 
-const written = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):(0|[1-9]\d{0,17})$/;
+const cursorFormat = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):(0|[1-9]\d{0,17})$/;
 
-/** @throws INVALID at `after` for a text that `encodeCursor` did not make. */
+/** @throws INVALID at `after` for a text that is not a result of `encodeCursor`. */
 export function decodeCursor(text: string): Cursor {
-  const match = written.exec(Buffer.from(text, 'base64url').toString());
+  const match = cursorFormat.exec(Buffer.from(text, 'base64url').toString());
   if (match === null || Buffer.from(match[0]).toString('base64url') !== text)
-    throw invalid('after', ['Это не курсор журнала.', 'This is not a cursor of the log.']);
+    throw invalid('after', ['Неверный курсор. Передайте курсор, полученный от этого сервера.', 'The cursor is not valid. Pass a cursor that this server returned.']);
   return { schoolId: match[1]!, seq: BigInt(match[2]!) };
 }

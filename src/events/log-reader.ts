@@ -3,7 +3,7 @@ import type { Logger } from '../logger.ts';
 import type { Notifier } from './notifier.ts';
 import type { EventType } from './catalog.ts';
 
-/** Reading the logs: once for a process and school, however many follow it. */
+/** Reads the logs, once for each school in a process, however many subscriptions need the events. */
 
 export interface LoggedEvent {
   schoolId: string;
@@ -16,62 +16,65 @@ export interface LoggedEvent {
   at: Date;
 }
 
-/** What is bufferSize of a log: the events from `oldest` to `head`; a fresh log has oldest 1 and head 0. */
+/** The sequence numbers of the events that a log holds: `oldest` to `head`. A new log has `oldest` 1 and `head` 0. */
 export interface LogBounds {
   oldest: bigint;
   head: bigint;
 }
 
 export interface LogReader {
-  /** Keeps the newest events of a school at hand until the answer is called. */
+  /** Buffers the newest events of a school until the returned function is called. */
   retain(schoolId: string): () => void;
   bounds(schoolId: string): Promise<LogBounds | null>;
-  /** The events after `seq`, in order, at most `limit`: none when there are none yet, null when the next one is no longer bufferSize. */
+  /** Returns at most `limit` events after `seq`, in order; null if the log no longer holds the next one. */
   read(schoolId: string, seq: bigint, limit: number): Promise<readonly LoggedEvent[] | null>;
-  /** As `read`, of what is at hand: never waits, and answers null where it would have to. */
+  /** Returns the buffered events after `seq`; null if they are not all buffered. */
   readBuffered(schoolId: string, seq: bigint): readonly LoggedEvent[] | null;
-  /** The newest sequence number read of a joined school; null before the first look. */
+  /** Returns the newest sequence number that was read of a retained school; null before its first read. */
   head(schoolId: string): bigint | null;
-  /** Milliseconds since the log of a joined school was last read to its end. */
+  /** Returns the milliseconds since the log of a retained school was last read to its end. */
   age(schoolId: string): number;
-  /** Reads the log of a joined school to its end, so that all changes of rights up to now are noted. @throws where it could not be read. */
+  /**
+   * Reads the log of a retained school to its end, so that `onRead` gets all changes of rights up to now.
+   * @throws if the log could not be read.
+   */
   refresh(schoolId: string): Promise<void>;
-  /** Calls the listener when the log of a joined school grew here; the answer stops it. */
+  /** Calls the listener after new events of a retained school were read. Returns a function that removes it. */
   onAppend(listener: (schoolId: string) => void): () => void;
-  /** Resolves when the joined school's log may have grown past `seq`, or when the signal aborts. */
+  /** Resolves when a retained school's log may have grown past `seq`, or when the signal aborts. */
   waitForAppend(schoolId: string, seq: bigint, signal: AbortSignal): Promise<void>;
-  /** Schools followed, and the seconds since the oldest wake that is not answered yet. */
+  /** `schools`: retained ones. `lagSeconds`: the age of the oldest notification whose events are not read yet. */
   stats(): { schools: number; lagSeconds: number };
   close(): void;
 }
 
-/** Events of a school bufferSize in memory for those who follow it live. */
+/** Events of each school that are kept in memory. */
 const bufferSize = 1000;
-const pollEvery = 1000;
-const batch = 500;
+const pollIntervalMs = 1000;
+const batchSize = 500;
 
-interface Followed {
-  followers: number;
-  /** The newest sequence number read here; null until the first look. */
+interface SchoolBuffer {
+  retainCount: number;
+  /** The newest sequence number that was read; null before the first read. */
   head: bigint | null;
-  /** The newest events, without a gap, up to `head`. */
+  /** The newest events up to `head`, without gaps. */
   recent: LoggedEvent[];
-  waiting: Set<() => void>;
-  reading: boolean;
-  /** A wake came during the reading: one more look is due. */
-  again: boolean;
-  wokenAt: number | null;
-  /** When the log was last read to its end, by `performance.now()`. */
+  waiters: Set<() => void>;
+  isReading: boolean;
+  /** Whether to read once more, because a notification came during the read. */
+  shouldReadAgain: boolean;
+  notifiedAt: number | null;
+  /** The time of the last read to the end of the log, by `performance.now()`. */
   readAt: number;
-  /** Callbacks that wait for a reading that begins from now on; called with whether it succeeded. */
-  refreshing: ((succeeded: boolean) => void)[];
+  /** Callbacks that wait for a read that has not begun yet. They get whether it succeeded. */
+  refreshCallbacks: ((succeeded: boolean) => void)[];
 }
 
-/** @param read is called with new events of a joined school before listeners get them, and with none if `refresh` found none. */
-export function createLogReader(pool: pg.Pool, notifier: Notifier, log: Logger, read: (schoolId: string, events: readonly LoggedEvent[]) => void): LogReader {
-  const followed = new Map<string, Followed>();
-  const growing = new Set<(schoolId: string) => void>();
-  let polling = false;
+/** @param onRead gets new events of a retained school before the listeners do, and an empty list if `refresh` found no new ones. */
+export function createLogReader(pool: pg.Pool, notifier: Notifier, log: Logger, onRead: (schoolId: string, events: readonly LoggedEvent[]) => void): LogReader {
+  const schools = new Map<string, SchoolBuffer>();
+  const appendListeners = new Set<(schoolId: string) => void>();
+  let isPolling = false;
 
   const bounds = async (schoolId: string): Promise<LogBounds | null> => {
     const { rows } = await pool.query<{ seq: string; oldest: string }>({
@@ -84,168 +87,168 @@ export function createLogReader(pool: pg.Pool, notifier: Notifier, log: Logger, 
   };
 
   const readBuffered = (schoolId: string, seq: bigint): readonly LoggedEvent[] | null => {
-    const { head = null, recent = [] } = followed.get(schoolId) ?? {};
+    const { head = null, recent = [] } = schools.get(schoolId) ?? {};
     if (head !== null && seq >= head) return [];
     const first = recent[0];
     return first !== undefined && seq + 1n >= first.seq ? recent.slice(Number(seq + 1n - first.seq)) : null;
   };
 
   /** Reads the next batch. Returns whether it reached the end of the log. */
-  const look = async (schoolId: string, school: Followed): Promise<boolean> => {
-    let ended = true;
+  const fetchNext = async (schoolId: string, school: SchoolBuffer): Promise<boolean> => {
+    let isAtEnd = true;
     if (school.head === null) school.head = (await bounds(schoolId))?.head ?? 0n;
     else {
-      const rows = await select(pool, schoolId, school.head, batch);
-      ended = rows.length < batch;
-      if (ended) school.readAt = performance.now();
-      if (rows.length === 0) return ended;
-      read(schoolId, rows);
+      const rows = await select(pool, schoolId, school.head, batchSize);
+      isAtEnd = rows.length < batchSize;
+      if (isAtEnd) school.readAt = performance.now();
+      if (rows.length === 0) return isAtEnd;
+      onRead(schoolId, rows);
       school.recent.push(...rows);
       if (school.recent.length > bufferSize) school.recent.splice(0, school.recent.length - bufferSize);
       school.head = rows.at(-1)!.seq;
-      for (const listener of growing) listener(schoolId);
+      for (const listener of appendListeners) listener(schoolId);
     }
-    for (const resolve of [...school.waiting]) resolve();
-    return ended;
+    for (const resolve of [...school.waiters]) resolve();
+    return isAtEnd;
   };
 
-  const wake = (schoolId: string): void => {
-    const school = followed.get(schoolId);
+  const onNotified = (schoolId: string): void => {
+    const school = schools.get(schoolId);
     if (school === undefined) return;
-    school.wokenAt ??= performance.now();
-    lookAgain(schoolId, school);
+    school.notifiedAt ??= performance.now();
+    startReading(schoolId, school);
   };
 
-  const lookAgain = (schoolId: string, school: Followed): void => {
-    school.again = true;
-    if (!school.reading) void lookUntilQuiet(schoolId, school);
+  const startReading = (schoolId: string, school: SchoolBuffer): void => {
+    school.shouldReadAgain = true;
+    if (!school.isReading) void readToEnd(schoolId, school);
   };
 
-  const lookUntilQuiet = async (schoolId: string, school: Followed): Promise<void> => {
-    school.reading = true;
-    const refreshing: Followed['refreshing'] = [];
+  const readToEnd = async (schoolId: string, school: SchoolBuffer): Promise<void> => {
+    school.isReading = true;
+    const callbacks: SchoolBuffer['refreshCallbacks'] = [];
     try {
-      while (school.again) {
-        school.again = false;
-        refreshing.push(...school.refreshing.splice(0));
-        if (!(await look(schoolId, school))) school.again = true;
-        else if (refreshing.length > 0) {
-          read(schoolId, []);
-          for (const done of refreshing.splice(0)) done(true);
+      while (school.shouldReadAgain) {
+        school.shouldReadAgain = false;
+        callbacks.push(...school.refreshCallbacks.splice(0));
+        if (!(await fetchNext(schoolId, school))) school.shouldReadAgain = true;
+        else if (callbacks.length > 0) {
+          onRead(schoolId, []);
+          for (const done of callbacks.splice(0)) done(true);
         }
       }
-      school.wokenAt = null;
+      school.notifiedAt = null;
     } catch (error) {
-      // The poll looks again in a second.
+      // The poll reads again within a second.
       log.warn({ err: error }, 'reading the log failed');
-      for (const done of [...refreshing, ...school.refreshing.splice(0)]) done(false);
+      for (const done of [...callbacks, ...school.refreshCallbacks.splice(0)]) done(false);
     } finally {
-      school.reading = false;
+      school.isReading = false;
     }
   };
 
   const poll = async (): Promise<void> => {
-    if (polling || followed.size === 0) return;
-    polling = true;
+    if (isPolling || schools.size === 0) return;
+    isPolling = true;
     try {
       const heads = await pool.query<{ school_id: string; seq: string }>({
         name: 'tail-heads',
         text: 'select school_id, seq from event_head where school_id = any($1::uuid[])',
-        values: [[...followed.keys()]],
+        values: [[...schools.keys()]],
       });
       for (const { school_id, seq } of heads.rows)
-        if (BigInt(seq) > (followed.get(school_id)?.head ?? -1n)) wake(school_id);
+        if (BigInt(seq) > (schools.get(school_id)?.head ?? -1n)) onNotified(school_id);
     } catch (error) {
       log.warn({ err: error }, 'polling the log failed');
     } finally {
-      polling = false;
+      isPolling = false;
     }
   };
 
-  const stopWaking = notifier.onNotify((schoolIds) => {
-    for (const id of schoolIds ?? followed.keys()) wake(id);
+  const stopListening = notifier.onNotify((schoolIds) => {
+    for (const id of schoolIds ?? schools.keys()) onNotified(id);
   });
-  const timer = setInterval(() => void poll(), pollEvery);
+  const timer = setInterval(() => void poll(), pollIntervalMs);
 
   return {
     bounds,
 
     retain(schoolId) {
-      const school = followed.get(schoolId) ?? {
-        followers: 0, head: null, recent: [], waiting: new Set(), reading: false, again: false, wokenAt: null, readAt: -Infinity, refreshing: [],
+      const school = schools.get(schoolId) ?? {
+        retainCount: 0, head: null, recent: [], waiters: new Set(), isReading: false, shouldReadAgain: false, notifiedAt: null, readAt: -Infinity, refreshCallbacks: [],
       };
-      school.followers += 1;
-      followed.set(schoolId, school);
-      if (school.head === null) wake(schoolId);
+      school.retainCount += 1;
+      schools.set(schoolId, school);
+      if (school.head === null) onNotified(schoolId);
       return () => {
-        school.followers -= 1;
-        if (school.followers === 0 && followed.get(schoolId) === school) followed.delete(schoolId);
+        school.retainCount -= 1;
+        if (school.retainCount === 0 && schools.get(schoolId) === school) schools.delete(schoolId);
       };
     },
 
-    head: (schoolId) => followed.get(schoolId)?.head ?? null,
+    head: (schoolId) => schools.get(schoolId)?.head ?? null,
 
     readBuffered,
 
     async read(schoolId, seq, limit) {
-      const near = readBuffered(schoolId, seq);
-      if (near !== null) return near.slice(0, limit);
-      const school = followed.get(schoolId);
+      const buffered = readBuffered(schoolId, seq);
+      if (buffered !== null) return buffered.slice(0, limit);
+      const school = schools.get(schoolId);
       const head = school?.head ?? null;
       const events = await select(pool, schoolId, seq, limit);
-      // The log has no gaps: what is missing was there and is forgotten.
+      // The log has no gaps, so a missing event was deleted.
       const next = events[0]?.seq ?? (head === null ? seq + 1n : null);
       if (next !== seq + 1n) return null;
-      // What is newer than what `read` was called with may come with rights that are older.
+      // `onRead` has not got the newer events yet, so the cached rights may be older than they are.
       return school === undefined ? events : events.filter((event) => head !== null && event.seq <= head);
     },
 
-    age: (schoolId) => performance.now() - (followed.get(schoolId)?.readAt ?? -Infinity),
+    age: (schoolId) => performance.now() - (schools.get(schoolId)?.readAt ?? -Infinity),
 
     async refresh(schoolId) {
-      const school = followed.get(schoolId);
+      const school = schools.get(schoolId);
       if (school === undefined) return;
       const succeeded = await new Promise<boolean>((resolve) => {
-        school.refreshing.push(resolve);
-        lookAgain(schoolId, school);
+        school.refreshCallbacks.push(resolve);
+        startReading(schoolId, school);
       });
       if (!succeeded) throw new Error('the log could not be read');
     },
 
     onAppend(listener) {
-      growing.add(listener);
-      return () => growing.delete(listener);
+      appendListeners.add(listener);
+      return () => appendListeners.delete(listener);
     },
 
     waitForAppend(schoolId, seq, signal) {
-      const school = followed.get(schoolId);
+      const school = schools.get(schoolId);
       if (school === undefined || signal.aborted || (school.head !== null && school.head > seq)) return Promise.resolve();
       return new Promise((resolve) => {
         const done = () => {
           signal.removeEventListener('abort', done);
-          school.waiting.delete(done);
+          school.waiters.delete(done);
           resolve();
         };
-        school.waiting.add(done);
+        school.waiters.add(done);
         signal.addEventListener('abort', done, { once: true });
       });
     },
 
     stats() {
       const now = performance.now();
-      const lags = [...followed.values()].map((school) => (school.wokenAt === null ? 0 : now - school.wokenAt));
-      return { schools: followed.size, lagSeconds: Math.max(0, ...lags) / 1000 };
+      const lags = [...schools.values()].map((school) => (school.notifiedAt === null ? 0 : now - school.notifiedAt));
+      return { schools: schools.size, lagSeconds: Math.max(0, ...lags) / 1000 };
     },
 
     close() {
-      stopWaking();
+      stopListening();
       clearInterval(timer);
-      growing.clear();
-      for (const { waiting, refreshing } of followed.values()) {
-        for (const resolve of [...waiting]) resolve();
-        for (const done of refreshing.splice(0)) done(false);
+      appendListeners.clear();
+      for (const { waiters, refreshCallbacks } of schools.values()) {
+        for (const resolve of [...waiters]) resolve();
+        for (const done of refreshCallbacks.splice(0)) done(false);
       }
-      followed.clear();
+      schools.clear();
     },
   };
 }

@@ -4,38 +4,38 @@ import { waitAtMost, Watchdog } from '../db/watchdog.ts';
 import type { Logger } from '../logger.ts';
 
 /**
- * Waking: says that the logs of some schools grew, in this process at once and in the others by NOTIFY. A wake carries
- * no event and may be lost: whoever is woken reads the log, and the poll of src/events/log-reader.ts runs underneath.
+ * Notifies that the logs of some schools grew: in this process at once, in the other processes by NOTIFY. A notification
+ * holds no event and may be lost: listeners read the log, and src/events/log-reader.ts also polls it.
  */
 export interface Notifier {
   notify(schoolIds: readonly string[]): void;
-  /** `null` stands for every school: something may have been missed. */
+  /** Calls the listener with the schools, or with null for all schools if notifications may have been lost. */
   onNotify(listener: (schoolIds: readonly string[] | null) => void): () => void;
   close(): Promise<void>;
 }
 
 const channel = 'sfera_events';
-/** Milliseconds from one NOTIFY of a process to the next; the first goes at once, and wakes in between travel together. */
-const notifyEvery = 25;
-const heartbeatEvery = 10_000;
+/** Milliseconds between two NOTIFYs of a process. The first is sent at once; notifications in between are sent together. */
+const notifyIntervalMs = 25;
+const heartbeatIntervalMs = 10_000;
 /** Milliseconds that the listening connection may be silent while an answer is due. */
-const answerWithinMs = 5000;
+const answerTimeoutMs = 5000;
 /** Milliseconds that `close` waits for pending notifications to be sent. */
-const flushWithinMs = 1000;
-/** Ids of 36 characters that fit a NOTIFY's 8,000 bytes with room to spare. */
+const flushTimeoutMs = 1000;
+/** Ids of 36 characters in one NOTIFY, whose payload has at most 8,000 bytes. */
 const idsPerNotify = 200;
 
-/** @param connectionString of a PostgreSQL server; undefined for the embedded database, which has one process. */
+/** @param connectionString of a PostgreSQL server; undefined for the embedded database, which only one process uses. */
 export function createNotifier(pool: pg.Pool, connectionString: string | undefined, log: Logger): Notifier {
   const listeners = new Set<(schoolIds: readonly string[] | null) => void>();
-  const tell = (schoolIds: readonly string[] | null) => {
+  const emit = (schoolIds: readonly string[] | null) => {
     for (const listener of listeners) listener(schoolIds);
   };
-  const others = connectionString === undefined ? null : connectOthers(pool, connectionString, log, tell);
+  const remote = connectionString === undefined ? null : connectRemote(pool, connectionString, log, emit);
   return {
     notify(schoolIds) {
-      tell(schoolIds);
-      others?.notify(schoolIds);
+      emit(schoolIds);
+      remote?.notify(schoolIds);
     },
     onNotify(listener) {
       listeners.add(listener);
@@ -43,37 +43,37 @@ export function createNotifier(pool: pg.Pool, connectionString: string | undefin
     },
     async close() {
       listeners.clear();
-      await others?.close();
+      await remote?.close();
     },
   };
 }
 
-function connectOthers(
+function connectRemote(
   pool: pg.Pool,
   connectionString: string,
   log: Logger,
-  tell: (schoolIds: readonly string[] | null) => void,
+  emit: (schoolIds: readonly string[] | null) => void,
 ) {
   const pending = new Set<string>();
-  /** Runs from each NOTIFY until the next may go. */
+  /** Set after a NOTIFY, until the next one may be sent. */
   let timer: NodeJS.Timeout | undefined;
   let sending: Promise<void> = Promise.resolve();
-  const listening = listen(connectionString, log, tell);
+  const listening = listen(connectionString, log, emit);
 
-  const rest = () => {
+  const sendPending = () => {
     timer = undefined;
     if (pending.size > 0) sending = send();
   };
 
   const send = async () => {
-    timer = setTimeout(rest, notifyEvery);
+    timer = setTimeout(sendPending, notifyIntervalMs);
     const ids = [...pending];
     pending.clear();
     try {
-      for (let at = 0; at < ids.length; at += idsPerNotify)
-        await pool.query('select pg_notify($1, $2)', [channel, ids.slice(at, at + idsPerNotify).join(',')]);
+      for (let offset = 0; offset < ids.length; offset += idsPerNotify)
+        await pool.query('select pg_notify($1, $2)', [channel, ids.slice(offset, offset + idsPerNotify).join(',')]);
     } catch (error) {
-      // The others' poll finds what this wake would have told.
+      // The other processes find the events by their polls.
       log.warn({ err: error }, 'notify failed');
     }
   };
@@ -85,16 +85,16 @@ function connectOthers(
     },
     async close() {
       clearTimeout(timer);
-      await waitAtMost(flushWithinMs, sending.then(() => (pending.size > 0 ? send() : undefined)));
+      await waitAtMost(flushTimeoutMs, sending.then(() => (pending.size > 0 ? send() : undefined)));
       clearTimeout(timer);
       await listening.close();
     },
   };
 }
 
-/** Keeps one connection on LISTEN, with a heartbeat, and comes back when it breaks. */
-function listen(connectionString: string, log: Logger, tell: (schoolIds: readonly string[] | null) => void) {
-  const watchdog = new Watchdog(answerWithinMs);
+/** Keeps one connection on LISTEN, with a heartbeat. Reconnects a second after it breaks. */
+function listen(connectionString: string, log: Logger, emit: (schoolIds: readonly string[] | null) => void) {
+  const watchdog = new Watchdog(answerTimeoutMs);
   let closed = false;
   let client: Connection | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -103,7 +103,7 @@ function listen(connectionString: string, log: Logger, tell: (schoolIds: readonl
     const next = new Connection({ connectionString, application_name: 'sfera listen', keepAlive: true, watchdog });
     client = next;
     let broken = false;
-    const again = (error?: Error) => {
+    const reconnect = (error?: Error) => {
       if (broken) return;
       broken = true;
       clearTimeout(timer);
@@ -112,21 +112,21 @@ function listen(connectionString: string, log: Logger, tell: (schoolIds: readonl
       if (error !== undefined) log.warn({ err: error }, 'listen connection lost');
       timer = setTimeout(() => void connect(), 1000);
     };
-    next.on('error', again);
-    next.on('end', () => again());
-    next.on('notification', ({ payload }) => tell(payload === undefined ? null : payload.split(',')));
+    next.on('error', reconnect);
+    next.on('end', () => reconnect());
+    next.on('notification', ({ payload }) => emit(payload === undefined ? null : payload.split(',')));
     try {
       await next.connect();
       await next.query(`listen ${channel}`);
-      tell(null);
-      const beat = () => {
+      emit(null);
+      const heartbeat = () => {
         timer = setTimeout(() => {
-          next.query('select 1').then(beat, again);
-        }, heartbeatEvery);
+          next.query('select 1').then(heartbeat, reconnect);
+        }, heartbeatIntervalMs);
       };
-      beat();
+      heartbeat();
     } catch (error) {
-      again(error as Error);
+      reconnect(error as Error);
     }
   };
   void connect();

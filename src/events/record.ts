@@ -2,13 +2,13 @@ import { actorName, type Actor } from '../policy/actor.ts';
 import { afterCommit, beforeCommit, executeAtCommit, type Tx } from '../db/transaction.ts';
 import { topicsOf, type PayloadOf, type EventType } from './catalog.ts';
 
-/** Writing the log. Reading it is src/events/log-reader.ts. */
+/** Writes the log. src/events/log-reader.ts reads it. */
 
 export interface Attribution {
   actor: Actor;
-  /** The request that caused it, so that what happened together can be found together. */
+  /** The id of the request, by which the events of one request can be found together. */
   causation: string | null;
-  /** Called after the commit, before `transaction` answers, with the schools whose log grew and what was recorded for each. */
+  /** Called after the commit, before `transaction` resolves, with the schools whose log grew and the new events of each. */
   notify(schoolIds: readonly string[], recorded: ReadonlyMap<string, readonly Recorded[]>): void;
 }
 
@@ -21,39 +21,42 @@ export interface Recorded {
 const attributions = new WeakMap<Tx, Attribution>();
 const pending = new WeakMap<Tx, Map<string, Recorded[]>>();
 
-/** Says who is acting in this transaction; every event it records carries it. */
+/** Sets the actor and the cause of all events that this transaction records. */
 export function attribute(tx: Tx, attribution: Attribution): void {
   attributions.set(tx, attribution);
 }
 
 /**
- * Records an event in the change's own transaction. The rows are written by its last statements, which take the
- * school's counter, so that the order of `seq` is the order of commits and a rolled-back change leaves no gap.
+ * Records an event in the transaction of the change. The last statements before COMMIT increment the school's counter and
+ * insert the rows, so `seq` is in the order of commits, and a rolled-back change leaves no gap.
  */
 export function record<T extends EventType>(tx: Tx, type: T, payload: PayloadOf<T>): void {
   let events = pending.get(tx);
   if (events === undefined) {
     pending.set(tx, (events = new Map()));
     beforeCommit(tx, 'events', flush);
-    const { notify } = attributed(tx);
+    const { notify } = attributionOf(tx);
     const schools = events;
     afterCommit(tx, () => notify([...schools.keys()], schools));
   }
-  const ofSchool = events.get(payload.schoolId) ?? [];
-  ofSchool.push({ type, topics: topicsOf(type, payload), payload });
-  events.set(payload.schoolId, ofSchool);
+  const schoolEvents = events.get(payload.schoolId) ?? [];
+  schoolEvents.push({ type, topics: topicsOf(type, payload), payload });
+  events.set(payload.schoolId, schoolEvents);
 }
 
-function attributed(tx: Tx): Attribution {
+function attributionOf(tx: Tx): Attribution {
   const attribution = attributions.get(tx);
   if (attribution === undefined) throw new Error('record: the transaction has no attribution');
   return attribution;
 }
 
-/** Leaves with the COMMIT, so that the counter is held no longer than it takes. A school without one has a null `seq`, which the table refuses. */
+/**
+ * Writes the events in one round trip with the COMMIT, so that the counter's lock is held as briefly as possible. If a school
+ * has no counter, `seq` is null, and the table's constraint fails.
+ */
 function flush(tx: Tx): Promise<void> {
-  const { actor, causation } = attributed(tx);
-  // Counters of several schools are taken in one order, so that two such changes never wait for each other.
+  const { actor, causation } = attributionOf(tx);
+  // Locks the counters of several schools in a fixed order, so that two transactions cannot deadlock.
   const schools = [...(pending.get(tx) ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [schoolId, events] of schools) executeAtCommit(tx, append, [schoolId, events.length, JSON.stringify(events), actorName(actor), causation]);
   return Promise.resolve();

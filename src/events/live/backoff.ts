@@ -3,14 +3,14 @@ import { isUnanswered } from '../../db/availability.ts';
 
 /** Retries a failed operation a few times within a few seconds. */
 
-/** Milliseconds before each further attempt, varied by a half, so that many clients do not retry at once. */
+/** Milliseconds before each further attempt, varied by up to a half, so that many clients do not retry at once. */
 const delaysMs = [100, 500, 2000];
-/** Milliseconds after the first attempt within which others may begin: an attempt that waits for a lock takes seconds itself. */
+/** Milliseconds after the first attempt in which others may start: an attempt that waits for a lock takes seconds itself. */
 const maxElapsedMs = 6000;
 
 /** Counts the failed attempts of one operation. */
 export class Backoff {
-  readonly #began = performance.now();
+  readonly #startedAt = performance.now();
   #failures = 0;
 
   /**
@@ -18,11 +18,11 @@ export class Backoff {
    * @throws `error` after the last attempt, unless the database cannot be reached, and when the signal aborts.
    */
   async next(error: unknown, signal: AbortSignal): Promise<void> {
-    // A stream waits for a database that cannot be reached: it continues from its place, and loses nothing.
+    // While the database cannot be reached, a stream waits: it continues from its position, and loses nothing.
     const isLost = isUnanswered(error);
     const delay = delaysMs[this.#failures] ?? (isLost ? delaysMs.at(-1)! : undefined);
     this.#failures += 1;
-    if (delay === undefined || signal.aborted || (!isLost && performance.now() + delay - this.#began > maxElapsedMs)) throw error;
+    if (delay === undefined || signal.aborted || (!isLost && performance.now() + delay - this.#startedAt > maxElapsedMs)) throw error;
     await pause(delay * (0.5 + Math.random()), undefined, { signal }).catch(() => {
       throw error;
     });

@@ -6,7 +6,7 @@ import type { LiveEvents } from './subscription.ts';
 import { createRightsCache } from './rights-cache.ts';
 import { createLogReader } from '../log-reader.ts';
 
-/** What following the logs needs, put together; `close` ends every stream. */
+/** Creates the parts that subscriptions need. `close` ends every stream. */
 export function createLiveEvents(db: Database, notifier: Notifier, log: Logger): LiveEvents & { close(): void } {
   const rights = createRightsCache(db, log);
   const reader = createLogReader(db.pool, notifier, log, (schoolId, events) => rights.invalidate(schoolId, events));
