@@ -25,14 +25,14 @@ export function createMetrics(db: Database, feed: LiveEvents, deliveries: Delive
   if (workers > 1) answerScrapes(registry);
   const gauge = (name: string, help: string, read: () => number, aggregator: 'sum' | 'max' = 'sum') =>
     new Gauge({ name, help, registers, aggregator, collect() { this.set(read()); } });
-  gauge('sfera_subscribers', 'Subscriptions open now.', () => feed.rights.stats().listeners);
+  gauge('sfera_subscribers', 'Subscriptions open now.', () => feed.rights.stats().subscribers);
   gauge('sfera_log_lag_seconds', 'Age of the oldest wake whose events are not read yet.', () => feed.reader.stats().lagSeconds, 'max');
   gauge('sfera_followed_schools', 'Schools whose log is followed.', () => feed.reader.stats().schools);
   const count = (name: string, help: string, read: () => number) =>
     new Counter({ name, help, registers, collect() { this.reset(); this.inc(read()); } });
   count('sfera_stream_executions_total', 'Times that an item of a stream was executed.', () => deliveries.executions);
   count('sfera_stream_serialisations_total', 'Times that an answer for several listeners was written as JSON.', () => deliveries.serialisations);
-  count('sfera_stream_shared_messages_total', 'Messages that were an answer for several listeners.', () => feed.broadcaster.stats().handed);
+  count('sfera_stream_shared_messages_total', 'Messages that were an answer for several listeners.', () => feed.broadcaster.stats().deliveredCount);
   gauge('sfera_db_pool_connections', 'Connections to the database, besides those for reads.', () => db.pool.totalCount);
   gauge('sfera_db_pool_idle', 'Connections that nobody uses.', () => db.pool.idleCount);
   gauge('sfera_db_reads', 'Statements that read and are under way.', () => db.reads.inFlightCount());

@@ -21,7 +21,7 @@ it('stops within ten seconds: sockets are told to come back, streams end, and no
   expect(performance.now() - begun).toBeLessThan(10_000);
   expect((await socket.over).code).toBe(1012);
   await sse.over;
-  expect(app.liveEvents.rights.stats().listeners).toBe(0);
+  expect(app.liveEvents.rights.stats().subscribers).toBe(0);
   expect(app.liveEvents.reader.stats().schools).toBe(0);
   expect(app.db.pool.totalCount).toBe(0);
   await expect(fetch(app.url)).rejects.toThrow();

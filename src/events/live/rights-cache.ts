@@ -7,205 +7,207 @@ import { everyone, rightsChangedBy } from '../catalog.ts';
 import type { LoggedEvent } from '../log-reader.ts';
 
 /**
- * Caches the rights of each listener. Loads them when a listener comes, and again as soon as an event of the school says
- * that they may have changed: in this process when the change is committed, and everywhere when the log is read. The log
- * is read in order, so no event is sent by rights older than itself. One statement reads the rights that are needed in one
- * turn. All rights are read again periodically, to find changes that no event records.
+ * Caches the rights of each subscriber. Loads them on subscribe, and again after an event of the school invalidates them: in
+ * this process when the change commits, in every process when the log is read. The log is read in order, so no event is
+ * delivered by rights that are older than the event. Rights that are needed in the same tick are loaded in one statement. A
+ * periodic sweep loads rights again, to find changes that no event records.
  */
 
-/** Milliseconds for which rights count after they were read, unless the log confirms them. */
+/** Milliseconds for which loaded rights are valid, unless the log confirms them. */
 export const maxRightsAgeMs = 50;
 
 export type EndReason = 'SESSION_ENDED' | 'USER_DEACTIVATED' | 'TOKEN_EXPIRED' | 'ROLE_ENDED' | 'CLASS_LEFT';
 
-/** Who a listener is, with what they are in the school that they listen to and nowhere else. */
+/** The actor of a subscriber, with the rights in the subscribed school only; or the reason why the credential is not valid. */
 export type ResolvedActor = UserActor | ServiceActor | { ended: EndReason };
 
 export interface SubscriberRights {
   readonly credential: Credential;
-  /** The standing, read again where an event may have changed it or where it was read longer ago than `maxAgeMs`. */
+  /** Returns the actor. Loads the rights if an event invalidated them, or if they are older than `maxAgeMs`. */
   resolve(maxAgeMs?: number): Promise<ResolvedActor>;
-  /** As `actor`; null where something has to be read for it. */
+  /** Returns the cached actor; null if `resolve` would load the rights. */
   cached(maxAgeMs?: number): ResolvedActor | null;
-  /** Calls back whenever `known` may answer otherwise than before, but for time that ran out; null stops it. */
-  onChange(call: (() => void) | null): void;
+  /** Sets the callback for every change of the result of `cached`, except by age or expiry; null removes it. */
+  onChange(callback: (() => void) | null): void;
   close(): void;
 }
 
 export interface RightsCache {
-  /** @param lost is called when a reading that nobody asked for finds that `judge` gives a reason to end. */
-  subscribe(schoolId: string, credential: Credential, judge: (standing: ResolvedActor) => EndReason | null, lost: (reason: EndReason) => void): SubscriberRights;
-  /** Takes note of whose rights these events of a school may have changed. */
+  /** @param onRevoked is called when a sweep loads rights for which `checkAccess` returns a reason to end. */
+  subscribe(schoolId: string, credential: Credential, checkAccess: (actor: ResolvedActor) => EndReason | null, onRevoked: (reason: EndReason) => void): SubscriberRights;
+  /** Invalidates the rights that these events of a school may have changed. */
   invalidate(schoolId: string, events: readonly Pick<LoggedEvent, 'type' | 'payload'>[]): void;
-  stats(): { listeners: number };
+  stats(): { subscribers: number };
   close(): void;
 }
 
-/** Under the second within which a stream without rights must be told. */
-const sweepEvery = 700;
-/** Rights that a sweep reads again whatever the log says: those read longest ago. */
+/** Less than the second within which a stream without rights must end. */
+const sweepIntervalMs = 700;
+/** The number of entries, those with the oldest rights, that each sweep loads even if no event invalidated them. */
 const sweepSize = 50;
 /** Credentials per statement. */
-const chunk = 1000;
+const batchSize = 1000;
 
 interface Entry {
   schoolId: string;
   credential: Credential;
-  judge(standing: ResolvedActor): EndReason | null;
-  lost(reason: EndReason): void;
-  standing: ResolvedActor | null;
-  /** What the standing says; one that says the same stays the same object. */
-  text: string;
-  /** When the standing was read, by `performance.now()`. */
-  readAt: number;
-  /** Number of changes that events reported, and how many of them the standing includes. */
-  noted: number;
-  known: number;
-  /** Readings begun, and the last of them whose answer stands here. */
-  begun: number;
-  answered: number;
-  /** Of the reading under way, for all who ask meanwhile. */
-  answer: Promise<ResolvedActor> | null;
-  changed: (() => void) | null;
+  checkAccess(actor: ResolvedActor): EndReason | null;
+  onRevoked(reason: EndReason): void;
+  actor: ResolvedActor | null;
+  /** `actor` as JSON. If a load returns the same JSON, the entry keeps its object, so that callers can compare by identity. */
+  json: string;
+  /** The time of the last load, by `performance.now()`. */
+  loadedAt: number;
+  /** The number of invalidations, and how many of them `actor` includes. */
+  version: number;
+  loadedVersion: number;
+  /** The number of loads that were started, and the last one whose result was stored. */
+  loadsStarted: number;
+  lastLoad: number;
+  /** The load that is queued; later callers share it. */
+  pending: Promise<ResolvedActor> | null;
+  onChange: (() => void) | null;
 }
 
 export function createRightsCache(db: Database, log: Logger): RightsCache {
-  // In the order of their last reading, so that the oldest are found first.
+  // In the order of their last load, so that a sweep finds the oldest first.
   const entries = new Set<Entry>();
-  const ofSchool = new Map<string, Map<string, Set<Entry>>>();
-  let asked = new Map<Entry, PromiseWithResolvers<ResolvedActor>>();
-  let sweeping = false;
+  const entriesBySchool = new Map<string, Map<string, Set<Entry>>>();
+  let queue = new Map<Entry, PromiseWithResolvers<ResolvedActor>>();
+  let isSweeping = false;
 
-  const read = async (wanted: readonly Entry[]): Promise<void> => {
-    for (let at = 0; at < wanted.length; at += chunk) {
-      // A change noted from here on may be in what is read, or not.
-      const part = wanted.slice(at, at + chunk).map((entry) => ({ entry, reading: (entry.begun += 1), noted: entry.noted }));
-      const distinct = new Map(part.map(({ entry: { credential } }) => [keyOf(credential), credential]));
+  const load = async (wanted: readonly Entry[]): Promise<void> => {
+    for (let offset = 0; offset < wanted.length; offset += batchSize) {
+      // Takes the versions first: the statement may or may not see a change that invalidates an entry from here on.
+      const batch = wanted.slice(offset, offset + batchSize).map((entry) => ({ entry, loadNumber: (entry.loadsStarted += 1), version: entry.version }));
+      const distinct = new Map(batch.map(({ entry: { credential } }) => [keyOf(credential), credential]));
       const actors = await loadActors(db, [...distinct.values()]);
-      const found = new Map([...distinct.keys()].map((key, n) => [key, actors[n] as Actor | { ended: EndReason }]));
-      for (const { entry, reading, noted } of part) {
-        if (reading < entry.answered) continue;
-        const actor = found.get(keyOf(entry.credential))!;
-        Object.assign(entry, { answered: reading, known: noted, readAt: performance.now() });
-        const standing = 'kind' in actor && isPerson(actor) ? restrictToSchool(entry.schoolId, actor) : (actor as { ended: EndReason });
-        const text = textOf(standing);
-        if (entry.standing === null || entry.text !== text) {
-          Object.assign(entry, { standing, text });
-          entry.changed?.();
+      const actorByKey = new Map([...distinct.keys()].map((key, n) => [key, actors[n] as Actor | { ended: EndReason }]));
+      for (const { entry, loadNumber, version } of batch) {
+        if (loadNumber < entry.lastLoad) continue;
+        const loaded = actorByKey.get(keyOf(entry.credential))!;
+        Object.assign(entry, { lastLoad: loadNumber, loadedVersion: version, loadedAt: performance.now() } satisfies Partial<Entry>);
+        const actor = 'kind' in loaded && isPersonOrService(loaded) ? restrictToSchool(entry.schoolId, loaded) : (loaded as { ended: EndReason });
+        const json = jsonOf(actor);
+        if (entry.actor === null || entry.json !== json) {
+          Object.assign(entry, { actor, json } satisfies Partial<Entry>);
+          entry.onChange?.();
         }
         if (entries.delete(entry)) entries.add(entry);
       }
     }
   };
 
-  const answerAll = async (): Promise<void> => {
-    const batch = [...asked];
-    asked = new Map();
-    for (const [entry] of batch) entry.answer = null;
+  const loadQueued = async (): Promise<void> => {
+    const batch = [...queue];
+    queue = new Map();
+    for (const [entry] of batch) entry.pending = null;
     try {
-      await read(batch.map(([entry]) => entry));
-      for (const [entry, answer] of batch) answer.resolve(known(entry) ?? ask(entry));
+      await load(batch.map(([entry]) => entry));
+      for (const [entry, deferred] of batch) deferred.resolve(cachedActor(entry) ?? enqueue(entry));
     } catch (error) {
-      for (const [, answer] of batch) answer.reject(error);
+      for (const [, deferred] of batch) deferred.reject(error);
     }
   };
 
-  const expired = ({ credential }: Entry): boolean => credential.expiresAt <= Date.now() / 1000;
+  const isExpired = ({ credential }: Entry): boolean => credential.expiresAt <= Date.now() / 1000;
 
-  const known = (entry: Entry, maxAgeMs = Infinity): ResolvedActor | null => {
-    if (expired(entry)) return { ended: 'TOKEN_EXPIRED' };
-    return entry.known === entry.noted && performance.now() - entry.readAt <= maxAgeMs ? entry.standing : null;
+  const cachedActor = (entry: Entry, maxAgeMs = Infinity): ResolvedActor | null => {
+    if (isExpired(entry)) return { ended: 'TOKEN_EXPIRED' };
+    return entry.loadedVersion === entry.version && performance.now() - entry.loadedAt <= maxAgeMs ? entry.actor : null;
   };
 
-  const ask = (entry: Entry): Promise<ResolvedActor> => {
-    if (entry.answer !== null) return entry.answer;
-    if (asked.size === 0) setImmediate(() => void answerAll());
-    const answer = withResolvers<ResolvedActor>();
-    asked.set(entry, answer);
-    return (entry.answer = answer.promise);
+  const enqueue = (entry: Entry): Promise<ResolvedActor> => {
+    if (entry.pending !== null) return entry.pending;
+    if (queue.size === 0) setImmediate(() => void loadQueued());
+    const deferred = withResolvers<ResolvedActor>();
+    queue.set(entry, deferred);
+    return (entry.pending = deferred.promise);
   };
 
   const sweep = async (): Promise<void> => {
-    if (sweeping || entries.size === 0) return;
-    sweeping = true;
+    if (isSweeping || entries.size === 0) return;
+    isSweeping = true;
     try {
       const due: Entry[] = [];
-      for (const entry of entries) if (due.length < sweepSize || known(entry) === null || entry.credential.kind === 'service') due.push(entry);
-      await read(due);
+      for (const entry of entries) if (due.length < sweepSize || cachedActor(entry) === null || entry.credential.kind === 'service') due.push(entry);
+      await load(due);
       for (const entry of [...entries]) {
-        const standing = known(entry);
-        const reason = standing === null ? null : entry.judge(standing);
-        if (reason !== null && entries.has(entry)) entry.lost(reason);
+        const actor = cachedActor(entry);
+        const reason = actor === null ? null : entry.checkAccess(actor);
+        if (reason !== null && entries.has(entry)) entry.onRevoked(reason);
       }
     } catch (error) {
-      log.warn({ err: error }, 'asking for rights failed');
+      log.warn({ err: error }, 'loading the rights of subscribers failed');
     } finally {
-      sweeping = false;
+      isSweeping = false;
     }
   };
-  const timer = setInterval(() => void sweep(), sweepEvery);
+  const timer = setInterval(() => void sweep(), sweepIntervalMs);
 
   return {
-    subscribe(schoolId, credential, judge, lost) {
+    subscribe(schoolId, credential, checkAccess, onRevoked) {
       const entry: Entry = {
-        schoolId, credential, judge, lost, standing: null, text: '', readAt: -Infinity, noted: 1, known: 0, begun: 0, answered: 0, answer: null, changed: null,
+        schoolId, credential, checkAccess, onRevoked, actor: null, json: '', loadedAt: -Infinity, version: 1, loadedVersion: 0, loadsStarted: 0, lastLoad: 0,
+        pending: null, onChange: null,
       };
-      const who = whoOf(credential);
-      const school = ofSchool.get(schoolId) ?? new Map<string, Set<Entry>>();
-      ofSchool.set(schoolId, school);
-      const same = school.get(who) ?? new Set<Entry>();
-      school.set(who, same.add(entry));
+      const holder = holderOf(credential);
+      const byHolder = entriesBySchool.get(schoolId) ?? new Map<string, Set<Entry>>();
+      entriesBySchool.set(schoolId, byHolder);
+      const ofHolder = byHolder.get(holder) ?? new Set<Entry>();
+      byHolder.set(holder, ofHolder.add(entry));
       entries.add(entry);
       return {
         credential,
         resolve: (maxAgeMs) => {
-          const standing = known(entry, maxAgeMs);
-          return standing === null ? ask(entry) : Promise.resolve(standing);
+          const actor = cachedActor(entry, maxAgeMs);
+          return actor === null ? enqueue(entry) : Promise.resolve(actor);
         },
-        cached: (maxAgeMs) => known(entry, maxAgeMs),
-        onChange: (call) => void (entry.changed = call),
+        cached: (maxAgeMs) => cachedActor(entry, maxAgeMs),
+        onChange: (callback) => void (entry.onChange = callback),
         close() {
           entries.delete(entry);
-          same.delete(entry);
-          if (same.size === 0 && school.get(who) === same) school.delete(who);
-          if (school.size === 0 && ofSchool.get(schoolId) === school) ofSchool.delete(schoolId);
+          ofHolder.delete(entry);
+          if (ofHolder.size === 0 && byHolder.get(holder) === ofHolder) byHolder.delete(holder);
+          if (byHolder.size === 0 && entriesBySchool.get(schoolId) === byHolder) entriesBySchool.delete(schoolId);
         },
       };
     },
 
     invalidate(schoolId, events) {
-      const school = ofSchool.get(schoolId);
-      if (school === undefined) return;
-      const mark = (same: Iterable<Entry> = []): void => {
-        for (const entry of same) {
-          entry.noted += 1;
-          entry.changed?.();
+      const byHolder = entriesBySchool.get(schoolId);
+      if (byHolder === undefined) return;
+      const invalidateAll = (stale: Iterable<Entry> = []): void => {
+        for (const entry of stale) {
+          entry.version += 1;
+          entry.onChange?.();
         }
       };
-      // What a service may do stands in no school's log.
-      mark(school.get(service));
+      // No school's log records changes of a service's rights.
+      invalidateAll(byHolder.get(service));
       for (const { type, payload } of events) {
-        const whose = rightsChangedBy(type, payload as never);
-        if (whose === everyone) for (const same of school.values()) mark(same);
-        else if (whose !== null) mark(school.get(whose));
+        const userId = rightsChangedBy(type, payload as never);
+        if (userId === everyone) for (const ofHolder of byHolder.values()) invalidateAll(ofHolder);
+        else if (userId !== null) invalidateAll(byHolder.get(userId));
       }
     },
 
-    stats: () => ({ listeners: entries.size }),
+    stats: () => ({ subscribers: entries.size }),
     close() {
       clearInterval(timer);
       entries.clear();
-      ofSchool.clear();
+      entriesBySchool.clear();
     },
   };
 }
 
 const service = 'service';
-const whoOf = (credential: Credential): string => (credential.kind === 'user' ? credential.userId : service);
-const isPerson = (actor: Actor): actor is UserActor | ServiceActor => actor.kind === 'user' || actor.kind === 'service';
+/** Returns the person's id; all services share one key. */
+const holderOf = (credential: Credential): string => (credential.kind === 'user' ? credential.userId : service);
+const isPersonOrService = (actor: Actor): actor is UserActor | ServiceActor => actor.kind === 'user' || actor.kind === 'service';
 
-const textOf = (standing: ResolvedActor): string =>
-  JSON.stringify(standing, (_key, value: unknown) => (value instanceof Map ? [...(value as Map<string, string>)] : value));
+const jsonOf = (actor: ResolvedActor): string =>
+  JSON.stringify(actor, (_key, value: unknown) => (value instanceof Map ? [...(value as Map<string, string>)] : value));
 
 /** Returns a key of all fields of a credential: two tokens of one client may differ only in their scopes. */
 const keyOf = (credential: Credential): string => JSON.stringify(credential);
@@ -216,7 +218,7 @@ interface PromiseWithResolvers<T> {
   reject(reason: unknown): void;
 }
 
-/** Promise.withResolvers, which Node 20 has not. */
+/** `Promise.withResolvers`, which Node 20 does not have. */
 function withResolvers<T>(): PromiseWithResolvers<T> {
   let resolve!: (value: T | Promise<T>) => void;
   let reject!: (reason: unknown) => void;
@@ -227,4 +229,4 @@ function withResolvers<T>(): PromiseWithResolvers<T> {
   return { promise, resolve, reject };
 }
 
-export const isActor = (standing: ResolvedActor): standing is UserActor | ServiceActor => 'kind' in standing;
+export const isActor = (actor: ResolvedActor): actor is UserActor | ServiceActor => 'kind' in actor;

@@ -4,83 +4,82 @@ import type { EventType } from '../catalog.ts';
 import type { SubscriberRights, ResolvedActor } from './rights-cache.ts';
 import type { LoggedEvent } from '../log-reader.ts';
 
-/** Who waits to be told, in groups that asked for the same and cohorts whose rights amount to the same. */
+/** Indexes subscribers: in groups with the ofUser query, and within a group in cohorts with equal rights. */
 
-/** An answer to one event, as several listeners are given it. */
+/** The result of one event, shared by several subscribers. */
 export interface SharedResult {
   readonly result: object;
-  /** The result as JSON, made when it is first asked for. */
+  /** The result as JSON, serialised on first use. */
   readonly bytes: Buffer;
 }
 
-/** An event that is being told. */
+/** An event that is being delivered. */
 export interface Delivery {
   event: LoggedEvent;
-  /** What the answers to it have in common, by name: read once for all groups. */
+  /** Values that the executions of all groups share, by key. */
   shared: Map<string, unknown>;
 }
 
-/** Those of a group whose rights amount to the same, as far as they are not a person's own. */
+/** Subscribers of a group with equal rights, except for personal ones. */
 export interface Cohort {
-  /** Stands for any of them, without the person. */
+  /** The actor of any member, without the person. */
   actor: UserActor | ServiceActor;
   members: readonly Subscriber[];
 }
 
-/** How a listener is told together with others. */
+/** Executes events for a group of subscribers. */
 export interface GroupExecutor {
-  /** The same for all who asked for the same, whoever they are. */
+  /** Equal for all subscribers with the ofUser query. */
   groupKey: string;
-  /** Answers an event for the members of a group who hear it, and gives each its answer; null if that failed. */
-  executeFor(telling: Delivery, cohorts: readonly Cohort[], hand: (answer: SharedResult | null, to: readonly Subscriber[]) => Promise<void>): Promise<void>;
-  /** Sends an answer's bytes at once; false where the listener has not taken all that was sent before. */
+  /** Executes an event for the recipients in a group. Calls `deliver` with the result for each of them, or with null if the execution failed. */
+  executeFor(delivery: Delivery, cohorts: readonly Cohort[], deliver: (result: SharedResult | null, to: readonly Subscriber[]) => Promise<void>): Promise<void>;
+  /** Sends the bytes of a result at once. Returns false if the client has not received all earlier bytes yet. */
   send?(bytes: Buffer): boolean;
 }
 
-/** What a listener wants to hear of a school, and how far they are. */
+/** The options of a subscription to a school, and its position in the log. */
 export interface SubscriptionPosition {
   schoolId: string;
   seq: bigint;
-  /** The last place that the listener was told of. */
+  /** The last event that was delivered. */
   lastDeliveredSeq: bigint;
   rights: SubscriberRights;
   types: ReadonlySet<EventType>;
   filter(event: LoggedEvent): boolean;
-  /** Whether the stream goes on with these rights. */
-  isAllowed(standing: ResolvedActor): boolean;
+  /** Returns whether these rights allow the stream. */
+  isAllowed(actor: ResolvedActor): boolean;
   executor: GroupExecutor;
 }
 
-/** A listener who waits. */
+/** A subscriber that waits for the next event. */
 export interface Subscriber {
   readonly position: SubscriptionPosition;
-  /** What every message asks of the place, at hand here. */
+  /** Hot path: a copy from `position`, read for every message. */
   readonly send: GroupExecutor['send'];
   readonly expiresAt: number;
   lastDeliveredSeq: bigint;
-  /** With the rights that they are told by. */
+  /** The rights by which events are delivered. */
   actor: UserActor | ServiceActor;
-  /** The key of their cohort. */
   cohortKey: string;
   hasLeft: boolean;
-  leave(answer: SharedResult | null): void;
+  /** Ends the wait with a result, or with null. */
+  leave(result: SharedResult | null): void;
 }
 
 /** The cohorts of each group, by their keys. */
 export type SubscriberGroups = Map<string, Map<string, CohortEntry>>;
 
-/** A cohort as it waits. */
 export interface CohortEntry {
   actor: UserActor | ServiceActor;
   members: Set<Subscriber>;
-  /** The members as they are told, and by person; null after a change of them. */
+  /** Caches of `members`: as a list, and by person. Null after a change of `members`. */
   list: readonly Subscriber[] | null;
   byUser: ReadonlyMap<string, readonly Subscriber[]> | null;
-  /** No member came at a later place. */
+  /** No member joined at a later position. */
   maxSeq: bigint;
 }
 
-/** Puts a member with those of the same rights. */
+/** Adds a subscriber to the cohort of its rights. */
 export function addSubscriber(groups: SubscriberGroups, member: Subscriber): void {
   const { groupKey } = member.position.executor;
   let cohorts = groups.get(groupKey);
@@ -93,7 +92,6 @@ export function addSubscriber(groups: SubscriberGroups, member: Subscriber): voi
   if (member.position.seq > cohort.maxSeq) cohort.maxSeq = member.position.seq;
 }
 
-/** Takes a member out from where they were put. */
 export function removeSubscriber(groups: SubscriberGroups, member: Subscriber): void {
   const { groupKey } = member.position.executor;
   const cohorts = groups.get(groupKey);
@@ -103,31 +101,31 @@ export function removeSubscriber(groups: SubscriberGroups, member: Subscriber): 
   if (cohorts?.size === 0) groups.delete(groupKey);
 }
 
-/** Any member of a group, who asked for what all of them did. A group without members is none. */
+/** Returns any member of a group. All members have the ofUser options, and a group is never empty. */
 export function sampleOf(group: ReadonlyMap<string, CohortEntry>): Subscriber {
   const [cohort] = group.values();
   const [member] = cohort!.members;
   return member!;
 }
 
-/** Those of a cohort who hear an event: all of them, or those to whom it is told in person. */
+/** Returns the recipients of an event in a cohort: all members, or only the direct recipients. */
 export function recipientsOf(cohort: CohortEntry, { seq }: LoggedEvent, all: boolean, { userIds, chatIds }: DirectRecipients): readonly Subscriber[] {
   let members = (cohort.list ??= [...cohort.members]);
   if (!all && chatIds.length === 0) {
-    const ofPerson = (cohort.byUser ??= byPerson(members));
-    members = userIds.flatMap((id) => ofPerson.get(id) ?? []);
+    const membersByUser = (cohort.byUser ??= groupByUser(members));
+    members = userIds.flatMap((id) => membersByUser.get(id) ?? []);
   } else if (!all)
     members = members.filter(({ actor }) => actor.kind === 'user' && (userIds.includes(actor.userId) || chatIds.some((id) => actor.chats.has(id))));
   return cohort.maxSeq < seq ? members : members.filter(({ position }) => position.seq < seq);
 }
 
-function byPerson(members: readonly Subscriber[]): Map<string, Subscriber[]> {
-  const ofPerson = new Map<string, Subscriber[]>();
+function groupByUser(members: readonly Subscriber[]): Map<string, Subscriber[]> {
+  const membersByUser = new Map<string, Subscriber[]>();
   for (const member of members) {
     if (member.actor.kind !== 'user') continue;
-    const same = ofPerson.get(member.actor.userId);
-    if (same === undefined) ofPerson.set(member.actor.userId, [member]);
-    else same.push(member);
+    const ofUser = membersByUser.get(member.actor.userId);
+    if (ofUser === undefined) membersByUser.set(member.actor.userId, [member]);
+    else ofUser.push(member);
   }
-  return ofPerson;
+  return membersByUser;
 }
