@@ -1,6 +1,5 @@
 /**
- * Refusals: what the server answers when it will not do what was asked.
- * A refusal never names a person and never tells what the asker may not know.
+ * Refusals: the errors that clients may see. A refusal never names a person, and never reveals what the actor may not know.
  */
 
 export const refusalCodes = [
@@ -23,13 +22,13 @@ export type Message = readonly [ru: string, en: string];
 export class Refusal extends Error {
   readonly code: RefusalCode;
   readonly text: Message;
-  /** The input field at fault. Not named `path`: graphql takes an error with a `path` for one of its own. */
+  /** The path of the invalid input field. Not named `path`, because graphql-js takes an error with a `path` for a located one. */
   readonly at: readonly string[] | undefined;
   readonly clause: string | undefined;
   /** Whole seconds until a retry may succeed; set for RATE_LIMITED and UNAVAILABLE. */
   readonly retryAfterSeconds: number | undefined;
 
-  /** @param options `path`: the input field at fault; `clause`: the regulation's clause that decided. */
+  /** @param options `path`: of the invalid input field; `clause`: of the regulation that decided. */
   constructor(code: RefusalCode, text: Message, options: { path?: readonly string[]; clause?: string; retryAfterSeconds?: number } = {}) {
     super(text[1]);
     this.name = 'Refusal';
@@ -40,7 +39,7 @@ export class Refusal extends Error {
     this.retryAfterSeconds = options.retryAfterSeconds;
   }
 
-  /** The sentence in the asker's language. */
+  /** Returns the message in a language. */
   say(language: Language): string {
     return this.text[language === 'ru' ? 0 : 1];
   }
@@ -49,9 +48,9 @@ export class Refusal extends Error {
 export const invalid = (path: string | readonly string[], text: Message): Refusal =>
   new Refusal('INVALID', text, { path: typeof path === 'string' ? [path] : path });
 
-/** Unknown and forbidden look alike: both are this. */
+/** The refusal for a row that does not exist, and for one that the actor may not see, so that the two look alike. */
 export const notFound = (path?: string): Refusal =>
-  new Refusal('NOT_FOUND', ['Такого нет или он вам не виден.', 'There is no such thing, or you may not see it.'], {
+  new Refusal('NOT_FOUND', ['Объект не найден, или у вас нет к нему доступа.', 'The object was not found, or you do not have access to it.'], {
     ...(path === undefined ? {} : { path: [path] }),
   });
 
@@ -63,7 +62,7 @@ export const forbidden = (clause?: string): Refusal =>
 export const conflict = (text: Message, options: { path?: readonly string[]; clause?: string } = {}): Refusal =>
   new Refusal('CONFLICT', text, options);
 
-/** A limit was reached. @param seconds until the next attempt is allowed; rounded up, at least 1. */
+/** The refusal for a reached limit. @param seconds until the next attempt is allowed; rounded up, at least 1. */
 export const rateLimited = (seconds = 60): Refusal => {
   const retryAfterSeconds = Math.max(1, Math.ceil(seconds));
   return new Refusal(
@@ -73,7 +72,7 @@ export const rateLimited = (seconds = 60): Refusal => {
   );
 };
 
-/** Something that the server needs does not answer now. Nothing was written; the same request may succeed later. */
+/** The refusal for a database or another dependency that does not answer. Nothing was written; a retry may succeed. */
 export const unavailable = (seconds = 2): Refusal => {
   const retryAfterSeconds = Math.max(1, Math.ceil(seconds));
   return new Refusal(
@@ -83,7 +82,7 @@ export const unavailable = (seconds = 2): Refusal => {
   );
 };
 
-/** «40 с», «2 мин»; minutes from 90 seconds on, rounded up. */
+/** Returns «40 с» or «2 мин»: minutes from 90 seconds on, rounded up. */
 const duration = (seconds: number, language: Language): string =>
   seconds < 90 ? `${seconds} ${language === 'ru' ? 'с' : 's'}` : `${Math.ceil(seconds / 60)} ${language === 'ru' ? 'мин' : 'min'}`;
 

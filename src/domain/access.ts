@@ -9,29 +9,29 @@ import type { Context } from './context.ts';
 import type { Chat, Class, Invitation, School, ResourceType, Resources } from './entities.ts';
 
 /**
- * Find or refuse: how every operation begins. What may not be seen does not exist (NOT_FOUND); what is seen and may
- * not be done is FORBIDDEN, with the clause of the regulation.
+ * Finds rows or refuses: the first step of every operation. A row that the actor may not see is NOT_FOUND. An action that
+ * the actor may not perform on a visible row is FORBIDDEN, with the clause of the regulation.
  */
 
-/** The row, if the actor may read it. */
-export async function find<N extends ResourceType>(ctx: Context, thing: N, id: string, path?: string): Promise<Resources[N]> {
-  const row = await ctx.loaders.byId(thing, id);
+/** Returns the row. @throws NOT_FOUND if it does not exist or the actor may not read it. */
+export async function find<N extends ResourceType>(ctx: Context, type: N, id: string, path?: string): Promise<Resources[N]> {
+  const row = await ctx.loaders.byId(type, id);
   if (row === null) throw ctx.actor.kind === 'anonymous' ? unauthenticated() : notFound(path);
   return row;
 }
 
-/** Refuses unless the actor may do it. */
+/** @throws FORBIDDEN unless the actor may perform the action. */
 export function authorize<A extends Action>(ctx: Context, action: A, facts: Facts[NounOf<A>]): void {
   if (ctx.actor.kind === 'anonymous') throw unauthenticated();
   if (!can(ctx.actor, action, facts)) throw forbidden(clauseOf(action));
 }
 
-/** Waits for all of them, whose statements leave at once; where several fail, the first in this order counts. */
-export async function allInOrder<T extends readonly unknown[]>(...pending: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
-  const settled = await Promise.allSettled(pending);
-  return settled.map((each) => {
-    if (each.status === 'rejected') throw each.reason;
-    return each.value;
+/** Waits for all promises, whose statements run at the same time. @throws the error of the first rejected one in this order. */
+export async function allInOrder<T extends readonly unknown[]>(...promises: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
+  const settled = await Promise.allSettled(promises);
+  return settled.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
   }) as unknown as T;
 }
 
@@ -62,26 +62,26 @@ export async function findInvitation(ctx: Context, id: string, action: On<'invit
 }
 
 /**
- * Locks a row until the transaction ends, and answers it as it is now: to change it, or to `hold` it against being
- * changed meanwhile. Locks are taken in the order School, Class, User, Invitation, Chat, so that changes never wait in
- * a circle. What decides who is in a chat holds the school (roles) or the class (enrolments, assignments); making a
- * chat locks it, so that nobody is missed by both.
+ * Locks a row until the transaction ends, and returns its current values. `change` locks it for an update, `hold` only keeps
+ * others from changing it. Locks are taken in the order School, Class, User, Invitation, Chat, so that transactions do not
+ * deadlock. Operations that decide who is in a chat hold the school (roles) or the class (enrolments, assignments), and
+ * creating a chat locks it for a change, so that no member is missed.
  */
 export async function lock<N extends 'School' | 'Class' | 'User' | 'Invitation' | 'Chat'>(
   tx: Tx,
-  thing: N,
+  type: N,
   id: string,
   purpose: 'change' | 'hold' = 'change',
 ): Promise<Resources[N]> {
-  const [row] = await findRows<Resources[N]>(sourceOf(tx), thing, { where: { id }, lock: purpose === 'change' ? 'no key update' : 'share' });
+  const [row] = await findRows<Resources[N]>(sourceOf(tx), type, { where: { id }, lock: purpose === 'change' ? 'no key update' : 'share' });
   if (row === undefined) throw notFound();
   return row;
 }
 
 /**
- * Locks a name until the transaction ends, so that two changes that take it wait for each other. Order within a transaction:
- * the idempotency key, the sign-in name of a new account, the rows in the order of `lock`, then the names of the classes
- * of a year or the subjects of a school. No transaction takes two of the same kind, so changes never wait in a circle.
+ * Locks a name until the transaction ends, so that two transactions that take it run one after the other. Order within a
+ * transaction: the idempotency key, the sign-in name of a new account, the rows in the order of `lock`, then the names of the
+ * classes of a year or the subjects of a school. No transaction takes two of the same kind, so there are no deadlocks.
  */
 export async function lockName(tx: Tx, name: string): Promise<void> {
   await query(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [name]);

@@ -8,8 +8,9 @@ import { mutate, type Context } from './context.ts';
 import type { Class } from './entities.ts';
 
 /**
- * Ends a class that has no pupils left: its chats become read-only, its links stop, its teachers' work in it ends.
- * Archiving it again changes nothing. Regulation 2.1 b.
+ * Archives a class without pupils: its chats become read-only, its invitations are revoked, and its teachers' assignments
+ * end. Does nothing for an archived class. Regulation 2.1 b.
+ * @throws CONFLICT for a class that has pupils.
  */
 export async function archiveClass(ctx: Context, input: { classId: string }): Promise<Class> {
   const found = await findClass(ctx, input.classId, 'class.archive');
@@ -47,7 +48,7 @@ async function revokeInvitations(tx: Tx, classId: string): Promise<void> {
   for (const { id, schoolId } of revoked) record(tx, 'invitation.revoked', { schoolId, invitationId: id });
 }
 
-/** Who was in the chats stays in them, as readers: the class's lock keeps new ones from being made meanwhile. */
+/** Archives the chats, whose members stay and can read. The lock of the class keeps new chats from being created meanwhile. */
 async function archiveChats(tx: Tx, classId: string): Promise<void> {
   const chats = await tx.chat.findMany({ where: { classId, archivedAt: null }, orderBy: { id: 'asc' } });
   for (const { id } of chats) {

@@ -10,28 +10,28 @@ import { readable } from './resources.ts';
 import { followRules } from './chat-membership-rules.ts';
 import type { Assignment, Class, Page, PageArgs, User } from './entities.ts';
 
-/** Teachers' work in classes: one class teacher of a class, any number of subject teachers. Regulation 2.1 g. */
+/** Assignments of teachers to classes: at most one class teacher, and any number of subject teachers. Regulation 2.1 g. */
 
-/** Makes a teacher the class teacher; of the present one it changes nothing. Regulation 2.1 g. */
+/** Makes a teacher the class teacher. Does nothing for the present class teacher. Regulation 2.1 g. */
 export async function assignClassTeacher(ctx: Context, input: { classId: string; userId: string }): Promise<Assignment> {
   const found = await findClass(ctx, input.classId, 'classTeacher.assign');
   const teacher = await find(ctx, 'User', input.userId, 'userId');
   return mutate(ctx, async (tx) => {
-    // Changing the class, not only holding it: two people never become its class teacher at once.
+    // Locks the class for a change, so that two people never become its class teacher at once.
     await lockOpenClass(tx, found.id, 'change');
     await lockTeacher(tx, found.schoolId, teacher.id);
     const present = await tx.assignment.findFirst({ where: { classId: found.id, kind: 'CLASS_TEACHER', endedAt: null } });
     if (present?.userId === teacher.id) return present;
     if (present !== null)
       throw conflict(
-        ['У класса уже есть классный руководитель: сначала завершите это назначение.', 'The class has a class teacher: end the present assignment first.'],
+        ['У класса уже есть классный руководитель: сначала завершите его назначение.', 'The class already has a class teacher: end that assignment first.'],
         { path: ['classId'] },
       );
-    return begin(tx, { schoolId: found.schoolId, classId: found.id, userId: teacher.id, kind: 'CLASS_TEACHER', subjectId: null });
+    return start(tx, { schoolId: found.schoolId, classId: found.id, userId: teacher.id, kind: 'CLASS_TEACHER', subjectId: null });
   });
 }
 
-/** Ends the work of the present class teacher. Regulation 2.1 g. */
+/** Ends the assignment of the present class teacher. Regulation 2.1 g. */
 export async function endClassTeacher(ctx: Context, input: { classId: string }): Promise<Assignment> {
   const found = await findClass(ctx, input.classId, 'classTeacher.end');
   return mutate(ctx, async (tx) => {
@@ -44,26 +44,26 @@ export async function endClassTeacher(ctx: Context, input: { classId: string }):
   });
 }
 
-/** Gives a teacher a subject in a class; one that the teacher has already changes nothing. Regulation 2.1 g. */
+/** Assigns a teacher to a subject in a class. Does nothing if the teacher has this assignment. Regulation 2.1 g. */
 export async function assignSubjectTeacher(ctx: Context, input: SubjectTeacher): Promise<Assignment> {
   const found = await findClass(ctx, input.classId, 'subjectTeacher.assign');
-  const of = await taughtBy(ctx, found, input);
+  const work = await taughtBy(ctx, found, input);
   return mutate(ctx, async (tx) => {
     await lockOpenClass(tx, found.id, 'hold');
-    await lockTeacher(tx, found.schoolId, of.userId);
-    const present = await tx.assignment.findFirst({ where: { ...of, endedAt: null } });
-    return present ?? begin(tx, { schoolId: found.schoolId, ...of });
+    await lockTeacher(tx, found.schoolId, work.userId);
+    const present = await tx.assignment.findFirst({ where: { ...work, endedAt: null } });
+    return present ?? start(tx, { schoolId: found.schoolId, ...work });
   });
 }
 
-/** Ends a teacher's work in a subject of a class. Regulation 2.1 g. */
+/** Ends the assignment of a teacher to a subject in a class. Regulation 2.1 g. */
 export async function endSubjectTeacher(ctx: Context, input: SubjectTeacher): Promise<Assignment> {
   const found = await findClass(ctx, input.classId, 'subjectTeacher.end');
-  const of = await taughtBy(ctx, found, input);
+  const work = await taughtBy(ctx, found, input);
   return mutate(ctx, async (tx) => {
     await lock(tx, 'Class', found.id, 'hold');
-    await lock(tx, 'User', of.userId);
-    const present = await tx.assignment.findFirst({ where: { ...of, endedAt: null } });
+    await lock(tx, 'User', work.userId);
+    const present = await tx.assignment.findFirst({ where: { ...work, endedAt: null } });
     if (present === null)
       throw conflict(['Этот человек не ведёт этот предмет в этом классе.', 'This person does not teach this subject in this class.'], { path: ['userId'] });
     return endAndFollow(tx, present);
@@ -76,38 +76,38 @@ interface SubjectTeacher {
   userId: string;
 }
 
-async function taughtBy(ctx: Context, of: Class, input: SubjectTeacher) {
+async function taughtBy(ctx: Context, found: Class, input: SubjectTeacher) {
   const subject = await find(ctx, 'Subject', input.subjectId, 'subjectId');
-  if (subject.schoolId !== of.schoolId) throw notFound('subjectId');
+  if (subject.schoolId !== found.schoolId) throw notFound('subjectId');
   const teacher = await find(ctx, 'User', input.userId, 'userId');
-  return { classId: of.id, userId: teacher.id, kind: 'SUBJECT_TEACHER', subjectId: subject.id } as const;
+  return { classId: found.id, userId: teacher.id, kind: 'SUBJECT_TEACHER', subjectId: subject.id } as const;
 }
 
-/** Roles change under the same lock, so the person stays a teacher until the commit. */
+/** Locks a teacher. Roles change under the same lock, so the person stays a teacher until the commit. */
 async function lockTeacher(tx: Tx, schoolId: string, userId: string): Promise<void> {
   await lock(tx, 'User', userId);
   const grant = await tx.roleGrant.findFirst({ where: { schoolId, userId, role: 'TEACHER', endedAt: null } });
   if (grant === null)
     throw conflict(
-      ['У этого человека нет роли учителя в этой школе.', 'This person does not hold the role of teacher in this school.'],
+      ['У этого человека нет роли учителя в этой школе.', 'This person does not hold the role work teacher in this school.'],
       { path: ['userId'] },
     );
 }
 
-async function begin(
+async function start(
   tx: Tx,
   data: Pick<Assignment, 'schoolId' | 'classId' | 'userId' | 'kind' | 'subjectId'>,
 ): Promise<Assignment> {
   const assignment = await tx.assignment.create({ data: { ...data, startedAt: new Date() } });
-  tell(tx, assignment, 'assigned');
+  recordChange(tx, assignment, 'assigned');
   await followRules(tx, assignment.schoolId, assignment.userId);
   return assignment;
 }
 
-/** The step: an assignment ends; who calls it makes the chats follow, once for all that ends together. */
+/** A step: ends an assignment. The caller then calls `followRules`, once for all assignments that end together. */
 export async function end(tx: Tx, { id, startedAt }: Assignment): Promise<Assignment> {
   const ended = await tx.assignment.update({ where: { id }, data: { endedAt: nowOrAfter(startedAt) } });
-  tell(tx, ended, 'ended');
+  recordChange(tx, ended, 'ended');
   return ended;
 }
 
@@ -117,13 +117,13 @@ async function endAndFollow(tx: Tx, assignment: Assignment): Promise<Assignment>
   return ended;
 }
 
-function tell(tx: Tx, { id, schoolId, classId, userId, subjectId }: Assignment, what: 'assigned' | 'ended'): void {
+function recordChange(tx: Tx, { id, schoolId, classId, userId, subjectId }: Assignment, change: 'assigned' | 'ended'): void {
   const ids = { schoolId, assignmentId: id, classId, userId };
-  if (subjectId === null) record(tx, `classTeacher.${what}`, ids);
-  else record(tx, `subjectTeacher.${what}`, { ...ids, subjectId });
+  if (subjectId === null) record(tx, `classTeacher.${change}`, ids);
+  else record(tx, `subjectTeacher.${change}`, { ...ids, subjectId });
 }
 
-/** A teacher's or a class's assignments in force at an instant, the earliest first; only in classes that the actor may read. */
+/** Returns the assignments of a teacher or a class that are in force at `asOf`, earliest first, in classes that the actor may read. */
 export function assignmentsUnder(
   ctx: Context,
   parent: { model: 'Class' | 'User'; id: string },
@@ -135,7 +135,7 @@ export function assignmentsUnder(
   }));
 }
 
-/** The present class teacher, where the actor may see them; every class of a level in one statement. */
+/** Returns the present class teacher, if the actor may see them. One statement loads those of many classes. */
 export function classTeacherOf(ctx: Context, { id }: Class): Promise<User | null> {
   return ctx.loaders.of<User>('Class.classTeacher', id, async (classIds) => {
     const rows = await ctx.db.prisma.assignment.findMany({

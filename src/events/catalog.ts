@@ -69,7 +69,7 @@ export const catalog = {
   'subjectTeacher.ended':   event('A teacher no longer teaches a subject in a class.', [...assignment, 'subjectId'], assignmentTopics, rightsOfUser),
 
   'student.enrolled':       event('A pupil was enrolled in a class.', enrolment, enrolmentTopics, rightsOfStudent),
-  'student.transferred':    event('A pupil was transferred from one class to another.', [...enrolment, 'fromEnrolmentId', 'fromClassId'], (p) => [...ofStudent(p), `class:${p.fromClassId}`], rightsOfStudent),
+  'student.transferred':    event('A pupil was transferred from one class to another.', [...enrolment, 'fromEnrolmentId', 'fromClassId'], (p) => [...enrolmentTopics(p), `class:${p.fromClassId}`], rightsOfStudent),
   'student.withdrawn':      event('A pupil was withdrawn from a class.', enrolment, enrolmentTopics, rightsOfStudent),
 
   'invitation.created':     event('An invitation link was created.', ['invitationId'], (p) => [school(p)]),

@@ -1,10 +1,10 @@
-/** Who is asking, with the rights that the database held for them when it was asked. */
+/** The actor of a request: the person, service or operator that makes it, with the rights that were loaded for it. */
 
 export type Role = 'PLATFORM_ADMINISTRATOR' | 'SCHOOL_ADMINISTRATION' | 'TEACHER' | 'STUDENT';
 
 export type ChatRole = 'OWNER' | 'MODERATOR' | 'MEMBER';
 
-/** What an integration client may do: read the school, follow its log, write its enrolments. */
+/** The scopes of a service client: `read` the school, follow its log (`events`), write its enrolments (`roster`). */
 export const serviceScopes = ['read', 'events', 'roster'] as const;
 export type ServiceScope = (typeof serviceScopes)[number];
 
@@ -12,15 +12,15 @@ export interface UserActor {
   kind: 'user';
   userId: string;
   sessionId: string;
-  /** Seconds since 1970 after which the credential is no longer good. */
+  /** The expiry of the credential, in seconds since 1970. */
   expiresAt: number;
   /** Current roles. */
   grants: readonly { schoolId: string; role: Role }[];
-  /** Current work in classes that are not archived; `subjectId` is null for the class teacher. */
+  /** Current assignments in classes that are not archived. `subjectId` is null for the class teacher. */
   assignments: readonly { schoolId: string; classId: string; subjectId: string | null }[];
-  /** The one class a pupil is in. */
+  /** The pupil's class. A pupil is in at most one. */
   enrolment: { schoolId: string; classId: string } | null;
-  /** The chats the person is in, and as what. */
+  /** The person's role in each of their chats. */
   chats: ReadonlyMap<string, ChatRole>;
 }
 
@@ -32,19 +32,19 @@ export interface ServiceActor {
   scopes: readonly ServiceScope[];
 }
 
-/** Nobody has signed in. */
+/** A request without credentials. */
 export interface Anonymous {
   kind: 'anonymous';
 }
 
-/** Who runs the command line on the server; it may do all, and the log says it was the operator. */
+/** The operator on the server's command line, who may do everything. The log names the operator as the actor. */
 export interface Operator {
   kind: 'operator';
 }
 
 export type Actor = UserActor | ServiceActor | Anonymous | Operator;
 
-/** The actor in the log: `user:<id>`, `service:<id>`, `operator`, `anonymous`. */
+/** Returns the actor's name in the log: `user:<id>`, `service:<id>`, `operator`, `anonymous`. */
 export function actorName(actor: Actor): string {
   if (actor.kind === 'user') return `user:${actor.userId}`;
   if (actor.kind === 'service') return `service:${actor.clientId}`;
@@ -54,35 +54,35 @@ export function actorName(actor: Actor): string {
 export const columns = ['administrator', 'leadership', 'classTeacher', 'subjectTeacher', 'student', 'service'] as const;
 export type Column = (typeof columns)[number];
 
-/** Where one column of the table counts for an actor. Places of different columns never add up. */
+/** Where one column of the permissions table applies to an actor. Scopes of different columns are never combined. */
 export interface RoleScope {
   userId: string | null;
   schools: readonly string[];
   classes: readonly string[];
-  /** Those of the classes where one is the class teacher. */
+  /** The classes whose class teacher the actor is. */
   leads: readonly string[];
-  /** Pairs of class and subject, for the subject teacher. */
+  /** The pairs of class and subject that a subject teacher teaches. */
   taught: readonly { classId: string; subjectId: string }[];
   chats: ReadonlyMap<string, ChatRole>;
   scopes: readonly ServiceScope[];
-  /** Called by the scopes that look at the very person; only there where several people are answered together. */
-  personal?: () => void;
+  /** Called by the scopes that depend on the person. Set only for the actor of a cohort. */
+  onPersonalAccess?: () => void;
 }
 
 const noChats: ReadonlyMap<string, ChatRole> = new Map();
 
-function place(actor: UserActor, part: Partial<RoleScope>): RoleScope {
+function roleScope(actor: UserActor, part: Partial<RoleScope>): RoleScope {
   return { userId: actor.userId, schools: [], classes: [], leads: [], taught: [], chats: actor.chats, scopes: [], ...part };
 }
 
 const cache = new WeakMap<Actor, Partial<Record<Column, RoleScope>>>();
 
-/** The columns in which an actor stands, each with its own places. */
+/** Returns the columns of the permissions table that apply to an actor, with the scope of each. */
 export function scopesByRole(actor: Actor): Partial<Record<Column, RoleScope>> {
-  if (actor instanceof ProbeActor) return actor.standing;
-  let known = cache.get(actor);
-  if (known === undefined) cache.set(actor, (known = computeScopes(actor)));
-  return known;
+  if (actor instanceof ProbeActor) return actor.scopesByRole;
+  let cachedScopes = cache.get(actor);
+  if (cachedScopes === undefined) cache.set(actor, (cachedScopes = computeScopes(actor)));
+  return cachedScopes;
 }
 
 function computeScopes(actor: Actor): Partial<Record<Column, RoleScope>> {
@@ -90,41 +90,41 @@ function computeScopes(actor: Actor): Partial<Record<Column, RoleScope>> {
     return { service: { userId: null, schools: [actor.schoolId], classes: [], leads: [], taught: [], chats: noChats, scopes: actor.scopes } };
   if (actor.kind !== 'user') return {};
   const schools = (role: Role) => actor.grants.filter((grant) => grant.role === role).map((grant) => grant.schoolId);
-  const teaches = schools('TEACHER');
-  const work = actor.assignments.filter((assignment) => teaches.includes(assignment.schoolId));
-  const own = work.filter((assignment) => assignment.subjectId === null);
+  const teacherSchools = schools('TEACHER');
+  const work = actor.assignments.filter((assignment) => teacherSchools.includes(assignment.schoolId));
+  const classTeacherWork = work.filter((assignment) => assignment.subjectId === null);
   const taught = work.flatMap(({ classId, subjectId }) => (subjectId === null ? [] : [{ classId, subjectId }]));
-  const found: Partial<Record<Column, RoleScope>> = {};
+  const scopes: Partial<Record<Column, RoleScope>> = {};
   const add = (column: Column, part: Partial<RoleScope>) => {
-    if (part.schools?.length) found[column] = place(actor, part);
+    if (part.schools?.length) scopes[column] = roleScope(actor, part);
   };
   add('administrator', { schools: schools('PLATFORM_ADMINISTRATOR') });
   add('leadership', { schools: schools('SCHOOL_ADMINISTRATION') });
-  const leads = unique(own.map((a) => a.classId));
-  add('classTeacher', { schools: unique(own.map((a) => a.schoolId)), classes: leads, leads });
-  // Every teacher stands here, with or without a class, so that a new teacher sees the school.
-  add('subjectTeacher', { schools: teaches, classes: unique(taught.map((t) => t.classId)), taught });
-  const studies = schools('STUDENT');
-  const enrolled = actor.enrolment !== null && studies.includes(actor.enrolment.schoolId);
-  add('student', { schools: studies, classes: enrolled && actor.enrolment ? [actor.enrolment.classId] : [] });
-  // Whoever holds no role keeps what is their own, such as their sessions: the pupil's column without a school.
-  if (Object.keys(found).length === 0) found.student = place(actor, {});
-  return found;
+  const leads = unique(classTeacherWork.map((a) => a.classId));
+  add('classTeacher', { schools: unique(classTeacherWork.map((a) => a.schoolId)), classes: leads, leads });
+  // Every teacher has this column, even without a class, so that a new teacher sees the school.
+  add('subjectTeacher', { schools: teacherSchools, classes: unique(taught.map((t) => t.classId)), taught });
+  const studentSchools = schools('STUDENT');
+  const enrolled = actor.enrolment !== null && studentSchools.includes(actor.enrolment.schoolId);
+  add('student', { schools: studentSchools, classes: enrolled && actor.enrolment ? [actor.enrolment.classId] : [] });
+  // A person without a role gets the pupil's column without a school, and so keeps access to their own rows, such as sessions.
+  if (Object.keys(scopes).length === 0) scopes.student = roleScope(actor, {});
+  return scopes;
 }
 
-/** The actor with what they are in one school; nothing of what they are in others. */
+/** Returns the actor with the roles, assignments and enrolment in one school only. */
 export function restrictToSchool(schoolId: string, actor: UserActor | ServiceActor): UserActor | ServiceActor {
   if (actor.kind === 'service') return actor;
-  const here = <T extends { schoolId: string }>(places: readonly T[]) => places.filter((place) => place.schoolId === schoolId);
+  const ofSchool = <T extends { schoolId: string }>(rows: readonly T[]) => rows.filter((row) => row.schoolId === schoolId);
   return {
     ...actor,
-    grants: here(actor.grants),
-    assignments: here(actor.assignments),
+    grants: ofSchool(actor.grants),
+    assignments: ofSchool(actor.assignments),
     enrolment: actor.enrolment?.schoolId === schoolId ? actor.enrolment : null,
   };
 }
 
-/** What the actor has in common with others of the same roles in the same classes: a text, the same for all of them. */
+/** Returns a key that is equal for actors with the same roles in the same schools and classes. */
 export function rightsKey(actor: UserActor | ServiceActor): string {
   const ordered = Object.entries(scopesByRole(actor)).map(([column, { schools, classes, leads, taught, scopes }]) => [
     column, [...schools].sort(), [...classes].sort(), [...leads].sort(), taught.map((pair) => `${pair.classId} ${pair.subjectId}`).sort(), [...scopes].sort(),
@@ -133,15 +133,16 @@ export function rightsKey(actor: UserActor | ServiceActor): string {
 }
 
 /**
- * Stands for all who have the same `commonKey`: the actor without a person. `personal` is called whenever somebody
- * asks who it is, or a scope would look at the very person: then what was found does not hold for all.
+ * Returns an actor without a person, which represents all actors with the same `rightsKey`.
+ * @param onPersonalAccess is called when code reads who the actor is, or a scope depends on the person. The result is then
+ *   not valid for the whole cohort.
  */
-export function cohortActor(actor: UserActor | ServiceActor, personal: () => void = () => undefined): UserActor | ServiceActor {
+export function cohortActor(actor: UserActor | ServiceActor, onPersonalAccess: () => void = () => undefined): UserActor | ServiceActor {
   if (actor.kind === 'service') return actor;
-  const nobody = new CohortActor(actor, personal);
-  const places = Object.entries(scopesByRole(actor)).map(([column, at]) => [column, { ...at, userId: null, chats: noChats, personal }]);
-  cache.set(nobody, Object.fromEntries(places) as Partial<Record<Column, RoleScope>>);
-  return nobody;
+  const anonymised = new CohortActor(actor, onPersonalAccess);
+  const scopes = Object.entries(scopesByRole(actor)).map(([column, scope]) => [column, { ...scope, userId: null, chats: noChats, onPersonalAccess }]);
+  cache.set(anonymised, Object.fromEntries(scopes) as Partial<Record<Column, RoleScope>>);
+  return anonymised;
 }
 
 class CohortActor implements UserActor {
@@ -150,49 +151,49 @@ class CohortActor implements UserActor {
   readonly assignments: UserActor['assignments'];
   readonly enrolment: UserActor['enrolment'];
   readonly expiresAt: number;
-  readonly #personal: () => void;
+  readonly #onPersonalAccess: () => void;
 
-  constructor({ grants, assignments, enrolment, expiresAt }: UserActor, personal: () => void) {
+  constructor({ grants, assignments, enrolment, expiresAt }: UserActor, onPersonalAccess: () => void) {
     this.grants = grants;
     this.assignments = assignments;
     this.enrolment = enrolment;
     this.expiresAt = expiresAt;
-    this.#personal = personal;
+    this.#onPersonalAccess = onPersonalAccess;
   }
 
-  get userId() { return this.#asked(''); }
-  get sessionId() { return this.#asked(''); }
-  get chats() { return this.#asked(noChats); }
+  get userId() { return this.#personal(''); }
+  get sessionId() { return this.#personal(''); }
+  get chats() { return this.#personal(noChats); }
 
-  #asked<T>(value: T): T {
-    this.#personal();
+  #personal<T>(value: T): T {
+    this.#onPersonalAccess();
     return value;
   }
 }
 
-/** Stands for anybody at all: `asked` is called whenever it matters who it is or what they may do. */
-export const probeActor = (asked: () => void): UserActor => new ProbeActor(asked);
+/** Returns an actor that represents any person. @param onAccess is called when code reads who the actor is or what it may do. */
+export const probeActor = (onAccess: () => void): UserActor => new ProbeActor(onAccess);
 
-/** Its standing is in no cache, whose values would keep what asked in memory until the next full collection. */
+/** Its scopes are not in `cache`: a WeakMap's values would keep the callback's closure in memory until the next full GC. */
 class ProbeActor implements UserActor {
   readonly kind = 'user';
-  readonly #asked: () => void;
+  readonly #onAccess: () => void;
 
-  constructor(asked: () => void) {
-    this.#asked = asked;
+  constructor(onAccess: () => void) {
+    this.#onAccess = onAccess;
   }
 
-  get userId() { return this.#told(''); }
-  get sessionId() { return this.#told(''); }
-  get expiresAt() { return this.#told(0); }
-  get grants() { return this.#told([]); }
-  get assignments() { return this.#told([]); }
-  get enrolment() { return this.#told(null); }
-  get chats() { return this.#told(noChats); }
-  get standing() { return this.#told({}); }
+  get userId() { return this.#accessed(''); }
+  get sessionId() { return this.#accessed(''); }
+  get expiresAt() { return this.#accessed(0); }
+  get grants() { return this.#accessed([]); }
+  get assignments() { return this.#accessed([]); }
+  get enrolment() { return this.#accessed(null); }
+  get chats() { return this.#accessed(noChats); }
+  get scopesByRole() { return this.#accessed({}); }
 
-  #told<T>(value: T): T {
-    this.#asked();
+  #accessed<T>(value: T): T {
+    this.#onAccess();
     return value;
   }
 }

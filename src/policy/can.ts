@@ -4,45 +4,45 @@ import { permissions, type Action, type NounOf, type PermissionRow } from './per
 
 type AnyScope = Scope<Noun>;
 
-/** Whether `holds` does for one of the scopes in which the row reaches somewhere, by the column's place. */
-function reaches(actor: Actor, row: PermissionRow, holds: (scope: AnyScope, place: RoleScope) => boolean): boolean {
-  const stands = scopesByRole(actor);
+/** Returns whether `test` holds for one of the scopes that the row grants to one of the actor's roles. */
+function someScope(actor: Actor, row: PermissionRow, test: (scope: AnyScope, role: RoleScope) => boolean): boolean {
+  const roles = scopesByRole(actor);
   for (const column of columns) {
-    const place = stands[column];
-    if (place === undefined) continue;
-    const names = row.cells[column];
-    for (const name of names) {
+    const role = roles[column];
+    if (role === undefined) continue;
+    const scopeNames = row.cells[column];
+    for (const name of scopeNames) {
       const scope = (scopes[row.on] as Record<string, AnyScope>)[name]!;
-      if (!scope.impliedBy?.some((wider) => names.includes(wider)) && holds(scope, place)) return true;
+      if (!scope.impliedBy?.some((wider) => scopeNames.includes(wider)) && test(scope, role)) return true;
     }
   }
   return false;
 }
 
-/** May the actor do this to that? The operator may; nobody signed in may nothing. */
+/** Returns whether the actor may perform the action. The operator may perform every action, an anonymous actor none. */
 export function can<A extends Action>(actor: Actor, action: A, facts: Facts[NounOf<A>]): boolean {
   if (actor.kind === 'operator') return true;
-  return reaches(actor, permissions[action], (scope, place) => scope.holds(place, facts));
+  return someScope(actor, permissions[action], (scope, role) => scope.holds(role, facts));
 }
 
-/** The same answer as a Prisma filter over the noun's model: the rows that the actor may do this to. */
+/** Returns `can` as a Prisma filter over the noun's model: the rows on which the actor may perform the action. */
 export function where(actor: Actor, action: Action): Filter {
   const row: PermissionRow = permissions[action];
   if (actor.kind === 'operator') return everything(row.on);
   const alternatives: Filter[] = [];
-  reaches(actor, row, (scope, place) => {
-    alternatives.push(scope.where(place));
+  someScope(actor, row, (scope, role) => {
+    alternatives.push(scope.where(role));
     return false;
   });
   if (alternatives.length === 0) return nothing(row.on);
   return alternatives.length === 1 ? alternatives[0]! : { OR: alternatives };
 }
 
-/** Could the actor do this anywhere at all? A quick no before anything is read. */
+/** Returns whether the actor could perform the action on any row: a quick check before anything is read. */
 export function everCan(actor: Actor, action: Action): boolean {
   if (actor.kind === 'operator') return true;
-  return reaches(actor, permissions[action], () => true);
+  return someScope(actor, permissions[action], () => true);
 }
 
-/** The clause of the regulation that decides the action. */
+/** Returns the clause of the regulation that decides the action. */
 export const clauseOf = (action: Action): string => permissions[action].clause;

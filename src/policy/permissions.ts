@@ -2,9 +2,9 @@ import type { Column } from './actor.ts';
 import type { Noun, ScopeOf } from './scopes.ts';
 
 /**
- * Who may do what: the one page. A row is an action, a cell says how far it reaches for that column:
- * a scope of the noun (src/policy/scopes.ts), several joined by a slash, or `-` for never.
- * `clause` is where the school's regulation grants it. Rules that are not rights stand in the operations.
+ * The table of permissions. A row is an action. A cell grants the action to a role within a scope of the noun
+ * (src/policy/scopes.ts), or within several, joined by a slash; `-` grants nothing. `clause` is the clause of the school's
+ * regulation that decides. Rules that are not rights are in the operations of src/domain.
  */
 
 type Cell<N extends Noun> =
@@ -15,7 +15,7 @@ type Cell<N extends Noun> =
   | `${ScopeOf<N>}/${ScopeOf<N>}/${ScopeOf<N>}/${ScopeOf<N>}`;
 
 export interface PermissionRow<N extends Noun = Noun> {
-  /** The thing that the right is asked on. */
+  /** The noun whose facts decide the action. */
   on: N;
   clause: string;
   cells: Record<Column, readonly string[]>;
@@ -88,10 +88,10 @@ export const permissions = {
 
 export type Action = keyof typeof permissions;
 
-/** The noun that an action's right is asked on. */
+/** The noun whose facts decide the action. */
 export type NounOf<A extends Action> = (typeof permissions)[A]['on'];
 
-/** Actions that need no right but a credential: whoever holds the link may use it, whoever signed in may leave. */
+/** Actions that need a signed-in actor but no right: to use an invitation link, and to end one's own other sessions. */
 export const openActions = ['invitation.accept', 'otherSessions.end'] as const;
 
 export const actions = Object.keys(permissions) as Action[];

@@ -1,13 +1,13 @@
 import type { RoleScope } from './actor.ts';
 
 /**
- * Scopes: how far a right reaches. Each is written twice, side by side: `holds` answers for one thing, `where` is the
- * same sentence as a Prisma filter. test/policy/scopes.test.ts holds the two together on a real database.
+ * The scopes of rights. Each scope is defined twice: `holds` decides for the facts of one row, `where` is the same condition
+ * as a Prisma filter. test/policy/scopes.test.ts compares the two on a real database.
  */
 
 export type ChatKind = 'SCHOOL' | 'STAFF' | 'CLASS' | 'SUBJECT' | 'EXTRACURRICULAR';
 
-/** What must be known of a thing to decide about it. */
+/** The facts by which the policy decides, for each noun. */
 export interface Facts {
   school: { schoolId: string };
   class: { schoolId: string; classId: string };
@@ -16,13 +16,13 @@ export interface Facts {
   role: { schoolId: string; userId: string };
   enrolment: { schoolId: string; classId: string; userId: string; current: boolean };
   invitation: { schoolId: string; classId: string | null; holderId: string | null };
-  /** Without an id it is a chat about to be made; without a kind, one of any kind. */
+  /** Without `chatId`: a chat that is about to be created. Without `kind`: a chat of any kind. */
   chat: { schoolId: string; chatId?: string; kind?: ChatKind; classId: string | null; subjectId: string | null };
   session: { userId: string };
   event: { schoolId: string };
 }
 
-/** One role, enrolment or assignment of a person, now or before. */
+/** A role, enrolment or assignment of a person, current or past. */
 export interface UserPlace {
   schoolId: string;
   staff: boolean;
@@ -32,77 +32,76 @@ export interface UserPlace {
 
 export type Noun = keyof Facts;
 
-/** A filter of Prisma's for the noun's model. */
+/** A Prisma filter for the noun's model. */
 export type Filter = Record<string, unknown>;
 
-/** Matches no row, at the top of a filter and nested alike; an empty OR nested in AND would match every row. */
+/** Returns a filter that matches no row, also when nested. An empty OR nested in AND would match every row. */
 export const nothing = (noun: Noun): Filter =>
   noun === 'school' || noun === 'user' || noun === 'session' ? { id: { in: [] } } : { schoolId: { in: [] } };
 
-/** Matches every row; an empty filter nested in NOT would match every row too. */
+/** Returns a filter that matches every row. An empty filter is not enough: nested in NOT, it would match every row too. */
 export const everything = (noun: Noun): Filter => ({ NOT: nothing(noun) });
 
 export interface Scope<N extends Noun> {
-  holds(place: RoleScope, facts: Facts[N]): boolean;
-  where(place: RoleScope): Filter;
-  /** Scopes of the noun that reach everything that this one does; beside one of them in a cell it adds nothing. */
+  holds(role: RoleScope, facts: Facts[N]): boolean;
+  where(role: RoleScope): Filter;
+  /** Wider scopes of the noun. In a cell with one of them, this scope adds nothing. */
   impliedBy?: readonly string[];
 }
 
-/** A scope that looks at the very person, and not only at where they stand. */
+/** Marks a scope that depends on the person, and not only on the role. */
 const ofPerson = <N extends Noun>(scope: Scope<N>): Scope<N> => ({
   ...scope,
-  holds(place, facts) {
-    place.personal?.();
-    return scope.holds(place, facts);
+  holds(role, facts) {
+    role.onPersonalAccess?.();
+    return scope.holds(role, facts);
   },
-  where(place) {
-    place.personal?.();
-    return scope.where(place);
+  where(role) {
+    role.onPersonalAccess?.();
+    return scope.where(role);
   },
 });
 
 type Scopes = { [N in Noun]: Record<string, Scope<N>> };
 
-const among = (ids: readonly string[]) => ({ in: [...ids] });
+const inList = (ids: readonly string[]) => ({ in: [...ids] });
 const educationalKinds: readonly ChatKind[] = ['STAFF', 'CLASS', 'SUBJECT', 'EXTRACURRICULAR'];
-const kindIs = (kind: ChatKind | undefined, ...kinds: readonly ChatKind[]) => kind === undefined || kinds.includes(kind);
+const isOfKind = (kind: ChatKind | undefined, ...kinds: readonly ChatKind[]) => kind === undefined || kinds.includes(kind);
 
-/** In one of the place's schools. */
-const bySchool = {
-  holds: (place: RoleScope, facts: { schoolId: string }) => place.schools.includes(facts.schoolId),
-  where: (place: RoleScope): Filter => ({ schoolId: among(place.schools) }),
+const inSchool = {
+  holds: (role: RoleScope, facts: { schoolId: string }) => role.schools.includes(facts.schoolId),
+  where: (role: RoleScope): Filter => ({ schoolId: inList(role.schools) }),
 };
 
-/** As `school`, for a client that was given the scope. */
+/** As `inSchool`, for a service client that has the scope. */
 const forService = (scope: RoleScope['scopes'][number]) => ({
-  holds: (place: RoleScope, facts: { schoolId: string }) =>
-    place.scopes.includes(scope) && place.schools.includes(facts.schoolId),
-  where: (place: RoleScope): Filter => ({ schoolId: among(place.scopes.includes(scope) ? place.schools : []) }),
+  holds: (role: RoleScope, facts: { schoolId: string }) =>
+    role.scopes.includes(scope) && role.schools.includes(facts.schoolId),
+  where: (role: RoleScope): Filter => ({ schoolId: inList(role.scopes.includes(scope) ? role.schools : []) }),
 });
 
 const schoolItself = (scope?: RoleScope['scopes'][number]) => ({
-  holds: (place: RoleScope, facts: { schoolId: string }) =>
-    (scope === undefined || place.scopes.includes(scope)) && place.schools.includes(facts.schoolId),
-  where: (place: RoleScope): Filter => ({
-    id: among(scope === undefined || place.scopes.includes(scope) ? place.schools : []),
+  holds: (role: RoleScope, facts: { schoolId: string }) =>
+    (scope === undefined || role.scopes.includes(scope)) && role.schools.includes(facts.schoolId),
+  where: (role: RoleScope): Filter => ({
+    id: inList(scope === undefined || role.scopes.includes(scope) ? role.schools : []),
   }),
 });
 
-/** People with a place in the school, now or before. */
-const peopleOfSchool = (allowed: (place: RoleScope) => boolean): Scope<'user'> => ({
-  holds: (place, facts) =>
-    allowed(place) && facts.places.some((at) => at.classId === null && place.schools.includes(at.schoolId)),
-  where: (place) => ({ grants: { some: { schoolId: among(allowed(place) ? place.schools : []) } } }),
+/** People with a current or past role in the school. */
+const peopleOfSchool = (isAllowed: (role: RoleScope) => boolean): Scope<'user'> => ({
+  holds: (role, facts) =>
+    isAllowed(role) && facts.places.some((place) => place.classId === null && role.schools.includes(place.schoolId)),
+  where: (role) => ({ grants: { some: { schoolId: inList(isAllowed(role) ? role.schools : []) } } }),
 });
 
-/** People of the place's classes: pupils and teachers, the former ones too if `everSince`. */
-const peopleOfClasses = (everSince: boolean): Scope<'user'> => ({
-  holds: (place, facts) =>
-    facts.places.some((at) => at.classId !== null && place.classes.includes(at.classId) && (everSince || at.current)),
-  where: (place) => {
-    const at = { classId: among(place.classes), ...(everSince ? {} : { endedAt: null }) };
-    return { OR: [{ enrolments: { some: at } }, { assignments: { some: at } }] };
+/** Pupils and teachers of the role's classes; with `includePast`, the former ones too. */
+const peopleOfClasses = (includePast: boolean): Scope<'user'> => ({
+  holds: (role, facts) =>
+    facts.places.some((place) => place.classId !== null && role.classes.includes(place.classId) && (includePast || place.current)),
+  where: (role) => {
+    const membership = { classId: inList(role.classes), ...(includePast ? {} : { endedAt: null }) };
+    return { OR: [{ enrolments: { some: membership } }, { assignments: { some: membership } }] };
   },
 });
 
@@ -110,138 +109,138 @@ export const scopes = {
   school: { school: schoolItself(), read: schoolItself('read'), events: schoolItself('events') },
 
   class: {
-    school: bySchool,
+    school: inSchool,
     read: forService('read'),
     roster: forService('roster'),
-    /** The class teacher's own, a subject teacher's taught, a pupil's own class. */
+    /** The class teacher's own class, the classes that a subject teacher teaches, a pupil's class. */
     class: {
-      holds: (place, facts) => place.classes.includes(facts.classId),
-      where: (place) => ({ id: among(place.classes) }),
+      holds: (role, facts) => role.classes.includes(facts.classId),
+      where: (role) => ({ id: inList(role.classes) }),
     },
   },
 
-  subject: { school: bySchool, read: forService('read') },
+  subject: { school: inSchool, read: forService('read') },
 
   user: {
     school: peopleOfSchool(() => true),
-    read: peopleOfSchool((place) => place.scopes.includes('read')),
+    read: peopleOfSchool((role) => role.scopes.includes('read')),
     staff: {
-      holds: (place, facts) => facts.places.some((at) => at.staff && at.current && place.schools.includes(at.schoolId)),
-      where: (place) => ({
-        grants: { some: { schoolId: among(place.schools), role: { not: 'STUDENT' }, endedAt: null } },
+      holds: (role, facts) => facts.places.some((place) => place.staff && place.current && role.schools.includes(place.schoolId)),
+      where: (role) => ({
+        grants: { some: { schoolId: inList(role.schools), role: { not: 'STUDENT' }, endedAt: null } },
       }),
     },
     class: peopleOfClasses(true),
     classmates: peopleOfClasses(false),
-    /** People one shares a chat with, in a school where one still is. */
+    /** People who share a chat with the actor, in a school where the actor still has a role. */
     chatmates: ofPerson<'user'>({
-      holds: (place, facts) =>
-        facts.chats.some(({ schoolId, chatId }) => place.schools.includes(schoolId) && place.chats.has(chatId)),
-      where: (place) => ({
-        memberships: { some: { schoolId: among(place.schools), chatId: among([...place.chats.keys()]) } },
+      holds: (role, facts) =>
+        facts.chats.some(({ schoolId, chatId }) => role.schools.includes(schoolId) && role.chats.has(chatId)),
+      where: (role) => ({
+        memberships: { some: { schoolId: inList(role.schools), chatId: inList([...role.chats.keys()]) } },
       }),
     }),
     own: ofPerson<'user'>({
-      holds: (place, facts) => facts.userId === place.userId,
-      where: (place) => ({ id: place.userId === null ? { in: [] } : place.userId }),
-      // Whoever stands in a school has a role there.
+      holds: (role, facts) => facts.userId === role.userId,
+      where: (role) => ({ id: role.userId === null ? { in: [] } : role.userId }),
+      // The actor has a role in the role's schools, so `school` and `staff` include the actor.
       impliedBy: ['school', 'staff'],
     }),
   },
 
   role: {
-    school: bySchool,
+    school: inSchool,
     read: forService('read'),
     own: ofPerson<'role'>({
-      holds: (place, facts) => facts.userId === place.userId,
-      where: (place) => ({ userId: place.userId === null ? { in: [] } : place.userId }),
+      holds: (role, facts) => facts.userId === role.userId,
+      where: (role) => ({ userId: role.userId === null ? { in: [] } : role.userId }),
     }),
   },
 
   enrolment: {
-    school: bySchool,
+    school: inSchool,
     read: forService('read'),
     class: {
-      holds: (place, facts) => place.classes.includes(facts.classId),
-      where: (place) => ({ classId: among(place.classes) }),
+      holds: (role, facts) => role.classes.includes(facts.classId),
+      where: (role) => ({ classId: inList(role.classes) }),
     },
     classmates: {
-      holds: (place, facts) => facts.current && place.classes.includes(facts.classId),
-      where: (place) => ({ classId: among(place.classes), endedAt: null }),
+      holds: (role, facts) => facts.current && role.classes.includes(facts.classId),
+      where: (role) => ({ classId: inList(role.classes), endedAt: null }),
     },
     own: ofPerson<'enrolment'>({
-      holds: (place, facts) => facts.userId === place.userId,
-      where: (place) => ({ studentId: place.userId === null ? { in: [] } : place.userId }),
+      holds: (role, facts) => facts.userId === role.userId,
+      where: (role) => ({ studentId: role.userId === null ? { in: [] } : role.userId }),
     }),
   },
 
   invitation: {
-    school: bySchool,
-    /** Handed over to the person; a pupils' link only while they are the class teacher of its class. */
+    school: inSchool,
+    /** Invitations that the person holds; a pupils' link only while the person is the class teacher of its class. */
     held: ofPerson<'invitation'>({
-      holds: (place, facts) =>
+      holds: (role, facts) =>
         facts.holderId !== null &&
-        facts.holderId === place.userId &&
-        place.schools.includes(facts.schoolId) &&
-        (facts.classId === null || place.leads.includes(facts.classId)),
-      where: (place) => ({
-        // Without `not: null` a link that nobody holds would be neither in the filter nor in its negation.
-        holderId: place.userId === null ? { in: [] } : { equals: place.userId, not: null },
-        schoolId: among(place.schools),
-        OR: [{ classId: null }, { classId: among(place.leads) }],
+        facts.holderId === role.userId &&
+        role.schools.includes(facts.schoolId) &&
+        (facts.classId === null || role.leads.includes(facts.classId)),
+      where: (role) => ({
+        // Without `not: null`, a link without a holder would match neither this filter nor its negation.
+        holderId: role.userId === null ? { in: [] } : { equals: role.userId, not: null },
+        schoolId: inList(role.schools),
+        OR: [{ classId: null }, { classId: inList(role.leads) }],
       }),
     }),
   },
 
   chat: {
-    school: bySchool,
+    school: inSchool,
     read: forService('read'),
     schoolWide: {
-      // A chat about to be made in a class is of no kind that is school-wide.
-      holds: (place, facts) =>
-        place.schools.includes(facts.schoolId) && kindIs(facts.kind, 'SCHOOL') && facts.classId === null,
-      where: (place) => ({ schoolId: among(place.schools), kind: 'SCHOOL' }),
+      // A chat that is about to be created in a class is never school-wide.
+      holds: (role, facts) =>
+        role.schools.includes(facts.schoolId) && isOfKind(facts.kind, 'SCHOOL') && facts.classId === null,
+      where: (role) => ({ schoolId: inList(role.schools), kind: 'SCHOOL' }),
     },
     educational: {
-      holds: (place, facts) => place.schools.includes(facts.schoolId) && kindIs(facts.kind, ...educationalKinds),
-      where: (place) => ({ schoolId: among(place.schools), kind: among(educationalKinds) }),
+      holds: (role, facts) => role.schools.includes(facts.schoolId) && isOfKind(facts.kind, ...educationalKinds),
+      where: (role) => ({ schoolId: inList(role.schools), kind: inList(educationalKinds) }),
     },
     ofClass: {
-      holds: (place, facts) =>
-        kindIs(facts.kind, 'CLASS') && facts.classId !== null && place.classes.includes(facts.classId),
-      where: (place) => ({ kind: 'CLASS', classId: among(place.classes) }),
+      holds: (role, facts) =>
+        isOfKind(facts.kind, 'CLASS') && facts.classId !== null && role.classes.includes(facts.classId),
+      where: (role) => ({ kind: 'CLASS', classId: inList(role.classes) }),
     },
     ofSubject: {
-      holds: (place, facts) =>
-        kindIs(facts.kind, 'SUBJECT') &&
-        place.taught.some(
+      holds: (role, facts) =>
+        isOfKind(facts.kind, 'SUBJECT') &&
+        role.taught.some(
           (pair) =>
             pair.classId === facts.classId &&
             (pair.subjectId === facts.subjectId || (facts.kind === undefined && facts.subjectId === null)),
         ),
-      where: (place) => ({
+      where: (role) => ({
         kind: 'SUBJECT',
-        // One alternative that matches nothing keeps the OR from being empty.
-        OR: [{ classId: { in: [] } }, ...place.taught.map(({ classId, subjectId }) => ({ classId, subjectId }))],
+        // The alternative that matches nothing keeps the OR from being empty.
+        OR: [{ classId: { in: [] } }, ...role.taught.map(({ classId, subjectId }) => ({ classId, subjectId }))],
       }),
     },
     member: ofPerson<'chat'>({
-      holds: (place, facts) =>
-        place.schools.includes(facts.schoolId) && facts.chatId !== undefined && place.chats.has(facts.chatId),
-      where: (place) => ({
-        schoolId: among(place.schools),
-        members: { some: { userId: place.userId === null ? { in: [] } : place.userId } },
+      holds: (role, facts) =>
+        role.schools.includes(facts.schoolId) && facts.chatId !== undefined && role.chats.has(facts.chatId),
+      where: (role) => ({
+        schoolId: inList(role.schools),
+        members: { some: { userId: role.userId === null ? { in: [] } : role.userId } },
       }),
     }),
     moderated: ofPerson<'chat'>({
-      holds: (place, facts) =>
-        place.schools.includes(facts.schoolId) &&
+      holds: (role, facts) =>
+        role.schools.includes(facts.schoolId) &&
         facts.chatId !== undefined &&
-        ['OWNER', 'MODERATOR'].includes(place.chats.get(facts.chatId) ?? ''),
-      where: (place) => ({
-        schoolId: among(place.schools),
+        ['OWNER', 'MODERATOR'].includes(role.chats.get(facts.chatId) ?? ''),
+      where: (role) => ({
+        schoolId: inList(role.schools),
         members: {
-          some: { userId: place.userId === null ? { in: [] } : place.userId, role: { in: ['OWNER', 'MODERATOR'] } },
+          some: { userId: role.userId === null ? { in: [] } : role.userId, role: { in: ['OWNER', 'MODERATOR'] } },
         },
       }),
     }),
@@ -249,12 +248,12 @@ export const scopes = {
 
   session: {
     own: ofPerson<'session'>({
-      holds: (place, facts) => facts.userId === place.userId,
-      where: (place) => ({ userId: place.userId === null ? { in: [] } : place.userId }),
+      holds: (role, facts) => facts.userId === role.userId,
+      where: (role) => ({ userId: role.userId === null ? { in: [] } : role.userId }),
     }),
   },
 
-  event: { school: bySchool, events: forService('events') },
+  event: { school: inSchool, events: forService('events') },
 } satisfies Scopes;
 
 export type ScopeOf<N extends Noun> = Extract<keyof (typeof scopes)[N], string>;

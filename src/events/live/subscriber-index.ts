@@ -4,7 +4,7 @@ import type { EventType } from '../catalog.ts';
 import type { SubscriberRights, ResolvedActor } from './rights-cache.ts';
 import type { LoggedEvent } from '../log-reader.ts';
 
-/** Indexes subscribers: in groups with the ofUser query, and within a group in cohorts with equal rights. */
+/** Indexes subscribers: in groups with the same query, and within a group in cohorts with equal rights. */
 
 /** The result of one event, shared by several subscribers. */
 export interface SharedResult {
@@ -29,7 +29,7 @@ export interface Cohort {
 
 /** Executes events for a group of subscribers. */
 export interface GroupExecutor {
-  /** Equal for all subscribers with the ofUser query. */
+  /** Equal for all subscribers with the same query. */
   groupKey: string;
   /** Executes an event for the recipients in a group. Calls `deliver` with the result for each of them, or with null if the execution failed. */
   executeFor(delivery: Delivery, cohorts: readonly Cohort[], deliver: (result: SharedResult | null, to: readonly Subscriber[]) => Promise<void>): Promise<void>;
@@ -101,7 +101,7 @@ export function removeSubscriber(groups: SubscriberGroups, member: Subscriber): 
   if (cohorts?.size === 0) groups.delete(groupKey);
 }
 
-/** Returns any member of a group. All members have the ofUser options, and a group is never empty. */
+/** Returns any member of a group. All members have the same options, and a group is never empty. */
 export function sampleOf(group: ReadonlyMap<string, CohortEntry>): Subscriber {
   const [cohort] = group.values();
   const [member] = cohort!.members;

@@ -1,4 +1,4 @@
-import { scopesByRole as placesOf, type ServiceActor, type UserActor } from '../../policy/actor.ts';
+import { scopesByRole, type ServiceActor, type UserActor } from '../../policy/actor.ts';
 import { canReceive } from '../../policy/topics.ts';
 import type { Credential } from '../../auth/tokens.ts';
 import { checkpointEvery, type Broadcaster } from './broadcaster.ts';
@@ -9,18 +9,17 @@ import { isActor, maxRightsAgeMs, type EndReason, type RightsCache, type Subscri
 import type { SharedResult, SubscriptionPosition, GroupExecutor } from './subscriber-index.ts';
 import type { LogBounds, LoggedEvent, LogReader } from '../log-reader.ts';
 
-/** Following one school's log as one listener: in order, each event once, and only what may be heard when it is told. */
+/** A subscription to one school's log: delivers the events in order, each once, and only those that the subscriber may receive at that moment. */
 
 export type SubscriptionItem =
-  /** The place reached where nothing was to be told: at the start, and after long stretches for others. */
+  /** The position in the log: at the start, and after many events for other subscribers. */
   | { kind: 'checkpoint'; cursor: string; actor: UserActor | ServiceActor }
   | { kind: 'event'; cursor: string; event: LoggedEvent; actor: UserActor | ServiceActor }
-  /** An event that was answered for several listeners at once. */
+  /** The result of an event that was executed for several subscribers at once. */
   | { kind: 'answer'; answer: SharedResult }
   | { kind: 'resync'; oldest: string }
   | { kind: 'ended'; reason: EndReason; cursor: string };
 
-/** An event to be told, as the fields of its item are given it. */
 export const eventItem = (event: LoggedEvent, actor: UserActor | ServiceActor): Extract<SubscriptionItem, { kind: 'event' }> => ({
   kind: 'event', cursor: encodeCursor(event), event, actor,
 });
@@ -28,33 +27,33 @@ export const eventItem = (event: LoggedEvent, actor: UserActor | ServiceActor): 
 export interface SubscriptionRequest {
   schoolId: string;
   credential: Credential;
-  /** The last cursor seen; null starts with what comes next. */
+  /** The last cursor that the client has; null starts with the next event. */
   after: Cursor | null;
-  /** The same for all streams that tell the same to the same rights. */
+  /** Equal for streams that deliver the same events to equal rights. */
   streamKey: string;
   types: ReadonlySet<EventType>;
-  /** A narrower choice than the types. */
+  /** Selects among the events of these types. */
   filter(event: LoggedEvent): boolean;
-  /** May this actor have this stream at all? */
+  /** Returns whether the actor may have this stream at all. */
   isAllowed(actor: UserActor | ServiceActor): boolean;
 }
 
 export interface Stream extends AsyncIterableIterator<SubscriptionItem, void, undefined> {
   request: SubscriptionRequest;
-  /** From now on the listener is told together with others whenever nothing else is to be told to them. */
-  shareExecution(sharing: GroupExecutor): void;
+  /** From actor on waits in the broadcaster whenever the log is read to its end, so that executions are shared. */
+  shareExecution(executor: GroupExecutor): void;
   /**
-   * Returns whether the last item may be sent: the listener still has the rights that it was made with. Reads the rights
-   * again if they were read too long ago.
+   * Returns whether the last item may be sent: the subscriber still has the rights with which it was executed. Loads the
+   * rights again if they are too old.
    */
   confirm(): Promise<boolean>;
-  /** Takes back the last item, which was not sent: `next` returns its event again, by the rights of that moment. */
+  /** Takes back the last item, which was not sent. `next` then returns its event again, if the rights then allow it. */
   repeat(): void;
 }
 
-const batch = 100;
+const batchSize = 100;
 
-/** What following needs: the logs' reader, the rights' reader and those who are told together; one of each in a process. */
+/** The parts that subscriptions need; one of each in a process. */
 export interface LiveEvents {
   reader: LogReader;
   rights: RightsCache;
@@ -62,59 +61,59 @@ export interface LiveEvents {
 }
 
 /**
- * Pulls: nothing is read before the listener asks for the next item, so a slow one holds no memory. Ends with `ended`
- * when the rights it began with are lost, and leaves no timer and no listener behind however it ends.
- * `next` rejects where the log or the rights could not be read after several attempts; the stream is then over.
+ * Opens a stream. The stream reads nothing before the consumer calls `next`, so a slow consumer holds no memory. It ends with
+ * `ended` when rights that it began with are lost, and removes its timers and listeners in every case.
+ * `next` rejects if the log or the rights could not be read after several attempts; the stream is then over.
  */
-export const follow = (feed: LiveEvents, following: SubscriptionRequest): Stream => new Subscription(feed, following);
+export const follow = (live: LiveEvents, request: SubscriptionRequest): Stream => new Subscription(live, request);
 
 class Subscription implements Stream {
   readonly request: SubscriptionRequest;
-  readonly #feed: LiveEvents;
+  readonly #live: LiveEvents;
   readonly #items: AsyncGenerator<SubscriptionItem, void, undefined>;
   readonly #stop = new AbortController();
-  readonly #lost = new AbortController();
-  readonly #wait = AbortSignal.any([this.#lost.signal, this.#stop.signal]);
-  #listener!: SubscriberRights;
-  #sharing: GroupExecutor | null = null;
-  /** `#seq`: the last event that the listener heard or that was for others. `#told`: the last one that the listener received. */
+  readonly #revoked = new AbortController();
+  readonly #waitSignal = AbortSignal.any([this.#revoked.signal, this.#stop.signal]);
+  #rights!: SubscriberRights;
+  #groupExecutor: GroupExecutor | null = null;
+  /** `#seq`: the last event that was processed, for this subscriber or for others. `#lastDeliveredSeq`: the last one that was delivered. */
   #seq = 0n;
-  #told = 0n;
-  /** Whether the listener has caught up with the log. */
-  #inStep = false;
-  #first: ResolvedActor | null = null;
-  /** The reason that a sweep found. It is final: rights that come back a moment later begin with another stream. */
-  #swept: EndReason | null = null;
-  /** The last judgement, cached for one reading of the rights. */
-  #judged: { of: ResolvedActor | null; reason: EndReason | null } = { of: null, reason: null };
-  /** The rights that the last item was made with; null for a shared answer, which was checked when it was delivered. */
-  #heardBy: ResolvedActor | null = null;
-  #repeated = false;
+  #lastDeliveredSeq = 0n;
+  /** Whether the stream has read the log to its end. */
+  #isCaughtUp = false;
+  #initialActor: ResolvedActor | null = null;
+  /** The reason that a sweep found. It is final: rights that are granted again need another stream. */
+  #revokedReason: EndReason | null = null;
+  /** The last result of `#checkAccess`, cached for one actor object. */
+  #lastCheck: { actor: ResolvedActor | null; reason: EndReason | null } = { actor: null, reason: null };
+  /** The actor of the last item; null for a shared result, whose delivery checked the rights. */
+  #itemActor: ResolvedActor | null = null;
+  #isItemRepeated = false;
 
-  constructor(feed: LiveEvents, following: SubscriptionRequest) {
-    this.#feed = feed;
-    this.request = following;
-    this.#items = this.#hear();
+  constructor(live: LiveEvents, request: SubscriptionRequest) {
+    this.#live = live;
+    this.request = request;
+    this.#items = this.#iterate();
   }
 
-  shareExecution(sharing: GroupExecutor): void {
-    this.#sharing = sharing;
+  shareExecution(executor: GroupExecutor): void {
+    this.#groupExecutor = executor;
   }
 
   async confirm(): Promise<boolean> {
-    const now = this.#heardBy === null ? this.#listener.cached() : await this.#rights();
-    return now !== null && now === (this.#heardBy ?? now) && this.#judge(now) === null;
+    const actor = this.#itemActor === null ? this.#rights.cached() : await this.#resolveActor();
+    return actor !== null && actor === (this.#itemActor ?? actor) && this.#checkAccess(actor) === null;
   }
 
   repeat(): void {
-    this.#repeated = true;
+    this.#isItemRepeated = true;
   }
 
   next(): Promise<IteratorResult<SubscriptionItem, void>> {
     return this.#items.next();
   }
 
-  /** Ends the stream. Aborts first, since a generator that waits for the log would end only at the next event. */
+  /** Ends the stream. Aborts first, because a generator that waits for the log would end only at the next event. */
   return(): Promise<IteratorResult<SubscriptionItem, void>> {
     this.#stop.abort();
     return this.#items.return();
@@ -124,123 +123,123 @@ class Subscription implements Stream {
     return this;
   }
 
-  async *#hear(): AsyncGenerator<SubscriptionItem, void, undefined> {
-    const { rights, reader } = this.#feed;
+  async *#iterate(): AsyncGenerator<SubscriptionItem, void, undefined> {
+    const { rights, reader } = this.#live;
     const { schoolId, credential, after } = this.request;
-    this.#listener = rights.subscribe(schoolId, credential, (standing) => this.#judge(standing), (reason) => {
-      this.#swept = reason;
-      this.#lost.abort();
+    this.#rights = rights.subscribe(schoolId, credential, (actor) => this.#checkAccess(actor), (reason) => {
+      this.#revokedReason = reason;
+      this.#revoked.abort();
     });
-    const leave = reader.retain(schoolId);
+    const release = reader.retain(schoolId);
     try {
-      const extent = await this.#extent();
-      this.#seq = after?.seq ?? extent.head;
-      this.#told = this.#seq - BigInt(checkpointEvery);
-      if (this.#seq + 1n < extent.oldest) return yield this.#resync(extent);
-      // Waits for the first read of the log: changes of rights are not noticed before it.
-      if (reader.head(schoolId) === null) await reader.waitForAppend(schoolId, this.#seq, this.#wait);
-      this.#first = await this.#rights();
+      const bounds = await this.#bounds();
+      this.#seq = after?.seq ?? bounds.head;
+      this.#lastDeliveredSeq = this.#seq - BigInt(checkpointEvery);
+      if (this.#seq + 1n < bounds.oldest) return yield this.#resync(bounds);
+      // Waits for the first read of the log, because earlier changes of rights do not invalidate the cache.
+      if (reader.head(schoolId) === null) await reader.waitForAppend(schoolId, this.#seq, this.#waitSignal);
+      this.#initialActor = await this.#resolveActor();
       while (!this.#stop.signal.aborted) {
-        const now = await this.#rights();
-        const reason = this.#judge(now);
-        if (reason !== null || !isActor(now)) return yield { kind: 'ended', reason: reason ?? 'SESSION_ENDED', cursor: this.#cursor() };
-        const events = await this.#retry(() => reader.read(schoolId, this.#seq, batch));
-        // A slow listener may be overtaken by the forgetting of old events.
-        if (events === null) return yield this.#resync(await this.#extent());
-        if (events.length > 0) yield* this.#hearBatch(events);
-        else yield* this.#hearNext();
+        const actor = await this.#resolveActor();
+        const reason = this.#checkAccess(actor);
+        if (reason !== null || !isActor(actor)) return yield { kind: 'ended', reason: reason ?? 'SESSION_ENDED', cursor: this.#cursor() };
+        const events = await this.#retry(() => reader.read(schoolId, this.#seq, batchSize));
+        // The cleaning of old events may overtake a slow consumer.
+        if (events === null) return yield this.#resync(await this.#bounds());
+        if (events.length > 0) yield* this.#deliverBatch(events);
+        else yield* this.#waitForNext();
       }
     } finally {
-      this.#listener.close();
-      leave();
+      this.#rights.close();
+      release();
     }
   }
 
   /**
-   * Yields the events that may be heard. Reads the rights after the events, so that no event is sent by rights that were
-   * lost before it.
+   * Yields the events that the subscriber may receive. Checks the rights after reading the events, so that no event is sent
+   * by rights that were lost before it.
    */
-  async *#hearBatch(events: readonly LoggedEvent[]): AsyncGenerator<SubscriptionItem, void, undefined> {
+  async *#deliverBatch(events: readonly LoggedEvent[]): AsyncGenerator<SubscriptionItem, void, undefined> {
     const { schoolId, types, filter } = this.request;
     for (const event of events) {
-      const now = await this.#rights();
-      if (this.#judge(now) !== null || !isActor(now) || this.#stop.signal.aborted) return;
+      const actor = await this.#resolveActor();
+      if (this.#checkAccess(actor) !== null || !isActor(actor) || this.#stop.signal.aborted) return;
       this.#seq = event.seq;
-      if (!types.has(event.type) || !filter(event) || !canReceive(now, schoolId, event.topics)) continue;
-      const told = this.#told;
-      this.#told = event.seq;
-      if (yield* this.#tell(eventItem(event, now), now)) continue;
+      if (!types.has(event.type) || !filter(event) || !canReceive(actor, schoolId, event.topics)) continue;
+      const lastDeliveredSeq = this.#lastDeliveredSeq;
+      this.#lastDeliveredSeq = event.seq;
+      if (yield* this.#yieldItem(eventItem(event, actor), actor)) continue;
       this.#seq = event.seq - 1n;
-      this.#told = told;
+      this.#lastDeliveredSeq = lastDeliveredSeq;
       return;
     }
     yield* this.#checkpoint();
   }
 
   /** Yields a checkpoint if one is due; otherwise waits for the next event. */
-  async *#hearNext(): AsyncGenerator<SubscriptionItem, void, undefined> {
-    const { reader, broadcaster } = this.#feed;
+  async *#waitForNext(): AsyncGenerator<SubscriptionItem, void, undefined> {
+    const { reader, broadcaster } = this.#live;
     const { schoolId, types, filter } = this.request;
     if (yield* this.#checkpoint()) return;
-    this.#inStep = true;
-    if (this.#sharing === null) return reader.waitForAppend(schoolId, this.#seq, this.#wait);
-    const place: SubscriptionPosition = {
-      schoolId, types, filter, seq: this.#seq, lastDeliveredSeq: this.#told, rights: this.#listener, executor: this.#sharing,
-      isAllowed: (standing) => this.#judge(standing) === null,
+    this.#isCaughtUp = true;
+    if (this.#groupExecutor === null) return reader.waitForAppend(schoolId, this.#seq, this.#waitSignal);
+    const position: SubscriptionPosition = {
+      schoolId, types, filter, seq: this.#seq, lastDeliveredSeq: this.#lastDeliveredSeq, rights: this.#rights, executor: this.#groupExecutor,
+      isAllowed: (actor) => this.#checkAccess(actor) === null,
     };
-    const answer = await broadcaster.wait(place, this.#wait);
-    this.#seq = place.seq;
-    this.#told = place.lastDeliveredSeq;
-    if (answer === null || (yield* this.#tell({ kind: 'answer', answer }, null))) return;
-    this.#seq = place.lastDeliveredSeq - 1n;
+    const answer = await broadcaster.wait(position, this.#waitSignal);
+    this.#seq = position.seq;
+    this.#lastDeliveredSeq = position.lastDeliveredSeq;
+    if (answer === null || (yield* this.#yieldItem({ kind: 'answer', answer }, null))) return;
+    this.#seq = position.lastDeliveredSeq - 1n;
   }
 
-  /** Yields a checkpoint after many events for others. Returns false if none was due. */
+  /** Yields a checkpoint after many events for other subscribers. Returns false if no checkpoint was due. */
   async *#checkpoint(): AsyncGenerator<SubscriptionItem, boolean, undefined> {
-    if (this.#seq - this.#told < BigInt(checkpointEvery)) return false;
-    const now = await this.#rights();
-    if (this.#judge(now) !== null || !isActor(now)) return true;
-    if (yield* this.#tell({ kind: 'checkpoint', cursor: this.#cursor(), actor: now }, now)) this.#told = this.#seq;
+    if (this.#seq - this.#lastDeliveredSeq < BigInt(checkpointEvery)) return false;
+    const actor = await this.#resolveActor();
+    if (this.#checkAccess(actor) !== null || !isActor(actor)) return true;
+    if (yield* this.#yieldItem({ kind: 'checkpoint', cursor: this.#cursor(), actor }, actor)) this.#lastDeliveredSeq = this.#seq;
     return true;
   }
 
   /** Yields an item. Returns false if `repeat` took it back. */
-  async *#tell(item: SubscriptionItem, by: ResolvedActor | null): AsyncGenerator<SubscriptionItem, boolean, undefined> {
-    this.#heardBy = by;
-    this.#repeated = false;
+  async *#yieldItem(item: SubscriptionItem, actor: ResolvedActor | null): AsyncGenerator<SubscriptionItem, boolean, undefined> {
+    this.#itemActor = actor;
+    this.#isItemRepeated = false;
     yield item;
-    return !this.#repeated;
+    return !this.#isItemRepeated;
   }
 
   /**
-   * Returns the current rights. A person who has caught up learns of every change from the log; otherwise, and for
-   * services, whose rights are not in the log, rights count for `maxRightsAgeMs` after they were read.
+   * Returns the actor with its current rights. Once the stream has read the log to its end, events invalidate the rights of
+   * a person. Before that, and for services, whose rights are not in the log, cached rights are valid for `maxRightsAgeMs`.
    */
-  async #rights(maxAgeMs = this.#maxAgeMs()): Promise<ResolvedActor> {
-    return this.#listener.cached(maxAgeMs) ?? this.#retry(() => this.#listener.resolve(maxAgeMs));
+  async #resolveActor(maxAgeMs = this.#maxAgeMs()): Promise<ResolvedActor> {
+    return this.#rights.cached(maxAgeMs) ?? this.#retry(() => this.#rights.resolve(maxAgeMs));
   }
 
   #maxAgeMs(): number {
     const { schoolId, credential } = this.request;
-    return this.#inStep && credential.kind === 'user' && this.#feed.reader.age(schoolId) <= maxRightsAgeMs ? Infinity : maxRightsAgeMs;
+    return this.#isCaughtUp && credential.kind === 'user' && this.#live.reader.age(schoolId) <= maxRightsAgeMs ? Infinity : maxRightsAgeMs;
   }
 
-  #judge(now: ResolvedActor): EndReason | null {
-    if (this.#swept !== null) return this.#swept;
-    if (!isActor(now)) return now.ended;
-    if (this.#judged.of !== now) {
-      const reason = this.#first !== null && isActor(this.#first) ? whatWasLost(this.#first, now, this.request.schoolId) : null;
-      this.#judged = { of: now, reason: reason ?? (this.request.isAllowed(now) ? null : 'ROLE_ENDED') };
+  #checkAccess(actor: ResolvedActor): EndReason | null {
+    if (this.#revokedReason !== null) return this.#revokedReason;
+    if (!isActor(actor)) return actor.ended;
+    if (this.#lastCheck.actor !== actor) {
+      const reason = this.#initialActor !== null && isActor(this.#initialActor) ? lostAccess(this.#initialActor, actor, this.request.schoolId) : null;
+      this.#lastCheck = { actor, reason: reason ?? (this.request.isAllowed(actor) ? null : 'ROLE_ENDED') };
     }
-    return this.#judged.reason;
+    return this.#lastCheck.reason;
   }
 
-  async #extent(): Promise<LogBounds> {
+  async #bounds(): Promise<LogBounds> {
     const { schoolId } = this.request;
-    const extent = await this.#retry(() => this.#feed.reader.bounds(schoolId));
-    // Every school has a log from its creation, so a missing one is a fault.
-    if (extent === null) throw new Error('the school has no log');
-    return extent;
+    const bounds = await this.#retry(() => this.#live.reader.bounds(schoolId));
+    // Every school has a log from its creation.
+    if (bounds === null) throw new Error('the school has no log');
+    return bounds;
   }
 
   #resync({ oldest }: LogBounds): Extract<SubscriptionItem, { kind: 'resync' }> {
@@ -256,14 +255,15 @@ class Subscription implements Stream {
   }
 }
 
-/** A role or class in this school that the stream began with and that is gone. */
-function whatWasLost(before: UserActor | ServiceActor, now: UserActor | ServiceActor, schoolId: string): EndReason | null {
-  const was = placesOf(before);
-  const is = placesOf(now);
-  for (const column of Object.keys(was) as (keyof typeof was)[]) {
-    if (!was[column]!.schools.includes(schoolId)) continue;
-    if (column !== 'classTeacher' && !is[column]?.schools.includes(schoolId)) return 'ROLE_ENDED';
-    if (was[column]!.classes.some((id) => !is[column]?.classes.includes(id))) return 'CLASS_LEFT';
+/** Returns the reason to end if a role or a class that the stream began with is lost, in this school; otherwise null. */
+function lostAccess(initial: UserActor | ServiceActor, current: UserActor | ServiceActor, schoolId: string): EndReason | null {
+  const initialScopes = scopesByRole(initial);
+  const currentScopes = scopesByRole(current);
+  for (const column of Object.keys(initialScopes) as (keyof typeof initialScopes)[]) {
+    const scope = initialScopes[column]!;
+    if (!scope.schools.includes(schoolId)) continue;
+    if (column !== 'classTeacher' && !currentScopes[column]?.schools.includes(schoolId)) return 'ROLE_ENDED';
+    if (scope.classes.some((id) => !currentScopes[column]?.classes.includes(id))) return 'CLASS_LEFT';
   }
   return null;
 }

@@ -311,7 +311,7 @@ describe('a field that depends on who asks', () => {
         let asked = false;
         const who = cohortActor(actor, () => (asked = true));
         // What a right looks at is asked through the standing, which knows of it by itself.
-        for (const place of Object.values(scopesByRole(who))) Object.assign(place, { personal: undefined });
+        for (const place of Object.values(scopesByRole(who))) Object.assign(place, { onPersonalAccess: undefined });
         const context = { ...app.operator.renew(actor), actor: who };
         await Promise.resolve(field.resolve?.(row, {}, context, { fieldName: field.name } as never)).catch(() => undefined);
         if (asked && field.extensions.ofViewer !== true) unmarked.push(`${type.name}.${field.name}`);
