@@ -147,7 +147,7 @@ describe('a data store in use', { timeout: 240_000 }, () => {
     await refuses(['create-school', '--name', 'x', '--full-name', ''], /^--full-name: /);
     await refuses(['create-frontend', '--name', 'x', '--redirect-uri', 'ftp://x'], /^--redirect-uri: /);
     await refuses(['create-service', '--name', 'x', '--school', '5', '--scope', 'read'], /^--school: An id such as/);
-    await refuses(['create-service', '--name', 'x', '--school', '01900000-0000-7000-8000-000000000000', '--scope', 'raed'], /^--scope: The scopes are/);
+    await refuses(['create-service', '--name', 'x', '--school', '01900000-0000-7000-8000-000000000000', '--scope', 'raed'], /^--scope: Give scopes of this list/);
     await refuses(['end-client', '--client', 'x'], /^--client: /);
   });
 

@@ -24,7 +24,10 @@ export async function assignClassTeacher(ctx: Context, input: { classId: string;
     if (present?.userId === teacher.id) return present;
     if (present !== null)
       throw conflict(
-        ['У класса уже есть классный руководитель: сначала завершите его назначение.', 'The class already has a class teacher: end that assignment first.'],
+        [
+          'У класса уже есть классный руководитель: сначала завершите его назначение.',
+          'The class already has a class teacher: end that assignment first.',
+        ],
         { path: ['classId'] },
       );
     return start(tx, { schoolId: found.schoolId, classId: found.id, userId: teacher.id, kind: 'CLASS_TEACHER', subjectId: null });
@@ -45,9 +48,9 @@ export async function endClassTeacher(ctx: Context, input: { classId: string }):
 }
 
 /** Assigns a teacher to a subject in a class. Does nothing if the teacher has this assignment. Regulation 2.1 g. */
-export async function assignSubjectTeacher(ctx: Context, input: SubjectTeacher): Promise<Assignment> {
+export async function assignSubjectTeacher(ctx: Context, input: SubjectTeacherInput): Promise<Assignment> {
   const found = await findClass(ctx, input.classId, 'subjectTeacher.assign');
-  const work = await taughtBy(ctx, found, input);
+  const work = await findSubjectAndTeacher(ctx, found, input);
   return mutate(ctx, async (tx) => {
     await lockOpenClass(tx, found.id, 'hold');
     await lockTeacher(tx, found.schoolId, work.userId);
@@ -57,9 +60,9 @@ export async function assignSubjectTeacher(ctx: Context, input: SubjectTeacher):
 }
 
 /** Ends the assignment of a teacher to a subject in a class. Regulation 2.1 g. */
-export async function endSubjectTeacher(ctx: Context, input: SubjectTeacher): Promise<Assignment> {
+export async function endSubjectTeacher(ctx: Context, input: SubjectTeacherInput): Promise<Assignment> {
   const found = await findClass(ctx, input.classId, 'subjectTeacher.end');
-  const work = await taughtBy(ctx, found, input);
+  const work = await findSubjectAndTeacher(ctx, found, input);
   return mutate(ctx, async (tx) => {
     await lock(tx, 'Class', found.id, 'hold');
     await lock(tx, 'User', work.userId);
@@ -70,13 +73,13 @@ export async function endSubjectTeacher(ctx: Context, input: SubjectTeacher): Pr
   });
 }
 
-interface SubjectTeacher {
+interface SubjectTeacherInput {
   classId: string;
   subjectId: string;
   userId: string;
 }
 
-async function taughtBy(ctx: Context, found: Class, input: SubjectTeacher) {
+async function findSubjectAndTeacher(ctx: Context, found: Class, input: SubjectTeacherInput) {
   const subject = await find(ctx, 'Subject', input.subjectId, 'subjectId');
   if (subject.schoolId !== found.schoolId) throw notFound('subjectId');
   const teacher = await find(ctx, 'User', input.userId, 'userId');
@@ -89,7 +92,7 @@ async function lockTeacher(tx: Tx, schoolId: string, userId: string): Promise<vo
   const grant = await tx.roleGrant.findFirst({ where: { schoolId, userId, role: 'TEACHER', endedAt: null } });
   if (grant === null)
     throw conflict(
-      ['У этого человека нет роли учителя в этой школе.', 'This person does not hold the role work teacher in this school.'],
+      ['У этого человека нет роли учителя в этой школе: сначала назначьте её.', 'This person is not a teacher at this school: grant the role first.'],
       { path: ['userId'] },
     );
 }

@@ -9,22 +9,28 @@ import { lockOpenChat } from './chats.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
 import { paginateChildren } from './connection.ts';
 import { factsOf, readable } from './resources.ts';
-import { roleByRule, succeed } from './chat-membership-rules.ts';
+import { roleByRule, appointSuccessor } from './chat-membership-rules.ts';
 import type { Chat, ChatMember, Page, PageArgs } from './entities.ts';
 
-/** Who is in a chat by a person's act. Who is in it by rule: src/domain/chat-membership-rules.ts. Regulation 2.2 e, 2.3 c, 2.4 c, 2.5 b. */
+/**
+ * Members of chats that people add, remove, promote and demote. src/domain/chat-membership-rules.ts has the members by rule.
+ * Regulation 2.2 e, 2.3 c, 2.4 c, 2.5 b.
+ */
 
 interface MemberInput {
   chatId: string;
   userId: string;
 }
 
-/** Brings a person of the school into a chat; one who is in it already changes nothing. Pupils come into most chats by rule only. */
+/**
+ * Adds a person of the school to a chat. Does nothing for a member.
+ * @throws CONFLICT for a person without a role in the school, and for a pupil unless the chat is extracurricular.
+ */
 export async function addChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {
   const found = await findChat(ctx, input.chatId, 'chatMember.add');
   const person = await find(ctx, 'User', input.userId, 'userId');
   return mutate(ctx, async (tx) => {
-    // Roles change under the person's lock, so whoever is let in has one until the commit.
+    // Roles change under the person's lock, so the new member has a role until the commit.
     await lock(tx, 'User', person.id);
     const chat = await lockOpenChat(tx, found.id);
     const present = await memberOf(tx, chat, person.id);
@@ -42,7 +48,10 @@ async function refuseStranger(tx: Tx, chat: Chat, userId: string): Promise<void>
     throw conflict(['У этого человека нет роли в этой школе.', 'This person has no role in this school.'], { path: ['userId'] });
   if (roles.includes('STUDENT') && chat.kind !== 'EXTRACURRICULAR')
     throw conflict(
-      ['В чаты школы и класса учеников включает их класс, а не участники.', 'Pupils are in chats of the school and of a class by their class, not by being added.'],
+      [
+        'В чаты школы, классов и предметов ученики попадают автоматически. Вручную их можно добавить только во внеурочный чат.',
+        'Pupils join the chats of the school, a class and a subject automatically. You can add them only to an extracurricular chat.',
+      ],
       { path: ['userId'], clause: '2.5 b' },
     );
 }
@@ -52,7 +61,7 @@ const rolesIn = async (tx: Tx, { schoolId }: Chat, userId: string) =>
 
 /**
  * Removes a person from a chat, or lets the actor leave. Does nothing for a person of the school who is not in it. When
- * the owner leaves, another member becomes the owner (`succeed`).
+ * the owner leaves, another member becomes the owner (`appointSuccessor`).
  * @throws NOT_FOUND for a person who never had a role in the school; CONFLICT for a member by rule, and for the last
  *   moderator.
  */
@@ -63,19 +72,22 @@ export async function removeChatMember(ctx: Context, input: MemberInput): Promis
     const chat = await lockOpenChat(tx, found.id);
     const member = await memberOf(tx, chat, input.userId);
     if (member === null) {
-      await demandKnown(tx, chat, input.userId);
+      await refuseUnknown(tx, chat, input.userId);
       return chat;
     }
     await demandRank(ctx, tx, 'chatMember.remove', chat, member);
     if (member.reason === 'RULE')
       throw conflict(
-        ['Этот участник состоит в чате по правилу и выйдет, когда оно перестанет действовать.', 'This member is in the chat by rule and leaves when the rule ends.'],
+        [
+          'Этот участник состоит в чате благодаря своей роли или классу и выйдет автоматически, когда лишится их.',
+          'This member is in the chat because of a role or a class, and leaves automatically when it ends.',
+        ],
         { path: ['userId'] },
       );
     await tx.chatMember.delete({ where: { id: member.id } });
     await refuseUnmoderated(tx, chat);
     record(tx, 'chatMember.removed', { schoolId: chat.schoolId, chatId: chat.id, userId: member.userId });
-    await succeed(tx, chat.id, member.role);
+    await appointSuccessor(tx, chat.id, member.role);
     return chat;
   });
 }
@@ -84,11 +96,11 @@ export async function removeChatMember(ctx: Context, input: MemberInput): Promis
  * Refuses a person who never had a role in the school. The actor leads a chat of the school, and so may know about the
  * others.
  */
-async function demandKnown(tx: Tx, { schoolId }: Chat, userId: string): Promise<void> {
+async function refuseUnknown(tx: Tx, { schoolId }: Chat, userId: string): Promise<void> {
   if ((await tx.roleGrant.count({ where: { schoolId, userId } })) === 0) throw notFound('userId');
 }
 
-/** Makes a member a moderator, as long as the chat has them; one who is changes nothing. Pupils never moderate. */
+/** Makes a member a moderator. Does nothing for a moderator or the owner. @throws CONFLICT for a pupil. */
 export async function promoteChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {
   const found = await findChat(ctx, input.chatId, 'chatMember.promote');
   const person = await find(ctx, 'User', input.userId, 'userId');
@@ -96,7 +108,7 @@ export async function promoteChatMember(ctx: Context, input: MemberInput): Promi
     const { chat, member } = await lockMember(tx, found.id, person.id);
     if (member.role !== 'MEMBER') return member;
     if ((await rolesIn(tx, chat, member.userId)).includes('STUDENT'))
-      throw conflict(['Ученики не ведут чаты.', 'Pupils do not moderate chats.'], { path: ['userId'], clause: '2.5 b' });
+      throw conflict(['Ученик не может быть модератором чата.', 'A pupil cannot be a moderator of a chat.'], { path: ['userId'], clause: '2.5 b' });
     record(tx, 'chatMember.promoted', { schoolId: chat.schoolId, chatId: chat.id, userId: member.userId });
     return tx.chatMember.update({ where: { id: member.id }, data: { role: 'MODERATOR', addedById: actingUserId(ctx) } });
   });
@@ -104,7 +116,7 @@ export async function promoteChatMember(ctx: Context, input: MemberInput): Promi
 
 /**
  * Makes a moderator a member. Does nothing for a member. Moderators may demote themselves. Ownership passes to another
- * member (`succeed`), and the former owner stays a moderator if a rule makes them one.
+ * member (`appointSuccessor`), and the former owner stays a moderator if a rule makes them one.
  * @throws CONFLICT for a moderator by rule, and for the last moderator.
  */
 export async function demoteChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {
@@ -116,14 +128,17 @@ export async function demoteChatMember(ctx: Context, input: MemberInput): Promis
     await demandRank(ctx, tx, 'chatMember.demote', chat, member);
     if (member.role === 'MODERATOR' && member.reason === 'RULE' && member.addedById === null)
       throw conflict(
-        ['Этот участник ведёт чат по правилу, пока оно действует.', 'This member moderates the chat by rule, as long as it holds.'],
+        [
+          'Этот участник — модератор благодаря своей роли или назначению и перестанет им быть, когда они закончатся.',
+          'This member is a moderator because of a role or an assignment, and stays one until it ends.',
+        ],
         { path: ['userId'] },
       );
     const byRule = member.role === 'OWNER' && member.reason === 'RULE' ? await roleByRule(tx, chat.id, member.userId) : null;
     await tx.chatMember.update({ where: { id: member.id }, data: { role: 'MEMBER' } });
     await refuseUnmoderated(tx, chat);
     record(tx, 'chatMember.demoted', { schoolId: chat.schoolId, chatId: chat.id, userId: member.userId });
-    await succeed(tx, chat.id, member.role);
+    await appointSuccessor(tx, chat.id, member.role);
     return tx.chatMember.update({ where: { id: member.id }, data: { role: byRule ?? 'MEMBER' } });
   });
 }
@@ -131,7 +146,7 @@ export async function demoteChatMember(ctx: Context, input: MemberInput): Promis
 const memberOf = (tx: Tx, chat: Chat, userId: string): Promise<ChatMember | null> =>
   tx.chatMember.findUnique({ where: { chatId_userId: { chatId: chat.id, userId } } });
 
-/** Locks an open chat and finds the member; the lock of the person keeps a pupil's role from coming in between. */
+/** Locks an open chat and finds the member. Locks the person too, so that they cannot become a pupil meanwhile. */
 async function lockMember(tx: Tx, chatId: string, userId: string): Promise<{ chat: Chat; member: ChatMember }> {
   await lock(tx, 'User', userId);
   const chat = await lockOpenChat(tx, chatId);
@@ -142,7 +157,7 @@ async function lockMember(tx: Tx, chatId: string, userId: string): Promise<{ cha
 
 const ranks = ['MEMBER', 'MODERATOR', 'OWNER'] as const;
 
-/** A moderator acts on those below, and on oneself; the administration of the school on everyone. */
+/** Refuses unless the actor is the member, has a higher rank in the chat, or has the right by an office of the school. */
 async function demandRank(
   ctx: Context,
   tx: Tx,
@@ -153,12 +168,12 @@ async function demandRank(
   const actorId = actingUserId(ctx);
   if (member.userId === actorId || byOffice(ctx.actor, action, factsOf('Chat', 'chat', chat))) return;
   const own = actorId === null ? null : await memberOf(tx, chat, actorId);
-  // Whoever passed the right without being in the chat does what its moderators do.
+  // An actor who has the right but is not in the chat has the rank of a moderator.
   const rank = Math.max(ranks.indexOf(own?.role ?? 'MODERATOR'), ranks.indexOf('MODERATOR'));
   if (ranks.indexOf(member.role) >= rank) throw forbidden(clauseOf(action));
 }
 
-/** Would the actor's roles in the administration alone, without any place in a chat, allow it? */
+/** Returns whether the actor's roles in the administration alone allow the action, without a role in the chat. */
 function byOffice(actor: Actor, action: 'chatMember.remove' | 'chatMember.demote', facts: Facts['chat']): boolean {
   if (actor.kind !== 'user') return can(actor, action, facts);
   const offices = ['PLATFORM_ADMINISTRATOR', 'SCHOOL_ADMINISTRATION'];
@@ -168,20 +183,20 @@ function byOffice(actor: Actor, action: 'chatMember.remove' | 'chatMember.demote
 async function refuseUnmoderated(tx: Tx, chat: Chat): Promise<void> {
   if ((await tx.chatMember.count({ where: { chatId: chat.id, role: { not: 'MEMBER' } } })) === 0)
     throw conflict(
-      ['Чат не остаётся без ведущего: сначала назначьте другого.', 'A chat is never left without a moderator: appoint another first.'],
+      ['В чате должен остаться хотя бы один модератор: сначала назначьте другого.', 'The chat must keep at least one moderator: appoint another first.'],
       { path: ['userId'] },
     );
 }
 
-/** The members of a chat that the actor may read, in the order of the Russian alphabet. */
+/** Returns the members of a chat that the actor may read, in the order of the Russian alphabet. */
 export function membersOf(ctx: Context, chat: Chat, args: PageArgs): Promise<Page<ChatMember>> {
   const order = { tag: 'member', keys: [{ field: 'user.sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
   return paginateChildren<ChatMember>(ctx, { model: 'Chat', id: chat.id, relation: 'members' }, args, order, () => readable(ctx.actor, 'ChatMember'), {
-    of: 'ChatMember', field: 'user', thing: 'User',
+    childType: 'ChatMember', field: 'user', type: 'User',
   });
 }
 
-/** How many are in a chat; every chat of a level in one statement. Whoever sees the chat sees its size. */
+/** Returns the number of members. One statement counts those of many chats. Visible to everyone who may read the chat. */
 export async function memberCountOf(ctx: Context, chat: Chat): Promise<number> {
   const count = await ctx.loaders.of<number>('Chat.memberCount', chat.id, async (chatIds) => {
     const groups = await ctx.db.prisma.chatMember.groupBy({ by: ['chatId'], where: { chatId: { in: [...chatIds] } }, _count: true });
@@ -190,7 +205,7 @@ export async function memberCountOf(ctx: Context, chat: Chat): Promise<number> {
   return count ?? 0;
 }
 
-/** What the actor is in a chat, as the database has it now; null outside. Every chat of a level in one statement. */
+/** Returns the actor's current role in a chat; null if the actor is not a member. One statement reads the roles in many chats. */
 export async function viewerRoleIn(ctx: Context, chat: Chat): Promise<ChatMember['role'] | null> {
   const userId = actingUserId(ctx);
   if (userId === null) return null;

@@ -4,14 +4,14 @@ import { lock } from './access.ts';
 import type { Chat, ChatMember } from './entities.ts';
 
 /**
- * Who is in a chat by rule. The rules, by kind of chat: SCHOOL everyone with a role in the school; STAFF everyone
- * with a role other than STUDENT; CLASS the pupils and teachers of the class; SUBJECT the pupils of the class and the
- * teachers of the subject in it; EXTRACURRICULAR nobody. Those whose work the chat is moderate it (regulation 2.1 h,
- * 2.2 e, 2.3 c, 2.4 c). The rules are one statement, asked of a chat, of a class, or of a person.
+ * The members of chats by rule. The rules, by kind of chat: SCHOOL everyone with a role in the school; STAFF everyone with a
+ * role other than STUDENT; CLASS the pupils and teachers of the class; SUBJECT the pupils of the class and the teachers of
+ * the subject in it; EXTRACURRICULAR no one. The people who are responsible for a chat moderate it (regulation 2.1 h, 2.2 e,
+ * 2.3 c, 2.4 c). One statement has all rules, for a chat or for a person.
  */
 
-/** The members that the rules want, with the highest role that a rule gives each: of these chats, or of one person in them. */
-const wanted = (chats: string, person?: string): string => {
+/** Returns SQL for the members by rule, with the highest role that a rule gives each: of these chats, or of one person in them. */
+const membersByRule = (chats: string, person?: string): string => {
   const open = (column: string): string => `c.archived_at is null and ${chats}${person === undefined ? '' : ` and ${column} = ${person}`}`;
   return `
   select chat_id, school_id, user_id, min(role) as role from (
@@ -35,22 +35,22 @@ const wanted = (chats: string, person?: string): string => {
   group by chat_id, school_id, user_id`;
 };
 
-const fill = `
+const insertMembersByRule = `
   insert into chat_member (id, school_id, chat_id, user_id, role, reason)
-  select gen_random_uuid(), school_id, chat_id, user_id, role, 'RULE' from (${wanted('c.id = $1')}) w
+  select gen_random_uuid(), school_id, chat_id, user_id, role, 'RULE' from (${membersByRule('c.id = $1')}) w
   on conflict (chat_id, user_id) do nothing`;
 
-/** Puts into a new chat everyone whom a rule puts there. The chat's own event tells of them. */
+/** Adds the members by rule to a new chat. They have no events of their own, only `chat.created`. */
 export async function fillByRule(tx: Tx, chat: Chat): Promise<void> {
-  await execute(tx, fill, [chat.id]);
+  await execute(tx, insertMembersByRule, [chat.id]);
 }
 
-/** Who holds no role in the school is in none of its chats. */
-const follow = `
+/** Also removes a person without a role in the school from all of its chats. */
+const syncMember = `
   with holder as (
     select 1 from role_grant where school_id = $1 and user_id = $2 and ended_at is null
   ), rule as materialized (
-    select * from (${wanted('c.school_id = $1', '$2')}) w where exists (select from holder)
+    select * from (${membersByRule('c.school_id = $1', '$2')}) w where exists (select from holder)
   ), removed as (
     delete from chat_member m using chat c
     where c.id = m.chat_id and c.archived_at is null and m.school_id = $1 and m.user_id = $2
@@ -73,23 +73,23 @@ const follow = `
   union all select case when lost is null then 'promoted' else 'demoted' end, lost, school_id, chat_id, user_id from changed`;
 
 /**
- * Makes the chats that a person's roles, enrolment or assignments decide agree with them: the step that every change
- * of those ends with. Rows that a person made stay; each coming, going and change of role is an event.
+ * A step, the last one of every change of a person's roles, enrolment or assignments: applies the rules to the person's
+ * memberships in the school. Keeps memberships that a person created. Records each addition, removal and change of role.
  */
 export async function followRules(tx: Tx, schoolId: string, userId: string): Promise<void> {
-  const changes = await execute<Follow>(tx, follow, [schoolId, userId]);
-  for (const act of acts)
-    for (const { what, lost: _, ...member } of changes) if (what === act) record(tx, `chatMember.${act}`, member);
-  const led = changes.filter(({ lost }) => lost !== null && lost !== 'MEMBER').sort((a, b) => (a.chatId < b.chatId ? -1 : 1));
-  for (const { chatId, lost } of led) {
-    // The lock lets moderators who leave at one moment do so one after another, so that the later one sees who is left.
+  const changes = await execute<AppliedChange>(tx, syncMember, [schoolId, userId]);
+  for (const kind of changeKinds)
+    for (const { what, lost: _, ...member } of changes) if (what === kind) record(tx, `chatMember.${kind}`, member);
+  const lostRoles = changes.filter(({ lost }) => lost !== null && lost !== 'MEMBER').sort((a, b) => (a.chatId < b.chatId ? -1 : 1));
+  for (const { chatId, lost } of lostRoles) {
+    // The lock makes moderators who leave at the same time leave one after the other, so that the later one sees who is left.
     await lock(tx, 'Chat', chatId);
-    await succeed(tx, chatId, lost!);
+    await appointSuccessor(tx, chatId, lost!);
   }
 }
 
 /** In the order in which their events are recorded. */
-const acts = ['removed', 'added', 'promoted', 'demoted'] as const;
+const changeKinds = ['removed', 'added', 'promoted', 'demoted'] as const;
 
 type Change = Pick<ChatMember, 'schoolId' | 'chatId' | 'userId'>;
 
@@ -98,19 +98,19 @@ interface Successor extends Change {
   isNew?: boolean;
 }
 
-interface Follow extends Change {
-  what: (typeof acts)[number];
-  /** The role that the person had in the chat and has no longer. */
+interface AppliedChange extends Change {
+  what: (typeof changeKinds)[number];
+  /** The role that the person lost in the chat. */
   lost: ChatMember['role'] | null;
 }
 
-const inherit = `
+const promoteModerator = `
   update chat_member set role = 'OWNER' where id = (
     select m.id from chat_member m join chat c on c.id = m.chat_id
     where c.id = $1 and c.archived_at is null and m.role = 'MODERATOR' order by m.joined_at, m.id limit 1)
   returning school_id as "schoolId", chat_id as "chatId", user_id as "userId"`;
 
-const moderate = `
+const appointAdministrator = `
   insert into chat_member (id, school_id, chat_id, user_id, role, reason)
   select gen_random_uuid(), c.school_id, c.id, g.user_id, $2::chat_role, 'PERSON'
   from chat c join role_grant g on g.school_id = c.school_id and g.role = 'PLATFORM_ADMINISTRATOR' and g.ended_at is null
@@ -123,21 +123,21 @@ const moderate = `
 
 /**
  * Appoints a successor after a person lost the role `lost` in a locked chat. The moderator who has been in the chat
- * longest becomes the owner; a former owner who returns does not get it back. If no moderator remains, the school's first
- * platform administrator takes the role, since a chat is never without one.
+ * longest becomes the owner; a former owner who returns does not become the owner again. If no moderator remains, the
+ * school's first platform administrator takes the role, because a chat always has a moderator.
  */
-export async function succeed(tx: Tx, chatId: string, lost: ChatMember['role']): Promise<void> {
+export async function appointSuccessor(tx: Tx, chatId: string, lost: ChatMember['role']): Promise<void> {
   if (lost === 'MEMBER') return;
-  let successors = lost === 'OWNER' ? await execute<Successor>(tx, inherit, [chatId]) : [];
-  if (successors.length === 0) successors = await execute<Successor>(tx, moderate, [chatId, lost]);
+  let successors = lost === 'OWNER' ? await execute<Successor>(tx, promoteModerator, [chatId]) : [];
+  if (successors.length === 0) successors = await execute<Successor>(tx, appointAdministrator, [chatId, lost]);
   for (const { isNew, ...member } of successors) {
     if (isNew) record(tx, 'chatMember.added', member);
     record(tx, 'chatMember.promoted', member);
   }
 }
 
-/** Returns the role that a rule gives a person in a chat now; null where none does. */
+/** Returns the role that a rule gives a person in a chat now; null if no rule does. */
 export async function roleByRule(tx: Tx, chatId: string, userId: string): Promise<ChatMember['role'] | null> {
-  const [member] = await query<{ role: ChatMember['role'] }>(tx, wanted('c.id = $1', '$2'), [chatId, userId]);
+  const [member] = await query<{ role: ChatMember['role'] }>(tx, membersByRule('c.id = $1', '$2'), [chatId, userId]);
   return member?.role ?? null;
 }

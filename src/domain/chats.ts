@@ -10,7 +10,7 @@ import { fillByRule } from './chat-membership-rules.ts';
 import type { Chat, Page, PageArgs, School } from './entities.ts';
 import { normalizeLine } from './text.ts';
 
-/** Chats of a school: made, renamed, archived. Who is in them: src/domain/chat-members.ts and membership.ts. */
+/** Creates, renames and archives chats. src/domain/chat-members.ts and chat-membership-rules.ts have their members. */
 
 export interface CreateChatInput extends Repeatable {
   schoolId: string;
@@ -20,7 +20,7 @@ export interface CreateChatInput extends Repeatable {
   name: string;
 }
 
-/** Makes a chat and puts into it, in the same transaction, everyone whom a rule puts there. Regulation 2.1 h, 2.2 e, 2.3 c, 2.4 c. */
+/** Creates a chat with its members by rule, and makes the actor its owner. Regulation 2.1 h, 2.2 e, 2.3 c, 2.4 c. */
 export async function createChat(ctx: Context, input: CreateChatInput): Promise<Chat> {
   const place = await placeOf(ctx, input);
   authorize(ctx, 'chat.create', place);
@@ -31,21 +31,27 @@ export async function createChat(ctx: Context, input: CreateChatInput): Promise<
       const createdById = actingUserId(ctx);
       const chat = await tx.chat.create({ data: { ...place, name, createdById } });
       await fillByRule(tx, chat);
-      if (createdById !== null) await own(tx, chat, createdById);
+      if (createdById !== null) await makeOwner(tx, chat, createdById);
       record(tx, 'chat.created', { schoolId: chat.schoolId, chatId: chat.id });
       return chat;
     }),
   );
 }
 
-/** Which school, class and subject a chat of this kind is of; a kind and a place that do not go together are INVALID. */
+/** Returns the school, class and subject of a new chat. @throws INVALID if they do not fit its kind. */
 async function placeOf(ctx: Context, { schoolId, kind, classId = null, subjectId = null }: CreateChatInput) {
   const school = await find(ctx, 'School', schoolId, 'schoolId');
-  const wants = { class: kind === 'CLASS' || kind === 'SUBJECT', subject: kind === 'SUBJECT' };
-  if (wants.class !== (classId !== null))
-    throw invalid('classId', ['Класс указывают для чатов класса и предмета, и только для них.', 'Chats of kind CLASS and SUBJECT, and no others, name a class.']);
-  if (wants.subject !== (subjectId !== null))
-    throw invalid('subjectId', ['Предмет указывают для чатов предмета, и только для них.', 'Chats of kind SUBJECT, and no others, name a subject.']);
+  const needs = { class: kind === 'CLASS' || kind === 'SUBJECT', subject: kind === 'SUBJECT' };
+  if (needs.class !== (classId !== null))
+    throw invalid('classId', [
+      'Для чата класса или предмета укажите класс, для других чатов не указывайте его.',
+      'Give a class for a chat of kind CLASS or SUBJECT, and omit it for other kinds.',
+    ]);
+  if (needs.subject !== (subjectId !== null))
+    throw invalid('subjectId', [
+      'Для чата предмета укажите предмет, для других чатов не указывайте его.',
+      'Give a subject for a chat of kind SUBJECT, and omit it for other kinds.',
+    ]);
   if (classId !== null && (await find(ctx, 'Class', classId, 'classId')).schoolId !== school.id) throw notFound('classId');
   if (subjectId !== null && (await find(ctx, 'Subject', subjectId, 'subjectId')).schoolId !== school.id) throw notFound('subjectId');
   return { schoolId: school.id, kind, classId, subjectId };
@@ -58,10 +64,10 @@ async function lockPlace(tx: Tx, place: { schoolId: string; classId: string | nu
   }
   const { archivedAt } = await lock(tx, 'Class', place.classId);
   if (archivedAt !== null)
-    throw conflict(['Класс в архиве: новых чатов у него не бывает.', 'The class is archived: it takes no new chats.'], { path: ['classId'] });
+    throw conflict(['Класс в архиве: создать для него чат нельзя.', 'The class is archived: you cannot create a chat for it.'], { path: ['classId'] });
 }
 
-async function own(tx: Tx, chat: Chat, userId: string): Promise<void> {
+async function makeOwner(tx: Tx, chat: Chat, userId: string): Promise<void> {
   await tx.chatMember.upsert({
     where: { chatId_userId: { chatId: chat.id, userId } },
     update: { role: 'OWNER' },
@@ -82,7 +88,7 @@ export async function renameChat(ctx: Context, input: { chatId: string; name: st
   });
 }
 
-/** Makes a chat read-only, for good. Archiving it again changes nothing. */
+/** Makes a chat read-only permanently. Does nothing for an archived chat. */
 export async function archiveChat(ctx: Context, input: { chatId: string }): Promise<Chat> {
   const found = await findChat(ctx, input.chatId, 'chat.archive');
   return mutate(ctx, async (tx) => {
@@ -91,14 +97,14 @@ export async function archiveChat(ctx: Context, input: { chatId: string }): Prom
   });
 }
 
-/** The step: a chat becomes read-only. */
+/** A step: makes a chat read-only. */
 export async function archive(tx: Tx, { id }: { id: string }): Promise<Chat> {
   const chat = await tx.chat.update({ where: { id }, data: { archivedAt: new Date() } });
   record(tx, 'chat.archived', { schoolId: chat.schoolId, chatId: chat.id });
   return chat;
 }
 
-/** The step: locks a chat that can still be changed. */
+/** A step: locks a chat. @throws CONFLICT for an archived chat. */
 export async function lockOpenChat(tx: Tx, chatId: string): Promise<Chat> {
   const chat = await lock(tx, 'Chat', chatId);
   if (chat.archivedAt !== null) throw conflict(['Чат в архиве: его можно только читать.', 'The chat is archived: it is read-only.'], { path: ['chatId'] });
@@ -111,7 +117,7 @@ export interface ChatFilter {
   includeArchived?: boolean | null;
 }
 
-/** The chats of a school that the actor may read, the newest first. */
+/** Returns the chats of a school that the actor may read, newest first. */
 export async function chatsOf(ctx: Context, school: School, args: PageArgs & ChatFilter): Promise<Page<Chat>> {
   const order = paginate<Chat>(args, { tag: 'chat', keys: [{ field: 'id', direction: 'desc', type: 'string' }] });
   const rows = await ctx.db.prisma.chat.findMany({

@@ -7,31 +7,31 @@ import { mutate, type Context } from './context.ts';
 import { endSessionsOfClient } from './sessions.ts';
 import { normalizeLine } from './text.ts';
 
-/** Programs that may ask for tokens. They are the operator's to make and to end, on the command line. */
+/** OAuth clients. Only the operator creates and ends them, on the command line. */
 
 export type CreateClientInput =
   | { kind: 'frontend'; name: string; redirectUris: readonly string[] }
   | { kind: 'service'; name: string; schoolId: string; scopes: readonly string[] };
 
 /**
- * Makes a client. A service's secret (256 random bits) is in the answer and nowhere else: only its hash is kept.
+ * Creates a client. Returns the secret of a service (256 random bits), which cannot be read later: only its hash is stored.
  * @throws INVALID for a redirect address that is neither https, http on this machine nor an app's own scheme, or that is not
  * written as clients will send it; INVALID for an unknown scope; NOT_FOUND for a school.
  */
 export async function createClient(ctx: Context, input: CreateClientInput): Promise<{ client: OauthClient; secret: string | null }> {
-  demandOperator(ctx);
+  requireOperator(ctx);
   const name = normalizeLine('name', input.name, 100);
   const id = randomUUID();
   if (input.kind === 'frontend') {
-    if (input.redirectUris.length === 0) throw invalid('redirectUris', ['Нужен хотя бы один адрес.', 'At least one address is needed.']);
-    const redirectUris = input.redirectUris.map(redirectUri);
+    if (input.redirectUris.length === 0) throw invalid('redirectUris', ['Укажите хотя бы один адрес.', 'Give at least one address.']);
+    const redirectUris = input.redirectUris.map(checkRedirectUri);
     refuseMixed(redirectUris);
     const client = await mutate(ctx, (tx) => tx.oauthClient.create({ data: { id, name, scopes: [], redirectUris } }));
     return { client, secret: null };
   }
   const { schoolId } = input;
-  const scopes = input.scopes.map(knownScope);
-  if (scopes.length === 0) throw wrongScope();
+  const scopes = input.scopes.map(parseScope);
+  if (scopes.length === 0) throw unknownScope();
   const secret = randomBytes(32).toString('base64url');
   const secretHash = new Uint8Array(createHash('sha256').update(secret).digest());
   const client = await mutate(ctx, async (tx) => {
@@ -41,9 +41,9 @@ export async function createClient(ctx: Context, input: CreateClientInput): Prom
   return { client, secret };
 }
 
-/** Ends a client: it gets no more tokens, those it has count no more, and its sessions end. Ending it again changes nothing. */
+/** Ends a client: it gets no new tokens, its tokens become invalid, and its sessions end. Does nothing for an ended client. */
 export async function endClient(ctx: Context, input: { clientId: string }): Promise<OauthClient> {
-  demandOperator(ctx);
+  requireOperator(ctx);
   return mutate(ctx, async (tx) => {
     await tx.oauthClient.updateMany({ where: { id: input.clientId, endedAt: null }, data: { endedAt: new Date() } });
     const client = await tx.oauthClient.findUnique({ where: { id: input.clientId } });
@@ -53,26 +53,26 @@ export async function endClient(ctx: Context, input: { clientId: string }): Prom
   });
 }
 
-function demandOperator(ctx: Context): void {
+function requireOperator(ctx: Context): void {
   if (ctx.actor.kind !== 'operator') throw forbidden();
 }
 
-const wrongScope = () =>
-  invalid('scopes', [`Возможные права: ${serviceScopes.join(', ')}.`, `The scopes are ${serviceScopes.join(', ')}.`]);
+const unknownScope = () =>
+  invalid('scopes', [`Укажите права из списка: ${serviceScopes.join(', ')}.`, `Give scopes of this list: ${serviceScopes.join(', ')}.`]);
 
-/** Checks a redirect address. @throws INVALID with what is wrong with it. */
-function redirectUri(text: string): string {
-  const fault = redirectFault(text);
-  if (fault !== undefined) throw invalid('redirectUris', [`${text || '«»'}: ${fault[0]}`, `${text || '“”'}: ${fault[1]}`]);
+/** Checks a redirect address. @throws INVALID for an address that `redirectProblem` describes. */
+function checkRedirectUri(text: string): string {
+  const problem = redirectProblem(text);
+  if (problem !== undefined) throw invalid('redirectUris', [`${text || '«»'}: ${problem[0]}`, `${text || '“”'}: ${problem[1]}`]);
   return text;
 }
 
 /**
- * Returns what is wrong with a redirect address. A client must send it as it is registered, letter for letter (RFC 9700,
- * 2.1).
+ * Returns the problem of a redirect address, or undefined for a good one. The authorization server compares addresses exactly
+ * (RFC 9700, 2.1), so an address must be registered as clients send it.
  */
-function redirectFault(text: string): Message | undefined {
-  if (!URL.canParse(text)) return ['нужен полный адрес, например https://portal.example/callback.', 'a complete address is needed, such as https://portal.example/callback.'];
+function redirectProblem(text: string): Message | undefined {
+  if (!URL.canParse(text)) return ['укажите полный адрес, например https://portal.example/callback.', 'give a complete address, such as https://portal.example/callback.'];
   const url = new URL(text);
   if (text.includes('#')) return ['адрес не может содержать #.', 'the address must not contain #.'];
   if (text.includes('*')) return ['звёздочки не действуют: перечислите адреса целиком.', 'wildcards do not work: list complete addresses.'];
@@ -96,8 +96,8 @@ function refuseMixed(redirectUris: readonly string[]): void {
     ]);
 }
 
-function knownScope(text: string): ServiceScope {
+function parseScope(text: string): ServiceScope {
   const scope = serviceScopes.find((known) => known === text);
-  if (scope === undefined) throw wrongScope();
+  if (scope === undefined) throw unknownScope();
   return scope;
 }

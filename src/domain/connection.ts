@@ -7,7 +7,7 @@ import type { Context } from './context.ts';
 import { readable } from './resources.ts';
 import type { Page, PageArgs, ResourceType } from './entities.ts';
 
-/** A list that stands under many parents of one level: classes under schools, pupils under classes. */
+/** Lists of the children of many parents: classes of schools, pupils of classes. */
 
 interface Parent {
   model: 'School' | 'Class' | 'Chat' | 'User' | 'Invitation';
@@ -15,26 +15,26 @@ interface Parent {
   relation: string;
 }
 
-/** A thing that each row belongs to: read with the row, as its `joined`, where the operation asks for the field. */
+/** A row that each child refers to. If the operation selects the field, it is read with the child, as its `joined`. */
 interface JoinedResource {
-  /** The rows' own type in the schema, and its field. */
-  of: ResourceType;
+  /** The type of the children, and the field that returns the joined row. */
+  childType: ResourceType;
   field: string;
-  thing: ResourceType;
+  type: ResourceType;
 }
 
-/** A page as it is asked of every parent: the same rows, in the same order, by the same statement. */
+/** The query for the pages of many parents. */
 interface ChildQuery<Row> {
   relation: string;
   key: string;
   read(parentIds: readonly string[]): Promise<Map<string, ReadonlyRows<Row>>>;
-  finish(rows: ReadonlyRows<Row> | null): Page<Row>;
+  toPage(rows: ReadonlyRows<Row> | null): Page<Row>;
 }
 
 /**
- * One page of `relation` under a parent. Every parent of the level that asks for the same page is answered by one
- * statement, whatever their number and the length of their lists.
- * @param filter a function where it does not depend on the parent: the question is then made once for all of them.
+ * Returns a page of the children of a parent. One statement reads the pages of all parents with the same arguments, whatever
+ * their number and the length of their lists.
+ * @param filter a function if it does not depend on the parent: the query is then built once for all parents.
  */
 export function paginateChildren<Row>(
   ctx: Context,
@@ -45,21 +45,21 @@ export function paginateChildren<Row>(
   joined?: JoinedResource,
 ): Promise<Page<Row>> {
   const { loaders } = ctx;
-  let question = loaders.childQueries.get(args) as ChildQuery<Row> | undefined;
-  if (question?.relation !== relation) {
-    question = childQueryOf(ctx, model, relation, args, order, typeof filter === 'function' ? filter() : filter, joined);
-    if (typeof filter === 'function') loaders.childQueries.set(args, question);
+  let query = loaders.childQueries.get(args) as ChildQuery<Row> | undefined;
+  if (query?.relation !== relation) {
+    query = createChildQuery(ctx, model, relation, args, order, typeof filter === 'function' ? filter() : filter, joined);
+    if (typeof filter === 'function') loaders.childQueries.set(args, query);
   }
-  return loaders.of(question.key, id, question.read).then(question.finish);
+  return loaders.of(query.key, id, query.read).then(query.toPage);
 }
 
-function childQueryOf<Row>(
+function createChildQuery<Row>(
   { loaders, actor, db }: Context, model: Parent['model'], relation: string, args: PageArgs, order: Order, filter: Filter, joined?: JoinedResource,
 ): ChildQuery<Row> {
   const { where: bounds, orderBy, limit, toConnection } = paginate<Row>(args, order);
   const where = { AND: [filter, bounds] };
   const { selection } = loaders;
-  const joins = joined !== undefined && selection?.get(joined.of)?.has(joined.field) === true;
+  const isJoined = joined !== undefined && selection?.get(joined.childType)?.has(joined.field) === true;
   return {
     relation,
     key: JSON.stringify([model, relation, where, orderBy, limit]),
@@ -67,10 +67,10 @@ function childQueryOf<Row>(
       findByParents<Row>(db, model, relation, ids, {
         where, orderBy, limit,
         asViews: selection !== undefined,
-        columns: joined && columnsOfPage(selection, joined.of, order, joins ? joined.field : undefined),
+        columns: joined && columnsOfPage(selection, joined.childType, order, isJoined ? joined.field : undefined),
         related: selectsCursor(selection) ? related(order) : [],
-        joined: joins ? { relation: joined.field, where: readable(actor, joined.thing), columns: columnsOf(selection, joined.thing) } : undefined,
+        joined: isJoined ? { relation: joined.field, where: readable(actor, joined.type), columns: columnsOf(selection, joined.type) } : undefined,
       }),
-    finish: (rows) => toConnection(rows ?? []),
+    toPage: (rows) => toConnection(rows ?? []),
   };
 }

@@ -11,35 +11,35 @@ import type { Loaders } from './loaders.ts';
 
 export { refusalOf } from '../db/availability.ts';
 
-/** What every operation is given: who asks, and what it may use to answer. One request, one context. */
+/** The context of one request, which every operation gets. */
 export interface Context {
   actor: Actor;
-  /** What the actor signed in with; null for the operator and for nobody. */
+  /** The actor's credential; null for the operator and an anonymous actor. */
   credential: Credential | null;
   db: Database;
   config: Config;
   log: Logger;
   loaders: Loaders;
   language: Language;
-  /** The request's id; the log keeps it as the cause of what it recorded. */
+  /** The request's id. The log stores it as the cause of the events. */
   requestId: string;
-  /** The network address of the asker, for rate limits only; never logged, never kept in clear. */
+  /** The network address of the client, for rate limits only; never logged, never stored in plain text. */
   address: string | null;
   liveEvents: LiveEvents;
-  /** The same request with rights and rows as they are now: for each item of a subscription. */
+  /** Returns the context with another actor and new loaders, so that an item of a subscription reads current rows. */
   renew(actor: Actor): Context;
-  /** Wakes those who follow these schools' logs. */
+  /** Notifies the subscribers of these schools that the logs grew. */
   notify(schoolIds: readonly string[]): void;
 }
 
-/** Runs a change: all of it and its events, or nothing. */
+/** Runs a change in a transaction with its events. */
 export function mutate<T>(ctx: Context, run: (tx: Tx) => Promise<T>): Promise<T> {
   return transaction(ctx.db, async (tx) => {
     attribute(tx, {
       actor: ctx.actor,
       causation: ctx.requestId,
       notify(schoolIds, recorded) {
-        // Runs before the change is answered, so that no stream of this process uses the lost rights afterwards.
+        // Runs before the response, so that no stream of this process uses lost rights after it.
         for (const [schoolId, events] of recorded) ctx.liveEvents.rights.invalidate(schoolId, events);
         ctx.notify(schoolIds);
       },
@@ -48,5 +48,5 @@ export function mutate<T>(ctx: Context, run: (tx: Tx) => Promise<T>): Promise<T>
   });
 }
 
-/** The acting user's id, or null for a service, the operator and somebody who has not signed in. */
+/** Returns the acting user's id; null for a service, the operator and an anonymous actor. */
 export const actingUserId = (ctx: Context): string | null => (ctx.actor.kind === 'user' ? ctx.actor.userId : null);

@@ -14,15 +14,15 @@ import { readable } from './resources.ts';
 import { followRules } from './chat-membership-rules.ts';
 import type { Class, Enrolment, Page, PageArgs, User } from './entities.ts';
 
-/** Pupils' places in classes: one at a time over the whole platform (regulation 2.5 a), kept as intervals. */
+/** Enrolments of pupils in classes, as intervals. A pupil has at most one at a time on the whole platform (regulation 2.5 a). */
 
-interface Placing {
+interface EnrolmentInput {
   studentId: string;
   classId: string;
 }
 
-/** Enrols a pupil in a class; in the pupil's own class it changes nothing. Regulation 2.1 f, 2.5 a. */
-export async function enrolStudent(ctx: Context, input: Placing & Repeatable): Promise<Enrolment> {
+/** Enrols a pupil in a class. Does nothing if the pupil is in it. Regulation 2.1 f, 2.5 a. */
+export async function enrolStudent(ctx: Context, input: EnrolmentInput & Repeatable): Promise<Enrolment> {
   const [{ id: classId, schoolId }, student] = await allInOrder(
     findClass(ctx, input.classId, 'student.enrol'),
     find(ctx, 'User', input.studentId, 'studentId'),
@@ -35,40 +35,40 @@ export async function enrolStudent(ctx: Context, input: Placing & Repeatable): P
 }
 
 /**
- * The step: a pupil takes a place in a class. It asks no right: that is the caller's.
- * @throws CONFLICT for a pupil of another class, which is named where it is of the same school. Regulation 2.5 a.
+ * A step: enrols a pupil in a class. The caller checks the rights.
+ * @throws CONFLICT for a pupil of another class; names the class if it is of the same school. Regulation 2.5 a.
  */
-export async function enrol(tx: Tx, { schoolId, classId, studentId }: Placing & { schoolId: string }): Promise<Enrolment> {
+export async function enrol(tx: Tx, { schoolId, classId, studentId }: EnrolmentInput & { schoolId: string }): Promise<Enrolment> {
   const [, latest] = await allInOrder(lockOpenClass(tx, classId, 'hold'), lockStudent(tx, schoolId, studentId));
   if (latest?.endedAt === null) {
     if (latest.classId === classId) return latest;
-    throw await elsewhere(tx, latest, schoolId);
+    throw await alreadyEnrolled(tx, latest, schoolId);
   }
-  const place = { id: newId(), schoolId, classId, studentId, startedAt: nowOrAfter(latest?.endedAt), endedAt: null };
-  record(tx, 'student.enrolled', { schoolId, enrolmentId: place.id, studentId, classId });
-  const [[made]] = await allInOrder(
-    execute(tx, insert, [place.id, schoolId, classId, studentId, place.startedAt.toISOString()]),
+  const enrolment = { id: newId(), schoolId, classId, studentId, startedAt: nowOrAfter(latest?.endedAt), endedAt: null };
+  record(tx, 'student.enrolled', { schoolId, enrolmentId: enrolment.id, studentId, classId });
+  const [[inserted]] = await allInOrder(
+    execute(tx, insertEnrolment, [enrolment.id, schoolId, classId, studentId, enrolment.startedAt.toISOString()]),
     followRules(tx, schoolId, studentId),
   );
-  // Where the database finds a rival place that the lock did not, nothing is inserted and the answer is the same refusal.
-  if (made === undefined) throw await elsewhere(tx, await placeOf(tx, studentId), schoolId);
-  return place;
+  // If a constraint finds a concurrent enrolment that the lock missed, nothing is inserted, and the refusal is the same.
+  if (inserted === undefined) throw await alreadyEnrolled(tx, await currentEnrolmentOf(tx, studentId), schoolId);
+  return enrolment;
 }
 
-const insert = `
+const insertEnrolment = `
   insert into enrolment (id, school_id, class_id, student_id, started_at) values ($1, $2, $3, $4, $5)
   on conflict do nothing returning id`;
 
-/** Moves a pupil to another class of the school: one place ends and the next begins at one instant. Regulation 2.1 f. */
-export async function transferStudent(ctx: Context, input: Placing): Promise<Enrolment> {
+/** Transfers a pupil to another class of the school: one enrolment ends and the next starts at the same instant. Regulation 2.1 f. */
+export async function transferStudent(ctx: Context, input: EnrolmentInput): Promise<Enrolment> {
   const [{ id: classId, schoolId }, { id: studentId }] = await allInOrder(
     findClass(ctx, input.classId, 'student.transfer'),
     find(ctx, 'User', input.studentId, 'studentId'),
   );
   return mutate(ctx, async (tx) => {
-    const present = await lockPlace(tx, studentId, classId);
-    if (present === null) throw inNoClass();
-    if (present.schoolId !== schoolId) throw await elsewhere(tx, present, schoolId);
+    const present = await lockCurrentEnrolment(tx, studentId, classId);
+    if (present === null) throw notEnrolled();
+    if (present.schoolId !== schoolId) throw await alreadyEnrolled(tx, present, schoolId);
     authorize(ctx, 'student.transfer', { schoolId, classId: present.classId });
     if (present.classId === classId) return present;
     await lockStudent(tx, schoolId, studentId);
@@ -82,23 +82,23 @@ export async function transferStudent(ctx: Context, input: Placing): Promise<Enr
   });
 }
 
-/** Ends a pupil's place in the class; the role of a pupil stays. Regulation 2.1 f. */
+/** Ends a pupil's enrolment. The pupil keeps the role. Regulation 2.1 f. */
 export async function withdrawStudent(ctx: Context, input: { studentId: string }): Promise<Enrolment> {
   const { id: studentId } = await find(ctx, 'User', input.studentId, 'studentId');
-  // Whoever may withdraw nobody is told so, wherever the pupil is.
+  // An actor who may withdraw no pupil at all gets FORBIDDEN, whether or not the enrolment is visible.
   if (!everCan(ctx.actor, 'student.withdraw')) throw forbidden(clauseOf('student.withdraw'));
   return mutate(ctx, async (tx) => {
-    const present = await lockPlace(tx, studentId);
-    const seen = present && (await tx.enrolment.findFirst({ where: { AND: [{ id: present.id }, readable(ctx.actor, 'Enrolment')] } }));
-    if (seen === null) throw inNoClass();
-    authorize(ctx, 'student.withdraw', { schoolId: seen.schoolId, classId: seen.classId });
-    const ended = await withdraw(tx, seen);
+    const present = await lockCurrentEnrolment(tx, studentId);
+    const visible = present && (await tx.enrolment.findFirst({ where: { AND: [{ id: present.id }, readable(ctx.actor, 'Enrolment')] } }));
+    if (visible === null) throw notEnrolled();
+    authorize(ctx, 'student.withdraw', { schoolId: visible.schoolId, classId: visible.classId });
+    const ended = await withdraw(tx, visible);
     await followRules(tx, ended.schoolId, studentId);
     return ended;
   });
 }
 
-/** The step: a pupil's place ends; who calls it makes the chats follow. */
+/** A step: ends an enrolment. The caller then calls `followRules`. */
 export async function withdraw(tx: Tx, { id, startedAt }: Enrolment): Promise<Enrolment> {
   const ended = await tx.enrolment.update({ where: { id }, data: { endedAt: nowOrAfter(startedAt) } });
   const { schoolId, studentId, classId } = ended;
@@ -106,81 +106,82 @@ export async function withdraw(tx: Tx, { id, startedAt }: Enrolment): Promise<En
   return ended;
 }
 
-async function placeOf(tx: Tx, studentId: string): Promise<Enrolment | null> {
+async function currentEnrolmentOf(tx: Tx, studentId: string): Promise<Enrolment | null> {
   const [present] = await findRows<Enrolment>(sourceOf(tx), 'Enrolment', { where: { studentId, endedAt: null } });
   return present ?? null;
 }
 
-/** What has not ended comes first in this order. */
-const standing = `
+/** `order by ended_at desc` puts an enrolment that has not ended, with a null, first. */
+const selectPupil = `
   select exists (select from role_grant where school_id = $1 and user_id = $2 and role = 'STUDENT' and ended_at is null) as "isStudent",
          latest.id, latest.school_id as "schoolId", latest.class_id as "classId", latest.student_id as "studentId",
          latest.started_at as "startedAt", latest.ended_at as "endedAt"
   from (select) always left join lateral (select * from enrolment where student_id = $2 order by ended_at desc limit 1) latest on true`;
 
 /**
- * Locks a pupil of the school, and answers the present place, or else the one that ended last. Roles change under the
- * same lock, so the person stays a pupil of the school until the commit.
+ * Locks a pupil of the school. Returns the present enrolment, or else the one that ended last. Roles change under the same
+ * lock, so the person stays a pupil of the school until the commit.
+ * @throws CONFLICT for a person who is not a pupil of the school.
  */
 async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise<Enrolment | null> {
   const [, [found]] = await allInOrder(
     findRows(sourceOf(tx), 'User', { where: { id: studentId }, columns: new Set(['id']), lock: 'no key update' }),
-    query<{ isStudent: boolean } & (Enrolment | { id: null })>(tx, standing, [schoolId, studentId]),
+    query<{ isStudent: boolean } & (Enrolment | { id: null })>(tx, selectPupil, [schoolId, studentId]),
   );
   const { isStudent, ...latest } = found!;
   if (!isStudent)
     throw conflict(
-      ['У этого человека нет роли ученика в этой школе.', 'This person does not hold the role of pupil in this school.'],
+      ['У этого человека нет роли ученика в этой школе.', 'This person is not a pupil at this school.'],
       { path: ['studentId'] },
     );
   return latest.id === null ? null : latest;
 }
 
-/** Holds the class that the pupil is in and the one to come, then locks the pupil, and answers the present place. */
-async function lockPlace(tx: Tx, studentId: string, nextClassId?: string): Promise<Enrolment | null> {
-  const before = await placeOf(tx, studentId);
-  const held = new Set([before?.classId, nextClassId].filter((id) => id !== undefined).sort());
-  for (const id of held) {
+/** Holds the pupil's present class and the next one, then locks the pupil. Returns the present enrolment. */
+async function lockCurrentEnrolment(tx: Tx, studentId: string, nextClassId?: string): Promise<Enrolment | null> {
+  const initial = await currentEnrolmentOf(tx, studentId);
+  const heldClassIds = new Set([initial?.classId, nextClassId].filter((id) => id !== undefined).sort());
+  for (const id of heldClassIds) {
     if (id === nextClassId) await lockOpenClass(tx, id, 'hold');
     else await lock(tx, 'Class', id, 'hold');
   }
   await lock(tx, 'User', studentId);
-  const present = await placeOf(tx, studentId);
-  // A rival moved the pupil in between: this class is held late, and a circle of waiting is a deadlock that is tried again.
-  if (present !== null && !held.has(present.classId)) await lock(tx, 'Class', present.classId, 'hold');
+  const present = await currentEnrolmentOf(tx, studentId);
+  // Another transaction moved the pupil meanwhile. This late lock may deadlock; `transaction` then retries.
+  if (present !== null && !heldClassIds.has(present.classId)) await lock(tx, 'Class', present.classId, 'hold');
   return present;
 }
 
-const inNoClass = (): Refusal =>
-  conflict(['Ученик не состоит ни в одном классе.', 'The pupil is in no class.'], { path: ['studentId'] });
+const notEnrolled = (): Refusal =>
+  conflict(['Ученик не состоит ни в одном классе.', 'The pupil is not enrolled in a class.'], { path: ['studentId'] });
 
-/** The refusal of a second class: it names the present one only to those who see that school. Regulation 2.5 a. */
-export async function elsewhere(tx: Tx, present: Enrolment | null, schoolId: string): Promise<Refusal> {
-  const here = present?.schoolId === schoolId ? await tx.class.findUnique({ where: { id: present.classId } }) : null;
+/** The refusal of a second enrolment. Names the present class only if it is of the same school. Regulation 2.5 a. */
+export async function alreadyEnrolled(tx: Tx, present: Enrolment | null, schoolId: string): Promise<Refusal> {
+  const ofSchool = present?.schoolId === schoolId ? await tx.class.findUnique({ where: { id: present.classId } }) : null;
   return conflict(
-    here === null
-      ? ['Ученик уже состоит в классе другой школы: сначала его должны отчислить там.', 'The pupil is in a class of another school, which must withdraw the pupil first.']
-      : [`Ученик уже состоит в классе ${nameOfClass(here)}.`, `The pupil is in class ${nameOfClass(here)} already.`],
+    ofSchool === null
+      ? ['Ученик уже состоит в классе другой школы: сначала его должны отчислить там.', 'The pupil is enrolled at another school, which must withdraw the pupil first.']
+      : [`Ученик уже состоит в классе ${nameOfClass(ofSchool)}.`, `The pupil is already in class ${nameOfClass(ofSchool)}.`],
     { path: ['studentId'], clause: '2.5 a' },
   );
 }
 
-/** The pupils' places in a class at an instant, in the order of the alphabet. */
+/** Returns the enrolments in a class that are in force at `asOf`, in the order of the alphabet. */
 export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asOf?: Date | null }): Promise<Page<Enrolment>> {
   const order = { tag: 'pupils', keys: [{ field: 'student.sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
   const filter = () => ({ AND: [inForce(args.asOf), readable(ctx.actor, 'Enrolment')] });
   return paginateChildren<Enrolment>(ctx, { model: 'Class', id, relation: 'enrolments' }, args, order, filter, {
-    of: 'Enrolment', field: 'student', thing: 'User',
+    childType: 'Enrolment', field: 'student', type: 'User',
   });
 }
 
-/** A pupil's places, the latest first. */
+/** Returns a pupil's enrolments, latest first. */
 export function enrolmentsOf(ctx: Context, { id }: User, args: PageArgs): Promise<Page<Enrolment>> {
   const order = { tag: 'places', keys: [{ field: 'startedAt', direction: 'desc', type: 'date' }, { field: 'id', direction: 'desc', type: 'string' }] } as const;
   return paginateChildren<Enrolment>(ctx, { model: 'User', id, relation: 'enrolments' }, args, order, () => readable(ctx.actor, 'Enrolment'));
 }
 
-/** A pupil's present place, where the actor may see it; every pupil of a level in one statement. */
+/** Returns a pupil's present enrolment, if the actor may see it. One statement reads those of many pupils. */
 export function enrolmentOf(ctx: Context, { id }: User): Promise<Enrolment | null> {
   return ctx.loaders.of<Enrolment>('User.enrolment', id, async (studentIds) => {
     const rows = await findRows<Enrolment>(ctx.db, 'Enrolment', {

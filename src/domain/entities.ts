@@ -6,7 +6,7 @@ import type {
 /** The rows that operations return and the schema exposes. */
 export type { Assignment, Chat, Class, Event, Invitation, RoleGrant, School, SchoolYear, Session, Subject, User };
 
-/** The person whom a row of a list was read together with: null where the actor may not see them. */
+/** The person of a row, if they were read together: null if the actor may not see the person. */
 interface WithPerson {
   joined?: User | null;
 }
@@ -14,7 +14,7 @@ interface WithPerson {
 export type Enrolment = rows.Enrolment & WithPerson;
 export type ChatMember = rows.ChatMember & WithPerson;
 
-/** The things that have a global id, by their type's name in the schema. */
+/** The rows that have a global id, by their type's name in the schema. */
 export interface Resources {
   School: School;
   SchoolYear: SchoolYear;

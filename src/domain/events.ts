@@ -9,9 +9,9 @@ import { authorize, find, findClass } from './access.ts';
 import type { Context } from './context.ts';
 import type { Event, Page, PageArgs, School } from './entities.ts';
 
-/** The log as the administration reads it, and what each role may follow live. */
+/** Reads the log, and opens the streams of subscriptions. */
 
-/** The log of a school, the newest first. Regulation 2.2 c. */
+/** Returns the events of a school, newest first. Regulation 2.2 c. */
 export async function eventsOf(
   ctx: Context,
   school: School,
@@ -44,7 +44,7 @@ const typesOf = (...nouns: readonly string[]): ReadonlySet<EventType> =>
 const enrolmentTypes = typesOf('student');
 const chatTypes = typesOf('chat', 'chatMember');
 
-/** Every enrolment, transfer and withdrawal of the school, or of one class, that the actor may see. */
+/** Opens a stream of the enrolments, transfers and withdrawals of a school or of one class that the actor may see. */
 export async function followEnrolments(ctx: Context, args: FollowArgs & { classId?: string | null }): Promise<Stream> {
   const { classId } = args;
   const isAllowed = (actor: UserActor | ServiceActor) =>
@@ -57,37 +57,37 @@ export async function followEnrolments(ctx: Context, args: FollowArgs & { classI
   }
   const filter: SubscriptionRequest['filter'] = ({ payload }) =>
     !classId || payload.classId === classId || payload.fromClassId === classId;
-  return start(ctx, args, { streamKey: `enrolments ${classId ?? ''}`, types: enrolmentTypes, isAllowed, filter });
+  return openStream(ctx, args, { streamKey: `enrolments ${classId ?? ''}`, types: enrolmentTypes, isAllowed, filter });
 }
 
-/** Every change of the chats that the actor may see: made, renamed, archived, people coming and going. */
+/** Opens a stream of the changes of the chats and their members that the actor may see. */
 export function followChats(ctx: Context, args: FollowArgs): Promise<Stream> {
   const isAllowed = (actor: UserActor | ServiceActor) => can(actor, 'school.read', { schoolId: args.schoolId });
-  return start(ctx, args, { streamKey: 'chats', types: chatTypes, isAllowed, filter: () => true });
+  return openStream(ctx, args, { streamKey: 'chats', types: chatTypes, isAllowed, filter: () => true });
 }
 
-/** The log itself, for the administration and for services. Regulation 2.2 c, 1.5. */
+/** Opens a stream of the whole log, for the administration and for services. Regulation 2.2 c, 1.5. */
 export function followEvents(ctx: Context, args: FollowArgs & { types?: readonly EventType[] | null }): Promise<Stream> {
   const isAllowed = (actor: UserActor | ServiceActor) => can(actor, 'event.read', { schoolId: args.schoolId });
   const types: ReadonlySet<EventType> = new Set(args.types ?? eventTypes);
-  return start(ctx, args, { streamKey: `events ${[...types].sort().join(' ')}`, types, isAllowed, filter: () => true });
+  return openStream(ctx, args, { streamKey: `events ${[...types].sort().join(' ')}`, types, isAllowed, filter: () => true });
 }
 
-async function start(
+async function openStream(
   ctx: Context,
   args: FollowArgs,
-  what: Pick<SubscriptionRequest, 'streamKey' | 'types' | 'isAllowed' | 'filter'>,
+  options: Pick<SubscriptionRequest, 'streamKey' | 'types' | 'isAllowed' | 'filter'>,
 ): Promise<Stream> {
   const { actor, credential } = ctx;
   if (credential === null || (actor.kind !== 'user' && actor.kind !== 'service')) throw unauthenticated();
   const school = await find(ctx, 'School', args.schoolId, 'schoolId');
-  // A service needs the scope of the log for any stream; a person, the right that the stream stands on.
-  if (actor.kind === 'service' || !what.isAllowed(actor)) authorize(ctx, 'event.read', { schoolId: school.id });
+  // A service needs the scope `events` for every stream, a person the right of this stream.
+  if (actor.kind === 'service' || !options.isAllowed(actor)) authorize(ctx, 'event.read', { schoolId: school.id });
   const after = typeof args.after === 'string' ? decodeCursor(args.after) : null;
   if (after !== null) {
-    const extent = await ctx.liveEvents.reader.bounds(school.id);
-    if (after.schoolId !== school.id || after.seq > (extent?.head ?? 0n))
-      throw invalid('after', ['Этот курсор не из журнала этой школы.', "This cursor is not of this school's log."]);
+    const bounds = await ctx.liveEvents.reader.bounds(school.id);
+    if (after.schoolId !== school.id || after.seq > (bounds?.head ?? 0n))
+      throw invalid('after', ['Этот курсор не из журнала этой школы. Подпишитесь заново без after.', "This cursor is not of this school's log. Subscribe again without it."]);
   }
-  return follow(ctx.liveEvents, { schoolId: school.id, credential, after, ...what });
+  return follow(ctx.liveEvents, { schoolId: school.id, credential, after, ...options });
 }

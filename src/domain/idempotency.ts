@@ -6,7 +6,7 @@ import { lockName } from './access.ts';
 import type { Context } from './context.ts';
 import { opaqueKey } from './text.ts';
 
-/** A mutation that a client may have to repeat says so with a key of its own making. */
+/** The input of a mutation that a client may send again with the same key. */
 export interface Repeatable {
   idempotencyKey?: string | null;
 }
@@ -19,35 +19,35 @@ interface Ending {
 }
 
 /**
- * Runs the creation of a thing once for a key: the same actor with the same key and input gets the thing that the first
- * try made. Keys are kept for a day.
- * @throws CONFLICT when the key was used with another input, and when its thing has been archived, ended or revoked since:
- *   the answer would show a thing that no longer exists.
+ * Creates a row once for a key: the same actor with the same key and input gets the row of the first try. Keys are stored for
+ * a day.
+ * @param load returns the row of the first try.
+ * @throws CONFLICT if the key was used with another input, or if its row has been archived, ended or revoked since.
  */
 export async function idempotent<Row extends { id: string } & Ending>(
   ctx: Context,
   tx: Tx,
   action: string,
   input: Repeatable,
-  again: (id: string) => Promise<Row>,
-  make: () => Promise<Row>,
+  load: (id: string) => Promise<Row>,
+  create: () => Promise<Row>,
 ): Promise<Row> {
   const { idempotencyKey, ...rest } = input;
-  if (idempotencyKey === undefined || idempotencyKey === null) return make();
+  if (idempotencyKey === undefined || idempotencyKey === null) return create();
   const key = opaqueKey('idempotencyKey', idempotencyKey, 100);
   const actorId = actorName(ctx.actor);
   const inputHash = createHash('sha256').update(JSON.stringify([action, rest])).digest();
-  // Two tries at the same moment wait for each other here; the second then finds what the first made.
+  // Concurrent tries run one after the other; the later one finds the row of the first.
   await lockName(tx, `${actorId} ${key}`);
-  const before = await tx.idempotencyKey.findUnique({ where: { actorId_key: { actorId, key } } });
-  if (before !== null) {
-    if (inputHash.equals(before.inputHash)) return refuseEnded(await again(before.resultId));
+  const previous = await tx.idempotencyKey.findUnique({ where: { actorId_key: { actorId, key } } });
+  if (previous !== null) {
+    if (inputHash.equals(previous.inputHash)) return refuseEnded(await load(previous.resultId));
     throw conflict(
-      ['Этот ключ уже использован с другими данными.', 'This key was used with another input.'],
+      ['Этот ключ уже использован с другими данными. Возьмите новый ключ.', 'This key was already used with another input. Use a new key.'],
       { path: ['idempotencyKey'] },
     );
   }
-  const row = await make();
+  const row = await create();
   await tx.idempotencyKey.create({ data: { actorId, key, action, inputHash, resultId: row.id } });
   return row;
 }
@@ -55,7 +55,7 @@ export async function idempotent<Row extends { id: string } & Ending>(
 function refuseEnded<Row extends Ending>(row: Row): Row {
   if (row.archivedAt ?? row.endedAt ?? row.revokedAt)
     throw conflict(
-      ['Объект, созданный с этим ключом, уже закрыт. Чтобы создать новый, возьмите новый ключ.', 'What was made with this key has been closed since. To make another, use a new key.'],
+      ['Объект, созданный с этим ключом, уже закрыт. Чтобы создать новый, возьмите новый ключ.', 'What was made with this key has been closed since. To create another, use a new key.'],
       { path: ['idempotencyKey'] },
     );
   return row;

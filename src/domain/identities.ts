@@ -2,18 +2,21 @@ import { conflict, forbidden, invalid } from '../errors.ts';
 import { mutate, type Context } from './context.ts';
 import { opaqueKey } from './text.ts';
 
-/** A person as an outside issuer knows them: who is let in by its tokens. */
+/** Identities of people at trusted issuers, whose tokens sign them in. */
 
 /**
- * Binds (issuer, subject) of a trusted issuer to a person; only the operator may. Binding it again to the same person
- * changes nothing.
+ * Binds (issuer, subject) of a trusted issuer to a person. Only the operator may. Does nothing if it is bound to this person.
+ * @throws INVALID for an issuer that is not in TRUSTED_ISSUERS, CONFLICT if it is bound to another person.
  */
 export async function bindIdentity(ctx: Context, input: { userId: string; issuer: string; subject: string }): Promise<void> {
   if (ctx.actor.kind !== 'operator') throw forbidden();
   const issuer = opaqueKey('issuer', input.issuer, 500);
   const subject = opaqueKey('subject', input.subject, 255);
   if (!ctx.config.trustedIssuers.some((trusted) => trusted.issuer === issuer))
-    throw invalid('issuer', ['Этого издателя нет в TRUSTED_ISSUERS. Значения должны совпадать полностью.', 'This issuer is not in TRUSTED_ISSUERS. The two must match exactly.']);
+    throw invalid('issuer', [
+      'Этого издателя нет в TRUSTED_ISSUERS. Значения должны совпадать полностью.',
+      'This issuer is not in TRUSTED_ISSUERS. The values must match exactly.',
+    ]);
   await mutate(ctx, async (tx) => {
     const bound = await tx.userIdentity.upsert({
       where: { issuer_subject: { issuer, subject } },
@@ -21,6 +24,6 @@ export async function bindIdentity(ctx: Context, input: { userId: string; issuer
       create: { issuer, subject, userId: input.userId },
     });
     if (bound.userId !== input.userId)
-      throw conflict(['Эта личность уже привязана к другому человеку.', 'This identity is bound to another person.'], { path: ['subject'] });
+      throw conflict(['Эта внешняя учётная запись уже привязана к другому человеку.', 'This identity is bound to another person.'], { path: ['subject'] });
   });
 }

@@ -4,35 +4,35 @@ import { conflict, type Refusal } from '../errors.ts';
 import type { Context } from './context.ts';
 import type { Invitation } from './entities.ts';
 
-/** The link of an invitation: its secret, and whether it still opens. */
+/** The link of an invitation: its secret and its status. */
 
 export type InvitationStatus = 'ACTIVE' | 'EXPIRED' | 'USED_UP' | 'REVOKED';
 
-/** Whether the link opens now. One of an archived class was revoked with it. */
+/** Returns the status at `now`. Archiving a class revokes its invitations. */
 export function statusOf(invitation: Invitation, now = new Date()): InvitationStatus {
   if (invitation.revokedAt !== null) return 'REVOKED';
   if (invitation.expiresAt <= now) return 'EXPIRED';
   return invitation.useCount < invitation.maxUses ? 'ACTIVE' : 'USED_UP';
 }
 
-/** The columns of a fresh secret: 256 random bits, of which the code is derived, and the hash that the code is found by. */
+/** Returns the columns of a new secret: 256 random bits, from which the code is derived, and the hash of the code for lookups. */
 export function newSecret(ctx: Context): Pick<Invitation, 'nonce' | 'codeHash'> {
   const nonce = new Uint8Array(randomBytes(32));
   return { nonce, codeHash: hashCode(deriveCode(ctx.config.secretKey, nonce)) };
 }
 
-/** The address to open, while it opens; for those who may read the invitation. */
+/** Returns the URL of an active invitation, for those who may read it; otherwise null. */
 export const linkOf = (ctx: Context, invitation: Invitation): string | null =>
   statusOf(invitation) === 'ACTIVE'
     ? `${ctx.config.publicUrl}/join/${deriveCode(ctx.config.secretKey, invitation.nonce)}`
     : null;
 
-/** Why a link that does not open is refused. */
-export function closed(status: Exclude<InvitationStatus, 'ACTIVE'>, path: string): Refusal {
-  const say = {
-    REVOKED: ['Эта ссылка отключена.', 'This link was stopped.'],
+/** The refusal of a link that is not active. */
+export function linkClosed(status: Exclude<InvitationStatus, 'ACTIVE'>, path: string): Refusal {
+  const messages = {
+    REVOKED: ['Эта ссылка отозвана.', 'This link has been revoked.'],
     EXPIRED: ['Срок этой ссылки истёк.', 'This link has expired.'],
-    USED_UP: ['По этой ссылке уже вошло столько человек, сколько можно.', 'This link has been used as many times as it may be.'],
+    USED_UP: ['Все места по этой ссылке заняты.', 'All seats of this link are taken.'],
   } as const;
-  return conflict(say[status], { path: [path] });
+  return conflict(messages[status], { path: [path] });
 }

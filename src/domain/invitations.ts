@@ -6,13 +6,13 @@ import { find, findInvitation, findSchool, lock } from './access.ts';
 import { lockOpenClass } from './classes.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
 import { idempotent, type Repeatable } from './idempotency.ts';
-import { closed, newSecret, statusOf, type InvitationStatus } from './invitation-link.ts';
+import { linkClosed, newSecret, statusOf, type InvitationStatus } from './invitation-link.ts';
 import { paginateChildren } from './connection.ts';
 import { readable } from './resources.ts';
 import type { Invitation, Page, PageArgs, School, User } from './entities.ts';
 import { normalizeOptionalLine } from './text.ts';
 
-/** Invitation links: made by the administrator, handed over, stopped. How people join by them: src/domain/join-by-invitation.ts. */
+/** Creates, hands over, rotates and revokes invitation links. With src/domain/join-by-invitation.ts people join by them. */
 
 export { acceptInvitation, previewInvitation, signUp, type InvitationPreview } from './join-by-invitation.ts';
 export { linkOf, statusOf, type InvitationStatus } from './invitation-link.ts';
@@ -29,7 +29,10 @@ export interface CreateInvitationInput extends Repeatable {
 
 const day = 86_400_000;
 
-/** Makes a link that gives a role; a pupils' link is of one class. Its maker holds it until it is handed over. Regulation 2.1 c. */
+/**
+ * Creates a link that gives a role; a pupils' link is for one class. Its creator holds it until it is handed over.
+ * Regulation 2.1 c.
+ */
 export async function createInvitation(ctx: Context, input: CreateInvitationInput): Promise<Invitation> {
   const school = await findSchool(ctx, input.schoolId, 'invitation.create');
   const classId = await classOf(ctx, school, input);
@@ -38,8 +41,8 @@ export async function createInvitation(ctx: Context, input: CreateInvitationInpu
     role: input.role,
     classId,
     label: normalizeOptionalLine('label', input.label, 100) ?? null,
-    maxUses: uses(input.maxUses ?? (input.role === 'STUDENT' ? 40 : 1)),
-    expiresAt: expiry(input.expiresAt ?? new Date(Date.now() + 14 * day)),
+    maxUses: checkMaxUses(input.maxUses ?? (input.role === 'STUDENT' ? 40 : 1)),
+    expiresAt: checkExpiry(input.expiresAt ?? new Date(Date.now() + 14 * day)),
     createdById: actingUserId(ctx),
     holderId: actingUserId(ctx),
   };
@@ -55,38 +58,39 @@ export async function createInvitation(ctx: Context, input: CreateInvitationInpu
 
 async function classOf(ctx: Context, school: School, { role, classId }: CreateInvitationInput): Promise<string | null> {
   if ((role === 'STUDENT') !== (typeof classId === 'string'))
-    throw invalid('classId', ['Класс указывают для ссылок учеников, и только для них.', 'Links for pupils, and no others, name a class.']);
+    throw invalid('classId', ['Для ссылки учеников укажите класс, для других ссылок не указывайте его.', 'Give a class for a pupils’ link, and omit it for other links.']);
   if (typeof classId !== 'string') return null;
   if ((await find(ctx, 'Class', classId, 'classId')).schoolId !== school.id) throw notFound('classId');
   return classId;
 }
 
-function uses(count: number): number {
+function checkMaxUses(count: number): number {
   if (!Number.isInteger(count) || count < 1 || count > 1000)
-    throw invalid('maxUses', ['Число использований — от 1 до 1000.', 'The number of uses is from 1 to 1000.']);
+    throw invalid('maxUses', ['Число использований должно быть от 1 до 1000.', 'The number of uses must be between 1 and 1000.']);
   return count;
 }
 
-function expiry(at: Date): Date {
-  if (at.getTime() <= Date.now() || at.getTime() > Date.now() + 366 * day)
-    throw invalid('expiresAt', ['Срок — в будущем, не дальше года.', 'The end is in the future, at most a year from now.']);
-  return at;
+function checkExpiry(expiresAt: Date): Date {
+  if (expiresAt.getTime() <= Date.now() || expiresAt.getTime() > Date.now() + 366 * day)
+    throw invalid('expiresAt', ['Срок действия должен быть в будущем, не позже чем через год.', 'The expiry must be in the future, at most a year from now.']);
+  return expiresAt;
 }
 
 /**
- * Gives a link to a person, who then sees it, and records who gave it to whom and when. Does nothing for its present
- * holder, if that person may hold it. Staff links go to staff (regulation 2.1 d), a pupils' link to the class teacher of
- * its class alone (2.1 e).
+ * Hands a link over to a person, who then sees it, and records from whom, to whom and when. Does nothing for the present
+ * holder.
+ * @throws CONFLICT for a link that is not active, for a receiver who is not staff (regulation 2.1 d), and, for a pupils' link,
+ *   for anyone but the class teacher of its class (2.1 e).
  */
 export async function handOverInvitation(ctx: Context, input: { invitationId: string; userId: string }): Promise<Invitation> {
   const { id, schoolId, classId } = await findInvitation(ctx, input.invitationId, 'invitation.handOver');
   const receiver = await find(ctx, 'User', input.userId, 'userId');
   return mutate(ctx, async (tx) => {
     if (classId !== null) await lock(tx, 'Class', classId, 'hold');
-    // Roles and work change under the same lock, so the receiver is fit until the commit.
+    // Roles and assignments change under the same lock, so the receiver may hold the link until the commit.
     await lock(tx, 'User', receiver.id);
     const invitation = await lockActive(tx, id);
-    await refuseUnfit(tx, invitation, receiver.id);
+    await refuseHolder(tx, invitation, receiver.id);
     if (invitation.holderId === receiver.id) return invitation;
     await tx.invitationHandOver.create({
       data: { schoolId, invitationId: id, fromId: invitation.holderId, toId: receiver.id },
@@ -96,16 +100,16 @@ export async function handOverInvitation(ctx: Context, input: { invitationId: st
   });
 }
 
-async function refuseUnfit(tx: Tx, { schoolId, classId }: Invitation, userId: string): Promise<void> {
+async function refuseHolder(tx: Tx, { schoolId, classId }: Invitation, userId: string): Promise<void> {
   const current = { schoolId, userId, endedAt: null };
   if ((await tx.roleGrant.count({ where: { ...current, role: { not: 'STUDENT' } } })) === 0)
-    throw conflict(['Ссылку передают только сотрудникам школы.', 'A link is handed to staff of the school only.'], {
+    throw conflict(['Ссылку можно передать только сотруднику школы.', 'A link can be handed over only to staff of the school.'], {
       path: ['userId'],
       clause: '2.1 d',
     });
   if (classId !== null && (await tx.assignment.count({ where: { ...current, classId, kind: 'CLASS_TEACHER' } })) === 0)
     throw conflict(
-      ['Ссылку для учеников передают только классному руководителю этого класса.', "A pupils' link is handed to the class teacher of that class only."],
+      ['Ссылку для учеников можно передать только классному руководителю этого класса.', 'A pupils’ link can be handed over only to the class teacher of its class.'],
       { path: ['userId'], clause: '2.1 e' },
     );
 }
@@ -113,11 +117,11 @@ async function refuseUnfit(tx: Tx, { schoolId, classId }: Invitation, userId: st
 async function lockActive(tx: Tx, id: string): Promise<Invitation> {
   const invitation = await lock(tx, 'Invitation', id);
   const status = statusOf(invitation);
-  if (status !== 'ACTIVE') throw closed(status, 'invitationId');
+  if (status !== 'ACTIVE') throw linkClosed(status, 'invitationId');
   return invitation;
 }
 
-/** Stops a link for good. Stopping it again changes nothing. Regulation 2.1 c. */
+/** Revokes a link permanently. Does nothing for a revoked link. Regulation 2.1 c. */
 export async function revokeInvitation(ctx: Context, input: { invitationId: string }): Promise<Invitation> {
   const { id, schoolId } = await findInvitation(ctx, input.invitationId, 'invitation.revoke');
   return mutate(ctx, async (tx) => {
@@ -128,7 +132,7 @@ export async function revokeInvitation(ctx: Context, input: { invitationId: stri
   });
 }
 
-/** Gives an invitation another link, for one that fell into wrong hands; the old one opens nothing. Regulation 2.1 c. */
+/** Replaces the link of an invitation, for example if others know it. The old link stops working. Regulation 2.1 c. */
 export async function rotateInvitation(ctx: Context, input: { invitationId: string }): Promise<Invitation> {
   const { id, schoolId } = await findInvitation(ctx, input.invitationId, 'invitation.rotate');
   return mutate(ctx, async (tx) => {
@@ -146,11 +150,11 @@ export interface InvitationFilter {
 
 const newestFirst = { tag: 'invitation', keys: [{ field: 'id', direction: 'desc', type: 'string' }] } as const;
 
-/** The invitations of a school that the actor may read, the newest first. */
+/** Returns the invitations of a school that the actor may read, newest first. */
 export function invitationsOf(ctx: Context, school: School, args: PageArgs & InvitationFilter): Promise<Page<Invitation>> {
   return paginateChildren<Invitation>(ctx, { model: 'School', id: school.id, relation: 'invitations' }, args, newestFirst, {
     AND: [
-      args.status ? inStatus(ctx, args.status) : {},
+      args.status ? statusFilter(ctx, args.status) : {},
       args.role ? { role: args.role } : {},
       args.classId ? { classId: args.classId } : {},
       readable(ctx.actor, 'Invitation'),
@@ -158,8 +162,8 @@ export function invitationsOf(ctx: Context, school: School, args: PageArgs & Inv
   });
 }
 
-/** `statusOf` as a filter; the moment is a whole second, so that schools asked together are asked in one statement. */
-function inStatus(ctx: Context, status: InvitationStatus) {
+/** Returns `statusOf` as a filter. Rounds the time to a second, so that one statement reads the invitations of many schools. */
+function statusFilter(ctx: Context, status: InvitationStatus) {
   const now = new Date(Math.floor(Date.now() / 1000) * 1000);
   const { maxUses } = ctx.db.prisma.invitation.fields;
   const open = { revokedAt: null, expiresAt: { gt: now } };
@@ -171,21 +175,21 @@ function inStatus(ctx: Context, status: InvitationStatus) {
   }[status];
 }
 
-/** The links that a person holds, where the actor may read them, the newest first. Regulation 2.3 b. */
+/** Returns the links that a person holds, if the actor may read them, newest first. Regulation 2.3 b. */
 export function heldBy(ctx: Context, user: User, args: PageArgs): Promise<Page<Invitation>> {
   const parent = { model: 'User', id: user.id, relation: 'heldLinks' } as const;
   return paginateChildren<Invitation>(ctx, parent, args, newestFirst, readable(ctx.actor, 'Invitation'));
 }
 
-/** Who has joined by the link, the latest first. Whoever reads the invitation reads who used it. */
+/** Returns the uses of a link, latest first. Visible to everyone who may read the invitation. */
 export function usesOf(ctx: Context, invitation: Invitation, args: PageArgs): Promise<Page<InvitationUse>> {
   const order = { tag: 'use', keys: [{ field: 'id', direction: 'desc', type: 'string' }] } as const;
   return paginateChildren<InvitationUse>(ctx, { model: 'Invitation', id: invitation.id, relation: 'uses' }, args, order, {});
 }
 
-/** Through whose hands the link went, the first first; every invitation of a level in one statement. */
+/** Returns the hand-overs of a link, oldest first. One statement reads those of many invitations. */
 export async function handOversOf(ctx: Context, invitation: Invitation): Promise<InvitationHandOver[]> {
-  const acts = await ctx.loaders.of<InvitationHandOver[]>('Invitation.handOvers', invitation.id, async (ids) => {
+  const handOvers = await ctx.loaders.of<InvitationHandOver[]>('Invitation.handOvers', invitation.id, async (ids) => {
     const rows = await ctx.db.prisma.invitation.findMany({
       relationLoadStrategy: 'join',
       where: { id: { in: [...ids] } },
@@ -193,5 +197,5 @@ export async function handOversOf(ctx: Context, invitation: Invitation): Promise
     });
     return new Map(rows.map((row) => [row.id, row.handOvers]));
   });
-  return acts ?? [];
+  return handOvers ?? [];
 }

@@ -8,8 +8,8 @@ import { record } from '../events/record.ts';
 import { lock } from './access.ts';
 import { nameOfClass } from './classes.ts';
 import { mutate, refusalOf, type Context } from './context.ts';
-import { elsewhere, enrol } from './enrolments.ts';
-import { closed, statusOf } from './invitation-link.ts';
+import { alreadyEnrolled, enrol } from './enrolments.ts';
+import { linkClosed, statusOf } from './invitation-link.ts';
 import { followRules } from './chat-membership-rules.ts';
 import { grant } from './roles.ts';
 import type { Invitation, User } from './entities.ts';
@@ -90,7 +90,7 @@ export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId
   const found = await guarded(ctx, code);
   if (found === null) throw notFound('code');
   const status = statusOf(found);
-  if (status !== 'ACTIVE') throw closed(status, 'code');
+  if (status !== 'ACTIVE') throw linkClosed(status, 'code');
   checkNewUser(particulars);
   demandPassword(password, particulars.signInName);
   const release = await admitSignUp(ctx, found.id);
@@ -158,7 +158,7 @@ async function join(tx: Tx, invitation: Invitation, userId: string): Promise<voi
   const archived = classId !== null && (await lock(tx, 'Class', classId, 'hold')).archivedAt !== null;
   await lock(tx, 'User', userId);
   if (await hasJoined(tx, invitation, userId)) return;
-  if (archived) throw closed('REVOKED', 'code');
+  if (archived) throw linkClosed('REVOKED', 'code');
   const used = await tx.invitationUse.count({ where: { invitationId: id, userId } });
   if (used > 0) throw await whyLost(tx, invitation, userId);
   const counted = await tx.$executeRaw`
@@ -182,9 +182,9 @@ async function hasJoined(tx: Tx, { schoolId, classId, role }: Invitation, userId
  */
 async function whyLost(tx: Tx, { id, schoolId, classId }: Invitation, userId: string): Promise<Refusal> {
   const status = statusOf(await tx.invitation.findUniqueOrThrow({ where: { id } }));
-  if (status !== 'ACTIVE' && status !== 'USED_UP') return closed(status, 'code');
+  if (status !== 'ACTIVE' && status !== 'USED_UP') return linkClosed(status, 'code');
   const present = classId === null ? null : await tx.enrolment.findFirst({ where: { studentId: userId, endedAt: null } });
-  if (present !== null) return atCode(await elsewhere(tx, present, schoolId));
+  if (present !== null) return atCode(await alreadyEnrolled(tx, present, schoolId));
   return conflict(
     ['Вы уже входили по этой ссылке, но школа с тех пор завершила ваше участие. Попросите у администратора новую ссылку.', 'You joined by this link before, and the school has ended your membership since. Ask the administrator for a new link.'],
     { path: ['code'] },
@@ -208,7 +208,7 @@ const atCode = ({ code, text, clause }: Refusal): Refusal =>
 async function whyClosed(tx: Tx, id: string) {
   const status = statusOf(await tx.invitation.findUniqueOrThrow({ where: { id } }));
   // Still open, it has got another link meanwhile.
-  return status === 'ACTIVE' ? notFound('code') : closed(status, 'code');
+  return status === 'ACTIVE' ? notFound('code') : linkClosed(status, 'code');
 }
 
 /** The person has rights that the request did not begin with: the rest of the answer is read with them. */
