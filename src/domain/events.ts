@@ -87,7 +87,10 @@ async function openStream(
   if (after !== null) {
     const bounds = await ctx.liveEvents.reader.bounds(school.id);
     if (after.schoolId !== school.id || after.seq > (bounds?.head ?? 0n))
-      throw invalid('after', ['Этот курсор не из журнала этой школы. Подпишитесь заново без after.', "This cursor is not of this school's log. Subscribe again without it."]);
+      throw invalid('after', [
+        'Этот курсор не из журнала этой школы. Подпишитесь заново без after.',
+        "This cursor is not of this school's log. Subscribe again without it.",
+      ]);
   }
   return follow(ctx.liveEvents, { schoolId: school.id, credential, after, ...options });
 }

@@ -22,7 +22,8 @@ interface Ending {
  * Creates a row once for a key: the same actor with the same key and input gets the row of the first try. Keys are stored for
  * a day.
  * @param load returns the row of the first try.
- * @throws CONFLICT if the key was used with another input, or if its row has been archived, ended or revoked since.
+ * @throws CONFLICT if the key was used with another input, or if its row has been archived, ended or revoked since, because
+ *   the answer would show a row that is no longer in force.
  */
 export async function idempotent<Row extends { id: string } & Ending>(
   ctx: Context,
@@ -55,7 +56,10 @@ export async function idempotent<Row extends { id: string } & Ending>(
 function refuseEnded<Row extends Ending>(row: Row): Row {
   if (row.archivedAt ?? row.endedAt ?? row.revokedAt)
     throw conflict(
-      ['Объект, созданный с этим ключом, уже закрыт. Чтобы создать новый, возьмите новый ключ.', 'What was made with this key has been closed since. To create another, use a new key.'],
+      [
+        'Объект, созданный с этим ключом, уже закрыт. Чтобы создать новый, возьмите новый ключ.',
+        'The object that was created with this key has been closed since. To create another, use a new key.',
+      ],
       { path: ['idempotencyKey'] },
     );
   return row;

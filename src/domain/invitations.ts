@@ -58,7 +58,10 @@ export async function createInvitation(ctx: Context, input: CreateInvitationInpu
 
 async function classOf(ctx: Context, school: School, { role, classId }: CreateInvitationInput): Promise<string | null> {
   if ((role === 'STUDENT') !== (typeof classId === 'string'))
-    throw invalid('classId', ['Для ссылки учеников укажите класс, для других ссылок не указывайте его.', 'Give a class for a pupils’ link, and omit it for other links.']);
+    throw invalid('classId', [
+      'Для ссылки учеников укажите класс, для других ссылок не указывайте его.',
+      'Give a class for a pupils’ link, and omit it for other links.',
+    ]);
   if (typeof classId !== 'string') return null;
   if ((await find(ctx, 'Class', classId, 'classId')).schoolId !== school.id) throw notFound('classId');
   return classId;
@@ -72,7 +75,10 @@ function checkMaxUses(count: number): number {
 
 function checkExpiry(expiresAt: Date): Date {
   if (expiresAt.getTime() <= Date.now() || expiresAt.getTime() > Date.now() + 366 * day)
-    throw invalid('expiresAt', ['Срок действия должен быть в будущем, не позже чем через год.', 'The expiry must be in the future, at most a year from now.']);
+    throw invalid('expiresAt', [
+      'Срок действия должен быть в будущем, не позже чем через год.',
+      'The expiry must be in the future, at most a year from now.',
+    ]);
   return expiresAt;
 }
 
@@ -109,7 +115,10 @@ async function refuseHolder(tx: Tx, { schoolId, classId }: Invitation, userId: s
     });
   if (classId !== null && (await tx.assignment.count({ where: { ...current, classId, kind: 'CLASS_TEACHER' } })) === 0)
     throw conflict(
-      ['Ссылку для учеников можно передать только классному руководителю этого класса.', 'A pupils’ link can be handed over only to the class teacher of its class.'],
+      [
+        'Ссылку для учеников можно передать только классному руководителю этого класса.',
+        'A pupils’ link can be handed over only to the class teacher of its class.',
+      ],
       { path: ['userId'], clause: '2.1 e' },
     );
 }

@@ -15,10 +15,10 @@ import { grant } from './roles.ts';
 import type { Invitation, User } from './entities.ts';
 import { checkNewUser, createUser } from './users.ts';
 
-/** Joining a school by an invitation link: the only way in for those who are not known yet. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a. */
+/** Joins people to a school by invitation links, the only way for new people. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a. */
 
-/** Codes that open nothing, per address in a quarter of an hour. */
-const failures = 20;
+/** Unknown codes per address in a window of 15 minutes. */
+const maxUnknownCodes = 20;
 const windowSeconds = 15 * 60;
 
 /**
@@ -26,11 +26,11 @@ const windowSeconds = 15 * 60;
  * random bits, so a known code was not guessed, and is accepted past the limit too.
  * @throws RATE_LIMITED after too many unknown codes.
  */
-async function guarded(ctx: Context, code: string): Promise<Invitation | null> {
+async function findByCode(ctx: Context, code: string): Promise<Invitation | null> {
   const found = await ctx.db.prisma.invitation.findUnique({ where: { codeHash: hashCode(code) } });
   if (found !== null) return found;
   const key = fingerprint(ctx.config.secretKey, 'invitation address', ctx.address ?? '');
-  if (await countTry(ctx.db, key, failures, windowSeconds)) return null;
+  if (await countTry(ctx.db, key, maxUnknownCodes, windowSeconds)) return null;
   throw rateLimited(await secondsLeft(ctx.db, key));
 }
 
@@ -42,11 +42,12 @@ export interface InvitationPreview {
 }
 
 /**
- * What a link leads to, for whoever holds it, signed in or not: a school and a class, no people. Null when it opens nothing.
- * @throws RATE_LIMITED after too many codes that were none.
+ * Returns the school and the class of a link, but no people, for a signed-in or anonymous actor; null for an unknown code and
+ * a link that is not active.
+ * @throws RATE_LIMITED after too many unknown codes.
  */
 export async function previewInvitation(ctx: Context, code: string): Promise<InvitationPreview | null> {
-  const found = await guarded(ctx, code);
+  const found = await findByCode(ctx, code);
   if (found === null || statusOf(found) !== 'ACTIVE') return null;
   const { role, expiresAt } = found;
   const school = await ctx.db.prisma.school.findUniqueOrThrow({ where: { id: found.schoolId } });
@@ -62,7 +63,7 @@ export async function acceptInvitation(ctx: Context, input: { code: string }): P
   const { actor } = ctx;
   if (actor.kind === 'anonymous') throw unauthenticated();
   if (actor.kind !== 'user') throw forbidden('2.5 a');
-  const found = await guarded(ctx, input.code);
+  const found = await findByCode(ctx, input.code);
   if (found === null) throw notFound('code');
   const user = await mutate(ctx, async (tx) => {
     await join(tx, found, actor.userId);
@@ -87,20 +88,20 @@ export interface SignUpInput {
  */
 export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId: string }> {
   const { code, password, ...particulars } = input;
-  const found = await guarded(ctx, code);
+  const found = await findByCode(ctx, code);
   if (found === null) throw notFound('code');
   const status = statusOf(found);
   if (status !== 'ACTIVE') throw linkClosed(status, 'code');
   checkNewUser(particulars);
   demandPassword(password, particulars.signInName);
-  const release = await admitSignUp(ctx, found.id);
+  const giveBack = await admitSignUp(ctx, found.id);
   try {
     const userId = await createMember(ctx, found, input);
-    await release();
+    await giveBack();
     return { userId };
   } catch (error) {
     // Nothing was evaluated, so the retry of a whole class must not spend the link's attempts.
-    if (refusalOf(error)?.code === 'UNAVAILABLE') await release();
+    if (refusalOf(error)?.code === 'UNAVAILABLE') await giveBack();
     throw error;
   }
 }
@@ -132,23 +133,23 @@ async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Pr
     { key: key('sign-up link', invitationId), ...failedSignUps.link },
   ];
   const taken: GiveBack[] = [];
-  const release = () => giveBackAll(ctx.log, taken);
+  const giveBack = () => giveBackAll(ctx.log, taken);
   try {
     for (const bucket of buckets) {
       const token = await takeToken(ctx.db, bucket);
       if (!token.taken) throw rateLimited(token.waitSeconds);
       taken.push(() => returnToken(ctx.db, bucket));
     }
-    return release;
+    return giveBack;
   } catch (error) {
-    await release();
+    await giveBack();
     throw error;
   }
 }
 
 /**
- * The step: counts the use, then gives the role and the place; one of many gets the last seat. A person who has exactly
- * what the link gives takes no seat, even if the link is closed.
+ * A step: counts the use, then grants the role and enrols the pupil. Of concurrent people, one gets the last seat. A person
+ * who has exactly what the link gives takes no seat, even if the link is closed.
  * @throws CONFLICT for a closed link, for a person who lost what the same link gave, and for roles and classes that
  *   exclude one another.
  */
@@ -160,11 +161,11 @@ async function join(tx: Tx, invitation: Invitation, userId: string): Promise<voi
   if (await hasJoined(tx, invitation, userId)) return;
   if (archived) throw linkClosed('REVOKED', 'code');
   const used = await tx.invitationUse.count({ where: { invitationId: id, userId } });
-  if (used > 0) throw await whyLost(tx, invitation, userId);
+  if (used > 0) throw await refusalOfReturn(tx, invitation, userId);
   const counted = await tx.$executeRaw`
     update invitation set use_count = use_count + 1
     where id = ${id}::uuid and code_hash = ${codeHash} and use_count < max_uses and revoked_at is null and expires_at > now()`;
-  if (counted === 0) throw await whyClosed(tx, id);
+  if (counted === 0) throw await refusalOfClosed(tx, id);
   await tx.invitationUse.create({ data: { schoolId, invitationId: id, userId } });
   record(tx, 'invitation.accepted', { schoolId, invitationId: id, userId });
   await admit(tx, invitation, userId);
@@ -180,13 +181,16 @@ async function hasJoined(tx: Tx, { schoolId, classId, role }: Invitation, userId
  * Returns why a link does not admit a person again: it is closed, the pupil has moved to another class, or the school
  * ended what the link gave. The school decides about a return, by a new link.
  */
-async function whyLost(tx: Tx, { id, schoolId, classId }: Invitation, userId: string): Promise<Refusal> {
+async function refusalOfReturn(tx: Tx, { id, schoolId, classId }: Invitation, userId: string): Promise<Refusal> {
   const status = statusOf(await tx.invitation.findUniqueOrThrow({ where: { id } }));
   if (status !== 'ACTIVE' && status !== 'USED_UP') return linkClosed(status, 'code');
   const present = classId === null ? null : await tx.enrolment.findFirst({ where: { studentId: userId, endedAt: null } });
   if (present !== null) return atCode(await alreadyEnrolled(tx, present, schoolId));
   return conflict(
-    ['Вы уже входили по этой ссылке, но школа с тех пор завершила ваше участие. Попросите у администратора новую ссылку.', 'You joined by this link before, and the school has ended your membership since. Ask the administrator for a new link.'],
+    [
+      'Вы уже вступали в школу по этой ссылке, но с тех пор школа закрыла вам доступ. Попросите у администратора новую ссылку.',
+      'You have joined by this link before, but the school has since ended your access. Ask the administrator for a new link.',
+    ],
     { path: ['code'] },
   );
 }
@@ -205,13 +209,13 @@ async function admit(tx: Tx, { schoolId, classId, role, createdById }: Invitatio
 const atCode = ({ code, text, clause }: Refusal): Refusal =>
   new Refusal(code, text, { path: ['code'], ...(clause === undefined ? {} : { clause }) });
 
-async function whyClosed(tx: Tx, id: string) {
+async function refusalOfClosed(tx: Tx, id: string) {
   const status = statusOf(await tx.invitation.findUniqueOrThrow({ where: { id } }));
-  // Still open, it has got another link meanwhile.
+  // An active invitation has got another link meanwhile.
   return status === 'ACTIVE' ? notFound('code') : linkClosed(status, 'code');
 }
 
-/** The person has rights that the request did not begin with: the rest of the answer is read with them. */
+/** Loads the rights again, so that the rest of the response is read with the new ones. */
 async function renewRights(ctx: Context): Promise<void> {
   const [fresh] = ctx.credential === null ? [] : await loadActors(ctx.db, [ctx.credential]);
   if (fresh === undefined || !('kind' in fresh)) return;

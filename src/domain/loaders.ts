@@ -9,22 +9,22 @@ import type { ResourceType, Resources, User } from './entities.ts';
 import { isReadable, readable, resources, resourceTypes } from './resources.ts';
 
 /**
- * Loading by id: one statement per kind of thing and level, and only what the actor may see. Loaders live as long as
- * one request or one delivered batch, never as long as a subscription, which would serve stale rows to lost rights.
+ * Loads rows by id, in one statement per type and tick, and only those that the actor may read. Loaders live as long as one
+ * request or one delivered event, never as long as a subscription, which would return stale rows by lost rights.
  */
 export interface Loaders {
   byId<N extends ResourceType>(thing: N, id: string): Promise<Resources[N] | null>;
-  /** Rows of a parent: `batch` answers for many parents with the same `key` in one statement. */
+  /** Loads a value for a parent. `batch` loads those of many parents with the same `key` in one statement. */
   of<T>(key: string, parentId: string, batch: (parentIds: readonly string[]) => Promise<Map<string, T>>): Promise<T | null>;
-  /** What was made of the arguments of a field, which are the same for every parent. */
+  /** The queries of child lists, by the arguments of their field, which are the same object for every parent. */
   childQueries: WeakMap<object, unknown>;
-  /** What the operation asks of each type, once it is known: columns that nothing asks for are then left unread. */
+  /** The selected fields of each type. Once set, other columns are not read. */
   selection: SelectedFields | undefined;
-  /** The row of the person who asks, where it was asked for ahead. */
+  /** The actor's own row, if it was prefetched. */
   readonly ownRow: Promise<User | null> | undefined;
 }
 
-/** The rows with these ids that pass, in the order of the ids. */
+/** Returns the rows with these ids that match the filter, in the order of the ids; null for the others. */
 async function rowsOf<T extends { id: string }>(
   db: Database, thing: ResourceType, ids: readonly string[], passing: Filter, how: Pick<SelectOptions, 'columns' | 'asViews'>,
 ): Promise<(T | null)[]> {
@@ -56,7 +56,7 @@ function batchersOf(db: Database): Batchers {
 
 const every: ReadonlySet<string> = new Set();
 
-/** The actor's own row, which is read without a right. */
+/** Returns the actor's own row, which needs no right. */
 export function ownRow(db: Database, userId: string, columns: ReadonlySet<string> = every): Promise<User | null> {
   const { people } = batchersOf(db);
   let read = people.get(columns);
@@ -64,14 +64,14 @@ export function ownRow(db: Database, userId: string, columns: ReadonlySet<string
   return read(userId);
 }
 
-/** What an operation names before anything is read: things by their ids, and the person who asks. */
+/** The rows that an operation names before it runs: by their ids, and the viewer. */
 export interface PrefetchTargets {
   resources: readonly { thing: ResourceType; id: string }[];
   viewer: boolean;
   selection: SelectedFields;
 }
 
-/** What was asked for before it was known who asks. Loaders tell nobody of it but whom the policy lets. */
+/** The rows that were read before the actor was known. Loaders return them only if the policy allows it. */
 export interface Prefetched {
   resources: ReadonlyMap<string, Promise<{ id: string } | null>>;
   ownRow: Promise<User | null> | undefined;
@@ -79,16 +79,16 @@ export interface Prefetched {
 
 const keyOf = (thing: ResourceType, id: string): string => `${thing} ${id}`;
 
-/** Whoever is refused waits for nothing that was asked for ahead, and so is not told that it failed. */
+/** Prevents an unhandled rejection: a refused request does not wait for its prefetched rows. */
 function ignoreRejection<T>(read: Promise<T>): Promise<T> {
   read.catch(() => undefined);
   return read;
 }
 
 /**
- * Asks for what is named in the same turn in which it is asked who asks, so that neither waits for the other. Only for
- * what is read by its id alone, whoever asks.
- * @param userId of the person whom the credential names; null for a service.
+ * Starts to read the named rows in the same tick as the actor's rights, so that neither waits for the other. Only for types
+ * whose rows are read by id alone, without the actor.
+ * @param userId of the credential; null for a service.
  */
 export function prefetch(db: Database, { resources, viewer, selection }: PrefetchTargets, userId: string | null): Prefetched {
   const open = batchersOf(db).things;
@@ -100,7 +100,7 @@ export function prefetch(db: Database, { resources, viewer, selection }: Prefetc
   return { resources: read, ownRow: viewer && userId !== null ? ignoreRejection(ownRow(db, userId, columnsOf(selection, 'User'))) : undefined };
 }
 
-/** @param ahead what was asked for already, for this actor's credential. */
+/** @param ahead rows that were read for this actor's credential. */
 export function createLoaders(db: Database, actor: Actor, ahead?: Prefetched): Loaders {
   const opened = new Map<string, Promise<{ id: string } | null>>();
   const byThing = new Map<ResourceType, DataLoader<string, { id: string } | null>>();

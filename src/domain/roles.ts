@@ -11,7 +11,7 @@ import { readable } from './resources.ts';
 import { followRules } from './chat-membership-rules.ts';
 import type { Page, PageArgs, RoleGrant, User } from './entities.ts';
 
-/** What people are in a school: granted, ended, kept as intervals. */
+/** Roles of people in schools, as intervals. */
 
 export interface GrantRoleInput {
   schoolId: string;
@@ -19,7 +19,7 @@ export interface GrantRoleInput {
   role: RoleGrant['role'];
 }
 
-/** Gives a person whom the actor can see a role in the school; one that is held changes nothing. Regulation 2.1 g. */
+/** Grants a role in the school to a person whom the actor can see. Does nothing if the person has the role. Regulation 2.1 g. */
 export async function grantRole(ctx: Context, input: GrantRoleInput): Promise<RoleGrant> {
   const school = await findSchool(ctx, input.schoolId, 'role.grant');
   const person = await find(ctx, 'User', input.userId, 'userId');
@@ -33,32 +33,32 @@ export async function grantRole(ctx: Context, input: GrantRoleInput): Promise<Ro
 }
 
 /**
- * The step: a person gets a role. The caller holds the school and has locked the person; it makes the chats follow.
- * @throws CONFLICT where a pupil would become staff of the same school or staff a pupil, and for a person without an account.
+ * A step: grants a role. The caller holds the school, has locked the person, and then calls `followRules`.
+ * @throws CONFLICT if a pupil would become staff of the same school or staff a pupil, and for a deactivated person.
  */
-export async function grant(tx: Tx, to: GrantRoleInput & { grantedById: string | null }): Promise<RoleGrant> {
-  const { schoolId, userId, role } = to;
+export async function grant(tx: Tx, input: GrantRoleInput & { grantedById: string | null }): Promise<RoleGrant> {
+  const { schoolId, userId, role } = input;
   const { deactivatedAt, grants } = await tx.user.findUniqueOrThrow({
     where: { id: userId },
     include: { grants: { where: { schoolId, endedAt: null } } },
   });
   if (deactivatedAt !== null)
-    throw conflict(['Учётная запись этого человека закрыта.', 'The account of this person was ended.'], { path: ['userId'] });
+    throw conflict(['Учётная запись этого человека закрыта.', 'This person’s account has been deactivated.'], { path: ['userId'] });
   const held = grants.find((present) => present.role === role);
   if (held !== undefined) return held;
   if (grants.some((present) => (present.role === 'STUDENT') !== (role === 'STUDENT')))
     throw conflict(
-      ['В одной школе нельзя быть и учеником, и сотрудником.', 'Nobody is a pupil and staff of the same school.'],
+      ['В одной школе нельзя быть и учеником, и сотрудником.', 'A person cannot be both a pupil and staff of the same school.'],
       { path: ['role'] },
     );
-  const made = await tx.roleGrant.create({ data: { ...to, startedAt: new Date() } });
-  record(tx, 'role.granted', { schoolId, grantId: made.id, userId });
-  return made;
+  const created = await tx.roleGrant.create({ data: { ...input, startedAt: new Date() } });
+  record(tx, 'role.granted', { schoolId, grantId: created.id, userId });
+  return created;
 }
 
 /**
- * Ends a role, and with it what stands on it: a teacher's work in classes, a pupil's place in the class. One that has
- * ended changes nothing. Regulation 2.1 g.
+ * Ends a role, and with it the assignments of a teacher or the enrolment of a pupil. Does nothing for an ended role.
+ * Regulation 2.1 g.
  * @throws CONFLICT for the last platform administrator of a school.
  */
 export async function endRole(ctx: Context, input: { grantId: string }): Promise<RoleGrant> {
@@ -72,8 +72,9 @@ export async function endRole(ctx: Context, input: { grantId: string }): Promise
 }
 
 /**
- * Locks what the end of a person's roles in a school changes: the school, so that two administrators cannot both go,
- * the classes of the person's work and place, the person. Answers the person with the current roles in every school.
+ * Locks the rows that the end of a person's roles in a school changes: the school, so that the last two administrators cannot
+ * both leave, the classes of the person's assignments and enrolment, and the person. Returns the person with the current roles
+ * in every school.
  */
 export async function lockForEnding(tx: Tx, schoolId: string, userId: string): Promise<{ user: User; grants: RoleGrant[] }> {
   await lock(tx, 'School', schoolId);
@@ -88,13 +89,13 @@ export async function lockForEnding(tx: Tx, schoolId: string, userId: string): P
   return { user, grants: await tx.roleGrant.findMany({ where: { userId, endedAt: null }, orderBy: { id: 'asc' } }) };
 }
 
-/** The step: ends current roles of one person in one school, after `lockForEnding`. The chats follow. */
+/** A step: ends current roles of one person in one school, after `lockForEnding`, and calls `followRules`. */
 export async function endGrants(tx: Tx, grants: readonly RoleGrant[], endedById: string | null): Promise<void> {
   for (const present of grants) {
     const { id, schoolId, userId, role } = present;
-    if (role === 'PLATFORM_ADMINISTRATOR') await keepAdministrator(tx, schoolId, userId);
-    if (role === 'TEACHER') await endWork(tx, schoolId, userId);
-    if (role === 'STUDENT') await endPlace(tx, schoolId, userId);
+    if (role === 'PLATFORM_ADMINISTRATOR') await refuseLastAdministrator(tx, schoolId, userId);
+    if (role === 'TEACHER') await endAssignments(tx, schoolId, userId);
+    if (role === 'STUDENT') await endEnrolment(tx, schoolId, userId);
     await tx.roleGrant.update({ where: { id }, data: { endedAt: nowOrAfter(present.startedAt), endedById } });
     record(tx, 'role.ended', { schoolId, grantId: id, userId });
   }
@@ -102,7 +103,7 @@ export async function endGrants(tx: Tx, grants: readonly RoleGrant[], endedById:
   if (first !== undefined) await followRules(tx, first.schoolId, first.userId);
 }
 
-async function keepAdministrator(tx: Tx, schoolId: string, userId: string): Promise<void> {
+async function refuseLastAdministrator(tx: Tx, schoolId: string, userId: string): Promise<void> {
   const others = await tx.roleGrant.count({
     where: { schoolId, role: 'PLATFORM_ADMINISTRATOR', endedAt: null, userId: { not: userId } },
   });
@@ -113,17 +114,17 @@ async function keepAdministrator(tx: Tx, schoolId: string, userId: string): Prom
     ]);
 }
 
-async function endWork(tx: Tx, schoolId: string, userId: string): Promise<void> {
-  const work = await tx.assignment.findMany({ where: { schoolId, userId, endedAt: null }, orderBy: { id: 'asc' } });
-  for (const assignment of work) await endAssignment(tx, assignment);
+async function endAssignments(tx: Tx, schoolId: string, userId: string): Promise<void> {
+  const assignments = await tx.assignment.findMany({ where: { schoolId, userId, endedAt: null }, orderBy: { id: 'asc' } });
+  for (const assignment of assignments) await endAssignment(tx, assignment);
 }
 
-async function endPlace(tx: Tx, schoolId: string, studentId: string): Promise<void> {
-  const place = await tx.enrolment.findFirst({ where: { schoolId, studentId, endedAt: null } });
-  if (place !== null) await withdraw(tx, place);
+async function endEnrolment(tx: Tx, schoolId: string, studentId: string): Promise<void> {
+  const enrolment = await tx.enrolment.findFirst({ where: { schoolId, studentId, endedAt: null } });
+  if (enrolment !== null) await withdraw(tx, enrolment);
 }
 
-/** A person's roles that the actor may read, the earliest first. */
+/** Returns a person's roles that the actor may read, earliest first. */
 export function rolesOf(ctx: Context, user: User, args: PageArgs & { includeEnded?: boolean | null }): Promise<Page<RoleGrant>> {
   const order = { tag: 'role', keys: [{ field: 'id', direction: 'asc', type: 'string' }] } as const;
   return paginateChildren<RoleGrant>(ctx, { model: 'User', id: user.id, relation: 'grants' }, args, order, () => ({

@@ -11,7 +11,7 @@ import { changesNothing, type Page, type PageArgs, type School } from './entitie
 import { schoolYearOf } from './school-years.ts';
 import { normalizeLine, normalizeOptionalLine } from './text.ts';
 
-/** Schools: set up by the operator, described by their administrator. */
+/** Schools. The operator creates them, their administrators update the details. */
 
 export interface ExternalIdInput {
   system: string;
@@ -28,12 +28,12 @@ export interface SchoolInput {
   externalIds?: readonly ExternalIdInput[] | null;
 }
 
-/** Sets up a school, with its log and its present year. For the operator alone: it is not in the schema. */
+/** Creates a school, with its log and its present year. Only the operator may: the GraphQL schema does not have it. */
 export async function createSchool(ctx: Context, input: SchoolInput & { name: string }): Promise<School> {
   if (ctx.actor.kind !== 'operator') throw forbidden();
   const { name, fullName = name, ...rest } = fields(input);
   const ids = externalIds(input.externalIds) ?? [];
-  return orTaken(
+  return withIdConflict(
     mutate(ctx, async (tx) => {
       const school = await tx.school.create({
         data: { ...rest, name: name!, fullName: fullName!, head: { create: {} }, externalIds: { create: ids } },
@@ -53,11 +53,11 @@ export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId
   const found = await findSchool(ctx, input.schoolId, 'school.update');
   const data = fields(input);
   const ids = externalIds(input.externalIds);
-  return orTaken(
+  return withIdConflict(
     mutate(ctx, async (tx) => {
-      const now = await lock(tx, 'School', found.id);
+      const current = await lock(tx, 'School', found.id);
       const replaced = ids !== undefined && (await replaceExternalIds(tx, found.id, ids));
-      if (!replaced && changesNothing(now, data)) return now;
+      if (!replaced && changesNothing(current, data)) return current;
       const school = await tx.school.update({ where: { id: found.id }, data });
       record(tx, 'school.updated', { schoolId: school.id });
       return school;
@@ -74,57 +74,57 @@ async function replaceExternalIds(tx: Tx, schoolId: string, ids: ExternalIdInput
   return true;
 }
 
-/** What was given, checked; a field that must not be empty stays when it is null. */
+/** Returns the checked fields of the input. For a required field, null keeps the value. */
 function fields(input: SchoolInput) {
-  const must = (path: 'name' | 'fullName', most: number) => {
+  const required = (path: 'name' | 'fullName', maxLength: number) => {
     const value = input[path];
-    return value === undefined || value === null ? {} : { [path]: normalizeLine(path, value, most) };
+    return value === undefined || value === null ? {} : { [path]: normalizeLine(path, value, maxLength) };
   };
-  const may = (path: 'address' | 'district' | 'region', most: number) => {
-    const value = normalizeOptionalLine(path, input[path], most);
+  const optional = (path: 'address' | 'district' | 'region', maxLength: number) => {
+    const value = normalizeOptionalLine(path, input[path], maxLength);
     return value === undefined ? {} : { [path]: value };
   };
   return {
-    ...must('name', 100),
-    ...must('fullName', 300),
-    ...may('address', 300),
-    ...may('district', 100),
-    ...may('region', 100),
-    ...(typeof input.timeZone === 'string' ? { timeZone: zone(input.timeZone) } : {}),
+    ...required('name', 100),
+    ...required('fullName', 300),
+    ...optional('address', 300),
+    ...optional('district', 100),
+    ...optional('region', 100),
+    ...(typeof input.timeZone === 'string' ? { timeZone: checkTimeZone(input.timeZone) } : {}),
   } as { name?: string; fullName?: string; address?: string | null; district?: string | null; region?: string | null; timeZone?: string };
 }
 
-function zone(name: string): string {
+function checkTimeZone(name: string): string {
   try {
-    // Offsets such as +03:00 are known to Intl too, but are no zones: they have no history.
+    // Intl accepts offsets such as +03:00 too, but they are not time zones: they have no history.
     if (/^[A-Za-z]/.test(name)) return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;
   } catch {
     // Intl refuses an unknown zone by throwing.
   }
-  throw invalid('timeZone', ['Такого часового пояса нет. Пример: Europe/Moscow.', 'There is no such time zone. An example: Europe/Moscow.']);
+  throw invalid('timeZone', ['Неизвестный часовой пояс. Укажите, например, Europe/Moscow.', 'The time zone is unknown. Give one such as Europe/Moscow.']);
 }
 
-function externalIds(given: readonly ExternalIdInput[] | null | undefined): ExternalIdInput[] | undefined {
-  if (given === undefined || given === null) return undefined;
-  const ids = given.map(({ system, value }) => ({
+function externalIds(input: readonly ExternalIdInput[] | null | undefined): ExternalIdInput[] | undefined {
+  if (input === undefined || input === null) return undefined;
+  const ids = input.map(({ system, value }) => ({
     system: normalizeLine('externalIds', system, 50),
     value: normalizeLine('externalIds', value, 100),
   }));
   if (ids.length > 20 || new Set(ids.map((id) => id.system)).size < ids.length)
-    throw invalid('externalIds', ['Не больше 20 систем, каждая — один раз.', 'At most 20 systems, each of them once.']);
+    throw invalid('externalIds', ['Укажите не больше 20 систем, каждую один раз.', 'Give at most 20 systems, each of them once.']);
   return ids;
 }
 
-async function orTaken<T>(changed: Promise<T>): Promise<T> {
+async function withIdConflict<T>(changed: Promise<T>): Promise<T> {
   try {
     return await changed;
   } catch (error) {
     if (!violates(error, 'external_id_system_value_key')) throw error;
-    throw conflict(['Этот внешний идентификатор — у другой школы.', 'Another school has this external id.'], { path: ['externalIds'] });
+    throw conflict(['Этот внешний идентификатор уже у другой школы.', 'Another school already has this external id.'], { path: ['externalIds'] });
   }
 }
 
-/** The schools that the actor may read. */
+/** Returns the schools that the actor may read. */
 export async function schoolsOf(ctx: Context, args: PageArgs): Promise<Page<School>> {
   const order = paginate<School>(args, { tag: 'school', keys: [{ field: 'id', direction: 'asc', type: 'string' }] });
   const rows = await ctx.db.prisma.school.findMany({
@@ -135,7 +135,7 @@ export async function schoolsOf(ctx: Context, args: PageArgs): Promise<Page<Scho
   return order.toConnection(rows);
 }
 
-/** What other systems call the school; every school of a level in one statement. */
+/** Returns the ids of the school in other systems. One statement reads those of many schools. */
 export async function externalIdsOf(ctx: Context, school: School): Promise<ExternalIdInput[]> {
   const ids = await ctx.loaders.of<ExternalIdInput[]>('School.externalIds', school.id, async (schoolIds) => {
     const rows = await ctx.db.prisma.school.findMany({
@@ -148,29 +148,29 @@ export async function externalIdsOf(ctx: Context, school: School): Promise<Exter
   return ids ?? [];
 }
 
-const captured = new WeakMap<Loaders, Promise<ReadonlyMap<string, bigint>>>();
+const capturedHeads = new WeakMap<Loaders, Promise<ReadonlyMap<string, bigint>>>();
 
 /**
- * Reads, once for a request, how far the logs of the schools that the actor may read have come. Called before anything
- * else is read, it makes `asOf` a cursor that misses nothing: a change whose event it leaves out may already show in
- * the answer, so that the subscription repeats it, but a change whose event it takes in had been committed before.
+ * Reads, once for a request, the newest sequence numbers of the schools that the actor may read. The call must come before all
+ * other reads. Then a subscription from `asOf` misses nothing: every change up to it was committed before the reads. A later
+ * change may already be in the response, and the subscription then delivers it again.
  */
 export function captureHeads(ctx: Context): Promise<ReadonlyMap<string, bigint>> {
-  let heads = captured.get(ctx.loaders);
+  let heads = capturedHeads.get(ctx.loaders);
   if (heads === undefined) {
     heads = ctx.db.prisma.eventHead
       .findMany({ where: { school: readable(ctx.actor, 'School') }, select: { schoolId: true, seq: true } })
       .then((rows) => new Map(rows.map((row) => [row.schoolId, row.seq])));
-    captured.set(ctx.loaders, heads);
+    capturedHeads.set(ctx.loaders, heads);
   }
   return heads;
 }
 
-/** The cursor to follow the school's log from, after what this request read of it. */
+/** Returns the cursor from which a subscription continues what this request has read of the school. */
 export async function asOf(ctx: Context, school: School): Promise<string> {
   const seq =
     (await captureHeads(ctx)).get(school.id) ??
-    // A school that could not be read then was joined by this very request, which read nothing of it before.
+    // This request joined a school that the actor could not read before, so the request has read nothing of it yet.
     (await ctx.db.prisma.eventHead.findUniqueOrThrow({ where: { schoolId: school.id } })).seq;
   return encodeCursor({ schoolId: school.id, seq });
 }

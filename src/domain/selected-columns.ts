@@ -2,12 +2,12 @@ import type { Order } from '../db/pagination.ts';
 import type { ResourceType } from './entities.ts';
 import { resources } from './resources.ts';
 
-/** The fields that an operation asks for anywhere, by their type in the schema. */
+/** The fields that an operation selects anywhere, by their type in the schema. */
 export type SelectedFields = ReadonlyMap<string, ReadonlySet<string>>;
 
 const known = new WeakMap<SelectedFields, Map<ResourceType, ReadonlySet<string> | undefined>>();
 
-/** The columns that an operation needs of a thing; undefined for all of them, as where it is not known what is asked. */
+/** Returns the columns of a type that an operation needs; undefined for all columns, also if the selection is unknown. */
 export function columnsOf(asked: SelectedFields | undefined, thing: ResourceType): ReadonlySet<string> | undefined {
   if (asked === undefined) return undefined;
   let sets = known.get(asked);
@@ -17,25 +17,25 @@ export function columnsOf(asked: SelectedFields | undefined, thing: ResourceType
 }
 
 function requiredColumns(asked: SelectedFields, thing: ResourceType): ReadonlySet<string> | undefined {
-  // A right is decided by more of a row than is shown.
+  // `viewerCan` decides by columns that no field selects.
   if (resources[thing].fieldDependencies === undefined || asked.get('Query')?.has('viewerCan')) return undefined;
   return new Set(['id', ...selectedColumns(asked, thing)]);
 }
 
-/** What the fields that are asked for are made of, but for one. */
+/** Returns the columns of the selected fields, except those of the joined field. */
 function selectedColumns(asked: SelectedFields, thing: ResourceType, brought?: string): string[] {
   const fields = [...(asked.get(thing) ?? [])].filter((field) => field !== '__typename' && field !== brought);
   return fields.flatMap((field) => resources[thing].fieldDependencies?.[field] ?? [field]);
 }
 
-/** Does it ask for the cursor of any row? */
+/** Returns whether an operation selects the cursor of any row. */
 export const selectsCursor = (asked: SelectedFields | undefined): boolean =>
   asked === undefined ||
   [...asked].some(([type, fields]) => fields.has('cursor') || (type === 'PageInfo' && (fields.has('startCursor') || fields.has('endCursor'))));
 
 /**
- * Of the rows of a list: as `columnsOf`, with those that the cursors are made of; without the id where nothing asks for
- * it, and without what a field is made of that is brought along.
+ * Returns `columnsOf` for the rows of a list: with the columns of the cursors, without an id that is not selected, and without
+ * the columns of the joined field.
  */
 export function columnsOfPage(asked: SelectedFields | undefined, thing: ResourceType, { keys }: Order, brought?: string): ReadonlySet<string> | undefined {
   if (asked === undefined || columnsOf(asked, thing) === undefined) return undefined;

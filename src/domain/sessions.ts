@@ -12,11 +12,11 @@ import { readable } from './resources.ts';
 import type { Page, PageArgs, Session, User } from './entities.ts';
 import { normalizeSignInName } from './sign-in-names.ts';
 
-/** Signing in, and the sessions that it begins. Regulation 2.2 h, 2.5 d. */
+/** Signs people in, and starts and ends their sessions. Regulation 2.2 h, 2.5 d. */
 
-/** An account that is not there, a wrong password and a deactivated person look alike. */
-const wrong = (): Refusal =>
-  new Refusal('INVALID', ['Неверный логин или пароль.', 'The sign-in name or the password is wrong.'], { path: ['password'] });
+/** The refusal for an unknown account, a wrong password and a deactivated person, so that the three look alike. */
+const wrongCredentials = (): Refusal =>
+  new Refusal('INVALID', ['Неверный логин или пароль.', 'The sign-in name or the password is wrongCredentials.'], { path: ['password'] });
 
 export interface SignInInput {
   signInName: string;
@@ -35,35 +35,35 @@ export async function signIn(ctx: Context, input: SignInInput): Promise<{ userId
   const signInName = normalizeSignInName(input.signInName);
   const known = /\u0000|\p{Surrogate}/u.test(signInName) ? null : await db.prisma.user.findUnique({ where: { signInName } });
   const user = known?.deactivatedAt === null ? known : null;
-  // Computes the same for an unknown name, which no cookie fits.
+  // Takes the same time for an unknown name, for which no cookie is valid.
   const device = findDevice(config.secretKey, user ?? { id: '', passwordHash: null }, input.deviceCookie);
   const attempt = await admitTry(ctx, { signInName, address: ctx.address, device });
-  const right = await verifyPassword(user?.passwordHash ?? null, input.password).catch(async (error: unknown) => {
+  const isCorrect = await verifyPassword(user?.passwordHash ?? null, input.password).catch(async (error: unknown) => {
     await attempt.takeBack();
     throw error;
   });
-  if (!right || user === null) throw wrong();
+  if (!isCorrect || user === null) throw wrongCredentials();
   await attempt.succeed();
   return { userId: user.id, deviceCookie: addDevice(config.secretKey, user, input.deviceCookie) };
 }
 
 /**
- * Begins a session of a person in a client, and tells the person, who may not be the one that signs in. `grantId` is
- * the authorization server's grant, where there is one. Regulation 2.2 h.
+ * Starts a session of a person in a client, and records it, so that the person learns of a sign-in by somebody else. `grantId`
+ * is the authorization server's grant, if there is one. Regulation 2.2 h.
  */
 export function startSession(
   ctx: Context,
-  of: { userId: string; clientId: string; grantId?: string | null; device?: string | null },
+  data: { userId: string; clientId: string; grantId?: string | null; device?: string | null },
 ): Promise<Session> {
   const expiresAt = new Date(Date.now() + ctx.config.sessionDays * 86_400_000);
   return mutate(ctx, async (tx) => {
-    const session = await tx.session.create({ data: { ...of, expiresAt } });
-    await tell(tx, 'session.started', [session]);
+    const session = await tx.session.create({ data: { ...data, expiresAt } });
+    await recordSessions(tx, 'session.started', [session]);
     return session;
   });
 }
 
-/** Ends a session of the actor's own: its tokens count no more. Ending it again changes nothing. */
+/** Ends a session of the actor: its tokens become invalid. Does nothing for an ended session. */
 export async function endSession(ctx: Context, input: { sessionId: string }): Promise<Session> {
   const found = await find(ctx, 'Session', input.sessionId, 'sessionId');
   authorize(ctx, 'session.end', found);
@@ -73,7 +73,7 @@ export async function endSession(ctx: Context, input: { sessionId: string }): Pr
   });
 }
 
-/** Ends every session of the actor's own but the one that asks. Answers those that it ended. */
+/** Ends all other sessions of the actor. Returns the sessions that it ended. */
 export function endOtherSessions(ctx: Context): Promise<Session[]> {
   const { actor } = ctx;
   if (actor.kind === 'anonymous') throw unauthenticated();
@@ -81,39 +81,39 @@ export function endOtherSessions(ctx: Context): Promise<Session[]> {
   return mutate(ctx, (tx) => end(tx, { userId: actor.userId, id: { not: actor.sessionId } }));
 }
 
-/** The authorization server revoked a grant: its session ends with it. */
+/** Ends the session of a grant that the authorization server revoked. */
 export function endSessionOfGrant(ctx: Context, grantId: string): Promise<Session[]> {
   return mutate(ctx, (tx) => end(tx, { grantId }));
 }
 
-/** The step: ends every session of a person, who is being deactivated. */
+/** A step: ends all sessions of a person. */
 export async function endSessionsOfUser(tx: Tx, userId: string): Promise<void> {
   await end(tx, { userId });
 }
 
-/** The step: ends every session in a client, which is being ended. */
+/** A step: ends all sessions in a client. */
 export async function endSessionsOfClient(tx: Tx, clientId: string): Promise<void> {
   await end(tx, { clientId });
 }
 
-interface Which {
+interface SessionFilter {
   id?: string | { not: string };
   userId?: string;
   grantId?: string;
   clientId?: string;
 }
 
-/** Ends sessions with their grants, codes and refresh tokens, and tells those whose sessions they were. */
-async function end(tx: Tx, which: Which): Promise<Session[]> {
-  const ended = await tx.session.updateManyAndReturn({ where: { ...which, endedAt: null }, data: { endedAt: new Date() } });
+/** Ends sessions with their grants, codes and refresh tokens, and records it. */
+async function end(tx: Tx, where: SessionFilter): Promise<Session[]> {
+  const ended = await tx.session.updateManyAndReturn({ where: { ...where, endedAt: null }, data: { endedAt: new Date() } });
   const grantIds = ended.flatMap(({ grantId }) => (grantId === null ? [] : [grantId]));
   if (grantIds.length > 0) await deleteGrants(tx, grantIds);
-  await tell(tx, 'session.ended', ended);
+  await recordSessions(tx, 'session.ended', ended);
   return ended;
 }
 
-/** Tells people of their sessions in the log of each school where they have a role: a person has no log of their own. */
-async function tell(tx: Tx, type: 'session.started' | 'session.ended', sessions: readonly Session[]): Promise<void> {
+/** Records an event in the log of each school where the person has a role, because people have no logs of their own. */
+async function recordSessions(tx: Tx, type: 'session.started' | 'session.ended', sessions: readonly Session[]): Promise<void> {
   const roles = await tx.roleGrant.findMany({
     where: { userId: { in: sessions.map(({ userId }) => userId) }, endedAt: null },
     distinct: ['userId', 'schoolId'],
@@ -123,7 +123,7 @@ async function tell(tx: Tx, type: 'session.started' | 'session.ended', sessions:
     for (const { schoolId } of roles.filter((role) => role.userId === userId)) record(tx, type, { schoolId, sessionId, userId });
 }
 
-/** The person's sessions that have not ended, the newest first; nobody else sees them. */
+/** Returns the person's sessions that have not ended, newest first. Only the person may read them. */
 export async function sessionsOf(ctx: Context, user: Pick<User, 'id'>, args: PageArgs): Promise<Page<Session>> {
   const order = paginate<Session>(args, { tag: 'session', keys: [{ field: 'id', direction: 'desc', type: 'string' }] });
   const rows = await ctx.db.prisma.session.findMany({

@@ -4,7 +4,10 @@ import { lockName } from './access.ts';
 
 /** Sign-in names: unique over all schools, look-alikes included. */
 
-/** Normalises a typed name: NFC, lower case, no outer spaces. Returns '' where it is longer than any name: NFC takes a second for 20,000 combining marks. */
+/**
+ * Normalises a typed name: NFC, lower case, no outer spaces. Returns '' for a text that is longer than any name, because NFC takes
+ * a second for 20,000 combining marks.
+ */
 export const normalizeSignInName = (text: string): string => (text.length > 256 ? '' : text.normalize('NFC').trim().toLowerCase());
 
 /**
@@ -15,19 +18,19 @@ export function signInNameOf(text: string): string {
   const name = normalizeSignInName(text);
   if (!/^[a-zа-яё0-9._@-]{3,64}$/u.test(name))
     throw invalid('signInName', [
-      'Логин — от 3 до 64 букв, цифр и знаков . _ - @.',
-      'A sign-in name is 3 to 64 letters, digits and the signs . _ - @.',
+      'Логин должен содержать от 3 до 64 букв, цифр и знаков . _ - @.',
+      'A sign-in name must have 3 to 64 letters, digits and the characters . _ - @.',
     ]);
   if (/[a-z]\d*[а-яё]|[а-яё]\d*[a-z]/u.test(name))
     throw invalid('signInName', [
-      'В одном слове стоят русские и латинские буквы. Проверьте раскладку клавиатуры.',
+      'В одном слове есть и русские, и латинские буквы. Проверьте раскладку клавиатуры.',
       'One word has both Latin and Russian letters. Check the keyboard layout.',
     ]);
   return name;
 }
 
-/** Signs that look the same in lower case; the index app_user_sign_in_name_look_idx folds them in the same way. */
-const folded = { from: 'асеорху01зб', to: 'aceopxyol36' };
+/** Characters that look the same in lower case. The index app_user_sign_in_name_look_idx translates them in the same way. */
+const lookAlikes = { from: 'асеорху01зб', to: 'aceopxyol36' };
 
 /**
  * Refuses a taken sign-in name.
@@ -36,8 +39,8 @@ const folded = { from: 'асеорху01зб', to: 'aceopxyol36' };
  *   therefore limits failed attempts.
  */
 export async function refuseTaken(tx: Tx, name: string): Promise<void> {
-  const key = name.replace(/./gu, (sign) => folded.to[folded.from.indexOf(sign)] ?? sign);
+  const key = name.replace(/./gu, (sign) => lookAlikes.to[lookAlikes.from.indexOf(sign)] ?? sign);
   await lockName(tx, `sign-in name ${key}`);
-  const taken = await query(tx, `select 1 from app_user where translate(sign_in_name, '${folded.from}', '${folded.to}') = $1 limit 1`, [key]);
+  const taken = await query(tx, `select 1 from app_user where translate(sign_in_name, '${lookAlikes.from}', '${lookAlikes.to}') = $1 limit 1`, [key]);
   if (taken.length > 0) throw conflict(['Этот логин нельзя использовать. Выберите другой.', 'This sign-in name cannot be used. Choose another.'], { path: ['signInName'] });
 }

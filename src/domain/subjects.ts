@@ -11,21 +11,21 @@ import { alphabetical, normalizeLine } from './text.ts';
 
 /** Subjects that a school teaches. */
 
-/** Makes a subject, so that teachers can be assigned to it in classes. Regulation 2.1 g. */
+/** Creates a subject, to which teachers can be assigned in classes. Regulation 2.1 g. */
 export async function createSubject(ctx: Context, input: { schoolId: string; name: string }): Promise<Subject> {
   const school = await findSchool(ctx, input.schoolId, 'subject.create');
   const name = normalizeLine('name', input.name, 100);
   return mutate(ctx, async (tx) => {
     const subject = { schoolId: school.id, name, sortKey: alphabetical(name) };
     await refuseNamesake(tx, subject);
-    const made = await tx.subject.create({ data: subject });
-    record(tx, 'subject.created', { schoolId: school.id, subjectId: made.id });
-    return made;
+    const created = await tx.subject.create({ data: subject });
+    record(tx, 'subject.created', { schoolId: school.id, subjectId: created.id });
+    return created;
   });
 }
 
 /**
- * Refuses a name that reads like that of another subject: case, spaces and look-alike letters make no difference. Also
+ * Refuses a name that looks like that of another subject: case, spaces and look-alike letters make no difference. Also
  * refuses an equal sort key, which the database keeps unique: `alphabetical` gives «я» the key of «ѐ».
  */
 async function refuseNamesake(tx: Tx, { schoolId, name, sortKey }: Pick<Subject, 'schoolId' | 'name' | 'sortKey'>): Promise<void> {
@@ -33,10 +33,10 @@ async function refuseNamesake(tx: Tx, { schoolId, name, sortKey }: Pick<Subject,
   const others = await tx.subject.findMany({ where: { schoolId }, select: { name: true, sortKey: true } });
   const key = confusableKey(name);
   if (others.some((other) => other.sortKey === sortKey || confusableKey(other.name) === key))
-    throw conflict(['Такой предмет в школе уже есть.', 'The school has such a subject already.'], { path: ['name'] });
+    throw conflict(['Такой предмет в школе уже есть.', 'The school already has this subject.'], { path: ['name'] });
 }
 
-/** The subjects of a school, in the order of the alphabet. */
+/** Returns the subjects of a school, in the order of the alphabet. */
 export function subjectsOf(ctx: Context, school: School, args: PageArgs): Promise<Page<Subject>> {
   const order = { tag: 'subject', keys: [{ field: 'sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
   return paginateChildren<Subject>(ctx, { model: 'School', id: school.id, relation: 'subjects' }, args, order, readable(ctx.actor, 'Subject'));
