@@ -16,7 +16,7 @@ import { normalizeSignInName } from './sign-in-names.ts';
 
 /** The refusal for an unknown account, a wrong password and a deactivated person, so that the three look alike. */
 const wrongCredentials = (): Refusal =>
-  new Refusal('INVALID', ['Неверный логин или пароль.', 'The sign-in name or the password is wrongCredentials.'], { path: ['password'] });
+  new Refusal('INVALID', ['Неверный логин или пароль.', 'The sign-in name or the password is wrong.'], { path: ['password'] });
 
 export interface SignInInput {
   signInName: string;

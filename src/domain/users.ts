@@ -16,7 +16,7 @@ import { endSessionsOfUser } from './sessions.ts';
 import { refuseTaken, signInNameOf } from './sign-in-names.ts';
 import { alphabeticalKey, normalizeLine, normalizeOptionalLine, searchable } from './text.ts';
 
-/** People: their names, their particulars, and the end of their account. */
+/** People: their names, contact details and accounts. */
 
 export interface Names {
   surname: string;
@@ -28,15 +28,15 @@ export const fullNameColumns = ['surname', 'givenName', 'patronymic'] as const;
 
 export const fullName = (names: Names): string => fullNameColumns.map((column) => names[column]).filter(Boolean).join(' ');
 
-/** «Иванова М. П.» */
+/** Returns a short name, such as «Иванова М. П.» */
 export const shortName = ({ surname, givenName, patronymic }: Names): string =>
   [surname, ...[givenName, patronymic].filter((part) => part).map((part) => `${initial.exec(part!)?.[0]}.`)].join(' ');
 
-/** The first letter with its marks. */
+/** Matches the first letter with its combining marks. */
 const initial = /^.\p{M}*/su;
 
-/** The names with the columns that search and order are made by. */
-function named(names: Names) {
+/** Returns the columns of the names, for storage, search and ordering. */
+function nameFields(names: Names) {
   const surname = normalizeLine('surname', names.surname, 100);
   const givenName = normalizeLine('givenName', names.givenName, 100);
   const patronymic = normalizeOptionalLine('patronymic', names.patronymic, 100) ?? null;
@@ -57,28 +57,28 @@ export interface NewUser extends Names {
   locale?: string;
 }
 
-/** The step: a new person, without a role. @throws CONFLICT when another has the sign-in name, or one that looks the same. */
+/** A step: creates a person without a role. @throws CONFLICT if another person has the sign-in name, or one that looks the same. */
 export async function createUser(tx: Tx, input: NewUser): Promise<User> {
   const signInName = input.signInName ? signInNameOf(input.signInName) : null;
-  const { email = null, phone = null } = contact(input);
+  const { email = null, phone = null } = contactFields(input);
   if (signInName !== null) await refuseTaken(tx, signInName);
   return tx.user.create({
-    data: { ...named(input), signInName, passwordHash: input.passwordHash ?? null, email, phone, locale: input.locale ?? 'ru' },
+    data: { ...nameFields(input), signInName, passwordHash: input.passwordHash ?? null, email, phone, locale: input.locale ?? 'ru' },
   });
 }
 
-/** Throws what `createUser` would find wrong, before anything costly is done. */
+/** Checks the input of `createUser` before the password is hashed, which is slow. @throws INVALID, as `createUser` would. */
 export function checkNewUser(input: NewUser & { signInName: string }): void {
-  named(input);
+  nameFields(input);
   signInNameOf(input.signInName);
 }
 
-function contact(input: { email?: string | null; phone?: string | null }): { email?: string | null; phone?: string | null } {
+function contactFields(input: { email?: string | null; phone?: string | null }): { email?: string | null; phone?: string | null } {
   const email = normalizeOptionalLine('email', input.email, 254);
-  if (email && !isEmail(email)) throw invalid('email', ['Это не адрес электронной почты.', 'This is not an e-mail address.']);
+  if (email && !isEmail(email)) throw invalid('email', ['Неверный адрес электронной почты.', 'This is not a valid e-mail address.']);
   const phone = normalizeOptionalLine('phone', input.phone, 30)?.replace(/[\s()\p{Pd}]/gu, '');
   if (phone && !/^\+?\d{5,15}$/.test(phone))
-    throw invalid('phone', ['Телефон — от 5 до 15 цифр, можно с +.', 'A phone number is 5 to 15 digits, with or without a +.']);
+    throw invalid('phone', ['Телефон должен содержать от 5 до 15 цифр, можно с +.', 'A phone number must have 5 to 15 digits, with or without a +.']);
   return {
     ...(input.email === undefined ? {} : { email: email ?? null }),
     ...(input.phone === undefined ? {} : { phone: phone ?? null }),
@@ -112,20 +112,20 @@ export async function updateProfile(ctx: Context, input: UpdateProfileInput): Pr
   const userId = actingUserId(ctx);
   if (userId === null) throw ctx.actor.kind === 'anonymous' ? unauthenticated() : forbidden(clauseOf('profile.update'));
   authorize(ctx, 'profile.update', { userId, places: [], chats: [] });
-  const particulars = contact(input);
+  const contact = contactFields(input);
   return mutate(ctx, async (tx) => {
     await tx.$executeRaw`select 1 from app_user where id = ${userId}::uuid for no key update`;
-    const { grants, ...old } = await tx.user.findUniqueOrThrow({
+    const { grants, ...current } = await tx.user.findUniqueOrThrow({
       where: { id: userId },
       include: { grants: { where: { endedAt: null } } },
     });
-    const names = named({
-      surname: input.surname ?? old.surname,
-      givenName: input.givenName ?? old.givenName,
-      patronymic: input.patronymic === undefined ? old.patronymic : input.patronymic,
+    const names = nameFields({
+      surname: input.surname ?? current.surname,
+      givenName: input.givenName ?? current.givenName,
+      patronymic: input.patronymic === undefined ? current.patronymic : input.patronymic,
     });
-    const data: Partial<User> = { ...names, ...particulars, ...(input.locale ? { locale: input.locale } : {}) };
-    if (changesNothing(old, data)) return old;
+    const data: Partial<User> = { ...names, ...contact, ...(input.locale ? { locale: input.locale } : {}) };
+    if (changesNothing(current, data)) return current;
     const user = await tx.user.update({ where: { id: userId }, data });
     for (const schoolId of new Set(grants.map((grant) => grant.schoolId))) record(tx, 'profile.updated', { schoolId, userId });
     return user;
@@ -133,9 +133,9 @@ export async function updateProfile(ctx: Context, input: UpdateProfileInput): Pr
 }
 
 /**
- * Ends a person's account: roles, work, enrolment, chats and sessions, all at once; the rows stay for the audit.
- * Regulation 2.1 a.
- * @throws CONFLICT for the school's last administrator, and for a person with a role in another school too.
+ * Deactivates a person: ends the roles, assignments, enrolment, chat memberships and sessions in one transaction. The rows stay
+ * for the audit. Regulation 2.1 a.
+ * @throws CONFLICT for the school's last administrator, and for a person who has a role in another school too.
  */
 export async function deactivateUser(ctx: Context, input: { userId: string; schoolId: string }): Promise<User> {
   const school = await find(ctx, 'School', input.schoolId, 'schoolId');
@@ -146,8 +146,8 @@ export async function deactivateUser(ctx: Context, input: { userId: string; scho
   return mutate(ctx, async (tx) => {
     const { user, grants } = await lockForEnding(tx, school.id, found.id);
     if (user.deactivatedAt !== null) return user;
-    refuseElsewhere(grants, school.id);
-    // Sessions first: their end is told where the person still has a role.
+    refuseOtherSchools(grants, school.id);
+    // Ends the sessions first, because their events are recorded in the schools where the person has a role.
     await endSessionsOfUser(tx, user.id);
     await endGrants(tx, grants, actingUserId(ctx));
     record(tx, 'user.deactivated', { schoolId: school.id, userId: user.id });
@@ -155,7 +155,7 @@ export async function deactivateUser(ctx: Context, input: { userId: string; scho
   });
 }
 
-function refuseElsewhere(grants: readonly RoleGrant[], schoolId: string): void {
+function refuseOtherSchools(grants: readonly RoleGrant[], schoolId: string): void {
   if (grants.some((grant) => grant.schoolId !== schoolId))
     throw conflict(
       ['У человека есть роль и в другой школе. Завершите его роль здесь.', 'The person has a role in another school too. End the role here instead.'],
@@ -170,8 +170,8 @@ export interface PeopleFilter {
 }
 
 /**
- * The people with a role in the school whom the actor may read, in the order of the Russian alphabet. They are read by
- * their roles, which stand in an index in this order: what a page costs does not depend on the people of other schools.
+ * Returns the people with a role in the school whom the actor may read, in the order of the Russian alphabet. Reads them by
+ * their roles, which have an index in this order, so that the cost of a page does not depend on the people of other schools.
  */
 export async function peopleOf(ctx: Context, school: School, args: PageArgs & PeopleFilter): Promise<Page<User>> {
   const byName = { tag: 'person', keys: [{ field: 'sortKey', direction: 'asc', type: 'string' }, { field: 'userId', direction: 'asc', type: 'string' }] } as const;
@@ -185,7 +185,7 @@ export async function peopleOf(ctx: Context, school: School, args: PageArgs & Pe
           user: {
             AND: [
               args.classId ? { OR: [{ enrolments: { some: inClass } }, { assignments: { some: inClass } }] } : {},
-              ...words(args.search ?? '').map((word) => ({ searchText: { contains: word } })),
+              ...searchWords(args.search ?? '').map((word) => ({ searchText: { contains: word } })),
               readable(ctx.actor, 'User'),
             ],
           },
@@ -194,7 +194,7 @@ export async function peopleOf(ctx: Context, school: School, args: PageArgs & Pe
       ],
     },
     orderBy: order.orderBy,
-    // Whoever has two roles is one person.
+    // A person with two roles is listed once.
     distinct: ['sortKey', 'userId'],
     limit: order.limit,
     columns: new Set(['sortKey', 'userId']),
@@ -204,30 +204,30 @@ export async function peopleOf(ctx: Context, school: School, args: PageArgs & Pe
   return { edges: Array.from(edges, (edge) => new PersonEdge(edge)), pageInfo };
 }
 
-/** The place of a person's role in the list, as the person's. */
+/** Adapts an edge over RoleGrant to an edge over its User. */
 class PersonEdge {
-  readonly #of: { node: { joined: User }; cursor: string };
+  readonly #grantEdge: { node: { joined: User }; cursor: string };
 
-  constructor(of: { node: { joined: User }; cursor: string }) {
-    this.#of = of;
+  constructor(grantEdge: { node: { joined: User }; cursor: string }) {
+    this.#grantEdge = grantEdge;
   }
 
   get node(): User {
-    return this.#of.node.joined;
+    return this.#grantEdge.node.joined;
   }
 
   get cursor(): string {
-    return this.#of.cursor;
+    return this.#grantEdge.cursor;
   }
 }
 
-/** The words to look for, each to be found somewhere in a name. */
-function words(search: string): string[] {
+/** Returns the words of a search. Each must occur in a name. */
+function searchWords(search: string): string[] {
   if (search.trim() === '') return [];
   return searchable(normalizeLine('search', search, 100)).split(' ');
 }
 
-/** The person, if the actor may read how to reach them; everyone of a level in one statement. Regulation 2.1 a, 152-ФЗ. */
+/** Returns the person, if the actor may read the contact details. One statement reads those of many people. Regulation 2.1 a, 152-ФЗ. */
 export function contactOf(ctx: Context, user: User): Promise<User | null> {
   return ctx.loaders.of<User>('User.contact', user.id, async (ids) => {
     const rows = await findRows<User>(ctx.db, 'User', { where: { AND: [{ id: { in: ids } }, where(ctx.actor, 'user.readContact')] } });

@@ -8,11 +8,11 @@ import { ownRow } from './loaders.ts';
 import type { ResourceType, Resources, User } from './entities.ts';
 import { isResourceType, isTargetOf, loadFacts, resources } from './resources.ts';
 
-/** Who is asking, and what they may do. */
+/** The viewer, and what the viewer may do. */
 
 export { actions, clauseOf, type Action };
 
-/** The person who asks; null for a service and for nobody. One's own row is read without a role too. */
+/** Returns the viewer; null for a service and an anonymous actor. People may read their own row without a role too. */
 export async function viewer(ctx: Context): Promise<User | null> {
   const id = actingUserId(ctx);
   return id === null ? null : (ctx.loaders.ownRow ?? ownRow(ctx.db, id, columnsOf(ctx.loaders.selection, 'User')));
@@ -22,13 +22,14 @@ export interface Permission {
   allowed: boolean;
   /** The clause of the regulation that decides the action. */
   clause: string;
-  /** Why not; null when allowed. */
+  /** The code of the refusal; null if allowed. */
   code: RefusalCode | null;
 }
 
 /**
- * May the actor do this to that, by the policy table? A thing that may not be seen does not exist (NOT_FOUND); one that
- * the action is never done to is INVALID. Rules that are not rights may still refuse with CONFLICT when it is done.
+ * Returns whether the permissions table allows the actor to perform the action on a row. NOT_FOUND: the actor may not see the
+ * row. INVALID: the action does not apply to its type. The operation may still refuse with CONFLICT, by rules that are not
+ * rights.
  */
 export async function viewerCan(ctx: Context, action: Action, on: { thing: string; id: string } | null): Promise<Permission> {
   const answer = (code: RefusalCode | null): Permission => ({ allowed: code === null, clause: clauseOf(action), code });
@@ -42,7 +43,7 @@ export async function viewerCan(ctx: Context, action: Action, on: { thing: strin
   return answer(can(ctx.actor, action, facts as never) ? null : 'FORBIDDEN');
 }
 
-/** A thing, and who may see it. */
+/** A row, and which actors may read it. */
 export interface Visibility {
   resourceType: ResourceType;
   row: Resources[ResourceType] | null;
@@ -50,8 +51,8 @@ export interface Visibility {
 }
 
 /**
- * Who may read a thing: the answer for any actor, from a row and facts that are read once.
- * @param ctx of one who may read everything.
+ * Reads a row and its facts once, to decide for any actor who may read it.
+ * @param ctx of an actor who may read every row.
  */
 export async function visibilityOf(ctx: Context, thing: ResourceType, id: string): Promise<Visibility> {
   const action = resources[thing].read;
