@@ -1,5 +1,6 @@
 /**
- * Refusals: the errors that clients may see. A refusal never names a person, and never reveals what the actor may not know.
+ * Refusals: the errors that clients may see. A refusal never names a person, and never reveals what the actor may not
+ * know.
  */
 
 export const refusalCodes = [
@@ -22,7 +23,10 @@ export type Message = readonly [ru: string, en: string];
 export class Refusal extends Error {
   readonly code: RefusalCode;
   readonly text: Message;
-  /** The path of the invalid input field. Not named `path`, because graphql-js takes an error with a `path` for a located one. */
+  /**
+   * The path of the invalid input field. Not named `path`, because graphql-js takes an error with a `path` for a
+   * located one.
+   */
   readonly at: readonly string[] | undefined;
   readonly clause: string | undefined;
   /** Whole seconds until a retry may succeed; set for RATE_LIMITED and UNAVAILABLE. */

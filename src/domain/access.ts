@@ -9,8 +9,8 @@ import type { Context } from './context.ts';
 import type { Chat, Class, Invitation, School, ResourceType, Resources } from './entities.ts';
 
 /**
- * Finds rows or refuses: the first step of every operation. A row that the actor may not see is NOT_FOUND. An action that
- * the actor may not perform on a visible row is FORBIDDEN, with the clause of the regulation.
+ * Finds rows or refuses: the first step of every operation. A row that the actor may not see is NOT_FOUND. An action
+ * that the actor may not perform on a visible row is FORBIDDEN, with the clause of the regulation.
  */
 
 /** Returns the row. @throws NOT_FOUND if it does not exist or the actor may not read it. */
@@ -26,7 +26,10 @@ export function authorize<A extends Action>(ctx: Context, action: A, facts: Fact
   if (!can(ctx.actor, action, facts)) throw forbidden(clauseOf(action));
 }
 
-/** Waits for all promises, whose statements run at the same time. @throws the error of the first rejected one in this order. */
+/**
+ * Waits for all promises, whose statements run at the same time.
+ * @throws the error of the first rejected one in this order.
+ */
 export async function allInOrder<T extends readonly unknown[]>(...promises: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
   const settled = await Promise.allSettled(promises);
   return settled.map((result) => {
@@ -62,10 +65,10 @@ export async function findInvitation(ctx: Context, id: string, action: On<'invit
 }
 
 /**
- * Locks a row until the transaction ends, and returns its current values. `change` locks it for an update, `hold` only keeps
- * others from changing it. Locks are taken in the order School, Class, User, Invitation, Chat, so that transactions do not
- * deadlock. Operations that decide who is in a chat hold the school (roles) or the class (enrolments, assignments), and
- * creating a chat locks it for a change, so that no member is missed.
+ * Locks a row until the transaction ends, and returns its current values. `change` locks it for an update, `hold` only
+ * keeps others from changing it. Locks are taken in the order School, Class, User, Invitation, Chat, so that
+ * transactions do not deadlock. Operations that decide who is in a chat hold the school (roles) or the class
+ * (enrolments, assignments), and creating a chat locks it for a change, so that no member is missed.
  */
 export async function lock<N extends 'School' | 'Class' | 'User' | 'Invitation' | 'Chat'>(
   tx: Tx,
@@ -79,9 +82,10 @@ export async function lock<N extends 'School' | 'Class' | 'User' | 'Invitation' 
 }
 
 /**
- * Locks a name until the transaction ends, so that two transactions that take it run one after the other. Order within a
- * transaction: the idempotency key, the sign-in name of a new account, the rows in the order of `lock`, then the names of the
- * classes of a year or the subjects of a school. No transaction takes two of the same kind, so there are no deadlocks.
+ * Locks a name until the transaction ends, so that two transactions that take it run one after the other. Order within
+ * a transaction: the idempotency key, the sign-in name of a new account, the rows in the order of `lock`, then the
+ * names of the classes of a year or the subjects of a school. No transaction takes two of the same kind, so there are
+ * no deadlocks.
  */
 export async function lockName(tx: Tx, name: string): Promise<void> {
   await query(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [name]);

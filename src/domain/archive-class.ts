@@ -8,8 +8,8 @@ import { mutate, type Context } from './context.ts';
 import type { Class } from './entities.ts';
 
 /**
- * Archives a class without pupils: its chats become read-only, its invitations are revoked, and its teachers' assignments
- * end. Does nothing for an archived class. Regulation 2.1 b.
+ * Archives a class without pupils: its chats become read-only, its invitations are revoked, and its teachers'
+ * assignments end. Does nothing for an archived class. Regulation 2.1 b.
  * @throws CONFLICT for a class that has pupils.
  */
 export async function archiveClass(ctx: Context, input: { classId: string }): Promise<Class> {
@@ -48,7 +48,10 @@ async function revokeInvitations(tx: Tx, classId: string): Promise<void> {
   for (const { id, schoolId } of revoked) record(tx, 'invitation.revoked', { schoolId, invitationId: id });
 }
 
-/** Archives the chats, whose members stay and can read. The lock of the class keeps new chats from being created meanwhile. */
+/**
+ * Archives the chats, whose members stay and can read. The lock of the class keeps new chats from being created
+ * meanwhile.
+ */
 async function archiveChats(tx: Tx, classId: string): Promise<void> {
   const chats = await tx.chat.findMany({ where: { classId, archivedAt: null }, orderBy: { id: 'asc' } });
   for (const { id } of chats) {

@@ -10,7 +10,9 @@ import { readable } from './resources.ts';
 import { followRules } from './chat-membership-rules.ts';
 import type { Assignment, Class, Page, PageArgs, User } from './entities.ts';
 
-/** Assignments of teachers to classes: at most one class teacher, and any number of subject teachers. Regulation 2.1 g. */
+/**
+ * Assignments of teachers to classes: at most one class teacher, and any number of subject teachers. Regulation 2.1 g.
+ */
 
 /** Makes a teacher the class teacher. Does nothing for the present class teacher. Regulation 2.1 g. */
 export async function assignClassTeacher(ctx: Context, input: { classId: string; userId: string }): Promise<Assignment> {
@@ -126,7 +128,10 @@ function recordChange(tx: Tx, { id, schoolId, classId, userId, subjectId }: Assi
   else record(tx, `subjectTeacher.${change}`, { ...ids, subjectId });
 }
 
-/** Returns the assignments of a teacher or a class that are in force at `asOf`, earliest first, in classes that the actor may read. */
+/**
+ * Returns the assignments of a teacher or a class that are in force at `asOf`, earliest first, in classes that the
+ * actor may read.
+ */
 export function assignmentsUnder(
   ctx: Context,
   parent: { model: 'Class' | 'User'; id: string },

@@ -13,8 +13,8 @@ import { roleByRule, appointSuccessor } from './chat-membership-rules.ts';
 import type { Chat, ChatMember, Page, PageArgs } from './entities.ts';
 
 /**
- * Members of chats that people add, remove, promote and demote. src/domain/chat-membership-rules.ts has the members by rule.
- * Regulation 2.2 e, 2.3 c, 2.4 c, 2.5 b.
+ * Members of chats that people add, remove, promote and demote. src/domain/chat-membership-rules.ts has the members by
+ * rule. Regulation 2.2 e, 2.3 c, 2.4 c, 2.5 b.
  */
 
 interface MemberInput {
@@ -157,7 +157,9 @@ async function lockMember(tx: Tx, chatId: string, userId: string): Promise<{ cha
 
 const ranks = ['MEMBER', 'MODERATOR', 'OWNER'] as const;
 
-/** Refuses unless the actor is the member, has a higher rank in the chat, or has the right by an office of the school. */
+/**
+ * Refuses unless the actor is the member, has a higher rank in the chat, or has the right by an office of the school.
+ */
 async function demandRank(
   ctx: Context,
   tx: Tx,
@@ -196,7 +198,9 @@ export function membersOf(ctx: Context, chat: Chat, args: PageArgs): Promise<Pag
   });
 }
 
-/** Returns the number of members. One statement counts those of many chats. Visible to everyone who may read the chat. */
+/**
+ * Returns the number of members. One statement counts those of many chats. Visible to everyone who may read the chat.
+ */
 export async function memberCountOf(ctx: Context, chat: Chat): Promise<number> {
   const count = await ctx.loaders.of<number>('Chat.memberCount', chat.id, async (chatIds) => {
     const groups = await ctx.db.prisma.chatMember.groupBy({ by: ['chatId'], where: { chatId: { in: [...chatIds] } }, _count: true });
@@ -205,7 +209,10 @@ export async function memberCountOf(ctx: Context, chat: Chat): Promise<number> {
   return count ?? 0;
 }
 
-/** Returns the actor's current role in a chat; null if the actor is not a member. One statement reads the roles in many chats. */
+/**
+ * Returns the actor's current role in a chat; null if the actor is not a member. One statement reads the roles in many
+ * chats.
+ */
 export async function viewerRoleIn(ctx: Context, chat: Chat): Promise<ChatMember['role'] | null> {
   const userId = actingUserId(ctx);
   if (userId === null) return null;

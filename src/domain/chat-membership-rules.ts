@@ -4,13 +4,16 @@ import { lock } from './access.ts';
 import type { Chat, ChatMember } from './entities.ts';
 
 /**
- * The members of chats by rule. The rules, by kind of chat: SCHOOL everyone with a role in the school; STAFF everyone with a
- * role other than STUDENT; CLASS the pupils and teachers of the class; SUBJECT the pupils of the class and the teachers of
- * the subject in it; EXTRACURRICULAR no one. The people who are responsible for a chat moderate it (regulation 2.1 h, 2.2 e,
- * 2.3 c, 2.4 c). One statement has all rules, for a chat or for a person.
+ * The members of chats by rule. The rules, by kind of chat: SCHOOL everyone with a role in the school; STAFF everyone
+ * with a role other than STUDENT; CLASS the pupils and teachers of the class; SUBJECT the pupils of the class and the
+ * teachers of the subject in it; EXTRACURRICULAR no one. The people who are responsible for a chat moderate it
+ * (regulation 2.1 h, 2.2 e, 2.3 c, 2.4 c). One statement has all rules, for a chat or for a person.
  */
 
-/** Returns SQL for the members by rule, with the highest role that a rule gives each: of these chats, or of one person in them. */
+/**
+ * Returns SQL for the members by rule, with the highest role that a rule gives each: of these chats, or of one person
+ * in them.
+ */
 const membersByRule = (chats: string, person?: string): string => {
   const open = (column: string): string => `c.archived_at is null and ${chats}${person === undefined ? '' : ` and ${column} = ${person}`}`;
   return `
@@ -74,7 +77,8 @@ const syncMember = `
 
 /**
  * A step, the last one of every change of a person's roles, enrolment or assignments: applies the rules to the person's
- * memberships in the school. Keeps memberships that a person created. Records each addition, removal and change of role.
+ * memberships in the school. Keeps memberships that a person created. Records each addition, removal and change of
+ * role.
  */
 export async function followRules(tx: Tx, schoolId: string, userId: string): Promise<void> {
   const changes = await execute<AppliedChange>(tx, syncMember, [schoolId, userId]);
@@ -82,7 +86,8 @@ export async function followRules(tx: Tx, schoolId: string, userId: string): Pro
     for (const { what, lost: _, ...member } of changes) if (what === kind) record(tx, `chatMember.${kind}`, member);
   const lostRoles = changes.filter(({ lost }) => lost !== null && lost !== 'MEMBER').sort((a, b) => (a.chatId < b.chatId ? -1 : 1));
   for (const { chatId, lost } of lostRoles) {
-    // The lock makes moderators who leave at the same time leave one after the other, so that the later one sees who is left.
+    // The lock makes moderators who leave at the same time leave one after the other, so that the later one sees who is
+    // left.
     await lock(tx, 'Chat', chatId);
     await appointSuccessor(tx, chatId, lost!);
   }

@@ -90,8 +90,8 @@ function letterOf(text: string): string {
 }
 
 /**
- * Refuses a class whose name looks like that of another class of its grade and year: «9А» is also «9a» in Latin letters, and
- * «9-А».
+ * Refuses a class whose name looks like that of another class of its grade and year: «9А» is also «9a» in Latin
+ * letters, and «9-А».
  */
 async function refuseNamesake(tx: Tx, { id, schoolYearId, grade, letter }: Pick<Class, 'schoolYearId' | 'grade' | 'letter'> & { id?: string }): Promise<void> {
   await lockName(tx, `class names ${schoolYearId}`);
@@ -137,7 +137,9 @@ export function classesOf(ctx: Context, school: School, args: PageArgs & ClassFi
   });
 }
 
-/** Returns the number of pupils. One statement counts those of many classes. Visible to everyone who may read the class. */
+/**
+ * Returns the number of pupils. One statement counts those of many classes. Visible to everyone who may read the class.
+ */
 export async function studentCountOf(ctx: Context, { id }: Class): Promise<number> {
   const count = await ctx.loaders.of<number>('Class.studentCount', id, async (classIds) => {
     const groups = await ctx.db.prisma.enrolment.groupBy({

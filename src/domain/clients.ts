@@ -14,9 +14,10 @@ export type CreateClientInput =
   | { kind: 'service'; name: string; schoolId: string; scopes: readonly string[] };
 
 /**
- * Creates a client. Returns the secret of a service (256 random bits), which cannot be read later: only its hash is stored.
- * @throws INVALID for a redirect address that is neither https, http on this machine nor an app's own scheme, or that is not
- * written as clients will send it; INVALID for an unknown scope; NOT_FOUND for a school.
+ * Creates a client. Returns the secret of a service (256 random bits), which cannot be read later: only its hash is
+ * stored.
+ * @throws INVALID for a redirect address that is neither https, http on this machine nor an app's own scheme, or that
+ *   is not written as clients will send it; INVALID for an unknown scope; NOT_FOUND for a school.
  */
 export async function createClient(ctx: Context, input: CreateClientInput): Promise<{ client: OauthClient; secret: string | null }> {
   requireOperator(ctx);
@@ -41,7 +42,10 @@ export async function createClient(ctx: Context, input: CreateClientInput): Prom
   return { client, secret };
 }
 
-/** Ends a client: it gets no new tokens, its tokens become invalid, and its sessions end. Does nothing for an ended client. */
+/**
+ * Ends a client: it gets no new tokens, its tokens become invalid, and its sessions end. Does nothing for an ended
+ * client.
+ */
 export async function endClient(ctx: Context, input: { clientId: string }): Promise<OauthClient> {
   requireOperator(ctx);
   return mutate(ctx, async (tx) => {
@@ -68,8 +72,8 @@ function checkRedirectUri(text: string): string {
 }
 
 /**
- * Returns the problem of a redirect address, or undefined for a good one. The authorization server compares addresses exactly
- * (RFC 9700, 2.1), so an address must be registered as clients send it.
+ * Returns the problem of a redirect address, or undefined for a good one. The authorization server compares addresses
+ * exactly (RFC 9700, 2.1), so an address must be registered as clients send it.
  */
 function redirectProblem(text: string): Message | undefined {
   if (!URL.canParse(text)) return ['укажите полный адрес, например https://portal.example/callback.', 'give a complete address, such as https://portal.example/callback.'];
@@ -86,7 +90,10 @@ function redirectProblem(text: string): Message | undefined {
   return undefined;
 }
 
-/** Refuses https on this machine together with an app's own scheme: the authorization server accepts no client with both. */
+/**
+ * Refuses https on this machine together with an app's own scheme: the authorization server accepts no client with
+ * both.
+ */
 function refuseMixed(redirectUris: readonly string[]): void {
   const urls = redirectUris.map((uri) => new URL(uri));
   if (urls.some((url) => url.protocol === 'https:' && isLoopback(url)) && urls.some(({ protocol }) => !/^https?:$/.test(protocol)))

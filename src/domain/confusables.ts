@@ -1,9 +1,9 @@
 /** Compares texts that look the same (UTS #39, confusables), in Cyrillic, Latin and Greek. */
 
 /**
- * Letters of which the capital or the small form looks like another letter's, by their capital and without diacritics. Made
- * from the confusables of ICU 72. Left out are pairs of small letters whose capitals are common and look different: b and ь,
- * r and г, u and υ, v and ν, y and γ.
+ * Letters of which the capital or the small form looks like another letter's, by their capital and without diacritics.
+ * Made from the confusables of ICU 72. Left out are pairs of small letters whose capitals are common and look
+ * different: b and ь, r and г, u and υ, v and ν, y and γ.
  */
 // prettier-ignore
 const capitals: Record<string, string> = {
@@ -22,7 +22,8 @@ const capitals: Record<string, string> = {
 
 /**
  * Returns the same key for texts that people read as the same. Ignores case, width, spaces, hyphens, quotes, brackets,
- * full stops and commas, and whether a letter is Cyrillic or looks like it, with the same diacritics. For comparison only.
+ * full stops and commas, and whether a letter is Cyrillic or looks like it, with the same diacritics. For comparison
+ * only.
  */
 export function confusableKey(text: string): string {
   // NFKC makes the lunate sigma a Σ. Lower case first: the capital of ß is SS, and of ẞ it is ẞ.

@@ -32,8 +32,8 @@ interface ChildQuery<Row> {
 }
 
 /**
- * Returns a page of the children of a parent. One statement reads the pages of all parents with the same arguments, whatever
- * their number and the length of their lists.
+ * Returns a page of the children of a parent. One statement reads the pages of all parents with the same arguments,
+ * whatever their number and the length of their lists.
  * @param filter a function if it does not depend on the parent: the query is then built once for all parents.
  */
 export function paginateChildren<Row>(

@@ -14,7 +14,10 @@ import { readable } from './resources.ts';
 import { followRules } from './chat-membership-rules.ts';
 import type { Class, Enrolment, Page, PageArgs, User } from './entities.ts';
 
-/** Enrolments of pupils in classes, as intervals. A pupil has at most one at a time on the whole platform (regulation 2.5 a). */
+/**
+ * Enrolments of pupils in classes, as intervals. A pupil has at most one at a time on the whole platform (regulation
+ * 2.5 a).
+ */
 
 interface EnrolmentInput {
   studentId: string;
@@ -50,7 +53,8 @@ export async function enrol(tx: Tx, { schoolId, classId, studentId }: EnrolmentI
     execute(tx, insertEnrolment, [enrolment.id, schoolId, classId, studentId, enrolment.startedAt.toISOString()]),
     followRules(tx, schoolId, studentId),
   );
-  // If a constraint finds a concurrent enrolment that the lock missed, nothing is inserted, and the refusal is the same.
+  // If a constraint finds a concurrent enrolment that the lock missed, nothing is inserted, and the refusal is the
+  // same.
   if (inserted === undefined) throw await alreadyEnrolled(tx, await currentEnrolmentOf(tx, studentId), schoolId);
   return enrolment;
 }
@@ -59,7 +63,10 @@ const insertEnrolment = `
   insert into enrolment (id, school_id, class_id, student_id, started_at) values ($1, $2, $3, $4, $5)
   on conflict do nothing returning id`;
 
-/** Transfers a pupil to another class of the school: one enrolment ends and the next starts at the same instant. Regulation 2.1 f. */
+/**
+ * Transfers a pupil to another class of the school: one enrolment ends and the next starts at the same instant.
+ * Regulation 2.1 f.
+ */
 export async function transferStudent(ctx: Context, input: EnrolmentInput): Promise<Enrolment> {
   const [{ id: classId, schoolId }, { id: studentId }] = await allInOrder(
     findClass(ctx, input.classId, 'student.transfer'),
@@ -119,8 +126,8 @@ const selectPupil = `
   from (select) always left join lateral (select * from enrolment where student_id = $2 order by ended_at desc limit 1) latest on true`;
 
 /**
- * Locks a pupil of the school. Returns the present enrolment, or else the one that ended last. Roles change under the same
- * lock, so the person stays a pupil of the school until the commit.
+ * Locks a pupil of the school. Returns the present enrolment, or else the one that ended last. Roles change under the
+ * same lock, so the person stays a pupil of the school until the commit.
  * @throws CONFLICT for a person who is not a pupil of the school.
  */
 async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise<Enrolment | null> {

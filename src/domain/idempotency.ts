@@ -19,11 +19,11 @@ interface Ending {
 }
 
 /**
- * Creates a row once for a key: the same actor with the same key and input gets the row of the first try. Keys are stored for
- * a day.
+ * Creates a row once for a key: the same actor with the same key and input gets the row of the first try. Keys are
+ * stored for a day.
  * @param load returns the row of the first try.
- * @throws CONFLICT if the key was used with another input, or if its row has been archived, ended or revoked since, because
- *   the answer would show a row that is no longer in force.
+ * @throws CONFLICT if the key was used with another input, or if its row has been archived, ended or revoked since,
+ *   because the answer would show a row that is no longer in force.
  */
 export async function idempotent<Row extends { id: string } & Ending>(
   ctx: Context,

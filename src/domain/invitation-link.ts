@@ -15,7 +15,10 @@ export function statusOf(invitation: Invitation, now = new Date()): InvitationSt
   return invitation.useCount < invitation.maxUses ? 'ACTIVE' : 'USED_UP';
 }
 
-/** Returns the columns of a new secret: 256 random bits, from which the code is derived, and the hash of the code for lookups. */
+/**
+ * Returns the columns of a new secret: 256 random bits, from which the code is derived, and the hash of the code for
+ * lookups.
+ */
 export function newSecret(ctx: Context): Pick<Invitation, 'nonce' | 'codeHash'> {
   const nonce = new Uint8Array(randomBytes(32));
   return { nonce, codeHash: hashCode(deriveCode(ctx.config.secretKey, nonce)) };

@@ -12,7 +12,9 @@ import { readable } from './resources.ts';
 import type { Invitation, Page, PageArgs, School, User } from './entities.ts';
 import { normalizeOptionalLine } from './text.ts';
 
-/** Creates, hands over, rotates and revokes invitation links. With src/domain/join-by-invitation.ts people join by them. */
+/**
+ * Creates, hands over, rotates and revokes invitation links. With src/domain/join-by-invitation.ts people join by them.
+ */
 
 export { acceptInvitation, previewInvitation, signUp, type InvitationPreview } from './join-by-invitation.ts';
 export { linkOf, statusOf, type InvitationStatus } from './invitation-link.ts';
@@ -83,10 +85,10 @@ function checkExpiry(expiresAt: Date): Date {
 }
 
 /**
- * Hands a link over to a person, who then sees it, and records from whom, to whom and when. Does nothing for the present
- * holder.
- * @throws CONFLICT for a link that is not active, for a receiver who is not staff (regulation 2.1 d), and, for a pupils' link,
- *   for anyone but the class teacher of its class (2.1 e).
+ * Hands a link over to a person, who then sees it, and records from whom, to whom and when. Does nothing for the
+ * present holder.
+ * @throws CONFLICT for a link that is not active, for a receiver who is not staff (regulation 2.1 d), and, for a
+ *   pupils' link, for anyone but the class teacher of its class (2.1 e).
  */
 export async function handOverInvitation(ctx: Context, input: { invitationId: string; userId: string }): Promise<Invitation> {
   const { id, schoolId, classId } = await findInvitation(ctx, input.invitationId, 'invitation.handOver');
@@ -171,7 +173,10 @@ export function invitationsOf(ctx: Context, school: School, args: PageArgs & Inv
   });
 }
 
-/** Returns `statusOf` as a filter. Rounds the time to a second, so that one statement reads the invitations of many schools. */
+/**
+ * Returns `statusOf` as a filter. Rounds the time to a second, so that one statement reads the invitations of many
+ * schools.
+ */
 function statusFilter(ctx: Context, status: InvitationStatus) {
   const now = new Date(Math.floor(Date.now() / 1000) * 1000);
   const { maxUses } = ctx.db.prisma.invitation.fields;

@@ -42,8 +42,8 @@ export interface InvitationPreview {
 }
 
 /**
- * Returns the school and the class of a link, but no people, for a signed-in or anonymous actor; null for an unknown code and
- * a link that is not active.
+ * Returns the school and the class of a link, but no people, for a signed-in or anonymous actor; null for an unknown
+ * code and a link that is not active.
  * @throws RATE_LIMITED after too many unknown codes.
  */
 export async function previewInvitation(ctx: Context, code: string): Promise<InvitationPreview | null> {
@@ -117,14 +117,14 @@ async function createMember(ctx: Context, invitation: Invitation, { code: _, pas
 }
 
 /**
- * Limits of failed sign-ups. Most fail because the name is taken, and each such answer reveals an account, since names are
- * unique over all schools. A class that signs up in one lesson, or all classes of a school in a day, need fewer.
+ * Limits of failed sign-ups. Most fail because the name is taken, and each such answer reveals an account, since names
+ * are unique over all schools. A class that signs up in one lesson, or all classes of a school in a day, need fewer.
  */
 const failedSignUps = { link: { burst: 40, intervalSeconds: 60 }, address: { burst: 120, intervalSeconds: 20 } };
 
 /**
- * Admits one attempt to sign up, before anything is looked up for it. Returns a function that gives the attempt back; it
- * does not throw.
+ * Admits one attempt to sign up, before anything is looked up for it. Returns a function that gives the attempt back;
+ * it does not throw.
  */
 async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Promise<void>> {
   const key = (purpose: string, text: string) => fingerprint(ctx.config.secretKey, purpose, text);
@@ -148,8 +148,8 @@ async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Pr
 }
 
 /**
- * A step: counts the use, then grants the role and enrols the pupil. Of concurrent people, one gets the last seat. A person
- * who has exactly what the link gives takes no seat, even if the link is closed.
+ * A step: counts the use, then grants the role and enrols the pupil. Of concurrent people, one gets the last seat. A
+ * person who has exactly what the link gives takes no seat, even if the link is closed.
  * @throws CONFLICT for a closed link, for a person who lost what the same link gave, and for roles and classes that
  *   exclude one another.
  */

@@ -9,8 +9,8 @@ import type { ResourceType, Resources, User } from './entities.ts';
 import { isReadable, readable, resources, resourceTypes } from './resources.ts';
 
 /**
- * Loads rows by id, in one statement per type and tick, and only those that the actor may read. Loaders live as long as one
- * request or one delivered event, never as long as a subscription, which would return stale rows by lost rights.
+ * Loads rows by id, in one statement per type and tick, and only those that the actor may read. Loaders live as long as
+ * one request or one delivered event, never as long as a subscription, which would return stale rows by lost rights.
  */
 export interface Loaders {
   byId<N extends ResourceType>(thing: N, id: string): Promise<Resources[N] | null>;
@@ -86,8 +86,8 @@ function ignoreRejection<T>(read: Promise<T>): Promise<T> {
 }
 
 /**
- * Starts to read the named rows in the same tick as the actor's rights, so that neither waits for the other. Only for types
- * whose rows are read by id alone, without the actor.
+ * Starts to read the named rows in the same tick as the actor's rights, so that neither waits for the other. Only for
+ * types whose rows are read by id alone, without the actor.
  * @param userId of the credential; null for a service.
  */
 export function prefetch(db: Database, { resources, viewer, selection }: PrefetchTargets, userId: string | null): Prefetched {

@@ -19,7 +19,10 @@ export interface GrantRoleInput {
   role: RoleGrant['role'];
 }
 
-/** Grants a role in the school to a person whom the actor can see. Does nothing if the person has the role. Regulation 2.1 g. */
+/**
+ * Grants a role in the school to a person whom the actor can see. Does nothing if the person has the role. Regulation
+ * 2.1 g.
+ */
 export async function grantRole(ctx: Context, input: GrantRoleInput): Promise<RoleGrant> {
   const school = await findSchool(ctx, input.schoolId, 'role.grant');
   const person = await find(ctx, 'User', input.userId, 'userId');
@@ -72,9 +75,9 @@ export async function endRole(ctx: Context, input: { grantId: string }): Promise
 }
 
 /**
- * Locks the rows that the end of a person's roles in a school changes: the school, so that the last two administrators cannot
- * both leave, the classes of the person's assignments and enrolment, and the person. Returns the person with the current roles
- * in every school.
+ * Locks the rows that the end of a person's roles in a school changes: the school, so that the last two administrators
+ * cannot both leave, the classes of the person's assignments and enrolment, and the person. Returns the person with the
+ * current roles in every school.
  */
 export async function lockForEnding(tx: Tx, schoolId: string, userId: string): Promise<{ user: User; grants: RoleGrant[] }> {
   await lock(tx, 'School', schoolId);

@@ -19,7 +19,9 @@ export function dayIn(timeZone: string, instant: Date): string {
   return calendar.format(instant);
 }
 
-/** Returns the first and the last day of the school year that contains a day. July and August belong to the year before. */
+/**
+ * Returns the first and the last day of the school year that contains a day. July and August belong to the year before.
+ */
 export function yearAround(day: string): { startsOn: Date; endsOn: Date } {
   const [year, month] = day.split('-').map(Number) as [number, number];
   const first = month >= 9 ? year : year - 1;
@@ -37,8 +39,8 @@ export function nameOfYear(year: SchoolYear): string {
 }
 
 /**
- * A step: returns the school year that contains an instant, in the school's time zone. Creates it if it does not exist, and
- * the next one too, so that its classes can be prepared.
+ * A step: returns the school year that contains an instant, in the school's time zone. Creates it if it does not exist,
+ * and the next one too, so that its classes can be prepared.
  */
 export async function schoolYearOf(tx: Tx, schoolId: string, instant: Date): Promise<SchoolYear> {
   const { timeZone } = await tx.school.findUniqueOrThrow({ where: { id: schoolId } });

@@ -46,8 +46,8 @@ export async function createSchool(ctx: Context, input: SchoolInput & { name: st
 }
 
 /**
- * Updates the school's details. Omitted fields keep their values, `externalIds` replace all former ones, and values that
- * are set already change nothing. Regulation 2.1 a.
+ * Updates the school's details. Omitted fields keep their values, `externalIds` replace all former ones, and values
+ * that are set already change nothing. Regulation 2.1 a.
  */
 export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId: string }): Promise<School> {
   const found = await findSchool(ctx, input.schoolId, 'school.update');
@@ -151,9 +151,9 @@ export async function externalIdsOf(ctx: Context, school: School): Promise<Exter
 const capturedHeads = new WeakMap<Loaders, Promise<ReadonlyMap<string, bigint>>>();
 
 /**
- * Reads, once for a request, the newest sequence numbers of the schools that the actor may read. The call must come before all
- * other reads. Then a subscription from `asOf` misses nothing: every change up to it was committed before the reads. A later
- * change may already be in the response, and the subscription then delivers it again.
+ * Reads, once for a request, the newest sequence numbers of the schools that the actor may read. The call must come
+ * before all other reads. Then a subscription from `asOf` misses nothing: every change up to it was committed before
+ * the reads. A later change may already be in the response, and the subscription then delivers it again.
  */
 export function captureHeads(ctx: Context): Promise<ReadonlyMap<string, bigint>> {
   let heads = capturedHeads.get(ctx.loaders);

@@ -7,7 +7,9 @@ export type SelectedFields = ReadonlyMap<string, ReadonlySet<string>>;
 
 const known = new WeakMap<SelectedFields, Map<ResourceType, ReadonlySet<string> | undefined>>();
 
-/** Returns the columns of a type that an operation needs; undefined for all columns, also if the selection is unknown. */
+/**
+ * Returns the columns of a type that an operation needs; undefined for all columns, also if the selection is unknown.
+ */
 export function columnsOf(asked: SelectedFields | undefined, thing: ResourceType): ReadonlySet<string> | undefined {
   if (asked === undefined) return undefined;
   let sets = known.get(asked);
@@ -34,8 +36,8 @@ export const selectsCursor = (asked: SelectedFields | undefined): boolean =>
   [...asked].some(([type, fields]) => fields.has('cursor') || (type === 'PageInfo' && (fields.has('startCursor') || fields.has('endCursor'))));
 
 /**
- * Returns `columnsOf` for the rows of a list: with the columns of the cursors, without an id that is not selected, and without
- * the columns of the joined field.
+ * Returns `columnsOf` for the rows of a list: with the columns of the cursors, without an id that is not selected, and
+ * without the columns of the joined field.
  */
 export function columnsOfPage(asked: SelectedFields | undefined, thing: ResourceType, { keys }: Order, brought?: string): ReadonlySet<string> | undefined {
   if (asked === undefined || columnsOf(asked, thing) === undefined) return undefined;

@@ -26,8 +26,8 @@ export interface SignInInput {
 }
 
 /**
- * Returns the id of the person with this sign-in name and password, and the device cookie for the browser. src/auth/sign-
- * in-limits.ts limits the attempts.
+ * Returns the id of the person with this sign-in name and password, and the device cookie for the browser.
+ * src/auth/sign- in-limits.ts limits the attempts.
  * @throws INVALID when they do not match, RATE_LIMITED, UNAVAILABLE.
  */
 export async function signIn(ctx: Context, input: SignInInput): Promise<{ userId: string; deviceCookie: string }> {
@@ -48,8 +48,8 @@ export async function signIn(ctx: Context, input: SignInInput): Promise<{ userId
 }
 
 /**
- * Starts a session of a person in a client, and records it, so that the person learns of a sign-in by somebody else. `grantId`
- * is the authorization server's grant, if there is one. Regulation 2.2 h.
+ * Starts a session of a person in a client, and records it, so that the person learns of a sign-in by somebody else.
+ * `grantId` is the authorization server's grant, if there is one. Regulation 2.2 h.
  */
 export function startSession(
   ctx: Context,

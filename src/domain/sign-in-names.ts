@@ -5,14 +5,15 @@ import { lockName } from './access.ts';
 /** Sign-in names: unique over all schools, look-alikes included. */
 
 /**
- * Normalises a typed name: NFC, lower case, no outer spaces. Returns '' for a text that is longer than any name, because NFC takes
- * a second for 20,000 combining marks.
+ * Normalises a typed name: NFC, lower case, no outer spaces. Returns '' for a text that is longer than any name,
+ * because NFC takes a second for 20,000 combining marks.
  */
 export const normalizeSignInName = (text: string): string => (text.length > 256 ? '' : text.normalize('NFC').trim().toLowerCase());
 
 /**
  * Returns a sign-in name as it is stored, in lower case.
- * @throws INVALID for anything but 3 to 64 Latin or Russian letters, digits and `. _ - @`, and for words of both alphabets.
+ * @throws INVALID for anything but 3 to 64 Latin or Russian letters, digits and `. _ - @`, and for words of both
+ *   alphabets.
  */
 export function signInNameOf(text: string): string {
   const name = normalizeSignInName(text);
@@ -29,14 +30,17 @@ export function signInNameOf(text: string): string {
   return name;
 }
 
-/** Characters that look the same in lower case. The index app_user_sign_in_name_look_idx translates them in the same way. */
+/**
+ * Characters that look the same in lower case. The index app_user_sign_in_name_look_idx translates them in the same
+ * way.
+ */
 const lookAlikes = { from: 'асеорху01зб', to: 'aceopxyol36' };
 
 /**
  * Refuses a taken sign-in name.
  * @throws CONFLICT when a person has this name or one that looks the same: «сор» in Russian letters is «cop». Names are
- *   unique over all schools, so the answer reveals that an account exists, though not of whom nor in which school. `signUp`
- *   therefore limits failed attempts.
+ *   unique over all schools, so the answer reveals that an account exists, though not of whom nor in which school.
+ *   `signUp` therefore limits failed attempts.
  */
 export async function refuseTaken(tx: Tx, name: string): Promise<void> {
   const key = name.replace(/./gu, (sign) => lookAlikes.to[lookAlikes.from.indexOf(sign)] ?? sign);

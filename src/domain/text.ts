@@ -3,15 +3,15 @@ import { invalid } from '../errors.ts';
 /** Normalises text that people type, for storage, search and ordering. */
 
 /**
- * Emoji with characters that are refused elsewhere: sequences joined by U+200D, a presentation selector, keycaps, and the
- * flags of England, Scotland and Wales, the only ones made of tag characters that Unicode recommends.
+ * Emoji with characters that are refused elsewhere: sequences joined by U+200D, a presentation selector, keycaps, and
+ * the flags of England, Scotland and Wales, the only ones made of tag characters that Unicode recommends.
  */
 const emoji =
   /\u{1f3f4}\u{e0067}\u{e0062}(?:\u{e0065}\u{e006e}\u{e0067}|\u{e0073}\u{e0063}\u{e0074}|\u{e0077}\u{e006c}\u{e0073})\u{e007f}|\p{Extended_Pictographic}[\ufe0e\ufe0f\p{Emoji_Modifier}]?(?:\u200d\p{Extended_Pictographic}[\ufe0f\p{Emoji_Modifier}]?)*|[0-9#*]\ufe0f?\u20e3/gu;
 
 /**
- * Joiners where a script needs them: after a virama, in the ra-phala of Bengali and Kannada, between Arabic letters, which
- * have at most four marks (`stackedMarks`). Without that limit a text of 4,800 marks took three seconds.
+ * Joiners where a script needs them: after a virama, in the ra-phala of Bengali and Kannada, between Arabic letters,
+ * which have at most four marks (`stackedMarks`). Without that limit a text of 4,800 marks took three seconds.
  */
 const joiners =
   /(?<=[\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca])[\u200c\u200d]|(?<=[\u09b0\u0cb0])\u200d(?=[\u09cd\u0ccd])|(?<=\p{Script=Arabic}\p{M}{0,4})\u200c(?=\p{Script=Arabic})/gu;
@@ -19,18 +19,21 @@ const joiners =
 const bidirectional = /\p{Bidi_Control}/u;
 
 /**
- * Characters that are invisible or meaningless: controls, format characters, lone surrogates, private use and unassigned
- * code points, default ignorable ones, separators of lines, blanks that Unicode counts as letters, marks or symbols, and
- * the replacement characters for objects and lost text.
+ * Characters that are invisible or meaningless: controls, format characters, lone surrogates, private use and
+ * unassigned code points, default ignorable ones, separators of lines, blanks that Unicode counts as letters, marks or
+ * symbols, and the replacement characters for objects and lost text.
  */
 const disallowed = /[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800\u2d7f\ufffc\ufffd\u{1107f}\u{13441}\u{13442}\u{16fe4}\u{1d159}]/u;
 
-/** Combining marks without a letter, the same mark twice in a row, and more marks than a script stacks (UTS #39, 5.4). */
+/**
+ * Combining marks without a letter, the same mark twice in a row, and more marks than a script stacks (UTS #39, 5.4).
+ */
 const stackedMarks = /(?:^|\s)\p{M}|([\p{Mn}\p{Me}])\1|[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}]\p{M}{3}|[\p{Mn}\p{Me}]{5}/u;
 
 /**
  * Normalises one line of visible text: NFC, outer spaces removed, inner ones collapsed.
- * @param maxLength in characters as people count them (grapheme clusters); the text takes at most eight times as many bytes.
+ * @param maxLength in characters as people count them (grapheme clusters); the text takes at most eight times as many
+ *   bytes.
  * @throws INVALID for characters that are invisible or change the direction of the text, stacks of combining marks, and
  *   lengths outside minLength..maxLength.
  */
@@ -66,7 +69,10 @@ function refuseDisallowed(path: string, value: string): void {
 
 const graphemes = new Intl.Segmenter('ru', { granularity: 'grapheme' });
 
-/** Returns the number of grapheme clusters, at most `maxLength` + 1; for a short text the number of code points, which is faster to count. */
+/**
+ * Returns the number of grapheme clusters, at most `maxLength` + 1; for a short text the number of code points, which
+ * is faster to count.
+ */
 function lengthOf(text: string, maxLength: number): number {
   const codePoints = [...text].length;
   if (codePoints <= maxLength) return codePoints;
@@ -97,8 +103,8 @@ export function normalizeOptionalLine(path: string, value: string | null | undef
 export const searchable = (text: string): string => text.normalize('NFC').toLowerCase().replaceAll('ё', 'е');
 
 /**
- * Returns a sort key for COLLATE "C": lower case, with ё moved between е and ж and the letters after it shifted by one, so that
- * code points are in the order of the Russian alphabet.
+ * Returns a sort key for COLLATE "C": lower case, with ё moved between е and ж and the letters after it shifted by one,
+ * so that code points are in the order of the Russian alphabet.
  */
 export function alphabetical(text: string): string {
   return text.normalize('NFC').toLowerCase().replace(/[ё-]|[ж-я]/gu, (letter) => {

@@ -57,7 +57,10 @@ export interface NewUser extends Names {
   locale?: string;
 }
 
-/** A step: creates a person without a role. @throws CONFLICT if another person has the sign-in name, or one that looks the same. */
+/**
+ * A step: creates a person without a role.
+ * @throws CONFLICT if another person has the sign-in name, or one that looks the same.
+ */
 export async function createUser(tx: Tx, input: NewUser): Promise<User> {
   const signInName = input.signInName ? signInNameOf(input.signInName) : null;
   const { email = null, phone = null } = contactFields(input);
@@ -67,7 +70,10 @@ export async function createUser(tx: Tx, input: NewUser): Promise<User> {
   });
 }
 
-/** Checks the input of `createUser` before the password is hashed, which is slow. @throws INVALID, as `createUser` would. */
+/**
+ * Checks the input of `createUser` before the password is hashed, which is slow.
+ * @throws INVALID, as `createUser` would.
+ */
 export function checkNewUser(input: NewUser & { signInName: string }): void {
   nameFields(input);
   signInNameOf(input.signInName);
@@ -133,8 +139,8 @@ export async function updateProfile(ctx: Context, input: UpdateProfileInput): Pr
 }
 
 /**
- * Deactivates a person: ends the roles, assignments, enrolment, chat memberships and sessions in one transaction. The rows stay
- * for the audit. Regulation 2.1 a.
+ * Deactivates a person: ends the roles, assignments, enrolment, chat memberships and sessions in one transaction. The
+ * rows stay for the audit. Regulation 2.1 a.
  * @throws CONFLICT for the school's last administrator, and for a person who has a role in another school too.
  */
 export async function deactivateUser(ctx: Context, input: { userId: string; schoolId: string }): Promise<User> {
@@ -170,8 +176,9 @@ export interface PeopleFilter {
 }
 
 /**
- * Returns the people with a role in the school whom the actor may read, in the order of the Russian alphabet. Reads them by
- * their roles, which have an index in this order, so that the cost of a page does not depend on the people of other schools.
+ * Returns the people with a role in the school whom the actor may read, in the order of the Russian alphabet. Reads
+ * them by their roles, which have an index in this order, so that the cost of a page does not depend on the people of
+ * other schools.
  */
 export async function peopleOf(ctx: Context, school: School, args: PageArgs & PeopleFilter): Promise<Page<User>> {
   const byName = { tag: 'person', keys: [{ field: 'sortKey', direction: 'asc', type: 'string' }, { field: 'userId', direction: 'asc', type: 'string' }] } as const;
@@ -227,7 +234,10 @@ function searchWords(search: string): string[] {
   return searchable(normalizeLine('search', search, 100)).split(' ');
 }
 
-/** Returns the person, if the actor may read the contact details. One statement reads those of many people. Regulation 2.1 a, 152-ФЗ. */
+/**
+ * Returns the person, if the actor may read the contact details. One statement reads those of many people. Regulation
+ * 2.1 a, 152-ФЗ.
+ */
 export function contactOf(ctx: Context, user: User): Promise<User | null> {
   return ctx.loaders.of<User>('User.contact', user.id, async (ids) => {
     const rows = await findRows<User>(ctx.db, 'User', { where: { AND: [{ id: { in: ids } }, where(ctx.actor, 'user.readContact')] } });

@@ -27,9 +27,9 @@ export interface Permission {
 }
 
 /**
- * Returns whether the permissions table allows the actor to perform the action on a row. NOT_FOUND: the actor may not see the
- * row. INVALID: the action does not apply to its type. The operation may still refuse with CONFLICT, by rules that are not
- * rights.
+ * Returns whether the permissions table allows the actor to perform the action on a row. NOT_FOUND: the actor may not
+ * see the row. INVALID: the action does not apply to its type. The operation may still refuse with CONFLICT, by rules
+ * that are not rights.
  */
 export async function viewerCan(ctx: Context, action: Action, on: { thing: string; id: string } | null): Promise<Permission> {
   const answer = (code: RefusalCode | null): Permission => ({ allowed: code === null, clause: clauseOf(action), code });

@@ -1,8 +1,8 @@
 import type { Topic } from '../policy/topics.ts';
 
 /**
- * The types of events. Each type defines the ids in its payload (never a name or a text of a person), the topics that the
- * event is published on, and whose cached rights it invalidates. src/policy/topics.ts decides who receives a topic.
+ * The types of events. Each type defines the ids in its payload (never a name or a text of a person), the topics that
+ * the event is published on, and whose cached rights it invalidates. src/policy/topics.ts decides who receives a topic.
  */
 
 /** Ids by name. Every payload has the id of its school. */
@@ -98,7 +98,10 @@ export function topicsOf<T extends EventType>(type: T, payload: PayloadOf<T>): T
   return (catalog[type].topics as (payload: PayloadOf<T>) => Topic[])(payload);
 }
 
-/** Returns the id of the person whose rights in the school the event may change, `everyone`, or null if it changes no rights. */
+/**
+ * Returns the id of the person whose rights in the school the event may change, `everyone`, or null if it changes no
+ * rights.
+ */
 export function rightsChangedBy<T extends EventType>(type: T, payload: PayloadOf<T>): string | typeof everyone | null {
   return (catalog[type].invalidates as (payload: PayloadOf<T>) => string | typeof everyone | null)(payload);
 }

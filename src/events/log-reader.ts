@@ -70,7 +70,10 @@ interface SchoolBuffer {
   refreshCallbacks: ((succeeded: boolean) => void)[];
 }
 
-/** @param onRead gets new events of a retained school before the listeners do, and an empty list if `refresh` found no new ones. */
+/**
+ * @param onRead gets new events of a retained school before the listeners do, and an empty list if `refresh` found no
+ *   new ones.
+ */
 export function createLogReader(pool: pg.Pool, notifier: Notifier, log: Logger, onRead: (schoolId: string, events: readonly LoggedEvent[]) => void): LogReader {
   const schools = new Map<string, SchoolBuffer>();
   const appendListeners = new Set<(schoolId: string) => void>();

@@ -4,8 +4,8 @@ import { waitAtMost, Watchdog } from '../db/watchdog.ts';
 import type { Logger } from '../logger.ts';
 
 /**
- * Notifies that the logs of some schools grew: in this process at once, in the other processes by NOTIFY. A notification
- * holds no event and may be lost: listeners read the log, and src/events/log-reader.ts also polls it.
+ * Notifies that the logs of some schools grew: in this process at once, in the other processes by NOTIFY. A
+ * notification holds no event and may be lost: listeners read the log, and src/events/log-reader.ts also polls it.
  */
 export interface Notifier {
   notify(schoolIds: readonly string[]): void;
@@ -15,7 +15,9 @@ export interface Notifier {
 }
 
 const channel = 'sfera_events';
-/** Milliseconds between two NOTIFYs of a process. The first is sent at once; notifications in between are sent together. */
+/**
+ * Milliseconds between two NOTIFYs of a process. The first is sent at once; notifications in between are sent together.
+ */
 const notifyIntervalMs = 25;
 const heartbeatIntervalMs = 10_000;
 /** Milliseconds that the listening connection may be silent while an answer is due. */

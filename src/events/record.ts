@@ -8,7 +8,9 @@ export interface Attribution {
   actor: Actor;
   /** The id of the request, by which the events of one request can be found together. */
   causation: string | null;
-  /** Called after the commit, before `transaction` resolves, with the schools whose log grew and the new events of each. */
+  /**
+   * Called after the commit, before `transaction` resolves, with the schools whose log grew and the new events of each.
+   */
   notify(schoolIds: readonly string[], recorded: ReadonlyMap<string, readonly Recorded[]>): void;
 }
 
@@ -27,8 +29,8 @@ export function attribute(tx: Tx, attribution: Attribution): void {
 }
 
 /**
- * Records an event in the transaction of the change. The last statements before COMMIT increment the school's counter and
- * insert the rows, so `seq` is in the order of commits, and a rolled-back change leaves no gap.
+ * Records an event in the transaction of the change. The last statements before COMMIT increment the school's counter
+ * and insert the rows, so `seq` is in the order of commits, and a rolled-back change leaves no gap.
  */
 export function record<T extends EventType>(tx: Tx, type: T, payload: PayloadOf<T>): void {
   let events = pending.get(tx);
@@ -51,8 +53,8 @@ function attributionOf(tx: Tx): Attribution {
 }
 
 /**
- * Writes the events in one round trip with the COMMIT, so that the counter's lock is held as briefly as possible. If a school
- * has no counter, `seq` is null, and the table's constraint fails.
+ * Writes the events in one round trip with the COMMIT, so that the counter's lock is held as briefly as possible. If a
+ * school has no counter, `seq` is null, and the table's constraint fails.
  */
 function flush(tx: Tx): Promise<void> {
   const { actor, causation } = attributionOf(tx);

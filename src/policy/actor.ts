@@ -107,7 +107,8 @@ function computeScopes(actor: Actor): Partial<Record<Column, RoleScope>> {
   const studentSchools = schools('STUDENT');
   const enrolled = actor.enrolment !== null && studentSchools.includes(actor.enrolment.schoolId);
   add('student', { schools: studentSchools, classes: enrolled && actor.enrolment ? [actor.enrolment.classId] : [] });
-  // A person without a role gets the pupil's column without a school, and so keeps access to their own rows, such as sessions.
+  // A person without a role gets the pupil's column without a school, and so keeps access to their own rows, such as
+  // sessions.
   if (Object.keys(scopes).length === 0) scopes.student = roleScope(actor, {});
   return scopes;
 }
@@ -134,8 +135,8 @@ export function rightsKey(actor: UserActor | ServiceActor): string {
 
 /**
  * Returns an actor without a person, which represents all actors with the same `rightsKey`.
- * @param onPersonalAccess is called when code reads who the actor is, or a scope depends on the person. The result is then
- *   not valid for the whole cohort.
+ * @param onPersonalAccess is called when code reads who the actor is, or a scope depends on the person. The result is
+ *   then not valid for the whole cohort.
  */
 export function cohortActor(actor: UserActor | ServiceActor, onPersonalAccess: () => void = () => undefined): UserActor | ServiceActor {
   if (actor.kind === 'service') return actor;
@@ -171,10 +172,15 @@ class CohortActor implements UserActor {
   }
 }
 
-/** Returns an actor that represents any person. @param onAccess is called when code reads who the actor is or what it may do. */
+/**
+ * Returns an actor that represents any person.
+ * @param onAccess is called when code reads who the actor is or what it may do.
+ */
 export const probeActor = (onAccess: () => void): UserActor => new ProbeActor(onAccess);
 
-/** Its scopes are not in `cache`: a WeakMap's values would keep the callback's closure in memory until the next full GC. */
+/**
+ * Its scopes are not in `cache`: a WeakMap's values would keep the callback's closure in memory until the next full GC.
+ */
 class ProbeActor implements UserActor {
   readonly kind = 'user';
   readonly #onAccess: () => void;

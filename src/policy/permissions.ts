@@ -3,8 +3,8 @@ import type { Noun, ScopeOf } from './scopes.ts';
 
 /**
  * The table of permissions. A row is an action. A cell grants the action to a role within a scope of the noun
- * (src/policy/scopes.ts), or within several, joined by a slash; `-` grants nothing. `clause` is the clause of the school's
- * regulation that decides. Rules that are not rights are in the operations of src/domain.
+ * (src/policy/scopes.ts), or within several, joined by a slash; `-` grants nothing. `clause` is the clause of the
+ * school's regulation that decides. Rules that are not rights are in the operations of src/domain.
  */
 
 type Cell<N extends Noun> =

@@ -1,8 +1,8 @@
 import type { RoleScope } from './actor.ts';
 
 /**
- * The scopes of rights. Each scope is defined twice: `holds` decides for the facts of one row, `where` is the same condition
- * as a Prisma filter. test/policy/scopes.test.ts compares the two on a real database.
+ * The scopes of rights. Each scope is defined twice: `holds` decides for the facts of one row, `where` is the same
+ * condition as a Prisma filter. test/policy/scopes.test.ts compares the two on a real database.
  */
 
 export type ChatKind = 'SCHOOL' | 'STAFF' | 'CLASS' | 'SUBJECT' | 'EXTRACURRICULAR';
@@ -39,7 +39,9 @@ export type Filter = Record<string, unknown>;
 export const nothing = (noun: Noun): Filter =>
   noun === 'school' || noun === 'user' || noun === 'session' ? { id: { in: [] } } : { schoolId: { in: [] } };
 
-/** Returns a filter that matches every row. An empty filter is not enough: nested in NOT, it would match every row too. */
+/**
+ * Returns a filter that matches every row. An empty filter is not enough: nested in NOT, it would match every row too.
+ */
 export const everything = (noun: Noun): Filter => ({ NOT: nothing(noun) });
 
 export interface Scope<N extends Noun> {

@@ -1,13 +1,16 @@
 import { scopesByRole, type Actor } from './actor.ts';
 
 /**
- * Topics of events. src/events/catalog.ts defines the topics that an event is published on. An actor receives a topic by its
- * current roles: `school:` the administration; `staff:` the administration and the teachers; `class:` the class teacher, the
- * subject teachers and the pupils of a class; `chat:` the members of the chat; `user:` the person.
+ * Topics of events. src/events/catalog.ts defines the topics that an event is published on. An actor receives a topic
+ * by its current roles: `school:` the administration; `staff:` the administration and the teachers; `class:` the class
+ * teacher, the subject teachers and the pupils of a class; `chat:` the members of the chat; `user:` the person.
  */
 export type Topic = `${'school' | 'staff' | 'class' | 'chat' | 'user'}:${string}`;
 
-/** Returns whether the actor may receive an event of this school with these topics. An actor without a role there receives nothing. */
+/**
+ * Returns whether the actor may receive an event of this school with these topics. An actor without a role there
+ * receives nothing.
+ */
 export const canReceive = (actor: Actor, schoolId: string, topics: readonly string[]): boolean => recipientFilter(schoolId, topics)(actor);
 
 /** Returns `canReceive` for many actors: parses the topics once. */

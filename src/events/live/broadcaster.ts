@@ -5,10 +5,10 @@ import { sampleOf, recipientsOf, addSubscriber, removeSubscriber, type SharedRes
 import type { LoggedEvent, LogReader } from '../log-reader.ts';
 
 /**
- * Delivers an event to many subscribers at once. Subscribers that have read the log to its end wait here, in groups with the
- * same query. Each event is executed once for the members of a group with equal rights, and all of them get that result. A
- * subscriber that cannot take a message at once, or whose execution failed, goes back to reading the log from its own
- * position, and misses nothing.
+ * Delivers an event to many subscribers at once. Subscribers that have read the log to its end wait here, in groups
+ * with the same query. Each event is executed once for the members of a group with equal rights, and all of them get
+ * that result. A subscriber that cannot take a message at once, or whose execution failed, goes back to reading the log
+ * from its own position, and misses nothing.
  */
 
 export interface Broadcaster {
@@ -89,7 +89,8 @@ export function createBroadcaster(reader: LogReader, log: Logger): Broadcaster {
     };
     const isRecipient = recipientFilter(event.schoolId, event.topics);
     const direct = directRecipients(event.topics);
-    // Equal keys in different groups have equal rights: all their members receive the event, only direct recipients, or none.
+    // Equal keys in different groups have equal rights: all their members receive the event, only direct recipients, or
+    // none.
     const reachByKey = new Map<string, 'all' | 'direct' | 'none'>();
     for (const group of school.groups.values()) {
       const { types, filter, executor } = sampleOf(group).position;
@@ -173,7 +174,8 @@ export function createBroadcaster(reader: LogReader, log: Logger): Broadcaster {
             joined.stale.delete(member);
             rights.onChange(null);
             signal.removeEventListener('abort', abort);
-            // Skips the events that were broadcast during the wait, but not the one that is being broadcast, unless it was delivered.
+            // Skips the events that were broadcast during the wait, but not the one that is being broadcast, unless it
+            // was delivered.
             if (joined.seq > position.seq) position.seq = joined.seq;
             if (member.lastDeliveredSeq > position.seq) position.seq = member.lastDeliveredSeq;
             position.lastDeliveredSeq = member.lastDeliveredSeq;

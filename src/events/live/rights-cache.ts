@@ -7,10 +7,10 @@ import { everyone, rightsChangedBy } from '../catalog.ts';
 import type { LoggedEvent } from '../log-reader.ts';
 
 /**
- * Caches the rights of each subscriber. Loads them on subscribe, and again after an event of the school invalidates them: in
- * this process when the change commits, in every process when the log is read. The log is read in order, so no event is
- * delivered by rights that are older than the event. Rights that are needed in the same tick are loaded in one statement. A
- * periodic sweep loads rights again, to find changes that no event records.
+ * Caches the rights of each subscriber. Loads them on subscribe, and again after an event of the school invalidates
+ * them: in this process when the change commits, in every process when the log is read. The log is read in order, so no
+ * event is delivered by rights that are older than the event. Rights that are needed in the same tick are loaded in one
+ * statement. A periodic sweep loads rights again, to find changes that no event records.
  */
 
 /** Milliseconds for which loaded rights are valid, unless the log confirms them. */
@@ -18,7 +18,10 @@ export const maxRightsAgeMs = 50;
 
 export type EndReason = 'SESSION_ENDED' | 'USER_DEACTIVATED' | 'TOKEN_EXPIRED' | 'ROLE_ENDED' | 'CLASS_LEFT';
 
-/** The actor of a subscriber, with the rights in the subscribed school only; or the reason why the credential is not valid. */
+/**
+ * The actor of a subscriber, with the rights in the subscribed school only; or the reason why the credential is not
+ * valid.
+ */
 export type ResolvedActor = UserActor | ServiceActor | { ended: EndReason };
 
 export interface SubscriberRights {
@@ -54,7 +57,10 @@ interface Entry {
   checkAccess(actor: ResolvedActor): EndReason | null;
   onRevoked(reason: EndReason): void;
   actor: ResolvedActor | null;
-  /** `actor` as JSON. If a load returns the same JSON, the entry keeps its object, so that callers can compare by identity. */
+  /**
+   * `actor` as JSON. If a load returns the same JSON, the entry keeps its object, so that callers can compare by
+   * identity.
+   */
   json: string;
   /** The time of the last load, by `performance.now()`. */
   loadedAt: number;

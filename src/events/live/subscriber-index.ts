@@ -31,7 +31,10 @@ export interface Cohort {
 export interface GroupExecutor {
   /** Equal for all subscribers with the same query. */
   groupKey: string;
-  /** Executes an event for the recipients in a group. Calls `deliver` with the result for each of them, or with null if the execution failed. */
+  /**
+   * Executes an event for the recipients in a group. Calls `deliver` with the result for each of them, or with null if
+   * the execution failed.
+   */
   executeFor(delivery: Delivery, cohorts: readonly Cohort[], deliver: (result: SharedResult | null, to: readonly Subscriber[]) => Promise<void>): Promise<void>;
   /** Sends the bytes of a result at once. Returns false if the client has not received all earlier bytes yet. */
   send?(bytes: Buffer): boolean;

@@ -9,7 +9,10 @@ import { isActor, maxRightsAgeMs, type EndReason, type RightsCache, type Subscri
 import type { SharedResult, SubscriptionPosition, GroupExecutor } from './subscriber-index.ts';
 import type { LogBounds, LoggedEvent, LogReader } from '../log-reader.ts';
 
-/** A subscription to one school's log: delivers the events in order, each once, and only those that the subscriber may receive at that moment. */
+/**
+ * A subscription to one school's log: delivers the events in order, each once, and only those that the subscriber may
+ * receive at that moment.
+ */
 
 export type SubscriptionItem =
   /** The position in the log: at the start, and after many events for other subscribers. */
@@ -43,8 +46,8 @@ export interface Stream extends AsyncIterableIterator<SubscriptionItem, void, un
   /** From actor on waits in the broadcaster whenever the log is read to its end, so that executions are shared. */
   shareExecution(executor: GroupExecutor): void;
   /**
-   * Returns whether the last item may be sent: the subscriber still has the rights with which it was executed. Loads the
-   * rights again if they are too old.
+   * Returns whether the last item may be sent: the subscriber still has the rights with which it was executed. Loads
+   * the rights again if they are too old.
    */
   confirm(): Promise<boolean>;
   /** Takes back the last item, which was not sent. `next` then returns its event again, if the rights then allow it. */
@@ -61,9 +64,9 @@ export interface LiveEvents {
 }
 
 /**
- * Opens a stream. The stream reads nothing before the consumer calls `next`, so a slow consumer holds no memory. It ends with
- * `ended` when rights that it began with are lost, and removes its timers and listeners in every case.
- * `next` rejects if the log or the rights could not be read after several attempts; the stream is then over.
+ * Opens a stream. The stream reads nothing before the consumer calls `next`, so a slow consumer holds no memory. It
+ * ends with `ended` when rights that it began with are lost, and removes its timers and listeners in every case. `next`
+ * rejects if the log or the rights could not be read after several attempts; the stream is then over.
  */
 export const follow = (live: LiveEvents, request: SubscriptionRequest): Stream => new Subscription(live, request);
 
@@ -76,7 +79,10 @@ class Subscription implements Stream {
   readonly #waitSignal = AbortSignal.any([this.#revoked.signal, this.#stop.signal]);
   #rights!: SubscriberRights;
   #groupExecutor: GroupExecutor | null = null;
-  /** `#seq`: the last event that was processed, for this subscriber or for others. `#lastDeliveredSeq`: the last one that was delivered. */
+  /**
+   * `#seq`: the last event that was processed, for this subscriber or for others. `#lastDeliveredSeq`: the last one
+   * that was delivered.
+   */
   #seq = 0n;
   #lastDeliveredSeq = 0n;
   /** Whether the stream has read the log to its end. */
@@ -156,8 +162,8 @@ class Subscription implements Stream {
   }
 
   /**
-   * Yields the events that the subscriber may receive. Checks the rights after reading the events, so that no event is sent
-   * by rights that were lost before it.
+   * Yields the events that the subscriber may receive. Checks the rights after reading the events, so that no event is
+   * sent by rights that were lost before it.
    */
   async *#deliverBatch(events: readonly LoggedEvent[]): AsyncGenerator<SubscriptionItem, void, undefined> {
     const { schoolId, types, filter } = this.request;
@@ -212,8 +218,9 @@ class Subscription implements Stream {
   }
 
   /**
-   * Returns the actor with its current rights. Once the stream has read the log to its end, events invalidate the rights of
-   * a person. Before that, and for services, whose rights are not in the log, cached rights are valid for `maxRightsAgeMs`.
+   * Returns the actor with its current rights. Once the stream has read the log to its end, events invalidate the
+   * rights of a person. Before that, and for services, whose rights are not in the log, cached rights are valid for
+   * `maxRightsAgeMs`.
    */
   async #resolveActor(maxAgeMs = this.#maxAgeMs()): Promise<ResolvedActor> {
     return this.#rights.cached(maxAgeMs) ?? this.#retry(() => this.#rights.resolve(maxAgeMs));
@@ -255,7 +262,9 @@ class Subscription implements Stream {
   }
 }
 
-/** Returns the reason to end if a role or a class that the stream began with is lost, in this school; otherwise null. */
+/**
+ * Returns the reason to end if a role or a class that the stream began with is lost, in this school; otherwise null.
+ */
 function lostAccess(initial: UserActor | ServiceActor, current: UserActor | ServiceActor, schoolId: string): EndReason | null {
   const initialScopes = scopesByRole(initial);
   const currentScopes = scopesByRole(current);
