@@ -1,7 +1,4 @@
-/**
- * Refusals: the errors that clients may see. A refusal never names a person, and never reveals what the actor may not
- * know.
- */
+/** Refusals: errors for clients. They never name a person or reveal what the actor may not know. */
 
 export const refusalCodes = [
   'INVALID',
@@ -23,16 +20,12 @@ export type Message = readonly [ru: string, en: string];
 export class Refusal extends Error {
   readonly code: RefusalCode;
   readonly text: Message;
-  /**
-   * The path of the invalid input field. Not named `path`, because graphql-js takes an error with a `path` for a
-   * located one.
-   */
+  /** The path of the invalid input field. graphql-js takes an error with a `path` for a located one, hence the name. */
   readonly at: readonly string[] | undefined;
   readonly clause: string | undefined;
   /** Whole seconds until a retry may succeed; set for RATE_LIMITED and UNAVAILABLE. */
   readonly retryAfterSeconds: number | undefined;
 
-  /** @param options `path`: of the invalid input field; `clause`: of the regulation that decided. */
   constructor(code: RefusalCode, text: Message, options: { path?: readonly string[]; clause?: string; retryAfterSeconds?: number } = {}) {
     super(text[1]);
     this.name = 'Refusal';
@@ -43,7 +36,6 @@ export class Refusal extends Error {
     this.retryAfterSeconds = options.retryAfterSeconds;
   }
 
-  /** Returns the message in a language. */
   say(language: Language): string {
     return this.text[language === 'ru' ? 0 : 1];
   }

@@ -26,10 +26,7 @@ export function authorize<A extends Action>(ctx: Context, action: A, facts: Fact
   if (!can(ctx.actor, action, facts)) throw forbidden(clauseOf(action));
 }
 
-/**
- * Waits for all promises, whose statements run at the same time.
- * @throws the error of the first rejected one in this order.
- */
+/** Waits for all promises. @throws the error of the first rejected one, in this order. */
 export async function allInOrder<T extends readonly unknown[]>(...promises: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
   const settled = await Promise.allSettled(promises);
   return settled.map((result) => {

@@ -48,10 +48,7 @@ async function revokeInvitations(tx: Tx, classId: string): Promise<void> {
   for (const { id, schoolId } of revoked) record(tx, 'invitation.revoked', { schoolId, invitationId: id });
 }
 
-/**
- * Archives the chats, whose members stay and can read. The lock of the class keeps new chats from being created
- * meanwhile.
- */
+/** Archives the chats. Their members stay. The lock of the class keeps out new chats. */
 async function archiveChats(tx: Tx, classId: string): Promise<void> {
   const chats = await tx.chat.findMany({ where: { classId, archivedAt: null }, orderBy: { id: 'asc' } });
   for (const { id } of chats) {

@@ -10,9 +10,7 @@ import { readable } from './resources.ts';
 import { followRules } from './chat-membership-rules.ts';
 import type { Assignment, Class, Page, PageArgs, User } from './entities.ts';
 
-/**
- * Assignments of teachers to classes: at most one class teacher, and any number of subject teachers. Regulation 2.1 g.
- */
+/** Assignments of teachers to classes: at most one class teacher, any number of subject teachers. Regulation 2.1 g. */
 
 /** Makes a teacher the class teacher. Does nothing for the present class teacher. Regulation 2.1 g. */
 export async function assignClassTeacher(ctx: Context, input: { classId: string; userId: string }): Promise<Assignment> {
@@ -128,10 +126,7 @@ function recordChange(tx: Tx, { id, schoolId, classId, userId, subjectId }: Assi
   else record(tx, `subjectTeacher.${change}`, { ...ids, subjectId });
 }
 
-/**
- * Returns the assignments of a teacher or a class that are in force at `asOf`, earliest first, in classes that the
- * actor may read.
- */
+/** Returns the assignments of a teacher or a class at `asOf`, earliest first, in classes that the actor may read. */
 export function assignmentsUnder(
   ctx: Context,
   parent: { model: 'Class' | 'User'; id: string },
@@ -143,7 +138,7 @@ export function assignmentsUnder(
   }));
 }
 
-/** Returns the present class teacher, if the actor may see them. One statement loads those of many classes. */
+/** Returns the present class teacher, if the actor may see them; batched. */
 export function classTeacherOf(ctx: Context, { id }: Class): Promise<User | null> {
   return ctx.loaders.of<User>('Class.classTeacher', id, async (classIds) => {
     const rows = await ctx.db.prisma.assignment.findMany({

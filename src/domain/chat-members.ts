@@ -13,8 +13,8 @@ import { roleByRule, appointSuccessor } from './chat-membership-rules.ts';
 import type { Chat, ChatMember, Page, PageArgs } from './entities.ts';
 
 /**
- * Members of chats that people add, remove, promote and demote. src/domain/chat-membership-rules.ts has the members by
- * rule. Regulation 2.2 e, 2.3 c, 2.4 c, 2.5 b.
+ * Changes the members of chats. src/domain/chat-membership-rules.ts has those by rule. Regulation 2.2 e, 2.3 c, 2.4 c,
+ * 2.5 b.
  */
 
 interface MemberInput {
@@ -92,10 +92,7 @@ export async function removeChatMember(ctx: Context, input: MemberInput): Promis
   });
 }
 
-/**
- * Refuses a person who never had a role in the school. The actor leads a chat of the school, and so may know about the
- * others.
- */
+/** Refuses a person who never had a role in the school. */
 async function refuseUnknown(tx: Tx, { schoolId }: Chat, userId: string): Promise<void> {
   if ((await tx.roleGrant.count({ where: { schoolId, userId } })) === 0) throw notFound('userId');
 }
@@ -146,7 +143,7 @@ export async function demoteChatMember(ctx: Context, input: MemberInput): Promis
 const memberOf = (tx: Tx, chat: Chat, userId: string): Promise<ChatMember | null> =>
   tx.chatMember.findUnique({ where: { chatId_userId: { chatId: chat.id, userId } } });
 
-/** Locks an open chat and finds the member. Locks the person too, so that they cannot become a pupil meanwhile. */
+/** Locks an open chat and a member, who cannot become a pupil until the commit. */
 async function lockMember(tx: Tx, chatId: string, userId: string): Promise<{ chat: Chat; member: ChatMember }> {
   await lock(tx, 'User', userId);
   const chat = await lockOpenChat(tx, chatId);
@@ -157,9 +154,7 @@ async function lockMember(tx: Tx, chatId: string, userId: string): Promise<{ cha
 
 const ranks = ['MEMBER', 'MODERATOR', 'OWNER'] as const;
 
-/**
- * Refuses unless the actor is the member, has a higher rank in the chat, or has the right by an office of the school.
- */
+/** Refuses unless the actor is the member, outranks the member, or has the right by an office of the school. */
 async function demandRank(
   ctx: Context,
   tx: Tx,
@@ -175,7 +170,7 @@ async function demandRank(
   if (ranks.indexOf(member.role) >= rank) throw forbidden(clauseOf(action));
 }
 
-/** Returns whether the actor's roles in the administration alone allow the action, without a role in the chat. */
+/** Returns whether the actor's roles in the administration alone allow the action. */
 function byOffice(actor: Actor, action: 'chatMember.remove' | 'chatMember.demote', facts: Facts['chat']): boolean {
   if (actor.kind !== 'user') return can(actor, action, facts);
   const offices = ['PLATFORM_ADMINISTRATOR', 'SCHOOL_ADMINISTRATION'];
@@ -198,9 +193,7 @@ export function membersOf(ctx: Context, chat: Chat, args: PageArgs): Promise<Pag
   });
 }
 
-/**
- * Returns the number of members. One statement counts those of many chats. Visible to everyone who may read the chat.
- */
+/** Returns the number of members, for everyone who may read the chat; batched. */
 export async function memberCountOf(ctx: Context, chat: Chat): Promise<number> {
   const count = await ctx.loaders.of<number>('Chat.memberCount', chat.id, async (chatIds) => {
     const groups = await ctx.db.prisma.chatMember.groupBy({ by: ['chatId'], where: { chatId: { in: [...chatIds] } }, _count: true });
@@ -209,10 +202,7 @@ export async function memberCountOf(ctx: Context, chat: Chat): Promise<number> {
   return count ?? 0;
 }
 
-/**
- * Returns the actor's current role in a chat; null if the actor is not a member. One statement reads the roles in many
- * chats.
- */
+/** Returns the actor's current role in a chat; null if the actor is not a member. Batched. */
 export async function viewerRoleIn(ctx: Context, chat: Chat): Promise<ChatMember['role'] | null> {
   const userId = actingUserId(ctx);
   if (userId === null) return null;

@@ -11,8 +11,8 @@ import type { Chat, ChatMember } from './entities.ts';
  */
 
 /**
- * Returns SQL for the members by rule, with the highest role that a rule gives each: of these chats, or of one person
- * in them.
+ * Returns SQL for the members by rule, each with the highest role that a rule gives: of chats, or of one person in
+ * them.
  */
 const membersByRule = (chats: string, person?: string): string => {
   const open = (column: string): string => `c.archived_at is null and ${chats}${person === undefined ? '' : ` and ${column} = ${person}`}`;
@@ -76,9 +76,8 @@ const syncMember = `
   union all select case when lost is null then 'promoted' else 'demoted' end, lost, school_id, chat_id, user_id from changed`;
 
 /**
- * A step, the last one of every change of a person's roles, enrolment or assignments: applies the rules to the person's
- * memberships in the school. Keeps memberships that a person created. Records each addition, removal and change of
- * role.
+ * A step, the last one of every change of roles, enrolments or assignments: applies the rules to a person's memberships
+ * in the school. Keeps memberships that a person created. Records every change.
  */
 export async function followRules(tx: Tx, schoolId: string, userId: string): Promise<void> {
   const changes = await execute<AppliedChange>(tx, syncMember, [schoolId, userId]);
@@ -86,8 +85,7 @@ export async function followRules(tx: Tx, schoolId: string, userId: string): Pro
     for (const { what, lost: _, ...member } of changes) if (what === kind) record(tx, `chatMember.${kind}`, member);
   const lostRoles = changes.filter(({ lost }) => lost !== null && lost !== 'MEMBER').sort((a, b) => (a.chatId < b.chatId ? -1 : 1));
   for (const { chatId, lost } of lostRoles) {
-    // The lock makes moderators who leave at the same time leave one after the other, so that the later one sees who is
-    // left.
+    // The lock serialises moderators who leave at the same time, so that the later one sees who is left.
     await lock(tx, 'Chat', chatId);
     await appointSuccessor(tx, chatId, lost!);
   }
@@ -99,13 +97,11 @@ const changeKinds = ['removed', 'added', 'promoted', 'demoted'] as const;
 type Change = Pick<ChatMember, 'schoolId' | 'chatId' | 'userId'>;
 
 interface Successor extends Change {
-  /** Set for a person who was not in the chat. */
   isNew?: boolean;
 }
 
 interface AppliedChange extends Change {
   what: (typeof changeKinds)[number];
-  /** The role that the person lost in the chat. */
   lost: ChatMember['role'] | null;
 }
 

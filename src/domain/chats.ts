@@ -97,7 +97,6 @@ export async function archiveChat(ctx: Context, input: { chatId: string }): Prom
   });
 }
 
-/** A step: makes a chat read-only. */
 export async function archive(tx: Tx, { id }: { id: string }): Promise<Chat> {
   const chat = await tx.chat.update({ where: { id }, data: { archivedAt: new Date() } });
   record(tx, 'chat.archived', { schoolId: chat.schoolId, chatId: chat.id });

@@ -70,10 +70,7 @@ function nameFields(grade: number, letter: string): Pick<Class, 'grade' | 'lette
   return { grade, letter, sortKey: `${String(grade).padStart(2, '0')}${alphabetical(letter)}` };
 }
 
-/**
- * Returns the letter as it is stored: in Cyrillic capitals if possible, without full-width and other forms of Latin
- * letters and digits.
- */
+/** Returns the letter for storage: in Cyrillic capitals if possible, and without full-width and similar forms. */
 function letterOf(text: string): string {
   const line = normalizeLine('letter', text, maxLetterLength).replace(/[\p{L}\p{Nd}]/gu, (character) => {
     const compatible = character.normalize('NFKC');
@@ -90,8 +87,8 @@ function letterOf(text: string): string {
 }
 
 /**
- * Refuses a class whose name looks like that of another class of its grade and year: «9А» is also «9a» in Latin
- * letters, and «9-А».
+ * Refuses a class whose name looks like that of another class of its grade and year, such as «9A» in Latin letters or
+ * «9-А».
  */
 async function refuseNamesake(tx: Tx, { id, schoolYearId, grade, letter }: Pick<Class, 'schoolYearId' | 'grade' | 'letter'> & { id?: string }): Promise<void> {
   await lockName(tx, `class names ${schoolYearId}`);
@@ -137,9 +134,7 @@ export function classesOf(ctx: Context, school: School, args: PageArgs & ClassFi
   });
 }
 
-/**
- * Returns the number of pupils. One statement counts those of many classes. Visible to everyone who may read the class.
- */
+/** Returns the number of pupils, for everyone who may read the class; batched. */
 export async function studentCountOf(ctx: Context, { id }: Class): Promise<number> {
   const count = await ctx.loaders.of<number>('Class.studentCount', id, async (classIds) => {
     const groups = await ctx.db.prisma.enrolment.groupBy({

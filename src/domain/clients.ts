@@ -14,8 +14,7 @@ export type CreateClientInput =
   | { kind: 'service'; name: string; schoolId: string; scopes: readonly string[] };
 
 /**
- * Creates a client. Returns the secret of a service (256 random bits), which cannot be read later: only its hash is
- * stored.
+ * Creates a client. Returns the secret of a service (256 random bits), of which only the hash is stored.
  * @throws INVALID for a redirect address that is neither https, http on this machine nor an app's own scheme, or that
  *   is not written as clients will send it; INVALID for an unknown scope; NOT_FOUND for a school.
  */
@@ -42,10 +41,7 @@ export async function createClient(ctx: Context, input: CreateClientInput): Prom
   return { client, secret };
 }
 
-/**
- * Ends a client: it gets no new tokens, its tokens become invalid, and its sessions end. Does nothing for an ended
- * client.
- */
+/** Ends a client, with its tokens and sessions. Does nothing for an ended client. */
 export async function endClient(ctx: Context, input: { clientId: string }): Promise<OauthClient> {
   requireOperator(ctx);
   return mutate(ctx, async (tx) => {
@@ -64,7 +60,6 @@ function requireOperator(ctx: Context): void {
 const unknownScope = () =>
   invalid('scopes', [`Укажите права из списка: ${serviceScopes.join(', ')}.`, `Give scopes of this list: ${serviceScopes.join(', ')}.`]);
 
-/** Checks a redirect address. @throws INVALID for an address that `redirectProblem` describes. */
 function checkRedirectUri(text: string): string {
   const problem = redirectProblem(text);
   if (problem !== undefined) throw invalid('redirectUris', [`${text || '«»'}: ${problem[0]}`, `${text || '“”'}: ${problem[1]}`]);
@@ -90,10 +85,7 @@ function redirectProblem(text: string): Message | undefined {
   return undefined;
 }
 
-/**
- * Refuses https on this machine together with an app's own scheme: the authorization server accepts no client with
- * both.
- */
+/** Refuses a mix of https on this machine and an own scheme, which the authorization server does not accept. */
 function refuseMixed(redirectUris: readonly string[]): void {
   const urls = redirectUris.map((uri) => new URL(uri));
   if (urls.some((url) => url.protocol === 'https:' && isLoopback(url)) && urls.some(({ protocol }) => !/^https?:$/.test(protocol)))

@@ -22,8 +22,7 @@ const capitals: Record<string, string> = {
 
 /**
  * Returns the same key for texts that people read as the same. Ignores case, width, spaces, hyphens, quotes, brackets,
- * full stops and commas, and whether a letter is Cyrillic or looks like it, with the same diacritics. For comparison
- * only.
+ * full stops and commas, and whether a letter is Cyrillic or looks like it, with the same diacritics.
  */
 export function confusableKey(text: string): string {
   // NFKC makes the lunate sigma a Σ. Lower case first: the capital of ß is SS, and of ẞ it is ẞ.

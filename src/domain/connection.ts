@@ -23,7 +23,6 @@ interface JoinedResource {
   type: ResourceType;
 }
 
-/** The query for the pages of many parents. */
 interface ChildQuery<Row> {
   relation: string;
   key: string;
@@ -32,8 +31,7 @@ interface ChildQuery<Row> {
 }
 
 /**
- * Returns a page of the children of a parent. One statement reads the pages of all parents with the same arguments,
- * whatever their number and the length of their lists.
+ * Returns a page of the children of a parent. One statement reads the pages of all parents with the same arguments.
  * @param filter a function if it does not depend on the parent: the query is then built once for all parents.
  */
 export function paginateChildren<Row>(

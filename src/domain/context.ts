@@ -28,11 +28,10 @@ export interface Context {
   liveEvents: LiveEvents;
   /** Returns the context with another actor and new loaders, so that an item of a subscription reads current rows. */
   renew(actor: Actor): Context;
-  /** Notifies the subscribers of these schools that the logs grew. */
   notify(schoolIds: readonly string[]): void;
 }
 
-/** Runs a change in a transaction with its events. */
+/** Runs a change and the record of its events in one transaction. */
 export function mutate<T>(ctx: Context, run: (tx: Tx) => Promise<T>): Promise<T> {
   return transaction(ctx.db, async (tx) => {
     attribute(tx, {

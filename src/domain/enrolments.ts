@@ -14,10 +14,7 @@ import { readable } from './resources.ts';
 import { followRules } from './chat-membership-rules.ts';
 import type { Class, Enrolment, Page, PageArgs, User } from './entities.ts';
 
-/**
- * Enrolments of pupils in classes, as intervals. A pupil has at most one at a time on the whole platform (regulation
- * 2.5 a).
- */
+/** Enrolments of pupils in classes: at most one at a time, on the whole platform. Regulation 2.5 a. */
 
 interface EnrolmentInput {
   studentId: string;
@@ -53,8 +50,7 @@ export async function enrol(tx: Tx, { schoolId, classId, studentId }: EnrolmentI
     execute(tx, insertEnrolment, [enrolment.id, schoolId, classId, studentId, enrolment.startedAt.toISOString()]),
     followRules(tx, schoolId, studentId),
   );
-  // If a constraint finds a concurrent enrolment that the lock missed, nothing is inserted, and the refusal is the
-  // same.
+  // A constraint found a concurrent enrolment that the lock missed.
   if (inserted === undefined) throw await alreadyEnrolled(tx, await currentEnrolmentOf(tx, studentId), schoolId);
   return enrolment;
 }
@@ -63,10 +59,7 @@ const insertEnrolment = `
   insert into enrolment (id, school_id, class_id, student_id, started_at) values ($1, $2, $3, $4, $5)
   on conflict do nothing returning id`;
 
-/**
- * Transfers a pupil to another class of the school: one enrolment ends and the next starts at the same instant.
- * Regulation 2.1 f.
- */
+/** Transfers a pupil to another class of the school, without a gap between the enrolments. Regulation 2.1 f. */
 export async function transferStudent(ctx: Context, input: EnrolmentInput): Promise<Enrolment> {
   const [{ id: classId, schoolId }, { id: studentId }] = await allInOrder(
     findClass(ctx, input.classId, 'student.transfer'),
@@ -188,7 +181,7 @@ export function enrolmentsOf(ctx: Context, { id }: User, args: PageArgs): Promis
   return paginateChildren<Enrolment>(ctx, { model: 'User', id, relation: 'enrolments' }, args, order, () => readable(ctx.actor, 'Enrolment'));
 }
 
-/** Returns a pupil's present enrolment, if the actor may see it. One statement reads those of many pupils. */
+/** Returns a pupil's present enrolment, if the actor may see it; batched. */
 export function enrolmentOf(ctx: Context, { id }: User): Promise<Enrolment | null> {
   return ctx.loaders.of<Enrolment>('User.enrolment', id, async (studentIds) => {
     const rows = await findRows<Enrolment>(ctx.db, 'Enrolment', {

@@ -44,7 +44,9 @@ const typesOf = (...nouns: readonly string[]): ReadonlySet<EventType> =>
 const enrolmentTypes = typesOf('student');
 const chatTypes = typesOf('chat', 'chatMember');
 
-/** Opens a stream of the enrolments, transfers and withdrawals of a school or of one class that the actor may see. */
+/**
+ * Opens a stream of the enrolments, transfers and withdrawals in a school or a class, as far as the actor may see them.
+ */
 export async function followEnrolments(ctx: Context, args: FollowArgs & { classId?: string | null }): Promise<Stream> {
   const { classId } = args;
   const isAllowed = (actor: UserActor | ServiceActor) =>

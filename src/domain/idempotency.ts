@@ -11,7 +11,6 @@ export interface Repeatable {
   idempotencyKey?: string | null;
 }
 
-/** When a row was archived, ended or revoked. */
 interface Ending {
   archivedAt?: Date | null;
   endedAt?: Date | null;

@@ -15,10 +15,7 @@ export function statusOf(invitation: Invitation, now = new Date()): InvitationSt
   return invitation.useCount < invitation.maxUses ? 'ACTIVE' : 'USED_UP';
 }
 
-/**
- * Returns the columns of a new secret: 256 random bits, from which the code is derived, and the hash of the code for
- * lookups.
- */
+/** Returns the columns of a new secret: 256 random bits, from which the code is derived, and the hash of the code. */
 export function newSecret(ctx: Context): Pick<Invitation, 'nonce' | 'codeHash'> {
   const nonce = new Uint8Array(randomBytes(32));
   return { nonce, codeHash: hashCode(deriveCode(ctx.config.secretKey, nonce)) };
@@ -30,7 +27,6 @@ export const linkOf = (ctx: Context, invitation: Invitation): string | null =>
     ? `${ctx.config.publicUrl}/join/${deriveCode(ctx.config.secretKey, invitation.nonce)}`
     : null;
 
-/** The refusal of a link that is not active. */
 export function linkClosed(status: Exclude<InvitationStatus, 'ACTIVE'>, path: string): Refusal {
   const messages = {
     REVOKED: ['Эта ссылка отозвана.', 'This link has been revoked.'],

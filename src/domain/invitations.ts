@@ -12,9 +12,7 @@ import { readable } from './resources.ts';
 import type { Invitation, Page, PageArgs, School, User } from './entities.ts';
 import { normalizeOptionalLine } from './text.ts';
 
-/**
- * Creates, hands over, rotates and revokes invitation links. With src/domain/join-by-invitation.ts people join by them.
- */
+/** Creates, hands over, rotates and revokes invitation links. src/domain/join-by-invitation.ts uses them. */
 
 export { acceptInvitation, previewInvitation, signUp, type InvitationPreview } from './join-by-invitation.ts';
 export { linkOf, statusOf, type InvitationStatus } from './invitation-link.ts';
@@ -173,10 +171,7 @@ export function invitationsOf(ctx: Context, school: School, args: PageArgs & Inv
   });
 }
 
-/**
- * Returns `statusOf` as a filter. Rounds the time to a second, so that one statement reads the invitations of many
- * schools.
- */
+/** Returns `statusOf` as a filter. The time is rounded to a second, so that the filters of one request are equal. */
 function statusFilter(ctx: Context, status: InvitationStatus) {
   const now = new Date(Math.floor(Date.now() / 1000) * 1000);
   const { maxUses } = ctx.db.prisma.invitation.fields;
@@ -201,7 +196,7 @@ export function usesOf(ctx: Context, invitation: Invitation, args: PageArgs): Pr
   return paginateChildren<InvitationUse>(ctx, { model: 'Invitation', id: invitation.id, relation: 'uses' }, args, order, {});
 }
 
-/** Returns the hand-overs of a link, oldest first. One statement reads those of many invitations. */
+/** Returns the hand-overs of a link, oldest first; batched. */
 export async function handOversOf(ctx: Context, invitation: Invitation): Promise<InvitationHandOver[]> {
   const handOvers = await ctx.loaders.of<InvitationHandOver[]>('Invitation.handOvers', invitation.id, async (ids) => {
     const rows = await ctx.db.prisma.invitation.findMany({

@@ -123,8 +123,7 @@ async function createMember(ctx: Context, invitation: Invitation, { code: _, pas
 const failedSignUps = { link: { burst: 40, intervalSeconds: 60 }, address: { burst: 120, intervalSeconds: 20 } };
 
 /**
- * Admits one attempt to sign up, before anything is looked up for it. Returns a function that gives the attempt back;
- * it does not throw.
+ * Admits one attempt to sign up, before any lookup. Returns a function that gives the attempt back and never throws.
  */
 async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Promise<void>> {
   const key = (purpose: string, text: string) => fingerprint(ctx.config.secretKey, purpose, text);

@@ -19,10 +19,7 @@ export interface GrantRoleInput {
   role: RoleGrant['role'];
 }
 
-/**
- * Grants a role in the school to a person whom the actor can see. Does nothing if the person has the role. Regulation
- * 2.1 g.
- */
+/** Grants a role in the school to a visible person. Does nothing if the person has the role. Regulation 2.1 g. */
 export async function grantRole(ctx: Context, input: GrantRoleInput): Promise<RoleGrant> {
   const school = await findSchool(ctx, input.schoolId, 'role.grant');
   const person = await find(ctx, 'User', input.userId, 'userId');

@@ -12,23 +12,20 @@ const calendars = new Map<string, Intl.DateTimeFormat>();
 export function dayIn(timeZone: string, instant: Date): string {
   let calendar = calendars.get(timeZone);
   if (calendar === undefined) {
-    // The Swedish format is that of ISO 8601.
+    // The Swedish format is ISO 8601.
     calendar = new Intl.DateTimeFormat('sv-SE', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' });
     calendars.set(timeZone, calendar);
   }
   return calendar.format(instant);
 }
 
-/**
- * Returns the first and the last day of the school year that contains a day. July and August belong to the year before.
- */
+/** Returns the first and last day of the school year around a day. July and August belong to the year before. */
 export function yearAround(day: string): { startsOn: Date; endsOn: Date } {
   const [year, month] = day.split('-').map(Number) as [number, number];
   const first = month >= 9 ? year : year - 1;
   return { startsOn: new Date(`${first}-09-01`), endsOn: new Date(`${first + 1}-08-31`) };
 }
 
-/** Returns the first and the last day of a school's present year. */
 export const presentYear = (school: School): { startsOn: Date; endsOn: Date } =>
   yearAround(dayIn(school.timeZone, new Date()));
 
@@ -51,7 +48,7 @@ export async function schoolYearOf(tx: Tx, schoolId: string, instant: Date): Pro
   return tx.schoolYear.findUniqueOrThrow({ where: { schoolId_startsOn: { schoolId, startsOn: days.startsOn } } });
 }
 
-/** Returns the years of a school, latest first. One statement reads those of many schools. */
+/** Returns the years of a school, latest first; batched. */
 export async function yearsOf(ctx: Context, school: School): Promise<SchoolYear[]> {
   const years = await ctx.loaders.of<SchoolYear[]>('School.years', school.id, async (schoolIds) => {
     const rows = await ctx.db.prisma.schoolYear.findMany({

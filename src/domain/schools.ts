@@ -99,7 +99,7 @@ function checkTimeZone(name: string): string {
     // Intl accepts offsets such as +03:00 too, but they are not time zones: they have no history.
     if (/^[A-Za-z]/.test(name)) return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;
   } catch {
-    // Intl refuses an unknown zone by throwing.
+    // Intl throws for an unknown zone.
   }
   throw invalid('timeZone', ['Неизвестный часовой пояс. Укажите, например, Europe/Moscow.', 'The time zone is unknown. Give one such as Europe/Moscow.']);
 }
@@ -124,7 +124,6 @@ async function withIdConflict<T>(changed: Promise<T>): Promise<T> {
   }
 }
 
-/** Returns the schools that the actor may read. */
 export async function schoolsOf(ctx: Context, args: PageArgs): Promise<Page<School>> {
   const order = paginate<School>(args, { tag: 'school', keys: [{ field: 'id', direction: 'asc', type: 'string' }] });
   const rows = await ctx.db.prisma.school.findMany({
@@ -135,7 +134,7 @@ export async function schoolsOf(ctx: Context, args: PageArgs): Promise<Page<Scho
   return order.toConnection(rows);
 }
 
-/** Returns the ids of the school in other systems. One statement reads those of many schools. */
+/** Returns the ids of the school in other systems; batched. */
 export async function externalIdsOf(ctx: Context, school: School): Promise<ExternalIdInput[]> {
   const ids = await ctx.loaders.of<ExternalIdInput[]>('School.externalIds', school.id, async (schoolIds) => {
     const rows = await ctx.db.prisma.school.findMany({

@@ -7,9 +7,7 @@ export type SelectedFields = ReadonlyMap<string, ReadonlySet<string>>;
 
 const known = new WeakMap<SelectedFields, Map<ResourceType, ReadonlySet<string> | undefined>>();
 
-/**
- * Returns the columns of a type that an operation needs; undefined for all columns, also if the selection is unknown.
- */
+/** Returns the columns of a type that an operation needs; undefined for all columns. */
 export function columnsOf(asked: SelectedFields | undefined, thing: ResourceType): ReadonlySet<string> | undefined {
   if (asked === undefined) return undefined;
   let sets = known.get(asked);

@@ -27,7 +27,7 @@ export interface SignInInput {
 
 /**
  * Returns the id of the person with this sign-in name and password, and the device cookie for the browser.
- * src/auth/sign- in-limits.ts limits the attempts.
+ * src/auth/sign-in-limits.ts limits the attempts.
  * @throws INVALID when they do not match, RATE_LIMITED, UNAVAILABLE.
  */
 export async function signIn(ctx: Context, input: SignInInput): Promise<{ userId: string; deviceCookie: string }> {
@@ -86,12 +86,10 @@ export function endSessionOfGrant(ctx: Context, grantId: string): Promise<Sessio
   return mutate(ctx, (tx) => end(tx, { grantId }));
 }
 
-/** A step: ends all sessions of a person. */
 export async function endSessionsOfUser(tx: Tx, userId: string): Promise<void> {
   await end(tx, { userId });
 }
 
-/** A step: ends all sessions in a client. */
 export async function endSessionsOfClient(tx: Tx, clientId: string): Promise<void> {
   await end(tx, { clientId });
 }
@@ -103,7 +101,7 @@ interface SessionFilter {
   clientId?: string;
 }
 
-/** Ends sessions with their grants, codes and refresh tokens, and records it. */
+/** Ends sessions with their grants, codes and refresh tokens. */
 async function end(tx: Tx, where: SessionFilter): Promise<Session[]> {
   const ended = await tx.session.updateManyAndReturn({ where: { ...where, endedAt: null }, data: { endedAt: new Date() } });
   const grantIds = ended.flatMap(({ grantId }) => (grantId === null ? [] : [grantId]));

@@ -5,13 +5,13 @@ import { lockName } from './access.ts';
 /** Sign-in names: unique over all schools, look-alikes included. */
 
 /**
- * Normalises a typed name: NFC, lower case, no outer spaces. Returns '' for a text that is longer than any name,
- * because NFC takes a second for 20,000 combining marks.
+ * Normalises a typed name. Returns '' for a text that is too long, because NFC takes a second for 20,000 combining
+ * marks.
  */
 export const normalizeSignInName = (text: string): string => (text.length > 256 ? '' : text.normalize('NFC').trim().toLowerCase());
 
 /**
- * Returns a sign-in name as it is stored, in lower case.
+ * Returns a sign-in name for storage, in lower case.
  * @throws INVALID for anything but 3 to 64 Latin or Russian letters, digits and `. _ - @`, and for words of both
  *   alphabets.
  */
@@ -30,10 +30,7 @@ export function signInNameOf(text: string): string {
   return name;
 }
 
-/**
- * Characters that look the same in lower case. The index app_user_sign_in_name_look_idx translates them in the same
- * way.
- */
+/** Characters that look the same in lower case; the same as in the index app_user_sign_in_name_look_idx. */
 const lookAlikes = { from: 'асеорху01зб', to: 'aceopxyol36' };
 
 /**

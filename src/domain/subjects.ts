@@ -9,7 +9,6 @@ import { readable } from './resources.ts';
 import type { Page, PageArgs, School, Subject } from './entities.ts';
 import { alphabetical, normalizeLine } from './text.ts';
 
-/** Subjects that a school teaches. */
 
 /** Creates a subject, to which teachers can be assigned in classes. Regulation 2.1 g. */
 export async function createSubject(ctx: Context, input: { schoolId: string; name: string }): Promise<Subject> {

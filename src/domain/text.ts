@@ -25,9 +25,7 @@ const bidirectional = /\p{Bidi_Control}/u;
  */
 const disallowed = /[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800\u2d7f\ufffc\ufffd\u{1107f}\u{13441}\u{13442}\u{16fe4}\u{1d159}]/u;
 
-/**
- * Combining marks without a letter, the same mark twice in a row, and more marks than a script stacks (UTS #39, 5.4).
- */
+/** Combining marks without a letter, a mark twice in a row, and more marks than a script stacks (UTS #39, 5.4). */
 const stackedMarks = /(?:^|\s)\p{M}|([\p{Mn}\p{Me}])\1|[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}]\p{M}{3}|[\p{Mn}\p{Me}]{5}/u;
 
 /**
@@ -70,8 +68,7 @@ function refuseDisallowed(path: string, value: string): void {
 const graphemes = new Intl.Segmenter('ru', { granularity: 'grapheme' });
 
 /**
- * Returns the number of grapheme clusters, at most `maxLength` + 1; for a short text the number of code points, which
- * is faster to count.
+ * Returns the number of grapheme clusters, at most `maxLength` + 1; for a short text the code points, which is faster.
  */
 function lengthOf(text: string, maxLength: number): number {
   const codePoints = [...text].length;

@@ -35,7 +35,6 @@ export const shortName = ({ surname, givenName, patronymic }: Names): string =>
 /** Matches the first letter with its combining marks. */
 const initial = /^.\p{M}*/su;
 
-/** Returns the columns of the names, for storage, search and ordering. */
 function nameFields(names: Names) {
   const surname = normalizeLine('surname', names.surname, 100);
   const givenName = normalizeLine('givenName', names.givenName, 100);
@@ -91,10 +90,7 @@ function contactFields(input: { email?: string | null; phone?: string | null }):
   };
 }
 
-/**
- * Returns whether the text is one e-mail address. Its domain must be valid, and no label may mix scripts to imitate
- * another one.
- */
+/** Returns whether the text is one e-mail address, whose labels do not mix scripts to imitate another one. */
 function isEmail(text: string): boolean {
   const domain = /^[^\s@<>()[\],;:"\\]+@([^\s@.]+(?:\.[^\s@.]+)+)$/u.exec(text)?.[1];
   if (domain === undefined || domainToASCII(domain) === '') return false;
@@ -228,16 +224,13 @@ class PersonEdge {
   }
 }
 
-/** Returns the words of a search. Each must occur in a name. */
+/** Returns the words of a search, each of which must occur in a name. */
 function searchWords(search: string): string[] {
   if (search.trim() === '') return [];
   return searchable(normalizeLine('search', search, 100)).split(' ');
 }
 
-/**
- * Returns the person, if the actor may read the contact details. One statement reads those of many people. Regulation
- * 2.1 a, 152-ФЗ.
- */
+/** Returns the person, if the actor may read the contact details; batched. Regulation 2.1 a, 152-ФЗ. */
 export function contactOf(ctx: Context, user: User): Promise<User | null> {
   return ctx.loaders.of<User>('User.contact', user.id, async (ids) => {
     const rows = await findRows<User>(ctx.db, 'User', { where: { AND: [{ id: { in: ids } }, where(ctx.actor, 'user.readContact')] } });

@@ -20,9 +20,8 @@ export async function viewer(ctx: Context): Promise<User | null> {
 
 export interface Permission {
   allowed: boolean;
-  /** The clause of the regulation that decides the action. */
   clause: string;
-  /** The code of the refusal; null if allowed. */
+  /** Null if allowed. */
   code: RefusalCode | null;
 }
 

@@ -13,7 +13,6 @@ interface EventDefinition<K extends string> {
   topics(payload: Record<K | 'schoolId', string>): Topic[];
   /** One sentence for docs/events.md. */
   description: string;
-  /** Returns the id of the person whose rights the event may change, `everyone`, or null if it changes no rights. */
   invalidates(payload: Record<K | 'schoolId', string>): string | typeof everyone | null;
 }
 
@@ -89,7 +88,6 @@ export const catalog = {
 
 export type EventType = keyof typeof catalog;
 
-/** The payload of an event of this type. */
 export type PayloadOf<T extends EventType> = Record<'schoolId' | (typeof catalog)[T]['payload'][number], string>;
 
 export const eventTypes = Object.keys(catalog) as EventType[];
@@ -98,10 +96,7 @@ export function topicsOf<T extends EventType>(type: T, payload: PayloadOf<T>): T
   return (catalog[type].topics as (payload: PayloadOf<T>) => Topic[])(payload);
 }
 
-/**
- * Returns the id of the person whose rights in the school the event may change, `everyone`, or null if it changes no
- * rights.
- */
+/** Returns the id of the person whose rights the event may change, `everyone`, or null. */
 export function rightsChangedBy<T extends EventType>(type: T, payload: PayloadOf<T>): string | typeof everyone | null {
   return (catalog[type].invalidates as (payload: PayloadOf<T>) => string | typeof everyone | null)(payload);
 }

@@ -34,10 +34,7 @@ export interface LogReader {
   head(schoolId: string): bigint | null;
   /** Returns the milliseconds since the log of a retained school was last read to its end. */
   age(schoolId: string): number;
-  /**
-   * Reads the log of a retained school to its end, so that `onRead` gets all changes of rights up to now.
-   * @throws if the log could not be read.
-   */
+  /** Reads the log to its end, so that `onRead` gets all changes of rights up to now. @throws if that fails. */
   refresh(schoolId: string): Promise<void>;
   /** Calls the listener after new events of a retained school were read. Returns a function that removes it. */
   onAppend(listener: (schoolId: string) => void): () => void;
@@ -70,10 +67,7 @@ interface SchoolBuffer {
   refreshCallbacks: ((succeeded: boolean) => void)[];
 }
 
-/**
- * @param onRead gets new events of a retained school before the listeners do, and an empty list if `refresh` found no
- *   new ones.
- */
+/** @param onRead gets new events before the listeners do, and an empty list if `refresh` found none. */
 export function createLogReader(pool: pg.Pool, notifier: Notifier, log: Logger, onRead: (schoolId: string, events: readonly LoggedEvent[]) => void): LogReader {
   const schools = new Map<string, SchoolBuffer>();
   const appendListeners = new Set<(schoolId: string) => void>();

@@ -15,9 +15,7 @@ export interface Notifier {
 }
 
 const channel = 'sfera_events';
-/**
- * Milliseconds between two NOTIFYs of a process. The first is sent at once; notifications in between are sent together.
- */
+/** Milliseconds between two NOTIFYs of a process. Notifications in between are sent together. */
 const notifyIntervalMs = 25;
 const heartbeatIntervalMs = 10_000;
 /** Milliseconds that the listening connection may be silent while an answer is due. */
@@ -57,7 +55,6 @@ function connectRemote(
   emit: (schoolIds: readonly string[] | null) => void,
 ) {
   const pending = new Set<string>();
-  /** Set after a NOTIFY, until the next one may be sent. */
   let timer: NodeJS.Timeout | undefined;
   let sending: Promise<void> = Promise.resolve();
   const listening = listen(connectionString, log, emit);

@@ -8,9 +8,7 @@ export interface Attribution {
   actor: Actor;
   /** The id of the request, by which the events of one request can be found together. */
   causation: string | null;
-  /**
-   * Called after the commit, before `transaction` resolves, with the schools whose log grew and the new events of each.
-   */
+  /** Called after the commit, before `transaction` resolves, with the new events of each school. */
   notify(schoolIds: readonly string[], recorded: ReadonlyMap<string, readonly Recorded[]>): void;
 }
 
@@ -53,8 +51,8 @@ function attributionOf(tx: Tx): Attribution {
 }
 
 /**
- * Writes the events in one round trip with the COMMIT, so that the counter's lock is held as briefly as possible. If a
- * school has no counter, `seq` is null, and the table's constraint fails.
+ * Writes with the COMMIT, to hold the lock of the counter briefly. Without a counter `seq` is null, and a constraint
+ * fails.
  */
 function flush(tx: Tx): Promise<void> {
   const { actor, causation } = attributionOf(tx);

@@ -14,7 +14,6 @@ export interface UserActor {
   sessionId: string;
   /** The expiry of the credential, in seconds since 1970. */
   expiresAt: number;
-  /** Current roles. */
   grants: readonly { schoolId: string; role: Role }[];
   /** Current assignments in classes that are not archived. `subjectId` is null for the class teacher. */
   assignments: readonly { schoolId: string; classId: string; subjectId: string | null }[];
@@ -32,7 +31,6 @@ export interface ServiceActor {
   scopes: readonly ServiceScope[];
 }
 
-/** A request without credentials. */
 export interface Anonymous {
   kind: 'anonymous';
 }
@@ -107,8 +105,7 @@ function computeScopes(actor: Actor): Partial<Record<Column, RoleScope>> {
   const studentSchools = schools('STUDENT');
   const enrolled = actor.enrolment !== null && studentSchools.includes(actor.enrolment.schoolId);
   add('student', { schools: studentSchools, classes: enrolled && actor.enrolment ? [actor.enrolment.classId] : [] });
-  // A person without a role gets the pupil's column without a school, and so keeps access to their own rows, such as
-  // sessions.
+  // Without a role, the pupil's column without a school gives access to one's own rows, such as sessions.
   if (Object.keys(scopes).length === 0) scopes.student = roleScope(actor, {});
   return scopes;
 }
@@ -172,15 +169,10 @@ class CohortActor implements UserActor {
   }
 }
 
-/**
- * Returns an actor that represents any person.
- * @param onAccess is called when code reads who the actor is or what it may do.
- */
+/** Returns an actor for any person. @param onAccess is called when code reads who it is or what it may do. */
 export const probeActor = (onAccess: () => void): UserActor => new ProbeActor(onAccess);
 
-/**
- * Its scopes are not in `cache`: a WeakMap's values would keep the callback's closure in memory until the next full GC.
- */
+/** `cache` does not hold its scopes: the values of a WeakMap would keep `onAccess` until the next full GC. */
 class ProbeActor implements UserActor {
   readonly kind = 'user';
   readonly #onAccess: () => void;

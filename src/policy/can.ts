@@ -44,5 +44,4 @@ export function everCan(actor: Actor, action: Action): boolean {
   return someScope(actor, permissions[action], () => true);
 }
 
-/** Returns the clause of the regulation that decides the action. */
 export const clauseOf = (action: Action): string => permissions[action].clause;

@@ -32,16 +32,13 @@ export interface UserPlace {
 
 export type Noun = keyof Facts;
 
-/** A Prisma filter for the noun's model. */
 export type Filter = Record<string, unknown>;
 
 /** Returns a filter that matches no row, also when nested. An empty OR nested in AND would match every row. */
 export const nothing = (noun: Noun): Filter =>
   noun === 'school' || noun === 'user' || noun === 'session' ? { id: { in: [] } } : { schoolId: { in: [] } };
 
-/**
- * Returns a filter that matches every row. An empty filter is not enough: nested in NOT, it would match every row too.
- */
+/** Returns a filter that matches every row. An empty filter would match every row in NOT too. */
 export const everything = (noun: Noun): Filter => ({ NOT: nothing(noun) });
 
 export interface Scope<N extends Noun> {

@@ -7,10 +7,7 @@ import { scopesByRole, type Actor } from './actor.ts';
  */
 export type Topic = `${'school' | 'staff' | 'class' | 'chat' | 'user'}:${string}`;
 
-/**
- * Returns whether the actor may receive an event of this school with these topics. An actor without a role there
- * receives nothing.
- */
+/** Returns whether the actor may receive an event of this school. Without a role there, the actor receives nothing. */
 export const canReceive = (actor: Actor, schoolId: string, topics: readonly string[]): boolean => recipientFilter(schoolId, topics)(actor);
 
 /** Returns `canReceive` for many actors: parses the topics once. */

@@ -5,13 +5,9 @@ import { isUnanswered } from '../../db/availability.ts';
 
 /** Milliseconds before each further attempt, varied by up to a half, so that many clients do not retry at once. */
 const delaysMs = [100, 500, 2000];
-/**
- * Milliseconds after the first attempt in which others may start: an attempt that waits for a lock takes seconds
- * itself.
- */
+/** Milliseconds in which further attempts may start. An attempt that waits for a lock takes seconds itself. */
 const maxElapsedMs = 6000;
 
-/** Counts the failed attempts of one operation. */
 export class Backoff {
   readonly #startedAt = performance.now();
   #failures = 0;

@@ -89,8 +89,7 @@ export function createBroadcaster(reader: LogReader, log: Logger): Broadcaster {
     };
     const isRecipient = recipientFilter(event.schoolId, event.topics);
     const direct = directRecipients(event.topics);
-    // Equal keys in different groups have equal rights: all their members receive the event, only direct recipients, or
-    // none.
+    // Equal keys in different groups have equal rights, and so the same reach.
     const reachByKey = new Map<string, 'all' | 'direct' | 'none'>();
     for (const group of school.groups.values()) {
       const { types, filter, executor } = sampleOf(group).position;
@@ -174,8 +173,7 @@ export function createBroadcaster(reader: LogReader, log: Logger): Broadcaster {
             joined.stale.delete(member);
             rights.onChange(null);
             signal.removeEventListener('abort', abort);
-            // Skips the events that were broadcast during the wait, but not the one that is being broadcast, unless it
-            // was delivered.
+            // Skips the events that were broadcast during the wait, but not one that was not delivered yet.
             if (joined.seq > position.seq) position.seq = joined.seq;
             if (member.lastDeliveredSeq > position.seq) position.seq = member.lastDeliveredSeq;
             position.lastDeliveredSeq = member.lastDeliveredSeq;

@@ -18,10 +18,7 @@ export const maxRightsAgeMs = 50;
 
 export type EndReason = 'SESSION_ENDED' | 'USER_DEACTIVATED' | 'TOKEN_EXPIRED' | 'ROLE_ENDED' | 'CLASS_LEFT';
 
-/**
- * The actor of a subscriber, with the rights in the subscribed school only; or the reason why the credential is not
- * valid.
- */
+/** The actor, with the rights in the subscribed school only, or why the credential is not valid. */
 export type ResolvedActor = UserActor | ServiceActor | { ended: EndReason };
 
 export interface SubscriberRights {
@@ -48,7 +45,6 @@ export interface RightsCache {
 const sweepIntervalMs = 700;
 /** The number of entries, those with the oldest rights, that each sweep loads even if no event invalidated them. */
 const sweepSize = 50;
-/** Credentials per statement. */
 const batchSize = 1000;
 
 interface Entry {
@@ -57,12 +53,8 @@ interface Entry {
   checkAccess(actor: ResolvedActor): EndReason | null;
   onRevoked(reason: EndReason): void;
   actor: ResolvedActor | null;
-  /**
-   * `actor` as JSON. If a load returns the same JSON, the entry keeps its object, so that callers can compare by
-   * identity.
-   */
+  /** `actor` as JSON. Equal JSON keeps the object, so that callers can compare actors by identity. */
   json: string;
-  /** The time of the last load, by `performance.now()`. */
   loadedAt: number;
   /** The number of invalidations, and how many of them `actor` includes. */
   version: number;

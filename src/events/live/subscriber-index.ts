@@ -13,7 +13,6 @@ export interface SharedResult {
   readonly bytes: Buffer;
 }
 
-/** An event that is being delivered. */
 export interface Delivery {
   event: LoggedEvent;
   /** Values that the executions of all groups share, by key. */
@@ -27,14 +26,10 @@ export interface Cohort {
   members: readonly Subscriber[];
 }
 
-/** Executes events for a group of subscribers. */
 export interface GroupExecutor {
   /** Equal for all subscribers with the same query. */
   groupKey: string;
-  /**
-   * Executes an event for the recipients in a group. Calls `deliver` with the result for each of them, or with null if
-   * the execution failed.
-   */
+  /** Calls `deliver` with a result for each recipient, or with null for those whose execution failed. */
   executeFor(delivery: Delivery, cohorts: readonly Cohort[], deliver: (result: SharedResult | null, to: readonly Subscriber[]) => Promise<void>): Promise<void>;
   /** Sends the bytes of a result at once. Returns false if the client has not received all earlier bytes yet. */
   send?(bytes: Buffer): boolean;
@@ -54,7 +49,6 @@ export interface SubscriptionPosition {
   executor: GroupExecutor;
 }
 
-/** A subscriber that waits for the next event. */
 export interface Subscriber {
   readonly position: SubscriptionPosition;
   /** Hot path: a copy from `position`, read for every message. */
@@ -82,7 +76,6 @@ export interface CohortEntry {
   maxSeq: bigint;
 }
 
-/** Adds a subscriber to the cohort of its rights. */
 export function addSubscriber(groups: SubscriberGroups, member: Subscriber): void {
   const { groupKey } = member.position.executor;
   let cohorts = groups.get(groupKey);

@@ -10,8 +10,8 @@ import type { SharedResult, SubscriptionPosition, GroupExecutor } from './subscr
 import type { LogBounds, LoggedEvent, LogReader } from '../log-reader.ts';
 
 /**
- * A subscription to one school's log: delivers the events in order, each once, and only those that the subscriber may
- * receive at that moment.
+ * Subscribes to one school's log: delivers the events in order, each once, and only if the subscriber may receive it
+ * then.
  */
 
 export type SubscriptionItem =
@@ -43,11 +43,10 @@ export interface SubscriptionRequest {
 
 export interface Stream extends AsyncIterableIterator<SubscriptionItem, void, undefined> {
   request: SubscriptionRequest;
-  /** From actor on waits in the broadcaster whenever the log is read to its end, so that executions are shared. */
+  /** Makes the stream wait in the broadcaster once it has read the log to its end, so that executions are shared. */
   shareExecution(executor: GroupExecutor): void;
   /**
-   * Returns whether the last item may be sent: the subscriber still has the rights with which it was executed. Loads
-   * the rights again if they are too old.
+   * Returns whether the subscriber still has the rights of the last item. Loads the rights again if they are too old.
    */
   confirm(): Promise<boolean>;
   /** Takes back the last item, which was not sent. `next` then returns its event again, if the rights then allow it. */
@@ -79,10 +78,7 @@ class Subscription implements Stream {
   readonly #waitSignal = AbortSignal.any([this.#revoked.signal, this.#stop.signal]);
   #rights!: SubscriberRights;
   #groupExecutor: GroupExecutor | null = null;
-  /**
-   * `#seq`: the last event that was processed, for this subscriber or for others. `#lastDeliveredSeq`: the last one
-   * that was delivered.
-   */
+  /** The last event that was processed, and the last one that was delivered to this subscriber. */
   #seq = 0n;
   #lastDeliveredSeq = 0n;
   /** Whether the stream has read the log to its end. */
@@ -142,7 +138,7 @@ class Subscription implements Stream {
       this.#seq = after?.seq ?? bounds.head;
       this.#lastDeliveredSeq = this.#seq - BigInt(checkpointEvery);
       if (this.#seq + 1n < bounds.oldest) return yield this.#resync(bounds);
-      // Waits for the first read of the log, because earlier changes of rights do not invalidate the cache.
+      // Before the first read of the log, its events do not invalidate cached rights.
       if (reader.head(schoolId) === null) await reader.waitForAppend(schoolId, this.#seq, this.#waitSignal);
       this.#initialActor = await this.#resolveActor();
       while (!this.#stop.signal.aborted) {
@@ -161,10 +157,7 @@ class Subscription implements Stream {
     }
   }
 
-  /**
-   * Yields the events that the subscriber may receive. Checks the rights after reading the events, so that no event is
-   * sent by rights that were lost before it.
-   */
+  /** Checks the rights after reading the events, so that no event is sent by rights that were lost before it. */
   async *#deliverBatch(events: readonly LoggedEvent[]): AsyncGenerator<SubscriptionItem, void, undefined> {
     const { schoolId, types, filter } = this.request;
     for (const event of events) {
@@ -244,7 +237,7 @@ class Subscription implements Stream {
   async #bounds(): Promise<LogBounds> {
     const { schoolId } = this.request;
     const bounds = await this.#retry(() => this.#live.reader.bounds(schoolId));
-    // Every school has a log from its creation.
+    // Every school has a log.
     if (bounds === null) throw new Error('the school has no log');
     return bounds;
   }
@@ -262,9 +255,7 @@ class Subscription implements Stream {
   }
 }
 
-/**
- * Returns the reason to end if a role or a class that the stream began with is lost, in this school; otherwise null.
- */
+/** Returns the reason to end, if a role or a class in this school that the stream began with is lost. */
 function lostAccess(initial: UserActor | ServiceActor, current: UserActor | ServiceActor, schoolId: string): EndReason | null {
   const initialScopes = scopesByRole(initial);
   const currentScopes = scopesByRole(current);
