@@ -17,7 +17,7 @@ beforeAll(async () => {
 const opened: Listening[] = [];
 afterEach(async () => {
   for (const stream of opened.splice(0)) stream.close();
-  await vi.waitFor(() => expect(app.liveEvents.rights.stats().listeners).toBe(0));
+  await vi.waitFor(() => expect(app.liveEvents.rights.stats().subscribers).toBe(0));
 });
 afterAll(() => app.close());
 

@@ -152,21 +152,21 @@ async function compare(query: string, asked: readonly Asked[]): Promise<number> 
   const executed = (await executions()) - before;
   for (const { each, results } of all) expect(said(results[1]!), `${query} ${JSON.stringify(each)}`).toBe(said(await executeAlone(query, each)));
   for (const { unsubscribe } of all) unsubscribe();
-  await vi.waitFor(() => expect(app.liveEvents.rights.stats().listeners).toBe(0), { timeout: 10_000, interval: 5 });
+  await vi.waitFor(() => expect(app.liveEvents.rights.stats().subscribers).toBe(0), { timeout: 10_000, interval: 5 });
   return executed;
 }
 
 const executions = async () => Number(/^sfera_stream_executions_total (\d+)$/m.exec(await (await fetch(app.url.replace('/graphql', '/metrics'))).text())?.[1]);
 
 it('tells each what graphql answers to them alone', async () => {
-  const before = app.liveEvents.broadcaster.stats().handed;
+  const before = app.liveEvents.broadcaster.stats().deliveredCount;
   await fc.assert(
     fc.asyncProperty(subscribers, async ({ query, asked }) => {
       await compare(query, asked);
     }),
     { numRuns: 40, endOnFailure: true },
   );
-  expect(app.liveEvents.broadcaster.stats().handed - before).toBeGreaterThan(100);
+  expect(app.liveEvents.broadcaster.stats().deliveredCount - before).toBeGreaterThan(100);
 }, 240_000);
 
 it('tells apart those whose directives directly under the stream have other values', async () => {

@@ -169,8 +169,8 @@ it('leaves no listener and no followed school behind', async () => {
     app.as(administrator).listenSse(chatsStream, { schoolId }),
   ]);
   await Promise.all(streams.map(started));
-  expect(app.liveEvents.rights.stats().listeners).toBeGreaterThanOrEqual(2);
+  expect(app.liveEvents.rights.stats().subscribers).toBeGreaterThanOrEqual(2);
   for (const stream of streams) stream.close();
-  await expect.poll(() => app.liveEvents.rights.stats().listeners).toBe(0);
+  await expect.poll(() => app.liveEvents.rights.stats().subscribers).toBe(0);
   await expect.poll(() => app.liveEvents.reader.stats().schools).toBe(0);
 });

@@ -135,7 +135,7 @@ describe('an account', () => {
       return type;
     }, { timeout: 10_000 }).toBe('next');
     for (const { ws } of [first, second]) ws.terminate();
-    await expect.poll(() => app.liveEvents.rights.stats().listeners, { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => app.liveEvents.rights.stats().subscribers, { timeout: 10_000 }).toBe(0);
     const again = await openSignedIn(app.url, token);
     for (let n = 0; n < 5; n += 1) {
       again.say({ type: 'subscribe', id: `${n}`, payload: { query: stream, variables: { id } } });

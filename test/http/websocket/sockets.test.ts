@@ -56,7 +56,7 @@ describe('a server that stops', () => {
     const told = ['', ''];
     const streams = [await openStream(app.port, token, stream, { id }), await openStream(app.port, token, stream, { id }, 'GET')].map((response, n) => readAll(response, (text) => (told[n] = text)));
     await expect.poll(() => told.map((text) => itemsOf(text).length), { timeout: 10_000 }).toEqual([1, 1]);
-    expect(app.liveEvents.rights.stats().listeners).toBe(3);
+    expect(app.liveEvents.rights.stats().subscribers).toBe(3);
     // A request that waits for the database, which is busy elsewhere until the server is stopping.
     const held = await Promise.all(Array.from({ length: app.db.pool.options.max }, () => app.db.pool.connect()));
     let begin = () => {};
@@ -81,7 +81,7 @@ describe('a server that stops', () => {
     deaf.ws.terminate();
 
     await expect(fetch(app.url)).rejects.toThrow();
-    expect(app.liveEvents.rights.stats().listeners).toBe(0);
+    expect(app.liveEvents.rights.stats().subscribers).toBe(0);
     expect(app.liveEvents.reader.stats().schools).toBe(0);
     expect(app.db.pool.totalCount).toBe(0);
     await expect.poll(resources, { timeout: 10_000 }).toEqual(before.resources);
@@ -165,7 +165,7 @@ describe('a client that takes nothing', () => {
     expect(told.length).toBeGreaterThan(0);
     expect(told.length).toBeLessThan(events);
     expect([...seqs(told), ...(await rest(administrator, variables, told.at(-1)!.cursor, events))]).toEqual(upTo(events));
-    await expect.poll(() => app.liveEvents.rights.stats().listeners).toBe(0);
+    await expect.poll(() => app.liveEvents.rights.stats().subscribers).toBe(0);
   });
 
   it('is cut from its event stream likewise', async () => {
@@ -179,7 +179,7 @@ describe('a client that takes nothing', () => {
     expect(told.length).toBeLessThan(events);
     const after = told.at(-1)?.cursor ?? variables.after;
     expect([...seqs(told), ...(await rest(administrator, variables, after, events))]).toEqual(upTo(events));
-    await expect.poll(() => app.liveEvents.rights.stats().listeners).toBe(0);
+    await expect.poll(() => app.liveEvents.rights.stats().subscribers).toBe(0);
   });
 
   it('and goes on asking is asked no further questions, signed in or not, and is cut', async () => {
