@@ -10,19 +10,19 @@ import { streams } from './costs/streams.ts';
 import { table, type Cost } from './costs/table.ts';
 import { openEnv } from './env.ts';
 
-/** `npx tsx bench/costs.ts`: what the product's single acts cost, and what schools by the thousand then take. */
+/** `npx tsx bench/costs.ts`: measures the cost of single operations and calculates from it the load of thousands of schools. */
 
 const help = `npx tsx bench/costs.ts [--write]
 
-Measures what single acts of the product take of the processor, of memory and of the disk, and prints the two tables of docs/scale.md: the costs,
-and the steps of growth calculated from them. It takes about a minute and a half, and wants the machine for itself. The product is the one in
-dist/ (npm run build).
-  --write   put the tables into docs/scale.md
-  PG_URL    a PostgreSQL server on this machine, 15 or newer, whose role may create databases: what its backends take is read from /proc`;
+Measures CPU time, memory and disk space of single operations of the product, and prints the two tables of docs/scale.md: the costs, and the steps
+of growth calculated from them. It takes about a minute and a half; run nothing else on the machine meanwhile. Run npm run build first: it measures
+the product in dist/.
+  --write   write the tables into docs/scale.md
+  PG_URL    URL of a PostgreSQL server on this machine, 15 or newer, with a role that may create databases; the CPU time of its backends is read from /proc`;
 
 const document = new URL('../docs/scale.md', import.meta.url);
 
-/** Puts a text between the marks of its name. */
+/** Replaces the text between `<!-- name -->` and `<!-- end -->`. */
 const replaced = (text: string, name: string, by: string): string =>
   text.replace(new RegExp(`(<!-- ${name} -->\\n)[^]*?(\\n<!-- end -->)`), (_all, before: string, after: string) => before + by + after);
 

@@ -11,7 +11,7 @@ import { spread, type Env, type Server, type Spread } from './measure.ts';
 import { createStarter } from './processes.ts';
 import { seed } from './seed.ts';
 
-/** What every measure stands on: a scratch database on a PostgreSQL server, the product's settings on it, servers beside one another. */
+/** Opens the environment of the measures: a scratch database on a PostgreSQL server, and the servers that run on it. */
 
 export interface Opened extends Env {
   postgres: string;
@@ -27,7 +27,7 @@ async function administer<T>(work: (client: pg.Client) => Promise<T>): Promise<T
   } catch (error) {
     const why = `${(error as { code?: string }).code ?? ''} ${(error as Error).message}`.trim();
     throw new Error(
-      `No PostgreSQL server answers at ${new URL(server).host} (${why}). The yardstick needs one, 15 or newer, with a role that may create ` +
+      `No PostgreSQL server answers at ${new URL(server).host} (${why}). The benchmarks need PostgreSQL 15 or newer and a role that may create ` +
         'databases: PG_URL=postgres://user:password@host:5432/postgres npm run bench',
     );
   }
@@ -38,7 +38,7 @@ async function administer<T>(work: (client: pg.Client) => Promise<T>): Promise<T
   }
 }
 
-/** A migrated database of its own; gone when closed. */
+/** Creates a migrated database; `drop` removes it. */
 export async function createScratch(): Promise<{ url: string; drop(): Promise<void> }> {
   const name = `sfera_bench_${randomBytes(6).toString('hex')}`;
   await administer((client) => client.query(`create database ${name} template template0`));
@@ -57,8 +57,8 @@ export async function createScratch(): Promise<{ url: string; drop(): Promise<vo
 }
 
 /**
- * The product's settings on a database. They are the defaults, but for the number of operations that an account may send in a minute: here
- * one account sends those of a whole city.
+ * Returns the product's settings for a database: the defaults, except that `OPERATIONS_PER_MINUTE` is raised, because here one account
+ * sends the load of a whole city.
  */
 export const settingsOn = (databaseUrl: string): Record<string, string> => ({
   DATABASE_URL: databaseUrl,
@@ -67,7 +67,7 @@ export const settingsOn = (databaseUrl: string): Record<string, string> => ({
   OPERATIONS_PER_MINUTE: '100000000',
 });
 
-/** This process beside the product's servers on a database: signs tokens as they do. */
+/** Issues access tokens signed with the same keys as those of the product's servers on this database. */
 export async function createSigner(settings: Record<string, string>): Promise<{ token: Env['token']; close(): Promise<void> }> {
   const config = readConfig(settings);
   const log = createLogger('warn');
@@ -113,7 +113,7 @@ export async function openEnv(quick: boolean): Promise<Opened> {
     rounds: (contenders, sample) => rounds(contenders, quick ? 1 : 5, sample),
     async close() {
       await starter.close();
-      // Where it could not be made, the measure has said so.
+      // If the fixture could not be opened, the measure has already reported why.
       await beside?.then((made) => made.close(), () => undefined);
       await signer.close();
       await scratch.drop();

@@ -2,22 +2,22 @@ import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
 
-/** Requests over kept-alive connections, from a process of its own. */
+/** HTTP load over keep-alive connections, sent with autocannon from a child process. */
 
 export interface Load {
   url: string;
   headers: Record<string, string>;
-  /** Each is sent once, in turn and from the beginning again. */
+  /** Request bodies, sent round-robin. */
   bodies: readonly string[];
   connections: number;
-  /** Either so many seconds or so many requests. */
+  /** How long to send; set either `seconds` or `amount`. */
   seconds?: number;
   amount?: number;
-  /** From this process instead, which takes less time than to start one. */
+  /** Sends from this process instead, which saves starting a child process. */
   here?: boolean;
 }
 
-/** Requests answered in a second. @throws when one was refused or answered with an error. */
+/** Sends the load and returns responses per second. @throws if a response is a refusal or holds errors. */
 export async function fire(load: Load): Promise<number> {
   const { perSecond, wrong } = await (load.here ? shoot(load) : shootApart(load));
   if (wrong !== null) throw new Error(`${load.url}: ${wrong}`);
@@ -48,7 +48,7 @@ async function shoot({ url, headers, bodies, connections, seconds, amount }: Loa
   let last = begun;
   const result = await autocannon({
     url, connections, method: 'POST', headers,
-    // How often it looks whether all is done.
+    // Milliseconds between autocannon's checks whether `amount` is reached.
     sampleInt: 50,
     ...(amount === undefined ? { duration: seconds! } : { amount }),
     requests: [{
@@ -60,7 +60,7 @@ async function shoot({ url, headers, bodies, connections, seconds, amount }: Loa
     }],
   });
   if (result.errors > 0) wrong ??= `${result.errors} requests failed`;
-  // Until the last answer, not until it looks again.
+  // With `amount`, divide by the time until the last response, not until autocannon's next check.
   return { perSecond: result.requests.total / (amount === undefined ? result.duration : (last - begun) / 1000), wrong };
 }
 

@@ -1,8 +1,8 @@
 import type { Beside } from './live/beside.ts';
 
-/** What a measure is, and what it answers. */
+/** The interface of a measure, its result, and the environment that it runs in. */
 
-/** Of the rounds of one contender: the one in the middle, the least and the greatest. */
+/** Summary of the rounds of one contender: median, minimum and maximum. */
 export interface Spread {
   median: number;
   low: number;
@@ -12,77 +12,77 @@ export interface Spread {
 export interface Result {
   ours: Spread;
   peers: Record<string, Spread>;
-  /** The least that any program would have to do. */
+  /** The figure of the minimal program that does the same work (bench/peers/limit.ts, live-ws.ts). */
   limit?: Spread;
-  /** What the figures do not say: what was asked, how many rows, what was checked. Plain sentences. */
+  /** Plain sentences for the report: the request, the number of rows, what was verified. */
   notes?: string;
-  /** Further figures, a table of rows by name. */
+  /** An additional table: figures by row name and column name. */
   series?: { title: string; unit: string; rows: Record<string, Record<string, number>> };
 }
 
 export interface Measure {
   name: string;
-  /** What is measured, in one line. */
+  /** One line that says what the measure measures. */
   title: string;
   unit: string;
   better: 'higher' | 'lower';
   /**
-   * The mark. A ratio is ours to the other's where higher is better, and the other's to ours where lower is: 1 is as good, more is
-   * better. `absolute` is a bound of our own figure in its unit.
+   * The target. `peer` and `limit` are minimal ratios: ours / theirs where higher is better, theirs / ours where lower is better, so 1
+   * means equal and more is better. `absolute` is the maximum of our own figure, in its unit.
    */
   target: { peer?: number; limit?: number; absolute?: number };
   run(env: Env): Promise<Result>;
 }
 
-/** A server in a process of its own. */
+/** A server that runs as a child process. */
 export interface Server {
-  /** Of its GraphQL endpoint. */
+  /** URL of its GraphQL endpoint. */
   url: string;
   port: number;
   pid: number;
-  /** Processor time of the process and its children since they started. */
+  /** CPU time of the process and its children since they started. */
   cpuSeconds(): number;
-  /** Memory of the process and its children that is in RAM. */
+  /** Resident memory of the process and its children. */
   rssBytes(): number;
   stop(): Promise<void>;
-  /** As a machine that fails. */
+  /** Kills the process with SIGKILL. */
   kill(): Promise<void>;
 }
 
-/** Rows that every measure may stand on. */
+/** Ids of the seeded rows, shared by all measures. */
 export interface Seeded {
   schoolId: string;
-  /** Twenty, in the order of their names. */
+  /** Twenty classes, sorted by name. */
   classIds: readonly string[];
-  /** Thirty in each class. */
+  /** Thirty students for each class, grouped by class. */
   studentIds: readonly string[];
   administratorId: string;
   teacherId: string;
 }
 
 export interface Env {
-  /** Shorter, to see that everything runs: the figures are rough. */
+  /** A short run that only shows that everything works: its figures are rough. */
   quick: boolean;
-  /** A scratch database, migrated by the product and seeded. */
+  /** URL of the scratch database, migrated and seeded. */
   databaseUrl: string;
-  /** The variables that the product's server is started with, and whoever stands beside it. */
+  /** Environment variables of the product's servers. */
   settings: Record<string, string>;
   ids: Seeded;
-  /** An access token as the product signs it, with a session of its own. */
+  /** Creates a session for the user and returns an access token for it. */
   token(userId: string): Promise<string>;
-  /** The product (`ours`), or a program of bench/peers by its name: started when it is first asked for, and ended with the environment. */
+  /** Returns the server of the product (`ours`) or of a program in bench/peers. Starts it on the first call; `close` of the environment stops it. */
   server(name: string): Promise<Server>;
-  /** The writer and the school of the socket measures, in this process: made when first asked for, and closed with the environment. */
+  /** Returns the school and the event writer of the socket measures. Created on the first call, closed with the environment. */
   beside(): Promise<Beside>;
-  /** The product as users run it. */
+  /** Starts another server of the product (dist/main.js in production mode). */
   startOurs(env?: Record<string, string>): Promise<Server>;
-  /** A program of bench/peers, by its name. It is given PORT and DATABASE_URL, and says `process.send({ ready: true })`. */
+  /** Starts a program of bench/peers with PORT and DATABASE_URL; it reports `process.send({ ready: true })`. */
   startPeer(name: string, env?: Record<string, string>): Promise<Server>;
-  /** Samples the contenders in turn, A B C A B C: what disturbs one disturbs all. */
+  /** Samples the contenders in turn (A B C A B C), so that disturbances of the machine affect all of them. */
   rounds<T extends string>(contenders: readonly T[], sample: (contender: T) => Promise<number>): Promise<Record<T, Spread>>;
 }
 
-/** Waits for all, begun at once, and gives each under its name. */
+/** `Promise.all` for an object: resolves with the results under the same keys. */
 export async function together<K extends string, T>(begun: Record<K, Promise<T>>): Promise<Record<K, T>> {
   const entries = Object.entries<Promise<T>>(begun).map(async ([name, one]) => [name, await one] as const);
   return Object.fromEntries(await Promise.all(entries)) as Record<K, T>;

@@ -13,7 +13,7 @@ import { readNested, readOne } from './measures/reads.ts';
 import { write } from './measures/write.ts';
 import { report } from './report.ts';
 
-/** Runs measures one after another, prints each as it ends, and writes the results. */
+/** Runs the measures one after another, prints each result, and writes the results file and docs/performance.md. */
 
 const all: readonly Measure[] = [readNested, readOne, write, fanOutSame, fanOutMixed, latency, idle, nodes, growth];
 
@@ -25,7 +25,7 @@ export interface Measured extends Result {
   target: Measure['target'];
   ratioToBestPeer: number | null;
   ratioToLimit: number | null;
-  /** Whether every mark is reached; null where there is none. */
+  /** Whether every target is reached; null if the measure has none. */
   reached: boolean | null;
   date: string;
   commit: string;
@@ -39,9 +39,9 @@ export interface Results {
 
 const help = `npm run bench -- [--quick] [measure …]
 
-Measures the product beside its peers on the same rows and writes bench/results.json and docs/performance.md; where some measures are named, the others stay there as they were.
-  --quick   less than a minute in all, of fewer rows and listeners, to see that everything runs: the figures are rough. Written to bench/results.quick.json, and to no document
-  PG_URL    a PostgreSQL server, 15 or newer, whose role may create databases
+Measures the product and its peers on the same rows and writes bench/results.json and docs/performance.md. If you name measures, only those run and the other results are kept.
+  --quick   less than a minute in all, with fewer rows and listeners, to see that everything works. Figures are rough: written to bench/results.quick.json, not to docs/performance.md
+  PG_URL    URL of a PostgreSQL server, 15 or newer, with a role that may create databases
 
 Measures: ${all.map(({ name }) => name).join(', ')}`;
 
@@ -79,7 +79,7 @@ export async function runMeasures(args: readonly string[]): Promise<void> {
   const named = args.filter((arg) => !arg.startsWith('--'));
   const unknown = [...named.filter((name) => !all.some((measure) => measure.name === name)), ...args.filter((arg) => arg.startsWith('--') && arg !== '--quick')];
   if (unknown.length > 0) {
-    console.error(`There is no measure or option called ${unknown.join(', ')}.\n\n${help}`);
+    console.error(`Unknown measure or option: ${unknown.join(', ')}.\n\n${help}`);
     process.exitCode = 2;
     return;
   }
@@ -104,7 +104,7 @@ export async function runMeasures(args: readonly string[]): Promise<void> {
       process.exitCode = 1;
     }
   };
-  // A database and servers of its own, so that no measure finds what another left; a quick run spares itself that.
+  // Each measure gets its own database and servers, so that it does not see rows of another; a quick run shares them to save time.
   for (const group of quick ? [chosen] : chosen.map((measure) => [measure])) {
     const env = await openEnv(quick);
     for (const measure of group) await run(measure, env);
@@ -115,10 +115,10 @@ export async function runMeasures(args: readonly string[]): Promise<void> {
   const file = quick ? 'results.quick.json' : 'results.json';
   writeFileSync(new URL(file, import.meta.url), `${JSON.stringify(results, null, 2)}\n`);
   if (!quick) report(results);
-  console.log(`\nWrote bench/${file}${quick ? '. Without --quick it is bench/results.json and docs/performance.md' : ' and docs/performance.md'}.`);
+  console.log(`\nWrote bench/${file}${quick ? '. Without --quick the files are bench/results.json and docs/performance.md' : ' and docs/performance.md'}.`);
 }
 
-/** What was measured last; a run of some measures leaves the others as they are. */
+/** Reads the results of the last run, which are kept for the measures that do not run now. */
 function before(): readonly Measured[] {
   const file = new URL('results.json', import.meta.url);
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results).measures : [];

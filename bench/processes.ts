@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Server } from './measure.ts';
 
-/** Servers in processes of their own, and what they take of the machine, as the kernel counts it. */
+/** Starts servers as child processes and reads their CPU time and memory from /proc. */
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -15,7 +15,7 @@ const read = (path: string): string => {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    // The process or the thread ended between the listing and the reading.
+    // The process or thread ended after it was listed.
     return '';
   }
 };
@@ -28,13 +28,13 @@ const tasksOf = (pid: number): string[] => {
   }
 };
 
-/** The process and all that it started. */
+/** Returns the process id and those of all its descendants. */
 function familyOf(pid: number): number[] {
   const children = tasksOf(pid).flatMap((task) => read(`${task}/children`).split(' ').filter(Boolean).map(Number));
   return [pid, ...children.flatMap(familyOf)];
 }
 
-/** Nanoseconds on a processor are the first number of a thread's schedstat. */
+/** Sums the CPU seconds of a process tree. The first number of a thread's schedstat is its nanoseconds on a CPU. */
 export const cpuSecondsOf = (pid: number): number =>
   familyOf(pid).flatMap(tasksOf).reduce((sum, task) => sum + Number(read(`${task}/schedstat`).split(' ')[0]) / 1e9, 0);
 
@@ -49,7 +49,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts servers, and ends those that are left when the run ends. */
+/** Starts servers; kills those that still run when this process exits. */
 export function createStarter(settings: Record<string, string>) {
   const folder = mkdtempSync(join(tmpdir(), 'sfera-bench-'));
   const running = new Set<ChildProcess>();
@@ -57,7 +57,7 @@ export function createStarter(settings: Record<string, string>) {
   const endAll = () => running.forEach((child) => child.kill('SIGKILL'));
   process.once('exit', endAll);
 
-  /** What a server writes goes to a file, as under a service manager; it is shown when the server fails. */
+  /** Starts a server and waits until it is ready. Its output goes to a file, which the error quotes if the start fails. */
   async function run(name: string, start: (port: number, output: number) => ChildProcess, ready: (child: ChildProcess, port: number) => Promise<unknown>): Promise<Server> {
     const port = await freePort();
     const file = join(folder, `${(count += 1)}-${name}.log`);

@@ -1,14 +1,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import type { Measured, Results } from './measures.ts';
 
-/** Makes docs/performance.md, with its plots, of the results. */
+/** Writes docs/performance.md and its plots from the results. */
 
 const docs = new URL('../docs/', import.meta.url);
 
 const figure = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3));
 const escape = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
 
-/** Bars from the longest to the shortest as they come, with whiskers for the spread; colours that are legible on light and dark. */
+/** Draws a bar chart as SVG: a bar for each median, a line from minimum to maximum; the colours are legible on light and dark. */
 function plot({ title, unit, better, ours, peers, limit }: Measured): string {
   const bars = [
     { name: 'Sfera', of: ours, colour: '#2f9e77' },
@@ -55,7 +55,7 @@ function section(measured: Measured): string {
   return parts.join('\n\n');
 }
 
-/** A run of some measures may have been on another machine than the others. */
+/** Lists the machines of the results, because measures may have run on different machines. */
 function machinesOf(measures: readonly Measured[]): string {
   const names = new Map<string, string[]>();
   for (const { name, machine: { cores, processor, memoryGiB, node, postgres } } of measures) {

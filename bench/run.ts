@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** `npm run bench -- [--quick] [measure …]`: measures, prints, and writes the results. */
+/** `npm run bench -- [--quick] [measure …]`: installs the peers and compiles the product if needed, then runs the measures. */
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -11,15 +11,15 @@ function run(command: string): void {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** The newest change under a folder, or of a file. */
+/** Returns the newest modification time (ms) below a folder. */
 const changed = (path: string): number =>
   Math.max(0, ...readdirSync(path, { recursive: true, encoding: 'utf8' }).map((name) => statSync(`${path}/${name}`).mtimeMs));
 
 if (!existsSync(`${root}/bench/node_modules`)) {
-  console.log('Installing the peers (bench/package-lock.json).');
+  console.log('Installing the packages of the benchmarks (bench/package-lock.json).');
   run('npm ci --silent --prefix bench');
 }
-// What is measured is this source, as it is compiled for users.
+// The measures run the compiled product, so compile it if src is newer than dist.
 if (!existsSync(`${root}/dist/main.js`) || statSync(`${root}/dist/main.js`).mtimeMs < changed(`${root}/src`)) {
   console.log('Compiling the product.');
   run('npm run --silent build');

@@ -3,18 +3,18 @@ import { yearAround } from '../src/domain/school-years.ts';
 import { alphabeticalKey, searchable } from '../src/domain/text.ts';
 import type { Seeded } from './measure.ts';
 
-/** The rows that measures stand on, by plain SQL: a school of twenty classes with thirty pupils in each, their chats, and its staff. */
+/** Seeds the rows of the measures by plain SQL: a school with twenty classes of thirty pupils, their chats, and staff. */
 
 const surnames = ['Алексеев', 'Борисов', 'Виноградов', 'Громов', 'Дмитриев', 'Егоров', 'Ёлкин', 'Жуков', 'Зайцев', 'Ильин', 'Королёв', 'Лебедев'];
 const givenNames = ['Александр', 'Борис', 'Виктор', 'Глеб', 'Даниил', 'Евгений', 'Иван', 'Кирилл', 'Лев', 'Максим'];
 
-/** The n-th made-up person's name; no two of a school are alike. */
+/** Returns a generated name that is unique for `n`. */
 export const nameOf = (n: number): { surname: string; givenName: string } => ({
   surname: surnames[n % surnames.length]!,
   givenName: `${givenNames[Math.floor(n / surnames.length) % givenNames.length]!}-${n}`,
 });
 
-/** People with a role in a school; answers their ids, in order. */
+/** Adds people with a role in a school; returns their ids in order. */
 export async function addPeople(client: pg.ClientBase, schoolId: string, role: string, from: number, count: number): Promise<string[]> {
   const people = Array.from({ length: count }, (_, n) => {
     const { surname, givenName } = nameOf(from + n);
@@ -33,7 +33,7 @@ export async function addPeople(client: pg.ClientBase, schoolId: string, role: s
   return ids;
 }
 
-/** A school with its log's head and the years around today. */
+/** Adds a school with its event counter (`event_head`) and the current school year. */
 export async function addSchool(client: pg.ClientBase, name: string): Promise<{ schoolId: string; schoolYearId: string }> {
   const { rows: [school] } = await client.query<{ id: string }>(
     'insert into school (id, name, full_name, updated_at) values (gen_random_uuid(), $1, $1, now()) returning id', [name],
@@ -47,7 +47,7 @@ export async function addSchool(client: pg.ClientBase, name: string): Promise<{ 
   return { schoolId, schoolYearId: year!.id };
 }
 
-/** A class with its chat. */
+/** Adds a class and its chat; returns the class id. */
 export async function addClass(
   client: pg.ClientBase,
   { schoolId, schoolYearId, grade, letter }: { schoolId: string; schoolYearId: string; grade: number; letter: string },
@@ -63,7 +63,7 @@ export async function addClass(
   return made!.id;
 }
 
-/** Puts pupils into a class and its chat. */
+/** Enrols pupils in a class and adds them to its chat. */
 export async function enrol(client: pg.ClientBase, schoolId: string, classId: string, studentIds: readonly string[]): Promise<void> {
   await client.query(
     'insert into enrolment (id, school_id, class_id, student_id) select gen_random_uuid(), $1, $2, s from unnest($3::uuid[]) as s',
@@ -91,7 +91,7 @@ export async function seed(databaseUrl: string): Promise<Seeded> {
     await client.query(`insert into assignment (id, school_id, class_id, user_id, kind) values (gen_random_uuid(), $1, $2, $3, 'CLASS_TEACHER')`, [
       schoolId, classIds[0], teacherId,
     ]);
-    // Another school, so that no list is of the whole table.
+    // A second school, so that no list returns the whole table.
     const other = await addSchool(client, 'Школа № 12');
     const otherClass = await addClass(client, { ...other, grade: 5, letter: 'А' });
     await enrol(client, other.schoolId, otherClass, await addPeople(client, other.schoolId, 'STUDENT', 1000, 30));

@@ -2,22 +2,22 @@ import type pg from 'pg';
 import type { Server } from '../measure.ts';
 import { cpuSecondsOf } from '../processes.ts';
 
-/** Processor time that the product's server took, and the PostgreSQL backends of its connections. */
+/** CPU time of the product's server and of the PostgreSQL backends of its connections. */
 export interface Used {
   server: number;
   postgres: number;
 }
 
-/** The name by which the backends of the measured server are known from those of this process. */
+/** The `application_name` of the measured server, which tells its backends from those of this process. */
 export const measured = 'sfera costs';
 
-/** The process ids of the measured server's backends, on a PostgreSQL server of this machine. */
+/** Returns the process ids of the measured server's backends; PostgreSQL has to run on this machine. */
 export async function backendsOf(client: pg.ClientBase): Promise<number[]> {
   const { rows } = await client.query<{ pid: number }>('select pid from pg_stat_activity where application_name = $1 and datname = current_database()', [measured]);
   return rows.map(({ pid }) => pid);
 }
 
-/** Milliseconds of the processor that the work took. What a backend does as it starts counts; writers in the background do not. */
+/** Runs the work and returns its CPU time in ms. The start of a backend counts; background processes of PostgreSQL do not. */
 export async function meter(server: Server, client: pg.ClientBase, work: () => Promise<unknown>): Promise<Used> {
   const read = async () => new Map((await backendsOf(client)).map((pid) => [pid, cpuSecondsOf(pid)]));
   const [before, begun] = [await read(), server.cpuSeconds()];
@@ -28,5 +28,5 @@ export async function meter(server: Server, client: pg.ClientBase, work: () => P
   return { server: used * 1000, postgres: postgres * 1000 };
 }
 
-/** The same for one of so many. */
+/** Divides the CPU time by a count. */
 export const each = ({ server, postgres }: Used, count: number): Used => ({ server: server / count, postgres: postgres / count });

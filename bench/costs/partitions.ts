@@ -4,7 +4,7 @@ import type { Opened } from '../env.ts';
 import { cpuSecondsOf } from '../processes.ts';
 import type { Cost } from './table.ts';
 
-/** The log's commonest read, "what is new in this school", when the log is one table and when it is cut. */
+/** Measures the most frequent read of the log, the new events of a school, with the log in one table and partitioned. */
 
 const schools = 100;
 const months = 13;
@@ -15,7 +15,7 @@ const columns = 'school_id uuid not null, seq bigint not null, type text not nul
 export async function partitions({ ids }: Opened, client: pg.Client): Promise<Cost[]> {
   const { rows: [self] } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   await client.query(`create table whole (${columns}, primary key (school_id, seq))`);
-  // A key must hold what the table is cut by, so that here the counter alone keeps the numbers of a school apart.
+  // A primary key has to include the partition column, so in this table only the counter guarantees unique numbers in a school.
   await client.query(`create table by_month (${columns}, primary key (school_id, seq, at)) partition by range (at)`);
   for (let n = 0; n < months; n++)
     await client.query(`create table month_${n} partition of by_month for values from ('${new Date(Date.UTC(2025, n)).toISOString()}') to ('${new Date(Date.UTC(2025, n + 1)).toISOString()}')`);
@@ -37,7 +37,7 @@ export async function partitions({ ids }: Opened, client: pg.Client): Promise<Co
         name: `read ${table}`, text: `select seq, type, topics, payload, actor, causation, at from ${table} where school_id = $1 and seq > $2 order by seq limit 500`,
         values: [schoolIds[n % schools], 1299],
       });
-    for (let n = 0; n < 50; n++) if ((await ask(n)).rowCount !== 1) throw new Error(`${table} has not what was asked for`);
+    for (let n = 0; n < 50; n++) if ((await ask(n)).rowCount !== 1) throw new Error(`${table} did not return exactly one row`);
     const before = cpuSecondsOf(self!.pid);
     for (let n = 0; n < reads; n++) await ask(n);
     return ((cpuSecondsOf(self!.pid) - before) * 1000) / reads;

@@ -1,13 +1,13 @@
 import { figure, type Cost } from './table.ts';
 
-/** The arithmetic of docs/scale.md: what steps of growth take, from the measured costs and from what is assumed of schools. */
+/** The arithmetic of docs/scale.md: the load of each step of growth, from the measured costs and the assumptions about schools. */
 
 interface Step {
   name: string;
   schools: number;
   pupils: number;
   staff: number;
-  /** How much of it is at its peak at one moment: eleven time zones are not. */
+  /** The share of schools that have their peak at the same moment: less than 1 where they span eleven time zones. */
   together: number;
 }
 
@@ -18,7 +18,7 @@ export const steps: readonly Step[] = [
   { name: 'country, one database', schools: 40_000, pupils: 425, staff: 60, together: 0.7 },
 ];
 
-/** Streams that a process is given; a second one so that nobody notices the end of the first. */
+/** Streams per process, and the minimal number of processes: the second one takes over when the first stops. */
 const streamsOfProcess = 10_000;
 const leastProcesses = 2;
 
@@ -78,7 +78,7 @@ export function planOf(costs: readonly Cost[], { schools, pupils, staff, togethe
   ];
 }
 
-/** The steps as the second table of docs/scale.md. */
+/** Renders the second table of docs/scale.md. */
 export function plan(costs: readonly Cost[]): string {
   const columns = steps.map((step) => planOf(costs, step));
   return [

@@ -9,14 +9,14 @@ import { addPeople } from '../seed.ts';
 import { backendsOf, each, meter, type Used } from './meter.ts';
 import type { Cost } from './table.ts';
 
-/** What requests cost: a small read, a large one, and an enrolment, as bench/measures sends them. */
+/** Measures the cost of requests: a small read, a large read and an enrolment, the same operations as in bench/measures. */
 
 const enrolment =
   'mutation E($input: EnrolStudentInput!) { enrolStudent(input: $input) { __typename ... on Enrolment { id startedAt } ... on Refusal { code } } }';
 
 const cost = (name: string, what: string, used: Used): Cost => ({ name, what, unit: 'ms', ...used });
 
-/** The memory of a process that it shares with no other. */
+/** Returns the anonymous (not shared) memory of a process in bytes. */
 const ownMemoryOf = (pid: number): number => Number(/^Anonymous:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))![1]) * 1024;
 
 export async function requests({ ids, token }: Opened, server: Server, client: pg.Client): Promise<Cost[]> {

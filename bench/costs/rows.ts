@@ -7,19 +7,19 @@ import { cpuSecondsOf } from '../processes.ts';
 import { addSchool, nameOf } from '../seed.ts';
 import { figure, type Cost } from './table.ts';
 
-/** What rows cost: their bytes with those of their indexes, forgetting them, asking after many schools, and commits. */
+/** Measures the cost of rows: bytes including indexes, deletion, the poll for many schools, and commits. */
 
 const count = 100_000;
 const schools = 1000;
-/** Of these, the ones whose events are counted: a log is long. */
+/** Number of these schools that get events, so that each log is long. */
 const logs = 20;
 const seconds = 3;
 const clients = 16;
-/** Sessions stamped by one statement, as the sweep of a process does. */
+/** Sessions whose `last_seen_at` one statement updates, as the periodic job of a process does. */
 const batch = 50;
 const batches = 200;
 
-/** An id as the product makes them: they grow with time, so that an index is filled from left to right. */
+/** Creates UUIDv7 ids like the product: they grow with time, so inserts append to the right end of an index. */
 const uuid7 = `create function pg_temp.uuid7() returns uuid language sql volatile as $$
   select (lpad(to_hex(floor(extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0') || '7' || substr(r, 1, 3) || '8' || substr(r, 4, 15))::uuid
   from md5(random()::text) as r $$`;
@@ -29,7 +29,7 @@ export async function rows({ databaseUrl, ids }: Opened, client: pg.Client): Pro
     await client.query(`vacuum analyze ${table}`);
     return Number((await client.query<{ size: string }>('select pg_total_relation_size($1) as size', [table])).rows[0]!.size);
   };
-  /** Bytes of one row of the table, of so many that `fill` inserts. */
+  /** Returns the bytes of one row, including indexes: the growth of the table by `fill`, divided by `count`. */
   const sized = async (name: string, what: string, table: string, fill: () => Promise<unknown>): Promise<Cost> => {
     const before = await sizes(table);
     await fill();
@@ -45,7 +45,7 @@ export async function rows({ databaseUrl, ids }: Opened, client: pg.Client): Pro
 
   const logIds = schoolIds.slice(0, logs);
 
-  // The product's own job, on this connection, so that all it takes is seen; and what it takes with no events at all.
+  // Runs the product's own job on this connection, so that its CPU time is measured; `empty` is the cost with nothing to delete.
   const trim = async (days: number): Promise<number> => {
     const before = cpu();
     await trimLogs({ pool: client as unknown as pg.Pool } as Database, days);
@@ -98,7 +98,7 @@ export async function rows({ databaseUrl, ids }: Opened, client: pg.Client): Pro
         [count],
       ),
     ),
-    // Copies of what the product recorded, old enough to be forgotten, their schools by turns.
+    // Copies of events that the product recorded, old enough to be deleted, spread over the schools.
     await sized('b_event', 'an event, as an enrolment records it', 'event', () =>
       client.query(
         `insert into event (school_id, seq, type, topics, payload, actor, causation, at)
@@ -144,7 +144,7 @@ export async function rows({ databaseUrl, ids }: Opened, client: pg.Client): Pro
   return costs;
 }
 
-/** Transactions in a second that take the counter of a school and record one event, as the last statement of a change does. */
+/** Returns transactions per second that increment the counter of a school and record one event, like the last statement of a change. */
 async function commits(databaseUrl: string, from: string, among: readonly string[], parallel: number): Promise<number> {
   const until = performance.now() + seconds * 1000;
   let done = 0;

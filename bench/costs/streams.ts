@@ -9,27 +9,27 @@ import type { Server } from '../measure.ts';
 import { each, meter, type Used } from './meter.ts';
 import type { Cost } from './table.ts';
 
-/** What listeners cost: to come, to stay, to be told; and what a wake costs a process that it does not concern. */
+/** Measures the cost of subscriptions: opening, idling, delivery; and the cost of a NOTIFY for a school that a process does not follow. */
 
 const few = 100;
 const many = 1000;
 const events = 30;
 const notifications = 2000;
-/** Each listener is asked once in this time whether it is still there. */
+/** Milliseconds; the server pings each listener once in this time. */
 const window = 12_000;
 
 export async function streams({ settings }: Opened, server: Server, client: pg.Client): Promise<Cost[]> {
   const beside = await standBeside(settings);
   const stage = oursAt([server], beside);
   const gather = (count: number) => assemble(stage, sameListeners(beside, count));
-  /** A minute in which nothing happens, by the quieter of two windows: the other may hold what came before. */
+  /** Measures an idle minute: the cheaper of two windows, because one may still contain earlier work. */
   const rest = async (): Promise<Used> => {
     const used: Used[] = [];
     for (let n = 0; n < 2; n++) used.push(each(await meter(server, client, () => pause(window)), window / 60_000));
     return used[0]!.server < used[1]!.server ? used[0]! : used[1]!;
   };
   try {
-    /** What one event takes, less what the process takes anyway meanwhile. */
+    /** Measures the cost of one event, less the idle cost of the same time. */
     const tell = async (to: Audience, resting: Used): Promise<Used> => {
       await tellInTurn(to, beside.school.places, 10);
       await to.crowd.forget();
@@ -54,7 +54,7 @@ export async function streams({ settings }: Opened, server: Server, client: pg.C
     const between = (a: Used, b: Used): Used => each({ server: b.server - a.server, postgres: b.postgres - a.postgres }, many - few);
     const perMessage = between(toldFew, toldMany);
 
-    // Of schools that nobody here follows, each in a transaction of its own, as processes send them.
+    // Notifies of schools without subscribers on this server, each in its own transaction, as processes do.
     const notify = async (count: number): Promise<void> => {
       for (let n = 0; n < notifications; n++)
         await client.query(`select pg_notify('sfera_events', string_agg(gen_random_uuid()::text, ',')) from generate_series(1, $1)`, [count]);

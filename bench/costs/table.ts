@@ -1,8 +1,8 @@
-/** The measured costs as the table of docs/scale.md. */
+/** Renders the measured costs as the first table of docs/scale.md. */
 
-/** One line of the table: what something takes in the server and in PostgreSQL. */
+/** One line of the table: the cost of an operation in the server and in PostgreSQL. */
 export interface Cost {
-  /** By which docs/scale.md calculates. */
+  /** The name in the formulas of docs/scale.md. */
   name: string;
   what: string;
   unit: 'ms' | 'B' | 'MiB' | '';

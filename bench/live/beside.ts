@@ -6,16 +6,16 @@ import { createLogger } from '../../src/logger.ts';
 import { createLiveSchool, type LiveSchool } from './school.ts';
 import { createWriter, type Writer } from './writer.ts';
 
-/** This process beside the product's server: on the same database, with the same secret. */
+/** A school and an event writer in this process, on the database of the product's server and with its secret. */
 export interface Beside {
   school: LiveSchool;
   writer: Writer;
-  /** An access token for each, with a session of its own. */
+  /** Creates a session for each user and returns their access tokens, in order. */
   tokensOf(userIds: readonly string[]): Promise<string[]>;
   close(): Promise<void>;
 }
 
-/** @param settings the variables that the product's server was started with. */
+/** @param settings environment variables of the product's server. */
 export async function standBeside(settings: Record<string, string>): Promise<Beside> {
   const config = readConfig(settings);
   const log = createLogger('warn');

@@ -2,15 +2,15 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Heard, Listening, Order, Said } from './protocol.ts';
 
-/** Listeners in processes of their own: opened, asked, closed. */
+/** Listeners (sockets with one subscription each) that run in child processes. */
 export interface Crowd {
-  /** Resolves when the event has arrived at as many listeners as `hear` it. @throws when that takes longer. */
+  /** Resolves when the event has arrived at every listener that should receive it. @throws after `timeoutMs`. */
   complete(seq: number, hear: (spec: Listening) => boolean, limit?: number): Promise<void>;
-  /** How many listeners whose socket broke follow again. */
+  /** Returns how many listeners have subscribed again after their socket broke. */
   back(): number;
-  /** Begins the account of what was heard anew. */
+  /** Clears what the listeners have recorded. */
   forget(): Promise<void>;
-  /** What each listener heard, in the order they were given. */
+  /** Returns the record of each listener, in the order of the specs. */
   report(): Promise<Heard[]>;
   close(): Promise<void>;
 }
@@ -19,7 +19,7 @@ interface Part {
   child: ChildProcess;
   specs: readonly Listening[];
   order(order: Order): void;
-  /** Resolves with the next thing of this kind that the process says. */
+  /** Resolves with the next message of this kind from the process. */
   said<K extends Said['kind']>(kind: K, is?: (said: Extract<Said, { kind: K }>) => boolean): Promise<Extract<Said, { kind: K }>>;
 }
 
@@ -56,7 +56,7 @@ function start(specs: readonly Listening[], onBack: () => void): Part {
   };
 }
 
-/** Resolves as the promise does. @throws what was not reached, when it takes longer. */
+/** Settles like the promise. @throws an error that names `what` after the time. */
 async function within<T>(milliseconds: number, what: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
@@ -65,7 +65,7 @@ async function within<T>(milliseconds: number, what: string, promise: Promise<T>
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** Opens every listener and resolves when all of them follow. */
+/** Opens all listeners; resolves when all of them are subscribed. */
 export async function gather(specs: readonly Listening[], processes = 1): Promise<Crowd> {
   let back = 0;
   const size = Math.ceil(specs.length / processes);

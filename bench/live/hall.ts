@@ -5,18 +5,18 @@ import { ofOneClass } from './selections.ts';
 import { oursStage, peerStage, type Listener, type Stage } from './stage.ts';
 import { assemble, tellInTurn, verify, type Audience } from './turn.ts';
 
-/** The contenders of a socket measure, each with its server and its listeners. */
+/** Names of the peer programs with subscriptions, by the name in the report. */
 
 export const peerPrograms = { 'graphql-ws': 'live-graphql-ws', Mercurius: 'live-mercurius', PostGraphile: 'live-postgraphile' } as const;
 export const limitProgram = 'live-ws';
 
-/** The same for every listener: a dashboard of an administrator of the school. */
+/** Listeners with the same selection: dashboards of administrators of the school. */
 export const sameListeners = ({ school }: Beside, count: number): Listener[] =>
   Array.from({ length: count }, (_, n) => ({
     account: school.accounts.administrator[n % school.accounts.administrator.length]!, selection: 0, classId: null,
   }));
 
-/** Each of the five roles with each of the eight selections; the last two selections ask for one of the three classes. */
+/** Listeners with every combination of five roles and eight selections; the last two selections follow one of the three classes. */
 export const mixedListeners = ({ school }: Beside, count: number): Listener[] =>
   Array.from({ length: count }, (_, n) => {
     const block = Math.floor(n / 40);
@@ -29,14 +29,14 @@ export const mixedListeners = ({ school }: Beside, count: number): Listener[] =>
 export const oursAt = (servers: readonly Server[], { school, writer, tokensOf }: Beside): Stage =>
   oursStage(servers.map(({ port }) => `ws://127.0.0.1:${port}/graphql`), school, writer, tokensOf);
 
-/** Opens the listeners and tells them a few events, so that what is measured is warm. */
+/** Opens the listeners and publishes a few events, so that the measure starts warm. */
 export async function warm({ quick }: Env, stage: Stage, listeners: readonly Listener[], { school }: Beside): Promise<Audience> {
   const audience = await assemble(stage, listeners);
   await tellInTurn(audience, school.places, quick ? 5 : 20);
   return audience;
 }
 
-/** Messages delivered for each second of the server's processor, one event at a time, by turns. */
+/** Measures messages delivered per second of the server's CPU time, one event at a time, the contenders in turn. */
 export async function fanOut(env: Env, listenersOf: (beside: Beside, count: number) => Listener[]): Promise<Result> {
   const [count, events] = env.quick ? [100, 5] : [1000, 60];
   const beside = await env.beside();

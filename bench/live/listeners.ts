@@ -4,11 +4,11 @@ import type { Heard, Listening, Order, Said } from './protocol.ts';
 import { openSocket, type Client } from './socket.ts';
 
 /**
- * A process of its own that holds listeners and answers its parent: opens subscriptions by graphql-transport-ws, notes
- * which event arrived at whom and when, and comes back to the next server with its cursor when its socket breaks.
+ * The child process of a listener pool: opens subscriptions over graphql-transport-ws, records which event arrived at
+ * which listener and when, and reconnects to the next server with the last cursor when a socket breaks.
  */
 
-/** Subscriptions being opened at once. */
+/** Maximal number of subscriptions that are being opened at once. */
 const opening = 40;
 const cursorMark = Buffer.from('"cursor":"');
 const cursorLength = 512;
@@ -18,7 +18,7 @@ interface State {
   id: string;
   client: Client | null;
   ready: boolean;
-  /** Sockets it has had; names the server to go to next. */
+  /** Sockets opened so far; selects the next server. */
   sockets: number;
   cursor: string | null;
   seqs: number[];
@@ -35,7 +35,7 @@ let closing = false;
 
 const say = (said: Said) => process.send!(said);
 
-/** The number of an event in its school's log, which the cursor names. */
+/** Returns the sequence number in the cursor of an event. */
 function seqIn(cursor: string): number {
   let seq = seqOf.get(cursor);
   if (seq === undefined) seqOf.set(cursor, (seq = Number(Buffer.from(cursor, 'base64url').toString().split(':')[1])));
@@ -72,7 +72,7 @@ function open(state: State, ready: () => void): void {
       if (!spec.checkpoint) done();
     } else if (message.type === 'ping') client.send('{"type":"pong"}');
     else if (message.type === 'next' && message.payload?.data?.enrolments?.checkpoint !== undefined) {
-      // What has been seen is the place to come back to before the first event.
+      // Until the first event, the checkpoint is the cursor to reconnect with.
       state.cursor = message.payload.data.enrolments.checkpoint;
       done();
     } else if (message.type !== 'pong') state.troubles.push(text);

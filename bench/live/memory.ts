@@ -1,12 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 
-/** The memory of another Node process without its garbage: V8 is asked to collect it, through the inspector that every Node process has. */
+/** Runs a full garbage collection in another Node process, through its inspector (SIGUSR1), before its memory is measured. */
 
-/** The inspector's own address, one for all: only one process is asked at a time, and each is ended before the next. */
+/** All processes use the inspector's default address, so only one process at a time can be asked. */
 const inspector = 'http://127.0.0.1:9229/json/list';
 
-/** @param settle milliseconds until the memory that was freed is the machine's again. */
+/** @param settleMs milliseconds to wait until V8 has returned the freed memory to the system. */
 export async function collectGarbage(pid: number, settle = 1000): Promise<void> {
   process.kill(pid, 'SIGUSR1');
   let targets: { webSocketDebuggerUrl: string }[] | undefined;
@@ -18,7 +18,7 @@ export async function collectGarbage(pid: number, settle = 1000): Promise<void> 
   const socket = new WebSocket(targets[0]!.webSocketDebuggerUrl);
   const heard = () => new Promise((resolve, reject) => socket.once('message', resolve).once('error', reject));
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
-  // The second finds what the finalizers of the first let go.
+  // The second collection frees what finalizers released after the first.
   for (const id of [1, 2]) {
     const collected = heard();
     socket.send(JSON.stringify({ id, method: 'HeapProfiler.collectGarbage' }));

@@ -1,36 +1,36 @@
-/** What the measures and the processes that hold their listeners say to each other. */
+/** Messages between the measures and the child processes of their listeners. */
 
 /** One listener: a socket with one subscription. */
 export interface Listening {
-  /** WebSocket addresses; the first is tried first, the next when a socket broke. */
+  /** WebSocket URLs: connects to the first, and to the next after a socket broke. */
   urls: readonly string[];
-  /** An address of the loopback network to come from: each has ports of its own. */
+  /** A loopback address to connect from; each address has its own range of ports. */
   localAddress: string;
   /** The payload of connection_init. */
   init: Record<string, unknown>;
   query: string;
   variables: Record<string, unknown>;
-  /** The server says by a checkpoint that the subscription has begun. */
+  /** Whether the server confirms the subscription with a checkpoint. */
   checkpoint: boolean;
-  /** Comes back with its cursor when the socket breaks; otherwise that is a trouble. */
+  /** Whether to reconnect with the cursor when the socket breaks; if not, a broken socket is a problem. */
   comesBack: boolean;
 }
 
-/** What one listener heard since it was told to forget. */
+/** What one listener has recorded since the last reset. */
 export interface Heard {
-  /** The numbers of the events, in the order of their arrival. */
+  /** Sequence numbers of the events, in order of arrival. */
   seqs: Uint32Array;
-  /** When each arrived: milliseconds of bench/live/clock.ts. */
+  /** Arrival time of each event, in ms of bench/live/clock.ts. */
   times: Float64Array;
   bytes: number;
   sockets: number;
-  /** Messages and endings that should not have been. */
+  /** Unexpected messages and closes. */
   troubles: string[];
 }
 
 export type Order =
   | { kind: 'open'; specs: readonly Listening[] }
-  /** Say so when this many listeners of the process have got the event. */
+  /** Asks for `complete` when this many listeners of the process have received the event. */
   | { kind: 'expect'; seq: number; count: number }
   | { kind: 'forget' }
   | { kind: 'report' }
@@ -39,7 +39,7 @@ export type Order =
 export type Said =
   | { kind: 'opened' }
   | { kind: 'complete'; seq: number }
-  /** A listener whose socket broke follows again. */
+  /** A listener has subscribed again after its socket broke. */
   | { kind: 'back' }
   | { kind: 'forgotten' }
   | { kind: 'report'; heard: Heard[] };

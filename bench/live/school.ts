@@ -2,20 +2,20 @@ import { createBuild } from '../../test/support/build.ts';
 import type { Opened } from '../../src/http/bootstrap.ts';
 import type { User } from '../../src/db/generated/client.ts';
 
-/** The school of the socket measures: three classes of thirty pupils, and people of five roles who listen. */
+/** The school of the socket measures: three classes of thirty pupils, and subscribers of five roles. */
 
 export const roles = ['administrator', 'leadership', 'classTeacher', 'subjectTeacher', 'student'] as const;
 export type ListenerRole = (typeof roles)[number];
 
-/** Somebody who may listen. */
+/** A person who can subscribe. */
 export interface Account {
   userId: string;
   role: ListenerRole;
-  /** The class whose pupils' places the person hears of; null hears of every class. */
+  /** The class whose enrolments the person receives; null means all classes. */
   classId: string | null;
 }
 
-/** A pupil in a class, as an event names them. */
+/** An enrolment with the rows that an event refers to. */
 export interface Place {
   enrolmentId: string;
   student: User;
@@ -55,7 +55,7 @@ export async function createLiveSchool(opened: Pick<Opened, 'db' | 'config'>): P
     await build.chat({ schoolId, kind: 'CLASS', classId });
   }
   const enrolments = await opened.db.prisma.enrolment.findMany({ where: { schoolId }, include: { student: true, class: true } });
-  // By turns of the classes, so that any few events are spread over them.
+  // Alternates between the classes, so that a few events already cover all of them.
   const ofClass = (classId: string) => enrolments.filter((enrolment) => enrolment.classId === classId);
   const places = ofClass(classIds[0]!).flatMap((_first, n) =>
     classIds.map((classId) => {

@@ -1,9 +1,9 @@
-/** What listeners ask of a change: the same words for the product and its peers. */
+/** The selections of the subscriptions, the same for the product and its peers. */
 
-/** A dashboard of the administration: who, and in which class. */
+/** The dashboard of an administrator: who was enrolled, and in which class. */
 export const dashboard = 'cursor kind student { surname givenName } class { name }';
 
-/** Eight frontends' own; the last two follow one class by its id. */
+/** Eight selections as different frontends would send them; the last two are used with a `classId`. */
 export const selections = [
   dashboard,
   'cursor at kind studentId',
@@ -15,12 +15,12 @@ export const selections = [
   'cursor at student { surname givenName }',
 ] as const;
 
-/** From this selection on, one class is followed. */
+/** Index of the first selection that is used with a `classId`. */
 export const ofOneClass = 6;
 
 const head = 'subscription Enrolments($schoolId: ID!, $classId: ID';
 
-/** The product's stream is a union with checkpoints, which name the place to come back to. */
+/** Returns the subscription for the product, whose items are a union with checkpoints (cursors to resume from). */
 export const ours = (selection: string): string =>
   `${head}, $after: String) { enrolments(schoolId: $schoolId, classId: $classId, after: $after) {` +
   ` ... on EnrolmentChange { ${selection} } ... on Checkpoint { checkpoint: cursor } ... on Ended { ended: reason } } }`;

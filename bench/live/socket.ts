@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 
 /**
- * A WebSocket client that costs as little as one can, so that on a small machine the listeners leave the processor to the
- * server that is measured: one buffer for all sockets, no stream, no copy of a message, no check of what the server sent.
+ * A minimal WebSocket client that leaves the CPU of a small machine to the measured server: one read buffer for all
+ * sockets, no streams, no copies of messages, no validation of frames.
  */
 export interface Client {
   send(text: string): void;
@@ -11,18 +11,18 @@ export interface Client {
 }
 
 interface Handlers {
-  /** The socket is open. */
+  /** Called after the handshake. */
   open(client: Client): void;
-  /** A message stands in these bytes from `start` to `end`, until the handler returns. */
+  /** Called with a text message: the bytes from `start` to `end`, valid until the handler returns. */
   text(bytes: Buffer, start: number, end: number): void;
-  /** Called once, however it ended. */
+  /** Called once, when the socket is closed for any reason. */
   closed(reason: string): void;
 }
 
 const shared = Buffer.allocUnsafeSlow(256 * 1024);
 const opcode = { text: 1, close: 8, ping: 9, pong: 10 } as const;
 
-/** A frame as clients must send it: masked, here with zeros, which leave it as it is. */
+/** Builds a client frame. It has to be masked; a mask of zeros leaves the payload unchanged. */
 function frame(code: number, payload: Buffer): Buffer {
   const { length } = payload;
   const head = length < 126 ? Buffer.from([0x80 | code, 0x80 | length]) : Buffer.from([0x80 | code, 0x80 | 126, length >> 8, length & 255]);
@@ -65,7 +65,7 @@ export function openSocket(url: string, localAddress: string, handlers: Handlers
     return frames(bytes, end + 4);
   }
 
-  /** Answers where the first frame that is not whole yet begins. */
+  /** Handles all complete frames; returns the offset of the first incomplete one. */
   function frames(bytes: Buffer, from: number): number {
     let at = from;
     while (at + 2 <= bytes.length) {

@@ -8,33 +8,33 @@ import type { Account, LiveSchool, Place } from './school.ts';
 import { ours, peers, selections } from './selections.ts';
 import type { Writer } from './writer.ts';
 
-/** A server that tells listeners, the product and the peers alike. */
+/** The server under measurement: one interface for the product and the peers. */
 
-/** Who listens, and to what. */
+/** A subscription to open: the account and its arguments. */
 export interface Listener {
   account: Account;
-  /** Which of the selections. */
+  /** Index in `selections`. */
   selection: number;
-  /** The one class that is asked for; null asks for all that may be heard. */
+  /** The `classId` argument; null subscribes to everything that the account may receive. */
   classId: string | null;
 }
 
-/** Whether this listener is to be told of a change in this class. */
+/** Whether this listener should receive a change in this class. */
 export const hears = ({ account, classId }: Listener, changed: string): boolean =>
   (account.classId === null || account.classId === changed) && (classId === null || classId === changed);
 
 export interface Stage {
-  /** The addresses that listeners come to, in turn. */
+  /** Returns the connection parameters of each listener. */
   listening(listeners: readonly Listener[]): Promise<Listening[]>;
-  /** Resolves when so many follow. */
+  /** Resolves when the server has this many subscribers. */
   settled(count: number): Promise<void>;
-  /** The number that the next event will have. */
+  /** Returns the sequence number of the next event. */
   next(): number;
-  /** Answers when the event was committed, or handed to the peer. */
+  /** Publishes an event; resolves with the time of its commit (of the publish request for a peer). */
   publish(place: Place): Promise<number>;
 }
 
-/** Addresses of the loopback network, so that no address runs out of ports. */
+/** Spreads the listeners over eight loopback addresses, so that no address runs out of ports. */
 const localAddress = (n: number): string => `127.0.0.${1 + (n % 8)}`;
 
 export function oursStage(
@@ -62,9 +62,9 @@ export function oursStage(
   };
 }
 
-/** @param bytes how long the messages of a selection are, for the peer that makes none itself. */
+/** @param bytes message length by selection, for the peer that sends prepared bytes (live-ws). */
 export function peerStage(port: number, school: LiveSchool, bytes?: readonly number[]): Stage {
-  // One connection, so that what is published one after another is told in that order.
+  // A single connection keeps the order of published events.
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const ask = <T>(method: string, path: string, body?: unknown): Promise<T> =>
     new Promise((resolve, reject) => {

@@ -5,7 +5,7 @@ import type { Heard, Listening } from './protocol.ts';
 import type { Place } from './school.ts';
 import { hears, type Listener, type Stage } from './stage.ts';
 
-/** Listeners that follow one server, and the account of what they were told. */
+/** Open listeners of one server. */
 export interface Audience {
   stage: Stage;
   listeners: readonly Listener[];
@@ -21,30 +21,30 @@ export async function assemble(stage: Stage, listeners: readonly Listener[], pro
   return { stage, listeners, specs, crowd, close: () => crowd.close() };
 }
 
-/** An event as it was published. */
+/** A published event. */
 export interface Told {
   seq: number;
   classId: string;
-  /** When it was committed. */
+  /** Time of its commit, in ms of bench/live/clock.ts. */
   at: number;
 }
 
-/** Milliseconds that a server is given for what it was too slow to tell at once. */
+/** Milliseconds that a server may take to deliver the backlog. */
 const patience = 150_000;
 
-/** Which listeners are to be told of a change in this class. */
+/** Returns a predicate for the listeners that should receive a change in this class. */
 function hearing({ specs, listeners }: Audience, classId: string): (spec: Listening) => boolean {
   const due = new Set(specs.filter((_spec, n) => hears(listeners[n]!, classId)));
   return (spec) => due.has(spec);
 }
 
 /**
- * Milliseconds from one event to the next, at the least. The product's own wakes travel forty times a second, and
- * whoever is told faster does the same work on warmer caches: so all are told at that pace.
+ * Minimal milliseconds between two events. The product sends NOTIFY at most forty times a second, and a server that gets
+ * events faster does the same work with warmer caches; so all contenders get events at that rate.
  */
 const spacing = 25;
 
-/** One event at a time: the next is published when everybody has the last. */
+/** Publishes one event at a time: the next one when the last has arrived at every listener that should receive it. */
 export async function tellInTurn(audience: Audience, places: readonly Place[], count: number): Promise<Told[]> {
   const { stage, crowd } = audience;
   const told: Told[] = [];
@@ -61,7 +61,7 @@ export async function tellInTurn(audience: Audience, places: readonly Place[], c
   return told;
 }
 
-/** So many events a second, whether or not the last have arrived; resolves when the newest has, at everybody. */
+/** Publishes events at a fixed rate without waiting for delivery; resolves when the newest has arrived at every listener. */
 export async function tellAtRate(audience: Audience, places: readonly Place[], perSecond: number, seconds: number): Promise<Told[]> {
   const { stage, crowd } = audience;
   const first = stage.next();
@@ -81,7 +81,7 @@ export async function tellAtRate(audience: Audience, places: readonly Place[], p
   return told;
 }
 
-/** Milliseconds from each event's commit to each of its arrivals, the shortest first. */
+/** Returns the milliseconds from commit to arrival of every message, sorted. */
 export function latencies(heard: readonly Heard[], told: readonly Told[]): Float64Array {
   const at = new Map(told.map((each) => [each.seq, each.at]));
   const all = heard.flatMap(({ seqs, times }) => Array.from(seqs, (seq, n) => times[n]! - at.get(seq)!));
@@ -91,8 +91,8 @@ export function latencies(heard: readonly Heard[], told: readonly Told[]): Float
 export const quantile = (sorted: Float64Array, q: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]!;
 
 /**
- * Holds what each listener heard against what it should have: exactly those events, each once, in the order of the log.
- * Answers how many messages that were. @throws the first listener that missed, repeated or overheard anything.
+ * Verifies that each listener received exactly the events that it should, each once and in the order of the log.
+ * Returns the number of messages. @throws for the first listener with a missing, repeated or unexpected event.
  */
 export function verify({ listeners }: Audience, heard: readonly Heard[], told: readonly Told[]): number {
   let messages = 0;

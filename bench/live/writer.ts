@@ -7,18 +7,18 @@ import { now } from './clock.ts';
 import type { LiveSchool, Place } from './school.ts';
 
 /**
- * Writes events as another process of the product does: recorded by the product's own code in a transaction, and the
- * server woken by its own bus. So the cost of the change itself does not stand in the account of telling it.
+ * Records events like another process of the product: in a transaction with the product's own code, followed by its
+ * NOTIFY. So the measured CPU time of the server contains the delivery, but not the change itself.
  */
 export interface Writer {
-  /** The number in the log that the next event will have. */
+  /** Returns the sequence number of the next event. */
   next(): number;
-  /** Answers when the commit was known. Changes are written one after another, in the order of the calls. */
+  /** Records an event; resolves with the time at which the commit was known. Writes are sequential, in the order of the calls. */
   write(place: Place): Promise<number>;
   close(): Promise<void>;
 }
 
-/** The only writer of the school's log while it is open, so that it can count. */
+/** Creates the writer. It has to be the only writer of the school's log, because it counts sequence numbers itself. */
 export async function createWriter(db: Database, log: Logger, school: LiveSchool): Promise<Writer> {
   const bus = createNotifier(db.pool, db.connectionString, log);
   const head = await db.prisma.eventHead.findUniqueOrThrow({ where: { schoolId: school.id } });

@@ -4,11 +4,11 @@ import { globalId } from '../../src/graphql/builder.ts';
 import { spread, type Measure } from '../measure.ts';
 import { addClass, addPeople, addSchool } from '../seed.ts';
 
-/** What a page costs as the tables grow, and deep down in them. */
+/** Measures the time of a page as the tables grow, also far down in a list. */
 
 interface Page {
   query: string;
-  /** The field of the list. */
+  /** Field of the school that returns the list. */
   list: string;
 }
 
@@ -19,7 +19,7 @@ const pageOf = (list: string, args: string, fields: string): Page => ({
 
 const people = pageOf('people', ', role: STUDENT', 'fullName');
 const log = pageOf('events', '', 'type seq');
-/** Of a school that holds all rows there are: its lists are as long as the tables. */
+/** Pages of a school that holds all rows, so that its lists are as long as the tables. */
 const long: Record<string, Page> = { 'list of people': people, log };
 const search = pageOf('people', ', search: "Алексеев-77"', 'fullName');
 
@@ -38,7 +38,7 @@ export const growth: Measure = {
     const { schoolId, schoolYearId } = await addSchool(client, 'Школа роста');
     const classId = await addClass(client, { schoolId, schoolYearId, grade: 5, letter: 'А' });
     const [administratorId] = await addPeople(client, schoolId, 'PLATFORM_ADMINISTRATOR', 1_999_999, 1);
-    // A school as schools are, whose rows become few among many.
+    // A school of normal size, whose rows become few among many.
     const usual = await addSchool(client, 'Школа среди многих');
     const usualClassId = await addClass(client, { ...usual, grade: 5, letter: 'А' });
     await client.query(`insert into role_grant (id, school_id, user_id, role) values (gen_random_uuid(), $1, $2, 'PLATFORM_ADMINISTRATOR')`, [usual.schoolId, administratorId]);
@@ -78,7 +78,7 @@ export const growth: Measure = {
         put('list of people, in a school of 1,000', size, await cost(people.query, among));
         put('search, in a school of 1,000', size, await cost(search.query, among));
         put('history of a class', size, await cost(history, { id: globalId('Class', usualClassId), asOf }));
-        // Seconds each at the largest size, and outside of the mark: five tell.
+        // These take seconds at the largest size and do not count for the target: five samples are enough.
         put(beyond.search, size, await cost(search.query, { id }, 5));
         put(beyond.history, size, await cost(history, { id: globalId('Class', classId), asOf }, 5));
       }
@@ -96,10 +96,10 @@ export const growth: Measure = {
   },
 };
 
-/** What is measured beside the mark. */
+/** Rows of the table that do not count for the target. */
 const beyond = { search: 'search, in a school that holds all', history: 'history of a class that held all' } as const;
 
-/** The cursor of the row in the middle of a list, made as the list makes it. */
+/** Returns the cursor of the row in the middle of a list, encoded as the product encodes it. */
 async function deep(client: pg.Client, schoolId: string, list: string, size: number): Promise<string> {
   const encode = (parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url');
   if (list === 'events') return encode(['event', String(Math.floor(size / 2))]);
@@ -117,7 +117,7 @@ interface Growing {
   to: number;
 }
 
-/** Pupils of one school who have come and gone through a class, all but the last ones who stay. */
+/** Adds pupils with ended enrolments in a class; `stay` of them are still enrolled. */
 async function addPupils(client: pg.Client, { schoolId, classId, from, to, stay }: Growing & { stay: number }): Promise<void> {
   for (let at = from; at < to; at += 20_000) {
     const names = Array.from({ length: Math.min(20_000, to - at) }, (_, n) => [`Алексеев-${at + n}`, 'Максим'] as const);
@@ -133,7 +133,7 @@ async function addPupils(client: pg.Client, { schoolId, classId, from, to, stay 
   }
 }
 
-/** Pupils, and a log as long; half of them on each connection. */
+/** Adds pupils and the same number of events; each connection inserts one half. */
 async function grow([client, second]: readonly [pg.Client, pg.Client], { schoolId, classId, from, to }: Growing): Promise<void> {
   const middle = (from + to) / 2;
   const half = async (by: pg.Client, from: number, to: number): Promise<void> => {
@@ -146,6 +146,6 @@ async function grow([client, second]: readonly [pg.Client, pg.Client], { schoolI
   };
   await Promise.all([half(client, from, middle), half(second, middle, to)]);
   await client.query('update event_head set seq = $2 where school_id = $1', [schoolId, to]);
-  // Or the server would do so by itself, while it is measured.
+  // Otherwise autovacuum would run during the measure.
   await client.query('vacuum (analyze)');
 }

@@ -6,9 +6,9 @@ import { peerStage, type Stage } from '../live/stage.ts';
 import { assemble } from '../live/turn.ts';
 import { spread, type Measure, type Server } from '../measure.ts';
 
-/** Sockets that a server has had before, so that what it makes once is made. */
+/** Sockets that are opened and closed first, so that one-time allocations are not measured. */
 const before = 100;
-/** Descriptors that a process needs besides its sockets. */
+/** File descriptors that a process needs in addition to its sockets. */
 const besides = 500;
 const names = ['ours', 'graphql-ws', 'limit'] as const;
 
@@ -19,11 +19,11 @@ export const idle: Measure = {
   better: 'lower',
   target: { peer: 1 / 1.5 },
   async run(env) {
-    // Node raises its own limit to what the machine allows it; more than that there cannot be.
+    // Node raises its soft limit of open files to the hard limit, which bounds the number of sockets.
     const allowed = execFileSync('sh', ['-c', 'ulimit -H -n'], { encoding: 'utf8' }).trim();
     const count = Math.min(env.quick ? 200 : 10_000, allowed === 'unlimited' ? Infinity : Number(allowed) - besides);
     const processes = Math.ceil(count / 5000);
-    // Until what was freed is the machine's again, and until the sockets have settled.
+    // Milliseconds until freed memory is returned to the system, and until the memory of the sockets is stable.
     const [freeing, settling] = env.quick ? [100, 300] : [1000, 3000];
     const beside = await env.beside();
     const seconds: Record<(typeof names)[number], number[]> = { ours: [], 'graphql-ws': [], limit: [] };
@@ -50,7 +50,7 @@ export const idle: Measure = {
       return (full - empty) / count / 1024;
     };
 
-    // Each round is a server's whole life, and the figures hardly differ: two tell enough.
+    // Each round starts a server, and the figures hardly differ: two rounds are enough.
     const samples: typeof seconds = { ours: [], 'graphql-ws': [], limit: [] };
     for (let n = 0; n < (env.quick ? 1 : 2); n++) for (const name of names) samples[name].push(await sample(name));
     const row = (name: (typeof names)[number]) => ({

@@ -7,8 +7,8 @@ import { spread, type Env, type Measure } from '../measure.ts';
 const perSecond = 20;
 
 /**
- * So many processes serve the listeners, who are spread over them; then one process is killed while changes go on, and
- * its listeners come back to the next one with their cursors. @throws when any listener misses or repeats an event.
+ * Measures delivery by this many processes with the listeners spread over them. Then kills one process while changes go
+ * on; its listeners reconnect to the next one with their cursors. @throws if a listener misses or repeats an event.
  */
 async function serve(env: Env, beside: Beside, processes: number): Promise<Record<string, number>> {
   const { places } = beside.school;

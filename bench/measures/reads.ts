@@ -2,12 +2,12 @@ import { globalId } from '../../src/graphql/builder.ts';
 import { fire } from '../load.ts';
 import { together, type Env, type Measure, type Result } from '../measure.ts';
 
-/** What a frontend reads: much at once, and little. */
+/** Reads of a frontend: a large nested query and a small one. */
 
 export const connections = 16;
 const json = { 'content-type': 'application/json' };
 
-/** One that answers, and what it is asked. */
+/** A contender: its URL and the request to send. */
 export interface Contender {
   url: string;
   headers: Record<string, string>;
@@ -59,7 +59,7 @@ async function contenders(env: Env, measure: 'read-nested' | 'read-one'): Promis
   });
 }
 
-/** Names and ids of every class and pupil have to be in the answer. */
+/** Verifies that the response contains the id of every class and pupil. */
 async function check({ classIds, studentIds }: Env['ids'], measure: string, { url, headers, body }: Contender): Promise<void> {
   const response = await fetch(url, { method: 'POST', headers, body });
   const text = await response.text();

@@ -5,7 +5,7 @@ import { together, type Measure } from '../measure.ts';
 import { addPeople } from '../seed.ts';
 import { connections } from './reads.ts';
 
-/** Enrolling a pupil: rights, invariants, the event and the class's chat, in one transaction. */
+/** Enrolling a pupil: permissions, invariants, the event and the membership of the class's chat, in one transaction. */
 
 const json = { 'content-type': 'application/json' };
 
@@ -37,7 +37,7 @@ export const write: Measure = {
       limit: (studentId, classId) => ({ measure: 'write', values: [studentId, classId, administratorId] }),
     };
     let made = 10_000;
-    /** So many pupils without a class are enrolled, all of them by this contender. */
+    /** Creates pupils without a class, enrols them through the contender, and verifies the rows. */
     const enrol = async (name: 'ours' | 'Mercurius' | 'limit', amount: number, here = false): Promise<number> => {
       const students = await addPeople(client, schoolId, 'STUDENT', (made += amount), amount);
       const perSecond = await fire({
@@ -58,7 +58,7 @@ export const write: Measure = {
       const { ours, Mercurius, limit } = await env.rounds(['ours', 'Mercurius', 'limit'], (name) => enrol(name, env.quick ? 200 : 1000));
       return { ours, peers: { Mercurius }, limit };
     } finally {
-      // The pupils of the other measures stand alone again.
+      // Restores the seeded rows for the other measures.
       await client.query('delete from chat_member where user_id in (select student_id from enrolment where not student_id = any($1))', [env.ids.studentIds]);
       await client.query('delete from enrolment where class_id = any($1) and not student_id = any($2)', [classIds, env.ids.studentIds]);
       await client.end();

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { enrol, pool } from './school.ts';
 
-/** The least that any program would have to do: one prepared statement behind node:http, its text sent as it comes. */
+/** The limit of the read and write measures: one prepared statement behind node:http, whose JSON is sent unchanged. */
 
 const nested = `
   select json_build_object('id', s.id, 'name', s.name, 'classes', (

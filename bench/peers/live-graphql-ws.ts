@@ -4,7 +4,7 @@ import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 import { answerTrigger, topicOf, Topics, typeDefs, type LiveEvent } from './live.ts';
 
-/** graphql-ws on ws, as its documentation has it, with an iterator in memory. */
+/** graphql-ws on ws, set up as in its documentation, with an in-memory async iterator. */
 
 const topics = new Topics<LiveEvent>();
 const schema = buildSchema(typeDefs);

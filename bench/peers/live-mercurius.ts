@@ -2,7 +2,7 @@ import Fastify from 'fastify';
 import mercurius, { type MercuriusContext } from 'mercurius';
 import { topicOf, typeDefs, type LiveEvent } from './live.ts';
 
-/** Mercurius with graphql-jit and its own emitter in memory. */
+/** Mercurius with graphql-jit and its own in-memory emitter. */
 
 const app = Fastify();
 let subscribers = 0;

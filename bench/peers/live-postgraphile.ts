@@ -7,7 +7,7 @@ import { makePgService } from 'postgraphile/adaptors/pg';
 import { extendSchema } from 'postgraphile/utils';
 import { answerTrigger, topicOf, Topics, typeDefs, type LiveEvent } from './live.ts';
 
-/** PostGraphile 5 with a subscription as its documentation plans one (`listen`), on an iterator in memory. */
+/** PostGraphile 5 with a subscription plan as in its documentation (`listen`), on an in-memory async iterator. */
 
 const topics = new Topics<LiveEvent>();
 

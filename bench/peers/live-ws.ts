@@ -3,13 +3,13 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { answerTrigger, topicOf } from './live.ts';
 
 /**
- * The limit: `ws` sending bytes that were ready beforehand. It speaks just enough of the protocol for the same listeners;
- * a subscription says how long its messages are, so that they are as long as the product's.
+ * The limit of the socket measures: `ws` sending prepared bytes. It implements just enough of the protocol for the same
+ * listeners; the variable `bytes` of a subscription makes the messages as long as the product's.
  */
 
 type Message = { type: string; payload?: { variables: { schoolId: string; classId?: string; bytes: number } } };
 
-/** Sockets by topic and by the length of their messages. */
+/** Sockets by topic and message length. */
 const topics = new Map<string, Map<number, Set<WebSocket>>>();
 let subscribers = 0;
 
@@ -26,7 +26,7 @@ function subscribe(socket: WebSocket, { bytes, ...place }: { schoolId: string; c
   });
 }
 
-/** A message of this length with the cursor where all have it. */
+/** Builds a message of this length, with the cursor at the place where all servers have it. */
 function ready(cursor: string, bytes: number): Buffer {
   const head = `{"id":"00000000-0000-0000-0000-000000000000","type":"next","payload":{"data":{"enrolments":{"cursor":"${cursor}"`;
   return Buffer.from(`${head.padEnd(bytes - 4)}}}}}`);

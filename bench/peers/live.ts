@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /**
- * What the peers of the socket measures share: the product's stream in a schema of their own, and an iterator in memory.
- * Their items are ready objects: they read no database and check no rights, which favours them.
+ * Shared by the peers of the socket measures: a schema with the product's stream, and an in-memory async iterator.
+ * Their items are ready objects: the peers read no database and check no permissions, which favours them.
  */
 
 export interface LiveEvent {
@@ -18,10 +18,10 @@ export interface LiveEvent {
 
 export const typeDefs = await readFile(new URL('live.graphql', import.meta.url), 'utf8');
 
-/** Who follows what: a whole school by its id, a class by its own. */
+/** Returns the topic of a subscription: the id of the class, otherwise of the school. */
 export const topicOf = (args: { schoolId: string; classId?: string | null }): string => args.classId ?? args.schoolId;
 
-/** The iterator in memory: whoever subscribes gets what is published from then on, in order. */
+/** In-memory publish/subscribe: a subscriber gets the events published after it subscribed, in order. */
 export class Topics<T> {
   readonly #subscribers = new Map<string, Set<(event: T) => void>>();
   count = 0;
@@ -55,7 +55,7 @@ export class Topics<T> {
   }
 }
 
-/** A trigger from outside: `POST /publish` publishes its body's event, `GET /subscribers` answers how many there are. */
+/** Control requests of the benchmark: `POST /publish` publishes the event in its body, `GET /subscribers` returns their number. */
 export interface Trigger {
   publish(topics: readonly string[], event: LiveEvent): void;
   subscribers(): number;

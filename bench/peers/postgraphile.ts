@@ -5,13 +5,13 @@ import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { postgraphile } from 'postgraphile';
 import { makePgService } from 'postgraphile/adaptors/pg';
 
-/** PostGraphile 5 on the product's own tables, its plans made into single statements. */
+/** PostGraphile 5 on the product's own tables; it turns a query into one SQL statement. */
 
 const preset: GraphileConfig.Preset = {
   extends: [PostGraphileAmberPreset],
   pgServices: [makePgService({ connectionString: process.env.DATABASE_URL, poolConfig: { max: 10 } })],
   grafserv: { port: Number(process.env.PORT), graphqlPath: '/graphql', graphiql: false, watch: false },
-  // A class's pupils are found by another index than the one it would look for.
+  // The plugin hides the pupils of a class, because they are found through a different index than it expects.
   disablePlugins: ['PgIndexBehaviorsPlugin'],
   schema: { defaultBehavior: '+list' },
 };

@@ -2,8 +2,8 @@ import DataLoader from 'dataloader';
 import pg from 'pg';
 
 /**
- * What the peers of the reading and writing measures share: a plain schema of lists over the product's own rows, loaders
- * that read a level by one prepared statement, and the writes of an enrolment. They check no rights, which favours them.
+ * Shared by the peers of the read and write measures: a plain schema over the product's own tables, loaders that read
+ * one level with one prepared statement, and the writes of an enrolment. The peers check no permissions, which favours them.
  */
 
 export const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 });
@@ -62,7 +62,7 @@ function inOrder<T extends { id: string }>(ids: readonly string[], found: readon
   return ids.map((id) => by.get(id) ?? null);
 }
 
-/** What each request is given; who asks is what a header says. */
+/** The GraphQL context; the header `x-viewer` names the viewer. */
 export interface PeerContext {
   loaders: ReturnType<typeof createLoaders>;
   viewerId: string;
@@ -82,8 +82,8 @@ export const resolvers: Record<string, Record<string, Resolve>> = {
 };
 
 /**
- * Enrols a pupil as the product does: the place, the membership of the class's chats, the events in the order of the
- * school's counter, in one transaction.
+ * Enrols a pupil like the product: the enrolment, the memberships of the class's chats, and the events in the order of
+ * the school's counter, in one transaction.
  */
 export async function enrol(studentId: string, classId: string, actorId: string): Promise<{ id: string; startedAt: string }> {
   const client = await pool.connect();

@@ -1,4 +1,4 @@
-/** Promise.withResolvers, which PostGraphile uses and Node 20 has not. */
+/** Polyfills Promise.withResolvers, which PostGraphile uses and Node 20 lacks. */
 const all = Promise as unknown as { withResolvers?: () => unknown };
 all.withResolvers ??= () => {
   let resolve: unknown;

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { createSchema, createYoga } from 'graphql-yoga';
 import { contextOf, resolvers, typeDefs } from './school.ts';
 
-/** Plain Yoga, with its caches of parsing and validation, and dataloader. */
+/** Plain Yoga with its parse and validation caches, and dataloader. */
 
 const yoga = createYoga({
   schema: createSchema({ typeDefs, resolvers: resolvers as never }),

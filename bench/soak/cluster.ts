@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../processes.ts';
 
-/** A PostgreSQL cluster of the soak's own, which may be stalled and restarted without harm to anybody else. */
+/** A temporary PostgreSQL cluster, which the soak can stall and restart without affecting other databases. */
 export interface Cluster {
   url: string;
   /** Stops every process of the cluster with SIGSTOP: connections stay open and nothing answers. */
   stall(): void;
-  /** Lets the processes go on. */
+  /** Resumes the processes with SIGCONT. */
   resume(): void;
   restart(mode: 'fast' | 'immediate'): void;
   remove(): void;
@@ -22,7 +22,7 @@ const binaries = (): string => {
   return join(root, newest, 'bin');
 };
 
-/** PostgreSQL refuses to run as root, so root hands it to the user `postgres`. */
+/** Runs a PostgreSQL program. As root it runs as the user `postgres`, because PostgreSQL refuses to run as root. */
 function run(program: string, args: readonly string[]): void {
   const asRoot = process.getuid?.() === 0;
   const command = asRoot ? ['runuser', '-u', 'postgres', '--', program, ...args] : [program, ...args];
@@ -30,7 +30,7 @@ function run(program: string, args: readonly string[]): void {
   if (status !== 0) throw new Error(`${program} failed: ${stderr}`);
 }
 
-/** Process ids of the postmaster and its children. */
+/** Returns the process ids of the postmaster and its children. */
 function processesOf(folder: string): number[] {
   const postmaster = Number(readFileSync(join(folder, 'postmaster.pid'), 'utf8').split('\n')[0]);
   const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);

@@ -1,6 +1,6 @@
 import { openSocket, type Client } from '../live/socket.ts';
 
-/** Sockets that follow a school's enrolments and come back with their last cursor whenever they are cut. */
+/** Subscriptions to a school's enrolments that reconnect with their last cursor when the socket breaks. */
 
 const query =
   'subscription S($schoolId: ID!, $after: String) { enrolments(schoolId: $schoolId, after: $after) {' +
@@ -27,11 +27,11 @@ export class Follower {
   readonly seqs: number[] = [];
   /** Messages that must not occur. */
   readonly troubles: string[] = [];
-  /** The server said that the rights have ended. */
+  /** The server sent `Ended`. */
   ended = false;
   /** Sockets opened. */
   sockets = 0;
-  /** Sequence number of the first checkpoint: everything after it has to arrive. */
+  /** Sequence number of the first checkpoint; every later event has to arrive. */
   startedAt: number | undefined;
   readonly #url: string;
   readonly #token: string;
@@ -52,7 +52,7 @@ export class Follower {
     return this.#cursor === undefined ? -1 : seqOf(this.#cursor);
   }
 
-  /** Breaks the socket, as a bad network does. */
+  /** Destroys the socket; the follower reconnects. */
   cut(): void {
     this.#socket?.close();
   }
@@ -108,5 +108,5 @@ export class Follower {
   }
 }
 
-/** A client comes back after these with its cursor. */
+/** Error codes after which a client reconnects with its cursor. */
 const retried = new Set(['UNAVAILABLE', 'RATE_LIMITED', 'UNAUTHENTICATED']);

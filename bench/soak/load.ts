@@ -3,15 +3,15 @@ import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ask, operation, type Ask, type Tally } from './requests.ts';
 
-/** What honest and dishonest clients do to the server meanwhile. Each loop runs until the signal aborts. */
+/** The load of legitimate and hostile clients. Each loop runs until the signal aborts. */
 
 const word = (): string => `f${randomBytes(6).toString('hex')}`;
 
-/** A valid document of 1,500 tokens that no client has sent before. */
+/** Returns a valid document of 1,500 tokens with random names, so that the server has not cached it. */
 const unknownDocument = (): string => `query ${word()} { ${word()}: __typename ${'schools { edges { node { fullName } } } '.repeat(150)} }`;
 const smallUnknownDocument = (): string => `query ${word()} { ${word()}: invitationPreview(code: "${word()}") { role } }`;
 
-/** The kinds of anonymous garbage, one of which is sent at a time. */
+/** Kinds of anonymous garbage, sent round-robin. */
 const garbage: readonly ((url: string) => Ask)[] = [
   (url) => ({ url, body: operation(unknownDocument()) }),
   (url) => ({ url, body: operation(smallUnknownDocument()) }),
@@ -33,7 +33,7 @@ export async function sendGarbage(url: string, tally: Tally, signal: AbortSignal
   }
 }
 
-/** Sockets that are opened and say nothing. */
+/** Opens sockets that never send `connection_init`. */
 export async function openSilentSockets(port: number, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const socket = connect(port, '127.0.0.1');
@@ -44,7 +44,7 @@ export async function openSilentSockets(port: number, signal: AbortSignal): Prom
   }
 }
 
-/** Legal and costly: every class with its pupils and their classes. */
+/** A valid but expensive query: every class with its pupils and their classes. */
 const heavy = `query Heavy($id: ID!) { node(id: $id) { ... on School { classes(first: 20) { edges { node { name
   enrolments(first: 30) { edges { node { startedAt student { fullName enrolment { class { name } } } } } } } } } } } }`;
 
@@ -56,7 +56,7 @@ export async function readHeavily(url: string, token: string, schoolId: string, 
   }
 }
 
-/** Documents of signed-in clients that no client has sent before. */
+/** Sends documents of a signed-in client that the server has not cached. */
 export async function sendUnknownDocuments(url: string, token: string, tally: Tally, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const fields = Array.from({ length: 25 }, () => `${word()}: __typename`).join(' ');
@@ -67,7 +67,7 @@ export async function sendUnknownDocuments(url: string, token: string, tally: Ta
 
 const transfer = `mutation T($input: TransferStudentInput!) { transferStudent(input: $input) { __typename ... on Refusal { code } } }`;
 
-/** Moves pupils from class to class, about two a second; the events that followers wait for. */
+/** Transfers pupils between classes, about two a second; the followers receive these events. */
 export async function moveStudents(
   url: string, token: string, { studentIds, classIds }: { studentIds: readonly string[]; classIds: readonly string[] }, tally: Tally, signal: AbortSignal,
 ): Promise<void> {

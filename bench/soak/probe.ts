@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ask, operation, type Reply } from './requests.ts';
 
-/** A process of its own that reads something small twenty times a second and tells its parent how long each took. */
+/** A child process that sends a small query twenty times a second and reports each latency to its parent. */
 
 export interface ProbeOrder {
   url: string;

@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:http';
 
-/** Requests of the soak, and what the server answered to them. */
+/** HTTP requests of the soak, and the tally of their responses. */
 
 export interface Reply {
   status: number;
@@ -18,7 +18,7 @@ export interface Ask {
 
 const agent = new Agent({ keepAlive: true, maxSockets: 200 });
 
-/** Sends a request; status 0 stands for a connection that broke or did not answer within 60 s. */
+/** Sends a request. Status 0 means that the connection broke or had no response within 60 s. */
 export function ask({ url, token, headers = {}, method = 'POST', body }: Ask): Promise<Reply> {
   const begun = performance.now();
   return new Promise((resolve) => {
@@ -41,10 +41,10 @@ export function ask({ url, token, headers = {}, method = 'POST', body }: Ask): P
 
 export const operation = (query: string, variables: object = {}): string => JSON.stringify({ query, variables });
 
-/** Counts replies by what they are; keeps the bodies of those that no client may be given. */
+/** Counts responses by kind, status and code; keeps the bodies of responses that must not occur. */
 export class Tally {
   readonly counts: Record<string, number> = {};
-  /** 5xx but 503, which says that the server cannot answer now: UNAVAILABLE, a page, or temporarily_unavailable of OAuth. */
+  /** `INTERNAL` errors and 5xx responses except 503 (UNAVAILABLE, a page, or temporarily_unavailable of OAuth). */
   readonly wrong: string[] = [];
 
   add(kind: string, { status, body }: Reply): void {

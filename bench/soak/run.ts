@@ -18,19 +18,19 @@ import type { ProbeOrder, ProbeReply } from './probe.ts';
 import { ask, operation, Tally } from './requests.ts';
 
 /**
- * `npm run soak -- [--minutes 20] [--sockets 1000]`: one server process for twenty minutes under anonymous garbage, heavy queries, sockets
- * that break and come back, revocations, and a database that stalls and restarts. Prints what it saw, writes bench/soak.json, and exits
- * with 1 where a promise was broken: memory level, small reads, no 5xx but UNAVAILABLE, no event lost or repeated.
+ * `npm run soak -- [--minutes 20] [--sockets 1000]`: runs one server process for twenty minutes under anonymous garbage, heavy queries,
+ * sockets that break and reconnect, revocations, and a database that stalls and restarts. Prints the result, writes bench/soak.json, and
+ * exits with 1 if a promise is broken: stable memory, fast small reads, no 5xx except UNAVAILABLE, no event lost or repeated.
  */
 
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '20' }, sockets: { type: 'string', default: '1000' } } });
 const minutes = Number(values.minutes);
 const socketCount = Number(values.sockets);
 const durationMs = minutes * 60_000;
-/** Megabytes of V8's heap: that of a small virtual machine. */
+/** Limit of V8's heap in MB, as on a small virtual machine. */
 const heapMegabytes = 512;
 
-/** What happens to the database, at these parts of the duration. */
+/** Disturbances of the database; `at` is a fraction of the duration. */
 const disturbances = [
   { at: 0.3, kind: 'stall' },
   { at: 0.45, kind: 'restart' },
@@ -38,7 +38,7 @@ const disturbances = [
   { at: 0.75, kind: 'crash' },
 ] as const;
 const stallMs = 40_000;
-/** After a disturbance, until the server's deadlines have passed and its connections are made anew. */
+/** Time after a disturbance until the server's deadlines have passed and its connections are open again. */
 const recoveryMs = 30_000;
 
 interface Sample {
@@ -155,7 +155,7 @@ async function cutSockets(followers: readonly Follower[], signal: AbortSignal): 
 
 const endOthers = 'mutation { endOtherSessions(input: {}) { __typename ... on Refusal { code } } }';
 
-/** Ends sessions whose streams are live, and counts what arrives after the acknowledgement. */
+/** Ends sessions with open streams, and counts the messages that arrive after the acknowledgement. */
 async function revoke(
   url: string, schoolId: string, tokens: readonly (readonly [string, string])[], late: { streams: number; messages: number }, tally: Tally, signal: AbortSignal,
 ): Promise<void> {
@@ -177,7 +177,7 @@ async function revoke(
   }
 }
 
-/** Waits until every follower has reached the log's end; answers the sequence numbers of all enrolment events. */
+/** Waits until every follower has reached the end of the log; returns the sequence numbers of all enrolment events. */
 async function settle(databaseUrl: string, schoolId: string, followers: readonly Follower[]): Promise<number[]> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
