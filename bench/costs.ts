@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import pg from 'pg';
-import { measured } from './costs/meter.ts';
+import { applicationName } from './costs/meter.ts';
 import { partitions } from './costs/partitions.ts';
 import { plan } from './costs/plan.ts';
 import { requests } from './costs/requests.ts';
@@ -23,8 +23,8 @@ the product in dist/.
 const document = new URL('../docs/scale.md', import.meta.url);
 
 /** Replaces the text between `<!-- name -->` and `<!-- end -->`. */
-const replaced = (text: string, name: string, by: string): string =>
-  text.replace(new RegExp(`(<!-- ${name} -->\\n)[^]*?(\\n<!-- end -->)`), (_all, before: string, after: string) => before + by + after);
+const replaceBetween = (text: string, name: string, replacement: string): string =>
+  text.replace(new RegExp(`(<!-- ${name} -->\\n)[^]*?(\\n<!-- end -->)`), (_all, before: string, after: string) => before + replacement + after);
 
 async function measure(): Promise<{ costs: Cost[]; postgres: string }> {
   const env = await openEnv(false);
@@ -32,7 +32,7 @@ async function measure(): Promise<{ costs: Cost[]; postgres: string }> {
   await client.connect();
   try {
     const url = new URL(env.databaseUrl);
-    url.searchParams.set('application_name', measured);
+    url.searchParams.set('application_name', applicationName);
     const server = await env.startOurs({ DATABASE_URL: url.href });
     const costs = [...(await requests(env, server, client)), ...(await streams(env, server, client))];
     await server.stop();
@@ -50,7 +50,7 @@ async function main(args: readonly string[]): Promise<void> {
   const machine = `${cpus().length} cores (${processor!.model}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, PostgreSQL ${postgres}`;
   const first = `Measured on ${new Date().toISOString().slice(0, 10)}: ${machine}.\n\n${table(costs)}`;
   console.log(`${first}\n\n${plan(costs)}`);
-  if (args.includes('--write')) writeFileSync(document, replaced(replaced(readFileSync(document, 'utf8'), 'costs', first), 'steps', plan(costs)));
+  if (args.includes('--write')) writeFileSync(document, replaceBetween(replaceBetween(readFileSync(document, 'utf8'), 'costs', first), 'steps', plan(costs)));
 }
 
 await main(process.argv.slice(2));

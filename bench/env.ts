@@ -6,21 +6,21 @@ import { readConfig } from '../src/config.ts';
 import { connect } from '../src/db/client.ts';
 import { migrate } from '../src/db/migrate.ts';
 import { createLogger } from '../src/logger.ts';
-import { standBeside, type Beside } from './live/beside.ts';
-import { spread, type Env, type Server, type Spread } from './measure.ts';
+import { openLiveFixture, type LiveFixture } from './live/fixture.ts';
+import { summarise, type Env, type Server, type Summary } from './measure.ts';
 import { createStarter } from './processes.ts';
 import { seed } from './seed.ts';
 
 /** Opens the environment of the measures: a scratch database on a PostgreSQL server, and the servers that run on it. */
 
-export interface Opened extends Env {
+export interface BenchEnv extends Env {
   postgres: string;
   close(): Promise<void>;
 }
 
 const server = process.env.PG_URL || 'postgres://root@127.0.0.1:5432/postgres';
 
-async function administer<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
+async function withAdminClient<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: server });
   try {
     await client.connect();
@@ -41,10 +41,10 @@ async function administer<T>(work: (client: pg.Client) => Promise<T>): Promise<T
 /** Creates a migrated database; `drop` removes it. */
 export async function createScratch(): Promise<{ url: string; drop(): Promise<void> }> {
   const name = `sfera_bench_${randomBytes(6).toString('hex')}`;
-  await administer((client) => client.query(`create database ${name} template template0`));
+  await withAdminClient((client) => client.query(`create database ${name} template template0`));
   const url = new URL(server);
   url.pathname = `/${name}`;
-  const drop = () => administer(async (client) => void (await client.query(`drop database if exists ${name} with (force)`)));
+  const drop = () => withAdminClient(async (client) => void (await client.query(`drop database if exists ${name} with (force)`)));
   const log = createLogger('warn');
   try {
     const db = await connect({ databaseUrl: url.href, poolSize: 1, log });
@@ -60,7 +60,7 @@ export async function createScratch(): Promise<{ url: string; drop(): Promise<vo
  * Returns the product's settings for a database: the defaults, except that `OPERATIONS_PER_MINUTE` is raised, because here one account
  * sends the load of a whole city.
  */
-export const settingsOn = (databaseUrl: string): Record<string, string> => ({
+export const settingsFor = (databaseUrl: string): Record<string, string> => ({
   DATABASE_URL: databaseUrl,
   PUBLIC_URL: 'http://localhost:4000',
   SECRET_KEY: 'a secret of thirty-two bytes for benches',
@@ -68,7 +68,7 @@ export const settingsOn = (databaseUrl: string): Record<string, string> => ({
 });
 
 /** Issues access tokens signed with the same keys as those of the product's servers on this database. */
-export async function createSigner(settings: Record<string, string>): Promise<{ token: Env['token']; close(): Promise<void> }> {
+export async function createTokenIssuer(settings: Record<string, string>): Promise<{ token: Env['token']; close(): Promise<void> }> {
   const config = readConfig(settings);
   const log = createLogger('warn');
   const db = await connect({ databaseUrl: config.databaseUrl, poolSize: 2, log });
@@ -83,39 +83,39 @@ export async function createSigner(settings: Record<string, string>): Promise<{ 
   };
 }
 
-async function rounds<T extends string>(contenders: readonly T[], times: number, sample: (contender: T) => Promise<number>): Promise<Record<T, Spread>> {
+async function sampleRounds<T extends string>(contenders: readonly T[], times: number, sample: (contender: T) => Promise<number>): Promise<Record<T, Summary>> {
   const samples = new Map<T, number[]>(contenders.map((contender) => [contender, []]));
   for (let n = 0; n < times; n++) for (const contender of contenders) samples.get(contender)!.push(await sample(contender));
-  return Object.fromEntries([...samples].map(([contender, values]) => [contender, spread(values)])) as Record<T, Spread>;
+  return Object.fromEntries([...samples].map(([contender, values]) => [contender, summarise(values)])) as Record<T, Summary>;
 }
 
-export async function openEnv(quick: boolean): Promise<Opened> {
-  const postgres = await administer(async (client) => (await client.query<{ server_version: string }>('show server_version')).rows[0]!.server_version);
+export async function openEnv(quick: boolean): Promise<BenchEnv> {
+  const postgres = await withAdminClient(async (client) => (await client.query<{ server_version: string }>('show server_version')).rows[0]!.server_version);
   const scratch = await createScratch();
-  const settings = settingsOn(scratch.url);
+  const settings = settingsFor(scratch.url);
   const starter = createStarter(settings);
-  const signer = await createSigner(settings);
+  const issuer = await createTokenIssuer(settings);
   const servers = new Map<string, Promise<Server>>();
-  let beside: Promise<Beside> | undefined;
+  let fixture: Promise<LiveFixture> | undefined;
   return {
     quick, settings, postgres,
     databaseUrl: scratch.url,
     ids: await seed(scratch.url),
-    token: signer.token,
+    token: issuer.token,
     server(name) {
       const server = servers.get(name) ?? (name === 'ours' ? starter.startOurs() : starter.startPeer(name));
       servers.set(name, server);
       return server;
     },
-    beside: () => (beside ??= standBeside(settings)),
+    fixture: () => (fixture ??= openLiveFixture(settings)),
     startOurs: starter.startOurs,
     startPeer: starter.startPeer,
-    rounds: (contenders, sample) => rounds(contenders, quick ? 1 : 5, sample),
+    rounds: (contenders, sample) => sampleRounds(contenders, quick ? 1 : 5, sample),
     async close() {
       await starter.close();
       // If the fixture could not be opened, the measure has already reported why.
-      await beside?.then((made) => made.close(), () => undefined);
-      await signer.close();
+      await fixture?.then((opened) => opened.close(), () => undefined);
+      await issuer.close();
       await scratch.drop();
     },
   };

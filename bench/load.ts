@@ -14,54 +14,54 @@ export interface Load {
   seconds?: number;
   amount?: number;
   /** Sends from this process instead, which saves starting a child process. */
-  here?: boolean;
+  inProcess?: boolean;
 }
 
 /** Sends the load and returns responses per second. @throws if a response is a refusal or holds errors. */
-export async function fire(load: Load): Promise<number> {
-  const { perSecond, wrong } = await (load.here ? shoot(load) : shootApart(load));
-  if (wrong !== null) throw new Error(`${load.url}: ${wrong}`);
+export async function sendLoad(load: Load): Promise<number> {
+  const { perSecond, error } = await (load.inProcess ? sendWithAutocannon(load) : sendFromChild(load));
+  if (error !== null) throw new Error(`${load.url}: ${error}`);
   return perSecond;
 }
 
-interface Shot {
+interface LoadResult {
   perSecond: number;
-  wrong: string | null;
+  error: string | null;
 }
 
-function shootApart(load: Load): Promise<Shot> {
+function sendFromChild(load: Load): Promise<LoadResult> {
   return new Promise((resolve, reject) => {
     const child = fork(fileURLToPath(import.meta.url), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    child.once('message', (shot: Shot) => {
+    child.once('message', (loadResult: LoadResult) => {
       child.kill();
-      resolve(shot);
+      resolve(loadResult);
     });
     child.once('error', reject);
     child.send(load);
   });
 }
 
-async function shoot({ url, headers, bodies, connections, seconds, amount }: Load): Promise<Shot> {
-  let next = 0;
-  let wrong: string | null = null;
-  const begun = performance.now();
-  let last = begun;
+async function sendWithAutocannon({ url, headers, bodies, connections, seconds, amount }: Load): Promise<LoadResult> {
+  let nextBody = 0;
+  let error: string | null = null;
+  const startedAt = performance.now();
+  let lastResponseAt = startedAt;
   const result = await autocannon({
     url, connections, method: 'POST', headers,
     // Milliseconds between autocannon's checks whether `amount` is reached.
     sampleInt: 50,
     ...(amount === undefined ? { duration: seconds! } : { amount }),
     requests: [{
-      setupRequest: (request) => ({ ...request, body: bodies[next++ % bodies.length]! }),
+      setupRequest: (request) => ({ ...request, body: bodies[nextBody++ % bodies.length]! }),
       onResponse(status, body) {
-        last = performance.now();
-        if (wrong === null && (status !== 200 || body.includes('"errors":') || body.includes('"Refusal"'))) wrong = `${status} ${body.slice(0, 300)}`;
+        lastResponseAt = performance.now();
+        if (error === null && (status !== 200 || body.includes('"errors":') || body.includes('"Refusal"'))) error = `${status} ${body.slice(0, 300)}`;
       },
     }],
   });
-  if (result.errors > 0) wrong ??= `${result.errors} requests failed`;
+  if (result.errors > 0) error ??= `${result.errors} requests failed`;
   // With `amount`, divide by the time until the last response, not until autocannon's next check.
-  return { perSecond: result.requests.total / (amount === undefined ? result.duration : (last - begun) / 1000), wrong };
+  return { perSecond: result.requests.total / (amount === undefined ? result.duration : (lastResponseAt - startedAt) / 1000), error };
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) process.once('message', (load: Load) => void shoot(load).then((answer) => process.send!(answer)));
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.once('message', (load: Load) => void sendWithAutocannon(load).then((answer) => process.send!(answer)));

@@ -1,19 +1,19 @@
-import type { Beside } from './live/beside.ts';
+import type { LiveFixture } from './live/fixture.ts';
 
 /** The interface of a measure, its result, and the environment that it runs in. */
 
 /** Summary of the rounds of one contender: median, minimum and maximum. */
-export interface Spread {
+export interface Summary {
   median: number;
   low: number;
   high: number;
 }
 
 export interface Result {
-  ours: Spread;
-  peers: Record<string, Spread>;
+  ours: Summary;
+  peers: Record<string, Summary>;
   /** The figure of the minimal program that does the same work (bench/peers/limit.ts, live-ws.ts). */
-  limit?: Spread;
+  limit?: Summary;
   /** Plain sentences for the report: the request, the number of rows, what was verified. */
   notes?: string;
   /** An additional table: figures by row name and column name. */
@@ -50,7 +50,7 @@ export interface Server {
 }
 
 /** Ids of the seeded rows, shared by all measures. */
-export interface Seeded {
+export interface SeededIds {
   schoolId: string;
   /** Twenty classes, sorted by name. */
   classIds: readonly string[];
@@ -67,28 +67,28 @@ export interface Env {
   databaseUrl: string;
   /** Environment variables of the product's servers. */
   settings: Record<string, string>;
-  ids: Seeded;
+  ids: SeededIds;
   /** Creates a session for the user and returns an access token for it. */
   token(userId: string): Promise<string>;
   /** Returns the server of the product (`ours`) or of a program in bench/peers. Starts it on the first call; `close` of the environment stops it. */
   server(name: string): Promise<Server>;
   /** Returns the school and the event writer of the socket measures. Created on the first call, closed with the environment. */
-  beside(): Promise<Beside>;
+  fixture(): Promise<LiveFixture>;
   /** Starts another server of the product (dist/main.js in production mode). */
   startOurs(env?: Record<string, string>): Promise<Server>;
   /** Starts a program of bench/peers with PORT and DATABASE_URL; it reports `process.send({ ready: true })`. */
   startPeer(name: string, env?: Record<string, string>): Promise<Server>;
   /** Samples the contenders in turn (A B C A B C), so that disturbances of the machine affect all of them. */
-  rounds<T extends string>(contenders: readonly T[], sample: (contender: T) => Promise<number>): Promise<Record<T, Spread>>;
+  rounds<T extends string>(contenders: readonly T[], sample: (contender: T) => Promise<number>): Promise<Record<T, Summary>>;
 }
 
 /** `Promise.all` for an object: resolves with the results under the same keys. */
-export async function together<K extends string, T>(begun: Record<K, Promise<T>>): Promise<Record<K, T>> {
+export async function allByName<K extends string, T>(begun: Record<K, Promise<T>>): Promise<Record<K, T>> {
   const entries = Object.entries<Promise<T>>(begun).map(async ([name, one]) => [name, await one] as const);
   return Object.fromEntries(await Promise.all(entries)) as Record<K, T>;
 }
 
-export function spread(values: readonly number[]): Spread {
+export function summarise(values: readonly number[]): Summary {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;

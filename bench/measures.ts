@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
-import { openEnv, type Opened } from './env.ts';
-import type { Measure, Result, Spread } from './measure.ts';
+import { openEnv, type BenchEnv } from './env.ts';
+import type { Measure, Result, Summary } from './measure.ts';
 import { fanOutMixed } from './measures/fan-out-mixed.ts';
 import { fanOutSame } from './measures/fan-out.ts';
 import { growth } from './measures/growth.ts';
@@ -15,9 +15,9 @@ import { report } from './report.ts';
 
 /** Runs the measures one after another, prints each result, and writes the results file and docs/performance.md. */
 
-const all: readonly Measure[] = [readNested, readOne, write, fanOutSame, fanOutMixed, latency, idle, nodes, growth];
+const allMeasures: readonly Measure[] = [readNested, readOne, write, fanOutSame, fanOutMixed, latency, idle, nodes, growth];
 
-export interface Measured extends Result {
+export interface MeasuredResult extends Result {
   name: string;
   title: string;
   unit: string;
@@ -34,7 +34,7 @@ export interface Measured extends Result {
 
 export interface Results {
   quick: boolean;
-  measures: Measured[];
+  measures: MeasuredResult[];
 }
 
 const help = `npm run bench -- [--quick] [measure …]
@@ -43,30 +43,30 @@ Measures the product and its peers on the same rows and writes bench/results.jso
   --quick   less than a minute in all, with fewer rows and listeners, to see that everything works. Figures are rough: written to bench/results.quick.json, not to docs/performance.md
   PG_URL    URL of a PostgreSQL server, 15 or newer, with a role that may create databases
 
-Measures: ${all.map(({ name }) => name).join(', ')}`;
+Measures: ${allMeasures.map(({ name }) => name).join(', ')}`;
 
-function judge({ better, target }: Measure, { ours, peers, limit }: Result): Pick<Measured, 'ratioToBestPeer' | 'ratioToLimit' | 'reached'> {
+function evaluate({ better, target }: Measure, { ours, peers, limit }: Result): Pick<MeasuredResult, 'ratioToBestPeer' | 'ratioToLimit' | 'reached'> {
   const ratio = (other: number) => (better === 'higher' ? ours.median / other : other / ours.median);
   const medians = Object.values(peers).map(({ median }) => median);
-  const best = medians.length === 0 ? null : better === 'higher' ? Math.max(...medians) : Math.min(...medians);
-  const ratioToBestPeer = best === null ? null : ratio(best);
+  const bestPeer = medians.length === 0 ? null : better === 'higher' ? Math.max(...medians) : Math.min(...medians);
+  const ratioToBestPeer = bestPeer === null ? null : ratio(bestPeer);
   const ratioToLimit = limit === undefined ? null : ratio(limit.median);
-  const marks = [
+  const checks = [
     ...(target.peer === undefined ? [] : [ratioToBestPeer! >= target.peer]),
     ...(target.limit === undefined ? [] : [ratioToLimit! >= target.limit]),
     ...(target.absolute === undefined ? [] : [ours.median <= target.absolute]),
   ];
-  return { ratioToBestPeer, ratioToLimit, reached: marks.length === 0 ? null : marks.every(Boolean) };
+  return { ratioToBestPeer, ratioToLimit, reached: checks.length === 0 ? null : checks.every(Boolean) };
 }
 
 const figure = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3));
-const spreadOf = ({ median, low, high }: Spread): string => `${figure(median)} (${figure(low)}–${figure(high)})`;
+const formatSummary = ({ median, low, high }: Summary): string => `${figure(median)} (${figure(low)}–${figure(high)})`;
 
-function print(measured: Measured): void {
+function printResult(measured: MeasuredResult): void {
   const { name, title, unit, ours, peers, limit, ratioToBestPeer, ratioToLimit, reached, series } = measured;
   console.log(`\n${name}: ${title}, ${unit}`);
-  for (const [who, of] of [['Sfera', ours], ...Object.entries(peers), ...(limit === undefined ? [] : [['limit', limit] as const])] as [string, Spread][])
-    console.log(`  ${who.padEnd(18)}${spreadOf(of)}`);
+  for (const [contender, summary] of [['Sfera', ours], ...Object.entries(peers), ...(limit === undefined ? [] : [['limit', limit] as const])] as [string, Summary][])
+    console.log(`  ${contender.padEnd(18)}${formatSummary(summary)}`);
   if (ratioToBestPeer !== null) console.log(`  to the best peer  ${ratioToBestPeer.toFixed(2)}`);
   if (ratioToLimit !== null) console.log(`  to the limit      ${ratioToLimit.toFixed(2)}`);
   if (reached !== null) console.log(`  ${reached ? 'reached' : 'NOT REACHED'}`);
@@ -76,28 +76,28 @@ function print(measured: Measured): void {
 export async function runMeasures(args: readonly string[]): Promise<void> {
   if (args.includes('--help')) return console.log(help);
   const quick = args.includes('--quick');
-  const named = args.filter((arg) => !arg.startsWith('--'));
-  const unknown = [...named.filter((name) => !all.some((measure) => measure.name === name)), ...args.filter((arg) => arg.startsWith('--') && arg !== '--quick')];
+  const requested = args.filter((arg) => !arg.startsWith('--'));
+  const unknown = [...requested.filter((name) => !allMeasures.some((measure) => measure.name === name)), ...args.filter((arg) => arg.startsWith('--') && arg !== '--quick')];
   if (unknown.length > 0) {
     console.error(`Unknown measure or option: ${unknown.join(', ')}.\n\n${help}`);
     process.exitCode = 2;
     return;
   }
-  const chosen = named.length === 0 ? all : all.filter(({ name }) => named.includes(name));
-  const measures: Measured[] = [];
+  const chosen = requested.length === 0 ? allMeasures : allMeasures.filter(({ name }) => requested.includes(name));
+  const measures: MeasuredResult[] = [];
   const [processor] = cpus();
   const date = new Date().toISOString().slice(0, 10);
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
-  const run = async (measure: Measure, env: Opened) => {
+  const run = async (measure: Measure, env: BenchEnv) => {
     process.stdout.write(`\n[${chosen.indexOf(measure) + 1}/${chosen.length}] ${measure.name} …`);
     try {
-      const begun = performance.now();
+      const startedAt = performance.now();
       const result = await measure.run(env);
       const { name, title, unit, better, target } = measure;
       const machine = { cores: cpus().length, processor: processor!.model, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version, postgres: env.postgres };
-      const measured = { name, title, unit, better, target, ...result, ...judge(measure, result), date, commit, machine };
-      console.log(` ${((performance.now() - begun) / 1000).toFixed(0)} s`);
-      print(measured);
+      const measured = { name, title, unit, better, target, ...result, ...evaluate(measure, result), date, commit, machine };
+      console.log(` ${((performance.now() - startedAt) / 1000).toFixed(0)} s`);
+      printResult(measured);
       measures.push(measured);
     } catch (error) {
       console.error(`\n${measure.name} failed: ${(error as Error).stack}`);
@@ -110,8 +110,8 @@ export async function runMeasures(args: readonly string[]): Promise<void> {
     for (const measure of group) await run(measure, env);
     await env.close();
   }
-  const known = new Map((quick ? measures : [...before(), ...measures]).map((each) => [each.name, each]));
-  const results: Results = { quick, measures: all.flatMap(({ name }) => known.get(name) ?? []) };
+  const resultsByName = new Map((quick ? measures : [...readPreviousResults(), ...measures]).map((each) => [each.name, each]));
+  const results: Results = { quick, measures: allMeasures.flatMap(({ name }) => resultsByName.get(name) ?? []) };
   const file = quick ? 'results.quick.json' : 'results.json';
   writeFileSync(new URL(file, import.meta.url), `${JSON.stringify(results, null, 2)}\n`);
   if (!quick) report(results);
@@ -119,7 +119,7 @@ export async function runMeasures(args: readonly string[]): Promise<void> {
 }
 
 /** Reads the results of the last run, which are kept for the measures that do not run now. */
-function before(): readonly Measured[] {
+function readPreviousResults(): readonly MeasuredResult[] {
   const file = new URL('results.json', import.meta.url);
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results).measures : [];
 }

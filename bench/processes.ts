@@ -11,7 +11,7 @@ import type { Server } from './measure.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-const read = (path: string): string => {
+const readOrEmpty = (path: string): string => {
   try {
     return readFileSync(path, 'utf8');
   } catch {
@@ -20,7 +20,7 @@ const read = (path: string): string => {
   }
 };
 
-const tasksOf = (pid: number): string[] => {
+const threadsOf = (pid: number): string[] => {
   try {
     return readdirSync(`/proc/${pid}/task`).map((id) => `/proc/${pid}/task/${id}`);
   } catch {
@@ -29,17 +29,17 @@ const tasksOf = (pid: number): string[] => {
 };
 
 /** Returns the process id and those of all its descendants. */
-function familyOf(pid: number): number[] {
-  const children = tasksOf(pid).flatMap((task) => read(`${task}/children`).split(' ').filter(Boolean).map(Number));
-  return [pid, ...children.flatMap(familyOf)];
+function processTree(pid: number): number[] {
+  const children = threadsOf(pid).flatMap((task) => readOrEmpty(`${task}/children`).split(' ').filter(Boolean).map(Number));
+  return [pid, ...children.flatMap(processTree)];
 }
 
 /** Sums the CPU seconds of a process tree. The first number of a thread's schedstat is its nanoseconds on a CPU. */
 export const cpuSecondsOf = (pid: number): number =>
-  familyOf(pid).flatMap(tasksOf).reduce((sum, task) => sum + Number(read(`${task}/schedstat`).split(' ')[0]) / 1e9, 0);
+  processTree(pid).flatMap(threadsOf).reduce((sum, task) => sum + Number(readOrEmpty(`${task}/schedstat`).split(' ')[0]) / 1e9, 0);
 
 export const rssBytesOf = (pid: number): number =>
-  familyOf(pid).reduce((sum, member) => sum + Number(/VmRSS:\s+(\d+)/.exec(read(`/proc/${member}/status`))?.[1] ?? 0) * 1024, 0);
+  processTree(pid).reduce((sum, member) => sum + Number(/VmRSS:\s+(\d+)/.exec(readOrEmpty(`/proc/${member}/status`))?.[1] ?? 0) * 1024, 0);
 
 export async function freePort(): Promise<number> {
   const server = createServer();
@@ -54,8 +54,8 @@ export function createStarter(settings: Record<string, string>) {
   const folder = mkdtempSync(join(tmpdir(), 'sfera-bench-'));
   const running = new Set<ChildProcess>();
   let count = 0;
-  const endAll = () => running.forEach((child) => child.kill('SIGKILL'));
-  process.once('exit', endAll);
+  const killAll = () => running.forEach((child) => child.kill('SIGKILL'));
+  process.once('exit', killAll);
 
   /** Starts a server and waits until it is ready. Its output goes to a file, which the error quotes if the start fails. */
   async function run(name: string, start: (port: number, output: number) => ChildProcess, ready: (child: ChildProcess, port: number) => Promise<unknown>): Promise<Server> {
@@ -67,16 +67,16 @@ export function createStarter(settings: Record<string, string>) {
     running.add(child);
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     void ended.then(() => running.delete(child));
-    let up = false;
+    let isReady = false;
     const failed = ended.then(() => {
-      if (!up) throw new Error(`${name} ended before it was ready:\n${read(file).slice(-3000)}`);
+      if (!isReady) throw new Error(`${name} ended before it was ready:\n${readOrEmpty(file).slice(-3000)}`);
     });
-    const late = pause(60_000, undefined, { ref: false }).then(() => {
-      if (!up) throw new Error(`${name} is not ready:\n${read(file).slice(-3000)}`);
+    const timedOut = pause(60_000, undefined, { ref: false }).then(() => {
+      if (!isReady) throw new Error(`${name} is not ready:\n${readOrEmpty(file).slice(-3000)}`);
     });
-    await Promise.race([ready(child, port), failed, late]);
-    up = true;
-    const end = (signal: NodeJS.Signals) => async (): Promise<void> => {
+    await Promise.race([ready(child, port), failed, timedOut]);
+    isReady = true;
+    const stopWith = (signal: NodeJS.Signals) => async (): Promise<void> => {
       child.kill(signal);
       await ended;
     };
@@ -86,8 +86,8 @@ export function createStarter(settings: Record<string, string>) {
       url: `http://127.0.0.1:${port}/graphql`,
       cpuSeconds: () => cpuSecondsOf(pid),
       rssBytes: () => rssBytesOf(pid),
-      stop: end('SIGTERM'),
-      kill: end('SIGKILL'),
+      stop: stopWith('SIGTERM'),
+      kill: stopWith('SIGKILL'),
     };
   }
 
@@ -122,9 +122,9 @@ export function createStarter(settings: Record<string, string>) {
 
     async close(): Promise<void> {
       const ended = Promise.all([...running].map((child) => new Promise((resolve) => child.once('exit', resolve))));
-      endAll();
+      killAll();
       await ended;
-      process.off('exit', endAll);
+      process.off('exit', killAll);
       rmSync(folder, { recursive: true, force: true });
     },
   };

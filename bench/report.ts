@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import type { Measured, Results } from './measures.ts';
+import type { MeasuredResult, Results } from './measures.ts';
 
 /** Writes docs/performance.md and its plots from the results. */
 
@@ -9,15 +9,15 @@ const figure = (value: number): string => (value >= 100 ? Math.round(value).toLo
 const escape = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
 
 /** Draws a bar chart as SVG: a bar for each median, a line from minimum to maximum; the colours are legible on light and dark. */
-function plot({ title, unit, better, ours, peers, limit }: Measured): string {
+function plot({ title, unit, better, ours, peers, limit }: MeasuredResult): string {
   const bars = [
     { name: 'Sfera', of: ours, colour: '#2f9e77' },
     ...Object.entries(peers).map(([name, of]) => ({ name, of, colour: '#7d8ba0' })),
     ...(limit === undefined ? [] : [{ name: 'limit', of: limit, colour: '#b58a2b' }]),
   ];
   const [left, width, height] = [140, 760, 34];
-  const most = Math.max(...bars.map(({ of }) => of.high));
-  const x = (value: number) => left + (value / most) * (width - left - 110);
+  const maxValue = Math.max(...bars.map(({ of }) => of.high));
+  const x = (value: number) => left + (value / maxValue) * (width - left - 110);
   const rows = bars.map(({ name, of, colour }, n) => {
     const y = 44 + n * height;
     return [
@@ -33,17 +33,17 @@ function plot({ title, unit, better, ours, peers, limit }: Measured): string {
   );
 }
 
-const marksOf = ({ target, unit }: Measured): string =>
+const formatTarget = ({ target, unit }: MeasuredResult): string =>
   [
     ...(target.peer === undefined ? [] : [`≥ ${Number(target.peer.toFixed(2))} × the best peer`]),
     ...(target.limit === undefined ? [] : [`≥ ${target.limit} × the limit`]),
     ...(target.absolute === undefined ? [] : [`≤ ${target.absolute} ${unit}`]),
   ].join(', ') || 'complete delivery';
 
-function section(measured: Measured): string {
+function section(measured: MeasuredResult): string {
   const { name, title, unit, ours, peers, limit, series, notes } = measured;
   const others = [...Object.entries(peers), ...(limit === undefined ? [] : [['limit', limit] as const])];
-  const rows = [['Sfera', ours] as const, ...others].map(([who, { median, low, high }]) => `| ${who} | ${figure(median)} | ${figure(low)} – ${figure(high)} |`);
+  const rows = [['Sfera', ours] as const, ...others].map(([contender, { median, low, high }]) => `| ${contender} | ${figure(median)} | ${figure(low)} – ${figure(high)} |`);
   const parts = [`## ${name}`, `${title}.`];
   if (others.length > 0) parts.push(`![${title}](performance/${name}.svg)`, ['| | median, ' + unit + ' | from – to |', '|---|---|---|', ...rows].join('\n'));
   if (series !== undefined) {
@@ -56,7 +56,7 @@ function section(measured: Measured): string {
 }
 
 /** Lists the machines of the results, because measures may have run on different machines. */
-function machinesOf(measures: readonly Measured[]): string {
+function describeMachines(measures: readonly MeasuredResult[]): string {
   const names = new Map<string, string[]>();
   for (const { name, machine: { cores, processor, memoryGiB, node, postgres } } of measures) {
     const machine = `${cores} cores (${processor}), ${memoryGiB} GiB, Node ${node}, PostgreSQL ${postgres}`;
@@ -72,13 +72,13 @@ export function report({ measures }: Results): void {
   const ratio = (value: number | null) => (value === null ? '–' : value.toFixed(2));
   const summary = measures.map(
     (measured) =>
-      `| [${measured.name}](#${measured.name}) | ${ratio(measured.ratioToBestPeer)} | ${ratio(measured.ratioToLimit)} | ${marksOf(measured)} | ${measured.reached === null ? '–' : measured.reached ? 'reached' : '**not reached**'} | ${measured.date} at \`${measured.commit}\` |`,
+      `| [${measured.name}](#${measured.name}) | ${ratio(measured.ratioToBestPeer)} | ${ratio(measured.ratioToLimit)} | ${formatTarget(measured)} | ${measured.reached === null ? '–' : measured.reached ? 'reached' : '**not reached**'} | ${measured.date} at \`${measured.commit}\` |`,
   );
   const text = `# Performance
 
 Made from \`bench/results.json\` by \`npm run bench\`; not edited by hand. No absolute time is promised: machines differ, and ratios on one machine tell.
 
-${machinesOf(measures)} Database, servers, load and listeners shared the machine.
+${describeMachines(measures)} Database, servers, load and listeners shared the machine.
 
 \`\`\`sh
 npm run bench                       # everything, some eleven minutes; writes this file

@@ -6,23 +6,23 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-function run(command: string): void {
+function runCommand(command: string): void {
   const { status } = spawnSync(command, { shell: true, cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
   if (status !== 0) process.exit(status ?? 1);
 }
 
 /** Returns the newest modification time (ms) below a folder. */
-const changed = (path: string): number =>
+const newestChange = (path: string): number =>
   Math.max(0, ...readdirSync(path, { recursive: true, encoding: 'utf8' }).map((name) => statSync(`${path}/${name}`).mtimeMs));
 
 if (!existsSync(`${root}/bench/node_modules`)) {
   console.log('Installing the packages of the benchmarks (bench/package-lock.json).');
-  run('npm ci --silent --prefix bench');
+  runCommand('npm ci --silent --prefix bench');
 }
 // The measures run the compiled product, so compile it if src is newer than dist.
-if (!existsSync(`${root}/dist/main.js`) || statSync(`${root}/dist/main.js`).mtimeMs < changed(`${root}/src`)) {
+if (!existsSync(`${root}/dist/main.js`) || statSync(`${root}/dist/main.js`).mtimeMs < newestChange(`${root}/src`)) {
   console.log('Compiling the product.');
-  run('npm run --silent build');
+  runCommand('npm run --silent build');
 }
 
 const { runMeasures } = await import('./measures.ts');

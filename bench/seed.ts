@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { yearAround } from '../src/domain/school-years.ts';
 import { alphabeticalKey, searchable } from '../src/domain/text.ts';
-import type { Seeded } from './measure.ts';
+import type { SeededIds } from './measure.ts';
 
 /** Seeds the rows of the measures by plain SQL: a school with twenty classes of thirty pupils, their chats, and staff. */
 
@@ -53,14 +53,14 @@ export async function addClass(
   { schoolId, schoolYearId, grade, letter }: { schoolId: string; schoolYearId: string; grade: number; letter: string },
 ): Promise<string> {
   const sortKey = `${String(grade).padStart(2, '0')}${alphabeticalKey([letter])}`;
-  const { rows: [made] } = await client.query<{ id: string }>(
+  const { rows: [created] } = await client.query<{ id: string }>(
     `insert into class (id, school_id, school_year_id, grade, letter, sort_key) values (gen_random_uuid(), $1, $2, $3, $4, $5) returning id`,
     [schoolId, schoolYearId, grade, letter, sortKey],
   );
   await client.query(`insert into chat (id, school_id, kind, class_id, name) values (gen_random_uuid(), $1, 'CLASS', $2, $3)`, [
-    schoolId, made!.id, `${grade}${letter}`,
+    schoolId, created!.id, `${grade}${letter}`,
   ]);
-  return made!.id;
+  return created!.id;
 }
 
 /** Enrols pupils in a class and adds them to its chat. */
@@ -76,7 +76,7 @@ export async function enrol(client: pg.ClientBase, schoolId: string, classId: st
   );
 }
 
-export async function seed(databaseUrl: string): Promise<Seeded> {
+export async function seed(databaseUrl: string): Promise<SeededIds> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {

@@ -3,22 +3,22 @@ import type { Server } from '../measure.ts';
 import { cpuSecondsOf } from '../processes.ts';
 
 /** CPU time of the product's server and of the PostgreSQL backends of its connections. */
-export interface Used {
+export interface CpuTime {
   server: number;
   postgres: number;
 }
 
 /** The `application_name` of the measured server, which tells its backends from those of this process. */
-export const measured = 'sfera costs';
+export const applicationName = 'sfera costs';
 
 /** Returns the process ids of the measured server's backends; PostgreSQL has to run on this machine. */
 export async function backendsOf(client: pg.ClientBase): Promise<number[]> {
-  const { rows } = await client.query<{ pid: number }>('select pid from pg_stat_activity where application_name = $1 and datname = current_database()', [measured]);
+  const { rows } = await client.query<{ pid: number }>('select pid from pg_stat_activity where application_name = $1 and datname = current_database()', [applicationName]);
   return rows.map(({ pid }) => pid);
 }
 
 /** Runs the work and returns its CPU time in ms. The start of a backend counts; background processes of PostgreSQL do not. */
-export async function meter(server: Server, client: pg.ClientBase, work: () => Promise<unknown>): Promise<Used> {
+export async function meter(server: Server, client: pg.ClientBase, work: () => Promise<unknown>): Promise<CpuTime> {
   const read = async () => new Map((await backendsOf(client)).map((pid) => [pid, cpuSecondsOf(pid)]));
   const [before, begun] = [await read(), server.cpuSeconds()];
   await work();
@@ -29,4 +29,4 @@ export async function meter(server: Server, client: pg.ClientBase, work: () => P
 }
 
 /** Divides the CPU time by a count. */
-export const each = ({ server, postgres }: Used, count: number): Used => ({ server: server / count, postgres: postgres / count });
+export const perUnit = ({ server, postgres }: CpuTime, count: number): CpuTime => ({ server: server / count, postgres: postgres / count });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
-import type { Opened } from '../env.ts';
+import type { BenchEnv } from '../env.ts';
 import { cpuSecondsOf } from '../processes.ts';
 import type { Cost } from './table.ts';
 
@@ -12,7 +12,7 @@ const reads = 400;
 
 const columns = 'school_id uuid not null, seq bigint not null, type text not null, topics text[], payload jsonb not null, actor text not null, causation text, at timestamptz not null';
 
-export async function partitions({ ids }: Opened, client: pg.Client): Promise<Cost[]> {
+export async function partitions({ ids }: BenchEnv, client: pg.Client): Promise<Cost[]> {
   const { rows: [self] } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   await client.query(`create table whole (${columns}, primary key (school_id, seq))`);
   // A primary key has to include the partition column, so in this table only the counter guarantees unique numbers in a school.
@@ -32,14 +32,14 @@ export async function partitions({ ids }: Opened, client: pg.Client): Promise<Co
   for (const table of ['whole', 'by_month', 'by_school']) await client.query(`analyze ${table}`);
 
   const read = async (table: string): Promise<number> => {
-    const ask = (n: number) =>
+    const query = (n: number) =>
       client.query({
         name: `read ${table}`, text: `select seq, type, topics, payload, actor, causation, at from ${table} where school_id = $1 and seq > $2 order by seq limit 500`,
         values: [schoolIds[n % schools], 1299],
       });
-    for (let n = 0; n < 50; n++) if ((await ask(n)).rowCount !== 1) throw new Error(`${table} did not return exactly one row`);
+    for (let n = 0; n < 50; n++) if ((await query(n)).rowCount !== 1) throw new Error(`${table} did not return exactly one row`);
     const before = cpuSecondsOf(self!.pid);
-    for (let n = 0; n < reads; n++) await ask(n);
+    for (let n = 0; n < reads; n++) await query(n);
     return ((cpuSecondsOf(self!.pid) - before) * 1000) / reads;
   };
   return [

@@ -19,8 +19,8 @@ export const steps: readonly Step[] = [
 ];
 
 /** Streams per process, and the minimal number of processes: the second one takes over when the first stops. */
-const streamsOfProcess = 10_000;
-const leastProcesses = 2;
+const streamsPerProcess = 10_000;
+const minProcesses = 2;
 
 type Row = [what: string, how: string, value: number];
 
@@ -36,11 +36,11 @@ export function planOf(costs: readonly Cost[], { schools, pupils, staff, togethe
   const enrolled = ((schools * pupils * 0.2) / 3600) * together;
   const changes = messages + enrolled;
   const events = accounts * (2 * 210 + 24) + 4 * schools * pupils;
-  const processes = Math.max(leastProcesses, Math.ceil(streams / streamsOfProcess));
+  const processes = Math.max(minProcesses, Math.ceil(streams / streamsPerProcess));
   const stamps = openings + processes * Math.min(71, streams / processes / 300);
   const wakes = Math.min(40 * processes, changes);
-  const [everywhere, near] = [Math.min(processes, streams / schools), Math.min(processes, 2)];
-  const followed = (following: number) => (following === everywhere ? schools : (schools * near) / processes);
+  const [everywhere, inTwo] = [Math.min(processes, streams / schools), Math.min(processes, 2)];
+  const followedSchools = (following: number) => (following === everywhere ? schools : (schools * inTwo) / processes);
   const own = accounts * (p('b_user') + p('b_grant') + 2 * p('b_member') + 12 * p('b_session')) + schools * pupils * p('b_enrolment');
 
   const server = (following: number) =>
@@ -48,7 +48,7 @@ export function planOf(costs: readonly Cost[], { schools, pupils, staff, togethe
       (processes * s('i_process') + streams * s('i_stream')) / 60 + processes * wakes * s('n_wake')) / 1000;
   const postgres = (following: number) =>
     (openings * (10 * p('r_small') + 0.1 * p('r_nested') + p('s_open')) + changes * (p('w_enrol') + following * p('s_event')) +
-      (processes * p('i_process') + streams * p('i_stream')) / 60 + processes * wakes * p('n_wake') + stamps * p('i_stamp') + processes * followed(following) * p('i_poll')) / 1000;
+      (processes * p('i_process') + streams * p('i_stream')) / 60 + processes * wakes * p('n_wake') + stamps * p('i_stamp') + processes * followedSchools(following) * p('i_poll')) / 1000;
 
   return [
     ['accounts', '`schools` × (`pupils` + `staff`)', accounts],
@@ -59,9 +59,9 @@ export function planOf(costs: readonly Cost[], { schools, pupils, staff, togethe
     ['processes', '`streams` / 10,000, at least 2', processes],
     ['memory of the processes, GiB', '`processes` × `m_process` + `streams` × `m_stream`', (processes * s('m_process')) / 1024 + (streams * s('m_stream')) / 2 ** 30],
     ['cores of the processes, every school followed in every process', 'see below, *f* = `processes`', server(everywhere)],
-    ['cores of the processes, a school followed in two', 'see below, *f* = 2', server(near)],
+    ['cores of the processes, a school followed in two', 'see below, *f* = 2', server(inTwo)],
     ['cores of PostgreSQL, every school followed in every process', 'see below, *f* = `processes`', postgres(everywhere)],
-    ['cores of PostgreSQL, a school followed in two', 'see below, *f* = 2', postgres(near)],
+    ['cores of PostgreSQL, a school followed in two', 'see below, *f* = 2', postgres(inTwo)],
     ['… of these, wakes', '`processes` × `wakes` × `n_wake`', (processes * wakes * p('n_wake')) / 1000],
     ['one process’s core spent on others’ wakes', '`wakes` × `n_wake`', (wakes * s('n_wake')) / 1000],
     ['connections', '`processes` × `c_process`', processes * p('c_process')],

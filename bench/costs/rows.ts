@@ -2,7 +2,7 @@ import pg from 'pg';
 import { trimLogs } from '../../src/jobs/housekeeping.ts';
 import { alphabeticalKey, searchable } from '../../src/domain/text.ts';
 import type { Database } from '../../src/db/client.ts';
-import type { Opened } from '../env.ts';
+import type { BenchEnv } from '../env.ts';
 import { cpuSecondsOf } from '../processes.ts';
 import { addSchool, nameOf } from '../seed.ts';
 import { figure, type Cost } from './table.ts';
@@ -24,16 +24,16 @@ const uuid7 = `create function pg_temp.uuid7() returns uuid language sql volatil
   select (lpad(to_hex(floor(extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0') || '7' || substr(r, 1, 3) || '8' || substr(r, 4, 15))::uuid
   from md5(random()::text) as r $$`;
 
-export async function rows({ databaseUrl, ids }: Opened, client: pg.Client): Promise<Cost[]> {
-  const sizes = async (table: string): Promise<number> => {
+export async function rows({ databaseUrl, ids }: BenchEnv, client: pg.Client): Promise<Cost[]> {
+  const tableBytes = async (table: string): Promise<number> => {
     await client.query(`vacuum analyze ${table}`);
     return Number((await client.query<{ size: string }>('select pg_total_relation_size($1) as size', [table])).rows[0]!.size);
   };
   /** Returns the bytes of one row, including indexes: the growth of the table by `fill`, divided by `count`. */
-  const sized = async (name: string, what: string, table: string, fill: () => Promise<unknown>): Promise<Cost> => {
-    const before = await sizes(table);
+  const measureRow = async (name: string, what: string, table: string, fill: () => Promise<unknown>): Promise<Cost> => {
+    const before = await tableBytes(table);
     await fill();
-    return { name, what, unit: 'B', postgres: ((await sizes(table)) - before) / count };
+    return { name, what, unit: 'B', postgres: ((await tableBytes(table)) - before) / count };
   };
   const { rows: [self] } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   const cpu = () => cpuSecondsOf(self!.pid) * 1000;
@@ -57,7 +57,7 @@ export async function rows({ databaseUrl, ids }: Opened, client: pg.Client): Pro
   const costs: Cost[] = [];
   const people = Array.from({ length: count }, (_, n) => nameOf(100_000 + n));
   costs.push(
-    await sized('b_user', 'a person: name, order and search', 'app_user', () =>
+    await measureRow('b_user', 'a person: name, order and search', 'app_user', () =>
       client.query(
         `insert into app_user (id, surname, given_name, sort_key, search_text, updated_at)
          select pg_temp.uuid7(), s, g, k, t, now() from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as p(s, g, k, t)`,
@@ -69,13 +69,13 @@ export async function rows({ databaseUrl, ids }: Opened, client: pg.Client): Pro
         ],
       ),
     ),
-    await sized('b_grant', 'a role', 'role_grant', () =>
+    await measureRow('b_grant', 'a role', 'role_grant', () =>
       client.query(
         `insert into role_grant (id, school_id, user_id, role) select pg_temp.uuid7(), $1, u.id, 'STUDENT' from app_user u left join role_grant g on g.user_id = u.id where g.id is null`,
         [ids.schoolId],
       ),
     ),
-    await sized('b_enrolment', 'an enrolment', 'enrolment', () =>
+    await measureRow('b_enrolment', 'an enrolment', 'enrolment', () =>
       client.query(
         `insert into enrolment (id, school_id, class_id, student_id)
          select pg_temp.uuid7(), $1, ($2::uuid[])[1 + n % 20], g.user_id
@@ -83,7 +83,7 @@ export async function rows({ databaseUrl, ids }: Opened, client: pg.Client): Pro
         [ids.schoolId, ids.classIds, count],
       ),
     ),
-    await sized('b_member', 'a member of a chat', 'chat_member', () =>
+    await measureRow('b_member', 'a member of a chat', 'chat_member', () =>
       client.query(
         `insert into chat_member (id, school_id, chat_id, user_id, reason)
          select pg_temp.uuid7(), e.school_id, c.id, e.student_id, 'RULE'
@@ -91,7 +91,7 @@ export async function rows({ databaseUrl, ids }: Opened, client: pg.Client): Pro
         [count],
       ),
     ),
-    await sized('b_session', 'a session', 'session', () =>
+    await measureRow('b_session', 'a session', 'session', () =>
       client.query(
         `insert into session (id, user_id, client_id, grant_id, device, expires_at)
          select pg_temp.uuid7(), id, 'frontend', md5(random()::text), 'Chrome, Windows', now() + interval '30 days' from app_user limit $1`,
@@ -99,7 +99,7 @@ export async function rows({ databaseUrl, ids }: Opened, client: pg.Client): Pro
       ),
     ),
     // Copies of events that the product recorded, old enough to be deleted, spread over the schools.
-    await sized('b_event', 'an event, as an enrolment records it', 'event', () =>
+    await measureRow('b_event', 'an event, as an enrolment records it', 'event', () =>
       client.query(
         `insert into event (school_id, seq, type, topics, payload, actor, causation, at)
          select ($1::uuid[])[1 + n % $4], 1 + n / $4, e.type, e.topics, e.payload, e.actor, e.causation, now() - interval '2 years'
@@ -110,32 +110,32 @@ export async function rows({ databaseUrl, ids }: Opened, client: pg.Client): Pro
   );
 
   await client.query(`update event_head set seq = $1 where school_id = any($2)`, [count / logs, logIds]);
-  const begun = performance.now();
+  const startedAt = performance.now();
   const trimmed = (await trim(366)) - empty;
-  const perSecond = count / ((performance.now() - begun) / 1000);
-  const cleaning = cpu();
+  const perSecond = count / ((performance.now() - startedAt) / 1000);
+  const vacuumStart = cpu();
   await client.query('vacuum event');
   costs.push({
-    name: 'd_event', what: `an event forgotten: deletion and vacuum (${figure(perSecond)} are deleted in a second)`, unit: 'ms', postgres: (trimmed + cpu() - cleaning) / count,
+    name: 'd_event', what: `an event forgotten: deletion and vacuum (${figure(perSecond)} are deleted in a second)`, unit: 'ms', postgres: (trimmed + cpu() - vacuumStart) / count,
   });
 
   const { rows: sessions } = await client.query<{ id: string }>('select id from session limit $1', [batches * batch]);
   const walOf = async () => Number((await client.query<{ wal: string }>(`select pg_current_wal_lsn() - '0/0' as wal`)).rows[0]!.wal);
-  const stamping = [await walOf(), cpu()] as const;
+  const updateStart = [await walOf(), cpu()] as const;
   for (let n = 0; n < batches; n++)
     await client.query('update session set last_seen_at = now() where id = any($1::uuid[])', [sessions.slice(n * batch, n * batch + batch).map(({ id }) => id)]);
-  const stamped = cpu() - stamping[1];
+  const updateCpu = cpu() - updateStart[1];
   costs.push(
-    { name: 'i_stamp', what: `a session said to be in use, ${batch} at a time`, unit: 'ms', postgres: stamped / batches / batch },
-    { name: 'i_wal', what: 'WAL of that', unit: 'B', postgres: ((await walOf()) - stamping[0]) / batches / batch },
+    { name: 'i_stamp', what: `a session said to be in use, ${batch} at a time`, unit: 'ms', postgres: updateCpu / batches / batch },
+    { name: 'i_wal', what: 'WAL of that', unit: 'B', postgres: ((await walOf()) - updateStart[0]) / batches / batch },
   );
 
-  const asking = cpu();
+  const pollStart = cpu();
   for (let n = 0; n < 100; n++)
     await client.query({ name: 'heads', text: 'select school_id, seq from event_head where school_id = any($1::uuid[])', values: [schoolIds] });
-  costs.push({ name: 'i_poll', what: 'a school in the poll of a process, once a second', unit: 'ms', postgres: (cpu() - asking) / 100 / schools });
+  costs.push({ name: 'i_poll', what: 'a school in the poll of a process, once a second', unit: 'ms', postgres: (cpu() - pollStart) / 100 / schools });
 
-  const commit = (among: readonly string[], parallel: number): Promise<number> => commits(databaseUrl, ids.schoolId, among, parallel);
+  const commit = (candidates: readonly string[], parallel: number): Promise<number> => commits(databaseUrl, ids.schoolId, candidates, parallel);
   costs.push(
     { name: 't_one', what: 'commits in a second, one connection, one school', unit: '', postgres: await commit(logIds.slice(0, 1), 1) },
     { name: 't_school', what: `commits in a second, ${clients} connections, one school`, unit: '', postgres: await commit(logIds.slice(0, 1), clients) },
@@ -145,7 +145,7 @@ export async function rows({ databaseUrl, ids }: Opened, client: pg.Client): Pro
 }
 
 /** Returns transactions per second that increment the counter of a school and record one event, like the last statement of a change. */
-async function commits(databaseUrl: string, from: string, among: readonly string[], parallel: number): Promise<number> {
+async function commits(databaseUrl: string, sourceSchoolId: string, candidates: readonly string[], parallel: number): Promise<number> {
   const until = performance.now() + seconds * 1000;
   let done = 0;
   const work = async (): Promise<void> => {
@@ -157,7 +157,7 @@ async function commits(databaseUrl: string, from: string, among: readonly string
         text: `with head as (update event_head set seq = seq + 1 where school_id = $1 returning seq)
                insert into event (school_id, seq, type, topics, payload, actor, causation, at)
                select $1, head.seq, e.type, e.topics, e.payload, e.actor, e.causation, clock_timestamp() from head, event e where e.school_id = $2 and e.seq = 1`,
-        values: [among[Math.floor(Math.random() * among.length)], from],
+        values: [candidates[Math.floor(Math.random() * candidates.length)], sourceSchoolId],
       });
       done += 1;
     }

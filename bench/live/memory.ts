@@ -7,7 +7,7 @@ import { WebSocket } from 'ws';
 const inspector = 'http://127.0.0.1:9229/json/list';
 
 /** @param settleMs milliseconds to wait until V8 has returned the freed memory to the system. */
-export async function collectGarbage(pid: number, settle = 1000): Promise<void> {
+export async function collectGarbage(pid: number, settleMs = 1000): Promise<void> {
   process.kill(pid, 'SIGUSR1');
   let targets: { webSocketDebuggerUrl: string }[] | undefined;
   for (let tries = 0; targets === undefined && tries < 100; tries++) {
@@ -16,14 +16,14 @@ export async function collectGarbage(pid: number, settle = 1000): Promise<void> 
   }
   if (targets === undefined) throw new Error('the inspector of the server did not answer');
   const socket = new WebSocket(targets[0]!.webSocketDebuggerUrl);
-  const heard = () => new Promise((resolve, reject) => socket.once('message', resolve).once('error', reject));
+  const nextMessage = () => new Promise((resolve, reject) => socket.once('message', resolve).once('error', reject));
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
   // The second collection frees what finalizers released after the first.
   for (const id of [1, 2]) {
-    const collected = heard();
+    const collected = nextMessage();
     socket.send(JSON.stringify({ id, method: 'HeapProfiler.collectGarbage' }));
     await collected;
   }
   socket.close();
-  await pause(settle);
+  await pause(settleMs);
 }

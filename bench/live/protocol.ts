@@ -1,7 +1,7 @@
 /** Messages between the measures and the child processes of their listeners. */
 
 /** One listener: a socket with one subscription. */
-export interface Listening {
+export interface ListenerSpec {
   /** WebSocket URLs: connects to the first, and to the next after a socket broke. */
   urls: readonly string[];
   /** A loopback address to connect from; each address has its own range of ports. */
@@ -13,11 +13,11 @@ export interface Listening {
   /** Whether the server confirms the subscription with a checkpoint. */
   checkpoint: boolean;
   /** Whether to reconnect with the cursor when the socket breaks; if not, a broken socket is a problem. */
-  comesBack: boolean;
+  reconnects: boolean;
 }
 
 /** What one listener has recorded since the last reset. */
-export interface Heard {
+export interface ListenerReport {
   /** Sequence numbers of the events, in order of arrival. */
   seqs: Uint32Array;
   /** Arrival time of each event, in ms of bench/live/clock.ts. */
@@ -25,21 +25,21 @@ export interface Heard {
   bytes: number;
   sockets: number;
   /** Unexpected messages and closes. */
-  troubles: string[];
+  problems: string[];
 }
 
-export type Order =
-  | { kind: 'open'; specs: readonly Listening[] }
+export type Command =
+  | { kind: 'open'; specs: readonly ListenerSpec[] }
   /** Asks for `complete` when this many listeners of the process have received the event. */
   | { kind: 'expect'; seq: number; count: number }
-  | { kind: 'forget' }
+  | { kind: 'reset' }
   | { kind: 'report' }
   | { kind: 'close' };
 
-export type Said =
+export type Message =
   | { kind: 'opened' }
   | { kind: 'complete'; seq: number }
   /** A listener has subscribed again after its socket broke. */
-  | { kind: 'back' }
-  | { kind: 'forgotten' }
-  | { kind: 'report'; heard: Heard[] };
+  | { kind: 'reconnected' }
+  | { kind: 'resetDone' }
+  | { kind: 'report'; reports: ListenerReport[] };

@@ -16,7 +16,7 @@ export interface Account {
 }
 
 /** An enrolment with the rows that an event refers to. */
-export interface Place {
+export interface EnrolmentRows {
   enrolmentId: string;
   student: User;
   class: { id: string; grade: number; letter: string };
@@ -25,7 +25,7 @@ export interface Place {
 export interface LiveSchool {
   id: string;
   classIds: readonly string[];
-  places: readonly Place[];
+  enrolments: readonly EnrolmentRows[];
   accounts: Record<ListenerRole, readonly Account[]>;
 }
 
@@ -54,14 +54,14 @@ export async function createLiveSchool(opened: Pick<Opened, 'db' | 'config'>): P
     for (const user of await many(pupilsOfClass, () => build.student({ classId }))) add('student', classId, user);
     await build.chat({ schoolId, kind: 'CLASS', classId });
   }
-  const enrolments = await opened.db.prisma.enrolment.findMany({ where: { schoolId }, include: { student: true, class: true } });
+  const allEnrolments = await opened.db.prisma.enrolment.findMany({ where: { schoolId }, include: { student: true, class: true } });
   // Alternates between the classes, so that a few events already cover all of them.
-  const ofClass = (classId: string) => enrolments.filter((enrolment) => enrolment.classId === classId);
-  const places = ofClass(classIds[0]!).flatMap((_first, n) =>
+  const ofClass = (classId: string) => allEnrolments.filter((enrolment) => enrolment.classId === classId);
+  const enrolments = ofClass(classIds[0]!).flatMap((_first, n) =>
     classIds.map((classId) => {
       const { id, student, class: { grade, letter } } = ofClass(classId)[n]!;
       return { enrolmentId: id, student, class: { id: classId, grade, letter } };
     }),
   );
-  return { id: schoolId, classIds, places, accounts };
+  return { id: schoolId, classIds, enrolments, accounts };
 }

@@ -16,7 +16,7 @@ export const selections = [
 ] as const;
 
 /** Index of the first selection that is used with a `classId`. */
-export const ofOneClass = 6;
+export const firstClassSelection = 6;
 
 const head = 'subscription Enrolments($schoolId: ID!, $classId: ID';
 

@@ -19,7 +19,7 @@ interface Handlers {
   closed(reason: string): void;
 }
 
-const shared = Buffer.allocUnsafeSlow(256 * 1024);
+const readBuffer = Buffer.allocUnsafeSlow(256 * 1024);
 const opcode = { text: 1, close: 8, ping: 9, pong: 10 } as const;
 
 /** Builds a client frame. It has to be masked; a mask of zeros leaves the payload unchanged. */
@@ -35,15 +35,15 @@ export function openSocket(url: string, localAddress: string, handlers: Handlers
   let rest: Buffer | null = null;
   let reason = 'cut';
 
-  const take = (read: number): boolean => {
-    const part = shared.subarray(0, read);
-    const bytes: Buffer = rest === null ? part : Buffer.concat([rest, part]);
-    const used = upgraded ? frames(bytes, 0) : handshake(bytes);
-    rest = used === bytes.length ? null : Buffer.from(bytes.subarray(used));
+  const onRead = (read: number): boolean => {
+    const chunk = readBuffer.subarray(0, read);
+    const bytes: Buffer = rest === null ? chunk : Buffer.concat([rest, chunk]);
+    const consumed = upgraded ? frames(bytes, 0) : handshake(bytes);
+    rest = consumed === bytes.length ? null : Buffer.from(bytes.subarray(consumed));
     return true;
   };
 
-  const socket = connect({ host: hostname, port: Number(port), localAddress, noDelay: true, onread: { buffer: shared, callback: take } });
+  const socket = connect({ host: hostname, port: Number(port), localAddress, noDelay: true, onread: { buffer: readBuffer, callback: onRead } });
   const client: Client = {
     send: (text) => void socket.write(frame(opcode.text, Buffer.from(text))),
     close() {
@@ -67,13 +67,13 @@ export function openSocket(url: string, localAddress: string, handlers: Handlers
 
   /** Handles all complete frames; returns the offset of the first incomplete one. */
   function frames(bytes: Buffer, from: number): number {
-    let at = from;
-    while (at + 2 <= bytes.length) {
-      const code = bytes[at]! & 15;
-      const short = bytes[at + 1]!;
-      const start = at + (short < 126 ? 2 : short === 126 ? 4 : 10);
+    let offset = from;
+    while (offset + 2 <= bytes.length) {
+      const code = bytes[offset]! & 15;
+      const shortLength = bytes[offset + 1]!;
+      const start = offset + (shortLength < 126 ? 2 : shortLength === 126 ? 4 : 10);
       if (start > bytes.length) break;
-      const length = short < 126 ? short : short === 126 ? bytes.readUInt16BE(at + 2) : Number(bytes.readBigUInt64BE(at + 2));
+      const length = shortLength < 126 ? shortLength : shortLength === 126 ? bytes.readUInt16BE(offset + 2) : Number(bytes.readBigUInt64BE(offset + 2));
       const end = start + length;
       if (end > bytes.length) break;
       if (code === opcode.text) handlers.text(bytes, start, end);
@@ -82,9 +82,9 @@ export function openSocket(url: string, localAddress: string, handlers: Handlers
         reason = length < 2 ? 'close' : `${bytes.readUInt16BE(start)} ${bytes.toString('utf8', start + 2, end)}`;
         socket.end(frame(opcode.close, bytes.subarray(start, end)));
       }
-      at = end;
+      offset = end;
     }
-    return at;
+    return offset;
   }
 
   socket.on('connect', () =>

@@ -4,7 +4,7 @@ import type { Database } from '../../src/db/client.ts';
 import { transaction } from '../../src/db/transaction.ts';
 import type { Logger } from '../../src/logger.ts';
 import { now } from './clock.ts';
-import type { LiveSchool, Place } from './school.ts';
+import type { LiveSchool, EnrolmentRows } from './school.ts';
 
 /**
  * Records events like another process of the product: in a transaction with the product's own code, followed by its
@@ -12,43 +12,43 @@ import type { LiveSchool, Place } from './school.ts';
  */
 export interface Writer {
   /** Returns the sequence number of the next event. */
-  next(): number;
+  nextSeq(): number;
   /** Records an event; resolves with the time at which the commit was known. Writes are sequential, in the order of the calls. */
-  write(place: Place): Promise<number>;
+  write(enrolment: EnrolmentRows): Promise<number>;
   close(): Promise<void>;
 }
 
 /** Creates the writer. It has to be the only writer of the school's log, because it counts sequence numbers itself. */
 export async function createWriter(db: Database, log: Logger, school: LiveSchool): Promise<Writer> {
-  const bus = createNotifier(db.pool, db.connectionString, log);
+  const notifier = createNotifier(db.pool, db.connectionString, log);
   const head = await db.prisma.eventHead.findUniqueOrThrow({ where: { schoolId: school.id } });
   let seq = Number(head.seq);
-  const write = async (place: Place): Promise<number> => {
-    let at = 0;
+  const write = async (enrolment: EnrolmentRows): Promise<number> => {
+    let committedAt = 0;
     await transaction(db, async (tx) => {
       attribute(tx, {
         actor: { kind: 'operator' },
         causation: null,
         notify(schoolIds) {
-          at = now();
-          bus.notify(schoolIds);
+          committedAt = now();
+          notifier.notify(schoolIds);
         },
       });
       record(tx, 'student.enrolled', {
-        schoolId: school.id, enrolmentId: place.enrolmentId, studentId: place.student.id, classId: place.class.id,
+        schoolId: school.id, enrolmentId: enrolment.enrolmentId, studentId: enrolment.student.id, classId: enrolment.class.id,
       });
     });
-    return at;
+    return committedAt;
   };
-  let last: Promise<unknown> = Promise.resolve();
+  let lastWrite: Promise<unknown> = Promise.resolve();
   return {
-    next: () => seq + 1,
-    write(place) {
+    nextSeq: () => seq + 1,
+    write(enrolment) {
       seq += 1;
-      const written = last.then(() => write(place));
-      last = written;
+      const written = lastWrite.then(() => write(enrolment));
+      lastWrite = written;
       return written;
     },
-    close: () => bus.close(),
+    close: () => notifier.close(),
   };
 }

@@ -1,4 +1,4 @@
-import { fanOut, mixedListeners } from '../live/hall.ts';
+import { measureFanOut, mixedListeners } from '../live/contenders.ts';
 import type { Measure } from '../measure.ts';
 
 export const fanOutMixed: Measure = {
@@ -7,5 +7,5 @@ export const fanOutMixed: Measure = {
   unit: 'messages per second of the server’s processor',
   better: 'higher',
   target: { limit: 0.5 },
-  run: (env) => fanOut(env, mixedListeners),
+  run: (env) => measureFanOut(env, mixedListeners),
 };

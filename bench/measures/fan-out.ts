@@ -1,4 +1,4 @@
-import { fanOut, sameListeners } from '../live/hall.ts';
+import { measureFanOut, sameListeners } from '../live/contenders.ts';
 import type { Measure } from '../measure.ts';
 
 export const fanOutSame: Measure = {
@@ -7,5 +7,5 @@ export const fanOutSame: Measure = {
   unit: 'messages per second of the server’s processor',
   better: 'higher',
   target: { peer: 3, limit: 0.7 },
-  run: (env) => fanOut(env, sameListeners),
+  run: (env) => measureFanOut(env, sameListeners),
 };

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { alphabeticalKey, searchable } from '../../src/domain/text.ts';
 import { globalId } from '../../src/graphql/builder.ts';
-import { spread, type Measure } from '../measure.ts';
+import { summarise, type Measure } from '../measure.ts';
 import { addClass, addPeople, addSchool } from '../seed.ts';
 
 /** Measures the time of a page as the tables grow, also far down in a list. */
@@ -12,16 +12,16 @@ interface Page {
   list: string;
 }
 
-const pageOf = (list: string, args: string, fields: string): Page => ({
+const buildPage = (list: string, args: string, fields: string): Page => ({
   list,
   query: `query ($id: ID!, $after: String) { node(id: $id) { ... on School { ${list}(first: 20, after: $after${args}) { pageInfo { endCursor } edges { node { ${fields} } } } } } }`,
 });
 
-const people = pageOf('people', ', role: STUDENT', 'fullName');
-const log = pageOf('events', '', 'type seq');
+const people = buildPage('people', ', role: STUDENT', 'fullName');
+const log = buildPage('events', '', 'type seq');
 /** Pages of a school that holds all rows, so that its lists are as long as the tables. */
-const long: Record<string, Page> = { 'list of people': people, log };
-const search = pageOf('people', ', search: "Алексеев-77"', 'fullName');
+const longLists: Record<string, Page> = { 'list of people': people, log };
+const search = buildPage('people', ', search: "Алексеев-77"', 'fullName');
 
 const history = 'query ($id: ID!, $asOf: DateTime!) { node(id: $id) { ... on Class { enrolments(first: 20, asOf: $asOf) { edges { node { student { fullName } } } } } } }';
 
@@ -39,13 +39,13 @@ export const growth: Measure = {
     const classId = await addClass(client, { schoolId, schoolYearId, grade: 5, letter: 'А' });
     const [administratorId] = await addPeople(client, schoolId, 'PLATFORM_ADMINISTRATOR', 1_999_999, 1);
     // A school of normal size, whose rows become few among many.
-    const usual = await addSchool(client, 'Школа среди многих');
-    const usualClassId = await addClass(client, { ...usual, grade: 5, letter: 'А' });
-    await client.query(`insert into role_grant (id, school_id, user_id, role) values (gen_random_uuid(), $1, $2, 'PLATFORM_ADMINISTRATOR')`, [usual.schoolId, administratorId]);
-    await addPupils(client, { ...usual, classId: usualClassId, from: 0, to: 1000, stay: 30 });
+    const normalSchool = await addSchool(client, 'Школа среди многих');
+    const normalClassId = await addClass(client, { ...normalSchool, grade: 5, letter: 'А' });
+    await client.query(`insert into role_grant (id, school_id, user_id, role) values (gen_random_uuid(), $1, $2, 'PLATFORM_ADMINISTRATOR')`, [normalSchool.schoolId, administratorId]);
+    await addPupils(client, { ...normalSchool, classId: normalClassId, from: 0, to: 1000, stay: 30 });
     const { url } = await env.server('ours');
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${await env.token(administratorId!)}` };
-    const ask = async (query: string, variables: object): Promise<{ ms: number; data: Record<string, any> }> => {
+    const request = async (query: string, variables: object): Promise<{ ms: number; data: Record<string, any> }> => {
       const begun = performance.now();
       const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
       const { data, errors } = (await response.json()) as { data: Record<string, any>; errors?: unknown };
@@ -53,42 +53,42 @@ export const growth: Measure = {
       return { ms: performance.now() - begun, data };
     };
     const times = env.quick ? 5 : 60;
-    const cost = async (query: string, variables: object, asked = times): Promise<number> => {
+    const medianMs = async (query: string, variables: object, samples = times): Promise<number> => {
       const all: number[] = [];
-      for (let n = 0; n < asked; n++) all.push((await ask(query, variables)).ms);
-      return spread(all).median;
+      for (let n = 0; n < samples; n++) all.push((await request(query, variables)).ms);
+      return summarise(all).median;
     };
     const rows: Record<string, Record<string, number>> = {};
-    const put = (name: string, size: number, ms: number) => ((rows[name] ??= {})[`${size}`] = Math.round(ms * 100) / 100);
+    const addFigure = (name: string, size: number, ms: number) => ((rows[name] ??= {})[`${size}`] = Math.round(ms * 100) / 100);
     const id = globalId('School', schoolId);
-    let there = 0;
+    let seededRows = 0;
     try {
       for (const size of sizes) {
-        await grow([client, second], { schoolId, classId, from: there, to: size });
-        there = size;
-        for (const [name, { query, list }] of Object.entries(long)) {
-          await cost(query, { id });
-          put(name, size, await cost(query, { id }));
-          const after = await deep(client, schoolId, list, size);
-          put(`${name}, far down`, size, await cost(query, { id, after }));
+        await growTables([client, second], { schoolId, classId, from: seededRows, to: size });
+        seededRows = size;
+        for (const [name, { query, list }] of Object.entries(longLists)) {
+          await medianMs(query, { id });
+          addFigure(name, size, await medianMs(query, { id }));
+          const after = await middleCursor(client, schoolId, list, size);
+          addFigure(`${name}, far down`, size, await medianMs(query, { id, after }));
         }
         const asOf = new Date(Date.now() - 86_400_000 * 200).toISOString();
-        const among = { id: globalId('School', usual.schoolId) };
-        await cost(search.query, among);
-        put('list of people, in a school of 1,000', size, await cost(people.query, among));
-        put('search, in a school of 1,000', size, await cost(search.query, among));
-        put('history of a class', size, await cost(history, { id: globalId('Class', usualClassId), asOf }));
+        const variables = { id: globalId('School', normalSchool.schoolId) };
+        await medianMs(search.query, variables);
+        addFigure('list of people, in a school of 1,000', size, await medianMs(people.query, variables));
+        addFigure('search, in a school of 1,000', size, await medianMs(search.query, variables));
+        addFigure('history of a class', size, await medianMs(history, { id: globalId('Class', normalClassId), asOf }));
         // These take seconds at the largest size and do not count for the target: five samples are enough.
-        put(beyond.search, size, await cost(search.query, { id }, 5));
-        put(beyond.history, size, await cost(history, { id: globalId('Class', classId), asOf }, 5));
+        addFigure(untargeted.search, size, await medianMs(search.query, { id }, 5));
+        addFigure(untargeted.history, size, await medianMs(history, { id: globalId('Class', classId), asOf }, 5));
       }
     } finally {
       await Promise.all([client.end(), second.end()]);
     }
-    const outside = new Set<string>(Object.values(beyond));
-    const worst = Object.entries(rows).flatMap(([name, row]) => (outside.has(name) ? [] : [Math.max(...Object.values(row)) / (row[`${sizes[0]!}`] ?? 1)]));
+    const untargetedNames = new Set<string>(Object.values(untargeted));
+    const worst = Object.entries(rows).flatMap(([name, row]) => (untargetedNames.has(name) ? [] : [Math.max(...Object.values(row)) / (row[`${sizes[0]!}`] ?? 1)]));
     return {
-      ours: spread([Math.max(...worst)]), peers: {}, series: { title: 'Milliseconds of a page, by rows', unit: 'ms', rows },
+      ours: summarise([Math.max(...worst)]), peers: {}, series: { title: 'Milliseconds of a page, by rows', unit: 'ms', rows },
       notes:
         'The long lists and the log stand in one school that holds all rows; the others in a school of 1,000 people, and a class of 30 whom 970 went before, among as many rows of others. ' +
         'The last two rows are outside of the mark: a search through one school, and the history of one class, that hold all rows themselves. They grow with the school and the class, not with the tables, and no school has such a size.',
@@ -97,10 +97,10 @@ export const growth: Measure = {
 };
 
 /** Rows of the table that do not count for the target. */
-const beyond = { search: 'search, in a school that holds all', history: 'history of a class that held all' } as const;
+const untargeted = { search: 'search, in a school that holds all', history: 'history of a class that held all' } as const;
 
 /** Returns the cursor of the row in the middle of a list, encoded as the product encodes it. */
-async function deep(client: pg.Client, schoolId: string, list: string, size: number): Promise<string> {
+async function middleCursor(client: pg.Client, schoolId: string, list: string, size: number): Promise<string> {
   const encode = (parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url');
   if (list === 'events') return encode(['event', String(Math.floor(size / 2))]);
   const { rows: [row] } = await client.query<{ id: string; sort_key: string }>(
@@ -110,7 +110,7 @@ async function deep(client: pg.Client, schoolId: string, list: string, size: num
   return encode(['person', row!.sort_key, row!.id]);
 }
 
-interface Growing {
+interface Growth {
   schoolId: string;
   classId: string;
   from: number;
@@ -118,9 +118,9 @@ interface Growing {
 }
 
 /** Adds pupils with ended enrolments in a class; `stay` of them are still enrolled. */
-async function addPupils(client: pg.Client, { schoolId, classId, from, to, stay }: Growing & { stay: number }): Promise<void> {
-  for (let at = from; at < to; at += 20_000) {
-    const names = Array.from({ length: Math.min(20_000, to - at) }, (_, n) => [`Алексеев-${at + n}`, 'Максим'] as const);
+async function addPupils(client: pg.Client, { schoolId, classId, from, to, stay }: Growth & { stay: number }): Promise<void> {
+  for (let offset = from; offset < to; offset += 20_000) {
+    const names = Array.from({ length: Math.min(20_000, to - offset) }, (_, n) => [`Алексеев-${offset + n}`, 'Максим'] as const);
     await client.query(
       `with made as (
          insert into app_user (id, surname, given_name, sort_key, search_text, updated_at)
@@ -128,23 +128,23 @@ async function addPupils(client: pg.Client, { schoolId, classId, from, to, stay 
        ), granted as (insert into role_grant (id, school_id, user_id, role) select gen_random_uuid(), $4, id, 'STUDENT' from made)
        insert into enrolment (id, school_id, class_id, student_id, started_at, ended_at)
        select gen_random_uuid(), $4, $5, id, now() - interval '2 years', case when row_number() over (order by id) > $6 then now() - interval '1 year' end from made`,
-      [names.map(([surname]) => surname), names.map((name) => alphabeticalKey([...name, null])), names.map((name) => searchable(name.join(' '))), schoolId, classId, at === from ? stay : 0],
+      [names.map(([surname]) => surname), names.map((name) => alphabeticalKey([...name, null])), names.map((name) => searchable(name.join(' '))), schoolId, classId, offset === from ? stay : 0],
     );
   }
 }
 
 /** Adds pupils and the same number of events; each connection inserts one half. */
-async function grow([client, second]: readonly [pg.Client, pg.Client], { schoolId, classId, from, to }: Growing): Promise<void> {
+async function growTables([client, second]: readonly [pg.Client, pg.Client], { schoolId, classId, from, to }: Growth): Promise<void> {
   const middle = (from + to) / 2;
-  const half = async (by: pg.Client, from: number, to: number): Promise<void> => {
-    await addPupils(by, { schoolId, classId, from, to, stay: 0 });
-    await by.query(
+  const insertHalf = async (connection: pg.Client, from: number, to: number): Promise<void> => {
+    await addPupils(connection, { schoolId, classId, from, to, stay: 0 });
+    await connection.query(
       `insert into event (school_id, seq, type, topics, payload, actor, at)
        select $1::uuid, n, 'school.updated', array['school:' || $1::text], jsonb_build_object('schoolId', $1::text), 'operator', now() from generate_series($2::int + 1, $3::int) n`,
       [schoolId, from, to],
     );
   };
-  await Promise.all([half(client, from, middle), half(second, middle, to)]);
+  await Promise.all([insertHalf(client, from, middle), insertHalf(second, middle, to)]);
   await client.query('update event_head set seq = $2 where school_id = $1', [schoolId, to]);
   // Otherwise autovacuum would run during the measure.
   await client.query('vacuum (analyze)');

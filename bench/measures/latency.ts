@@ -1,7 +1,7 @@
-import { oursAt, peerPrograms, sameListeners, warm } from '../live/hall.ts';
-import { peerStage, type Stage } from '../live/stage.ts';
-import { latencies, quantile, tellAtRate, verify, type Audience } from '../live/turn.ts';
-import { spread, together, type Measure } from '../measure.ts';
+import { sferaTargetFor, peerPrograms, sameListeners, openWarmGroup } from '../live/contenders.ts';
+import { peerTarget, type Target } from '../live/target.ts';
+import { latencies, quantile, publishAtRate, verifyDelivery, type ListenerGroup } from '../live/delivery.ts';
+import { summarise, allByName, type Measure } from '../measure.ts';
 
 const perSecond = 50;
 
@@ -13,25 +13,25 @@ export const latency: Measure = {
   target: { peer: 0.5, absolute: 100 },
   async run(env) {
     const [count, seconds] = env.quick ? [100, 1] : [1000, 5];
-    const beside = await env.beside();
-    const listeners = sameListeners(beside, count);
-    const { server, peer } = await together({ server: env.server('ours'), peer: env.server(peerPrograms['graphql-ws']) });
-    const stages: Record<'ours' | 'graphql-ws', Stage> = { ours: oursAt([server], beside), 'graphql-ws': peerStage(peer.port, beside.school) };
-    const audiences = {} as Record<keyof typeof stages, Audience>;
-    const medians: Record<keyof typeof stages, number[]> = { ours: [], 'graphql-ws': [] };
+    const fixture = await env.fixture();
+    const listeners = sameListeners(fixture, count);
+    const { server, peer } = await allByName({ server: env.server('ours'), peer: env.server(peerPrograms['graphql-ws']) });
+    const targets: Record<'ours' | 'graphql-ws', Target> = { ours: sferaTargetFor([server], fixture), 'graphql-ws': peerTarget(peer.port, fixture.school) };
+    const groups = {} as Record<keyof typeof targets, ListenerGroup>;
+    const medians: Record<keyof typeof targets, number[]> = { ours: [], 'graphql-ws': [] };
     try {
-      for (const name of ['ours', 'graphql-ws'] as const) audiences[name] = await warm(env, stages[name], listeners, beside);
+      for (const name of ['ours', 'graphql-ws'] as const) groups[name] = await openWarmGroup(env, targets[name], listeners, fixture);
       const { ours, ...peers } = await env.rounds(['ours', 'graphql-ws'], async (name) => {
-        const audience = audiences[name];
-        await audience.crowd.forget();
-        const told = await tellAtRate(audience, beside.school.places, perSecond, seconds);
-        const heard = await audience.crowd.report();
-        verify(audience, heard, told);
-        const all = latencies(heard, told);
+        const group = groups[name];
+        await group.pool.reset();
+        const published = await publishAtRate(group, fixture.school.enrolments, perSecond, seconds);
+        const reports = await group.pool.report();
+        verifyDelivery(group, reports, published);
+        const all = latencies(reports, published);
         medians[name].push(quantile(all, 0.5));
         return quantile(all, 0.99);
       });
-      const row = (name: keyof typeof stages, p99: number) => ({ p50: spread(medians[name]).median, p99 });
+      const row = (name: keyof typeof targets, p99: number) => ({ p50: summarise(medians[name]).median, p99 });
       return {
         ours, peers,
         notes:
@@ -40,7 +40,7 @@ export const latency: Measure = {
         series: { title: 'Milliseconds to arrival', unit: 'ms', rows: { ours: row('ours', ours.median), 'graphql-ws': row('graphql-ws', peers['graphql-ws'].median) } },
       };
     } finally {
-      for (const audience of Object.values(audiences)) await audience.close();
+      for (const group of Object.values(groups)) await group.close();
     }
   },
 };

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Beside } from '../live/beside.ts';
-import { oursAt, sameListeners } from '../live/hall.ts';
-import { assemble, latencies, quantile, tellAtRate, tellInTurn, verify } from '../live/turn.ts';
-import { spread, type Env, type Measure } from '../measure.ts';
+import type { LiveFixture } from '../live/fixture.ts';
+import { sferaTargetFor, sameListeners } from '../live/contenders.ts';
+import { openGroup, latencies, quantile, publishAtRate, publishOneByOne, verifyDelivery } from '../live/delivery.ts';
+import { summarise, type Env, type Measure } from '../measure.ts';
 
 const perSecond = 20;
 
@@ -10,47 +10,47 @@ const perSecond = 20;
  * Measures delivery by this many processes with the listeners spread over them. Then kills one process while changes go
  * on; its listeners reconnect to the next one with their cursors. @throws if a listener misses or repeats an event.
  */
-async function serve(env: Env, beside: Beside, processes: number): Promise<Record<string, number>> {
-  const { places } = beside.school;
+async function serve(env: Env, fixture: LiveFixture, processes: number): Promise<Record<string, number>> {
+  const { enrolments } = fixture.school;
   const [count, events, seconds] = env.quick ? [100, 5, 1] : [1000, 40, 5];
   const servers = await Promise.all(Array.from({ length: processes }, () => env.startOurs()));
-  const audience = await assemble(oursAt(servers, beside), sameListeners(beside, count));
+  const group = await openGroup(sferaTargetFor(servers, fixture), sameListeners(fixture, count));
   try {
-    await tellInTurn(audience, places, 10);
+    await publishOneByOne(group, enrolments, 10);
 
-    await audience.crowd.forget();
+    await group.pool.reset();
     const cpu = () => servers.reduce((sum, server) => sum + server.cpuSeconds(), 0);
-    const [cpuBefore, begun] = [cpu(), performance.now()];
-    const inTurn = await tellInTurn(audience, places, events);
-    const [used, took] = [cpu() - cpuBefore, (performance.now() - begun) / 1000];
-    const messages = verify(audience, await audience.crowd.report(), inTurn);
+    const [cpuBefore, startedAt] = [cpu(), performance.now()];
+    const oneByOne = await publishOneByOne(group, enrolments, events);
+    const [usedSeconds, elapsedSeconds] = [cpu() - cpuBefore, (performance.now() - startedAt) / 1000];
+    const messages = verifyDelivery(group, await group.pool.report(), oneByOne);
 
-    await audience.crowd.forget();
-    const told = await tellAtRate(audience, places, perSecond, seconds);
-    const heard = await audience.crowd.report();
-    verify(audience, heard, told);
-    const times = latencies(heard, told);
+    await group.pool.reset();
+    const published = await publishAtRate(group, enrolments, perSecond, seconds);
+    const reports = await group.pool.report();
+    verifyDelivery(group, reports, published);
+    const times = latencies(reports, published);
     const row: Record<string, number> = {
-      'messages per CPU second': messages / used,
-      'messages per second': messages / took,
+      'messages per CPU second': messages / usedSeconds,
+      'messages per second': messages / elapsedSeconds,
       'p50, ms': quantile(times, 0.5),
       'p99, ms': quantile(times, 0.99),
     };
     if (processes === 1) return row;
 
-    await audience.crowd.forget();
-    const during = tellAtRate(audience, places, perSecond, seconds);
+    await group.pool.reset();
+    const publishing = publishAtRate(group, enrolments, perSecond, seconds);
     await pause(seconds * 400);
     await servers[0]!.kill();
-    const toldDuring = await during;
-    const heardDuring = await audience.crowd.report();
-    verify(audience, heardDuring, toldDuring);
-    const back = heardDuring.filter(({ sockets }) => sockets > 1).length;
-    const orphans = Math.ceil(count / processes);
-    if (back !== orphans) throw new Error(`${back} listeners came back, and ${orphans} had lost their process`);
-    return { ...row, 'listeners that came back': back, 'longest wait over the kill, ms': latencies(heardDuring, toldDuring).at(-1)! };
+    const publishedDuring = await publishing;
+    const reportsDuring = await group.pool.report();
+    verifyDelivery(group, reportsDuring, publishedDuring);
+    const reconnected = reportsDuring.filter(({ sockets }) => sockets > 1).length;
+    const expectedReconnects = Math.ceil(count / processes);
+    if (reconnected !== expectedReconnects) throw new Error(`${reconnected} listeners reconnected; ${expectedReconnects} had lost their process`);
+    return { ...row, 'listeners that came back': reconnected, 'longest wait over the kill, ms': latencies(reportsDuring, publishedDuring).at(-1)! };
   } finally {
-    await audience.close();
+    await group.close();
     await Promise.all(servers.map((server) => server.stop()));
   }
 }
@@ -62,12 +62,12 @@ export const nodes: Measure = {
   better: 'lower',
   target: {},
   async run(env) {
-    const beside = await env.beside();
+    const fixture = await env.fixture();
     const rows: Record<string, Record<string, number>> = {};
-    const numbers = env.quick ? [2] : [1, 2, 4];
-    for (const processes of numbers) rows[`${processes}`] = await serve(env, beside, processes);
+    const processCounts = env.quick ? [2] : [1, 2, 4];
+    for (const processes of processCounts) rows[`${processes}`] = await serve(env, fixture, processes);
     return {
-      ours: spread([rows[`${numbers.at(-1)}`]!['p99, ms']!]),
+      ours: summarise([rows[`${processCounts.at(-1)}`]!['p99, ms']!]),
       peers: {},
       notes:
         `${perSecond} changes a second for the times; one event at a time for the throughput. Of 2 and of 4 processes one is killed while changes go on. ` +

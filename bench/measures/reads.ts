@@ -1,6 +1,6 @@
 import { globalId } from '../../src/graphql/builder.ts';
-import { fire } from '../load.ts';
-import { together, type Env, type Measure, type Result } from '../measure.ts';
+import { sendLoad } from '../load.ts';
+import { allByName, type Env, type Measure, type Result } from '../measure.ts';
 
 /** Reads of a frontend: a large nested query and a small one. */
 
@@ -49,7 +49,7 @@ async function contenders(env: Env, measure: 'read-nested' | 'read-one'): Promis
     const { url } = await env.server('limit');
     return { url, headers: json, body: JSON.stringify({ measure, values: measure === 'read-nested' ? [id] : [administratorId, id] }) };
   };
-  return together({
+  return allByName({
     ours: ours(),
     Mercurius: at('mercurius', query.plain, { id }),
     'PostGraphile 5': at('postgraphile', query.postgraphile, { id, ...(measure === 'read-one' ? { viewer: administratorId } : {}) }),
@@ -60,19 +60,19 @@ async function contenders(env: Env, measure: 'read-nested' | 'read-one'): Promis
 }
 
 /** Verifies that the response contains the id of every class and pupil. */
-async function check({ classIds, studentIds }: Env['ids'], measure: string, { url, headers, body }: Contender): Promise<void> {
+async function verifyResponse({ classIds, studentIds }: Env['ids'], measure: string, { url, headers, body }: Contender): Promise<void> {
   const response = await fetch(url, { method: 'POST', headers, body });
   const text = await response.text();
-  const due = measure === 'read-nested' ? [...classIds, ...studentIds] : [classIds[0]!];
-  const missing = due.filter((id) => !text.includes(id) && !text.includes(globalId('User', id)) && !text.includes(globalId('Class', id)));
-  if (!response.ok || missing.length > 0) throw new Error(`${url} leaves out ${missing.length} of ${due.length}: ${text.slice(0, 300)}`);
+  const expected = measure === 'read-nested' ? [...classIds, ...studentIds] : [classIds[0]!];
+  const missing = expected.filter((id) => !text.includes(id) && !text.includes(globalId('User', id)) && !text.includes(globalId('Class', id)));
+  if (!response.ok || missing.length > 0) throw new Error(`${url} leaves out ${missing.length} of ${expected.length}: ${text.slice(0, 300)}`);
 }
 
 async function run(env: Env, measure: 'read-nested' | 'read-one'): Promise<Result> {
   const all = await contenders(env, measure);
-  const load = ({ url, headers, body }: Contender, seconds: number) => fire({ url, headers, bodies: [body], connections, seconds, here: env.quick });
+  const load = ({ url, headers, body }: Contender, seconds: number) => sendLoad({ url, headers, bodies: [body], connections, seconds, inProcess: env.quick });
   for (const contender of Object.values(all)) {
-    await check(env.ids, measure, contender);
+    await verifyResponse(env.ids, measure, contender);
     await load(contender, env.quick ? 0.2 : 4);
   }
   const { ours, limit, ...peers } = await env.rounds(Object.keys(all), (name) => load(all[name]!, env.quick ? 0.3 : 2));

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { globalId } from '../../src/graphql/builder.ts';
-import { fire } from '../load.ts';
-import { together, type Measure } from '../measure.ts';
+import { sendLoad } from '../load.ts';
+import { allByName, type Measure } from '../measure.ts';
 import { addPeople } from '../seed.ts';
 import { connections } from './reads.ts';
 
@@ -19,7 +19,7 @@ export const write: Measure = {
     const { schoolId, classIds, administratorId } = env.ids;
     const client = new pg.Client({ connectionString: env.databaseUrl });
     await client.connect();
-    const servers = await together({ ours: env.server('ours'), Mercurius: env.server('mercurius'), limit: env.server('limit') });
+    const servers = await allByName({ ours: env.server('ours'), Mercurius: env.server('mercurius'), limit: env.server('limit') });
     const headers: Record<string, Record<string, string>> = {
       ours: { ...json, authorization: `Bearer ${await env.token(administratorId)}` },
       Mercurius: { ...json, 'x-viewer': administratorId },
@@ -36,21 +36,21 @@ export const write: Measure = {
       }),
       limit: (studentId, classId) => ({ measure: 'write', values: [studentId, classId, administratorId] }),
     };
-    let made = 10_000;
+    let created = 10_000;
     /** Creates pupils without a class, enrols them through the contender, and verifies the rows. */
-    const enrol = async (name: 'ours' | 'Mercurius' | 'limit', amount: number, here = false): Promise<number> => {
-      const students = await addPeople(client, schoolId, 'STUDENT', (made += amount), amount);
-      const perSecond = await fire({
-        url: servers[name].url, headers: headers[name]!, connections, amount, here,
+    const enrol = async (name: 'ours' | 'Mercurius' | 'limit', amount: number, inProcess = false): Promise<number> => {
+      const students = await addPeople(client, schoolId, 'STUDENT', (created += amount), amount);
+      const perSecond = await sendLoad({
+        url: servers[name].url, headers: headers[name]!, connections, amount, inProcess,
         bodies: students.map((id, n) => JSON.stringify(bodies[name]!(id, classIds[n % classIds.length]!))),
       });
-      const { rows: [found] } = await client.query<{ placed: string; members: string; events: string }>(
+      const { rows: [counts] } = await client.query<{ placed: string; members: string; events: string }>(
         `select (select count(*) from enrolment where student_id = any($1) and ended_at is null) as placed,
                 (select count(*) from chat_member where user_id = any($1)) as members,
                 (select count(*) from event where school_id = $2 and type = 'student.enrolled' and payload->>'studentId' = any($1::text[])) as events`,
         [students, schoolId],
       );
-      for (const [what, count] of Object.entries(found!)) if (Number(count) !== amount) throw new Error(`${name}: ${count} ${what} of ${amount}`);
+      for (const [what, count] of Object.entries(counts!)) if (Number(count) !== amount) throw new Error(`${name}: ${count} ${what} of ${amount}`);
       return perSecond;
     };
     try {

@@ -18,12 +18,12 @@ const one = `
 const read = async (name: string, text: string, values: unknown[]): Promise<string> =>
   `{"data":${(await pool.query<{ answer: string }>({ name, text, values })).rows[0]!.answer}}`;
 
-interface Asked {
+interface LimitRequest {
   measure: 'read-nested' | 'read-one' | 'write';
   values: string[];
 }
 
-async function answer({ measure, values }: Asked): Promise<string> {
+async function handle({ measure, values }: LimitRequest): Promise<string> {
   if (measure === 'read-nested') return read('nested', nested, values);
   if (measure === 'read-one') return read('one', one, values);
   return JSON.stringify({ data: await enrol(values[0]!, values[1]!, values[2]!) });
@@ -31,9 +31,9 @@ async function answer({ measure, values }: Asked): Promise<string> {
 
 createServer((request, response) => {
   let text = '';
-  request.setEncoding('utf8').on('data', (part: string) => (text += part));
+  request.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
   request.on('end', () => {
-    answer(JSON.parse(text) as Asked).then(
+    handle(JSON.parse(text) as LimitRequest).then(
       (body) => response.setHeader('content-type', 'application/json').end(body),
       (error: unknown) => response.writeHead(500).end(String(error)),
     );

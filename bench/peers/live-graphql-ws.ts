@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { buildSchema } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
-import { answerTrigger, topicOf, Topics, typeDefs, type LiveEvent } from './live.ts';
+import { handleControl, topicOf, Topics, typeDefs, type LiveEvent } from './live.ts';
 
 /** graphql-ws on ws, set up as in its documentation, with an in-memory async iterator. */
 
@@ -13,7 +13,7 @@ Object.assign(schema.getSubscriptionType()!.getFields().enrolments!, {
   resolve: (event: LiveEvent) => event,
 });
 
-const trigger = { publish: topics.publish.bind(topics), subscribers: () => topics.count };
-const server = createServer((req, res) => void answerTrigger(req, res, trigger));
+const control = { publish: topics.publish.bind(topics), subscribers: () => topics.count };
+const server = createServer((req, res) => void handleControl(req, res, control));
 useServer({ schema }, new WebSocketServer({ server, path: '/graphql' }));
 server.listen(Number(process.env.PORT), () => process.send?.({ ready: true }));

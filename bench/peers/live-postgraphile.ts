@@ -5,7 +5,7 @@ import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { postgraphile } from 'postgraphile';
 import { makePgService } from 'postgraphile/adaptors/pg';
 import { extendSchema } from 'postgraphile/utils';
-import { answerTrigger, topicOf, Topics, typeDefs, type LiveEvent } from './live.ts';
+import { handleControl, topicOf, Topics, typeDefs, type LiveEvent } from './live.ts';
 
 /** PostGraphile 5 with a subscription plan as in its documentation (`listen`), on an in-memory async iterator. */
 
@@ -32,12 +32,12 @@ const preset: GraphileConfig.Preset = {
   grafserv: { port: Number(process.env.PORT), graphqlPath: '/graphql', websockets: true, graphiql: false, watch: false },
 };
 
-const trigger = { publish: topics.publish.bind(topics), subscribers: () => topics.count };
+const control = { publish: topics.publish.bind(topics), subscribers: () => topics.count };
 const server = createServer();
 await postgraphile(preset).createServ(grafserv).addTo(server);
 const graphql = server.listeners('request');
 server.removeAllListeners('request').on('request', (req, res) => {
   if (req.url === '/graphql') for (const listener of graphql) listener.call(server, req, res);
-  else void answerTrigger(req, res, trigger);
+  else void handleControl(req, res, control);
 });
 server.listen(Number(process.env.PORT), () => process.send?.({ ready: true }));

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { answerTrigger, topicOf } from './live.ts';
+import { handleControl, topicOf } from './live.ts';
 
 /**
  * The limit of the socket measures: `ws` sending prepared bytes. It implements just enough of the protocol for the same
@@ -13,8 +13,8 @@ type Message = { type: string; payload?: { variables: { schoolId: string; classI
 const topics = new Map<string, Map<number, Set<WebSocket>>>();
 let subscribers = 0;
 
-function subscribe(socket: WebSocket, { bytes, ...place }: { schoolId: string; classId?: string; bytes: number }): void {
-  const topic = topicOf(place);
+function subscribe(socket: WebSocket, { bytes, ...args }: { schoolId: string; classId?: string; bytes: number }): void {
+  const topic = topicOf(args);
   const lengths = topics.get(topic) ?? new Map<number, Set<WebSocket>>();
   topics.set(topic, lengths);
   const sockets = lengths.get(bytes) ?? new Set();
@@ -27,23 +27,23 @@ function subscribe(socket: WebSocket, { bytes, ...place }: { schoolId: string; c
 }
 
 /** Builds a message of this length, with the cursor at the place where all servers have it. */
-function ready(cursor: string, bytes: number): Buffer {
+function buildMessage(cursor: string, bytes: number): Buffer {
   const head = `{"id":"00000000-0000-0000-0000-000000000000","type":"next","payload":{"data":{"enrolments":{"cursor":"${cursor}"`;
   return Buffer.from(`${head.padEnd(bytes - 4)}}}}}`);
 }
 
-function publish(names: readonly string[], { cursor }: { cursor: string }): void {
-  const made = new Map<number, Buffer>();
-  for (const name of names)
+function publish(topicNames: readonly string[], { cursor }: { cursor: string }): void {
+  const messages = new Map<number, Buffer>();
+  for (const name of topicNames)
     for (const [bytes, sockets] of topics.get(name) ?? []) {
-      const message = made.get(bytes) ?? ready(cursor, bytes);
-      made.set(bytes, message);
+      const message = messages.get(bytes) ?? buildMessage(cursor, bytes);
+      messages.set(bytes, message);
       for (const socket of sockets) socket.send(message, { binary: false });
     }
 }
 
-const trigger = { publish, subscribers: () => subscribers };
-const server = createServer((req, res) => void answerTrigger(req, res, trigger));
+const control = { publish, subscribers: () => subscribers };
+const server = createServer((req, res) => void handleControl(req, res, control));
 const sockets = new WebSocketServer({ server, path: '/graphql', perMessageDeflate: false });
 sockets.on('connection', (socket) => {
   socket.on('message', (data) => {

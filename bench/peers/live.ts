@@ -31,22 +31,22 @@ export class Topics<T> {
   }
 
   subscribe(topic: string): AsyncIterableIterator<T> {
-    const waiting: T[] = [];
-    let wake: ((result: IteratorResult<T>) => void) | undefined;
+    const queue: T[] = [];
+    let resolveNext: ((result: IteratorResult<T>) => void) | undefined;
     const push = (event: T) => {
-      if (wake === undefined) return void waiting.push(event);
-      wake({ done: false, value: event });
-      wake = undefined;
+      if (resolveNext === undefined) return void queue.push(event);
+      resolveNext({ done: false, value: event });
+      resolveNext = undefined;
     };
-    const others = this.#subscribers.get(topic) ?? new Set();
-    this.#subscribers.set(topic, others.add(push));
+    const subscribers = this.#subscribers.get(topic) ?? new Set();
+    this.#subscribers.set(topic, subscribers.add(push));
     this.count += 1;
     const end: IteratorResult<T> = { done: true, value: undefined };
     const iterator: AsyncIterableIterator<T> = {
-      next: () => (waiting.length > 0 ? Promise.resolve({ done: false, value: waiting.shift()! }) : new Promise((resolve) => (wake = resolve))),
+      next: () => (queue.length > 0 ? Promise.resolve({ done: false, value: queue.shift()! }) : new Promise((resolve) => (resolveNext = resolve))),
       return: () => {
-        if (others.delete(push)) this.count -= 1;
-        wake?.(end);
+        if (subscribers.delete(push)) this.count -= 1;
+        resolveNext?.(end);
         return Promise.resolve(end);
       },
       [Symbol.asyncIterator]: () => iterator,
@@ -56,18 +56,18 @@ export class Topics<T> {
 }
 
 /** Control requests of the benchmark: `POST /publish` publishes the event in its body, `GET /subscribers` returns their number. */
-export interface Trigger {
+export interface Control {
   publish(topics: readonly string[], event: LiveEvent): void;
   subscribers(): number;
 }
 
-export async function answerTrigger(req: IncomingMessage, res: ServerResponse, trigger: Trigger): Promise<void> {
+export async function handleControl(req: IncomingMessage, res: ServerResponse, control: Control): Promise<void> {
   if (req.url === '/publish' && req.method === 'POST') {
     let text = '';
     for await (const chunk of req.setEncoding('utf8')) text += chunk as string;
     const { topics, event } = JSON.parse(text) as { topics: string[]; event: LiveEvent };
-    trigger.publish(topics, event);
+    control.publish(topics, event);
     res.end('{}');
-  } else if (req.url === '/subscribers') res.end(JSON.stringify({ subscribers: trigger.subscribers() }));
+  } else if (req.url === '/subscribers') res.end(JSON.stringify({ subscribers: control.subscribers() }));
   else res.writeHead(404).end();
 }

@@ -32,22 +32,22 @@ export function createLoaders() {
       const found = await rows<Class & { schoolId: string }>(
         'classes', `select id, school_id as "schoolId", grade || letter as name from class where school_id = any($1) and archived_at is null order by sort_key, id`, [schoolIds],
       );
-      const by = grouped(found, ({ schoolId }) => schoolId);
+      const by = groupBy(found, ({ schoolId }) => schoolId);
       return schoolIds.map((id) => by.get(id) ?? []);
     }),
     studentsOf: new DataLoader(async (classIds: readonly string[]) => {
       const found = await rows<User & { classId: string }>(
         'students', `select u.id, e.class_id as "classId", ${fullName} from enrolment e join app_user u on u.id = e.student_id where e.class_id = any($1) and e.ended_at is null order by u.sort_key, u.id`, [classIds],
       );
-      const by = grouped(found, ({ classId }) => classId);
+      const by = groupBy(found, ({ classId }) => classId);
       return classIds.map((id) => by.get(id) ?? []);
     }),
-    user: new DataLoader(async (ids: readonly string[]) => inOrder(ids, await rows<User>('users', `select u.id, ${fullName} from app_user u where u.id = any($1)`, [ids]))),
-    class: new DataLoader(async (ids: readonly string[]) => inOrder(ids, await rows<Class>('class', `select id, grade || letter as name from class where id = any($1)`, [ids]))),
+    user: new DataLoader(async (ids: readonly string[]) => orderByIds(ids, await rows<User>('users', `select u.id, ${fullName} from app_user u where u.id = any($1)`, [ids]))),
+    class: new DataLoader(async (ids: readonly string[]) => orderByIds(ids, await rows<Class>('class', `select id, grade || letter as name from class where id = any($1)`, [ids]))),
   };
 }
 
-function grouped<T>(all: readonly T[], keyOf: (each: T) => string): Map<string, T[]> {
+function groupBy<T>(all: readonly T[], keyOf: (each: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const each of all) {
     const group = groups.get(keyOf(each));
@@ -57,7 +57,7 @@ function grouped<T>(all: readonly T[], keyOf: (each: T) => string): Map<string, 
   return groups;
 }
 
-function inOrder<T extends { id: string }>(ids: readonly string[], found: readonly T[]): (T | null)[] {
+function orderByIds<T extends { id: string }>(ids: readonly string[], found: readonly T[]): (T | null)[] {
   const by = new Map(found.map((each) => [each.id, each]));
   return ids.map((id) => by.get(id) ?? null);
 }
@@ -87,19 +87,19 @@ export const resolvers: Record<string, Record<string, Resolve>> = {
  */
 export async function enrol(studentId: string, classId: string, actorId: string): Promise<{ id: string; startedAt: string }> {
   const client = await pool.connect();
-  const ask = async <T extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) => (await client.query<T>({ name, text, values })).rows;
+  const query = async <T extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) => (await client.query<T>({ name, text, values })).rows;
   try {
     await client.query('begin');
-    const [found] = await ask<{ schoolId: string }>('lock class', `select school_id as "schoolId" from class where id = $1 and archived_at is null for share`, [classId]);
-    await ask('lock user', 'select 1 from app_user where id = $1 for no key update', [studentId]);
+    const [found] = await query<{ schoolId: string }>('lock class', `select school_id as "schoolId" from class where id = $1 and archived_at is null for share`, [classId]);
+    await query('lock user', 'select 1 from app_user where id = $1 for no key update', [studentId]);
     const schoolId = found!.schoolId;
-    const [role] = await ask('role', `select 1 from role_grant where user_id = $1 and school_id = $2 and role = 'STUDENT' and ended_at is null`, [studentId, schoolId]);
-    const present = await ask('present', 'select 1 from enrolment where student_id = $1 and ended_at is null', [studentId]);
+    const [role] = await query('role', `select 1 from role_grant where user_id = $1 and school_id = $2 and role = 'STUDENT' and ended_at is null`, [studentId, schoolId]);
+    const present = await query('present', 'select 1 from enrolment where student_id = $1 and ended_at is null', [studentId]);
     if (role === undefined || present.length > 0) throw new Error('The pupil cannot be enrolled.');
-    const [made] = await ask<{ id: string; startedAt: Date }>(
+    const [made] = await query<{ id: string; startedAt: Date }>(
       'place', `insert into enrolment (id, school_id, class_id, student_id) values (gen_random_uuid(), $1, $2, $3) returning id, started_at as "startedAt"`, [schoolId, classId, studentId],
     );
-    const chats = await ask<{ chatId: string }>(
+    const chats = await query<{ chatId: string }>(
       'members',
       `insert into chat_member (id, school_id, chat_id, user_id, reason) select gen_random_uuid(), school_id, id, $2, 'RULE' from chat
        where class_id = $1 and kind = 'CLASS' and archived_at is null on conflict do nothing returning chat_id as "chatId"`,
@@ -109,7 +109,7 @@ export async function enrol(studentId: string, classId: string, actorId: string)
       { type: 'student.enrolled', topics: [`school:${schoolId}`, `class:${classId}`, `user:${studentId}`], payload: { schoolId, enrolmentId: made!.id, studentId, classId } },
       ...chats.map(({ chatId }) => ({ type: 'chatMember.added', topics: [`school:${schoolId}`, `chat:${chatId}`, `user:${studentId}`], payload: { schoolId, chatId, userId: studentId } })),
     ];
-    await ask(
+    await query(
       'events',
       `with head as (update event_head set seq = seq + $2 where school_id = $1 returning seq)
        insert into event (school_id, seq, type, topics, payload, actor, at)

@@ -91,10 +91,10 @@ export class Follower {
     if (type !== 'next') return;
     if (payload?.errors !== undefined) this.troubles.push(`next with errors ${JSON.stringify(payload.errors).slice(0, 200)}`);
     const item = payload?.data?.enrolments;
-    if (item) this.#take(item);
+    if (item) this.#handleItem(item);
   }
 
-  #take({ cursor, checkpoint, ended, oldest, ...content }: Item): void {
+  #handleItem({ cursor, checkpoint, ended, oldest, ...content }: Item): void {
     if (oldest !== undefined) return void this.troubles.push('ResyncRequired');
     if (ended !== undefined) {
       this.ended = true;

@@ -8,7 +8,7 @@ import { connect } from '../../src/db/client.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import { globalId } from '../../src/graphql/builder.ts';
 import { createLogger } from '../../src/logger.ts';
-import { createSigner, settingsOn } from '../env.ts';
+import { createTokenIssuer, settingsFor } from '../env.ts';
 import { createStarter } from '../processes.ts';
 import { addPeople, seed } from '../seed.ts';
 import { createCluster } from './cluster.ts';
@@ -51,7 +51,7 @@ const percentile = (sorted: readonly number[], part: number): number => sorted[M
 async function soak(): Promise<boolean> {
   const cluster = await createCluster();
   const settings: Record<string, string> = {
-    ...settingsOn(cluster.url), OPERATIONS_PER_MINUTE: '6000', LOG_LEVEL: 'error', NODE_OPTIONS: `--max-old-space-size=${heapMegabytes}`,
+    ...settingsFor(cluster.url), OPERATIONS_PER_MINUTE: '6000', LOG_LEVEL: 'error', NODE_OPTIONS: `--max-old-space-size=${heapMegabytes}`,
   };
   const starter = createStarter(settings);
   try {
@@ -63,14 +63,14 @@ async function soak(): Promise<boolean> {
     const administrators = await addPeople(client, ids.schoolId, 'PLATFORM_ADMINISTRATOR', 5000, socketCount);
     const revocable = await addPeople(client, ids.schoolId, 'SCHOOL_ADMINISTRATION', 20_000, 400);
     await client.end();
-    const signer = await createSigner(settings);
-    const [ofAdministrators, ofRevocable, acting] = [
-      await Promise.all(administrators.map(signer.token)),
-      await Promise.all(revocable.map(async (id) => [await signer.token(id), await signer.token(id)] as const)),
-      await Promise.all(administrators.slice(0, 6).map(signer.token)),
+    const issuer = await createTokenIssuer(settings);
+    const [administratorTokens, revocableTokens, actingTokens] = [
+      await Promise.all(administrators.map(issuer.token)),
+      await Promise.all(revocable.map(async (id) => [await issuer.token(id), await issuer.token(id)] as const)),
+      await Promise.all(administrators.slice(0, 6).map(issuer.token)),
     ];
-    await signer.close();
-    return await runOn(await starter.startOurs(), { ids, ofAdministrators, ofRevocable, acting }, cluster);
+    await issuer.close();
+    return await runAgainst(await starter.startOurs(), { ids, administratorTokens, revocableTokens, actingTokens }, cluster);
   } finally {
     await starter.close();
     cluster.remove();
@@ -79,50 +79,50 @@ async function soak(): Promise<boolean> {
 
 interface People {
   ids: Awaited<ReturnType<typeof seed>>;
-  ofAdministrators: readonly string[];
-  ofRevocable: readonly (readonly [followed: string, other: string])[];
-  acting: readonly string[];
+  administratorTokens: readonly string[];
+  revocableTokens: readonly (readonly [followed: string, other: string])[];
+  actingTokens: readonly string[];
 }
 
-async function runOn(server: Awaited<ReturnType<ReturnType<typeof createStarter>['startOurs']>>, people: People, cluster: Awaited<ReturnType<typeof createCluster>>): Promise<boolean> {
-  const { ids, acting } = people;
+async function runAgainst(server: Awaited<ReturnType<ReturnType<typeof createStarter>['startOurs']>>, people: People, cluster: Awaited<ReturnType<typeof createCluster>>): Promise<boolean> {
+  const { ids, actingTokens } = people;
   const { url, port } = server;
   const tally = new Tally();
   const abort = new AbortController();
   const { signal } = abort;
   const schoolId = globalId('School', ids.schoolId);
-  const followers = people.ofAdministrators.slice(0, socketCount).map((token) => new Follower(url, token, schoolId));
+  const followers = people.administratorTokens.slice(0, socketCount).map((token) => new Follower(url, token, schoolId));
   while (followers.some(({ startedAt }) => startedAt === undefined)) await pause(200);
   console.log(`${followers.length} sockets follow the school.`);
 
   const probe = fork(fileURLToPath(new URL('probe.ts', import.meta.url)));
   const reads: ProbeReply[] = [];
   probe.on('message', (reply: ProbeReply) => reads.push(reply));
-  probe.send({ url, token: acting[0]!, classId: globalId('Class', ids.classIds[0]!) } satisfies ProbeOrder);
+  probe.send({ url, token: actingTokens[0]!, classId: globalId('Class', ids.classIds[0]!) } satisfies ProbeOrder);
 
   const rows = { studentIds: ids.studentIds.map((id) => globalId('User', id)), classIds: ids.classIds.map((id) => globalId('Class', id)) };
   const loads = [
     sendGarbage(url, tally, signal),
     sendGarbage(url, tally, signal),
     openSilentSockets(port, signal),
-    readHeavily(url, acting[1]!, schoolId, tally, signal),
-    readHeavily(url, acting[2]!, schoolId, tally, signal),
-    sendUnknownDocuments(url, acting[3]!, tally, signal),
-    moveStudents(url, acting[4]!, rows, tally, signal),
+    readHeavily(url, actingTokens[1]!, schoolId, tally, signal),
+    readHeavily(url, actingTokens[2]!, schoolId, tally, signal),
+    sendUnknownDocuments(url, actingTokens[3]!, tally, signal),
+    moveStudents(url, actingTokens[4]!, rows, tally, signal),
     cutSockets(followers, signal),
   ];
-  const late = { streams: 0, messages: 0 };
-  loads.push(revoke(url, schoolId, people.ofRevocable, late, tally, signal));
+  const lateDeliveries = { streams: 0, messages: 0 };
+  loads.push(revoke(url, schoolId, people.revocableTokens, lateDeliveries, tally, signal));
 
-  const begun = Date.now();
+  const startedAt = Date.now();
   const samples: Sample[] = [];
   const disturbed: { kind: string; from: number; to: number }[] = [];
-  const due = [...disturbances];
-  while (Date.now() - begun < durationMs) {
-    samples.push({ second: Math.round((Date.now() - begun) / 1000), rssMegabytes: Math.round(server.rssBytes() / 1048576) });
+  const pending = [...disturbances];
+  while (Date.now() - startedAt < durationMs) {
+    samples.push({ second: Math.round((Date.now() - startedAt) / 1000), rssMegabytes: Math.round(server.rssBytes() / 1048576) });
     if (samples.length % 30 === 0) console.log(`${samples.at(-1)!.second} s: ${samples.at(-1)!.rssMegabytes} MB, ${reads.length} small reads`);
-    if (due.length > 0 && Date.now() - begun > due[0]!.at * durationMs) {
-      const { kind } = due.shift()!;
+    if (pending.length > 0 && Date.now() - startedAt > pending[0]!.at * durationMs) {
+      const { kind } = pending.shift()!;
       console.log(`The database: ${kind}.`);
       const from = Date.now();
       await disturb(cluster, kind);
@@ -133,9 +133,9 @@ async function runOn(server: Awaited<ReturnType<ReturnType<typeof createStarter>
   abort.abort();
   await Promise.all(loads);
   probe.disconnect();
-  const events = await settle(cluster.url, ids.schoolId, followers);
+  const events = await waitForFollowers(cluster.url, ids.schoolId, followers);
   for (const follower of followers) follower.close();
-  return judge({ samples, reads, disturbed, tally, followers, events, late });
+  return evaluate({ samples, reads, disturbed, tally, followers, events, lateDeliveries });
 }
 
 async function disturb(cluster: Awaited<ReturnType<typeof createCluster>>, kind: (typeof disturbances)[number]['kind']): Promise<void> {
@@ -157,7 +157,7 @@ const endOthers = 'mutation { endOtherSessions(input: {}) { __typename ... on Re
 
 /** Ends sessions with open streams, and counts the messages that arrive after the acknowledgement. */
 async function revoke(
-  url: string, schoolId: string, tokens: readonly (readonly [string, string])[], late: { streams: number; messages: number }, tally: Tally, signal: AbortSignal,
+  url: string, schoolId: string, tokens: readonly (readonly [string, string])[], lateDeliveries: { streams: number; messages: number }, tally: Tally, signal: AbortSignal,
 ): Promise<void> {
   for (const [followed, other] of tokens) {
     if (signal.aborted) return;
@@ -169,8 +169,8 @@ async function revoke(
     tally.add('revoke', reply);
     if (follower.startedAt !== undefined && reply.body.includes('"User"')) {
       await pause(1500);
-      late.streams += 1;
-      late.messages += follower.seqs.length - before;
+      lateDeliveries.streams += 1;
+      lateDeliveries.messages += follower.seqs.length - before;
     }
     follower.close();
     await pause(500);
@@ -178,7 +178,7 @@ async function revoke(
 }
 
 /** Waits until every follower has reached the end of the log; returns the sequence numbers of all enrolment events. */
-async function settle(databaseUrl: string, schoolId: string, followers: readonly Follower[]): Promise<number[]> {
+async function waitForFollowers(databaseUrl: string, schoolId: string, followers: readonly Follower[]): Promise<number[]> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   const { rows } = await client.query<{ seq: string }>("select seq from event where school_id = $1 and type like 'student.%' order by seq", [schoolId]);
@@ -189,17 +189,17 @@ async function settle(databaseUrl: string, schoolId: string, followers: readonly
   return events;
 }
 
-interface Seen {
+interface Observations {
   samples: readonly Sample[];
   reads: readonly ProbeReply[];
   disturbed: readonly { kind: string; from: number; to: number }[];
   tally: Tally;
   followers: readonly Follower[];
   events: readonly number[];
-  late: { streams: number; messages: number };
+  lateDeliveries: { streams: number; messages: number };
 }
 
-function judge({ samples, reads, disturbed, tally, followers, events, late }: Seen): boolean {
+function evaluate({ samples, reads, disturbed, tally, followers, events, lateDeliveries }: Observations): boolean {
   const calm = reads.filter(({ at }) => !disturbed.some(({ from, to }) => at >= from - 1000 && at <= to));
   const times = calm.map(({ ms }) => ms).sort((a, b) => a - b);
   const broken = followers.filter(({ startedAt, seqs }) => {
@@ -207,9 +207,9 @@ function judge({ samples, reads, disturbed, tally, followers, events, late }: Se
     return expected.length !== seqs.length || expected.some((seq, n) => seq !== seqs[n]);
   });
   const troubles = followers.flatMap((follower) => follower.troubles);
-  const fifth = samples.filter(({ second }) => second >= (minutes * 60) / 4);
-  const third = fifth.slice(0, Math.ceil(fifth.length / 3)).map(({ rssMegabytes }) => rssMegabytes);
-  const end = fifth.slice(-Math.ceil(fifth.length / 3)).map(({ rssMegabytes }) => rssMegabytes);
+  const afterWarmUp = samples.filter(({ second }) => second >= (minutes * 60) / 4);
+  const firstThird = afterWarmUp.slice(0, Math.ceil(afterWarmUp.length / 3)).map(({ rssMegabytes }) => rssMegabytes);
+  const lastThird = afterWarmUp.slice(-Math.ceil(afterWarmUp.length / 3)).map(({ rssMegabytes }) => rssMegabytes);
   const mean = (values: readonly number[]) => Math.round(values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length));
   const probeStatuses: Record<string, number> = {};
   for (const { status, code } of reads) probeStatuses[`${status} ${code ?? ''}`.trim()] = (probeStatuses[`${status} ${code ?? ''}`.trim()] ?? 0) + 1;
@@ -218,18 +218,18 @@ function judge({ samples, reads, disturbed, tally, followers, events, late }: Se
     date: new Date().toISOString(), minutes, heapMegabytes,
     sockets: followers.length, socketsOpened: followers.reduce((sum, follower) => sum + follower.sockets, 0),
     events: events.length, followersWithLostOrRepeatedEvents: broken.length, troubles: [...new Set(troubles)].slice(0, 10), troubleCount: troubles.length,
-    revocations: late,
-    rssMegabytes: { firstThirdAfterWarmUp: mean(third), lastThird: mean(end), highest: Math.max(...samples.map(({ rssMegabytes }) => rssMegabytes)) },
+    revocations: lateDeliveries,
+    rssMegabytes: { firstThirdAfterWarmUp: mean(firstThird), lastThird: mean(lastThird), highest: Math.max(...samples.map(({ rssMegabytes }) => rssMegabytes)) },
     smallReads: { count: reads.length, calm: calm.length, p50: percentile(times, 0.5), p99: percentile(times, 0.99), max: times.at(-1), statuses: probeStatuses },
     replies: tally.counts, wrong: tally.wrong.slice(0, 10), wrongCount: tally.wrong.length + wrongReads,
     disturbances: disturbed.map(({ kind }) => kind), samples: samples.filter((_sample, n) => n % 15 === 0),
   };
   const promises = {
-    'memory is level after the first quarter (within a tenth)': mean(end) <= mean(third) * 1.1,
+    'memory is level after the first quarter (within a tenth)': mean(lastThird) <= mean(firstThird) * 1.1,
     'p99 of a small read is at most 250 ms where the database answers': percentile(times, 0.99) <= 250,
     'no 5xx but UNAVAILABLE': result.wrongCount === 0,
     'no event is lost, repeated or out of order': broken.length === 0 && troubles.length === 0,
-    'nothing arrives after an acknowledged revocation': late.messages === 0 && late.streams > 0,
+    'nothing arrives after an acknowledged revocation': lateDeliveries.messages === 0 && lateDeliveries.streams > 0,
   };
   writeFileSync(new URL('../soak.json', import.meta.url), `${JSON.stringify({ ...result, promises }, null, 2)}\n`);
   console.log(JSON.stringify({ ...result, samples: undefined }, null, 2));

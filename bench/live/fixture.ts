@@ -7,7 +7,7 @@ import { createLiveSchool, type LiveSchool } from './school.ts';
 import { createWriter, type Writer } from './writer.ts';
 
 /** A school and an event writer in this process, on the database of the product's server and with its secret. */
-export interface Beside {
+export interface LiveFixture {
   school: LiveSchool;
   writer: Writer;
   /** Creates a session for each user and returns their access tokens, in order. */
@@ -16,7 +16,7 @@ export interface Beside {
 }
 
 /** @param settings environment variables of the product's server. */
-export async function standBeside(settings: Record<string, string>): Promise<Beside> {
+export async function openLiveFixture(settings: Record<string, string>): Promise<LiveFixture> {
   const config = readConfig(settings);
   const log = createLogger('warn');
   const db = await connect({ databaseUrl: config.databaseUrl, poolSize: 4, log });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { now } from './clock.ts';
-import type { Heard, Listening, Order, Said } from './protocol.ts';
+import type { ListenerReport, ListenerSpec, Command, Message } from './protocol.ts';
 import { openSocket, type Client } from './socket.ts';
 
 /**
@@ -9,12 +9,12 @@ import { openSocket, type Client } from './socket.ts';
  */
 
 /** Maximal number of subscriptions that are being opened at once. */
-const opening = 40;
+const maxOpening = 40;
 const cursorMark = Buffer.from('"cursor":"');
 const cursorLength = 512;
 
 interface State {
-  spec: Listening;
+  spec: ListenerSpec;
   id: string;
   client: Client | null;
   ready: boolean;
@@ -24,33 +24,33 @@ interface State {
   seqs: number[];
   times: number[];
   bytes: number;
-  troubles: string[];
+  problems: string[];
 }
 
 const states: State[] = [];
 const seqOf = new Map<string, number>();
 const expected = new Map<number, number>();
-const arrived = new Map<number, number>();
+const arrivals = new Map<number, number>();
 let closing = false;
 
-const say = (said: Said) => process.send!(said);
+const send = (said: Message) => process.send!(said);
 
 /** Returns the sequence number in the cursor of an event. */
-function seqIn(cursor: string): number {
+function decodeSeq(cursor: string): number {
   let seq = seqOf.get(cursor);
   if (seq === undefined) seqOf.set(cursor, (seq = Number(Buffer.from(cursor, 'base64url').toString().split(':')[1])));
   return seq;
 }
 
-function note(state: State, cursor: string, bytes: number): void {
-  const seq = seqIn(cursor);
+function recordEvent(state: State, cursor: string, bytes: number): void {
+  const seq = decodeSeq(cursor);
   state.cursor = cursor;
   state.seqs.push(seq);
   state.times.push(now());
   state.bytes += bytes;
-  const count = (arrived.get(seq) ?? 0) + 1;
-  arrived.set(seq, count);
-  if (count === expected.get(seq)) say({ kind: 'complete', seq });
+  const count = (arrivals.get(seq) ?? 0) + 1;
+  arrivals.set(seq, count);
+  if (count === expected.get(seq)) send({ kind: 'complete', seq });
 }
 
 function open(state: State, ready: () => void): void {
@@ -63,7 +63,7 @@ function open(state: State, ready: () => void): void {
     state.ready = true;
     ready();
   };
-  const control = (client: Client, text: string) => {
+  const handleControl = (client: Client, text: string) => {
     const message = JSON.parse(text) as { type: string; payload?: { data?: { enrolments?: { checkpoint?: string } } } };
     if (message.type === 'connection_ack' && !acknowledged) {
       acknowledged = true;
@@ -75,31 +75,31 @@ function open(state: State, ready: () => void): void {
       // Until the first event, the checkpoint is the cursor to reconnect with.
       state.cursor = message.payload.data.enrolments.checkpoint;
       done();
-    } else if (message.type !== 'pong') state.troubles.push(text);
+    } else if (message.type !== 'pong') state.problems.push(text);
   };
   state.client = openSocket(url, spec.localAddress, {
     open: (client) => client.send(JSON.stringify({ type: 'connection_init', payload: spec.init })),
     text(bytes, start, end) {
       const mark = bytes.subarray(start, Math.min(end, start + cursorLength)).indexOf(cursorMark);
-      if (mark < 0) return control(state.client!, bytes.toString('utf8', start, end));
+      if (mark < 0) return handleControl(state.client!, bytes.toString('utf8', start, end));
       const from = start + mark + cursorMark.length;
-      note(state, bytes.toString('latin1', from, bytes.indexOf(34, from)), end - start);
+      recordEvent(state, bytes.toString('latin1', from, bytes.indexOf(34, from)), end - start);
     },
     closed(reason) {
       state.ready = false;
       if (closing) return;
-      if (!spec.comesBack) {
-        state.troubles.push(reason);
+      if (!spec.reconnects) {
+        state.problems.push(reason);
         return done();
       }
-      setTimeout(() => open(state, () => say({ kind: 'back' })), 20 + Math.random() * 100);
+      setTimeout(() => open(state, () => send({ kind: 'reconnected' })), 20 + Math.random() * 100);
     },
   });
 }
 
-async function openAll(specs: readonly Listening[]): Promise<void> {
+async function openAll(specs: readonly ListenerSpec[]): Promise<void> {
   const queue = specs.map((spec): State => ({
-    spec, id: randomUUID(), client: null, ready: false, sockets: 0, cursor: null, seqs: [], times: [], bytes: 0, troubles: [],
+    spec, id: randomUUID(), client: null, ready: false, sockets: 0, cursor: null, seqs: [], times: [], bytes: 0, problems: [],
   }));
   states.push(...queue);
   const work = async () => {
@@ -108,29 +108,29 @@ async function openAll(specs: readonly Listening[]): Promise<void> {
       await new Promise<void>((resolve) => open(next, resolve));
     }
   };
-  await Promise.all(Array.from({ length: opening }, work));
-  say({ kind: 'opened' });
+  await Promise.all(Array.from({ length: maxOpening }, work));
+  send({ kind: 'opened' });
 }
 
-process.on('message', (order: Order) => {
-  if (order.kind === 'open') void openAll(order.specs);
-  else if (order.kind === 'expect') {
-    expected.set(order.seq, order.count);
-    if (order.count === (arrived.get(order.seq) ?? 0)) say({ kind: 'complete', seq: order.seq });
-  } else if (order.kind === 'forget') {
+process.on('message', (command: Command) => {
+  if (command.kind === 'open') void openAll(command.specs);
+  else if (command.kind === 'expect') {
+    expected.set(command.seq, command.count);
+    if (command.count === (arrivals.get(command.seq) ?? 0)) send({ kind: 'complete', seq: command.seq });
+  } else if (command.kind === 'reset') {
     for (const state of states) Object.assign(state, { seqs: [], times: [], bytes: 0 });
     expected.clear();
-    arrived.clear();
-    say({ kind: 'forgotten' });
-  } else if (order.kind === 'report') {
-    const heard = states.map((state): Heard => ({
+    arrivals.clear();
+    send({ kind: 'resetDone' });
+  } else if (command.kind === 'report') {
+    const reports = states.map((state): ListenerReport => ({
       seqs: Uint32Array.from(state.seqs),
       times: Float64Array.from(state.times),
       bytes: state.bytes,
       sockets: state.sockets,
-      troubles: state.troubles,
+      problems: state.problems,
     }));
-    say({ kind: 'report', heard });
+    send({ kind: 'report', reports });
   } else {
     closing = true;
     for (const state of states) state.client?.close();

@@ -3,8 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { globalId } from '../../src/graphql/builder.ts';
 import type { LiveEvent } from '../peers/live.ts';
 import { now } from './clock.ts';
-import type { Listening } from './protocol.ts';
-import type { Account, LiveSchool, Place } from './school.ts';
+import type { ListenerSpec } from './protocol.ts';
+import type { Account, LiveSchool, EnrolmentRows } from './school.ts';
 import { ours, peers, selections } from './selections.ts';
 import type { Writer } from './writer.ts';
 
@@ -20,31 +20,31 @@ export interface Listener {
 }
 
 /** Whether this listener should receive a change in this class. */
-export const hears = ({ account, classId }: Listener, changed: string): boolean =>
-  (account.classId === null || account.classId === changed) && (classId === null || classId === changed);
+export const shouldReceive = ({ account, classId }: Listener, changedClassId: string): boolean =>
+  (account.classId === null || account.classId === changedClassId) && (classId === null || classId === changedClassId);
 
-export interface Stage {
+export interface Target {
   /** Returns the connection parameters of each listener. */
-  listening(listeners: readonly Listener[]): Promise<Listening[]>;
+  specsFor(listeners: readonly Listener[]): Promise<ListenerSpec[]>;
   /** Resolves when the server has this many subscribers. */
-  settled(count: number): Promise<void>;
+  waitForSubscribers(count: number): Promise<void>;
   /** Returns the sequence number of the next event. */
-  next(): number;
+  nextSeq(): number;
   /** Publishes an event; resolves with the time of its commit (of the publish request for a peer). */
-  publish(place: Place): Promise<number>;
+  publish(enrolment: EnrolmentRows): Promise<number>;
 }
 
 /** Spreads the listeners over eight loopback addresses, so that no address runs out of ports. */
 const localAddress = (n: number): string => `127.0.0.${1 + (n % 8)}`;
 
-export function oursStage(
+export function sferaTarget(
   urls: readonly string[],
   school: LiveSchool,
   writer: Writer,
   tokensOf: (userIds: readonly string[]) => Promise<string[]>,
-): Stage {
+): Target {
   return {
-    async listening(listeners) {
+    async specsFor(listeners) {
       const tokens = await tokensOf(listeners.map(({ account }) => account.userId));
       return listeners.map(({ selection, classId }, n) => ({
         urls: urls.map((_url, at) => urls[(n + at) % urls.length]!),
@@ -53,30 +53,30 @@ export function oursStage(
         query: ours(selections[selection]!),
         variables: { schoolId: globalId('School', school.id), classId: classId === null ? null : globalId('Class', classId) },
         checkpoint: true,
-        comesBack: urls.length > 1,
+        reconnects: urls.length > 1,
       }));
     },
-    settled: () => Promise.resolve(),
-    next: () => writer.next(),
-    publish: (place) => writer.write(place),
+    waitForSubscribers: () => Promise.resolve(),
+    nextSeq: () => writer.nextSeq(),
+    publish: (enrolment) => writer.write(enrolment),
   };
 }
 
 /** @param bytes message length by selection, for the peer that sends prepared bytes (live-ws). */
-export function peerStage(port: number, school: LiveSchool, bytes?: readonly number[]): Stage {
+export function peerTarget(port: number, school: LiveSchool, bytes?: readonly number[]): Target {
   // A single connection keeps the order of published events.
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  const ask = <T>(method: string, path: string, body?: unknown): Promise<T> =>
+  const send = <T>(method: string, path: string, body?: unknown): Promise<T> =>
     new Promise((resolve, reject) => {
-      const asked = request({ agent, port, method, path, host: '127.0.0.1', headers: { 'content-type': 'application/json' } }, (answer) => {
+      const sent = request({ agent, port, method, path, host: '127.0.0.1', headers: { 'content-type': 'application/json' } }, (answer) => {
         let text = '';
         answer.setEncoding('utf8').on('data', (part: string) => (text += part)).on('end', () => resolve(JSON.parse(text) as T));
       });
-      asked.on('error', reject).end(body === undefined ? undefined : JSON.stringify(body));
+      sent.on('error', reject).end(body === undefined ? undefined : JSON.stringify(body));
     });
   let seq = 0;
   return {
-    listening: (listeners) =>
+    specsFor: (listeners) =>
       Promise.resolve(
         listeners.map(({ account, selection, classId }, n) => ({
           urls: [`ws://127.0.0.1:${port}/graphql`],
@@ -85,13 +85,13 @@ export function peerStage(port: number, school: LiveSchool, bytes?: readonly num
           query: peers(selections[selection]!),
           variables: { schoolId: school.id, classId: classId ?? account.classId, ...(bytes && { bytes: bytes[selection] }) },
           checkpoint: false,
-          comesBack: false,
+          reconnects: false,
         })),
       ),
-    async settled(count) {
-      while ((await ask<{ subscribers: number }>('GET', '/subscribers')).subscribers < count) await pause(20);
+    async waitForSubscribers(count) {
+      while ((await send<{ subscribers: number }>('GET', '/subscribers')).subscribers < count) await pause(20);
     },
-    next: () => seq + 1,
+    nextSeq: () => seq + 1,
     async publish({ student, class: { id: classId, grade, letter } }) {
       const { id: studentId, surname, givenName } = student;
       const event: LiveEvent = {
@@ -104,7 +104,7 @@ export function peerStage(port: number, school: LiveSchool, bytes?: readonly num
         class: { name: `${grade}${letter}`, grade, letter },
       };
       const at = now();
-      await ask('POST', '/publish', { topics: [school.id, classId], event });
+      await send('POST', '/publish', { topics: [school.id, classId], event });
       return at;
     },
   };
