@@ -6,7 +6,6 @@ import { sferaTarget, peerTarget, type Listener, type Target } from './target.ts
 import { openGroup, publishOneByOne, verifyDelivery, type ListenerGroup } from './delivery.ts';
 
 /** Names of the peer programs with subscriptions, by the name in the report. */
-
 export const peerPrograms = { 'graphql-ws': 'live-graphql-ws', Mercurius: 'live-mercurius', PostGraphile: 'live-postgraphile' } as const;
 export const limitProgram = 'live-ws';
 

@@ -8,8 +8,6 @@ import type { Account, LiveSchool, EnrolmentRows } from './school.ts';
 import { ours, peers, selections } from './selections.ts';
 import type { Writer } from './writer.ts';
 
-/** The server under measurement: one interface for the product and the peers. */
-
 /** A subscription to open: the account and its arguments. */
 export interface Listener {
   account: Account;
@@ -23,6 +21,7 @@ export interface Listener {
 export const shouldReceive = ({ account, classId }: Listener, changedClassId: string): boolean =>
   (account.classId === null || account.classId === changedClassId) && (classId === null || classId === changedClassId);
 
+/** The server under measurement: one interface for the product and the peers. */
 export interface Target {
   /** Returns the connection parameters of each listener. */
   specsFor(listeners: readonly Listener[]): Promise<ListenerSpec[]>;

@@ -2,7 +2,7 @@ import { request, type IncomingHttpHeaders } from 'node:http';
 import { expect } from 'vitest';
 import { WebSocket, type ClientOptions } from 'ws';
 
-/** What no well-behaved client sends: bytes and messages as they are given, with every answer held to the same promises. */
+/** Sends raw requests and socket messages that no well-behaved client sends, and asserts that every response is well-formed. */
 
 export interface Reply {
   status: number;
@@ -19,7 +19,7 @@ export interface Problem {
   extensions: { code: string; path?: string[] };
 }
 
-/** No answer is the server's fault, and every error says what it is, without hints, places in the source or values of the transport. */
+/** Asserts that the status is below 500 and that every error has a code and reveals no suggestions, source locations or internal values. */
 export function expectSound({ status, text, errors, headers }: Pick<Reply, 'status' | 'text' | 'errors' | 'headers'>, method = 'POST'): void {
   expect(status, text).toBeLessThan(500);
   if (status >= 400 && method !== 'HEAD') {
@@ -37,15 +37,15 @@ export function expectSoundError(error: Problem): void {
 
 export interface Sent {
   method?: string;
-  /** After the origin; the endpoint by default. */
+  /** Path and query; the GraphQL endpoint by default. */
   path?: string;
   headers?: Record<string, string | string[]>;
   body?: string | Buffer;
-  /** Sends the body in chunks, without its length. */
+  /** Sends the body with chunked encoding, without Content-Length. */
   chunked?: boolean;
 }
 
-/** One request on a connection of its own. */
+/** Sends one request on a new connection. */
 export function ask(url: string, { method = 'POST', path = '/graphql', headers = {}, body = '', chunked = false }: Sent): Promise<Reply> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
@@ -58,10 +58,10 @@ export function ask(url: string, { method = 'POST', path = '/graphql', headers =
         const text = Buffer.concat(parts).toString();
         let parsed: Partial<Reply> = {};
         try {
-          // Of a stream, what it says first.
+          // For an event stream, parse the first event.
           parsed = JSON.parse(/^(?:data: )?(\{.+\})\r?$/m.exec(text)?.[1] ?? text) as Partial<Reply>;
         } catch {
-          // What is no JSON has neither data nor errors.
+          // A body that is not JSON has neither data nor errors.
         }
         const { data, errors } = parsed;
         const reply: Reply = {
@@ -97,7 +97,7 @@ export interface Payload {
   operationName?: string;
 }
 
-/** One operation over HTTP. */
+/** Sends one operation over HTTP. */
 export const overHttp = (url: string, token: string, payload: Payload, headers: Record<string, string> = {}): Promise<Outcome> =>
   ask(url, { headers: json(token, headers), body: JSON.stringify(payload) });
 
@@ -111,17 +111,17 @@ export interface Message {
 
 export interface RawSocket {
   ws: WebSocket;
-  /** Every message so far. */
+  /** All messages received so far. */
   messages: Message[];
   closed: Promise<{ code: number; reason: string }>;
   say(message: object | string | Buffer): void;
-  /** Waits for a message like this; fails when the socket closes before. */
+  /** Waits for a message that matches; fails when the socket closes first. */
   heard(fits: (message: Message) => boolean): Promise<Message>;
-  /** One operation to its end. */
+  /** Runs one operation until it completes. */
   run(payload: Payload, id?: string): Promise<Outcome>;
 }
 
-/** A socket that says nothing by itself. */
+/** Opens a socket that sends nothing by itself, not even `connection_init`. */
 export async function openSocket(url: string, options: ClientOptions = {}, protocol = 'graphql-transport-ws'): Promise<RawSocket> {
   const ws = new WebSocket(url.replace(/^http/, 'ws'), protocol, { perMessageDeflate: false, ...options });
   const messages: Message[] = [];
@@ -171,7 +171,7 @@ export async function openSocket(url: string, options: ClientOptions = {}, proto
   return socket;
 }
 
-/** A socket whose client has said who it is. */
+/** Opens a socket and sends `connection_init` with the token. */
 export async function openSignedIn(url: string, token: string, options: ClientOptions = {}): Promise<RawSocket> {
   const socket = await openSocket(url, options);
   socket.say({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } });
@@ -179,7 +179,7 @@ export async function openSignedIn(url: string, token: string, options: ClientOp
   return socket;
 }
 
-/** One operation over a socket of its own. */
+/** Runs one operation over a new socket. */
 export async function overSocket(url: string, token: string, payload: Payload, headers: Record<string, string> = {}): Promise<Outcome> {
   const socket = await openSignedIn(url, token, { headers });
   try {

@@ -8,7 +8,7 @@ import { bounds } from '../../src/http/graphql/limits.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { ask, expectSound, json, openSignedIn, openSocket, type Reply, type Sent } from './raw-http.ts';
 
-/** Requests and sockets that are wrong before any operation is read. Each answer is held to what wire.ts promises of all. */
+/** Requests and sockets that are wrong before any operation is read. Each answer is held to the promises in raw-http.ts. */
 
 let app: Sfera;
 let token: string;

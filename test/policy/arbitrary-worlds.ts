@@ -5,10 +5,10 @@ import { loadActors } from '../../src/auth/actors.ts';
 import type { Credential } from '../../src/auth/tokens.ts';
 import type { Database } from '../../src/db/client.ts';
 
-/** Random platforms: schools, classes, people with several roles, chats, links, services. Numbers point into the lists, round and round. */
+/** fast-check arbitraries of whole platforms: schools, classes, people with several roles, chats, links, services. A number is an index, modulo the length of its list. */
 
 const index = fc.nat({ max: 11 });
-/** More often not. */
+/** True one time in four. */
 const seldom = fc.nat({ max: 3 }).map((n) => n === 0);
 const some = <T>(of: fc.Arbitrary<T>, maxLength: number) => fc.array(of, { minLength: 1, maxLength });
 
@@ -42,7 +42,7 @@ type World = typeof worlds extends fc.Arbitrary<infer W> ? W : never;
 const day = (n: number) => new Date(Date.UTC(2026, 0, 1 + n));
 const until = (ended: boolean, n: number) => (ended ? day(n) : null);
 
-/** Rows that the database would refuse are left out: the second of two that hold at once. */
+/** Drops rows that a unique constraint would refuse: of two rows with the same key, the second. */
 function unless<T>(rows: T[], clash: (row: T) => string | null): T[] {
   const seen = new Set<string>();
   return rows.filter((row) => {
@@ -52,7 +52,7 @@ function unless<T>(rows: T[], clash: (row: T) => string | null): T[] {
   });
 }
 
-/** Writes a world, alone, into the database; answers those who can ask there, as their credentials make them. */
+/** Replaces all rows of the database by those of a world; returns an actor for each session and service, the anonymous actor and the operator. */
 export async function settle(db: Database, world: World): Promise<Actor[]> {
   await db.pool.query('truncate school, app_user, event, oauth_client, session cascade');
   const ids = (n: number) => Array.from({ length: n }, () => randomUUID());
@@ -82,7 +82,7 @@ export async function settle(db: Database, world: World): Promise<Actor[]> {
   });
   const enrolments = world.enrolments.map(({ person, class: classAt, ended }, n) => {
     const { id: classId, schoolId } = at(classes, classAt);
-    // Past places one after another, the present one after them all.
+    // Ended enrolments follow one another; the current one is the latest.
     return { id: randomUUID(), schoolId, classId, studentId: at(people, person), startedAt: day(ended ? n : 100), endedAt: until(ended, n + 1) };
   });
   const chats = world.chats.map(({ kind, school, class: classAt, subject }) => {

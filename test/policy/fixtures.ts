@@ -4,7 +4,7 @@ import { loadActors } from '../../src/auth/actors.ts';
 import { person, type Person } from '../support/client.ts';
 import type { Sfera } from '../support/sfera.ts';
 
-/** A school with one of everything, and somebody in every standing. */
+/** Builds a school with at least one row of every type, and a person for every persona. */
 export async function buildWhole(app: Sfera, mark = '') {
   const { build, db } = app;
   const { school, administrator } = await build.school({ name: `Школа${mark}` });
@@ -64,7 +64,7 @@ export interface Asker {
   sessionId: string | null;
 }
 
-/** Somebody of this school in this standing, signed in. */
+/** Signs in the persona of this school. */
 export async function asker(app: Sfera, whole: Whole, name: StandingName): Promise<Asker> {
   if (name === 'nobody') return { name, person: app.anonymous, actor: { kind: 'anonymous' }, user: null, sessionId: null };
   if (name === 'service' || name === 'reader') {

@@ -5,7 +5,7 @@ import { schema } from '../../src/graphql/schema.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { asker, buildWhole, standings, type Whole } from './fixtures.ts';
 
-/** Nothing of another school is ever seen: every field and edge of the graph is walked from everything of one's own. */
+/** No object of another school is visible: walks every field and edge of the graph, starting from the objects of the own school. */
 
 let app: Sfera;
 let own: Whole;
@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** All there is of a type, so many levels down; lists by pages of `size`. */
+/** Returns a selection of all fields of a type, `levels` deep, with pages of `size`. */
 function everything(type: GraphQLOutputType, levels: number, size: number): string {
   const named = getNamedType(type);
   if (named instanceof GraphQLScalarType || named instanceof GraphQLEnumType) return '';
@@ -39,7 +39,7 @@ function everything(type: GraphQLOutputType, levels: number, size: number): stri
   return `{ __typename ${fields.join(' ')} }`;
 }
 
-/** Objects that have an id, one type to a query, so that each stays within what a query may cost. */
+/** Node types. Each is queried separately, so that a query stays below the cost limit. */
 const nodeTypes = schema.getPossibleTypes(schema.getType('Node') as GraphQLInterfaceType).map(({ name }) => name);
 
 const idsOf = (answer: unknown): string[] => [...new Set(JSON.stringify(answer).match(/"id":"([^"]+)"/g) ?? [])].map((found) => found.slice(6, -1));
@@ -72,7 +72,7 @@ it.each(standings)('%s of one school sees nothing of another, through node and t
   let front = idsOf(await ask('{ viewer { id } schools(first: 100) { edges { node { id } } } }', {}));
   const seen = new Set<string>();
   const reached = new Set<string>();
-  // Breadth first over the whole graph: from what is known to everything one edge away.
+  // Breadth-first search over the whole graph.
   while (front.length > 0) {
     const next = new Set<string>();
     for (const id of front) {
@@ -93,7 +93,7 @@ it.each(standings)('%s of one school sees nothing of another, through node and t
     const { data } = await person.send('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', { ids: all.slice(at, at + 100) });
     expect((data!.nodes as unknown[]).filter((each) => each !== null)).toEqual([]);
   }
-  // The walk is worth something: an administrator's reaches every kind of thing.
+  // Guards against an empty walk: the administrator reaches every type except Event.
   if (standing === 'administrator') expect([...reached].sort()).toEqual(nodeTypes.filter((name) => name !== 'Event').sort());
 }, 120_000);
 

@@ -12,7 +12,7 @@ import { openSfera, type Sfera } from '../support/sfera.ts';
 import { mutations } from './mutation-cases.ts';
 import { asker, buildWhole, standings, type Asker, type Whole } from './fixtures.ts';
 
-/** Every root field × every standing × own and another school, over HTTP and WebSocket, agrees with the policy table. */
+/** Every root field × every persona × own and foreign school, over HTTP and WebSocket, agrees with the policy table. */
 
 let app: Sfera;
 let own: Whole;
@@ -50,7 +50,7 @@ const overSocket: Ask = async (person, query, variables) => {
   }
 };
 
-/** Every row there is, counted, and how far every log has come. */
+/** Returns the number of rows of every table, and checksums of the rows that mutations change in place. */
 async function written(): Promise<unknown> {
   const tables = ['school', 'class', 'subject', 'app_user', 'role_grant', 'assignment', 'enrolment', 'invitation', 'invitation_use', 'invitation_hand_over', 'chat', 'chat_member', 'session', 'event', 'idempotency_key'];
   const counts = tables.map((name) => `(select count(*) from ${name})`).join(' || \' \' || ');
@@ -58,7 +58,7 @@ async function written(): Promise<unknown> {
   return rows[0];
 }
 
-/** The same input with ids of nothing. */
+/** Returns the same input with ids of objects that do not exist. */
 const elsewhere = (input: Record<string, unknown>) =>
   Object.fromEntries(
     Object.entries(input).map(([key, value]) => {
@@ -96,14 +96,14 @@ describe('mutations', () => {
         expect(await ask(by.person, query, { input: field.input(app, own, by) })).toMatchObject({ __typename: 'Refusal', ...expected });
       expect(await written()).toEqual(before);
     } else {
-      // Each gets a school of its own to change.
+      // Every allowed mutation runs on a new school.
       const whole = await buildWhole(app);
       const changer = await asker(app, whole, standing);
       const ask = standing === 'leader' ? overSocket : overHttp;
       const answer = await ask(changer.person, query, { input: field.input(app, whole, changer) });
       expect(['FORBIDDEN', 'NOT_FOUND', 'UNAUTHENTICATED', 'INVALID']).not.toContain(answer.code);
     }
-    // Another school does not exist, whatever the standing here.
+    // Objects of a foreign school are NOT_FOUND for every persona.
     const input = field.input(app, foreign, { ...by, sessionId: null });
     if (!Object.keys(input).some((key) => key.endsWith('Id'))) return;
     const before = await written();
@@ -176,7 +176,7 @@ describe('queries', () => {
 
   it.each(standings)('schools, viewer, viewerCan and invitationPreview answer %s', async (standing) => {
     const { person, actor, user } = askers.get(standing)!;
-    // Without signing in an operation has two fields at its root.
+    // An anonymous operation may have at most two root fields.
     const fields = [
       'schools { edges { node { id } } } viewer { id }',
       'mine: viewerCan(action: SCHOOL_UPDATE, on: $own) { allowed } theirs: viewerCan(action: SCHOOL_UPDATE, on: $foreign) { allowed code }',
@@ -215,7 +215,7 @@ describe('subscriptions', () => {
       for (const whole of [own, foreign]) {
         const stream = person[transport](query, { schoolId: app.id('School', whole.schoolId) });
         const { schoolId } = whole;
-        // A service follows by the scope of the log, whatever the stream.
+        // For a service, every stream requires `event.read`.
         const allowed = can(actor, actor.kind === 'service' ? 'event.read' : action, { schoolId });
         if (allowed) {
           await stream.until(({ items }) => items.length > 0);

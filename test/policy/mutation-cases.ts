@@ -5,14 +5,14 @@ import type { Action } from '../../src/policy/permissions.ts';
 import type { Sfera } from '../support/sfera.ts';
 import type { Asker, Whole } from './fixtures.ts';
 
-/** Every mutation of the schema: what it is asked with, what must be seen for it, and which right decides it. */
+/** A case for every mutation: its input, its action, the facts of the target, and whether the actor can see the target. */
 
 export interface Field {
   action: Action | null;
   input(app: Sfera, whole: Whole, by: Asker): Record<string, unknown>;
-  /** What the action is asked on. */
+  /** The facts that `can` decides the action on. */
   facts(whole: Whole, by: Asker): unknown;
-  /** Does the actor see all that the input names? */
+  /** Whether the actor can read every object that the input names. */
   sees(whole: Whole, actor: Actor): boolean;
 }
 
@@ -24,7 +24,7 @@ const ofSchool = ({ schoolId }: Whole) => ({ schoolId });
 const ofClass = ({ schoolId, own }: Whole) => ({ schoolId, classId: own.id });
 const ofChat = ({ schoolId, chats: { CLUB } }: Whole): Facts['chat'] => ({ schoolId, chatId: CLUB.id, kind: CLUB.kind, classId: null, subjectId: null });
 const ofLink = ({ unheld: { invitation } }: Whole): Facts['invitation'] => invitation;
-/** The teacher without a class, who is in the staff's chats. */
+/** The teacher without a class, a member of the chats of the staff. */
 const teacherFacts = ({ schoolId, people, chats }: Whole): Facts['user'] => ({
   userId: people.teacher.id, places: [place(schoolId, { staff: true })], chats: inChats(schoolId, chats.SCHOOL.id, chats.STAFF.id, chats.CLUB.id),
 });

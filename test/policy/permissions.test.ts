@@ -6,20 +6,20 @@ import { scopes } from '../../src/policy/scopes.ts';
 import { actions, openActions, permissions, type Action } from '../../src/policy/permissions.ts';
 import { schema } from '../../src/graphql/schema.ts';
 
-/** The table of permissions is whole: nothing is done without its row, and no row and no scope stands there for nothing. */
+/** The permissions table is complete: every mutation has a row, and every row and scope is used. */
 
 const mutations = Object.keys(schema.getMutationType()!.getFields());
 
-/** `chat.create` is done by `createChat`. */
+/** Returns the mutation of an action: `createChat` for `chat.create`. */
 function mutationOf(action: string): string {
   const [noun, verb] = action.split('.') as [string, string];
   return verb + noun[0]!.toUpperCase() + noun.slice(1);
 }
 
-/** What asks for a right: by these functions of the policy and of src/domain/access.ts, and by `read:` in resources.ts. */
+/** The functions of src/policy and src/domain/access.ts that check a permission; src/domain/resources.ts names one as `read`. */
 const asking = new Set(['can', 'where', 'authorize', 'demandRank', 'findSchool', 'findClass', 'findChat', 'findInvitation']);
 
-/** The actions that the code asks for, by the function of the top of the file that asks; read from the syntax, not the text. */
+/** Maps each action that src/domain checks to the top-level functions that check it; reads the syntax tree. */
 function asked(): Map<string, Set<string>> {
   const folder = new URL('../../src/domain/', import.meta.url);
   const found = new Map<string, Set<string>>();

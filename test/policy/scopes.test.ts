@@ -10,7 +10,7 @@ import { loadFactsOfUser } from '../../src/domain/user-facts.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { settle, worlds } from './arbitrary-worlds.ts';
 
-/** A scope is written twice, as a predicate and as a filter of the database. The two say the same, wherever the filter stands. */
+/** Every scope exists twice, as a predicate and as a database filter. Both select the same rows, also where the filter is nested. */
 
 let db: Database;
 beforeAll(async () => {
@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => db.close());
 
-/** Where a noun's rows are, and by what a row is known. */
+/** The Prisma model of each noun, the key of its rows, and a model whose relation the filter is nested in. */
 const models: Record<Noun, { model: string; key?: (row: any) => string; nested?: { model: string; relation: string; id: string } }> = {
   school: { model: 'school', nested: { model: 'class', relation: 'school', id: 'schoolId' } },
   class: { model: 'class', nested: { model: 'assignment', relation: 'class', id: 'classId' } },
@@ -49,12 +49,12 @@ const finder = (model: string) => (db.prisma as unknown as Record<string, { find
 const keyOf = (noun: Noun) => models[noun].key ?? ((row: { id: string }) => row.id);
 const found = async (noun: Noun, filter: Filter) => (await finder(models[noun].model).findMany({ where: filter })).map(keyOf(noun)).sort();
 
-/** One action for each different row of the table: the others would ask the same again. */
+/** One action for each distinct row of the permissions table; other actions with the same row would repeat the comparison. */
 const representatives = [
   ...new Map(actions.map((action) => [JSON.stringify([permissions[action].on, permissions[action].cells]), action])).values(),
 ];
 
-/** Of each row of the noun: its key, and what must be known of it. */
+/** Reads the key and the facts of every row of the noun. */
 async function rowsOf(noun: Noun): Promise<{ key: string; facts: never }[]> {
   const rows = await finder(models[noun].model).findMany({});
   return Promise.all(rows.map(async (row) => ({ key: keyOf(noun)(row), facts: (await factsOf[noun](row)) as never })));

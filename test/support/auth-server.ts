@@ -12,25 +12,25 @@ import { createRoutes } from '../../src/http/routes.ts';
 import { createBuild, type Build } from './build.ts';
 import { openTestDatabase } from './database.ts';
 
-/** The authorization server and the pages alone, over real HTTP on a database of its own. */
+/** The authorization server and the pages without GraphQL, over real HTTP on a new database. */
 export interface AuthServer extends ServerDeps {
   url: string;
-  /** Where it listens, which `PUBLIC_URL` may hide. */
+  /** URL that the server listens on; `PUBLIC_URL` may differ. */
   listening: string;
   build: Build;
   operator: ReturnType<typeof contextFor>;
-  /** What was asked of /graphql, which only notes who asked. */
+  /** The `Authorization` headers of requests to /graphql, which is a stub. */
   asked: string[];
-  /** A teacher of a new school who can sign in with `password`. */
+  /** Creates a teacher of a new school who can sign in with `password`. */
   teacher(surname?: string): Promise<{ id: string; signInName: string; schoolId: string }>;
-  /** A frontend at an address that is nowhere. */
+  /** Registers a frontend with an unreachable redirect URI. */
   frontend(): Promise<{ id: string; redirectUri: string }>;
   close(): Promise<void>;
 }
 
 export const password = 'верный пароль 7';
 
-/** @param shared the database of another server, for a second process beside it. */
+/** @param shared the database of another server, to simulate a second process on it. */
 export async function openAuthServer(env: Record<string, string> = {}, logged?: (line: string) => void, shared?: Database): Promise<AuthServer> {
   const asked: string[] = [];
   const server = createServer();
@@ -41,7 +41,7 @@ export async function openAuthServer(env: Record<string, string> = {}, logged?: 
   if (logged !== undefined) Object.assign(log, recorder(logged));
   const db = shared ?? (await openTestDatabase());
   const keys = await loadSigningKeys(db, config);
-  // Nobody follows the log here.
+  // This server has no subscriptions.
   const quiet = { notifier: { notify: () => undefined }, liveEvents: { rights: { invalidate: () => undefined } } } as unknown as Pick<ServerDeps, 'notifier' | 'liveEvents'>;
   const deps: ServerDeps = { config, db, log, keys, tokens: createTokens({ config, db, keys, log }), ...quiet };
   const answer = createRoutes(deps);
@@ -85,13 +85,13 @@ export async function openAuthServer(env: Record<string, string> = {}, logged?: 
   };
 }
 
-/** Everything that is logged, as text. */
+/** Returns a logger that passes every call to `logged` as JSON. */
 function recorder(logged: (line: string) => void) {
   const note = (...parts: unknown[]) => logged(JSON.stringify(parts, (_key, value: unknown) => (value instanceof Error ? { ...value, message: value.message, stack: value.stack } : value)));
   return { debug: note, info: note, warn: note, error: note };
 }
 
-/** A browser without scripts: keeps cookies, follows redirects within the server, posts forms. */
+/** A browser without JavaScript: keeps cookies, follows redirects within the server, posts forms. */
 export class Browser {
   readonly #cookies = new Map<string, { value: string; path: string }>();
   readonly #home: string;
@@ -110,7 +110,7 @@ export class Browser {
     this.#cookies.set(name, { value, path: '/' });
   }
 
-  /** The first answer that is no redirect within the server. */
+  /** Follows redirects within the server and returns the first other response. */
   async open(address: string, init: RequestInit = {}): Promise<Seen> {
     const url = new URL(address, this.#home);
     const cookie = [...this.#cookies]
@@ -150,7 +150,7 @@ export class Browser {
 export interface Seen {
   status: number;
   url: string;
-  /** Where it led out of the server. */
+  /** The `Location` if it leads to another origin. */
   location: string | undefined;
   text: string;
   headers: Headers;
@@ -165,7 +165,7 @@ export const discover = (server: AuthServer, clientId: string, secret?: string):
     { execute: [openid.allowInsecureRequests] },
   );
 
-/** Signs in as a frontend does, by a browser: code with PKCE. A browser that is remembered is not asked for a password. */
+/** Signs in like a frontend: authorization code with PKCE in a browser. A remembered browser is not asked for the password. */
 export async function signInWith(
   server: AuthServer,
   browser: Browser,

@@ -1,16 +1,16 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 
-/** The processes of a PostgreSQL server on this machine that serve one database, stopped as a hanging host stops them. */
+/** The backends of one database on a local PostgreSQL server; SIGSTOP makes them hang like an unresponsive host. */
 export interface Backends {
-  /** Stops those that serve the database now, of this application if it is named; returns how many. Needs the right to send them signals. */
+  /** Stops the current backends (of this `application_name`, if given) and returns their number. Needs permission to signal them. */
   stop(application?: string): Promise<number>;
-  /** Lets all of them go on. */
+  /** Resumes all stopped backends. */
   resume(): void;
   close(): Promise<void>;
 }
 
-/** Whether this process may stop processes of the server: as root, or as the server's own user. */
+/** Whether this process may signal the backends; true for root. */
 export const maySignalBackends = process.getuid?.() === 0;
 
 export async function backendsOf(server: string, database: string): Promise<Backends> {
@@ -18,7 +18,7 @@ export async function backendsOf(server: string, database: string): Promise<Back
   await client.connect();
   const stopped = new Set<number>();
   const signal = (pid: number, name: 'SIGSTOP' | 'SIGCONT') => {
-    // The number may be another process's by now.
+    // The PID may belong to a different process by now.
     if (/^postgres/.test(commandOf(pid))) process.kill(pid, name);
   };
   const resume = () => {

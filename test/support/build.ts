@@ -7,7 +7,7 @@ import { schoolYearOf } from '../../src/domain/school-years.ts';
 import { alphabeticalKey, searchable } from '../../src/domain/text.ts';
 import type { Opened } from '../../src/http/bootstrap.ts';
 
-/** Rows made directly, with the parents they need: what a test stands on, not what it tests. No event is recorded. */
+/** Inserts rows directly, with the parents they need, as fixtures of tests. Records no event. */
 export function createBuild({ db, config }: Opened) {
   const { prisma } = db;
   let count = 0;
@@ -84,7 +84,7 @@ export function createBuild({ db, config }: Opened) {
       return student;
     },
 
-    /** A chat with everyone whom a rule puts there, who are there already. */
+    /** Creates a chat and adds the members that the rule of its kind gives it now. */
     async chat({ name = 'Чат', ...data }: {
       schoolId: string; kind: ChatKind; classId?: string; subjectId?: string; name?: string;
     }): Promise<Chat> {

@@ -1,10 +1,10 @@
-/** Chance that can be repeated: a failing test prints its seed, and the seed in SEED gives the same course again. */
+/** Reproducible random numbers: a failing test prints its seed; set `SEED` to it to repeat the run. */
 
 export interface Chance {
   seed: number;
-  /** From 0 to below 1. */
+  /** Returns a number in [0, 1). */
   next(): number;
-  /** A whole number from `least` to `most`. */
+  /** Returns an integer from `min` to `max`, inclusive. */
   from(least: number, most: number): number;
   one<T>(list: readonly T[]): T;
   some<T>(list: readonly T[], count: number): T[];

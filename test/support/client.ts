@@ -4,7 +4,7 @@ import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import { WebSocket } from 'ws';
 import * as documents from '../generated/operations.ts';
 
-/** A person at the API: real HTTP, a real socket. */
+/** A client of the API that acts as one person, over real HTTP and WebSocket. */
 
 type Documents = typeof documents;
 type Operations = {
@@ -13,7 +13,7 @@ type Operations = {
 type Call<D> = D extends TypedDocumentNode<infer Result, infer Variables>
   ? (variables?: Variables extends { input: infer Input } ? Input : Variables) => Promise<Rooted<Result>>
   : never;
-/** What stands under the operation's only root field. */
+/** The type of the operation's only root field. */
 type Rooted<Result> = Result[Exclude<keyof Result, '__typename'>];
 type Calls = { [K in keyof Operations]: Call<Operations[K]> };
 
@@ -23,7 +23,7 @@ export interface Answer {
   errors?: { message: string; path?: unknown[]; extensions: { code: string; path?: string[] } }[];
 }
 
-/** Errors of the request as such. */
+/** Thrown when the response has `errors` or no `data`. */
 export class RequestFailed extends Error {
   readonly answer: Answer;
   constructor(answer: Answer) {
@@ -38,26 +38,26 @@ export class RequestFailed extends Error {
 export interface Listening {
   /** Every item of the root field, in order. */
   readonly items: Record<string, any>[];
-  /** Those that are neither checkpoints nor endings. */
+  /** The items except `Checkpoint`, `Ended` and `ResyncRequired`. */
   readonly news: Record<string, any>[];
-  /** Resolves when the stream is over: with its errors, or the close code of its socket. */
+  /** Resolves when the stream has ended: with its errors, or the close code of its socket. */
   readonly over: Promise<{ errors?: readonly { extensions?: { code?: string } }[]; code?: number }>;
-  /** Waits until the items satisfy it; fails after ten seconds, telling what was there. */
+  /** Waits until the predicate is true; fails after ten seconds with the items received. */
   until(satisfied: (listening: Listening) => boolean): Promise<void>;
   close(): void;
 }
 
 export interface Person extends Calls {
   token: string;
-  /** Any text; answers all, errors too. */
+  /** Sends any query; returns the whole response, with errors. */
   send(query: string | DocumentNode, variables?: object, headers?: Record<string, string>): Promise<Answer>;
-  /** Over WebSocket. */
+  /** Subscribes over WebSocket. */
   listen(query: string | DocumentNode, variables?: object): Listening;
-  /** Over server-sent events. */
+  /** Subscribes over server-sent events. */
   listenSse(query: string | DocumentNode, variables?: object): Listening;
 }
 
-/** A person whose sign-in is still under way: what is asked waits for it. */
+/** A person whose token may still be being created: every call waits for it. */
 export type SignedIn = Omit<Person, 'token' | 'listen' | 'listenSse'> & {
   [K in 'listen' | 'listenSse']: (...args: Parameters<Person[K]>) => Promise<Listening>;
 };
@@ -112,7 +112,7 @@ function collect(close: () => void) {
         };
         const timer = setTimeout(() => {
           waiting.delete(look);
-          reject(new Error(`waited in vain; there came ${JSON.stringify(items)}`));
+          reject(new Error(`timed out; received ${JSON.stringify(items)}`));
         }, 10_000);
         waiting.add(look);
         look();

@@ -6,16 +6,16 @@ import { createDatabase, dropDatabase } from './server.ts';
 
 const log = createLogger(process.env.TEST_LOG ?? 'silent');
 
-/** Set, the suite runs on this PostgreSQL server, where races are real; unset, on embedded databases in memory. */
+/** The PostgreSQL server that the suite runs on, where statements run concurrently; undefined for embedded in-memory databases. */
 export const server = process.env.TEST_DATABASE_URL || undefined;
 
-/** A migrated database of its own; gone when closed. */
+/** Opens a new migrated database; `close` drops it. */
 export function openTestDatabase(): Promise<Database> {
   const template = inject('template');
   return server === undefined ? connect({ poolSize: 1, log, template: readFileSync(template) }) : openOnServer(server, template);
 }
 
-/** A database of its own without any table; gone when closed. */
+/** Opens a new database without tables; `close` drops it. */
 export function openEmptyDatabase(): Promise<Database> {
   return server === undefined ? connect({ poolSize: 1, log }) : openOnServer(server);
 }

@@ -2,7 +2,7 @@ import { createClient } from 'graphql-ws';
 import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 
-/** A dashboard as it should be written: it follows one stream, and comes back with its last cursor whenever it is cut. */
+/** A well-written dashboard: subscribes to one stream and reconnects with its last cursor when the socket breaks. */
 
 export interface Told {
   __typename: string;
@@ -11,15 +11,15 @@ export interface Told {
 }
 
 export interface Follower {
-  /** All that it was told over all its sockets, in the order of arrival; nothing is left out, not even a repeat. */
+  /** Every item of all its sockets except checkpoints, in order of arrival, including repeats. */
   readonly told: Told[];
-  /** How often it lost a stream that had begun. */
+  /** How often it lost a stream that had started. */
   readonly returns: number;
-  /** Its first answer has come, so that what happens from now on is later than its beginning. */
+  /** Resolves with the first item or checkpoint: every later event has to arrive. */
   started: Promise<void>;
-  /** Destroys the socket, as a broken network does. */
+  /** Destroys the socket, like a broken network. */
   cut(): void;
-  /** Waits until it is satisfied; fails when the stream was refused or ended, and when nothing came for a long time. */
+  /** Waits until the predicate is true; fails when the stream is refused or ended, or no item arrives for 30 s. */
   until(satisfied: (told: readonly Told[]) => boolean): Promise<void>;
   close(): void;
 }
@@ -31,7 +31,7 @@ export interface Followed {
   variables: { schoolId: string; after?: string | undefined; [name: string]: unknown };
 }
 
-/** Milliseconds without anything new after which waiting is in vain. */
+/** Milliseconds without a new item after which `until` fails. */
 const patience = 30_000;
 
 export function follower({ url, token, query, variables }: Followed): Follower {
@@ -46,7 +46,7 @@ export function follower({ url, token, query, variables }: Followed): Follower {
   let begin!: () => void;
   const started = new Promise<void>((resolve) => (begin = resolve));
 
-  /** One socket, from its opening to its end, however it ends. */
+  /** Opens one socket; resolves when it has ended for any reason. */
   const once = () =>
     new Promise<void>((resolve) => {
       let [begun, over] = [false, false];
@@ -68,7 +68,7 @@ export function follower({ url, token, query, variables }: Followed): Follower {
         resolve();
       };
       const refused = (errors: readonly { extensions?: { code?: unknown } }[]) =>
-        // What went wrong at the server's side is over when one comes back; what is refused stays refused.
+        // Server-side failures are temporary, so reconnect; any other error fails the follower.
         end(errors.every(({ extensions }) => extensions?.code === 'INTERNAL' || extensions?.code === 'UNAVAILABLE') ? undefined : new Error(JSON.stringify(errors)));
       client.subscribe(
         { query, variables: { ...variables, after: cursor } },
@@ -117,7 +117,7 @@ export function follower({ url, token, query, variables }: Followed): Follower {
         };
         const each = () => {
           clearTimeout(timer);
-          timer = setTimeout(() => settle(() => reject(new Error(`waited in vain after ${told.length} items`))), patience);
+          timer = setTimeout(() => settle(() => reject(new Error(`no new item after ${told.length} items`))), patience);
           if (satisfied(told)) settle(resolve);
           else if (failure !== undefined) settle(() => reject(failure instanceof Error ? failure : new Error(String(failure))));
         };

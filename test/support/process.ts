@@ -13,7 +13,7 @@ import { createLogger } from '../../src/logger.ts';
 import { createBuild, type Build } from './build.ts';
 import { freePort } from './sfera.ts';
 
-/** Server processes of their own, as they run in earnest: started, waited for, killed by their id. */
+/** Starts the compiled server as child processes. */
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -22,7 +22,7 @@ export interface Compiled {
   remove(): void;
 }
 
-/** This source compiled into a folder of its own, beside links to what it stands on; types are checked elsewhere. */
+/** Compiles src into a temporary folder with links to node_modules, package.json and prisma; skips type checking. */
 export function compile(): Compiled {
   const folder = mkdtempSync(join(tmpdir(), 'sfera-'));
   for (const name of ['node_modules', 'package.json', 'prisma']) symlinkSync(join(root, name), join(folder, name));
@@ -35,18 +35,18 @@ export function compile(): Compiled {
 export interface Child {
   pid: number;
   port: number;
-  /** Of its GraphQL endpoint. */
+  /** URL of its GraphQL endpoint. */
   url: string;
-  /** What it said, on both streams. */
+  /** Its output on stdout and stderr. */
   output(): string;
-  /** Resolves when it answers that it is ready. @throws what it said, where it ended first. */
+  /** Resolves when /health/ready answers 200. @throws its output if it exits before. */
   ready(): Promise<void>;
-  /** Resolves when it has ended, with its code or the signal. */
+  /** Resolves with its exit code or signal. */
   ended: Promise<number | NodeJS.Signals>;
   kill(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
 }
 
-/** Starts a server; nothing of this process's own environment reaches it. */
+/** Starts a server. It inherits only PATH from the environment of this process. */
 export function startChild({ main }: Compiled, port: number, env: Record<string, string>): Child {
   const child = spawn(process.execPath, ['--enable-source-maps', main], {
     env: { PATH: process.env.PATH ?? '', HOST: '127.0.0.1', PORT: String(port), LOG_LEVEL: 'warn', DEMO: 'false', OPERATIONS_PER_MINUTE: '100000000', ...env },
@@ -87,7 +87,7 @@ export function startChild({ main }: Compiled, port: number, env: Record<string,
   };
 }
 
-/** What stands before any server: people in the database, and tokens that every server on it takes. */
+/** Fixtures that need no running server: rows in the database, and tokens that every server on it accepts. */
 export interface Ground {
   db: Database;
   build: Build;

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { Sfera } from './sfera.ts';
 
-/** Does it, and asserts that it was refused so, that nothing was written to `rows` and that no event was recorded. */
+/** Runs `act` and asserts that it returns this `Refusal`, changes no row of the school and records no event. */
 export async function refused(
   app: Sfera,
   schoolId: string,
@@ -15,7 +15,7 @@ export async function refused(
   return answer as { message: string };
 }
 
-/** What a school's changes write, as it is now. */
+/** Reads the rows of the school that mutations write. */
 async function written(app: Sfera, schoolId: string) {
   const { prisma } = app.db;
   const all = { where: { schoolId }, orderBy: { id: 'asc' } } as const;

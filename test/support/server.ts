@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 
-/** Databases of their own on the server of TEST_DATABASE_URL. */
+/** Creates and drops databases on the server of TEST_DATABASE_URL. */
 
 async function administer(server: string, statement: string): Promise<void> {
   const client = new pg.Client({ connectionString: server });
@@ -13,7 +13,7 @@ async function administer(server: string, statement: string): Promise<void> {
   }
 }
 
-/** Makes a database, empty or a copy of another one that nobody is connected to. */
+/** Creates a database, empty or as a copy of a template without connections. */
 export async function createDatabase(server: string, template = 'template0'): Promise<{ name: string; url: string }> {
   const name = `sfera_test_${randomBytes(8).toString('hex')}`;
   await administer(server, `create database ${name} template ${template}`);

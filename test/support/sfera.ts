@@ -12,15 +12,15 @@ import { createBuild, type Build } from './build.ts';
 import { person, type Person, type SignedIn } from './client.ts';
 import { openTestDatabase } from './database.ts';
 
-/** A whole server for a test file, on a database of its own. */
+/** A complete server for a test file, on a new database. */
 export interface Sfera extends Running {
   url: string;
   build: Build;
-  /** Signed in as this person. */
+  /** Returns a client that is signed in as this person. */
   as(user: Pick<User, 'id'>): SignedIn;
-  /** Nobody signed in. */
+  /** A client without a token. */
   anonymous: Person;
-  /** A service client. */
+  /** Registers a service client of the school and returns a client with its token. */
   asService(schoolId: string, scopes?: string[]): Promise<Person>;
   token(user: Pick<User, 'id'>, seconds?: number): Promise<{ token: string; sessionId: string }>;
   events(schoolId: string): Promise<Event[]>;
@@ -61,7 +61,7 @@ export async function openSfera(env: Record<string, string> = {}): Promise<Sfera
     });
     return { token: await tokens.issueAccessToken({ userId: user.id, sessionId, clientId: 'tests' }, seconds), sessionId };
   };
-  // One sign-in serves all that a person does in a file; it is awaited on first use.
+  // Each person signs in once per test file.
   const known = new Map<string, Promise<Person>>();
   const as = (user: Pick<User, 'id'>): SignedIn => {
     let signedIn = known.get(user.id);

@@ -1,11 +1,11 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** A proxy in front of a server that can be made to carry nothing, without closing a connection: as a network that loses everything. */
+/** A TCP proxy that can stop forwarding without closing connections, like a network that drops every packet. */
 export interface StallingProxy {
-  /** The URL, by way of the proxy. */
+  /** The target URL with the address of the proxy. */
   url: string;
   stall(): void;
-  /** Carries on, with what waited. */
+  /** Forwards again, first the buffered data. */
   resume(): void;
   close(): Promise<void>;
 }

@@ -7,7 +7,7 @@ import { migrate, readMigrations } from '../../src/db/migrate.ts';
 import { createLogger } from '../../src/logger.ts';
 import { createDatabase, dropDatabase } from './server.ts';
 
-/** Before the run: a migrated database that every test file starts from a copy of. */
+/** Global setup: creates a migrated database; every test file starts with a copy of it. */
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -33,7 +33,7 @@ export default async function prepare(project: TestProject): Promise<void | (() 
   return () => dropDatabase(server, name);
 }
 
-/** Kept from run to run, for as long as the migrations and the dependencies stay as they are. */
+/** Creates the embedded template, or reuses the one of an earlier run with the same migrations and dependencies. */
 async function embeddedTemplate(): Promise<string> {
   const hash = createHash('sha256').update(readFileSync(new URL('package-lock.json', root)));
   for (const { checksum } of readMigrations()) hash.update(checksum);
@@ -45,7 +45,7 @@ async function embeddedTemplate(): Promise<string> {
   await migrate(database, log);
   const dump = await database.dump?.();
   await database.close();
-  // Written aside and moved into place, so that two runs that start together never read a half of it.
+  // Writes to a temporary name and renames, so that a concurrent run never reads a partial file.
   const aside = `${file}.${randomUUID()}`;
   writeFileSync(aside, dump ?? new Uint8Array());
   renameSync(aside, file);

@@ -1,4 +1,4 @@
-/** Texts that people write, and texts that show less than they hold or other than they hold. */
+/** Texts that people write, and texts with invisible or misleading characters. */
 
 export const honest: readonly string[] = [
   // Names of Russia and of those who come to it.

@@ -1,4 +1,4 @@
-/** A column of a row as PostgreSQL sends it: the length of its text, negative for null, and the text. */
+/** Encodes a column of a DataRow message of PostgreSQL: the length of its text (-1 for null), then the text. */
 export function columnBytes(text: string | null): Buffer {
   const bytes = Buffer.from(text ?? '');
   const length = Buffer.alloc(4);
