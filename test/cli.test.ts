@@ -7,13 +7,13 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { connect } from '../src/db/client.ts';
 import { createLogger } from '../src/logger.ts';
 import { server } from './support/database.ts';
-import { compile, startChild, type Compiled } from './support/process.ts';
+import { compile, startServer, type CompiledServer } from './support/process.ts';
 import { createDatabase, dropDatabase } from './support/server.ts';
 import { freePort } from './support/sfera.ts';
 
 /** `npx sfera` and `npm start` as people run them: in wrong environments, and with slips of the keyboard. */
 
-let compiled: Compiled;
+let compiled: CompiledServer;
 let root: string;
 beforeAll(() => {
   compiled = compile();
@@ -210,7 +210,7 @@ describe('a data store in use', { timeout: 240_000 }, () => {
   it.runIf(server === undefined)('ends with a fatal line when its folder is replaced', async () => {
     const dataDir = join(root, 'replaced');
     await (await connect({ poolSize: 1, dataDir, log, template: readFileSync(inject('template')) })).close();
-    const child = startChild(compiled, await freePort(), { DATA_DIR: dataDir, ...secret });
+    const child = startServer(compiled, await freePort(), { DATA_DIR: dataDir, ...secret });
     await child.ready();
     renameSync(dataDir, `${dataDir}-moved`);
     mkdirSync(dataDir);

@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, inject, it, onTestFailed } from 
 import { connect, type Database } from '../../src/db/client.ts';
 import { createLogger } from '../../src/logger.ts';
 import { eventsStream } from '../http/live/streams.ts';
-import { createChance } from '../support/chance.ts';
+import { createRandom } from '../support/random.ts';
 import { server } from '../support/database.ts';
 import { follower, type Follower } from '../support/follower.ts';
-import { compile, prepare, startChild, type Child, type Compiled, type Ground } from '../support/process.ts';
+import { compile, prepareServer, startServer, type ServerProcess, type CompiledServer, type ServerFixture } from '../support/process.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
 import { writer, type Written } from './writer.ts';
 
@@ -60,7 +60,7 @@ const readersOfSchool = 2;
 
 /** On a server 20 times; on the embedded database, whose every start takes longer, 3 times. */
 describe('a server killed at random moments under writers and followers', () => {
-  let compiled: Compiled;
+  let compiled: CompiledServer;
   let place: Place;
   beforeAll(async () => {
     compiled = compile();
@@ -77,27 +77,27 @@ describe('a server killed at random moments under writers and followers', () => 
     writers: string[];
   }
 
-  async function campus(ground: Ground): Promise<Campus> {
-    const { school, administrator } = await ground.build.school();
+  async function campus(fixture: ServerFixture): Promise<Campus> {
+    const { school, administrator } = await fixture.build.school();
     const writers = await Promise.all(
-      Array.from({ length: writersOfSchool }, () => ground.build.user({ schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR' })),
+      Array.from({ length: writersOfSchool }, () => fixture.build.user({ schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR' })),
     );
-    return { schoolId: school.id, token: await ground.token(administrator), writers: await Promise.all(writers.map(ground.token)) };
+    return { schoolId: school.id, token: await fixture.token(administrator), writers: await Promise.all(writers.map(fixture.token)) };
   }
 
   it('loses and doubles no write that it acknowledged, and no event past a cursor', async () => {
-    const chance = createChance();
-    onTestFailed(() => console.error(`SEED=${chance.seed}`));
+    const random = createRandom();
+    onTestFailed(() => console.error(`SEED=${random.seed}`));
     const { port, env, schools } = await place.look(async (db) => {
-      const ground = await prepare(db);
-      return { ...ground, schools: [await campus(ground), await campus(ground)] };
+      const fixture = await prepareServer(db);
+      return { ...fixture, schools: [await campus(fixture), await campus(fixture)] };
     });
     const url = `http://127.0.0.1:${port}/graphql`;
     const stop = { now: false };
     const written: Written[] = [];
     const followers: (Follower & { schoolId: string })[] = [];
     const writing: Promise<void>[] = [];
-    let child: Child | undefined;
+    let child: ServerProcess | undefined;
     try {
       for (const { schoolId, token, writers } of schools) {
         const school = encodeGlobalID('School', schoolId);
@@ -110,25 +110,25 @@ describe('a server killed at random moments under writers and followers', () => 
       const failed = Promise.race(writing.map((each) => each.then(() => new Promise<never>(() => {}))));
       const storm = async () => {
         for (let n = 0; n < kills && !stop.now; n += 1) {
-          child = startChild(compiled, port, { ...env, ...place.env });
+          child = startServer(compiled, port, { ...env, ...place.env });
           // Some die while they start.
-          if (chance.next() < 0.15) await pause(chance.from(0, 1500));
+          if (random.next() < 0.15) await pause(random.integer(0, 1500));
           else {
             await child.ready();
-            for (const enough = written.length + chance.from(0, 40); written.length < enough && !stop.now; ) await pause(5);
-            await pause(chance.from(0, 50));
+            for (const enough = written.length + random.integer(0, 40); written.length < enough && !stop.now; ) await pause(5);
+            await pause(random.integer(0, 50));
           }
           await child.kill();
         }
         if (stop.now) return;
-        child = startChild(compiled, port, { ...env, ...place.env });
+        child = startServer(compiled, port, { ...env, ...place.env });
         await child.ready();
       };
       await Promise.race([storm(), failed]);
       stop.now = true;
       await Promise.all(writing);
       for (const each of followers)
-        await each.until((told) => told.length >= written.filter(({ schoolId }) => schoolId === encodeGlobalID('School', each.schoolId)).length);
+        await each.until((items) => items.length >= written.filter(({ schoolId }) => schoolId === encodeGlobalID('School', each.schoolId)).length);
     } finally {
       stop.now = true;
       for (const each of followers) each.close();
@@ -154,11 +154,11 @@ describe('a server killed at random moments under writers and followers', () => 
         });
         expect([...made].sort()).toEqual(ours.map(({ id }) => id).sort());
         for (const each of followers.filter((one) => one.schoolId === schoolId))
-          expect(each.told.map(({ event }) => (event as { seq: string }).seq)).toEqual(events.map(({ seq }) => seq.toString()));
+          expect(each.items.map(({ event }) => (event as { seq: string }).seq)).toEqual(events.map(({ seq }) => seq.toString()));
       }
     });
-    const [repeated, returns] = [written.filter(({ tries }) => tries > 1).length, followers.reduce((sum, each) => sum + each.returns, 0)];
-    console.info(`${kills} kills, ${written.length} writes, ${repeated} of them tried again, followers came back ${returns} times`);
+    const [repeated, reconnects] = [written.filter(({ tries }) => tries > 1).length, followers.reduce((sum, each) => sum + each.reconnects, 0)];
+    console.info(`${kills} kills, ${written.length} writes, ${repeated} of them tried again, followers came back ${reconnects} times`);
     expect(repeated).toBeGreaterThan(0);
   }, 300_000);
 });

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { connect, type Database } from '../../src/db/client.ts';
 import { createLogger } from '../../src/logger.ts';
 import { server } from '../support/database.ts';
-import { compile, prepare, startChild, type Compiled } from '../support/process.ts';
+import { compile, prepareServer, startServer, type CompiledServer } from '../support/process.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
 
 /** SIGTERM while changes are under way: each is committed and answered, and the process ends with 0. */
@@ -38,21 +38,21 @@ async function open(): Promise<{ env: Record<string, string>; look<T>(at: (db: D
 }
 
 describe('on SIGTERM', () => {
-  let compiled: Compiled;
+  let compiled: CompiledServer;
   beforeAll(() => void (compiled = compile()));
   afterAll(() => compiled.remove());
 
   it('all changes under way are committed and answered, connections are told to close, and the process ends with 0', async () => {
     const place = await open();
     const { env, port, schoolId, token } = await place.look(async (db) => {
-      const ground = await prepare(db);
-      const { school, administrator } = await ground.build.school();
+      const fixture = await prepareServer(db);
+      const { school, administrator } = await fixture.build.school();
       // Changes of one school wait for one another: each is as slow as this, and those after it too.
       await db.pool.query(`create function wait() returns trigger language plpgsql as 'begin perform pg_sleep(${longerThan / writes}); return new; end'`);
       await db.pool.query('create trigger slow before insert on event for each row execute function wait()');
-      return { env: ground.env, port: ground.port, schoolId: school.id, token: await ground.token(administrator) };
+      return { env: fixture.env, port: fixture.port, schoolId: school.id, token: await fixture.token(administrator) };
     });
-    const child = startChild(compiled, port, { ...env, ...place.env });
+    const child = startServer(compiled, port, { ...env, ...place.env });
     await child.ready();
     const agent = new Agent({ keepAlive: true, maxSockets: writes });
     const input = (n: number) => ({ schoolId: encodeGlobalID('School', schoolId), name: `Предмет ${n}` });
@@ -86,13 +86,13 @@ describe('on SIGTERM', () => {
   it('what is not done when the time is over is cut, and the process ends', async () => {
     const place = await open();
     const { env, port, schoolId, token } = await place.look(async (db) => {
-      const ground = await prepare(db);
-      const { school, administrator } = await ground.build.school();
+      const fixture = await prepareServer(db);
+      const { school, administrator } = await fixture.build.school();
       await db.pool.query(`create function wait() returns trigger language plpgsql as 'begin perform pg_sleep(12); return new; end'`);
       await db.pool.query('create trigger slow before insert on event for each row execute function wait()');
-      return { env: ground.env, port: ground.port, schoolId: school.id, token: await ground.token(administrator) };
+      return { env: fixture.env, port: fixture.port, schoolId: school.id, token: await fixture.token(administrator) };
     });
-    const child = startChild(compiled, port, { ...env, ...place.env, STOP_SECONDS: '1' });
+    const child = startServer(compiled, port, { ...env, ...place.env, STOP_SECONDS: '1' });
     await child.ready();
     const cut = fetch(child.url, {
       method: 'POST',

@@ -10,16 +10,16 @@ import { createDatabase, dropDatabase } from '../support/server.ts';
 describe.runIf(server)('reads on a server', () => {
   let made: { name: string; url: string };
   let db: Database;
-  let beside: pg.Client;
+  let admin: pg.Client;
   beforeAll(async () => {
     made = await createDatabase(server!, inject('template'));
     // Of six connections, two read.
     db = await connect({ databaseUrl: made.url, poolSize: 6, log: createLogger('silent') });
-    beside = new pg.Client({ connectionString: made.url, application_name: 'beside' });
-    await beside.connect();
+    admin = new pg.Client({ connectionString: made.url, application_name: 'test administrator' });
+    await admin.connect();
   });
   afterAll(async () => {
-    await beside?.end();
+    await admin?.end();
     await db?.close();
     await dropDatabase(server!, made.name);
   });
@@ -27,7 +27,7 @@ describe.runIf(server)('reads on a server', () => {
   const number = async (n: number): Promise<number> => (await db.reads.query<{ n: number }>({ text: 'select $1::int as n', values: [n] })).rows[0]!.n;
   const numbers = Array.from({ length: 200 }, (_, n) => n);
   const connections = async (): Promise<number> => {
-    const { rows } = await beside.query<{ count: string }>(`select count(*) from pg_stat_activity where datname = $1 and application_name = 'sfera'`, [made.name]);
+    const { rows } = await admin.query<{ count: string }>(`select count(*) from pg_stat_activity where datname = $1 and application_name = 'sfera'`, [made.name]);
     return Number(rows[0]!.count);
   };
 
@@ -50,11 +50,11 @@ describe.runIf(server)('reads on a server', () => {
     await Promise.all(numbers.map(number));
     const slow = Promise.allSettled([1, 2].map(() => db.reads.query({ text: 'select pg_sleep(30)' })));
     for (let tries = 0; tries < 200; tries += 1) {
-      const { rows } = await beside.query(`select pid from pg_stat_activity where datname = $1 and query = 'select pg_sleep(30)' and state = 'active'`, [made.name]);
+      const { rows } = await admin.query(`select pid from pg_stat_activity where datname = $1 and query = 'select pg_sleep(30)' and state = 'active'`, [made.name]);
       if (rows.length === 2) break;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    await beside.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and query = 'select pg_sleep(30)'`, [made.name]);
+    await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and query = 'select pg_sleep(30)'`, [made.name]);
     expect((await slow).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     expect(await Promise.all(numbers.map(number))).toEqual(numbers);
     expect(db.reads.inFlightCount()).toBe(0);

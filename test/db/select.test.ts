@@ -8,7 +8,7 @@ import type { Database } from '../../src/db/client.ts';
 import { modelsOf } from '../../src/db/schema-metadata.ts';
 import { RowList } from '../../src/reader/row-view.ts';
 import { findRows, findByParents, type SelectOptions } from '../../src/db/select.ts';
-import { settle, worlds } from '../policy/arbitrary-worlds.ts';
+import { insertWorld, worlds } from '../policy/arbitrary-worlds.ts';
 import { openTestDatabase } from '../support/database.ts';
 
 /** The same filter, order and bound give the same rows as Prisma gives, down to the type of each value. */
@@ -43,7 +43,7 @@ const some = (noun: string) => [...new Map(actions.filter((action) => permission
 it('selects what Prisma selects by the filters of every right, at the top and nested, for whoever asks', async () => {
   await fc.assert(
     fc.asyncProperty(worlds, async (world) => {
-      for (const actor of await settle(db, world))
+      for (const actor of await insertWorld(db, world))
         for (const [noun, model] of Object.entries(nouns))
           for (const action of some(noun)) {
             const filter = where(actor, action);
@@ -63,7 +63,7 @@ describe('in a world', () => {
   beforeAll(async () => {
     const full = fc.sample(worlds, { numRuns: 200, seed: 42 }).find((world) =>
       [world.invitations, world.services, world.chats, world.members, world.enrolments, world.assignments].every((rows) => rows.length > 2));
-    await settle(db, full!);
+    await insertWorld(db, full!);
   });
 
   it.each(['School', 'SchoolYear', 'Class', 'Subject', 'User', 'RoleGrant', 'Assignment', 'Enrolment', 'Invitation', 'Chat', 'ChatMember', 'Session', 'Event', 'OauthClient'])(

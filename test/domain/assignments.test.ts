@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { refused } from '../support/refused.ts';
+import { expectRefusal } from '../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 let app: Sfera;
@@ -44,7 +44,7 @@ describe('assignClassTeacher', () => {
     expect(await app.as(administrator).assignClassTeacher(head)).toEqual(first);
     expect(await types(schoolId)).toEqual(['classTeacher.assigned']);
     const other = await app.build.teacher({ schoolId });
-    const { message } = await refused(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, () =>
+    const { message } = await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, () =>
       app.as(administrator).assignClassTeacher({ ...head, userId: app.id('User', other.id) }));
     expect(message).not.toContain(teacher.surname);
   });
@@ -63,17 +63,17 @@ describe('assignClassTeacher', () => {
     const { schoolId, administrator, teacher, head } = await scene();
     const assign = (user: { id: string }, input: object) => () => app.as(user).assignClassTeacher({ ...head, ...input });
     const leader = await app.build.user({ schoolId, role: 'SCHOOL_ADMINISTRATION' });
-    await refused(app, schoolId, { code: 'CONFLICT', path: ['userId'] }, assign(administrator, { userId: app.id('User', leader.id) }));
+    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['userId'] }, assign(administrator, { userId: app.id('User', leader.id) }));
     const former = await app.build.teacher({ schoolId });
     await app.db.prisma.roleGrant.updateMany({ where: { userId: former.id }, data: { endedAt: new Date() } });
-    await refused(app, schoolId, { code: 'CONFLICT', path: ['userId'] }, assign(administrator, { userId: app.id('User', former.id) }));
+    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['userId'] }, assign(administrator, { userId: app.id('User', former.id) }));
     const foreign = await app.build.school();
     const stranger = await app.build.teacher({ schoolId: foreign.school.id });
-    await refused(app, schoolId, { code: 'NOT_FOUND', path: ['userId'] }, assign(administrator, { userId: app.id('User', stranger.id) }));
+    await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['userId'] }, assign(administrator, { userId: app.id('User', stranger.id) }));
     const old = await app.build.class({ schoolId, archivedAt: new Date() });
-    await refused(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, assign(administrator, { classId: app.id('Class', old.id) }));
-    await refused(app, schoolId, { code: 'NOT_FOUND', path: ['classId'] }, assign(foreign.administrator, {}));
-    for (const person of [leader, teacher]) await refused(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 g' }, assign(person, {}));
+    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, assign(administrator, { classId: app.id('Class', old.id) }));
+    await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['classId'] }, assign(foreign.administrator, {}));
+    for (const person of [leader, teacher]) await expectRefusal(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 g' }, assign(person, {}));
   });
 });
 
@@ -93,8 +93,8 @@ describe('endClassTeacher', () => {
   it('refuses where there is none, and all but the administrator', async () => {
     const { schoolId, administrator, teacher, head } = await scene();
     const end = (user: { id: string }) => () => app.as(user).endClassTeacher({ classId: head.classId });
-    await refused(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, end(administrator));
-    await refused(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 g' }, end(teacher));
+    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, end(administrator));
+    await expectRefusal(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 g' }, end(teacher));
   });
 });
 
@@ -116,14 +116,14 @@ describe('assignSubjectTeacher', () => {
     const { schoolId, administrator, teacher, ids } = await scene();
     const assign = (user: { id: string }, input: object) => () => app.as(user).assignSubjectTeacher({ ...ids, ...input });
     const foreign = await scene();
-    await refused(app, schoolId, { code: 'NOT_FOUND', path: ['subjectId'] }, assign(administrator, { subjectId: foreign.ids.subjectId }));
-    await refused(app, schoolId, { code: 'NOT_FOUND', path: ['userId'] }, assign(administrator, { userId: foreign.ids.userId }));
+    await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['subjectId'] }, assign(administrator, { subjectId: foreign.ids.subjectId }));
+    await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['userId'] }, assign(administrator, { userId: foreign.ids.userId }));
     await app.db.prisma.roleGrant.create({ data: { schoolId: foreign.schoolId, userId: administrator.id, role: 'PLATFORM_ADMINISTRATOR' } });
-    await refused(app, schoolId, { code: 'NOT_FOUND', path: ['subjectId'] }, assign(administrator, { subjectId: foreign.ids.subjectId }));
-    await refused(app, schoolId, { code: 'CONFLICT', path: ['userId'] }, assign(administrator, { userId: foreign.ids.userId }));
+    await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['subjectId'] }, assign(administrator, { subjectId: foreign.ids.subjectId }));
+    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['userId'] }, assign(administrator, { userId: foreign.ids.userId }));
     const old = await app.build.class({ schoolId, archivedAt: new Date() });
-    await refused(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, assign(administrator, { classId: app.id('Class', old.id) }));
-    await refused(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 g' }, assign(teacher, {}));
+    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, assign(administrator, { classId: app.id('Class', old.id) }));
+    await expectRefusal(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 g' }, assign(teacher, {}));
   });
 });
 
@@ -135,8 +135,8 @@ describe('endSubjectTeacher', () => {
     expect(await app.as(administrator).endSubjectTeacher(ids)).toMatchObject({ __typename: 'Assignment', endedAt: expect.any(String) });
     expect((await types(schoolId)).slice(1)).toEqual(['subjectTeacher.ended', 'chatMember.removed', 'chatMember.added', 'chatMember.promoted']);
     expect(await memberOf(chat.id, teacher.id)).toBeNull();
-    await refused(app, schoolId, { code: 'CONFLICT', path: ['userId'] }, () => app.as(administrator).endSubjectTeacher(ids));
-    await refused(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 g' }, () => app.as(teacher).endSubjectTeacher(ids));
+    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['userId'] }, () => app.as(administrator).endSubjectTeacher(ids));
+    await expectRefusal(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 g' }, () => app.as(teacher).endSubjectTeacher(ids));
   });
 });
 

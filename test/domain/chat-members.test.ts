@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ChatKind, ChatRole } from '../../src/db/generated/client.ts';
-import { refused } from '../support/refused.ts';
+import { expectRefusal } from '../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 let app: Sfera;
@@ -50,8 +50,8 @@ describe('addChatMember', () => {
     const rule = { code: 'CONFLICT', path: ['userId'], clause: '2.5 b' };
     const ofClass = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
     const staff = await app.build.chat({ schoolId: school.id, kind: 'STAFF' });
-    await refused(app, school.id, rule, () => app.as(head).addChatMember(input(ofClass, other)));
-    await refused(app, school.id, rule, () => app.as(head).addChatMember(input(staff, pupil)));
+    await expectRefusal(app, school.id, rule, () => app.as(head).addChatMember(input(ofClass, other)));
+    await expectRefusal(app, school.id, rule, () => app.as(head).addChatMember(input(staff, pupil)));
     expect(await app.as(head).addChatMember(input(ofClass, administrator))).toMatchObject({ reason: 'PERSON' });
   });
 
@@ -61,12 +61,12 @@ describe('addChatMember', () => {
     await app.db.prisma.roleGrant.updateMany({ where: { userId: former.id }, data: { endedAt: new Date() } });
     const { administrator: stranger } = await app.build.school();
     await put(chat, teacher);
-    await refused(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).addChatMember(input(chat, former)));
-    await refused(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () => app.as(head).addChatMember(input(chat, stranger)));
-    await refused(app, school.id, { code: 'FORBIDDEN' }, () => app.as(teacher).addChatMember(input(chat, head)));
-    await refused(app, school.id, { code: 'NOT_FOUND', path: ['chatId'] }, () => app.as(pupil).addChatMember(input(chat, pupil)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).addChatMember(input(chat, former)));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () => app.as(head).addChatMember(input(chat, stranger)));
+    await expectRefusal(app, school.id, { code: 'FORBIDDEN' }, () => app.as(teacher).addChatMember(input(chat, head)));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['chatId'] }, () => app.as(pupil).addChatMember(input(chat, pupil)));
     await app.db.prisma.chat.update({ where: { id: chat.id }, data: { archivedAt: new Date() } });
-    await refused(app, school.id, { code: 'CONFLICT', path: ['chatId'] }, () => app.as(head).addChatMember(input(chat, pupil)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['chatId'] }, () => app.as(head).addChatMember(input(chat, pupil)));
   });
 });
 
@@ -85,10 +85,10 @@ describe('removeChatMember', () => {
   it('keeps members by rule, and the last moderator', async () => {
     const { school, head, classTeacher, pupil, group, chat } = await open();
     const ofClass = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
-    await refused(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(classTeacher).removeChatMember(input(ofClass, pupil)));
-    await refused(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(pupil).removeChatMember(input(ofClass, pupil)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(classTeacher).removeChatMember(input(ofClass, pupil)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(pupil).removeChatMember(input(ofClass, pupil)));
     await put(chat, pupil);
-    await refused(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).removeChatMember(input(chat, head)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).removeChatMember(input(chat, head)));
   });
 
   it('never lets a moderator act on an equal or above, but the administration', async () => {
@@ -96,7 +96,7 @@ describe('removeChatMember', () => {
     await put(chat, teacher, 'MODERATOR');
     await put(chat, classTeacher, 'MODERATOR');
     for (const above of [head, classTeacher])
-      await refused(app, school.id, { code: 'FORBIDDEN', clause: '2.2 e' }, () => app.as(teacher).removeChatMember(input(chat, above)));
+      await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.2 e' }, () => app.as(teacher).removeChatMember(input(chat, above)));
     const deputy = await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' });
     expect(await app.as(deputy).removeChatMember(input(chat, head))).toMatchObject({ __typename: 'Chat' });
     expect(await roleIn(chat, head)).toBeUndefined();
@@ -116,9 +116,9 @@ describe('promoteChatMember', () => {
   it('refuses pupils, and those who are not in the chat', async () => {
     const { school, head, teacher, pupil, chat } = await open();
     await put(chat, pupil);
-    await refused(app, school.id, { code: 'CONFLICT', path: ['userId'], clause: '2.5 b' }, () => app.as(head).promoteChatMember(input(chat, pupil)));
-    await refused(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () => app.as(head).promoteChatMember(input(chat, teacher)));
-    await refused(app, school.id, { code: 'FORBIDDEN' }, () => app.as(pupil).promoteChatMember(input(chat, pupil)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'], clause: '2.5 b' }, () => app.as(head).promoteChatMember(input(chat, pupil)));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () => app.as(head).promoteChatMember(input(chat, teacher)));
+    await expectRefusal(app, school.id, { code: 'FORBIDDEN' }, () => app.as(pupil).promoteChatMember(input(chat, pupil)));
   });
 });
 
@@ -134,10 +134,10 @@ describe('demoteChatMember', () => {
   it('keeps moderators by rule, those above, and the last one', async () => {
     const { school, head, teacher, classTeacher, group, chat } = await open();
     const ofClass = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
-    await refused(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).demoteChatMember(input(ofClass, classTeacher)));
-    await refused(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).demoteChatMember(input(chat, head)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).demoteChatMember(input(ofClass, classTeacher)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).demoteChatMember(input(chat, head)));
     await put(chat, teacher, 'MODERATOR');
-    await refused(app, school.id, { code: 'FORBIDDEN' }, () => app.as(teacher).demoteChatMember(input(chat, head)));
+    await expectRefusal(app, school.id, { code: 'FORBIDDEN' }, () => app.as(teacher).demoteChatMember(input(chat, head)));
     expect(await app.as(teacher).demoteChatMember(input(chat, teacher))).toMatchObject({ role: 'MEMBER' });
   });
 });

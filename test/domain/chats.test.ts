@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { refused } from '../support/refused.ts';
+import { expectRefusal } from '../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 let app: Sfera;
@@ -64,7 +64,7 @@ describe('createChat', () => {
     ];
     for (const [user, kinds] of never)
       for (const kind of kinds)
-        await refused(app, school.id, { code: 'FORBIDDEN', clause: '2.2 e' }, () => app.as(user).createChat({ schoolId, kind, name: 'Чат', ...inputs[kind] }));
+        await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.2 e' }, () => app.as(user).createChat({ schoolId, kind, name: 'Чат', ...inputs[kind] }));
   });
 
   it('refuses a place that does not go with the kind, and an archived class', async () => {
@@ -82,7 +82,7 @@ describe('createChat', () => {
       ['NOT_FOUND', 'classId', { kind: 'CLASS', classId: foreign }],
       ['CONFLICT', 'classId', { kind: 'CLASS', classId: archived }],
     ] as const)
-      await refused(app, school.id, { code, path: [path] }, () => app.as(head).createChat({ schoolId, name: 'Чат', ...input }));
+      await expectRefusal(app, school.id, { code, path: [path] }, () => app.as(head).createChat({ schoolId, name: 'Чат', ...input }));
   });
 
   it('makes one chat for one key', async () => {
@@ -101,9 +101,9 @@ describe('renameChat', () => {
     const input = { chatId: app.id('Chat', chat.id), name: 'Класс' };
     expect(await app.as(classTeacher).renameChat(input)).toMatchObject({ name: 'Класс' });
     expect(await types(school.id)).toEqual(['chat.renamed']);
-    for (const user of [subjectTeacher, pupil]) await refused(app, school.id, { code: 'FORBIDDEN' }, () => app.as(user).renameChat(input));
+    for (const user of [subjectTeacher, pupil]) await expectRefusal(app, school.id, { code: 'FORBIDDEN' }, () => app.as(user).renameChat(input));
     const { administrator: stranger } = await app.build.school();
-    await refused(app, school.id, { code: 'NOT_FOUND', path: ['chatId'] }, () => app.as(stranger).renameChat(input));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['chatId'] }, () => app.as(stranger).renameChat(input));
   });
 });
 
@@ -116,7 +116,7 @@ describe('archiveChat', () => {
     expect(archived).toMatchObject({ archivedAt: expect.any(String) });
     expect(await app.as(administrator).archiveChat(input)).toEqual(archived);
     expect(await types(school.id)).toEqual(['chat.archived']);
-    await refused(app, school.id, { code: 'CONFLICT', path: ['chatId'] }, () => app.as(administrator).renameChat({ ...input, name: 'Другой' }));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['chatId'] }, () => app.as(administrator).renameChat({ ...input, name: 'Другой' }));
   });
 });
 

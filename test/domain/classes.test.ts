@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { transaction } from '../../src/db/transaction.ts';
 import { schoolYearOf, yearAround } from '../../src/domain/school-years.ts';
-import { refused } from '../support/refused.ts';
+import { expectRefusal } from '../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 let app: Sfera;
@@ -36,10 +36,10 @@ describe('createClass', () => {
     const { school, administrator } = await app.build.school();
     const make = (letter: string) => app.as(administrator).createClass({ schoolId: app.id('School', school.id), grade: 1, letter });
     expect(await make('Ё')).toMatchObject({ letter: 'Ё' });
-    await refused(app, school.id, { code: 'CONFLICT', path: ['letter'] }, () => make('Ë'));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['letter'] }, () => make('Ë'));
     expect(await make('Ａ\u0301')).toMatchObject({ letter: 'Á' });
     const normalize = vi.spyOn(String.prototype, 'normalize');
-    await refused(app, school.id, { code: 'INVALID', path: ['letter'] }, () => make('ﬃ'.repeat(15_000)));
+    await expectRefusal(app, school.id, { code: 'INVALID', path: ['letter'] }, () => make('ﬃ'.repeat(15_000)));
     expect(normalize.mock.calls.length).toBeLessThan(1000);
     normalize.mockRestore();
   });
@@ -48,7 +48,7 @@ describe('createClass', () => {
     const { school, administrator } = await app.build.school();
     const input = { schoolId: app.id('School', school.id), grade: 5, letter: 'Б' };
     await app.as(administrator).createClass(input);
-    await refused(app, school.id, { code: 'CONFLICT', path: ['letter'] }, () => app.as(administrator).createClass({ ...input, letter: 'б' }));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['letter'] }, () => app.as(administrator).createClass({ ...input, letter: 'б' }));
     const next = await transaction(app.db, (tx) => schoolYearOf(tx, school.id, new Date(Date.now() + 365 * 86_400_000)));
     const other = await app.as(administrator).createClass({ ...input, schoolYearId: app.id('SchoolYear', next.id) });
     expect(other).toMatchObject({ __typename: 'Class', name: '5Б', year: { id: app.id('SchoolYear', next.id) } });
@@ -58,9 +58,9 @@ describe('createClass', () => {
     const { school, administrator } = await app.build.school();
     const make = (grade: number, letter: string) => () =>
       app.as(administrator).createClass({ schoolId: app.id('School', school.id), grade, letter });
-    for (const grade of [0, 12, -1]) await refused(app, school.id, { code: 'INVALID', path: ['grade'] }, make(grade, 'А'));
+    for (const grade of [0, 12, -1]) await expectRefusal(app, school.id, { code: 'INVALID', path: ['grade'] }, make(grade, 'А'));
     for (const letter of ['', '  ', 'а'.repeat(16), 'а\u0000'])
-      await refused(app, school.id, { code: 'INVALID', path: ['letter'] }, make(5, letter));
+      await expectRefusal(app, school.id, { code: 'INVALID', path: ['letter'] }, make(5, letter));
   });
 
   it('makes one class for one key', async () => {
@@ -69,7 +69,7 @@ describe('createClass', () => {
     const first = await app.as(administrator).createClass(input);
     expect(await app.as(administrator).createClass(input)).toEqual(first);
     expect(await types(school.id)).toEqual(['class.created']);
-    await refused(app, school.id, { code: 'CONFLICT', path: ['idempotencyKey'] }, () => app.as(administrator).createClass({ ...input, grade: 8 }));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['idempotencyKey'] }, () => app.as(administrator).createClass({ ...input, grade: 8 }));
   });
 
   it("refuses a year of another school, and everyone but the school's administrator", async () => {
@@ -77,14 +77,14 @@ describe('createClass', () => {
     const foreign = await app.build.school();
     const year = await transaction(app.db, (tx) => schoolYearOf(tx, foreign.school.id, new Date()));
     const input = { schoolId: app.id('School', school.id), grade: 5, letter: 'А' };
-    await refused(app, school.id, { code: 'NOT_FOUND', path: ['schoolYearId'] }, () =>
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolYearId'] }, () =>
       app.as(administrator).createClass({ ...input, schoolYearId: app.id('SchoolYear', year.id) }));
-    await refused(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () => app.as(foreign.administrator).createClass(input));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () => app.as(foreign.administrator).createClass(input));
     for (const role of ['SCHOOL_ADMINISTRATION', 'TEACHER', 'STUDENT'] as const) {
       const person = await app.build.user({ schoolId: school.id, role });
-      await refused(app, school.id, { code: 'FORBIDDEN', clause: '2.1 b' }, () => app.as(person).createClass(input));
+      await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 b' }, () => app.as(person).createClass(input));
     }
-    await refused(app, school.id, { code: 'UNAUTHENTICATED' }, () => app.anonymous.createClass(input));
+    await expectRefusal(app, school.id, { code: 'UNAUTHENTICATED' }, () => app.anonymous.createClass(input));
   });
 });
 
@@ -112,12 +112,12 @@ describe('updateClass', () => {
     const old = await app.build.class({ schoolId: school.id, archivedAt: new Date() });
     const update = (user: { id: string }, classId: string) => () =>
       app.as(user).updateClass({ classId: app.id('Class', classId), letter: 'Б', grade: 9 });
-    await refused(app, school.id, { code: 'CONFLICT', path: ['letter'] }, update(administrator, one.id));
-    await refused(app, school.id, { code: 'CONFLICT', path: ['classId'] }, update(administrator, old.id));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['letter'] }, update(administrator, one.id));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['classId'] }, update(administrator, old.id));
     const foreign = await app.build.school();
-    await refused(app, school.id, { code: 'NOT_FOUND', path: ['classId'] }, update(foreign.administrator, one.id));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['classId'] }, update(foreign.administrator, one.id));
     const teacher = await app.build.teacher({ schoolId: school.id, classTeacherOf: one.id });
-    await refused(app, school.id, { code: 'FORBIDDEN', clause: '2.1 b' }, update(teacher, one.id));
+    await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 b' }, update(teacher, one.id));
   });
 });
 
@@ -151,7 +151,7 @@ describe('archiveClass', () => {
     const { id: classId } = await app.build.class({ schoolId: school.id });
     await app.build.student({ classId });
     await app.build.student({ classId });
-    const { message } = await refused(app, school.id, { code: 'CONFLICT', path: ['classId'] }, () =>
+    const { message } = await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['classId'] }, () =>
       app.as(administrator).archiveClass({ classId: app.id('Class', classId) }));
     expect(message).toContain('2');
   });
@@ -160,7 +160,7 @@ describe('archiveClass', () => {
     const { school } = await app.build.school();
     const { id: classId } = await app.build.class({ schoolId: school.id });
     const leader = await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' });
-    await refused(app, school.id, { code: 'FORBIDDEN', clause: '2.1 b' }, () =>
+    await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 b' }, () =>
       app.as(leader).archiveClass({ classId: app.id('Class', classId) }));
   });
 });

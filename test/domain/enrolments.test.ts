@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { refused } from '../support/refused.ts';
+import { expectRefusal } from '../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 let app: Sfera;
@@ -49,7 +49,7 @@ describe('enrolStudent', () => {
   it('refuses a second class and names the present one', async () => {
     const { schoolId, administrator, classId, otherId, studentId } = await scene();
     await app.as(administrator).enrolStudent({ studentId, classId });
-    const { message } = await refused(app, schoolId, { code: 'CONFLICT', clause: '2.5 a', path: ['studentId'] }, () =>
+    const { message } = await expectRefusal(app, schoolId, { code: 'CONFLICT', clause: '2.5 a', path: ['studentId'] }, () =>
       app.as(administrator).enrolStudent({ studentId, classId: otherId }));
     expect(message).toContain('5А');
   });
@@ -60,7 +60,7 @@ describe('enrolStudent', () => {
     await app.as(there.administrator).enrolStudent({ studentId: there.studentId, classId: there.classId });
     await app.db.prisma.roleGrant.create({ data: { schoolId: here.schoolId, userId: there.pupil.id, role: 'STUDENT' } });
     for (const act of ['enrolStudent', 'transferStudent'] as const) {
-      const { message } = await refused(app, here.schoolId, { code: 'CONFLICT', clause: '2.5 a' }, () =>
+      const { message } = await expectRefusal(app, here.schoolId, { code: 'CONFLICT', clause: '2.5 a' }, () =>
         app.as(here.administrator)[act]({ studentId: there.studentId, classId: here.classId }));
       expect(message).not.toContain('5А');
     }
@@ -70,21 +70,21 @@ describe('enrolStudent', () => {
     const { schoolId, administrator, a, classId, studentId } = await scene();
     const enrol = (user: { id: string }, input: object) => () => app.as(user).enrolStudent({ studentId, classId, ...input });
     const teacher = await app.build.teacher({ schoolId, classTeacherOf: a.id });
-    await refused(app, schoolId, { code: 'CONFLICT', path: ['studentId'] }, enrol(administrator, { studentId: app.id('User', teacher.id) }));
+    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['studentId'] }, enrol(administrator, { studentId: app.id('User', teacher.id) }));
     const foreign = await scene();
-    await refused(app, schoolId, { code: 'NOT_FOUND', path: ['studentId'] }, enrol(administrator, { studentId: foreign.studentId }));
-    await refused(app, schoolId, { code: 'NOT_FOUND', path: ['classId'] }, enrol(administrator, { classId: foreign.classId }));
-    await refused(app, schoolId, { code: 'INVALID', path: ['classId'] }, enrol(administrator, { classId: studentId }));
+    await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['studentId'] }, enrol(administrator, { studentId: foreign.studentId }));
+    await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['classId'] }, enrol(administrator, { classId: foreign.classId }));
+    await expectRefusal(app, schoolId, { code: 'INVALID', path: ['classId'] }, enrol(administrator, { classId: studentId }));
     const old = await app.build.class({ schoolId, archivedAt: new Date() });
-    await refused(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, enrol(administrator, { classId: app.id('Class', old.id) }));
+    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, enrol(administrator, { classId: app.id('Class', old.id) }));
     const leader = await app.build.user({ schoolId, role: 'SCHOOL_ADMINISTRATION' });
-    for (const person of [leader, teacher]) await refused(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 f' }, enrol(person, {}));
+    for (const person of [leader, teacher]) await expectRefusal(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 f' }, enrol(person, {}));
   });
 
   it('is open to a service with the scope of the roster, and to no other', async () => {
     const { schoolId, classId, studentId } = await scene();
     const reader = await app.asService(schoolId, ['read']);
-    await refused(app, schoolId, { code: 'FORBIDDEN' }, () => reader.enrolStudent({ studentId, classId }));
+    await expectRefusal(app, schoolId, { code: 'FORBIDDEN' }, () => reader.enrolStudent({ studentId, classId }));
     const roster = await app.asService(schoolId, ['read', 'roster']);
     expect(await roster.enrolStudent({ studentId, classId })).toMatchObject({ __typename: 'Enrolment' });
   });
@@ -122,16 +122,16 @@ describe('transferStudent', () => {
   it('refuses who is in no class, a class of another school, an archived one, and all but the administrator', async () => {
     const { schoolId, administrator, a, classId, otherId, studentId } = await scene();
     const transfer = (user: { id: string }, input: object) => () => app.as(user).transferStudent({ studentId, classId: otherId, ...input });
-    await refused(app, schoolId, { code: 'CONFLICT', path: ['studentId'] }, transfer(administrator, {}));
+    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['studentId'] }, transfer(administrator, {}));
     await app.as(administrator).enrolStudent({ studentId, classId });
     const foreign = await scene();
-    await refused(app, schoolId, { code: 'NOT_FOUND', path: ['classId'] }, transfer(administrator, { classId: foreign.classId }));
+    await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['classId'] }, transfer(administrator, { classId: foreign.classId }));
     await app.db.prisma.roleGrant.create({ data: { schoolId: foreign.schoolId, userId: administrator.id, role: 'PLATFORM_ADMINISTRATOR' } });
-    await refused(app, schoolId, { code: 'CONFLICT', clause: '2.5 a' }, transfer(administrator, { classId: foreign.classId }));
+    await expectRefusal(app, schoolId, { code: 'CONFLICT', clause: '2.5 a' }, transfer(administrator, { classId: foreign.classId }));
     const old = await app.build.class({ schoolId, archivedAt: new Date() });
-    await refused(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, transfer(administrator, { classId: app.id('Class', old.id) }));
+    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, transfer(administrator, { classId: app.id('Class', old.id) }));
     const teacher = await app.build.teacher({ schoolId, classTeacherOf: a.id });
-    await refused(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 f' }, transfer(teacher, {}));
+    await expectRefusal(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 f' }, transfer(teacher, {}));
   });
 });
 
@@ -145,7 +145,7 @@ describe('withdrawStudent', () => {
     expect((await types(schoolId)).slice(2)).toEqual(['student.withdrawn', 'chatMember.removed']);
     expect(await inChat(chat.id, pupil.id)).toBe(false);
     expect(await app.db.prisma.roleGrant.count({ where: { userId: pupil.id, role: 'STUDENT', endedAt: null } })).toBe(1);
-    await refused(app, schoolId, { code: 'CONFLICT', path: ['studentId'] }, () => app.as(administrator).withdrawStudent({ studentId }));
+    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['studentId'] }, () => app.as(administrator).withdrawStudent({ studentId }));
     expect(await app.as(administrator).enrolStudent({ studentId, classId })).toMatchObject({ __typename: 'Enrolment' });
     expect(await placesOf(pupil.id)).toHaveLength(2);
   });
@@ -155,12 +155,12 @@ describe('withdrawStudent', () => {
     await app.as(administrator).enrolStudent({ studentId, classId });
     const teacher = await app.build.teacher({ schoolId, classTeacherOf: a.id });
     for (const person of [teacher, pupil])
-      await refused(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 f' }, () => app.as(person).withdrawStudent({ studentId }));
+      await expectRefusal(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 f' }, () => app.as(person).withdrawStudent({ studentId }));
     const foreign = await app.build.school();
     const withdraw = () => app.as(foreign.administrator).withdrawStudent({ studentId });
-    await refused(app, schoolId, { code: 'NOT_FOUND', path: ['studentId'] }, withdraw);
+    await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['studentId'] }, withdraw);
     await app.db.prisma.roleGrant.create({ data: { schoolId: foreign.school.id, userId: pupil.id, role: 'STUDENT' } });
-    await refused(app, schoolId, { code: 'CONFLICT', path: ['studentId'] }, withdraw);
+    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['studentId'] }, withdraw);
   });
 });
 

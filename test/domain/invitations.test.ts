@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { previewInvitation, signUp } from '../../src/domain/invitations.ts';
 import type { Refusal } from '../../src/errors.ts';
 import { contextFor } from '../../src/http/request-context.ts';
-import { refused } from '../support/refused.ts';
+import { expectRefusal } from '../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 let app: Sfera;
@@ -63,7 +63,7 @@ describe('createInvitation', () => {
       ['INVALID', 'expiresAt', { ...pupils, expiresAt: at(-1000) }],
       ['INVALID', 'expiresAt', { ...pupils, expiresAt: at(367 * day) }],
     ] as const)
-      await refused(app, school.id, { code, path: [path] }, () =>
+      await expectRefusal(app, school.id, { code, path: [path] }, () =>
         app.as(administrator).createInvitation({ schoolId: app.id('School', school.id), ...input } as never));
   });
 
@@ -72,7 +72,7 @@ describe('createInvitation', () => {
     const head = await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' });
     const input = { schoolId: app.id('School', school.id), role: 'STUDENT' as const, classId: app.id('Class', group.id) };
     for (const user of [head, teacher])
-      await refused(app, school.id, { code: 'FORBIDDEN', clause: '2.1 c' }, () => app.as(user).createInvitation(input));
+      await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 c' }, () => app.as(user).createInvitation(input));
   });
 });
 
@@ -98,9 +98,9 @@ describe('handOverInvitation', () => {
     const other = await app.build.teacher({ schoolId: school.id, classTeacherOf: (await app.build.class({ schoolId: school.id })).id });
     const hand = (user: { id: string }, by = administrator) => () =>
       app.as(by).handOverInvitation({ invitationId: id, userId: app.id('User', user.id) });
-    await refused(app, school.id, { code: 'CONFLICT', clause: '2.1 d' }, hand(pupil));
-    await refused(app, school.id, { code: 'CONFLICT', clause: '2.1 e' }, hand(other));
-    await refused(app, school.id, { code: 'NOT_FOUND' }, hand(teacher, teacher));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', clause: '2.1 d' }, hand(pupil));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', clause: '2.1 e' }, hand(other));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND' }, hand(teacher, teacher));
     const staff = await open({ role: 'TEACHER', classId: undefined } as never);
     const head = await app.build.user({ schoolId: staff.school.id, role: 'SCHOOL_ADMINISTRATION' });
     expect(await app.as(staff.administrator).handOverInvitation({ invitationId: staff.id, userId: app.id('User', head.id) })).toMatchObject({ __typename: 'Invitation' });
@@ -116,14 +116,14 @@ describe('revokeInvitation', () => {
     expect(await types(school.id)).toEqual(['invitation.revoked']);
     expect(await app.anonymous.invitationPreview({ code })).toBeNull();
     const person = await app.build.user();
-    await refused(app, school.id, { code: 'CONFLICT', path: ['code'] }, () => app.as(person).acceptInvitation({ code }));
-    await refused(app, school.id, { code: 'CONFLICT' }, () => app.as(administrator).rotateInvitation({ invitationId: id }));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['code'] }, () => app.as(person).acceptInvitation({ code }));
+    await expectRefusal(app, school.id, { code: 'CONFLICT' }, () => app.as(administrator).rotateInvitation({ invitationId: id }));
   });
 
   it('is for the administrator, not for whoever holds the link', async () => {
     const { school, administrator, teacher, id } = await open();
     await app.as(administrator).handOverInvitation({ invitationId: id, userId: app.id('User', teacher.id) });
-    await refused(app, school.id, { code: 'FORBIDDEN', clause: '2.1 c' }, () => app.as(teacher).revokeInvitation({ invitationId: id }));
+    await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 c' }, () => app.as(teacher).revokeInvitation({ invitationId: id }));
   });
 });
 
@@ -171,10 +171,10 @@ describe('acceptInvitation', () => {
     const { school, code } = await open();
     const present = await app.build.class({ schoolId: school.id, grade: 7, letter: 'Ю' });
     const pupil = await app.build.student({ classId: present.id });
-    const here = await refused(app, school.id, { code: 'CONFLICT', path: ['code'], clause: '2.5 a' }, () => app.as(pupil).acceptInvitation({ code }));
+    const here = await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['code'], clause: '2.5 a' }, () => app.as(pupil).acceptInvitation({ code }));
     expect(here.message).toContain('7Ю');
     const other = await open();
-    const there = await refused(app, other.school.id, { code: 'CONFLICT', clause: '2.5 a' }, () => app.as(pupil).acceptInvitation({ code: other.code }));
+    const there = await expectRefusal(app, other.school.id, { code: 'CONFLICT', clause: '2.5 a' }, () => app.as(pupil).acceptInvitation({ code: other.code }));
     expect(there.message).not.toContain('7Ю');
     expect(await app.db.prisma.roleGrant.count({ where: { userId: pupil.id } })).toBe(1);
   });
@@ -183,8 +183,8 @@ describe('acceptInvitation', () => {
     const { school, teacher, group, code } = await open();
     const staff = await app.build.invitation({ schoolId: school.id });
     const pupil = await app.build.student({ classId: group.id });
-    await refused(app, school.id, { code: 'CONFLICT', path: ['code'] }, () => app.as(teacher).acceptInvitation({ code }));
-    await refused(app, school.id, { code: 'CONFLICT', path: ['code'] }, () => app.as(pupil).acceptInvitation({ code: staff.code }));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['code'] }, () => app.as(teacher).acceptInvitation({ code }));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['code'] }, () => app.as(pupil).acceptInvitation({ code: staff.code }));
   });
 
   it('refuses what is used up, expired, of an archived class, or no code at all', async () => {
@@ -195,9 +195,9 @@ describe('acceptInvitation', () => {
     const archived = await open();
     await app.db.prisma.class.update({ where: { id: archived.group.id }, data: { archivedAt: new Date() } });
     for (const { school, code } of [usedUp, expired, archived])
-      await refused(app, school.id, { code: 'CONFLICT', path: ['code'] }, () => app.as(person).acceptInvitation({ code }));
-    await refused(app, usedUp.school.id, { code: 'NOT_FOUND', path: ['code'] }, () => app.as(person).acceptInvitation({ code: 'no-such-code' }));
-    await refused(app, usedUp.school.id, { code: 'UNAUTHENTICATED' }, () => app.anonymous.acceptInvitation({ code: usedUp.code }));
+      await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['code'] }, () => app.as(person).acceptInvitation({ code }));
+    await expectRefusal(app, usedUp.school.id, { code: 'NOT_FOUND', path: ['code'] }, () => app.as(person).acceptInvitation({ code: 'no-such-code' }));
+    await expectRefusal(app, usedUp.school.id, { code: 'UNAUTHENTICATED' }, () => app.anonymous.acceptInvitation({ code: usedUp.code }));
     expect(await app.db.prisma.roleGrant.count({ where: { userId: person.id } })).toBe(0);
   });
 });
@@ -309,7 +309,7 @@ describe('signUp', () => {
     await signUp(anybody(), { ...taken, code: other.code });
     const answers: unknown[] = [];
     for (let n = 0; n < 50; n++)
-      answers.push(await signUp(at(`192.0.2.${20 + (n % 5)}`), { ...taken, code }).catch(({ code: refused, text, retryAfterSeconds }: Refusal) => [refused, text[0], retryAfterSeconds]));
+      answers.push(await signUp(at(`192.0.2.${20 + (n % 5)}`), { ...taken, code }).catch(({ code: refusalCode, text, retryAfterSeconds }: Refusal) => [refusalCode, text[0], retryAfterSeconds]));
     expect(answers.slice(0, 40)).toEqual(Array(40).fill(['CONFLICT', 'Этот логин нельзя использовать. Выберите другой.', undefined]));
     expect(answers.slice(40)).toEqual(Array(10).fill(['RATE_LIMITED', expect.any(String), expect.any(Number)]));
     // A free name is not told from a taken one then, and nothing was made.

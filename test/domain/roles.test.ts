@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { refused } from '../support/refused.ts';
+import { expectRefusal } from '../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 let app: Sfera;
@@ -38,8 +38,8 @@ describe('grantRole', () => {
     const pupil = await app.build.student({ classId: (await app.build.class({ schoolId: school.id })).id });
     const grant = (user: { id: string }, role: 'STUDENT' | 'TEACHER') => () =>
       app.as(administrator).grantRole({ schoolId: app.id('School', school.id), userId: app.id('User', user.id), role });
-    await refused(app, school.id, { code: 'CONFLICT', path: ['role'] }, grant(teacher, 'STUDENT'));
-    await refused(app, school.id, { code: 'CONFLICT', path: ['role'] }, grant(pupil, 'TEACHER'));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['role'] }, grant(teacher, 'STUDENT'));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['role'] }, grant(pupil, 'TEACHER'));
     expect(await app.db.prisma.roleGrant.count({ where: { userId: { in: [teacher.id, pupil.id] } } })).toBe(2);
   });
 
@@ -48,9 +48,9 @@ describe('grantRole', () => {
     const other = await app.build.school();
     const head = await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' });
     const input = (user: { id: string }) => ({ schoolId: app.id('School', school.id), userId: app.id('User', user.id), role: 'TEACHER' as const });
-    await refused(app, school.id, { code: 'FORBIDDEN', clause: '2.1 g' }, () => app.as(head).grantRole(input(head)));
-    await refused(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () => app.as(administrator).grantRole(input(other.administrator)));
-    await refused(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () => app.as(other.administrator).grantRole(input(head)));
+    await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 g' }, () => app.as(head).grantRole(input(head)));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () => app.as(administrator).grantRole(input(other.administrator)));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () => app.as(other.administrator).grantRole(input(head)));
   });
 });
 
@@ -84,18 +84,18 @@ describe('endRole', () => {
 
   it('keeps the last platform administrator', async () => {
     const { school, administrator } = await app.build.school();
-    await refused(app, school.id, { code: 'CONFLICT' }, async () => app.as(administrator).endRole(await grantOf(administrator)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT' }, async () => app.as(administrator).endRole(await grantOf(administrator)));
     const second = await app.build.user({ schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR' });
     expect(await app.as(second).endRole(await grantOf(administrator))).toMatchObject({ endedAt: expect.any(String) });
-    await refused(app, school.id, { code: 'CONFLICT' }, async () => app.as(second).endRole(await grantOf(second)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT' }, async () => app.as(second).endRole(await grantOf(second)));
   });
 
   it('is for an administrator of the school', async () => {
     const { school } = await app.build.school();
     const teacher = await app.build.teacher({ schoolId: school.id });
     const { administrator: stranger } = await app.build.school();
-    await refused(app, school.id, { code: 'FORBIDDEN', clause: '2.1 g' }, async () => app.as(teacher).endRole(await grantOf(teacher)));
-    await refused(app, school.id, { code: 'NOT_FOUND', path: ['grantId'] }, async () => app.as(stranger).endRole(await grantOf(teacher)));
+    await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 g' }, async () => app.as(teacher).endRole(await grantOf(teacher)));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['grantId'] }, async () => app.as(stranger).endRole(await grantOf(teacher)));
     expect(await app.db.prisma.roleGrant.count({ where: { userId: teacher.id, endedAt: null } })).toBe(1);
   });
 });

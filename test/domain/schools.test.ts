@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createSchool } from '../../src/domain/schools.ts';
 import { decodeCursor } from '../../src/events/cursor.ts';
 import { contextFor } from '../../src/http/request-context.ts';
-import { refused } from '../support/refused.ts';
+import { expectRefusal } from '../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 let app: Sfera;
@@ -57,7 +57,7 @@ describe('updateSchool', () => {
       ['name', { name: '' }], ['name', { name: 'а'.repeat(101) }], ['fullName', { fullName: 'а\u0000' }],
       ['timeZone', { timeZone: 'Europe/Nowhere' }], ['timeZone', { timeZone: '+03:00' }], ['externalIds', { externalIds: [twice, twice] }],
     ] as const)
-      await refused(app, school.id, { code: 'INVALID', path: [path] }, () => app.as(administrator).updateSchool({ schoolId, ...input } as never));
+      await expectRefusal(app, school.id, { code: 'INVALID', path: [path] }, () => app.as(administrator).updateSchool({ schoolId, ...input } as never));
   });
 
   it('is for its platform administrator alone', async () => {
@@ -65,9 +65,9 @@ describe('updateSchool', () => {
     const { administrator: stranger } = await app.build.school();
     const head = await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' });
     const input = { schoolId: app.id('School', school.id), name: 'Другая' };
-    await refused(app, school.id, { code: 'FORBIDDEN', clause: '2.1 a' }, () => app.as(head).updateSchool(input));
-    await refused(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () => app.as(stranger).updateSchool(input));
-    await refused(app, school.id, { code: 'UNAUTHENTICATED' }, () => app.anonymous.updateSchool(input));
+    await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 a' }, () => app.as(head).updateSchool(input));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () => app.as(stranger).updateSchool(input));
+    await expectRefusal(app, school.id, { code: 'UNAUTHENTICATED' }, () => app.anonymous.updateSchool(input));
   });
 });
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { refused } from '../support/refused.ts';
+import { expectRefusal } from '../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 let app: Sfera;
@@ -21,9 +21,9 @@ describe('createSubject', () => {
     const { school, administrator } = await app.build.school();
     const create = (name: string) => () => app.as(administrator).createSubject({ schoolId: app.id('School', school.id), name });
     await create('Алгебра')();
-    await refused(app, school.id, { code: 'CONFLICT', path: ['name'] }, create('АЛГЕБРА'));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['name'] }, create('АЛГЕБРА'));
     for (const name of ['', ' ', 'а'.repeat(101), 'а\u0007'])
-      await refused(app, school.id, { code: 'INVALID', path: ['name'] }, create(name));
+      await expectRefusal(app, school.id, { code: 'INVALID', path: ['name'] }, create(name));
   });
 
   it.each([['Химия', 'Химиѐ'], ['Groß', 'GROẞ'], ['5Ё', '5Ë'], ['Rhône-Alpes', 'rhône alpes']])('refuses %s beside %s, in either order', async (...names) => {
@@ -31,7 +31,7 @@ describe('createSubject', () => {
       const { school, administrator } = await app.build.school();
       const create = (name: string) => app.as(administrator).createSubject({ schoolId: app.id('School', school.id), name });
       expect(await create(first!)).toMatchObject({ __typename: 'Subject' });
-      await refused(app, school.id, { code: 'CONFLICT', path: ['name'] }, () => create(second!));
+      await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['name'] }, () => create(second!));
     }
   });
 
@@ -39,10 +39,10 @@ describe('createSubject', () => {
     const { school } = await app.build.school();
     const foreign = await app.build.school();
     const input = { schoolId: app.id('School', school.id), name: 'Химия' };
-    await refused(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () => app.as(foreign.administrator).createSubject(input));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () => app.as(foreign.administrator).createSubject(input));
     for (const role of ['SCHOOL_ADMINISTRATION', 'TEACHER', 'STUDENT'] as const) {
       const person = await app.build.user({ schoolId: school.id, role });
-      await refused(app, school.id, { code: 'FORBIDDEN', clause: '2.1 g' }, () => app.as(person).createSubject(input));
+      await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 g' }, () => app.as(person).createSubject(input));
     }
   });
 });

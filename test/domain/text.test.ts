@@ -5,7 +5,7 @@ import { demandPassword } from '../../src/auth/passwords.ts';
 import { signInNameOf } from '../../src/domain/sign-in-names.ts';
 import { normalizeLine, opaqueKey, normalizeOptionalLine } from '../../src/domain/text.ts';
 import { Refusal } from '../../src/errors.ts';
-import { honest, unseen } from '../support/texts.ts';
+import { visibleTexts, invisibleTexts } from '../support/texts.ts';
 
 const refusal = (value: string, most = 100): Refusal | undefined => {
   try {
@@ -18,9 +18,9 @@ const refusal = (value: string, most = 100): Refusal | undefined => {
 };
 
 describe('line', () => {
-  it.each(honest.map((text) => [text]))('keeps what people write: %s', (text) => expect(normalizeLine('name', text, 100)).toBe(text.normalize('NFC')));
+  it.each(visibleTexts.map((text) => [text]))('keeps what people write: %s', (text) => expect(normalizeLine('name', text, 100)).toBe(text.normalize('NFC')));
 
-  it.each(unseen.map(([about, text]) => [about, text]))('refuses %s', (_about, text) => {
+  it.each(invisibleTexts.map(([about, text]) => [about, text]))('refuses %s', (_about, text) => {
     expect(refusal(text)).toMatchObject({ code: 'INVALID', at: ['name'] });
   });
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createUser, fullName, shortName } from '../../src/domain/users.ts';
 import { signInNameOf } from '../../src/domain/sign-in-names.ts';
 import { transaction } from '../../src/db/transaction.ts';
-import { refused } from '../support/refused.ts';
+import { expectRefusal } from '../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 let app: Sfera;
@@ -89,9 +89,9 @@ describe('updateProfile', () => {
   it('refuses what is no name, no address and no number', async () => {
     const { school, administrator } = await app.build.school();
     for (const [path, value] of [['surname', ' '], ['givenName', 'а'.repeat(101)], ['email', 'not an address'], ['email', 'a@b'], ['phone', '12'], ['phone', 'позвони']])
-      await refused(app, school.id, { code: 'INVALID', path: [path!] }, () => app.as(administrator).updateProfile({ [path!]: value }));
-    await refused(app, school.id, { code: 'UNAUTHENTICATED' }, () => app.anonymous.updateProfile({ surname: 'Петрова' }));
-    await refused(app, school.id, { code: 'FORBIDDEN' }, async () => (await app.asService(school.id)).updateProfile({ surname: 'Петрова' }));
+      await expectRefusal(app, school.id, { code: 'INVALID', path: [path!] }, () => app.as(administrator).updateProfile({ [path!]: value }));
+    await expectRefusal(app, school.id, { code: 'UNAUTHENTICATED' }, () => app.anonymous.updateProfile({ surname: 'Петрова' }));
+    await expectRefusal(app, school.id, { code: 'FORBIDDEN' }, async () => (await app.asService(school.id)).updateProfile({ surname: 'Петрова' }));
   });
 });
 
@@ -166,15 +166,15 @@ describe('deactivateUser', () => {
     const teacher = await app.build.teacher({ schoolId: school.id });
     await app.db.prisma.roleGrant.create({ data: { schoolId: other.school.id, userId: teacher.id, role: 'TEACHER' } });
     const input = (user: { id: string }, at = school) => ({ userId: app.id('User', user.id), schoolId: app.id('School', at.id) });
-    await refused(app, school.id, { code: 'CONFLICT' }, () => app.as(administrator).deactivateUser(input(administrator)));
-    await refused(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(administrator).deactivateUser(input(teacher)));
-    await refused(app, school.id, { code: 'FORBIDDEN', clause: '2.1 a' }, () => app.as(teacher).deactivateUser(input(administrator)));
-    await refused(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () => app.as(administrator).deactivateUser(input(other.administrator)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT' }, () => app.as(administrator).deactivateUser(input(administrator)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(administrator).deactivateUser(input(teacher)));
+    await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 a' }, () => app.as(teacher).deactivateUser(input(administrator)));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () => app.as(administrator).deactivateUser(input(other.administrator)));
     // An administrator here who is a teacher there does not deactivate people there.
     await app.db.prisma.roleGrant.create({ data: { schoolId: other.school.id, userId: administrator.id, role: 'TEACHER' } });
     const moved = await app.build.teacher({ schoolId: other.school.id });
     await app.db.prisma.roleGrant.create({ data: { schoolId: school.id, userId: moved.id, role: 'TEACHER', startedAt: new Date(0), endedAt: new Date() } });
-    await refused(app, other.school.id, { code: 'FORBIDDEN' }, () => app.as(administrator).deactivateUser(input(moved, other.school)));
+    await expectRefusal(app, other.school.id, { code: 'FORBIDDEN' }, () => app.as(administrator).deactivateUser(input(moved, other.school)));
     expect(await app.db.prisma.user.count({ where: { id: { in: [administrator.id, teacher.id, moved.id] }, deactivatedAt: { not: null } } })).toBe(0);
   });
 });

@@ -5,7 +5,7 @@ import { wireBuffer, createView } from '../../src/reader/row-view.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { JsonWriter } from '../../src/executor/json-writer.ts';
 import { rawColumnWriter } from '../../src/executor/raw-columns.ts';
-import { columnBytes } from '../support/wire.ts';
+import { columnBytes } from '../support/column-bytes.ts';
 
 /** What is copied from a row's bytes is what the field's resolver would have said of the row. */
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inCyrillic } from '../../src/domain/confusables.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
-import { honest, unseen } from '../support/texts.ts';
+import { visibleTexts, invisibleTexts } from '../support/texts.ts';
 
 let app: Sfera;
 let ids: { school: string; class: string; chat: string };
@@ -94,7 +94,7 @@ describe('every text of the schema', () => {
     expect(texts().sort()).toEqual([...Object.keys(places), ...Object.keys(opaque)].sort());
   });
 
-  const corpus = unseen.filter(([about]) => !/, (alone|before a letter|after a letter)$/.test(about) && !['nothing', 'spaces of every width'].includes(about));
+  const corpus = invisibleTexts.filter(([about]) => !/, (alone|before a letter|after a letter)$/.test(about) && !['nothing', 'spaces of every width'].includes(about));
 
   it.each(Object.keys(places))('%s refuses what does not show or reorders its line', async (place) => {
     for (const [about, text] of corpus) {
@@ -104,7 +104,7 @@ describe('every text of the schema', () => {
   }, 60_000);
 
   it.each(Object.keys(places))('%s shows what it keeps', async (place) => {
-    for (const text of honest.filter((_, n) => n % 3 === 0)) {
+    for (const text of visibleTexts.filter((_, n) => n % 3 === 0)) {
       const answer = await give(place, text);
       // The letters of classes are written in Cyrillic capitals.
       const written = place.endsWith('.letter') ? inCyrillic(text).toUpperCase() : text;
@@ -127,12 +127,12 @@ describe('every text of the schema', () => {
     expect(await create('a\u200b  b', 'Первый')).toEqual(first);
     for (const [n, key] of ['a\u200b b', 'a  b', 'a b'].entries()) expect(await create(key, `Другой ${n}`)).toMatchObject({ __typename: 'Chat' });
     for (const key of ['', 'a\u0000', '\ud800', 'a'.repeat(101)]) expect(await create(key, 'Чат')).toMatchObject({ code: 'INVALID', path: ['idempotencyKey'] });
-    for (const [, code] of unseen.slice(0, 15)) expect(await app.as(administrator).acceptInvitation({ code })).toMatchObject({ code: expect.stringMatching(/NOT_FOUND|RATE_LIMITED/) });
+    for (const [, code] of invisibleTexts.slice(0, 15)) expect(await app.as(administrator).acceptInvitation({ code })).toMatchObject({ code: expect.stringMatching(/NOT_FOUND|RATE_LIMITED/) });
   });
 
   it('that is a cursor is refused where it was made up', async () => {
     const lists = ['classes', 'subjects', 'people', 'chats', 'invitations', 'events'];
-    for (const [, text] of unseen.filter((_, n) => n % 5 === 0))
+    for (const [, text] of invisibleTexts.filter((_, n) => n % 5 === 0))
       for (const list of lists) {
         const { errors } = await app.as(administrator).send(`query ($id: ID!, $after: String) { node(id: $id) { ... on School { ${list}(after: $after) { pageInfo { endCursor } } } } }`, { id: ids.school, after: text });
         expect(errors?.[0]?.extensions.code, `${list} ${JSON.stringify(text)}`).toMatch(/^(INVALID|BAD_USER_INPUT)$/);

@@ -119,15 +119,15 @@ describe('a request', () => {
 describe('a stream', () => {
   it('leaves a line at its end, with how long it was, by a socket', async () => {
     const socket = await openSignedIn(url, token);
-    socket.say({ type: 'subscribe', id: '1', payload: { query: eventsStream, variables: { schoolId } } });
-    await socket.heard(({ id, type }) => id === '1' && type === 'next');
+    socket.send({ type: 'subscribe', id: '1', payload: { query: eventsStream, variables: { schoolId } } });
+    await socket.waitForMessage(({ id, type }) => id === '1' && type === 'next');
     await socket.run({ query: 'query Own { viewer { id } }' });
     expect(of('operation')).toMatchObject([{ operation: 'query', name: 'Own', account: 'user', accountId: userId, requestId: expect.stringMatching(uuid) as string }]);
-    socket.say({ type: 'complete', id: '1' });
+    socket.send({ type: 'complete', id: '1' });
     await expect.poll(() => of('operation')).toHaveLength(2);
     expect(of('operation')[1]).toMatchObject({ level: 30, operation: 'subscription', path: '/graphql', ms: expect.any(Number) as number, accountId: userId });
-    socket.say({ type: 'subscribe', id: '2', payload: { query: eventsStream, variables: { schoolId } } });
-    await socket.heard(({ id, type }) => id === '2' && type === 'next');
+    socket.send({ type: 'subscribe', id: '2', payload: { query: eventsStream, variables: { schoolId } } });
+    await socket.waitForMessage(({ id, type }) => id === '2' && type === 'next');
     socket.ws.terminate();
     await expect.poll(() => of('operation')).toHaveLength(3);
     expect(await line('socket')).toMatchObject({ status: 101, path: '/graphql', closeCode: 1006 });
@@ -158,8 +158,8 @@ describe('an operation on a socket that is refused leaves a line too', () => {
   it('(limits of the account)', async () => {
     const strict = await startApp({ ...running, config: { ...running.config, port: 0, operationsPerMinute: 4, costPerMinute: 60, streamsPerAccount: 1 }, routes: async () => false });
     const socket = await openSignedIn(`http://127.0.0.1:${strict.port}/graphql`, token);
-    socket.say({ type: 'subscribe', id: 'stream', payload: { query: eventsStream, variables: { schoolId } } });
-    await socket.heard(({ id, type }) => id === 'stream' && type === 'next');
+    socket.send({ type: 'subscribe', id: 'stream', payload: { query: eventsStream, variables: { schoolId } } });
+    await socket.waitForMessage(({ id, type }) => id === 'stream' && type === 'next');
     const subject = { query: 'mutation Own ($id: ID!) { createSubject(input: { schoolId: $id, name: "Физика" }) { __typename } }', variables: { id: schoolId } };
     expect((await socket.run({ query: eventsStream, variables: { schoolId } })).codes).toEqual(['TOO_MANY_STREAMS']);
     expect((await socket.run({ ...subject, query: subject.query.replaceAll('createSubject', 'a: createSubject').replace('} }', '} b: createSubject(input: { schoolId: $id, name: "Химия" }) { __typename } }') })).codes).toEqual(['RATE_LIMITED']);

@@ -11,7 +11,7 @@ import { ask, json, openSignedIn, overHttp, overSocket } from './raw-http.ts';
 
 /** What one account may use of a process, and that others do not pay for it. */
 
-const settled = () => new Promise((resolve) => setImmediate(resolve));
+const nextImmediate = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a sliding window', () => {
   it('lets no more than the limit through in any 60 seconds, at the turn of a minute too', () => {
@@ -55,7 +55,7 @@ describe('an account', () => {
       finish(0);
     });
     expect(() => account.admit(1)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED', retryAfterSeconds: 1 }));
-    await settled();
+    await nextImmediate();
     expect(begun).toEqual([]);
     running[0]!(0);
     await Promise.all(waiting);
@@ -74,15 +74,15 @@ describe('an account', () => {
       return finish;
     };
     const asked = [heavy('a1', a), heavy('a2', a), heavy('b1', b), heavy('c1', c)];
-    await settled();
+    await nextImmediate();
     expect(order).toEqual(['a1', 'b1']);
     expect(a.admit(1)).toBeTypeOf('function');
     expect(c.admit(concurrency.heavyCost - 1)).toBeTypeOf('function');
     (await asked[2]!)(0);
-    await settled();
+    await nextImmediate();
     expect(order).toEqual(['a1', 'b1', 'c1']);
     (await asked[0]!)(0);
-    await settled();
+    await nextImmediate();
     expect(order).toEqual(['a1', 'b1', 'c1', 'a2']);
   });
 
@@ -90,7 +90,7 @@ describe('an account', () => {
     const account = new AccountLimits({ operationsPerMinute: 1000, costPerMinute: 1_000_000, streamsPerAccount: 2 }).of('a');
     const first = await admitted(account, concurrency.heavyCost);
     const waiting = Array.from({ length: concurrency.perAccount }, () => admitted(account, concurrency.heavyCost));
-    await settled();
+    await nextImmediate();
     const light = account.admit(1);
     expect(light).toBeTypeOf('function');
     (light as Finish)(0);
@@ -110,12 +110,12 @@ describe('an account', () => {
     };
     const first = [heavy('a', a), heavy('b', b), heavy('c', c)];
     const waiting = a.admit(1);
-    await settled();
+    await nextImmediate();
     expect(order).toEqual(['b', 'c']);
     (await first[1]!)(0);
     // The place that becomes free is that of the heavy operation, which has waited longer.
     light[0]!(0);
-    await settled();
+    await nextImmediate();
     expect(order).toEqual(['b', 'c', 'a']);
     (await first[0]!)(0);
     (await waiting)(0);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bounds } from '../../src/http/graphql/limits.ts';
 import { Browser } from '../support/auth-server.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
-import { ask, json, openSignedIn, type Sent } from './raw-http.ts';
+import { ask, json, openSignedIn, type RawRequest } from './raw-http.ts';
 
 /** Which bytes a body may have. What is stored was decoded without loss; everything else is refused with a code. */
 
@@ -22,7 +22,7 @@ afterAll(() => app.close());
 
 const mutation = 'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename ... on Subject { name } } }';
 const subject = (name: string): string => JSON.stringify({ query: mutation, variables: { input: { schoolId, name } } });
-const post = ({ headers, ...sent }: Sent) => ask(app.url, { ...sent, headers: { ...json(token), ...headers } });
+const post = ({ headers, ...sent }: RawRequest) => ask(app.url, { ...sent, headers: { ...json(token), ...headers } });
 const names = async (): Promise<string[]> => (await app.db.prisma.subject.findMany({ select: { name: true } })).map(({ name }) => name);
 /** Sends bytes as they are; resolves with all that came until the server closed the connection. */
 const raw = (write: (socket: ReturnType<typeof connect>) => void | Promise<void>): Promise<string> =>
@@ -38,7 +38,7 @@ const swapped = (text: string): Buffer => Buffer.from(text, 'utf16le').swap16();
 
 describe('a body is read', () => {
   let count = 0;
-  it.each<[what: string, sent: (text: string) => Sent]>([
+  it.each<[what: string, sent: (text: string) => RawRequest]>([
     ['in chunks, without its length', (body) => ({ body, chunked: true })],
     ['after a byte order mark', (body) => ({ body: Buffer.concat([bom, Buffer.from(body)]) })],
     ['after a byte order mark, in chunks', (body) => ({ body: Buffer.concat([bom, Buffer.from(body)]), chunked: true })],
@@ -75,7 +75,7 @@ describe('a body is read', () => {
 });
 
 describe('a body is refused', () => {
-  it.each<[what: string, status: number, code: string, sent: (text: string) => Sent]>([
+  it.each<[what: string, status: number, code: string, sent: (text: string) => RawRequest]>([
     ['in UTF-16 with its mark', 415, 'UNSUPPORTED_CHARSET', (text) => ({ body: Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, 'utf16le')]) })],
     ['in UTF-16 with its other mark', 415, 'UNSUPPORTED_CHARSET', (text) => ({ body: Buffer.concat([Buffer.from([0xfe, 0xff]), swapped(text)]) })],
     ['in UTF-16 without a mark', 415, 'UNSUPPORTED_CHARSET', (text) => ({ body: Buffer.from(text, 'utf16le') })],

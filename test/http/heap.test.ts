@@ -7,16 +7,16 @@ import { WebSocket } from 'ws';
 import { connect } from '../../src/db/client.ts';
 import { createLogger } from '../../src/logger.ts';
 import { server } from '../support/database.ts';
-import { compile, prepare, startChild, type Child, type Compiled } from '../support/process.ts';
-import { ask, json, openSignedIn, type Problem, type RawSocket } from './raw-http.ts';
+import { compile, prepareServer, startServer, type ServerProcess, type CompiledServer } from '../support/process.ts';
+import { ask, json, openSignedIn, type ResponseError, type RawSocket } from './raw-http.ts';
 
 /** A server with a small heap answers on, whatever legal documents it is sent: it remembers them by weight, not by number. */
 
 const accounts = 12;
 
-let compiled: Compiled | undefined;
+let compiled: CompiledServer | undefined;
 let folder: string | undefined;
-let child: Child;
+let child: ServerProcess;
 let schoolId: string;
 let tokens: string[];
 const sockets: RawSocket[] = [];
@@ -27,16 +27,16 @@ beforeAll(async () => {
   compiled = compile();
   folder = mkdtempSync(join(tmpdir(), 'sfera-data-'));
   const db = await connect({ poolSize: 1, dataDir: folder, log: createLogger('silent'), template: readFileSync(inject('template')) });
-  const ground = await prepare(db);
+  const fixture = await prepareServer(db);
   try {
-    const { school } = await ground.build.school();
+    const { school } = await fixture.build.school();
     schoolId = encodeGlobalID('School', school.id);
-    const people = await Promise.all(Array.from({ length: accounts }, () => ground.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' })));
-    tokens = await Promise.all(people.map(ground.token));
+    const people = await Promise.all(Array.from({ length: accounts }, () => fixture.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' })));
+    tokens = await Promise.all(people.map(fixture.token));
   } finally {
     await db.close();
   }
-  child = startChild(compiled, ground.port, { ...ground.env, DATA_DIR: folder, NODE_OPTIONS: '--max-old-space-size=160' });
+  child = startServer(compiled, fixture.port, { ...fixture.env, DATA_DIR: folder, NODE_OPTIONS: '--max-old-space-size=160' });
   await child.ready();
 });
 afterAll(async () => {
@@ -107,12 +107,12 @@ describe.skipIf(server !== undefined)('a server with a heap of 160 MB', { timeou
       sockets.push(socket);
       for (let n = 0; n < 40; n += 1) {
         const query = `subscription S${at}x${n}($id: ID!) { chats(schoolId: $id) { ... on ChatChange { ${'chat { id } at chatId '.repeat(80)} } } }`;
-        socket.say({ type: 'subscribe', id: `s${n}`, payload: { query, variables: { id: schoolId } } });
+        socket.send({ type: 'subscribe', id: `s${n}`, payload: { query, variables: { id: schoolId } } });
       }
-      socket.say({ type: 'subscribe', id: 'last', payload: { query: '{ __typename }' } });
-      await socket.heard(({ id }) => id === 'last');
+      socket.send({ type: 'subscribe', id: 'last', payload: { query: '{ __typename }' } });
+      await socket.waitForMessage(({ id }) => id === 'last');
       await vi.waitFor(() => expect(new Set(socket.messages.map(({ id }) => id)).size).toBeGreaterThan(20), 20_000);
-      for (const { payload } of socket.messages) for (const { extensions } of (payload as { errors?: Problem[] } | undefined)?.errors ?? []) codes.add(extensions.code);
+      for (const { payload } of socket.messages) for (const { extensions } of (payload as { errors?: ResponseError[] } | undefined)?.errors ?? []) codes.add(extensions.code);
     });
     expect(codes).toContain('TOO_MANY_DOCUMENTS');
     expect([...codes].filter((code) => !['TOO_MANY_DOCUMENTS', 'UNAVAILABLE', 'RATE_LIMITED'].includes(code))).toEqual([]);

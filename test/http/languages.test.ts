@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bounds } from '../../src/http/graphql/limits.ts';
 import { translate } from '../../src/http/translation.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
-import { ask, json, openSignedIn, openSocket, type Sent } from './raw-http.ts';
+import { ask, json, openSignedIn, openSocket, type RawRequest } from './raw-http.ts';
 
 /** An answer is in one language, that of the request: Russian, unless it asks for English. */
 
@@ -35,10 +35,10 @@ function expectEnglish(message: string): void {
   expect(prose(message), message).not.toMatch(/[а-яё]/i);
 }
 
-const query = (text: string, variables?: object, operationName?: string): Sent => ({ body: JSON.stringify({ query: text, variables, operationName }) });
+const query = (text: string, variables?: object, operationName?: string): RawRequest => ({ body: JSON.stringify({ query: text, variables, operationName }) });
 
 /** Requests that are refused before, while and after their operation is read. */
-const wrong: [what: string, sent: () => Sent][] = [
+const wrong: [what: string, sent: () => RawRequest][] = [
   ['a foreign origin', () => ({ ...query('{ __typename }'), headers: { origin: 'https://foreign.example' } })],
   ['no header against CSRF', () => ({ method: 'GET', path: '/graphql?query={__typename}', headers: { authorization: '', 'content-type': 'text/plain' } })],
   ['another media type', () => ({ body: 'x', headers: { 'content-type': 'text/plain' } })],
@@ -98,8 +98,8 @@ describe.each([['Russian', 'ru', expectRussian], ['Russian where nothing is aske
   it('sockets say the same, in the language of the handshake or of connection_init', async () => {
     const byHeader = await openSignedIn(app.url, token, { headers: accept });
     const byPayload = await openSocket(app.url);
-    byPayload.say({ type: 'connection_init', payload: { authorization: `Bearer ${token}`, ...accept } });
-    await byPayload.heard(({ type }) => type === 'connection_ack');
+    byPayload.send({ type: 'connection_init', payload: { authorization: `Bearer ${token}`, ...accept } });
+    await byPayload.waitForMessage(({ type }) => type === 'connection_ack');
     for (const socket of [byHeader, byPayload]) {
       for (const [text, variables, operationName] of [
         ['{'], ['{ nothing }'], ['query ($id: ID!) { node(id: $id) { id } }'], ['query A { __typename }', {}, 'B'], ['{ schools(first: 1000) { edges { cursor } } }'],

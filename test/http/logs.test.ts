@@ -46,7 +46,7 @@ it('logs ids and no names, addresses, codes, passwords or tokens, whatever goes 
   await ask(url, { method: 'GET', path: `/nothing/${encodeURIComponent(secrets.signInName)}?email=tainyi@example.org&token=${token}`, headers: { 'x-request-id': 'tainyi@example.org' } });
   for (const said of [{ type: 'connection_init', payload: { authorization: `Bearer ${token}x` } }, `{"type":"${secrets.surname}"}`]) {
     const socket = await openSocket(url);
-    socket.say(said);
+    socket.send(said);
     await socket.closed;
   }
   // Something that goes wrong inside, and says so on a line that looks like a place in the source.

@@ -10,32 +10,32 @@ export interface Reply {
   text: string;
   codes: string[];
   data?: Record<string, any> | null;
-  errors?: Problem[];
+  errors?: ResponseError[];
 }
 
-export interface Problem {
+export interface ResponseError {
   message: string;
   path?: unknown[];
   extensions: { code: string; path?: string[] };
 }
 
 /** Asserts that the status is below 500 and that every error has a code and reveals no suggestions, source locations or internal values. */
-export function expectSound({ status, text, errors, headers }: Pick<Reply, 'status' | 'text' | 'errors' | 'headers'>, method = 'POST'): void {
+export function expectWellFormed({ status, text, errors, headers }: Pick<Reply, 'status' | 'text' | 'errors' | 'headers'>, method = 'POST'): void {
   expect(status, text).toBeLessThan(500);
   if (status >= 400 && method !== 'HEAD') {
     expect(headers['content-type'], text).toMatch(/json|event-stream|multipart/);
     expect(errors, text).not.toHaveLength(0);
   }
-  for (const error of errors ?? []) expectSoundError(error);
+  for (const error of errors ?? []) expectWellFormedError(error);
 }
 
-export function expectSoundError(error: Problem): void {
+export function expectWellFormedError(error: ResponseError): void {
   expect(error.extensions?.code, JSON.stringify(error)).toMatch(/^[A-Z_]+$/);
   expect(Object.keys(error.extensions).filter((key) => !['code', 'path', 'clause', 'retryAfter'].includes(key))).toEqual([]);
   expect(error.message).not.toMatch(/Did you mean|node_modules|\bat .*\.[jt]s\b|prisma|invalid value "/i);
 }
 
-export interface Sent {
+export interface RawRequest {
   method?: string;
   /** Path and query; the GraphQL endpoint by default. */
   path?: string;
@@ -46,7 +46,7 @@ export interface Sent {
 }
 
 /** Sends one request on a new connection. */
-export function ask(url: string, { method = 'POST', path = '/graphql', headers = {}, body = '', chunked = false }: Sent): Promise<Reply> {
+export function ask(url: string, { method = 'POST', path = '/graphql', headers = {}, body = '', chunked = false }: RawRequest): Promise<Reply> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
     const length: Record<string, string> = method === 'GET' || method === 'HEAD' ? {} : chunked ? { 'transfer-encoding': 'chunked' } : { 'content-length': String(Buffer.byteLength(body)) };
@@ -71,7 +71,7 @@ export function ask(url: string, { method = 'POST', path = '/graphql', headers =
           ...(errors === undefined ? {} : { errors }),
         };
         try {
-          expectSound(reply, method);
+          expectWellFormed(reply, method);
           resolve(reply);
         } catch (error) {
           reject(error instanceof Error ? error : new Error(String(error)));
@@ -114,9 +114,9 @@ export interface RawSocket {
   /** All messages received so far. */
   messages: Message[];
   closed: Promise<{ code: number; reason: string }>;
-  say(message: object | string | Buffer): void;
+  send(message: object | string | Buffer): void;
   /** Waits for a message that matches; fails when the socket closes first. */
-  heard(fits: (message: Message) => boolean): Promise<Message>;
+  waitForMessage(matches: (message: Message) => boolean): Promise<Message>;
   /** Runs one operation until it completes. */
   run(payload: Payload, id?: string): Promise<Outcome>;
 }
@@ -125,17 +125,17 @@ export interface RawSocket {
 export async function openSocket(url: string, options: ClientOptions = {}, protocol = 'graphql-transport-ws'): Promise<RawSocket> {
   const ws = new WebSocket(url.replace(/^http/, 'ws'), protocol, { perMessageDeflate: false, ...options });
   const messages: Message[] = [];
-  const waiting = new Set<() => void>();
-  let over: { code: number; reason: string } | undefined;
+  const checks = new Set<() => void>();
+  let closeEvent: { code: number; reason: string } | undefined;
   ws.on('message', (data) => {
     messages.push(JSON.parse((data as Buffer).toString()) as Message);
-    for (const look of [...waiting]) look();
+    for (const check of [...checks]) check();
   });
   const closed = new Promise<{ code: number; reason: string }>((resolve) =>
     ws.once('close', (code, reason) => {
-      over = { code, reason: String(reason) };
-      resolve(over);
-      for (const look of [...waiting]) look();
+      closeEvent = { code, reason: String(reason) };
+      resolve(closeEvent);
+      for (const check of [...checks]) check();
     }),
   );
   await new Promise<void>((resolve, reject) => {
@@ -146,25 +146,25 @@ export async function openSocket(url: string, options: ClientOptions = {}, proto
   let count = 0;
   const socket: RawSocket = {
     ws, messages, closed,
-    say: (message) => ws.send(typeof message === 'string' || Buffer.isBuffer(message) ? message : JSON.stringify(message)),
-    heard: (fits) =>
+    send: (message) => ws.send(typeof message === 'string' || Buffer.isBuffer(message) ? message : JSON.stringify(message)),
+    waitForMessage: (matches) =>
       new Promise((resolve, reject) => {
-        const look = () => {
-          const found = messages.find(fits);
-          if (found === undefined && over === undefined) return;
-          waiting.delete(look);
-          if (found === undefined) reject(new Error(`closed with ${over!.code} ${over!.reason} after ${JSON.stringify(messages)}`));
+        const check = () => {
+          const found = messages.find(matches);
+          if (found === undefined && closeEvent === undefined) return;
+          checks.delete(check);
+          if (found === undefined) reject(new Error(`closed with ${closeEvent!.code} ${closeEvent!.reason} after ${JSON.stringify(messages)}`));
           else resolve(found);
         };
-        waiting.add(look);
-        look();
+        checks.add(check);
+        check();
       }),
     async run(payload, id = `op${(count += 1)}`) {
-      socket.say({ type: 'subscribe', id, payload });
-      await socket.heard((message) => message.id === id && ['error', 'complete'].includes(message.type));
+      socket.send({ type: 'subscribe', id, payload });
+      await socket.waitForMessage((message) => message.id === id && ['error', 'complete'].includes(message.type));
       const { type, payload: said } = messages.find((message) => message.id === id)!;
-      const { data, errors } = (type === 'error' ? { errors: said as Problem[] } : said) as { data?: Outcome['data']; errors?: Problem[] };
-      for (const error of errors ?? []) expectSoundError(error);
+      const { data, errors } = (type === 'error' ? { errors: said as ResponseError[] } : said) as { data?: Outcome['data']; errors?: ResponseError[] };
+      for (const error of errors ?? []) expectWellFormedError(error);
       return { codes: (errors ?? []).map((error) => error.extensions.code), ...(data === undefined ? {} : { data }), ...(errors && { errors }) };
     },
   };
@@ -174,8 +174,8 @@ export async function openSocket(url: string, options: ClientOptions = {}, proto
 /** Opens a socket and sends `connection_init` with the token. */
 export async function openSignedIn(url: string, token: string, options: ClientOptions = {}): Promise<RawSocket> {
   const socket = await openSocket(url, options);
-  socket.say({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } });
-  await socket.heard(({ type }) => type === 'connection_ack');
+  socket.send({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } });
+  await socket.waitForMessage(({ type }) => type === 'connection_ack');
   return socket;
 }
 

@@ -118,8 +118,8 @@ describe('/metrics', () => {
     await expect.poll(async () => (await read()).of('sfera_websockets')).toBe(0);
     const socket = await openSignedIn(app.url, token);
     for (const id of ['1', '2']) {
-      socket.say({ type: 'subscribe', id, payload: { query: 'subscription ($id: ID!) { chats(schoolId: $id) { __typename } }', variables: { id: app.id('School', school.id) } } });
-      await socket.heard((message) => message.id === id);
+      socket.send({ type: 'subscribe', id, payload: { query: 'subscription ($id: ID!) { chats(schoolId: $id) { __typename } }', variables: { id: app.id('School', school.id) } } });
+      await socket.waitForMessage((message) => message.id === id);
     }
     const during = await read();
     expect([during.of('sfera_websockets'), during.of('sfera_subscribers'), during.of('sfera_followed_schools')]).toEqual([1, 2, 1]);

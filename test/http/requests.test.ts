@@ -6,7 +6,7 @@ import { WebSocket } from 'ws';
 import { audienceOf } from '../../src/auth/tokens.ts';
 import { bounds } from '../../src/http/graphql/limits.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
-import { ask, expectSound, json, openSignedIn, openSocket, type Reply, type Sent } from './raw-http.ts';
+import { ask, expectWellFormed, json, openSignedIn, openSocket, type Reply, type RawRequest } from './raw-http.ts';
 
 /** Requests and sockets that are wrong before any operation is read. Each answer is held to the promises in raw-http.ts. */
 
@@ -23,13 +23,13 @@ beforeAll(async () => {
 afterAll(() => app.close());
 
 const viewer = '{"query":"{ viewer { id } }"}';
-const post = (sent: Sent = {}): Promise<Reply> => ask(app.url, { body: viewer, ...sent, headers: { ...json(token), ...sent.headers } });
+const post = (sent: RawRequest = {}): Promise<Reply> => ask(app.url, { body: viewer, ...sent, headers: { ...json(token), ...sent.headers } });
 const answers = async (): Promise<void> => expect((await post()).data?.viewer).toHaveProperty('id');
 
 describe('a request', () => {
   const body = (bytes: number) => JSON.stringify({ query: '{ viewer { id } }', variables: { x: 'x'.repeat(bytes) } });
 
-  it.each<[what: string, status: number, code: string, sent: () => Sent]>([
+  it.each<[what: string, status: number, code: string, sent: () => RawRequest]>([
     ['from a foreign origin', 403, 'ORIGIN_FORBIDDEN', () => ({ headers: { origin: 'https://foreign.example' } })],
     ['from an origin that begins like an allowed one', 403, 'ORIGIN_FORBIDDEN', () => ({ headers: { origin: 'https://front.example.foreign.example' } })],
     ['from no origin in particular', 403, 'ORIGIN_FORBIDDEN', () => ({ headers: { origin: 'null' } })],
@@ -71,7 +71,7 @@ describe('a request', () => {
       { body: JSON.stringify({ query: mutation }), headers: { 'content-type': 'application/json-seq' } },
       { body: JSON.stringify({ query: mutation }) },
       { body: '--x--', headers: { 'content-type': 'multipart/form-data; boundary=x' } },
-    ] satisfies Sent[]) {
+    ] satisfies RawRequest[]) {
       const { status, codes } = await ask(app.url, sent);
       expect([status, codes], JSON.stringify(sent)).toEqual([400, ['CSRF_HEADER_REQUIRED']]);
     }
@@ -179,7 +179,7 @@ describe('a token', () => {
     const reply = await post({ headers: { authorization: `Bearer ${text}` } });
     expect([reply.status, reply.codes, reply.data ?? null]).toEqual([401, ['UNAUTHENTICATED'], null]);
     const socket = await openSocket(app.url);
-    socket.say({ type: 'connection_init', payload: { authorization: `Bearer ${text}` } });
+    socket.send({ type: 'connection_init', payload: { authorization: `Bearer ${text}` } });
     const close = what === 'that expired' ? { code: 4403, reason: 'Token expired' } : { code: 4401, reason: 'Unauthorized' };
     expect(await socket.closed).toEqual(close);
     expect(socket.messages).toEqual([]);
@@ -239,14 +239,14 @@ describe('whatever is sent', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.oneof({ weight: 4, arbitrary: message }, { weight: 1, arbitrary: fc.string({ unit: 'binary' }) }), { minLength: 1, maxLength: 5 }), async (said) => {
         const socket = await openSignedIn(app.url, token);
-        for (const text of said) if (socket.ws.readyState === WebSocket.OPEN) socket.say(text);
+        for (const text of said) if (socket.ws.readyState === WebSocket.OPEN) socket.send(text);
         // What it says last is answered when all before was taken.
-        if (socket.ws.readyState === WebSocket.OPEN) socket.say({ type: 'ping', payload: { last: true } });
-        const code = await Promise.race([socket.closed.then(({ code }) => code), socket.heard(({ type, payload }) => type === 'pong' && payload?.last).then(() => 0, () => 0)]);
+        if (socket.ws.readyState === WebSocket.OPEN) socket.send({ type: 'ping', payload: { last: true } });
+        const code = await Promise.race([socket.closed.then(({ code }) => code), socket.waitForMessage(({ type, payload }) => type === 'pong' && payload?.last).then(() => 0, () => 0)]);
         if (code !== 0) expect([4400, 4409, 4429], String(code)).toContain(code);
         for (const { type, payload } of socket.messages) {
           const errors = type === 'error' ? payload : type === 'next' ? payload.errors : undefined;
-          expectSound({ status: 200, text: '', headers: {}, errors });
+          expectWellFormed({ status: 200, text: '', headers: {}, errors });
         }
         socket.ws.terminate();
       }),
@@ -288,10 +288,10 @@ describe('a socket', () => {
 
   it('of nobody is closed when it says so, and so is one that asks before it says who it is', async () => {
     const anonymous = await openSocket(app.url);
-    anonymous.say({ type: 'connection_init' });
+    anonymous.send({ type: 'connection_init' });
     expect((await anonymous.closed).code).toBe(4401);
     const hasty = await openSocket(app.url);
-    hasty.say({ type: 'subscribe', id: '1', payload: { query: '{ __typename }' } });
+    hasty.send({ type: 'subscribe', id: '1', payload: { query: '{ __typename }' } });
     expect((await hasty.closed).code).toBe(4401);
   });
 
@@ -309,7 +309,7 @@ describe('a socket', () => {
     ['a message of 1 MB', 1009, 'x'.repeat(1024 * 1024)],
   ])('that sends %s is closed with %i, and no other', async (_what, code, said) => {
     const [wrong, other] = [await openSignedIn(app.url, token), await openSignedIn(app.url, token)];
-    wrong.say(said);
+    wrong.send(said);
     expect(await wrong.closed).toMatchObject({ code });
     expect((await other.run({ query: '{ __typename }' })).data).toEqual({ __typename: 'Query' });
     other.ws.terminate();
@@ -322,7 +322,7 @@ describe('a socket', () => {
     expect((await wrong.closed).code).toBe(1008);
     for (let n = 0; n < 63; n += 1) other.ws.send(' ', { fin: false });
     other.ws.send('{"type":"ping"}', { fin: true });
-    await other.heard(({ type }) => type === 'pong');
+    await other.waitForMessage(({ type }) => type === 'pong');
     other.ws.terminate();
   });
 
@@ -338,11 +338,11 @@ describe('a socket', () => {
     const schoolId = app.id('School', (await app.db.prisma.school.findFirstOrThrow()).id);
     const payload = { query: 'subscription ($id: ID!) { chats(schoolId: $id) { __typename } }', variables: { id: schoolId } };
     const socket = await openSignedIn(app.url, token);
-    for (let n = 0; n < 60; n += 1) socket.say({ type: 'subscribe', id: String(n), payload });
+    for (let n = 0; n < 60; n += 1) socket.send({ type: 'subscribe', id: String(n), payload });
     await expect.poll(() => socket.messages.filter(({ type }) => type === 'next').length, { timeout: 10_000 }).toBe(50);
     await expect.poll(() => socket.messages.filter(({ type }) => type === 'error').map(({ payload }) => payload[0].extensions.code)).toEqual(Array(10).fill('TOO_MANY_OPERATIONS'));
     expect((await socket.run({ query: '{ __typename }' })).codes).toEqual(['TOO_MANY_OPERATIONS']);
-    for (let n = 0; n < 10; n += 1) socket.say({ type: 'complete', id: String(n) });
+    for (let n = 0; n < 10; n += 1) socket.send({ type: 'complete', id: String(n) });
     await expect.poll(async () => (await socket.run({ query: '{ __typename }' })).data).toEqual({ __typename: 'Query' });
     socket.ws.terminate();
   });

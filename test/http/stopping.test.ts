@@ -75,22 +75,22 @@ it('answers the changes that are under way on sockets, takes no further ones, an
   const { school, administrator } = await app.build.school();
   const { token } = await app.token(administrator);
   const [changing, listening, silent] = [await openSignedIn(app.url, token), await openSignedIn(app.url, token), await openSocket(app.url)];
-  listening.say({ type: 'subscribe', id: '1', payload: { query: chatsStream, variables: { schoolId: app.id('School', school.id) } } });
-  await listening.heard(({ type }) => type === 'next');
+  listening.send({ type: 'subscribe', id: '1', payload: { query: chatsStream, variables: { schoolId: app.id('School', school.id) } } });
+  await listening.waitForMessage(({ type }) => type === 'next');
   const unblock = await blockChanges(app);
   const answer = changing.run({ query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } }, 'change');
   if (server === undefined) {
-    changing.say({ type: 'ping' });
-    await changing.heard(({ type }) => type === 'pong');
+    changing.send({ type: 'ping' });
+    await changing.waitForMessage(({ type }) => type === 'pong');
   } else {
     const waiting = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
     await expect.poll(async () => (await app.db.pool.query(waiting)).rowCount, { timeout: 10_000 }).toBe(1);
   }
   const closed = app.close();
   expect([await listening.closed, await silent.closed]).toEqual(Array(2).fill({ code: 1012, reason: 'Service restart' }));
-  changing.say({ type: 'subscribe', id: 'later', payload: { query: '{ viewer { id } }' } });
-  changing.say({ type: 'ping', payload: { after: 'later' } });
-  await changing.heard(({ type, payload }) => type === 'pong' && payload?.after === 'later');
+  changing.send({ type: 'subscribe', id: 'later', payload: { query: '{ viewer { id } }' } });
+  changing.send({ type: 'ping', payload: { after: 'later' } });
+  await changing.waitForMessage(({ type, payload }) => type === 'pong' && payload?.after === 'later');
   await unblock();
   expect(await answer).toMatchObject({ codes: [], data: { createSubject: { __typename: 'Subject' } } });
   expect(await changing.closed).toEqual({ code: 1012, reason: 'Service restart' });
@@ -105,9 +105,9 @@ it('cuts a socket whose change is not answered within STOP_SECONDS', async () =>
   const { school, administrator } = await app.build.school();
   const changing = await openSignedIn(`http://127.0.0.1:${stopping.port}/graphql`, (await app.token(administrator)).token);
   const unblock = await blockChanges(app);
-  changing.say({ type: 'subscribe', id: 'change', payload: { query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } } });
-  changing.say({ type: 'ping' });
-  await changing.heard(({ type }) => type === 'pong');
+  changing.send({ type: 'subscribe', id: 'change', payload: { query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } } });
+  changing.send({ type: 'ping' });
+  await changing.waitForMessage(({ type }) => type === 'pong');
   const begun = performance.now();
   await stopping.close();
   expect(performance.now() - begun).toBeGreaterThan(900);
@@ -122,9 +122,9 @@ it('waits for the change of a client that went away', async () => {
   const { school, administrator } = await app.build.school();
   const changing = await openSignedIn(`http://127.0.0.1:${stopping.port}/graphql`, (await app.token(administrator)).token);
   const unblock = await blockChanges(app);
-  changing.say({ type: 'subscribe', id: 'change', payload: { query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } } });
-  changing.say({ type: 'ping' });
-  await changing.heard(({ type }) => type === 'pong');
+  changing.send({ type: 'subscribe', id: 'change', payload: { query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } } });
+  changing.send({ type: 'ping' });
+  await changing.waitForMessage(({ type }) => type === 'pong');
   changing.ws.terminate();
   await changing.closed;
   let isOver = false;

@@ -20,7 +20,7 @@ describe.runIf(server)('a server whose database fails', () => {
   let made: { name: string; url: string };
   let proxy: StallingProxy;
   let running: Running;
-  let beside: Database;
+  let admin: Database;
   let build: Build;
   let administrator: Person;
   let token: string;
@@ -33,7 +33,7 @@ describe.runIf(server)('a server whose database fails', () => {
     proxy = await stallingProxy(made.url);
     const db = await connect({ databaseUrl: proxy.url, poolSize: 6, answerWithinMs: 1000, log });
     running = await start(await testConfig(), log, db);
-    beside = await connect({ databaseUrl: made.url, poolSize: 2, log });
+    admin = await connect({ databaseUrl: made.url, poolSize: 2, log });
     build = createBuild(running);
     url = `http://127.0.0.1:${running.port}/graphql`;
     const { school, administrator: who } = await build.school();
@@ -46,7 +46,7 @@ describe.runIf(server)('a server whose database fails', () => {
   afterAll(async () => {
     await running?.close();
     await proxy?.close();
-    await beside?.close();
+    await admin?.close();
     await dropDatabase(server!, made.name);
   });
 
@@ -58,7 +58,7 @@ describe.runIf(server)('a server whose database fails', () => {
   const post = (query: string, headers: Record<string, string> = {}) =>
     ask({ headers: { ...json(token), ...headers }, body: JSON.stringify({ query }) });
   const connections = async () => {
-    const { rows } = await beside.pool.query<{ pid: number }>(`select pid from pg_stat_activity where datname = $1 and application_name = 'sfera' and pid <> pg_backend_pid()`, [made.name]);
+    const { rows } = await admin.pool.query<{ pid: number }>(`select pid from pg_stat_activity where datname = $1 and application_name = 'sfera' and pid <> pg_backend_pid()`, [made.name]);
     return rows.map(({ pid }) => pid);
   };
   const ready = async () => {
@@ -129,7 +129,7 @@ describe.runIf(server)('a server whose database fails', () => {
     const { status } = await ask({ headers: json(unknown), body: '{"query":"{ viewer { id } }"}' });
     expect(status).not.toBe(401);
     const socket = await openSocket(url);
-    socket.say({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } });
+    socket.send({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } });
     // 1013 is one of those after which clients of graphql-ws come back; after 4401 and 4500 they do not.
     expect(await socket.closed).toMatchObject({ code: 1013 });
     proxy.resume();
@@ -138,7 +138,7 @@ describe.runIf(server)('a server whose database fails', () => {
 
   it('says that it is read-only, and finds by itself that it is no more', async () => {
     await expect.poll(ready, { timeout: 30_000 }).toEqual([200, 'ready']);
-    const { pool } = beside;
+    const { pool } = admin;
     await pool.query(`alter database ${made.name} set default_transaction_read_only = on`);
     await pool.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name like 'sfera%' and pid <> pg_backend_pid()`, [made.name]);
     await expect.poll(ready, { timeout: 30_000 }).toEqual([503, 'read-only']);
@@ -153,7 +153,7 @@ describe.runIf(server)('a server whose database fails', () => {
   }, 90_000);
 
   it('goes on after a restart of the connections in the middle of many requests, none of which is INTERNAL', async () => {
-    const terminate = () => beside.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name = 'sfera' and pid <> pg_backend_pid()`, [made.name]);
+    const terminate = () => admin.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name = 'sfera' and pid <> pg_backend_pid()`, [made.name]);
     const codes = new Set<string>();
     const until = Date.now() + 3000;
     const load = Array.from({ length: 8 }, async (_, n) => {

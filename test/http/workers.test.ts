@@ -8,7 +8,7 @@ import { createLogger } from '../../src/logger.ts';
 import { eventsStream } from './live/streams.ts';
 import { person } from '../support/client.ts';
 import { follower, type Follower } from '../support/follower.ts';
-import { compile, prepare, startChild, type Child, type Compiled, type Ground } from '../support/process.ts';
+import { compile, prepareServer, startServer, type ServerProcess, type CompiledServer, type ServerFixture } from '../support/process.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
 
 /** Processes that share one port, as `WORKERS=2` starts them. */
@@ -34,18 +34,18 @@ describe('WORKERS', () => {
 });
 
 describe.runIf(server)('a server with WORKERS=2', () => {
-  let compiled: Compiled;
+  let compiled: CompiledServer;
   let made: { name: string; url: string };
   let db: Database;
-  let ground: Ground;
-  let child: Child;
+  let fixture: ServerFixture;
+  let child: ServerProcess;
   const followers: Follower[] = [];
 
   beforeAll(async () => {
     compiled = compile();
     made = await createDatabase(server, inject('template'));
     db = await connect({ databaseUrl: made.url, poolSize: 4, log: createLogger('silent') });
-    ground = await prepare(db);
+    fixture = await prepareServer(db);
     await restart();
   });
   afterEach(() => {
@@ -58,7 +58,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     compiled?.remove();
   });
 
-  const start = () => startChild(compiled, ground.port, { ...ground.env, DATABASE_URL: made.url, WORKERS: '2', LOG_LEVEL: 'debug' });
+  const start = () => startServer(compiled, fixture.port, { ...fixture.env, DATABASE_URL: made.url, WORKERS: '2', LOG_LEVEL: 'debug' });
   const restart = async () => {
     child = start();
     await child.ready();
@@ -70,8 +70,8 @@ describe.runIf(server)('a server with WORKERS=2', () => {
   const listening = () => lines().filter(({ msg }) => msg === 'a worker listens');
 
   async function scene() {
-    const { school, administrator } = await ground.build.school();
-    const token = await ground.token(administrator);
+    const { school, administrator } = await fixture.build.school();
+    const token = await fixture.token(administrator);
     const schoolId = encodeGlobalID('School', school.id);
     return {
       school, schoolId, token,
@@ -113,8 +113,8 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     const events = await db.prisma.event.findMany({ where: { schoolId }, orderBy: { seq: 'asc' } });
     const expected = events.map(({ seq }) => Buffer.from(`${schoolId}:${seq}`).toString('base64url'));
     for (const each of of) {
-      await each.until((told) => told.length >= expected.length);
-      expect(each.told.map(({ cursor }) => cursor)).toEqual(expected);
+      await each.until((items) => items.length >= expected.length);
+      expect(each.items.map(({ cursor }) => cursor)).toEqual(expected);
     }
   }
 
@@ -141,7 +141,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     const later = [await write(), await write(), await write(), await write()];
     expect(new Set(later)).toContain(listening()[2]!.worker);
     await all(at, school.id);
-    const returned = at.filter(({ returns }) => returns > 0).length;
+    const returned = at.filter(({ reconnects }) => reconnects > 0).length;
     expect([returned > 0, returned < at.length]).toEqual([true, true]);
   });
 

@@ -9,24 +9,24 @@ import type { Database } from '../../src/db/client.ts';
 
 const index = fc.nat({ max: 11 });
 /** True one time in four. */
-const seldom = fc.nat({ max: 3 }).map((n) => n === 0);
-const some = <T>(of: fc.Arbitrary<T>, maxLength: number) => fc.array(of, { minLength: 1, maxLength });
+const oneTimeInFour = fc.nat({ max: 3 }).map((n) => n === 0);
+const nonEmptyArray = <T>(of: fc.Arbitrary<T>, maxLength: number) => fc.array(of, { minLength: 1, maxLength });
 
 export const worlds = fc.record({
   schools: fc.integer({ min: 2, max: 3 }),
   people: fc.integer({ min: 2, max: 6 }),
-  classes: some(fc.record({ school: index, archived: seldom }), 5),
-  subjects: some(index, 4),
-  grants: some(
+  classes: nonEmptyArray(fc.record({ school: index, archived: oneTimeInFour }), 5),
+  subjects: nonEmptyArray(index, 4),
+  grants: nonEmptyArray(
     fc.record({
       person: index,
       school: index,
       role: fc.constantFrom('PLATFORM_ADMINISTRATOR', 'SCHOOL_ADMINISTRATION', 'TEACHER', 'TEACHER', 'STUDENT', 'STUDENT'),
-      ended: seldom,
+      ended: oneTimeInFour,
     } as const),
     8,
   ),
-  assignments: fc.array(fc.record({ person: index, class: index, subject: fc.option(index, { freq: 1 }), ended: seldom, hired: fc.boolean() }), { maxLength: 10 }),
+  assignments: fc.array(fc.record({ person: index, class: index, subject: fc.option(index, { freq: 1 }), ended: oneTimeInFour, hired: fc.boolean() }), { maxLength: 10 }),
   enrolments: fc.array(fc.record({ person: index, class: index, ended: fc.boolean(), admitted: fc.boolean() }), { maxLength: 8 }),
   chats: fc.array(
     fc.record({ kind: fc.constantFrom('SCHOOL', 'STAFF', 'CLASS', 'SUBJECT', 'EXTRACURRICULAR'), school: index, class: index, subject: index } as const),
@@ -43,7 +43,7 @@ const day = (n: number) => new Date(Date.UTC(2026, 0, 1 + n));
 const until = (ended: boolean, n: number) => (ended ? day(n) : null);
 
 /** Drops rows that a unique constraint would refuse: of two rows with the same key, the second. */
-function unless<T>(rows: T[], clash: (row: T) => string | null): T[] {
+function withoutConflicts<T>(rows: T[], clash: (row: T) => string | null): T[] {
   const seen = new Set<string>();
   return rows.filter((row) => {
     const key = clash(row);
@@ -53,7 +53,7 @@ function unless<T>(rows: T[], clash: (row: T) => string | null): T[] {
 }
 
 /** Replaces all rows of the database by those of a world; returns an actor for each session and service, the anonymous actor and the operator. */
-export async function settle(db: Database, world: World): Promise<Actor[]> {
+export async function insertWorld(db: Database, world: World): Promise<Actor[]> {
   await db.pool.query('truncate school, app_user, event, oauth_client, session cascade');
   const ids = (n: number) => Array.from({ length: n }, () => randomUUID());
   const at = <T>(list: readonly T[], n: number): T => list[n % list.length]!;
@@ -114,13 +114,13 @@ export async function settle(db: Database, world: World): Promise<Actor[]> {
   await prisma.schoolYear.createMany({ data: years });
   await prisma.class.createMany({ data: classes });
   await prisma.subject.createMany({ data: subjects });
-  await prisma.roleGrant.createMany({ data: unless(grants, (row) => (row.endedAt ? null : `${row.userId}${row.schoolId}${row.role}`)) });
+  await prisma.roleGrant.createMany({ data: withoutConflicts(grants, (row) => (row.endedAt ? null : `${row.userId}${row.schoolId}${row.role}`)) });
   await prisma.assignment.createMany({
-    data: unless(assignments, (row) => (row.endedAt ? null : `${row.classId}${row.subjectId}${row.subjectId === null ? '' : row.userId}`)),
+    data: withoutConflicts(assignments, (row) => (row.endedAt ? null : `${row.classId}${row.subjectId}${row.subjectId === null ? '' : row.userId}`)),
   });
-  await prisma.enrolment.createMany({ data: unless(enrolments, (row) => (row.endedAt ? null : row.studentId)) });
+  await prisma.enrolment.createMany({ data: withoutConflicts(enrolments, (row) => (row.endedAt ? null : row.studentId)) });
   await prisma.chat.createMany({ data: chats });
-  await prisma.chatMember.createMany({ data: unless(members, (row) => `${row.chatId}${row.userId}`) });
+  await prisma.chatMember.createMany({ data: withoutConflicts(members, (row) => `${row.chatId}${row.userId}`) });
   await prisma.invitation.createMany({ data: invitations });
   await prisma.session.createMany({ data: sessions });
   await prisma.oauthClient.createMany({ data: services });

@@ -5,7 +5,7 @@ import { person, type Person } from '../support/client.ts';
 import type { Sfera } from '../support/sfera.ts';
 
 /** Builds a school with at least one row of every type, and a person for every persona. */
-export async function buildWhole(app: Sfera, mark = '') {
+export async function buildSchoolFixture(app: Sfera, mark = '') {
   const { build, db } = app;
   const { school, administrator } = await build.school({ name: `Школа${mark}` });
   const schoolId = school.id;
@@ -51,13 +51,13 @@ export async function buildWhole(app: Sfera, mark = '') {
   return { school, schoolId, own, other, subject, people, chats, held, unheld, enrolment, grant, assignment, member, year };
 }
 
-export type Whole = Awaited<ReturnType<typeof buildWhole>>;
+export type SchoolFixture = Awaited<ReturnType<typeof buildSchoolFixture>>;
 
-export const standings = ['administrator', 'leader', 'classTeacher', 'subjectTeacher', 'teacher', 'pupil', 'former', 'service', 'reader', 'nobody'] as const;
-export type StandingName = (typeof standings)[number];
+export const personas = ['administrator', 'leader', 'classTeacher', 'subjectTeacher', 'teacher', 'pupil', 'former', 'service', 'reader', 'nobody'] as const;
+export type PersonaName = (typeof personas)[number];
 
-export interface Asker {
-  name: StandingName;
+export interface SignedInPersona {
+  name: PersonaName;
   person: Person;
   actor: Actor;
   user: User | null;
@@ -65,13 +65,13 @@ export interface Asker {
 }
 
 /** Signs in the persona of this school. */
-export async function asker(app: Sfera, whole: Whole, name: StandingName): Promise<Asker> {
+export async function signedInAs(app: Sfera, fixture: SchoolFixture, name: PersonaName): Promise<SignedInPersona> {
   if (name === 'nobody') return { name, person: app.anonymous, actor: { kind: 'anonymous' }, user: null, sessionId: null };
   if (name === 'service' || name === 'reader') {
-    const service = await app.asService(whole.schoolId, name === 'reader' ? ['read'] : ['read', 'events', 'roster']);
+    const service = await app.asService(fixture.schoolId, name === 'reader' ? ['read'] : ['read', 'events', 'roster']);
     return { name, person: service, actor: await actorOf(app, service.token), user: null, sessionId: null };
   }
-  const user = whole.people[name];
+  const user = fixture.people[name];
   const { token, sessionId } = await app.token(user, 3600);
   return { name, person: person(app.url, token), actor: await actorOf(app, token), user, sessionId };
 }

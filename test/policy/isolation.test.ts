@@ -3,17 +3,17 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { encodeGlobalID } from '@pothos/plugin-relay';
 import { schema } from '../../src/graphql/schema.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
-import { asker, buildWhole, standings, type Whole } from './fixtures.ts';
+import { signedInAs, buildSchoolFixture, personas, type SchoolFixture } from './fixtures.ts';
 
 /** No object of another school is visible: walks every field and edge of the graph, starting from the objects of the own school. */
 
 let app: Sfera;
-let own: Whole;
-let foreign: Whole;
+let own: SchoolFixture;
+let foreign: SchoolFixture;
 const mark = '·чужое·';
 beforeAll(async () => {
   app = await openSfera();
-  [own, foreign] = [await buildWhole(app), await buildWhole(app, mark)];
+  [own, foreign] = [await buildSchoolFixture(app), await buildSchoolFixture(app, mark)];
   await app.db.prisma.user.updateMany({
     where: { grants: { some: { schoolId: foreign.schoolId } } },
     data: { email: `${mark}@example.org`, phone: mark },
@@ -59,8 +59,8 @@ async function foreignIds(): Promise<string[]> {
   return found.flatMap(([thing, rows]) => rows.map(({ id }) => encodeGlobalID(thing, id)));
 }
 
-it.each(standings)('%s of one school sees nothing of another, through node and through every edge', async (standing) => {
-  const { person } = await asker(app, own, standing);
+it.each(personas)('%s of one school sees nothing of another, through node and through every edge', async (persona) => {
+  const { person } = await signedInAs(app, own, persona);
   const theirs = new Set(await foreignIds());
   const answered: unknown[] = [];
   const ask = async (query: string, variables: object) => {
@@ -94,13 +94,13 @@ it.each(standings)('%s of one school sees nothing of another, through node and t
     expect((data!.nodes as unknown[]).filter((each) => each !== null)).toEqual([]);
   }
   // Guards against an empty walk: the administrator reaches every type except Event.
-  if (standing === 'administrator') expect([...reached].sort()).toEqual(nodeTypes.filter((name) => name !== 'Event').sort());
+  if (persona === 'administrator') expect([...reached].sort()).toEqual(nodeTypes.filter((name) => name !== 'Event').sort());
 }, 120_000);
 
 it('a person with roles in two schools has each there only: they never add up', async () => {
   const both = own.people.administrator;
   await app.db.prisma.roleGrant.create({ data: { schoolId: foreign.schoolId, userId: both.id, role: 'TEACHER' } });
-  const { person } = await asker(app, own, 'administrator');
+  const { person } = await signedInAs(app, own, 'administrator');
   const [here, there] = [app.id('School', own.schoolId), app.id('School', foreign.schoolId)];
   const rename = (schoolId: string) =>
     person.send('mutation ($input: UpdateSchoolInput!) { updateSchool(input: $input) { __typename ... on Refusal { code } } }', { input: { schoolId, district: 'Новый' } });

@@ -10,18 +10,18 @@ import { chatsStream, enrolmentsStream, eventsStream } from '../http/live/stream
 import type { Person } from '../support/client.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { mutations } from './mutation-cases.ts';
-import { asker, buildWhole, standings, type Asker, type Whole } from './fixtures.ts';
+import { signedInAs, buildSchoolFixture, personas, type SignedInPersona, type SchoolFixture } from './fixtures.ts';
 
 /** Every root field × every persona × own and foreign school, over HTTP and WebSocket, agrees with the policy table. */
 
 let app: Sfera;
-let own: Whole;
-let foreign: Whole;
-const askers = new Map<string, Asker>();
+let own: SchoolFixture;
+let foreign: SchoolFixture;
+const signedIn = new Map<string, SignedInPersona>();
 beforeAll(async () => {
   app = await openSfera();
-  [own, foreign] = [await buildWhole(app), await buildWhole(app)];
-  for (const name of standings) askers.set(name, await asker(app, own, name));
+  [own, foreign] = [await buildSchoolFixture(app), await buildSchoolFixture(app)];
+  for (const name of personas) signedIn.set(name, await signedInAs(app, own, name));
 });
 afterAll(() => app.close());
 
@@ -51,7 +51,7 @@ const overSocket: Ask = async (person, query, variables) => {
 };
 
 /** Returns the number of rows of every table, and checksums of the rows that mutations change in place. */
-async function written(): Promise<unknown> {
+async function readChecksums(): Promise<unknown> {
   const tables = ['school', 'class', 'subject', 'app_user', 'role_grant', 'assignment', 'enrolment', 'invitation', 'invitation_use', 'invitation_hand_over', 'chat', 'chat_member', 'session', 'event', 'idempotency_key'];
   const counts = tables.map((name) => `(select count(*) from ${name})`).join(' || \' \' || ');
   const { rows } = await app.db.pool.query(`select ${counts} as counts, (select sum(seq) from event_head) as heads, (select md5(string_agg(c::text, '' order by c.id)) from class c) as classes, (select md5(string_agg(c::text, '' order by c.id)) from chat c) as chats, (select md5(string_agg(i::text, '' order by i.id)) from invitation i) as links`);
@@ -59,7 +59,7 @@ async function written(): Promise<unknown> {
 }
 
 /** Returns the same input with ids of objects that do not exist. */
-const elsewhere = (input: Record<string, unknown>) =>
+const withUnknownIds = (input: Record<string, unknown>) =>
   Object.fromEntries(
     Object.entries(input).map(([key, value]) => {
       const [thing, id] = typeof value === 'string' && key.endsWith('Id') ? Buffer.from(value, 'base64').toString().split(':') : [];
@@ -73,84 +73,84 @@ it('names every root field of the schema', () => {
   expect(Object.keys(schema.getSubscriptionType()!.getFields()).sort()).toEqual(['chats', 'enrolments', 'events']);
 });
 
-const cells = Object.keys(mutations).flatMap((name) => standings.map((standing) => ({ name, standing })));
+const cells = Object.keys(mutations).flatMap((name) => personas.map((persona) => ({ name, persona })));
 
 describe('mutations', () => {
-  it.each(cells)('$name by $standing', async ({ name, standing }) => {
-    const field = mutations[name]!;
-    const by = askers.get(standing)!;
-    const { action } = field;
-    const allowed = action === null ? by.actor.kind === 'user' : can(by.actor, action, field.facts(own, by) as never);
+  it.each(cells)('$name by $persona', async ({ name, persona }) => {
+    const mutationCase = mutations[name]!;
+    const caller = signedIn.get(persona)!;
+    const { action } = mutationCase;
+    const allowed = action === null ? caller.actor.kind === 'user' : can(caller.actor, action, mutationCase.facts(own, caller) as never);
     const query = text(name);
-    const nobody = by.actor.kind === 'anonymous';
+    const nobody = caller.actor.kind === 'anonymous';
     if (nobody) {
-      const before = await written();
-      expect(await overHttp(by.person, query, { input: field.input(app, own, by) })).toMatchObject({ code: 'UNAUTHENTICATED' });
-      expect(await written()).toEqual(before);
+      const before = await readChecksums();
+      expect(await overHttp(caller.person, query, { input: mutationCase.input(app, own, caller) })).toMatchObject({ code: 'UNAUTHENTICATED' });
+      expect(await readChecksums()).toEqual(before);
       return;
     }
     if (!allowed) {
-      const before = await written();
-      const expected = field.sees(own, by.actor) ? { code: 'FORBIDDEN', ...(action === null ? {} : { clause: clauseOf(action) }) } : { code: 'NOT_FOUND' };
+      const before = await readChecksums();
+      const expected = mutationCase.canSee(own, caller.actor) ? { code: 'FORBIDDEN', ...(action === null ? {} : { clause: clauseOf(action) }) } : { code: 'NOT_FOUND' };
       for (const ask of [overHttp, overSocket])
-        expect(await ask(by.person, query, { input: field.input(app, own, by) })).toMatchObject({ __typename: 'Refusal', ...expected });
-      expect(await written()).toEqual(before);
+        expect(await ask(caller.person, query, { input: mutationCase.input(app, own, caller) })).toMatchObject({ __typename: 'Refusal', ...expected });
+      expect(await readChecksums()).toEqual(before);
     } else {
       // Every allowed mutation runs on a new school.
-      const whole = await buildWhole(app);
-      const changer = await asker(app, whole, standing);
-      const ask = standing === 'leader' ? overSocket : overHttp;
-      const answer = await ask(changer.person, query, { input: field.input(app, whole, changer) });
+      const fixture = await buildSchoolFixture(app);
+      const changer = await signedInAs(app, fixture, persona);
+      const ask = persona === 'leader' ? overSocket : overHttp;
+      const answer = await ask(changer.person, query, { input: mutationCase.input(app, fixture, changer) });
       expect(['FORBIDDEN', 'NOT_FOUND', 'UNAUTHENTICATED', 'INVALID']).not.toContain(answer.code);
     }
     // Objects of a foreign school are NOT_FOUND for every persona.
-    const input = field.input(app, foreign, { ...by, sessionId: null });
+    const input = mutationCase.input(app, foreign, { ...caller, sessionId: null });
     if (!Object.keys(input).some((key) => key.endsWith('Id'))) return;
-    const before = await written();
+    const before = await readChecksums();
     for (const ask of [overHttp, overSocket]) {
-      const there = await ask(by.person, query, { input });
+      const there = await ask(caller.person, query, { input });
       expect(there).toMatchObject({ __typename: 'Refusal', code: 'NOT_FOUND' });
-      expect(await ask(by.person, query, { input: elsewhere(input) })).toEqual(there);
+      expect(await ask(caller.person, query, { input: withUnknownIds(input) })).toEqual(there);
     }
-    expect(await written()).toEqual(before);
+    expect(await readChecksums()).toEqual(before);
   });
 });
 
 describe('queries', () => {
-  const things = (whole: Whole): [ResourceType, string, Action, unknown][] => {
-    const { schoolId, own: ofOwn, people, chats } = whole;
+  const nodesOf = (fixture: SchoolFixture): [ResourceType, string, Action, unknown][] => {
+    const { schoolId, own: ofOwn, people, chats } = fixture;
     return [
       ['School', schoolId, 'school.read', { schoolId }],
-      ['SchoolYear', whole.year.id, 'school.read', { schoolId }],
+      ['SchoolYear', fixture.year.id, 'school.read', { schoolId }],
       ['Class', ofOwn.id, 'class.read', { schoolId, classId: ofOwn.id }],
-      ['Class', whole.other.id, 'class.read', { schoolId, classId: whole.other.id }],
-      ['Subject', whole.subject.id, 'subject.read', { schoolId }],
-      ['RoleGrant', whole.grant.id, 'role.read', { schoolId, userId: people.teacher.id }],
-      ['Assignment', whole.assignment.id, 'class.read', { schoolId, classId: ofOwn.id }],
-      ['Enrolment', whole.enrolment.id, 'enrolment.read', { schoolId, classId: ofOwn.id, userId: people.pupil.id, current: true }],
-      ['Invitation', whole.held.invitation.id, 'invitation.read', whole.held.invitation],
-      ['Invitation', whole.unheld.invitation.id, 'invitation.read', whole.unheld.invitation],
+      ['Class', fixture.other.id, 'class.read', { schoolId, classId: fixture.other.id }],
+      ['Subject', fixture.subject.id, 'subject.read', { schoolId }],
+      ['RoleGrant', fixture.grant.id, 'role.read', { schoolId, userId: people.teacher.id }],
+      ['Assignment', fixture.assignment.id, 'class.read', { schoolId, classId: ofOwn.id }],
+      ['Enrolment', fixture.enrolment.id, 'enrolment.read', { schoolId, classId: ofOwn.id, userId: people.pupil.id, current: true }],
+      ['Invitation', fixture.held.invitation.id, 'invitation.read', fixture.held.invitation],
+      ['Invitation', fixture.unheld.invitation.id, 'invitation.read', fixture.unheld.invitation],
       ...Object.values(chats).map((chat): [ResourceType, string, Action, unknown] => ['Chat', chat.id, 'chat.read', { ...chat, chatId: chat.id }]),
-      ['ChatMember', whole.member.id, 'chat.read', { ...chats.CLUB, chatId: chats.CLUB.id }],
+      ['ChatMember', fixture.member.id, 'chat.read', { ...chats.CLUB, chatId: chats.CLUB.id }],
     ];
   };
 
-  it.each(standings)('node and nodes show to %s what the table lets be read, and nothing of another school', async (standing) => {
-    const { person, actor } = askers.get(standing)!;
-    for (const whole of [own, foreign]) {
-      const all = things(whole);
+  it.each(personas)('node and nodes show to %s what the table lets be read, and nothing of another school', async (persona) => {
+    const { person, actor } = signedIn.get(persona)!;
+    for (const fixture of [own, foreign]) {
+      const all = nodesOf(fixture);
       const ids = all.map(([thing, id]) => app.id(thing, id));
       const { data } = await person.send('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', { ids });
       const expected = all.map(([, , action, facts], n) => (can(actor, action, facts as never) ? { id: ids[n] } : null));
       expect(data!.nodes).toEqual(expected);
-      if (whole === foreign) expect(expected.every((each) => each === null)).toBe(true);
+      if (fixture === foreign) expect(expected.every((each) => each === null)).toBe(true);
       for (const [n, id] of ids.entries())
         expect((await person.send('query ($id: ID!) { node(id: $id) { id } }', { id })).data!.node).toEqual(expected[n]);
     }
   });
 
-  it.each(standings)('people show themselves to %s as the table says', async (standing) => {
-    const { person, actor } = askers.get(standing)!;
+  it.each(personas)('people show themselves to %s as the table says', async (persona) => {
+    const { person, actor } = signedIn.get(persona)!;
     for (const { people } of [own, foreign])
       for (const user of Object.values(people)) {
         const { data } = await person.send('query ($id: ID!) { node(id: $id) { ... on User { id contact { signInName } } } }', { id: app.id('User', user.id) });
@@ -174,8 +174,8 @@ describe('queries', () => {
     };
   };
 
-  it.each(standings)('schools, viewer, viewerCan and invitationPreview answer %s', async (standing) => {
-    const { person, actor, user } = askers.get(standing)!;
+  it.each(personas)('schools, viewer, viewerCan and invitationPreview answer %s', async (persona) => {
+    const { person, actor, user } = signedIn.get(persona)!;
     // An anonymous operation may have at most two root fields.
     const fields = [
       'schools { edges { node { id } } } viewer { id }',
@@ -185,10 +185,10 @@ describe('queries', () => {
     const variables = { own: app.id('School', own.schoolId), foreign: app.id('School', foreign.schoolId), code: foreign.unheld.code };
     const types = { own: 'ID!', foreign: 'ID!', code: 'String!' };
     const answers = await Promise.all(
-      fields.map((asked) => {
-        const used = Object.entries(types).filter(([name]) => asked.includes(`$${name}`));
+      fields.map((selection) => {
+        const used = Object.entries(types).filter(([name]) => selection.includes(`$${name}`));
         const declared = used.length === 0 ? '' : `(${used.map(([name, type]) => `$${name}: ${type}`).join(', ')})`;
-        return person.send(`query ${declared} { ${asked} }`, Object.fromEntries(used.map(([name]) => [name, variables[name as keyof typeof variables]])));
+        return person.send(`query ${declared} { ${selection} }`, Object.fromEntries(used.map(([name]) => [name, variables[name as keyof typeof variables]])));
       }),
     );
     const data = Object.assign({}, ...answers.map((each) => each.data)) as Record<string, unknown>;
@@ -196,7 +196,7 @@ describe('queries', () => {
     expect(data.schools).toEqual({ edges: seen ? [{ node: { id: app.id('School', own.schoolId) } }] : [] });
     expect(data.viewer).toEqual(user === null ? null : { id: app.id('User', user.id) });
     expect(data.mine).toEqual({ allowed: can(actor, 'school.update', { schoolId: own.schoolId }) });
-    expect(data.theirs).toEqual({ allowed: false, code: standing === 'nobody' ? 'UNAUTHENTICATED' : 'NOT_FOUND' });
+    expect(data.theirs).toEqual({ allowed: false, code: persona === 'nobody' ? 'UNAUTHENTICATED' : 'NOT_FOUND' });
     expect(data.invitationPreview).toEqual({ schoolName: foreign.school.name });
   });
 });
@@ -208,13 +208,13 @@ describe('subscriptions', () => {
     events: { query: eventsStream, action: 'event.read' },
   } as const;
 
-  it.each(Object.keys(streams).flatMap((name) => standings.map((standing) => ({ name: name as keyof typeof streams, standing }))))('$name for $standing', async ({ name, standing }) => {
-    const { person, actor } = askers.get(standing)!;
+  it.each(Object.keys(streams).flatMap((name) => personas.map((persona) => ({ name: name as keyof typeof streams, persona }))))('$name for $persona', async ({ name, persona }) => {
+    const { person, actor } = signedIn.get(persona)!;
     const { query, action } = streams[name];
     for (const transport of ['listen', 'listenSse'] as const)
-      for (const whole of [own, foreign]) {
-        const stream = person[transport](query, { schoolId: app.id('School', whole.schoolId) });
-        const { schoolId } = whole;
+      for (const fixture of [own, foreign]) {
+        const stream = person[transport](query, { schoolId: app.id('School', fixture.schoolId) });
+        const { schoolId } = fixture;
         // For a service, every stream requires `event.read`.
         const allowed = can(actor, actor.kind === 'service' ? 'event.read' : action, { schoolId });
         if (allowed) {
@@ -223,7 +223,7 @@ describe('subscriptions', () => {
         } else {
           const { errors, code } = await stream.over;
           const seen = can(actor, 'school.read', { schoolId });
-          if (standing !== 'nobody') expect(errors?.[0]?.extensions?.code).toBe(seen ? 'FORBIDDEN' : 'NOT_FOUND');
+          if (persona !== 'nobody') expect(errors?.[0]?.extensions?.code).toBe(seen ? 'FORBIDDEN' : 'NOT_FOUND');
           else expect(transport === 'listen' ? code : errors?.[0]?.extensions?.code).toBe(transport === 'listen' ? 4401 : 'UNAUTHENTICATED');
           expect(stream.items).toEqual([]);
         }

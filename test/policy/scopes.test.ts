@@ -8,7 +8,7 @@ import type { Database } from '../../src/db/client.ts';
 import { resources } from '../../src/domain/resources.ts';
 import { loadFactsOfUser } from '../../src/domain/user-facts.ts';
 import { openTestDatabase } from '../support/database.ts';
-import { settle, worlds } from './arbitrary-worlds.ts';
+import { insertWorld, worlds } from './arbitrary-worlds.ts';
 
 /** Every scope exists twice, as a predicate and as a database filter. Both select the same rows, also where the filter is nested. */
 
@@ -78,15 +78,15 @@ async function compare(actor: Actor, action: Action, other: Action, rows: { key:
   const { nested } = models[noun];
   if (nested === undefined) return;
   const allowed = new Set(keys(may));
-  const beside = await finder(nested.model).findMany({});
+  const allRows = await finder(nested.model).findMany({});
   const through = await finder(nested.model).findMany({ where: { [nested.relation]: filter } });
-  expect(through.length, `${says}, through ${nested.model}`).toBe(beside.filter((row) => allowed.has(row[nested.id] as string)).length);
+  expect(through.length, `${says}, through ${nested.model}`).toBe(allRows.filter((row) => allowed.has(row[nested.id] as string)).length);
 }
 
 it('selects exactly what is allowed, at the top of a filter and nested, for whoever asks', async () => {
   await fc.assert(
     fc.asyncProperty(worlds, async (world) => {
-      const actors = await settle(db, world);
+      const actors = await insertWorld(db, world);
       const rows = new Map<Noun, Awaited<ReturnType<typeof rowsOf>>>();
       for (const noun of Object.keys(models) as Noun[]) rows.set(noun, await rowsOf(noun));
       for (const action of representatives) {
@@ -102,7 +102,7 @@ it('selects exactly what is allowed, at the top of a filter and nested, for whoe
 
 it('of an action that nobody may do matches nothing, and its negation everything', async () => {
   const [world] = fc.sample(worlds, { numRuns: 1, seed: 1 });
-  await settle(db, world!);
+  await insertWorld(db, world!);
   for (const action of representatives) {
     const noun = permissions[action].on;
     const never = where({ kind: 'anonymous' }, action);

@@ -8,7 +8,7 @@ import { follow } from '../../src/events/live/subscription.ts';
 import { attribute, record } from '../../src/events/record.ts';
 import type { LoggedEvent } from '../../src/events/log-reader.ts';
 import { createLogger } from '../../src/logger.ts';
-import { createChance, type Chance } from '../support/chance.ts';
+import { createRandom, type SeededRandom } from '../support/random.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 /** The promises of the log are about many sessions at once: on a server. */
@@ -53,13 +53,13 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
   }
 
   /** Writes; of a hundred changes five are undone, some before their events are written and some after. Answers those that count. */
-  async function write(schoolId: string, chance: Chance, done: Done[]): Promise<void> {
+  async function write(schoolId: string, random: SeededRandom, done: Done[]): Promise<void> {
     for (let n = 0; n < changesEach; n += 1) {
       const causation = randomUUID();
-      const count = chance.from(1, 4);
-      const undone = chance.next() < 0.05;
-      const late = chance.next() < 0.5;
-      const lull = chance.next() < 0.2 ? chance.from(1, 15) : 0;
+      const count = random.integer(1, 4);
+      const undone = random.next() < 0.05;
+      const late = random.next() < 0.5;
+      const lull = random.next() < 0.2 ? random.integer(1, 15) : 0;
       const begun = performance.now();
       const changing = change(causation, async (tx) => {
         await addSubjects(tx, schoolId, count, lull);
@@ -129,14 +129,14 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
   }
 
   it('has no gap under 32 writers with 5 % undone, and no reader misses or repeats anything', async () => {
-    const chance = createChance();
-    onTestFailed(() => console.error(`SEED=${chance.seed}`));
+    const random = createRandom();
+    onTestFailed(() => console.error(`SEED=${random.seed}`));
     const schoolId = await newSchool();
     const done: Done[] = [];
     const stop: { at?: bigint } = {};
     const readers: Reader[] = [paging(schoolId, 3, stop), paging(schoolId, 11, stop), paging(schoolId, 100, stop), paging(schoolId, 500, stop)];
     readers.push(await following(schoolId, false, stop), await following(schoolId, false, stop));
-    const writing = Array.from({ length: writers }, (_, n) => write(schoolId, createChance(chance.seed + n + 1), done));
+    const writing = Array.from({ length: writers }, (_, n) => write(schoolId, createRandom(random.seed + n + 1), done));
     await pause(200);
     readers.push(await following(schoolId, true, stop));
     await pause(200);
@@ -193,10 +193,10 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
   });
 
   it('every look at it sees a beginning of it without a hole, and the rows of all that it sees', async () => {
-    const chance = createChance();
-    onTestFailed(() => console.error(`SEED=${chance.seed}`));
+    const random = createRandom();
+    onTestFailed(() => console.error(`SEED=${random.seed}`));
     const schoolId = await newSchool();
-    const writing = Promise.all(Array.from({ length: writers }, (_, n) => write(schoolId, createChance(chance.seed + n + 1), [])));
+    const writing = Promise.all(Array.from({ length: writers }, (_, n) => write(schoolId, createRandom(random.seed + n + 1), [])));
     let over = false;
     void writing.then(() => (over = true));
     let [looks, last] = [0, 0];
@@ -217,12 +217,12 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
   }, 120_000);
 
   it('changes of two schools at once never wait for each other in a circle', async () => {
-    const chance = createChance();
-    onTestFailed(() => console.error(`SEED=${chance.seed}`));
+    const random = createRandom();
+    onTestFailed(() => console.error(`SEED=${random.seed}`));
     const schools = [await newSchool(), await newSchool()];
     let runs = 0;
     const one = async (n: number) => {
-      const order = chance.next() < 0.5 ? schools : [...schools].reverse();
+      const order = random.next() < 0.5 ? schools : [...schools].reverse();
       for (let round = 0; round < 20; round += 1)
         await change(`${n} ${round}`, async (tx) => {
           runs += 1;

@@ -7,8 +7,8 @@ import { createNotifier } from '../../src/events/notifier.ts';
 import { createLogger } from '../../src/logger.ts';
 import { chatsStream, enrolmentsStream, eventsStream } from '../http/live/streams.ts';
 import { person } from '../support/client.ts';
-import { follower, type Follower, type Told } from '../support/follower.ts';
-import { compile, prepare, startChild, type Child, type Compiled, type Ground } from '../support/process.ts';
+import { follower, type Follower, type StreamItem } from '../support/follower.ts';
+import { compile, prepareServer, startServer, type ServerProcess, type CompiledServer, type ServerFixture } from '../support/process.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
 import { freePort } from '../support/sfera.ts';
 
@@ -16,19 +16,19 @@ const server = process.env.TEST_DATABASE_URL!;
 const log = createLogger('silent');
 
 describe.runIf(server)('two processes on one database', () => {
-  let compiled: Compiled;
+  let compiled: CompiledServer;
   let made: { name: string; url: string };
   let db: Database;
-  let ground: Ground;
-  let children: Child[];
+  let fixture: ServerFixture;
+  let children: ServerProcess[];
   const followers: Follower[] = [];
 
   beforeAll(async () => {
     compiled = compile();
     made = await createDatabase(server, inject('template'));
     db = await connect({ databaseUrl: made.url, poolSize: 4, log });
-    ground = await prepare(db);
-    children = [await spawn(ground.port), await spawn(await freePort())];
+    fixture = await prepareServer(db);
+    children = [await spawn(fixture.port), await spawn(await freePort())];
     await Promise.all(children.map((child) => child.ready()));
   });
   afterEach(() => {
@@ -41,14 +41,14 @@ describe.runIf(server)('two processes on one database', () => {
     compiled?.remove();
   });
 
-  const spawn = async (port: number, url = made.url) => startChild(compiled, port, { ...ground.env, DATABASE_URL: url });
+  const spawn = async (port: number, url = made.url) => startServer(compiled, port, { ...fixture.env, DATABASE_URL: url });
 
   /** A school whose administrator follows all three streams at each process. */
   async function scene() {
-    const { school, administrator } = await ground.build.school();
-    const found = await ground.build.class({ schoolId: school.id });
-    const chat = await ground.build.chat({ schoolId: school.id, kind: 'CLASS', classId: found.id });
-    const token = await ground.token(administrator);
+    const { school, administrator } = await fixture.build.school();
+    const found = await fixture.build.class({ schoolId: school.id });
+    const chat = await fixture.build.chat({ schoolId: school.id, kind: 'CLASS', classId: found.id });
+    const token = await fixture.token(administrator);
     const schoolId = encodeGlobalID('School', school.id);
     const streams = children.map(({ url }) =>
       [enrolmentsStream, chatsStream, eventsStream].map((query) => {
@@ -60,7 +60,7 @@ describe.runIf(server)('two processes on one database', () => {
     await Promise.all(streams.flat().map(({ started }) => started));
     const at = children.map(({ url }) => person(url, token));
     const enrol = async (process: number) => {
-      const pupil = await ground.build.user({ schoolId: school.id, role: 'STUDENT' });
+      const pupil = await fixture.build.user({ schoolId: school.id, role: 'STUDENT' });
       const input = { studentId: encodeGlobalID('User', pupil.id), classId: encodeGlobalID('Class', found.id), idempotencyKey: pupil.id };
       const act = () => at[process]!.enrolStudent(input);
       return { studentId: input.studentId, act };
@@ -68,7 +68,7 @@ describe.runIf(server)('two processes on one database', () => {
     return { school, schoolId, chat, streams, at, enrol };
   }
 
-  const cursors = (told: readonly Told[]) => told.map(({ cursor }) => cursor);
+  const cursors = (items: readonly StreamItem[]) => items.map(({ cursor }) => cursor);
 
   /** Everyone at either process was told all of it, once, in the order of the log. */
   async function all(streams: Follower[][], schoolId: string): Promise<void> {
@@ -78,8 +78,8 @@ describe.runIf(server)('two processes on one database', () => {
     );
     for (const of of streams)
       for (const [n, each] of of.entries()) {
-        await each.until((told) => told.length >= expected[n]!.length);
-        expect(cursors(each.told)).toEqual(expected[n]);
+        await each.until((items) => items.length >= expected[n]!.length);
+        expect(cursors(each.items)).toEqual(expected[n]);
       }
   }
 
@@ -110,7 +110,7 @@ describe.runIf(server)('two processes on one database', () => {
     for (const process of [0, 1, 0, 1]) expect(await (await enrol(process)).act()).toMatchObject({ __typename: 'Enrolment' });
     await Promise.all(at.map((who, n) => who.createChat({ schoolId, kind: 'SCHOOL', name: `Чат ${n}` })));
     await all(streams, school.id);
-    expect(streams[0]![2]!.told).toHaveLength(10);
+    expect(streams[0]![2]!.items).toHaveLength(10);
   });
 
   it('wake the other by NOTIFY, with nothing but the school’s id', async () => {
@@ -135,7 +135,7 @@ describe.runIf(server)('two processes on one database', () => {
     await expect.poll(listening, { timeout: 10_000 }).toBe(2);
     await (await enrol(0)).act();
     await all(streams, school.id);
-    expect(streams.flat().map(({ returns }) => returns)).toEqual([0, 0, 0, 0, 0, 0]);
+    expect(streams.flat().map(({ reconnects }) => reconnects)).toEqual([0, 0, 0, 0, 0, 0]);
   });
 
   it('survive the loss of all their connections in the middle of work, and lose and double nothing', async () => {
@@ -158,9 +158,9 @@ describe.runIf(server)('two processes on one database', () => {
     }
     await Promise.all(done);
     await all(streams, school.id);
-    expect(streams[0]![0]!.told.map(({ studentId }) => studentId).sort()).toEqual(acts.map(({ studentId }) => studentId).sort());
+    expect(streams[0]![0]!.items.map(({ studentId }) => studentId).sort()).toEqual(acts.map(({ studentId }) => studentId).sort());
     for (const child of children) await child.ready();
-    console.info(`${killed} connections killed, ${unanswered} requests unanswered, ${streams.flat().reduce((sum, { returns }) => sum + returns, 0)} streams came back`);
+    console.info(`${killed} connections killed, ${unanswered} requests unanswered, ${streams.flat().reduce((sum, { reconnects }) => sum + reconnects, 0)} streams came back`);
   }, 60_000);
 
   it('started together on an empty database migrate it once and share one signing key', async () => {
@@ -185,9 +185,9 @@ describe.runIf(server)('two processes on one database', () => {
     const port = await freePort();
     const third = await spawn(port);
     await third.ready();
-    const { school, administrator } = await ground.build.school();
+    const { school, administrator } = await fixture.build.school();
     const schoolId = encodeGlobalID('School', school.id);
-    const token = await ground.token(administrator);
+    const token = await fixture.token(administrator);
     const stream = person(third.url, token).listen(eventsStream, { schoolId });
     await stream.until(({ items }) => items.length === 1);
     expect(await third.kill('SIGTERM')).toBe(0);

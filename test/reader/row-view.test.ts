@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { Client, wireBuffer, createView, type DataRow } from '../../src/reader/row-view.ts';
-import { columnBytes } from '../support/wire.ts';
+import { columnBytes } from '../support/column-bytes.ts';
 
 /** Rows off the wire, however they were cut on their way. */
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it, onTestFailed } from 'vitest';
 import type { User } from '../../src/db/generated/client.ts';
 import { chatsStream, enrolmentsStream, eventsStream } from '../http/live/streams.ts';
 import { Browser } from '../support/auth-server.ts';
-import { createChance } from '../support/chance.ts';
+import { createRandom } from '../support/random.ts';
 import { follower, type Follower } from '../support/follower.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { count as pupilCount, pupils, type Pupil } from './pupils.ts';
@@ -117,8 +117,8 @@ async function join(link: string, { surname, givenName, patronymic }: Pupil, n: 
 }
 
 it('960 pupils join three schools while 50 dashboards listen', async () => {
-  const chance = createChance();
-  onTestFailed(() => void process.stderr.write(`SEED=${chance.seed}\n`));
+  const random = createRandom();
+  onTestFailed(() => void process.stderr.write(`SEED=${random.seed}\n`));
   const all = pupils();
   expect(all).toHaveLength(pupilCount);
   const schools = await Promise.all([0, 1, 2].map((n) => setUpSchool(all.filter((_, at) => at % 3 === n))));
@@ -134,11 +134,11 @@ it('960 pupils join three schools while 50 dashboards listen', async () => {
   await Promise.all(dashboards.map(({ follower: { started } }) => started));
   const begun = new Map(await Promise.all(schools.map(async ({ schoolId }) => [schoolId, (await app.liveEvents.reader.bounds(schoolId))!.head] as const)));
 
-  const toCut = chance.some(dashboards, 10);
-  const arrivals = chance.some(schools.flatMap(({ classes }) => classes.flatMap(({ link, pupils: own }) => own.map((pupil) => ({ link, pupil })))), pupilCount);
-  const cuts = new Map(toCut.map((dashboard, n) => [40 + n * 80 + chance.from(0, 60), dashboard]));
+  const toCut = random.sample(dashboards, 10);
+  const arrivals = random.sample(schools.flatMap(({ classes }) => classes.flatMap(({ link, pupils: own }) => own.map((pupil) => ({ link, pupil })))), pupilCount);
+  const cuts = new Map(toCut.map((dashboard, n) => [40 + n * 80 + random.integer(0, 60), dashboard]));
   await together(arrivals, 16, async ({ link, pupil }, n) => {
-    cuts.get(n)?.follower.cut();
+    cuts.get(n)?.follower.disconnect();
     await join(link, pupil, n);
   });
 
@@ -151,10 +151,10 @@ it('960 pupils join three schools while 50 dashboards listen', async () => {
   }
   for (const dashboard of dashboards) {
     const expected = logs.get(dashboard.schoolId)!.filter((event) => isFor(dashboard, event)).map(({ seq }) => seq);
-    await dashboard.follower.until((told) => told.length >= expected.length);
-    expect(dashboard.follower.told.map(({ cursor }) => placeOf(cursor))).toEqual(expected);
+    await dashboard.follower.until((items) => items.length >= expected.length);
+    expect(dashboard.follower.items.map(({ cursor }) => placeOf(cursor))).toEqual(expected);
   }
-  for (const { follower: dashboard } of toCut) expect(dashboard.returns).toBeGreaterThanOrEqual(1);
+  for (const { follower: dashboard } of toCut) expect(dashboard.reconnects).toBeGreaterThanOrEqual(1);
   for (const { follower: dashboard } of dashboards) dashboard.close();
 
   for (const { classes } of schools)

@@ -14,7 +14,7 @@ export interface Backends {
 export const maySignalBackends = process.getuid?.() === 0;
 
 export async function backendsOf(server: string, database: string): Promise<Backends> {
-  const client = new pg.Client({ connectionString: server, application_name: 'beside' });
+  const client = new pg.Client({ connectionString: server, application_name: 'test administrator' });
   await client.connect();
   const stopped = new Set<number>();
   const signal = (pid: number, name: 'SIGSTOP' | 'SIGCONT') => {

@@ -35,7 +35,7 @@ export class RequestFailed extends Error {
   }
 }
 
-export interface Listening {
+export interface OpenStream {
   /** Every item of the root field, in order. */
   readonly items: Record<string, any>[];
   /** The items except `Checkpoint`, `Ended` and `ResyncRequired`. */
@@ -43,7 +43,7 @@ export interface Listening {
   /** Resolves when the stream has ended: with its errors, or the close code of its socket. */
   readonly over: Promise<{ errors?: readonly { extensions?: { code?: string } }[]; code?: number }>;
   /** Waits until the predicate is true; fails after ten seconds with the items received. */
-  until(satisfied: (listening: Listening) => boolean): Promise<void>;
+  until(isSatisfied: (stream: OpenStream) => boolean): Promise<void>;
   close(): void;
 }
 
@@ -52,14 +52,14 @@ export interface Person extends Calls {
   /** Sends any query; returns the whole response, with errors. */
   send(query: string | DocumentNode, variables?: object, headers?: Record<string, string>): Promise<Answer>;
   /** Subscribes over WebSocket. */
-  listen(query: string | DocumentNode, variables?: object): Listening;
+  listen(query: string | DocumentNode, variables?: object): OpenStream;
   /** Subscribes over server-sent events. */
-  listenSse(query: string | DocumentNode, variables?: object): Listening;
+  listenSse(query: string | DocumentNode, variables?: object): OpenStream;
 }
 
 /** A person whose token may still be being created: every call waits for it. */
 export type SignedIn = Omit<Person, 'token' | 'listen' | 'listenSse'> & {
-  [K in 'listen' | 'listenSse']: (...args: Parameters<Person[K]>) => Promise<Listening>;
+  [K in 'listen' | 'listenSse']: (...args: Parameters<Person[K]>) => Promise<OpenStream>;
 };
 
 export function person(url: string, token: string): Person {
@@ -92,44 +92,44 @@ export function person(url: string, token: string): Person {
 }
 
 function collect(close: () => void) {
-  const waiting = new Set<() => void>();
+  const checks = new Set<() => void>();
   const items: Record<string, any>[] = [];
-  let finish!: (how: Awaited<Listening['over']>) => void;
-  const over = new Promise<Awaited<Listening['over']>>((resolve) => (finish = resolve));
-  const listening: Listening = {
+  let finish!: (outcome: Awaited<OpenStream['over']>) => void;
+  const over = new Promise<Awaited<OpenStream['over']>>((resolve) => (finish = resolve));
+  const stream: OpenStream = {
     items,
     get news() {
       return items.filter((item) => !['Checkpoint', 'Ended', 'ResyncRequired'].includes(item.__typename as string));
     },
     over,
-    until: (satisfied) =>
+    until: (isSatisfied) =>
       new Promise((resolve, reject) => {
-        const look = () => {
-          if (!satisfied(listening)) return;
+        const check = () => {
+          if (!isSatisfied(stream)) return;
           clearTimeout(timer);
-          waiting.delete(look);
+          checks.delete(check);
           resolve();
         };
         const timer = setTimeout(() => {
-          waiting.delete(look);
+          checks.delete(check);
           reject(new Error(`timed out; received ${JSON.stringify(items)}`));
         }, 10_000);
-        waiting.add(look);
-        look();
+        checks.add(check);
+        check();
       }),
     close,
   };
   return {
-    listening,
+    stream,
     finish,
     push(item: Record<string, any>) {
       items.push(item);
-      for (const look of [...waiting]) look();
+      for (const check of [...checks]) check();
     },
   };
 }
 
-function overSocket(url: string, token: string, query: string, variables?: object): Listening {
+function overSocket(url: string, token: string, query: string, variables?: object): OpenStream {
   const client: Client = createClient({
     url: url.replace(/^http/, 'ws'),
     webSocketImpl: WebSocket,
@@ -138,7 +138,7 @@ function overSocket(url: string, token: string, query: string, variables?: objec
     lazyCloseTimeout: 0,
   });
   let unsubscribe = () => {};
-  const { listening, push, finish } = collect(() => {
+  const { stream, push, finish } = collect(() => {
     unsubscribe();
     void client.dispose();
   });
@@ -154,12 +154,12 @@ function overSocket(url: string, token: string, query: string, variables?: objec
       complete: () => finish({}),
     },
   );
-  return listening;
+  return stream;
 }
 
-function overSse(url: string, headers: Record<string, string>, query: string, variables?: object): Listening {
+function overSse(url: string, headers: Record<string, string>, query: string, variables?: object): OpenStream {
   const abort = new AbortController();
-  const { listening, push, finish } = collect(() => abort.abort());
+  const { stream, push, finish } = collect(() => abort.abort());
   const run = async () => {
     const response = await fetch(url, {
       method: 'POST',
@@ -184,5 +184,5 @@ function overSse(url: string, headers: Record<string, string>, query: string, va
     finish({});
   };
   run().catch(() => finish({}));
-  return listening;
+  return stream;
 }

@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 
 /** A well-written dashboard: subscribes to one stream and reconnects with its last cursor when the socket breaks. */
 
-export interface Told {
+export interface StreamItem {
   __typename: string;
   cursor: string;
   [field: string]: unknown;
@@ -12,19 +12,19 @@ export interface Told {
 
 export interface Follower {
   /** Every item of all its sockets except checkpoints, in order of arrival, including repeats. */
-  readonly told: Told[];
+  readonly items: StreamItem[];
   /** How often it lost a stream that had started. */
-  readonly returns: number;
+  readonly reconnects: number;
   /** Resolves with the first item or checkpoint: every later event has to arrive. */
   started: Promise<void>;
   /** Destroys the socket, like a broken network. */
-  cut(): void;
+  disconnect(): void;
   /** Waits until the predicate is true; fails when the stream is refused or ended, or no item arrives for 30 s. */
-  until(satisfied: (told: readonly Told[]) => boolean): Promise<void>;
+  until(isSatisfied: (items: readonly StreamItem[]) => boolean): Promise<void>;
   close(): void;
 }
 
-export interface Followed {
+export interface FollowerOptions {
   url: string;
   token: string;
   query: string;
@@ -32,59 +32,59 @@ export interface Followed {
 }
 
 /** Milliseconds without a new item after which `until` fails. */
-const patience = 30_000;
+const timeoutMs = 30_000;
 
-export function follower({ url, token, query, variables }: Followed): Follower {
-  const told: Told[] = [];
+export function follower({ url, token, query, variables }: FollowerOptions): Follower {
+  const items: StreamItem[] = [];
   let cursor = variables.after;
-  let returns = 0;
+  let reconnects = 0;
   let closed = false;
   let failure: unknown;
-  let cut = () => {};
-  const waiting = new Set<() => void>();
-  const look = () => [...waiting].forEach((each) => each());
-  let begin!: () => void;
-  const started = new Promise<void>((resolve) => (begin = resolve));
+  let disconnect = () => {};
+  const checks = new Set<() => void>();
+  const checkAll = () => [...checks].forEach((check) => check());
+  let resolveStarted!: () => void;
+  const started = new Promise<void>((resolve) => (resolveStarted = resolve));
 
   /** Opens one socket; resolves when it has ended for any reason. */
-  const once = () =>
+  const openOnce = () =>
     new Promise<void>((resolve) => {
-      let [begun, over] = [false, false];
-      class Own extends WebSocket {
+      let [hasStarted, hasEnded] = [false, false];
+      class TrackedWebSocket extends WebSocket {
         constructor(address: string | URL, protocols?: string | string[]) {
           super(address, protocols);
-          cut = () => this.terminate();
+          disconnect = () => this.terminate();
         }
       }
       const client = createClient({
-        url: url.replace(/^http/, 'ws'), webSocketImpl: Own, connectionParams: { authorization: `Bearer ${token}` }, retryAttempts: 0, lazyCloseTimeout: 0,
+        url: url.replace(/^http/, 'ws'), webSocketImpl: TrackedWebSocket, connectionParams: { authorization: `Bearer ${token}` }, retryAttempts: 0, lazyCloseTimeout: 0,
       });
-      const end = (why?: unknown) => {
-        if (over) return;
-        over = true;
-        if (begun) returns += 1;
-        failure ??= why;
+      const end = (reason?: unknown) => {
+        if (hasEnded) return;
+        hasEnded = true;
+        if (hasStarted) reconnects += 1;
+        failure ??= reason;
         void client.dispose();
         resolve();
       };
-      const refused = (errors: readonly { extensions?: { code?: unknown } }[]) =>
+      const fail = (errors: readonly { extensions?: { code?: unknown } }[]) =>
         // Server-side failures are temporary, so reconnect; any other error fails the follower.
         end(errors.every(({ extensions }) => extensions?.code === 'INTERNAL' || extensions?.code === 'UNAVAILABLE') ? undefined : new Error(JSON.stringify(errors)));
       client.subscribe(
         { query, variables: { ...variables, after: cursor } },
         {
           next({ data, errors }) {
-            if (over) return;
-            if (errors) return refused(errors);
-            const item = Object.values(data as object)[0] as Told;
+            if (hasEnded) return;
+            if (errors) return fail(errors);
+            const item = Object.values(data as object)[0] as StreamItem;
             if (item.__typename === 'Ended' || item.__typename === 'ResyncRequired') return end(new Error(JSON.stringify(item)));
-            begun = true;
+            hasStarted = true;
             cursor = item.cursor;
-            if (item.__typename !== 'Checkpoint') told.push(item);
-            begin();
-            look();
+            if (item.__typename !== 'Checkpoint') items.push(item);
+            resolveStarted();
+            checkAll();
           },
-          error: (error) => (Array.isArray(error) ? refused(error as []) : end()),
+          error: (error) => (Array.isArray(error) ? fail(error as []) : end()),
           complete: () => end(),
         },
       );
@@ -92,41 +92,41 @@ export function follower({ url, token, query, variables }: Followed): Follower {
 
   const run = async () => {
     while (!closed && failure === undefined) {
-      await once();
+      await openOnce();
       if (closed) break;
-      look();
+      checkAll();
       await pause(30);
     }
   };
   void run();
 
   return {
-    told,
-    get returns() {
-      return returns;
+    items,
+    get reconnects() {
+      return reconnects;
     },
     started,
-    cut: () => cut(),
-    until: (satisfied) =>
+    disconnect: () => disconnect(),
+    until: (isSatisfied) =>
       new Promise((resolve, reject) => {
         let timer: NodeJS.Timeout;
         const settle = (done: () => void) => {
           clearTimeout(timer);
-          waiting.delete(each);
+          checks.delete(check);
           done();
         };
-        const each = () => {
+        const check = () => {
           clearTimeout(timer);
-          timer = setTimeout(() => settle(() => reject(new Error(`no new item after ${told.length} items`))), patience);
-          if (satisfied(told)) settle(resolve);
+          timer = setTimeout(() => settle(() => reject(new Error(`no new item after ${items.length} items`))), timeoutMs);
+          if (isSatisfied(items)) settle(resolve);
           else if (failure !== undefined) settle(() => reject(failure instanceof Error ? failure : new Error(String(failure))));
         };
-        waiting.add(each);
-        each();
+        checks.add(check);
+        check();
       }),
     close() {
       closed = true;
-      cut();
+      disconnect();
     },
   };
 }

@@ -17,13 +17,13 @@ import { freePort } from './sfera.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-export interface Compiled {
+export interface CompiledServer {
   main: string;
   remove(): void;
 }
 
 /** Compiles src into a temporary folder with links to node_modules, package.json and prisma; skips type checking. */
-export function compile(): Compiled {
+export function compile(): CompiledServer {
   const folder = mkdtempSync(join(tmpdir(), 'sfera-'));
   for (const name of ['node_modules', 'package.json', 'prisma']) symlinkSync(join(root, name), join(folder, name));
   const tsc = [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json', '--noCheck', '--sourceMap', 'false', '--outDir', join(folder, 'dist')];
@@ -32,7 +32,7 @@ export function compile(): Compiled {
   return { main: join(folder, 'dist/main.js'), remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
-export interface Child {
+export interface ServerProcess {
   pid: number;
   port: number;
   /** URL of its GraphQL endpoint. */
@@ -47,7 +47,7 @@ export interface Child {
 }
 
 /** Starts a server. It inherits only PATH from the environment of this process. */
-export function startChild({ main }: Compiled, port: number, env: Record<string, string>): Child {
+export function startServer({ main }: CompiledServer, port: number, env: Record<string, string>): ServerProcess {
   const child = spawn(process.execPath, ['--enable-source-maps', main], {
     env: { PATH: process.env.PATH ?? '', HOST: '127.0.0.1', PORT: String(port), LOG_LEVEL: 'warn', DEMO: 'false', OPERATIONS_PER_MINUTE: '100000000', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -88,7 +88,7 @@ export function startChild({ main }: Compiled, port: number, env: Record<string,
 }
 
 /** Fixtures that need no running server: rows in the database, and tokens that every server on it accepts. */
-export interface Ground {
+export interface ServerFixture {
   db: Database;
   build: Build;
   port: number;
@@ -97,7 +97,7 @@ export interface Ground {
   token(user: { id: string }): Promise<string>;
 }
 
-export async function prepare(db: Database): Promise<Ground> {
+export async function prepareServer(db: Database): Promise<ServerFixture> {
   const port = await freePort();
   const env = { PUBLIC_URL: `http://localhost:${port}`, SECRET_KEY: 'a secret of thirty-two bytes for tests' };
   const config = readConfig(env);

@@ -3,7 +3,7 @@ import pg from 'pg';
 
 /** Creates and drops databases on the server of TEST_DATABASE_URL. */
 
-async function administer(server: string, statement: string): Promise<void> {
+async function runStatement(server: string, statement: string): Promise<void> {
   const client = new pg.Client({ connectionString: server });
   await client.connect();
   try {
@@ -16,12 +16,12 @@ async function administer(server: string, statement: string): Promise<void> {
 /** Creates a database, empty or as a copy of a template without connections. */
 export async function createDatabase(server: string, template = 'template0'): Promise<{ name: string; url: string }> {
   const name = `sfera_test_${randomBytes(8).toString('hex')}`;
-  await administer(server, `create database ${name} template ${template}`);
+  await runStatement(server, `create database ${name} template ${template}`);
   const url = new URL(server);
   url.pathname = `/${name}`;
   return { name, url: url.href };
 }
 
 export function dropDatabase(server: string, name: string): Promise<void> {
-  return administer(server, `drop database if exists ${name} with (force)`);
+  return runStatement(server, `drop database if exists ${name} with (force)`);
 }

@@ -66,7 +66,7 @@ export async function openSfera(env: Record<string, string> = {}): Promise<Sfera
   const as = (user: Pick<User, 'id'>): SignedIn => {
     let signedIn = known.get(user.id);
     if (signedIn === undefined) known.set(user.id, (signedIn = token(user).then(({ token: text }) => person(url, text))));
-    return later(signedIn);
+    return deferredPerson(signedIn);
   };
 
   const build = createBuild(running);
@@ -98,7 +98,7 @@ async function serviceToken({ config, keys }: Running, clientId: string, scopes:
     .sign(await importJWK(newest!, 'ES256'));
 }
 
-function later(signedIn: Promise<Person>): SignedIn {
+function deferredPerson(signedIn: Promise<Person>): SignedIn {
   return new Proxy({} as SignedIn, {
     get: (_target, name: string) =>
       name === 'then'

@@ -1,7 +1,7 @@
 import { getIntrospectionQuery } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Class, School, User } from '../../../src/db/generated/client.ts';
-import { refused } from '../../support/refused.ts';
+import { expectRefusal } from '../../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { overHttp, overSocket, type Outcome, type Payload } from '../raw-http.ts';
 
@@ -284,7 +284,7 @@ describe('what a mutation is given', () => {
   it.each(transports)('refuses U+0000 and lone surrogates in every text by %s, at the field, and writes nothing', async (_name, over) => {
     for (const [mutation, path, input] of texts)
       for (const text of ['Проба\u0000', '\u0000', 'Про\ud800ба', '\udfff', '\ud800\ud800'])
-        await refused(app, school.id, { code: 'INVALID' }, async () => {
+        await expectRefusal(app, school.id, { code: 'INVALID' }, async () => {
           const answer = (await send(over, mutation, input(text))) as unknown as { path: string[] };
           expect(answer.path?.slice(0, path.length), `${mutation} ${path.join('.')}`).toEqual(path);
           return answer;
@@ -307,7 +307,7 @@ describe('what a mutation is given', () => {
 
   it.each(transports)('refuses texts of 20,000 characters at the field by %s', async (_name, over) => {
     for (const [mutation, path, input] of texts)
-      await refused(app, school.id, { code: 'INVALID', ...(path[0] === 'externalIds' ? {} : { path }) }, () => send(over, mutation, input('я'.repeat(20_000))));
+      await expectRefusal(app, school.id, { code: 'INVALID', ...(path[0] === 'externalIds' ? {} : { path }) }, () => send(over, mutation, input('я'.repeat(20_000))));
   });
 
   it.each(transports)('refuses unknown and odd codes by %s without an error', async (_name, over) => {
@@ -332,8 +332,8 @@ describe('what a mutation is given', () => {
     for (const [mutation, path, input] of cases)
       // The last are ids of other types, and one well-formed id of a school that is not there.
       for (const id of [odd[4]!, odd[5]!, odd[9]!, odd[12]!, odd.at(-8)!, odd.at(-6)!, app.id('Assignment', school.id)])
-        await refused(app, school.id, { code: 'INVALID', path: [path] }, () => send(over, mutation, input(id)));
-    await refused(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () =>
+        await expectRefusal(app, school.id, { code: 'INVALID', path: [path] }, () => send(over, mutation, input(id)));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () =>
       send(over, 'createSubject', { schoolId: app.id('School', '00000000-0000-0000-0000-000000000000'), name: 'Физика' }),
     );
   });

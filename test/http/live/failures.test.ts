@@ -3,7 +3,7 @@ import pg from 'pg';
 import { transaction } from '../../../src/db/transaction.ts';
 import type { PayloadOf, EventType } from '../../../src/events/catalog.ts';
 import { attribute, record } from '../../../src/events/record.ts';
-import type { Listening } from '../../support/client.ts';
+import type { OpenStream } from '../../support/client.ts';
 import { server } from '../../support/database.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { enrolmentsStream } from './streams.ts';
@@ -14,7 +14,7 @@ let app: Sfera;
 beforeAll(async () => {
   app = await openSfera();
 });
-const opened: Listening[] = [];
+const opened: OpenStream[] = [];
 afterEach(async () => {
   for (const stream of opened.splice(0)) stream.close();
   await vi.waitFor(() => expect(app.liveEvents.rights.stats().subscribers).toBe(0));
@@ -37,7 +37,7 @@ const shared = chats('kind');
 /** A field that is about who asks: its listeners are told each by themselves. */
 const alone = chats('viewerRole');
 
-async function follow(transport: 'listen' | 'listenSse', user: { id: string }, query: string, variables: object): Promise<Listening> {
+async function follow(transport: 'listen' | 'listenSse', user: { id: string }, query: string, variables: object): Promise<OpenStream> {
   const stream = await app.as(user)[transport](query, variables);
   opened.push(stream);
   return stream;
@@ -74,9 +74,9 @@ async function without<T>(table: string, meanwhile: () => Promise<T>): Promise<T
   }
 }
 
-const told = (stream: Listening, count: number) => stream.until(({ news }) => news.length >= count);
-const codes = async ({ over }: Listening) => (await over).errors?.map(({ extensions }) => extensions?.code);
-const lastCursor = ({ items }: Listening) => String(items.at(-1)!.cursor);
+const told = (stream: OpenStream, count: number) => stream.until(({ news }) => news.length >= count);
+const codes = async ({ over }: OpenStream) => (await over).errors?.map(({ extensions }) => extensions?.code);
+const lastCursor = ({ items }: OpenStream) => String(items.at(-1)!.cursor);
 
 describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
   it('is told an event whole, once, when it could not be read at first', async () => {

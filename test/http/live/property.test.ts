@@ -15,7 +15,7 @@ import { attribute, record } from '../../../src/events/record.ts';
 import { maxRightsAgeMs, type EndReason } from '../../../src/events/live/rights-cache.ts';
 import { trimLogs } from '../../../src/jobs/housekeeping.ts';
 import { createLogger } from '../../../src/logger.ts';
-import { createChance, type Chance } from '../../support/chance.ts';
+import { createRandom, type SeededRandom } from '../../support/random.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 let app: Sfera;
@@ -42,7 +42,7 @@ const actorOf = async (credential: Credential) => (await loadActors(app.db, [cre
 
 /** One who follows a school's whole log and says how far they are, also where nothing is for them. */
 function listener(schoolId: string, credential: Credential) {
-  const heard: SubscriptionItem[] = [];
+  const received: SubscriptionItem[] = [];
   let [reached, over] = [-1n, false];
   let look = () => {};
   const { reader, rights, broadcaster } = app.liveEvents;
@@ -59,7 +59,7 @@ function listener(schoolId: string, credential: Credential) {
   };
   let items = follow(feed, { schoolId, credential, after: null, ...everything });
   const run = async () => {
-    for await (const item of items) if (item.kind !== 'checkpoint') heard.push(item);
+    for await (const item of items) if (item.kind !== 'checkpoint') received.push(item);
     over = true;
     look();
   };
@@ -72,7 +72,7 @@ function listener(schoolId: string, credential: Credential) {
   return {
     schoolId,
     credential,
-    heard,
+    received,
     /** They have come so far, or to an end. */
     passed: (seq: bigint) => until(() => over || reached >= seq),
     ended: () => until(() => over),
@@ -87,7 +87,7 @@ function listener(schoolId: string, credential: Credential) {
 }
 
 /** Two schools and people of every kind in them, some in both. */
-async function world() {
+async function buildWorld() {
   const { build } = app;
   const make = async () => {
     const { school, administrator } = await build.school();
@@ -123,29 +123,29 @@ async function world() {
   return { schools, people: [...schools.flatMap(({ people }) => people), await build.user()] };
 }
 
-type World = Awaited<ReturnType<typeof world>>;
+type World = Awaited<ReturnType<typeof buildWorld>>;
 
 /** Any event about any of the people, classes and chats, be it likely or not. */
-function anyEvent(chance: Chance, { schools, people }: World) {
-  const { schoolId, classes, chats } = chance.one(schools);
-  const type = chance.one(eventTypes);
+function anyEvent(random: SeededRandom, { schools, people }: World) {
+  const { schoolId, classes, chats } = random.pick(schools);
+  const type = random.pick(eventTypes);
   const pools: Record<string, readonly string[]> = {
     classId: classes, fromClassId: classes, chatId: chats, userId: people.map(({ id }) => id), studentId: people.map(({ id }) => id),
   };
-  const payload = Object.fromEntries(catalog[type].payload.map((name) => [name, chance.one(pools[name] ?? [randomUUID()])]));
+  const payload = Object.fromEntries(catalog[type].payload.map((name) => [name, random.pick(pools[name] ?? [randomUUID()])]));
   return { type, payload: { schoolId, ...payload } };
 }
 
 /** Somebody gets a right, or loses one of those they have, and the log says so. */
-const changeRights = (chance: Chance, { schools }: World, userId: string): Promise<void> =>
+const changeRights = (random: SeededRandom, { schools }: World, userId: string): Promise<void> =>
   transaction(app.db, async (tx) => {
     attribute(tx, { actor: { kind: 'operator' }, causation: null, notify: (ids) => app.notifier.notify(ids) });
-    const { schoolId, classes, chats, subjectId } = chance.one(schools);
-    const [classId, chatId] = [chance.one(classes), chance.one(chats)];
+    const { schoolId, classes, chats, subjectId } = random.pick(schools);
+    const [classId, chatId] = [random.pick(classes), random.pick(chats)];
     const current = { endedAt: null };
     const over = { endedAt: new Date(Date.now() + 1000) };
-    const kind = chance.one(['chat', 'work', 'role', 'place']);
-    const lose = chance.next() < 0.6;
+    const kind = random.pick(['chat', 'work', 'role', 'place']);
+    const lose = random.next() < 0.6;
     if (kind === 'chat') {
       const membership = { schoolId, chatId, userId };
       const { count } = await tx.chatMember.deleteMany({ where: membership });
@@ -155,7 +155,7 @@ const changeRights = (chance: Chance, { schools }: World, userId: string): Promi
       const held = await tx.assignment.findMany({ where: { userId, ...current }, orderBy: { id: 'asc' } });
       const said = (of: { id: string; schoolId: string; classId: string }) => ({ schoolId: of.schoolId, assignmentId: of.id, classId: of.classId, userId, subjectId });
       if (lose && held.length > 0) {
-        const ended = await tx.assignment.update({ where: { id: chance.one(held).id }, data: over });
+        const ended = await tx.assignment.update({ where: { id: random.pick(held).id }, data: over });
         record(tx, 'subjectTeacher.ended', said(ended));
       } else if (!held.some((each) => each.classId === classId)) {
         const made = await tx.assignment.create({ data: { schoolId, classId, userId, kind: 'SUBJECT_TEACHER', subjectId } });
@@ -164,10 +164,10 @@ const changeRights = (chance: Chance, { schools }: World, userId: string): Promi
     } else if (kind === 'role') {
       const held = await tx.roleGrant.findMany({ where: { userId, ...current }, orderBy: { id: 'asc' } });
       if (lose && held.length > 0) {
-        const ended = await tx.roleGrant.update({ where: { id: chance.one(held).id }, data: over });
+        const ended = await tx.roleGrant.update({ where: { id: random.pick(held).id }, data: over });
         record(tx, 'role.ended', { schoolId: ended.schoolId, grantId: ended.id, userId });
       } else if (!held.some((each) => each.schoolId === schoolId)) {
-        const made = await tx.roleGrant.create({ data: { schoolId, userId, role: chance.one(['TEACHER', 'STUDENT', 'SCHOOL_ADMINISTRATION']) } });
+        const made = await tx.roleGrant.create({ data: { schoolId, userId, role: random.pick(['TEACHER', 'STUDENT', 'SCHOOL_ADMINISTRATION']) } });
         record(tx, 'role.granted', { schoolId, grantId: made.id, userId });
       }
     } else {
@@ -192,9 +192,9 @@ function standsOn(actor: Actor, schoolId: string): Set<string> {
 }
 
 it('tells everyone exactly what they may hear by the rights that they have at that moment, and ends with the rights it began with', async () => {
-  const chance = createChance();
-  onTestFailed(() => console.error(`SEED=${chance.seed}`));
-  const all = await world();
+  const random = createRandom();
+  onTestFailed(() => console.error(`SEED=${random.seed}`));
+  const all = await buildWorld();
   const schoolIds = all.schools.map(({ schoolId }) => schoolId);
   const services = await Promise.all([['read', 'events'], ['read']].map((scopes) => app.build.service({ schoolId: schoolIds[0]!, scopes })));
   const credentials: Credential[] = await Promise.all(all.people.map(credentialOf));
@@ -207,13 +207,13 @@ it('tells everyone exactly what they may hear by the rights that they have at th
   let [told, endings] = [0, 0];
 
   for (let round = 0; round < 15; round += 1) {
-    const events = Array.from({ length: chance.from(1, 20) }, () => anyEvent(chance, all));
+    const events = Array.from({ length: random.integer(1, 20) }, () => anyEvent(random, all));
     const before = new Map(await Promise.all(schoolIds.map(async (id) => [id, (await app.liveEvents.reader.bounds(id))!.head] as const)));
     for (const each of followers) {
       await each.passed(before.get(each.schoolId)!);
-      each.heard.length = 0;
+      each.received.length = 0;
     }
-    for (let at = 0, size; at < events.length; at += size) await recordAll(events.slice(at, at + (size = chance.from(1, 5))));
+    for (let at = 0, size; at < events.length; at += size) await recordAll(events.slice(at, at + (size = random.integer(1, 5))));
     // What was told of the changes of rights between is not looked at: it may be by the old ones or the new.
     const heads = new Map(await Promise.all(schoolIds.map(async (id) => [id, (await app.liveEvents.reader.bounds(id))!.head] as const)));
     for (const each of followers) {
@@ -222,18 +222,18 @@ it('tells everyone exactly what they may hear by the rights that they have at th
       const expected = events.filter(
         ({ type, payload }) => payload.schoolId === each.schoolId && canReceive(actor, each.schoolId, topicsOf(type, payload as PayloadOf<typeof type>)),
       );
-      expect(each.heard.map((item) => (item.kind === 'event' ? { type: item.event.type, payload: item.event.payload } : item))).toEqual(expected);
+      expect(each.received.map((item) => (item.kind === 'event' ? { type: item.event.type, payload: item.event.payload } : item))).toEqual(expected);
       told += expected.length;
     }
 
     // One change for a person, so that nothing is lost and got back before anybody looks.
-    for (const { id } of chance.some(all.people, 3)) await changeRights(chance, all, id);
+    for (const { id } of random.sample(all.people, 3)) await changeRights(random, all, id);
     for (const each of followers) {
       const now = standsOn(await actorOf(each.credential), each.schoolId);
       if ([...each.began].every((claim) => now.has(claim))) continue;
       await each.ended();
       // Changes of others that came before are told still.
-      expect(each.heard.map(({ kind }) => kind)).toEqual([...each.heard.slice(1).map(() => 'event'), 'ended']);
+      expect(each.received.map(({ kind }) => kind)).toEqual([...each.received.slice(1).map(() => 'event'), 'ended']);
       endings += 1;
       each.again();
       await each.passed(0n);
@@ -360,8 +360,8 @@ it('reads the rights of two tokens of one client each by what it says', async ()
   const listeners = (['read', 'events'] as const).map((scope) =>
     app.liveEvents.rights.subscribe(school.id, { kind: 'service', clientId: service.id, expiresAt, scopes: [scope] }, () => null, () => undefined),
   );
-  const standings = await Promise.all(listeners.map((each) => each.resolve()));
-  expect(standings).toMatchObject([{ scopes: ['read'] }, { scopes: ['events'] }]);
+  const resolvedActors = await Promise.all(listeners.map((each) => each.resolve()));
+  expect(resolvedActors).toMatchObject([{ scopes: ['read'] }, { scopes: ['events'] }]);
   for (const each of listeners) each.close();
 });
 

@@ -11,7 +11,7 @@ import type { User } from '../../../src/db/generated/client.ts';
 import type { EventType, PayloadOf } from '../../../src/events/catalog.ts';
 import { attribute, record } from '../../../src/events/record.ts';
 import { schema } from '../../../src/graphql/schema.ts';
-import { createChance, type Chance } from '../../support/chance.ts';
+import { createRandom, type SeededRandom } from '../../support/random.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 /** Telling many at once: what is done once, and that everyone is told what they would have been told alone. */
@@ -68,7 +68,7 @@ const enrolments = `subscription ($schoolId: ID!, $after: String) {
 }`;
 
 /** A school with two classes, people of every kind, and chats. */
-async function world() {
+async function buildWorld() {
   const { build } = app;
   const { school, administrator } = await build.school();
   const schoolId = school.id;
@@ -101,34 +101,34 @@ async function world() {
   return { schoolId, classes, subject, chats, people, places, administrator };
 }
 
-type World = Awaited<ReturnType<typeof world>>;
+type World = Awaited<ReturnType<typeof buildWorld>>;
 
-function anyEvent(chance: Chance, { schoolId, classes, chats, people, places }: World): { type: EventType; payload: { schoolId: string } } {
-  const place = chance.one(places);
-  const chatId = chance.one(chats).id;
-  const userId = chance.one(people).id;
+function anyEvent(random: SeededRandom, { schoolId, classes, chats, people, places }: World): { type: EventType; payload: { schoolId: string } } {
+  const place = random.pick(places);
+  const chatId = random.pick(chats).id;
+  const userId = random.pick(people).id;
   const ofPlace = { schoolId, enrolmentId: place.id, studentId: place.studentId, classId: place.classId };
-  return chance.one([
+  return random.pick([
     { type: 'student.enrolled', payload: ofPlace },
     { type: 'student.withdrawn', payload: ofPlace },
-    { type: 'student.transferred', payload: { ...ofPlace, fromEnrolmentId: chance.one(places).id, fromClassId: chance.one(classes).id } },
+    { type: 'student.transferred', payload: { ...ofPlace, fromEnrolmentId: random.pick(places).id, fromClassId: random.pick(classes).id } },
     { type: 'chat.created', payload: { schoolId, chatId } },
     { type: 'chat.renamed', payload: { schoolId, chatId } },
     { type: 'chatMember.added', payload: { schoolId, chatId, userId } },
-    { type: 'class.updated', payload: { schoolId, classId: chance.one(classes).id } },
+    { type: 'class.updated', payload: { schoolId, classId: random.pick(classes).id } },
   ]);
 }
 
 /** Any fields of a type, nested so deep, with pages of three; none that is another with every moment. */
-function anyFields(chance: Chance, type: GraphQLObjectType, depth: number): string {
+function anyFields(random: SeededRandom, type: GraphQLObjectType, depth: number): string {
   const fields = Object.values(type.getFields()).filter(
     (field) => field.args.every((arg) => !(arg.type instanceof GraphQLNonNull)) && !['asOf', 'events', 'lastSeenAt'].includes(field.name) && (depth > 0 || !isCompositeType(getNamedType(field.type))),
   );
-  const chosen = chance.some(fields, chance.from(1, 4)).map((field) => {
+  const chosen = random.sample(fields, random.integer(1, 4)).map((field) => {
     const inner = getNamedType(field.type);
     const page = field.args.some(({ name }) => name === 'first') ? '(first: 3)' : '';
     if (!isCompositeType(inner)) return field.name;
-    return isObjectType(inner) ? `${field.name}${page} { __typename ${anyFields(chance, inner, inner.name.endsWith('Connection') || inner.name.endsWith('Edge') ? depth : depth - 1)} }` : `${field.name} { __typename }`;
+    return isObjectType(inner) ? `${field.name}${page} { __typename ${anyFields(random, inner, inner.name.endsWith('Connection') || inner.name.endsWith('Edge') ? depth : depth - 1)} }` : `${field.name} { __typename }`;
   });
   return chosen.join(' ');
 }
@@ -144,21 +144,21 @@ const telling = [
 
 const contract = buildSchema(readFileSync('schema.graphql', 'utf8'));
 
-function anySubscription(chance: Chance): string {
-  const stream = chance.one(['enrolments', 'chats', 'events']);
+function anySubscription(random: SeededRandom): string {
+  const stream = random.pick(['enrolments', 'chats', 'events']);
   const item = getNamedType(contract.getSubscriptionType()!.getFields()[stream]!.type);
   const [news] = isUnionType(item) ? item.getTypes() : [];
-  return `subscription ($schoolId: ID!, $after: String) { ${stream}(schoolId: $schoolId, after: $after) { __typename ... on ${news!.name} { cursor ${anyFields(chance, news!, 3)} } ... on Checkpoint { cursor } } }`;
+  return `subscription ($schoolId: ID!, $after: String) { ${stream}(schoolId: $schoolId, after: $after) { __typename ... on ${news!.name} { cursor ${anyFields(random, news!, 3)} } ... on Checkpoint { cursor } } }`;
 }
 
 /** What it costs to tell these listeners, and nobody else, of a pupil's place. */
 async function tell(listeners: Awaited<ReturnType<typeof follow>>[], schoolId: string, { id: enrolmentId, studentId, classId }: World['places'][number]) {
   await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(listeners.length));
   const before = await counted();
-  const heard = listeners.map(({ texts }) => texts.length);
+  const received = listeners.map(({ texts }) => texts.length);
   const sent = vi.spyOn(pg.Client.prototype, 'query');
   await write([{ type: 'student.enrolled', payload: { schoolId, enrolmentId, studentId, classId } as { schoolId: string } }]);
-  await vi.waitFor(() => expect(listeners.map(({ texts }) => texts.length)).toEqual(heard.map((count) => count + 1)));
+  await vi.waitFor(() => expect(listeners.map(({ texts }) => texts.length)).toEqual(received.map((count) => count + 1)));
   const statements = sent.mock.calls.map(([first]) => (typeof first === 'string' ? first : (first as unknown as { text: string }).text));
   sent.mockRestore();
   const after = await counted();
@@ -173,7 +173,7 @@ async function tell(listeners: Awaited<ReturnType<typeof follow>>[], schoolId: s
 
 describe('an event for many who asked for the same', () => {
   it('is read, executed and written once for those whose rights amount to the same', async () => {
-    const { schoolId, people, places } = await world();
+    const { schoolId, people, places } = await buildWorld();
     const [first, second, , classTeacher] = people;
     const variables = { schoolId: app.id('School', schoolId) };
     const pupils = people.filter((user) => places.some((place) => place.studentId === user.id && place.classId === places[0]!.classId && place.endedAt === null));
@@ -186,7 +186,7 @@ describe('an event for many who asked for the same', () => {
   });
 
   it('is read once for all, whatever else they asked for and whenever they came', async () => {
-    const { schoolId, people, places } = await world();
+    const { schoolId, people, places } = await buildWorld();
     const variables = { schoolId: app.id('School', schoolId) };
     const listeners: Awaited<ReturnType<typeof follow>>[] = [];
     const come = async (user: User) => {
@@ -202,7 +202,7 @@ describe('an event for many who asked for the same', () => {
   });
 
   it('is told as objects and as bytes alike', async () => {
-    const { schoolId, administrator, places } = await world();
+    const { schoolId, administrator, places } = await buildWorld();
     const { token } = await app.token(administrator);
     const variables = { schoolId: app.id('School', schoolId) };
     const { id: enrolmentId, studentId, classId } = places[0]!;
@@ -226,7 +226,7 @@ describe('an event for many who asked for the same', () => {
   });
 
   it('waits for what was read here to come up to where a listener began', async () => {
-    const { schoolId, administrator, places } = await world();
+    const { schoolId, administrator, places } = await buildWorld();
     const { token } = await app.token(administrator);
     const variables = { schoolId: app.id('School', schoolId) };
     const first = await follow(token, enrolments, variables);
@@ -243,19 +243,19 @@ describe('an event for many who asked for the same', () => {
   });
 
   it('says to each, byte for byte, what is said to one who listens alone', async () => {
-    const chance = createChance();
-    onTestFailed(() => console.error(`SEED=${chance.seed}`));
-    const all = await world();
+    const random = createRandom();
+    onTestFailed(() => console.error(`SEED=${random.seed}`));
+    const all = await buildWorld();
     const schoolId = app.id('School', all.schoolId);
     const tokens = new Map(await Promise.all(all.people.map(async (user) => [user.id, (await app.token(user)).token] as const)));
     let messages = 0;
     const before = await counted();
-    for (const query of [...telling, ...Array.from({ length: 6 }, () => anySubscription(chance))]) {
+    for (const query of [...telling, ...Array.from({ length: 6 }, () => anySubscription(random))]) {
       const asking = (n: number) => ({ schoolId, ...(query.includes('$size') ? { size: 1 + (n % 2) } : {}) });
       const may = query.includes('events(') ? all.people.slice(0, 3) : all.people;
       const listeners: { user: User; asks: object; texts: string[]; close(): unknown }[] = await Promise.all([...may, ...may].map(async (user, n) => ({ user, asks: asking(n), ...(await follow(tokens.get(user.id)!, query, asking(n))) })));
       const [started] = Object.values((JSON.parse(`{${listeners[0]!.texts[0]!}`) as { payload: { data: Record<string, { cursor: string }> } }).payload.data);
-      for (let n = 0; n < 8; n += 1) await write([anyEvent(chance, all)]);
+      for (let n = 0; n < 8; n += 1) await write([anyEvent(random, all)]);
       for (const { user, asks, texts } of listeners) {
         // Whoever comes from an older place is answered alone.
         const alone = await follow(tokens.get(user.id)!, query, { ...asks, after: started!.cursor });
@@ -293,7 +293,7 @@ describe('a field that depends on who asks', () => {
   }
 
   it('is marked', async () => {
-    const all = await world();
+    const all = await buildWorld();
     await app.token(all.administrator);
     const found = await things(all);
     const [credential] = await Promise.all([app.token(all.administrator).then(({ token }) => app.tokens.verifyAccessToken(token))]);

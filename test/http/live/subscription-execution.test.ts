@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trimLogs } from '../../../src/jobs/housekeeping.ts';
 import type { User } from '../../../src/db/generated/client.ts';
-import type { Listening } from '../../support/client.ts';
+import type { OpenStream } from '../../support/client.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { chatsStream, enrolmentsStream, eventsStream } from './streams.ts';
 
@@ -27,7 +27,7 @@ async function setting(pupils = 3) {
   return { school, schoolId: app.id('School', school.id), administrator, a, b, teacherA, teacherB, students, enrol };
 }
 
-const started = (listening: Listening) => listening.until(({ items }) => items.length > 0);
+const started = (listening: OpenStream) => listening.until(({ items }) => items.length > 0);
 
 describe.each(['listen', 'listenSse'] as const)('following by %s', (transport) => {
   it('tells each enrolment once, in order, the moment it is committed', async () => {
@@ -71,24 +71,24 @@ describe.each(['listen', 'listenSse'] as const)('following by %s', (transport) =
     const { schoolId, teacherA, teacherB, students, a, b, enrol, administrator } = await setting(2);
     const other = await setting(0);
     const own = await app.as(teacherA)[transport](enrolmentsStream, { schoolId });
-    const beside = await app.as(teacherB)[transport](enrolmentsStream, { schoolId });
-    await Promise.all([started(own), started(beside)]);
+    const otherStream = await app.as(teacherB)[transport](enrolmentsStream, { schoolId });
+    await Promise.all([started(own), started(otherStream)]);
     const foreign = await app.as(other.administrator)[transport](enrolmentsStream, { schoolId });
     const { errors } = await foreign.over;
     expect(errors?.map(({ extensions }) => extensions?.code)).toEqual(['NOT_FOUND']);
     await enrol(students[0]!, a.id);
     await enrol(students[1]!, b.id);
     await own.until(({ news }) => news.length === 1);
-    await beside.until(({ news }) => news.length === 1);
+    await otherStream.until(({ news }) => news.length === 1);
     expect(own.news[0]!.studentId).toBe(app.id('User', students[0]!.id));
-    expect(beside.news[0]!.studentId).toBe(app.id('User', students[1]!.id));
+    expect(otherStream.news[0]!.studentId).toBe(app.id('User', students[1]!.id));
     await app.as(administrator).transferStudent({ studentId: app.id('User', students[0]!.id), classId: app.id('Class', b.id) });
     await own.until(({ news }) => news.length === 2);
-    await beside.until(({ news }) => news.length === 2);
+    await otherStream.until(({ news }) => news.length === 2);
     expect(own.news[1]).toMatchObject({ kind: 'TRANSFERRED', fromClass: { id: app.id('Class', a.id) } });
     expect(own.news).toHaveLength(2);
     own.close();
-    beside.close();
+    otherStream.close();
   });
 
   it('tells of every new chat that one may see', async () => {

@@ -1,20 +1,20 @@
 import { expect, it, onTestFailed } from 'vitest';
 import { createFrames, objectFrame } from '../../../src/http/websocket/frames.ts';
-import { createChance } from '../../support/chance.ts';
+import { createRandom } from '../../support/random.ts';
 
 it('gives each socket its own message, whenever it is taken', () => {
-  const chance = createChance();
-  onTestFailed(() => console.error(`SEED=${chance.seed}`));
+  const random = createRandom();
+  onTestFailed(() => console.error(`SEED=${random.seed}`));
   const write = createFrames();
   let [told, shared] = [0, 0];
   for (let n = 0; n < 300; n += 1) {
-    const value = Buffer.from(JSON.stringify('я'.repeat(chance.one([1, 40, 400, 40_000]))));
+    const value = Buffer.from(JSON.stringify('я'.repeat(random.pick([1, 40, 400, 40_000]))));
     const waiting: { frame: Buffer; expected: Buffer }[] = [];
     const seen = new Set<Buffer>();
     for (let to = 0; to < 6; to += 1) {
       const before = Buffer.from(`{"id":"${chance.one(['a', 'b', 'c', 'dd'])}","type":"next","payload":`);
       const expected = objectFrame(before, value);
-      const slow = chance.next() < 0.3;
+      const slow = random.next() < 0.3;
       const socket = {
         writableLength: 0,
         write(frame: Buffer) {

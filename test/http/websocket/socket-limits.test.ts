@@ -82,8 +82,8 @@ describe('a socket that does not say who it is', () => {
     const { token } = await app.token(administrator);
     const last = silent.at(-1)!;
     if (last.ws.readyState === last.ws.OPEN) {
-      last.say({ type: 'connection_init', payload: { token } });
-      await last.heard(({ type }) => type === 'connection_ack');
+      last.send({ type: 'connection_init', payload: { token } });
+      await last.waitForMessage(({ type }) => type === 'connection_ack');
     }
     const accounts = await Promise.all(Array.from({ length: 30 }, async () => (await app.token((await app.build.school()).administrator)).token));
     const sockets = await Promise.all(accounts.map((each) => openSignedIn(app.url, each)));
@@ -98,7 +98,7 @@ describe('an account', () => {
     const sockets: RawSocket[] = [];
     for (let n = 0; n < 5; n += 1) sockets.push(await openSignedIn(app.url, token));
     const next = await openSocket(app.url);
-    next.say({ type: 'connection_init', payload: { token } });
+    next.send({ type: 'connection_init', payload: { token } });
     expect(await next.closed).toEqual({ code: 4429, reason: 'Too many sockets' });
     const { token: another } = await app.token((await app.build.school()).administrator);
     (await openSignedIn(app.url, another)).ws.terminate();
@@ -118,8 +118,8 @@ describe('an account', () => {
     const [first, second] = [await openSignedIn(app.url, token), await openSignedIn(app.url, token)];
     for (const socket of [first, second])
       for (const n of [1, 2]) {
-        socket.say({ type: 'subscribe', id: `${n}`, payload: { query: stream, variables: { id } } });
-        await socket.heard((message) => message.id === `${n}` && message.type === 'next');
+        socket.send({ type: 'subscribe', id: `${n}`, payload: { query: stream, variables: { id } } });
+        await socket.waitForMessage((message) => message.id === `${n}` && message.type === 'next');
       }
     expect((await first.run({ query: stream, variables: { id } }, '3')).codes).toEqual(['TOO_MANY_STREAMS']);
     expect(first.messages.at(-1)).toMatchObject({ id: '3', type: 'error' });
@@ -129,8 +129,8 @@ describe('an account', () => {
     expect(refused.text).toContain('TOO_MANY_STREAMS');
     sse.destroy();
     await expect.poll(async () => {
-      second.say({ type: 'subscribe', id: '9', payload: { query: stream, variables: { id } } });
-      const { type } = await second.heard((message) => message.id === '9' && ['next', 'error'].includes(message.type));
+      second.send({ type: 'subscribe', id: '9', payload: { query: stream, variables: { id } } });
+      const { type } = await second.waitForMessage((message) => message.id === '9' && ['next', 'error'].includes(message.type));
       second.messages.splice(0);
       return type;
     }, { timeout: 10_000 }).toBe('next');
@@ -138,8 +138,8 @@ describe('an account', () => {
     await expect.poll(() => app.liveEvents.rights.stats().subscribers, { timeout: 10_000 }).toBe(0);
     const again = await openSignedIn(app.url, token);
     for (let n = 0; n < 5; n += 1) {
-      again.say({ type: 'subscribe', id: `${n}`, payload: { query: stream, variables: { id } } });
-      await again.heard((message) => message.id === `${n}` && message.type === 'next');
+      again.send({ type: 'subscribe', id: `${n}`, payload: { query: stream, variables: { id } } });
+      await again.waitForMessage((message) => message.id === `${n}` && message.type === 'next');
     }
     again.ws.terminate();
   });

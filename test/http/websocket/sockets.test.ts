@@ -47,8 +47,8 @@ describe('a server that stops', () => {
     const id = app.id('School', school.id);
     const { token } = await app.token(administrator);
     const greeted = await openSignedIn(app.url, token);
-    greeted.say({ type: 'subscribe', id: '1', payload: { query: stream, variables: { id } } });
-    await greeted.heard(({ type }) => type === 'next');
+    greeted.send({ type: 'subscribe', id: '1', payload: { query: stream, variables: { id } } });
+    await greeted.waitForMessage(({ type }) => type === 'next');
     const silent = await openSocket(app.url);
     // Takes nothing, not even the word that it is over.
     const deaf = await openSocket(app.url);
@@ -155,8 +155,8 @@ describe('a client that takes nothing', () => {
     const { administrator, variables } = await logged(events);
     const socket = await openSignedIn(url, token);
     const end = ends.at(-1)!;
-    socket.say({ type: 'subscribe', id: '1', payload: { query: wide, variables } });
-    await socket.heard(({ type }) => type === 'next');
+    socket.send({ type: 'subscribe', id: '1', payload: { query: wide, variables } });
+    await socket.waitForMessage(({ type }) => type === 'next');
     socket.ws.pause();
     expect(await untilCut(end)).toBeLessThan(256 * 1024);
     socket.ws.resume();
@@ -188,7 +188,7 @@ describe('a client that takes nothing', () => {
       const end = ends.at(-1)!;
       opened.ws.pause();
       const question = { type: 'ping', payload: { x: 'x'.repeat(60_000) } };
-      for (let n = 0; n < 500; n += 1) opened.say(question);
+      for (let n = 0; n < 500; n += 1) opened.send(question);
       // The rest of the 30 MB stays with the client; the signed-in one is cut for it by the hasty server, the other left to the patient one.
       if (end.localPort === hasty.port) expect(await untilCut(end)).toBeLessThan(3 * 1024 * 1024);
       else {
@@ -202,7 +202,7 @@ describe('a client that takes nothing', () => {
   it('is slow, but takes something now and then, is told everything in order', async () => {
     const { variables } = await logged(3000);
     const socket = await openSignedIn(url, token);
-    socket.say({ type: 'subscribe', id: '1', payload: { query: wide, variables } });
+    socket.send({ type: 'subscribe', id: '1', payload: { query: wide, variables } });
     let stop = false;
     const slowly = (async () => {
       // Slowness is what is asked about: a breath of 40 ms for every 2 ms of reading.
@@ -225,16 +225,16 @@ describe('a client that takes nothing', () => {
   it('is idle is left alone', async () => {
     const { administrator, school, variables } = await logged(1);
     const socket: RawSocket = await openSignedIn(url, token);
-    socket.say({ type: 'subscribe', id: '1', payload: { query: stream, variables } });
+    socket.send({ type: 'subscribe', id: '1', payload: { query: stream, variables } });
     const response = await openStream(hasty.port, token, stream, variables);
-    await socket.heard(({ payload }) => payload?.data?.events.event?.seq === '1');
+    await socket.waitForMessage(({ payload }) => payload?.data?.events.event?.seq === '1');
     const other = await logged(events);
     const stalled = await openStream(hasty.port, token, wide, other.variables);
     // When the one that takes nothing is cut, the idle ones have had as long.
     await untilCut(ends.at(-1)!);
     stalled.destroy();
     await app.as(administrator).createSubject({ schoolId: app.id('School', school.id), name: 'Физика' });
-    await socket.heard(({ payload }) => payload?.data?.events.event?.seq === '2');
+    await socket.waitForMessage(({ payload }) => payload?.data?.events.event?.seq === '2');
     expect(response.destroyed).toBe(false);
     response.destroy();
     socket.ws.terminate();

@@ -51,10 +51,10 @@ describe('a socket whose client says who it is', () => {
   ])('%s is closed with %i', async (_what, code, tokenOf) => {
     const token = await tokenOf();
     const socket = await openSocket(app.url);
-    socket.say({ type: 'connection_init', ...(token === undefined ? {} : { payload: { authorization: `Bearer ${token}` } }) });
+    socket.send({ type: 'connection_init', ...(token === undefined ? {} : { payload: { authorization: `Bearer ${token}` } }) });
     expect((await socket.closed).code).toBe(code);
     const byHeader = await openSocket(app.url, token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } });
-    byHeader.say({ type: 'connection_init' });
+    byHeader.send({ type: 'connection_init' });
     expect((await byHeader.closed).code).toBe(code);
   });
 
@@ -72,8 +72,8 @@ describe('a socket whose client says who it is', () => {
     const { administrator } = await app.build.school();
     const { token } = await app.token(administrator);
     const socket = await openSocket(app.url, { headers: headers?.(token) ?? {} });
-    socket.say({ type: 'connection_init', payload: params(token) });
-    await socket.heard(({ type }) => type === 'connection_ack');
+    socket.send({ type: 'connection_init', payload: params(token) });
+    await socket.waitForMessage(({ type }) => type === 'connection_ack');
     expect((await socket.run({ query: viewer })).data).toEqual({ viewer: { id: app.id('User', administrator.id) } });
     socket.ws.terminate();
   });
@@ -89,7 +89,7 @@ describe('a token that expires on an open socket', () => {
   it('ends its streams with Ended, and then the socket', async () => {
     const { school, administrator } = await app.build.school();
     const socket = await openSignedIn(app.url, (await app.token(administrator, 2)).token);
-    for (const id of ['1', '2']) socket.say({ type: 'subscribe', id, payload: { query: stream, variables: { id: app.id('School', school.id) } } });
+    for (const id of ['1', '2']) socket.send({ type: 'subscribe', id, payload: { query: stream, variables: { id: app.id('School', school.id) } } });
     expect((await socket.closed).code).toBe(4403);
     for (const id of ['1', '2']) {
       const said = socket.messages.filter((message) => message.id === id);
@@ -103,7 +103,7 @@ describe('a token that expires on an open socket', () => {
     const { token } = await app.token(administrator, 1);
     const socket = await openSignedIn(app.url, token);
     await pause(expiryOf(token) - Date.now() + 5);
-    for (let n = 0; n < 5; n += 1) if (socket.ws.readyState === WebSocket.OPEN) socket.say({ type: 'subscribe', id: `${n}`, payload: { query: viewer } });
+    for (let n = 0; n < 5; n += 1) if (socket.ws.readyState === WebSocket.OPEN) socket.send({ type: 'subscribe', id: `${n}`, payload: { query: viewer } });
     expect((await socket.closed).code).toBe(4403);
     expect(socket.messages.map(({ type }) => type)).toEqual(['connection_ack']);
   });
@@ -116,7 +116,7 @@ describe('a token that expires on an open socket', () => {
     const stop = expiryOf(token) + 20;
     let sent = 0;
     for (; Date.now() < stop && socket.ws.readyState === WebSocket.OPEN; sent += 1) {
-      if (socket.messages.filter(({ type }) => type === 'complete').length > sent - 40) socket.say({ type: 'subscribe', id: `${sent}`, payload: { query: viewer } });
+      if (socket.messages.filter(({ type }) => type === 'complete').length > sent - 40) socket.send({ type: 'subscribe', id: `${sent}`, payload: { query: viewer } });
       else sent -= 1;
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -173,7 +173,7 @@ describe('a token that expires while its operations wait', () => {
     const { token } = await app.token(administrator, 2);
     const socket = await openSignedIn(url, token);
     const before = actorsRead;
-    socket.say({ type: 'subscribe', id: '1', payload: { query: readsRow } });
+    socket.send({ type: 'subscribe', id: '1', payload: { query: readsRow } });
     await expect.poll(() => actorsRead).toBeGreaterThan(before);
     await pause(expiryOf(token) - Date.now() + 5);
     openGate();
@@ -188,15 +188,15 @@ describe('a token that expires while its operations wait', () => {
     const { token } = await app.token(administrator, 1);
     const socket = await openSignedIn(url, token);
     closeGate();
-    socket.say({ type: 'subscribe', id: 'running', payload: { query: readsRow } });
+    socket.send({ type: 'subscribe', id: 'running', payload: { query: readsRow } });
     await pause(expiryOf(token) - Date.now() + 5);
     for (let n = 0; n < 60; n += 1) {
-      socket.say({ type: 'subscribe', id: `${n}`, payload: { query: viewer } });
+      socket.send({ type: 'subscribe', id: `${n}`, payload: { query: viewer } });
       // An operation that the client has completed counts as long as it is under way.
-      socket.say({ type: 'complete', id: `${n}` });
+      socket.send({ type: 'complete', id: `${n}` });
     }
-    socket.say({ type: 'subscribe', id: 'last', payload: { query: viewer } });
-    expect((await socket.heard(({ id }) => id === 'last')).payload).toMatchObject([{ extensions: { code: 'TOO_MANY_OPERATIONS' } }]);
+    socket.send({ type: 'subscribe', id: 'last', payload: { query: viewer } });
+    expect((await socket.waitForMessage(({ id }) => id === 'last')).payload).toMatchObject([{ extensions: { code: 'TOO_MANY_OPERATIONS' } }]);
     openGate();
     expect((await socket.closed).code).toBe(4403);
     expect(socket.messages.map(({ type, id }) => [type, id])).toEqual([['connection_ack', undefined], ['error', 'last'], ['next', 'running'], ['complete', 'running']]);

@@ -2,21 +2,21 @@ import { expect } from 'vitest';
 import type { Sfera } from './sfera.ts';
 
 /** Runs `act` and asserts that it returns this `Refusal`, changes no row of the school and records no event. */
-export async function refused(
+export async function expectRefusal(
   app: Sfera,
   schoolId: string,
   expected: { code: string; path?: string[] | null; clause?: string | null },
   act: () => Promise<unknown>,
 ): Promise<{ message: string }> {
-  const before = await written(app, schoolId);
+  const before = await readWrittenRows(app, schoolId);
   const answer = await act();
   expect(answer).toMatchObject({ __typename: 'Refusal', ...expected });
-  expect(await written(app, schoolId)).toEqual(before);
+  expect(await readWrittenRows(app, schoolId)).toEqual(before);
   return answer as { message: string };
 }
 
 /** Reads the rows of the school that mutations write. */
-async function written(app: Sfera, schoolId: string) {
+async function readWrittenRows(app: Sfera, schoolId: string) {
   const { prisma } = app.db;
   const all = { where: { schoolId }, orderBy: { id: 'asc' } } as const;
   return {
