@@ -8,11 +8,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventTypes } from '../src/events/catalog.ts';
 import { actions, openActions } from '../src/policy/permissions.ts';
 
-/** The rules of the layout: who imports whom, one name everywhere, short files, documents that name real files. */
+/** The rules of the layout: import directions, one name per operation, short files, documents that name existing files. */
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** The rules that the code in `folders` of `baseDir` breaks, each as `rule: from → to`. */
+/** Returns the violations of the import rules in `folders` of `baseDir`, each as `rule: from → to`. */
 async function violations(baseDir: string, folders: string[]): Promise<string[]> {
   const config = ((await import(join(root, '.dependency-cruiser.js'))) as { default: IFlattenedRuleSet & { options: ICruiseOptions } }).default;
   const { tsConfig: _, ...options } = config.options;
@@ -20,7 +20,7 @@ async function violations(baseDir: string, folders: string[]): Promise<string[]>
   return (output as ICruiseResult).summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`);
 }
 
-/** Every file under a folder that people write, by its path from the project's root. */
+/** Returns the paths of all files below a folder, without generated files. */
 const written = (folder: string): string[] =>
   readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile() && /\.(ts|mjs|graphql)$/.test(entry.name))
@@ -35,7 +35,7 @@ describe('imports', () => {
   }, 60_000);
 
   describe('are caught when they go another', () => {
-    /** A file that breaks a rule, and the rule. */
+    /** Files that violate a rule, with the rule. */
     const planted: [rule: string, path: string, code: string][] = [
       ['reader-imports-leftwards', 'src/reader/row-view.ts', "import '../db/client.ts';"],
       ['executor-imports-leftwards', 'src/executor/executor.ts', "import type {} from '../domain/chats.ts';"],
@@ -65,7 +65,7 @@ describe('imports', () => {
       ['names-that-say-something', 'src/http/helpers/texts.ts', "export const alone = '';"],
       ['names-that-say-something', 'test/index.ts', "export const alone = '';"],
     ];
-    /** What the planted files need to be there; they break nothing themselves. */
+    /** Files that the planted files import; they violate no rule. */
     const sound: [path: string, code: string][] = [
       ...['src/config.ts', 'src/db/client.ts', 'src/events/record.ts', 'src/graphql/builder.ts', 'test/support.ts', 'src/db/generated/client.ts']
         .map((path): [string, string] => [path, 'export {};']),
@@ -102,7 +102,7 @@ describe('imports', () => {
 });
 
 describe('one name everywhere', () => {
-  /** Ending the other sessions ends each of them; there is no event of its own. */
+  /** `endOtherSessions` records the event of each ended session and has none of its own. */
   const toldAs: Record<string, string> = { 'otherSessions.end': 'session.ended' };
   const irregular: Record<string, string> = { enrol: 'enrolled', transfer: 'transferred', withdraw: 'withdrawn', handOver: 'handedOver' };
 

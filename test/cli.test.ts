@@ -11,7 +11,7 @@ import { compile, startServer, type CompiledServer } from './support/process.ts'
 import { createDatabase, dropDatabase } from './support/server.ts';
 import { freePort } from './support/sfera.ts';
 
-/** `npx sfera` and `npm start` as people run them: in wrong environments, and with slips of the keyboard. */
+/** `npx sfera` and `npm start` in wrong environments and with mistyped arguments. */
 
 let compiled: CompiledServer;
 let root: string;
@@ -30,7 +30,7 @@ interface Outcome {
   error: string;
 }
 
-/** The notice that oidc-provider prints on Node 20 is not ours. */
+/** Removes the notice that oidc-provider prints on Node 20. */
 const withoutNotice = (text: string): string => text.split('\n').filter((line) => !line.startsWith('oidc-provider WARNING')).join('\n');
 
 async function run(command: string, args: string[], env: Record<string, string>): Promise<Outcome> {
@@ -83,7 +83,7 @@ describe('a start in a wrong environment', { timeout: 120_000 }, () => {
   it.runIf(process.getuid?.() === 0 && process.platform === 'linux')('ends in one line: a full disk, and one that is read-only', async () => {
     for (const [options, expected] of [['size=12m', /the disk is full/], ['size=64k', /the disk is full/], ['ro', /the file system is read-only/]] as const) {
       const disk = mkdtempSync(join(root, 'disk-'));
-      // Not every machine where one is root lets one mount.
+      // Root may lack the permission to mount, for example in a container.
       if (spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', disk]).status !== 0) return;
       try {
         const { code, error } = await runMain({ PORT: '0', PUBLIC_URL: 'http://localhost:1', DATA_DIR: join(disk, 'data') });

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 const source = new URL('../src/logger.ts', import.meta.url).href;
 
-/** Runs a module that logs to its standard output. Returns its lines in the order and the pieces in which they came. */
+/** Runs a module that logs to stdout; returns the chunks of its output in order. */
 async function run(code: string): Promise<{ pieces: string[][]; status: number | null }> {
   const module = `import { bufferedOutput, createLogger } from '${source}'; const log = createLogger('info', bufferedOutput()); ${code}`;
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', module], { stdio: ['ignore', 'pipe', 'ignore'] });

@@ -5,7 +5,7 @@ import { Browser } from './support/auth-server.ts';
 import { openSfera, type Sfera } from './support/sfera.ts';
 import { enrolmentsStream, eventsStream } from './http/live/streams.ts';
 
-/** The regulation, demand by demand, as far as this version goes: one test for each, by its number. */
+/** One test for each clause of the regulation that this version implements, by its number. */
 
 let app: Sfera;
 let schoolId: string;
@@ -24,7 +24,7 @@ function done<T extends Answer>(answer: T): Exclude<T, { __typename: 'Refusal' }
   return answer as Exclude<T, { __typename: 'Refusal' }>;
 }
 const denied = (answer: Answer, clause: string) => expect(answer).toMatchObject({ __typename: 'Refusal', code: 'FORBIDDEN', clause });
-/** Forbidden to all of these; what they may not even see does not exist. */
+/** Asserts that each of these people gets FORBIDDEN, or NOT_FOUND for an object that they may not see. */
 async function deniedTo(whom: User[], act: (as: ReturnType<Sfera['as']>) => Promise<unknown>) {
   for (const person of whom) expect(await act(app.as(person))).toMatchObject({ __typename: 'Refusal', code: expect.stringMatching(/^(FORBIDDEN|NOT_FOUND)$/) as string });
 }
@@ -54,7 +54,7 @@ const link = async (role: 'SCHOOL_ADMINISTRATION' | 'TEACHER' | 'STUDENT', more:
   done(await app.as(people.administrator).createInvitation({ schoolId: school, role, ...more }));
 const codeOf = (address: string | null) => address!.split('/').at(-1)!;
 
-/** Joins by a link as somebody new, in a browser, and answers their row. */
+/** Joins through a link as a new person in a browser; returns their row. */
 async function joinBy(address: string): Promise<User> {
   const signInName = `new.${Math.random().toString(36).slice(2)}`;
   const browser = new Browser(app.config.publicUrl);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createClient } from '../../src/domain/clients.ts';
 import { Browser, openAuthServer, password, signInWith, type AuthServer } from '../support/auth-server.ts';
 
-/** What frontends of every kind may ask of the authorization server: where they stand, and which prompts. */
+/** Authorization requests of frontends of every kind: redirect URIs, origins, prompts and response modes. */
 
 let server: AuthServer;
 beforeAll(async () => void (server = await openAuthServer({ ALLOWED_ORIGINS: 'https://allowed.example' })));

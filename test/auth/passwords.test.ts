@@ -38,7 +38,7 @@ describe('verifyPassword', () => {
     const kept = await hashPassword('ёжик под ёлкой');
     await verifyPassword(null, 'warm');
     const times = { known: Infinity, unknown: Infinity };
-    // The least of many is what the work itself takes, whatever else the machine does.
+    // The minimum of many runs is the time of the work itself, without other load of the machine.
     for (let i = 0; i < 15; i++)
       for (const [name, hash] of [['known', kept], ['unknown', null]] as const) {
         const begun = performance.now();
@@ -55,7 +55,7 @@ describe('a storm of passwords', () => {
     let hashed = 0;
     const storm = Array.from({ length: 300 }, () => hashPassword('пароль').then(() => (hashed += 1)));
     const settled = Promise.allSettled(storm);
-    // A file is read by the threads that hash: behind all of the storm it would have to wait for its end.
+    // Reading a file uses the same thread pool as hashing, so it would wait if the hashes filled the pool.
     await stat('.');
     expect(hashed).toBeLessThan(50);
     const refused = (await settled).filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];

@@ -245,7 +245,7 @@ describe('what is kept', () => {
   it('holds no code, cookie or refresh token in clear', async () => {
     const { configuration, tokens, callback, browser } = await signedIn();
     const next = await openid.refreshTokenGrant(configuration, tokens.refresh_token!);
-    // A sign-in that is under way, whose cookie is worth something too.
+    // A sign-in in progress, whose cookie is a secret too.
     const client = await server.frontend();
     const query = { client_id: client.id, redirect_uri: client.redirectUri, response_type: 'code', scope: 'openid', prompt: 'login', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' };
     await browser.open(`/oidc/auth?${new URLSearchParams(query).toString()}`);

@@ -5,10 +5,10 @@ import { loadActors } from '../../src/auth/actors.ts';
 import { hashCode } from '../../src/auth/seal.ts';
 import { Browser, discover, openAuthServer, signInWith, type AuthServer } from '../support/auth-server.ts';
 
-/** The life of a refresh token: used once, used twice at one moment, after a lost answer, and by a thief. */
+/** Refresh tokens: used once, used twice concurrently, retried after a lost response, and used by a thief. */
 
 let server: AuthServer;
-/** Another process on the same database. */
+/** A second process on the same database. */
 let second: AuthServer;
 beforeAll(async () => {
   server = await openAuthServer();
@@ -28,7 +28,7 @@ type SignedIn = Awaited<ReturnType<typeof signedIn>>;
 
 const refused = expect.objectContaining({ error: 'invalid_grant' }) as unknown;
 
-/** Moves what was used into the past, so that no test waits. */
+/** Moves the time of use into the past, so that no test waits. */
 const later = (token: string, seconds: number) =>
   server.db.pool.query(`update oidc_payload set consumed_at = consumed_at - $2 * interval '1 second' where id_hash = $1`, [hashCode(token).toString('base64url'), seconds]);
 

@@ -7,7 +7,7 @@ import type { Refusal } from '../../src/errors.ts';
 import { contextFor } from '../../src/http/request-context.ts';
 import { Browser, openAuthServer, password, type AuthServer, type Seen } from '../support/auth-server.ts';
 
-/** How often passwords may be tried, at the page where they are typed. */
+/** Limits of password attempts, tested through the sign-in page. */
 
 let server: AuthServer;
 beforeAll(async () => void (server = await openAuthServer({ TRUST_PROXY: 'true' })));
@@ -24,7 +24,7 @@ async function signInPage(visitor: Browser): Promise<Seen> {
   return visitor.open(`/oidc/auth?${new URLSearchParams(query).toString()}`);
 }
 
-/** Tries a password at a page of its own. */
+/** Opens a new sign-in page and tries a password. */
 async function attempt(visitor: Browser, signInName: string, tried: string): Promise<Seen> {
   return visitor.submit(await signInPage(visitor), { signInName, password: tried });
 }
@@ -39,14 +39,14 @@ async function guess(count: number, signInName: string, visitorOf: () => Browser
   return statuses;
 }
 
-/** A person and a browser where they signed in before. */
+/** Creates a person and a browser that they have signed in with. */
 async function known() {
   const [person, browser] = [await server.teacher(), browserAt(newAddress())];
   expect(isIn(await attempt(browser, person.signInName, password))).toBe(true);
   return { person, browser };
 }
 
-/** Lets time pass for every limit. */
+/** Moves every limit into the past. */
 const pass = (seconds: number) => server.db.pool.query(`update rate_limit set resets_at = resets_at - $1 * interval '1 second'`, [seconds]);
 
 describe('a guesser', () => {
@@ -100,7 +100,7 @@ describe('a guesser', () => {
     const right = await isEvaluated(owner);
     await right!.succeed();
     await wave();
-    // A slip of the finger waits for the next token, which the guessers do not get.
+    // After a typing error the owner waits for the next token, which the guessers cannot take.
     expect([await isEvaluated(another), await isEvaluated(another)]).toEqual([expect.anything(), undefined]);
     await pass(180);
     await wave();
@@ -208,7 +208,7 @@ describe('a browser that is known', () => {
     expect(statuses).toEqual(Array(14).fill(422));
     expect(await guess(1, person.signInName, () => browser)).toEqual([429]);
     await pass(24 * 3600);
-    // Four tries of an unknown browser, no ten of its own.
+    // Only the attempts of an unknown browser, not ten of its own.
     expect(await guess(5, person.signInName, () => browser)).toEqual([422, 422, 422, 422, 429]);
     await pass(180);
     expect(isIn(await attempt(browser, person.signInName, password))).toBe(true);
@@ -247,7 +247,7 @@ describe('a browser that is known', () => {
   it('knows the last ten people of a shared computer, and names none of them', async () => {
     const people = [];
     let cookie = '';
-    // Each with the cookie alone: their sessions on the computer have ended.
+    // Each with only the device cookie, because their sessions have ended.
     const shared = () => {
       const visitor = browserAt(newAddress());
       visitor.setCookie('sfera_device', cookie);

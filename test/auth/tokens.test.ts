@@ -55,7 +55,7 @@ describe('a token of this server', () => {
     const first = await server.tokens.verifyAccessToken(token);
     expect(await server.tokens.verifyAccessToken(token)).toEqual(first);
     expect(verify).toHaveBeenCalledTimes(1);
-    // Another that differs in its last sign alone is another token.
+    // A token that differs only in its last character is a different token.
     const other = token.slice(0, -1) + (token.endsWith('A') ? 'Q' : 'A');
     expect(await server.tokens.verifyAccessToken(other)).toBeUndefined();
     verify.mockRestore();

@@ -5,7 +5,7 @@ import { chromium, type Browser, type BrowserContextOptions, type Page } from 'p
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openAuthServer, password, type AuthServer } from '../support/auth-server.ts';
 
-/** The pages in a real browser: by keyboard, on a phone, and with its own idea of what the headers forbid. */
+/** The pages in a real browser: by keyboard, on a phone, and with the browser enforcing the security headers. */
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const there = existsSync(executablePath);
@@ -40,7 +40,7 @@ describe.skipIf(!there)(title, () => {
     expect(elsewhere.splice(0)).toEqual([]);
   });
 
-  /** A page that notes what the browser complains of and whatever it would fetch from another host. */
+  /** Opens a page that records console errors and requests to other hosts. */
   async function open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
     const context = await browser.newContext({ locale: 'ru-RU', viewport: { width: 320, height: 640 }, ...options });
     const page = await context.newPage();

@@ -11,7 +11,7 @@ import { enrolmentsStream } from '../http/live/streams.ts';
 import { person } from '../support/client.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** The way of a newcomer, with the clients that a frontend would use: a browser, openid-client, urql, graphql-ws, SSE. */
+/** A new user's path with the clients of a frontend: a browser, openid-client, urql, graphql-ws, SSE. */
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const there = existsSync(executablePath);

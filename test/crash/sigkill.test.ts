@@ -16,7 +16,7 @@ import { writer, type Written } from './writer.ts';
 
 const log = createLogger('silent');
 
-/** Where the data is, and how a test looks at it while no server runs: the embedded database serves one process. */
+/** The location of the data, and access to it while no server runs, because the embedded database serves one process. */
 interface Place {
   env: Record<string, string>;
   look<T>(at: (db: Database) => Promise<T>): Promise<T>;
@@ -58,7 +58,7 @@ const [kills, open] = server === undefined ? ([3, inFolder] as const) : ([20, ()
 const writersOfSchool = 4;
 const readersOfSchool = 2;
 
-/** On a server 20 times; on the embedded database, whose every start takes longer, 3 times. */
+/** Number of kills: 20 on a server; 3 on the embedded database, which starts more slowly. */
 describe('a server killed at random moments under writers and followers', () => {
   let compiled: CompiledServer;
   let place: Place;
@@ -106,12 +106,12 @@ describe('a server killed at random moments under writers and followers', () => 
           followers.push(Object.assign(follower({ url, token, query: eventsStream, variables: { schoolId: school, after } }), { schoolId }));
         for (const each of writers) writing.push(writer({ url, token: each, schoolId: school, name: `${writing.length}` }, stop, written));
       }
-      // A writer that is refused anything ends the test at once.
+      // A refusal ends the test at once.
       const failed = Promise.race(writing.map((each) => each.then(() => new Promise<never>(() => {}))));
       const storm = async () => {
         for (let n = 0; n < kills && !stop.now; n += 1) {
           child = startServer(compiled, port, { ...env, ...place.env });
-          // Some die while they start.
+          // Kills some servers while they start.
           if (random.next() < 0.15) await pause(random.integer(0, 1500));
           else {
             await child.ready();
@@ -139,7 +139,7 @@ describe('a server killed at random moments under writers and followers', () => 
       for (const { schoolId } of schools) {
         const events = await db.prisma.event.findMany({ where: { schoolId }, orderBy: { seq: 'asc' } });
         const ours = written.filter((each) => each.schoolId === encodeGlobalID('School', schoolId));
-        // One row for each, the one that was acknowledged; one event for each; nothing besides.
+        // Exactly one row and one event for each write, with the acknowledged id.
         const rows = [
           ...(await db.prisma.chat.findMany({ where: { schoolId } })).map(({ id, name }) => ({ id: encodeGlobalID('Chat', id), name })),
           ...(await db.prisma.invitation.findMany({ where: { schoolId } })).map(({ id, label }) => ({ id: encodeGlobalID('Invitation', id), name: label! })),

@@ -10,11 +10,11 @@ import { server } from '../support/database.ts';
 import { compile, prepareServer, startServer, type CompiledServer } from '../support/process.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
 
-/** SIGTERM while changes are under way: each is committed and answered, and the process ends with 0. */
+/** SIGTERM during mutations: each one is committed and gets a response, and the process exits with 0. */
 
 const log = createLogger('silent');
 const writes = 40;
-/** Seconds that the changes take together, past the five after which they were once cut. */
+/** Total seconds of the changes: longer than the five seconds after which an earlier version aborted them. */
 const longerThan = 8;
 
 async function open(): Promise<{ env: Record<string, string>; look<T>(at: (db: Database) => Promise<T>): Promise<T>; remove(): Promise<void> }> {
@@ -47,7 +47,7 @@ describe('on SIGTERM', () => {
     const { env, port, schoolId, token } = await place.look(async (db) => {
       const fixture = await prepareServer(db);
       const { school, administrator } = await fixture.build.school();
-      // Changes of one school wait for one another: each is as slow as this, and those after it too.
+      // Changes of one school are serialised, so each one delays those after it.
       await db.pool.query(`create function wait() returns trigger language plpgsql as 'begin perform pg_sleep(${longerThan / writes}); return new; end'`);
       await db.pool.query('create trigger slow before insert on event for each row execute function wait()');
       return { env: fixture.env, port: fixture.port, schoolId: school.id, token: await fixture.token(administrator) };
@@ -66,7 +66,7 @@ describe('on SIGTERM', () => {
         sent.once('error', reject).end(JSON.stringify({ query: 'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename } }', variables: { input: input(n) } }));
       });
     const answered = Array.from({ length: writes }, (_, n) => write(n));
-    // The first is answered when all have long been sent.
+    // When the first response arrives, all requests have been sent.
     await answered[0];
     const begun = performance.now();
     const ended = child.kill('SIGTERM');
@@ -99,7 +99,7 @@ describe('on SIGTERM', () => {
       headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
       body: JSON.stringify({ query: `mutation { createSubject(input: { schoolId: "${encodeGlobalID('School', schoolId)}", name: "x" }) { __typename } }` }),
     }).then(({ status }) => status, () => 'cut');
-    // Any other request is answered once that one has begun.
+    // A response to another request shows that this one has started.
     await fetch(child.url.replace('/graphql', '/health/live'));
     const begun = performance.now();
     expect([0, 1]).toContain(await child.kill('SIGTERM'));

@@ -1,13 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { person, type Person } from '../support/client.ts';
 
-/** A client that writes through crashes: it repeats what was not acknowledged, with the key of the first try. */
+/** A client that keeps writing during crashes: it repeats an unacknowledged mutation with the same idempotency key. */
 
 export interface Written {
   schoolId: string;
-  /** What the acknowledgement said. */
+  /** The id in the acknowledgement. */
   id: string;
-  /** Unique; what a doubled write would have twice. */
+  /** Unique name; a duplicated write would create it twice. */
   name: string;
   tries: number;
 }

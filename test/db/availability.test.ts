@@ -8,7 +8,7 @@ import { notFound } from '../../src/errors.ts';
 import { createLogger } from '../../src/logger.ts';
 import { openTestDatabase } from '../support/database.ts';
 
-/** Which errors are told as UNAVAILABLE, as they come out of every way to the database. */
+/** Errors that become UNAVAILABLE, as thrown by every access path to the database. */
 
 let db: Database;
 beforeAll(async () => {
@@ -41,7 +41,7 @@ describe.each(ways)('an error of %s', (_way, run) => {
 });
 
 describe('an error of a connection', () => {
-  /** A port where a listener does this with whoever connects; by default it is closed. */
+  /** Returns a port whose listener handles connections with `serve`; without it, a closed port. */
   const at = async (port: number): Promise<unknown[]> => {
     const pool = new pg.Pool({ connectionString: `postgres://postgres@127.0.0.1:${port}/none`, connectionTimeoutMillis: 300 });
     pool.on('error', () => undefined);

@@ -8,7 +8,7 @@ import { createLogger } from '../../src/logger.ts';
 import { server } from '../support/database.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
 
-/** A server that lets fewer connections be opened than the settings ask for. */
+/** A PostgreSQL server that allows fewer connections than the settings configure. */
 
 describe.runIf(server)('a limit of connections', () => {
   let made: { name: string; url: string };
@@ -47,7 +47,7 @@ describe.runIf(server)('a limit of connections', () => {
       db.prisma.user.count(),
       transaction(db, async (tx) => tx.$queryRaw`select ${n}::int`),
     ]).flat());
-  /** Connections that read: those that are not the pool's. */
+  /** Returns the number of pipelined connections: those outside the pool. */
   const reading = async (db: Database) => {
     const { rows } = await administrator.query<{ count: string }>(`select count(*) from pg_stat_activity where usename = $1 and application_name = 'sfera'`, [made.name]);
     return Number(rows[0]!.count) - db.pool.totalCount;
@@ -92,7 +92,7 @@ describe.runIf(server)('a limit of connections', () => {
     const db = await open(8);
     await load(db);
     expect(await reading(db)).toBe(2);
-    // All that it has are those that read: its others are over, and others took their place.
+    // Only the pipelined connections are left: the pool's connections were closed and other clients took their slots.
     await administrator.query(`alter role ${made.name} connection limit 1`);
     for (const client of await Promise.all(Array.from({ length: db.pool.totalCount }, () => db.pool.connect()))) client.release(true);
     await expect.poll(() => db.pool.totalCount).toBe(0);
@@ -107,7 +107,7 @@ describe.runIf(server)('a limit of connections', () => {
     await administrator.query(`alter role ${made.name} connection limit 1`);
     const reads = [db.reads.query<{ n: number }>({ text: 'select 1 as n' }), db.reads.query<{ n: number }>({ text: 'select 2 as n' })];
     expect((await Promise.all(reads)).map(({ rows }) => rows[0]!.n)).toEqual([1, 2]);
-    // A query with an answer of its own kind as well.
+    // Also a query with a special result type.
     await administrator.query(`alter role ${made.name} connection limit 9`);
     const other = await open(8);
     await other.pool.query('select 1');

@@ -21,7 +21,7 @@ const line = (url: string): string => {
   return 'accepted';
 };
 
-/** What node-postgres makes of it. */
+/** Returns the connection parameters that node-postgres parses from the URL. */
 const meaning = (url: string) => pgConnectionString.parse(parseConnectionUrl(url).connectionString);
 
 describe('a DATABASE_URL', () => {
@@ -58,7 +58,7 @@ describe('a DATABASE_URL', () => {
     ['postgres://u@h/db?application_name=x', { application_name: 'x' }],
   ])('%s is read as it was meant', (url, expected) => {
     expect(meaning(url)).toMatchObject(expected);
-    // Other processes get the URL that was made of it.
+    // Child processes get the normalised URL.
     const { connectionString } = parseConnectionUrl(url, '-c TimeZone=UTC -c lock_timeout=5s');
     expect(parseConnectionUrl(connectionString).connectionString).toBe(connectionString);
   });
@@ -113,7 +113,7 @@ describe('a DATABASE_URL', () => {
   it.each(separators.flatMap((one) => separators.map((other) => `${secrets[0]}${one}${secrets[1]}${other}x`)))('never shows the password %s', (password) => {
     const url = `postgres://u:${password}@h/db`;
     const text = line(url);
-    // Without /, ? and # it can be read as it was meant.
+    // A password without /, ? and # is unambiguous.
     if (/[/?#]/.test(password)) expect(text).toMatch(/has a \/, \? or # in its password|a port that is not a number/);
     else expect(meaning(url)).toMatchObject({ password, host: 'h' });
     for (const secret of secrets) expect(text).not.toContain(secret);
@@ -131,7 +131,7 @@ describe('a DATABASE_URL', () => {
   });
 });
 
-/** Answers every connection, and is gone after the test. */
+/** Starts a listener with this handler; closes it after the test. */
 const servers: Server[] = [];
 async function answering(answer: (socket: Socket, first: Buffer) => void): Promise<string> {
   const server = createServer((socket) => {
@@ -146,7 +146,7 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-/** An ErrorResponse as PostgreSQL and PgBouncer send it. */
+/** Encodes an ErrorResponse message like PostgreSQL and PgBouncer. */
 const errorOf = (code: string, message: string): Buffer => {
   const fields = Buffer.from(`SFATAL\0VFATAL\0C${code}\0M${message}\0\0`);
   const header = Buffer.alloc(5);
@@ -227,7 +227,7 @@ describe.runIf(spawnSync('openssl', ['version']).status === 0)('a server with a 
   });
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-  /** Accepts TLS, and then refuses the password: whoever gets so far was content with the certificate. */
+  /** Accepts TLS and then refuses the password, which shows that the client accepted the certificate. */
   const encrypting = () =>
     answering((socket) => {
       socket.write('S');

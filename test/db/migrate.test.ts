@@ -21,7 +21,7 @@ const recorded = async ({ pool }: Database) =>
 
 const extra = { name: '29990101000000_extra', sql: 'create table extra (id int); insert into extra values (1)', checksum: 'e'.repeat(64) };
 
-// An empty embedded database takes its time on a busy machine.
+// Creating an empty embedded database is slow on a busy machine.
 describe('migrate', { timeout: 120_000 }, () => {
   it('brings an empty database to this version once, whoever starts at the same time', async () => {
     const database = await keep(openEmptyDatabase());

@@ -5,7 +5,7 @@ import { createLogger } from '../../src/logger.ts';
 import { server } from '../support/database.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
 
-/** Reading on connections that carry many statements at once. */
+/** Reads on connections that pipeline statements. */
 
 describe.runIf(server)('reads on a server', () => {
   let made: { name: string; url: string };
@@ -13,7 +13,7 @@ describe.runIf(server)('reads on a server', () => {
   let admin: pg.Client;
   beforeAll(async () => {
     made = await createDatabase(server!, inject('template'));
-    // Of six connections, two read.
+    // Two of the six connections are pipelined.
     db = await connect({ databaseUrl: made.url, poolSize: 6, log: createLogger('silent') });
     admin = new pg.Client({ connectionString: made.url, application_name: 'test administrator' });
     await admin.connect();

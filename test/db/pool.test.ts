@@ -16,7 +16,7 @@ tooMany.writeInt32BE(tooMany.length - 1, 1);
 it('waits for a connection no longer than its limit, whatever becomes of the last attempt', { timeout: 20_000 }, async () => {
   const waitMs = 2000;
   let count = 0;
-  // Refuses the first connection late, and never answers the second.
+  // Refuses the first connection after a delay, and never responds to the second.
   server = createServer((socket) => {
     sockets.add(socket.on('error', () => {}));
     count += 1;

@@ -11,7 +11,7 @@ import { findRows, findByParents, type SelectOptions } from '../../src/db/select
 import { insertWorld, worlds } from '../policy/arbitrary-worlds.ts';
 import { openTestDatabase } from '../support/database.ts';
 
-/** The same filter, order and bound give the same rows as Prisma gives, down to the type of each value. */
+/** `select` returns the same rows as Prisma for the same filter, order and limit, with the same value types. */
 
 let db: Database;
 beforeAll(async () => {
@@ -26,7 +26,7 @@ const nouns: Record<string, string> = {
   school: 'School', class: 'Class', subject: 'Subject', user: 'User', role: 'RoleGrant', enrolment: 'Enrolment', invitation: 'Invitation', chat: 'Chat',
   session: 'Session', event: 'Event',
 };
-/** A thing that a row of another model belongs to, and is filtered through. */
+/** A relation to a parent row that a filter can use. */
 const through = [['Assignment', 'class', 'class'], ['Chat', 'subject', 'subject'], ['RoleGrant', 'user', 'user'], ['ChatMember', 'chat', 'chat'], ['SchoolYear', 'school', 'school'], ['Class', 'year', 'school']] as const;
 
 type Row = Record<string, unknown>;

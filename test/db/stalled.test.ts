@@ -9,10 +9,10 @@ import { server } from '../support/database.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
 import { person } from '../reader/sample-rows.ts';
 
-/** A database that stops answering and closes no connection, as one whose host was lost. */
+/** A database that stops responding without closing connections, like a lost host. */
 
 const log = createLogger('silent');
-/** Milliseconds of silence allowed here, instead of the usual twenty seconds. */
+/** Deadline in ms, instead of the default of twenty seconds. */
 const answerWithinMs = 1000;
 
 describe.runIf(server && maySignalBackends)('a server that stops answering', () => {
@@ -50,7 +50,7 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
     expect(performance.now() - begun).toBeGreaterThan(answerWithinMs / 2);
     expect(error).toBeInstanceOf(Error);
     expect(isTransient(error)).toBe(true);
-    // The stopped processes are stopped still.
+    // The stopped backends have not been resumed.
     await expect.poll(() => ask().then(() => 'answered', () => 'failed'), { timeout: 20_000 }).toBe('answered');
     expect(db.reads.inFlightCount()).toBe(0);
   });
@@ -94,7 +94,7 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
     expect(error).toBeInstanceOf(CommitUnknown);
     expect((error as CommitUnknown).say('en')).toContain('same idempotencyKey');
     backends.resume();
-    // This time it was made.
+    // In this run the change was committed.
     await expect.poll(async () => (await db.prisma.user.findUnique({ where: { id } }).catch(() => null))?.locale, { timeout: 10_000 }).toBe('en');
   });
 

@@ -4,7 +4,7 @@ import { prepared } from '../../src/db/select.ts';
 import { maxPrepared, Statements, statements } from '../../src/db/statements.ts';
 import { openTestDatabase } from '../support/database.ts';
 
-/** Prepared statements: whoever asks for odd ones takes nothing from the others, and no connection keeps them for good. */
+/** Prepared statements: rare statements do not evict the others, and no connection keeps them forever. */
 
 let db: Database;
 beforeAll(async () => {
@@ -14,7 +14,7 @@ afterAll(() => db.close());
 
 const ask = async (text: string): Promise<unknown> => (await db.reads.query(prepared(text, [1]))).rows;
 
-/** What each connection that reads has prepared: texts by name, under the connection's process. */
+/** Returns the prepared statements of each pipelined connection: texts by name, by backend PID. */
 async function preparedByConnection(): Promise<Map<number, Map<string, string>>> {
   const text = "select pg_backend_pid() as pid, name, statement from pg_prepared_statements where name like 'rows%' union all select pg_backend_pid(), '', ''";
   const answers = await Promise.all(Array.from({ length: 20 }, () => db.reads.query<{ pid: number; name: string; statement: string }>({ text })));
@@ -58,10 +58,10 @@ it('Statements in use keep their names while odd ones come and go, and connectio
   for (const texts of connections.values()) {
     expect(texts.size).toBeGreaterThan(0);
     expect(texts.size).toBeLessThanOrEqual(maxPrepared + 1);
-    // One name is one text, on whatever connection.
+    // A name stands for the same text on every connection.
     for (const [each, text] of texts) expect(known.set(each, known.get(each) ?? text).get(each)).toBe(text);
   }
-  // What was given up is answered again, by another name.
+  // A deallocated statement is prepared again under a new name.
   expect(statements.find(odd(0))?.name).toBeUndefined();
   for (let n = 0; n < 3; n += 1) expect(await ask(odd(0))).toEqual([{ n: 1 }]);
 });

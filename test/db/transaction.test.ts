@@ -16,7 +16,7 @@ afterAll(() => db.close());
 const locale = async (id: string) => (await db.prisma.user.findUniqueOrThrow({ where: { id } })).locale;
 const setLocale = (tx: Tx, id: string, to: string) => tx.user.update({ where: { id }, data: { locale: to } });
 
-/** A pool with one connection that answers as it is told, and what that was asked. */
+/** Returns a fake pool with one scripted connection, and the statements that it received. */
 function fakePool(answer: (text: string) => Promise<void>) {
   const heard: string[] = [];
   const query = ({ text }: { text: string }, told: (error: Error | null, result?: object) => void): void => {
@@ -125,7 +125,7 @@ describe('transaction', () => {
     const kept = await transaction(db, async (tx) => ({ tx, later: () => tx.user.count(), lazy: { of: setLocale(tx, id, 'en') } }));
     expect(() => kept.later()).toThrow('not inside a transaction');
     expect(() => sourceOf(kept.tx)).toThrow('not inside a transaction');
-    // Prisma sends a statement when somebody waits for it.
+    // Prisma sends a statement only when its promise is awaited.
     await expect(kept.lazy.of).rejects.toThrow('the transaction is over');
     expect(await locale(id)).toBe('ru');
   });

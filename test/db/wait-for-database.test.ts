@@ -16,7 +16,7 @@ import { server } from '../support/database.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
 import { freePort } from '../support/sfera.ts';
 
-/** Databases and roles as they should not be: the start says in one line what to do. */
+/** Misconfigured databases and roles: the start fails with one line that says what to do. */
 
 const log = createLogger('silent');
 
@@ -25,7 +25,7 @@ interface Made {
   url: string;
 }
 
-/** Connects, migrates, and reads the keys, as every start does. @returns the refusal. */
+/** Connects, migrates and reads the keys, as every start does. Returns the error message. */
 async function start(databaseUrl: string): Promise<string> {
   const config = readConfig({ DATABASE_URL: databaseUrl, SECRET_KEY: 'a secret of thirty-two bytes for tests', DATABASE_POOL: '2' });
   try {
@@ -292,7 +292,7 @@ describe.runIf(server && hasPgBouncer)('a start behind PgBouncer', { timeout: 60
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Starts it; returns the URL that leads through it. */
+  /** Starts PgBouncer; returns the URL through it. */
   async function through(mode: string, extra = ''): Promise<string> {
     const { hostname, port } = new URL(server!);
     const listening = await freePort();

@@ -8,7 +8,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** A school with a class, a subject and a teacher who has neither. */
+/** Creates a school with a class, a subject and a teacher without assignments. */
 async function scene() {
   const { school, administrator } = await app.build.school();
   const { id: classId } = await app.build.class({ schoolId: school.id });

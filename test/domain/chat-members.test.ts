@@ -12,7 +12,7 @@ afterAll(() => app.close());
 
 const types = async (schoolId: string) => (await app.events(schoolId)).map((event) => event.type);
 
-/** A school with a class and an extra-curricular chat of the head's. */
+/** Creates a school with a class and an extra-curricular chat owned by the head. */
 async function open() {
   const { school, administrator } = await app.build.school();
   const head = await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' });
@@ -143,7 +143,7 @@ describe('demoteChatMember', () => {
 });
 
 describe('the owner of a chat', () => {
-  /** A chat of a teacher's, with two moderators of whom `first` came earlier. */
+  /** Creates a chat owned by a teacher, with two moderators, of whom `first` joined earlier. */
   async function owned() {
     const all = await open();
     const { school, teacher: owner, classTeacher: second } = all;
@@ -184,7 +184,7 @@ describe('the owner of a chat', () => {
     expect(await app.as(w.first).addChatMember(input(w.chat, w.owner))).toMatchObject({ role: 'MEMBER' });
     expect(await app.as(w.owner).demoteChatMember(input(w.chat, w.first))).toMatchObject({ code: 'FORBIDDEN' });
     expect(await owners(w.chat)).toEqual([w.first.id]);
-    // The next in turn, when the new owner goes too.
+    // When the new owner leaves too, the next moderator follows.
     await app.as(w.first).removeChatMember(input(w.chat, w.first));
     expect(await owners(w.chat)).toEqual([w.second.id]);
   });
@@ -226,7 +226,7 @@ describe('the owner of a chat', () => {
     await app.as(administrator).endClassTeacher({ classId: app.id('Class', group.id) });
     expect(await owners(two.chat)).toEqual([two.deputy.id]);
     expect(await roleIn(two.chat, classTeacher)).toBeUndefined();
-    // Back by rule, the role is the rule's.
+    // A member who returns by the rule gets the role of the rule.
     await app.as(administrator).assignClassTeacher({ classId: app.id('Class', group.id), userId: app.id('User', classTeacher.id) });
     expect(await roleIn(two.chat, classTeacher)).toBe('MODERATOR');
     expect(await owners(two.chat)).toEqual([two.deputy.id]);

@@ -10,7 +10,7 @@ afterAll(() => app.close());
 
 const types = async (schoolId: string) => (await app.events(schoolId)).map((event) => event.type);
 
-/** A school with a class, its two pupils, its class teacher and a subject teacher. */
+/** Creates a school with a class, its two pupils, its class teacher and a subject teacher. */
 async function open() {
   const { school, administrator } = await app.build.school();
   const head = await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' });

@@ -8,7 +8,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** A school with two classes and a pupil who is in neither. */
+/** Creates a school with two classes and a pupil without a class. */
 async function scene() {
   const { school, administrator } = await app.build.school();
   const a = await app.build.class({ schoolId: school.id, grade: 5, letter: 'А' });
@@ -185,7 +185,7 @@ describe('enrolments of a class and of a pupil', () => {
       const found = (await app.as(administrator).enrolmentsOfClass({ id, ...(asOf ? { asOf } : {}) })) as any;
       return found.enrolments.edges.map((edge: any) => edge.node.student.id);
     };
-    // Two instants of one millisecond are one.
+    // Instants in the same millisecond are equal.
     while (new Date().toISOString() <= startedAt) await Promise.resolve();
     await app.as(administrator).transferStudent({ studentId, classId: otherId });
     expect([await pupils(classId), await pupils(otherId)]).toEqual([[], [studentId]]);

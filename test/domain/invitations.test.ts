@@ -15,7 +15,7 @@ const types = async (schoolId: string) => (await app.events(schoolId)).map((even
 const codeOf = (made: { link?: string | null }) => made.link!.split('/join/')[1]!;
 const day = 86_400_000;
 
-/** A school with a class, its class teacher, and a link for its pupils. */
+/** Creates a school with a class, its class teacher, and a link for its pupils. */
 async function open(of: Partial<Parameters<Sfera['build']['invitation']>[0]> = {}) {
   const { school, administrator } = await app.build.school();
   const group = await app.build.class({ schoolId: school.id });
@@ -152,7 +152,7 @@ describe('acceptInvitation', () => {
     expect(await app.db.prisma.enrolment.findMany({ where: { studentId: person.id } })).toMatchObject([{ classId: group.id, endedAt: null }]);
     expect(await app.db.prisma.chatMember.count({ where: { chatId: chat.id, userId: person.id } })).toBe(1);
     expect(await types(school.id)).toEqual(['invitation.accepted', 'role.granted', 'student.enrolled', 'chatMember.added']);
-    // Again: nothing changes, nothing is used.
+    // A repeat changes nothing and uses no seat.
     expect(await app.as(person).acceptInvitation({ code })).toEqual(joined);
     expect(await types(school.id)).toHaveLength(4);
     expect(await app.db.prisma.invitation.findUnique({ where: { id: invitation.id } })).toMatchObject({ useCount: 1 });
@@ -273,7 +273,7 @@ describe('signUp', () => {
   it('spends none of the link’s attempts while the server is overloaded, however often a class tries again', async () => {
     const { code } = await open();
     const connect = app.db.pool.connect.bind(app.db.pool) as (...args: unknown[]) => unknown;
-    // A transaction calls it without a callback, `pool.query` with one.
+    // Transactions call it without a callback, `pool.query` with one.
     const overloaded = vi.spyOn(app.db.pool, 'connect').mockImplementation(((...args: unknown[]) =>
       args.length > 0 ? connect(...args) : Promise.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))) as never);
     for (let n = 0; n < 45; n++) await expect(signUp(at('192.0.2.50'), { ...person(), code })).rejects.toThrow('refused');
@@ -287,7 +287,7 @@ describe('signUp', () => {
     await app.db.prisma.rateLimit.deleteMany();
     let calls = 0;
     const failing = vi.spyOn(app.db.pool, 'query').mockImplementation((...args: unknown[]): unknown =>
-      // The second insert: one token has been taken then.
+      // Fails the second insert, after one token has been taken.
       String(args[0]).startsWith(statement) && ((calls += 1) === 2 || statement.startsWith('update'))
         ? Promise.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))
         : query(...args));
@@ -312,7 +312,7 @@ describe('signUp', () => {
       answers.push(await signUp(at(`192.0.2.${20 + (n % 5)}`), { ...taken, code }).catch(({ code: refusalCode, text, retryAfterSeconds }: Refusal) => [refusalCode, text[0], retryAfterSeconds]));
     expect(answers.slice(0, 40)).toEqual(Array(40).fill(['CONFLICT', 'Этот логин нельзя использовать. Выберите другой.', undefined]));
     expect(answers.slice(40)).toEqual(Array(10).fill(['RATE_LIMITED', expect.any(String), expect.any(Number)]));
-    // A free name is not told from a taken one then, and nothing was made.
+    // The responses for free and taken names are then the same, and no user was created.
     const waiting = person();
     await expect(signUp(at('192.0.2.30'), { ...waiting, code })).rejects.toMatchObject({ code: 'RATE_LIMITED' });
     expect(await app.db.prisma.enrolment.count({ where: { classId: group.id } })).toBe(0);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** What a link answers to a signed-in person, by what the person is and what became of the link. */
+/** Results of accepting an invitation, by the state of the signed-in person and of the link. */
 
 let app: Sfera;
 beforeAll(async () => {
@@ -43,7 +43,7 @@ const steps = (...all: ((w: World) => Promise<unknown>)[]) => async (w: World) =
 
 const joins = 'joins, using a seat';
 const holds = 'has it already, using none';
-/** A refusal of this code; a part of what it says in Russian. */
+/** Matches a refusal with this code and this part of its Russian message. */
 const refused = (code: string, says: string) => ({ code, says });
 
 const table: [link: Link, state: string, before: (w: World) => Promise<unknown>, outcome: typeof joins | typeof holds | ReturnType<typeof refused>][] = [
@@ -93,7 +93,7 @@ describe.each(table)('the link of %s, accepted by somebody who is %s', (link, _s
       expect(answer).toMatchObject({ __typename: 'Refusal', code: outcome.code, path: ['code'], message: expect.stringContaining(outcome.says) });
       return;
     }
-    // Success is said only of what holds.
+    // A success implies that the person now has the role.
     expect(answer).toMatchObject({ __typename: 'User', id: app.id('User', w.person.id) });
     const current = { schoolId: w.school.id, endedAt: null };
     expect(await app.db.prisma.roleGrant.count({ where: { ...current, userId: w.person.id, role: w[link].invitation.role } })).toBe(1);

@@ -5,7 +5,7 @@ import { createLoaders, ownRow } from '../../src/domain/loaders.ts';
 import type { Actor } from '../../src/policy/actor.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** What requests that come in one turn of the event loop have in common: the statement, and nothing of what they may see. */
+/** Requests in the same tick of the event loop share statements, but never what they may see. */
 
 let app: Sfera;
 beforeAll(async () => {
@@ -22,7 +22,7 @@ async function schoolOf() {
 
 const actor = async ({ id }: { id: string }): Promise<Actor> => (await loadPerson(app.db, id))!;
 
-/** What was read meanwhile, and by how many statements. */
+/** Returns the results and the number of statements. */
 async function counted<T>(read: () => Promise<T>): Promise<[T, number]> {
   const sent = vi.spyOn(pg.Client.prototype, 'query');
   try {

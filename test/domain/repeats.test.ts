@@ -44,10 +44,10 @@ type World = Awaited<ReturnType<typeof world>>;
 
 interface Case {
   state: string;
-  /** Brings the state about. */
+  /** Creates the state. */
   before?: (w: World) => Promise<unknown>;
   act: (w: World) => Promise<unknown>;
-  /** What the answer holds. */
+  /** The expected result. */
   answer: object;
 }
 const is = (state: string, act: Case['act'], answer: object, before?: Case['before']): Case => ({ state, act, answer, ...(before && { before }) });
@@ -181,7 +181,7 @@ function ended(w: World): Promise<string> {
   return session;
 }
 
-/** What the school's changes write. */
+/** Reads the rows that mutations write. */
 async function written({ school, administrator }: World) {
   const { prisma } = app.db;
   const all = { where: { schoolId: school.id }, orderBy: { id: 'asc' } } as const;
@@ -195,7 +195,7 @@ async function written({ school, administrator }: World) {
 describe.each(Object.entries(table))('%s', (_name, cases) => {
   it.each(cases)('where $state', async ({ before, act, answer }) => {
     const w = await world();
-    // Signed in before anything is compared.
+    // Signs in before the comparison.
     await w.by.viewer({});
     const first = (await before?.(w)) as Answer | undefined;
     const rows = await written(w);
@@ -208,7 +208,7 @@ describe.each(Object.entries(table))('%s', (_name, cases) => {
 
 describe('the table', () => {
   it('has every mutation of the schema', () => {
-    // By a link: test/domain/join-by-invitation.test.ts.
+    // For invitation links see test/domain/join-by-invitation.test.ts.
     expect([...Object.keys(table), 'acceptInvitation'].sort()).toEqual(Object.keys(schema.getMutationType()!.getFields()).sort());
   });
 });

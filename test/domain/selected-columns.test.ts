@@ -6,7 +6,7 @@ import { contextFor } from '../../src/http/request-context.ts';
 import { buildWhole, type Whole } from '../policy/fixtures.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** A query reads only the columns that it shows: each field is the same alone as beside all the others. */
+/** A query reads only the columns that it selects: each field has the same value alone as together with all others. */
 
 let app: Sfera;
 let whole: Whole;
@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** Each field of a type as it can be asked, with something of what stands under it. */
+/** Returns each field of a type as a selection, with a sub-selection where it needs one. */
 function fieldsOf(name: string): [field: string, asked: string][] {
   const type = schema.getType(name);
   if (!isObjectType(type)) throw new Error(name);

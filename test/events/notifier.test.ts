@@ -10,7 +10,7 @@ it('tells the other processes at once, and together what follows soon after', as
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const notified: unknown[] = [];
   const query = (_text: string, [, ids]: unknown[]) => Promise.resolve(notified.push(ids));
-  // Nobody answers there; what is sent goes by the pool.
+  // The LISTEN connection gets no response; notifications are sent through the pool.
   const bus = createNotifier({ query } as unknown as pg.Pool, 'postgres://127.0.0.1:1/none', createLogger('silent'));
   bus.notify(['a']);
   expect(notified).toEqual(['a']);
@@ -19,7 +19,7 @@ it('tells the other processes at once, and together what follows soon after', as
   expect(notified).toEqual(['a']);
   vi.advanceTimersByTime(25);
   expect(notified).toEqual(['a', 'b,c']);
-  // Nothing is said where nothing happened, and the next is told at once again.
+  // Sends nothing without an event, and sends the next one at once again.
   vi.advanceTimersByTime(25);
   expect(notified).toEqual(['a', 'b,c']);
   bus.notify(['d']);

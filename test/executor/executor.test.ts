@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { createPlanCache, dropPlans } from '../../src/executor/compile-query.ts';
 import { execute, isExecutionState, prepare } from '../../src/executor/executor.ts';
 
-/** What is planned answers what graphql's own execution answers: the same bytes, errors and their places too. */
+/** A compiled query returns the same bytes as graphql-js, including errors and their paths. */
 
 const schema = buildSchema(`
   type Query { thing(id: ID, n: Int = 1): Thing sure: Thing! things(n: Int!, of: Kind = ONE): [Thing] all: [Thing!]! sums: [[Int]!] node: Node nodes: [Node!] text(x: String): String either: Either }
@@ -20,14 +20,14 @@ const schema = buildSchema(`
   input In { a: Int! = 3 b: [String] }
 `);
 
-/** What a resolver does is decided by where it stands and a seed, so that both executions meet the same. */
+/** The path of a resolver and a seed decide its behaviour, so that both executions behave the same. */
 function behaviour(seed: number, path: string): number {
   let hash = seed;
   for (const char of path) hash = (hash * 31 + char.charCodeAt(0)) % 1_000_003;
   return hash % 100;
 }
 
-/** @param waits whether anything is waited for, and @param fails whether anything goes wrong. */
+/** @param waits whether resolvers may return promises. @param fails whether resolvers may fail. */
 function resolvers(seed: number, waits: boolean, fails: boolean): void {
   for (const type of Object.values(schema.getTypeMap())) {
     if (isAbstractType(type)) {
@@ -60,7 +60,7 @@ function made(type: string, at: string, seed: number, waits: boolean, fails: boo
     const inner = type.replace(/^\[(.*)\]!?$/, '$1');
     return [0, 1].map((n) => {
       const item = made(inner, `${at}[${n}]`, seed, waits, fails);
-      // Where an item of a list fails at once, graphql leaves what the others wait for to nobody.
+      // If an item of a list fails synchronously, graphql-js does not await the promises of the others.
       return waits && (fails || behaviour(seed, `${at}[${n}]`) < 30) ? Promise.resolve(item) : item;
     });
   }
@@ -86,7 +86,7 @@ const argumentsOf: Record<string, string[]> = {
   number: ['', '(x: 1.5, list: [1, 2])', '(in: { b: ["x"] })', '(list: 3)'],
 };
 
-/** A selection on a type, as text, decided by a stream of numbers. */
+/** Builds a selection on a type from a stream of random numbers. */
 function selection(type: GraphQLNamedType, next: () => number, depth: number): string {
   const parts: string[] = [];
   const fields = isObjectType(type) || isInterfaceType(type) ? Object.values(type.getFields()) : [];
@@ -121,10 +121,10 @@ const documents = fc.array(fc.nat(), { minLength: 40, maxLength: 40 }).map((numb
 const variables = fc.record({ id: fc.option(fc.constantFrom('1', 'x'), { nil: undefined }), n: fc.constantFrom(1, null), yes: fc.boolean(), no: fc.boolean() }, { requiredKeys: ['no'] });
 
 const bytes = (result: ExecutionResult) => JSON.stringify(result);
-/** Where several things are waited for, errors come in the order in which they happen. */
+/** Sorts errors, because concurrent failures are reported in the order in which they happen. */
 const sorted = ({ data, errors }: ExecutionResult) => ({ data: JSON.stringify(data), errors: errors?.map((error) => JSON.stringify(error)).sort() });
 
-/** Documents that break a rule, such as an alias meant twice, are for validation to refuse. */
+/** Skips documents that validation refuses, such as those with conflicting aliases. */
 const valid = (text: string) => {
   const document = parse(text);
   const errors = validate(schema, document).filter(({ message }) => !/is never used/.test(message));
@@ -141,7 +141,7 @@ describe('a planned execution', () => {
         const args = { schema, document: document, variableValues, contextValue: {} };
         const expected = bytes(await executeByGraphql(args));
         expect(bytes(await execute(args))).toBe(expected);
-        // The second time by the plan that was kept, with other switches set.
+        // The second run uses the cached plan with different values for @skip and @include.
         const turned = { ...args, variableValues: { ...variableValues, yes: variableValues.yes === false } };
         expect(bytes(await execute(turned))).toBe(bytes(await executeByGraphql(turned)));
       }),
@@ -172,7 +172,7 @@ describe('a planned execution', () => {
         const ours = sorted(await execute(args));
         const theirs = sorted(await executeByGraphql(args));
         expect(ours.data).toBe(theirs.data);
-        // graphql may have answered before an error in what null had taken already, and told it or not by chance.
+        // graphql-js may respond before an error in a part that null has already replaced, so such an error is reported or not by chance.
         if (ours.errors?.length === theirs.errors?.length && ours.errors?.length === 1) expect(ours.errors[0]!.replace(/"path".*/, '')).toContain('"message"');
         expect(ours.errors === undefined).toBe(theirs.errors === undefined);
       }),

@@ -6,7 +6,7 @@ import { paginate, type Order } from '../../src/db/pagination.ts';
 import { executeToWriter, isExecutionState, takeBytes } from '../../src/executor/executor.ts';
 import { JsonWriter } from '../../src/executor/json-writer.ts';
 
-/** What was answered is let go of at once: what reaches the old generation stays until a full collection, and is copied there first. */
+/** The executor releases a result at once: objects that reach V8's old generation are copied there and stay until a full collection. */
 
 const schema = buildSchema(`
   type Query { things: Things! }
@@ -31,14 +31,14 @@ async function answer(times: number): Promise<void> {
 }
 
 it('keeps nothing of a page that was waited for', async () => {
-  // Until what is made once is made, and compiled.
+  // Warms up, so that one-time allocations and compilation are not measured.
   await answer(5000);
   let least = Infinity;
   for (let round = 0; round < 5; round += 1) {
     const before = old();
     await answer(2000);
     const grown = (old() - before) / 2000;
-    // A full collection in between says nothing.
+    // Skips samples with a full collection in between.
     if (grown >= 0) least = Math.min(least, grown);
   }
   expect(least).toBeLessThan(100);
@@ -56,7 +56,7 @@ it('keeps no more memory for answers to come than sixteen megabytes', async () =
     for (const tape of tapes) tape.end();
   };
   write();
-  // What is let go of is given back on another thread, a moment later.
+  // V8 frees the memory on another thread, a moment later.
   await vi.waitFor(() => {
     collect();
     const kept = process.memoryUsage().arrayBuffers - before;

@@ -7,7 +7,7 @@ import { JsonWriter } from '../../src/executor/json-writer.ts';
 import { rawColumnWriter } from '../../src/executor/raw-columns.ts';
 import { columnBytes } from '../support/column-bytes.ts';
 
-/** What is copied from a row's bytes is what the field's resolver would have said of the row. */
+/** The text copied from the bytes of a row equals the result of the field's resolver. */
 
 const fields = Object.values(schema.getTypeMap())
   .filter((type): type is GraphQLObjectType => type instanceof GraphQLObjectType)
@@ -17,7 +17,7 @@ const fields = Object.values(schema.getTypeMap())
 const uuids = fc.uuid();
 const texts = fc.oneof(fc.string({ unit: 'binary', maxLength: 12 }), fc.string({ unit: 'grapheme', maxLength: 40 }), fc.constantFrom('', 'Щ', '"', '\\', '\n', 'Иванова', 'Гора"ль', '\u007f\u2028'));
 
-/** A row of text columns as it comes, with nothing behind it. */
+/** Builds a row view over the bytes of text columns. */
 function rowOf(columns: Record<string, string | null>) {
   const names = Object.keys(columns);
   const View = createView({ own: names, related: [], joined: null }, names.map(() => null));
@@ -47,7 +47,7 @@ describe('A field that is text', () => {
         if (written) expect(tape.bytes.toString('utf8', 0, tape.at)).toBe(JSON.stringify(resolved));
         else {
           expect(tape.at).toBe(0);
-          // Only what is null or has to be escaped is left.
+          // Only null values and texts that need escaping are left to the resolver.
           expect(resolved === null || JSON.stringify(resolved).slice(1, -1) !== resolved).toBe(true);
         }
         tape.end();

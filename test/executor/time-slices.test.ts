@@ -5,7 +5,7 @@ import { execute } from '../../src/executor/executor.ts';
 import { runInSlice, sliceCount } from '../../src/executor/time-slices.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** Large answers are written in slices, between which the event loop gets a turn; small ones are written at once. */
+/** Large results are written in time slices that let the event loop run in between; small ones are written at once. */
 
 const schema = buildSchema(`
   type Query { rows(n: Int!): [Row] sure: [Row!] strict: Strict }
@@ -14,7 +14,7 @@ const schema = buildSchema(`
   type Cell { text: String! maybe: Int }
 `);
 
-/** Where something fails or waits is decided by its number, so that both executions meet the same. */
+/** The index of a value decides whether it fails or waits, so that both executions behave the same. */
 function rootOf({ count, cells, failing, waiting }: { count: number; cells: number; failing: number; waiting: number }) {
   const now = <T>(n: number, value: T): T | Promise<T> => (waiting > 0 && n % waiting === 0 ? Promise.resolve(value) : value);
   const cell = (n: number) => ({
@@ -45,7 +45,7 @@ describe('a large answer', () => {
         const ours = await execute({ schema, document, rootValue: rootOf(shape) });
         const theirs = await executeByGraphql({ schema, document, rootValue: rootOf(shape) });
         if (shape.failing === 0) expect(sliceCount()).toBeGreaterThan(before);
-        // Where null takes a list, what else in it failed depends on how far it was: graphql promises one error at least.
+        // If null propagates to a list, the number of further errors depends on timing: graphql-js guarantees at least one.
         if (shape.failing > 0 && field !== 'rows(n: 1)') {
           expect(JSON.stringify(ours.data)).toBe(JSON.stringify(theirs.data));
           expect(ours.errors === undefined).toBe(theirs.errors === undefined);

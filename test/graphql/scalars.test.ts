@@ -37,7 +37,7 @@ const parse = (text: unknown): Date | undefined => {
   }
 };
 
-/** Instants that no calendar, no clock or no database has. */
+/** Invalid instants: dates, times or offsets that do not exist, or that PostgreSQL cannot store. */
 const impossible = [
   '0000-01-01T00:00:00Z', '0000-12-31T23:59:59Z', '0001-01-01T00:00:00+00:01', '9999-12-31T23:59:59-12:00', '9999-12-31T23:59:59.999-00:01',
   '2026-02-29T00:00:00Z', '2026-02-30T00:00:00Z', '2026-04-31T12:00:00+12:00', '1900-02-29T00:00:00Z', '2100-02-29T00:00:00Z', '2026-00-10T00:00:00Z',

@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** How each text of the schema is given, and where the answer shows it. */
+/** For each text argument of the schema: how to send it, and where the response contains it. */
 const shown = 'shown';
 type Given = (text: string) => [query: string, variables: object];
 const changing = (name: string, input: (text: string) => object, selection: string): Given => {
@@ -58,7 +58,7 @@ const places: Record<string, Given> = {
   'School.people(search)': (search) => ['query ($id: ID!, $search: String) { node(id: $id) { ... on School { people(search: $search) { edges { node { id } } } } } }', { id: ids.school, search }],
 };
 
-/** Texts that are not shown to anybody, and so may hold anything that the database can keep. */
+/** Texts that are never displayed, and so may contain any character that the database can store. */
 const opaque: Record<string, string> = {
   'AcceptInvitationInput.code': 'looked up by its hash',
   'Query.invitationPreview(code)': 'looked up by its hash',
@@ -68,7 +68,7 @@ const opaque: Record<string, string> = {
   'EnrolStudentInput.idempotencyKey': 'compared, never shown',
 };
 
-/** Every text that the schema takes, but cursors. */
+/** Every text argument of the schema except cursors. */
 function texts(): string[] {
   const all = Object.values(schema.getTypeMap()).filter((type) => !type.name.startsWith('__'));
   return all.flatMap((type) => {
@@ -79,7 +79,7 @@ function texts(): string[] {
   });
 }
 
-/** What came of it: the text as it is shown, or a refusal's code. */
+/** Returns the stored text, or the code of the refusal. */
 async function give(place: string, text: string): Promise<{ code: string } | { text: unknown }> {
   const [query, variables] = places[place]!(text);
   const { data, errors } = await app.as(administrator).send(query, variables);
@@ -106,7 +106,7 @@ describe('every text of the schema', () => {
   it.each(Object.keys(places))('%s shows what it keeps', async (place) => {
     for (const text of visibleTexts.filter((_, n) => n % 3 === 0)) {
       const answer = await give(place, text);
-      // The letters of classes are written in Cyrillic capitals.
+      // Letters of classes are converted to Cyrillic capitals.
       const written = place.endsWith('.letter') ? inCyrillic(text).toUpperCase() : text;
       if ('code' in answer) expect(['INVALID', 'CONFLICT']).toContain(answer.code);
       else if (!place.startsWith('School.')) expect(place.endsWith('.letter') ? String(answer.text).toUpperCase() : answer.text).toBe(written.normalize('NFC'));
@@ -117,7 +117,7 @@ describe('every text of the schema', () => {
     const own = ['CreateClassInput.letter', 'UpdateClassInput.letter', 'UpdateProfileInput.email', 'UpdateProfileInput.phone', 'UpdateSchoolInput.timeZone'];
     for (const place of Object.keys(places).filter((name) => !own.includes(name)))
       for (const name of ['Сәгыйтьҗан', 'Nguyễn', 'علی‌رضا', 'श्री', '👩‍🏫']) expect(await give(place, `${name} 98`), `${place}: ${name}`).not.toHaveProperty('code');
-    // A class may be named so too.
+    // The letter of a class accepts emoji too.
     expect(await give('CreateClassInput.letter', '👩‍🏫')).toEqual({ text: '👩‍🏫' });
   });
 

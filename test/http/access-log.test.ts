@@ -13,7 +13,7 @@ import { openTestDatabase } from '../support/database.ts';
 import { testConfig } from '../support/sfera.ts';
 import { ask, json, openSignedIn, type Payload } from './raw-http.ts';
 
-/** What the log says, as it is written. */
+/** The lines of the log, parsed. */
 
 interface Line {
   level: number;
@@ -78,7 +78,7 @@ describe('a request', () => {
   it('that is refused leaves one too, and nobody’s without a token', async () => {
     await ask(url, { headers: json(`${token}x`), body: '{"query":"{ viewer { id } }"}' });
     expect(await line('request')).toMatchObject({ method: 'POST', path: '/graphql', status: 401 });
-    // Its document was not read.
+    // The server did not parse the document.
     expect(of('request')[0]).not.toHaveProperty('operation');
     expect(of('request')[0]).not.toHaveProperty('accountId');
     lines.length = 0;
@@ -166,9 +166,9 @@ describe('an operation on a socket that is refused leaves a line too', () => {
     expect((await socket.run({ query: '{ viewer { id } }' })).codes).toEqual(['RATE_LIMITED']);
     expect(of('operation')).toMatchObject([
       { operation: 'subscription', error: 'TOO_MANY_STREAMS', accountId: userId },
-      // The account may use no such cost.
+      // The operation costs more than the account may use.
       { operation: 'mutation', name: 'Own', error: 'RATE_LIMITED', failed: true, accountId: userId },
-      // The account has no operation left in this minute.
+      // The account has used all operations of this minute.
       { error: 'RATE_LIMITED', failed: true, accountId: userId },
     ]);
     socket.ws.terminate();
@@ -178,7 +178,7 @@ describe('an operation on a socket that is refused leaves a line too', () => {
 
 describe('an error keeps its code', () => {
   const codes = (described: Described | undefined): unknown[] => (described === undefined ? [] : [described.code, ...codes(described.cause)]);
-  /** What a change leaves in the log while the table of subjects fails so. */
+  /** Returns the log lines of a mutation while the table `subject` fails with this error. */
   const failing = async (how: string, headers: Record<string, string> = {}, send: (query: string, variables: object) => Promise<unknown> = (query, variables) => who.send(query, variables, headers)): Promise<Line> => {
     await running.db.pool.query(`create or replace function fail() returns trigger language plpgsql as $f$ begin raise exception using errcode = '${how}', message = 'Иванова'; end $f$`);
     await running.db.pool.query('create or replace trigger fail before insert on subject execute function fail()');

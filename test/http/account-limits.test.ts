@@ -9,7 +9,7 @@ import { SlidingWindow } from '../../src/http/sliding-window.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { ask, json, openSignedIn, overHttp, overSocket } from './raw-http.ts';
 
-/** What one account may use of a process, and that others do not pay for it. */
+/** The limits of one account in a process; other accounts are not affected. */
 
 const nextImmediate = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -17,7 +17,7 @@ describe('a sliding window', () => {
   it('lets no more than the limit through in any 60 seconds, at the turn of a minute too', () => {
     const window = new SlidingWindow();
     const passed: number[] = [];
-    // Twice the limit, evenly, around the turn of a minute, and again a minute later.
+    // Twice the limit, evenly spread around the start of a minute, and again a minute later.
     for (let now = 1_800_000_000_000 - 10_000; now < 1_800_000_000_000 + 130_000; now += 50)
       if (window.waitFor(1, 100, now) === 0) {
         window.add(1, now);
@@ -113,7 +113,7 @@ describe('an account', () => {
     await nextImmediate();
     expect(order).toEqual(['b', 'c']);
     (await first[1]!)(0);
-    // The place that becomes free is that of the heavy operation, which has waited longer.
+    // The heavy operation gets the free slot, because it has waited longer.
     light[0]!(0);
     await nextImmediate();
     expect(order).toEqual(['b', 'c', 'a']);
@@ -133,7 +133,7 @@ describe('an account', () => {
     };
     const waiting = Array.from({ length: process / most }, (_, n) => wait(`a${n}`, most));
     waiting.push(all.of('a0').admit(1, () => 0) as Promise<Finish>);
-    // Those that wait are left to their deadline.
+    // Waiting operations stay until their deadline.
     for (const each of waiting) each.catch(() => undefined);
     expect(() => all.of('a0').admit(1, () => 1)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED', retryAfterSeconds: 1 }));
     await expect(wait('b', 1)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
@@ -203,7 +203,7 @@ describe('by HTTP and by a socket', () => {
     const { token } = await app.token(administrator);
     const replies = await Promise.all(Array.from({ length: 29 }, () => ask(app.url, { headers: json(token), body: JSON.stringify(small) })));
     expect(replies.flatMap(({ codes }) => codes)).toEqual([]);
-    // The socket's own beginning is the 30th.
+    // Opening the socket counts as the 30th.
     const socket = await openSignedIn(app.url, token);
     expect((await socket.run(small)).codes).toEqual(['RATE_LIMITED']);
     expect(socket.messages.at(-1)!.type).toBe('error');
@@ -227,7 +227,7 @@ describe('by HTTP and by a socket', () => {
     const { school, administrator } = await app.build.school();
     const { token } = await app.token(administrator);
     for (const over of [overHttp, overSocket]) expect((await over(app.url, token, { query: `{ ${classes} }` })).codes).toEqual([]);
-    // Fourteen of them at once would reserve more than there is.
+    // Fourteen concurrent operations would reserve more than the budget.
     const all = await Promise.all(Array.from({ length: 14 }, () => overHttp(app.url, token, { query: `{ a: ${classes} }` })));
     const codes = all.map(({ codes: [code] }) => code);
     expect(codes.filter((code) => code === undefined).length).toBeGreaterThan(0);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { serverAudits } from 'graphql-http';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** GraphQL over HTTP, as its own suite of audits asks for it: by a person of the staff. */
+/** The audit suite of the GraphQL over HTTP specification, run as a member of the staff. */
 
 let app: Sfera;
 let token: string;
@@ -15,7 +15,7 @@ afterAll(() => app.close());
 
 const audits = serverAudits({
   url: () => app.url,
-  // Besides the token, which every request of a client has: the header that a GET must bring against CSRF comes with it.
+  // Adds the token and the header that a GET request needs for CSRF protection.
   fetchFn: (url: string, init?: RequestInit) => fetch(url, { ...init, headers: { ...init?.headers, authorization: `Bearer ${token}` } }),
 });
 

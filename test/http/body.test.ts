@@ -7,7 +7,7 @@ import { Browser } from '../support/auth-server.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { ask, json, openSignedIn, type RawRequest } from './raw-http.ts';
 
-/** Which bytes a body may have. What is stored was decoded without loss; everything else is refused with a code. */
+/** Encodings of a request body. The server decodes it without loss or refuses it with a code. */
 
 let app: Sfera;
 let token: string;
@@ -24,7 +24,7 @@ const mutation = 'mutation ($input: CreateSubjectInput!) { createSubject(input: 
 const subject = (name: string): string => JSON.stringify({ query: mutation, variables: { input: { schoolId, name } } });
 const post = ({ headers, ...sent }: RawRequest) => ask(app.url, { ...sent, headers: { ...json(token), ...headers } });
 const names = async (): Promise<string[]> => (await app.db.prisma.subject.findMany({ select: { name: true } })).map(({ name }) => name);
-/** Sends bytes as they are; resolves with all that came until the server closed the connection. */
+/** Sends raw bytes; resolves with everything received until the server closes the connection. */
 const raw = (write: (socket: ReturnType<typeof connect>) => void | Promise<void>): Promise<string> =>
   new Promise((resolve, reject) => {
     const socket = connect(app.port, '127.0.0.1', () => void write(socket));
@@ -110,7 +110,7 @@ describe('a body is refused', () => {
     expect((await names()).filter((stored) => stored.includes('Отказ') || stored.includes('\ufffd'))).toEqual([]);
   });
 
-  /** The text with these bytes where it has the sign «@». */
+  /** Returns the text with `@` replaced by these bytes. */
   function splice(text: string, bytes: readonly number[]): Buffer {
     const at = Buffer.from(text).indexOf('@');
     return Buffer.concat([Buffer.from(text).subarray(0, at), Buffer.from(bytes), Buffer.from(text).subarray(at + 1)]);
@@ -131,7 +131,7 @@ describe('a body is refused', () => {
         if (how === 'in chunks') socket.write('\r\n');
         sent += part.length;
         if (!flushed) await Promise.race([new Promise((resolve) => socket.once('drain', resolve)), pause(100)]);
-        // A client that is told stops sending.
+        // The client stops sending when it receives the response.
         if (socket.bytesRead > 0) return void socket.end();
       }
     });

@@ -10,7 +10,7 @@ import { server } from '../support/database.ts';
 import { compile, prepareServer, startServer, type ServerProcess, type CompiledServer } from '../support/process.ts';
 import { ask, json, openSignedIn, type ResponseError, type RawSocket } from './raw-http.ts';
 
-/** A server with a small heap answers on, whatever legal documents it is sent: it remembers them by weight, not by number. */
+/** A server with a small heap survives any valid documents: its caches are bounded by size, not by number of entries. */
 
 const accounts = 12;
 
@@ -22,7 +22,7 @@ let tokens: string[];
 const sockets: RawSocket[] = [];
 
 beforeAll(async () => {
-  // Memory is the server's own, whatever the database: seen once, on the embedded one.
+  // The server's memory does not depend on the database, so one run on the embedded database is enough.
   if (server !== undefined) return;
   compiled = compile();
   folder = mkdtempSync(join(tmpdir(), 'sfera-data-'));
@@ -51,7 +51,7 @@ const send = async (token: string, body: object) => {
   return { codes, data };
 };
 
-/** All of these, some at a time. */
+/** Sends all payloads, a few at a time. */
 async function each<T>(items: readonly T[], run: (item: T) => Promise<unknown>): Promise<void> {
   const left = [...items];
   await Promise.all(
@@ -61,10 +61,10 @@ async function each<T>(items: readonly T[], run: (item: T) => Promise<unknown>):
   );
 }
 
-/** A document of 14 KB and some 1,500 tokens that no other one equals. */
+/** Returns a unique document of 14 KB and about 1,500 tokens. */
 const large = (name: string): string => `query ${name} { ${Array.from({ length: 5 }, (_, n) => `a${n}: viewer { ${'id fullName shortName surname givenName patronymic '.repeat(50)} }`).join(' ')} __typename } #${'x'.repeat(2000)}`;
 
-/** Whoever came: everybody is still answered. */
+/** Asserts that the server still responds. */
 async function expectAlive(): Promise<void> {
   expect((await send('', { query: '{ __typename }' })).data).toEqual({ __typename: 'Query' });
   for (const token of tokens) expect((await send(token, { query: '{ viewer { __typename } }' })).data).toEqual({ viewer: { __typename: 'User' } });
@@ -79,7 +79,7 @@ describe.skipIf(server !== undefined)('a server with a heap of 160 MB', { timeou
       if (codes[0] === undefined && data) answered += 1;
       else expect(codes).toEqual(['RATE_LIMITED']);
     });
-    // They were legal: most were answered, so that they had to be remembered or let go.
+    // The documents were valid: most were executed, so the server had to cache or evict them.
     expect(answered).toBeGreaterThan(200);
     await expectAlive();
   });

@@ -5,7 +5,7 @@ import { translate } from '../../src/http/translation.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { ask, json, openSignedIn, openSocket, type RawRequest } from './raw-http.ts';
 
-/** An answer is in one language, that of the request: Russian, unless it asks for English. */
+/** A response is in one language: Russian, unless the request prefers English. */
 
 let app: Sfera;
 let token: string;
@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** What is left of a message without quoted names, names of headers, types and settings, and examples. */
+/** Removes quoted names, examples, and names of headers, types and settings from a message. */
 const prose = (message: string): string =>
   message
     .replace(/«[^»]*»|"[^"]*"/g, '')
@@ -37,7 +37,7 @@ function expectEnglish(message: string): void {
 
 const query = (text: string, variables?: object, operationName?: string): RawRequest => ({ body: JSON.stringify({ query: text, variables, operationName }) });
 
-/** Requests that are refused before, while and after their operation is read. */
+/** Requests that are refused before, during and after parsing of the operation. */
 const wrong: [what: string, sent: () => RawRequest][] = [
   ['a foreign origin', () => ({ ...query('{ __typename }'), headers: { origin: 'https://foreign.example' } })],
   ['no header against CSRF', () => ({ method: 'GET', path: '/graphql?query={__typename}', headers: { authorization: '', 'content-type': 'text/plain' } })],

@@ -12,7 +12,7 @@ import { ask, json, openSocket } from './raw-http.ts';
 it('logs ids and no names, addresses, codes, passwords or tokens, whatever goes wrong', async () => {
   const lines: string[] = [];
   const destination = new Writable({ write: (chunk: Buffer, _encoding, done) => (lines.push(String(chunk)), done()) });
-  // What libraries say past the log counts as well.
+  // Output of libraries that bypasses the logger counts too.
   for (const method of ['log', 'info', 'warn', 'error', 'debug'] as const)
     vi.spyOn(console, method).mockImplementation((...said) => void lines.push(said.map((part) => (part instanceof Error ? (part.stack ?? '') : String(part))).join(' ')));
   const config = await testConfig();
@@ -49,7 +49,7 @@ it('logs ids and no names, addresses, codes, passwords or tokens, whatever goes 
     socket.send(said);
     await socket.closed;
   }
-  // Something that goes wrong inside, and says so on a line that looks like a place in the source.
+  // An internal error whose message contains a line that looks like a stack frame.
   const { id: found } = await build.class({ schoolId: school.id });
   const { reads } = running.db;
   const query = reads.query.bind(reads) as (of: { text?: string }) => unknown;
@@ -60,7 +60,7 @@ it('logs ids and no names, addresses, codes, passwords or tokens, whatever goes 
   const internal = await who.send('query ($id: ID!) { node(id: $id) { id } }', { id: Buffer.from(`Class:${found}`).toString('base64') });
   expect(internal.errors?.map(({ extensions }) => extensions.code)).toEqual(['INTERNAL']);
   expect(JSON.stringify(internal)).not.toContain(secrets.surname);
-  // Something that goes wrong inside: a row that the database refuses to hold.
+  // An internal error: a row that violates a constraint.
   await running.db.pool.query('alter table app_user add constraint broken check (phone is null or char_length(phone) < 13)');
   const { errors } = await who.send('mutation { updateProfile(input: {phone: "+781255501019"}) { __typename } }');
   expect(errors?.[0]?.extensions.code).toBe('INTERNAL');

@@ -10,7 +10,7 @@ import { person } from '../support/client.ts';
 import { freePort, openSfera, type Sfera } from '../support/sfera.ts';
 import { ask, json } from './raw-http.ts';
 
-/** Behind nginx as it is installed: streams arrive, and connections that it keeps do not end in 502. */
+/** Behind nginx with its default settings: streams arrive, and keep-alive connections cause no 502. */
 
 const nginx = spawnSync('nginx', ['-v']).error === undefined;
 const title = nginx ? 'behind nginx' : 'behind nginx: skipped, it is not installed';
@@ -28,7 +28,7 @@ describe.skipIf(!nginx)(title, () => {
     schoolId = app.id('School', school.id);
     ({ token } = await app.token(administrator));
     folder = mkdtempSync(join(tmpdir(), 'sfera-nginx-'));
-    // Started by root, it works as another user.
+    // Started by root, nginx runs its workers as another user.
     chmodSync(folder, 0o755);
     const port = await freePort();
     url = `http://127.0.0.1:${port}/graphql`;
@@ -95,7 +95,7 @@ it('by default an idle connection outlives the minute for which proxies keep the
   const heard = new Promise<string>((resolve) => socket.once('data', (part) => resolve(part.toString())));
   socket.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
   expect(Number(/\r\nKeep-Alive: timeout=(\d+)\r\n/i.exec(await heard)?.[1])).toBeGreaterThan(61);
-  // Past the five seconds that are Node's own.
+  // Longer than Node's default of five seconds.
   await pause(7000);
   const again = new Promise<string>((resolve) => socket.once('data', (part) => resolve(part.toString())));
   socket.write('GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');

@@ -5,7 +5,7 @@ import { startApp } from '../../src/http/app.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { ask, json, openSignedIn } from './raw-http.ts';
 
-/** What whoever operates the server asks it: is it there, does it work, what does it do. */
+/** The endpoints for operators: /health/live, /health/ready and /metrics. */
 
 let app: Sfera;
 beforeAll(async () => {
@@ -43,7 +43,7 @@ describe('/health', () => {
     let heard = '';
     const over = new Promise((resolve) => socket.once('close', resolve));
     socket.on('data', (part) => (heard += part.toString()));
-    // The first answer shows that the server has the connection; a request half sent keeps it from being idle.
+    // The first response shows that the server has accepted the connection; half a request keeps it from being idle.
     socket.write('GET /health/ready HTTP/1.1\r\nHost: x\r\n\r\nGET /health/ready HTTP/1.1\r\n');
     await expect.poll(() => heard).toContain('{"status":"ready"}');
     const closed = stopping.close();

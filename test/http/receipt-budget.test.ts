@@ -10,7 +10,7 @@ describe('bodies that are received', () => {
   afterAll(() => app.close());
 
   const bodyBytes = 250 * 1024;
-  /** A connection that sends all of a large body but the last byte, and what the server says to it. */
+  /** Sends all but the last byte of a large body, and collects the server's response. */
   function sendSlowly(): { socket: Socket; said: () => string } {
     const socket = connect(app.port, '127.0.0.1');
     let text = '';

@@ -8,7 +8,7 @@ import { bounds } from '../../src/http/graphql/limits.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { ask, expectWellFormed, json, openSignedIn, openSocket, type Reply, type RawRequest } from './raw-http.ts';
 
-/** Requests and sockets that are wrong before any operation is read. Each answer is held to the promises in raw-http.ts. */
+/** Requests and sockets that are refused before an operation is read. raw-http.ts checks every response. */
 
 let app: Sfera;
 let token: string;
@@ -143,7 +143,7 @@ describe('a token', () => {
     return new SignJWT(claims()).setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: newest!.kid! }).setIssuer(app.config.publicUrl)
       .setAudience(audienceOf(app.config)).setSubject(user.userId).setIssuedAt().sign(await importJWK(newest!, 'ES256'));
   };
-  /** The public key as a secret, as it was once taken by libraries. */
+  /** A token that uses the public key as an HMAC secret (algorithm confusion). */
   const symmetric = async () => {
     const { kid, ...jwk } = await exportJWK((await generateKeyPair('ES256', { extractable: true })).publicKey);
     return signed((jwt) => jwt, { alg: 'HS256', kid: app.keys.jwks[0]!.kid ?? kid }, new TextEncoder().encode(JSON.stringify(jwk)));
@@ -240,7 +240,7 @@ describe('whatever is sent', () => {
       fc.asyncProperty(fc.array(fc.oneof({ weight: 4, arbitrary: message }, { weight: 1, arbitrary: fc.string({ unit: 'binary' }) }), { minLength: 1, maxLength: 5 }), async (said) => {
         const socket = await openSignedIn(app.url, token);
         for (const text of said) if (socket.ws.readyState === WebSocket.OPEN) socket.send(text);
-        // What it says last is answered when all before was taken.
+        // The pong to the last message shows that the server has handled all messages before it.
         if (socket.ws.readyState === WebSocket.OPEN) socket.send({ type: 'ping', payload: { last: true } });
         const code = await Promise.race([socket.closed.then(({ code }) => code), socket.waitForMessage(({ type, payload }) => type === 'pong' && payload?.last).then(() => 0, () => 0)]);
         if (code !== 0) expect([4400, 4409, 4429], String(code)).toContain(code);

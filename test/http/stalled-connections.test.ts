@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startApp, type App } from '../../src/http/app.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** An answer that is larger than what the kernel holds for a connection. */
+/** A response that is larger than the kernel's socket buffers. */
 const large = Buffer.alloc(48 * 1024 * 1024, 'x');
 const stalledMs = 700;
 
@@ -30,7 +30,7 @@ afterAll(async () => {
   await app.close();
 });
 
-/** Asks for the large answer and does not read it. Resolves with the server's end once bytes wait there. */
+/** Requests the large response without reading it. Resolves with the server's socket once it has unsent bytes. */
 async function askDeafly(): Promise<{ client: Socket; end: Socket }> {
   const client = connect({ port: hasty.port, host: '127.0.0.1' }).pause();
   client.on('error', () => undefined);
@@ -52,7 +52,7 @@ it('lets a slow client read one large answer for longer than a client may stall'
   const begun = performance.now();
   const over = new Promise<void>((resolve) => client.once('close', resolve));
   client.on('data', (part: Buffer) => (received += part.length));
-  // Slowness is what is tested: a bit of reading, then a pause shorter than a client may stall.
+  // A slow client: reads a part, then pauses for less than the stall limit.
   while (received < large.length && !client.destroyed) {
     client.resume();
     const target = received + large.length / 12;

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** How many statements an operation costs: one for the rights, one for each level, whatever the number of rows. */
+/** Number of statements of an operation: one for the actor's rights, one for each level, independent of the number of rows. */
 
 let app: Sfera;
 beforeAll(async () => {
@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterEach(() => vi.restoreAllMocks());
 afterAll(() => app.close());
 
-/** A school with so many classes of so many pupils, and a chat in each. */
+/** Creates a school with this many classes, pupils in each, and a chat for each. */
 async function schoolOf(classes: number, pupils: number) {
   const { school, administrator } = await app.build.school();
   const made = [];
@@ -27,7 +27,7 @@ async function schoolOf(classes: number, pupils: number) {
   return { school, id: app.id('School', school.id), classes: made, classId: app.id('Class', made[0]!.id), ask };
 }
 
-/** The statements sent meanwhile, without those of no request: the note of when a session was last seen, the poll beneath the streams, and the word to other processes. */
+/** Returns the statements of the requests, without background statements: `last_seen_at` of sessions, the poll of the log, NOTIFY. */
 function watch() {
   const sent = vi.spyOn(pg.Client.prototype, 'query');
   return () =>
@@ -56,7 +56,7 @@ beforeAll(async () => {
 const onSchool = (fields: string) => `query ($id: ID!) { node(id: $id) { ... on School { ${fields} } } }`;
 
 describe.each([
-  // Nothing at all but rights.
+  // Only the rights.
   ['nothing', '{ __typename }', 1],
   // Rights; the school.
   ['node', onSchool('name'), 2],
@@ -64,9 +64,9 @@ describe.each([
   ['viewer', '{ viewer { fullName } }', 2],
   // Rights; the viewer; the class.
   ['the viewer and a class', 'query ($classId: ID!) { viewer { fullName } node(id: $classId) { ... on Class { name } } }', 3],
-  // Rights; the class; how many are in it; its year; its school; who leads it.
+  // Rights; the class; its number of pupils; its year; its school; its class teacher.
   ['a class with what stands on it', 'query ($classId: ID!) { node(id: $classId) { ... on Class { name studentCount year { name } school { name } classTeacher { fullName } } } }', 6],
-  // Rights; the school; its classes; their pupils' places with the pupils.
+  // Rights; the school; its classes; their enrolments with the pupils.
   ['a school, its classes and their pupils', onSchool('classes(first: 100) { edges { node { name enrolments(first: 30) { edges { node { student { fullName } } } } } } }'), 4],
   // Rights; the school; its chats; their members with the people.
   ['a school, its chats and their members', onSchool('chats(first: 100) { edges { node { name members(first: 30) { edges { node { role user { fullName } } } } } } }'), 4],
@@ -79,7 +79,7 @@ describe.each([
   });
 });
 
-// Rights; the class; the pupil; the two locked; the role and the latest place; the place; the chats; the events.
+// Rights; the class; the pupil; the locks on both; the role and the latest enrolment; the enrolment; the chats; the events.
 it('enrols a pupil with nine statements, the last of which leaves with the COMMIT', async () => {
   const { school, classId, ask } = await schoolOf(1, 1);
   const enrol = async () => {
@@ -112,7 +112,7 @@ it('reads the log once for an event, and each thing that it names once, for one 
   const statements = watch();
   const events = 5;
   for (let seq = 1; seq <= events; seq += 1) {
-    // Written aside, so that nothing is counted but the telling.
+    // Written through another connection, so that only the delivery is counted.
     const payload = JSON.stringify({ schoolId: school.id, classId: classes[0]!.id, studentId, enrolmentId });
     await app.db.pool.query(
       `with head as (update event_head set seq = $2 where school_id = $1)
@@ -124,11 +124,11 @@ it('reads the log once for an event, and each thing that it names once, for one 
   }
   const all = statements();
   const about = (pattern: RegExp) => all.filter((text) => pattern.test(text)).length;
-  // The student, the class and the place: one statement each, with the rights within it.
+  // The student, the class and the enrolment: one statement each, which also loads the facts for the permission check.
   expect(about(/^select .* from "public"\."app_user" as "t0"/is)).toBe(events);
   expect(about(/^select .* from "public"\."class" as "t0"/is)).toBe(events);
   expect(about(/^select .* from "public"\."enrolment" as "t0"/is)).toBe(events);
-  // The log once at its wake, and once more at most where the poll beneath saw the event first.
+  // The log once after NOTIFY, and at most once more if the poll saw the event first.
   expect(about(/^select seq, type, topics/)).toBeGreaterThanOrEqual(events);
   expect(about(/^select seq, type, topics/)).toBeLessThanOrEqual(2 * events);
   expect(stream.news).toHaveLength(events);

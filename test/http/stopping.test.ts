@@ -47,7 +47,7 @@ it('waits for no connection on which nothing was asked', async () => {
   const app = await openSfera();
   const sockets = Array.from({ length: 3 }, () => connect(app.port, '127.0.0.1'));
   await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
-  // One has been used before; the others are open ahead, as browsers do it.
+  // One connection has been used; the others are preconnected, as browsers do.
   const used = new Promise((resolve) => sockets[0]!.once('data', resolve));
   sockets[0]!.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
   await used;
@@ -58,7 +58,7 @@ it('waits for no connection on which nothing was asked', async () => {
   expect(performance.now() - begun).toBeLessThan(10_000);
 });
 
-/** Begins something that makes changes wait: a lock on PostgreSQL; embedded, the only connection. */
+/** Blocks mutations: with a lock on PostgreSQL, with the only connection on the embedded database. */
 async function blockChanges(app: Sfera): Promise<() => Promise<void>> {
   const connection = await app.db.pool.connect();
   if (server !== undefined) await connection.query('begin; lock table subject in access exclusive mode');
@@ -100,7 +100,7 @@ it('answers the changes that are under way on sockets, takes no further ones, an
 
 it('cuts a socket whose change is not answered within STOP_SECONDS', async () => {
   const app = await openSfera({ STOP_SECONDS: '1' });
-  // The database ends after the server, which waits for it no longer.
+  // The server stops without waiting any longer; the database is closed after it.
   const stopping = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false });
   const { school, administrator } = await app.build.school();
   const changing = await openSignedIn(`http://127.0.0.1:${stopping.port}/graphql`, (await app.token(administrator)).token);
@@ -156,7 +156,7 @@ it('ends a stream that begins after the server has begun to stop', async () => {
   const stream = person(`http://127.0.0.1:${stopping.port}/graphql`, token).listenSse(chatsStream, { schoolId: app.id('School', school.id) });
   await expect.poll(() => isAsked).toBe(true);
   const closed = stopping.close();
-  // Longer than the server takes to end the streams that there are.
+  // Longer than the server needs to end the open streams.
   await pause(300);
   const begun = performance.now();
   open();

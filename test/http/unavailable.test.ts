@@ -12,7 +12,7 @@ import { testConfig } from '../support/sfera.ts';
 import { stallingProxy, type StallingProxy } from '../support/stalling-proxy.ts';
 import { json, openSocket } from './raw-http.ts';
 
-/** What clients are told while the database does not answer, or takes no changes, and that all goes on by itself after. */
+/** Responses while the database does not respond or is read-only; afterwards the server recovers by itself. */
 
 const createSubject = 'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename ... on Refusal { code message retryAfter } } }';
 
@@ -76,7 +76,7 @@ describe.runIf(server)('a server whose database fails', () => {
     const answers = await Promise.all([
       post('{ viewer { id } }', { accept }),
       post('{ viewer { id } }', { accept, 'accept-language': 'en' }),
-      // By Yoga's pipeline.
+      // Through Yoga's pipeline.
       ask({ method: 'GET', path: `/graphql?query=${encodeURIComponent('{ viewer { id } }')}`, headers: { ...json(token), accept } }),
     ]);
     for (const { status, headers, text } of answers) {
@@ -85,13 +85,13 @@ describe.runIf(server)('a server whose database fails', () => {
     }
     expect(answers[0].text).toContain('Повторите');
     expect(answers[1].text).toContain('Try again');
-    // Longer than a stream tries again what fails otherwise.
+    // Longer than a stream retries other failures.
     await pause(7000);
     expect(stream.items).toHaveLength(1);
     proxy.resume();
     await expect.poll(ready, { timeout: 30_000 }).toEqual([200, 'ready']);
     await expect.poll(() => changed('Химия').then((made) => made?.__typename, () => undefined), { timeout: 30_000 }).toBe('Subject');
-    // The stream did not end, and is told what came meanwhile.
+    // The stream has not ended, and delivers the events of the meantime.
     await stream.until(({ news }) => news.length > 0);
     stream.close();
   }, 90_000);
@@ -130,7 +130,7 @@ describe.runIf(server)('a server whose database fails', () => {
     expect(status).not.toBe(401);
     const socket = await openSocket(url);
     socket.send({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } });
-    // 1013 is one of those after which clients of graphql-ws come back; after 4401 and 4500 they do not.
+    // graphql-ws reconnects after 1013, but not after 4401 and 4500.
     expect(await socket.closed).toMatchObject({ code: 1013 });
     proxy.resume();
     await expect.poll(async () => (await ask({ headers: json(unknown), body: '{"query":"{ viewer { id } }"}' })).status, { timeout: 30_000 }).toBe(401);
@@ -144,11 +144,11 @@ describe.runIf(server)('a server whose database fails', () => {
     await expect.poll(ready, { timeout: 30_000 }).toEqual([503, 'read-only']);
     const before = await connections();
     expect(await changed('Физика')).toMatchObject({ __typename: 'Refusal', code: 'UNAVAILABLE', retryAfter: 2 });
-    // Now only new connections may write: those that are there are given up.
+    // Now only new connections can write, so the server has to replace the existing ones.
     await pool.query(`set default_transaction_read_only = off; alter database ${made.name} reset default_transaction_read_only`);
     await expect.poll(ready, { timeout: 30_000 }).toEqual([200, 'ready']);
     expect((await changed('Физика')).__typename).toBe('Subject');
-    // What reads goes to the new connections too: an old one may lead to a standby that is behind.
+    // Reads use new connections too: an old one may lead to a standby that lags behind.
     await expect.poll(async () => (await connections()).filter((pid) => before.includes(pid)), { timeout: 30_000 }).toEqual([]);
   }, 90_000);
 

@@ -11,7 +11,7 @@ import { follower, type Follower } from '../support/follower.ts';
 import { compile, prepareServer, startServer, type ServerProcess, type CompiledServer, type ServerFixture } from '../support/process.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
 
-/** Processes that share one port, as `WORKERS=2` starts them. */
+/** Worker processes that share one port, started with `WORKERS=2`. */
 
 const server = process.env.TEST_DATABASE_URL!;
 
@@ -62,7 +62,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
   const restart = async () => {
     child = start();
     await child.ready();
-    // What is said and what is logged come by two pipes, in either order.
+    // stdout and stderr are separate pipes, so their order is not defined.
     await vi.waitFor(() => expect([child.output().includes('Sfera is ready'), listening().length]).toEqual([true, 2]), { timeout: 10_000 });
   };
   const lines = () =>
@@ -81,7 +81,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
         await Promise.all(made.map(({ started }) => started));
         return made;
       },
-      /** Writes on a connection of its own; the answer is the worker that took it. */
+      /** Runs a mutation on a new connection; returns the worker that handled it. */
       async write(): Promise<number> {
         const requestId = randomUUID();
         const query = 'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename } }';
@@ -96,10 +96,10 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     };
   }
 
-  /** A request on a connection of its own, so that the next one may reach another worker. */
+  /** Sends a request on a new connection, so that the next one may reach another worker. */
   const send = (path: string, options: object, body = '') =>
     new Promise<string>((resolve, reject) => {
-      // What a worker was handed in the instant it was killed is never answered: whoever asks sets a limit.
+      // A connection that a worker received just before it was killed never gets a response, so the request needs a timeout.
       const signal = AbortSignal.timeout(3_000);
       const asked = request({ host: '127.0.0.1', port: child.port, path, agent: false, signal, ...options }, (response) => {
         let text = '';
@@ -108,7 +108,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
       asked.on('error', reject).end(body);
     });
 
-  /** Everyone was told the whole log of the school, once, in its order. */
+  /** Every follower received the whole log of the school, each event once and in order. */
   async function all(of: Follower[], schoolId: string): Promise<void> {
     const events = await db.prisma.event.findMany({ where: { schoolId }, orderBy: { seq: 'asc' } });
     const expected = events.map(({ seq }) => Buffer.from(`${schoolId}:${seq}`).toString('base64url'));
@@ -159,7 +159,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     const { pid } = listening().at(-1)!;
     process.kill(pid!, 'SIGSTOP');
     try {
-      // Connections are handed to either worker: those that the stopped one has are answered by nobody.
+      // The primary distributes connections to both workers; the stopped worker does not respond to its share.
       const answers = await Promise.allSettled(Array.from({ length: 6 }, () => send('/metrics', {})));
       const texts = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
       expect(texts.length).toBeGreaterThan(0);
@@ -173,7 +173,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
 
   it('answers a scrape at once while a worker starts', async () => {
     const holder = await db.pool.connect();
-    // The next worker waits for whoever migrates.
+    // The next worker waits for the session that holds the migration lock.
     await holder.query('select pg_advisory_lock(7261001)');
     try {
       const before = listening().length;
@@ -202,7 +202,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
 
   it('leaves no worker behind when its first process is killed', async () => {
     await restart();
-    // It has ended when nobody holds its output any more, the workers included.
+    // `close` fires when no process holds the output any more, including the workers.
     await child.kill('SIGKILL');
     await expect(fetch(child.url)).rejects.toThrow();
   });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** Races are real only where many sessions meet: on a server. */
+/** Needs a PostgreSQL server: the embedded database runs one transaction at a time. */
 describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation 2.5 a)', () => {
   let app: Sfera;
   beforeAll(async () => {
@@ -19,7 +19,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation
     return { schoolId: school.id, administrator, classes, chats, pupil, studentId: app.id('User', pupil.id) };
   }
 
-  /** The pupil is in exactly one class and in its chat only; the past has neither gaps nor overlaps. */
+  /** Asserts that the pupil is in exactly one class and only in its chat, and that the past enrolments have no gaps or overlaps. */
   async function settled({ pupil, chats }: Awaited<ReturnType<typeof scene>>) {
     const places = await app.db.prisma.enrolment.findMany({ where: { studentId: pupil.id }, orderBy: [{ startedAt: 'asc' }, { endedAt: 'asc' }] });
     const present = places.filter((place) => place.endedAt === null);

@@ -14,7 +14,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the last seat of an invitation', 
     const group = await app.build.class({ schoolId: school.id });
     const { invitation, code } = await app.build.invitation({ schoolId: school.id, role: 'STUDENT', classId: group.id, maxUses: 1 });
     const people = await Promise.all(Array.from({ length: 200 }, () => app.build.user()));
-    // Everyone is signed in before the race begins.
+    // Signs everyone in before the race starts.
     await Promise.all(people.map((user) => app.as(user).viewer({})));
     const answers = await Promise.all(people.map((user) => app.as(user).acceptInvitation({ code })));
     const winners = answers.filter((answer) => answer.__typename === 'User');

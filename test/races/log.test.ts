@@ -11,13 +11,13 @@ import { createLogger } from '../../src/logger.ts';
 import { createRandom, type SeededRandom } from '../support/random.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** The promises of the log are about many sessions at once: on a server. */
+/** Tests the log with many concurrent sessions, so it needs a PostgreSQL server. */
 describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
   const writers = 32;
   const changesEach = 40;
 
   let app: Sfera;
-  /** Every writer has a session of its own. */
+  /** Each writer has its own database session. */
   let wide: Database;
   beforeAll(async () => {
     app = await openSfera();
@@ -35,7 +35,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     });
   }
 
-  /** A change of some rows with their events: the subjects that it made. */
+  /** Creates some subjects with their events in one transaction; returns them. */
   async function addSubjects(tx: Tx, schoolId: string, count: number, lull: number): Promise<void> {
     for (let n = 0; n < count; n += 1) {
       const name = randomUUID();
@@ -52,7 +52,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     acknowledged: number;
   }
 
-  /** Writes; of a hundred changes five are undone, some before their events are written and some after. Answers those that count. */
+  /** Writes; rolls back 5 % of the changes, some before their events are written and some after. Returns the committed ones. */
   async function write(schoolId: string, random: SeededRandom, done: Done[]): Promise<void> {
     for (let n = 0; n < changesEach; n += 1) {
       const causation = randomUUID();
@@ -75,13 +75,13 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
   }
 
   interface Reader {
-    /** Where it began. */
+    /** The position at which it started. */
     after: bigint;
     seen: LoggedEvent[];
     reading: Promise<void>;
   }
 
-  /** Reads page by page as fast as it can; at each page, asks for the rows of what it has just been told. */
+  /** Reads page by page as fast as possible; after each page, loads the rows of its events. */
   function paging(schoolId: string, limit: number, stop: { at?: bigint }): Reader {
     const reader: Reader = { after: 0n, seen: [], reading: Promise.resolve() };
     const run = async () => {
@@ -144,7 +144,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     await Promise.allSettled(writing);
     const log = await app.events(schoolId);
     stop.at = log.at(-1)!.seq;
-    // The followers that wait are woken once more.
+    // Wakes the waiting followers once more.
     await change('last', (tx) => addSubjects(tx, schoolId, 1, 0));
     await Promise.all([...writing, ...readers.map(({ reading }) => reading)]);
 
@@ -155,7 +155,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
       for (const { seq, payload } of seen.slice(0, Number(stop.at - after))) expect(payload).toEqual(log[Number(seq) - 1]!.payload);
     }
 
-    // What was acknowledged is there, whole and together; what was undone is not.
+    // Every acknowledged change is in the log, complete and contiguous; changes that were rolled back are not.
     const places = new Map<string, number[]>();
     for (const { causation, seq } of log) places.set(causation!, [...(places.get(causation!) ?? []), Number(seq)]);
     expect([...places.keys()].sort()).toEqual(done.map(({ causation }) => causation).sort());
@@ -164,7 +164,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
       expect([first, ...rest]).toEqual(Array.from({ length: count }, (_, n) => first + n));
     }
 
-    // What was acknowledged before another change began stands before it.
+    // A change acknowledged before another one started comes before it.
     const byEnd = [...done].sort((a, b) => a.acknowledged - b.acknowledged);
     let [before, latest] = [0, 0];
     for (const { causation, begun } of [...done].sort((a, b) => a.begun - b.begun)) {
@@ -230,7 +230,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
         });
     };
     await Promise.all(Array.from({ length: writers }, (_, n) => one(n)));
-    // A change that lost in a deadlock would have been run again.
+    // A deadlock would have made the transaction run again.
     expect(runs).toBe(writers * 20);
     const [a, b] = await Promise.all(schools.map(async (id) => (await app.events(id)).map(({ causation }) => causation)));
     expect(a).toHaveLength(writers * 20);

@@ -43,7 +43,7 @@ describe.runIf(server)('two processes on one database', () => {
 
   const spawn = async (port: number, url = made.url) => startServer(compiled, port, { ...fixture.env, DATABASE_URL: url });
 
-  /** A school whose administrator follows all three streams at each process. */
+  /** Creates a school whose administrator subscribes to all three streams at each process. */
   async function scene() {
     const { school, administrator } = await fixture.build.school();
     const found = await fixture.build.class({ schoolId: school.id });
@@ -70,7 +70,7 @@ describe.runIf(server)('two processes on one database', () => {
 
   const cursors = (items: readonly StreamItem[]) => items.map(({ cursor }) => cursor);
 
-  /** Everyone at either process was told all of it, once, in the order of the log. */
+  /** Every follower at both processes received every event, once and in the order of the log. */
   async function all(streams: Follower[][], schoolId: string): Promise<void> {
     const events = await db.prisma.event.findMany({ where: { schoolId }, orderBy: { seq: 'asc' } });
     const expected = [/^student\./, /^chat/, /./].map((types) =>
@@ -91,7 +91,7 @@ describe.runIf(server)('two processes on one database', () => {
     );
     return rows.length;
   };
-  /** The sessions of this test itself. */
+  /** The database sessions of the test itself. */
   const own = async (): Promise<number[]> => {
     const clients = await Promise.all(Array.from({ length: db.pool.options.max }, () => db.pool.connect()));
     const pids = await Promise.all(clients.map(async (client) => (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]!.pid));
@@ -146,7 +146,7 @@ describe.runIf(server)('two processes on one database', () => {
       await new Promise((resolve) => setTimeout(resolve, n * 10));
       for (;;) {
         const answer = await act().catch(() => null);
-        // UNAVAILABLE says as well that it is not known whether the change was made.
+        // UNAVAILABLE also covers the case that it is unknown whether the change was committed.
         if (answer === null || (answer as { code?: string }).code === 'UNAVAILABLE') unanswered += 1;
         else return expect(answer).toMatchObject({ __typename: 'Enrolment' });
       }

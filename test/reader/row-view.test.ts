@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Client, wireBuffer, createView, type DataRow } from '../../src/reader/row-view.ts';
 import { columnBytes } from '../support/column-bytes.ts';
 
-/** Rows off the wire, however they were cut on their way. */
+/** Parsing of rows from the PostgreSQL protocol, however the bytes are split into chunks. */
 
 function message(values: readonly (string | null)[]): Buffer {
   const columns = values.map(columnBytes);
@@ -14,7 +14,7 @@ function message(values: readonly (string | null)[]): Buffer {
   return Buffer.concat([head, ...columns]);
 }
 
-/** The rows that come when these bytes do, in pieces of this size; they are held until the last. */
+/** Parses these bytes in chunks of this size; returns all rows after the last chunk. */
 function arriving(bytes: Buffer, size: number) {
   const stream = new PassThrough();
   const client = new Client() as unknown as { connection: { attachListeners(stream: PassThrough): void }; _handleDataRow(row: DataRow): void };

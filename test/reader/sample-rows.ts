@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../../src/db/client.ts';
 
-/** The least rows that constraints can be tried on: two classes of a school, a subject and a person. */
+/** Inserts the minimal rows for tests of constraints: a school with two classes, a subject and a person. */
 export async function seed({ prisma }: Database) {
   const { id: schoolId } = await prisma.school.create({ data: { name: 'Школа', fullName: 'Школа', head: { create: {} } } });
   const year = { schoolId, startsOn: new Date('2026-09-01'), endsOn: new Date('2027-08-31') };

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 
-/** Somebody who joins: namesakes and double surnames occur. */
+/** A pupil who joins; namesakes and double surnames occur. */
 export interface Pupil {
   surname: string;
   givenName: string;
@@ -11,7 +11,7 @@ export interface Pupil {
 const sample = new URL('../../../shared/data/grand-bend/students.csv', import.meta.url);
 export const count = 960;
 
-/** The pupils of the sample beside the project; the same number made up, with namesakes, where it is not there. */
+/** Returns the pupils of the sample data next to the project; without it, the same number of generated pupils with namesakes. */
 export function pupils(): Pupil[] {
   return existsSync(sample) ? read(readFileSync(sample, 'utf8')) : madeUp();
 }

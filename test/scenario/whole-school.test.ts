@@ -26,7 +26,7 @@ interface Class {
   pupils: Pupil[];
 }
 
-/** Who listens: the administration of a school, or a person of one of its classes. */
+/** A subscribed dashboard: of the administration of a school, or of a person in one of its classes. */
 interface Listener {
   user: User;
   class?: Class;
@@ -47,7 +47,7 @@ const streams = [
 const localId = (id: string): string => Buffer.from(id, 'base64').toString().split(':')[1]!;
 const placeOf = (cursor: string): bigint => BigInt(Buffer.from(cursor, 'base64url').toString().split(':')[1]!);
 
-/** What a mutation answered, which must not be a refusal. */
+/** Returns the result of a mutation; fails on a refusal. */
 function done<T extends { __typename: string }>(answer: T): Exclude<T, { __typename: 'Refusal' }> {
   expect(answer).not.toMatchObject({ __typename: 'Refusal' });
   return answer as Exclude<T, { __typename: 'Refusal' }>;
@@ -66,13 +66,13 @@ function isFor({ class: own, prefix }: Dashboard, { type, payload }: { type: str
 
 const count = (names: string[]) => names.reduce<Record<string, number>>((all, name) => ({ ...all, [name]: (all[name] ?? 0) + 1 }), {});
 
-/** Runs all of them, so many at a time. */
+/** Runs all tasks with limited concurrency. */
 async function together<T>(items: readonly T[], at: number, act: (item: T, n: number) => Promise<void>): Promise<void> {
   const rest = items.entries();
   await Promise.all(Array.from({ length: at }, async () => { for (const [n, item] of rest) await act(item, n); }));
 }
 
-/** A class as the regulation has it: made by the administrator, its link handed to the class teacher, who reads it and makes the chat. */
+/** Sets up a class as in the regulation: the administrator creates it and hands its link to the class teacher, who reads the link and creates the chat. */
 async function setUpClass(schoolId: string, administrator: User, of: Pupil[], grade: number, letter: string): Promise<Class> {
   const school = app.id('School', schoolId);
   const made = done(await app.as(administrator).createClass({ schoolId: school, grade, letter }));
@@ -94,14 +94,14 @@ async function setUpSchool(of: Pupil[]): Promise<{ schoolId: string; classes: Cl
   for (const [n, year] of years.entries())
     for (const [half, letter] of ['А', 'Б'].entries()) {
       const own = of.filter(({ birthYear }) => birthYear === year).filter((_, at) => at % 2 === half);
-      // More years than grades: the elder ones get a letter of their own.
+      // There are more years of birth than grades, so the older pupils get a separate letter.
       if (own.length > 0) classes.push(await setUpClass(school.id, administrator, own, (n % 11) + 1, letter + '′'.repeat(Math.floor(n / 11))));
     }
   const office = async (role: 'PLATFORM_ADMINISTRATOR' | 'SCHOOL_ADMINISTRATION') => ({ user: await app.build.user({ schoolId: school.id, role }) });
   const listeners: Listener[] = [{ user: administrator }];
   for (let n = 0; n < 5; n += 1) listeners.push(await office('PLATFORM_ADMINISTRATOR'), await office('SCHOOL_ADMINISTRATION'));
   for (const own of classes.slice(0, 4)) listeners.push({ user: own.teacher, class: own });
-  // One who is in a class already, and hears of the classmates.
+  // A pupil who is already in a class and receives events about classmates.
   const classmate = await app.build.student({ classId: classes[0]!.id });
   listeners.push({ user: classmate, class: classes[0]! });
   await app.db.prisma.chatMember.create({ data: { schoolId: school.id, chatId: classes[0]!.chatId, userId: classmate.id, reason: 'RULE' } });
@@ -144,7 +144,7 @@ it('960 pupils join three schools while 50 dashboards listen', async () => {
 
   const logs = new Map(await Promise.all(schools.map(async ({ schoolId }) => [schoolId, (await app.events(schoolId)).filter(({ seq }) => seq > begun.get(schoolId)!)] as const)));
   for (const { schoolId, classes } of schools) {
-    // The log itself tells of each pupil once, and of nothing else.
+    // The log contains each pupil once, and nothing else.
     const told = count(logs.get(schoolId)!.map(({ type }) => type));
     const joined = classes.reduce((sum, { pupils: own }) => sum + own.length, 0);
     expect(told).toEqual({ 'invitation.accepted': joined, 'role.granted': joined, 'student.enrolled': joined, 'chatMember.added': joined });

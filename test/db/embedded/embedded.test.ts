@@ -15,7 +15,7 @@ import { ProtocolStream } from '../../../src/db/embedded/protocol-stream.ts';
 import { createLogger } from '../../../src/logger.ts';
 import { server } from '../../support/database.ts';
 
-/** Runs as soon as a folder is locked, before anything else happens in it. */
+/** Called as soon as a folder is locked, before it is used. */
 const locked = vi.hoisted(() => ({ run: undefined as ((options: LockOptions) => void) | undefined }));
 vi.mock('../../../src/db/embedded/folder-lock.ts', async (original) => {
   const { lockFolder, ...others } = await original<typeof import('../../../src/db/embedded/folder-lock.ts')>();
@@ -31,7 +31,7 @@ vi.mock('../../../src/db/embedded/folder-lock.ts', async (original) => {
 afterEach(() => (locked.run = undefined));
 
 const log = createLogger('silent');
-/** A namespace of PIDs as a container has it, where this machine lets us make one. */
+/** Whether this machine can create a PID namespace, as a container has it. */
 const container = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
 const hasContainers = spawnSync(container[0]!, [...container.slice(1), 'true']).status === 0;
 let dataDir: string;
@@ -42,7 +42,7 @@ afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 
 const open = (template?: Uint8Array): Promise<Database> => connect({ dataDir, poolSize: 1, log, template });
 const template = () => readFileSync(inject('template'));
-/** Whether the folder was given back. */
+/** Whether the lock of the folder was released. */
 const isReleased = (): boolean => {
   const locks = join(dataDir, 'pg.lock');
   const last = Math.max(...readdirSync(locks).map(Number));
@@ -50,7 +50,7 @@ const isReleased = (): boolean => {
 };
 const writerProgram = ['--import', 'tsx', fileURLToPath(new URL('writer.ts', import.meta.url))];
 
-// Starting one on a busy machine takes its time.
+// Starting an embedded database is slow on a busy machine.
 describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_000 }, () => {
   it('keeps what was written, and gives its folder back when it is closed', async () => {
     const first = await open(template());

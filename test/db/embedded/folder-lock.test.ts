@@ -9,9 +9,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { lockFolder } from '../../../src/db/embedded/folder-lock.ts';
 import { deviceOf, leaseMs, listen, machineId } from '../../../src/db/embedded/lock-owner.ts';
 
-/** Locks on one folder, taken by processes of their own. */
+/** Locks on one folder, held by child processes. */
 
-/** Runs after each reading of a folder of locks in this process. */
+/** Called after each read of the lock folder in this process. */
 const read = vi.hoisted(() => ({ run: undefined as ((folder: string) => void) | undefined }));
 vi.mock('node:fs', async (original) => {
   const fs = await original<typeof import('node:fs')>();
@@ -24,7 +24,7 @@ vi.mock('node:fs', async (original) => {
 });
 
 const program = fileURLToPath(new URL('folder-holder.ts', import.meta.url));
-/** A namespace of PIDs as a container has it, where this machine lets us make one. */
+/** Whether this machine can create a PID namespace, as a container has it. */
 const container = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
 const hasContainers = spawnSync(container[0]!, [...container.slice(1), 'true']).status === 0;
 /** Mounts `upper` of this folder as `merged` too, where this machine lets us. */
@@ -60,7 +60,7 @@ class Holder {
     this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     createInterface(this.#child.stdout).on('line', (line) => this.lines.push(line));
     this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve()));
-    // A process that was killed meanwhile does not read.
+    // A process that has been killed does not read its input.
     this.#child.stdin.on('error', () => {});
     running.push(this);
   }
@@ -85,7 +85,7 @@ class Holder {
     }, { timeout: 40_000, interval: 20 });
   }
 
-  /** Asks for the lock; returns `held` or the refusal. */
+  /** Requests the lock; returns `held` or the error message. */
   async lock(): Promise<string> {
     await this.says('loaded');
     const before = this.lines.length;
@@ -219,7 +219,7 @@ describe('a folder in place of a locked one', limit, () => {
   });
 });
 
-// Two mounts of one file system on one kernel: the socket of one has another inode in the other, so it refuses.
+// Two mounts of one file system on one kernel: the socket has different inodes in them, so connecting to it is refused.
 describe('a folder locked through another mount', limit, () => {
   it('refuses while the lease is renewed', async () => {
     const [first, second] = [new Holder(), new Holder()];
@@ -275,7 +275,7 @@ describe('a damaged lock', limit, () => {
 describe('a process that pauses while it takes a folder', limit, () => {
   const locks = () => join(dir, 'pg.lock');
   let listening: Promise<{ close(): void } | undefined> | undefined;
-  /** Gives the folder to a successor after this reading of the locks, and takes it. */
+  /** Acquires the lock; after this read of the lock folder, a successor takes the folder first. */
   const take = (at: number, onLost: () => void) => {
     let readings = 0;
     read.run = (folder) => {
@@ -306,7 +306,7 @@ describe('a process that pauses while it takes a folder', limit, () => {
   });
 });
 
-// Two machines on one network file system, and one whose file system holds no sockets: only the renewed lease tells.
+// Two machines on one network file system, and a file system without sockets: only the renewed lease shows that the holder is alive.
 describe.each([['another machine', 'one', 'other'], ['a file system without sockets', 'none', 'none']])('a folder locked from %s', limit, (_where, one, other) => {
   it('refuses while the lease is renewed', async () => {
     const [first, second] = [new Holder({ machine: one }), new Holder({ machine: other })];

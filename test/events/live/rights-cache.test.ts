@@ -6,7 +6,7 @@ import { createLogReader } from '../../../src/events/log-reader.ts';
 import { createLogger } from '../../../src/logger.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
-/** Rights that were read once count until the log says otherwise: it says so after every change of them. */
+/** Cached rights stay valid until an event of the log invalidates them; every change of rights has such an event. */
 
 let app: Sfera;
 beforeAll(async () => {
@@ -26,7 +26,7 @@ it('knows after each change, from the log alone, what everyone may do', async ()
   const people = [administrator, leader, teacher, pupil, past, newcomer];
 
   const log = createLogger('silent');
-  // Without its clock nothing is read again but what the log speaks of.
+  // Without the timer, only events of the log cause a reload.
   vi.useFakeTimers({ toFake: ['setInterval'] });
   const hearing = createRightsCache(app.db, log);
   vi.useRealTimers();
@@ -39,7 +39,7 @@ it('knows after each change, from the log alone, what everyone may do', async ()
       let calls = 0;
       listener.onChange(() => (calls += 1));
       let last = listener.cached();
-      /** Whoever is not known as before was called back. */
+      /** Asserts that every subscriber whose rights changed was notified. */
       const called = (): void => {
         const standing = listener.cached();
         if (standing !== last) expect(calls, user.id).toBeGreaterThan(0);
@@ -100,7 +100,7 @@ it('knows after each change, from the log alone, what everyone may do', async ()
     made[name] = (await step()) as Made;
     expect(made[name].__typename, `${name}: ${JSON.stringify(made[name])}`).not.toBe('Refusal');
     await looked();
-    // A step that changes nobody's rights would show nothing.
+    // Guards against steps that change no rights.
     expect(await rights(), name).not.toBe(before);
     changes += 1;
   }

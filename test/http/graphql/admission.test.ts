@@ -4,7 +4,7 @@ import { schema } from '../../../src/graphql/schema.ts';
 import { executeAdmitted } from '../../../src/http/graphql/admission.ts';
 import { resultOf } from '../../../src/executor/executor.ts';
 
-/** Executes an operation for an account that writes down what it is charged. */
+/** Executes an operation and records its charges to the account. */
 async function charged(query: string, kind: 'anonymous' | 'user' = 'user', document = parse(query)) {
   const charges = { estimate: 0, planned: 0 };
   const account = { admit: (estimate: number) => ((charges.estimate = estimate), () => undefined), chargeCost: (cost: number) => (charges.planned += cost) };

@@ -7,7 +7,7 @@ import { cacheBudget } from '../../../src/lru.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { ask, json, openSignedIn, overSocket, type Reply } from '../raw-http.ts';
 
-/** What is known of documents, how much of it is kept, and how much of it an account or an address may ask for. */
+/** The document cache: its contents, its bounds, and the parse budget of an account and of an address. */
 
 let app: Sfera;
 let tokens: string[];
@@ -20,12 +20,12 @@ beforeAll(async () => {
 afterAll(() => app.close());
 
 let addresses = 0;
-/** Behind an address of its own, which has spent nothing yet. */
+/** Sends from a new client address, whose budget is unused. */
 const fromNewAddress = (): Record<string, string> => ({ 'x-forwarded-for': `203.0.113.${(addresses += 1)}` });
 
 const post = (body: object, token = '', headers: Record<string, string> = {}): Promise<Reply> =>
   ask(app.url, { headers: json(token, headers), body: JSON.stringify(body) });
-/** By Yoga, which answers what says how it is encoded. */
+/** Sends with `content-encoding`, so that Yoga handles the request instead of the fast path. */
 const postToYoga = (body: object, token = '', headers: Record<string, string> = {}) => post(body, token, { ...headers, 'content-encoding': 'identity' });
 const get = (params: Record<string, string>, token = '', headers: Record<string, string> = {}): Promise<Reply> =>
   ask(app.url, { method: 'GET', path: `/graphql?${new URLSearchParams(params).toString()}`, headers: { ...json(token, headers), 'x-requested-with': 'test' } });
@@ -54,7 +54,7 @@ describe.each(ways)('somebody who is not signed in (%s)', (_way, send) => {
       for (let n = 0; n < 2; n += 1) {
         const { codes, status, data } = await send({ query, ...(query.includes('query B') && { operationName: 'B' }) }, '', fromNewAddress());
         expect([codes, status, data], query).toEqual([['UNAUTHENTICATED'], 401, undefined]);
-        // Known from now on.
+        // The document is cached from now on.
         expect((await post({ query, ...(query.includes('query B') && { operationName: 'B' }) }, tokens[0])).codes, query).toEqual([]);
       }
     }
@@ -68,7 +68,7 @@ describe.each(ways)('somebody who is not signed in (%s)', (_way, send) => {
     expect((await send({ query: known }, '', address)).data).toEqual({ __typename: 'Query' });
     const garbage = (n: number) => `{ viewer { ${n} ${filler(1900)}`;
     let refused: Reply | undefined;
-    // Two budgets at most, where a minute ends between.
+    // At most two budgets, if a new minute starts in between.
     for (let n = 0; n < 300 && refused === undefined; n += 1) {
       const reply = await send({ query: garbage(n) }, '', address);
       if (reply.codes[0] === 'RATE_LIMITED') refused = reply;
@@ -77,7 +77,7 @@ describe.each(ways)('somebody who is not signed in (%s)', (_way, send) => {
     expect(refused?.status).toBe(429);
     expect(Number(refused?.headers['retry-after'])).toBeGreaterThan(0);
     expect((await send({ query: known }, '', address)).data).toEqual({ __typename: 'Query' });
-    // Others are not concerned: neither another address, nor an account behind this one.
+    // Other addresses, and accounts behind this address, have their own budgets.
     expect((await send({ query: garbage(0) }, '', fromNewAddress())).codes).toEqual(['GRAPHQL_PARSE_FAILED']);
     expect((await post({ query: garbage(0) }, tokens[0], address)).codes).toEqual(['GRAPHQL_PARSE_FAILED']);
   });
@@ -107,7 +107,7 @@ describe('an account', () => {
     expect([codes, errors?.[0]?.message]).toEqual([['RATE_LIMITED'], expect.stringMatching(/[а-я]/)]);
     expect((await socket.run({ query: known })).codes).toEqual([]);
     expect((await post({ query: known }, token)).codes).toEqual([]);
-    // Another account has its own.
+    // Another account has its own budget.
     expect((await post({ query: `query Other { viewer { id } } ${filler(19_900)}` }, tokens[2])).codes).toEqual([]);
     socket.ws.terminate();
   });
@@ -130,7 +130,7 @@ describe('an account', () => {
 
 describe("Apollo's persisted queries", () => {
   const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
-  // The bytes of Apollo Client's persisted query link: first the hash alone, then with the text where it is not known.
+  // The requests of Apollo Client's persisted query link: first only the hash, then hash and text if the server does not know it.
   const byHash = (text: string) => ({ operationName: 'P', variables: {}, extensions: { persistedQuery: { version: 1, sha256Hash: sha256(text) }, clientLibrary: { name: '@apollo/client', version: '4.0.0' } } });
   const withText = (text: string) => ({ ...byHash(text), query: text });
   const params = (body: object): Record<string, string> =>
@@ -209,7 +209,7 @@ describe('the cache of documents', () => {
         try {
           documents.read(query, ctx);
         } catch {
-          // Most are not valid.
+          // Most of the documents are invalid.
         }
         return performance.now() - begun;
       });
@@ -285,16 +285,16 @@ describe('the cache of documents', () => {
     };
     expect(fill('a')).toBe('TOO_MANY_DOCUMENTS');
     const own = ends.length;
-    // What it holds already, it may hold again.
+    // A further subscription with a document that the account already holds is allowed.
     ends.push(hold('a', 'a0'));
-    // Eight accounts leave room for the others.
+    // Eight accounts do not exhaust the shared bound.
     const codes = Array.from({ length: 8 }, (_, n) => fill(`b${n}`));
     expect(codes).toEqual(Array(8).fill('TOO_MANY_DOCUMENTS'));
     expect(() => ends.push(hold('y', 'y0'))).not.toThrow();
     while (codes.at(-1) !== 'UNAVAILABLE' && codes.length < 100) codes.push(fill(`c${codes.length}`));
     expect(codes.length).toBeGreaterThan(30);
     expect(codes.at(-1)).toBe('UNAVAILABLE');
-    // What others hold already costs nothing more.
+    // A document that other accounts already hold adds nothing.
     hold('z', 'a1')();
     for (const end of ends.splice(0, own)) end();
     expect(() => hold('z', 'z0')).not.toThrow();

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { ask, json, type Reply } from '../raw-http.ts';
 
-/** The short way answers what Yoga answers. A body that says how it is encoded goes Yoga's way, which is how the two are had side by side. */
+/** The fast path responds like Yoga. A request with `content-encoding` is handled by Yoga, so the tests can compare both. */
 
 const origin = 'https://front.example';
 
@@ -41,7 +41,7 @@ async function same(body: string, headers: Record<string, string>): Promise<Repl
   return direct;
 }
 
-/** Posts all of these on one connection, and for so many milliseconds reads nothing of the answers. */
+/** Posts all bodies on one connection, and starts reading the responses after a delay in ms. */
 function unread(bodies: readonly string[], milliseconds: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(app.url);
@@ -116,13 +116,13 @@ describe('a request posted as JSON', () => {
   });
 
   it('is answered in memory that is not used again before all of it has left', async () => {
-    // Each tells its own number all over, so that a stretch of another's would show.
+    // Each response repeats its own number, so that bytes of another response would be detected.
     const bodyOf = (n: number) => JSON.stringify({ query: `{ node(id: "${schoolId}") { ... on School { people(first: 100) { edges { node { ${Array.from({ length: 28 }, (_, k) => `a${n}x${k}: fullName`).join(' ')} } } } } } }` });
     const numbers = Array.from({ length: 12 }, (_, n) => n);
     const alone: string[] = [];
     for (const n of numbers) alone.push((await ask(app.url, { body: bodyOf(n), headers: headersOf(token, undefined) })).text);
     expect(alone[0]!.length).toBeGreaterThan(200_000);
-    // More than the system takes of what nobody reads: what is left of it waits in the server's memory.
+    // More than the kernel buffers for a client that does not read, so that the rest waits in the server's memory.
     const text = await unread(numbers.map(bodyOf), 300);
     let at = 0;
     for (const n of numbers) {

@@ -5,7 +5,7 @@ import { expectRefusal } from '../../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { overHttp, overSocket, type Outcome, type Payload } from '../raw-http.ts';
 
-/** Operations that are wrong: a clear error with a code, on HTTP and on the socket alike, and nothing lost by it. */
+/** Invalid operations: an error with a code, the same over HTTP and WebSocket, and no change of the data. */
 
 let app: Sfera;
 let school: School;
@@ -238,7 +238,7 @@ describe.each(transports)('by %s', (_name, over) => {
   });
 });
 
-/** What is no global id of this server, each with something else wrong. */
+/** Invalid global ids, each for a different reason. */
 function wrongIds(): string[] {
   const plain = (text: string) => Buffer.from(text).toString('base64');
   return [
@@ -247,14 +247,14 @@ function wrongIds(): string[] {
     plain(`School:{${school.id}}`), plain(`school:${school.id}`), plain('School:1'), plain("School:' or 1=1"), plain('School:\u0000'), plain(`Nothing:${school.id}`), plain(`__proto__:${school.id}`),
     plain(`Refusal:${school.id}`), ` ${schoolId}`, `${schoolId}\n`, `${schoolId}=`, schoolId.replace(/=+$/, ''), `School:${school.id}`,
     Buffer.from(`School:${school.id}`, 'utf16le').toString('base64'), Buffer.from(`School:${school.id}`).toString('hex'), encodeURIComponent(`${schoolId}==`),
-    // Well-formed, and of nothing that there is, or of another kind than it says.
+    // Well-formed ids of an object that does not exist, or of another type.
     plain('School:00000000-0000-0000-0000-000000000000'), plain(`User:${school.id}`), plain(`Chat:${school.id}`), plain(`Session:${school.id}`),
   ];
 }
 
 describe('what a mutation is given', () => {
   const letter = 'Ж';
-  /** Every text of every input, with all else in order. */
+  /** Every text field of every input; the other fields are valid. */
   const texts: [mutation: string, path: string[], input: (text: string) => object][] = [
     ['createSubject', ['name'], (name) => ({ schoolId, name })],
     ['createClass', ['letter'], (text) => ({ schoolId, grade: 5, letter: text })],
@@ -299,7 +299,7 @@ describe('what a mutation is given', () => {
       const type = schema.getType(`${field.name[0]!.toUpperCase()}${field.name.slice(1)}Input`) as import('graphql').GraphQLInputObjectType;
       return Object.values(type.getFields()).filter(({ type }) => /\b(String|ExternalIdInput)\b/.test(String(type))).map(({ name }) => `${field.name}.${name}`);
     });
-    // A code is not kept: an unknown one leads to nothing, whatever stands in it. What the others share is asked of one of them.
+    // Codes are not stored: any unknown code is refused the same way. `externalIds` fields share one case.
     const elsewhere = ['acceptInvitation.code', 'enrolStudent.idempotencyKey', 'renameChat.name'];
     const covered = [...texts.map(([mutation, [field]]) => `${mutation}.${field}`), ...elsewhere];
     expect(inputs.filter((input) => !covered.includes(input))).toEqual([]);
@@ -330,7 +330,7 @@ describe('what a mutation is given', () => {
     ];
     const odd = wrongIds();
     for (const [mutation, path, input] of cases)
-      // The last are ids of other types, and one well-formed id of a school that is not there.
+      // The last ones are ids of other types, and a well-formed id of a school that does not exist.
       for (const id of [odd[4]!, odd[5]!, odd[9]!, odd[12]!, odd.at(-8)!, odd.at(-6)!, app.id('Assignment', school.id)])
         await expectRefusal(app, school.id, { code: 'INVALID', path: [path] }, () => send(over, mutation, input(id)));
     await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () =>

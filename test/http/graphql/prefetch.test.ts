@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { ask, json } from '../raw-http.ts';
 
-/** What a query names at its root is asked for beside who asks, and told to nobody who may not see it. */
+/** The server loads the root objects of a query together with the actor, and returns them only to actors that may see them. */
 
 let app: Sfera;
 let ids: Record<string, string>;
@@ -28,9 +28,9 @@ type Query = (asked: { text: string }) => Promise<pg.QueryResult<pg.QueryResultR
 
 const reading = (query: Query) => vi.spyOn(app.db.reads, 'query').mockImplementation(query as never);
 
-/** The tables of a query's statements: those that were asked before any was answered, then the others. */
+/** Returns the tables of the statements of a query: first those sent before any response, then the others. */
 async function stepsOf(query: string): Promise<string[][]> {
-  // Who sends a document that is not known is looked at before it is parsed.
+  // For an unknown document the server loads the actor before it parses the document.
   await send(query);
   const steps: [string[], string[]] = [[], []];
   let answered = false;
@@ -53,11 +53,11 @@ const found = 'node(id: $classId) { ... on Class { name } }';
 it.each([
   ['a thing and the viewer', `query ($classId: ID!) { ${viewer} ${found} }`, [['app_user', 'class', 'session'], []]],
   ['an id that is written', () => `{ node(id: "${ids.schoolId}") { id ... on School { name } } }`, [['school', 'session'], []]],
-  // Whether it is asked for at all is found out later.
+  // `@include` decides later whether the object is needed.
   ['what a directive may leave out', `query ($classId: ID!) { ${found.replace(' {', ' @include(if: true) {')} }`, [['session'], ['class']]],
-  // Who may see a person is not said by the person's row.
+  // The row of a person is not enough to decide who may see it.
   ['a person', 'query ($userId: ID!) { node(id: $userId) { ... on User { fullName } } }', [['session'], ['app_user']]],
-  // The log's cursor comes before every row.
+  // The cursor of the log has to be read before any row.
   ['asOf', 'query ($schoolId: ID!) { node(id: $schoolId) { ... on School { asOf } } }', [['session'], ['school']]],
 ])('asks who asks, and beside it or after it for %s', async (_what, query, steps) => {
   expect(await stepsOf(typeof query === 'string' ? query : query())).toEqual(steps);
@@ -80,7 +80,7 @@ it('asks for nothing that a wrong token names', async () => {
   expect(asked).not.toHaveBeenCalled();
 });
 
-// A rejection that nobody waits for would end the process.
+// An unhandled rejection would end the process.
 it('fails as a whole where nothing can be read', async () => {
   reading(() => Promise.reject(new Error('the database is away')));
   const response = await fetch(app.url, { method: 'POST', headers: json(own.token), body: JSON.stringify({ query: both, variables: ids }) });

@@ -8,7 +8,7 @@ import { server } from '../../support/database.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { enrolmentsStream } from './streams.ts';
 
-/** The database fails while an event is told: everyone is told it whole afterwards, or is sent away before it and told it when they come back. */
+/** The database fails during delivery: every subscriber gets the complete event later, or its stream ends before the event and delivers it on resume. */
 
 let app: Sfera;
 beforeAll(async () => {
@@ -34,7 +34,7 @@ const chats = (fields: string) => `subscription ($schoolId: ID!, $after: String)
   }
 }`;
 const shared = chats('kind');
-/** A field that is about who asks: its listeners are told each by themselves. */
+/** A field that depends on the viewer, so that the event is executed for each subscriber separately. */
 const alone = chats('viewerRole');
 
 async function follow(transport: 'listen' | 'listenSse', user: { id: string }, query: string, variables: object): Promise<OpenStream> {
@@ -43,7 +43,7 @@ async function follow(transport: 'listen' | 'listenSse', user: { id: string }, q
   return stream;
 }
 
-/** A school with one chat, whose administrators follow its chats: two who are told together and one who is told alone. */
+/** A school with one chat and three subscribed administrators: two share an execution, one has its own. */
 async function scene(transport: 'listen' | 'listenSse') {
   const { school, administrator } = await app.build.school();
   const second = await app.build.user({ schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR' });
@@ -64,7 +64,7 @@ async function scene(transport: 'listen' | 'listenSse') {
 
 const executions = async () => Number(/^sfera_stream_executions_total (\d+)$/m.exec(await (await fetch(app.url.replace('/graphql', '/metrics'))).text())?.[1]);
 
-/** Without the table every statement that names it fails. */
+/** Renames the table, so that every statement that uses it fails. */
 async function without<T>(table: string, meanwhile: () => Promise<T>): Promise<T> {
   await app.db.pool.query(`alter table "${table}" rename to "${table}_away"`);
   try {
@@ -84,7 +84,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     const before = await executions();
     await without('chat', async () => {
       await write(renamed);
-      // Those who are told together fail once and then each alone, as the one does who is alone anyway.
+      // The shared execution fails once, then each subscriber separately, like the one that has its own execution.
       await vi.waitFor(async () => expect((await executions()) - before).toBeGreaterThanOrEqual(4), { timeout: 10_000 });
     });
     await Promise.all(streams.map((stream) => told(stream, 1)));
@@ -104,7 +104,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     await without('chat', async () => {
       await write(renamed);
       for (const stream of streams) expect(await codes(stream)).toEqual(['UNAVAILABLE']);
-      // One who comes back too early is sent away again.
+      // A stream that resumes too early ends again.
       const early = await listen(administrator, shared, cursors[0]);
       expect(await codes(early)).toEqual(['UNAVAILABLE']);
       expect(early.items).toEqual([]);
@@ -139,7 +139,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
 
   it('is told what its rights hide as null, and goes on', async () => {
     const { school } = await app.build.school();
-    // Told in person of coming into a chat where they are not any more.
+    // A personal event: joining a chat that the person has left since.
     const pupil = await app.build.user({ schoolId: school.id, role: 'STUDENT' });
     const chat = await app.build.chat({ schoolId: school.id, kind: 'EXTRACURRICULAR' });
     const stream = await follow(transport, pupil, shared, { schoolId: app.id('School', school.id) });
@@ -153,7 +153,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
   it('is told an event whole when its rights could not be read at first', async () => {
     const { streams, school, chat, administrator } = await scene(transport);
     await without('session', async () => {
-      // It may have changed the administrator's rights.
+      // The event invalidates the administrator's cached rights.
       await write({ type: 'chatMember.added', payload: { schoolId: school.id, chatId: chat.id, userId: administrator.id } });
       await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBeLessThan(2));
     });
@@ -174,7 +174,7 @@ describe.runIf(server)('a lock that is held for longer than statements wait', ()
     const cursors = streams.map(lastCursor);
     await write(renamed);
     const over = streams.map((stream) => stream.over.then(() => stream));
-    // As `lock_timeout` ends them, but at once: every statement that waits for the lock, as often as one is sent.
+    // Cancels every statement that waits for the lock, as `lock_timeout` would, but at once and repeatedly.
     const cancel = setInterval(() => {
       holder.query(`select pg_cancel_backend(pid) from pg_locks where not granted and relation = 'chat'::regclass`).catch(() => undefined);
     }, 20);

@@ -37,10 +37,10 @@ async function credentialOf(user: { id: string }): Promise<Credential> {
   return (await app.tokens.verifyAccessToken((await app.token(user, 3600)).token))!;
 }
 
-/** Whoever has signed in, as the database has them now. */
+/** Loads the current actor of a credential from the database. */
 const actorOf = async (credential: Credential) => (await loadActors(app.db, [credential]))[0] as Actor;
 
-/** One who follows a school's whole log and says how far they are, also where nothing is for them. */
+/** Subscribes to all events of a school; also reports its position when no event is for this subscriber. */
 function listener(schoolId: string, credential: Credential) {
   const received: SubscriptionItem[] = [];
   let [reached, over] = [-1n, false];
@@ -73,10 +73,10 @@ function listener(schoolId: string, credential: Credential) {
     schoolId,
     credential,
     received,
-    /** They have come so far, or to an end. */
+    /** Resolves when the subscriber has reached this position, or its stream has ended. */
     passed: (seq: bigint) => until(() => over || reached >= seq),
     ended: () => until(() => over),
-    /** Follows again from where the stream ended. */
+    /** Subscribes again from the last cursor. */
     again() {
       [reached, over] = [-1n, false];
       items = follow(feed, { schoolId, credential, after: null, ...everything });
@@ -86,7 +86,7 @@ function listener(schoolId: string, credential: Credential) {
   };
 }
 
-/** Two schools and people of every kind in them, some in both. */
+/** Creates two schools with people of every role, some of them in both. */
 async function buildWorld() {
   const { build } = app;
   const make = async () => {
@@ -112,7 +112,7 @@ async function buildWorld() {
   };
   const schools = [await make(), await make()];
   const [one, other] = schools;
-  // Of both schools: an administrator of the other, and two who teach in both.
+  // People of both schools: an administrator of the other one, and two teachers.
   const [leader, ...teachers] = [one!.people[3]!, one!.people[1]!, one!.people[2]!];
   const there = other!.schoolId;
   await app.db.prisma.roleGrant.create({ data: { schoolId: there, userId: leader.id, role: 'PLATFORM_ADMINISTRATOR' } });
@@ -125,7 +125,7 @@ async function buildWorld() {
 
 type World = Awaited<ReturnType<typeof buildWorld>>;
 
-/** Any event about any of the people, classes and chats, be it likely or not. */
+/** Returns a random event about any of the people, classes and chats, plausible or not. */
 function anyEvent(random: SeededRandom, { schools, people }: World) {
   const { schoolId, classes, chats } = random.pick(schools);
   const type = random.pick(eventTypes);
@@ -136,7 +136,7 @@ function anyEvent(random: SeededRandom, { schools, people }: World) {
   return { type, payload: { schoolId, ...payload } };
 }
 
-/** Somebody gets a right, or loses one of those they have, and the log says so. */
+/** Grants a random right to a person or removes one, and records the event. */
 const changeRights = (random: SeededRandom, { schools }: World, userId: string): Promise<void> =>
   transaction(app.db, async (tx) => {
     attribute(tx, { actor: { kind: 'operator' }, causation: null, notify: (ids) => app.notifier.notify(ids) });
@@ -181,7 +181,7 @@ const changeRights = (random: SeededRandom, { schools }: World, userId: string):
     }
   });
 
-/** What a stream of this school stands on: roles there, and classes there by each of them. */
+/** Returns the rights that decide what a stream of this school delivers: the roles in the school, and the classes of each. */
 function standsOn(actor: Actor, schoolId: string): Set<string> {
   if (actor.kind !== 'user') return new Set();
   const { grants, assignments, enrolment } = actor;
@@ -214,7 +214,7 @@ it('tells everyone exactly what they may hear by the rights that they have at th
       each.received.length = 0;
     }
     for (let at = 0, size; at < events.length; at += size) await recordAll(events.slice(at, at + (size = random.integer(1, 5))));
-    // What was told of the changes of rights between is not looked at: it may be by the old ones or the new.
+    // Does not check deliveries during the change of rights: they may follow the old rights or the new ones.
     const heads = new Map(await Promise.all(schoolIds.map(async (id) => [id, (await app.liveEvents.reader.bounds(id))!.head] as const)));
     for (const each of followers) {
       await each.passed(heads.get(each.schoolId)!);
@@ -226,13 +226,13 @@ it('tells everyone exactly what they may hear by the rights that they have at th
       told += expected.length;
     }
 
-    // One change for a person, so that nothing is lost and got back before anybody looks.
+    // One change per person, so that no right is lost and regained before the server reads the log.
     for (const { id } of random.sample(all.people, 3)) await changeRights(random, all, id);
     for (const each of followers) {
       const now = standsOn(await actorOf(each.credential), each.schoolId);
       if ([...each.began].every((claim) => now.has(claim))) continue;
       await each.ended();
-      // Changes of others that came before are told still.
+      // Earlier changes of other people are still delivered.
       expect(each.received.map(({ kind }) => kind)).toEqual([...each.received.slice(1).map(() => 'event'), 'ended']);
       endings += 1;
       each.again();
@@ -244,7 +244,7 @@ it('tells everyone exactly what they may hear by the rights that they have at th
   console.info(`${followers.length} followers were told ${told} events; ${endings} streams ended`);
 }, 120_000);
 
-/** A pupil in a chat, who follows the school's log from its beginning. */
+/** A pupil in a chat, subscribed to the school's log from its start. */
 async function inChat() {
   const { school } = await app.build.school();
   const schoolId = school.id;
@@ -265,7 +265,7 @@ async function inChat() {
   return { schoolId, credential, items, renamed, ofPupil, leave, membership };
 }
 
-/** The number of the next event that is told. */
+/** Resolves with the sequence number of the next delivered event. */
 async function nextOf(items: AsyncIterableIterator<SubscriptionItem, void, undefined>): Promise<bigint | null> {
   for (;;) {
     const { value } = await items.next();
@@ -287,7 +287,7 @@ it('asks for rights again before each event of a slow listener', async () => {
 describe('rights that another process took away, of which nobody here was told', () => {
   let feed: ReturnType<typeof createLiveEvents>;
   beforeAll(() => {
-    // Without its clock nothing is read again but for its age; what the other feed notes, this one does not.
+    // Without the timer, rights are read again only when they are too old; invalidations of the other instance do not reach this one.
     vi.useFakeTimers({ toFake: ['setInterval'] });
     feed = createLiveEvents(app.db, app.notifier, createLogger('silent'));
     vi.useRealTimers();
@@ -311,7 +311,7 @@ describe('rights that another process took away, of which nobody here was told',
     await elsewhere(() => app.db.prisma.roleGrant.updateMany({ where: { schoolId, userId: membership.userId }, data: { endedAt: new Date(Date.now() + 1000) } }));
     expect(await stream.confirm()).toBe(false);
     stream.repeat();
-    // The cursor is that of the last event that was sent, so that one may come back to it.
+    // The cursor is that of the last sent event, so that the client can resume from it.
     expect(await stream.next()).toMatchObject({ value: { kind: 'ended', reason: 'ROLE_ENDED', cursor: encodeCursor({ schoolId, seq: 1n }) } });
   });
 
@@ -346,7 +346,7 @@ describe('rights that another process took away, of which nobody here was told',
     const next = stream.next();
     await vi.waitFor(() => expect(feed.broadcaster.stats().waiting).toBe(1));
     await recordAll([renamed, renamed, renamed]);
-    // While the first is answered they leave the chat: of it they are told nothing, but that they left.
+    // The pupil leaves the chat while the first event is executed: the only further event about the chat is the leaving.
     expect(await next).toMatchObject({ value: { kind: 'event', event: { type: 'chatMember.removed' } } });
     expect(told).toEqual([]);
     await stream.return!();
@@ -410,7 +410,7 @@ it('tells nothing by the rights of a moment before it happened', async () => {
       },
     },
   });
-  // Before the stream looks at the log for the first time, the person leaves the chat; only then is the chat renamed.
+  // The person leaves the chat before the stream reads the log for the first time; the chat is renamed after that.
   expect(await nextOf(stream)).toBe(1n);
   expect(await nextOf(stream)).toBe(3n);
   await stream.return!();

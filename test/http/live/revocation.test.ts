@@ -7,12 +7,12 @@ import { person, type Person } from '../../support/client.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { chatsStream, enrolmentsStream } from './streams.ts';
 
-/** Rights lost while listening: nothing is told after the acknowledgement, the stream says why and closes within a second. */
+/** Rights lost during a subscription: no delivery after the acknowledgement; the stream ends with the reason within a second. */
 
 let app: Sfera;
 beforeAll(async () => {
   app = await openSfera();
-  // The first stream of a process compiles what the later ones use.
+  // The first stream of a process compiles queries that the later ones reuse.
   const { school, administrator } = await app.build.school();
   const first = await app.as(administrator).listen(enrolmentsStream, { schoolId: app.id('School', school.id) });
   await first.until(({ items }) => items.length > 0);
@@ -26,7 +26,7 @@ afterAll(() => app.close());
 
 interface Case {
   reason: string;
-  /** Whose stream it is, how it loses its right, and what happens afterwards that it must not hear. */
+  /** The subscriber, the change that revokes its right, and a later event that it must not receive. */
   prepare(): Promise<{ schoolId: string; listener: Person; lose(): Promise<unknown>; after(): Promise<unknown> }>;
 }
 
@@ -100,10 +100,10 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     const acknowledged = performance.now();
     const closed = stream.over.then(() => performance.now() - acknowledged);
     await after();
-    // A second is promised; the second beside it is for a machine that runs other test files.
+    // The promise is one second; the test allows two, because the machine runs other test files.
     expect(await closed).toBeLessThan(2000);
     expect(stream.items.at(-1)).toMatchObject({ __typename: 'Ended' });
-    // A session of a deactivated person is ended as well: either is why.
+    // Deactivation also ends the session, so either reason is correct.
     const reasons = reason === 'USER_DEACTIVATED' ? [reason, 'SESSION_ENDED'] : [reason];
     expect(reasons).toContain(stream.items.at(-1)!.reason);
     expect(stream.news.filter(({ kind }) => kind === 'ENROLLED')).toEqual([]);
@@ -148,20 +148,20 @@ describe('a stream that is catching up', () => {
     async ({ loss, transport }) => {
       const log = await longLog();
       const { listener, sessionId } = await signedIn(log.pupil);
-      // An action's own sign-in is made first, so that only the loss lies between.
+      // Signs the acting person in first, so that the revocation is the only work in between.
       await app.as(log.administrator).send('{ __typename }');
       await app.as(log.pupil).send('{ __typename }');
       const stream = listener[transport](chatsStream, { schoolId: log.schoolId, after: log.after });
       await stream.until(({ news }) => news.length > 100);
-      // Nobody reads the log meanwhile, and nothing grows old: what was committed here is known here at once.
+      // The log is not read and rights do not expire meanwhile: this process knows its own commits at once.
       vi.spyOn(app.notifier, 'notify').mockImplementation(() => undefined);
       vi.useFakeTimers({ toFake: ['performance'] });
       expect(await losses[loss]!(log, sessionId)).not.toMatchObject({ __typename: 'Refusal' });
-      // What was sent before the acknowledgement has arrived, and is read now.
+      // Reads what was sent before the acknowledgement.
       for (let n = 0; n < 3; n += 1) await turn();
       const told = stream.news.length;
       expect(told).toBeLessThan(events);
-      // What goes on by old rights has time to show.
+      // Waits, so that a delivery with the old rights would show.
       await pause(300);
       vi.restoreAllMocks();
       vi.useRealTimers();
@@ -169,7 +169,7 @@ describe('a stream that is catching up', () => {
         await stream.over;
         expect([loss, loss === 'USER_DEACTIVATED' ? 'SESSION_ENDED' : loss]).toContain(stream.items.at(-1)!.reason);
       } else {
-        // In person they are still told that they left.
+        // The person still receives the event of leaving.
         app.notifier.notify([log.school.id]);
         await stream.until(({ news }) => news.at(-1)!.kind === 'MEMBER_REMOVED');
       }

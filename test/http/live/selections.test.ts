@@ -12,7 +12,7 @@ import { bounds } from '../../../src/http/graphql/limits.ts';
 import type { UserActor } from '../../../src/policy/actor.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
-/** Subscribers of one text with different variables, directives and operations: each is told what they asked for, and not what another did. */
+/** Subscribers with the same document but different variables, directives and operations: each gets the result of its own request. */
 
 let app: Sfera;
 let clients: Client[];
@@ -49,7 +49,7 @@ interface Asked {
 const directives = ['', '', '@include(if: $a)', '@skip(if: $b)', '@include(if: $c)', '@skip(if: $a) @include(if: $c)', '@include(if: true)'];
 const directive = fc.constantFrom(...directives);
 
-/** A selection of a change of a chat; what stands in it may be left out by variables, and be of a size that a variable says. */
+/** Builds a selection of a chat change; variables control the directives and the page sizes. */
 const selection = fc
   .uniqueArray(fc.tuple(fc.integer({ min: 0, max: 8 }), directive, directive), { minLength: 1, maxLength: 5, selector: ([which]) => which })
   .map((parts) =>
@@ -72,7 +72,7 @@ const declared: Record<string, string> = {
   schoolId: 'ID!', after: 'String', a: 'Boolean!', b: 'Boolean! = true', c: 'Boolean = false', n: 'Int = 2', kind: 'ChatKind', classId: 'ID', types: '[EventType!] = [CHAT_RENAMED]',
 };
 
-/** A document of one operation or two; the second has the selections in another order. */
+/** Builds a document with one operation or two; the second has its selections in a different order. */
 const document = fc.record({ own: selection, ofFragment: selection, outer: directive, two: fc.boolean() }).map(({ own, ofFragment, outer, two }) => {
   const fragment = ofFragment.filter((part) => !part.includes('...F'));
   const body = `fragment F on ChatChange { __typename ${fragment.join(' ')} }`;
@@ -88,7 +88,7 @@ const document = fc.record({ own: selection, ofFragment: selection, outer: direc
 }).filter(({ query }) => query.split('@').length <= bounds.directives);
 
 const absent = Symbol('absent');
-/** What each variable may be; the same for two subscribers as often as not. */
+/** Values of each variable; two subscribers have the same value about half of the time. */
 const values: Record<string, fc.Arbitrary<unknown>> = {
   a: fc.boolean(),
   b: fc.constantFrom(absent, true, false),
@@ -113,7 +113,7 @@ const subscribers = document.chain(({ query, variables, names }) =>
   }),
 );
 
-/** What is said, and where something went wrong. */
+/** Returns the data and the paths of the errors. */
 const said = ({ data, errors }: ExecutionResult) => JSON.stringify({ data, errors: errors?.map(({ path }) => path) });
 
 function subscribe(client: Client, query: string, { operationName, variables }: Asked) {
@@ -126,7 +126,7 @@ function subscribe(client: Client, query: string, { operationName, variables }: 
   return { results, over, unsubscribe };
 }
 
-/** By graphql itself, alone. */
+/** Executes the operation with graphql-js. */
 async function executeAlone(query: string, { operationName, variables }: Asked): Promise<ExecutionResult> {
   const head = (await app.liveEvents.reader.bounds(place.schoolId))!.head;
   const [event] = (await app.liveEvents.reader.read(place.schoolId, head - 1n, 1))!;
@@ -134,7 +134,7 @@ async function executeAlone(query: string, { operationName, variables }: Asked):
   return execute({ schema, document: parse(query), rootValue: eventItem(event!, actor), contextValue, variableValues: variables, operationName });
 }
 
-/** Subscribes all of them, tells them of an event, and compares; answers how often it was executed. */
+/** Subscribes all requests, delivers an event and compares the results; returns the number of executions. */
 async function compare(query: string, asked: readonly Asked[]): Promise<number> {
   expect(validate(schema, parse(query)).map(({ message }) => message), query).toEqual([]);
   const all = asked.map((each, n) => ({ each, ...subscribe(clients[n % 2]!, query, each) }));
@@ -182,7 +182,7 @@ it('tells together those whose variables differ in the arguments of the stream a
     chats(schoolId: $schoolId, after: $after) { __typename ... on Checkpoint { cursor } ... on ChatChange @include(if: $x) { chat { name } } }
   }`;
   const schoolId = app.id('School', place.schoolId);
-  // The same place and the same value, said in other words.
+  // Equal arguments and values, written differently.
   const asked = [{}, { after: null }, { x: true }, { after: null, x: true }].map((given) => ({ operationName: undefined, variables: { schoolId, ...given } }));
   expect(await compare(query, asked)).toBe(1);
 });

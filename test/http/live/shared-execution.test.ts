@@ -14,7 +14,7 @@ import { schema } from '../../../src/graphql/schema.ts';
 import { createRandom, type SeededRandom } from '../../support/random.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
-/** Telling many at once: what is done once, and that everyone is told what they would have been told alone. */
+/** Shared execution of an event: what is done only once, and that every subscriber gets the same result as alone. */
 
 let app: Sfera;
 beforeAll(async () => {
@@ -29,7 +29,7 @@ const write = (events: readonly { type: EventType; payload: { schoolId: string }
     return Promise.resolve();
   });
 
-/** What came over a socket for one subscription, as it was sent. */
+/** Collects the raw messages of one subscription. */
 async function follow(token: string, query: string, variables: object) {
   const texts: string[] = [];
   class Recording extends WebSocket {
@@ -67,7 +67,7 @@ const enrolments = `subscription ($schoolId: ID!, $after: String) {
   }
 }`;
 
-/** A school with two classes, people of every kind, and chats. */
+/** Creates a school with two classes, people of every role, and chats. */
 async function buildWorld() {
   const { build } = app;
   const { school, administrator } = await build.school();
@@ -92,7 +92,7 @@ async function buildWorld() {
     await build.chat({ schoolId, kind: 'STAFF' }),
     await build.chat({ schoolId, kind: 'EXTRACURRICULAR' }),
   ];
-  // Some in the circle who share nothing else.
+  // Members of the extra-curricular chat who share no class.
   const members = [[...pupils.slice(0, 3), staff[3]!], staff.slice(2), [pupils[0]!, pupils[1]!, pupils[3]!, past, staff[6]!]];
   const rows = chats.flatMap(({ id: chatId }, n) => members[n]!.map(({ id: userId }) => ({ schoolId, chatId, userId, reason: 'PERSON' as const })));
   await app.db.prisma.chatMember.createMany({ data: rows, skipDuplicates: true });
@@ -119,7 +119,7 @@ function anyEvent(random: SeededRandom, { schoolId, classes, chats, people, plac
   ]);
 }
 
-/** Any fields of a type, nested so deep, with pages of three; none that is another with every moment. */
+/** Returns a random selection of a type, `depth` levels deep, with pages of three; excludes fields that depend on the time. */
 function anyFields(random: SeededRandom, type: GraphQLObjectType, depth: number): string {
   const fields = Object.values(type.getFields()).filter(
     (field) => field.args.every((arg) => !(arg.type instanceof GraphQLNonNull)) && !['asOf', 'events', 'lastSeenAt'].includes(field.name) && (depth > 0 || !isCompositeType(getNamedType(field.type))),
@@ -133,7 +133,7 @@ function anyFields(random: SeededRandom, type: GraphQLObjectType, depth: number)
   return chosen.join(' ');
 }
 
-/** Where what is one's own shows in what many are told. */
+/** Subscriptions whose results depend on the viewer. */
 const telling = [
   'enrolments(schoolId: $schoolId, after: $after) { __typename ... on EnrolmentChange { cursor student { fullName sessions(first: 3) { edges { node { id } } } roles(first: 3) { edges { node { role } } } } } ... on Checkpoint { cursor } }',
   'enrolments(schoolId: $schoolId, after: $after) { __typename ... on EnrolmentChange { cursor class { enrolments(first: $size) { edges { node { student { fullName } } } } } fromClass { name } } ... on Checkpoint { cursor } }',
@@ -151,7 +151,7 @@ function anySubscription(random: SeededRandom): string {
   return `subscription ($schoolId: ID!, $after: String) { ${stream}(schoolId: $schoolId, after: $after) { __typename ... on ${news!.name} { cursor ${anyFields(random, news!, 3)} } ... on Checkpoint { cursor } } }`;
 }
 
-/** What it costs to tell these listeners, and nobody else, of a pupil's place. */
+/** Counts the statements and executions of delivering an enrolment to these subscribers. */
 async function tell(listeners: Awaited<ReturnType<typeof follow>>[], schoolId: string, { id: enrolmentId, studentId, classId }: World['places'][number]) {
   await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(listeners.length));
   const before = await counted();
@@ -166,7 +166,7 @@ async function tell(listeners: Awaited<ReturnType<typeof follow>>[], schoolId: s
     executions: after.executions - before.executions,
     serialisations: after.serialisations - before.serialisations,
     messages: after.messages - before.messages,
-    // The pupil, and what decides who sees them; the class; the place. The log is read by its poll or by its wake.
+    // Statements: the pupil with the facts for its visibility, the class, the enrolment. The log is read after a poll or a NOTIFY.
     statements: statements.filter((text) => /^\s*select/i.test(text) && !/from event|from session|pg_notify/.test(text)).length,
   };
 }
@@ -179,7 +179,7 @@ describe('an event for many who asked for the same', () => {
     const pupils = people.filter((user) => places.some((place) => place.studentId === user.id && place.classId === places[0]!.classId && place.endedAt === null));
     const listeners: Awaited<ReturnType<typeof follow>>[] = [];
     for (const user of [first!, first!, second!, second!, classTeacher!, ...pupils]) listeners.push(await follow((await app.token(user)).token, enrolments, variables));
-    // Two administrators on two sockets each, the class teacher and the pupils of the class: all see the pupil, the class and the place.
+    // Two administrators with two sockets each, the class teacher and the pupils of the class: all see the pupil, the class and the enrolment.
     expect(await tell(listeners, schoolId, places[0]!)).toEqual({ executions: 1, serialisations: 1, messages: listeners.length, statements: 4 });
     for (const { close } of listeners) await close();
     await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(0));
@@ -207,7 +207,7 @@ describe('an event for many who asked for the same', () => {
     const variables = { schoolId: app.id('School', schoolId) };
     const { id: enrolmentId, studentId, classId } = places[0]!;
     const person = app.as(administrator);
-    // An event stream, which is given objects, before and after a socket, which is given bytes.
+    // Event streams (which get objects) before and after a socket (which gets bytes).
     const streams = [await person.listenSse(enrolments, variables)];
     await streams[0]!.until(({ items }) => items.length === 1);
     const socket = await follow(token, enrolments, variables);
@@ -232,7 +232,7 @@ describe('an event for many who asked for the same', () => {
     const first = await follow(token, enrolments, variables);
     const { id: enrolmentId, studentId, classId } = places[0]!;
     const enrolled = { type: 'student.enrolled', payload: { schoolId, enrolmentId, studentId, classId } as { schoolId: string } } as const;
-    // As another process commits: nobody here is woken, and the poll has not looked yet.
+    // Commits like another process: no notification reaches this one, and the poll has not run yet.
     const wake = vi.spyOn(app.notifier, 'notify').mockImplementation(() => undefined);
     await write([enrolled]);
     wake.mockRestore();
@@ -257,7 +257,7 @@ describe('an event for many who asked for the same', () => {
       const [started] = Object.values((JSON.parse(`{${listeners[0]!.texts[0]!}`) as { payload: { data: Record<string, { cursor: string }> } }).payload.data);
       for (let n = 0; n < 8; n += 1) await write([anyEvent(random, all)]);
       for (const { user, asks, texts } of listeners) {
-        // Whoever comes from an older place is answered alone.
+        // A subscriber that starts from an older cursor is executed separately.
         const alone = await follow(tokens.get(user.id)!, query, { ...asks, after: started!.cursor });
         await vi.waitFor(() => {
           const [expected, told] = [alone.texts, texts].map((all) => all.filter((text) => !text.includes('"Checkpoint"')));
@@ -275,7 +275,7 @@ describe('an event for many who asked for the same', () => {
 });
 
 describe('a field that depends on who asks', () => {
-  /** One of each kind of thing, by type, as an administrator finds them. */
+  /** One object of each type, as an administrator sees it. */
   async function things(all: World): Promise<Map<string, string>> {
     const of = { where: { schoolId: all.schoolId } };
     const { prisma } = app.db;
@@ -310,7 +310,7 @@ describe('a field that depends on who asks', () => {
         if (field.extensions.ofViewer === true) marked.push(`${type.name}.${field.name}`);
         let asked = false;
         const who = cohortActor(actor, () => (asked = true));
-        // What a right looks at is asked through the standing, which knows of it by itself.
+        // Permission checks read the actor through a tracking proxy, which records the access itself.
         for (const place of Object.values(scopesByRole(who))) Object.assign(place, { onPersonalAccess: undefined });
         const context = { ...app.operator.renew(actor), actor: who };
         await Promise.resolve(field.resolve?.(row, {}, context, { fieldName: field.name } as never)).catch(() => undefined);

@@ -1,4 +1,4 @@
-/** The streams as a dashboard asks for them. */
+/** The subscriptions of a dashboard. */
 
 export const enrolmentsStream = /* GraphQL */ `
   subscription Enrolments($schoolId: ID!, $classId: ID, $after: String) {

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** A school with two classes, their class teachers, and pupils without a class. */
+/** Creates a school with two classes, their class teachers, and pupils without a class. */
 async function setting(pupils = 3) {
   const { school, administrator } = await app.build.school();
   const schoolId = school.id;

@@ -5,7 +5,7 @@ import { start, type Running } from '../../../src/http/bootstrap.ts';
 import { openTestDatabase } from '../../support/database.ts';
 import { testConfig } from '../../support/sfera.ts';
 
-/** What stands at the root, and what a browser, a program and a crawler get where there is nothing. */
+/** The start page, and the responses to browsers, programs and crawlers for unknown paths. */
 
 const lines: string[] = [];
 let app: Running;

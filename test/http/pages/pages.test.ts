@@ -25,7 +25,7 @@ const newcomer = (more: Record<string, string> = {}) => ({
 const attribute = (page: Seen, field: string, name: string) =>
   new RegExp(`<input id="${field}"[^>]*\\s${name}="([^"]*)"`).exec(page.text)?.[1];
 
-/** Opens the sign-in page as an app would. */
+/** Opens the sign-in page like an app. */
 async function signInPage(visitor: Browser, client?: { id: string; redirectUri: string }): Promise<Seen> {
   const { id, redirectUri } = client ?? (await server.frontend());
   const query = { client_id: id, redirect_uri: redirectUri, response_type: 'code', scope: 'openid', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' };

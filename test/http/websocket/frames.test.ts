@@ -21,7 +21,7 @@ it('gives each socket its own message, whenever it is taken', () => {
           if (seen.has(frame)) shared += 1;
           seen.add(frame);
           if (slow) {
-            // The kernel has not taken it: it is read when it may have been written over.
+            // The kernel has not accepted the frame yet: read it later, when its memory may have been overwritten.
             socket.writableLength = frame.length;
             waiting.push({ frame, expected });
           } else expect(frame.equals(expected)).toBe(true);

@@ -6,7 +6,7 @@ import { socketLimits } from '../../../src/http/websocket/open-sockets.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { ask, json, openSignedIn, openSocket, type RawSocket } from '../raw-http.ts';
 
-/** How many sockets and streams there may be, and how long those that say nothing stay open. */
+/** Limits on the number of sockets and streams, and timeouts of silent sockets. */
 
 const upgrade = (more = '') =>
   `GET /graphql HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n${more}\r\n`;
@@ -16,7 +16,7 @@ const frame = (first: number, payload: string | Buffer, length = Buffer.byteLeng
 const stream = 'subscription ($id: ID!) { events(schoolId: $id) { __typename } }';
 
 let app: Sfera;
-/** The same server, which waits less long for a client to say who it is. */
+/** The same server with a shorter timeout for `connection_init`. */
 let hasty: App;
 const raw = new Set<Socket>();
 beforeAll(async () => {
@@ -32,7 +32,7 @@ afterAll(async () => {
   await app.close();
 });
 
-/** A connection that never answers anything; `over` resolves when the server has ended it, with what it said. */
+/** A connection that never responds; `over` resolves with the received text when the server has closed it. */
 function openRaw(port: number): { socket: Socket; over: Promise<string>; said: () => string } {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   raw.add(socket);
@@ -77,7 +77,7 @@ describe('a socket that does not say who it is', () => {
     for (const { closed } of silent) void closed.then(({ code }) => closes.push(code));
     await expect.poll(() => closes.length, { timeout: 4000, interval: 50 }).toBeGreaterThanOrEqual(20);
     expect(new Set(closes)).toEqual(new Set([4408]));
-    // Whoever says who they are is let in meanwhile, a class of thirty too.
+    // Clients that send `connection_init` are accepted meanwhile, also thirty at once.
     const { administrator } = await app.build.school();
     const { token } = await app.token(administrator);
     const last = silent.at(-1)!;
@@ -123,7 +123,7 @@ describe('an account', () => {
       }
     expect((await first.run({ query: stream, variables: { id } }, '3')).codes).toEqual(['TOO_MANY_STREAMS']);
     expect(first.messages.at(-1)).toMatchObject({ id: '3', type: 'error' });
-    // Queries go on, and other accounts have streams of their own.
+    // Queries still work, and other accounts have their own streams.
     expect((await first.run({ query: '{ viewer { id } }' }, '4')).codes).toEqual([]);
     const refused = await ask(app.url, { headers: json(token, { accept: 'text/event-stream' }), body });
     expect(refused.text).toContain('TOO_MANY_STREAMS');

@@ -7,13 +7,13 @@ import { startApp, type App } from '../../../src/http/app.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { json, openSignedIn, openSocket, type RawSocket } from '../raw-http.ts';
 
-/** Connections that last: how they end when the server stops, and when their clients do not take what they are sent. */
+/** Long-lived connections: what happens when the server stops, and when a client does not read. */
 
 const stream = 'subscription ($id: ID!, $after: String) { events(schoolId: $id, after: $after) { __typename ... on Checkpoint { cursor } ... on EventNotice { cursor event { seq } } } }';
-/** Some kilobytes for each event, so that a client that takes nothing is soon sent no more. */
+/** Some kilobytes for each event, so that the buffer of a client that does not read fills soon. */
 const wide = stream.replace('event { seq }', `event { seq ${Array.from({ length: 28 }, (_, n) => `a${n}: ids`).join(' ')} }`);
 
-/** An event stream over HTTP that is read as it is asked for. */
+/** An event stream over HTTP that reads only on demand. */
 function openStream(port: number, token: string, query: string, variables: object, method: 'POST' | 'GET' = 'POST') {
   const search = new URLSearchParams({ query, variables: JSON.stringify(variables) }).toString();
   return new Promise<IncomingMessage>((resolve, reject) => {
@@ -26,13 +26,13 @@ function openStream(port: number, token: string, query: string, variables: objec
 const itemsOf = (text: string) =>
   [...text.matchAll(/^data: (\{.*\})\n\n/gm)].map(([, data]) => Object.values((JSON.parse(data!) as { data: object }).data)[0] as { __typename: string; cursor: string; event?: { seq: string } });
 
-/** Reads a response to its end, however it ends. */
+/** Reads a response until it ends or is aborted. */
 async function readAll(response: IncomingMessage, onText: (text: string) => void = () => undefined): Promise<{ text: string; whole: boolean }> {
   let text = '';
   try {
     for await (const part of response) onText((text += (part as Buffer).toString()));
   } catch {
-    // It was cut.
+    // The connection was aborted.
   }
   return { text, whole: response.complete };
 }
@@ -50,14 +50,14 @@ describe('a server that stops', () => {
     greeted.send({ type: 'subscribe', id: '1', payload: { query: stream, variables: { id } } });
     await greeted.waitForMessage(({ type }) => type === 'next');
     const silent = await openSocket(app.url);
-    // Takes nothing, not even the word that it is over.
+    // Reads nothing, not even the close frame.
     const deaf = await openSocket(app.url);
     deaf.ws.pause();
     const told = ['', ''];
     const streams = [await openStream(app.port, token, stream, { id }), await openStream(app.port, token, stream, { id }, 'GET')].map((response, n) => readAll(response, (text) => (told[n] = text)));
     await expect.poll(() => told.map((text) => itemsOf(text).length), { timeout: 10_000 }).toEqual([1, 1]);
     expect(app.liveEvents.rights.stats().subscribers).toBe(3);
-    // A request that waits for the database, which is busy elsewhere until the server is stopping.
+    // A request that waits for the database, which is blocked until the server is stopping.
     const held = await Promise.all(Array.from({ length: app.db.pool.options.max }, () => app.db.pool.connect()));
     let begin = () => {};
     const begins = new Promise<void>((resolve) => (begin = resolve));
@@ -95,7 +95,7 @@ const timers = () => process.getActiveResourcesInfo().filter((name) => name === 
 
 describe('a client that takes nothing', () => {
   let app: Sfera;
-  /** The same server with less patience. */
+  /** The same server with a shorter stall limit. */
   let hasty: App;
   let url: string;
   let token: string;
@@ -113,7 +113,7 @@ describe('a client that takes nothing', () => {
     await app.close();
   });
 
-  /** A school whose log holds so many events, and its administrator's token. */
+  /** Creates a school whose log has this many events; returns its id and its administrator's token. */
   async function logged(events: number) {
     const { school, administrator } = await app.build.school();
     const payload = JSON.stringify({ schoolId: school.id, userId: administrator.id, classId: school.id });
@@ -129,7 +129,7 @@ describe('a client that takes nothing', () => {
   const seqs = (items: { event?: { seq: string } }[]) => items.flatMap(({ event }) => (event === undefined ? [] : [Number(event.seq)]));
   const upTo = (last: number) => Array.from({ length: last }, (_, n) => n + 1);
 
-  /** Waits until the server has cut its end of the connection; answers the most that ever waited there to be sent. */
+  /** Waits until the server has destroyed its socket; returns the maximum of its unsent bytes. */
   async function untilCut(socket: Socket): Promise<number> {
     let most = 0;
     const deadline = performance.now() + 20_000;
@@ -141,7 +141,7 @@ describe('a client that takes nothing', () => {
     return most;
   }
 
-  /** From where the one that was cut got to, the rest. */
+  /** Subscribes with the last cursor of the disconnected client; returns the remaining events. */
   async function rest(administrator: { id: string }, variables: { id: string }, after: string, last: number) {
     const again = await app.as(administrator).listen(stream, { ...variables, after });
     await again.until(({ news }) => Number(news.at(-1)?.event.seq) === last);
@@ -189,7 +189,7 @@ describe('a client that takes nothing', () => {
       opened.ws.pause();
       const question = { type: 'ping', payload: { x: 'x'.repeat(60_000) } };
       for (let n = 0; n < 500; n += 1) opened.send(question);
-      // The rest of the 30 MB stays with the client; the signed-in one is cut for it by the hasty server, the other left to the patient one.
+      // The client keeps the rest of the 30 MB. The server with the short limit disconnects the signed-in client; the other one keeps its client.
       if (end.localPort === hasty.port) expect(await untilCut(end)).toBeLessThan(3 * 1024 * 1024);
       else {
         await expect.poll(() => end.isPaused(), { timeout: 10_000 }).toBe(true);
@@ -205,7 +205,7 @@ describe('a client that takes nothing', () => {
     socket.send({ type: 'subscribe', id: '1', payload: { query: wide, variables } });
     let stop = false;
     const slowly = (async () => {
-      // Slowness is what is asked about: a breath of 40 ms for every 2 ms of reading.
+      // A slow client: pauses 40 ms for every 2 ms of reading.
       while (!stop) {
         socket.ws.pause();
         await pause(40);
@@ -230,7 +230,7 @@ describe('a client that takes nothing', () => {
     await socket.waitForMessage(({ payload }) => payload?.data?.events.event?.seq === '1');
     const other = await logged(events);
     const stalled = await openStream(hasty.port, token, wide, other.variables);
-    // When the one that takes nothing is cut, the idle ones have had as long.
+    // When the server disconnects the client that does not read, the idle ones have been idle for the same time.
     await untilCut(ends.at(-1)!);
     stalled.destroy();
     await app.as(administrator).createSubject({ schoolId: app.id('School', school.id), name: 'Физика' });

@@ -8,7 +8,7 @@ import { startApp, type App } from '../../../src/http/app.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { openSignedIn, openSocket } from '../raw-http.ts';
 
-/** The life of a token on an open socket, for every way in which a client can be set up: docs/events.md says what is held here. */
+/** Token expiry on an open socket, for every client setup; documented in docs/events.md. */
 
 let app: Sfera;
 beforeAll(async () => void (app = await openSfera()));
@@ -18,7 +18,7 @@ const viewer = '{ viewer { id } }';
 const stream = 'subscription ($id: ID!, $after: String) { events(schoolId: $id, after: $after) { __typename ... on Checkpoint { cursor } ... on Ended { reason cursor } ... on EventNotice { cursor event { seq } } } }';
 const expired = 1;
 
-/** A token whose time has run out. */
+/** Returns an expired token. */
 async function expiredToken(user: { id: string }): Promise<string> {
   const { token } = await app.token(user, expired);
   await pause(expired * 1000 + 50);
@@ -112,7 +112,7 @@ describe('a token that expires on an open socket', () => {
     const { administrator } = await app.build.school();
     const { token } = await app.token(administrator, 2);
     const socket = await openSignedIn(app.url, token);
-    // Until the last moment, so that some come before it and are looked at after it.
+    // Sends until the token expires, so that some operations arrive before and are handled after that.
     const stop = expiryOf(token) + 20;
     let sent = 0;
     for (; Date.now() < stop && socket.ws.readyState === WebSocket.OPEN; sent += 1) {
@@ -124,7 +124,7 @@ describe('a token that expires on an open socket', () => {
     expect(socket.messages.filter(({ type }) => type === 'error').map(({ payload }) => JSON.stringify(payload))).toEqual([]);
   });
 
-  // An embedded database has one connection, which would be the lock's.
+  // The embedded database has only one connection, which the lock would take.
   it.skipIf(!process.env.TEST_DATABASE_URL)('lets a change that is under way be answered', async () => {
     const { school, administrator } = await app.build.school();
     const { token } = await app.token(administrator, 2);
@@ -143,7 +143,7 @@ describe('a token that expires on an open socket', () => {
 });
 
 describe('a token that expires while its operations wait', () => {
-  /** A server on which everything that a query reads waits while the gate is closed, but not who asks. */
+  /** Starts a server whose reads wait while the gate is closed, except those of the actor. */
   let gated: App;
   let url: string;
   let gate = Promise.resolve();
@@ -192,7 +192,7 @@ describe('a token that expires while its operations wait', () => {
     await pause(expiryOf(token) - Date.now() + 5);
     for (let n = 0; n < 60; n += 1) {
       socket.send({ type: 'subscribe', id: `${n}`, payload: { query: viewer } });
-      // An operation that the client has completed counts as long as it is under way.
+      // A completed operation counts until its execution has ended.
       socket.send({ type: 'complete', id: `${n}` });
     }
     socket.send({ type: 'subscribe', id: 'last', payload: { query: viewer } });
@@ -218,7 +218,7 @@ describe("graphql-ws's own client", () => {
   const once = (client: Client, payload: { query: string; variables?: Record<string, unknown> }) =>
     new Promise<unknown>((resolve, reject) => client.subscribe(payload, { next: resolve, error: reject, complete: () => undefined }));
 
-  /** Follows as docs/events.md advises: the last cursor is put where the client takes it from when it comes back. */
+  /** Subscribes as docs/events.md advises: stores the last cursor in the variables that the client sends again on reconnect. */
   function follow(client: Client, schoolId: string) {
     const variables: Record<string, unknown> = { id: schoolId };
     const seqs: number[] = [];
