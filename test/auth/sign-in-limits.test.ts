@@ -46,7 +46,7 @@ async function known() {
   return { person, browser };
 }
 
-/** Moves every limit into the past. */
+/** Moves the reset time of every limit this many seconds into the past. */
 const pass = (seconds: number) => server.db.pool.query(`update rate_limit set resets_at = resets_at - $1 * interval '1 second'`, [seconds]);
 
 describe('a guesser', () => {
@@ -208,7 +208,7 @@ describe('a browser that is known', () => {
     expect(statuses).toEqual(Array(14).fill(422));
     expect(await guess(1, person.signInName, () => browser)).toEqual([429]);
     await pass(24 * 3600);
-    // Only the attempts of an unknown browser, not ten of its own.
+    // Four attempts, like any unknown browser, not the ten of a known one.
     expect(await guess(5, person.signInName, () => browser)).toEqual([422, 422, 422, 422, 429]);
     await pass(180);
     expect(isIn(await attempt(browser, person.signInName, password))).toBe(true);

@@ -41,8 +41,8 @@ describe.each(ways)('an error of %s', (_way, run) => {
 });
 
 describe('an error of a connection', () => {
-  /** Returns a port whose listener handles connections with `serve`; without it, a closed port. */
-  const at = async (port: number): Promise<unknown[]> => {
+  /** Returns the errors of a query and of connecting on this port, and of a query after the pool has ended. */
+  const errorsAt = async (port: number): Promise<unknown[]> => {
     const pool = new pg.Pool({ connectionString: `postgres://postgres@127.0.0.1:${port}/none`, connectionTimeoutMillis: 300 });
     pool.on('error', () => undefined);
     const errors = [await thrown(pool.query('select 1')), await thrown(pool.connect())];
@@ -60,7 +60,7 @@ describe('an error of a connection', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     if (serve === undefined) await new Promise((resolve) => server.close(resolve));
-    for (const error of await at(port)) {
+    for (const error of await errorsAt(port)) {
       expect(isTransient(error), String(error)).toBe(true);
       expect(isUnanswered(error)).toBe(true);
     }

@@ -92,7 +92,7 @@ describe.runIf(server)('a limit of connections', () => {
     const db = await open(8);
     await load(db);
     expect(await reading(db)).toBe(2);
-    // Only the pipelined connections are left: the pool's connections were closed and other clients took their slots.
+    // Only the pipelined connections are left: the pool's are closed, and the lowered limit allows no new ones.
     await administrator.query(`alter role ${made.name} connection limit 1`);
     for (const client of await Promise.all(Array.from({ length: db.pool.totalCount }, () => db.pool.connect()))) client.release(true);
     await expect.poll(() => db.pool.totalCount).toBe(0);
@@ -107,7 +107,7 @@ describe.runIf(server)('a limit of connections', () => {
     await administrator.query(`alter role ${made.name} connection limit 1`);
     const reads = [db.reads.query<{ n: number }>({ text: 'select 1 as n' }), db.reads.query<{ n: number }>({ text: 'select 2 as n' })];
     expect((await Promise.all(reads)).map(({ rows }) => rows[0]!.n)).toEqual([1, 2]);
-    // Also a query with a special result type.
+    // Also a query whose result is parsed into row views.
     await administrator.query(`alter role ${made.name} connection limit 9`);
     const other = await open(8);
     await other.pool.query('select 1');

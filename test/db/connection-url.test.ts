@@ -58,7 +58,7 @@ describe('a DATABASE_URL', () => {
     ['postgres://u@h/db?application_name=x', { application_name: 'x' }],
   ])('%s is read as it was meant', (url, expected) => {
     expect(meaning(url)).toMatchObject(expected);
-    // Child processes get the normalised URL.
+    // Other processes get the normalised URL and have to read it the same way.
     const { connectionString } = parseConnectionUrl(url, '-c TimeZone=UTC -c lock_timeout=5s');
     expect(parseConnectionUrl(connectionString).connectionString).toBe(connectionString);
   });

@@ -26,7 +26,7 @@ const nouns: Record<string, string> = {
   school: 'School', class: 'Class', subject: 'Subject', user: 'User', role: 'RoleGrant', enrolment: 'Enrolment', invitation: 'Invitation', chat: 'Chat',
   session: 'Session', event: 'Event',
 };
-/** A relation to a parent row that a filter can use. */
+/** Models with a relation to a parent row that a filter goes through. */
 const through = [['Assignment', 'class', 'class'], ['Chat', 'subject', 'subject'], ['RoleGrant', 'user', 'user'], ['ChatMember', 'chat', 'chat'], ['SchoolYear', 'school', 'school'], ['Class', 'year', 'school']] as const;
 
 type Row = Record<string, unknown>;

@@ -61,7 +61,7 @@ it('Statements in use keep their names while odd ones come and go, and connectio
     // A name stands for the same text on every connection.
     for (const [each, text] of texts) expect(known.set(each, known.get(each) ?? text).get(each)).toBe(text);
   }
-  // A deallocated statement is prepared again under a new name.
+  // A dropped statement runs again, prepared under a new name.
   expect(statements.find(odd(0))?.name).toBeUndefined();
   for (let n = 0; n < 3; n += 1) expect(await ask(odd(0))).toEqual([{ n: 1 }]);
 });

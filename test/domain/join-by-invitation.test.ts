@@ -93,7 +93,7 @@ describe.each(table)('the link of %s, accepted by somebody who is %s', (link, _s
       expect(answer).toMatchObject({ __typename: 'Refusal', code: outcome.code, path: ['code'], message: expect.stringContaining(outcome.says) });
       return;
     }
-    // A success implies that the person now has the role.
+    // After a success the person has the role and, by a link for pupils, the enrolment.
     expect(answer).toMatchObject({ __typename: 'User', id: app.id('User', w.person.id) });
     const current = { schoolId: w.school.id, endedAt: null };
     expect(await app.db.prisma.roleGrant.count({ where: { ...current, userId: w.person.id, role: w[link].invitation.role } })).toBe(1);

@@ -3,22 +3,22 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { visibilityOf } from '../../src/domain/viewer.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { contextFor } from '../../src/http/request-context.ts';
-import { buildWhole, type Whole } from '../policy/fixtures.ts';
+import { buildSchoolFixture, type SchoolFixture } from '../policy/fixtures.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 /** A query reads only the columns that it selects: each field has the same value alone as together with all others. */
 
 let app: Sfera;
-let whole: Whole;
+let fixture: SchoolFixture;
 beforeAll(async () => {
   app = await openSfera();
-  whole = await buildWhole(app);
-  await app.token(whole.people.administrator);
+  fixture = await buildSchoolFixture(app);
+  await app.token(fixture.people.administrator);
 });
 afterAll(() => app.close());
 
 /** Returns each field of a type as a selection, with a sub-selection where it needs one. */
-function fieldsOf(name: string): [field: string, asked: string][] {
+function fieldsOf(name: string): [field: string, selection: string][] {
   const type = schema.getType(name);
   if (!isObjectType(type)) throw new Error(name);
   return Object.values(type.getFields()).map((field) => {
@@ -38,27 +38,27 @@ it.each(things)('whoever may read everything sees a %s, and nobody at all does n
 });
 
 describe.each(things)('%s', (thing) => {
-  it.each(fieldsOf(thing))('%s is the same alone as with all others', async (field, asked) => {
+  it.each(fieldsOf(thing))('%s is the same alone as with all others', async (field, selection) => {
     const rows: Record<string, string> = {
-      School: whole.schoolId, SchoolYear: whole.year.id, Class: whole.own.id, Subject: whole.subject.id, User: whole.people.administrator.id, RoleGrant: whole.grant.id,
-      Assignment: whole.assignment.id, Enrolment: whole.enrolment.id, Invitation: whole.held.invitation.id, Chat: whole.chats.CLUB.id, ChatMember: whole.member.id,
-      Session: (await app.token(whole.people.administrator)).sessionId,
+      School: fixture.schoolId, SchoolYear: fixture.year.id, Class: fixture.own.id, Subject: fixture.subject.id, User: fixture.people.administrator.id, RoleGrant: fixture.grant.id,
+      Assignment: fixture.assignment.id, Enrolment: fixture.enrolment.id, Invitation: fixture.held.invitation.id, Chat: fixture.chats.CLUB.id, ChatMember: fixture.member.id,
+      Session: (await app.token(fixture.people.administrator)).sessionId,
     };
     const ask = async (fields: string) => {
-      const { data, errors } = await app.as(whole.people.administrator).send(`query ($id: ID!) { node(id: $id) { ... on ${thing} { ${fields} } } }`, { id: app.id(thing, rows[thing]!) });
+      const { data, errors } = await app.as(fixture.people.administrator).send(`query ($id: ID!) { node(id: $id) { ... on ${thing} { ${fields} } } }`, { id: app.id(thing, rows[thing]!) });
       expect(errors).toBeUndefined();
       return (data!.node as Record<string, unknown>)[field];
     };
     const all = await ask(fieldsOf(thing).map(([, each]) => each).join(' '));
     expect(all).not.toBeUndefined();
-    expect(await ask(asked)).toEqual(all);
+    expect(await ask(selection)).toEqual(all);
   });
 });
 
 it('holds in a list that brings its people along, with cursors and without', async () => {
-  const id = app.id('Class', whole.own.id);
+  const id = app.id('Class', fixture.own.id);
   const ask = async (fields: string) => {
-    const { data, errors } = await app.as(whole.people.administrator).send(`query ($id: ID!) { node(id: $id) { ... on Class { enrolments(first: 5) { ${fields} } } } }`, { id });
+    const { data, errors } = await app.as(fixture.people.administrator).send(`query ($id: ID!) { node(id: $id) { ... on Class { enrolments(first: 5) { ${fields} } } } }`, { id });
     expect(errors).toBeUndefined();
     return (data!.node as { enrolments: any }).enrolments;
   };
@@ -72,7 +72,7 @@ it('holds in a list that brings its people along, with cursors and without', asy
 });
 
 it('brings along nobody whom the asker may not see', async () => {
-  const { school, schoolId, people, chats } = whole;
+  const { school, schoolId, people, chats } = fixture;
   expect(school.id).toBe(schoolId);
   // A pupil of another class, in a chat with the pupil; then in none.
   const { id } = await app.db.prisma.chatMember.create({ data: { schoolId, chatId: chats.CLUB.id, userId: people.pupil.id, reason: 'PERSON' } });

@@ -10,22 +10,22 @@ it('tells the other processes at once, and together what follows soon after', as
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const notified: unknown[] = [];
   const query = (_text: string, [, ids]: unknown[]) => Promise.resolve(notified.push(ids));
-  // The LISTEN connection gets no response; notifications are sent through the pool.
-  const bus = createNotifier({ query } as unknown as pg.Pool, 'postgres://127.0.0.1:1/none', createLogger('silent'));
-  bus.notify(['a']);
+  // Nothing listens at this address; notifications are sent through the pool.
+  const notifier = createNotifier({ query } as unknown as pg.Pool, 'postgres://127.0.0.1:1/none', createLogger('silent'));
+  notifier.notify(['a']);
   expect(notified).toEqual(['a']);
-  bus.notify(['b']);
-  bus.notify(['c', 'b']);
+  notifier.notify(['b']);
+  notifier.notify(['c', 'b']);
   expect(notified).toEqual(['a']);
   vi.advanceTimersByTime(25);
   expect(notified).toEqual(['a', 'b,c']);
   // Sends nothing without an event, and sends the next one at once again.
   vi.advanceTimersByTime(25);
   expect(notified).toEqual(['a', 'b,c']);
-  bus.notify(['d']);
+  notifier.notify(['d']);
   expect(notified).toEqual(['a', 'b,c', 'd']);
-  bus.notify(['e']);
-  await bus.close();
+  notifier.notify(['e']);
+  await notifier.close();
   expect(notified).toEqual(['a', 'b,c', 'd', 'e']);
 });
 
@@ -35,10 +35,10 @@ it('is closed though the server that it listens on does not answer', async () =>
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   const { port } = silent.address() as AddressInfo;
   const never = () => new Promise(() => undefined);
-  const bus = createNotifier({ query: never } as unknown as pg.Pool, `postgres://127.0.0.1:${port}/none`, createLogger('silent'));
+  const notifier = createNotifier({ query: never } as unknown as pg.Pool, `postgres://127.0.0.1:${port}/none`, createLogger('silent'));
   await expect.poll(() => sockets.length).toBe(1);
-  bus.notify(['a']);
-  await bus.close();
+  notifier.notify(['a']);
+  await notifier.close();
   for (const socket of sockets) socket.destroy();
   silent.close();
 });
@@ -48,9 +48,9 @@ it('listens anew where the server does not answer', async () => {
   const silent = createServer((socket) => void sockets.push(socket.on('error', () => undefined)));
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   const { port } = silent.address() as AddressInfo;
-  const bus = createNotifier({} as pg.Pool, `postgres://127.0.0.1:${port}/none`, createLogger('silent'));
+  const notifier = createNotifier({} as pg.Pool, `postgres://127.0.0.1:${port}/none`, createLogger('silent'));
   await expect.poll(() => sockets.length, { timeout: 20_000 }).toBe(2);
-  await bus.close();
+  await notifier.close();
   for (const socket of sockets) socket.destroy();
   silent.close();
 });

@@ -51,9 +51,9 @@ it('keeps no more memory for answers to come than sixteen megabytes', async () =
   const before = process.memoryUsage().arrayBuffers;
   const megabyte = 1024 * 1024;
   const write = (): void => {
-    const tapes = Array.from({ length: 20 }, () => new JsonWriter());
-    for (const tape of tapes) for (let n = 0; n < 4; n += 1) tape.json(' '.repeat(megabyte / 4));
-    for (const tape of tapes) tape.end();
+    const writers = Array.from({ length: 20 }, () => new JsonWriter());
+    for (const json of writers) for (let n = 0; n < 4; n += 1) json.json(' '.repeat(megabyte / 4));
+    for (const json of writers) json.end();
   };
   write();
   // V8 frees the memory on another thread, a moment later.

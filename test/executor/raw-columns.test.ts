@@ -41,16 +41,16 @@ describe('A field that is text', () => {
         const many = columns.length > 2;
         if (many) for (const name of columns) if (!optional.has(name) && !row[name]) row[name] = 'Имя';
         const { of, row: view } = rowOf(row);
-        const tape = new JsonWriter();
-        const written = writer.write(tape, of, view.$buffer, view.$at);
+        const json = new JsonWriter();
+        const written = writer.write(json, of, view.$buffer, view.$at);
         const resolved = (field.resolve as ((source: unknown) => unknown) | undefined)?.(view) ?? (view as unknown as Record<string, unknown>)[field.name];
-        if (written) expect(tape.bytes.toString('utf8', 0, tape.at)).toBe(JSON.stringify(resolved));
+        if (written) expect(json.bytes.toString('utf8', 0, json.at)).toBe(JSON.stringify(resolved));
         else {
-          expect(tape.at).toBe(0);
+          expect(json.at).toBe(0);
           // Only null values and texts that need escaping are left to the resolver.
           expect(resolved === null || JSON.stringify(resolved).slice(1, -1) !== resolved).toBe(true);
         }
-        tape.end();
+        json.end();
       }),
       { numRuns: 200 },
     );
@@ -59,16 +59,16 @@ describe('A field that is text', () => {
   it('is left to its resolver where its id is null', () => {
     const [, id] = fields.find(([name]) => name === 'User.id')!;
     const { of, row } = rowOf({ id: null });
-    const tape = new JsonWriter();
-    expect([rawColumnWriter(id)!.write(tape, of, row.$buffer, row.$at), tape.at]).toEqual([false, 0]);
-    tape.end();
+    const json = new JsonWriter();
+    expect([rawColumnWriter(id)!.write(json, of, row.$buffer, row.$at), json.at]).toEqual([false, 0]);
+    json.end();
   });
 
   it('is left to its resolver where the row has not all of it', () => {
     const [, fullName] = fields.find(([name]) => name === 'User.fullName')!;
     const { of, row } = rowOf({ surname: 'Орлова', givenName: 'Анна' });
-    const tape = new JsonWriter();
-    expect(rawColumnWriter(fullName)!.write(tape, of, row.$buffer, row.$at)).toBe(false);
-    tape.end();
+    const json = new JsonWriter();
+    expect(rawColumnWriter(fullName)!.write(json, of, row.$buffer, row.$at)).toBe(false);
+    json.end();
   });
 });

@@ -13,7 +13,7 @@ import { openTestDatabase } from '../support/database.ts';
 import { testConfig } from '../support/sfera.ts';
 import { ask, json, openSignedIn, type Payload } from './raw-http.ts';
 
-/** The lines of the log, parsed. */
+/** The log lines of requests, streams and errors, as they are written. */
 
 interface Line {
   level: number;

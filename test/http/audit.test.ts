@@ -15,7 +15,7 @@ afterAll(() => app.close());
 
 const audits = serverAudits({
   url: () => app.url,
-  // Adds the token and the header that a GET request needs for CSRF protection.
+  // The token also serves as the header that a GET request needs for CSRF protection.
   fetchFn: (url: string, init?: RequestInit) => fetch(url, { ...init, headers: { ...init?.headers, authorization: `Bearer ${token}` } }),
 });
 

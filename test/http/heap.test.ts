@@ -51,7 +51,7 @@ const send = async (token: string, body: object) => {
   return { codes, data };
 };
 
-/** Sends all payloads, a few at a time. */
+/** Runs all items, eight at a time. */
 async function each<T>(items: readonly T[], run: (item: T) => Promise<unknown>): Promise<void> {
   const left = [...items];
   await Promise.all(

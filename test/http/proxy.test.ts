@@ -10,7 +10,7 @@ import { person } from '../support/client.ts';
 import { freePort, openSfera, type Sfera } from '../support/sfera.ts';
 import { ask, json } from './raw-http.ts';
 
-/** Behind nginx with its default settings: streams arrive, and keep-alive connections cause no 502. */
+/** Behind the nginx that is installed here: streams arrive, and keep-alive connections cause no 502. */
 
 const nginx = spawnSync('nginx', ['-v']).error === undefined;
 const title = nginx ? 'behind nginx' : 'behind nginx: skipped, it is not installed';

@@ -112,7 +112,7 @@ it('reads the log once for an event, and each thing that it names once, for one 
   const statements = watch();
   const events = 5;
   for (let seq = 1; seq <= events; seq += 1) {
-    // Written through another connection, so that only the delivery is counted.
+    // Written with plain SQL, so that only the statements of the delivery are counted.
     const payload = JSON.stringify({ schoolId: school.id, classId: classes[0]!.id, studentId, enrolmentId });
     await app.db.pool.query(
       `with head as (update event_head set seq = $2 where school_id = $1)
@@ -124,7 +124,7 @@ it('reads the log once for an event, and each thing that it names once, for one 
   }
   const all = statements();
   const about = (pattern: RegExp) => all.filter((text) => pattern.test(text)).length;
-  // The student, the class and the enrolment: one statement each, which also loads the facts for the permission check.
+  // The student, the class and the enrolment: one statement each, which includes the permission check.
   expect(about(/^select .* from "public"\."app_user" as "t0"/is)).toBe(events);
   expect(about(/^select .* from "public"\."class" as "t0"/is)).toBe(events);
   expect(about(/^select .* from "public"\."enrolment" as "t0"/is)).toBe(events);

@@ -17,7 +17,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
   const changesEach = 40;
 
   let app: Sfera;
-  /** Each writer has its own database session. */
+  /** A pool with a database session for each writer. */
   let wide: Database;
   beforeAll(async () => {
     app = await openSfera();
@@ -35,7 +35,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     });
   }
 
-  /** Creates some subjects with their events in one transaction; returns them. */
+  /** Creates `count` subjects with their events in the transaction. */
   async function addSubjects(tx: Tx, schoolId: string, count: number, lull: number): Promise<void> {
     for (let n = 0; n < count; n += 1) {
       const name = randomUUID();
@@ -52,7 +52,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     acknowledged: number;
   }
 
-  /** Writes; rolls back 5 % of the changes, some before their events are written and some after. Returns the committed ones. */
+  /** Writes; rolls back 5 % of the changes, some before their events are written and some after. Appends the committed ones to `done`. */
   async function write(schoolId: string, random: SeededRandom, done: Done[]): Promise<void> {
     for (let n = 0; n < changesEach; n += 1) {
       const causation = randomUUID();

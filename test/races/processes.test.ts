@@ -203,10 +203,10 @@ describe.runIf(server)('a bus whose LISTEN connection was killed', () => {
   it('says that anything may have been missed once it listens again, and then hears again', async () => {
     const made = await createDatabase(server);
     const db = await connect({ databaseUrl: made.url, poolSize: 2, log });
-    const bus = createNotifier(db.pool, db.connectionString, log);
+    const notifier = createNotifier(db.pool, db.connectionString, log);
     try {
       const heard: (readonly string[] | null)[] = [];
-      bus.onNotify((schools) => heard.push(schools));
+      notifier.onNotify((schools) => heard.push(schools));
       const notify = (text: string) => db.pool.query(`select pg_notify('sfera_events', $1)`, [text]);
       await expect.poll(() => heard).toEqual([null]);
       await notify('a,b');
@@ -216,7 +216,7 @@ describe.runIf(server)('a bus whose LISTEN connection was killed', () => {
       await notify('c');
       await expect.poll(() => heard).toEqual([null, ['a', 'b'], null, ['c']]);
     } finally {
-      await bus.close();
+      await notifier.close();
       await db.close();
       await dropDatabase(server, made.name);
     }

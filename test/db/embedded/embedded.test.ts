@@ -31,7 +31,7 @@ vi.mock('../../../src/db/embedded/folder-lock.ts', async (original) => {
 afterEach(() => (locked.run = undefined));
 
 const log = createLogger('silent');
-/** Whether this machine can create a PID namespace, as a container has it. */
+/** Command that creates a PID namespace like a container's; `hasContainers` says whether this machine allows it. */
 const container = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
 const hasContainers = spawnSync(container[0]!, [...container.slice(1), 'true']).status === 0;
 let dataDir: string;

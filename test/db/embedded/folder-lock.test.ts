@@ -24,10 +24,10 @@ vi.mock('node:fs', async (original) => {
 });
 
 const program = fileURLToPath(new URL('folder-holder.ts', import.meta.url));
-/** Whether this machine can create a PID namespace, as a container has it. */
+/** Command that creates a PID namespace like a container's; `hasContainers` says whether this machine allows it. */
 const container = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
 const hasContainers = spawnSync(container[0]!, [...container.slice(1), 'true']).status === 0;
-/** Mounts `upper` of this folder as `merged` too, where this machine lets us. */
+/** Command that mounts an overlay of `lower` and `upper` at `merged`, if this machine allows it. */
 const overlay = (base: string) => ['unshare', '--mount', 'sh', '-c', `mount -t overlay overlay -o lowerdir=${base}/lower,upperdir=${base}/upper,workdir=${base}/work ${base}/merged && exec "$@"`, 'sh'];
 const hasOverlays = (() => {
   if (process.platform !== 'linux') return false;
@@ -60,7 +60,7 @@ class Holder {
     this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     createInterface(this.#child.stdout).on('line', (line) => this.lines.push(line));
     this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve()));
-    // A process that has been killed does not read its input.
+    // Writing to a killed process fails.
     this.#child.stdin.on('error', () => {});
     running.push(this);
   }

@@ -28,41 +28,41 @@ it('knows after each change, from the log alone, what everyone may do', async ()
   const log = createLogger('silent');
   // Without the timer, only events of the log cause a reload.
   vi.useFakeTimers({ toFake: ['setInterval'] });
-  const hearing = createRightsCache(app.db, log);
+  const rightsCache = createRightsCache(app.db, log);
   vi.useRealTimers();
-  const tail = createLogReader(app.db.pool, app.notifier, log, (id, events) => hearing.invalidate(id, events));
-  const leave = tail.retain(schoolId);
+  const logReader = createLogReader(app.db.pool, app.notifier, log, (id, events) => rightsCache.invalidate(id, events));
+  const leave = logReader.retain(schoolId);
   const listeners = await Promise.all(
     people.map(async (user) => {
       const credential = (await app.tokens.verifyAccessToken((await app.token(user)).token))!;
-      const listener = hearing.subscribe(schoolId, credential, () => null, () => undefined);
+      const listener = rightsCache.subscribe(schoolId, credential, () => null, () => undefined);
       let calls = 0;
       listener.onChange(() => (calls += 1));
       let last = listener.cached();
-      /** Asserts that every subscriber whose rights changed was notified. */
-      const called = (): void => {
-        const standing = listener.cached();
-        if (standing !== last) expect(calls, user.id).toBeGreaterThan(0);
+      /** Asserts that the callback ran if the cached rights have changed. */
+      const checkCallback = (): void => {
+        const cached = listener.cached();
+        if (cached !== last) expect(calls, user.id).toBeGreaterThan(0);
         calls = 0;
-        last = standing ?? last;
+        last = cached ?? last;
       };
-      return { user, ...listener, called };
+      return { user, ...listener, checkCallback };
     }),
   );
-  await vi.waitFor(() => expect(tail.head(schoolId)).not.toBeNull());
+  await vi.waitFor(() => expect(logReader.head(schoolId)).not.toBeNull());
 
   let changes = 0;
-  const looked = async (): Promise<void> => {
+  const waitForLog = async (): Promise<void> => {
     const { head } = (await app.liveEvents.reader.bounds(schoolId))!;
-    await vi.waitFor(() => expect(tail.head(schoolId)).toBe(head), { interval: 2 });
-    for (const { user, credential, resolve, called } of listeners) {
-      called();
+    await vi.waitFor(() => expect(logReader.head(schoolId)).toBe(head), { interval: 2 });
+    for (const { user, credential, resolve, checkCallback } of listeners) {
+      checkCallback();
       const [fresh] = await loadActors(app.db, [credential]);
       expect(await resolve(), user.id).toEqual('kind' in fresh! ? restrictToSchool(schoolId, fresh as UserActor) : fresh);
-      called();
+      checkCallback();
     }
   };
-  await looked();
+  await waitForLog();
   const rights = async () => JSON.stringify(await Promise.all(listeners.map(async ({ resolve }) => resolve())), (_key, value: unknown) => (value instanceof Map ? [...(value as Map<string, string>)] : value));
 
   const ask = app.as(administrator);
@@ -99,7 +99,7 @@ it('knows after each change, from the log alone, what everyone may do', async ()
     const before = await rights();
     made[name] = (await step()) as Made;
     expect(made[name].__typename, `${name}: ${JSON.stringify(made[name])}`).not.toBe('Refusal');
-    await looked();
+    await waitForLog();
     // Guards against steps that change no rights.
     expect(await rights(), name).not.toBe(before);
     changes += 1;
@@ -107,6 +107,6 @@ it('knows after each change, from the log alone, what everyone may do', async ()
   expect(changes).toBe(steps.length);
   for (const each of listeners) each.close();
   leave();
-  tail.close();
-  hearing.close();
+  logReader.close();
+  rightsCache.close();
 });

@@ -265,7 +265,7 @@ async function inChat() {
   return { schoolId, credential, items, renamed, ofPupil, leave, membership };
 }
 
-/** Resolves with the sequence number of the next delivered event. */
+/** Resolves with the sequence number of the next delivered event, or null at the end of the stream. */
 async function nextOf(items: AsyncIterableIterator<SubscriptionItem, void, undefined>): Promise<bigint | null> {
   for (;;) {
     const { value } = await items.next();

@@ -49,7 +49,7 @@ interface Asked {
 const directives = ['', '', '@include(if: $a)', '@skip(if: $b)', '@include(if: $c)', '@skip(if: $a) @include(if: $c)', '@include(if: true)'];
 const directive = fc.constantFrom(...directives);
 
-/** Builds a selection of a chat change; variables control the directives and the page sizes. */
+/** Selections of a chat change; variables control the directives and the page sizes. */
 const selection = fc
   .uniqueArray(fc.tuple(fc.integer({ min: 0, max: 8 }), directive, directive), { minLength: 1, maxLength: 5, selector: ([which]) => which })
   .map((parts) =>
@@ -72,7 +72,7 @@ const declared: Record<string, string> = {
   schoolId: 'ID!', after: 'String', a: 'Boolean!', b: 'Boolean! = true', c: 'Boolean = false', n: 'Int = 2', kind: 'ChatKind', classId: 'ID', types: '[EventType!] = [CHAT_RENAMED]',
 };
 
-/** Builds a document with one operation or two; the second has its selections in a different order. */
+/** Documents with one operation or two; the second has its selections in a different order. */
 const document = fc.record({ own: selection, ofFragment: selection, outer: directive, two: fc.boolean() }).map(({ own, ofFragment, outer, two }) => {
   const fragment = ofFragment.filter((part) => !part.includes('...F'));
   const body = `fragment F on ChatChange { __typename ${fragment.join(' ')} }`;

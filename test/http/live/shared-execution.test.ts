@@ -92,7 +92,7 @@ async function buildWorld() {
     await build.chat({ schoolId, kind: 'STAFF' }),
     await build.chat({ schoolId, kind: 'EXTRACURRICULAR' }),
   ];
-  // Members of the extra-curricular chat who share no class.
+  // Some members of the extra-curricular chat share nothing else.
   const members = [[...pupils.slice(0, 3), staff[3]!], staff.slice(2), [pupils[0]!, pupils[1]!, pupils[3]!, past, staff[6]!]];
   const rows = chats.flatMap(({ id: chatId }, n) => members[n]!.map(({ id: userId }) => ({ schoolId, chatId, userId, reason: 'PERSON' as const })));
   await app.db.prisma.chatMember.createMany({ data: rows, skipDuplicates: true });
@@ -166,7 +166,7 @@ async function tell(listeners: Awaited<ReturnType<typeof follow>>[], schoolId: s
     executions: after.executions - before.executions,
     serialisations: after.serialisations - before.serialisations,
     messages: after.messages - before.messages,
-    // Statements: the pupil with the facts for its visibility, the class, the enrolment. The log is read after a poll or a NOTIFY.
+    // The pupil; the facts that decide who sees the pupil; the class; the enrolment. Reads of the log depend on poll and NOTIFY.
     statements: statements.filter((text) => /^\s*select/i.test(text) && !/from event|from session|pg_notify/.test(text)).length,
   };
 }
@@ -310,7 +310,7 @@ describe('a field that depends on who asks', () => {
         if (field.extensions.ofViewer === true) marked.push(`${type.name}.${field.name}`);
         let asked = false;
         const who = cohortActor(actor, () => (asked = true));
-        // Permission checks read the actor through a tracking proxy, which records the access itself.
+        // Turns off the tracking in the role scopes, through which permission checks read the actor.
         for (const place of Object.values(scopesByRole(who))) Object.assign(place, { onPersonalAccess: undefined });
         const context = { ...app.operator.renew(actor), actor: who };
         await Promise.resolve(field.resolve?.(row, {}, context, { fieldName: field.name } as never)).catch(() => undefined);
