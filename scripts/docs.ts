@@ -4,11 +4,11 @@ import { columns, type Column } from '../src/policy/actor.ts';
 import type { Noun, ScopeOf } from '../src/policy/scopes.ts';
 import { actions, openActions, permissions } from '../src/policy/permissions.ts';
 import type { Topic } from '../src/policy/topics.ts';
-import { markdownTable, printed } from './printed.ts';
+import { markdownTable, writeGenerated } from './generated-files.ts';
 
 /** Prints docs/policy.md and docs/events.md from the policy table and the event catalogue; --check compares. */
 
-const columnsMean: Record<Column, string> = {
+const columnDescriptions: Record<Column, string> = {
   administrator: 'PLATFORM_ADMINISTRATOR of the school',
   leadership: 'SCHOOL_ADMINISTRATION of the school: head and deputies',
   classTeacher: 'TEACHER, in the classes where they are the class teacher',
@@ -17,8 +17,8 @@ const columnsMean: Record<Column, string> = {
   service: "an integration's client, with the scopes it was given",
 };
 
-/** What every scope reaches; a scope without a sentence does not compile. */
-const scopesMean: { [N in Noun]: Record<ScopeOf<N>, string> } = {
+/** Describes what each scope covers; TypeScript requires a text for every scope. */
+const scopeDescriptions: { [N in Noun]: Record<ScopeOf<N>, string> } = {
   school: {
     school: 'the schools where one stands in the column',
     read: "the client's school, with scope `read`",
@@ -68,7 +68,7 @@ const scopesMean: { [N in Noun]: Record<ScopeOf<N>, string> } = {
 
 type TopicKind = Topic extends `${infer Kind}:${string}` ? Kind : never;
 
-const topicsMean: Record<TopicKind, string> = {
+const topicDescriptions: Record<TopicKind, string> = {
   school: 'the administrators and the leadership of the school, and its service clients with scope `events`',
   staff: 'everyone who works in the school',
   class: 'the class teacher, the subject teachers and the pupils of the class',
@@ -79,7 +79,7 @@ const topicsMean: Record<TopicKind, string> = {
 const source = (path: string) => `<!-- Printed from ${path} by \`npm run docs\`; not edited by hand. -->`;
 
 function policy(): string {
-  const nouns = Object.entries(scopesMean);
+  const nouns = Object.entries(scopeDescriptions);
   const rights = actions.map((action) => {
     const { on, clause, cells } = permissions[action];
     return [`\`${action}\``, on, `[${clause}](regulation.md#${clause.replace(/[. ]/g, '-')})`, ...columns.map((column) => cells[column].join(' / ') || '-')];
@@ -93,13 +93,13 @@ function policy(): string {
     markdownTable(['action', 'asked on', 'clause', ...columns], rights),
     `Whoever has the link or the credential may: ${openActions.map((action) => `\`${action}\``).join(', ')}.`,
     '## Columns',
-    markdownTable(['column', 'who'], columns.map((column) => [column, columnsMean[column]])),
+    markdownTable(['column', 'who'], columns.map((column) => [column, columnDescriptions[column]])),
     '## Scopes',
     markdownTable(['asked on', 'scope', 'reaches'], nouns.flatMap(([noun, means]) => Object.entries(means).map(([scope, reach]) => [noun, scope, reach]))),
   ].join('\n\n') + '\n';
 }
 
-/** A payload whose every id is its own name in angle brackets, so that topics print as patterns. */
+/** Returns a payload whose ids are their names in angle brackets, so that topics print as patterns. */
 const placeholders = (names: readonly string[]) => Object.fromEntries(['schoolId', ...names].map((name) => [name, `<${name}>`]));
 
 function events(): string {
@@ -115,7 +115,7 @@ function events(): string {
     + 'them by their rights at that moment gets the event, once. One without a standing in the school hears nothing of it.',
     markdownTable(['event', 'meaning', 'carries', 'told on'], rows),
     '## Topics',
-    markdownTable(['topic', 'heard by'], Object.entries(topicsMean).map(([topic, who]) => [`\`${topic}:\``, who])),
+    markdownTable(['topic', 'heard by'], Object.entries(topicDescriptions).map(([topic, who]) => [`\`${topic}:\``, who])),
     '## When a right is lost',
     'Once the process that commits a loss of rights has answered the change, it sends nothing more by those rights, not even older events to a stream that is catching up. '
     + `Another process may use a lost right for ${maxRightsAgeMs} ms and the time of one read of the database, at most. For a stream that is catching up, and for a service, `
@@ -130,7 +130,10 @@ function events(): string {
   ].join('\n\n') + '\n';
 }
 
-/** What a client of a socket has to know; test/http/websocket/token-life.test.ts and test/http/websocket/socket-limits.test.ts fail when it changes. */
+/**
+ * The section for clients of sockets. If the behaviour changes, test/http/websocket/token-life.test.ts and
+ * test/http/websocket/socket-limits.test.ts fail.
+ */
 const sockets = [
   '## Sockets and tokens',
   'A socket belongs to the token that its client sent with `connection_init`: in `connectionParams` as `authorization`, `token`, `authToken`, `accessToken` or `access_token`, in any case '
@@ -179,5 +182,5 @@ const follow = () =>
   + 'refused with `RATE_LIMITED`, status 429, and the seconds to wait. Requests without a token count for their network address.',
 ];
 
-printed('docs/policy.md', policy(), 'npm run docs');
-printed('docs/events.md', events(), 'npm run docs');
+writeGenerated('docs/policy.md', policy(), 'npm run docs');
+writeGenerated('docs/events.md', events(), 'npm run docs');

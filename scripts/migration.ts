@@ -8,12 +8,15 @@ import { migrate } from '../src/db/migrate.ts';
 import { createLogger } from '../src/logger.ts';
 
 /**
- * Prints the SQL that takes the migrations, applied to an empty embedded database, to schema.prisma: the start of the next
- * migration. With `--check` it prints nothing when they agree, and fails when they do not.
+ * Applies the migrations to an empty embedded database and prints the SQL that is still missing for schema.prisma, as a
+ * draft of the next migration. With `--check` it fails if they differ and prints nothing if they agree.
  */
 
-/** The engine reads the catalogue's type "char", which adapter-pg does not know: it is shown as text, and then renamed. */
-function readingChars(pool: pg.Pool): PrismaPg {
+/**
+ * Returns an adapter for the schema engine. The engine reads columns of type "char" (OID 18), which adapter-pg does not know:
+ * the pool reports them as text (OID 25), and the adapter sets their column type afterwards.
+ */
+function createAdapter(pool: pg.Pool): PrismaPg {
   const columns = new WeakMap<object, number[]>();
   const query = pool.query.bind(pool) as (...args: unknown[]) => Promise<pg.QueryResult>;
   pool.query = (async (...args: unknown[]) => {
@@ -27,9 +30,9 @@ function readingChars(pool: pg.Pool): PrismaPg {
   const open = factory.connect.bind(factory);
   factory.connect = async () => {
     const adapter = await open();
-    const ask = adapter.queryRaw.bind(adapter);
+    const queryRaw = adapter.queryRaw.bind(adapter);
     adapter.queryRaw = async (sql) => {
-      const result = await ask(sql);
+      const result = await queryRaw(sql);
       for (const at of columns.get(result.rows) ?? []) result.columnTypes[at] = 6;
       return result;
     };
@@ -46,7 +49,7 @@ async function difference(pool: pg.Pool): Promise<string> {
   const path = 'prisma/schema.prisma';
   const content = readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
   const files = [{ path, content }];
-  const adapter = bindMigrationAwareSqlAdapterFactory(readingChars(pool));
+  const adapter = bindMigrationAwareSqlAdapterFactory(createAdapter(pool));
   const schemaEngine = await engine.SchemaEngine.new({ datamodels: [[path, content]] }, () => {}, adapter);
   const { stdout } = await schemaEngine.diff({
     from: { tag: 'schemaDatasource', files, configDir: 'prisma' },
@@ -67,7 +70,7 @@ const check = process.argv.includes('--check');
 if (sql !== '' && sql !== '-- This is an empty migration.') {
   console.log(sql);
   if (check) {
-    console.error('schema.prisma and the migrations differ: write a migration from the SQL above.');
+    console.error('schema.prisma and the migrations differ: write a migration with the SQL above.');
     process.exitCode = 1;
   }
 } else if (!check) console.log('-- Nothing to migrate.');

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
 /**
- * After `npm ci`: makes the database client and dist/. `npx sfera` runs this too, as it links the package's command the
- * first time; then what is built is left as it is, for a server may be running on it, without the tools that build it.
+ * Runs after `npm ci`: generates the database client and builds dist/. `npx sfera` runs it too when it links the command
+ * for the first time. Then it keeps an existing build: a server may be running on it, and the build tools may be missing.
  */
 const linking = process.env.npm_command === 'exec' && existsSync('dist/cli.js');
 

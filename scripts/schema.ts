@@ -2,12 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { CriticalityLevel, diff } from '@graphql-inspector/core';
 import { buildSchema, lexicographicSortSchema, printSchema } from 'graphql';
 import { schema } from '../src/graphql/schema.ts';
-import { checking, complain, printed } from './printed.ts';
+import { isCheck, reportProblem, writeGenerated } from './generated-files.ts';
 
 /**
- * Prints schema.graphql, the contract. With --check it fails where the file is not what src prints, and where a client
- * would break by what changed since `origin/main` (on main itself: since the commit before), unless a commit since
- * then says so by a line `Breaking: …`.
+ * Prints schema.graphql, the contract. With `--check` it fails if the file is out of date, or if it has breaking changes
+ * since `origin/main` (on main itself: since the previous commit) that no commit since then announces with a line
+ * `Breaking: …`.
  */
 
 const path = 'schema.graphql';
@@ -20,7 +20,7 @@ function git(...args: string[]): string | undefined {
   }
 }
 
-/** The commit to compare with; undefined for the first one, and outside a repository. */
+/** Returns the commit to compare with; undefined for the first commit and outside a repository. */
 function baseCommit(): string | undefined {
   const fork = git('merge-base', 'origin/main', 'HEAD');
   return fork !== undefined && fork !== git('rev-parse', 'HEAD') ? fork : git('rev-parse', '--verify', '--quiet', 'HEAD~1');
@@ -34,12 +34,12 @@ async function checkBreaking(text: string): Promise<void> {
   const breaking = changes.filter((change) => change.criticality.level === CriticalityLevel.Breaking);
   if (breaking.length === 0 || /^Breaking: \S/m.test(git('log', '--format=%B', `${base}..HEAD`) ?? '')) return;
   for (const change of breaking) console.error(`  breaks clients: ${change.message}`);
-  complain(
-    `${path} breaks clients written for ${base.slice(0, 10)}.`,
-    'keep what they use, or say so in the commit message by a line «Breaking: what and why».',
+  reportProblem(
+    `${path} has changes that break clients written for ${base.slice(0, 10)}.`,
+    'keep what they use, or add a line «Breaking: what and why» to the commit message.',
   );
 }
 
 const text = `${printSchema(lexicographicSortSchema(schema))}\n`;
-printed(path, text, 'npm run schema');
-if (checking) await checkBreaking(text);
+writeGenerated(path, text, 'npm run schema');
+if (isCheck) await checkBreaking(text);

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { checking, complain } from './printed.ts';
+import { isCheck, reportProblem } from './generated-files.ts';
 
 /**
- * Keeps the picture of the folders in both READMEs true, between `<!-- tree -->` and `<!-- /tree -->`.
- * Each line's words stand here, in the order in which the layers import one another; everything in src/ must have one.
+ * Writes the overview of the folders into both READMEs, between `<!-- tree -->` and `<!-- /tree -->`. The lines below are
+ * in the order in which the layers import one another; every file and folder of src/ needs one.
  */
 const lines: [path: string, english: string, russian: string][] = [
   ['schema.graphql', 'the contract, printed from src', 'контракт, печатается из src'],
@@ -42,30 +42,30 @@ const lines: [path: string, english: string, russian: string][] = [
 const from = '<!-- tree -->';
 const to = '<!-- /tree -->';
 
-/** Folders and files of src that have no line above. */
-const unsaid = readdirSync('src', { withFileTypes: true })
+/** Folders and files of src without a line above. */
+const undescribed = readdirSync('src', { withFileTypes: true })
   .map((entry) => `src/${entry.name}${entry.isDirectory() ? '/' : ''}`)
   .filter((path) => !lines.some(([known]) => known === path));
 
-function picture(words: 1 | 2): string {
-  const drawn = lines.filter(([path]) => existsSync(path)).map((line) => {
+function renderTree(column: 1 | 2): string {
+  const rendered = lines.filter(([path]) => existsSync(path)).map((line) => {
     const inside = line[0].startsWith('src/') && line[0] !== 'src/';
-    return `${inside ? `  ${line[0].slice(4)}` : line[0]}`.padEnd(18) + line[words];
+    return `${inside ? `  ${line[0].slice(4)}` : line[0]}`.padEnd(18) + line[column];
   });
-  return [from, '', '```text', ...drawn.map((line) => line.trimEnd()), '```', '', to].join('\n');
+  return [from, '', '```text', ...rendered.map((line) => line.trimEnd()), '```', '', to].join('\n');
 }
 
-function keep(path: string, words: 1 | 2): void {
+function update(path: string, column: 1 | 2): void {
   const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
   const [start, end] = [text.indexOf(from), text.indexOf(to)];
-  if (start < 0 || end < start) return complain(`${path} has no place for the folders.`, `put ${from} and ${to} into it.`);
-  const next = text.slice(0, start) + picture(words) + text.slice(end + to.length);
+  if (start < 0 || end < start) return reportProblem(`${path} has no place for the overview of the folders.`, `add ${from} and ${to} to it.`);
+  const next = text.slice(0, start) + renderTree(column) + text.slice(end + to.length);
   if (next === text) return;
-  if (checking) return complain(`The folders in ${path} are not those of the project.`, 'npm run tree');
+  if (isCheck) return reportProblem(`The overview of the folders in ${path} is out of date.`, 'run `npm run tree`.');
   writeFileSync(path, next);
   console.log(`wrote ${path}`);
 }
 
-if (unsaid.length > 0) complain(`Nothing is said of ${unsaid.join(', ')}.`, 'give it a line in scripts/tree.ts, then npm run tree');
-keep('README.md', 1);
-keep('README.ru.md', 2);
+if (undescribed.length > 0) reportProblem(`No description of ${undescribed.join(', ')}.`, 'add a line to scripts/tree.ts, then run `npm run tree`.');
+update('README.md', 1);
+update('README.ru.md', 2);
