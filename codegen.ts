@@ -2,7 +2,7 @@ import type { CodegenConfig } from '@graphql-codegen/cli';
 
 /**
  * Types and documents for the operations that tests and clients send: `CreateChatDocument`, `CreateChatMutation`,
- * `CreateChatMutationVariables`. Made from files alone, so it needs no server.
+ * `CreateChatMutationVariables`. Generated from files only, so it needs no server.
  */
 const config: CodegenConfig = {
   schema: 'schema.graphql',

@@ -1,7 +1,7 @@
 import graphql from '@graphql-eslint/eslint-plugin';
 import tseslint from 'typescript-eslint';
 
-/** Rules that find bugs, not rules of taste: the compiler's types, the schema's contract, and what must not be committed. */
+/** Rules that find bugs, not rules of style: types, the contract of the schema, and code that must not be committed. */
 
 const only = '^(describe|it|test|suite)$';
 
@@ -31,13 +31,13 @@ export default tseslint.config(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/return-await': ['error', 'error-handling-correctness-only'],
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
-      // Yoga hands its hooks the document and the context as `any`; what is made of them is typed again at once.
+      // Yoga passes the document and the context to its hooks as `any`; the code assigns types to them at once.
       ...Object.fromEntries(
         ['assignment', 'argument', 'call', 'member-access', 'return'].map((use) => [`@typescript-eslint/no-unsafe-${use}`, 'off']),
       ),
-      // An interface of promises may be met by a function that has nothing to wait for.
+      // A function may implement an asynchronous interface without awaiting anything.
       '@typescript-eslint/require-await': 'off',
-      // Objects here are closures: their methods use no `this` and may be taken off them.
+      // Many objects are closures: their methods do not use `this` and may be passed unbound.
       '@typescript-eslint/unbound-method': 'off',
     },
   },
@@ -69,12 +69,12 @@ export default tseslint.config(
           message: 'Every test that is committed runs.',
         })),
       ],
-      // What comes over the wire has no type until the test asserts what it is.
+      // Responses have no type until the test asserts their content.
       ...Object.fromEntries(
         ['assignment', 'member-access', 'argument', 'call', 'return', 'enum-comparison'].map((use) => [`@typescript-eslint/no-unsafe-${use}`, 'off']),
       ),
       '@typescript-eslint/no-explicit-any': 'off',
-      // openid-client marks plain http so; the tests' issuers are on loopback.
+      // openid-client marks plain HTTP as deprecated; the issuers of the tests are on loopback.
       '@typescript-eslint/no-deprecated': 'off',
     },
   },
@@ -104,11 +104,11 @@ export default tseslint.config(
   }),
   graphqlFiles(['test/operations/**/*.graphql'], {
     ...graphql.configs['flat/operations-recommended'].rules,
-    // How deep an operation may be, the server's own limits say.
+    // The server's own limits bound the depth of operations.
     '@graphql-eslint/selection-set-depth': 'off',
     // A rule for clients with a cache; the tests' client has none.
     '@graphql-eslint/require-selections': 'off',
-    // As deep as the server itself lets a query be.
+    // The same depth as the server's limit.
     '@graphql-eslint/selection-set-depth': ['error', { maxDepth: 15 }],
   }),
 );

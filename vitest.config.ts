@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  // Without it vitest loads graphql twice, as a module of each kind, and graphql refuses the other one's schema.
+  // Without the alias vitest loads graphql as ESM and as CommonJS, and one copy refuses the schema of the other.
   resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
   test: {
     include: ['test/**/*.test.ts'],

@@ -87,11 +87,12 @@ function policy(): string {
   return [
     source('src/policy/permissions.ts'),
     '# Who may do what',
-    'A row is an action: mutation `createChat` is `chat.create`. Its right is asked on the thing in the second column. A cell says how far the right reaches for '
-    + 'that column: a scope of the thing, or several of which one is enough, or `-` for never. A person may stand in several columns; they do not add up, one of '
-    + 'them must allow the whole. Clauses are those of [the regulation](regulation.md). What may not be seen answers NOT_FOUND; what may be seen, and not done, FORBIDDEN.',
+    'Each row is an action: the mutation `createChat` is the action `chat.create`. The second column is the type of object that the action is checked on. The other '
+    + 'columns contain the scopes in which the action is allowed: a scope, several scopes of which one is enough, or `-` for never. A person may belong to several columns. '
+    + 'Columns do not add up: a single column has to allow the whole action. Clauses are those of [the regulation](regulation.md). If the viewer may not see the object, the '
+    + 'code is NOT_FOUND; if the viewer may see it but not perform the action, the code is FORBIDDEN.',
     markdownTable(['action', 'asked on', 'clause', ...columns], rights),
-    `Whoever has the link or the credential may: ${openActions.map((action) => `\`${action}\``).join(', ')}.`,
+    `Allowed for everyone who has the link or the credential: ${openActions.map((action) => `\`${action}\``).join(', ')}.`,
     '## Columns',
     markdownTable(['column', 'who'], columns.map((column) => [column, columnDescriptions[column]])),
     '## Scopes',
@@ -110,9 +111,9 @@ function events(): string {
   });
   return [
     source('src/events/catalog.ts'),
-    '# What happens, and who hears it',
-    'Every change writes its event in its own transaction. An event carries ids and no names. It is told on the topics in the last column; whoever hears one of '
-    + 'them by their rights at that moment gets the event, once. One without a standing in the school hears nothing of it.',
+    '# Events and who receives them',
+    'Every change records its event in the same transaction. An event contains ids but no names. It is published on the topics in the last column. A subscriber gets the event '
+    + 'once if the rights at that moment allow one of these topics. A subscriber without a role or scope in the school gets no events of it.',
     markdownTable(['event', 'meaning', 'carries', 'told on'], rows),
     '## Topics',
     markdownTable(['topic', 'heard by'], Object.entries(topicDescriptions).map(([topic, who]) => [`\`${topic}:\``, who])),
