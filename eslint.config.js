@@ -104,11 +104,9 @@ export default tseslint.config(
   }),
   graphqlFiles(['test/operations/**/*.graphql'], {
     ...graphql.configs['flat/operations-recommended'].rules,
-    // The server's own limits bound the depth of operations.
-    '@graphql-eslint/selection-set-depth': 'off',
     // A rule for clients with a cache; the tests' client has none.
     '@graphql-eslint/require-selections': 'off',
-    // The same depth as the server's limit.
+    // The same limit as the server's.
     '@graphql-eslint/selection-set-depth': ['error', { maxDepth: 15 }],
   }),
 );

@@ -30,11 +30,11 @@ const written = (folder: string): string[] =>
 const text = (path: string): string => readFileSync(join(root, path), 'utf8');
 
 describe('imports', () => {
-  it('go one way, from the layers outside to those inside', async () => {
+  it('go one way, from the outer layers to the inner ones', async () => {
     expect(await violations(root, ['src', 'test', 'scripts'])).toEqual([]);
   }, 60_000);
 
-  describe('are caught when they go another', () => {
+  describe('are reported when they go another way', () => {
     /** Files that violate a rule, with the rule. */
     const planted: [rule: string, path: string, code: string][] = [
       ['reader-imports-leftwards', 'src/reader/row-view.ts', "import '../db/client.ts';"],

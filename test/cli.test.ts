@@ -122,7 +122,7 @@ describe('a data store in use', { timeout: 240_000 }, () => {
     expect(outcome).toMatchObject({ code, out: '' });
   };
 
-  it('answers a slip of the keyboard with a suggestion, before anything is opened', async () => {
+  it('answers a typing error with a suggestion, before it opens a database', async () => {
     const nowhere = { DATABASE_URL: 'postgres://u@127.0.0.1:1/db' };
     const slips: [string[], RegExp][] = [
       [['creat-school', '--name', 'x'], /^There is no command creat-school\. Did you mean create-school\?$/m],
@@ -151,7 +151,7 @@ describe('a data store in use', { timeout: 240_000 }, () => {
     await refuses(['end-client', '--client', 'x'], /^--client: /);
   });
 
-  it('asks before a second school of one name and region', async () => {
+  it('asks for confirmation before it creates a second school with the same name and region', async () => {
     const create = (...more: string[]) => ['create-school', '--name', 'Школа № 98', '--region', 'Санкт-Петербург', ...more];
     const first = await runCli(create(), env);
     expect(first).toMatchObject({ code: 0, error: '' });
@@ -170,7 +170,7 @@ describe('a data store in use', { timeout: 240_000 }, () => {
     }
   });
 
-  it('binds identities only of trusted issuers', async () => {
+  it('binds only identities of trusted issuers', async () => {
     const issuers = { TRUSTED_ISSUERS: JSON.stringify([{ issuer: 'https://id.example', audience: 'sfera', jwksUri: 'https://id.example/keys' }]) };
     await refuses(['bind-identity', '--user', 'nobody', '--issuer', 'https://id.example', '--subject', 's'], /^--user: /, 1, issuers);
     const db = await connect({ poolSize: 2, log, ...(server === undefined ? { dataDir: env.DATA_DIR } : { databaseUrl: env.DATABASE_URL }) });

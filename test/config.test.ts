@@ -33,7 +33,7 @@ describe('the settings', () => {
     expect(read).not.toThrow(/geheim|\n/);
   });
 
-  it('SECRET_KEY misspelt or empty is refused before a secret is made', () => {
+  it('a misspelt or empty SECRET_KEY is refused before a secret is created', () => {
     const dir = join(mkdtempSync(join(tmpdir(), 'sfera-')), 'data');
     for (const env of [{ SECRETKEY: key.SECRET_KEY }, { SECRET_KEY: '' }, { SFERA_SECRET_KEY: key.SECRET_KEY }])
       expect(() => readConfig({ DATA_DIR: dir, ...env })).toThrow(/^(SECRET_KEY is empty|\w+ is not a setting: did you mean SECRET_KEY\?)/);
@@ -58,7 +58,7 @@ describe('the settings', () => {
     expect(readConfig(env as Record<string, string>).warnings).toEqual([warning]);
   });
 
-  it('says nothing of names of other programs, of lists that are empty, and of what is right', () => {
+  it('does not warn of variables of other programs, empty lists and correct settings', () => {
     const others = { PATH: '/bin', HOSTNAME: 'x', PORTS: '1', NODE_ENV: 'production', HOME: '/', PGHOST: 'h', DATABASE: 'x', LOGNAME: 'x', XDG_DATA_DIRS: '/x', ALLOWED_ORIGINS: '', TRUSTED_ISSUERS: '' };
     expect(readConfig({ ...onServer, ...others }).warnings).toEqual([]);
   });
@@ -71,7 +71,7 @@ describe('the secret of a data folder', { timeout: 60_000 }, () => {
   });
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-  it('is one for all processes that start together', async () => {
+  it('is the same for all processes that start together', async () => {
     const config = fileURLToPath(new URL('../src/config.ts', import.meta.url));
     const program = `const { readConfig } = await import(${JSON.stringify(config)}); process.stdout.write('loaded\\n'); await new Promise((go) => process.stdin.once('data', go)); process.stdout.write(readConfig({ DATA_DIR: ${JSON.stringify(dir)} }).secretKey.toString('hex') + '\\n'); process.exit();`;
     const racers = Array.from({ length: 8 }, () => {
@@ -90,12 +90,12 @@ describe('the secret of a data folder', { timeout: 60_000 }, () => {
     expect(secrets[0]).toBe(readFileSync(join(dir, 'secret')).toString('hex'));
   });
 
-  it('is refused when it was cut short', () => {
+  it('is refused if it is truncated', () => {
     writeFileSync(join(dir, 'secret'), '');
     expect(() => readConfig({ DATA_DIR: dir })).toThrow(/^The secret in [^\n]*secret is cut short/);
   });
 
-  it('is refused in one line where the folder cannot be used', () => {
+  it('is refused in one line if the folder cannot be used', () => {
     writeFileSync(join(dir, 'file'), '');
     mkdirSync(join(dir, 'folder', 'secret'), { recursive: true });
     for (const [path, reason] of [['file', 'there is a file'], ['file/x', 'a part of its path is a file'], ['folder', 'there is a folder in place of a file'], ['x'.repeat(300), 'its path is too long']] as const)

@@ -65,12 +65,12 @@ async function joinBy(address: string): Promise<User> {
 const rolesOf = async (of: User) => (await app.as(of).viewer())!.roles.edges.map(({ node }) => node.role);
 
 describe('1. General', () => {
-  it('1.2 i — one set of rules: no answer depends on anything a person set', async () => {
+  it('1.2 i — one set of rules: permissions do not depend on settings of a person', async () => {
     done(await app.as(people.pupil).updateProfile({ locale: 'EN', email: 'pupil@example.org' }));
     denied(await app.as(people.pupil).updateSchool({ schoolId: school, name: 'Чужая' }), '2.1 a');
   });
 
-  it('1.2 ii — everything works from anywhere: an origin that is allowed is answered, and no address is asked for', async () => {
+  it('1.2 ii — everything works from anywhere: an allowed origin is answered, and no network address is required', async () => {
     const answer = await app.as(people.pupil).send('{ viewer { id } }', {}, { origin: app.config.publicUrl });
     expect(answer.data).toEqual({ viewer: { id: user(people.pupil) } });
   });
@@ -87,7 +87,7 @@ describe('1. General', () => {
     expect(names).toEqual(['PLATFORM_ADMINISTRATOR', 'SCHOOL_ADMINISTRATION', 'STUDENT', 'TEACHER']);
   });
 
-  it('1.5 — another system follows the log of the school in its own name', async () => {
+  it('1.5 — another system subscribes to the log of the school with its own account', async () => {
     const service = await app.asService(schoolId, ['read', 'events']);
     const stream = service.listen(eventsStream, { schoolId: school });
     await stream.until(({ items }) => items.length > 0);
@@ -98,7 +98,7 @@ describe('1. General', () => {
 });
 
 describe('2.1 The platform administrator', () => {
-  it('2.1 a — edits what is said of the school, and nobody else does', async () => {
+  it('2.1 a — edits the details of the school, and nobody else does', async () => {
     expect(done(await app.as(people.administrator).updateSchool({ schoolId: school, address: 'пр. Науки, 1' })).name).toBe('Школа № 98');
     await deniedTo(others(people.administrator), (as) => as.updateSchool({ schoolId: school, name: 'Чужая' }));
   });
@@ -251,7 +251,7 @@ describe('2.2 h, 2.3 h, 2.4 f, 2.5 d — credentials stay secret', () => {
 });
 
 describe('3. Rights', () => {
-  it('3.1 — round the clock: what happens while nobody listens is told on coming back', async () => {
+  it('3.1 — round the clock: events from an interruption are delivered on resume', async () => {
     const stream = await app.as(people.administrator).listen(enrolmentsStream, { schoolId: school });
     await stream.until(({ items }) => items.length > 0);
     stream.close();

@@ -17,7 +17,7 @@ async function session(userId: string, more: object = {}): Promise<Credential & 
 }
 
 describe('loadActors', () => {
-  it('reads what the person may do now, and nothing that has ended', async () => {
+  it('loads the current rights of a person, without ended ones', async () => {
     const { build, db } = server;
     const { school } = await build.school();
     const [own, archived, left] = [await build.class({ schoolId: school.id }), await build.class({ schoolId: school.id, archivedAt: new Date() }), await build.class({ schoolId: school.id })];
@@ -50,7 +50,7 @@ describe('loadActors', () => {
     expect(await loadPerson(db, teacher.id)).toMatchObject({ kind: 'user', grants: [{ role: 'TEACHER' }] });
   });
 
-  it('says why a credential no longer counts, each in its place', async () => {
+  it('returns the reason for each invalid credential, in order', async () => {
     const { build, db } = server;
     const [good, gone] = [await build.user(), await build.user()];
     const credential = await session(good.id);
@@ -80,7 +80,7 @@ describe('loadActors', () => {
     expect(await loadPerson(db, gone.id)).toBeUndefined();
   });
 
-  it('asks the database once for any number, and stamps a session at most once in five minutes', async () => {
+  it('uses one statement for any number of credentials, and updates a session at most once in five minutes', async () => {
     const { build, db } = server;
     const user = await build.user();
     const old = new Date(Date.now() - 3_600_000);

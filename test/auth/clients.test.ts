@@ -57,7 +57,7 @@ describe('createClient', () => {
     expect(await server.db.prisma.oauthClient.count()).toBe(before);
   });
 
-  it('refuses no address, and two kinds that no client can have together', async () => {
+  it('refuses a client without a redirect URI, and redirect URIs of two kinds in one client', async () => {
     await expect(frontend()).rejects.toMatchObject({ code: 'INVALID' });
     await expect(frontend('https://localhost:3000/cb', 'ru.example.app:/cb')).rejects.toMatchObject({ code: 'INVALID', at: ['redirectUris'] });
   });
@@ -74,7 +74,7 @@ describe('createClient', () => {
     await expect(nowhere).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('is the operator’s alone, and so is endClient', async () => {
+  it('is allowed only for the operator, and so is endClient', async () => {
     const nobody = contextFor(server, { kind: 'anonymous' }, { acceptLanguage: null, requestId: null, address: null });
     await expect(createClient(nobody, { kind: 'frontend', name: 'x', redirectUris: ['https://a.example/'] })).rejects.toMatchObject({ code: 'FORBIDDEN' });
     const { client } = await frontend('https://a.example/');

@@ -36,7 +36,7 @@ describe('redirect addresses', () => {
     expect((await browser.submit(await browser.open(address.href), { logout: 'yes' })).location).toBe(used);
   });
 
-  it('of a client in several places all work', async () => {
+  it('all redirect URIs of a client work', async () => {
     const all = ['https://portal.example/cb', 'http://localhost:3000/cb', 'ru.example.app:/cb'];
     const id = await register(...all);
     for (const each of [...all, 'http://localhost:3001/cb']) expect((await signIn(id, each)).tokens.access_token).toBeDefined();
@@ -58,13 +58,13 @@ describe('redirect addresses', () => {
     expect([answer.status, answer.location]).toEqual([400, undefined]);
   });
 
-  it('of the server itself have no other port', async () => {
+  it('of the server itself allow no other port', async () => {
     const elsewhere = new URL('/explorer', server.url);
     elsewhere.port = '51004';
     expect((await ask('explorer', elsewhere.href)).status).toBe(400);
   });
 
-  it('in the exchange of the code are the same as before', async () => {
+  it('have to be the same in the exchange of the code', async () => {
     const id = await register('http://127.0.0.1/callback');
     const { browser } = await signIn(id, 'http://127.0.0.1:51004/callback');
     const verifier = openid.randomPKCECodeVerifier();
@@ -123,27 +123,27 @@ describe('origins', () => {
     return response.headers.get('access-control-allow-origin');
   };
 
-  it.each(['/oidc/token', '/oidc/token/introspection', '/oidc/token/revocation'])('null is let in for nobody at %s', async (path) => {
+  it.each(['/oidc/token', '/oidc/token/introspection', '/oidc/token/revocation'])('null is not allowed at %s', async (path) => {
     for (const id of [await register('ru.example.app:/cb'), await register('https://portal.example/cb'), 'explorer', 'nobody'])
       expect(await allowed(path, id, 'null')).toBeNull();
     expect(await allowed(path, 'explorer', 'null', 'OPTIONS')).toBeNull();
     expect(await allowed(path, 'explorer', 'https://portal.example', 'OPTIONS')).toBe('https://portal.example');
   });
 
-  it('of the client, of the server and of the settings are let in', async () => {
+  it('of the client, of the server and of the settings are allowed', async () => {
     const id = await register('https://portal.example/cb', 'http://localhost:3000/cb', 'ru.example.app:/cb');
     for (const origin of ['https://portal.example', 'http://localhost:3000', 'http://localhost:3001', server.url, 'https://allowed.example']) expect(await allowed('/oidc/token', id, origin)).toBe(origin);
     for (const origin of ['https://evil.example', 'http://portal.example', 'https://portal.example:8443', 'http://127.0.0.1:3000', 'https://localhost:3000', 'ru.example.app://', 'file://'])
       expect(await allowed('/oidc/token', id, origin)).toBeNull();
   });
 
-  it('null, data: and the like are none for ALLOWED_ORIGINS', async () => {
+  it('null, data: and the like are refused in ALLOWED_ORIGINS', async () => {
     for (const ALLOWED_ORIGINS of ['null', 'data:', 'https://a.example,null', '*']) await expect(openAuthServer({ ALLOWED_ORIGINS })).rejects.toThrow(/^ALLOWED_ORIGINS must be/);
   });
 });
 
 describe('the discovery document', () => {
-  it('promises what there is', async () => {
+  it('lists only what the server supports', async () => {
     const document = (await (await fetch(new URL('/.well-known/openid-configuration', server.url))).json()) as Record<string, string & string[]>;
     expect(document).toMatchObject({
       issuer: server.url,
@@ -170,7 +170,7 @@ describe('the discovery document', () => {
     });
   });
 
-  it('a request that was pushed is asked by its name, and its address counts it like any other', async () => {
+  it('a pushed request is referenced by its URI, and counts for its address like any other', async () => {
     const id = await register('https://portal.example/cb');
     const { browser, configuration } = await signIn(id, 'https://portal.example/cb');
     const query = { redirect_uri: 'https://portal.example/cb', scope: 'openid', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' };
@@ -180,7 +180,7 @@ describe('the discovery document', () => {
     expect((await browser.open(address.href)).location).toContain('code=');
   });
 
-  it.each(['query', 'fragment', 'form_post'])('response mode %s brings the code', async (response_mode) => {
+  it.each(['query', 'fragment', 'form_post'])('response mode %s returns the code', async (response_mode) => {
     const id = await register('https://portal.example/cb');
     const { browser } = await signIn(id, 'https://portal.example/cb');
     const answer = await ask(id, 'https://portal.example/cb', { response_mode, state: 'abc' }, browser);
@@ -188,7 +188,7 @@ describe('the discovery document', () => {
     else expect(answer.text).toMatch(/action="https:\/\/portal\.example\/cb"[^]*name="code" value="[\w-]{43}"[^]*name="state" value="abc"/);
   });
 
-  it('its scopes and claims are given', async () => {
+  it('its scopes and claims are granted', async () => {
     const id = await register('https://portal.example/cb');
     const { tokens } = await signIn(id, 'https://portal.example/cb', { scope: 'openid profile offline_access', prompt: 'consent', max_age: '1000' });
     expect(Object.keys(tokens.claims()!)).toEqual(expect.arrayContaining(['sub', 'name', 'family_name', 'given_name', 'locale', 'auth_time', 'iss']));

@@ -15,13 +15,13 @@ const log = createLogger('silent');
 const of = { userId: '01a20ae1-0f2b-7508-868f-ccbc6197e398', sessionId: '01a20ae1-0f79-718f-914a-7b0bde828669', clientId: 'tests' };
 
 describe('loadSigningKeys', () => {
-  it('makes one key, however many processes start together', async () => {
+  it('creates one key, also when several processes start together', async () => {
     const all = await Promise.all(Array.from({ length: 5 }, () => loadSigningKeys(db, config)));
     expect(new Set(all.flatMap(({ jwks }) => jwks.map(({ kid }) => kid))).size).toBe(1);
     expect(await db.prisma.signingKey.count()).toBe(1);
   });
 
-  it('keeps the private half sealed', async () => {
+  it('stores the private key sealed', async () => {
     const { jwks } = await loadSigningKeys(db, config);
     const [row] = await db.prisma.signingKey.findMany();
     expect(row!.id).toBe(jwks[0]!.kid);
@@ -29,7 +29,7 @@ describe('loadSigningKeys', () => {
     expect(Buffer.from(row!.sealed).toString('latin1')).not.toContain('"d"');
   });
 
-  it('says in one line that the secret is another', async () => {
+  it('reports in one line that the secret has changed', async () => {
     await loadSigningKeys(db, config);
     const other = readConfig({ SECRET_KEY: 'another secret of thirty-two bytes' });
     const failure = await loadSigningKeys(db, other).catch((error: unknown) => error);
@@ -40,7 +40,7 @@ describe('loadSigningKeys', () => {
 });
 
 describe('rotateSigningKey', () => {
-  it('signs with the new key, and tokens of either are accepted, also by a server that runs since before', async () => {
+  it('signs with the new key; tokens of both keys are accepted, also by a running server', async () => {
     const before = await loadSigningKeys(db, config);
     const running = createTokens({ config, db, keys: before, log });
     const old = await running.issueAccessToken(of);

@@ -16,14 +16,14 @@ const about = (seconds: number): unknown => expect.closeTo(seconds, -1.05);
 const past = (key: string) => db.prisma.rateLimit.update({ where: { key }, data: { resetsAt: new Date(Date.now() - 1000) } });
 
 describe('countTry', () => {
-  it('allows as many as the limit, however many come at one moment', async () => {
+  it('allows as many tries as the limit, also under concurrency', async () => {
     const key = fresh();
     const tries = await Promise.all(Array.from({ length: 12 }, () => countTry(db, key, 5, 60)));
     expect(tries.filter(Boolean)).toHaveLength(5);
     expect(await countTry(db, fresh(), 5, 60)).toBe(true);
   });
 
-  it('begins anew when the window is over, which tries beyond the limit do not put off', async () => {
+  it('starts again when the window is over; tries beyond the limit do not extend it', async () => {
     const key = fresh();
     await countTry(db, key, 1, 60);
     const { resetsAt } = await db.prisma.rateLimit.findUniqueOrThrow({ where: { key } });
@@ -33,7 +33,7 @@ describe('countTry', () => {
     expect([await countTry(db, key, 1, 60), await countTry(db, key, 1, 60)]).toEqual([true, false]);
   });
 
-  it('says how long the window lasts, lengthens it, and forgets it', async () => {
+  it('returns the rest of the window, extends it, and resets it', async () => {
     const key = fresh();
     expect(await secondsLeft(db, key)).toBe(0);
     await countTry(db, key, 1, 60);
@@ -45,7 +45,7 @@ describe('countTry', () => {
     expect(await countTry(db, key, 1, 60)).toBe(true);
   });
 
-  it('leaves nothing behind', async () => {
+  it('leaves no rows behind', async () => {
     const [over, open] = [fresh(), fresh()];
     for (const key of [over, open]) await countTry(db, key, 1, 60);
     await past(over);
@@ -59,7 +59,7 @@ describe('takeToken', () => {
   const pass = (key: string, seconds: number) =>
     db.pool.query(`update rate_limit set resets_at = resets_at - $2 * interval '1 second' where key = $1`, [key, seconds]);
 
-  it('gives the burst, however many ask at one moment, then one each interval, and says when', async () => {
+  it('gives the burst, also under concurrency, then one token per interval, and returns the waiting time', async () => {
     const of = bucket();
     const all = await Promise.all(Array.from({ length: 20 }, () => takeToken(db, of)));
     expect(all.filter(({ taken }) => taken)).toEqual(Array(5).fill({ taken: true, waitSeconds: 0 }));
@@ -70,7 +70,7 @@ describe('takeToken', () => {
     expect([(await takeToken(db, of)).taken, (await takeToken(db, of)).taken]).toEqual([true, false]);
   });
 
-  it('gives no more than burst and refill in any window', async () => {
+  it('never gives more than burst and refill in any window', async () => {
     const of = bucket();
     let given = 0;
     for (let second = 0; second <= 500; second += 20, await pass(of.key, 20))
@@ -78,7 +78,7 @@ describe('takeToken', () => {
     expect(given).toBe(10);
   });
 
-  it('takes a later token where the caller waits for it, each caller its own', async () => {
+  it('reserves a later token for each caller that waits', async () => {
     const of = { ...bucket(), burst: 1, intervalSeconds: 100 };
     const all = [];
     for (let n = 0; n < 5; n++) all.push(await takeToken(db, of, 250));
@@ -86,7 +86,7 @@ describe('takeToken', () => {
     expect(all.slice(0, 3).map(({ waitSeconds }) => waitSeconds)).toEqual([0, about(95), about(195)]);
   });
 
-  it('takes one back', async () => {
+  it('takes a token back', async () => {
     const of = { ...bucket(), burst: 1 };
     await takeToken(db, of);
     await returnToken(db, of);

@@ -26,7 +26,7 @@ describe('demandPassword', () => {
 });
 
 describe('verifyPassword', () => {
-  it('knows the password in either form of its letters, and no other', async () => {
+  it('accepts the password in either Unicode normal form, and no other', async () => {
     const kept = await hashPassword('ёжик под ёлкой');
     expect(kept).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
     expect(await verifyPassword(kept, 'ёжик под ёлкой'.normalize('NFD'))).toBe(true);
@@ -34,7 +34,7 @@ describe('verifyPassword', () => {
     expect(await verifyPassword(kept, 'ё'.repeat(1_000_000))).toBe(false);
   });
 
-  it('works as long for an account that is not there', async () => {
+  it('takes the same time for an account that does not exist', async () => {
     const kept = await hashPassword('ёжик под ёлкой');
     await verifyPassword(null, 'warm');
     const times = { known: Infinity, unknown: Infinity };
@@ -51,7 +51,7 @@ describe('verifyPassword', () => {
 });
 
 describe('a storm of passwords', () => {
-  it('leaves threads to the rest of the server, and is refused past its queue', async () => {
+  it('leaves threads free for the rest of the server, and is refused past its queue', async () => {
     let hashed = 0;
     const storm = Array.from({ length: 300 }, () => hashPassword('пароль').then(() => (hashed += 1)));
     const settled = Promise.allSettled(storm);

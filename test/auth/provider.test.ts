@@ -58,7 +58,7 @@ describe('code with PKCE', () => {
     expect([elsewhere.status, elsewhere.location]).toEqual([400, undefined]);
   });
 
-  it('is refused, without an error of our own, where a parameter holds what the database cannot keep', async () => {
+  it('is refused without an internal error if a parameter contains what the database cannot store', async () => {
     const client = await server.frontend();
     const right = { client_id: client.id, redirect_uri: client.redirectUri, response_type: 'code', scope: 'openid', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' };
     const ask = (more: Record<string, string>) => new Browser(server.url).open(`/oidc/auth?${new URLSearchParams({ ...right, ...more }).toString()}`);
@@ -74,7 +74,7 @@ describe('code with PKCE', () => {
     }
   });
 
-  it('gives nothing for another resource', async () => {
+  it('issues no token for another resource', async () => {
     await expect(signedIn({ resource: 'https://elsewhere.example/' })).rejects.toThrow();
   });
 
@@ -93,7 +93,7 @@ describe('code with PKCE', () => {
     expect(decodeJwt(other.tokens.access_token).sid).not.toBe(decodeJwt(tokens.access_token).sid);
   });
 
-  it('begins no session before the password, when the client asks for it again', async () => {
+  it('starts no session before the password if the client requests it again', async () => {
     const { person, browser } = await signedIn();
     const client = await server.frontend();
     const before = await server.db.prisma.session.count({ where: { userId: person.id } });
@@ -107,7 +107,7 @@ describe('code with PKCE', () => {
 });
 
 describe('a sign-in', () => {
-  it('is told to the person, with the session that they can end', async () => {
+  it('sends the person an event with the session that they can end', async () => {
     const { person, tokens } = await signedIn();
     const told = await server.db.prisma.event.findMany({ where: { schoolId: person.schoolId, type: 'session.started' } });
     expect(told).toMatchObject([{ payload: { schoolId: person.schoolId, userId: person.id, sessionId: decodeJwt(tokens.access_token).sid }, topics: [`user:${person.id}`] }]);
@@ -128,7 +128,7 @@ describe('refresh tokens', () => {
     expect((await signInWith(server, browser, client, person.signInName)).askedForPassword).toBe(false);
   });
 
-  it('of a deactivated person are refused, and so is the browser', async () => {
+  it('of a deactivated person are refused, and the browser has to sign in again', async () => {
     const { configuration, tokens, person, client, browser } = await signedIn();
     await mutate(server.operator, async (tx) => {
       await endSessionsOfUser(tx, person.id);
@@ -167,7 +167,7 @@ describe('ending', () => {
     expect((await signInWith(server, browser, client, person.signInName)).askedForPassword).toBe(true);
   });
 
-  it('introspection tells a client of its own refresh token', async () => {
+  it('introspection shows a client its own refresh token', async () => {
     const { configuration, tokens } = await signedIn();
     expect(await openid.tokenIntrospection(configuration, tokens.refresh_token!)).toMatchObject({ active: true });
     await openid.tokenRevocation(configuration, tokens.refresh_token!);
@@ -198,7 +198,7 @@ describe('machines', () => {
     expect((await openid.clientCredentialsGrant(configuration)).access_token).toBeDefined();
   });
 
-  it('get nothing for another secret, for the hash that is kept, or after they were ended', async () => {
+  it('get no token for another secret, for the stored hash, or after they were ended', async () => {
     const { client, secret } = await service();
     const kept = Buffer.from(client.secretHash!).toString('base64url');
     for (const wrong of ['wrong', kept, `${secret!}x`])
@@ -212,7 +212,7 @@ describe('machines', () => {
 });
 
 describe('discovery', () => {
-  it('stands at both addresses, and is not misled by headers', async () => {
+  it('is available at both addresses and ignores forwarded headers', async () => {
     for (const path of ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server', '/oidc/.well-known/openid-configuration']) {
       const response = await fetch(new URL(path, server.url), { headers: { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' } });
       expect(await response.json()).toMatchObject({
@@ -230,7 +230,7 @@ describe('discovery', () => {
     expect(keys[0]).not.toHaveProperty('d');
   });
 
-  it('lets the origins of the client and of the settings in, and no other', async () => {
+  it('allows only the origins of the client and of the settings', async () => {
     const client = await server.frontend();
     const ask = async (origin: string) => {
       const body = new URLSearchParams({ client_id: client.id, grant_type: 'refresh_token', refresh_token: 'none' });
@@ -241,8 +241,8 @@ describe('discovery', () => {
   });
 });
 
-describe('what is kept', () => {
-  it('holds no code, cookie or refresh token in clear', async () => {
+describe('stored OIDC data', () => {
+  it('contains no code, cookie or refresh token in clear text', async () => {
     const { configuration, tokens, callback, browser } = await signedIn();
     const next = await openid.refreshTokenGrant(configuration, tokens.refresh_token!);
     // A sign-in in progress, whose cookie is a secret too.

@@ -46,7 +46,7 @@ async function expectEnded({ configuration, person, tokens }: SignedIn, ...refre
 }
 
 describe('refresh tokens', () => {
-  it('are given always, and change with every use', async () => {
+  it('are always issued, and rotate with every use', async () => {
     const { configuration, tokens } = await signedIn();
     const next = await openid.refreshTokenGrant(configuration, tokens.refresh_token!);
     const third = await openid.refreshTokenGrant(configuration, next.refresh_token!);
@@ -54,7 +54,7 @@ describe('refresh tokens', () => {
     expect(decodeJwt(third.access_token).sid).toBe(decodeJwt(tokens.access_token).sid);
   });
 
-  it.each([2, 10])('used by %i at one moment, give all of them the same successor, which works', async (count) => {
+  it.each([2, 10])('used by %i requests concurrently return the same valid successor to all of them', async (count) => {
     const { configuration, tokens } = await signedIn();
     const all = await Promise.all(Array.from({ length: count }, () => openid.refreshTokenGrant(configuration, tokens.refresh_token!)));
     expect(new Set(all.map((each) => each.refresh_token)).size).toBe(1);
@@ -63,7 +63,7 @@ describe('refresh tokens', () => {
     expect((await openid.refreshTokenGrant(configuration, all[0]!.refresh_token!)).refresh_token).toBeDefined();
   });
 
-  it('used by two at one moment at two processes, give the same successor', async () => {
+  it('used concurrently at two processes return the same successor', async () => {
     const { client, tokens } = await signedIn();
     const ask = async (url: string) => {
       const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: tokens.refresh_token!, client_id: client.id });
@@ -74,7 +74,7 @@ describe('refresh tokens', () => {
     expect(new Set(both.map((each) => each.refresh_token)).size).toBe(1);
   });
 
-  it('sent again because the answer was lost, give the same answer', async () => {
+  it('sent again after a lost response return the same response', async () => {
     const { configuration, tokens } = await signedIn();
     const lost = await openid.refreshTokenGrant(configuration, tokens.refresh_token!);
     await later(tokens.refresh_token!, 8);
@@ -83,21 +83,21 @@ describe('refresh tokens', () => {
     expect((await openid.refreshTokenGrant(configuration, again.refresh_token!)).access_token).toBeDefined();
   });
 
-  it('used again after the grace, end the session, and the newest with it', async () => {
+  it('used again after the grace period end the session, and with it the newest token', async () => {
     const all = await signedIn();
     const next = await openid.refreshTokenGrant(all.configuration, all.tokens.refresh_token!);
     await later(all.tokens.refresh_token!, 11);
     await expectEnded(all, all.tokens.refresh_token, next.refresh_token);
   });
 
-  it('used again when the successor was used, end the session, within the grace too', async () => {
+  it('used again after the use of the successor end the session, also within the grace period', async () => {
     const all = await signedIn();
     const next = await openid.refreshTokenGrant(all.configuration, all.tokens.refresh_token!);
     const third = await openid.refreshTokenGrant(all.configuration, next.refresh_token!);
     await expectEnded(all, all.tokens.refresh_token, next.refresh_token, third.refresh_token);
   });
 
-  it('stolen and used within the grace, give the thief no line of his own', async () => {
+  it('stolen and used within the grace period give the thief no separate chain of tokens', async () => {
     const all = await signedIn();
     const { refresh_token: mine } = await openid.refreshTokenGrant(all.configuration, all.tokens.refresh_token!);
     const { refresh_token: stolen } = await openid.refreshTokenGrant(all.configuration, all.tokens.refresh_token!);
@@ -107,7 +107,7 @@ describe('refresh tokens', () => {
     await expectEnded(all, mine, further);
   });
 
-  it('shown by another client, give nothing and end nothing', async () => {
+  it('sent by another client return no token and end no session', async () => {
     const { configuration, tokens } = await signedIn();
     await openid.refreshTokenGrant(configuration, tokens.refresh_token!);
     const other = await discover(server, (await server.frontend()).id);
@@ -115,7 +115,7 @@ describe('refresh tokens', () => {
     expect(await isAlive(tokens.access_token)).toBe(true);
   });
 
-  it('of a session that was ended are refused within the grace', async () => {
+  it('of an ended session are refused, also within the grace period', async () => {
     const { configuration, tokens } = await signedIn();
     const next = await openid.refreshTokenGrant(configuration, tokens.refresh_token!);
     await openid.tokenRevocation(configuration, next.refresh_token!);

@@ -6,13 +6,13 @@ const secret = randomBytes(32);
 const clear = Buffer.from('a private key');
 
 describe('seal', () => {
-  it('opens under the same secret and name, and never seals alike', () => {
+  it('opens with the same secret and name, and never produces the same output twice', () => {
     const sealed = seal(secret, 'one', clear);
     expect(open(secret, 'one', sealed)).toEqual(clear);
     expect(Buffer.from(seal(secret, 'one', clear)).equals(sealed)).toBe(false);
   });
 
-  it('does not open under another secret or name, or with a bit changed', () => {
+  it('does not open with another secret or name, or with a changed bit', () => {
     const sealed = seal(secret, 'one', clear);
     expect(() => open(randomBytes(32), 'one', sealed)).toThrow();
     expect(() => open(secret, 'two', sealed)).toThrow();
@@ -32,7 +32,7 @@ describe('keys', () => {
 });
 
 describe('fingerprint', () => {
-  it('is the same for the same text only, and tells nothing without the secret', () => {
+  it('is equal for equal texts only, and cannot be computed without the secret', () => {
     expect(fingerprint(secret, 'address', '10.0.0.1')).toBe(fingerprint(secret, 'address', '10.0.0.1'));
     const all = [fingerprint(secret, 'address', '10.0.0.1'), fingerprint(secret, 'address', '10.0.0.2'), fingerprint(secret, 'name', '10.0.0.1'), fingerprint(randomBytes(32), 'address', '10.0.0.1')];
     expect(new Set(all).size).toBe(4);
@@ -40,7 +40,7 @@ describe('fingerprint', () => {
 });
 
 describe('deriveCode', () => {
-  it('gives the same 160 bits for a nonce, and others under another secret', () => {
+  it('returns the same 160 bits for a nonce, and different ones with another secret', () => {
     const nonce = randomBytes(16);
     const code = deriveCode(secret, nonce);
     expect(Buffer.from(code, 'base64url')).toHaveLength(20);

@@ -8,7 +8,7 @@ describe('Semaphore', () => {
     return { done: new Promise<void>((resolve) => (finish = resolve)), finish };
   };
 
-  it('runs as many as may, the rest in their order, and refuses what exceeds the queue', async () => {
+  it('runs up to the limit, queues the rest in order, and refuses tasks past the queue limit', async () => {
     const semaphore = new Semaphore({ concurrency: 2, maxWaiting: 2 });
     const [works, begun] = [Array.from({ length: 4 }, held), [] as number[]];
     const all = works.map(({ done }, n) => semaphore.run(() => (begun.push(n), done)));
@@ -24,7 +24,7 @@ describe('Semaphore', () => {
     expect(await semaphore.run(() => Promise.resolve('free'))).toBe('free');
   });
 
-  it('gives the place on when the work fails', async () => {
+  it('releases the slot when the task fails', async () => {
     const semaphore = new Semaphore({ concurrency: 1, maxWaiting: 1 });
     const failing = semaphore.run(() => Promise.reject(new Error('failed')));
     const next = semaphore.run(() => Promise.resolve('next'));

@@ -50,14 +50,14 @@ async function known() {
 const pass = (seconds: number) => server.db.pool.query(`update rate_limit set resets_at = resets_at - $1 * interval '1 second'`, [seconds]);
 
 describe('a guesser', () => {
-  it('slows down, whatever browser and address they take, and the owner gets in from a known browser', async () => {
+  it('is slowed down with any browser and address, and the owner can sign in from a known browser', async () => {
     const { person, browser } = await known();
     const statuses = await guess(20, person.signInName, () => browserAt(newAddress()));
     expect(statuses).toEqual([...Array<number>(5).fill(422), ...Array<number>(15).fill(429)]);
     expect(isIn(await attempt(browser, person.signInName, password))).toBe(true);
   });
 
-  it('gets ten passwords of an account looked at in a quarter of an hour', async () => {
+  it('can try ten passwords of an account in a quarter of an hour', async () => {
     const person = await server.teacher();
     let looked = 0;
     for (let second = 0; second < 900; second += 45, await pass(45))
@@ -66,7 +66,7 @@ describe('a guesser', () => {
     expect(looked).toBeLessThanOrEqual(10);
   });
 
-  it('is told how long to wait, and so is the owner in an unknown browser, who then gets in', async () => {
+  it('is told how long to wait, like the owner in an unknown browser, who can sign in after that time', async () => {
     const person = await server.teacher();
     await guess(6, person.signInName, () => browserAt(newAddress()));
     const owner = browserAt(newAddress());
@@ -80,7 +80,7 @@ describe('a guesser', () => {
     expect(isIn(await attempt(owner, person.signInName, password))).toBe(true);
   });
 
-  it('at a few addresses, however long they go on, leaves a try to the owner in an unknown browser elsewhere', async () => {
+  it('at a few addresses never takes all tries from the owner in an unknown browser at another address', async () => {
     const [guessers, owner, another] = [[newAddress(), newAddress(), newAddress()], newAddress(), newAddress()];
     const isEvaluated = (address: string) =>
       admitTry(server, { signInName: 'owner', address, device: null }).then(
@@ -107,7 +107,7 @@ describe('a guesser', () => {
     expect(await isEvaluated(another)).toBeDefined();
   });
 
-  it('at one address gets no more at one moment than one after another', async () => {
+  it('at one address gets no more tries concurrently than sequentially', async () => {
     const person = await server.teacher();
     const visitor = browserAt(newAddress());
     const page = await signInPage(visitor);
@@ -116,13 +116,13 @@ describe('a guesser', () => {
     expect(isIn(await attempt(browserAt(newAddress()), person.signInName, password))).toBe(true);
   });
 
-  it('learns nothing of whether a name exists', async () => {
+  it('cannot find out whether a sign-in name exists', async () => {
     const person = await server.teacher();
     const [real, unknown] = [await guess(8, person.signInName, () => browserAt(newAddress())), await guess(8, 'nobody.of.this.name', () => browserAt(newAddress()))];
     expect(unknown).toEqual(real);
   });
 
-  it('of names of nobody does not keep out the others behind the address, and gets slow', async () => {
+  it('of unknown names does not block others behind the address, and is slowed down', async () => {
     const { signInName } = await server.teacher();
     const shared = newAddress();
     const visitor = browserAt(shared);
@@ -140,7 +140,7 @@ describe('a guesser', () => {
 });
 
 describe('an address past its limit', () => {
-  it('writes no row for another name, and an attempt that the account refuses costs the address nothing', async () => {
+  it('writes no row for another name, and an attempt refused for the account does not count for the address', async () => {
     const ctx = { db: server.db, config: server.config, log: server.log };
     const address = newAddress();
     const full = { burst: server.config.signInTries * 10, intervalSeconds: 1 };
@@ -168,7 +168,7 @@ describe('a database that fails in between', () => {
   };
   const ctxAt = (address: string) => contextFor(server, { kind: 'anonymous' }, { acceptLanguage: null, requestId: null, address });
 
-  it('after a right password does not turn the success into a failure', async () => {
+  it('after a correct password does not turn the success into a failure', async () => {
     const [person, { browser, person: other }] = [await server.teacher(), await known()];
     const deviceCookie = deviceCookieOf(browser);
     const spy = failing(/^(update|delete from) rate_limit/);
@@ -195,14 +195,14 @@ describe('a database that fails in between', () => {
 });
 
 describe('right passwords', () => {
-  it('are not counted, from however many browsers', async () => {
+  it('are not counted, from any number of browsers', async () => {
     const person = await server.teacher();
     for (let n = 0; n < 12; n++) expect(isIn(await attempt(browserAt(newAddress()), person.signInName, password))).toBe(true);
   });
 });
 
 describe('a browser that is known', () => {
-  it('has ten tries of its own, then is unknown like any other, and its old cookie with it', async () => {
+  it('has ten tries of its own; after that it and its cookie count as unknown', async () => {
     const { person, browser } = await known();
     const statuses = await guess(14, person.signInName, () => browser);
     expect(statuses).toEqual(Array(14).fill(422));
@@ -216,7 +216,7 @@ describe('a browser that is known', () => {
     expect(isIn(await attempt(browser, person.signInName, password))).toBe(true);
   });
 
-  it('begins its tries anew with the right password', async () => {
+  it('gets all its tries back with the correct password', async () => {
     const { person, browser } = await known();
     for (let round = 0; round < 2; round++) {
       expect(await guess(9, person.signInName, () => browser)).toEqual(Array(9).fill(422));
@@ -224,7 +224,7 @@ describe('a browser that is known', () => {
     }
   });
 
-  it('is unknown to other accounts and with another password', async () => {
+  it('does not count as known for other accounts or after a change of the password', async () => {
     const { person, browser } = await known();
     const other = await server.teacher();
     expect(await guess(5, other.signInName, () => browser)).toEqual([422, 422, 422, 422, 429]);
@@ -232,7 +232,7 @@ describe('a browser that is known', () => {
     expect(await guess(5, person.signInName, () => browser)).toEqual([422, 422, 422, 422, 429]);
   });
 
-  it('is not made by a cookie of one’s own', async () => {
+  it('cannot be forged with a self-made cookie', async () => {
     const { person, browser } = await known();
     const cookie = deviceCookieOf(browser);
     const flipped = `${cookie.slice(0, -2)}${cookie.at(-2) === 'A' ? 'B' : 'A'}${cookie.at(-1)}`;
@@ -244,7 +244,7 @@ describe('a browser that is known', () => {
     }
   });
 
-  it('knows the last ten people of a shared computer, and names none of them', async () => {
+  it('remembers the last ten people of a shared computer without naming them', async () => {
     const people = [];
     let cookie = '';
     // Each with only the device cookie, because their sessions have ended.
@@ -286,7 +286,7 @@ describe('a browser that is known', () => {
 });
 
 describe('the page of a link', () => {
-  it('opens for a right code after many wrong ones from the address, which are told how long to wait', async () => {
+  it('opens for a correct code after many wrong ones from the address, which are told how long to wait', async () => {
     const { school } = await server.build.school();
     const { code } = await server.build.invitation({ schoolId: school.id });
     const visitor = browserAt(newAddress());

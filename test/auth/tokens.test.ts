@@ -90,7 +90,7 @@ describe('a token of this server', () => {
 });
 
 describe('a token whose key cannot be looked up', () => {
-  it('is not refused but UNAVAILABLE where the database fails, and looked up again at once', async () => {
+  it('is UNAVAILABLE if the database fails, and the next request looks the key up again', async () => {
     const token = await signed(own(), { kid: 'made a moment ago' });
     const failing = vi.spyOn(server.db.pool, 'query').mockRejectedValue(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }));
     vi.useFakeTimers({ now: Date.now() + 60_000, toFake: ['Date'] });
@@ -109,7 +109,7 @@ describe('a token whose key cannot be looked up', () => {
     ['answers with an error', (response) => void response.writeHead(503).end()],
     ['answers with a page', (response) => void response.writeHead(200).end('<html>')],
     ['answers with something else', (response) => void response.writeHead(200).end('{"status":"ok"}')],
-  ])('is UNAVAILABLE where its issuer %s', async (_how, answer) => {
+  ])('is UNAVAILABLE if its issuer %s', async (_how, answer) => {
     const broken = createServer((_request, response) => answer(response));
     await new Promise<void>((resolve) => broken.listen(0, '127.0.0.1', resolve));
     const jwksUri = `http://127.0.0.1:${(broken.address() as AddressInfo).port}/jwks`;
@@ -134,7 +134,7 @@ describe('a token of an outside issuer', () => {
     return credential === undefined ? undefined : { credential, actor: (await loadActors(server.db, [credential]))[0] };
   };
 
-  it('is of the person whom its issuer knows, in one session that is listed', async () => {
+  it('belongs to the person bound to its issuer and subject, with one listed session', async () => {
     const user = await known('esia-1');
     const [first, second] = await Promise.all([outside(), outside()].map(async (token) => loaded(await token)));
     expect(first).toMatchObject({ credential: { kind: 'user', userId: user.id, clientId: issuer }, actor: { kind: 'user', userId: user.id } });
@@ -142,7 +142,7 @@ describe('a token of an outside issuer', () => {
     expect(await server.db.prisma.session.count({ where: { userId: user.id } })).toBe(1);
   });
 
-  it('ends with its session; one made later begins another', async () => {
+  it('ends with its session; a token issued later starts a new session', async () => {
     const user = await known('esia-2');
     const token = await outside({ sub: 'esia-2', iat: now() - 10 });
     await loaded(token);
@@ -210,7 +210,7 @@ describe('an issuer that goes down', () => {
     ['closes the connection', (response) => void response.destroy()],
     ['answers with an error', (response) => void response.writeHead(503).end()],
     ['answers with no keys', (response) => void response.writeHead(200).end('{"status":"ok"}')],
-  ])('and %s: its last keys go on verifying tokens, it is asked again after a pause, and one line is logged', async (_how, down) => {
+  ])('and %s: its last keys still verify tokens, the server retries after a pause and logs one line', async (_how, down) => {
     const outside = await openIssuer();
     const token = await outside.token();
     expect(await outside.verify(token)).toMatchObject({ userId: outside.user.id });
@@ -233,7 +233,7 @@ describe('an issuer that goes down', () => {
     await outside.close();
   });
 
-  it('is not asked for each token with an unknown key, nor at every request before it ever answered', async () => {
+  it('is not asked for every token with an unknown key, nor at every request before its first response', async () => {
     const outside = await openIssuer();
     outside.answers((response) => void response.destroy());
     const token = await outside.token();
@@ -252,7 +252,7 @@ describe('an issuer that goes down', () => {
     await outside.close();
   });
 
-  it('and hangs makes one request wait for it, not all', async () => {
+  it('and hangs makes only one request wait', async () => {
     const outside = await openIssuer();
     const token = await outside.token();
     await outside.verify(token);

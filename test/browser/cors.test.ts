@@ -83,13 +83,13 @@ describe.skipIf(!there)(title, () => {
     expect(seen).toMatchObject({ status, requestId: expect.stringMatching(/^[\w-]{8,64}$/) as string, ...(code === undefined ? {} : { codes: [code] }), ...(status === 401 && { challenge: expect.stringMatching(/^Bearer/) as string }) });
   });
 
-  it('reads 429, and when to come back', async () => {
+  it('reads 429 and Retry-After', async () => {
     let seen = await read('/graphql', { method: 'POST', headers: json(), body });
     for (let n = 0; n < 100 && typeof seen !== 'string' && seen.status !== 429; n += 1) seen = await read('/graphql', { method: 'POST', headers: json(), body });
     expect(seen).toMatchObject({ status: 429, codes: ['RATE_LIMITED'], retryAfter: expect.stringMatching(/^\d+$/) as string });
   });
 
-  it('of an origin that is not allowed reads nothing', async () => {
+  it('from an origin that is not allowed reads nothing', async () => {
     const other = await browser.newPage();
     await other.goto(page.url().replace('127.0.0.1', 'localhost'));
     const seen = await other.evaluate((url) => fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }).then(String, String), app.url);

@@ -64,7 +64,7 @@ describe.skipIf(!there)(title, () => {
 
   const fits = (page: Page) => page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth);
 
-  it('somebody joins by keyboard on a phone, and is told at the field what is wrong', async () => {
+  it('a person joins by keyboard on a phone, and sees errors at the fields', async () => {
     const { school } = await server.build.school({ name: 'Муниципальное бюджетное общеобразовательное учреждение «Лицей № 1580»' });
     const found = await server.build.class({ schoolId: school.id, grade: 11, letter: 'физмат' });
     const { code } = await server.build.invitation({ schoolId: school.id, role: 'STUDENT', classId: found.id, maxUses: 5 });
@@ -112,7 +112,7 @@ describe.skipIf(!there)(title, () => {
     return `/oidc/auth?${new URLSearchParams(query).toString()}`;
   };
 
-  it('an app of another origin gets its code after the form', async () => {
+  it('an app of another origin gets its code after the sign-in form', async () => {
     const person = await server.teacher();
     const page = await open(asked());
     await page.getByText('Школьный портал').waitFor();
@@ -121,7 +121,7 @@ describe.skipIf(!there)(title, () => {
     await page.context().close();
   });
 
-  it('somebody else signs in where another person is remembered, whose sessions end', async () => {
+  it('another person signs in on a remembered browser, and the sessions of the first one end', async () => {
     const [first, second] = [await server.teacher(), await server.teacher()];
     const page = await open('/sessions');
     await signIn(page, first.signInName);
@@ -134,7 +134,7 @@ describe.skipIf(!there)(title, () => {
     await page.context().close();
   });
 
-  it('the explorer signs in, asks with its token, renews it, and signs out', async () => {
+  it('the explorer signs in, sends queries with its token, renews it, and signs out', async () => {
     const person = await server.teacher();
     const page = await open('/explorer', { viewport: { width: 1200, height: 800 } });
     await page.getByRole('button', { name: 'Войти' }).click();

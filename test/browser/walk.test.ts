@@ -30,7 +30,7 @@ describe.skipIf(!there)(title, () => {
     await app.close();
   });
 
-  it('a teacher joins in the browser, signs in by code and PKCE, queries with urql and follows by graphql-ws and SSE', async () => {
+  it('a teacher joins in the browser, signs in by code and PKCE, queries with urql and subscribes by graphql-ws and SSE', async () => {
     const home = app.config.publicUrl;
     const { school, administrator } = await app.build.school({ name: 'Гимназия № 7' });
     const made = await app.as(administrator).createInvitation({ schoolId: app.id('School', school.id), role: 'SCHOOL_ADMINISTRATION' });

@@ -85,7 +85,7 @@ describe('a server killed at random moments under writers and followers', () => 
     return { schoolId: school.id, token: await fixture.token(administrator), writers: await Promise.all(writers.map(fixture.token)) };
   }
 
-  it('loses and doubles no write that it acknowledged, and no event past a cursor', async () => {
+  it('neither loses nor duplicates an acknowledged write or an event after a cursor', async () => {
     const random = createRandom();
     onTestFailed(() => console.error(`SEED=${random.seed}`));
     const { port, env, schools } = await place.look(async (db) => {

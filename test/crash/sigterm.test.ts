@@ -42,7 +42,7 @@ describe('on SIGTERM', () => {
   beforeAll(() => void (compiled = compile()));
   afterAll(() => compiled.remove());
 
-  it('all changes under way are committed and answered, connections are told to close, and the process ends with 0', async () => {
+  it('all running changes are committed and answered, connections are told to close, and the process exits with 0', async () => {
     const place = await open();
     const { env, port, schoolId, token } = await place.look(async (db) => {
       const fixture = await prepareServer(db);
@@ -83,7 +83,7 @@ describe('on SIGTERM', () => {
     await place.remove();
   }, 120_000);
 
-  it('what is not done when the time is over is cut, and the process ends', async () => {
+  it('changes that are not done in time are aborted, and the process exits', async () => {
     const place = await open();
     const { env, port, schoolId, token } = await place.look(async (db) => {
       const fixture = await prepareServer(db);

@@ -33,7 +33,7 @@ describe.each(ways)('an error of %s', (_way, run) => {
     expect(refusalOf(error)).toMatchObject({ code: 'UNAVAILABLE', retryAfterSeconds: 2 });
   });
 
-  it.each(['23505', '22012', '42501', '42P01', 'P0001', 'XX000', '23514'])('is a bug, or for the operation to say, with %s', async (state) => {
+  it.each(['23505', '22012', '42501', '42P01', 'P0001', 'XX000', '23514'])('is not transient with %s', async (state) => {
     const error = await thrown(run(raising(state)));
     expect(error).toBeInstanceOf(Error);
     expect([isTransient(error), refusalOf(error)]).toEqual([false, undefined]);
@@ -67,20 +67,20 @@ describe('an error of a connection', () => {
     if (serve !== undefined) server.close();
   });
 
-  it('that is used after its end is transient', async () => {
+  it('that has been closed is transient', async () => {
     const other = await connect({ poolSize: 1, log: createLogger('silent') });
     await other.close();
     for (const run of [() => other.pool.query('select 1'), () => other.prisma.$queryRawUnsafe('select 1'), () => transaction(other, async (tx) => tx.user.count())])
       expect(isTransient(await thrown(run()))).toBe(true);
   });
 
-  it('to a host that is not known is transient', async () => {
+  it('to an unknown host is transient', async () => {
     const error = await thrown(new Promise((resolve, reject) => connectTo(5432, 'no-such-host.invalid').on('connect', resolve).on('error', reject)));
     expect(isTransient(error)).toBe(true);
   });
 });
 
-it('takes nothing else for transient', () => {
+it('does not treat other errors as transient', () => {
   for (const error of [undefined, null, 'ECONNRESET', new Error('Connection'), new TypeError('x is not a function'), Object.assign(new Error('x'), { code: 'INVALID' })])
     expect(isTransient(error)).toBe(false);
   const refusal = notFound();

@@ -54,7 +54,7 @@ describe.runIf(server)('a limit of connections', () => {
   };
   const failures = async (db: Database) => (await load(db)).flatMap((answer) => (answer.status === 'rejected' ? [String(answer.reason)] : []));
 
-  it('is said once at the start, with its numbers, and kept', async () => {
+  it('is logged once at the start, with its numbers, and respected', async () => {
     await administrator.query(`alter role ${made.name} connection limit 4`);
     lines.length = 0;
     const db = await open(10);
@@ -66,14 +66,14 @@ describe.runIf(server)('a limit of connections', () => {
     await opened.pop()!.close();
   });
 
-  it('of one connection serves reads and changes by that one', async () => {
+  it('of one connection serves reads and changes over that connection', async () => {
     await administrator.query(`alter role ${made.name} connection limit 1`);
     const db = await open(10);
     expect(await failures(db)).toEqual([]);
     await opened.pop()!.close();
   });
 
-  it('is shared by processes, and said nothing of where it is enough', async () => {
+  it('is shared by processes, and not logged if it is high enough', async () => {
     await administrator.query(`alter role ${made.name} connection limit 22`);
     lines.length = 0;
     await open(10, 2);
@@ -81,13 +81,13 @@ describe.runIf(server)('a limit of connections', () => {
     expect(lines).toEqual([]);
   });
 
-  it('that others use up makes requests wait, of either kind', async () => {
+  it('that other clients exhaust makes reads and changes wait', async () => {
     await administrator.query(`alter role ${made.name} connection limit 9`);
     const [one, other] = [await open(8), await open(8)];
     expect((await Promise.all([failures(one), failures(other)])).flat()).toEqual([]);
   }, 60_000);
 
-  it('that leaves a process no connection but those that read gives it one of these', async () => {
+  it('that leaves only the pipelined connections gives one of them to the pool', async () => {
     for (const each of opened.splice(0)) await each.close();
     const db = await open(8);
     await load(db);
@@ -99,7 +99,7 @@ describe.runIf(server)('a limit of connections', () => {
     await expect(transaction(db, async (tx) => tx.user.count())).resolves.toBeGreaterThanOrEqual(0);
   }, 60_000);
 
-  it('that leaves none for reading makes the pool read', async () => {
+  it('that leaves no pipelined connection makes the pool read', async () => {
     for (const each of opened.splice(0)) await each.close();
     await administrator.query(`alter role ${made.name} connection limit 9`);
     const db = await open(8);

@@ -56,7 +56,7 @@ describe('a DATABASE_URL', () => {
     ['postgres://u@h/db?password=a+b%20c', { password: 'a+b c' }],
     ['postgres://u@h/db?user=u@azure&password=p@ss', { user: 'u@azure', password: 'p@ss' }],
     ['postgres://u@h/db?application_name=x', { application_name: 'x' }],
-  ])('%s is read as it was meant', (url, expected) => {
+  ])('%s is parsed as intended', (url, expected) => {
     expect(meaning(url)).toMatchObject(expected);
     // Other processes get the normalised URL and have to read it the same way.
     const { connectionString } = parseConnectionUrl(url, '-c TimeZone=UTC -c lock_timeout=5s');
@@ -101,7 +101,7 @@ describe('a DATABASE_URL', () => {
     ['postgres://u:geheim@h/db?replication=database', /replication, which is not supported/],
     ['postgres://u:geheim@h/db?client_encoding=WIN1251', /client_encoding other than UTF8/],
     ['postgres://u:geheim@h/db?sslmode=disable&sslmode=require', /sslmode more than once/],
-  ])('%s is refused for its reason', (url, expected) => {
+  ])('%s is refused with the reason', (url, expected) => {
     const text = line(url);
     expect(text).toMatch(expected);
     expect(text).toMatch(/^DATABASE_URL [^\n]*\.$/);
@@ -119,13 +119,13 @@ describe('a DATABASE_URL', () => {
     for (const secret of secrets) expect(text).not.toContain(secret);
   });
 
-  it('tells which parameters of other programs have no effect', () => {
+  it('warns of parameters of other programs that have no effect', () => {
     const url = 'postgres://u@h/db?connection_limit=5&pgbouncer=true&channel_binding=require&statement_timeout=1&connect_timeout=3';
     expect(parseConnectionUrl(url).withoutEffect).toEqual(['connection_limit (set DATABASE_POOL)', 'pgbouncer', 'channel_binding', 'statement_timeout (Sfera sets its own)', 'connect_timeout (Sfera sets its own)']);
     expect(Object.keys(meaning(url)).sort()).toEqual(['database', 'host', 'options', 'password', 'port', 'user']);
   });
 
-  it('keeps its options, and the settings stand after them', () => {
+  it('keeps its options and appends the settings', () => {
     const { connectionString } = parseConnectionUrl('postgres://u@h/db?options=-c%20work_mem%3D8MB', '-c lock_timeout=5s');
     expect(pgConnectionString.parse(connectionString).options).toBe('-c work_mem=8MB -c lock_timeout=5s');
   });
@@ -184,15 +184,15 @@ describe('a server that refuses', { timeout: 60_000 }, () => {
     ['42601', 'invalid command-line argument for server process: x', /refuses the options/],
     ['42704', 'unrecognized configuration parameter "x"', /refuses the options/],
     ['XX000', 'Tenant or user not found', /the error XX000/],
-  ])('by %s «%s» is named with its reason', async (code, message, expected) => {
+  ])('by %s «%s» is reported with the reason', async (code, message, expected) => {
     expect(await refusal(urlOf(await answering((socket) => socket.end(errorOf(code, message)))))).toMatch(expected);
   });
 
-  it('for want of connections is named after ten seconds', async () => {
+  it('for lack of connections is reported after ten seconds', async () => {
     expect(await refusal(urlOf(await answering((socket) => socket.end(errorOf('53300', 'sorry, too many clients already')))))).toMatch(/no connection left: lower DATABASE_POOL/);
   });
 
-  it('for a password that is not there says so', async () => {
+  it('for a missing password is reported as such', async () => {
     const askScram = Buffer.from('R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0');
     const goOn = Buffer.from('R\0\0\0\x0c\0\0\0\x0br=x,');
     const place = await answering((socket) => {
@@ -202,22 +202,22 @@ describe('a server that refuses', { timeout: 60_000 }, () => {
     expect(await refusal(`postgres://u@${place}/db`)).toMatch(/asks for a password, and DATABASE_URL has none/);
   });
 
-  it('TLS says so', async () => {
+  it('TLS is reported as such', async () => {
     expect(await refusal(urlOf(await answering((socket) => socket.write('N')), '?sslmode=require'))).toMatch(/offers no TLS: write sslmode=disable/);
   });
 
-  it('and is no PostgreSQL is told apart', async () => {
+  it('and is not PostgreSQL is reported as such', async () => {
     expect(await refusal(urlOf(await answering((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))))).toMatch(/not PostgreSQL|is PostgreSQL/);
   });
 
-  it('by not being there is named after ten seconds', async () => {
+  it('because it is down is reported after ten seconds', async () => {
     expect(await refusal(urlOf('127.0.0.1:1'))).toMatch(/nothing listens there/);
     expect(await refusal(`postgres://u:${password}@/db?host=/nowhere`)).toMatch(/no such socket/);
     expect(await refusal(urlOf('nowhere.invalid'))).toMatch(/no such host|name service/);
   });
 });
 
-describe.runIf(spawnSync('openssl', ['version']).status === 0)('a server with a certificate of its own making', { timeout: 60_000 }, () => {
+describe.runIf(spawnSync('openssl', ['version']).status === 0)('a server with a self-signed certificate', { timeout: 60_000 }, () => {
   let dir: string;
   const file = (name: string) => join(dir, name);
   beforeAll(() => {

@@ -38,7 +38,7 @@ const chat = (data: { kind: 'CLASS' | 'SUBJECT' | 'SCHOOL'; classId?: string; su
   db.prisma.chat.create({ data: { schoolId: s.schoolId, name: 'Чат', ...data } });
 
 describe('a role', () => {
-  it('keeps the key that its person is ordered by, whichever changes first or at once', async () => {
+  it('keeps the sort key of its person, whichever of them changes first or both together', async () => {
     const people = await Promise.all(Array.from({ length: 20 }, (_, n) => person(db, `до ${n}`)));
     const rename = (id: string, n: number) => db.prisma.user.update({ where: { id }, data: { sortKey: `после ${n}` } });
     await grant(people[0]!);
@@ -62,7 +62,7 @@ describe('a pupil', () => {
     );
   });
 
-  it('was in one class at any moment, and may move at a moment', async () => {
+  it('was in one class at any moment, and may move between classes at an instant', async () => {
     const pupil = await person(db);
     const [a, b, c] = [day('2025-01-01'), day('2025-02-01'), day('2025-03-01')];
     await enrol(pupil, s.classId, { startedAt: a, endedAt: b });
@@ -130,7 +130,7 @@ describe('ranges', () => {
     await refused('invitation_class_check', invite({ role: 'TEACHER', classId: s.classId }));
   });
 
-  it('a chat has the place of its kind', async () => {
+  it('a chat has the class and subject that its kind requires', async () => {
     await refused('chat_place_check', chat({ kind: 'CLASS' }));
     await refused('chat_place_check', chat({ kind: 'CLASS', classId: s.classId, subjectId: s.subjectId }));
     await refused('chat_place_check', chat({ kind: 'SUBJECT', classId: s.classId }));
@@ -150,9 +150,9 @@ describe('the log', () => {
   const event = (seq: bigint) =>
     db.prisma.event.create({ data: { schoolId: s.schoolId, seq, type: 't', topics: [], payload: {}, actor: 'a', at: new Date() } });
 
-  it('counts from one', () => refused('event_seq_check', event(0n)));
+  it('starts at one', () => refused('event_seq_check', event(0n)));
 
-  it('is not rewritten, and may be cut', async () => {
+  it('cannot be updated, but old events can be deleted', async () => {
     await event(1n);
     await expect(db.prisma.event.updateMany({ data: { type: 'u' } })).rejects.toThrow('immutable');
     await expect(db.prisma.$executeRaw`update event set actor = 'b'`).rejects.toThrow('immutable');
@@ -161,7 +161,7 @@ describe('the log', () => {
 });
 
 describe('order', () => {
-  it('is that of code points, whatever the locale', async () => {
+  it('is by code point, in any locale', async () => {
     const sortKey = async (key: string) => ({ id: await person(db, `order-${key}`) });
     const ids = [await sortKey('Я'), await sortKey('а'), await sortKey('Б'), await sortKey('z')];
     const rows = await db.prisma.user.findMany({ where: { id: { in: ids.map(({ id }) => id) } }, orderBy: { sortKey: 'asc' } });

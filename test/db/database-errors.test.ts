@@ -49,12 +49,12 @@ describe('an error at the start', () => {
     expect(statementError(error)).toMatchObject({ message: expect.stringContaining('which belong to another role') });
   });
 
-  it('of Prisma itself stays as it is', () => {
+  it('of Prisma itself is not changed', () => {
     const error = Object.assign(new Error('Raw query failed.'), { code: 'P2010' });
     expect(statementError(error)).toBe(error);
   });
 
-  it('that was explained already stays as it is', () => {
+  it('that is already explained is not changed', () => {
     const error = new ConfigError('Explained.', { cause: serverError('42501', 'aclcheck_error', 'x') });
     expect(statementError(error)).toBe(error);
   });

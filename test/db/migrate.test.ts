@@ -23,7 +23,7 @@ const extra = { name: '29990101000000_extra', sql: 'create table extra (id int);
 
 // Creating an empty embedded database is slow on a busy machine.
 describe('migrate', { timeout: 120_000 }, () => {
-  it('brings an empty database to this version once, whoever starts at the same time', async () => {
+  it('migrates an empty database once, also when several processes start together', async () => {
     const database = await keep(openEmptyDatabase());
     await Promise.all([migrate(database, log), migrate(database, log)]);
     await migrate(database, log);
@@ -36,19 +36,19 @@ describe('migrate', { timeout: 120_000 }, () => {
     expect((await database.pool.query('select id from extra')).rows).toEqual([{ id: 1 }]);
   });
 
-  it('stops where an applied migration was changed', async () => {
+  it('stops if an applied migration was changed', async () => {
     const database = await keep(openTestDatabase());
     const changed = readMigrations().map((migration) => ({ ...migration, checksum: 'c'.repeat(64) }));
     await expect(migrate(database, log, changed)).rejects.toThrow(ConfigError);
   });
 
-  it('stops where the database has a migration that this version does not know', async () => {
+  it('stops if the database has a migration that this version does not know', async () => {
     const database = await keep(openTestDatabase());
     await migrate(database, log, [...readMigrations(), extra]);
     await expect(migrate(database, log)).rejects.toThrow(extra.name);
   });
 
-  it('leaves nothing of a migration that failed', async () => {
+  it('rolls back a failed migration completely', async () => {
     const database = await keep(openTestDatabase());
     const before = await recorded(database);
     const failing = { ...extra, sql: `${extra.sql}; select 1 / 0` };

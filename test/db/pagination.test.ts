@@ -52,7 +52,7 @@ async function ask(args: PageArgs, order: Order) {
 }
 
 describe('page', () => {
-  it('walked in either direction gives the whole list once, in order', async () => {
+  it('returns the whole list once and in order, in both directions', async () => {
     const walk = fc.asyncProperty(orders, fc.integer({ min: 1, max: 40 }), fc.boolean(), async (order, size, backward) => {
       const found: RateLimit[] = [];
       let cursor: string | null = null;
@@ -71,7 +71,7 @@ describe('page', () => {
     await fc.assert(walk, { numRuns: 25 });
   });
 
-  it('between two cursors gives what stands between them', async () => {
+  it('returns the rows between two cursors', async () => {
     const between = fc.asyncProperty(orders, fc.nat(29), fc.nat(29), fc.boolean(), async (order, from, to, backward) => {
       const all = sorted(order);
       const { edges } = await ask({ first: 100 }, order);
@@ -82,11 +82,11 @@ describe('page', () => {
     await fc.assert(between, { numRuns: 25 });
   });
 
-  it('holds 20 unless told', async () => {
+  it('returns 20 rows by default', async () => {
     expect((await ask({}, orderOf(['key', 'asc']))).edges).toHaveLength(20);
   });
 
-  it('carries numbers of the log beyond 2^53', () => {
+  it('supports sequence numbers beyond 2^53', () => {
     const order: Order = { tag: 'event', keys: [{ field: 'seq', direction: 'desc', type: 'bigint' }] };
     const seq = 2n ** 53n + 1n;
     const [edge] = paginate({ first: 1 }, order).toConnection([{ seq }]).edges;
@@ -112,7 +112,7 @@ describe('page refuses', () => {
     (args, field) => expect(refusal(args)).toMatchObject({ code: 'INVALID', at: [field] }),
   );
 
-  it('a cursor of another list, and what is none', () => {
+  it('a cursor of another list, and invalid cursors', () => {
     const { tag } = order;
     const good = cursor(tag, 1, 'a');
     expect(refusal({ after: good })).toBeUndefined();
@@ -124,7 +124,7 @@ describe('page refuses', () => {
     for (const before of wrong) expect(refusal({ before }), before).toMatchObject({ code: 'INVALID', at: ['before'] });
   });
 
-  it('a position that the database would not read', () => {
+  it('a position that the database cannot parse', () => {
     const by = (field: string, type: 'string' | 'date' | 'bigint'): Order => ({ tag: 't', keys: [{ field, direction: 'asc', type }] });
     for (const value of ['x', randomUUID().slice(1), `${randomUUID()}\n`]) expect(refusal({ after: cursor('t', value) }, by('id', 'string'))).toBeDefined();
     for (const value of ['now', 5, '2026-02-40T00:00:00.000Z', '2026-02-30T00:00:00.000Z', '2026-01-01T24:00:00.000Z', '0000-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z\n']) expect(refusal({ after: cursor('t', value) }, by('at', 'date'))).toBeDefined();
@@ -133,7 +133,7 @@ describe('page refuses', () => {
     for (const value of ['0001-01-01T00:00:00.000Z', '2024-02-29T00:00:00.000Z', '9999-12-31T23:59:59.999Z']) expect(refusal({ after: cursor('t', value) }, by('at', 'date'))).toBeUndefined();
   });
 
-  it('anything made up, without an error of its own', () => {
+  it('any made-up cursor, without an internal error', () => {
     const refused = (after: string): void => {
       expect(refusal({ after })?.code).toBe('INVALID');
     };

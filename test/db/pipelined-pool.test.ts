@@ -31,7 +31,7 @@ describe.runIf(server)('reads on a server', () => {
     return Number(rows[0]!.count);
   };
 
-  it('are answered each with its own rows, however many are under way, on two connections', async () => {
+  it('each return their own rows, for any number of concurrent reads on two connections', async () => {
     const before = await connections();
     const answers = Promise.all(numbers.map(number));
     expect(db.reads.inFlightCount()).toBe(numbers.length);
@@ -40,13 +40,13 @@ describe.runIf(server)('reads on a server', () => {
     expect((await connections()) - before).toBeLessThanOrEqual(2);
   });
 
-  it('that fail leave the others as they are', async () => {
+  it('that fail do not affect the others', async () => {
     const answers = await Promise.allSettled(numbers.map((n) => (n % 10 === 3 ? db.reads.query({ text: 'select 1 / $1::int as n', values: [0] }) : number(n))));
     expect(answers.map(({ status }) => status)).toEqual(numbers.map((n) => (n % 10 === 3 ? 'rejected' : 'fulfilled')));
     expect(answers.flatMap((answer, n) => (answer.status === 'fulfilled' && n % 10 !== 3 ? [answer.value] : []))).toEqual(numbers.filter((n) => n % 10 !== 3));
   });
 
-  it('go on by a new connection where one broke, and fail what was under way on it', async () => {
+  it('continue on a new connection when one breaks, and fail only the reads in flight on it', async () => {
     await Promise.all(numbers.map(number));
     const slow = Promise.allSettled([1, 2].map(() => db.reads.query({ text: 'select pg_sleep(30)' })));
     for (let tries = 0; tries < 200; tries += 1) {
@@ -60,7 +60,7 @@ describe.runIf(server)('reads on a server', () => {
     expect(db.reads.inFlightCount()).toBe(0);
   });
 
-  it('go to new connections once the server said that it is read-only, also where an answer is waited for', async () => {
+  it('move to new connections when the server reports that it is read-only, also while a read waits', async () => {
     const pid = async () => (await db.reads.query<{ pid: number }>({ text: 'select pg_backend_pid() as pid' })).rows[0]!.pid;
     const busy = db.reads.query<{ pid: number }>({ text: 'select pg_backend_pid() as pid, pg_sleep(1)' });
     const idle = await pid();
@@ -71,7 +71,7 @@ describe.runIf(server)('reads on a server', () => {
     expect(after.filter((each) => each === idle || each === rows[0]!.pid)).toEqual([]);
   });
 
-  it('keep no connection when they end', async () => {
+  it('close all connections at the end', async () => {
     const other = await connect({ databaseUrl: made.url, poolSize: 6, log: createLogger('silent') });
     const before = await connections();
     await Promise.all(numbers.map((n) => other.reads.query({ text: 'select $1::int', values: [n] })));

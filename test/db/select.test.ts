@@ -40,7 +40,7 @@ async function compare(model: string, filter: Filter, says: string): Promise<voi
 
 const some = (noun: string) => [...new Map(actions.filter((action) => permissions[action].on === noun).map((action) => [JSON.stringify(permissions[action].cells), action])).values()];
 
-it('selects what Prisma selects by the filters of every right, at the top and nested, for whoever asks', async () => {
+it('selects the same rows as Prisma for the filters of every permission, top-level and nested, for every actor', async () => {
   await fc.assert(
     fc.asyncProperty(worlds, async (world) => {
       for (const actor of await insertWorld(db, world))
@@ -59,7 +59,7 @@ it('selects what Prisma selects by the filters of every right, at the top and ne
   );
 }, 240_000);
 
-describe('in a world', () => {
+describe('with all rows of a world', () => {
   beforeAll(async () => {
     const full = fc.sample(worlds, { numRuns: 200, seed: 42 }).find((world) =>
       [world.invitations, world.services, world.chats, world.members, world.enrolments, world.assignments].every((rows) => rows.length > 2));
@@ -81,7 +81,7 @@ describe('in a world', () => {
     },
   );
 
-  it('knows every comparison that is used', async () => {
+  it('supports every comparison in use', async () => {
     const rows = await delegate('User').findMany({ orderBy: { id: 'asc' } });
     const { id } = rows[1]! as { id: string };
     for (const filter of [
@@ -125,13 +125,13 @@ describe('in a world', () => {
     ['a list asked for some and more', 'User', { grants: { some: { role: 'TEACHER' }, none: {} } }],
     ['a filter that is none', 'User', { AND: 'all' }],
     ['a model that is not there', 'Nobody', {}],
-  ])('refuses %s, and leaves nothing out', async (_name, model, filter) => {
+  ])('refuses %s instead of ignoring it', async (_name, model, filter) => {
     await expect(findRows(db, model, { where: filter })).rejects.toThrow();
   });
 
   const lists = [['School', 'classes', 'Class', []], ['Class', 'enrolments', 'Enrolment', ['student']], ['Chat', 'members', 'ChatMember', ['user']], ['User', 'heldLinks', 'Invitation', []]] as const;
 
-  it.each(lists)('pages the list of %s.%s under each parent as Prisma does', async (model, list, _of, [along]) => {
+  it.each(lists)('paginates %s.%s under each parent like Prisma', async (model, list, _of, [along]) => {
     const parents = (await delegate(model).findMany({})).map((row) => row.id as string);
     const orderBy = [...(along === undefined ? [] : [{ [along]: { sortKey: 'asc' } }]), { id: 'desc' }];
     for (const limit of [1, 2, 100])
@@ -152,7 +152,7 @@ describe('in a world', () => {
       }
   });
 
-  it('reads pages that fit together unranked, with no row too many; where they do not fit it asks once more, and from then on ranks at once', async () => {
+  it('reads small pages without ranking and without extra rows; if they are too large it reads again with ranking, and ranks at once from then on', async () => {
     const classIds = (await delegate('Enrolment').findMany({})).map(({ classId }) => classId as string);
     const full = classIds.find((id, n) => classIds.indexOf(id) < n)!;
     const empty = classIds.map(() => randomUUID());
@@ -169,7 +169,7 @@ describe('in a world', () => {
     expect(await texts([full, ...empty])).toEqual(['ranked']);
   });
 
-  it('brings along what a row belongs to where it passes, and null where it does not', async () => {
+  it('joins the parent row if it passes the filter, and null if it does not', async () => {
     const people = await delegate('User').findMany({});
     const [allowed] = (await delegate('Enrolment').findMany({})).map((row) => row.studentId as string);
     const classes = (await delegate('Class').findMany({})).map((row) => row.id as string);
@@ -182,7 +182,7 @@ describe('in a world', () => {
     for (const [id, along] of brought) expect(along).toEqual(id === allowed ? people.find((person) => person.id === id) : null);
   });
 
-  it('fails with what a row failed with, and only then', async () => {
+  it('fails with the error of a row, and only then', async () => {
     const failing = vi.spyOn(RowList.prototype, 'add').mockImplementationOnce(() => {
       throw new Error('no such row');
     });
@@ -198,7 +198,7 @@ describe('in a world', () => {
   });
 });
 
-it('knows by which columns every relation of the schema is joined', () => {
+it('knows the join columns of every relation of the schema', () => {
   const models = modelsOf(db.prisma);
   const joined = Object.entries(models).flatMap(([name, { relations }]) => [...relations].map(([relation, { own, other, model }]) => `${name}.${relation}: ${own} = ${model}.${other}`));
   expect(joined).toContain('Class.year: school_year_id = SchoolYear.id');

@@ -42,7 +42,7 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
     ['the BEGIN of a transaction', () => transaction(db, async (tx) => tx.$queryRaw`select 1`)],
   ];
 
-  it.each(ways)('fails %s within its deadline, and the next one is answered by a new connection', async (_of, ask) => {
+  it.each(ways)('fails %s within the deadline, and the next one is answered on a new connection', async (_of, ask) => {
     await ask();
     expect(await backends.stop()).toBeGreaterThan(0);
     const begun = performance.now();
@@ -55,7 +55,7 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
     expect(db.reads.inFlightCount()).toBe(0);
   });
 
-  it('fails every read that is under way on the connection', async () => {
+  it('fails every read in flight on the connection', async () => {
     const hundred = () => Array.from({ length: 100 }, (_, n) => db.reads.query({ text: 'select $1::int', values: [n] }));
     await Promise.all(hundred());
     await backends.stop();
@@ -64,13 +64,13 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
     expect(db.reads.inFlightCount()).toBe(0);
   });
 
-  it('leaves a statement alone that is answered in time, however many wait behind it', async () => {
+  it('does not fail a statement that is answered in time, with any number of statements queued behind it', async () => {
     const slow = Array.from({ length: 6 }, () => db.pool.query('select pg_sleep(0.6)'));
     const reads = Array.from({ length: 6 }, () => db.reads.query({ text: 'select pg_sleep(0.6)' }));
     expect((await Promise.allSettled([...slow, ...reads])).filter(({ status }) => status === 'rejected')).toEqual([]);
   });
 
-  it('gives a stopped transaction up, and its connection to nobody', async () => {
+  it('gives up a stopped transaction and never reuses its connection', async () => {
     const id = await person(db);
     const stopped = transaction(db, async (tx) => {
       await tx.user.update({ where: { id }, data: { locale: 'en' } });
@@ -84,7 +84,7 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
     await expect.poll(async () => (await db.prisma.user.findUnique({ where: { id } }).catch(() => null))?.locale, { timeout: 10_000 }).toBe('ru');
   });
 
-  it('says that it is unknown whether a change was made whose COMMIT was not answered', async () => {
+  it('reports an unknown outcome if COMMIT was not answered', async () => {
     const id = await person(db);
     const stopped = transaction(db, async (tx) => {
       await tx.user.update({ where: { id }, data: { locale: 'en' } });
@@ -112,7 +112,7 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
 });
 
 describe('an embedded database that hangs', () => {
-  it('fails what was asked of it within its deadline, and is closed', async () => {
+  it('fails the running statement within the deadline, and is closed', async () => {
     const db = await connect({ poolSize: 1, answerWithinMs, log });
     await db.pool.query('select 1');
     const hanging = db.pool.query('do $$ begin loop end loop; end $$');

@@ -25,7 +25,7 @@ async function preparedByConnection(): Promise<Map<number, Map<string, string>>>
 
 const odd = (n: number): string => `select $1::int + ${n} as n`;
 
-it('A statement is prepared by name from its second use on', async () => {
+it('a statement is prepared by name from its second use on', async () => {
   const text = 'select $1::int as once';
   expect(prepared(text, [1])).not.toHaveProperty('name');
   const { name } = prepared(text, [1]);
@@ -33,7 +33,7 @@ it('A statement is prepared by name from its second use on', async () => {
   expect(prepared(text, [1]).name).toBe(name);
 });
 
-it('Statements that are used once, however many, take no name from those that are used again', () => {
+it('statements that are used once never evict names of statements in repeated use', () => {
   const text = 'select $1::int as steady';
   prepared(text, [1]);
   const { name } = prepared(text, [1]);
@@ -41,7 +41,7 @@ it('Statements that are used once, however many, take no name from those that ar
   expect(prepared(text, [1]).name).toBe(name);
 });
 
-it('Statements in use keep their names while odd ones come and go, and connections close what was given up', { timeout: 120_000 }, async () => {
+it('statements in use keep their names while rare ones come and go, and connections close dropped statements', { timeout: 120_000 }, async () => {
   const steady = 'select $1::int as kept';
   await ask(steady);
   await ask(steady);
@@ -66,7 +66,7 @@ it('Statements in use keep their names while odd ones come and go, and connectio
   for (let n = 0; n < 3; n += 1) expect(await ask(odd(0))).toEqual([{ n: 1 }]);
 });
 
-it('A connection closes statements in a transaction that has failed too', async () => {
+it('a connection closes statements also in a failed transaction', async () => {
   const client = await db.pool.connect();
   try {
     const failed = 'select $1::int as failed';
@@ -86,7 +86,7 @@ it('A connection closes statements in a transaction that has failed too', async 
   }
 });
 
-it('Texts that are long are bounded by their bytes', () => {
+it('long statements are bounded by their size in bytes', () => {
   const own = new Statements();
   const long = (n: number): string => `select '${'x'.repeat(1024 * 1024)}${n}'`;
   for (let n = 0; n < 20; n += 1) for (let use = 0; use < 2; use += 1) own.nameOf(long(n));

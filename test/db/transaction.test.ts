@@ -30,7 +30,7 @@ function fakePool(answer: (text: string) => Promise<void>) {
 const losing = `do $$ begin raise exception using errcode = 'serialization_failure'; end $$`;
 
 describe('transaction', () => {
-  it('runs steps before the commit last, each key once, in the order of registration', async () => {
+  it('runs beforeCommit steps last, each key once, in the order of registration', async () => {
     const said: string[] = [];
     await transaction(db, async (tx) => {
       for (const key of ['a', 'b', 'a']) beforeCommit(tx, key, async () => void said.push(key));
@@ -41,7 +41,7 @@ describe('transaction', () => {
     expect(said).toEqual(['run', 'a', 'b', 'later', 'after']);
   });
 
-  it('keeps what it wrote, and what its last steps wrote', async () => {
+  it('commits its writes and those of its beforeCommit steps', async () => {
     const id = await person(db);
     await transaction(db, async (tx) => {
       await setLocale(tx, id, 'en');
@@ -50,7 +50,7 @@ describe('transaction', () => {
     expect(await locale(id)).toBe('tt');
   });
 
-  it('rolls back when it throws, and says nothing after', async () => {
+  it('rolls back when it throws, and runs no afterCommit step', async () => {
     const id = await person(db);
     let said = false;
     const failing = transaction(db, async (tx) => {
@@ -62,7 +62,7 @@ describe('transaction', () => {
     expect([await locale(id), said]).toEqual(['ru', false]);
   });
 
-  it('fails, and says nothing after, when the error of a statement was swallowed', async () => {
+  it('fails, and runs no afterCommit step, if the error of a statement was swallowed', async () => {
     const id = await person(db);
     let said = false;
     const failing = transaction(db, async (tx) => {
@@ -74,7 +74,7 @@ describe('transaction', () => {
     expect([await locale(id), said]).toEqual(['ru', false]);
   });
 
-  it('fails as a whole where a statement fails that left with the COMMIT', async () => {
+  it('fails as a whole if a statement that was sent with the COMMIT fails', async () => {
     const id = await person(db);
     let said = false;
     const failing = transaction(db, async (tx) => {
@@ -86,7 +86,7 @@ describe('transaction', () => {
     expect([await locale(id), said]).toEqual(['ru', false]);
   });
 
-  it('changes nothing behind a BEGIN that failed', async () => {
+  it('changes nothing after a failed BEGIN', async () => {
     for (const change of [
       async (tx: Tx) => void (await execute(tx, 'change', [])),
       async (tx: Tx) => beforeCommit(tx, 'step', async () => executeAtCommit(tx, 'change', [])),
@@ -98,7 +98,7 @@ describe('transaction', () => {
     }
   });
 
-  it('says COMMIT before what leaves with it is answered', async () => {
+  it('sends COMMIT before the statements sent with it are answered', async () => {
     let answer!: () => void;
     const committing = new Promise<void>((resolve) => (answer = resolve));
     const { pool, heard } = fakePool(async (text) => {
@@ -109,7 +109,7 @@ describe('transaction', () => {
     expect(heard).toEqual(['begin', 'last', 'commit']);
   });
 
-  it('takes the nested writes of Prisma with it', async () => {
+  it('includes the nested writes of Prisma', async () => {
     const id = randomUUID();
     const failing = transaction(db, async (tx) => {
       const data = { id, name: 'Школа', fullName: 'Школа', externalIds: { create: { system: 'system', value: id } } };
@@ -120,7 +120,7 @@ describe('transaction', () => {
     expect([await db.prisma.school.count({ where: { id } }), await db.prisma.externalId.count({ where: { value: id } })]).toEqual([0, 0]);
   });
 
-  it('serves nobody who kept it past the end', async () => {
+  it('cannot be used after its end', async () => {
     const id = await person(db);
     const kept = await transaction(db, async (tx) => ({ tx, later: () => tx.user.count(), lazy: { of: setLocale(tx, id, 'en') } }));
     expect(() => kept.later()).toThrow('not inside a transaction');
@@ -130,7 +130,7 @@ describe('transaction', () => {
     expect(await locale(id)).toBe('ru');
   });
 
-  it('reads rows as Prisma does, its own changes among them', async () => {
+  it('reads rows like Prisma, including its own changes', async () => {
     const id = await person(db);
     await transaction(db, async (tx) => {
       const [row] = await execute<{ createdAt: Date }>(tx, `update app_user set locale = 'en' where id = $1 returning created_at as "createdAt"`, [id]);
@@ -140,7 +140,7 @@ describe('transaction', () => {
     });
   });
 
-  it('keeps statements of others out of an open transaction', async () => {
+  it('runs no statements of others inside an open transaction', async () => {
     const id = await person(db);
     const writing = transaction(db, async (tx) => {
       await setLocale(tx, id, 'en');
@@ -172,7 +172,7 @@ describe('transaction', () => {
     expect(tries).toBe(5);
   });
 
-  it.skipIf(server === undefined).each(['raw', 'plain'])('runs the loser of a deadlock again, whole, with fresh steps (%s)', async (kind) => {
+  it.skipIf(server === undefined).each(['raw', 'plain'])('runs the loser of a deadlock again completely, with new steps (%s)', async (kind) => {
     const [one, other] = [await person(db), await person(db)];
     let [runs, steps, after] = [0, 0, 0];
     const take = (tx: Tx, id: string, to: string): Promise<unknown> =>
@@ -192,7 +192,7 @@ describe('transaction', () => {
     expect(await locale(one)).toBe(await locale(other));
   });
 
-  it.skipIf(server === undefined)('survives the loss of a connection in the middle', async () => {
+  it.skipIf(server === undefined)('recovers from a connection lost in the middle', async () => {
     const cut = transaction(db, async (tx) => {
       const [row] = await tx.$queryRaw<{ pid: number }[]>`select pg_backend_pid() as pid`;
       await db.pool.query('select pg_terminate_backend($1)', [row?.pid]);

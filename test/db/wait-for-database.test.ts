@@ -209,12 +209,12 @@ describe.runIf(server)('a start on a server', { timeout: 60_000 }, () => {
     expect(await start(asRole(made))).toContain('it has no connection left: lower DATABASE_POOL');
   });
 
-  describe('whose turn to migrate another session has', () => {
+  describe('while another session holds the migration lock', () => {
     const warnings: string[] = [];
     const telling = createLogger('warn', { write: (text) => void warnings.push((JSON.parse(text) as { msg: string }).msg) });
     const lock = 'select pg_advisory_lock(7261001)';
 
-    it('says who, goes on when it ends, and leaves no lock behind', async () => {
+    it('names the session, continues when it ends, and leaves no lock behind', async () => {
       const made = await make();
       const holder = new pg.Client({ connectionString: made.url, application_name: 'a former version' });
       await holder.connect();
@@ -234,7 +234,7 @@ describe.runIf(server)('a start on a server', { timeout: 60_000 }, () => {
       }
     });
 
-    it('gives up in one line when nothing changes', async () => {
+    it('gives up with one line when nothing changes', async () => {
       const made = await make();
       const holder = new pg.Client({ connectionString: made.url });
       await holder.connect();
@@ -318,7 +318,7 @@ describe.runIf(server && hasPgBouncer)('a start behind PgBouncer', { timeout: 60
     expect(rows).toEqual([]);
   });
 
-  it('that refuses the settings is told apart', async () => {
+  it('that refuses the settings is reported as such', async () => {
     expect(await start(await through('session'))).toMatch(/refuses the parameter `options`: connect to PostgreSQL directly/);
   });
 

@@ -24,7 +24,7 @@ const memberOf = (chatId: string, userId: string) =>
   app.db.prisma.chatMember.findUnique({ where: { chatId_userId: { chatId, userId } } });
 
 describe('assignClassTeacher', () => {
-  it('makes the teacher a moderator of the chat of the class, and tells of both', async () => {
+  it('makes the teacher a moderator of the chat of the class, and records both events', async () => {
     const { schoolId, administrator, classId, teacher, ids, head } = await scene();
     const chat = await app.build.chat({ schoolId, kind: 'CLASS', classId });
     expect(await app.as(administrator).assignClassTeacher(head)).toMatchObject({
@@ -38,7 +38,7 @@ describe('assignClassTeacher', () => {
     expect(await memberOf(chat.id, teacher.id)).toMatchObject({ role: 'MODERATOR', reason: 'RULE' });
   });
 
-  it('changes nothing for the present one, and refuses a second one without naming the first', async () => {
+  it('changes nothing for the current class teacher, and refuses a second one without naming the first', async () => {
     const { schoolId, administrator, teacher, head } = await scene();
     const first = await app.as(administrator).assignClassTeacher(head);
     expect(await app.as(administrator).assignClassTeacher(head)).toEqual(first);
@@ -49,7 +49,7 @@ describe('assignClassTeacher', () => {
     expect(message).not.toContain(teacher.surname);
   });
 
-  it('leaves one class teacher of many who are assigned at once', async () => {
+  it('assigns one class teacher of many concurrent requests', async () => {
     const { schoolId, administrator, classId, head } = await scene();
     const teachers = await Promise.all(Array.from({ length: 8 }, () => app.build.teacher({ schoolId })));
     const answers = await Promise.all(teachers.map(({ id }) =>
@@ -59,7 +59,7 @@ describe('assignClassTeacher', () => {
     expect(await types(schoolId)).toEqual(['classTeacher.assigned']);
   });
 
-  it('refuses who is no teacher of the school, an archived class, and all but the administrator', async () => {
+  it('refuses people who are not teachers of the school, an archived class, and every caller but the administrator', async () => {
     const { schoolId, administrator, teacher, head } = await scene();
     const assign = (user: { id: string }, input: object) => () => app.as(user).assignClassTeacher({ ...head, ...input });
     const leader = await app.build.user({ schoolId, role: 'SCHOOL_ADMINISTRATION' });
@@ -78,7 +78,7 @@ describe('assignClassTeacher', () => {
 });
 
 describe('endClassTeacher', () => {
-  it('ends the assignment, takes the teacher out of the chat, and lets another follow', async () => {
+  it('ends the assignment, removes the teacher from the chat, and allows a successor', async () => {
     const { schoolId, administrator, classId, teacher, head } = await scene();
     const chat = await app.build.chat({ schoolId, kind: 'CLASS', classId });
     await app.as(administrator).assignClassTeacher(head);
@@ -90,7 +90,7 @@ describe('endClassTeacher', () => {
     expect(await app.as(administrator).assignClassTeacher({ ...head, userId: app.id('User', other.id) })).toMatchObject({ __typename: 'Assignment' });
   });
 
-  it('refuses where there is none, and all but the administrator', async () => {
+  it('refuses a class without a class teacher, and every caller but the administrator', async () => {
     const { schoolId, administrator, teacher, head } = await scene();
     const end = (user: { id: string }) => () => app.as(user).endClassTeacher({ classId: head.classId });
     await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, end(administrator));
@@ -112,7 +112,7 @@ describe('assignSubjectTeacher', () => {
     expect(await app.as(administrator).assignSubjectTeacher({ ...ids, userId: app.id('User', other.id) })).toMatchObject({ __typename: 'Assignment' });
   });
 
-  it('refuses a subject of another school, who is no teacher, an archived class, and all but the administrator', async () => {
+  it('refuses a subject of another school, people who are not teachers, an archived class, and every caller but the administrator', async () => {
     const { schoolId, administrator, teacher, ids } = await scene();
     const assign = (user: { id: string }, input: object) => () => app.as(user).assignSubjectTeacher({ ...ids, ...input });
     const foreign = await scene();
@@ -128,7 +128,7 @@ describe('assignSubjectTeacher', () => {
 });
 
 describe('endSubjectTeacher', () => {
-  it('ends the assignment and takes the teacher out of the chat', async () => {
+  it('ends the assignment and removes the teacher from the chat', async () => {
     const { schoolId, administrator, classId, subjectId, teacher, ids } = await scene();
     await app.as(administrator).assignSubjectTeacher(ids);
     const chat = await app.build.chat({ schoolId, kind: 'SUBJECT', classId, subjectId });
@@ -160,7 +160,7 @@ describe('assignments of a class and of a teacher', () => {
     expect(((await app.as(administrator).assignmentsOfClass({ id: ids.classId })) as any).classTeacher).toBeNull();
   });
 
-  it('are hidden where the class is', async () => {
+  it('are hidden if the class is', async () => {
     const { administrator, schoolId, teacher, ids, head } = await scene();
     await app.as(administrator).assignClassTeacher(head);
     const foreign = await app.build.school();

@@ -34,7 +34,7 @@ const roleIn = async (chat: { id: string }, user: { id: string }) =>
   (await app.db.prisma.chatMember.findUnique({ where: { chatId_userId: { chatId: chat.id, userId: user.id } } }))?.role;
 
 describe('addChatMember', () => {
-  it('brings in people of the school, once', async () => {
+  it('adds people of the school, once', async () => {
     const { school, head, teacher, pupil, chat } = await open();
     const added = await app.as(head).addChatMember(input(chat, pupil));
     expect(added).toMatchObject({ __typename: 'ChatMember', role: 'MEMBER', reason: 'PERSON', addedBy: { id: app.id('User', head.id) }, user: { id: app.id('User', pupil.id) } });
@@ -44,7 +44,7 @@ describe('addChatMember', () => {
     expect(await app.as(pupil).chatById({ id: app.id('Chat', chat.id) })).toMatchObject({ viewerRole: 'MEMBER' });
   });
 
-  it('leaves pupils to the rule everywhere else', async () => {
+  it('refuses pupils in chats of all other kinds (regulation 2.5 b)', async () => {
     const { school, administrator, head, group, pupil } = await open();
     const other = await app.build.student({ classId: (await app.build.class({ schoolId: school.id })).id });
     const rule = { code: 'CONFLICT', path: ['userId'], clause: '2.5 b' };
@@ -82,7 +82,7 @@ describe('removeChatMember', () => {
     expect(await app.as(pupil).chatById({ id: app.id('Chat', chat.id) })).toBeNull();
   });
 
-  it('keeps members by rule, and the last moderator', async () => {
+  it('refuses to remove members by rule, and the last moderator', async () => {
     const { school, head, classTeacher, pupil, group, chat } = await open();
     const ofClass = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
     await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(classTeacher).removeChatMember(input(ofClass, pupil)));
@@ -91,7 +91,7 @@ describe('removeChatMember', () => {
     await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).removeChatMember(input(chat, head)));
   });
 
-  it('never lets a moderator act on an equal or above, but the administration', async () => {
+  it('does not let a moderator remove another moderator or the owner, but lets the administration', async () => {
     const { school, head, teacher, classTeacher, chat } = await open();
     await put(chat, teacher, 'MODERATOR');
     await put(chat, classTeacher, 'MODERATOR');
@@ -104,7 +104,7 @@ describe('removeChatMember', () => {
 });
 
 describe('promoteChatMember', () => {
-  it('makes a member a moderator, who is one until a person changes it', async () => {
+  it('makes a member a moderator until a person changes it', async () => {
     const { school, head, teacher, chat } = await open();
     await put(chat, teacher);
     const promoted = await app.as(head).promoteChatMember(input(chat, teacher));
@@ -131,7 +131,7 @@ describe('demoteChatMember', () => {
     expect(await types(school.id)).toEqual(['chatMember.demoted']);
   });
 
-  it('keeps moderators by rule, those above, and the last one', async () => {
+  it('refuses to demote moderators by rule, higher ranks, and the last moderator', async () => {
     const { school, head, teacher, classTeacher, group, chat } = await open();
     const ofClass = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
     await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).demoteChatMember(input(ofClass, classTeacher)));
@@ -170,7 +170,7 @@ describe('the owner of a chat', () => {
     'is deactivated': (w) => app.as(w.administrator).deactivateUser({ schoolId: app.id('School', w.school.id), userId: app.id('User', w.owner.id) }),
   };
 
-  it.each(Object.keys(ways))('who %s is followed by the moderator who has been there longest, and an event says so', async (way) => {
+  it.each(Object.keys(ways))('who %s is succeeded by the longest-serving moderator, and an event is recorded', async (way) => {
     const w = await owned();
     expect(await ways[way]!(w)).not.toMatchObject({ __typename: 'Refusal' });
     expect(await owners(w.chat)).toEqual([w.first.id]);
@@ -189,7 +189,7 @@ describe('the owner of a chat', () => {
     expect(await owners(w.chat)).toEqual([w.second.id]);
   });
 
-  it('is the administrator where the last one who led it loses the role', async () => {
+  it('is the administrator if the last owner or moderator loses the role', async () => {
     const { school, administrator, teacher, chat: _, pupil } = await open();
     const chat = await app.build.chat({ schoolId: school.id, kind: 'EXTRACURRICULAR' });
     await put(chat, teacher, 'OWNER');
@@ -200,7 +200,7 @@ describe('the owner of a chat', () => {
     expect(await types(school.id)).toEqual(['role.ended', 'chatMember.removed', 'chatMember.added', 'chatMember.promoted']);
   });
 
-  it('is the administrator, who is in the chat already and does not come into it', async () => {
+  it('is the administrator who is already in the chat, without a second membership', async () => {
     const { school, administrator, teacher } = await open();
     const chat = await app.build.chat({ schoolId: school.id, kind: 'EXTRACURRICULAR' });
     await put(chat, teacher, 'OWNER');
@@ -210,7 +210,7 @@ describe('the owner of a chat', () => {
     expect(await types(school.id)).toEqual(['role.ended', 'chatMember.removed', 'chatMember.promoted']);
   });
 
-  it('by whose work the chat is stays a moderator when stepping down, and passes it on when the work ends', async () => {
+  it('by assignment stays a moderator when stepping down, and passes the role on when the assignment ends', async () => {
     const { school, administrator, classTeacher, group } = await open();
     const make = async () => {
       const chat = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
@@ -245,7 +245,7 @@ describe('the owner of a chat', () => {
 });
 
 describe('a chat', () => {
-  it('keeps a moderator and tells of it when a rule makes its last one a member', async () => {
+  it('keeps a moderator and records the event when a rule demotes the last one', async () => {
     const { school, administrator, group, classTeacher } = await open();
     const subject = await app.build.subject({ schoolId: school.id });
     await app.build.assignment({ schoolId: school.id, classId: group.id, userId: classTeacher.id, subjectId: subject.id });
@@ -277,7 +277,7 @@ describe('Chat.members', () => {
     expect(rest.members.edges.map(({ node }) => node.user.surname)).toEqual(['Иванова', 'Иванова', 'Яшина']);
   });
 
-  it('cost as many statements for many chats as for one', async () => {
+  it('need the same number of statements for many chats as for one', async () => {
     const { school, group, administrator } = await open();
     const statements = async () => {
       const sent = vi.spyOn(pg.Client.prototype, 'query');

@@ -51,7 +51,7 @@ describe('createChat', () => {
     expect(await types(school.id)).toEqual(Array(6).fill('chat.created'));
   });
 
-  it('is for those whom the regulation lets', async () => {
+  it('is allowed for the roles in the regulation', async () => {
     const { school, administrator, head, classTeacher, subjectTeacher, pupil, place } = await open();
     const { schoolId, classId, subjectId } = place;
     const inputs = { SCHOOL: {}, STAFF: {}, CLASS: { classId }, SUBJECT: { classId, subjectId }, EXTRACURRICULAR: {} };
@@ -67,7 +67,7 @@ describe('createChat', () => {
         await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.2 e' }, () => app.as(user).createChat({ schoolId, kind, name: 'Чат', ...inputs[kind] }));
   });
 
-  it('refuses a place that does not go with the kind, and an archived class', async () => {
+  it('refuses a class or subject that does not match the kind, and an archived class', async () => {
     const { school, head, place } = await open();
     const { schoolId, classId, subjectId } = place;
     const archived = app.id('Class', (await app.build.class({ schoolId: school.id, archivedAt: new Date() })).id);
@@ -95,7 +95,7 @@ describe('createChat', () => {
 });
 
 describe('renameChat', () => {
-  it('gives another name, to whoever moderates the chat', async () => {
+  it('renames the chat for its moderators', async () => {
     const { school, classTeacher, subjectTeacher, pupil, group } = await open();
     const chat = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
     const input = { chatId: app.id('Chat', chat.id), name: 'Класс' };

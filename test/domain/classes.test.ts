@@ -14,7 +14,7 @@ afterAll(() => app.close());
 const types = async (schoolId: string) => (await app.events(schoolId)).map((event) => event.type);
 
 describe('createClass', () => {
-  it('makes a class of the present school year and tells of it', async () => {
+  it('creates a class in the current school year and records the event', async () => {
     const { school, administrator } = await app.build.school();
     const made = await app.as(administrator).createClass({ schoolId: app.id('School', school.id), grade: 5, letter: ' а ' });
     expect(made).toMatchObject({ __typename: 'Class', name: '5А', grade: 5, letter: 'А', archivedAt: null });
@@ -44,7 +44,7 @@ describe('createClass', () => {
     normalize.mockRestore();
   });
 
-  it('refuses a namesake in the same year, and takes it in another', async () => {
+  it('refuses the same name in the same year, and accepts it in another', async () => {
     const { school, administrator } = await app.build.school();
     const input = { schoolId: app.id('School', school.id), grade: 5, letter: 'Б' };
     await app.as(administrator).createClass(input);
@@ -54,7 +54,7 @@ describe('createClass', () => {
     expect(other).toMatchObject({ __typename: 'Class', name: '5Б', year: { id: app.id('SchoolYear', next.id) } });
   });
 
-  it('refuses what is no grade and no letter', async () => {
+  it('refuses invalid grades and letters', async () => {
     const { school, administrator } = await app.build.school();
     const make = (grade: number, letter: string) => () =>
       app.as(administrator).createClass({ schoolId: app.id('School', school.id), grade, letter });
@@ -89,7 +89,7 @@ describe('createClass', () => {
 });
 
 describe('updateClass', () => {
-  it('gives another grade or letter, and the order with it', async () => {
+  it('changes grade or letter, and the sort order with it', async () => {
     const { school, administrator } = await app.build.school();
     const { id } = await app.build.class({ schoolId: school.id, grade: 9, letter: 'А' });
     const answer = await app.as(administrator).updateClass({ classId: app.id('Class', id), grade: 10 });
@@ -98,14 +98,14 @@ describe('updateClass', () => {
     expect(await app.events(school.id)).toMatchObject([{ type: 'class.updated', payload: { classId: id } }]);
   });
 
-  it('changes nothing where nothing is new', async () => {
+  it('changes nothing if nothing is new', async () => {
     const { school, administrator } = await app.build.school();
     const { id } = await app.build.class({ schoolId: school.id, grade: 9, letter: 'А' });
     await app.as(administrator).updateClass({ classId: app.id('Class', id), grade: 9, letter: 'а' });
     expect(await app.events(school.id)).toEqual([]);
   });
 
-  it('refuses a namesake, an archived class and a stranger', async () => {
+  it('refuses a duplicate name, an archived class and a person of another school', async () => {
     const { school, administrator } = await app.build.school();
     const one = await app.build.class({ schoolId: school.id, grade: 9, letter: 'А' });
     await app.build.class({ schoolId: school.id, grade: 9, letter: 'Б' });
@@ -201,7 +201,7 @@ describe('School.classes', () => {
     expect(await names(await app.build.student({ classId: now.id }), {})).toEqual(['5А']);
   });
 
-  it('costs as many statements for many classes as for one', async () => {
+  it('needs the same number of statements for many classes as for one', async () => {
     const { school, administrator } = await app.build.school();
     const statements = async () => {
       const sent = vi.spyOn(pg.Client.prototype, 'query');
@@ -224,7 +224,7 @@ describe('School.classes', () => {
 });
 
 describe('Class', () => {
-  it('tells its year, teacher and size, and hides itself from another school', async () => {
+  it('shows its year, teacher and size, and is hidden from another school', async () => {
     const { school, administrator } = await app.build.school();
     const { id: classId } = await app.build.class({ schoolId: school.id, grade: 11, letter: 'А' });
     const teacher = await app.build.teacher({ schoolId: school.id, classTeacherOf: classId });

@@ -23,7 +23,7 @@ const placesOf = (studentId: string) => app.db.prisma.enrolment.findMany({ where
 const inChat = async (chatId: string, userId: string) => (await app.db.prisma.chatMember.count({ where: { chatId, userId } })) === 1;
 
 describe('enrolStudent', () => {
-  it('gives the pupil a place in the class and in its chats, and tells of both', async () => {
+  it('enrols the pupil, adds it to the chats of the class, and records both events', async () => {
     const { schoolId, administrator, a, pupil, classId, studentId } = await scene();
     const chat = await app.build.chat({ schoolId, kind: 'CLASS', classId: a.id });
     expect(await app.as(administrator).enrolStudent({ studentId, classId })).toMatchObject({
@@ -66,7 +66,7 @@ describe('enrolStudent', () => {
     }
   });
 
-  it('refuses who is no pupil, who is unknown, an archived class, and all but the administrator', async () => {
+  it('refuses people who are not pupils, unknown people, an archived class, and every caller but the administrator', async () => {
     const { schoolId, administrator, a, classId, studentId } = await scene();
     const enrol = (user: { id: string }, input: object) => () => app.as(user).enrolStudent({ studentId, classId, ...input });
     const teacher = await app.build.teacher({ schoolId, classTeacherOf: a.id });
@@ -91,7 +91,7 @@ describe('enrolStudent', () => {
 });
 
 describe('transferStudent', () => {
-  it('closes one place and opens the next at one instant, and moves the pupil between the chats', async () => {
+  it('ends one enrolment and starts the next at the same instant, and moves the pupil between the chats', async () => {
     const { schoolId, administrator, a, b, pupil, classId, otherId, studentId } = await scene();
     for (const { id } of [a, b]) await app.build.teacher({ schoolId, classTeacherOf: id });
     const from = await app.build.chat({ schoolId, kind: 'CLASS', classId: a.id });
@@ -119,7 +119,7 @@ describe('transferStudent', () => {
     expect(await types(schoolId)).toEqual(['student.enrolled']);
   });
 
-  it('refuses who is in no class, a class of another school, an archived one, and all but the administrator', async () => {
+  it('refuses a pupil without a class, a class of another school, an archived class, and every caller but the administrator', async () => {
     const { schoolId, administrator, a, classId, otherId, studentId } = await scene();
     const transfer = (user: { id: string }, input: object) => () => app.as(user).transferStudent({ studentId, classId: otherId, ...input });
     await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['studentId'] }, transfer(administrator, {}));
@@ -136,7 +136,7 @@ describe('transferStudent', () => {
 });
 
 describe('withdrawStudent', () => {
-  it('ends the place and leaves the role', async () => {
+  it('ends the enrolment and keeps the role', async () => {
     const { schoolId, administrator, a, pupil, classId, studentId } = await scene();
     await app.build.teacher({ schoolId, classTeacherOf: a.id });
     const chat = await app.build.chat({ schoolId, kind: 'CLASS', classId: a.id });
@@ -165,7 +165,7 @@ describe('withdrawStudent', () => {
 });
 
 describe('enrolments of a class and of a pupil', () => {
-  it('stand in the order of the alphabet, page by page, namesakes too', async () => {
+  it('are sorted alphabetically, page by page, also with namesakes', async () => {
     const { administrator, a, classId } = await scene();
     for (const surname of ['Жуков', 'Ёлкин', 'Иванов', 'Егоров', 'Иванов', 'Абрамов'])
       await app.build.student({ classId: a.id, surname, givenName: 'Пётр' });
@@ -197,7 +197,7 @@ describe('enrolments of a class and of a pupil', () => {
     expect(earlier.enrolments.edges).toMatchObject([{ node: { class: { id: classId } } }]);
   });
 
-  it('are hidden from teachers of other classes, while the size of the class is not', async () => {
+  it('are hidden from teachers of other classes, but the size of the class is not', async () => {
     const { schoolId, administrator, a, pupil, classId, otherId, studentId } = await scene();
     await app.as(administrator).enrolStudent({ studentId, classId });
     const other = await app.build.teacher({ schoolId });

@@ -27,7 +27,7 @@ async function open(of: Partial<Parameters<Sfera['build']['invitation']>[0]> = {
 }
 
 describe('createInvitation', () => {
-  it('makes a link that only its hash is kept of', async () => {
+  it('creates a link, of which only the hash is stored', async () => {
     const { school, administrator } = await app.build.school();
     const group = await app.build.class({ schoolId: school.id });
     const input = { schoolId: app.id('School', school.id), role: 'STUDENT' as const, classId: app.id('Class', group.id), label: 'В чат родителям' };
@@ -47,7 +47,7 @@ describe('createInvitation', () => {
     expect(await app.as(administrator).createInvitation(staff)).toEqual(once);
   });
 
-  it('refuses places, numbers and times that do not fit', async () => {
+  it('refuses wrong classes, numbers and times', async () => {
     const { school, administrator, group } = await open();
     const elsewhere = await open();
     const archived = await app.build.class({ schoolId: school.id, archivedAt: new Date() });
@@ -77,7 +77,7 @@ describe('createInvitation', () => {
 });
 
 describe('handOverInvitation', () => {
-  it('lets the class teacher see the link of the own class, and keeps the act', async () => {
+  it('lets the class teacher see the link of the own class, and records the hand-over', async () => {
     const { school, administrator, teacher, group, code, id } = await open();
     expect(await app.as(teacher).invitationById({ id })).toBeNull();
     const input = { invitationId: id, userId: app.id('User', teacher.id) };
@@ -120,7 +120,7 @@ describe('revokeInvitation', () => {
     await expectRefusal(app, school.id, { code: 'CONFLICT' }, () => app.as(administrator).rotateInvitation({ invitationId: id }));
   });
 
-  it('is for the administrator, not for whoever holds the link', async () => {
+  it('is allowed for the administrator, not for the holder of the link', async () => {
     const { school, administrator, teacher, id } = await open();
     await app.as(administrator).handOverInvitation({ invitationId: id, userId: app.id('User', teacher.id) });
     await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 c' }, () => app.as(teacher).revokeInvitation({ invitationId: id }));
@@ -128,7 +128,7 @@ describe('revokeInvitation', () => {
 });
 
 describe('rotateInvitation', () => {
-  it('gives another link; the old one opens nothing', async () => {
+  it('creates a new link; the old one no longer works', async () => {
     const { school, administrator, code, id } = await open();
     const rotated = await app.as(administrator).rotateInvitation({ invitationId: id });
     const next = codeOf(rotated as { link: string });
@@ -140,7 +140,7 @@ describe('rotateInvitation', () => {
 });
 
 describe('acceptInvitation', () => {
-  it('gives a pupil the role and the class of the link, and the chats', async () => {
+  it('gives a pupil the role, the class and the chats of the link', async () => {
     const { school, group, code, invitation } = await open();
     const chat = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
     const person = await app.build.user();
@@ -158,7 +158,7 @@ describe('acceptInvitation', () => {
     expect(await app.db.prisma.invitation.findUnique({ where: { id: invitation.id } })).toMatchObject({ useCount: 1 });
   });
 
-  it('tells the administration who joined by which link', async () => {
+  it('shows the administration who joined by which link', async () => {
     const { administrator, code, id } = await open();
     const person = await app.build.user();
     await app.as(person).acceptInvitation({ code });
@@ -187,7 +187,7 @@ describe('acceptInvitation', () => {
     await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['code'] }, () => app.as(pupil).acceptInvitation({ code: staff.code }));
   });
 
-  it('refuses what is used up, expired, of an archived class, or no code at all', async () => {
+  it('refuses a used-up, expired or invalid code, and one of an archived class', async () => {
     const person = await app.build.user();
     const usedUp = await open({ maxUses: 1 });
     await app.as(await app.build.user()).acceptInvitation({ code: usedUp.code });
@@ -203,7 +203,7 @@ describe('acceptInvitation', () => {
 });
 
 describe('invitationPreview', () => {
-  it('tells the school and the class to whoever holds the code', async () => {
+  it('shows the school and the class to the holder of the code', async () => {
     const { school, group, code } = await open();
     expect(await app.anonymous.invitationPreview({ code })).toEqual({
       schoolName: school.name, className: `${group.grade}${group.letter}`, role: 'STUDENT', expiresAt: expect.any(String),
@@ -211,7 +211,7 @@ describe('invitationPreview', () => {
     expect(await app.anonymous.invitationPreview({ code: 'no-such-code' })).toBeNull();
   });
 
-  it('limits guessing by address, says how long to wait, and lets a right code through all the same', async () => {
+  it('limits guessing by address, says how long to wait, and still accepts a correct code', async () => {
     const { code } = await open();
     const ctx = contextFor(app, { kind: 'anonymous' }, { acceptLanguage: null, requestId: null, address: '192.0.2.98' });
     for (let n = 0; n < 20; n++) expect(await previewInvitation(ctx, `guess-${n}`)).toBeNull();
@@ -239,7 +239,7 @@ describe('signUp', () => {
   const anybody = () => at(asked.address);
   const person = () => ({ surname: 'Новая', givenName: 'Ольга', signInName: `новая-${Math.random().toString(36).slice(2)}`, password: 'длинный пароль 1' });
 
-  it('makes the person and joins', async () => {
+  it('creates the person and joins', async () => {
     const { school, group, code } = await open();
     const { userId } = await signUp(anybody(), { ...person(), code });
     expect(await app.db.prisma.user.findUnique({ where: { id: userId } })).toMatchObject({ surname: 'Новая', locale: 'en', passwordHash: expect.stringContaining('argon2id') });
@@ -248,7 +248,7 @@ describe('signUp', () => {
     expect(JSON.stringify((await app.events(school.id)).map(({ payload }) => payload))).not.toContain('Новая');
   });
 
-  it('leaves nobody behind when it is refused', async () => {
+  it('creates no person when it is refused', async () => {
     const { school, code } = await open({ maxUses: 1 });
     await signUp(anybody(), { ...person(), code });
     const before = await types(school.id);
@@ -263,14 +263,14 @@ describe('signUp', () => {
     expect(await types(school.id)).toEqual(before);
   });
 
-  it('lets a class of forty sign up behind one address at one moment, and those who come after', async () => {
+  it('lets forty people sign up concurrently behind one address, and later ones too', async () => {
     const { group, code } = await open({ maxUses: 41 });
     await Promise.all(Array.from({ length: 40 }, () => signUp(at('192.0.2.10'), { ...person(), code })));
     await signUp(at('192.0.2.10'), { ...person(), code });
     expect(await app.db.prisma.enrolment.count({ where: { classId: group.id, endedAt: null } })).toBe(41);
   });
 
-  it('spends none of the link’s attempts while the server is overloaded, however often a class tries again', async () => {
+  it('uses no attempts of the link while the server is overloaded', async () => {
     const { code } = await open();
     const connect = app.db.pool.connect.bind(app.db.pool) as (...args: unknown[]) => unknown;
     // Transactions call it without a callback, `pool.query` with one.
@@ -281,7 +281,7 @@ describe('signUp', () => {
     expect(await signUp(at('192.0.2.50'), { ...person(), code })).toMatchObject({ userId: expect.any(String) });
   });
 
-  it.each(['update rate_limit', 'insert into rate_limit'])('gives back what it took, or says success, where a statement fails: %s', async (statement) => {
+  it.each(['update rate_limit', 'insert into rate_limit'])('returns the taken tokens, or succeeds, if a statement fails: %s', async (statement) => {
     const { code, group } = await open();
     const query = app.db.pool.query.bind(app.db.pool) as (...args: unknown[]) => Promise<unknown>;
     await app.db.prisma.rateLimit.deleteMany();
@@ -303,7 +303,7 @@ describe('signUp', () => {
     await app.db.prisma.rateLimit.deleteMany();
   });
 
-  it('tells a script of forty names by one link, and then of one a minute, from any address', async () => {
+  it('lets a script probe forty names by one link, and then one a minute, from any address', async () => {
     const [{ code, group }, other] = [await open(), await open()];
     const taken = person();
     await signUp(anybody(), { ...taken, code: other.code });
@@ -322,7 +322,7 @@ describe('signUp', () => {
     await app.db.prisma.rateLimit.deleteMany();
   });
 
-  it('tells a script at one address of 120 names by all links, and then of one in twenty seconds', async () => {
+  it('lets a script at one address probe 120 names by all links, and then one in twenty seconds', async () => {
     const links = [];
     for (let n = 0; n < 5; n++) links.push(await open());
     const taken = person();
@@ -336,7 +336,7 @@ describe('signUp', () => {
     await app.db.prisma.rateLimit.deleteMany();
   });
 
-  it('refuses names and passwords that will not do, and names that are taken', async () => {
+  it('refuses invalid names and passwords, and taken names', async () => {
     const { school, code } = await open();
     for (const [path, value] of [['surname', ''], ['signInName', 'а'], ['password', '123']] as const)
       await expect(signUp(anybody(), { ...person(), code, [path]: value })).rejects.toMatchObject({ code: 'INVALID', at: [path] });

@@ -102,7 +102,7 @@ describe.each(table)('the link of %s, accepted by somebody who is %s', (link, _s
 });
 
 describe('a link', () => {
-  it('lets nobody in whose account was ended', async () => {
+  it('does not let a deactivated person in', async () => {
     const w = await world();
     await accepted('staff')(w);
     await w.by.deactivateUser({ schoolId: app.id('School', w.school.id), userId: app.id('User', w.person.id) });

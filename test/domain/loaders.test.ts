@@ -33,7 +33,7 @@ async function counted<T>(read: () => Promise<T>): Promise<[T, number]> {
   }
 }
 
-it('is read by one statement, of which each is given what the policy lets them see', async () => {
+it('is read with one statement, and each actor gets what the policy allows', async () => {
   const [own, other] = [await schoolOf(), await schoolOf()];
   const actors = [await actor(own.administrator), await actor(other.administrator), await actor(own.student), { kind: 'anonymous' } as const];
   const ids = [...own.classes, ...other.classes].map(({ id }) => id);

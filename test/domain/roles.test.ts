@@ -16,7 +16,7 @@ const grantOf = async (user: { id: string }) => {
 };
 
 describe('grantRole', () => {
-  it('gives a role, which counts at once and fills the chats of its rule', async () => {
+  it('grants a role, which takes effect at once and adds the person to the chats of its rule', async () => {
     const { school, administrator } = await app.build.school();
     const chat = await app.build.chat({ schoolId: school.id, kind: 'STAFF' });
     const former = await app.build.user({ schoolId: school.id, role: 'TEACHER' });
@@ -43,7 +43,7 @@ describe('grantRole', () => {
     expect(await app.db.prisma.roleGrant.count({ where: { userId: { in: [teacher.id, pupil.id] } } })).toBe(2);
   });
 
-  it('is for an administrator, and for people whom they can see', async () => {
+  it('is allowed for an administrator, and for people whom they can see', async () => {
     const { school, administrator } = await app.build.school();
     const other = await app.build.school();
     const head = await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' });
@@ -90,7 +90,7 @@ describe('endRole', () => {
     await expectRefusal(app, school.id, { code: 'CONFLICT' }, async () => app.as(second).endRole(await grantOf(second)));
   });
 
-  it('is for an administrator of the school', async () => {
+  it('is allowed for an administrator of the school', async () => {
     const { school } = await app.build.school();
     const teacher = await app.build.teacher({ schoolId: school.id });
     const { administrator: stranger } = await app.build.school();

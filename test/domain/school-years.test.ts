@@ -39,7 +39,7 @@ describe('schoolYearOf', () => {
     expect((await year(east.id, '2027-08-30T00:00:00Z')).id).toBe((await year(east.id, evening)).id);
   });
 
-  it('makes one year for many who ask at once', async () => {
+  it('creates one year for many concurrent requests', async () => {
     const { school } = await app.build.school();
     const years = await Promise.all(Array.from({ length: 20 }, () => year(school.id, '2026-10-01T00:00:00Z')));
     expect(new Set(years.map(({ id }) => id)).size).toBe(1);

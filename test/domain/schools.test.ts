@@ -24,7 +24,7 @@ describe('createSchool', () => {
     expect(await app.events(school.id)).toMatchObject([{ seq: 1n, type: 'school.created', actor: 'operator' }]);
   });
 
-  it('is refused to everybody else and for an id that another school has', async () => {
+  it('refuses every other caller, and an external id that another school has', async () => {
     await expect(createSchool(contextFor(app, { kind: 'anonymous' }, nobodyAsked), { name: 'Школа' })).rejects.toMatchObject({ code: 'FORBIDDEN' });
     const externalIds = [{ system: 'Моя школа', value: 'taken' }];
     await createSchool(operator(), { name: 'Первая', externalIds });
@@ -34,7 +34,7 @@ describe('createSchool', () => {
 });
 
 describe('updateSchool', () => {
-  it('changes what is given, leaves the rest, and tells of it', async () => {
+  it('changes the given fields, keeps the rest, and records the event', async () => {
     const { school, administrator } = await app.build.school({ name: 'Школа' });
     const schoolId = app.id('School', school.id);
     const input = { schoolId, fullName: 'ГБОУ школа № 98', address: 'Санкт-Петербург', timeZone: 'asia/yekaterinburg' };
@@ -49,7 +49,7 @@ describe('updateSchool', () => {
     expect((await app.events(school.id)).map((event) => event.type)).toEqual(Array(3).fill('school.updated'));
   });
 
-  it('refuses what is no name and no time zone', async () => {
+  it('refuses an invalid name and an invalid time zone', async () => {
     const { school, administrator } = await app.build.school();
     const schoolId = app.id('School', school.id);
     const twice = { system: 'РЭШ', value: '1' };
@@ -84,7 +84,7 @@ describe('schools', () => {
     expect((await app.anonymous.schools({})).edges).toEqual([]);
   });
 
-  it('say the cursor that the log had before anything was read', async () => {
+  it('return the cursor of the log from before the other reads', async () => {
     const { school, administrator } = await app.build.school();
     const seen = async () => {
       const { edges } = await app.as(administrator).schoolsAsOf({});
@@ -125,7 +125,7 @@ describe('School.people', () => {
     expect((await surnames({ classId: app.id('Class', group.id) })).surnames).toHaveLength(5);
   });
 
-  it('are told once each, whatever their roles, forward and backward, and where a new name puts them', async () => {
+  it('are listed once each with any roles, forward and backward, and move with a new name', async () => {
     const { school, administrator } = await app.build.school();
     const people: string[] = [];
     for (const surname of ['Абрамов', 'Быков', 'Волков']) {

@@ -30,7 +30,7 @@ function fieldsOf(name: string): [field: string, selection: string][] {
 
 const things = ['School', 'SchoolYear', 'Class', 'Subject', 'User', 'RoleGrant', 'Assignment', 'Enrolment', 'Invitation', 'Chat', 'ChatMember', 'Session'] as const;
 
-it.each(things)('whoever may read everything sees a %s, and nobody at all does not', async (thing) => {
+it.each(things)('an actor that may read everything sees a %s, and an anonymous one does not', async (thing) => {
   const { id } = (await (app.db.prisma as unknown as Record<string, { findFirstOrThrow(): Promise<{ id: string }> }>)[thing[0]!.toLowerCase() + thing.slice(1)]!.findFirstOrThrow());
   const { row, isVisibleTo } = await visibilityOf(contextFor(app, { kind: 'operator' }, { acceptLanguage: null, requestId: null, address: null }), thing, id);
   expect(row).toMatchObject({ id });
@@ -55,7 +55,7 @@ describe.each(things)('%s', (thing) => {
   });
 });
 
-it('holds in a list that brings its people along, with cursors and without', async () => {
+it('the same in a list that joins its people, with and without cursors', async () => {
   const id = app.id('Class', fixture.own.id);
   const ask = async (fields: string) => {
     const { data, errors } = await app.as(fixture.people.administrator).send(`query ($id: ID!) { node(id: $id) { ... on Class { enrolments(first: 5) { ${fields} } } } }`, { id });
@@ -71,7 +71,7 @@ it('holds in a list that brings its people along, with cursors and without', asy
   expect(await ask('edges { node { __typename } }')).toEqual({ edges: [{ node: { __typename: 'Enrolment' } }] });
 });
 
-it('brings along nobody whom the asker may not see', async () => {
+it('joins no person whom the viewer may not see', async () => {
   const { school, schoolId, people, chats } = fixture;
   expect(school.id).toBe(schoolId);
   // A pupil of another class, in a chat with the pupil; then in none.

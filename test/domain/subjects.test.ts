@@ -9,7 +9,7 @@ beforeAll(async () => {
 afterAll(() => app.close());
 
 describe('createSubject', () => {
-  it('makes a subject and tells of it', async () => {
+  it('creates a subject and records the event', async () => {
     const { school, administrator } = await app.build.school();
     const made = await app.as(administrator).createSubject({ schoolId: app.id('School', school.id), name: ' Русский  язык ' });
     expect(made).toMatchObject({ __typename: 'Subject', name: 'Русский язык', school: { id: app.id('School', school.id) } });
@@ -17,7 +17,7 @@ describe('createSubject', () => {
     expect(await app.events(school.id)).toMatchObject([{ type: 'subject.created', payload: { schoolId: school.id, subjectId: id } }]);
   });
 
-  it('refuses a namesake whatever the case of its letters, and no name', async () => {
+  it('refuses the same name in any letter case, and an empty name', async () => {
     const { school, administrator } = await app.build.school();
     const create = (name: string) => () => app.as(administrator).createSubject({ schoolId: app.id('School', school.id), name });
     await create('Алгебра')();

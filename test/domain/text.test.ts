@@ -37,7 +37,7 @@ describe('line', () => {
     expect(refusal('а' + '\u0301\u0302\u0303\u0304')?.text[1]).toContain('combining marks');
   });
 
-  it('never lets through a character that does not show, wherever it stands', () => {
+  it('never accepts an invisible character at any position', () => {
     const hidden = fc.integer({ min: 0, max: 0x10ffff }).map((code) => String.fromCodePoint(code)).filter((sign) => /[\p{C}\p{Default_Ignorable_Code_Point}]/u.test(sign));
     const letters = fc.constantFrom('', 'а', 'Z', '5', ' ', '👩', 'ה', 'ب', 'क');
     fc.assert(
@@ -51,7 +51,7 @@ describe('line', () => {
     );
   });
 
-  it('is the same when it is given its own answer', () => {
+  it('is idempotent', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'binary' })), (text) => {
         fc.pre(refusal(text) === undefined);
@@ -63,7 +63,7 @@ describe('line', () => {
     );
   });
 
-  it('counts characters as people do, and bounds what they are made of', () => {
+  it('counts characters as people do, and limits the code points of each', () => {
     const family = '👨‍👩‍👧‍👦';
     expect(normalizeLine('name', family.repeat(3), 10)).toBe(family.repeat(3));
     expect(refusal(family.repeat(4), 10)?.text[1]).toContain('compound');
@@ -93,7 +93,7 @@ describe('a text of thousands of combining marks', () => {
 });
 
 describe('optionalLine', () => {
-  it('tells leaving out from emptying', () => {
+  it('distinguishes omitted from empty', () => {
     expect(normalizeOptionalLine('label', undefined, 10)).toBeUndefined();
     for (const blank of [null, '', ' ', '\u00a0\u3000']) expect(normalizeOptionalLine('label', blank, 10)).toBeNull();
     expect(normalizeOptionalLine('label', ' а  б ', 10)).toBe('а б');
@@ -102,7 +102,7 @@ describe('optionalLine', () => {
 });
 
 describe('opaqueKey', () => {
-  it('is kept as it is, or refused', () => {
+  it('is kept unchanged or refused', () => {
     for (const key of ['a', ' a  b ', 'и\u0306', '\u200b', '\n', '9'.repeat(100)]) expect(opaqueKey('idempotencyKey', key, 100)).toBe(key);
     for (const key of ['', 'a'.repeat(101), 'a\u0000', '\ud800'])
       expect(() => opaqueKey('idempotencyKey', key, 100)).toThrow(expect.objectContaining({ code: 'INVALID', at: ['idempotencyKey'] }));
@@ -110,7 +110,7 @@ describe('opaqueKey', () => {
 });
 
 describe('confusableKey', () => {
-  it('is one for what looks the same, and another for what does not', () => {
+  it('is equal for look-alikes and different for other texts', () => {
     for (const [one, ...others] of [
       ['С', 'C', 'c', 'с', 'Ｃ', '𝐂', 'ᴄ', ' С ', 'С.', '«С»', '-С'],
       ['А', 'A', 'a', 'Α', 'Ａ', 'ᴀ', 'Ⓐ'],

@@ -44,13 +44,13 @@ describe('createUser', () => {
     for (const name of ['иванoв', 'ivanов', 'ivan1а', 'а1b', 'иванов@mаil.ru', 'ivanov-Петрoв']) await expect(make(name), name).rejects.toMatchObject({ code: 'INVALID', at: ['signInName'] });
   });
 
-  it('takes one of two sign-in names that look the same and come at one moment', async () => {
+  it('accepts one of two look-alike sign-in names that are sent concurrently', async () => {
     const word = `${Date.now()}`.replace(/[013]/g, '9');
     const tries = await Promise.allSettled(['рос', 'poc', 'p0c', 'р0с'].map((name) => make(`${name}-${word}`)));
     expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   });
 
-  it('finds what looks the same by an index', async () => {
+  it('finds look-alikes with an index', async () => {
     const { rows } = await app.db.pool.query<{ indexdef: string }>("select indexdef from pg_indexes where indexname = 'app_user_sign_in_name_look_idx'");
     const client = await app.db.pool.connect();
     try {
@@ -63,7 +63,7 @@ describe('createUser', () => {
     }
   });
 
-  it('makes a person; a second one with the sign-in name is refused', async () => {
+  it('creates a person, and refuses a second one with the same sign-in name', async () => {
     const signInName = `Пётр.${Date.now()}`;
     const again = () => transaction(app.db, (tx) => createUser(tx, { surname: 'Ёлкин', givenName: ' Пётр ', signInName }));
     expect(await again()).toMatchObject({ givenName: 'Пётр', patronymic: null, searchText: 'елкин петр', signInName: signInName.toLowerCase() });
@@ -86,7 +86,7 @@ describe('updateProfile', () => {
     expect(await app.as(teacher).updateProfile({ email: null, patronymic: null })).toMatchObject({ fullName: 'Петрова Анна', contact: { email: null, phone: '+78125551234' } });
   });
 
-  it('refuses what is no name, no address and no number', async () => {
+  it('refuses invalid names, e-mail addresses and phone numbers', async () => {
     const { school, administrator } = await app.build.school();
     for (const [path, value] of [['surname', ' '], ['givenName', 'а'.repeat(101)], ['email', 'not an address'], ['email', 'a@b'], ['phone', '12'], ['phone', 'позвони']])
       await expectRefusal(app, school.id, { code: 'INVALID', path: [path!] }, () => app.as(administrator).updateProfile({ [path!]: value }));
@@ -160,7 +160,7 @@ describe('deactivateUser', () => {
     expect(await types(school.id)).toContain('student.withdrawn');
   });
 
-  it('refuses the last administrator, people of other schools, and everybody but an administrator', async () => {
+  it('refuses the last administrator, people of other schools, and every caller but an administrator', async () => {
     const { school, administrator } = await app.build.school();
     const other = await app.build.school();
     const teacher = await app.build.teacher({ schoolId: school.id });

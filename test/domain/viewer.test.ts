@@ -8,7 +8,7 @@ beforeAll(async () => {
 afterAll(() => app.close());
 
 describe('viewer', () => {
-  it('is whoever asks, with or without a role; null for nobody and for a service', async () => {
+  it('is the signed-in person, with or without a role; null without a token and for a service', async () => {
     const { school, administrator } = await app.build.school();
     expect(await app.as(administrator).viewer({})).toMatchObject({
       id: app.id('User', administrator.id), roles: { edges: [{ node: { role: 'PLATFORM_ADMINISTRATOR', school: { name: school.name } } }] },
@@ -21,7 +21,7 @@ describe('viewer', () => {
 });
 
 describe('viewerCan', () => {
-  it('answers from the table, with the clause', async () => {
+  it('answers from the permissions table, with the clause', async () => {
     const { school, administrator } = await app.build.school();
     const group = await app.build.class({ schoolId: school.id });
     const other = await app.build.class({ schoolId: school.id });
@@ -52,7 +52,7 @@ describe('viewerCan', () => {
       expect(await app.as(user).viewerCan({ action, on: app.id(thing, row.id) }), `${action} on ${thing}`).toEqual(expected);
   });
 
-  it('says that what may not be seen does not exist, and that nobody is signed in', async () => {
+  it('answers NOT_FOUND for invisible objects, and UNAUTHENTICATED without a token', async () => {
     const { school, administrator } = await app.build.school();
     const { administrator: stranger } = await app.build.school();
     const on = app.id('School', school.id);

@@ -6,7 +6,7 @@ import { createLogger } from '../../src/logger.ts';
 
 afterEach(() => void vi.useRealTimers());
 
-it('tells the other processes at once, and together what follows soon after', async () => {
+it('notifies other processes at once, and batches notifications that follow soon after', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const notified: unknown[] = [];
   const query = (_text: string, [, ids]: unknown[]) => Promise.resolve(notified.push(ids));
@@ -29,7 +29,7 @@ it('tells the other processes at once, and together what follows soon after', as
   expect(notified).toEqual(['a', 'b,c', 'd', 'e']);
 });
 
-it('is closed though the server that it listens on does not answer', async () => {
+it('closes although its server does not respond', async () => {
   const sockets: Socket[] = [];
   const silent = createServer((socket) => void sockets.push(socket.on('error', () => undefined)));
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
@@ -43,7 +43,7 @@ it('is closed though the server that it listens on does not answer', async () =>
   silent.close();
 });
 
-it('listens anew where the server does not answer', async () => {
+it('listens again if the server does not respond', async () => {
   const sockets: Socket[] = [];
   const silent = createServer((socket) => void sockets.push(socket.on('error', () => undefined)));
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));

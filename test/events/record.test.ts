@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => db.close());
 
-it('undoes a change in a school that has no counter, and wakes nobody', async () => {
+it('rolls back a change in a school without a counter, and sends no notification', async () => {
   const schoolId = randomUUID();
   let woken = 0;
   const changing = transaction(db, async (tx) => {

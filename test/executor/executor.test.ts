@@ -162,7 +162,7 @@ describe('a planned execution', () => {
     );
   }, 60_000);
 
-  it('that waits and fails tells each error with its place, and puts null where the schema allows it', async () => {
+  it('that waits and fails reports each error with its path, and puts null where the schema allows it', async () => {
     await fc.assert(
       fc.asyncProperty(documents, variables, fc.nat({ max: 1000 }), async (text, variableValues, seed) => {
         const document = valid(text);
@@ -205,7 +205,7 @@ describe('a planned execution', () => {
     expect(bytes(await execute(args))).toBe(bytes(await executeByGraphql(args)));
   });
 
-  it('says how many fields were planned for it, and which queries run without a break', () => {
+  it('reports the number of planned fields, and which queries run unsliced', () => {
     const wide = (depth: number): string => (depth === 0 ? 'id' : `id a: thing { ${wide(depth - 1)} } b: thing { ${wide(depth - 1)} }`);
     const document = parse(`{ thing { ${wide(3)} } }`);
     expect(prepare({ schema, document })).toMatchObject({ plannedFields: 30, runsUnsliced: false });
@@ -213,7 +213,7 @@ describe('a planned execution', () => {
     expect(prepare({ schema, document: parse(`{ thing { ${wide(12)} } }`) })).toMatchObject({ plannedFields: 5000, runsUnsliced: true });
   });
 
-  it('keeps plans of different caches apart', () => {
+  it('keeps the plans of different caches separate', () => {
     const [ours, theirs] = [createPlanCache(100_000), createPlanCache(100_000)];
     const document = parse('{ thing { id } }');
     prepare({ schema, document }, { planCache: ours });
@@ -224,7 +224,7 @@ describe('a planned execution', () => {
     expect(ours.size).toBe(0);
   });
 
-  it('of a value whose type is not known is an error that does not quote it', async () => {
+  it('of a value with an unknown type is an error that does not quote it', async () => {
     resolvers(1, false, false);
     schema.getQueryType()!.getFields().node!.resolve = () => ({ as: 'Nobody', secret: 'Достоевский' });
     const { data, errors } = await execute({ schema, document: parse('{ node { id } }'), contextValue: {} });
@@ -234,7 +234,7 @@ describe('a planned execution', () => {
     expect(errors![0]!.message).not.toContain('Достоевский');
   });
 
-  it('gives a resolver that names it the same info', async () => {
+  it('passes the same info to a resolver that declares it', async () => {
     const seen: unknown[] = [];
     const thing = schema.getQueryType()!.getFields().thing!;
     resolvers(1, false, false);

@@ -30,7 +30,7 @@ async function answer(times: number): Promise<void> {
   }
 }
 
-it('keeps nothing of a page that was waited for', async () => {
+it('retains no memory of a page with asynchronous values', async () => {
   // Warms up, so that one-time allocations and compilation are not measured.
   await answer(5000);
   let least = Infinity;
@@ -44,7 +44,7 @@ it('keeps nothing of a page that was waited for', async () => {
   expect(least).toBeLessThan(100);
 });
 
-it('keeps no more memory for answers to come than sixteen megabytes', async () => {
+it('retains at most 16 MB in its buffer pool', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   collect();

@@ -24,13 +24,13 @@ function rowOf(columns: Record<string, string | null>) {
   return { of: View, row: new View(wireBuffer(Buffer.concat(Object.values(columns).map(columnBytes))), 0) };
 }
 
-describe('A field that is text', () => {
-  it('is every global id, every name and every text that a row has', () => {
+describe('a field with raw columns', () => {
+  it('is every global id, name and text of a row', () => {
     const names = fields.map(([name]) => name);
     expect(names).toEqual(expect.arrayContaining(['User.id', 'ChatMember.id', 'User.fullName', 'User.surname', 'School.name']));
   });
 
-  it.each(fields)('%s is written as it is resolved', (_name, field) => {
+  it.each(fields)('%s is written like the result of its resolver', (_name, field) => {
     const writer = rawColumnWriter(field)!;
     const columns = ['before', ...((field.extensions.rawColumns as { columns: string[] } | undefined)?.columns ?? [field.extensions.pothosExposedField as string])];
     const ids = field.extensions.rawColumns !== undefined && columns[1] === 'id';
@@ -56,7 +56,7 @@ describe('A field that is text', () => {
     );
   });
 
-  it('is left to its resolver where its id is null', () => {
+  it('uses its resolver if its id is null', () => {
     const [, id] = fields.find(([name]) => name === 'User.id')!;
     const { of, row } = rowOf({ id: null });
     const json = new JsonWriter();
@@ -64,7 +64,7 @@ describe('A field that is text', () => {
     json.end();
   });
 
-  it('is left to its resolver where the row has not all of it', () => {
+  it('uses its resolver if the row lacks a column', () => {
     const [, fullName] = fields.find(([name]) => name === 'User.fullName')!;
     const { of, row } = rowOf({ surname: 'Орлова', givenName: 'Анна' });
     const json = new JsonWriter();

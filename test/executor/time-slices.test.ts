@@ -36,7 +36,7 @@ const inAnyOrder = ({ data, errors }: ExecutionResult) => ({
 });
 
 describe('a large answer', () => {
-  it('written in slices is what graphql answers, its errors and their places too', async () => {
+  it('written in slices equals the result of graphql-js, including errors and their paths', async () => {
     const shapes = fc.record({ count: fc.integer({ min: 1100, max: 1800 }), cells: fc.integer({ min: 0, max: 4 }), failing: fc.constantFrom(0, 0, 97, 1501), waiting: fc.constantFrom(0, 1, 7) });
     await fc.assert(
       fc.asyncProperty(shapes, fc.constantFrom('rows(n: 1)', 'sure', 'strict { rows'), async (shape, field) => {
@@ -55,7 +55,7 @@ describe('a large answer', () => {
     );
   });
 
-  it.each([['that waits for nothing', 0], ['that waits here and there', 7], ['that waits everywhere', 1]])('%s gives the event loop turns while it is written, and does not keep other answers waiting', async (_what, waiting) => {
+  it.each([['that waits for nothing', 0], ['that waits here and there', 7], ['that waits everywhere', 1]])('%s lets the event loop run while it is written, and does not delay other responses', async (_what, waiting) => {
     const document = parse('{ rows(n: 1) { id name cells(n: 1) { text maybe } } }');
     let turns = 0;
     let over = false;
@@ -75,7 +75,7 @@ describe('a large answer', () => {
     expect(turns).toBeGreaterThan(5);
   });
 
-  it('that nobody waits for any more is still written to its end, and leaves the next ones as they are', async () => {
+  it('that is no longer awaited is still written to the end, and does not affect the next ones', async () => {
     const document = parse(`{ strict { rows ${selection} tail } }`);
     const failing = await execute({ schema, document, rootValue: rootOf({ count: 3000, cells: 2, failing: 1501, waiting: 7 }) });
     expect(failing.data).toEqual({ strict: null });
@@ -109,7 +109,7 @@ describe('a small answer of the server', () => {
   beforeAll(async () => void (app = await openSfera()));
   afterAll(() => app.close());
 
-  it('is written without a slice', async () => {
+  it('is written at once', async () => {
     const { school, administrator } = await app.build.school();
     for (let n = 0; n < 5; n += 1) await app.build.student({ classId: (await app.build.class({ schoolId: school.id })).id });
     const query = 'query ($id: ID!) { node(id: $id) { ... on School { name classes(first: 100) { edges { node { name enrolments(first: 100) { edges { node { student { fullName } class { name } } } } } } } } } }';

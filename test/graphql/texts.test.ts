@@ -90,20 +90,20 @@ async function give(place: string, text: string): Promise<{ code: string } | { t
 }
 
 describe('every text of the schema', () => {
-  it('is one of these', () => {
+  it('is covered by these tests', () => {
     expect(texts().sort()).toEqual([...Object.keys(places), ...Object.keys(opaque)].sort());
   });
 
   const corpus = invisibleTexts.filter(([about]) => !/, (alone|before a letter|after a letter)$/.test(about) && !['nothing', 'spaces of every width'].includes(about));
 
-  it.each(Object.keys(places))('%s refuses what does not show or reorders its line', async (place) => {
+  it.each(Object.keys(places))('%s refuses invisible characters and characters that reorder the line', async (place) => {
     for (const [about, text] of corpus) {
       const answer = await give(place, text);
       expect(['INVALID', 'BAD_USER_INPUT'], `${place}: ${about}: ${JSON.stringify(answer)}`).toContain('code' in answer ? answer.code : answer);
     }
   }, 60_000);
 
-  it.each(Object.keys(places))('%s shows what it keeps', async (place) => {
+  it.each(Object.keys(places))('%s returns what it stores', async (place) => {
     for (const text of visibleTexts.filter((_, n) => n % 3 === 0)) {
       const answer = await give(place, text);
       // Letters of classes are converted to Cyrillic capitals.
@@ -121,7 +121,7 @@ describe('every text of the schema', () => {
     expect(await give('CreateClassInput.letter', '👩‍🏫')).toEqual({ text: '👩‍🏫' });
   });
 
-  it('that is opaque is compared as it is given', async () => {
+  it('that is opaque is compared unchanged', async () => {
     const create = (idempotencyKey: string, name: string) => app.as(administrator).createChat({ schoolId: ids.school, kind: 'SCHOOL', name, idempotencyKey });
     const first = await create('a\u200b  b', 'Первый');
     expect(await create('a\u200b  b', 'Первый')).toEqual(first);
@@ -130,7 +130,7 @@ describe('every text of the schema', () => {
     for (const [, code] of invisibleTexts.slice(0, 15)) expect(await app.as(administrator).acceptInvitation({ code })).toMatchObject({ code: expect.stringMatching(/NOT_FOUND|RATE_LIMITED/) });
   });
 
-  it('that is a cursor is refused where it was made up', async () => {
+  it('that is a made-up cursor is refused', async () => {
     const lists = ['classes', 'subjects', 'people', 'chats', 'invitations', 'events'];
     for (const [, text] of invisibleTexts.filter((_, n) => n % 5 === 0))
       for (const list of lists) {
@@ -143,7 +143,7 @@ describe('every text of the schema', () => {
 });
 
 describe('classes', () => {
-  it('are one where people read one', async () => {
+  it('with look-alike names are the same', async () => {
     const { school: own, administrator: by } = await app.build.school();
     const make = (letter: string, grade = 7) => app.as(by).createClass({ schoolId: app.id('School', own.id), grade, letter });
     expect(await make('C')).toMatchObject({ __typename: 'Class', name: '7С' });
@@ -165,7 +165,7 @@ describe('classes', () => {
     expect(await app.as(by).updateClass({ classId: app.id('Class', other.id), letter: 'c' })).toMatchObject({ code: 'CONFLICT', path: ['letter'] });
   });
 
-  it('are made once where two look-alikes are asked for at one moment', async () => {
+  it('are created once if two look-alikes are sent concurrently', async () => {
     const { school: own, administrator: by } = await app.build.school();
     const forms = ['A', 'А', 'a', 'Ａ', 'ᴀ', 'а', '-А', 'А.'];
     const answers = (await Promise.all(forms.map((letter) => app.as(by).createClass({ schoolId: app.id('School', own.id), grade: 1, letter })))) as { __typename: string }[];
@@ -174,7 +174,7 @@ describe('classes', () => {
 });
 
 describe('subjects', () => {
-  it('are one where people read one', async () => {
+  it('with look-alike names are the same', async () => {
     const { school: own, administrator: by } = await app.build.school();
     const make = (name: string) => app.as(by).createSubject({ schoolId: app.id('School', own.id), name });
     await make('Физика');
@@ -186,7 +186,7 @@ describe('subjects', () => {
 });
 
 describe('contacts', () => {
-  it('are addresses and numbers of one script', async () => {
+  it('accept only addresses and numbers in one script', async () => {
     const update = (input: object) => app.as(pupil).updateProfile(input);
     for (const email of ['a@шкoла.рф', 'a@gооgle.com', 'a@b.ru,c@d.ru', 'a <a@b.ru>', '"a"@b.ru', 'a@b..ru', 'a@-', 'a@b.ru\u200b', 'a@\u202eb.ru', 'a@b\u3002ru', 'a@1.2.3.256'])
       expect(await update({ email }), email).toMatchObject({ code: 'INVALID', path: ['email'] });

@@ -61,7 +61,7 @@ const line = async (msg: string): Promise<Line> => {
 const uuid = /^[0-9a-f-]{36}$/;
 
 describe('a request', () => {
-  it('leaves one line: what, how it went, who, and no query', async () => {
+  it('logs one line: operation, outcome and account, without the query', async () => {
     await ask(url, { headers: json(token, { 'x-request-id': 'of-the-test' }), body: JSON.stringify({ query: 'query Own { viewer { id } }' }) });
     expect(await line('request')).toMatchObject({
       level: 30, requestId: 'of-the-test', method: 'POST', path: '/graphql', status: 200, ms: expect.any(Number) as number,
@@ -70,12 +70,12 @@ describe('a request', () => {
     expect(JSON.stringify(lines)).not.toContain('viewer');
   });
 
-  it('leaves the same line by the longer way', async () => {
+  it('logs the same line through Yoga', async () => {
     await ask(url, { method: 'GET', path: `/graphql?query=${encodeURIComponent('query Own { viewer { id } }')}`, headers: json(token) });
     expect(await line('request')).toMatchObject({ method: 'GET', path: '/graphql', status: 200, operation: 'query', name: 'Own', account: 'user', accountId: userId, requestId: expect.stringMatching(uuid) as string });
   });
 
-  it('that is refused leaves one too, and nobody’s without a token', async () => {
+  it('that is refused logs a line too, without an account if it has no token', async () => {
     await ask(url, { headers: json(`${token}x`), body: '{"query":"{ viewer { id } }"}' });
     expect(await line('request')).toMatchObject({ method: 'POST', path: '/graphql', status: 401 });
     // The server did not parse the document.
@@ -87,7 +87,7 @@ describe('a request', () => {
     expect(of('request')[0]).not.toHaveProperty('accountId');
   });
 
-  it('leaves no name that may be more than a name', async () => {
+  it('logs no operation name that could contain other data', async () => {
     const name = 'n'.repeat(61);
     await ask(url, { headers: json(token), body: JSON.stringify({ query: `query ${name} { viewer { id } }` }) });
     expect(await line('request')).toMatchObject({ operation: 'query' });
@@ -117,7 +117,7 @@ describe('a request', () => {
 });
 
 describe('a stream', () => {
-  it('leaves a line at its end, with how long it was, by a socket', async () => {
+  it('on a socket logs a line at its end, with its duration', async () => {
     const socket = await openSignedIn(url, token);
     socket.send({ type: 'subscribe', id: '1', payload: { query: eventsStream, variables: { schoolId } } });
     await socket.waitForMessage(({ id, type }) => id === '1' && type === 'next');
@@ -133,7 +133,7 @@ describe('a stream', () => {
     expect(await line('socket')).toMatchObject({ status: 101, path: '/graphql', closeCode: 1006 });
   });
 
-  it('leaves a line at its end by server-sent events', async () => {
+  it('over server-sent events logs a line at its end', async () => {
     const stream = who.listenSse(eventsStream, { schoolId });
     await stream.until(({ items }) => items.length > 0);
     expect(of('request')).toEqual([]);
@@ -142,7 +142,7 @@ describe('a stream', () => {
   });
 });
 
-describe('an operation on a socket that is refused leaves a line too', () => {
+describe('a refused operation on a socket logs a line too', () => {
   it.each<[what: string, payload: Payload, expected: object]>([
     ['an invalid document', { query: 'query Own { nothing }' }, { error: 'GRAPHQL_VALIDATION_FAILED' }],
     ['a document that cannot be parsed', { query: '{' }, { error: 'GRAPHQL_PARSE_FAILED' }],
@@ -199,11 +199,11 @@ describe('an error keeps its code', () => {
     expect(JSON.stringify(logged)).not.toContain('Иванова');
   });
 
-  it.each<[way: string, headers: Record<string, string>]>([['usual', {}], ['longer', { 'content-encoding': 'identity' }]])('beside the request id, by the %s way', async (_way, headers) => {
+  it.each<[way: string, headers: Record<string, string>]>([['fast', {}], ['Yoga', { 'content-encoding': 'identity' }]])('with the request id, on the %s path', async (_way, headers) => {
     for (const state of ['55P03', 'XX000']) expect(await failing(state, { 'x-request-id': 'of-the-test', ...headers })).toMatchObject({ requestId: 'of-the-test' });
   });
 
-  it('of an operation on a socket beside its request id', async () => {
+  it('of an operation on a socket, with its request id', async () => {
     const socket = await openSignedIn(url, token);
     const failed = await failing('XX000', {}, (query, variables) => socket.run({ query, variables }));
     expect(failed).toMatchObject({ requestId: expect.stringMatching(uuid) as string });
@@ -218,7 +218,7 @@ describe('an error keeps its code', () => {
     expect([of('x')[0]!.err!.code, of('y')[0]!.err!.cause!.code]).toEqual(['ECONNREFUSED', 'ECONNREFUSED']);
   });
 
-  it('and no other code or secret, however deep', () => {
+  it('and no other code or secret at any depth', () => {
     const code = 'pT3kZ0cYw1Qe7RrVbN5mXA';
     running.log.info({ code, input: { code, list: [{ code }], password: 'p4ssw0rd', deeper: { token: code, email: 'a@example.org' } }, surname: 'Иванова' }, 'x');
     running.log.info({ code: 1, signal: 'SIGTERM', sub: { code: '40P01' } }, 'y');
@@ -228,7 +228,7 @@ describe('an error keeps its code', () => {
   });
 });
 
-describe('a mistake of a client of the authorization server leaves one line', () => {
+describe('an error of a client of the authorization server logs one line', () => {
   const mistake = 'a client of the authorization server was refused';
   const verifier = 'v'.repeat(43);
   const at = (path: string) => new URL(path, running.config.publicUrl);

@@ -14,7 +14,7 @@ import { ask, json, openSignedIn, overHttp, overSocket } from './raw-http.ts';
 const nextImmediate = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a sliding window', () => {
-  it('lets no more than the limit through in any 60 seconds, at the turn of a minute too', () => {
+  it('never lets more than the limit through in any 60 seconds, also across minutes', () => {
     const window = new SlidingWindow();
     const passed: number[] = [];
     // Twice the limit, evenly spread around the start of a minute, and again a minute later.
@@ -27,7 +27,7 @@ describe('a sliding window', () => {
     expect(passed.length).toBeGreaterThanOrEqual(200);
   });
 
-  it('says how long to wait, and lets through what comes then', () => {
+  it('says how long to wait, and lets a later request through', () => {
     const window = new SlidingWindow();
     const now = 1_800_000_000_000;
     window.add(60, now);
@@ -45,7 +45,7 @@ describe('an account', () => {
   const limits = () => new AccountLimits({ operationsPerMinute: 1000, costPerMinute: 100_000, streamsPerAccount: 2 });
   const admitted = async (account: Account, estimate: number) => account.admit(estimate);
 
-  it('has 20 operations under way at once, others wait in turn, and what is past that is refused', async () => {
+  it('runs 20 operations at once, queues others in order, and refuses those past the queue', async () => {
     const account = limits().of('a');
     const running = await Promise.all(Array.from({ length: concurrency.perAccount }, () => admitted(account, 1)));
     const begun: number[] = [];
@@ -64,7 +64,7 @@ describe('an account', () => {
     expect(account.admit(1)).toBeTypeOf('function');
   });
 
-  it('has one heavy operation under way at once, and all accounts together two; light ones pass', async () => {
+  it('runs one heavy operation at once, and all accounts together two; light ones are not delayed', async () => {
     const all = limits();
     const [a, b, c] = ['a', 'b', 'c'].map((key) => all.of(key)) as [Account, Account, Account];
     const order: string[] = [];
@@ -86,7 +86,7 @@ describe('an account', () => {
     expect(order).toEqual(['a1', 'b1', 'c1', 'a2']);
   });
 
-  it('keeps its places for light operations while heavy ones wait', async () => {
+  it('keeps its slots for light operations while heavy ones wait', async () => {
     const account = new AccountLimits({ operationsPerMinute: 1000, costPerMinute: 1_000_000, streamsPerAccount: 2 }).of('a');
     const first = await admitted(account, concurrency.heavyCost);
     const waiting = Array.from({ length: concurrency.perAccount }, () => admitted(account, concurrency.heavyCost));
@@ -98,7 +98,7 @@ describe('an account', () => {
     for (const each of waiting) (await each)(0);
   });
 
-  it('whose places are taken keeps no heavy operation of another account waiting', async () => {
+  it('with no free slot does not delay a heavy operation of another account', async () => {
     const all = limits();
     const [a, b, c] = ['a', 'b', 'c'].map((key) => all.of(key)) as [Account, Account, Account];
     const light = await Promise.all(Array.from({ length: concurrency.perAccount }, () => admitted(a, 1)));
@@ -123,7 +123,7 @@ describe('an account', () => {
     expect(a.isIdle(Date.now() + 120_000)).toBe(true);
   });
 
-  it('has requests waiting only up to so many bytes, and so have all accounts together', async () => {
+  it('has a limit of bytes for waiting requests, and so have all accounts together', async () => {
     const all = limits();
     const { account: most, process } = concurrency.waitingBytes;
     const wait = async (key: string, bytes: number) => {
@@ -140,7 +140,7 @@ describe('an account', () => {
     expect(waiting.length).toBe(9);
   });
 
-  it('is told after some seconds that an operation could not start, and reserves nothing for it any more', async () => {
+  it('gets an error after some seconds for an operation that could not start, which then reserves nothing', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
       const account = limits().of('a');
@@ -169,7 +169,7 @@ describe('an account', () => {
     expect(all.of('x')).not.toBe(all.of('y'));
   });
 
-  it('is charged for what was written, and refused while its estimates and charges leave no room', () => {
+  it('is charged for the written bytes, and refused while its estimates and charges exceed the budget', () => {
     const account = limits().of('a');
     const finish = account.admit(4000) as Finish;
     expect(() => account.admit(99_000)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED', retryAfterSeconds: 1 }));
@@ -197,7 +197,7 @@ describe('by HTTP and by a socket', () => {
   const small = { query: '{ viewer { id } }' };
   const classes = 'schools(first: 1) { edges { node { classes(first: 100) { edges { node { enrolments(first: 100) { edges { node { id } } } } } } } } }';
 
-  it('operations past those of a minute are refused with the seconds to wait; other accounts and nobody go on', async () => {
+  it('operations past the limit of a minute are refused with the seconds to wait; other accounts and anonymous clients are not affected', async () => {
     const { administrator } = await app.build.school();
     const { administrator: other } = await app.build.school();
     const { token } = await app.token(administrator);
@@ -216,14 +216,14 @@ describe('by HTTP and by a socket', () => {
     expect((await overHttp(app.url, '', { query: '{ __typename }' })).codes).toEqual([]);
   });
 
-  it('a socket that is opened past them is told to come back, in a way that clients of graphql-ws do', async () => {
+  it('a socket that is opened past the limit is closed with a code after which graphql-ws reconnects', async () => {
     const { administrator } = await app.build.school();
     const { token } = await app.token(administrator);
     await Promise.all(Array.from({ length: 30 }, () => overHttp(app.url, token, small)));
     await expect(openSignedIn(app.url, token)).rejects.toThrow('closed with 1013');
   });
 
-  it('answers that hold more than the account may have in a minute are refused by either, changes too', async () => {
+  it('operations past the cost budget of a minute are refused over both transports, changes too', async () => {
     const { school, administrator } = await app.build.school();
     const { token } = await app.token(administrator);
     for (const over of [overHttp, overSocket]) expect((await over(app.url, token, { query: `{ ${classes} }` })).codes).toEqual([]);
@@ -235,7 +235,7 @@ describe('by HTTP and by a socket', () => {
     expect((await overHttp(app.url, token, { query: `mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename } }`, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } })).codes).toEqual([]);
   });
 
-  it('requests count once where the fast path leaves them to Yoga, and where their session has ended', async () => {
+  it('requests count once if the fast path passes them to Yoga, and if their session has ended', async () => {
     // One of the 30 of this address was sent above.
     for (let n = 0; n < 15; n += 1)
       expect((await overHttp(app.url, '', { query: `query A${n} { __typename } query B${n} { __typename }` })).codes).toEqual(['OPERATION_RESOLUTION_FAILURE']);
@@ -276,7 +276,7 @@ describe('heavy readers of one account', () => {
     expect(order.indexOf('light ')).toBeLessThan(6);
   });
 
-  it('whose session ends while they wait are not executed by the rights that they came with', async () => {
+  it('whose session ends while they wait are not executed with the rights from their start', async () => {
     const { administrator } = await app.build.school();
     const { token, sessionId } = await app.token(administrator);
     const limits = new AccountLimits(app.config);

@@ -58,7 +58,7 @@ describe('a body is read', () => {
     expect(await names()).toContain(name);
   });
 
-  it('when the client waits for 100-continue before it sends it', async () => {
+  it('if the client waits for 100 Continue before it sends the body', async () => {
     const body = '{"query":"{ __typename }"}';
     const heard = await raw(async (socket) => {
       socket.write(headOf(`Content-Length: ${body.length}\r\nExpect: 100-continue\r\nConnection: close`));
@@ -68,7 +68,7 @@ describe('a body is read', () => {
     expect(heard).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK\r\n[^]*\{"data":\{"__typename":"Query"\}\}$/);
   });
 
-  it('and of two members of one name the last one counts, whichever way it is read', async () => {
+  it('with the last of two members of the same name, on both paths', async () => {
     const body = '{"query":"{ nothing }","query":"{ __typename }"}';
     for (const headers of [{}, { 'content-encoding': 'identity' }] as Record<string, string>[]) expect((await post({ body, headers })).data).toEqual({ __typename: 'Query' });
   });
@@ -139,7 +139,7 @@ describe('a body is refused', () => {
     expect(sent).toBeLessThan(size);
   });
 
-  it('before it is sent where the client waits for 100-continue', async () => {
+  it('before it is sent if the client waits for 100 Continue', async () => {
     const heard = await raw((socket) => {
       socket.write(headOf(`Content-Length: ${bounds.body + 1}\r\nExpect: 100-continue`));
       socket.once('data', () => socket.end());
@@ -149,7 +149,7 @@ describe('a body is refused', () => {
     expect(await raw((socket) => void socket.write(headOf('Content-Length: 2\r\nConnection: close\r\nExpect: 200-maybe') + '{}'))).toMatch(/^HTTP\/1.1 417 [^]*EXPECTATION_FAILED/);
   });
 
-  it('where it ends before its length, with nothing carried out', async () => {
+  it('if it is shorter than Content-Length, and nothing is executed', async () => {
     const text = subject('Отказ: оборвано');
     await raw((socket) => void socket.write(headOf(`Content-Length: ${Buffer.byteLength(text) + 1}`) + text, () => socket.destroy())).catch(() => undefined);
     expect((await post({ body: '{"query":"{ __typename }"}' })).status).toBe(200);
@@ -160,7 +160,7 @@ describe('a body is refused', () => {
 describe('a query string', () => {
   const get = (query: string) => ask(app.url, { method: 'GET', path: `/graphql?${query}`, headers: json(token) });
 
-  it('is refused where it would not be decoded without loss', async () => {
+  it('is refused if it cannot be decoded without loss', async () => {
     for (const query of ['query={__typename}&operationName=%ff', 'query=%7b__typename%7d%20%23%d0', 'query={__typename}%20%23%ed%a0%80', 'query={__typename}&x=%', 'query={__typename}%20%23%zz']) {
       const { status, codes } = await get(query);
       expect([status, codes], query).toEqual([400, ['MALFORMED_TEXT']]);
@@ -169,13 +169,13 @@ describe('a query string', () => {
     expect(await raw((socket) => void socket.write(Buffer.from('GET /graphql?query={__typename}%20%23\xd0 HTTP/1.1\r\nHost: x\r\nX-Requested-With: x\r\nConnection: close\r\n\r\n', 'latin1')))).toMatch(/^HTTP\/1.1 400 /);
   });
 
-  it('whose variables are no JSON is a wrong request', async () => {
+  it('with variables that are not JSON is a bad request', async () => {
     for (const name of ['variables', 'extensions']) expect([name, (await get(`query={__typename}&${name}={`)).codes]).toEqual([name, ['BAD_REQUEST']]);
   });
 });
 
 describe('a form', () => {
-  it('in another encoding than UTF-8 changes nothing and says so', async () => {
+  it('in an encoding other than UTF-8 changes nothing and shows an error', async () => {
     const { code } = await app.build.invitation({ schoolId: (await app.db.prisma.school.findFirstOrThrow()).id });
     const browser = new Browser(app.config.publicUrl);
     const page = await browser.open(`/join/${code}`);
@@ -204,7 +204,7 @@ describe('a form', () => {
   });
 });
 
-it('a socket takes text alone: bytes and text that is no UTF-8 close it', async () => {
+it('a socket accepts only text: binary messages and invalid UTF-8 close it', async () => {
   const message = (id: string) => JSON.stringify({ type: 'subscribe', id, payload: JSON.parse(subject('Отказ: байты')) as object });
   const bytes = await openSignedIn(app.url, token);
   bytes.ws.send(Buffer.from(message('1')), { binary: true });

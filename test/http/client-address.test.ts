@@ -47,7 +47,7 @@ describe('addressOf', () => {
 });
 
 describe('TRUST_PROXY', () => {
-  it.each(['yes', '-1', '10', '10.0.0.0/33', '10.0.0.0/0', 'fd00::/129', 'proxy.example', '10.0.0.1/', ','])('%s stops the start with what it must be', (text) => {
+  it.each(['yes', '-1', '10', '10.0.0.0/33', '10.0.0.0/0', 'fd00::/129', 'proxy.example', '10.0.0.1/', ','])('%s stops the start with the allowed values', (text) => {
     expect(() => trustOf(text)).toThrow(/^TRUST_PROXY must be false, true/);
   });
 });

@@ -8,24 +8,24 @@ import { translate } from '../../src/http/translation.ts';
 const accepting = (accept: string) => prefersPage({ url: '/', headers: { accept } } as IncomingMessage);
 
 describe('headers that a client makes large', () => {
-  it('are read as values with parameters', () => {
+  it('are parsed as values with parameters', () => {
     expect(headerElements('text/HTML, a/b ; q=0.5;level=1,')).toEqual([['text/html'], ['a/b', 'q=0.5', 'level=1'], ['']]);
   });
 
-  it('of a browser are read to their end', () => {
+  it('of a browser are parsed completely', () => {
     expect(accepting('text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7')).toBe(true);
     expect(accepting('application/json, text/html;q=0.9')).toBe(false);
     expect(languageOf('de-DE,de;q=0.9,fr;q=0.8,ru;q=0.3 , en-US ; q=0.7')).toBe('en');
   });
 
-  it('are read no further than a real one goes', () => {
+  it('are parsed only up to the length of real ones', () => {
     expect(languageOf(`${'de,'.repeat(19)}en`)).toBe('en');
     expect(languageOf(`${'de,'.repeat(20)}en`)).toBe('ru');
     expect(languageOf(`${' '.repeat(600)}en`)).toBe('ru');
     expect(headerElements('a;b,'.repeat(8000)).length).toBeLessThanOrEqual(20);
   });
 
-  it('take no time that grows with the square of their length', () => {
+  it('take no time quadratic in their length', () => {
     const begun = performance.now();
     for (let n = 0; n < 100; n += 1) {
       accepting(`a${' '.repeat(30_000)}b`);

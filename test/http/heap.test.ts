@@ -71,7 +71,7 @@ async function expectAlive(): Promise<void> {
 }
 
 describe.skipIf(server !== undefined)('a server with a heap of 160 MB', { timeout: 120_000 }, () => {
-  it('outlives large and distinct documents of people and of nobody', async () => {
+  it('survives large distinct documents of signed-in and anonymous clients', async () => {
     await each(Array.from({ length: 200 }, (_, n) => n), (n) => send('', { query: large(`A${n}`) }));
     let answered = 0;
     await each(Array.from({ length: 25 * accounts }, (_, n) => n), async (n) => {
@@ -84,7 +84,7 @@ describe.skipIf(server !== undefined)('a server with a heap of 160 MB', { timeou
     await expectAlive();
   });
 
-  it('outlives small documents that variables make large plans of', async () => {
+  it('survives small documents that variables expand to large plans', async () => {
     const names = Array.from({ length: 9 }, (_, n) => `v${n}`);
     const fields = '{ id __typename ... on User { fullName shortName } ... on Class { name grade } }';
     const query = `query Q(${names.map((name) => `$${name}: Boolean!`).join(' ')}) {
@@ -100,7 +100,7 @@ describe.skipIf(server !== undefined)('a server with a heap of 160 MB', { timeou
     await expectAlive();
   });
 
-  it('outlives subscriptions that differ, and refuses those past its bound', async () => {
+  it('survives distinct subscriptions, and refuses those past its bound', async () => {
     const codes = new Set<string>();
     await each([...tokens.entries()], async ([at, token]) => {
       const socket = await openSignedIn(child.url, token);

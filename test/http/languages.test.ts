@@ -95,7 +95,7 @@ describe.each([['Russian', 'ru', expectRussian], ['Russian where nothing is aske
     for (const { message } of errors!) expectLanguage(message);
   });
 
-  it('sockets say the same, in the language of the handshake or of connection_init', async () => {
+  it('sockets use the language of the handshake or of connection_init', async () => {
     const byHeader = await openSignedIn(app.url, token, { headers: accept });
     const byPayload = await openSocket(app.url);
     byPayload.send({ type: 'connection_init', payload: { authorization: `Bearer ${token}`, ...accept } });
@@ -112,7 +112,7 @@ describe.each([['Russian', 'ru', expectRussian], ['Russian where nothing is aske
     }
   });
 
-  it('an error inside is told', async () => {
+  it('an internal error is reported', async () => {
     await app.db.pool.query('alter table app_user add constraint broken check (phone is null or char_length(phone) < 13)');
     const { errors } = await app.as({ id: (await app.db.prisma.user.findFirstOrThrow()).id }).send('mutation { updateProfile(input: {phone: "+781255501019"}) { __typename } }', {}, accept);
     await app.db.pool.query('alter table app_user drop constraint broken');
@@ -140,7 +140,7 @@ describe('every rule of validation', () => {
     '{ cats(with: { name: "x", name: "y" }) { name } }', 'query A { pet { name } } query A { pet { name } }', '{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }', 'query ($x: Nothing) { pet { name } }',
     'query ($x: Int = "y") { text(length: $x) }', '{ text(length: null) }',
   ].map((text) => parse(text));
-  it.each(specifiedRules.map((rule) => [rule.name, rule] as const))('%s is told in Russian', (_name, rule) => {
+  it.each(specifiedRules.map((rule) => [rule.name, rule] as const))('%s is reported in Russian', (_name, rule) => {
     const messages = documents.flatMap((document) => validate(schema, document, [rule])).map(({ message }) => message);
     expect(messages.length, 'no document here breaks it').toBeGreaterThan(0);
     for (const message of messages) {

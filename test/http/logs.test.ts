@@ -9,7 +9,7 @@ import { openTestDatabase } from '../support/database.ts';
 import { testConfig } from '../support/sfera.ts';
 import { ask, json, openSocket } from './raw-http.ts';
 
-it('logs ids and no names, addresses, codes, passwords or tokens, whatever goes wrong', async () => {
+it('logs ids but no names, addresses, codes, passwords or tokens, for any failure', async () => {
   const lines: string[] = [];
   const destination = new Writable({ write: (chunk: Buffer, _encoding, done) => (lines.push(String(chunk)), done()) });
   // Output of libraries that bypasses the logger counts too.

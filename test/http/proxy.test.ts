@@ -54,7 +54,7 @@ describe.skipIf(!nginx)(title, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('a stream by SSE arrives as it is told', async () => {
+  it('an SSE stream arrives without buffering', async () => {
     const stream = person(url, token).listenSse(chatsStream, { schoolId });
     await stream.until(({ items }) => items.length > 0);
     stream.close();
@@ -65,7 +65,7 @@ describe.skipIf(!nginx)(title, () => {
       expect((await ask(url, { body: Buffer.alloc(900 * 1024, 0x20), headers: json(token), chunked: n % 2 === 0 })).codes).toEqual(['BODY_TOO_LARGE']);
   });
 
-  it('refusals and answers on kept connections leave them whole', async () => {
+  it('refusals and responses on keep-alive connections do not break them', async () => {
     const path = '/kept/graphql';
     const bodies = ['{"query":"{ __typename }"}', '{', 'x'.repeat(300 * 1024), '{"query":"{ nothing }"}', Buffer.from([0xff])];
     const kinds = ['application/json', 'text/plain'];
@@ -76,7 +76,7 @@ describe.skipIf(!nginx)(title, () => {
   });
 });
 
-it('an idle connection is kept as long as the settings say, and the answer says how long', async () => {
+it('an idle connection is kept open for the configured time, which the response announces', async () => {
   const app = await openSfera({ KEEP_ALIVE_SECONDS: '2' });
   const socket = connect(app.port, '127.0.0.1');
   const closed = new Promise((resolve) => socket.once('close', resolve));
@@ -89,7 +89,7 @@ it('an idle connection is kept as long as the settings say, and the answer says 
   await app.close();
 });
 
-it('by default an idle connection outlives the minute for which proxies keep theirs', async () => {
+it('by default an idle connection stays open longer than the minute for which proxies keep theirs', async () => {
   const app = await openSfera();
   const socket = connect(app.port, '127.0.0.1');
   const heard = new Promise<string>((resolve) => socket.once('data', (part) => resolve(part.toString())));

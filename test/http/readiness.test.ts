@@ -20,12 +20,12 @@ afterEach(() => unsubscribe('net.server.socket', elsewhere));
 const get = (path: string, headers: Record<string, string> = {}, url = app.url) => ask(url, { method: 'GET', path, headers });
 
 describe('/health', () => {
-  it('says that the process lives, and that it is ready', async () => {
+  it('reports that the process is alive and ready', async () => {
     expect(await get('/health/live')).toMatchObject({ status: 200, text: '{"status":"live"}' });
     expect(await get('/health/ready')).toMatchObject({ status: 200, text: '{"status":"ready"}', headers: { 'cache-control': 'no-store' } });
   });
 
-  it('is not ready without a database, though it lives', async () => {
+  it('is not ready without a database, but alive', async () => {
     const pool = { query: () => Promise.reject(new Error('the database is gone')) } as never;
     const broken = await startApp({ ...app, config: { ...app.config, port: 0 }, db: { ...app.db, pool }, routes: async () => false });
     const answer = async (path: string) => {
@@ -37,7 +37,7 @@ describe('/health', () => {
     await broken.close();
   });
 
-  it('is not ready while it stops, though it answers who is connected still', async () => {
+  it('is not ready while it stops, but still answers open connections', async () => {
     const stopping = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false });
     const socket = connect(stopping.port, '127.0.0.1');
     let heard = '';
@@ -61,7 +61,7 @@ describe('/metrics', () => {
     return { text, of: (name: string) => Number(new Map(samples).get(name) ?? 0), names: samples.map(([name]) => name) };
   };
 
-  it('is Prometheus text', async () => {
+  it('is in the Prometheus text format', async () => {
     const { status, headers, text } = await get('/metrics');
     expect([status, headers['content-type']]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);
     for (const line of text.trimEnd().split('\n')) expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{(\w+="[^"]*",?)+\})? [-+\d.e]+(Inf|NaN)?|)$/);
@@ -69,7 +69,7 @@ describe('/metrics', () => {
       expect(text).toContain(`# TYPE ${name} `);
   });
 
-  it('is shown to the machine itself alone, where there is no token for it', async () => {
+  it('is available only from the same machine if no token is configured', async () => {
     expect((await get('/metrics', { 'x-forwarded-for': '127.0.0.1' })).status).toBe(404);
     const { token } = await app.token((await app.build.school()).administrator);
     subscribe('net.server.socket', elsewhere);
@@ -77,7 +77,7 @@ describe('/metrics', () => {
     expect((await get('/metrics', { authorization: `Bearer ${token}` })).status).toBe(404);
   });
 
-  it('is shown to whoever has its token, from anywhere, where there is one', async () => {
+  it('is available from anywhere with the configured token', async () => {
     const guarded = await startApp({ ...app, config: { ...app.config, port: 0, metricsToken: 'a token for metrics' }, routes: async () => false });
     const url = `http://127.0.0.1:${guarded.port}/`;
     subscribe('net.server.socket', elsewhere);
@@ -87,7 +87,7 @@ describe('/metrics', () => {
     await guarded.close();
   });
 
-  it('counts requests and operations as they are answered', async () => {
+  it('counts answered requests and operations', async () => {
     const { school, administrator } = await app.build.school();
     const { token } = await app.token(administrator);
     const before = await read();
@@ -111,7 +111,7 @@ describe('/metrics', () => {
     expect(grown('sfera_http_requests_total{method="GET",status="404"}')).toBe(1);
   });
 
-  it('counts sockets and subscribers while they are there', async () => {
+  it('counts open sockets and subscribers', async () => {
     const { school, administrator } = await app.build.school();
     const { token } = await app.token(administrator);
     const before = (await read()).of('sfera_operations_total{type="subscription",outcome="ok"}');
@@ -131,7 +131,7 @@ describe('/metrics', () => {
     }).toEqual([0, 0, 0]);
   });
 
-  it('shows a pool that is used up, and a log that is read late', async () => {
+  it('shows an exhausted pool, and a delayed log reader', async () => {
     const { school, administrator } = await app.build.school();
     const stream = app.as(administrator).listen('subscription ($id: ID!) { chats(schoolId: $id) { __typename } }', { id: app.id('School', school.id) });
     const listening = await stream;
@@ -150,7 +150,7 @@ describe('/metrics', () => {
     listening.close();
   });
 
-  it('names no person, no school and no operation', async () => {
+  it('contains no person, school or operation', async () => {
     const { school, administrator } = await app.build.school({ name: 'Школа имени Иванова' });
     const { token } = await app.token(administrator);
     const query = 'query OfIvanova($id: ID!) { node(id: $id) { id } }';

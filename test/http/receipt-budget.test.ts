@@ -20,7 +20,7 @@ describe('bodies that are received', () => {
     return { socket, said: () => text };
   }
 
-  it('are refused with 503 past the budget of their address, which small ones do not need, and which is free again after', async () => {
+  it('are refused with 503 past the budget of their address; small bodies need no budget, and it is free again afterwards', async () => {
     const fitting = Math.floor(receiptLimits.perAddress / bodyBytes);
     const slow = Array.from({ length: fitting + 20 }, sendSlowly);
     await expect.poll(() => slow.filter(({ said }) => said() !== '').length, { timeout: 20_000 }).toBeGreaterThanOrEqual(10);
@@ -48,7 +48,7 @@ describe('the budget', () => {
     expect(send).toThrow(expect.objectContaining({ extensions: expect.objectContaining({ code: 'UNAVAILABLE' }) as unknown }));
   });
 
-  it('is shared by all addresses, and leaves nothing counted after the end', () => {
+  it('is shared by all addresses, and is zero after all bodies have ended', () => {
     const budget = new ReceiptBudget();
     const receipts = Array.from({ length: receiptLimits.perProcess / (256 * 1024) + 20 }, (_, n) => budget.begin(() => `address ${n}`));
     const sendAll = (): number => receipts.filter((receipt) => {

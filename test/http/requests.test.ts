@@ -59,7 +59,7 @@ describe('a request', () => {
     await answers();
   });
 
-  it('that a foreign page could send without asking first is refused, and does nothing', async () => {
+  it('that a foreign page could send without a preflight is refused and executes nothing', async () => {
     const mutation = 'mutation { createSubject(input: { schoolId: "x", name: "y" }) { __typename } }';
     const form = `query=${encodeURIComponent(mutation)}`;
     for (const sent of [
@@ -78,7 +78,7 @@ describe('a request', () => {
     expect((await ask(app.url, { method: 'GET', path: '/graphql?query={__typename}', headers: { 'x-requested-with': 'tests' } })).data).toEqual({ __typename: 'Query' });
   });
 
-  it('from an allowed origin is answered to it alone', async () => {
+  it('from an allowed origin gets CORS headers for that origin only', async () => {
     const preflight = (origin: string) => ask(app.url, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' } });
     expect((await post({ headers: { origin: 'https://front.example' } })).headers).toMatchObject({ 'access-control-allow-origin': 'https://front.example' });
     expect((await preflight('https://front.example')).headers).toMatchObject({ 'access-control-allow-origin': 'https://front.example' });
@@ -87,18 +87,18 @@ describe('a request', () => {
     expect((await post({ headers: { origin: 'https://front.example' } })).headers).not.toHaveProperty('access-control-allow-credentials');
   });
 
-  it('to a path that is not there is answered with 404', async () => {
+  it('to an unknown path is answered with 404', async () => {
     for (const path of ['/', '/nothing', '/graphql/', '/graphql/x', '/GRAPHQL', '//graphql', '/graphql%00', '/.env', '/assets/../package.json', '/assets/..%2fpackage.json', '/join/', '/health', '/metrics/x', '/%', '/%ff', 'http://x/graphql'])
       expect((await ask(app.url, { method: 'GET', path, headers: { authorization: `Bearer ${token}` } })).status, path).toBe(404);
   });
 
-  it('that nobody signed in sends may ask for the schema no more than it may for people', async () => {
+  it('without a token may not read the schema or people', async () => {
     const reply = await ask(app.url, { headers: json(''), body: JSON.stringify({ query: '{ __schema { types { name } } }' }) });
     expect(reply.codes).toEqual(['INTROSPECTION_FORBIDDEN']);
     expect((await ask(app.url, { headers: json(''), body: viewer })).data).toEqual({ viewer: null });
   });
 
-  it('that is no HTTP is answered with 400, and headers without end with 431', async () => {
+  it('that is not HTTP is answered with 400, and endless headers with 431', async () => {
     const raw = (text: string) =>
       new Promise<string>((resolve, reject) => {
         const socket = connect(app.port, '127.0.0.1', () => socket.write(text));
@@ -169,12 +169,12 @@ describe('a token', () => {
     ['of 20,000 signs', () => 'x'.repeat(20_000)],
   ];
 
-  it('that is good lets in', async () => {
+  it('that is valid is accepted', async () => {
     expect((await post({ headers: { authorization: `Bearer ${await signed()}` } })).data?.viewer).toBeTruthy();
     (await openSignedIn(app.url, await signed())).ws.terminate();
   });
 
-  it.each(wrong)('%s is refused: 401 on HTTP; on a socket 4403 if only its time is over, otherwise 4401', async (what, make) => {
+  it.each(wrong)('%s is refused: 401 over HTTP; on a socket 4403 if it has only expired, otherwise 4401', async (what, make) => {
     const text = await make();
     const reply = await post({ headers: { authorization: `Bearer ${text}` } });
     expect([reply.status, reply.codes, reply.data ?? null]).toEqual([401, ['UNAUTHENTICATED'], null]);
@@ -185,18 +185,18 @@ describe('a token', () => {
     expect(socket.messages).toEqual([]);
   });
 
-  it('is never guessed from other headers', async () => {
+  it('is never taken from other headers', async () => {
     for (const authorization of ['', 'Bearer', 'Bearer ', `Basic ${token}`, token, `Bearer ${token} ${token}`, `Bearer ${token},x`])
       expect((await post({ headers: { authorization } })).status, authorization).toBe(401);
   });
 
-  it('that expires closes its socket with 4403, after which clients come back with a newer one', async () => {
+  it('that expires closes its socket with 4403, after which clients reconnect with a new one', async () => {
     const socket = await openSignedIn(app.url, (await app.token({ id: user.userId }, 2)).token);
     expect(await socket.closed).toEqual({ code: 4403, reason: 'Token expired' });
   });
 });
 
-describe('whatever is sent', () => {
+describe('any input', () => {
   const method = fc.constantFrom('POST', 'POST', 'POST', 'GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS');
   const type = fc.constantFrom('application/json', 'application/json', 'application/json; charset=utf-8', 'application/json; charset=utf-16', 'application/graphql', 'text/plain', 'multipart/form-data', '');
   const accept = fc.constantFrom('application/json', 'application/graphql-response+json', 'text/event-stream', 'multipart/mixed', '*/*', 'text/html', ';;q=x', '');
@@ -211,7 +211,7 @@ describe('whatever is sent', () => {
   const query = fc.oneof(fc.constant(''), fc.webQueryParameters().map((text) => `?${text}`), document.map((text) => `?${new URLSearchParams({ query: text }).toString()}`));
   const header = (text: string) => text.replace(/[^\x20-\x7e]/g, '');
 
-  it('is answered below 500, and every error has its code', async () => {
+  it('gets a status below 500, and every error has a code', async () => {
     await fc.assert(
       fc.asyncProperty(method, type, accept, authorization, query, body, fc.string({ maxLength: 30 }), async (how, contentType, accepted, auth, search, bytes, odd) => {
         await ask(app.url, {
@@ -286,7 +286,7 @@ describe('a socket', () => {
     }
   });
 
-  it('of nobody is closed when it says so, and so is one that asks before it says who it is', async () => {
+  it('without a token is closed at connection_init, and so is one that subscribes before connection_init', async () => {
     const anonymous = await openSocket(app.url);
     anonymous.send({ type: 'connection_init' });
     expect((await anonymous.closed).code).toBe(4401);
@@ -326,7 +326,7 @@ describe('a socket', () => {
     other.ws.terminate();
   });
 
-  it('that breaks the framing is closed, and no other', async () => {
+  it('with invalid framing is closed, and no other', async () => {
     const [wrong, other] = [await openSignedIn(app.url, token), await openSignedIn(app.url, token)];
     (wrong.ws as unknown as { _socket: { write(bytes: Buffer): void } })._socket.write(Buffer.from([0xff, 0xff, 0xff, 0xff]));
     expect([1002, 1006]).toContain((await wrong.closed).code);
@@ -347,7 +347,7 @@ describe('a socket', () => {
     socket.ws.terminate();
   });
 
-  it('keeps its other operations when one is wrong, and loses no place by the wrong ones', async () => {
+  it('keeps its other operations when one is invalid, and invalid ones take no slot', async () => {
     const socket = await openSignedIn(app.url, token);
     for (const query of ['{', '{ nothing }', '{ nodes(ids: "x") { id } }', 'query A { __typename } query B { __typename }'])
       for (let n = 0; n < 15; n += 1) {

@@ -69,7 +69,7 @@ it('lets a slow client read one large answer for longer than a client may stall'
   await over;
 });
 
-it('sends what is under way when it stops, and does not wait for a client that does not read', async () => {
+it('completes running responses when it stops, and does not wait for a client that does not read', async () => {
   const [{ client: reading }, { client: deaf, end }] = [await askDeafly(), await askDeafly()];
   let received = 0;
   const over = new Promise<void>((resolve) => reading.once('close', resolve));

@@ -80,7 +80,7 @@ describe.each([
 });
 
 // Rights; the class; the pupil; the locks on both; the role and the latest enrolment; the enrolment; the chats; the events.
-it('enrols a pupil with nine statements, the last of which leaves with the COMMIT', async () => {
+it('enrols a pupil with nine statements, the last of which is sent with the COMMIT', async () => {
   const { school, classId, ask } = await schoolOf(1, 1);
   const enrol = async () => {
     const { id } = await app.build.user({ schoolId: school.id, role: 'STUDENT' });
@@ -101,7 +101,7 @@ it('enrols a pupil with nine statements, the last of which leaves with the COMMI
   expect(commit).toBe(events + 1);
 });
 
-it('reads the log once for an event, and each thing that it names once, for one listener', async () => {
+it('reads the log once for an event, and each row that it refers to once, for one subscriber', async () => {
   const { school, id, classes, ask } = await schoolOf(1, 1);
   const { id: enrolmentId, studentId } = await app.db.prisma.enrolment.findFirstOrThrow({ where: { schoolId: school.id } });
   const stream = await ask.listen(

@@ -9,7 +9,7 @@ import { openSfera, type Sfera } from '../support/sfera.ts';
 import { ask, json, openSignedIn, openSocket } from './raw-http.ts';
 import { chatsStream, enrolmentsStream } from './live/streams.ts';
 
-it('stops within ten seconds: sockets are told to come back, streams end, and nothing is left', async () => {
+it('stops within ten seconds: sockets are closed with a code to reconnect, streams end, and nothing is left', async () => {
   const app = await openSfera();
   const { school, administrator } = await app.build.school();
   const schoolId = app.id('School', school.id);
@@ -29,7 +29,7 @@ it('stops within ten seconds: sockets are told to come back, streams end, and no
   expect(left).toEqual([]);
 });
 
-it('tells load balancers first: for a while it is not ready, and still answers, on connections that it then closes', async () => {
+it('first tells load balancers: it is not ready for a while but still responds, and closes those connections', async () => {
   const app = await openSfera({ STOP_DELAY_SECONDS: '2' });
   const { administrator } = await app.build.school();
   const { token } = await app.token(administrator);
@@ -43,7 +43,7 @@ it('tells load balancers first: for a while it is not ready, and still answers, 
   await closed;
 });
 
-it('waits for no connection on which nothing was asked', async () => {
+it('does not wait for connections without a request', async () => {
   const app = await openSfera();
   const sockets = Array.from({ length: 3 }, () => connect(app.port, '127.0.0.1'));
   await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
@@ -70,7 +70,7 @@ async function blockChanges(app: Sfera): Promise<() => Promise<void>> {
 
 const createSubject = 'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename } }';
 
-it('answers the changes that are under way on sockets, takes no further ones, and closes the other sockets at once', async () => {
+it('completes the running changes on sockets, accepts no further ones, and closes the other sockets at once', async () => {
   const app = await openSfera();
   const { school, administrator } = await app.build.school();
   const { token } = await app.token(administrator);
@@ -98,7 +98,7 @@ it('answers the changes that are under way on sockets, takes no further ones, an
   await closed;
 });
 
-it('cuts a socket whose change is not answered within STOP_SECONDS', async () => {
+it('closes a socket whose change is not completed within STOP_SECONDS', async () => {
   const app = await openSfera({ STOP_SECONDS: '1' });
   // The server stops without waiting any longer; the database is closed after it.
   const stopping = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false });
@@ -116,7 +116,7 @@ it('cuts a socket whose change is not answered within STOP_SECONDS', async () =>
   await app.close();
 });
 
-it('waits for the change of a client that went away', async () => {
+it('waits for the change of a client that has disconnected', async () => {
   const app = await openSfera();
   const stopping = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false });
   const { school, administrator } = await app.build.school();
@@ -137,7 +137,7 @@ it('waits for the change of a client that went away', async () => {
   await app.close();
 });
 
-it('ends a stream that begins after the server has begun to stop', async () => {
+it('ends a stream that starts while the server is stopping', async () => {
   const app = await openSfera();
   let open = (): void => undefined;
   let isAsked = false;
@@ -166,7 +166,7 @@ it('ends a stream that begins after the server has begun to stop', async () => {
   await app.close();
 });
 
-it('answers the first request of a connection that was opened just before', async () => {
+it('answers the first request on a connection that was opened just before', async () => {
   const app = await openSfera();
   const accepted = new Promise<void>((resolve) => {
     const note = () => {

@@ -96,7 +96,7 @@ describe.runIf(server)('a server whose database fails', () => {
     stream.close();
   }, 90_000);
 
-  it('says UNAVAILABLE of a field, of a change, of a page and of the authorization server', async () => {
+  it('answers UNAVAILABLE for a field, a change, a page and the authorization server', async () => {
     await expect.poll(ready, { timeout: 30_000 }).toEqual([200, 'ready']);
     proxy.stall();
     const [field, page, english, authorization, tokens] = await Promise.all([
@@ -121,7 +121,7 @@ describe.runIf(server)('a server whose database fails', () => {
     expect(JSON.parse(tokens.text)).toMatchObject({ error: 'temporarily_unavailable' });
   }, 60_000);
 
-  it('does not tell a client whose keys cannot be looked up that its token is wrong', async () => {
+  it('does not call a token invalid whose keys cannot be looked up', async () => {
     await expect.poll(ready, { timeout: 30_000 }).toEqual([200, 'ready']);
     const [head, ...rest] = token.split('.');
     const unknown = [Buffer.from(JSON.stringify({ ...(JSON.parse(Buffer.from(head!, 'base64url').toString()) as object), kid: 'another' })).toString('base64url'), ...rest].join('.');
@@ -136,7 +136,7 @@ describe.runIf(server)('a server whose database fails', () => {
     await expect.poll(async () => (await ask({ headers: json(unknown), body: '{"query":"{ viewer { id } }"}' })).status, { timeout: 30_000 }).toBe(401);
   }, 90_000);
 
-  it('says that it is read-only, and finds by itself that it is no more', async () => {
+  it('reports a read-only database, and notices by itself when it is writable again', async () => {
     await expect.poll(ready, { timeout: 30_000 }).toEqual([200, 'ready']);
     const { pool } = admin;
     await pool.query(`alter database ${made.name} set default_transaction_read_only = on`);
@@ -152,7 +152,7 @@ describe.runIf(server)('a server whose database fails', () => {
     await expect.poll(async () => (await connections()).filter((pid) => before.includes(pid)), { timeout: 30_000 }).toEqual([]);
   }, 90_000);
 
-  it('goes on after a restart of the connections in the middle of many requests, none of which is INTERNAL', async () => {
+  it('recovers when connections are terminated during many requests, without INTERNAL errors', async () => {
     const terminate = () => admin.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name = 'sfera' and pid <> pg_backend_pid()`, [made.name]);
     const codes = new Set<string>();
     const until = Date.now() + 3000;

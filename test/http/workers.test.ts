@@ -19,14 +19,14 @@ describe('WORKERS', () => {
   const env = { SECRET_KEY: 'a secret of thirty-two bytes for tests' };
   const onServer = { ...env, DATABASE_URL: 'postgres://localhost/sfera' };
 
-  it('is one unless said otherwise, a number, or as many as there are cores', () => {
+  it('is 1 by default, a number, or auto for the number of cores', () => {
     expect(readConfig(onServer).workers).toBe(1);
     expect(readConfig({ ...onServer, WORKERS: '3' }).workers).toBe(3);
     expect(readConfig({ ...onServer, WORKERS: 'auto' }).workers).toBeGreaterThanOrEqual(1);
     for (const wrong of ['0', '-1', 'many', '1.5', '257']) expect(() => readConfig({ ...onServer, WORKERS: wrong })).toThrow(ConfigError);
   });
 
-  it('is one with the embedded database, and auto means that', () => {
+  it('is 1 with the embedded database, also for auto', () => {
     expect(readConfig({ ...env, WORKERS: '1' }).workers).toBe(1);
     expect(readConfig({ ...env, WORKERS: 'auto' }).workers).toBe(1);
     expect(() => readConfig({ ...env, WORKERS: '2' })).toThrow(/^WORKERS must be 1 with the embedded database[^\n]*\.$/);
@@ -123,12 +123,12 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     expect(listening()).toHaveLength(2);
   });
 
-  it('forgets what is over in one of them only', async () => {
+  it('runs the housekeeping in one worker only', async () => {
     const forgot = () => lines().filter(({ msg }) => msg === 'what is over was forgotten').map(({ worker }) => worker);
     await expect.poll(forgot).toEqual([listening()[0]!.worker]);
   });
 
-  it('tells listeners of either worker what was written at either, and a killed one is replaced without a loss', async () => {
+  it('delivers events written at either worker to subscribers of both, and replaces a killed worker without a loss', async () => {
     const { school, follow, write } = await scene();
     const at = await follow(8);
     const took = [await write(), await write(), await write(), await write()];
@@ -145,7 +145,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     expect([returned > 0, returned < at.length]).toEqual([true, true]);
   });
 
-  it('answers a scrape with what all workers counted', async () => {
+  it('answers a scrape with the sums of all workers', async () => {
     const counted = async () => Number(/^sfera_http_requests_total\{method="GET",status="404"\} (\d+)$/m.exec(await send('/metrics', {}))?.[1] ?? 0);
     const before = await counted();
     for (let n = 0; n < 6; n += 1) await send('/nothing', {});
@@ -153,7 +153,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     expect(await counted()).toBe(before + 6);
   });
 
-  it('answers a scrape without a worker that hangs, and counts that', async () => {
+  it('answers a scrape without a hanging worker, and counts the omission', async () => {
     const number = (text: string, name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? NaN);
     expect(number(await send('/metrics', {}), 'sfera_workers')).toBe(2);
     const { pid } = listening().at(-1)!;
@@ -190,7 +190,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     await expect.poll(async () => /^sfera_workers (\d)$/m.exec(await send('/metrics', {}))?.[1], { timeout: 20_000 }).toBe('2');
   });
 
-  it('ends all its workers on SIGTERM, with sockets told to come back', async () => {
+  it('ends all its workers on SIGTERM, with a close code that makes clients reconnect', async () => {
     const { token, schoolId } = await scene();
     const streams = Array.from({ length: 8 }, () => person(child.url, token).listen(eventsStream, { schoolId }));
     await Promise.all(streams.map((stream) => stream.until(({ items }) => items.length === 1)));
@@ -200,7 +200,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     for (const stream of streams) expect((await stream.over).code).toBe(1012);
   });
 
-  it('leaves no worker behind when its first process is killed', async () => {
+  it('leaves no worker behind when its primary process is killed', async () => {
     await restart();
     // `close` fires when no process holds the output any more, including the workers.
     await child.kill('SIGKILL');
@@ -210,7 +210,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
   describe('on a database of a later version', () => {
     const later = `insert into "_prisma_migrations" (id, checksum, finished_at, migration_name) values ('x', 'x', now(), '9999_later')`;
 
-    it('gives up with a line when workers end as soon as they start', async () => {
+    it('gives up with one line if workers exit as soon as they start', async () => {
       await restart();
       await db.pool.query(later);
       const { token, schoolId } = await scene();
@@ -224,7 +224,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
       expect(new Set(codes)).toEqual(new Set([1006, 1012]));
     });
 
-    it('says once why it does not start', async () => {
+    it('logs once why it does not start', async () => {
       child = start();
       expect(await child.ended).toBe(1);
       expect(child.output().match(/9999_later/g)).toHaveLength(1);

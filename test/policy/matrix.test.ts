@@ -67,7 +67,7 @@ const withUnknownIds = (input: Record<string, unknown>) =>
     }),
   );
 
-it('names every root field of the schema', () => {
+it('covers every root field of the schema', () => {
   expect(Object.keys(mutations).sort()).toEqual(Object.keys(schema.getMutationType()!.getFields()).sort());
   expect(Object.keys(schema.getQueryType()!.getFields()).sort()).toEqual(['invitationPreview', 'node', 'nodes', 'schools', 'viewer', 'viewerCan']);
   expect(Object.keys(schema.getSubscriptionType()!.getFields()).sort()).toEqual(['chats', 'enrolments', 'events']);
@@ -135,7 +135,7 @@ describe('queries', () => {
     ];
   };
 
-  it.each(personas)('node and nodes show to %s what the table lets be read, and nothing of another school', async (persona) => {
+  it.each(personas)('node and nodes show %s what the table allows, and nothing of another school', async (persona) => {
     const { person, actor } = signedIn.get(persona)!;
     for (const fixture of [own, foreign]) {
       const all = nodesOf(fixture);
@@ -149,7 +149,7 @@ describe('queries', () => {
     }
   });
 
-  it.each(personas)('people show themselves to %s as the table says', async (persona) => {
+  it.each(personas)('people are visible to %s as the table says', async (persona) => {
     const { person, actor } = signedIn.get(persona)!;
     for (const { people } of [own, foreign])
       for (const user of Object.values(people)) {

@@ -44,20 +44,20 @@ function asked(): Map<string, Set<string>> {
 const askedBy = asked();
 
 describe('every mutation', () => {
-  it.each(mutations)('%s has its row, or is open to whoever is signed in', (mutation) => {
+  it.each(mutations)('%s has a row, or is open to everyone who is signed in', (mutation) => {
     expect([...actions, ...openActions].map(mutationOf)).toContain(mutation);
   });
 
-  it.each(actions.filter((action) => mutations.includes(mutationOf(action))))('of %s asks for its own right', (action) => {
+  it.each(actions.filter((action) => mutations.includes(mutationOf(action))))('of %s checks its own permission', (action) => {
     expect([...(askedBy.get(action) ?? [])]).toContain(mutationOf(action));
   });
 });
 
-it.each(actions)('%s is asked for in src/domain', (action) => {
+it.each(actions)('%s is checked in src/domain', (action) => {
   expect(askedBy.get(action)?.size ?? 0).toBeGreaterThan(0);
 });
 
-it('has no row for what can be neither done nor read', () => {
+it('has no row for an action that can be neither performed nor read', () => {
   const done = (action: Action) => mutations.includes(mutationOf(action)) || /\.read/.test(action);
   expect(actions.filter((action) => !done(action))).toEqual([]);
 });
@@ -70,7 +70,7 @@ it('uses every scope, and only on its noun', () => {
 
 describe('clauses', () => {
   const regulation = readFileSync(new URL('../../docs/regulation.md', import.meta.url), 'utf8');
-  it.each(actions)('of %s: the regulation has it', (action) => {
+  it.each(actions)('of %s exists in the regulation', (action) => {
     expect(regulation).toContain(`<a id="${permissions[action].clause.replace(/[. ]/g, '-')}"></a>`);
   });
 });

@@ -83,7 +83,7 @@ async function compare(actor: Actor, action: Action, other: Action, rows: { key:
   expect(through.length, `${says}, through ${nested.model}`).toBe(allRows.filter((row) => allowed.has(row[nested.id] as string)).length);
 }
 
-it('selects exactly what is allowed, at the top of a filter and nested, for whoever asks', async () => {
+it('selects exactly what is allowed, top-level and nested, for every actor', async () => {
   await fc.assert(
     fc.asyncProperty(worlds, async (world) => {
       const actors = await insertWorld(db, world);
@@ -100,7 +100,7 @@ it('selects exactly what is allowed, at the top of a filter and nested, for whoe
   );
 }, 240_000);
 
-it('of an action that nobody may do matches nothing, and its negation everything', async () => {
+it('a filter that allows nothing matches no row, and its negation every row', async () => {
   const [world] = fc.sample(worlds, { numRuns: 1, seed: 1 });
   await insertWorld(db, world!);
   for (const action of representatives) {

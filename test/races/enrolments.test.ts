@@ -35,7 +35,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation
     conflicts: answers.filter((answer) => answer.code === 'CONFLICT').length,
   });
 
-  it('200 enrolments in five classes at once give one place', async () => {
+  it('200 concurrent enrolments in five classes result in one enrolment', async () => {
     const all = await scene();
     const answers = await Promise.all(
       Array.from({ length: many }, (_, index) =>
@@ -46,7 +46,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation
     expect((await app.events(all.schoolId)).map((event) => event.type)).toEqual(['student.enrolled', 'chatMember.added']);
   }, 180_000);
 
-  it('200 transfers between five classes at once never give two places or none', async () => {
+  it('200 concurrent transfers between five classes never result in two enrolments or none', async () => {
     const all = await scene();
     await app.as(all.administrator).enrolStudent({ studentId: all.studentId, classId: app.id('Class', all.classes[0]!.id) });
     const answers = await Promise.all(
@@ -59,7 +59,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation
     expect(moves).toHaveLength(places.length - 1);
   }, 180_000);
 
-  it('transfers race with new chats of the classes, and the pupil is missed by neither', async () => {
+  it('transfers concurrent with new chats of the classes keep the pupil in the right chat', async () => {
     const all = await scene();
     await app.as(all.administrator).enrolStudent({ studentId: all.studentId, classId: app.id('Class', all.classes[0]!.id) });
     const leader = await app.build.user({ schoolId: all.schoolId, role: 'SCHOOL_ADMINISTRATION' });
@@ -76,7 +76,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation
     expect(memberships.map(({ chatId }) => chatId).sort()).toEqual(chats.filter((chat) => chat.classId === classId).map(({ id }) => id).sort());
   }, 180_000);
 
-  it('a class is archived or takes the pupil, never both', async () => {
+  it('a class is archived or accepts the pupil, never both', async () => {
     for (let round = 0; round < 20; round += 1) {
       const { administrator, classes, studentId, pupil } = await scene();
       const { id } = classes[0]!;

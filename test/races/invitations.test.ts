@@ -9,7 +9,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the last seat of an invitation', 
   });
   afterAll(() => app.close());
 
-  it('goes to one of 200 who accept at once', async () => {
+  it('goes to one of 200 people who accept concurrently', async () => {
     const { school } = await app.build.school();
     const group = await app.build.class({ schoolId: school.id });
     const { invitation, code } = await app.build.invitation({ schoolId: school.id, role: 'STUDENT', classId: group.id, maxUses: 1 });
@@ -27,7 +27,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the last seat of an invitation', 
     expect((await app.events(school.id)).map((event) => event.type)).toEqual(['invitation.accepted', 'role.granted', 'student.enrolled']);
   }, 120_000);
 
-  it('is used once by one person who accepts many times at once', async () => {
+  it('is used once by one person who accepts many times concurrently', async () => {
     const { school } = await app.build.school();
     const { invitation, code } = await app.build.invitation({ schoolId: school.id, maxUses: 50 });
     const person = await app.build.user();

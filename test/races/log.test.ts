@@ -128,7 +128,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     return school.id;
   }
 
-  it('has no gap under 32 writers with 5 % undone, and no reader misses or repeats anything', async () => {
+  it('has no gaps under 32 writers with 5 % rolled back, and no reader misses or repeats an event', async () => {
     const random = createRandom();
     onTestFailed(() => console.error(`SEED=${random.seed}`));
     const schoolId = await newSchool();
@@ -174,7 +174,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     console.info(`${log.length} events of ${done.length} changes, ${readers.length} readers`);
   }, 120_000);
 
-  it('is numbered in the order of commits, not of recording: a slow change delays nobody', async () => {
+  it('is numbered in the order of commits, not of recording: a slow change delays no other', async () => {
     const schoolId = await newSchool();
     let release!: () => void;
     const gate = new Promise<void>((resolve) => (release = resolve));
@@ -192,7 +192,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     expect((await app.events(schoolId)).map(({ causation }) => causation)).toEqual(['quick', 'slow', 'slow']);
   });
 
-  it('every look at it sees a beginning of it without a hole, and the rows of all that it sees', async () => {
+  it('every read sees a prefix without gaps, and the rows of all its events', async () => {
     const random = createRandom();
     onTestFailed(() => console.error(`SEED=${random.seed}`));
     const schoolId = await newSchool();
@@ -216,7 +216,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     expect(looks).toBeGreaterThan(10);
   }, 120_000);
 
-  it('changes of two schools at once never wait for each other in a circle', async () => {
+  it('changes of two schools never deadlock', async () => {
     const random = createRandom();
     onTestFailed(() => console.error(`SEED=${random.seed}`));
     const schools = [await newSchool(), await newSchool()];

@@ -105,7 +105,7 @@ describe.runIf(server)('two processes on one database', () => {
     return rows.length;
   };
 
-  it('tell the followers of the other what was changed at one', async () => {
+  it('deliver changes of one process to subscribers of the other', async () => {
     const { school, streams, enrol, at, schoolId } = await scene();
     for (const process of [0, 1, 0, 1]) expect(await (await enrol(process)).act()).toMatchObject({ __typename: 'Enrolment' });
     await Promise.all(at.map((who, n) => who.createChat({ schoolId, kind: 'SCHOOL', name: `Чат ${n}` })));
@@ -113,7 +113,7 @@ describe.runIf(server)('two processes on one database', () => {
     expect(streams[0]![2]!.items).toHaveLength(10);
   });
 
-  it('wake the other by NOTIFY, with nothing but the school’s id', async () => {
+  it('notify the other by NOTIFY with only the id of the school', async () => {
     const { school, enrol } = await scene();
     const ear = new pg.Client({ connectionString: made.url });
     await ear.connect();
@@ -138,7 +138,7 @@ describe.runIf(server)('two processes on one database', () => {
     expect(streams.flat().map(({ reconnects }) => reconnects)).toEqual([0, 0, 0, 0, 0, 0]);
   });
 
-  it('survive the loss of all their connections in the middle of work, and lose and double nothing', async () => {
+  it('survive the loss of all connections during work, without losing or duplicating anything', async () => {
     const { school, streams, enrol } = await scene();
     const acts = await Promise.all(Array.from({ length: 60 }, (_, n) => enrol(n % 2)));
     let unanswered = 0;
@@ -181,7 +181,7 @@ describe.runIf(server)('two processes on one database', () => {
     }
   }, 60_000);
 
-  it('end on SIGTERM with sockets told to come back, and their followers go on at the other', async () => {
+  it('end on SIGTERM with a code to reconnect, and their subscribers continue at the other', async () => {
     const port = await freePort();
     const third = await spawn(port);
     await third.ready();
@@ -199,8 +199,8 @@ describe.runIf(server)('two processes on one database', () => {
   }, 60_000);
 });
 
-describe.runIf(server)('a bus whose LISTEN connection was killed', () => {
-  it('says that anything may have been missed once it listens again, and then hears again', async () => {
+describe.runIf(server)('a notifier whose LISTEN connection was killed', () => {
+  it('reports that notifications may have been missed when it listens again, and then receives them again', async () => {
     const made = await createDatabase(server);
     const db = await connect({ databaseUrl: made.url, poolSize: 2, log });
     const notifier = createNotifier(db.pool, db.connectionString, log);

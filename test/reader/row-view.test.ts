@@ -25,19 +25,19 @@ function arriving(bytes: Buffer, size: number) {
   return held;
 }
 
-describe('Rows off the wire', () => {
+describe('rows from the protocol stream', () => {
   const rows = Array.from({ length: 40 }, (_none, n) => [`Иванов ${n}`, n % 3 === 0 ? null : `${n}`, 'x'.repeat(n)]);
   const bytes = Buffer.concat(rows.map(message));
   const View = createView({ own: ['name', 'number', 'rest'], related: [], joined: null }, [null, Number, null]);
 
-  it.each([1, 7, 64, 300, bytes.length])('are whole where they come in pieces of %i bytes, and stay as they came', (size) => {
+  it.each([1, 7, 64, 300, bytes.length])('are complete with chunks of %i bytes, and stay unchanged', (size) => {
     const held = arriving(bytes, size);
     expect(held.map(({ fields }) => fields)).toEqual(rows);
     const views = held.map(({ buffer, at }) => new View(buffer, at) as unknown as { name: string; number: number | null; rest: string });
     expect(views.map(({ name, number, rest }) => [name, number, rest])).toEqual(rows.map(([name, number, rest]) => [name, number === null ? null : Number(number), rest]));
   });
 
-  it('bring along another row, or null where its first column is', () => {
+  it('contain a joined row, or null if its first column is null', () => {
     const Both = createView({ own: ['id'], related: [['student', 'sortKey'], ['student', 'id']], joined: ['id', 'surname'] }, [null, null, null, null, null]);
     const view = (values: readonly (string | null)[]) => new Both(wireBuffer(Buffer.concat(values.map(columnBytes))), 0) as unknown as Record<string, any>;
     const there = view(['1', 'orlova', '7', '7', 'Орлова']);

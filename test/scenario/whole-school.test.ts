@@ -116,7 +116,7 @@ async function join(link: string, { surname, givenName, patronymic }: Pupil, n: 
   expect(done.url).toContain('/joined');
 }
 
-it('960 pupils join three schools while 50 dashboards listen', async () => {
+it('960 pupils join three schools while 50 dashboards are subscribed', async () => {
   const random = createRandom();
   onTestFailed(() => void process.stderr.write(`SEED=${random.seed}\n`));
   const all = pupils();

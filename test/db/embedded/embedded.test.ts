@@ -52,7 +52,7 @@ const writerProgram = ['--import', 'tsx', fileURLToPath(new URL('writer.ts', imp
 
 // Starting an embedded database is slow on a busy machine.
 describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_000 }, () => {
-  it('keeps what was written, and gives its folder back when it is closed', async () => {
+  it('keeps written rows, and releases its folder when it is closed', async () => {
     const first = await open(template());
     await first.prisma.rateLimit.create({ data: { key: 'kept', count: 1, resetsAt: new Date() } });
     expect(isReleased()).toBe(false);
@@ -63,7 +63,7 @@ describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_00
     await again.close();
   });
 
-  it('in memory starts from a template, apart from any other', async () => {
+  it('in memory starts from a template, independent of other databases', async () => {
     const [one, other] = await Promise.all([connect({ poolSize: 1, log, template: template() }), connect({ poolSize: 1, log, template: template() })]);
     await one.prisma.rateLimit.create({ data: { key: 'one', count: 1, resetsAt: new Date() } });
     expect([await one.prisma.rateLimit.count(), await other.prisma.rateLimit.count()]).toEqual([1, 0]);
@@ -146,7 +146,7 @@ describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_00
     expect(isReleased()).toBe(true);
   });
 
-  it('starts again after a start that was cut short', async () => {
+  it('starts again after an interrupted start', async () => {
     mkdirSync(join(dataDir, 'pg.new'));
     writeFileSync(join(dataDir, 'pg.new', 'PG_VERSION'), '18');
     const database = await open(template());
@@ -154,7 +154,7 @@ describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_00
     await database.close();
   });
 
-  it('names its folder when that cannot be read, and lets it go', async () => {
+  it('names its folder if it cannot be read, and releases it', async () => {
     mkdirSync(join(dataDir, 'pg'));
     writeFileSync(join(dataDir, 'pg', 'PG_VERSION'), '9.0');
     const refused: unknown = await open().catch((error: unknown) => error);
@@ -177,13 +177,13 @@ describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_00
     expect(warnings).toEqual([expect.stringContaining('could not be released')]);
   });
 
-  it('does not start, and writes nothing, when its folder was lost before', async () => {
+  it('does not start and writes nothing if its folder was lost before', async () => {
     locked.run = ({ onLost }) => onLost(new ConfigError('The folder was lost.'));
     await expect(open(template())).rejects.toThrow('The folder was lost.');
     expect(readdirSync(dataDir)).toEqual(['pg.lock']);
   });
 
-  it('does not start when its folder is lost meanwhile', async () => {
+  it('does not start if its folder is lost during the start', async () => {
     locked.run = ({ onLost }) => void setImmediate(() => onLost(new ConfigError('The folder was lost.')));
     await expect(open(template())).rejects.toThrow('The folder was lost.');
     expect(readdirSync(dataDir)).not.toContain('pg');
@@ -201,7 +201,7 @@ describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_00
     await database.close();
   });
 
-  it('answers after an error, and carries megabytes', async () => {
+  it('responds after an error, and transfers megabytes', async () => {
     const database = await connect({ poolSize: 1, log, template: template() });
     await expect(database.pool.query('select $1::int / 0', [1])).rejects.toMatchObject({ code: '22012' });
     await expect(database.pool.query('selec')).rejects.toMatchObject({ code: '42601' });
@@ -212,7 +212,7 @@ describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_00
   });
 });
 
-describe('WireStream', () => {
+describe('ProtocolStream', () => {
   const message = (type: string, body: Uint8Array): Buffer => {
     const length = Buffer.alloc(4);
     length.writeUInt32BE(4 + body.length);
@@ -220,7 +220,7 @@ describe('WireStream', () => {
   };
   const body = fc.uint8Array({ maxLength: 20 });
 
-  it('hands on whole turns, however the bytes are cut', () => {
+  it('passes on complete protocol cycles for any split of the bytes', () => {
     const turn = fc
       .tuple(fc.array(fc.tuple(fc.constantFrom('P', 'B', 'D', 'E', 'C'), body)), fc.tuple(fc.constantFrom('S', 'Q'), body))
       .map(([steps, last]) => Buffer.concat([...steps, last].map(([type, bytes]) => message(type, bytes))));

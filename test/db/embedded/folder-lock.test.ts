@@ -109,7 +109,7 @@ const ownerFile = () => join(dir, 'pg.lock', String(number()), 'owner');
 const changeOwner = (change: (text: string) => string) => writeFileSync(ownerFile(), change(readFileSync(ownerFile(), 'utf8')));
 
 describe('a locked folder', limit, () => {
-  it('refuses a second process, names the first and the folder, and is free once it is given back', async () => {
+  it('refuses a second process, names the first one and the folder, and is free after release', async () => {
     const [first, second] = [new Holder(), new Holder()];
     expect(await first.lock()).toBe('held');
     const refusal = await second.lock();
@@ -121,14 +121,14 @@ describe('a locked folder', limit, () => {
     expect(await first.lock()).toMatch(/^refused/);
   });
 
-  it.runIf(hasContainers)('refuses a process of another container, where PIDs and networks are others', async () => {
+  it.runIf(hasContainers)('refuses a process of another container with its own PID and network namespaces', async () => {
     const [first, second, outside] = [new Holder({ within: container }), new Holder({ within: [...container, '--net', '--mount'] }), new Holder()];
     expect(await first.lock()).toBe('held');
     expect(await second.lock()).toMatch(/^refused/);
     expect(await outside.lock()).toMatch(/^refused/);
   });
 
-  it('refuses while a lock names a PID that runs nowhere', async () => {
+  it('refuses while a lock names a PID that does not exist', async () => {
     const [first, second] = [new Holder(), new Holder()];
     expect(await first.lock()).toBe('held');
     const owner = join(dir, 'pg.lock', String(number()), 'owner');
@@ -145,7 +145,7 @@ describe('a locked folder', limit, () => {
     expect(second.lines).toEqual(['loaded', 'held']);
   });
 
-  it('stays with a process that is stopped, even with a full queue of connections', async () => {
+  it('stays with a stopped process, also when its connection queue is full', async () => {
     const [first, second] = [new Holder(), new Holder()];
     expect(await first.lock()).toBe('held');
     first.signal('SIGSTOP');
@@ -161,7 +161,7 @@ describe('a locked folder', limit, () => {
     expect(first.lines).toEqual(['loaded', 'held']);
   });
 
-  it.each(['nobody', 'a dead process', 'a dead process of a former version'])('goes to exactly one of twenty that race to follow %s', { timeout: 180_000 }, async (whom) => {
+  it.each(['nobody', 'a dead process', 'a dead process of a former version'])('goes to exactly one of twenty processes that race to succeed %s', { timeout: 180_000 }, async (whom) => {
     if (whom === 'a dead process') {
       const dead = new Holder();
       expect(await dead.lock()).toBe('held');
@@ -201,7 +201,7 @@ describe('a locked folder', limit, () => {
 });
 
 describe('a folder in place of a locked one', limit, () => {
-  it('stops the former process, though its lock has the same number', async () => {
+  it('stops the former process, although its lock has the same number', async () => {
     const [first, second] = [new Holder(), new Holder()];
     expect(await first.lock()).toBe('held');
     first.signal('SIGSTOP');
@@ -249,7 +249,7 @@ describe('a folder locked through another mount', limit, () => {
 });
 
 describe('a damaged lock', limit, () => {
-  it('is taken over after a silence', async () => {
+  it('is taken over after the lease has expired', async () => {
     const damages: Record<string, (lock: string) => void> = {
       withoutOwner: (lock) => mkdirSync(lock),
       isFile: (lock) => writeFileSync(lock, ''),
@@ -293,12 +293,12 @@ describe('a process that pauses while it takes a folder', limit, () => {
     (await listening)?.close();
   });
 
-  it.each([1, 2])('does not open it, and leaves its successor alone (pause after reading %s)', async (at) => {
+  it.each([1, 2])('does not open it, and does not disturb its successor (pause after read %s)', async (at) => {
     await expect(take(at, () => {})).rejects.toThrow('is in use by another process (1 on ');
     expect(readdirSync(locks())).toEqual(['7']);
   });
 
-  it('loses it to a successor that comes at last', async () => {
+  it('loses it to a successor that arrives later', async () => {
     const onLost = vi.fn();
     await take(3, onLost);
     await vi.waitFor(() => expect(onLost).toHaveBeenCalled(), { timeout: 10_000 });
@@ -316,7 +316,7 @@ describe.each([['another machine', 'one', 'other'], ['a file system without sock
     expect(second.lines[1]).toMatch(/^waiting/);
   });
 
-  it('is free at once when it was given back', async () => {
+  it('is free at once after release', async () => {
     const [first, second] = [new Holder({ machine: one }), new Holder({ machine: other })];
     expect(await first.lock()).toBe('held');
     first.tell('release');
@@ -325,7 +325,7 @@ describe.each([['another machine', 'one', 'other'], ['a file system without sock
     expect(second.lines).toEqual(['loaded', 'held']);
   });
 
-  it('is taken over after a silence, and a process that wakes up late stops', async () => {
+  it('is taken over after the lease has expired, and the former holder stops when it wakes up', async () => {
     const [first, second, third] = [new Holder({ machine: one }), new Holder({ machine: other }), new Holder({ machine: other })];
     expect(await first.lock()).toBe('held');
     first.signal('SIGSTOP');

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { NoAnswer } from '../../../src/db/availability.ts';
 import { retry } from '../../../src/events/live/backoff.ts';
 
-describe('trying again', () => {
+describe('retries', () => {
   const failingFor = (ms: number, error: Error) => {
     const until = performance.now() + ms;
     return async () => {
@@ -11,15 +11,15 @@ describe('trying again', () => {
     };
   };
 
-  it('goes on for as long as the database does not answer', async () => {
+  it('continue as long as the database does not respond', async () => {
     await expect(retry(failingFor(7000, new NoAnswer('silent')), new AbortController().signal)).resolves.toBe('answered');
   });
 
-  it('ends after some attempts where something else fails', async () => {
+  it('end after some attempts for other failures', async () => {
     await expect(retry(failingFor(20_000, new Error('broken')), new AbortController().signal)).rejects.toThrow('broken');
   });
 
-  it('ends when nobody waits for it any more', async () => {
+  it('end when no subscriber waits any more', async () => {
     const stop = new AbortController();
     const trying = retry(failingFor(60_000, new NoAnswer('silent')), stop.signal);
     setTimeout(() => stop.abort(), 300);

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-it('knows after each change, from the log alone, what everyone may do', async () => {
+it('has the correct rights of everyone after each change, from the log alone', async () => {
   const { school, administrator } = await app.build.school();
   const schoolId = school.id;
   const [a, b] = [await app.build.class({ schoolId }), await app.build.class({ schoolId })];

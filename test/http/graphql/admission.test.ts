@@ -20,13 +20,13 @@ describe('an operation is charged', () => {
     expect((await charged(`mutation { ...F } fragment F on Mutation { archiveChat${one} ...G ... { b: archiveChat${one} } } fragment G on Mutation { a: archiveChat${one} }`)).estimate).toBe(three);
   });
 
-  it('for the fields that are planned for it, once', async () => {
+  it('once for the fields that are planned for it', async () => {
     const document = parse('{ a: __typename b: __typename }');
     expect((await charged('', 'user', document)).planned).toBe(2);
     expect((await charged('', 'user', document)).planned).toBe(0);
   });
 
-  it('for planning anew where anonymous requests made many plans, and for nothing where a person had one', async () => {
+  it('for planning again after many plans of anonymous requests, and for nothing if a signed-in person has a plan', async () => {
     const [own, first] = [parse('{ __typename }'), parse('{ a: __typename }')];
     await charged('', 'user', own);
     await charged('', 'anonymous', first);

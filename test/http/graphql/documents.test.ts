@@ -33,13 +33,13 @@ const get = (params: Record<string, string>, token = '', headers: Record<string,
 const ways = [['posted', post], ['read by Yoga', postToYoga], ['by GET', (body: object, token?: string, headers?: Record<string, string>) => get(body as Record<string, string>, token, headers)]] as const;
 const filler = (length: number): string => `#${'x'.repeat(length - 1)}`;
 
-describe.each(ways)('somebody who is not signed in (%s)', (_way, send) => {
-  it('is answered what needs no account', async () => {
+describe.each(ways)('an anonymous client (%s)', (_way, send) => {
+  it('may send operations that need no account', async () => {
     const { data } = await send({ query: '{ invitationPreview(code: "no-such-code") { schoolName role } __typename }' }, '', fromNewAddress());
     expect(data).toEqual({ invitationPreview: null, __typename: 'Query' });
   });
 
-  it('is refused what holds more than that, whether the document is known or not', async () => {
+  it('may not send other operations, whether the document is cached or not', async () => {
     const field = (n: number) => `f${n}: viewer { id }`;
     const fields = Array.from({ length: 20 }, (_, n) => field(n)).join(' ');
     for (const query of [
@@ -62,7 +62,7 @@ describe.each(ways)('somebody who is not signed in (%s)', (_way, send) => {
     expect((await send({ query: codes }, '', fromNewAddress())).codes).toEqual(['UNAUTHENTICATED']);
   });
 
-  it('may let so much be parsed in a minute, and is answered what is known meanwhile', async () => {
+  it('has a parse budget per minute, and cached documents are answered meanwhile', async () => {
     const address = fromNewAddress();
     const known = '{ __typename } # known to all';
     expect((await send({ query: known }, '', address)).data).toEqual({ __typename: 'Query' });
@@ -82,14 +82,14 @@ describe.each(ways)('somebody who is not signed in (%s)', (_way, send) => {
     expect((await post({ query: garbage(0) }, tokens[0], address)).codes).toEqual(['GRAPHQL_PARSE_FAILED']);
   });
 
-  it('with a wrong token is told so before the document is parsed', async () => {
+  it('with an invalid token is refused before the document is parsed', async () => {
     for (const query of ['{ viewer {', '{ nothing }', `{ viewer { id } } ${filler(10_000)}`, filler(30_000)])
       expect((await send({ query }, 'no.such.token', fromNewAddress())).codes).toEqual(['UNAUTHENTICATED']);
   });
 });
 
 describe('an account', () => {
-  it('may let so much be parsed in a minute, on HTTP and on a socket together, and is answered what is known', async () => {
+  it('has one parse budget per minute for HTTP and sockets, and cached documents are answered', async () => {
     const token = tokens[1]!;
     const socket = await openSignedIn(app.url, token);
     const known = '{ viewer { __typename } }';
@@ -112,7 +112,7 @@ describe('an account', () => {
     socket.ws.terminate();
   });
 
-  it('is told of fields that repeat too often, in its language', async () => {
+  it('gets an error for too many repeated fields, in its language', async () => {
     const query = `{ ${'viewer { id } '.repeat(490)} }`;
     for (const [language, message] of [['en', 'The document repeats the same fields too often.'], ['ru', 'Одни и те же поля повторяются в документе слишком часто.']] as const) {
       const { codes, errors } = await post({ query }, tokens[0], { 'accept-language': language });
@@ -120,7 +120,7 @@ describe('an account', () => {
     }
   });
 
-  it('asks for more fields through fragments than a plan holds, and is answered the same', async () => {
+  it('can select more fields through fragments than a plan holds, with the same result', async () => {
     const query = `{ viewer { ...F0 } } ${Array.from({ length: 6 }, (_, n) => `fragment F${n} on User { ${['a', 'b', 'c'].map((at) => `${at}${n}: enrolment { student { id fullName shortName surname givenName patronymic ...F${n + 1} } }`).join(' ')} }`).join(' ')} fragment F6 on User { id }`;
     const { codes, data } = await post({ query }, tokens[0]);
     expect(codes).toEqual([]);
@@ -141,7 +141,7 @@ describe("Apollo's persisted queries", () => {
     ['read by Yoga', postToYoga],
     ['by GET', (body: object, token: string, headers?: Record<string, string>) => get(params(body), token, headers)],
   ] as const;
-  it.each(transports)('are asked for by hash, refused once, stored and answered (%s)', async (way, send) => {
+  it.each(transports)('are sent by hash, refused once, stored and answered (%s)', async (way, send) => {
     const text = `query P {\n  viewer {\n    id\n    __typename\n  }\n}\n# ${way}`;
     for (const accept of ['application/json', 'application/graphql-response+json,application/json;q=0.9']) {
       const own = `${text} ${accept}`;
@@ -151,7 +151,7 @@ describe("Apollo's persisted queries", () => {
     }
   });
 
-  it('are refused where the hash is of another text, and nothing is stored', async () => {
+  it('are refused if the hash belongs to another text, and nothing is stored', async () => {
     const [text, other] = ['query P { viewer { id } } # this', 'query P { viewer { id } } # other'];
     for (const [, send] of transports) {
       const { status, codes } = await send({ ...withText(text), query: other }, tokens[0]!, { accept: 'application/graphql-response+json' });
@@ -170,14 +170,14 @@ describe("Apollo's persisted queries", () => {
     },
   );
 
-  it('may come with their text over a socket', async () => {
+  it('may be sent with their text over a socket', async () => {
     const text = 'query P { viewer { __typename } } # by socket';
     expect((await overSocket(app.url, tokens[0]!, withText(text))).data).toEqual({ viewer: { __typename: 'User' } });
     expect((await post(byHash(text), tokens[0])).data).toEqual({ viewer: { __typename: 'User' } });
     expect((await overSocket(app.url, tokens[0]!, { ...withText(text), query: `${text}.` })).codes).toEqual(['PERSISTED_QUERY_MISMATCH']);
   });
 
-  it('of somebody who is not signed in are held to the same bounds', async () => {
+  it('of an anonymous client have the same bounds', async () => {
     const large = `query P { a: viewer { id } b: viewer { id } c: viewer { id } }`;
     expect((await post(withText(large), tokens[0])).codes).toEqual([]);
     for (const body of [byHash(large), withText(large)]) expect((await post(body, '', fromNewAddress())).codes).toEqual(['UNAUTHENTICATED']);
@@ -195,7 +195,7 @@ describe('the cache of documents', () => {
   const large = (name: string) => `query ${name} { ${Array.from({ length: 17 }, (_, n) => `a${n}: nodes(ids: ${ids}) { id }`).join(' ')} }`;
   const small = (name: string) => `query ${name} { __typename } ${filler(1800)}`;
 
-  it('of somebody who is not signed in costs milliseconds at most', () => {
+  it('costs an anonymous client a few milliseconds at most', () => {
     const repeat = (count: number, of: (n: number) => string) => Array.from({ length: count }, (_, n) => of(n)).join(' ');
     const shapes = [
       `{ viewer { ${repeat(190, () => 'id')} } }`, `{ ${repeat(48, () => 'viewer{id}')} }`, `{ ${repeat(20, () => 'viewer{enrolment{class{id}}}')} }`,
@@ -217,7 +217,7 @@ describe('the cache of documents', () => {
     }
   });
 
-  it('keeps what is used, and lets the rest go before its weight is past the budget', () => {
+  it('keeps documents in use, and evicts others before it exceeds its budget', () => {
     const documents = new Documents();
     const steady = documents.read(large('Steady'), account());
     const { weight } = documents.read(large('First'), account());
@@ -233,7 +233,7 @@ describe('the cache of documents', () => {
     expect(documents.findByHash(createHash('sha256').update(large('First')).digest('hex'))).toBeUndefined();
   });
 
-  it('keeps what accounts use, however much comes from those who are not signed in', () => {
+  it('keeps documents of accounts, with any number of anonymous documents', () => {
     const documents = new Documents();
     const known = documents.read(large('Known'), account());
     const count = Math.ceil(cacheBudget / 4 / documents.read(small('First'), nobody()).weight);
@@ -243,7 +243,7 @@ describe('the cache of documents', () => {
     expect(documents.find(small(`Q${count - 1}`))).toBeDefined();
   });
 
-  it('keeps nothing of a document that is not valid', () => {
+  it('keeps nothing of an invalid document', () => {
     const documents = new Documents();
     for (const text of ['{ viewer {', '{ nothing }', 'fragment F on User { id }']) {
       expect(() => documents.read(text, account())).toThrow();
@@ -251,7 +251,7 @@ describe('the cache of documents', () => {
     }
   });
 
-  it('keeps the document of a subscription while it is open, and no longer', () => {
+  it('keeps the document of a subscription as long as it is open', () => {
     const documents = new Documents();
     const ctx = account();
     const open = documents.read(large('Open'), ctx);
@@ -270,7 +270,7 @@ describe('the cache of documents', () => {
     expect(documents.find(open.text)).toBeUndefined();
   });
 
-  it('lets an account hold so much by its subscriptions, and all accounts together', () => {
+  it('bounds the documents of the subscriptions of one account, and of all accounts together', () => {
     const documents = new Documents();
     const hold = (userId: string, name: string) => documents.hold(documents.read(large(name), account()).document, null, account(userId));
     const ends: (() => void)[] = [];

@@ -90,24 +90,24 @@ describe('a request posted as JSON', () => {
     ['a subscription', JSON.stringify({ query: 'subscription ($id: ID!) { events(schoolId: $id, after: "x") { __typename } }', variables: { id: schoolId } })],
   ];
 
-  it('is answered as Yoga answers it, whatever it holds and accepts', async () => {
+  it('gets the same response as from Yoga, for any body and Accept header', async () => {
     for (const [what, body] of bodies())
       for (const accept of accepts) for (const who of [token, pupil, '']) expect((await same(body, headersOf(who, accept))).status, what).toBeLessThan(500);
   });
 
-  it('by somebody whose token is wrong is refused with 401, as Yoga refuses it', async () => {
+  it('with an invalid token is refused with 401, like in Yoga', async () => {
     for (const accept of accepts.slice(0, 4)) {
       const { status, codes } = await same(JSON.stringify({ query: '{ viewer { id } }' }), headersOf('no.such.token', accept));
       expect([status, codes]).toEqual([401, ['UNAUTHENTICATED']]);
     }
   });
 
-  it('that is no GraphQL is a wrong request each time', async () => {
+  it('that is not GraphQL is a bad request each time', async () => {
     const body = JSON.stringify({ query: '{ viewer { id } again' });
     for (let n = 0; n < 3; n += 1) expect((await same(body, headersOf(token, 'application/graphql-response+json'))).status).toBe(400);
   });
 
-  it('by a page of an allowed origin is answered to that page', async () => {
+  it('of a page with an allowed origin gets CORS headers for that origin', async () => {
     const headers = { ...headersOf(token, undefined), origin };
     const { status, headers: said } = await ask(app.url, { body: JSON.stringify({ query: '{ viewer { id } }' }), headers });
     expect([status, said['access-control-allow-origin']]).toEqual([200, origin]);
@@ -115,7 +115,7 @@ describe('a request posted as JSON', () => {
     expect([other.status, other.codes]).toEqual([403, ['ORIGIN_FORBIDDEN']]);
   });
 
-  it('is answered in memory that is not used again before all of it has left', async () => {
+  it('is answered from memory that is reused only after the whole response has been sent', async () => {
     // Each response repeats its own number, so that bytes of another response would be detected.
     const bodyOf = (n: number) => JSON.stringify({ query: `{ node(id: "${schoolId}") { ... on School { people(first: 100) { edges { node { ${Array.from({ length: 28 }, (_, k) => `a${n}x${k}: fullName`).join(' ')} } } } } } }` });
     const numbers = Array.from({ length: 12 }, (_, n) => n);
@@ -132,7 +132,7 @@ describe('a request posted as JSON', () => {
     }
   });
 
-  it('is said in the language that it asks for', async () => {
+  it('is answered in the requested language', async () => {
     const [ru, en] = await Promise.all(['ru', 'en'].map((language) => same(JSON.stringify({ query: '{ viewer { id } }' }), { ...headersOf('no.such.token', undefined), 'accept-language': language })));
     expect(ru!.errors![0]!.message).not.toBe(en!.errors![0]!.message);
   });

@@ -93,7 +93,7 @@ describe.each(transports)('by %s', (_name, over) => {
     expect((await as({ query: '{ viewer { id } }' })).data).toEqual({ viewer: { id: app.id('User', administrator.id) } });
   });
 
-  it('takes what stands just within the bounds', async () => {
+  it('accepts documents just within the bounds', async () => {
     for (const query of [
       // 2,000 tokens: 2 + 17 × 112 + 94.
       `{${[...Array<number>(17).fill(100), 82].map((count, n) => `a${n}:nodes(ids:[${'"x" '.repeat(count)}]){id}`).join(' ')}}`,
@@ -106,7 +106,7 @@ describe.each(transports)('by %s', (_name, over) => {
       expect((await as({ query })).errors).toBeUndefined();
   });
 
-  it('tells the schema to staff and services, and to nobody else', async () => {
+  it('shows the schema to staff and services only', async () => {
     const query = getIntrospectionQuery({ descriptions: true, specifiedByUrl: true, directiveIsRepeatable: true, schemaDescription: true, inputValueDeprecation: true });
     expect((await as({ query })).data).toHaveProperty('__schema.queryType.name', 'Query');
     const service = await app.asService(school.id, ['read']);
@@ -116,7 +116,7 @@ describe.each(transports)('by %s', (_name, over) => {
     expect((await as({ query: '{ __typename }' }, tokens.pupil)).errors).toBeUndefined();
   });
 
-  it('gives no hints at names', async () => {
+  it('gives no suggestions for names', async () => {
     for (const query of [
       '{ vewer { id } }',
       '{ viewer { surnam } }',
@@ -139,7 +139,7 @@ describe.each(transports)('by %s', (_name, over) => {
 
   it.each([
     'Иванова', 'Иванова; Мария', 'Иванова "Мария"; Int', 'Иванова cannot represent Мария: x', '\\"; Иванова', 'Иванова at "input.x"; Мария', 'Ива\nнова; Мария',
-  ])('does not say back a value that did not fit: %j', async (name) => {
+  ])('does not quote an invalid value: %j', async (name) => {
     const type = 'mutation ($x: CreateClassInput!) { createClass(input: $x) { __typename } }';
     const literal = JSON.stringify(name);
     for (const payload of [
@@ -166,7 +166,7 @@ describe.each(transports)('by %s', (_name, over) => {
     }
   });
 
-  it('says where in the variables a value is wrong', async () => {
+  it('reports the path of an invalid value in the variables', async () => {
     const { errors } = await as({
       query: 'mutation ($input: CreateClassInput!) { createClass(input: $input) { __typename } }',
       variables: { input: { schoolId, grade: 'пять', letter: 'А' } },
@@ -174,7 +174,7 @@ describe.each(transports)('by %s', (_name, over) => {
     expect(errors?.map(({ message }) => message)).toEqual(['Значение переменной «$input» в «input.grade» не подходит. Здесь нужно целое число.']);
   });
 
-  it('refuses wrong page sizes at the argument', async () => {
+  it('refuses invalid page sizes with the argument as path', async () => {
     for (const [args, path] of [
       ['first: 0', 'first'], ['first: 101', 'first'], ['first: -1', 'first'], ['last: 0', 'last'], ['last: 101', 'last'],
       ['last: -1', 'last'], ['first: 1, last: 1', 'last'],
@@ -186,7 +186,7 @@ describe.each(transports)('by %s', (_name, over) => {
     expect((await as({ query: '{ schools(first: 99999999999) { edges { cursor } } }' })).codes).toEqual(['GRAPHQL_VALIDATION_FAILED']);
   });
 
-  it('refuses cursors that no list gave, at the argument', async () => {
+  it('refuses made-up cursors with the argument as path', async () => {
     const listed = 'query ($id: ID!, $after: String, $before: String) { node(id: $id) { ... on School { classes(after: $after, before: $before) { edges { cursor } } } } }';
     const { data } = await as({ query: listed, variables: { id: schoolId } });
     const good = (data!.node as { classes: { edges: { cursor: string }[] } }).classes.edges[0]!.cursor;
@@ -202,7 +202,7 @@ describe.each(transports)('by %s', (_name, over) => {
       }
   });
 
-  it('goes on from the cursor of a row that is gone', async () => {
+  it('continues from the cursor of a deleted row', async () => {
     const kept = await app.build.school();
     const subjects = [];
     for (const name of ['Алгебра', 'Биология', 'Химия']) subjects.push(await app.build.subject({ schoolId: kept.school.id, name }));
@@ -217,7 +217,7 @@ describe.each(transports)('by %s', (_name, over) => {
     expect((await next(cursor)).node.name).toBe('Химия');
   });
 
-  it("answers null for ids that lead to nothing, whatever is wrong with them, and spares the others of the list", async () => {
+  it("answers null for any unknown or invalid id, without affecting the others of the list", async () => {
     const query = 'query ($id: ID!, $ids: [ID!]!) { node(id: $id) { id } nodes(ids: $ids) { id } }';
     for (const id of wrongIds()) {
       const { data, errors } = await as({ query, variables: { id, ids: [id, schoolId] } });
@@ -226,7 +226,7 @@ describe.each(transports)('by %s', (_name, over) => {
     }
   });
 
-  it('speaks the language asked for in the errors of queries and subscriptions', async () => {
+  it('returns the errors of queries and subscriptions in the requested language', async () => {
     const query = '{ schools(first: 0) { edges { cursor } } }';
     const subscription = 'subscription ($id: ID!) { chats(schoolId: $id, after: "x") { __typename } }';
     for (const [language, said] of [['en', /^[\x20-\x7e]+$/], ['ru', /[а-я]/], ['en-GB,ru;q=0.5', /^[\x20-\x7e]+$/], ['de', /[а-я]/]] as const)
@@ -252,7 +252,7 @@ function wrongIds(): string[] {
   ];
 }
 
-describe('what a mutation is given', () => {
+describe('the input of a mutation', () => {
   const letter = 'Ж';
   /** Every text field of every input; the other fields are valid. */
   const texts: [mutation: string, path: string[], input: (text: string) => object][] = [
@@ -281,7 +281,7 @@ describe('what a mutation is given', () => {
     return data![mutation] as { __typename: string; message: string };
   };
 
-  it.each(transports)('refuses U+0000 and lone surrogates in every text by %s, at the field, and writes nothing', async (_name, over) => {
+  it.each(transports)('refuses U+0000 and lone surrogates in every text by %s, with the field as path, and writes nothing', async (_name, over) => {
     for (const [mutation, path, input] of texts)
       for (const text of ['Проба\u0000', '\u0000', 'Про\ud800ба', '\udfff', '\ud800\ud800'])
         await expectRefusal(app, school.id, { code: 'INVALID' }, async () => {
@@ -305,17 +305,17 @@ describe('what a mutation is given', () => {
     expect(inputs.filter((input) => !covered.includes(input))).toEqual([]);
   });
 
-  it.each(transports)('refuses texts of 20,000 characters at the field by %s', async (_name, over) => {
+  it.each(transports)('refuses texts of 20,000 characters by %s, with the field as path', async (_name, over) => {
     for (const [mutation, path, input] of texts)
       await expectRefusal(app, school.id, { code: 'INVALID', ...(path[0] === 'externalIds' ? {} : { path }) }, () => send(over, mutation, input('я'.repeat(20_000))));
   });
 
-  it.each(transports)('refuses unknown and odd codes by %s without an error', async (_name, over) => {
+  it.each(transports)('refuses unknown and odd codes by %s without an internal error', async (_name, over) => {
     for (const code of ['', 'x', '\u0000', '\ud800', '../../..', 'я'.repeat(1000)])
       expect(await send(over, 'acceptInvitation', { code })).toMatchObject({ __typename: 'Refusal', code: 'NOT_FOUND' });
   });
 
-  it.each(transports)('refuses wrong ids and ids of other types by %s, at the field', async (_name, over) => {
+  it.each(transports)('refuses invalid ids and ids of other types by %s, with the field as path', async (_name, over) => {
     const classId = app.id('Class', first.id);
     const cases: [mutation: string, path: string, input: (id: string) => object][] = [
       ['createSubject', 'schoolId', (id) => ({ schoolId: id, name: 'Физика' })],
@@ -338,7 +338,7 @@ describe('what a mutation is given', () => {
     );
   });
 
-  it.each(transports)('is refused in the language asked for by %s', async (_name, over) => {
+  it.each(transports)('is refused in the requested language by %s', async (_name, over) => {
     for (const [language, said] of [['en', /^[\x20-\x7e]+$/], ['ru', /[а-я]/], ['de', /[а-я]/]] as const)
       expect((await send(over, 'createSubject', { schoolId, name: ' ' }, { 'accept-language': language })).message).toMatch(said);
   });

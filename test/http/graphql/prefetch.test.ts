@@ -59,13 +59,13 @@ it.each([
   ['a person', 'query ($userId: ID!) { node(id: $userId) { ... on User { fullName } } }', [['session'], ['app_user']]],
   // The cursor of the log has to be read before any row.
   ['asOf', 'query ($schoolId: ID!) { node(id: $schoolId) { ... on School { asOf } } }', [['session'], ['school']]],
-])('asks who asks, and beside it or after it for %s', async (_what, query, steps) => {
+])('loads the actor, and concurrently or afterwards %s', async (_what, query, steps) => {
   expect(await stepsOf(typeof query === 'string' ? query : query())).toEqual(steps);
 });
 
 const both = `query ($classId: ID!) { ${viewer} ${found} }`;
 
-it('tells nobody who may not see it', async () => {
+it('returns nothing to an actor that may not see it', async () => {
   expect((await send(both)).data).toEqual({ viewer: { fullName: expect.any(String) }, node: { name: expect.any(String) } });
   expect((await send(both, foreign)).data).toMatchObject({ node: null });
   const { token, sessionId } = await app.token({ id: (await app.db.prisma.session.findUniqueOrThrow({ where: { id: own.sessionId } })).userId });
@@ -74,14 +74,14 @@ it('tells nobody who may not see it', async () => {
   expect([refused.status, refused.codes, refused.data]).toEqual([401, ['UNAUTHENTICATED'], undefined]);
 });
 
-it('asks for nothing that a wrong token names', async () => {
+it('loads nothing for an invalid token', async () => {
   const asked = vi.spyOn(app.db.reads, 'query');
   expect((await send(both, 'no.such.token')).status).toBe(401);
   expect(asked).not.toHaveBeenCalled();
 });
 
 // An unhandled rejection would end the process.
-it('fails as a whole where nothing can be read', async () => {
+it('fails as a whole if nothing can be read', async () => {
   reading(() => Promise.reject(new Error('the database is away')));
   const response = await fetch(app.url, { method: 'POST', headers: json(own.token), body: JSON.stringify({ query: both, variables: ids }) });
   expect(response.status).toBe(500);

@@ -79,7 +79,7 @@ const codes = async ({ over }: OpenStream) => (await over).errors?.map(({ extens
 const lastCursor = ({ items }: OpenStream) => String(items.at(-1)!.cursor);
 
 describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
-  it('is told an event whole, once, when it could not be read at first', async () => {
+  it('delivers an event completely and once if it could not be read at first', async () => {
     const { chat, streams, renamed } = await scene(transport);
     const before = await executions();
     await without('chat', async () => {
@@ -96,7 +96,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     }
   });
 
-  it('is sent away before an event that cannot be read, and told it once when they come back', async () => {
+  it('ends the stream before an event that cannot be read, and delivers it once on resume', async () => {
     const { chat, streams, renamed, again, listen, administrator } = await scene(transport);
     await write(renamed);
     await Promise.all(streams.map((stream) => told(stream, 1)));
@@ -119,7 +119,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     }
   });
 
-  it('is told as before of what can be read, whatever others asked for', async () => {
+  it('delivers readable events as before, independent of the selections of others', async () => {
     const { school, schoolId, administrator, renamed, streams } = await scene(transport);
     const found = await app.build.class({ schoolId: school.id });
     const pupil = await app.build.student({ classId: found.id });
@@ -137,7 +137,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     expect(others.news.every(({ student }) => student !== null)).toBe(true);
   });
 
-  it('is told what its rights hide as null, and goes on', async () => {
+  it('delivers null for what the rights hide, and continues', async () => {
     const { school } = await app.build.school();
     // A personal event: joining a chat that the person has left since.
     const pupil = await app.build.user({ schoolId: school.id, role: 'STUDENT' });
@@ -150,7 +150,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     expect(stream.news.map((item) => item.chat)).toEqual([null, null]);
   });
 
-  it('is told an event whole when its rights could not be read at first', async () => {
+  it('delivers an event completely if the rights could not be read at first', async () => {
     const { streams, school, chat, administrator } = await scene(transport);
     await without('session', async () => {
       // The event invalidates the administrator's cached rights.
@@ -164,8 +164,8 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
   });
 });
 
-describe.runIf(server)('a lock that is held for longer than statements wait', () => {
-  it.each(['listen', 'listenSse'] as const)('keeps no event from those who follow by %s', async (transport) => {
+describe.runIf(server)('a lock that is held for longer than lock_timeout', () => {
+  it.each(['listen', 'listenSse'] as const)('loses no event for subscribers by %s', async (transport) => {
     const { chat, streams, renamed, again } = await scene(transport);
     const holder = new pg.Client({ connectionString: app.db.connectionString! });
     await holder.connect();

@@ -191,7 +191,7 @@ function standsOn(actor: Actor, schoolId: string): Set<string> {
   return new Set([...roles, ...work.map(({ classId, subjectId }) => `${subjectId === null ? 'class' : 'subject'} teacher of ${classId}`), ...place]);
 }
 
-it('tells everyone exactly what they may hear by the rights that they have at that moment, and ends with the rights it began with', async () => {
+it('delivers to everyone exactly what their rights at that moment allow, and ends when a right from its start is lost', async () => {
   const random = createRandom();
   onTestFailed(() => console.error(`SEED=${random.seed}`));
   const all = await buildWorld();
@@ -273,7 +273,7 @@ async function nextOf(items: AsyncIterableIterator<SubscriptionItem, void, undef
   }
 }
 
-it('asks for rights again before each event of a slow listener', async () => {
+it('reloads the rights before each event of a slow subscriber', async () => {
   const { items, renamed, ofPupil, leave } = await inChat();
   const stream = items(app.liveEvents);
   await recordAll([renamed, renamed, renamed, ofPupil]);
@@ -284,7 +284,7 @@ it('asks for rights again before each event of a slow listener', async () => {
   await stream.return!();
 });
 
-describe('rights that another process took away, of which nobody here was told', () => {
+describe('rights that another process revoked without a notification here', () => {
   let feed: ReturnType<typeof createLiveEvents>;
   beforeAll(() => {
     // Without the timer, rights are read again only when they are too old; invalidations of the other instance do not reach this one.
@@ -301,7 +301,7 @@ describe('rights that another process took away, of which nobody here was told',
     await pause(maxRightsAgeMs + 10);
   }
 
-  it('are read again before the next event, and before one that was made is sent', async () => {
+  it('are reloaded before the next event, and before an executed event is sent', async () => {
     const { schoolId, items, renamed, membership } = await inChat();
     await recordAll([renamed, renamed, renamed]);
     const stream = items(feed);
@@ -315,7 +315,7 @@ describe('rights that another process took away, of which nobody here was told',
     expect(await stream.next()).toMatchObject({ value: { kind: 'ended', reason: 'ROLE_ENDED', cursor: encodeCursor({ schoolId, seq: 1n }) } });
   });
 
-  it('are those of a service that was ended, which no log tells', async () => {
+  it('are reloaded for a service that was ended, which the log does not record', async () => {
     const { school } = await app.build.school();
     const schoolId = school.id;
     const service = await app.build.service({ schoolId, scopes: ['read', 'events'] });
@@ -327,7 +327,7 @@ describe('rights that another process took away, of which nobody here was told',
     expect(await stream.next()).toMatchObject({ value: { kind: 'ended', reason: 'SESSION_ENDED' } });
   });
 
-  it('are told by the log, read once more, to those who are told together', async () => {
+  it('of subscribers that share an execution are found by reading the log again', async () => {
     const { schoolId, credential, renamed, leave } = await inChat();
     const stream = follow(feed, { schoolId, credential, after: null, ...everything });
     expect(await stream.next()).toMatchObject({ value: { kind: 'checkpoint' } });
@@ -353,7 +353,7 @@ describe('rights that another process took away, of which nobody here was told',
   });
 });
 
-it('reads the rights of two tokens of one client each by what it says', async () => {
+it('loads separate rights for two tokens of one client with different scopes', async () => {
   const { school } = await app.build.school();
   const service = await app.build.service({ schoolId: school.id, scopes: ['read', 'events'] });
   const expiresAt = Math.floor(Date.now() / 1000) + 3600;
@@ -373,7 +373,7 @@ describe('reads that fail', () => {
     return { rights, broadcaster, reader: { ...reader, bounds: (id) => maybe(() => reader.bounds(id)), read: (...args) => maybe(() => reader.read(...args)) } };
   };
 
-  it('are tried again, and nothing is missed', async () => {
+  it('are retried, and nothing is missed', async () => {
     const { items, renamed, ofPupil } = await inChat();
     await recordAll([renamed, ofPupil]);
     const stream = items(failing(2));
@@ -381,7 +381,7 @@ describe('reads that fail', () => {
     await stream.return!();
   });
 
-  it('end the stream with their error, and not as if there were nothing', async () => {
+  it('end the stream with their error, and not as if it were complete', async () => {
     const { items, renamed } = await inChat();
     await recordAll([renamed]);
     const stream = items(failing(Infinity));
@@ -390,7 +390,7 @@ describe('reads that fail', () => {
   });
 });
 
-it('tells nothing by the rights of a moment before it happened', async () => {
+it('never delivers an event with the rights from before it', async () => {
   const { schoolId, items, renamed, ofPupil, leave } = await inChat();
   const { reader, rights, broadcaster } = app.liveEvents;
   let meanwhile: (() => Promise<void>) | null = async () => {
@@ -416,7 +416,7 @@ it('tells nothing by the rights of a moment before it happened', async () => {
   await stream.return!();
 });
 
-it('ends for good once a sweep found the rights lost, though they come back', async () => {
+it('ends for good once a periodic check finds the rights lost, even if they return', async () => {
   const { school, administrator } = await app.build.school();
   const credential = await credentialOf(administrator);
   const actor = (await actorOf(credential)) as UserActor;
@@ -436,7 +436,7 @@ it('ends for good once a sweep found the rights lost, though they come back', as
   expect(await items.next()).toEqual({ done: true, value: undefined });
 });
 
-it('tells a slow listener to read anew when old events are forgotten before it comes to them', async () => {
+it('sends ResyncRequired to a slow subscriber when old events are deleted before it has read them', async () => {
   const { school, administrator } = await app.build.school();
   const schoolId = school.id;
   const credential = await credentialOf(administrator);

@@ -158,7 +158,7 @@ async function compare(query: string, asked: readonly Asked[]): Promise<number> 
 
 const executions = async () => Number(/^sfera_stream_executions_total (\d+)$/m.exec(await (await fetch(app.url.replace('/graphql', '/metrics'))).text())?.[1]);
 
-it('tells each what graphql answers to them alone', async () => {
+it('delivers to each subscriber the same result as graphql-js', async () => {
   const before = app.liveEvents.broadcaster.stats().deliveredCount;
   await fc.assert(
     fc.asyncProperty(subscribers, async ({ query, asked }) => {
@@ -169,7 +169,7 @@ it('tells each what graphql answers to them alone', async () => {
   expect(app.liveEvents.broadcaster.stats().deliveredCount - before).toBeGreaterThan(100);
 }, 240_000);
 
-it('tells apart those whose directives directly under the stream have other values', async () => {
+it('executes separately for different values of directives directly under the stream', async () => {
   const query = `subscription ($schoolId: ID!, $x: Boolean!) {
     chats(schoolId: $schoolId) { __typename ... on ChatChange @include(if: $x) { chat { name } } ... @skip(if: $x) { kind: __typename } }
   }`;
@@ -177,7 +177,7 @@ it('tells apart those whose directives directly under the stream have other valu
   expect(await compare(query, [true, false, true, false].map((x) => ({ operationName: undefined, variables: { schoolId, x } })))).toBe(2);
 });
 
-it('tells together those whose variables differ in the arguments of the stream alone', async () => {
+it('shares one execution if variables differ only in the arguments of the stream', async () => {
   const query = `subscription ($schoolId: ID!, $after: String, $x: Boolean = true) {
     chats(schoolId: $schoolId, after: $after) { __typename ... on Checkpoint { cursor } ... on ChatChange @include(if: $x) { chat { name } } }
   }`;

@@ -171,8 +171,8 @@ async function tell(listeners: Awaited<ReturnType<typeof follow>>[], schoolId: s
   };
 }
 
-describe('an event for many who asked for the same', () => {
-  it('is read, executed and written once for those whose rights amount to the same', async () => {
+describe('an event for many subscribers with the same selection', () => {
+  it('is read, executed and serialised once for subscribers with equivalent rights', async () => {
     const { schoolId, people, places } = await buildWorld();
     const [first, second, , classTeacher] = people;
     const variables = { schoolId: app.id('School', schoolId) };
@@ -185,7 +185,7 @@ describe('an event for many who asked for the same', () => {
     await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(0));
   });
 
-  it('is read once for all, whatever else they asked for and whenever they came', async () => {
+  it('is read once for all subscribers, with any selections and start times', async () => {
     const { schoolId, people, places } = await buildWorld();
     const variables = { schoolId: app.id('School', schoolId) };
     const listeners: Awaited<ReturnType<typeof follow>>[] = [];
@@ -201,7 +201,7 @@ describe('an event for many who asked for the same', () => {
     for (const { close } of listeners) await close();
   });
 
-  it('is told as objects and as bytes alike', async () => {
+  it('is the same as objects and as bytes', async () => {
     const { schoolId, administrator, places } = await buildWorld();
     const { token } = await app.token(administrator);
     const variables = { schoolId: app.id('School', schoolId) };
@@ -225,7 +225,7 @@ describe('an event for many who asked for the same', () => {
     for (const { close } of [...streams, socket]) await close();
   });
 
-  it('waits for what was read here to come up to where a listener began', async () => {
+  it('waits until the log reader has reached the start of a subscriber', async () => {
     const { schoolId, administrator, places } = await buildWorld();
     const { token } = await app.token(administrator);
     const variables = { schoolId: app.id('School', schoolId) };
@@ -242,7 +242,7 @@ describe('an event for many who asked for the same', () => {
     await Promise.all([first.close(), second.close()]);
   });
 
-  it('says to each, byte for byte, what is said to one who listens alone', async () => {
+  it('delivers to each, byte for byte, what a single subscriber gets', async () => {
     const random = createRandom();
     onTestFailed(() => console.error(`SEED=${random.seed}`));
     const all = await buildWorld();
@@ -274,7 +274,7 @@ describe('an event for many who asked for the same', () => {
   }, 120_000);
 });
 
-describe('a field that depends on who asks', () => {
+describe('a field that depends on the viewer', () => {
   /** One object of each type, as an administrator sees it. */
   async function things(all: World): Promise<Map<string, string>> {
     const of = { where: { schoolId: all.schoolId } };

@@ -29,8 +29,8 @@ async function setting(pupils = 3) {
 
 const started = (listening: OpenStream) => listening.until(({ items }) => items.length > 0);
 
-describe.each(['listen', 'listenSse'] as const)('following by %s', (transport) => {
-  it('tells each enrolment once, in order, the moment it is committed', async () => {
+describe.each(['listen', 'listenSse'] as const)('subscribing by %s', (transport) => {
+  it('delivers each enrolment once, in order, as soon as it is committed', async () => {
     const { administrator, schoolId, students, a, enrol } = await setting();
     const dashboard = await app.as(administrator)[transport](enrolmentsStream, { schoolId });
     await started(dashboard);
@@ -41,7 +41,7 @@ describe.each(['listen', 'listenSse'] as const)('following by %s', (transport) =
     dashboard.close();
   });
 
-  it('goes on from a cursor without a hole or a repeat', async () => {
+  it('resumes from a cursor without a gap or a repeat', async () => {
     const { administrator, schoolId, students, a, enrol } = await setting(4);
     const first = await app.as(administrator)[transport](enrolmentsStream, { schoolId });
     await started(first);
@@ -58,7 +58,7 @@ describe.each(['listen', 'listenSse'] as const)('following by %s', (transport) =
     second.close();
   });
 
-  it('goes on from what a query returned, by asOf', async () => {
+  it('resumes from the result of a query, by asOf', async () => {
     const { administrator, schoolId, students, a, enrol } = await setting(1);
     const { data } = await app.as(administrator).send('query ($id: ID!) { node(id: $id) { ... on School { asOf } } }', { id: schoolId });
     await enrol(students[0]!, a.id);
@@ -67,7 +67,7 @@ describe.each(['listen', 'listenSse'] as const)('following by %s', (transport) =
     dashboard.close();
   });
 
-  it('tells a class teacher of the own class only, and nobody of another school', async () => {
+  it('delivers only the own class to a class teacher, and nothing to another school', async () => {
     const { schoolId, teacherA, teacherB, students, a, b, enrol, administrator } = await setting(2);
     const other = await setting(0);
     const own = await app.as(teacherA)[transport](enrolmentsStream, { schoolId });
@@ -91,7 +91,7 @@ describe.each(['listen', 'listenSse'] as const)('following by %s', (transport) =
     otherStream.close();
   });
 
-  it('tells of every new chat that one may see', async () => {
+  it('delivers every new chat that the viewer may see', async () => {
     const { schoolId, administrator, teacherA, a } = await setting(0);
     const pupil = await app.build.student({ classId: a.id });
     const dashboard = await app.as(administrator)[transport](chatsStream, { schoolId });
@@ -135,7 +135,7 @@ describe.each(['listen', 'listenSse'] as const)('following by %s', (transport) =
   });
 });
 
-it('tells the administration of everything, gaplessly numbered', async () => {
+it('delivers everything to the administration, numbered without gaps', async () => {
   const { schoolId, school, administrator, students, a, enrol } = await setting(1);
   const after = Buffer.from(`${school.id}:0`).toString('base64url');
   const log = await app.as(administrator).listen(eventsStream, { schoolId, after });
@@ -150,7 +150,7 @@ it('tells the administration of everything, gaplessly numbered', async () => {
   log.close();
 });
 
-it('lets a service follow with the scope `events`, and not without', async () => {
+it('lets a service subscribe with the scope `events`, and not without it', async () => {
   const { schoolId, school, students, a, enrol } = await setting(1);
   const follower = await app.asService(school.id, ['read', 'events']);
   const reader = await app.asService(school.id, ['read']);
@@ -162,7 +162,7 @@ it('lets a service follow with the scope `events`, and not without', async () =>
   stream.close();
 });
 
-it('leaves no listener and no followed school behind', async () => {
+it('leaves no subscriber and no retained school behind', async () => {
   const { schoolId, administrator } = await setting(0);
   const streams = await Promise.all([
     app.as(administrator).listen(enrolmentsStream, { schoolId }),

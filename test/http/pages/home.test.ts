@@ -21,7 +21,7 @@ const html = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
 const open = (path: string, headers: Record<string, string> = {}, method = 'GET') => fetch(`${home}${path}`, { method, headers: { accept: html, ...headers }, redirect: 'manual' });
 
 describe('the start page', () => {
-  it.each([['ru', 'Сервер школьной платформы'], ['en', 'The server of a school platform']])('says in %s what this is, and every way that it shows leads on', async (language, heading) => {
+  it.each([['ru', 'Сервер школьной платформы'], ['en', 'The server of a school platform']])('says in %s what the server is, and all its links work', async (language, heading) => {
     const response = await open('/', { 'accept-language': language });
     const text = await response.text();
     expect([response.status, response.headers.get('content-language'), response.headers.get('content-length')]).toEqual([200, language, String(Buffer.byteLength(text))]);
@@ -33,7 +33,7 @@ describe('the start page', () => {
   });
 });
 
-describe('where there is nothing', () => {
+describe('an unknown path', () => {
   it('a browser gets a page with a way back and the id of the request', async () => {
     for (const [language, said] of [['ru', 'По этому адресу ничего нет.'], ['en', 'There is nothing at this address.']] as const) {
       const response = await open('/nothing', { 'accept-language': language });
@@ -68,17 +68,17 @@ it('HEAD is answered like GET, without the body, and OPTIONS with what a page ta
   expect((await open('/sessions', {}, 'DELETE')).status).toBe(405);
 });
 
-it('what browsers and crawlers ask for unasked is there', async () => {
+it('files that browsers and crawlers request by themselves exist', async () => {
   const icon = await open('/favicon.ico');
   expect([icon.status, icon.headers.get('content-type')]).toEqual([200, 'image/svg+xml']);
   expect(await (await open('/robots.txt')).text()).toBe('User-agent: *\nDisallow: /\n');
 });
 
-it('an address that is no UTF-8 is a wrong request, also to the authorization server', async () => {
+it('a path that is not UTF-8 is a bad request, also to the authorization server', async () => {
   for (const path of ['/oidc/auth?state=%ff', '/.well-known/openid-configuration?x=%e0%a4']) expect([path, (await open(path)).status]).toEqual([path, 400]);
 });
 
-it('a preflight of an origin that is not allowed is refused in so many words, and the log says which', async () => {
+it('a preflight of an origin that is not allowed is refused with the reason, and the origin is logged', async () => {
   const response = await open('/graphql', { origin: 'https://foreign.example', 'access-control-request-method': 'POST', 'accept-language': 'en' }, 'OPTIONS');
   expect([response.status, response.headers.get('access-control-allow-origin'), await response.json()]).toMatchObject([403, null, { errors: [{ extensions: { code: 'ORIGIN_FORBIDDEN' } }] }]);
   expect(lines.join('')).toContain('"origin":"https://foreign.example"');
@@ -89,6 +89,6 @@ it('every response varies by origin', async () => {
     expect([path, /\borigin\b/i.test((await open(path)).headers.get('vary') ?? '')]).toEqual([path, true]);
 });
 
-it('nothing of it is an error in the log', () => {
+it('these requests log no errors', () => {
   expect(lines.filter((line) => (JSON.parse(line) as { level: number }).level >= 40)).toEqual([]);
 });

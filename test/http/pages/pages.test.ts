@@ -33,7 +33,7 @@ async function signInPage(visitor: Browser, client?: { id: string; redirectUri: 
 }
 
 describe('every page', () => {
-  it('keeps itself to itself', async () => {
+  it('cannot be framed and loads nothing from elsewhere', async () => {
     const { path } = await invitation();
     for (const page of [await browser().open(path), await signInPage(browser()), await browser().open('/sessions'), await browser().open('/joined')]) {
       expect(page.status).toBe(200);
@@ -48,7 +48,7 @@ describe('every page', () => {
     }
   });
 
-  it('speaks Russian unless English is wished for or chosen', async () => {
+  it('is in Russian unless English is requested or chosen', async () => {
     const { path } = await invitation();
     const title = async (headers: Record<string, string>, address = path) => /<html lang="(\w+)">/.exec((await browser(headers).open(address)).text)?.[1];
     expect(await title({ 'accept-language': '' })).toBe('ru');
@@ -58,7 +58,7 @@ describe('every page', () => {
     expect(await title({ 'accept-language': 'ru' }, `${path}?lang=en`)).toBe('en');
   });
 
-  it('takes a form only from its own pages and the browser that was given it', async () => {
+  it('accepts a form only from its own pages and from the browser that received it', async () => {
     const { path, school } = await invitation();
     const [mine, other] = [browser(), browser()];
     const page = await mine.open(path);
@@ -93,7 +93,7 @@ describe('every page', () => {
     await secure.close();
   });
 
-  it('answers the wrong method and the unknown address', async () => {
+  it('answers a wrong method and an unknown path', async () => {
     expect((await browser().open('/sessions', { method: 'DELETE' })).status).toBe(405);
     expect((await browser().open('/sessions/end')).status).toBe(405);
     for (const path of ['/nothing', '/sign-in/', '/join/', '/join/a/b', '/assets/nothing.js', '/assets/constructor', '/joined/x']) expect((await browser().open(path)).status).toBe(404);
@@ -101,7 +101,7 @@ describe('every page', () => {
 });
 
 describe('sign-in', () => {
-  it('shows what is wrong at the field, and keeps the name but not the password', async () => {
+  it('shows errors at the field, and keeps the name but not the password', async () => {
     const { signInName } = await server.teacher();
     const visitor = browser();
     const page = await visitor.submit(await signInPage(visitor), { signInName, password: 'wrong password' });
@@ -122,7 +122,7 @@ describe('sign-in', () => {
     expect(attribute(page, 'signInName', 'value')).toBe('&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;');
   });
 
-  it('says the same of an unknown name, a deactivated person, strange characters and a wrong password', async () => {
+  it('gives the same answer for an unknown name, a deactivated person, strange characters and a wrong password', async () => {
     const [known, gone] = [await server.teacher(), await server.teacher()];
     await server.db.prisma.user.update({ where: { id: gone.id }, data: { deactivatedAt: new Date() } });
     const said = async (signInName: string, tried: string) => {
@@ -135,12 +135,12 @@ describe('sign-in', () => {
     expect(all[0]).toEqual([422, 'Неверный логин или пароль.']);
   });
 
-  it('lets on only to where the app is', async () => {
+  it('redirects only to the registered address of the app', async () => {
     const page = await signInPage(browser());
     expect(page.headers.get('content-security-policy')).toContain("form-action 'self' https://portal.example;");
   });
 
-  it('tells of a sign-in that is over, and of an app that asks wrongly', async () => {
+  it('reports an expired sign-in, and an invalid request of an app', async () => {
     expect((await browser().open('/sign-in/none')).text).toContain('Вход был начат слишком давно');
     const wrong = await browser().open('/oidc/auth?client_id=%3Cscript%3E&response_type=code');
     expect([wrong.status, wrong.text.includes('<script')]).toEqual([400, false]);
@@ -149,7 +149,7 @@ describe('sign-in', () => {
 });
 
 describe('join', () => {
-  it('shows the school, the class and the role, and nobody', async () => {
+  it('shows the school, the class and the role, but no people', async () => {
     const { path, school, found } = await invitation();
     await server.build.student({ classId: found.id, surname: 'Секретов' });
     await server.build.teacher({ schoolId: school.id, surname: 'Секретова', classTeacherOf: found.id });
@@ -160,7 +160,7 @@ describe('join', () => {
     expect(text).not.toContain('Секретов');
   });
 
-  it('makes an account that can sign in', async () => {
+  it('creates an account that can sign in', async () => {
     const { path, school, found } = await invitation();
     const visitor = browser();
     const who = newcomer();
@@ -173,7 +173,7 @@ describe('join', () => {
     expect(page.location).toContain('code=');
   });
 
-  it('shows what is wrong at its field, and keeps the rest', async () => {
+  it('shows errors at their fields, and keeps the rest', async () => {
     const { path } = await invitation();
     const visitor = browser();
     const page = await visitor.submit(await visitor.open(path), newcomer({ patronymic: 'Петрович', password: '1234567' }));
@@ -187,7 +187,7 @@ describe('join', () => {
     expect(again.status).toBeGreaterThanOrEqual(400);
   });
 
-  it('takes somebody who has an account', async () => {
+  it('accepts a person who already has an account', async () => {
     const { school } = await server.build.school();
     const { code } = await server.build.invitation({ schoolId: school.id, role: 'TEACHER' });
     const person = await server.teacher();
@@ -201,7 +201,7 @@ describe('join', () => {
     expect(grants.map(({ role }) => role)).toEqual(['TEACHER']);
   });
 
-  it('says so when there is no such invitation or its seats are taken', async () => {
+  it('reports an unknown invitation and one without free seats', async () => {
     const wrong = await browser().open('/join/AAAAAAAAAAAAAAAAAAAAAAAAAAA');
     expect([wrong.status, wrong.text.includes('Такого приглашения нет')]).toEqual([404, true]);
     const { path } = await invitation({ maxUses: 1 });
@@ -211,7 +211,7 @@ describe('join', () => {
     expect((await second.submit(two, newcomer())).status).toBe(404);
   });
 
-  it('puts no code into the log', async () => {
+  it('logs no code', async () => {
     const { path, code } = await invitation();
     const visitor = browser();
     await visitor.submit(await visitor.open(path), newcomer({ password: 'short' }));
@@ -238,7 +238,7 @@ describe('sessions', () => {
     expect(await active(person.id)).toHaveLength(1);
   });
 
-  it('one is ended, then all the others; nobody else’s', async () => {
+  it('can be ended one by one or all others at once, but not those of other people', async () => {
     const { visitor, person } = await arrived();
     const stranger = await arrived();
     const phone = browser({ 'user-agent': 'Mozilla/5.0 (iPhone) Safari/604.1' });
@@ -261,7 +261,7 @@ describe('sessions', () => {
     expect(events.map(({ payload, actor }) => [(payload as { sessionId: string }).sessionId, actor])).toEqual([second!, third!].map(({ id }) => [id, `user:${person.id}`]));
   });
 
-  it('a form that cannot be answered leads to a page that can be opened', async () => {
+  it('a form that cannot be answered redirects to a page that can be opened', async () => {
     const { visitor, person } = await arrived();
     const [own] = await active(person.id);
     const { pool } = server.db;
@@ -298,7 +298,7 @@ describe('sessions', () => {
 });
 
 describe('sessions of a browser', () => {
-  it('the session of an app, ended from elsewhere, shuts its browser out of these pages too', async () => {
+  it('ending the session of an app from elsewhere also signs its browser out of these pages', async () => {
     const person = await server.teacher();
     const stolen = browser();
     const { tokens } = await signInWith(server, stolen, await server.frontend(), person.signInName);

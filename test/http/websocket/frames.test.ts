@@ -2,7 +2,7 @@ import { expect, it, onTestFailed } from 'vitest';
 import { createFrames, objectFrame } from '../../../src/http/websocket/frames.ts';
 import { createRandom } from '../../support/random.ts';
 
-it('gives each socket its own message, whenever it is taken', () => {
+it('gives each socket its own message, whenever the kernel accepts it', () => {
   const random = createRandom();
   onTestFailed(() => console.error(`SEED=${random.seed}`));
   const write = createFrames();

@@ -41,7 +41,7 @@ function openRaw(port: number): { socket: Socket; over: Promise<string>; said: (
   return { socket, said: () => text, over: new Promise((resolve) => socket.once('close', () => resolve(text)).once('end', () => socket.write('x', () => resolve(text)))) };
 }
 
-describe('a socket that does not say who it is', () => {
+describe('a socket without connection_init', () => {
   it.each<[what: string, act: (socket: Socket) => void]>([
     ['and says nothing', () => undefined],
     ['and sends half a frame', (socket) => socket.write(frame(0x81, '{"type":"conn', 40))],
@@ -59,7 +59,7 @@ describe('a socket that does not say who it is', () => {
       socket.once('close', () => clearInterval(timer));
     }],
     ['and takes nothing', (socket) => void socket.pause()],
-  ])('%s is ended by the server, though its client does not answer', async (_what, act) => {
+  ])('%s is closed by the server, although its client does not respond', async (_what, act) => {
     const { socket, over } = openRaw(hasty.port);
     const begun = performance.now();
     socket.write(upgrade());
@@ -71,7 +71,7 @@ describe('a socket that does not say who it is', () => {
     expect(performance.now() - begun).toBeLessThan(12_000);
   });
 
-  it('is closed before its time where its address has too many of them, the oldest first', async () => {
+  it('is closed early if its address has too many of them, the oldest first', async () => {
     const silent = await Promise.all(Array.from({ length: socketLimits.silentPerAddress + 20 }, () => openSocket(app.url)));
     const closes: number[] = [];
     for (const { closed } of silent) void closed.then(({ code }) => closes.push(code));
@@ -92,7 +92,7 @@ describe('a socket that does not say who it is', () => {
 });
 
 describe('an account', () => {
-  it('has so many sockets and no more: the next is closed with 4429, and one that goes makes room', async () => {
+  it('has a limit of sockets: the next one is closed with 4429, and a closed one makes room', async () => {
     const { administrator } = await app.build.school();
     const { token } = await app.token(administrator);
     const sockets: RawSocket[] = [];
@@ -107,7 +107,7 @@ describe('an account', () => {
     for (const { ws } of sockets) ws.terminate();
   });
 
-  it('has so many streams on all its sockets and over SSE, and no more; one that ends makes room', async () => {
+  it('has a limit of streams on all its sockets and over SSE; one that ends makes room', async () => {
     const { school, administrator } = await app.build.school();
     const { token } = await app.token(administrator);
     const id = app.id('School', school.id);
@@ -172,7 +172,7 @@ describe('a connection', () => {
     },
   );
 
-  it('whose upgrade is refused is ended, though its client keeps its own side open', async () => {
+  it('whose upgrade is refused is closed, although its client keeps its own side open', async () => {
     const { socket, over } = openRaw(app.port);
     socket.write(upgrade().replace('/graphql', '/elsewhere'));
     expect(await over).toContain('404 Not Found');

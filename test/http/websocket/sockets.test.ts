@@ -38,7 +38,7 @@ async function readAll(response: IncomingMessage, onText: (text: string) => void
 }
 
 describe('a server that stops', () => {
-  it('ends its streams so that clients come back, finishes what is under way, and leaves nothing behind', async () => {
+  it('ends its streams so that clients reconnect, completes running operations, and leaves nothing behind', async () => {
     const resources = () => Object.entries(count(process.getActiveResourcesInfo().filter((name) => !['Timeout', 'Immediate'].includes(name)))).sort();
     const listeners = () => process.eventNames().map((name) => [String(name), process.listenerCount(name)]).sort();
     const before = { resources: resources(), timers: timers(), listeners: listeners() };
@@ -93,7 +93,7 @@ describe('a server that stops', () => {
 const count = (names: string[]) => names.reduce<Record<string, number>>((all, name) => ({ ...all, [name]: (all[name] ?? 0) + 1 }), {});
 const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
 
-describe('a client that takes nothing', () => {
+describe('a client that does not read', () => {
   let app: Sfera;
   /** The same server with a shorter stall limit. */
   let hasty: App;
@@ -151,7 +151,7 @@ describe('a client that takes nothing', () => {
 
   const events = 4000;
 
-  it('is cut from its socket, holds little memory until then, and comes back with its cursor losing nothing', async () => {
+  it('is disconnected from its socket, needs little memory until then, and resumes with its cursor without a loss', async () => {
     const { administrator, variables } = await logged(events);
     const socket = await openSignedIn(url, token);
     const end = ends.at(-1)!;
@@ -168,7 +168,7 @@ describe('a client that takes nothing', () => {
     await expect.poll(() => app.liveEvents.rights.stats().subscribers).toBe(0);
   });
 
-  it('is cut from its event stream likewise', async () => {
+  it('is disconnected from its event stream likewise', async () => {
     const { administrator, variables } = await logged(events);
     const response = await openStream(hasty.port, token, wide, variables);
     const end = ends.at(-1)!;
@@ -182,7 +182,7 @@ describe('a client that takes nothing', () => {
     await expect.poll(() => app.liveEvents.rights.stats().subscribers).toBe(0);
   });
 
-  it('and goes on asking is asked no further questions, signed in or not, and is cut', async () => {
+  it('but keeps sending operations is not read any more, signed in or not, and is disconnected', async () => {
     for (const open of [() => openSocket(app.url), () => openSignedIn(url, token)]) {
       const opened = await open();
       const end = ends.at(-1)!;
@@ -199,7 +199,7 @@ describe('a client that takes nothing', () => {
     }
   });
 
-  it('is slow, but takes something now and then, is told everything in order', async () => {
+  it('but reads a little now and then gets everything in order', async () => {
     const { variables } = await logged(3000);
     const socket = await openSignedIn(url, token);
     socket.send({ type: 'subscribe', id: '1', payload: { query: wide, variables } });
@@ -222,7 +222,7 @@ describe('a client that takes nothing', () => {
     socket.ws.terminate();
   });
 
-  it('is idle is left alone', async () => {
+  it('because it is idle is not disconnected', async () => {
     const { administrator, school, variables } = await logged(1);
     const socket: RawSocket = await openSignedIn(url, token);
     socket.send({ type: 'subscribe', id: '1', payload: { query: stream, variables } });
@@ -240,7 +240,7 @@ describe('a client that takes nothing', () => {
     socket.ws.terminate();
   });
 
-  it('and does not say who it is, is cut in time', async () => {
+  it('and sends no connection_init is disconnected in time', async () => {
     const socket = await openSocket(url);
     expect(await socket.closed).toEqual({ code: 4408, reason: 'Connection initialisation timeout' });
   });

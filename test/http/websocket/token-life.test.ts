@@ -28,7 +28,7 @@ async function expiredToken(user: { id: string }): Promise<string> {
 /** When a token expires, in milliseconds since 1970. */
 const expiryOf = (token: string): number => (JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as { exp: number }).exp * 1000;
 
-describe('a socket whose client says who it is', () => {
+describe('a socket with credentials', () => {
   it.each<[what: string, code: number, token: () => Promise<string | undefined>]>([
     ['with no token', 4401, async () => undefined],
     ['with a token that is none', 4401, async () => 'no.such.token'],
@@ -68,7 +68,7 @@ describe('a socket whose client says who it is', () => {
     ['headers.Authorization', (token) => ({ headers: { Authorization: `Bearer ${token}` } })],
     ["the upgrade's header", () => ({}), (token) => ({ authorization: `Bearer ${token}` })],
     ['authorization, before the header', (token) => ({ authorization: token }), () => ({ authorization: 'Bearer no.such.token' })],
-  ])('in %s is let in', async (_where, params, headers) => {
+  ])('in %s is accepted', async (_where, params, headers) => {
     const { administrator } = await app.build.school();
     const { token } = await app.token(administrator);
     const socket = await openSocket(app.url, { headers: headers?.(token) ?? {} });
@@ -80,7 +80,7 @@ describe('a socket whose client says who it is', () => {
 });
 
 describe('a token that expires on an open socket', () => {
-  it('closes the socket with 4403 where nothing is under way', async () => {
+  it('closes an idle socket with 4403', async () => {
     const { administrator } = await app.build.school();
     const socket = await openSignedIn(app.url, (await app.token(administrator, 2)).token);
     expect(await socket.closed).toEqual({ code: 4403, reason: 'Token expired' });
@@ -108,7 +108,7 @@ describe('a token that expires on an open socket', () => {
     expect(socket.messages.map(({ type }) => type)).toEqual(['connection_ack']);
   });
 
-  it('leaves an operation unanswered, too, whose token expires before the database says who asks', async () => {
+  it('leaves an operation unanswered, too, if its token expires before the actor is loaded', async () => {
     const { administrator } = await app.build.school();
     const { token } = await app.token(administrator, 2);
     const socket = await openSignedIn(app.url, token);
@@ -125,7 +125,7 @@ describe('a token that expires on an open socket', () => {
   });
 
   // The embedded database has only one connection, which the lock would take.
-  it.skipIf(!process.env.TEST_DATABASE_URL)('lets a change that is under way be answered', async () => {
+  it.skipIf(!process.env.TEST_DATABASE_URL)('lets a running change complete', async () => {
     const { school, administrator } = await app.build.school();
     const { token } = await app.token(administrator, 2);
     const socket = await openSignedIn(app.url, token);
@@ -165,7 +165,7 @@ describe('a token that expires while its operations wait', () => {
   });
   afterAll(() => gated.close());
 
-  it('leaves an operation unanswered that waits for others of its account until after the token expires', async () => {
+  it('leaves an operation unanswered if it waits for others of its account until the token expires', async () => {
     const { administrator } = await app.build.school();
     const other = await openSignedIn(url, (await app.token(administrator)).token);
     closeGate();
@@ -240,7 +240,7 @@ describe("graphql-ws's own client", () => {
     return { seqs, ends, state, variables };
   }
 
-  it.each([['lazy', true], ['that connects at once', false]])('%s comes back with a fresh token after one that had expired', async (_what, lazy) => {
+  it.each([['lazy', true], ['that connects at once', false]])('%s reconnects with a fresh token after an expired one', async (_what, lazy) => {
     const { administrator } = await app.build.school();
     const tokens = [await expiredToken(administrator), (await app.token(administrator)).token];
     const { client, closes } = open({ lazy, connectionParams: () => ({ authorization: `Bearer ${tokens.length > 1 ? tokens.shift()! : tokens[0]!}` }) });
@@ -251,7 +251,7 @@ describe("graphql-ws's own client", () => {
 
   it.each([
     ['lazy', { lazy: true }], ['that connects at once', { lazy: false }], ['that sends pings', { keepAlive: 300 }], ['that stays open', { lazyCloseTimeout: 60_000 }],
-  ])('%s goes on without a gap and without repeating anything while its tokens expire', async (_what, options) => {
+  ])('%s continues without gaps or repeats while its tokens expire', async (_what, options) => {
     const { school, administrator } = await app.build.school();
     const { client, closes } = open({ ...options, connectionParams: async () => ({ authorization: `Bearer ${(await app.token(administrator, 2)).token}` }) });
     const followed = follow(client, app.id('School', school.id));
@@ -271,7 +271,7 @@ describe("graphql-ws's own client", () => {
     await client.dispose();
   });
 
-  it('that renews its token before it expires goes on without a gap', async () => {
+  it('that renews its token before expiry continues without a gap', async () => {
     const { school, administrator } = await app.build.school();
     const { client } = open({ connectionParams: async () => ({ authorization: `Bearer ${(await app.token(administrator)).token}` }) });
     const followed = follow(client, app.id('School', school.id));
@@ -305,7 +305,7 @@ describe("graphql-ws's own client", () => {
     expect(closes).toEqual([4401]);
   });
 
-  it('whose session ends is told so on its stream, and is not let in again', async () => {
+  it('whose session ends gets the reason on its stream, and is not accepted again', async () => {
     const { school, administrator } = await app.build.school();
     const { token, sessionId } = await app.token(administrator);
     const { client, closes } = open({ connectionParams: () => ({ token }) });
