@@ -95,7 +95,8 @@ export default tseslint.config(
     // Input types are in PascalCase, mutations in camelCase.
     '@graphql-eslint/input-name': ['error', { checkInputType: true, caseSensitiveInputType: false, checkQueries: false }],
     '@graphql-eslint/no-scalar-result-type-on-mutation': 'error',
-    // Lists of values, ids and unpaged rows (roles of a person) are plain; an event or a use of an invitation is found by its cursor, so its type is no Node.
+    // Lists of values, ids and unpaged rows (roles of a person) are plain; an event or a use of an invitation is found
+    // by its cursor, so its type is no Node.
     '@graphql-eslint/relay-edge-types': ['error', { withEdgeSuffix: true, shouldImplementNode: false, listTypeCanWrapOnlyEdgeType: false }],
     // Connections, edges, refusals and what subscriptions say have no identity.
     '@graphql-eslint/strict-id-in-types': 'off',

@@ -57,8 +57,8 @@ export async function createScratch(): Promise<{ url: string; drop(): Promise<vo
 }
 
 /**
- * Returns the product's settings for a database: the defaults, except that `OPERATIONS_PER_MINUTE` is raised, because here one account
- * sends the load of a whole city.
+ * Returns the product's settings for a database: the defaults, except that `OPERATIONS_PER_MINUTE` is raised, because
+ * here one account sends the load of a whole city.
  */
 export const settingsFor = (databaseUrl: string): Record<string, string> => ({
   DATABASE_URL: databaseUrl,

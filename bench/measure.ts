@@ -27,8 +27,8 @@ export interface Measure {
   unit: string;
   better: 'higher' | 'lower';
   /**
-   * The target. `peer` and `limit` are minimal ratios: ours / theirs where higher is better, theirs / ours where lower is better, so 1
-   * means equal and more is better. `absolute` is the maximum of our own figure, in its unit.
+   * The target. `peer` and `limit` are minimal ratios: ours / theirs where higher is better, theirs / ours where lower
+   * is better, so 1 means equal and more is better. `absolute` is the maximum of our own figure, in its unit.
    */
   target: { peer?: number; limit?: number; absolute?: number };
   run(env: Env): Promise<Result>;
@@ -70,9 +70,15 @@ export interface Env {
   ids: SeededIds;
   /** Creates a session for the user and returns an access token for it. */
   token(userId: string): Promise<string>;
-  /** Returns the server of the product (`ours`) or of a program in bench/peers. Starts it on the first call; `close` of the environment stops it. */
+  /**
+   * Returns the server of the product (`ours`) or of a program in bench/peers. Starts it on the first call; `close` of
+   * the environment stops it.
+   */
   server(name: string): Promise<Server>;
-  /** Returns the school and the event writer of the socket measures. Created on the first call, closed with the environment. */
+  /**
+   * Returns the school and the event writer of the socket measures. Created on the first call, closed with the
+   * environment.
+   */
   fixture(): Promise<LiveFixture>;
   /** Starts another server of the product (dist/main.js in production mode). */
   startOurs(env?: Record<string, string>): Promise<Server>;

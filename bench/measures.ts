@@ -104,7 +104,8 @@ export async function runMeasures(args: readonly string[]): Promise<void> {
       process.exitCode = 1;
     }
   };
-  // Each measure gets its own database and servers, so that it does not see rows of another; a quick run shares them to save time.
+  // Each measure gets its own database and servers, so that it does not see rows of another; a quick run shares them to
+  // save time.
   for (const group of quick ? [chosen] : chosen.map((measure) => [measure])) {
     const env = await openEnv(quick);
     for (const measure of group) await run(measure, env);

@@ -57,7 +57,9 @@ export function createStarter(settings: Record<string, string>) {
   const killAll = () => running.forEach((child) => child.kill('SIGKILL'));
   process.once('exit', killAll);
 
-  /** Starts a server and waits until it is ready. Its output goes to a file, which the error quotes if the start fails. */
+  /**
+   * Starts a server and waits until it is ready. Its output goes to a file, which the error quotes if the start fails.
+   */
   async function run(name: string, start: (port: number, output: number) => ChildProcess, ready: (child: ChildProcess, port: number) => Promise<unknown>): Promise<Server> {
     const port = await freePort();
     const file = join(folder, `${(count += 1)}-${name}.log`);

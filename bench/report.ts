@@ -8,7 +8,10 @@ const docs = new URL('../docs/', import.meta.url);
 const figure = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3));
 const escape = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
 
-/** Draws a bar chart as SVG: a bar for each median, a line from minimum to maximum; the colours are legible on light and dark. */
+/**
+ * Draws a bar chart as SVG: a bar for each median, a line from minimum to maximum; the colours are legible on light and
+ * dark.
+ */
 function plot({ title, unit, better, ours, peers, limit }: MeasuredResult): string {
   const bars = [
     { name: 'Sfera', of: ours, colour: '#2f9e77' },

@@ -2,7 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** `npm run bench -- [--quick] [measure …]`: installs the peers and compiles the product if needed, then runs the measures. */
+/**
+ * `npm run bench -- [--quick] [measure …]`: installs the peers and compiles the product if needed, then runs the
+ * measures.
+ */
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 

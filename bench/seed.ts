@@ -3,7 +3,9 @@ import { yearAround } from '../src/domain/school-years.ts';
 import { alphabeticalKey, searchable } from '../src/domain/text.ts';
 import type { SeededIds } from './measure.ts';
 
-/** Seeds the rows of the measures by plain SQL: a school with twenty classes of thirty pupils, their chats, and staff. */
+/**
+ * Seeds the rows of the measures by plain SQL: a school with twenty classes of thirty pupils, their chats, and staff.
+ */
 
 const surnames = ['Алексеев', 'Борисов', 'Виноградов', 'Громов', 'Дмитриев', 'Егоров', 'Ёлкин', 'Жуков', 'Зайцев', 'Ильин', 'Королёв', 'Лебедев'];
 const givenNames = ['Александр', 'Борис', 'Виктор', 'Глеб', 'Даниил', 'Евгений', 'Иван', 'Кирилл', 'Лев', 'Максим'];

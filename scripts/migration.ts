@@ -13,8 +13,8 @@ import { createLogger } from '../src/logger.ts';
  */
 
 /**
- * Returns an adapter for the schema engine. The engine reads columns of type "char" (OID 18), which adapter-pg does not know:
- * the pool reports them as text (OID 25), and the adapter sets their column type afterwards.
+ * Returns an adapter for the schema engine. The engine reads columns of type "char" (OID 18), which adapter-pg does not
+ * know: the pool reports them as text (OID 25), and the adapter sets their column type afterwards.
  */
 function createAdapter(pool: pg.Pool): PrismaPg {
   const columns = new WeakMap<object, number[]>();

@@ -5,9 +5,9 @@ import { schema } from '../src/graphql/schema.ts';
 import { isCheck, reportProblem, writeGenerated } from './generated-files.ts';
 
 /**
- * Prints schema.graphql, the contract. With `--check` it fails if the file is out of date, or if it has breaking changes
- * since `origin/main` (on main itself: since the previous commit) that no commit since then announces with a line
- * `Breaking: …`.
+ * Prints schema.graphql, the contract. With `--check` it fails if the file is out of date, or if it has breaking
+ * changes since `origin/main` (on main itself: since the previous commit) that no commit since then announces with a
+ * line `Breaking: …`.
  */
 
 const path = 'schema.graphql';

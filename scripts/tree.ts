@@ -2,8 +2,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { isCheck, reportProblem } from './generated-files.ts';
 
 /**
- * Writes the overview of the folders into both READMEs, between `<!-- tree -->` and `<!-- /tree -->`. The lines below are
- * in the order in which the layers import one another; every file and folder of src/ needs one.
+ * Writes the overview of the folders into both READMEs, between `<!-- tree -->` and `<!-- /tree -->`. The lines below
+ * are in the order in which the layers import one another; every file and folder of src/ needs one.
  */
 const lines: [path: string, english: string, russian: string][] = [
   ['schema.graphql', 'the contract, printed from src', 'контракт, печатается из src'],

@@ -4,7 +4,10 @@ import { describe, expect, it } from 'vitest';
 
 const source = new URL('../src/logger.ts', import.meta.url).href;
 
-/** Runs a module that logs to stdout; returns its lines, grouped by the chunks in which they arrived, and its exit status. */
+/**
+ * Runs a module that logs to stdout; returns its lines, grouped by the chunks in which they arrived, and its exit
+ * status.
+ */
 async function run(code: string): Promise<{ pieces: string[][]; status: number | null }> {
   const module = `import { bufferedOutput, createLogger } from '${source}'; const log = createLogger('info', bufferedOutput()); ${code}`;
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', module], { stdio: ['ignore', 'pipe', 'ignore'] });

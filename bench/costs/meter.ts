@@ -17,7 +17,10 @@ export async function backendsOf(client: pg.ClientBase): Promise<number[]> {
   return rows.map(({ pid }) => pid);
 }
 
-/** Runs the work and returns its CPU time in ms. The start of a backend counts; background processes of PostgreSQL do not. */
+/**
+ * Runs the work and returns its CPU time in ms. The start of a backend counts; background processes of PostgreSQL do
+ * not.
+ */
 export async function meter(server: Server, client: pg.ClientBase, work: () => Promise<unknown>): Promise<CpuTime> {
   const read = async () => new Map((await backendsOf(client)).map((pid) => [pid, cpuSecondsOf(pid)]));
   const [before, begun] = [await read(), server.cpuSeconds()];

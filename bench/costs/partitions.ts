@@ -4,7 +4,9 @@ import type { BenchEnv } from '../env.ts';
 import { cpuSecondsOf } from '../processes.ts';
 import type { Cost } from './table.ts';
 
-/** Measures the most frequent read of the log, the new events of a school, with the log in one table and partitioned. */
+/**
+ * Measures the most frequent read of the log, the new events of a school, with the log in one table and partitioned.
+ */
 
 const schools = 100;
 const months = 13;
@@ -15,7 +17,8 @@ const columns = 'school_id uuid not null, seq bigint not null, type text not nul
 export async function partitions({ ids }: BenchEnv, client: pg.Client): Promise<Cost[]> {
   const { rows: [self] } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   await client.query(`create table whole (${columns}, primary key (school_id, seq))`);
-  // A primary key has to include the partition column, so in this table only the counter guarantees unique numbers in a school.
+  // A primary key has to include the partition column, so in this table only the counter guarantees unique numbers in a
+  // school.
   await client.query(`create table by_month (${columns}, primary key (school_id, seq, at)) partition by range (at)`);
   for (let n = 0; n < months; n++)
     await client.query(`create table month_${n} partition of by_month for values from ('${new Date(Date.UTC(2025, n)).toISOString()}') to ('${new Date(Date.UTC(2025, n + 1)).toISOString()}')`);

@@ -1,6 +1,9 @@
 import { figure, type Cost } from './table.ts';
 
-/** The arithmetic of docs/scale.md: the load of each step of growth, from the measured costs and the assumptions about schools. */
+/**
+ * The arithmetic of docs/scale.md: the load of each step of growth, from the measured costs and the assumptions about
+ * schools.
+ */
 
 interface Step {
   name: string;

@@ -9,7 +9,9 @@ import { addPeople } from '../seed.ts';
 import { backendsOf, perUnit, meter, type CpuTime } from './meter.ts';
 import type { Cost } from './table.ts';
 
-/** Measures the cost of requests: a small read, a large read and an enrolment, the same operations as in bench/measures. */
+/**
+ * Measures the cost of requests: a small read, a large read and an enrolment, the same operations as in bench/measures.
+ */
 
 const enrolment =
   'mutation E($input: EnrolStudentInput!) { enrolStudent(input: $input) { __typename ... on Enrolment { id startedAt } ... on Refusal { code } } }';

@@ -45,7 +45,8 @@ export async function rows({ databaseUrl, ids }: BenchEnv, client: pg.Client): P
 
   const logIds = schoolIds.slice(0, logs);
 
-  // Runs the product's own job on this connection, so that its CPU time is measured; `empty` is the cost with nothing to delete.
+  // Runs the product's own job on this connection, so that its CPU time is measured; `empty` is the cost with nothing
+  // to delete.
   const trim = async (days: number): Promise<number> => {
     const before = cpu();
     await trimLogs({ pool: client as unknown as pg.Pool } as Database, days);
@@ -144,7 +145,10 @@ export async function rows({ databaseUrl, ids }: BenchEnv, client: pg.Client): P
   return costs;
 }
 
-/** Returns transactions per second that increment the counter of a school and record one event, like the last statement of a change. */
+/**
+ * Returns transactions per second that increment the counter of a school and record one event, like the last statement
+ * of a change.
+ */
 async function commits(databaseUrl: string, sourceSchoolId: string, candidates: readonly string[], parallel: number): Promise<number> {
   const until = performance.now() + seconds * 1000;
   let done = 0;

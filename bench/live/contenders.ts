@@ -15,7 +15,10 @@ export const sameListeners = ({ school }: LiveFixture, count: number): Listener[
     account: school.accounts.administrator[n % school.accounts.administrator.length]!, selection: 0, classId: null,
   }));
 
-/** Listeners with every combination of five roles and eight selections; the last two selections follow one of the three classes. */
+/**
+ * Listeners with every combination of five roles and eight selections; the last two selections follow one of the three
+ * classes.
+ */
 export const mixedListeners = ({ school }: LiveFixture, count: number): Listener[] =>
   Array.from({ length: count }, (_, n) => {
     const block = Math.floor(n / 40);

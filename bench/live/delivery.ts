@@ -39,8 +39,8 @@ function receiversOf({ specs, listeners }: ListenerGroup, classId: string): (spe
 }
 
 /**
- * Minimal milliseconds between two events. The product sends NOTIFY at most forty times a second, and a server that gets
- * events faster does the same work with warmer caches; so all contenders get events at that rate.
+ * Minimal milliseconds between two events. The product sends NOTIFY at most forty times a second, and a server that
+ * gets events faster does the same work with warmer caches; so all contenders get events at that rate.
  */
 const minIntervalMs = 25;
 
@@ -61,7 +61,10 @@ export async function publishOneByOne(group: ListenerGroup, enrolments: readonly
   return published;
 }
 
-/** Publishes events at a fixed rate without waiting for delivery; resolves when the newest has arrived at every listener. */
+/**
+ * Publishes events at a fixed rate without waiting for delivery; resolves when the newest has arrived at every
+ * listener.
+ */
 export async function publishAtRate(group: ListenerGroup, enrolments: readonly EnrolmentRows[], perSecond: number, seconds: number): Promise<PublishedEvent[]> {
   const { target, pool } = group;
   const first = target.nextSeq();

@@ -1,7 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 
-/** Runs a full garbage collection in another Node process, through its inspector (SIGUSR1), before its memory is measured. */
+/**
+ * Runs a full garbage collection in another Node process, through its inspector (SIGUSR1), before its memory is
+ * measured.
+ */
 
 /** All processes use the inspector's default address, so only one process at a time can be asked. */
 const inspector = 'http://127.0.0.1:9229/json/list';

@@ -13,7 +13,10 @@ import type { LiveSchool, EnrolmentRows } from './school.ts';
 export interface Writer {
   /** Returns the sequence number of the next event. */
   nextSeq(): number;
-  /** Records an event; resolves with the time at which the commit was known. Writes are sequential, in the order of the calls. */
+  /**
+   * Records an event; resolves with the time at which the commit was known. Writes are sequential, in the order of the
+   * calls.
+   */
   write(enrolment: EnrolmentRows): Promise<number>;
   close(): Promise<void>;
 }

@@ -55,7 +55,10 @@ export class Topics<T> {
   }
 }
 
-/** Control requests of the benchmark: `POST /publish` publishes the event in its body, `GET /subscribers` returns their number. */
+/**
+ * Control requests of the benchmark: `POST /publish` publishes the event in its body, `GET /subscribers` returns their
+ * number.
+ */
 export interface Control {
   publish(topics: readonly string[], event: LiveEvent): void;
   subscribers(): number;

@@ -3,7 +3,8 @@ import pg from 'pg';
 
 /**
  * Shared by the peers of the read and write measures: a plain schema over the product's own tables, loaders that read
- * one level with one prepared statement, and the writes of an enrolment. The peers check no permissions, which favours them.
+ * one level with one prepared statement, and the writes of an enrolment. The peers check no permissions, which favours
+ * them.
  */
 
 export const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 });

@@ -18,9 +18,10 @@ import type { ProbeOrder, ProbeReply } from './probe.ts';
 import { ask, operation, Tally } from './requests.ts';
 
 /**
- * `npm run soak -- [--minutes 20] [--sockets 1000]`: runs one server process for twenty minutes under anonymous garbage, heavy queries,
- * sockets that break and reconnect, revocations, and a database that stalls and restarts. Prints the result, writes bench/soak.json, and
- * exits with 1 if a promise is broken: stable memory, fast small reads, no 5xx except UNAVAILABLE, no event lost or repeated.
+ * `npm run soak -- [--minutes 20] [--sockets 1000]`: runs one server process for twenty minutes under anonymous
+ * garbage, heavy queries, sockets that break and reconnect, revocations, and a database that stalls and restarts.
+ * Prints the result, writes bench/soak.json, and exits with 1 if a promise is broken: stable memory, fast small reads,
+ * no 5xx except UNAVAILABLE, no event lost or repeated.
  */
 
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '20' }, sockets: { type: 'string', default: '1000' } } });

@@ -5,7 +5,9 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** A page of another origin in a real browser can read every response, including errors, and send the headers it needs. */
+/**
+ * A page of another origin in a real browser can read every response, including errors, and send the headers it needs.
+ */
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const there = existsSync(executablePath);

@@ -16,7 +16,9 @@ import { writer, type Written } from './writer.ts';
 
 const log = createLogger('silent');
 
-/** The location of the data, and access to it while no server runs, because the embedded database serves one process. */
+/**
+ * The location of the data, and access to it while no server runs, because the embedded database serves one process.
+ */
 interface Place {
   env: Record<string, string>;
   look<T>(at: (db: Database) => Promise<T>): Promise<T>;

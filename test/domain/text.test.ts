@@ -140,7 +140,8 @@ describe('confusableKey', () => {
 });
 
 describe('confusableKey, by the confusables of ICU', () => {
-  // Letters of two scripts with the same skeleton in ICU 72, upper and lower case, except the exclusions in confusables.ts.
+  // Letters of two scripts with the same skeleton in ICU 72, upper and lower case, except the exclusions in
+  // confusables.ts.
   it.each(
     (
       'OОΟ IІΙ AАΑ BВΒ CС EЕΕ GԌ HНΗ JЈͿ KКΚ MМΜϺ NΝ PРΡ SЅ TТΤ VѴ WԜ XХΧ YУΥҮ ZΖ aаα cсϲ dԁ eеҽ hһ iіι jјϳ oоο pрρ qԛ sѕ wѡԝ xх yуү ÀᾺ ÄӒ ÆӔ ÇҪ ÈЀ ËЁ ÏЇΪ ÖӦ ÞϷ äӓ æӕ èѐ ëё ïїϊ öӧ ÿӱ ĂӐ ' +

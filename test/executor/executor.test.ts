@@ -172,7 +172,8 @@ describe('a planned execution', () => {
         const ours = sorted(await execute(args));
         const theirs = sorted(await executeByGraphql(args));
         expect(ours.data).toBe(theirs.data);
-        // graphql-js may respond before an error in a part that null has already replaced, so such an error is reported or not by chance.
+        // graphql-js may respond before an error in a part that null has already replaced, so such an error is reported
+        // or not by chance.
         if (ours.errors?.length === theirs.errors?.length && ours.errors?.length === 1) expect(ours.errors[0]!.replace(/"path".*/, '')).toContain('"message"');
         expect(ours.errors === undefined).toBe(theirs.errors === undefined);
       }),

@@ -6,7 +6,10 @@ import { paginate, type Order } from '../../src/db/pagination.ts';
 import { executeToWriter, isExecutionState, takeBytes } from '../../src/executor/executor.ts';
 import { JsonWriter } from '../../src/executor/json-writer.ts';
 
-/** The executor releases a result at once: objects that reach V8's old generation are copied there and stay until a full collection. */
+/**
+ * The executor releases a result at once: objects that reach V8's old generation are copied there and stay until a full
+ * collection.
+ */
 
 const schema = buildSchema(`
   type Query { things: Things! }

@@ -45,7 +45,8 @@ describe('a large answer', () => {
         const ours = await execute({ schema, document, rootValue: rootOf(shape) });
         const theirs = await executeByGraphql({ schema, document, rootValue: rootOf(shape) });
         if (shape.failing === 0) expect(sliceCount()).toBeGreaterThan(before);
-        // If null propagates to a list, the number of further errors depends on timing: graphql-js guarantees at least one.
+        // If null propagates to a list, the number of further errors depends on timing: graphql-js guarantees at least
+        // one.
         if (shape.failing > 0 && field !== 'rows(n: 1)') {
           expect(JSON.stringify(ours.data)).toBe(JSON.stringify(theirs.data));
           expect(ours.errors === undefined).toBe(theirs.errors === undefined);

@@ -10,7 +10,9 @@ import { server } from '../support/database.ts';
 import { compile, prepareServer, startServer, type ServerProcess, type CompiledServer } from '../support/process.ts';
 import { ask, json, openSignedIn, type ResponseError, type RawSocket } from './raw-http.ts';
 
-/** A server with a small heap survives any valid documents: its caches are bounded by size, not by number of entries. */
+/**
+ * A server with a small heap survives any valid documents: its caches are bounded by size, not by number of entries.
+ */
 
 const accounts = 12;
 

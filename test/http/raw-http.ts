@@ -2,7 +2,10 @@ import { request, type IncomingHttpHeaders } from 'node:http';
 import { expect } from 'vitest';
 import { WebSocket, type ClientOptions } from 'ws';
 
-/** Sends raw requests and socket messages that no well-behaved client sends, and asserts that every response is well-formed. */
+/**
+ * Sends raw requests and socket messages that no well-behaved client sends, and asserts that every response is
+ * well-formed.
+ */
 
 export interface Reply {
   status: number;
@@ -19,7 +22,10 @@ export interface ResponseError {
   extensions: { code: string; path?: string[] };
 }
 
-/** Asserts that the status is below 500 and that every error has a code and reveals no suggestions, source locations or internal values. */
+/**
+ * Asserts that the status is below 500 and that every error has a code and reveals no suggestions, source locations or
+ * internal values.
+ */
 export function expectWellFormed({ status, text, errors, headers }: Pick<Reply, 'status' | 'text' | 'errors' | 'headers'>, method = 'POST'): void {
   expect(status, text).toBeLessThan(500);
   if (status >= 400 && method !== 'HEAD') {

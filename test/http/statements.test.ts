@@ -2,7 +2,10 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** Number of statements of an operation: one for the actor's rights, one for each level, independent of the number of rows. */
+/**
+ * Number of statements of an operation: one for the actor's rights, one for each level, independent of the number of
+ * rows.
+ */
 
 let app: Sfera;
 beforeAll(async () => {
@@ -27,7 +30,10 @@ async function schoolOf(classes: number, pupils: number) {
   return { school, id: app.id('School', school.id), classes: made, classId: app.id('Class', made[0]!.id), ask };
 }
 
-/** Returns the statements of the requests, without background statements: `last_seen_at` of sessions, the poll of the log, NOTIFY. */
+/**
+ * Returns the statements of the requests, without background statements: `last_seen_at` of sessions, the poll of the
+ * log, NOTIFY.
+ */
 function watch() {
   const sent = vi.spyOn(pg.Client.prototype, 'query');
   return () =>
@@ -79,7 +85,8 @@ describe.each([
   });
 });
 
-// Rights; the class; the pupil; the locks on both; the role and the latest enrolment; the enrolment; the chats; the events.
+// Rights; the class; the pupil; the locks on both; the role and the latest enrolment; the enrolment; the chats; the
+// events.
 it('enrols a pupil with nine statements, the last of which is sent with the COMMIT', async () => {
   const { school, classId, ask } = await schoolOf(1, 1);
   const enrol = async () => {

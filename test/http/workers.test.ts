@@ -99,7 +99,8 @@ describe.runIf(server)('a server with WORKERS=2', () => {
   /** Sends a request on a new connection, so that the next one may reach another worker. */
   const send = (path: string, options: object, body = '') =>
     new Promise<string>((resolve, reject) => {
-      // A connection that a worker received just before it was killed never gets a response, so the request needs a timeout.
+      // A connection that a worker received just before it was killed never gets a response, so the request needs a
+      // timeout.
       const signal = AbortSignal.timeout(3_000);
       const asked = request({ host: '127.0.0.1', port: child.port, path, agent: false, signal, ...options }, (response) => {
         let text = '';
@@ -153,7 +154,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     expect(await counted()).toBe(before + 6);
   });
 
-  it('answers a scrape without a hanging worker, and counts the omission', async () => {
+  it('answers a scrape without a hanging worker, and counts the missing replies', async () => {
     const number = (text: string, name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? NaN);
     expect(number(await send('/metrics', {}), 'sfera_workers')).toBe(2);
     const { pid } = listening().at(-1)!;

@@ -5,7 +5,10 @@ import { loadActors } from '../../src/auth/actors.ts';
 import type { Credential } from '../../src/auth/tokens.ts';
 import type { Database } from '../../src/db/client.ts';
 
-/** fast-check arbitraries of whole platforms: schools, classes, people with several roles, chats, links, services. A number is an index, modulo the length of its list. */
+/**
+ * fast-check arbitraries of whole platforms: schools, classes, people with several roles, chats, links, services. A
+ * number is an index, modulo the length of its list.
+ */
 
 const index = fc.nat({ max: 11 });
 /** True one time in four. */
@@ -52,7 +55,10 @@ function withoutConflicts<T>(rows: T[], clash: (row: T) => string | null): T[] {
   });
 }
 
-/** Replaces all rows of the database by those of a world; returns an actor for each session and service, the anonymous actor and the operator. */
+/**
+ * Replaces all rows of the database by those of a world; returns an actor for each session and service, the anonymous
+ * actor and the operator.
+ */
 export async function insertWorld(db: Database, world: World): Promise<Actor[]> {
   await db.pool.query('truncate school, app_user, event, oauth_client, session cascade');
   const ids = (n: number) => Array.from({ length: n }, () => randomUUID());

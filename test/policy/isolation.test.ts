@@ -5,7 +5,10 @@ import { schema } from '../../src/graphql/schema.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { signedInAs, buildSchoolFixture, personas, type SchoolFixture } from './fixtures.ts';
 
-/** No object of another school is visible: walks every field and edge of the graph, starting from the objects of the own school. */
+/**
+ * No object of another school is visible: walks every field and edge of the graph, starting from the objects of the own
+ * school.
+ */
 
 let app: Sfera;
 let own: SchoolFixture;

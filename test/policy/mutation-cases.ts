@@ -5,7 +5,9 @@ import type { Action } from '../../src/policy/permissions.ts';
 import type { Sfera } from '../support/sfera.ts';
 import type { SignedInPersona, SchoolFixture } from './fixtures.ts';
 
-/** A case for every mutation: its input, its action, the facts of the target, and whether the actor can see the target. */
+/**
+ * A case for every mutation: its input, its action, the facts of the target, and whether the actor can see the target.
+ */
 
 export interface MutationCase {
   action: Action | null;

@@ -16,7 +16,10 @@ function mutationOf(action: string): string {
   return verb + noun[0]!.toUpperCase() + noun.slice(1);
 }
 
-/** The functions of src/policy and src/domain/access.ts that check a permission; src/domain/resources.ts names one as `read`. */
+/**
+ * The functions of src/policy and src/domain/access.ts that check a permission; src/domain/resources.ts names one as
+ * `read`.
+ */
 const asking = new Set(['can', 'where', 'authorize', 'demandRank', 'findSchool', 'findClass', 'findChat', 'findInvitation']);
 
 /** Maps each action that src/domain checks to the top-level functions that check it; reads the syntax tree. */

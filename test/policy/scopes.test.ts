@@ -10,7 +10,10 @@ import { loadFactsOfUser } from '../../src/domain/user-facts.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { insertWorld, worlds } from './arbitrary-worlds.ts';
 
-/** Every scope exists twice, as a predicate and as a database filter. Both select the same rows, also where the filter is nested. */
+/**
+ * Every scope exists twice, as a predicate and as a database filter. Both select the same rows, also where the filter
+ * is nested.
+ */
 
 let db: Database;
 beforeAll(async () => {
@@ -49,7 +52,10 @@ const finder = (model: string) => (db.prisma as unknown as Record<string, { find
 const keyOf = (noun: Noun) => models[noun].key ?? ((row: { id: string }) => row.id);
 const found = async (noun: Noun, filter: Filter) => (await finder(models[noun].model).findMany({ where: filter })).map(keyOf(noun)).sort();
 
-/** One action for each distinct row of the permissions table; other actions with the same row would repeat the comparison. */
+/**
+ * One action for each distinct row of the permissions table; other actions with the same row would repeat the
+ * comparison.
+ */
 const representatives = [
   ...new Map(actions.map((action) => [JSON.stringify([permissions[action].on, permissions[action].cells]), action])).values(),
 ];

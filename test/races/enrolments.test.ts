@@ -19,7 +19,10 @@ describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation
     return { schoolId: school.id, administrator, classes, chats, pupil, studentId: app.id('User', pupil.id) };
   }
 
-  /** Asserts that the pupil is in exactly one class and only in its chat, and that the past enrolments have no gaps or overlaps. */
+  /**
+   * Asserts that the pupil is in exactly one class and only in its chat, and that the past enrolments have no gaps or
+   * overlaps.
+   */
   async function settled({ pupil, chats }: Awaited<ReturnType<typeof scene>>) {
     const places = await app.db.prisma.enrolment.findMany({ where: { studentId: pupil.id }, orderBy: [{ startedAt: 'asc' }, { endedAt: 'asc' }] });
     const present = places.filter((place) => place.endedAt === null);

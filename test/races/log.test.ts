@@ -52,7 +52,10 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     acknowledged: number;
   }
 
-  /** Writes; rolls back 5 % of the changes, some before their events are written and some after. Appends the committed ones to `done`. */
+  /**
+   * Writes; rolls back 5 % of the changes, some before their events are written and some after. Appends the committed
+   * ones to `done`.
+   */
   async function write(schoolId: string, random: SeededRandom, done: Done[]): Promise<void> {
     for (let n = 0; n < changesEach; n += 1) {
       const causation = randomUUID();

@@ -72,7 +72,10 @@ async function together<T>(items: readonly T[], at: number, act: (item: T, n: nu
   await Promise.all(Array.from({ length: at }, async () => { for (const [n, item] of rest) await act(item, n); }));
 }
 
-/** Sets up a class as in the regulation: the administrator creates it and hands its link to the class teacher, who reads the link and creates the chat. */
+/**
+ * Sets up a class as in the regulation: the administrator creates it and hands its link to the class teacher, who reads
+ * the link and creates the chat.
+ */
 async function setUpClass(schoolId: string, administrator: User, of: Pupil[], grade: number, letter: string): Promise<Class> {
   const school = app.id('School', schoolId);
   const made = done(await app.as(administrator).createClass({ schoolId: school, grade, letter }));

@@ -165,7 +165,10 @@ export const discover = (server: AuthServer, clientId: string, secret?: string):
     { execute: [openid.allowInsecureRequests] },
   );
 
-/** Signs in like a frontend: authorization code with PKCE in a browser. A remembered browser is not asked for the password. */
+/**
+ * Signs in like a frontend: authorization code with PKCE in a browser. A remembered browser is not asked for the
+ * password.
+ */
 export async function signInWith(
   server: AuthServer,
   browser: Browser,

@@ -6,7 +6,10 @@ import { createDatabase, dropDatabase } from './server.ts';
 
 const log = createLogger(process.env.TEST_LOG ?? 'silent');
 
-/** The PostgreSQL server that the suite runs on, where statements run concurrently; undefined for embedded in-memory databases. */
+/**
+ * The PostgreSQL server that the suite runs on, where statements run concurrently; undefined for embedded in-memory
+ * databases.
+ */
 export const server = process.env.TEST_DATABASE_URL || undefined;
 
 /** Opens a new migrated database; `close` drops it. */

@@ -2,8 +2,8 @@ import { createInterface } from 'node:readline';
 import { lockFolder, type FolderLock } from '../../../src/db/embedded/folder-lock.ts';
 
 /**
- * Locks the folder of its first argument when it is told `lock`, gives it back on `release`, and says what happened. The
- * second argument is the machine that it plays; `-` leaves it the real one, `none` one whose sockets prove nothing.
+ * Locks the folder of its first argument when it is told `lock`, gives it back on `release`, and says what happened.
+ * The second argument is the machine that it plays; `-` leaves it the real one, `none` one whose sockets prove nothing.
  */
 
 const [dir = '', machine = '-'] = process.argv.slice(2);

@@ -306,7 +306,8 @@ describe('a process that pauses while it takes a folder', limit, () => {
   });
 });
 
-// Two machines on one network file system, and a file system without sockets: only the renewed lease shows that the holder is alive.
+// Two machines on one network file system, and a file system without sockets: only the renewed lease shows that the
+// holder is alive.
 describe.each([['another machine', 'one', 'other'], ['a file system without sockets', 'none', 'none']])('a folder locked from %s', limit, (_where, one, other) => {
   it('refuses while the lease is renewed', async () => {
     const [first, second] = [new Holder({ machine: one }), new Holder({ machine: other })];

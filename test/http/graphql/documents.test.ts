@@ -130,7 +130,8 @@ describe('an account', () => {
 
 describe("Apollo's persisted queries", () => {
   const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
-  // The requests of Apollo Client's persisted query link: first only the hash, then hash and text if the server does not know it.
+  // The requests of Apollo Client's persisted query link: first only the hash, then hash and text if the server does
+  // not know it.
   const byHash = (text: string) => ({ operationName: 'P', variables: {}, extensions: { persistedQuery: { version: 1, sha256Hash: sha256(text) }, clientLibrary: { name: '@apollo/client', version: '4.0.0' } } });
   const withText = (text: string) => ({ ...byHash(text), query: text });
   const params = (body: object): Record<string, string> =>

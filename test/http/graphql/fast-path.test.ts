@@ -4,7 +4,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { ask, json, type Reply } from '../raw-http.ts';
 
-/** The fast path responds like Yoga. A request with `content-encoding` is handled by Yoga, so the tests can compare both. */
+/**
+ * The fast path responds like Yoga. A request with `content-encoding` is handled by Yoga, so the tests can compare
+ * both.
+ */
 
 const origin = 'https://front.example';
 

@@ -299,7 +299,8 @@ describe('the input of a mutation', () => {
       const type = schema.getType(`${field.name[0]!.toUpperCase()}${field.name.slice(1)}Input`) as import('graphql').GraphQLInputObjectType;
       return Object.values(type.getFields()).filter(({ type }) => /\b(String|ExternalIdInput)\b/.test(String(type))).map(({ name }) => `${field.name}.${name}`);
     });
-    // Codes are not stored: an unknown code leads to nothing, whatever it contains. The checks of the other two are tested with other inputs.
+    // Codes are not stored: an unknown code leads to nothing, whatever it contains. The checks of the other two are
+    // tested with other inputs.
     const elsewhere = ['acceptInvitation.code', 'enrolStudent.idempotencyKey', 'renameChat.name'];
     const covered = [...texts.map(([mutation, [field]]) => `${mutation}.${field}`), ...elsewhere];
     expect(inputs.filter((input) => !covered.includes(input))).toEqual([]);

@@ -3,7 +3,10 @@ import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { ask, json } from '../raw-http.ts';
 
-/** The server loads the root objects of a query together with the actor, and returns them only to actors that may see them. */
+/**
+ * The server loads the root objects of a query together with the actor, and returns them only to actors that may see
+ * them.
+ */
 
 let app: Sfera;
 let ids: Record<string, string>;

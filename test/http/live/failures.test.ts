@@ -8,7 +8,10 @@ import { server } from '../../support/database.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { enrolmentsStream } from './streams.ts';
 
-/** The database fails during delivery: every subscriber gets the complete event later, or its stream ends before the event and delivers it on resume. */
+/**
+ * The database fails during delivery: every subscriber gets the complete event later, or its stream ends before the
+ * event and delivers it on resume.
+ */
 
 let app: Sfera;
 beforeAll(async () => {

@@ -181,7 +181,10 @@ const changeRights = (random: SeededRandom, { schools }: World, userId: string):
     }
   });
 
-/** Returns the rights that decide what a stream of this school delivers: the roles in the school, and the classes of each. */
+/**
+ * Returns the rights that decide what a stream of this school delivers: the roles in the school, and the classes of
+ * each.
+ */
 function standsOn(actor: Actor, schoolId: string): Set<string> {
   if (actor.kind !== 'user') return new Set();
   const { grants, assignments, enrolment } = actor;
@@ -287,7 +290,8 @@ it('reloads the rights before each event of a slow subscriber', async () => {
 describe('rights that another process revoked without a notification here', () => {
   let feed: ReturnType<typeof createLiveEvents>;
   beforeAll(() => {
-    // Without the timer, rights are read again only when they are too old; invalidations of the other instance do not reach this one.
+    // Without the timer, rights are read again only when they are too old; invalidations of the other instance do not
+    // reach this one.
     vi.useFakeTimers({ toFake: ['setInterval'] });
     feed = createLiveEvents(app.db, app.notifier, createLogger('silent'));
     vi.useRealTimers();
@@ -346,7 +350,8 @@ describe('rights that another process revoked without a notification here', () =
     const next = stream.next();
     await vi.waitFor(() => expect(feed.broadcaster.stats().waiting).toBe(1));
     await recordAll([renamed, renamed, renamed]);
-    // The pupil leaves the chat while the first event is executed: the only further event about the chat is the leaving.
+    // The pupil leaves the chat while the first event is executed: the only further event about the chat is the
+    // leaving.
     expect(await next).toMatchObject({ value: { kind: 'event', event: { type: 'chatMember.removed' } } });
     expect(told).toEqual([]);
     await stream.return!();

@@ -7,7 +7,10 @@ import { person, type Person } from '../../support/client.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { chatsStream, enrolmentsStream } from './streams.ts';
 
-/** Rights lost during a subscription: no delivery after the acknowledgement; the stream ends with the reason within a second. */
+/**
+ * Rights lost during a subscription: no delivery after the acknowledgement; the stream ends with the reason within a
+ * second.
+ */
 
 let app: Sfera;
 beforeAll(async () => {

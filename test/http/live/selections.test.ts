@@ -12,7 +12,10 @@ import { bounds } from '../../../src/http/graphql/limits.ts';
 import type { UserActor } from '../../../src/policy/actor.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
-/** Subscribers with the same document but different variables, directives and operations: each gets the result of its own request. */
+/**
+ * Subscribers with the same document but different variables, directives and operations: each gets the result of its
+ * own request.
+ */
 
 let app: Sfera;
 let clients: Client[];

@@ -119,7 +119,10 @@ function anyEvent(random: SeededRandom, { schoolId, classes, chats, people, plac
   ]);
 }
 
-/** Returns a random selection of a type, `depth` levels deep, with pages of three; excludes fields that depend on the time. */
+/**
+ * Returns a random selection of a type, `depth` levels deep, with pages of three; excludes fields that depend on the
+ * time.
+ */
 function anyFields(random: SeededRandom, type: GraphQLObjectType, depth: number): string {
   const fields = Object.values(type.getFields()).filter(
     (field) => field.args.every((arg) => !(arg.type instanceof GraphQLNonNull)) && !['asOf', 'events', 'lastSeenAt'].includes(field.name) && (depth > 0 || !isCompositeType(getNamedType(field.type))),
@@ -166,7 +169,8 @@ async function tell(listeners: Awaited<ReturnType<typeof follow>>[], schoolId: s
     executions: after.executions - before.executions,
     serialisations: after.serialisations - before.serialisations,
     messages: after.messages - before.messages,
-    // The pupil; the facts that decide who sees the pupil; the class; the enrolment. Reads of the log depend on poll and NOTIFY.
+    // The pupil; the facts that decide who sees the pupil; the class; the enrolment. Reads of the log depend on poll
+    // and NOTIFY.
     statements: statements.filter((text) => /^\s*select/i.test(text) && !/from event|from session|pg_notify/.test(text)).length,
   };
 }
@@ -179,7 +183,8 @@ describe('an event for many subscribers with the same selection', () => {
     const pupils = people.filter((user) => places.some((place) => place.studentId === user.id && place.classId === places[0]!.classId && place.endedAt === null));
     const listeners: Awaited<ReturnType<typeof follow>>[] = [];
     for (const user of [first!, first!, second!, second!, classTeacher!, ...pupils]) listeners.push(await follow((await app.token(user)).token, enrolments, variables));
-    // Two administrators with two sockets each, the class teacher and the pupils of the class: all see the pupil, the class and the enrolment.
+    // Two administrators with two sockets each, the class teacher and the pupils of the class: all see the pupil, the
+    // class and the enrolment.
     expect(await tell(listeners, schoolId, places[0]!)).toEqual({ executions: 1, serialisations: 1, messages: listeners.length, statements: 4 });
     for (const { close } of listeners) await close();
     await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(0));

@@ -33,7 +33,7 @@ async function signInPage(visitor: Browser, client?: { id: string; redirectUri: 
 }
 
 describe('every page', () => {
-  it('cannot be framed and loads nothing from elsewhere', async () => {
+  it('has strict security headers: no scripts, framing, referrer or caching', async () => {
     const { path } = await invitation();
     for (const page of [await browser().open(path), await signInPage(browser()), await browser().open('/sessions'), await browser().open('/joined')]) {
       expect(page.status).toBe(200);
@@ -135,7 +135,7 @@ describe('sign-in', () => {
     expect(all[0]).toEqual([422, 'Неверный логин или пароль.']);
   });
 
-  it('redirects only to the registered address of the app', async () => {
+  it('lets its form redirect only to the address of the app', async () => {
     const page = await signInPage(browser());
     expect(page.headers.get('content-security-policy')).toContain("form-action 'self' https://portal.example;");
   });

@@ -189,7 +189,8 @@ describe('a client that does not read', () => {
       opened.ws.pause();
       const question = { type: 'ping', payload: { x: 'x'.repeat(60_000) } };
       for (let n = 0; n < 500; n += 1) opened.send(question);
-      // The client keeps the rest of the 30 MB. The server with the short limit disconnects the signed-in client; the other one keeps its client.
+      // The client keeps the rest of the 30 MB. The server with the short limit disconnects the signed-in client; the
+      // other one keeps its client.
       if (end.localPort === hasty.port) expect(await untilCut(end)).toBeLessThan(3 * 1024 * 1024);
       else {
         await expect.poll(() => end.isPaused(), { timeout: 10_000 }).toBe(true);

@@ -218,7 +218,10 @@ describe("graphql-ws's own client", () => {
   const once = (client: Client, payload: { query: string; variables?: Record<string, unknown> }) =>
     new Promise<unknown>((resolve, reject) => client.subscribe(payload, { next: resolve, error: reject, complete: () => undefined }));
 
-  /** Subscribes as docs/events.md advises: stores the last cursor in the variables that the client sends again on reconnect. */
+  /**
+   * Subscribes as docs/events.md advises: stores the last cursor in the variables that the client sends again on
+   * reconnect.
+   */
   function follow(client: Client, schoolId: string) {
     const variables: Record<string, unknown> = { id: schoolId };
     const seqs: number[] = [];
