@@ -18,13 +18,13 @@ const setLocale = (tx: Tx, id: string, to: string) => tx.user.update({ where: { 
 
 /** Returns a fake pool with one scripted connection, and the statements that it received. */
 function fakePool(answer: (text: string) => Promise<void>) {
-  const heard: string[] = [];
-  const query = ({ text }: { text: string }, told: (error: Error | null, result?: object) => void): void => {
-    heard.push(text);
-    answer(text).then(() => told(null, { rows: [], command: text.toUpperCase() }), told);
+  const statements: string[] = [];
+  const query = ({ text }: { text: string }, callback: (error: Error | null, result?: object) => void): void => {
+    statements.push(text);
+    answer(text).then(() => callback(null, { rows: [], command: text.toUpperCase() }), callback);
   };
   const client = { query, release() {}, connection: { stream: { cork() {}, uncork() {} } } };
-  return { heard, pool: { connect: async () => client } as unknown as Database['pool'] };
+  return { statements, pool: { connect: async () => client } as unknown as Database['pool'] };
 }
 
 const losing = `do $$ begin raise exception using errcode = 'serialization_failure'; end $$`;
@@ -92,21 +92,21 @@ describe('transaction', () => {
       async (tx: Tx) => beforeCommit(tx, 'step', async () => executeAtCommit(tx, 'change', [])),
       async (tx: Tx) => void (await tx.$executeRawUnsafe('change')),
     ]) {
-      const { pool, heard } = fakePool((text) => (text === 'begin' ? Promise.reject(new Error('no BEGIN')) : Promise.resolve()));
+      const { pool, statements } = fakePool((text) => (text === 'begin' ? Promise.reject(new Error('no BEGIN')) : Promise.resolve()));
       await expect(transaction({ prisma: db.prisma, pool }, change)).rejects.toThrow('no BEGIN');
-      expect(heard).toEqual(['begin', 'rollback']);
+      expect(statements).toEqual(['begin', 'rollback']);
     }
   });
 
   it('sends COMMIT before the statements sent with it are answered', async () => {
     let answer!: () => void;
     const committing = new Promise<void>((resolve) => (answer = resolve));
-    const { pool, heard } = fakePool(async (text) => {
+    const { pool, statements } = fakePool(async (text) => {
       if (text === 'commit') answer();
       if (text === 'last') await committing;
     });
     await transaction({ prisma: db.prisma, pool }, async (tx) => beforeCommit(tx, 'step', async () => executeAtCommit(tx, 'last', [])));
-    expect(heard).toEqual(['begin', 'last', 'commit']);
+    expect(statements).toEqual(['begin', 'last', 'commit']);
   });
 
   it('includes the nested writes of Prisma', async () => {

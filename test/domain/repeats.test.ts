@@ -4,8 +4,8 @@ import type { ChatRole, User } from '../../src/db/generated/client.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 /**
- * Mutations that are sent again, or in a state where they cannot do what they say: success where what was wanted holds,
- * a refusal with its reason where it does not. Nothing is written either way.
+ * Mutations that are repeated, or sent in a state in which they have no effect. They succeed if the requested state
+ * already holds, otherwise they are refused with the reason. Neither case writes anything.
  */
 
 let app: Sfera;

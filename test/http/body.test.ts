@@ -28,8 +28,8 @@ const names = async (): Promise<string[]> => (await app.db.prisma.subject.findMa
 const raw = (write: (socket: ReturnType<typeof connect>) => void | Promise<void>): Promise<string> =>
   new Promise((resolve, reject) => {
     const socket = connect(app.port, '127.0.0.1', () => void write(socket));
-    let heard = '';
-    socket.on('data', (part) => (heard += part.toString())).once('error', reject).once('close', () => resolve(heard));
+    let received = '';
+    socket.on('data', (part) => (received += part.toString())).once('error', reject).once('close', () => resolve(received));
   });
 const headOf = (extra: string): string => `POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer ${token}\r\n${extra}\r\n\r\n`;
 
@@ -60,12 +60,12 @@ describe('a body is read', () => {
 
   it('if the client waits for 100 Continue before it sends the body', async () => {
     const body = '{"query":"{ __typename }"}';
-    const heard = await raw(async (socket) => {
+    const received = await raw(async (socket) => {
       socket.write(headOf(`Content-Length: ${body.length}\r\nExpect: 100-continue\r\nConnection: close`));
       await new Promise((resolve) => socket.once('data', resolve));
       socket.write(body);
     });
-    expect(heard).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK\r\n[^]*\{"data":\{"__typename":"Query"\}\}$/);
+    expect(received).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK\r\n[^]*\{"data":\{"__typename":"Query"\}\}$/);
   });
 
   it('with the last of two members of the same name, on both paths', async () => {
@@ -122,7 +122,7 @@ describe('a body is refused', () => {
   ])('once it is too large %s, without reading on, in an answer that the client gets while it sends, and the connection is closed', async (how, length) => {
     const size = 64 * 1024 * 1024;
     let sent = 0;
-    const heard = await raw(async (socket) => {
+    const received = await raw(async (socket) => {
       socket.write(headOf(length(size)));
       const part = Buffer.alloc(64 * 1024, 0x20);
       while (sent < size && !socket.destroyed && !socket.readableEnded) {
@@ -135,17 +135,17 @@ describe('a body is refused', () => {
         if (socket.bytesRead > 0) return void socket.end();
       }
     });
-    expect(heard).toMatch(/^HTTP\/1.1 413 [^]*connection: close\r\n[^]*BODY_TOO_LARGE/i);
+    expect(received).toMatch(/^HTTP\/1.1 413 [^]*connection: close\r\n[^]*BODY_TOO_LARGE/i);
     expect(sent).toBeLessThan(size);
   });
 
   it('before it is sent if the client waits for 100 Continue', async () => {
-    const heard = await raw((socket) => {
+    const received = await raw((socket) => {
       socket.write(headOf(`Content-Length: ${bounds.body + 1}\r\nExpect: 100-continue`));
       socket.once('data', () => socket.end());
     });
-    expect(heard).toMatch(/^HTTP\/1.1 413 /);
-    expect(heard.match(/HTTP\/1.1/g)).toHaveLength(1);
+    expect(received).toMatch(/^HTTP\/1.1 413 /);
+    expect(received.match(/HTTP\/1.1/g)).toHaveLength(1);
     expect(await raw((socket) => void socket.write(headOf('Content-Length: 2\r\nConnection: close\r\nExpect: 200-maybe') + '{}'))).toMatch(/^HTTP\/1.1 417 [^]*EXPECTATION_FAILED/);
   });
 

@@ -80,9 +80,9 @@ it('an idle connection is kept open for the configured time, which the response 
   const app = await openSfera({ KEEP_ALIVE_SECONDS: '2' });
   const socket = connect(app.port, '127.0.0.1');
   const closed = new Promise((resolve) => socket.once('close', resolve));
-  const heard = new Promise<string>((resolve) => socket.once('data', (part) => resolve(part.toString())));
+  const received = new Promise<string>((resolve) => socket.once('data', (part) => resolve(part.toString())));
   socket.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
-  expect(await heard).toMatch(/\r\nKeep-Alive: timeout=2\r\n/i);
+  expect(await received).toMatch(/\r\nKeep-Alive: timeout=2\r\n/i);
   const begun = performance.now();
   await closed;
   expect(performance.now() - begun).toBeGreaterThan(1900);
@@ -92,9 +92,9 @@ it('an idle connection is kept open for the configured time, which the response 
 it('by default an idle connection stays open longer than the minute for which proxies keep theirs', async () => {
   const app = await openSfera();
   const socket = connect(app.port, '127.0.0.1');
-  const heard = new Promise<string>((resolve) => socket.once('data', (part) => resolve(part.toString())));
+  const received = new Promise<string>((resolve) => socket.once('data', (part) => resolve(part.toString())));
   socket.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
-  expect(Number(/\r\nKeep-Alive: timeout=(\d+)\r\n/i.exec(await heard)?.[1])).toBeGreaterThan(61);
+  expect(Number(/\r\nKeep-Alive: timeout=(\d+)\r\n/i.exec(await received)?.[1])).toBeGreaterThan(61);
   // Longer than Node's default of five seconds.
   await pause(7000);
   const again = new Promise<string>((resolve) => socket.once('data', (part) => resolve(part.toString())));

@@ -40,17 +40,17 @@ describe('/health', () => {
   it('is not ready while it stops, but still answers open connections', async () => {
     const stopping = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false });
     const socket = connect(stopping.port, '127.0.0.1');
-    let heard = '';
+    let received = '';
     const over = new Promise((resolve) => socket.once('close', resolve));
-    socket.on('data', (part) => (heard += part.toString()));
+    socket.on('data', (part) => (received += part.toString()));
     // The first response shows that the server has accepted the connection; half a request keeps it from being idle.
     socket.write('GET /health/ready HTTP/1.1\r\nHost: x\r\n\r\nGET /health/ready HTTP/1.1\r\n');
-    await expect.poll(() => heard).toContain('{"status":"ready"}');
+    await expect.poll(() => received).toContain('{"status":"ready"}');
     const closed = stopping.close();
     socket.write('Host: x\r\nConnection: close\r\n\r\n');
     await over;
     await closed;
-    expect(heard.slice(heard.lastIndexOf('HTTP/1.1'))).toMatch(/^HTTP\/1.1 503 [^]*\{"status":"stopping"\}/);
+    expect(received.slice(received.lastIndexOf('HTTP/1.1'))).toMatch(/^HTTP\/1.1 503 [^]*\{"status":"stopping"\}/);
   });
 });
 

@@ -102,10 +102,10 @@ describe('a request', () => {
     const raw = (text: string) =>
       new Promise<string>((resolve, reject) => {
         const socket = connect(app.port, '127.0.0.1', () => socket.write(text));
-        let heard = '';
-        socket.on('data', (part) => (heard += part.toString()));
+        let received = '';
+        socket.on('data', (part) => (received += part.toString()));
         socket.once('error', reject);
-        socket.once('close', () => resolve(heard));
+        socket.once('close', () => resolve(received));
       });
     for (const [text, status] of [
       ['\u0000\u0001\u0002\r\n\r\n', 400],

@@ -31,7 +31,7 @@ afterAll(async () => {
 });
 
 /** Requests the large response without reading it. Resolves with the server's socket once it has unsent bytes. */
-async function askDeafly(): Promise<{ client: Socket; end: Socket }> {
+async function requestWithoutReading(): Promise<{ client: Socket; end: Socket }> {
   const client = connect({ port: hasty.port, host: '127.0.0.1' }).pause();
   client.on('error', () => undefined);
   client.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
@@ -40,13 +40,13 @@ async function askDeafly(): Promise<{ client: Socket; end: Socket }> {
 }
 
 it('disconnects a client that does not read an ordinary answer', async () => {
-  const { client, end } = await askDeafly();
+  const { client, end } = await requestWithoutReading();
   await expect.poll(() => end.destroyed, { timeout: 10_000 }).toBe(true);
   client.destroy();
 });
 
 it('lets a slow client read one large answer for longer than a client may stall', async () => {
-  const { client, end } = await askDeafly();
+  const { client, end } = await requestWithoutReading();
   let received = 0;
   let steps = 0;
   const begun = performance.now();
@@ -70,7 +70,7 @@ it('lets a slow client read one large answer for longer than a client may stall'
 });
 
 it('completes running responses when it stops, and does not wait for a client that does not read', async () => {
-  const [{ client: reading }, { client: deaf, end }] = [await askDeafly(), await askDeafly()];
+  const [{ client: reading }, { client: deaf, end }] = [await requestWithoutReading(), await requestWithoutReading()];
   let received = 0;
   const over = new Promise<void>((resolve) => reading.once('close', resolve));
   const closed = hasty.close();

@@ -115,15 +115,15 @@ describe.runIf(server)('two processes on one database', () => {
 
   it('notify the other by NOTIFY with only the id of the school', async () => {
     const { school, enrol } = await scene();
-    const ear = new pg.Client({ connectionString: made.url });
-    await ear.connect();
+    const listener = new pg.Client({ connectionString: made.url });
+    await listener.connect();
     try {
-      await ear.query('listen sfera_events');
-      const heard = new Promise<string | undefined>((resolve) => ear.on('notification', ({ payload }) => resolve(payload)));
+      await listener.query('listen sfera_events');
+      const notified = new Promise<string | undefined>((resolve) => listener.on('notification', ({ payload }) => resolve(payload)));
       await (await enrol(1)).act();
-      expect(await heard).toBe(school.id);
+      expect(await notified).toBe(school.id);
     } finally {
-      await ear.end();
+      await listener.end();
     }
   });
 
@@ -205,16 +205,16 @@ describe.runIf(server)('a notifier whose LISTEN connection was killed', () => {
     const db = await connect({ databaseUrl: made.url, poolSize: 2, log });
     const notifier = createNotifier(db.pool, db.connectionString, log);
     try {
-      const heard: (readonly string[] | null)[] = [];
-      notifier.onNotify((schools) => heard.push(schools));
+      const notified: (readonly string[] | null)[] = [];
+      notifier.onNotify((schools) => notified.push(schools));
       const notify = (text: string) => db.pool.query(`select pg_notify('sfera_events', $1)`, [text]);
-      await expect.poll(() => heard).toEqual([null]);
+      await expect.poll(() => notified).toEqual([null]);
       await notify('a,b');
-      await expect.poll(() => heard).toEqual([null, ['a', 'b']]);
+      await expect.poll(() => notified).toEqual([null, ['a', 'b']]);
       await db.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'sfera listen'`);
-      await expect.poll(() => heard, { timeout: 10_000 }).toEqual([null, ['a', 'b'], null]);
+      await expect.poll(() => notified, { timeout: 10_000 }).toEqual([null, ['a', 'b'], null]);
       await notify('c');
-      await expect.poll(() => heard).toEqual([null, ['a', 'b'], null, ['c']]);
+      await expect.poll(() => notified).toEqual([null, ['a', 'b'], null, ['c']]);
     } finally {
       await notifier.close();
       await db.close();

@@ -8,8 +8,8 @@ import { openSfera, type Sfera } from '../support/sfera.ts';
 import { count as pupilCount, pupils, type Pupil } from './pupils.ts';
 
 /**
- * A morning in September: 960 pupils join three schools by links that went from the administrator to the class teacher,
- * 16 at a time, while 50 dashboards listen and ten of them are cut and come back.
+ * A morning in September: 960 pupils join three schools, 16 at a time, by links that the administrator handed to the class
+ * teacher. Meanwhile 50 dashboards are subscribed, and ten of them are disconnected and reconnect.
  */
 
 let app: Sfera;
@@ -54,8 +54,8 @@ function done<T extends { __typename: string }>(answer: T): Exclude<T, { __typen
 }
 
 /**
- * What of this morning a dashboard is told, in words of its own and not the product's: the administration everything, a
- * class teacher and a classmate who came into their class and into its chat.
+ * Whether a dashboard should receive an event, written independently of the product: the administration gets every event,
+ * a class teacher and a classmate those of pupils who join their class and its chat.
  */
 function isFor({ class: own, prefix }: Dashboard, { type, payload }: { type: string; payload: unknown }): boolean {
   const { classId, chatId } = payload as { classId?: string; chatId?: string };
@@ -67,7 +67,7 @@ function isFor({ class: own, prefix }: Dashboard, { type, payload }: { type: str
 const count = (names: string[]) => names.reduce<Record<string, number>>((all, name) => ({ ...all, [name]: (all[name] ?? 0) + 1 }), {});
 
 /** Runs all tasks with limited concurrency. */
-async function together<T>(items: readonly T[], at: number, act: (item: T, n: number) => Promise<void>): Promise<void> {
+async function runConcurrently<T>(items: readonly T[], at: number, act: (item: T, n: number) => Promise<void>): Promise<void> {
   const rest = items.entries();
   await Promise.all(Array.from({ length: at }, async () => { for (const [n, item] of rest) await act(item, n); }));
 }
@@ -140,7 +140,7 @@ it('960 pupils join three schools while 50 dashboards are subscribed', async () 
   const toCut = random.sample(dashboards, 10);
   const arrivals = random.sample(schools.flatMap(({ classes }) => classes.flatMap(({ link, pupils: own }) => own.map((pupil) => ({ link, pupil })))), pupilCount);
   const cuts = new Map(toCut.map((dashboard, n) => [40 + n * 80 + random.integer(0, 60), dashboard]));
-  await together(arrivals, 16, async ({ link, pupil }, n) => {
+  await runConcurrently(arrivals, 16, async ({ link, pupil }, n) => {
     cuts.get(n)?.follower.disconnect();
     await join(link, pupil, n);
   });
@@ -148,9 +148,9 @@ it('960 pupils join three schools while 50 dashboards are subscribed', async () 
   const logs = new Map(await Promise.all(schools.map(async ({ schoolId }) => [schoolId, (await app.events(schoolId)).filter(({ seq }) => seq > begun.get(schoolId)!)] as const)));
   for (const { schoolId, classes } of schools) {
     // The log contains each pupil once, and nothing else.
-    const told = count(logs.get(schoolId)!.map(({ type }) => type));
+    const counts = count(logs.get(schoolId)!.map(({ type }) => type));
     const joined = classes.reduce((sum, { pupils: own }) => sum + own.length, 0);
-    expect(told).toEqual({ 'invitation.accepted': joined, 'role.granted': joined, 'student.enrolled': joined, 'chatMember.added': joined });
+    expect(counts).toEqual({ 'invitation.accepted': joined, 'role.granted': joined, 'student.enrolled': joined, 'chatMember.added': joined });
   }
   for (const dashboard of dashboards) {
     const expected = logs.get(dashboard.schoolId)!.filter((event) => isFor(dashboard, event)).map(({ seq }) => seq);

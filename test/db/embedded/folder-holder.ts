@@ -2,8 +2,8 @@ import { createInterface } from 'node:readline';
 import { lockFolder, type FolderLock } from '../../../src/db/embedded/folder-lock.ts';
 
 /**
- * Locks the folder of its first argument when it is told `lock`, gives it back on `release`, and says what happened.
- * The second argument is the machine that it plays; `-` leaves it the real one, `none` one whose sockets prove nothing.
+ * A child process that locks the folder in its first argument on the command `lock`, releases it on `release`, and prints
+ * the result. The second argument simulates a machine: `-` is the real one, `none` one without usable sockets.
  */
 
 const [dir = '', machine = '-'] = process.argv.slice(2);

@@ -38,7 +38,7 @@ const chats = (fields: string) => `subscription ($schoolId: ID!, $after: String)
 }`;
 const shared = chats('kind');
 /** A field that depends on the viewer, so that the event is executed for each subscriber separately. */
-const alone = chats('viewerRole');
+const separate = chats('viewerRole');
 
 async function follow(transport: 'listen' | 'listenSse', user: { id: string }, query: string, variables: object): Promise<OpenStream> {
   const stream = await app.as(user)[transport](query, variables);
@@ -57,7 +57,7 @@ async function scene(transport: 'listen' | 'listenSse') {
     if (after === undefined) await stream.until(({ items }) => items.length > 0);
     return stream;
   };
-  const asked = [[administrator, shared], [second, shared], [administrator, alone]] as const;
+  const asked = [[administrator, shared], [second, shared], [administrator, separate]] as const;
   const streams = await Promise.all(asked.map(([user, query]) => listen(user, query)));
   await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBeGreaterThanOrEqual(2));
   const renamed = { type: 'chat.renamed', payload: { schoolId: school.id, chatId: chat.id } } as const;
@@ -68,7 +68,7 @@ async function scene(transport: 'listen' | 'listenSse') {
 const executions = async () => Number(/^sfera_stream_executions_total (\d+)$/m.exec(await (await fetch(app.url.replace('/graphql', '/metrics'))).text())?.[1]);
 
 /** Renames the table, so that every statement that uses it fails. */
-async function without<T>(table: string, meanwhile: () => Promise<T>): Promise<T> {
+async function withoutTable<T>(table: string, meanwhile: () => Promise<T>): Promise<T> {
   await app.db.pool.query(`alter table "${table}" rename to "${table}_away"`);
   try {
     return await meanwhile();
@@ -77,7 +77,7 @@ async function without<T>(table: string, meanwhile: () => Promise<T>): Promise<T
   }
 }
 
-const told = (stream: OpenStream, count: number) => stream.until(({ news }) => news.length >= count);
+const waitForNews = (stream: OpenStream, count: number) => stream.until(({ news }) => news.length >= count);
 const codes = async ({ over }: OpenStream) => (await over).errors?.map(({ extensions }) => extensions?.code);
 const lastCursor = ({ items }: OpenStream) => String(items.at(-1)!.cursor);
 
@@ -85,15 +85,15 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
   it('delivers an event completely and once if it could not be read at first', async () => {
     const { chat, streams, renamed } = await scene(transport);
     const before = await executions();
-    await without('chat', async () => {
+    await withoutTable('chat', async () => {
       await write(renamed);
       // The shared execution fails once, then each subscriber separately, like the one that has its own execution.
       await vi.waitFor(async () => expect((await executions()) - before).toBeGreaterThanOrEqual(4), { timeout: 10_000 });
     });
-    await Promise.all(streams.map((stream) => told(stream, 1)));
+    await Promise.all(streams.map((stream) => waitForNews(stream, 1)));
     await write(renamed);
     for (const stream of streams) {
-      await told(stream, 2);
+      await waitForNews(stream, 2);
       expect(stream.news.map((item) => item.chat?.name)).toEqual([chat.name, chat.name]);
       expect(new Set(stream.news.map(({ cursor }) => cursor)).size).toBe(2);
     }
@@ -102,9 +102,9 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
   it('ends the stream before an event that cannot be read, and delivers it once on resume', async () => {
     const { chat, streams, renamed, again, listen, administrator } = await scene(transport);
     await write(renamed);
-    await Promise.all(streams.map((stream) => told(stream, 1)));
+    await Promise.all(streams.map((stream) => waitForNews(stream, 1)));
     const cursors = streams.map(lastCursor);
-    await without('chat', async () => {
+    await withoutTable('chat', async () => {
       await write(renamed);
       for (const stream of streams) expect(await codes(stream)).toEqual(['UNAVAILABLE']);
       // A stream that resumes too early ends again.
@@ -115,7 +115,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     const back = await again(cursors);
     await write(renamed);
     for (const [n, stream] of streams.entries()) {
-      await told(back[n]!, 2);
+      await waitForNews(back[n]!, 2);
       const all = [...stream.news, ...back[n]!.news];
       expect(all.map((item) => item.chat?.name)).toEqual([chat.name, chat.name, chat.name]);
       expect(new Set(all.map(({ cursor }) => cursor)).size).toBe(3);
@@ -130,12 +130,12 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     const enrolled = { type: 'student.enrolled', payload: { schoolId: school.id, enrolmentId, studentId: pupil.id, classId: found.id } } as const;
     const others = await follow(transport, administrator, enrolmentsStream, { schoolId });
     await others.until(({ items }) => items.length > 0);
-    await without('chat', async () => {
+    await withoutTable('chat', async () => {
       await write(enrolled, renamed, enrolled);
-      await told(others, 2);
+      await waitForNews(others, 2);
       for (const stream of streams) expect(await codes(stream)).toEqual(['UNAVAILABLE']);
       await write(renamed, enrolled);
-      await told(others, 3);
+      await waitForNews(others, 3);
     });
     expect(others.news.every(({ student }) => student !== null)).toBe(true);
   });
@@ -149,19 +149,19 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     await stream.until(({ items }) => items.length > 0);
     const added = { type: 'chatMember.added', payload: { schoolId: school.id, chatId: chat.id, userId: pupil.id } } as const;
     await write(added, added);
-    await told(stream, 2);
+    await waitForNews(stream, 2);
     expect(stream.news.map((item) => item.chat)).toEqual([null, null]);
   });
 
   it('delivers an event completely if the rights could not be read at first', async () => {
     const { streams, school, chat, administrator } = await scene(transport);
-    await without('session', async () => {
+    await withoutTable('session', async () => {
       // The event invalidates the administrator's cached rights.
       await write({ type: 'chatMember.added', payload: { schoolId: school.id, chatId: chat.id, userId: administrator.id } });
       await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBeLessThan(2));
     });
     for (const stream of streams) {
-      await told(stream, 1);
+      await waitForNews(stream, 1);
       expect(stream.news.map((item) => [item.kind, item.chat?.name])).toEqual([['MEMBER_ADDED', chat.name]]);
     }
   });
@@ -188,7 +188,7 @@ describe.runIf(server)('a lock that is held for longer than lock_timeout', () =>
     const back = await again(cursors);
     await write(renamed);
     for (const stream of back) {
-      await told(stream, 2);
+      await waitForNews(stream, 2);
       expect(stream.news.map((item) => item.chat?.name)).toEqual([chat.name, chat.name]);
     }
   });

@@ -185,7 +185,7 @@ const changeRights = (random: SeededRandom, { schools }: World, userId: string):
  * Returns the rights that decide what a stream of this school delivers: the roles in the school, and the classes of
  * each.
  */
-function standsOn(actor: Actor, schoolId: string): Set<string> {
+function claimsOf(actor: Actor, schoolId: string): Set<string> {
   if (actor.kind !== 'user') return new Set();
   const { grants, assignments, enrolment } = actor;
   const roles = grants.filter((grant) => grant.schoolId === schoolId).map(({ role }) => role);
@@ -205,9 +205,9 @@ it('delivers to everyone exactly what their rights at that moment allow, and end
     credentials.push({ kind: 'service', clientId, expiresAt: Date.now() / 1000 + 3600, scopes: ['read', 'events'] });
   const followers = credentials.flatMap((credential) => schoolIds.map((schoolId) => ({ ...listener(schoolId, credential), began: new Set<string>() })));
   await Promise.all(followers.map((each) => each.passed(0n)));
-  const begin = async (each: (typeof followers)[number]) => (each.began = standsOn(await actorOf(each.credential), each.schoolId));
+  const begin = async (each: (typeof followers)[number]) => (each.began = claimsOf(await actorOf(each.credential), each.schoolId));
   await Promise.all(followers.map(begin));
-  let [told, endings] = [0, 0];
+  let [delivered, endings] = [0, 0];
 
   for (let round = 0; round < 15; round += 1) {
     const events = Array.from({ length: random.integer(1, 20) }, () => anyEvent(random, all));
@@ -226,13 +226,13 @@ it('delivers to everyone exactly what their rights at that moment allow, and end
         ({ type, payload }) => payload.schoolId === each.schoolId && canReceive(actor, each.schoolId, topicsOf(type, payload as PayloadOf<typeof type>)),
       );
       expect(each.received.map((item) => (item.kind === 'event' ? { type: item.event.type, payload: item.event.payload } : item))).toEqual(expected);
-      told += expected.length;
+      delivered += expected.length;
     }
 
     // One change per person, so that no right is lost and regained before the server reads the log.
     for (const { id } of random.sample(all.people, 3)) await changeRights(random, all, id);
     for (const each of followers) {
-      const now = standsOn(await actorOf(each.credential), each.schoolId);
+      const now = claimsOf(await actorOf(each.credential), each.schoolId);
       if ([...each.began].every((claim) => now.has(claim))) continue;
       await each.ended();
       // Earlier changes of other people are still delivered.
@@ -244,7 +244,7 @@ it('delivers to everyone exactly what their rights at that moment allow, and end
     }
   }
   await Promise.all(followers.map((each) => each.close()));
-  console.info(`${followers.length} followers were told ${told} events; ${endings} streams ended`);
+  console.info(`${followers.length} followers received ${delivered} events; ${endings} streams ended`);
 }, 120_000);
 
 /** A pupil in a chat, subscribed to the school's log from its start. */
@@ -335,7 +335,7 @@ describe('rights that another process revoked without a notification here', () =
     const { schoolId, credential, renamed, leave } = await inChat();
     const stream = follow(feed, { schoolId, credential, after: null, ...everything });
     expect(await stream.next()).toMatchObject({ value: { kind: 'checkpoint' } });
-    const told: string[] = [];
+    const delivered: string[] = [];
     let late: (() => Promise<void>) | null = () => elsewhere(leave);
     stream.shareExecution({
       groupKey: 'own',
@@ -345,7 +345,7 @@ describe('rights that another process revoked without a notification here', () =
         await first?.();
         for (const { members } of cohorts) await hand({ result: {}, bytes: Buffer.from(event.type) }, members);
       },
-      send: (bytes) => told.push(bytes.toString()) > 0,
+      send: (bytes) => delivered.push(bytes.toString()) > 0,
     });
     const next = stream.next();
     await vi.waitFor(() => expect(feed.broadcaster.stats().waiting).toBe(1));
@@ -353,7 +353,7 @@ describe('rights that another process revoked without a notification here', () =
     // The pupil leaves the chat while the first event is executed: the only further event about the chat is the
     // leaving.
     expect(await next).toMatchObject({ value: { kind: 'event', event: { type: 'chatMember.removed' } } });
-    expect(told).toEqual([]);
+    expect(delivered).toEqual([]);
     await stream.return!();
   });
 });

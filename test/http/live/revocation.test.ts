@@ -162,8 +162,8 @@ describe('a stream that is catching up', () => {
       expect(await losses[loss]!(log, sessionId)).not.toMatchObject({ __typename: 'Refusal' });
       // Reads what was sent before the acknowledgement.
       for (let n = 0; n < 3; n += 1) await turn();
-      const told = stream.news.length;
-      expect(told).toBeLessThan(events);
+      const deliveredCount = stream.news.length;
+      expect(deliveredCount).toBeLessThan(events);
       // Waits, so that a delivery with the old rights would show.
       await pause(300);
       vi.restoreAllMocks();
@@ -176,7 +176,7 @@ describe('a stream that is catching up', () => {
         app.notifier.notify([log.school.id]);
         await stream.until(({ news }) => news.at(-1)!.kind === 'MEMBER_REMOVED');
       }
-      expect(stream.news.filter(({ kind }) => kind === 'RENAMED')).toHaveLength(told);
+      expect(stream.news.filter(({ kind }) => kind === 'RENAMED')).toHaveLength(deliveredCount);
       stream.close();
     },
   );

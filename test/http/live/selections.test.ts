@@ -44,7 +44,7 @@ afterAll(async () => {
   await app.close();
 });
 
-interface Asked {
+interface SubscriptionRequest {
   operationName: string | undefined;
   variables: Record<string, unknown>;
 }
@@ -105,8 +105,8 @@ const values: Record<string, fc.Arbitrary<unknown>> = {
 const subscribers = document.chain(({ query, variables, names }) =>
   fc.record({
     query: fc.constant(query),
-    asked: fc.array(
-      fc.record({ operationName: fc.constantFrom(...names), given: fc.record(values) }).map(({ operationName, given }): Asked => {
+    requests: fc.array(
+      fc.record({ operationName: fc.constantFrom(...names), given: fc.record(values) }).map(({ operationName, given }): SubscriptionRequest => {
         const entries = Object.entries(given).filter(([name, value]) => variables.includes(name) && value !== absent);
         const ofSchool = entries.map(([name, value]) => [name, value === 'its' ? app.id('Class', place.classId) : value]);
         return { operationName, variables: { schoolId: app.id('School', place.schoolId), ...Object.fromEntries(ofSchool) } };
@@ -117,9 +117,9 @@ const subscribers = document.chain(({ query, variables, names }) =>
 );
 
 /** Returns the data and the paths of the errors. */
-const said = ({ data, errors }: ExecutionResult) => JSON.stringify({ data, errors: errors?.map(({ path }) => path) });
+const resultText = ({ data, errors }: ExecutionResult) => JSON.stringify({ data, errors: errors?.map(({ path }) => path) });
 
-function subscribe(client: Client, query: string, { operationName, variables }: Asked) {
+function subscribe(client: Client, query: string, { operationName, variables }: SubscriptionRequest) {
   const results: ExecutionResult[] = [];
   const over: unknown[] = [];
   const unsubscribe = client.subscribe(
@@ -130,7 +130,7 @@ function subscribe(client: Client, query: string, { operationName, variables }: 
 }
 
 /** Executes the operation with graphql-js. */
-async function executeAlone(query: string, { operationName, variables }: Asked): Promise<ExecutionResult> {
+async function executeAlone(query: string, { operationName, variables }: SubscriptionRequest): Promise<ExecutionResult> {
   const head = (await app.liveEvents.reader.bounds(place.schoolId))!.head;
   const [event] = (await app.liveEvents.reader.read(place.schoolId, head - 1n, 1))!;
   const contextValue = app.operator.renew(actor);
@@ -138,9 +138,9 @@ async function executeAlone(query: string, { operationName, variables }: Asked):
 }
 
 /** Subscribes all requests, delivers an event and compares the results; returns the number of executions. */
-async function compare(query: string, asked: readonly Asked[]): Promise<number> {
+async function compare(query: string, requests: readonly SubscriptionRequest[]): Promise<number> {
   expect(validate(schema, parse(query)).map(({ message }) => message), query).toEqual([]);
-  const all = asked.map((each, n) => ({ each, ...subscribe(clients[n % 2]!, query, each) }));
+  const all = requests.map((each, n) => ({ each, ...subscribe(clients[n % 2]!, query, each) }));
   await vi.waitFor(() => {
     for (const { results, over } of all) expect([results.length, over], query).toEqual([1, []]);
     expect(app.liveEvents.broadcaster.stats().waiting).toBe(all.length);
@@ -153,7 +153,7 @@ async function compare(query: string, asked: readonly Asked[]): Promise<number> 
   });
   await vi.waitFor(() => expect(all.map(({ results }) => results.length)).toEqual(all.map(() => 2)), { timeout: 10_000, interval: 5 });
   const executed = (await executions()) - before;
-  for (const { each, results } of all) expect(said(results[1]!), `${query} ${JSON.stringify(each)}`).toBe(said(await executeAlone(query, each)));
+  for (const { each, results } of all) expect(resultText(results[1]!), `${query} ${JSON.stringify(each)}`).toBe(resultText(await executeAlone(query, each)));
   for (const { unsubscribe } of all) unsubscribe();
   await vi.waitFor(() => expect(app.liveEvents.rights.stats().subscribers).toBe(0), { timeout: 10_000, interval: 5 });
   return executed;
@@ -164,8 +164,8 @@ const executions = async () => Number(/^sfera_stream_executions_total (\d+)$/m.e
 it('delivers to each subscriber the same result as graphql-js', async () => {
   const before = app.liveEvents.broadcaster.stats().deliveredCount;
   await fc.assert(
-    fc.asyncProperty(subscribers, async ({ query, asked }) => {
-      await compare(query, asked);
+    fc.asyncProperty(subscribers, async ({ query, requests }) => {
+      await compare(query, requests);
     }),
     { numRuns: 40, endOnFailure: true },
   );
@@ -186,6 +186,6 @@ it('shares one execution if variables differ only in the arguments of the stream
   }`;
   const schoolId = app.id('School', place.schoolId);
   // Equal arguments and values, written differently.
-  const asked = [{}, { after: null }, { x: true }, { after: null, x: true }].map((given) => ({ operationName: undefined, variables: { schoolId, ...given } }));
-  expect(await compare(query, asked)).toBe(1);
+  const requests = [{}, { after: null }, { x: true }, { after: null, x: true }].map((given) => ({ operationName: undefined, variables: { schoolId, ...given } }));
+  expect(await compare(query, requests)).toBe(1);
 });

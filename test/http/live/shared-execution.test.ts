@@ -137,7 +137,7 @@ function anyFields(random: SeededRandom, type: GraphQLObjectType, depth: number)
 }
 
 /** Subscriptions whose results depend on the viewer. */
-const telling = [
+const viewerDependent = [
   'enrolments(schoolId: $schoolId, after: $after) { __typename ... on EnrolmentChange { cursor student { fullName sessions(first: 3) { edges { node { id } } } roles(first: 3) { edges { node { role } } } } } ... on Checkpoint { cursor } }',
   'enrolments(schoolId: $schoolId, after: $after) { __typename ... on EnrolmentChange { cursor class { enrolments(first: $size) { edges { node { student { fullName } } } } } fromClass { name } } ... on Checkpoint { cursor } }',
   'chats(schoolId: $schoolId, after: $after) { __typename ... on ChatChange { cursor user { fullName } chat { name viewerRole } } ... on Checkpoint { cursor } }',
@@ -155,7 +155,7 @@ function anySubscription(random: SeededRandom): string {
 }
 
 /** Counts the statements and executions of delivering an enrolment to these subscribers. */
-async function tell(listeners: Awaited<ReturnType<typeof follow>>[], schoolId: string, { id: enrolmentId, studentId, classId }: World['places'][number]) {
+async function deliver(listeners: Awaited<ReturnType<typeof follow>>[], schoolId: string, { id: enrolmentId, studentId, classId }: World['places'][number]) {
   await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(listeners.length));
   const before = await counted();
   const received = listeners.map(({ texts }) => texts.length);
@@ -185,7 +185,7 @@ describe('an event for many subscribers with the same selection', () => {
     for (const user of [first!, first!, second!, second!, classTeacher!, ...pupils]) listeners.push(await follow((await app.token(user)).token, enrolments, variables));
     // Two administrators with two sockets each, the class teacher and the pupils of the class: all see the pupil, the
     // class and the enrolment.
-    expect(await tell(listeners, schoolId, places[0]!)).toEqual({ executions: 1, serialisations: 1, messages: listeners.length, statements: 4 });
+    expect(await deliver(listeners, schoolId, places[0]!)).toEqual({ executions: 1, serialisations: 1, messages: listeners.length, statements: 4 });
     for (const { close } of listeners) await close();
     await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(0));
   });
@@ -201,7 +201,7 @@ describe('an event for many subscribers with the same selection', () => {
     await come(people[0]!);
     for (const next of [people[1]!, people[1]!]) {
       await come(next);
-      expect(await tell(listeners, schoolId, places[0]!)).toEqual({ executions: 2, serialisations: 2, messages: listeners.length, statements: 4 });
+      expect(await deliver(listeners, schoolId, places[0]!)).toEqual({ executions: 2, serialisations: 2, messages: listeners.length, statements: 4 });
     }
     for (const { close } of listeners) await close();
   });
@@ -255,7 +255,7 @@ describe('an event for many subscribers with the same selection', () => {
     const tokens = new Map(await Promise.all(all.people.map(async (user) => [user.id, (await app.token(user)).token] as const)));
     let messages = 0;
     const before = await counted();
-    for (const query of [...telling, ...Array.from({ length: 6 }, () => anySubscription(random))]) {
+    for (const query of [...viewerDependent, ...Array.from({ length: 6 }, () => anySubscription(random))]) {
       const asking = (n: number) => ({ schoolId, ...(query.includes('$size') ? { size: 1 + (n % 2) } : {}) });
       const may = query.includes('events(') ? all.people.slice(0, 3) : all.people;
       const listeners: { user: User; asks: object; texts: string[]; close(): unknown }[] = await Promise.all([...may, ...may].map(async (user, n) => ({ user, asks: asking(n), ...(await follow(tokens.get(user.id)!, query, asking(n))) })));
@@ -265,8 +265,8 @@ describe('an event for many subscribers with the same selection', () => {
         // A subscriber that starts from an older cursor is executed separately.
         const alone = await follow(tokens.get(user.id)!, query, { ...asks, after: started!.cursor });
         await vi.waitFor(() => {
-          const [expected, told] = [alone.texts, texts].map((all) => all.filter((text) => !text.includes('"Checkpoint"')));
-          expect(told, query).toEqual(expected);
+          const [expected, delivered] = [alone.texts, texts].map((all) => all.filter((text) => !text.includes('"Checkpoint"')));
+          expect(delivered, query).toEqual(expected);
           expect(alone.texts.length).toBeGreaterThan(0);
         });
         messages += texts.length - 1;
@@ -281,7 +281,7 @@ describe('an event for many subscribers with the same selection', () => {
 
 describe('a field that depends on the viewer', () => {
   /** One object of each type, as an administrator sees it. */
-  async function things(all: World): Promise<Map<string, string>> {
+  async function objectsByType(all: World): Promise<Map<string, string>> {
     const of = { where: { schoolId: all.schoolId } };
     const { prisma } = app.db;
     const { invitation } = await app.build.invitation({ schoolId: all.schoolId, role: 'TEACHER' });
@@ -300,7 +300,7 @@ describe('a field that depends on the viewer', () => {
   it('is marked', async () => {
     const all = await buildWorld();
     await app.token(all.administrator);
-    const found = await things(all);
+    const found = await objectsByType(all);
     const [credential] = await Promise.all([app.token(all.administrator).then(({ token }) => app.tokens.verifyAccessToken(token))]);
     const [loaded] = await loadActors(app.db, [credential!]);
     const actor = loaded as UserActor;
