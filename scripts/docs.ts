@@ -20,7 +20,7 @@ const columnDescriptions: Record<Column, string> = {
 /** Describes what each scope covers; TypeScript requires a text for every scope. */
 const scopeDescriptions: { [N in Noun]: Record<ScopeOf<N>, string> } = {
   school: {
-    school: 'the schools where one stands in the column',
+    school: 'the schools in which the person belongs to the column',
     read: "the client's school, with scope `read`",
     events: "the client's school, with scope `events`",
   },
@@ -28,41 +28,41 @@ const scopeDescriptions: { [N in Noun]: Record<ScopeOf<N>, string> } = {
     school: 'any class of the school',
     read: "any class of the client's school, with scope `read`",
     roster: "any class of the client's school, with scope `roster`",
-    class: "the class teacher's own classes, a subject teacher's taught ones, a pupil's one class",
+    class: "the classes of a class teacher, the classes that a subject teacher teaches, the class of a pupil",
   },
   subject: { school: 'any subject of the school', read: "any subject of the client's school, with scope `read`" },
   user: {
-    school: 'anyone who has or had a role in the school',
-    read: "anyone who has or had a role in the client's school, with scope `read`",
-    staff: 'those who now work in the school',
-    class: 'pupils and teachers of the classes, the former ones too',
-    classmates: 'those who are now in the class: its pupils and teachers',
-    chatmates: 'those one shares a chat with',
-    own: 'oneself',
+    school: 'people who have or had a role in the school',
+    read: "people who have or had a role in the client's school, with scope `read`",
+    staff: 'people who now work in the school',
+    class: 'present and former pupils and teachers of the classes',
+    classmates: 'the present pupils and teachers of the class',
+    chatmates: 'people who are in a chat with the person',
+    own: 'the person themselves',
   },
-  role: { school: 'any role in the school', read: "any role in the client's school, with scope `read`", own: "one's own roles" },
+  role: { school: 'any role in the school', read: "any role in the client's school, with scope `read`", own: "the person's own roles" },
   enrolment: {
     school: 'any enrolment of the school',
     read: "any enrolment of the client's school, with scope `read`",
-    class: 'enrolments of the classes, the ended ones too',
-    classmates: 'current enrolments of the class',
-    own: "one's own",
+    class: 'present and ended enrolments of the classes',
+    classmates: 'present enrolments of the class',
+    own: "the person's own enrolments",
   },
   invitation: {
     school: 'any invitation of the school',
-    held: "invitations handed over to one; a link for pupils only while the class is one's own",
+    held: "invitations that were handed over to the person; a link for pupils only while the class is the person's own",
   },
   chat: {
     school: 'any chat of the school',
     read: "any chat of the client's school, with scope `read`",
     schoolWide: 'chats of kind SCHOOL',
     educational: 'chats of kinds STAFF, CLASS, SUBJECT and EXTRACURRICULAR',
-    ofClass: 'chats of kind CLASS of the classes where one is the class teacher',
-    ofSubject: 'chats of kind SUBJECT of the classes and subjects that one teaches',
-    member: 'chats that one is in',
-    moderated: 'chats where one is the owner or a moderator',
+    ofClass: 'chats of kind CLASS in the classes of the class teacher',
+    ofSubject: 'chats of kind SUBJECT in the classes and subjects that the person teaches',
+    member: 'chats of which the person is a member',
+    moderated: 'chats of which the person is the owner or a moderator',
   },
-  session: { own: "one's own sign-ins" },
+  session: { own: "the person's own sessions" },
   event: { school: 'the log of the school', events: "the log of the client's school, with scope `events`" },
 };
 
@@ -118,14 +118,14 @@ function events(): string {
     '## Topics',
     markdownTable(['topic', 'heard by'], Object.entries(topicDescriptions).map(([topic, who]) => [`\`${topic}:\``, who])),
     '## When a right is lost',
-    'Once the process that commits a loss of rights has answered the change, it sends nothing more by those rights, not even older events to a stream that is catching up. '
-    + `Another process may use a lost right for ${maxRightsAgeMs} ms and the time of one read of the database, at most. For a stream that is catching up, and for a service, `
-    + 'whose rights are not in the log, it reads rights again if they are older than that; for all other streams it reads the log, which records every loss. It checks '
-    + 'before an event is executed and again before the result is sent. The time that bytes take '
-    + 'on the network comes on top. Events that were committed before the loss may be left out; `Ended` carries the cursor to come back with.',
+    'After the process that commits a loss of rights has answered the change, it sends nothing more by those rights, not even older events to a stream that is catching up. '
+    + `Another process may use a lost right for at most ${maxRightsAgeMs} ms plus the time of one database read. For a stream that is catching up, and for a service, `
+    + 'whose rights are not in the log, it reads rights again if they are older than that. For all other streams it reads the log, which records every loss. It checks '
+    + 'the rights before an event is executed and again before the result is sent. The time of the bytes on the network is added to that. '
+    + 'Events that were committed before the loss may be left out; `Ended` contains the cursor to resume from.',
     '## When an event cannot be read',
-    'If the result of an event fails by anything but a refusal or a mistake in the document, the server tries again, up to three times within six seconds. Then the stream ends before '
-    + 'this event with the error `UNAVAILABLE`: on a socket by the message `error` of the operation, in an event stream by a last event that holds only `errors`. Subscribe again '
+    'If executing an event fails, and the cause is neither a refusal nor an error in the document, the server tries again, up to three times within six seconds. Then the stream ends before '
+    + 'this event with the error `UNAVAILABLE`: on a socket as an `error` message of the operation, in an event stream as a last event that contains only `errors`. Subscribe again '
     + 'with the last cursor: no event is skipped or repeated. `null` in an event always means that you may not see the value.',
     ...sockets,
   ].join('\n\n') + '\n';
@@ -137,29 +137,29 @@ function events(): string {
  */
 const sockets = [
   '## Sockets and tokens',
-  'A socket belongs to the token that its client sent with `connection_init`: in `connectionParams` as `authorization`, `token`, `authToken`, `accessToken` or `access_token`, in any case '
-  + 'of letters, with or without `Bearer`, there or in `headers`; or in the header `Authorization` of the upgrade. Give `connectionParams` as a function, so that each connection asks for '
-  + 'the token that is valid then. Whether a token has expired is decided by the clock of the server.',
+  'A socket belongs to the token that its client sent with `connection_init`: in `connectionParams` as `authorization`, `token`, `authToken`, `accessToken` or `access_token` (case-insensitive, '
+  + 'with or without `Bearer`, at the top level or in `headers`), or in the `Authorization` header of the upgrade request. Give `connectionParams` as a function, so that each connection uses '
+  + 'a token that is valid at that moment. The clock of the server decides whether a token has expired.',
   markdownTable(['what happens', 'what the server does', 'what graphql-ws does'], [
-    ['no token, an invalid token, an ended session, a deactivated account, a service client that was removed', '`4401 Unauthorized`', 'gives up'],
-    ['the token has expired before `connection_init`', '`4403 Token expired`', 'comes back with the token that `connectionParams` returns then; with a token that never changes it gives up after `retryAttempts`'],
-    ['the token expires while nothing is under way', '`4403 Token expired`, within a second', 'comes back as soon as it has something to send; at once with `lazy: false`'],
+    ['no token, an invalid token, an ended session, a deactivated account, a removed service client', '`4401 Unauthorized`', 'gives up'],
+    ['the token expired before `connection_init`', '`4403 Token expired`', 'reconnects with the token that `connectionParams` then returns; with a token that never changes it gives up after `retryAttempts`'],
+    ['the token expires while no operation is running', '`4403 Token expired`, within a second', 'reconnects as soon as it has something to send; at once with `lazy: false`'],
     ['the token expires while streams are open', 'each ends with `Ended { reason: TOKEN_EXPIRED }` and `complete`; then `4403 Token expired`', 'does not subscribe again by itself after `complete`: subscribe with the last cursor as `after`'],
-    ['the token expires while a query or a change is under way', 'it is answered, within 5 seconds; then `4403 Token expired`', 'comes back'],
-    ['an operation is sent after the token expired', 'it is not answered; `4403 Token expired`', 'comes back and sends it again'],
+    ['the token expires while a query or a mutation is running', 'it is answered, within 5 seconds; then `4403 Token expired`', 'reconnects'],
+    ['an operation is sent after the token expired', 'it is not answered; `4403 Token expired`', 'reconnects and sends it again'],
     ['the session or the account ends', 'streams end with `Ended`; the socket is closed with `4401 Unauthorized`, within 31 seconds', 'gives up'],
-    ['a role or a class is lost', 'the streams that depended on it end with `Ended`; the socket stays', 'subscribes again only if your program does so'],
-    ['the server restarts', '`1012 Service restart`, without `Ended` or `complete`', 'comes back and subscribes again'],
-    ['the client reads nothing of what it is sent for 15 seconds', '`1013`, or the connection is cut', 'comes back and subscribes again'],
-    ['the account has sent too many operations, or the database does not answer', '`1013`, with the code as the reason', 'comes back'],
-    ['the client does not send `connection_init` within 5 seconds, or its address has over 100 sockets that do not', '`4408 Connection initialisation timeout`', 'comes back'],
+    ['a role or a class is lost', 'the streams that depended on it end with `Ended`; the socket stays open', 'subscribes again only if your program does so'],
+    ['the server restarts', '`1012 Service restart`, without `Ended` or `complete`', 'reconnects and subscribes again'],
+    ['the client reads none of the sent bytes for 15 seconds', '`1013`, or the connection is cut', 'reconnects and subscribes again'],
+    ['the account has sent too many operations, or the database does not answer', '`1013`, with the code as the reason', 'reconnects'],
+    ['the client does not send `connection_init` within 5 seconds, or its address has over 100 sockets that have not sent it', '`4408 Connection initialisation timeout`', 'reconnects'],
     ['the account has `STREAMS_PER_ACCOUNT` sockets', '`4429 Too many sockets`', 'gives up'],
     ['the account has `STREAMS_PER_ACCOUNT` streams, on sockets and over SSE', '`error` with `TOO_MANY_STREAMS`; over SSE status 429', 'reports it to the subscription'],
     ['a socket has 50 operations', '`error` with `TOO_MANY_OPERATIONS`', 'reports it to the subscription'],
-    ['the account has used its operations or its cost of this minute', '`error` or `next` with `RATE_LIMITED` and `retryAfter`; a stream then ends before the event; its last cursor brings the event back', 'reports it to the subscription'],
+    ['the account has used up its operations or its cost of this minute', '`error` or `next` with `RATE_LIMITED` and `retryAfter`; a stream then ends before the event; resuming from its last cursor delivers the event', 'reports it to the subscription'],
   ]),
-  'When graphql-ws comes back, it sends every open subscription again with the same variables: an `after` of the first time repeats the events since then, and without `after` the events that '
-  + 'happened meanwhile are missing. It reads the variables when it sends them, so a program that puts the last cursor into the same object loses and repeats nothing:',
+  'When graphql-ws reconnects, it sends every open subscription again with the same variables. With the first `after`, the events since then are repeated; without `after`, the events of the '
+  + 'meantime are missing. graphql-ws reads the variables when it sends them, so a program that writes the last cursor into the same object neither loses nor repeats an event:',
   `\`\`\`js
 const client = createClient({ url, connectionParams: async () => ({ authorization: await freshToken() }) });
 const variables = { schoolId };
@@ -174,13 +174,13 @@ const follow = () =>
     complete() {},
   });
 \`\`\``,
-  'A token can be renewed before it expires: `client.terminate()` breaks the socket, and the client comes back with a new token and its cursor. urql and Apollo use this client; give `createClient` '
-  + 'to their wrappers. A client that you write yourself should come back after every close code but 4400, 4401, 4406, 4409, 4429 and 4500, with its last cursor and a token that is valid.',
-  '## What an account may use',
-  'Each process counts for itself. While an operation is under way it costs as many objects as its pages could hold. Once it is answered it costs an object for each 100 bytes of the answer, and a '
-  + 'twentieth of the estimate at least. A change costs 50 objects more. An item of a stream that is made for one subscriber costs its bytes; an item that is made once for several subscribers costs none of them anything. In any 60 seconds an account has '
-  + '`OPERATIONS_PER_MINUTE` operations and `COST_PER_MINUTE` objects; 20 operations are under way at once, of which one may cost 5,000 objects or more (two in the whole process), and 400 more wait. Anything beyond that is '
-  + 'refused with `RATE_LIMITED`, status 429, and the seconds to wait. Requests without a token count for their network address.',
+  'To renew a token before it expires, call `client.terminate()`: it closes the socket, and the client reconnects with a new token and its cursor. urql and Apollo use this client; pass `createClient` '
+  + 'to their wrappers. A client of your own should reconnect after every close code except 4400, 4401, 4406, 4409, 4429 and 4500, with its last cursor and a valid token.',
+  '## Limits of an account',
+  'Each process counts separately. While an operation runs, it costs as many objects as its pages could contain. When it is answered, it costs one object per 100 bytes of the response, and at least a '
+  + 'twentieth of the estimate. A mutation costs 50 objects more. A stream item that is executed for one subscriber costs its bytes; an item that is executed once for several subscribers costs nothing. In any 60 seconds an account has '
+  + '`OPERATIONS_PER_MINUTE` operations and `COST_PER_MINUTE` objects. 20 of its operations run at once, one of them with a cost of 5,000 objects or more (two in the whole process), and 400 more wait, for at most 15 seconds. Any operation beyond these limits is '
+  + 'refused with `RATE_LIMITED`, status 429, and the seconds to wait; one that waited too long gets `UNAVAILABLE`. Requests without a token count for their network address.',
 ];
 
 writeGenerated('docs/policy.md', policy(), 'npm run docs');
