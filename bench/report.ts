@@ -79,24 +79,24 @@ export function report({ measures }: Results): void {
   );
   const text = `# Performance
 
-Made from \`bench/results.json\` by \`npm run bench\`; not edited by hand. No absolute time is promised: machines differ, and ratios on one machine tell.
+\`npm run bench\` generates this page from \`bench/results.json\`; do not edit it by hand. Compare the ratios, not the absolute values, because machines differ.
 
 ${describeMachines(measures)} Database, servers, load and listeners shared the machine.
 
 \`\`\`sh
-npm run bench                       # everything, some eleven minutes; writes this file
-npm run bench -- --quick            # roughly, in less than a minute, to see that everything runs; writes no document
-npm run bench -- fan-out latency    # some of it; the others stay as they were
+npm run bench                       # all measures, about eleven minutes; writes this page
+npm run bench -- --quick            # rough values in less than a minute, to check that everything runs; does not write this page
+npm run bench -- fan-out latency    # only these measures; the others keep their results
 \`\`\`
 
-It needs a PostgreSQL server, 15 or newer, where it may create databases (\`PG_URL\`); its packages are its own (\`bench/package.json\`). The product runs as users run it, with rights, limits and logs; only
-\`OPERATIONS_PER_MINUTE\` is raised, since one account sends what a city would. The contenders are measured in turn, A B C A B C, each in a process of its own, and every answer is checked before and after.
-The peers check no rights: Mercurius with graphql-jit and dataloader, PostGraphile 5 on the same tables, Apollo Server 5 and Yoga with dataloader, graphql-ws with an iterator in memory. The limit is the least that
-any program would do: for reading, one prepared statement that makes the JSON, behind node:http; for writing, the same statements in one transaction; for telling, \`ws\` sending ready bytes.
+The benchmark needs a PostgreSQL server, 15 or newer, on which it may create databases (\`PG_URL\`), and its own packages (\`npm ci --prefix bench\`). The product runs as in production, with rights, limits and logs; only
+\`OPERATIONS_PER_MINUTE\` is raised, because one account sends the load of a whole city. The servers are measured alternately, A B C A B C, each in its own process, and every response is checked before and after.
+The peers check no rights: Mercurius with graphql-jit and dataloader, PostGraphile 5 on the same tables, Apollo Server 5 and Yoga with dataloader, graphql-ws with an iterator in memory. The limit is the minimum that
+any server has to do: for reads, one prepared statement that builds the JSON, behind node:http; for writes, the same statements in one transaction; for subscriptions, \`ws\` sending prepared bytes.
 
-A ratio of 1 is as good, more is better. Where the time goes, what paid and what did not: [profile.md](profile.md).
+A ratio of 1 means equally fast; higher is better. [profile.md](profile.md) explains where the time goes, and which optimisations helped.
 
-| measure | to the best peer | to the limit | the mark | | measured |
+| measure | ratio to the best peer | ratio to the limit | target | | measured |
 |---|---|---|---|---|---|
 ${summary.join('\n')}
 
