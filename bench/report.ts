@@ -94,7 +94,7 @@ The benchmark needs a PostgreSQL server, 15 or newer, on which it may create dat
 The peers check no rights: Mercurius with graphql-jit and dataloader, PostGraphile 5 on the same tables, Apollo Server 5 and Yoga with dataloader, graphql-ws with an iterator in memory. The limit is the minimum that
 any server has to do: for reads, one prepared statement that builds the JSON, behind node:http; for writes, the same statements in one transaction; for subscriptions, \`ws\` sending prepared bytes.
 
-A ratio of 1 means equally fast; higher is better. [profile.md](profile.md) explains where the time goes, and which optimisations helped.
+A ratio of 1 means equally good; higher is better. [profile.md](profile.md) explains where the time goes, and which optimisations helped.
 
 | measure | ratio to the best peer | ratio to the limit | target | | measured |
 |---|---|---|---|---|---|
