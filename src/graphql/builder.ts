@@ -201,7 +201,7 @@ export function mutation<Row extends object, Input>(
     t.field({
       type: Result,
       description: options.description,
-      args: { input: t.arg({ type: options.input, required: true }) },
+      args: { input: t.arg({ type: options.input, required: true, description: "The mutation's input." }) },
       resolve: (async (_root: unknown, args: { input: Input }, ctx: GraphContext) => {
         try {
           return await options.run(ctx, args.input);
