@@ -25,20 +25,20 @@ import { sendResponse, sendError, withHeaders } from './responses.ts';
 import { socketTimeouts, serveSockets, type SocketTimeouts } from './websocket/server.ts';
 import { watchStalled, type OpenConnection } from './stalled-connections.ts';
 
-/** HTTP and WebSocket around one schema and one context. */
+/** Serves one schema over HTTP and WebSocket, with one request context for both. */
 
 export interface App {
-  /** Where it listens; with port 0 the one that the system chose. */
+  /** The port that the server listens on; if the configured port is 0, the port that the system chose. */
   port: number;
-  /** Stops: takes no new requests, asks sockets to come back, and finishes what is under way within `stopSeconds`. */
+  /** Stops accepting requests, closes WebSockets so that clients reconnect, and waits `stopSeconds` for running requests. */
   close(): Promise<void>;
 }
 
 export interface AppDeps extends ServerDeps {
-  /** Answers what is not GraphQL: pages, the authorization server, the explorer. False where nothing of it fits. */
+  /** Answers requests for the pages, the authorization server and the explorer. Resolves to false for any other path. */
   routes(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
-  /** Milliseconds that clients are given, where not the usual ones. */
-  patience?: SocketTimeouts;
+  /** Overrides `socketTimeouts`; for tests. */
+  timeouts?: SocketTimeouts;
 }
 
 const errors = {
@@ -54,7 +54,7 @@ const errors = {
 
 export async function startApp(deps: AppDeps): Promise<App> {
   const { config, db, log, liveEvents } = deps;
-  const given = deps.patience ?? socketTimeouts;
+  const timeouts = deps.timeouts ?? socketTimeouts;
   const deliveries = { executions: 0, serialisations: 0 };
   const readiness = new Readiness(db);
   const metrics = createMetrics(db, liveEvents, deliveries, config.workers);
@@ -81,7 +81,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     ],
   });
 
-  const direct = createFastPath({ documents, contextOf, mask, metrics });
+  const fastPath = createFastPath({ documents, contextOf, mask, metrics });
 
   const requestInfoOf = (request: IncomingMessage & { access?: Access; body?: Buffer }): RequestInfo => ({
     access: request.access,
@@ -92,15 +92,15 @@ export async function startApp(deps: AppDeps): Promise<App> {
     bytes: () => request.body?.length ?? 0,
   });
 
-  const graphql = async (request: IncomingMessage, response: ServerResponse, heads: string[]): Promise<void> => {
+  const graphql = async (request: IncomingMessage, response: ServerResponse, responseHeaders: string[]): Promise<void> => {
     const { headers, method } = request;
     if (!cors.isAllowed(request)) {
       log.debug({ requestId: headers['x-request-id'], origin: headers.origin }, 'an origin that ALLOWED_ORIGINS does not name was refused');
       throw errors.originForbidden;
     }
-    if (method === 'OPTIONS') return void response.writeHead(204, [...heads, 'allow', 'GET, POST, OPTIONS']).end();
+    if (method === 'OPTIONS') return void response.writeHead(204, [...responseHeaders, 'allow', 'GET, POST, OPTIONS']).end();
     const json = mediaTypeOf(headers['content-type']) === 'application/json';
-    // What a foreign page could send without asking first (GET, forms, plain text) is not answered.
+    // Refuses requests that a page of another site can send without a preflight (GET, forms, plain text).
     if (headers.authorization === undefined && headers['x-requested-with'] === undefined && !json) throw errors.csrfHeaderRequired;
     if (method === 'GET') checkQuery(request.url!);
     else if (method !== 'POST') throw errors.methodNotAllowed;
@@ -109,9 +109,9 @@ export async function startApp(deps: AppDeps): Promise<App> {
     if (method === 'POST') {
       const body = await readText(request, bounds.body, response);
       if (body === undefined) return;
-      if (await direct(Object.assign(request, { body }), response, envelope, heads)) return;
+      if (await fastPath(Object.assign(request, { body }), response, envelope, responseHeaders)) return;
     }
-    await yoga.handle(request, withHeaders(response, heads), envelope);
+    await yoga.handle(request, withHeaders(response, responseHeaders), envelope);
   };
 
   const metricsAllowed = (request: IncomingMessage): boolean =>
@@ -119,12 +119,12 @@ export async function startApp(deps: AppDeps): Promise<App> {
       ? /^(::1|127\.|::ffff:127\.)/.test(request.socket.remoteAddress ?? '') && request.headers['x-forwarded-for'] === undefined
       : request.headers.authorization === `Bearer ${config.metricsToken}`;
 
-  const route = async (request: IncomingMessage, response: ServerResponse, heads: string[]): Promise<void> => {
+  const route = async (request: IncomingMessage, response: ServerResponse, responseHeaders: string[]): Promise<void> => {
     const path = request.url?.split('?')[0];
     if (!/^100-continue$/i.test(request.headers.expect ?? '100-continue')) throw errors.expectationFailed;
-    if (isPreflight(request) && cors.isAllowed(request)) return cors.answerPreflight(request, withHeaders(response, heads));
-    if (path === '/graphql') return graphql(request, response, heads);
-    withHeaders(response, heads);
+    if (isPreflight(request) && cors.isAllowed(request)) return cors.answerPreflight(request, withHeaders(response, responseHeaders));
+    if (path === '/graphql') return graphql(request, response, responseHeaders);
+    withHeaders(response, responseHeaders);
     if (path === '/health/live') return sendResponse(response, 200, { status: 'live' });
     if (path === '/health/ready') {
       const status = listener.isStopping ? 'stopping' : await readiness.status();
@@ -140,19 +140,19 @@ export async function startApp(deps: AppDeps): Promise<App> {
 
   const listener = new Listener({
     config, log, metrics,
-    handle(request, response, heads) {
-      heads.push(...cors.headersFor(request));
-      route(request, response, heads).catch((error: unknown) => {
+    handle(request, response, responseHeaders) {
+      responseHeaders.push(...cors.headersFor(request));
+      route(request, response, responseHeaders).catch((error: unknown) => {
         const masked = mask(error, 'ru', requestIdOf(request));
         if (response.headersSent) response.destroy();
-        else sendError(request, withHeaders(response, heads), masked);
+        else sendError(request, withHeaders(response, responseHeaders), masked);
       });
     },
   });
   const sockets = serveSockets({
     server: listener.server, yoga, documents, contextOf, requestInfoOf, originAllowed: cors.isAllowed, mask, log,
-    initWithin: given.init,
-    recheckEvery: given.recheck ?? socketTimeouts.recheck,
+    initWithin: timeouts.init,
+    recheckEvery: timeouts.recheck ?? socketTimeouts.recheck,
     onCount: (count) => metrics.sockets.set(count),
     hasExpired: (token) => deps.tokens.hasExpired(token),
     actorsOf: (credentials) => loadActors(db, credentials),
@@ -161,7 +161,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     yield* sockets.open();
     for (const socket of listener.connections()) yield { socket, disconnect: () => socket.destroy() };
   };
-  const stopWatching = watchStalled(connections, given.stalled, log);
+  const stopWatching = watchStalled(connections, timeouts.stalled, log);
   const port = await listener.listen();
 
   return {

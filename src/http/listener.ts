@@ -10,27 +10,27 @@ import { messages } from './messages.ts';
 import type { Metrics } from './metrics.ts';
 import { ReceiptBudget, type Receipt } from './receipt-budget.ts';
 
-/** The HTTP server: connections, request ids, and stopping without losing a request under way. */
+/** The HTTP server: tracks connections, assigns request ids, and stops without losing a running request. */
 
 export interface ListenerDeps {
   config: Pick<Config, 'host' | 'port' | 'keepAliveSeconds' | 'stopSeconds' | 'stopDelaySeconds' | 'trustProxy'>;
   log: Logger;
   metrics: Metrics;
-  /** Answers a request; `heads` are headers that its response must have, names and values in turn. */
-  handle(request: IncomingMessage, response: ServerResponse, heads: string[]): void;
+  /** Answers a request. @param headers headers that the response must have: names and values alternate. */
+  handle(request: IncomingMessage, response: ServerResponse, headers: string[]): void;
 }
 
-/** Milliseconds in which the first request of a new connection is expected while the server stops. */
+/** Milliseconds that the stopping server leaves a new connection to send its first request. */
 const newConnectionMs = 1000;
 
 export class Listener {
   readonly server: Server;
-  /** Set once the server stops; `/health/ready` then answers `stopping`. */
+  /** Whether the server is stopping; `/health/ready` then answers `stopping`. */
   isStopping = false;
   readonly #deps: ListenerDeps;
   readonly #receipts = new ReceiptBudget();
   readonly #responses = new Set<ServerResponse>();
-  /** The time of `performance.now` at which each open connection came. */
+  /** Open connections, each with the `performance.now` of its start. */
   readonly #connections = new Map<Socket, number>();
 
   constructor(deps: ListenerDeps) {
@@ -38,7 +38,7 @@ export class Listener {
     const answer = (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response);
     const timeouts = { requestTimeout: 30_000, headersTimeout: 10_000, connectionsCheckingInterval: 2000, keepAliveTimeout: deps.config.keepAliveSeconds * 1000 };
     this.server = createServer({ maxHeaderSize: 32 * 1024, ...timeouts }, answer)
-      // `readText` asks for the body when it reads it, so that a client does not send a body that is refused.
+      // `readText` sends 100-continue when it reads the body, so that a client does not send a body that is refused.
       .on('checkContinue', answer)
       .on('checkExpectation', answer)
       .on('connection', (socket) => {
@@ -50,9 +50,9 @@ export class Listener {
   }
 
   /**
-   * Keeps `closeIdleConnections`, which `close` calls too, from connections whose answer is still being sent. Node 20 to 24
-   * closes them as soon as `end` has set `finished` on the response; test/http/stalled-connections.test.ts fails when this
-   * changes.
+   * Keeps `closeIdleConnections`, which `close` also calls, from closing connections that still send a response. Node 20 to
+   * 24 closes them as soon as `end` has set `finished` on the response; test/http/stalled-connections.test.ts fails when
+   * this changes.
    */
   #keepSending(): void {
     const closeIdle = this.server.closeIdleConnections.bind(this.server);
@@ -64,7 +64,7 @@ export class Listener {
     };
   }
 
-  /** Listens on the configured address; resolves with the port, which the system chooses if it is 0. */
+  /** Listens on the configured address. Resolves with the port; the system chooses one if the configured port is 0. */
   listen(): Promise<number> {
     const { server } = this;
     return new Promise((resolve, reject) => {
@@ -76,14 +76,15 @@ export class Listener {
     });
   }
 
-  /** The open connections, those of WebSockets included. */
+  /** Returns the open connections, including WebSockets. */
   connections(): Iterable<Socket> {
     return this.#connections.keys();
   }
 
   /**
-   * Stops the server: `/health/ready` says so for `stopDelaySeconds`; then it takes no new connection, ends sockets and
-   * streams, and waits for the requests under way, `stopSeconds` at most. Resolves when no connection is left.
+   * Stops the server. `/health/ready` answers `stopping` for `stopDelaySeconds`; then the server accepts no new connection,
+   * closes WebSockets, ends streams, and waits at most `stopSeconds` for running requests. Resolves when no connection is
+   * open.
    * @param closeSockets closes the WebSockets, which node:http does not track, within `stopSeconds`.
    */
   async stop(closeSockets: () => Promise<void>): Promise<void> {
@@ -96,7 +97,7 @@ export class Listener {
       this.#closeIdle();
       this.#endStreams();
     };
-    // A request that is still being read may begin a stream later.
+    // Repeats, because a request that is still being read may start a stream later.
     const timer = setInterval(sweep, 100);
     const force = setTimeout(() => this.server.closeAllConnections(), stopSeconds * 1000);
     sweep();
@@ -106,8 +107,8 @@ export class Listener {
   }
 
   /**
-   * Closes idle connections. Node counts a connection that has received nothing as busy; browsers open such ones ahead.
-   * Spares a new one, since its first request may be on its way.
+   * Closes idle connections, and those that have received nothing: Node counts these as busy, and browsers open them in
+   * advance. Leaves new ones open for `newConnectionMs`, since the first request may be on its way.
    */
   #closeIdle(): void {
     this.server.closeIdleConnections();
@@ -126,27 +127,27 @@ export class Listener {
 
   #answer(request: IncomingMessage & { access?: Access; receipt?: Receipt }, response: ServerResponse): void {
     const { log, metrics, handle } = this.#deps;
-    const begun = performance.now();
+    const startedAt = performance.now();
     const access: Access = (request.access = {});
     request.receipt = this.#receipts.begin(() => addressOf(request, this.#deps.config.trustProxy));
     // src/http/routes.ts changes the URL of requests to the authorization server.
     const { method, url = '/' } = request;
     const requestId = requestIdOf(request) ?? randomUUID();
     request.headers['x-request-id'] = requestId;
-    const heads = ['x-request-id', requestId, 'x-content-type-options', 'nosniff'];
-    if (this.isStopping) heads.push('connection', 'close');
+    const headers = ['x-request-id', requestId, 'x-content-type-options', 'nosniff'];
+    if (this.isStopping) headers.push('connection', 'close');
     this.#responses.add(response);
-    // Ignores writes after the end of a stream that was cut.
+    // Ignores writes after the end of a destroyed stream.
     response.on('error', () => undefined);
     response.on('close', () => {
       this.#responses.delete(response);
       metrics.requests.inc({ method: method ?? '', status: response.statusCode });
-      const ms = Math.round(performance.now() - begun);
+      const ms = Math.round(performance.now() - startedAt);
       const { operation, name, account, accountId } = access;
       const aborted = response.writableFinished ? undefined : true;
       log.info({ requestId, method, path: patternOf(url), status: response.statusCode, ms, operation, name, account, accountId, aborted }, 'request');
     });
-    handle(request, response, heads);
+    handle(request, response, headers);
   }
 
   /** Answers a request that the HTTP parser refused, in Russian, since its headers are unknown. */
@@ -165,8 +166,8 @@ export class Listener {
   }
 }
 
-/** Returns the client's `X-Request-Id` if it is fit for a log line; otherwise null. */
+/** Returns the client's `X-Request-Id` if it has 8 to 64 word characters or hyphens; otherwise null. */
 export function requestIdOf(request: IncomingMessage): string | null {
-  const given = request.headers['x-request-id'];
-  return typeof given === 'string' && /^[\w-]{8,64}$/.test(given) ? given : null;
+  const value = request.headers['x-request-id'];
+  return typeof value === 'string' && /^[\w-]{8,64}$/.test(value) ? value : null;
 }

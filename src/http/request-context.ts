@@ -20,7 +20,7 @@ import type { Account, AccountLimits } from './account-limits.ts';
 import { BilingualError, invalidTokenError, refusalError } from './errors.ts';
 import { headerElements } from './header-elements.ts';
 
-/** From what a request brings to the context that its fields are given. */
+/** Builds the context of a request from its headers, its address and the rights of its credential. */
 
 export interface ServerDeps {
   config: Config;
@@ -32,26 +32,26 @@ export interface ServerDeps {
   liveEvents: LiveEvents;
 }
 
-/** What is taken from a request, be it HTTP or an operation on a socket. */
+/** The headers and the address of an HTTP request, or of an operation on a WebSocket. */
 export interface RequestInfo {
   authorization: string | null;
   acceptLanguage: string | null;
   requestId: string | null;
   address: string | null;
-  /** Fields of the request's line in the access log; none for an operation on a socket. */
+  /** Collects the fields of the access-log line. */
   access?: Access | undefined;
-  /** Returns the size of the body, or of the message on a socket. */
+  /** Returns the size in bytes of the body, or of the message on a WebSocket. */
   bytes?: (() => number) | undefined;
 }
 
-/** The first language of Accept-Language, by its weights, that there is; otherwise Russian. */
+/** Returns the supported language with the highest weight in Accept-Language; Russian by default. */
 export function languageOf(acceptLanguage: string | null): Language {
   if (acceptLanguage === null) return 'ru';
-  const wishes = headerElements(acceptLanguage).map(([tag = '', ...parameters], i) => {
+  const ranges = headerElements(acceptLanguage).map(([tag = '', ...parameters], i) => {
     const quality = parameters.map((p) => /^q=([\d.]+)$/.exec(p)?.[1]).find((q) => q !== undefined);
     return { tag: tag.split('-')[0], quality: quality === undefined ? 1 : Number(quality), i };
   });
-  const [first] = wishes
+  const [first] = ranges
     .filter(({ tag, quality }) => (tag === 'ru' || tag === 'en') && quality > 0)
     .sort((a, b) => b.quality - a.quality || a.i - b.i);
   return first?.tag === 'en' ? 'en' : 'ru';
@@ -59,37 +59,37 @@ export function languageOf(acceptLanguage: string | null): Language {
 
 const anonymous: Actor = { kind: 'anonymous' };
 
-/** A context for an actor: fresh loaders, so rows and rights are read anew. */
+/** Returns a context for an actor, with new loaders: it serves no cached rows. */
 export function contextFor(
   deps: ServerDeps,
   actor: Actor,
   requestInfo: Pick<RequestInfo, 'acceptLanguage' | 'requestId' | 'address'>,
   credential: Context['credential'] = null,
-  ahead?: Prefetched,
+  prefetched?: Prefetched,
 ): Context {
   const { config, db, log, notifier, liveEvents } = deps;
   const context: Context = {
     actor, credential, config, db, log, liveEvents,
-    loaders: createLoaders(db, actor, ahead),
+    loaders: createLoaders(db, actor, prefetched),
     language: languageOf(requestInfo.acceptLanguage),
     requestId: requestInfo.requestId ?? randomUUID(),
     address: requestInfo.address,
-    renew: (now) => ({ ...context, actor: now, loaders: createLoaders(db, now) }),
+    renew: (newActor) => ({ ...context, actor: newActor, loaders: createLoaders(db, newActor) }),
     notify: (schoolIds) => notifier.notify(schoolIds),
   };
   return context;
 }
 
-/** The context of a request, with the account that it counts for. */
+/** The context of a request, with the account whose limits apply to it. */
 export interface RequestContext extends GraphContext {
   account: Account;
-  /** Returns the size of the request in bytes, where it is known. */
+  /** Returns the size of the request in bytes; undefined if it is unknown. */
   requestBytes?: (() => number) | undefined;
-  /** Reads the rights again. Returns the parts of the context that replace the former ones. @throws UNAUTHENTICATED */
+  /** Reloads the rights. Returns the new actor and loaders of the context. @throws UNAUTHENTICATED */
   reload(): Promise<Partial<Pick<Context, 'actor' | 'loaders'>>>;
 }
 
-/** Adds to the context itself, which `renew` copies. Hot path: `Object.assign` took a microsecond longer. */
+/** Adds the account to the context itself, which `renew` copies. Hot path: `Object.assign` took a microsecond longer. */
 function withAccount(context: Context, account: Account, { bytes }: RequestInfo, reload: RequestContext['reload']): RequestContext {
   const request = context as RequestContext;
   request.account = account;
@@ -98,7 +98,7 @@ function withAccount(context: Context, account: Account, { bytes }: RequestInfo,
   return request;
 }
 
-/** The error for a credential that is wrong or no longer counts. */
+/** The error for a credential that is invalid, or whose session or account has ended. */
 export class UnauthenticatedError extends BilingualError {
   readonly reason: 'TOKEN_INVALID' | Ended;
 
@@ -110,14 +110,15 @@ export class UnauthenticatedError extends BilingualError {
 }
 
 /**
- * Returns the context of a request. Reads roles from the database now, so that a right lost is lost at once, and meanwhile
- * asks for what the operation names. Requests without credentials get the anonymous actor and count for their address.
- * @throws UNAUTHENTICATED (401) for a credential that is wrong or no longer counts, RATE_LIMITED (429) when the operations
- *   of this minute are used up, UNAVAILABLE (503) when the credential cannot be checked now.
+ * Returns a function that creates the context of a request. Each request reads its roles from the database, so that a
+ * revoked right is lost at once, and prefetches `targets` meanwhile. Requests without credentials get the anonymous actor;
+ * the limits of their address apply.
+ * @throws UNAUTHENTICATED (401) for a credential that is invalid or has ended, RATE_LIMITED (429) when the account has used
+ *   up its operations of this minute, UNAVAILABLE (503) when the credential cannot be checked now.
  */
-export function createContexts(deps: ServerDeps, limits: AccountLimits): (requestInfo: RequestInfo, named?: PrefetchTargets) => Promise<RequestContext> {
+export function createContexts(deps: ServerDeps, limits: AccountLimits): (requestInfo: RequestInfo, targets?: PrefetchTargets) => Promise<RequestContext> {
   const { db, log, tokens } = deps;
-  // Requests of one turn of the event loop are told who asks by one statement; nothing is remembered for the next turn.
+  // One statement loads the actors of all requests of one tick. Nothing is cached for the next tick.
   const actorOf = batchPerTick((credentials: readonly Credential[]) => loadActors(db, credentials));
   const currentActor = async (credential: Credential, language: Language): Promise<Actor> => {
     const actor = await actorOf(credential);
@@ -132,7 +133,7 @@ export function createContexts(deps: ServerDeps, limits: AccountLimits): (reques
     }
   };
 
-  const contextOf = async (requestInfo: RequestInfo, language: Language, named?: PrefetchTargets): Promise<RequestContext> => {
+  const contextOf = async (requestInfo: RequestInfo, language: Language, targets?: PrefetchTargets): Promise<RequestContext> => {
     if (requestInfo.authorization === null) {
       noteAccount(requestInfo.access, null);
       const account = limits.ofAddress(requestInfo.address);
@@ -143,23 +144,23 @@ export function createContexts(deps: ServerDeps, limits: AccountLimits): (reques
     const verified = token === undefined ? undefined : tokens.verifyAccessToken(token);
     const credential = verified instanceof Promise ? await verified : verified;
     if (credential === undefined) throw new UnauthenticatedError('TOKEN_INVALID', language);
-    // Counts before it reads anything: a revoked token must not cost statements without limit.
+    // Counts before it reads from the database, so that requests with a revoked token are limited too.
     noteAccount(requestInfo.access, credential);
     const account = limits.of(accountIdOf(credential));
     count(account, language);
-    const known = currentActor(credential, language);
-    const ahead = named && prefetch(db, named, credential.kind === 'user' ? credential.userId : null);
-    const actor = await known;
-    return withAccount(contextFor(deps, actor, requestInfo, credential, ahead), account, requestInfo, async () => {
-      const now = await currentActor(credential, language);
-      return { actor: now, loaders: createLoaders(db, now) };
+    const loading = currentActor(credential, language);
+    const prefetched = targets && prefetch(db, targets, credential.kind === 'user' ? credential.userId : null);
+    const actor = await loading;
+    return withAccount(contextFor(deps, actor, requestInfo, credential, prefetched), account, requestInfo, async () => {
+      const reloaded = await currentActor(credential, language);
+      return { actor: reloaded, loaders: createLoaders(db, reloaded) };
     });
   };
 
-  return async (requestInfo, named) => {
+  return async (requestInfo, targets) => {
     const language = languageOf(requestInfo.acceptLanguage);
     try {
-      return await contextOf(requestInfo, language, named);
+      return await contextOf(requestInfo, language, targets);
     } catch (error) {
       const refusal = refusalOf(error);
       if (refusal === undefined) throw error;
@@ -172,7 +173,7 @@ export function createContexts(deps: ServerDeps, limits: AccountLimits): (reques
 /** Returns the token of an `Authorization` header (RFC 6750, 2.1). */
 export const tokenOf = (authorization: string): string | undefined => /^Bearer ([\w.~+/=-]+)$/i.exec(authorization)?.[1];
 
-/** Grown-ups of a school and services may look at the schema. */
+/** Returns whether the actor may read the schema: signed-in staff of a school, and services with the scope to read it. */
 export function mayIntrospect({ actor }: Context): boolean {
   if (actor.kind === 'user') return actor.grants.some(({ role }) => role !== 'STUDENT');
   return actor.kind === 'service' && can(actor, 'school.read', { schoolId: actor.schoolId });

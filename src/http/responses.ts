@@ -7,7 +7,7 @@ import { languageOf } from './pages/texts.ts';
 
 /** Responses that are not GraphQL results. */
 
-/** Milliseconds that a client has to read a response while it is still sending its body. */
+/** Milliseconds that a client may go on sending its body after the response; then the connection is closed. */
 const lingerMs = 5000;
 
 export function sendResponse(response: ServerResponse, status: number, body: unknown, type = 'application/json'): void {
@@ -15,13 +15,13 @@ export function sendResponse(response: ServerResponse, status: number, body: unk
   response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store' }).end(text);
 }
 
-/** Sets headers, names and values in turn, and returns the response. */
-export function withHeaders(response: ServerResponse, heads: readonly string[]): ServerResponse {
-  for (let n = 0; n < heads.length; n += 2) response.setHeader(heads[n]!, heads[n + 1]!);
+/** Sets headers and returns the response. @param headers names and values alternate. */
+export function withHeaders(response: ServerResponse, headers: readonly string[]): ServerResponse {
+  for (let n = 0; n < headers.length; n += 2) response.setHeader(headers[n]!, headers[n + 1]!);
   return response;
 }
 
-/** Sends an error in the language of the request: a page to a browser that opens the address, JSON to programs. */
+/** Sends an error in the language of the request: as a page if the client prefers HTML, otherwise as JSON. */
 export function sendError(request: IncomingMessage, response: ServerResponse, error: GraphQLError): void {
   const language = languageOf(request);
   const { message, extensions: { code, http } } = inLanguage(error, language);
@@ -42,8 +42,8 @@ export function sendError(request: IncomingMessage, response: ServerResponse, er
 }
 
 /**
- * Answers at once and closes the connection a little later, once the client has stopped sending: a connection that is closed
- * while bytes arrive is reset, and the reset overtakes the answer.
+ * Sends the response at once, and closes the connection when the client has stopped sending, after `lingerMs` at most:
+ * closing it while bytes arrive resets it, and the client may then lose the response.
  */
 function linger(request: IncomingMessage, response: ServerResponse, text: string): void {
   response.write(text);
@@ -56,8 +56,8 @@ function linger(request: IncomingMessage, response: ServerResponse, text: string
 }
 
 /**
- * Returns whether the client prefers HTML to JSON, as a browser does that opens an address or posts a form. `/graphql` is
- * for programs.
+ * Returns whether the client prefers HTML to JSON, like a browser that opens a page or posts a form. `/graphql` never
+ * answers with a page.
  */
 export const prefersPage = ({ url, headers: { accept = '' } }: IncomingMessage): boolean =>
   url?.split('?')[0] !== '/graphql' && weightOf(accept, 'text/html') > weightOf(accept, 'application/json');

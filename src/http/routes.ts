@@ -26,10 +26,10 @@ import { languageOf } from './pages/texts.ts';
 import { contextFor, type ServerDeps } from './request-context.ts';
 import { prefersPage, sendError } from './responses.ts';
 
-/** What is not GraphQL: the authorization server, the pages for people, the explorer. */
+/** Routes of the authorization server, the pages and the explorer. */
 
-/** Limit of sign-ins begun from one address, since each writes a row. A whole school behind one address begins fewer. */
-const beginnings = { burst: 3000, intervalSeconds: 0.3 };
+/** Limits the authorization requests from one address, since each writes a row. A whole school behind one address sends fewer. */
+const authorizationRequests = { burst: 3000, intervalSeconds: 0.3 };
 
 /** Files that browsers and crawlers request at the root by themselves. */
 const rootAssets: Partial<Record<string, string>> = { '/favicon.ico': 'icon.svg', '/robots.txt': 'robots.txt' };
@@ -37,7 +37,7 @@ const rootAssets: Partial<Record<string, string>> = { '/favicon.ico': 'icon.svg'
 type Method = 'GET' | 'POST';
 type Answer = (visit: Visit, id: string) => void | Promise<void>;
 
-/** Answers a request, or says false where nothing of it fits. */
+/** Answers a request. Resolves to false for a path that no route matches. */
 export type Routes = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
 
 export function createRoutes(deps: ServerDeps): Routes {
@@ -54,7 +54,7 @@ export function createRoutes(deps: ServerDeps): Routes {
     config, db, keys, log,
     pages: authorizationPages,
     sessions: {
-      start: (of, req) => startSession(context(req, anonymous), of),
+      start: (session, req) => startSession(context(req, anonymous), session),
       endOfGrant: (grantId) => endSessionOfGrant(context(null, anonymous), grantId),
     },
   });
@@ -74,9 +74,9 @@ export function createRoutes(deps: ServerDeps): Routes {
     [/^\/explorer$/, ['GET'], (visit) => explorerPage(visit, config)],
   ];
 
-  const takeBeginning = (req: IncomingMessage): Promise<Taken> => {
+  const takeAuthorizationToken = (req: IncomingMessage): Promise<Taken> => {
     const key = fingerprint(config.secretKey, 'authorization address', addressOf(req, config.trustProxy) ?? '');
-    return takeToken(db, { key, ...beginnings });
+    return takeToken(db, { key, ...authorizationRequests });
   };
 
   async function answerPage(req: IncomingMessage, res: ServerResponse): Promise<boolean> {
@@ -103,7 +103,7 @@ export function createRoutes(deps: ServerDeps): Routes {
     return true;
   }
 
-  /** Returns the address of a page to open after a request that failed: the same one, or for a form the nearest above it. */
+  /** Returns the path of a page to open after a failed request: the same path, or for a form the nearest parent path with a page. */
   function pageNear(req: IncomingMessage): string {
     const { pathname, search } = new URL(req.url ?? '', 'http://here');
     if (req.method === 'GET' || req.method === 'HEAD') return `${pathname}${search}`;
@@ -139,13 +139,13 @@ export function createRoutes(deps: ServerDeps): Routes {
       return true;
     }
     try {
-      const beginning = /^\/(auth|request)\b/.test(path) ? await takeBeginning(req) : undefined;
-      if (beginning?.taken === false) throw rateLimited(beginning.waitSeconds);
+      const token = /^\/(auth|request)\b/.test(path) ? await takeAuthorizationToken(req) : undefined;
+      if (token?.taken === false) throw rateLimited(token.waitSeconds);
     } catch (error) {
       fail(req, res, error);
       return true;
     }
-    present(req, path, config.publicUrl);
+    rewriteForProvider(req, path, config.publicUrl);
     await authorize(req, res);
     return true;
   };
@@ -153,8 +153,8 @@ export function createRoutes(deps: ServerDeps): Routes {
 
 const discovery = /^\/\.well-known\/(openid-configuration|oauth-authorization-server)(\?|$)/;
 
-/** Hands a request to the authorization server as one for the address in the settings, whatever its headers claim. */
-function present(req: IncomingMessage & { originalUrl?: string }, path: string, publicUrl: string): void {
+/** Rewrites a request for the authorization server: the host and the scheme are those of PUBLIC_URL, not of its headers. */
+function rewriteForProvider(req: IncomingMessage & { originalUrl?: string }, path: string, publicUrl: string): void {
   const { host, protocol } = new URL(publicUrl);
   req.originalUrl = `/oidc${path}`;
   req.url = path;

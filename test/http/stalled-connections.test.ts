@@ -17,7 +17,7 @@ beforeAll(async () => {
   subscribe('net.server.socket', noteEnd);
   app = await openSfera();
   hasty = await startApp({
-    ...app, config: { ...app.config, port: 0, stopSeconds: 60 }, patience: { init: 300, stalled: stalledMs },
+    ...app, config: { ...app.config, port: 0, stopSeconds: 60 }, timeouts: { init: 300, stalled: stalledMs },
     routes: async (_request, response) => {
       response.end(large);
       return true;

@@ -21,7 +21,7 @@ let hasty: App;
 const raw = new Set<Socket>();
 beforeAll(async () => {
   app = await openSfera({ STREAMS_PER_ACCOUNT: '5' });
-  hasty = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false, patience: { init: 500, stalled: 15_000, recheck: 500 } });
+  hasty = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false, timeouts: { init: 500, stalled: 15_000, recheck: 500 } });
 });
 afterEach(() => {
   for (const socket of raw) socket.destroy();

@@ -104,7 +104,7 @@ describe('a client that does not read', () => {
   beforeAll(async () => {
     subscribe('net.server.socket', noteEnd);
     app = await openSfera();
-    hasty = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false, patience: { init: 300, stalled: 700 } });
+    hasty = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false, timeouts: { init: 300, stalled: 700 } });
     url = `http://127.0.0.1:${hasty.port}/graphql`;
   });
   afterAll(async () => {
