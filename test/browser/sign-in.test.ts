@@ -82,7 +82,7 @@ describe.skipIf(!there)(title, () => {
     expect([await secret.inputValue(), await secret.evaluate((field) => field === document.activeElement)]).toEqual(['', true]);
     await page.keyboard.type('длинный и свой');
     await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'Готово, вы в школе' }).waitFor();
+    await page.getByRole('heading', { name: 'Готово, вы присоединились к школе' }).waitFor();
     expect(await fits(page)).toBe(true);
     await page.context().close();
   });
@@ -99,8 +99,8 @@ describe.skipIf(!there)(title, () => {
     await other.getByLabel('Sign-in name').fill(person.signInName);
     await other.getByLabel('Password').fill(password);
     await other.getByRole('button', { name: 'Sign in' }).click();
-    await other.getByRole('button', { name: 'End all but this one' }).click();
-    await other.getByText('Done: it has ended.').waitFor();
+    await other.getByRole('button', { name: 'End all other sessions' }).click();
+    await other.getByText('Done: the session has ended.').waitFor();
     await page.reload();
     await page.getByLabel('Пароль').waitFor();
     await page.context().close();

@@ -43,7 +43,7 @@ describe.skipIf(!there)(title, () => {
     for (const [label, value] of Object.entries(values)) await page.getByLabel(label, { exact: true }).fill(value);
     await page.getByLabel('Имя', { exact: true }).fill('Алла');
     await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'Готово, вы в школе' }).waitFor();
+    await page.getByRole('heading', { name: 'Готово, вы присоединились к школе' }).waitFor();
 
     const redirectUri = `${home}/nowhere`;
     const { client } = await registerClient(app.operator, { kind: 'frontend', name: 'Портал', redirectUris: [redirectUri] });

@@ -21,7 +21,7 @@ const html = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
 const open = (path: string, headers: Record<string, string> = {}, method = 'GET') => fetch(`${home}${path}`, { method, headers: { accept: html, ...headers }, redirect: 'manual' });
 
 describe('the start page', () => {
-  it.each([['ru', 'Сервер школьной платформы'], ['en', 'The server of a school platform']])('says in %s what the server is, and all its links work', async (language, heading) => {
+  it.each([['ru', 'Сервер школьной платформы'], ['en', 'School platform server']])('says in %s what the server is, and all its links work', async (language, heading) => {
     const response = await open('/', { 'accept-language': language });
     const text = await response.text();
     expect([response.status, response.headers.get('content-language'), response.headers.get('content-length')]).toEqual([200, language, String(Buffer.byteLength(text))]);

@@ -144,7 +144,7 @@ describe('sign-in', () => {
     expect((await browser().open('/sign-in/none')).text).toContain('Вход был начат слишком давно');
     const wrong = await browser().open('/oidc/auth?client_id=%3Cscript%3E&response_type=code');
     expect([wrong.status, wrong.text.includes('<script')]).toEqual([400, false]);
-    expect(wrong.text).toContain('Приложение попросило о входе неправильно');
+    expect(wrong.text).toContain('Приложение отправило неверный запрос на вход');
   });
 });
 
