@@ -183,7 +183,7 @@ describe('a data store in use', { timeout: 240_000 }, () => {
   });
 
   it.each<[name: string, expected: RegExp, env: () => Record<string, string>]>([
-    ['HOST that is no address', /^HOST=999\.1\.1\.1 is not known/, () => ({ HOST: '999.1.1.1' })],
+    ['HOST that is no address', /^HOST=999\.1\.1\.1 is neither a known host name/, () => ({ HOST: '999.1.1.1' })],
     ['HOST of another machine', /^HOST=192\.0\.2\.1 is not an address of this machine/, () => ({ HOST: '192.0.2.1' })],
     ['another SECRET_KEY', /^SECRET_KEY is not the one/, () => ({ SECRET_KEY: 'another secret of thirty-two bytes' })],
   ])('ends the start in one line: %s', async (name, expected, wrong) => {
@@ -200,7 +200,7 @@ describe('a data store in use', { timeout: 240_000 }, () => {
     const { port } = taken.address() as AddressInfo;
     try {
       const { code, error } = await runMain({ HOST: '127.0.0.1', PORT: String(port), DEMO: 'false', ...env });
-      expect(error).toBe(`The port ${port} is in use by another program: choose another with PORT.\n`);
+      expect(error).toBe(`Port ${port} is in use by another program: choose another with PORT.\n`);
       expect(code).toBe(1);
     } finally {
       taken.close();

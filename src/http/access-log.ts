@@ -5,11 +5,11 @@ import type { GraphContext } from '../graphql/context.ts';
 import { operationOf } from '../executor/executor.ts';
 
 /**
- * The access log: one line at `info` for every request (src/http/listener.ts) and for every operation on a socket, refused
- * or not (src/http/websocket/operation.ts), written when it ends. Ids only.
+ * The access log has one line at `info` for every request (src/http/listener.ts) and for every operation on a WebSocket
+ * (src/http/websocket/operation.ts), including refused ones, written when it ends. It holds ids, no personal data.
  */
 
-/** Fields of a request's line in the access log, filled in while the request is answered. */
+/** Fields of an access-log line, collected while the request is answered. */
 export interface Access {
   operation?: string;
   name?: string;
@@ -17,7 +17,7 @@ export interface Access {
   accountId?: string;
 }
 
-/** Path patterns for the log, so that codes and ids stay out of it. An unknown path is logged as `/…`. */
+/** Path patterns that keep codes and ids out of the log. An unknown path is logged as `/…`. */
 const patterns: readonly (readonly [RegExp, string])[] = [
   [/^\/(?:graphql|health\/(?:live|ready)|metrics|joined|explorer|sessions(?:\/(?:signed-in|end|end-others))?)?$/, '$&'],
   [/^\/\.well-known\/(?:openid-configuration|oauth-authorization-server)$/, '$&'],
@@ -31,34 +31,34 @@ const patterns: readonly (readonly [RegExp, string])[] = [
 export function patternOf(url: string): string {
   const end = url.search(/[?#]/);
   const path = end === -1 ? url : url.slice(0, end);
-  const [expression, shown] = patterns.find(([known]) => known.test(path))!;
-  return path.replace(expression, shown);
+  const [pattern, replacement] = patterns.find(([regExp]) => regExp.test(path))!;
+  return path.replace(pattern, replacement);
 }
 
-/** Records an operation's type and name. Omits a name that may hold more than a name. */
+/** Records an operation's type and name. Omits a name that is longer than 60 characters or has other than word characters. */
 export function noteOperation(access: Access | undefined, operation: string, name: string | undefined): void {
   if (access === undefined) return;
   access.operation = operation;
   if (name !== undefined && /^\w{1,60}$/.test(name)) access.name = name;
 }
 
-/** Notes whom the request counts for; `null` without credentials. */
+/** Records the account of a request; `null` for a request without credentials. */
 export function noteAccount(access: Access | undefined, credential: Credential | null): void {
   if (access === undefined) return;
   access.account = credential?.kind ?? 'anonymous';
   if (credential !== null) access.accountId = accountIdOf(credential);
 }
 
-/** Returns the id of the person or of the service. */
+/** Returns the id of the user or of the service. */
 export const accountIdOf = (credential: Credential): string => (credential.kind === 'user' ? credential.userId : credential.clientId);
 
-type Asking = GraphContext & { requestInfo?: { access?: Access | undefined } };
+type ContextWithAccess = GraphContext & { requestInfo?: { access?: Access | undefined } };
 
 /** Records the operations of Yoga's pipeline. */
 export function useAccessLog(): Plugin<GraphContext> {
-  const note = ({ args }: { args: ExecutionArgs }): void => {
+  const record = ({ args }: { args: ExecutionArgs }): void => {
     const operation = operationOf(args.document, args.operationName);
-    noteOperation((args.contextValue as Asking).requestInfo?.access, operation?.operation ?? 'query', operation?.name?.value);
+    noteOperation((args.contextValue as ContextWithAccess).requestInfo?.access, operation?.operation ?? 'query', operation?.name?.value);
   };
-  return { onExecute: note, onSubscribe: note };
+  return { onExecute: record, onSubscribe: record };
 }

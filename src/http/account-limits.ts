@@ -3,40 +3,40 @@ import { cacheBudget } from '../lru.ts';
 import { SlidingWindow } from './sliding-window.ts';
 
 /**
- * Limits of one account in this process: operations and cost per minute, operations under way, streams and sockets. An
- * account is a person or a service; requests without credentials count for their network address.
+ * Limits each account in this process: operations and cost per minute, concurrent operations, streams and WebSockets. An
+ * account is a user or a service; requests without credentials share the account of their network address.
  */
 
 export const concurrency = {
   /** Operations of one account that run at once. */
   perAccount: 20,
-  /** Operations of one account that wait for a running one to end. */
+  /** Operations of one account that wait for a running operation to end. */
   waiting: 400,
-  /** Bytes of the requests that wait, of one account and of the process; their heap is a small multiple of that. */
+  /** Bytes of the waiting requests, per account and per process; they take a small multiple of that in heap. */
   waitingBytes: { account: cacheBudget / 16, process: cacheBudget / 2 },
-  /** Milliseconds that an operation waits. */
+  /** Milliseconds that an operation waits at most. */
   maxWaitMs: 15_000,
   /** Estimated cost, in objects, from which an operation is heavy. */
   heavyCost: 5000,
-  /** Heavy operations that run at once in the process; at most one per account. */
+  /** Heavy operations that run at once in the process, at most one per account. */
   heavy: 2,
 } as const;
 
-/** Bytes of an answer that cost as much as one object, measured on large answers. */
+/** Bytes of a result that count as one object, measured on large results. */
 const bytesPerObject = 100;
 
 export interface Limits {
   operationsPerMinute: number;
   costPerMinute: number;
-  /** Sockets of one account, and streams of one account on all its sockets and over SSE. */
+  /** WebSockets of an account, and streams of an account on all its WebSockets and over SSE. */
   streamsPerAccount: number;
 }
 
-/** Ends an admitted operation. @param bytes size of its answer, if it was counted. */
+/** Ends an admitted operation. @param bytes size of its result; undefined charges the estimate. */
 export type Finish = (bytes?: number) => void;
 
-/** An operation that waits for a place. */
-interface Waiting {
+/** An operation that waits for a slot. */
+interface WaitingOperation {
   account: Account;
   start: () => void;
 }
@@ -45,24 +45,24 @@ export class Account {
   sockets = 0;
   streams = 0;
   readonly #limits: Limits;
-  readonly #shared: SharedPlaces;
+  readonly #shared: SharedSlots;
   readonly #operations = new SlidingWindow();
   readonly #cost = new SlidingWindow();
-  /** Sum of the estimates of the operations under way. */
+  /** Sum of the estimates of running and waiting operations. */
   #reserved = 0;
-  #underWay = 0;
-  /** Operations that wait for a place of the account; heavy ones wait in `SharedPlaces`. */
-  readonly #waiting = new Set<Waiting>();
-  /** All operations that wait, and the bytes of their requests. */
+  #running = 0;
+  /** Operations that wait for a slot of the account; heavy operations wait in `SharedSlots`. */
+  readonly #waiting = new Set<WaitingOperation>();
+  /** Number of all waiting operations, and the bytes of their requests. */
   #queued = 0;
   #queuedBytes = 0;
 
-  constructor(limits: Limits, shared: SharedPlaces) {
+  constructor(limits: Limits, shared: SharedSlots) {
     this.#limits = limits;
     this.#shared = shared;
   }
 
-  /** Counts an operation. @throws RATE_LIMITED when the operations of this minute are used up. */
+  /** Counts an operation. @throws RATE_LIMITED when the account has used up its operations of this minute. */
   countOperation(): void {
     const now = Date.now();
     const wait = this.#operations.waitFor(1, this.#limits.operationsPerMinute, now);
@@ -74,17 +74,17 @@ export class Account {
    * Reserves the estimated cost and a slot for an operation. Returns a promise if the operation has to wait; the promise
    * rejects with UNAVAILABLE if it waits too long.
    * @param bytesOf returns the bytes of the request; called if the operation has to wait.
-   * @throws RATE_LIMITED when the cost of this minute is used up, or too many operations of the account wait already,
-   *   UNAVAILABLE when those of all accounts are too large.
+   * @throws RATE_LIMITED when the account has used up its cost of this minute, or too many of its operations wait,
+   *   UNAVAILABLE when the waiting requests of all accounts are too large.
    */
   admit(estimate: number, bytesOf = (): number => 0): Finish | Promise<Finish> {
     const now = Date.now();
     const limit = this.#limits.costPerMinute;
     if (this.#cost.waitFor(estimate + this.#reserved, limit, now) > 0)
-      // Leaves reservations out of the wait time: they end with the operations under way.
+      // Leaves reservations out of the wait time: they end with the running operations.
       throw rateLimited(this.#cost.waitFor(estimate, limit, now) / 1000);
     const isHeavy = estimate >= concurrency.heavyCost;
-    if (this.hasPlace && (!isHeavy || this.#shared.tryEnter(this))) this.#underWay += 1;
+    if (this.hasSlot && (!isHeavy || this.#shared.tryEnter(this))) this.#running += 1;
     else return this.#wait(isHeavy, estimate, bytesOf());
     this.#reserved += estimate;
     return this.#finisher(isHeavy, estimate);
@@ -93,9 +93,9 @@ export class Account {
   #finisher(isHeavy: boolean, estimate: number): Finish {
     return (bytes) => {
       this.#reserved -= estimate;
-      // Asking costs something even where little is found.
+      // Charges a small result with a twentieth of its estimate at least.
       this.#cost.add(bytes === undefined ? estimate : Math.max(bytes / bytesPerObject, estimate / 20), Date.now());
-      this.#underWay -= 1;
+      this.#running -= 1;
       this.#shared.leave(this, isHeavy);
       this.#startNext();
     };
@@ -120,7 +120,7 @@ export class Account {
       }, concurrency.maxWaitMs);
       const start = (): void => {
         stop();
-        this.#underWay += 1;
+        this.#running += 1;
         resolve(this.#finisher(isHeavy, estimate));
       };
       const waiting = { account: this, start };
@@ -134,27 +134,27 @@ export class Account {
     this.#shared.waitingBytes += bytes;
   }
 
-  /** Starts an operation of the account. Heavy ones come first, in `SharedPlaces`, since few of them are under way. */
+  /** Starts a waiting operation of the account. `SharedSlots` has started heavy operations before, since few of them run. */
   #startNext(): void {
-    if (!this.hasPlace) return;
+    if (!this.hasSlot) return;
     for (const next of this.#waiting) return next.start();
   }
 
-  get hasPlace(): boolean {
-    return this.#underWay < concurrency.perAccount;
+  get hasSlot(): boolean {
+    return this.#running < concurrency.perAccount;
   }
 
-  /** Charges an item of a stream by the bytes written. */
+  /** Charges an item of a stream by its bytes. */
   charge(bytes: number): void {
     this.chargeCost(bytes / bytesPerObject);
   }
 
-  /** @param cost in objects. */
+  /** Charges a cost in objects. */
   chargeCost(cost: number): void {
     this.#cost.add(cost, Date.now());
   }
 
-  /** Returns the seconds until the account may use more; 0 when it may now. */
+  /** Seconds until the account has budget for cost again; 0 if it has now. */
   get exhaustedForSeconds(): number {
     return this.#cost.waitFor(0, this.#limits.costPerMinute, Date.now()) / 1000;
   }
@@ -167,36 +167,36 @@ export class Account {
     return this.sockets < this.#limits.streamsPerAccount;
   }
 
-  /** Returns whether nothing is under way and both windows are empty. */
+  /** Returns whether the account has nothing open, running or waiting, and both windows are empty. */
   isIdle(now: number): boolean {
-    if (this.sockets + this.streams + this.#underWay + this.#queued > 0) return false;
+    if (this.sockets + this.streams + this.#running + this.#queued > 0) return false;
     return this.#operations.waitFor(0, 0, now) === 0 && this.#cost.waitFor(0, 0, now) === 0;
   }
 }
 
 /**
- * What all accounts share. A process executes few heavy operations at once, in the order of arrival, at most one per
- * account. One that waits occupies nothing: it starts once the process and its account both have a place.
+ * Limits the heavy operations of the process. They start in the order of arrival, at most one per account, and hold no
+ * slot while they wait: one starts once the process and its account both have a free slot.
  */
-class SharedPlaces {
-  readonly waiting = new Set<Waiting>();
-  /** Bytes of the requests that wait, heavy or not. */
+class SharedSlots {
+  readonly waiting = new Set<WaitingOperation>();
+  /** Bytes of all waiting requests, heavy or not. */
   waitingBytes = 0;
   readonly #heavy = new Set<Account>();
 
-  /** Enters where no heavy operation has to wait; returns whether it did. */
+  /** Takes a slot for a heavy operation if one is free for this account. Returns whether it did. */
   tryEnter(account: Account): boolean {
     if (this.#heavy.size >= concurrency.heavy || this.#heavy.has(account)) return false;
     this.#heavy.add(account);
     return true;
   }
 
-  /** Called when an operation has ended and its account has a place. */
+  /** Frees the slot of an operation that has ended, and starts the heavy operations that have a slot now. */
   leave(account: Account, isHeavy: boolean): void {
     if (isHeavy) this.#heavy.delete(account);
     for (const { account: next, start } of this.waiting) {
       if (this.#heavy.size >= concurrency.heavy) return;
-      if (next.hasPlace && this.tryEnter(next)) start();
+      if (next.hasSlot && this.tryEnter(next)) start();
     }
   }
 }
@@ -204,12 +204,12 @@ class SharedPlaces {
 /** Milliseconds between two removals of idle accounts. */
 const sweepMs = 60_000;
 
-/** Addresses that have an account each; those past this number share one. */
+/** Number of addresses with an account of their own; further addresses share one. */
 const maxAddresses = 10_000;
 
 export class AccountLimits {
   readonly #limits: Limits;
-  readonly #shared = new SharedPlaces();
+  readonly #shared = new SharedSlots();
   readonly #accounts = new Map<string, Account>();
   readonly #addresses = new Map<string, Account>();
   #sweptAt = Date.now();
@@ -218,12 +218,12 @@ export class AccountLimits {
     this.#limits = limits;
   }
 
-  /** @param id of a person or of a service. */
+  /** Returns the account of a user or of a service. */
   of(id: string): Account {
     return this.#find(this.#accounts, id);
   }
 
-  /** Returns the account of requests without credentials. Anybody may come from many addresses, so their number is bounded. */
+  /** Returns the account of requests without credentials. A client may use many addresses, so their number is limited. */
   ofAddress(address: string | null): Account {
     const key = address ?? '';
     return this.#find(this.#addresses, this.#addresses.size < maxAddresses || this.#addresses.has(key) ? key : '');

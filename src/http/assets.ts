@@ -5,9 +5,9 @@ import { gzip } from 'node:zlib';
 import { explorerScript, explorerStyle } from './pages/explorer-client.ts';
 import { icon, siteStyle } from './pages/style.ts';
 
-/** The files of the pages, from memory: the server needs no folder beside it, and no other host. */
+/** Serves the static files of the pages from memory, so that the server needs no folder of assets and no other host. */
 
-// The explorer is megabytes, which a server that nobody explores need not hold.
+// Imported on first use: GraphiQL takes megabytes of memory.
 const graphiql = () => import('@graphql-yoga/render-graphiql/graphiql');
 
 const script = 'text/javascript; charset=utf-8';
@@ -26,40 +26,40 @@ const files: Record<string, { type: string; text(): string | Promise<string> }> 
   'graphiql-graphql.worker.js': { type: script, text: async () => (await graphiql()).graphqlWorker },
 };
 
-interface Packed {
+interface Asset {
   plain: Buffer;
-  small: Buffer;
-  tag: string;
+  gzipped: Buffer;
+  etag: string;
 }
 
-const packed = new Map<string, Promise<Packed>>();
+const assets = new Map<string, Promise<Asset>>();
 
-async function pack(name: string): Promise<Packed> {
+async function loadAsset(name: string): Promise<Asset> {
   const plain = Buffer.from(await files[name]!.text());
-  const tag = `"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}"`;
-  return { plain, small: await promisify(gzip)(plain), tag };
+  const etag = `"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}"`;
+  return { plain, gzipped: await promisify(gzip)(plain), etag };
 }
 
-/** `/assets/<name>`; false when there is no such file. A browser asks again after an hour, and is told if nothing changed. */
+/** Sends `/assets/<name>`, which browsers cache for an hour and then revalidate. Resolves to false for an unknown name. */
 export async function sendAsset(req: IncomingMessage, res: ServerResponse, name: string): Promise<boolean> {
   if (!Object.hasOwn(files, name)) return false;
-  if (!packed.has(name)) packed.set(name, pack(name));
-  const { plain, small, tag } = await packed.get(name)!;
+  if (!assets.has(name)) assets.set(name, loadAsset(name));
+  const { plain, gzipped, etag } = await assets.get(name)!;
   const headers = {
     'content-type': files[name]!.type,
     'cache-control': 'public, max-age=3600',
-    etag: tag,
+    etag,
     vary: 'Accept-Encoding, Origin',
     'x-content-type-options': 'nosniff',
     'cross-origin-resource-policy': 'same-origin',
   };
-  if (req.headers['if-none-match'] === tag) {
+  if (req.headers['if-none-match'] === etag) {
     res.writeHead(304, headers).end();
     return true;
   }
-  const zipped = /\bgzip\b/.test(req.headers['accept-encoding'] ?? '');
-  const body = zipped ? small : plain;
-  res.writeHead(200, { ...headers, 'content-length': body.length, ...(zipped ? { 'content-encoding': 'gzip' } : {}) });
+  const acceptsGzip = /\bgzip\b/.test(req.headers['accept-encoding'] ?? '');
+  const body = acceptsGzip ? gzipped : plain;
+  res.writeHead(200, { ...headers, 'content-length': body.length, ...(acceptsGzip ? { 'content-encoding': 'gzip' } : {}) });
   res.end(req.method === 'HEAD' ? undefined : body);
   return true;
 }

@@ -1,8 +1,8 @@
 import type { Config } from '../config.ts';
 import type { DemoData } from './demo-data.ts';
 
-/** What the person who started the server reads. */
-export function banner(config: Config, demonstration: (DemoData & { token: string }) | null): string {
+/** Returns the text printed when the server is ready. */
+export function banner(config: Config, demo: (DemoData & { token: string }) | null): string {
   const { publicUrl } = config;
   const lines = [
     '',
@@ -10,15 +10,15 @@ export function banner(config: Config, demonstration: (DemoData & { token: strin
     `  API explorer   ${publicUrl}/explorer`,
     `  Sign-in page   ${publicUrl}/sessions`,
   ];
-  if (demonstration !== null) {
-    const { school, people, token } = demonstration;
+  if (demo !== null) {
+    const { school, people, token } = demo;
     const width = Math.max(...people.map(({ signInName }) => signInName.length));
     lines.push(
       '',
-      `The demonstration school «${school.name}» was made. Sign-in names and passwords (shown this once):`,
+      `Created the demonstration school «${school.name}». Sign-in names and passwords (shown only once):`,
       ...people.map(({ role, signInName, password }) => `  ${signInName.padEnd(width)}  ${password}  ${role}`),
       '',
-      'An access token of the administrator, good for eight hours:',
+      'Access token of the administrator, valid for eight hours:',
       `  ${token}`,
       '',
       'Try it:',

@@ -6,7 +6,7 @@ import { RequestError } from './errors.ts';
 import { bodyTooLarge, messages } from './messages.ts';
 import type { Receipt } from './receipt-budget.ts';
 
-/** Decodes the text of a request's body or query string, and refuses text that cannot be decoded without loss. */
+/** Decodes the body or the query string of a request. Refuses text that cannot be decoded without loss. */
 
 type Decompress = (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>;
 
@@ -22,11 +22,11 @@ const codings = new Map<string, Decompress>([
 export const mediaTypeOf = (contentType: string | undefined): string => contentType?.split(';', 1)[0]!.trim().toLowerCase() ?? '';
 
 /**
- * Returns the body as UTF-8 without its byte order mark, decompressed; undefined if the client went away.
- * @param maxBytes limit of the body, both as sent and decompressed.
- * @param response tells a client that waits for 100-continue to send the body.
- * @throws RequestError 413 for a body that is too large, whose rest is not read, 415 for a charset or a coding that is not
- *   supported, 400 for text that is not UTF-8, 503 if too many bytes are in receipt: src/http/receipt-budget.ts.
+ * Returns the decompressed body as UTF-8 without a byte order mark; undefined if the client disconnected.
+ * @param maxBytes limit of the body, both compressed and decompressed.
+ * @param response sends 100-continue to a client that waits for it.
+ * @throws RequestError 413 for a body that is too large (its rest is not read), 415 for an unsupported charset or content
+ *   coding, 400 for text that is not UTF-8, 503 if too many bytes are being received: src/http/receipt-budget.ts.
  */
 export async function readText(request: IncomingMessage, maxBytes: number, response?: ServerResponse): Promise<Buffer | undefined> {
   const { 'content-type': contentType, 'content-encoding': coding = 'identity', 'content-length': length } = request.headers;
@@ -41,8 +41,8 @@ export async function readText(request: IncomingMessage, maxBytes: number, respo
 }
 
 /**
- * Returns whether every `charset` is UTF-8 or its subset ASCII. It has no meaning for JSON (RFC 8259, 11), yet clients
- * send it.
+ * Returns whether every `charset` is UTF-8 or its subset ASCII. JSON has no such parameter (RFC 8259, 11), but some
+ * clients send it.
  */
 function isUtf8Charset(contentType = ''): boolean {
   if (!contentType.includes(';')) return true;
@@ -60,7 +60,7 @@ function receive(request: IncomingMessage & { receipt?: Receipt }, maxBytes: num
     };
     const refuse = (error: Error): void => {
       request.off('data', take).pause();
-      // Frees the parts at once: the request lives on until the client stops sending.
+      // Frees the parts at once, because the request object lives until the client stops sending.
       parts.length = 0;
       receipt?.end();
       reject(error);
@@ -92,26 +92,26 @@ async function decompressed(bytes: Buffer, decompress: Decompress, maxBytes: num
 }
 
 /**
- * Removes the byte order mark, which 1C, PowerShell and .NET send and RFC 8259, 8.1, lets a parser ignore. @throws
- * RequestError for other encodings.
+ * Removes the byte order mark, which 1C, PowerShell and .NET send and which a parser may ignore (RFC 8259, 8.1).
+ * @throws RequestError for other encodings.
  */
 function utf8(bytes: Buffer): Buffer {
   const [first, second, third] = bytes;
-  // UTF-16 and UTF-32: recognised by their marks, or by the zero bytes in JSON's first character.
+  // Recognises UTF-16 and UTF-32 by their byte order marks, or by the zero bytes of JSON's first character.
   const isOther = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff) || (bytes.length > 1 && (first === 0 || second === 0));
   if (isOther) throw unsupported('UNSUPPORTED_CHARSET', 'charsetUnsupported');
   if (!isUtf8(bytes)) throw new RequestError('MALFORMED_TEXT', messages.textMalformed);
   return first === 0xef && second === 0xbb && third === 0xbf ? bytes.subarray(3) : bytes;
 }
 
-/** Returns whether a query string or a form is percent-encoded UTF-8; anything else would be decoded to U+FFFD. */
+/** Returns whether a query string or a form is percent-encoded UTF-8. Other encodings would be decoded to U+FFFD. */
 export function isDecodable(encoded: string): boolean {
   try {
     decodeURIComponent(encoded);
   } catch {
     return false;
   }
-  // The parser of HTTP lets bytes past ASCII through, and reads each as one character.
+  // Node's HTTP parser accepts bytes above 0x7F and reads each as one character.
   return /^[\x20-\x7e]*$/.test(encoded);
 }
 

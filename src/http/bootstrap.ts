@@ -13,14 +13,14 @@ import { startApp, type App } from './app.ts';
 import { contextFor, type ServerDeps } from './request-context.ts';
 import { createRoutes } from './routes.ts';
 
-/** Everything but listening: for the command line too. */
+/** The opened parts of the server, without a listener; the command line uses them too. */
 export interface Opened extends ServerDeps {
-  /** The operator's own context: it may do all, and the log says it was the operator. */
+  /** The operator's context: it has every right, and the event log names the operator as the actor. */
   operator: Context;
   close(): Promise<void>;
 }
 
-/** Connects, applies pending migrations, and wires what a request needs; `close` undoes it in reverse order. */
+/** Connects, applies pending migrations, and creates the dependencies of requests. `close` releases them in reverse order. */
 export async function open(config: Config, log: Logger, existing?: Database): Promise<Opened> {
   const db =
     existing ??
@@ -54,16 +54,16 @@ export async function open(config: Config, log: Logger, existing?: Database): Pr
 }
 
 const listenReasons: Record<string, (config: Config) => string> = {
-  EADDRINUSE: ({ port }) => `The port ${port} is in use by another program: choose another with PORT.`,
-  EACCES: ({ port }) => `This user may not listen on the port ${port}: choose one from 1024 up with PORT.`,
+  EADDRINUSE: ({ port }) => `Port ${port} is in use by another program: choose another with PORT.`,
+  EACCES: ({ port }) => `This user may not listen on port ${port}: choose 1024 or higher with PORT.`,
   EADDRNOTAVAIL: ({ host }) => `HOST=${host} is not an address of this machine: leave it out to listen on all of them.`,
-  ENOTFOUND: ({ host }) => `HOST=${host} is not known as the name or the address of a machine.`,
+  ENOTFOUND: ({ host }) => `HOST=${host} is neither a known host name nor an address.`,
   EAI_AGAIN: ({ host }) => `HOST=${host} cannot be looked up: the name service does not answer.`,
   EAFNOSUPPORT: ({ host }) => `HOST=${host} has an address family that this machine does not support.`,
   EINVAL: ({ host }) => `HOST=${host} is not an address to listen on (a link-local IPv6 address needs its zone, such as fe80::1%eth0).`,
 };
 
-/** Returns a ConfigError with one line for an error of `listen`, and any other error unchanged. */
+/** Returns a ConfigError with one line for a known error of `listen`, and any other error unchanged. */
 function listenError(error: unknown, config: Config): unknown {
   const line = listenReasons[(error as NodeJS.ErrnoException).code ?? ''];
   return line === undefined ? error : new ConfigError(line(config), { cause: error });
@@ -73,7 +73,7 @@ export interface Running extends Opened {
   port: number;
 }
 
-/** Opens and listens. */
+/** Opens the server and listens. */
 export async function start(config: Config, log: Logger, existing?: Database): Promise<Running> {
   const opened = await open(config, log, existing);
   let app: App;

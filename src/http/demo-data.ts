@@ -12,7 +12,7 @@ import { createSubject } from '../domain/subjects.ts';
 import { createUser } from '../domain/users.ts';
 import type { School, User } from '../domain/entities.ts';
 
-/** The demonstration school: made once, in an empty embedded database, by the operations that everybody else uses. */
+/** Creates the demonstration school, once, in an empty embedded database, with the operations that the API uses. */
 
 export interface DemoData {
   school: School;
@@ -30,14 +30,14 @@ const people = [
 
 export const isEmpty = async (db: Database): Promise<boolean> => (await db.prisma.school.count({ take: 1 })) === 0;
 
-/** Passwords are random and answered here only: nothing else knows them. */
+/** Creates the school and its people. Returns their random passwords, of which only the hashes are stored. */
 export async function createDemoData(ctx: Context): Promise<DemoData> {
   const school = await createSchool(ctx, {
     name: 'Школа № 1', fullName: 'Демонстрационная школа № 1', address: 'Санкт-Петербург, Невский проспект, 1',
     district: 'Центральный', region: 'Санкт-Петербург', timeZone: 'Europe/Moscow',
   });
   const schoolId = school.id;
-  const made = await Promise.all(
+  const created = await Promise.all(
     people.map(async ({ role, about, ...names }) => {
       const password = randomBytes(9).toString('base64url');
       const passwordHash = await hashPassword(password);
@@ -45,18 +45,18 @@ export async function createDemoData(ctx: Context): Promise<DemoData> {
       return { role, about, user, signInName: names.signInName, password };
     }),
   );
-  for (const { role, user } of made) await grantRole(ctx, { schoolId, userId: user.id, role });
-  const [, , teacher, math, first, second] = made.map(({ user }) => user) as [User, User, User, User, User, User];
-  const a = await createClass(ctx, { schoolId, grade: 5, letter: 'А' });
-  const b = await createClass(ctx, { schoolId, grade: 5, letter: 'Б' });
+  for (const { role, user } of created) await grantRole(ctx, { schoolId, userId: user.id, role });
+  const [, , teacher, math, first, second] = created.map(({ user }) => user) as [User, User, User, User, User, User];
+  const class5A = await createClass(ctx, { schoolId, grade: 5, letter: 'А' });
+  const class5B = await createClass(ctx, { schoolId, grade: 5, letter: 'Б' });
   const subject = await createSubject(ctx, { schoolId, name: 'Математика' });
-  await assignClassTeacher(ctx, { classId: a.id, userId: teacher.id });
-  for (const { id: classId } of [a, b]) await assignSubjectTeacher(ctx, { classId, subjectId: subject.id, userId: math.id });
-  await enrolStudent(ctx, { studentId: first.id, classId: a.id });
-  await enrolStudent(ctx, { studentId: second.id, classId: b.id });
+  await assignClassTeacher(ctx, { classId: class5A.id, userId: teacher.id });
+  for (const { id: classId } of [class5A, class5B]) await assignSubjectTeacher(ctx, { classId, subjectId: subject.id, userId: math.id });
+  await enrolStudent(ctx, { studentId: first.id, classId: class5A.id });
+  await enrolStudent(ctx, { studentId: second.id, classId: class5B.id });
   await createChat(ctx, { schoolId, kind: 'SCHOOL', name: 'Вся школа' });
   await createChat(ctx, { schoolId, kind: 'STAFF', name: 'Педсовет' });
-  await createChat(ctx, { schoolId, kind: 'CLASS', classId: a.id, name: '5А' });
-  await createChat(ctx, { schoolId, kind: 'SUBJECT', classId: a.id, subjectId: subject.id, name: '5А. Математика' });
-  return { school, people: made.map(({ about, user, signInName, password }) => ({ role: about, user, signInName, password })) };
+  await createChat(ctx, { schoolId, kind: 'CLASS', classId: class5A.id, name: '5А' });
+  await createChat(ctx, { schoolId, kind: 'SUBJECT', classId: class5A.id, subjectId: subject.id, name: '5А. Математика' });
+  return { school, people: created.map(({ about, user, signInName, password }) => ({ role: about, user, signInName, password })) };
 }

@@ -1,10 +1,10 @@
 import { unavailable } from '../errors.ts';
 import { RequestError } from './errors.ts';
 
-/** Limits of the memory for bodies that are being received: nothing is known of their senders yet. */
+/** Limits the memory for bodies that are being received, before their senders are authenticated. */
 
 export const receiptLimits = {
-  /** Bytes of one body that do not count, so that large bodies never keep out ordinary requests. */
+  /** Bytes of each body that are not counted, so that large bodies never block ordinary requests. */
   uncounted: 8 * 1024,
   /** Bytes of all bodies from one address. */
   perAddress: 16 * 1024 * 1024,
@@ -12,18 +12,17 @@ export const receiptLimits = {
   perProcess: 64 * 1024 * 1024,
 } as const;
 
-/** Bytes of memory for each part, besides its own: a body may come in parts of one byte. */
+/** Overhead in bytes of each part: a body may arrive in parts of one byte. */
 const bytesPerPart = 256;
 
-/** Seconds after which the client may try again. */
 const retryAfterSeconds = 2;
 
-/** Counts the bytes in receipt, by address and in all. */
+/** Counts the bytes being received, per address and in total. */
 export class ReceiptBudget {
   #total = 0;
   readonly #addresses = new Map<string, number>();
 
-  /** Begins to receive one body. Asks for the address of its sender only if the body is large enough to count. */
+  /** Starts counting one body. Calls `addressOf` only if the body is large enough to be counted. */
   begin(addressOf: () => string | null): Receipt {
     let address: string | undefined;
     return new Receipt((bytes) => this.#add((address ??= addressOf() ?? ''), bytes));
@@ -40,7 +39,7 @@ export class ReceiptBudget {
   }
 }
 
-/** The bytes of one body in receipt. */
+/** Counts the bytes of one body. */
 export class Receipt {
   readonly #add: (bytes: number) => boolean;
   #size = 0;
@@ -50,7 +49,7 @@ export class Receipt {
     this.#add = add;
   }
 
-  /** Counts a part. @throws RequestError UNAVAILABLE (503) if the budget is used up; the connection is then closed. */
+  /** Counts a part. @throws RequestError UNAVAILABLE (503) if the budget is used up; the response closes the connection. */
   take(bytes: number): void {
     this.#size += bytes + bytesPerPart;
     const more = Math.max(0, this.#size - receiptLimits.uncounted) - this.#counted;
@@ -62,7 +61,7 @@ export class Receipt {
     this.#counted += more;
   }
 
-  /** Ends the count: the body has come, or never will. */
+  /** Returns the counted bytes to the budget, once the body is complete or abandoned. */
   end(): void {
     if (this.#counted > 0) this.#add(-this.#counted);
     this.#counted = 0;
