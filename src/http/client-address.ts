@@ -2,30 +2,30 @@ import type { IncomingMessage } from 'node:http';
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import type { TrustedProxies } from '../config.ts';
 
-/** Network addresses of clients, as keys for limits. */
+/** Determines the network addresses of clients, which are keys of limits. */
 
 /**
- * Returns the client's address for counting, or null for a socket that is already closed. Keeps an IPv4 address, and
- * reduces an IPv6 address to its /64 network, which one household or machine gets.
+ * Returns the client's IPv4 address, or the /64 network of its IPv6 address, which one household or machine gets. Returns
+ * null for a socket that is already closed.
  *
- * Behind trusted proxies it reads `X-Forwarded-For` from the right: each proxy appends the address that connected to it,
- * and the client may have forged the entries before. Uses the socket's address if an entry is not an address.
+ * With trusted proxies, it reads `X-Forwarded-For` from the right: each proxy appends the address that connected to it, and
+ * the client may have forged the earlier entries. Uses the socket's address if an entry is not an address.
  */
 export function addressOf(request: Pick<IncomingMessage, 'headers' | 'socket'>, trusted: TrustedProxies): string | null {
-  const own = parseAddress(request.socket.remoteAddress ?? '');
+  const socketAddress = parseAddress(request.socket.remoteAddress ?? '');
   const header = trusted === 0 ? undefined : request.headers['x-forwarded-for'];
   const entries = header === undefined ? [] : String(header).split(',').reverse();
-  if (own === null || entries.length === 0) return own && networkOf(own);
-  const found = trusted instanceof BlockList ? firstUntrusted(trusted, own, entries) : parseAddress(entries[Math.min(trusted, entries.length) - 1]!);
-  return networkOf(found ?? own);
+  if (socketAddress === null || entries.length === 0) return socketAddress && networkOf(socketAddress);
+  const found = trusted instanceof BlockList ? firstUntrusted(trusted, socketAddress, entries) : parseAddress(entries[Math.min(trusted, entries.length) - 1]!);
+  return networkOf(found ?? socketAddress);
 }
 
 /**
- * Returns the first address from the right that is not a trusted proxy; the leftmost if all of them are; null at an entry
- * that is not an address.
+ * Returns the first address from the right that is not a trusted proxy, or the leftmost if all are trusted. Returns null if
+ * it meets an entry that is not an address.
  */
-function firstUntrusted(trusted: BlockList, own: string, entries: readonly string[]): string | null {
-  let address = own;
+function firstUntrusted(trusted: BlockList, socketAddress: string, entries: readonly string[]): string | null {
+  let address = socketAddress;
   for (const entry of entries) {
     if (!trusted.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')) return address;
     const next = parseAddress(entry);
@@ -36,8 +36,8 @@ function firstUntrusted(trusted: BlockList, own: string, entries: readonly strin
 }
 
 /**
- * Returns the address of an entry, without port, brackets, quotes and zone; an IPv4-mapped one as IPv4. Returns null for
- * anything else: `unknown`, names, an empty entry.
+ * Returns the address of an entry, without port, brackets, quotes and zone; an IPv4-mapped IPv6 address as IPv4. Returns
+ * null for other entries, such as `unknown`, a name or an empty entry.
  */
 function parseAddress(entry: string): string | null {
   const text = entry.trim().replace(/^"(.*)"$/, '$1');
@@ -51,13 +51,13 @@ function parseAddress(entry: string): string | null {
   return mapped ? `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}` : v6;
 }
 
-/** Returns the eight groups of an IPv6 address. `URL` writes it in its shortest form, without dots. */
+/** Returns the eight groups of an IPv6 address. `URL` normalises it to the shortest form, without dots. */
 function groupsOf(v6: string): number[] {
   const [head = '', tail] = new URL(`http://[${v6}]`).hostname.slice(1, -1).split('::');
   const numbers = (part: string) => (part === '' ? [] : part.split(':').map((group) => parseInt(group, 16)));
   if (tail === undefined) return numbers(head);
-  const [before, after] = [numbers(head), numbers(tail)];
-  return [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after];
+  const [left, right] = [numbers(head), numbers(tail)];
+  return [...left, ...Array<number>(8 - left.length - right.length).fill(0), ...right];
 }
 
 const networkOf = (address: string): string =>

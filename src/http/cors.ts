@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /**
- * Cross-origin requests of the pages that ALLOWED_ORIGINS names. Every response that such a page may get, refusals too,
- * has these headers: a browser hides a response without them, and shows a network error in its place.
+ * Handles cross-origin requests from the origins in ALLOWED_ORIGINS. Every response to them, including refusals, has CORS
+ * headers: a browser hides a response without them and reports a network error instead.
  */
 export interface Cors {
-  /** Returns whether a request comes from the server's own pages, an allowed origin, or a program, which sends no origin. */
+  /** Returns whether the request has the server's own origin, an allowed one, or none, like those of programs. */
   isAllowed(request: IncomingMessage): boolean;
-  /** The headers of a response, names and values in turn. */
+  /** Returns the CORS headers of a response: names and values alternate. */
   headersFor(request: IncomingMessage): string[];
   /** Answers a preflight of an allowed origin. */
   answerPreflight(request: IncomingMessage, response: ServerResponse): void;
@@ -25,9 +25,9 @@ export function createCors(publicUrl: string, allowedOrigins: readonly string[])
       return headers;
     },
     /**
-     * Allows the method and the headers that the page asks for. This is safe: the operator trusts the origin, no response
-     * allows credentials, so browsers send no cookies, and a program could send the headers anyway. The request itself
-     * refuses an unsupported method, in a response that the page can read.
+     * Allows the method and the headers that the page requests. This is safe: the operator trusts the origin, browsers send
+     * no cookies since no response allows credentials, and a program could send any header anyway. An unsupported method is
+     * refused in the response to the request itself, which the page can read.
      */
     answerPreflight({ headers }, response) {
       const names = headers['access-control-request-headers'] ?? '';

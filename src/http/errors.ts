@@ -5,11 +5,11 @@ import type { Logger } from '../logger.ts';
 import { messages } from './messages.ts';
 import { translate } from './translation.ts';
 
-/** What a client is told of an error: a stable code, and nothing internal or personal. */
+/** Errors as clients get them: with a stable code, and without internal or personal data. */
 
 const statuses: Partial<Record<string, number>> = { UNAUTHENTICATED: 401, RATE_LIMITED: 429, UNAVAILABLE: 503 };
 
-/** An error with its text in both languages; `message` is in the current one. */
+/** An error with its text in both languages. `message` is in one of them. */
 export class BilingualError extends GraphQLError {
   readonly text: Message;
 
@@ -20,66 +20,66 @@ export class BilingualError extends GraphQLError {
 }
 
 interface RequestErrorOptions {
-  /** The HTTP status where the client accepts `application/graphql-response+json`; 400 by default. */
+  /** The HTTP status for clients that accept `application/graphql-response+json`; 400 by default. */
   status?: number;
   headers?: Record<string, string>;
   language?: Language;
 }
 
-/** The error of a request that is refused before any field is read. In Russian until `inLanguage` is applied. */
+/** The error of a request that is refused before its execution. In Russian until `inLanguage` is applied. */
 export class RequestError extends BilingualError {
   constructor(code: string, text: Message, { status = 400, headers, language = 'ru' }: RequestErrorOptions = {}) {
     super(text, language, { extensions: { code, http: { status, spec: true, ...(headers && { headers }) } } });
   }
 }
 
-/** Returns the error with its message in this language. */
+/** Returns the error with its message in `language`. */
 export function inLanguage(error: GraphQLError, language: Language): GraphQLError {
   if (!(error instanceof BilingualError)) return error;
   const { text, nodes, source, positions, path, extensions } = error;
   return new BilingualError(text, language, { nodes, source, positions, path, extensions });
 }
 
-/** A refusal outside a mutation, as a GraphQL error. */
-export function refusalError(refusal: Refusal, language: Language, at?: GraphQLError): BilingualError {
+/** Converts a refusal outside a mutation to a GraphQL error. @param source the error whose nodes and path it gets. */
+export function refusalError(refusal: Refusal, language: Language, source?: GraphQLError): BilingualError {
   const status = statuses[refusal.code];
   return new BilingualError(refusal.text, language, {
-    nodes: at?.nodes,
-    path: at?.path,
+    nodes: source?.nodes,
+    path: source?.path,
     extensions: {
       code: refusal.code,
       ...(refusal.at === undefined ? {} : { path: refusal.at }),
       ...(refusal.clause === undefined ? {} : { clause: refusal.clause }),
       ...(refusal.retryAfterSeconds === undefined ? {} : { retryAfter: refusal.retryAfterSeconds }),
-      ...(status === undefined || at?.path !== undefined ? {} : { http: { status, ...headersOf(refusal) } }),
+      ...(status === undefined || source?.path !== undefined ? {} : { http: { status, ...headersOf(refusal) } }),
     },
   });
 }
 
-/** Returns the error for a credential that is wrong, has expired or was revoked (RFC 6750, 3.1). */
+/** Returns the error for a credential that is invalid, has expired or was revoked (RFC 6750, 3.1). */
 export function invalidTokenError(language: Language): BilingualError {
   const error = refusalError(unauthenticated(), language);
   error.extensions.http!.headers = { 'www-authenticate': 'Bearer error="invalid_token"' };
   return error;
 }
 
-/** Returns the scheme for a 401 (RFC 6750, 3), and `Retry-After`. */
+/** Returns `WWW-Authenticate` for a 401 (RFC 6750, 3), or `Retry-After`. */
 function headersOf({ code, retryAfterSeconds }: Refusal): { headers?: Record<string, string> } {
   if (code === 'UNAUTHENTICATED') return { headers: { 'www-authenticate': 'Bearer' } };
   return retryAfterSeconds === undefined ? {} : { headers: { 'retry-after': String(retryAfterSeconds) } };
 }
 
-/** The error with a code of its own or this one, and with nothing else that a library put beside it. */
-function withCode(error: GraphQLError, code: string): BilingualError {
-  const { code: own = code, http: given, path, clause, retryAfter } = error.extensions;
-  // What is no request at all is answered with its status, whatever form the asker accepts.
-  const http = own === 'BAD_REQUEST' && given ? { ...given, spec: false } : given;
+/** Returns the error with its own code or a default one, and with no other extensions than ours. */
+function withCode(error: GraphQLError, defaultCode: string): BilingualError {
+  const { code = defaultCode, http: originalHttp, path, clause, retryAfter } = error.extensions;
+  // A malformed request gets its status for every media type, also for `application/json`.
+  const http = code === 'BAD_REQUEST' && originalHttp ? { ...originalHttp, spec: false } : originalHttp;
   return new BilingualError(textOf(error), 'ru', {
     nodes: error.nodes,
     source: error.source,
     positions: error.positions,
     path: error.path,
-    extensions: Object.fromEntries(Object.entries({ code: own, http, path, clause, retryAfter }).filter(([, value]) => value !== undefined)),
+    extensions: Object.fromEntries(Object.entries({ code, http, path, clause, retryAfter }).filter(([, value]) => value !== undefined)),
   });
 }
 
@@ -88,8 +88,8 @@ function withCode(error: GraphQLError, code: string): BilingualError {
  * message.
  */
 function textOf(error: GraphQLError): Message {
-  for (let at: Error | undefined = error; at !== undefined; at = at instanceof GraphQLError ? at.originalError : undefined)
-    if (at instanceof BilingualError && at.message === error.message) return at.text;
+  for (let cause: Error | undefined = error; cause !== undefined; cause = cause instanceof GraphQLError ? cause.originalError : undefined)
+    if (cause instanceof BilingualError && cause.message === error.message) return cause.text;
   return translate(error.message, error.originalError?.message);
 }
 
@@ -99,43 +99,43 @@ export function requestErrorWithCode(error: GraphQLError, code: string): GraphQL
   return withCode(error, code);
 }
 
-/** As it goes over a socket, where there are no statuses. */
+/** Returns the error without its HTTP status and headers, as clients get it. */
 export function withoutHttp(error: GraphQLFormattedError): GraphQLFormattedError {
   const { message, locations, path, extensions: { http: _http, ...extensions } = {} } = error;
   return { message, ...(locations && { locations }), ...(path && { path }), extensions };
 }
 
-/** Turns any error into one that a client may be told. Logs what is the server's fault, with the request id. */
+/** Converts any error to one that clients may see. Logs unexpected errors and an unavailable database, with the request id. */
 export type Mask = (error: unknown, language?: Language, requestId?: string | null) => GraphQLError;
 
-/** For Yoga's maskedErrors. */
+/** Returns the function that masks errors, for Yoga's `maskedErrors` and for the server's own responses. */
 export function createMask(log: Logger): Mask {
   return (error, language = 'ru', requestId) => {
     const original = error instanceof GraphQLError ? (error.originalError ?? error) : error;
-    const at = error instanceof GraphQLError ? error : undefined;
-    if (original instanceof Refusal) return refusalError(original, language, at);
+    const source = error instanceof GraphQLError ? error : undefined;
+    if (original instanceof Refusal) return refusalError(original, language, source);
     if (original instanceof GraphQLError) return inLanguage(withCode(error as GraphQLError, 'BAD_USER_INPUT'), language);
     const refusal = refusalOf(original);
     if (refusal !== undefined) {
       log.warn({ err: original, requestId }, 'unavailable');
-      return refusalError(refusal, language, at);
+      return refusalError(refusal, language, source);
     }
     log.error({ err: original, requestId }, 'unexpected error');
     return new BilingualError(messages.internal, language, {
-      nodes: at?.nodes,
-      path: at?.path,
-      extensions: { code: 'INTERNAL', ...(at === undefined ? { http: { status: 500 } } : {}) },
+      nodes: source?.nodes,
+      path: source?.path,
+      extensions: { code: 'INTERNAL', ...(source === undefined ? { http: { status: 500 } } : {}) },
     });
   };
 }
 
-/** A result as it goes over a socket. */
+/** A result with its errors as JSON. */
 export interface SerializableResult {
   data?: unknown;
   errors?: readonly GraphQLFormattedError[];
 }
 
-/** Makes a result ready to be sent as it is, past Yoga's pipeline and to the same effect. */
+/** Masks and formats the errors of a result that is sent without Yoga's pipeline, as the pipeline would. */
 export type SerializeResult = (result: ExecutionResult, language: Language) => SerializableResult;
 
 export const createSerializer =

@@ -9,7 +9,7 @@ import { answerScrapes, scrapeAll } from './scrape.ts';
 
 export interface Metrics {
   registry: Registry;
-  /** The answer to a scrape: what this process counts or, where it is one of several workers, all of them together. */
+  /** Returns the metrics in Prometheus' text format: of this process, or the sum of all workers if there are several. */
   text(): Promise<string>;
   requests: Counter<'method' | 'status'>;
   operations: Counter<'type' | 'outcome'>;
@@ -17,25 +17,25 @@ export interface Metrics {
   sockets: Gauge;
 }
 
-/** What Prometheus reads at /metrics. No label names a person, a school or an operation. */
-export function createMetrics(db: Database, feed: LiveEvents, deliveries: Deliveries, workers: number): Metrics {
+/** Creates the metrics that Prometheus reads at /metrics. No label names a person, a school or an operation. */
+export function createMetrics(db: Database, liveEvents: LiveEvents, deliveries: Deliveries, workers: number): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
   if (workers > 1) answerScrapes(registry);
   const gauge = (name: string, help: string, read: () => number, aggregator: 'sum' | 'max' = 'sum') =>
     new Gauge({ name, help, registers, aggregator, collect() { this.set(read()); } });
-  gauge('sfera_subscribers', 'Subscriptions open now.', () => feed.rights.stats().subscribers);
-  gauge('sfera_log_lag_seconds', 'Age of the oldest wake whose events are not read yet.', () => feed.reader.stats().lagSeconds, 'max');
-  gauge('sfera_followed_schools', 'Schools whose log is followed.', () => feed.reader.stats().schools);
+  gauge('sfera_subscribers', 'Subscriptions open now.', () => liveEvents.rights.stats().subscribers);
+  gauge('sfera_log_lag_seconds', 'Age of the oldest notification whose events have not been read yet.', () => liveEvents.reader.stats().lagSeconds, 'max');
+  gauge('sfera_followed_schools', 'Schools whose log is followed.', () => liveEvents.reader.stats().schools);
   const count = (name: string, help: string, read: () => number) =>
     new Counter({ name, help, registers, collect() { this.reset(); this.inc(read()); } });
   count('sfera_stream_executions_total', 'Times that an item of a stream was executed.', () => deliveries.executions);
-  count('sfera_stream_serialisations_total', 'Times that an answer for several listeners was written as JSON.', () => deliveries.serialisations);
-  count('sfera_stream_shared_messages_total', 'Messages that were an answer for several listeners.', () => feed.broadcaster.stats().deliveredCount);
-  gauge('sfera_db_pool_connections', 'Connections to the database, besides those for reads.', () => db.pool.totalCount);
-  gauge('sfera_db_pool_idle', 'Connections that nobody uses.', () => db.pool.idleCount);
-  gauge('sfera_db_reads', 'Statements that read and are under way.', () => db.reads.inFlightCount());
+  count('sfera_stream_serialisations_total', 'Times that a result for several subscribers was written as JSON.', () => deliveries.serialisations);
+  count('sfera_stream_shared_messages_total', 'Messages with a result that several subscribers share.', () => liveEvents.broadcaster.stats().deliveredCount);
+  gauge('sfera_db_pool_connections', 'Connections to the database, except those for reads.', () => db.pool.totalCount);
+  gauge('sfera_db_pool_idle', 'Idle connections.', () => db.pool.idleCount);
+  gauge('sfera_db_reads', 'Read statements under way.', () => db.reads.inFlightCount());
   gauge('sfera_db_pool_waiting', 'Requests that wait for a connection.', () => db.pool.waitingCount);
   return {
     registry,
@@ -53,20 +53,20 @@ export function createMetrics(db: Database, feed: LiveEvents, deliveries: Delive
   };
 }
 
-/** Counts a query or mutation that began then. */
-export function recordOperation({ operations, duration }: Metrics, type: string, begun: number, failed: boolean): void {
+/** Counts a query or mutation, and its duration. @param startedAt its `performance.now`. */
+export function recordOperation({ operations, duration }: Metrics, type: string, startedAt: number, failed: boolean): void {
   operations.inc({ type, outcome: failed ? 'error' : 'ok' });
-  duration.observe({ type }, (performance.now() - begun) / 1000);
+  duration.observe({ type }, (performance.now() - startedAt) / 1000);
 }
 
-/** Counts and times the operations that pass Yoga's pipeline, on HTTP and on the socket. */
+/** Counts and times the operations of Yoga's pipeline, on HTTP and on WebSocket. */
 export function useMetrics(metrics: Metrics): Plugin<GraphContext> {
   const { operations } = metrics;
   return {
     onExecute({ args }) {
-      const begun = performance.now();
+      const startedAt = performance.now();
       const type = operationOf(args.document, args.operationName)?.operation ?? 'query';
-      return { onExecuteDone: ({ result }) => recordOperation(metrics, type, begun, 'errors' in result && result.errors !== undefined) };
+      return { onExecuteDone: ({ result }) => recordOperation(metrics, type, startedAt, 'errors' in result && result.errors !== undefined) };
     },
     onSubscribe: () => ({
       onSubscribeResult({ result }) {

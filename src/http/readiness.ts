@@ -5,12 +5,12 @@ import type { Database } from '../db/client.ts';
 
 export type Status = 'ready' | 'read-only' | 'no database';
 
-/** Milliseconds that the database has to answer. */
+/** Milliseconds that the database may take to answer. */
 const answerWithinMs = 2000;
 /** Milliseconds for which a status is cached, so that many probes cost as much as one. */
-const rememberedMs = 1000;
+const cachedMs = 1000;
 
-/** Appends no row to the event log; a database that cannot write the log refuses the statement. */
+/** Inserts no row into the event log, but fails if the database cannot write the log. */
 const append = `with head as (update event_head set seq = seq where false)
   insert into event (school_id, seq, type, topics, payload, actor, causation, at)
   select school_id, seq, type, topics, payload, actor, causation, at from event where false`;
@@ -18,32 +18,32 @@ const append = `with head as (update event_head set seq = seq where false)
 export class Readiness {
   readonly #db: Pick<Database, 'pool' | 'reads'>;
   #status: Status = 'no database';
-  #askedAt = -Infinity;
-  /** The check under way. No other begins while the database has not answered it. */
-  #asking: Promise<void> | undefined;
+  #checkedAt = -Infinity;
+  /** The running check. No other check starts before the database has answered it. */
+  #checking: Promise<void> | undefined;
 
   constructor(db: Pick<Database, 'pool' | 'reads'>) {
     this.#db = db;
   }
 
-  /** Returns the status. Asks the database at most once a second. */
+  /** Returns the status. Queries the database at most once a second. */
   async status(): Promise<Status> {
-    if (performance.now() - this.#askedAt > rememberedMs) this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
-    if (this.#asking === undefined) return this.#status;
+    if (performance.now() - this.#checkedAt > cachedMs) this.#checking ??= this.#check().finally(() => (this.#checking = undefined));
+    if (this.#checking === undefined) return this.#status;
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
+    const timeout = new Promise<void>((resolve) => {
       timer = setTimeout(() => {
         this.#status = 'no database';
         resolve();
-      }, Math.max(0, this.#askedAt + answerWithinMs - performance.now()));
+      }, Math.max(0, this.#checkedAt + answerWithinMs - performance.now()));
     });
-    await Promise.race([this.#asking, late]);
+    await Promise.race([this.#checking, timeout]);
     clearTimeout(timer);
     return this.#status;
   }
 
-  async #ask(): Promise<void> {
-    this.#askedAt = performance.now();
+  async #check(): Promise<void> {
+    this.#checkedAt = performance.now();
     const { pool, reads } = this.#db;
     try {
       await Promise.all([reads.query({ text: 'select 1' }), pool.query(append)]);

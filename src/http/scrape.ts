@@ -5,19 +5,19 @@ import { NoAnswer } from '../db/availability.ts';
 import type { Logger } from '../logger.ts';
 
 /**
- * A Prometheus scrape of several workers: it reaches one of them, which asks the primary process, which asks all that
- * listen. A worker that starts or stops is left out; one that does not answer in time is left out and counted.
+ * A Prometheus scrape reaches one worker, which asks the primary process, which asks all listening workers. A worker that
+ * starts or stops is left out; one that does not answer in time is left out and counted.
  */
 
-/** Milliseconds that each worker has to send its metrics. */
+/** Milliseconds that a worker may take to send its metrics. */
 const answerWithinMs = 1000;
-/** Milliseconds that the primary process has to send the sum. */
+/** Milliseconds that the primary process may take to send the sum. */
 const gatherWithinMs = 3000;
 
-/** Metrics as JSON, as prom-client aggregates them. */
-type Counted = object[];
+/** Metrics as JSON, in the form that prom-client aggregates. */
+type MetricsJson = object[];
 
-type ToPrimary = { scrape: 'all'; id: string } | { scrape: 'own'; id: string; counted: Counted | null };
+type ToPrimary = { scrape: 'all'; id: string } | { scrape: 'own'; id: string; metrics: MetricsJson | null };
 type ToWorker = { scrape: 'own'; id: string } | { scrape: 'all'; id: string; text: string };
 
 /** In a worker: returns the metrics of all workers. @throws NoAnswer when the primary process does not answer. */
@@ -42,47 +42,47 @@ export function scrapeAll(): Promise<string> {
   });
 }
 
-/** In a worker: sends its metrics whenever the primary process asks. */
+/** In a worker: answers the primary process's requests for its metrics. */
 export function answerScrapes(registry: Registry): void {
   process.on('message', ({ scrape, id }: ToWorker) => {
     if (scrape !== 'own') return;
-    const tell = (counted: Counted | null): void => void process.send!({ scrape, id, counted } satisfies ToPrimary);
-    registry.getMetricsAsJSON().then(tell, () => tell(null));
+    const send = (metrics: MetricsJson | null): void => void process.send!({ scrape, id, metrics } satisfies ToPrimary);
+    registry.getMetricsAsJSON().then(send, () => send(null));
   });
 }
 
-/** In the primary process: gathers the metrics of the workers. @param listening the workers that serve now. */
+/** In the primary process: gathers the metrics of the workers. @param listening the listening workers. */
 export function gatherScrapes(listening: ReadonlySet<Worker>, log: Logger): void {
   const registry = new Registry();
   const workers = new Gauge({ name: 'sfera_workers', help: 'Workers whose metrics are in this scrape.', registers: [registry] });
   const silent = new Counter({ name: 'sfera_workers_silent_total', help: 'Workers left out of a scrape because they did not answer within a second.', registers: [registry] });
-  const waiting = new Map<string, (worker: Worker, counted: Counted | null) => void>();
+  const scrapes = new Map<string, (worker: Worker, metrics: MetricsJson | null) => void>();
 
   const gather = async (): Promise<string> => {
-    const requestInfo = new Set(listening);
-    const counted: Counted[] = [];
+    const pending = new Set(listening);
+    const received: MetricsJson[] = [];
     const id = randomUUID();
-    if (requestInfo.size > 0)
+    if (pending.size > 0)
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, answerWithinMs);
-        const leave = (worker: Worker, own: Counted | null): void => {
-          if (!requestInfo.delete(worker)) return;
-          if (own !== null) counted.push(own);
-          if (requestInfo.size > 0) return;
+        const take = (worker: Worker, metrics: MetricsJson | null): void => {
+          if (!pending.delete(worker)) return;
+          if (metrics !== null) received.push(metrics);
+          if (pending.size > 0) return;
           clearTimeout(timer);
           resolve();
         };
-        waiting.set(id, leave);
-        for (const worker of requestInfo) worker.send({ scrape: 'own', id } satisfies ToWorker, (error) => error && leave(worker, null));
+        scrapes.set(id, take);
+        for (const worker of pending) worker.send({ scrape: 'own', id } satisfies ToWorker, (error) => error && take(worker, null));
       });
-    waiting.delete(id);
-    workers.set(counted.length);
-    silent.inc(requestInfo.size);
-    return AggregatorRegistry.aggregate([...counted, await registry.getMetricsAsJSON()]).metrics();
+    scrapes.delete(id);
+    workers.set(received.length);
+    silent.inc(pending.size);
+    return AggregatorRegistry.aggregate([...received, await registry.getMetricsAsJSON()]).metrics();
   };
 
   cluster.on('message', (worker, message: ToPrimary) => {
-    if (message.scrape === 'own') waiting.get(message.id)?.(worker, message.counted);
+    if (message.scrape === 'own') scrapes.get(message.id)?.(worker, message.metrics);
     if (message.scrape === 'all')
       gather().then(
         (text) => worker.isConnected() && worker.send({ scrape: 'all', id: message.id, text } satisfies ToWorker, () => undefined),

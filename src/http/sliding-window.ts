@@ -1,5 +1,5 @@
 const slotMs = 5000;
-/** Slots that any 60 seconds overlap: twelve whole ones and a part of another. */
+/** Number of slots that any 60 seconds overlap: twelve whole slots and a part of another. */
 const slotCount = 13;
 
 /** Sums amounts over the last 60 seconds, in slots of 5 seconds, so that no 60 seconds exceed the limit. */
@@ -9,7 +9,7 @@ export class SlidingWindow {
   /** The number of the newest slot, counted from 1970. */
   #newest = 0;
 
-  /** @param amount rounded up, so that a window that has passed sums up to 0 exactly. */
+  /** Adds an amount, rounded up so that the sum of an expired window is exactly 0. */
   add(amount: number, now: number): void {
     this.#advance(now);
     const whole = Math.ceil(amount);
@@ -17,7 +17,7 @@ export class SlidingWindow {
     this.#sum += whole;
   }
 
-  /** Returns the milliseconds until `amount` more fits below the limit; 0 when it does now. */
+  /** Returns the milliseconds until `amount` more fits below the limit; 0 if it fits now. */
   waitFor(amount: number, limit: number, now: number): number {
     this.#advance(now);
     let excess = this.#sum + amount - limit;
@@ -32,9 +32,9 @@ export class SlidingWindow {
   #advance(now: number): void {
     const slot = Math.floor(now / slotMs);
     if (slot <= this.#newest) return;
-    for (let gone = Math.max(this.#newest + 1, slot - slotCount + 1); gone <= slot; gone += 1) {
-      this.#sum -= this.#slots[gone % slotCount]!;
-      this.#slots[gone % slotCount] = 0;
+    for (let cleared = Math.max(this.#newest + 1, slot - slotCount + 1); cleared <= slot; cleared += 1) {
+      this.#sum -= this.#slots[cleared % slotCount]!;
+      this.#slots[cleared % slotCount] = 0;
     }
     this.#newest = slot;
   }

@@ -6,21 +6,21 @@ import type { Message } from '../errors.ts';
  * missing here.
  */
 
-/** Returns a message in both languages. @param reason the message of the wrapped error, with which `message` may end. */
+/** Returns a message in both languages. @param reason the message of the wrapped error; `message` may end with it. */
 export function translate(message: string, reason?: string): Message {
   const variable = /^Variable "\$\w+" got invalid value /.exec(message)?.[0];
   if (variable === undefined) {
     const english = withoutValues(message);
     return [inRussian(english), english];
   }
-  // The value may contain anything, so the rest is searched from the end.
+  // Searches from the end, because the client's value may contain any text.
   const end = reason === undefined ? '' : `; ${reason}`;
-  const at = / at "(\$?[\w.[\]]+)"$/.exec(message.slice(0, message.length - end.length))?.[1];
+  const path = / at "(\$?[\w.[\]]+)"$/.exec(message.slice(0, message.length - end.length))?.[1];
   const name = /\$\w+/.exec(variable)![0];
-  const because = reason === undefined ? undefined : withoutValues(reason);
+  const shownReason = reason === undefined ? undefined : withoutValues(reason);
   return [
-    `Значение переменной «${name}»${at === undefined ? '' : ` в «${at}»`} не подходит${because === undefined ? '.' : `. ${inRussian(because)}`}`,
-    `Variable "${name}" got an invalid value${at === undefined ? '' : ` at "${at}"`}${because === undefined ? '.' : `; ${because}`}`,
+    `Значение переменной «${name}»${path === undefined ? '' : ` в «${path}»`} не подходит${shownReason === undefined ? '.' : `. ${inRussian(shownReason)}`}`,
+    `Variable "${name}" got an invalid value${path === undefined ? '' : ` at "${path}"`}${shownReason === undefined ? '.' : `; ${shownReason}`}`,
   ];
 }
 

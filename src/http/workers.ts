@@ -4,22 +4,22 @@ import type { Logger } from '../logger.ts';
 import { gatherScrapes } from './scrape.ts';
 
 /**
- * `WORKERS=n`: a process that serves nothing itself keeps n workers, which share one port and so use the cores of one
- * machine. They know of one another no more than processes on several machines do: what they share is the database.
+ * Runs `WORKERS=n` worker processes that share one port, to use all cores of a machine. The primary process only supervises
+ * them. The workers share nothing but the database, like processes on several machines.
  */
 
-/** Seconds that workers have to end, after those for requests under way, before they are killed. */
+/** Seconds that workers may take to exit after `stopSeconds`, before they are killed. */
 const closingSeconds = 3;
-/** Failures within a minute after which starting another worker helps nobody. */
-const failuresAllowed = 5;
-const minute = 60_000;
+/** Failures of workers within a minute after which the server stops. */
+const maxFailures = 5;
+const minuteMs = 60_000;
 
-/** Starts the workers, replaces one that ends, and stops them all on SIGTERM and SIGINT; `ready` is called once all listen. */
+/** Starts the workers, replaces those that exit, and stops all of them on SIGTERM and SIGINT. Calls `ready` once all listen. */
 export async function superviseWorkers({ workers, stopDelaySeconds, stopSeconds }: Config, log: Logger, ready: () => void): Promise<void> {
   const running = new Set<Worker>();
   const listening = new Set<Worker>();
   let failures: number[] = [];
-  let begun = false;
+  let started = false;
   let stopping = false;
   let exitCode = 0;
 
@@ -28,21 +28,21 @@ export async function superviseWorkers({ workers, stopDelaySeconds, stopSeconds 
     stopping = true;
     log.info({ signal }, 'stopping all workers');
     setTimeout(() => {
-      for (const { process: stuck } of running) stuck.kill('SIGKILL');
+      for (const { process: worker } of running) worker.kill('SIGKILL');
       process.exit(1);
     }, (stopDelaySeconds + stopSeconds + closingSeconds) * 1000).unref();
     for (const worker of running) worker.process.kill(signal);
-    leave();
+    exitIfDone();
   };
 
-  const leave = (): void => {
+  const exitIfDone = (): void => {
     if (running.size === 0) process.exit(exitCode);
   };
 
-  /** Keeps a worker in this place, and resolves when the first one there listens. */
-  const keep = (place: number): Promise<void> => {
-    // What is over is forgotten once, not once by each.
-    const worker = cluster.fork(place === 0 ? {} : { HOUSEKEEPING: 'false' });
+  /** Starts a worker, and replaces it when it exits. Resolves when the worker listens. */
+  const startWorker = (index: number): Promise<void> => {
+    // Only the first worker runs the housekeeping job, since one process of a database is enough.
+    const worker = cluster.fork(index === 0 ? {} : { HOUSEKEEPING: 'false' });
     running.add(worker);
     worker.once('disconnect', () => listening.delete(worker));
     worker.once('exit', (code: number | null, signal: string | null) => {
@@ -50,14 +50,14 @@ export async function superviseWorkers({ workers, stopDelaySeconds, stopSeconds 
       listening.delete(worker);
       if (stopping) {
         exitCode ||= code ?? 0;
-        return leave();
+        return exitIfDone();
       }
-      // The first one has said why it cannot start, and the others could not either.
-      if (!begun) process.exit(code || 1);
+      // The first worker has printed why it cannot start, and the others could not start either.
+      if (!started) process.exit(code || 1);
       log.warn({ worker: worker.id, code, signal }, 'a worker ended');
-      if (code !== 0) failures = [...failures.filter((at) => at > Date.now() - minute), Date.now()];
-      if (failures.length < failuresAllowed) return void keep(place);
-      process.stderr.write(`Workers failed ${failuresAllowed} times within a minute, so the server stops.\n`);
+      if (code !== 0) failures = [...failures.filter((failedAt) => failedAt > Date.now() - minuteMs), Date.now()];
+      if (failures.length < maxFailures) return void startWorker(index);
+      process.stderr.write(`Workers failed ${maxFailures} times within a minute, so the server stops. The log above says why.\n`);
       exitCode = 1;
       stop('SIGTERM');
     });
@@ -73,9 +73,9 @@ export async function superviseWorkers({ workers, stopDelaySeconds, stopSeconds 
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   gatherScrapes(listening, log);
-  // It is alone at first, so that it migrates for all and says but once what is wrong.
-  await keep(0);
-  begun = true;
-  await Promise.all(Array.from({ length: workers - 1 }, (_, n) => keep(n + 1)));
+  // The first worker starts alone: it applies the migrations, and a start error is printed only once.
+  await startWorker(0);
+  started = true;
+  await Promise.all(Array.from({ length: workers - 1 }, (_, n) => startWorker(n + 1)));
   if (!stopping) ready();
 }
