@@ -151,8 +151,8 @@ export async function startApp(deps: AppDeps): Promise<App> {
   });
   const sockets = serveSockets({
     server: listener.server, yoga, documents, contextOf, requestInfoOf, originAllowed: cors.isAllowed, mask, log,
-    initWithin: timeouts.init,
-    recheckEvery: timeouts.recheck ?? socketTimeouts.recheck,
+    initTimeoutMs: timeouts.init,
+    recheckIntervalMs: timeouts.recheck ?? socketTimeouts.recheck,
     onCount: (count) => metrics.sockets.set(count),
     hasExpired: (token) => deps.tokens.hasExpired(token),
     actorsOf: (credentials) => loadActors(db, credentials),

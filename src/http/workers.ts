@@ -57,7 +57,7 @@ export async function superviseWorkers({ workers, stopDelaySeconds, stopSeconds 
       log.warn({ worker: worker.id, code, signal }, 'a worker ended');
       if (code !== 0) failures = [...failures.filter((failedAt) => failedAt > Date.now() - minuteMs), Date.now()];
       if (failures.length < maxFailures) return void startWorker(index);
-      process.stderr.write(`Workers failed ${maxFailures} times within a minute, so the server stops. The log above says why.\n`);
+      process.stderr.write(`Workers failed ${maxFailures} times within a minute, so the server stops.\n`);
       exitCode = 1;
       stop('SIGTERM');
     });

@@ -13,16 +13,16 @@ import { refusalError, RequestError } from '../errors.ts';
 import { passSelection } from './selection.ts';
 import type { RequestContext } from '../request-context.ts';
 
-/** Executes operations and opens streams within the limits of the requesting account: src/http/account-limits.ts. */
+/** Executes operations and opens streams within the limits of their account: src/http/account-limits.ts. */
 
 const contextOf = ({ contextValue }: ExecutionArgs): RequestContext => contextValue as RequestContext;
 
-/** Cost of a change, in objects, besides that of its answer: its statements, its events and their delivery. */
-const costOfChange = 50;
+/** Cost of a mutation field, in objects, in addition to its result: its statements, its events and their delivery. */
+const mutationFieldCost = 50;
 
 /**
- * Executes a query or a mutation as soon as the limits of its account allow, and charges the account for the bytes of the
- * answer.
+ * Executes a query or a mutation as soon as the limits of its account allow it. Charges the account for the bytes of the
+ * result.
  * @throws RATE_LIMITED, UNAVAILABLE
  */
 export async function executeAdmitted(args: ExecutionArgs): Promise<Executed> {
@@ -30,7 +30,7 @@ export async function executeAdmitted(args: ExecutionArgs): Promise<Executed> {
   const finish = admission instanceof Promise ? await admission : admission;
   let bytes: number | undefined;
   try {
-    // Rights may have been lost while the operation waited.
+    // Rights may have been revoked while the operation waited.
     if (admission instanceof Promise) {
       const contextValue = Object.assign(contextOf(args), await contextOf(args).reload());
       passSelection({ ...args, contextValue });
@@ -50,29 +50,29 @@ function admit(args: ExecutionArgs): Finish | Promise<Finish> {
   const { document, operationName } = args;
   const { account, language, requestBytes } = contextOf(args);
   const operation = operationOf(document, operationName);
-  const changes = operation?.operation === OperationTypeNode.MUTATION ? countRootFields(document, operation) : 0;
-  const inLanguageOf = (error: unknown): unknown => (error instanceof Refusal ? refusalError(error, language) : error);
+  const mutationFields = operation?.operation === OperationTypeNode.MUTATION ? countRootFields(document, operation) : 0;
+  const toGraphQLError = (error: unknown): unknown => (error instanceof Refusal ? refusalError(error, language) : error);
   try {
-    const admission = account.admit(costOf(document, args.variableValues ?? {}, operationName) + changes * costOfChange, requestBytes);
+    const admission = account.admit(costOf(document, args.variableValues ?? {}, operationName) + mutationFields * mutationFieldCost, requestBytes);
     if (!(admission instanceof Promise)) return admission;
     return admission.catch((error: unknown) => {
-      throw inLanguageOf(error);
+      throw toGraphQLError(error);
     });
   } catch (error) {
-    throw inLanguageOf(error);
+    throw toGraphQLError(error);
   }
 }
 
-/** Returns the number of fields at the root of an operation, through fragments; of those that a directive leaves out, too. */
+/** Returns the number of root fields of an operation, through fragments, including those that a directive may skip. */
 function countRootFields({ definitions }: DocumentNode, { selectionSet }: OperationDefinitionNode): number {
   const responseKeys = new Set<string>();
-  const spread = new Set<string>();
+  const visitedFragments = new Set<string>();
   const collect = ({ selections }: SelectionSetNode): void => {
     for (const selection of selections) {
       if (selection.kind === Kind.FIELD) responseKeys.add((selection.alias ?? selection.name).value);
       else if (selection.kind === Kind.INLINE_FRAGMENT) collect(selection.selectionSet);
-      else if (!spread.has(selection.name.value)) {
-        spread.add(selection.name.value);
+      else if (!visitedFragments.has(selection.name.value)) {
+        visitedFragments.add(selection.name.value);
         for (const node of definitions) if (node.kind === Kind.FRAGMENT_DEFINITION && node.name.value === selection.name.value) collect(node.selectionSet);
       }
     }
@@ -81,14 +81,14 @@ function countRootFields({ definitions }: DocumentNode, { selectionSet }: Operat
   return responseKeys.size;
 }
 
-/** Returns the error for an account that may open no further stream, in the language of the context; undefined if it may. */
+/** Returns the error for an account that has too many streams open; undefined if it may open another one. */
 export function streamRefusal({ account, language }: RequestContext): RequestError | undefined {
   if (account.mayOpenStream) return undefined;
   const text = ['У вас открыто слишком много подписок. Закройте лишние.', 'You have too many subscriptions open. Close some of them.'] as const;
   return new RequestError('TOO_MANY_STREAMS', text, { status: 429, language });
 }
 
-/** Counts a stream from its beginning to its end, however it ends. */
+/** Subscribes, and counts the stream until it ends, fails or is closed. */
 async function subscribeCounted(
   args: ExecutionArgs, subscribe: (args: ExecutionArgs) => unknown,
 ): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {

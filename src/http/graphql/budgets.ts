@@ -1,24 +1,24 @@
-/** Budgets per key and minute. The minutes of all keys start together, by the clock. */
+/** Budgets per key and minute. The budgets of all keys are reset together, at each minute of the clock. */
 export class Budgets {
   readonly #perMinute: number;
   readonly #maxKeys: number;
   readonly #spent = new Map<string, number>();
   #minute = 0;
 
-  /** @param maxKeys bounds the memory: keys past this number share one budget until the next minute. */
+  /** @param maxKeys limits the memory: further keys share one budget until the next minute. */
   constructor(perMinute: number, maxKeys = 10_000) {
     this.#perMinute = perMinute;
     this.#maxKeys = maxKeys;
   }
 
-  /** Spends the amount and returns 0, or returns the seconds to wait where the budget does not hold it. */
+  /** Spends the amount and returns 0. If the budget is too small, returns the seconds until the next minute. */
   take(key: string, amount: number): number {
     if (this.#spentBy(key) + amount > this.#perMinute) return 60 - (Math.floor(Date.now() / 1000) % 60);
     this.add(key, amount);
     return 0;
   }
 
-  /** Spends the amount, even past the budget. */
+  /** Spends the amount, even if it exceeds the budget. */
   add(key: string, amount: number): void {
     const spent = this.#spentBy(key);
     this.#spent.set(this.#keyOf(key), spent + amount);

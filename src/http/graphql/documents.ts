@@ -15,15 +15,15 @@ import { languageOf, type RequestInfo } from '../request-context.ts';
 import type { CompiledQuery } from '../../executor/execution-state.ts';
 
 /**
- * The one cache of parsed and validated documents, for HTTP and WebSocket alike. It is bounded in bytes of heap, and so is
- * what an account or an address may add to it in a minute: parsing and validating cost far more than a look-up. Invalid
+ * Caches parsed and validated documents, for HTTP and WebSocket. The cache is limited in bytes of heap. What an account or
+ * an address may add in a minute is limited too, since parsing and validating cost far more than a look-up. Invalid
  * documents are not cached.
  */
 
-/** A valid document. */
+/** A valid, parsed document. */
 export interface KnownDocument {
   text: string;
-  /** SHA-256 in hexadecimal, by which a persisted query asks for it. */
+  /** SHA-256 in hexadecimal, which identifies a persisted query. */
   hash: string;
   document: DocumentNode;
   /** Bytes of heap. */
@@ -33,23 +33,23 @@ export interface KnownDocument {
 }
 
 /**
- * Estimates the bytes of heap of a document and of the facts cached with it (costs, asked fields, shared variables).
+ * Estimates the heap bytes of a document and of the data cached with it (costs, selected fields, variables of streams).
  * Measured on Node 20 as the growth of `heapUsed` after a full collection, over 60 documents of each of twelve shapes: 220
- * to 506 bytes a token, 1 or 2 a character, and up to 4 KB besides.
+ * to 506 bytes a token, 1 or 2 a character, and up to 4 KB in addition.
  */
 const weightOf = (text: string, tokens: number): number => 4000 + 2 * text.length + 510 * tokens;
 
 /**
- * Returns the charge for validating so many tokens, on top of the document's characters. The rule for overlapping fields
- * compares them in pairs: the worst documents of 2,000 tokens took 45 to 90 ms, those of 200 at most 3 ms.
+ * Returns the charge for validating `tokens` tokens, in addition to the document's characters. The rule for overlapping
+ * fields compares them in pairs: the worst documents of 2,000 tokens took 45 to 90 ms, those of 200 at most 3 ms.
  */
 const chargeOf = (tokens: number): number => Math.ceil(tokens * (8 + tokens / 50));
 
-/** Charge (characters plus `chargeOf` the tokens) of new documents that one account or one address may add in a minute. */
+/** Charge (characters plus `chargeOf` tokens) of the new documents that one account or address may send in a minute. */
 const newPerMinute = { account: 3 * 1024 * 1024, address: 128 * 1024 };
 
 export class Documents {
-  // Anonymous documents have a cache of their own: they cannot evict those of signed-in accounts.
+  // Anonymous documents have a separate cache, so that they cannot evict documents of signed-in accounts.
   readonly #ofAccounts = this.#cacheOf((cacheBudget * 7) / 8);
   readonly #ofAnonymous = this.#cacheOf(cacheBudget / 8);
   readonly #byHash = new Map<string, KnownDocument>();
@@ -73,9 +73,9 @@ export class Documents {
   }
 
   /**
-   * Returns the document of this text; parses and validates it if it is not cached.
-   * @throws GraphQLError or AggregateError, in the language of the context, for an invalid document, or before parsing
-   *   when the budget of new documents is spent.
+   * Returns the document with this text; parses and validates it if it is not cached.
+   * @throws GraphQLError or AggregateError, in the language of the context, for an invalid document, or when the budget of
+   *   new documents is used up.
    */
   read(text: string, ctx: GraphContext): KnownDocument {
     try {
@@ -83,7 +83,7 @@ export class Documents {
       if (ctx.actor.kind === 'anonymous' && known.anonymousRefusal !== undefined) throw refusalError(known.anonymousRefusal, ctx.language);
       return known;
     } catch (error) {
-      if (error instanceof AggregateError) throw new AggregateError((error.errors as GraphQLError[]).map((each) => inLanguage(each, ctx.language)));
+      if (error instanceof AggregateError) throw new AggregateError((error.errors as GraphQLError[]).map((cause) => inLanguage(cause, ctx.language)));
       throw error instanceof GraphQLError ? inLanguage(error, ctx.language) : error;
     }
   }
@@ -93,14 +93,14 @@ export class Documents {
     const refuse = (refusal: Refusal | undefined): void => {
       if (refusal !== undefined) throw refusalError(refusal, ctx.language);
     };
-    const [budgets, key] = anonymous ? [this.#addresses, ctx.address ?? ''] : [this.#accounts, accountOf(ctx)];
+    const [budgets, key] = anonymous ? [this.#addresses, ctx.address ?? ''] : [this.#accounts, accountIdOf(ctx)];
     if (anonymous) refuse(anonymousLengthRefusal(text.length));
     const wait = budgets.take(key, text.length);
     if (wait > 0) refuse(rateLimited(wait));
     const tokens = boundDocument(text);
     if (anonymous) refuse(anonymousTokensRefusal(tokens));
     budgets.add(key, chargeOf(tokens));
-    const document = validDocument(text);
+    const document = parseValid(text);
     const known: KnownDocument = {
       text, document, hash: hash('sha256', text), weight: weightOf(text, tokens),
       anonymousRefusal: anonymousLengthRefusal(text.length) ?? anonymousTokensRefusal(tokens) ?? anonymousShapeRefusal(document),
@@ -122,14 +122,14 @@ export class Documents {
   }
 
   /**
-   * Keeps the document of a subscription, and its plan, in memory while the subscription is open. Returns a function that
-   * releases them, which may be called more than once.
-   * @throws RequestError or UNAVAILABLE when the account, or all accounts together, hold too many different ones.
+   * Keeps the document of a subscription and its plan in memory while the subscription is open. Returns a function that
+   * releases them; it may be called more than once.
+   * @throws RequestError when the account holds too many different documents, UNAVAILABLE when all accounts together do.
    */
   hold(document: DocumentNode, compiled: CompiledQuery | null, ctx: GraphContext): () => void {
     const known = this.#byDocument.get(document);
     if (known === undefined) return () => undefined;
-    const release = this.#held.hold(compiled === null ? [known] : [known, compiled], accountOf(ctx), ctx.language);
+    const release = this.#held.hold(compiled === null ? [known] : [known, compiled], accountIdOf(ctx), ctx.language);
     this.#heldTexts.set(known.text, known);
     return () => {
       if (!release().includes(known)) return;
@@ -139,7 +139,7 @@ export class Documents {
   }
 }
 
-/** The server context that Yoga gets with a request. */
+/** The server context that Yoga gets for each request. */
 export interface RequestEnvelope {
   requestInfo: RequestInfo;
   /** The context, if it was created before the document was parsed. */
@@ -147,12 +147,12 @@ export interface RequestEnvelope {
   document?: DocumentNode;
 }
 
-/** Gives Yoga documents from this cache, so that it parses and validates none itself. */
+/** Passes documents from the cache to Yoga, which then does not parse or validate. */
 export function useDocuments(documents: Documents, contextOf: (requestInfo: RequestInfo) => Promise<GraphContext>): Plugin<GraphContext, RequestEnvelope> {
   return {
     onParams({ params, setParams, paramsHandler, setParamsHandler, context: { requestInfo } }) {
       try {
-        // Yoga itself refuses parameters that are not an object, later.
+        // Yoga refuses parameters that are not an object, after this hook.
         const query = documentText((params as DocumentParams | null) ?? {}, documents);
         if (query !== undefined) setParams({ ...params, query });
       } catch (error) {
@@ -160,13 +160,13 @@ export function useDocuments(documents: Documents, contextOf: (requestInfo: Requ
       }
       // Runs after every check of the parameters.
       setParamsHandler(async (payload) => {
-        const asking: RequestEnvelope = payload.context;
+        const envelope: RequestEnvelope = payload.context;
         const text = payload.params.query!;
         const known = requestInfo.authorization === null ? undefined : documents.find(text);
         if (known === undefined) {
-          asking.admitted ??= await contextOf(requestInfo);
-          asking.document = documents.read(text, asking.admitted).document;
-        } else asking.document = known.document;
+          envelope.admitted ??= await contextOf(requestInfo);
+          envelope.document = documents.read(text, envelope.admitted).document;
+        } else envelope.document = known.document;
         return paramsHandler(payload);
       });
     },
@@ -175,10 +175,10 @@ export function useDocuments(documents: Documents, contextOf: (requestInfo: Requ
   };
 }
 
-const accountOf = ({ credential }: GraphContext): string => (credential?.kind === 'user' ? credential.userId : (credential?.clientId ?? ''));
+const accountIdOf = ({ credential }: GraphContext): string => (credential?.kind === 'user' ? credential.userId : (credential?.clientId ?? ''));
 
-/** Parses and validates a document. @throws GraphQLError or AggregateError, each error with a code of its own. */
-function validDocument(text: string): DocumentNode {
+/** Parses and validates a document. @throws GraphQLError or AggregateError; each error has a code. */
+function parseValid(text: string): DocumentNode {
   let document: DocumentNode;
   try {
     document = parse(text);
@@ -186,7 +186,7 @@ function validDocument(text: string): DocumentNode {
     throw requestErrorWithCode(error as GraphQLError, 'GRAPHQL_PARSE_FAILED');
   }
   if (!document.definitions.some(({ kind }) => kind === Kind.OPERATION_DEFINITION))
-    throw new RequestError('OPERATION_RESOLUTION_FAILURE', ['В документе нет операции.', 'The document holds no operation.']);
+    throw new RequestError('OPERATION_RESOLUTION_FAILURE', ['В документе нет операции.', 'The document contains no operation.']);
   for (const rules of [[BoundsRule], specifiedRules]) {
     const errors = validate(schema, document, rules, { hideSuggestions: true, maxErrors: 20 });
     if (errors.length > 0) throw new AggregateError(errors.map(validationError));
@@ -194,7 +194,7 @@ function validDocument(text: string): DocumentNode {
   return document;
 }
 
-/** graphql-js ends its comparison of overlapping fields with this message after 500,000 steps. */
+/** Adds the code to a validation error. graphql-js aborts the comparison of overlapping fields after 500,000 steps. */
 const validationError = (error: GraphQLError): GraphQLError => {
   if (error.message === 'Validation aborted.')
     return new RequestError('DOCUMENT_TOO_COMPLEX', ['Одни и те же поля повторяются в документе слишком часто.', 'The document repeats the same fields too often.']);

@@ -19,10 +19,10 @@ import { languageOf, mayIntrospect, type RequestInfo } from '../request-context.
 import type { ExecutionState } from '../../executor/execution-state.ts';
 
 /**
- * The short way for what nearly every request is: a query or a mutation, posted as JSON. It takes the same steps as all
- * the others, without the Fetch objects that Yoga makes of a request and a response and the hooks that it calls in
- * between, which cost more than a small answer. Whatever is unusual or wrong before anything was read for it is left to
- * Yoga, which says what is wrong. The answers are the same: test/http/graphql/fast-path.test.ts.
+ * Answers the most common requests, queries and mutations that are posted as JSON, without Yoga. It takes the same steps as
+ * Yoga's pipeline, but creates no Fetch objects and calls no hooks, which cost more than a small response. Requests of any
+ * other form, and malformed ones, go to Yoga, which also reports their errors. test/http/graphql/fast-path.test.ts checks
+ * that both give the same responses.
  */
 
 interface Params extends DocumentParams {
@@ -37,23 +37,23 @@ interface FoundDocument {
 
 type MediaType = 'application/graphql-response+json' | 'application/json';
 
-const names = new Set(['query', 'variables', 'operationName', 'extensions']);
+const parameterNames = new Set(['query', 'variables', 'operationName', 'extensions']);
 
 export interface FastPathDeps {
   documents: Documents;
-  contextOf(requestInfo: RequestInfo, named?: PrefetchTargets): Promise<GraphContext>;
+  contextOf(requestInfo: RequestInfo, targets?: PrefetchTargets): Promise<GraphContext>;
   mask: Mask;
   metrics: Metrics;
 }
 
 /**
- * Returns a function that answers a request, with these heads (names and values in turn) too, and resolves to true. False
- * means that it read nothing and leaves the request to Yoga. The request holds its body as `readText` has read it.
+ * Returns a function that answers a request and resolves to true, or resolves to false to leave the request to Yoga. It sends
+ * the passed headers (names and values alternate) with the response. `request.body` is the body that `readText` returned.
  */
 export function createFastPath({ documents, contextOf, mask, metrics }: FastPathDeps) {
   /**
-   * Finds the document. For an unknown document or an anonymous request it creates the context before it parses, and leaves
-   * it in the envelope for Yoga: another one would be counted as another operation.
+   * Finds the document. For an unknown document or an anonymous request, it creates the context before parsing and stores it
+   * in the envelope for Yoga: a second context would count as a second operation.
    */
   const documentOf = (params: Params, envelope: RequestEnvelope): FoundDocument | Promise<FoundDocument> | undefined => {
     const text = documentText(params, documents);
@@ -67,7 +67,7 @@ export function createFastPath({ documents, contextOf, mask, metrics }: FastPath
     return { document: documents.read(text, context).document, context };
   };
 
-  const answer = async (
+  const execute = async (
     document: DocumentNode, operation: OperationDefinitionNode, { variables, operationName }: Params, requestInfo: RequestInfo, context?: GraphContext,
   ): Promise<[ExecutionState | ExecutionResult, Language]> => {
     let language = languageOf(requestInfo.acceptLanguage);
@@ -76,20 +76,20 @@ export function createFastPath({ documents, contextOf, mask, metrics }: FastPath
       ({ language } = contextValue);
       const args = { schema, document, contextValue, variableValues: variables, operationName };
       boundOperation(args, mayIntrospect);
-      const heads = takeAsOf(args);
-      if (heads !== undefined) await heads;
+      const cursors = takeAsOf(args);
+      if (cursors !== undefined) await cursors;
       passSelection(args);
-      const begun = performance.now();
+      const startedAt = performance.now();
       const executed = await executeAdmitted(args);
-      recordOperation(metrics, operation.operation, begun, hasErrors(executed));
+      recordOperation(metrics, operation.operation, startedAt, hasErrors(executed));
       return [executed, language];
     } catch (error) {
       return [{ errors: [error as GraphQLError] }, language];
     }
   };
 
-  /** Returns the answer, or undefined to leave the request to Yoga. */
-  const answerTo = async (params: Params, envelope: RequestEnvelope): Promise<[ExecutionState | ExecutionResult, Language] | undefined> => {
+  /** Returns the result and its language, or undefined to leave the request to Yoga. */
+  const resultFor = async (params: Params, envelope: RequestEnvelope): Promise<[ExecutionState | ExecutionResult, Language] | undefined> => {
     const { requestInfo } = envelope;
     let found;
     try {
@@ -103,35 +103,35 @@ export function createFastPath({ documents, contextOf, mask, metrics }: FastPath
     const operation = operationOf(found.document, params.operationName);
     if (operation === undefined || operation.operation === OperationTypeNode.SUBSCRIPTION) return undefined;
     noteOperation(requestInfo.access, operation.operation, operation.name?.value);
-    return answer(found.document, operation, params, requestInfo, found.context);
+    return execute(found.document, operation, params, requestInfo, found.context);
   };
 
-  return async (request: IncomingMessage & { body: Buffer }, response: ServerResponse, envelope: RequestEnvelope, heads: readonly string[]): Promise<boolean> => {
+  return async (request: IncomingMessage & { body: Buffer }, response: ServerResponse, envelope: RequestEnvelope, headers: readonly string[]): Promise<boolean> => {
     const type = mediaTypeOf(request.headers.accept);
     if (type === undefined || request.headers['content-encoding'] !== undefined) return false;
     const params = paramsOf(request.body);
     if (params === undefined) return false;
-    const answered = await answerTo(params, envelope);
-    if (answered === undefined) return false;
-    const [executed, language] = answered;
-    const head = (status: number, bytes: number) =>
-      response.writeHead(status, [...heads, 'content-type', `${type}; charset=utf-8`, 'content-length', String(bytes)]);
+    const outcome = await resultFor(params, envelope);
+    if (outcome === undefined) return false;
+    const [executed, language] = outcome;
+    const writeHead = (status: number, bytes: number) =>
+      response.writeHead(status, [...headers, 'content-type', `${type}; charset=utf-8`, 'content-length', String(bytes)]);
     if (!isExecutionState(executed) || hasErrors(executed)) {
       const result = resultOf(executed);
       const errors = result.errors?.map((error) => mask(error, language, envelope.requestInfo.requestId));
       const text = JSON.stringify(errors === undefined ? result : { ...result, errors: errors.map((error) => withoutHttp(error.toJSON())) });
       for (const { extensions: { http } } of errors ?? []) for (const [name, value] of Object.entries(http?.headers ?? {})) response.setHeader(name, value);
-      head('data' in result ? 200 : statusOf(errors ?? [], type), Buffer.byteLength(text)).end(text);
+      writeHead('data' in result ? 200 : statusOf(errors ?? [], type), Buffer.byteLength(text)).end(text);
       return true;
     }
     const { bytes, release } = takeBytes(executed);
     if (bytes.length <= maxCopiedBytes) {
-      // As a text of its bytes it leaves in one piece with the head.
-      head(200, bytes.length).end(bytes.toString('latin1'), 'latin1');
+      // Node sends a string in one write with the headers; a latin1 string keeps the bytes.
+      writeHead(200, bytes.length).end(bytes.toString('latin1'), 'latin1');
       release();
     } else {
-      // Called when all of it has left; where the asker went away it is not, and the memory is not used again.
-      head(200, bytes.length).end(bytes, release);
+      // Node calls `release` when it has sent everything. After a disconnection it does not, and the buffer is not reused.
+      writeHead(200, bytes.length).end(bytes, release);
     }
     return true;
   };
@@ -139,14 +139,14 @@ export function createFastPath({ documents, contextOf, mask, metrics }: FastPath
 
 const hasErrors = ({ errors }: ExecutionState | ExecutionResult): boolean => errors !== undefined && errors.length > 0;
 
-/** Bytes of an answer that copying costs less than sending it apart. */
+/** Size in bytes up to which copying a result costs less than a second write. */
 const maxCopiedBytes = 4096;
 
-/** What is answered, by Yoga's reading of Accept: the first that fits, whatever its weight. */
+/** Returns the media type of the response. Reads Accept like Yoga: takes the first type that fits, ignoring weights. */
 function mediaTypeOf(accept: string | undefined): MediaType | undefined {
   if (accept === undefined) return 'application/json';
-  for (const wish of accept.replace(/\s/g, '').toLowerCase().split(',')) {
-    const [type, ...parameters] = wish.split(';');
+  for (const range of accept.replace(/\s/g, '').toLowerCase().split(',')) {
+    const [type, ...parameters] = range.split(';');
     if (parameters.some((parameter) => parameter.includes('charset=') && parameter !== 'charset=utf-8')) continue;
     if (type === 'application/graphql-response+json') return type;
     if (type === 'application/json' || type === 'application/*' || type === '*/*') return 'application/json';
@@ -162,7 +162,7 @@ function paramsOf(body: Buffer): Params | undefined {
     return undefined;
   }
   if (!isObject(params)) return undefined;
-  for (const name in params) if (!names.has(name)) return undefined;
+  for (const name in params) if (!parameterNames.has(name)) return undefined;
   const { query, variables, operationName, extensions } = params;
   if (![variables, extensions].every((value) => value === undefined || value === null || isObject(value))) return undefined;
   if (query !== undefined && query !== null && typeof query !== 'string') return undefined;
@@ -172,7 +172,7 @@ function paramsOf(body: Buffer): Params | undefined {
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Of an answer without data; to those who did not ask for the newer media type, a wrong operation is no wrong request. */
+/** Returns the status of a response without data. Errors with `http.spec` have 200 for `application/json`. */
 function statusOf(errors: readonly GraphQLError[], type: MediaType): number {
   const statuses = errors.map(({ extensions: { http } }) => http);
   return Math.max(...statuses.map((http) => (http?.spec && type === 'application/json' ? 200 : (http?.status ?? 200))));

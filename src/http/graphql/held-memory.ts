@@ -3,12 +3,12 @@ import { cacheBudget } from '../../lru.ts';
 import { refusalError, RequestError } from '../errors.ts';
 
 /**
- * Limits, in bytes of heap, of what open subscriptions keep in memory: of all of them, and of one account while half of that
- * is free, and later. So a few accounts cannot use up what all the others need.
+ * Limits, in bytes of heap, of the documents and plans that open subscriptions keep in memory: in total, per account while
+ * half of the total is free, and per account after that. So a few accounts cannot use up the memory of all the others.
  */
 const maxHeld = { all: cacheBudget, account: cacheBudget / 8, accountWhenScarce: cacheBudget / 64 };
 
-/** An object that open subscriptions keep in memory, with its bytes of heap. */
+/** An object that open subscriptions keep in memory, with its heap bytes as `weight`. */
 export interface Weighted {
   weight: number;
 }
@@ -18,7 +18,7 @@ interface Account {
   holds: Map<Weighted, number>;
 }
 
-/** Counts what open subscriptions keep in memory: each object once in all, and once for each account that holds it. */
+/** Counts the objects that open subscriptions keep in memory: once in total, and once for each account that holds them. */
 export class HeldMemory {
   readonly #holds = new Map<Weighted, number>();
   readonly #accounts = new Map<string, Account>();
@@ -29,28 +29,28 @@ export class HeldMemory {
   }
 
   /**
-   * Holds these objects for an account. Returns a function that releases them; it may be called more than once, and
-   * returns the objects that no subscription holds any more.
+   * Holds objects for an account. Returns a function that releases them and returns the objects that no subscription holds
+   * any more; it may be called more than once.
    * @throws RequestError TOO_MANY_DOCUMENTS past the limit of the account, UNAVAILABLE past the limit of all accounts.
    */
-  hold(things: readonly Weighted[], name: string, language: Language): () => Weighted[] {
-    const account = this.#accounts.get(name) ?? { weight: 0, holds: new Map<Weighted, number>() };
-    const [ownAdded, allAdded] = [added(things, account.holds), added(things, this.#holds)];
+  hold(objects: readonly Weighted[], accountId: string, language: Language): () => Weighted[] {
+    const account = this.#accounts.get(accountId) ?? { weight: 0, holds: new Map<Weighted, number>() };
+    const [ownAdded, allAdded] = [added(objects, account.holds), added(objects, this.#holds)];
     const share = this.#weight + allAdded <= maxHeld.all / 2 ? maxHeld.account : maxHeld.accountWhenScarce;
     if (ownAdded > 0 && account.weight + ownAdded > share) throw tooMany();
     if (this.#weight + allAdded > maxHeld.all) throw refusalError(unavailable(60), language);
-    this.#accounts.set(name, account);
-    for (const thing of things) {
-      if (increment(account.holds, thing)) account.weight += thing.weight;
-      if (increment(this.#holds, thing)) this.#weight += thing.weight;
+    this.#accounts.set(accountId, account);
+    for (const object of objects) {
+      if (increment(account.holds, object)) account.weight += object.weight;
+      if (increment(this.#holds, object)) this.#weight += object.weight;
     }
     let released = false;
     return () => {
       if (released) return [];
       released = true;
-      for (const thing of things) if (decrement(account.holds, thing)) account.weight -= thing.weight;
-      if (account.holds.size === 0) this.#accounts.delete(name);
-      const free = things.filter((thing) => decrement(this.#holds, thing));
+      for (const object of objects) if (decrement(account.holds, object)) account.weight -= object.weight;
+      if (account.holds.size === 0) this.#accounts.delete(accountId);
+      const free = objects.filter((object) => decrement(this.#holds, object));
       for (const { weight } of free) this.#weight -= weight;
       return free;
     };
@@ -63,20 +63,20 @@ const tooMany = (): RequestError =>
     'The open subscriptions of this account differ too much. Pass the differences as variables, or close subscriptions that are not needed.',
   ]);
 
-const added = (things: readonly Weighted[], holds: ReadonlyMap<Weighted, number>): number =>
-  things.reduce((sum, thing) => sum + (holds.has(thing) ? 0 : thing.weight), 0);
+const added = (objects: readonly Weighted[], holds: ReadonlyMap<Weighted, number>): number =>
+  objects.reduce((sum, object) => sum + (holds.has(object) ? 0 : object.weight), 0);
 
 /** Returns whether it is the first hold. */
-function increment(holds: Map<Weighted, number>, thing: Weighted): boolean {
-  const before = holds.get(thing) ?? 0;
-  holds.set(thing, before + 1);
-  return before === 0;
+function increment(holds: Map<Weighted, number>, object: Weighted): boolean {
+  const count = holds.get(object) ?? 0;
+  holds.set(object, count + 1);
+  return count === 0;
 }
 
 /** Returns whether it was the last hold. */
-function decrement(holds: Map<Weighted, number>, thing: Weighted): boolean {
-  const left = holds.get(thing)! - 1;
-  if (left > 0) holds.set(thing, left);
-  else holds.delete(thing);
+function decrement(holds: Map<Weighted, number>, object: Weighted): boolean {
+  const left = holds.get(object)! - 1;
+  if (left > 0) holds.set(object, left);
+  else holds.delete(object);
   return left === 0;
 }

@@ -2,8 +2,8 @@ import { hash } from 'node:crypto';
 import { RequestError } from '../errors.ts';
 
 /**
- * Apollo's automatic persisted queries: a client sends only the SHA-256 of a document, and its text if the server does not
- * know the hash. A hash finds any cached document, no matter which client sent it first.
+ * Apollo's automatic persisted queries: a client sends only the SHA-256 of a document, and also its text if the server does
+ * not know the hash. A hash finds any cached document, no matter which client sent its text.
  */
 
 export interface DocumentParams {
@@ -11,39 +11,39 @@ export interface DocumentParams {
   extensions?: unknown;
 }
 
-/** Cached documents, by their text and by their hash. */
+/** Finds cached documents by text or by hash. */
 interface KnownDocuments {
   find(text: string): { hash: string } | undefined;
   findByHash(sha256: string): { text: string } | undefined;
 }
 
-const pattern = /^[0-9a-f]{64}$/i;
+const sha256Pattern = /^[0-9a-f]{64}$/i;
 
 /**
- * Returns an error of the protocol. Clients compare its message, so it is the same in both languages; status 200 as in
- * Apollo Server.
+ * Returns an error of the protocol. Clients compare its message, so it is the same in both languages. The status is 200, as
+ * in Apollo Server.
  */
-const answerOf = (code: string, message: string): RequestError => new RequestError(code, [message, message], { status: 200 });
+const protocolError = (code: string, message: string): RequestError => new RequestError(code, [message, message], { status: 200 });
 
 const mismatch = (): RequestError =>
   new RequestError('PERSISTED_QUERY_MISMATCH', ['Значение sha256Hash не совпадает с SHA-256 переданного документа.', 'The value of sha256Hash is not the SHA-256 of the document sent.']);
 
 /**
- * Returns the text of a request's document; undefined if it has neither a text nor a hash.
- * @throws RequestError for a hash that is unknown, of another version, or not that of the text.
+ * Returns the document's text; undefined if the request has neither a text nor a hash.
+ * @throws RequestError for an unknown hash, an unsupported version, or a hash that does not match the text.
  */
 export function documentText({ query, extensions }: DocumentParams, documents: KnownDocuments): string | undefined {
   const text = typeof query === 'string' ? query : undefined;
   const persisted = (extensions as { persistedQuery?: unknown } | null | undefined)?.persistedQuery;
   if (persisted === undefined || persisted === null) return text;
   const { version, sha256Hash } = persisted as { version?: unknown; sha256Hash?: unknown };
-  if (version !== 1 || typeof sha256Hash !== 'string' || !pattern.test(sha256Hash)) throw answerOf('PERSISTED_QUERY_NOT_SUPPORTED', 'PersistedQueryNotSupported');
-  const givenHash = sha256Hash.toLowerCase();
+  if (version !== 1 || typeof sha256Hash !== 'string' || !sha256Pattern.test(sha256Hash)) throw protocolError('PERSISTED_QUERY_NOT_SUPPORTED', 'PersistedQueryNotSupported');
+  const requestedHash = sha256Hash.toLowerCase();
   if (text === undefined || text === '') {
-    const known = documents.findByHash(givenHash);
-    if (known === undefined) throw answerOf('PERSISTED_QUERY_NOT_FOUND', 'PersistedQueryNotFound');
+    const known = documents.findByHash(requestedHash);
+    if (known === undefined) throw protocolError('PERSISTED_QUERY_NOT_FOUND', 'PersistedQueryNotFound');
     return known.text;
   }
-  if ((documents.find(text)?.hash ?? hash('sha256', text)) !== givenHash) throw mismatch();
+  if ((documents.find(text)?.hash ?? hash('sha256', text)) !== requestedHash) throw mismatch();
   return text;
 }

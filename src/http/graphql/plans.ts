@@ -4,12 +4,12 @@ import { prepare, type PreparedOperation } from '../../executor/executor.ts';
 import { cacheBudget } from '../../lru.ts';
 import type { RequestContext } from '../request-context.ts';
 
-/** Anonymous requests cannot evict the plans of signed-in accounts. */
+/** Plans of anonymous requests, in a separate cache, so that they cannot evict plans of signed-in accounts. */
 const anonymousPlans = createPlanCache(cacheBudget / 8);
 
 /**
- * Prepares an operation. Charges its account for the fields that had to be planned: planning a field takes about as long as
- * writing an object.
+ * Prepares an operation. Charges its account for newly planned fields: planning a field takes about as long as writing an
+ * object.
  */
 export function prepareCharged(args: ExecutionArgs): PreparedOperation {
   const { actor, account } = args.contextValue as RequestContext;

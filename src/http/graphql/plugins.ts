@@ -5,11 +5,11 @@ import { inLanguage, RequestError, type Mask } from '../errors.ts';
 import { messages } from '../messages.ts';
 import { languageOf } from '../request-context.ts';
 
-/** Plugins of Yoga: codes and languages of errors, and the headers of streams. */
+/** Yoga plugins for the codes and languages of errors, and for the headers of streams. */
 
 const notAcceptable = new RequestError('NOT_ACCEPTABLE', messages.notAcceptable, { status: 406 });
 
-/** Gives a body to Yoga's answer 406, which has none. */
+/** Adds a body to Yoga's 406 response, which has none. */
 export function useCodes(): Plugin<GraphContext> {
   return {
     onResponse({ request, response, setResponse, fetchAPI }) {
@@ -23,14 +23,14 @@ export function useCodes(): Plugin<GraphContext> {
 }
 
 /**
- * Masks errors before Yoga's own masking, which does not know the request and finds them masked already. Goes after the
- * plugins that set how operations are executed.
+ * Masks errors with the language and the id of the request, before Yoga's own masking, which knows neither. Must come after
+ * the plugins that replace the execute and subscribe functions.
  */
 export function useMask(mask: Mask): Plugin<GraphContext> {
-  const masked = <Result>(start: (args: ExecutionArgs) => Result | Promise<Result>) => async (args: ExecutionArgs): Promise<Result> => {
+  const masked = <Result>(executeFn: (args: ExecutionArgs) => Result | Promise<Result>) => async (args: ExecutionArgs): Promise<Result> => {
     const { language, requestId } = args.contextValue as GraphContext;
     try {
-      const result = await start(args);
+      const result = await executeFn(args);
       const { errors } = result as ExecutionResult;
       return errors === undefined ? result : { ...result, errors: errors.map((error) => mask(error, language, requestId)) };
     } catch (error) {
@@ -43,20 +43,20 @@ export function useMask(mask: Mask): Plugin<GraphContext> {
   };
 }
 
-/** Puts every error into the language of the request. Runs after Yoga's masking, which does not know the request. */
+/** Translates errors to the language of the request. Runs after Yoga's masking, which does not know the request. */
 export function useLanguage(): Plugin<GraphContext> {
   return {
     onResultProcess({ request, result, setResult }) {
       const language = languageOf(request.headers.get('accept-language'));
-      const say = (each: ExecutionResult): ExecutionResult =>
-        each.errors === undefined ? each : { ...each, errors: each.errors.map((error) => inLanguage(error, language)) };
-      if (isAsyncIterable(result)) setResult(mapAsyncIterator(result, say));
-      else if (!Array.isArray(result)) setResult(say(result));
+      const translated = (part: ExecutionResult): ExecutionResult =>
+        part.errors === undefined ? part : { ...part, errors: part.errors.map((error) => inLanguage(error, language)) };
+      if (isAsyncIterable(result)) setResult(mapAsyncIterator(result, translated));
+      else if (!Array.isArray(result)) setResult(translated(result));
     },
   };
 }
 
-/** Keeps proxies from buffering or changing a stream, and removes an invalid content coding. */
+/** Tells proxies not to buffer or change a stream, and removes an invalid content coding. */
 export function useStreamHeaders(): Plugin<GraphContext> {
   return {
     onResponse({ response: { headers } }) {
@@ -64,7 +64,7 @@ export function useStreamHeaders(): Plugin<GraphContext> {
       headers.set('cache-control', 'no-cache, no-transform');
       // nginx buffers a response unless it has this header.
       headers.set('x-accel-buffering', 'no');
-      // Yoga sends «none», which is no content coding of RFC 9110, 8.4.1.
+      // Yoga sends `none`, which is not a content coding (RFC 9110, 8.4.1).
       headers.delete('content-encoding');
     },
   };

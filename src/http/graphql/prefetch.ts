@@ -5,12 +5,13 @@ import { schema } from '../../graphql/schema.ts';
 import { selectedFields } from './selection.ts';
 import { asksAsOf } from '../live/subscription-execution.ts';
 
-/** Things of one operation that are asked for ahead; those after them are read in their turn. */
+/** Number of `node` fields that are prefetched for one operation; further ones are loaded during execution. */
 const maxPrefetched = 10;
 
 /**
- * What a query names at its root, by `node` and `viewer`: it may be asked for before it is known who asks. Undefined where there
- * is nothing, and where the operation asks `asOf`: the logs' cursors have to be read before any row.
+ * Returns the resources that a query selects at its root with `node` and `viewer`, which can be loaded before the actor is
+ * known. Returns undefined if there are none, or if the operation selects `asOf`: then the cursors of the event logs must be
+ * read before any row.
  */
 export function prefetchTargets(
   document: DocumentNode, { operation, selectionSet: { selections } }: OperationDefinitionNode, variables: Record<string, unknown> | null | undefined,
@@ -19,20 +20,20 @@ export function prefetchTargets(
   const resources: PrefetchTargets['resources'][number][] = [];
   let viewer = false;
   for (const selection of selections) {
-    // What a directive leaves out is not asked for.
+    // Skips fields with directives, which may leave them out.
     if (selection.kind !== Kind.FIELD || (selection.directives ?? []).length > 0) continue;
     if (selection.name.value === 'viewer') viewer = true;
     if (selection.name.value !== 'node' || resources.length === maxPrefetched) continue;
-    const id = textOf(selection.arguments?.[0]?.value, variables);
-    const thing = id === undefined ? null : parseId(id);
-    if (thing !== null) resources.push(thing);
+    const id = stringValue(selection.arguments?.[0]?.value, variables);
+    const resource = id === undefined ? null : parseId(id);
+    if (resource !== null) resources.push(resource);
   }
   return viewer || resources.length > 0 ? { resources, viewer, selection: selectedFields(schema, document) } : undefined;
 }
 
-/** A text that is written there, or that a variable is. */
-function textOf(value: ValueNode | undefined, variables: Record<string, unknown> | null | undefined): string | undefined {
+/** Returns the string of a literal or of a variable; undefined for any other value. */
+function stringValue(value: ValueNode | undefined, variables: Record<string, unknown> | null | undefined): string | undefined {
   if (value?.kind === Kind.STRING) return value.value;
-  const given = value?.kind === Kind.VARIABLE ? variables?.[value.name.value] : undefined;
-  return typeof given === 'string' ? given : undefined;
+  const variable = value?.kind === Kind.VARIABLE ? variables?.[value.name.value] : undefined;
+  return typeof variable === 'string' ? variable : undefined;
 }

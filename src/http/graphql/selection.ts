@@ -4,11 +4,11 @@ import type { SelectedFields } from '../../domain/selected-columns.ts';
 import { operationOf } from '../../executor/executor.ts';
 import type { GraphContext } from '../../graphql/context.ts';
 
-/** Passes the fields that a query selects to the loaders, which then read only the columns that those fields need. */
+/** Passes the selected fields of a query to the loaders, which then read only the columns of those fields. */
 
 const selectedFieldsCache = new WeakMap<DocumentNode, SelectedFields>();
 
-/** Every field that the document names, by the type that it is asked of; a fragment on an interface asks for `id` alone. */
+/** Returns the fields that the document selects, by parent type. A fragment on an interface selects only `id`. */
 export function selectedFields(schema: GraphQLSchema, document: DocumentNode): SelectedFields {
   let known = selectedFieldsCache.get(document);
   if (known === undefined) {
@@ -25,12 +25,12 @@ export function selectedFields(schema: GraphQLSchema, document: DocumentNode): S
   return known;
 }
 
-/** Tells the loaders of a query what it asks for. */
+/** Passes the selected fields of a query to its loaders; does nothing for other operations. */
 export function passSelection({ schema, document, operationName, contextValue }: ExecutionArgs & { contextValue: GraphContext }): void {
   if (operationOf(document, operationName)?.operation === OperationTypeNode.QUERY) contextValue.loaders.selection = selectedFields(schema, document);
 }
 
-/** Tells the loaders which fields an operation in Yoga's pipeline asks for. */
+/** Passes the selected fields of operations in Yoga's pipeline to their loaders. */
 export const useSelection = (): Plugin<GraphContext> => ({
   onExecute: ({ args }) => passSelection(args),
 });

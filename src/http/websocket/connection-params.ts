@@ -1,12 +1,12 @@
 /** The payload of `connection_init`. */
 export type ConnectionParams = Readonly<Record<string, unknown>> | undefined;
 
-/** Names of the token parameter, in lower case, as the documentation of clients advises. */
+/** Names of the token parameter in lower case, as the documentation of GraphQL clients recommends them. */
 const tokenNames = new Set(['authorization', 'token', 'authtoken', 'accesstoken', 'access_token']);
 
 /**
- * Returns the token in the parameters, or in their `headers`, as an `Authorization` header would hold it. Ignores the case
- * of names, and adds `Bearer` if it is missing.
+ * Returns the token of the parameters, or of their `headers`, in the form of an `Authorization` header. Ignores the case of
+ * names, and adds `Bearer` if it is missing.
  */
 export function authorizationIn(params: ConnectionParams): string | undefined {
   for (const [name, value] of Object.entries(params ?? {}))

@@ -13,23 +13,23 @@ import { refusalError } from '../errors.ts';
 import type { RequestInfo, RequestContext } from '../request-context.ts';
 import { Operation } from './operation.ts';
 
-/** The open WebSockets of a process: their accounts, whether their clients still answer, and when the server closes them. */
+/** Tracks the open WebSockets of a process: their accounts, pings, token expiry and closing. */
 
 export const socketLimits = {
-  /** Sockets of one address without `connection_init`. Past it the oldest are closed, so that new ones get in. */
+  /** Sockets without `connection_init` from one address. Beyond this number the oldest are closed. */
   silentPerAddress: 100,
-  /** Milliseconds before a new socket counts as silent: all clients of a school may reconnect at once. */
+  /** Milliseconds before a new socket may be closed as silent, since all clients of a school may reconnect at once. */
   silentAfter: 1000,
-  /** Number of sockets without `connection_init` at which the address is refused another one. */
+  /** Sockets without `connection_init` from one address at which the server refuses another upgrade. */
   refusedPerAddress: 2000,
 } as const;
 
-/** Milliseconds between two pings. A client that answers none is cut when the next one is due. */
-const pingEvery = 12_000;
-/** Milliseconds after a token expires in which streams say why they end, and operations under way are answered. */
+/** Milliseconds between two pings. A client that has not answered when the next ping is due is disconnected. */
+const pingIntervalMs = 12_000;
+/** Milliseconds after the token's expiry in which streams end with a reason and running operations are answered. */
 const expiryGraceMs = 5000;
 
-/** Close codes, and what clients of graphql-ws do: 4401 and 4429 end them, the others let them come back. */
+/** Close codes and reasons. After 4401 and 4429 graphql-ws clients give up; after the others they reconnect. */
 const expired = [CloseCode.Forbidden, 'Token expired'] as const;
 const unauthorized = [CloseCode.Unauthorized, 'Unauthorized'] as const;
 const initTimeout = [CloseCode.ConnectionInitialisationTimeout, 'Connection initialisation timeout'] as const;
@@ -44,14 +44,14 @@ export class OpenSocket {
   readonly requestInfo: RequestInfo;
   readonly openedAt = performance.now();
   isAlive = true;
-  pingAt = performance.now() + pingEvery;
-  /** Whether `connection_init` has come. */
+  pingAt = performance.now() + pingIntervalMs;
+  /** Whether the client has sent `connection_init`. */
   isInitialised = false;
   credential: Credential | undefined;
   account: Account | undefined;
-  /** Operations under way, held ones and those included that the client has completed. */
+  /** Running operations, including held ones and those that the client has completed. */
   readonly operations = new Set<Operation>();
-  /** For the lines in the log that concern no operation. */
+  /** Request id for log lines that do not belong to an operation. */
   readonly requestId: string;
   readonly closed: Promise<void>;
 
@@ -67,13 +67,13 @@ export class OpenSocket {
     return this.credential !== undefined && this.credential.expiresAt <= Date.now() / 1000;
   }
 
-  /** Whether an operation is under way that is not held. */
+  /** Whether an operation is running that is not held. */
   get isBusy(): boolean {
     for (const { isHeld } of this.operations) if (!isHeld) return true;
     return false;
   }
 
-  /** Whether a query or a mutation is under way that is not held. */
+  /** Whether a query or a mutation is running that is not held. */
   get isAnswering(): boolean {
     for (const { isHeld, isStream } of this.operations) if (!isHeld && !isStream) return true;
     return false;
@@ -83,18 +83,18 @@ export class OpenSocket {
     this.ws.close(code, reason);
   }
 
-  /** Closes the socket without waiting for the client: by default because it reads nothing. */
-  cut(reason: readonly [number, string] = tooSlow): void {
+  /** Closes the socket without waiting for the client; by default because the client reads too slowly. */
+  disconnect(reason: readonly [number, string] = tooSlow): void {
     this.close(reason);
     this.ws.terminate();
   }
 }
 
 interface Options {
-  /** Milliseconds that a client has to send `connection_init`. */
-  initWithin: number;
-  /** Milliseconds between two checks whether the accounts of idle sockets may still sign in; streams check their own rights. */
-  recheckEvery: number;
+  /** Milliseconds in which a client must send `connection_init`. */
+  initTimeoutMs: number;
+  /** Milliseconds between two checks of the accounts of idle sockets. Streams check their own rights. */
+  recheckIntervalMs: number;
   log: Logger;
   actorsOf(credentials: readonly Credential[]): Promise<readonly Loaded[]>;
   onCount(count: number): void;
@@ -107,16 +107,16 @@ export class OpenSockets {
   readonly #silent = new Map<string, Set<OpenSocket>>();
   readonly #timer: NodeJS.Timeout;
   #recheckedAt = performance.now();
-  /** Set once the server stops: no operation is begun any more. */
+  /** Whether the server is stopping; it then starts no operation. */
   isStopping = false;
-  /** Number of operations under way, also of sockets that are closed by now. */
-  #underWay = 0;
-  /** The operation that the message begins which is being taken. */
-  #begun: Operation | undefined;
+  /** Number of running operations, including those of closed sockets. */
+  #running = 0;
+  /** The operation that the current message has started. */
+  #started: Operation | undefined;
 
   constructor(options: Options) {
     this.#options = options;
-    this.#timer = setInterval(() => this.#check(), Math.min(1000, options.initWithin));
+    this.#timer = setInterval(() => this.#check(), Math.min(1000, options.initTimeoutMs));
   }
 
   get size(): number {
@@ -127,7 +127,7 @@ export class OpenSockets {
     return this.#all.values();
   }
 
-  /** Returns whether this address may open another socket: false while too many of its sockets lack `connection_init`. */
+  /** Returns whether the address may open another socket. Too many sockets without `connection_init` prevent it. */
   mayOpen({ address }: RequestInfo): boolean {
     return (this.#silent.get(address ?? '')?.size ?? 0) < socketLimits.refusedPerAddress;
   }
@@ -147,7 +147,7 @@ export class OpenSockets {
     });
   }
 
-  /** Records that `connection_init` has come. */
+  /** Records that the client has sent `connection_init`. */
   markInitialised(open: OpenSocket): void {
     open.isInitialised = true;
     this.#removeSilent(open);
@@ -166,40 +166,40 @@ export class OpenSockets {
     return true;
   }
 
-  /** Closes the socket because of its token. A client with an expired token may come back with a newer one. */
+  /** Closes the socket because of its token. A client whose token has expired may reconnect with a newer one. */
   refuse(open: OpenSocket, reason: 'TOKEN_EXPIRED' | 'UNAUTHORIZED'): void {
     open.close(reason === 'TOKEN_EXPIRED' ? expired : unauthorized);
   }
 
-  /** Begins the operation of the `subscribe` message that `track` is taking. */
-  begin(open: OpenSocket): Operation {
-    const operation = (this.#begun = new Operation());
+  /** Starts the operation of the `subscribe` message that `track` is handling. */
+  startOperation(open: OpenSocket): Operation {
+    const operation = (this.#started = new Operation());
     open.operations.add(operation);
-    this.#underWay += 1;
+    this.#running += 1;
     return operation;
   }
 
   /**
-   * Takes a message, and ends its operation once the answer has been sent. graphql-ws 6 calls `onSubscribe` before the
-   * first `await` of its handler, whose promise settles when everything is sent; test/http/stopping.test.ts fails when this
-   * changes.
+   * Handles a message, and ends its operation once the response has been sent. graphql-ws 6 calls `onSubscribe` before the
+   * first `await` of its handler, and settles the handler's promise when everything is sent; test/http/stopping.test.ts
+   * fails when this changes.
    */
-  async track(open: OpenSocket, take: () => Promise<void>): Promise<void> {
-    this.#begun = undefined;
-    const taken = take();
-    const operation = this.#begun as Operation | undefined;
-    await taken;
+  async track(open: OpenSocket, handleMessage: () => Promise<void>): Promise<void> {
+    this.#started = undefined;
+    const handled = handleMessage();
+    const operation = this.#started as Operation | undefined;
+    await handled;
     if (operation === undefined) return;
     open.operations.delete(operation);
-    this.#underWay -= 1;
+    this.#running -= 1;
     operation.log(this.#options.log);
     if (this.isStopping && !open.isAnswering) open.close(restart);
   }
 
   /**
-   * Leaves an operation unanswered until the socket is closed, because its token has expired or the server stops, and
-   * closes the socket as soon as nothing else is under way. The client then sends the operation again, with a new token or
-   * to another process. Resolves when the socket is closed, so that no client gets the error.
+   * Holds an operation unanswered until the socket is closed, because its token has expired or the server stops. Closes the
+   * socket as soon as no other operation runs; the client then sends the operation again, with a new token or to another
+   * process. Resolves when the socket is closed, so that the client does not get the error.
    */
   async hold(open: OpenSocket, operation: Operation): Promise<GraphQLError[]> {
     operation.isHeld = true;
@@ -210,15 +210,15 @@ export class OpenSockets {
   }
 
   /**
-   * Closes every socket as soon as its queries and mutations are answered. Resolves when none is left and no operation is
-   * under way; cuts the sockets that are left after `stopMs`.
+   * Closes every socket as soon as its queries and mutations are answered. Resolves when all sockets are closed and no
+   * operation runs. Disconnects the remaining sockets after `stopMs`.
    */
   async close(stopMs: number): Promise<void> {
     this.isStopping = true;
     for (const open of this.#all) if (!open.isAnswering) open.close(restart);
     const deadline = performance.now() + stopMs;
-    while (this.#all.size + this.#underWay > 0 && performance.now() < deadline) await pause(20);
-    for (const open of this.#all) open.cut(restart);
+    while (this.#all.size + this.#running > 0 && performance.now() < deadline) await pause(20);
+    for (const open of this.#all) open.disconnect(restart);
     clearInterval(this.#timer);
   }
 
@@ -232,7 +232,7 @@ export class OpenSockets {
   #check(): void {
     const now = performance.now();
     for (const open of this.#all) {
-      if (!open.isInitialised && now - open.openedAt >= this.#options.initWithin) open.close(initTimeout);
+      if (!open.isInitialised && now - open.openedAt >= this.#options.initTimeoutMs) open.close(initTimeout);
       else if (open.hasExpired && (!open.isBusy || open.credential!.expiresAt + expiryGraceMs / 1000 <= Date.now() / 1000)) open.close(expired);
       if (now >= open.pingAt) this.#ping(open, now);
     }
@@ -243,27 +243,27 @@ export class OpenSockets {
         open.close(initTimeout);
       }
     }
-    if (now - this.#recheckedAt < this.#options.recheckEvery) return;
+    if (now - this.#recheckedAt < this.#options.recheckIntervalMs) return;
     this.#recheckedAt = now;
     void this.#recheck();
   }
 
   #ping(open: OpenSocket, now: number): void {
-    open.pingAt = now + pingEvery;
+    open.pingAt = now + pingIntervalMs;
     if (!open.isAlive) return open.ws.terminate();
     open.isAlive = false;
     open.ws.ping();
   }
 
-  /** Closes idle sockets whose accounts may no longer sign in. */
+  /** Closes idle sockets whose sessions or accounts have ended. */
   async #recheck(): Promise<void> {
     const { actorsOf, log } = this.#options;
     const idle = [...this.#all].filter((open) => open.credential !== undefined && !open.isBusy);
     try {
-      for (let at = 0; at < idle.length; at += 1000) {
-        const part = idle.slice(at, at + 1000);
-        const actors = await actorsOf(part.map(({ credential }) => credential!));
-        part.forEach((open, n) => {
+      for (let offset = 0; offset < idle.length; offset += 1000) {
+        const batch = idle.slice(offset, offset + 1000);
+        const actors = await actorsOf(batch.map(({ credential }) => credential!));
+        batch.forEach((open, n) => {
           const actor = actors[n]!;
           if ('ended' in actor) this.refuse(open, actor.ended === 'TOKEN_EXPIRED' ? 'TOKEN_EXPIRED' : 'UNAUTHORIZED');
         });

@@ -3,27 +3,27 @@ import type { GraphQLError } from 'graphql';
 import type { Logger } from '../../logger.ts';
 import type { Access } from '../access-log.ts';
 
-/** An operation on a socket, from its `subscribe` message until all of its answer has been sent. */
+/** An operation on a WebSocket, from its `subscribe` message until all results have been sent. */
 export class Operation {
   readonly requestId = randomUUID();
-  /** Fields of its line in the access log. */
+  /** Fields of the operation's access-log line. */
   readonly access: Access = {};
   isStream = false;
-  /** Whether it stays unanswered until the socket is closed, so that the client sends it again. */
+  /** Whether the operation stays unanswered until the socket is closed, so that the client sends it again. */
   isHeld = false;
-  readonly #begunAt = performance.now();
+  readonly #startedAt = performance.now();
   /** The code of the first error. */
-  #error: unknown;
+  #errorCode: unknown;
 
   fail([error]: readonly GraphQLError[]): void {
-    this.#error = error?.extensions.code;
+    this.#errorCode = error?.extensions.code;
   }
 
-  /** Writes its line in the access log. */
+  /** Writes the access-log line. */
   log(log: Logger): void {
     const { requestId, access, isHeld } = this;
-    const error = this.#error;
-    const ms = Math.round(performance.now() - this.#begunAt);
+    const error = this.#errorCode;
+    const ms = Math.round(performance.now() - this.#startedAt);
     log.info({ requestId, path: '/graphql', ms, ...access, ...(isHeld && { held: true }), ...(error !== undefined && { failed: true, error }) }, 'operation');
   }
 }

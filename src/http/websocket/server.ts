@@ -23,40 +23,40 @@ import type { OpenConnection } from '../stalled-connections.ts';
 import { languageOf, tokenOf, UnauthenticatedError, type RequestInfo, type RequestContext } from '../request-context.ts';
 import { translate } from '../translation.ts';
 
-/** GraphQL over WebSocket (graphql-transport-ws), through the same pipeline as HTTP: one context, one set of limits. */
+/** Serves GraphQL over WebSocket (graphql-transport-ws) with the same context, limits and pipeline as HTTP. */
 
 /** Bytes of a message from a client. */
 const maxPayload = 64 * 1024;
 const maxFragments = 64;
 const maxOperations = 50;
-const tooManyOperations: Message = [`В одном сокете не больше ${maxOperations} операций сразу.`, `A socket has at most ${maxOperations} operations at once.`];
-/** Bytes waiting for a client past which nothing more is taken from it. */
+const tooManyOperations: Message = [`В одном соединении может выполняться не больше ${maxOperations} операций сразу. Завершите лишние.`, `A connection may run at most ${maxOperations} operations at once. Complete some of them.`];
+/** Unsent bytes of a client beyond which the server reads nothing from it. */
 const maxBufferedBytes = 1024 * 1024;
-/** Bytes waiting for a client past which it is told no more together with others. */
+/** Unsent bytes of a client beyond which it gets no shared results. */
 const maxSharedBufferedBytes = 64 * 1024;
-/** Milliseconds that a client has to answer a close frame. */
+/** Milliseconds in which a client must answer a close frame. */
 const closeTimeout = 2000;
-/** Close code after which clients come back: a failure is temporary. */
+/** Close code for temporary failures, after which clients reconnect. */
 const tryAgainLater = 1013;
 
-/** Milliseconds that clients are given. */
+/** Time limits of clients, in milliseconds. */
 export interface SocketTimeouts {
-  /** To send `connection_init` on a new socket. */
+  /** For sending `connection_init` on a new socket. */
   init: number;
-  /** To read something of what was sent to them. */
+  /** For reading at least a part of the unsent bytes. */
   stalled: number;
-  /** Between two checks whether the accounts of idle sockets may still sign in. */
+  /** Between two checks of the accounts of idle sockets. */
   recheck?: number;
 }
 
 export const socketTimeouts = { init: 5000, stalled: 15_000, recheck: 30_000 } satisfies SocketTimeouts;
 
 export interface Sockets {
-  /** Those that are open. */
+  /** Returns the open connections. */
   open(): Iterable<OpenConnection>;
   /**
-   * Takes no further operation, and closes every socket with 1012 as soon as its queries and mutations are answered, so that
-   * clients come back to another process. Cuts those that are left after `stopMs`.
+   * Starts no further operation, and closes every socket with 1012 as soon as its queries and mutations are answered, so
+   * that clients reconnect to another process. Disconnects the remaining sockets after `stopMs`.
    */
   close(stopMs: number): Promise<void>;
 }
@@ -70,33 +70,33 @@ interface Options {
   originAllowed(request: IncomingMessage): boolean;
   mask: Mask;
   log: Logger;
-  /** Milliseconds that a client has to say who it is. */
-  initWithin: number;
-  recheckEvery: number;
+  /** Milliseconds in which a client must send `connection_init`. */
+  initTimeoutMs: number;
+  recheckIntervalMs: number;
   onCount(count: number): void;
   /** Returns whether the token is valid except that it has expired. */
   hasExpired(token: string): Promise<boolean>;
   actorsOf(credentials: readonly Credential[]): Promise<readonly Loaded[]>;
 }
 
-type Run = (args: ExecutionArgs) => Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>;
+type ExecuteFn = (args: ExecutionArgs) => Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>;
 
 /** The `rootValue` of operations on a socket; no resolver reads it. */
 interface Root {
-  execute: Run;
-  subscribe: Run;
+  execute: ExecuteFn;
+  subscribe: ExecuteFn;
   open: OpenSocket;
   operation: Operation;
 }
 
 export function serveSockets({
-  server, yoga, documents, contextOf, requestInfoOf, originAllowed, mask, log, initWithin, recheckEvery, onCount, hasExpired, actorsOf,
+  server, yoga, documents, contextOf, requestInfoOf, originAllowed, mask, log, initTimeoutMs, recheckIntervalMs, onCount, hasExpired, actorsOf,
 }: Options): Sockets {
-  // `closeTimeout` is missing in the types of ws.
+  // The types of ws lack `closeTimeout`.
   const options = { noServer: true, maxPayload, maxFragments, perMessageDeflate: false, handleProtocols, closeTimeout };
   const wss = new WebSocketServer(options);
-  const sockets = new OpenSockets({ initWithin, recheckEvery, log, onCount, actorsOf });
-  const write = createFrames();
+  const sockets = new OpenSockets({ initTimeoutMs, recheckIntervalMs, log, onCount, actorsOf });
+  const writeFrame = createFrames();
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     socket.on('error', () => socket.destroy());
@@ -106,11 +106,11 @@ export function serveSockets({
       socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n${headers}\r\n`, () => socket.destroy());
     if (request.url?.split('?')[0] !== '/graphql') refuse('404 Not Found');
     else if (!originAllowed(request)) refuse('403 Forbidden');
-    else if (!sockets.mayOpen(requestInfo)) refuse('429 Too Many Requests', `Retry-After: ${Math.ceil(initWithin / 1000)}\r\n`);
+    else if (!sockets.mayOpen(requestInfo)) refuse('429 Too Many Requests', `Retry-After: ${Math.ceil(initTimeoutMs / 1000)}\r\n`);
     else wss.handleUpgrade(request, socket, head, (ws) => serve(new OpenSocket(ws, request.socket, requestInfo)));
   };
   server.on('upgrade', upgrade);
-  const requestInfoOn = ({ requestInfo }: OpenSocket, params: ConnectionParams): RequestInfo => {
+  const requestInfoFor = ({ requestInfo }: OpenSocket, params: ConnectionParams): RequestInfo => {
     // A page cannot set the headers of a WebSocket, so this parameter overrides the browser's own language.
     const language = params?.['accept-language'] ?? params?.acceptLanguage;
     return {
@@ -120,18 +120,18 @@ export function serveSockets({
     };
   };
 
-  const say = (errors: readonly GraphQLError[], { extra, connectionParams }: Pick<Context<Record<string, unknown>, OpenSocket>, 'extra' | 'connectionParams'>) => {
-    const language = languageOf(requestInfoOn(extra, connectionParams).acceptLanguage);
+  const formatErrors = (errors: readonly GraphQLError[], { extra, connectionParams }: Pick<Context<Record<string, unknown>, OpenSocket>, 'extra' | 'connectionParams'>) => {
+    const language = languageOf(requestInfoFor(extra, connectionParams).acceptLanguage);
     return errors.map((error) => withoutHttp(inLanguage(error, language)));
   };
 
-  const run = (how: 'execute' | 'subscribe'): Run => async (args) => {
-    const { open, operation, [how]: start } = args.rootValue as Root;
+  const wrap = (name: 'execute' | 'subscribe'): ExecuteFn => async (args) => {
+    const { open, operation, [name]: run } = args.rootValue as Root;
     let result;
     try {
-      result = await start(args);
+      result = await run(args);
     } catch (error) {
-      // An error here is this operation's; thrown further, it would close the socket for all the others on it.
+      // Returns the error as a result: if it were thrown, graphql-ws would close the socket and end its other operations.
       result = { errors: [mask(error, 'ru', operation.requestId)] };
     }
     if (Symbol.asyncIterator in result || result.errors === undefined) return result;
@@ -141,18 +141,18 @@ export function serveSockets({
     return result;
   };
 
-  /** Returns whether the errors only say that the socket's token has expired, which no client is told. */
+  /** Returns whether the operation failed because the socket's token has expired; clients do not get this error. */
   const mustHold = (open: OpenSocket, [error]: readonly GraphQLError[]): boolean => open.hasExpired && error?.extensions.code === 'UNAUTHENTICATED';
 
   const protocol = makeServer<Record<string, unknown>, OpenSocket>({
-    // src/http/websocket/open-sockets.ts has this deadline.
+    // `OpenSockets` has this timeout.
     connectionInitWaitTimeout: 0,
-    execute: run('execute'),
-    subscribe: run('subscribe'),
+    execute: wrap('execute'),
+    subscribe: wrap('subscribe'),
     async onConnect(ctx) {
       const { extra: open, connectionParams } = ctx;
       sockets.markInitialised(open);
-      const requestInfo = requestInfoOn(open, connectionParams);
+      const requestInfo = requestInfoFor(open, connectionParams);
       try {
         const context = await contextOf(requestInfo);
         if (context.actor.kind !== 'anonymous') return sockets.admit(open, context);
@@ -169,16 +169,16 @@ export function serveSockets({
       return false;
     },
     async onSubscribe({ extra: open, connectionParams }, id, payload) {
-      const operation = sockets.begin(open);
+      const operation = sockets.startOperation(open);
       const refuse = (errors: GraphQLError[]): GraphQLError[] => {
         operation.fail(errors);
         return errors;
       };
-      // This one is among them.
+      // The count includes this operation.
       if (open.operations.size > maxOperations) return refuse([new RequestError('TOO_MANY_OPERATIONS', tooManyOperations)]);
       if (sockets.isStopping || open.hasExpired) return sockets.hold(open, operation);
       const requestInfo = {
-        ...requestInfoOn(open, connectionParams),
+        ...requestInfoFor(open, connectionParams),
         requestId: operation.requestId,
         access: operation.access,
         bytes: () => Buffer.byteLength(JSON.stringify(payload)),
@@ -194,7 +194,7 @@ export function serveSockets({
         operation.isStream = found.operation === OperationTypeNode.SUBSCRIPTION;
         const refusal = operation.isStream ? streamRefusal(contextValue) : undefined;
         if (refusal !== undefined) return refuse([refusal]);
-        // The server may have begun to stop meanwhile.
+        // The server may have started to stop meanwhile.
         if (operation.isStream && sockets.isStopping) return await sockets.hold(open, operation);
         return {
           schema, document,
@@ -205,27 +205,27 @@ export function serveSockets({
         };
       } catch (error) {
         const errors = error instanceof AggregateError ? (error.errors as GraphQLError[]) : [error as GraphQLError];
-        const masked = errors.map((each) => mask(each, languageOf(requestInfo.acceptLanguage), operation.requestId));
+        const masked = errors.map((cause) => mask(cause, languageOf(requestInfo.acceptLanguage), operation.requestId));
         return mustHold(open, masked) ? sockets.hold(open, operation) : refuse(masked);
       }
     },
-    onNext: (ctx, _id, _payload, _args, { errors, ...result }) => (errors ? { ...result, errors: say(errors, ctx) } : undefined),
-    onError: (ctx, _id, _payload, errors) => say(errors, ctx),
+    onNext: (ctx, _id, _payload, _args, { errors, ...result }) => (errors ? { ...result, errors: formatErrors(errors, ctx) } : undefined),
+    onError: (ctx, _id, _payload, errors) => formatErrors(errors, ctx),
   });
 
-  /** Sends results of one operation that are bytes already, in one write and without asking the protocol. */
+  /** Returns a function that sends serialised results of an operation in one write, without graphql-ws. It returns whether it did. */
   const deliverer = ({ ws, socket }: OpenSocket, id: string): ((payload: Buffer) => boolean) => {
-    const before = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`);
+    const prefix = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`);
     return (payload) => {
       if (ws.readyState !== WebSocket.OPEN || socket.writableLength > maxSharedBufferedBytes) return false;
-      write(socket, before, payload);
+      writeFrame(socket, prefix, payload);
       return true;
     };
   };
 
-  /** Closes a socket because of an error that is no operation's. */
+  /** Closes a socket because of an error that belongs to no operation. */
   function fail({ ws, requestId }: OpenSocket, error: unknown): void {
-    // What only servers send is the client's mistake, which graphql-ws throws as if it were ours.
+    // graphql-ws throws this when a client sends a message type that only servers may send.
     if (/^Unexpected message/.test((error as Error).message)) return ws.close(CloseCode.BadRequest, 'Invalid message received');
     if (refusalOf(error) !== undefined) {
       log.warn({ err: error, requestId }, 'unavailable');
@@ -237,45 +237,45 @@ export function serveSockets({
 
   function serve(open: OpenSocket): void {
     const { ws, socket, requestId } = open;
-    const begun = performance.now();
+    const openedAt = performance.now();
     sockets.add(open);
-    // A broken frame is the client's; without a listener it would end the process.
+    // ws emits an error for an invalid frame; without a listener it would end the process.
     ws.on('error', () => undefined);
-    // Who does not take the answers is asked no further questions.
-    const hold = () => {
+    // Stops reading from a client that does not read its results.
+    const applyBackpressure = () => {
       if (ws.bufferedAmount <= maxBufferedBytes || ws.isPaused) return;
       ws.pause();
       socket.once('drain', () => ws.resume());
     };
     ws.on('pong', () => (open.isAlive = true));
-    ws.on('ping', hold);
+    ws.on('ping', applyBackpressure);
     const closed = protocol.opened(
       {
         protocol: ws.protocol,
         send: (text) => new Promise((resolve) => (ws.readyState === ws.OPEN ? ws.send(text, () => resolve()) : resolve())),
         close: (code, reason) => ws.close(code, reason),
-        onMessage: (take) =>
+        onMessage: (handleMessage) =>
           ws.on('message', (data, isBinary) => {
             open.isAlive = true;
             // Ignores messages that arrive after the server has closed the socket.
             if (ws.readyState !== ws.OPEN) return;
             // ws checks that a text message is UTF-8, but not a binary one.
             if (isBinary) return ws.close(CloseCode.BadRequest, 'Invalid message received');
-            void sockets.track(open, () => take((data as Buffer).toString()).catch((error: unknown) => fail(open, error)));
-            hold();
+            void sockets.track(open, () => handleMessage((data as Buffer).toString()).catch((error: unknown) => fail(open, error)));
+            applyBackpressure();
           }),
       },
       open,
     );
     ws.once('close', (code, reason) => {
-      log.info({ requestId, method: 'GET', path: '/graphql', status: 101, ms: Math.round(performance.now() - begun), closeCode: code }, 'socket');
+      log.info({ requestId, method: 'GET', path: '/graphql', status: 101, ms: Math.round(performance.now() - openedAt), closeCode: code }, 'socket');
       closed(code, String(reason)).catch((error: unknown) => log.error({ err: error, requestId }, 'closing a socket failed'));
     });
   }
 
   return {
     *open() {
-      for (const open of sockets) yield { socket: open.socket, disconnect: () => open.cut() };
+      for (const open of sockets) yield { socket: open.socket, disconnect: () => open.disconnect() };
     },
     async close(stopMs) {
       server.off('upgrade', upgrade);
