@@ -3,7 +3,7 @@ import type { PrefetchTargets } from '../../domain/loaders.ts';
 import { parseId } from '../../graphql/builder.ts';
 import { schema } from '../../graphql/schema.ts';
 import { selectedFields } from './selection.ts';
-import { asksAsOf } from '../live/subscription-execution.ts';
+import { selectsAsOf } from '../live/subscription-execution.ts';
 
 /** Number of `node` fields that are prefetched for one operation; further ones are loaded during execution. */
 const maxPrefetched = 10;
@@ -16,7 +16,7 @@ const maxPrefetched = 10;
 export function prefetchTargets(
   document: DocumentNode, { operation, selectionSet: { selections } }: OperationDefinitionNode, variables: Record<string, unknown> | null | undefined,
 ): PrefetchTargets | undefined {
-  if (operation !== OperationTypeNode.QUERY || asksAsOf(document)) return undefined;
+  if (operation !== OperationTypeNode.QUERY || selectsAsOf(document)) return undefined;
   const resources: PrefetchTargets['resources'][number][] = [];
   let viewer = false;
   for (const selection of selections) {

@@ -15,18 +15,18 @@ import { refusalError, type SerializableResult, type SerializeResult } from '../
 import type { RequestContext } from '../request-context.ts';
 import { executeForGroup, groupOf } from './shared-execution.ts';
 
-/** What was told since the start: messages, and how often an item was executed and written as JSON for them. */
+/** Counts the executions of stream items and the serialisations of shared results since the start of the process. */
 export interface Deliveries {
   executions: number;
   serialisations: number;
 }
 
 /**
- * Executes each item of a subscription in a context of its own, with the rights that it was heard by and with rows read
- * now: a context that lived as long as the subscription would serve stale rows to lost rights. Listeners who asked for
- * the same and whose rights amount to the same are given one answer, executed and written once.
+ * Returns a subscribe function that executes each item of a subscription in a new context, with the rights that were checked
+ * for the item and with rows read now: one context for the whole subscription would serve cached rows after rights are lost.
+ * Subscribers with the same request and equivalent rights share one result, which is executed and serialised once.
  */
-export function createSubscribe(say: SerializeResult, deliveries: Deliveries, documents: Documents) {
+export function createSubscribe(serialize: SerializeResult, deliveries: Deliveries, documents: Documents) {
   return async (args: ExecutionArgs): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> => {
     const base = args.contextValue as RequestContext;
     const prepared = prepareCharged(args);
@@ -49,7 +49,7 @@ export function createSubscribe(say: SerializeResult, deliveries: Deliveries, do
       deliveries.executions += 1;
       return prepared.execute(item, contextValue);
     };
-    const { group: groupKey, ofViewer } = groupOf(args, stream.request.streamKey);
+    const { groupKey, ofViewer } = groupOf(args, stream.request.streamKey);
     if (!ofViewer)
       stream.shareExecution({
         groupKey,
@@ -60,8 +60,8 @@ export function createSubscribe(say: SerializeResult, deliveries: Deliveries, do
               delivery,
               run: (contextValue, actor) => run(eventItem(delivery.event, actor), contextValue),
               deliver: async (executed, to) => {
-                const answer = new LazyResult(executed, base.language, say, deliveries);
-                for (const { members } of to) await deliver(answer, members);
+                const result = new LazyResult(executed, base.language, serialize, deliveries);
+                for (const { members } of to) await deliver(result, members);
               },
               async giveUp(error, to) {
                 base.log.warn({ err: error }, 'a shared answer failed; each subscriber executes the event alone');
@@ -72,17 +72,17 @@ export function createSubscribe(say: SerializeResult, deliveries: Deliveries, do
           ),
         ...(base.deliver && { send: base.deliver }),
       });
-    return new Results(stream, base, run, release, costOf(args.document, args.variableValues ?? {}, args.operationName));
+    return new ResultIterator(stream, base, run, release, costOf(args.document, args.variableValues ?? {}, args.operationName));
   };
 }
 
 type RunItem = (item: SubscriptionItem, contextValue: GraphContext) => Promise<Executed>;
 
 /**
- * The results of one subscription. It skips no item: it retries a failed execution, and if that does not help, ends the
- * stream before the item with an error, so that the client comes back with its last cursor.
+ * The results of one subscription. Skips no item: retries a failed execution, and if that does not help, ends the stream with
+ * an error before the item, so that the client resumes from its last cursor.
  */
-class Results implements AsyncIterableIterator<ExecutionResult> {
+class ResultIterator implements AsyncIterableIterator<ExecutionResult> {
   readonly #stream: Stream;
   readonly #base: RequestContext;
   readonly #run: RunItem;
@@ -90,7 +90,7 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
   readonly #estimate: number;
   readonly #stop = new AbortController();
 
-  /** @param release is called once the subscription is over. @param estimate cost of an item whose bytes are not counted. */
+  /** @param release called when the subscription ends. @param estimate cost of an item whose bytes are not counted. */
   constructor(stream: Stream, base: RequestContext, run: RunItem, release: () => void, estimate: number) {
     this.#stream = stream;
     this.#base = base;
@@ -122,19 +122,19 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
     return this;
   }
 
-  /** Returns the next result, or null at the end. @throws the error of a result that failed for good, or RATE_LIMITED. */
+  /** Returns the next result, or null at the end. @throws the error of an item that failed repeatedly, or RATE_LIMITED. */
   async #deliver(): Promise<ExecutionResult | null> {
     let backoff: Backoff | undefined;
     for (;;) {
       const { done, value: item } = await this.#stream.next();
       if (done) return null;
-      const wait = item.kind === 'event' ? this.#base.account.exhaustedForSeconds : 0;
-      if (wait > 0) throw rateLimited(wait);
+      const waitSeconds = item.kind === 'event' ? this.#base.account.exhaustedForSeconds : 0;
+      if (waitSeconds > 0) throw rateLimited(waitSeconds);
       backoff ??= new Backoff();
       let failure: unknown;
       try {
         const result = await this.#resultOf(item);
-        // Checks the rights last, right before the result is sent.
+        // Checks the rights after the execution, right before the result is sent.
         if (!isRepeatable(item) || (await this.#stream.confirm())) return result;
       } catch (error) {
         if (!isRepeatable(item)) throw error;
@@ -160,41 +160,41 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
   }
 
   /**
-   * Ends the stream with an error: on a socket by the operation's message `error`, in an event stream by a last event that
-   * holds only `errors`.
+   * Ends the stream with an error: on a WebSocket with the operation's `error` message, over SSE with a last event that has
+   * only `errors`.
    */
   async #fail(error: unknown): Promise<IteratorResult<ExecutionResult, undefined>> {
     const stopped = this.#stop.signal.aborted;
     await this.return();
     if (stopped) return { done: true, value: undefined };
     if (!(error instanceof Refusal)) this.#base.log.error({ err: error }, 'a stream ended before an item that could not be made');
-    const told = refusalError(error instanceof Refusal ? error : unavailable(), this.#base.language);
-    if (this.#base.deliver !== undefined) throw told;
-    return { done: false, value: { errors: [told] } };
+    const graphQLError = refusalError(error instanceof Refusal ? error : unavailable(), this.#base.language);
+    if (this.#base.deliver !== undefined) throw graphQLError;
+    return { done: false, value: { errors: [graphQLError] } };
   }
 }
 
-/** Returns whether an item depends on rights, unlike those that say how a stream ends. */
+/** Returns whether an item depends on rights and can be retried, unlike the items that end a stream. */
 const isRepeatable = ({ kind }: SubscriptionItem): boolean => kind !== 'ended' && kind !== 'resync';
 
-export function useLive(say: SerializeResult, deliveries: Deliveries, documents: Documents): Plugin<GraphContext> {
-  const subscribe = createSubscribe(say, deliveries, documents);
+export function useLive(serialize: SerializeResult, deliveries: Deliveries, documents: Documents): Plugin<GraphContext> {
+  const subscribe = createSubscribe(serialize, deliveries, documents);
   return { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe) };
 }
 
-/** An answer, as whoever is told first needs it; made once for all. */
+/** A shared result as an object or as bytes, each created on first use. */
 class LazyResult implements SharedResult {
   readonly #executed: Executed;
   readonly #language: Language;
-  readonly #say: SerializeResult;
+  readonly #serialize: SerializeResult;
   readonly #deliveries: Deliveries;
   #result: ExecutionResult | undefined;
   #bytes: Buffer | undefined;
 
-  constructor(executed: Executed, language: Language, say: SerializeResult, deliveries: Deliveries) {
+  constructor(executed: Executed, language: Language, serialize: SerializeResult, deliveries: Deliveries) {
     this.#executed = executed;
     this.#language = language;
-    this.#say = say;
+    this.#serialize = serialize;
     this.#deliveries = deliveries;
   }
 
@@ -203,15 +203,15 @@ class LazyResult implements SharedResult {
   }
 
   get bytes(): Buffer {
-    return (this.#bytes ??= this.#written());
+    return (this.#bytes ??= this.#writeBytes());
   }
 
-  #written(): Buffer {
+  #writeBytes(): Buffer {
     this.#deliveries.serialisations += 1;
     const executed = this.#executed;
-    // What somebody was given as objects is on the tape no more.
+    // `resultOf` has emptied the writer if `result` was read before.
     if (this.#result !== undefined || !isExecutionState(executed) || executed.errors.length > 0)
-      return Buffer.from(JSON.stringify(this.#say(this.result, this.#language) satisfies SerializableResult));
+      return Buffer.from(JSON.stringify(this.#serialize(this.result, this.#language) satisfies SerializableResult));
     const taken = takeBytes(executed);
     const bytes = Buffer.from(taken.bytes);
     taken.release();
@@ -220,19 +220,19 @@ class LazyResult implements SharedResult {
 }
 
 /**
- * Where an operation asks `asOf`, takes the logs' cursors before its first field is read, so that nothing in the answer
- * is older than its cursor says; undefined where there is nothing to wait for.
+ * Reads the cursors of the event logs before the execution of an operation that selects `asOf`, so that no row in the result
+ * is older than its cursor. Returns undefined if the document does not select `asOf`.
  */
 export const takeAsOf = ({ document, contextValue }: ExecutionArgs & { contextValue: GraphContext }): Promise<unknown> | undefined =>
-  asksAsOf(document) ? captureHeads(contextValue) : undefined;
+  selectsAsOf(document) ? captureHeads(contextValue) : undefined;
 
-const asking = new WeakMap<DocumentNode, boolean>();
+const asOfCache = new WeakMap<DocumentNode, boolean>();
 
-/** May an operation of the document ask `asOf`? */
-export function asksAsOf(document: DocumentNode): boolean {
-  let asks = asking.get(document);
-  if (asks === undefined) asking.set(document, (asks = document.loc === undefined || /\basOf\b/.test(document.loc.source.body)));
-  return asks;
+/** Returns whether the document may select `asOf`. */
+export function selectsAsOf(document: DocumentNode): boolean {
+  let selects = asOfCache.get(document);
+  if (selects === undefined) asOfCache.set(document, (selects = document.loc === undefined || /\basOf\b/.test(document.loc.source.body)));
+  return selects;
 }
 
 export const useAsOf = (): Plugin<GraphContext> => ({

@@ -5,7 +5,7 @@ import { Html, html } from './html.ts';
 import { formTarget, notice, page, pageHeaders, unavailablePage, type PageContent } from './layout.ts';
 import { languageOf, say } from './texts.ts';
 
-/** What the authorization server itself shows: errors that cannot be sent back to the app, and signing out. */
+/** Pages of the authorization server: errors that cannot be sent back to the app, and signing out. */
 export const authorizationPages: ProviderPages = {
   error(ctx, error) {
     if (error.name === 'TemporarilyUnavailable') {
@@ -34,7 +34,7 @@ ${new Html(form)}
   },
 };
 
-/** The status is what the authorization server set. */
+/** Sends a page with the status that the authorization server has set. */
 function show(ctx: KoaContextWithOIDC, content: PageContent, formTargets?: readonly string[]): void {
   ctx.set(pageHeaders(formTargets));
   ctx.body = page(content);

@@ -2,15 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { deviceCookieSeconds } from '../../auth/device-cookie.ts';
 import type { Config } from '../../config.ts';
 
-/** Cookies of the pages: HttpOnly, SameSite=Lax, and Secure if the server is reached over https. */
+/** Cookies of the pages: HttpOnly, SameSite=Lax, and Secure if PUBLIC_URL is https. */
 
 const deviceCookieName = 'sfera_device';
 
-/** Returns the first cookie of this name that the browser sent. */
+/** Returns the value of the first cookie with this name. */
 export function cookieOf(req: IncomingMessage, name: string): string | undefined {
   for (const pair of (req.headers.cookie ?? '').split(';')) {
-    const at = pair.indexOf('=');
-    if (pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim();
+    const separator = pair.indexOf('=');
+    if (pair.slice(0, separator).trim() === name) return pair.slice(separator + 1).trim();
   }
   return undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * The explorer's own script, for the browser: signs in as the public client `explorer` (authorization code with PKCE),
- * keeps the tokens in this tab's sessionStorage, renews them, and gives GraphiQL's requests the access token.
+ * The browser script of the explorer: signs in as the public client `explorer` (authorization code with PKCE), stores the
+ * tokens in the tab's sessionStorage, refreshes them, and adds the access token to GraphiQL's requests.
  */
 export const explorerScript = `'use strict';
 (() => {
@@ -12,8 +12,8 @@ export const explorerScript = `'use strict';
   const stored = () => JSON.parse(sessionStorage.getItem('sfera.tokens') || 'null');
   const store = (tokens) => {
     if (!tokens) return sessionStorage.removeItem('sfera.tokens');
-    const goodUntil = Date.now() + tokens.expires_in * 1000;
-    sessionStorage.setItem('sfera.tokens', JSON.stringify({ access: tokens.access_token, refresh: tokens.refresh_token, goodUntil }));
+    const expiresAt = Date.now() + tokens.expires_in * 1000;
+    sessionStorage.setItem('sfera.tokens', JSON.stringify({ access: tokens.access_token, refresh: tokens.refresh_token, expiresAt }));
   };
   const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/\\+/g, '-').replace(/\\//g, '_').replace(/=+$/, '');
   const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
@@ -57,14 +57,14 @@ export const explorerScript = `'use strict';
     location.replace('/explorer');
   }
 
-  // One renewal at a time: a refresh token used twice ends the session.
-  let renewing;
+  // Refreshes once at a time: using a refresh token twice ends the session.
+  let refreshing;
   async function accessToken() {
     const tokens = stored();
     if (!tokens) throw new Error('not signed in');
-    if (tokens.goodUntil - Date.now() > 30000) return tokens.access;
-    renewing = renewing || token({ grant_type: 'refresh_token', refresh_token: tokens.refresh }).finally(() => { renewing = undefined; });
-    await renewing;
+    if (tokens.expiresAt - Date.now() > 30000) return tokens.access;
+    refreshing = refreshing || token({ grant_type: 'refresh_token', refresh_token: tokens.refresh }).finally(() => { refreshing = undefined; });
+    await refreshing;
     return stored().access;
   }
 

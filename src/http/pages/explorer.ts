@@ -5,15 +5,15 @@ import type { Visit } from './parts.ts';
 import { say } from './texts.ts';
 
 /**
- * GraphiQL's editor writes style elements, which is the one thing inline that is allowed here. Scripts, workers and
- * connections are this server's own; nothing is fetched from elsewhere.
+ * Allows scripts, workers and connections of this server only, and no inline content except styles, since GraphiQL's editor
+ * inserts style elements.
  */
 const policy = [
   "default-src 'none'", "script-src 'self'", "worker-src 'self'", "connect-src 'self'", "style-src 'self' 'unsafe-inline'",
   "img-src 'self' data:", "font-src 'self' data:", "form-action 'none'", "frame-ancestors 'none'", "base-uri 'none'",
 ].join('; ');
 
-/** `/explorer`: GraphiQL, signed in like any frontend (src/http/pages/explorer-client.ts). */
+/** `/explorer`: GraphiQL, which signs in like any frontend (src/http/pages/explorer-client.ts). */
 export function explorerPage({ res, language }: Visit, config: Config): void {
   const body = html`<!doctype html>
 <html lang="${language}">

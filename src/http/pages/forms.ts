@@ -7,25 +7,25 @@ import { cookieOf, setCookie } from './cookies.ts';
 import { html, type Html } from './html.ts';
 import { say, texts, type TextName } from './texts.ts';
 
-/** Forms: read, kept against forgery, and shown with what is wrong at each field. */
+/** Reads forms, protects them from cross-site request forgery, and renders their fields with errors. */
 
 const cookieName = 'sfera_form';
 const fieldName = 'form';
-const mostBytes = 16 * 1024;
+const maxBytes = 16 * 1024;
 
-/** Whether forms may be taken: those that this server gave to this browser, posted from its own pages. */
+/** Accepts only forms that this server gave to the same browser and that are posted from its own pages. */
 export interface FormGuard {
-  /** The hidden field of a form; sets the cookie that it must come back with. */
+  /** Returns the hidden field of a form, and sets the cookie that the browser must send with the form. */
   field(req: IncomingMessage, res: ServerResponse): Html;
   /**
-   * The fields of a posted form.
-   * @throws Refusal FORBIDDEN for a form of another site or of another browser, INVALID for what is not a form;
-   *   RequestError for a body that is too large or not text.
+   * Returns the fields of a posted form.
+   * @throws Refusal FORBIDDEN for a form from another site or another browser, INVALID for a body that is not a form;
+   *   RequestError for a body that is too large or cannot be decoded.
    */
   read(req: IncomingMessage): Promise<URLSearchParams>;
 }
 
-/** A signed double submit: the field is a keyed hash of the browser's random cookie. */
+/** Uses the signed double-submit pattern: the field is a keyed hash of the browser's random cookie. */
 export function createFormGuard(secretKey: Uint8Array, secure: boolean): FormGuard {
   const sign = (nonce: string) => fingerprint(secretKey, 'form', nonce);
   const nonceOf = (req: IncomingMessage) => /^[\w-]{22}$/.exec(cookieOf(req, cookieName) ?? '')?.[0];
@@ -41,29 +41,29 @@ export function createFormGuard(secretKey: Uint8Array, secure: boolean): FormGua
     async read(req) {
       const form = await readForm(req);
       const nonce = nonceOf(req);
-      // A page of a sibling domain can set our cookie, but cannot say that it is us.
+      // A page of a sibling domain can set the cookie, but cannot forge `Sec-Fetch-Site`.
       const site = req.headers['sec-fetch-site'];
-      const ours = site === undefined || site === 'same-origin' || site === 'none';
-      if (!ours || nonce === undefined || !same(form.get(fieldName) ?? '', sign(nonce))) throw new Refusal('FORBIDDEN', texts.forged);
+      const isSameOrigin = site === undefined || site === 'same-origin' || site === 'none';
+      if (!isSameOrigin || nonce === undefined || !isEqual(form.get(fieldName) ?? '', sign(nonce))) throw new Refusal('FORBIDDEN', texts.forged);
       return form;
     },
   };
 }
 
-function same(shown: string, expected: string): boolean {
-  const [a, b] = [Buffer.from(shown), Buffer.from(expected)];
+function isEqual(actual: string, expected: string): boolean {
+  const [a, b] = [Buffer.from(actual), Buffer.from(expected)];
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
 async function readForm(req: IncomingMessage): Promise<URLSearchParams> {
   if (mediaTypeOf(req.headers['content-type']) !== 'application/x-www-form-urlencoded') throw new Refusal('INVALID', texts.forged);
-  const bytes = await readText(req, mostBytes);
+  const bytes = await readText(req, maxBytes);
   const text = bytes === undefined ? '' : bytes.toString();
   if (!isDecodable(text)) throw new Refusal('INVALID', texts.formUnreadable);
   return new URLSearchParams(text);
 }
 
-/** What is shown again after a refusal. Passwords are not. */
+/** The values and the error of a form that is shown again after a refusal. Passwords are not shown again. */
 export interface FormState {
   values: URLSearchParams;
   refusal?: Refusal | undefined;
@@ -77,21 +77,21 @@ export interface Field {
   autofocus?: boolean;
 }
 
-/** The fields of a form, each with its label, its hint and what is wrong with it; what concerns none stands above them. */
+/** Renders the fields of a form with labels, hints and errors. An error of no listed field is shown above them. */
 export function fields(language: Language, list: readonly Field[], { values, refusal }: FormState): Html {
-  const at = refusal?.at?.at(-1);
-  const ofForm = refusal !== undefined && !list.some(({ name }) => name === at);
-  const focused = list.find(({ name }) => name === at)?.name ?? list.find(({ autofocus }) => autofocus)?.name;
-  return html`${ofForm && html`<p class="alert" role="alert">${refusal.say(language)}</p>`}
+  const errorField = refusal?.at?.at(-1);
+  const isOfForm = refusal !== undefined && !list.some(({ name }) => name === errorField);
+  const focused = list.find(({ name }) => name === errorField)?.name ?? list.find(({ autofocus }) => autofocus)?.name;
+  return html`${isOfForm && html`<p class="alert" role="alert">${refusal.say(language)}</p>`}
 ${list.map((field) => {
-    const wrong = field.name === at ? refusal : undefined;
-    const described = [wrong && `${field.name}-error`, field.hint && `${field.name}-hint`].filter(Boolean).join(' ');
-    const secret = field.name === 'password';
+    const error = field.name === errorField ? refusal : undefined;
+    const describedBy = [error && `${field.name}-error`, field.hint && `${field.name}-hint`].filter(Boolean).join(' ');
+    const isPassword = field.name === 'password';
     return html`<div class="field">
 <label for="${field.name}">${say(language, field.name)}${field.optional && html` <span class="soft">(${say(language, 'optional')})</span>`}</label>
-<input id="${field.name}" name="${field.name}" type="${secret ? 'password' : 'text'}" autocomplete="${field.autocomplete}" maxlength="200"
-${secret || field.name === 'signInName' ? html` autocapitalize="none" spellcheck="false"` : null}${!secret && html` value="${values.get(field.name)}"`}${!field.optional && html` required`}${wrong && html` aria-invalid="true"`}${described && html` aria-describedby="${described}"`}${field.name === focused && html` autofocus`}>
-${wrong && html`<p class="error" id="${field.name}-error" role="alert">${wrong.say(language)}</p>`}
+<input id="${field.name}" name="${field.name}" type="${isPassword ? 'password' : 'text'}" autocomplete="${field.autocomplete}" maxlength="200"
+${isPassword || field.name === 'signInName' ? html` autocapitalize="none" spellcheck="false"` : null}${!isPassword && html` value="${values.get(field.name)}"`}${!field.optional && html` required`}${error && html` aria-invalid="true"`}${describedBy && html` aria-describedby="${describedBy}"`}${field.name === focused && html` autofocus`}>
+${error && html`<p class="error" id="${field.name}-error" role="alert">${error.say(language)}</p>`}
 ${field.hint && html`<p class="hint" id="${field.name}-hint">${say(language, field.hint)}</p>`}
 </div>`;
   })}`;

@@ -3,7 +3,7 @@ import { sendPage, withLanguage } from './layout.ts';
 import { pathOf, type Visit } from './parts.ts';
 import { say } from './texts.ts';
 
-/** The page `/`: what this server is, and where to go. */
+/** `/`: the start page, with links to the other pages. */
 export function homePage(visit: Visit): void {
   const { res, language } = visit;
   const body = html`<section>

@@ -1,4 +1,4 @@
-/** HTML that is safe to send: everything put into the template is escaped, unless it is such HTML itself. */
+/** Safe HTML: the `html` template escapes every value that is not an `Html`. */
 export class Html {
   readonly text: string;
 
@@ -19,7 +19,7 @@ function partText(part: Part): string {
   return typeof part === 'object' ? part.map(partText).join('') : escape(String(part));
 }
 
-/** A template. Strings in it are escaped for text and quoted attributes; null, undefined and false are nothing. */
+/** Builds HTML. Escapes strings for text and quoted attributes; null, undefined and false give no output. */
 export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
   return new Html(strings.map((text, i) => text + partText(parts[i])).join(''));
 }

@@ -11,8 +11,8 @@ import { signInFields } from './sign-in.ts';
 import { say, type TextName } from './texts.ts';
 
 /**
- * `/join/<code>`: joining a school by an invitation link. Before joining it shows the school and the class, no people.
- * The code stands in the address only: the page is not cached, tells its address to nobody, and is not logged.
+ * `/join/<code>`: joins a school by an invitation link. Before joining, the page shows the school and the class, but no people.
+ * The code is only in the address, so the page is not cached, sends no referrer, and its path is not logged.
  */
 
 const signUpFields: readonly Field[] = [
@@ -34,17 +34,17 @@ export async function joinPage(parts: PageParts, visit: Visit, code: string): Pr
     return sendPage(res, statusOf(res, error), refused(language, error));
   }
   if (preview === null) return sendPage(res, 404, notice(language, 'wrongTitle', 'noInvitation'));
-  const has = url.searchParams.get('account') === 'yes';
+  const hasAccount = url.searchParams.get('account') === 'yes';
   const show = (status: number, state: FormState) => {
     const body = html`<section>
 <h1>${say(language, 'joinTitle')}</h1>
 ${facts(language, preview)}
 <form method="post" action="${pathOf(visit)}">
 ${parts.forms.field(req, res)}
-${fields(language, has ? signInFields : signUpFields, state)}
-<button class="wide">${say(language, has ? 'accept' : 'join')}</button>
+${fields(language, hasAccount ? signInFields : signUpFields, state)}
+<button class="wide">${say(language, hasAccount ? 'accept' : 'join')}</button>
 </form>
-<p class="after"><a href="${otherWay(url, has)}">${say(language, has ? 'noAccountYet' : 'haveAccount')}</a></p>
+<p class="after"><a href="${switchFormPath(url, hasAccount)}">${say(language, hasAccount ? 'noAccountYet' : 'haveAccount')}</a></p>
 </section>`;
     sendPage(res, status, { language, title: say(language, 'joinTitle'), body, here: pathOf(visit) });
   };
@@ -52,7 +52,7 @@ ${fields(language, has ? signInFields : signUpFields, state)}
   const form = await parts.forms.read(req);
   const text = (name: Field['name']) => form.get(name) ?? '';
   try {
-    if (has) {
+    if (hasAccount) {
       const { userId, deviceCookie } = await signIn(ctx, { signInName: text('signInName'), password: text('password'), deviceCookie: deviceCookieOf(req) });
       keepDeviceCookie(res, deviceCookie, parts.config);
       const actor = await loadPerson(parts.db, userId);
@@ -70,11 +70,12 @@ ${fields(language, has ? signInFields : signUpFields, state)}
   redirect(visit, withLanguage('/joined', language));
 }
 
-function otherWay(url: URL, has: boolean): string {
-  const to = new URL(url);
-  if (has) to.searchParams.delete('account');
-  else to.searchParams.set('account', 'yes');
-  return `${to.pathname}${to.search}`;
+/** Returns the path of the form for the other kind of visitor: with or without an account. */
+function switchFormPath(url: URL, hasAccount: boolean): string {
+  const target = new URL(url);
+  if (hasAccount) target.searchParams.delete('account');
+  else target.searchParams.set('account', 'yes');
+  return `${target.pathname}${target.search}`;
 }
 
 function facts(language: Language, { schoolName, className, role }: { schoolName: string; className: string | null; role: string }): Html {
@@ -86,7 +87,7 @@ ${row('role', say(language, role as TextName))}
 </dl>`;
 }
 
-/** `/joined`: what next. It names nobody, so that it can stay open on a shared computer. */
+/** `/joined`: tells what to do next. Shows no personal data, so that it can stay open on a shared computer. */
 export function joinedPage(visit: Visit): void {
   const { res, language } = visit;
   const body = html`<section>

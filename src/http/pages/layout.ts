@@ -4,13 +4,13 @@ import type { Language, Refusal } from '../../errors.ts';
 import { html, type Html } from './html.ts';
 import { say, type TextName } from './texts.ts';
 
-/** The frame of every page, and the headers that keep it to itself. */
+/** The layout and the security headers of every page. */
 
 export interface PageContent {
   language: Language;
   title: string;
   body: Html;
-  /** The same page in the other language; without it the page offers no other. */
+  /** The page's own path, for the link to the other language; undefined leaves the link out. */
   here?: string | undefined;
 }
 
@@ -39,7 +39,7 @@ ${body}
 `.text;
 }
 
-/** The path and query with another `lang`. */
+/** Returns the path and query with `lang` set. */
 export function withLanguage(path: string, language: Language): string {
   const url = new URL(path, 'http://here');
   url.searchParams.set('lang', language);
@@ -47,8 +47,8 @@ export function withLanguage(path: string, language: Language): string {
 }
 
 /**
- * The headers of a page: no script at all, nothing from elsewhere, not in a frame, not in a cache, its address told to
- * nobody. `formTargets` are the origins that a form of the page may lead on to, which browsers check on redirects too.
+ * Returns the headers of a page: no scripts, no external content, no frames, no caching and no referrer.
+ * @param formTargets the origins to which a form of the page may redirect, which browsers check too.
  */
 export function pageHeaders(formTargets: readonly string[] = []): Record<string, string> {
   const forms = ["'self'", ...formTargets].join(' ');
@@ -73,7 +73,7 @@ export function sendPage(res: ServerResponse, status: number, content: PageConte
   res.writeHead(status, headers).end(text);
 }
 
-/** A page that only says something. */
+/** Returns a page with a title and one paragraph. */
 export function notice(language: Language, title: TextName, about: TextName): PageContent {
   return {
     language,
@@ -83,25 +83,25 @@ export function notice(language: Language, title: TextName, about: TextName): Pa
 }
 
 /**
- * A page for a request that could not be answered.
- * @param again the address of a page that a browser can open: the requested one, or one near a form that was posted.
+ * Returns a page for a request that could not be answered.
+ * @param retryPath the path of a page that the browser can open: the requested page, or a parent page of a posted form.
  */
-export const unavailablePage = (language: Language, refusal: Refusal, again: string): PageContent => ({
+export const unavailablePage = (language: Language, refusal: Refusal, retryPath: string): PageContent => ({
   language,
   title: say(language, 'wrongTitle'),
   body: html`<section><h1>${say(language, 'wrongTitle')}</h1>
 <p>${refusal instanceof CommitUnknown ? say(language, 'changeUnknown') : refusal.say(language)}</p>
-<p><a href="${again}">${say(language, refusal instanceof CommitUnknown ? 'openPage' : 'tryAgain')}</a></p></section>`,
+<p><a href="${retryPath}">${say(language, refusal instanceof CommitUnknown ? 'openPage' : 'tryAgain')}</a></p></section>`,
 });
 
-/** A page that says why it was refused. */
+/** Returns a page with the reason of a refusal. */
 export const refused = (language: Language, refusal: Refusal): PageContent => ({
   language,
   title: say(language, 'wrongTitle'),
   body: html`<section><h1>${say(language, 'wrongTitle')}</h1><p>${refusal.say(language)}</p></section>`,
 });
 
-/** A page that says what is wrong with a request, with a link to the start page and the request id that the log holds. */
+/** Returns a page with an error message, a link to the start page and the request id that the log has too. */
 export const errorPage = (language: Language, message: string, requestId: string | undefined): PageContent => ({
   language,
   title: say(language, 'wrongTitle'),
@@ -113,11 +113,11 @@ ${requestId !== undefined && html`<p class="small soft">${say(language, 'request
 </section>`,
 });
 
-/** What a form may lead on to, for `formTargets`: the origin, or the scheme of an app. */
+/** Returns `formTargets` for a redirect URI: its origin, or the scheme of an app. */
 export function formTarget(uri: unknown): string[] {
   if (typeof uri !== 'string' || !URL.canParse(uri)) return [];
   const url = new URL(uri);
   const target = url.origin === 'null' ? url.protocol : url.origin;
-  // A client's own text must not add a directive.
+  // The client's URI must not add a directive to the policy.
   return /^[a-z0-9+.:/[\]-]+$/i.test(target) ? [target] : [];
 }

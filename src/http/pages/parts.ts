@@ -7,13 +7,13 @@ import type { Context } from '../../domain/context.ts';
 import type { Language } from '../../errors.ts';
 import type { FormGuard } from './forms.ts';
 
-/** What the pages are built of. */
+/** Dependencies of the pages. */
 export interface PageParts {
   config: Config;
   db: Database;
   provider: Provider;
   forms: FormGuard;
-  /** The context of an operation that a page runs for this request and actor. */
+  /** Returns the context of an operation that a page runs for the request and the actor. */
   contextFor(req: IncomingMessage, actor: Actor): Context;
 }
 
@@ -27,10 +27,10 @@ export interface Visit {
 
 export const anonymous: Actor = { kind: 'anonymous' };
 
-/** The path and query, for a form that posts to its own page and for the link to the other language. */
+/** Returns the path and query, for a form that posts to its own page and for the link to the other language. */
 export const pathOf = ({ url }: Visit): string => `${url.pathname}${url.search}`;
 
-/** Sends the browser on with a GET. */
+/** Redirects the browser to a page (303). */
 export function redirect({ res }: Visit, location: string): void {
   res.writeHead(303, { location, 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' }).end();
 }

@@ -11,31 +11,31 @@ import { sendPage, withLanguage } from './layout.ts';
 import { pathOf, redirect, type PageParts, type Visit } from './parts.ts';
 import { say } from './texts.ts';
 
-/** `/sessions`: where the person is signed in, and ending it. Regulation 2.2 h. */
+/** `/sessions`: lists the person's sessions and ends them. Regulation 2.2 h. */
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export async function sessionsPage(parts: PageParts, visit: Visit): Promise<void> {
   const { req, res, url, language } = visit;
-  const actor = await visitor(parts, visit);
-  if (actor === undefined) return redirect(visit, signInAddress(parts, language));
+  const actor = await loadVisitor(parts, visit);
+  if (actor === undefined) return redirect(visit, signInPath(parts, language));
   const ctx = parts.contextFor(req, actor);
   const { edges } = await sessionsOf(ctx, { id: actor.userId }, { first: 100 });
   const sessions = Array.from(edges, ({ node }) => node);
   const names = await clientNames(parts, sessions);
-  const at = await clock(parts, actor, language);
+  const formatTime = await timeFormatter(parts, actor, language);
   const rows = sessions.map((session) => {
-    const here = session.id === actor.sessionId;
+    const isCurrent = session.id === actor.sessionId;
     return html`<li>
 <div class="about">
 <h2>${session.device ?? say(language, 'unknownDevice')}</h2>
-<p class="small">${names.get(session.clientId) ?? session.clientId}${here && html` · <span class="here">${say(language, 'thisSession')}</span>`}</p>
-<p class="small soft">${say(language, 'lastUsed')}: ${at(session.lastSeenAt)}</p>
-<p class="small soft">${say(language, 'begun')}: ${at(session.createdAt)}</p>
+<p class="small">${names.get(session.clientId) ?? session.clientId}${isCurrent && html` · <span class="here">${say(language, 'thisSession')}</span>`}</p>
+<p class="small soft">${say(language, 'lastUsed')}: ${formatTime(session.lastSeenAt)}</p>
+<p class="small soft">${say(language, 'begun')}: ${formatTime(session.createdAt)}</p>
 </div>
 <form method="post" action="${withLanguage('/sessions/end', language)}">${parts.forms.field(req, res)}
 <input type="hidden" name="sessionId" value="${session.id}">
-<button class="quiet" aria-label="${say(language, 'endSession')}: ${session.device ?? say(language, 'unknownDevice')}, ${at(session.lastSeenAt)}">${say(language, 'endSession')}</button>
+<button class="quiet" aria-label="${say(language, 'endSession')}: ${session.device ?? say(language, 'unknownDevice')}, ${formatTime(session.lastSeenAt)}">${say(language, 'endSession')}</button>
 </form>
 </li>`;
   });
@@ -53,7 +53,7 @@ ${sessions.length > 1 && html`<form method="post" action="${withLanguage('/sessi
 
 /** `POST /sessions/end` and `/sessions/end-others`. */
 export async function endSessionsForm(parts: PageParts, visit: Visit, which: 'one' | 'others'): Promise<void> {
-  const actor = await visitor(parts, visit);
+  const actor = await loadVisitor(parts, visit);
   const form = await parts.forms.read(visit.req);
   if (actor !== undefined) {
     const ctx = parts.contextFor(visit.req, actor);
@@ -61,15 +61,15 @@ export async function endSessionsForm(parts: PageParts, visit: Visit, which: 'on
       if (which === 'others') await endOtherSessions(ctx);
       else if (uuid.test(form.get('sessionId') ?? '')) await endSession(ctx, { sessionId: form.get('sessionId')! });
     } catch (error) {
-      // One that is gone already is no matter: the list shows what there is.
+      // Ignores a session that has ended meanwhile: the list shows the remaining ones.
       if (!(error instanceof Refusal && error.code === 'NOT_FOUND')) throw error;
     }
   }
   redirect(visit, withLanguage('/sessions?ended', visit.language));
 }
 
-/** The person whom this browser's cookie remembers, by the session that it began for these pages. */
-async function visitor({ provider, db }: PageParts, { req, res }: Visit): Promise<UserActor | undefined> {
+/** Returns the person signed in by the browser's cookie, with the session that the cookie has for these pages. */
+async function loadVisitor({ provider, db }: PageParts, { req, res }: Visit): Promise<UserActor | undefined> {
   const remembered = await provider.Session.get(provider.createContext(req, res));
   const grantId = remembered.accountId === undefined ? undefined : remembered.grantIdFor(pagesClient);
   if (grantId === undefined || remembered.accountId === undefined || (await isShutOut(db, remembered))) return undefined;
@@ -81,8 +81,8 @@ async function visitor({ provider, db }: PageParts, { req, res }: Visit): Promis
   return actor !== undefined && 'kind' in actor && actor.kind === 'user' ? actor : undefined;
 }
 
-/** The pages sign in like any frontend. The code that comes back is of no use to them and expires: the cookie is what counts. */
-function signInAddress({ config }: PageParts, language: Language): string {
+/** The pages sign in like any frontend. They do not use the authorization code, which expires: they need only the cookie. */
+function signInPath({ config }: PageParts, language: Language): string {
   const query = new URLSearchParams({
     client_id: pagesClient,
     redirect_uri: `${config.publicUrl}/sessions/signed-in`,
@@ -95,7 +95,7 @@ function signInAddress({ config }: PageParts, language: Language): string {
   return `/oidc/auth?${query.toString()}`;
 }
 
-/** `/sessions/signed-in`: back from signing in. */
+/** `/sessions/signed-in`: the redirect URI of signing in. */
 export function signedInPage(visit: Visit): void {
   redirect(visit, withLanguage('/sessions', visit.url.searchParams.get('state') === 'en' ? 'en' : 'ru'));
 }
@@ -108,8 +108,8 @@ async function clientNames({ db }: PageParts, sessions: readonly Session[]): Pro
   return new Map([[explorerClient, 'Sfera Explorer'], [pagesClient, 'Sfera'], ...clients.map(({ id, name }) => [id, name] as const)]);
 }
 
-/** Instants in words, on the clock of the person's school. */
-async function clock({ db }: PageParts, actor: UserActor, language: Language): Promise<(at: Date) => string> {
+/** Returns a function that formats times in the time zone of the person's school. */
+async function timeFormatter({ db }: PageParts, actor: UserActor, language: Language): Promise<(at: Date) => string> {
   const schoolId = actor.grants[0]?.schoolId;
   const school = schoolId === undefined ? null : await db.prisma.school.findUnique({ where: { id: schoolId }, select: { timeZone: true } });
   const format = new Intl.DateTimeFormat(language === 'ru' ? 'ru-RU' : 'en-GB', {

@@ -8,7 +8,7 @@ import { formTarget, notice, sendPage } from './layout.ts';
 import { anonymous, pathOf, type PageParts, type Visit } from './parts.ts';
 import { say } from './texts.ts';
 
-/** `/sign-in/<id>`: where the authorization server sends a browser that is not signed in. */
+/** `/sign-in/<id>`: the page to which the authorization server redirects a browser that must sign in. */
 
 export const signInFields: readonly Field[] = [
   { name: 'signInName', autocomplete: 'username', autofocus: true },

@@ -1,4 +1,4 @@
-/** The one stylesheet of the pages. System fonts, no images: nothing is fetched from anywhere else. */
+/** The stylesheet of the pages. Uses system fonts and no images, so that browsers fetch nothing from other hosts. */
 export const siteStyle = `
 :root {
   color-scheme: light dark;
@@ -71,5 +71,5 @@ ul.sessions p { margin: 0; }
 @media (max-width: 24rem) { main > section { padding: 1.15rem 1rem; } }
 `;
 
-/** The mark of the pages. */
+/** The icon of the pages. */
 export const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="14" fill="#1f5fbf"/><g fill="none" stroke="#fff" stroke-width="2"><ellipse cx="16" cy="16" rx="6" ry="14"/><path d="M3 12h26M3 20h26"/></g></svg>`;
