@@ -3,7 +3,7 @@ import type { Actor, ChatRole, Role, ServiceScope, UserActor } from '../policy/a
 import type { Database } from '../db/client.ts';
 import type { Credential } from './tokens.ts';
 
-/** Why a credential no longer counts. */
+/** Why a credential is no longer valid. */
 export type Ended = 'SESSION_ENDED' | 'USER_DEACTIVATED' | 'TOKEN_EXPIRED';
 
 export type Loaded = Actor | { ended: Ended };
@@ -19,7 +19,7 @@ type Row =
   | { kind: 'user'; id: string; active: boolean; about: Rights & { userId: string; deactivated: boolean; stale: boolean } }
   | { kind: 'service'; id: string; active: boolean; about: { schoolId: string; scopes: ServiceScope[] } };
 
-/** What a person may do now, of the row `u` of app_user. */
+/** SQL of the current rights of the row `u` of app_user. */
 const rights = `
   'grants', (select coalesce(json_agg(json_build_object('schoolId', g.school_id, 'role', g.role)), '[]')
     from role_grant g where g.user_id = u.id and g.ended_at is null),
@@ -44,7 +44,7 @@ const ofClients = `
   from oauth_client c
   where c.secret_hash is not null and c.school_id is not null and c.id =`;
 
-/** The statement for these; the usual one session has one of its own, which is planned once for all. */
+/** Returns the statement that loads the actors. A single session, the common case, has its own prepared statement. */
 function statementFor(sessions: string[], clients: string[]): pg.QueryConfig {
   if (sessions.length === 1 && clients.length === 0) return { name: 'actor', text: `${ofSessions} $1::uuid`, values: sessions };
   const text = `${ofSessions} any($1::uuid[]) union all ${ofClients} any($2::text[])`;
@@ -52,8 +52,8 @@ function statementFor(sessions: string[], clients: string[]): pg.QueryConfig {
 }
 
 /**
- * Who these credentials are now, in their order, by one statement whatever their number. Rights are read, never
- * remembered: what was taken away a moment ago is not in the answer.
+ * Loads the current actors of the credentials, in their order, with one statement. Rights are never cached: a right revoked a
+ * moment ago is not in the result.
  */
 export async function loadActors(db: Database, credentials: readonly Credential[]): Promise<Loaded[]> {
   if (credentials.length === 0) return [];
@@ -81,23 +81,23 @@ export async function loadActors(db: Database, credentials: readonly Credential[
     if (row.about.stale) stale.push(row.id);
     return userActor(credential.userId, credential.sessionId, expiresAt, row.about);
   });
-  if (stale.length > 0) stamp(db, stale);
+  if (stale.length > 0) updateLastSeen(db, stale);
   return loaded;
 }
 
-const userActor = (userId: string, sessionId: string, expiresAt: number, of: Rights): UserActor => ({
+const userActor = (userId: string, sessionId: string, expiresAt: number, loaded: Rights): UserActor => ({
   kind: 'user',
   userId,
   sessionId,
   expiresAt,
-  grants: of.grants,
-  assignments: of.assignments,
-  enrolment: of.enrolment,
-  chats: new Map(of.chats),
+  grants: loaded.grants,
+  assignments: loaded.assignments,
+  enrolment: loaded.enrolment,
+  chats: new Map(loaded.chats),
 });
 
-/** Says that the sessions are in use, at most once in five minutes each. Nobody waits for it; a stamp that fails is made up for by the next. */
-function stamp(db: Database, sessionIds: string[]): void {
+/** Updates `last_seen_at` of sessions, at most once in five minutes each. Does not wait; the next call makes up for a failure. */
+function updateLastSeen(db: Database, sessionIds: string[]): void {
   const text = `update session set last_seen_at = now() where id = any($1::uuid[]) and last_seen_at < now() - interval '5 minutes'`;
   db.pool.query(text, [sessionIds]).catch(() => undefined);
 }
@@ -105,8 +105,8 @@ function stamp(db: Database, sessionIds: string[]): void {
 const noSession = '00000000-0000-0000-0000-000000000000';
 
 /**
- * A person who has just proved who they are, without a session: for one act, within a minute.
- * Undefined when there is no such person or they were deactivated.
+ * Returns a person who has just proved their identity, without a session: for one operation within a minute. Returns
+ * undefined if the person does not exist or was deactivated.
  */
 export async function loadPerson(db: Database, userId: string): Promise<UserActor | undefined> {
   const { rows } = await db.reads.query<{ about: Rights }>({

@@ -6,25 +6,25 @@ import type { OauthClient } from '../db/generated/client.ts';
 import { deriveSuccessor } from './seal.ts';
 
 /**
- * What the authorization server remembers, in the table oidc_payload. The ids it hands in are the values of codes,
- * cookies and refresh tokens, so only their hashes are kept: whoever reads the table can use nothing of it.
+ * Stores the data of the authorization server in the table oidc_payload. The ids are the values of codes, cookies and refresh
+ * tokens, so the table has only their hashes: a reader of the table cannot use them.
  */
 
 const hashOf = (value: string): string => createHash('sha256').update(value).digest('base64url');
 
 /**
- * Seconds in which a refresh token that was just used may be used again, by two tabs at once or because the answer was
- * lost. It then gives the same successor as before, unless that one was used already.
+ * Seconds in which a used refresh token may be used again, by two tabs at once or because the response was lost. It gives the
+ * same successor as before, unless the successor has been used.
  */
 const graceSeconds = 10;
 
-/** Longest time in seconds between finding a refresh token and using it: `consume` accepts what `find` accepted. */
+/** Longest time in seconds between `find` and `consume` of a refresh token: `consume` accepts what `find` accepted. */
 const overlapSeconds = 30;
 
 export interface AdapterParts {
   db: Database;
   secretKey: Uint8Array;
-  /** Awaited when a grant was revoked: by signing out, by revocation, or because a token was used twice. */
+  /** Called and awaited when a grant was revoked: by signing out, by revocation, or because a token was used twice. */
   ended(grantId: string): Promise<void>;
 }
 
@@ -48,12 +48,12 @@ class PayloadStore implements Adapter {
 
   async upsert(id: string, payload: AdapterPayload, expiresIn: number): Promise<void> {
     const idHash = hashOf(id);
-    const text = concealed(payload, id, idHash);
+    const text = serializeWithoutId(payload, id, idHash);
     // jsonb cannot hold U+0000, which a client may send in `state`, `nonce` and other parameters.
     if (escapedNull.test(text)) throw new errors.InvalidRequest('a parameter contains U+0000');
     const uidHash = payload.uid === undefined || payload.uid === id ? null : hashOf(payload.uid);
     const expiresAt = expiresIn ? new Date(Date.now() + expiresIn * 1000) : null;
-    // One statement: two requests of one browser may save its session at the same moment.
+    // One statement, because two requests of one browser may save its session at the same time.
     await this.#db.pool.query(
       `insert into oidc_payload (model, id_hash, payload, grant_id, uid_hash, expires_at) values ($1, $2, $3, $4, $5, $6)
        on conflict (model, id_hash) do update set
@@ -65,19 +65,19 @@ class PayloadStore implements Adapter {
   async find(id: string): Promise<AdapterPayload | undefined> {
     const idHash = hashOf(id);
     const row = await this.#db.prisma.oidcPayload.findFirst({ where: { model: this.#model, idHash, ...current() } });
-    return row === null ? undefined : revealed(row, id, idHash);
+    return row === null ? undefined : parseWithId(row, id, idHash);
   }
 
   async findByUid(uid: string): Promise<AdapterPayload | undefined> {
     const row = await this.#db.prisma.oidcPayload.findFirst({ where: { model: this.#model, uidHash: hashOf(uid), ...current() } });
-    return row === null ? undefined : revealed(row, row.idHash, row.idHash);
+    return row === null ? undefined : parseWithId(row, row.idHash, row.idHash);
   }
 
   findByUserCode(): Promise<undefined> {
     return Promise.resolve(undefined);
   }
 
-  /** Of two that use a code or a refresh token at one moment, the second is a reuse: everything of the grant ends. */
+  /** Marks a code or a refresh token as used. A second use, even a simultaneous one, revokes the grant. */
   async consume(id: string): Promise<void> {
     const key = { model: this.#model, idHash: hashOf(id) };
     if (await this.consumeOnce(key.idHash)) return;
@@ -89,7 +89,7 @@ class PayloadStore implements Adapter {
     throw new errors.InvalidGrant('already used');
   }
 
-  /** Marks the payload as used, at the time of the database, which all processes share. Returns false if it was marked before. */
+  /** Marks the payload as used, with the database's time, which all processes share. Returns false if it was used before. */
   protected async consumeOnce(idHash: string): Promise<boolean> {
     const text = 'update oidc_payload set consumed_at = now() where model = $1 and id_hash = $2 and consumed_at is null';
     return (await this.#db.pool.query(text, [this.#model, idHash])).rowCount === 1;
@@ -141,37 +141,37 @@ class RefreshTokenStore extends PayloadStore {
   }
 }
 
-/** U+0000 as JSON writes it; not the six characters of its escape, whose backslash is doubled. */
+/** Matches U+0000 in JSON, but not the escaped text `\\u0000`, whose backslash is doubled. */
 const escapedNull = /(?<!\\)(?:\\\\)*\\u0000/;
 
 const current = () => ({ OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] });
 
-/** The payload with its own id replaced by the hash wherever it stands, and without the cookie of another model. */
-function concealed(payload: AdapterPayload, id: string, idHash: string): string {
+/** Returns the payload as JSON with the id replaced by its hash, and without the cookie value of the session in it. */
+function serializeWithoutId(payload: AdapterPayload, id: string, idHash: string): string {
   const { session, ...rest } = payload as AdapterPayload & { session?: Record<string, unknown> };
-  const kept = session === undefined ? rest : { ...rest, session: { ...session, cookie: undefined } };
-  return JSON.stringify(kept).replaceAll(id, idHash);
+  const stored = session === undefined ? rest : { ...rest, session: { ...session, cookie: undefined } };
+  return JSON.stringify(stored).replaceAll(id, idHash);
 }
 
-/** The payload as it was given: whoever asks has just shown the id. */
-function revealed(row: { payload: unknown; consumedAt: Date | null }, id: string, idHash: string): AdapterPayload {
+/** Returns the payload with the hash replaced by the id, which the caller has just presented. */
+function parseWithId(row: { payload: unknown; consumedAt: Date | null }, id: string, idHash: string): AdapterPayload {
   const payload = JSON.parse(JSON.stringify(row.payload).replaceAll(idHash, id)) as AdapterPayload;
   return row.consumedAt === null ? payload : { ...payload, consumed: Math.floor(row.consumedAt.getTime() / 1000) };
 }
 
-/** The step: deletes grants with every code and refresh token of theirs. */
+/** Deletes grants with all of their codes and refresh tokens, within a transaction. */
 export async function deleteGrants(tx: Pick<Tx, 'oidcPayload'>, grantIds: readonly string[]): Promise<void> {
   await tx.oidcPayload.deleteMany({
     where: { OR: [{ grantId: { in: [...grantIds] } }, { model: 'Grant', idHash: { in: grantIds.map(hashOf) } }] },
   });
 }
 
-/** For a job: deletes what has expired. Answers how many rows. */
+/** Deletes expired payloads, for a job. Returns the number of rows. */
 export async function deleteExpired(db: Database): Promise<number> {
   return (await db.prisma.oidcPayload.deleteMany({ where: { expiresAt: { lt: new Date() } } })).count;
 }
 
-/** Clients are rows of oauth_client; the authorization server only reads them. */
+/** Reads clients from oauth_client. The authorization server does not write them. */
 class ClientReader implements Adapter {
   readonly #db: Database;
 
@@ -180,11 +180,11 @@ class ClientReader implements Adapter {
   }
 
   async find(id: string): Promise<AdapterPayload | undefined> {
-    // No client id has U+0000, and PostgreSQL would refuse the query.
+    // PostgreSQL refuses text with U+0000, which no client id has.
     if (id.includes('\0')) return undefined;
     const client = await this.#db.prisma.oauthClient.findFirst({ where: { id, endedAt: null } });
     if (client === null) return undefined;
-    return (client.secretHash === null ? frontend(client) : service(client, client.secretHash));
+    return client.secretHash === null ? frontend(client) : service(client, client.secretHash);
   }
 
   upsert = readOnly;
@@ -195,9 +195,9 @@ class ClientReader implements Adapter {
   revokeByGrantId = readOnly;
 }
 
-const readOnly = (): Promise<never> => Promise.reject(new Error('clients are made by createClient'));
+const readOnly = (): Promise<never> => Promise.reject(new Error('clients are created by createClient'));
 
-/** A public client: authorization code with PKCE, and where it may send people after signing out. */
+/** Returns a public client: authorization code with PKCE, and the redirect URIs for signing out. */
 export function frontend({ id, name, redirectUris }: Pick<OauthClient, 'id' | 'name' | 'redirectUris'>): ClientMetadata {
   const web = redirectUris.filter((uri) => /^https?:/.test(uri));
   return {
@@ -214,9 +214,9 @@ export function frontend({ id, name, redirectUris }: Pick<OauthClient, 'id' | 'n
 }
 
 /**
- * Returns `native` if an address is an app's own scheme or http on this machine: the library then accepts any port of it
- * (RFC 8252, 7.3). Returns `web` for http elsewhere or https on this machine, which the library refuses for `native`
- * clients.
+ * Returns `native` if a redirect URI has an app's own scheme or is http on a loopback host, of which oidc-provider then
+ * accepts any port (RFC 8252, 7.3). Returns `web` for http on other hosts and https on a loopback host, which oidc-provider
+ * refuses for `native` clients.
  */
 function applicationType(redirectUris: readonly string[]): 'web' | 'native' {
   const urls = redirectUris.map((uri) => new URL(uri));
@@ -226,7 +226,7 @@ function applicationType(redirectUris: readonly string[]): 'web' | 'native' {
 
 export const isLoopback = ({ hostname }: URL): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 
-/** A machine. Its secret's hash stands where the library keeps a secret; src/auth/provider.ts compares accordingly. */
+/** Returns a confidential client. `client_secret` is the hash of its secret, which src/auth/provider.ts compares accordingly. */
 function service({ id, name, scopes }: OauthClient, secretHash: Uint8Array): ClientMetadata {
   return {
     client_id: id,

@@ -5,9 +5,8 @@ import { keyFor } from './seal.ts';
  * Device cookies after OWASP («Slow down online guessing attacks with device cookies»): a browser keeps a cookie after a
  * sign-in, and wrong passwords from it count separately from those of unknown browsers.
  *
- * A cookie holds a mark for each of the last accounts. A mark is the second of its creation, a random name of the device,
- * and a keyed hash that binds both to the account and its password, so that a new password revokes it. It holds no
- * personal data.
+ * A cookie has a mark for each of the last accounts. A mark is its creation time in seconds, a random name of the device, and a
+ * keyed hash that binds both to the account and its password, so that a new password revokes it. It has no personal data.
  */
 
 export interface DeviceAccount {
@@ -17,7 +16,7 @@ export interface DeviceAccount {
 
 export const deviceCookieSeconds = 365 * 86_400;
 
-/** Accounts that one cookie remembers: several people may share a computer. */
+/** Number of accounts in one cookie, since several people may share a computer. */
 const maxMarks = 10;
 /** Bytes of a mark: 4 of the time, 12 of the name, 16 of the hash; 43 characters in base64url. */
 const markText = /^[\w-]{43}$/;
@@ -27,13 +26,13 @@ export function findDevice(secretKey: Uint8Array, account: DeviceAccount, cookie
   return marksOf(cookie).find((mark) => isMarkOf(secretKey, account, mark))?.toString('base64url', 4, 16) ?? null;
 }
 
-/** Returns the cookie with a new mark of this account in front, in place of its former one. */
+/** Returns the cookie with a new mark of this account in front, which replaces the former mark. */
 export function addDevice(secretKey: Uint8Array, account: DeviceAccount, cookie: string | undefined): string {
   const head = Buffer.concat([Buffer.alloc(4), randomBytes(12)]);
   head.writeUInt32BE(Math.floor(Date.now() / 1000));
   const mark = Buffer.concat([head, hashOf(secretKey, account, head)]);
   const others = marksOf(cookie).filter((other) => !isMarkOf(secretKey, account, other));
-  return [mark, ...others].slice(0, maxMarks).map((each) => each.toString('base64url')).join('.');
+  return [mark, ...others].slice(0, maxMarks).map((bytes) => bytes.toString('base64url')).join('.');
 }
 
 const marksOf = (cookie: string | undefined): Buffer[] =>

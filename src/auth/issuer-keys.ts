@@ -3,13 +3,13 @@ import type { TrustedIssuer } from '../config.ts';
 import { unavailable } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 
-/** Time in milliseconds after a failed fetch in which an issuer's keys are not fetched again. */
+/** Milliseconds after a failed fetch in which the keys are not fetched again. */
 const pauseMs = 10_000;
 
 /**
- * Finds the key of a token among the keys that its issuer publishes. jose fetches them again when they are ten minutes old
- * or a token names an unknown key. While the issuer does not answer, its last keys go on verifying tokens, and one request
- * fetches them every `pauseMs`.
+ * Finds the key of a token among the published keys of its issuer. jose fetches them again when they are ten minutes old or a
+ * token has an unknown key id. While the issuer does not answer, its last keys verify tokens, and one request in every
+ * `pauseMs` tries to fetch the keys.
  */
 export class IssuerKeys {
   readonly #issuer: string;
@@ -39,7 +39,7 @@ export class IssuerKeys {
       this.#pausedUntil = 0;
       return key;
     } catch (error) {
-      if (isOfToken(error)) {
+      if (isTokenError(error)) {
         this.#pausedUntil = 0;
         throw error;
       }
@@ -68,6 +68,6 @@ export class IssuerKeys {
   }
 }
 
-/** Returns whether the keys are known and the token fits none of them, or several. */
-const isOfToken = (error: unknown): boolean =>
+/** Returns whether the keys are available, but the token matches no key or several keys. */
+const isTokenError = (error: unknown): boolean =>
   error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys || error instanceof errors.JOSENotSupported;

@@ -5,19 +5,19 @@ import type { Database } from '../db/client.ts';
 import { transaction, type Tx } from '../db/transaction.ts';
 import { open, seal } from './seal.ts';
 
-/** The keys that sign tokens (ES256). The private halves stand in the database, sealed under the server's secret. */
+/** The keys that sign tokens (ES256). The database has the private keys, encrypted with a key derived from SECRET_KEY. */
 export interface SigningKeys {
-  /** Private JWKs, the newest first: the first signs, all of them verify. */
+  /** Private JWKs, the newest first. The first one signs; all of them verify. */
   readonly jwks: readonly JWK[];
-  /** The public half of a key, or undefined. Asks the database once in a while for keys that another process made. */
+  /** Returns the public key with this id. Reads keys that another process has created, once every `reloadIntervalMs` at most. */
   verifierOf(kid: string): Promise<CryptoKey | undefined>;
 }
 
 const lockName = 'signing keys';
-/** Unknown key ids make the server look for new keys at most this often, in milliseconds. */
-const lookAgainAfter = 10_000;
+/** Milliseconds after a read of the keys in which an unknown key id does not cause another read. */
+const reloadIntervalMs = 10_000;
 
-async function makeKey(tx: Tx, config: Config): Promise<void> {
+async function createKey(tx: Tx, config: Config): Promise<void> {
   const { privateKey } = await generateKeyPair('ES256', { extractable: true });
   const jwk = await exportJWK(privateKey);
   const kid = await calculateJwkThumbprint(jwk);
@@ -31,55 +31,55 @@ async function readKeys(db: Pick<Tx, 'signingKey'>, config: Config): Promise<JWK
     try {
       return JSON.parse(open(config.secretKey, id, sealed).toString()) as JWK;
     } catch {
-      throw new ConfigError('SECRET_KEY is not the one that sealed the signing keys in this database; start with the former one.');
+      throw new ConfigError('SECRET_KEY is not the one that encrypted the signing keys in this database: start with the former one.');
     }
   });
 }
 
-const publicHalf = ({ kty, crv, x, y }: JWK): JWK => ({ kty, crv, x, y });
+const publicJwk = ({ kty, crv, x, y }: JWK): JWK => ({ kty, crv, x, y });
 
 /**
- * The signing keys, made on the first start. Two processes that start together end up with one key.
- * @throws ConfigError when SECRET_KEY does not open them.
+ * Loads the signing keys; creates the first key on the first start. Two processes that start together share one key.
+ * @throws ConfigError when SECRET_KEY does not decrypt the keys.
  */
 export async function loadSigningKeys(db: Database, config: Config): Promise<SigningKeys> {
   const jwks = await transaction(db, async (tx) => {
     await tx.$executeRaw`select pg_advisory_xact_lock(hashtextextended(${lockName}, 0))`;
     const known = await readKeys(tx, config);
     if (known.length > 0) return known;
-    await makeKey(tx, config);
+    await createKey(tx, config);
     return readKeys(tx, config);
   });
   const verifiers = new Map<string, CryptoKey>();
   const add = async (keys: readonly JWK[]) => {
     for (const jwk of keys)
-      if (!verifiers.has(jwk.kid!)) verifiers.set(jwk.kid!, (await importJWK(publicHalf(jwk), 'ES256')) as CryptoKey);
+      if (!verifiers.has(jwk.kid!)) verifiers.set(jwk.kid!, (await importJWK(publicJwk(jwk), 'ES256')) as CryptoKey);
   };
   await add(jwks);
-  let lookedAt = 0;
-  let looking: Promise<void> | undefined;
-  const look = async (): Promise<void> => {
+  let reloadedAt = 0;
+  let reloading: Promise<void> | undefined;
+  const reload = async (): Promise<void> => {
     await add(await readKeys(db.prisma, config));
     // A failed read does not count: the next token reads the keys again.
-    lookedAt = Date.now();
+    reloadedAt = Date.now();
   };
   return {
     jwks,
     async verifierOf(kid) {
-      if (!verifiers.has(kid) && Date.now() - lookedAt > lookAgainAfter) await (looking ??= look().finally(() => (looking = undefined)));
+      if (!verifiers.has(kid) && Date.now() - reloadedAt > reloadIntervalMs) await (reloading ??= reload().finally(() => (reloading = undefined)));
       return verifiers.get(kid);
     },
   };
 }
 
 /**
- * Makes a new key. A server started after this signs with it; the former keys stay, so that what they signed is
- * still accepted, and running servers accept the new one.
+ * Creates a new key. Servers started after this sign with it, and running servers accept it. The former keys stay, so that
+ * tokens signed with them are still accepted.
  */
 export async function rotateSigningKey(db: Database, config: Config): Promise<void> {
   await transaction(db, async (tx) => {
     await tx.$executeRaw`select pg_advisory_xact_lock(hashtextextended(${lockName}, 0))`;
     await readKeys(tx, config);
-    await makeKey(tx, config);
+    await createKey(tx, config);
   });
 }

@@ -2,11 +2,11 @@ import type { Database } from '../db/client.ts';
 import type { Logger } from '../logger.ts';
 import type { Fingerprint } from './seal.ts';
 
-/** Limits kept in PostgreSQL, so that every process of the server counts together. Keys hold no personal data. */
+/** Rate limits stored in PostgreSQL, so that all processes share them. Keys contain no personal data. */
 
 /**
- * Counts one try and says whether it was within the limit. The window begins with its first try and lasts
- * `windowSeconds`; tries beyond the limit do not lengthen it. One statement, so that tries at one moment are all counted.
+ * Counts one attempt and returns whether it was within the limit. The window starts with its first attempt and lasts
+ * `windowSeconds`; attempts beyond the limit do not extend it. Uses one statement, so that simultaneous attempts all count.
  */
 export async function countTry(db: Database, key: Fingerprint, limit: number, windowSeconds: number): Promise<boolean> {
   const { rows } = await db.pool.query<{ count: number }>(
@@ -20,7 +20,7 @@ export async function countTry(db: Database, key: Fingerprint, limit: number, wi
   return rows[0]!.count <= limit;
 }
 
-/** Returns the seconds until the window of a key ends; 0 when there is none. */
+/** Returns the seconds until the window of a key ends; 0 if the key has no window. */
 export async function secondsLeft(db: Database, key: Fingerprint): Promise<number> {
   const { rows } = await db.pool.query<{ seconds: number }>(
     `select extract(epoch from resets_at - now())::float8 as seconds from rate_limit where key = $1`,
@@ -29,34 +29,34 @@ export async function secondsLeft(db: Database, key: Fingerprint): Promise<numbe
   return Math.max(0, rows[0]?.seconds ?? 0);
 }
 
-/** Extends the window of a key to `seconds` from now: a key past its limit stays past it. */
+/** Extends the window of a key to `seconds` from now. A key beyond its limit stays beyond it. */
 export async function extendWindow(db: Database, key: Fingerprint, seconds: number): Promise<void> {
   await db.pool.query(`update rate_limit set resets_at = now() + $2 * interval '1 second' where key = $1`, [key, seconds]);
 }
 
-/** Takes back one counted attempt, which was not evaluated. */
+/** Uncounts one attempt that was not evaluated. */
 export async function returnTry(db: Database, key: Fingerprint): Promise<void> {
   await db.pool.query('update rate_limit set count = greatest(count - 1, 0) where key = $1', [key]);
 }
 
-/** Forgets every try of this key. */
+/** Uncounts all attempts of a key. */
 export async function forgetTries(db: Database, key: Fingerprint): Promise<void> {
   await db.pool.query('delete from rate_limit where key = $1', [key]);
 }
 
-/** A token bucket: `burst` tokens at once, then one each `intervalSeconds`. */
+/** A token bucket: `burst` tokens at once, then one token every `intervalSeconds`. */
 export interface Bucket {
   key: Fingerprint;
   burst: number;
   intervalSeconds: number;
 }
 
-/** The current time in the precision of the column, so that a full bucket is exactly full. */
+/** SQL of the current time in the precision of the column, so that a full bucket is exactly full. */
 const now = 'now()::timestamptz(3)';
 
 export interface Taken {
   taken: boolean;
-  /** Seconds until the token may be used; if none was taken, until the next one is free. */
+  /** Seconds until the taken token may be used; if no token was taken, until the next one is free. */
   waitSeconds: number;
 }
 
@@ -64,8 +64,8 @@ export interface Taken {
  * Takes a token if one is free. With `maxWaitSeconds` it also takes tokens that become free within that time, in the order
  * of the calls: the caller waits `waitSeconds` before it goes on.
  *
- * The generic cell rate algorithm: `resets_at` is the moment when the bucket is full again, so a row in the past means the
- * same as no row. One statement, so that no two callers take the same token.
+ * Uses the generic cell rate algorithm: `resets_at` is the time when the bucket is full again, so a row in the past means the
+ * same as no row. Uses one statement, so that two callers cannot take the same token.
  */
 export async function takeToken(db: Database, { key, burst, intervalSeconds }: Bucket, maxWaitSeconds = 0): Promise<Taken> {
   const capacity = burst * intervalSeconds;
@@ -88,13 +88,13 @@ export async function returnToken(db: Database, { key, intervalSeconds }: Bucket
 /** A call of `returnToken`, `returnTry` or `forgetTries`. */
 export type GiveBack = () => Promise<void>;
 
-/** Gives back what an attempt took. Logs a failure and does not throw: the attempt itself has its outcome already. */
+/** Returns the tokens and counts of an attempt. Logs failures and does not throw, since the attempt itself has its outcome. */
 export async function giveBackAll(log: Logger, all: readonly GiveBack[]): Promise<void> {
-  for (const { reason } of (await Promise.allSettled(all.map((giveBack) => giveBack()))).filter((each) => each.status === 'rejected'))
+  for (const { reason } of (await Promise.allSettled(all.map((giveBack) => giveBack()))).filter((result) => result.status === 'rejected'))
     log.warn({ err: reason as unknown }, 'a rate limit keeps an attempt that should not count');
 }
 
-/** For a job: deletes windows that are over. Answers how many. */
+/** Deletes expired windows, for a job. Returns the number of rows. */
 export async function deleteExpiredTries(db: Database): Promise<number> {
   return (await db.pool.query('delete from rate_limit where resets_at < now()')).rowCount ?? 0;
 }

@@ -147,7 +147,7 @@ describe.skipIf(!there)(title, () => {
     const before = await page.evaluate(() => sessionStorage.getItem('sfera.tokens'));
     await page.evaluate(async () => {
       const tokens = JSON.parse(sessionStorage.getItem('sfera.tokens')!) as object;
-      sessionStorage.setItem('sfera.tokens', JSON.stringify({ ...tokens, goodUntil: 0 }));
+      sessionStorage.setItem('sfera.tokens', JSON.stringify({ ...tokens, expiresAt: 0 }));
       await Promise.all([fetch('/graphql', { method: 'POST' }), fetch('/graphql', { method: 'POST' })]);
     });
     expect(await page.evaluate(() => sessionStorage.getItem('sfera.tokens'))).not.toBe(before);
