@@ -13,7 +13,7 @@ import { invalid, Refusal } from './errors.ts';
 import { createLogger } from './logger.ts';
 import { open, type Opened } from './http/bootstrap.ts';
 
-/** What is run by hand. Every command says what it did in plain lines; a refusal is one line and exit status 1. */
+/** The command line. Commands print what they did; a refusal is one line with exit status 1, a usage error has status 2. */
 
 interface Command extends OptionsOf {
   about: string;
@@ -28,21 +28,21 @@ const list = (values: Values, name: string): string[] => (values[name] as string
 
 function id(values: Values, name: string): string {
   const value = text(values, name);
-  if (!uuid.test(value)) throw invalid(name, ['Нужен идентификатор вида 0190….', 'An id such as 0190… is needed; npx sfera schools lists the ids of schools.']);
+  if (!uuid.test(value)) throw invalid(name, ['Укажите идентификатор вида 0190…; идентификаторы школ выводит npx sfera schools.', 'An id such as 0190… is needed. To list the ids of schools, run: npx sfera schools']);
   return value.toLowerCase();
 }
 
-/** Returns the ids of schools whose name and region a person would read as the same. */
-async function namesakes({ db }: Opened, name: string, region: string | undefined): Promise<string[]> {
-  const same = (one: string | null | undefined): string => searchable(one ?? '').trim().replace(/\s+/g, ' ');
+/** Returns the ids of schools whose name and region differ at most in case and spaces. */
+async function findNamesakes({ db }: Opened, name: string, region: string | undefined): Promise<string[]> {
+  const normalize = (value: string | null | undefined): string => searchable(value ?? '').trim().replace(/\s+/g, ' ');
   const schools = await db.prisma.school.findMany({ select: { id: true, name: true, region: true } });
-  return schools.filter((school) => same(school.name) === same(name) && same(school.region) === same(region)).map(({ id }) => id);
+  return schools.filter((school) => normalize(school.name) === normalize(name) && normalize(school.region) === normalize(region)).map(({ id }) => id);
 }
 
 async function administratorLink({ operator }: Opened, schoolId: string): Promise<string[]> {
   const invitation = await createInvitation(operator, { schoolId, role: 'PLATFORM_ADMINISTRATOR', label: 'Первый администратор' });
   return [
-    'Link for its platform administrator (one use, 14 days); hand it over in person or by a channel you trust:',
+    'Invitation link for a platform administrator (one use, valid for 14 days). Hand it over in person or by a secure channel:',
     `  ${linkOf(operator, invitation)}`,
   ];
 }
@@ -62,11 +62,11 @@ const commands: Record<string, Command> = {
     },
     flags: ['yes'],
     async run(opened, values) {
-      const [twin] = values.yes === true ? [] : await namesakes(opened, text(values, 'name'), optional(values, 'region'));
-      if (twin !== undefined) {
-        const found = `A school of this name and region exists (${twin}).`;
-        if (!(await confirm(`${found} Set up a second one?`)))
-          throw new UsageError(`${found} Nothing was done: give another --region or --name, or --yes to set up a second one.`);
+      const [existingId] = values.yes === true ? [] : await findNamesakes(opened, text(values, 'name'), optional(values, 'region'));
+      if (existingId !== undefined) {
+        const warning = `A school of this name and region exists (${existingId}).`;
+        if (!(await confirm(`${warning} Set up a second one?`)))
+          throw new UsageError(`${warning} Nothing was done: give another --region or --name, or --yes to set up a second one.`);
       }
       const school = await createSchool(opened.operator, {
         name: text(values, 'name'),
@@ -97,7 +97,7 @@ const commands: Record<string, Command> = {
   'create-frontend': {
     about: 'register a frontend that signs people in (authorization code with PKCE)',
     usage: '--name NAME --redirect-uri URL [--redirect-uri URL …]',
-    options: { '*name': 'name shown to everyone who signs in', '*redirect-uri': 'where codes may be sent; may be repeated' },
+    options: { '*name': 'name shown to everyone who signs in', '*redirect-uri': 'where authorization codes may be sent; may be repeated' },
     repeated: ['redirect-uri'],
     async run({ operator }, values) {
       const { client } = await createClient(operator, { kind: 'frontend', name: text(values, 'name'), redirectUris: list(values, 'redirect-uri') });
@@ -105,54 +105,54 @@ const commands: Record<string, Command> = {
     },
   },
   'create-service': {
-    about: 'register a service that calls the API in its own name (client_credentials)',
+    about: 'register a service that calls the API on its own behalf (client_credentials)',
     usage: '--name NAME --school ID --scope read [--scope events] [--scope roster]',
     options: { '*name': 'name shown to the operator', '*school': 'id of the school', '*scope': 'read, events or roster; may be repeated' },
     repeated: ['scope'],
     async run({ operator }, values) {
       const input = { kind: 'service', name: text(values, 'name'), schoolId: id(values, 'school'), scopes: list(values, 'scope') } as const;
       const { client, secret } = await createClient(operator, input);
-      return [`client_id      ${client.id}`, `client_secret  ${secret}`, 'The secret is shown this once.'];
+      return [`client_id      ${client.id}`, `client_secret  ${secret}`, 'Save the secret now: it is not shown again.'];
     },
   },
   'end-client': {
-    about: 'stop a frontend or a service; its sessions end',
+    about: 'end a frontend or a service, and its sessions',
     usage: '--client ID',
     options: { '*client': 'its client_id' },
     async run({ operator }, values) {
       const client = await endClient(operator, { clientId: text(values, 'client') });
-      return [`${client.id} was ended.`];
+      return [`Client ${client.id} was ended.`];
     },
   },
   'bind-identity': {
-    about: 'let a person in by tokens of a trusted outside issuer (TRUSTED_ISSUERS)',
+    about: 'let a person sign in with tokens of a trusted issuer (TRUSTED_ISSUERS)',
     usage: '--user SIGN_IN_NAME --issuer URL --subject TEXT',
-    options: { '*user': 'sign-in name of the person', '*issuer': 'the `iss` of its tokens', '*subject': 'the `sub` of the person there' },
+    options: { '*user': 'sign-in name of the person', '*issuer': 'the `iss` of its tokens', '*subject': 'the `sub` of the person in its tokens' },
     async run({ operator, db }, values) {
       const user = await db.prisma.user.findUnique({ where: { signInName: text(values, 'user').toLowerCase() } });
-      if (user === null) throw invalid('user', ['Пользователя с таким логином нет.', 'There is no person with this sign-in name.']);
+      if (user === null) throw invalid('user', ['Пользователя с таким логином нет.', 'There is no user with this sign-in name.']);
       await bindIdentity(operator, { userId: user.id, issuer: text(values, 'issuer'), subject: text(values, 'subject') });
       return ['The identity was bound.'];
     },
   },
   'rotate-key': {
-    about: 'make a new key that signs tokens; the old ones go on verifying',
+    about: 'create a new key for signing tokens; tokens signed with old keys stay valid',
     usage: '',
     options: {},
     async run({ db, config }) {
       await rotateSigningKey(db, config);
-      return ['A new key was made. Restart the servers so that they sign with it.'];
+      return ['A new key was created. Restart the servers so that they sign with it.'];
     },
   },
   migrate: {
-    about: 'apply pending migrations, as the server does when it starts',
+    about: 'apply pending migrations, as the server does at its start',
     usage: '',
     options: {},
     run: () => Promise.resolve(['The database is up to date.']),
   },
 };
 
-/** Needs no database. */
+/** Prints the permissions table; needs no database. */
 function permissionLines(): string[] {
   const width = 24;
   const row = (cells: readonly string[]) => cells.map((cell) => cell.padEnd(width)).join('').trimEnd();
@@ -183,8 +183,8 @@ function help(name?: string): string[] {
       ([command, { about }]) => `  ${command.padEnd(22)} ${about}`,
     ),
     '',
-    'The settings are those of the server: DATABASE_URL, DATA_DIR, SECRET_KEY, PUBLIC_URL … (see README.md).',
-    'The embedded database serves one process: stop the server before you run a command on it.',
+    'Commands read the settings of the server: DATABASE_URL, DATA_DIR, SECRET_KEY, PUBLIC_URL … (see README.md).',
+    'The embedded database serves one process, so stop the server before you run a command.',
   ];
 }
 
@@ -197,24 +197,24 @@ function helpOf(name: string | undefined): string[] {
 
 const noCommand = (name: string): string => `There is no command ${name}.${hint(name, commandNames) || ' See: npx sfera help'}`;
 
-/** A refusal of the server, as one line. */
+/** A refusal, with its text as one line. */
 class RefusedError extends Error {}
 
 async function main([name, ...args]: string[]): Promise<void> {
-  const say = (lines: readonly string[]) => console.log(lines.join('\n'));
-  if (name === undefined || name === 'help' || name === '--help' || name === '-h') return say(helpOf(args[0]));
-  if (name === 'permissions') return say(permissionLines());
+  const print = (lines: readonly string[]) => console.log(lines.join('\n'));
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') return print(helpOf(args[0]));
+  if (name === 'permissions') return print(permissionLines());
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) throw new UsageError(noCommand(name));
-  if (args.includes('--help') || args.includes('-h')) return say(help(name));
+  if (args.includes('--help') || args.includes('-h')) return print(help(name));
   const values = parseOptions(name, command, args);
   const config = readConfig();
   for (const warning of config.warnings) console.error(warning);
-  // Standard output belongs to the answer, which scripts read.
+  // Logs to standard error, since scripts read the standard output.
   const log = createLogger(config.logLevel === 'info' ? 'warn' : config.logLevel, process.stderr);
   const opened = await open(config, log);
   try {
-    say(await command.run(opened, values));
+    print(await command.run(opened, values));
   } catch (error) {
     throw error instanceof Refusal ? new RefusedError(refusalLine(error, command.options)) : error;
   } finally {
@@ -223,7 +223,7 @@ async function main([name, ...args]: string[]): Promise<void> {
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
-  const plain = error instanceof UsageError || error instanceof RefusedError || error instanceof ConfigError;
-  console.error(plain ? error.message : error);
+  const isExpected = error instanceof UsageError || error instanceof RefusedError || error instanceof ConfigError;
+  console.error(isExpected ? error.message : error);
   process.exitCode = error instanceof UsageError ? 2 : 1;
 });

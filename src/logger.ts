@@ -2,7 +2,7 @@ import { pino, type DestinationStream, type Logger, type LoggerOptions } from 'p
 
 export type { Logger };
 
-/** Structured lines, on standard output unless told otherwise. Ids only: what names a person is never handed to it, and is cut if it is. */
+/** Creates the logger. Writes JSON lines, by default to standard output. Removes secrets and personal data, which callers must not log. */
 export function createLogger(level: string, destination?: DestinationStream): Logger {
   const options: LoggerOptions = {
     level,
@@ -15,7 +15,7 @@ export function createLogger(level: string, destination?: DestinationStream): Lo
 
 /** Milliseconds that a line of level `info` or below may stay in memory. */
 const flushMs = 100;
-/** Bytes of lines that are written at once. */
+/** Bytes of buffered lines that cause a write. */
 const bufferedBytes = 8 * 1024;
 
 /**
@@ -46,7 +46,7 @@ const secrets = new Set([
   'email', 'phone', 'surname', 'givenName', 'patronymic', 'signInName', 'address',
 ]);
 
-/** SQLSTATE, errno, codes of Node and Prisma, names of OAuth errors, exit codes; no invitation code and no authorization code. */
+/** Matches SQLSTATEs, errno names, codes of Node and Prisma, and OAuth errors, but no invitation or authorization codes. */
 const errorCode = /^([0-9A-Z]{5}|E[A-Z0-9]{2,14}|ERR_[A-Z0-9_]{1,50}|[A-Z_]{1,40}|[a-z_]{1,40})$/;
 
 const isErrorCode = (code: unknown): boolean => code === null || typeof code === 'number' || (typeof code === 'string' && errorCode.test(code));
@@ -54,17 +54,17 @@ const isErrorCode = (code: unknown): boolean => code === null || typeof code ===
 const isSecret = (name: string, value: unknown): boolean => (name === 'code' ? !isErrorCode(value) : secrets.has(name));
 
 function withoutSecrets(fields: Record<string, unknown>, depth: number): Record<string, unknown> {
-  let kept = fields;
+  let filtered = fields;
   for (const name of Object.keys(fields)) {
     const value = fields[name];
     let shown = value;
     if (isSecret(name, value)) shown = undefined;
     else if (isPlain(value)) shown = depth < 3 ? withoutSecrets(value, depth + 1) : undefined;
     if (shown === value) continue;
-    if (kept === fields) kept = { ...fields };
-    kept[name] = shown;
+    if (filtered === fields) filtered = { ...fields };
+    filtered[name] = shown;
   }
-  return kept;
+  return filtered;
 }
 
 const isPlain = (value: unknown): value is Record<string, unknown> =>
@@ -87,15 +87,15 @@ function describe(error: unknown, depth: number): Described {
   return {
     type: name ?? kind,
     code: isErrorCode(shown) ? shown : undefined,
-    stack: error instanceof Error ? frames(error) : undefined,
+    stack: error instanceof Error ? framesOf(error) : undefined,
     ...(typeof inner === 'object' && inner !== null && depth < 3 && { cause: describe(inner, depth + 1) }),
   };
 }
 
-/** Where it went wrong without what it said: a database's message may quote a row. */
-function frames({ stack = '', message }: Error): string | undefined {
-  // What was said may have lines that look like places; where it is not found, nothing can be told apart.
-  const said = stack.indexOf(message);
-  if (said === -1) return undefined;
-  return stack.slice(said + message.length).split('\n').filter((line) => /^\s+at /.test(line)).join('\n');
+/** Returns the stack without the message, since a database's message may quote a row. */
+function framesOf({ stack = '', message }: Error): string | undefined {
+  // The message may have lines that look like frames. If the stack does not contain it, they cannot be separated.
+  const messageOffset = stack.indexOf(message);
+  if (messageOffset === -1) return undefined;
+  return stack.slice(messageOffset + message.length).split('\n').filter((line) => /^\s+at /.test(line)).join('\n');
 }

@@ -7,12 +7,12 @@ import { banner } from './http/banner.ts';
 import { start } from './http/bootstrap.ts';
 import { superviseWorkers } from './http/workers.ts';
 
-/** The server: reads its settings, starts, says where it is, and stops when it is told to. */
+/** Starts the server, prints its addresses, and stops it on SIGTERM and SIGINT. */
 
-/** Seconds that the token printed with the demonstration is good for. */
-const demonstrationToken = 8 * 3600;
+/** Validity in seconds of the access token that is printed with the demonstration school. */
+const demoTokenSeconds = 8 * 3600;
 
-/** Seconds that the database has to close, once no request is under way. */
+/** Seconds that the database may take to close after the last request. */
 const closingSeconds = 2;
 
 async function main(): Promise<void> {
@@ -32,7 +32,7 @@ async function serve(config: Config, log: Logger): Promise<void> {
     if (stopping) return;
     stopping = true;
     log.info({ signal }, 'stopping');
-    // A process that cannot finish in time is ended all the same; the log and the database do not mind.
+    // Exits if stopping takes too long. That is safe for the event log and the database.
     setTimeout(() => process.exit(1), (config.stopDelaySeconds + config.stopSeconds + closingSeconds) * 1000).unref();
     running.close().then(
       () => process.exit(0),
@@ -52,11 +52,11 @@ async function serve(config: Config, log: Logger): Promise<void> {
   log.info({ port: running.port, embedded: running.db.embedded }, 'listening');
   const { operator, db, tokens } = running;
   if (config.demo && db.embedded && (await isEmpty(db))) {
-    const made = await createDemoData(operator);
-    const [administrator] = made.people;
+    const demoData = await createDemoData(operator);
+    const [administrator] = demoData.people;
     const { id: sessionId } = await startSession(operator, { userId: administrator!.user.id, clientId: 'demonstration', device: 'npm start' });
-    const token = await tokens.issueAccessToken({ userId: administrator!.user.id, sessionId, clientId: 'demonstration' }, demonstrationToken);
-    process.stdout.write(banner(config, { ...made, token }));
+    const token = await tokens.issueAccessToken({ userId: administrator!.user.id, sessionId, clientId: 'demonstration' }, demoTokenSeconds);
+    process.stdout.write(banner(config, { ...demoData, token }));
   } else if (config.workers === 1) process.stdout.write(banner(config, null));
 }
 

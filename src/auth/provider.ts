@@ -14,21 +14,21 @@ import { signInPolicy, wantsSignIn } from './sign-in-policy.ts';
 import { withUnavailable } from './unavailable.ts';
 import { audienceOf } from './tokens.ts';
 
-/** The frontends that this server is itself: the API explorer, and the pages about the person's own sessions. */
+/** Client ids of the server's own frontends: the API explorer and the session pages. */
 export const explorerClient = 'explorer';
 export const pagesClient = 'pages';
 
-/** What happens to sessions, which src/domain/sessions.ts knows how to do. */
+/** Starts and ends sessions; src/domain/sessions.ts implements both. */
 export interface SessionPort {
-  start(of: { userId: string; clientId: string; grantId: string; device: string | null }, request: IncomingMessage): Promise<unknown>;
-  /** A grant was revoked; its session has ended with it. */
+  start(session: { userId: string; clientId: string; grantId: string; device: string | null }, request: IncomingMessage): Promise<unknown>;
+  /** Ends the session of a revoked grant. */
   endOfGrant(grantId: string): Promise<unknown>;
 }
 
-/** What a person sees of the authorization server, besides signing in. */
+/** Pages of the authorization server, except signing in. */
 export interface ProviderPages {
   error(ctx: KoaContextWithOIDC, error: Error): void;
-  /** `form` is an empty form with the id `op.logoutForm`; its field `logout` says yes. */
+  /** @param form an empty form with the id `op.logoutForm`; a button of it with `logout=yes` confirms signing out. */
   signOut(ctx: KoaContextWithOIDC, form: string): void;
   signedOut(ctx: KoaContextWithOIDC): void;
 }
@@ -43,33 +43,33 @@ export interface ProviderParts {
 }
 
 /**
- * The authorization server: code with PKCE for frontends, client credentials for machines. Every frontend is the
- * school's own, so that nobody is asked for consent. One grant is one Session row: they end together.
+ * Creates the authorization server: authorization code with PKCE for frontends, client credentials for services. It asks for
+ * no consent, since every frontend is the school's own. Each grant has one Session row, and they end together.
  */
 export function createProvider(parts: ProviderParts): Provider {
   const { config, db, log, sessions } = parts;
   const provider = new Provider(config.publicUrl, withUnavailable(configuration(parts)));
-  // src/http/routes.ts sets these headers itself, from the settings.
+  // Makes Koa use the host and scheme that src/http/routes.ts sets from PUBLIC_URL.
   provider.proxy = true;
-  // What is kept of a secret is its hash.
+  // The stored secret is a hash.
   provider.Client.prototype.compareClientSecret = function compare(this: { clientSecret?: string }, actual: string) {
-    const kept = Buffer.from(this.clientSecret ?? '', 'base64url');
-    const shown = createHash('sha256').update(actual).digest();
-    return kept.length === shown.length && timingSafeEqual(kept, shown);
+    const expectedHash = Buffer.from(this.clientSecret ?? '', 'base64url');
+    const actualHash = createHash('sha256').update(actual).digest();
+    return expectedHash.length === actualHash.length && timingSafeEqual(expectedHash, actualHash);
   };
-  // A refresh token's successor is derived from it, so that a client may ask for it twice (src/auth/adapter.ts). Private to
-  // oidc-provider 9.13: without it «used by two at one moment» of test/auth/refresh.test.ts fails.
+  // Derives a refresh token's successor from it, so that a client may request it twice (src/auth/adapter.ts). Overrides a
+  // private method of oidc-provider 9.13: «used by two at one moment» of test/auth/refresh.test.ts fails when it changes.
   const refreshTokens = provider.RefreshToken.prototype as unknown as { generateTokenId(): string };
   const randomTokenId = refreshTokens.generateTokenId;
   refreshTokens.generateTokenId = function generate() {
     const predecessor = Provider.ctx?.oidc.entities.RotatedRefreshToken;
     return predecessor === undefined ? randomTokenId.call(this) : deriveSuccessor(config.secretKey, predecessor.jti);
   };
-  // Refresh tokens outlive the browser's memory, yet signing out must end them: the library would spare them.
+  // Makes signing out revoke refresh tokens too, which oidc-provider would spare because they outlive the browser's session.
   provider.on('authorization.success', ({ oidc: { session, client } }) => {
     if (session !== undefined && client !== undefined) session.authorizationFor(client.clientId).persistsLogout = false;
   });
-  // The library allows the requesting origin before it knows the client. Every sandboxed frame has the origin `null`.
+  // oidc-provider allows the requesting origin before it knows the client. Every sandboxed frame has the origin `null`.
   provider.use(async (ctx, next) => {
     await next();
     if (ctx.get('origin') === 'null') ctx.remove('access-control-allow-origin');
@@ -85,7 +85,7 @@ export function createProvider(parts: ProviderParts): Provider {
     return {
       adapter: createAdapter({ db, secretKey: config.secretKey, ended: async (grantId) => void (await sessions.endOfGrant(grantId)) }),
       jwks: { keys: [...keys.jwks] },
-      // Never `native`: other ports of this machine are not this server.
+      // Not `native`, which would allow redirects to other ports of this machine.
       clients: [
         { ...frontend({ id: explorerClient, name: 'Sfera Explorer', redirectUris: [`${config.publicUrl}/explorer`] }), application_type: 'web' },
         { ...frontend({ id: pagesClient, name: 'Sfera', redirectUris: [`${config.publicUrl}/sessions/signed-in`] }), application_type: 'web' },
@@ -148,13 +148,13 @@ export function createProvider(parts: ProviderParts): Provider {
       issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
       expiresWithSession: () => false,
       rotateRefreshToken: async (ctx) => {
-        await keepSession(ctx);
+        await extendSession(ctx);
         return true;
       },
       loadExistingGrant: grantOf,
       extraTokenClaims: async (_ctx, token) => {
         if (!('grantId' in token) || token.grantId === undefined) return undefined;
-        const session = await db.prisma.session.findFirst({ where: { grantId: token.grantId, ...alive() }, select: { id: true } });
+        const session = await db.prisma.session.findFirst({ where: { grantId: token.grantId, ...active() }, select: { id: true } });
         if (session === null) throw new errors.InvalidGrant('the session has ended');
         return { sid: session.id };
       },
@@ -170,19 +170,19 @@ export function createProvider(parts: ProviderParts): Provider {
     };
   }
 
-  /** The grant that this browser remembers while its session lasts, otherwise a new one with a new session. */
+  /** Returns the browser's grant while its session is active, otherwise a new grant with a new session. */
   async function grantOf(ctx: KoaContextWithOIDC) {
     const { client, session, account } = ctx.oidc;
-    // Whoever is about to be asked to sign in again starts no session before they have.
+    // Starts no session before a person who must sign in again has done so.
     if (client === undefined || session === undefined || account === undefined || (await wantsSignIn(db, ctx))) return undefined;
     const remembered = session.grantIdFor(client.clientId);
     const grant = remembered === undefined ? undefined : await provider.Grant.find(remembered);
-    const alone = remembered !== undefined && (await db.prisma.session.count({ where: { grantId: remembered, ...alive() } })) === 1;
-    const kept = grant !== undefined && alone && grant.accountId === account.accountId ? grant : undefined;
-    const current = kept ?? new provider.Grant({ accountId: account.accountId, clientId: client.clientId });
+    const isActive = remembered !== undefined && (await db.prisma.session.count({ where: { grantId: remembered, ...active() } })) === 1;
+    const existing = grant !== undefined && isActive && grant.accountId === account.accountId ? grant : undefined;
+    const current = existing ?? new provider.Grant({ accountId: account.accountId, clientId: client.clientId });
     current.addOIDCScope([...ctx.oidc.requestParamOIDCScopes].join(' '));
     const grantId = await current.save();
-    if (kept === undefined)
+    if (existing === undefined)
       await sessions.start(
         { userId: account.accountId, clientId: client.clientId, grantId, device: deviceOf(ctx.get('user-agent')) },
         ctx.req,
@@ -190,12 +190,12 @@ export function createProvider(parts: ProviderParts): Provider {
     return current;
   }
 
-  /** A session that is used lives on: it, its grant and its next refresh token expire `sessionDays` from now. */
-  async function keepSession(ctx: KoaContextWithOIDC): Promise<void> {
+  /** Extends a used session: the session, its grant and its next refresh token expire `sessionDays` from now. */
+  async function extendSession(ctx: KoaContextWithOIDC): Promise<void> {
     const grant = ctx.oidc.grant;
     const expiresAt = new Date(Date.now() + config.sessionDays * 86_400_000);
     const { count } = await db.prisma.session.updateMany({
-      where: { grantId: grant?.jti ?? '', ...alive() },
+      where: { grantId: grant?.jti ?? '', ...active() },
       data: { expiresAt, lastSeenAt: new Date() },
     });
     if (grant === undefined || count === 0) throw new errors.InvalidGrant('the session has ended');
@@ -205,19 +205,19 @@ export function createProvider(parts: ProviderParts): Provider {
 }
 
 /**
- * Returns whether a page of the client has this origin. A native client's page may be on any port of this machine, like
- * its redirects (RFC 8252, 7.3).
+ * Returns whether the origin is that of a redirect URI of the client. A native client may use any port of a loopback host, as
+ * for its redirects (RFC 8252, 7.3).
  */
 function isOriginOf(client: Client, origin: string): boolean {
-  // An app's own scheme and a sandboxed frame both have the origin `null`, so it proves nothing.
+  // Apps with their own scheme and sandboxed frames share the origin `null`, so it identifies no client.
   if (!/^https?:/.test(origin) || !URL.canParse(origin)) return false;
-  const asking = new URL(origin);
+  const requesting = new URL(origin);
   return (client.redirectUris ?? []).some((uri) => {
     const registered = new URL(uri);
-    if (registered.origin === asking.origin) return true;
-    const sameMachine = registered.protocol === asking.protocol && registered.hostname === asking.hostname && isLoopback(asking);
-    return client.applicationType === 'native' && sameMachine;
+    if (registered.origin === requesting.origin) return true;
+    const isSameHost = registered.protocol === requesting.protocol && registered.hostname === requesting.hostname && isLoopback(requesting);
+    return client.applicationType === 'native' && isSameHost;
   });
 }
 
-const alive = () => ({ endedAt: null, expiresAt: { gt: new Date() } });
+const active = () => ({ endedAt: null, expiresAt: { gt: new Date() } });

@@ -7,17 +7,15 @@ import { deviceCookieSeconds } from './device-cookie.ts';
 import { countTry, extendWindow, forgetTries, giveBackAll, returnTry, returnToken, takeToken, type Bucket, type GiveBack } from './limits.ts';
 import { fingerprint } from './seal.ts';
 
-/** Limits password attempts. */
-
 const windowSeconds = 15 * 60;
-/** Longest time in seconds that an attempt waits in the queue of its address. */
+/** Seconds that an attempt waits at most in the queue of its address. */
 const maxWaitSeconds = 5;
 /** Wrong passwords for an account after which an address no longer gets the account's last token, and for how long. */
 const firstTries = 2;
 const firstTriesSeconds = 24 * 3600;
 
 export interface PasswordTry {
-  /** The typed sign-in name, in NFC and lower case. An account with this name need not exist. */
+  /** The entered sign-in name, in NFC and lower case. An account with this name need not exist. */
   signInName: string;
   address: string | null;
   /** The device's name from its cookie (`findDevice` of src/auth/device-cookie.ts); null for an unknown browser. */
@@ -50,14 +48,14 @@ export async function admitTry({ db, config, log }: { db: Database; config: Conf
     await extendWindow(db, device, deviceCookieSeconds);
   }
   const { signInName } = attempt;
-  const place = attempt.address ?? '';
-  const address: Bucket = { key: key('sign-in address', place), burst: config.signInTries * 10, intervalSeconds: 1 };
+  const clientAddress = attempt.address ?? '';
+  const address: Bucket = { key: key('sign-in address', clientAddress), burst: config.signInTries * 10, intervalSeconds: 1 };
   const account = bucketOfAccount(key('sign-in account', signInName), config.signInTries);
-  const pair = key('sign-in account and address', JSON.stringify([signInName, place]));
+  const pair = key('sign-in account and address', JSON.stringify([signInName, clientAddress]));
   const taken: GiveBack[] = [];
   const takeBack = () => giveBackAll(log, taken);
   try {
-    // The address first: past its limit it writes no row, whatever names it tries.
+    // The address first: beyond its limit, attempts write no row for any sign-in name.
     const waitSeconds = await take(db, taken, address, maxWaitSeconds);
     const isFirst = await countTry(db, pair, firstTries, firstTriesSeconds);
     taken.push(() => returnTry(db, pair));
@@ -70,7 +68,7 @@ export async function admitTry({ db, config, log }: { db: Database; config: Conf
   return { succeed: takeBack, takeBack };
 }
 
-/** Takes a token and notes how to give it back. Returns the seconds to wait before it counts. @throws RATE_LIMITED. */
+/** Takes a token and adds its return to `taken`. Returns the seconds until the token may be used. @throws RATE_LIMITED */
 async function take(db: Database, taken: GiveBack[], bucket: Bucket, maxWait = 0): Promise<number> {
   const token = await takeToken(db, bucket, maxWait);
   if (!token.taken) throw rateLimited(token.waitSeconds);
@@ -78,7 +76,7 @@ async function take(db: Database, taken: GiveBack[], bucket: Bucket, maxWait = 0
   return token.waitSeconds;
 }
 
-/** Half of the attempts at once and half spread over the window, so that no window of that length has more than `tries`. */
+/** Allows half of the attempts at once and spreads the rest over the window, so that no window has more than `tries`. */
 function bucketOfAccount(key: Bucket['key'], tries: number): Bucket {
   const burst = Math.ceil(tries / 2);
   return { key, burst, intervalSeconds: windowSeconds / Math.max(1, tries - burst) };

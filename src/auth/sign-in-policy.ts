@@ -2,7 +2,7 @@ import { interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Database } from '../db/client.ts';
 import { orUnavailable } from './unavailable.ts';
 
-/** When the authorization server asks for a password although the browser is remembered. */
+/** Decides when the authorization server asks for a password although the browser has a session cookie. */
 
 /**
  * Returns the library's reasons to ask for a password (no session, the client asks for it, …) and our own. Accepts
@@ -22,7 +22,7 @@ export function signInPolicy(db: Database): interactionPolicy.DefaultPolicy {
   return policy;
 }
 
-/** Will the person be asked to sign in before this request goes on? */
+/** Returns whether the person must sign in before the request goes on. */
 export async function wantsSignIn(db: Database, ctx: KoaContextWithOIDC): Promise<boolean> {
   const { session, params, result } = ctx.oidc;
   if (ctx.oidc.promptPending('login') || ctx.oidc.promptPending('select_account')) return true;
@@ -32,8 +32,8 @@ export async function wantsSignIn(db: Database, ctx: KoaContextWithOIDC): Promis
 }
 
 /**
- * Was a session of this browser ended after the person last signed in here? Ending a session in the list must also shut
- * out the browser it belongs to, which otherwise would quietly get a new one by its cookie.
+ * Returns whether a session of this browser was ended after the person last signed in here. Ending a session in the list must
+ * also sign out its browser, which would otherwise get a new session with its cookie.
  */
 async function endedSince(db: Database, ctx: KoaContextWithOIDC): Promise<boolean> {
   const { session, result } = ctx.oidc;
@@ -41,7 +41,7 @@ async function endedSince(db: Database, ctx: KoaContextWithOIDC): Promise<boolea
   return isShutOut(db, session);
 }
 
-/** As above, of the remembered browser itself. */
+/** Returns the same for the oidc-provider session of a browser. */
 export async function isShutOut(
   db: Database,
   session: { accountId?: string | undefined; loginTs?: number | undefined; authorizations?: object | undefined },

@@ -9,35 +9,35 @@ import type { Logger } from '../logger.ts';
 import { IssuerKeys } from './issuer-keys.ts';
 import type { SigningKeys } from './keys.ts';
 
-/** What a valid token says. Whether it still counts, the database says: src/auth/actors.ts. Times in seconds since 1970. */
+/** The claims of a valid token. src/auth/actors.ts checks in the database that it is not revoked. Times in seconds since 1970. */
 export type Credential =
   | { kind: 'user'; userId: string; sessionId: string; clientId: string; expiresAt: number }
   | { kind: 'service'; clientId: string; expiresAt: number; scopes: readonly ServiceScope[] };
 
 export interface Tokens {
-  /** A token of a session, as the authorization server would give it; for the command line, the demonstration and tests. */
-  issueAccessToken(of: { userId: string; sessionId: string; clientId: string }, seconds?: number): Promise<string>;
+  /** Returns an access token of a session, like the authorization server's; for the demonstration school and tests. */
+  issueAccessToken(session: { userId: string; sessionId: string; clientId: string }, seconds?: number): Promise<string>;
   /**
-   * Returns the token's credential, or undefined for a token that this server does not accept.
-   * @throws UNAVAILABLE when its keys cannot be read now, from the database or from their issuer.
+   * Returns the token's credential, or undefined for an invalid token.
+   * @throws UNAVAILABLE when the keys cannot be read now, from the database or from the issuer.
    */
   verifyAccessToken(token: string): Credential | undefined | Promise<Credential | undefined>;
   /**
-   * Returns whether the token is valid except that it has expired, so that its client may have a newer one.
+   * Returns whether the token is valid except for its expiry, so that its client may have a newer one.
    * @throws UNAVAILABLE as `verifyAccessToken` does.
    */
   hasExpired(token: string): Promise<boolean>;
 }
 
-/** Whom a token of this server is for: the one resource there is. */
+/** Returns the `aud` of the server's own access tokens. */
 export const audienceOf = (config: Config): string => `${config.publicUrl}/graphql`;
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-/** Of outside issuers. Never a symmetric one: its key would be the public key that everybody has. */
-const asymmetric = ['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512'];
+/** Accepted algorithms of outside issuers. A symmetric algorithm would use the public key as its secret. */
+const asymmetricAlgorithms = ['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512'];
 
-/** Tokens remembered as verified, the oldest forgotten first. */
-const mostRemembered = 10_000;
+/** Number of cached verified tokens; the oldest is removed first. */
+const maxCachedTokens = 10_000;
 
 export function createTokens({ config, db, keys, log }: { config: Config; db: Database; keys: SigningKeys; log: Logger }): Tokens {
   const audience = audienceOf(config);
@@ -62,21 +62,21 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
     return { kind: 'user', userId: sub, sessionId: sid, clientId, expiresAt: exp };
   }
 
-  // By their hash, so that no credential is kept. Whether its session still counts is asked of the database every time.
-  const remembered = new Map<string, Credential>();
+  // Keyed by hash, so that the cache holds no tokens. Each request still checks the session in the database.
+  const verifiedTokens = new Map<string, Credential>();
 
-  function recall(digest: string): Credential | undefined {
-    const known = remembered.get(digest);
+  function findVerified(digest: string): Credential | undefined {
+    const known = verifiedTokens.get(digest);
     if (known !== undefined && known.expiresAt > Date.now() / 1000) return known;
-    remembered.delete(digest);
+    verifiedTokens.delete(digest);
     return undefined;
   }
 
-  async function verifyOwnOnce(token: string, digest: string): Promise<Credential | undefined> {
+  async function verifyAndCache(token: string, digest: string): Promise<Credential | undefined> {
     const credential = await verifyOwn(token);
     if (credential === undefined) return undefined;
-    if (remembered.size >= mostRemembered) remembered.delete(remembered.keys().next().value!);
-    remembered.set(digest, credential);
+    if (verifiedTokens.size >= maxCachedTokens) verifiedTokens.delete(verifiedTokens.keys().next().value!);
+    verifiedTokens.set(digest, credential);
     return credential;
   }
 
@@ -86,7 +86,7 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
     const { payload } = await jwtVerify(token, known.keys.find, {
       issuer,
       audience: known.trusted.audience,
-      algorithms: asymmetric,
+      algorithms: asymmetricAlgorithms,
       requiredClaims: ['exp', 'iat', 'sub'],
     });
     return outsideSession(db, config, known.trusted, payload);
@@ -94,7 +94,7 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
 
   async function check(token: string, digest: string): Promise<Credential | undefined> {
     const { iss } = decodeJwt(token);
-    if (iss === config.publicUrl) return verifyOwnOnce(token, digest);
+    if (iss === config.publicUrl) return verifyAndCache(token, digest);
     return iss === undefined ? undefined : verifyOutside(token, iss);
   }
 
@@ -102,7 +102,7 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
     try {
       return await check(token, digest);
     } catch (error) {
-      // Not the token's fault: after UNAUTHENTICATED a client would sign its user out.
+      // Not an error of the token: on UNAUTHENTICATED a client would sign its user out.
       if (error instanceof Refusal || isTransient(error)) throw error;
       const { code, name } = error as { code?: string; name?: string };
       log.debug({ code: code ?? name }, 'a token was refused');
@@ -125,7 +125,7 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
     },
     verifyAccessToken(token) {
       const digest = hash('sha256', token, 'base64');
-      return recall(digest) ?? verify(token, digest);
+      return findVerified(digest) ?? verify(token, digest);
     },
     async hasExpired(token) {
       try {
@@ -140,16 +140,16 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
   };
 }
 
-/** A service that asked for no scope in particular is given what its client has (RFC 6749, 3.3). */
+/** Returns the scopes of a token; all scopes for a token without `scope`, which src/auth/actors.ts limits to its client's. */
 function scopesOf(scope: unknown): ServiceScope[] {
   if (typeof scope !== 'string') return [...serviceScopes];
-  const named = scope.split(' ');
-  return serviceScopes.filter((known) => named.includes(known));
+  const requested = scope.split(' ');
+  return serviceScopes.filter((known) => requested.includes(known));
 }
 
 /**
- * The session of a person known by an outside issuer, so that it can be listed and ended like any other. A token made
- * before its session was ended stays ended; one made after begins a new session.
+ * Returns the credential of a person who signs in with an outside issuer. The person has a Session row, so that it can be
+ * listed and ended like any other. A token issued before the session ended stays ended; a later one starts a new session.
  */
 async function outsideSession(
   db: Database,
@@ -160,9 +160,9 @@ async function outsideSession(
   const known = await db.prisma.userIdentity.findUnique({ where: { issuer_subject: { issuer, subject: sub! } } });
   if (known === null) return undefined;
   const { userId } = known;
-  const name = `outside:${createHash('sha256').update(JSON.stringify([issuer, sub])).digest('base64url')}`;
+  const grantPrefix = `outside:${createHash('sha256').update(JSON.stringify([issuer, sub])).digest('base64url')}`;
   const latest = await db.prisma.session.findFirst({
-    where: { userId, clientId: issuer, grantId: { startsWith: `${name}:` } },
+    where: { userId, clientId: issuer, grantId: { startsWith: `${grantPrefix}:` } },
     orderBy: { id: 'desc' },
   });
   const credential = (sessionId: string): Credential => ({ kind: 'user', userId, sessionId, clientId: issuer, expiresAt: exp! });
@@ -174,10 +174,10 @@ async function outsideSession(
     return credential(latest.id);
   }
   if (latest !== null && endedAt !== null && iat! * 1000 <= endedAt.getTime()) return credential(latest.id);
-  // Named after the session before it, so that two requests at one moment begin one session between them.
-  const grantId = `${name}:${latest?.id ?? ''}`;
+  // The grant id contains the previous session's id, so that two simultaneous requests start one session.
+  const grantId = `${grantPrefix}:${latest?.id ?? ''}`;
   const expiresAt = new Date(Date.now() + lifetime);
   await db.prisma.session.createMany({ data: [{ userId, clientId: issuer, grantId, expiresAt }], skipDuplicates: true });
-  const begun = await db.prisma.session.findUniqueOrThrow({ where: { grantId } });
-  return credential(begun.id);
+  const started = await db.prisma.session.findUniqueOrThrow({ where: { grantId } });
+  return credential(started.id);
 }

@@ -2,14 +2,14 @@ import { errors, type Adapter, type AdapterFactory, type Configuration } from 'o
 import { isTransient } from '../db/availability.ts';
 
 /**
- * Answers `temporarily_unavailable` (RFC 6749, 4.1.2.1) when the database does not respond; the library itself would
+ * Answers `temporarily_unavailable` (RFC 6749, 4.1.2.1) when the database does not respond; oidc-provider itself would
  * answer `server_error`.
  */
 
 /** Seconds after which a client may repeat the request. */
 export const retryAfterSeconds = 2;
 
-/** Wraps a function: replaces a transient error with `temporarily_unavailable` (503). */
+/** Wraps a function so that it throws `temporarily_unavailable` (503) in place of a transient error. */
 export function orUnavailable<Args extends unknown[], Result>(step: (...args: Args) => Result | Promise<Result>): (...args: Args) => Promise<Result> {
   return async (...args) => {
     try {
@@ -17,18 +17,18 @@ export function orUnavailable<Args extends unknown[], Result>(step: (...args: Ar
     } catch (cause) {
       if (!isTransient(cause)) throw cause;
       const error = new errors.TemporarilyUnavailable(undefined, { cause: cause as Error });
-      // Koa sends the headers of an error that is thrown past the library's own handlers.
+      // Koa sends the headers of an error that oidc-provider's own handlers do not catch.
       throw Object.assign(error, { status: 503, statusCode: 503, headers: { 'retry-after': String(retryAfterSeconds) } });
     }
   };
 }
 
-/** Wraps every call of the configuration that reads or writes the database in `orUnavailable`. */
-export function withUnavailable(given: Configuration): Configuration {
-  const { adapter, findAccount, extraTokenClaims, loadExistingGrant, rotateRefreshToken } = given;
+/** Wraps the functions of the configuration that use the database in `orUnavailable`. */
+export function withUnavailable(configuration: Configuration): Configuration {
+  const { adapter, findAccount, extraTokenClaims, loadExistingGrant, rotateRefreshToken } = configuration;
   return {
-    ...given,
-    adapter: (model: string) => adapterOf((adapter as AdapterFactory)(model)),
+    ...configuration,
+    adapter: (model: string) => wrapAdapter((adapter as AdapterFactory)(model)),
     ...(findAccount && { findAccount: orUnavailable(findAccount) }),
     ...(extraTokenClaims && { extraTokenClaims: orUnavailable(extraTokenClaims) }),
     ...(loadExistingGrant && { loadExistingGrant: orUnavailable(loadExistingGrant) }),
@@ -36,12 +36,12 @@ export function withUnavailable(given: Configuration): Configuration {
   };
 }
 
-const adapterOf = (of: Adapter): Adapter => ({
-  upsert: orUnavailable(of.upsert.bind(of)),
-  find: orUnavailable(of.find.bind(of)),
-  findByUserCode: orUnavailable(of.findByUserCode.bind(of)),
-  findByUid: orUnavailable(of.findByUid.bind(of)),
-  consume: orUnavailable(of.consume.bind(of)),
-  destroy: orUnavailable(of.destroy.bind(of)),
-  revokeByGrantId: orUnavailable(of.revokeByGrantId.bind(of)),
+const wrapAdapter = (adapter: Adapter): Adapter => ({
+  upsert: orUnavailable(adapter.upsert.bind(adapter)),
+  find: orUnavailable(adapter.find.bind(adapter)),
+  findByUserCode: orUnavailable(adapter.findByUserCode.bind(adapter)),
+  findByUid: orUnavailable(adapter.findByUid.bind(adapter)),
+  consume: orUnavailable(adapter.consume.bind(adapter)),
+  destroy: orUnavailable(adapter.destroy.bind(adapter)),
+  revokeByGrantId: orUnavailable(adapter.revokeByGrantId.bind(adapter)),
 });
