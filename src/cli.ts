@@ -13,7 +13,9 @@ import { invalid, Refusal } from './errors.ts';
 import { createLogger } from './logger.ts';
 import { open, type Opened } from './http/bootstrap.ts';
 
-/** The command line. Commands print what they did; a refusal is one line with exit status 1, a usage error has status 2. */
+/**
+ * The command line. Commands print what they did; a refusal is one line with exit status 1, a usage error has status 2.
+ */
 
 interface Command extends OptionsOf {
   about: string;

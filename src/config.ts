@@ -33,7 +33,7 @@ export interface Config {
   /** Whether this process deletes expired data every hour; one process per database is enough. */
   housekeeping: boolean;
   dataDir: string;
-  /** The secret from which all other keys are derived: of invitation links, signing keys, cookies and rate limits. */
+  /** The secret from which the keys of links, cookies, rate limits and stored signing keys are derived. */
   secretKey: Buffer;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';
   /** Browser origins allowed besides the server's own. */
@@ -43,7 +43,7 @@ export interface Config {
   trustProxy: TrustedProxies;
   /** Validity of an access token in seconds. */
   accessTokenSeconds: number;
-  /** Days after the last use in which a session expires. */
+  /** Days without use after which a session expires. */
   sessionDays: number;
   /** Days for which events stay in the log. */
   eventDays: number;
@@ -57,7 +57,9 @@ export interface Config {
   streamsPerAccount: number;
   /** Whether the server creates the demonstration school in an empty embedded database. */
   demo: boolean;
-  /** Seconds that an idle connection stays open: longer than in proxies, which would otherwise reuse closed connections. */
+  /**
+   * Seconds that an idle connection stays open: longer than in proxies, which would otherwise reuse closed connections.
+   */
   keepAliveSeconds: number;
   /** Seconds in which running requests must finish when the server stops. */
   stopSeconds: number;
@@ -178,7 +180,10 @@ function secret(text: string | undefined, dataDir: string): Buffer {
   }
 }
 
-/** Writes the secret to a temporary file and links it into place, so that two containers that start together read one secret. */
+/**
+ * Writes the secret to a temporary file and links it into place, so that two containers that start together read one
+ * secret.
+ */
 function createSecret(dataDir: string, file: string): void {
   createFolder(dataDir);
   const temporaryFile = `${file}.${randomUUID()}`;

@@ -2,7 +2,10 @@ import { pino, type DestinationStream, type Logger, type LoggerOptions } from 'p
 
 export type { Logger };
 
-/** Creates the logger. Writes JSON lines, by default to standard output. Removes secrets and personal data, which callers must not log. */
+/**
+ * Creates the logger. Writes JSON lines, by default to standard output. Removes secrets and personal data, which
+ * callers must not log.
+ */
 export function createLogger(level: string, destination?: DestinationStream): Logger {
   const options: LoggerOptions = {
     level,
@@ -20,7 +23,8 @@ const bufferedBytes = 8 * 1024;
 
 /**
  * Returns the standard output for log lines. Writes lines of level `info` and below in batches: a system call for each
- * request was 7 % of a nested read. Writes everything before a line of level `warn` or above, and when the process exits.
+ * request was 7 % of a nested read. Writes everything before a line of level `warn` or above, and when the process
+ * exits.
  */
 export function bufferedOutput(): DestinationStream {
   const output = pino.destination({ sync: true, minLength: bufferedBytes, periodicFlush: flushMs });
@@ -37,8 +41,8 @@ export function bufferedOutput(): DestinationStream {
 }
 
 /**
- * Fields that hold secrets or personal data, at any depth. Removed here in one pass: pino's `redact` took three times as
- * long for each line.
+ * Fields that hold secrets or personal data, at any depth. Removed here in one pass: pino's `redact` took three times
+ * as long for each line.
  */
 const secrets = new Set([
   'password', 'passwordHash', 'token', 'accessToken', 'refreshToken', 'idToken', 'secret', 'clientSecret', 'authorization', 'cookie', 'codeVerifier',
@@ -46,7 +50,9 @@ const secrets = new Set([
   'email', 'phone', 'surname', 'givenName', 'patronymic', 'signInName', 'address',
 ]);
 
-/** Matches SQLSTATEs, errno names, codes of Node and Prisma, and OAuth errors, but no invitation or authorization codes. */
+/**
+ * Matches SQLSTATEs, errno names, codes of Node and Prisma, and OAuth errors, but no invitation or authorization codes.
+ */
 const errorCode = /^([0-9A-Z]{5}|E[A-Z0-9]{2,14}|ERR_[A-Z0-9_]{1,50}|[A-Z_]{1,40}|[a-z_]{1,40})$/;
 
 const isErrorCode = (code: unknown): boolean => code === null || typeof code === 'number' || (typeof code === 'string' && errorCode.test(code));

@@ -52,8 +52,8 @@ function statementFor(sessions: string[], clients: string[]): pg.QueryConfig {
 }
 
 /**
- * Loads the current actors of the credentials, in their order, with one statement. Rights are never cached: a right revoked a
- * moment ago is not in the result.
+ * Loads the current actors of the credentials, in their order, with one statement. Rights are never cached: a right
+ * revoked a moment ago is not in the result.
  */
 export async function loadActors(db: Database, credentials: readonly Credential[]): Promise<Loaded[]> {
   if (credentials.length === 0) return [];
@@ -96,7 +96,10 @@ const userActor = (userId: string, sessionId: string, expiresAt: number, loaded:
   chats: new Map(loaded.chats),
 });
 
-/** Updates `last_seen_at` of sessions, at most once in five minutes each. Does not wait; the next call makes up for a failure. */
+/**
+ * Updates `last_seen_at` of sessions, at most once in five minutes each. Does not wait; the next call makes up for a
+ * failure.
+ */
 function updateLastSeen(db: Database, sessionIds: string[]): void {
   const text = `update session set last_seen_at = now() where id = any($1::uuid[]) and last_seen_at < now() - interval '5 minutes'`;
   db.pool.query(text, [sessionIds]).catch(() => undefined);

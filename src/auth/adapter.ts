@@ -6,15 +6,15 @@ import type { OauthClient } from '../db/generated/client.ts';
 import { deriveSuccessor } from './seal.ts';
 
 /**
- * Stores the data of the authorization server in the table oidc_payload. The ids are the values of codes, cookies and refresh
- * tokens, so the table has only their hashes: a reader of the table cannot use them.
+ * Stores the data of the authorization server in the table oidc_payload. The ids are the values of codes, cookies and
+ * refresh tokens, so the table has only their hashes: a reader of the table cannot use them.
  */
 
 const hashOf = (value: string): string => createHash('sha256').update(value).digest('base64url');
 
 /**
- * Seconds in which a used refresh token may be used again, by two tabs at once or because the response was lost. It gives the
- * same successor as before, unless the successor has been used.
+ * Seconds in which a used refresh token may be used again, by two tabs at once or because the response was lost. It
+ * gives the same successor as before, unless the successor has been used.
  */
 const graceSeconds = 10;
 
@@ -89,7 +89,10 @@ class PayloadStore implements Adapter {
     throw new errors.InvalidGrant('already used');
   }
 
-  /** Marks the payload as used, with the database's time, which all processes share. Returns false if it was used before. */
+  /**
+   * Marks the payload as used, with the database's time, which all processes share. Returns false if it was used
+   * before.
+   */
   protected async consumeOnce(idHash: string): Promise<boolean> {
     const text = 'update oidc_payload set consumed_at = now() where model = $1 and id_hash = $2 and consumed_at is null';
     return (await this.#db.pool.query(text, [this.#model, idHash])).rowCount === 1;
@@ -215,8 +218,8 @@ export function frontend({ id, name, redirectUris }: Pick<OauthClient, 'id' | 'n
 
 /**
  * Returns `native` if a redirect URI has an app's own scheme or is http on a loopback host, of which oidc-provider then
- * accepts any port (RFC 8252, 7.3). Returns `web` for http on other hosts and https on a loopback host, which oidc-provider
- * refuses for `native` clients.
+ * accepts any port (RFC 8252, 7.3). Returns `web` for http on other hosts and https on a loopback host, which
+ * oidc-provider refuses for `native` clients.
  */
 function applicationType(redirectUris: readonly string[]): 'web' | 'native' {
   const urls = redirectUris.map((uri) => new URL(uri));
@@ -226,7 +229,10 @@ function applicationType(redirectUris: readonly string[]): 'web' | 'native' {
 
 export const isLoopback = ({ hostname }: URL): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 
-/** Returns a confidential client. `client_secret` is the hash of its secret, which src/auth/provider.ts compares accordingly. */
+/**
+ * Returns a confidential client. `client_secret` is the hash of its secret, which src/auth/provider.ts compares
+ * accordingly.
+ */
 function service({ id, name, scopes }: OauthClient, secretHash: Uint8Array): ClientMetadata {
   return {
     client_id: id,

@@ -2,11 +2,12 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { keyFor } from './seal.ts';
 
 /**
- * Device cookies after OWASP («Slow down online guessing attacks with device cookies»): a browser keeps a cookie after a
- * sign-in, and wrong passwords from it count separately from those of unknown browsers.
+ * Device cookies after OWASP («Slow down online guessing attacks with device cookies»): a browser keeps a cookie after
+ * a sign-in, and wrong passwords from it count separately from those of unknown browsers.
  *
- * A cookie has a mark for each of the last accounts. A mark is its creation time in seconds, a random name of the device, and a
- * keyed hash that binds both to the account and its password, so that a new password revokes it. It has no personal data.
+ * A cookie has a mark for each of the last accounts. A mark is its creation time in seconds, a random name of the
+ * device, and a keyed hash that binds both to the account and its password, so that a new password revokes it. It has
+ * no personal data.
  */
 
 export interface DeviceAccount {

@@ -7,9 +7,9 @@ import type { Logger } from '../logger.ts';
 const pauseMs = 10_000;
 
 /**
- * Finds the key of a token among the published keys of its issuer. jose fetches them again when they are ten minutes old or a
- * token has an unknown key id. While the issuer does not answer, its last keys verify tokens, and one request in every
- * `pauseMs` tries to fetch the keys.
+ * Finds the key of a token among the published keys of its issuer. jose fetches them again when they are ten minutes
+ * old or a token has an unknown key id. While the issuer does not answer, its last keys verify tokens, and one request
+ * in every `pauseMs` tries to fetch the keys.
  */
 export class IssuerKeys {
   readonly #issuer: string;
@@ -27,7 +27,10 @@ export class IssuerKeys {
     this.#published = createRemoteJWKSet(new URL(jwksUri));
   }
 
-  /** For `jwtVerify`. @throws UNAVAILABLE when the issuer does not answer and its last keys do not have the token's key. */
+  /**
+   * For `jwtVerify`.
+   * @throws UNAVAILABLE when the issuer does not answer and its last keys do not have the token's key.
+   */
   readonly find: JWTVerifyGetKey = async (header, token) => {
     const now = Date.now();
     if (now < this.#pausedUntil) return this.#findInLast(header, token);

@@ -5,11 +5,16 @@ import type { Database } from '../db/client.ts';
 import { transaction, type Tx } from '../db/transaction.ts';
 import { open, seal } from './seal.ts';
 
-/** The keys that sign tokens (ES256). The database has the private keys, encrypted with a key derived from SECRET_KEY. */
+/**
+ * The keys that sign tokens (ES256). The database has the private keys, encrypted with a key derived from SECRET_KEY.
+ */
 export interface SigningKeys {
   /** Private JWKs, the newest first. The first one signs; all of them verify. */
   readonly jwks: readonly JWK[];
-  /** Returns the public key with this id. Reads keys that another process has created, once every `reloadIntervalMs` at most. */
+  /**
+   * Returns the public key with this id. Reads keys that another process has created, once every `reloadIntervalMs` at
+   * most.
+   */
   verifierOf(kid: string): Promise<CryptoKey | undefined>;
 }
 
@@ -73,8 +78,8 @@ export async function loadSigningKeys(db: Database, config: Config): Promise<Sig
 }
 
 /**
- * Creates a new key. Servers started after this sign with it, and running servers accept it. The former keys stay, so that
- * tokens signed with them are still accepted.
+ * Creates a new key. Servers started after this sign with it, and running servers accept it. The former keys stay, so
+ * that tokens signed with them are still accepted.
  */
 export async function rotateSigningKey(db: Database, config: Config): Promise<void> {
   await transaction(db, async (tx) => {

@@ -6,7 +6,8 @@ import type { Fingerprint } from './seal.ts';
 
 /**
  * Counts one attempt and returns whether it was within the limit. The window starts with its first attempt and lasts
- * `windowSeconds`; attempts beyond the limit do not extend it. Uses one statement, so that simultaneous attempts all count.
+ * `windowSeconds`; attempts beyond the limit do not extend it. Uses one statement, so that simultaneous attempts all
+ * count.
  */
 export async function countTry(db: Database, key: Fingerprint, limit: number, windowSeconds: number): Promise<boolean> {
   const { rows } = await db.pool.query<{ count: number }>(
@@ -61,11 +62,11 @@ export interface Taken {
 }
 
 /**
- * Takes a token if one is free. With `maxWaitSeconds` it also takes tokens that become free within that time, in the order
- * of the calls: the caller waits `waitSeconds` before it goes on.
+ * Takes a token if one is free. With `maxWaitSeconds` it also takes tokens that become free within that time, in the
+ * order of the calls: the caller waits `waitSeconds` before it goes on.
  *
- * Uses the generic cell rate algorithm: `resets_at` is the time when the bucket is full again, so a row in the past means the
- * same as no row. Uses one statement, so that two callers cannot take the same token.
+ * Uses the generic cell rate algorithm: `resets_at` is the time when the bucket is full again, so a row in the past
+ * means the same as no row. Uses one statement, so that two callers cannot take the same token.
  */
 export async function takeToken(db: Database, { key, burst, intervalSeconds }: Bucket, maxWaitSeconds = 0): Promise<Taken> {
   const capacity = burst * intervalSeconds;
@@ -88,7 +89,10 @@ export async function returnToken(db: Database, { key, intervalSeconds }: Bucket
 /** A call of `returnToken`, `returnTry` or `forgetTries`. */
 export type GiveBack = () => Promise<void>;
 
-/** Returns the tokens and counts of an attempt. Logs failures and does not throw, since the attempt itself has its outcome. */
+/**
+ * Returns the tokens and counts of an attempt. Logs failures and does not throw, since the attempt itself has its
+ * outcome.
+ */
 export async function giveBackAll(log: Logger, all: readonly GiveBack[]): Promise<void> {
   for (const { reason } of (await Promise.allSettled(all.map((giveBack) => giveBack()))).filter((result) => result.status === 'rejected'))
     log.warn({ err: reason as unknown }, 'a rate limit keeps an attempt that should not count');

@@ -7,8 +7,8 @@ import { Semaphore } from './semaphore.ts';
 const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 
 /**
- * Limits the hashes to two of libuv's four threads, which token signing, DNS and files use too, so that many sign-ins do not
- * block these. At 20 ms each, the last of 200 waiting hashes starts within two seconds.
+ * Limits the hashes to two of libuv's four threads, which token signing, DNS and files use too, so that many sign-ins
+ * do not block these. At 20 ms each, the last of 200 waiting hashes starts within two seconds.
  */
 const threads = new Semaphore({ concurrency: 2, maxWaiting: 200 });
 
@@ -25,13 +25,14 @@ const commonPasswords = new Set([
 ]);
 
 /**
- * Normalises a password to NFKC. Truncates it to a length that is still too long for a password: NFKC combines at most four
- * UTF-16 units to one character, and takes a second for 20,000 combining marks.
+ * Normalises a password to NFKC. Truncates it to a length that is still too long for a password: NFKC combines at most
+ * four UTF-16 units to one character, and takes a second for 20,000 combining marks.
  */
 const normalize = (password: string): string => password.slice(0, maxLength * 4 + 1).normalize('NFKC');
 
 /**
- * Checks a new password: 8 to 200 characters after NFKC, not the sign-in name, and not one of the most common passwords.
+ * Checks a new password: 8 to 200 characters after NFKC, not the sign-in name, and not one of the most common
+ * passwords.
  * @throws INVALID at `path`.
  */
 export function demandPassword(password: string, signInName: string, path = 'password'): void {
@@ -46,7 +47,10 @@ export function demandPassword(password: string, signInName: string, path = 'pas
     throw invalid(path, ['Это один из самых частых паролей. Придумайте другой.', 'This is one of the most common passwords. Choose another.']);
 }
 
-/** Returns the hash in the PHC string format. Takes about 20 ms of one core. @throws UNAVAILABLE when too many hashes wait. */
+/**
+ * Returns the hash in the PHC string format. Takes about 20 ms of one core.
+ * @throws UNAVAILABLE when too many hashes wait.
+ */
 export function hashPassword(password: string): Promise<string> {
   return threads.run(() => hash(normalize(password), cost));
 }

@@ -5,7 +5,9 @@ import { isTransient } from '../db/availability.ts';
 import type { Logger } from '../logger.ts';
 import { retryAfterSeconds } from './unavailable.ts';
 
-/** Logs the errors of the authorization server. A client error takes one line, without tokens, codes or page addresses. */
+/**
+ * Logs the errors of the authorization server. A client error takes one line, without tokens, codes or page addresses.
+ */
 
 const endpoints = ['authorization', 'grant', 'introspection', 'revocation', 'end_session', 'end_session_confirm', 'userinfo', 'discovery', 'jwks'] as const;
 
@@ -28,7 +30,9 @@ export function logProviderErrors(provider: Provider, log: Logger): void {
   events.on('error', (err: Error) => (isTransient(err) ? log.warn({ err }, 'unavailable') : log.error({ err }, 'the authorization server failed')));
 }
 
-/** Returns oidc-provider's description without words of 25 or more characters, which may be codes, tokens or challenges. */
+/**
+ * Returns oidc-provider's description without words of 25 or more characters, which may be codes, tokens or challenges.
+ */
 function reasonOf({ error_detail: detail, error_description: description }: OAuthError): string | undefined {
   return (detail ?? description)?.replace(/[^\s'"]{25,}/g, '…').slice(0, 200);
 }

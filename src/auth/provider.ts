@@ -43,8 +43,8 @@ export interface ProviderParts {
 }
 
 /**
- * Creates the authorization server: authorization code with PKCE for frontends, client credentials for services. It asks for
- * no consent, since every frontend is the school's own. Each grant has one Session row, and they end together.
+ * Creates the authorization server: authorization code with PKCE for frontends, client credentials for services. It
+ * asks for no consent, since every frontend is the school's own. Each grant has one Session row, and they end together.
  */
 export function createProvider(parts: ProviderParts): Provider {
   const { config, db, log, sessions } = parts;
@@ -57,15 +57,17 @@ export function createProvider(parts: ProviderParts): Provider {
     const actualHash = createHash('sha256').update(actual).digest();
     return expectedHash.length === actualHash.length && timingSafeEqual(expectedHash, actualHash);
   };
-  // Derives a refresh token's successor from it, so that a client may request it twice (src/auth/adapter.ts). Overrides a
-  // private method of oidc-provider 9.13: «used by two at one moment» of test/auth/refresh.test.ts fails when it changes.
+  // Derives a refresh token's successor from it, so that a client may request it twice (src/auth/adapter.ts). Overrides
+  // a private method of oidc-provider 9.13: «used by two at one moment» of test/auth/refresh.test.ts fails when it
+  // changes.
   const refreshTokens = provider.RefreshToken.prototype as unknown as { generateTokenId(): string };
   const randomTokenId = refreshTokens.generateTokenId;
   refreshTokens.generateTokenId = function generate() {
     const predecessor = Provider.ctx?.oidc.entities.RotatedRefreshToken;
     return predecessor === undefined ? randomTokenId.call(this) : deriveSuccessor(config.secretKey, predecessor.jti);
   };
-  // Makes signing out revoke refresh tokens too, which oidc-provider would spare because they outlive the browser's session.
+  // Makes signing out revoke refresh tokens too, which oidc-provider would spare because they outlive the browser's
+  // session.
   provider.on('authorization.success', ({ oidc: { session, client } }) => {
     if (session !== undefined && client !== undefined) session.authorizationFor(client.clientId).persistsLogout = false;
   });
@@ -205,8 +207,8 @@ export function createProvider(parts: ProviderParts): Provider {
 }
 
 /**
- * Returns whether the origin is that of a redirect URI of the client. A native client may use any port of a loopback host, as
- * for its redirects (RFC 8252, 7.3).
+ * Returns whether the origin is that of a redirect URI of the client. A native client may use any port of a loopback
+ * host, as for its redirects (RFC 8252, 7.3).
  */
 function isOriginOf(client: Client, origin: string): boolean {
   // Apps with their own scheme and sandboxed frames share the origin `null`, so it identifies no client.

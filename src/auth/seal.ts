@@ -29,22 +29,24 @@ export function open(secretKey: Uint8Array, name: string, sealed: Uint8Array): B
 /** A keyed hash, which only `fingerprint` creates. */
 export type Fingerprint = string & { readonly fingerprint: unique symbol };
 
-/** Returns a keyed hash: equal texts have equal hashes, and testing guesses against a hash needs the server's secret. */
+/**
+ * Returns a keyed hash: equal texts have equal hashes, and testing guesses against a hash needs the server's secret.
+ */
 export function fingerprint(secretKey: Uint8Array, purpose: string, text: string): Fingerprint {
   return createHmac('sha256', keyFor(secretKey, `fingerprint ${purpose}`)).update(text).digest('base64url') as Fingerprint;
 }
 
 /**
- * Derives the code of an invitation, 160 bits, from its random nonce and the server's secret. So the database has only the
- * code's hash, and the link can still be shown again to the person to whom it was handed over.
+ * Derives the code of an invitation, 160 bits, from its random nonce and the server's secret. So the database has only
+ * the code's hash, and the link can still be shown again to the person to whom it was handed over.
  */
 export function deriveCode(secretKey: Uint8Array, nonce: Uint8Array): string {
   return createHmac('sha256', keyFor(secretKey, 'invitation')).update(nonce).digest().subarray(0, 20).toString('base64url');
 }
 
 /**
- * Derives the successor of a refresh token, 256 bits. It is always the same, so that a client that lost the response gets it
- * again although the server stores only its hash.
+ * Derives the successor of a refresh token, 256 bits. It is always the same, so that a client that lost the response
+ * gets it again although the server stores only its hash.
  */
 export function deriveSuccessor(secretKey: Uint8Array, refreshToken: string): string {
   return createHmac('sha256', keyFor(secretKey, 'refresh token')).update(refreshToken).digest('base64url');

@@ -32,10 +32,11 @@ interface AdmittedTry {
  * password was wrong: `succeed` when it was right, `takeBack` when it was not checked. Neither throws.
  *
  * A known device has `signInTries` attempts of its own in 15 minutes; after that it counts as unknown. All unknown
- * browsers share two buckets: one per address, where attempts queue for up to `maxWaitSeconds`, and one per account, which
- * admits `signInTries` attempts in any 15 minutes. The last token of the account's bucket is only for addresses with fewer
- * than `firstTries` wrong passwords for this account in a day. So a guesser at one address, or at a few, leaves it to the
- * owner in a new browser elsewhere; an owner behind the guesser's address needs a browser that signed in before.
+ * browsers share two buckets: one per address, where attempts queue for up to `maxWaitSeconds`, and one per account,
+ * which admits `signInTries` attempts in any 15 minutes. The last token of the account's bucket is only for addresses
+ * with fewer than `firstTries` wrong passwords for this account in a day. So a guesser at one address, or at a few,
+ * leaves it to the owner in a new browser elsewhere; an owner behind the guesser's address needs a browser that signed
+ * in before.
  * @throws RATE_LIMITED with the seconds until the next attempt.
  */
 export async function admitTry({ db, config, log }: { db: Database; config: Config; log: Logger }, attempt: PasswordTry): Promise<AdmittedTry> {
@@ -68,7 +69,10 @@ export async function admitTry({ db, config, log }: { db: Database; config: Conf
   return { succeed: takeBack, takeBack };
 }
 
-/** Takes a token and adds its return to `taken`. Returns the seconds until the token may be used. @throws RATE_LIMITED */
+/**
+ * Takes a token and adds its return to `taken`. Returns the seconds until the token may be used.
+ * @throws RATE_LIMITED
+ */
 async function take(db: Database, taken: GiveBack[], bucket: Bucket, maxWait = 0): Promise<number> {
   const token = await takeToken(db, bucket, maxWait);
   if (!token.taken) throw rateLimited(token.waitSeconds);
@@ -76,7 +80,9 @@ async function take(db: Database, taken: GiveBack[], bucket: Bucket, maxWait = 0
   return token.waitSeconds;
 }
 
-/** Allows half of the attempts at once and spreads the rest over the window, so that no window has more than `tries`. */
+/**
+ * Allows half of the attempts at once and spreads the rest over the window, so that no window has more than `tries`.
+ */
 function bucketOfAccount(key: Bucket['key'], tries: number): Bucket {
   const burst = Math.ceil(tries / 2);
   return { key, burst, intervalSeconds: windowSeconds / Math.max(1, tries - burst) };

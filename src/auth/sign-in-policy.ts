@@ -32,8 +32,8 @@ export async function wantsSignIn(db: Database, ctx: KoaContextWithOIDC): Promis
 }
 
 /**
- * Returns whether a session of this browser was ended after the person last signed in here. Ending a session in the list must
- * also sign out its browser, which would otherwise get a new session with its cookie.
+ * Returns whether a session of this browser was ended after the person last signed in here. Ending a session in the
+ * list must also sign out its browser, which would otherwise get a new session with its cookie.
  */
 async function endedSince(db: Database, ctx: KoaContextWithOIDC): Promise<boolean> {
   const { session, result } = ctx.oidc;

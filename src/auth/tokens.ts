@@ -9,7 +9,10 @@ import type { Logger } from '../logger.ts';
 import { IssuerKeys } from './issuer-keys.ts';
 import type { SigningKeys } from './keys.ts';
 
-/** The claims of a valid token. src/auth/actors.ts checks in the database that it is not revoked. Times in seconds since 1970. */
+/**
+ * The claims of a valid token. src/auth/actors.ts checks in the database that it is not revoked. Times in seconds since
+ * 1970.
+ */
 export type Credential =
   | { kind: 'user'; userId: string; sessionId: string; clientId: string; expiresAt: number }
   | { kind: 'service'; clientId: string; expiresAt: number; scopes: readonly ServiceScope[] };
@@ -140,7 +143,10 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
   };
 }
 
-/** Returns the scopes of a token; all scopes for a token without `scope`, which src/auth/actors.ts limits to its client's. */
+/**
+ * Returns the scopes of a token; all scopes for a token without `scope`, which src/auth/actors.ts limits to its
+ * client's.
+ */
 function scopesOf(scope: unknown): ServiceScope[] {
   if (typeof scope !== 'string') return [...serviceScopes];
   const requested = scope.split(' ');
@@ -148,8 +154,9 @@ function scopesOf(scope: unknown): ServiceScope[] {
 }
 
 /**
- * Returns the credential of a person who signs in with an outside issuer. The person has a Session row, so that it can be
- * listed and ended like any other. A token issued before the session ended stays ended; a later one starts a new session.
+ * Returns the credential of a person who signs in with an outside issuer. The person has a Session row, so that it can
+ * be listed and ended like any other. A token issued before the session ended stays ended; a later one starts a new
+ * session.
  */
 async function outsideSession(
   db: Database,

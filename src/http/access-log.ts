@@ -35,7 +35,10 @@ export function patternOf(url: string): string {
   return path.replace(pattern, replacement);
 }
 
-/** Records an operation's type and name. Omits a name that is longer than 60 characters or has other than word characters. */
+/**
+ * Records an operation's type and name. Omits a name that is longer than 60 characters or has other than word
+ * characters.
+ */
 export function noteOperation(access: Access | undefined, operation: string, name: string | undefined): void {
   if (access === undefined) return;
   access.operation = operation;

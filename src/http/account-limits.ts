@@ -3,8 +3,8 @@ import { cacheBudget } from '../lru.ts';
 import { SlidingWindow } from './sliding-window.ts';
 
 /**
- * Limits each account in this process: operations and cost per minute, concurrent operations, streams and WebSockets. An
- * account is a user or a service; requests without credentials share the account of their network address.
+ * Limits each account in this process: operations and cost per minute, concurrent operations, streams and WebSockets.
+ * An account is a user or a service; requests without credentials share the account of their network address.
  */
 
 export const concurrency = {
@@ -71,8 +71,8 @@ export class Account {
   }
 
   /**
-   * Reserves the estimated cost and a slot for an operation. Returns a promise if the operation has to wait; the promise
-   * rejects with UNAVAILABLE if it waits too long.
+   * Reserves the estimated cost and a slot for an operation. Returns a promise if the operation has to wait; the
+   * promise rejects with UNAVAILABLE if it waits too long.
    * @param bytesOf returns the bytes of the request; called if the operation has to wait.
    * @throws RATE_LIMITED when the account has used up its cost of this minute, or too many of its operations wait,
    *   UNAVAILABLE when the waiting requests of all accounts are too large.
@@ -134,7 +134,10 @@ export class Account {
     this.#shared.waitingBytes += bytes;
   }
 
-  /** Starts a waiting operation of the account. `SharedSlots` has started heavy operations before, since few of them run. */
+  /**
+   * Starts a waiting operation of the account. `SharedSlots` has started heavy operations before, since few of them
+   * run.
+   */
   #startNext(): void {
     if (!this.hasSlot) return;
     for (const next of this.#waiting) return next.start();
@@ -223,7 +226,9 @@ export class AccountLimits {
     return this.#find(this.#accounts, id);
   }
 
-  /** Returns the account of requests without credentials. A client may use many addresses, so their number is limited. */
+  /**
+   * Returns the account of requests without credentials. A client may use many addresses, so their number is limited.
+   */
   ofAddress(address: string | null): Account {
     const key = address ?? '';
     return this.#find(this.#addresses, this.#addresses.size < maxAddresses || this.#addresses.has(key) ? key : '');

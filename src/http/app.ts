@@ -30,12 +30,17 @@ import { watchStalled, type OpenConnection } from './stalled-connections.ts';
 export interface App {
   /** The port that the server listens on; if the configured port is 0, the port that the system chose. */
   port: number;
-  /** Stops accepting requests, closes WebSockets so that clients reconnect, and waits `stopSeconds` for running requests. */
+  /**
+   * Stops accepting requests, closes WebSockets so that clients reconnect, and waits `stopSeconds` for running
+   * requests.
+   */
   close(): Promise<void>;
 }
 
 export interface AppDeps extends ServerDeps {
-  /** Answers requests for the pages, the authorization server and the explorer. Resolves to false for any other path. */
+  /**
+   * Answers requests for the pages, the authorization server and the explorer. Resolves to false for any other path.
+   */
   routes(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
   /** Overrides `socketTimeouts`; for tests. */
   timeouts?: SocketTimeouts;
@@ -175,7 +180,10 @@ export async function startApp(deps: AppDeps): Promise<App> {
   };
 }
 
-/** Checks the query string of a GET. @throws RequestError if it cannot be decoded without loss, or holds invalid JSON. */
+/**
+ * Checks the query string of a GET.
+ * @throws RequestError if it cannot be decoded without loss, or holds invalid JSON.
+ */
 function checkQuery(url: string): void {
   const query = url.slice(url.indexOf('?') + 1);
   if (!isDecodable(query)) throw errors.urlMalformed;

@@ -40,7 +40,9 @@ async function loadAsset(name: string): Promise<Asset> {
   return { plain, gzipped: await promisify(gzip)(plain), etag };
 }
 
-/** Sends `/assets/<name>`, which browsers cache for an hour and then revalidate. Resolves to false for an unknown name. */
+/**
+ * Sends `/assets/<name>`, which browsers cache for an hour and then revalidate. Resolves to false for an unknown name.
+ */
 export async function sendAsset(req: IncomingMessage, res: ServerResponse, name: string): Promise<boolean> {
   if (!Object.hasOwn(files, name)) return false;
   if (!assets.has(name)) assets.set(name, loadAsset(name));

@@ -20,7 +20,10 @@ export interface Opened extends ServerDeps {
   close(): Promise<void>;
 }
 
-/** Connects, applies pending migrations, and creates the dependencies of requests. `close` releases them in reverse order. */
+/**
+ * Connects, applies pending migrations, and creates the dependencies of requests. `close` releases them in reverse
+ * order.
+ */
 export async function open(config: Config, log: Logger, existing?: Database): Promise<Opened> {
   const db =
     existing ??

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /**
- * Handles cross-origin requests from the origins in ALLOWED_ORIGINS. Every response to them, including refusals, has CORS
- * headers: a browser hides a response without them and reports a network error instead.
+ * Handles cross-origin requests from the origins in ALLOWED_ORIGINS. Every response to them, including refusals, has
+ * CORS headers: a browser hides a response without them and reports a network error instead.
  */
 export interface Cors {
   /** Returns whether the request has the server's own origin, an allowed one, or none, like those of programs. */
@@ -25,9 +25,9 @@ export function createCors(publicUrl: string, allowedOrigins: readonly string[])
       return headers;
     },
     /**
-     * Allows the method and the headers that the page requests. This is safe: the operator trusts the origin, browsers send
-     * no cookies since no response allows credentials, and a program could send any header anyway. An unsupported method is
-     * refused in the response to the request itself, which the page can read.
+     * Allows the method and the headers that the page requests. This is safe: the operator trusts the origin, browsers
+     * send no cookies since no response allows credentials, and a program could send any header anyway. An unsupported
+     * method is refused in the response to the request itself, which the page can read.
      */
     answerPreflight({ headers }, response) {
       const names = headers['access-control-request-headers'] ?? '';

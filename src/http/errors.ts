@@ -105,7 +105,10 @@ export function withoutHttp(error: GraphQLFormattedError): GraphQLFormattedError
   return { message, ...(locations && { locations }), ...(path && { path }), extensions };
 }
 
-/** Converts any error to one that clients may see. Logs unexpected errors and an unavailable database, with the request id. */
+/**
+ * Converts any error to one that clients may see. Logs unexpected errors and an unavailable database, with the request
+ * id.
+ */
 export type Mask = (error: unknown, language?: Language, requestId?: string | null) => GraphQLError;
 
 /** Returns the function that masks errors, for Yoga's `maskedErrors` and for the server's own responses. */

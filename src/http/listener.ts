@@ -50,9 +50,9 @@ export class Listener {
   }
 
   /**
-   * Keeps `closeIdleConnections`, which `close` also calls, from closing connections that still send a response. Node 20 to
-   * 24 closes them as soon as `end` has set `finished` on the response; test/http/stalled-connections.test.ts fails when
-   * this changes.
+   * Keeps `closeIdleConnections`, which `close` also calls, from closing connections that still send a response. Node
+   * 20 to 24 closes them as soon as `end` has set `finished` on the response; test/http/stalled-connections.test.ts
+   * fails when this changes.
    */
   #keepSending(): void {
     const closeIdle = this.server.closeIdleConnections.bind(this.server);
@@ -82,9 +82,9 @@ export class Listener {
   }
 
   /**
-   * Stops the server. `/health/ready` answers `stopping` for `stopDelaySeconds`; then the server accepts no new connection,
-   * closes WebSockets, ends streams, and waits at most `stopSeconds` for running requests. Resolves when no connection is
-   * open.
+   * Stops the server. `/health/ready` answers `stopping` for `stopDelaySeconds`; then the server accepts no new
+   * connection, closes WebSockets, ends streams, and waits at most `stopSeconds` for running requests. Resolves when no
+   * connection is open.
    * @param closeSockets closes the WebSockets, which node:http does not track, within `stopSeconds`.
    */
   async stop(closeSockets: () => Promise<void>): Promise<void> {

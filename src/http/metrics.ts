@@ -9,7 +9,9 @@ import { answerScrapes, scrapeAll } from './scrape.ts';
 
 export interface Metrics {
   registry: Registry;
-  /** Returns the metrics in Prometheus' text format: of this process, or the sum of all workers if there are several. */
+  /**
+   * Returns the metrics in Prometheus' text format: of this process, or the sum of all workers if there are several.
+   */
   text(): Promise<string>;
   requests: Counter<'method' | 'status'>;
   operations: Counter<'type' | 'outcome'>;

@@ -49,7 +49,10 @@ export class Receipt {
     this.#add = add;
   }
 
-  /** Counts a part. @throws RequestError UNAVAILABLE (503) if the budget is used up; the response closes the connection. */
+  /**
+   * Counts a part.
+   * @throws RequestError UNAVAILABLE (503) if the budget is used up; the response closes the connection.
+   */
   take(bytes: number): void {
     this.#size += bytes + bytesPerPart;
     const more = Math.max(0, this.#size - receiptLimits.uncounted) - this.#counted;

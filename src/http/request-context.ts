@@ -89,7 +89,9 @@ export interface RequestContext extends GraphContext {
   reload(): Promise<Partial<Pick<Context, 'actor' | 'loaders'>>>;
 }
 
-/** Adds the account to the context itself, which `renew` copies. Hot path: `Object.assign` took a microsecond longer. */
+/**
+ * Adds the account to the context itself, which `renew` copies. Hot path: `Object.assign` took a microsecond longer.
+ */
 function withAccount(context: Context, account: Account, { bytes }: RequestInfo, reload: RequestContext['reload']): RequestContext {
   const request = context as RequestContext;
   request.account = account;
@@ -111,10 +113,10 @@ export class UnauthenticatedError extends BilingualError {
 
 /**
  * Returns a function that creates the context of a request. Each request reads its roles from the database, so that a
- * revoked right is lost at once, and prefetches `targets` meanwhile. Requests without credentials get the anonymous actor;
- * the limits of their address apply.
- * @throws UNAUTHENTICATED (401) for a credential that is invalid or has ended, RATE_LIMITED (429) when the account has used
- *   up its operations of this minute, UNAVAILABLE (503) when the credential cannot be checked now.
+ * revoked right is lost at once, and prefetches `targets` meanwhile. Requests without credentials get the anonymous
+ * actor; the limits of their address apply.
+ * @throws UNAUTHENTICATED (401) for a credential that is invalid or has ended, RATE_LIMITED (429) when the account has
+ *   used up its operations of this minute, UNAVAILABLE (503) when the credential cannot be checked now.
  */
 export function createContexts(deps: ServerDeps, limits: AccountLimits): (requestInfo: RequestInfo, targets?: PrefetchTargets) => Promise<RequestContext> {
   const { db, log, tokens } = deps;
@@ -173,7 +175,9 @@ export function createContexts(deps: ServerDeps, limits: AccountLimits): (reques
 /** Returns the token of an `Authorization` header (RFC 6750, 2.1). */
 export const tokenOf = (authorization: string): string | undefined => /^Bearer ([\w.~+/=-]+)$/i.exec(authorization)?.[1];
 
-/** Returns whether the actor may read the schema: signed-in staff of a school, and services with the scope to read it. */
+/**
+ * Returns whether the actor may read the schema: signed-in staff of a school, and services with the scope to read it.
+ */
 export function mayIntrospect({ actor }: Context): boolean {
   if (actor.kind === 'user') return actor.grants.some(({ role }) => role !== 'STUDENT');
   return actor.kind === 'service' && can(actor, 'school.read', { schoolId: actor.schoolId });

@@ -28,7 +28,10 @@ import { prefersPage, sendError } from './responses.ts';
 
 /** Routes of the authorization server, the pages and the explorer. */
 
-/** Limits the authorization requests from one address, since each writes a row. A whole school behind one address sends fewer. */
+/**
+ * Limits the authorization requests from one address, since each writes a row. A whole school behind one address sends
+ * fewer.
+ */
 const authorizationRequests = { burst: 3000, intervalSeconds: 0.3 };
 
 /** Files that browsers and crawlers request at the root by themselves. */
@@ -103,7 +106,10 @@ export function createRoutes(deps: ServerDeps): Routes {
     return true;
   }
 
-  /** Returns the path of a page to open after a failed request: the same path, or for a form the nearest parent path with a page. */
+  /**
+   * Returns the path of a page to open after a failed request: the same path, or for a form the nearest parent path
+   * with a page.
+   */
   function pageNear(req: IncomingMessage): string {
     const { pathname, search } = new URL(req.url ?? '', 'http://here');
     if (req.method === 'GET' || req.method === 'HEAD') return `${pathname}${search}`;
@@ -153,7 +159,9 @@ export function createRoutes(deps: ServerDeps): Routes {
 
 const discovery = /^\/\.well-known\/(openid-configuration|oauth-authorization-server)(\?|$)/;
 
-/** Rewrites a request for the authorization server: the host and the scheme are those of PUBLIC_URL, not of its headers. */
+/**
+ * Rewrites a request for the authorization server: the host and the scheme are those of PUBLIC_URL, not of its headers.
+ */
 function rewriteForProvider(req: IncomingMessage & { originalUrl?: string }, path: string, publicUrl: string): void {
   const { host, protocol } = new URL(publicUrl);
   req.originalUrl = `/oidc${path}`;

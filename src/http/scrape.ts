@@ -5,8 +5,8 @@ import { NoAnswer } from '../db/availability.ts';
 import type { Logger } from '../logger.ts';
 
 /**
- * A Prometheus scrape reaches one worker, which asks the primary process, which asks all listening workers. A worker that
- * starts or stops is left out; one that does not answer in time is left out and counted.
+ * A Prometheus scrape reaches one worker, which asks the primary process, which asks all listening workers. A worker
+ * that starts or stops is left out; one that does not answer in time is left out and counted.
  */
 
 /** Milliseconds that a worker may take to send its metrics. */

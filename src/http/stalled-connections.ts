@@ -10,8 +10,8 @@ export interface OpenConnection {
 }
 
 /**
- * Checks the connections every second, and disconnects those whose client has read nothing for `stalledAfterMs` although
- * bytes wait for it. Returns a function that stops the checks.
+ * Checks the connections every second, and disconnects those whose client has read nothing for `stalledAfterMs`
+ * although bytes wait for it. Returns a function that stops the checks.
  * @param connections yields the open connections. Uses the first one of a socket that occurs twice.
  */
 export function watchStalled(connections: () => Iterable<OpenConnection>, stalledAfterMs: number, log: Logger): () => void {
@@ -36,9 +36,10 @@ export function watchStalled(connections: () => Iterable<OpenConnection>, stalle
 }
 
 /**
- * Returns the bytes that the kernel has taken. `writableLength` counts a write until the kernel has taken all of it, which
- * for a response of megabytes is longer than a slow client may stall. So the function also reads `writeQueueSize`, the rest
- * of a write: a private member of Node 20 to 24; test/http/stalled-connections.test.ts fails when it changes.
+ * Returns the bytes that the kernel has taken. `writableLength` counts a write until the kernel has taken all of it,
+ * which for a response of megabytes is longer than a slow client may stall. So the function also reads
+ * `writeQueueSize`, the rest of a write: a private member of Node 20 to 24; test/http/stalled-connections.test.ts fails
+ * when it changes.
  */
 function sentBytesOf(socket: Socket & { _handle?: { writeQueueSize?: number } | null }): number {
   return socket.bytesWritten - socket.writableLength - (socket._handle?.writeQueueSize ?? 0);

@@ -4,8 +4,8 @@ import type { Logger } from '../logger.ts';
 import { gatherScrapes } from './scrape.ts';
 
 /**
- * Runs `WORKERS=n` worker processes that share one port, to use all cores of a machine. The primary process only supervises
- * them. The workers share nothing but the database, like processes on several machines.
+ * Runs `WORKERS=n` worker processes that share one port, to use all cores of a machine. The primary process only
+ * supervises them. The workers share nothing but the database, like processes on several machines.
  */
 
 /** Seconds that workers may take to exit after `stopSeconds`, before they are killed. */
@@ -14,7 +14,10 @@ const closingSeconds = 3;
 const maxFailures = 5;
 const minuteMs = 60_000;
 
-/** Starts the workers, replaces those that exit, and stops all of them on SIGTERM and SIGINT. Calls `ready` once all listen. */
+/**
+ * Starts the workers, replaces those that exit, and stops all of them on SIGTERM and SIGINT. Calls `ready` once all
+ * listen.
+ */
 export async function superviseWorkers({ workers, stopDelaySeconds, stopSeconds }: Config, log: Logger, ready: () => void): Promise<void> {
   const running = new Set<Worker>();
   const listening = new Set<Worker>();

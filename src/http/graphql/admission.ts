@@ -21,8 +21,8 @@ const contextOf = ({ contextValue }: ExecutionArgs): RequestContext => contextVa
 const mutationFieldCost = 50;
 
 /**
- * Executes a query or a mutation as soon as the limits of its account allow it. Charges the account for the bytes of the
- * result.
+ * Executes a query or a mutation as soon as the limits of its account allow it. Charges the account for the bytes of
+ * the result.
  * @throws RATE_LIMITED, UNAVAILABLE
  */
 export async function executeAdmitted(args: ExecutionArgs): Promise<Executed> {

@@ -15,8 +15,8 @@ import { languageOf, type RequestInfo } from '../request-context.ts';
 import type { CompiledQuery } from '../../executor/execution-state.ts';
 
 /**
- * Caches parsed and validated documents, for HTTP and WebSocket. The cache is limited in bytes of heap. What an account or
- * an address may add in a minute is limited too, since parsing and validating cost far more than a look-up. Invalid
+ * Caches parsed and validated documents, for HTTP and WebSocket. The cache is limited in bytes of heap. What an account
+ * or an address may add in a minute is limited too, since parsing and validating cost far more than a look-up. Invalid
  * documents are not cached.
  */
 
@@ -34,8 +34,8 @@ export interface KnownDocument {
 
 /**
  * Estimates the heap bytes of a document and of the data cached with it (costs, selected fields, variables of streams).
- * Measured on Node 20 as the growth of `heapUsed` after a full collection, over 60 documents of each of twelve shapes: 220
- * to 506 bytes a token, 1 or 2 a character, and up to 4 KB in addition.
+ * Measured on Node 20 as the growth of `heapUsed` after a full collection, over 60 documents of each of twelve shapes:
+ * 220 to 506 bytes a token, 1 or 2 a character, and up to 4 KB in addition.
  */
 const weightOf = (text: string, tokens: number): number => 4000 + 2 * text.length + 510 * tokens;
 
@@ -74,8 +74,8 @@ export class Documents {
 
   /**
    * Returns the document with this text; parses and validates it if it is not cached.
-   * @throws GraphQLError or AggregateError, in the language of the context, for an invalid document, or when the budget of
-   *   new documents is used up.
+   * @throws GraphQLError or AggregateError, in the language of the context, for an invalid document, or when the budget
+   *   of new documents is used up.
    */
   read(text: string, ctx: GraphContext): KnownDocument {
     try {
@@ -124,7 +124,8 @@ export class Documents {
   /**
    * Keeps the document of a subscription and its plan in memory while the subscription is open. Returns a function that
    * releases them; it may be called more than once.
-   * @throws RequestError when the account holds too many different documents, UNAVAILABLE when all accounts together do.
+   * @throws RequestError when the account holds too many different documents, UNAVAILABLE when all accounts together
+   *   do.
    */
   hold(document: DocumentNode, compiled: CompiledQuery | null, ctx: GraphContext): () => void {
     const known = this.#byDocument.get(document);

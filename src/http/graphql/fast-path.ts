@@ -19,10 +19,10 @@ import { languageOf, mayIntrospect, type RequestInfo } from '../request-context.
 import type { ExecutionState } from '../../executor/execution-state.ts';
 
 /**
- * Answers the most common requests, queries and mutations that are posted as JSON, without Yoga. It takes the same steps as
- * Yoga's pipeline, but creates no Fetch objects and calls no hooks, which cost more than a small response. Requests of any
- * other form, and malformed ones, go to Yoga, which also reports their errors. test/http/graphql/fast-path.test.ts checks
- * that both give the same responses.
+ * Answers the most common requests, queries and mutations that are posted as JSON, without Yoga. It takes the same
+ * steps as Yoga's pipeline, but creates no Fetch objects and calls no hooks, which cost more than a small response.
+ * Requests of any other form, and malformed ones, go to Yoga, which also reports their errors.
+ * test/http/graphql/fast-path.test.ts checks that both give the same responses.
  */
 
 interface Params extends DocumentParams {
@@ -47,13 +47,14 @@ export interface FastPathDeps {
 }
 
 /**
- * Returns a function that answers a request and resolves to true, or resolves to false to leave the request to Yoga. It sends
- * the passed headers (names and values alternate) with the response. `request.body` is the body that `readText` returned.
+ * Returns a function that answers a request and resolves to true, or resolves to false to leave the request to Yoga. It
+ * sends the passed headers (names and values alternate) with the response. `request.body` is the body that `readText`
+ * returned.
  */
 export function createFastPath({ documents, contextOf, mask, metrics }: FastPathDeps) {
   /**
-   * Finds the document. For an unknown document or an anonymous request, it creates the context before parsing and stores it
-   * in the envelope for Yoga: a second context would count as a second operation.
+   * Finds the document. For an unknown document or an anonymous request, it creates the context before parsing and
+   * stores it in the envelope for Yoga: a second context would count as a second operation.
    */
   const documentOf = (params: Params, envelope: RequestEnvelope): FoundDocument | Promise<FoundDocument> | undefined => {
     const text = documentText(params, documents);
@@ -130,7 +131,8 @@ export function createFastPath({ documents, contextOf, mask, metrics }: FastPath
       writeHead(200, bytes.length).end(bytes.toString('latin1'), 'latin1');
       release();
     } else {
-      // Node calls `release` when it has sent everything. After a disconnection it does not, and the buffer is not reused.
+      // Node calls `release` when it has sent everything. After a disconnection it does not, and the buffer is not
+      // reused.
       writeHead(200, bytes.length).end(bytes, release);
     }
     return true;

@@ -3,8 +3,9 @@ import { cacheBudget } from '../../lru.ts';
 import { refusalError, RequestError } from '../errors.ts';
 
 /**
- * Limits, in bytes of heap, of the documents and plans that open subscriptions keep in memory: in total, per account while
- * half of the total is free, and per account after that. So a few accounts cannot use up the memory of all the others.
+ * Limits, in bytes of heap, of the documents and plans that open subscriptions keep in memory: in total, per account
+ * while half of the total is free, and per account after that. So a few accounts cannot use up the memory of all the
+ * others.
  */
 const maxHeld = { all: cacheBudget, account: cacheBudget / 8, accountWhenScarce: cacheBudget / 64 };
 
@@ -18,7 +19,9 @@ interface Account {
   holds: Map<Weighted, number>;
 }
 
-/** Counts the objects that open subscriptions keep in memory: once in total, and once for each account that holds them. */
+/**
+ * Counts the objects that open subscriptions keep in memory: once in total, and once for each account that holds them.
+ */
 export class HeldMemory {
   readonly #holds = new Map<Weighted, number>();
   readonly #accounts = new Map<string, Account>();
@@ -29,8 +32,8 @@ export class HeldMemory {
   }
 
   /**
-   * Holds objects for an account. Returns a function that releases them and returns the objects that no subscription holds
-   * any more; it may be called more than once.
+   * Holds objects for an account. Returns a function that releases them and returns the objects that no subscription
+   * holds any more; it may be called more than once.
    * @throws RequestError TOO_MANY_DOCUMENTS past the limit of the account, UNAVAILABLE past the limit of all accounts.
    */
   hold(objects: readonly Weighted[], accountId: string, language: Language): () => Weighted[] {

@@ -4,8 +4,8 @@ import {
 import { schema } from '../../graphql/schema.ts';
 
 /**
- * Returns the cost of a selection under `__schema` or `__type`: the number of list items in it, if each list has the average
- * length of its field. Single objects cost nothing, since `ofType` is null after a few steps.
+ * Returns the cost of a selection under `__schema` or `__type`: the number of list items in it, if each list has the
+ * average length of its field. Single objects cost nothing, since `ofType` is null after a few steps.
  */
 export function introspectionCost(set: SelectionSetNode, fragments: ReadonlyMap<string, FragmentDefinitionNode>): number {
   const fragmentCosts = new Map<string, number>();
@@ -31,7 +31,10 @@ export function introspectionCost(set: SelectionSetNode, fragments: ReadonlyMap<
 
 const listLengths = measureLists(schema);
 
-/** Returns the length of each list field of introspection; for fields of types, the average of the lists that are not empty. */
+/**
+ * Returns the length of each list field of introspection; for fields of types, the average of the lists that are not
+ * empty.
+ */
 function measureLists(measured: GraphQLSchema): ReadonlyMap<string, number> {
   const types = Object.values(measured.getTypeMap());
   const composites = types.filter((type) => isObjectType(type) || isInterfaceType(type));

@@ -151,8 +151,8 @@ export function BoundsRule(context: ValidationContext): ASTVisitor {
 }
 
 /**
- * Returns the number of objects that an operation could return. A page counts `first` or `last` edges, or 20 by default, as
- * the lists do; `ids` count one object each. A variable without a value counts with its default.
+ * Returns the number of objects that an operation could return. A page counts `first` or `last` edges, or 20 by
+ * default, as the lists do; `ids` count one object each. A variable without a value counts with its default.
  */
 export function costOf(document: DocumentNode, variables: Record<string, unknown>, operationName?: string | null): number {
   const name = operationName ?? '';

@@ -2,8 +2,8 @@ import { hash } from 'node:crypto';
 import { RequestError } from '../errors.ts';
 
 /**
- * Apollo's automatic persisted queries: a client sends only the SHA-256 of a document, and also its text if the server does
- * not know the hash. A hash finds any cached document, no matter which client sent its text.
+ * Apollo's automatic persisted queries: a client sends only the SHA-256 of a document, and also its text if the server
+ * does not know the hash. A hash finds any cached document, no matter which client sent its text.
  */
 
 export interface DocumentParams {
@@ -20,8 +20,8 @@ interface KnownDocuments {
 const sha256Pattern = /^[0-9a-f]{64}$/i;
 
 /**
- * Returns an error of the protocol. Clients compare its message, so it is the same in both languages. The status is 200, as
- * in Apollo Server.
+ * Returns an error of the protocol. Clients compare its message, so it is the same in both languages. The status is
+ * 200, as in Apollo Server.
  */
 const protocolError = (code: string, message: string): RequestError => new RequestError(code, [message, message], { status: 200 });
 

@@ -8,8 +8,8 @@ import type { RequestContext } from '../request-context.ts';
 const anonymousPlans = createPlanCache(cacheBudget / 8);
 
 /**
- * Prepares an operation. Charges its account for newly planned fields: planning a field takes about as long as writing an
- * object.
+ * Prepares an operation. Charges its account for newly planned fields: planning a field takes about as long as writing
+ * an object.
  */
 export function prepareCharged(args: ExecutionArgs): PreparedOperation {
   const { actor, account } = args.contextValue as RequestContext;

@@ -23,8 +23,8 @@ export function useCodes(): Plugin<GraphContext> {
 }
 
 /**
- * Masks errors with the language and the id of the request, before Yoga's own masking, which knows neither. Must come after
- * the plugins that replace the execute and subscribe functions.
+ * Masks errors with the language and the id of the request, before Yoga's own masking, which knows neither. Must come
+ * after the plugins that replace the execute and subscribe functions.
  */
 export function useMask(mask: Mask): Plugin<GraphContext> {
   const masked = <Result>(executeFn: (args: ExecutionArgs) => Result | Promise<Result>) => async (args: ExecutionArgs): Promise<Result> => {

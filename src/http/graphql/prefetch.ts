@@ -9,9 +9,9 @@ import { selectsAsOf } from '../live/subscription-execution.ts';
 const maxPrefetched = 10;
 
 /**
- * Returns the resources that a query selects at its root with `node` and `viewer`, which can be loaded before the actor is
- * known. Returns undefined if there are none, or if the operation selects `asOf`: then the cursors of the event logs must be
- * read before any row.
+ * Returns the resources that a query selects at its root with `node` and `viewer`, which can be loaded before the actor
+ * is known. Returns undefined if there are none, or if the operation selects `asOf`: then the cursors of the event logs
+ * must be read before any row.
  */
 export function prefetchTargets(
   document: DocumentNode, { operation, selectionSet: { selections } }: OperationDefinitionNode, variables: Record<string, unknown> | null | undefined,

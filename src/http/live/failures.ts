@@ -3,8 +3,8 @@ import { Refusal } from '../../errors.ts';
 import type { Executed } from '../../executor/executor.ts';
 
 /**
- * Returns the error that makes a result unfit to send, since a null in it may stand for data that could not be read. Returns
- * undefined if all errors are refusals or client errors, which belong to the result.
+ * Returns the error that makes a result unfit to send, since a null in it may stand for data that could not be read.
+ * Returns undefined if all errors are refusals or client errors, which belong to the result.
  */
 export const failureOf = ({ errors }: Executed): GraphQLError | undefined => errors?.find(isFailure);
 

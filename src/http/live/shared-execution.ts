@@ -26,9 +26,9 @@ interface DocumentFacts {
 const documentFacts = new WeakMap<OperationDefinitionNode, DocumentFacts>();
 
 /**
- * Returns the key of the subscribers with the same request. The key covers everything that an execution reads of a request:
- * the document, the operation, the language and the coerced variables. It omits variables that occur only in the arguments
- * of the root field, since `streamKey` covers them.
+ * Returns the key of the subscribers with the same request. The key covers everything that an execution reads of a
+ * request: the document, the operation, the language and the coerced variables. It omits variables that occur only in
+ * the arguments of the root field, since `streamKey` covers them.
  */
 export function groupOf({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs, streamKey: string): { groupKey: string; ofViewer: boolean } {
   const operation = getOperationAST(document, operationName)!;
@@ -78,10 +78,10 @@ interface GroupExecution {
 type KnownVisibility = ReadonlyMap<string, boolean>;
 
 /**
- * Executes an event for a group. The first execution uses an actor that stands for all members: if only the visibility of
- * resources differs, members who see the same get the same result. If the execution reads rights in another way, the
- * function executes once for each cohort; if it reads rights of the person, once for each member. A failed execution leaves
- * only its own cohorts without a result.
+ * Executes an event for a group. The first execution uses an actor that stands for all members: if only the visibility
+ * of resources differs, members who see the same get the same result. If the execution reads rights in another way, the
+ * function executes once for each cohort; if it reads rights of the person, once for each member. A failed execution
+ * leaves only its own cohorts without a result.
  */
 export async function executeForGroup(group: GroupExecution, cohorts: readonly Cohort[]): Promise<void> {
   if (cohorts.length === 1 && cohorts[0]!.members.length === 1) return executeIndividually(group, cohorts[0]!.members[0]!);
@@ -106,7 +106,10 @@ async function deliverSuccess({ deliver }: GroupExecution, executed: Executed, t
   await deliver(executed, to);
 }
 
-/** Creates the actor of a shared execution. @param onOtherRights called when the execution reads rights that the actor cannot answer. */
+/**
+ * Creates the actor of a shared execution.
+ * @param onOtherRights called when the execution reads rights that the actor cannot answer.
+ */
 type CreateActor = (onOtherRights: () => void) => UserActor | ServiceActor;
 
 async function executeOnce(group: GroupExecution, cohorts: readonly Cohort[], knownVisibility: KnownVisibility, createActor: CreateActor): Promise<void> {
@@ -185,7 +188,9 @@ function partitionByVisibility(cohorts: readonly Cohort[], visibilities: readonl
 /** Caches `mayBePersonal` by the actor of a cohort, which receives many events. */
 const personalTypes = new WeakMap<UserActor | ServiceActor, Map<ResourceType, boolean>>();
 
-/** Returns whether a personal right could make a resource of this type visible, in addition to the rights of the cohort. */
+/**
+ * Returns whether a personal right could make a resource of this type visible, in addition to the rights of the cohort.
+ */
 function mayBePersonal(actor: UserActor | ServiceActor, type: ResourceType): boolean {
   let known = personalTypes.get(actor);
   if (known === undefined) personalTypes.set(actor, (known = new Map<ResourceType, boolean>()));

@@ -22,9 +22,10 @@ export interface Deliveries {
 }
 
 /**
- * Returns a subscribe function that executes each item of a subscription in a new context, with the rights that were checked
- * for the item and with rows read now: one context for the whole subscription would serve cached rows after rights are lost.
- * Subscribers with the same request and equivalent rights share one result, which is executed and serialised once.
+ * Returns a subscribe function that executes each item of a subscription in a new context, with the rights that were
+ * checked for the item and with rows read now: one context for the whole subscription would serve cached rows after
+ * rights are lost. Subscribers with the same request and equivalent rights share one result, which is executed and
+ * serialised once.
  */
 export function createSubscribe(serialize: SerializeResult, deliveries: Deliveries, documents: Documents) {
   return async (args: ExecutionArgs): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> => {
@@ -79,8 +80,8 @@ export function createSubscribe(serialize: SerializeResult, deliveries: Deliveri
 type RunItem = (item: SubscriptionItem, contextValue: GraphContext) => Promise<Executed>;
 
 /**
- * The results of one subscription. Skips no item: retries a failed execution, and if that does not help, ends the stream with
- * an error before the item, so that the client resumes from its last cursor.
+ * The results of one subscription. Skips no item: retries a failed execution, and if that does not help, ends the
+ * stream with an error before the item, so that the client resumes from its last cursor.
  */
 class ResultIterator implements AsyncIterableIterator<ExecutionResult> {
   readonly #stream: Stream;
@@ -122,7 +123,10 @@ class ResultIterator implements AsyncIterableIterator<ExecutionResult> {
     return this;
   }
 
-  /** Returns the next result, or null at the end. @throws the error of an item that failed repeatedly, or RATE_LIMITED. */
+  /**
+   * Returns the next result, or null at the end.
+   * @throws the error of an item that failed repeatedly, or RATE_LIMITED.
+   */
   async #deliver(): Promise<ExecutionResult | null> {
     let backoff: Backoff | undefined;
     for (;;) {
@@ -160,8 +164,8 @@ class ResultIterator implements AsyncIterableIterator<ExecutionResult> {
   }
 
   /**
-   * Ends the stream with an error: on a WebSocket with the operation's `error` message, over SSE with a last event that has
-   * only `errors`.
+   * Ends the stream with an error: on a WebSocket with the operation's `error` message, over SSE with a last event that
+   * has only `errors`.
    */
   async #fail(error: unknown): Promise<IteratorResult<ExecutionResult, undefined>> {
     const stopped = this.#stop.signal.aborted;
@@ -220,8 +224,8 @@ class LazyResult implements SharedResult {
 }
 
 /**
- * Reads the cursors of the event logs before the execution of an operation that selects `asOf`, so that no row in the result
- * is older than its cursor. Returns undefined if the document does not select `asOf`.
+ * Reads the cursors of the event logs before the execution of an operation that selects `asOf`, so that no row in the
+ * result is older than its cursor. Returns undefined if the document does not select `asOf`.
  */
 export const takeAsOf = ({ document, contextValue }: ExecutionArgs & { contextValue: GraphContext }): Promise<unknown> | undefined =>
   selectsAsOf(document) ? captureHeads(contextValue) : undefined;

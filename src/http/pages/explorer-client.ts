@@ -1,6 +1,6 @@
 /**
- * The browser script of the explorer: signs in as the public client `explorer` (authorization code with PKCE), stores the
- * tokens in the tab's sessionStorage, refreshes them, and adds the access token to GraphiQL's requests.
+ * The browser script of the explorer: signs in as the public client `explorer` (authorization code with PKCE), stores
+ * the tokens in the tab's sessionStorage, refreshes them, and adds the access token to GraphiQL's requests.
  */
 export const explorerScript = `'use strict';
 (() => {

@@ -5,8 +5,8 @@ import type { Visit } from './parts.ts';
 import { say } from './texts.ts';
 
 /**
- * Allows scripts, workers and connections of this server only, and no inline content except styles, since GraphiQL's editor
- * inserts style elements.
+ * Allows scripts, workers and connections of this server only, and no inline content except styles, since GraphiQL's
+ * editor inserts style elements.
  */
 const policy = [
   "default-src 'none'", "script-src 'self'", "worker-src 'self'", "connect-src 'self'", "style-src 'self' 'unsafe-inline'",

@@ -11,8 +11,8 @@ import { signInFields } from './sign-in.ts';
 import { say, type TextName } from './texts.ts';
 
 /**
- * `/join/<code>`: joins a school by an invitation link. Before joining, the page shows the school and the class, but no people.
- * The code is only in the address, so the page is not cached, sends no referrer, and its path is not logged.
+ * `/join/<code>`: joins a school by an invitation link. Before joining, the page shows the school and the class, but no
+ * people. The code is only in the address, so the page is not cached, sends no referrer, and its path is not logged.
  */
 
 const signUpFields: readonly Field[] = [

@@ -81,7 +81,10 @@ async function loadVisitor({ provider, db }: PageParts, { req, res }: Visit): Pr
   return actor !== undefined && 'kind' in actor && actor.kind === 'user' ? actor : undefined;
 }
 
-/** The pages sign in like any frontend. They do not use the authorization code, which expires: they need only the cookie. */
+/**
+ * The pages sign in like any frontend. They do not use the authorization code, which expires: they need only the
+ * cookie.
+ */
 function signInPath({ config }: PageParts, language: Language): string {
   const query = new URLSearchParams({
     client_id: pagesClient,

@@ -3,8 +3,8 @@ import type { Socket } from 'node:net';
 /** Writes messages that are serialised already to the TCP socket as WebSocket frames, without `ws`. */
 
 /**
- * Returns one unfragmented text frame of a server (RFC 6455, 5.2) that contains `prefix`, `value` and the closing brace of the
- * JSON object.
+ * Returns one unfragmented text frame of a server (RFC 6455, 5.2) that contains `prefix`, `value` and the closing brace
+ * of the JSON object.
  */
 export function objectFrame(prefix: Buffer, value: Buffer): Buffer {
   const length = prefix.length + value.length + 1;
@@ -23,8 +23,9 @@ export function objectFrame(prefix: Buffer, value: Buffer): Buffer {
 const closingBrace = 0x7d;
 
 /**
- * Returns a function that writes one message to many sockets, each with its own prefix. Reuses the memory of the last frame
- * if the kernel has taken all of it: the values are the same, and prefixes of equal length differ only in their ids.
+ * Returns a function that writes one message to many sockets, each with its own prefix. Reuses the memory of the last
+ * frame if the kernel has taken all of it: the values are the same, and prefixes of equal length differ only in their
+ * ids.
  */
 export function createFrames(): (socket: Pick<Socket, 'write' | 'writableLength'>, prefix: Buffer, value: Buffer) => void {
   let last: { frame: Buffer; value: Buffer; length: number } | null = null;

@@ -180,9 +180,9 @@ export class OpenSockets {
   }
 
   /**
-   * Handles a message, and ends its operation once the response has been sent. graphql-ws 6 calls `onSubscribe` before the
-   * first `await` of its handler, and settles the handler's promise when everything is sent; test/http/stopping.test.ts
-   * fails when this changes.
+   * Handles a message, and ends its operation once the response has been sent. graphql-ws 6 calls `onSubscribe` before
+   * the first `await` of its handler, and settles the handler's promise when everything is sent;
+   * test/http/stopping.test.ts fails when this changes.
    */
   async track(open: OpenSocket, handleMessage: () => Promise<void>): Promise<void> {
     this.#started = undefined;
@@ -197,9 +197,9 @@ export class OpenSockets {
   }
 
   /**
-   * Holds an operation unanswered until the socket is closed, because its token has expired or the server stops. Closes the
-   * socket as soon as no other operation runs; the client then sends the operation again, with a new token or to another
-   * process. Resolves when the socket is closed, so that the client does not get the error.
+   * Holds an operation unanswered until the socket is closed, because its token has expired or the server stops. Closes
+   * the socket as soon as no other operation runs; the client then sends the operation again, with a new token or to
+   * another process. Resolves when the socket is closed, so that the client does not get the error.
    */
   async hold(open: OpenSocket, operation: Operation): Promise<GraphQLError[]> {
     operation.isHeld = true;

@@ -55,8 +55,8 @@ export interface Sockets {
   /** Returns the open connections. */
   open(): Iterable<OpenConnection>;
   /**
-   * Starts no further operation, and closes every socket with 1012 as soon as its queries and mutations are answered, so
-   * that clients reconnect to another process. Disconnects the remaining sockets after `stopMs`.
+   * Starts no further operation, and closes every socket with 1012 as soon as its queries and mutations are answered,
+   * so that clients reconnect to another process. Disconnects the remaining sockets after `stopMs`.
    */
   close(stopMs: number): Promise<void>;
 }
@@ -131,7 +131,8 @@ export function serveSockets({
     try {
       result = await run(args);
     } catch (error) {
-      // Returns the error as a result: if it were thrown, graphql-ws would close the socket and end its other operations.
+      // Returns the error as a result: if it were thrown, graphql-ws would close the socket and end its other
+      // operations.
       result = { errors: [mask(error, 'ru', operation.requestId)] };
     }
     if (Symbol.asyncIterator in result || result.errors === undefined) return result;
@@ -213,7 +214,10 @@ export function serveSockets({
     onError: (ctx, _id, _payload, errors) => formatErrors(errors, ctx),
   });
 
-  /** Returns a function that sends serialised results of an operation in one write, without graphql-ws. It returns whether it did. */
+  /**
+   * Returns a function that sends serialised results of an operation in one write, without graphql-ws. It returns
+   * whether it did.
+   */
   const deliverer = ({ ws, socket }: OpenSocket, id: string): ((payload: Buffer) => boolean) => {
     const prefix = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`);
     return (payload) => {
