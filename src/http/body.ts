@@ -26,7 +26,8 @@ export const mediaTypeOf = (contentType: string | undefined): string => contentT
  * @param maxBytes limit of the body, both compressed and decompressed.
  * @param response sends 100-continue to a client that waits for it.
  * @throws RequestError 413 for a body that is too large (its rest is not read), 415 for an unsupported charset or
- *   content coding, 400 for text that is not UTF-8, 503 if too many bytes are being received: src/http/receipt-budget.ts.
+ *   content coding, 400 for text that is not UTF-8, 503 if too many bytes are being received
+ *   (src/http/receipt-budget.ts).
  */
 export async function readText(request: IncomingMessage, maxBytes: number, response?: ServerResponse): Promise<Buffer | undefined> {
   const { 'content-type': contentType, 'content-encoding': coding = 'identity', 'content-length': length } = request.headers;

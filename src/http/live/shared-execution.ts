@@ -33,7 +33,10 @@ const documentFacts = new WeakMap<OperationDefinitionNode, DocumentFacts>();
 export function groupOf({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs, streamKey: string): { groupKey: string; ofViewer: boolean } {
   const operation = getOperationAST(document, operationName)!;
   let facts = documentFacts.get(operation);
-  if (facts === undefined) documentFacts.set(operation, (facts = { ofViewer: selectsOfViewer(schema, document), streamVariables: streamVariablesOf(document, operation) }));
+  if (facts === undefined) {
+    facts = { ofViewer: selectsOfViewer(schema, document), streamVariables: streamVariablesOf(document, operation) };
+    documentFacts.set(operation, facts);
+  }
   const { ofViewer, streamVariables } = facts;
   const { coerced } = getVariableValues(schema, operation.variableDefinitions ?? [], variableValues ?? {});
   const values = Object.entries(coerced!).filter(([variable]) => !streamVariables.has(variable));
@@ -140,7 +143,8 @@ async function tryExecuteOnce(group: GroupExecution, cohorts: readonly Cohort[],
   const result = await run({ ...context, credential: null, loaders }, actor);
   // Checks failures only after this, since an actor without a person may have caused them.
   if (needsOtherRights) {
-    if (createActor === probeActor) await Promise.all(cohorts.map((cohort) => executeOnce(group, [cohort], knownVisibility, (onOtherRights) => cohortActor(cohort.members[0]!.actor, onOtherRights))));
+    if (createActor === probeActor)
+      await Promise.all(cohorts.map((cohort) => executeOnce(group, [cohort], knownVisibility, (onOtherRights) => cohortActor(cohort.members[0]!.actor, onOtherRights))));
     else await Promise.all(cohorts.flatMap(({ members }) => members).map((member) => executeIndividually(group, member)));
     return;
   }
