@@ -18,7 +18,7 @@ export function banner(config: Config, demo: (DemoData & { token: string }) | nu
       `Created the demonstration school «${school.name}». Sign-in names and passwords (shown only once):`,
       ...people.map(({ role, signInName, password }) => `  ${signInName.padEnd(width)}  ${password}  ${role}`),
       '',
-      'Access token of the administrator, valid for eight hours:',
+      'An access token of the administrator, valid for eight hours:',
       `  ${token}`,
       '',
       'Try it:',
