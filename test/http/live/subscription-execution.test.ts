@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { encodeCursor } from '../../../src/events/cursor.ts';
 import { trimLogs } from '../../../src/jobs/housekeeping.ts';
 import type { User } from '../../../src/db/generated/client.ts';
 import type { OpenStream } from '../../support/client.ts';
@@ -173,4 +174,31 @@ it('leaves no subscriber and no retained school behind', async () => {
   for (const stream of streams) stream.close();
   await expect.poll(() => app.liveEvents.rights.stats().subscribers).toBe(0);
   await expect.poll(() => app.liveEvents.reader.stats().schools).toBe(0);
+});
+
+it('charges the account for items without a plan, and ends the stream when its budget is used up', async () => {
+  const strict = await openSfera({ COST_PER_MINUTE: '100000' });
+  try {
+    const { school, administrator } = await strict.build.school();
+    const schoolId = strict.id('School', school.id);
+    const colleague = await strict.build.user({ schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR' });
+    const { id: classId } = await strict.build.class({ schoolId: school.id });
+    for (let n = 0; n < 28; n += 1) {
+      const student = await strict.build.user({ schoolId: school.id, role: 'STUDENT' });
+      await strict.as(colleague).enrolStudent({ studentId: strict.id('User', student.id), classId: strict.id('Class', classId) });
+    }
+    const [first] = await strict.db.prisma.event.findMany({ where: { schoolId: school.id }, orderBy: { seq: 'asc' }, take: 1 });
+    // More than 5,000 fields have no plan. Each item could hold some 4,000 objects, and holds few.
+    const person = 'id __typename fullName shortName surname givenName patronymic createdAt deactivatedAt locale';
+    const fragments = [1, 2, 3].map((n) => `fragment F${n} on User { ${person} enrolment { student { ...F${n - 1} } } enrolments(first: 1) { edges { node { student { ...F${n - 1} } } } } }`);
+    const document = `subscription ($schoolId: ID!, $after: String) { enrolments(schoolId: $schoolId, after: $after) { __typename ... on EnrolmentChange {
+      ${Array.from({ length: 29 }, (_, n) => `a${n}: student { ...F3 }`).join(' ')}
+      class { enrolments(first: 100) { edges { node { student { enrolments(first: 15) { edges { node { id } } } } } } } } } } }
+      fragment F0 on User { ${person} } ${fragments.join(' ')}`;
+    const stream = await strict.as(administrator).listen(document, { schoolId, after: encodeCursor(first!) });
+    expect((await stream.over).errors?.[0]?.extensions?.code).toBe('RATE_LIMITED');
+    expect(stream.items.length).toBeLessThan(28);
+  } finally {
+    await strict.close();
+  }
 });
