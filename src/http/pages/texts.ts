@@ -110,7 +110,7 @@ export const texts = {
   notFound: ['Такой страницы нет.', 'There is no such page.'],
   changeUnknown: [
     'Неизвестно, сохранилось ли изменение: база данных не ответила. Откройте страницу и проверьте, прежде чем повторять.',
-    'We do not know whether the change was saved: the database did not answer. Open the page and check before you repeat it.',
+    'It is unknown whether the change was saved: the database did not answer. Open the page and check before you repeat it.',
   ],
   openPage: ['Открыть страницу', 'Open the page'],
   tryAgain: ['Попробовать ещё раз', 'Try again'],
