@@ -199,7 +199,6 @@ function helpOf(name: string | undefined): string[] {
 
 const noCommand = (name: string): string => `There is no command ${name}.${hint(name, commandNames) || ' See: npx sfera help'}`;
 
-/** A refusal, with its text as one line. */
 class RefusedError extends Error {}
 
 async function main([name, ...args]: string[]): Promise<void> {

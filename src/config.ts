@@ -36,12 +36,10 @@ export interface Config {
   /** The secret from which the keys of links, cookies, rate limits and stored signing keys are derived. */
   secretKey: Buffer;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';
-  /** Browser origins allowed besides the server's own. */
   allowedOrigins: readonly string[];
   trustedIssuers: readonly TrustedIssuer[];
   /** Trusted proxies; 0 uses the socket's address as the client's address. */
   trustProxy: TrustedProxies;
-  /** Validity of an access token in seconds. */
   accessTokenSeconds: number;
   /** Days without use after which a session expires. */
   sessionDays: number;
@@ -49,7 +47,6 @@ export interface Config {
   eventDays: number;
   /** Wrong passwords that are checked for an account in 15 minutes. */
   signInTries: number;
-  /** Operations that an account may send in a minute. */
   operationsPerMinute: number;
   /** Objects that the results of an account may contain in a minute. */
   costPerMinute: number;

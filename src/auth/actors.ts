@@ -3,7 +3,6 @@ import type { Actor, ChatRole, Role, ServiceScope, UserActor } from '../policy/a
 import type { Database } from '../db/client.ts';
 import type { Credential } from './tokens.ts';
 
-/** Why a credential is no longer valid. */
 export type Ended = 'SESSION_ENDED' | 'USER_DEACTIVATED' | 'TOKEN_EXPIRED';
 
 export type Loaded = Actor | { ended: Ended };
@@ -19,7 +18,6 @@ type Row =
   | { kind: 'user'; id: string; active: boolean; about: Rights & { userId: string; deactivated: boolean; stale: boolean } }
   | { kind: 'service'; id: string; active: boolean; about: { schoolId: string; scopes: ServiceScope[] } };
 
-/** SQL of the current rights of the row `u` of app_user. */
 const rights = `
   'grants', (select coalesce(json_agg(json_build_object('schoolId', g.school_id, 'role', g.role)), '[]')
     from role_grant g where g.user_id = u.id and g.ended_at is null),

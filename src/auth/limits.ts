@@ -40,7 +40,6 @@ export async function returnTry(db: Database, key: Fingerprint): Promise<void> {
   await db.pool.query('update rate_limit set count = greatest(count - 1, 0) where key = $1', [key]);
 }
 
-/** Uncounts all attempts of a key. */
 export async function forgetTries(db: Database, key: Fingerprint): Promise<void> {
   await db.pool.query('delete from rate_limit where key = $1', [key]);
 }
@@ -81,12 +80,10 @@ export async function takeToken(db: Database, { key, burst, intervalSeconds }: B
   return { taken: false, waitSeconds: Math.max(0, (await secondsLeft(db, key)) + intervalSeconds - capacity) };
 }
 
-/** Puts back a token that `takeToken` took. */
 export async function returnToken(db: Database, { key, intervalSeconds }: Bucket): Promise<void> {
   await db.pool.query(`update rate_limit set resets_at = resets_at - $2 * interval '1 second' where key = $1`, [key, intervalSeconds]);
 }
 
-/** A call of `returnToken`, `returnTry` or `forgetTries`. */
 export type GiveBack = () => Promise<void>;
 
 /**

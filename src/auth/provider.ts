@@ -21,11 +21,9 @@ export const pagesClient = 'pages';
 /** Starts and ends sessions; src/domain/sessions.ts implements both. */
 export interface SessionPort {
   start(session: { userId: string; clientId: string; grantId: string; device: string | null }, request: IncomingMessage): Promise<unknown>;
-  /** Ends the session of a revoked grant. */
   endOfGrant(grantId: string): Promise<unknown>;
 }
 
-/** Pages of the authorization server, except signing in. */
 export interface ProviderPages {
   error(ctx: KoaContextWithOIDC, error: Error): void;
   /** @param form an empty form with the id `op.logoutForm`; a button of it with `logout=yes` confirms signing out. */
@@ -51,7 +49,6 @@ export function createProvider(parts: ProviderParts): Provider {
   const provider = new Provider(config.publicUrl, withUnavailable(configuration(parts)));
   // Makes Koa use the host and scheme that src/http/routes.ts sets from PUBLIC_URL.
   provider.proxy = true;
-  // The stored secret is a hash.
   provider.Client.prototype.compareClientSecret = function compare(this: { clientSecret?: string }, actual: string) {
     const expectedHash = Buffer.from(this.clientSecret ?? '', 'base64url');
     const actualHash = createHash('sha256').update(actual).digest();

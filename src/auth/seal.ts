@@ -26,7 +26,6 @@ export function open(secretKey: Uint8Array, name: string, sealed: Uint8Array): B
   return Buffer.concat([decipher.update(sealed.subarray(28)), decipher.final()]);
 }
 
-/** A keyed hash, which only `fingerprint` creates. */
 export type Fingerprint = string & { readonly fingerprint: unique symbol };
 
 /**

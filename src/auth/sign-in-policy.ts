@@ -22,7 +22,6 @@ export function signInPolicy(db: Database): interactionPolicy.DefaultPolicy {
   return policy;
 }
 
-/** Returns whether the person must sign in before the request goes on. */
 export async function wantsSignIn(db: Database, ctx: KoaContextWithOIDC): Promise<boolean> {
   const { session, params, result } = ctx.oidc;
   if (ctx.oidc.promptPending('login') || ctx.oidc.promptPending('select_account')) return true;

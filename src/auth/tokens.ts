@@ -32,7 +32,6 @@ export interface Tokens {
   hasExpired(token: string): Promise<boolean>;
 }
 
-/** Returns the `aud` of the server's own access tokens. */
 export const audienceOf = (config: Config): string => `${config.publicUrl}/graphql`;
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

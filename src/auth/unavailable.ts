@@ -6,7 +6,6 @@ import { isTransient } from '../db/availability.ts';
  * answer `server_error`.
  */
 
-/** Seconds after which a client may repeat the request. */
 export const retryAfterSeconds = 2;
 
 /** Wraps a function so that it throws `temporarily_unavailable` (503) in place of a transient error. */

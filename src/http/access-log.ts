@@ -52,7 +52,6 @@ export function noteAccount(access: Access | undefined, credential: Credential |
   if (credential !== null) access.accountId = accountIdOf(credential);
 }
 
-/** Returns the id of the user or of the service. */
 export const accountIdOf = (credential: Credential): string => (credential.kind === 'user' ? credential.userId : credential.clientId);
 
 type ContextWithAccess = GraphContext & { requestInfo?: { access?: Access | undefined } };

@@ -8,7 +8,6 @@ import { SlidingWindow } from './sliding-window.ts';
  */
 
 export const concurrency = {
-  /** Operations of one account that run at once. */
   perAccount: 20,
   /** Operations of one account that wait for a running operation to end. */
   waiting: 400,
@@ -35,7 +34,6 @@ export interface Limits {
 /** Ends an admitted operation. @param bytes size of its result; undefined charges the estimate. */
 export type Finish = (bytes?: number) => void;
 
-/** An operation that waits for a slot. */
 interface WaitingOperation {
   account: Account;
   start: () => void;
@@ -147,7 +145,6 @@ export class Account {
     return this.#running < concurrency.perAccount;
   }
 
-  /** Charges an item of a stream by its bytes. */
   charge(bytes: number): void {
     this.chargeCost(bytes / bytesPerObject);
   }
@@ -221,7 +218,6 @@ export class AccountLimits {
     this.#limits = limits;
   }
 
-  /** Returns the account of a user or of a service. */
   of(id: string): Account {
     return this.#find(this.#accounts, id);
   }

@@ -25,8 +25,6 @@ import { sendResponse, sendError, withHeaders } from './responses.ts';
 import { socketTimeouts, serveSockets, type SocketTimeouts } from './websocket/server.ts';
 import { watchStalled, type OpenConnection } from './stalled-connections.ts';
 
-/** Serves one schema over HTTP and WebSocket, with one request context for both. */
-
 export interface App {
   /** The port that the server listens on; if the configured port is 0, the port that the system chose. */
   port: number;

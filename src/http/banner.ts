@@ -1,7 +1,6 @@
 import type { Config } from '../config.ts';
 import type { DemoData } from './demo-data.ts';
 
-/** Returns the text printed when the server is ready. */
 export function banner(config: Config, demo: (DemoData & { token: string }) | null): string {
   const { publicUrl } = config;
   const lines = [

@@ -10,7 +10,6 @@ import type { Receipt } from './receipt-budget.ts';
 
 type Decompress = (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>;
 
-/** Content codings (RFC 9110, 8.4.1) that a body may have. */
 const codings = new Map<string, Decompress>([
   ['gzip', promisify(gunzip)],
   ['x-gzip', promisify(gunzip)],

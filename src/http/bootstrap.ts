@@ -76,7 +76,6 @@ export interface Running extends Opened {
   port: number;
 }
 
-/** Opens the server and listens. */
 export async function start(config: Config, log: Logger, existing?: Database): Promise<Running> {
   const opened = await open(config, log, existing);
   let app: App;

@@ -2,8 +2,6 @@ import type { IncomingMessage } from 'node:http';
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import type { TrustedProxies } from '../config.ts';
 
-/** Determines the network addresses of clients, which are keys of limits. */
-
 /**
  * Returns the client's IPv4 address, or the /64 network of its IPv6 address, which one household or machine gets.
  * Returns null for a socket that is already closed.

@@ -9,7 +9,6 @@ export interface Cors {
   isAllowed(request: IncomingMessage): boolean;
   /** Returns the CORS headers of a response: names and values alternate. */
   headersFor(request: IncomingMessage): string[];
-  /** Answers a preflight of an allowed origin. */
   answerPreflight(request: IncomingMessage, response: ServerResponse): void;
 }
 
@@ -44,6 +43,5 @@ export function createCors(publicUrl: string, allowedOrigins: readonly string[])
 /** Returns whether the text is a token (RFC 9110, 5.6.2). */
 const isToken = (text: string): boolean => /^[\w!#$%&'*+.^`|~-]+$/.test(text);
 
-/** Returns whether the request is a CORS preflight. */
 export const isPreflight = ({ method, headers }: IncomingMessage): boolean =>
   method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined;

@@ -76,7 +76,6 @@ export class Listener {
     });
   }
 
-  /** Returns the open connections, including WebSockets. */
   connections(): Iterable<Socket> {
     return this.#connections.keys();
   }

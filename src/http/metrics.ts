@@ -61,7 +61,6 @@ export function recordOperation({ operations, duration }: Metrics, type: string,
   duration.observe({ type }, (performance.now() - startedAt) / 1000);
 }
 
-/** Counts and times the operations of Yoga's pipeline, on HTTP and on WebSocket. */
 export function useMetrics(metrics: Metrics): Plugin<GraphContext> {
   const { operations } = metrics;
   return {

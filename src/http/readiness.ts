@@ -5,7 +5,6 @@ import type { Database } from '../db/client.ts';
 
 export type Status = 'ready' | 'read-only' | 'no database';
 
-/** Milliseconds that the database may take to answer. */
 const answerWithinMs = 2000;
 /** Milliseconds for which a status is cached, so that many probes cost as much as one. */
 const cachedMs = 1000;

@@ -6,9 +6,7 @@ import { RequestError } from './errors.ts';
 export const receiptLimits = {
   /** Bytes of each body that are not counted, so that large bodies never block ordinary requests. */
   uncounted: 8 * 1024,
-  /** Bytes of all bodies from one address. */
   perAddress: 16 * 1024 * 1024,
-  /** Bytes of all bodies in this process. */
   perProcess: 64 * 1024 * 1024,
 } as const;
 
@@ -39,7 +37,6 @@ export class ReceiptBudget {
   }
 }
 
-/** Counts the bytes of one body. */
 export class Receipt {
   readonly #add: (bytes: number) => boolean;
   #size = 0;

@@ -38,9 +38,7 @@ export interface RequestInfo {
   acceptLanguage: string | null;
   requestId: string | null;
   address: string | null;
-  /** Collects the fields of the access-log line. */
   access?: Access | undefined;
-  /** Returns the size in bytes of the body, or of the message on a WebSocket. */
   bytes?: (() => number) | undefined;
 }
 

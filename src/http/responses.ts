@@ -5,8 +5,6 @@ import { headerElements } from './header-elements.ts';
 import { errorPage, page, pageHeaders } from './pages/layout.ts';
 import { languageOf } from './pages/texts.ts';
 
-/** Responses that are not GraphQL results. */
-
 /** Milliseconds that a client may go on sending its body after the response; then the connection is closed. */
 const lingerMs = 5000;
 

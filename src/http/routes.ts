@@ -26,8 +26,6 @@ import { languageOf } from './pages/texts.ts';
 import { contextFor, type ServerDeps } from './request-context.ts';
 import { prefersPage, sendError } from './responses.ts';
 
-/** Routes of the authorization server, the pages and the explorer. */
-
 /**
  * Limits the authorization requests from one address, since each writes a row. A whole school behind one address sends
  * fewer.

@@ -14,7 +14,6 @@ const answerWithinMs = 1000;
 /** Milliseconds that the primary process may take to send the sum. */
 const gatherWithinMs = 3000;
 
-/** Metrics as JSON, in the form that prom-client aggregates. */
 type MetricsJson = object[];
 
 type ToPrimary = { scrape: 'all'; id: string } | { scrape: 'own'; id: string; metrics: MetricsJson | null };

@@ -3,7 +3,6 @@ import type { Logger } from '../logger.ts';
 
 /** Disconnects clients that do not read their responses or messages, on HTTP and on WebSocket. */
 
-/** A connection and the function that disconnects its client. */
 export interface OpenConnection {
   socket: Socket;
   disconnect(): void;

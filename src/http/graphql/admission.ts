@@ -88,7 +88,6 @@ export function streamRefusal({ account, language }: RequestContext): RequestErr
   return new RequestError('TOO_MANY_STREAMS', text, { status: 429, language });
 }
 
-/** Subscribes, and counts the stream until it ends, fails or is closed. */
 async function subscribeCounted(
   args: ExecutionArgs, subscribe: (args: ExecutionArgs) => unknown,
 ): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
@@ -131,7 +130,6 @@ async function subscribeCounted(
   }
 }
 
-/** Applies the limits of accounts to operations in Yoga's pipeline. */
 export const useAccountLimits = (): Plugin<GraphContext> => ({
   onExecute: ({ setExecuteFn }) => setExecuteFn(async (args: ExecutionArgs) => resultOf(await executeAdmitted(args))),
   onSubscribe: ({ subscribeFn, setSubscribeFn }) => setSubscribeFn((args: ExecutionArgs) => subscribeCounted(args, subscribeFn)),

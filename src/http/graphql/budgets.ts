@@ -18,7 +18,6 @@ export class Budgets {
     return 0;
   }
 
-  /** Spends the amount, even if it exceeds the budget. */
   add(key: string, amount: number): void {
     const spent = this.#spentBy(key);
     this.#spent.set(this.#keyOf(key), spent + amount);

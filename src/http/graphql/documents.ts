@@ -20,7 +20,6 @@ import type { CompiledQuery } from '../../executor/execution-state.ts';
  * documents are not cached.
  */
 
-/** A valid, parsed document. */
 export interface KnownDocument {
   text: string;
   /** SHA-256 in hexadecimal, which identifies a persisted query. */
@@ -140,7 +139,6 @@ export class Documents {
   }
 }
 
-/** The server context that Yoga gets for each request. */
 export interface RequestEnvelope {
   requestInfo: RequestInfo;
   /** The context, if it was created before the document was parsed. */

@@ -69,7 +69,6 @@ const tooMany = (): RequestError =>
 const added = (objects: readonly Weighted[], holds: ReadonlyMap<Weighted, number>): number =>
   objects.reduce((sum, object) => sum + (holds.has(object) ? 0 : object.weight), 0);
 
-/** Returns whether it is the first hold. */
 function increment(holds: Map<Weighted, number>, object: Weighted): boolean {
   const count = holds.get(object) ?? 0;
   holds.set(object, count + 1);

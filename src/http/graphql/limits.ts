@@ -12,14 +12,12 @@ import { introspectionCost } from './introspection-cost.ts';
 /** Limits of documents, variables and costs, on HTTP and on WebSocket. Most are checked before anything is executed. */
 
 export const bounds = {
-  /** Bytes of a request's body. */
   body: 256 * 1024,
   /** Characters of a document. */
   length: 20_000,
   tokens: 2000,
   /** Brackets of any kind open at once. */
   nesting: 40,
-  /** Fields within fields. */
   depth: 15,
   aliases: 30,
   directives: 20,
@@ -71,11 +69,9 @@ export function boundDocument(text: string): number {
 const signInFor = (ru: string, en: string): Refusal =>
   new Refusal('UNAUTHENTICATED', [`Без входа в документе может быть ${ru}. Войдите, чтобы отправить документ больше.`, `Without signing in, a document may have ${en}. Sign in to send a larger one.`]);
 
-/** Returns the refusal for a document that is too long for an anonymous request. */
 export const anonymousLengthRefusal = (length: number): Refusal | undefined =>
   length > anonymousBounds.length ? signInFor(`не больше ${anonymousBounds.length} знаков`, `at most ${anonymousBounds.length} characters`) : undefined;
 
-/** Returns the refusal for a document with too many tokens for an anonymous request. */
 export const anonymousTokensRefusal = (tokens: number): Refusal | undefined =>
   tokens > anonymousBounds.tokens ? signInFor(`не больше ${anonymousBounds.tokens} лексем`, `at most ${anonymousBounds.tokens} tokens`) : undefined;
 

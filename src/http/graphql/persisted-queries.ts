@@ -11,7 +11,6 @@ export interface DocumentParams {
   extensions?: unknown;
 }
 
-/** Finds cached documents by text or by hash. */
 interface KnownDocuments {
   find(text: string): { hash: string } | undefined;
   findByHash(sha256: string): { text: string } | undefined;

@@ -30,7 +30,6 @@ export function passSelection({ schema, document, operationName, contextValue }:
   if (operationOf(document, operationName)?.operation === OperationTypeNode.QUERY) contextValue.loaders.selection = selectedFields(schema, document);
 }
 
-/** Passes the selected fields of operations in Yoga's pipeline to their loaders. */
 export const useSelection = (): Plugin<GraphContext> => ({
   onExecute: ({ args }) => passSelection(args),
 });

@@ -13,8 +13,6 @@ import type { GraphContext } from '../../graphql/context.ts';
 import type { Executed } from '../../executor/executor.ts';
 import { failureOf } from './failures.ts';
 
-/** Executes an event once for all subscribers of a group whose rights give the same result. */
-
 /** Cached facts about an operation of a document. */
 interface DocumentFacts {
   /** Whether the document selects a field whose value depends on the viewer. */

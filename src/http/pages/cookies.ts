@@ -6,7 +6,6 @@ import type { Config } from '../../config.ts';
 
 const deviceCookieName = 'sfera_device';
 
-/** Returns the value of the first cookie with this name. */
 export function cookieOf(req: IncomingMessage, name: string): string | undefined {
   for (const pair of (req.headers.cookie ?? '').split(';')) {
     const separator = pair.indexOf('=');

@@ -39,7 +39,6 @@ ${body}
 `.text;
 }
 
-/** Returns the path and query with `lang` set. */
 export function withLanguage(path: string, language: Language): string {
   const url = new URL(path, 'http://here');
   url.searchParams.set('lang', language);
@@ -73,7 +72,6 @@ export function sendPage(res: ServerResponse, status: number, content: PageConte
   res.writeHead(status, headers).end(text);
 }
 
-/** Returns a page with a title and one paragraph. */
 export function notice(language: Language, title: TextName, about: TextName): PageContent {
   return {
     language,
@@ -94,7 +92,6 @@ export const unavailablePage = (language: Language, refusal: Refusal, retryPath:
 <p><a href="${retryPath}">${say(language, refusal instanceof CommitUnknown ? 'openPage' : 'tryAgain')}</a></p></section>`,
 });
 
-/** Returns a page with the reason of a refusal. */
 export const refused = (language: Language, refusal: Refusal): PageContent => ({
   language,
   title: say(language, 'wrongTitle'),

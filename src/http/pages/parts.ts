@@ -7,7 +7,6 @@ import type { Context } from '../../domain/context.ts';
 import type { Language } from '../../errors.ts';
 import type { FormGuard } from './forms.ts';
 
-/** Dependencies of the pages. */
 export interface PageParts {
   config: Config;
   db: Database;
@@ -30,7 +29,6 @@ export const anonymous: Actor = { kind: 'anonymous' };
 /** Returns the path and query, for a form that posts to its own page and for the link to the other language. */
 export const pathOf = ({ url }: Visit): string => `${url.pathname}${url.search}`;
 
-/** Redirects the browser to a page (303). */
 export function redirect({ res }: Visit, location: string): void {
   res.writeHead(303, { location, 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' }).end();
 }

@@ -71,5 +71,4 @@ ul.sessions p { margin: 0; }
 @media (max-width: 24rem) { main > section { padding: 1.15rem 1rem; } }
 `;
 
-/** The icon of the pages. */
 export const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="14" fill="#1f5fbf"/><g fill="none" stroke="#fff" stroke-width="2"><ellipse cx="16" cy="16" rx="6" ry="14"/><path d="M3 12h26M3 20h26"/></g></svg>`;

@@ -119,7 +119,6 @@ export const texts = {
 
 export type TextName = keyof typeof texts;
 
-/** Returns a text in a language. */
 export const say = (language: Language, name: TextName): string => texts[name][language === 'ru' ? 0 : 1];
 
 /** Returns the language of a request: that of `?lang=`, otherwise that of Accept-Language. */

@@ -1,4 +1,3 @@
-/** The payload of `connection_init`. */
 export type ConnectionParams = Readonly<Record<string, unknown>> | undefined;
 
 /** Names of the token parameter in lower case, as the documentation of GraphQL clients recommends them. */

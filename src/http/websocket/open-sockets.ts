@@ -40,12 +40,10 @@ const tooSlow = [1013, 'Too slow: come back with your cursor'] as const;
 export class OpenSocket {
   readonly ws: WebSocket;
   readonly socket: Socket;
-  /** The credentials, language and address of the upgrade request. */
   readonly requestInfo: RequestInfo;
   readonly openedAt = performance.now();
   isAlive = true;
   pingAt = performance.now() + pingIntervalMs;
-  /** Whether the client has sent `connection_init`. */
   isInitialised = false;
   credential: Credential | undefined;
   account: Account | undefined;
@@ -73,7 +71,6 @@ export class OpenSocket {
     return false;
   }
 
-  /** Whether a query or a mutation is running that is not held. */
   get isAnswering(): boolean {
     for (const { isHeld, isStream } of this.operations) if (!isHeld && !isStream) return true;
     return false;
@@ -93,7 +90,6 @@ export class OpenSocket {
 interface Options {
   /** Milliseconds in which a client must send `connection_init`. */
   initTimeoutMs: number;
-  /** Milliseconds between two checks of the accounts of idle sockets. Streams check their own rights. */
   recheckIntervalMs: number;
   log: Logger;
   actorsOf(credentials: readonly Credential[]): Promise<readonly Loaded[]>;
@@ -147,7 +143,6 @@ export class OpenSockets {
     });
   }
 
-  /** Records that the client has sent `connection_init`. */
   markInitialised(open: OpenSocket): void {
     open.isInitialised = true;
     this.#removeSilent(open);

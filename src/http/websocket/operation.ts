@@ -6,20 +6,17 @@ import type { Access } from '../access-log.ts';
 /** An operation on a WebSocket, from its `subscribe` message until all results have been sent. */
 export class Operation {
   readonly requestId = randomUUID();
-  /** Fields of the operation's access-log line. */
   readonly access: Access = {};
   isStream = false;
   /** Whether the operation stays unanswered until the socket is closed, so that the client sends it again. */
   isHeld = false;
   readonly #startedAt = performance.now();
-  /** The code of the first error. */
   #errorCode: unknown;
 
   fail([error]: readonly GraphQLError[]): void {
     this.#errorCode = error?.extensions.code;
   }
 
-  /** Writes the access-log line. */
   log(log: Logger): void {
     const { requestId, access, isHeld } = this;
     const error = this.#errorCode;

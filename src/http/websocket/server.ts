@@ -25,7 +25,6 @@ import { translate } from '../translation.ts';
 
 /** Serves GraphQL over WebSocket (graphql-transport-ws) with the same context, limits and pipeline as HTTP. */
 
-/** Bytes of a message from a client. */
 const maxPayload = 64 * 1024;
 const maxFragments = 64;
 const maxOperations = 50;
@@ -45,14 +44,13 @@ export interface SocketTimeouts {
   init: number;
   /** For reading at least a part of the unsent bytes. */
   stalled: number;
-  /** Between two checks of the accounts of idle sockets. */
+  /** Between two checks of the accounts of idle sockets; streams check their own rights. */
   recheck?: number;
 }
 
 export const socketTimeouts = { init: 5000, stalled: 15_000, recheck: 30_000 } satisfies SocketTimeouts;
 
 export interface Sockets {
-  /** Returns the open connections. */
   open(): Iterable<OpenConnection>;
   /**
    * Starts no further operation, and closes every socket with 1012 as soon as its queries and mutations are answered,
@@ -70,11 +68,9 @@ interface Options {
   originAllowed(request: IncomingMessage): boolean;
   mask: Mask;
   log: Logger;
-  /** Milliseconds in which a client must send `connection_init`. */
   initTimeoutMs: number;
   recheckIntervalMs: number;
   onCount(count: number): void;
-  /** Returns whether the token is valid except that it has expired. */
   hasExpired(token: string): Promise<boolean>;
   actorsOf(credentials: readonly Credential[]): Promise<readonly Loaded[]>;
 }
@@ -175,7 +171,6 @@ export function serveSockets({
         operation.fail(errors);
         return errors;
       };
-      // The count includes this operation.
       if (open.operations.size > maxOperations) return refuse([new RequestError('TOO_MANY_OPERATIONS', tooManyOperations)]);
       if (sockets.isStopping || open.hasExpired) return sockets.hold(open, operation);
       const requestInfo = {
