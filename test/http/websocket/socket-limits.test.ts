@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { request } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -88,6 +89,20 @@ describe('a socket without connection_init', () => {
     const accounts = await Promise.all(Array.from({ length: 30 }, async () => (await app.token((await app.build.school()).administrator)).token));
     const sockets = await Promise.all(accounts.map((each) => openSignedIn(app.url, each)));
     for (const { ws } of [...sockets, ...silent]) ws.terminate();
+  });
+
+  it('prevents further upgrades if its address has thousands of them, and no connection of another address', async () => {
+    const opened = Array.from({ length: socketLimits.refusedPerAddress }, () => openRaw(app.port));
+    for (const { socket } of opened) socket.write(upgrade());
+    await expect.poll(() => opened.filter(({ said }) => said() !== '').length, { timeout: 20_000 }).toBe(opened.length);
+    const next = openRaw(app.port);
+    next.socket.write(upgrade());
+    expect(await next.over).toMatch(/^HTTP\/1\.1 429 .*Retry-After: \d+/s);
+    const elsewhere = connect({ port: app.port, host: '127.0.0.1', localAddress: '127.0.0.2' });
+    raw.add(elsewhere);
+    elsewhere.write(upgrade());
+    const [answer] = (await once(elsewhere, 'data')) as [Buffer];
+    expect(answer.toString('latin1')).toMatch(/^HTTP\/1\.1 101 /);
   });
 });
 
