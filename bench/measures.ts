@@ -25,7 +25,7 @@ export interface MeasuredResult extends Result {
   target: Measure['target'];
   ratioToBestPeer: number | null;
   ratioToLimit: number | null;
-  /** Whether every target is reached; null if the measure has none. */
+  /** Whether every target is reached; null for a measure without a target. */
   reached: boolean | null;
   date: string;
   commit: string;

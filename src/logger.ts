@@ -23,8 +23,8 @@ const bufferedBytes = 8 * 1024;
 
 /**
  * Returns the standard output for log lines. Writes lines of level `info` and below in batches: a system call for each
- * request was 7 % of a nested read. Writes everything before a line of level `warn` or above, and when the process
- * exits.
+ * request was 7 % of a nested read. Writes a line of level `warn` or above at once, together with all lines before it,
+ * and writes the remaining lines when the process exits.
  */
 export function bufferedOutput(): DestinationStream {
   const output = pino.destination({ sync: true, minLength: bufferedBytes, periodicFlush: flushMs });

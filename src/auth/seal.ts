@@ -36,8 +36,8 @@ export function fingerprint(secretKey: Uint8Array, purpose: string, text: string
 }
 
 /**
- * Derives the code of an invitation, 160 bits, from its random nonce and the server's secret. So the database has only
- * the code's hash, and the link can still be shown again to the person to whom it was handed over.
+ * Derives the code of an invitation, 160 bits, from its random nonce and the server's secret. The database
+ * stores the hash of the code and the nonce, so that the server can show the link again to its holder.
  */
 export function deriveCode(secretKey: Uint8Array, nonce: Uint8Array): string {
   return createHmac('sha256', keyFor(secretKey, 'invitation')).update(nonce).digest().subarray(0, 20).toString('base64url');

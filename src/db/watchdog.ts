@@ -1,8 +1,8 @@
 import { NoAnswer } from './availability.ts';
 
 /**
- * Client-side deadlines. The server's own deadlines end statements that run too long, but a server that hangs, or a
- * host that disappears, keeps none of them, and no error reports its connections as broken.
+ * Client-side deadlines. The server's own deadlines end statements that run too long, but they have no effect
+ * when the server hangs or its host disappears, and no error then reports the connections as broken.
  */
 
 /** A connection that the watchdog checks. */

@@ -83,8 +83,8 @@ function checkExpiry(expiresAt: Date): Date {
 }
 
 /**
- * Hands a link over to a person, who then sees it, and records from whom, to whom and when. Does nothing for the
- * present holder.
+ * Hands a link over to a person, who can then see it. Records the previous holder, the new holder and the time. Does
+ * nothing if the person holds the link already.
  * @throws CONFLICT for a link that is not active, for a receiver who is not staff (regulation 2.1 d), and, for a
  *   pupils' link, for anyone but the class teacher of its class (2.1 e).
  */

@@ -38,7 +38,7 @@ export interface Resource<T extends ResourceType> {
 /** Fields that are read by the row's id alone. */
 const byId = (...fields: readonly string[]): FieldDependencies => Object.fromEntries(fields.map((field) => [field, ['id']]));
 
-const name = ['surname', 'givenName', 'patronymic'];
+const nameColumns = ['surname', 'givenName', 'patronymic'];
 
 export const resources: { readonly [T in ResourceType]: Resource<T> } = {
   School: {
@@ -81,8 +81,8 @@ export const resources: { readonly [T in ResourceType]: Resource<T> } = {
     facts: {},
     loadFacts: { user: ({ id }, ctx) => loadFactsOfUser(ctx, id) },
     fieldDependencies: {
-      fullName: name,
-      shortName: name,
+      fullName: nameColumns,
+      shortName: nameColumns,
       ...byId('contact', 'assignments', 'enrolment', 'enrolments', 'heldInvitations', 'roles', 'sessions'),
     },
   },

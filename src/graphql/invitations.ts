@@ -22,7 +22,7 @@ const HandOverRef = builder.objectRef<InvitationHandOver>('InvitationHandOver').
     from: t.field({
       type: UserRef,
       nullable: true,
-      description: 'The previous holder; null if there was none or you may not see them.',
+      description: 'The previous holder. Null for the first hand-over, and for a person whom you may not see.',
       resolve: (handOver, _args, ctx) => (handOver.fromId === null ? null : ctx.loaders.byId('User', handOver.fromId)),
     }),
     to: t.field({
@@ -52,7 +52,7 @@ builder.node(InvitationRef, {
   id: { resolve: (invitation) => invitation.id },
   fields: (t) => ({
     role: t.expose('role', { type: RoleEnum, description: 'The role that people get when they join.' }),
-    label: t.exposeString('label', { nullable: true, description: 'A note by the creator, up to 100 characters; null if there is none.' }),
+    label: t.exposeString('label', { nullable: true, description: 'A note by the creator, up to 100 characters; null without a note.' }),
     maxUses: t.exposeInt('maxUses', { description: 'The number of people who may join, 1 to 1000.' }),
     useCount: t.exposeInt('useCount', { description: 'The number of people who have joined.' }),
     seatsLeft: t.int({

@@ -19,7 +19,7 @@ builder.node(UserRef, {
   fields: (t) => ({
     surname: t.exposeString('surname', { description: 'The surname, 1 to 100 characters.' }),
     givenName: t.exposeString('givenName', { description: 'The given name, 1 to 100 characters.' }),
-    patronymic: t.exposeString('patronymic', { nullable: true, description: 'The patronymic, up to 100 characters; null if the person has none.' }),
+    patronymic: t.exposeString('patronymic', { nullable: true, description: 'The patronymic, up to 100 characters; null for a person without one.' }),
     fullName: t.string({ description: 'The surname, the given name and any patronymic: «Иванова Мария Петровна».', resolve: fullName, extensions: { rawColumns: { columns: fullNameColumns } satisfies RawColumns } }),
     shortName: t.string({ description: 'The surname and initials: «Иванова М. П.».', resolve: shortName }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the account was created.' }),

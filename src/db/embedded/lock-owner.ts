@@ -57,7 +57,7 @@ export function readOwner(lock: string): Owner | undefined {
   }
 }
 
-/** Returns the text of the owner's file; undefined if the lock has none. @throws ENOENT when the lock is gone. */
+/** Returns the text of the owner file; undefined for a lock without an owner file. @throws ENOENT when the lock is gone. */
 function readOwnerText(lock: string): string | undefined {
   try {
     return readFileSync(ownerPath(lock), 'utf8');
