@@ -11,7 +11,14 @@ const layers = steps.slice(0, -1).flatMap((step, at) =>
     comment: `src/${folder}/ imports only what stands to its left: ${steps.slice(0, at).flat().join(', ') || 'no other folder'}.`,
     severity: 'error',
     from: { path: src(folder) },
-    to: { path: src(...steps.slice(at).flat().filter((other) => other !== folder)) },
+    to: {
+      path: src(
+        ...steps
+          .slice(at)
+          .flat()
+          .filter((other) => other !== folder),
+      ),
+    },
   })),
 );
 
@@ -125,6 +132,10 @@ export default {
     doNotFollow: { path: ['^node_modules/', '^src/db/generated/'] },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['types', 'import', 'node', 'default'], extensions: ['.ts', '.js'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['types', 'import', 'node', 'default'],
+      extensions: ['.ts', '.js'],
+    },
   },
 };

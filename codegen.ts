@@ -10,11 +10,7 @@ const config: CodegenConfig = {
   generates: {
     'test/generated/operations.ts': {
       plugins: ['typescript-operations', 'typed-document-node'],
-      config: {
-        useTypeImports: true,
-        strictScalars: true,
-        scalars: { ID: 'string', DateTime: 'string', Date: 'string', JSON: 'unknown' },
-      },
+      config: { useTypeImports: true, strictScalars: true, scalars: { ID: 'string', DateTime: 'string', Date: 'string', JSON: 'unknown' } },
     },
   },
 };

@@ -47,13 +47,20 @@ export default tseslint.config(
     rules: {
       'no-restricted-syntax': [
         'error',
-        { selector: "ObjectExpression > Property[kind='get']", message: 'V8 keeps what it sees until its next full collection: write a class (docs/profile.md).' },
+        {
+          selector: "ObjectExpression > Property[kind='get']",
+          message: 'V8 keeps what it sees until its next full collection: write a class (docs/profile.md).',
+        },
       ],
       'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'Settings are read in src/config.ts, once.' }],
       'no-restricted-imports': [
         'error',
         {
-          paths: ['process', 'node:process'].map((name) => ({ name, importNames: ['env', 'default'], message: 'Settings are read in src/config.ts, once.' })),
+          paths: ['process', 'node:process'].map((name) => ({
+            name,
+            importNames: ['env', 'default'],
+            message: 'Settings are read in src/config.ts, once.',
+          })),
         },
       ],
     },
@@ -71,7 +78,10 @@ export default tseslint.config(
       ],
       // Responses have no type until the test asserts their content.
       ...Object.fromEntries(
-        ['assignment', 'member-access', 'argument', 'call', 'return', 'enum-comparison'].map((use) => [`@typescript-eslint/no-unsafe-${use}`, 'off']),
+        ['assignment', 'member-access', 'argument', 'call', 'return', 'enum-comparison'].map((use) => [
+          `@typescript-eslint/no-unsafe-${use}`,
+          'off',
+        ]),
       ),
       '@typescript-eslint/no-explicit-any': 'off',
       // openid-client marks plain HTTP as deprecated; the issuers of the tests are on loopback.

@@ -27,7 +27,10 @@ const document = new URL('../docs/scale.md', import.meta.url);
 
 /** Replaces the text between `<!-- name -->` and `<!-- end -->`. */
 const replaceBetween = (text: string, name: string, replacement: string): string =>
-  text.replace(new RegExp(`(<!-- ${name} -->\\n)[^]*?(\\n<!-- end -->)`), (_all, before: string, after: string) => before + replacement + after);
+  text.replace(
+    new RegExp(`(<!-- ${name} -->\\n)[^]*?(\\n<!-- end -->)`),
+    (_all, before: string, after: string) => before + replacement + after,
+  );
 
 async function measure(): Promise<{ costs: Cost[]; postgres: string }> {
   const env = await openEnv(false);
@@ -53,7 +56,8 @@ async function main(args: readonly string[]): Promise<void> {
   const machine = `${cpus().length} cores (${processor!.model}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, PostgreSQL ${postgres}`;
   const first = `Measured on ${new Date().toISOString().slice(0, 10)}: ${machine}.\n\n${table(costs)}`;
   console.log(`${first}\n\n${plan(costs)}`);
-  if (args.includes('--write')) writeFileSync(document, replaceBetween(replaceBetween(readFileSync(document, 'utf8'), 'costs', first), 'steps', plan(costs)));
+  if (args.includes('--write'))
+    writeFileSync(document, replaceBetween(replaceBetween(readFileSync(document, 'utf8'), 'costs', first), 'steps', plan(costs)));
 }
 
 await main(process.argv.slice(2));

@@ -83,14 +83,20 @@ export async function createTokenIssuer(settings: Record<string, string>): Promi
   };
 }
 
-async function sampleRounds<T extends string>(contenders: readonly T[], times: number, sample: (contender: T) => Promise<number>): Promise<Record<T, Summary>> {
+async function sampleRounds<T extends string>(
+  contenders: readonly T[],
+  times: number,
+  sample: (contender: T) => Promise<number>,
+): Promise<Record<T, Summary>> {
   const samples = new Map<T, number[]>(contenders.map((contender) => [contender, []]));
   for (let n = 0; n < times; n++) for (const contender of contenders) samples.get(contender)!.push(await sample(contender));
   return Object.fromEntries([...samples].map(([contender, values]) => [contender, summarise(values)])) as Record<T, Summary>;
 }
 
 export async function openEnv(quick: boolean): Promise<BenchEnv> {
-  const postgres = await withAdminClient(async (client) => (await client.query<{ server_version: string }>('show server_version')).rows[0]!.server_version);
+  const postgres = await withAdminClient(
+    async (client) => (await client.query<{ server_version: string }>('show server_version')).rows[0]!.server_version,
+  );
   const scratch = await createScratch();
   const settings = settingsFor(scratch.url);
   const starter = createStarter(settings);
@@ -98,7 +104,9 @@ export async function openEnv(quick: boolean): Promise<BenchEnv> {
   const servers = new Map<string, Promise<Server>>();
   let fixture: Promise<LiveFixture> | undefined;
   return {
-    quick, settings, postgres,
+    quick,
+    settings,
+    postgres,
     databaseUrl: scratch.url,
     ids: await seed(scratch.url),
     token: issuer.token,
@@ -114,7 +122,10 @@ export async function openEnv(quick: boolean): Promise<BenchEnv> {
     async close() {
       await starter.close();
       // If the fixture could not be opened, the measure has already reported why.
-      await fixture?.then((opened) => opened.close(), () => undefined);
+      await fixture?.then(
+        (opened) => opened.close(),
+        () => undefined,
+      );
       await issuer.close();
       await scratch.drop();
     },

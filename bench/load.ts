@@ -47,21 +47,28 @@ async function sendWithAutocannon({ url, headers, bodies, connections, seconds, 
   const startedAt = performance.now();
   let lastResponseAt = startedAt;
   const result = await autocannon({
-    url, connections, method: 'POST', headers,
+    url,
+    connections,
+    method: 'POST',
+    headers,
     // Milliseconds between autocannon's checks whether `amount` is reached.
     sampleInt: 50,
     ...(amount === undefined ? { duration: seconds! } : { amount }),
-    requests: [{
-      setupRequest: (request) => ({ ...request, body: bodies[nextBody++ % bodies.length]! }),
-      onResponse(status, body) {
-        lastResponseAt = performance.now();
-        if (error === null && (status !== 200 || body.includes('"errors":') || body.includes('"Refusal"'))) error = `${status} ${body.slice(0, 300)}`;
+    requests: [
+      {
+        setupRequest: (request) => ({ ...request, body: bodies[nextBody++ % bodies.length]! }),
+        onResponse(status, body) {
+          lastResponseAt = performance.now();
+          if (error === null && (status !== 200 || body.includes('"errors":') || body.includes('"Refusal"')))
+            error = `${status} ${body.slice(0, 300)}`;
+        },
       },
-    }],
+    ],
   });
   if (result.errors > 0) error ??= `${result.errors} requests failed`;
   // With `amount`, divide by the time until the last response, not until autocannon's next check.
   return { perSecond: result.requests.total / (amount === undefined ? result.duration : (lastResponseAt - startedAt) / 1000), error };
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) process.once('message', (load: Load) => void sendWithAutocannon(load).then((answer) => process.send!(answer)));
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  process.once('message', (load: Load) => void sendWithAutocannon(load).then((answer) => process.send!(answer)));

@@ -45,7 +45,10 @@ Measures the product and its peers on the same rows and writes bench/results.jso
 
 Measures: ${allMeasures.map(({ name }) => name).join(', ')}`;
 
-function evaluate({ better, target }: Measure, { ours, peers, limit }: Result): Pick<MeasuredResult, 'ratioToBestPeer' | 'ratioToLimit' | 'reached'> {
+function evaluate(
+  { better, target }: Measure,
+  { ours, peers, limit }: Result,
+): Pick<MeasuredResult, 'ratioToBestPeer' | 'ratioToLimit' | 'reached'> {
   const ratio = (other: number) => (better === 'higher' ? ours.median / other : other / ours.median);
   const medians = Object.values(peers).map(({ median }) => median);
   const bestPeer = medians.length === 0 ? null : better === 'higher' ? Math.max(...medians) : Math.min(...medians);
@@ -65,7 +68,11 @@ const formatSummary = ({ median, low, high }: Summary): string => `${figure(medi
 function printResult(measured: MeasuredResult): void {
   const { name, title, unit, ours, peers, limit, ratioToBestPeer, ratioToLimit, reached, series } = measured;
   console.log(`\n${name}: ${title}, ${unit}`);
-  for (const [contender, summary] of [['Sfera', ours], ...Object.entries(peers), ...(limit === undefined ? [] : [['limit', limit] as const])] as [string, Summary][])
+  for (const [contender, summary] of [
+    ['Sfera', ours],
+    ...Object.entries(peers),
+    ...(limit === undefined ? [] : [['limit', limit] as const]),
+  ] as [string, Summary][])
     console.log(`  ${contender.padEnd(18)}${formatSummary(summary)}`);
   if (ratioToBestPeer !== null) console.log(`  to the best peer  ${ratioToBestPeer.toFixed(2)}`);
   if (ratioToLimit !== null) console.log(`  to the limit      ${ratioToLimit.toFixed(2)}`);
@@ -77,7 +84,10 @@ export async function runMeasures(args: readonly string[]): Promise<void> {
   if (args.includes('--help')) return console.log(help);
   const quick = args.includes('--quick');
   const requested = args.filter((arg) => !arg.startsWith('--'));
-  const unknown = [...requested.filter((name) => !allMeasures.some((measure) => measure.name === name)), ...args.filter((arg) => arg.startsWith('--') && arg !== '--quick')];
+  const unknown = [
+    ...requested.filter((name) => !allMeasures.some((measure) => measure.name === name)),
+    ...args.filter((arg) => arg.startsWith('--') && arg !== '--quick'),
+  ];
   if (unknown.length > 0) {
     console.error(`Unknown measure or option: ${unknown.join(', ')}.\n\n${help}`);
     process.exitCode = 2;
@@ -94,7 +104,13 @@ export async function runMeasures(args: readonly string[]): Promise<void> {
       const startedAt = performance.now();
       const result = await measure.run(env);
       const { name, title, unit, better, target } = measure;
-      const machine = { cores: cpus().length, processor: processor!.model, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version, postgres: env.postgres };
+      const machine = {
+        cores: cpus().length,
+        processor: processor!.model,
+        memoryGiB: Math.round(totalmem() / 2 ** 30),
+        node: process.version,
+        postgres: env.postgres,
+      };
       const measured = { name, title, unit, better, target, ...result, ...evaluate(measure, result), date, commit, machine };
       console.log(` ${((performance.now() - startedAt) / 1000).toFixed(0)} s`);
       printResult(measured);
@@ -116,7 +132,9 @@ export async function runMeasures(args: readonly string[]): Promise<void> {
   const file = quick ? 'results.quick.json' : 'results.json';
   writeFileSync(new URL(file, import.meta.url), `${JSON.stringify(results, null, 2)}\n`);
   if (!quick) report(results);
-  console.log(`\nWrote bench/${file}${quick ? '. Without --quick the files are bench/results.json and docs/performance.md' : ' and docs/performance.md'}.`);
+  console.log(
+    `\nWrote bench/${file}${quick ? '. Without --quick the files are bench/results.json and docs/performance.md' : ' and docs/performance.md'}.`,
+  );
 }
 
 /** Reads the results of the last run, which are kept for the measures that do not run now. */

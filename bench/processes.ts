@@ -36,7 +36,9 @@ function processTree(pid: number): number[] {
 
 /** Sums the CPU seconds of a process tree. The first number of a thread's schedstat is its nanoseconds on a CPU. */
 export const cpuSecondsOf = (pid: number): number =>
-  processTree(pid).flatMap(threadsOf).reduce((sum, task) => sum + Number(readOrEmpty(`${task}/schedstat`).split(' ')[0]) / 1e9, 0);
+  processTree(pid)
+    .flatMap(threadsOf)
+    .reduce((sum, task) => sum + Number(readOrEmpty(`${task}/schedstat`).split(' ')[0]) / 1e9, 0);
 
 export const rssBytesOf = (pid: number): number =>
   processTree(pid).reduce((sum, member) => sum + Number(/VmRSS:\s+(\d+)/.exec(readOrEmpty(`/proc/${member}/status`))?.[1] ?? 0) * 1024, 0);
@@ -60,7 +62,11 @@ export function createStarter(settings: Record<string, string>) {
   /**
    * Starts a server and waits until it is ready. Its output goes to a file, which the error quotes if the start fails.
    */
-  async function run(name: string, start: (port: number, output: number) => ChildProcess, ready: (child: ChildProcess, port: number) => Promise<unknown>): Promise<Server> {
+  async function run(
+    name: string,
+    start: (port: number, output: number) => ChildProcess,
+    ready: (child: ChildProcess, port: number) => Promise<unknown>,
+  ): Promise<Server> {
     const port = await freePort();
     const file = join(folder, `${(count += 1)}-${name}.log`);
     const output = openSync(file, 'a');
@@ -84,7 +90,8 @@ export function createStarter(settings: Record<string, string>) {
     };
     const pid = child.pid!;
     return {
-      port, pid,
+      port,
+      pid,
       url: `http://127.0.0.1:${port}/graphql`,
       cpuSeconds: () => cpuSecondsOf(pid),
       rssBytes: () => rssBytesOf(pid),

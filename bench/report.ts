@@ -46,12 +46,18 @@ const formatTarget = ({ target, unit }: MeasuredResult): string =>
 function section(measured: MeasuredResult): string {
   const { name, title, unit, ours, peers, limit, series, notes } = measured;
   const others = [...Object.entries(peers), ...(limit === undefined ? [] : [['limit', limit] as const])];
-  const rows = [['Sfera', ours] as const, ...others].map(([contender, { median, low, high }]) => `| ${contender} | ${figure(median)} | ${figure(low)} – ${figure(high)} |`);
+  const rows = [['Sfera', ours] as const, ...others].map(
+    ([contender, { median, low, high }]) => `| ${contender} | ${figure(median)} | ${figure(low)} – ${figure(high)} |`,
+  );
   const parts = [`## ${name}`, `${title}.`];
-  if (others.length > 0) parts.push(`![${title}](performance/${name}.svg)`, ['| | median, ' + unit + ' | from – to |', '|---|---|---|', ...rows].join('\n'));
+  if (others.length > 0)
+    parts.push(`![${title}](performance/${name}.svg)`, ['| | median, ' + unit + ' | from – to |', '|---|---|---|', ...rows].join('\n'));
   if (series !== undefined) {
     const columns = [...new Set(Object.values(series.rows).flatMap((row) => Object.keys(row)))];
-    const lines = Object.entries(series.rows).map(([row, values]) => `| ${row} | ${columns.map((column) => (values[column] === undefined ? '–' : figure(values[column]))).join(' | ')} |`);
+    const lines = Object.entries(series.rows).map(
+      ([row, values]) =>
+        `| ${row} | ${columns.map((column) => (values[column] === undefined ? '–' : figure(values[column]))).join(' | ')} |`,
+    );
     parts.push(`${series.title}:`, [`| | ${columns.join(' | ')} |`, `|---|${columns.map(() => '---|').join('')}`, ...lines].join('\n'));
   }
   if (notes !== undefined) parts.push(notes);
@@ -61,7 +67,10 @@ function section(measured: MeasuredResult): string {
 /** Lists the machines of the results, because measures may have run on different machines. */
 function describeMachines(measures: readonly MeasuredResult[]): string {
   const names = new Map<string, string[]>();
-  for (const { name, machine: { cores, processor, memoryGiB, node, postgres } } of measures) {
+  for (const {
+    name,
+    machine: { cores, processor, memoryGiB, node, postgres },
+  } of measures) {
     const machine = `${cores} cores (${processor}), ${memoryGiB} GiB, Node ${node}, PostgreSQL ${postgres}`;
     names.set(machine, [...(names.get(machine) ?? []), name]);
   }

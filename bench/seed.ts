@@ -7,7 +7,20 @@ import type { SeededIds } from './measure.ts';
  * Seeds the rows of the measures by plain SQL: a school with twenty classes of thirty pupils, their chats, and staff.
  */
 
-const surnames = ['Алексеев', 'Борисов', 'Виноградов', 'Громов', 'Дмитриев', 'Егоров', 'Ёлкин', 'Жуков', 'Зайцев', 'Ильин', 'Королёв', 'Лебедев'];
+const surnames = [
+  'Алексеев',
+  'Борисов',
+  'Виноградов',
+  'Громов',
+  'Дмитриев',
+  'Егоров',
+  'Ёлкин',
+  'Жуков',
+  'Зайцев',
+  'Ильин',
+  'Королёв',
+  'Лебедев',
+];
 const givenNames = ['Александр', 'Борис', 'Виктор', 'Глеб', 'Даниил', 'Евгений', 'Иван', 'Кирилл', 'Лев', 'Максим'];
 
 /** Returns a generated name that is unique for `n`. */
@@ -29,22 +42,29 @@ export async function addPeople(client: pg.ClientBase, schoolId: string, role: s
     [column(0), column(1), column(2), column(3)],
   );
   const ids = rows.map(({ id }) => id);
-  await client.query('insert into role_grant (id, school_id, user_id, role) select gen_random_uuid(), $1, u, $2::role from unnest($3::uuid[]) as u', [
-    schoolId, role, ids,
-  ]);
+  await client.query(
+    'insert into role_grant (id, school_id, user_id, role) select gen_random_uuid(), $1, u, $2::role from unnest($3::uuid[]) as u',
+    [schoolId, role, ids],
+  );
   return ids;
 }
 
 /** Adds a school with its event counter (`event_head`) and the current school year. */
 export async function addSchool(client: pg.ClientBase, name: string): Promise<{ schoolId: string; schoolYearId: string }> {
-  const { rows: [school] } = await client.query<{ id: string }>(
-    'insert into school (id, name, full_name, updated_at) values (gen_random_uuid(), $1, $1, now()) returning id', [name],
+  const {
+    rows: [school],
+  } = await client.query<{ id: string }>(
+    'insert into school (id, name, full_name, updated_at) values (gen_random_uuid(), $1, $1, now()) returning id',
+    [name],
   );
   const schoolId = school!.id;
   await client.query('insert into event_head (school_id) values ($1)', [schoolId]);
   const { startsOn, endsOn } = yearAround(new Date().toISOString().slice(0, 10));
-  const { rows: [year] } = await client.query<{ id: string }>(
-    'insert into school_year (id, school_id, starts_on, ends_on) values (gen_random_uuid(), $1, $2, $3) returning id', [schoolId, startsOn, endsOn],
+  const {
+    rows: [year],
+  } = await client.query<{ id: string }>(
+    'insert into school_year (id, school_id, starts_on, ends_on) values (gen_random_uuid(), $1, $2, $3) returning id',
+    [schoolId, startsOn, endsOn],
   );
   return { schoolId, schoolYearId: year!.id };
 }
@@ -55,12 +75,16 @@ export async function addClass(
   { schoolId, schoolYearId, grade, letter }: { schoolId: string; schoolYearId: string; grade: number; letter: string },
 ): Promise<string> {
   const sortKey = `${String(grade).padStart(2, '0')}${alphabeticalKey([letter])}`;
-  const { rows: [created] } = await client.query<{ id: string }>(
+  const {
+    rows: [created],
+  } = await client.query<{ id: string }>(
     `insert into class (id, school_id, school_year_id, grade, letter, sort_key) values (gen_random_uuid(), $1, $2, $3, $4, $5) returning id`,
     [schoolId, schoolYearId, grade, letter, sortKey],
   );
   await client.query(`insert into chat (id, school_id, kind, class_id, name) values (gen_random_uuid(), $1, 'CLASS', $2, $3)`, [
-    schoolId, created!.id, `${grade}${letter}`,
+    schoolId,
+    created!.id,
+    `${grade}${letter}`,
   ]);
   return created!.id;
 }
@@ -90,9 +114,10 @@ export async function seed(databaseUrl: string): Promise<SeededIds> {
     for (const [n, classId] of classIds.entries()) await enrol(client, schoolId, classId, studentIds.slice(n * 30, n * 30 + 30));
     const [administratorId] = await addPeople(client, schoolId, 'PLATFORM_ADMINISTRATOR', 600, 1);
     const [teacherId] = await addPeople(client, schoolId, 'TEACHER', 601, 1);
-    await client.query(`insert into assignment (id, school_id, class_id, user_id, kind) values (gen_random_uuid(), $1, $2, $3, 'CLASS_TEACHER')`, [
-      schoolId, classIds[0], teacherId,
-    ]);
+    await client.query(
+      `insert into assignment (id, school_id, class_id, user_id, kind) values (gen_random_uuid(), $1, $2, $3, 'CLASS_TEACHER')`,
+      [schoolId, classIds[0], teacherId],
+    );
     // A second school, so that no list returns the whole table.
     const other = await addSchool(client, 'Школа № 12');
     const otherClass = await addClass(client, { ...other, grade: 5, letter: 'А' });

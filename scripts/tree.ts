@@ -10,14 +10,22 @@ const lines: [path: string, english: string, russian: string][] = [
   ['codegen.ts', 'generates types for the operations of tests and clients', 'генерация типов для операций тестов и клиентов'],
   ['prisma/', 'the tables: schema.prisma and its migrations', 'таблицы: schema.prisma и миграции'],
   ['src/', '', ''],
-  ['src/main.ts', 'the server: connects, listens, stops in reverse order', 'сервер: подключается к базе, принимает соединения, останавливается в обратном порядке'],
+  [
+    'src/main.ts',
+    'the server: connects, listens, stops in reverse order',
+    'сервер: подключается к базе, принимает соединения, останавливается в обратном порядке',
+  ],
   ['src/cli.ts', 'commands for operators: npx sfera', 'команды администратора сервера: npx sfera'],
   ['src/command-line.ts', 'parses command-line options', 'разбор параметров командной строки'],
   ['src/config.ts', 'reads and checks all environment variables', 'чтение и проверка переменных окружения'],
   ['src/config-error.ts', 'the error of an invalid setting', 'ошибка в настройке'],
   ['src/environment.ts', 'finds empty, misspelt and padded settings', 'поиск пустых настроек, опечаток и лишних пробелов'],
   ['src/suggestions.ts', 'suggestions for mistyped words', 'подсказки при опечатках'],
-  ['src/data-folder.ts', 'creates DATA_DIR, explains why it cannot be used', 'создание DATA_DIR и объяснение, почему её нельзя использовать'],
+  [
+    'src/data-folder.ts',
+    'creates DATA_DIR, explains why it cannot be used',
+    'создание DATA_DIR и объяснение, почему её нельзя использовать',
+  ],
   ['src/errors.ts', 'refusals, in two languages', 'отказы, на двух языках'],
   ['src/lru.ts', 'an LRU cache with a limit in bytes', 'кэш LRU с пределом в байтах'],
   ['src/logger.ts', 'structured logs without personal data', 'структурированный журнал без персональных данных'],
@@ -32,7 +40,11 @@ const lines: [path: string, english: string, russian: string][] = [
   ['src/jobs/', 'background jobs', 'фоновые задания'],
   ['src/adapters/', 'external services, each behind an interface', 'внешние службы, каждая за своим интерфейсом'],
   ['src/http/', 'HTTP and WebSocket: requests, limits, live delivery, pages', 'HTTP и WebSocket: запросы, ограничения, подписки, страницы'],
-  ['test/', 'mirrors src; also scenario, races, crash and browser tests', 'повторяет src; также сценарий, гонки, аварийные остановки и браузер'],
+  [
+    'test/',
+    'mirrors src; also scenario, races, crash and browser tests',
+    'повторяет src; также сценарий, гонки, аварийные остановки и браузер',
+  ],
   ['bench/', 'benchmarks', 'замеры производительности'],
   ['scripts/', 'generate and check files made from src', 'создание и проверка файлов, которые получаются из src'],
   ['docs/', 'permissions, events, design decisions, performance', 'права, события, решения, производительность'],
@@ -48,17 +60,20 @@ const undescribed = readdirSync('src', { withFileTypes: true })
   .filter((path) => !lines.some(([known]) => known === path));
 
 function renderTree(column: 1 | 2): string {
-  const rendered = lines.filter(([path]) => existsSync(path)).map((line) => {
-    const inside = line[0].startsWith('src/') && line[0] !== 'src/';
-    return `${inside ? `  ${line[0].slice(4)}` : line[0]}`.padEnd(18) + line[column];
-  });
+  const rendered = lines
+    .filter(([path]) => existsSync(path))
+    .map((line) => {
+      const inside = line[0].startsWith('src/') && line[0] !== 'src/';
+      return `${inside ? `  ${line[0].slice(4)}` : line[0]}`.padEnd(18) + line[column];
+    });
   return [from, '', '```text', ...rendered.map((line) => line.trimEnd()), '```', '', to].join('\n');
 }
 
 function update(path: string, column: 1 | 2): void {
   const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
   const [start, end] = [text.indexOf(from), text.indexOf(to)];
-  if (start < 0 || end < start) return reportProblem(`${path} has no place for the overview of the folders.`, `add ${from} and ${to} to it.`);
+  if (start < 0 || end < start)
+    return reportProblem(`${path} has no place for the overview of the folders.`, `add ${from} and ${to} to it.`);
   const next = text.slice(0, start) + renderTree(column) + text.slice(end + to.length);
   if (next === text) return;
   if (isCheck) return reportProblem(`The overview of the folders in ${path} is out of date.`, 'run `npm run tree`.');
@@ -66,6 +81,7 @@ function update(path: string, column: 1 | 2): void {
   console.log(`wrote ${path}`);
 }
 
-if (undescribed.length > 0) reportProblem(`No description of ${undescribed.join(', ')}.`, 'add a line to scripts/tree.ts, then run `npm run tree`.');
+if (undescribed.length > 0)
+  reportProblem(`No description of ${undescribed.join(', ')}.`, 'add a line to scripts/tree.ts, then run `npm run tree`.');
 update('README.md', 1);
 update('README.ru.md', 2);

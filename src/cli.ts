@@ -30,15 +30,24 @@ const list = (values: Values, name: string): string[] => (values[name] as string
 
 function id(values: Values, name: string): string {
   const value = text(values, name);
-  if (!uuid.test(value)) throw invalid(name, ['Укажите идентификатор вида 0190…; идентификаторы школ выводит npx sfera schools.', 'An id such as 0190… is needed. To list the ids of schools, run: npx sfera schools']);
+  if (!uuid.test(value))
+    throw invalid(name, [
+      'Укажите идентификатор вида 0190…; идентификаторы школ выводит npx sfera schools.',
+      'An id such as 0190… is needed. To list the ids of schools, run: npx sfera schools',
+    ]);
   return value.toLowerCase();
 }
 
 /** Returns the ids of schools whose name and region differ at most in case and spaces. */
 async function findNamesakes({ db }: Opened, name: string, region: string | undefined): Promise<string[]> {
-  const normalize = (value: string | null | undefined): string => searchable(value ?? '').trim().replace(/\s+/g, ' ');
+  const normalize = (value: string | null | undefined): string =>
+    searchable(value ?? '')
+      .trim()
+      .replace(/\s+/g, ' ');
   const schools = await db.prisma.school.findMany({ select: { id: true, name: true, region: true } });
-  return schools.filter((school) => normalize(school.name) === normalize(name) && normalize(school.region) === normalize(region)).map(({ id }) => id);
+  return schools
+    .filter((school) => normalize(school.name) === normalize(name) && normalize(school.region) === normalize(region))
+    .map(({ id }) => id);
 }
 
 async function administratorLink({ operator }: Opened, schoolId: string): Promise<string[]> {
@@ -102,7 +111,11 @@ const commands: Record<string, Command> = {
     options: { '*name': 'name shown to everyone who signs in', '*redirect-uri': 'where authorization codes may be sent; may be repeated' },
     repeated: ['redirect-uri'],
     async run({ operator }, values) {
-      const { client } = await createClient(operator, { kind: 'frontend', name: text(values, 'name'), redirectUris: list(values, 'redirect-uri') });
+      const { client } = await createClient(operator, {
+        kind: 'frontend',
+        name: text(values, 'name'),
+        redirectUris: list(values, 'redirect-uri'),
+      });
       return [`client_id  ${client.id}`];
     },
   },
@@ -129,7 +142,11 @@ const commands: Record<string, Command> = {
   'bind-identity': {
     about: 'let a person sign in with tokens of a trusted issuer (TRUSTED_ISSUERS)',
     usage: '--user SIGN_IN_NAME --issuer URL --subject TEXT',
-    options: { '*user': 'sign-in name of the person', '*issuer': 'the `iss` of its tokens', '*subject': 'the `sub` of the person in its tokens' },
+    options: {
+      '*user': 'sign-in name of the person',
+      '*issuer': 'the `iss` of its tokens',
+      '*subject': 'the `sub` of the person in its tokens',
+    },
     async run({ operator, db }, values) {
       const user = await db.prisma.user.findUnique({ where: { signInName: text(values, 'user').toLowerCase() } });
       if (user === null) throw invalid('user', ['Пользователя с таким логином нет.', 'There is no user with this sign-in name.']);
@@ -157,11 +174,15 @@ const commands: Record<string, Command> = {
 /** Prints the permissions table; needs no database. */
 function permissionLines(): string[] {
   const width = 24;
-  const row = (cells: readonly string[]) => cells.map((cell) => cell.padEnd(width)).join('').trimEnd();
+  const row = (cells: readonly string[]) =>
+    cells
+      .map((cell) => cell.padEnd(width))
+      .join('')
+      .trimEnd();
   return [
     row(['action', 'clause', ...columns]),
     ...Object.entries(permissions).map(([action, { clause, cells }]) =>
-      row([action, clause, ...columns.map((column) => (cells[column]).join('/') || '-')]),
+      row([action, clause, ...columns.map((column) => cells[column].join('/') || '-')]),
     ),
   ];
 }

@@ -30,13 +30,17 @@ export function parseOptions(name: string, command: OptionsOf, args: string[]): 
   const names = Object.keys(command.options).map(plain);
   const options: NonNullable<ParseArgsConfig['options']> = {};
   for (const option of names)
-    options[option] = command.flags?.includes(option) ? { type: 'boolean' } : { type: 'string', multiple: command.repeated?.includes(option) ?? false };
+    options[option] = command.flags?.includes(option)
+      ? { type: 'boolean' }
+      : { type: 'string', multiple: command.repeated?.includes(option) ?? false };
   const { tokens } = parseArgs({ args, options, strict: false, tokens: true });
   const seen = new Set<string>();
   for (const token of tokens) {
     if (token.kind === 'option-terminator') continue;
-    if (token.kind === 'positional') throw new UsageError(`«${token.value}» belongs to no option; put a value with spaces in quotes: npx sfera ${name} ${command.usage}`);
-    if (!names.includes(token.name)) throw new UsageError(`There is no option ${token.rawName}.${hint(token.name, names, '--') || ` See: npx sfera ${name} --help`}`);
+    if (token.kind === 'positional')
+      throw new UsageError(`«${token.value}» belongs to no option; put a value with spaces in quotes: npx sfera ${name} ${command.usage}`);
+    if (!names.includes(token.name))
+      throw new UsageError(`There is no option ${token.rawName}.${hint(token.name, names, '--') || ` See: npx sfera ${name} --help`}`);
     if (seen.has(token.name) && !command.repeated?.includes(token.name)) throw new UsageError(`--${token.name} is given more than once.`);
     seen.add(token.name);
     const isFlag = command.flags?.includes(token.name) ?? false;
@@ -45,12 +49,20 @@ export function parseOptions(name: string, command: OptionsOf, args: string[]): 
       throw new UsageError(`--${token.name} needs a value; one that starts with - is written --${token.name}=VALUE.`);
   }
   for (const option of Object.keys(command.options))
-    if (option.startsWith('*') && !seen.has(plain(option))) throw new UsageError(`--${plain(option)} is required: npx sfera ${name} ${command.usage}`);
+    if (option.startsWith('*') && !seen.has(plain(option)))
+      throw new UsageError(`--${plain(option)} is required: npx sfera ${name} ${command.usage}`);
   return parseArgs({ args, options }).values as Values;
 }
 
 /** Options by the input field that they fill, where the names differ. */
-const renamed: Record<string, string> = { redirectUris: 'redirect-uri', scopes: 'scope', schoolId: 'school', clientId: 'client', userId: 'user', signInName: 'user' };
+const renamed: Record<string, string> = {
+  redirectUris: 'redirect-uri',
+  scopes: 'scope',
+  schoolId: 'school',
+  clientId: 'client',
+  userId: 'user',
+  signInName: 'user',
+};
 
 /** Formats a refusal as one line that names the option at fault instead of the input field. */
 export function refusalLine(refusal: Refusal, options: Readonly<Record<string, string>>): string {

@@ -82,7 +82,8 @@ function integer(env: Environment, name: string, defaultValue: number, min: numb
 function workers(env: Environment, embedded: boolean): number {
   if (env.WORKERS === 'auto') return embedded ? 1 : availableParallelism();
   const count = integer(env, 'WORKERS', 1, 1, 256);
-  if (embedded && count > 1) throw invalidSetting('WORKERS', '1 with the embedded database, which has one process; set DATABASE_URL to a PostgreSQL server');
+  if (embedded && count > 1)
+    throw invalidSetting('WORKERS', '1 with the embedded database, which has one process; set DATABASE_URL to a PostgreSQL server');
   return count;
 }
 
@@ -100,7 +101,8 @@ function trustedProxies(env: Environment): TrustedProxies {
   if (text === '' || text === 'false') return 0;
   if (text === 'true') return 1;
   if (/^\d$/.test(text)) return Number(text);
-  const requirement = 'false, true (one proxy), the number of proxies up to 9, or a list of addresses and networks such as 10.0.0.0/8, fd00::/8';
+  const requirement =
+    'false, true (one proxy), the number of proxies up to 9, or a list of addresses and networks such as 10.0.0.0/8, fd00::/8';
   const proxies = new BlockList();
   const items = list(env, 'TRUST_PROXY');
   if (items.length === 0) throw invalidSetting('TRUST_PROXY', requirement);
@@ -124,18 +126,23 @@ function url(name: string, text: string, protocols: readonly string[]): string {
 /** Checks PUBLIC_URL. It has no path, since the server uses fixed paths from the root of its host. */
 function publicUrl(text: string): string {
   const checked = url('PUBLIC_URL', text, ['http:', 'https:']);
-  if (new URL(checked).origin !== checked) throw invalidSetting('PUBLIC_URL', 'an address without a path, such as https://sfera.example.org');
+  if (new URL(checked).origin !== checked)
+    throw invalidSetting('PUBLIC_URL', 'an address without a path, such as https://sfera.example.org');
   return checked;
 }
 
 function list(env: Environment, name: string): string[] {
-  return (env[name] ?? '').split(',').map((part) => part.trim()).filter((part) => part !== '');
+  return (env[name] ?? '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
 }
 
 function origins(env: Environment): string[] {
   return list(env, 'ALLOWED_ORIGINS').map((text) => {
     const { origin, href } = new URL(url('ALLOWED_ORIGINS', text, ['http:', 'https:']));
-    if (href !== `${origin}/`) throw invalidSetting('ALLOWED_ORIGINS', 'origins without a path, separated by commas, such as https://school.example.org');
+    if (href !== `${origin}/`)
+      throw invalidSetting('ALLOWED_ORIGINS', 'origins without a path, separated by commas, such as https://school.example.org');
     return origin;
   });
 }
@@ -170,7 +177,8 @@ function secret(text: string | undefined, dataDir: string): Buffer {
   try {
     if (!existsSync(file)) createSecret(dataDir, file);
     const stored = readFileSync(file);
-    if (stored.length < 32) throw new ConfigError(`The secret in ${file} is cut short: restore the file, or remove it if the folder has no data yet.`);
+    if (stored.length < 32)
+      throw new ConfigError(`The secret in ${file} is cut short: restore the file, or remove it if the folder has no data yet.`);
     return stored;
   } catch (error) {
     throw folderError(dataDir, error);
@@ -217,9 +225,11 @@ export function readConfig(environment: Environment = process.env): Config {
   const secretText = env.SECRET_KEY;
   const databasePool = integer(env, 'DATABASE_POOL', 10, 2, 1000);
   if (databaseUrl === undefined && env.DATABASE_POOL !== undefined) warnings.push('DATABASE_POOL has no effect without DATABASE_URL.');
-  if (databaseUrl !== undefined && secretText !== undefined && env.DATA_DIR !== undefined) warnings.push('DATA_DIR has no effect with DATABASE_URL and SECRET_KEY.');
+  if (databaseUrl !== undefined && secretText !== undefined && env.DATA_DIR !== undefined)
+    warnings.push('DATA_DIR has no effect with DATABASE_URL and SECRET_KEY.');
   const demo = flag(env, 'DEMO', databaseUrl === undefined);
-  if (demo && databaseUrl !== undefined) throw invalidSetting('DEMO', 'false with DATABASE_URL: the demonstration school is created only in the embedded database');
+  if (demo && databaseUrl !== undefined)
+    throw invalidSetting('DEMO', 'false with DATABASE_URL: the demonstration school is created only in the embedded database');
   const metricsToken = env.METRICS_TOKEN || undefined;
   if (metricsToken !== undefined && metricsToken.length < 16) throw invalidSetting('METRICS_TOKEN', 'at least 16 characters long');
   const operationsPerMinute = integer(env, 'OPERATIONS_PER_MINUTE', 6000, 1, 100_000_000);

@@ -23,7 +23,10 @@ export function checkedEnvironment(given: Environment): { env: Environment; warn
     if (value.trim() !== value) {
       // Links and keys are sealed with exactly these bytes, so a server that has run with them must keep them.
       if (name !== 'SECRET_KEY') throw new ConfigError(`${name} starts or ends with a space or a line break: remove it.`);
-      if (first) warnings.push('SECRET_KEY starts or ends with a space or a line break, which belongs to the key: every process needs the same one.');
+      if (first)
+        warnings.push(
+          'SECRET_KEY starts or ends with a space or a line break, which belongs to the key: every process needs the same one.',
+        );
     }
     if (value !== '') return value;
     if (essential.includes(name)) throw new ConfigError(`${name} is empty: give it a value, or leave it out.`);

@@ -1,14 +1,6 @@
 /** Refusals: errors for clients. They never name a person or reveal what the actor may not know. */
 
-export const refusalCodes = [
-  'INVALID',
-  'NOT_FOUND',
-  'FORBIDDEN',
-  'CONFLICT',
-  'RATE_LIMITED',
-  'UNAUTHENTICATED',
-  'UNAVAILABLE',
-] as const;
+export const refusalCodes = ['INVALID', 'NOT_FOUND', 'FORBIDDEN', 'CONFLICT', 'RATE_LIMITED', 'UNAUTHENTICATED', 'UNAVAILABLE'] as const;
 
 export type RefusalCode = (typeof refusalCodes)[number];
 
@@ -46,9 +38,11 @@ export const invalid = (path: string | readonly string[], text: Message): Refusa
 
 /** The refusal for a row that does not exist, and for one that the actor may not see, so that the two look alike. */
 export const notFound = (path?: string): Refusal =>
-  new Refusal('NOT_FOUND', ['Объект не найден, или у вас нет к нему доступа.', 'The object was not found, or you do not have access to it.'], {
-    ...(path === undefined ? {} : { path: [path] }),
-  });
+  new Refusal(
+    'NOT_FOUND',
+    ['Объект не найден, или у вас нет к нему доступа.', 'The object was not found, or you do not have access to it.'],
+    { ...(path === undefined ? {} : { path: [path] }) },
+  );
 
 export const forbidden = (clause?: string): Refusal =>
   new Refusal('FORBIDDEN', ['Ваша роль этого не позволяет.', 'Your role does not allow this.'], {
@@ -63,7 +57,10 @@ export const rateLimited = (seconds = 60): Refusal => {
   const retryAfterSeconds = Math.max(1, Math.ceil(seconds));
   return new Refusal(
     'RATE_LIMITED',
-    [`Слишком много попыток. Повторите через ${duration(retryAfterSeconds, 'ru')}.`, `Too many attempts. Try again in ${duration(retryAfterSeconds, 'en')}.`],
+    [
+      `Слишком много попыток. Повторите через ${duration(retryAfterSeconds, 'ru')}.`,
+      `Too many attempts. Try again in ${duration(retryAfterSeconds, 'en')}.`,
+    ],
     { retryAfterSeconds },
   );
 };
@@ -82,5 +79,4 @@ export const unavailable = (seconds = 2): Refusal => {
 const duration = (seconds: number, language: Language): string =>
   seconds < 90 ? `${seconds} ${language === 'ru' ? 'с' : 's'}` : `${Math.ceil(seconds / 60)} ${language === 'ru' ? 'мин' : 'min'}`;
 
-export const unauthenticated = (): Refusal =>
-  new Refusal('UNAUTHENTICATED', ['Войдите, чтобы продолжить.', 'Sign in to continue.']);
+export const unauthenticated = (): Refusal => new Refusal('UNAUTHENTICATED', ['Войдите, чтобы продолжить.', 'Sign in to continue.']);

@@ -45,9 +45,29 @@ export function bufferedOutput(): DestinationStream {
  * as long for each line.
  */
 const secrets = new Set([
-  'password', 'passwordHash', 'token', 'accessToken', 'refreshToken', 'idToken', 'secret', 'clientSecret', 'authorization', 'cookie', 'codeVerifier',
-  'access_token', 'refresh_token', 'id_token', 'client_secret', 'code_verifier',
-  'email', 'phone', 'surname', 'givenName', 'patronymic', 'signInName', 'address',
+  'password',
+  'passwordHash',
+  'token',
+  'accessToken',
+  'refreshToken',
+  'idToken',
+  'secret',
+  'clientSecret',
+  'authorization',
+  'cookie',
+  'codeVerifier',
+  'access_token',
+  'refresh_token',
+  'id_token',
+  'client_secret',
+  'code_verifier',
+  'email',
+  'phone',
+  'surname',
+  'givenName',
+  'patronymic',
+  'signInName',
+  'address',
 ]);
 
 /**
@@ -55,7 +75,8 @@ const secrets = new Set([
  */
 const errorCode = /^([0-9A-Z]{5}|E[A-Z0-9]{2,14}|ERR_[A-Z0-9_]{1,50}|[A-Z_]{1,40}|[a-z_]{1,40})$/;
 
-const isErrorCode = (code: unknown): boolean => code === null || typeof code === 'number' || (typeof code === 'string' && errorCode.test(code));
+const isErrorCode = (code: unknown): boolean =>
+  code === null || typeof code === 'number' || (typeof code === 'string' && errorCode.test(code));
 
 const isSecret = (name: string, value: unknown): boolean => (name === 'code' ? !isErrorCode(value) : secrets.has(name));
 
@@ -86,7 +107,12 @@ interface Described {
 
 function describe(error: unknown, depth: number): Described {
   const { name, kind, code, originalCode, cause, meta } = (error ?? {}) as {
-    name?: string; kind?: string; code?: unknown; originalCode?: unknown; cause?: unknown; meta?: { driverAdapterError?: unknown };
+    name?: string;
+    kind?: string;
+    code?: unknown;
+    originalCode?: unknown;
+    cause?: unknown;
+    meta?: { driverAdapterError?: unknown };
   };
   const inner = meta?.driverAdapterError ?? cause;
   const shown = originalCode ?? code;
@@ -103,5 +129,9 @@ function framesOf({ stack = '', message }: Error): string | undefined {
   // The message may have lines that look like frames. If the stack does not contain it, they cannot be separated.
   const messageOffset = stack.indexOf(message);
   if (messageOffset === -1) return undefined;
-  return stack.slice(messageOffset + message.length).split('\n').filter((line) => /^\s+at /.test(line)).join('\n');
+  return stack
+    .slice(messageOffset + message.length)
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line))
+    .join('\n');
 }

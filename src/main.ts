@@ -54,7 +54,11 @@ async function serve(config: Config, log: Logger): Promise<void> {
   if (config.demo && db.embedded && (await isEmpty(db))) {
     const demoData = await createDemoData(operator);
     const [administrator] = demoData.people;
-    const { id: sessionId } = await startSession(operator, { userId: administrator!.user.id, clientId: 'demonstration', device: 'npm start' });
+    const { id: sessionId } = await startSession(operator, {
+      userId: administrator!.user.id,
+      clientId: 'demonstration',
+      device: 'npm start',
+    });
     const token = await tokens.issueAccessToken({ userId: administrator!.user.id, sessionId, clientId: 'demonstration' }, demoTokenSeconds);
     process.stdout.write(banner(config, { ...demoData, token }));
   } else if (config.workers === 1) process.stdout.write(banner(config, null));

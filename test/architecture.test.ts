@@ -14,7 +14,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Returns the violations of the import rules in `folders` of `baseDir`, each as `rule: from → to`. */
 async function violations(baseDir: string, folders: string[]): Promise<string[]> {
-  const config = ((await import(join(root, '.dependency-cruiser.js'))) as { default: IFlattenedRuleSet & { options: ICruiseOptions } }).default;
+  const config = ((await import(join(root, '.dependency-cruiser.js'))) as { default: IFlattenedRuleSet & { options: ICruiseOptions } })
+    .default;
   const { tsConfig: _, ...options } = config.options;
   const { output } = await cruise(folders, { ...options, baseDir, validate: true, ruleSet: config });
   return (output as ICruiseResult).summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`);
@@ -67,12 +68,21 @@ describe('imports', () => {
     ];
     /** Files that the planted files import; they violate no rule. */
     const sound: [path: string, code: string][] = [
-      ...['src/config.ts', 'src/db/client.ts', 'src/events/record.ts', 'src/graphql/builder.ts', 'test/support.ts', 'src/db/generated/client.ts']
-        .map((path): [string, string] => [path, 'export {};']),
+      ...[
+        'src/config.ts',
+        'src/db/client.ts',
+        'src/events/record.ts',
+        'src/graphql/builder.ts',
+        'test/support.ts',
+        'src/db/generated/client.ts',
+      ].map((path): [string, string] => [path, 'export {};']),
       ['package.json', '{ "name": "planted", "devDependencies": { "development": "1.0.0" } }'],
       ['node_modules/development/index.js', ''],
       ['src/domain/subjects.ts', "import type {} from './schools.ts';"],
-      ['src/domain/chats.ts', "import '../events/record.ts';\nimport '../config.ts';\nimport type {} from '../policy/permissions.ts';\nimport '../db/generated/client.ts';"],
+      [
+        'src/domain/chats.ts',
+        "import '../events/record.ts';\nimport '../config.ts';\nimport type {} from '../policy/permissions.ts';\nimport '../db/generated/client.ts';",
+      ],
       ['src/graphql/schema.ts', "import './chats.ts';\nimport './events.ts';"],
       ['src/graphql/events.ts', "import './builder.ts';\nimport '../domain/chats.ts';"],
       ['src/http/bootstrap.ts', "import '../graphql/schema.ts';\nimport '../jobs/cleaning.ts';"],
@@ -109,8 +119,7 @@ describe('one name everywhere', () => {
   const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);
   const mutationOf = (action: string) => action.replace(/^(\w+)\.(\w+)$/, (_, noun: string, verb: string) => verb + capital(noun));
   const eventOf = (action: string) =>
-    toldAs[action] ??
-    action.replace(/\w+$/, (verb) => irregular[verb] ?? (verb.endsWith('e') ? `${verb}d` : `${verb}ed`));
+    toldAs[action] ?? action.replace(/\w+$/, (verb) => irregular[verb] ?? (verb.endsWith('e') ? `${verb}d` : `${verb}ed`));
 
   const changes = [...actions.filter((action) => !/\.read/.test(action)), ...openActions];
   const mutations = Object.keys(buildSchema(text('schema.graphql')).getMutationType()?.getFields() ?? {});
@@ -142,7 +151,8 @@ describe('files', () => {
 
 describe('documents', () => {
   const folders = /^(src|test|docs|scripts|bench|prisma)\//;
-  const pathsIn = (document: string): string[] => [...text(document).matchAll(/`([^`\n]+)`/g)].map(([, span]) => span!).filter((span) => folders.test(span));
+  const pathsIn = (document: string): string[] =>
+    [...text(document).matchAll(/`([^`\n]+)`/g)].map(([, span]) => span!).filter((span) => folders.test(span));
 
   it.each(['docs/architecture.md', 'docs/glossary.md', 'CONTRIBUTING.md'])('%s names only paths that exist', (document) => {
     const paths = pathsIn(document);

@@ -31,20 +31,27 @@ interface Outcome {
 }
 
 /** Removes the notice that oidc-provider prints on Node 20. */
-const withoutNotice = (text: string): string => text.split('\n').filter((line) => !line.startsWith('oidc-provider WARNING')).join('\n');
+const withoutNotice = (text: string): string =>
+  text
+    .split('\n')
+    .filter((line) => !line.startsWith('oidc-provider WARNING'))
+    .join('\n');
 
 async function run(command: string, args: string[], env: Record<string, string>): Promise<Outcome> {
   const child = spawn(command, args, { cwd: root, env: { PATH: process.env.PATH ?? '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-  const [out, error] = await Promise.all([child.stdout, child.stderr].map(async (stream) => {
-    let text = '';
-    for await (const part of stream) text += String(part);
-    return text;
-  }));
+  const [out, error] = await Promise.all(
+    [child.stdout, child.stderr].map(async (stream) => {
+      let text = '';
+      for await (const part of stream) text += String(part);
+      return text;
+    }),
+  );
   const code = child.exitCode ?? (await new Promise<number | null>((resolve) => child.once('close', resolve)));
   return { code, out: withoutNotice(out!), error: withoutNotice(error!) };
 }
 const runMain = (env: Record<string, string>) => run(process.execPath, [compiled.main], { LOG_LEVEL: 'silent', ...env });
-const runCli = (args: string[], env: Record<string, string> = {}) => run(process.execPath, [compiled.main.replace('main.js', 'cli.js'), ...args], env);
+const runCli = (args: string[], env: Record<string, string> = {}) =>
+  run(process.execPath, [compiled.main.replace('main.js', 'cli.js'), ...args], env);
 
 const secret = { SECRET_KEY: 'a secret of thirty-two bytes for tests' };
 
@@ -65,36 +72,56 @@ describe('a start in a wrong environment', { timeout: 120_000 }, () => {
     ['a DATABASE_URL of another system', /^DATABASE_URL must be a URL of the form/, () => ({ DATABASE_URL: 'mysql://u:geheim@h/db' })],
     ['a DATABASE_URL with several hosts', /names several hosts/, () => ({ DATABASE_URL: 'postgres://u:geheim@a,b/db' })],
     ['a DATABASE_URL with a schema', /has schema=x/, () => ({ DATABASE_URL: 'postgres://u:geheim@h/db?schema=x' })],
-    ['a database that is not there, with workers', /nothing listens there/, () => ({ DATABASE_URL: 'postgres://u:geheim@127.0.0.1:1/db', WORKERS: '2' })],
-    ['a database that is damaged', /is damaged, or of another version/, () => {
-      const dir = mkdtempSync(join(root, 'data-'));
-      mkdirSync(join(dir, 'pg'));
-      writeFileSync(join(dir, 'pg', 'PG_VERSION'), '9.0');
-      return { DATA_DIR: dir };
-    }],
+    [
+      'a database that is not there, with workers',
+      /nothing listens there/,
+      () => ({ DATABASE_URL: 'postgres://u:geheim@127.0.0.1:1/db', WORKERS: '2' }),
+    ],
+    [
+      'a database that is damaged',
+      /is damaged, or of another version/,
+      () => {
+        const dir = mkdtempSync(join(root, 'data-'));
+        mkdirSync(join(dir, 'pg'));
+        writeFileSync(join(dir, 'pg', 'PG_VERSION'), '9.0');
+        return { DATA_DIR: dir };
+      },
+    ],
   ])('ends in one line: %s', async (_name, expected, env) => {
-    const { code, out, error } = await runMain({ PORT: '0', PUBLIC_URL: 'http://localhost:1', ...(Object.hasOwn(env(), 'DATABASE_URL') ? secret : {}), ...env() });
+    const { code, out, error } = await runMain({
+      PORT: '0',
+      PUBLIC_URL: 'http://localhost:1',
+      ...(Object.hasOwn(env(), 'DATABASE_URL') ? secret : {}),
+      ...env(),
+    });
     expect(error).toMatch(/^[^\n]+\n$/);
     expect(error).toMatch(expected);
     expect(out + error).not.toContain('geheim');
     expect(code).toBe(1);
   });
 
-  it.runIf(process.getuid?.() === 0 && process.platform === 'linux')('ends in one line: a full disk, and one that is read-only', async () => {
-    for (const [options, expected] of [['size=12m', /the disk is full/], ['size=64k', /the disk is full/], ['ro', /the file system is read-only/]] as const) {
-      const disk = mkdtempSync(join(root, 'disk-'));
-      // Root may lack the permission to mount, for example in a container.
-      if (spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', disk]).status !== 0) return;
-      try {
-        const { code, error } = await runMain({ PORT: '0', PUBLIC_URL: 'http://localhost:1', DATA_DIR: join(disk, 'data') });
-        expect(error).toMatch(/^[^\n]+\n$/);
-        expect(error).toMatch(expected);
-        expect(code).toBe(1);
-      } finally {
-        spawnSync('umount', [disk]);
+  it.runIf(process.getuid?.() === 0 && process.platform === 'linux')(
+    'ends in one line: a full disk, and one that is read-only',
+    async () => {
+      for (const [options, expected] of [
+        ['size=12m', /the disk is full/],
+        ['size=64k', /the disk is full/],
+        ['ro', /the file system is read-only/],
+      ] as const) {
+        const disk = mkdtempSync(join(root, 'disk-'));
+        // Root may lack the permission to mount, for example in a container.
+        if (spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', disk]).status !== 0) return;
+        try {
+          const { code, error } = await runMain({ PORT: '0', PUBLIC_URL: 'http://localhost:1', DATA_DIR: join(disk, 'data') });
+          expect(error).toMatch(/^[^\n]+\n$/);
+          expect(error).toMatch(expected);
+          expect(code).toBe(1);
+        } finally {
+          spawnSync('umount', [disk]);
+        }
       }
-    }
-  });
+    },
+  );
 });
 
 describe('a data store in use', { timeout: 240_000 }, () => {
@@ -147,7 +174,10 @@ describe('a data store in use', { timeout: 240_000 }, () => {
     await refuses(['create-school', '--name', 'x', '--full-name', ''], /^--full-name: /);
     await refuses(['create-frontend', '--name', 'x', '--redirect-uri', 'ftp://x'], /^--redirect-uri: /);
     await refuses(['create-service', '--name', 'x', '--school', '5', '--scope', 'read'], /^--school: An id such as/);
-    await refuses(['create-service', '--name', 'x', '--school', '01900000-0000-7000-8000-000000000000', '--scope', 'raed'], /^--scope: Give scopes of this list/);
+    await refuses(
+      ['create-service', '--name', 'x', '--school', '01900000-0000-7000-8000-000000000000', '--scope', 'raed'],
+      /^--scope: Give scopes of this list/,
+    );
     await refuses(['end-client', '--client', 'x'], /^--client: /);
   });
 
@@ -156,25 +186,44 @@ describe('a data store in use', { timeout: 240_000 }, () => {
     const first = await runCli(create(), env);
     expect(first).toMatchObject({ code: 0, error: '' });
     const id = /School (\S+) was created/.exec(first.out)![1]!;
-    await refuses(['create-school', '--name', 'школа №  98', '--region', 'САНКТ-ПЕТЕРБУРГ'], new RegExp(`^A school of this name and region exists \\(${id}\\)\\. Nothing was done: .*--yes`), 2);
+    await refuses(
+      ['create-school', '--name', 'школа №  98', '--region', 'САНКТ-ПЕТЕРБУРГ'],
+      new RegExp(`^A school of this name and region exists \\(${id}\\)\\. Nothing was done: .*--yes`),
+      2,
+    );
     expect((await runCli(['create-school', '--name', 'Школа № 98', '--region', 'Омск'], env)).code).toBe(0);
     expect((await runCli(create('--yes'), env)).code).toBe(0);
     const schools = async () => (await runCli(['schools'], env)).out.trim().split('\n').length;
     expect(await schools()).toBe(3);
     if (spawnSync('script', ['--version']).status !== 0) return;
     const command = [process.execPath, compiled.main.replace('main.js', 'cli.js'), ...create()].map((word) => `'${word}'`).join(' ');
-    for (const [answer, count] of [['n', 3], ['y', 4]] as const) {
-      const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], { env: { PATH: process.env.PATH ?? '', ...env }, input: `${answer}\n`, encoding: 'utf8' });
+    for (const [answer, count] of [
+      ['n', 3],
+      ['y', 4],
+    ] as const) {
+      const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
+        env: { PATH: process.env.PATH ?? '', ...env },
+        input: `${answer}\n`,
+        encoding: 'utf8',
+      });
       expect(stdout).toContain('Set up a second one? [y/N]');
       expect(await schools()).toBe(count);
     }
   });
 
   it('binds only identities of trusted issuers', async () => {
-    const issuers = { TRUSTED_ISSUERS: JSON.stringify([{ issuer: 'https://id.example', audience: 'sfera', jwksUri: 'https://id.example/keys' }]) };
+    const issuers = {
+      TRUSTED_ISSUERS: JSON.stringify([{ issuer: 'https://id.example', audience: 'sfera', jwksUri: 'https://id.example/keys' }]),
+    };
     await refuses(['bind-identity', '--user', 'nobody', '--issuer', 'https://id.example', '--subject', 's'], /^--user: /, 1, issuers);
-    const db = await connect({ poolSize: 2, log, ...(server === undefined ? { dataDir: env.DATA_DIR } : { databaseUrl: env.DATABASE_URL }) });
-    await db.pool.query(`insert into app_user (id, surname, given_name, sign_in_name, search_text, sort_key, updated_at) values (gen_random_uuid(), 'Ёжиков', 'Лев', 'lev', '', '', now())`);
+    const db = await connect({
+      poolSize: 2,
+      log,
+      ...(server === undefined ? { dataDir: env.DATA_DIR } : { databaseUrl: env.DATABASE_URL }),
+    });
+    await db.pool.query(
+      `insert into app_user (id, surname, given_name, sign_in_name, search_text, sort_key, updated_at) values (gen_random_uuid(), 'Ёжиков', 'Лев', 'lev', '', '', now())`,
+    );
     await db.close();
     const bind = (issuer: string) => ['bind-identity', '--user', 'lev', '--issuer', issuer, '--subject', 's'];
     await refuses(bind('https://id.example/'), /^--issuer: This issuer is not in TRUSTED_ISSUERS/, 1, issuers);

@@ -53,13 +53,28 @@ describe('the settings', () => {
     [{ ...key, log_level: 'debug' }, 'log_level is not a setting: did you mean LOG_LEVEL?'],
     [{ ...key, DATABASE_POOL: '5' }, 'DATABASE_POOL has no effect without DATABASE_URL.'],
     [{ ...onServer, DATA_DIR: '/x' }, 'DATA_DIR has no effect with DATABASE_URL and SECRET_KEY.'],
-    [{ SECRET_KEY: `${key.SECRET_KEY}\n` }, 'SECRET_KEY starts or ends with a space or a line break, which belongs to the key: every process needs the same one.'],
+    [
+      { SECRET_KEY: `${key.SECRET_KEY}\n` },
+      'SECRET_KEY starts or ends with a space or a line break, which belongs to the key: every process needs the same one.',
+    ],
   ])('%j are warned of', (env, warning) => {
     expect(readConfig(env as Record<string, string>).warnings).toEqual([warning]);
   });
 
   it('does not warn of variables of other programs, empty lists and correct settings', () => {
-    const others = { PATH: '/bin', HOSTNAME: 'x', PORTS: '1', NODE_ENV: 'production', HOME: '/', PGHOST: 'h', DATABASE: 'x', LOGNAME: 'x', XDG_DATA_DIRS: '/x', ALLOWED_ORIGINS: '', TRUSTED_ISSUERS: '' };
+    const others = {
+      PATH: '/bin',
+      HOSTNAME: 'x',
+      PORTS: '1',
+      NODE_ENV: 'production',
+      HOME: '/',
+      PGHOST: 'h',
+      DATABASE: 'x',
+      LOGNAME: 'x',
+      XDG_DATA_DIRS: '/x',
+      ALLOWED_ORIGINS: '',
+      TRUSTED_ISSUERS: '',
+    };
     expect(readConfig({ ...onServer, ...others }).warnings).toEqual([]);
   });
 });
@@ -75,7 +90,9 @@ describe('the secret of a data folder', { timeout: 60_000 }, () => {
     const config = fileURLToPath(new URL('../src/config.ts', import.meta.url));
     const program = `const { readConfig } = await import(${JSON.stringify(config)}); process.stdout.write('loaded\\n'); await new Promise((go) => process.stdin.once('data', go)); process.stdout.write(readConfig({ DATA_DIR: ${JSON.stringify(dir)} }).secretKey.toString('hex') + '\\n'); process.exit();`;
     const racers = Array.from({ length: 8 }, () => {
-      const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], { stdio: ['pipe', 'pipe', 'inherit'] });
+      const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
       let said = '';
       child.stdout.on('data', (part: Buffer) => (said += part.toString()));
       return { child, said: () => said, loaded: once(child.stdout, 'data'), ended: once(child, 'close') };
@@ -98,8 +115,16 @@ describe('the secret of a data folder', { timeout: 60_000 }, () => {
   it('is refused in one line if the folder cannot be used', () => {
     writeFileSync(join(dir, 'file'), '');
     mkdirSync(join(dir, 'folder', 'secret'), { recursive: true });
-    for (const [path, reason] of [['file', 'there is a file'], ['file/x', 'a part of its path is a file'], ['folder', 'there is a folder in place of a file'], ['x'.repeat(300), 'its path is too long']] as const)
-      expect(() => readConfig({ DATA_DIR: join(dir, path) })).toThrow(new RegExp(`^The folder [^\\n]* \\(DATA_DIR\\) cannot be used: ${reason}`));
-    if (existsSync('/proc/self')) expect(() => readConfig({ DATA_DIR: '/proc/x/y' })).toThrow(/^The folder \/proc\/x\/y \(DATA_DIR\) cannot be used/);
+    for (const [path, reason] of [
+      ['file', 'there is a file'],
+      ['file/x', 'a part of its path is a file'],
+      ['folder', 'there is a folder in place of a file'],
+      ['x'.repeat(300), 'its path is too long'],
+    ] as const)
+      expect(() => readConfig({ DATA_DIR: join(dir, path) })).toThrow(
+        new RegExp(`^The folder [^\\n]* \\(DATA_DIR\\) cannot be used: ${reason}`),
+      );
+    if (existsSync('/proc/self'))
+      expect(() => readConfig({ DATA_DIR: '/proc/x/y' })).toThrow(/^The folder \/proc\/x\/y \(DATA_DIR\) cannot be used/);
   });
 });

@@ -13,7 +13,13 @@ async function run(code: string): Promise<{ pieces: string[][]; status: number |
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', module], { stdio: ['ignore', 'pipe', 'ignore'] });
   const pieces: string[][] = [];
   child.stdout.on('data', (piece: Buffer) =>
-    pieces.push(piece.toString().trimEnd().split('\n').map((line) => (JSON.parse(line) as { msg: string }).msg)),
+    pieces.push(
+      piece
+        .toString()
+        .trimEnd()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { msg: string }).msg),
+    ),
   );
   const [status] = (await once(child, 'close')) as [number | null];
   return { pieces, status };
@@ -23,7 +29,9 @@ const forever = 'setInterval(() => undefined, 1000);';
 
 describe('bufferedOutput', () => {
   it('writes the lines of level info that follow each other in one piece', async () => {
-    const { pieces } = await run(`for (const n of [1, 2, 3]) log.info(String(n)); setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1000); ${forever}`);
+    const { pieces } = await run(
+      `for (const n of [1, 2, 3]) log.info(String(n)); setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1000); ${forever}`,
+    );
     expect(pieces).toEqual([['1', '2', '3']]);
   });
 

@@ -26,7 +26,11 @@ function done<T extends Answer>(answer: T): Exclude<T, { __typename: 'Refusal' }
 const denied = (answer: Answer, clause: string) => expect(answer).toMatchObject({ __typename: 'Refusal', code: 'FORBIDDEN', clause });
 /** Asserts that each of these people gets FORBIDDEN, or NOT_FOUND for an object that they may not see. */
 async function deniedTo(whom: User[], act: (as: ReturnType<Sfera['as']>) => Promise<unknown>) {
-  for (const person of whom) expect(await act(app.as(person))).toMatchObject({ __typename: 'Refusal', code: expect.stringMatching(/^(FORBIDDEN|NOT_FOUND)$/) as string });
+  for (const person of whom)
+    expect(await act(app.as(person))).toMatchObject({
+      __typename: 'Refusal',
+      code: expect.stringMatching(/^(FORBIDDEN|NOT_FOUND)$/) as string,
+    });
 }
 const others = (...but: User[]) => everyone().filter((person) => !but.includes(person));
 
@@ -58,7 +62,13 @@ const codeOf = (address: string | null) => address!.split('/').at(-1)!;
 async function joinBy(address: string): Promise<User> {
   const signInName = `new.${Math.random().toString(36).slice(2)}`;
   const browser = new Browser(app.config.publicUrl);
-  const joined = await browser.submit(await browser.open(address), { surname: 'Новиков', givenName: 'Олег', patronymic: '', signInName, password: 'длинный и свой пароль' });
+  const joined = await browser.submit(await browser.open(address), {
+    surname: 'Новиков',
+    givenName: 'Олег',
+    patronymic: '',
+    signInName,
+    password: 'длинный и свой пароль',
+  });
   expect(joined.url).toContain('/joined');
   return app.db.prisma.user.findUniqueOrThrow({ where: { signInName } });
 }
@@ -76,7 +86,9 @@ describe('1. General', () => {
   });
 
   it('1.3 — there are chats by subject and for extra-curricular activity', async () => {
-    const bySubject = await app.as(people.subjectTeacher).createChat({ schoolId: school, kind: 'SUBJECT', classId: own.id, subjectId: subject, name: 'Физика' });
+    const bySubject = await app
+      .as(people.subjectTeacher)
+      .createChat({ schoolId: school, kind: 'SUBJECT', classId: own.id, subjectId: subject, name: 'Физика' });
     const club = await app.as(people.leader).createChat({ schoolId: school, kind: 'EXTRACURRICULAR', name: 'Шахматы' });
     expect([done(bySubject).kind, done(club).kind]).toEqual(['SUBJECT', 'EXTRACURRICULAR']);
   });
@@ -120,14 +132,17 @@ describe('2.1 The platform administrator', () => {
   it('2.1 d — hands a teachers’ link to a teacher, and it is on record to whom and when', async () => {
     const { id } = await link('TEACHER');
     const handed = done(await app.as(people.administrator).handOverInvitation({ invitationId: id, userId: user(people.subjectTeacher) }));
-    expect(handed.handOvers).toEqual([{ at: expect.any(String) as string, from: { id: user(people.administrator) }, to: { id: user(people.subjectTeacher) } }]);
+    expect(handed.handOvers).toEqual([
+      { at: expect.any(String) as string, from: { id: user(people.administrator) }, to: { id: user(people.subjectTeacher) } },
+    ]);
   });
 
   it('2.1 e — hands a pupils’ link to the class teacher, who then sees the link of the own class and no other', async () => {
     const [mine, elsewhere] = [await link('STUDENT', { classId: own.id }), await link('STUDENT', { classId: other.id })];
     done(await app.as(people.administrator).handOverInvitation({ invitationId: mine.id, userId: user(people.classTeacher) }));
-    expect(await app.as(people.administrator).handOverInvitation({ invitationId: elsewhere.id, userId: user(people.classTeacher) }))
-      .toMatchObject({ __typename: 'Refusal', code: 'CONFLICT' });
+    expect(
+      await app.as(people.administrator).handOverInvitation({ invitationId: elsewhere.id, userId: user(people.classTeacher) }),
+    ).toMatchObject({ __typename: 'Refusal', code: 'CONFLICT' });
     const held = (await app.as(people.classTeacher).heldInvitations())!.heldInvitations.edges.map(({ node }) => node.id);
     expect(held).toContain(mine.id);
     expect(held).not.toContain(elsewhere.id);
@@ -139,7 +154,9 @@ describe('2.1 The platform administrator', () => {
     const studentId = user(pupil);
     await deniedTo(others(people.administrator), (as) => as.enrolStudent({ studentId, classId: own.id }));
     done(await app.as(people.administrator).enrolStudent({ studentId, classId: own.id }));
-    expect(done(await app.as(people.administrator).transferStudent({ studentId, classId: other.id })).class).toMatchObject({ id: other.id });
+    expect(done(await app.as(people.administrator).transferStudent({ studentId, classId: other.id })).class).toMatchObject({
+      id: other.id,
+    });
     await deniedTo(others(people.administrator), (as) => as.withdrawStudent({ studentId }));
     expect(done(await app.as(people.administrator).withdrawStudent({ studentId })).endedAt).not.toBeNull();
   });
@@ -166,12 +183,19 @@ describe('2.2 The school administration', () => {
   });
 
   it('2.2 e — creates and moderates chats on the educational process', async () => {
-    const kinds = [{ kind: 'STAFF' }, { kind: 'CLASS', classId: own.id }, { kind: 'SUBJECT', classId: own.id, subjectId: subject }, { kind: 'EXTRACURRICULAR' }] as const;
+    const kinds = [
+      { kind: 'STAFF' },
+      { kind: 'CLASS', classId: own.id },
+      { kind: 'SUBJECT', classId: own.id, subjectId: subject },
+      { kind: 'EXTRACURRICULAR' },
+    ] as const;
     for (const of of kinds) {
       const chat = done(await app.as(people.leader).createChat({ schoolId: school, name: 'Чат', ...of }));
       done(await app.as(people.leader).archiveChat({ chatId: chat.id }));
     }
-    await deniedTo([people.classTeacher, people.subjectTeacher, people.pupil], (as) => as.createChat({ schoolId: school, kind: 'STAFF', name: 'Мой' }));
+    await deniedTo([people.classTeacher, people.subjectTeacher, people.pupil], (as) =>
+      as.createChat({ schoolId: school, kind: 'STAFF', name: 'Мой' }),
+    );
   });
 });
 
@@ -204,7 +228,11 @@ describe('2.4 The subject teacher', () => {
   });
 
   it('2.4 c — creates and moderates chats of the own subject, and no chat of the class', async () => {
-    const chat = done(await app.as(people.subjectTeacher).createChat({ schoolId: school, kind: 'SUBJECT', classId: own.id, subjectId: subject, name: 'Физика' }));
+    const chat = done(
+      await app
+        .as(people.subjectTeacher)
+        .createChat({ schoolId: school, kind: 'SUBJECT', classId: own.id, subjectId: subject, name: 'Физика' }),
+    );
     done(await app.as(people.subjectTeacher).renameChat({ chatId: chat.id, name: 'Физика, 5А' }));
     denied(await app.as(people.subjectTeacher).createChat({ schoolId: school, kind: 'CLASS', classId: own.id, name: 'Мой' }), '2.2 e');
   });
@@ -215,7 +243,10 @@ describe('2.5 The pupil', () => {
     const [mine, second] = [await link('STUDENT', { classId: own.id }), await link('STUDENT', { classId: other.id })];
     const pupil = await joinBy(mine.link!);
     expect(await app.as(pupil).acceptInvitation({ code: codeOf(second.link) })).toMatchObject({
-      __typename: 'Refusal', code: 'CONFLICT', clause: '2.5 a', message: expect.stringContaining('5А') as string,
+      __typename: 'Refusal',
+      code: 'CONFLICT',
+      clause: '2.5 a',
+      message: expect.stringContaining('5А') as string,
     });
     done(await app.as(pupil).acceptInvitation({ code: codeOf(mine.link) }));
     expect(await app.db.prisma.enrolment.findMany({ where: { studentId: pupil.id } })).toMatchObject([{ classId: own.raw, endedAt: null }]);
@@ -223,10 +254,14 @@ describe('2.5 The pupil', () => {
 
   it('2.5 b — is in the chats of the own school and class, sees no others, and creates none', async () => {
     const [ofSchool, ofClass, ofOther, ofStaff] = [
-      await app.build.chat({ schoolId, kind: 'SCHOOL' }), await app.build.chat({ schoolId, kind: 'CLASS', classId: own.raw }),
-      await app.build.chat({ schoolId, kind: 'CLASS', classId: other.raw }), await app.build.chat({ schoolId, kind: 'STAFF' }),
+      await app.build.chat({ schoolId, kind: 'SCHOOL' }),
+      await app.build.chat({ schoolId, kind: 'CLASS', classId: own.raw }),
+      await app.build.chat({ schoolId, kind: 'CLASS', classId: other.raw }),
+      await app.build.chat({ schoolId, kind: 'STAFF' }),
     ];
-    const seen = await Promise.all([ofSchool, ofClass, ofOther, ofStaff].map(({ id }) => app.as(people.pupil).chatById({ id: app.id('Chat', id) })));
+    const seen = await Promise.all(
+      [ofSchool, ofClass, ofOther, ofStaff].map(({ id }) => app.as(people.pupil).chatById({ id: app.id('Chat', id) })),
+    );
     expect(seen.map((chat) => chat !== null)).toEqual([true, true, false, false]);
     denied(await app.as(people.pupil).createChat({ schoolId: school, kind: 'CLASS', classId: own.id, name: 'Наш' }), '2.2 e');
     denied(await app.as(people.leader).createChat({ schoolId: school, kind: 'SCHOOL', name: 'Наш' }), '2.2 e');
@@ -234,20 +269,28 @@ describe('2.5 The pupil', () => {
 });
 
 describe('2.2 h, 2.3 h, 2.4 f, 2.5 d — credentials stay secret', () => {
-  it.each(['2.2 h', '2.3 h', '2.4 f', '2.5 d'] as const)('%s — sessions are listed and ended by the person alone, and no secret is kept in clear', async (number) => {
-    const person = { '2.2 h': people.leader, '2.3 h': people.classTeacher, '2.4 f': people.subjectTeacher, '2.5 d': people.pupil }[number];
-    const { sessionId } = await app.token(person);
-    const id = app.id('Session', sessionId);
-    const listed = (await app.as(person).sessions({}))!.sessions.edges.map(({ node }) => node.id);
-    expect(listed).toContain(id);
-    for (const somebody of others(person)) expect(await app.as(somebody).endSession({ sessionId: id })).toMatchObject({ code: 'NOT_FOUND' });
-    done(await app.as(person).endSession({ sessionId: id }));
-    const { secret } = await createClient(app.operator, { kind: 'service', name: 'Проба', schoolId, scopes: ['read'] });
-    const invitation = await link('TEACHER');
-    const kept = JSON.stringify([await app.db.prisma.oauthClient.findMany(), await app.db.prisma.invitation.findMany()], (_key, value: unknown) =>
-      value instanceof Uint8Array ? Buffer.from(value).toString('base64url') : value);
-    for (const clear of [secret!, codeOf(invitation.link)]) expect(kept).not.toContain(clear);
-  });
+  it.each(['2.2 h', '2.3 h', '2.4 f', '2.5 d'] as const)(
+    '%s — sessions are listed and ended by the person alone, and no secret is kept in clear',
+    async (number) => {
+      const person = { '2.2 h': people.leader, '2.3 h': people.classTeacher, '2.4 f': people.subjectTeacher, '2.5 d': people.pupil }[
+        number
+      ];
+      const { sessionId } = await app.token(person);
+      const id = app.id('Session', sessionId);
+      const listed = (await app.as(person).sessions({}))!.sessions.edges.map(({ node }) => node.id);
+      expect(listed).toContain(id);
+      for (const somebody of others(person))
+        expect(await app.as(somebody).endSession({ sessionId: id })).toMatchObject({ code: 'NOT_FOUND' });
+      done(await app.as(person).endSession({ sessionId: id }));
+      const { secret } = await createClient(app.operator, { kind: 'service', name: 'Проба', schoolId, scopes: ['read'] });
+      const invitation = await link('TEACHER');
+      const kept = JSON.stringify(
+        [await app.db.prisma.oauthClient.findMany(), await app.db.prisma.invitation.findMany()],
+        (_key, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString('base64url') : value),
+      );
+      for (const clear of [secret!, codeOf(invitation.link)]) expect(kept).not.toContain(clear);
+    },
+  );
 });
 
 describe('3. Rights', () => {

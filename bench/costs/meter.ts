@@ -13,7 +13,10 @@ export const applicationName = 'sfera costs';
 
 /** Returns the process ids of the measured server's backends; PostgreSQL has to run on this machine. */
 export async function backendsOf(client: pg.ClientBase): Promise<number[]> {
-  const { rows } = await client.query<{ pid: number }>('select pid from pg_stat_activity where application_name = $1 and datname = current_database()', [applicationName]);
+  const { rows } = await client.query<{ pid: number }>(
+    'select pid from pg_stat_activity where application_name = $1 and datname = current_database()',
+    [applicationName],
+  );
   return rows.map(({ pid }) => pid);
 }
 

@@ -12,18 +12,24 @@ const schools = 100;
 const months = 13;
 const reads = 400;
 
-const columns = 'school_id uuid not null, seq bigint not null, type text not null, topics text[], payload jsonb not null, actor text not null, causation text, at timestamptz not null';
+const columns =
+  'school_id uuid not null, seq bigint not null, type text not null, topics text[], payload jsonb not null, actor text not null, causation text, at timestamptz not null';
 
 export async function partitions({ ids }: BenchEnv, client: pg.Client): Promise<Cost[]> {
-  const { rows: [self] } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+  const {
+    rows: [self],
+  } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   await client.query(`create table whole (${columns}, primary key (school_id, seq))`);
   // A primary key has to include the partition column, so in this table only the counter guarantees unique numbers in a
   // school.
   await client.query(`create table by_month (${columns}, primary key (school_id, seq, at)) partition by range (at)`);
   for (let n = 0; n < months; n++)
-    await client.query(`create table month_${n} partition of by_month for values from ('${new Date(Date.UTC(2025, n)).toISOString()}') to ('${new Date(Date.UTC(2025, n + 1)).toISOString()}')`);
+    await client.query(
+      `create table month_${n} partition of by_month for values from ('${new Date(Date.UTC(2025, n)).toISOString()}') to ('${new Date(Date.UTC(2025, n + 1)).toISOString()}')`,
+    );
   await client.query(`create table by_school (${columns}, primary key (school_id, seq)) partition by hash (school_id)`);
-  for (let n = 0; n < 16; n++) await client.query(`create table school_${n} partition of by_school for values with (modulus 16, remainder ${n})`);
+  for (let n = 0; n < 16; n++)
+    await client.query(`create table school_${n} partition of by_school for values with (modulus 16, remainder ${n})`);
 
   const schoolIds = Array.from({ length: schools }, () => randomUUID());
   await client.query(
@@ -37,7 +43,8 @@ export async function partitions({ ids }: BenchEnv, client: pg.Client): Promise<
   const read = async (table: string): Promise<number> => {
     const query = (n: number) =>
       client.query({
-        name: `read ${table}`, text: `select seq, type, topics, payload, actor, causation, at from ${table} where school_id = $1 and seq > $2 order by seq limit 500`,
+        name: `read ${table}`,
+        text: `select seq, type, topics, payload, actor, causation, at from ${table} where school_id = $1 and seq > $2 order by seq limit 500`,
         values: [schoolIds[n % schools], 1299],
       });
     for (let n = 0; n < 50; n++) if ((await query(n)).rowCount !== 1) throw new Error(`${table} did not return exactly one row`);

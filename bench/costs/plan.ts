@@ -47,11 +47,19 @@ export function planOf(costs: readonly Cost[], { schools, pupils, staff, togethe
   const own = accounts * (p('b_user') + p('b_grant') + 2 * p('b_member') + 12 * p('b_session')) + schools * pupils * p('b_enrolment');
 
   const server = (following: number) =>
-    (openings * (10 * s('r_small') + 0.1 * s('r_nested') + s('s_open')) + changes * (s('w_enrol') + following * s('s_event') + 10 * s('s_message')) +
-      (processes * s('i_process') + streams * s('i_stream')) / 60 + processes * wakes * s('n_wake')) / 1000;
+    (openings * (10 * s('r_small') + 0.1 * s('r_nested') + s('s_open')) +
+      changes * (s('w_enrol') + following * s('s_event') + 10 * s('s_message')) +
+      (processes * s('i_process') + streams * s('i_stream')) / 60 +
+      processes * wakes * s('n_wake')) /
+    1000;
   const postgres = (following: number) =>
-    (openings * (10 * p('r_small') + 0.1 * p('r_nested') + p('s_open')) + changes * (p('w_enrol') + following * p('s_event')) +
-      (processes * p('i_process') + streams * p('i_stream')) / 60 + processes * wakes * p('n_wake') + stamps * p('i_stamp') + processes * followedSchools(following) * p('i_poll')) / 1000;
+    (openings * (10 * p('r_small') + 0.1 * p('r_nested') + p('s_open')) +
+      changes * (p('w_enrol') + following * p('s_event')) +
+      (processes * p('i_process') + streams * p('i_stream')) / 60 +
+      processes * wakes * p('n_wake') +
+      stamps * p('i_stamp') +
+      processes * followedSchools(following) * p('i_poll')) /
+    1000;
 
   return [
     ['accounts', '`schools` × (`pupils` + `staff`)', accounts],
@@ -60,7 +68,11 @@ export function planOf(costs: readonly Cost[], { schools, pupils, staff, togethe
     ['messages, 1/s', '2 × 0.05 `accounts` / 900 s × `together`', messages],
     ['enrolments in the worst hour, 1/s', '0.2 × `schools` × `pupils` / 3,600 s × `together`', enrolled],
     ['processes', '`streams` / 10,000, at least 2', processes],
-    ['memory of the processes, GiB', '`processes` × `m_process` + `streams` × `m_stream`', (processes * s('m_process')) / 1024 + (streams * s('m_stream')) / 2 ** 30],
+    [
+      'memory of the processes, GiB',
+      '`processes` × `m_process` + `streams` × `m_stream`',
+      (processes * s('m_process')) / 1024 + (streams * s('m_stream')) / 2 ** 30,
+    ],
     ['cores of the processes, every school followed in every process', 'see below, *f* = `processes`', server(everywhere)],
     ['cores of the processes, a school followed in two', 'see below, *f* = 2', server(inTwo)],
     ['cores of PostgreSQL, every school followed in every process', 'see below, *f* = `processes`', postgres(everywhere)],
@@ -85,7 +97,8 @@ export function planOf(costs: readonly Cost[], { schools, pupils, staff, togethe
 export function plan(costs: readonly Cost[]): string {
   const columns = steps.map((step) => planOf(costs, step));
   return [
-    `| | how | ${steps.map(({ name }) => name).join(' | ')} |`, `|---|---|${steps.map(() => '---|').join('')}`,
+    `| | how | ${steps.map(({ name }) => name).join(' | ')} |`,
+    `|---|---|${steps.map(() => '---|').join('')}`,
     ...columns[0]!.map(([what, how], n) => `| ${what} | ${how} | ${columns.map((rows) => figure(rows[n]![2])).join(' | ')} |`),
   ].join('\n');
 }

@@ -35,11 +35,15 @@ export async function rows({ databaseUrl, ids }: BenchEnv, client: pg.Client): P
     await fill();
     return { name, what, unit: 'B', postgres: ((await tableBytes(table)) - before) / count };
   };
-  const { rows: [self] } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+  const {
+    rows: [self],
+  } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   const cpu = () => cpuSecondsOf(self!.pid) * 1000;
 
   await client.query(uuid7);
-  const { rows: [log] } = await client.query<{ count: string }>('select count(*) from event where school_id = $1', [ids.schoolId]);
+  const {
+    rows: [log],
+  } = await client.query<{ count: string }>('select count(*) from event where school_id = $1', [ids.schoolId]);
   const schoolIds: string[] = [];
   for (let n = 0; n < schools; n++) schoolIds.push((await addSchool(client, `Школа № ${1000 + n}`)).schoolId);
 
@@ -117,14 +121,19 @@ export async function rows({ databaseUrl, ids }: BenchEnv, client: pg.Client): P
   const vacuumStart = cpu();
   await client.query('vacuum event');
   costs.push({
-    name: 'd_event', what: `an event forgotten: deletion and vacuum (${figure(perSecond)} are deleted in a second)`, unit: 'ms', postgres: (trimmed + cpu() - vacuumStart) / count,
+    name: 'd_event',
+    what: `an event forgotten: deletion and vacuum (${figure(perSecond)} are deleted in a second)`,
+    unit: 'ms',
+    postgres: (trimmed + cpu() - vacuumStart) / count,
   });
 
   const { rows: sessions } = await client.query<{ id: string }>('select id from session limit $1', [batches * batch]);
   const walOf = async () => Number((await client.query<{ wal: string }>(`select pg_current_wal_lsn() - '0/0' as wal`)).rows[0]!.wal);
   const updateStart = [await walOf(), cpu()] as const;
   for (let n = 0; n < batches; n++)
-    await client.query('update session set last_seen_at = now() where id = any($1::uuid[])', [sessions.slice(n * batch, n * batch + batch).map(({ id }) => id)]);
+    await client.query('update session set last_seen_at = now() where id = any($1::uuid[])', [
+      sessions.slice(n * batch, n * batch + batch).map(({ id }) => id),
+    ]);
   const updateCpu = cpu() - updateStart[1];
   costs.push(
     { name: 'i_stamp', what: `a session said to be in use, ${batch} at a time`, unit: 'ms', postgres: updateCpu / batches / batch },
@@ -133,14 +142,34 @@ export async function rows({ databaseUrl, ids }: BenchEnv, client: pg.Client): P
 
   const pollStart = cpu();
   for (let n = 0; n < 100; n++)
-    await client.query({ name: 'heads', text: 'select school_id, seq from event_head where school_id = any($1::uuid[])', values: [schoolIds] });
-  costs.push({ name: 'i_poll', what: 'a school in the poll of a process, once a second', unit: 'ms', postgres: (cpu() - pollStart) / 100 / schools });
+    await client.query({
+      name: 'heads',
+      text: 'select school_id, seq from event_head where school_id = any($1::uuid[])',
+      values: [schoolIds],
+    });
+  costs.push({
+    name: 'i_poll',
+    what: 'a school in the poll of a process, once a second',
+    unit: 'ms',
+    postgres: (cpu() - pollStart) / 100 / schools,
+  });
 
-  const commit = (candidates: readonly string[], parallel: number): Promise<number> => commits(databaseUrl, ids.schoolId, candidates, parallel);
+  const commit = (candidates: readonly string[], parallel: number): Promise<number> =>
+    commits(databaseUrl, ids.schoolId, candidates, parallel);
   costs.push(
     { name: 't_one', what: 'commits in a second, one connection, one school', unit: '', postgres: await commit(logIds.slice(0, 1), 1) },
-    { name: 't_school', what: `commits in a second, ${clients} connections, one school`, unit: '', postgres: await commit(logIds.slice(0, 1), clients) },
-    { name: 't_schools', what: `commits in a second, ${clients} connections, a hundred schools`, unit: '', postgres: await commit(schoolIds.slice(0, 100), clients) },
+    {
+      name: 't_school',
+      what: `commits in a second, ${clients} connections, one school`,
+      unit: '',
+      postgres: await commit(logIds.slice(0, 1), clients),
+    },
+    {
+      name: 't_schools',
+      what: `commits in a second, ${clients} connections, a hundred schools`,
+      unit: '',
+      postgres: await commit(schoolIds.slice(0, 100), clients),
+    },
   );
   return costs;
 }

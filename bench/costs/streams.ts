@@ -54,30 +54,51 @@ export async function streams({ settings }: BenchEnv, server: Server, client: pg
     await collectGarbage(server.pid);
     const [memoryOfMany, idleOfMany] = [server.rssBytes(), await measureIdle()];
     const eventForMany = await measureEvent(opened, idleOfMany);
-    const between = (a: CpuTime, b: CpuTime): CpuTime => perUnit({ server: b.server - a.server, postgres: b.postgres - a.postgres }, manyListeners - fewListeners);
+    const between = (a: CpuTime, b: CpuTime): CpuTime =>
+      perUnit({ server: b.server - a.server, postgres: b.postgres - a.postgres }, manyListeners - fewListeners);
     const perMessage = between(eventForFew, eventForMany);
 
     // Notifies of schools without subscribers on this server, each in its own transaction, as processes do.
     const notify = async (count: number): Promise<void> => {
       for (let n = 0; n < notifications; n++)
-        await client.query(`select pg_notify('sfera_events', string_agg(gen_random_uuid()::text, ',')) from generate_series(1, $1)`, [count]);
+        await client.query(`select pg_notify('sfera_events', string_agg(gen_random_uuid()::text, ',')) from generate_series(1, $1)`, [
+          count,
+        ]);
     };
     const measureNotify = async (count: number): Promise<CpuTime> =>
-      perUnit(await meter(server, client, async () => {
-        await notify(count);
-        await pause(1000);
-      }), notifications);
+      perUnit(
+        await meter(server, client, async () => {
+          await notify(count);
+          await pause(1000);
+        }),
+        notifications,
+      );
     const idleSecond = perUnit(await meter(server, client, () => pause(1000)), notifications);
-    const withoutIdle = ({ server: ofServer, postgres }: CpuTime): CpuTime => ({ server: ofServer - idleSecond.server, postgres: postgres - idleSecond.postgres });
+    const withoutIdle = ({ server: ofServer, postgres }: CpuTime): CpuTime => ({
+      server: ofServer - idleSecond.server,
+      postgres: postgres - idleSecond.postgres,
+    });
     const [ofOne, ofForty] = [withoutIdle(await measureNotify(1)), withoutIdle(await measureNotify(40))];
     await opened.close();
 
     const cost = (name: string, what: string, used: CpuTime): Cost => ({ name, what, unit: 'ms', ...used });
     return [
-      cost('s_open', `a stream opened: its socket, its token, its first look (of ${manyListeners.toLocaleString('en')})`, perUnit(opening, manyListeners)),
+      cost(
+        's_open',
+        `a stream opened: its socket, its token, its first look (of ${manyListeners.toLocaleString('en')})`,
+        perUnit(opening, manyListeners),
+      ),
       { name: 's_message', what: 'a message delivered to one more listener that asks for the same', unit: 'ms', server: perMessage.server },
-      cost('s_event', 'an event at a process that follows its school, before the first message', { server: eventForFew.server - fewListeners * perMessage.server, postgres: eventForFew.postgres - fewListeners * perMessage.postgres }),
-      { name: 'm_stream', what: 'memory of an open stream that hears nothing', unit: 'B', server: (memoryOfMany - memoryOfFew) / (manyListeners - fewListeners) },
+      cost('s_event', 'an event at a process that follows its school, before the first message', {
+        server: eventForFew.server - fewListeners * perMessage.server,
+        postgres: eventForFew.postgres - fewListeners * perMessage.postgres,
+      }),
+      {
+        name: 'm_stream',
+        what: 'memory of an open stream that hears nothing',
+        unit: 'B',
+        server: (memoryOfMany - memoryOfFew) / (manyListeners - fewListeners),
+      },
       cost('i_process', `a minute of a process with ${fewListeners} idle streams: rights read in turn, the poll, pings`, idleOfFew),
       cost('i_stream', 'a minute of a further idle stream', between(idleOfFew, idleOfMany)),
       cost('n_wake', 'a NOTIFY of one school that a process does not follow', ofOne),

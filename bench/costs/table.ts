@@ -20,7 +20,8 @@ export const figure = (value: number): string => {
 export function table(costs: readonly Cost[]): string {
   const cell = (value: number | undefined, unit: string) => (value === undefined ? '–' : `${figure(value)} ${unit}`.trim());
   return [
-    '| name | what | server | PostgreSQL |', '|---|---|---|---|',
+    '| name | what | server | PostgreSQL |',
+    '|---|---|---|---|',
     ...costs.map(({ name, what, unit, server, postgres }) => `| \`${name}\` | ${what} | ${cell(server, unit)} | ${cell(postgres, unit)} |`),
   ].join('\n');
 }

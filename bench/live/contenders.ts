@@ -12,7 +12,9 @@ export const limitProgram = 'live-ws';
 /** Listeners with the same selection: dashboards of administrators of the school. */
 export const sameListeners = ({ school }: LiveFixture, count: number): Listener[] =>
   Array.from({ length: count }, (_, n) => ({
-    account: school.accounts.administrator[n % school.accounts.administrator.length]!, selection: 0, classId: null,
+    account: school.accounts.administrator[n % school.accounts.administrator.length]!,
+    selection: 0,
+    classId: null,
   }));
 
 /**
@@ -29,10 +31,20 @@ export const mixedListeners = ({ school }: LiveFixture, count: number): Listener
   });
 
 export const sferaTargetFor = (servers: readonly Server[], { school, writer, tokensOf }: LiveFixture): Target =>
-  sferaTarget(servers.map(({ port }) => `ws://127.0.0.1:${port}/graphql`), school, writer, tokensOf);
+  sferaTarget(
+    servers.map(({ port }) => `ws://127.0.0.1:${port}/graphql`),
+    school,
+    writer,
+    tokensOf,
+  );
 
 /** Opens the listeners and publishes a few events, so that the measure starts warm. */
-export async function openWarmGroup({ quick }: Env, target: Target, listeners: readonly Listener[], { school }: LiveFixture): Promise<ListenerGroup> {
+export async function openWarmGroup(
+  { quick }: Env,
+  target: Target,
+  listeners: readonly Listener[],
+  { school }: LiveFixture,
+): Promise<ListenerGroup> {
   const group = await openGroup(target, listeners);
   await publishOneByOne(group, school.enrolments, quick ? 5 : 20);
   return group;
@@ -45,9 +57,14 @@ export async function measureFanOut(env: Env, listenersOf: (fixture: LiveFixture
   const { school } = fixture;
   const listeners = listenersOf(fixture, count);
   const contenders = new Map<string, { server: Server; group: ListenerGroup }>();
-  const open = async (name: string, server: Server, target: Target) => contenders.set(name, { server, group: await openWarmGroup(env, target, listeners, fixture) });
+  const open = async (name: string, server: Server, target: Target) =>
+    contenders.set(name, { server, group: await openWarmGroup(env, target, listeners, fixture) });
   try {
-    const { ours: sferaServer, limit: limitServer, ...peerServers } = await allByName({
+    const {
+      ours: sferaServer,
+      limit: limitServer,
+      ...peerServers
+    } = await allByName({
       ours: env.server('ours'),
       'graphql-ws': env.server(peerPrograms['graphql-ws']),
       Mercurius: env.server(peerPrograms.Mercurius),
@@ -63,7 +80,11 @@ export async function measureFanOut(env: Env, listenersOf: (fixture: LiveFixture
     await open('limit', limitServer, peerTarget(limitServer.port, school, bytes));
 
     const lengths = new Set<number>();
-    const { ours, limit: limitSummary, ...peers } = await env.rounds([...contenders.keys()], async (name) => {
+    const {
+      ours,
+      limit: limitSummary,
+      ...peers
+    } = await env.rounds([...contenders.keys()], async (name) => {
       const { server: measured, group } = contenders.get(name)!;
       await group.pool.reset();
       const before = measured.cpuSeconds();
@@ -76,7 +97,9 @@ export async function measureFanOut(env: Env, listenersOf: (fixture: LiveFixture
     });
     const [shortest, longest] = [Math.min(...lengths), Math.max(...lengths)];
     return {
-      ours: ours!, peers, limit: limitSummary!,
+      ours: ours!,
+      peers,
+      limit: limitSummary!,
       notes:
         `${count} sockets, each with a session of its own; ${events} events a round, one at a time and at most forty a second; messages of ${shortest} to ${longest} bytes on average. ` +
         'Every listener was seen to get exactly its events, each once and in order. The events are recorded by another process on the database; ' +

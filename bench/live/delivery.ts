@@ -45,7 +45,11 @@ function receiversOf({ specs, listeners }: ListenerGroup, classId: string): (spe
 const minIntervalMs = 25;
 
 /** Publishes one event at a time: the next one when the last has arrived at every listener that should receive it. */
-export async function publishOneByOne(group: ListenerGroup, enrolments: readonly EnrolmentRows[], count: number): Promise<PublishedEvent[]> {
+export async function publishOneByOne(
+  group: ListenerGroup,
+  enrolments: readonly EnrolmentRows[],
+  count: number,
+): Promise<PublishedEvent[]> {
   const { target, pool } = group;
   const published: PublishedEvent[] = [];
   for (let n = 0; n < count; n++) {
@@ -65,7 +69,12 @@ export async function publishOneByOne(group: ListenerGroup, enrolments: readonly
  * Publishes events at a fixed rate without waiting for delivery; resolves when the newest has arrived at every
  * listener.
  */
-export async function publishAtRate(group: ListenerGroup, enrolments: readonly EnrolmentRows[], perSecond: number, seconds: number): Promise<PublishedEvent[]> {
+export async function publishAtRate(
+  group: ListenerGroup,
+  enrolments: readonly EnrolmentRows[],
+  perSecond: number,
+  seconds: number,
+): Promise<PublishedEvent[]> {
   const { target, pool } = group;
   const first = target.nextSeq();
   const count = perSecond * seconds;
@@ -97,7 +106,11 @@ export const quantile = (sorted: Float64Array, q: number): number => sorted[Math
  * Verifies that each listener received exactly the events that it should, each once and in the order of the log.
  * Returns the number of messages. @throws for the first listener with a missing, repeated or unexpected event.
  */
-export function verifyDelivery({ listeners }: ListenerGroup, reports: readonly ListenerReport[], published: readonly PublishedEvent[]): number {
+export function verifyDelivery(
+  { listeners }: ListenerGroup,
+  reports: readonly ListenerReport[],
+  published: readonly PublishedEvent[],
+): number {
   let messages = 0;
   listeners.forEach((listener, n) => {
     const due = published.filter(({ classId }) => shouldReceive(listener, classId)).map(({ seq }) => seq);

@@ -20,7 +20,10 @@ interface ListenerProcess {
   specs: readonly ListenerSpec[];
   send(command: Command): void;
   /** Resolves with the next message of this kind from the process. */
-  nextMessage<K extends Message['kind']>(kind: K, matches?: (message: Extract<Message, { kind: K }>) => boolean): Promise<Extract<Message, { kind: K }>>;
+  nextMessage<K extends Message['kind']>(
+    kind: K,
+    matches?: (message: Extract<Message, { kind: K }>) => boolean,
+  ): Promise<Extract<Message, { kind: K }>>;
 }
 
 function startProcess(specs: readonly ListenerSpec[], onReconnect: () => void): ListenerProcess {

@@ -99,7 +99,16 @@ function open(state: State, ready: () => void): void {
 
 async function openAll(specs: readonly ListenerSpec[]): Promise<void> {
   const queue = specs.map((spec): State => ({
-    spec, id: randomUUID(), client: null, ready: false, sockets: 0, cursor: null, seqs: [], times: [], bytes: 0, problems: [],
+    spec,
+    id: randomUUID(),
+    client: null,
+    ready: false,
+    sockets: 0,
+    cursor: null,
+    seqs: [],
+    times: [],
+    bytes: 0,
+    problems: [],
   }));
   states.push(...queue);
   const work = async () => {

@@ -15,7 +15,10 @@ export async function collectGarbage(pid: number, settleMs = 1000): Promise<void
   let targets: { webSocketDebuggerUrl: string }[] | undefined;
   for (let tries = 0; targets === undefined && tries < 100; tries++) {
     await pause(50);
-    targets = await fetch(inspector).then((answer) => answer.json() as Promise<{ webSocketDebuggerUrl: string }[]>, () => undefined);
+    targets = await fetch(inspector).then(
+      (answer) => answer.json() as Promise<{ webSocketDebuggerUrl: string }[]>,
+      () => undefined,
+    );
   }
   if (targets === undefined) throw new Error('the inspector of the server did not answer');
   const socket = new WebSocket(targets[0]!.webSocketDebuggerUrl);

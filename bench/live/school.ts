@@ -37,11 +37,18 @@ const subjectTeachersOfClass = 4;
 export async function createLiveSchool(opened: Pick<Opened, 'db' | 'config'>): Promise<LiveSchool> {
   const build = createBuild(opened as Opened);
   const { school } = await build.school({ name: 'Школа № 98' });
-  const accounts: Record<ListenerRole, Account[]> = { administrator: [], leadership: [], classTeacher: [], subjectTeacher: [], student: [] };
+  const accounts: Record<ListenerRole, Account[]> = {
+    administrator: [],
+    leadership: [],
+    classTeacher: [],
+    subjectTeacher: [],
+    student: [],
+  };
   const add = (role: ListenerRole, classId: string | null, user: User) => accounts[role].push({ userId: user.id, role, classId });
   const schoolId = school.id;
   const many = (count: number, make: () => Promise<User>) => Promise.all(Array.from({ length: count }, make));
-  for (const user of await many(administrators, () => build.user({ schoolId, role: 'PLATFORM_ADMINISTRATOR' }))) add('administrator', null, user);
+  for (const user of await many(administrators, () => build.user({ schoolId, role: 'PLATFORM_ADMINISTRATOR' })))
+    add('administrator', null, user);
   for (const user of await many(leaders, () => build.user({ schoolId, role: 'SCHOOL_ADMINISTRATION' }))) add('leadership', null, user);
   const subject = await build.subject({ schoolId });
   const classIds: string[] = [];
@@ -59,7 +66,11 @@ export async function createLiveSchool(opened: Pick<Opened, 'db' | 'config'>): P
   const ofClass = (classId: string) => allEnrolments.filter((enrolment) => enrolment.classId === classId);
   const enrolments = ofClass(classIds[0]!).flatMap((_first, n) =>
     classIds.map((classId) => {
-      const { id, student, class: { grade, letter } } = ofClass(classId)[n]!;
+      const {
+        id,
+        student,
+        class: { grade, letter },
+      } = ofClass(classId)[n]!;
       return { enrolmentId: id, student, class: { id: classId, grade, letter } };
     }),
   );

@@ -43,7 +43,13 @@ export function openSocket(url: string, localAddress: string, handlers: Handlers
     return true;
   };
 
-  const socket = connect({ host: hostname, port: Number(port), localAddress, noDelay: true, onread: { buffer: readBuffer, callback: onRead } });
+  const socket = connect({
+    host: hostname,
+    port: Number(port),
+    localAddress,
+    noDelay: true,
+    onread: { buffer: readBuffer, callback: onRead },
+  });
   const client: Client = {
     send: (text) => void socket.write(frame(opcode.text, Buffer.from(text))),
     close() {
@@ -73,7 +79,8 @@ export function openSocket(url: string, localAddress: string, handlers: Handlers
       const shortLength = bytes[offset + 1]!;
       const start = offset + (shortLength < 126 ? 2 : shortLength === 126 ? 4 : 10);
       if (start > bytes.length) break;
-      const length = shortLength < 126 ? shortLength : shortLength === 126 ? bytes.readUInt16BE(offset + 2) : Number(bytes.readBigUInt64BE(offset + 2));
+      const length =
+        shortLength < 126 ? shortLength : shortLength === 126 ? bytes.readUInt16BE(offset + 2) : Number(bytes.readBigUInt64BE(offset + 2));
       const end = start + length;
       if (end > bytes.length) break;
       if (code === opcode.text) handlers.text(bytes, start, end);

@@ -69,7 +69,10 @@ export function peerTarget(port: number, school: LiveSchool, bytes?: readonly nu
     new Promise((resolve, reject) => {
       const sent = request({ agent, port, method, path, host: '127.0.0.1', headers: { 'content-type': 'application/json' } }, (answer) => {
         let text = '';
-        answer.setEncoding('utf8').on('data', (part: string) => (text += part)).on('end', () => resolve(JSON.parse(text) as T));
+        answer
+          .setEncoding('utf8')
+          .on('data', (part: string) => (text += part))
+          .on('end', () => resolve(JSON.parse(text) as T));
       });
       sent.on('error', reject).end(body === undefined ? undefined : JSON.stringify(body));
     });

@@ -38,7 +38,10 @@ export async function createWriter(db: Database, log: Logger, school: LiveSchool
         },
       });
       record(tx, 'student.enrolled', {
-        schoolId: school.id, enrolmentId: enrolment.enrolmentId, studentId: enrolment.student.id, classId: enrolment.class.id,
+        schoolId: school.id,
+        enrolmentId: enrolment.enrolmentId,
+        studentId: enrolment.student.id,
+        classId: enrolment.class.id,
       });
     });
     return committedAt;

@@ -23,7 +23,8 @@ const log = buildPage('events', '', 'type seq');
 const longLists: Record<string, Page> = { 'list of people': people, log };
 const search = buildPage('people', ', search: "Алексеев-77"', 'fullName');
 
-const history = 'query ($id: ID!, $asOf: DateTime!) { node(id: $id) { ... on Class { enrolments(first: 20, asOf: $asOf) { edges { node { student { fullName } } } } } } }';
+const history =
+  'query ($id: ID!, $asOf: DateTime!) { node(id: $id) { ... on Class { enrolments(first: 20, asOf: $asOf) { edges { node { student { fullName } } } } } } }';
 
 export const growth: Measure = {
   name: 'growth',
@@ -41,7 +42,10 @@ export const growth: Measure = {
     // A school of normal size, whose rows become few among many.
     const normalSchool = await addSchool(client, 'Школа среди многих');
     const normalClassId = await addClass(client, { ...normalSchool, grade: 5, letter: 'А' });
-    await client.query(`insert into role_grant (id, school_id, user_id, role) values (gen_random_uuid(), $1, $2, 'PLATFORM_ADMINISTRATOR')`, [normalSchool.schoolId, administratorId]);
+    await client.query(
+      `insert into role_grant (id, school_id, user_id, role) values (gen_random_uuid(), $1, $2, 'PLATFORM_ADMINISTRATOR')`,
+      [normalSchool.schoolId, administratorId],
+    );
     await addPupils(client, { ...normalSchool, classId: normalClassId, from: 0, to: 1000, stay: 30 });
     const { url } = await env.server('ours');
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${await env.token(administratorId!)}` };
@@ -86,9 +90,13 @@ export const growth: Measure = {
       await Promise.all([client.end(), second.end()]);
     }
     const untargetedNames = new Set<string>(Object.values(untargeted));
-    const worst = Object.entries(rows).flatMap(([name, row]) => (untargetedNames.has(name) ? [] : [Math.max(...Object.values(row)) / (row[`${sizes[0]!}`] ?? 1)]));
+    const worst = Object.entries(rows).flatMap(([name, row]) =>
+      untargetedNames.has(name) ? [] : [Math.max(...Object.values(row)) / (row[`${sizes[0]!}`] ?? 1)],
+    );
     return {
-      ours: summarise([Math.max(...worst)]), peers: {}, series: { title: 'Milliseconds of a page, by rows', unit: 'ms', rows },
+      ours: summarise([Math.max(...worst)]),
+      peers: {},
+      series: { title: 'Milliseconds of a page, by rows', unit: 'ms', rows },
       notes:
         'The long lists and the log stand in one school that holds all rows; the others in a school of 1,000 people, and a class of 30 whom 970 went before, among as many rows of others. ' +
         'The last two rows are outside of the mark: a search through one school, and the history of one class, that hold all rows themselves. They grow with the school and the class, not with the tables, and no school has such a size.',
@@ -103,7 +111,9 @@ const untargeted = { search: 'search, in a school that holds all', history: 'his
 async function middleCursor(client: pg.Client, schoolId: string, list: string, size: number): Promise<string> {
   const encode = (parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url');
   if (list === 'events') return encode(['event', String(Math.floor(size / 2))]);
-  const { rows: [row] } = await client.query<{ id: string; sort_key: string }>(
+  const {
+    rows: [row],
+  } = await client.query<{ id: string; sort_key: string }>(
     `select u.id, u.sort_key from app_user u join role_grant g on g.user_id = u.id where g.school_id = $1 and g.role = 'STUDENT' order by u.sort_key, u.id offset $2 limit 1`,
     [schoolId, Math.floor(size / 2)],
   );
@@ -128,7 +138,14 @@ async function addPupils(client: pg.Client, { schoolId, classId, from, to, stay 
        ), granted as (insert into role_grant (id, school_id, user_id, role) select gen_random_uuid(), $4, id, 'STUDENT' from made)
        insert into enrolment (id, school_id, class_id, student_id, started_at, ended_at)
        select gen_random_uuid(), $4, $5, id, now() - interval '2 years', case when row_number() over (order by id) > $6 then now() - interval '1 year' end from made`,
-      [names.map(([surname]) => surname), names.map((name) => alphabeticalKey([...name, null])), names.map((name) => searchable(name.join(' '))), schoolId, classId, offset === from ? stay : 0],
+      [
+        names.map(([surname]) => surname),
+        names.map((name) => alphabeticalKey([...name, null])),
+        names.map((name) => searchable(name.join(' '))),
+        schoolId,
+        classId,
+        offset === from ? stay : 0,
+      ],
     );
   }
 }

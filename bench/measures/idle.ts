@@ -30,8 +30,11 @@ export const idle: Measure = {
     const withGarbage: typeof seconds = { ours: [], 'graphql-ws': [], limit: [] };
 
     const sample = async (name: (typeof names)[number]): Promise<number> => {
-      const server: Server = await (name === 'ours' ? env.startOurs() : env.startPeer(name === 'limit' ? limitProgram : peerPrograms[name]));
-      const target: Target = name === 'ours' ? sferaTargetFor([server], fixture) : peerTarget(server.port, fixture.school, name === 'limit' ? [256] : undefined);
+      const server: Server = await (name === 'ours'
+        ? env.startOurs()
+        : env.startPeer(name === 'limit' ? limitProgram : peerPrograms[name]));
+      const target: Target =
+        name === 'ours' ? sferaTargetFor([server], fixture) : peerTarget(server.port, fixture.school, name === 'limit' ? [256] : undefined);
       const first = await openGroup(target, sameListeners(fixture, warmUpSockets));
       await first.close();
       await pause(freeMs);
@@ -62,7 +65,11 @@ export const idle: Measure = {
       peers: { 'graphql-ws': summarise(samples['graphql-ws']) },
       limit: summarise(samples.limit),
       notes: `${count} sockets with one subscription each, of as many sessions; resident memory after a full collection of garbage, less what it was before they came.`,
-      series: { title: 'Memory as it settles, and the time to open them', unit: '', rows: { ours: row('ours'), 'graphql-ws': row('graphql-ws'), ws: row('limit') } },
+      series: {
+        title: 'Memory as it settles, and the time to open them',
+        unit: '',
+        rows: { ours: row('ours'), 'graphql-ws': row('graphql-ws'), ws: row('limit') },
+      },
     };
   },
 };

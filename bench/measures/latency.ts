@@ -16,7 +16,10 @@ export const latency: Measure = {
     const fixture = await env.fixture();
     const listeners = sameListeners(fixture, count);
     const { server, peer } = await allByName({ server: env.server('ours'), peer: env.server(peerPrograms['graphql-ws']) });
-    const targets: Record<'ours' | 'graphql-ws', Target> = { ours: sferaTargetFor([server], fixture), 'graphql-ws': peerTarget(peer.port, fixture.school) };
+    const targets: Record<'ours' | 'graphql-ws', Target> = {
+      ours: sferaTargetFor([server], fixture),
+      'graphql-ws': peerTarget(peer.port, fixture.school),
+    };
     const groups = {} as Record<keyof typeof targets, ListenerGroup>;
     const medians: Record<keyof typeof targets, number[]> = { ours: [], 'graphql-ws': [] };
     try {
@@ -33,11 +36,16 @@ export const latency: Measure = {
       });
       const row = (name: keyof typeof targets, p99: number) => ({ p50: summarise(medians[name]).median, p99 });
       return {
-        ours, peers,
+        ours,
+        peers,
         notes:
           `${perSecond * seconds} changes in ${seconds} s, recorded by another process on the database; the peer publishes in memory, and its time begins as it is told to. ` +
           'Every listener was seen to get every event, once and in order.',
-        series: { title: 'Milliseconds to arrival', unit: 'ms', rows: { ours: row('ours', ours.median), 'graphql-ws': row('graphql-ws', peers['graphql-ws'].median) } },
+        series: {
+          title: 'Milliseconds to arrival',
+          unit: 'ms',
+          rows: { ours: row('ours', ours.median), 'graphql-ws': row('graphql-ws', peers['graphql-ws'].median) },
+        },
       };
     } finally {
       for (const group of Object.values(groups)) await group.close();

@@ -47,8 +47,13 @@ async function serve(env: Env, fixture: LiveFixture, processes: number): Promise
     verifyDelivery(group, reportsDuring, publishedDuring);
     const reconnected = reportsDuring.filter(({ sockets }) => sockets > 1).length;
     const expectedReconnects = Math.ceil(count / processes);
-    if (reconnected !== expectedReconnects) throw new Error(`${reconnected} listeners reconnected; ${expectedReconnects} had lost their process`);
-    return { ...row, 'listeners that came back': reconnected, 'longest wait over the kill, ms': latencies(reportsDuring, publishedDuring).at(-1)! };
+    if (reconnected !== expectedReconnects)
+      throw new Error(`${reconnected} listeners reconnected; ${expectedReconnects} had lost their process`);
+    return {
+      ...row,
+      'listeners that came back': reconnected,
+      'longest wait over the kill, ms': latencies(reportsDuring, publishedDuring).at(-1)!,
+    };
   } finally {
     await group.close();
     await Promise.all(servers.map((server) => server.stop()));

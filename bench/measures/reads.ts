@@ -25,12 +25,17 @@ export const nested = {
 export const one = {
   ours: 'query One($id: ID!) { viewer { id fullName } node(id: $id) { ... on Class { id name } } }',
   plain: 'query One($id: ID!) { viewer { id fullName } class(id: $id) { id name } }',
-  postgraphile: 'query One($id: UUID!, $viewer: UUID!) { appUserByRowId(rowId: $viewer) { rowId surname givenName patronymic } classByRowId(rowId: $id) { rowId grade letter } }',
+  postgraphile:
+    'query One($id: UUID!, $viewer: UUID!) { appUserByRowId(rowId: $viewer) { rowId surname givenName patronymic } classByRowId(rowId: $id) { rowId grade letter } }',
 };
 
 async function contenders(env: Env, measure: 'read-nested' | 'read-one'): Promise<Record<string, Contender>> {
   const { ids } = env;
-  const { schoolId, administratorId, classIds: [classId] } = ids;
+  const {
+    schoolId,
+    administratorId,
+    classIds: [classId],
+  } = ids;
   const query = measure === 'read-nested' ? nested : one;
   const id = measure === 'read-nested' ? schoolId : classId!;
   const at = async (name: string, text: string, variables: object): Promise<Contender> => {
@@ -64,13 +69,17 @@ async function verifyResponse({ classIds, studentIds }: Env['ids'], measure: str
   const response = await fetch(url, { method: 'POST', headers, body });
   const text = await response.text();
   const expected = measure === 'read-nested' ? [...classIds, ...studentIds] : [classIds[0]!];
-  const missing = expected.filter((id) => !text.includes(id) && !text.includes(globalId('User', id)) && !text.includes(globalId('Class', id)));
-  if (!response.ok || missing.length > 0) throw new Error(`${url} leaves out ${missing.length} of ${expected.length}: ${text.slice(0, 300)}`);
+  const missing = expected.filter(
+    (id) => !text.includes(id) && !text.includes(globalId('User', id)) && !text.includes(globalId('Class', id)),
+  );
+  if (!response.ok || missing.length > 0)
+    throw new Error(`${url} leaves out ${missing.length} of ${expected.length}: ${text.slice(0, 300)}`);
 }
 
 async function run(env: Env, measure: 'read-nested' | 'read-one'): Promise<Result> {
   const all = await contenders(env, measure);
-  const load = ({ url, headers, body }: Contender, seconds: number) => sendLoad({ url, headers, bodies: [body], connections, seconds, inProcess: env.quick });
+  const load = ({ url, headers, body }: Contender, seconds: number) =>
+    sendLoad({ url, headers, bodies: [body], connections, seconds, inProcess: env.quick });
   for (const contender of Object.values(all)) {
     await verifyResponse(env.ids, measure, contender);
     await load(contender, env.quick ? 0.2 : 4);

@@ -27,7 +27,8 @@ export const write: Measure = {
     };
     const bodies: Record<string, (studentId: string, classId: string) => object> = {
       ours: (studentId, classId) => ({
-        query: 'mutation E($input: EnrolStudentInput!) { enrolStudent(input: $input) { __typename ... on Enrolment { id startedAt } ... on Refusal { code } } }',
+        query:
+          'mutation E($input: EnrolStudentInput!) { enrolStudent(input: $input) { __typename ... on Enrolment { id startedAt } ... on Refusal { code } } }',
         variables: { input: { studentId: globalId('User', studentId), classId: globalId('Class', classId) } },
       }),
       Mercurius: (studentId, classId) => ({
@@ -41,16 +42,23 @@ export const write: Measure = {
     const enrol = async (name: 'ours' | 'Mercurius' | 'limit', amount: number, inProcess = false): Promise<number> => {
       const students = await addPeople(client, schoolId, 'STUDENT', (created += amount), amount);
       const perSecond = await sendLoad({
-        url: servers[name].url, headers: headers[name]!, connections, amount, inProcess,
+        url: servers[name].url,
+        headers: headers[name]!,
+        connections,
+        amount,
+        inProcess,
         bodies: students.map((id, n) => JSON.stringify(bodies[name]!(id, classIds[n % classIds.length]!))),
       });
-      const { rows: [counts] } = await client.query<{ placed: string; members: string; events: string }>(
+      const {
+        rows: [counts],
+      } = await client.query<{ placed: string; members: string; events: string }>(
         `select (select count(*) from enrolment where student_id = any($1) and ended_at is null) as placed,
                 (select count(*) from chat_member where user_id = any($1)) as members,
                 (select count(*) from event where school_id = $2 and type = 'student.enrolled' and payload->>'studentId' = any($1::text[])) as events`,
         [students, schoolId],
       );
-      for (const [what, count] of Object.entries(counts!)) if (Number(count) !== amount) throw new Error(`${name}: ${count} ${what} of ${amount}`);
+      for (const [what, count] of Object.entries(counts!))
+        if (Number(count) !== amount) throw new Error(`${name}: ${count} ${what} of ${amount}`);
       return perSecond;
     };
     try {
@@ -59,7 +67,9 @@ export const write: Measure = {
       return { ours, peers: { Mercurius }, limit };
     } finally {
       // Restores the seeded rows for the other measures.
-      await client.query('delete from chat_member where user_id in (select student_id from enrolment where not student_id = any($1))', [env.ids.studentIds]);
+      await client.query('delete from chat_member where user_id in (select student_id from enrolment where not student_id = any($1))', [
+        env.ids.studentIds,
+      ]);
       await client.query('delete from enrolment where class_id = any($1) and not student_id = any($2)', [classIds, env.ids.studentIds]);
       await client.end();
     }

@@ -17,7 +17,8 @@ const live = extendSchema({
     Subscription: {
       plans: {
         enrolments: {
-          subscribePlan: (_root, args) => listen(topics as never, lambda(args.getRaw() as Step<{ schoolId: string; classId?: string }>, topicOf)),
+          subscribePlan: (_root, args) =>
+            listen(topics as never, lambda(args.getRaw() as Step<{ schoolId: string; classId?: string }>, topicOf)),
           plan: ($event) => $event,
         },
       },

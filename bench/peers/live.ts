@@ -43,7 +43,8 @@ export class Topics<T> {
     this.count += 1;
     const end: IteratorResult<T> = { done: true, value: undefined };
     const iterator: AsyncIterableIterator<T> = {
-      next: () => (queue.length > 0 ? Promise.resolve({ done: false, value: queue.shift()! }) : new Promise((resolve) => (resolveNext = resolve))),
+      next: () =>
+        queue.length > 0 ? Promise.resolve({ done: false, value: queue.shift()! }) : new Promise((resolve) => (resolveNext = resolve)),
       return: () => {
         if (subscribers.delete(push)) this.count -= 1;
         resolveNext?.(end);

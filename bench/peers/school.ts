@@ -18,8 +18,14 @@ export const typeDefs = `
   type Mutation { enrolStudent(studentId: ID!, classId: ID!): Enrolment! }
 `;
 
-interface Class { id: string; name: string }
-interface User { id: string; fullName: string }
+interface Class {
+  id: string;
+  name: string;
+}
+interface User {
+  id: string;
+  fullName: string;
+}
 
 async function rows<T extends pg.QueryResultRow>(name: string, text: string, values: unknown[]): Promise<T[]> {
   return (await pool.query<T>({ name, text, values })).rows;
@@ -31,20 +37,28 @@ export function createLoaders() {
   return {
     classesOf: new DataLoader(async (schoolIds: readonly string[]) => {
       const found = await rows<Class & { schoolId: string }>(
-        'classes', `select id, school_id as "schoolId", grade || letter as name from class where school_id = any($1) and archived_at is null order by sort_key, id`, [schoolIds],
+        'classes',
+        `select id, school_id as "schoolId", grade || letter as name from class where school_id = any($1) and archived_at is null order by sort_key, id`,
+        [schoolIds],
       );
       const by = groupBy(found, ({ schoolId }) => schoolId);
       return schoolIds.map((id) => by.get(id) ?? []);
     }),
     studentsOf: new DataLoader(async (classIds: readonly string[]) => {
       const found = await rows<User & { classId: string }>(
-        'students', `select u.id, e.class_id as "classId", ${fullName} from enrolment e join app_user u on u.id = e.student_id where e.class_id = any($1) and e.ended_at is null order by u.sort_key, u.id`, [classIds],
+        'students',
+        `select u.id, e.class_id as "classId", ${fullName} from enrolment e join app_user u on u.id = e.student_id where e.class_id = any($1) and e.ended_at is null order by u.sort_key, u.id`,
+        [classIds],
       );
       const by = groupBy(found, ({ classId }) => classId);
       return classIds.map((id) => by.get(id) ?? []);
     }),
-    user: new DataLoader(async (ids: readonly string[]) => orderByIds(ids, await rows<User>('users', `select u.id, ${fullName} from app_user u where u.id = any($1)`, [ids]))),
-    class: new DataLoader(async (ids: readonly string[]) => orderByIds(ids, await rows<Class>('class', `select id, grade || letter as name from class where id = any($1)`, [ids]))),
+    user: new DataLoader(async (ids: readonly string[]) =>
+      orderByIds(ids, await rows<User>('users', `select u.id, ${fullName} from app_user u where u.id = any($1)`, [ids])),
+    ),
+    class: new DataLoader(async (ids: readonly string[]) =>
+      orderByIds(ids, await rows<Class>('class', `select id, grade || letter as name from class where id = any($1)`, [ids])),
+    ),
   };
 }
 
@@ -88,17 +102,28 @@ export const resolvers: Record<string, Record<string, Resolve>> = {
  */
 export async function enrol(studentId: string, classId: string, actorId: string): Promise<{ id: string; startedAt: string }> {
   const client = await pool.connect();
-  const query = async <T extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) => (await client.query<T>({ name, text, values })).rows;
+  const query = async <T extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) =>
+    (await client.query<T>({ name, text, values })).rows;
   try {
     await client.query('begin');
-    const [found] = await query<{ schoolId: string }>('lock class', `select school_id as "schoolId" from class where id = $1 and archived_at is null for share`, [classId]);
+    const [found] = await query<{ schoolId: string }>(
+      'lock class',
+      `select school_id as "schoolId" from class where id = $1 and archived_at is null for share`,
+      [classId],
+    );
     await query('lock user', 'select 1 from app_user where id = $1 for no key update', [studentId]);
     const schoolId = found!.schoolId;
-    const [role] = await query('role', `select 1 from role_grant where user_id = $1 and school_id = $2 and role = 'STUDENT' and ended_at is null`, [studentId, schoolId]);
+    const [role] = await query(
+      'role',
+      `select 1 from role_grant where user_id = $1 and school_id = $2 and role = 'STUDENT' and ended_at is null`,
+      [studentId, schoolId],
+    );
     const present = await query('present', 'select 1 from enrolment where student_id = $1 and ended_at is null', [studentId]);
     if (role === undefined || present.length > 0) throw new Error('The pupil cannot be enrolled.');
     const [made] = await query<{ id: string; startedAt: Date }>(
-      'place', `insert into enrolment (id, school_id, class_id, student_id) values (gen_random_uuid(), $1, $2, $3) returning id, started_at as "startedAt"`, [schoolId, classId, studentId],
+      'place',
+      `insert into enrolment (id, school_id, class_id, student_id) values (gen_random_uuid(), $1, $2, $3) returning id, started_at as "startedAt"`,
+      [schoolId, classId, studentId],
     );
     const chats = await query<{ chatId: string }>(
       'members',
@@ -107,8 +132,16 @@ export async function enrol(studentId: string, classId: string, actorId: string)
       [classId, studentId],
     );
     const events = [
-      { type: 'student.enrolled', topics: [`school:${schoolId}`, `class:${classId}`, `user:${studentId}`], payload: { schoolId, enrolmentId: made!.id, studentId, classId } },
-      ...chats.map(({ chatId }) => ({ type: 'chatMember.added', topics: [`school:${schoolId}`, `chat:${chatId}`, `user:${studentId}`], payload: { schoolId, chatId, userId: studentId } })),
+      {
+        type: 'student.enrolled',
+        topics: [`school:${schoolId}`, `class:${classId}`, `user:${studentId}`],
+        payload: { schoolId, enrolmentId: made!.id, studentId, classId },
+      },
+      ...chats.map(({ chatId }) => ({
+        type: 'chatMember.added',
+        topics: [`school:${schoolId}`, `chat:${chatId}`, `user:${studentId}`],
+        payload: { schoolId, chatId, userId: studentId },
+      })),
     ];
     await query(
       'events',
@@ -128,4 +161,7 @@ export async function enrol(studentId: string, classId: string, actorId: string)
   }
 }
 
-export const contextOf = (headers: Record<string, unknown>): PeerContext => ({ loaders: createLoaders(), viewerId: String(headers['x-viewer']) });
+export const contextOf = (headers: Record<string, unknown>): PeerContext => ({
+  loaders: createLoaders(),
+  viewerId: String(headers['x-viewer']),
+});

@@ -10,4 +10,6 @@ const yoga = createYoga({
   graphiql: false,
   logging: false,
 });
-createServer((request, response) => void yoga(request, response)).listen(Number(process.env.PORT), '127.0.0.1', () => process.send?.({ ready: true }));
+createServer((request, response) => void yoga(request, response)).listen(Number(process.env.PORT), '127.0.0.1', () =>
+  process.send?.({ ready: true }),
+);

@@ -17,7 +17,9 @@ export interface Cluster {
 
 const binaries = (): string => {
   const root = '/usr/lib/postgresql';
-  const newest = readdirSync(root).sort((a, b) => Number(a) - Number(b)).at(-1);
+  const newest = readdirSync(root)
+    .sort((a, b) => Number(a) - Number(b))
+    .at(-1);
   if (newest === undefined) throw new Error(`no PostgreSQL server is installed below ${root}`);
   return join(root, newest, 'bin');
 };

@@ -19,7 +19,9 @@ interface Item {
 
 interface Message {
   type: string;
-  payload?: { data?: { enrolments: Item } | null; errors?: readonly { extensions?: { code?: string } }[] } & readonly { extensions?: { code?: string } }[];
+  payload?: { data?: { enrolments: Item } | null; errors?: readonly { extensions?: { code?: string } }[] } & readonly {
+    extensions?: { code?: string };
+  }[];
 }
 
 export class Follower {

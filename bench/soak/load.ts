@@ -15,7 +15,10 @@ const smallUnknownDocument = (): string => `query ${word()} { ${word()}: invitat
 const garbage: readonly ((url: string) => Ask)[] = [
   (url) => ({ url, body: operation(unknownDocument()) }),
   (url) => ({ url, body: operation(smallUnknownDocument()) }),
-  (url) => ({ url, body: operation(`{ ${Array.from({ length: 20 }, () => `${word()}: invitationPreview(code: "${word()}") { role }`).join(' ')} }`) }),
+  (url) => ({
+    url,
+    body: operation(`{ ${Array.from({ length: 20 }, () => `${word()}: invitationPreview(code: "${word()}") { role }`).join(' ')} }`),
+  }),
   (url) => ({ url, body: randomBytes(2000) }),
   (url) => ({ url, body: `{"query":"${'{a'.repeat(3000)}"}` }),
   (url) => ({ url, body: operation(unknownDocument()), token: randomBytes(300).toString('base64url') }),
@@ -23,7 +26,11 @@ const garbage: readonly ((url: string) => Ask)[] = [
   (url) => ({ url, body: Buffer.alloc(300_000, 97) }),
   (url) => ({ url: url.replace('/graphql', `/join/${word()}`), method: 'GET' }),
   (url) => ({ url: url.replace('/graphql', `/${word()}`), method: 'GET', headers: { accept: 'text/html' } }),
-  (url) => ({ url: url.replace('/graphql', '/oidc/token'), body: 'grant_type=refresh_token&refresh_token=x&client_id=x', headers: { 'content-type': 'application/x-www-form-urlencoded' } }),
+  (url) => ({
+    url: url.replace('/graphql', '/oidc/token'),
+    body: 'grant_type=refresh_token&refresh_token=x&client_id=x',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+  }),
 ];
 
 export async function sendGarbage(url: string, tally: Tally, signal: AbortSignal): Promise<void> {
@@ -38,7 +45,9 @@ export async function openSilentSockets(port: number, signal: AbortSignal): Prom
   while (!signal.aborted) {
     const socket = connect(port, '127.0.0.1');
     socket.on('error', () => undefined);
-    socket.write('GET /graphql HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n');
+    socket.write(
+      'GET /graphql HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n',
+    );
     setTimeout(() => socket.destroy(), 60_000).unref();
     await pause(500);
   }
@@ -69,10 +78,17 @@ const transfer = `mutation T($input: TransferStudentInput!) { transferStudent(in
 
 /** Transfers pupils between classes, about two a second; the followers receive these events. */
 export async function moveStudents(
-  url: string, token: string, { studentIds, classIds }: { studentIds: readonly string[]; classIds: readonly string[] }, tally: Tally, signal: AbortSignal,
+  url: string,
+  token: string,
+  { studentIds, classIds }: { studentIds: readonly string[]; classIds: readonly string[] },
+  tally: Tally,
+  signal: AbortSignal,
 ): Promise<void> {
   for (let n = 0; !signal.aborted; n += 1) {
-    const input = { studentId: studentIds[n % studentIds.length]!, classId: classIds[(n + Math.floor(n / studentIds.length) + 1) % classIds.length]! };
+    const input = {
+      studentId: studentIds[n % studentIds.length]!,
+      classId: classIds[(n + Math.floor(n / studentIds.length) + 1) % classIds.length]!,
+    };
     tally.add('move', await ask({ url, token, body: operation(transfer, { input }) }));
     await pause(500);
   }

@@ -25,7 +25,11 @@ export function ask({ url, token, headers = {}, method = 'POST', body }: Ask): P
     const reply = (status: number, text: string): void => resolve({ status, body: text, ms: performance.now() - begun });
     const sent = request(
       url,
-      { agent, method, headers: { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...headers } },
+      {
+        agent,
+        method,
+        headers: { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...headers },
+      },
       (response) => {
         const parts: Buffer[] = [];
         response.on('data', (part: Buffer) => parts.push(part));

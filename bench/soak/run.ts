@@ -47,12 +47,16 @@ interface Sample {
   rssMegabytes: number;
 }
 
-const percentile = (sorted: readonly number[], part: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
+const percentile = (sorted: readonly number[], part: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
 
 async function soak(): Promise<boolean> {
   const cluster = await createCluster();
   const settings: Record<string, string> = {
-    ...settingsFor(cluster.url), OPERATIONS_PER_MINUTE: '6000', LOG_LEVEL: 'error', NODE_OPTIONS: `--max-old-space-size=${heapMegabytes}`,
+    ...settingsFor(cluster.url),
+    OPERATIONS_PER_MINUTE: '6000',
+    LOG_LEVEL: 'error',
+    NODE_OPTIONS: `--max-old-space-size=${heapMegabytes}`,
   };
   const starter = createStarter(settings);
   try {
@@ -85,7 +89,11 @@ interface People {
   actingTokens: readonly string[];
 }
 
-async function runAgainst(server: Awaited<ReturnType<ReturnType<typeof createStarter>['startOurs']>>, people: People, cluster: Awaited<ReturnType<typeof createCluster>>): Promise<boolean> {
+async function runAgainst(
+  server: Awaited<ReturnType<ReturnType<typeof createStarter>['startOurs']>>,
+  people: People,
+  cluster: Awaited<ReturnType<typeof createCluster>>,
+): Promise<boolean> {
   const { ids, actingTokens } = people;
   const { url, port } = server;
   const tally = new Tally();
@@ -121,7 +129,8 @@ async function runAgainst(server: Awaited<ReturnType<ReturnType<typeof createSta
   const pending = [...disturbances];
   while (Date.now() - startedAt < durationMs) {
     samples.push({ second: Math.round((Date.now() - startedAt) / 1000), rssMegabytes: Math.round(server.rssBytes() / 1048576) });
-    if (samples.length % 30 === 0) console.log(`${samples.at(-1)!.second} s: ${samples.at(-1)!.rssMegabytes} MB, ${reads.length} small reads`);
+    if (samples.length % 30 === 0)
+      console.log(`${samples.at(-1)!.second} s: ${samples.at(-1)!.rssMegabytes} MB, ${reads.length} small reads`);
     if (pending.length > 0 && Date.now() - startedAt > pending[0]!.at * durationMs) {
       const { kind } = pending.shift()!;
       console.log(`The database: ${kind}.`);
@@ -158,7 +167,12 @@ const endOthers = 'mutation { endOtherSessions(input: {}) { __typename ... on Re
 
 /** Ends sessions with open streams, and counts the messages that arrive after the acknowledgement. */
 async function revoke(
-  url: string, schoolId: string, tokens: readonly (readonly [string, string])[], lateDeliveries: { streams: number; messages: number }, tally: Tally, signal: AbortSignal,
+  url: string,
+  schoolId: string,
+  tokens: readonly (readonly [string, string])[],
+  lateDeliveries: { streams: number; messages: number },
+  tally: Tally,
+  signal: AbortSignal,
 ): Promise<void> {
   for (const [followed, other] of tokens) {
     if (signal.aborted) return;
@@ -182,11 +196,14 @@ async function revoke(
 async function waitForFollowers(databaseUrl: string, schoolId: string, followers: readonly Follower[]): Promise<number[]> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
-  const { rows } = await client.query<{ seq: string }>("select seq from event where school_id = $1 and type like 'student.%' order by seq", [schoolId]);
+  const { rows } = await client.query<{ seq: string }>(
+    "select seq from event where school_id = $1 and type like 'student.%' order by seq",
+    [schoolId],
+  );
   await client.end();
   const events = rows.map(({ seq }) => Number(seq));
   const last = events.at(-1) ?? 0;
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline && followers.some(({ position }) => position < last); ) await pause(500);
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline && followers.some(({ position }) => position < last);) await pause(500);
   return events;
 }
 
@@ -213,17 +230,38 @@ function evaluate({ samples, reads, disturbed, tally, followers, events, lateDel
   const lastThird = afterWarmUp.slice(-Math.ceil(afterWarmUp.length / 3)).map(({ rssMegabytes }) => rssMegabytes);
   const mean = (values: readonly number[]) => Math.round(values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length));
   const probeStatuses: Record<string, number> = {};
-  for (const { status, code } of reads) probeStatuses[`${status} ${code ?? ''}`.trim()] = (probeStatuses[`${status} ${code ?? ''}`.trim()] ?? 0) + 1;
+  for (const { status, code } of reads)
+    probeStatuses[`${status} ${code ?? ''}`.trim()] = (probeStatuses[`${status} ${code ?? ''}`.trim()] ?? 0) + 1;
   const wrongReads = reads.filter(({ status, code }) => status >= 500 && code !== 'UNAVAILABLE').length;
   const result = {
-    date: new Date().toISOString(), minutes, heapMegabytes,
-    sockets: followers.length, socketsOpened: followers.reduce((sum, follower) => sum + follower.sockets, 0),
-    events: events.length, followersWithLostOrRepeatedEvents: broken.length, troubles: [...new Set(troubles)].slice(0, 10), troubleCount: troubles.length,
+    date: new Date().toISOString(),
+    minutes,
+    heapMegabytes,
+    sockets: followers.length,
+    socketsOpened: followers.reduce((sum, follower) => sum + follower.sockets, 0),
+    events: events.length,
+    followersWithLostOrRepeatedEvents: broken.length,
+    troubles: [...new Set(troubles)].slice(0, 10),
+    troubleCount: troubles.length,
     revocations: lateDeliveries,
-    rssMegabytes: { firstThirdAfterWarmUp: mean(firstThird), lastThird: mean(lastThird), highest: Math.max(...samples.map(({ rssMegabytes }) => rssMegabytes)) },
-    smallReads: { count: reads.length, calm: calm.length, p50: percentile(times, 0.5), p99: percentile(times, 0.99), max: times.at(-1), statuses: probeStatuses },
-    replies: tally.counts, wrong: tally.wrong.slice(0, 10), wrongCount: tally.wrong.length + wrongReads,
-    disturbances: disturbed.map(({ kind }) => kind), samples: samples.filter((_sample, n) => n % 15 === 0),
+    rssMegabytes: {
+      firstThirdAfterWarmUp: mean(firstThird),
+      lastThird: mean(lastThird),
+      highest: Math.max(...samples.map(({ rssMegabytes }) => rssMegabytes)),
+    },
+    smallReads: {
+      count: reads.length,
+      calm: calm.length,
+      p50: percentile(times, 0.5),
+      p99: percentile(times, 0.99),
+      max: times.at(-1),
+      statuses: probeStatuses,
+    },
+    replies: tally.counts,
+    wrong: tally.wrong.slice(0, 10),
+    wrongCount: tally.wrong.length + wrongReads,
+    disturbances: disturbed.map(({ kind }) => kind),
+    samples: samples.filter((_sample, n) => n % 15 === 0),
   };
   const promises = {
     'memory is level after the first quarter (within a tenth)': mean(lastThird) <= mean(firstThird) * 1.1,

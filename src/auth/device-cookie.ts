@@ -24,7 +24,11 @@ const markText = /^[\w-]{43}$/;
 
 /** Returns the device's random name if the cookie has a mark of this account; otherwise null. */
 export function findDevice(secretKey: Uint8Array, account: DeviceAccount, cookie: string | undefined): string | null {
-  return marksOf(cookie).find((mark) => isMarkOf(secretKey, account, mark))?.toString('base64url', 4, 16) ?? null;
+  return (
+    marksOf(cookie)
+      .find((mark) => isMarkOf(secretKey, account, mark))
+      ?.toString('base64url', 4, 16) ?? null
+  );
 }
 
 /** Returns the cookie with a new mark of this account in front, which replaces the former mark. */
@@ -33,11 +37,18 @@ export function addDevice(secretKey: Uint8Array, account: DeviceAccount, cookie:
   head.writeUInt32BE(Math.floor(Date.now() / 1000));
   const mark = Buffer.concat([head, hashOf(secretKey, account, head)]);
   const others = marksOf(cookie).filter((other) => !isMarkOf(secretKey, account, other));
-  return [mark, ...others].slice(0, maxMarks).map((bytes) => bytes.toString('base64url')).join('.');
+  return [mark, ...others]
+    .slice(0, maxMarks)
+    .map((bytes) => bytes.toString('base64url'))
+    .join('.');
 }
 
 const marksOf = (cookie: string | undefined): Buffer[] =>
-  (cookie ?? '').split('.').slice(0, maxMarks).filter((text) => markText.test(text)).map((text) => Buffer.from(text, 'base64url'));
+  (cookie ?? '')
+    .split('.')
+    .slice(0, maxMarks)
+    .filter((text) => markText.test(text))
+    .map((text) => Buffer.from(text, 'base64url'));
 
 function isMarkOf(secretKey: Uint8Array, account: DeviceAccount, mark: Buffer): boolean {
   const age = Date.now() / 1000 - mark.readUInt32BE();
@@ -45,4 +56,8 @@ function isMarkOf(secretKey: Uint8Array, account: DeviceAccount, mark: Buffer): 
 }
 
 const hashOf = (secretKey: Uint8Array, { id, passwordHash }: DeviceAccount, head: Uint8Array): Buffer =>
-  createHmac('sha256', keyFor(secretKey, 'device cookie')).update(JSON.stringify([id, passwordHash])).update(head).digest().subarray(0, 16);
+  createHmac('sha256', keyFor(secretKey, 'device cookie'))
+    .update(JSON.stringify([id, passwordHash]))
+    .update(head)
+    .digest()
+    .subarray(0, 16);

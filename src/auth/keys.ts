@@ -57,8 +57,7 @@ export async function loadSigningKeys(db: Database, config: Config): Promise<Sig
   });
   const verifiers = new Map<string, CryptoKey>();
   const add = async (keys: readonly JWK[]) => {
-    for (const jwk of keys)
-      if (!verifiers.has(jwk.kid!)) verifiers.set(jwk.kid!, (await importJWK(publicJwk(jwk), 'ES256')) as CryptoKey);
+    for (const jwk of keys) if (!verifiers.has(jwk.kid!)) verifiers.set(jwk.kid!, (await importJWK(publicJwk(jwk), 'ES256')) as CryptoKey);
   };
   await add(jwks);
   let reloadedAt = 0;
@@ -71,7 +70,8 @@ export async function loadSigningKeys(db: Database, config: Config): Promise<Sig
   return {
     jwks,
     async verifierOf(kid) {
-      if (!verifiers.has(kid) && Date.now() - reloadedAt > reloadIntervalMs) await (reloading ??= reload().finally(() => (reloading = undefined)));
+      if (!verifiers.has(kid) && Date.now() - reloadedAt > reloadIntervalMs)
+        await (reloading ??= reload().finally(() => (reloading = undefined)));
       return verifiers.get(kid);
     },
   };

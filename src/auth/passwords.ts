@@ -17,11 +17,55 @@ const maxLength = 200;
 
 /** The most common passwords, and Russian words typed on either keyboard layout. */
 const commonPasswords = new Set([
-  '12345678', '123456789', '1234567890', '0987654321', '87654321', '11111111', '00000000', '12341234', '11223344',
-  '88888888', 'password', 'password1', 'passw0rd', 'qwertyui', 'qwerty123', 'qwerty12', 'qwertyuiop', '1q2w3e4r', '1q2w3e4r5t',
-  '1qaz2wsx', 'q1w2e3r4', 'qazwsxedc', 'asdfghjk', 'asdfghjkl', 'zxcvbnm1', 'abcd1234', 'abc12345', 'iloveyou', 'sunshine',
-  'princess', 'football', 'baseball', 'superman', 'welcome1', 'administrator', 'admin123', 'letmein1', 'trustno1', 'marina12',
-  'йцукенгш', 'йцукен12', 'йцукен123', 'пароль12', 'пароль123', 'gfhjkm12', 'gfhjkm123', 'lbvf1234', 'привет12', 'zaq12wsx',
+  '12345678',
+  '123456789',
+  '1234567890',
+  '0987654321',
+  '87654321',
+  '11111111',
+  '00000000',
+  '12341234',
+  '11223344',
+  '88888888',
+  'password',
+  'password1',
+  'passw0rd',
+  'qwertyui',
+  'qwerty123',
+  'qwerty12',
+  'qwertyuiop',
+  '1q2w3e4r',
+  '1q2w3e4r5t',
+  '1qaz2wsx',
+  'q1w2e3r4',
+  'qazwsxedc',
+  'asdfghjk',
+  'asdfghjkl',
+  'zxcvbnm1',
+  'abcd1234',
+  'abc12345',
+  'iloveyou',
+  'sunshine',
+  'princess',
+  'football',
+  'baseball',
+  'superman',
+  'welcome1',
+  'administrator',
+  'admin123',
+  'letmein1',
+  'trustno1',
+  'marina12',
+  'йцукенгш',
+  'йцукен12',
+  'йцукен123',
+  'пароль12',
+  'пароль123',
+  'gfhjkm12',
+  'gfhjkm123',
+  'lbvf1234',
+  'привет12',
+  'zaq12wsx',
 ]);
 
 /**
@@ -39,12 +83,18 @@ export function demandPassword(password: string, signInName: string, path = 'pas
   const text = normalize(password);
   const length = [...text].length;
   if (length < minLength || length > maxLength)
-    throw invalid(path, [`В пароле должно быть от ${minLength} до ${maxLength} символов.`, `A password must have ${minLength} to ${maxLength} characters.`]);
+    throw invalid(path, [
+      `В пароле должно быть от ${minLength} до ${maxLength} символов.`,
+      `A password must have ${minLength} to ${maxLength} characters.`,
+    ]);
   const folded = text.toLowerCase();
   if (folded === normalize(signInName).toLowerCase())
     throw invalid(path, ['Пароль не должен совпадать с логином.', 'The password must not be the sign-in name.']);
   if (commonPasswords.has(folded))
-    throw invalid(path, ['Это один из самых частых паролей. Придумайте другой.', 'This is one of the most common passwords. Choose another.']);
+    throw invalid(path, [
+      'Это один из самых частых паролей. Придумайте другой.',
+      'This is one of the most common passwords. Choose another.',
+    ]);
 }
 
 /**

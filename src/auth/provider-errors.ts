@@ -9,7 +9,17 @@ import { retryAfterSeconds } from './unavailable.ts';
  * Logs the errors of the authorization server. A client error takes one line, without tokens, codes or page addresses.
  */
 
-const endpoints = ['authorization', 'grant', 'introspection', 'revocation', 'end_session', 'end_session_confirm', 'userinfo', 'discovery', 'jwks'] as const;
+const endpoints = [
+  'authorization',
+  'grant',
+  'introspection',
+  'revocation',
+  'end_session',
+  'end_session_confirm',
+  'userinfo',
+  'discovery',
+  'jwks',
+] as const;
 
 interface OAuthError extends Error {
   error?: string;
@@ -21,13 +31,23 @@ export function logProviderErrors(provider: Provider, log: Logger): void {
   const events = provider as EventEmitter;
   for (const endpoint of endpoints)
     events.on(`${endpoint}.error`, (ctx: KoaContextWithOIDC, err: OAuthError) => {
-      const fields = { endpoint, error: err.error ?? err.name, reason: reasonOf(err), clientId: clientOf(ctx), requestId: requestIdOf(ctx) };
+      const fields = {
+        endpoint,
+        error: err.error ?? err.name,
+        reason: reasonOf(err),
+        clientId: clientOf(ctx),
+        requestId: requestIdOf(ctx),
+      };
       if (err.error !== 'temporarily_unavailable') return log.warn(fields, 'a client of the authorization server was refused');
       ctx.set('retry-after', String(retryAfterSeconds));
       log.warn({ ...fields, err }, 'unavailable');
     });
-  events.on('server_error', (ctx: KoaContextWithOIDC, err: Error) => log.error({ err, requestId: requestIdOf(ctx) }, 'the authorization server failed'));
-  events.on('error', (err: Error) => (isTransient(err) ? log.warn({ err }, 'unavailable') : log.error({ err }, 'the authorization server failed')));
+  events.on('server_error', (ctx: KoaContextWithOIDC, err: Error) =>
+    log.error({ err, requestId: requestIdOf(ctx) }, 'the authorization server failed'),
+  );
+  events.on('error', (err: Error) =>
+    isTransient(err) ? log.warn({ err }, 'unavailable') : log.error({ err }, 'the authorization server failed'),
+  );
 }
 
 /**

@@ -86,8 +86,14 @@ export function createProvider(parts: ProviderParts): Provider {
       jwks: { keys: [...keys.jwks] },
       // Not `native`, which would allow redirects to other ports of this machine.
       clients: [
-        { ...frontend({ id: explorerClient, name: 'Sfera Explorer', redirectUris: [`${config.publicUrl}/explorer`] }), application_type: 'web' },
-        { ...frontend({ id: pagesClient, name: 'Sfera', redirectUris: [`${config.publicUrl}/sessions/signed-in`] }), application_type: 'web' },
+        {
+          ...frontend({ id: explorerClient, name: 'Sfera Explorer', redirectUris: [`${config.publicUrl}/explorer`] }),
+          application_type: 'web',
+        },
+        {
+          ...frontend({ id: pagesClient, name: 'Sfera', redirectUris: [`${config.publicUrl}/sessions/signed-in`] }),
+          application_type: 'web',
+        },
       ],
       discovery: { prompt_values_supported: ['none', 'login', 'consent', 'select_account'] },
       clientDefaults: { id_token_signed_response_alg: 'ES256' },

@@ -32,7 +32,9 @@ export type Fingerprint = string & { readonly fingerprint: unique symbol };
  * Returns a keyed hash: equal texts have equal hashes, and testing guesses against a hash needs the server's secret.
  */
 export function fingerprint(secretKey: Uint8Array, purpose: string, text: string): Fingerprint {
-  return createHmac('sha256', keyFor(secretKey, `fingerprint ${purpose}`)).update(text).digest('base64url') as Fingerprint;
+  return createHmac('sha256', keyFor(secretKey, `fingerprint ${purpose}`))
+    .update(text)
+    .digest('base64url') as Fingerprint;
 }
 
 /**

@@ -4,7 +4,17 @@ import type { Database } from '../db/client.ts';
 import { rateLimited } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { deviceCookieSeconds } from './device-cookie.ts';
-import { countTry, extendWindow, forgetTries, giveBackAll, returnTry, returnToken, takeToken, type Bucket, type GiveBack } from './limits.ts';
+import {
+  countTry,
+  extendWindow,
+  forgetTries,
+  giveBackAll,
+  returnTry,
+  returnToken,
+  takeToken,
+  type Bucket,
+  type GiveBack,
+} from './limits.ts';
 import { fingerprint } from './seal.ts';
 
 const windowSeconds = 15 * 60;
@@ -39,13 +49,19 @@ interface AdmittedTry {
  * in before.
  * @throws RATE_LIMITED with the seconds until the next attempt.
  */
-export async function admitTry({ db, config, log }: { db: Database; config: Config; log: Logger }, attempt: PasswordTry): Promise<AdmittedTry> {
+export async function admitTry(
+  { db, config, log }: { db: Database; config: Config; log: Logger },
+  attempt: PasswordTry,
+): Promise<AdmittedTry> {
   const key = (purpose: string, text: string) => fingerprint(config.secretKey, purpose, text);
   if (attempt.device !== null) {
     const device = key('sign-in device', attempt.device);
     // Counts before the password is checked, so that simultaneous attempts cannot all pass.
     if (await countTry(db, device, config.signInTries, windowSeconds))
-      return { succeed: () => giveBackAll(log, [() => forgetTries(db, device)]), takeBack: () => giveBackAll(log, [() => returnTry(db, device)]) };
+      return {
+        succeed: () => giveBackAll(log, [() => forgetTries(db, device)]),
+        takeBack: () => giveBackAll(log, [() => returnTry(db, device)]),
+      };
     await extendWindow(db, device, deviceCookieSeconds);
   }
   const { signInName } = attempt;

@@ -16,9 +16,19 @@ export function signInPolicy(db: Database): interactionPolicy.DefaultPolicy {
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 1);
   const login = policy.get('login')!;
   login.checks.add(
-    new Check('no_account', 'the person can no longer sign in', (ctx) => ctx.oidc.session?.accountId !== undefined && ctx.oidc.account === undefined),
+    new Check(
+      'no_account',
+      'the person can no longer sign in',
+      (ctx) => ctx.oidc.session?.accountId !== undefined && ctx.oidc.account === undefined,
+    ),
   );
-  login.checks.add(new Check('session_ended', 'a session of this browser was ended', orUnavailable((ctx: KoaContextWithOIDC) => endedSince(db, ctx))));
+  login.checks.add(
+    new Check(
+      'session_ended',
+      'a session of this browser was ended',
+      orUnavailable((ctx: KoaContextWithOIDC) => endedSince(db, ctx)),
+    ),
+  );
   return policy;
 }
 

@@ -43,9 +43,7 @@ const maxCachedTokens = 10_000;
 
 export function createTokens({ config, db, keys, log }: { config: Config; db: Database; keys: SigningKeys; log: Logger }): Tokens {
   const audience = audienceOf(config);
-  const outside = new Map(
-    config.trustedIssuers.map((trusted) => [trusted.issuer, { trusted, keys: new IssuerKeys(trusted, log) }]),
-  );
+  const outside = new Map(config.trustedIssuers.map((trusted) => [trusted.issuer, { trusted, keys: new IssuerKeys(trusted, log) }]));
 
   async function verifyOwn(token: string): Promise<Credential | undefined> {
     const { payload } = await jwtVerify(
@@ -166,7 +164,9 @@ async function outsideSession(
   const known = await db.prisma.userIdentity.findUnique({ where: { issuer_subject: { issuer, subject: sub! } } });
   if (known === null) return undefined;
   const { userId } = known;
-  const grantPrefix = `outside:${createHash('sha256').update(JSON.stringify([issuer, sub])).digest('base64url')}`;
+  const grantPrefix = `outside:${createHash('sha256')
+    .update(JSON.stringify([issuer, sub]))
+    .digest('base64url')}`;
   const latest = await db.prisma.session.findFirst({
     where: { userId, clientId: issuer, grantId: { startsWith: `${grantPrefix}:` } },
     orderBy: { id: 'desc' },

@@ -9,7 +9,9 @@ import { isTransient } from '../db/availability.ts';
 export const retryAfterSeconds = 2;
 
 /** Wraps a function so that it throws `temporarily_unavailable` (503) in place of a transient error. */
-export function orUnavailable<Args extends unknown[], Result>(step: (...args: Args) => Result | Promise<Result>): (...args: Args) => Promise<Result> {
+export function orUnavailable<Args extends unknown[], Result>(
+  step: (...args: Args) => Result | Promise<Result>,
+): (...args: Args) => Promise<Result> {
   return async (...args) => {
     try {
       return await step(...args);

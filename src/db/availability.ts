@@ -76,7 +76,8 @@ export function* causesOf(error: unknown): Generator<ErrorLike> {
  */
 export function sqlStateOf(error: unknown): string | undefined {
   for (const { code, originalCode } of causesOf(error))
-    for (const state of [originalCode, code]) if (typeof state === 'string' && /^(?!E[A-Z]{4}|P[1-9])[0-9A-Z]{5}$/.test(state)) return state;
+    for (const state of [originalCode, code])
+      if (typeof state === 'string' && /^(?!E[A-Z]{4}|P[1-9])[0-9A-Z]{5}$/.test(state)) return state;
   return undefined;
 }
 

@@ -61,7 +61,9 @@ const settings = {
   random_page_cost: '1.1',
 };
 
-const startOptions = Object.entries(settings).map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`).join(' ');
+const startOptions = Object.entries(settings)
+  .map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`)
+  .join(' ');
 
 /**
  * Opens the database: a server, retrying for some seconds, or the embedded one. Applies no migrations.
@@ -121,7 +123,14 @@ function createRenewal(watchdog: Watchdog, log: Logger): () => void {
 }
 
 function connectEmbedded(embedded: Embedded, watchdog: Watchdog, log: Logger): Database {
-  const singleConnection = { stream: () => embedded.connection(), max: 1, ssl: false, user: 'postgres', database: 'postgres', idleTimeoutMillis: 0 };
+  const singleConnection = {
+    stream: () => embedded.connection(),
+    max: 1,
+    ssl: false,
+    user: 'postgres',
+    database: 'postgres',
+    idleTimeoutMillis: 0,
+  };
   const pool = new Pool({ ...defaultConfig, ...singleConnection, watchdog }, log);
   const prisma = createPrisma(pool);
   const close = async (): Promise<void> => {
@@ -129,7 +138,12 @@ function connectEmbedded(embedded: Embedded, watchdog: Watchdog, log: Logger): D
     await embedded.close();
   };
   // Reads use the pool, since there is only one session.
-  const reads: PipelinedPool = { query: (query) => pool.query(query as pg.QueryConfig), inFlightCount: () => 0, closeOne: () => {}, end: () => Promise.resolve() };
+  const reads: PipelinedPool = {
+    query: (query) => pool.query(query as pg.QueryConfig),
+    inFlightCount: () => 0,
+    closeOne: () => {},
+    end: () => Promise.resolve(),
+  };
   return { prisma, pool, reads, embedded: true, dump: () => embedded.dump(), failed: embedded.failed, close };
 }
 

@@ -28,7 +28,11 @@ const listeningConnections = 1;
  * Returns how many connections each process may have for requests, at most `poolSize`. Logs a warning where the server
  * allows fewer than the settings ask for.
  */
-export async function limitConnections(pool: pg.Pool, { poolSize, processes }: { poolSize: number; processes: number }, log: Logger): Promise<number> {
+export async function limitConnections(
+  pool: pg.Pool,
+  { poolSize, processes }: { poolSize: number; processes: number },
+  log: Logger,
+): Promise<number> {
   const { role, database, server, reserved } = await readLimits(pool);
   const allowed = Math.min(...[role, database, server - reserved].filter((limit) => limit >= 0));
   const wanted = processes * (poolSize + listeningConnections);

@@ -18,9 +18,32 @@ const invalidUrl = (text: string): ConfigError => new ConfigError(`DATABASE_URL 
 const urlForm = 'postgres://USER:PASSWORD@HOST:PORT/DATABASE';
 
 /** Parameters passed to node-postgres unchanged. */
-const passedParameters = ['application_name', 'fallback_application_name', 'sslmode', 'sslcert', 'sslkey', 'sslrootcert', 'sslnegotiation', 'uselibpqcompat'];
+const passedParameters = [
+  'application_name',
+  'fallback_application_name',
+  'sslmode',
+  'sslcert',
+  'sslkey',
+  'sslrootcert',
+  'sslnegotiation',
+  'uselibpqcompat',
+];
 /** Parameters that this file interprets. */
-const interpretedParameters = ['user', 'password', 'host', 'port', 'dbname', 'options', 'schema', 'currentSchema', 'search_path', 'ssl', 'sslaccept', 'client_encoding', 'target_session_attrs'];
+const interpretedParameters = [
+  'user',
+  'password',
+  'host',
+  'port',
+  'dbname',
+  'options',
+  'schema',
+  'currentSchema',
+  'search_path',
+  'ssl',
+  'sslaccept',
+  'client_encoding',
+  'target_session_attrs',
+];
 /** Parameters that this file refuses, each with what to do instead. */
 const refusedParameters: Record<string, string> = {
   hostaddr: 'write the address as the host',
@@ -70,7 +93,12 @@ const ineffectiveParameters: Record<string, string | undefined> = {
   max_protocol_version: undefined,
   require_auth: undefined,
 };
-const knownParameters = [...passedParameters, ...interpretedParameters, ...Object.keys(refusedParameters), ...Object.keys(ineffectiveParameters)];
+const knownParameters = [
+  ...passedParameters,
+  ...interpretedParameters,
+  ...Object.keys(refusedParameters),
+  ...Object.keys(ineffectiveParameters),
+];
 
 /**
  * Parses the URL of a PostgreSQL server. Keeps percent signs that escape nothing.
@@ -88,7 +116,8 @@ export function parseConnectionUrl(text: string, settings = ''): ConnectionUrl {
   const { host, port } = hostAndPort(authority.slice(at + 1), params);
   const database = decode(path) || params.get('dbname') || undefined;
   // pg-connection-string does not decode %3F and %23 in the path, so it cannot take such a name.
-  if (database !== undefined && /[?#]/.test(database)) throw invalidUrl('names a database with a ? or # in its name: use a database with another name');
+  if (database !== undefined && /[?#]/.test(database))
+    throw invalidUrl('names a database with a ? or # in its name: use a database with another name');
 
   const search = new URLSearchParams();
   if (host.startsWith('/')) search.set('host', host);
@@ -114,7 +143,10 @@ function split(text: string): { authority: string; path: string; params: URLSear
   // query,
   // and a part of the password looks like a parameter.
   const isCut = path.includes('@') || (query.includes('@') && [...params.keys()].some((name) => !knownParameters.includes(name)));
-  if (fragment !== undefined || isCut) throw invalidUrl('has a /, ? or # in its password or another part: write %2F for /, %3F for ?, %23 for #, and %40 for an @ after the host');
+  if (fragment !== undefined || isCut)
+    throw invalidUrl(
+      'has a /, ? or # in its password or another part: write %2F for /, %3F for ?, %23 for #, and %40 for an @ after the host',
+    );
   return { authority, path, params };
 }
 
@@ -137,7 +169,8 @@ function hostAndPort(authority: string, params: URLSearchParams): { host: string
     const quoted = hosts.some((host) => host.includes(':') && !host.startsWith('[')) ? '' : ` (${hosts.join(', ')})`;
     throw invalidUrl(`names several hosts${quoted}: name one, the primary or an address that always leads to it`);
   }
-  if (address.startsWith('/')) return { host: address.replace(/:\d+$/, ''), port: checkPort(params.get('port') || (/:(\d+)$/.exec(address)?.[1] ?? '')) };
+  if (address.startsWith('/'))
+    return { host: address.replace(/:\d+$/, ''), port: checkPort(params.get('port') || (/:(\d+)$/.exec(address)?.[1] ?? '')) };
   const bracketed = /^\[([^\]]*)\](?::(.*))?$/s.exec(address);
   if (bracketed === null && address.split(':').length > 2) throw invalidUrl('has an IPv6 address without brackets: write [ADDRESS]:PORT');
   const [host = '', port = ''] = bracketed?.slice(1) ?? address.split(':');
@@ -153,13 +186,16 @@ function checkPort(text: string): string {
 function checkParameters(params: URLSearchParams): void {
   for (const name of new Set(params.keys())) {
     if (!knownParameters.includes(name)) throw invalidUrl(`has the unknown parameter ${name.slice(0, 50)}: ${suggestion(name)}`);
-    if (Object.hasOwn(refusedParameters, name)) throw invalidUrl(`has the parameter ${name}, which is not supported: ${refusedParameters[name]}`);
+    if (Object.hasOwn(refusedParameters, name))
+      throw invalidUrl(`has the parameter ${name}, which is not supported: ${refusedParameters[name]}`);
     if (params.getAll(name).length > 1) throw invalidUrl(`has the parameter ${name} more than once`);
   }
   for (const name of ['schema', 'currentSchema', 'search_path']) {
     const schema = params.get(name);
     if (schema !== null && schema !== 'public')
-      throw invalidUrl(`has ${name}=${schema.slice(0, 63)}, but the tables are in the schema public: leave it out, and use a database of its own for Sfera`);
+      throw invalidUrl(
+        `has ${name}=${schema.slice(0, 63)}, but the tables are in the schema public: leave it out, and use a database of its own for Sfera`,
+      );
   }
   const encoding = params.get('client_encoding');
   if (encoding !== null && !/^utf-?8$|^auto$/i.test(encoding)) throw invalidUrl('has a client_encoding other than UTF8: leave it out');
@@ -180,13 +216,18 @@ const sslModes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'n
  * host; with `uselibpqcompat=true` they have libpq's meaning.
  */
 function tlsParameters(params: URLSearchParams): [name: string, value: string][] {
-  const out = new Map(passedParameters.flatMap((name) => (name.startsWith('ssl') && params.has(name) ? [[name, params.get(name)!] as const] : [])));
+  const out = new Map(
+    passedParameters.flatMap((name) => (name.startsWith('ssl') && params.has(name) ? [[name, params.get(name)!] as const] : [])),
+  );
   const asLibpq = params.get('uselibpqcompat') === 'true';
   const ssl = params.get('ssl');
-  if (ssl !== null && !['true', '1', 'false', '0', 'no-verify'].includes(ssl)) throw invalidUrl('has an ssl that is not true, false or no-verify');
+  if (ssl !== null && !['true', '1', 'false', '0', 'no-verify'].includes(ssl))
+    throw invalidUrl('has an ssl that is not true, false or no-verify');
   const sslAccept = params.get('sslaccept');
-  if (sslAccept !== null && sslAccept !== 'strict' && sslAccept !== 'accept_invalid_certs') throw invalidUrl('has an sslaccept that is not strict or accept_invalid_certs');
-  const modeOfSsl = ssl === null ? undefined : ssl === 'no-verify' ? 'no-verify' : ssl === 'true' || ssl === '1' ? 'verify-full' : 'disable';
+  if (sslAccept !== null && sslAccept !== 'strict' && sslAccept !== 'accept_invalid_certs')
+    throw invalidUrl('has an sslaccept that is not strict or accept_invalid_certs');
+  const modeOfSsl =
+    ssl === null ? undefined : ssl === 'no-verify' ? 'no-verify' : ssl === 'true' || ssl === '1' ? 'verify-full' : 'disable';
   let mode = params.get('sslmode') ?? modeOfSsl ?? (sslAccept === null ? undefined : 'verify-full');
   if (mode !== undefined && !sslModes.includes(mode)) throw invalidUrl(`has an sslmode that is not one of ${sslModes.join(', ')}`);
   if (sslAccept === 'accept_invalid_certs' && mode !== 'disable') mode = 'no-verify';
@@ -197,7 +238,8 @@ function tlsParameters(params: URLSearchParams): [name: string, value: string][]
   for (const name of ['sslrootcert', 'sslcert', 'sslkey']) checkReadable(name, out.get(name));
   // Only libpq's verify-ca skips the check of the host's name, and it needs the authority's certificate.
   const onlyAuthority = mode === 'verify-ca' && out.has('sslrootcert');
-  if (asLibpq && mode === 'verify-ca' && !onlyAuthority) throw invalidUrl('has sslmode=verify-ca without sslrootcert: name the file of the authority’s certificate');
+  if (asLibpq && mode === 'verify-ca' && !onlyAuthority)
+    throw invalidUrl('has sslmode=verify-ca without sslrootcert: name the file of the authority’s certificate');
   if (asLibpq || onlyAuthority) out.set('uselibpqcompat', 'true');
   else if (mode === 'prefer' || mode === 'require' || mode === 'verify-ca') mode = 'verify-full';
   if (mode !== undefined) out.set('sslmode', mode);
@@ -214,8 +256,10 @@ function checkReadable(name: string, file: string | undefined): void {
 }
 
 function describeIneffective(params: URLSearchParams): string[] {
-  return [...new Set(params.keys())].filter((name) => Object.hasOwn(ineffectiveParameters, name)).map((name) => {
-    const instead = ineffectiveParameters[name];
-    return instead === undefined ? name : `${name} (${instead})`;
-  });
+  return [...new Set(params.keys())]
+    .filter((name) => Object.hasOwn(ineffectiveParameters, name))
+    .map((name) => {
+      const instead = ineffectiveParameters[name];
+      return instead === undefined ? name : `${name} (${instead})`;
+    });
 }

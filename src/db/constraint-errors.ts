@@ -9,7 +9,8 @@ interface Cause {
 
 /** Returns the database's code and message. The adapter's error comes alone (from COMMIT) or in a query's error. */
 function causeOf(error: unknown): Cause {
-  if (error instanceof pg.DatabaseError) return { ...(error.code === undefined ? {} : { originalCode: error.code }), originalMessage: error.message };
+  if (error instanceof pg.DatabaseError)
+    return { ...(error.code === undefined ? {} : { originalCode: error.code }), originalMessage: error.message };
   const { cause, meta } = (error ?? {}) as { cause?: Cause; meta?: { driverAdapterError?: { cause?: Cause } } };
   return meta?.driverAdapterError?.cause ?? cause ?? {};
 }

@@ -33,7 +33,8 @@ const tlsReasons: Record<string, string> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: `its certificate comes from an authority that is not known here: ${certificateHint}`,
   CERT_HAS_EXPIRED: 'its certificate has expired: renew it',
   CERT_NOT_YET_VALID: 'its certificate is not valid yet: check the clocks of both machines',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host: write the host that the certificate names, or sslmode=verify-ca with sslrootcert=FILE',
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'its certificate is for another host: write the host that the certificate names, or sslmode=verify-ca with sslrootcert=FILE',
   EPROTO: 'TLS failed: the two sides have no protocol in common',
 };
 
@@ -44,11 +45,17 @@ const tlsReasons: Record<string, string> = {
 const messageReasons: readonly [RegExp, string][] = [
   [/does not support SSL connections/, 'it offers no TLS: write sslmode=disable if you trust the network, or turn on `ssl` on the server'],
   [/error establishing an SSL connection/, 'it answered the request for TLS with an error: check that it is PostgreSQL'],
-  [/no pg_hba\.conf entry.*no encryption/, 'it accepts this user, database or address only with TLS, or not at all: write sslmode=require, or add a line to its pg_hba.conf'],
+  [
+    /no pg_hba\.conf entry.*no encryption/,
+    'it accepts this user, database or address only with TLS, or not at all: write sslmode=require, or add a line to its pg_hba.conf',
+  ],
   [/no pg_hba\.conf entry/, 'its pg_hba.conf has no line for this user, database and address: add one'],
   [/client password must be a/, 'it asks for a password, and DATABASE_URL has none'],
   [/no PostgreSQL user name specified/, 'DATABASE_URL names no user'],
-  [/(Peer|Ident) authentication failed/, 'it lets in only the system user of this name: connect with a password over TCP, or change its pg_hba.conf'],
+  [
+    /(Peer|Ident) authentication failed/,
+    'it lets in only the system user of this name: connect with a password over TCP, or change its pg_hba.conf',
+  ],
   [/is not permitted to log in/, 'the role may not log in: ALTER ROLE … LOGIN'],
   [/role .* does not exist/, 'it has no role of this name'],
   [/[Uu]nsupported startup parameter/, 'it is a connection pooler that refuses the parameter `options`: connect to PostgreSQL directly'],
@@ -59,10 +66,12 @@ const messageReasons: readonly [RegExp, string][] = [
 
 /** Reasons for the SQLSTATE 28000, by the server's function. Some servers and poolers do not send the function. */
 const routineReasons: Record<string, string> = {
-  ClientAuthentication: 'its pg_hba.conf has no line for this user, database and address, or accepts them only with TLS: add one, or write sslmode=require',
+  ClientAuthentication:
+    'its pg_hba.conf has no line for this user, database and address, or accepts them only with TLS: add one, or write sslmode=require',
   InitializeSessionUserId: 'it has no role of this name that may log in: CREATE ROLE … LOGIN, or ALTER ROLE … LOGIN',
   ProcessStartupPacket: 'DATABASE_URL names no user',
-  auth_failed: 'it lets in only the system user of this name (peer or ident), or its pg_hba.conf asks for other proof than a password: connect with a password over TCP, or change its pg_hba.conf',
+  auth_failed:
+    'it lets in only the system user of this name (peer or ident), or its pg_hba.conf asks for other proof than a password: connect with a password over TCP, or change its pg_hba.conf',
 };
 
 const sqlReasons: Record<string, string> = {
@@ -80,10 +89,15 @@ const sqlReasons: Record<string, string> = {
 export function connectionError(error: unknown, { host, user, database }: Pick<ConnectionUrl, 'host' | 'user' | 'database'>): ConfigError {
   const { code = '', message = '', routine = '' } = error as DatabaseError;
   const reason =
-    messageReasons.find(([pattern]) => pattern.test(message))?.[1] ?? (code === '28000' ? routineReasons[routine] : undefined) ??
-    tlsReasons[code] ?? socketReasons[code] ?? sqlReasons[code] ??
+    messageReasons.find(([pattern]) => pattern.test(message))?.[1] ??
+    (code === '28000' ? routineReasons[routine] : undefined) ??
+    tlsReasons[code] ??
+    socketReasons[code] ??
+    sqlReasons[code] ??
     (code === '' ? 'no answer' : `it answered with the error ${code}`);
-  const names = [user === undefined ? '' : `user ${user}`, database === undefined ? '' : `database ${database}`].filter((part) => part !== '').join(', ');
+  const names = [user === undefined ? '' : `user ${user}`, database === undefined ? '' : `database ${database}`]
+    .filter((part) => part !== '')
+    .join(', ');
   return new ConfigError(`The database on ${host}${names === '' ? '' : ` (${names})`} cannot be reached: ${reason}.`, { cause: error });
 }
 
@@ -123,7 +137,10 @@ export const extensions = ['btree_gist', 'pg_trgm'];
  */
 export function statementReason(error: unknown, session: { user?: string; database?: string } = {}): string | undefined {
   const message = [...causesOf(error)].map((cause) => String(cause.originalMessage ?? cause.message)).join('\n');
-  const [user, database] = [session.user === undefined ? '…' : `"${session.user}"`, session.database === undefined ? '…' : `"${session.database}"`];
+  const [user, database] = [
+    session.user === undefined ? '…' : `"${session.user}"`,
+    session.database === undefined ? '…' : `"${session.database}"`,
+  ];
   const extension = extensions.find((name) => message.includes(name));
   switch (sqlStateOf(error)) {
     case '42501':
@@ -134,7 +151,9 @@ export function statementReason(error: unknown, session: { user?: string; databa
       return `The role ${user} may not use the tables of Sfera, which belong to another role: connect as that role, or GRANT ALL ON ALL TABLES IN SCHEMA public TO ${user}.`;
     case '0A000':
     case '58P01':
-      return extension === undefined ? undefined : `The server does not have the extension ${extension}: install PostgreSQL's contrib package there (on Debian it is part of postgresql).`;
+      return extension === undefined
+        ? undefined
+        : `The server does not have the extension ${extension}: install PostgreSQL's contrib package there (on Debian it is part of postgresql).`;
     case '42P07':
     case '42710':
       return 'The database has tables or types of another program in the schema public: give Sfera a database of its own.';

@@ -52,7 +52,12 @@ const maxWaitMs = 10 * 60_000;
  * @throws ConfigError when an applied migration was changed since or is unknown to this version, the role may not apply
  *   one, or waiting takes longer than `limitMs`.
  */
-export async function migrate({ pool }: Pick<Database, 'pool'>, log: Logger, migrations = readMigrations(), limitMs = maxWaitMs): Promise<void> {
+export async function migrate(
+  { pool }: Pick<Database, 'pool'>,
+  log: Logger,
+  migrations = readMigrations(),
+  limitMs = maxWaitMs,
+): Promise<void> {
   const client: pg.PoolClient & Partial<Pick<Watched, 'answerWithinMs'>> = await pool.connect();
   client.answerWithinMs = answerWithinMs;
   const deadline = Date.now() + limitMs;
@@ -64,7 +69,8 @@ export async function migrate({ pool }: Pick<Database, 'pool'>, log: Logger, mig
       if (step.kind === 'done') return;
       if (step.kind === 'applied') log.info({ migration: step.name }, 'A migration was applied.');
       else {
-        if (Date.now() > deadline) throw new ConfigError(`${step.reason} Nothing changed in ${Math.round(limitMs / 1000)} s, so the start gives up.`);
+        if (Date.now() > deadline)
+          throw new ConfigError(`${step.reason} Nothing changed in ${Math.round(limitMs / 1000)} s, so the start gives up.`);
         if (Date.now() - loggedAt > logIntervalMs) {
           log.warn(step.reason);
           loggedAt = Date.now();
@@ -128,20 +134,30 @@ async function explainError(client: pg.PoolClient, error: unknown, migration: Mi
   const configError = configErrorOf(error);
   if (configError !== undefined) return configError;
   if (isUnanswered(error))
-    return new ConfigError(`The connection to the database was lost during ${migration === undefined ? 'the migrations' : `the migration ${migration.name}`}: start again, and what is missing will be applied.`, { cause: error });
+    return new ConfigError(
+      `The connection to the database was lost during ${migration === undefined ? 'the migrations' : `the migration ${migration.name}`}: start again, and what is missing will be applied.`,
+      { cause: error },
+    );
   const code = sqlStateOf(error);
   if (code === undefined) return error;
-  const session = await client.query<{ user: string; database: string }>('select current_user as user, current_database() as database').catch(() => undefined);
+  const session = await client
+    .query<{ user: string; database: string }>('select current_user as user, current_database() as database')
+    .catch(() => undefined);
   const reason = statementReason(error, session?.rows[0]);
   if (migration === undefined) return reason === undefined ? statementError(error) : new ConfigError(reason, { cause: error });
-  return new ConfigError(`The migration ${migration.name} failed (${code}); nothing of it was applied.${reason === undefined ? '' : ` ${reason}`}`, { cause: error });
+  return new ConfigError(
+    `The migration ${migration.name} failed (${code}); nothing of it was applied.${reason === undefined ? '' : ` ${reason}`}`,
+    { cause: error },
+  );
 }
 
 type AppliedMigration = Pick<Migration, 'name' | 'checksum'>;
 
 async function readApplied(client: pg.PoolClient): Promise<AppliedMigration[]> {
   // Checks first, so that a role without CREATE can start on a database that is up to date.
-  const { rows: [found] } = await client.query<{ exists: boolean }>(`select to_regclass('"_prisma_migrations"') is not null as exists`);
+  const {
+    rows: [found],
+  } = await client.query<{ exists: boolean }>(`select to_regclass('"_prisma_migrations"') is not null as exists`);
   if (!found!.exists)
     await client.query(`
     create table "_prisma_migrations" (

@@ -78,10 +78,7 @@ function sizeOf({ first, last }: PageArgs): { size: number; backward: boolean } 
 function beyondCursor({ keys }: Order, position: readonly unknown[], before: boolean): object {
   const operatorOf = ({ direction }: Key): 'gt' | 'lt' => ((direction === 'asc') === before ? 'lt' : 'gt');
   const alternatives = keys.map((key, depth) => ({
-    AND: [
-      ...keys.slice(0, depth).map(({ field }, n) => nest(field, position[n])),
-      nest(key.field, { [operatorOf(key)]: position[depth] }),
-    ],
+    AND: [...keys.slice(0, depth).map(({ field }, n) => nest(field, position[n])), nest(key.field, { [operatorOf(key)]: position[depth] })],
   }));
   const [firstKey] = keys;
   if (firstKey === undefined || keys.length === 1) return alternatives[0] ?? {};

@@ -71,7 +71,8 @@ export function createPipelinedPool(config: ConnectionConfig, count: number, poo
   const chooseConnection = (): PipelinedConnection | undefined => {
     let best: PipelinedConnection | undefined;
     for (let index = 0; index < count; index += 1) {
-      const connection = connections[index] ?? ((best === undefined || best.inFlight > 0) && performance.now() > backoffUntil ? open(index) : undefined);
+      const connection =
+        connections[index] ?? ((best === undefined || best.inFlight > 0) && performance.now() > backoffUntil ? open(index) : undefined);
       if (connection === undefined) continue;
       if (connection.inFlight === 0) return connection;
       if (best === undefined || connection.inFlight < best.inFlight) best = connection;
@@ -114,7 +115,8 @@ export function createPipelinedPool(config: ConnectionConfig, count: number, poo
     inFlightCount: () => connections.reduce((sum, connection) => sum + (connection?.inFlight ?? 0), 0),
     closeOne() {
       let best: PipelinedConnection | undefined;
-      for (const connection of connections) if (connection !== undefined && (best === undefined || connection.inFlight < best.inFlight)) best = connection;
+      for (const connection of connections)
+        if (connection !== undefined && (best === undefined || connection.inFlight < best.inFlight)) best = connection;
       if (best === undefined) return;
       backoffUntil = performance.now() + backoffMs;
       best.onLost();

@@ -66,7 +66,9 @@ export class Pool extends pg.Pool {
   override connect(callback?: ConnectCallback): Promise<pg.PoolClient> | void {
     const deadline = performance.now() + (this.options.connectionTimeoutMillis ?? waitWithinMs);
     if (callback !== undefined) return this.#connectWithRetry(callback, deadline, minRetryMs);
-    return new Promise((resolve, reject) => this.#connectWithRetry((error, client) => (client === undefined ? reject(error!) : resolve(client)), deadline, minRetryMs));
+    return new Promise((resolve, reject) =>
+      this.#connectWithRetry((error, client) => (client === undefined ? reject(error!) : resolve(client)), deadline, minRetryMs),
+    );
   }
 
   #connectWithRetry(callback: ConnectCallback, deadline: number, retryMs: number): void {

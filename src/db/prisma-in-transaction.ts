@@ -48,7 +48,11 @@ class InTransaction extends PrismaPg {
     const adapter = await super.connect();
     const noop = (): Promise<void> => Promise.resolve();
     // Prisma starts a transaction for a nested write. It gets the current one, whose COMMIT is not Prisma's to send.
-    const nested = Object.assign(Object.create(adapter) as typeof adapter, { options: { usePhantomQuery: true }, commit: noop, rollback: noop });
+    const nested = Object.assign(Object.create(adapter) as typeof adapter, {
+      options: { usePhantomQuery: true },
+      commit: noop,
+      rollback: noop,
+    });
     adapter.startTransaction = () => Promise.resolve(nested);
     return adapter;
   }

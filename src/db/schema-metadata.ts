@@ -32,7 +32,8 @@ const modelsCache = new WeakMap<object, Models>();
 
 /** Returns the models of a client by name. Reads the private `_runtimeDataModel` of Prisma's client. */
 export function modelsOf(prisma: PrismaClient): Models {
-  const { models } = (prisma as unknown as { _runtimeDataModel: { models: Record<string, { fields: Field[]; dbName: string | null }> } })._runtimeDataModel;
+  const { models } = (prisma as unknown as { _runtimeDataModel: { models: Record<string, { fields: Field[]; dbName: string | null }> } })
+    ._runtimeDataModel;
   const cached = modelsCache.get(models);
   if (cached !== undefined) return cached;
   const columnsOf = (name: string) =>

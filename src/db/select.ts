@@ -3,7 +3,19 @@ import { columnOf, condition, conjunction, fromModel, joinOne, order, parameter,
 import type { PrismaClient } from './generated/client.ts';
 import type { PipelinedPool } from './pipelined-pool.ts';
 import { modelsOf } from './schema-metadata.ts';
-import { createView, integerAt, nextColumn, textAt, RowList, type ReadonlyRows, type DataRow, type WireBuffer, type Columns, type Parse, type RowViewClass } from '../reader/row-view.ts';
+import {
+  createView,
+  integerAt,
+  nextColumn,
+  textAt,
+  RowList,
+  type ReadonlyRows,
+  type DataRow,
+  type WireBuffer,
+  type Columns,
+  type Parse,
+  type RowViewClass,
+} from '../reader/row-view.ts';
 import { statements } from './statements.ts';
 
 /**
@@ -49,7 +61,9 @@ export async function findRows<T>(db: RowSource, model: string, selection: Selec
   const statement: Statement = { models: modelsOf(db.prisma), values: [], tables: 0 };
   const from = fromModel(statement, model);
   const { columns, read } = select(statement, from, selection);
-  const { lists: [rows] } = await runSelect<T>(db, selectSql(statement, from, columns, selection, ''), statement.values, read, selection);
+  const {
+    lists: [rows],
+  } = await runSelect<T>(db, selectSql(statement, from, columns, selection, ''), statement.values, read, selection);
   return Array.isArray(rows) ? (rows as T[]) : Array.from({ length: rows!.length }, (_none, n) => rows!.at(n)!);
 }
 
@@ -76,8 +90,17 @@ export async function findByParents<T>(
   if (isSingle) return byParent(await runFor(selectSql(statement, from, columns, selection, isChildOf(parent)), 0));
   const parents = `unnest(${parent}::uuid[]) with ordinality as "parent"("id", "n")`;
   const joinCondition = isChildOf('"parent"."id"');
-  if (limit === undefined || !ordersByJoinedColumn(selection)) return byParent(await runFor(lateralSql(statement, from, columns, selection, parents, joinCondition), parentIds.length));
-  const sql = rankedSql(statement, from, columns, selection, parents, joinCondition, `cardinality(${parent}::uuid[]) * ${Math.trunc(limit)}`);
+  if (limit === undefined || !ordersByJoinedColumn(selection))
+    return byParent(await runFor(lateralSql(statement, from, columns, selection, parents, joinCondition), parentIds.length));
+  const sql = rankedSql(
+    statement,
+    from,
+    columns,
+    selection,
+    parents,
+    joinCondition,
+    `cardinality(${parent}::uuid[]) * ${Math.trunc(limit)}`,
+  );
   if (!statements.find(sql.unranked)?.needsRanking) {
     const result = await runFor(sql.unranked, parentIds.length);
     if (result.count <= parentIds.length * limit) return byParent(result);
@@ -104,32 +127,52 @@ function select(statement: Statement, from: From, selection: SelectOptions): { c
   if (joined === undefined) return { columns, read: { own, related, joined: null } };
   const joinedFrom = joinOne(statement, from, joined.relation);
   const firstJoined = columns.length;
-  const joinedFields = addColumns(joinedFrom, ['id', ...[...(joined.columns ?? joinedFrom.model.columns.keys())].filter((field) => field !== 'id')]);
-  columns[firstJoined] = `case when ${conjunction([`${joinedFrom.alias}."id" is not null`, condition(statement, joinedFrom, joined.where)])} then ${columns[firstJoined]} end`;
+  const joinedFields = addColumns(joinedFrom, [
+    'id',
+    ...[...(joined.columns ?? joinedFrom.model.columns.keys())].filter((field) => field !== 'id'),
+  ]);
+  columns[firstJoined] =
+    `case when ${conjunction([`${joinedFrom.alias}."id" is not null`, condition(statement, joinedFrom, joined.where)])} then ${columns[firstJoined]} end`;
   return { columns, read: { own, related, joined: joinedFields } };
 }
 
-const orderSql = (statement: Statement, from: From, { orderBy = [] }: SelectOptions): string => orderBy.map((entry) => order(statement, from, entry).join(' ')).join(', ');
+const orderSql = (statement: Statement, from: From, { orderBy = [] }: SelectOptions): string =>
+  orderBy.map((entry) => order(statement, from, entry).join(' ')).join(', ');
 
 /** Part of the text instead of a parameter, so that the planner knows it. Pages have a hundred sizes at most. */
 const limitSql = ({ limit }: SelectOptions): string => (limit === undefined ? '' : ` limit ${Math.trunc(limit)}`);
 
 const lockSql = ({ lock }: SelectOptions, { alias }: From): string => (lock === undefined ? '' : ` for ${lock} of ${alias}`);
 
-function selectSql(statement: Statement, from: From, columns: readonly string[], selection: SelectOptions, parentCondition: string): string {
+function selectSql(
+  statement: Statement,
+  from: From,
+  columns: readonly string[],
+  selection: SelectOptions,
+  parentCondition: string,
+): string {
   const where = conjunction([parentCondition, condition(statement, from, selection.where)]);
   const orders = orderSql(statement, from, selection);
-  const distinct = selection.distinct === undefined ? '' : `distinct on (${selection.distinct.map((field) => columnOf(from, field)).join(', ')}) `;
+  const distinct =
+    selection.distinct === undefined ? '' : `distinct on (${selection.distinct.map((field) => columnOf(from, field)).join(', ')}) `;
   return `select ${distinct}${columns.join(', ')} from ${from.joins.join(' ')}${where === '' ? '' : ` where ${where}`}${orders === '' ? '' : ` order by ${orders}`}${limitSql(selection)}${lockSql(selection, from)}`;
 }
 
 /** Returns whether the order starts with a column of a joined table. No index has it, so PostgreSQL reads all rows. */
-const ordersByJoinedColumn = ({ orderBy = [] }: SelectOptions): boolean => Object.values(orderBy[0] ?? {}).some((value) => typeof value === 'object');
+const ordersByJoinedColumn = ({ orderBy = [] }: SelectOptions): boolean =>
+  Object.values(orderBy[0] ?? {}).some((value) => typeof value === 'object');
 
 const numberedColumns = (columns: readonly string[]): string[] => columns.map((column, n) => `${column} as "c${n}"`);
 
 /** Selects each parent's rows separately: with an order by own columns, an index yields only the rows of the page. */
-const lateralSql = (statement: Statement, from: From, columns: readonly string[], selection: SelectOptions, parents: string, joinCondition: string): string =>
+const lateralSql = (
+  statement: Statement,
+  from: From,
+  columns: readonly string[],
+  selection: SelectOptions,
+  parents: string,
+  joinCondition: string,
+): string =>
   `select "parent"."n"::int, "row".* from ${parents} cross join lateral (${selectSql(statement, from, numberedColumns(columns), selection, joinCondition)}) as "row"`;
 
 /**
@@ -138,7 +181,13 @@ const lateralSql = (statement: Statement, from: From, columns: readonly string[]
  * parent; the ranks take a third longer.
  */
 function rankedSql(
-  statement: Statement, from: From, columns: readonly string[], selection: SelectOptions, parents: string, joinCondition: string, maxRows: string,
+  statement: Statement,
+  from: From,
+  columns: readonly string[],
+  selection: SelectOptions,
+  parents: string,
+  joinCondition: string,
+  maxRows: string,
 ): { unranked: string; ranked(): string } {
   const { orderBy = [], limit } = selection;
   const keys = orderBy.map((entry) => order(statement, from, entry));
@@ -157,7 +206,13 @@ function rankedSql(
   };
 }
 
-function readObject({ own, related, joined }: Columns, parsers: readonly Parse[], firstColumn: number, buffer: WireBuffer, begin: number): Row {
+function readObject(
+  { own, related, joined }: Columns,
+  parsers: readonly Parse[],
+  firstColumn: number,
+  buffer: WireBuffer,
+  begin: number,
+): Row {
   let column = firstColumn;
   let at = begin;
   const nextValue = (): unknown => {
@@ -198,7 +253,12 @@ interface SelectResult<T> {
 
 /** Executes a statement. If `parentCount` is above 0, its first column is the parent's position, counted from 1. */
 async function runSelect<T>(
-  db: RowSource, text: string, values: unknown[], columns: Columns, { asViews, limit = Infinity }: SelectOptions, parentCount = 0,
+  db: RowSource,
+  text: string,
+  values: unknown[],
+  columns: Columns,
+  { asViews, limit = Infinity }: SelectOptions,
+  parentCount = 0,
 ): Promise<SelectResult<T>> {
   const firstColumn = parentCount === 0 ? 0 : 1;
   let lists: (unknown[] | RowList)[] = [];
@@ -265,5 +325,6 @@ const textTypes = new Set<number>([builtins.TEXT, builtins.VARCHAR, builtins.UUI
 const parserOf = (oid: number): Parse => (textTypes.has(oid) ? null : types.getTypeParser(oid));
 
 const types = {
-  getTypeParser: (oid: number, format?: 'text' | 'binary') => (format === 'binary' ? undefined : prismaParsers[oid]) ?? pg.types.getTypeParser(oid, format),
+  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+    (format === 'binary' ? undefined : prismaParsers[oid]) ?? pg.types.getTypeParser(oid, format),
 };

@@ -13,7 +13,12 @@ const channel = 'sfera_session_check';
  * connection.
  * @throws ConfigError with one line that says what was lost and what to do.
  */
-export async function checkSession(client: pg.PoolClient, url: ConnectionUrl, settings: Readonly<Record<string, string>>, role: string): Promise<void> {
+export async function checkSession(
+  client: pg.PoolClient,
+  url: ConnectionUrl,
+  settings: Readonly<Record<string, string>>,
+  role: string,
+): Promise<void> {
   const { rows } = await client.query<{ pid: number; values: string[] }>(
     'select pg_backend_pid() as pid, array(select current_setting(name) from unnest($1::text[]) with ordinality as asked(name, at) order by at) as values',
     [Object.keys(settings)],
@@ -24,17 +29,26 @@ export async function checkSession(client: pg.PoolClient, url: ConnectionUrl, se
   const isDirect = (client as unknown as { processID: number }).processID === pid;
   const lostState = isDirect ? [] : await findLostState(url.connectionString);
   if (lostState.length > 0)
-    throw new ConfigError(`A connection pooler on ${url.host} does not keep the session (lost: ${[...lostSettings, ...lostState].join(', ')}): connect to PostgreSQL directly, or use the pooler in session mode.`);
+    throw new ConfigError(
+      `A connection pooler on ${url.host} does not keep the session (lost: ${[...lostSettings, ...lostState].join(', ')}): connect to PostgreSQL directly, or use the pooler in session mode.`,
+    );
   if (lostSettings.length > 0) {
     const commands = lostSettings.map((name) => `ALTER ROLE "${role}" SET ${name} = '${settings[name]}'`).join('; ');
-    throw new ConfigError(`The pooler on ${url.host} drops the settings of the session (options: ${lostSettings.join(', ')}): connect to PostgreSQL directly, or give them to the role: ${commands}.`);
+    throw new ConfigError(
+      `The pooler on ${url.host} drops the settings of the session (options: ${lostSettings.join(', ')}): connect to PostgreSQL directly, or give them to the role: ${commands}.`,
+    );
   }
 }
 
 /** Makes two connections interfere with each other. Returns the kinds of session state that were lost. */
 async function findLostState(connectionString: string): Promise<string[]> {
   const [one, other] = [0, 1].map(() => {
-    const client = new pg.Client({ connectionString, application_name: 'sfera check', connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs });
+    const client = new pg.Client({
+      connectionString,
+      application_name: 'sfera check',
+      connectionTimeoutMillis: timeoutMs,
+      query_timeout: timeoutMs,
+    });
     // The next statement on a lost connection fails, so the event needs no handling.
     client.on('error', () => {});
     return client;
@@ -50,7 +64,10 @@ async function findLostState(connectionString: string): Promise<string[]> {
     const kept = await keepsSetting();
     await other.query('commit');
     if (!kept) return ['settings', 'locks', 'LISTEN'];
-    return [...((await keepsPreparedStatements(one, other)) ? [] : ['prepared statements']), ...((await receivesNotifications(one, other)) ? [] : ['LISTEN'])];
+    return [
+      ...((await keepsPreparedStatements(one, other)) ? [] : ['prepared statements']),
+      ...((await receivesNotifications(one, other)) ? [] : ['LISTEN']),
+    ];
   } catch {
     return ['sessions of two connections at a time'];
   } finally {
@@ -74,7 +91,10 @@ async function keepsPreparedStatements(one: pg.Client, other: pg.Client): Promis
 
 async function receivesNotifications(one: pg.Client, other: pg.Client): Promise<boolean> {
   await one.query(`listen ${channel}`);
-  const received = once(one, 'notification', { signal: AbortSignal.timeout(timeoutMs) }).then(() => true, () => false);
+  const received = once(one, 'notification', { signal: AbortSignal.timeout(timeoutMs) }).then(
+    () => true,
+    () => false,
+  );
   await other.query(`notify ${channel}`);
   return received;
 }

@@ -59,13 +59,20 @@ export async function transaction<T>(db: Pick<Database, 'prisma' | 'pool'>, chan
  * statement, and COMMIT together with the statements of `executeAtCommit`.
  */
 async function runOnConnection<T>(
-  { prisma, pool }: Pick<Database, 'prisma' | 'pool'>, afterCommitSteps: TxState['afterCommitSteps'], change: (tx: Tx) => Promise<T>,
+  { prisma, pool }: Pick<Database, 'prisma' | 'pool'>,
+  afterCommitSteps: TxState['afterCommitSteps'],
+  change: (tx: Tx) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect();
   const connection = corkedClient(client);
   const begin = ignoreRejection(connection.query({ text: 'begin' }));
   const state: TxState = {
-    source: { prisma, reads: connection }, begin, commitStatements: [], beforeCommitSteps: new Map(), afterCommitSteps, prismaClient: undefined,
+    source: { prisma, reads: connection },
+    begin,
+    commitStatements: [],
+    beforeCommitSteps: new Map(),
+    afterCommitSteps,
+    prismaClient: undefined,
   };
   const tx = createTx(state);
   let connectionError: Error | undefined;

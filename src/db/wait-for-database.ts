@@ -13,7 +13,12 @@ const maxWaitMs = 10_000;
  * Waits until the server answers, then checks that it can hold the data and keeps sessions with these settings.
  * @throws ConfigError when the server does not answer in ten seconds, refuses the connection, or fails a check.
  */
-export async function waitForDatabase(pool: pg.Pool, url: ConnectionUrl, settings: Readonly<Record<string, string>>, log: Logger): Promise<void> {
+export async function waitForDatabase(
+  pool: pg.Pool,
+  url: ConnectionUrl,
+  settings: Readonly<Record<string, string>>,
+  log: Logger,
+): Promise<void> {
   if (url.withoutEffect.length > 0) log.warn(`These parameters of DATABASE_URL have no effect: ${url.withoutEffect.join(', ')}.`);
   const deadline = Date.now() + maxWaitMs;
   for (;;) {
@@ -27,7 +32,13 @@ export async function waitForDatabase(pool: pg.Pool, url: ConnectionUrl, setting
   }
 }
 
-async function checkServer(deadline: number, pool: pg.Pool, url: ConnectionUrl, settings: Readonly<Record<string, string>>, log: Logger): Promise<void> {
+async function checkServer(
+  deadline: number,
+  pool: pg.Pool,
+  url: ConnectionUrl,
+  settings: Readonly<Record<string, string>>,
+  log: Logger,
+): Promise<void> {
   const client = await pool.connect();
   let failure: Error | undefined;
   try {
@@ -79,10 +90,18 @@ async function readFacts(deadline: number, client: pg.PoolClient): Promise<Facts
 
 function checkFacts({ version, encoding, readOnly, schema, searchPath, role, database }: Facts, { host }: ConnectionUrl): void {
   if (version < minVersion) throw new ConfigError(`The database on ${host} is PostgreSQL ${version}; ${minVersion} or later is needed.`);
-  if (encoding !== 'UTF8') throw new ConfigError(`The database ${database} on ${host} has the encoding ${encoding}: create one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.`);
-  if (readOnly) throw new ConfigError(`The database ${database} on ${host} is read-only, such as a standby: name the primary in DATABASE_URL.`);
+  if (encoding !== 'UTF8')
+    throw new ConfigError(
+      `The database ${database} on ${host} has the encoding ${encoding}: create one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.`,
+    );
+  if (readOnly)
+    throw new ConfigError(`The database ${database} on ${host} is read-only, such as a standby: name the primary in DATABASE_URL.`);
   if (schema === null)
-    throw new ConfigError(`The role "${role}" may not use the schema public, or its search_path (${searchPath}) leads to no schema: GRANT USAGE, CREATE ON SCHEMA public TO "${role}"; ALTER ROLE "${role}" SET search_path = public.`);
+    throw new ConfigError(
+      `The role "${role}" may not use the schema public, or its search_path (${searchPath}) leads to no schema: GRANT USAGE, CREATE ON SCHEMA public TO "${role}"; ALTER ROLE "${role}" SET search_path = public.`,
+    );
   if (schema !== 'public')
-    throw new ConfigError(`The search_path (${searchPath}) leads to the schema ${schema}, but the tables are in the schema public: take it out of DATABASE_URL or ALTER ROLE "${role}" SET search_path = public, and use a database of its own for Sfera.`);
+    throw new ConfigError(
+      `The search_path (${searchPath}) leads to the schema ${schema}, but the tables are in the schema public: take it out of DATABASE_URL or ALTER ROLE "${role}" SET search_path = public, and use a database of its own for Sfera.`,
+    );
 }

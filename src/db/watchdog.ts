@@ -65,12 +65,11 @@ export class Watchdog {
       const silenceMs = awaiting === null || hasReceived ? 0 : previousMs + this.#intervalMs;
       this.#silenceMs.set(connection, silenceMs);
       if (awaiting === null) continue;
-      const limitMs = {
-        handshake: this.#handshakeWithinMs,
-        answer: connection.answerWithinMs ?? this.#answerWithinMs,
-        end: endWithinMs,
-      }[awaiting];
-      if (silenceMs >= limitMs) connection.destroy(new NoAnswer(`The database was silent for ${silenceMs} ms while the client waited for: ${awaiting}.`));
+      const limitMs = { handshake: this.#handshakeWithinMs, answer: connection.answerWithinMs ?? this.#answerWithinMs, end: endWithinMs }[
+        awaiting
+      ];
+      if (silenceMs >= limitMs)
+        connection.destroy(new NoAnswer(`The database was silent for ${silenceMs} ms while the client waited for: ${awaiting}.`));
     }
   }
 

@@ -94,7 +94,10 @@ function entryCondition(statement: Statement, from: From, key: string, value: un
   const { some, ...otherQuantifiers } = filter;
   if (some === undefined || Object.keys(otherQuantifiers).length > 0) throw new Error(`a condition on the list ${key} is "some"`);
   const inner = fromModel(statement, relation.model);
-  const where = conjunction([`${inner.alias}."${relation.other}" = ${from.alias}."${relation.own}"`, condition(statement, inner, some as Filter)]);
+  const where = conjunction([
+    `${inner.alias}."${relation.other}" = ${from.alias}."${relation.own}"`,
+    condition(statement, inner, some as Filter),
+  ]);
   return `exists (select 1 from ${inner.joins.join(' ')} where ${where})`;
 }
 
@@ -132,5 +135,4 @@ function compare(statement: Statement, from: From, field: string, operator: stri
 const isColumn = (value: unknown): value is { name: string } =>
   typeof value === 'object' && value !== null && 'modelName' in value && 'name' in value;
 
-const isValue = (value: unknown): boolean =>
-  ['string', 'number', 'bigint', 'boolean'].includes(typeof value) || value instanceof Date;
+const isValue = (value: unknown): boolean => ['string', 'number', 'bigint', 'boolean'].includes(typeof value) || value instanceof Date;

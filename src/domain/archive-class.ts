@@ -41,10 +41,7 @@ async function refusePupils(tx: Tx, classId: string): Promise<void> {
 }
 
 async function revokeInvitations(tx: Tx, classId: string): Promise<void> {
-  const revoked = await tx.invitation.updateManyAndReturn({
-    where: { classId, revokedAt: null },
-    data: { revokedAt: new Date() },
-  });
+  const revoked = await tx.invitation.updateManyAndReturn({ where: { classId, revokedAt: null }, data: { revokedAt: new Date() } });
   for (const { id, schoolId } of revoked) record(tx, 'invitation.revoked', { schoolId, invitationId: id });
 }
 

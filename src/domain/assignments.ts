@@ -68,7 +68,9 @@ export async function endSubjectTeacher(ctx: Context, input: SubjectTeacherInput
     await lock(tx, 'User', work.userId);
     const present = await tx.assignment.findFirst({ where: { ...work, endedAt: null } });
     if (present === null)
-      throw conflict(['Этот человек не ведёт этот предмет в этом классе.', 'This person does not teach this subject in this class.'], { path: ['userId'] });
+      throw conflict(['Этот человек не ведёт этот предмет в этом классе.', 'This person does not teach this subject in this class.'], {
+        path: ['userId'],
+      });
     return endAndFollow(tx, present);
   });
 }
@@ -92,15 +94,15 @@ async function lockTeacher(tx: Tx, schoolId: string, userId: string): Promise<vo
   const grant = await tx.roleGrant.findFirst({ where: { schoolId, userId, role: 'TEACHER', endedAt: null } });
   if (grant === null)
     throw conflict(
-      ['У этого человека нет роли учителя в этой школе: сначала назначьте её.', 'This person is not a teacher at this school: grant the role first.'],
+      [
+        'У этого человека нет роли учителя в этой школе: сначала назначьте её.',
+        'This person is not a teacher at this school: grant the role first.',
+      ],
       { path: ['userId'] },
     );
 }
 
-async function start(
-  tx: Tx,
-  data: Pick<Assignment, 'schoolId' | 'classId' | 'userId' | 'kind' | 'subjectId'>,
-): Promise<Assignment> {
+async function start(tx: Tx, data: Pick<Assignment, 'schoolId' | 'classId' | 'userId' | 'kind' | 'subjectId'>): Promise<Assignment> {
   const assignment = await tx.assignment.create({ data: { ...data, startedAt: new Date() } });
   recordChange(tx, assignment, 'assigned');
   await followRules(tx, assignment.schoolId, assignment.userId);
@@ -143,9 +145,7 @@ export function classTeacherOf(ctx: Context, { id }: Class): Promise<User | null
   return ctx.loaders.of<User>('Class.classTeacher', id, async (classIds) => {
     const rows = await ctx.db.prisma.assignment.findMany({
       relationLoadStrategy: 'join',
-      where: {
-        AND: [{ classId: { in: [...classIds] }, kind: 'CLASS_TEACHER', endedAt: null }, { user: readable(ctx.actor, 'User') }],
-      },
+      where: { AND: [{ classId: { in: [...classIds] }, kind: 'CLASS_TEACHER', endedAt: null }, { user: readable(ctx.actor, 'User') }] },
       include: { user: true },
     });
     return new Map(rows.map((row) => [row.classId, row.user]));

@@ -105,7 +105,10 @@ export async function promoteChatMember(ctx: Context, input: MemberInput): Promi
     const { chat, member } = await lockMember(tx, found.id, person.id);
     if (member.role !== 'MEMBER') return member;
     if ((await rolesIn(tx, chat, member.userId)).includes('STUDENT'))
-      throw conflict(['Ученик не может быть модератором чата.', 'A pupil cannot be a moderator of a chat.'], { path: ['userId'], clause: '2.5 b' });
+      throw conflict(['Ученик не может быть модератором чата.', 'A pupil cannot be a moderator of a chat.'], {
+        path: ['userId'],
+        clause: '2.5 b',
+      });
     record(tx, 'chatMember.promoted', { schoolId: chat.schoolId, chatId: chat.id, userId: member.userId });
     return tx.chatMember.update({ where: { id: member.id }, data: { role: 'MODERATOR', addedById: actingUserId(ctx) } });
   });
@@ -180,17 +183,31 @@ function byOffice(actor: Actor, action: 'chatMember.remove' | 'chatMember.demote
 async function refuseUnmoderated(tx: Tx, chat: Chat): Promise<void> {
   if ((await tx.chatMember.count({ where: { chatId: chat.id, role: { not: 'MEMBER' } } })) === 0)
     throw conflict(
-      ['В чате должен остаться хотя бы один модератор: сначала назначьте другого.', 'The chat must keep at least one moderator: appoint another first.'],
+      [
+        'В чате должен остаться хотя бы один модератор: сначала назначьте другого.',
+        'The chat must keep at least one moderator: appoint another first.',
+      ],
       { path: ['userId'] },
     );
 }
 
 /** Returns the members of a chat that the actor may read, in the order of the Russian alphabet. */
 export function membersOf(ctx: Context, chat: Chat, args: PageArgs): Promise<Page<ChatMember>> {
-  const order = { tag: 'member', keys: [{ field: 'user.sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
-  return paginateChildren<ChatMember>(ctx, { model: 'Chat', id: chat.id, relation: 'members' }, args, order, () => readable(ctx.actor, 'ChatMember'), {
-    childType: 'ChatMember', field: 'user', type: 'User',
-  });
+  const order = {
+    tag: 'member',
+    keys: [
+      { field: 'user.sortKey', direction: 'asc', type: 'string' },
+      { field: 'id', direction: 'asc', type: 'string' },
+    ],
+  } as const;
+  return paginateChildren<ChatMember>(
+    ctx,
+    { model: 'Chat', id: chat.id, relation: 'members' },
+    args,
+    order,
+    () => readable(ctx.actor, 'ChatMember'),
+    { childType: 'ChatMember', field: 'user', type: 'User' },
+  );
 }
 
 /** Returns the number of members, for everyone who may read the chat; batched. */

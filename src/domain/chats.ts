@@ -26,15 +26,22 @@ export async function createChat(ctx: Context, input: CreateChatInput): Promise<
   authorize(ctx, 'chat.create', place);
   const name = normalizeLine('name', input.name, 100);
   return mutate(ctx, (tx) =>
-    idempotent(ctx, tx, 'chat.create', input, (id) => tx.chat.findUniqueOrThrow({ where: { id } }), async () => {
-      await lockPlace(tx, place);
-      const createdById = actingUserId(ctx);
-      const chat = await tx.chat.create({ data: { ...place, name, createdById } });
-      await fillByRule(tx, chat);
-      if (createdById !== null) await makeOwner(tx, chat, createdById);
-      record(tx, 'chat.created', { schoolId: chat.schoolId, chatId: chat.id });
-      return chat;
-    }),
+    idempotent(
+      ctx,
+      tx,
+      'chat.create',
+      input,
+      (id) => tx.chat.findUniqueOrThrow({ where: { id } }),
+      async () => {
+        await lockPlace(tx, place);
+        const createdById = actingUserId(ctx);
+        const chat = await tx.chat.create({ data: { ...place, name, createdById } });
+        await fillByRule(tx, chat);
+        if (createdById !== null) await makeOwner(tx, chat, createdById);
+        record(tx, 'chat.created', { schoolId: chat.schoolId, chatId: chat.id });
+        return chat;
+      },
+    ),
   );
 }
 
@@ -64,7 +71,9 @@ async function lockPlace(tx: Tx, place: { schoolId: string; classId: string | nu
   }
   const { archivedAt } = await lock(tx, 'Class', place.classId);
   if (archivedAt !== null)
-    throw conflict(['Класс в архиве: создать для него чат нельзя.', 'The class is archived: you cannot create a chat for it.'], { path: ['classId'] });
+    throw conflict(['Класс в архиве: создать для него чат нельзя.', 'The class is archived: you cannot create a chat for it.'], {
+      path: ['classId'],
+    });
 }
 
 async function makeOwner(tx: Tx, chat: Chat, userId: string): Promise<void> {
@@ -106,7 +115,8 @@ export async function archive(tx: Tx, { id }: { id: string }): Promise<Chat> {
 /** A step: locks a chat. @throws CONFLICT for an archived chat. */
 export async function lockOpenChat(tx: Tx, chatId: string): Promise<Chat> {
   const chat = await lock(tx, 'Chat', chatId);
-  if (chat.archivedAt !== null) throw conflict(['Чат в архиве: его можно только читать.', 'The chat is archived: it is read-only.'], { path: ['chatId'] });
+  if (chat.archivedAt !== null)
+    throw conflict(['Чат в архиве: его можно только читать.', 'The chat is archived: it is read-only.'], { path: ['chatId'] });
   return chat;
 }
 
@@ -135,4 +145,3 @@ export async function chatsOf(ctx: Context, school: School, args: PageArgs & Cha
   });
   return order.toConnection(rows);
 }
-

@@ -30,21 +30,25 @@ export async function createClass(ctx: Context, input: CreateClassInput): Promis
   const year = input.schoolYearId ? await find(ctx, 'SchoolYear', input.schoolYearId, 'schoolYearId') : null;
   if (year !== null && year.schoolId !== school.id) throw notFound('schoolYearId');
   return mutate(ctx, (tx) =>
-    idempotent(ctx, tx, 'class.create', input, (id) => tx.class.findUniqueOrThrow({ where: { id } }), async () => {
-      const { id: schoolYearId } = year ?? (await schoolYearOf(tx, school.id, new Date()));
-      await refuseNamesake(tx, { schoolYearId, ...fields });
-      const created = await tx.class.create({ data: { schoolId: school.id, schoolYearId, ...fields } });
-      record(tx, 'class.created', { schoolId: school.id, classId: created.id });
-      return created;
-    }),
+    idempotent(
+      ctx,
+      tx,
+      'class.create',
+      input,
+      (id) => tx.class.findUniqueOrThrow({ where: { id } }),
+      async () => {
+        const { id: schoolYearId } = year ?? (await schoolYearOf(tx, school.id, new Date()));
+        await refuseNamesake(tx, { schoolYearId, ...fields });
+        const created = await tx.class.create({ data: { schoolId: school.id, schoolYearId, ...fields } });
+        record(tx, 'class.created', { schoolId: school.id, classId: created.id });
+        return created;
+      },
+    ),
   );
 }
 
 /** Updates the grade or the letter of a class. Does nothing if nothing changes. Regulation 2.1 b. */
-export async function updateClass(
-  ctx: Context,
-  input: { classId: string; grade?: number | null; letter?: string | null },
-): Promise<Class> {
+export async function updateClass(ctx: Context, input: { classId: string; grade?: number | null; letter?: string | null }): Promise<Class> {
   const found = await findClass(ctx, input.classId, 'class.update');
   const letter = typeof input.letter === 'string' ? letterOf(input.letter) : null;
   return mutate(ctx, async (tx) => {
@@ -90,15 +94,18 @@ function letterOf(text: string): string {
  * Refuses a class whose name looks like that of another class of its grade and year, such as «9A» in Latin letters or
  * «9-А».
  */
-async function refuseNamesake(tx: Tx, { id, schoolYearId, grade, letter }: Pick<Class, 'schoolYearId' | 'grade' | 'letter'> & { id?: string }): Promise<void> {
+async function refuseNamesake(
+  tx: Tx,
+  { id, schoolYearId, grade, letter }: Pick<Class, 'schoolYearId' | 'grade' | 'letter'> & { id?: string },
+): Promise<void> {
   await lockName(tx, `class names ${schoolYearId}`);
-  const others = await tx.class.findMany({ where: { schoolYearId, grade, ...(id === undefined ? {} : { id: { not: id } }) }, select: { letter: true } });
+  const others = await tx.class.findMany({
+    where: { schoolYearId, grade, ...(id === undefined ? {} : { id: { not: id } }) },
+    select: { letter: true },
+  });
   const key = confusableKey(letter);
   if (others.some((other) => confusableKey(other.letter) === key))
-    throw conflict(
-      ['Такой класс в этом учебном году уже есть.', 'This class already exists in this school year.'],
-      { path: ['letter'] },
-    );
+    throw conflict(['Такой класс в этом учебном году уже есть.', 'This class already exists in this school year.'], { path: ['letter'] });
 }
 
 /** A step: locks a class. @throws CONFLICT for an archived class, which takes no pupils, no teachers and no changes. */
@@ -122,8 +129,19 @@ export interface ClassFilter {
  */
 export function classesOf(ctx: Context, school: School, args: PageArgs & ClassFilter): Promise<Page<Class>> {
   if (typeof args.grade === 'number') checkGrade(args.grade);
-  const order = { tag: 'class', keys: [{ field: 'sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
-  const yearFilter = args.schoolYearId === undefined ? { year: { startsOn: presentYear(school).startsOn } } : args.schoolYearId === null ? {} : { schoolYearId: args.schoolYearId };
+  const order = {
+    tag: 'class',
+    keys: [
+      { field: 'sortKey', direction: 'asc', type: 'string' },
+      { field: 'id', direction: 'asc', type: 'string' },
+    ],
+  } as const;
+  const yearFilter =
+    args.schoolYearId === undefined
+      ? { year: { startsOn: presentYear(school).startsOn } }
+      : args.schoolYearId === null
+        ? {}
+        : { schoolYearId: args.schoolYearId };
   return paginateChildren<Class>(ctx, { model: 'School', id: school.id, relation: 'classes' }, args, order, {
     AND: [
       yearFilter,

@@ -71,17 +71,30 @@ function checkRedirectUri(text: string): string {
  * exactly (RFC 9700, 2.1), so an address must be registered as clients send it.
  */
 function redirectProblem(text: string): Message | undefined {
-  if (!URL.canParse(text)) return ['укажите полный адрес, например https://portal.example/callback.', 'give a complete address, such as https://portal.example/callback.'];
+  if (!URL.canParse(text))
+    return [
+      'укажите полный адрес, например https://portal.example/callback.',
+      'give a complete address, such as https://portal.example/callback.',
+    ];
   const url = new URL(text);
   if (text.includes('#')) return ['адрес не может содержать #.', 'the address must not contain #.'];
   if (text.includes('*')) return ['звёздочки не действуют: перечислите адреса целиком.', 'wildcards do not work: list complete addresses.'];
-  if (url.username !== '' || url.password !== '') return ['адрес не может содержать имя и пароль.', 'the address must not contain a name or a password.'];
+  if (url.username !== '' || url.password !== '')
+    return ['адрес не может содержать имя и пароль.', 'the address must not contain a name or a password.'];
   if (url.protocol === 'http:') {
-    if (!isLoopback(url)) return ['по http — только на этом компьютере (127.0.0.1, [::1], localhost); для остального нужен https.', 'http is for this machine only (127.0.0.1, [::1], localhost); use https elsewhere.'];
+    if (!isLoopback(url))
+      return [
+        'по http — только на этом компьютере (127.0.0.1, [::1], localhost); для остального нужен https.',
+        'http is for this machine only (127.0.0.1, [::1], localhost); use https elsewhere.',
+      ];
   } else if (url.protocol !== 'https:' && !url.protocol.includes('.'))
     // RFC 8252, 7.1; this also rules out javascript:, data: and the like.
-    return ['собственная схема приложения — обратное имя домена с точкой, например ru.example.app:/callback.', 'an app’s own scheme is a reversed domain name with a dot, such as ru.example.app:/callback.'];
-  if (url.href !== text && url.href !== `${text}/`) return [`запишите адрес так, как его пришлёт браузер: ${url.href}`, `write the address as browsers send it: ${url.href}`];
+    return [
+      'собственная схема приложения — обратное имя домена с точкой, например ru.example.app:/callback.',
+      'an app’s own scheme is a reversed domain name with a dot, such as ru.example.app:/callback.',
+    ];
+  if (url.href !== text && url.href !== `${text}/`)
+    return [`запишите адрес так, как его пришлёт браузер: ${url.href}`, `write the address as browsers send it: ${url.href}`];
   return undefined;
 }
 

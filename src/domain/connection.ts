@@ -52,7 +52,13 @@ export function paginateChildren<Row>(
 }
 
 function createChildQuery<Row>(
-  { loaders, actor, db }: Context, model: Parent['model'], relation: string, args: PageArgs, order: Order, filter: Filter, joined?: JoinedResource,
+  { loaders, actor, db }: Context,
+  model: Parent['model'],
+  relation: string,
+  args: PageArgs,
+  order: Order,
+  filter: Filter,
+  joined?: JoinedResource,
 ): ChildQuery<Row> {
   const { where: bounds, orderBy, limit, toConnection } = paginate<Row>(args, order);
   const where = { AND: [filter, bounds] };
@@ -63,11 +69,15 @@ function createChildQuery<Row>(
     key: JSON.stringify([model, relation, where, orderBy, limit]),
     read: (ids) =>
       findByParents<Row>(db, model, relation, ids, {
-        where, orderBy, limit,
+        where,
+        orderBy,
+        limit,
         asViews: selection !== undefined,
         columns: joined && columnsOfPage(selection, joined.childType, order, isJoined ? joined.field : undefined),
         related: selectsCursor(selection) ? related(order) : [],
-        joined: isJoined ? { relation: joined.field, where: readable(actor, joined.type), columns: columnsOf(selection, joined.type) } : undefined,
+        joined: isJoined
+          ? { relation: joined.field, where: readable(actor, joined.type), columns: columnsOf(selection, joined.type) }
+          : undefined,
       }),
     toPage: (rows) => toConnection(rows ?? []),
   };

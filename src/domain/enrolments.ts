@@ -28,8 +28,13 @@ export async function enrolStudent(ctx: Context, input: EnrolmentInput & Repeata
     find(ctx, 'User', input.studentId, 'studentId'),
   );
   return mutate(ctx, (tx) =>
-    idempotent(ctx, tx, 'student.enrol', input, (id) => tx.enrolment.findUniqueOrThrow({ where: { id } }), () =>
-      enrol(tx, { schoolId, classId, studentId: student.id }),
+    idempotent(
+      ctx,
+      tx,
+      'student.enrol',
+      input,
+      (id) => tx.enrolment.findUniqueOrThrow({ where: { id } }),
+      () => enrol(tx, { schoolId, classId, studentId: student.id }),
     ),
   );
 }
@@ -130,10 +135,9 @@ async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise
   );
   const { isStudent, ...latest } = found!;
   if (!isStudent)
-    throw conflict(
-      ['У этого человека нет роли ученика в этой школе.', 'This person is not a pupil at this school.'],
-      { path: ['studentId'] },
-    );
+    throw conflict(['У этого человека нет роли ученика в этой школе.', 'This person is not a pupil at this school.'], {
+      path: ['studentId'],
+    });
   return latest.id === null ? null : latest;
 }
 
@@ -160,7 +164,10 @@ export async function alreadyEnrolled(tx: Tx, present: Enrolment | null, schoolI
   const ofSchool = present?.schoolId === schoolId ? await tx.class.findUnique({ where: { id: present.classId } }) : null;
   return conflict(
     ofSchool === null
-      ? ['Ученик уже состоит в классе другой школы: сначала его должны отчислить там.', 'The pupil is enrolled at another school, which must withdraw the pupil first.']
+      ? [
+          'Ученик уже состоит в классе другой школы: сначала его должны отчислить там.',
+          'The pupil is enrolled at another school, which must withdraw the pupil first.',
+        ]
       : [`Ученик уже состоит в классе ${nameOfClass(ofSchool)}.`, `The pupil is already in class ${nameOfClass(ofSchool)}.`],
     { path: ['studentId'], clause: '2.5 a' },
   );
@@ -168,17 +175,33 @@ export async function alreadyEnrolled(tx: Tx, present: Enrolment | null, schoolI
 
 /** Returns the enrolments in a class that are in force at `asOf`, in the order of the alphabet. */
 export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asOf?: Date | null }): Promise<Page<Enrolment>> {
-  const order = { tag: 'pupils', keys: [{ field: 'student.sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
+  const order = {
+    tag: 'pupils',
+    keys: [
+      { field: 'student.sortKey', direction: 'asc', type: 'string' },
+      { field: 'id', direction: 'asc', type: 'string' },
+    ],
+  } as const;
   const filter = () => ({ AND: [inForce(args.asOf), readable(ctx.actor, 'Enrolment')] });
   return paginateChildren<Enrolment>(ctx, { model: 'Class', id, relation: 'enrolments' }, args, order, filter, {
-    childType: 'Enrolment', field: 'student', type: 'User',
+    childType: 'Enrolment',
+    field: 'student',
+    type: 'User',
   });
 }
 
 /** Returns a pupil's enrolments, latest first. */
 export function enrolmentsOf(ctx: Context, { id }: User, args: PageArgs): Promise<Page<Enrolment>> {
-  const order = { tag: 'places', keys: [{ field: 'startedAt', direction: 'desc', type: 'date' }, { field: 'id', direction: 'desc', type: 'string' }] } as const;
-  return paginateChildren<Enrolment>(ctx, { model: 'User', id, relation: 'enrolments' }, args, order, () => readable(ctx.actor, 'Enrolment'));
+  const order = {
+    tag: 'places',
+    keys: [
+      { field: 'startedAt', direction: 'desc', type: 'date' },
+      { field: 'id', direction: 'desc', type: 'string' },
+    ],
+  } as const;
+  return paginateChildren<Enrolment>(ctx, { model: 'User', id, relation: 'enrolments' }, args, order, () =>
+    readable(ctx.actor, 'Enrolment'),
+  );
 }
 
 /** Returns a pupil's present enrolment, if the actor may see it; batched. */

@@ -1,6 +1,16 @@
 import type * as rows from '../db/generated/client.ts';
 import type {
-  Assignment, Chat, Class, Event, Invitation, RoleGrant, School, SchoolYear, Session, Subject, User,
+  Assignment,
+  Chat,
+  Class,
+  Event,
+  Invitation,
+  RoleGrant,
+  School,
+  SchoolYear,
+  Session,
+  Subject,
+  User,
 } from '../db/generated/client.ts';
 
 /** The rows that operations return and the schema exposes. */

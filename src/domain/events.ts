@@ -20,12 +20,7 @@ export async function eventsOf(
   const order = paginate<Event>(args, { tag: 'event', keys: [{ field: 'seq', direction: 'desc', type: 'bigint' }] });
   const rows = await ctx.db.prisma.event.findMany({
     where: {
-      AND: [
-        { schoolId: school.id },
-        args.types ? { type: { in: [...args.types] } } : {},
-        where(ctx.actor, 'event.read'),
-        order.where,
-      ],
+      AND: [{ schoolId: school.id }, args.types ? { type: { in: [...args.types] } } : {}, where(ctx.actor, 'event.read'), order.where],
     },
     orderBy: order.orderBy,
     take: order.limit,
@@ -57,8 +52,7 @@ export async function followEnrolments(ctx: Context, args: FollowArgs & { classI
     const found = await findClass(ctx, classId, 'class.read');
     authorize(ctx, 'enrolment.read', { schoolId: found.schoolId, classId, userId: '', current: true });
   }
-  const filter: SubscriptionRequest['filter'] = ({ payload }) =>
-    !classId || payload.classId === classId || payload.fromClassId === classId;
+  const filter: SubscriptionRequest['filter'] = ({ payload }) => !classId || payload.classId === classId || payload.fromClassId === classId;
   return openStream(ctx, args, { streamKey: `enrolments ${classId ?? ''}`, types: enrolmentTypes, isAllowed, filter });
 }
 

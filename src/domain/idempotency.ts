@@ -36,7 +36,9 @@ export async function idempotent<Row extends { id: string } & Ending>(
   if (idempotencyKey === undefined || idempotencyKey === null) return create();
   const key = opaqueKey('idempotencyKey', idempotencyKey, 100);
   const actorId = actorName(ctx.actor);
-  const inputHash = createHash('sha256').update(JSON.stringify([action, rest])).digest();
+  const inputHash = createHash('sha256')
+    .update(JSON.stringify([action, rest]))
+    .digest();
   // Concurrent tries run one after the other; the later one finds the row of the first.
   await lockName(tx, `${actorId} ${key}`);
   const previous = await tx.idempotencyKey.findUnique({ where: { actorId_key: { actorId, key } } });

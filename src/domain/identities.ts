@@ -24,9 +24,9 @@ export async function bindIdentity(ctx: Context, input: { userId: string; issuer
       create: { issuer, subject, userId: input.userId },
     });
     if (bound.userId !== input.userId)
-      throw conflict([
-        'Эта внешняя учётная запись уже привязана к другому человеку.',
-        'This identity is already bound to another person.',
-      ], { path: ['subject'] });
+      throw conflict(
+        ['Эта внешняя учётная запись уже привязана к другому человеку.', 'This identity is already bound to another person.'],
+        { path: ['subject'] },
+      );
   });
 }

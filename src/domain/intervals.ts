@@ -10,5 +10,4 @@ export const inForce = (asOf?: Date | null): Filter =>
   asOf ? { startedAt: { lte: asOf }, OR: [{ endedAt: null }, { endedAt: { gt: asOf } }] } : { endedAt: null };
 
 /** Returns the current time, or a later stored time of another process, so that no interval ends before it starts. */
-export const nowOrAfter = (storedTime: Date | null | undefined): Date =>
-  new Date(Math.max(Date.now(), storedTime?.getTime() ?? 0));
+export const nowOrAfter = (storedTime: Date | null | undefined): Date => new Date(Math.max(Date.now(), storedTime?.getTime() ?? 0));

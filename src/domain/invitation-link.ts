@@ -23,9 +23,7 @@ export function newSecret(ctx: Context): Pick<Invitation, 'nonce' | 'codeHash'> 
 
 /** Returns the URL of an active invitation, for those who may read it; otherwise null. */
 export const linkOf = (ctx: Context, invitation: Invitation): string | null =>
-  statusOf(invitation) === 'ACTIVE'
-    ? `${ctx.config.publicUrl}/join/${deriveCode(ctx.config.secretKey, invitation.nonce)}`
-    : null;
+  statusOf(invitation) === 'ACTIVE' ? `${ctx.config.publicUrl}/join/${deriveCode(ctx.config.secretKey, invitation.nonce)}` : null;
 
 export function linkClosed(status: Exclude<InvitationStatus, 'ACTIVE'>, path: string): Refusal {
   const messages = {

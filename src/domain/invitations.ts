@@ -47,12 +47,19 @@ export async function createInvitation(ctx: Context, input: CreateInvitationInpu
     holderId: actingUserId(ctx),
   };
   return mutate(ctx, (tx) =>
-    idempotent(ctx, tx, 'invitation.create', input, (id) => tx.invitation.findUniqueOrThrow({ where: { id } }), async () => {
-      if (classId !== null) await lockOpenClass(tx, classId, 'hold');
-      const invitation = await tx.invitation.create({ data: { ...data, ...newSecret(ctx) } });
-      record(tx, 'invitation.created', { schoolId: school.id, invitationId: invitation.id });
-      return invitation;
-    }),
+    idempotent(
+      ctx,
+      tx,
+      'invitation.create',
+      input,
+      (id) => tx.invitation.findUniqueOrThrow({ where: { id } }),
+      async () => {
+        if (classId !== null) await lockOpenClass(tx, classId, 'hold');
+        const invitation = await tx.invitation.create({ data: { ...data, ...newSecret(ctx) } });
+        record(tx, 'invitation.created', { schoolId: school.id, invitationId: invitation.id });
+        return invitation;
+      },
+    ),
   );
 }
 
@@ -98,9 +105,7 @@ export async function handOverInvitation(ctx: Context, input: { invitationId: st
     const invitation = await lockActive(tx, id);
     await refuseHolder(tx, invitation, receiver.id);
     if (invitation.holderId === receiver.id) return invitation;
-    await tx.invitationHandOver.create({
-      data: { schoolId, invitationId: id, fromId: invitation.holderId, toId: receiver.id },
-    });
+    await tx.invitationHandOver.create({ data: { schoolId, invitationId: id, fromId: invitation.holderId, toId: receiver.id } });
     record(tx, 'invitation.handedOver', { schoolId, invitationId: id, userId: receiver.id });
     return tx.invitation.update({ where: { id }, data: { holderId: receiver.id } });
   });

@@ -26,7 +26,11 @@ export interface Loaders {
 
 /** Returns the rows with these ids that match the filter, in the order of the ids; null for the others. */
 async function rowsOf<T extends { id: string }>(
-  db: Database, thing: ResourceType, ids: readonly string[], passing: Filter, how: Pick<SelectOptions, 'columns' | 'asViews'>,
+  db: Database,
+  thing: ResourceType,
+  ids: readonly string[],
+  passing: Filter,
+  how: Pick<SelectOptions, 'columns' | 'asViews'>,
 ): Promise<(T | null)[]> {
   const rows = await findRows<T>(db, thing, { where: { AND: [{ id: { in: ids } }, passing] }, ...how });
   const found = new Map(rows.map((row) => [row.id, row]));
@@ -97,7 +101,10 @@ export function prefetch(db: Database, { resources, viewer, selection }: Prefetc
     const row = open.get(thing)?.(id);
     if (row !== undefined) read.set(keyOf(thing, id), ignoreRejection(row));
   }
-  return { resources: read, ownRow: viewer && userId !== null ? ignoreRejection(ownRow(db, userId, columnsOf(selection, 'User'))) : undefined };
+  return {
+    resources: read,
+    ownRow: viewer && userId !== null ? ignoreRejection(ownRow(db, userId, columnsOf(selection, 'User'))) : undefined,
+  };
 }
 
 /** @param ahead rows that were read for this actor's credential. */
@@ -109,7 +116,10 @@ export function createLoaders(db: Database, actor: Actor, ahead?: Prefetched): L
     let loader = byThing.get(thing);
     if (loader === undefined) {
       loader = new DataLoader((ids) =>
-        rowsOf(db, thing, ids, readable(actor, thing), { columns: columnsOf(loaders.selection, thing), asViews: loaders.selection !== undefined }),
+        rowsOf(db, thing, ids, readable(actor, thing), {
+          columns: columnsOf(loaders.selection, thing),
+          asViews: loaders.selection !== undefined,
+        }),
       );
       byThing.set(thing, loader);
     }

@@ -52,13 +52,7 @@ export const resources: { readonly [T in ResourceType]: Resource<T> } = {
       chat: ({ id }) => ({ schoolId: id, classId: null, subjectId: null }),
     },
   },
-  SchoolYear: {
-    read: 'school.read',
-    via: 'school',
-    isBatched: true,
-    payloadIds: [],
-    facts: { school: ({ schoolId }) => ({ schoolId }) },
-  },
+  SchoolYear: { read: 'school.read', via: 'school', isBatched: true, payloadIds: [], facts: { school: ({ schoolId }) => ({ schoolId }) } },
   Class: {
     read: 'class.read',
     isBatched: true,
@@ -69,12 +63,7 @@ export const resources: { readonly [T in ResourceType]: Resource<T> } = {
       chat: ({ id, schoolId }) => ({ schoolId, classId: id, subjectId: null }),
     },
   },
-  Subject: {
-    read: 'subject.read',
-    isBatched: true,
-    payloadIds: ['subjectId'],
-    facts: { subject: ({ schoolId }) => ({ schoolId }) },
-  },
+  Subject: { read: 'subject.read', isBatched: true, payloadIds: ['subjectId'], facts: { subject: ({ schoolId }) => ({ schoolId }) } },
   User: {
     read: 'user.read',
     payloadIds: ['userId', 'studentId'],
@@ -129,11 +118,7 @@ export const resources: { readonly [T in ResourceType]: Resource<T> } = {
     },
     fieldDependencies: { chat: ['chatId'], user: ['userId'], addedBy: ['addedById'] },
   },
-  Session: {
-    read: 'session.read',
-    payloadIds: ['sessionId'],
-    facts: { session: ({ userId }) => ({ userId }) },
-  },
+  Session: { read: 'session.read', payloadIds: ['sessionId'], facts: { session: ({ userId }) => ({ userId }) } },
 };
 
 export const resourceTypes = Object.keys(resources) as ResourceType[];
@@ -159,7 +144,12 @@ export const isTargetOf = (action: Action, type: ResourceType): boolean => {
 };
 
 /** Returns the facts of a row that decide an action; null for a row that is hidden with another one. */
-export async function loadFacts<T extends ResourceType>(ctx: FactsContext, action: Action, type: T, row: Resources[T]): Promise<Facts[Noun] | null> {
+export async function loadFacts<T extends ResourceType>(
+  ctx: FactsContext,
+  action: Action,
+  type: T,
+  row: Resources[T],
+): Promise<Facts[Noun] | null> {
   const noun = permissions[action].on;
   const load = resources[type].loadFacts?.[noun];
   return load === undefined ? factsOf(type, noun, row) : load(row, ctx);

@@ -66,7 +66,11 @@ export async function endRole(ctx: Context, input: { grantId: string }): Promise
   authorize(ctx, 'role.end', { schoolId });
   return mutate(ctx, async (tx) => {
     const { grants } = await lockForEnding(tx, schoolId, userId);
-    await endGrants(tx, grants.filter((present) => present.id === id), actingUserId(ctx));
+    await endGrants(
+      tx,
+      grants.filter((present) => present.id === id),
+      actingUserId(ctx),
+    );
     return tx.roleGrant.findUniqueOrThrow({ where: { id } });
   });
 }
@@ -104,9 +108,7 @@ export async function endGrants(tx: Tx, grants: readonly RoleGrant[], endedById:
 }
 
 async function refuseLastAdministrator(tx: Tx, schoolId: string, userId: string): Promise<void> {
-  const others = await tx.roleGrant.count({
-    where: { schoolId, role: 'PLATFORM_ADMINISTRATOR', endedAt: null, userId: { not: userId } },
-  });
+  const others = await tx.roleGrant.count({ where: { schoolId, role: 'PLATFORM_ADMINISTRATOR', endedAt: null, userId: { not: userId } } });
   if (others === 0)
     throw conflict([
       'Это последний администратор школы: сначала назначьте другого.',

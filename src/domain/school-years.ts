@@ -26,8 +26,7 @@ export function yearAround(day: string): { startsOn: Date; endsOn: Date } {
   return { startsOn: new Date(`${first}-09-01`), endsOn: new Date(`${first + 1}-08-31`) };
 }
 
-export const presentYear = (school: School): { startsOn: Date; endsOn: Date } =>
-  yearAround(dayIn(school.timeZone, new Date()));
+export const presentYear = (school: School): { startsOn: Date; endsOn: Date } => yearAround(dayIn(school.timeZone, new Date()));
 
 /** Returns the name of a year, such as «2026/2027». */
 export function nameOfYear(year: SchoolYear): string {
@@ -44,7 +43,13 @@ export async function schoolYearOf(tx: Tx, schoolId: string, instant: Date): Pro
   const days = yearAround(dayIn(timeZone, instant));
   // Concurrent transactions that create the same year use the same row.
   const next = yearAround(new Date(days.endsOn.getTime() + 86_400_000).toISOString());
-  await tx.schoolYear.createMany({ data: [{ schoolId, ...days }, { schoolId, ...next }], skipDuplicates: true });
+  await tx.schoolYear.createMany({
+    data: [
+      { schoolId, ...days },
+      { schoolId, ...next },
+    ],
+    skipDuplicates: true,
+  });
   return tx.schoolYear.findUniqueOrThrow({ where: { schoolId_startsOn: { schoolId, startsOn: days.startsOn } } });
 }
 

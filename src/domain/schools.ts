@@ -101,7 +101,10 @@ function checkTimeZone(name: string): string {
   } catch {
     // Intl throws for an unknown zone.
   }
-  throw invalid('timeZone', ['Неизвестный часовой пояс. Укажите, например, Europe/Moscow.', 'The time zone is unknown. Give one such as Europe/Moscow.']);
+  throw invalid('timeZone', [
+    'Неизвестный часовой пояс. Укажите, например, Europe/Moscow.',
+    'The time zone is unknown. Give one such as Europe/Moscow.',
+  ]);
 }
 
 function externalIds(input: readonly ExternalIdInput[] | null | undefined): ExternalIdInput[] | undefined {
@@ -120,7 +123,9 @@ async function withIdConflict<T>(changed: Promise<T>): Promise<T> {
     return await changed;
   } catch (error) {
     if (!violates(error, 'external_id_system_value_key')) throw error;
-    throw conflict(['Этот внешний идентификатор уже у другой школы.', 'Another school already has this external id.'], { path: ['externalIds'] });
+    throw conflict(['Этот внешний идентификатор уже у другой школы.', 'Another school already has this external id.'], {
+      path: ['externalIds'],
+    });
   }
 }
 

@@ -31,13 +31,20 @@ function selectedColumns(asked: SelectedFields, thing: ResourceType, brought?: s
 /** Returns whether an operation selects the cursor of any row. */
 export const selectsCursor = (asked: SelectedFields | undefined): boolean =>
   asked === undefined ||
-  [...asked].some(([type, fields]) => fields.has('cursor') || (type === 'PageInfo' && (fields.has('startCursor') || fields.has('endCursor'))));
+  [...asked].some(
+    ([type, fields]) => fields.has('cursor') || (type === 'PageInfo' && (fields.has('startCursor') || fields.has('endCursor'))),
+  );
 
 /**
  * Returns `columnsOf` for the rows of a list: with the columns of the cursors, without an id that is not selected, and
  * without the columns of the joined field.
  */
-export function columnsOfPage(asked: SelectedFields | undefined, thing: ResourceType, { keys }: Order, brought?: string): ReadonlySet<string> | undefined {
+export function columnsOfPage(
+  asked: SelectedFields | undefined,
+  thing: ResourceType,
+  { keys }: Order,
+  brought?: string,
+): ReadonlySet<string> | undefined {
   if (asked === undefined || columnsOf(asked, thing) === undefined) return undefined;
   const own = selectsCursor(asked) ? keys.map(({ field }) => field).filter((field) => !field.includes('.')) : [];
   const columns = new Set([...selectedColumns(asked, thing, brought), ...own]);

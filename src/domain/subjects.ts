@@ -9,7 +9,6 @@ import { readable } from './resources.ts';
 import type { Page, PageArgs, School, Subject } from './entities.ts';
 import { alphabetical, normalizeLine } from './text.ts';
 
-
 /** Creates a subject, to which teachers can be assigned in classes. Regulation 2.1 g. */
 export async function createSubject(ctx: Context, input: { schoolId: string; name: string }): Promise<Subject> {
   const school = await findSchool(ctx, input.schoolId, 'subject.create');
@@ -37,6 +36,18 @@ async function refuseNamesake(tx: Tx, { schoolId, name, sortKey }: Pick<Subject,
 
 /** Returns the subjects of a school, in the order of the alphabet. */
 export function subjectsOf(ctx: Context, school: School, args: PageArgs): Promise<Page<Subject>> {
-  const order = { tag: 'subject', keys: [{ field: 'sortKey', direction: 'asc', type: 'string' }, { field: 'id', direction: 'asc', type: 'string' }] } as const;
-  return paginateChildren<Subject>(ctx, { model: 'School', id: school.id, relation: 'subjects' }, args, order, readable(ctx.actor, 'Subject'));
+  const order = {
+    tag: 'subject',
+    keys: [
+      { field: 'sortKey', direction: 'asc', type: 'string' },
+      { field: 'id', direction: 'asc', type: 'string' },
+    ],
+  } as const;
+  return paginateChildren<Subject>(
+    ctx,
+    { model: 'School', id: school.id, relation: 'subjects' },
+    args,
+    order,
+    readable(ctx.actor, 'Subject'),
+  );
 }

@@ -23,7 +23,8 @@ const bidirectional = /\p{Bidi_Control}/u;
  * unassigned code points, default ignorable ones, separators of lines, blanks that Unicode counts as letters, marks or
  * symbols, and the replacement characters for objects and lost text.
  */
-const disallowed = /[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800\u2d7f\ufffc\ufffd\u{1107f}\u{13441}\u{13442}\u{16fe4}\u{1d159}]/u;
+const disallowed =
+  /[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800\u2d7f\ufffc\ufffd\u{1107f}\u{13441}\u{13442}\u{16fe4}\u{1d159}]/u;
 
 /** Combining marks without a letter, a mark twice in a row, and more marks than a script stacks (UTS #39, 5.4). */
 const stackedMarks = /(?:^|\s)\p{M}|([\p{Mn}\p{Me}])\1|[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}]\p{M}{3}|[\p{Mn}\p{Me}]{5}/u;
@@ -36,7 +37,11 @@ const stackedMarks = /(?:^|\s)\p{M}|([\p{Mn}\p{Me}])\1|[\p{Script=Latin}\p{Scrip
  *   lengths outside minLength..maxLength.
  */
 export function normalizeLine(path: string, value: string, maxLength: number, minLength = 1): string {
-  const wrongLength = () => invalid(path, [`Длина должна быть от ${minLength} до ${maxLength} символов.`, `The length must be between ${minLength} and ${maxLength} characters.`]);
+  const wrongLength = () =>
+    invalid(path, [
+      `Длина должна быть от ${minLength} до ${maxLength} символов.`,
+      `The length must be between ${minLength} and ${maxLength} characters.`,
+    ]);
   // Comes first, because Intl.Segmenter takes 2 s for 20,000 characters on Node 20.
   if (value.length > maxLength * 16) throw wrongLength();
   refuseDisallowed(path, value);
@@ -49,7 +54,10 @@ export function normalizeLine(path: string, value: string, maxLength: number, mi
   const length = lengthOf(text, maxLength);
   if (length < minLength || length > maxLength) throw wrongLength();
   if (Buffer.byteLength(text) > maxLength * 8)
-    throw invalid(path, ['В тексте слишком много составных символов. Сократите его.', 'The text has too many compound characters. Shorten it.']);
+    throw invalid(path, [
+      'В тексте слишком много составных символов. Сократите его.',
+      'The text has too many compound characters. Shorten it.',
+    ]);
   return text;
 }
 
@@ -60,8 +68,14 @@ function refuseDisallowed(path: string, value: string): void {
   throw invalid(
     path,
     bidirectional.test(found)
-      ? [`В тексте есть символ ${name}, который меняет направление письма. Удалите его.`, `The text contains ${name}, which changes the direction of writing. Remove it.`]
-      : [`В тексте есть невидимый или недопустимый символ ${name}. Удалите его или наберите текст заново.`, `The text contains ${name}, which is invisible or not allowed. Remove it or type the text again.`],
+      ? [
+          `В тексте есть символ ${name}, который меняет направление письма. Удалите его.`,
+          `The text contains ${name}, which changes the direction of writing. Remove it.`,
+        ]
+      : [
+          `В тексте есть невидимый или недопустимый символ ${name}. Удалите его или наберите текст заново.`,
+          `The text contains ${name}, which is invisible or not allowed. Remove it or type the text again.`,
+        ],
   );
 }
 
@@ -86,7 +100,8 @@ export function opaqueKey(path: string, value: string, maxLength: number): strin
   if (/[\0\p{Surrogate}]/u.test(value))
     throw invalid(path, ['Символ U+0000 и непарные суррогаты здесь недопустимы.', 'U+0000 and lone surrogates are not allowed here.']);
   const { length } = [...value];
-  if (length < 1 || length > maxLength) throw invalid(path, [`Длина должна быть от 1 до ${maxLength} символов.`, `The length must be between 1 and ${maxLength} characters.`]);
+  if (length < 1 || length > maxLength)
+    throw invalid(path, [`Длина должна быть от 1 до ${maxLength} символов.`, `The length must be between 1 and ${maxLength} characters.`]);
   return value;
 }
 
@@ -104,12 +119,14 @@ export const searchable = (text: string): string => text.normalize('NFC').toLowe
  * so that code points are in the order of the Russian alphabet.
  */
 export function alphabetical(text: string): string {
-  return text.normalize('NFC').toLowerCase().replace(/[ё-]|[ж-я]/gu, (letter) => {
-    if (letter === 'ё') return 'ж';
-    return letter === '-' ? ' ' : String.fromCodePoint(letter.codePointAt(0)! + 1);
-  });
+  return text
+    .normalize('NFC')
+    .toLowerCase()
+    .replace(/[ё-]|[ж-я]/gu, (letter) => {
+      if (letter === 'ё') return 'ж';
+      return letter === '-' ? ' ' : String.fromCodePoint(letter.codePointAt(0)! + 1);
+    });
 }
 
 /** Returns the sort key of a name with several parts. A missing part sorts first. */
-export const alphabeticalKey = (parts: readonly (string | null)[]): string =>
-  parts.map((part) => alphabetical(part ?? '')).join('\u001f');
+export const alphabeticalKey = (parts: readonly (string | null)[]): string => parts.map((part) => alphabetical(part ?? '')).join('\u001f');

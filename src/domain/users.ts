@@ -26,7 +26,11 @@ export interface Names {
 
 export const fullNameColumns = ['surname', 'givenName', 'patronymic'] as const;
 
-export const fullName = (names: Names): string => fullNameColumns.map((column) => names[column]).filter(Boolean).join(' ');
+export const fullName = (names: Names): string =>
+  fullNameColumns
+    .map((column) => names[column])
+    .filter(Boolean)
+    .join(' ');
 
 /** Returns a short name, such as «Иванова М. П.» */
 export const shortName = ({ surname, givenName, patronymic }: Names): string =>
@@ -83,11 +87,11 @@ function contactFields(input: { email?: string | null; phone?: string | null }):
   if (email && !isEmail(email)) throw invalid('email', ['Неверный адрес электронной почты.', 'This is not a valid e-mail address.']);
   const phone = normalizeOptionalLine('phone', input.phone, 30)?.replace(/[\s()\p{Pd}]/gu, '');
   if (phone && !/^\+?\d{5,15}$/.test(phone))
-    throw invalid('phone', ['Телефон должен содержать от 5 до 15 цифр, можно с +.', 'A phone number must have 5 to 15 digits, with or without a +.']);
-  return {
-    ...(input.email === undefined ? {} : { email: email ?? null }),
-    ...(input.phone === undefined ? {} : { phone: phone ?? null }),
-  };
+    throw invalid('phone', [
+      'Телефон должен содержать от 5 до 15 цифр, можно с +.',
+      'A phone number must have 5 to 15 digits, with or without a +.',
+    ]);
+  return { ...(input.email === undefined ? {} : { email: email ?? null }), ...(input.phone === undefined ? {} : { phone: phone ?? null }) };
 }
 
 /** Returns whether the text is one e-mail address, whose labels do not mix scripts to imitate another one. */
@@ -160,7 +164,10 @@ export async function deactivateUser(ctx: Context, input: { userId: string; scho
 function refuseOtherSchools(grants: readonly RoleGrant[], schoolId: string): void {
   if (grants.some((grant) => grant.schoolId !== schoolId))
     throw conflict(
-      ['У человека есть роль и в другой школе. Завершите его роль здесь.', 'The person has a role in another school too. End the role here instead.'],
+      [
+        'У человека есть роль и в другой школе. Завершите его роль здесь.',
+        'The person has a role in another school too. End the role here instead.',
+      ],
       { path: ['userId'] },
     );
 }
@@ -177,7 +184,13 @@ export interface PeopleFilter {
  * other schools.
  */
 export async function peopleOf(ctx: Context, school: School, args: PageArgs & PeopleFilter): Promise<Page<User>> {
-  const byName = { tag: 'person', keys: [{ field: 'sortKey', direction: 'asc', type: 'string' }, { field: 'userId', direction: 'asc', type: 'string' }] } as const;
+  const byName = {
+    tag: 'person',
+    keys: [
+      { field: 'sortKey', direction: 'asc', type: 'string' },
+      { field: 'userId', direction: 'asc', type: 'string' },
+    ],
+  } as const;
   const order = paginate<RoleGrant & { joined: User }>(args, byName);
   const inClass = { classId: args.classId ?? '', endedAt: null };
   const rows = await findRows<RoleGrant & { joined: User }>(ctx.db, 'RoleGrant', {

@@ -35,14 +35,17 @@ const staff = (p: { schoolId: string }): Topic => `staff:${p.schoolId}`;
 const enrolment = ['enrolmentId', 'studentId', 'classId'] as const;
 const assignment = ['assignmentId', 'classId', 'userId'] as const;
 const enrolmentTopics = (p: Record<(typeof enrolment)[number] | 'schoolId', string>): Topic[] => [
-  school(p), `class:${p.classId}`, `user:${p.studentId}`,
+  school(p),
+  `class:${p.classId}`,
+  `user:${p.studentId}`,
 ];
 const assignmentTopics = (p: Record<(typeof assignment)[number] | 'schoolId', string>): Topic[] => [
-  school(p), staff(p), `class:${p.classId}`, `user:${p.userId}`,
+  school(p),
+  staff(p),
+  `class:${p.classId}`,
+  `user:${p.userId}`,
 ];
-const memberTopics = (p: Record<'schoolId' | 'chatId' | 'userId', string>): Topic[] => [
-  school(p), `chat:${p.chatId}`, `user:${p.userId}`,
-];
+const memberTopics = (p: Record<'schoolId' | 'chatId' | 'userId', string>): Topic[] => [school(p), `chat:${p.chatId}`, `user:${p.userId}`];
 
 // prettier-ignore
 export const catalog = {

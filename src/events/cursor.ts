@@ -7,8 +7,7 @@ export interface Cursor {
 }
 
 /** Returns a text that is opaque to clients, and valid after restarts, restores and moves between servers. */
-export const encodeCursor = ({ schoolId, seq }: Cursor): string =>
-  Buffer.from(`${schoolId}:${seq}`).toString('base64url');
+export const encodeCursor = ({ schoolId, seq }: Cursor): string => Buffer.from(`${schoolId}:${seq}`).toString('base64url');
 
 const cursorFormat = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):(0|[1-9]\d{0,17})$/;
 
@@ -16,6 +15,9 @@ const cursorFormat = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):(0|[1-9]\d{
 export function decodeCursor(text: string): Cursor {
   const match = cursorFormat.exec(Buffer.from(text, 'base64url').toString());
   if (match === null || Buffer.from(match[0]).toString('base64url') !== text)
-    throw invalid('after', ['Неверный курсор. Передайте курсор, полученный от этого сервера.', 'The cursor is not valid. Pass a cursor that this server returned.']);
+    throw invalid('after', [
+      'Неверный курсор. Передайте курсор, полученный от этого сервера.',
+      'The cursor is not valid. Pass a cursor that this server returned.',
+    ]);
   return { schoolId: match[1]!, seq: BigInt(match[2]!) };
 }

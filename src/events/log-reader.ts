@@ -68,7 +68,12 @@ interface SchoolBuffer {
 }
 
 /** @param onRead gets new events before the listeners do, and an empty list if `refresh` found none. */
-export function createLogReader(pool: pg.Pool, notifier: Notifier, log: Logger, onRead: (schoolId: string, events: readonly LoggedEvent[]) => void): LogReader {
+export function createLogReader(
+  pool: pg.Pool,
+  notifier: Notifier,
+  log: Logger,
+  onRead: (schoolId: string, events: readonly LoggedEvent[]) => void,
+): LogReader {
   const schools = new Map<string, SchoolBuffer>();
   const appendListeners = new Set<(schoolId: string) => void>();
   let isPolling = false;
@@ -153,8 +158,7 @@ export function createLogReader(pool: pg.Pool, notifier: Notifier, log: Logger, 
         text: 'select school_id, seq from event_head where school_id = any($1::uuid[])',
         values: [[...schools.keys()]],
       });
-      for (const { school_id, seq } of heads.rows)
-        if (BigInt(seq) > (schools.get(school_id)?.head ?? -1n)) onNotified(school_id);
+      for (const { school_id, seq } of heads.rows) if (BigInt(seq) > (schools.get(school_id)?.head ?? -1n)) onNotified(school_id);
     } catch (error) {
       log.warn({ err: error }, 'polling the log failed');
     } finally {
@@ -172,7 +176,15 @@ export function createLogReader(pool: pg.Pool, notifier: Notifier, log: Logger, 
 
     retain(schoolId) {
       const school = schools.get(schoolId) ?? {
-        retainCount: 0, head: null, recent: [], waiters: new Set(), isReading: false, shouldReadAgain: false, notifiedAt: null, readAt: -Infinity, refreshCallbacks: [],
+        retainCount: 0,
+        head: null,
+        recent: [],
+        waiters: new Set(),
+        isReading: false,
+        shouldReadAgain: false,
+        notifiedAt: null,
+        readAt: -Infinity,
+        refreshCallbacks: [],
       };
       school.retainCount += 1;
       schools.set(schoolId, school);

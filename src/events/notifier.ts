@@ -48,12 +48,7 @@ export function createNotifier(pool: pg.Pool, connectionString: string | undefin
   };
 }
 
-function connectRemote(
-  pool: pg.Pool,
-  connectionString: string,
-  log: Logger,
-  emit: (schoolIds: readonly string[] | null) => void,
-) {
+function connectRemote(pool: pg.Pool, connectionString: string, log: Logger, emit: (schoolIds: readonly string[] | null) => void) {
   const pending = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let sending: Promise<void> = Promise.resolve();
@@ -84,7 +79,10 @@ function connectRemote(
     },
     async close() {
       clearTimeout(timer);
-      await waitAtMost(flushTimeoutMs, sending.then(() => (pending.size > 0 ? send() : undefined)));
+      await waitAtMost(
+        flushTimeoutMs,
+        sending.then(() => (pending.size > 0 ? send() : undefined)),
+      );
       clearTimeout(timer);
       await listening.close();
     },

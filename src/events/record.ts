@@ -58,7 +58,8 @@ function flush(tx: Tx): Promise<void> {
   const { actor, causation } = attributionOf(tx);
   // Locks the counters of several schools in a fixed order, so that two transactions cannot deadlock.
   const schools = [...(pending.get(tx) ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
-  for (const [schoolId, events] of schools) executeAtCommit(tx, append, [schoolId, events.length, JSON.stringify(events), actorName(actor), causation]);
+  for (const [schoolId, events] of schools)
+    executeAtCommit(tx, append, [schoolId, events.length, JSON.stringify(events), actorName(actor), causation]);
   return Promise.resolve();
 }
 

@@ -1,6 +1,22 @@
 import {
-  GraphQLError, isLeafType, isListType, isNonNullType, isObjectType, Kind, SchemaMetaFieldDef, TypeMetaFieldDef, visit, type DocumentNode, type FieldNode,
-  type FragmentDefinitionNode, type GraphQLAbstractType, type GraphQLField, type GraphQLNonNull, type GraphQLObjectType, type GraphQLOutputType, type GraphQLSchema,
+  GraphQLError,
+  isLeafType,
+  isListType,
+  isNonNullType,
+  isObjectType,
+  Kind,
+  SchemaMetaFieldDef,
+  TypeMetaFieldDef,
+  visit,
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLAbstractType,
+  type GraphQLField,
+  type GraphQLNonNull,
+  type GraphQLObjectType,
+  type GraphQLOutputType,
+  type GraphQLSchema,
   type OperationDefinitionNode,
 } from 'graphql';
 import { collectFields, collectSubfields } from 'graphql/execution/collectFields.js';
@@ -8,7 +24,14 @@ import { inspect } from 'graphql/jsutils/inspect.js';
 import { cacheBudget, LruCache } from '../lru.ts';
 import { writeList, writeObject } from './execute-fields.ts';
 import { completeOrDefer } from './deferred.ts';
-import { buildResolveInfo, type CompiledQuery, type CompleteValue, type CompiledField, type Plan, type ExecutionState } from './execution-state.ts';
+import {
+  buildResolveInfo,
+  type CompiledQuery,
+  type CompleteValue,
+  type CompiledField,
+  type Plan,
+  type ExecutionState,
+} from './execution-state.ts';
 import type { ReadonlyRows } from '../reader/row-view.ts';
 import { StaticBytes } from './json-writer.ts';
 import { rawColumnWriter } from './raw-columns.ts';
@@ -52,7 +75,11 @@ export interface Compilation {
 
 /** Returns the compiled query. @param cache stores it if it is new. */
 export function compileQuery(
-  schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>, cache = sharedPlans,
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  variables: Record<string, unknown>,
+  cache = sharedPlans,
 ): Compilation {
   let documentPlans = plansByDocument.get(document);
   if (documentPlans === undefined) plansByDocument.set(document, (documentPlans = new Map()));
@@ -90,7 +117,12 @@ function conditionVariables(document: DocumentNode): string[] {
   return names;
 }
 
-function compile(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Record<string, unknown>): Compilation {
+function compile(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  variables: Record<string, unknown>,
+): Compilation {
   const fragments = Object.create(null) as Record<string, FragmentDefinitionNode>;
   for (const node of document.definitions) if (node.kind === Kind.FRAGMENT_DEFINITION) fragments[node.name.value] = node;
   let count = 0;
@@ -101,20 +133,40 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
     for (const [name, nodes] of groups) {
       const fieldName = nodes[0]!.name.value;
       const meta = fieldName === '__typename';
-      const definition = (meta ? { name: fieldName, args: [] } : (introspectionFields.get(fieldName) ?? type.getFields()[fieldName])) as GraphQLField<unknown, unknown> | undefined;
+      const definition = (meta ? { name: fieldName, args: [] } : (introspectionFields.get(fieldName) ?? type.getFields()[fieldName])) as
+        GraphQLField<unknown, unknown> | undefined;
       // graphql-js skips unknown fields too.
       if (definition === undefined) continue;
       if (count === maxFields) throw new UnsupportedQuery();
       const keyBytes = new StaticBytes(`${plan.length === 0 ? '{' : ','}${JSON.stringify(name)}:`);
       const { resolve } = definition;
       const common = {
-        name, nodes, parentType: type, definition, resolve, keyBytes,
+        name,
+        nodes,
+        parentType: type,
+        definition,
+        resolve,
+        keyBytes,
         hasNoArguments: definition.args.length === 0,
         needsInfo: resolve !== undefined && resolve.length > 3,
         argumentsIndex: count++,
       };
-      if (meta) plan.push({ ...common, constant: new StaticBytes(JSON.stringify(type.name)), rawColumns: undefined, nullable: false, complete: () => undefined });
-      else plan.push({ ...common, constant: undefined, rawColumns: rawColumnWriter(definition), nullable: !isNonNullType(definition.type), complete: completer(definition.type, nodes) });
+      if (meta)
+        plan.push({
+          ...common,
+          constant: new StaticBytes(JSON.stringify(type.name)),
+          rawColumns: undefined,
+          nullable: false,
+          complete: () => undefined,
+        });
+      else
+        plan.push({
+          ...common,
+          constant: undefined,
+          rawColumns: rawColumnWriter(definition),
+          nullable: !isNonNullType(definition.type),
+          complete: completer(definition.type, nodes),
+        });
     }
     return plan;
   };
@@ -157,7 +209,9 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
         const serialized = type.serialize(value);
         if (typeof serialized === 'string') return writer.string(serialized);
         if (serialized !== null && serialized !== undefined) return writer.json(JSON.stringify(serialized));
-        throw new Error(`Expected \`${inspect(type)}.serialize(${inspect(value)})\` to return non-nullable value, returned: ${inspect(serialized)}`);
+        throw new Error(
+          `Expected \`${inspect(type)}.serialize(${inspect(value)})\` to return non-nullable value, returned: ${inspect(serialized)}`,
+        );
       };
     if (isListType(type)) {
       const itemNullable = !isNonNullType(type.ofType);
@@ -172,7 +226,8 @@ function compile(schema: GraphQLSchema, document: DocumentNode, operation: Opera
     const planOf = subPlansOf(nodes);
     for (const possibleType of schema.getPossibleTypes(type)) planOf(possibleType);
     return (state, field, value, key) => {
-      const complete: CompleteValue = (_state, _field, name) => writeObject(state, planOf(concreteType(schema, type, name)), value, key, nullable);
+      const complete: CompleteValue = (_state, _field, name) =>
+        writeObject(state, planOf(concreteType(schema, type, name)), value, key, nullable);
       const name = type.resolveType!(value, state.contextValue, buildResolveInfo(state, field), type);
       completeOrDefer(state, field, complete, nullable, name, key);
     };

@@ -1,5 +1,12 @@
 import type { GraphQLError } from 'graphql';
-import { isPromise, locateError, type CompleteValue, type CompiledField, type ExecutionState, type DetachedContainer } from './execution-state.ts';
+import {
+  isPromise,
+  locateError,
+  type CompleteValue,
+  type CompiledField,
+  type ExecutionState,
+  type DetachedContainer,
+} from './execution-state.ts';
 import { closeSegment, type Segment } from './json-writer.ts';
 import { hasTime, runInSlice } from './time-slices.ts';
 
@@ -25,12 +32,26 @@ function detachContainers(state: ExecutionState): DetachedContainer | null {
 }
 
 /** Writes a value, or reserves a segment for it until its promise settles. */
-export function completeOrDefer(state: ExecutionState, field: CompiledField, complete: CompleteValue, nullable: boolean, value: unknown, key: string | number): void {
+export function completeOrDefer(
+  state: ExecutionState,
+  field: CompiledField,
+  complete: CompleteValue,
+  nullable: boolean,
+  value: unknown,
+  key: string | number,
+): void {
   if (isPromise(value)) deferValue(state, field, complete, nullable, value, key);
   else complete(state, field, value, key);
 }
 
-function deferValue(state: ExecutionState, field: CompiledField, complete: CompleteValue, nullable: boolean, value: PromiseLike<unknown>, key: string | number): void {
+function deferValue(
+  state: ExecutionState,
+  field: CompiledField,
+  complete: CompleteValue,
+  nullable: boolean,
+  value: PromiseLike<unknown>,
+  key: string | number,
+): void {
   const parent = detachContainers(state);
   completeWhenSettled(state, field, complete, nullable, value, key, parent, reserveSegment(state));
 }
@@ -47,7 +68,14 @@ function reserveSegment(state: ExecutionState): Segment {
 }
 
 function completeWhenSettled(
-  state: ExecutionState, field: CompiledField, complete: CompleteValue, nullable: boolean, value: PromiseLike<unknown>, key: string | number, parent: DetachedContainer | null, segment: Segment,
+  state: ExecutionState,
+  field: CompiledField,
+  complete: CompleteValue,
+  nullable: boolean,
+  value: PromiseLike<unknown>,
+  key: string | number,
+  parent: DetachedContainer | null,
+  segment: Segment,
 ): void {
   const settle = (write: () => void): void => {
     const step = (): void => fillSegment(state, field, key, parent, segment, write);
@@ -72,7 +100,14 @@ function completeWhenSettled(
 }
 
 /** Writes the content of a reserved segment. */
-function fillSegment(state: ExecutionState, field: CompiledField, key: string | number, parent: DetachedContainer | null, segment: Segment, write: () => void): void {
+function fillSegment(
+  state: ExecutionState,
+  field: CompiledField,
+  key: string | number,
+  parent: DetachedContainer | null,
+  segment: Segment,
+  write: () => void,
+): void {
   // After a failed execution the caller may have taken the bytes, and another execution may use the writer's buffer.
   if (!state.failed) {
     state.base = parent;
@@ -126,7 +161,13 @@ export function deferRest(state: ExecutionState, field: CompiledField, key: numb
  * Writes null into the segment or its nearest nullable parent, and records the error. Drops the error if a parent is
  * null already.
  */
-function propagateNull(state: ExecutionState, thrown: unknown, nullable: boolean, parent: DetachedContainer | null, segment: Segment): void {
+function propagateNull(
+  state: ExecutionState,
+  thrown: unknown,
+  nullable: boolean,
+  parent: DetachedContainer | null,
+  segment: Segment,
+): void {
   const error = locateError(state, thrown, 0);
   if (nullable) {
     state.errors.push(error);

@@ -1,7 +1,14 @@
 import { getArgumentValues } from 'graphql';
 import { wireBuffer, RowView, type ReadonlyRows, type RowViewClass } from '../reader/row-view.ts';
 import { shouldYield, deferRest, completeOrDefer } from './deferred.ts';
-import { buildResolveInfo, locateError, type CompleteValue, type CompiledField, type Plan, type ExecutionState } from './execution-state.ts';
+import {
+  buildResolveInfo,
+  locateError,
+  type CompleteValue,
+  type CompiledField,
+  type Plan,
+  type ExecutionState,
+} from './execution-state.ts';
 import { closeSegment } from './json-writer.ts';
 
 /**
@@ -47,7 +54,15 @@ function writeFields(state: ExecutionState, plan: Plan, source: unknown): void {
 
 const emptyRow = { $buffer: wireBuffer(Buffer.alloc(0)), $at: 0 };
 
-export function writeList(state: ExecutionState, field: CompiledField, complete: CompleteValue, itemNullable: boolean, items: ReadonlyRows<unknown>, key: string | number, nullable: boolean): void {
+export function writeList(
+  state: ExecutionState,
+  field: CompiledField,
+  complete: CompleteValue,
+  itemNullable: boolean,
+  items: ReadonlyRows<unknown>,
+  key: string | number,
+  nullable: boolean,
+): void {
   pushFrame(state, key, nullable);
   state.writer.byte(bracket);
   writeItems(state, field, complete, itemNullable, items, 0);
@@ -55,7 +70,14 @@ export function writeList(state: ExecutionState, field: CompiledField, complete:
   popFrame(state);
 }
 
-function writeItems(state: ExecutionState, field: CompiledField, complete: CompleteValue, itemNullable: boolean, items: ReadonlyRows<unknown>, from: number): void {
+function writeItems(
+  state: ExecutionState,
+  field: CompiledField,
+  complete: CompleteValue,
+  itemNullable: boolean,
+  items: ReadonlyRows<unknown>,
+  from: number,
+): void {
   for (let n = from; n < items.length; n += 1) {
     if (shouldYield(state)) return deferRest(state, field, n, () => writeItems(state, field, complete, itemNullable, items, n));
     if (n > 0) state.writer.byte(comma);
@@ -70,9 +92,23 @@ function writeItems(state: ExecutionState, field: CompiledField, complete: Compl
 }
 
 /** Writes a nullable list item (`key` is its index) or field; if that throws, writes null and records the error. */
-function tryComplete(state: ExecutionState, field: CompiledField, complete: CompleteValue, key: string | number, item: unknown, source: unknown): void {
-  const { depth, output, writer: { at } } = state;
-  const { open, parts: { length } } = output;
+function tryComplete(
+  state: ExecutionState,
+  field: CompiledField,
+  complete: CompleteValue,
+  key: string | number,
+  item: unknown,
+  source: unknown,
+): void {
+  const {
+    depth,
+    output,
+    writer: { at },
+  } = state;
+  const {
+    open,
+    parts: { length },
+  } = output;
   try {
     state.field = field;
     state.key = key;
@@ -96,7 +132,11 @@ function tryComplete(state: ExecutionState, field: CompiledField, complete: Comp
 }
 
 function pushFrame(state: ExecutionState, key: string | number, nullable: boolean): void {
-  const { frames, depth, writer: { at: start } } = state;
+  const {
+    frames,
+    depth,
+    writer: { at: start },
+  } = state;
   const frame = frames[depth];
   if (frame === undefined) frames.push({ key, nullable, start, container: null });
   else {
@@ -109,7 +149,10 @@ function pushFrame(state: ExecutionState, key: string | number, nullable: boolea
 }
 
 function popFrame(state: ExecutionState): void {
-  const { frames, writer: { at } } = state;
+  const {
+    frames,
+    writer: { at },
+  } = state;
   state.depth -= 1;
   const { container } = frames[state.depth]!;
   if (container === null) return;
@@ -122,8 +165,12 @@ const noArguments = Object.freeze({});
 
 function resolveField(state: ExecutionState, field: CompiledField, source: unknown): unknown {
   const { resolve, hasNoArguments, needsInfo, argumentsIndex } = field;
-  const args = hasNoArguments ? noArguments : (state.arguments[argumentsIndex] ??= getArgumentValues(field.definition, field.nodes[0]!, state.variables));
+  const args = hasNoArguments
+    ? noArguments
+    : (state.arguments[argumentsIndex] ??= getArgumentValues(field.definition, field.nodes[0]!, state.variables));
   if (resolve !== undefined) return resolve(source, args, state.contextValue, (needsInfo ? buildResolveInfo(state, field) : undefined)!);
   const value = typeof source === 'object' && source !== null ? (source as Record<string, unknown>)[field.definition.name] : undefined;
-  return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).call(source, args, state.contextValue, buildResolveInfo(state, field)) : value;
+  return typeof value === 'function'
+    ? (value as (...args: unknown[]) => unknown).call(source, args, state.contextValue, buildResolveInfo(state, field))
+    : value;
 }

@@ -1,6 +1,13 @@
 import {
-  locatedError, type FieldNode, type FragmentDefinitionNode, type GraphQLError, type GraphQLField, type GraphQLObjectType, type GraphQLResolveInfo,
-  type GraphQLSchema, type OperationDefinitionNode,
+  locatedError,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLError,
+  type GraphQLField,
+  type GraphQLObjectType,
+  type GraphQLResolveInfo,
+  type GraphQLSchema,
+  type OperationDefinitionNode,
 } from 'graphql';
 import type { Segment, StaticBytes, JsonWriter } from './json-writer.ts';
 import type { RawColumnWriter } from './raw-columns.ts';
@@ -109,12 +116,25 @@ export function locateError(state: ExecutionState, thrown: unknown, depth: numbe
 }
 
 export function buildResolveInfo(state: ExecutionState, { name, nodes, parentType, definition }: CompiledField): GraphQLResolveInfo {
-  const { compiled: { fragments, operation }, schema, rootValue, variables } = state;
+  const {
+    compiled: { fragments, operation },
+    schema,
+    rootValue,
+    variables,
+  } = state;
   let path: GraphQLResolveInfo['path'] | undefined;
   for (const key of pathOf(state, name)) path = { prev: path, key, typename: undefined };
   return {
-    fieldName: definition.name, fieldNodes: nodes, returnType: definition.type, parentType, path: path!,
-    schema, fragments, rootValue, operation, variableValues: variables,
+    fieldName: definition.name,
+    fieldNodes: nodes,
+    returnType: definition.type,
+    parentType,
+    path: path!,
+    schema,
+    fragments,
+    rootValue,
+    operation,
+    variableValues: variables,
   };
 }
 

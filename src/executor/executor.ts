@@ -1,6 +1,13 @@
 import {
-  execute as executeWithGraphqlJs, getVariableValues, Kind, OperationTypeNode, type DocumentNode, type ExecutionArgs, type ExecutionResult,
-  type GraphQLSchema, type OperationDefinitionNode,
+  execute as executeWithGraphqlJs,
+  getVariableValues,
+  Kind,
+  OperationTypeNode,
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  type GraphQLSchema,
+  type OperationDefinitionNode,
 } from 'graphql';
 import { writeRoot } from './execute-fields.ts';
 import { failExecution } from './deferred.ts';
@@ -44,27 +51,58 @@ export const executeToWriter = (args: ExecutionArgs): PromiseOrValue<Executed> =
 export function prepare(args: ExecutionArgs, { planCache }: PrepareOptions = {}): PreparedOperation {
   const { schema, document } = args;
   const fallback: PreparedOperation = {
-    compiled: null, plannedFields: 0, runsUnsliced: true,
+    compiled: null,
+    plannedFields: 0,
+    runsUnsliced: true,
     execute: (rootValue, contextValue) => executeWithGraphqlJs({ ...args, rootValue, contextValue }),
   };
   const operation = operationOf(document, args.operationName);
-  if (operation === undefined || operation.operation === OperationTypeNode.MUTATION || args.fieldResolver || args.typeResolver) return fallback;
+  if (operation === undefined || operation.operation === OperationTypeNode.MUTATION || args.fieldResolver || args.typeResolver)
+    return fallback;
   const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], args.variableValues ?? {}, { maxErrors: 50 });
   if (errors !== undefined) return { compiled: null, plannedFields: 0, runsUnsliced: false, execute: () => ({ errors }) };
   const { compiled, plannedFields } = compileQuery(schema, document, operation, coerced, planCache);
   if (compiled === null) return { ...fallback, plannedFields };
   const fieldArguments: unknown[] = [];
-  return { compiled, plannedFields, runsUnsliced: false, execute: (rootValue, contextValue) => executeCompiled(compiled, schema, coerced, fieldArguments, rootValue, contextValue) };
+  return {
+    compiled,
+    plannedFields,
+    runsUnsliced: false,
+    execute: (rootValue, contextValue) => executeCompiled(compiled, schema, coerced, fieldArguments, rootValue, contextValue),
+  };
 }
 
 function executeCompiled(
-  compiled: CompiledQuery, schema: GraphQLSchema, variables: Record<string, unknown>, fieldArguments: unknown[], rootValue: unknown, contextValue: unknown,
+  compiled: CompiledQuery,
+  schema: GraphQLSchema,
+  variables: Record<string, unknown>,
+  fieldArguments: unknown[],
+  rootValue: unknown,
+  contextValue: unknown,
 ): PromiseOrValue<ExecutionState> {
   const data: Segment = { parts: [], open: 0 };
   const state: ExecutionState = {
-    compiled, contextValue, rootValue, schema, variables, arguments: fieldArguments, errors: [], writer: new JsonWriter(), data, failed: false,
-    segment: data, base: null, frames: [], depth: 0, field: undefined, key: '', output: data, pending: 0, finish: undefined,
-    items: 0, nextClockCheck: 0,
+    compiled,
+    contextValue,
+    rootValue,
+    schema,
+    variables,
+    arguments: fieldArguments,
+    errors: [],
+    writer: new JsonWriter(),
+    data,
+    failed: false,
+    segment: data,
+    base: null,
+    frames: [],
+    depth: 0,
+    field: undefined,
+    key: '',
+    output: data,
+    pending: 0,
+    finish: undefined,
+    items: 0,
+    nextClockCheck: 0,
   };
   try {
     writeRoot(state, compiled.plan);
@@ -97,7 +135,8 @@ export const takeBytes = ({ writer, data }: ExecutionState): AssembledBytes => a
 /** Returns the operation of this name, or the only one; undefined if it is missing or ambiguous. */
 export function operationOf({ definitions }: DocumentNode, name: string | null | undefined): OperationDefinitionNode | undefined {
   const [first] = definitions;
-  if (definitions.length === 1 && first!.kind === Kind.OPERATION_DEFINITION) return name == null || first.name?.value === name ? first : undefined;
+  if (definitions.length === 1 && first!.kind === Kind.OPERATION_DEFINITION)
+    return name == null || first.name?.value === name ? first : undefined;
   const operations = definitions.filter((node): node is OperationDefinitionNode => node.kind === Kind.OPERATION_DEFINITION);
   // graphql-js reports an ambiguous or missing operation.
   return name == null ? (operations.length === 1 ? operations[0] : undefined) : operations.find((node) => node.name?.value === name);

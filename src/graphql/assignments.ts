@@ -1,5 +1,10 @@
 import {
-  assignClassTeacher, assignmentsUnder, assignSubjectTeacher, classTeacherOf, endClassTeacher, endSubjectTeacher,
+  assignClassTeacher,
+  assignmentsUnder,
+  assignSubjectTeacher,
+  classTeacherOf,
+  endClassTeacher,
+  endSubjectTeacher,
 } from '../domain/assignments.ts';
 import { builder, descriptions, idOf, mutation } from './builder.ts';
 import { AssignmentConnection, AssignmentRef, ClassRef, SubjectRef, UserRef } from './refs.ts';
@@ -35,8 +40,7 @@ builder.node(AssignmentRef, {
       type: SubjectRef,
       nullable: true,
       description: 'The subject of a SUBJECT_TEACHER; null for a CLASS_TEACHER and if you may not see it.',
-      resolve: (assignment, _args, ctx) =>
-        assignment.subjectId === null ? null : ctx.loaders.byId('Subject', assignment.subjectId),
+      resolve: (assignment, _args, ctx) => (assignment.subjectId === null ? null : ctx.loaders.byId('Subject', assignment.subjectId)),
     }),
   }),
 });
@@ -78,7 +82,7 @@ const AssignClassTeacherInput = builder.inputType('AssignClassTeacherInput', {
   description: 'The class and its new class teacher.',
   fields: (t) => ({
     classId: t.id({ required: true, description: 'The class. CONFLICT if it is archived or has another class teacher.' }),
-    userId: t.id({ required: true, description: "The teacher. CONFLICT without the role TEACHER in the school of the class." }),
+    userId: t.id({ required: true, description: 'The teacher. CONFLICT without the role TEACHER in the school of the class.' }),
   }),
 });
 
@@ -107,7 +111,7 @@ const AssignSubjectTeacherInput = builder.inputType('AssignSubjectTeacherInput',
   fields: (t) => ({
     classId: t.id({ required: true, description: 'The class. CONFLICT if it is archived.' }),
     subjectId: t.id({ required: true, description: 'The subject, of the school of the class.' }),
-    userId: t.id({ required: true, description: "The teacher. CONFLICT without the role TEACHER in the school of the class." }),
+    userId: t.id({ required: true, description: 'The teacher. CONFLICT without the role TEACHER in the school of the class.' }),
   }),
 });
 

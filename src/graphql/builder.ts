@@ -26,12 +26,22 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     cursorType: 'String',
     clientMutationId: 'omit',
     nodesOnConnection: false,
-    firstArgOptions: { description: 'The number of items from the start of the list, or after `after`: 1 to 100. Default: 20, if `last` is not given. INVALID together with `last`.' },
-    lastArgOptions: { description: 'The number of items from the end of the list, or before `before`: 1 to 100. INVALID together with `first`.' },
+    firstArgOptions: {
+      description:
+        'The number of items from the start of the list, or after `after`: 1 to 100. Default: 20, if `last` is not given. INVALID together with `last`.',
+    },
+    lastArgOptions: {
+      description: 'The number of items from the end of the list, or before `before`: 1 to 100. INVALID together with `first`.',
+    },
     afterArgOptions: { description: 'Return only items after this cursor of the same list.' },
     beforeArgOptions: { description: 'Return only items before this cursor of the same list.' },
-    edgesFieldOptions: { description: 'The items of the page in list order, each with its cursor.', nullable: { list: false, items: false } },
-    cursorFieldOptions: { description: 'The opaque position of the item. Pass it as `after` or `before` to continue the same list from here.' },
+    edgesFieldOptions: {
+      description: 'The items of the page in list order, each with its cursor.',
+      nullable: { list: false, items: false },
+    },
+    cursorFieldOptions: {
+      description: 'The opaque position of the item. Pass it as `after` or `before` to continue the same list from here.',
+    },
     nodeFieldOptions: { description: 'The item itself.', nullable: false },
     pageInfoFieldOptions: { description: 'The cursors of the page, and whether there are items before and after it.' },
     pageInfoTypeOptions: { description: 'The cursors of a page, and whether there are items before and after it.' },
@@ -47,7 +57,9 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   },
 });
 
-builder.queryType({ description: 'The queries. They return only what you may see: lists leave out the rest, and single objects are null instead.' });
+builder.queryType({
+  description: 'The queries. They return only what you may see: lists leave out the rest, and single objects are null instead.',
+});
 builder.mutationType({
   description:
     'The mutations. Each takes one `input` and returns the changed object or a `Refusal`. A text is a single line: spaces at its ends ' +
@@ -71,7 +83,10 @@ export const descriptions = {
 
 /** Returns the enum value of an action or an event type: CHAT_CREATE for `chat.create`. */
 export const enumName = (dottedName: string): string =>
-  dottedName.replace('.', '_').replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+  dottedName
+    .replace('.', '_')
+    .replace(/[A-Z]/g, (letter) => `_${letter}`)
+    .toUpperCase();
 
 /**
  * Returns the row's id in a global ID of this type.
@@ -80,8 +95,7 @@ export const enumName = (dottedName: string): string =>
 export function idOf(type: ResourceType, globalId: string, path: string): string {
   const parsed = parseId(globalId);
   if (parsed === null) throw invalid(path, ['Это не идентификатор этого сервера.', 'This is not an id of this server.']);
-  if (parsed.thing !== type)
-    throw invalid(path, [`Здесь нужен идентификатор типа ${type}.`, `An id of type ${type} is needed here.`]);
+  if (parsed.thing !== type) throw invalid(path, [`Здесь нужен идентификатор типа ${type}.`, `An id of type ${type} is needed here.`]);
   return parsed.id;
 }
 
@@ -142,7 +156,10 @@ export const RefusalCode = builder.enumType('RefusalCode', {
     CONFLICT: { description: 'The current state does not allow it: for example, the class is archived, or the link has expired.' },
     RATE_LIMITED: { description: 'Too many attempts. Retry after `retryAfter` seconds.' },
     UNAUTHENTICATED: { description: 'You are not signed in.' },
-    UNAVAILABLE: { description: 'The database or another dependency of the server does not respond. Retry after `retryAfter` seconds, with the same `idempotencyKey` if you sent one: the change may have been saved.' },
+    UNAVAILABLE: {
+      description:
+        'The database or another dependency of the server does not respond. Retry after `retryAfter` seconds, with the same `idempotencyKey` if you sent one: the change may have been saved.',
+    },
   } as const,
 });
 
@@ -151,31 +168,34 @@ interface Refused {
   refusal: Refusal;
 }
 
-const RefusalRef = builder.objectRef<Refused>('Refusal').implement({
-  description: 'A refused change and its reason. Nothing was saved, unless `code` is UNAVAILABLE and `message` says that the outcome is unknown.',
-  fields: (t) => ({
-    code: t.field({ type: RefusalCode, description: 'The reason, for programs.', resolve: ({ refusal }) => refusal.code }),
-    message: t.string({
-      description: 'The reason, for people: in Russian, or in English if Accept-Language prefers it.',
-      resolve: ({ refusal }, _args, ctx) => refusal.say(ctx.language),
+const RefusalRef = builder
+  .objectRef<Refused>('Refusal')
+  .implement({
+    description:
+      'A refused change and its reason. Nothing was saved, unless `code` is UNAVAILABLE and `message` says that the outcome is unknown.',
+    fields: (t) => ({
+      code: t.field({ type: RefusalCode, description: 'The reason, for programs.', resolve: ({ refusal }) => refusal.code }),
+      message: t.string({
+        description: 'The reason, for people: in Russian, or in English if Accept-Language prefers it.',
+        resolve: ({ refusal }, _args, ctx) => refusal.say(ctx.language),
+      }),
+      path: t.stringList({
+        nullable: true,
+        description: 'The path of the input field at fault, outermost name first; null if the refusal is not about one field.',
+        resolve: ({ refusal }) => (refusal.at === undefined ? null : [...refusal.at]),
+      }),
+      clause: t.string({
+        nullable: true,
+        description: "The clause of the school's regulation that decided, such as 2.5 a; null if the reason is not a clause.",
+        resolve: ({ refusal }) => refusal.clause ?? null,
+      }),
+      retryAfter: t.int({
+        nullable: true,
+        description: 'Whole seconds to wait before a retry, at least 1; null unless `code` is RATE_LIMITED or UNAVAILABLE.',
+        resolve: ({ refusal }) => refusal.retryAfterSeconds ?? null,
+      }),
     }),
-    path: t.stringList({
-      nullable: true,
-      description: 'The path of the input field at fault, outermost name first; null if the refusal is not about one field.',
-      resolve: ({ refusal }) => (refusal.at === undefined ? null : [...refusal.at]),
-    }),
-    clause: t.string({
-      nullable: true,
-      description: "The clause of the school's regulation that decided, such as 2.5 a; null if the reason is not a clause.",
-      resolve: ({ refusal }) => refusal.clause ?? null,
-    }),
-    retryAfter: t.int({
-      nullable: true,
-      description: 'Whole seconds to wait before a retry, at least 1; null unless `code` is RATE_LIMITED or UNAVAILABLE.',
-      resolve: ({ refusal }) => refusal.retryAfterSeconds ?? null,
-    }),
-  }),
-});
+  });
 
 /**
  * Adds the mutation `name(input: NameInput!): NameResult!`, with `union NameResult = Row | Refusal`.

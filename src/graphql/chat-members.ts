@@ -1,5 +1,11 @@
 import {
-  addChatMember, demoteChatMember, memberCountOf, membersOf, promoteChatMember, removeChatMember, viewerRoleIn,
+  addChatMember,
+  demoteChatMember,
+  memberCountOf,
+  membersOf,
+  promoteChatMember,
+  removeChatMember,
+  viewerRoleIn,
 } from '../domain/chat-members.ts';
 import { builder, idOf, mutation } from './builder.ts';
 import { ChatMemberConnection, ChatMemberRef, ChatRef, ChatRoleEnum, UserRef } from './refs.ts';
@@ -84,14 +90,20 @@ const rowIds = (input: { chatId: string; userId: string }) => ({
 });
 
 mutation('addChatMember', {
-  description: 'Adds a person of the school to a chat. Adding a member again changes nothing. CONFLICT for a pupil, unless the chat is EXTRACURRICULAR.',
+  description:
+    'Adds a person of the school to a chat. Adding a member again changes nothing. CONFLICT for a pupil, unless the chat is EXTRACURRICULAR.',
   returns: ChatMemberRef,
-  input: memberInput('AddChatMemberInput', 'The chat, and the person to add.', 'The person to add. CONFLICT without a role in the school of the chat.'),
+  input: memberInput(
+    'AddChatMemberInput',
+    'The chat, and the person to add.',
+    'The person to add. CONFLICT without a role in the school of the chat.',
+  ),
   run: (ctx, input) => addChatMember(ctx, rowIds(input)),
 });
 
 mutation('removeChatMember', {
-  description: 'Removes a person from a chat, or lets you leave it. Removing a person of the school who is not a member changes nothing. CONFLICT for a member by rule and for the last moderator.',
+  description:
+    'Removes a person from a chat, or lets you leave it. Removing a person of the school who is not a member changes nothing. CONFLICT for a member by rule and for the last moderator.',
   returns: ChatRef,
   input: memberInput('RemoveChatMemberInput', 'The chat, and the member to remove.', 'The member to remove, or yourself to leave.'),
   run: (ctx, input) => removeChatMember(ctx, rowIds(input)),
@@ -100,13 +112,22 @@ mutation('removeChatMember', {
 mutation('promoteChatMember', {
   description: 'Makes a member a moderator. Promoting a moderator changes nothing. CONFLICT for a pupil.',
   returns: ChatMemberRef,
-  input: memberInput('PromoteChatMemberInput', 'The chat, and the member to promote.', 'The member to promote. NOT_FOUND if the person is not a member.'),
+  input: memberInput(
+    'PromoteChatMemberInput',
+    'The chat, and the member to promote.',
+    'The member to promote. NOT_FOUND if the person is not a member.',
+  ),
   run: (ctx, input) => promoteChatMember(ctx, rowIds(input)),
 });
 
 mutation('demoteChatMember', {
-  description: 'Makes a moderator a member. Demoting a member changes nothing. CONFLICT for the last moderator and for a moderator by rule.',
+  description:
+    'Makes a moderator a member. Demoting a member changes nothing. CONFLICT for the last moderator and for a moderator by rule.',
   returns: ChatMemberRef,
-  input: memberInput('DemoteChatMemberInput', 'The chat, and the moderator to demote.', 'The moderator to demote, or yourself to step down. NOT_FOUND if the person is not a member.'),
+  input: memberInput(
+    'DemoteChatMemberInput',
+    'The chat, and the moderator to demote.',
+    'The moderator to demote, or yourself to step down. NOT_FOUND if the person is not a member.',
+  ),
   run: (ctx, input) => demoteChatMember(ctx, rowIds(input)),
 });

@@ -51,8 +51,7 @@ builder.objectField(SchoolRef, 'chats', (t) =>
         classId: t.arg.id({ description: 'Only chats of this class.' }),
         includeArchived: t.arg.boolean({ description: descriptions.includeArchived }),
       },
-      resolve: (school, args, ctx) =>
-        chatsOf(ctx, school, { ...args, classId: optionalIdOf('Class', args.classId, 'classId') }),
+      resolve: (school, args, ctx) => chatsOf(ctx, school, { ...args, classId: optionalIdOf('Class', args.classId, 'classId') }),
     },
     ChatConnection,
   ),

@@ -9,7 +9,9 @@ builder.node(ClassRef, {
   fields: (t) => ({
     name: t.string({ description: 'The grade and the letter, such as 5А.', resolve: nameOfClass }),
     grade: t.exposeInt('grade', { description: 'The grade, 1 to 11.' }),
-    letter: t.exposeString('letter', { description: 'The letter that tells the class from others of its grade, 1 to 15 characters; Cyrillic letters are capitals.' }),
+    letter: t.exposeString('letter', {
+      description: 'The letter that tells the class from others of its grade, 1 to 15 characters; Cyrillic letters are capitals.',
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the class was created.' }),
     archivedAt: t.expose('archivedAt', {
       type: 'DateTime',
@@ -70,7 +72,8 @@ const CreateClassInput = builder.inputType('CreateClassInput', {
 });
 
 mutation('createClass', {
-  description: 'Creates a class. CONFLICT if the school year has a class of this grade and letter; case, spaces, hyphens and look-alike letters make no difference.',
+  description:
+    'Creates a class. CONFLICT if the school year has a class of this grade and letter; case, spaces, hyphens and look-alike letters make no difference.',
   returns: ClassRef,
   input: CreateClassInput,
   run: (ctx, input) =>
@@ -91,7 +94,8 @@ const UpdateClassInput = builder.inputType('UpdateClassInput', {
 });
 
 mutation('updateClass', {
-  description: 'Changes the grade or the letter of a class. Omitted and null fields keep their values. CONFLICT if the school year has another class of this grade and letter.',
+  description:
+    'Changes the grade or the letter of a class. Omitted and null fields keep their values. CONFLICT if the school year has another class of this grade and letter.',
   returns: ClassRef,
   input: UpdateClassInput,
   run: (ctx, input) => updateClass(ctx, { ...input, classId: idOf('Class', input.classId, 'classId') }),
@@ -103,7 +107,8 @@ const ArchiveClassInput = builder.inputType('ArchiveClassInput', {
 });
 
 mutation('archiveClass', {
-  description: 'Archives a class for good: archives its chats, revokes its invitations and ends its assignments. Archiving it again changes nothing.',
+  description:
+    'Archives a class for good: archives its chats, revokes its invitations and ends its assignments. Archiving it again changes nothing.',
   returns: ClassRef,
   input: ArchiveClassInput,
   run: (ctx, input) => archiveClass(ctx, { classId: idOf('Class', input.classId, 'classId') }),

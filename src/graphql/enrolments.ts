@@ -1,6 +1,4 @@
-import {
-  enrolmentOf, enrolmentsIn, enrolmentsOf, enrolStudent, transferStudent, withdrawStudent,
-} from '../domain/enrolments.ts';
+import { enrolmentOf, enrolmentsIn, enrolmentsOf, enrolStudent, transferStudent, withdrawStudent } from '../domain/enrolments.ts';
 import { builder, descriptions, idOf, mutation } from './builder.ts';
 import { ClassRef, EnrolmentConnection, EnrolmentRef, UserRef } from './refs.ts';
 
@@ -70,7 +68,8 @@ const EnrolStudentInput = builder.inputType('EnrolStudentInput', {
 });
 
 mutation('enrolStudent', {
-  description: "Enrols a pupil in a class. Enrolling them in their own class again changes nothing. CONFLICT for a pupil of another class, which `message` names if it belongs to the same school.",
+  description:
+    'Enrols a pupil in a class. Enrolling them in their own class again changes nothing. CONFLICT for a pupil of another class, which `message` names if it belongs to the same school.',
   returns: EnrolmentRef,
   input: EnrolStudentInput,
   run: (ctx, input) => enrolStudent(ctx, { ...input, ...rowIds(input) }),
@@ -85,7 +84,8 @@ const TransferStudentInput = builder.inputType('TransferStudentInput', {
 });
 
 mutation('transferStudent', {
-  description: "Transfers a pupil to another class of the school: one enrolment ends and the next starts at the same instant, and the pupil moves between the chats of the classes. Transferring them to their own class changes nothing.",
+  description:
+    'Transfers a pupil to another class of the school: one enrolment ends and the next starts at the same instant, and the pupil moves between the chats of the classes. Transferring them to their own class changes nothing.',
   returns: EnrolmentRef,
   input: TransferStudentInput,
   run: (ctx, input) => transferStudent(ctx, rowIds(input)),

@@ -8,9 +8,7 @@ import { ChatRef, ClassRef, EnrolmentRef, EventConnection, EventRef, SchoolRef, 
 
 const EventTypeEnum = builder.enumType('EventType', {
   description: 'What happened in a school.',
-  values: Object.fromEntries(
-    eventTypes.map((type) => [enumName(type), { value: type, description: catalog[type].description }]),
-  ),
+  values: Object.fromEntries(eventTypes.map((type) => [enumName(type), { value: type, description: catalog[type].description }])),
 });
 
 const payloadOf = (event: { payload: unknown }) => event.payload as Record<string, string | undefined>;
@@ -29,7 +27,8 @@ EventRef.implement({
     type: t.field({ type: EventTypeEnum, description: 'What happened in the school.', resolve: (event) => event.type as EventType }),
     at: t.expose('at', { type: 'DateTime', description: 'When the change was committed.' }),
     actorKind: t.string({
-      description: 'The kind of actor that made the change: `user`, `service`, `operator`, or `anonymous` for a person who signs up by an invitation link.',
+      description:
+        'The kind of actor that made the change: `user`, `service`, `operator`, or `anonymous` for a person who signs up by an invitation link.',
       resolve: (event) => event.actor.split(':')[0]!,
     }),
     actor: t.field({
@@ -65,7 +64,8 @@ builder.objectField(SchoolRef, 'events', (t) =>
   t.connection(
     {
       type: EventRef,
-      description: 'The log of the school, newest entries first. Empty for everyone except the administration of the school and services with the scope `events`. Entries are deleted after 366 days by default.',
+      description:
+        'The log of the school, newest entries first. Empty for everyone except the administration of the school and services with the scope `events`. Entries are deleted after 366 days by default.',
       args: { types: t.arg({ type: [EventTypeEnum], description: typesDescription }) },
       resolve: (school, args, ctx) => eventsOf(ctx, school, args),
     },
@@ -77,17 +77,21 @@ type EventItem = Extract<SubscriptionItem, { kind: 'event' }>;
 
 const cursorDescription = 'The position in the log. Pass the last one received as `after` to continue the stream from there.';
 
-const Checkpoint = builder.objectRef<Extract<SubscriptionItem, { kind: 'checkpoint' }>>('Checkpoint').implement({
-  description: 'Reports the position of the stream without an event: sent when a stream starts with no event to deliver, and after every 1000 log entries that are not for you.',
-  fields: (t) => ({ cursor: t.exposeString('cursor', { description: cursorDescription }) }),
-});
+const Checkpoint = builder
+  .objectRef<Extract<SubscriptionItem, { kind: 'checkpoint' }>>('Checkpoint')
+  .implement({
+    description:
+      'Reports the position of the stream without an event: sent when a stream starts with no event to deliver, and after every 1000 log entries that are not for you.',
+    fields: (t) => ({ cursor: t.exposeString('cursor', { description: cursorDescription }) }),
+  });
 
-const ResyncRequired = builder.objectRef<Extract<SubscriptionItem, { kind: 'resync' }>>('ResyncRequired').implement({
-  description: 'The last item of a stream whose cursor is too old: entries after it have been deleted from the log. Query the data again, then subscribe with `after: School.asOf`.',
-  fields: (t) => ({
-    oldest: t.exposeString('oldest', { description: 'The oldest cursor from which a stream can still start.' }),
-  }),
-});
+const ResyncRequired = builder
+  .objectRef<Extract<SubscriptionItem, { kind: 'resync' }>>('ResyncRequired')
+  .implement({
+    description:
+      'The last item of a stream whose cursor is too old: entries after it have been deleted from the log. Query the data again, then subscribe with `after: School.asOf`.',
+    fields: (t) => ({ oldest: t.exposeString('oldest', { description: 'The oldest cursor from which a stream can still start.' }) }),
+  });
 
 const EndReasonEnum = builder.enumType('EndReason', {
   description: 'Why a stream ended.',
@@ -100,13 +104,15 @@ const EndReasonEnum = builder.enumType('EndReason', {
   } as const,
 });
 
-const Ended = builder.objectRef<Extract<SubscriptionItem, { kind: 'ended' }>>('Ended').implement({
-  description: 'The last item of a stream that ended because you lost rights or your token expired.',
-  fields: (t) => ({
-    reason: t.expose('reason', { type: EndReasonEnum, description: 'Why the stream ended.' }),
-    cursor: t.exposeString('cursor', { description: cursorDescription }),
-  }),
-});
+const Ended = builder
+  .objectRef<Extract<SubscriptionItem, { kind: 'ended' }>>('Ended')
+  .implement({
+    description: 'The last item of a stream that ended because you lost rights or your token expired.',
+    fields: (t) => ({
+      reason: t.expose('reason', { type: EndReasonEnum, description: 'Why the stream ended.' }),
+      cursor: t.exposeString('cursor', { description: cursorDescription }),
+    }),
+  });
 
 const controlTypes = [Checkpoint, ResyncRequired, Ended] as const;
 
@@ -129,7 +135,10 @@ const EnrolmentChange = builder.objectRef<EventItem>('EnrolmentChange').implemen
       description: 'What happened to the enrolment.',
       resolve: ({ event }) => event.type as 'student.enrolled' | 'student.transferred' | 'student.withdrawn',
     }),
-    studentId: t.id({ description: 'The global ID of the pupil, set even if `student` is null.', resolve: ({ event }) => globalId('User', payloadOf(event).studentId!) }),
+    studentId: t.id({
+      description: 'The global ID of the pupil, set even if `student` is null.',
+      resolve: ({ event }) => globalId('User', payloadOf(event).studentId!),
+    }),
     student: t.field({
       type: UserRef,
       nullable: true,
@@ -183,7 +192,10 @@ const ChatChange = builder.objectRef<EventItem>('ChatChange').implement({
       description: 'What happened to the chat.',
       resolve: ({ event }) => event.type as 'chat.created',
     }),
-    chatId: t.id({ description: 'The global ID of the chat, set even if `chat` is null.', resolve: ({ event }) => globalId('Chat', payloadOf(event).chatId!) }),
+    chatId: t.id({
+      description: 'The global ID of the chat, set even if `chat` is null.',
+      resolve: ({ event }) => globalId('Chat', payloadOf(event).chatId!),
+    }),
     chat: t.field({
       type: ChatRef,
       nullable: true,
@@ -202,17 +214,19 @@ const ChatChange = builder.objectRef<EventItem>('ChatChange').implement({
   }),
 });
 
-const EventNotice = builder.objectRef<EventItem>('EventNotice').implement({
-  description: 'A new entry in the log.',
-  fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: cursorDescription }),
-    event: t.field({
-      type: EventRef,
-      description: 'The log entry itself.',
-      resolve: ({ event }) => ({ ...event, topics: [...event.topics], payload: event.payload }),
+const EventNotice = builder
+  .objectRef<EventItem>('EventNotice')
+  .implement({
+    description: 'A new entry in the log.',
+    fields: (t) => ({
+      cursor: t.exposeString('cursor', { description: cursorDescription }),
+      event: t.field({
+        type: EventRef,
+        description: 'The log entry itself.',
+        resolve: ({ event }) => ({ ...event, topics: [...event.topics], payload: event.payload }),
+      }),
     }),
-  }),
-});
+  });
 
 const controlTypeOf = (item: SubscriptionItem) =>
   item.kind === 'checkpoint' ? Checkpoint : item.kind === 'resync' ? ResyncRequired : Ended;
@@ -235,7 +249,8 @@ const afterDescription =
 builder.subscriptionField('enrolments', (t) =>
   t.field({
     type: EnrolmentsItem,
-    description: 'The enrolments, transfers and withdrawals that you may see, as soon as they are committed. Services need the scope `events`.',
+    description:
+      'The enrolments, transfers and withdrawals that you may see, as soon as they are committed. Services need the scope `events`.',
     args: {
       schoolId: t.arg.id({ required: true, description: schoolDescription }),
       classId: t.arg.id({ description: 'Only changes into or out of this class.' }),
@@ -254,13 +269,13 @@ builder.subscriptionField('enrolments', (t) =>
 builder.subscriptionField('chats', (t) =>
   t.field({
     type: ChatsItem,
-    description: 'The changes of the chats that you may see, and of their members, as soon as they are committed. Services need the scope `events`.',
+    description:
+      'The changes of the chats that you may see, and of their members, as soon as they are committed. Services need the scope `events`.',
     args: {
       schoolId: t.arg.id({ required: true, description: schoolDescription }),
       after: t.arg.string({ description: afterDescription }),
     },
-    subscribe: (_root, args, ctx) =>
-      followChats(ctx, { schoolId: idOf('School', args.schoolId, 'schoolId'), after: args.after ?? null }),
+    subscribe: (_root, args, ctx) => followChats(ctx, { schoolId: idOf('School', args.schoolId, 'schoolId'), after: args.after ?? null }),
     resolve: (item) => item as EventItem,
   }),
 );
@@ -268,18 +283,15 @@ builder.subscriptionField('chats', (t) =>
 builder.subscriptionField('events', (t) =>
   t.field({
     type: EventsItem,
-    description: 'The new log entries of the school, as soon as they are committed, except the sign-ins of other people. FORBIDDEN for everyone except the administration of the school and services with the scope `events`.',
+    description:
+      'The new log entries of the school, as soon as they are committed, except the sign-ins of other people. FORBIDDEN for everyone except the administration of the school and services with the scope `events`.',
     args: {
       schoolId: t.arg.id({ required: true, description: schoolDescription }),
       types: t.arg({ type: [EventTypeEnum], description: typesDescription }),
       after: t.arg.string({ description: afterDescription }),
     },
     subscribe: (_root, args, ctx) =>
-      followEvents(ctx, {
-        schoolId: idOf('School', args.schoolId, 'schoolId'),
-        types: args.types ?? null,
-        after: args.after ?? null,
-      }),
+      followEvents(ctx, { schoolId: idOf('School', args.schoolId, 'schoolId'), types: args.types ?? null, after: args.after ?? null }),
     resolve: (item) => item as EventItem,
   }),
 );

@@ -1,6 +1,19 @@
 import {
-  acceptInvitation, createInvitation, handOverInvitation, handOversOf, heldBy, invitationsOf, linkOf, previewInvitation,
-  revokeInvitation, rotateInvitation, statusOf, usesOf, type InvitationHandOver, type InvitationPreview, type InvitationUse,
+  acceptInvitation,
+  createInvitation,
+  handOverInvitation,
+  handOversOf,
+  heldBy,
+  invitationsOf,
+  linkOf,
+  previewInvitation,
+  revokeInvitation,
+  rotateInvitation,
+  statusOf,
+  usesOf,
+  type InvitationHandOver,
+  type InvitationPreview,
+  type InvitationUse,
 } from '../domain/invitations.ts';
 import { builder, descriptions, idOf, mutation, optionalIdOf } from './builder.ts';
 import { ClassRef, InvitationConnection, InvitationRef, RoleEnum, SchoolRef, UserRef } from './refs.ts';
@@ -15,37 +28,41 @@ const StatusEnum = builder.enumType('InvitationStatus', {
   } as const,
 });
 
-const HandOverRef = builder.objectRef<InvitationHandOver>('InvitationHandOver').implement({
-  description: 'A hand-over of an invitation from one holder to the next.',
-  fields: (t) => ({
-    at: t.expose('at', { type: 'DateTime', description: 'When the invitation was handed over.' }),
-    from: t.field({
-      type: UserRef,
-      nullable: true,
-      description: 'The previous holder. Null for the first hand-over, and for a person whom you may not see.',
-      resolve: (handOver, _args, ctx) => (handOver.fromId === null ? null : ctx.loaders.byId('User', handOver.fromId)),
+const HandOverRef = builder
+  .objectRef<InvitationHandOver>('InvitationHandOver')
+  .implement({
+    description: 'A hand-over of an invitation from one holder to the next.',
+    fields: (t) => ({
+      at: t.expose('at', { type: 'DateTime', description: 'When the invitation was handed over.' }),
+      from: t.field({
+        type: UserRef,
+        nullable: true,
+        description: 'The previous holder. Null for the first hand-over, and for a person whom you may not see.',
+        resolve: (handOver, _args, ctx) => (handOver.fromId === null ? null : ctx.loaders.byId('User', handOver.fromId)),
+      }),
+      to: t.field({
+        type: UserRef,
+        nullable: true,
+        description: 'The new holder; null if you may not see them.',
+        resolve: (handOver, _args, ctx) => ctx.loaders.byId('User', handOver.toId),
+      }),
     }),
-    to: t.field({
-      type: UserRef,
-      nullable: true,
-      description: 'The new holder; null if you may not see them.',
-      resolve: (handOver, _args, ctx) => ctx.loaders.byId('User', handOver.toId),
-    }),
-  }),
-});
+  });
 
-const UseRef = builder.objectRef<InvitationUse>('InvitationUse').implement({
-  description: 'The use of an invitation by one person who joined.',
-  fields: (t) => ({
-    at: t.expose('at', { type: 'DateTime', description: 'When the person joined.' }),
-    user: t.field({
-      type: UserRef,
-      nullable: true,
-      description: 'The person who joined; null if you may not see them.',
-      resolve: (use, _args, ctx) => ctx.loaders.byId('User', use.userId),
+const UseRef = builder
+  .objectRef<InvitationUse>('InvitationUse')
+  .implement({
+    description: 'The use of an invitation by one person who joined.',
+    fields: (t) => ({
+      at: t.expose('at', { type: 'DateTime', description: 'When the person joined.' }),
+      user: t.field({
+        type: UserRef,
+        nullable: true,
+        description: 'The person who joined; null if you may not see them.',
+        resolve: (use, _args, ctx) => ctx.loaders.byId('User', use.userId),
+      }),
     }),
-  }),
-});
+  });
 
 builder.node(InvitationRef, {
   description: 'A link by which people join a school in a role, and pupils a class too. It is limited in time and in the number of people.',
@@ -61,7 +78,11 @@ builder.node(InvitationRef, {
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the invitation was created.' }),
     expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When the link expires.' }),
-    rotatedAt: t.expose('rotatedAt', { type: 'DateTime', nullable: true, description: 'When the link was last replaced; null if it never was.' }),
+    rotatedAt: t.expose('rotatedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the link was last replaced; null if it never was.',
+    }),
     revokedAt: t.expose('revokedAt', { type: 'DateTime', nullable: true, description: 'When the link was revoked; null if it was not.' }),
     status: t.field({ type: StatusEnum, description: 'Whether the link can be used now.', resolve: (invitation) => statusOf(invitation) }),
     link: t.string({
@@ -84,15 +105,15 @@ builder.node(InvitationRef, {
     holder: t.field({
       type: UserRef,
       nullable: true,
-      description: 'The person who holds the link: its creator until it is handed over. Null if the operator created it and it was not handed over, or if you may not see the holder.',
+      description:
+        'The person who holds the link: its creator until it is handed over. Null if the operator created it and it was not handed over, or if you may not see the holder.',
       resolve: (invitation, _args, ctx) => (invitation.holderId === null ? null : ctx.loaders.byId('User', invitation.holderId)),
     }),
     createdBy: t.field({
       type: UserRef,
       nullable: true,
       description: 'The person who created the invitation; null if the operator did, or if you may not see them.',
-      resolve: (invitation, _args, ctx) =>
-        invitation.createdById === null ? null : ctx.loaders.byId('User', invitation.createdById),
+      resolve: (invitation, _args, ctx) => (invitation.createdById === null ? null : ctx.loaders.byId('User', invitation.createdById)),
     }),
     handOvers: t.field({
       type: [HandOverRef],
@@ -124,8 +145,7 @@ builder.objectField(SchoolRef, 'invitations', (t) =>
         role: t.arg({ type: RoleEnum, description: 'Only invitations that give this role.' }),
         classId: t.arg.id({ description: 'Only invitations to this class.' }),
       },
-      resolve: (school, args, ctx) =>
-        invitationsOf(ctx, school, { ...args, classId: optionalIdOf('Class', args.classId, 'classId') }),
+      resolve: (school, args, ctx) => invitationsOf(ctx, school, { ...args, classId: optionalIdOf('Class', args.classId, 'classId') }),
     },
     InvitationConnection,
   ),
@@ -144,15 +164,20 @@ builder.objectField(UserRef, 'heldInvitations', (t) =>
 
 const codeDescription = 'The code of the invitation: the part of its link after `/join/`.';
 
-const PreviewRef = builder.objectRef<InvitationPreview>('InvitationPreview').implement({
-  description: 'What an invitation link leads to: the school, the class and the role, but no people.',
-  fields: (t) => ({
-    schoolName: t.exposeString('schoolName', { description: 'The short name of the school.' }),
-    className: t.exposeString('className', { nullable: true, description: 'The name of the class that pupils join, such as «5А»; null for other roles.' }),
-    role: t.expose('role', { type: RoleEnum, description: 'The role that people get when they join.' }),
-    expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When the link expires.' }),
-  }),
-});
+const PreviewRef = builder
+  .objectRef<InvitationPreview>('InvitationPreview')
+  .implement({
+    description: 'What an invitation link leads to: the school, the class and the role, but no people.',
+    fields: (t) => ({
+      schoolName: t.exposeString('schoolName', { description: 'The short name of the school.' }),
+      className: t.exposeString('className', {
+        nullable: true,
+        description: 'The name of the class that pupils join, such as «5А»; null for other roles.',
+      }),
+      role: t.expose('role', { type: RoleEnum, description: 'The role that people get when they join.' }),
+      expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When the link expires.' }),
+    }),
+  });
 
 builder.queryField('invitationPreview', (t) =>
   t.field({
@@ -170,10 +195,15 @@ const CreateInvitationInput = builder.inputType('CreateInvitationInput', {
   fields: (t) => ({
     schoolId: t.id({ required: true, description: 'The school that people join.' }),
     role: t.field({ type: RoleEnum, required: true, description: 'The role that people get when they join.' }),
-    classId: t.id({ description: 'The class that pupils join: required for role STUDENT, INVALID for other roles. CONFLICT if it is archived.' }),
+    classId: t.id({
+      description: 'The class that pupils join: required for role STUDENT, INVALID for other roles. CONFLICT if it is archived.',
+    }),
     label: t.string({ description: 'A note about the invitation, up to 100 characters.' }),
     maxUses: t.int({ description: 'The number of people who may join, 1 to 1000. Default: 40 for pupils, 1 for staff.' }),
-    expiresAt: t.field({ type: 'DateTime', description: 'When the link expires: in the future, at most 366 days ahead. Default: in 14 days.' }),
+    expiresAt: t.field({
+      type: 'DateTime',
+      description: 'When the link expires: in the future, at most 366 days ahead. Default: in 14 days.',
+    }),
     idempotencyKey: t.string({ description: descriptions.idempotencyKey }),
   }),
 });
@@ -194,12 +224,17 @@ const HandOverInvitationInput = builder.inputType('HandOverInvitationInput', {
   description: 'The invitation, and the person who gets it.',
   fields: (t) => ({
     invitationId: t.id({ required: true, description: 'The invitation. CONFLICT unless its `status` is ACTIVE.' }),
-    userId: t.id({ required: true, description: "The new holder: a member of staff of the school or, for a pupils' link, the class teacher of its class; CONFLICT for others." }),
+    userId: t.id({
+      required: true,
+      description:
+        "The new holder: a member of staff of the school or, for a pupils' link, the class teacher of its class; CONFLICT for others.",
+    }),
   }),
 });
 
 mutation('handOverInvitation', {
-  description: 'Hands an invitation over to a person, who then sees its link. The hand-over is recorded. Handing it to its holder again changes nothing.',
+  description:
+    'Hands an invitation over to a person, who then sees its link. The hand-over is recorded. Handing it to its holder again changes nothing.',
   returns: InvitationRef,
   input: HandOverInvitationInput,
   run: (ctx, input) =>
@@ -239,7 +274,8 @@ const AcceptInvitationInput = builder.inputType('AcceptInvitationInput', {
 });
 
 mutation('acceptInvitation', {
-  description: 'Joins the school of an invitation, with its role and its class. Returns the viewer. Changes nothing and takes no seat if you have both already. CONFLICT for a link that is not ACTIVE, for a pupil of another class, and if you lost what this link gave you before: ask for a new link.',
+  description:
+    'Joins the school of an invitation, with its role and its class. Returns the viewer. Changes nothing and takes no seat if you have both already. CONFLICT for a link that is not ACTIVE, for a pupil of another class, and if you lost what this link gave you before: ask for a new link.',
   returns: UserRef,
   input: AcceptInvitationInput,
   run: (ctx, input) => acceptInvitation(ctx, input),

@@ -24,7 +24,8 @@ builder.node(RoleGrantRef, {
     grantedBy: t.field({
       type: UserRef,
       nullable: true,
-      description: 'The person who granted the role, or who created the invitation that granted it; null if the operator did, or if you may not see them.',
+      description:
+        'The person who granted the role, or who created the invitation that granted it; null if the operator did, or if you may not see them.',
       resolve: (grant, _args, ctx) => (grant.grantedById === null ? null : ctx.loaders.byId('User', grant.grantedById)),
     }),
   }),
@@ -47,7 +48,11 @@ const GrantRoleInput = builder.inputType('GrantRoleInput', {
   fields: (t) => ({
     schoolId: t.id({ required: true, description: 'The school in which the role counts.' }),
     userId: t.id({ required: true, description: 'The person, whom you must be able to see. CONFLICT if the account is deactivated.' }),
-    role: t.field({ type: RoleEnum, required: true, description: 'The role to grant. CONFLICT if STUDENT would meet another role in the same school.' }),
+    role: t.field({
+      type: RoleEnum,
+      required: true,
+      description: 'The role to grant. CONFLICT if STUDENT would meet another role in the same school.',
+    }),
   }),
 });
 
@@ -56,16 +61,17 @@ mutation('grantRole', {
   returns: RoleGrantRef,
   input: GrantRoleInput,
   run: (ctx, input) =>
-    grantRole(ctx, {
-      ...input,
-      schoolId: idOf('School', input.schoolId, 'schoolId'),
-      userId: idOf('User', input.userId, 'userId'),
-    }),
+    grantRole(ctx, { ...input, schoolId: idOf('School', input.schoolId, 'schoolId'), userId: idOf('User', input.userId, 'userId') }),
 });
 
 const EndRoleInput = builder.inputType('EndRoleInput', {
   description: 'The role to end.',
-  fields: (t) => ({ grantId: t.id({ required: true, description: 'The role grant to end, from `User.roles`. CONFLICT for the last platform administrator of the school.' }) }),
+  fields: (t) => ({
+    grantId: t.id({
+      required: true,
+      description: 'The role grant to end, from `User.roles`. CONFLICT for the last platform administrator of the school.',
+    }),
+  }),
 });
 
 mutation('endRole', {

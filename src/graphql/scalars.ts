@@ -33,10 +33,9 @@ function parseInstant(value: unknown, node?: ValueNode): Date {
     const at = Date.parse(`${year}-${month}-${date}T${parts.clock}.${fraction.slice(0, 3).padEnd(3, '0')}${parts.offset.toUpperCase()}`);
     if (at >= earliest && at <= latest) return new Date(at);
   }
-  throw new GraphQLError(
-    'DateTime must be an RFC 3339 instant that exists in the years 0001 to 9999, such as 2026-09-01T08:00:00Z.',
-    { nodes: node },
-  );
+  throw new GraphQLError('DateTime must be an RFC 3339 instant that exists in the years 0001 to 9999, such as 2026-09-01T08:00:00Z.', {
+    nodes: node,
+  });
 }
 
 function parseDay(value: unknown, node?: ValueNode): string {
@@ -63,7 +62,4 @@ builder.scalarType('Date', {
   parseLiteral: (node) => parseDay(textOf(node), node),
 });
 
-builder.scalarType('JSON', {
-  description: 'Any JSON value. Used only for `Event.ids`.',
-  serialize: (value) => value,
-});
+builder.scalarType('JSON', { description: 'Any JSON value. Used only for `Event.ids`.', serialize: (value) => value });

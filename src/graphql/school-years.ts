@@ -12,11 +12,7 @@ builder.node(SchoolYearRef, {
       description: 'The first day, 1 September.',
       resolve: (year) => year.startsOn.toISOString().slice(0, 10),
     }),
-    endsOn: t.field({
-      type: 'Date',
-      description: 'The last day, 31 August.',
-      resolve: (year) => year.endsOn.toISOString().slice(0, 10),
-    }),
+    endsOn: t.field({ type: 'Date', description: 'The last day, 31 August.', resolve: (year) => year.endsOn.toISOString().slice(0, 10) }),
     isCurrent: t.boolean({
       description: "Whether the year contains today in the school's time zone.",
       resolve: (year, _args, ctx) => isCurrent(ctx, year),
@@ -33,7 +29,8 @@ builder.node(SchoolYearRef, {
 builder.objectField(SchoolRef, 'years', (t) =>
   t.field({
     type: [SchoolYearRef],
-    description: 'The years of the school, latest first. The current and the next year are added when the school is set up and whenever `createClass` is called without `schoolYearId`.',
+    description:
+      'The years of the school, latest first. The current and the next year are added when the school is set up and whenever `createClass` is called without `schoolYearId`.',
     resolve: (school, _args, ctx) => yearsOf(ctx, school),
   }),
 );

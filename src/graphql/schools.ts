@@ -3,13 +3,15 @@ import { peopleOf } from '../domain/users.ts';
 import { builder, idOf, mutation, optionalIdOf } from './builder.ts';
 import { RoleEnum, SchoolRef, UserConnection, UserRef } from './refs.ts';
 
-const ExternalIdRef = builder.objectRef<ExternalIdInput>('ExternalId').implement({
-  description: 'The ID of a school in another system.',
-  fields: (t) => ({
-    system: t.exposeString('system', { description: 'The name of the other system, such as «Моя школа»; 1 to 50 characters.' }),
-    value: t.exposeString('value', { description: "The school's ID in that system, 1 to 100 characters." }),
-  }),
-});
+const ExternalIdRef = builder
+  .objectRef<ExternalIdInput>('ExternalId')
+  .implement({
+    description: 'The ID of a school in another system.',
+    fields: (t) => ({
+      system: t.exposeString('system', { description: 'The name of the other system, such as «Моя школа»; 1 to 50 characters.' }),
+      value: t.exposeString('value', { description: "The school's ID in that system, 1 to 100 characters." }),
+    }),
+  });
 
 builder.node(SchoolRef, {
   description: 'A school, set up by the operator of the server. It has its own log, and counts days in its own time zone.',
@@ -18,8 +20,14 @@ builder.node(SchoolRef, {
     name: t.exposeString('name', { description: 'The short name, 1 to 100 characters.' }),
     fullName: t.exposeString('fullName', { description: 'The full name, as in the charter; 1 to 300 characters.' }),
     address: t.exposeString('address', { nullable: true, description: 'The postal address, up to 300 characters; null if not set.' }),
-    district: t.exposeString('district', { nullable: true, description: 'The district of the city or region, up to 100 characters; null if not set.' }),
-    region: t.exposeString('region', { nullable: true, description: 'The region of the Russian Federation, up to 100 characters; null if not set.' }),
+    district: t.exposeString('district', {
+      nullable: true,
+      description: 'The district of the city or region, up to 100 characters; null if not set.',
+    }),
+    region: t.exposeString('region', {
+      nullable: true,
+      description: 'The region of the Russian Federation, up to 100 characters; null if not set.',
+    }),
     timeZone: t.exposeString('timeZone', { description: 'The IANA time zone in which the school counts days, such as Europe/Moscow.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the operator set up the school.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the details of the school last changed.' }),
@@ -37,27 +45,32 @@ builder.node(SchoolRef, {
 });
 
 builder.queryField('schools', (t) =>
-  t.connection({
-    type: SchoolRef,
-    description: 'The schools that you may see, in the order in which they were set up.',
-    resolve: (_root, args, ctx) => schoolsOf(ctx, args),
-  }, { name: 'SchoolConnection', description: 'A page of schools.' }, { name: 'SchoolEdge' }),
+  t.connection(
+    {
+      type: SchoolRef,
+      description: 'The schools that you may see, in the order in which they were set up.',
+      resolve: (_root, args, ctx) => schoolsOf(ctx, args),
+    },
+    { name: 'SchoolConnection', description: 'A page of schools.' },
+    { name: 'SchoolEdge' },
+  ),
 );
 
 builder.objectField(SchoolRef, 'people', (t) =>
   t.connection(
     {
       type: UserRef,
-      description: 'The people with a current role in the school whom you may see, in Russian alphabetical order. Each appears once, whatever the number of their roles.',
+      description:
+        'The people with a current role in the school whom you may see, in Russian alphabetical order. Each appears once, whatever the number of their roles.',
       args: {
         role: t.arg({ type: RoleEnum, description: 'Only people with this role.' }),
         classId: t.arg.id({ description: 'Only the current pupils and teachers of this class.' }),
         search: t.arg.string({
-          description: 'Only people whose name contains each of these words, or parts of words; up to 100 characters in total. Case is ignored, and ё equals е.',
+          description:
+            'Only people whose name contains each of these words, or parts of words; up to 100 characters in total. Case is ignored, and ё equals е.',
         }),
       },
-      resolve: (school, args, ctx) =>
-        peopleOf(ctx, school, { ...args, classId: optionalIdOf('Class', args.classId, 'classId') }),
+      resolve: (school, args, ctx) => peopleOf(ctx, school, { ...args, classId: optionalIdOf('Class', args.classId, 'classId') }),
     },
     UserConnection,
   ),
@@ -66,8 +79,14 @@ builder.objectField(SchoolRef, 'people', (t) =>
 const ExternalIdInputType = builder.inputType('ExternalIdInput', {
   description: 'The ID of a school in another system.',
   fields: (t) => ({
-    system: t.string({ required: true, description: 'The name of the other system, 1 to 50 characters. Each system may occur once (INVALID).' }),
-    value: t.string({ required: true, description: "The school's ID in that system, 1 to 100 characters. CONFLICT if another school has it." }),
+    system: t.string({
+      required: true,
+      description: 'The name of the other system, 1 to 50 characters. Each system may occur once (INVALID).',
+    }),
+    value: t.string({
+      required: true,
+      description: "The school's ID in that system, 1 to 100 characters. CONFLICT if another school has it.",
+    }),
   }),
 });
 
@@ -81,7 +100,10 @@ const UpdateSchoolInput = builder.inputType('UpdateSchoolInput', {
     district: t.string({ description: 'The district of the city or region, up to 100 characters; null clears it.' }),
     region: t.string({ description: 'The region of the Russian Federation, up to 100 characters; null clears it.' }),
     timeZone: t.string({ description: 'The IANA time zone, such as Asia/Yekaterinburg; null keeps it.' }),
-    externalIds: t.field({ type: [ExternalIdInputType], description: 'The complete new list, at most 20 items, which replaces the present one; null keeps it.' }),
+    externalIds: t.field({
+      type: [ExternalIdInputType],
+      description: 'The complete new list, at most 20 items, which replaces the present one; null keeps it.',
+    }),
   }),
 });
 

@@ -9,10 +9,16 @@ builder.node(SessionRef, {
   id: { resolve: (session) => session.id },
   fields: (t) => ({
     clientId: t.exposeString('clientId', { description: 'The OAuth client ID of the application.' }),
-    device: t.exposeString('device', { nullable: true, description: 'The browser and the operating system, such as «Firefox, Windows»; null if unknown.' }),
+    device: t.exposeString('device', {
+      nullable: true,
+      description: 'The browser and the operating system, such as «Firefox, Windows»; null if unknown.',
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When you signed in.' }),
     lastSeenAt: t.expose('lastSeenAt', { type: 'DateTime', description: 'When the session was last used, accurate to five minutes.' }),
-    expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When the session expires unless it is used: every token refresh extends it, by default to 30 days.' }),
+    expiresAt: t.expose('expiresAt', {
+      type: 'DateTime',
+      description: 'When the session expires unless it is used: every token refresh extends it, by default to 30 days.',
+    }),
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When the session was ended; null if it was not.' }),
     current: t.boolean({
       extensions: { ofViewer: true },

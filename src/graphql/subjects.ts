@@ -37,7 +37,8 @@ const CreateSubjectInput = builder.inputType('CreateSubjectInput', {
 });
 
 mutation('createSubject', {
-  description: 'Creates a subject, so that teachers can be assigned to it in classes. CONFLICT if the school has a subject of this name; case, spaces, hyphens and look-alike letters make no difference.',
+  description:
+    'Creates a subject, so that teachers can be assigned to it in classes. CONFLICT if the school has a subject of this name; case, spaces, hyphens and look-alike letters make no difference.',
   returns: SubjectRef,
   input: CreateSubjectInput,
   run: (ctx, input) => createSubject(ctx, { ...input, schoolId: idOf('School', input.schoolId, 'schoolId') }),

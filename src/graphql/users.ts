@@ -4,14 +4,22 @@ import { builder, idOf, mutation } from './builder.ts';
 import type { RawColumns } from '../executor/raw-columns.ts';
 import { UserRef } from './refs.ts';
 
-const ContactRef = builder.objectRef<User>('Contact').implement({
-  description: 'The contact details of a person, and the name that they sign in with.',
-  fields: (t) => ({
-    email: t.exposeString('email', { nullable: true, description: 'The e-mail address, up to 254 characters; null if not set.' }),
-    phone: t.exposeString('phone', { nullable: true, description: 'The phone number: 5 to 15 digits, with or without a leading +; null if not set.' }),
-    signInName: t.exposeString('signInName', { nullable: true, description: 'The name that the person enters to sign in; null if they sign in without a password here.' }),
-  }),
-});
+const ContactRef = builder
+  .objectRef<User>('Contact')
+  .implement({
+    description: 'The contact details of a person, and the name that they sign in with.',
+    fields: (t) => ({
+      email: t.exposeString('email', { nullable: true, description: 'The e-mail address, up to 254 characters; null if not set.' }),
+      phone: t.exposeString('phone', {
+        nullable: true,
+        description: 'The phone number: 5 to 15 digits, with or without a leading +; null if not set.',
+      }),
+      signInName: t.exposeString('signInName', {
+        nullable: true,
+        description: 'The name that the person enters to sign in; null if they sign in without a password here.',
+      }),
+    }),
+  });
 
 builder.node(UserRef, {
   description: 'A person with an account: a member of staff or a pupil. Parents have no accounts.',
@@ -19,8 +27,15 @@ builder.node(UserRef, {
   fields: (t) => ({
     surname: t.exposeString('surname', { description: 'The surname, 1 to 100 characters.' }),
     givenName: t.exposeString('givenName', { description: 'The given name, 1 to 100 characters.' }),
-    patronymic: t.exposeString('patronymic', { nullable: true, description: 'The patronymic, up to 100 characters; null for a person without one.' }),
-    fullName: t.string({ description: 'The surname, the given name and any patronymic: «Иванова Мария Петровна».', resolve: fullName, extensions: { rawColumns: { columns: fullNameColumns } satisfies RawColumns } }),
+    patronymic: t.exposeString('patronymic', {
+      nullable: true,
+      description: 'The patronymic, up to 100 characters; null for a person without one.',
+    }),
+    fullName: t.string({
+      description: 'The surname, the given name and any patronymic: «Иванова Мария Петровна».',
+      resolve: fullName,
+      extensions: { rawColumns: { columns: fullNameColumns } satisfies RawColumns },
+    }),
     shortName: t.string({ description: 'The surname and initials: «Иванова М. П.».', resolve: shortName }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the account was created.' }),
     deactivatedAt: t.expose('deactivatedAt', {
@@ -57,7 +72,10 @@ const UpdateProfileInput = builder.inputType('UpdateProfileInput', {
     givenName: t.string({ description: 'The given name, 1 to 100 characters; null keeps it.' }),
     patronymic: t.string({ description: 'The patronymic, up to 100 characters; null clears it.' }),
     email: t.string({ description: 'The e-mail address, up to 254 characters; null clears it.' }),
-    phone: t.string({ description: 'The phone number: 5 to 15 digits, with or without a leading +. Spaces, hyphens and brackets are removed; null clears it.' }),
+    phone: t.string({
+      description:
+        'The phone number: 5 to 15 digits, with or without a leading +. Spaces, hyphens and brackets are removed; null clears it.',
+    }),
     locale: t.field({ type: LocaleEnum, description: 'The language in which the server writes to you; null keeps it.' }),
   }),
 });
@@ -73,17 +91,19 @@ const DeactivateUserInput = builder.inputType('DeactivateUserInput', {
   description: 'The account to deactivate, and the school that deactivates it.',
   fields: (t) => ({
     userId: t.id({ required: true, description: 'The person whose account is deactivated.' }),
-    schoolId: t.id({ required: true, description: 'The school that deactivates the account. CONFLICT if the person has a role in another school: end the role in this one instead.' }),
+    schoolId: t.id({
+      required: true,
+      description:
+        'The school that deactivates the account. CONFLICT if the person has a role in another school: end the role in this one instead.',
+    }),
   }),
 });
 
 mutation('deactivateUser', {
-  description: "Deactivates an account for good, and ends the person's roles, assignments, enrolment, chat memberships and sessions. CONFLICT for the last platform administrator of the school. Deactivating it again changes nothing.",
+  description:
+    "Deactivates an account for good, and ends the person's roles, assignments, enrolment, chat memberships and sessions. CONFLICT for the last platform administrator of the school. Deactivating it again changes nothing.",
   returns: UserRef,
   input: DeactivateUserInput,
   run: (ctx, input) =>
-    deactivateUser(ctx, {
-      userId: idOf('User', input.userId, 'userId'),
-      schoolId: idOf('School', input.schoolId, 'schoolId'),
-    }),
+    deactivateUser(ctx, { userId: idOf('User', input.userId, 'userId'), schoolId: idOf('School', input.schoolId, 'schoolId') }),
 });

@@ -63,24 +63,24 @@ const descriptionOf = (action: Action): string => {
 
 const ActionEnum = builder.enumType('Action', {
   description: 'An action that the roles of a person allow or do not allow. `on` names the type of object that `viewerCan` takes for it.',
-  values: Object.fromEntries(
-    actions.map((action) => [enumName(action), { value: action, description: descriptionOf(action) }]),
-  ),
+  values: Object.fromEntries(actions.map((action) => [enumName(action), { value: action, description: descriptionOf(action) }])),
 });
 
-const PermissionRef = builder.objectRef<Permission>('Permission').implement({
-  description: 'Whether you may perform an action on an object, and which rule decides.',
-  fields: (t) => ({
-    allowed: t.exposeBoolean('allowed', { description: 'Whether your roles allow the action.' }),
-    clause: t.exposeString('clause', { description: "The clause of the school's regulation that decides, such as 2.2 e." }),
-    code: t.field({
-      type: RefusalCode,
-      nullable: true,
-      description: 'Why you may not; null if you may. INVALID means that the action does not apply to objects of this type.',
-      resolve: (permission: Permission) => permission.code as never,
+const PermissionRef = builder
+  .objectRef<Permission>('Permission')
+  .implement({
+    description: 'Whether you may perform an action on an object, and which rule decides.',
+    fields: (t) => ({
+      allowed: t.exposeBoolean('allowed', { description: 'Whether your roles allow the action.' }),
+      clause: t.exposeString('clause', { description: "The clause of the school's regulation that decides, such as 2.2 e." }),
+      code: t.field({
+        type: RefusalCode,
+        nullable: true,
+        description: 'Why you may not; null if you may. INVALID means that the action does not apply to objects of this type.',
+        resolve: (permission: Permission) => permission.code as never,
+      }),
     }),
-  }),
-});
+  });
 
 builder.queryField('viewer', (t) =>
   t.field({
@@ -94,12 +94,14 @@ builder.queryField('viewer', (t) =>
 builder.queryField('viewerCan', (t) =>
   t.field({
     type: PermissionRef,
-    description: 'Whether you may perform `action` on `on`, and which clause of the regulation decides. The mutation may still be refused for the state of the object, such as an archived chat.',
+    description:
+      'Whether you may perform `action` on `on`, and which clause of the regulation decides. The mutation may still be refused for the state of the object, such as an archived chat.',
     args: {
       action: t.arg({ type: ActionEnum, required: true, description: 'The action to check.' }),
       on: t.arg.id({
         required: true,
-        description: 'The global ID of the object, of the type that the description of the action names. For CHAT_CREATE: the school or the class in which the chat would be created.',
+        description:
+          'The global ID of the object, of the type that the description of the action names. For CHAT_CREATE: the school or the class in which the chat would be created.',
       }),
     },
     resolve: (_root, { action, on }, ctx) => viewerCan(ctx, action, parseId(on)),

@@ -21,7 +21,10 @@ export interface Access {
 const patterns: readonly (readonly [RegExp, string])[] = [
   [/^\/(?:graphql|health\/(?:live|ready)|metrics|joined|explorer|sessions(?:\/(?:signed-in|end|end-others))?)?$/, '$&'],
   [/^\/\.well-known\/(?:openid-configuration|oauth-authorization-server)$/, '$&'],
-  [/^\/oidc\/(?:auth|token|jwks|revocation|introspection|token\/revocation|token\/introspection|session\/end(?:\/confirm|\/success)?)$/, '$&'],
+  [
+    /^\/oidc\/(?:auth|token|jwks|revocation|introspection|token\/revocation|token\/introspection|session\/end(?:\/confirm|\/success)?)$/,
+    '$&',
+  ],
   [/^\/(join|sign-in)\/.*$/, '/$1/…'],
   [/^\/oidc\/auth\/.*$/, '/oidc/auth/…'],
   [/^\/assets\/.*$/, '/assets/…'],

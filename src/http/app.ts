@@ -48,7 +48,10 @@ const errors = {
   originForbidden: new RequestError('ORIGIN_FORBIDDEN', messages.originForbidden, { status: 403 }),
   csrfHeaderRequired: new RequestError('CSRF_HEADER_REQUIRED', messages.csrfHeaderRequired),
   methodNotAllowed: new RequestError('BAD_REQUEST', messages.methodNotAllowed, { status: 405, headers: { allow: 'GET, POST, OPTIONS' } }),
-  mediaTypeUnsupported: new RequestError('UNSUPPORTED_MEDIA_TYPE', messages.mediaTypeUnsupported, { status: 415, headers: { 'accept-post': 'application/json' } }),
+  mediaTypeUnsupported: new RequestError('UNSUPPORTED_MEDIA_TYPE', messages.mediaTypeUnsupported, {
+    status: 415,
+    headers: { 'accept-post': 'application/json' },
+  }),
   urlMalformed: new RequestError('MALFORMED_TEXT', messages.urlMalformed),
   parameterMalformed: new RequestError('BAD_REQUEST', messages.parameterMalformed),
   expectationFailed: new RequestError('EXPECTATION_FAILED', messages.expectationFailed, { status: 417 }),
@@ -79,8 +82,18 @@ export async function startApp(deps: AppDeps): Promise<App> {
     cors: false,
     maskedErrors: { maskError: (error) => mask(error) },
     plugins: [
-      useDocuments(documents, contextOf), useCodes(), useLanguage(), useLimits(mayIntrospect), useLive(createSerializer(mask), deliveries, documents), useAsOf(), useMetrics(metrics),
-      useAccessLog(), useSelection(), useAccountLimits(), useMask(mask), useStreamHeaders(),
+      useDocuments(documents, contextOf),
+      useCodes(),
+      useLanguage(),
+      useLimits(mayIntrospect),
+      useLive(createSerializer(mask), deliveries, documents),
+      useAsOf(),
+      useMetrics(metrics),
+      useAccessLog(),
+      useSelection(),
+      useAccountLimits(),
+      useMask(mask),
+      useStreamHeaders(),
     ],
   });
 
@@ -142,7 +155,9 @@ export async function startApp(deps: AppDeps): Promise<App> {
   };
 
   const listener = new Listener({
-    config, log, metrics,
+    config,
+    log,
+    metrics,
     handle(request, response, responseHeaders) {
       responseHeaders.push(...cors.headersFor(request));
       route(request, response, responseHeaders).catch((error: unknown) => {
@@ -153,7 +168,14 @@ export async function startApp(deps: AppDeps): Promise<App> {
     },
   });
   const sockets = serveSockets({
-    server: listener.server, yoga, documents, contextOf, requestInfoOf, originAllowed: cors.isAllowed, mask, log,
+    server: listener.server,
+    yoga,
+    documents,
+    contextOf,
+    requestInfoOf,
+    originAllowed: cors.isAllowed,
+    mask,
+    log,
     initTimeoutMs: timeouts.init,
     recheckIntervalMs: timeouts.recheck ?? socketTimeouts.recheck,
     onCount: (count) => metrics.sockets.set(count),

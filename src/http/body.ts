@@ -32,7 +32,8 @@ export async function readText(request: IncomingMessage, maxBytes: number, respo
   const { 'content-type': contentType, 'content-encoding': coding = 'identity', 'content-length': length } = request.headers;
   if (!isUtf8Charset(contentType)) throw unsupported('UNSUPPORTED_CHARSET', 'charsetUnsupported');
   const decompress = codings.get(coding.trim().toLowerCase());
-  if (decompress === undefined && coding.trim().toLowerCase() !== 'identity') throw unsupported('UNSUPPORTED_CONTENT_ENCODING', 'codingUnsupported');
+  if (decompress === undefined && coding.trim().toLowerCase() !== 'identity')
+    throw unsupported('UNSUPPORTED_CONTENT_ENCODING', 'codingUnsupported');
   if (Number(length) > maxBytes) throw tooLarge(maxBytes);
   if (request.headers.expect !== undefined) response?.writeContinue();
   const bytes = await receive(request, maxBytes);
@@ -46,7 +47,9 @@ export async function readText(request: IncomingMessage, maxBytes: number, respo
  */
 function isUtf8Charset(contentType = ''): boolean {
   if (!contentType.includes(';')) return true;
-  return [...contentType.matchAll(/;\s*charset\s*=\s*("[^"]*"|[^;\s]*)/gi)].every(([, value]) => /^"?(utf-?8|(us-)?ascii)"?$/i.test(value!));
+  return [...contentType.matchAll(/;\s*charset\s*=\s*("[^"]*"|[^;\s]*)/gi)].every(([, value]) =>
+    /^"?(utf-?8|(us-)?ascii)"?$/i.test(value!),
+  );
 }
 
 function receive(request: IncomingMessage & { receipt?: Receipt }, maxBytes: number): Promise<Buffer | undefined> {
@@ -98,7 +101,8 @@ async function decompressed(bytes: Buffer, decompress: Decompress, maxBytes: num
 function utf8(bytes: Buffer): Buffer {
   const [first, second, third] = bytes;
   // Recognises UTF-16 and UTF-32 by their byte order marks, or by the zero bytes of JSON's first character.
-  const isOther = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff) || (bytes.length > 1 && (first === 0 || second === 0));
+  const isOther =
+    (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff) || (bytes.length > 1 && (first === 0 || second === 0));
   if (isOther) throw unsupported('UNSUPPORTED_CHARSET', 'charsetUnsupported');
   if (!isUtf8(bytes)) throw new RequestError('MALFORMED_TEXT', messages.textMalformed);
   return first === 0xef && second === 0xbb && third === 0xbf ? bytes.subarray(3) : bytes;
@@ -119,4 +123,7 @@ const tooLarge = (maxBytes: number): RequestError => new RequestError('BODY_TOO_
 
 /** A 415 for a coding lists the supported ones (RFC 9110, 15.5.16). */
 const unsupported = (code: string, message: 'charsetUnsupported' | 'codingUnsupported'): RequestError =>
-  new RequestError(code, messages[message], { status: 415, ...(message === 'codingUnsupported' && { headers: { 'accept-encoding': 'gzip, deflate, br' } }) });
+  new RequestError(code, messages[message], {
+    status: 415,
+    ...(message === 'codingUnsupported' && { headers: { 'accept-encoding': 'gzip, deflate, br' } }),
+  });

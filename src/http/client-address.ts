@@ -14,7 +14,10 @@ export function addressOf(request: Pick<IncomingMessage, 'headers' | 'socket'>, 
   const header = trusted === 0 ? undefined : request.headers['x-forwarded-for'];
   const entries = header === undefined ? [] : String(header).split(',').reverse();
   if (socketAddress === null || entries.length === 0) return socketAddress && networkOf(socketAddress);
-  const found = trusted instanceof BlockList ? firstUntrusted(trusted, socketAddress, entries) : parseAddress(entries[Math.min(trusted, entries.length) - 1]!);
+  const found =
+    trusted instanceof BlockList
+      ? firstUntrusted(trusted, socketAddress, entries)
+      : parseAddress(entries[Math.min(trusted, entries.length) - 1]!);
   return networkOf(found ?? socketAddress);
 }
 
@@ -59,4 +62,9 @@ function groupsOf(v6: string): number[] {
 }
 
 const networkOf = (address: string): string =>
-  isIPv4(address) ? address : `${groupsOf(address).slice(0, 4).map((group) => group.toString(16)).join(':')}::/64`;
+  isIPv4(address)
+    ? address
+    : `${groupsOf(address)
+        .slice(0, 4)
+        .map((group) => group.toString(16))
+        .join(':')}::/64`;

@@ -20,7 +20,8 @@ export function createCors(publicUrl: string, allowedOrigins: readonly string[])
     isAllowed: ({ headers: { origin } }) => origin === undefined || origins.has(origin),
     headersFor({ headers: { origin } }) {
       const headers = ['vary', 'Origin, Accept-Language'];
-      if (origin !== undefined && origins.has(origin)) headers.push('access-control-allow-origin', origin, 'access-control-expose-headers', exposed);
+      if (origin !== undefined && origins.has(origin))
+        headers.push('access-control-allow-origin', origin, 'access-control-expose-headers', exposed);
       return headers;
     },
     /**

@@ -20,8 +20,22 @@ export interface DemoData {
 }
 
 const people = [
-  { role: 'PLATFORM_ADMINISTRATOR', about: 'platform administrator', signInName: 'admin', surname: 'Соколова', givenName: 'Анна', patronymic: 'Викторовна' },
-  { role: 'SCHOOL_ADMINISTRATION', about: 'head of the school', signInName: 'director', surname: 'Фёдорова', givenName: 'Ирина', patronymic: 'Валентиновна' },
+  {
+    role: 'PLATFORM_ADMINISTRATOR',
+    about: 'platform administrator',
+    signInName: 'admin',
+    surname: 'Соколова',
+    givenName: 'Анна',
+    patronymic: 'Викторовна',
+  },
+  {
+    role: 'SCHOOL_ADMINISTRATION',
+    about: 'head of the school',
+    signInName: 'director',
+    surname: 'Фёдорова',
+    givenName: 'Ирина',
+    patronymic: 'Валентиновна',
+  },
   { role: 'TEACHER', about: 'class teacher of 5А', signInName: 'teacher', surname: 'Егоров', givenName: 'Павел', patronymic: 'Сергеевич' },
   { role: 'TEACHER', about: 'mathematics teacher', signInName: 'math', surname: 'Ёлкина', givenName: 'Мария', patronymic: 'Петровна' },
   { role: 'STUDENT', about: 'pupil of 5А', signInName: 'pupil', surname: 'Иванов', givenName: 'Пётр', patronymic: null },
@@ -33,8 +47,12 @@ export const isEmpty = async (db: Database): Promise<boolean> => (await db.prism
 /** Creates the school and its people. Returns their random passwords, of which only the hashes are stored. */
 export async function createDemoData(ctx: Context): Promise<DemoData> {
   const school = await createSchool(ctx, {
-    name: 'Школа № 1', fullName: 'Демонстрационная школа № 1', address: 'Санкт-Петербург, Невский проспект, 1',
-    district: 'Центральный', region: 'Санкт-Петербург', timeZone: 'Europe/Moscow',
+    name: 'Школа № 1',
+    fullName: 'Демонстрационная школа № 1',
+    address: 'Санкт-Петербург, Невский проспект, 1',
+    district: 'Центральный',
+    region: 'Санкт-Петербург',
+    timeZone: 'Europe/Moscow',
   });
   const schoolId = school.id;
   const created = await Promise.all(

@@ -7,4 +7,8 @@ const maxElements = 20;
  * in lower case. Ignores elements past the limits.
  */
 export const headerElements = (header: string): string[][] =>
-  header.slice(0, maxCharacters).toLowerCase().split(',', maxElements).map((element) => element.split(';').map((part) => part.trim()));
+  header
+    .slice(0, maxCharacters)
+    .toLowerCase()
+    .split(',', maxElements)
+    .map((element) => element.split(';').map((part) => part.trim()));

@@ -36,7 +36,12 @@ export class Listener {
   constructor(deps: ListenerDeps) {
     this.#deps = deps;
     const answer = (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response);
-    const timeouts = { requestTimeout: 30_000, headersTimeout: 10_000, connectionsCheckingInterval: 2000, keepAliveTimeout: deps.config.keepAliveSeconds * 1000 };
+    const timeouts = {
+      requestTimeout: 30_000,
+      headersTimeout: 10_000,
+      connectionsCheckingInterval: 2000,
+      keepAliveTimeout: deps.config.keepAliveSeconds * 1000,
+    };
     this.server = createServer({ maxHeaderSize: 32 * 1024, ...timeouts }, answer)
       // `readText` sends 100-continue when it reads the body, so that a client does not send a body that is refused.
       .on('checkContinue', answer)
@@ -144,7 +149,10 @@ export class Listener {
       const ms = Math.round(performance.now() - startedAt);
       const { operation, name, account, accountId } = access;
       const aborted = response.writableFinished ? undefined : true;
-      log.info({ requestId, method, path: patternOf(url), status: response.statusCode, ms, operation, name, account, accountId, aborted }, 'request');
+      log.info(
+        { requestId, method, path: patternOf(url), status: response.statusCode, ms, operation, name, account, accountId, aborted },
+        'request',
+      );
     });
     handle(request, response, headers);
   }
@@ -154,9 +162,11 @@ export class Listener {
     const isAnswered = [...this.#responses].some((response) => response.socket === socket && response.headersSent);
     if (isAnswered || !socket.writable) return void socket.destroy();
     const [status, error, [message]] =
-      code === 'HPE_HEADER_OVERFLOW' ? (['431 Request Header Fields Too Large', 'BAD_REQUEST', messages.headersTooLarge] as const)
-      : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? (['408 Request Timeout', 'REQUEST_TIMEOUT', messages.timedOut] as const)
-      : (['400 Bad Request', 'BAD_REQUEST', messages.notHttp] as const);
+      code === 'HPE_HEADER_OVERFLOW'
+        ? (['431 Request Header Fields Too Large', 'BAD_REQUEST', messages.headersTooLarge] as const)
+        : code === 'ERR_HTTP_REQUEST_TIMEOUT'
+          ? (['408 Request Timeout', 'REQUEST_TIMEOUT', messages.timedOut] as const)
+          : (['400 Bad Request', 'BAD_REQUEST', messages.notHttp] as const);
     this.#deps.log.info({ status: Number.parseInt(status), code }, 'malformed HTTP request');
     const body = JSON.stringify({ errors: [{ message, extensions: { code: error } }] });
     const head = `Connection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Language: ru\r\nContent-Length: ${Buffer.byteLength(body)}`;

@@ -16,10 +16,19 @@ export const messages = {
     'Отправьте тело запроса без сжатия или с одним Content-Encoding: gzip, deflate или br.',
     'Send the body uncompressed, or with one Content-Encoding: gzip, deflate or br.',
   ],
-  notCompressed: ['Тело запроса не распаковывается: оно сжато не так, как указано в Content-Encoding.', 'The body is not compressed in the way that Content-Encoding says.'],
+  notCompressed: [
+    'Тело запроса не распаковывается: оно сжато не так, как указано в Content-Encoding.',
+    'The body is not compressed in the way that Content-Encoding says.',
+  ],
   textMalformed: ['Отправьте текст запроса в кодировке UTF-8.', 'The text of the request is not valid UTF-8.'],
-  urlMalformed: ['Адрес запроса закодирован неверно: нужен UTF-8 в процентной кодировке.', 'The query string is not percent-encoded UTF-8.'],
-  parameterMalformed: ['Параметры variables и extensions должны быть в формате JSON.', 'The parameters variables and extensions must be JSON.'],
+  urlMalformed: [
+    'Адрес запроса закодирован неверно: нужен UTF-8 в процентной кодировке.',
+    'The query string is not percent-encoded UTF-8.',
+  ],
+  parameterMalformed: [
+    'Параметры variables и extensions должны быть в формате JSON.',
+    'The parameters variables and extensions must be JSON.',
+  ],
   notAcceptable: [
     'Укажите в Accept application/graphql-response+json или application/json, а для подписки — text/event-stream.',
     'Accept application/graphql-response+json or application/json; for a stream, text/event-stream.',
@@ -31,5 +40,6 @@ export const messages = {
 } as const satisfies Record<string, Message>;
 
 export const bodyTooLarge = (bytes: number): Message => [
-  `Тело запроса слишком велико: больше ${bytes} байт.`, `The body is too large: more than ${bytes} bytes.`,
+  `Тело запроса слишком велико: больше ${bytes} байт.`,
+  `The body is too large: more than ${bytes} bytes.`,
 ];

@@ -26,15 +26,44 @@ export function createMetrics(db: Database, liveEvents: LiveEvents, deliveries: 
   collectDefaultMetrics({ register: registry });
   if (workers > 1) answerScrapes(registry);
   const gauge = (name: string, help: string, read: () => number, aggregator: 'sum' | 'max' = 'sum') =>
-    new Gauge({ name, help, registers, aggregator, collect() { this.set(read()); } });
+    new Gauge({
+      name,
+      help,
+      registers,
+      aggregator,
+      collect() {
+        this.set(read());
+      },
+    });
   gauge('sfera_subscribers', 'Subscriptions open now.', () => liveEvents.rights.stats().subscribers);
-  gauge('sfera_log_lag_seconds', 'Age of the oldest notification whose events have not been read yet.', () => liveEvents.reader.stats().lagSeconds, 'max');
+  gauge(
+    'sfera_log_lag_seconds',
+    'Age of the oldest notification whose events have not been read yet.',
+    () => liveEvents.reader.stats().lagSeconds,
+    'max',
+  );
   gauge('sfera_followed_schools', 'Schools whose log is followed.', () => liveEvents.reader.stats().schools);
   const count = (name: string, help: string, read: () => number) =>
-    new Counter({ name, help, registers, collect() { this.reset(); this.inc(read()); } });
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
   count('sfera_stream_executions_total', 'Times that an item of a stream was executed.', () => deliveries.executions);
-  count('sfera_stream_serialisations_total', 'Times that a result for several subscribers was written as JSON.', () => deliveries.serialisations);
-  count('sfera_stream_shared_messages_total', 'Messages with a result that several subscribers share.', () => liveEvents.broadcaster.stats().deliveredCount);
+  count(
+    'sfera_stream_serialisations_total',
+    'Times that a result for several subscribers was written as JSON.',
+    () => deliveries.serialisations,
+  );
+  count(
+    'sfera_stream_shared_messages_total',
+    'Messages with a result that several subscribers share.',
+    () => liveEvents.broadcaster.stats().deliveredCount,
+  );
   gauge('sfera_db_pool_connections', 'Connections to the database, except those for reads.', () => db.pool.totalCount);
   gauge('sfera_db_pool_idle', 'Idle connections.', () => db.pool.idleCount);
   gauge('sfera_db_reads', 'Read statements under way.', () => db.reads.inFlightCount());
@@ -42,8 +71,18 @@ export function createMetrics(db: Database, liveEvents: LiveEvents, deliveries: 
   return {
     registry,
     text: () => (workers > 1 ? scrapeAll() : registry.metrics()),
-    requests: new Counter({ name: 'sfera_http_requests_total', help: 'HTTP requests answered.', labelNames: ['method', 'status'], registers }),
-    operations: new Counter({ name: 'sfera_operations_total', help: 'GraphQL operations, by their type and outcome.', labelNames: ['type', 'outcome'], registers }),
+    requests: new Counter({
+      name: 'sfera_http_requests_total',
+      help: 'HTTP requests answered.',
+      labelNames: ['method', 'status'],
+      registers,
+    }),
+    operations: new Counter({
+      name: 'sfera_operations_total',
+      help: 'GraphQL operations, by their type and outcome.',
+      labelNames: ['type', 'outcome'],
+      registers,
+    }),
     duration: new Histogram({
       name: 'sfera_operation_seconds',
       help: 'Time to answer a query or mutation.',
@@ -67,7 +106,9 @@ export function useMetrics(metrics: Metrics): Plugin<GraphContext> {
     onExecute({ args }) {
       const startedAt = performance.now();
       const type = operationOf(args.document, args.operationName)?.operation ?? 'query';
-      return { onExecuteDone: ({ result }) => recordOperation(metrics, type, startedAt, 'errors' in result && result.errors !== undefined) };
+      return {
+        onExecuteDone: ({ result }) => recordOperation(metrics, type, startedAt, 'errors' in result && result.errors !== undefined),
+      };
     },
     onSubscribe: () => ({
       onSubscribeResult({ result }) {

@@ -31,10 +31,13 @@ export class Readiness {
     if (this.#checking === undefined) return this.#status;
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(() => {
-        this.#status = 'no database';
-        resolve();
-      }, Math.max(0, this.#checkedAt + answerWithinMs - performance.now()));
+      timer = setTimeout(
+        () => {
+          this.#status = 'no database';
+          resolve();
+        },
+        Math.max(0, this.#checkedAt + answerWithinMs - performance.now()),
+      );
     });
     await Promise.race([this.#checking, timeout]);
     clearTimeout(timer);

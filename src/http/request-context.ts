@@ -67,7 +67,12 @@ export function contextFor(
 ): Context {
   const { config, db, log, notifier, liveEvents } = deps;
   const context: Context = {
-    actor, credential, config, db, log, liveEvents,
+    actor,
+    credential,
+    config,
+    db,
+    log,
+    liveEvents,
     loaders: createLoaders(db, actor, prefetched),
     language: languageOf(requestInfo.acceptLanguage),
     requestId: requestInfo.requestId ?? randomUUID(),
@@ -116,7 +121,10 @@ export class UnauthenticatedError extends BilingualError {
  * @throws UNAUTHENTICATED (401) for a credential that is invalid or has ended, RATE_LIMITED (429) when the account has
  *   used up its operations of this minute, UNAVAILABLE (503) when the credential cannot be checked now.
  */
-export function createContexts(deps: ServerDeps, limits: AccountLimits): (requestInfo: RequestInfo, targets?: PrefetchTargets) => Promise<RequestContext> {
+export function createContexts(
+  deps: ServerDeps,
+  limits: AccountLimits,
+): (requestInfo: RequestInfo, targets?: PrefetchTargets) => Promise<RequestContext> {
   const { db, log, tokens } = deps;
   // One statement loads the actors of all requests of one tick. Nothing is cached for the next tick.
   const actorOf = batchPerTick((credentials: readonly Credential[]) => loadActors(db, credentials));

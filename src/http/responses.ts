@@ -22,7 +22,10 @@ export function withHeaders(response: ServerResponse, headers: readonly string[]
 /** Sends an error in the language of the request: as a page if the client prefers HTML, otherwise as JSON. */
 export function sendError(request: IncomingMessage, response: ServerResponse, error: GraphQLError): void {
   const language = languageOf(request);
-  const { message, extensions: { code, http } } = inLanguage(error, language);
+  const {
+    message,
+    extensions: { code, http },
+  } = inLanguage(error, language);
   const status = http?.status ?? 400;
   const isPage = prefersPage(request);
   const text = isPage

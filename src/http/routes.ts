@@ -52,7 +52,10 @@ export function createRoutes(deps: ServerDeps): Routes {
     ...(req === null ? {} : { language: languageOf(req) }),
   });
   const provider = createProvider({
-    config, db, keys, log,
+    config,
+    db,
+    keys,
+    log,
     pages: authorizationPages,
     sessions: {
       start: (session, req) => startSession(context(req, anonymous), session),

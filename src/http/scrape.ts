@@ -54,7 +54,11 @@ export function answerScrapes(registry: Registry): void {
 export function gatherScrapes(listening: ReadonlySet<Worker>, log: Logger): void {
   const registry = new Registry();
   const workers = new Gauge({ name: 'sfera_workers', help: 'Workers whose metrics are in this scrape.', registers: [registry] });
-  const silent = new Counter({ name: 'sfera_workers_silent_total', help: 'Workers left out of a scrape because they did not answer within a second.', registers: [registry] });
+  const silent = new Counter({
+    name: 'sfera_workers_silent_total',
+    help: 'Workers left out of a scrape because they did not answer within a second.',
+    registers: [registry],
+  });
   const scrapes = new Map<string, (worker: Worker, metrics: MetricsJson | null) => void>();
 
   const gather = async (): Promise<string> => {

@@ -15,22 +15,25 @@ export interface OpenConnection {
  */
 export function watchStalled(connections: () => Iterable<OpenConnection>, stalledAfterMs: number, log: Logger): () => void {
   let pending = new Map<Socket, { sentBytes: number; since: number }>();
-  const timer = setInterval(() => {
-    const now = performance.now();
-    const previous = pending;
-    pending = new Map();
-    for (const { socket, disconnect } of connections()) {
-      if (socket.writableLength === 0 || socket.destroyed || pending.has(socket)) continue;
-      const sentBytes = sentBytesOf(socket);
-      const known = previous.get(socket);
-      const progress = known?.sentBytes === sentBytes ? known : { sentBytes, since: now };
-      pending.set(socket, progress);
-      if (now - progress.since > stalledAfterMs) {
-        log.info('a connection that stalled was cut');
-        disconnect();
+  const timer = setInterval(
+    () => {
+      const now = performance.now();
+      const previous = pending;
+      pending = new Map();
+      for (const { socket, disconnect } of connections()) {
+        if (socket.writableLength === 0 || socket.destroyed || pending.has(socket)) continue;
+        const sentBytes = sentBytesOf(socket);
+        const known = previous.get(socket);
+        const progress = known?.sentBytes === sentBytes ? known : { sentBytes, since: now };
+        pending.set(socket, progress);
+        if (now - progress.since > stalledAfterMs) {
+          log.info('a connection that stalled was cut');
+          disconnect();
+        }
       }
-    }
-  }, Math.min(1000, stalledAfterMs));
+    },
+    Math.min(1000, stalledAfterMs),
+  );
   return () => clearInterval(timer);
 }
 

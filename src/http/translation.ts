@@ -37,15 +37,21 @@ const withoutValues = (message: string): string =>
 const unknown = 'Запрос составлен неверно.';
 
 function inRussian(message: string): string {
-  for (const [pattern, russian] of sentences)
-    if (pattern.test(message)) return message.replace(pattern, russian as string);
+  for (const [pattern, russian] of sentences) if (pattern.test(message)) return message.replace(pattern, russian as string);
   return unknown;
 }
 
 type Sentence = readonly [pattern: RegExp, russian: string | ((message: string, ...groups: string[]) => string)];
 
 const tokens: Record<string, string> = {
-  Name: 'имя', Int: 'целое число', Float: 'число', String: 'строка', BlockString: 'строка', Comment: 'комментарий', '<EOF>': 'конец документа', '<SOF>': 'начало документа',
+  Name: 'имя',
+  Int: 'целое число',
+  Float: 'число',
+  String: 'строка',
+  BlockString: 'строка',
+  Comment: 'комментарий',
+  '<EOF>': 'конец документа',
+  '<SOF>': 'начало документа',
 };
 
 /** Translates a token as the parser prints it: its kind, its kind and value, or a sign in quotes. */

@@ -30,10 +30,13 @@ export async function superviseWorkers({ workers, stopDelaySeconds, stopSeconds 
     if (stopping) return;
     stopping = true;
     log.info({ signal }, 'stopping all workers');
-    setTimeout(() => {
-      for (const { process: worker } of running) worker.kill('SIGKILL');
-      process.exit(1);
-    }, (stopDelaySeconds + stopSeconds + closingSeconds) * 1000).unref();
+    setTimeout(
+      () => {
+        for (const { process: worker } of running) worker.kill('SIGKILL');
+        process.exit(1);
+      },
+      (stopDelaySeconds + stopSeconds + closingSeconds) * 1000,
+    ).unref();
     for (const worker of running) worker.process.kill(signal);
     exitIfDone();
   };

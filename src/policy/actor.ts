@@ -85,7 +85,9 @@ export function scopesByRole(actor: Actor): Partial<Record<Column, RoleScope>> {
 
 function computeScopes(actor: Actor): Partial<Record<Column, RoleScope>> {
   if (actor.kind === 'service')
-    return { service: { userId: null, schools: [actor.schoolId], classes: [], leads: [], taught: [], chats: noChats, scopes: actor.scopes } };
+    return {
+      service: { userId: null, schools: [actor.schoolId], classes: [], leads: [], taught: [], chats: noChats, scopes: actor.scopes },
+    };
   if (actor.kind !== 'user') return {};
   const schools = (role: Role) => actor.grants.filter((grant) => grant.role === role).map((grant) => grant.schoolId);
   const teacherSchools = schools('TEACHER');
@@ -125,7 +127,12 @@ export function restrictToSchool(schoolId: string, actor: UserActor | ServiceAct
 /** Returns a key that is equal for actors with the same roles in the same schools and classes. */
 export function rightsKey(actor: UserActor | ServiceActor): string {
   const ordered = Object.entries(scopesByRole(actor)).map(([column, { schools, classes, leads, taught, scopes }]) => [
-    column, [...schools].sort(), [...classes].sort(), [...leads].sort(), taught.map((pair) => `${pair.classId} ${pair.subjectId}`).sort(), [...scopes].sort(),
+    column,
+    [...schools].sort(),
+    [...classes].sort(),
+    [...leads].sort(),
+    taught.map((pair) => `${pair.classId} ${pair.subjectId}`).sort(),
+    [...scopes].sort(),
   ]);
   return JSON.stringify([actor.kind, ordered.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))]);
 }
@@ -138,7 +145,10 @@ export function rightsKey(actor: UserActor | ServiceActor): string {
 export function cohortActor(actor: UserActor | ServiceActor, onPersonalAccess: () => void = () => undefined): UserActor | ServiceActor {
   if (actor.kind === 'service') return actor;
   const anonymised = new CohortActor(actor, onPersonalAccess);
-  const scopes = Object.entries(scopesByRole(actor)).map(([column, scope]) => [column, { ...scope, userId: null, chats: noChats, onPersonalAccess }]);
+  const scopes = Object.entries(scopesByRole(actor)).map(([column, scope]) => [
+    column,
+    { ...scope, userId: null, chats: noChats, onPersonalAccess },
+  ]);
   cache.set(anonymised, Object.fromEntries(scopes) as Partial<Record<Column, RoleScope>>);
   return anonymised;
 }
@@ -159,9 +169,15 @@ class CohortActor implements UserActor {
     this.#onPersonalAccess = onPersonalAccess;
   }
 
-  get userId() { return this.#personal(''); }
-  get sessionId() { return this.#personal(''); }
-  get chats() { return this.#personal(noChats); }
+  get userId() {
+    return this.#personal('');
+  }
+  get sessionId() {
+    return this.#personal('');
+  }
+  get chats() {
+    return this.#personal(noChats);
+  }
 
   #personal<T>(value: T): T {
     this.#onPersonalAccess();
@@ -181,14 +197,30 @@ class ProbeActor implements UserActor {
     this.#onAccess = onAccess;
   }
 
-  get userId() { return this.#accessed(''); }
-  get sessionId() { return this.#accessed(''); }
-  get expiresAt() { return this.#accessed(0); }
-  get grants() { return this.#accessed([]); }
-  get assignments() { return this.#accessed([]); }
-  get enrolment() { return this.#accessed(null); }
-  get chats() { return this.#accessed(noChats); }
-  get scopesByRole() { return this.#accessed({}); }
+  get userId() {
+    return this.#accessed('');
+  }
+  get sessionId() {
+    return this.#accessed('');
+  }
+  get expiresAt() {
+    return this.#accessed(0);
+  }
+  get grants() {
+    return this.#accessed([]);
+  }
+  get assignments() {
+    return this.#accessed([]);
+  }
+  get enrolment() {
+    return this.#accessed(null);
+  }
+  get chats() {
+    return this.#accessed(noChats);
+  }
+  get scopesByRole() {
+    return this.#accessed({});
+  }
 
   #accessed<T>(value: T): T {
     this.#onAccess();

@@ -74,23 +74,19 @@ const inSchool = {
 
 /** As `inSchool`, for a service client that has the scope. */
 const forService = (scope: RoleScope['scopes'][number]) => ({
-  holds: (role: RoleScope, facts: { schoolId: string }) =>
-    role.scopes.includes(scope) && role.schools.includes(facts.schoolId),
+  holds: (role: RoleScope, facts: { schoolId: string }) => role.scopes.includes(scope) && role.schools.includes(facts.schoolId),
   where: (role: RoleScope): Filter => ({ schoolId: inList(role.scopes.includes(scope) ? role.schools : []) }),
 });
 
 const schoolItself = (scope?: RoleScope['scopes'][number]) => ({
   holds: (role: RoleScope, facts: { schoolId: string }) =>
     (scope === undefined || role.scopes.includes(scope)) && role.schools.includes(facts.schoolId),
-  where: (role: RoleScope): Filter => ({
-    id: inList(scope === undefined || role.scopes.includes(scope) ? role.schools : []),
-  }),
+  where: (role: RoleScope): Filter => ({ id: inList(scope === undefined || role.scopes.includes(scope) ? role.schools : []) }),
 });
 
 /** People with a current or past role in the school. */
 const peopleOfSchool = (isAllowed: (role: RoleScope) => boolean): Scope<'user'> => ({
-  holds: (role, facts) =>
-    isAllowed(role) && facts.places.some((place) => place.classId === null && role.schools.includes(place.schoolId)),
+  holds: (role, facts) => isAllowed(role) && facts.places.some((place) => place.classId === null && role.schools.includes(place.schoolId)),
   where: (role) => ({ grants: { some: { schoolId: inList(isAllowed(role) ? role.schools : []) } } }),
 });
 
@@ -112,10 +108,7 @@ export const scopes = {
     read: forService('read'),
     roster: forService('roster'),
     /** The class teacher's own class, the classes that a subject teacher teaches, a pupil's class. */
-    class: {
-      holds: (role, facts) => role.classes.includes(facts.classId),
-      where: (role) => ({ id: inList(role.classes) }),
-    },
+    class: { holds: (role, facts) => role.classes.includes(facts.classId), where: (role) => ({ id: inList(role.classes) }) },
   },
 
   subject: { school: inSchool, read: forService('read') },
@@ -125,19 +118,14 @@ export const scopes = {
     read: peopleOfSchool((role) => role.scopes.includes('read')),
     staff: {
       holds: (role, facts) => facts.places.some((place) => place.staff && place.current && role.schools.includes(place.schoolId)),
-      where: (role) => ({
-        grants: { some: { schoolId: inList(role.schools), role: { not: 'STUDENT' }, endedAt: null } },
-      }),
+      where: (role) => ({ grants: { some: { schoolId: inList(role.schools), role: { not: 'STUDENT' }, endedAt: null } } }),
     },
     class: peopleOfClasses(true),
     classmates: peopleOfClasses(false),
     /** People who share a chat with the actor, in a school where the actor still has a role. */
     chatmates: ofPerson<'user'>({
-      holds: (role, facts) =>
-        facts.chats.some(({ schoolId, chatId }) => role.schools.includes(schoolId) && role.chats.has(chatId)),
-      where: (role) => ({
-        memberships: { some: { schoolId: inList(role.schools), chatId: inList([...role.chats.keys()]) } },
-      }),
+      holds: (role, facts) => facts.chats.some(({ schoolId, chatId }) => role.schools.includes(schoolId) && role.chats.has(chatId)),
+      where: (role) => ({ memberships: { some: { schoolId: inList(role.schools), chatId: inList([...role.chats.keys()]) } } }),
     }),
     own: ofPerson<'user'>({
       holds: (role, facts) => facts.userId === role.userId,
@@ -159,10 +147,7 @@ export const scopes = {
   enrolment: {
     school: inSchool,
     read: forService('read'),
-    class: {
-      holds: (role, facts) => role.classes.includes(facts.classId),
-      where: (role) => ({ classId: inList(role.classes) }),
-    },
+    class: { holds: (role, facts) => role.classes.includes(facts.classId), where: (role) => ({ classId: inList(role.classes) }) },
     classmates: {
       holds: (role, facts) => facts.current && role.classes.includes(facts.classId),
       where: (role) => ({ classId: inList(role.classes), endedAt: null }),
@@ -196,8 +181,7 @@ export const scopes = {
     read: forService('read'),
     schoolWide: {
       // A chat that is about to be created in a class is never school-wide.
-      holds: (role, facts) =>
-        role.schools.includes(facts.schoolId) && isOfKind(facts.kind, 'SCHOOL') && facts.classId === null,
+      holds: (role, facts) => role.schools.includes(facts.schoolId) && isOfKind(facts.kind, 'SCHOOL') && facts.classId === null,
       where: (role) => ({ schoolId: inList(role.schools), kind: 'SCHOOL' }),
     },
     educational: {
@@ -205,8 +189,7 @@ export const scopes = {
       where: (role) => ({ schoolId: inList(role.schools), kind: inList(educationalKinds) }),
     },
     ofClass: {
-      holds: (role, facts) =>
-        isOfKind(facts.kind, 'CLASS') && facts.classId !== null && role.classes.includes(facts.classId),
+      holds: (role, facts) => isOfKind(facts.kind, 'CLASS') && facts.classId !== null && role.classes.includes(facts.classId),
       where: (role) => ({ kind: 'CLASS', classId: inList(role.classes) }),
     },
     ofSubject: {
@@ -224,12 +207,8 @@ export const scopes = {
       }),
     },
     member: ofPerson<'chat'>({
-      holds: (role, facts) =>
-        role.schools.includes(facts.schoolId) && facts.chatId !== undefined && role.chats.has(facts.chatId),
-      where: (role) => ({
-        schoolId: inList(role.schools),
-        members: { some: { userId: role.userId === null ? { in: [] } : role.userId } },
-      }),
+      holds: (role, facts) => role.schools.includes(facts.schoolId) && facts.chatId !== undefined && role.chats.has(facts.chatId),
+      where: (role) => ({ schoolId: inList(role.schools), members: { some: { userId: role.userId === null ? { in: [] } : role.userId } } }),
     }),
     moderated: ofPerson<'chat'>({
       holds: (role, facts) =>
@@ -238,9 +217,7 @@ export const scopes = {
         ['OWNER', 'MODERATOR'].includes(role.chats.get(facts.chatId) ?? ''),
       where: (role) => ({
         schoolId: inList(role.schools),
-        members: {
-          some: { userId: role.userId === null ? { in: [] } : role.userId, role: { in: ['OWNER', 'MODERATOR'] } },
-        },
+        members: { some: { userId: role.userId === null ? { in: [] } : role.userId, role: { in: ['OWNER', 'MODERATOR'] } } },
       }),
     }),
   },

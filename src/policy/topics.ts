@@ -48,7 +48,5 @@ export const hasRoleIn = (actor: Actor, schoolId: string): boolean =>
   Object.values(scopesByRole(actor)).some(({ schools }) => schools.includes(schoolId));
 
 function isInClass(roles: ReturnType<typeof scopesByRole>, classId: string): boolean {
-  return (['classTeacher', 'subjectTeacher', 'student'] as const).some((column) =>
-    roles[column]?.classes.includes(classId),
-  );
+  return (['classTeacher', 'subjectTeacher', 'student'] as const).some((column) => roles[column]?.classes.includes(classId));
 }

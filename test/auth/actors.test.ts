@@ -12,7 +12,9 @@ afterAll(() => server.close());
 const soon = () => Math.floor(Date.now() / 1000) + 60;
 
 async function session(userId: string, more: object = {}): Promise<Credential & { kind: 'user' }> {
-  const { id } = await server.db.prisma.session.create({ data: { userId, clientId: 'tests', expiresAt: new Date(Date.now() + 60_000), ...more } });
+  const { id } = await server.db.prisma.session.create({
+    data: { userId, clientId: 'tests', expiresAt: new Date(Date.now() + 60_000), ...more },
+  });
   return { kind: 'user', userId, sessionId: id, clientId: 'tests', expiresAt: soon() };
 }
 
@@ -20,11 +22,24 @@ describe('loadActors', () => {
   it('loads the current rights of a person, without ended ones', async () => {
     const { build, db } = server;
     const { school } = await build.school();
-    const [own, archived, left] = [await build.class({ schoolId: school.id }), await build.class({ schoolId: school.id, archivedAt: new Date() }), await build.class({ schoolId: school.id })];
+    const [own, archived, left] = [
+      await build.class({ schoolId: school.id }),
+      await build.class({ schoolId: school.id, archivedAt: new Date() }),
+      await build.class({ schoolId: school.id }),
+    ];
     const subject = await build.subject({ schoolId: school.id });
-    const teacher = await build.teacher({ schoolId: school.id, classTeacherOf: own.id, teaches: [{ classId: own.id, subjectId: subject.id }, { classId: archived.id, subjectId: subject.id }] });
+    const teacher = await build.teacher({
+      schoolId: school.id,
+      classTeacherOf: own.id,
+      teaches: [
+        { classId: own.id, subjectId: subject.id },
+        { classId: archived.id, subjectId: subject.id },
+      ],
+    });
     const ended = { startedAt: new Date(Date.now() - 60_000), endedAt: new Date(Date.now() - 1000) };
-    await db.prisma.assignment.create({ data: { schoolId: school.id, classId: left.id, userId: teacher.id, kind: 'SUBJECT_TEACHER', subjectId: subject.id, ...ended } });
+    await db.prisma.assignment.create({
+      data: { schoolId: school.id, classId: left.id, userId: teacher.id, kind: 'SUBJECT_TEACHER', subjectId: subject.id, ...ended },
+    });
     await db.prisma.roleGrant.create({ data: { schoolId: school.id, userId: teacher.id, role: 'SCHOOL_ADMINISTRATION', ...ended } });
     const chat = await build.chat({ schoolId: school.id, kind: 'CLASS', classId: own.id });
     await db.prisma.chatMember.upsert({
@@ -36,16 +51,21 @@ describe('loadActors', () => {
     const credentials = [await session(teacher.id), await session(student.id)];
     const [first, second] = await loadActors(db, credentials);
     expect(first).toEqual({
-      kind: 'user', userId: teacher.id, sessionId: credentials[0]!.sessionId, expiresAt: credentials[0]!.expiresAt,
+      kind: 'user',
+      userId: teacher.id,
+      sessionId: credentials[0]!.sessionId,
+      expiresAt: credentials[0]!.expiresAt,
       grants: [{ schoolId: school.id, role: 'TEACHER' }],
       assignments: expect.toSatisfy((all: object[]) => all.length === 2) as object,
       enrolment: null,
       chats: new Map([[chat.id, 'MODERATOR']]),
     });
-    expect((first as UserActor).assignments).toEqual(expect.arrayContaining([
-      { schoolId: school.id, classId: own.id, subjectId: null },
-      { schoolId: school.id, classId: own.id, subjectId: subject.id },
-    ]));
+    expect((first as UserActor).assignments).toEqual(
+      expect.arrayContaining([
+        { schoolId: school.id, classId: own.id, subjectId: null },
+        { schoolId: school.id, classId: own.id, subjectId: subject.id },
+      ]),
+    );
     expect(second).toMatchObject({ userId: student.id, enrolment: { schoolId: school.id, classId: own.id }, assignments: [] });
     expect(await loadPerson(db, teacher.id)).toMatchObject({ kind: 'user', grants: [{ role: 'TEACHER' }] });
   });
@@ -72,7 +92,12 @@ describe('loadActors', () => {
     ]);
     const ended = { ended: 'SESSION_ENDED' };
     expect(all).toEqual([
-      ended, ended, ended, ended, { ended: 'TOKEN_EXPIRED' }, { ended: 'USER_DEACTIVATED' },
+      ended,
+      ended,
+      ended,
+      ended,
+      { ended: 'TOKEN_EXPIRED' },
+      { ended: 'USER_DEACTIVATED' },
       expect.objectContaining({ kind: 'user', userId: good.id }),
       { kind: 'service', clientId: service.id, schoolId: school.id, expiresAt: ofService.expiresAt, scopes: ['read'] },
       ended,
@@ -87,7 +112,8 @@ describe('loadActors', () => {
     const credentials = await Promise.all([1, 2, 3].map(() => session(user.id, { lastSeenAt: old })));
     const read = vi.spyOn(db.reads, 'query');
     const written = vi.spyOn(pg.Client.prototype, 'query');
-    const stamps = () => written.mock.calls.filter(([query]) => /update session/.test((query as { text?: string }).text ?? String(query))).length;
+    const stamps = () =>
+      written.mock.calls.filter(([query]) => /update session/.test((query as { text?: string }).text ?? String(query))).length;
     await loadActors(db, credentials);
     expect(read).toHaveBeenCalledTimes(1);
     await vi.waitFor(async () => {

@@ -12,8 +12,15 @@ const frontend = (...redirectUris: string[]) => createClient(server.operator, { 
 
 describe('createClient', () => {
   it.each([
-    'https://portal.example/callback', 'https://portal.example', 'https://portal.example:8443/cb?from=sfera', 'https://localhost:3000/cb', 'http://localhost:3000/cb',
-    'http://127.0.0.1/cb', 'http://[::1]/cb', 'example.school.app:/callback', 'example.school.app://callback',
+    'https://portal.example/callback',
+    'https://portal.example',
+    'https://portal.example:8443/cb?from=sfera',
+    'https://localhost:3000/cb',
+    'http://localhost:3000/cb',
+    'http://127.0.0.1/cb',
+    'http://[::1]/cb',
+    'example.school.app:/callback',
+    'example.school.app://callback',
   ])('takes %s', async (uri) => {
     expect(await frontend(uri)).toMatchObject({ client: { redirectUris: [uri], secretHash: null }, secret: null });
   });
@@ -59,7 +66,10 @@ describe('createClient', () => {
 
   it('refuses a client without a redirect URI, and redirect URIs of two kinds in one client', async () => {
     await expect(frontend()).rejects.toMatchObject({ code: 'INVALID' });
-    await expect(frontend('https://localhost:3000/cb', 'ru.example.app:/cb')).rejects.toMatchObject({ code: 'INVALID', at: ['redirectUris'] });
+    await expect(frontend('https://localhost:3000/cb', 'ru.example.app:/cb')).rejects.toMatchObject({
+      code: 'INVALID',
+      at: ['redirectUris'],
+    });
   });
 
   it('keeps only the hash of a service’s secret, and knows its scopes and school', async () => {
@@ -67,16 +77,21 @@ describe('createClient', () => {
     const service = { kind: 'service', name: 'Моя школа', schoolId: school.id } as const;
     const { client, secret } = await createClient(server.operator, { ...service, scopes: ['read'] });
     expect(Buffer.from(secret!, 'base64url')).toHaveLength(32);
-    const { rows } = await server.db.pool.query<{ row: string }>('select oauth_client::text as row from oauth_client where id = $1', [client.id]);
+    const { rows } = await server.db.pool.query<{ row: string }>('select oauth_client::text as row from oauth_client where id = $1', [
+      client.id,
+    ]);
     expect(rows[0]!.row).not.toContain(secret);
-    for (const scopes of [[], ['read', 'all']]) await expect(createClient(server.operator, { ...service, scopes })).rejects.toMatchObject({ code: 'INVALID' });
+    for (const scopes of [[], ['read', 'all']])
+      await expect(createClient(server.operator, { ...service, scopes })).rejects.toMatchObject({ code: 'INVALID' });
     const nowhere = createClient(server.operator, { ...service, scopes: ['read'], schoolId: '00000000-0000-7000-8000-000000000000' });
     await expect(nowhere).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   it('is allowed only for the operator, and so is endClient', async () => {
     const nobody = contextFor(server, { kind: 'anonymous' }, { acceptLanguage: null, requestId: null, address: null });
-    await expect(createClient(nobody, { kind: 'frontend', name: 'x', redirectUris: ['https://a.example/'] })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await expect(createClient(nobody, { kind: 'frontend', name: 'x', redirectUris: ['https://a.example/'] })).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+    });
     const { client } = await frontend('https://a.example/');
     await expect(endClient(nobody, { clientId: client.id })).rejects.toMatchObject({ code: 'FORBIDDEN' });
   });
@@ -87,7 +102,9 @@ describe('endClient', () => {
     const { client } = await frontend('https://a.example/');
     const person = await server.teacher();
     const expiresAt = new Date(Date.now() + 60_000);
-    await server.db.prisma.session.createMany({ data: [client.id, 'other'].map((clientId) => ({ userId: person.id, clientId, expiresAt })) });
+    await server.db.prisma.session.createMany({
+      data: [client.id, 'other'].map((clientId) => ({ userId: person.id, clientId, expiresAt })),
+    });
     await endClient(server.operator, { clientId: client.id });
     await endClient(server.operator, { clientId: client.id });
     const left = await server.db.prisma.session.findMany({ where: { userId: person.id, endedAt: null } });

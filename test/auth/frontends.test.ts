@@ -9,7 +9,8 @@ let server: AuthServer;
 beforeAll(async () => void (server = await openAuthServer({ ALLOWED_ORIGINS: 'https://allowed.example' })));
 afterAll(() => server.close());
 
-const register = async (...redirectUris: string[]) => (await createClient(server.operator, { kind: 'frontend', name: 'Приложение', redirectUris })).client.id;
+const register = async (...redirectUris: string[]) =>
+  (await createClient(server.operator, { kind: 'frontend', name: 'Приложение', redirectUris })).client.id;
 
 const signIn = async (id: string, redirectUri: string, more: Record<string, string> = {}, browser = new Browser(server.url)) => {
   const { signInName } = await server.teacher();
@@ -17,7 +18,15 @@ const signIn = async (id: string, redirectUri: string, more: Record<string, stri
 };
 
 const ask = (id: string, redirectUri: string, more: Record<string, string> = {}, browser = new Browser(server.url)) => {
-  const query = { client_id: id, redirect_uri: redirectUri, response_type: 'code', scope: 'openid', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256', ...more };
+  const query = {
+    client_id: id,
+    redirect_uri: redirectUri,
+    response_type: 'code',
+    scope: 'openid',
+    code_challenge: 'a'.repeat(43),
+    code_challenge_method: 'S256',
+    ...more,
+  };
   return browser.open(`/oidc/auth?${new URLSearchParams(query).toString()}`);
 };
 
@@ -68,9 +77,20 @@ describe('redirect addresses', () => {
     const id = await register('http://127.0.0.1/callback');
     const { browser } = await signIn(id, 'http://127.0.0.1:51004/callback');
     const verifier = openid.randomPKCECodeVerifier();
-    const answer = await ask(id, 'http://127.0.0.1:51004/callback', { code_challenge: await openid.calculatePKCECodeChallenge(verifier) }, browser);
+    const answer = await ask(
+      id,
+      'http://127.0.0.1:51004/callback',
+      { code_challenge: await openid.calculatePKCECodeChallenge(verifier) },
+      browser,
+    );
     const exchange = async (redirect_uri: string) => {
-      const body = new URLSearchParams({ grant_type: 'authorization_code', code: new URL(answer.location!).searchParams.get('code')!, redirect_uri, code_verifier: verifier, client_id: id });
+      const body = new URLSearchParams({
+        grant_type: 'authorization_code',
+        code: new URL(answer.location!).searchParams.get('code')!,
+        redirect_uri,
+        code_verifier: verifier,
+        client_id: id,
+      });
       return (await fetch(new URL('/oidc/token', server.url), { method: 'POST', body })).status;
     };
     expect(await exchange('http://127.0.0.1:51005/callback')).toBe(400);
@@ -90,18 +110,21 @@ describe('prompt', () => {
     expect((await ask(id, 'https://portal.example/cb', asked, browser)).location).toContain('code=');
   });
 
-  it.each(['login', 'select_account', 'login consent', 'consent select_account', 'login select_account'])('%s asks for the password once', async (prompt) => {
-    const [id, before] = [await register('https://portal.example/cb'), await register('https://before.example/cb')];
-    const person = await server.teacher();
-    const browser = new Browser(server.url);
-    await signInWith(server, browser, { id: before, redirectUri: 'https://before.example/cb' }, person.signInName);
-    const sessions = () => server.db.prisma.session.count({ where: { userId: person.id } });
-    expect(await sessions()).toBe(1);
-    const page = await ask(id, 'https://portal.example/cb', { prompt }, browser);
-    expect(page.text).toContain('name="password"');
-    expect(await sessions()).toBe(1);
-    expect((await browser.submit(page, { signInName: person.signInName, password })).location).toContain('code=');
-  });
+  it.each(['login', 'select_account', 'login consent', 'consent select_account', 'login select_account'])(
+    '%s asks for the password once',
+    async (prompt) => {
+      const [id, before] = [await register('https://portal.example/cb'), await register('https://before.example/cb')];
+      const person = await server.teacher();
+      const browser = new Browser(server.url);
+      await signInWith(server, browser, { id: before, redirectUri: 'https://before.example/cb' }, person.signInName);
+      const sessions = () => server.db.prisma.session.count({ where: { userId: person.id } });
+      expect(await sessions()).toBe(1);
+      const page = await ask(id, 'https://portal.example/cb', { prompt }, browser);
+      expect(page.text).toContain('name="password"');
+      expect(await sessions()).toBe(1);
+      expect((await browser.submit(page, { signInName: person.signInName, password })).location).toContain('code=');
+    },
+  );
 
   it('none never shows a page', async () => {
     const id = await register('https://portal.example/cb');
@@ -119,7 +142,10 @@ describe('prompt', () => {
 describe('origins', () => {
   const allowed = async (path: string, clientId: string, origin: string, method = 'POST') => {
     const body = new URLSearchParams({ client_id: clientId, grant_type: 'refresh_token', refresh_token: 'none', token: 'none' });
-    const response = await fetch(new URL(path, server.url), method === 'POST' ? { method, headers: { origin }, body } : { method, headers: { origin, 'access-control-request-method': 'POST' } });
+    const response = await fetch(
+      new URL(path, server.url),
+      method === 'POST' ? { method, headers: { origin }, body } : { method, headers: { origin, 'access-control-request-method': 'POST' } },
+    );
     return response.headers.get('access-control-allow-origin');
   };
 
@@ -132,19 +158,38 @@ describe('origins', () => {
 
   it('of the client, of the server and of the settings are allowed', async () => {
     const id = await register('https://portal.example/cb', 'http://localhost:3000/cb', 'ru.example.app:/cb');
-    for (const origin of ['https://portal.example', 'http://localhost:3000', 'http://localhost:3001', server.url, 'https://allowed.example']) expect(await allowed('/oidc/token', id, origin)).toBe(origin);
-    for (const origin of ['https://evil.example', 'http://portal.example', 'https://portal.example:8443', 'http://127.0.0.1:3000', 'https://localhost:3000', 'ru.example.app://', 'file://'])
+    for (const origin of [
+      'https://portal.example',
+      'http://localhost:3000',
+      'http://localhost:3001',
+      server.url,
+      'https://allowed.example',
+    ])
+      expect(await allowed('/oidc/token', id, origin)).toBe(origin);
+    for (const origin of [
+      'https://evil.example',
+      'http://portal.example',
+      'https://portal.example:8443',
+      'http://127.0.0.1:3000',
+      'https://localhost:3000',
+      'ru.example.app://',
+      'file://',
+    ])
       expect(await allowed('/oidc/token', id, origin)).toBeNull();
   });
 
   it('null, data: and the like are refused in ALLOWED_ORIGINS', async () => {
-    for (const ALLOWED_ORIGINS of ['null', 'data:', 'https://a.example,null', '*']) await expect(openAuthServer({ ALLOWED_ORIGINS })).rejects.toThrow(/^ALLOWED_ORIGINS must be/);
+    for (const ALLOWED_ORIGINS of ['null', 'data:', 'https://a.example,null', '*'])
+      await expect(openAuthServer({ ALLOWED_ORIGINS })).rejects.toThrow(/^ALLOWED_ORIGINS must be/);
   });
 });
 
 describe('the discovery document', () => {
   it('lists only what the server supports', async () => {
-    const document = (await (await fetch(new URL('/.well-known/openid-configuration', server.url))).json()) as Record<string, string & string[]>;
+    const document = (await (await fetch(new URL('/.well-known/openid-configuration', server.url))).json()) as Record<
+      string,
+      string & string[]
+    >;
     expect(document).toMatchObject({
       issuer: server.url,
       grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials'],
@@ -158,22 +203,48 @@ describe('the discovery document', () => {
     });
     expect(document).not.toHaveProperty('dpop_signing_alg_values_supported');
     const endpoints = Object.entries(document).filter(([name]) => /_endpoint$|^jwks_uri$/.test(name));
-    expect(endpoints.map(([name]) => name).sort()).toEqual(['authorization_endpoint', 'end_session_endpoint', 'introspection_endpoint', 'jwks_uri', 'pushed_authorization_request_endpoint', 'revocation_endpoint', 'token_endpoint']);
+    expect(endpoints.map(([name]) => name).sort()).toEqual([
+      'authorization_endpoint',
+      'end_session_endpoint',
+      'introspection_endpoint',
+      'jwks_uri',
+      'pushed_authorization_request_endpoint',
+      'revocation_endpoint',
+      'token_endpoint',
+    ]);
     const statuses = Object.fromEntries(
       await Promise.all(
-        endpoints.map(async ([name, address]) => [name, (await fetch(address, /authorization_endpoint|end_session|jwks/.test(name) ? {} : { method: 'POST', body: new URLSearchParams() })).status]),
+        endpoints.map(async ([name, address]) => [
+          name,
+          (
+            await fetch(
+              address,
+              /authorization_endpoint|end_session|jwks/.test(name) ? {} : { method: 'POST', body: new URLSearchParams() },
+            )
+          ).status,
+        ]),
       ),
     ) as object;
     expect(statuses).toEqual({
-      authorization_endpoint: 400, end_session_endpoint: 200, introspection_endpoint: 400, jwks_uri: 200,
-      pushed_authorization_request_endpoint: 400, revocation_endpoint: 400, token_endpoint: 400,
+      authorization_endpoint: 400,
+      end_session_endpoint: 200,
+      introspection_endpoint: 400,
+      jwks_uri: 200,
+      pushed_authorization_request_endpoint: 400,
+      revocation_endpoint: 400,
+      token_endpoint: 400,
     });
   });
 
   it('a pushed request is referenced by its URI, and counts for its address like any other', async () => {
     const id = await register('https://portal.example/cb');
     const { browser, configuration } = await signIn(id, 'https://portal.example/cb');
-    const query = { redirect_uri: 'https://portal.example/cb', scope: 'openid', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' };
+    const query = {
+      redirect_uri: 'https://portal.example/cb',
+      scope: 'openid',
+      code_challenge: 'a'.repeat(43),
+      code_challenge_method: 'S256',
+    };
     await server.db.prisma.rateLimit.deleteMany();
     const address = await openid.buildAuthorizationUrlWithPAR(configuration, query);
     expect(await server.db.prisma.rateLimit.count()).toBe(1);
@@ -184,13 +255,22 @@ describe('the discovery document', () => {
     const id = await register('https://portal.example/cb');
     const { browser } = await signIn(id, 'https://portal.example/cb');
     const answer = await ask(id, 'https://portal.example/cb', { response_mode, state: 'abc' }, browser);
-    if (response_mode !== 'form_post') expect(answer.location).toMatch(response_mode === 'query' ? /^https:\/\/portal\.example\/cb\?code=/ : /^https:\/\/portal\.example\/cb#code=/);
+    if (response_mode !== 'form_post')
+      expect(answer.location).toMatch(
+        response_mode === 'query' ? /^https:\/\/portal\.example\/cb\?code=/ : /^https:\/\/portal\.example\/cb#code=/,
+      );
     else expect(answer.text).toMatch(/action="https:\/\/portal\.example\/cb"[^]*name="code" value="[\w-]{43}"[^]*name="state" value="abc"/);
   });
 
   it('its scopes and claims are granted', async () => {
     const id = await register('https://portal.example/cb');
-    const { tokens } = await signIn(id, 'https://portal.example/cb', { scope: 'openid profile offline_access', prompt: 'consent', max_age: '1000' });
-    expect(Object.keys(tokens.claims()!)).toEqual(expect.arrayContaining(['sub', 'name', 'family_name', 'given_name', 'locale', 'auth_time', 'iss']));
+    const { tokens } = await signIn(id, 'https://portal.example/cb', {
+      scope: 'openid profile offline_access',
+      prompt: 'consent',
+      max_age: '1000',
+    });
+    expect(Object.keys(tokens.claims()!)).toEqual(
+      expect.arrayContaining(['sub', 'name', 'family_name', 'given_name', 'locale', 'auth_time', 'iss']),
+    );
   });
 });

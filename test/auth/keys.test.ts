@@ -46,7 +46,10 @@ describe('rotateSigningKey', () => {
     const old = await running.issueAccessToken(of);
     await rotateSigningKey(db, config);
     const after = await loadSigningKeys(db, config);
-    expect(after.jwks.map(({ kid }) => kid)).toEqual([expect.not.stringMatching(before.jwks[0]!.kid!), ...before.jwks.map(({ kid }) => kid)]);
+    expect(after.jwks.map(({ kid }) => kid)).toEqual([
+      expect.not.stringMatching(before.jwks[0]!.kid!),
+      ...before.jwks.map(({ kid }) => kid),
+    ]);
     const restarted = createTokens({ config, db, keys: after, log });
     expect(await restarted.verifyAccessToken(old)).toMatchObject(of);
     expect(await running.verifyAccessToken(await restarted.issueAccessToken(of))).toMatchObject(of);

@@ -40,7 +40,10 @@ describe('verifyPassword', () => {
     const times = { known: Infinity, unknown: Infinity };
     // The minimum of many runs is the time of the work itself, without other load of the machine.
     for (let i = 0; i < 15; i++)
-      for (const [name, hash] of [['known', kept], ['unknown', null]] as const) {
+      for (const [name, hash] of [
+        ['known', kept],
+        ['unknown', null],
+      ] as const) {
         const begun = performance.now();
         expect(await verifyPassword(hash, 'не тот пароль')).toBe(false);
         times[name] = Math.min(times[name], performance.now() - begun);

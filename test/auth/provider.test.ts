@@ -49,27 +49,58 @@ describe('code with PKCE', () => {
   it('is refused without PKCE, with a plain challenge, and with another redirect address', async () => {
     const client = await server.frontend();
     const ask = async (more: Record<string, string>) => {
-      const query = new URLSearchParams({ client_id: client.id, redirect_uri: client.redirectUri, response_type: 'code', scope: 'openid', ...more });
+      const query = new URLSearchParams({
+        client_id: client.id,
+        redirect_uri: client.redirectUri,
+        response_type: 'code',
+        scope: 'openid',
+        ...more,
+      });
       return new Browser(server.url).open(`/oidc/auth?${query.toString()}`);
     };
     for (const more of [{}, { code_challenge: 'a'.repeat(43), code_challenge_method: 'plain' }] as Record<string, string>[])
       expect(new URL((await ask(more)).location!).searchParams.get('error')).toBe('invalid_request');
-    const elsewhere = await ask({ redirect_uri: 'https://elsewhere.example/', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' });
+    const elsewhere = await ask({
+      redirect_uri: 'https://elsewhere.example/',
+      code_challenge: 'a'.repeat(43),
+      code_challenge_method: 'S256',
+    });
     expect([elsewhere.status, elsewhere.location]).toEqual([400, undefined]);
   });
 
   it('is refused without an internal error if a parameter contains what the database cannot store', async () => {
     const client = await server.frontend();
-    const right = { client_id: client.id, redirect_uri: client.redirectUri, response_type: 'code', scope: 'openid', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' };
-    const ask = (more: Record<string, string>) => new Browser(server.url).open(`/oidc/auth?${new URLSearchParams({ ...right, ...more }).toString()}`);
-    for (const more of [{ state: 'a\0' }, { nonce: '\0' }, { login_hint: 'a\0b' }, { client_id: '\0' }, { client_id: `${client.id}\0` }] as Record<string, string>[]) {
+    const right = {
+      client_id: client.id,
+      redirect_uri: client.redirectUri,
+      response_type: 'code',
+      scope: 'openid',
+      code_challenge: 'a'.repeat(43),
+      code_challenge_method: 'S256',
+    };
+    const ask = (more: Record<string, string>) =>
+      new Browser(server.url).open(`/oidc/auth?${new URLSearchParams({ ...right, ...more }).toString()}`);
+    for (const more of [
+      { state: 'a\0' },
+      { nonce: '\0' },
+      { login_hint: 'a\0b' },
+      { client_id: '\0' },
+      { client_id: `${client.id}\0` },
+    ] as Record<string, string>[]) {
       const { status, location } = await ask(more);
       expect(status, JSON.stringify(more)).toBeLessThan(500);
       if (location !== undefined) expect(new URL(location).searchParams.get('error'), JSON.stringify(more)).toBe('invalid_request');
     }
     expect((await ask({ state: '\\u0000 \u202e👩‍🏫' })).status).toBe(200);
-    for (const body of [{ grant_type: 'authorization_code', code: '\0', client_id: '\0' }, { grant_type: 'refresh_token', refresh_token: '\0', client_id: client.id }, { token: '\0', client_id: client.id }] as Record<string, string>[]) {
-      const response = await fetch(`${server.url}/oidc/${'token' in body ? 'token/revocation' : 'token'}`, { method: 'POST', body: new URLSearchParams(body) });
+    for (const body of [
+      { grant_type: 'authorization_code', code: '\0', client_id: '\0' },
+      { grant_type: 'refresh_token', refresh_token: '\0', client_id: client.id },
+      { token: '\0', client_id: client.id },
+    ] as Record<string, string>[]) {
+      const response = await fetch(`${server.url}/oidc/${'token' in body ? 'token/revocation' : 'token'}`, {
+        method: 'POST',
+        body: new URLSearchParams(body),
+      });
       expect(response.status, JSON.stringify(body)).toBeLessThan(500);
     }
   });
@@ -97,7 +128,15 @@ describe('code with PKCE', () => {
     const { person, browser } = await signedIn();
     const client = await server.frontend();
     const before = await server.db.prisma.session.count({ where: { userId: person.id } });
-    const query = { client_id: client.id, redirect_uri: client.redirectUri, response_type: 'code', scope: 'openid', prompt: 'login', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' };
+    const query = {
+      client_id: client.id,
+      redirect_uri: client.redirectUri,
+      response_type: 'code',
+      scope: 'openid',
+      prompt: 'login',
+      code_challenge: 'a'.repeat(43),
+      code_challenge_method: 'S256',
+    };
     const seen = await browser.open(`/oidc/auth?${new URLSearchParams(query).toString()}`);
     expect(seen.text).toContain('name="password"');
     expect(await server.db.prisma.session.count({ where: { userId: person.id } })).toBe(before);
@@ -110,7 +149,12 @@ describe('a sign-in', () => {
   it('sends the person an event with the session that they can end', async () => {
     const { person, tokens } = await signedIn();
     const told = await server.db.prisma.event.findMany({ where: { schoolId: person.schoolId, type: 'session.started' } });
-    expect(told).toMatchObject([{ payload: { schoolId: person.schoolId, userId: person.id, sessionId: decodeJwt(tokens.access_token).sid }, topics: [`user:${person.id}`] }]);
+    expect(told).toMatchObject([
+      {
+        payload: { schoolId: person.schoolId, userId: person.id, sessionId: decodeJwt(tokens.access_token).sid },
+        topics: [`user:${person.id}`],
+      },
+    ]);
   });
 });
 
@@ -122,7 +166,9 @@ describe('refresh tokens', () => {
     await endSession(contextFor(server, actor, nowhere), { sessionId: (credential as { sessionId: string }).sessionId });
     expect((await actorOf(tokens.access_token)).actor).toEqual({ ended: 'SESSION_ENDED' });
     await expect(openid.refreshTokenGrant(configuration, tokens.refresh_token!)).rejects.toEqual(refused('invalid_grant'));
-    const { grantId } = await server.db.prisma.session.findUniqueOrThrow({ where: { id: (credential as { sessionId: string }).sessionId } });
+    const { grantId } = await server.db.prisma.session.findUniqueOrThrow({
+      where: { id: (credential as { sessionId: string }).sessionId },
+    });
     expect(await server.db.prisma.oidcPayload.count({ where: { grantId } })).toBe(0);
     expect((await signInWith(server, browser, client, person.signInName)).askedForPassword).toBe(true);
     expect((await signInWith(server, browser, client, person.signInName)).askedForPassword).toBe(false);
@@ -158,7 +204,10 @@ describe('ending', () => {
   it('signing out by the client ends every session of the browser', async () => {
     const { configuration, tokens, browser, person, client } = await signedIn();
     const other = await signInWith(server, browser, await server.frontend(), person.signInName);
-    const address = openid.buildEndSessionUrl(configuration, { id_token_hint: tokens.id_token!, post_logout_redirect_uri: 'https://portal.example/' });
+    const address = openid.buildEndSessionUrl(configuration, {
+      id_token_hint: tokens.id_token!,
+      post_logout_redirect_uri: 'https://portal.example/',
+    });
     const page = await browser.open(address.href);
     expect(page.text).toContain('Выйти?');
     const left = await browser.submit(page, { logout: 'yes' });
@@ -178,7 +227,10 @@ describe('ending', () => {
 describe('machines', () => {
   const service = async (scopes = ['read', 'events']) => {
     const { school } = await server.build.school();
-    return { schoolId: school.id, ...(await createClient(server.operator, { kind: 'service', name: 'Моя школа', schoolId: school.id, scopes })) };
+    return {
+      schoolId: school.id,
+      ...(await createClient(server.operator, { kind: 'service', name: 'Моя школа', schoolId: school.id, scopes })),
+    };
   };
 
   it('get a token for their secret, with the scopes they ask for and have', async () => {
@@ -194,7 +246,9 @@ describe('machines', () => {
 
   it('may send the secret in the body', async () => {
     const { client, secret } = await service();
-    const configuration = await openid.discovery(new URL(server.url), client.id, undefined, openid.ClientSecretPost(secret!), { execute: [openid.allowInsecureRequests] });
+    const configuration = await openid.discovery(new URL(server.url), client.id, undefined, openid.ClientSecretPost(secret!), {
+      execute: [openid.allowInsecureRequests],
+    });
     expect((await openid.clientCredentialsGrant(configuration)).access_token).toBeDefined();
   });
 
@@ -213,8 +267,14 @@ describe('machines', () => {
 
 describe('discovery', () => {
   it('is available at both addresses and ignores forwarded headers', async () => {
-    for (const path of ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server', '/oidc/.well-known/openid-configuration']) {
-      const response = await fetch(new URL(path, server.url), { headers: { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' } });
+    for (const path of [
+      '/.well-known/openid-configuration',
+      '/.well-known/oauth-authorization-server',
+      '/oidc/.well-known/openid-configuration',
+    ]) {
+      const response = await fetch(new URL(path, server.url), {
+        headers: { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' },
+      });
       expect(await response.json()).toMatchObject({
         issuer: server.url,
         token_endpoint: `${server.url}/oidc/token`,
@@ -234,7 +294,9 @@ describe('discovery', () => {
     const client = await server.frontend();
     const ask = async (origin: string) => {
       const body = new URLSearchParams({ client_id: client.id, grant_type: 'refresh_token', refresh_token: 'none' });
-      return (await fetch(new URL('/oidc/token', server.url), { method: 'POST', headers: { origin }, body })).headers.get('access-control-allow-origin');
+      return (await fetch(new URL('/oidc/token', server.url), { method: 'POST', headers: { origin }, body })).headers.get(
+        'access-control-allow-origin',
+      );
     };
     expect(await ask('https://portal.example')).toBe('https://portal.example');
     expect(await ask('https://evil.example')).toBeNull();
@@ -247,12 +309,25 @@ describe('stored OIDC data', () => {
     const next = await openid.refreshTokenGrant(configuration, tokens.refresh_token!);
     // A sign-in in progress, whose cookie is a secret too.
     const client = await server.frontend();
-    const query = { client_id: client.id, redirect_uri: client.redirectUri, response_type: 'code', scope: 'openid', prompt: 'login', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' };
+    const query = {
+      client_id: client.id,
+      redirect_uri: client.redirectUri,
+      response_type: 'code',
+      scope: 'openid',
+      prompt: 'login',
+      code_challenge: 'a'.repeat(43),
+      code_challenge_method: 'S256',
+    };
     await browser.open(`/oidc/auth?${new URLSearchParams(query).toString()}`);
-    const cookies = browser.cookies.split('; ').filter((cookie) => !cookie.startsWith('sfera_form')).map((cookie) => cookie.split('=')[1]!);
+    const cookies = browser.cookies
+      .split('; ')
+      .filter((cookie) => !cookie.startsWith('sfera_form'))
+      .map((cookie) => cookie.split('=')[1]!);
     const secrets = [tokens.refresh_token!, next.refresh_token!, callback.searchParams.get('code')!, ...cookies];
     expect(cookies.length).toBeGreaterThanOrEqual(4);
-    const { rows } = await server.db.pool.query<{ row: string }>('select oidc_payload::text as row from oidc_payload union all select session::text from session');
+    const { rows } = await server.db.pool.query<{ row: string }>(
+      'select oidc_payload::text as row from oidc_payload union all select session::text from session',
+    );
     const all = rows.map(({ row }) => row).join('\n');
     expect(all).toContain('RefreshToken');
     for (const secret of secrets) expect(all).not.toContain(secret);

@@ -30,7 +30,10 @@ const refused = expect.objectContaining({ error: 'invalid_grant' }) as unknown;
 
 /** Moves the time of use into the past, so that no test waits. */
 const later = (token: string, seconds: number) =>
-  server.db.pool.query(`update oidc_payload set consumed_at = consumed_at - $2 * interval '1 second' where id_hash = $1`, [hashCode(token).toString('base64url'), seconds]);
+  server.db.pool.query(`update oidc_payload set consumed_at = consumed_at - $2 * interval '1 second' where id_hash = $1`, [
+    hashCode(token).toString('base64url'),
+    seconds,
+  ]);
 
 async function isAlive(token: string): Promise<boolean> {
   const credential = await server.tokens.verifyAccessToken(token);
@@ -42,7 +45,9 @@ async function expectEnded({ configuration, person, tokens }: SignedIn, ...refre
   for (const each of refreshTokens) await expect(openid.refreshTokenGrant(configuration, each!)).rejects.toEqual(refused);
   expect(await isAlive(tokens.access_token)).toBe(false);
   const events = await server.db.prisma.event.findMany({ where: { schoolId: person.schoolId, type: 'session.ended' } });
-  expect(events.map(({ payload }) => payload)).toEqual([{ schoolId: person.schoolId, userId: person.id, sessionId: decodeJwt(tokens.access_token).sid }]);
+  expect(events.map(({ payload }) => payload)).toEqual([
+    { schoolId: person.schoolId, userId: person.id, sessionId: decodeJwt(tokens.access_token).sid },
+  ]);
 }
 
 describe('refresh tokens', () => {

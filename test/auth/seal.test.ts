@@ -34,7 +34,12 @@ describe('keys', () => {
 describe('fingerprint', () => {
   it('is equal for equal texts only, and cannot be computed without the secret', () => {
     expect(fingerprint(secret, 'address', '10.0.0.1')).toBe(fingerprint(secret, 'address', '10.0.0.1'));
-    const all = [fingerprint(secret, 'address', '10.0.0.1'), fingerprint(secret, 'address', '10.0.0.2'), fingerprint(secret, 'name', '10.0.0.1'), fingerprint(randomBytes(32), 'address', '10.0.0.1')];
+    const all = [
+      fingerprint(secret, 'address', '10.0.0.1'),
+      fingerprint(secret, 'address', '10.0.0.2'),
+      fingerprint(secret, 'name', '10.0.0.1'),
+      fingerprint(randomBytes(32), 'address', '10.0.0.1'),
+    ];
     expect(new Set(all).size).toBe(4);
   });
 });

@@ -16,11 +16,20 @@ beforeEach(async () => void (await server.db.prisma.rateLimit.deleteMany()));
 
 let addresses = 0;
 const newAddress = () => `198.51.${(addresses += 1) >> 8}.${addresses & 255}`;
-const browserAt = (address: string, headers: Record<string, string> = {}) => new Browser(server.url, { 'x-forwarded-for': address, ...headers });
+const browserAt = (address: string, headers: Record<string, string> = {}) =>
+  new Browser(server.url, { 'x-forwarded-for': address, ...headers });
 
 async function signInPage(visitor: Browser): Promise<Seen> {
   const { id, redirectUri } = await server.frontend();
-  const query = { client_id: id, redirect_uri: redirectUri, response_type: 'code', scope: 'openid', prompt: 'login', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' };
+  const query = {
+    client_id: id,
+    redirect_uri: redirectUri,
+    response_type: 'code',
+    scope: 'openid',
+    prompt: 'login',
+    code_challenge: 'a'.repeat(43),
+    code_challenge_method: 'S256',
+  };
   return visitor.open(`/oidc/auth?${new URLSearchParams(query).toString()}`);
 }
 
@@ -70,11 +79,17 @@ describe('a guesser', () => {
     const person = await server.teacher();
     await guess(6, person.signInName, () => browserAt(newAddress()));
     const owner = browserAt(newAddress());
-    const [russian, english] = [await attempt(owner, person.signInName, password), await attempt(browserAt(newAddress(), { 'accept-language': 'en' }), person.signInName, password)];
+    const [russian, english] = [
+      await attempt(owner, person.signInName, password),
+      await attempt(browserAt(newAddress(), { 'accept-language': 'en' }), person.signInName, password),
+    ];
     const seconds = Number(russian.headers.get('retry-after'));
     expect(seconds).toBeGreaterThan(100);
     expect(seconds).toBeLessThanOrEqual(180);
-    expect([russian.status, /<p class="alert"[^>]*>([^<]*)/.exec(russian.text)?.[1]]).toEqual([429, `Слишком много попыток. Повторите через ${Math.ceil(seconds / 60)} мин.`]);
+    expect([russian.status, /<p class="alert"[^>]*>([^<]*)/.exec(russian.text)?.[1]]).toEqual([
+      429,
+      `Слишком много попыток. Повторите через ${Math.ceil(seconds / 60)} мин.`,
+    ]);
     expect(english.text).toContain(`Too many attempts. Try again in ${Math.ceil(seconds / 60)} min.`);
     await pass(seconds);
     expect(isIn(await attempt(owner, person.signInName, password))).toBe(true);
@@ -111,14 +126,19 @@ describe('a guesser', () => {
     const person = await server.teacher();
     const visitor = browserAt(newAddress());
     const page = await signInPage(visitor);
-    const all = await Promise.all(Array.from({ length: 20 }, () => visitor.submit(page, { signInName: person.signInName, password: 'wrong' })));
+    const all = await Promise.all(
+      Array.from({ length: 20 }, () => visitor.submit(page, { signInName: person.signInName, password: 'wrong' })),
+    );
     expect(all.filter(({ status }) => status === 422)).toHaveLength(4);
     expect(isIn(await attempt(browserAt(newAddress()), person.signInName, password))).toBe(true);
   });
 
   it('cannot find out whether a sign-in name exists', async () => {
     const person = await server.teacher();
-    const [real, unknown] = [await guess(8, person.signInName, () => browserAt(newAddress())), await guess(8, 'nobody.of.this.name', () => browserAt(newAddress()))];
+    const [real, unknown] = [
+      await guess(8, person.signInName, () => browserAt(newAddress())),
+      await guess(8, 'nobody.of.this.name', () => browserAt(newAddress())),
+    ];
     expect(unknown).toEqual(real);
   });
 
@@ -127,7 +147,9 @@ describe('a guesser', () => {
     const shared = newAddress();
     const visitor = browserAt(shared);
     const page = await signInPage(visitor);
-    const all = await Promise.all(Array.from({ length: 180 }, (_, n) => visitor.submit(page, { signInName: `nobody${n}`, password: 'wrong' })));
+    const all = await Promise.all(
+      Array.from({ length: 180 }, (_, n) => visitor.submit(page, { signInName: `nobody${n}`, password: 'wrong' })),
+    );
     const looked = all.filter(({ status }) => status === 422).length;
     expect(looked).toBeGreaterThanOrEqual(100);
     expect(looked).toBeLessThan(180);
@@ -145,7 +167,9 @@ describe('an address past its limit', () => {
     const address = newAddress();
     const full = { burst: server.config.signInTries * 10, intervalSeconds: 1 };
     await admitTry(ctx, { signInName: 'somebody', address, device: null });
-    const { key } = await server.db.prisma.rateLimit.findFirstOrThrow({ where: { key: fingerprint(server.config.secretKey, 'sign-in address', address) } });
+    const { key } = await server.db.prisma.rateLimit.findFirstOrThrow({
+      where: { key: fingerprint(server.config.secretKey, 'sign-in address', address) },
+    });
     for (let n = 0; n < 3; n++) await admitTry(ctx, { signInName: 'somebody', address, device: null });
     const until = async () => (await server.db.prisma.rateLimit.findUniqueOrThrow({ where: { key } })).resetsAt;
     const before = await until();
@@ -163,8 +187,11 @@ describe('a database that fails in between', () => {
   const failing = (statement: RegExp) => {
     const { pool } = server.db;
     const query = pool.query.bind(pool) as (...args: unknown[]) => Promise<unknown>;
-    return vi.spyOn(pool, 'query').mockImplementation((...args: unknown[]): unknown =>
-      statement.test(String(args[0])) ? Promise.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })) : query(...args));
+    return vi
+      .spyOn(pool, 'query')
+      .mockImplementation((...args: unknown[]): unknown =>
+        statement.test(String(args[0])) ? Promise.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })) : query(...args),
+      );
   };
   const ctxAt = (address: string) => contextFor(server, { kind: 'anonymous' }, { acceptLanguage: null, requestId: null, address });
 
@@ -189,7 +216,9 @@ describe('a database that fails in between', () => {
     const spy = failing({ test: (text: string) => text.startsWith('insert into rate_limit') && (inserts += 1) === 3 } as RegExp);
     await expect(signIn(ctxAt(address), { signInName: 'somebody', password })).rejects.toThrow('refused');
     spy.mockRestore();
-    const { resetsAt } = await server.db.prisma.rateLimit.findUniqueOrThrow({ where: { key: fingerprint(server.config.secretKey, 'sign-in address', address) } });
+    const { resetsAt } = await server.db.prisma.rateLimit.findUniqueOrThrow({
+      where: { key: fingerprint(server.config.secretKey, 'sign-in address', address) },
+    });
     expect(resetsAt.getTime()).toBeLessThanOrEqual(Date.now());
   });
 });
@@ -261,7 +290,11 @@ describe('a browser that is known', () => {
     }
     expect(cookie.split('.')).toHaveLength(10);
     for (const { signInName, id } of people) expect(cookie).not.toMatch(new RegExp(`${signInName}|${id}`));
-    for (const [n, status] of [[0, 429], [1, 422], [10, 422]] as const) {
+    for (const [n, status] of [
+      [0, 429],
+      [1, 422],
+      [10, 422],
+    ] as const) {
       await guess(5, people[n]!.signInName, () => browserAt(newAddress()));
       expect(await guess(1, people[n]!.signInName, shared)).toEqual([status]);
     }
@@ -275,7 +308,8 @@ describe('a browser that is known', () => {
     const [cookie] = opened.headers.getSetCookie();
     const form = /name="form" value="([^"]*)"/.exec(await opened.text())![1]!;
     const accepted = await fetch(opened.url, {
-      method: 'POST', redirect: 'manual',
+      method: 'POST',
+      redirect: 'manual',
       headers: { cookie: cookie!.split(';')[0]! },
       body: new URLSearchParams({ form, signInName: person.signInName, password }),
     });

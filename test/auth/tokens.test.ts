@@ -31,14 +31,20 @@ afterAll(async () => {
 
 const now = () => Math.floor(Date.now() / 1000);
 const own = (): JWTPayload => ({
-  iss: server.url, aud: `${server.url}/graphql`, sub: userId, sid: sessionId, client_id: 'tests', iat: now(), exp: now() + 60,
+  iss: server.url,
+  aud: `${server.url}/graphql`,
+  sub: userId,
+  sid: sessionId,
+  client_id: 'tests',
+  iat: now(),
+  exp: now() + 60,
 });
 
 async function signed(payload: JWTPayload, header: object = {}, key?: CryptoKey | Uint8Array): Promise<string> {
   const newest = server.keys.jwks[0]!;
   return new SignJWT(payload)
     .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: newest.kid!, ...header })
-    .sign(key ?? ((await importJWK(newest, 'ES256'))));
+    .sign(key ?? (await importJWK(newest, 'ES256')));
 }
 
 describe('a token of this server', () => {
@@ -114,7 +120,11 @@ describe('a token whose key cannot be looked up', () => {
     await new Promise<void>((resolve) => broken.listen(0, '127.0.0.1', resolve));
     const jwksUri = `http://127.0.0.1:${(broken.address() as AddressInfo).port}/jwks`;
     const tokens = createTokens({ ...server, config: { ...server.config, trustedIssuers: [{ issuer, audience, jwksUri }] } });
-    const token = await signed({ iss: issuer, aud: audience, sub: 'esia-1', iat: now(), exp: now() + 60 }, { kid: 'broker', typ: 'JWT' }, broker);
+    const token = await signed(
+      { iss: issuer, aud: audience, sub: 'esia-1', iat: now(), exp: now() + 60 },
+      { kid: 'broker', typ: 'JWT' },
+      broker,
+    );
     await expect(Promise.resolve(tokens.verifyAccessToken(token))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     broken.closeAllConnections();
     await new Promise((resolve) => broken.close(resolve));
@@ -123,7 +133,11 @@ describe('a token whose key cannot be looked up', () => {
 
 describe('a token of an outside issuer', () => {
   const outside = (more: JWTPayload = {}, header: object = {}, key: CryptoKey | Uint8Array = broker) =>
-    signed({ iss: issuer, aud: audience, sub: 'esia-1', iat: now(), exp: now() + 60, ...more }, { kid: 'broker', typ: 'JWT', ...header }, key);
+    signed(
+      { iss: issuer, aud: audience, sub: 'esia-1', iat: now(), exp: now() + 60, ...more },
+      { kid: 'broker', typ: 'JWT', ...header },
+      key,
+    );
   const known = async (subject: string) => {
     const user = await server.build.user();
     await server.db.prisma.userIdentity.create({ data: { issuer, subject, userId: user.id } });
@@ -137,7 +151,10 @@ describe('a token of an outside issuer', () => {
   it('belongs to the person bound to its issuer and subject, with one listed session', async () => {
     const user = await known('esia-1');
     const [first, second] = await Promise.all([outside(), outside()].map(async (token) => loaded(await token)));
-    expect(first).toMatchObject({ credential: { kind: 'user', userId: user.id, clientId: issuer }, actor: { kind: 'user', userId: user.id } });
+    expect(first).toMatchObject({
+      credential: { kind: 'user', userId: user.id, clientId: issuer },
+      actor: { kind: 'user', userId: user.id },
+    });
     expect(second!.credential).toMatchObject({ sessionId: (first!.credential as { sessionId: string }).sessionId });
     expect(await server.db.prisma.session.count({ where: { userId: user.id } })).toBe(1);
   });
@@ -160,7 +177,10 @@ describe('a token of an outside issuer', () => {
     ['another key', async () => outside({}, {}, (await generateKeyPair('ES256')).privateKey)],
     ['a symmetric algorithm', () => outside({}, { alg: 'HS256' }, Buffer.from('a key that everybody has, 32 byte'))],
     ['an issuer that is not trusted', () => outside({ iss: 'https://broker.example.evil' })],
-    ['the issuer’s key in our name', () => outside({ iss: server.url, aud: `${server.url}/graphql`, sub: userId, sid: sessionId, client_id: 'tests' }, { typ: 'at+jwt' })],
+    [
+      'the issuer’s key in our name',
+      () => outside({ iss: server.url, aud: `${server.url}/graphql`, sub: userId, sid: sessionId, client_id: 'tests' }, { typ: 'at+jwt' }),
+    ],
   ])('is refused with %s', async (_what, make) => {
     expect(await server.tokens.verifyAccessToken(await make())).toBeUndefined();
   });

@@ -11,8 +11,18 @@ import { openSfera, type Sfera } from '../support/sfera.ts';
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const there = existsSync(executablePath);
-const title = there ? 'a page of an allowed origin' : `a page of an allowed origin: skipped, there is no Chromium at ${executablePath}; set CHROMIUM to its path`;
-const args = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const title = there
+  ? 'a page of an allowed origin'
+  : `a page of an allowed origin: skipped, there is no Chromium at ${executablePath}; set CHROMIUM to its path`;
+const args = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
 interface Read {
   status: number;
@@ -23,7 +33,9 @@ interface Read {
 }
 
 describe.skipIf(!there)(title, () => {
-  const front = createServer((_request, response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>front</title>'));
+  const front = createServer(
+    (_request, response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>front</title>'),
+  );
   let app: Sfera;
   let browser: Browser;
   let page: Page;
@@ -52,7 +64,13 @@ describe.skipIf(!there)(title, () => {
           const text = await response.text();
           const errors = text.startsWith('{') ? ((JSON.parse(text) as { errors?: { extensions: { code: string } }[] }).errors ?? []) : [];
           const header = (name: string) => response.headers.get(name);
-          return { status: response.status, codes: errors.map(({ extensions }) => extensions.code), requestId: header('x-request-id'), retryAfter: header('retry-after'), challenge: header('www-authenticate') };
+          return {
+            status: response.status,
+            codes: errors.map(({ extensions }) => extensions.code),
+            requestId: header('x-request-id'),
+            retryAfter: header('retry-after'),
+            challenge: header('www-authenticate'),
+          };
         } catch (error) {
           return String(error);
         }
@@ -64,12 +82,36 @@ describe.skipIf(!there)(title, () => {
 
   it.each<[what: string, status: number, code: string | undefined, path: string, init: () => RequestInit & { size?: number }]>([
     ['an answer', 200, undefined, '/graphql', () => ({ method: 'POST', headers: json(), body })],
-    ['an answer with the headers of tracers and clients', 200, undefined, '/graphql', () => ({
-      method: 'POST', body,
-      headers: json({ 'x-requested-with': 'x', 'sentry-trace': 'x', baggage: 'x', traceparent: 'x', tracestate: 'x', 'x-request-id': 'request-1234', 'apollo-require-preflight': 'true', 'x-apollo-operation-name': 'x', 'accept-language': 'en', 'x-datadog-trace-id': '1' }),
-    })],
+    [
+      'an answer with the headers of tracers and clients',
+      200,
+      undefined,
+      '/graphql',
+      () => ({
+        method: 'POST',
+        body,
+        headers: json({
+          'x-requested-with': 'x',
+          'sentry-trace': 'x',
+          baggage: 'x',
+          traceparent: 'x',
+          tracestate: 'x',
+          'x-request-id': 'request-1234',
+          'apollo-require-preflight': 'true',
+          'x-apollo-operation-name': 'x',
+          'accept-language': 'en',
+          'x-datadog-trace-id': '1',
+        }),
+      }),
+    ],
     ['400 for no JSON', 400, 'BAD_REQUEST', '/graphql', () => ({ method: 'POST', headers: json(), body: '{' })],
-    ['400 against CSRF', 400, 'CSRF_HEADER_REQUIRED', '/graphql', () => ({ method: 'POST', headers: { 'content-type': 'text/plain' }, body })],
+    [
+      '400 against CSRF',
+      400,
+      'CSRF_HEADER_REQUIRED',
+      '/graphql',
+      () => ({ method: 'POST', headers: { 'content-type': 'text/plain' }, body }),
+    ],
     ['401', 401, 'UNAUTHENTICATED', '/graphql', () => ({ method: 'POST', headers: json({ authorization: 'Bearer no.such.token' }), body })],
     ['404', 404, 'NOT_FOUND', '/nothing', () => ({ headers: { authorization: 'Bearer x' } })],
     ['405', 405, 'BAD_REQUEST', '/graphql', () => ({ method: 'PUT', headers: json(), body })],
@@ -79,22 +121,41 @@ describe.skipIf(!there)(title, () => {
     ['health', 200, undefined, '/health/ready', () => ({ headers: { 'x-requested-with': 'x' } })],
     ['discovery', 200, undefined, '/.well-known/openid-configuration', () => ({ headers: { 'x-requested-with': 'x' } })],
     ['the keys', 200, undefined, '/oidc/jwks', () => ({})],
-    ['a refused token request', 400, undefined, '/oidc/token', () => ({ method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded', traceparent: 'x' }, body: 'grant_type=x&client_id=explorer' })],
+    [
+      'a refused token request',
+      400,
+      undefined,
+      '/oidc/token',
+      () => ({
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded', traceparent: 'x' },
+        body: 'grant_type=x&client_id=explorer',
+      }),
+    ],
   ])('reads %s', async (_what, status, code, path, init) => {
     const seen = await read(path, init());
-    expect(seen).toMatchObject({ status, requestId: expect.stringMatching(/^[\w-]{8,64}$/) as string, ...(code === undefined ? {} : { codes: [code] }), ...(status === 401 && { challenge: expect.stringMatching(/^Bearer/) as string }) });
+    expect(seen).toMatchObject({
+      status,
+      requestId: expect.stringMatching(/^[\w-]{8,64}$/) as string,
+      ...(code === undefined ? {} : { codes: [code] }),
+      ...(status === 401 && { challenge: expect.stringMatching(/^Bearer/) as string }),
+    });
   });
 
   it('reads 429 and Retry-After', async () => {
     let seen = await read('/graphql', { method: 'POST', headers: json(), body });
-    for (let n = 0; n < 100 && typeof seen !== 'string' && seen.status !== 429; n += 1) seen = await read('/graphql', { method: 'POST', headers: json(), body });
+    for (let n = 0; n < 100 && typeof seen !== 'string' && seen.status !== 429; n += 1)
+      seen = await read('/graphql', { method: 'POST', headers: json(), body });
     expect(seen).toMatchObject({ status: 429, codes: ['RATE_LIMITED'], retryAfter: expect.stringMatching(/^\d+$/) as string });
   });
 
   it('from an origin that is not allowed reads nothing', async () => {
     const other = await browser.newPage();
     await other.goto(page.url().replace('127.0.0.1', 'localhost'));
-    const seen = await other.evaluate((url) => fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }).then(String, String), app.url);
+    const seen = await other.evaluate(
+      (url) => fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }).then(String, String),
+      app.url,
+    );
     expect(seen).toMatch(/TypeError/);
   });
 });

@@ -11,7 +11,15 @@ const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const there = existsSync(executablePath);
 const title = there ? 'in a browser' : `in a browser: skipped, there is no Chromium at ${executablePath}; set CHROMIUM to its path`;
 
-const args = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const args = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
 describe.skipIf(!there)(title, () => {
   let server: AuthServer;
@@ -108,7 +116,15 @@ describe.skipIf(!there)(title, () => {
   });
 
   const asked = (more: Record<string, string> = {}) => {
-    const query = { client_id: 'app', redirect_uri: callback, response_type: 'code', scope: 'openid', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256', ...more };
+    const query = {
+      client_id: 'app',
+      redirect_uri: callback,
+      response_type: 'code',
+      scope: 'openid',
+      code_challenge: 'a'.repeat(43),
+      code_challenge_method: 'S256',
+      ...more,
+    };
     return `/oidc/auth?${new URLSearchParams(query).toString()}`;
   };
 

@@ -15,8 +15,18 @@ import { openSfera, type Sfera } from '../support/sfera.ts';
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const there = existsSync(executablePath);
-const title = there ? 'from a link to live news' : `from a link to live news: skipped, there is no Chromium at ${executablePath}; set CHROMIUM to its path`;
-const args = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const title = there
+  ? 'from a link to live news'
+  : `from a link to live news: skipped, there is no Chromium at ${executablePath}; set CHROMIUM to its path`;
+const args = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
 describe.skipIf(!there)(title, () => {
   let app: Sfera;
@@ -47,7 +57,9 @@ describe.skipIf(!there)(title, () => {
 
     const redirectUri = `${home}/nowhere`;
     const { client } = await registerClient(app.operator, { kind: 'frontend', name: 'Портал', redirectUris: [redirectUri] });
-    const configuration = await openid.discovery(new URL(home), client.id, undefined, openid.None(), { execute: [openid.allowInsecureRequests] });
+    const configuration = await openid.discovery(new URL(home), client.id, undefined, openid.None(), {
+      execute: [openid.allowInsecureRequests],
+    });
     const pkceCodeVerifier = openid.randomPKCECodeVerifier();
     const expectedState = openid.randomState();
     const address = openid.buildAuthorizationUrl(configuration, {
@@ -67,13 +79,22 @@ describe.skipIf(!there)(title, () => {
     const tokens = await openid.authorizationCodeGrant(configuration, new URL(page.url()), { pkceCodeVerifier, expectedState });
     const authorization = `Bearer ${tokens.access_token}`;
 
-    const urql = new Client({ url: `${home}/graphql`, exchanges: [fetchExchange], preferGetMethod: false, fetchOptions: { headers: { authorization } } });
+    const urql = new Client({
+      url: `${home}/graphql`,
+      exchanges: [fetchExchange],
+      preferGetMethod: false,
+      fetchOptions: { headers: { authorization } },
+    });
     const { data, error } = await urql.query(SchoolsDocument, {}).toPromise();
     expect(error).toBeUndefined();
     const [edge] = data!.schools.edges;
     expect(edge!.node).toMatchObject({ id: app.id('School', school.id), name: 'Гимназия № 7' });
 
-    const socket = createClient({ url: `${home.replace(/^http/, 'ws')}/graphql`, webSocketImpl: WebSocket, connectionParams: { authorization } });
+    const socket = createClient({
+      url: `${home.replace(/^http/, 'ws')}/graphql`,
+      webSocketImpl: WebSocket,
+      connectionParams: { authorization },
+    });
     const news = socket.iterate<{ enrolments: { __typename: string; student?: { surname: string } } }>({
       query: enrolmentsStream,
       variables: { schoolId: app.id('School', school.id) },

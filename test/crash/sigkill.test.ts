@@ -105,7 +105,9 @@ describe('a server killed at random moments under writers and followers', () => 
         const school = encodeGlobalID('School', schoolId);
         const after = Buffer.from(`${schoolId}:0`).toString('base64url');
         for (let n = 0; n < readersOfSchool; n += 1)
-          followers.push(Object.assign(follower({ url, token, query: eventsStream, variables: { schoolId: school, after } }), { schoolId }));
+          followers.push(
+            Object.assign(follower({ url, token, query: eventsStream, variables: { schoolId: school, after } }), { schoolId }),
+          );
         for (const each of writers) writing.push(writer({ url, token: each, schoolId: school, name: `${writing.length}` }, stop, written));
       }
       // A refusal ends the test at once.
@@ -117,7 +119,7 @@ describe('a server killed at random moments under writers and followers', () => 
           if (random.next() < 0.15) await pause(random.integer(0, 1500));
           else {
             await child.ready();
-            for (const enough = written.length + random.integer(0, 40); written.length < enough && !stop.now; ) await pause(5);
+            for (const enough = written.length + random.integer(0, 40); written.length < enough && !stop.now;) await pause(5);
             await pause(random.integer(0, 50));
           }
           await child.kill();
@@ -130,7 +132,9 @@ describe('a server killed at random moments under writers and followers', () => 
       stop.now = true;
       await Promise.all(writing);
       for (const each of followers)
-        await each.until((items) => items.length >= written.filter(({ schoolId }) => schoolId === encodeGlobalID('School', each.schoolId)).length);
+        await each.until(
+          (items) => items.length >= written.filter(({ schoolId }) => schoolId === encodeGlobalID('School', each.schoolId)).length,
+        );
     } finally {
       stop.now = true;
       for (const each of followers) each.close();
@@ -144,14 +148,21 @@ describe('a server killed at random moments under writers and followers', () => 
         // Exactly one row and one event for each write, with the acknowledged id.
         const rows = [
           ...(await db.prisma.chat.findMany({ where: { schoolId } })).map(({ id, name }) => ({ id: encodeGlobalID('Chat', id), name })),
-          ...(await db.prisma.invitation.findMany({ where: { schoolId } })).map(({ id, label }) => ({ id: encodeGlobalID('Invitation', id), name: label! })),
-          ...(await db.prisma.class.findMany({ where: { schoolId } })).map(({ id, letter }) => ({ id: encodeGlobalID('Class', id), name: letter })),
+          ...(await db.prisma.invitation.findMany({ where: { schoolId } })).map(({ id, label }) => ({
+            id: encodeGlobalID('Invitation', id),
+            name: label!,
+          })),
+          ...(await db.prisma.class.findMany({ where: { schoolId } })).map(({ id, letter }) => ({
+            id: encodeGlobalID('Class', id),
+            name: letter,
+          })),
         ];
         expect(sorted(rows)).toEqual(sorted(ours.map(({ id, name }) => ({ id, name }))));
         expect(events.map(({ seq }) => seq)).toEqual(events.map((_, n) => BigInt(n + 1)));
         const made = events.map(({ type, payload }) => {
           const { chatId, invitationId, classId } = payload as Record<string, string>;
-          const [thing, id] = type === 'chat.created' ? ['Chat', chatId] : type === 'invitation.created' ? ['Invitation', invitationId] : ['Class', classId];
+          const [thing, id] =
+            type === 'chat.created' ? ['Chat', chatId] : type === 'invitation.created' ? ['Invitation', invitationId] : ['Class', classId];
           return encodeGlobalID(thing, id!);
         });
         expect([...made].sort()).toEqual(ours.map(({ id }) => id).sort());
@@ -159,7 +170,10 @@ describe('a server killed at random moments under writers and followers', () => 
           expect(each.items.map(({ event }) => (event as { seq: string }).seq)).toEqual(events.map(({ seq }) => seq.toString()));
       }
     });
-    const [repeated, reconnects] = [written.filter(({ tries }) => tries > 1).length, followers.reduce((sum, each) => sum + each.reconnects, 0)];
+    const [repeated, reconnects] = [
+      written.filter(({ tries }) => tries > 1).length,
+      followers.reduce((sum, each) => sum + each.reconnects, 0),
+    ];
     console.info(`${kills} kills, ${written.length} writes, ${repeated} of them tried again, followers came back ${reconnects} times`);
     expect(repeated).toBeGreaterThan(0);
   }, 300_000);

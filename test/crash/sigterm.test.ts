@@ -17,13 +17,21 @@ const writes = 40;
 /** Total seconds of the changes: longer than the five seconds after which an earlier version aborted them. */
 const longerThan = 8;
 
-async function open(): Promise<{ env: Record<string, string>; look<T>(at: (db: Database) => Promise<T>): Promise<T>; remove(): Promise<void> }> {
+async function open(): Promise<{
+  env: Record<string, string>;
+  look<T>(at: (db: Database) => Promise<T>): Promise<T>;
+  remove(): Promise<void>;
+}> {
   const dataDir = mkdtempSync(join(tmpdir(), 'sfera-data-'));
   const made = server === undefined ? undefined : await createDatabase(server, inject('template'));
   return {
     env: made === undefined ? { DATA_DIR: dataDir } : { DATABASE_URL: made.url, DATA_DIR: dataDir },
     async look(at) {
-      const db = await connect(made === undefined ? { poolSize: 1, dataDir, log, template: readFileSync(inject('template')) } : { databaseUrl: made.url, poolSize: 2, log });
+      const db = await connect(
+        made === undefined
+          ? { poolSize: 1, dataDir, log, template: readFileSync(inject('template')) }
+          : { databaseUrl: made.url, poolSize: 2, log },
+      );
       try {
         return await at(db);
       } finally {
@@ -48,7 +56,9 @@ describe('on SIGTERM', () => {
       const fixture = await prepareServer(db);
       const { school, administrator } = await fixture.build.school();
       // Changes of one school are serialised, so each one delays those after it.
-      await db.pool.query(`create function wait() returns trigger language plpgsql as 'begin perform pg_sleep(${longerThan / writes}); return new; end'`);
+      await db.pool.query(
+        `create function wait() returns trigger language plpgsql as 'begin perform pg_sleep(${longerThan / writes}); return new; end'`,
+      );
       await db.pool.query('create trigger slow before insert on event for each row execute function wait()');
       return { env: fixture.env, port: fixture.port, schoolId: school.id, token: await fixture.token(administrator) };
     });
@@ -58,12 +68,23 @@ describe('on SIGTERM', () => {
     const input = (n: number) => ({ schoolId: encodeGlobalID('School', schoolId), name: `Предмет ${n}` });
     const write = (n: number) =>
       new Promise<{ status: number; connection: string | undefined; text: string }>((resolve, reject) => {
-        const sent = request(child.url, { method: 'POST', agent, headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` } }, (response) => {
-          let text = '';
-          response.on('data', (part: Buffer) => (text += part.toString())).once('error', reject);
-          response.once('end', () => resolve({ status: response.statusCode!, connection: response.headers.connection, text }));
-        });
-        sent.once('error', reject).end(JSON.stringify({ query: 'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename } }', variables: { input: input(n) } }));
+        const sent = request(
+          child.url,
+          { method: 'POST', agent, headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` } },
+          (response) => {
+            let text = '';
+            response.on('data', (part: Buffer) => (text += part.toString())).once('error', reject);
+            response.once('end', () => resolve({ status: response.statusCode!, connection: response.headers.connection, text }));
+          },
+        );
+        sent
+          .once('error', reject)
+          .end(
+            JSON.stringify({
+              query: 'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename } }',
+              variables: { input: input(n) },
+            }),
+          );
       });
     const answered = Array.from({ length: writes }, (_, n) => write(n));
     // When the first response arrives, all requests have been sent.
@@ -72,7 +93,9 @@ describe('on SIGTERM', () => {
     const ended = child.kill('SIGTERM');
     const results = await Promise.all(answered);
     expect(performance.now() - begun).toBeGreaterThan(5000);
-    expect(results.map(({ status, text }) => `${status} ${text}`)).toEqual(Array(writes).fill('200 {"data":{"createSubject":{"__typename":"Subject"}}}'));
+    expect(results.map(({ status, text }) => `${status} ${text}`)).toEqual(
+      Array(writes).fill('200 {"data":{"createSubject":{"__typename":"Subject"}}}'),
+    );
     expect(results.filter(({ connection }) => connection === 'close').length).toBeGreaterThan(writes / 2);
     expect(await ended).toBe(0);
     agent.destroy();
@@ -97,8 +120,13 @@ describe('on SIGTERM', () => {
     const cut = fetch(child.url, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-      body: JSON.stringify({ query: `mutation { createSubject(input: { schoolId: "${encodeGlobalID('School', schoolId)}", name: "x" }) { __typename } }` }),
-    }).then(({ status }) => status, () => 'cut');
+      body: JSON.stringify({
+        query: `mutation { createSubject(input: { schoolId: "${encodeGlobalID('School', schoolId)}", name: "x" }) { __typename } }`,
+      }),
+    }).then(
+      ({ status }) => status,
+      () => 'cut',
+    );
     // A response to another request shows that this one has started.
     await fetch(child.url.replace('/graphql', '/health/live'));
     const begun = performance.now();

@@ -17,7 +17,11 @@ beforeAll(async () => {
 afterAll(() => db.close());
 
 const raising = (state: string) => `do $$ begin raise exception using errcode = '${state}', message = 'raised'; end $$`;
-const thrown = (run: Promise<unknown>): Promise<unknown> => run.then(() => undefined, (error: unknown) => error);
+const thrown = (run: Promise<unknown>): Promise<unknown> =>
+  run.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
 
 const ways: [string, (sql: string) => Promise<unknown>][] = [
   ['a read', (sql) => db.reads.query({ text: sql })],
@@ -27,11 +31,14 @@ const ways: [string, (sql: string) => Promise<unknown>][] = [
 ];
 
 describe.each(ways)('an error of %s', (_way, run) => {
-  it.each(['53100', '53200', '53300', '53400', '55P03', '57014', '25006', '40001', '40P01', '08006'])('is transient with %s', async (state) => {
-    const error = await thrown(run(raising(state)));
-    expect([isTransient(error), sqlStateOf(error)]).toEqual([true, state]);
-    expect(refusalOf(error)).toMatchObject({ code: 'UNAVAILABLE', retryAfterSeconds: 2 });
-  });
+  it.each(['53100', '53200', '53300', '53400', '55P03', '57014', '25006', '40001', '40P01', '08006'])(
+    'is transient with %s',
+    async (state) => {
+      const error = await thrown(run(raising(state)));
+      expect([isTransient(error), sqlStateOf(error)]).toEqual([true, state]);
+      expect(refusalOf(error)).toMatchObject({ code: 'UNAVAILABLE', retryAfterSeconds: 2 });
+    },
+  );
 
   it.each(['23505', '22012', '42501', '42P01', 'P0001', 'XX000', '23514'])('is not transient with %s', async (state) => {
     const error = await thrown(run(raising(state)));
@@ -70,18 +77,31 @@ describe('an error of a connection', () => {
   it('that has been closed is transient', async () => {
     const other = await connect({ poolSize: 1, log: createLogger('silent') });
     await other.close();
-    for (const run of [() => other.pool.query('select 1'), () => other.prisma.$queryRawUnsafe('select 1'), () => transaction(other, async (tx) => tx.user.count())])
+    for (const run of [
+      () => other.pool.query('select 1'),
+      () => other.prisma.$queryRawUnsafe('select 1'),
+      () => transaction(other, async (tx) => tx.user.count()),
+    ])
       expect(isTransient(await thrown(run()))).toBe(true);
   });
 
   it('to an unknown host is transient', async () => {
-    const error = await thrown(new Promise((resolve, reject) => connectTo(5432, 'no-such-host.invalid').on('connect', resolve).on('error', reject)));
+    const error = await thrown(
+      new Promise((resolve, reject) => connectTo(5432, 'no-such-host.invalid').on('connect', resolve).on('error', reject)),
+    );
     expect(isTransient(error)).toBe(true);
   });
 });
 
 it('does not treat other errors as transient', () => {
-  for (const error of [undefined, null, 'ECONNRESET', new Error('Connection'), new TypeError('x is not a function'), Object.assign(new Error('x'), { code: 'INVALID' })])
+  for (const error of [
+    undefined,
+    null,
+    'ECONNRESET',
+    new Error('Connection'),
+    new TypeError('x is not a function'),
+    Object.assign(new Error('x'), { code: 'INVALID' }),
+  ])
     expect(isTransient(error)).toBe(false);
   const refusal = notFound();
   expect(refusalOf(refusal)).toBe(refusal);

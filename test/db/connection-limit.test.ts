@@ -41,18 +41,24 @@ describe.runIf(server)('a limit of connections', () => {
     return db;
   };
   const load = (db: Database) =>
-    Promise.allSettled(Array.from({ length: 40 }, (_, n) => [
-      db.reads.query({ text: 'select pg_sleep(0.02)' }),
-      db.pool.query('select pg_sleep(0.02)'),
-      db.prisma.user.count(),
-      transaction(db, async (tx) => tx.$queryRaw`select ${n}::int`),
-    ]).flat());
+    Promise.allSettled(
+      Array.from({ length: 40 }, (_, n) => [
+        db.reads.query({ text: 'select pg_sleep(0.02)' }),
+        db.pool.query('select pg_sleep(0.02)'),
+        db.prisma.user.count(),
+        transaction(db, async (tx) => tx.$queryRaw`select ${n}::int`),
+      ]).flat(),
+    );
   /** Returns the number of pipelined connections: those outside the pool. */
   const reading = async (db: Database) => {
-    const { rows } = await administrator.query<{ count: string }>(`select count(*) from pg_stat_activity where usename = $1 and application_name = 'sfera'`, [made.name]);
+    const { rows } = await administrator.query<{ count: string }>(
+      `select count(*) from pg_stat_activity where usename = $1 and application_name = 'sfera'`,
+      [made.name],
+    );
     return Number(rows[0]!.count) - db.pool.totalCount;
   };
-  const failures = async (db: Database) => (await load(db)).flatMap((answer) => (answer.status === 'rejected' ? [String(answer.reason)] : []));
+  const failures = async (db: Database) =>
+    (await load(db)).flatMap((answer) => (answer.status === 'rejected' ? [String(answer.reason)] : []));
 
   it('is logged once at the start, with its numbers, and respected', async () => {
     await administrator.query(`alter role ${made.name} connection limit 4`);

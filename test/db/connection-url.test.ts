@@ -110,18 +110,27 @@ describe('a DATABASE_URL', () => {
 
   const secrets = ['geheim', 'wort'];
   const separators = ['@', '/', '?', '#', ':', '&', '=', '@/', '@?', '@#', '/@', '?@', '#@', '?&', '@?=', '@?&', '/?@', '@/?='];
-  it.each(separators.flatMap((one) => separators.map((other) => `${secrets[0]}${one}${secrets[1]}${other}x`)))('never shows the password %s', (password) => {
-    const url = `postgres://u:${password}@h/db`;
-    const text = line(url);
-    // A password without /, ? and # is unambiguous.
-    if (/[/?#]/.test(password)) expect(text).toMatch(/has a \/, \? or # in its password|a port that is not a number/);
-    else expect(meaning(url)).toMatchObject({ password, host: 'h' });
-    for (const secret of secrets) expect(text).not.toContain(secret);
-  });
+  it.each(separators.flatMap((one) => separators.map((other) => `${secrets[0]}${one}${secrets[1]}${other}x`)))(
+    'never shows the password %s',
+    (password) => {
+      const url = `postgres://u:${password}@h/db`;
+      const text = line(url);
+      // A password without /, ? and # is unambiguous.
+      if (/[/?#]/.test(password)) expect(text).toMatch(/has a \/, \? or # in its password|a port that is not a number/);
+      else expect(meaning(url)).toMatchObject({ password, host: 'h' });
+      for (const secret of secrets) expect(text).not.toContain(secret);
+    },
+  );
 
   it('warns of parameters of other programs that have no effect', () => {
     const url = 'postgres://u@h/db?connection_limit=5&pgbouncer=true&channel_binding=require&statement_timeout=1&connect_timeout=3';
-    expect(parseConnectionUrl(url).withoutEffect).toEqual(['connection_limit (set DATABASE_POOL)', 'pgbouncer', 'channel_binding', 'statement_timeout (Sfera sets its own)', 'connect_timeout (Sfera sets its own)']);
+    expect(parseConnectionUrl(url).withoutEffect).toEqual([
+      'connection_limit (set DATABASE_POOL)',
+      'pgbouncer',
+      'channel_binding',
+      'statement_timeout (Sfera sets its own)',
+      'connect_timeout (Sfera sets its own)',
+    ]);
     expect(Object.keys(meaning(url)).sort()).toEqual(['database', 'host', 'options', 'password', 'port', 'user']);
   });
 
@@ -189,7 +198,9 @@ describe('a server that refuses', { timeout: 60_000 }, () => {
   });
 
   it('for lack of connections is reported after ten seconds', async () => {
-    expect(await refusal(urlOf(await answering((socket) => socket.end(errorOf('53300', 'sorry, too many clients already')))))).toMatch(/no connection left: lower DATABASE_POOL/);
+    expect(await refusal(urlOf(await answering((socket) => socket.end(errorOf('53300', 'sorry, too many clients already')))))).toMatch(
+      /no connection left: lower DATABASE_POOL/,
+    );
   });
 
   it('for a missing password is reported as such', async () => {
@@ -203,11 +214,15 @@ describe('a server that refuses', { timeout: 60_000 }, () => {
   });
 
   it('TLS is reported as such', async () => {
-    expect(await refusal(urlOf(await answering((socket) => socket.write('N')), '?sslmode=require'))).toMatch(/offers no TLS: write sslmode=disable/);
+    expect(await refusal(urlOf(await answering((socket) => socket.write('N')), '?sslmode=require'))).toMatch(
+      /offers no TLS: write sslmode=disable/,
+    );
   });
 
   it('and is not PostgreSQL is reported as such', async () => {
-    expect(await refusal(urlOf(await answering((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))))).toMatch(/not PostgreSQL|is PostgreSQL/);
+    expect(await refusal(urlOf(await answering((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))))).toMatch(
+      /not PostgreSQL|is PostgreSQL/,
+    );
   });
 
   it('because it is down is reported after ten seconds', async () => {
@@ -222,7 +237,25 @@ describe.runIf(spawnSync('openssl', ['version']).status === 0)('a server with a 
   const file = (name: string) => join(dir, name);
   beforeAll(() => {
     dir = mkdtempSync(join(tmpdir(), 'sfera-'));
-    const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=db.example', '-addext', 'subjectAltName=DNS:db.example', '-keyout', file('key.pem'), '-out', file('cert.pem')]);
+    const made = spawnSync('openssl', [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      '/CN=db.example',
+      '-addext',
+      'subjectAltName=DNS:db.example',
+      '-keyout',
+      file('key.pem'),
+      '-out',
+      file('cert.pem'),
+    ]);
     expect(made.status).toBe(0);
   });
   afterAll(() => rmSync(dir, { recursive: true, force: true }));

@@ -14,7 +14,10 @@ beforeAll(async () => {
 afterAll(() => db.close());
 
 async function refused(constraint: string, attempt: Promise<unknown>): Promise<void> {
-  const error: unknown = await attempt.then(() => undefined, (thrown: unknown) => thrown);
+  const error: unknown = await attempt.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
   expect(error, 'nothing was refused').toBeDefined();
   expect(violates(error, constraint), String(error)).toBe(true);
   expect(violates(error, 'another_key')).toBe(false);
@@ -24,15 +27,28 @@ const day = (text: string): Date => new Date(`${text}T00:00:00Z`);
 const earlier = { startedAt: day('2025-01-02'), endedAt: day('2025-01-01') };
 const enrol = (studentId: string, classId = s.classId, period: { startedAt?: Date; endedAt?: Date } = {}) =>
   db.prisma.enrolment.create({ data: { schoolId: s.schoolId, classId, studentId, ...period } });
-const assign = (data: { kind: 'CLASS_TEACHER' | 'SUBJECT_TEACHER'; userId: string; subjectId?: string; startedAt?: Date; endedAt?: Date }) =>
-  db.prisma.assignment.create({ data: { schoolId: s.schoolId, classId: s.classId, ...data } });
+const assign = (data: {
+  kind: 'CLASS_TEACHER' | 'SUBJECT_TEACHER';
+  userId: string;
+  subjectId?: string;
+  startedAt?: Date;
+  endedAt?: Date;
+}) => db.prisma.assignment.create({ data: { schoolId: s.schoolId, classId: s.classId, ...data } });
 const grant = (userId: string, period: { startedAt?: Date; endedAt?: Date } = {}) =>
   db.prisma.roleGrant.create({ data: { schoolId: s.schoolId, userId, role: 'TEACHER', ...period } });
 const classOf = (grade: number, letter: string) =>
   db.prisma.class.create({ data: { schoolId: s.schoolId, schoolYearId: s.schoolYearId, grade, letter, sortKey: letter } });
 const invite = (data: { role?: 'TEACHER' | 'STUDENT'; classId?: string; maxUses?: number; useCount?: number }) =>
   db.prisma.invitation.create({
-    data: { schoolId: s.schoolId, role: 'TEACHER', maxUses: 1, nonce: new Uint8Array(8), codeHash: new Uint8Array(randomBytes(32)), expiresAt: day('2030-01-01'), ...data },
+    data: {
+      schoolId: s.schoolId,
+      role: 'TEACHER',
+      maxUses: 1,
+      nonce: new Uint8Array(8),
+      codeHash: new Uint8Array(randomBytes(32)),
+      expiresAt: day('2030-01-01'),
+      ...data,
+    },
   });
 const chat = (data: { kind: 'CLASS' | 'SUBJECT' | 'SCHOOL'; classId?: string; subjectId?: string }) =>
   db.prisma.chat.create({ data: { schoolId: s.schoolId, name: 'Чат', ...data } });

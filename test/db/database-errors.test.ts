@@ -9,8 +9,18 @@ const serverError = (code: string, routine: string, message: string) => Object.a
 
 describe('an error of a server that speaks Russian', () => {
   it.each([
-    ['28000', 'ClientAuthentication', 'в pg_hba.conf нет записи для компьютера "10.0.0.1", пользователя "u", базы "db", без шифрования', /pg_hba\.conf has no line.*sslmode=require/],
-    ['28000', 'ClientAuthentication', 'pg_hba.conf отвергает подключение: компьютер "10.0.0.1", пользователь "u", база данных "db", без шифрования', /pg_hba\.conf has no line/],
+    [
+      '28000',
+      'ClientAuthentication',
+      'в pg_hba.conf нет записи для компьютера "10.0.0.1", пользователя "u", базы "db", без шифрования',
+      /pg_hba\.conf has no line.*sslmode=require/,
+    ],
+    [
+      '28000',
+      'ClientAuthentication',
+      'pg_hba.conf отвергает подключение: компьютер "10.0.0.1", пользователь "u", база данных "db", без шифрования',
+      /pg_hba\.conf has no line/,
+    ],
     ['28000', 'InitializeSessionUserId', 'роль "u" не существует', /no role of this name that may log in/],
     ['28000', 'InitializeSessionUserId', 'для роли "u" вход запрещён', /ALTER ROLE … LOGIN/],
     ['28000', 'auth_failed', 'пользователь "u" не прошёл проверку подлинности (Peer)', /only the system user/],
@@ -30,22 +40,37 @@ describe('an error of a server that speaks Russian', () => {
     ['42501', 'aclcheck_error', 'нет доступа к схеме public', /may not create tables in the schema public/],
     ['42501', 'aclcheck_error', 'нет доступа к таблице school', /tables of Sfera, which belong to another role/],
     ['0A000', 'parse_extension_control_file', 'расширение "pg_trgm" отсутствует', /does not have the extension pg_trgm/],
-    ['58P01', 'parse_extension_control_file', 'не удалось открыть управляющий файл расширения "/usr/pg_trgm.control"', /does not have the extension pg_trgm/],
-    ['42501', 'execute_extension_script', 'keine Berechtigung, um Erweiterung »pg_trgm« zu erzeugen', /may not create the extension pg_trgm/],
+    [
+      '58P01',
+      'parse_extension_control_file',
+      'не удалось открыть управляющий файл расширения "/usr/pg_trgm.control"',
+      /does not have the extension pg_trgm/,
+    ],
+    [
+      '42501',
+      'execute_extension_script',
+      'keine Berechtigung, um Erweiterung »pg_trgm« zu erzeugen',
+      /may not create the extension pg_trgm/,
+    ],
   ])('%s of %s «%s» is named with its reason at a statement', (code, routine, message, expected) => {
     expect(statementReason(serverError(code, routine, message))).toMatch(expected);
   });
 });
 
 it('knows every extension of the migrations', () => {
-  const created = readMigrations().flatMap(({ sql }) => [...sql.matchAll(/create extension(?: if not exists)? "?(\w+)/gi)].map(([, name]) => name));
+  const created = readMigrations().flatMap(({ sql }) =>
+    [...sql.matchAll(/create extension(?: if not exists)? "?(\w+)/gi)].map(([, name]) => name),
+  );
   expect(extensions).toEqual(created.sort());
 });
 
 describe('an error at the start', () => {
   it('is read from an error of Prisma', () => {
     const originalMessage = 'permission denied for table signing_key';
-    const error = Object.assign(new Error('Raw query failed.'), { code: 'P2010', meta: { driverAdapterError: { message: 'x', cause: { originalCode: '42501', originalMessage } } } });
+    const error = Object.assign(new Error('Raw query failed.'), {
+      code: 'P2010',
+      meta: { driverAdapterError: { message: 'x', cause: { originalCode: '42501', originalMessage } } },
+    });
     expect(statementError(error)).toMatchObject({ message: expect.stringContaining('which belong to another role') });
   });
 

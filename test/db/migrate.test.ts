@@ -15,9 +15,11 @@ const keep = async (opening: Promise<Database>): Promise<Database> => {
 afterEach(() => Promise.all(opened.splice(0).map((database) => database.close())));
 
 const recorded = async ({ pool }: Database) =>
-  (await pool.query<{ name: string; checksum: string }>(
-    `select migration_name as name, checksum from "_prisma_migrations" where finished_at is not null and applied_steps_count = 1`,
-  )).rows;
+  (
+    await pool.query<{ name: string; checksum: string }>(
+      `select migration_name as name, checksum from "_prisma_migrations" where finished_at is not null and applied_steps_count = 1`,
+    )
+  ).rows;
 
 const extra = { name: '29990101000000_extra', sql: 'create table extra (id int); insert into extra values (1)', checksum: 'e'.repeat(64) };
 
@@ -59,13 +61,28 @@ describe('migrate', { timeout: 120_000 }, () => {
   });
 
   it.each([
-    ['lost', undefined, 'Connection terminated unexpectedly', /^The connection to the database was lost during the migrations: start again/],
+    [
+      'lost',
+      undefined,
+      'Connection terminated unexpectedly',
+      /^The connection to the database was lost during the migrations: start again/,
+    ],
     ['reset', 'ECONNRESET', 'read ECONNRESET', /^The connection to the database was lost during the migrations: start again/],
-    ['ended by an administrator', '57P01', 'terminating connection', /^The connection to the database was lost during the migrations: start again/],
+    [
+      'ended by an administrator',
+      '57P01',
+      'terminating connection',
+      /^The connection to the database was lost during the migrations: start again/,
+    ],
     ['lost after another error', '42501', 'permission denied for schema public', /^The role … may not create tables in the schema public/],
   ])('says in one line that the connection was %s', async (_how, code, message, expected) => {
     const cause = Object.assign(new Error(message), code === undefined ? {} : { code });
-    const query = vi.fn().mockResolvedValueOnce({}).mockResolvedValueOnce({}).mockRejectedValueOnce(cause).mockRejectedValue(new Error('Client has encountered a connection error and is not queryable'));
+    const query = vi
+      .fn()
+      .mockResolvedValueOnce({})
+      .mockResolvedValueOnce({})
+      .mockRejectedValueOnce(cause)
+      .mockRejectedValue(new Error('Client has encountered a connection error and is not queryable'));
     const pool = { connect: () => Promise.resolve({ query, release: () => {} }) } as unknown as Database['pool'];
     const refused: unknown = await migrate({ pool }, log).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(ConfigError);

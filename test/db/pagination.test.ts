@@ -107,18 +107,35 @@ describe('page refuses', () => {
   };
   const cursor = (...parts: unknown[]): string => Buffer.from(JSON.stringify(parts)).toString('base64url');
 
-  it.each([[{ first: 0 }, 'first'], [{ first: 101 }, 'first'], [{ last: -1 }, 'last'], [{ first: 1.5 }, 'first'], [{ first: 1, last: 1 }, 'last']])(
-    'a wrong size %j',
-    (args, field) => expect(refusal(args)).toMatchObject({ code: 'INVALID', at: [field] }),
-  );
+  it.each([
+    [{ first: 0 }, 'first'],
+    [{ first: 101 }, 'first'],
+    [{ last: -1 }, 'last'],
+    [{ first: 1.5 }, 'first'],
+    [{ first: 1, last: 1 }, 'last'],
+  ])('a wrong size %j', (args, field) => expect(refusal(args)).toMatchObject({ code: 'INVALID', at: [field] }));
 
   it('a cursor of another list, and invalid cursors', () => {
     const { tag } = order;
     const good = cursor(tag, 1, 'a');
     expect(refusal({ after: good })).toBeUndefined();
     const wrong = [
-      '', ' ', 'x', `${good} `, `${good}=`, cursor(), cursor(tag), cursor('other', 1, 'a'), cursor(tag, 1, 'a', 2), cursor(tag, '1', 'a'),
-      cursor(tag, 1.5, 'a'), cursor(tag, 2 ** 31, 'a'), cursor(tag, 1, 'a\0'), cursor(tag, 1, '\ud800'), cursor(tag, 1, null), cursor(tag, { gt: 0 }, 'a'),
+      '',
+      ' ',
+      'x',
+      `${good} `,
+      `${good}=`,
+      cursor(),
+      cursor(tag),
+      cursor('other', 1, 'a'),
+      cursor(tag, 1, 'a', 2),
+      cursor(tag, '1', 'a'),
+      cursor(tag, 1.5, 'a'),
+      cursor(tag, 2 ** 31, 'a'),
+      cursor(tag, 1, 'a\0'),
+      cursor(tag, 1, '\ud800'),
+      cursor(tag, 1, null),
+      cursor(tag, { gt: 0 }, 'a'),
     ];
     for (const after of wrong) expect(refusal({ after }), after).toMatchObject({ code: 'INVALID', at: ['after'] });
     for (const before of wrong) expect(refusal({ before }), before).toMatchObject({ code: 'INVALID', at: ['before'] });
@@ -126,11 +143,22 @@ describe('page refuses', () => {
 
   it('a position that the database cannot parse', () => {
     const by = (field: string, type: 'string' | 'date' | 'bigint'): Order => ({ tag: 't', keys: [{ field, direction: 'asc', type }] });
-    for (const value of ['x', randomUUID().slice(1), `${randomUUID()}\n`]) expect(refusal({ after: cursor('t', value) }, by('id', 'string'))).toBeDefined();
-    for (const value of ['now', 5, '2026-02-40T00:00:00.000Z', '2026-02-30T00:00:00.000Z', '2026-01-01T24:00:00.000Z', '0000-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z\n']) expect(refusal({ after: cursor('t', value) }, by('at', 'date'))).toBeDefined();
+    for (const value of ['x', randomUUID().slice(1), `${randomUUID()}\n`])
+      expect(refusal({ after: cursor('t', value) }, by('id', 'string'))).toBeDefined();
+    for (const value of [
+      'now',
+      5,
+      '2026-02-40T00:00:00.000Z',
+      '2026-02-30T00:00:00.000Z',
+      '2026-01-01T24:00:00.000Z',
+      '0000-01-01T00:00:00.000Z',
+      '2026-01-01T00:00:00.000Z\n',
+    ])
+      expect(refusal({ after: cursor('t', value) }, by('at', 'date'))).toBeDefined();
     for (const value of ['1e3', 1, '9'.repeat(30), '']) expect(refusal({ after: cursor('t', value) }, by('seq', 'bigint'))).toBeDefined();
     expect(refusal({ after: cursor('t', randomUUID()) }, by('id', 'string'))).toBeUndefined();
-    for (const value of ['0001-01-01T00:00:00.000Z', '2024-02-29T00:00:00.000Z', '9999-12-31T23:59:59.999Z']) expect(refusal({ after: cursor('t', value) }, by('at', 'date'))).toBeUndefined();
+    for (const value of ['0001-01-01T00:00:00.000Z', '2024-02-29T00:00:00.000Z', '9999-12-31T23:59:59.999Z'])
+      expect(refusal({ after: cursor('t', value) }, by('at', 'date'))).toBeUndefined();
   });
 
   it('any made-up cursor, without an internal error', () => {

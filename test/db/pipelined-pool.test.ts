@@ -24,10 +24,14 @@ describe.runIf(server)('reads on a server', () => {
     await dropDatabase(server!, made.name);
   });
 
-  const number = async (n: number): Promise<number> => (await db.reads.query<{ n: number }>({ text: 'select $1::int as n', values: [n] })).rows[0]!.n;
+  const number = async (n: number): Promise<number> =>
+    (await db.reads.query<{ n: number }>({ text: 'select $1::int as n', values: [n] })).rows[0]!.n;
   const numbers = Array.from({ length: 200 }, (_, n) => n);
   const connections = async (): Promise<number> => {
-    const { rows } = await admin.query<{ count: string }>(`select count(*) from pg_stat_activity where datname = $1 and application_name = 'sfera'`, [made.name]);
+    const { rows } = await admin.query<{ count: string }>(
+      `select count(*) from pg_stat_activity where datname = $1 and application_name = 'sfera'`,
+      [made.name],
+    );
     return Number(rows[0]!.count);
   };
 
@@ -41,20 +45,29 @@ describe.runIf(server)('reads on a server', () => {
   });
 
   it('that fail do not affect the others', async () => {
-    const answers = await Promise.allSettled(numbers.map((n) => (n % 10 === 3 ? db.reads.query({ text: 'select 1 / $1::int as n', values: [0] }) : number(n))));
+    const answers = await Promise.allSettled(
+      numbers.map((n) => (n % 10 === 3 ? db.reads.query({ text: 'select 1 / $1::int as n', values: [0] }) : number(n))),
+    );
     expect(answers.map(({ status }) => status)).toEqual(numbers.map((n) => (n % 10 === 3 ? 'rejected' : 'fulfilled')));
-    expect(answers.flatMap((answer, n) => (answer.status === 'fulfilled' && n % 10 !== 3 ? [answer.value] : []))).toEqual(numbers.filter((n) => n % 10 !== 3));
+    expect(answers.flatMap((answer, n) => (answer.status === 'fulfilled' && n % 10 !== 3 ? [answer.value] : []))).toEqual(
+      numbers.filter((n) => n % 10 !== 3),
+    );
   });
 
   it('continue on a new connection when one breaks, and fail only the reads in flight on it', async () => {
     await Promise.all(numbers.map(number));
     const slow = Promise.allSettled([1, 2].map(() => db.reads.query({ text: 'select pg_sleep(30)' })));
     for (let tries = 0; tries < 200; tries += 1) {
-      const { rows } = await admin.query(`select pid from pg_stat_activity where datname = $1 and query = 'select pg_sleep(30)' and state = 'active'`, [made.name]);
+      const { rows } = await admin.query(
+        `select pid from pg_stat_activity where datname = $1 and query = 'select pg_sleep(30)' and state = 'active'`,
+        [made.name],
+      );
       if (rows.length === 2) break;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and query = 'select pg_sleep(30)'`, [made.name]);
+    await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and query = 'select pg_sleep(30)'`, [
+      made.name,
+    ]);
     expect((await slow).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     expect(await Promise.all(numbers.map(number))).toEqual(numbers);
     expect(db.reads.inFlightCount()).toBe(0);

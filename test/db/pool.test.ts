@@ -24,7 +24,10 @@ it('never waits for a connection longer than its limit, whatever happens to the 
   });
   await new Promise<void>((resolve) => server!.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const pool = new Pool({ host: '127.0.0.1', port, user: 'u', database: 'db', max: 2, connectionTimeoutMillis: waitMs }, createLogger('silent'));
+  const pool = new Pool(
+    { host: '127.0.0.1', port, user: 'u', database: 'db', max: 2, connectionTimeoutMillis: waitMs },
+    createLogger('silent'),
+  );
   const start = performance.now();
   await expect(pool.connect()).rejects.toMatchObject({ code: '53300' });
   expect(performance.now() - start).toBeLessThan(1.5 * waitMs);

@@ -20,14 +20,31 @@ beforeAll(async () => {
 afterAll(() => db.close());
 
 const delegate = (model: string) =>
-  (db.prisma as unknown as Record<string, { findMany(args: object): Promise<Record<string, unknown>[]> }>)[model[0]!.toLowerCase() + model.slice(1)]!;
+  (db.prisma as unknown as Record<string, { findMany(args: object): Promise<Record<string, unknown>[]> }>)[
+    model[0]!.toLowerCase() + model.slice(1)
+  ]!;
 
 const nouns: Record<string, string> = {
-  school: 'School', class: 'Class', subject: 'Subject', user: 'User', role: 'RoleGrant', enrolment: 'Enrolment', invitation: 'Invitation', chat: 'Chat',
-  session: 'Session', event: 'Event',
+  school: 'School',
+  class: 'Class',
+  subject: 'Subject',
+  user: 'User',
+  role: 'RoleGrant',
+  enrolment: 'Enrolment',
+  invitation: 'Invitation',
+  chat: 'Chat',
+  session: 'Session',
+  event: 'Event',
 };
 /** Models with a relation to a parent row that a filter goes through. */
-const through = [['Assignment', 'class', 'class'], ['Chat', 'subject', 'subject'], ['RoleGrant', 'user', 'user'], ['ChatMember', 'chat', 'chat'], ['SchoolYear', 'school', 'school'], ['Class', 'year', 'school']] as const;
+const through = [
+  ['Assignment', 'class', 'class'],
+  ['Chat', 'subject', 'subject'],
+  ['RoleGrant', 'user', 'user'],
+  ['ChatMember', 'chat', 'chat'],
+  ['SchoolYear', 'school', 'school'],
+  ['Class', 'year', 'school'],
+] as const;
 
 type Row = Record<string, unknown>;
 
@@ -38,7 +55,11 @@ async function compare(model: string, filter: Filter, says: string): Promise<voi
   expect(await findRows(db, model, { where: filter, orderBy }), says).toEqual(await delegate(model).findMany({ where: filter, orderBy }));
 }
 
-const some = (noun: string) => [...new Map(actions.filter((action) => permissions[action].on === noun).map((action) => [JSON.stringify(permissions[action].cells), action])).values()];
+const some = (noun: string) => [
+  ...new Map(
+    actions.filter((action) => permissions[action].on === noun).map((action) => [JSON.stringify(permissions[action].cells), action]),
+  ).values(),
+];
 
 it('selects the same rows as Prisma for the filters of every permission, top-level and nested, for every actor', async () => {
   await fc.assert(
@@ -52,7 +73,12 @@ it('selects the same rows as Prisma for the filters of every permission, top-lev
             await compare(model, { NOT: filter }, `not ${action}`);
             await compare(model, { AND: [{}, { NOT: { OR: [never, { AND: [filter, filter] }] } }] }, `${action}, nested`);
             for (const [outer, relation, of] of through)
-              if (of === noun) await compare(outer, relation === 'year' ? { year: { school: filter } } : { [relation]: filter }, `${action} through ${outer}`);
+              if (of === noun)
+                await compare(
+                  outer,
+                  relation === 'year' ? { year: { school: filter } } : { [relation]: filter },
+                  `${action} through ${outer}`,
+                );
           }
     }),
     { numRuns: 5, endOnFailure: true },
@@ -61,33 +87,61 @@ it('selects the same rows as Prisma for the filters of every permission, top-lev
 
 describe('with all rows of a world', () => {
   beforeAll(async () => {
-    const full = fc.sample(worlds, { numRuns: 200, seed: 42 }).find((world) =>
-      [world.invitations, world.services, world.chats, world.members, world.enrolments, world.assignments].every((rows) => rows.length > 2));
+    const full = fc
+      .sample(worlds, { numRuns: 200, seed: 42 })
+      .find((world) =>
+        [world.invitations, world.services, world.chats, world.members, world.enrolments, world.assignments].every(
+          (rows) => rows.length > 2,
+        ),
+      );
     await insertWorld(db, full!);
   });
 
-  it.each(['School', 'SchoolYear', 'Class', 'Subject', 'User', 'RoleGrant', 'Assignment', 'Enrolment', 'Invitation', 'Chat', 'ChatMember', 'Session', 'Event', 'OauthClient'])(
-    'reads every column of %s as Prisma does',
-    async (model) => {
-      const rows = await findRows<Record<string, unknown>>(db, model, { where: {}, orderBy: orderOf(model) });
-      const same = await delegate(model).findMany({ orderBy: orderOf(model) });
-      expect(rows.length).toBeGreaterThan(0);
-      expect(rows.map((row) => Object.keys(row))).toEqual(same.map((row) => Object.keys(row)));
-      for (const [n, row] of rows.entries())
-        for (const [name, value] of Object.entries(row)) {
-          expect(value, name).toEqual(same[n]![name]);
-          expect(Object.prototype.toString.call(value), name).toBe(Object.prototype.toString.call(same[n]![name]));
-        }
-    },
-  );
+  it.each([
+    'School',
+    'SchoolYear',
+    'Class',
+    'Subject',
+    'User',
+    'RoleGrant',
+    'Assignment',
+    'Enrolment',
+    'Invitation',
+    'Chat',
+    'ChatMember',
+    'Session',
+    'Event',
+    'OauthClient',
+  ])('reads every column of %s as Prisma does', async (model) => {
+    const rows = await findRows<Record<string, unknown>>(db, model, { where: {}, orderBy: orderOf(model) });
+    const same = await delegate(model).findMany({ orderBy: orderOf(model) });
+    expect(rows.length).toBeGreaterThan(0);
+    expect(rows.map((row) => Object.keys(row))).toEqual(same.map((row) => Object.keys(row)));
+    for (const [n, row] of rows.entries())
+      for (const [name, value] of Object.entries(row)) {
+        expect(value, name).toEqual(same[n]![name]);
+        expect(Object.prototype.toString.call(value), name).toBe(Object.prototype.toString.call(same[n]![name]));
+      }
+  });
 
   it('supports every comparison in use', async () => {
     const rows = await delegate('User').findMany({ orderBy: { id: 'asc' } });
     const { id } = rows[1]! as { id: string };
     for (const filter of [
-      { id }, { id: { not: id } }, { id: { in: [] } }, { NOT: { id: { in: [] } } }, { id: { gt: id } }, { id: { gte: id } },
-      { id: { lt: id } }, { id: { lte: id } }, { createdAt: { lte: new Date() } }, { deactivatedAt: null }, { deactivatedAt: { not: null } },
-      { searchText: { contains: '' } }, { NOT: [{ id }, { deactivatedAt: { not: null } }] }, { OR: [{ id }, { id: { gt: id } }], surname: 'Ц' },
+      { id },
+      { id: { not: id } },
+      { id: { in: [] } },
+      { NOT: { id: { in: [] } } },
+      { id: { gt: id } },
+      { id: { gte: id } },
+      { id: { lt: id } },
+      { id: { lte: id } },
+      { createdAt: { lte: new Date() } },
+      { deactivatedAt: null },
+      { deactivatedAt: { not: null } },
+      { searchText: { contains: '' } },
+      { NOT: [{ id }, { deactivatedAt: { not: null } }] },
+      { OR: [{ id }, { id: { gt: id } }], surname: 'Ц' },
     ])
       await compare('User', filter, JSON.stringify(filter));
     const { maxUses } = db.prisma.invitation.fields;
@@ -129,7 +183,12 @@ describe('with all rows of a world', () => {
     await expect(findRows(db, model, { where: filter })).rejects.toThrow();
   });
 
-  const lists = [['School', 'classes', 'Class', []], ['Class', 'enrolments', 'Enrolment', ['student']], ['Chat', 'members', 'ChatMember', ['user']], ['User', 'heldLinks', 'Invitation', []]] as const;
+  const lists = [
+    ['School', 'classes', 'Class', []],
+    ['Class', 'enrolments', 'Enrolment', ['student']],
+    ['Chat', 'members', 'ChatMember', ['user']],
+    ['User', 'heldLinks', 'Invitation', []],
+  ] as const;
 
   it.each(lists)('paginates %s.%s under each parent like Prisma', async (model, list, _of, [along]) => {
     const parents = (await delegate(model).findMany({})).map((row) => row.id as string);
@@ -140,13 +199,18 @@ describe('with all rows of a world', () => {
         const found = await findByParents(db, model, list, ids, selection);
         const same = await delegate(model).findMany({
           where: { id: { in: ids } },
-          select: { id: true, [list]: { orderBy, take: limit, ...(along === undefined ? {} : { include: { [along]: { select: { sortKey: true } } } }) } },
+          select: {
+            id: true,
+            [list]: { orderBy, take: limit, ...(along === undefined ? {} : { include: { [along]: { select: { sortKey: true } } } }) },
+          },
         });
         expect(Object.fromEntries(found)).toEqual(Object.fromEntries(same.map((row) => [row.id, row[list]])));
         const viewed = await findByParents<Row>(db, model, list, ids, { ...selection, asViews: true });
         for (const row of same) {
           const rows = viewed.get(row.id as string)!;
-          expect((row[list] as Row[]).map((one, n) => Object.fromEntries(Object.keys(one).map((name) => [name, rows.at(n)![name]])))).toEqual(row[list]);
+          expect(
+            (row[list] as Row[]).map((one, n) => Object.fromEntries(Object.keys(one).map((name) => [name, rows.at(n)![name]]))),
+          ).toEqual(row[list]);
           expect(rows).toHaveLength((row[list] as Row[]).length);
         }
       }
@@ -158,7 +222,11 @@ describe('with all rows of a world', () => {
     const empty = classIds.map(() => randomUUID());
     const texts = async (parentIds: string[]): Promise<string[]> => {
       const sent = vi.spyOn(db.reads, 'query');
-      const found = await findByParents<Row>(db, 'Class', 'enrolments', parentIds, { where: {}, orderBy: [{ student: { sortKey: 'desc' } }, { id: 'asc' }], limit: 1 });
+      const found = await findByParents<Row>(db, 'Class', 'enrolments', parentIds, {
+        where: {},
+        orderBy: [{ student: { sortKey: 'desc' } }, { id: 'asc' }],
+        limit: 1,
+      });
       const asked = sent.mock.calls.map(([query]) => (query as unknown as { text: string }).text);
       sent.mockRestore();
       expect(found.get(full)).toHaveLength(1);
@@ -175,9 +243,13 @@ describe('with all rows of a world', () => {
     const classes = (await delegate('Class').findMany({})).map((row) => row.id as string);
     const brought = new Map<string, unknown>();
     const found = await findByParents<{ studentId: string; joined: unknown }>(db, 'Class', 'enrolments', classes, {
-      where: {}, joined: { relation: 'student', where: { id: allowed } },
+      where: {},
+      joined: { relation: 'student', where: { id: allowed } },
     });
-    for (const { studentId, joined } of [...found.values()].flatMap((rows) => [...(rows as unknown as Iterable<{ studentId: string; joined: unknown }>)])) brought.set(studentId, joined);
+    for (const { studentId, joined } of [...found.values()].flatMap((rows) => [
+      ...(rows as unknown as Iterable<{ studentId: string; joined: unknown }>),
+    ]))
+      brought.set(studentId, joined);
     expect(brought.size).toBeGreaterThan(1);
     for (const [id, along] of brought) expect(along).toEqual(id === allowed ? people.find((person) => person.id === id) : null);
   });
@@ -200,7 +272,9 @@ describe('with all rows of a world', () => {
 
 it('knows the join columns of every relation of the schema', () => {
   const models = modelsOf(db.prisma);
-  const joined = Object.entries(models).flatMap(([name, { relations }]) => [...relations].map(([relation, { own, other, model }]) => `${name}.${relation}: ${own} = ${model}.${other}`));
+  const joined = Object.entries(models).flatMap(([name, { relations }]) =>
+    [...relations].map(([relation, { own, other, model }]) => `${name}.${relation}: ${own} = ${model}.${other}`),
+  );
   expect(joined).toContain('Class.year: school_year_id = SchoolYear.id');
   expect(joined).toContain('User.heldLinks: id = Invitation.holder_id');
   expect(joined).toHaveLength(new Set(joined).size);

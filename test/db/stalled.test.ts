@@ -35,10 +35,15 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
     ['a read', () => db.reads.query({ text: 'select 1' })],
     ['a statement of the pool', () => db.pool.query('select 1')],
     ['a statement of Prisma', () => db.prisma.user.count()],
-    ['a statement of Prisma with a transaction of its own', () => {
-      const id = randomUUID();
-      return db.prisma.school.create({ data: { id, name: 'Школа', fullName: 'Школа', externalIds: { create: { system: 'system', value: id } } } });
-    }],
+    [
+      'a statement of Prisma with a transaction of its own',
+      () => {
+        const id = randomUUID();
+        return db.prisma.school.create({
+          data: { id, name: 'Школа', fullName: 'Школа', externalIds: { create: { system: 'system', value: id } } },
+        });
+      },
+    ],
     ['the BEGIN of a transaction', () => transaction(db, async (tx) => tx.$queryRaw`select 1`)],
   ];
 
@@ -46,12 +51,24 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
     await ask();
     expect(await backends.stop()).toBeGreaterThan(0);
     const begun = performance.now();
-    const error = await ask().then(() => undefined, (thrown: unknown) => thrown);
+    const error = await ask().then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
     expect(performance.now() - begun).toBeGreaterThan(answerWithinMs / 2);
     expect(error).toBeInstanceOf(Error);
     expect(isTransient(error)).toBe(true);
     // The stopped backends have not been resumed.
-    await expect.poll(() => ask().then(() => 'answered', () => 'failed'), { timeout: 20_000 }).toBe('answered');
+    await expect
+      .poll(
+        () =>
+          ask().then(
+            () => 'answered',
+            () => 'failed',
+          ),
+        { timeout: 20_000 },
+      )
+      .toBe('answered');
     expect(db.reads.inFlightCount()).toBe(0);
   });
 
@@ -77,11 +94,16 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
       await backends.stop();
       await tx.user.update({ where: { id }, data: { locale: 'tt' } });
     });
-    const error = await stopped.then(() => undefined, (thrown: unknown) => thrown);
+    const error = await stopped.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
     expect([isTransient(error), error instanceof CommitUnknown]).toEqual([true, false]);
     await expect.poll(() => db.pool.totalCount - db.pool.idleCount, { timeout: 10_000 }).toBe(0);
     backends.resume();
-    await expect.poll(async () => (await db.prisma.user.findUnique({ where: { id } }).catch(() => null))?.locale, { timeout: 10_000 }).toBe('ru');
+    await expect
+      .poll(async () => (await db.prisma.user.findUnique({ where: { id } }).catch(() => null))?.locale, { timeout: 10_000 })
+      .toBe('ru');
   });
 
   it('reports an unknown outcome if COMMIT was not answered', async () => {
@@ -90,19 +112,28 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
       await tx.user.update({ where: { id }, data: { locale: 'en' } });
       beforeCommit(tx, 'stop', async () => void (await backends.stop()));
     });
-    const error = await stopped.then(() => undefined, (thrown: unknown) => thrown);
+    const error = await stopped.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
     expect(error).toBeInstanceOf(CommitUnknown);
     expect((error as CommitUnknown).say('en')).toContain('same idempotencyKey');
     backends.resume();
     // In this run the change was committed.
-    await expect.poll(async () => (await db.prisma.user.findUnique({ where: { id } }).catch(() => null))?.locale, { timeout: 10_000 }).toBe('en');
+    await expect
+      .poll(async () => (await db.prisma.user.findUnique({ where: { id } }).catch(() => null))?.locale, { timeout: 10_000 })
+      .toBe('en');
   });
 
   it('does not keep the database from being closed', async () => {
     const other = await connect({ databaseUrl: made.url, poolSize: 6, log });
     await Promise.all([other.reads.query({ text: 'select 1' }), other.pool.query('select 1')]);
     await backends.stop();
-    const under = [other.reads.query({ text: 'select 1' }), other.pool.query('select 1'), transaction(other, async (tx) => tx.user.count())];
+    const under = [
+      other.reads.query({ text: 'select 1' }),
+      other.pool.query('select 1'),
+      transaction(other, async (tx) => tx.user.count()),
+    ];
     const settled = Promise.allSettled(under);
     const begun = performance.now();
     await other.close();
@@ -118,7 +149,10 @@ describe('an embedded database that hangs', () => {
     const hanging = db.pool.query('do $$ begin loop end loop; end $$');
     const behind = db.reads.query({ text: 'select 1' });
     for (const each of [hanging, behind]) {
-      const error = await each.then(() => undefined, (thrown: unknown) => thrown);
+      const error = await each.then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
       expect(isTransient(error)).toBe(true);
     }
     await db.close();

@@ -133,7 +133,11 @@ describe('transaction', () => {
   it('reads rows like Prisma, including its own changes', async () => {
     const id = await person(db);
     await transaction(db, async (tx) => {
-      const [row] = await execute<{ createdAt: Date }>(tx, `update app_user set locale = 'en' where id = $1 returning created_at as "createdAt"`, [id]);
+      const [row] = await execute<{ createdAt: Date }>(
+        tx,
+        `update app_user set locale = 'en' where id = $1 returning created_at as "createdAt"`,
+        [id],
+      );
       const found = await tx.user.findUniqueOrThrow({ where: { id } });
       expect(found).toMatchObject({ locale: 'en', createdAt: row!.createdAt });
       expect(await findRows(sourceOf(tx), 'User', { where: { id }, lock: 'share' })).toEqual([found]);
@@ -172,25 +176,28 @@ describe('transaction', () => {
     expect(tries).toBe(5);
   });
 
-  it.skipIf(server === undefined).each(['raw', 'plain'])('runs the loser of a deadlock again completely, with new steps (%s)', async (kind) => {
-    const [one, other] = [await person(db), await person(db)];
-    let [runs, steps, after] = [0, 0, 0];
-    const take = (tx: Tx, id: string, to: string): Promise<unknown> =>
-      kind === 'raw' ? tx.$executeRaw`update app_user set locale = ${to} where id = ${id}::uuid` : setLocale(tx, id, to);
-    const both = (first: string, second: string, to: string) =>
-      transaction(db, async (tx) => {
-        runs += 1;
-        beforeCommit(tx, 'step', async () => void (steps += 1));
-        afterCommit(tx, () => (after += 1));
-        await take(tx, first, to);
-        await pause(100);
-        await take(tx, second, to);
-      });
-    await Promise.all([both(one, other, 'en'), both(other, one, 'tt')]);
-    expect(runs).toBeGreaterThan(2);
-    expect([steps, after]).toEqual([2, 2]);
-    expect(await locale(one)).toBe(await locale(other));
-  });
+  it.skipIf(server === undefined).each(['raw', 'plain'])(
+    'runs the loser of a deadlock again completely, with new steps (%s)',
+    async (kind) => {
+      const [one, other] = [await person(db), await person(db)];
+      let [runs, steps, after] = [0, 0, 0];
+      const take = (tx: Tx, id: string, to: string): Promise<unknown> =>
+        kind === 'raw' ? tx.$executeRaw`update app_user set locale = ${to} where id = ${id}::uuid` : setLocale(tx, id, to);
+      const both = (first: string, second: string, to: string) =>
+        transaction(db, async (tx) => {
+          runs += 1;
+          beforeCommit(tx, 'step', async () => void (steps += 1));
+          afterCommit(tx, () => (after += 1));
+          await take(tx, first, to);
+          await pause(100);
+          await take(tx, second, to);
+        });
+      await Promise.all([both(one, other, 'en'), both(other, one, 'tt')]);
+      expect(runs).toBeGreaterThan(2);
+      expect([steps, after]).toEqual([2, 2]);
+      expect(await locale(one)).toBe(await locale(other));
+    },
+  );
 
   it.skipIf(server === undefined)('recovers from a connection lost in the middle', async () => {
     const cut = transaction(db, async (tx) => {

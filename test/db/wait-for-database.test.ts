@@ -153,12 +153,21 @@ describe.runIf(server)('a start on a server', { timeout: 60_000 }, () => {
     ['that leads to the role’s own schema', () => `create schema ${role}; grant usage on schema ${role} to ${role}`],
   ])('refuses a search_path %s, and creates no table', async (_whose, statement) => {
     const made = await make();
-    await run(made.url, 'create schema other', `grant usage on schema other to ${role}`, `grant all on database ${made.name} to ${role}`, `grant create on schema public to ${role}`, statement(made));
+    await run(
+      made.url,
+      'create schema other',
+      `grant usage on schema other to ${role}`,
+      `grant all on database ${made.name} to ${role}`,
+      `grant create on schema public to ${role}`,
+      statement(made),
+    );
     expect(await start(asRole(made))).toMatch(/leads to the schema (other|sfera_test_\w+), but the tables are in the schema public/);
     expect(await start(`${made.url}?options=-c%20search_path%3Dother`)).toMatch(/leads to the schema other/);
     const client = new pg.Client({ connectionString: made.url });
     await client.connect();
-    const { rows } = await client.query(`select 1 from information_schema.tables where table_schema not in ('pg_catalog', 'information_schema')`).finally(() => client.end());
+    const { rows } = await client
+      .query(`select 1 from information_schema.tables where table_schema not in ('pg_catalog', 'information_schema')`)
+      .finally(() => client.end());
     expect(rows).toEqual([]);
   });
 
@@ -187,14 +196,18 @@ describe.runIf(server)('a start on a server', { timeout: 60_000 }, () => {
     const made = await make(inject('template'));
     const db = await connect({ databaseUrl: made.url, poolSize: 2, log });
     const cut = { name: '29990101000000_cut', sql: 'select pg_terminate_backend(pg_backend_pid())', checksum: 'e'.repeat(64) };
-    await expect(migrate(db, log, [...readMigrations(), cut])).rejects.toThrow(/^The connection to the database was lost during the migration 29990101000000_cut: start again/);
+    await expect(migrate(db, log, [...readMigrations(), cut])).rejects.toThrow(
+      /^The connection to the database was lost during the migration 29990101000000_cut: start again/,
+    );
     await db.close();
   });
 
   it('refuses a database that has tables of another program', async () => {
     const made = await make();
     await run(made.url, 'create table school (id int)');
-    expect(await start(made.url)).toMatch(/^The migration \w+ failed \(42P07\); nothing of it was applied\. The database has tables or types of another program/);
+    expect(await start(made.url)).toMatch(
+      /^The migration \w+ failed \(42P07\); nothing of it was applied\. The database has tables or types of another program/,
+    );
   });
 
   it('refuses a missing database, a missing role, and a role without connections', async () => {
@@ -222,7 +235,13 @@ describe.runIf(server)('a start on a server', { timeout: 60_000 }, () => {
       const db = await connect({ databaseUrl: made.url, poolSize: 2, log });
       try {
         const done = migrate(db, telling);
-        await vi.waitFor(() => expect(warnings.join()).toMatch(/^Another process migrates the database \(a former version, PID \d+ there\).*pg_terminate_backend\(\d+\)/), { timeout: 20_000 });
+        await vi.waitFor(
+          () =>
+            expect(warnings.join()).toMatch(
+              /^Another process migrates the database \(a former version, PID \d+ there\).*pg_terminate_backend\(\d+\)/,
+            ),
+          { timeout: 20_000 },
+        );
         await holder.end();
         await done;
         const { rows } = await db.pool.query<{ locks: number; migrations: number }>(
@@ -257,7 +276,9 @@ describe.runIf(server)('a start on a server', { timeout: 60_000 }, () => {
       const extra = { name: '29990101000000_extra', sql: 'alter table school add column extra int', checksum: 'e'.repeat(64) };
       try {
         const done = migrate(db, telling, [...readMigrations(), extra]);
-        await vi.waitFor(() => expect(warnings).toContain(`The migration ${extra.name} waits for a table that another transaction uses.`), { timeout: 30_000 });
+        await vi.waitFor(() => expect(warnings).toContain(`The migration ${extra.name} waits for a table that another transaction uses.`), {
+          timeout: 30_000,
+        });
         await holder.end();
         await done;
         await db.pool.query('select extra from school');
@@ -297,16 +318,28 @@ describe.runIf(server && hasPgBouncer)('a start behind PgBouncer', { timeout: 60
     const { hostname, port } = new URL(server!);
     const listening = await freePort();
     const ini = join(folder, 'pgbouncer.ini');
-    writeFileSync(ini, `[databases]\n* = host=${hostname} port=${port || 5432} user=${role}\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=${listening}\nauth_type=any\npool_mode=${mode}\nunix_socket_dir=\n${extra}\n`);
+    writeFileSync(
+      ini,
+      `[databases]\n* = host=${hostname} port=${port || 5432} user=${role}\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=${listening}\nauth_type=any\npool_mode=${mode}\nunix_socket_dir=\n${extra}\n`,
+    );
     const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];
     pooler = spawn('pgbouncer', ['-q', ...user, ini], { stdio: ['ignore', 'ignore', 'inherit'] });
     return `postgres://${role}@127.0.0.1:${listening}/${made.name}`;
   }
-  const roleSettings = ["TimeZone = 'UTC'", "default_transaction_isolation = 'read committed'", "statement_timeout = '15s'", "lock_timeout = '5s'", "idle_in_transaction_session_timeout = '30s'", "random_page_cost = '1.1'"];
+  const roleSettings = [
+    "TimeZone = 'UTC'",
+    "default_transaction_isolation = 'read committed'",
+    "statement_timeout = '15s'",
+    "lock_timeout = '5s'",
+    "idle_in_transaction_session_timeout = '30s'",
+    "random_page_cost = '1.1'",
+  ];
 
   it('in transaction mode is refused, even where the role has the settings, and leaves no lock', async () => {
     const url = await through('transaction', 'ignore_startup_parameters=options');
-    expect(await start(url)).toMatch(/^A connection pooler on 127\.0\.0\.1 does not keep the session \(lost: .*lock_timeout.*LISTEN\): connect to PostgreSQL directly, or use the pooler in session mode\.$/);
+    expect(await start(url)).toMatch(
+      /^A connection pooler on 127\.0\.0\.1 does not keep the session \(lost: .*lock_timeout.*LISTEN\): connect to PostgreSQL directly, or use the pooler in session mode\.$/,
+    );
     await run(server!, ...roleSettings.map((each) => `alter role ${role} set ${each}`));
     pooler!.kill('SIGINT');
     await once(pooler!, 'exit');
@@ -314,7 +347,11 @@ describe.runIf(server && hasPgBouncer)('a start behind PgBouncer', { timeout: 60
     expect(await start(again)).toContain('does not keep the session');
     const client = new pg.Client({ connectionString: made.url });
     await client.connect();
-    const { rows } = await client.query(`select 1 from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`).finally(() => client.end());
+    const { rows } = await client
+      .query(
+        `select 1 from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`,
+      )
+      .finally(() => client.end());
     expect(rows).toEqual([]);
   });
 

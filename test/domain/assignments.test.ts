@@ -20,15 +20,19 @@ async function scene() {
 
 const types = async (schoolId: string) => (await app.events(schoolId)).map((event) => event.type);
 
-const memberOf = (chatId: string, userId: string) =>
-  app.db.prisma.chatMember.findUnique({ where: { chatId_userId: { chatId, userId } } });
+const memberOf = (chatId: string, userId: string) => app.db.prisma.chatMember.findUnique({ where: { chatId_userId: { chatId, userId } } });
 
 describe('assignClassTeacher', () => {
   it('makes the teacher a moderator of the chat of the class, and records both events', async () => {
     const { schoolId, administrator, classId, teacher, ids, head } = await scene();
     const chat = await app.build.chat({ schoolId, kind: 'CLASS', classId });
     expect(await app.as(administrator).assignClassTeacher(head)).toMatchObject({
-      __typename: 'Assignment', kind: 'CLASS_TEACHER', endedAt: null, teacher: { id: ids.userId }, class: { id: ids.classId }, subject: null,
+      __typename: 'Assignment',
+      kind: 'CLASS_TEACHER',
+      endedAt: null,
+      teacher: { id: ids.userId },
+      class: { id: ids.classId },
+      subject: null,
     });
     const { id } = await app.db.prisma.assignment.findFirstOrThrow({ where: { classId } });
     expect(await app.events(schoolId)).toMatchObject([
@@ -45,15 +49,17 @@ describe('assignClassTeacher', () => {
     expect(await types(schoolId)).toEqual(['classTeacher.assigned']);
     const other = await app.build.teacher({ schoolId });
     const { message } = await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, () =>
-      app.as(administrator).assignClassTeacher({ ...head, userId: app.id('User', other.id) }));
+      app.as(administrator).assignClassTeacher({ ...head, userId: app.id('User', other.id) }),
+    );
     expect(message).not.toContain(teacher.surname);
   });
 
   it('assigns one class teacher of many concurrent requests', async () => {
     const { schoolId, administrator, classId, head } = await scene();
     const teachers = await Promise.all(Array.from({ length: 8 }, () => app.build.teacher({ schoolId })));
-    const answers = await Promise.all(teachers.map(({ id }) =>
-      app.as(administrator).assignClassTeacher({ ...head, userId: app.id('User', id) })));
+    const answers = await Promise.all(
+      teachers.map(({ id }) => app.as(administrator).assignClassTeacher({ ...head, userId: app.id('User', id) })),
+    );
     expect(answers.filter((answer) => answer.__typename === 'Assignment')).toHaveLength(1);
     expect(await app.db.prisma.assignment.count({ where: { classId, endedAt: null } })).toBe(1);
     expect(await types(schoolId)).toEqual(['classTeacher.assigned']);
@@ -63,15 +69,35 @@ describe('assignClassTeacher', () => {
     const { schoolId, administrator, teacher, head } = await scene();
     const assign = (user: { id: string }, input: object) => () => app.as(user).assignClassTeacher({ ...head, ...input });
     const leader = await app.build.user({ schoolId, role: 'SCHOOL_ADMINISTRATION' });
-    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['userId'] }, assign(administrator, { userId: app.id('User', leader.id) }));
+    await expectRefusal(
+      app,
+      schoolId,
+      { code: 'CONFLICT', path: ['userId'] },
+      assign(administrator, { userId: app.id('User', leader.id) }),
+    );
     const former = await app.build.teacher({ schoolId });
     await app.db.prisma.roleGrant.updateMany({ where: { userId: former.id }, data: { endedAt: new Date() } });
-    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['userId'] }, assign(administrator, { userId: app.id('User', former.id) }));
+    await expectRefusal(
+      app,
+      schoolId,
+      { code: 'CONFLICT', path: ['userId'] },
+      assign(administrator, { userId: app.id('User', former.id) }),
+    );
     const foreign = await app.build.school();
     const stranger = await app.build.teacher({ schoolId: foreign.school.id });
-    await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['userId'] }, assign(administrator, { userId: app.id('User', stranger.id) }));
+    await expectRefusal(
+      app,
+      schoolId,
+      { code: 'NOT_FOUND', path: ['userId'] },
+      assign(administrator, { userId: app.id('User', stranger.id) }),
+    );
     const old = await app.build.class({ schoolId, archivedAt: new Date() });
-    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, assign(administrator, { classId: app.id('Class', old.id) }));
+    await expectRefusal(
+      app,
+      schoolId,
+      { code: 'CONFLICT', path: ['classId'] },
+      assign(administrator, { classId: app.id('Class', old.id) }),
+    );
     await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['classId'] }, assign(foreign.administrator, {}));
     for (const person of [leader, teacher]) await expectRefusal(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 g' }, assign(person, {}));
   });
@@ -85,9 +111,16 @@ describe('endClassTeacher', () => {
     const ended = await app.as(administrator).endClassTeacher({ classId: head.classId });
     expect(ended).toMatchObject({ __typename: 'Assignment', endedAt: expect.any(String) });
     expect(await memberOf(chat.id, teacher.id)).toBeNull();
-    expect((await types(schoolId)).slice(2)).toEqual(['classTeacher.ended', 'chatMember.removed', 'chatMember.added', 'chatMember.promoted']);
+    expect((await types(schoolId)).slice(2)).toEqual([
+      'classTeacher.ended',
+      'chatMember.removed',
+      'chatMember.added',
+      'chatMember.promoted',
+    ]);
     const other = await app.build.teacher({ schoolId });
-    expect(await app.as(administrator).assignClassTeacher({ ...head, userId: app.id('User', other.id) })).toMatchObject({ __typename: 'Assignment' });
+    expect(await app.as(administrator).assignClassTeacher({ ...head, userId: app.id('User', other.id) })).toMatchObject({
+      __typename: 'Assignment',
+    });
   });
 
   it('refuses a class without a class teacher, and every caller but the administrator', async () => {
@@ -103,26 +136,50 @@ describe('assignSubjectTeacher', () => {
     const { schoolId, administrator, classId, subjectId, teacher, ids } = await scene();
     const chat = await app.build.chat({ schoolId, kind: 'SUBJECT', classId, subjectId });
     const first = await app.as(administrator).assignSubjectTeacher(ids);
-    expect(first).toMatchObject({ __typename: 'Assignment', kind: 'SUBJECT_TEACHER', subject: { id: ids.subjectId }, teacher: { id: ids.userId } });
+    expect(first).toMatchObject({
+      __typename: 'Assignment',
+      kind: 'SUBJECT_TEACHER',
+      subject: { id: ids.subjectId },
+      teacher: { id: ids.userId },
+    });
     expect(await app.as(administrator).assignSubjectTeacher(ids)).toEqual(first);
     expect(await types(schoolId)).toEqual(['subjectTeacher.assigned', 'chatMember.added']);
     expect((await app.events(schoolId))[0]).toMatchObject({ payload: { classId, subjectId, userId: teacher.id } });
     expect(await memberOf(chat.id, teacher.id)).toMatchObject({ role: 'MODERATOR', reason: 'RULE' });
     const other = await app.build.teacher({ schoolId });
-    expect(await app.as(administrator).assignSubjectTeacher({ ...ids, userId: app.id('User', other.id) })).toMatchObject({ __typename: 'Assignment' });
+    expect(await app.as(administrator).assignSubjectTeacher({ ...ids, userId: app.id('User', other.id) })).toMatchObject({
+      __typename: 'Assignment',
+    });
   });
 
   it('refuses a subject of another school, people who are not teachers, an archived class, and every caller but the administrator', async () => {
     const { schoolId, administrator, teacher, ids } = await scene();
     const assign = (user: { id: string }, input: object) => () => app.as(user).assignSubjectTeacher({ ...ids, ...input });
     const foreign = await scene();
-    await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['subjectId'] }, assign(administrator, { subjectId: foreign.ids.subjectId }));
+    await expectRefusal(
+      app,
+      schoolId,
+      { code: 'NOT_FOUND', path: ['subjectId'] },
+      assign(administrator, { subjectId: foreign.ids.subjectId }),
+    );
     await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['userId'] }, assign(administrator, { userId: foreign.ids.userId }));
-    await app.db.prisma.roleGrant.create({ data: { schoolId: foreign.schoolId, userId: administrator.id, role: 'PLATFORM_ADMINISTRATOR' } });
-    await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['subjectId'] }, assign(administrator, { subjectId: foreign.ids.subjectId }));
+    await app.db.prisma.roleGrant.create({
+      data: { schoolId: foreign.schoolId, userId: administrator.id, role: 'PLATFORM_ADMINISTRATOR' },
+    });
+    await expectRefusal(
+      app,
+      schoolId,
+      { code: 'NOT_FOUND', path: ['subjectId'] },
+      assign(administrator, { subjectId: foreign.ids.subjectId }),
+    );
     await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['userId'] }, assign(administrator, { userId: foreign.ids.userId }));
     const old = await app.build.class({ schoolId, archivedAt: new Date() });
-    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, assign(administrator, { classId: app.id('Class', old.id) }));
+    await expectRefusal(
+      app,
+      schoolId,
+      { code: 'CONFLICT', path: ['classId'] },
+      assign(administrator, { classId: app.id('Class', old.id) }),
+    );
     await expectRefusal(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 g' }, assign(teacher, {}));
   });
 });
@@ -133,7 +190,12 @@ describe('endSubjectTeacher', () => {
     await app.as(administrator).assignSubjectTeacher(ids);
     const chat = await app.build.chat({ schoolId, kind: 'SUBJECT', classId, subjectId });
     expect(await app.as(administrator).endSubjectTeacher(ids)).toMatchObject({ __typename: 'Assignment', endedAt: expect.any(String) });
-    expect((await types(schoolId)).slice(1)).toEqual(['subjectTeacher.ended', 'chatMember.removed', 'chatMember.added', 'chatMember.promoted']);
+    expect((await types(schoolId)).slice(1)).toEqual([
+      'subjectTeacher.ended',
+      'chatMember.removed',
+      'chatMember.added',
+      'chatMember.promoted',
+    ]);
     expect(await memberOf(chat.id, teacher.id)).toBeNull();
     await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['userId'] }, () => app.as(administrator).endSubjectTeacher(ids));
     await expectRefusal(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 g' }, () => app.as(teacher).endSubjectTeacher(ids));

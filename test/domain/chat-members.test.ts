@@ -37,7 +37,13 @@ describe('addChatMember', () => {
   it('adds people of the school, once', async () => {
     const { school, head, teacher, pupil, chat } = await open();
     const added = await app.as(head).addChatMember(input(chat, pupil));
-    expect(added).toMatchObject({ __typename: 'ChatMember', role: 'MEMBER', reason: 'PERSON', addedBy: { id: app.id('User', head.id) }, user: { id: app.id('User', pupil.id) } });
+    expect(added).toMatchObject({
+      __typename: 'ChatMember',
+      role: 'MEMBER',
+      reason: 'PERSON',
+      addedBy: { id: app.id('User', head.id) },
+      user: { id: app.id('User', pupil.id) },
+    });
     await app.as(head).addChatMember(input(chat, teacher));
     expect(await app.as(head).addChatMember(input(chat, pupil))).toEqual(added);
     expect(await types(school.id)).toEqual(['chatMember.added', 'chatMember.added']);
@@ -85,8 +91,12 @@ describe('removeChatMember', () => {
   it('refuses to remove members by rule, and the last moderator', async () => {
     const { school, head, classTeacher, pupil, group, chat } = await open();
     const ofClass = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
-    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(classTeacher).removeChatMember(input(ofClass, pupil)));
-    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(pupil).removeChatMember(input(ofClass, pupil)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () =>
+      app.as(classTeacher).removeChatMember(input(ofClass, pupil)),
+    );
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () =>
+      app.as(pupil).removeChatMember(input(ofClass, pupil)),
+    );
     await put(chat, pupil);
     await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).removeChatMember(input(chat, head)));
   });
@@ -96,7 +106,9 @@ describe('removeChatMember', () => {
     await put(chat, teacher, 'MODERATOR');
     await put(chat, classTeacher, 'MODERATOR');
     for (const above of [head, classTeacher])
-      await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.2 e' }, () => app.as(teacher).removeChatMember(input(chat, above)));
+      await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.2 e' }, () =>
+        app.as(teacher).removeChatMember(input(chat, above)),
+      );
     const deputy = await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' });
     expect(await app.as(deputy).removeChatMember(input(chat, head))).toMatchObject({ __typename: 'Chat' });
     expect(await roleIn(chat, head)).toBeUndefined();
@@ -116,8 +128,12 @@ describe('promoteChatMember', () => {
   it('refuses pupils, and those who are not in the chat', async () => {
     const { school, head, teacher, pupil, chat } = await open();
     await put(chat, pupil);
-    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'], clause: '2.5 b' }, () => app.as(head).promoteChatMember(input(chat, pupil)));
-    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () => app.as(head).promoteChatMember(input(chat, teacher)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'], clause: '2.5 b' }, () =>
+      app.as(head).promoteChatMember(input(chat, pupil)),
+    );
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () =>
+      app.as(head).promoteChatMember(input(chat, teacher)),
+    );
     await expectRefusal(app, school.id, { code: 'FORBIDDEN' }, () => app.as(pupil).promoteChatMember(input(chat, pupil)));
   });
 });
@@ -134,7 +150,9 @@ describe('demoteChatMember', () => {
   it('refuses to demote moderators by rule, higher ranks, and the last moderator', async () => {
     const { school, head, teacher, classTeacher, group, chat } = await open();
     const ofClass = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
-    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).demoteChatMember(input(ofClass, classTeacher)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () =>
+      app.as(head).demoteChatMember(input(ofClass, classTeacher)),
+    );
     await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(head).demoteChatMember(input(chat, head)));
     await put(chat, teacher, 'MODERATOR');
     await expectRefusal(app, school.id, { code: 'FORBIDDEN' }, () => app.as(teacher).demoteChatMember(input(chat, head)));
@@ -151,23 +169,28 @@ describe('the owner of a chat', () => {
     const chat = await app.build.chat({ schoolId: school.id, kind: 'EXTRACURRICULAR' });
     await put(chat, owner, 'OWNER');
     const at = (user: { id: string }, joinedAt: string) =>
-      app.db.prisma.chatMember.create({ data: { schoolId: school.id, chatId: chat.id, userId: user.id, role: 'MODERATOR', reason: 'PERSON', joinedAt: new Date(joinedAt) } });
+      app.db.prisma.chatMember.create({
+        data: { schoolId: school.id, chatId: chat.id, userId: user.id, role: 'MODERATOR', reason: 'PERSON', joinedAt: new Date(joinedAt) },
+      });
     await at(second, '2026-09-02T00:00:00Z');
     await at(first, '2026-09-01T00:00:00Z');
     return { ...all, chat, owner, first, second };
   }
   type Owned = Awaited<ReturnType<typeof owned>>;
 
-  const owners = async (chat: { id: string }) => (await app.db.prisma.chatMember.findMany({ where: { chatId: chat.id, role: 'OWNER' } })).map(({ userId }) => userId);
-  const grantOf = async (user: { id: string }) => app.id('RoleGrant', (await app.db.prisma.roleGrant.findFirstOrThrow({ where: { userId: user.id, endedAt: null } })).id);
+  const owners = async (chat: { id: string }) =>
+    (await app.db.prisma.chatMember.findMany({ where: { chatId: chat.id, role: 'OWNER' } })).map(({ userId }) => userId);
+  const grantOf = async (user: { id: string }) =>
+    app.id('RoleGrant', (await app.db.prisma.roleGrant.findFirstOrThrow({ where: { userId: user.id, endedAt: null } })).id);
 
   const ways: Record<string, (w: Owned) => Promise<unknown>> = {
-    'leaves': (w) => app.as(w.owner).removeChatMember(input(w.chat, w.owner)),
+    leaves: (w) => app.as(w.owner).removeChatMember(input(w.chat, w.owner)),
     'is removed by the administration': (w) => app.as(w.head).removeChatMember(input(w.chat, w.owner)),
     'steps down': (w) => app.as(w.owner).demoteChatMember(input(w.chat, w.owner)),
     'is demoted by the administration': (w) => app.as(w.head).demoteChatMember(input(w.chat, w.owner)),
     'loses the role in the school': async (w) => app.as(w.administrator).endRole({ grantId: await grantOf(w.owner) }),
-    'is deactivated': (w) => app.as(w.administrator).deactivateUser({ schoolId: app.id('School', w.school.id), userId: app.id('User', w.owner.id) }),
+    'is deactivated': (w) =>
+      app.as(w.administrator).deactivateUser({ schoolId: app.id('School', w.school.id), userId: app.id('User', w.owner.id) }),
   };
 
   it.each(Object.keys(ways))('who %s is succeeded by the longest-serving moderator, and an event is recorded', async (way) => {
@@ -175,7 +198,9 @@ describe('the owner of a chat', () => {
     expect(await ways[way]!(w)).not.toMatchObject({ __typename: 'Refusal' });
     expect(await owners(w.chat)).toEqual([w.first.id]);
     expect(await roleIn(w.chat, w.second)).toBe('MODERATOR');
-    expect((await app.events(w.school.id)).filter(({ type }) => type === 'chatMember.promoted')).toMatchObject([{ payload: { chatId: w.chat.id, userId: w.first.id } }]);
+    expect((await app.events(w.school.id)).filter(({ type }) => type === 'chatMember.promoted')).toMatchObject([
+      { payload: { chatId: w.chat.id, userId: w.first.id } },
+    ]);
   });
 
   it('who returns is a member', async () => {
@@ -268,7 +293,8 @@ describe('Chat.members', () => {
     const chat = await app.build.chat({ schoolId: school.id, kind, classId: group.id });
     const page = async (user: { id: string }, variables: object) =>
       (await app.as(user).membersOfChat({ id: app.id('Chat', chat.id), ...variables })) as {
-        memberCount: number; members: { edges: { node: { user: { surname: string } } }[]; pageInfo: { endCursor: string } };
+        memberCount: number;
+        members: { edges: { node: { user: { surname: string } } }[]; pageInfo: { endCursor: string } };
       };
     const first = await page(pupil, { first: 2 });
     expect(first.memberCount).toBe(5);

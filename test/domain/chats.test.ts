@@ -41,11 +41,25 @@ describe('createChat', () => {
     const staff = await made(head, { kind: 'STAFF' });
     expect([staff.size, staff.has(pupil.id), staff.get(head.id)]).toEqual([4, false, 'OWNER']);
     expect(await made(classTeacher, { kind: 'CLASS', classId })).toEqual(
-      new Map([[pupil.id, 'MEMBER'], [classTeacher.id, 'OWNER'], [subjectTeacher.id, 'MEMBER']]),
+      new Map([
+        [pupil.id, 'MEMBER'],
+        [classTeacher.id, 'OWNER'],
+        [subjectTeacher.id, 'MEMBER'],
+      ]),
     );
-    expect(await made(subjectTeacher, { kind: 'SUBJECT', classId, subjectId })).toEqual(new Map([[pupil.id, 'MEMBER'], [subjectTeacher.id, 'OWNER']]));
+    expect(await made(subjectTeacher, { kind: 'SUBJECT', classId, subjectId })).toEqual(
+      new Map([
+        [pupil.id, 'MEMBER'],
+        [subjectTeacher.id, 'OWNER'],
+      ]),
+    );
     expect(await made(head, { kind: 'CLASS', classId })).toEqual(
-      new Map([[pupil.id, 'MEMBER'], [classTeacher.id, 'MODERATOR'], [subjectTeacher.id, 'MEMBER'], [head.id, 'OWNER']]),
+      new Map([
+        [pupil.id, 'MEMBER'],
+        [classTeacher.id, 'MODERATOR'],
+        [subjectTeacher.id, 'MEMBER'],
+        [head.id, 'OWNER'],
+      ]),
     );
     expect(await made(head, { kind: 'EXTRACURRICULAR' })).toEqual(new Map([[head.id, 'OWNER']]));
     expect(await types(school.id)).toEqual(Array(6).fill('chat.created'));
@@ -64,7 +78,9 @@ describe('createChat', () => {
     ];
     for (const [user, kinds] of never)
       for (const kind of kinds)
-        await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.2 e' }, () => app.as(user).createChat({ schoolId, kind, name: 'Чат', ...inputs[kind] }));
+        await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.2 e' }, () =>
+          app.as(user).createChat({ schoolId, kind, name: 'Чат', ...inputs[kind] }),
+        );
   });
 
   it('refuses a class or subject that does not match the kind, and an archived class', async () => {
@@ -101,7 +117,8 @@ describe('renameChat', () => {
     const input = { chatId: app.id('Chat', chat.id), name: 'Класс' };
     expect(await app.as(classTeacher).renameChat(input)).toMatchObject({ name: 'Класс' });
     expect(await types(school.id)).toEqual(['chat.renamed']);
-    for (const user of [subjectTeacher, pupil]) await expectRefusal(app, school.id, { code: 'FORBIDDEN' }, () => app.as(user).renameChat(input));
+    for (const user of [subjectTeacher, pupil])
+      await expectRefusal(app, school.id, { code: 'FORBIDDEN' }, () => app.as(user).renameChat(input));
     const { administrator: stranger } = await app.build.school();
     await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['chatId'] }, () => app.as(stranger).renameChat(input));
   });
@@ -116,7 +133,9 @@ describe('archiveChat', () => {
     expect(archived).toMatchObject({ archivedAt: expect.any(String) });
     expect(await app.as(administrator).archiveChat(input)).toEqual(archived);
     expect(await types(school.id)).toEqual(['chat.archived']);
-    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['chatId'] }, () => app.as(administrator).renameChat({ ...input, name: 'Другой' }));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['chatId'] }, () =>
+      app.as(administrator).renameChat({ ...input, name: 'Другой' }),
+    );
   });
 });
 
@@ -125,9 +144,15 @@ describe('School.chats', () => {
     const { school, administrator, pupil, group } = await open();
     const staff = await app.build.chat({ schoolId: school.id, kind: 'STAFF' });
     const own = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
-    const other = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: (await app.build.class({ schoolId: school.id })).id });
+    const other = await app.build.chat({
+      schoolId: school.id,
+      kind: 'CLASS',
+      classId: (await app.build.class({ schoolId: school.id })).id,
+    });
     const list = async (user: { id: string }, variables: object = {}) => {
-      const found = (await app.as(user).chatsOfSchool({ id: app.id('School', school.id), ...variables })) as { chats: { edges: { node: { id: string } }[] } };
+      const found = (await app.as(user).chatsOfSchool({ id: app.id('School', school.id), ...variables })) as {
+        chats: { edges: { node: { id: string } }[] };
+      };
       return found.chats.edges.map(({ node }) => node.id);
     };
     const ids = (...chats: { id: string }[]) => chats.map((chat) => app.id('Chat', chat.id));

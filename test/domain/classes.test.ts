@@ -48,7 +48,9 @@ describe('createClass', () => {
     const { school, administrator } = await app.build.school();
     const input = { schoolId: app.id('School', school.id), grade: 5, letter: 'Б' };
     await app.as(administrator).createClass(input);
-    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['letter'] }, () => app.as(administrator).createClass({ ...input, letter: 'б' }));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['letter'] }, () =>
+      app.as(administrator).createClass({ ...input, letter: 'б' }),
+    );
     const next = await transaction(app.db, (tx) => schoolYearOf(tx, school.id, new Date(Date.now() + 365 * 86_400_000)));
     const other = await app.as(administrator).createClass({ ...input, schoolYearId: app.id('SchoolYear', next.id) });
     expect(other).toMatchObject({ __typename: 'Class', name: '5Б', year: { id: app.id('SchoolYear', next.id) } });
@@ -69,7 +71,9 @@ describe('createClass', () => {
     const first = await app.as(administrator).createClass(input);
     expect(await app.as(administrator).createClass(input)).toEqual(first);
     expect(await types(school.id)).toEqual(['class.created']);
-    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['idempotencyKey'] }, () => app.as(administrator).createClass({ ...input, grade: 8 }));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['idempotencyKey'] }, () =>
+      app.as(administrator).createClass({ ...input, grade: 8 }),
+    );
   });
 
   it("refuses a year of another school, and everyone but the school's administrator", async () => {
@@ -78,7 +82,8 @@ describe('createClass', () => {
     const year = await transaction(app.db, (tx) => schoolYearOf(tx, foreign.school.id, new Date()));
     const input = { schoolId: app.id('School', school.id), grade: 5, letter: 'А' };
     await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolYearId'] }, () =>
-      app.as(administrator).createClass({ ...input, schoolYearId: app.id('SchoolYear', year.id) }));
+      app.as(administrator).createClass({ ...input, schoolYearId: app.id('SchoolYear', year.id) }),
+    );
     await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () => app.as(foreign.administrator).createClass(input));
     for (const role of ['SCHOOL_ADMINISTRATION', 'TEACHER', 'STUDENT'] as const) {
       const person = await app.build.user({ schoolId: school.id, role });
@@ -127,15 +132,21 @@ describe('archiveClass', () => {
     const { id: classId } = await app.build.class({ schoolId: school.id });
     const subject = await app.build.subject({ schoolId: school.id });
     const teacher = await app.build.teacher({
-      schoolId: school.id, classTeacherOf: classId, teaches: [{ classId, subjectId: subject.id }],
+      schoolId: school.id,
+      classTeacherOf: classId,
+      teaches: [{ classId, subjectId: subject.id }],
     });
     const chat = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId });
     const { invitation } = await app.build.invitation({ schoolId: school.id, role: 'STUDENT', classId });
     const archived = await app.as(administrator).archiveClass({ classId: app.id('Class', classId) });
     expect(archived).toMatchObject({ __typename: 'Class', archivedAt: expect.any(String) });
-    expect((await types(school.id)).sort()).toEqual(
-      ['chat.archived', 'class.archived', 'classTeacher.ended', 'invitation.revoked', 'subjectTeacher.ended'],
-    );
+    expect((await types(school.id)).sort()).toEqual([
+      'chat.archived',
+      'class.archived',
+      'classTeacher.ended',
+      'invitation.revoked',
+      'subjectTeacher.ended',
+    ]);
     const { prisma } = app.db;
     expect(await prisma.assignment.count({ where: { classId, endedAt: null } })).toBe(0);
     expect((await prisma.invitation.findUniqueOrThrow({ where: { id: invitation.id } })).revokedAt).not.toBeNull();
@@ -152,7 +163,8 @@ describe('archiveClass', () => {
     await app.build.student({ classId });
     await app.build.student({ classId });
     const { message } = await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['classId'] }, () =>
-      app.as(administrator).archiveClass({ classId: app.id('Class', classId) }));
+      app.as(administrator).archiveClass({ classId: app.id('Class', classId) }),
+    );
     expect(message).toContain('2');
   });
 
@@ -161,19 +173,26 @@ describe('archiveClass', () => {
     const { id: classId } = await app.build.class({ schoolId: school.id });
     const leader = await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' });
     await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 b' }, () =>
-      app.as(leader).archiveClass({ classId: app.id('Class', classId) }));
+      app.as(leader).archiveClass({ classId: app.id('Class', classId) }),
+    );
   });
 });
 
 describe('School.classes', () => {
   it('lists the present year in school order, page by page', async () => {
     const { school, administrator } = await app.build.school();
-    for (const [grade, letter] of [[10, 'А'], [5, 'Ж'], [5, 'Ё'], [5, 'Е'], [1, 'Б']] as const)
+    for (const [grade, letter] of [
+      [10, 'А'],
+      [5, 'Ж'],
+      [5, 'Ё'],
+      [5, 'Е'],
+      [1, 'Б'],
+    ] as const)
       await app.build.class({ schoolId: school.id, grade, letter });
     await app.build.class({ schoolId: school.id, grade: 2, letter: 'А', archivedAt: new Date() });
     const id = app.id('School', school.id);
     const names: string[] = [];
-    for (let after: string | undefined, more = true; more; ) {
+    for (let after: string | undefined, more = true; more;) {
       const page = (await app.as(administrator).classesOfSchool({ id, first: 2, ...(after ? { after } : {}) })) as any;
       names.push(...page.classes.edges.map((edge: any) => edge.node.name));
       more = page.classes.pageInfo.hasNextPage;
@@ -231,8 +250,11 @@ describe('Class', () => {
     await app.build.student({ classId });
     const id = app.id('Class', classId);
     expect(await app.as(administrator).classById({ id })).toMatchObject({
-      name: '11А', studentCount: 1, classTeacher: { id: app.id('User', teacher.id) },
-      school: { id: app.id('School', school.id) }, year: { isCurrent: true, name: expect.stringMatching(/^\d{4}\/\d{4}$/) },
+      name: '11А',
+      studentCount: 1,
+      classTeacher: { id: app.id('User', teacher.id) },
+      school: { id: app.id('School', school.id) },
+      year: { isCurrent: true, name: expect.stringMatching(/^\d{4}\/\d{4}$/) },
     });
     const foreign = await app.build.school();
     expect(await app.as(foreign.administrator).classById({ id })).toBeNull();

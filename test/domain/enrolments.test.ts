@@ -27,7 +27,10 @@ describe('enrolStudent', () => {
     const { schoolId, administrator, a, pupil, classId, studentId } = await scene();
     const chat = await app.build.chat({ schoolId, kind: 'CLASS', classId: a.id });
     expect(await app.as(administrator).enrolStudent({ studentId, classId })).toMatchObject({
-      __typename: 'Enrolment', endedAt: null, student: { id: studentId }, class: { id: classId, name: '5А' },
+      __typename: 'Enrolment',
+      endedAt: null,
+      student: { id: studentId },
+      class: { id: classId, name: '5А' },
     });
     const [place] = await placesOf(pupil.id);
     expect(await app.events(schoolId)).toMatchObject([
@@ -50,7 +53,8 @@ describe('enrolStudent', () => {
     const { schoolId, administrator, classId, otherId, studentId } = await scene();
     await app.as(administrator).enrolStudent({ studentId, classId });
     const { message } = await expectRefusal(app, schoolId, { code: 'CONFLICT', clause: '2.5 a', path: ['studentId'] }, () =>
-      app.as(administrator).enrolStudent({ studentId, classId: otherId }));
+      app.as(administrator).enrolStudent({ studentId, classId: otherId }),
+    );
     expect(message).toContain('5А');
   });
 
@@ -61,7 +65,8 @@ describe('enrolStudent', () => {
     await app.db.prisma.roleGrant.create({ data: { schoolId: here.schoolId, userId: there.pupil.id, role: 'STUDENT' } });
     for (const act of ['enrolStudent', 'transferStudent'] as const) {
       const { message } = await expectRefusal(app, here.schoolId, { code: 'CONFLICT', clause: '2.5 a' }, () =>
-        app.as(here.administrator)[act]({ studentId: there.studentId, classId: here.classId }));
+        app.as(here.administrator)[act]({ studentId: there.studentId, classId: here.classId }),
+      );
       expect(message).not.toContain('5А');
     }
   });
@@ -70,7 +75,12 @@ describe('enrolStudent', () => {
     const { schoolId, administrator, a, classId, studentId } = await scene();
     const enrol = (user: { id: string }, input: object) => () => app.as(user).enrolStudent({ studentId, classId, ...input });
     const teacher = await app.build.teacher({ schoolId, classTeacherOf: a.id });
-    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['studentId'] }, enrol(administrator, { studentId: app.id('User', teacher.id) }));
+    await expectRefusal(
+      app,
+      schoolId,
+      { code: 'CONFLICT', path: ['studentId'] },
+      enrol(administrator, { studentId: app.id('User', teacher.id) }),
+    );
     const foreign = await scene();
     await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['studentId'] }, enrol(administrator, { studentId: foreign.studentId }));
     await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['classId'] }, enrol(administrator, { classId: foreign.classId }));
@@ -98,7 +108,9 @@ describe('transferStudent', () => {
     const to = await app.build.chat({ schoolId, kind: 'CLASS', classId: b.id });
     await app.as(administrator).enrolStudent({ studentId, classId });
     expect(await app.as(administrator).transferStudent({ studentId, classId: otherId })).toMatchObject({
-      __typename: 'Enrolment', endedAt: null, class: { id: otherId },
+      __typename: 'Enrolment',
+      endedAt: null,
+      class: { id: otherId },
     });
     const [before, now] = await placesOf(pupil.id);
     expect(before!.endedAt).toEqual(now!.startedAt);
@@ -126,10 +138,17 @@ describe('transferStudent', () => {
     await app.as(administrator).enrolStudent({ studentId, classId });
     const foreign = await scene();
     await expectRefusal(app, schoolId, { code: 'NOT_FOUND', path: ['classId'] }, transfer(administrator, { classId: foreign.classId }));
-    await app.db.prisma.roleGrant.create({ data: { schoolId: foreign.schoolId, userId: administrator.id, role: 'PLATFORM_ADMINISTRATOR' } });
+    await app.db.prisma.roleGrant.create({
+      data: { schoolId: foreign.schoolId, userId: administrator.id, role: 'PLATFORM_ADMINISTRATOR' },
+    });
     await expectRefusal(app, schoolId, { code: 'CONFLICT', clause: '2.5 a' }, transfer(administrator, { classId: foreign.classId }));
     const old = await app.build.class({ schoolId, archivedAt: new Date() });
-    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['classId'] }, transfer(administrator, { classId: app.id('Class', old.id) }));
+    await expectRefusal(
+      app,
+      schoolId,
+      { code: 'CONFLICT', path: ['classId'] },
+      transfer(administrator, { classId: app.id('Class', old.id) }),
+    );
     const teacher = await app.build.teacher({ schoolId, classTeacherOf: a.id });
     await expectRefusal(app, schoolId, { code: 'FORBIDDEN', clause: '2.1 f' }, transfer(teacher, {}));
   });
@@ -141,11 +160,16 @@ describe('withdrawStudent', () => {
     await app.build.teacher({ schoolId, classTeacherOf: a.id });
     const chat = await app.build.chat({ schoolId, kind: 'CLASS', classId: a.id });
     await app.as(administrator).enrolStudent({ studentId, classId });
-    expect(await app.as(administrator).withdrawStudent({ studentId })).toMatchObject({ __typename: 'Enrolment', endedAt: expect.any(String) });
+    expect(await app.as(administrator).withdrawStudent({ studentId })).toMatchObject({
+      __typename: 'Enrolment',
+      endedAt: expect.any(String),
+    });
     expect((await types(schoolId)).slice(2)).toEqual(['student.withdrawn', 'chatMember.removed']);
     expect(await inChat(chat.id, pupil.id)).toBe(false);
     expect(await app.db.prisma.roleGrant.count({ where: { userId: pupil.id, role: 'STUDENT', endedAt: null } })).toBe(1);
-    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['studentId'] }, () => app.as(administrator).withdrawStudent({ studentId }));
+    await expectRefusal(app, schoolId, { code: 'CONFLICT', path: ['studentId'] }, () =>
+      app.as(administrator).withdrawStudent({ studentId }),
+    );
     expect(await app.as(administrator).enrolStudent({ studentId, classId })).toMatchObject({ __typename: 'Enrolment' });
     expect(await placesOf(pupil.id)).toHaveLength(2);
   });
@@ -170,7 +194,7 @@ describe('enrolments of a class and of a pupil', () => {
     for (const surname of ['Жуков', 'Ёлкин', 'Иванов', 'Егоров', 'Иванов', 'Абрамов'])
       await app.build.student({ classId: a.id, surname, givenName: 'Пётр' });
     const surnames: string[] = [];
-    for (let after: string | undefined, more = true; more; ) {
+    for (let after: string | undefined, more = true; more;) {
       const page = (await app.as(administrator).enrolmentsOfClass({ id: classId, first: 2, ...(after ? { after } : {}) })) as any;
       surnames.push(...page.enrolments.edges.map((edge: any) => edge.node.student.surname));
       ({ endCursor: after, hasNextPage: more } = page.enrolments.pageInfo);

@@ -35,7 +35,12 @@ async function counted<T>(read: () => Promise<T>): Promise<[T, number]> {
 
 it('is read with one statement, and each actor gets what the policy allows', async () => {
   const [own, other] = [await schoolOf(), await schoolOf()];
-  const actors = [await actor(own.administrator), await actor(other.administrator), await actor(own.student), { kind: 'anonymous' } as const];
+  const actors = [
+    await actor(own.administrator),
+    await actor(other.administrator),
+    await actor(own.student),
+    { kind: 'anonymous' } as const,
+  ];
   const ids = [...own.classes, ...other.classes].map(({ id }) => id);
   const classesAs = (as: Actor) => {
     const loaders = createLoaders(app.db, as);
@@ -54,10 +59,19 @@ it('is read with one statement, and each actor gets what the policy allows', asy
   const each = await Promise.all(
     actors.map((as) => {
       const loaders = createLoaders(app.db, as);
-      return Promise.all([loaders.byId('School', own.school.id), loaders.byId('SchoolYear', years[0]!.id), loaders.byId('Subject', subject.id)]);
+      return Promise.all([
+        loaders.byId('School', own.school.id),
+        loaders.byId('SchoolYear', years[0]!.id),
+        loaders.byId('Subject', subject.id),
+      ]);
     }),
   );
-  expect(each.map((rows) => rows.map((row) => row !== null))).toEqual([[true, true, true], [false, false, false], [true, true, true], [false, false, false]]);
+  expect(each.map((rows) => rows.map((row) => row !== null))).toEqual([
+    [true, true, true],
+    [false, false, false],
+    [true, true, true],
+    [false, false, false],
+  ]);
 });
 
 it("is one's own row for everybody, and nothing that an earlier turn read", async () => {

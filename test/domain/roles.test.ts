@@ -24,8 +24,16 @@ describe('grantRole', () => {
     await app.db.prisma.chatMember.deleteMany({ where: { userId: former.id } });
     const input = { schoolId: app.id('School', school.id), userId: app.id('User', former.id), role: 'SCHOOL_ADMINISTRATION' as const };
     const granted = await app.as(administrator).grantRole(input);
-    expect(granted).toMatchObject({ __typename: 'RoleGrant', role: 'SCHOOL_ADMINISTRATION', endedAt: null, user: { id: input.userId }, grantedBy: { id: app.id('User', administrator.id) } });
-    expect(await app.db.prisma.chatMember.findMany({ where: { chatId: chat.id, userId: former.id } })).toMatchObject([{ role: 'MODERATOR', reason: 'RULE' }]);
+    expect(granted).toMatchObject({
+      __typename: 'RoleGrant',
+      role: 'SCHOOL_ADMINISTRATION',
+      endedAt: null,
+      user: { id: input.userId },
+      grantedBy: { id: app.id('User', administrator.id) },
+    });
+    expect(await app.db.prisma.chatMember.findMany({ where: { chatId: chat.id, userId: former.id } })).toMatchObject([
+      { role: 'MODERATOR', reason: 'RULE' },
+    ]);
     expect(await types(school.id)).toEqual(['role.granted', 'chatMember.added']);
     expect(await app.as(former).schools({})).toMatchObject({ edges: [{ node: { id: input.schoolId } }] });
     expect(await app.as(administrator).grantRole(input)).toEqual(granted);
@@ -47,10 +55,18 @@ describe('grantRole', () => {
     const { school, administrator } = await app.build.school();
     const other = await app.build.school();
     const head = await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' });
-    const input = (user: { id: string }) => ({ schoolId: app.id('School', school.id), userId: app.id('User', user.id), role: 'TEACHER' as const });
+    const input = (user: { id: string }) => ({
+      schoolId: app.id('School', school.id),
+      userId: app.id('User', user.id),
+      role: 'TEACHER' as const,
+    });
     await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 g' }, () => app.as(head).grantRole(input(head)));
-    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () => app.as(administrator).grantRole(input(other.administrator)));
-    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () => app.as(other.administrator).grantRole(input(head)));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () =>
+      app.as(administrator).grantRole(input(other.administrator)),
+    );
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () =>
+      app.as(other.administrator).grantRole(input(head)),
+    );
   });
 });
 
@@ -59,16 +75,25 @@ describe('endRole', () => {
     const { school, administrator } = await app.build.school();
     const group = await app.build.class({ schoolId: school.id });
     const subject = await app.build.subject({ schoolId: school.id });
-    const teacher = await app.build.teacher({ schoolId: school.id, classTeacherOf: group.id, teaches: [{ classId: group.id, subjectId: subject.id }] });
+    const teacher = await app.build.teacher({
+      schoolId: school.id,
+      classTeacherOf: group.id,
+      teaches: [{ classId: group.id, subjectId: subject.id }],
+    });
     const chat = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
     const input = await grantOf(teacher);
     const ended = await app.as(administrator).endRole(input);
     expect(ended).toMatchObject({ __typename: 'RoleGrant', endedAt: expect.any(String) });
     expect(await app.db.prisma.assignment.count({ where: { userId: teacher.id, endedAt: null } })).toBe(0);
     expect(await app.db.prisma.chatMember.count({ where: { chatId: chat.id, userId: teacher.id } })).toBe(0);
-    expect((await types(school.id)).sort()).toEqual(
-      ['chatMember.added', 'chatMember.promoted', 'chatMember.removed', 'classTeacher.ended', 'role.ended', 'subjectTeacher.ended'],
-    );
+    expect((await types(school.id)).sort()).toEqual([
+      'chatMember.added',
+      'chatMember.promoted',
+      'chatMember.removed',
+      'classTeacher.ended',
+      'role.ended',
+      'subjectTeacher.ended',
+    ]);
     expect(await app.as(administrator).endRole(input)).toEqual(ended);
     expect(await types(school.id)).toHaveLength(6);
     expect(await app.as(teacher).schools({})).toMatchObject({ edges: [] });
@@ -94,8 +119,12 @@ describe('endRole', () => {
     const { school } = await app.build.school();
     const teacher = await app.build.teacher({ schoolId: school.id });
     const { administrator: stranger } = await app.build.school();
-    await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 g' }, async () => app.as(teacher).endRole(await grantOf(teacher)));
-    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['grantId'] }, async () => app.as(stranger).endRole(await grantOf(teacher)));
+    await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 g' }, async () =>
+      app.as(teacher).endRole(await grantOf(teacher)),
+    );
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['grantId'] }, async () =>
+      app.as(stranger).endRole(await grantOf(teacher)),
+    );
     expect(await app.db.prisma.roleGrant.count({ where: { userId: teacher.id, endedAt: null } })).toBe(1);
   });
 });
@@ -107,7 +136,9 @@ describe.runIf(process.env.TEST_DATABASE_URL)('endRole at once', () => {
       const second = await app.build.user({ schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR' });
       const [one, two] = [await grantOf(administrator), await grantOf(second)];
       await Promise.all([app.as(administrator).endRole(two), app.as(second).endRole(one)]);
-      expect(await app.db.prisma.roleGrant.count({ where: { schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR', endedAt: null } })).toBe(1);
+      expect(await app.db.prisma.roleGrant.count({ where: { schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR', endedAt: null } })).toBe(
+        1,
+      );
     }
   });
 });
@@ -118,9 +149,13 @@ describe('User.roles', () => {
     const other = await app.build.school();
     const teacher = await app.build.teacher({ schoolId: school.id });
     await app.db.prisma.roleGrant.create({ data: { schoolId: other.school.id, userId: teacher.id, role: 'TEACHER' } });
-    await app.db.prisma.roleGrant.create({ data: { schoolId: school.id, userId: teacher.id, role: 'SCHOOL_ADMINISTRATION', startedAt: new Date(0), endedAt: new Date(1) } });
+    await app.db.prisma.roleGrant.create({
+      data: { schoolId: school.id, userId: teacher.id, role: 'SCHOOL_ADMINISTRATION', startedAt: new Date(0), endedAt: new Date(1) },
+    });
     const roles = async (user: { id: string }, includeEnded = false) => {
-      const found = (await app.as(user).rolesOfUser({ id: app.id('User', teacher.id), includeEnded })) as { roles: { edges: { node: { role: string } }[] } };
+      const found = (await app.as(user).rolesOfUser({ id: app.id('User', teacher.id), includeEnded })) as {
+        roles: { edges: { node: { role: string } }[] };
+      };
       return found.roles.edges.map(({ node }) => node.role);
     };
     expect(await roles(administrator)).toEqual(['TEACHER']);

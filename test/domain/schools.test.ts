@@ -25,10 +25,15 @@ describe('createSchool', () => {
   });
 
   it('refuses every other caller, and an external id that another school has', async () => {
-    await expect(createSchool(contextFor(app, { kind: 'anonymous' }, nobodyAsked), { name: 'Школа' })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await expect(createSchool(contextFor(app, { kind: 'anonymous' }, nobodyAsked), { name: 'Школа' })).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+    });
     const externalIds = [{ system: 'Моя школа', value: 'taken' }];
     await createSchool(operator(), { name: 'Первая', externalIds });
-    await expect(createSchool(operator(), { name: 'Вторая', externalIds })).rejects.toMatchObject({ code: 'CONFLICT', at: ['externalIds'] });
+    await expect(createSchool(operator(), { name: 'Вторая', externalIds })).rejects.toMatchObject({
+      code: 'CONFLICT',
+      at: ['externalIds'],
+    });
     expect(await app.db.prisma.school.count({ where: { name: 'Вторая' } })).toBe(0);
   });
 });
@@ -39,12 +44,18 @@ describe('updateSchool', () => {
     const schoolId = app.id('School', school.id);
     const input = { schoolId, fullName: 'ГБОУ школа № 98', address: 'Санкт-Петербург', timeZone: 'asia/yekaterinburg' };
     expect(await app.as(administrator).updateSchool(input)).toMatchObject({
-      name: 'Школа', fullName: 'ГБОУ школа № 98', address: 'Санкт-Петербург', timeZone: 'Asia/Yekaterinburg', externalIds: [],
+      name: 'Школа',
+      fullName: 'ГБОУ школа № 98',
+      address: 'Санкт-Петербург',
+      timeZone: 'Asia/Yekaterinburg',
+      externalIds: [],
     });
     const ids = (value: string) => ({ schoolId, address: null, externalIds: [{ system: 'Моя школа', value }] });
     await app.as(administrator).updateSchool(ids(`a ${school.id}`));
     expect(await app.as(administrator).updateSchool(ids(`b ${school.id}`))).toMatchObject({
-      address: null, fullName: 'ГБОУ школа № 98', externalIds: [{ system: 'Моя школа', value: `b ${school.id}` }],
+      address: null,
+      fullName: 'ГБОУ школа № 98',
+      externalIds: [{ system: 'Моя школа', value: `b ${school.id}` }],
     });
     expect((await app.events(school.id)).map((event) => event.type)).toEqual(Array(3).fill('school.updated'));
   });
@@ -54,10 +65,16 @@ describe('updateSchool', () => {
     const schoolId = app.id('School', school.id);
     const twice = { system: 'РЭШ', value: '1' };
     for (const [path, input] of [
-      ['name', { name: '' }], ['name', { name: 'а'.repeat(101) }], ['fullName', { fullName: 'а\u0000' }],
-      ['timeZone', { timeZone: 'Europe/Nowhere' }], ['timeZone', { timeZone: '+03:00' }], ['externalIds', { externalIds: [twice, twice] }],
+      ['name', { name: '' }],
+      ['name', { name: 'а'.repeat(101) }],
+      ['fullName', { fullName: 'а\u0000' }],
+      ['timeZone', { timeZone: 'Europe/Nowhere' }],
+      ['timeZone', { timeZone: '+03:00' }],
+      ['externalIds', { externalIds: [twice, twice] }],
     ] as const)
-      await expectRefusal(app, school.id, { code: 'INVALID', path: [path] }, () => app.as(administrator).updateSchool({ schoolId, ...input } as never));
+      await expectRefusal(app, school.id, { code: 'INVALID', path: [path] }, () =>
+        app.as(administrator).updateSchool({ schoolId, ...input } as never),
+      );
   });
 
   it('is for its platform administrator alone', async () => {
@@ -109,7 +126,9 @@ describe('School.people', () => {
     for (const surname of ['Жук', 'Ёлкина', 'Елкин', 'Зорин', 'Яшин_100%'])
       await app.build.student({ classId: group.id, surname, givenName: 'Пётр', patronymic: 'Ильич' });
     const surnames = async (variables: object) => {
-      const { people } = (await app.as(administrator).people({ id: app.id('School', school.id), role: 'STUDENT', ...variables } as never)) as {
+      const { people } = (await app
+        .as(administrator)
+        .people({ id: app.id('School', school.id), role: 'STUDENT', ...variables } as never)) as {
         people: { edges: { node: { surname: string } }[]; pageInfo: { endCursor: string } };
       };
       return { surnames: people.edges.map(({ node }) => node.surname), after: people.pageInfo.endCursor };
@@ -134,9 +153,15 @@ describe('School.people', () => {
       await app.db.prisma.roleGrant.create({ data: { schoolId: school.id, userId: id, role: 'SCHOOL_ADMINISTRATION' } });
     }
     const ask = async (args: string) => {
-      const { data, errors } = await app.as(administrator).send(`query ($id: ID!) { node(id: $id) { ... on School { people(${args}) { edges { cursor node { surname } } } } } }`, { id: app.id('School', school.id) });
+      const { data, errors } = await app
+        .as(administrator)
+        .send(`query ($id: ID!) { node(id: $id) { ... on School { people(${args}) { edges { cursor node { surname } } } } } }`, {
+          id: app.id('School', school.id),
+        });
       expect(errors).toBeUndefined();
-      const edges = (data!.node as { people: { edges: { cursor: string; node: { surname: string } }[] } }).people.edges.filter(({ node }) => /ков|Абр/.test(node.surname));
+      const edges = (data!.node as { people: { edges: { cursor: string; node: { surname: string } }[] } }).people.edges.filter(({ node }) =>
+        /ков|Абр/.test(node.surname),
+      );
       return { surnames: edges.map(({ node }) => node.surname), cursors: edges.map(({ cursor }) => cursor) };
     };
     const all = await ask('first: 100');
@@ -144,7 +169,11 @@ describe('School.people', () => {
     expect((await ask(`last: 2, before: "${all.cursors[2]}"`)).surnames).toEqual(['Абрамов', 'Быков']);
     expect((await ask(`first: 1, after: "${all.cursors[0]}"`)).surnames).toEqual(['Быков']);
     expect((await ask('first: 100, role: TEACHER')).surnames).toEqual(all.surnames);
-    await app.as({ id: people[0]! }).send('mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) { __typename } }', { input: { surname: 'Яковлев-Абрамов' } });
+    await app
+      .as({ id: people[0]! })
+      .send('mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) { __typename } }', {
+        input: { surname: 'Яковлев-Абрамов' },
+      });
     expect((await ask('first: 100')).surnames).toEqual(['Быков', 'Волков', 'Яковлев-Абрамов']);
   });
 

@@ -24,15 +24,37 @@ function fieldsOf(name: string): [field: string, selection: string][] {
   return Object.values(type.getFields()).map((field) => {
     const inner = getNamedType(field.type);
     if (isLeafType(inner)) return [field.name, field.name];
-    return [field.name, inner.name.endsWith('Connection') ? `${field.name}(first: 5) { edges { node { __typename } } }` : `${field.name} { __typename }`];
+    return [
+      field.name,
+      inner.name.endsWith('Connection') ? `${field.name}(first: 5) { edges { node { __typename } } }` : `${field.name} { __typename }`,
+    ];
   });
 }
 
-const things = ['School', 'SchoolYear', 'Class', 'Subject', 'User', 'RoleGrant', 'Assignment', 'Enrolment', 'Invitation', 'Chat', 'ChatMember', 'Session'] as const;
+const things = [
+  'School',
+  'SchoolYear',
+  'Class',
+  'Subject',
+  'User',
+  'RoleGrant',
+  'Assignment',
+  'Enrolment',
+  'Invitation',
+  'Chat',
+  'ChatMember',
+  'Session',
+] as const;
 
 it.each(things)('an actor that may read everything sees a %s, and an anonymous one does not', async (thing) => {
-  const { id } = (await (app.db.prisma as unknown as Record<string, { findFirstOrThrow(): Promise<{ id: string }> }>)[thing[0]!.toLowerCase() + thing.slice(1)]!.findFirstOrThrow());
-  const { row, isVisibleTo } = await visibilityOf(contextFor(app, { kind: 'operator' }, { acceptLanguage: null, requestId: null, address: null }), thing, id);
+  const { id } = await (app.db.prisma as unknown as Record<string, { findFirstOrThrow(): Promise<{ id: string }> }>)[
+    thing[0]!.toLowerCase() + thing.slice(1)
+  ]!.findFirstOrThrow();
+  const { row, isVisibleTo } = await visibilityOf(
+    contextFor(app, { kind: 'operator' }, { acceptLanguage: null, requestId: null, address: null }),
+    thing,
+    id,
+  );
   expect(row).toMatchObject({ id });
   expect([isVisibleTo({ kind: 'operator' }), isVisibleTo({ kind: 'anonymous' })]).toEqual([true, false]);
 });
@@ -40,16 +62,31 @@ it.each(things)('an actor that may read everything sees a %s, and an anonymous o
 describe.each(things)('%s', (thing) => {
   it.each(fieldsOf(thing))('%s is the same alone as with all others', async (field, selection) => {
     const rows: Record<string, string> = {
-      School: fixture.schoolId, SchoolYear: fixture.year.id, Class: fixture.own.id, Subject: fixture.subject.id, User: fixture.people.administrator.id, RoleGrant: fixture.grant.id,
-      Assignment: fixture.assignment.id, Enrolment: fixture.enrolment.id, Invitation: fixture.held.invitation.id, Chat: fixture.chats.CLUB.id, ChatMember: fixture.member.id,
+      School: fixture.schoolId,
+      SchoolYear: fixture.year.id,
+      Class: fixture.own.id,
+      Subject: fixture.subject.id,
+      User: fixture.people.administrator.id,
+      RoleGrant: fixture.grant.id,
+      Assignment: fixture.assignment.id,
+      Enrolment: fixture.enrolment.id,
+      Invitation: fixture.held.invitation.id,
+      Chat: fixture.chats.CLUB.id,
+      ChatMember: fixture.member.id,
       Session: (await app.token(fixture.people.administrator)).sessionId,
     };
     const ask = async (fields: string) => {
-      const { data, errors } = await app.as(fixture.people.administrator).send(`query ($id: ID!) { node(id: $id) { ... on ${thing} { ${fields} } } }`, { id: app.id(thing, rows[thing]!) });
+      const { data, errors } = await app
+        .as(fixture.people.administrator)
+        .send(`query ($id: ID!) { node(id: $id) { ... on ${thing} { ${fields} } } }`, { id: app.id(thing, rows[thing]!) });
       expect(errors).toBeUndefined();
       return (data!.node as Record<string, unknown>)[field];
     };
-    const all = await ask(fieldsOf(thing).map(([, each]) => each).join(' '));
+    const all = await ask(
+      fieldsOf(thing)
+        .map(([, each]) => each)
+        .join(' '),
+    );
     expect(all).not.toBeUndefined();
     expect(await ask(selection)).toEqual(all);
   });
@@ -58,16 +95,25 @@ describe.each(things)('%s', (thing) => {
 it('the same in a list that joins its people, with and without cursors', async () => {
   const id = app.id('Class', fixture.own.id);
   const ask = async (fields: string) => {
-    const { data, errors } = await app.as(fixture.people.administrator).send(`query ($id: ID!) { node(id: $id) { ... on Class { enrolments(first: 5) { ${fields} } } } }`, { id });
+    const { data, errors } = await app
+      .as(fixture.people.administrator)
+      .send(`query ($id: ID!) { node(id: $id) { ... on Class { enrolments(first: 5) { ${fields} } } } }`, { id });
     expect(errors).toBeUndefined();
     return (data!.node as { enrolments: any }).enrolments;
   };
-  const all = await ask('pageInfo { startCursor endCursor } edges { cursor node { id startedAt endedAt student { id fullName shortName surname locale createdAt } class { id } } }');
+  const all = await ask(
+    'pageInfo { startCursor endCursor } edges { cursor node { id startedAt endedAt student { id fullName shortName surname locale createdAt } class { id } } }',
+  );
   expect(all.edges).toHaveLength(1);
   const [edge] = all.edges;
-  expect(await ask('edges { node { student { fullName } } }')).toEqual({ edges: [{ node: { student: { fullName: edge.node.student.fullName } } }] });
+  expect(await ask('edges { node { student { fullName } } }')).toEqual({
+    edges: [{ node: { student: { fullName: edge.node.student.fullName } } }],
+  });
   expect(await ask('edges { cursor }')).toEqual({ edges: [{ cursor: edge.cursor }] });
-  expect(await ask('pageInfo { endCursor } edges { node { startedAt } }')).toEqual({ pageInfo: { endCursor: all.pageInfo.endCursor }, edges: [{ node: { startedAt: edge.node.startedAt } }] });
+  expect(await ask('pageInfo { endCursor } edges { node { startedAt } }')).toEqual({
+    pageInfo: { endCursor: all.pageInfo.endCursor },
+    edges: [{ node: { startedAt: edge.node.startedAt } }],
+  });
   expect(await ask('edges { node { __typename } }')).toEqual({ edges: [{ node: { __typename: 'Enrolment' } }] });
 });
 
@@ -75,13 +121,21 @@ it('joins no person whom the viewer may not see', async () => {
   const { school, schoolId, people, chats } = fixture;
   expect(school.id).toBe(schoolId);
   // A pupil of another class, in a chat with the pupil; then in none.
-  const { id } = await app.db.prisma.chatMember.create({ data: { schoolId, chatId: chats.CLUB.id, userId: people.pupil.id, reason: 'PERSON' } });
+  const { id } = await app.db.prisma.chatMember.create({
+    data: { schoolId, chatId: chats.CLUB.id, userId: people.pupil.id, reason: 'PERSON' },
+  });
   const ask = async (who: { id: string }) => {
-    const { data } = await app.as(who).send('query ($id: ID!) { node(id: $id) { ... on Chat { members(first: 50) { edges { node { user { id surname } } } } } } }', { id: app.id('Chat', chats.CLUB.id) });
+    const { data } = await app
+      .as(who)
+      .send('query ($id: ID!) { node(id: $id) { ... on Chat { members(first: 50) { edges { node { user { id surname } } } } } } }', {
+        id: app.id('Chat', chats.CLUB.id),
+      });
     return (data!.node as any).members.edges.map(({ node }: any) => node.user);
   };
   const alone = async (who: { id: string }, user: { id: string }) => {
-    const { data } = await app.as(who).send('query ($id: ID!) { node(id: $id) { ... on User { id surname } } }', { id: app.id('User', user.id) });
+    const { data } = await app
+      .as(who)
+      .send('query ($id: ID!) { node(id: $id) { ... on User { id surname } } }', { id: app.id('User', user.id) });
     return data!.node;
   };
   for (const who of [people.administrator, people.leader, people.teacher, people.pupil]) {

@@ -18,7 +18,9 @@ const refusal = (value: string, most = 100): Refusal | undefined => {
 };
 
 describe('line', () => {
-  it.each(visibleTexts.map((text) => [text]))('keeps what people write: %s', (text) => expect(normalizeLine('name', text, 100)).toBe(text.normalize('NFC')));
+  it.each(visibleTexts.map((text) => [text]))('keeps what people write: %s', (text) =>
+    expect(normalizeLine('name', text, 100)).toBe(text.normalize('NFC')),
+  );
 
   it.each(invisibleTexts.map(([about, text]) => [about, text]))('refuses %s', (_about, text) => {
     expect(refusal(text)).toMatchObject({ code: 'INVALID', at: ['name'] });
@@ -38,7 +40,10 @@ describe('line', () => {
   });
 
   it('never accepts an invisible character at any position', () => {
-    const hidden = fc.integer({ min: 0, max: 0x10ffff }).map((code) => String.fromCodePoint(code)).filter((sign) => /[\p{C}\p{Default_Ignorable_Code_Point}]/u.test(sign));
+    const hidden = fc
+      .integer({ min: 0, max: 0x10ffff })
+      .map((code) => String.fromCodePoint(code))
+      .filter((sign) => /[\p{C}\p{Default_Ignorable_Code_Point}]/u.test(sign));
     const letters = fc.constantFrom('', 'а', 'Z', '5', ' ', '👩', 'ה', 'ب', 'क');
     fc.assert(
       fc.property(letters, hidden, letters, (before, sign, after) => {
@@ -69,7 +74,8 @@ describe('line', () => {
     expect(refusal(family.repeat(4), 10)?.text[1]).toContain('compound');
     expect(normalizeLine('name', 'е\u0308'.repeat(10), 10)).toBe('ё'.repeat(10));
     expect(normalizeLine('name', 'а\u0301'.repeat(10), 10)).toBe('а\u0301'.repeat(10));
-    for (const text of ['а'.repeat(11), 'а\u0301'.repeat(11), '👩‍🏫'.repeat(11)]) expect(refusal(text, 10)?.text[1]).toContain('between 1 and 10');
+    for (const text of ['а'.repeat(11), 'а\u0301'.repeat(11), '👩‍🏫'.repeat(11)])
+      expect(refusal(text, 10)?.text[1]).toContain('between 1 and 10');
     expect(refusal('\u{1d160}'.repeat(50), 50)?.code).toBe('INVALID');
   });
 });
@@ -134,7 +140,18 @@ describe('confusableKey', () => {
       ['Groß', 'GROẞ', 'GROSS'],
     ] as const)
       for (const other of others) expect(confusableKey(other), `${one} ${other}`).toBe(confusableKey(one));
-    for (const [one, other] of [['А', 'Б'], ['Е', 'Ё'], ['И', 'Й'], ['О', 'Ö'], ['C++', 'C#'], ['C++', 'C'], ['1', '2'], ['А1', 'А2'], ['R', 'Я'], ['👩‍🏫', '👨‍🏫']] as const)
+    for (const [one, other] of [
+      ['А', 'Б'],
+      ['Е', 'Ё'],
+      ['И', 'Й'],
+      ['О', 'Ö'],
+      ['C++', 'C#'],
+      ['C++', 'C'],
+      ['1', '2'],
+      ['А1', 'А2'],
+      ['R', 'Я'],
+      ['👩‍🏫', '👨‍🏫'],
+    ] as const)
       expect(confusableKey(one), `${one} ${other}`).not.toBe(confusableKey(other));
   });
 });
@@ -146,7 +163,9 @@ describe('confusableKey, by the confusables of ICU', () => {
     (
       'OОΟ IІΙ AАΑ BВΒ CС EЕΕ GԌ HНΗ JЈͿ KКΚ MМΜϺ NΝ PРΡ SЅ TТΤ VѴ WԜ XХΧ YУΥҮ ZΖ aаα cсϲ dԁ eеҽ hһ iіι jјϳ oоο pрρ qԛ sѕ wѡԝ xх yуү ÀᾺ ÄӒ ÆӔ ÇҪ ÈЀ ËЁ ÏЇΪ ÖӦ ÞϷ äӓ æӕ èѐ ëё ïїϊ öӧ ÿӱ ĂӐ ' +
       'ăӑ ĔӖ ĕӗ ęҿ ħћ ĸкκ ŸӰ ƂБ ƅь ƏӘ ƐԐ ƟΘѲӨ əә ȲӮ ȳӯ ɅΛЛ ɍғ ɎҰ ɛєԑ ɜз ɢԍ ɵөѳ ɸфφ ʙв ʜн ͶИᴎ ΓГ ПΠ ΦФ ΨѰ ᴨп ᴛт ḰЌ ᴙя ⱩҚ ⱨң ꝀҞ ḨӉ ԊǶ ƷӠ ʒӡ ƧꙄ'
-    ).split(' ').map((pair) => [pair]),
+    )
+      .split(' ')
+      .map((pair) => [pair]),
   )('is one for %s', (pair) => {
     expect(new Set([...pair].map(confusableKey)).size).toBe(1);
   });
@@ -154,7 +173,16 @@ describe('confusableKey, by the confusables of ICU', () => {
 
 describe('inCyrillic', () => {
   it('rewrites the words that could be Cyrillic, and no others', () => {
-    for (const [text, written] of [['C', 'С'], ['c', 'с'], ['CAD', 'CAD'], ['ABC-матем', 'АВС-матем'], ['b-мат', 'b-мат'], ['Мaт', 'Мат'], ['R', 'R'], ['1C', '1С']] as const)
+    for (const [text, written] of [
+      ['C', 'С'],
+      ['c', 'с'],
+      ['CAD', 'CAD'],
+      ['ABC-матем', 'АВС-матем'],
+      ['b-мат', 'b-мат'],
+      ['Мaт', 'Мат'],
+      ['R', 'R'],
+      ['1C', '1С'],
+    ] as const)
       expect(inCyrillic(text)).toBe(written);
   });
 });

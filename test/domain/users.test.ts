@@ -24,7 +24,8 @@ describe('names', () => {
 
   it('to sign in are folded, and refused where they are too short or odd', () => {
     expect(signInNameOf(' Ёж.98@Школа ')).toBe('ёж.98@школа');
-    for (const wrong of ['аб', 'а'.repeat(65), 'а б в', 'имя!', '名前名前']) expect(() => signInNameOf(wrong)).toThrow(expect.objectContaining({ code: 'INVALID' }));
+    for (const wrong of ['аб', 'а'.repeat(65), 'а б в', 'имя!', '名前名前'])
+      expect(() => signInNameOf(wrong)).toThrow(expect.objectContaining({ code: 'INVALID' }));
   });
 });
 
@@ -33,15 +34,23 @@ describe('createUser', () => {
 
   it('refuses a sign-in name that looks like one that is taken, whatever the alphabet', async () => {
     const word = `${Date.now()}`.replace(/[013]/g, '9');
-    for (const [one, ...others] of [['cop', 'сор', 'c0p', 'с0р', 'СОР'], ['user-1', 'user-l'], ['9б', '96'], ['x.a.y', 'х.a.у', 'x.а.y', 'х.а.у']] as const) {
+    for (const [one, ...others] of [
+      ['cop', 'сор', 'c0p', 'с0р', 'СОР'],
+      ['user-1', 'user-l'],
+      ['9б', '96'],
+      ['x.a.y', 'х.a.у', 'x.а.y', 'х.а.у'],
+    ] as const) {
       await make(`${one}@${word}`);
-      for (const other of others) await expect(make(`${other}@${word}`), other).rejects.toMatchObject({ code: 'CONFLICT', at: ['signInName'] });
+      for (const other of others)
+        await expect(make(`${other}@${word}`), other).rejects.toMatchObject({ code: 'CONFLICT', at: ['signInName'] });
     }
-    for (const other of ['сорок', 'user-2', '9в', 'z.a.y']) expect(await make(`${other}@${word}`)).toMatchObject({ signInName: `${other}@${word}` });
+    for (const other of ['сорок', 'user-2', '9в', 'z.a.y'])
+      expect(await make(`${other}@${word}`)).toMatchObject({ signInName: `${other}@${word}` });
   });
 
   it('refuses words of both alphabets', async () => {
-    for (const name of ['иванoв', 'ivanов', 'ivan1а', 'а1b', 'иванов@mаil.ru', 'ivanov-Петрoв']) await expect(make(name), name).rejects.toMatchObject({ code: 'INVALID', at: ['signInName'] });
+    for (const name of ['иванoв', 'ivanов', 'ivan1а', 'а1b', 'иванов@mаil.ru', 'ivanov-Петрoв'])
+      await expect(make(name), name).rejects.toMatchObject({ code: 'INVALID', at: ['signInName'] });
   });
 
   it('accepts one of two look-alike sign-in names that are sent concurrently', async () => {
@@ -51,11 +60,15 @@ describe('createUser', () => {
   });
 
   it('finds look-alikes with an index', async () => {
-    const { rows } = await app.db.pool.query<{ indexdef: string }>("select indexdef from pg_indexes where indexname = 'app_user_sign_in_name_look_idx'");
+    const { rows } = await app.db.pool.query<{ indexdef: string }>(
+      "select indexdef from pg_indexes where indexname = 'app_user_sign_in_name_look_idx'",
+    );
     const client = await app.db.pool.connect();
     try {
       await client.query('begin; set local enable_seqscan = off');
-      const plan = await client.query("explain select 1 from app_user where translate(sign_in_name, 'асеорху01зб', 'aceopxyol36') = 'cop' limit 1");
+      const plan = await client.query(
+        "explain select 1 from app_user where translate(sign_in_name, 'асеорху01зб', 'aceopxyol36') = 'cop' limit 1",
+      );
       expect(JSON.stringify(plan.rows), rows[0]?.indexdef).toContain('app_user_sign_in_name_look_idx');
     } finally {
       await client.query('rollback');
@@ -66,7 +79,12 @@ describe('createUser', () => {
   it('creates a person, and refuses a second one with the same sign-in name', async () => {
     const signInName = `Пётр.${Date.now()}`;
     const again = () => transaction(app.db, (tx) => createUser(tx, { surname: 'Ёлкин', givenName: ' Пётр ', signInName }));
-    expect(await again()).toMatchObject({ givenName: 'Пётр', patronymic: null, searchText: 'елкин петр', signInName: signInName.toLowerCase() });
+    expect(await again()).toMatchObject({
+      givenName: 'Пётр',
+      patronymic: null,
+      searchText: 'елкин петр',
+      signInName: signInName.toLowerCase(),
+    });
     await expect(again()).rejects.toMatchObject({ code: 'CONFLICT', at: ['signInName'] });
   });
 });
@@ -76,22 +94,42 @@ describe('updateProfile', () => {
     const [one, two] = [await app.build.school(), await app.build.school()];
     const teacher = await app.build.teacher({ schoolId: one.school.id, surname: 'Ёжикова', givenName: 'Анна' });
     await app.db.prisma.roleGrant.create({ data: { schoolId: two.school.id, userId: teacher.id, role: 'TEACHER' } });
-    const changed = await app.as(teacher).updateProfile({ surname: 'Петрова', patronymic: 'Ильинична', email: 'a@школа.рф', phone: '+7 (812) 555-12-34', locale: 'EN' });
+    const changed = await app
+      .as(teacher)
+      .updateProfile({ surname: 'Петрова', patronymic: 'Ильинична', email: 'a@школа.рф', phone: '+7 (812) 555-12-34', locale: 'EN' });
     expect(changed).toMatchObject({
-      fullName: 'Петрова Анна Ильинична', locale: 'EN', contact: { email: 'a@школа.рф', phone: '+78125551234', signInName: teacher.signInName },
+      fullName: 'Петрова Анна Ильинична',
+      locale: 'EN',
+      contact: { email: 'a@школа.рф', phone: '+78125551234', signInName: teacher.signInName },
     });
     expect(await app.db.prisma.user.findUnique({ where: { id: teacher.id } })).toMatchObject({ searchText: 'петрова анна ильинична' });
     for (const { school } of [one, two])
-      expect(await app.events(school.id)).toMatchObject([{ type: 'profile.updated', payload: { schoolId: school.id, userId: teacher.id } }]);
-    expect(await app.as(teacher).updateProfile({ email: null, patronymic: null })).toMatchObject({ fullName: 'Петрова Анна', contact: { email: null, phone: '+78125551234' } });
+      expect(await app.events(school.id)).toMatchObject([
+        { type: 'profile.updated', payload: { schoolId: school.id, userId: teacher.id } },
+      ]);
+    expect(await app.as(teacher).updateProfile({ email: null, patronymic: null })).toMatchObject({
+      fullName: 'Петрова Анна',
+      contact: { email: null, phone: '+78125551234' },
+    });
   });
 
   it('refuses invalid names, e-mail addresses and phone numbers', async () => {
     const { school, administrator } = await app.build.school();
-    for (const [path, value] of [['surname', ' '], ['givenName', 'а'.repeat(101)], ['email', 'not an address'], ['email', 'a@b'], ['phone', '12'], ['phone', 'позвони']])
-      await expectRefusal(app, school.id, { code: 'INVALID', path: [path!] }, () => app.as(administrator).updateProfile({ [path!]: value }));
+    for (const [path, value] of [
+      ['surname', ' '],
+      ['givenName', 'а'.repeat(101)],
+      ['email', 'not an address'],
+      ['email', 'a@b'],
+      ['phone', '12'],
+      ['phone', 'позвони'],
+    ])
+      await expectRefusal(app, school.id, { code: 'INVALID', path: [path!] }, () =>
+        app.as(administrator).updateProfile({ [path!]: value }),
+      );
     await expectRefusal(app, school.id, { code: 'UNAUTHENTICATED' }, () => app.anonymous.updateProfile({ surname: 'Петрова' }));
-    await expectRefusal(app, school.id, { code: 'FORBIDDEN' }, async () => (await app.asService(school.id)).updateProfile({ surname: 'Петрова' }));
+    await expectRefusal(app, school.id, { code: 'FORBIDDEN' }, async () =>
+      (await app.asService(school.id)).updateProfile({ surname: 'Петрова' }),
+    );
   });
 });
 
@@ -142,9 +180,19 @@ describe('deactivateUser', () => {
     expect(await app.db.prisma.roleGrant.count(current)).toBe(0);
     expect(await app.db.prisma.assignment.count(current)).toBe(0);
     expect(await app.db.prisma.session.count(current)).toBe(0);
-    expect(await app.db.prisma.chatMember.findMany({ where: { chatId: chat.id } })).toMatchObject([{ userId: administrator.id, role: 'MODERATOR' }]);
+    expect(await app.db.prisma.chatMember.findMany({ where: { chatId: chat.id } })).toMatchObject([
+      { userId: administrator.id, role: 'MODERATOR' },
+    ]);
     expect(new Set(await types(school.id))).toEqual(
-      new Set(['session.ended', 'classTeacher.ended', 'role.ended', 'chatMember.removed', 'chatMember.added', 'chatMember.promoted', 'user.deactivated']),
+      new Set([
+        'session.ended',
+        'classTeacher.ended',
+        'role.ended',
+        'chatMember.removed',
+        'chatMember.added',
+        'chatMember.promoted',
+        'user.deactivated',
+      ]),
     );
     await expect(app.as(teacher).viewer({})).rejects.toMatchObject({ codes: ['UNAUTHENTICATED'] });
     const before = await types(school.id);
@@ -169,12 +217,20 @@ describe('deactivateUser', () => {
     await expectRefusal(app, school.id, { code: 'CONFLICT' }, () => app.as(administrator).deactivateUser(input(administrator)));
     await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(administrator).deactivateUser(input(teacher)));
     await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 a' }, () => app.as(teacher).deactivateUser(input(administrator)));
-    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () => app.as(administrator).deactivateUser(input(other.administrator)));
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () =>
+      app.as(administrator).deactivateUser(input(other.administrator)),
+    );
     // An administrator here who is a teacher there does not deactivate people there.
     await app.db.prisma.roleGrant.create({ data: { schoolId: other.school.id, userId: administrator.id, role: 'TEACHER' } });
     const moved = await app.build.teacher({ schoolId: other.school.id });
-    await app.db.prisma.roleGrant.create({ data: { schoolId: school.id, userId: moved.id, role: 'TEACHER', startedAt: new Date(0), endedAt: new Date() } });
-    await expectRefusal(app, other.school.id, { code: 'FORBIDDEN' }, () => app.as(administrator).deactivateUser(input(moved, other.school)));
-    expect(await app.db.prisma.user.count({ where: { id: { in: [administrator.id, teacher.id, moved.id] }, deactivatedAt: { not: null } } })).toBe(0);
+    await app.db.prisma.roleGrant.create({
+      data: { schoolId: school.id, userId: moved.id, role: 'TEACHER', startedAt: new Date(0), endedAt: new Date() },
+    });
+    await expectRefusal(app, other.school.id, { code: 'FORBIDDEN' }, () =>
+      app.as(administrator).deactivateUser(input(moved, other.school)),
+    );
+    expect(
+      await app.db.prisma.user.count({ where: { id: { in: [administrator.id, teacher.id, moved.id] }, deactivatedAt: { not: null } } }),
+    ).toBe(0);
   });
 });

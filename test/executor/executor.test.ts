@@ -1,8 +1,20 @@
 import fc from 'fast-check';
 import {
-  buildSchema, execute as executeByGraphql, GraphQLError, getIntrospectionQuery, isAbstractType, isInterfaceType, isLeafType, isObjectType, getNamedType, parse,
+  buildSchema,
+  execute as executeByGraphql,
+  GraphQLError,
+  getIntrospectionQuery,
+  isAbstractType,
+  isInterfaceType,
+  isLeafType,
+  isObjectType,
+  getNamedType,
+  parse,
   validate,
-  type ExecutionResult, type GraphQLFieldResolver, type GraphQLNamedType, type GraphQLObjectType,
+  type ExecutionResult,
+  type GraphQLFieldResolver,
+  type GraphQLNamedType,
+  type GraphQLObjectType,
 } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { createPlanCache, dropPlans } from '../../src/executor/compile-query.ts';
@@ -77,12 +89,18 @@ function made(type: string, at: string, seed: number, waits: boolean, fails: boo
     case 'String':
       return `${type} ${at.length}`;
     default:
-      return { at, as: type.startsWith('Thing') || (!type.startsWith('Other') && behaviour(seed, at) % 2 === 0) ? 'Thing' : 'Other', late: at.length % 3 === 0 };
+      return {
+        at,
+        as: type.startsWith('Thing') || (!type.startsWith('Other') && behaviour(seed, at) % 2 === 0) ? 'Thing' : 'Other',
+        late: at.length % 3 === 0,
+      };
   }
 }
 
 const argumentsOf: Record<string, string[]> = {
-  thing: ['', '(id: "1")', '(id: $id, n: $n)'], things: ['(n: 2)', '(n: $must, of: TWO)'], text: ['', '(x: $id)', '(x: null)'],
+  thing: ['', '(id: "1")', '(id: $id, n: $n)'],
+  things: ['(n: 2)', '(n: $must, of: TWO)'],
+  text: ['', '(x: $id)', '(x: null)'],
   number: ['', '(x: 1.5, list: [1, 2])', '(in: { b: ["x"] })', '(list: 3)'],
 };
 
@@ -118,11 +136,17 @@ const documents = fc.array(fc.nat(), { minLength: 40, maxLength: 40 }).map((numb
     fragment QueryPart on Query { text } fragment ThingPart on Thing { id sure name } fragment OtherPart on Other { flag id }`;
 });
 
-const variables = fc.record({ id: fc.option(fc.constantFrom('1', 'x'), { nil: undefined }), n: fc.constantFrom(1, null), yes: fc.boolean(), no: fc.boolean() }, { requiredKeys: ['no'] });
+const variables = fc.record(
+  { id: fc.option(fc.constantFrom('1', 'x'), { nil: undefined }), n: fc.constantFrom(1, null), yes: fc.boolean(), no: fc.boolean() },
+  { requiredKeys: ['no'] },
+);
 
 const bytes = (result: ExecutionResult) => JSON.stringify(result);
 /** Sorts errors, because concurrent failures are reported in the order in which they happen. */
-const sorted = ({ data, errors }: ExecutionResult) => ({ data: JSON.stringify(data), errors: errors?.map((error) => JSON.stringify(error)).sort() });
+const sorted = ({ data, errors }: ExecutionResult) => ({
+  data: JSON.stringify(data),
+  errors: errors?.map((error) => JSON.stringify(error)).sort(),
+});
 
 /** Skips documents that validation refuses, such as those with conflicting aliases. */
 const valid = (text: string) => {
@@ -132,22 +156,29 @@ const valid = (text: string) => {
 };
 
 describe('a planned execution', () => {
-  it.each([['that waits for nothing', false, false], ['that fails here and there', false, true]])('%s answers the same bytes', async (_name, waits, fails) => {
-    await fc.assert(
-      fc.asyncProperty(documents, variables, fc.nat({ max: 1000 }), async (text, variableValues, seed) => {
-        const document = valid(text);
-        fc.pre(document !== undefined);
-        resolvers(seed, waits, fails);
-        const args = { schema, document: document, variableValues, contextValue: {} };
-        const expected = bytes(await executeByGraphql(args));
-        expect(bytes(await execute(args))).toBe(expected);
-        // The second run uses the cached plan with different values for @skip and @include.
-        const turned = { ...args, variableValues: { ...variableValues, yes: variableValues.yes === false } };
-        expect(bytes(await execute(turned))).toBe(bytes(await executeByGraphql(turned)));
-      }),
-      { numRuns: 400 },
-    );
-  }, 60_000);
+  it.each([
+    ['that waits for nothing', false, false],
+    ['that fails here and there', false, true],
+  ])(
+    '%s answers the same bytes',
+    async (_name, waits, fails) => {
+      await fc.assert(
+        fc.asyncProperty(documents, variables, fc.nat({ max: 1000 }), async (text, variableValues, seed) => {
+          const document = valid(text);
+          fc.pre(document !== undefined);
+          resolvers(seed, waits, fails);
+          const args = { schema, document: document, variableValues, contextValue: {} };
+          const expected = bytes(await executeByGraphql(args));
+          expect(bytes(await execute(args))).toBe(expected);
+          // The second run uses the cached plan with different values for @skip and @include.
+          const turned = { ...args, variableValues: { ...variableValues, yes: variableValues.yes === false } };
+          expect(bytes(await execute(turned))).toBe(bytes(await executeByGraphql(turned)));
+        }),
+        { numRuns: 400 },
+      );
+    },
+    60_000,
+  );
 
   it('that waits answers the same data', async () => {
     await fc.assert(
@@ -174,7 +205,8 @@ describe('a planned execution', () => {
         expect(ours.data).toBe(theirs.data);
         // graphql-js may respond before an error in a part that null has already replaced, so such an error is reported
         // or not by chance.
-        if (ours.errors?.length === theirs.errors?.length && ours.errors?.length === 1) expect(ours.errors[0]!.replace(/"path".*/, '')).toContain('"message"');
+        if (ours.errors?.length === theirs.errors?.length && ours.errors?.length === 1)
+          expect(ours.errors[0]!.replace(/"path".*/, '')).toContain('"message"');
         expect(ours.errors === undefined).toBe(theirs.errors === undefined);
       }),
       { numRuns: 200 },
@@ -242,10 +274,25 @@ describe('a planned execution', () => {
     const before = thing.resolve!;
     thing.resolve = (source, args, context, info) => {
       const { path, fieldName, fieldNodes, variableValues, operation, rootValue, returnType, parentType, fragments } = info;
-      seen.push({ key: path.key, fieldName, fieldNodes, variableValues, operation, rootValue, returnType: String(returnType), parentType: String(parentType), fragments: Object.keys(fragments) });
+      seen.push({
+        key: path.key,
+        fieldName,
+        fieldNodes,
+        variableValues,
+        operation,
+        rootValue,
+        returnType: String(returnType),
+        parentType: String(parentType),
+        fragments: Object.keys(fragments),
+      });
       return before(source, args, context, info);
     };
-    const args = { schema, document: parse('query ($id: ID = "5") { a: thing(id: $id) { ...P } } fragment P on Thing { id }'), rootValue: { at: 'root' }, contextValue: {} };
+    const args = {
+      schema,
+      document: parse('query ($id: ID = "5") { a: thing(id: $id) { ...P } } fragment P on Thing { id }'),
+      rootValue: { at: 'root' },
+      contextValue: {},
+    };
     await execute(args);
     await executeByGraphql(args);
     expect(seen).toHaveLength(2);

@@ -11,16 +11,25 @@ import { columnBytes } from '../support/column-bytes.ts';
 
 const fields = Object.values(schema.getTypeMap())
   .filter((type): type is GraphQLObjectType => type instanceof GraphQLObjectType)
-  .flatMap((type) => Object.values(type.getFields()).map((field) => [`${type.name}.${field.name}`, field as GraphQLField<unknown, unknown>] as const))
+  .flatMap((type) =>
+    Object.values(type.getFields()).map((field) => [`${type.name}.${field.name}`, field as GraphQLField<unknown, unknown>] as const),
+  )
   .filter(([, field]) => rawColumnWriter(field) !== undefined);
 
 const uuids = fc.uuid();
-const texts = fc.oneof(fc.string({ unit: 'binary', maxLength: 12 }), fc.string({ unit: 'grapheme', maxLength: 40 }), fc.constantFrom('', 'Щ', '"', '\\', '\n', 'Иванова', 'Гора"ль', '\u007f\u2028'));
+const texts = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 12 }),
+  fc.string({ unit: 'grapheme', maxLength: 40 }),
+  fc.constantFrom('', 'Щ', '"', '\\', '\n', 'Иванова', 'Гора"ль', '\u007f\u2028'),
+);
 
 /** Builds a row view over the bytes of text columns. */
 function rowOf(columns: Record<string, string | null>) {
   const names = Object.keys(columns);
-  const View = createView({ own: names, related: [], joined: null }, names.map(() => null));
+  const View = createView(
+    { own: names, related: [], joined: null },
+    names.map(() => null),
+  );
   return { of: View, row: new View(wireBuffer(Buffer.concat(Object.values(columns).map(columnBytes))), 0) };
 }
 
@@ -32,9 +41,14 @@ describe('a field with raw columns', () => {
 
   it.each(fields)('%s is written like the result of its resolver', (_name, field) => {
     const writer = rawColumnWriter(field)!;
-    const columns = ['before', ...((field.extensions.rawColumns as { columns: string[] } | undefined)?.columns ?? [field.extensions.pothosExposedField as string])];
+    const columns = [
+      'before',
+      ...((field.extensions.rawColumns as { columns: string[] } | undefined)?.columns ?? [field.extensions.pothosExposedField as string]),
+    ];
     const ids = field.extensions.rawColumns !== undefined && columns[1] === 'id';
-    const values = fc.record(Object.fromEntries(columns.map((name) => [name, ids ? uuids : fc.option(texts.filter((text) => !text.includes('\0')))])));
+    const values = fc.record(
+      Object.fromEntries(columns.map((name) => [name, ids ? uuids : fc.option(texts.filter((text) => !text.includes('\0')))])),
+    );
     const optional = new Set(['patronymic', 'before']);
     fc.assert(
       fc.property(values, (row) => {
@@ -43,7 +57,8 @@ describe('a field with raw columns', () => {
         const { of, row: view } = rowOf(row);
         const json = new JsonWriter();
         const written = writer.write(json, of, view.$buffer, view.$at);
-        const resolved = (field.resolve as ((source: unknown) => unknown) | undefined)?.(view) ?? (view as unknown as Record<string, unknown>)[field.name];
+        const resolved =
+          (field.resolve as ((source: unknown) => unknown) | undefined)?.(view) ?? (view as unknown as Record<string, unknown>)[field.name];
         if (written) expect(json.bytes.toString('utf8', 0, json.at)).toBe(JSON.stringify(resolved));
         else {
           expect(json.at).toBe(0);

@@ -24,7 +24,16 @@ function rootOf({ count, cells, failing, waiting }: { count: number; cells: numb
     },
     maybe: () => (n % 3 === 0 ? null : n),
   });
-  const row = (n: number) => ({ id: n, name: () => now(n, `строка ${n}`), cells: () => now(n + 1, Array.from({ length: cells }, (_, m) => cell(n * cells + m))), cell: () => cell(n) });
+  const row = (n: number) => ({
+    id: n,
+    name: () => now(n, `строка ${n}`),
+    cells: () =>
+      now(
+        n + 1,
+        Array.from({ length: cells }, (_, m) => cell(n * cells + m)),
+      ),
+    cell: () => cell(n),
+  });
   const rows = () => Array.from({ length: count }, (_, n) => row(n));
   return { rows, sure: rows, strict: () => ({ rows, tail: () => 'конец' }) };
 }
@@ -37,7 +46,12 @@ const inAnyOrder = ({ data, errors }: ExecutionResult) => ({
 
 describe('a large answer', () => {
   it('written in slices equals the result of graphql-js, including errors and their paths', async () => {
-    const shapes = fc.record({ count: fc.integer({ min: 1100, max: 1800 }), cells: fc.integer({ min: 0, max: 4 }), failing: fc.constantFrom(0, 0, 97, 1501), waiting: fc.constantFrom(0, 1, 7) });
+    const shapes = fc.record({
+      count: fc.integer({ min: 1100, max: 1800 }),
+      cells: fc.integer({ min: 0, max: 4 }),
+      failing: fc.constantFrom(0, 0, 97, 1501),
+      waiting: fc.constantFrom(0, 1, 7),
+    });
     await fc.assert(
       fc.asyncProperty(shapes, fc.constantFrom('rows(n: 1)', 'sure', 'strict { rows'), async (shape, field) => {
         const document = parse(`{ a: __typename ${field} ${selection} ${field.startsWith('strict') ? 'tail }' : ''} z: __typename }`);
@@ -56,7 +70,11 @@ describe('a large answer', () => {
     );
   });
 
-  it.each([['that waits for nothing', 0], ['that waits here and there', 7], ['that waits everywhere', 1]])('%s lets the event loop run while it is written, and does not delay other responses', async (_what, waiting) => {
+  it.each([
+    ['that waits for nothing', 0],
+    ['that waits here and there', 7],
+    ['that waits everywhere', 1],
+  ])('%s lets the event loop run while it is written, and does not delay other responses', async (_what, waiting) => {
     const document = parse('{ rows(n: 1) { id name cells(n: 1) { text maybe } } }');
     let turns = 0;
     let over = false;
@@ -113,7 +131,8 @@ describe('a small answer of the server', () => {
   it('is written at once', async () => {
     const { school, administrator } = await app.build.school();
     for (let n = 0; n < 5; n += 1) await app.build.student({ classId: (await app.build.class({ schoolId: school.id })).id });
-    const query = 'query ($id: ID!) { node(id: $id) { ... on School { name classes(first: 100) { edges { node { name enrolments(first: 100) { edges { node { student { fullName } class { name } } } } } } } } } }';
+    const query =
+      'query ($id: ID!) { node(id: $id) { ... on School { name classes(first: 100) { edges { node { name enrolments(first: 100) { edges { node { student { fullName } class { name } } } } } } } } } }';
     const before = sliceCount();
     const { data, errors } = await app.as(administrator).send(query, { id: app.id('School', school.id) });
     expect(errors).toBeUndefined();

@@ -195,20 +195,26 @@ describe('by HTTP and by a socket', () => {
   afterAll(() => app.close());
 
   const small = { query: '{ viewer { id } }' };
-  const classes = 'schools(first: 1) { edges { node { classes(first: 100) { edges { node { enrolments(first: 100) { edges { node { id } } } } } } } } }';
+  const classes =
+    'schools(first: 1) { edges { node { classes(first: 100) { edges { node { enrolments(first: 100) { edges { node { id } } } } } } } } }';
 
   it('operations past the limit of a minute are refused with the seconds to wait; other accounts and anonymous clients are not affected', async () => {
     const { administrator } = await app.build.school();
     const { administrator: other } = await app.build.school();
     const { token } = await app.token(administrator);
-    const replies = await Promise.all(Array.from({ length: 29 }, () => ask(app.url, { headers: json(token), body: JSON.stringify(small) })));
+    const replies = await Promise.all(
+      Array.from({ length: 29 }, () => ask(app.url, { headers: json(token), body: JSON.stringify(small) })),
+    );
     expect(replies.flatMap(({ codes }) => codes)).toEqual([]);
     // Opening the socket counts as the 30th.
     const socket = await openSignedIn(app.url, token);
     expect((await socket.run(small)).codes).toEqual(['RATE_LIMITED']);
     expect(socket.messages.at(-1)!.type).toBe('error');
     socket.ws.terminate();
-    const refused = await ask(app.url, { headers: json(token, { accept: 'application/graphql-response+json' }), body: JSON.stringify(small) });
+    const refused = await ask(app.url, {
+      headers: json(token, { accept: 'application/graphql-response+json' }),
+      body: JSON.stringify(small),
+    });
     expect([refused.status, refused.codes]).toEqual([429, ['RATE_LIMITED']]);
     expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
     expect(Number(refused.headers['retry-after'])).toBeLessThanOrEqual(65);
@@ -232,13 +238,22 @@ describe('by HTTP and by a socket', () => {
     const codes = all.map(({ codes: [code] }) => code);
     expect(codes.filter((code) => code === undefined).length).toBeGreaterThan(0);
     expect(codes.filter((code) => code === 'RATE_LIMITED').length).toBeGreaterThan(0);
-    expect((await overHttp(app.url, token, { query: `mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename } }`, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } })).codes).toEqual([]);
+    expect(
+      (
+        await overHttp(app.url, token, {
+          query: `mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename } }`,
+          variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } },
+        })
+      ).codes,
+    ).toEqual([]);
   });
 
   it('requests count once if the fast path passes them to Yoga, and if their session has ended', async () => {
     // One of the 30 of this address was sent above.
     for (let n = 0; n < 15; n += 1)
-      expect((await overHttp(app.url, '', { query: `query A${n} { __typename } query B${n} { __typename }` })).codes).toEqual(['OPERATION_RESOLUTION_FAILURE']);
+      expect((await overHttp(app.url, '', { query: `query A${n} { __typename } query B${n} { __typename }` })).codes).toEqual([
+        'OPERATION_RESOLUTION_FAILURE',
+      ]);
     const { administrator: ended } = await app.build.school();
     const { token: revoked, sessionId } = await app.token(ended);
     await app.db.prisma.session.update({ where: { id: sessionId }, data: { endedAt: new Date() } });
@@ -269,7 +284,9 @@ describe('heavy readers of one account', () => {
     }
     const heavy = `{ schools(first: 1) { edges { node { classes(first: 100) { edges { node { enrolments(first: 100) { edges { node { student { fullName } } } } } } } } } } }`;
     const order: string[] = [];
-    const reads = Array.from({ length: 12 }, (_, n) => overHttp(app.url, token, { query: heavy }).then(({ codes }) => void order.push(`heavy ${n} ${codes.join()}`)));
+    const reads = Array.from({ length: 12 }, (_, n) =>
+      overHttp(app.url, token, { query: heavy }).then(({ codes }) => void order.push(`heavy ${n} ${codes.join()}`)),
+    );
     await overHttp(app.url, light, { query: '{ viewer { id } }' }).then(({ codes }) => void order.push(`light ${codes.join()}`));
     await Promise.all(reads);
     expect(order.filter((entry) => entry.endsWith(' ')).length).toBe(13);

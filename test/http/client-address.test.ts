@@ -5,7 +5,13 @@ import { addressOf } from '../../src/http/client-address.ts';
 
 const trustOf = (TRUST_PROXY: string) => readConfig({ TRUST_PROXY, SECRET_KEY: 'a secret of thirty-two bytes for tests' }).trustProxy;
 const address = (trust: string, socket: string, forwarded?: string) =>
-  addressOf({ headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded }, socket: { remoteAddress: socket } } as unknown as IncomingMessage, trustOf(trust));
+  addressOf(
+    {
+      headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded },
+      socket: { remoteAddress: socket },
+    } as unknown as IncomingMessage,
+    trustOf(trust),
+  );
 
 const networks = '10.0.0.0/8, 192.0.2.1, fd00::/8';
 
@@ -31,7 +37,13 @@ describe('addressOf', () => {
     ['an empty entry is garbage', 'true', '127.0.0.1', '198.51.100.1, ', '127.0.0.1'],
     ['two proxies: the second from the right', '2', '127.0.0.1', '203.0.113.9, 198.51.100.1, 10.0.0.1', '198.51.100.1'],
     ['two proxies, one entry: what there is', '2', '127.0.0.1', '198.51.100.1', '198.51.100.1'],
-    ['networks: the first from the right that is no proxy', networks, '10.0.0.2', '203.0.113.9, 198.51.100.1, 192.0.2.1, 10.1.1.1', '198.51.100.1'],
+    [
+      'networks: the first from the right that is no proxy',
+      networks,
+      '10.0.0.2',
+      '203.0.113.9, 198.51.100.1, 192.0.2.1, 10.1.1.1',
+      '198.51.100.1',
+    ],
     ['networks: an IPv6 proxy', networks, 'fd00::1', '198.51.100.1, fd12::2', '198.51.100.1'],
     ['networks: an IPv4-mapped proxy', networks, '::ffff:10.0.0.2', '198.51.100.1', '198.51.100.1'],
     ['networks: a client that comes past the proxies counts as itself', networks, '198.51.100.1', '203.0.113.9', '198.51.100.1'],
@@ -47,7 +59,10 @@ describe('addressOf', () => {
 });
 
 describe('TRUST_PROXY', () => {
-  it.each(['yes', '-1', '10', '10.0.0.0/33', '10.0.0.0/0', 'fd00::/129', 'proxy.example', '10.0.0.1/', ','])('%s stops the start with the allowed values', (text) => {
-    expect(() => trustOf(text)).toThrow(/^TRUST_PROXY must be false, true/);
-  });
+  it.each(['yes', '-1', '10', '10.0.0.0/33', '10.0.0.0/0', 'fd00::/129', 'proxy.example', '10.0.0.1/', ','])(
+    '%s stops the start with the allowed values',
+    (text) => {
+      expect(() => trustOf(text)).toThrow(/^TRUST_PROXY must be false, true/);
+    },
+  );
 });

@@ -13,7 +13,11 @@ describe('headers that a client makes large', () => {
   });
 
   it('of a browser are parsed completely', () => {
-    expect(accepting('text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7')).toBe(true);
+    expect(
+      accepting(
+        'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7',
+      ),
+    ).toBe(true);
     expect(accepting('application/json, text/html;q=0.9')).toBe(false);
     expect(languageOf('de-DE,de;q=0.9,fr;q=0.8,ru;q=0.3 , en-US ; q=0.7')).toBe('en');
   });

@@ -33,7 +33,9 @@ beforeAll(async () => {
   try {
     const { school } = await fixture.build.school();
     schoolId = encodeGlobalID('School', school.id);
-    const people = await Promise.all(Array.from({ length: accounts }, () => fixture.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' })));
+    const people = await Promise.all(
+      Array.from({ length: accounts }, () => fixture.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' })),
+    );
     tokens = await Promise.all(people.map(fixture.token));
   } finally {
     await db.close();
@@ -64,23 +66,31 @@ async function each<T>(items: readonly T[], run: (item: T) => Promise<unknown>):
 }
 
 /** Returns a unique document of 14 KB and about 1,500 tokens. */
-const large = (name: string): string => `query ${name} { ${Array.from({ length: 5 }, (_, n) => `a${n}: viewer { ${'id fullName shortName surname givenName patronymic '.repeat(50)} }`).join(' ')} __typename } #${'x'.repeat(2000)}`;
+const large = (name: string): string =>
+  `query ${name} { ${Array.from({ length: 5 }, (_, n) => `a${n}: viewer { ${'id fullName shortName surname givenName patronymic '.repeat(50)} }`).join(' ')} __typename } #${'x'.repeat(2000)}`;
 
 /** Asserts that the server still responds. */
 async function expectAlive(): Promise<void> {
   expect((await send('', { query: '{ __typename }' })).data).toEqual({ __typename: 'Query' });
-  for (const token of tokens) expect((await send(token, { query: '{ viewer { __typename } }' })).data).toEqual({ viewer: { __typename: 'User' } });
+  for (const token of tokens)
+    expect((await send(token, { query: '{ viewer { __typename } }' })).data).toEqual({ viewer: { __typename: 'User' } });
 }
 
 describe.skipIf(server !== undefined)('a server with a heap of 160 MB', { timeout: 120_000 }, () => {
   it('survives large distinct documents of signed-in and anonymous clients', async () => {
-    await each(Array.from({ length: 200 }, (_, n) => n), (n) => send('', { query: large(`A${n}`) }));
+    await each(
+      Array.from({ length: 200 }, (_, n) => n),
+      (n) => send('', { query: large(`A${n}`) }),
+    );
     let answered = 0;
-    await each(Array.from({ length: 25 * accounts }, (_, n) => n), async (n) => {
-      const { codes, data } = await send(tokens[n % accounts]!, { query: large(`Q${n}`) });
-      if (codes[0] === undefined && data) answered += 1;
-      else expect(codes).toEqual(['RATE_LIMITED']);
-    });
+    await each(
+      Array.from({ length: 25 * accounts }, (_, n) => n),
+      async (n) => {
+        const { codes, data } = await send(tokens[n % accounts]!, { query: large(`Q${n}`) });
+        if (codes[0] === undefined && data) answered += 1;
+        else expect(codes).toEqual(['RATE_LIMITED']);
+      },
+    );
     // The documents were valid: most were executed, so the server had to cache or evict them.
     expect(answered).toBeGreaterThan(200);
     await expectAlive();
@@ -93,12 +103,15 @@ describe.skipIf(server !== undefined)('a server with a heap of 160 MB', { timeou
       ${names.map((name, n) => `a${n}: node(id: "x") @include(if: $${name}) ${fields}`).join(' ')}
       b: node(id: "x") ${fields} c: node(id: "x") ${fields}
     }`;
-    await each(Array.from({ length: 300 }, (_, n) => n), async (n) => {
-      const variables = Object.fromEntries(names.map((name, at) => [name, (n & (1 << at)) > 0]));
-      const { codes, data } = await send(tokens[n % accounts]!, { query, variables });
-      expect(codes).toEqual([]);
-      expect(Object.keys(data!)).toHaveLength(2 + names.filter((name) => variables[name]).length);
-    });
+    await each(
+      Array.from({ length: 300 }, (_, n) => n),
+      async (n) => {
+        const variables = Object.fromEntries(names.map((name, at) => [name, (n & (1 << at)) > 0]));
+        const { codes, data } = await send(tokens[n % accounts]!, { query, variables });
+        expect(codes).toEqual([]);
+        expect(Object.keys(data!)).toHaveLength(2 + names.filter((name) => variables[name]).length);
+      },
+    );
     await expectAlive();
   });
 
@@ -114,7 +127,8 @@ describe.skipIf(server !== undefined)('a server with a heap of 160 MB', { timeou
       socket.send({ type: 'subscribe', id: 'last', payload: { query: '{ __typename }' } });
       await socket.waitForMessage(({ id }) => id === 'last');
       await vi.waitFor(() => expect(new Set(socket.messages.map(({ id }) => id)).size).toBeGreaterThan(20), 20_000);
-      for (const { payload } of socket.messages) for (const { extensions } of (payload as { errors?: ResponseError[] } | undefined)?.errors ?? []) codes.add(extensions.code);
+      for (const { payload } of socket.messages)
+        for (const { extensions } of (payload as { errors?: ResponseError[] } | undefined)?.errors ?? []) codes.add(extensions.code);
     });
     expect(codes).toContain('TOO_MANY_DOCUMENTS');
     expect([...codes].filter((code) => !['TOO_MANY_DOCUMENTS', 'UNAVAILABLE', 'RATE_LIMITED'].includes(code))).toEqual([]);

@@ -20,7 +20,10 @@ afterAll(() => app.close());
 const prose = (message: string): string =>
   message
     .replace(/«[^»]*»|"[^"]*"/g, '')
-    .replace(/\b(application\/\S+|text\/\S+|[A-Z][\w]*(-[A-Za-z]\w*)+:?|[A-Z]{2,}[\w-]*|Authorization|Accept|Expect|UTF-8|JSON|GraphQL|Content-\w+|operationName|query|variables|extensions|true|false|null|gzip|deflate|br|100-continue|[\d-]+T[\d:]+Z|\$\w+)/g, '');
+    .replace(
+      /\b(application\/\S+|text\/\S+|[A-Z][\w]*(-[A-Za-z]\w*)+:?|[A-Z]{2,}[\w-]*|Authorization|Accept|Expect|UTF-8|JSON|GraphQL|Content-\w+|operationName|query|variables|extensions|true|false|null|gzip|deflate|br|100-continue|[\d-]+T[\d:]+Z|\$\w+)/g,
+      '',
+    );
 
 const general = translate('Something that graphql-js does not say.')[0];
 
@@ -35,12 +38,17 @@ function expectEnglish(message: string): void {
   expect(prose(message), message).not.toMatch(/[а-яё]/i);
 }
 
-const query = (text: string, variables?: object, operationName?: string): RawRequest => ({ body: JSON.stringify({ query: text, variables, operationName }) });
+const query = (text: string, variables?: object, operationName?: string): RawRequest => ({
+  body: JSON.stringify({ query: text, variables, operationName }),
+});
 
 /** Requests that are refused before, during and after parsing of the operation. */
 const wrong: [what: string, sent: () => RawRequest][] = [
   ['a foreign origin', () => ({ ...query('{ __typename }'), headers: { origin: 'https://foreign.example' } })],
-  ['no header against CSRF', () => ({ method: 'GET', path: '/graphql?query={__typename}', headers: { authorization: '', 'content-type': 'text/plain' } })],
+  [
+    'no header against CSRF',
+    () => ({ method: 'GET', path: '/graphql?query={__typename}', headers: { authorization: '', 'content-type': 'text/plain' } }),
+  ],
   ['another media type', () => ({ body: 'x', headers: { 'content-type': 'text/plain' } })],
   ['another charset', () => ({ body: '{}', headers: { 'content-type': 'application/json; charset=koi8-r' } })],
   ['an unknown coding', () => ({ body: '{}', headers: { 'content-encoding': 'zstd' } })],
@@ -69,21 +77,61 @@ const wrong: [what: string, sent: () => RawRequest][] = [
   ['no operation', () => query('fragment F on Query { __typename }')],
   ['too many aliases', () => query(`{${Array.from({ length: 31 }, (_, n) => ` a${n}:__typename`).join('')} }`)],
   ['a document that is too long', () => query('{ __typename }'.padEnd(20_001))],
-  ['pages that are too costly', () => query('{ schools(first: 100) { edges { node { classes(first: 100) { edges { node { enrolments(first: 100) { edges { cursor } } } } } } } } }')],
+  [
+    'pages that are too costly',
+    () =>
+      query(
+        '{ schools(first: 100) { edges { node { classes(first: 100) { edges { node { enrolments(first: 100) { edges { cursor } } } } } } } } }',
+      ),
+  ],
   ['a value that is too long', () => query('query ($id: ID!) { node(id: $id) { id } }', { id: 'x'.repeat(20_001) })],
   ['variables that are missing', () => query('query ($id: ID!) { node(id: $id) { id } }')],
   ['variables that are null', () => query('query ($id: ID!) { node(id: $id) { id } }', { id: null })],
-  ['variables of another type', () => query('query ($id: ID!, $n: Int) { node(id: $id) { id } schools(first: $n) { edges { cursor } } }', { id: {}, n: 'x' })],
-  ['an input without its fields', () => query('mutation ($input: CreateClassInput!) { createClass(input: $input) { __typename } }', { input: { more: 1 } })],
-  ['an input that is a text', () => query('mutation ($input: CreateClassInput!) { createClass(input: $input) { __typename } }', { input: 'x' })],
-  ['a value of no enum', () => query('mutation ($input: CreateInvitationInput!) { createInvitation(input: $input) { __typename } }', { input: { schoolId: 'x', role: 'TSAR', expiresAt: 'tomorrow' } })],
+  [
+    'variables of another type',
+    () => query('query ($id: ID!, $n: Int) { node(id: $id) { id } schools(first: $n) { edges { cursor } } }', { id: {}, n: 'x' }),
+  ],
+  [
+    'an input without its fields',
+    () => query('mutation ($input: CreateClassInput!) { createClass(input: $input) { __typename } }', { input: { more: 1 } }),
+  ],
+  [
+    'an input that is a text',
+    () => query('mutation ($input: CreateClassInput!) { createClass(input: $input) { __typename } }', { input: 'x' }),
+  ],
+  [
+    'a value of no enum',
+    () =>
+      query('mutation ($input: CreateInvitationInput!) { createInvitation(input: $input) { __typename } }', {
+        input: { schoolId: 'x', role: 'TSAR', expiresAt: 'tomorrow' },
+      }),
+  ],
   ['a page that is too large', () => query('{ schools(first: 1000) { edges { cursor } } }')],
   ['no subscriptions where results are JSON', () => query('subscription { enrolments(schoolId: "x") { __typename } }')],
-  ...['{', '{ viewer { id', '{ viewer { id } again', 'query ($x: ) { a }', '{ a(b: 01) }', '{ a(b: "x) }', "{ a(b: 'x') }", '{ a(b: "\\q") }', '{ a(b: "\\ud800") }', '{ a ; b }', '{ a(b: $) }', 'type A { a: Int }', '"x" { a }', '', 'quer { a }']
-    .map((text): (typeof wrong)[number] => [`the document ${text}`, () => query(text)]),
+  ...[
+    '{',
+    '{ viewer { id',
+    '{ viewer { id } again',
+    'query ($x: ) { a }',
+    '{ a(b: 01) }',
+    '{ a(b: "x) }',
+    "{ a(b: 'x') }",
+    '{ a(b: "\\q") }',
+    '{ a(b: "\\ud800") }',
+    '{ a ; b }',
+    '{ a(b: $) }',
+    'type A { a: Int }',
+    '"x" { a }',
+    '',
+    'quer { a }',
+  ].map((text): (typeof wrong)[number] => [`the document ${text}`, () => query(text)]),
 ];
 
-describe.each([['Russian', 'ru', expectRussian], ['Russian where nothing is asked for', undefined, expectRussian], ['English', 'en-GB, ru;q=0.5', expectEnglish]] as const)('in %s', (_name, language, expectLanguage) => {
+describe.each([
+  ['Russian', 'ru', expectRussian],
+  ['Russian where nothing is asked for', undefined, expectRussian],
+  ['English', 'en-GB, ru;q=0.5', expectEnglish],
+] as const)('in %s', (_name, language, expectLanguage) => {
   const accept: Record<string, string> = language === undefined ? {} : { 'accept-language': language };
 
   it.each(wrong)('%s is refused', async (_what, sent) => {
@@ -102,7 +150,11 @@ describe.each([['Russian', 'ru', expectRussian], ['Russian where nothing is aske
     await byPayload.waitForMessage(({ type }) => type === 'connection_ack');
     for (const socket of [byHeader, byPayload]) {
       for (const [text, variables, operationName] of [
-        ['{'], ['{ nothing }'], ['query ($id: ID!) { node(id: $id) { id } }'], ['query A { __typename }', {}, 'B'], ['{ schools(first: 1000) { edges { cursor } } }'],
+        ['{'],
+        ['{ nothing }'],
+        ['query ($id: ID!) { node(id: $id) { id } }'],
+        ['query A { __typename }', {}, 'B'],
+        ['{ schools(first: 1000) { edges { cursor } } }'],
       ] as [string, object?, string?][]) {
         const { errors } = await socket.run({ query: text, ...(variables && { variables }), ...(operationName && { operationName }) });
         expect(errors?.length).toBeGreaterThan(0);
@@ -114,7 +166,9 @@ describe.each([['Russian', 'ru', expectRussian], ['Russian where nothing is aske
 
   it('an internal error is reported', async () => {
     await app.db.pool.query('alter table app_user add constraint broken check (phone is null or char_length(phone) < 13)');
-    const { errors } = await app.as({ id: (await app.db.prisma.user.findFirstOrThrow()).id }).send('mutation { updateProfile(input: {phone: "+781255501019"}) { __typename } }', {}, accept);
+    const { errors } = await app
+      .as({ id: (await app.db.prisma.user.findFirstOrThrow()).id })
+      .send('mutation { updateProfile(input: {phone: "+781255501019"}) { __typename } }', {}, accept);
     await app.db.pool.query('alter table app_user drop constraint broken');
     expect(errors!.map(({ extensions }) => extensions.code)).toEqual(['INTERNAL']);
     for (const { message } of errors!) expectLanguage(message);
@@ -129,16 +183,56 @@ describe('every rule of validation', () => {
     type Subscription { a: Int b: Int } directive @once(x: Int!) on FIELD
   `);
   const documents = [
-    'type T { a: Int }', '{ pet { name } } { pet { name } }', 'subscription S { a b }', 'subscription { a b }', 'subscription { __typename }', '{ pet { ...F } } fragment F on Nothing { a }', '{ ...F } fragment F on Colour { a }',
-    '{ pet { ... on Colour { a } } }', 'query ($x: Cat) { pet { name } }', '{ text(length: 1) { a } }', '{ pet }', '{ pet { nothing } }',
-    '{ pet { name } } fragment F on Cat { name } fragment F on Cat { name }', '{ pet { ...F } }', '{ pet { name } } fragment F on Cat { name }', '{ ...F } fragment F on Fish { fins }',
-    '{ pet { ... on Fish { fins } } }', '{ pet { ...A } } fragment A on Pet { ...B } fragment B on Pet { ...A }', 'query ($x: Int, $x: Int) { text(length: $x) }', '{ text(length: $x) }', 'query Q { text(length: $x) }',
-    'query ($x: Int) { pet { name } }', 'query Q($x: Int) { pet { name } }', '{ pet { name @nothing } }', '{ pet @include(if: true) @include(if: true) { name } }', 'query @include(if: true) { pet { name } }',
-    '{ pet(age: 1) { name } }', '{ pet { name @include(if: true, x: 1) } }', '{ same(a: 1, a: 1) }', '{ text(length: "x") }', '{ text(length: 1.5) }', '{ text(length: 99999999999) }', '{ cats(with: { }) { name } }', '{ cats(with: { name: "x", more: 1 }) { name } }',
-    '{ cats(one: { a: 1, b: 2 }) { name } }', '{ cats(one: { a: null }) { name } }', 'query ($x: Int) { cats(one: { a: $x }) { name } }', '{ text }', '{ pet { name @once } }', 'query ($x: String) { text(length: $x) }',
-    '{ same(a: 1) same(a: 2) }', '{ a: same a: pet { name } }', '{ pets { ... on Cat { x: lives } ... on Dog { x: barks } } }', '{ a: pet { ... on Dog { owner { n: name } } } a: pet { ... on Dog { owner { n: lives } } } }',
-    '{ cats(with: { name: "x", name: "y" }) { name } }', 'query A { pet { name } } query A { pet { name } }', '{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }', 'query ($x: Nothing) { pet { name } }',
-    'query ($x: Int = "y") { text(length: $x) }', '{ text(length: null) }',
+    'type T { a: Int }',
+    '{ pet { name } } { pet { name } }',
+    'subscription S { a b }',
+    'subscription { a b }',
+    'subscription { __typename }',
+    '{ pet { ...F } } fragment F on Nothing { a }',
+    '{ ...F } fragment F on Colour { a }',
+    '{ pet { ... on Colour { a } } }',
+    'query ($x: Cat) { pet { name } }',
+    '{ text(length: 1) { a } }',
+    '{ pet }',
+    '{ pet { nothing } }',
+    '{ pet { name } } fragment F on Cat { name } fragment F on Cat { name }',
+    '{ pet { ...F } }',
+    '{ pet { name } } fragment F on Cat { name }',
+    '{ ...F } fragment F on Fish { fins }',
+    '{ pet { ... on Fish { fins } } }',
+    '{ pet { ...A } } fragment A on Pet { ...B } fragment B on Pet { ...A }',
+    'query ($x: Int, $x: Int) { text(length: $x) }',
+    '{ text(length: $x) }',
+    'query Q { text(length: $x) }',
+    'query ($x: Int) { pet { name } }',
+    'query Q($x: Int) { pet { name } }',
+    '{ pet { name @nothing } }',
+    '{ pet @include(if: true) @include(if: true) { name } }',
+    'query @include(if: true) { pet { name } }',
+    '{ pet(age: 1) { name } }',
+    '{ pet { name @include(if: true, x: 1) } }',
+    '{ same(a: 1, a: 1) }',
+    '{ text(length: "x") }',
+    '{ text(length: 1.5) }',
+    '{ text(length: 99999999999) }',
+    '{ cats(with: { }) { name } }',
+    '{ cats(with: { name: "x", more: 1 }) { name } }',
+    '{ cats(one: { a: 1, b: 2 }) { name } }',
+    '{ cats(one: { a: null }) { name } }',
+    'query ($x: Int) { cats(one: { a: $x }) { name } }',
+    '{ text }',
+    '{ pet { name @once } }',
+    'query ($x: String) { text(length: $x) }',
+    '{ same(a: 1) same(a: 2) }',
+    '{ a: same a: pet { name } }',
+    '{ pets { ... on Cat { x: lives } ... on Dog { x: barks } } }',
+    '{ a: pet { ... on Dog { owner { n: name } } } a: pet { ... on Dog { owner { n: lives } } } }',
+    '{ cats(with: { name: "x", name: "y" }) { name } }',
+    'query A { pet { name } } query A { pet { name } }',
+    '{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }',
+    'query ($x: Nothing) { pet { name } }',
+    'query ($x: Int = "y") { text(length: $x) }',
+    '{ text(length: null) }',
   ].map((text) => parse(text));
   it.each(specifiedRules.map((rule) => [rule.name, rule] as const))('%s is reported in Russian', (_name, rule) => {
     const messages = documents.flatMap((document) => validate(schema, document, [rule])).map(({ message }) => message);

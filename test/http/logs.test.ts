@@ -14,7 +14,9 @@ it('logs ids but no names, addresses, codes, passwords or tokens, for any failur
   const destination = new Writable({ write: (chunk: Buffer, _encoding, done) => (lines.push(String(chunk)), done()) });
   // Output of libraries that bypasses the logger counts too.
   for (const method of ['log', 'info', 'warn', 'error', 'debug'] as const)
-    vi.spyOn(console, method).mockImplementation((...said) => void lines.push(said.map((part) => (part instanceof Error ? (part.stack ?? '') : String(part))).join(' ')));
+    vi.spyOn(console, method).mockImplementation(
+      (...said) => void lines.push(said.map((part) => (part instanceof Error ? (part.stack ?? '') : String(part))).join(' ')),
+    );
   const config = await testConfig();
   const running = await start(config, createLogger('debug', destination), await openTestDatabase());
   const build = createBuild(running);
@@ -24,13 +26,21 @@ it('logs ids but no names, addresses, codes, passwords or tokens, for any failur
   const { code } = await build.invitation({ schoolId: school.id, role: 'STUDENT', classId, maxUses: 2 });
 
   const browser = new Browser(config.publicUrl);
-  const secrets = { surname: 'Достоевский', givenName: 'Фёдор', patronymic: 'Михайлович', signInName: 'fedor.tainyi', password: 'братья и другие 1880' };
+  const secrets = {
+    surname: 'Достоевский',
+    givenName: 'Фёдор',
+    patronymic: 'Михайлович',
+    signInName: 'fedor.tainyi',
+    password: 'братья и другие 1880',
+  };
   await browser.submit(await browser.open(`/join/${code}`), secrets);
   await browser.open('/join/ThisCodeOpensNothingAtAll');
   const signIn = await browser.open('/sessions');
   await browser.submit(signIn, { signInName: secrets.signInName, password: 'совсем не тот' });
 
-  const { id: sessionId } = await running.db.prisma.session.create({ data: { userId: administrator.id, clientId: 'tests', expiresAt: new Date(Date.now() + 60_000) } });
+  const { id: sessionId } = await running.db.prisma.session.create({
+    data: { userId: administrator.id, clientId: 'tests', expiresAt: new Date(Date.now() + 60_000) },
+  });
   const token = await running.tokens.issueAccessToken({ userId: administrator.id, sessionId, clientId: 'tests' });
   const who = person(url, token);
   await who.updateProfile({ email: 'tainyi@example.org', phone: '+78125550101', surname: 'Раскольникова' });
@@ -41,9 +51,17 @@ it('logs ids but no names, addresses, codes, passwords or tokens, for any failur
   await person(url, (await build.user()).id).send('{ viewer { id } }', { name: 'Тайное вязание' });
   const wrong = { query: 'query ($x: Int) { schools(first: $x) { edges { cursor } } }', variables: { x: 'Тайное вязание' } };
   await ask(url, { headers: json(token), body: JSON.stringify(wrong) });
-  await ask(url, { method: 'GET', path: `/graphql?${new URLSearchParams({ query: '{ viewer { surname } }', variables: '{"x":"Тайное вязание"}' }).toString()}`, headers: json(token) });
+  await ask(url, {
+    method: 'GET',
+    path: `/graphql?${new URLSearchParams({ query: '{ viewer { surname } }', variables: '{"x":"Тайное вязание"}' }).toString()}`,
+    headers: json(token),
+  });
   await ask(url, { headers: json(token), body: '{"query": Тайное вязание' });
-  await ask(url, { method: 'GET', path: `/nothing/${encodeURIComponent(secrets.signInName)}?email=tainyi@example.org&token=${token}`, headers: { 'x-request-id': 'tainyi@example.org' } });
+  await ask(url, {
+    method: 'GET',
+    path: `/nothing/${encodeURIComponent(secrets.signInName)}?email=tainyi@example.org&token=${token}`,
+    headers: { 'x-request-id': 'tainyi@example.org' },
+  });
   for (const said of [{ type: 'connection_init', payload: { authorization: `Bearer ${token}x` } }, `{"type":"${secrets.surname}"}`]) {
     const socket = await openSocket(url);
     socket.send(said);
@@ -54,7 +72,8 @@ it('logs ids but no names, addresses, codes, passwords or tokens, for any failur
   const { reads } = running.db;
   const query = reads.query.bind(reads) as (of: { text?: string }) => unknown;
   vi.spyOn(reads, 'query').mockImplementation(((of: { text?: string }) => {
-    if (of.text?.includes('from "public"."class"')) throw new Error(`Key (surname)=(${secrets.surname}) exists\n    at ${secrets.surname} (${token}:1:1)`);
+    if (of.text?.includes('from "public"."class"'))
+      throw new Error(`Key (surname)=(${secrets.surname}) exists\n    at ${secrets.surname} (${token}:1:1)`);
     return query(of);
   }) as never);
   const internal = await who.send('query ($id: ID!) { node(id: $id) { id } }', { id: Buffer.from(`Class:${found}`).toString('base64') });
@@ -72,6 +91,18 @@ it('logs ids but no names, addresses, codes, passwords or tokens, for any failur
   const all = lines.join('');
   expect(lines.length).toBeGreaterThan(5);
   expect(all).toContain('unexpected error');
-  for (const secret of [...Object.values(secrets), code, token, 'ThisCodeOpensNothingAtAll', 'совсем не тот', 'tainyi@example.org', '78125550101', '781255501019', 'Раскольникова', 'Тайное вязание', administrator.surname])
+  for (const secret of [
+    ...Object.values(secrets),
+    code,
+    token,
+    'ThisCodeOpensNothingAtAll',
+    'совсем не тот',
+    'tainyi@example.org',
+    '78125550101',
+    '781255501019',
+    'Раскольникова',
+    'Тайное вязание',
+    administrator.surname,
+  ])
     expect(all).not.toContain(secret);
 });

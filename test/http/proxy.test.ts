@@ -33,7 +33,9 @@ describe.skipIf(!nginx)(title, () => {
     const port = await freePort();
     url = `http://127.0.0.1:${port}/graphql`;
     const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join(' ');
-    writeFileSync(join(folder, 'nginx.conf'), `pid ${folder}/pid; error_log ${folder}/error.log; daemon off; events {}
+    writeFileSync(
+      join(folder, 'nginx.conf'),
+      `pid ${folder}/pid; error_log ${folder}/error.log; daemon off; events {}
       http {
         access_log off; ${paths}
         upstream sfera { server 127.0.0.1:${app.port}; keepalive 128; }
@@ -43,9 +45,19 @@ describe.skipIf(!nginx)(title, () => {
           location = /graphql { proxy_pass http://127.0.0.1:${app.port}; }
           location /kept/ { proxy_pass http://sfera/; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_next_upstream off; }
         }
-      }`);
+      }`,
+    );
     proxy = spawn('nginx', ['-p', folder, '-c', join(folder, 'nginx.conf')], { stdio: 'ignore' });
-    for (let tries = 0; tries < 200 && !(await fetch(url).then(({ status }) => status === 400, () => false)); tries += 1) await pause(50);
+    for (
+      let tries = 0;
+      tries < 200 &&
+      !(await fetch(url).then(
+        ({ status }) => status === 400,
+        () => false,
+      ));
+      tries += 1
+    )
+      await pause(50);
   });
   afterAll(async () => {
     proxy.kill('SIGTERM');
@@ -62,7 +74,9 @@ describe.skipIf(!nginx)(title, () => {
 
   it('a body that is too large is answered with 413, not with 502', async () => {
     for (let n = 0; n < 10; n += 1)
-      expect((await ask(url, { body: Buffer.alloc(900 * 1024, 0x20), headers: json(token), chunked: n % 2 === 0 })).codes).toEqual(['BODY_TOO_LARGE']);
+      expect((await ask(url, { body: Buffer.alloc(900 * 1024, 0x20), headers: json(token), chunked: n % 2 === 0 })).codes).toEqual([
+        'BODY_TOO_LARGE',
+      ]);
   });
 
   it('refusals and responses on keep-alive connections do not break them', async () => {

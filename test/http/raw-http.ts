@@ -26,7 +26,10 @@ export interface ResponseError {
  * Asserts that the status is below 500 and that every error has a code and reveals no suggestions, source locations or
  * internal values.
  */
-export function expectWellFormed({ status, text, errors, headers }: Pick<Reply, 'status' | 'text' | 'errors' | 'headers'>, method = 'POST'): void {
+export function expectWellFormed(
+  { status, text, errors, headers }: Pick<Reply, 'status' | 'text' | 'errors' | 'headers'>,
+  method = 'POST',
+): void {
   expect(status, text).toBeLessThan(500);
   if (status >= 400 && method !== 'HEAD') {
     expect(headers['content-type'], text).toMatch(/json|event-stream|multipart/);
@@ -52,10 +55,18 @@ export interface RawRequest {
 }
 
 /** Sends one request on a new connection. */
-export function ask(url: string, { method = 'POST', path = '/graphql', headers = {}, body = '', chunked = false }: RawRequest): Promise<Reply> {
+export function ask(
+  url: string,
+  { method = 'POST', path = '/graphql', headers = {}, body = '', chunked = false }: RawRequest,
+): Promise<Reply> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
-    const length: Record<string, string> = method === 'GET' || method === 'HEAD' ? {} : chunked ? { 'transfer-encoding': 'chunked' } : { 'content-length': String(Buffer.byteLength(body)) };
+    const length: Record<string, string> =
+      method === 'GET' || method === 'HEAD'
+        ? {}
+        : chunked
+          ? { 'transfer-encoding': 'chunked' }
+          : { 'content-length': String(Buffer.byteLength(body)) };
     const sent = request({ hostname, port, path, method, headers: { ...length, ...headers }, agent: false }, (response) => {
       const parts: Buffer[] = [];
       response.on('data', (part: Buffer) => parts.push(part));
@@ -71,7 +82,9 @@ export function ask(url: string, { method = 'POST', path = '/graphql', headers =
         }
         const { data, errors } = parsed;
         const reply: Reply = {
-          status: response.statusCode!, headers: response.headers, text,
+          status: response.statusCode!,
+          headers: response.headers,
+          text,
           codes: (errors ?? []).map((error) => error.extensions?.code),
           ...(data === undefined ? {} : { data }),
           ...(errors === undefined ? {} : { errors }),
@@ -151,7 +164,9 @@ export async function openSocket(url: string, options: ClientOptions = {}, proto
   ws.on('error', () => undefined);
   let count = 0;
   const socket: RawSocket = {
-    ws, messages, closed,
+    ws,
+    messages,
+    closed,
     send: (message) => ws.send(typeof message === 'string' || Buffer.isBuffer(message) ? message : JSON.stringify(message)),
     waitForMessage: (matches) =>
       new Promise((resolve, reject) => {
@@ -159,7 +174,8 @@ export async function openSocket(url: string, options: ClientOptions = {}, proto
           const found = messages.find(matches);
           if (found === undefined && closeEvent === undefined) return;
           checks.delete(check);
-          if (found === undefined) reject(new Error(`closed with ${closeEvent!.code} ${closeEvent!.reason} after ${JSON.stringify(messages)}`));
+          if (found === undefined)
+            reject(new Error(`closed with ${closeEvent!.code} ${closeEvent!.reason} after ${JSON.stringify(messages)}`));
           else resolve(found);
         };
         checks.add(check);
@@ -169,9 +185,16 @@ export async function openSocket(url: string, options: ClientOptions = {}, proto
       socket.send({ type: 'subscribe', id, payload });
       await socket.waitForMessage((message) => message.id === id && ['error', 'complete'].includes(message.type));
       const { type, payload: said } = messages.find((message) => message.id === id)!;
-      const { data, errors } = (type === 'error' ? { errors: said as ResponseError[] } : said) as { data?: Outcome['data']; errors?: ResponseError[] };
+      const { data, errors } = (type === 'error' ? { errors: said as ResponseError[] } : said) as {
+        data?: Outcome['data'];
+        errors?: ResponseError[];
+      };
       for (const error of errors ?? []) expectWellFormedError(error);
-      return { codes: (errors ?? []).map((error) => error.extensions.code), ...(data === undefined ? {} : { data }), ...(errors && { errors }) };
+      return {
+        codes: (errors ?? []).map((error) => error.extensions.code),
+        ...(data === undefined ? {} : { data }),
+        ...(errors && { errors }),
+      };
     },
   };
   return socket;

@@ -14,7 +14,8 @@ beforeAll(async () => {
 afterAll(() => app.close());
 
 /** Makes new connections look as if they came from another machine. */
-const elsewhere = (message: unknown): void => void Object.defineProperty((message as { socket: Socket }).socket, 'remoteAddress', { value: '192.0.2.1' });
+const elsewhere = (message: unknown): void =>
+  void Object.defineProperty((message as { socket: Socket }).socket, 'remoteAddress', { value: '192.0.2.1' });
 afterEach(() => unsubscribe('net.server.socket', elsewhere));
 
 const get = (path: string, headers: Record<string, string> = {}, url = app.url) => ask(url, { method: 'GET', path, headers });
@@ -57,15 +58,27 @@ describe('/health', () => {
 describe('/metrics', () => {
   const read = async () => {
     const { text } = await get('/metrics');
-    const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).map((line) => line.split(/ (?=[^ ]+$)/) as [string, string]);
+    const samples = text
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => line.split(/ (?=[^ ]+$)/) as [string, string]);
     return { text, of: (name: string) => Number(new Map(samples).get(name) ?? 0), names: samples.map(([name]) => name) };
   };
 
   it('is in the Prometheus text format', async () => {
     const { status, headers, text } = await get('/metrics');
     expect([status, headers['content-type']]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);
-    for (const line of text.trimEnd().split('\n')) expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{(\w+="[^"]*",?)+\})? [-+\d.e]+(Inf|NaN)?|)$/);
-    for (const name of ['sfera_http_requests_total', 'sfera_operations_total', 'sfera_subscribers', 'sfera_websockets', 'sfera_log_lag_seconds', 'sfera_db_pool_connections', 'process_resident_memory_bytes'])
+    for (const line of text.trimEnd().split('\n'))
+      expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{(\w+="[^"]*",?)+\})? [-+\d.e]+(Inf|NaN)?|)$/);
+    for (const name of [
+      'sfera_http_requests_total',
+      'sfera_operations_total',
+      'sfera_subscribers',
+      'sfera_websockets',
+      'sfera_log_lag_seconds',
+      'sfera_db_pool_connections',
+      'process_resident_memory_bytes',
+    ])
       expect(text).toContain(`# TYPE ${name} `);
   });
 
@@ -78,7 +91,11 @@ describe('/metrics', () => {
   });
 
   it('is available from anywhere with the configured token', async () => {
-    const guarded = await startApp({ ...app, config: { ...app.config, port: 0, metricsToken: 'a token for metrics' }, routes: async () => false });
+    const guarded = await startApp({
+      ...app,
+      config: { ...app.config, port: 0, metricsToken: 'a token for metrics' },
+      routes: async () => false,
+    });
     const url = `http://127.0.0.1:${guarded.port}/`;
     subscribe('net.server.socket', elsewhere);
     expect((await get('/metrics', { authorization: 'Bearer a token for metrics' }, url)).status).toBe(200);
@@ -91,7 +108,8 @@ describe('/metrics', () => {
     const { school, administrator } = await app.build.school();
     const { token } = await app.token(administrator);
     const before = await read();
-    const send = (query: string, variables: object = {}) => ask(app.url, { headers: json(token), body: JSON.stringify({ query, variables }) });
+    const send = (query: string, variables: object = {}) =>
+      ask(app.url, { headers: json(token), body: JSON.stringify({ query, variables }) });
     const subject = 'mutation ($id: ID!) { createSubject(input: { schoolId: $id, name: "Физика" }) { __typename } }';
     await send('{ viewer { id } }');
     await send('{ viewer { id surname } }');
@@ -118,22 +136,33 @@ describe('/metrics', () => {
     await expect.poll(async () => (await read()).of('sfera_websockets')).toBe(0);
     const socket = await openSignedIn(app.url, token);
     for (const id of ['1', '2']) {
-      socket.send({ type: 'subscribe', id, payload: { query: 'subscription ($id: ID!) { chats(schoolId: $id) { __typename } }', variables: { id: app.id('School', school.id) } } });
+      socket.send({
+        type: 'subscribe',
+        id,
+        payload: {
+          query: 'subscription ($id: ID!) { chats(schoolId: $id) { __typename } }',
+          variables: { id: app.id('School', school.id) },
+        },
+      });
       await socket.waitForMessage((message) => message.id === id);
     }
     const during = await read();
     expect([during.of('sfera_websockets'), during.of('sfera_subscribers'), during.of('sfera_followed_schools')]).toEqual([1, 2, 1]);
     expect(during.of('sfera_operations_total{type="subscription",outcome="ok"}') - before).toBe(2);
     socket.ws.close();
-    await expect.poll(async () => {
-      const now = await read();
-      return [now.of('sfera_websockets'), now.of('sfera_subscribers'), now.of('sfera_followed_schools')];
-    }).toEqual([0, 0, 0]);
+    await expect
+      .poll(async () => {
+        const now = await read();
+        return [now.of('sfera_websockets'), now.of('sfera_subscribers'), now.of('sfera_followed_schools')];
+      })
+      .toEqual([0, 0, 0]);
   });
 
   it('shows an exhausted pool, and a delayed log reader', async () => {
     const { school, administrator } = await app.build.school();
-    const stream = app.as(administrator).listen('subscription ($id: ID!) { chats(schoolId: $id) { __typename } }', { id: app.id('School', school.id) });
+    const stream = app
+      .as(administrator)
+      .listen('subscription ($id: ID!) { chats(schoolId: $id) { __typename } }', { id: app.id('School', school.id) });
     const listening = await stream;
     await listening.until(({ items }) => items.length > 0);
     expect((await read()).of('sfera_log_lag_seconds')).toBe(0);
@@ -154,11 +183,17 @@ describe('/metrics', () => {
     const { school, administrator } = await app.build.school({ name: 'Школа имени Иванова' });
     const { token } = await app.token(administrator);
     const query = 'query OfIvanova($id: ID!) { node(id: $id) { id } }';
-    await ask(app.url, { headers: json(token), body: JSON.stringify({ query, variables: { id: app.id('School', school.id) }, operationName: 'OfIvanova' }) });
+    await ask(app.url, {
+      headers: json(token),
+      body: JSON.stringify({ query, variables: { id: app.id('School', school.id) }, operationName: 'OfIvanova' }),
+    });
     await (await fetch(new URL(`/join/${school.id}`, app.url))).text();
     const { text, names } = await read();
-    for (const secret of [school.id, administrator.id, app.id('School', school.id), 'Ivanova', 'Иванов', administrator.signInName!, token]) expect(text).not.toContain(secret);
-    const labels = new Set(names.filter((name) => name.startsWith('sfera_')).flatMap((name) => [...name.matchAll(/(\w+)=/g)].map(([, label]) => label)));
+    for (const secret of [school.id, administrator.id, app.id('School', school.id), 'Ivanova', 'Иванов', administrator.signInName!, token])
+      expect(text).not.toContain(secret);
+    const labels = new Set(
+      names.filter((name) => name.startsWith('sfera_')).flatMap((name) => [...name.matchAll(/(\w+)=/g)].map(([, label]) => label)),
+    );
     expect([...labels].sort()).toEqual(['le', 'method', 'outcome', 'status', 'type']);
   });
 });

@@ -35,7 +35,16 @@ describe('bodies that are received', () => {
     expect((await app.anonymous.send('{ __typename }')).data).toEqual({ __typename: 'Query' });
     for (const { socket } of slow) socket.destroy();
     const large = { headers: json(''), body: JSON.stringify({ query: `{ __typename }${' '.repeat(bodyBytes - 100)}` }) };
-    await expect.poll(async () => ask(app.url, large).then(({ status }) => status, () => 503), { timeout: 20_000 }).not.toBe(503);
+    await expect
+      .poll(
+        async () =>
+          ask(app.url, large).then(
+            ({ status }) => status,
+            () => 503,
+          ),
+        { timeout: 20_000 },
+      )
+      .not.toBe(503);
   });
 });
 
@@ -51,14 +60,15 @@ describe('the budget', () => {
   it('is shared by all addresses, and is zero after all bodies have ended', () => {
     const budget = new ReceiptBudget();
     const receipts = Array.from({ length: receiptLimits.perProcess / (256 * 1024) + 20 }, (_, n) => budget.begin(() => `address ${n}`));
-    const sendAll = (): number => receipts.filter((receipt) => {
-      try {
-        receipt.take(256 * 1024);
-        return true;
-      } catch {
-        return false;
-      }
-    }).length;
+    const sendAll = (): number =>
+      receipts.filter((receipt) => {
+        try {
+          receipt.take(256 * 1024);
+          return true;
+        } catch {
+          return false;
+        }
+      }).length;
     const taken = sendAll();
     expect(taken).toBeLessThan(receipts.length);
     expect(taken).toBeGreaterThan(200);

@@ -23,7 +23,8 @@ beforeAll(async () => {
 afterAll(() => app.close());
 
 const viewer = '{"query":"{ viewer { id } }"}';
-const post = (sent: RawRequest = {}): Promise<Reply> => ask(app.url, { body: viewer, ...sent, headers: { ...json(token), ...sent.headers } });
+const post = (sent: RawRequest = {}): Promise<Reply> =>
+  ask(app.url, { body: viewer, ...sent, headers: { ...json(token), ...sent.headers } });
 const answers = async (): Promise<void> => expect((await post()).data?.viewer).toHaveProperty('id');
 
 describe('a request', () => {
@@ -31,7 +32,12 @@ describe('a request', () => {
 
   it.each<[what: string, status: number, code: string, sent: () => RawRequest]>([
     ['from a foreign origin', 403, 'ORIGIN_FORBIDDEN', () => ({ headers: { origin: 'https://foreign.example' } })],
-    ['from an origin that begins like an allowed one', 403, 'ORIGIN_FORBIDDEN', () => ({ headers: { origin: 'https://front.example.foreign.example' } })],
+    [
+      'from an origin that begins like an allowed one',
+      403,
+      'ORIGIN_FORBIDDEN',
+      () => ({ headers: { origin: 'https://front.example.foreign.example' } }),
+    ],
     ['from no origin in particular', 403, 'ORIGIN_FORBIDDEN', () => ({ headers: { origin: 'null' } })],
     ['of several operations at once', 400, 'BAD_REQUEST', () => ({ body: `[${viewer},${viewer}]` })],
     ['of one operation in a list', 400, 'BAD_REQUEST', () => ({ body: `[${viewer}]` })],
@@ -43,12 +49,27 @@ describe('a request', () => {
     ['in chunks that are too large together', 413, 'BODY_TOO_LARGE', () => ({ body: body(bounds.body), chunked: true })],
     ['that is too large', 413, 'BODY_TOO_LARGE', () => ({ body: body(bounds.body) })],
     ['with a text of 1 MB among the variables', 413, 'BODY_TOO_LARGE', () => ({ body: body(1024 * 1024) })],
-    ['with a document of 1 MB', 413, 'BODY_TOO_LARGE', () => ({ body: JSON.stringify({ query: `{ viewer { id } } #${'x'.repeat(1024 * 1024)}` }) })],
+    [
+      'with a document of 1 MB',
+      413,
+      'BODY_TOO_LARGE',
+      () => ({ body: JSON.stringify({ query: `{ viewer { id } } #${'x'.repeat(1024 * 1024)}` }) }),
+    ],
     ['as plain text', 415, 'UNSUPPORTED_MEDIA_TYPE', () => ({ headers: { 'content-type': 'text/plain' } })],
-    ['as a form', 415, 'UNSUPPORTED_MEDIA_TYPE', () => ({ headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'query={viewer{id}}' })],
+    [
+      'as a form',
+      415,
+      'UNSUPPORTED_MEDIA_TYPE',
+      () => ({ headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'query={viewer{id}}' }),
+    ],
     ['with files', 415, 'UNSUPPORTED_MEDIA_TYPE', () => ({ headers: { 'content-type': 'multipart/form-data; boundary=x' } })],
     ['whose answer it would not accept', 406, 'NOT_ACCEPTABLE', () => ({ headers: { accept: 'image/png' } })],
-    ['of a mutation by GET', 405, 'BAD_REQUEST', () => ({ method: 'GET', path: '/graphql?query=mutation{endOtherSessions(input:{}){__typename}}' })],
+    [
+      'of a mutation by GET',
+      405,
+      'BAD_REQUEST',
+      () => ({ method: 'GET', path: '/graphql?query=mutation{endOtherSessions(input:{}){__typename}}' }),
+    ],
     ['by PUT', 405, 'BAD_REQUEST', () => ({ method: 'PUT' })],
     ['by DELETE', 405, 'BAD_REQUEST', () => ({ method: 'DELETE', body: '' })],
   ])('%s is refused with %i %s', async (_what, status, code, sent) => {
@@ -75,12 +96,20 @@ describe('a request', () => {
       const { status, codes } = await ask(app.url, sent);
       expect([status, codes], JSON.stringify(sent)).toEqual([400, ['CSRF_HEADER_REQUIRED']]);
     }
-    expect((await ask(app.url, { method: 'GET', path: '/graphql?query={__typename}', headers: { 'x-requested-with': 'tests' } })).data).toEqual({ __typename: 'Query' });
+    expect(
+      (await ask(app.url, { method: 'GET', path: '/graphql?query={__typename}', headers: { 'x-requested-with': 'tests' } })).data,
+    ).toEqual({ __typename: 'Query' });
   });
 
   it('from an allowed origin gets CORS headers for that origin only', async () => {
-    const preflight = (origin: string) => ask(app.url, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' } });
-    expect((await post({ headers: { origin: 'https://front.example' } })).headers).toMatchObject({ 'access-control-allow-origin': 'https://front.example' });
+    const preflight = (origin: string) =>
+      ask(app.url, {
+        method: 'OPTIONS',
+        headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' },
+      });
+    expect((await post({ headers: { origin: 'https://front.example' } })).headers).toMatchObject({
+      'access-control-allow-origin': 'https://front.example',
+    });
     expect((await preflight('https://front.example')).headers).toMatchObject({ 'access-control-allow-origin': 'https://front.example' });
     expect((await preflight('https://foreign.example')).headers).not.toHaveProperty('access-control-allow-origin');
     expect((await post()).headers).not.toHaveProperty('access-control-allow-origin');
@@ -88,7 +117,24 @@ describe('a request', () => {
   });
 
   it('to an unknown path is answered with 404', async () => {
-    for (const path of ['/', '/nothing', '/graphql/', '/graphql/x', '/GRAPHQL', '//graphql', '/graphql%00', '/.env', '/assets/../package.json', '/assets/..%2fpackage.json', '/join/', '/health', '/metrics/x', '/%', '/%ff', 'http://x/graphql'])
+    for (const path of [
+      '/',
+      '/nothing',
+      '/graphql/',
+      '/graphql/x',
+      '/GRAPHQL',
+      '//graphql',
+      '/graphql%00',
+      '/.env',
+      '/assets/../package.json',
+      '/assets/..%2fpackage.json',
+      '/join/',
+      '/health',
+      '/metrics/x',
+      '/%',
+      '/%ff',
+      'http://x/graphql',
+    ])
       expect((await ask(app.url, { method: 'GET', path, headers: { authorization: `Bearer ${token}` } })).status, path).toBe(404);
   });
 
@@ -128,11 +174,21 @@ describe('a token', () => {
     const [newest] = app.keys.jwks;
     const jwt = new SignJWT(claims())
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: newest!.kid!, ...header })
-      .setIssuer(app.config.publicUrl).setAudience(audienceOf(app.config)).setSubject(user.userId).setIssuedAt().setExpirationTime('10m');
+      .setIssuer(app.config.publicUrl)
+      .setAudience(audienceOf(app.config))
+      .setSubject(user.userId)
+      .setIssuedAt()
+      .setExpirationTime('10m');
     return change(jwt).sign(key ?? (await importJWK(newest!, 'ES256')));
   };
   const unsecured = () =>
-    new UnsecuredJWT(claims()).setIssuer(app.config.publicUrl).setAudience(audienceOf(app.config)).setSubject(user.userId).setIssuedAt().setExpirationTime('10m').encode();
+    new UnsecuredJWT(claims())
+      .setIssuer(app.config.publicUrl)
+      .setAudience(audienceOf(app.config))
+      .setSubject(user.userId)
+      .setIssuedAt()
+      .setExpirationTime('10m')
+      .encode();
   const ended = async () => {
     const { token: text, sessionId } = await app.token({ id: user.userId });
     await app.db.prisma.session.update({ where: { id: sessionId }, data: { endedAt: new Date() } });
@@ -140,8 +196,13 @@ describe('a token', () => {
   };
   const withoutExp = async () => {
     const [newest] = app.keys.jwks;
-    return new SignJWT(claims()).setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: newest!.kid! }).setIssuer(app.config.publicUrl)
-      .setAudience(audienceOf(app.config)).setSubject(user.userId).setIssuedAt().sign(await importJWK(newest!, 'ES256'));
+    return new SignJWT(claims())
+      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: newest!.kid! })
+      .setIssuer(app.config.publicUrl)
+      .setAudience(audienceOf(app.config))
+      .setSubject(user.userId)
+      .setIssuedAt()
+      .sign(await importJWK(newest!, 'ES256'));
   };
   /** A token that uses the public key as an HMAC secret (algorithm confusion). */
   const symmetric = async () => {
@@ -160,10 +221,13 @@ describe('a token', () => {
     ['signed with what everybody knows', symmetric],
     ['that is an id token', () => signed((jwt) => jwt, { typ: 'JWT' })],
     ['of a session that was ended', ended],
-    ['of somebody else’s session', async () => {
-      const other = await app.build.user();
-      return signed((jwt) => jwt.setSubject(other.id));
-    }],
+    [
+      'of somebody else’s session',
+      async () => {
+        const other = await app.build.user();
+        return signed((jwt) => jwt.setSubject(other.id));
+      },
+    ],
     ['that is garbage', () => 'garbage'],
     ['of dots', () => '..'],
     ['of 20,000 signs', () => 'x'.repeat(20_000)],
@@ -198,32 +262,119 @@ describe('a token', () => {
 
 describe('any input', () => {
   const method = fc.constantFrom('POST', 'POST', 'POST', 'GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS');
-  const type = fc.constantFrom('application/json', 'application/json', 'application/json; charset=utf-8', 'application/json; charset=utf-16', 'application/graphql', 'text/plain', 'multipart/form-data', '');
-  const accept = fc.constantFrom('application/json', 'application/graphql-response+json', 'text/event-stream', 'multipart/mixed', '*/*', 'text/html', ';;q=x', '');
-  const piece = fc.constantFrom('{', '}', '(', ')', '[', ']', '...', '@', '$x', ':', '!', '"', '"""', '\\u0000', '\\uD800', '#', 'query', 'mutation', 'subscription', 'fragment F on User', 'viewer', 'node', 'id', 'first:', '-1', '1e999', '__schema', '__typename', 'null', 'on', ' ', '\n');
-  const document = fc.oneof(fc.array(piece, { maxLength: 40 }).map((pieces) => pieces.join(' ')), fc.string({ unit: 'binary', maxLength: 60 }));
+  const type = fc.constantFrom(
+    'application/json',
+    'application/json',
+    'application/json; charset=utf-8',
+    'application/json; charset=utf-16',
+    'application/graphql',
+    'text/plain',
+    'multipart/form-data',
+    '',
+  );
+  const accept = fc.constantFrom(
+    'application/json',
+    'application/graphql-response+json',
+    'text/event-stream',
+    'multipart/mixed',
+    '*/*',
+    'text/html',
+    ';;q=x',
+    '',
+  );
+  const piece = fc.constantFrom(
+    '{',
+    '}',
+    '(',
+    ')',
+    '[',
+    ']',
+    '...',
+    '@',
+    '$x',
+    ':',
+    '!',
+    '"',
+    '"""',
+    '\\u0000',
+    '\\uD800',
+    '#',
+    'query',
+    'mutation',
+    'subscription',
+    'fragment F on User',
+    'viewer',
+    'node',
+    'id',
+    'first:',
+    '-1',
+    '1e999',
+    '__schema',
+    '__typename',
+    'null',
+    'on',
+    ' ',
+    '\n',
+  );
+  const document = fc.oneof(
+    fc.array(piece, { maxLength: 40 }).map((pieces) => pieces.join(' ')),
+    fc.string({ unit: 'binary', maxLength: 60 }),
+  );
   const payload = fc.oneof(
-    { weight: 3, arbitrary: fc.record({ query: document, variables: fc.jsonValue({ maxDepth: 4 }), operationName: fc.jsonValue({ maxDepth: 1 }), extensions: fc.jsonValue({ maxDepth: 2 }) }, { requiredKeys: [] }) },
+    {
+      weight: 3,
+      arbitrary: fc.record(
+        {
+          query: document,
+          variables: fc.jsonValue({ maxDepth: 4 }),
+          operationName: fc.jsonValue({ maxDepth: 1 }),
+          extensions: fc.jsonValue({ maxDepth: 2 }),
+        },
+        { requiredKeys: [] },
+      ),
+    },
     { weight: 1, arbitrary: fc.jsonValue() },
   );
-  const body = fc.oneof(payload.map((value) => Buffer.from(JSON.stringify(value))), fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)), fc.string({ unit: 'binary', maxLength: 100 }).map((text) => Buffer.from(text)));
+  const body = fc.oneof(
+    payload.map((value) => Buffer.from(JSON.stringify(value))),
+    fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+    fc.string({ unit: 'binary', maxLength: 100 }).map((text) => Buffer.from(text)),
+  );
   const authorization = fc.oneof(fc.constant('good'), fc.constant('good'), fc.constant(''), fc.string({ maxLength: 40 }));
-  const query = fc.oneof(fc.constant(''), fc.webQueryParameters().map((text) => `?${text}`), document.map((text) => `?${new URLSearchParams({ query: text }).toString()}`));
+  const query = fc.oneof(
+    fc.constant(''),
+    fc.webQueryParameters().map((text) => `?${text}`),
+    document.map((text) => `?${new URLSearchParams({ query: text }).toString()}`),
+  );
   const header = (text: string) => text.replace(/[^\x20-\x7e]/g, '');
 
   it('gets a status below 500, and every error has a code', async () => {
     await fc.assert(
-      fc.asyncProperty(method, type, accept, authorization, query, body, fc.string({ maxLength: 30 }), async (how, contentType, accepted, auth, search, bytes, odd) => {
-        await ask(app.url, {
-          method: how, path: `/graphql${search}`, body: bytes,
-          headers: {
-            ...(contentType === '' ? {} : { 'content-type': contentType }),
-            ...(accepted === '' ? {} : { accept: accepted }),
-            ...(auth === '' ? {} : { authorization: auth === 'good' ? `Bearer ${token}` : header(auth) }),
-            'accept-language': header(odd), 'x-request-id': header(odd), 'x-forwarded-for': header(odd), 'accept-encoding': header(odd),
-          },
-        });
-      }),
+      fc.asyncProperty(
+        method,
+        type,
+        accept,
+        authorization,
+        query,
+        body,
+        fc.string({ maxLength: 30 }),
+        async (how, contentType, accepted, auth, search, bytes, odd) => {
+          await ask(app.url, {
+            method: how,
+            path: `/graphql${search}`,
+            body: bytes,
+            headers: {
+              ...(contentType === '' ? {} : { 'content-type': contentType }),
+              ...(accepted === '' ? {} : { accept: accepted }),
+              ...(auth === '' ? {} : { authorization: auth === 'good' ? `Bearer ${token}` : header(auth) }),
+              'accept-language': header(odd),
+              'x-request-id': header(odd),
+              'x-forwarded-for': header(odd),
+              'accept-encoding': header(odd),
+            },
+          });
+        },
+      ),
       { numRuns: 300 },
     );
     await answers();
@@ -232,24 +383,50 @@ describe('any input', () => {
   it('over a socket closes at most that socket, with a code of the protocol', async () => {
     const other = await openSignedIn(app.url, token);
     const id = fc.constantFrom('1', '2', '', '__proto__', 'toString');
-    const message = fc.oneof(
-      fc.record({ type: fc.constantFrom('subscribe', 'complete', 'ping', 'pong', 'next', 'connection_init', 'x'), id, payload: fc.oneof(payload, fc.record({ query: document, variables: fc.dictionary(fc.string(), fc.jsonValue()) }, { requiredKeys: ['query'] })) }, { requiredKeys: ['type'] }),
-      fc.jsonValue(),
-    ).map((value) => JSON.stringify(value));
+    const message = fc
+      .oneof(
+        fc.record(
+          {
+            type: fc.constantFrom('subscribe', 'complete', 'ping', 'pong', 'next', 'connection_init', 'x'),
+            id,
+            payload: fc.oneof(
+              payload,
+              fc.record({ query: document, variables: fc.dictionary(fc.string(), fc.jsonValue()) }, { requiredKeys: ['query'] }),
+            ),
+          },
+          { requiredKeys: ['type'] },
+        ),
+        fc.jsonValue(),
+      )
+      .map((value) => JSON.stringify(value));
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.oneof({ weight: 4, arbitrary: message }, { weight: 1, arbitrary: fc.string({ unit: 'binary' }) }), { minLength: 1, maxLength: 5 }), async (said) => {
-        const socket = await openSignedIn(app.url, token);
-        for (const text of said) if (socket.ws.readyState === WebSocket.OPEN) socket.send(text);
-        // The pong to the last message shows that the server has handled all messages before it.
-        if (socket.ws.readyState === WebSocket.OPEN) socket.send({ type: 'ping', payload: { last: true } });
-        const code = await Promise.race([socket.closed.then(({ code }) => code), socket.waitForMessage(({ type, payload }) => type === 'pong' && payload?.last).then(() => 0, () => 0)]);
-        if (code !== 0) expect([4400, 4409, 4429], String(code)).toContain(code);
-        for (const { type, payload } of socket.messages) {
-          const errors = type === 'error' ? payload : type === 'next' ? payload.errors : undefined;
-          expectWellFormed({ status: 200, text: '', headers: {}, errors });
-        }
-        socket.ws.terminate();
-      }),
+      fc.asyncProperty(
+        fc.array(fc.oneof({ weight: 4, arbitrary: message }, { weight: 1, arbitrary: fc.string({ unit: 'binary' }) }), {
+          minLength: 1,
+          maxLength: 5,
+        }),
+        async (said) => {
+          const socket = await openSignedIn(app.url, token);
+          for (const text of said) if (socket.ws.readyState === WebSocket.OPEN) socket.send(text);
+          // The pong to the last message shows that the server has handled all messages before it.
+          if (socket.ws.readyState === WebSocket.OPEN) socket.send({ type: 'ping', payload: { last: true } });
+          const code = await Promise.race([
+            socket.closed.then(({ code }) => code),
+            socket
+              .waitForMessage(({ type, payload }) => type === 'pong' && payload?.last)
+              .then(
+                () => 0,
+                () => 0,
+              ),
+          ]);
+          if (code !== 0) expect([4400, 4409, 4429], String(code)).toContain(code);
+          for (const { type, payload } of socket.messages) {
+            const errors = type === 'error' ? payload : type === 'next' ? payload.errors : undefined;
+            expectWellFormed({ status: 200, text: '', headers: {}, errors });
+          }
+          socket.ws.terminate();
+        },
+      ),
       { numRuns: 100 },
     );
     expect((await other.run({ query: '{ __typename }' })).data).toEqual({ __typename: 'Query' });
@@ -340,7 +517,9 @@ describe('a socket', () => {
     const socket = await openSignedIn(app.url, token);
     for (let n = 0; n < 60; n += 1) socket.send({ type: 'subscribe', id: String(n), payload });
     await expect.poll(() => socket.messages.filter(({ type }) => type === 'next').length, { timeout: 10_000 }).toBe(50);
-    await expect.poll(() => socket.messages.filter(({ type }) => type === 'error').map(({ payload }) => payload[0].extensions.code)).toEqual(Array(10).fill('TOO_MANY_OPERATIONS'));
+    await expect
+      .poll(() => socket.messages.filter(({ type }) => type === 'error').map(({ payload }) => payload[0].extensions.code))
+      .toEqual(Array(10).fill('TOO_MANY_OPERATIONS'));
     expect((await socket.run({ query: '{ __typename }' })).codes).toEqual(['TOO_MANY_OPERATIONS']);
     for (let n = 0; n < 10; n += 1) socket.send({ type: 'complete', id: String(n) });
     await expect.poll(async () => (await socket.run({ query: '{ __typename }' })).data).toEqual({ __typename: 'Query' });

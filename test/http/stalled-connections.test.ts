@@ -17,7 +17,9 @@ beforeAll(async () => {
   subscribe('net.server.socket', noteEnd);
   app = await openSfera();
   hasty = await startApp({
-    ...app, config: { ...app.config, port: 0, stopSeconds: 60 }, timeouts: { init: 300, stalled: stalledMs },
+    ...app,
+    config: { ...app.config, port: 0, stopSeconds: 60 },
+    timeouts: { init: 300, stalled: stalledMs },
     routes: async (_request, response) => {
       response.end(large);
       return true;
@@ -35,7 +37,9 @@ async function requestWithoutReading(): Promise<{ client: Socket; end: Socket }>
   const client = connect({ port: hasty.port, host: '127.0.0.1' }).pause();
   client.on('error', () => undefined);
   client.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
-  await expect.poll(() => ends.at(-1)?.remotePort === client.localPort && ends.at(-1)!.writableLength > 0, { timeout: 10_000, interval: 5 }).toBe(true);
+  await expect
+    .poll(() => ends.at(-1)?.remotePort === client.localPort && ends.at(-1)!.writableLength > 0, { timeout: 10_000, interval: 5 })
+    .toBe(true);
   return { client, end: ends.at(-1)! };
 }
 

@@ -39,7 +39,12 @@ function watch() {
   return () =>
     sent.mock.calls
       .map(([first]) => (typeof first === 'string' ? first : (first as unknown as { text: string }).text))
-      .filter((text) => /^\s*(select|with|insert|update|delete)/i.test(text) && !/^\s*update session/i.test(text) && !/event_head where school_id = any|pg_notify/.test(text));
+      .filter(
+        (text) =>
+          /^\s*(select|with|insert|update|delete)/i.test(text) &&
+          !/^\s*update session/i.test(text) &&
+          !/event_head where school_id = any|pg_notify/.test(text),
+      );
 }
 
 async function count(of: Awaited<ReturnType<typeof schoolOf>>, query: string): Promise<number> {
@@ -71,11 +76,23 @@ describe.each([
   // Rights; the viewer; the class.
   ['the viewer and a class', 'query ($classId: ID!) { viewer { fullName } node(id: $classId) { ... on Class { name } } }', 3],
   // Rights; the class; its number of pupils; its year; its school; its class teacher.
-  ['a class with what stands on it', 'query ($classId: ID!) { node(id: $classId) { ... on Class { name studentCount year { name } school { name } classTeacher { fullName } } } }', 6],
+  [
+    'a class with what stands on it',
+    'query ($classId: ID!) { node(id: $classId) { ... on Class { name studentCount year { name } school { name } classTeacher { fullName } } } }',
+    6,
+  ],
   // Rights; the school; its classes; their enrolments with the pupils.
-  ['a school, its classes and their pupils', onSchool('classes(first: 100) { edges { node { name enrolments(first: 30) { edges { node { student { fullName } } } } } } }'), 4],
+  [
+    'a school, its classes and their pupils',
+    onSchool('classes(first: 100) { edges { node { name enrolments(first: 30) { edges { node { student { fullName } } } } } } }'),
+    4,
+  ],
   // Rights; the school; its chats; their members with the people.
-  ['a school, its chats and their members', onSchool('chats(first: 100) { edges { node { name members(first: 30) { edges { node { role user { fullName } } } } } } }'), 4],
+  [
+    'a school, its chats and their members',
+    onSchool('chats(first: 100) { edges { node { name members(first: 30) { edges { node { role user { fullName } } } } } } }'),
+    4,
+  ],
   // Rights; the school; its people.
   ['a school and its people', onSchool('people(first: 100) { edges { node { fullName } } }'), 3],
 ])('%s', (_name, query, expected) => {

@@ -25,7 +25,9 @@ it('stops within ten seconds: sockets are closed with a code to reconnect, strea
   expect(app.liveEvents.reader.stats().schools).toBe(0);
   expect(app.db.pool.totalCount).toBe(0);
   await expect(fetch(app.url)).rejects.toThrow();
-  const left = process.getActiveResourcesInfo().filter((name) => ['TCPServerWrap', 'TTYWrap', 'Worker'].includes(name) && name !== 'TTYWrap');
+  const left = process
+    .getActiveResourcesInfo()
+    .filter((name) => ['TCPServerWrap', 'TTYWrap', 'Worker'].includes(name) && name !== 'TTYWrap');
   expect(left).toEqual([]);
 });
 
@@ -78,7 +80,10 @@ it('completes the running changes on sockets, accepts no further ones, and close
   listening.send({ type: 'subscribe', id: '1', payload: { query: chatsStream, variables: { schoolId: app.id('School', school.id) } } });
   await listening.waitForMessage(({ type }) => type === 'next');
   const unblock = await blockChanges(app);
-  const answer = changing.run({ query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } }, 'change');
+  const answer = changing.run(
+    { query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } },
+    'change',
+  );
   if (server === undefined) {
     changing.send({ type: 'ping' });
     await changing.waitForMessage(({ type }) => type === 'pong');
@@ -105,7 +110,11 @@ it('closes a socket whose change is not completed within STOP_SECONDS', async ()
   const { school, administrator } = await app.build.school();
   const changing = await openSignedIn(`http://127.0.0.1:${stopping.port}/graphql`, (await app.token(administrator)).token);
   const unblock = await blockChanges(app);
-  changing.send({ type: 'subscribe', id: 'change', payload: { query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } } });
+  changing.send({
+    type: 'subscribe',
+    id: 'change',
+    payload: { query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } },
+  });
   changing.send({ type: 'ping' });
   await changing.waitForMessage(({ type }) => type === 'pong');
   const begun = performance.now();
@@ -122,7 +131,11 @@ it('waits for the change of a client that has disconnected', async () => {
   const { school, administrator } = await app.build.school();
   const changing = await openSignedIn(`http://127.0.0.1:${stopping.port}/graphql`, (await app.token(administrator)).token);
   const unblock = await blockChanges(app);
-  changing.send({ type: 'subscribe', id: 'change', payload: { query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } } });
+  changing.send({
+    type: 'subscribe',
+    id: 'change',
+    payload: { query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } },
+  });
   changing.send({ type: 'ping' });
   await changing.waitForMessage(({ type }) => type === 'pong');
   changing.ws.terminate();
@@ -153,7 +166,9 @@ it('ends a stream that starts while the server is stopping', async () => {
   const stopping = await startApp({ ...app, tokens, config: { ...app.config, port: 0, stopSeconds: 20 }, routes: async () => false });
   const { school, administrator } = await app.build.school();
   const { token } = await app.token(administrator);
-  const stream = person(`http://127.0.0.1:${stopping.port}/graphql`, token).listenSse(chatsStream, { schoolId: app.id('School', school.id) });
+  const stream = person(`http://127.0.0.1:${stopping.port}/graphql`, token).listenSse(chatsStream, {
+    schoolId: app.id('School', school.id),
+  });
   await expect.poll(() => isAsked).toBe(true);
   const closed = stopping.close();
   // Longer than the server needs to end the open streams.
@@ -179,7 +194,12 @@ it('answers the first request on a connection that was opened just before', asyn
   await accepted;
   const closed = app.close();
   socket.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
-  const answer = await new Promise((resolve) => socket.once('data', (part) => resolve(String(part))).once('close', () => resolve('')).on('error', () => undefined));
+  const answer = await new Promise((resolve) =>
+    socket
+      .once('data', (part) => resolve(String(part)))
+      .once('close', () => resolve(''))
+      .on('error', () => undefined),
+  );
   expect(answer).toMatch(/^HTTP\/1\.1 200 /);
   expect(answer).toMatch(/connection: close/i);
   await closed;

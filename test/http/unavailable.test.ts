@@ -14,7 +14,8 @@ import { json, openSocket } from './raw-http.ts';
 
 /** Responses while the database does not respond or is read-only; afterwards the server recovers by itself. */
 
-const createSubject = 'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename ... on Refusal { code message retryAfter } } }';
+const createSubject =
+  'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename ... on Refusal { code message retryAfter } } }';
 
 describe.runIf(server)('a server whose database fails', () => {
   let made: { name: string; url: string };
@@ -37,7 +38,9 @@ describe.runIf(server)('a server whose database fails', () => {
     build = createBuild(running);
     url = `http://127.0.0.1:${running.port}/graphql`;
     const { school, administrator: who } = await build.school();
-    const { id: sessionId } = await db.prisma.session.create({ data: { userId: who.id, clientId: 'tests', expiresAt: new Date(Date.now() + 86_400_000) } });
+    const { id: sessionId } = await db.prisma.session.create({
+      data: { userId: who.id, clientId: 'tests', expiresAt: new Date(Date.now() + 86_400_000) },
+    });
     token = await running.tokens.issueAccessToken({ userId: who.id, sessionId, clientId: 'tests' }, 3600);
     administrator = person(url, token);
     schoolId = Buffer.from(`School:${school.id}`).toString('base64');
@@ -50,7 +53,15 @@ describe.runIf(server)('a server whose database fails', () => {
     await dropDatabase(server!, made.name);
   });
 
-  const ask = async ({ path = '/graphql', ...options }: { path?: string; method?: string; headers?: Record<string, string>; body?: string }) => {
+  const ask = async ({
+    path = '/graphql',
+    ...options
+  }: {
+    path?: string;
+    method?: string;
+    headers?: Record<string, string>;
+    body?: string;
+  }) => {
     const response = await fetch(new URL(path, url), { method: 'POST', redirect: 'manual', ...options });
     return { status: response.status, headers: Object.fromEntries(response.headers), text: await response.text() };
   };
@@ -58,14 +69,22 @@ describe.runIf(server)('a server whose database fails', () => {
   const post = (query: string, headers: Record<string, string> = {}) =>
     ask({ headers: { ...json(token), ...headers }, body: JSON.stringify({ query }) });
   const connections = async () => {
-    const { rows } = await admin.pool.query<{ pid: number }>(`select pid from pg_stat_activity where datname = $1 and application_name = 'sfera' and pid <> pg_backend_pid()`, [made.name]);
+    const { rows } = await admin.pool.query<{ pid: number }>(
+      `select pid from pg_stat_activity where datname = $1 and application_name = 'sfera' and pid <> pg_backend_pid()`,
+      [made.name],
+    );
     return rows.map(({ pid }) => pid);
   };
   const ready = async () => {
     const { status, text } = await get('/health/ready');
     return [status, (JSON.parse(text) as { status: string }).status];
   };
-  const changed = async (name: string) => (await administrator.send(createSubject, { input: { schoolId, name } })).data?.createSubject as { __typename: string; code?: string; retryAfter?: number };
+  const changed = async (name: string) =>
+    (await administrator.send(createSubject, { input: { schoolId, name } })).data?.createSubject as {
+      __typename: string;
+      code?: string;
+      retryAfter?: number;
+    };
 
   it('answers UNAVAILABLE with 503 and Retry-After, is not ready, and serves again by itself', async () => {
     const stream = administrator.listen(eventsStream, { schoolId });
@@ -90,7 +109,16 @@ describe.runIf(server)('a server whose database fails', () => {
     expect(stream.items).toHaveLength(1);
     proxy.resume();
     await expect.poll(ready, { timeout: 30_000 }).toEqual([200, 'ready']);
-    await expect.poll(() => changed('Химия').then((made) => made?.__typename, () => undefined), { timeout: 30_000 }).toBe('Subject');
+    await expect
+      .poll(
+        () =>
+          changed('Химия').then(
+            (made) => made?.__typename,
+            () => undefined,
+          ),
+        { timeout: 30_000 },
+      )
+      .toBe('Subject');
     // The stream has not ended, and delivers the events of the meantime.
     await stream.until(({ news }) => news.length > 0);
     stream.close();
@@ -100,7 +128,10 @@ describe.runIf(server)('a server whose database fails', () => {
     await expect.poll(ready, { timeout: 30_000 }).toEqual([200, 'ready']);
     proxy.stall();
     const [field, page, english, authorization, tokens] = await Promise.all([
-      ask({ headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query: '{ invitationPreview(code: "ThisCodeOpensNothingAtAll") { role } }' }) }),
+      ask({
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ query: '{ invitationPreview(code: "ThisCodeOpensNothingAtAll") { role } }' }),
+      }),
       get('/join/ThisCodeOpensNothingAtAll'),
       get('/join/ThisCodeOpensNothingAtAll', { 'accept-language': 'en' }),
       get('/oidc/auth?client_id=explorer&response_type=code'),
@@ -110,7 +141,10 @@ describe.runIf(server)('a server whose database fails', () => {
         body: 'grant_type=refresh_token&refresh_token=ThisTokenOpensNothingAtAll&client_id=explorer',
       }),
     ]);
-    expect(JSON.parse(field.text)).toMatchObject({ data: { invitationPreview: null }, errors: [{ path: ['invitationPreview'], extensions: { code: 'UNAVAILABLE', retryAfter: 2 } }] });
+    expect(JSON.parse(field.text)).toMatchObject({
+      data: { invitationPreview: null },
+      errors: [{ path: ['invitationPreview'], extensions: { code: 'UNAVAILABLE', retryAfter: 2 } }],
+    });
     for (const each of [page, english, authorization]) {
       expect([each.status, each.headers['retry-after'], each.headers['content-type']]).toEqual([503, '2', 'text/html; charset=utf-8']);
       expect(each.text).toMatch(/<a href="\/(join\/ThisCode|oidc\/auth)/);
@@ -124,7 +158,12 @@ describe.runIf(server)('a server whose database fails', () => {
   it('does not call a token invalid whose keys cannot be looked up', async () => {
     await expect.poll(ready, { timeout: 30_000 }).toEqual([200, 'ready']);
     const [head, ...rest] = token.split('.');
-    const unknown = [Buffer.from(JSON.stringify({ ...(JSON.parse(Buffer.from(head!, 'base64url').toString()) as object), kid: 'another' })).toString('base64url'), ...rest].join('.');
+    const unknown = [
+      Buffer.from(JSON.stringify({ ...(JSON.parse(Buffer.from(head!, 'base64url').toString()) as object), kid: 'another' })).toString(
+        'base64url',
+      ),
+      ...rest,
+    ].join('.');
     proxy.stall();
     const { status } = await ask({ headers: json(unknown), body: '{"query":"{ viewer { id } }"}' });
     expect(status).not.toBe(401);
@@ -133,14 +172,19 @@ describe.runIf(server)('a server whose database fails', () => {
     // graphql-ws reconnects after 1013, but not after 4401 and 4500.
     expect(await socket.closed).toMatchObject({ code: 1013 });
     proxy.resume();
-    await expect.poll(async () => (await ask({ headers: json(unknown), body: '{"query":"{ viewer { id } }"}' })).status, { timeout: 30_000 }).toBe(401);
+    await expect
+      .poll(async () => (await ask({ headers: json(unknown), body: '{"query":"{ viewer { id } }"}' })).status, { timeout: 30_000 })
+      .toBe(401);
   }, 90_000);
 
   it('reports a read-only database, and notices by itself when it is writable again', async () => {
     await expect.poll(ready, { timeout: 30_000 }).toEqual([200, 'ready']);
     const { pool } = admin;
     await pool.query(`alter database ${made.name} set default_transaction_read_only = on`);
-    await pool.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name like 'sfera%' and pid <> pg_backend_pid()`, [made.name]);
+    await pool.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name like 'sfera%' and pid <> pg_backend_pid()`,
+      [made.name],
+    );
     await expect.poll(ready, { timeout: 30_000 }).toEqual([503, 'read-only']);
     const before = await connections();
     expect(await changed('Физика')).toMatchObject({ __typename: 'Refusal', code: 'UNAVAILABLE', retryAfter: 2 });
@@ -153,12 +197,20 @@ describe.runIf(server)('a server whose database fails', () => {
   }, 90_000);
 
   it('recovers when connections are terminated during many requests, without INTERNAL errors', async () => {
-    const terminate = () => admin.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name = 'sfera' and pid <> pg_backend_pid()`, [made.name]);
+    const terminate = () =>
+      admin.pool.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name = 'sfera' and pid <> pg_backend_pid()`,
+        [made.name],
+      );
     const codes = new Set<string>();
     const until = Date.now() + 3000;
     const load = Array.from({ length: 8 }, async (_, n) => {
       while (Date.now() < until) {
-        const { text } = await post(n % 2 === 0 ? '{ viewer { id } }' : `mutation { createSubject(input: {schoolId: "${schoolId}", name: "П-${n}-${Date.now()}"}) { __typename ... on Refusal { code } } }`);
+        const { text } = await post(
+          n % 2 === 0
+            ? '{ viewer { id } }'
+            : `mutation { createSubject(input: {schoolId: "${schoolId}", name: "П-${n}-${Date.now()}"}) { __typename ... on Refusal { code } } }`,
+        );
         for (const [, code] of text.matchAll(/"code":"(\w+)"/g)) codes.add(code!);
       }
     });

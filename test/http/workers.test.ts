@@ -66,7 +66,11 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     await vi.waitFor(() => expect([child.output().includes('Sfera is ready'), listening().length]).toEqual([true, 2]), { timeout: 10_000 });
   };
   const lines = () =>
-    child.output().split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as { msg: string; worker?: number; pid?: number; requestId?: string });
+    child
+      .output()
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as { msg: string; worker?: number; pid?: number; requestId?: string });
   const listening = () => lines().filter(({ msg }) => msg === 'a worker listens');
 
   async function scene() {
@@ -74,7 +78,9 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     const token = await fixture.token(administrator);
     const schoolId = encodeGlobalID('School', school.id);
     return {
-      school, schoolId, token,
+      school,
+      schoolId,
+      token,
       async follow(count: number): Promise<Follower[]> {
         const made = Array.from({ length: count }, () => follower({ url: child.url, token, query: eventsStream, variables: { schoolId } }));
         followers.push(...made);
@@ -86,7 +92,12 @@ describe.runIf(server)('a server with WORKERS=2', () => {
         const requestId = randomUUID();
         const query = 'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename } }';
         const body = JSON.stringify({ query, variables: { input: { schoolId, name: requestId } } });
-        const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'content-length': body.length, 'x-request-id': requestId };
+        const headers = {
+          authorization: `Bearer ${token}`,
+          'content-type': 'application/json',
+          'content-length': body.length,
+          'x-request-id': requestId,
+        };
         const text = await send('/graphql', { method: 'POST', headers }, body);
         expect(JSON.parse(text)).toEqual({ data: { createSubject: { __typename: 'Subject' } } });
         const found = () => lines().find((line) => line.requestId === requestId)?.worker;
@@ -125,7 +136,10 @@ describe.runIf(server)('a server with WORKERS=2', () => {
   });
 
   it('runs the housekeeping in one worker only', async () => {
-    const forgot = () => lines().filter(({ msg }) => msg === 'what is over was forgotten').map(({ worker }) => worker);
+    const forgot = () =>
+      lines()
+        .filter(({ msg }) => msg === 'what is over was forgotten')
+        .map(({ worker }) => worker);
     await expect.poll(forgot).toEqual([listening()[0]!.worker]);
   });
 
@@ -147,7 +161,8 @@ describe.runIf(server)('a server with WORKERS=2', () => {
   });
 
   it('answers a scrape with the sums of all workers', async () => {
-    const counted = async () => Number(/^sfera_http_requests_total\{method="GET",status="404"\} (\d+)$/m.exec(await send('/metrics', {}))?.[1] ?? 0);
+    const counted = async () =>
+      Number(/^sfera_http_requests_total\{method="GET",status="404"\} (\d+)$/m.exec(await send('/metrics', {}))?.[1] ?? 0);
     const before = await counted();
     for (let n = 0; n < 6; n += 1) await send('/nothing', {});
     await expect.poll(counted).toBe(before + 6);

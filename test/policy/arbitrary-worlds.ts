@@ -29,14 +29,26 @@ export const worlds = fc.record({
     } as const),
     8,
   ),
-  assignments: fc.array(fc.record({ person: index, class: index, subject: fc.option(index, { freq: 1 }), ended: oneTimeInFour, hired: fc.boolean() }), { maxLength: 10 }),
-  enrolments: fc.array(fc.record({ person: index, class: index, ended: fc.boolean(), admitted: fc.boolean() }), { maxLength: 8 }),
-  chats: fc.array(
-    fc.record({ kind: fc.constantFrom('SCHOOL', 'STAFF', 'CLASS', 'SUBJECT', 'EXTRACURRICULAR'), school: index, class: index, subject: index } as const),
+  assignments: fc.array(
+    fc.record({ person: index, class: index, subject: fc.option(index, { freq: 1 }), ended: oneTimeInFour, hired: fc.boolean() }),
     { maxLength: 10 },
   ),
-  members: fc.array(fc.record({ person: index, chat: index, role: fc.constantFrom('OWNER', 'MODERATOR', 'MEMBER') } as const), { maxLength: 12 }),
-  invitations: fc.array(fc.record({ school: index, class: fc.option(index, { freq: 1 }), holder: fc.option(index, { freq: 1 }) }), { maxLength: 8 }),
+  enrolments: fc.array(fc.record({ person: index, class: index, ended: fc.boolean(), admitted: fc.boolean() }), { maxLength: 8 }),
+  chats: fc.array(
+    fc.record({
+      kind: fc.constantFrom('SCHOOL', 'STAFF', 'CLASS', 'SUBJECT', 'EXTRACURRICULAR'),
+      school: index,
+      class: index,
+      subject: index,
+    } as const),
+    { maxLength: 10 },
+  ),
+  members: fc.array(fc.record({ person: index, chat: index, role: fc.constantFrom('OWNER', 'MODERATOR', 'MEMBER') } as const), {
+    maxLength: 12,
+  }),
+  invitations: fc.array(fc.record({ school: index, class: fc.option(index, { freq: 1 }), holder: fc.option(index, { freq: 1 }) }), {
+    maxLength: 8,
+  }),
   services: fc.array(fc.record({ school: index, scopes: fc.subarray([...serviceScopes]) }), { maxLength: 3 }),
 });
 
@@ -68,28 +80,54 @@ export async function insertWorld(db: Database, world: World): Promise<Actor[]> 
   const years = schools.map((schoolId) => ({ id: randomUUID(), schoolId, startsOn: day(0), endsOn: day(300) }));
   const classes = world.classes.map(({ school, archived }, n) => {
     const year = at(years, school);
-    return { id: randomUUID(), schoolId: year.schoolId, schoolYearId: year.id, grade: 5, letter: `Т${n}`, sortKey: `${n}`, archivedAt: until(archived, 9) };
+    return {
+      id: randomUUID(),
+      schoolId: year.schoolId,
+      schoolYearId: year.id,
+      grade: 5,
+      letter: `Т${n}`,
+      sortKey: `${n}`,
+      archivedAt: until(archived, 9),
+    };
   });
   const subjects = world.subjects.map((school, n) => ({ id: randomUUID(), schoolId: at(schools, school), name: `${n}`, sortKey: `${n}` }));
   const granted = (role: Role, person: number, schoolId: string, endedAt: Date | null) => ({
-    id: randomUUID(), userId: at(people, person), schoolId, role, startedAt: day(0), endedAt,
+    id: randomUUID(),
+    userId: at(people, person),
+    schoolId,
+    role,
+    startedAt: day(0),
+    endedAt,
   });
   const grants = [
     ...world.grants.map(({ person, school, role, ended }, n) => granted(role, person, at(schools, school), until(ended, n))),
-    ...world.assignments.flatMap(({ person, class: of, hired }) => (hired ? [granted('TEACHER', person, at(classes, of).schoolId, null)] : [])),
-    ...world.enrolments.flatMap(({ person, class: of, admitted }) => (admitted ? [granted('STUDENT', person, at(classes, of).schoolId, null)] : [])),
+    ...world.assignments.flatMap(({ person, class: of, hired }) =>
+      hired ? [granted('TEACHER', person, at(classes, of).schoolId, null)] : [],
+    ),
+    ...world.enrolments.flatMap(({ person, class: of, admitted }) =>
+      admitted ? [granted('STUDENT', person, at(classes, of).schoolId, null)] : [],
+    ),
   ];
   const assignments = world.assignments.flatMap(({ person, class: classAt, subject, ended }, n) => {
     const { id: classId, schoolId } = at(classes, classAt);
     const taught = subjects.filter((one) => one.schoolId === schoolId);
     const subjectId = subject === null || taught.length === 0 ? null : at(taught, subject).id;
     const kind = subjectId === null ? ('CLASS_TEACHER' as const) : ('SUBJECT_TEACHER' as const);
-    return [{ id: randomUUID(), schoolId, classId, userId: at(people, person), kind, subjectId, startedAt: day(0), endedAt: until(ended, n) }];
+    return [
+      { id: randomUUID(), schoolId, classId, userId: at(people, person), kind, subjectId, startedAt: day(0), endedAt: until(ended, n) },
+    ];
   });
   const enrolments = world.enrolments.map(({ person, class: classAt, ended }, n) => {
     const { id: classId, schoolId } = at(classes, classAt);
     // Ended enrolments follow one another; the current one is the latest.
-    return { id: randomUUID(), schoolId, classId, studentId: at(people, person), startedAt: day(ended ? n : 100), endedAt: until(ended, n + 1) };
+    return {
+      id: randomUUID(),
+      schoolId,
+      classId,
+      studentId: at(people, person),
+      startedAt: day(ended ? n : 100),
+      endedAt: until(ended, n + 1),
+    };
   });
   const chats = world.chats.map(({ kind, school, class: classAt, subject }) => {
     const of = at(classes, classAt);
@@ -100,19 +138,36 @@ export async function insertWorld(db: Database, world: World): Promise<Actor[]> 
     if (kind === 'SUBJECT') return { id, name: 'Чат', kind, schoolId: of.schoolId, classId: of.id, subjectId: at(taught, subject).id };
     return { id, name: 'Чат', kind, schoolId: at(schools, school), classId: null, subjectId: null };
   });
-  const members = chats.length === 0 ? [] : world.members.map(({ person, chat, role }) => {
-    const { id: chatId, schoolId } = at(chats, chat);
-    return { id: randomUUID(), chatId, schoolId, userId: at(people, person), role, reason: 'PERSON' as const };
-  });
+  const members =
+    chats.length === 0
+      ? []
+      : world.members.map(({ person, chat, role }) => {
+          const { id: chatId, schoolId } = at(chats, chat);
+          return { id: randomUUID(), chatId, schoolId, userId: at(people, person), role, reason: 'PERSON' as const };
+        });
   const invitations = world.invitations.map(({ school, class: classAt, holder }) => {
     const of = classAt === null ? null : at(classes, classAt);
     return {
-      id: randomUUID(), schoolId: of?.schoolId ?? at(schools, school), classId: of?.id ?? null, role: of ? ('STUDENT' as const) : ('TEACHER' as const),
-      holderId: holder === null ? null : at(people, holder), maxUses: 1, expiresAt: day(999), nonce: Buffer.alloc(32), codeHash: Buffer.from(randomUUID()),
+      id: randomUUID(),
+      schoolId: of?.schoolId ?? at(schools, school),
+      classId: of?.id ?? null,
+      role: of ? ('STUDENT' as const) : ('TEACHER' as const),
+      holderId: holder === null ? null : at(people, holder),
+      maxUses: 1,
+      expiresAt: day(999),
+      nonce: Buffer.alloc(32),
+      codeHash: Buffer.from(randomUUID()),
     };
   });
   const sessions = people.map((userId) => ({ id: randomUUID(), userId, clientId: 'tests', expiresAt: new Date(Date.now() + 86_400_000) }));
-  const services = world.services.map(({ school, scopes }) => ({ id: randomUUID(), name: 'Проба', schoolId: at(schools, school), scopes, secretHash: Buffer.alloc(32), redirectUris: [] }));
+  const services = world.services.map(({ school, scopes }) => ({
+    id: randomUUID(),
+    name: 'Проба',
+    schoolId: at(schools, school),
+    scopes,
+    secretHash: Buffer.alloc(32),
+    redirectUris: [],
+  }));
 
   const { prisma } = db;
   await prisma.school.createMany({ data: schools.map((id) => ({ id, name: 'Школа', fullName: 'Школа' })) });
@@ -120,9 +175,13 @@ export async function insertWorld(db: Database, world: World): Promise<Actor[]> 
   await prisma.schoolYear.createMany({ data: years });
   await prisma.class.createMany({ data: classes });
   await prisma.subject.createMany({ data: subjects });
-  await prisma.roleGrant.createMany({ data: withoutConflicts(grants, (row) => (row.endedAt ? null : `${row.userId}${row.schoolId}${row.role}`)) });
+  await prisma.roleGrant.createMany({
+    data: withoutConflicts(grants, (row) => (row.endedAt ? null : `${row.userId}${row.schoolId}${row.role}`)),
+  });
   await prisma.assignment.createMany({
-    data: withoutConflicts(assignments, (row) => (row.endedAt ? null : `${row.classId}${row.subjectId}${row.subjectId === null ? '' : row.userId}`)),
+    data: withoutConflicts(assignments, (row) =>
+      row.endedAt ? null : `${row.classId}${row.subjectId}${row.subjectId === null ? '' : row.userId}`,
+    ),
   });
   await prisma.enrolment.createMany({ data: withoutConflicts(enrolments, (row) => (row.endedAt ? null : row.studentId)) });
   await prisma.chat.createMany({ data: chats });
@@ -131,7 +190,15 @@ export async function insertWorld(db: Database, world: World): Promise<Actor[]> 
   await prisma.session.createMany({ data: sessions });
   await prisma.oauthClient.createMany({ data: services });
   await prisma.event.createMany({
-    data: schools.map((schoolId) => ({ schoolId, seq: 1n, type: 'school.created', topics: [], payload: { schoolId }, actor: 'operator', at: day(0) })),
+    data: schools.map((schoolId) => ({
+      schoolId,
+      seq: 1n,
+      type: 'school.created',
+      topics: [],
+      payload: { schoolId },
+      actor: 'operator',
+      at: day(0),
+    })),
   });
 
   const expiresAt = Math.floor(Date.now() / 1000) + 600;

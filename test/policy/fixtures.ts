@@ -25,7 +25,9 @@ export async function buildSchoolFixture(app: Sfera, mark = '') {
     newcomer: await build.user({ ...of, role: 'STUDENT' }),
     former: await build.user(of),
   };
-  await db.prisma.roleGrant.create({ data: { schoolId, userId: people.former.id, role: 'TEACHER', startedAt: new Date(0), endedAt: new Date(1) } });
+  await db.prisma.roleGrant.create({
+    data: { schoolId, userId: people.former.id, role: 'TEACHER', startedAt: new Date(0), endedAt: new Date(1) },
+  });
   await db.prisma.roleGrant.updateMany({ where: { userId: people.former.id, endedAt: null }, data: { endedAt: new Date() } });
   const chats = {
     SCHOOL: await build.chat({ schoolId, kind: 'SCHOOL', name: `Школа${mark}` }),
@@ -53,7 +55,18 @@ export async function buildSchoolFixture(app: Sfera, mark = '') {
 
 export type SchoolFixture = Awaited<ReturnType<typeof buildSchoolFixture>>;
 
-export const personas = ['administrator', 'leader', 'classTeacher', 'subjectTeacher', 'teacher', 'pupil', 'former', 'service', 'reader', 'nobody'] as const;
+export const personas = [
+  'administrator',
+  'leader',
+  'classTeacher',
+  'subjectTeacher',
+  'teacher',
+  'pupil',
+  'former',
+  'service',
+  'reader',
+  'nobody',
+] as const;
 export type PersonaName = (typeof personas)[number];
 
 export interface SignedInPersona {

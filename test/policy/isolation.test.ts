@@ -1,4 +1,12 @@
-import { GraphQLEnumType, GraphQLInterfaceType, GraphQLObjectType, GraphQLScalarType, GraphQLUnionType, getNamedType, type GraphQLOutputType } from 'graphql';
+import {
+  GraphQLEnumType,
+  GraphQLInterfaceType,
+  GraphQLObjectType,
+  GraphQLScalarType,
+  GraphQLUnionType,
+  getNamedType,
+  type GraphQLOutputType,
+} from 'graphql';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { encodeGlobalID } from '@pothos/plugin-relay';
 import { schema } from '../../src/graphql/schema.ts';
@@ -29,7 +37,10 @@ function everything(type: GraphQLOutputType, levels: number, size: number): stri
   const named = getNamedType(type);
   if (named instanceof GraphQLScalarType || named instanceof GraphQLEnumType) return '';
   if (named instanceof GraphQLUnionType || named instanceof GraphQLInterfaceType)
-    return `{ __typename ${schema.getPossibleTypes(named).map((each) => `... on ${each.name} ${everything(each, levels, size)}`).join(' ')} }`;
+    return `{ __typename ${schema
+      .getPossibleTypes(named)
+      .map((each) => `... on ${each.name} ${everything(each, levels, size)}`)
+      .join(' ')} }`;
   const fields = Object.values((named as GraphQLObjectType).getFields()).flatMap((field) => {
     const inner = getNamedType(field.type);
     const wrapper = /(Connection|Edge)$/.test(named.name) || /Edge$/.test(inner.name);
@@ -45,60 +56,70 @@ function everything(type: GraphQLOutputType, levels: number, size: number): stri
 /** Node types. Each is queried separately, so that a query stays below the cost limit. */
 const nodeTypes = schema.getPossibleTypes(schema.getType('Node') as GraphQLInterfaceType).map(({ name }) => name);
 
-const idsOf = (answer: unknown): string[] => [...new Set(JSON.stringify(answer).match(/"id":"([^"]+)"/g) ?? [])].map((found) => found.slice(6, -1));
+const idsOf = (answer: unknown): string[] =>
+  [...new Set(JSON.stringify(answer).match(/"id":"([^"]+)"/g) ?? [])].map((found) => found.slice(6, -1));
 
 async function foreignIds(): Promise<string[]> {
   const { db } = app;
   const { schoolId } = foreign;
   const users = await db.prisma.user.findMany({ where: { grants: { some: { schoolId } } } });
   const found: [string, { id: string }[]][] = [
-    ['School', [foreign.school]], ['User', users],
-    ['SchoolYear', await db.prisma.schoolYear.findMany({ where: { schoolId } })], ['Class', await db.prisma.class.findMany({ where: { schoolId } })],
-    ['Subject', await db.prisma.subject.findMany({ where: { schoolId } })], ['RoleGrant', await db.prisma.roleGrant.findMany({ where: { schoolId } })],
-    ['Assignment', await db.prisma.assignment.findMany({ where: { schoolId } })], ['Enrolment', await db.prisma.enrolment.findMany({ where: { schoolId } })],
-    ['Invitation', await db.prisma.invitation.findMany({ where: { schoolId } })], ['Chat', await db.prisma.chat.findMany({ where: { schoolId } })],
+    ['School', [foreign.school]],
+    ['User', users],
+    ['SchoolYear', await db.prisma.schoolYear.findMany({ where: { schoolId } })],
+    ['Class', await db.prisma.class.findMany({ where: { schoolId } })],
+    ['Subject', await db.prisma.subject.findMany({ where: { schoolId } })],
+    ['RoleGrant', await db.prisma.roleGrant.findMany({ where: { schoolId } })],
+    ['Assignment', await db.prisma.assignment.findMany({ where: { schoolId } })],
+    ['Enrolment', await db.prisma.enrolment.findMany({ where: { schoolId } })],
+    ['Invitation', await db.prisma.invitation.findMany({ where: { schoolId } })],
+    ['Chat', await db.prisma.chat.findMany({ where: { schoolId } })],
     ['ChatMember', await db.prisma.chatMember.findMany({ where: { schoolId } })],
   ];
   return found.flatMap(([thing, rows]) => rows.map(({ id }) => encodeGlobalID(thing, id)));
 }
 
-it.each(personas)('%s of one school sees nothing of another, through node and through every edge', async (persona) => {
-  const { person } = await signedInAs(app, own, persona);
-  const theirs = new Set(await foreignIds());
-  const answered: unknown[] = [];
-  const ask = async (query: string, variables: object) => {
-    const { data, errors } = await person.send(query, variables);
-    expect(errors).toBeUndefined();
-    answered.push(data);
-    return data;
-  };
-  let front = idsOf(await ask('{ viewer { id } schools(first: 100) { edges { node { id } } } }', {}));
-  const seen = new Set<string>();
-  const reached = new Set<string>();
-  // Breadth-first search over the whole graph.
-  while (front.length > 0) {
-    const next = new Set<string>();
-    for (const id of front) {
-      seen.add(id);
-      const type = Buffer.from(id, 'base64').toString().split(':')[0]!;
-      expect(nodeTypes).toContain(type);
-      reached.add(type);
-      const selection = everything(schema.getType(type) as GraphQLObjectType, 1, 100);
-      const data = await ask(`query ($id: ID!) { node(id: $id) { ... on ${type} ${selection} } }`, { id });
-      for (const found of idsOf(data)) if (!seen.has(found)) next.add(found);
+it.each(personas)(
+  '%s of one school sees nothing of another, through node and through every edge',
+  async (persona) => {
+    const { person } = await signedInAs(app, own, persona);
+    const theirs = new Set(await foreignIds());
+    const answered: unknown[] = [];
+    const ask = async (query: string, variables: object) => {
+      const { data, errors } = await person.send(query, variables);
+      expect(errors).toBeUndefined();
+      answered.push(data);
+      return data;
+    };
+    let front = idsOf(await ask('{ viewer { id } schools(first: 100) { edges { node { id } } } }', {}));
+    const seen = new Set<string>();
+    const reached = new Set<string>();
+    // Breadth-first search over the whole graph.
+    while (front.length > 0) {
+      const next = new Set<string>();
+      for (const id of front) {
+        seen.add(id);
+        const type = Buffer.from(id, 'base64').toString().split(':')[0]!;
+        expect(nodeTypes).toContain(type);
+        reached.add(type);
+        const selection = everything(schema.getType(type) as GraphQLObjectType, 1, 100);
+        const data = await ask(`query ($id: ID!) { node(id: $id) { ... on ${type} ${selection} } }`, { id });
+        for (const found of idsOf(data)) if (!seen.has(found)) next.add(found);
+      }
+      front = [...next].filter((id) => !seen.has(id));
     }
-    front = [...next].filter((id) => !seen.has(id));
-  }
-  expect([...seen].filter((id) => theirs.has(id))).toEqual([]);
-  expect(JSON.stringify(answered)).not.toContain(mark);
-  const all = [...theirs];
-  for (let at = 0; at < all.length; at += 100) {
-    const { data } = await person.send('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', { ids: all.slice(at, at + 100) });
-    expect((data!.nodes as unknown[]).filter((each) => each !== null)).toEqual([]);
-  }
-  // Guards against an empty walk: the administrator reaches every type except Event.
-  if (persona === 'administrator') expect([...reached].sort()).toEqual(nodeTypes.filter((name) => name !== 'Event').sort());
-}, 120_000);
+    expect([...seen].filter((id) => theirs.has(id))).toEqual([]);
+    expect(JSON.stringify(answered)).not.toContain(mark);
+    const all = [...theirs];
+    for (let at = 0; at < all.length; at += 100) {
+      const { data } = await person.send('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', { ids: all.slice(at, at + 100) });
+      expect((data!.nodes as unknown[]).filter((each) => each !== null)).toEqual([]);
+    }
+    // Guards against an empty walk: the administrator reaches every type except Event.
+    if (persona === 'administrator') expect([...reached].sort()).toEqual(nodeTypes.filter((name) => name !== 'Event').sort());
+  },
+  120_000,
+);
 
 it('a person with roles in two schools has each there only: they never add up', async () => {
   const both = own.people.administrator;
@@ -106,11 +127,18 @@ it('a person with roles in two schools has each there only: they never add up', 
   const { person } = await signedInAs(app, own, 'administrator');
   const [here, there] = [app.id('School', own.schoolId), app.id('School', foreign.schoolId)];
   const rename = (schoolId: string) =>
-    person.send('mutation ($input: UpdateSchoolInput!) { updateSchool(input: $input) { __typename ... on Refusal { code } } }', { input: { schoolId, district: 'Новый' } });
+    person.send('mutation ($input: UpdateSchoolInput!) { updateSchool(input: $input) { __typename ... on Refusal { code } } }', {
+      input: { schoolId, district: 'Новый' },
+    });
   expect((await rename(here)).data!.updateSchool).toEqual({ __typename: 'School' });
   expect((await rename(there)).data!.updateSchool).toEqual({ __typename: 'Refusal', code: 'FORBIDDEN' });
-  const query = 'query ($id: ID!) { node(id: $id) { ... on School { invitations { edges { node { id } } } events { edges { node { seq } } } chats(first: 100) { edges { node { kind } } } } } }';
-  expect((await person.send(query, { id: there })).data!.node).toMatchObject({ invitations: { edges: [] }, events: { edges: [] }, chats: { edges: [] } });
+  const query =
+    'query ($id: ID!) { node(id: $id) { ... on School { invitations { edges { node { id } } } events { edges { node { seq } } } chats(first: 100) { edges { node { kind } } } } } }';
+  expect((await person.send(query, { id: there })).data!.node).toMatchObject({
+    invitations: { edges: [] },
+    events: { edges: [] },
+    chats: { edges: [] },
+  });
   const chats = (await person.send(query, { id: here })).data!.node as { chats: { edges: unknown[] } };
   expect(chats.chats.edges.length).toBe(6);
 });

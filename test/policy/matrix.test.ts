@@ -25,7 +25,12 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-interface Result { __typename: string; code?: string; clause?: string; message?: string }
+interface Result {
+  __typename: string;
+  code?: string;
+  clause?: string;
+  message?: string;
+}
 
 const text = (name: string) => {
   const Name = name[0]!.toUpperCase() + name.slice(1);
@@ -41,7 +46,12 @@ const overHttp: Ask = async (person, query, variables) => {
 };
 
 const overSocket: Ask = async (person, query, variables) => {
-  const client = createClient({ url: app.url.replace(/^http/, 'ws'), webSocketImpl: WebSocket, connectionParams: { authorization: `Bearer ${person.token}` }, retryAttempts: 0 });
+  const client = createClient({
+    url: app.url.replace(/^http/, 'ws'),
+    webSocketImpl: WebSocket,
+    connectionParams: { authorization: `Bearer ${person.token}` },
+    retryAttempts: 0,
+  });
   try {
     const { value } = await client.iterate<Record<string, Result>>({ query, variables: variables as Record<string, unknown> }).next();
     return Object.values(value.data)[0] as Result;
@@ -52,9 +62,27 @@ const overSocket: Ask = async (person, query, variables) => {
 
 /** Returns the number of rows of every table, and checksums of the rows that mutations change in place. */
 async function readChecksums(): Promise<unknown> {
-  const tables = ['school', 'class', 'subject', 'app_user', 'role_grant', 'assignment', 'enrolment', 'invitation', 'invitation_use', 'invitation_hand_over', 'chat', 'chat_member', 'session', 'event', 'idempotency_key'];
-  const counts = tables.map((name) => `(select count(*) from ${name})`).join(' || \' \' || ');
-  const { rows } = await app.db.pool.query(`select ${counts} as counts, (select sum(seq) from event_head) as heads, (select md5(string_agg(c::text, '' order by c.id)) from class c) as classes, (select md5(string_agg(c::text, '' order by c.id)) from chat c) as chats, (select md5(string_agg(i::text, '' order by i.id)) from invitation i) as links`);
+  const tables = [
+    'school',
+    'class',
+    'subject',
+    'app_user',
+    'role_grant',
+    'assignment',
+    'enrolment',
+    'invitation',
+    'invitation_use',
+    'invitation_hand_over',
+    'chat',
+    'chat_member',
+    'session',
+    'event',
+    'idempotency_key',
+  ];
+  const counts = tables.map((name) => `(select count(*) from ${name})`).join(" || ' ' || ");
+  const { rows } = await app.db.pool.query(
+    `select ${counts} as counts, (select sum(seq) from event_head) as heads, (select md5(string_agg(c::text, '' order by c.id)) from class c) as classes, (select md5(string_agg(c::text, '' order by c.id)) from chat c) as chats, (select md5(string_agg(i::text, '' order by i.id)) from invitation i) as links`,
+  );
   return rows[0];
 }
 
@@ -69,7 +97,14 @@ const withUnknownIds = (input: Record<string, unknown>) =>
 
 it('covers every root field of the schema', () => {
   expect(Object.keys(mutations).sort()).toEqual(Object.keys(schema.getMutationType()!.getFields()).sort());
-  expect(Object.keys(schema.getQueryType()!.getFields()).sort()).toEqual(['invitationPreview', 'node', 'nodes', 'schools', 'viewer', 'viewerCan']);
+  expect(Object.keys(schema.getQueryType()!.getFields()).sort()).toEqual([
+    'invitationPreview',
+    'node',
+    'nodes',
+    'schools',
+    'viewer',
+    'viewerCan',
+  ]);
   expect(Object.keys(schema.getSubscriptionType()!.getFields()).sort()).toEqual(['chats', 'enrolments', 'events']);
 });
 
@@ -85,15 +120,22 @@ describe('mutations', () => {
     const nobody = caller.actor.kind === 'anonymous';
     if (nobody) {
       const before = await readChecksums();
-      expect(await overHttp(caller.person, query, { input: mutationCase.input(app, own, caller) })).toMatchObject({ code: 'UNAUTHENTICATED' });
+      expect(await overHttp(caller.person, query, { input: mutationCase.input(app, own, caller) })).toMatchObject({
+        code: 'UNAUTHENTICATED',
+      });
       expect(await readChecksums()).toEqual(before);
       return;
     }
     if (!allowed) {
       const before = await readChecksums();
-      const expected = mutationCase.canSee(own, caller.actor) ? { code: 'FORBIDDEN', ...(action === null ? {} : { clause: clauseOf(action) }) } : { code: 'NOT_FOUND' };
+      const expected = mutationCase.canSee(own, caller.actor)
+        ? { code: 'FORBIDDEN', ...(action === null ? {} : { clause: clauseOf(action) }) }
+        : { code: 'NOT_FOUND' };
       for (const ask of [overHttp, overSocket])
-        expect(await ask(caller.person, query, { input: mutationCase.input(app, own, caller) })).toMatchObject({ __typename: 'Refusal', ...expected });
+        expect(await ask(caller.person, query, { input: mutationCase.input(app, own, caller) })).toMatchObject({
+          __typename: 'Refusal',
+          ...expected,
+        });
       expect(await readChecksums()).toEqual(before);
     } else {
       // Every allowed mutation runs on a new school.
@@ -130,7 +172,12 @@ describe('queries', () => {
       ['Enrolment', fixture.enrolment.id, 'enrolment.read', { schoolId, classId: ofOwn.id, userId: people.pupil.id, current: true }],
       ['Invitation', fixture.held.invitation.id, 'invitation.read', fixture.held.invitation],
       ['Invitation', fixture.unheld.invitation.id, 'invitation.read', fixture.unheld.invitation],
-      ...Object.values(chats).map((chat): [ResourceType, string, Action, unknown] => ['Chat', chat.id, 'chat.read', { ...chat, chatId: chat.id }]),
+      ...Object.values(chats).map((chat): [ResourceType, string, Action, unknown] => [
+        'Chat',
+        chat.id,
+        'chat.read',
+        { ...chat, chatId: chat.id },
+      ]),
       ['ChatMember', fixture.member.id, 'chat.read', { ...chats.CLUB, chatId: chats.CLUB.id }],
     ];
   };
@@ -153,7 +200,9 @@ describe('queries', () => {
     const { person, actor } = signedIn.get(persona)!;
     for (const { people } of [own, foreign])
       for (const user of Object.values(people)) {
-        const { data } = await person.send('query ($id: ID!) { node(id: $id) { ... on User { id contact { signInName } } } }', { id: app.id('User', user.id) });
+        const { data } = await person.send('query ($id: ID!) { node(id: $id) { ... on User { id contact { signInName } } } }', {
+          id: app.id('User', user.id),
+        });
         const facts = await factsOf(user.id);
         const seen = can(actor, 'user.read', facts);
         const contact = can(actor, 'user.readContact', facts) ? { signInName: user.signInName } : null;
@@ -162,8 +211,16 @@ describe('queries', () => {
   });
 
   const factsOf = async (userId: string) => {
-    const user = await app.db.prisma.user.findUniqueOrThrow({ where: { id: userId }, include: { grants: true, enrolments: true, assignments: true, memberships: true } });
-    const at = (row: { schoolId: string; endedAt: Date | null }, staff: boolean, classId: string | null) => ({ schoolId: row.schoolId, staff, classId, current: row.endedAt === null });
+    const user = await app.db.prisma.user.findUniqueOrThrow({
+      where: { id: userId },
+      include: { grants: true, enrolments: true, assignments: true, memberships: true },
+    });
+    const at = (row: { schoolId: string; endedAt: Date | null }, staff: boolean, classId: string | null) => ({
+      schoolId: row.schoolId,
+      staff,
+      classId,
+      current: row.endedAt === null,
+    });
     return {
       userId,
       chats: user.memberships.map(({ schoolId, chatId }) => ({ schoolId, chatId })),
@@ -188,7 +245,10 @@ describe('queries', () => {
       fields.map((selection) => {
         const used = Object.entries(types).filter(([name]) => selection.includes(`$${name}`));
         const declared = used.length === 0 ? '' : `(${used.map(([name, type]) => `$${name}: ${type}`).join(', ')})`;
-        return person.send(`query ${declared} { ${selection} }`, Object.fromEntries(used.map(([name]) => [name, variables[name as keyof typeof variables]])));
+        return person.send(
+          `query ${declared} { ${selection} }`,
+          Object.fromEntries(used.map(([name]) => [name, variables[name as keyof typeof variables]])),
+        );
       }),
     );
     const data = Object.assign({}, ...answers.map((each) => each.data)) as Record<string, unknown>;
@@ -208,26 +268,30 @@ describe('subscriptions', () => {
     events: { query: eventsStream, action: 'event.read' },
   } as const;
 
-  it.each(Object.keys(streams).flatMap((name) => personas.map((persona) => ({ name: name as keyof typeof streams, persona }))))('$name for $persona', async ({ name, persona }) => {
-    const { person, actor } = signedIn.get(persona)!;
-    const { query, action } = streams[name];
-    for (const transport of ['listen', 'listenSse'] as const)
-      for (const fixture of [own, foreign]) {
-        const stream = person[transport](query, { schoolId: app.id('School', fixture.schoolId) });
-        const { schoolId } = fixture;
-        // For a service, every stream requires `event.read`.
-        const allowed = can(actor, actor.kind === 'service' ? 'event.read' : action, { schoolId });
-        if (allowed) {
-          await stream.until(({ items }) => items.length > 0);
-          expect(stream.items[0]!.__typename).toBe('Checkpoint');
-        } else {
-          const { errors, code } = await stream.over;
-          const seen = can(actor, 'school.read', { schoolId });
-          if (persona !== 'nobody') expect(errors?.[0]?.extensions?.code).toBe(seen ? 'FORBIDDEN' : 'NOT_FOUND');
-          else expect(transport === 'listen' ? code : errors?.[0]?.extensions?.code).toBe(transport === 'listen' ? 4401 : 'UNAUTHENTICATED');
-          expect(stream.items).toEqual([]);
+  it.each(Object.keys(streams).flatMap((name) => personas.map((persona) => ({ name: name as keyof typeof streams, persona }))))(
+    '$name for $persona',
+    async ({ name, persona }) => {
+      const { person, actor } = signedIn.get(persona)!;
+      const { query, action } = streams[name];
+      for (const transport of ['listen', 'listenSse'] as const)
+        for (const fixture of [own, foreign]) {
+          const stream = person[transport](query, { schoolId: app.id('School', fixture.schoolId) });
+          const { schoolId } = fixture;
+          // For a service, every stream requires `event.read`.
+          const allowed = can(actor, actor.kind === 'service' ? 'event.read' : action, { schoolId });
+          if (allowed) {
+            await stream.until(({ items }) => items.length > 0);
+            expect(stream.items[0]!.__typename).toBe('Checkpoint');
+          } else {
+            const { errors, code } = await stream.over;
+            const seen = can(actor, 'school.read', { schoolId });
+            if (persona !== 'nobody') expect(errors?.[0]?.extensions?.code).toBe(seen ? 'FORBIDDEN' : 'NOT_FOUND');
+            else
+              expect(transport === 'listen' ? code : errors?.[0]?.extensions?.code).toBe(transport === 'listen' ? 4401 : 'UNAUTHENTICATED');
+            expect(stream.items).toEqual([]);
+          }
+          stream.close();
         }
-        stream.close();
-      }
-  });
+    },
+  );
 });

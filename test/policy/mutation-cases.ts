@@ -18,21 +18,41 @@ export interface MutationCase {
   canSee(fixture: SchoolFixture, actor: Actor): boolean;
 }
 
-const place = (schoolId: string, more: Partial<UserPlace> = {}): UserPlace => ({ schoolId, staff: false, classId: null, current: true, ...more });
+const place = (schoolId: string, more: Partial<UserPlace> = {}): UserPlace => ({
+  schoolId,
+  staff: false,
+  classId: null,
+  current: true,
+  ...more,
+});
 
 const inChats = (schoolId: string, ...ids: string[]) => ids.map((chatId) => ({ schoolId, chatId }));
 
 const ofSchool = ({ schoolId }: SchoolFixture) => ({ schoolId });
 const ofClass = ({ schoolId, own }: SchoolFixture) => ({ schoolId, classId: own.id });
-const ofChat = ({ schoolId, chats: { CLUB } }: SchoolFixture): Facts['chat'] => ({ schoolId, chatId: CLUB.id, kind: CLUB.kind, classId: null, subjectId: null });
+const ofChat = ({ schoolId, chats: { CLUB } }: SchoolFixture): Facts['chat'] => ({
+  schoolId,
+  chatId: CLUB.id,
+  kind: CLUB.kind,
+  classId: null,
+  subjectId: null,
+});
 const ofLink = ({ unheld: { invitation } }: SchoolFixture): Facts['invitation'] => invitation;
 /** The teacher without a class, a member of the chats of the staff. */
 const teacherFacts = ({ schoolId, people, chats }: SchoolFixture): Facts['user'] => ({
-  userId: people.teacher.id, places: [place(schoolId, { staff: true })], chats: inChats(schoolId, chats.SCHOOL.id, chats.STAFF.id, chats.CLUB.id),
+  userId: people.teacher.id,
+  places: [place(schoolId, { staff: true })],
+  chats: inChats(schoolId, chats.SCHOOL.id, chats.STAFF.id, chats.CLUB.id),
 });
-const newcomerFacts = ({ schoolId, people, chats }: SchoolFixture): Facts['user'] => ({ userId: people.newcomer.id, places: [place(schoolId)], chats: inChats(schoolId, chats.SCHOOL.id) });
+const newcomerFacts = ({ schoolId, people, chats }: SchoolFixture): Facts['user'] => ({
+  userId: people.newcomer.id,
+  places: [place(schoolId)],
+  chats: inChats(schoolId, chats.SCHOOL.id),
+});
 const pupilFacts = ({ schoolId, people, own, chats }: SchoolFixture): Facts['user'] => ({
-  userId: people.pupil.id, places: [place(schoolId), place(schoolId, { classId: own.id })], chats: inChats(schoolId, chats.SCHOOL.id, chats.CLASS.id, chats.SUBJECT.id),
+  userId: people.pupil.id,
+  places: [place(schoolId), place(schoolId, { classId: own.id })],
+  chats: inChats(schoolId, chats.SCHOOL.id, chats.CLASS.id, chats.SUBJECT.id),
 });
 
 const seesSchool = (fixture: SchoolFixture, actor: Actor) => can(actor, 'school.read', ofSchool(fixture));
@@ -40,9 +60,17 @@ const seesClass = (fixture: SchoolFixture, actor: Actor) => can(actor, 'class.re
 const seesChat = (fixture: SchoolFixture, actor: Actor) => can(actor, 'chat.read', ofChat(fixture));
 const seesLink = (fixture: SchoolFixture, actor: Actor) => can(actor, 'invitation.read', ofLink(fixture));
 const seesTeacher = (fixture: SchoolFixture, actor: Actor) => can(actor, 'user.read', teacherFacts(fixture));
-const allOf = (...all: ((fixture: SchoolFixture, actor: Actor) => boolean)[]) => (fixture: SchoolFixture, actor: Actor) => all.every((each) => each(fixture, actor));
+const allOf =
+  (...all: ((fixture: SchoolFixture, actor: Actor) => boolean)[]) =>
+  (fixture: SchoolFixture, actor: Actor) =>
+    all.every((each) => each(fixture, actor));
 
-const mutationCase = (action: Action | null, facts: MutationCase['facts'], canSee: MutationCase['canSee'], input: MutationCase['input']): MutationCase => ({ action, facts, canSee, input });
+const mutationCase = (
+  action: Action | null,
+  facts: MutationCase['facts'],
+  canSee: MutationCase['canSee'],
+  input: MutationCase['input'],
+): MutationCase => ({ action, facts, canSee, input });
 const always = () => true;
 const school = (app: Sfera, { schoolId }: SchoolFixture) => ({ schoolId: app.id('School', schoolId) });
 const theClass = (app: Sfera, { own }: SchoolFixture) => ({ classId: app.id('Class', own.id) });
@@ -51,7 +79,10 @@ const theLink = (app: Sfera, { unheld }: SchoolFixture) => ({ invitationId: app.
 const teacher = (app: Sfera, { people }: SchoolFixture) => ({ userId: app.id('User', people.teacher.id) });
 
 const taught = (app: Sfera, fixture: SchoolFixture) => ({ ...theClass(app, fixture), subjectId: app.id('Subject', fixture.subject.id) });
-const subjectTeacher = (app: Sfera, fixture: SchoolFixture) => ({ ...taught(app, fixture), userId: app.id('User', fixture.people.subjectTeacher.id) });
+const subjectTeacher = (app: Sfera, fixture: SchoolFixture) => ({
+  ...taught(app, fixture),
+  userId: app.id('User', fixture.people.subjectTeacher.id),
+});
 const subjectTeacherFacts = ({ schoolId, people, own, chats }: SchoolFixture): Facts['user'] => ({
   userId: people.subjectTeacher.id,
   places: [place(schoolId, { staff: true }), place(schoolId, { classId: own.id })],
@@ -79,20 +110,53 @@ export const mutations: Record<string, MutationCase> = {
   endClassTeacher: mutationCase('classTeacher.end', ofClass, seesClass, theClass),
   assignSubjectTeacher: mutationCase('subjectTeacher.assign', ofClass, seesClass, (app, w) => ({ ...taught(app, w), ...teacher(app, w) })),
   endSubjectTeacher: mutationCase('subjectTeacher.end', ofClass, allOf(seesClass, seesSubjectTeacher), subjectTeacher),
-  grantRole: mutationCase('role.grant', ofSchool, allOf(seesSchool), (app, w) => ({ ...school(app, w), ...teacher(app, w), role: 'SCHOOL_ADMINISTRATION' })),
-  endRole: mutationCase('role.end', ofSchool, (w, actor) => can(actor, 'role.read', { schoolId: w.schoolId, userId: w.people.teacher.id }), (app, w) => ({ grantId: app.id('RoleGrant', w.grant.id) })),
-  enrolStudent: mutationCase('student.enrol', ofClass, allOf(seesClass, (w, actor) => can(actor, 'student.enrol', ofClass(w)) ? seesNewcomer(w, actor) : true), (app, w) => ({ ...theClass(app, w), studentId: app.id('User', w.people.newcomer.id) })),
+  grantRole: mutationCase('role.grant', ofSchool, allOf(seesSchool), (app, w) => ({
+    ...school(app, w),
+    ...teacher(app, w),
+    role: 'SCHOOL_ADMINISTRATION',
+  })),
+  endRole: mutationCase(
+    'role.end',
+    ofSchool,
+    (w, actor) => can(actor, 'role.read', { schoolId: w.schoolId, userId: w.people.teacher.id }),
+    (app, w) => ({ grantId: app.id('RoleGrant', w.grant.id) }),
+  ),
+  enrolStudent: mutationCase(
+    'student.enrol',
+    ofClass,
+    allOf(seesClass, (w, actor) => (can(actor, 'student.enrol', ofClass(w)) ? seesNewcomer(w, actor) : true)),
+    (app, w) => ({ ...theClass(app, w), studentId: app.id('User', w.people.newcomer.id) }),
+  ),
   transferStudent: mutationCase('student.transfer', ofClass, seesClass, (app, w) => ({ ...theClass(app, w), ...pupil(app, w) })),
   withdrawStudent: mutationCase('student.withdraw', ofClass, seesPupil, pupil),
-  createChat: mutationCase('chat.create', ({ schoolId, own }) => ({ schoolId, kind: 'CLASS', classId: own.id, subjectId: null }), allOf(seesSchool, seesClass), (app, w) => ({ ...school(app, w), ...theClass(app, w), kind: 'CLASS', name: 'Новый' })),
+  createChat: mutationCase(
+    'chat.create',
+    ({ schoolId, own }) => ({ schoolId, kind: 'CLASS', classId: own.id, subjectId: null }),
+    allOf(seesSchool, seesClass),
+    (app, w) => ({ ...school(app, w), ...theClass(app, w), kind: 'CLASS', name: 'Новый' }),
+  ),
   renameChat: mutationCase('chat.rename', ofChat, seesChat, (app, w) => ({ ...theChat(app, w), name: 'Иначе' })),
   archiveChat: mutationCase('chat.archive', ofChat, seesChat, theChat),
-  addChatMember: mutationCase('chatMember.add', ofChat, seesChat, (app, w) => ({ ...theChat(app, w), userId: app.id('User', w.people.classTeacher.id) })),
-  removeChatMember: mutationCase('chatMember.remove', ofChat, seesChat, (app, w, signedIn) => ({ ...theChat(app, w), userId: app.id('User', signedIn.name === 'teacher' ? w.people.leader.id : w.people.teacher.id) })),
+  addChatMember: mutationCase('chatMember.add', ofChat, seesChat, (app, w) => ({
+    ...theChat(app, w),
+    userId: app.id('User', w.people.classTeacher.id),
+  })),
+  removeChatMember: mutationCase('chatMember.remove', ofChat, seesChat, (app, w, signedIn) => ({
+    ...theChat(app, w),
+    userId: app.id('User', signedIn.name === 'teacher' ? w.people.leader.id : w.people.teacher.id),
+  })),
   promoteChatMember: mutationCase('chatMember.promote', ofChat, seesChat, (app, w) => ({ ...theChat(app, w), ...teacher(app, w) })),
   demoteChatMember: mutationCase('chatMember.demote', ofChat, seesChat, (app, w) => ({ ...theChat(app, w), ...teacher(app, w) })),
   updateProfile: mutationCase('profile.update', ownFacts, always, () => ({ phone: '+7 812 000-00-00' })),
-  deactivateUser: mutationCase('user.deactivate', teacherFacts, allOf(seesSchool, seesTeacher), (app, w) => ({ ...school(app, w), ...teacher(app, w) })),
-  endSession: mutationCase('session.end', (_w, { user }) => ({ userId: user?.id ?? '' }), (_w, actor) => actor.kind === 'user', (app, _w, signedIn) => ({ sessionId: app.id('Session', signedIn.sessionId ?? '00000000-0000-4000-8000-000000000000') })),
+  deactivateUser: mutationCase('user.deactivate', teacherFacts, allOf(seesSchool, seesTeacher), (app, w) => ({
+    ...school(app, w),
+    ...teacher(app, w),
+  })),
+  endSession: mutationCase(
+    'session.end',
+    (_w, { user }) => ({ userId: user?.id ?? '' }),
+    (_w, actor) => actor.kind === 'user',
+    (app, _w, signedIn) => ({ sessionId: app.id('Session', signedIn.sessionId ?? '00000000-0000-4000-8000-000000000000') }),
+  ),
   endOtherSessions: mutationCase(null, ofSchool, always, () => ({})),
 };

@@ -35,7 +35,8 @@ function asked(): Map<string, Set<string>> {
       };
       const walk = (node: ts.Node): void => {
         if (ts.isCallExpression(node) && ts.isIdentifier(node.expression) && asking.has(node.expression.text)) node.arguments.forEach(note);
-        if (name === 'resources.ts' && ts.isPropertyAssignment(node) && ts.isIdentifier(node.name) && node.name.text === 'read') note(node.initializer);
+        if (name === 'resources.ts' && ts.isPropertyAssignment(node) && ts.isIdentifier(node.name) && node.name.text === 'read')
+          note(node.initializer);
         ts.forEachChild(node, walk);
       };
       walk(statement);
@@ -66,7 +67,11 @@ it('has no row for an action that can be neither performed nor read', () => {
 });
 
 it('uses every scope, and only on its noun', () => {
-  const used = new Set(actions.flatMap((action) => columns.flatMap((column) => permissions[action].cells[column].map((scope) => `${permissions[action].on}.${scope}`))));
+  const used = new Set(
+    actions.flatMap((action) =>
+      columns.flatMap((column) => permissions[action].cells[column].map((scope) => `${permissions[action].on}.${scope}`)),
+    ),
+  );
   const written = Object.entries(scopes).flatMap(([noun, of]) => Object.keys(of).map((scope) => `${noun}.${scope}`));
   expect([...used].sort()).toEqual(written.sort());
 });

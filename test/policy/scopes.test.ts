@@ -68,7 +68,11 @@ async function rowsOf(noun: Noun): Promise<{ key: string; facts: never }[]> {
 
 async function compare(actor: Actor, action: Action, other: Action, rows: { key: string; facts: never }[]): Promise<void> {
   const noun = permissions[action].on;
-  const keys = (of: (facts: never) => boolean) => rows.filter(({ facts }) => of(facts)).map(({ key }) => key).sort();
+  const keys = (of: (facts: never) => boolean) =>
+    rows
+      .filter(({ facts }) => of(facts))
+      .map(({ key }) => key)
+      .sort();
   const may = (facts: never) => can(actor, action, facts);
   const mayOther = (facts: never) => can(actor, other, facts);
   const filter = where(actor, action);

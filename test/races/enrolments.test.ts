@@ -24,12 +24,17 @@ describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation
    * overlaps.
    */
   async function settled({ pupil, chats }: Awaited<ReturnType<typeof scene>>) {
-    const places = await app.db.prisma.enrolment.findMany({ where: { studentId: pupil.id }, orderBy: [{ startedAt: 'asc' }, { endedAt: 'asc' }] });
+    const places = await app.db.prisma.enrolment.findMany({
+      where: { studentId: pupil.id },
+      orderBy: [{ startedAt: 'asc' }, { endedAt: 'asc' }],
+    });
     const present = places.filter((place) => place.endedAt === null);
     expect(present).toHaveLength(1);
     for (const [index, place] of places.slice(1).entries()) expect(place.startedAt).toEqual(places[index]!.endedAt);
     const memberships = await app.db.prisma.chatMember.findMany({ where: { userId: pupil.id } });
-    expect(memberships.map(({ chatId }) => chatId)).toEqual(chats.filter((chat) => chat.classId === present[0]!.classId).map(({ id }) => id));
+    expect(memberships.map(({ chatId }) => chatId)).toEqual(
+      chats.filter((chat) => chat.classId === present[0]!.classId).map(({ id }) => id),
+    );
     return places;
   }
 
@@ -42,7 +47,8 @@ describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation
     const all = await scene();
     const answers = await Promise.all(
       Array.from({ length: many }, (_, index) =>
-        app.as(all.administrator).enrolStudent({ studentId: all.studentId, classId: app.id('Class', all.classes[index % 5]!.id) })),
+        app.as(all.administrator).enrolStudent({ studentId: all.studentId, classId: app.id('Class', all.classes[index % 5]!.id) }),
+      ),
     );
     expect(counted(answers as [])).toEqual({ done: many / 5, conflicts: many - many / 5 });
     expect(await settled(all)).toHaveLength(1);
@@ -54,7 +60,8 @@ describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation
     await app.as(all.administrator).enrolStudent({ studentId: all.studentId, classId: app.id('Class', all.classes[0]!.id) });
     const answers = await Promise.all(
       Array.from({ length: many }, (_, index) =>
-        app.as(all.administrator).transferStudent({ studentId: all.studentId, classId: app.id('Class', all.classes[index % 5]!.id) })),
+        app.as(all.administrator).transferStudent({ studentId: all.studentId, classId: app.id('Class', all.classes[index % 5]!.id) }),
+      ),
     );
     expect(counted(answers as [])).toEqual({ done: many, conflicts: 0 });
     const places = await settled(all);
@@ -76,7 +83,12 @@ describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation
     const chats = await app.db.prisma.chat.findMany({ where: { schoolId: all.schoolId } });
     const { classId } = await app.db.prisma.enrolment.findFirstOrThrow({ where: { studentId: all.pupil.id, endedAt: null } });
     const memberships = await app.db.prisma.chatMember.findMany({ where: { userId: all.pupil.id } });
-    expect(memberships.map(({ chatId }) => chatId).sort()).toEqual(chats.filter((chat) => chat.classId === classId).map(({ id }) => id).sort());
+    expect(memberships.map(({ chatId }) => chatId).sort()).toEqual(
+      chats
+        .filter((chat) => chat.classId === classId)
+        .map(({ id }) => id)
+        .sort(),
+    );
   }, 180_000);
 
   it('a class is archived or accepts the pupil, never both', async () => {

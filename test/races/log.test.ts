@@ -88,7 +88,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
   function paging(schoolId: string, limit: number, stop: { at?: bigint }): Reader {
     const reader: Reader = { after: 0n, seen: [], reading: Promise.resolve() };
     const run = async () => {
-      for (let seq = 0n; stop.at === undefined || seq < stop.at; ) {
+      for (let seq = 0n; stop.at === undefined || seq < stop.at;) {
         const page = (await app.liveEvents.reader.read(schoolId, seq, limit))!;
         if (page.length === 0) {
           await pause(2);
@@ -111,7 +111,13 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     const after = live ? (await app.liveEvents.reader.bounds(schoolId))!.head : 0n;
     const reader: Reader = { after, seen: [], reading: Promise.resolve() };
     const items = follow(app.liveEvents, {
-      schoolId, credential, after: { schoolId, seq: after }, streamKey: 'all', types: new Set(eventTypes), filter: () => true, isAllowed: () => true,
+      schoolId,
+      credential,
+      after: { schoolId, seq: after },
+      streamKey: 'all',
+      types: new Set(eventTypes),
+      filter: () => true,
+      isAllowed: () => true,
     });
     const run = async () => {
       for await (const item of items) {
@@ -137,7 +143,12 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     const schoolId = await newSchool();
     const done: Done[] = [];
     const stop: { at?: bigint } = {};
-    const readers: Reader[] = [paging(schoolId, 3, stop), paging(schoolId, 11, stop), paging(schoolId, 100, stop), paging(schoolId, 500, stop)];
+    const readers: Reader[] = [
+      paging(schoolId, 3, stop),
+      paging(schoolId, 11, stop),
+      paging(schoolId, 100, stop),
+      paging(schoolId, 500, stop),
+    ];
     readers.push(await following(schoolId, false, stop), await following(schoolId, false, stop));
     const writing = Array.from({ length: writers }, (_, n) => write(schoolId, createRandom(random.seed + n + 1), done));
     await pause(200);

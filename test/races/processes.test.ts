@@ -94,7 +94,9 @@ describe.runIf(server)('two processes on one database', () => {
   /** The database sessions of the test itself. */
   const own = async (): Promise<number[]> => {
     const clients = await Promise.all(Array.from({ length: db.pool.options.max }, () => db.pool.connect()));
-    const pids = await Promise.all(clients.map(async (client) => (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]!.pid));
+    const pids = await Promise.all(
+      clients.map(async (client) => (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]!.pid),
+    );
     for (const client of clients) client.release();
     return pids;
   };
@@ -160,7 +162,9 @@ describe.runIf(server)('two processes on one database', () => {
     await all(streams, school.id);
     expect(streams[0]![0]!.items.map(({ studentId }) => studentId).sort()).toEqual(acts.map(({ studentId }) => studentId).sort());
     for (const child of children) await child.ready();
-    console.info(`${killed} connections killed, ${unanswered} requests unanswered, ${streams.flat().reduce((sum, { reconnects }) => sum + reconnects, 0)} streams came back`);
+    console.info(
+      `${killed} connections killed, ${unanswered} requests unanswered, ${streams.flat().reduce((sum, { reconnects }) => sum + reconnects, 0)} streams came back`,
+    );
   }, 60_000);
 
   it('started together on an empty database migrate it once and share one signing key', async () => {
@@ -172,7 +176,11 @@ describe.runIf(server)('two processes on one database', () => {
       await client.connect();
       const { rows } = await client.query(`select migration_name from "_prisma_migrations" order by 1`).finally(() => client.end());
       expect(rows.map((row: { migration_name: string }) => row.migration_name)).toEqual(readMigrations().map(({ name }) => name));
-      const keys = await Promise.all(pair.map(async ({ port }) => ((await (await fetch(`http://127.0.0.1:${port}/oidc/jwks`)).json()) as { keys: { kid: string }[] }).keys));
+      const keys = await Promise.all(
+        pair.map(
+          async ({ port }) => ((await (await fetch(`http://127.0.0.1:${port}/oidc/jwks`)).json()) as { keys: { kid: string }[] }).keys,
+        ),
+      );
       expect(keys[0]).toHaveLength(1);
       expect(keys[1]).toEqual(keys[0]);
     } finally {
@@ -211,7 +219,9 @@ describe.runIf(server)('a notifier whose LISTEN connection was killed', () => {
       await expect.poll(() => notified).toEqual([null]);
       await notify('a,b');
       await expect.poll(() => notified).toEqual([null, ['a', 'b']]);
-      await db.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'sfera listen'`);
+      await db.pool.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'sfera listen'`,
+      );
       await expect.poll(() => notified, { timeout: 10_000 }).toEqual([null, ['a', 'b'], null]);
       await notify('c');
       await expect.poll(() => notified).toEqual([null, ['a', 'b'], null, ['c']]);

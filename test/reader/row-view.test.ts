@@ -17,7 +17,10 @@ function message(values: readonly (string | null)[]): Buffer {
 /** Parses these bytes in chunks of this size; returns all rows after the last chunk. */
 function arriving(bytes: Buffer, size: number) {
   const stream = new PassThrough();
-  const client = new Client() as unknown as { connection: { attachListeners(stream: PassThrough): void }; _handleDataRow(row: DataRow): void };
+  const client = new Client() as unknown as {
+    connection: { attachListeners(stream: PassThrough): void };
+    _handleDataRow(row: DataRow): void;
+  };
   const held: { buffer: DataRow['buffer']; at: number; fields: (string | null)[] }[] = [];
   client._handleDataRow = ({ buffer, at, fields }) => void held.push({ buffer, at, fields });
   client.connection.attachListeners(stream);
@@ -34,12 +37,25 @@ describe('rows from the protocol stream', () => {
     const held = arriving(bytes, size);
     expect(held.map(({ fields }) => fields)).toEqual(rows);
     const views = held.map(({ buffer, at }) => new View(buffer, at) as unknown as { name: string; number: number | null; rest: string });
-    expect(views.map(({ name, number, rest }) => [name, number, rest])).toEqual(rows.map(([name, number, rest]) => [name, number === null ? null : Number(number), rest]));
+    expect(views.map(({ name, number, rest }) => [name, number, rest])).toEqual(
+      rows.map(([name, number, rest]) => [name, number === null ? null : Number(number), rest]),
+    );
   });
 
   it('contain a joined row, or null if its first column is null', () => {
-    const Both = createView({ own: ['id'], related: [['student', 'sortKey'], ['student', 'id']], joined: ['id', 'surname'] }, [null, null, null, null, null]);
-    const view = (values: readonly (string | null)[]) => new Both(wireBuffer(Buffer.concat(values.map(columnBytes))), 0) as unknown as Record<string, any>;
+    const Both = createView(
+      {
+        own: ['id'],
+        related: [
+          ['student', 'sortKey'],
+          ['student', 'id'],
+        ],
+        joined: ['id', 'surname'],
+      },
+      [null, null, null, null, null],
+    );
+    const view = (values: readonly (string | null)[]) =>
+      new Both(wireBuffer(Buffer.concat(values.map(columnBytes))), 0) as unknown as Record<string, any>;
     const there = view(['1', 'orlova', '7', '7', 'Орлова']);
     expect([there.id, there.student, there.joined.id, there.joined.surname]).toEqual(['1', { sortKey: 'orlova', id: '7' }, '7', 'Орлова']);
     expect(view(['1', 'orlova', '7', null, 'Орлова']).joined).toBeNull();

@@ -69,7 +69,11 @@ const count = (names: string[]) => names.reduce<Record<string, number>>((all, na
 /** Runs all tasks with limited concurrency. */
 async function runConcurrently<T>(items: readonly T[], at: number, act: (item: T, n: number) => Promise<void>): Promise<void> {
   const rest = items.entries();
-  await Promise.all(Array.from({ length: at }, async () => { for (const [n, item] of rest) await act(item, n); }));
+  await Promise.all(
+    Array.from({ length: at }, async () => {
+      for (const [n, item] of rest) await act(item, n);
+    }),
+  );
 }
 
 /**
@@ -81,7 +85,9 @@ async function setUpClass(schoolId: string, administrator: User, of: Pupil[], gr
   const made = done(await app.as(administrator).createClass({ schoolId: school, grade, letter }));
   const teacher = await app.build.teacher({ schoolId });
   done(await app.as(administrator).assignClassTeacher({ classId: made.id, userId: app.id('User', teacher.id) }));
-  const invitation = done(await app.as(administrator).createInvitation({ schoolId: school, role: 'STUDENT', classId: made.id, maxUses: of.length }));
+  const invitation = done(
+    await app.as(administrator).createInvitation({ schoolId: school, role: 'STUDENT', classId: made.id, maxUses: of.length }),
+  );
   done(await app.as(administrator).handOverInvitation({ invitationId: invitation.id, userId: app.id('User', teacher.id) }));
   const held = await app.as(teacher).heldInvitations();
   const [edge] = held!.heldInvitations.edges;
@@ -98,16 +104,21 @@ async function setUpSchool(of: Pupil[]): Promise<{ schoolId: string; classes: Cl
     for (const [half, letter] of ['А', 'Б'].entries()) {
       const own = of.filter(({ birthYear }) => birthYear === year).filter((_, at) => at % 2 === half);
       // There are more years of birth than grades, so the older pupils get a separate letter.
-      if (own.length > 0) classes.push(await setUpClass(school.id, administrator, own, (n % 11) + 1, letter + '′'.repeat(Math.floor(n / 11))));
+      if (own.length > 0)
+        classes.push(await setUpClass(school.id, administrator, own, (n % 11) + 1, letter + '′'.repeat(Math.floor(n / 11))));
     }
-  const office = async (role: 'PLATFORM_ADMINISTRATOR' | 'SCHOOL_ADMINISTRATION') => ({ user: await app.build.user({ schoolId: school.id, role }) });
+  const office = async (role: 'PLATFORM_ADMINISTRATOR' | 'SCHOOL_ADMINISTRATION') => ({
+    user: await app.build.user({ schoolId: school.id, role }),
+  });
   const listeners: Listener[] = [{ user: administrator }];
   for (let n = 0; n < 5; n += 1) listeners.push(await office('PLATFORM_ADMINISTRATOR'), await office('SCHOOL_ADMINISTRATION'));
   for (const own of classes.slice(0, 4)) listeners.push({ user: own.teacher, class: own });
   // A pupil who is already in a class and receives events about classmates.
   const classmate = await app.build.student({ classId: classes[0]!.id });
   listeners.push({ user: classmate, class: classes[0]! });
-  await app.db.prisma.chatMember.create({ data: { schoolId: school.id, chatId: classes[0]!.chatId, userId: classmate.id, reason: 'RULE' } });
+  await app.db.prisma.chatMember.create({
+    data: { schoolId: school.id, chatId: classes[0]!.chatId, userId: classmate.id, reason: 'RULE' },
+  });
   return { schoolId: school.id, classes, listeners };
 }
 
@@ -131,29 +142,53 @@ it('960 pupils join three schools while 50 dashboards are subscribed', async () 
     for (const [at, listener] of [...listeners, ...(n < 2 ? [listeners[0]!] : [])].entries()) {
       const { query, prefix } = streams[listener.class === undefined ? at % 3 : at % 2]!;
       const { token } = await app.token(listener.user, 3600);
-      dashboards.push({ ...listener, schoolId, prefix, follower: follower({ url: app.url, token, query, variables: { schoolId: app.id('School', schoolId) } }) });
+      dashboards.push({
+        ...listener,
+        schoolId,
+        prefix,
+        follower: follower({ url: app.url, token, query, variables: { schoolId: app.id('School', schoolId) } }),
+      });
     }
   expect(dashboards).toHaveLength(50);
   await Promise.all(dashboards.map(({ follower: { started } }) => started));
-  const begun = new Map(await Promise.all(schools.map(async ({ schoolId }) => [schoolId, (await app.liveEvents.reader.bounds(schoolId))!.head] as const)));
+  const begun = new Map(
+    await Promise.all(schools.map(async ({ schoolId }) => [schoolId, (await app.liveEvents.reader.bounds(schoolId))!.head] as const)),
+  );
 
   const toCut = random.sample(dashboards, 10);
-  const arrivals = random.sample(schools.flatMap(({ classes }) => classes.flatMap(({ link, pupils: own }) => own.map((pupil) => ({ link, pupil })))), pupilCount);
+  const arrivals = random.sample(
+    schools.flatMap(({ classes }) => classes.flatMap(({ link, pupils: own }) => own.map((pupil) => ({ link, pupil })))),
+    pupilCount,
+  );
   const cuts = new Map(toCut.map((dashboard, n) => [40 + n * 80 + random.integer(0, 60), dashboard]));
   await runConcurrently(arrivals, 16, async ({ link, pupil }, n) => {
     cuts.get(n)?.follower.disconnect();
     await join(link, pupil, n);
   });
 
-  const logs = new Map(await Promise.all(schools.map(async ({ schoolId }) => [schoolId, (await app.events(schoolId)).filter(({ seq }) => seq > begun.get(schoolId)!)] as const)));
+  const logs = new Map(
+    await Promise.all(
+      schools.map(
+        async ({ schoolId }) => [schoolId, (await app.events(schoolId)).filter(({ seq }) => seq > begun.get(schoolId)!)] as const,
+      ),
+    ),
+  );
   for (const { schoolId, classes } of schools) {
     // The log contains each pupil once, and nothing else.
     const counts = count(logs.get(schoolId)!.map(({ type }) => type));
     const joined = classes.reduce((sum, { pupils: own }) => sum + own.length, 0);
-    expect(counts).toEqual({ 'invitation.accepted': joined, 'role.granted': joined, 'student.enrolled': joined, 'chatMember.added': joined });
+    expect(counts).toEqual({
+      'invitation.accepted': joined,
+      'role.granted': joined,
+      'student.enrolled': joined,
+      'chatMember.added': joined,
+    });
   }
   for (const dashboard of dashboards) {
-    const expected = logs.get(dashboard.schoolId)!.filter((event) => isFor(dashboard, event)).map(({ seq }) => seq);
+    const expected = logs
+      .get(dashboard.schoolId)!
+      .filter((event) => isFor(dashboard, event))
+      .map(({ seq }) => seq);
     await dashboard.follower.until((items) => items.length >= expected.length);
     expect(dashboard.follower.items.map(({ cursor }) => placeOf(cursor))).toEqual(expected);
   }
@@ -162,7 +197,9 @@ it('960 pupils join three schools while 50 dashboards are subscribed', async () 
 
   for (const { classes } of schools)
     for (const { id, teacher, pupils: own } of classes) {
-      const enrolled = (await app.db.prisma.enrolment.findMany({ where: { classId: id, endedAt: null } })).map(({ studentId }) => studentId);
+      const enrolled = (await app.db.prisma.enrolment.findMany({ where: { classId: id, endedAt: null } })).map(
+        ({ studentId }) => studentId,
+      );
       expect(enrolled).toHaveLength(own.length + (id === classes[0]!.id ? 1 : 0));
       const members = await app.db.prisma.chatMember.findMany({ where: { chat: { classId: id } } });
       expect(members.map(({ userId }) => userId).sort()).toEqual([...enrolled, teacher.id].sort());

@@ -31,7 +31,11 @@ export interface AuthServer extends ServerDeps {
 export const password = 'верный пароль 7';
 
 /** @param shared the database of another server, to simulate a second process on it. */
-export async function openAuthServer(env: Record<string, string> = {}, logged?: (line: string) => void, shared?: Database): Promise<AuthServer> {
+export async function openAuthServer(
+  env: Record<string, string> = {},
+  logged?: (line: string) => void,
+  shared?: Database,
+): Promise<AuthServer> {
   const asked: string[] = [];
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -42,7 +46,10 @@ export async function openAuthServer(env: Record<string, string> = {}, logged?: 
   const db = shared ?? (await openTestDatabase());
   const keys = await loadSigningKeys(db, config);
   // This server has no subscriptions.
-  const quiet = { notifier: { notify: () => undefined }, liveEvents: { rights: { invalidate: () => undefined } } } as unknown as Pick<ServerDeps, 'notifier' | 'liveEvents'>;
+  const quiet = { notifier: { notify: () => undefined }, liveEvents: { rights: { invalidate: () => undefined } } } as unknown as Pick<
+    ServerDeps,
+    'notifier' | 'liveEvents'
+  >;
   const deps: ServerDeps = { config, db, log, keys, tokens: createTokens({ config, db, keys, log }), ...quiet };
   const answer = createRoutes(deps);
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
@@ -68,7 +75,13 @@ export async function openAuthServer(env: Record<string, string> = {}, logged?: 
     async teacher(surname = 'Петрова') {
       const { school } = await build.school();
       const signInName = `teacher${(count += 1)}.${school.id.slice(-6)}`;
-      const { id } = await build.user({ schoolId: school.id, role: 'TEACHER', surname, signInName, passwordHash: await hashPassword(password) });
+      const { id } = await build.user({
+        schoolId: school.id,
+        role: 'TEACHER',
+        surname,
+        signInName,
+        passwordHash: await hashPassword(password),
+      });
       return { id, signInName, schoolId: school.id };
     },
     async frontend() {
@@ -87,7 +100,12 @@ export async function openAuthServer(env: Record<string, string> = {}, logged?: 
 
 /** Returns a logger that passes every call to `logged` as JSON. */
 function recorder(logged: (line: string) => void) {
-  const note = (...parts: unknown[]) => logged(JSON.stringify(parts, (_key, value: unknown) => (value instanceof Error ? { ...value, message: value.message, stack: value.stack } : value)));
+  const note = (...parts: unknown[]) =>
+    logged(
+      JSON.stringify(parts, (_key, value: unknown) =>
+        value instanceof Error ? { ...value, message: value.message, stack: value.stack } : value,
+      ),
+    );
   return { debug: note, info: note, warn: note, error: note };
 }
 
@@ -117,7 +135,13 @@ export class Browser {
       .filter(([, { path }]) => url.pathname.startsWith(path))
       .map(([name, { value }]) => `${name}=${value}`)
       .join('; ');
-    const headers = { 'accept-language': 'ru', accept: 'text/html', ...this.#headers, ...(init.headers as object), ...(cookie ? { cookie } : {}) };
+    const headers = {
+      'accept-language': 'ru',
+      accept: 'text/html',
+      ...this.#headers,
+      ...(init.headers as object),
+      ...(cookie ? { cookie } : {}),
+    };
     const response = await fetch(url, { ...init, headers, redirect: 'manual' });
     for (const line of response.headers.getSetCookie()) this.#keep(line);
     const text = await response.text();
@@ -157,13 +181,9 @@ export interface Seen {
 }
 
 export const discover = (server: AuthServer, clientId: string, secret?: string): Promise<openid.Configuration> =>
-  openid.discovery(
-    new URL(server.url),
-    clientId,
-    undefined,
-    secret === undefined ? openid.None() : openid.ClientSecretBasic(secret),
-    { execute: [openid.allowInsecureRequests] },
-  );
+  openid.discovery(new URL(server.url), clientId, undefined, secret === undefined ? openid.None() : openid.ClientSecretBasic(secret), {
+    execute: [openid.allowInsecureRequests],
+  });
 
 /**
  * Signs in like a frontend: authorization code with PKCE in a browser. A remembered browser is not asked for the

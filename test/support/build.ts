@@ -12,20 +12,24 @@ export function createBuild({ db, config }: Opened) {
   const { prisma } = db;
   let count = 0;
 
-  async function user(of: {
-    schoolId?: string;
-    role?: Role;
-    surname?: string;
-    givenName?: string;
-    patronymic?: string | null;
-    signInName?: string;
-    passwordHash?: string;
-  } = {}): Promise<User> {
+  async function user(
+    of: {
+      schoolId?: string;
+      role?: Role;
+      surname?: string;
+      givenName?: string;
+      patronymic?: string | null;
+      signInName?: string;
+      passwordHash?: string;
+    } = {},
+  ): Promise<User> {
     const { schoolId, role = 'TEACHER', surname = 'Иванова', givenName = `Проба${(count += 1)}`, patronymic = null } = of;
     const parts = [surname, givenName, patronymic];
     return prisma.user.create({
       data: {
-        surname, givenName, patronymic,
+        surname,
+        givenName,
+        patronymic,
         signInName: of.signInName ?? `u${randomBytes(6).toString('hex')}`,
         passwordHash: of.passwordHash ?? null,
         sortKey: alphabeticalKey(parts),
@@ -50,12 +54,27 @@ export function createBuild({ db, config }: Opened) {
       return { school, administrator: await user({ schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR' }) };
     },
 
-    async class({ schoolId, grade = 5, letter = letters(), archivedAt = null }: {
-      schoolId: string; grade?: number; letter?: string; archivedAt?: Date | null;
+    async class({
+      schoolId,
+      grade = 5,
+      letter = letters(),
+      archivedAt = null,
+    }: {
+      schoolId: string;
+      grade?: number;
+      letter?: string;
+      archivedAt?: Date | null;
     }): Promise<Class> {
       const year = await yearOf(schoolId);
       return prisma.class.create({
-        data: { schoolId, schoolYearId: year.id, grade, letter, archivedAt, sortKey: `${String(grade).padStart(2, '0')}${alphabeticalKey([letter])}` },
+        data: {
+          schoolId,
+          schoolYearId: year.id,
+          grade,
+          letter,
+          archivedAt,
+          sortKey: `${String(grade).padStart(2, '0')}${alphabeticalKey([letter])}`,
+        },
       });
     },
 
@@ -68,8 +87,15 @@ export function createBuild({ db, config }: Opened) {
       return prisma.assignment.create({ data: { ...data, kind } });
     },
 
-    async teacher({ schoolId, classTeacherOf, teaches = [], ...rest }: Parameters<typeof user>[0] & {
-      schoolId: string; classTeacherOf?: string; teaches?: { classId: string; subjectId: string }[];
+    async teacher({
+      schoolId,
+      classTeacherOf,
+      teaches = [],
+      ...rest
+    }: Parameters<typeof user>[0] & {
+      schoolId: string;
+      classTeacherOf?: string;
+      teaches?: { classId: string; subjectId: string }[];
     }): Promise<User> {
       const teacher = await user({ ...rest, schoolId, role: 'TEACHER' });
       if (classTeacherOf !== undefined) await build.assignment({ schoolId, classId: classTeacherOf, userId: teacher.id });
@@ -85,8 +111,15 @@ export function createBuild({ db, config }: Opened) {
     },
 
     /** Creates a chat and adds the members that the rule of its kind gives it now. */
-    async chat({ name = 'Чат', ...data }: {
-      schoolId: string; kind: ChatKind; classId?: string; subjectId?: string; name?: string;
+    async chat({
+      name = 'Чат',
+      ...data
+    }: {
+      schoolId: string;
+      kind: ChatKind;
+      classId?: string;
+      subjectId?: string;
+      name?: string;
     }): Promise<Chat> {
       return transaction(db, async (tx) => {
         const chat = await tx.chat.create({ data: { ...data, name } });
@@ -95,17 +128,40 @@ export function createBuild({ db, config }: Opened) {
       });
     },
 
-    async invitation({ schoolId, role = 'TEACHER', classId, maxUses = 1, expiresAt = new Date(Date.now() + 86_400_000), holderId }: {
-      schoolId: string; role?: Role; classId?: string; maxUses?: number; expiresAt?: Date; holderId?: string;
+    async invitation({
+      schoolId,
+      role = 'TEACHER',
+      classId,
+      maxUses = 1,
+      expiresAt = new Date(Date.now() + 86_400_000),
+      holderId,
+    }: {
+      schoolId: string;
+      role?: Role;
+      classId?: string;
+      maxUses?: number;
+      expiresAt?: Date;
+      holderId?: string;
     }) {
       const nonce = new Uint8Array(randomBytes(32));
       const code = deriveCode(config.secretKey, nonce);
-      const data = { schoolId, role, classId: classId ?? null, maxUses, expiresAt, holderId: holderId ?? null, nonce, codeHash: hashCode(code) };
+      const data = {
+        schoolId,
+        role,
+        classId: classId ?? null,
+        maxUses,
+        expiresAt,
+        holderId: holderId ?? null,
+        nonce,
+        codeHash: hashCode(code),
+      };
       return { invitation: await prisma.invitation.create({ data }), code };
     },
 
     async service({ schoolId, scopes = ['read', 'events', 'roster'] }: { schoolId: string; scopes?: string[] }) {
-      return prisma.oauthClient.create({ data: { id: `svc-${randomUUID()}`, name: 'Проба', schoolId, scopes, secretHash: new Uint8Array(32) } });
+      return prisma.oauthClient.create({
+        data: { id: `svc-${randomUUID()}`, name: 'Проба', schoolId, scopes, secretHash: new Uint8Array(32) },
+      });
     },
   };
   return build;

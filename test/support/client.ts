@@ -7,12 +7,11 @@ import * as documents from '../generated/operations.ts';
 /** A client of the API that acts as one person, over real HTTP and WebSocket. */
 
 type Documents = typeof documents;
-type Operations = {
-  [K in keyof Documents as K extends `${infer Name}Document` ? Uncapitalize<Name> : never]: Documents[K];
-};
-type Call<D> = D extends TypedDocumentNode<infer Result, infer Variables>
-  ? (variables?: Variables extends { input: infer Input } ? Input : Variables) => Promise<Rooted<Result>>
-  : never;
+type Operations = { [K in keyof Documents as K extends `${infer Name}Document` ? Uncapitalize<Name> : never]: Documents[K] };
+type Call<D> =
+  D extends TypedDocumentNode<infer Result, infer Variables>
+    ? (variables?: Variables extends { input: infer Input } ? Input : Variables) => Promise<Rooted<Result>>
+    : never;
 /** The type of the operation's only root field. */
 type Rooted<Result> = Result[Exclude<keyof Result, '__typename'>];
 type Calls = { [K in keyof Operations]: Call<Operations[K]> };
@@ -73,11 +72,17 @@ export function person(url: string, token: string): Person {
     });
     return { status: response.status, ...((await response.json()) as object) };
   };
-  const own = { token, send, listen: (query: string | DocumentNode, variables?: object) => overSocket(url, token, text(query), variables), listenSse: (query: string | DocumentNode, variables?: object) => overSse(url, authorization, text(query), variables) };
+  const own = {
+    token,
+    send,
+    listen: (query: string | DocumentNode, variables?: object) => overSocket(url, token, text(query), variables),
+    listenSse: (query: string | DocumentNode, variables?: object) => overSse(url, authorization, text(query), variables),
+  };
   return new Proxy(own as unknown as Person, {
     get(target, name: string) {
       if (name in target || name === 'then') return target[name as keyof Person];
-      const document = (documents as Record<string, unknown>)[`${name[0]!.toUpperCase()}${name.slice(1)}Document`] as DocumentNode | undefined;
+      const document = (documents as Record<string, unknown>)[`${name[0]!.toUpperCase()}${name.slice(1)}Document`] as
+        DocumentNode | undefined;
       if (document === undefined) throw new Error(`test/operations has no operation ${name}`);
       const [operation] = document.definitions;
       const takesInput =
@@ -149,8 +154,7 @@ function overSocket(url: string, token: string, query: string, variables?: objec
         if (errors) finish({ errors });
         else push(Object.values(data as object)[0] as Record<string, any>);
       },
-      error: (error) =>
-        finish(Array.isArray(error) ? { errors: error as [] } : { code: (error as { code?: number }).code ?? 0 }),
+      error: (error) => finish(Array.isArray(error) ? { errors: error as [] } : { code: (error as { code?: number }).code ?? 0 }),
       complete: () => finish({}),
     },
   );
@@ -173,7 +177,10 @@ function overSse(url: string, headers: Record<string, string>, query: string, va
       rest = blocks.pop()!;
       for (const block of blocks) {
         const lines = block.split('\n');
-        const data = lines.filter((line) => line.startsWith('data:')).map((line) => line.slice(5).trim()).join('\n');
+        const data = lines
+          .filter((line) => line.startsWith('data:'))
+          .map((line) => line.slice(5).trim())
+          .join('\n');
         if (lines.includes('event: next')) {
           const result = JSON.parse(data) as { data?: object; errors?: [] };
           if (result.errors) finish({ errors: result.errors });

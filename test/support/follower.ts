@@ -57,7 +57,11 @@ export function follower({ url, token, query, variables }: FollowerOptions): Fol
         }
       }
       const client = createClient({
-        url: url.replace(/^http/, 'ws'), webSocketImpl: TrackedWebSocket, connectionParams: { authorization: `Bearer ${token}` }, retryAttempts: 0, lazyCloseTimeout: 0,
+        url: url.replace(/^http/, 'ws'),
+        webSocketImpl: TrackedWebSocket,
+        connectionParams: { authorization: `Bearer ${token}` },
+        retryAttempts: 0,
+        lazyCloseTimeout: 0,
       });
       const end = (reason?: unknown) => {
         if (hasEnded) return;
@@ -69,7 +73,11 @@ export function follower({ url, token, query, variables }: FollowerOptions): Fol
       };
       const fail = (errors: readonly { extensions?: { code?: unknown } }[]) =>
         // Server-side failures are temporary, so reconnect; any other error fails the follower.
-        end(errors.every(({ extensions }) => extensions?.code === 'INTERNAL' || extensions?.code === 'UNAVAILABLE') ? undefined : new Error(JSON.stringify(errors)));
+        end(
+          errors.every(({ extensions }) => extensions?.code === 'INTERNAL' || extensions?.code === 'UNAVAILABLE')
+            ? undefined
+            : new Error(JSON.stringify(errors)),
+        );
       client.subscribe(
         { query, variables: { ...variables, after: cursor } },
         {

@@ -26,7 +26,16 @@ export interface CompiledServer {
 export function compile(): CompiledServer {
   const folder = mkdtempSync(join(tmpdir(), 'sfera-'));
   for (const name of ['node_modules', 'package.json', 'prisma']) symlinkSync(join(root, name), join(folder, name));
-  const tsc = [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json', '--noCheck', '--sourceMap', 'false', '--outDir', join(folder, 'dist')];
+  const tsc = [
+    join(root, 'node_modules/typescript/bin/tsc'),
+    '-p',
+    'tsconfig.build.json',
+    '--noCheck',
+    '--sourceMap',
+    'false',
+    '--outDir',
+    join(folder, 'dist'),
+  ];
   const { status, stdout } = spawnSync(process.execPath, tsc, { cwd: root, encoding: 'utf8' });
   if (status !== 0) throw new Error(`the source does not compile: ${stdout}`);
   return { main: join(folder, 'dist/main.js'), remove: () => rmSync(folder, { recursive: true, force: true }) };
@@ -49,11 +58,20 @@ export interface ServerProcess {
 /** Starts a server. It inherits only PATH from the environment of this process. */
 export function startServer({ main }: CompiledServer, port: number, env: Record<string, string>): ServerProcess {
   const child = spawn(process.execPath, ['--enable-source-maps', main], {
-    env: { PATH: process.env.PATH ?? '', HOST: '127.0.0.1', PORT: String(port), LOG_LEVEL: 'warn', DEMO: 'false', OPERATIONS_PER_MINUTE: '100000000', ...env },
+    env: {
+      PATH: process.env.PATH ?? '',
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      LOG_LEVEL: 'warn',
+      DEMO: 'false',
+      OPERATIONS_PER_MINUTE: '100000000',
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (output = (output + part.toString()).slice(-100_000)));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (part: Buffer) => (output = (output + part.toString()).slice(-100_000)));
   const orphan = () => void child.kill('SIGKILL');
   process.once('exit', orphan);
   let over = false;

@@ -16,7 +16,10 @@ export async function stallingProxy(target: string): Promise<StallingProxy> {
   let stalled = false;
   const listener = createServer((near) => {
     const far = connect(Number(port) || 5432, hostname);
-    const pair: [Socket, Socket][] = [[near, far], [far, near]];
+    const pair: [Socket, Socket][] = [
+      [near, far],
+      [far, near],
+    ];
     for (const [from, to] of pair) {
       sockets.add(from);
       from.setNoDelay(true);

@@ -16,9 +16,7 @@ const closeWithinMs = 10_000;
 /** Messages to the worker, and its replies. */
 export type WorkerRequest = { kind: 'bytes'; connection: number; bytes: Uint8Array } | { kind: 'dump' } | { kind: 'close' };
 export type WorkerReply =
-  | { kind: 'ready' }
-  | { kind: 'bytes'; connection: number; bytes: Uint8Array }
-  | { kind: 'dump'; bytes: Uint8Array };
+  { kind: 'ready' } | { kind: 'bytes'; connection: number; bytes: Uint8Array } | { kind: 'dump'; bytes: Uint8Array };
 
 export interface WorkerOptions {
   dir: string | undefined;
@@ -85,7 +83,11 @@ function openingError(dataDir: string, error: unknown): Error {
   const knownError = folderError(dataDir, error);
   if (knownError instanceof ConfigError) return knownError;
   const freeBytes = freeSpace(dataDir);
-  if (freeBytes < minFreeBytes) return new ConfigError(`The embedded database in ${dataDir} cannot be opened: the disk is full (${Math.floor(freeBytes / 2 ** 20)} MB are free).`, { cause: error });
+  if (freeBytes < minFreeBytes)
+    return new ConfigError(
+      `The embedded database in ${dataDir} cannot be opened: the disk is full (${Math.floor(freeBytes / 2 ** 20)} MB are free).`,
+      { cause: error },
+    );
   return new ConfigError(`The embedded database in ${dataDir} cannot be opened: it is damaged, or of another version.`, { cause: error });
 }
 

@@ -5,7 +5,20 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ConfigError } from '../../config-error.ts';
 import { createFolder, folderError } from '../../data-folder.ts';
-import { deviceOf, isAlive, isGone, leaseMs, listen, machineId, markReleased, ownerPath, readOwner, renew, renewalMs, type Owner } from './lock-owner.ts';
+import {
+  deviceOf,
+  isAlive,
+  isGone,
+  leaseMs,
+  listen,
+  machineId,
+  markReleased,
+  ownerPath,
+  readOwner,
+  renew,
+  renewalMs,
+  type Owner,
+} from './lock-owner.ts';
 
 /**
  * Lets one process at a time use the folder of the embedded database.
@@ -42,7 +55,9 @@ export async function lockFolder(dir: string, options: LockOptions): Promise<Fol
   const locks = join(dir, locksFolder);
   const machine = options.machine === undefined ? machineId() : options.machine;
   const onWait = (owner: Owner | undefined): void =>
-    options.onWait?.(`The folder ${dir} may be in use${owner === undefined ? '' : ` by ${describe(owner)}`}: waiting ${leaseMs / 1000} s for a sign of life.`);
+    options.onWait?.(
+      `The folder ${dir} may be in use${owner === undefined ? '' : ` by ${describe(owner)}`}: waiting ${leaseMs / 1000} s for a sign of life.`,
+    );
   const deadline = Date.now() + maxWaitMs;
   try {
     for (;;) {
@@ -88,7 +103,14 @@ async function claim(locks: string, number: number, machine: string | null): Pro
     mkdirSync(temporary, { mode: 0o700 });
     server = machine === null ? undefined : await listen(temporary, id);
     const confirmedAt = Date.now();
-    const owner = { id, machine: server === undefined ? null : machine, device: deviceOf(temporary), pid: process.pid, host: hostname(), released: false };
+    const owner = {
+      id,
+      machine: server === undefined ? null : machine,
+      device: deviceOf(temporary),
+      pid: process.pid,
+      host: hostname(),
+      released: false,
+    };
     writeFileSync(ownerPath(temporary), JSON.stringify(owner), { mode: 0o600, flush: true });
     renameSync(temporary, join(locks, String(number)));
     removeOlderLocks(locks, number);
@@ -113,7 +135,12 @@ async function claim(locks: string, number: number, machine: string | null): Pro
  */
 function isTaken(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
-  return code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOENT' || (process.platform === 'win32' && (code === 'EPERM' || code === 'EACCES'));
+  return (
+    code === 'ENOTEMPTY' ||
+    code === 'EEXIST' ||
+    code === 'ENOENT' ||
+    (process.platform === 'win32' && (code === 'EPERM' || code === 'EACCES'))
+  );
 }
 
 function holdLock(dir: string, locks: string, { number, owner, server, ...claimed }: ClaimedLock, { onLost }: LockOptions): FolderLock {
@@ -188,7 +215,9 @@ function inUseError(dir: string, lock: string): ConfigError {
   } catch {
     // The owner has just released it, so the next start succeeds.
   }
-  return new ConfigError(`The folder ${dir} is in use by ${owner === undefined ? 'another process' : describe(owner)}: stop it, or set DATA_DIR to another folder.`);
+  return new ConfigError(
+    `The folder ${dir} is in use by ${owner === undefined ? 'another process' : describe(owner)}: stop it, or set DATA_DIR to another folder.`,
+  );
 }
 
 /** Creates the folder of locks. A file in its place is the lock of an earlier version, with its PID and start time. */
@@ -201,7 +230,8 @@ function createLocksFolder(dir: string, locks: string): void {
     try {
       if (!statSync(locks).isFile()) return;
       const [pid = '', start = ''] = readFileSync(locks, 'utf8').split(' ');
-      if (isRunning(Number(pid), start)) throw new ConfigError(`The folder ${dir} is in use by another process (${pid}): stop it, or set DATA_DIR to another folder.`);
+      if (isRunning(Number(pid), start))
+        throw new ConfigError(`The folder ${dir} is in use by another process (${pid}): stop it, or set DATA_DIR to another folder.`);
       // Fails on a folder, so it cannot remove the locks of another process that has just started.
       unlinkSync(locks);
     } catch (failure) {

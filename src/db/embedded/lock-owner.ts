@@ -120,7 +120,7 @@ export async function isAlive(lock: string, machine: string | null, onWait: (own
 /** Watches for `leaseMs` whether the owner's file changes. Clocks of two machines are never compared. */
 async function isRenewed(lock: string): Promise<boolean> {
   const initial = readSignature(lock);
-  for (const end = performance.now() + leaseMs; performance.now() < end; ) {
+  for (const end = performance.now() + leaseMs; performance.now() < end;) {
     await pause(renewalMs / 4);
     if (readSignature(lock) !== initial) return true;
   }

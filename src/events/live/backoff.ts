@@ -30,7 +30,7 @@ export class Backoff {
 
 /** Returns the result of `attempt`, retrying when it throws. @throws the error of the last attempt. */
 export async function retry<T>(attempt: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  for (const backoff = new Backoff(); ; ) {
+  for (const backoff = new Backoff(); ;) {
     try {
       return await attempt();
     } catch (error) {

@@ -1,7 +1,18 @@
 import { recipientFilter, directRecipients, hasRoleIn } from '../../policy/topics.ts';
 import type { Logger } from '../../logger.ts';
 import { isActor, maxRightsAgeMs, type ResolvedActor } from './rights-cache.ts';
-import { sampleOf, recipientsOf, addSubscriber, removeSubscriber, type SharedResult, type Cohort, type SubscriberGroups, type Subscriber, type SubscriptionPosition, type Delivery } from './subscriber-index.ts';
+import {
+  sampleOf,
+  recipientsOf,
+  addSubscriber,
+  removeSubscriber,
+  type SharedResult,
+  type Cohort,
+  type SubscriberGroups,
+  type Subscriber,
+  type SubscriptionPosition,
+  type Delivery,
+} from './subscriber-index.ts';
 import type { LoggedEvent, LogReader } from '../log-reader.ts';
 
 /**
@@ -98,7 +109,8 @@ export function createBroadcaster(reader: LogReader, log: Logger): Broadcaster {
       for (const [key, cohort] of group) {
         const { actor } = cohort;
         let reach = reachByKey.get(key);
-        if (reach === undefined) reachByKey.set(key, (reach = isRecipient(actor) ? 'all' : hasRoleIn(actor, event.schoolId) ? 'direct' : 'none'));
+        if (reach === undefined)
+          reachByKey.set(key, (reach = isRecipient(actor) ? 'all' : hasRoleIn(actor, event.schoolId) ? 'direct' : 'none'));
         if (reach === 'none') continue;
         const members = recipientsOf(cohort, event, reach === 'all', direct);
         if (members.length > 0) cohorts.push({ actor, members });
@@ -152,7 +164,10 @@ export function createBroadcaster(reader: LogReader, log: Logger): Broadcaster {
       if (signal.aborted || reader.head(schoolId) !== position.seq || actor === null || !isActor(actor)) return null;
       let school = schools.get(schoolId);
       if (school === undefined)
-        schools.set(schoolId, (school = { seq: position.seq, members: new Set(), groups: new Map(), isBroadcasting: false, stale: new Set() }));
+        schools.set(
+          schoolId,
+          (school = { seq: position.seq, members: new Set(), groups: new Map(), isBroadcasting: false, stale: new Set() }),
+        );
       const { members } = school;
       const joined = school;
       waiting += 1;

@@ -12,7 +12,9 @@ export function createLiveEvents(db: Database, notifier: Notifier, log: Logger):
   const reader = createLogReader(db.pool, notifier, log, (schoolId, events) => rights.invalidate(schoolId, events));
   const broadcaster = createBroadcaster(reader, log);
   return {
-    reader, rights, broadcaster,
+    reader,
+    rights,
+    broadcaster,
     close() {
       broadcaster.close();
       rights.close();

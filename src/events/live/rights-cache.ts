@@ -34,7 +34,12 @@ export interface SubscriberRights {
 
 export interface RightsCache {
   /** @param onRevoked is called when a sweep loads rights for which `checkAccess` returns a reason to end. */
-  subscribe(schoolId: string, credential: Credential, checkAccess: (actor: ResolvedActor) => EndReason | null, onRevoked: (reason: EndReason) => void): SubscriberRights;
+  subscribe(
+    schoolId: string,
+    credential: Credential,
+    checkAccess: (actor: ResolvedActor) => EndReason | null,
+    onRevoked: (reason: EndReason) => void,
+  ): SubscriberRights;
   /** Invalidates the rights that these events of a school may have changed. */
   invalidate(schoolId: string, events: readonly Pick<LoggedEvent, 'type' | 'payload'>[]): void;
   stats(): { subscribers: number };
@@ -77,7 +82,9 @@ export function createRightsCache(db: Database, log: Logger): RightsCache {
   const load = async (wanted: readonly Entry[]): Promise<void> => {
     for (let offset = 0; offset < wanted.length; offset += batchSize) {
       // Takes the versions first: the statement may or may not see a change that invalidates an entry from here on.
-      const batch = wanted.slice(offset, offset + batchSize).map((entry) => ({ entry, loadNumber: (entry.loadsStarted += 1), version: entry.version }));
+      const batch = wanted
+        .slice(offset, offset + batchSize)
+        .map((entry) => ({ entry, loadNumber: (entry.loadsStarted += 1), version: entry.version }));
       const distinct = new Map(batch.map(({ entry: { credential } }) => [keyOf(credential), credential]));
       const actors = await loadActors(db, [...distinct.values()]);
       const actorByKey = new Map([...distinct.keys()].map((key, n) => [key, actors[n] as Actor | { ended: EndReason }]));
@@ -85,7 +92,8 @@ export function createRightsCache(db: Database, log: Logger): RightsCache {
         if (loadNumber < entry.lastLoad) continue;
         const loaded = actorByKey.get(keyOf(entry.credential))!;
         Object.assign(entry, { lastLoad: loadNumber, loadedVersion: version, loadedAt: performance.now() } satisfies Partial<Entry>);
-        const actor = 'kind' in loaded && isPersonOrService(loaded) ? restrictToSchool(entry.schoolId, loaded) : (loaded as { ended: EndReason });
+        const actor =
+          'kind' in loaded && isPersonOrService(loaded) ? restrictToSchool(entry.schoolId, loaded) : (loaded as { ended: EndReason });
         const json = jsonOf(actor);
         if (entry.actor === null || entry.json !== json) {
           Object.assign(entry, { actor, json } satisfies Partial<Entry>);
@@ -128,7 +136,8 @@ export function createRightsCache(db: Database, log: Logger): RightsCache {
     isSweeping = true;
     try {
       const due: Entry[] = [];
-      for (const entry of entries) if (due.length < sweepSize || cachedActor(entry) === null || entry.credential.kind === 'service') due.push(entry);
+      for (const entry of entries)
+        if (due.length < sweepSize || cachedActor(entry) === null || entry.credential.kind === 'service') due.push(entry);
       await load(due);
       for (const entry of [...entries]) {
         const actor = cachedActor(entry);
@@ -146,8 +155,19 @@ export function createRightsCache(db: Database, log: Logger): RightsCache {
   return {
     subscribe(schoolId, credential, checkAccess, onRevoked) {
       const entry: Entry = {
-        schoolId, credential, checkAccess, onRevoked, actor: null, json: '', loadedAt: -Infinity, version: 1, loadedVersion: 0, loadsStarted: 0, lastLoad: 0,
-        pending: null, onChange: null,
+        schoolId,
+        credential,
+        checkAccess,
+        onRevoked,
+        actor: null,
+        json: '',
+        loadedAt: -Infinity,
+        version: 1,
+        loadedVersion: 0,
+        loadsStarted: 0,
+        lastLoad: 0,
+        pending: null,
+        onChange: null,
       };
       const holder = holderOf(credential);
       const byHolder = entriesBySchool.get(schoolId) ?? new Map<string, Set<Entry>>();

@@ -30,7 +30,11 @@ export interface GroupExecutor {
   /** Equal for all subscribers with the same query. */
   groupKey: string;
   /** Calls `deliver` with a result for each recipient, or with null for those whose execution failed. */
-  executeFor(delivery: Delivery, cohorts: readonly Cohort[], deliver: (result: SharedResult | null, to: readonly Subscriber[]) => Promise<void>): Promise<void>;
+  executeFor(
+    delivery: Delivery,
+    cohorts: readonly Cohort[],
+    deliver: (result: SharedResult | null, to: readonly Subscriber[]) => Promise<void>,
+  ): Promise<void>;
   /** Sends the bytes of a result at once. Returns false if the client has not received all earlier bytes yet. */
   send?(bytes: Buffer): boolean;
 }
@@ -82,7 +86,11 @@ export function addSubscriber(groups: SubscriberGroups, member: Subscriber): voi
   if (cohorts === undefined) groups.set(groupKey, (cohorts = new Map()));
   member.cohortKey = rightsKey(member.actor);
   let cohort = cohorts.get(member.cohortKey);
-  if (cohort === undefined) cohorts.set(member.cohortKey, (cohort = { actor: cohortActor(member.actor), members: new Set(), list: null, byUser: null, maxSeq: 0n }));
+  if (cohort === undefined)
+    cohorts.set(
+      member.cohortKey,
+      (cohort = { actor: cohortActor(member.actor), members: new Set(), list: null, byUser: null, maxSeq: 0n }),
+    );
   cohort.members.add(member);
   cohort.list = cohort.byUser = null;
   if (member.position.seq > cohort.maxSeq) cohort.maxSeq = member.position.seq;
@@ -105,13 +113,20 @@ export function sampleOf(group: ReadonlyMap<string, CohortEntry>): Subscriber {
 }
 
 /** Returns the recipients of an event in a cohort: all members, or only the direct recipients. */
-export function recipientsOf(cohort: CohortEntry, { seq }: LoggedEvent, all: boolean, { userIds, chatIds }: DirectRecipients): readonly Subscriber[] {
+export function recipientsOf(
+  cohort: CohortEntry,
+  { seq }: LoggedEvent,
+  all: boolean,
+  { userIds, chatIds }: DirectRecipients,
+): readonly Subscriber[] {
   let members = (cohort.list ??= [...cohort.members]);
   if (!all && chatIds.length === 0) {
     const membersByUser = (cohort.byUser ??= groupByUser(members));
     members = userIds.flatMap((id) => membersByUser.get(id) ?? []);
   } else if (!all)
-    members = members.filter(({ actor }) => actor.kind === 'user' && (userIds.includes(actor.userId) || chatIds.some((id) => actor.chats.has(id))));
+    members = members.filter(
+      ({ actor }) => actor.kind === 'user' && (userIds.includes(actor.userId) || chatIds.some((id) => actor.chats.has(id))),
+    );
   return cohort.maxSeq < seq ? members : members.filter(({ position }) => position.seq < seq);
 }
 

@@ -24,7 +24,10 @@ export type SubscriptionItem =
   | { kind: 'ended'; reason: EndReason; cursor: string };
 
 export const eventItem = (event: LoggedEvent, actor: UserActor | ServiceActor): Extract<SubscriptionItem, { kind: 'event' }> => ({
-  kind: 'event', cursor: encodeCursor(event), event, actor,
+  kind: 'event',
+  cursor: encodeCursor(event),
+  event,
+  actor,
 });
 
 export interface SubscriptionRequest {
@@ -128,10 +131,15 @@ class Subscription implements Stream {
   async *#iterate(): AsyncGenerator<SubscriptionItem, void, undefined> {
     const { rights, reader } = this.#live;
     const { schoolId, credential, after } = this.request;
-    this.#rights = rights.subscribe(schoolId, credential, (actor) => this.#checkAccess(actor), (reason) => {
-      this.#revokedReason = reason;
-      this.#revoked.abort();
-    });
+    this.#rights = rights.subscribe(
+      schoolId,
+      credential,
+      (actor) => this.#checkAccess(actor),
+      (reason) => {
+        this.#revokedReason = reason;
+        this.#revoked.abort();
+      },
+    );
     const release = reader.retain(schoolId);
     try {
       const bounds = await this.#bounds();
@@ -183,7 +191,13 @@ class Subscription implements Stream {
     this.#isCaughtUp = true;
     if (this.#groupExecutor === null) return reader.waitForAppend(schoolId, this.#seq, this.#waitSignal);
     const position: SubscriptionPosition = {
-      schoolId, types, filter, seq: this.#seq, lastDeliveredSeq: this.#lastDeliveredSeq, rights: this.#rights, executor: this.#groupExecutor,
+      schoolId,
+      types,
+      filter,
+      seq: this.#seq,
+      lastDeliveredSeq: this.#lastDeliveredSeq,
+      rights: this.#rights,
+      executor: this.#groupExecutor,
       isAllowed: (actor) => this.#checkAccess(actor) === null,
     };
     const answer = await broadcaster.wait(position, this.#waitSignal);
@@ -228,7 +242,8 @@ class Subscription implements Stream {
     if (this.#revokedReason !== null) return this.#revokedReason;
     if (!isActor(actor)) return actor.ended;
     if (this.#lastCheck.actor !== actor) {
-      const reason = this.#initialActor !== null && isActor(this.#initialActor) ? lostAccess(this.#initialActor, actor, this.request.schoolId) : null;
+      const reason =
+        this.#initialActor !== null && isActor(this.#initialActor) ? lostAccess(this.#initialActor, actor, this.request.schoolId) : null;
       this.#lastCheck = { actor, reason: reason ?? (this.request.isAllowed(actor) ? null : 'ROLE_ENDED') };
     }
     return this.#lastCheck.reason;

@@ -1,5 +1,11 @@
 import {
-  Kind, OperationTypeNode, type DocumentNode, type ExecutionArgs, type ExecutionResult, type OperationDefinitionNode, type SelectionSetNode,
+  Kind,
+  OperationTypeNode,
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  type OperationDefinitionNode,
+  type SelectionSetNode,
 } from 'graphql';
 import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import { Refusal } from '../../errors.ts';
@@ -53,7 +59,10 @@ function admit(args: ExecutionArgs): Finish | Promise<Finish> {
   const mutationFields = operation?.operation === OperationTypeNode.MUTATION ? countRootFields(document, operation) : 0;
   const toGraphQLError = (error: unknown): unknown => (error instanceof Refusal ? refusalError(error, language) : error);
   try {
-    const admission = account.admit(costOf(document, args.variableValues ?? {}, operationName) + mutationFields * mutationFieldCost, requestBytes);
+    const admission = account.admit(
+      costOf(document, args.variableValues ?? {}, operationName) + mutationFields * mutationFieldCost,
+      requestBytes,
+    );
     if (!(admission instanceof Promise)) return admission;
     return admission.catch((error: unknown) => {
       throw toGraphQLError(error);
@@ -73,7 +82,8 @@ function countRootFields({ definitions }: DocumentNode, { selectionSet }: Operat
       else if (selection.kind === Kind.INLINE_FRAGMENT) collect(selection.selectionSet);
       else if (!visitedFragments.has(selection.name.value)) {
         visitedFragments.add(selection.name.value);
-        for (const node of definitions) if (node.kind === Kind.FRAGMENT_DEFINITION && node.name.value === selection.name.value) collect(node.selectionSet);
+        for (const node of definitions)
+          if (node.kind === Kind.FRAGMENT_DEFINITION && node.name.value === selection.name.value) collect(node.selectionSet);
       }
     }
   };
@@ -84,12 +94,16 @@ function countRootFields({ definitions }: DocumentNode, { selectionSet }: Operat
 /** Returns the error for an account that has too many streams open; undefined if it may open another one. */
 export function streamRefusal({ account, language }: RequestContext): RequestError | undefined {
   if (account.mayOpenStream) return undefined;
-  const text = ['У вас открыто слишком много подписок. Закройте лишние.', 'You have too many subscriptions open. Close some of them.'] as const;
+  const text = [
+    'У вас открыто слишком много подписок. Закройте лишние.',
+    'You have too many subscriptions open. Close some of them.',
+  ] as const;
   return new RequestError('TOO_MANY_STREAMS', text, { status: 429, language });
 }
 
 async function subscribeCounted(
-  args: ExecutionArgs, subscribe: (args: ExecutionArgs) => unknown,
+  args: ExecutionArgs,
+  subscribe: (args: ExecutionArgs) => unknown,
 ): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
   const refusal = streamRefusal(contextOf(args));
   if (refusal !== undefined) throw refusal;

@@ -82,7 +82,8 @@ export class Documents {
       if (ctx.actor.kind === 'anonymous' && known.anonymousRefusal !== undefined) throw refusalError(known.anonymousRefusal, ctx.language);
       return known;
     } catch (error) {
-      if (error instanceof AggregateError) throw new AggregateError((error.errors as GraphQLError[]).map((cause) => inLanguage(cause, ctx.language)));
+      if (error instanceof AggregateError)
+        throw new AggregateError((error.errors as GraphQLError[]).map((cause) => inLanguage(cause, ctx.language)));
       throw error instanceof GraphQLError ? inLanguage(error, ctx.language) : error;
     }
   }
@@ -101,7 +102,10 @@ export class Documents {
     budgets.add(key, chargeOf(tokens));
     const document = parseValid(text);
     const known: KnownDocument = {
-      text, document, hash: hash('sha256', text), weight: weightOf(text, tokens),
+      text,
+      document,
+      hash: hash('sha256', text),
+      weight: weightOf(text, tokens),
       anonymousRefusal: anonymousLengthRefusal(text.length) ?? anonymousTokensRefusal(tokens) ?? anonymousShapeRefusal(document),
     };
     if (!anonymous || known.anonymousRefusal === undefined) this.#keep(known, anonymous ? this.#ofAnonymous : this.#ofAccounts);
@@ -147,7 +151,10 @@ export interface RequestEnvelope {
 }
 
 /** Passes documents from the cache to Yoga, which then does not parse or validate. */
-export function useDocuments(documents: Documents, contextOf: (requestInfo: RequestInfo) => Promise<GraphContext>): Plugin<GraphContext, RequestEnvelope> {
+export function useDocuments(
+  documents: Documents,
+  contextOf: (requestInfo: RequestInfo) => Promise<GraphContext>,
+): Plugin<GraphContext, RequestEnvelope> {
   return {
     onParams({ params, setParams, paramsHandler, setParamsHandler, context: { requestInfo } }) {
       try {
@@ -174,7 +181,8 @@ export function useDocuments(documents: Documents, contextOf: (requestInfo: Requ
   };
 }
 
-const accountIdOf = ({ credential }: GraphContext): string => (credential?.kind === 'user' ? credential.userId : (credential?.clientId ?? ''));
+const accountIdOf = ({ credential }: GraphContext): string =>
+  credential?.kind === 'user' ? credential.userId : (credential?.clientId ?? '');
 
 /** Parses and validates a document. @throws GraphQLError or AggregateError; each error has a code. */
 function parseValid(text: string): DocumentNode {
@@ -196,6 +204,9 @@ function parseValid(text: string): DocumentNode {
 /** Adds the code to a validation error. graphql-js aborts the comparison of overlapping fields after 500,000 steps. */
 const validationError = (error: GraphQLError): GraphQLError => {
   if (error.message === 'Validation aborted.')
-    return new RequestError('DOCUMENT_TOO_COMPLEX', ['Одни и те же поля повторяются в документе слишком часто.', 'The document repeats the same fields too often.']);
+    return new RequestError('DOCUMENT_TOO_COMPLEX', [
+      'Одни и те же поля повторяются в документе слишком часто.',
+      'The document repeats the same fields too often.',
+    ]);
   return error instanceof RequestError ? error : requestErrorWithCode(error, 'GRAPHQL_VALIDATION_FAILED');
 };

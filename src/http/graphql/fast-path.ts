@@ -69,7 +69,11 @@ export function createFastPath({ documents, contextOf, mask, metrics }: FastPath
   };
 
   const execute = async (
-    document: DocumentNode, operation: OperationDefinitionNode, { variables, operationName }: Params, requestInfo: RequestInfo, context?: GraphContext,
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    { variables, operationName }: Params,
+    requestInfo: RequestInfo,
+    context?: GraphContext,
   ): Promise<[ExecutionState | ExecutionResult, Language]> => {
     let language = languageOf(requestInfo.acceptLanguage);
     try {
@@ -90,7 +94,10 @@ export function createFastPath({ documents, contextOf, mask, metrics }: FastPath
   };
 
   /** Returns the result and its language, or undefined to leave the request to Yoga. */
-  const resultFor = async (params: Params, envelope: RequestEnvelope): Promise<[ExecutionState | ExecutionResult, Language] | undefined> => {
+  const resultFor = async (
+    params: Params,
+    envelope: RequestEnvelope,
+  ): Promise<[ExecutionState | ExecutionResult, Language] | undefined> => {
     const { requestInfo } = envelope;
     let found;
     try {
@@ -107,7 +114,12 @@ export function createFastPath({ documents, contextOf, mask, metrics }: FastPath
     return execute(found.document, operation, params, requestInfo, found.context);
   };
 
-  return async (request: IncomingMessage & { body: Buffer }, response: ServerResponse, envelope: RequestEnvelope, headers: readonly string[]): Promise<boolean> => {
+  return async (
+    request: IncomingMessage & { body: Buffer },
+    response: ServerResponse,
+    envelope: RequestEnvelope,
+    headers: readonly string[],
+  ): Promise<boolean> => {
     const type = mediaTypeOf(request.headers.accept);
     if (type === undefined || request.headers['content-encoding'] !== undefined) return false;
     const params = paramsOf(request.body);
@@ -120,8 +132,13 @@ export function createFastPath({ documents, contextOf, mask, metrics }: FastPath
     if (!isExecutionState(executed) || hasErrors(executed)) {
       const result = resultOf(executed);
       const errors = result.errors?.map((error) => mask(error, language, envelope.requestInfo.requestId));
-      const text = JSON.stringify(errors === undefined ? result : { ...result, errors: errors.map((error) => withoutHttp(error.toJSON())) });
-      for (const { extensions: { http } } of errors ?? []) for (const [name, value] of Object.entries(http?.headers ?? {})) response.setHeader(name, value);
+      const text = JSON.stringify(
+        errors === undefined ? result : { ...result, errors: errors.map((error) => withoutHttp(error.toJSON())) },
+      );
+      for (const {
+        extensions: { http },
+      } of errors ?? [])
+        for (const [name, value] of Object.entries(http?.headers ?? {})) response.setHeader(name, value);
       writeHead('data' in result ? 200 : statusOf(errors ?? [], type), Buffer.byteLength(text)).end(text);
       return true;
     }

@@ -1,5 +1,13 @@
 import {
-  isAbstractType, isEnumType, isInputObjectType, isInterfaceType, isObjectType, Kind, type FragmentDefinitionNode, type GraphQLSchema, type SelectionSetNode,
+  isAbstractType,
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isObjectType,
+  Kind,
+  type FragmentDefinitionNode,
+  type GraphQLSchema,
+  type SelectionSetNode,
 } from 'graphql';
 import { schema } from '../../graphql/schema.ts';
 

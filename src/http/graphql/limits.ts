@@ -1,6 +1,19 @@
 import {
-  Kind, Lexer, NoSchemaIntrospectionCustomRule, OperationTypeNode, Source, TokenKind, validate, type ASTVisitor, type DocumentNode,
-  type ExecutionArgs, type FragmentDefinitionNode, type GraphQLSchema, type SelectionSetNode, type ValidationContext, type ValueNode,
+  Kind,
+  Lexer,
+  NoSchemaIntrospectionCustomRule,
+  OperationTypeNode,
+  Source,
+  TokenKind,
+  validate,
+  type ASTVisitor,
+  type DocumentNode,
+  type ExecutionArgs,
+  type FragmentDefinitionNode,
+  type GraphQLSchema,
+  type SelectionSetNode,
+  type ValidationContext,
+  type ValueNode,
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { Refusal, type Message } from '../../errors.ts';
@@ -41,14 +54,22 @@ export const anonymousBounds = { length: 2000, tokens: 200, depth: 6, rootFields
 
 const refuse = (code: string, ...text: Message): RequestError => new RequestError(code, text);
 
-const tooManyItems: Message = [`В списке может быть не больше ${bounds.items} элементов.`, `A list may have at most ${bounds.items} items.`];
+const tooManyItems: Message = [
+  `В списке может быть не больше ${bounds.items} элементов.`,
+  `A list may have at most ${bounds.items} items.`,
+];
 
 /**
  * Counts the document's tokens without recursion. Stops at invalid text, which the parser reports.
  * @throws RequestError at the first token past a bound.
  */
 export function boundDocument(text: string): number {
-  if (text.length > bounds.length) throw refuse('DOCUMENT_TOO_LONG', `В документе может быть не больше ${bounds.length} знаков.`, `A document may have at most ${bounds.length} characters.`);
+  if (text.length > bounds.length)
+    throw refuse(
+      'DOCUMENT_TOO_LONG',
+      `В документе может быть не больше ${bounds.length} знаков.`,
+      `A document may have at most ${bounds.length} characters.`,
+    );
   const lexer = new Lexer(new Source(text));
   let openBrackets = 0;
   for (let count = 1; ; count += 1) {
@@ -59,29 +80,49 @@ export function boundDocument(text: string): number {
       return count;
     }
     if (kind === TokenKind.EOF) return count;
-    if (count > bounds.tokens) throw refuse('TOO_MANY_TOKENS', `В документе может быть не больше ${bounds.tokens} лексем.`, `A document may have at most ${bounds.tokens} tokens.`);
+    if (count > bounds.tokens)
+      throw refuse(
+        'TOO_MANY_TOKENS',
+        `В документе может быть не больше ${bounds.tokens} лексем.`,
+        `A document may have at most ${bounds.tokens} tokens.`,
+      );
     if (kind === TokenKind.BRACE_L || kind === TokenKind.BRACKET_L || kind === TokenKind.PAREN_L) openBrackets += 1;
     if (kind === TokenKind.BRACE_R || kind === TokenKind.BRACKET_R || kind === TokenKind.PAREN_R) openBrackets -= 1;
-    if (openBrackets > bounds.nesting) throw refuse('NESTED_TOO_DEEP', `Вложенность скобок в документе — не больше ${bounds.nesting}.`, `Brackets may be nested at most ${bounds.nesting} deep.`);
+    if (openBrackets > bounds.nesting)
+      throw refuse(
+        'NESTED_TOO_DEEP',
+        `Вложенность скобок в документе — не больше ${bounds.nesting}.`,
+        `Brackets may be nested at most ${bounds.nesting} deep.`,
+      );
   }
 }
 
 const signInFor = (ru: string, en: string): Refusal =>
-  new Refusal('UNAUTHENTICATED', [`Без входа в документе может быть ${ru}. Войдите, чтобы отправить документ больше.`, `Without signing in, a document may have ${en}. Sign in to send a larger one.`]);
+  new Refusal('UNAUTHENTICATED', [
+    `Без входа в документе может быть ${ru}. Войдите, чтобы отправить документ больше.`,
+    `Without signing in, a document may have ${en}. Sign in to send a larger one.`,
+  ]);
 
 export const anonymousLengthRefusal = (length: number): Refusal | undefined =>
-  length > anonymousBounds.length ? signInFor(`не больше ${anonymousBounds.length} знаков`, `at most ${anonymousBounds.length} characters`) : undefined;
+  length > anonymousBounds.length
+    ? signInFor(`не больше ${anonymousBounds.length} знаков`, `at most ${anonymousBounds.length} characters`)
+    : undefined;
 
 export const anonymousTokensRefusal = (tokens: number): Refusal | undefined =>
-  tokens > anonymousBounds.tokens ? signInFor(`не больше ${anonymousBounds.tokens} лексем`, `at most ${anonymousBounds.tokens} tokens`) : undefined;
+  tokens > anonymousBounds.tokens
+    ? signInFor(`не больше ${anonymousBounds.tokens} лексем`, `at most ${anonymousBounds.tokens} tokens`)
+    : undefined;
 
 /** Returns the refusal for a valid document that is too large for an anonymous request. Measures each fragment once. */
 export function anonymousShapeRefusal({ definitions }: DocumentNode): Refusal | undefined {
-  const fragments = new Map(definitions.flatMap((node) => (node.kind === Kind.FRAGMENT_DEFINITION ? [[node.name.value, node.selectionSet] as const] : [])));
+  const fragments = new Map(
+    definitions.flatMap((node) => (node.kind === Kind.FRAGMENT_DEFINITION ? [[node.name.value, node.selectionSet] as const] : [])),
+  );
   const measured = new Map<string, Shape>();
   const shapeOf = ({ selections }: SelectionSetNode): Shape => {
     const shapes = selections.map((selection): Shape => {
-      if (selection.kind === Kind.FIELD) return { fields: 1, depth: 1 + (selection.selectionSet ? shapeOf(selection.selectionSet).depth : 0) };
+      if (selection.kind === Kind.FIELD)
+        return { fields: 1, depth: 1 + (selection.selectionSet ? shapeOf(selection.selectionSet).depth : 0) };
       if (selection.kind === Kind.INLINE_FRAGMENT) return shapeOf(selection.selectionSet);
       const name = selection.name.value;
       const shape = measured.get(name) ?? shapeOf(fragments.get(name)!);
@@ -93,8 +134,16 @@ export function anonymousShapeRefusal({ definitions }: DocumentNode): Refusal | 
   for (const node of definitions) {
     if (node.kind !== Kind.OPERATION_DEFINITION) continue;
     const { fields, depth } = shapeOf(node.selectionSet);
-    if (fields > anonymousBounds.rootFields) return signInFor(`не больше ${anonymousBounds.rootFields} полей верхнего уровня`, `at most ${anonymousBounds.rootFields} root fields`);
-    if (depth > anonymousBounds.depth) return signInFor(`не больше ${anonymousBounds.depth} уровней вложенности полей`, `fields nested at most ${anonymousBounds.depth} deep`);
+    if (fields > anonymousBounds.rootFields)
+      return signInFor(
+        `не больше ${anonymousBounds.rootFields} полей верхнего уровня`,
+        `at most ${anonymousBounds.rootFields} root fields`,
+      );
+    if (depth > anonymousBounds.depth)
+      return signInFor(
+        `не больше ${anonymousBounds.depth} уровней вложенности полей`,
+        `fields nested at most ${anonymousBounds.depth} deep`,
+      );
   }
   return undefined;
 }
@@ -130,18 +179,32 @@ export function BoundsRule(context: ValidationContext): ASTVisitor {
   return {
     Field(node) {
       if (node.alias && (aliases += 1) === bounds.aliases + 1)
-        context.reportError(refuse('TOO_MANY_ALIASES', `В документе может быть не больше ${bounds.aliases} псевдонимов.`, `A document may have at most ${bounds.aliases} aliases.`));
+        context.reportError(
+          refuse(
+            'TOO_MANY_ALIASES',
+            `В документе может быть не больше ${bounds.aliases} псевдонимов.`,
+            `A document may have at most ${bounds.aliases} aliases.`,
+          ),
+        );
     },
     ListValue(node) {
       if (node.values.length > bounds.items) context.reportError(refuse('LIST_TOO_LONG', ...tooManyItems));
     },
     Directive() {
       if ((directives += 1) === bounds.directives + 1)
-        context.reportError(refuse('TOO_MANY_DIRECTIVES', `В документе может быть не больше ${bounds.directives} директив.`, `A document may have at most ${bounds.directives} directives.`));
+        context.reportError(
+          refuse(
+            'TOO_MANY_DIRECTIVES',
+            `В документе может быть не больше ${bounds.directives} директив.`,
+            `A document may have at most ${bounds.directives} directives.`,
+          ),
+        );
     },
     OperationDefinition(node) {
       if (depthOf(node.selectionSet, new Set()) > bounds.depth)
-        context.reportError(refuse('QUERY_TOO_DEEP', `Вложенность полей — не больше ${bounds.depth}.`, `Fields may be nested at most ${bounds.depth} deep.`));
+        context.reportError(
+          refuse('QUERY_TOO_DEEP', `Вложенность полей — не больше ${bounds.depth}.`, `Fields may be nested at most ${bounds.depth} deep.`),
+        );
     },
   };
 }
@@ -162,7 +225,11 @@ export function costOf(document: DocumentNode, variables: Record<string, unknown
 /** Caches the costs that do not depend on variables, by operation name. */
 const constantCosts = new WeakMap<DocumentNode, Map<string, number>>();
 
-function computeCost(document: DocumentNode, variables: Record<string, unknown>, operationName: string | null | undefined): { cost: number; constant: boolean } {
+function computeCost(
+  document: DocumentNode,
+  variables: Record<string, unknown>,
+  operationName: string | null | undefined,
+): { cost: number; constant: boolean } {
   let constant = true;
   const operation = document.definitions.find(
     (node) => node.kind === Kind.OPERATION_DEFINITION && (!operationName || node.name?.value === operationName),
@@ -218,10 +285,24 @@ function computeCost(document: DocumentNode, variables: Record<string, unknown>,
 
 /** Returns `count` plus the number of values in `value`. @throws RequestError at the first value past a limit. */
 function boundValues(value: unknown, depth = 0, count = 0): number {
-  if (count > bounds.values) throw refuse('TOO_MANY_VALUES', `В переменных может быть не больше ${bounds.values} значений.`, `Variables may hold at most ${bounds.values} values.`);
-  if (depth > bounds.nesting) throw refuse('NESTED_TOO_DEEP', `Вложенность переменных — не больше ${bounds.nesting}.`, `Variables may be nested at most ${bounds.nesting} deep.`);
+  if (count > bounds.values)
+    throw refuse(
+      'TOO_MANY_VALUES',
+      `В переменных может быть не больше ${bounds.values} значений.`,
+      `Variables may hold at most ${bounds.values} values.`,
+    );
+  if (depth > bounds.nesting)
+    throw refuse(
+      'NESTED_TOO_DEEP',
+      `Вложенность переменных — не больше ${bounds.nesting}.`,
+      `Variables may be nested at most ${bounds.nesting} deep.`,
+    );
   if (typeof value === 'string' && value.length > bounds.value)
-    throw refuse('VALUE_TOO_LONG', `В значении может быть не больше ${bounds.value} знаков.`, `A value may have at most ${bounds.value} characters.`);
+    throw refuse(
+      'VALUE_TOO_LONG',
+      `В значении может быть не больше ${bounds.value} знаков.`,
+      `A value may have at most ${bounds.value} characters.`,
+    );
   if (Array.isArray(value) && value.length > bounds.items) throw refuse('LIST_TOO_LONG', ...tooManyItems);
   let sum = count + 1;
   if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) sum = boundValues(inner, depth + 1, sum);
@@ -232,7 +313,10 @@ type OperationArgs = Pick<ExecutionArgs, 'document' | 'variableValues' | 'operat
 
 function boundExecution(args: OperationArgs): void {
   boundValues(args.variableValues ?? {});
-  boundCost(args, operationOf(args.document, args.operationName)?.operation === OperationTypeNode.QUERY ? bounds.cost : bounds.unslicedCost);
+  boundCost(
+    args,
+    operationOf(args.document, args.operationName)?.operation === OperationTypeNode.QUERY ? bounds.cost : bounds.unslicedCost,
+  );
 }
 
 /** @throws RequestError for an operation that costs too much to be executed without yielding to the event loop. */
@@ -240,7 +324,11 @@ export const boundUnslicedCost = (args: OperationArgs): void => boundCost(args, 
 
 function boundCost({ document, variableValues, operationName }: OperationArgs, maxCost: number): void {
   if (costOf(document, variableValues ?? {}, operationName) > maxCost)
-    throw refuse('QUERY_TOO_COSTLY', `В запрошенных страницах может оказаться больше ${maxCost} объектов. Запросите меньше за один раз.`, `The requested pages could hold more than ${maxCost} objects. Request fewer at once.`);
+    throw refuse(
+      'QUERY_TOO_COSTLY',
+      `В запрошенных страницах может оказаться больше ${maxCost} объектов. Запросите меньше за один раз.`,
+      `The requested pages could hold more than ${maxCost} objects. Request fewer at once.`,
+    );
 }
 
 const introspectionCache = new WeakMap<DocumentNode, boolean>();
@@ -257,13 +345,14 @@ export function boundOperation(args: ExecutionArgs & { contextValue: GraphContex
   boundExecution(args);
   // Checked here because validation runs before the actor is known.
   if (introspects(args.schema, args.document) && !mayIntrospect(args.contextValue))
-    throw refuse('INTROSPECTION_FORBIDDEN', 'Схема доступна только сервисам и сотрудникам школы. Войдите как сотрудник.', 'Only services and school staff may read the schema. Sign in as staff.');
+    throw refuse(
+      'INTROSPECTION_FORBIDDEN',
+      'Схема доступна только сервисам и сотрудникам школы. Войдите как сотрудник.',
+      'Only services and school staff may read the schema. Sign in as staff.',
+    );
 }
 
 /** Applies the bounds of operations in Yoga's pipeline; src/http/graphql/documents.ts applies those of documents. */
 export function useLimits(mayIntrospect: (ctx: GraphContext) => boolean): Plugin<GraphContext> {
-  return {
-    onExecute: ({ args }) => boundOperation(args, mayIntrospect),
-    onSubscribe: ({ args }) => boundExecution(args),
-  };
+  return { onExecute: ({ args }) => boundOperation(args, mayIntrospect), onSubscribe: ({ args }) => boundExecution(args) };
 }

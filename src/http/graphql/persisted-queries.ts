@@ -25,7 +25,10 @@ const sha256Pattern = /^[0-9a-f]{64}$/i;
 const protocolError = (code: string, message: string): RequestError => new RequestError(code, [message, message], { status: 200 });
 
 const mismatch = (): RequestError =>
-  new RequestError('PERSISTED_QUERY_MISMATCH', ['Значение sha256Hash не совпадает с SHA-256 переданного документа.', 'The value of sha256Hash is not the SHA-256 of the document sent.']);
+  new RequestError('PERSISTED_QUERY_MISMATCH', [
+    'Значение sha256Hash не совпадает с SHA-256 переданного документа.',
+    'The value of sha256Hash is not the SHA-256 of the document sent.',
+  ]);
 
 /**
  * Returns the document's text; undefined if the request has neither a text nor a hash.
@@ -36,7 +39,8 @@ export function documentText({ query, extensions }: DocumentParams, documents: K
   const persisted = (extensions as { persistedQuery?: unknown } | null | undefined)?.persistedQuery;
   if (persisted === undefined || persisted === null) return text;
   const { version, sha256Hash } = persisted as { version?: unknown; sha256Hash?: unknown };
-  if (version !== 1 || typeof sha256Hash !== 'string' || !sha256Pattern.test(sha256Hash)) throw protocolError('PERSISTED_QUERY_NOT_SUPPORTED', 'PersistedQueryNotSupported');
+  if (version !== 1 || typeof sha256Hash !== 'string' || !sha256Pattern.test(sha256Hash))
+    throw protocolError('PERSISTED_QUERY_NOT_SUPPORTED', 'PersistedQueryNotSupported');
   const requestedHash = sha256Hash.toLowerCase();
   if (text === undefined || text === '') {
     const known = documents.findByHash(requestedHash);

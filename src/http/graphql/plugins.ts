@@ -15,7 +15,10 @@ export function useCodes(): Plugin<GraphContext> {
     onResponse({ request, response, setResponse, fetchAPI }) {
       if (response.status !== 406) return;
       const language = languageOf(request.headers.get('accept-language'));
-      const { message, extensions: { code } } = inLanguage(notAcceptable, language);
+      const {
+        message,
+        extensions: { code },
+      } = inLanguage(notAcceptable, language);
       const body = JSON.stringify({ errors: [{ message, extensions: { code } }] });
       setResponse(new fetchAPI.Response(body, { status: 406, headers: { 'content-type': 'application/json; charset=utf-8' } }));
     },
@@ -27,16 +30,18 @@ export function useCodes(): Plugin<GraphContext> {
  * after the plugins that replace the execute and subscribe functions.
  */
 export function useMask(mask: Mask): Plugin<GraphContext> {
-  const masked = <Result>(executeFn: (args: ExecutionArgs) => Result | Promise<Result>) => async (args: ExecutionArgs): Promise<Result> => {
-    const { language, requestId } = args.contextValue as GraphContext;
-    try {
-      const result = await executeFn(args);
-      const { errors } = result as ExecutionResult;
-      return errors === undefined ? result : { ...result, errors: errors.map((error) => mask(error, language, requestId)) };
-    } catch (error) {
-      throw mask(error, language, requestId);
-    }
-  };
+  const masked =
+    <Result>(executeFn: (args: ExecutionArgs) => Result | Promise<Result>) =>
+    async (args: ExecutionArgs): Promise<Result> => {
+      const { language, requestId } = args.contextValue as GraphContext;
+      try {
+        const result = await executeFn(args);
+        const { errors } = result as ExecutionResult;
+        return errors === undefined ? result : { ...result, errors: errors.map((error) => mask(error, language, requestId)) };
+      } catch (error) {
+        throw mask(error, language, requestId);
+      }
+    };
   return {
     onExecute: ({ executeFn, setExecuteFn }) => setExecuteFn(masked(executeFn)),
     onSubscribe: ({ subscribeFn, setSubscribeFn }) => setSubscribeFn(masked(subscribeFn)),

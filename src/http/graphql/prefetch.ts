@@ -14,7 +14,9 @@ const maxPrefetched = 10;
  * must be read before any row.
  */
 export function prefetchTargets(
-  document: DocumentNode, { operation, selectionSet: { selections } }: OperationDefinitionNode, variables: Record<string, unknown> | null | undefined,
+  document: DocumentNode,
+  { operation, selectionSet: { selections } }: OperationDefinitionNode,
+  variables: Record<string, unknown> | null | undefined,
 ): PrefetchTargets | undefined {
   if (operation !== OperationTypeNode.QUERY || selectsAsOf(document)) return undefined;
   const resources: PrefetchTargets['resources'][number][] = [];

@@ -14,12 +14,15 @@ export function selectedFields(schema: GraphQLSchema, document: DocumentNode): S
   if (known === undefined) {
     const found = new Map<string, Set<string>>();
     const types = new TypeInfo(schema);
-    visit(document, visitWithTypeInfo(types, {
-      Field({ name: { value } }) {
-        const { name } = types.getParentType()!;
-        found.set(name, (found.get(name) ?? new Set()).add(value));
-      },
-    }));
+    visit(
+      document,
+      visitWithTypeInfo(types, {
+        Field({ name: { value } }) {
+          const { name } = types.getParentType()!;
+          found.set(name, (found.get(name) ?? new Set()).add(value));
+        },
+      }),
+    );
     selectedFieldsCache.set(document, (known = found));
   }
   return known;
@@ -27,9 +30,8 @@ export function selectedFields(schema: GraphQLSchema, document: DocumentNode): S
 
 /** Passes the selected fields of a query to its loaders; does nothing for other operations. */
 export function passSelection({ schema, document, operationName, contextValue }: ExecutionArgs & { contextValue: GraphContext }): void {
-  if (operationOf(document, operationName)?.operation === OperationTypeNode.QUERY) contextValue.loaders.selection = selectedFields(schema, document);
+  if (operationOf(document, operationName)?.operation === OperationTypeNode.QUERY)
+    contextValue.loaders.selection = selectedFields(schema, document);
 }
 
-export const useSelection = (): Plugin<GraphContext> => ({
-  onExecute: ({ args }) => passSelection(args),
-});
+export const useSelection = (): Plugin<GraphContext> => ({ onExecute: ({ args }) => passSelection(args) });

@@ -1,6 +1,16 @@
 import { createHash } from 'node:crypto';
 import {
-  getOperationAST, getVariableValues, Kind, print, TypeInfo, visit, visitWithTypeInfo, type ASTNode, type DocumentNode, type ExecutionArgs, type GraphQLSchema,
+  getOperationAST,
+  getVariableValues,
+  Kind,
+  print,
+  TypeInfo,
+  visit,
+  visitWithTypeInfo,
+  type ASTNode,
+  type DocumentNode,
+  type ExecutionArgs,
+  type GraphQLSchema,
   type OperationDefinitionNode,
 } from 'graphql';
 import { probeActor, cohortActor, type ServiceActor, type UserActor } from '../../policy/actor.ts';
@@ -28,7 +38,10 @@ const documentFacts = new WeakMap<OperationDefinitionNode, DocumentFacts>();
  * request: the document, the operation, the language and the coerced variables. It omits variables that occur only in
  * the arguments of the root field, since `streamKey` covers them.
  */
-export function groupOf({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs, streamKey: string): { groupKey: string; ofViewer: boolean } {
+export function groupOf(
+  { schema, document, operationName, variableValues, contextValue }: ExecutionArgs,
+  streamKey: string,
+): { groupKey: string; ofViewer: boolean } {
   const operation = getOperationAST(document, operationName)!;
   let facts = documentFacts.get(operation);
   if (facts === undefined) {
@@ -113,7 +126,12 @@ async function deliverSuccess({ deliver }: GroupExecution, executed: Executed, t
  */
 type CreateActor = (onOtherRights: () => void) => UserActor | ServiceActor;
 
-async function executeOnce(group: GroupExecution, cohorts: readonly Cohort[], knownVisibility: KnownVisibility, createActor: CreateActor): Promise<void> {
+async function executeOnce(
+  group: GroupExecution,
+  cohorts: readonly Cohort[],
+  knownVisibility: KnownVisibility,
+  createActor: CreateActor,
+): Promise<void> {
   try {
     await tryExecuteOnce(group, cohorts, knownVisibility, createActor);
   } catch (error) {
@@ -121,7 +139,12 @@ async function executeOnce(group: GroupExecution, cohorts: readonly Cohort[], kn
   }
 }
 
-async function tryExecuteOnce(group: GroupExecution, cohorts: readonly Cohort[], knownVisibility: KnownVisibility, createActor: CreateActor): Promise<void> {
+async function tryExecuteOnce(
+  group: GroupExecution,
+  cohorts: readonly Cohort[],
+  knownVisibility: KnownVisibility,
+  createActor: CreateActor,
+): Promise<void> {
   const { base, delivery, run } = group;
   const [first] = cohorts;
   if (first === undefined) return;
@@ -142,7 +165,11 @@ async function tryExecuteOnce(group: GroupExecution, cohorts: readonly Cohort[],
   // Checks failures only after this, since an actor without a person may have caused them.
   if (needsOtherRights) {
     if (createActor === probeActor)
-      await Promise.all(cohorts.map((cohort) => executeOnce(group, [cohort], knownVisibility, (onOtherRights) => cohortActor(cohort.members[0]!.actor, onOtherRights))));
+      await Promise.all(
+        cohorts.map((cohort) =>
+          executeOnce(group, [cohort], knownVisibility, (onOtherRights) => cohortActor(cohort.members[0]!.actor, onOtherRights)),
+        ),
+      );
     else await Promise.all(cohorts.flatMap(({ members }) => members).map((member) => executeIndividually(group, member)));
     return;
   }
@@ -177,7 +204,9 @@ function partitionByVisibility(cohorts: readonly Cohort[], visibilities: readonl
     }
     const membersByPattern = new Map<string, Subscriber[]>();
     for (const member of members) {
-      const pattern = visibilities.map((visibility, n) => (visibleToAll[n] || (isUndecided[n] && visibility.isVisibleTo(member.actor)) ? '1' : '0')).join('');
+      const pattern = visibilities
+        .map((visibility, n) => (visibleToAll[n] || (isUndecided[n] && visibility.isVisibleTo(member.actor)) ? '1' : '0'))
+        .join('');
       const same = membersByPattern.get(pattern);
       if (same === undefined) membersByPattern.set(pattern, [member]);
       else same.push(member);
@@ -199,7 +228,10 @@ function mayBePersonal(actor: UserActor | ServiceActor, type: ResourceType): boo
   let isPersonal = known.get(type);
   if (isPersonal === undefined) {
     isPersonal = false;
-    readable(cohortActor(actor, () => (isPersonal = true)), type);
+    readable(
+      cohortActor(actor, () => (isPersonal = true)),
+      type,
+    );
     known.set(type, isPersonal);
   }
   return isPersonal;

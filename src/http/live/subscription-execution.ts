@@ -203,7 +203,8 @@ class LazyResult implements SharedResult {
   }
 
   get result(): ExecutionResult {
-    return (this.#result ??= this.#bytes === undefined ? resultOf(this.#executed) : (JSON.parse(this.#bytes.toString()) as ExecutionResult));
+    return (this.#result ??=
+      this.#bytes === undefined ? resultOf(this.#executed) : (JSON.parse(this.#bytes.toString()) as ExecutionResult));
   }
 
   get bytes(): Buffer {

@@ -44,7 +44,8 @@ export function createFormGuard(secretKey: Uint8Array, secure: boolean): FormGua
       // A page of a sibling domain can set the cookie, but cannot forge `Sec-Fetch-Site`.
       const site = req.headers['sec-fetch-site'];
       const isSameOrigin = site === undefined || site === 'same-origin' || site === 'none';
-      if (!isSameOrigin || nonce === undefined || !isEqual(form.get(fieldName) ?? '', sign(nonce))) throw new Refusal('FORBIDDEN', texts.forged);
+      if (!isSameOrigin || nonce === undefined || !isEqual(form.get(fieldName) ?? '', sign(nonce)))
+        throw new Refusal('FORBIDDEN', texts.forged);
       return form;
     },
   };
@@ -84,22 +85,30 @@ export function fields(language: Language, list: readonly Field[], { values, ref
   const focused = list.find(({ name }) => name === errorField)?.name ?? list.find(({ autofocus }) => autofocus)?.name;
   return html`${isOfForm && html`<p class="alert" role="alert">${refusal.say(language)}</p>`}
 ${list.map((field) => {
-    const error = field.name === errorField ? refusal : undefined;
-    const describedBy = [error && `${field.name}-error`, field.hint && `${field.name}-hint`].filter(Boolean).join(' ');
-    const isPassword = field.name === 'password';
-    return html`<div class="field">
+  const error = field.name === errorField ? refusal : undefined;
+  const describedBy = [error && `${field.name}-error`, field.hint && `${field.name}-hint`].filter(Boolean).join(' ');
+  const isPassword = field.name === 'password';
+  return html`<div class="field">
 <label for="${field.name}">${say(language, field.name)}${field.optional && html` <span class="soft">(${say(language, 'optional')})</span>`}</label>
 <input id="${field.name}" name="${field.name}" type="${isPassword ? 'password' : 'text'}" autocomplete="${field.autocomplete}" maxlength="200"
 ${isPassword || field.name === 'signInName' ? html` autocapitalize="none" spellcheck="false"` : null}${!isPassword && html` value="${values.get(field.name)}"`}${!field.optional && html` required`}${error && html` aria-invalid="true"`}${describedBy && html` aria-describedby="${describedBy}"`}${field.name === focused && html` autofocus`}>
 ${error && html`<p class="error" id="${field.name}-error" role="alert">${error.say(language)}</p>`}
 ${field.hint && html`<p class="hint" id="${field.name}-hint">${say(language, field.hint)}</p>`}
 </div>`;
-  })}`;
+})}`;
 }
 
 /** Returns the HTTP status for a refusal. Sets `Retry-After` if the refusal says how long to wait. */
 export function statusOf(res: ServerResponse, refusal: Refusal): number {
   if (refusal.retryAfterSeconds !== undefined) res.setHeader('retry-after', refusal.retryAfterSeconds);
-  const statuses = { INVALID: 422, NOT_FOUND: 404, FORBIDDEN: 403, CONFLICT: 409, RATE_LIMITED: 429, UNAUTHENTICATED: 401, UNAVAILABLE: 503 };
+  const statuses = {
+    INVALID: 422,
+    NOT_FOUND: 404,
+    FORBIDDEN: 403,
+    CONFLICT: 409,
+    RATE_LIMITED: 429,
+    UNAUTHENTICATED: 401,
+    UNAVAILABLE: 503,
+  };
   return statuses[refusal.code];
 }

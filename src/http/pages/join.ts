@@ -53,7 +53,11 @@ ${fields(language, hasAccount ? signInFields : signUpFields, state)}
   const text = (name: Field['name']) => form.get(name) ?? '';
   try {
     if (hasAccount) {
-      const { userId, deviceCookie } = await signIn(ctx, { signInName: text('signInName'), password: text('password'), deviceCookie: deviceCookieOf(req) });
+      const { userId, deviceCookie } = await signIn(ctx, {
+        signInName: text('signInName'),
+        password: text('password'),
+        deviceCookie: deviceCookieOf(req),
+      });
       keepDeviceCookie(res, deviceCookie, parts.config);
       const actor = await loadPerson(parts.db, userId);
       if (actor === undefined) throw unauthenticated();

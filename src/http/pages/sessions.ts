@@ -44,8 +44,11 @@ export async function sessionsPage(parts: PageParts, visit: Visit): Promise<void
 <p class="soft">${say(language, 'sessionsAbout')}</p>
 ${url.searchParams.has('ended') && html`<p class="here" role="status">${say(language, 'ended')}</p>`}
 <ul class="sessions">${rows}</ul>
-${sessions.length > 1 && html`<form method="post" action="${withLanguage('/sessions/end-others', language)}">${parts.forms.field(req, res)}
-<button class="wide">${say(language, 'endOthers')}</button></form>`}
+${
+  sessions.length > 1 &&
+  html`<form method="post" action="${withLanguage('/sessions/end-others', language)}">${parts.forms.field(req, res)}
+<button class="wide">${say(language, 'endOthers')}</button></form>`
+}
 <p class="after small"><a href="/oidc/session/end">${say(language, 'signOut')}</a></p>
 </section>`;
   sendPage(res, 200, { language, title: say(language, 'sessionsTitle'), body, here: pathOf(visit) });

@@ -37,7 +37,12 @@ ${fields(language, signInFields, state)}
 </form>
 <p class="after small soft">${say(language, 'noAccount')}</p>
 </section>`;
-    sendPage(res, status, { language, title: say(language, 'signInTitle'), body, here: pathOf(visit) }, formTarget(details.params.redirect_uri));
+    sendPage(
+      res,
+      status,
+      { language, title: say(language, 'signInTitle'), body, here: pathOf(visit) },
+      formTarget(details.params.redirect_uri),
+    );
   };
   if (req.method !== 'POST') return show(200, { values: new URLSearchParams() });
   const form = await parts.forms.read(req);
@@ -54,6 +59,10 @@ ${fields(language, signInFields, state)}
     if (!(error instanceof Refusal) || error.code === 'UNAVAILABLE') throw error;
     return show(statusOf(res, error), { values: form, refusal: error });
   }
-  await parts.provider.interactionFinished(req, res, { login: { accountId, amr: ['pwd'] }, select_account: {} }, { mergeWithLastSubmission: false });
+  await parts.provider.interactionFinished(
+    req,
+    res,
+    { login: { accountId, amr: ['pwd'] }, select_account: {} },
+    { mergeWithLastSubmission: false },
+  );
 }
-

@@ -14,7 +14,10 @@ export const texts = {
     'Pupils and teachers usually work in their school’s app, not here.',
   ],
   homeSessions: ['Войти', 'Sign in'],
-  homeSessionsAbout: ['Посмотреть, где вы вошли, и завершить лишние входы.', 'See where you are signed in, and end the sessions you do not need.'],
+  homeSessionsAbout: [
+    'Посмотреть, где вы вошли, и завершить лишние входы.',
+    'See where you are signed in, and end the sessions you do not need.',
+  ],
   homeLink: ['У меня есть ссылка-приглашение', 'I have an invitation link'],
   homeLinkAbout: [
     'Откройте её целиком, как вам её прислали: в ней есть код. Если она не открывается, попросите в школе новую.',
@@ -102,7 +105,10 @@ export const texts = {
     'The app sent an invalid sign-in request. Go back to it and try again. If that does not help, tell its developers.',
   ],
   forged: ['Форма устарела. Откройте страницу заново и повторите.', 'The form is out of date. Open the page again and send it once more.'],
-  formUnreadable: ['Форма пришла не в кодировке UTF-8. Откройте страницу заново и повторите.', 'The form did not arrive in UTF-8. Open the page again and send it once more.'],
+  formUnreadable: [
+    'Форма пришла не в кодировке UTF-8. Откройте страницу заново и повторите.',
+    'The form did not arrive in UTF-8. Open the page again and send it once more.',
+  ],
   noInvitation: [
     'Такого приглашения нет, или оно больше не действует. Попросите в школе новую ссылку.',
     'This invitation does not exist or is no longer valid. Ask your school for a new link.',

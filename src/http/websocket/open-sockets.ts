@@ -228,7 +228,8 @@ export class OpenSockets {
     const now = performance.now();
     for (const open of this.#all) {
       if (!open.isInitialised && now - open.openedAt >= this.#options.initTimeoutMs) open.close(initTimeout);
-      else if (open.hasExpired && (!open.isBusy || open.credential!.expiresAt + expiryGraceMs / 1000 <= Date.now() / 1000)) open.close(expired);
+      else if (open.hasExpired && (!open.isBusy || open.credential!.expiresAt + expiryGraceMs / 1000 <= Date.now() / 1000))
+        open.close(expired);
       if (now >= open.pingAt) this.#ping(open, now);
     }
     for (const silent of this.#silent.values()) {

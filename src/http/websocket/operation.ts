@@ -21,6 +21,9 @@ export class Operation {
     const { requestId, access, isHeld } = this;
     const error = this.#errorCode;
     const ms = Math.round(performance.now() - this.#startedAt);
-    log.info({ requestId, path: '/graphql', ms, ...access, ...(isHeld && { held: true }), ...(error !== undefined && { failed: true, error }) }, 'operation');
+    log.info(
+      { requestId, path: '/graphql', ms, ...access, ...(isHeld && { held: true }), ...(error !== undefined && { failed: true, error }) },
+      'operation',
+    );
   }
 }

@@ -28,7 +28,10 @@ import { translate } from '../translation.ts';
 const maxPayload = 64 * 1024;
 const maxFragments = 64;
 const maxOperations = 50;
-const tooManyOperations: Message = [`В одном соединении может выполняться не больше ${maxOperations} операций сразу. Завершите лишние.`, `A connection may run at most ${maxOperations} operations at once. Complete some of them.`];
+const tooManyOperations: Message = [
+  `В одном соединении может выполняться не больше ${maxOperations} операций сразу. Завершите лишние.`,
+  `A connection may run at most ${maxOperations} operations at once. Complete some of them.`,
+];
 /** Unsent bytes of a client beyond which the server reads nothing from it. */
 const maxBufferedBytes = 1024 * 1024;
 /** Unsent bytes of a client beyond which it gets no shared results. */
@@ -86,7 +89,19 @@ interface Root {
 }
 
 export function serveSockets({
-  server, yoga, documents, contextOf, requestInfoOf, originAllowed, mask, log, initTimeoutMs, recheckIntervalMs, onCount, hasExpired, actorsOf,
+  server,
+  yoga,
+  documents,
+  contextOf,
+  requestInfoOf,
+  originAllowed,
+  mask,
+  log,
+  initTimeoutMs,
+  recheckIntervalMs,
+  onCount,
+  hasExpired,
+  actorsOf,
 }: Options): Sockets {
   // The types of ws lack `closeTimeout`.
   const options = { noServer: true, maxPayload, maxFragments, perMessageDeflate: false, handleProtocols, closeTimeout };
@@ -116,30 +131,36 @@ export function serveSockets({
     };
   };
 
-  const formatErrors = (errors: readonly GraphQLError[], { extra, connectionParams }: Pick<Context<Record<string, unknown>, OpenSocket>, 'extra' | 'connectionParams'>) => {
+  const formatErrors = (
+    errors: readonly GraphQLError[],
+    { extra, connectionParams }: Pick<Context<Record<string, unknown>, OpenSocket>, 'extra' | 'connectionParams'>,
+  ) => {
     const language = languageOf(requestInfoFor(extra, connectionParams).acceptLanguage);
     return errors.map((error) => withoutHttp(inLanguage(error, language)));
   };
 
-  const wrap = (name: 'execute' | 'subscribe'): ExecuteFn => async (args) => {
-    const { open, operation, [name]: run } = args.rootValue as Root;
-    let result;
-    try {
-      result = await run(args);
-    } catch (error) {
-      // Returns the error as a result: if it were thrown, graphql-ws would close the socket and end its other
-      // operations.
-      result = { errors: [mask(error, 'ru', operation.requestId)] };
-    }
-    if (Symbol.asyncIterator in result || result.errors === undefined) return result;
-    // Without data nothing was executed, so the client may send the operation again with a new token.
-    if (result.data === undefined && mustHold(open, result.errors)) return { errors: await sockets.hold(open, operation) };
-    operation.fail(result.errors);
-    return result;
-  };
+  const wrap =
+    (name: 'execute' | 'subscribe'): ExecuteFn =>
+    async (args) => {
+      const { open, operation, [name]: run } = args.rootValue as Root;
+      let result;
+      try {
+        result = await run(args);
+      } catch (error) {
+        // Returns the error as a result: if it were thrown, graphql-ws would close the socket and end its other
+        // operations.
+        result = { errors: [mask(error, 'ru', operation.requestId)] };
+      }
+      if (Symbol.asyncIterator in result || result.errors === undefined) return result;
+      // Without data nothing was executed, so the client may send the operation again with a new token.
+      if (result.data === undefined && mustHold(open, result.errors)) return { errors: await sockets.hold(open, operation) };
+      operation.fail(result.errors);
+      return result;
+    };
 
   /** Returns whether the operation failed because the socket's token has expired; clients do not get this error. */
-  const mustHold = (open: OpenSocket, [error]: readonly GraphQLError[]): boolean => open.hasExpired && error?.extensions.code === 'UNAUTHENTICATED';
+  const mustHold = (open: OpenSocket, [error]: readonly GraphQLError[]): boolean =>
+    open.hasExpired && error?.extensions.code === 'UNAUTHENTICATED';
 
   const protocol = makeServer<Record<string, unknown>, OpenSocket>({
     // `OpenSockets` has this timeout.
@@ -193,7 +214,8 @@ export function serveSockets({
         // The server may have started to stop meanwhile.
         if (operation.isStream && sockets.isStopping) return await sockets.hold(open, operation);
         return {
-          schema, document,
+          schema,
+          document,
           contextValue: { ...contextValue, deliver: deliverer(open, id) },
           operationName: payload.operationName,
           variableValues: payload.variables,
@@ -267,7 +289,10 @@ export function serveSockets({
       open,
     );
     ws.once('close', (code, reason) => {
-      log.info({ requestId, method: 'GET', path: '/graphql', status: 101, ms: Math.round(performance.now() - openedAt), closeCode: code }, 'socket');
+      log.info(
+        { requestId, method: 'GET', path: '/graphql', status: 101, ms: Math.round(performance.now() - openedAt), closeCode: code },
+        'socket',
+      );
       closed(code, String(reason)).catch((error: unknown) => log.error({ err: error, requestId }, 'closing a socket failed'));
     });
   }

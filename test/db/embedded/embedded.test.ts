@@ -64,7 +64,10 @@ describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_00
   });
 
   it('in memory starts from a template, independent of other databases', async () => {
-    const [one, other] = await Promise.all([connect({ poolSize: 1, log, template: template() }), connect({ poolSize: 1, log, template: template() })]);
+    const [one, other] = await Promise.all([
+      connect({ poolSize: 1, log, template: template() }),
+      connect({ poolSize: 1, log, template: template() }),
+    ]);
     await one.prisma.rateLimit.create({ data: { key: 'one', count: 1, resetsAt: new Date() } });
     expect([await one.prisma.rateLimit.count(), await other.prisma.rateLimit.count()]).toEqual([1, 0]);
     const copy = await connect({ poolSize: 1, log, template: await one.dump?.() });
@@ -229,13 +232,20 @@ describe('ProtocolStream', () => {
       const stream = new ProtocolStream((bytes) => sent.push(bytes));
       const first = message('', startup);
       const all = Buffer.concat([first, ...turns]);
-      for (let at = 0; at < all.length; ) {
+      for (let at = 0; at < all.length;) {
         const size = cuts.next().value;
         stream.write(all.subarray(at, at + size));
         at += size;
       }
       expect(Buffer.concat(sent)).toEqual(all);
-      const ends = new Set([first, ...turns].map((sum => (part: Buffer) => (sum += part.length))(0)));
+      const ends = new Set(
+        [first, ...turns].map(
+          (
+            (sum) => (part: Buffer) =>
+              (sum += part.length)
+          )(0),
+        ),
+      );
       let end = 0;
       for (const part of sent) expect(ends).toContain((end += part.length));
     });

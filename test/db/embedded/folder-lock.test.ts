@@ -28,7 +28,14 @@ const program = fileURLToPath(new URL('folder-holder.ts', import.meta.url));
 const container = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
 const hasContainers = spawnSync(container[0]!, [...container.slice(1), 'true']).status === 0;
 /** Command that mounts an overlay of `lower` and `upper` at `merged`, if this machine allows it. */
-const overlay = (base: string) => ['unshare', '--mount', 'sh', '-c', `mount -t overlay overlay -o lowerdir=${base}/lower,upperdir=${base}/upper,workdir=${base}/work ${base}/merged && exec "$@"`, 'sh'];
+const overlay = (base: string) => [
+  'unshare',
+  '--mount',
+  'sh',
+  '-c',
+  `mount -t overlay overlay -o lowerdir=${base}/lower,upperdir=${base}/upper,workdir=${base}/work ${base}/merged && exec "$@"`,
+  'sh',
+];
 const hasOverlays = (() => {
   if (process.platform !== 'linux') return false;
   const base = mkdtempSync('/dev/shm/sfera-');
@@ -78,11 +85,14 @@ class Holder {
   }
 
   async says(start: string): Promise<string> {
-    return vi.waitFor(() => {
-      const found = this.lines.find((line) => line.startsWith(start));
-      if (found === undefined) throw new Error(`it did not say «${start}» but: ${this.lines.join('\n')}`);
-      return found;
-    }, { timeout: 40_000, interval: 20 });
+    return vi.waitFor(
+      () => {
+        const found = this.lines.find((line) => line.startsWith(start));
+        if (found === undefined) throw new Error(`it did not say «${start}» but: ${this.lines.join('\n')}`);
+        return found;
+      },
+      { timeout: 40_000, interval: 20 },
+    );
   }
 
   /** Requests the lock; returns `held` or the error message. */
@@ -90,11 +100,14 @@ class Holder {
     await this.says('loaded');
     const before = this.lines.length;
     this.tell('lock');
-    return vi.waitFor(() => {
-      const found = this.lines.slice(before).find((line) => line === 'held' || line.startsWith('refused'));
-      if (found === undefined) throw new Error(`no answer but: ${this.lines.join('\n')}`);
-      return found;
-    }, { timeout: 40_000, interval: 20 });
+    return vi.waitFor(
+      () => {
+        const found = this.lines.slice(before).find((line) => line === 'held' || line.startsWith('refused'));
+        if (found === undefined) throw new Error(`no answer but: ${this.lines.join('\n')}`);
+        return found;
+      },
+      { timeout: 40_000, interval: 20 },
+    );
   }
 
   async kill(): Promise<void> {
@@ -103,7 +116,12 @@ class Holder {
   }
 }
 
-const number = () => Math.max(...readdirSync(join(dir, 'pg.lock')).filter((name) => /^\d+$/.test(name)).map(Number));
+const number = () =>
+  Math.max(
+    ...readdirSync(join(dir, 'pg.lock'))
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number),
+  );
 
 const ownerFile = () => join(dir, 'pg.lock', String(number()), 'owner');
 const changeOwner = (change: (text: string) => string) => writeFileSync(ownerFile(), change(readFileSync(ownerFile(), 'utf8')));
@@ -122,7 +140,11 @@ describe('a locked folder', limit, () => {
   });
 
   it.runIf(hasContainers)('refuses a process of another container with its own PID and network namespaces', async () => {
-    const [first, second, outside] = [new Holder({ within: container }), new Holder({ within: [...container, '--net', '--mount'] }), new Holder()];
+    const [first, second, outside] = [
+      new Holder({ within: container }),
+      new Holder({ within: [...container, '--net', '--mount'] }),
+      new Holder(),
+    ];
     expect(await first.lock()).toBe('held');
     expect(await second.lock()).toMatch(/^refused/);
     expect(await outside.lock()).toMatch(/^refused/);
@@ -152,7 +174,10 @@ describe('a locked folder', limit, () => {
     expect(await second.lock()).toMatch(/^refused/);
     const waiting: Socket[] = [];
     const refused = new Set<string>();
-    for (let n = 0; n < 600; n += 1) waiting.push(connect(join(dir, 'pg.lock', String(number()), 'socket')).on('error', ({ code }: NodeJS.ErrnoException) => refused.add(code!)));
+    for (let n = 0; n < 600; n += 1)
+      waiting.push(
+        connect(join(dir, 'pg.lock', String(number()), 'socket')).on('error', ({ code }: NodeJS.ErrnoException) => refused.add(code!)),
+      );
     await vi.waitFor(() => expect([...refused]).toEqual(['EAGAIN']), { timeout: 20_000 });
     expect(await second.lock()).toMatch(/^refused/);
     for (const socket of waiting) socket.destroy();
@@ -161,19 +186,23 @@ describe('a locked folder', limit, () => {
     expect(first.lines).toEqual(['loaded', 'held']);
   });
 
-  it.each(['nobody', 'a dead process', 'a dead process of a former version'])('goes to exactly one of twenty processes that race to succeed %s', { timeout: 180_000 }, async (whom) => {
-    if (whom === 'a dead process') {
-      const dead = new Holder();
-      expect(await dead.lock()).toBe('held');
-      await dead.kill();
-    } else if (whom !== 'nobody') writeFileSync(join(dir, 'pg.lock'), '4194304 1');
-    const racers = Array.from({ length: 20 }, () => new Holder());
-    for (const racer of racers) await vi.waitFor(() => expect(racer.lines).toEqual(['loaded']), { timeout: 120_000 });
-    const answers = await Promise.all(racers.map((racer) => racer.lock()));
-    expect(answers.filter((answer) => answer === 'held')).toHaveLength(1);
-    expect(answers.filter((answer) => answer.includes('is in use by another process'))).toHaveLength(19);
-    expect(racers.flatMap(({ lines }) => lines.filter((line) => line.startsWith('lost')))).toEqual([]);
-  });
+  it.each(['nobody', 'a dead process', 'a dead process of a former version'])(
+    'goes to exactly one of twenty processes that race to succeed %s',
+    { timeout: 180_000 },
+    async (whom) => {
+      if (whom === 'a dead process') {
+        const dead = new Holder();
+        expect(await dead.lock()).toBe('held');
+        await dead.kill();
+      } else if (whom !== 'nobody') writeFileSync(join(dir, 'pg.lock'), '4194304 1');
+      const racers = Array.from({ length: 20 }, () => new Holder());
+      for (const racer of racers) await vi.waitFor(() => expect(racer.lines).toEqual(['loaded']), { timeout: 120_000 });
+      const answers = await Promise.all(racers.map((racer) => racer.lock()));
+      expect(answers.filter((answer) => answer === 'held')).toHaveLength(1);
+      expect(answers.filter((answer) => answer.includes('is in use by another process'))).toHaveLength(19);
+      expect(racers.flatMap(({ lines }) => lines.filter((line) => line.startsWith('lost')))).toEqual([]);
+    },
+  );
 
   it('works under a path longer than a socket may have', async () => {
     const folder = join(dir, 'д'.repeat(100), 'э'.repeat(100));
@@ -237,7 +266,10 @@ describe('a folder locked through another mount', limit, () => {
     const base = mkdtempSync('/dev/shm/sfera-');
     try {
       for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(join(base, name));
-      const [first, second] = [new Holder({ folder: join(base, 'upper') }), new Holder({ folder: join(base, 'merged'), within: overlay(base) })];
+      const [first, second] = [
+        new Holder({ folder: join(base, 'upper') }),
+        new Holder({ folder: join(base, 'merged'), within: overlay(base) }),
+      ];
       expect(await first.lock()).toBe('held');
       expect(await second.lock()).toMatch(/^refused/);
       expect(first.lines).toEqual(['loaded', 'held']);
@@ -308,7 +340,10 @@ describe('a process that pauses while it takes a folder', limit, () => {
 
 // Two machines on one network file system, and a file system without sockets: only the renewed lease shows that the
 // holder is alive.
-describe.each([['another machine', 'one', 'other'], ['a file system without sockets', 'none', 'none']])('a folder locked from %s', limit, (_where, one, other) => {
+describe.each([
+  ['another machine', 'one', 'other'],
+  ['a file system without sockets', 'none', 'none'],
+])('a folder locked from %s', limit, (_where, one, other) => {
   it('refuses while the lease is renewed', async () => {
     const [first, second] = [new Holder({ machine: one }), new Holder({ machine: other })];
     expect(await first.lock()).toBe('held');

@@ -35,7 +35,12 @@ it('has the correct rights of everyone after each change, from the log alone', a
   const listeners = await Promise.all(
     people.map(async (user) => {
       const credential = (await app.tokens.verifyAccessToken((await app.token(user)).token))!;
-      const listener = rightsCache.subscribe(schoolId, credential, () => null, () => undefined);
+      const listener = rightsCache.subscribe(
+        schoolId,
+        credential,
+        () => null,
+        () => undefined,
+      );
       let calls = 0;
       listener.onChange(() => (calls += 1));
       let last = listener.cached();
@@ -63,7 +68,10 @@ it('has the correct rights of everyone after each change, from the log alone', a
     }
   };
   await waitForLog();
-  const rights = async () => JSON.stringify(await Promise.all(listeners.map(async ({ resolve }) => resolve())), (_key, value: unknown) => (value instanceof Map ? [...(value as Map<string, string>)] : value));
+  const rights = async () =>
+    JSON.stringify(await Promise.all(listeners.map(async ({ resolve }) => resolve())), (_key, value: unknown) =>
+      value instanceof Map ? [...(value as Map<string, string>)] : value,
+    );
 
   const ask = app.as(administrator);
   const id = (user: { id: string }) => app.id('User', user.id);
@@ -78,7 +86,10 @@ it('has the correct rights of everyone after each change, from the log alone', a
     ['createChat', () => app.as(teacher).createChat({ schoolId: app.id('School', schoolId), kind: 'CLASS', classId, name: 'Класс' })],
     ['enrolStudent with its chat', () => ask.enrolStudent({ studentId: id(past), classId })],
     ['transferStudent', () => ask.transferStudent({ studentId: id(past), classId: otherClassId })],
-    ['createChat of a circle', () => app.as(leader).createChat({ schoolId: app.id('School', schoolId), kind: 'EXTRACURRICULAR', name: 'Кружок' })],
+    [
+      'createChat of a circle',
+      () => app.as(leader).createChat({ schoolId: app.id('School', schoolId), kind: 'EXTRACURRICULAR', name: 'Кружок' }),
+    ],
     ['addChatMember', () => app.as(leader).addChatMember({ chatId: made['createChat of a circle']!.id, userId: id(teacher) })],
     ['promoteChatMember', () => app.as(leader).promoteChatMember({ chatId: made['createChat of a circle']!.id, userId: id(teacher) })],
     ['demoteChatMember', () => app.as(leader).demoteChatMember({ chatId: made['createChat of a circle']!.id, userId: id(teacher) })],
@@ -86,13 +97,19 @@ it('has the correct rights of everyone after each change, from the log alone', a
     ['withdrawStudent', () => ask.withdrawStudent({ studentId: id(past) })],
     ['grantRole', () => ask.grantRole({ schoolId: app.id('School', schoolId), userId: id(teacher), role: 'SCHOOL_ADMINISTRATION' })],
     ['endRole', () => ask.endRole({ grantId: made.grantRole!.id })],
-    ['acceptInvitation', async () => {
-      const { code } = await app.build.invitation({ schoolId, role: 'TEACHER' });
-      return app.as(newcomer).acceptInvitation({ code });
-    }],
+    [
+      'acceptInvitation',
+      async () => {
+        const { code } = await app.build.invitation({ schoolId, role: 'TEACHER' });
+        return app.as(newcomer).acceptInvitation({ code });
+      },
+    ],
     ['endClassTeacher', () => ask.endClassTeacher({ classId })],
     ['archiveClass', () => ask.archiveClass({ classId: otherClassId })],
-    ['endSession', () => app.as(leader).endSession({ sessionId: app.id('Session', (listeners[1]!.credential as { sessionId: string }).sessionId) })],
+    [
+      'endSession',
+      () => app.as(leader).endSession({ sessionId: app.id('Session', (listeners[1]!.credential as { sessionId: string }).sessionId) }),
+    ],
     ['deactivateUser', () => ask.deactivateUser({ schoolId: app.id('School', schoolId), userId: id(newcomer) })],
   ];
   for (const [name, step] of steps) {

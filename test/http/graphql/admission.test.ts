@@ -7,7 +7,10 @@ import { resultOf } from '../../../src/executor/executor.ts';
 /** Executes an operation and records its charges to the account. */
 async function charged(query: string, kind: 'anonymous' | 'user' = 'user', document = parse(query)) {
   const charges = { estimate: 0, planned: 0 };
-  const account = { admit: (estimate: number) => ((charges.estimate = estimate), () => undefined), chargeCost: (cost: number) => (charges.planned += cost) };
+  const account = {
+    admit: (estimate: number) => ((charges.estimate = estimate), () => undefined),
+    chargeCost: (cost: number) => (charges.planned += cost),
+  };
   resultOf(await executeAdmitted({ schema, document, contextValue: { account, actor: { kind }, language: 'en', loaders: {} } }));
   return charges;
 }
@@ -17,7 +20,13 @@ describe('an operation is charged', () => {
     const one = '(input: { chatId: "x" }) { __typename }';
     const three = (await charged(`mutation { archiveChat${one} a: archiveChat${one} b: archiveChat${one} }`)).estimate;
     expect(three).toBeGreaterThanOrEqual(150);
-    expect((await charged(`mutation { ...F } fragment F on Mutation { archiveChat${one} ...G ... { b: archiveChat${one} } } fragment G on Mutation { a: archiveChat${one} }`)).estimate).toBe(three);
+    expect(
+      (
+        await charged(
+          `mutation { ...F } fragment F on Mutation { archiveChat${one} ...G ... { b: archiveChat${one} } } fragment G on Mutation { a: archiveChat${one} }`,
+        )
+      ).estimate,
+    ).toBe(three);
   });
 
   it('once for the fields that are planned for it', async () => {

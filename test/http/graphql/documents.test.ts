@@ -15,7 +15,8 @@ beforeAll(async () => {
   app = await openSfera({ TRUST_PROXY: 'true' });
   const { school } = await app.build.school();
   tokens = [];
-  for (let n = 0; n < 4; n += 1) tokens.push((await app.token(await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' }))).token);
+  for (let n = 0; n < 4; n += 1)
+    tokens.push((await app.token(await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' }))).token);
 });
 afterAll(() => app.close());
 
@@ -26,16 +27,29 @@ const fromNewAddress = (): Record<string, string> => ({ 'x-forwarded-for': `203.
 const post = (body: object, token = '', headers: Record<string, string> = {}): Promise<Reply> =>
   ask(app.url, { headers: json(token, headers), body: JSON.stringify(body) });
 /** Sends with `content-encoding`, so that Yoga handles the request instead of the fast path. */
-const postToYoga = (body: object, token = '', headers: Record<string, string> = {}) => post(body, token, { ...headers, 'content-encoding': 'identity' });
+const postToYoga = (body: object, token = '', headers: Record<string, string> = {}) =>
+  post(body, token, { ...headers, 'content-encoding': 'identity' });
 const get = (params: Record<string, string>, token = '', headers: Record<string, string> = {}): Promise<Reply> =>
-  ask(app.url, { method: 'GET', path: `/graphql?${new URLSearchParams(params).toString()}`, headers: { ...json(token, headers), 'x-requested-with': 'test' } });
+  ask(app.url, {
+    method: 'GET',
+    path: `/graphql?${new URLSearchParams(params).toString()}`,
+    headers: { ...json(token, headers), 'x-requested-with': 'test' },
+  });
 
-const ways = [['posted', post], ['read by Yoga', postToYoga], ['by GET', (body: object, token?: string, headers?: Record<string, string>) => get(body as Record<string, string>, token, headers)]] as const;
+const ways = [
+  ['posted', post],
+  ['read by Yoga', postToYoga],
+  ['by GET', (body: object, token?: string, headers?: Record<string, string>) => get(body as Record<string, string>, token, headers)],
+] as const;
 const filler = (length: number): string => `#${'x'.repeat(length - 1)}`;
 
 describe.each(ways)('an anonymous client (%s)', (_way, send) => {
   it('may send operations that need no account', async () => {
-    const { data } = await send({ query: '{ invitationPreview(code: "no-such-code") { schoolName role } __typename }' }, '', fromNewAddress());
+    const { data } = await send(
+      { query: '{ invitationPreview(code: "no-such-code") { schoolName role } __typename }' },
+      '',
+      fromNewAddress(),
+    );
     expect(data).toEqual({ invitationPreview: null, __typename: 'Query' });
   });
 
@@ -52,7 +66,11 @@ describe.each(ways)('an anonymous client (%s)', (_way, send) => {
       '{ viewer { enrolment { class { school { currentYear { school { name } } } } } } }',
     ]) {
       for (let n = 0; n < 2; n += 1) {
-        const { codes, status, data } = await send({ query, ...(query.includes('query B') && { operationName: 'B' }) }, '', fromNewAddress());
+        const { codes, status, data } = await send(
+          { query, ...(query.includes('query B') && { operationName: 'B' }) },
+          '',
+          fromNewAddress(),
+        );
         expect([codes, status, data], query).toEqual([['UNAUTHENTICATED'], 401, undefined]);
         // The document is cached from now on.
         expect((await post({ query, ...(query.includes('query B') && { operationName: 'B' }) }, tokens[0])).codes, query).toEqual([]);
@@ -114,7 +132,10 @@ describe('an account', () => {
 
   it('gets an error for too many repeated fields, in its language', async () => {
     const query = `{ ${'viewer { id } '.repeat(490)} }`;
-    for (const [language, message] of [['en', 'The document repeats the same fields too often.'], ['ru', 'Одни и те же поля повторяются в документе слишком часто.']] as const) {
+    for (const [language, message] of [
+      ['en', 'The document repeats the same fields too often.'],
+      ['ru', 'Одни и те же поля повторяются в документе слишком часто.'],
+    ] as const) {
       const { codes, errors } = await post({ query }, tokens[0], { 'accept-language': language });
       expect([codes, errors?.map((error) => error.message)]).toEqual([['DOCUMENT_TOO_COMPLEX'], [message]]);
     }
@@ -132,7 +153,11 @@ describe("Apollo's persisted queries", () => {
   const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
   // The requests of Apollo Client's persisted query link: first only the hash, then hash and text if the server does
   // not know it.
-  const byHash = (text: string) => ({ operationName: 'P', variables: {}, extensions: { persistedQuery: { version: 1, sha256Hash: sha256(text) }, clientLibrary: { name: '@apollo/client', version: '4.0.0' } } });
+  const byHash = (text: string) => ({
+    operationName: 'P',
+    variables: {},
+    extensions: { persistedQuery: { version: 1, sha256Hash: sha256(text) }, clientLibrary: { name: '@apollo/client', version: '4.0.0' } },
+  });
   const withText = (text: string) => ({ ...byHash(text), query: text });
   const params = (body: object): Record<string, string> =>
     Object.fromEntries(Object.entries(body).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]));
@@ -147,29 +172,44 @@ describe("Apollo's persisted queries", () => {
     for (const accept of ['application/json', 'application/graphql-response+json,application/json;q=0.9']) {
       const own = `${text} ${accept}`;
       const unknown = await send(byHash(own), tokens[0]!, { accept });
-      expect([unknown.status, unknown.errors]).toEqual([200, [{ message: 'PersistedQueryNotFound', extensions: { code: 'PERSISTED_QUERY_NOT_FOUND' } }]]);
-      for (const body of [withText(own), byHash(own), { ...byHash(own), query: '' }]) expect((await send(body, tokens[0]!, { accept })).data).toMatchObject({ viewer: { __typename: 'User' } });
+      expect([unknown.status, unknown.errors]).toEqual([
+        200,
+        [{ message: 'PersistedQueryNotFound', extensions: { code: 'PERSISTED_QUERY_NOT_FOUND' } }],
+      ]);
+      for (const body of [withText(own), byHash(own), { ...byHash(own), query: '' }])
+        expect((await send(body, tokens[0]!, { accept })).data).toMatchObject({ viewer: { __typename: 'User' } });
     }
   });
 
   it('are refused if the hash belongs to another text, and nothing is stored', async () => {
     const [text, other] = ['query P { viewer { id } } # this', 'query P { viewer { id } } # other'];
     for (const [, send] of transports) {
-      const { status, codes } = await send({ ...withText(text), query: other }, tokens[0]!, { accept: 'application/graphql-response+json' });
+      const { status, codes } = await send({ ...withText(text), query: other }, tokens[0]!, {
+        accept: 'application/graphql-response+json',
+      });
       expect([status, codes]).toEqual([400, ['PERSISTED_QUERY_MISMATCH']]);
       for (const each of [text, other]) expect((await send(byHash(each), tokens[0]!)).codes).toEqual(['PERSISTED_QUERY_NOT_FOUND']);
     }
   });
 
-  it.each([{ version: 2, sha256Hash: sha256('') }, { version: 1 }, { version: 1, sha256Hash: 'x' }, { version: 1, sha256Hash: 5 }, 5, 'x', [], true])(
-    'of another kind are said not to be supported, so that the client sends the text: %j',
-    async (persistedQuery) => {
-      for (const send of [post, postToYoga]) {
-        const { status, errors } = await send({ operationName: 'P', extensions: { persistedQuery } }, tokens[0]);
-        expect([status, errors]).toEqual([200, [{ message: 'PersistedQueryNotSupported', extensions: { code: 'PERSISTED_QUERY_NOT_SUPPORTED' } }]]);
-      }
-    },
-  );
+  it.each([
+    { version: 2, sha256Hash: sha256('') },
+    { version: 1 },
+    { version: 1, sha256Hash: 'x' },
+    { version: 1, sha256Hash: 5 },
+    5,
+    'x',
+    [],
+    true,
+  ])('of another kind are said not to be supported, so that the client sends the text: %j', async (persistedQuery) => {
+    for (const send of [post, postToYoga]) {
+      const { status, errors } = await send({ operationName: 'P', extensions: { persistedQuery } }, tokens[0]);
+      expect([status, errors]).toEqual([
+        200,
+        [{ message: 'PersistedQueryNotSupported', extensions: { code: 'PERSISTED_QUERY_NOT_SUPPORTED' } }],
+      ]);
+    }
+  });
 
   it('may be sent with their text over a socket', async () => {
     const text = 'query P { viewer { __typename } } # by socket';
@@ -181,17 +221,21 @@ describe("Apollo's persisted queries", () => {
   it('of an anonymous client have the same bounds', async () => {
     const large = `query P { a: viewer { id } b: viewer { id } c: viewer { id } }`;
     expect((await post(withText(large), tokens[0])).codes).toEqual([]);
-    for (const body of [byHash(large), withText(large)]) expect((await post(body, '', fromNewAddress())).codes).toEqual(['UNAUTHENTICATED']);
+    for (const body of [byHash(large), withText(large)])
+      expect((await post(body, '', fromNewAddress())).codes).toEqual(['UNAUTHENTICATED']);
     const small = 'query P { __typename }';
     expect((await post(byHash(small), '', fromNewAddress())).codes).toEqual(['PERSISTED_QUERY_NOT_FOUND']);
-    for (const body of [withText(small), byHash(small)]) expect((await post(body, '', fromNewAddress())).data).toEqual({ __typename: 'Query' });
+    for (const body of [withText(small), byHash(small)])
+      expect((await post(body, '', fromNewAddress())).data).toEqual({ __typename: 'Query' });
   });
 });
 
 describe('the cache of documents', () => {
   let accounts = 0;
-  const account = (userId = `account ${(accounts += 1)}`) => ({ actor: { kind: 'user' }, credential: { kind: 'user', userId }, address: null, language: 'en' }) as unknown as GraphContext;
-  const nobody = () => ({ actor: { kind: 'anonymous' }, credential: null, address: `address ${(accounts += 1)}`, language: 'en' }) as unknown as GraphContext;
+  const account = (userId = `account ${(accounts += 1)}`) =>
+    ({ actor: { kind: 'user' }, credential: { kind: 'user', userId }, address: null, language: 'en' }) as unknown as GraphContext;
+  const nobody = () =>
+    ({ actor: { kind: 'anonymous' }, credential: null, address: `address ${(accounts += 1)}`, language: 'en' }) as unknown as GraphContext;
   const ids = `[${'"x" '.repeat(100)}]`;
   const large = (name: string) => `query ${name} { ${Array.from({ length: 17 }, (_, n) => `a${n}: nodes(ids: ${ids}) { id }`).join(' ')} }`;
   const small = (name: string) => `query ${name} { __typename } ${filler(1800)}`;
@@ -199,9 +243,15 @@ describe('the cache of documents', () => {
   it('costs an anonymous client a few milliseconds at most', () => {
     const repeat = (count: number, of: (n: number) => string) => Array.from({ length: count }, (_, n) => of(n)).join(' ');
     const shapes = [
-      `{ viewer { ${repeat(190, () => 'id')} } }`, `{ ${repeat(48, () => 'viewer{id}')} }`, `{ ${repeat(20, () => 'viewer{enrolment{class{id}}}')} }`,
-      `{ viewer { ${repeat(18, (n) => `...F${n}`)} } } ${repeat(18, (n) => `fragment F${n} on User{id}`)}`, `{ ${repeat(20, (n) => `node(id:"${n}"){id}`)} }`,
-      `{ ${'x'.repeat(1900)} }`, `{ ... on ${'X'.repeat(1900)} { id } }`, '{'.repeat(198), `{ nodes(ids: [${'"x" '.repeat(180)}]) { id } }`,
+      `{ viewer { ${repeat(190, () => 'id')} } }`,
+      `{ ${repeat(48, () => 'viewer{id}')} }`,
+      `{ ${repeat(20, () => 'viewer{enrolment{class{id}}}')} }`,
+      `{ viewer { ${repeat(18, (n) => `...F${n}`)} } } ${repeat(18, (n) => `fragment F${n} on User{id}`)}`,
+      `{ ${repeat(20, (n) => `node(id:"${n}"){id}`)} }`,
+      `{ ${'x'.repeat(1900)} }`,
+      `{ ... on ${'X'.repeat(1900)} { id } }`,
+      '{'.repeat(198),
+      `{ nodes(ids: [${'"x" '.repeat(180)}]) { id } }`,
       `{ viewer { ...F0 } } ${repeat(14, (n) => `fragment F${n} on User{...F${n + 1} ...F${n + 1}}`)} fragment F14 on User{id}`,
     ];
     for (const query of shapes) {

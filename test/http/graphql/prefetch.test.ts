@@ -71,7 +71,9 @@ const both = `query ($classId: ID!) { ${viewer} ${found} }`;
 it('returns nothing to an actor that may not see it', async () => {
   expect((await send(both)).data).toEqual({ viewer: { fullName: expect.any(String) }, node: { name: expect.any(String) } });
   expect((await send(both, foreign)).data).toMatchObject({ node: null });
-  const { token, sessionId } = await app.token({ id: (await app.db.prisma.session.findUniqueOrThrow({ where: { id: own.sessionId } })).userId });
+  const { token, sessionId } = await app.token({
+    id: (await app.db.prisma.session.findUniqueOrThrow({ where: { id: own.sessionId } })).userId,
+  });
   await app.db.prisma.session.update({ where: { id: sessionId }, data: { endedAt: new Date() } });
   const refused = await send(both, token);
   expect([refused.status, refused.codes, refused.data]).toEqual([401, ['UNAUTHENTICATED'], undefined]);
@@ -86,6 +88,10 @@ it('loads nothing for an invalid token', async () => {
 // An unhandled rejection would end the process.
 it('fails as a whole if nothing can be read', async () => {
   reading(() => Promise.reject(new Error('the database is away')));
-  const response = await fetch(app.url, { method: 'POST', headers: json(own.token), body: JSON.stringify({ query: both, variables: ids }) });
+  const response = await fetch(app.url, {
+    method: 'POST',
+    headers: json(own.token),
+    body: JSON.stringify({ query: both, variables: ids }),
+  });
   expect(response.status).toBe(500);
 });

@@ -57,7 +57,11 @@ async function scene(transport: 'listen' | 'listenSse') {
     if (after === undefined) await stream.until(({ items }) => items.length > 0);
     return stream;
   };
-  const asked = [[administrator, shared], [second, shared], [administrator, separate]] as const;
+  const asked = [
+    [administrator, shared],
+    [second, shared],
+    [administrator, separate],
+  ] as const;
   const streams = await Promise.all(asked.map(([user, query]) => listen(user, query)));
   await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBeGreaterThanOrEqual(2));
   const renamed = { type: 'chat.renamed', payload: { schoolId: school.id, chatId: chat.id } } as const;
@@ -65,7 +69,8 @@ async function scene(transport: 'listen' | 'listenSse') {
   return { school, schoolId, administrator, chat, streams, renamed, again, listen };
 }
 
-const executions = async () => Number(/^sfera_stream_executions_total (\d+)$/m.exec(await (await fetch(app.url.replace('/graphql', '/metrics'))).text())?.[1]);
+const executions = async () =>
+  Number(/^sfera_stream_executions_total (\d+)$/m.exec(await (await fetch(app.url.replace('/graphql', '/metrics'))).text())?.[1]);
 
 /** Renames the table, so that every statement that uses it fails. */
 async function withoutTable<T>(table: string, meanwhile: () => Promise<T>): Promise<T> {
@@ -127,7 +132,10 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     const found = await app.build.class({ schoolId: school.id });
     const pupil = await app.build.student({ classId: found.id });
     const { id: enrolmentId } = await app.db.prisma.enrolment.findFirstOrThrow({ where: { studentId: pupil.id } });
-    const enrolled = { type: 'student.enrolled', payload: { schoolId: school.id, enrolmentId, studentId: pupil.id, classId: found.id } } as const;
+    const enrolled = {
+      type: 'student.enrolled',
+      payload: { schoolId: school.id, enrolmentId, studentId: pupil.id, classId: found.id },
+    } as const;
     const others = await follow(transport, administrator, enrolmentsStream, { schoolId });
     await others.until(({ items }) => items.length > 0);
     await withoutTable('chat', async () => {

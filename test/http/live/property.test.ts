@@ -47,7 +47,8 @@ function listener(schoolId: string, credential: Credential) {
   let look = () => {};
   const { reader, rights, broadcaster } = app.liveEvents;
   const feed: LiveEvents = {
-    rights, broadcaster,
+    rights,
+    broadcaster,
     reader: {
       ...reader,
       waitForAppend(id, seq, signal) {
@@ -97,7 +98,9 @@ async function buildWorld() {
     const classTeacher = await build.teacher({ schoolId, classTeacherOf: classes[0]!.id });
     const subjectTeacher = await build.teacher({ schoolId, teaches: [{ classId: classes[1]!.id, subjectId: subject.id }] });
     const people = [
-      administrator, classTeacher, subjectTeacher,
+      administrator,
+      classTeacher,
+      subjectTeacher,
       await build.user({ schoolId, role: 'SCHOOL_ADMINISTRATION' }),
       await build.teacher({ schoolId }),
       await build.student({ classId: classes[0]!.id }),
@@ -130,7 +133,11 @@ function anyEvent(random: SeededRandom, { schools, people }: World) {
   const { schoolId, classes, chats } = random.pick(schools);
   const type = random.pick(eventTypes);
   const pools: Record<string, readonly string[]> = {
-    classId: classes, fromClassId: classes, chatId: chats, userId: people.map(({ id }) => id), studentId: people.map(({ id }) => id),
+    classId: classes,
+    fromClassId: classes,
+    chatId: chats,
+    userId: people.map(({ id }) => id),
+    studentId: people.map(({ id }) => id),
   };
   const payload = Object.fromEntries(catalog[type].payload.map((name) => [name, random.pick(pools[name] ?? [randomUUID()])]));
   return { type, payload: { schoolId, ...payload } };
@@ -153,7 +160,13 @@ const changeRights = (random: SeededRandom, { schools }: World, userId: string):
       record(tx, count === 0 ? 'chatMember.added' : 'chatMember.removed', membership);
     } else if (kind === 'work') {
       const held = await tx.assignment.findMany({ where: { userId, ...current }, orderBy: { id: 'asc' } });
-      const said = (of: { id: string; schoolId: string; classId: string }) => ({ schoolId: of.schoolId, assignmentId: of.id, classId: of.classId, userId, subjectId });
+      const said = (of: { id: string; schoolId: string; classId: string }) => ({
+        schoolId: of.schoolId,
+        assignmentId: of.id,
+        classId: of.classId,
+        userId,
+        subjectId,
+      });
       if (lose && held.length > 0) {
         const ended = await tx.assignment.update({ where: { id: random.pick(held).id }, data: over });
         record(tx, 'subjectTeacher.ended', said(ended));
@@ -167,12 +180,19 @@ const changeRights = (random: SeededRandom, { schools }: World, userId: string):
         const ended = await tx.roleGrant.update({ where: { id: random.pick(held).id }, data: over });
         record(tx, 'role.ended', { schoolId: ended.schoolId, grantId: ended.id, userId });
       } else if (!held.some((each) => each.schoolId === schoolId)) {
-        const made = await tx.roleGrant.create({ data: { schoolId, userId, role: random.pick(['TEACHER', 'STUDENT', 'SCHOOL_ADMINISTRATION']) } });
+        const made = await tx.roleGrant.create({
+          data: { schoolId, userId, role: random.pick(['TEACHER', 'STUDENT', 'SCHOOL_ADMINISTRATION']) },
+        });
         record(tx, 'role.granted', { schoolId, grantId: made.id, userId });
       }
     } else {
       const [held] = await tx.enrolment.findMany({ where: { studentId: userId, ...current } });
-      const said = (of: { id: string; schoolId: string; classId: string }) => ({ schoolId: of.schoolId, enrolmentId: of.id, studentId: userId, classId: of.classId });
+      const said = (of: { id: string; schoolId: string; classId: string }) => ({
+        schoolId: of.schoolId,
+        enrolmentId: of.id,
+        studentId: userId,
+        classId: of.classId,
+      });
       if (held !== undefined) record(tx, 'student.withdrawn', said(await tx.enrolment.update({ where: { id: held.id }, data: over })));
       else {
         const made = await tx.enrolment.create({ data: { schoolId, classId, studentId: userId, startedAt: new Date(Date.now() + 1000) } });
@@ -191,7 +211,11 @@ function claimsOf(actor: Actor, schoolId: string): Set<string> {
   const roles = grants.filter((grant) => grant.schoolId === schoolId).map(({ role }) => role);
   const work = assignments.filter((each) => each.schoolId === schoolId && roles.includes('TEACHER'));
   const place = enrolment?.schoolId === schoolId && roles.includes('STUDENT') ? [`pupil of ${enrolment.classId}`] : [];
-  return new Set([...roles, ...work.map(({ classId, subjectId }) => `${subjectId === null ? 'class' : 'subject'} teacher of ${classId}`), ...place]);
+  return new Set([
+    ...roles,
+    ...work.map(({ classId, subjectId }) => `${subjectId === null ? 'class' : 'subject'} teacher of ${classId}`),
+    ...place,
+  ]);
 }
 
 it('delivers to everyone exactly what their rights at that moment allow, and ends when a right from its start is lost', async () => {
@@ -199,11 +223,15 @@ it('delivers to everyone exactly what their rights at that moment allow, and end
   onTestFailed(() => console.error(`SEED=${random.seed}`));
   const all = await buildWorld();
   const schoolIds = all.schools.map(({ schoolId }) => schoolId);
-  const services = await Promise.all([['read', 'events'], ['read']].map((scopes) => app.build.service({ schoolId: schoolIds[0]!, scopes })));
+  const services = await Promise.all(
+    [['read', 'events'], ['read']].map((scopes) => app.build.service({ schoolId: schoolIds[0]!, scopes })),
+  );
   const credentials: Credential[] = await Promise.all(all.people.map(credentialOf));
   for (const { id: clientId } of services)
     credentials.push({ kind: 'service', clientId, expiresAt: Date.now() / 1000 + 3600, scopes: ['read', 'events'] });
-  const followers = credentials.flatMap((credential) => schoolIds.map((schoolId) => ({ ...listener(schoolId, credential), began: new Set<string>() })));
+  const followers = credentials.flatMap((credential) =>
+    schoolIds.map((schoolId) => ({ ...listener(schoolId, credential), began: new Set<string>() })),
+  );
   await Promise.all(followers.map((each) => each.passed(0n)));
   const begin = async (each: (typeof followers)[number]) => (each.began = claimsOf(await actorOf(each.credential), each.schoolId));
   await Promise.all(followers.map(begin));
@@ -223,9 +251,12 @@ it('delivers to everyone exactly what their rights at that moment allow, and end
       await each.passed(heads.get(each.schoolId)!);
       const actor = await actorOf(each.credential);
       const expected = events.filter(
-        ({ type, payload }) => payload.schoolId === each.schoolId && canReceive(actor, each.schoolId, topicsOf(type, payload as PayloadOf<typeof type>)),
+        ({ type, payload }) =>
+          payload.schoolId === each.schoolId && canReceive(actor, each.schoolId, topicsOf(type, payload as PayloadOf<typeof type>)),
       );
-      expect(each.received.map((item) => (item.kind === 'event' ? { type: item.event.type, payload: item.event.payload } : item))).toEqual(expected);
+      expect(each.received.map((item) => (item.kind === 'event' ? { type: item.event.type, payload: item.event.payload } : item))).toEqual(
+        expected,
+      );
       delivered += expected.length;
     }
 
@@ -312,18 +343,30 @@ describe('rights that another process revoked without a notification here', () =
     expect(await nextOf(stream)).toBe(1n);
     expect(await stream.confirm()).toBe(true);
     expect(await nextOf(stream)).toBe(2n);
-    await elsewhere(() => app.db.prisma.roleGrant.updateMany({ where: { schoolId, userId: membership.userId }, data: { endedAt: new Date(Date.now() + 1000) } }));
+    await elsewhere(() =>
+      app.db.prisma.roleGrant.updateMany({
+        where: { schoolId, userId: membership.userId },
+        data: { endedAt: new Date(Date.now() + 1000) },
+      }),
+    );
     expect(await stream.confirm()).toBe(false);
     stream.repeat();
     // The cursor is that of the last sent event, so that the client can resume from it.
-    expect(await stream.next()).toMatchObject({ value: { kind: 'ended', reason: 'ROLE_ENDED', cursor: encodeCursor({ schoolId, seq: 1n }) } });
+    expect(await stream.next()).toMatchObject({
+      value: { kind: 'ended', reason: 'ROLE_ENDED', cursor: encodeCursor({ schoolId, seq: 1n }) },
+    });
   });
 
   it('are reloaded for a service that was ended, which the log does not record', async () => {
     const { school } = await app.build.school();
     const schoolId = school.id;
     const service = await app.build.service({ schoolId, scopes: ['read', 'events'] });
-    const credential: Credential = { kind: 'service', clientId: service.id, expiresAt: Date.now() / 1000 + 3600, scopes: ['read', 'events'] };
+    const credential: Credential = {
+      kind: 'service',
+      clientId: service.id,
+      expiresAt: Date.now() / 1000 + 3600,
+      scopes: ['read', 'events'],
+    };
     await recordAll([1, 2, 3].map(() => ({ type: 'school.updated', payload: { schoolId } }) as const));
     const stream = follow(feed, { schoolId, credential, after: { schoolId, seq: 0n }, ...everything });
     expect(await nextOf(stream)).toBe(1n);
@@ -363,7 +406,12 @@ it('loads separate rights for two tokens of one client with different scopes', a
   const service = await app.build.service({ schoolId: school.id, scopes: ['read', 'events'] });
   const expiresAt = Math.floor(Date.now() / 1000) + 3600;
   const listeners = (['read', 'events'] as const).map((scope) =>
-    app.liveEvents.rights.subscribe(school.id, { kind: 'service', clientId: service.id, expiresAt, scopes: [scope] }, () => null, () => undefined),
+    app.liveEvents.rights.subscribe(
+      school.id,
+      { kind: 'service', clientId: service.id, expiresAt, scopes: [scope] },
+      () => null,
+      () => undefined,
+    ),
   );
   const resolvedActors = await Promise.all(listeners.map((each) => each.resolve()));
   expect(resolvedActors).toMatchObject([{ scopes: ['read'] }, { scopes: ['events'] }]);
@@ -375,7 +423,11 @@ describe('reads that fail', () => {
     const { reader, rights, broadcaster } = app.liveEvents;
     let left = times;
     const maybe = <T>(read: () => Promise<T>): Promise<T> => ((left -= 1) >= 0 ? Promise.reject(new Error('no')) : read());
-    return { rights, broadcaster, reader: { ...reader, bounds: (id) => maybe(() => reader.bounds(id)), read: (...args) => maybe(() => reader.read(...args)) } };
+    return {
+      rights,
+      broadcaster,
+      reader: { ...reader, bounds: (id) => maybe(() => reader.bounds(id)), read: (...args) => maybe(() => reader.read(...args)) },
+    };
   };
 
   it('are retried, and nothing is missed', async () => {
@@ -404,7 +456,8 @@ it('never delivers an event with the rights from before it', async () => {
     await expect.poll(() => reader.read(schoolId, 0n, 10)).toHaveLength(3);
   };
   const stream = items({
-    rights, broadcaster,
+    rights,
+    broadcaster,
     reader: {
       ...reader,
       async read(...args) {

@@ -80,7 +80,12 @@ const cases: Record<string, Case> = {
     async prepare() {
       const { schoolId, administrator, second, after } = await setting();
       const { listener } = await signedIn(second);
-      return { schoolId, listener, after, lose: () => app.as(administrator).deactivateUser({ userId: app.id('User', second.id), schoolId }) };
+      return {
+        schoolId,
+        listener,
+        after,
+        lose: () => app.as(administrator).deactivateUser({ userId: app.id('User', second.id), schoolId }),
+      };
     },
   },
   'a token that expired': {
@@ -122,7 +127,12 @@ describe('a stream that is catching up', () => {
     const chat = await app.build.chat({ schoolId: school.id, kind: 'EXTRACURRICULAR' });
     const pupil = await app.build.student({ classId: a.id });
     const inChat = { schoolId: school.id, chatId: chat.id, reason: 'PERSON' } as const;
-    await app.db.prisma.chatMember.createMany({ data: [{ ...inChat, userId: pupil.id }, { ...inChat, userId: administrator.id, role: 'OWNER' }] });
+    await app.db.prisma.chatMember.createMany({
+      data: [
+        { ...inChat, userId: pupil.id },
+        { ...inChat, userId: administrator.id, role: 'OWNER' },
+      ],
+    });
     for (let n = 0; n < events; n += 500)
       await transaction(app.db, (tx) => {
         attribute(tx, { actor: { kind: 'operator' }, causation: null, notify: () => undefined });
@@ -143,7 +153,8 @@ describe('a stream that is catching up', () => {
     },
     CLASS_LEFT: (log) => app.as(log.administrator).transferStudent({ studentId: userId(log), classId: app.id('Class', log.b.id) }),
     USER_DEACTIVATED: (log) => app.as(log.administrator).deactivateUser({ userId: userId(log), schoolId: log.schoolId }),
-    'nothing of the chat': (log) => app.as(log.administrator).removeChatMember({ chatId: app.id('Chat', log.chat.id), userId: userId(log) }),
+    'nothing of the chat': (log) =>
+      app.as(log.administrator).removeChatMember({ chatId: app.id('Chat', log.chat.id), userId: userId(log) }),
   };
 
   it.each(Object.keys(losses).flatMap((loss) => (['listen', 'listenSse'] as const).map((transport) => ({ loss, transport }))))(

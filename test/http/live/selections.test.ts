@@ -30,13 +30,25 @@ beforeAll(async () => {
   place = { schoolId: school.id, chatId: chat.id, classId: found.id };
   for (let n = 0; n < 3; n += 1) {
     const pupil = await app.build.student({ classId: found.id });
-    await app.db.prisma.chatMember.createMany({ data: [{ schoolId: school.id, chatId: chat.id, userId: pupil.id, reason: 'PERSON' }], skipDuplicates: true });
+    await app.db.prisma.chatMember.createMany({
+      data: [{ schoolId: school.id, chatId: chat.id, userId: pupil.id, reason: 'PERSON' }],
+      skipDuplicates: true,
+    });
   }
-  const tokens = [await app.token(administrator), await app.token(await app.build.user({ schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR' }))];
+  const tokens = [
+    await app.token(administrator),
+    await app.token(await app.build.user({ schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR' })),
+  ];
   const credential = (await app.tokens.verifyAccessToken(tokens[0]!.token))!;
   actor = (await loadActors(app.db, [credential]))[0] as UserActor;
   clients = tokens.map(({ token }) =>
-    createClient({ url: app.url.replace(/^http/, 'ws'), webSocketImpl: WebSocket, connectionParams: { authorization: `Bearer ${token}` }, retryAttempts: 0, lazy: false }),
+    createClient({
+      url: app.url.replace(/^http/, 'ws'),
+      webSocketImpl: WebSocket,
+      connectionParams: { authorization: `Bearer ${token}` },
+      retryAttempts: 0,
+      lazy: false,
+    }),
   );
 });
 afterAll(async () => {
@@ -49,46 +61,69 @@ interface SubscriptionRequest {
   variables: Record<string, unknown>;
 }
 
-const directives = ['', '', '@include(if: $a)', '@skip(if: $b)', '@include(if: $c)', '@skip(if: $a) @include(if: $c)', '@include(if: true)'];
+const directives = [
+  '',
+  '',
+  '@include(if: $a)',
+  '@skip(if: $b)',
+  '@include(if: $c)',
+  '@skip(if: $a) @include(if: $c)',
+  '@include(if: true)',
+];
 const directive = fc.constantFrom(...directives);
 
 /** Selections of a chat change; variables control the directives and the page sizes. */
 const selection = fc
   .uniqueArray(fc.tuple(fc.integer({ min: 0, max: 8 }), directive, directive), { minLength: 1, maxLength: 5, selector: ([which]) => which })
   .map((parts) =>
-    parts.map(([which, outer, inner]) =>
-      [
-        `kind ${outer}`,
-        `other: kind ${outer}`,
-        `chat ${outer} { name ${inner} kind }`,
-        `chat ${outer} { members(first: $n) { edges { node { role ${inner} user { fullName } } } } }`,
-        `chat ${outer} { school { chats(kind: $kind, classId: $classId) { edges { node { name } } } } }`,
-        `chat ${outer} { school { events(first: 1, types: $types) { edges { node { type } } } } }`,
-        `... ${outer} { chatId ${inner} }`,
-        `... on ChatChange ${outer} { user { id } }`,
-        `...F ${outer} ...F ${inner}`,
-      ][which]!,
+    parts.map(
+      ([which, outer, inner]) =>
+        [
+          `kind ${outer}`,
+          `other: kind ${outer}`,
+          `chat ${outer} { name ${inner} kind }`,
+          `chat ${outer} { members(first: $n) { edges { node { role ${inner} user { fullName } } } } }`,
+          `chat ${outer} { school { chats(kind: $kind, classId: $classId) { edges { node { name } } } } }`,
+          `chat ${outer} { school { events(first: 1, types: $types) { edges { node { type } } } } }`,
+          `... ${outer} { chatId ${inner} }`,
+          `... on ChatChange ${outer} { user { id } }`,
+          `...F ${outer} ...F ${inner}`,
+        ][which]!,
     ),
   );
 
 const declared: Record<string, string> = {
-  schoolId: 'ID!', after: 'String', a: 'Boolean!', b: 'Boolean! = true', c: 'Boolean = false', n: 'Int = 2', kind: 'ChatKind', classId: 'ID', types: '[EventType!] = [CHAT_RENAMED]',
+  schoolId: 'ID!',
+  after: 'String',
+  a: 'Boolean!',
+  b: 'Boolean! = true',
+  c: 'Boolean = false',
+  n: 'Int = 2',
+  kind: 'ChatKind',
+  classId: 'ID',
+  types: '[EventType!] = [CHAT_RENAMED]',
 };
 
 /** Documents with one operation or two; the second has its selections in a different order. */
-const document = fc.record({ own: selection, ofFragment: selection, outer: directive, two: fc.boolean() }).map(({ own, ofFragment, outer, two }) => {
-  const fragment = ofFragment.filter((part) => !part.includes('...F'));
-  const body = `fragment F on ChatChange { __typename ${fragment.join(' ')} }`;
-  const operation = (name: string, parts: readonly string[]) => {
-    const text = `chats(schoolId: $schoolId, after: $after) { __typename ... on ChatChange ${outer} { ${parts.join(' ')} } }`;
-    const read = text.includes('...F') ? text + body : text;
-    const variables = Object.keys(declared).filter((variable) => new RegExp(`\\$${variable}\\b`).test(read));
-    return { text: `subscription ${name}(${variables.map((variable) => `$${variable}: ${declared[variable]}`).join(', ')}) { ${text} }`, variables };
-  };
-  const operations = [operation('One', own), ...(two ? [operation('Two', [...own].reverse())] : [])];
-  const query = [...operations.map(({ text }) => text), ...(own.some((part) => part.includes('...F')) ? [body] : [])].join('\n');
-  return { query, variables: operations[0]!.variables, names: two ? ['One', 'Two'] : ['One', undefined] };
-}).filter(({ query }) => query.split('@').length <= bounds.directives);
+const document = fc
+  .record({ own: selection, ofFragment: selection, outer: directive, two: fc.boolean() })
+  .map(({ own, ofFragment, outer, two }) => {
+    const fragment = ofFragment.filter((part) => !part.includes('...F'));
+    const body = `fragment F on ChatChange { __typename ${fragment.join(' ')} }`;
+    const operation = (name: string, parts: readonly string[]) => {
+      const text = `chats(schoolId: $schoolId, after: $after) { __typename ... on ChatChange ${outer} { ${parts.join(' ')} } }`;
+      const read = text.includes('...F') ? text + body : text;
+      const variables = Object.keys(declared).filter((variable) => new RegExp(`\\$${variable}\\b`).test(read));
+      return {
+        text: `subscription ${name}(${variables.map((variable) => `$${variable}: ${declared[variable]}`).join(', ')}) { ${text} }`,
+        variables,
+      };
+    };
+    const operations = [operation('One', own), ...(two ? [operation('Two', [...own].reverse())] : [])];
+    const query = [...operations.map(({ text }) => text), ...(own.some((part) => part.includes('...F')) ? [body] : [])].join('\n');
+    return { query, variables: operations[0]!.variables, names: two ? ['One', 'Two'] : ['One', undefined] };
+  })
+  .filter(({ query }) => query.split('@').length <= bounds.directives);
 
 const absent = Symbol('absent');
 /** Values of each variable; two subscribers have the same value about half of the time. */
@@ -106,11 +141,13 @@ const subscribers = document.chain(({ query, variables, names }) =>
   fc.record({
     query: fc.constant(query),
     requests: fc.array(
-      fc.record({ operationName: fc.constantFrom(...names), given: fc.record(values) }).map(({ operationName, given }): SubscriptionRequest => {
-        const entries = Object.entries(given).filter(([name, value]) => variables.includes(name) && value !== absent);
-        const ofSchool = entries.map(([name, value]) => [name, value === 'its' ? app.id('Class', place.classId) : value]);
-        return { operationName, variables: { schoolId: app.id('School', place.schoolId), ...Object.fromEntries(ofSchool) } };
-      }),
+      fc
+        .record({ operationName: fc.constantFrom(...names), given: fc.record(values) })
+        .map(({ operationName, given }): SubscriptionRequest => {
+          const entries = Object.entries(given).filter(([name, value]) => variables.includes(name) && value !== absent);
+          const ofSchool = entries.map(([name, value]) => [name, value === 'its' ? app.id('Class', place.classId) : value]);
+          return { operationName, variables: { schoolId: app.id('School', place.schoolId), ...Object.fromEntries(ofSchool) } };
+        }),
       { minLength: 4, maxLength: 6 },
     ),
   }),
@@ -124,7 +161,11 @@ function subscribe(client: Client, query: string, { operationName, variables }: 
   const over: unknown[] = [];
   const unsubscribe = client.subscribe(
     { query, variables, ...(operationName !== undefined && { operationName }) },
-    { next: (result) => void results.push(result as ExecutionResult), error: (error) => void over.push(error), complete: () => void over.push('complete') },
+    {
+      next: (result) => void results.push(result as ExecutionResult),
+      error: (error) => void over.push(error),
+      complete: () => void over.push('complete'),
+    },
   );
   return { results, over, unsubscribe };
 }
@@ -134,17 +175,30 @@ async function executeAlone(query: string, { operationName, variables }: Subscri
   const head = (await app.liveEvents.reader.bounds(place.schoolId))!.head;
   const [event] = (await app.liveEvents.reader.read(place.schoolId, head - 1n, 1))!;
   const contextValue = app.operator.renew(actor);
-  return execute({ schema, document: parse(query), rootValue: eventItem(event!, actor), contextValue, variableValues: variables, operationName });
+  return execute({
+    schema,
+    document: parse(query),
+    rootValue: eventItem(event!, actor),
+    contextValue,
+    variableValues: variables,
+    operationName,
+  });
 }
 
 /** Subscribes all requests, delivers an event and compares the results; returns the number of executions. */
 async function compare(query: string, requests: readonly SubscriptionRequest[]): Promise<number> {
-  expect(validate(schema, parse(query)).map(({ message }) => message), query).toEqual([]);
+  expect(
+    validate(schema, parse(query)).map(({ message }) => message),
+    query,
+  ).toEqual([]);
   const all = requests.map((each, n) => ({ each, ...subscribe(clients[n % 2]!, query, each) }));
-  await vi.waitFor(() => {
-    for (const { results, over } of all) expect([results.length, over], query).toEqual([1, []]);
-    expect(app.liveEvents.broadcaster.stats().waiting).toBe(all.length);
-  }, { timeout: 10_000, interval: 5 });
+  await vi.waitFor(
+    () => {
+      for (const { results, over } of all) expect([results.length, over], query).toEqual([1, []]);
+      expect(app.liveEvents.broadcaster.stats().waiting).toBe(all.length);
+    },
+    { timeout: 10_000, interval: 5 },
+  );
   const before = await executions();
   await transaction(app.db, (tx) => {
     attribute(tx, { actor: { kind: 'operator' }, causation: null, notify: (ids) => app.notifier.notify(ids) });
@@ -153,13 +207,15 @@ async function compare(query: string, requests: readonly SubscriptionRequest[]):
   });
   await vi.waitFor(() => expect(all.map(({ results }) => results.length)).toEqual(all.map(() => 2)), { timeout: 10_000, interval: 5 });
   const executed = (await executions()) - before;
-  for (const { each, results } of all) expect(resultText(results[1]!), `${query} ${JSON.stringify(each)}`).toBe(resultText(await executeAlone(query, each)));
+  for (const { each, results } of all)
+    expect(resultText(results[1]!), `${query} ${JSON.stringify(each)}`).toBe(resultText(await executeAlone(query, each)));
   for (const { unsubscribe } of all) unsubscribe();
   await vi.waitFor(() => expect(app.liveEvents.rights.stats().subscribers).toBe(0), { timeout: 10_000, interval: 5 });
   return executed;
 }
 
-const executions = async () => Number(/^sfera_stream_executions_total (\d+)$/m.exec(await (await fetch(app.url.replace('/graphql', '/metrics'))).text())?.[1]);
+const executions = async () =>
+  Number(/^sfera_stream_executions_total (\d+)$/m.exec(await (await fetch(app.url.replace('/graphql', '/metrics'))).text())?.[1]);
 
 it('delivers to each subscriber the same result as graphql-js', async () => {
   const before = app.liveEvents.broadcaster.stats().deliveredCount;
@@ -177,7 +233,12 @@ it('executes separately for different values of directives directly under the st
     chats(schoolId: $schoolId) { __typename ... on ChatChange @include(if: $x) { chat { name } } ... @skip(if: $x) { kind: __typename } }
   }`;
   const schoolId = app.id('School', place.schoolId);
-  expect(await compare(query, [true, false, true, false].map((x) => ({ operationName: undefined, variables: { schoolId, x } })))).toBe(2);
+  expect(
+    await compare(
+      query,
+      [true, false, true, false].map((x) => ({ operationName: undefined, variables: { schoolId, x } })),
+    ),
+  ).toBe(2);
 });
 
 it('shares one execution if variables differ only in the arguments of the stream', async () => {
@@ -186,6 +247,9 @@ it('shares one execution if variables differ only in the arguments of the stream
   }`;
   const schoolId = app.id('School', place.schoolId);
   // Equal arguments and values, written differently.
-  const requests = [{}, { after: null }, { x: true }, { after: null, x: true }].map((given) => ({ operationName: undefined, variables: { schoolId, ...given } }));
+  const requests = [{}, { after: null }, { x: true }, { after: null, x: true }].map((given) => ({
+    operationName: undefined,
+    variables: { schoolId, ...given },
+  }));
   expect(await compare(query, requests)).toBe(1);
 });

@@ -42,10 +42,16 @@ async function follow(token: string, query: string, variables: object) {
     }
   }
   const client = createClient({
-    url: app.url.replace(/^http/, 'ws'), webSocketImpl: Recording, connectionParams: { authorization: `Bearer ${token}` }, retryAttempts: 0,
+    url: app.url.replace(/^http/, 'ws'),
+    webSocketImpl: Recording,
+    connectionParams: { authorization: `Bearer ${token}` },
+    retryAttempts: 0,
   });
   const problems: unknown[] = [];
-  client.subscribe({ query, variables: variables as Record<string, unknown> }, { next: () => undefined, error: (error) => problems.push(error), complete: () => undefined });
+  client.subscribe(
+    { query, variables: variables as Record<string, unknown> },
+    { next: () => undefined, error: (error) => problems.push(error), complete: () => undefined },
+  );
   await vi.waitFor(() => expect(texts.length + problems.length).toBeGreaterThan(0), { timeout: 10_000, interval: 5 });
   expect(problems).toEqual([]);
   return { texts, close: () => client.dispose() };
@@ -94,7 +100,9 @@ async function buildWorld() {
   ];
   // Some members of the extra-curricular chat share nothing else.
   const members = [[...pupils.slice(0, 3), staff[3]!], staff.slice(2), [pupils[0]!, pupils[1]!, pupils[3]!, past, staff[6]!]];
-  const rows = chats.flatMap(({ id: chatId }, n) => members[n]!.map(({ id: userId }) => ({ schoolId, chatId, userId, reason: 'PERSON' as const })));
+  const rows = chats.flatMap(({ id: chatId }, n) =>
+    members[n]!.map(({ id: userId }) => ({ schoolId, chatId, userId, reason: 'PERSON' as const })),
+  );
   await app.db.prisma.chatMember.createMany({ data: rows, skipDuplicates: true });
   const places = await app.db.prisma.enrolment.findMany({ where: { schoolId } });
   const people = [...staff, ...pupils, past];
@@ -103,7 +111,10 @@ async function buildWorld() {
 
 type World = Awaited<ReturnType<typeof buildWorld>>;
 
-function anyEvent(random: SeededRandom, { schoolId, classes, chats, people, places }: World): { type: EventType; payload: { schoolId: string } } {
+function anyEvent(
+  random: SeededRandom,
+  { schoolId, classes, chats, people, places }: World,
+): { type: EventType; payload: { schoolId: string } } {
   const place = random.pick(places);
   const chatId = random.pick(chats).id;
   const userId = random.pick(people).id;
@@ -125,13 +136,18 @@ function anyEvent(random: SeededRandom, { schoolId, classes, chats, people, plac
  */
 function anyFields(random: SeededRandom, type: GraphQLObjectType, depth: number): string {
   const fields = Object.values(type.getFields()).filter(
-    (field) => field.args.every((arg) => !(arg.type instanceof GraphQLNonNull)) && !['asOf', 'events', 'lastSeenAt'].includes(field.name) && (depth > 0 || !isCompositeType(getNamedType(field.type))),
+    (field) =>
+      field.args.every((arg) => !(arg.type instanceof GraphQLNonNull)) &&
+      !['asOf', 'events', 'lastSeenAt'].includes(field.name) &&
+      (depth > 0 || !isCompositeType(getNamedType(field.type))),
   );
   const chosen = random.sample(fields, random.integer(1, 4)).map((field) => {
     const inner = getNamedType(field.type);
     const page = field.args.some(({ name }) => name === 'first') ? '(first: 3)' : '';
     if (!isCompositeType(inner)) return field.name;
-    return isObjectType(inner) ? `${field.name}${page} { __typename ${anyFields(random, inner, inner.name.endsWith('Connection') || inner.name.endsWith('Edge') ? depth : depth - 1)} }` : `${field.name} { __typename }`;
+    return isObjectType(inner)
+      ? `${field.name}${page} { __typename ${anyFields(random, inner, inner.name.endsWith('Connection') || inner.name.endsWith('Edge') ? depth : depth - 1)} }`
+      : `${field.name} { __typename }`;
   });
   return chosen.join(' ');
 }
@@ -155,7 +171,11 @@ function anySubscription(random: SeededRandom): string {
 }
 
 /** Counts the statements and executions of delivering an enrolment to these subscribers. */
-async function deliver(listeners: Awaited<ReturnType<typeof follow>>[], schoolId: string, { id: enrolmentId, studentId, classId }: World['places'][number]) {
+async function deliver(
+  listeners: Awaited<ReturnType<typeof follow>>[],
+  schoolId: string,
+  { id: enrolmentId, studentId, classId }: World['places'][number],
+) {
   await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(listeners.length));
   const before = await counted();
   const received = listeners.map(({ texts }) => texts.length);
@@ -180,12 +200,20 @@ describe('an event for many subscribers with the same selection', () => {
     const { schoolId, people, places } = await buildWorld();
     const [first, second, , classTeacher] = people;
     const variables = { schoolId: app.id('School', schoolId) };
-    const pupils = people.filter((user) => places.some((place) => place.studentId === user.id && place.classId === places[0]!.classId && place.endedAt === null));
+    const pupils = people.filter((user) =>
+      places.some((place) => place.studentId === user.id && place.classId === places[0]!.classId && place.endedAt === null),
+    );
     const listeners: Awaited<ReturnType<typeof follow>>[] = [];
-    for (const user of [first!, first!, second!, second!, classTeacher!, ...pupils]) listeners.push(await follow((await app.token(user)).token, enrolments, variables));
+    for (const user of [first!, first!, second!, second!, classTeacher!, ...pupils])
+      listeners.push(await follow((await app.token(user)).token, enrolments, variables));
     // Two administrators with two sockets each, the class teacher and the pupils of the class: all see the pupil, the
     // class and the enrolment.
-    expect(await deliver(listeners, schoolId, places[0]!)).toEqual({ executions: 1, serialisations: 1, messages: listeners.length, statements: 4 });
+    expect(await deliver(listeners, schoolId, places[0]!)).toEqual({
+      executions: 1,
+      serialisations: 1,
+      messages: listeners.length,
+      statements: 4,
+    });
     for (const { close } of listeners) await close();
     await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(0));
   });
@@ -201,7 +229,12 @@ describe('an event for many subscribers with the same selection', () => {
     await come(people[0]!);
     for (const next of [people[1]!, people[1]!]) {
       await come(next);
-      expect(await deliver(listeners, schoolId, places[0]!)).toEqual({ executions: 2, serialisations: 2, messages: listeners.length, statements: 4 });
+      expect(await deliver(listeners, schoolId, places[0]!)).toEqual({
+        executions: 2,
+        serialisations: 2,
+        messages: listeners.length,
+        statements: 4,
+      });
     }
     for (const { close } of listeners) await close();
   });
@@ -258,8 +291,12 @@ describe('an event for many subscribers with the same selection', () => {
     for (const query of [...viewerDependent, ...Array.from({ length: 6 }, () => anySubscription(random))]) {
       const asking = (n: number) => ({ schoolId, ...(query.includes('$size') ? { size: 1 + (n % 2) } : {}) });
       const may = query.includes('events(') ? all.people.slice(0, 3) : all.people;
-      const listeners: { user: User; asks: object; texts: string[]; close(): unknown }[] = await Promise.all([...may, ...may].map(async (user, n) => ({ user, asks: asking(n), ...(await follow(tokens.get(user.id)!, query, asking(n))) })));
-      const [started] = Object.values((JSON.parse(`{${listeners[0]!.texts[0]!}`) as { payload: { data: Record<string, { cursor: string }> } }).payload.data);
+      const listeners: { user: User; asks: object; texts: string[]; close(): unknown }[] = await Promise.all(
+        [...may, ...may].map(async (user, n) => ({ user, asks: asking(n), ...(await follow(tokens.get(user.id)!, query, asking(n))) })),
+      );
+      const [started] = Object.values(
+        (JSON.parse(`{${listeners[0]!.texts[0]!}`) as { payload: { data: Record<string, { cursor: string }> } }).payload.data,
+      );
       for (let n = 0; n < 8; n += 1) await write([anyEvent(random, all)]);
       for (const { user, asks, texts } of listeners) {
         // A subscriber that starts from an older cursor is executed separately.
@@ -287,13 +324,24 @@ describe('a field that depends on the viewer', () => {
     const { invitation } = await app.build.invitation({ schoolId: all.schoolId, role: 'TEACHER' });
     const session = await prisma.session.findFirstOrThrow({ where: { userId: all.administrator.id } });
     const [year, grant, assignment, member] = [
-      await prisma.schoolYear.findFirstOrThrow(of), await prisma.roleGrant.findFirstOrThrow(of),
-      await prisma.assignment.findFirstOrThrow(of), await prisma.chatMember.findFirstOrThrow(of),
+      await prisma.schoolYear.findFirstOrThrow(of),
+      await prisma.roleGrant.findFirstOrThrow(of),
+      await prisma.assignment.findFirstOrThrow(of),
+      await prisma.chatMember.findFirstOrThrow(of),
     ];
     return new Map([
-      ['School', all.schoolId], ['SchoolYear', year.id], ['Class', all.classes[0]!.id], ['Subject', all.subject.id], ['User', all.people[3]!.id],
-      ['RoleGrant', grant.id], ['Assignment', assignment.id], ['Enrolment', all.places[0]!.id], ['Invitation', invitation.id],
-      ['Chat', all.chats[0]!.id], ['ChatMember', member.id], ['Session', session.id],
+      ['School', all.schoolId],
+      ['SchoolYear', year.id],
+      ['Class', all.classes[0]!.id],
+      ['Subject', all.subject.id],
+      ['User', all.people[3]!.id],
+      ['RoleGrant', grant.id],
+      ['Assignment', assignment.id],
+      ['Enrolment', all.places[0]!.id],
+      ['Invitation', invitation.id],
+      ['Chat', all.chats[0]!.id],
+      ['ChatMember', member.id],
+      ['Session', session.id],
     ]);
   }
 
@@ -305,7 +353,9 @@ describe('a field that depends on the viewer', () => {
     const [loaded] = await loadActors(app.db, [credential!]);
     const actor = loaded as UserActor;
     const node = contract.getType('Node');
-    const types = Object.values(contract.getTypeMap()).filter((type): type is GraphQLObjectType => isObjectType(type) && type.getInterfaces().some((each) => each === node));
+    const types = Object.values(contract.getTypeMap()).filter(
+      (type): type is GraphQLObjectType => isObjectType(type) && type.getInterfaces().some((each) => each === node),
+    );
     expect(types.map(({ name }) => name).sort()).toEqual([...found.keys()].sort());
     const unmarked: string[] = [];
     const marked: string[] = [];

@@ -38,7 +38,12 @@ describe.each(['listen', 'listenSse'] as const)('subscribing by %s', (transport)
     for (const student of students) await enrol(student, a.id);
     await dashboard.until(({ news }) => news.length === students.length);
     expect(dashboard.news.map((item) => item.studentId)).toEqual(students.map(({ id }) => app.id('User', id)));
-    expect(dashboard.news[0]).toMatchObject({ kind: 'ENROLLED', class: { id: app.id('Class', a.id) }, fromClass: null, enrolment: { endedAt: null } });
+    expect(dashboard.news[0]).toMatchObject({
+      kind: 'ENROLLED',
+      class: { id: app.id('Class', a.id) },
+      fromClass: null,
+      enrolment: { endedAt: null },
+    });
     dashboard.close();
   });
 
@@ -104,7 +109,10 @@ describe.each(['listen', 'listenSse'] as const)('subscribing by %s', (transport)
     await member.until(({ news }) => news.length === 2);
     const ids = [chat, staff].map((made) => (made.__typename === 'Chat' ? made.id : made.code));
     expect(dashboard.news.map((item) => item.chatId)).toEqual(ids);
-    expect(member.news.map((item) => [item.kind, item.chat.name])).toEqual([['CREATED', 'Наш класс'], ['CREATED', 'Школа']]);
+    expect(member.news.map((item) => [item.kind, item.chat.name])).toEqual([
+      ['CREATED', 'Наш класс'],
+      ['CREATED', 'Школа'],
+    ]);
     dashboard.close();
     member.close();
   });
@@ -190,7 +198,10 @@ it('charges the account for items without a plan, and ends the stream when its b
     const [first] = await strict.db.prisma.event.findMany({ where: { schoolId: school.id }, orderBy: { seq: 'asc' }, take: 1 });
     // More than 5,000 fields have no plan. Each item could hold some 4,000 objects, and holds few.
     const person = 'id __typename fullName shortName surname givenName patronymic createdAt deactivatedAt locale';
-    const fragments = [1, 2, 3].map((n) => `fragment F${n} on User { ${person} enrolment { student { ...F${n - 1} } } enrolments(first: 1) { edges { node { student { ...F${n - 1} } } } } }`);
+    const fragments = [1, 2, 3].map(
+      (n) =>
+        `fragment F${n} on User { ${person} enrolment { student { ...F${n - 1} } } enrolments(first: 1) { edges { node { student { ...F${n - 1} } } } } }`,
+    );
     const document = `subscription ($schoolId: ID!, $after: String) { enrolments(schoolId: $schoolId, after: $after) { __typename ... on EnrolmentChange {
       ${Array.from({ length: 29 }, (_, n) => `a${n}: student { ...F3 }`).join(' ')}
       class { enrolments(first: 100) { edges { node { student { enrolments(first: 15) { edges { node { id } } } } } } } } } } }

@@ -18,13 +18,21 @@ beforeAll(async () => {
 afterAll(() => app.close());
 
 const html = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
-const open = (path: string, headers: Record<string, string> = {}, method = 'GET') => fetch(`${home}${path}`, { method, headers: { accept: html, ...headers }, redirect: 'manual' });
+const open = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
+  fetch(`${home}${path}`, { method, headers: { accept: html, ...headers }, redirect: 'manual' });
 
 describe('the start page', () => {
-  it.each([['ru', 'Сервер школьной платформы'], ['en', 'School platform server']])('says in %s what the server is, and all its links work', async (language, heading) => {
+  it.each([
+    ['ru', 'Сервер школьной платформы'],
+    ['en', 'School platform server'],
+  ])('says in %s what the server is, and all its links work', async (language, heading) => {
     const response = await open('/', { 'accept-language': language });
     const text = await response.text();
-    expect([response.status, response.headers.get('content-language'), response.headers.get('content-length')]).toEqual([200, language, String(Buffer.byteLength(text))]);
+    expect([response.status, response.headers.get('content-language'), response.headers.get('content-length')]).toEqual([
+      200,
+      language,
+      String(Buffer.byteLength(text)),
+    ]);
     expect(text).toContain(heading);
     expect(text).toContain(`<html lang="${language}">`);
     const links = [...text.matchAll(/<a [^>]*href="([^"]*)"/g)].map(([, href]) => href!.replaceAll('&amp;', '&'));
@@ -35,7 +43,10 @@ describe('the start page', () => {
 
 describe('an unknown path', () => {
   it('a browser gets a page with a way back and the id of the request', async () => {
-    for (const [language, said] of [['ru', 'По этому адресу ничего нет.'], ['en', 'There is nothing at this address.']] as const) {
+    for (const [language, said] of [
+      ['ru', 'По этому адресу ничего нет.'],
+      ['en', 'There is nothing at this address.'],
+    ] as const) {
       const response = await open('/nothing', { 'accept-language': language });
       const text = await response.text();
       expect(response.status).toBe(404);
@@ -61,7 +72,12 @@ describe('an unknown path', () => {
 it('HEAD is answered like GET, without the body, and OPTIONS with what a page takes', async () => {
   for (const path of ['/', '/explorer', '/nothing', '/assets/site.css']) {
     const [get, head] = [await open(path), await open(path, {}, 'HEAD')];
-    expect([path, head.status, head.headers.get('content-type'), await head.text()]).toEqual([path, get.status, get.headers.get('content-type'), '']);
+    expect([path, head.status, head.headers.get('content-type'), await head.text()]).toEqual([
+      path,
+      get.status,
+      get.headers.get('content-type'),
+      '',
+    ]);
   }
   const options = await open('/sessions', {}, 'OPTIONS');
   expect([options.status, options.headers.get('allow')]).toEqual([204, 'GET, HEAD, OPTIONS']);
@@ -75,17 +91,35 @@ it('files that browsers and crawlers request by themselves exist', async () => {
 });
 
 it('a path that is not UTF-8 is a bad request, also to the authorization server', async () => {
-  for (const path of ['/oidc/auth?state=%ff', '/.well-known/openid-configuration?x=%e0%a4']) expect([path, (await open(path)).status]).toEqual([path, 400]);
+  for (const path of ['/oidc/auth?state=%ff', '/.well-known/openid-configuration?x=%e0%a4'])
+    expect([path, (await open(path)).status]).toEqual([path, 400]);
 });
 
 it('a preflight of an origin that is not allowed is refused with the reason, and the origin is logged', async () => {
-  const response = await open('/graphql', { origin: 'https://foreign.example', 'access-control-request-method': 'POST', 'accept-language': 'en' }, 'OPTIONS');
-  expect([response.status, response.headers.get('access-control-allow-origin'), await response.json()]).toMatchObject([403, null, { errors: [{ extensions: { code: 'ORIGIN_FORBIDDEN' } }] }]);
+  const response = await open(
+    '/graphql',
+    { origin: 'https://foreign.example', 'access-control-request-method': 'POST', 'accept-language': 'en' },
+    'OPTIONS',
+  );
+  expect([response.status, response.headers.get('access-control-allow-origin'), await response.json()]).toMatchObject([
+    403,
+    null,
+    { errors: [{ extensions: { code: 'ORIGIN_FORBIDDEN' } }] },
+  ]);
   expect(lines.join('')).toContain('"origin":"https://foreign.example"');
 });
 
 it('every response varies by origin', async () => {
-  for (const path of ['/', '/nothing', '/graphql', '/assets/site.css', '/oidc/jwks', '/.well-known/openid-configuration', '/health/live', '/explorer'])
+  for (const path of [
+    '/',
+    '/nothing',
+    '/graphql',
+    '/assets/site.css',
+    '/oidc/jwks',
+    '/.well-known/openid-configuration',
+    '/health/live',
+    '/explorer',
+  ])
     expect([path, /\borigin\b/i.test((await open(path)).headers.get('vary') ?? '')]).toEqual([path, true]);
 });
 

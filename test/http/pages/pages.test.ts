@@ -19,7 +19,12 @@ async function invitation(of: { maxUses?: number } = {}) {
 
 let count = 0;
 const newcomer = (more: Record<string, string> = {}) => ({
-  surname: 'Ёлкин', givenName: 'Иван', patronymic: '', signInName: `elkin${(count += 1)}`, password: 'ёлка стоит в углу', ...more,
+  surname: 'Ёлкин',
+  givenName: 'Иван',
+  patronymic: '',
+  signInName: `elkin${(count += 1)}`,
+  password: 'ёлка стоит в углу',
+  ...more,
 });
 
 const attribute = (page: Seen, field: string, name: string) =>
@@ -28,14 +33,26 @@ const attribute = (page: Seen, field: string, name: string) =>
 /** Opens the sign-in page like an app. */
 async function signInPage(visitor: Browser, client?: { id: string; redirectUri: string }): Promise<Seen> {
   const { id, redirectUri } = client ?? (await server.frontend());
-  const query = { client_id: id, redirect_uri: redirectUri, response_type: 'code', scope: 'openid', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' };
+  const query = {
+    client_id: id,
+    redirect_uri: redirectUri,
+    response_type: 'code',
+    scope: 'openid',
+    code_challenge: 'a'.repeat(43),
+    code_challenge_method: 'S256',
+  };
   return visitor.open(`/oidc/auth?${new URLSearchParams(query).toString()}`);
 }
 
 describe('every page', () => {
   it('has strict security headers: no scripts, framing, referrer or caching', async () => {
     const { path } = await invitation();
-    for (const page of [await browser().open(path), await signInPage(browser()), await browser().open('/sessions'), await browser().open('/joined')]) {
+    for (const page of [
+      await browser().open(path),
+      await signInPage(browser()),
+      await browser().open('/sessions'),
+      await browser().open('/joined'),
+    ]) {
       expect(page.status).toBe(200);
       const policy = page.headers.get('content-security-policy')!;
       expect(policy).toContain("default-src 'none'");
@@ -50,7 +67,8 @@ describe('every page', () => {
 
   it('is in Russian unless English is requested or chosen', async () => {
     const { path } = await invitation();
-    const title = async (headers: Record<string, string>, address = path) => /<html lang="(\w+)">/.exec((await browser(headers).open(address)).text)?.[1];
+    const title = async (headers: Record<string, string>, address = path) =>
+      /<html lang="(\w+)">/.exec((await browser(headers).open(address)).text)?.[1];
     expect(await title({ 'accept-language': '' })).toBe('ru');
     expect(await title({ 'accept-language': 'de, fr;q=0.9' })).toBe('ru');
     expect(await title({ 'accept-language': 'de, en-GB;q=0.8, ru;q=0.5' })).toBe('en');
@@ -68,7 +86,8 @@ describe('every page', () => {
     expect((await other.submit(page, newcomer())).status).toBe(403);
     expect((await browser().submit(page, newcomer())).status).toBe(403);
     for (const form of ['', 'x'.repeat(43), 'ё'.repeat(43)]) expect((await mine.submit(page, { ...newcomer(), form })).status).toBe(403);
-    for (const site of ['cross-site', 'same-site']) expect((await mine.submit(page, newcomer(), { 'sec-fetch-site': site })).status).toBe(403);
+    for (const site of ['cross-site', 'same-site'])
+      expect((await mine.submit(page, newcomer(), { 'sec-fetch-site': site })).status).toBe(403);
     expect((await mine.submit(page, newcomer(), { 'content-type': 'text/plain' })).status).toBe(422);
     expect((await mine.submit(page, { ...newcomer(), more: 'x'.repeat(20_000) })).status).toBe(413);
     expect(await count()).toBe(before);
@@ -78,7 +97,14 @@ describe('every page', () => {
   it('on https, sends every cookie over https only', async () => {
     const secure = await openAuthServer({ PUBLIC_URL: 'https://school.example' });
     const client = await secure.frontend();
-    const query = { client_id: client.id, redirect_uri: client.redirectUri, response_type: 'code', scope: 'openid', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' };
+    const query = {
+      client_id: client.id,
+      redirect_uri: client.redirectUri,
+      response_type: 'code',
+      scope: 'openid',
+      code_challenge: 'a'.repeat(43),
+      code_challenge_method: 'S256',
+    };
     const started = await fetch(`${secure.url}/oidc/auth?${new URLSearchParams(query).toString()}`, { redirect: 'manual' });
     expect(started.headers.get('location')).toMatch(/^https:\/\/school\.example\/sign-in\//);
     const { school } = await secure.build.school();
@@ -96,7 +122,8 @@ describe('every page', () => {
   it('answers a wrong method and an unknown path', async () => {
     expect((await browser().open('/sessions', { method: 'DELETE' })).status).toBe(405);
     expect((await browser().open('/sessions/end')).status).toBe(405);
-    for (const path of ['/nothing', '/sign-in/', '/join/', '/join/a/b', '/assets/nothing.js', '/assets/constructor', '/joined/x']) expect((await browser().open(path)).status).toBe(404);
+    for (const path of ['/nothing', '/sign-in/', '/join/', '/join/a/b', '/assets/nothing.js', '/assets/constructor', '/joined/x'])
+      expect((await browser().open(path)).status).toBe(404);
   });
 });
 
@@ -130,7 +157,13 @@ describe('sign-in', () => {
       const page = await visitor.submit(await signInPage(visitor), { signInName, password: tried });
       return [page.status, /<p class="error"[^>]*>([^<]*)/.exec(page.text)?.[1]];
     };
-    const all = [await said(known.signInName, 'wrong'), await said('nobody.here', password), await said(gone.signInName, password), await said('a\u0000b', password), await said('', '')];
+    const all = [
+      await said(known.signInName, 'wrong'),
+      await said('nobody.here', password),
+      await said(gone.signInName, password),
+      await said('a\u0000b', password),
+      await said('', ''),
+    ];
     expect(new Set(all.map(String)).size).toBe(1);
     expect(all[0]).toEqual([422, 'Неверный логин или пароль.']);
   });
@@ -167,8 +200,16 @@ describe('join', () => {
     const done = await visitor.submit(await visitor.open(path), who);
     expect([done.status, new URL(done.url).pathname]).toEqual([200, '/joined']);
     expect(done.text).not.toContain('Ёлкин');
-    const user = await server.db.prisma.user.findUniqueOrThrow({ where: { signInName: who.signInName }, include: { grants: true, enrolments: true } });
-    expect(user).toMatchObject({ surname: 'Ёлкин', patronymic: null, grants: [{ schoolId: school.id, role: 'STUDENT' }], enrolments: [{ classId: found.id }] });
+    const user = await server.db.prisma.user.findUniqueOrThrow({
+      where: { signInName: who.signInName },
+      include: { grants: true, enrolments: true },
+    });
+    expect(user).toMatchObject({
+      surname: 'Ёлкин',
+      patronymic: null,
+      grants: [{ schoolId: school.id, role: 'STUDENT' }],
+      enrolments: [{ classId: found.id }],
+    });
     const page = await visitor.submit(await signInPage(visitor), { signInName: who.signInName, password: who.password });
     expect(page.location).toContain('code=');
   });
@@ -231,7 +272,9 @@ describe('sessions', () => {
   const active = (userId: string) => server.db.prisma.session.findMany({ where: { userId, endedAt: null }, orderBy: { id: 'asc' } });
 
   it('are listed with the device, after signing in', async () => {
-    const { page, person } = await arrived({ 'user-agent': 'Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/130.0 YaBrowser/24.1 Safari/537.36' });
+    const { page, person } = await arrived({
+      'user-agent': 'Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/130.0 YaBrowser/24.1 Safari/537.36',
+    });
     expect(new URL(page.url).pathname).toBe('/sessions');
     expect(page.text).toContain('Яндекс Браузер, Windows');
     expect(page.text).toContain('Это устройство');
@@ -257,15 +300,22 @@ describe('sessions', () => {
     const others = left.text.slice(left.text.indexOf('action="/sessions/end-others') - 30);
     await visitor.submit({ ...left, text: others }, {});
     expect((await active(person.id)).map(({ id }) => id)).toEqual([own!.id]);
-    const events = await server.db.prisma.event.findMany({ where: { schoolId: person.schoolId, type: 'session.ended' }, orderBy: { seq: 'asc' } });
-    expect(events.map(({ payload, actor }) => [(payload as { sessionId: string }).sessionId, actor])).toEqual([second!, third!].map(({ id }) => [id, `user:${person.id}`]));
+    const events = await server.db.prisma.event.findMany({
+      where: { schoolId: person.schoolId, type: 'session.ended' },
+      orderBy: { seq: 'asc' },
+    });
+    expect(events.map(({ payload, actor }) => [(payload as { sessionId: string }).sessionId, actor])).toEqual(
+      [second!, third!].map(({ id }) => [id, `user:${person.id}`]),
+    );
   });
 
   it('a form that cannot be answered redirects to a page that can be opened', async () => {
     const { visitor, person } = await arrived();
     const [own] = await active(person.id);
     const { pool } = server.db;
-    await pool.query(`create function fail() returns trigger language plpgsql as $f$ begin raise exception using errcode = '55P03'; end $f$`);
+    await pool.query(
+      `create function fail() returns trigger language plpgsql as $f$ begin raise exception using errcode = '55P03'; end $f$`,
+    );
     await pool.query('create trigger fail before update on session for each row execute function fail()');
     try {
       const page = await visitor.submit(await visitor.open('/sessions?lang=en'), { sessionId: own!.id });
@@ -319,7 +369,13 @@ describe('explorer', () => {
     expect(page.headers.get('content-security-policy')).toContain("script-src 'self';");
     const assets = [...page.text.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, address]) => address!);
     expect(assets.every((address) => address.startsWith('/assets/'))).toBe(true);
-    for (const address of [...assets, '/assets/graphiql.js', '/assets/graphiql-editor.worker.js', '/assets/graphiql-json.worker.js', '/assets/graphiql-graphql.worker.js']) {
+    for (const address of [
+      ...assets,
+      '/assets/graphiql.js',
+      '/assets/graphiql-editor.worker.js',
+      '/assets/graphiql-json.worker.js',
+      '/assets/graphiql-graphql.worker.js',
+    ]) {
       const asset = await browser().open(address);
       expect([address, asset.status]).toEqual([address, 200]);
       const again = await browser({ 'if-none-match': asset.headers.get('etag')! }).open(address);

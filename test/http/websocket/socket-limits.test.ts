@@ -22,7 +22,12 @@ let hasty: App;
 const raw = new Set<Socket>();
 beforeAll(async () => {
   app = await openSfera({ STREAMS_PER_ACCOUNT: '5' });
-  hasty = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false, timeouts: { init: 500, stalled: 15_000, recheck: 500 } });
+  hasty = await startApp({
+    ...app,
+    config: { ...app.config, port: 0 },
+    routes: async () => false,
+    timeouts: { init: 500, stalled: 15_000, recheck: 500 },
+  });
 });
 afterEach(() => {
   for (const socket of raw) socket.destroy();
@@ -39,26 +44,39 @@ function openRaw(port: number): { socket: Socket; over: Promise<string>; said: (
   raw.add(socket);
   let text = '';
   socket.on('error', () => undefined).on('data', (part: Buffer) => (text += part.toString('latin1')));
-  return { socket, said: () => text, over: new Promise((resolve) => socket.once('close', () => resolve(text)).once('end', () => socket.write('x', () => resolve(text)))) };
+  return {
+    socket,
+    said: () => text,
+    over: new Promise((resolve) => socket.once('close', () => resolve(text)).once('end', () => socket.write('x', () => resolve(text)))),
+  };
 }
 
 describe('a socket without connection_init', () => {
   it.each<[what: string, act: (socket: Socket) => void]>([
     ['and says nothing', () => undefined],
     ['and sends half a frame', (socket) => socket.write(frame(0x81, '{"type":"conn', 40))],
-    ['and sends fragments without an end', (socket) => {
-      socket.write(frame(0x01, '{"type":'));
-      const timer = setInterval(() => socket.write(frame(0x00, ' ')), 100);
-      socket.once('close', () => clearInterval(timer));
-    }],
-    ['and sends pings only', (socket) => {
-      const timer = setInterval(() => socket.write(frame(0x89, 'x')), 100);
-      socket.once('close', () => clearInterval(timer));
-    }],
-    ['and sends pings of the protocol only', (socket) => {
-      const timer = setInterval(() => socket.write(frame(0x81, '{"type":"ping"}')), 100);
-      socket.once('close', () => clearInterval(timer));
-    }],
+    [
+      'and sends fragments without an end',
+      (socket) => {
+        socket.write(frame(0x01, '{"type":'));
+        const timer = setInterval(() => socket.write(frame(0x00, ' ')), 100);
+        socket.once('close', () => clearInterval(timer));
+      },
+    ],
+    [
+      'and sends pings only',
+      (socket) => {
+        const timer = setInterval(() => socket.write(frame(0x89, 'x')), 100);
+        socket.once('close', () => clearInterval(timer));
+      },
+    ],
+    [
+      'and sends pings of the protocol only',
+      (socket) => {
+        const timer = setInterval(() => socket.write(frame(0x81, '{"type":"ping"}')), 100);
+        socket.once('close', () => clearInterval(timer));
+      },
+    ],
     ['and takes nothing', (socket) => void socket.pause()],
   ])('%s is closed by the server, although its client does not respond', async (_what, act) => {
     const { socket, over } = openRaw(hasty.port);
@@ -68,7 +86,9 @@ describe('a socket without connection_init', () => {
     act(socket);
     socket.resume();
     await over;
-    await expect.poll(() => socket.destroyed || socket.readyState === 'writeOnly' || socket.readyState === 'closed', { timeout: 10_000 }).toBe(true);
+    await expect
+      .poll(() => socket.destroyed || socket.readyState === 'writeOnly' || socket.readyState === 'closed', { timeout: 10_000 })
+      .toBe(true);
     expect(performance.now() - begun).toBeLessThan(12_000);
   });
 
@@ -86,7 +106,9 @@ describe('a socket without connection_init', () => {
       last.send({ type: 'connection_init', payload: { token } });
       await last.waitForMessage(({ type }) => type === 'connection_ack');
     }
-    const accounts = await Promise.all(Array.from({ length: 30 }, async () => (await app.token((await app.build.school()).administrator)).token));
+    const accounts = await Promise.all(
+      Array.from({ length: 30 }, async () => (await app.token((await app.build.school()).administrator)).token),
+    );
     const sockets = await Promise.all(accounts.map((each) => openSignedIn(app.url, each)));
     for (const { ws } of [...sockets, ...silent]) ws.terminate();
   });
@@ -118,7 +140,16 @@ describe('an account', () => {
     const { token: another } = await app.token((await app.build.school()).administrator);
     (await openSignedIn(app.url, another)).ws.terminate();
     sockets.pop()!.ws.close();
-    await expect.poll(async () => openSignedIn(app.url, token).then(({ ws }) => ws.close() ?? true, () => false), { timeout: 5000 }).toBe(true);
+    await expect
+      .poll(
+        async () =>
+          openSignedIn(app.url, token).then(
+            ({ ws }) => ws.close() ?? true,
+            () => false,
+          ),
+        { timeout: 5000 },
+      )
+      .toBe(true);
     for (const { ws } of sockets) ws.terminate();
   });
 
@@ -128,7 +159,10 @@ describe('an account', () => {
     const id = app.id('School', school.id);
     const body = JSON.stringify({ query: stream, variables: { id } });
     const sse = await new Promise<{ destroy(): void; statusCode?: number }>((resolve, reject) =>
-      request(app.url, { method: 'POST', headers: { ...json(token), accept: 'text/event-stream' } }, resolve).once('error', reject).end(body));
+      request(app.url, { method: 'POST', headers: { ...json(token), accept: 'text/event-stream' } }, resolve)
+        .once('error', reject)
+        .end(body),
+    );
     expect(sse.statusCode).toBe(200);
     const [first, second] = [await openSignedIn(app.url, token), await openSignedIn(app.url, token)];
     for (const socket of [first, second])
@@ -143,12 +177,17 @@ describe('an account', () => {
     const refused = await ask(app.url, { headers: json(token, { accept: 'text/event-stream' }), body });
     expect(refused.text).toContain('TOO_MANY_STREAMS');
     sse.destroy();
-    await expect.poll(async () => {
-      second.send({ type: 'subscribe', id: '9', payload: { query: stream, variables: { id } } });
-      const { type } = await second.waitForMessage((message) => message.id === '9' && ['next', 'error'].includes(message.type));
-      second.messages.splice(0);
-      return type;
-    }, { timeout: 10_000 }).toBe('next');
+    await expect
+      .poll(
+        async () => {
+          second.send({ type: 'subscribe', id: '9', payload: { query: stream, variables: { id } } });
+          const { type } = await second.waitForMessage((message) => message.id === '9' && ['next', 'error'].includes(message.type));
+          second.messages.splice(0);
+          return type;
+        },
+        { timeout: 10_000 },
+      )
+      .toBe('next');
     for (const { ws } of [first, second]) ws.terminate();
     await expect.poll(() => app.liveEvents.rights.stats().subscribers, { timeout: 10_000 }).toBe(0);
     const again = await openSignedIn(app.url, token);
@@ -162,8 +201,14 @@ describe('an account', () => {
 
 describe('a socket that is idle', () => {
   it.each([
-    ['whose session has ended', (user: { id: string }) => app.db.prisma.session.updateMany({ where: { userId: user.id }, data: { endedAt: new Date() } })],
-    ['of somebody who was deactivated', (user: { id: string }) => app.db.prisma.user.update({ where: { id: user.id }, data: { deactivatedAt: new Date() } })],
+    [
+      'whose session has ended',
+      (user: { id: string }) => app.db.prisma.session.updateMany({ where: { userId: user.id }, data: { endedAt: new Date() } }),
+    ],
+    [
+      'of somebody who was deactivated',
+      (user: { id: string }) => app.db.prisma.user.update({ where: { id: user.id }, data: { deactivatedAt: new Date() } }),
+    ],
   ])('%s is closed with 4401, others stay', async (_what, end) => {
     const [{ administrator }, { administrator: other }] = [await app.build.school(), await app.build.school()];
     const url = `http://127.0.0.1:${hasty.port}/graphql`;
@@ -176,21 +221,23 @@ describe('a socket that is idle', () => {
 });
 
 describe('a connection', () => {
-  it.each<[what: string, bytes: string]>([['that sends nothing', ''], ['that sends half of its headers', 'GET /graphql HTTP/1.1\r\nHost: x\r\nUpgrade: webs']])(
-    '%s is ended within 15 seconds',
-    async (_what, bytes) => {
-      const { socket, over } = openRaw(app.port);
-      const begun = performance.now();
-      socket.write(bytes);
-      await over;
-      expect(performance.now() - begun).toBeLessThan(15_000);
-    },
-  );
+  it.each<[what: string, bytes: string]>([
+    ['that sends nothing', ''],
+    ['that sends half of its headers', 'GET /graphql HTTP/1.1\r\nHost: x\r\nUpgrade: webs'],
+  ])('%s is ended within 15 seconds', async (_what, bytes) => {
+    const { socket, over } = openRaw(app.port);
+    const begun = performance.now();
+    socket.write(bytes);
+    await over;
+    expect(performance.now() - begun).toBeLessThan(15_000);
+  });
 
   it('whose upgrade is refused is closed, although its client keeps its own side open', async () => {
     const { socket, over } = openRaw(app.port);
     socket.write(upgrade().replace('/graphql', '/elsewhere'));
     expect(await over).toContain('404 Not Found');
-    await expect.poll(() => new Promise((resolve) => socket.write('x', (error) => resolve(error ?? (socket.destroyed || null)))), { timeout: 5000 }).toBeTruthy();
+    await expect
+      .poll(() => new Promise((resolve) => socket.write('x', (error) => resolve(error ?? (socket.destroyed || null)))), { timeout: 5000 })
+      .toBeTruthy();
   });
 });

@@ -9,7 +9,8 @@ import { json, openSignedIn, openSocket, type RawSocket } from '../raw-http.ts';
 
 /** Long-lived connections: what happens when the server stops, and when a client does not read. */
 
-const stream = 'subscription ($id: ID!, $after: String) { events(schoolId: $id, after: $after) { __typename ... on Checkpoint { cursor } ... on EventNotice { cursor event { seq } } } }';
+const stream =
+  'subscription ($id: ID!, $after: String) { events(schoolId: $id, after: $after) { __typename ... on Checkpoint { cursor } ... on EventNotice { cursor event { seq } } } }';
 /** Some kilobytes for each event, so that the buffer of a client that does not read fills soon. */
 const wide = stream.replace('event { seq }', `event { seq ${Array.from({ length: 28 }, (_, n) => `a${n}: ids`).join(' ')} }`);
 
@@ -17,17 +18,33 @@ const wide = stream.replace('event { seq }', `event { seq ${Array.from({ length:
 function openStream(port: number, token: string, query: string, variables: object, method: 'POST' | 'GET' = 'POST') {
   const search = new URLSearchParams({ query, variables: JSON.stringify(variables) }).toString();
   return new Promise<IncomingMessage>((resolve, reject) => {
-    const sent = request({ host: '127.0.0.1', port, path: method === 'GET' ? `/graphql?${search}` : '/graphql', method, agent: new Agent({ keepAlive: true }), headers: json(token, { accept: 'text/event-stream' }) }, resolve);
+    const sent = request(
+      {
+        host: '127.0.0.1',
+        port,
+        path: method === 'GET' ? `/graphql?${search}` : '/graphql',
+        method,
+        agent: new Agent({ keepAlive: true }),
+        headers: json(token, { accept: 'text/event-stream' }),
+      },
+      resolve,
+    );
     sent.once('error', reject);
     sent.end(method === 'GET' ? undefined : JSON.stringify({ query, variables }));
   });
 }
 
 const itemsOf = (text: string) =>
-  [...text.matchAll(/^data: (\{.*\})\n\n/gm)].map(([, data]) => Object.values((JSON.parse(data!) as { data: object }).data)[0] as { __typename: string; cursor: string; event?: { seq: string } });
+  [...text.matchAll(/^data: (\{.*\})\n\n/gm)].map(
+    ([, data]) =>
+      Object.values((JSON.parse(data!) as { data: object }).data)[0] as { __typename: string; cursor: string; event?: { seq: string } },
+  );
 
 /** Reads a response until it ends or is aborted. */
-async function readAll(response: IncomingMessage, onText: (text: string) => void = () => undefined): Promise<{ text: string; whole: boolean }> {
+async function readAll(
+  response: IncomingMessage,
+  onText: (text: string) => void = () => undefined,
+): Promise<{ text: string; whole: boolean }> {
   let text = '';
   try {
     for await (const part of response) onText((text += (part as Buffer).toString()));
@@ -39,8 +56,13 @@ async function readAll(response: IncomingMessage, onText: (text: string) => void
 
 describe('a server that stops', () => {
   it('ends its streams so that clients reconnect, completes running operations, and leaves nothing behind', async () => {
-    const resources = () => Object.entries(count(process.getActiveResourcesInfo().filter((name) => !['Timeout', 'Immediate'].includes(name)))).sort();
-    const listeners = () => process.eventNames().map((name) => [String(name), process.listenerCount(name)]).sort();
+    const resources = () =>
+      Object.entries(count(process.getActiveResourcesInfo().filter((name) => !['Timeout', 'Immediate'].includes(name)))).sort();
+    const listeners = () =>
+      process
+        .eventNames()
+        .map((name) => [String(name), process.listenerCount(name)])
+        .sort();
     const before = { resources: resources(), timers: timers(), listeners: listeners() };
     const app = await openSfera();
     const { school, administrator } = await app.build.school();
@@ -54,7 +76,9 @@ describe('a server that stops', () => {
     const deaf = await openSocket(app.url);
     deaf.ws.pause();
     const told = ['', ''];
-    const streams = [await openStream(app.port, token, stream, { id }), await openStream(app.port, token, stream, { id }, 'GET')].map((response, n) => readAll(response, (text) => (told[n] = text)));
+    const streams = [await openStream(app.port, token, stream, { id }), await openStream(app.port, token, stream, { id }, 'GET')].map(
+      (response, n) => readAll(response, (text) => (told[n] = text)),
+    );
     await expect.poll(() => told.map((text) => itemsOf(text).length), { timeout: 10_000 }).toEqual([1, 1]);
     expect(app.liveEvents.rights.stats().subscribers).toBe(3);
     // A request that waits for the database, which is blocked until the server is stopping.
@@ -104,7 +128,12 @@ describe('a client that does not read', () => {
   beforeAll(async () => {
     subscribe('net.server.socket', noteEnd);
     app = await openSfera();
-    hasty = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false, timeouts: { init: 300, stalled: 700 } });
+    hasty = await startApp({
+      ...app,
+      config: { ...app.config, port: 0 },
+      routes: async () => false,
+      timeouts: { init: 300, stalled: 700 },
+    });
     url = `http://127.0.0.1:${hasty.port}/graphql`;
   });
   afterAll(async () => {
@@ -124,7 +153,11 @@ describe('a client that does not read', () => {
     );
     await app.db.pool.query('update event_head set seq = $2 where school_id = $1', [school.id, events]);
     ({ token } = await app.token(administrator));
-    return { school, administrator, variables: { id: app.id('School', school.id), after: Buffer.from(`${school.id}:0`).toString('base64url') } };
+    return {
+      school,
+      administrator,
+      variables: { id: app.id('School', school.id), after: Buffer.from(`${school.id}:0`).toString('base64url') },
+    };
   }
   const seqs = (items: { event?: { seq: string } }[]) => items.flatMap(({ event }) => (event === undefined ? [] : [Number(event.seq)]));
   const upTo = (last: number) => Array.from({ length: last }, (_, n) => n + 1);
@@ -161,7 +194,9 @@ describe('a client that does not read', () => {
     expect(await untilCut(end)).toBeLessThan(256 * 1024);
     socket.ws.resume();
     await socket.closed;
-    const told = socket.messages.filter(({ type }) => type === 'next').map(({ payload }) => payload.data.events as { cursor: string; event?: { seq: string } });
+    const told = socket.messages
+      .filter(({ type }) => type === 'next')
+      .map(({ payload }) => payload.data.events as { cursor: string; event?: { seq: string } });
     expect(told.length).toBeGreaterThan(0);
     expect(told.length).toBeLessThan(events);
     expect([...seqs(told), ...(await rest(administrator, variables, told.at(-1)!.cursor, events))]).toEqual(upTo(events));
@@ -214,7 +249,8 @@ describe('a client that does not read', () => {
         await pause(2);
       }
     })();
-    const next = () => socket.messages.filter(({ type }) => type === 'next').map(({ payload }) => payload.data.events as { event?: { seq: string } });
+    const next = () =>
+      socket.messages.filter(({ type }) => type === 'next').map(({ payload }) => payload.data.events as { event?: { seq: string } });
     await expect.poll(() => seqs(next()).length, { timeout: 25_000 }).toBe(3000);
     stop = true;
     await slowly;

@@ -15,7 +15,8 @@ beforeAll(async () => void (app = await openSfera()));
 afterAll(() => app.close());
 
 const viewer = '{ viewer { id } }';
-const stream = 'subscription ($id: ID!, $after: String) { events(schoolId: $id, after: $after) { __typename ... on Checkpoint { cursor } ... on Ended { reason cursor } ... on EventNotice { cursor event { seq } } } }';
+const stream =
+  'subscription ($id: ID!, $after: String) { events(schoolId: $id, after: $after) { __typename ... on Checkpoint { cursor } ... on Ended { reason cursor } ... on EventNotice { cursor event { seq } } } }';
 const expired = 1;
 
 /** Returns an expired token. */
@@ -26,28 +27,46 @@ async function expiredToken(user: { id: string }): Promise<string> {
 }
 
 /** When a token expires, in milliseconds since 1970. */
-const expiryOf = (token: string): number => (JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as { exp: number }).exp * 1000;
+const expiryOf = (token: string): number =>
+  (JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as { exp: number }).exp * 1000;
 
 describe('a socket with credentials', () => {
   it.each<[what: string, code: number, token: () => Promise<string | undefined>]>([
     ['with no token', 4401, async () => undefined],
     ['with a token that is none', 4401, async () => 'no.such.token'],
     ['with an empty token', 4401, async () => ''],
-    ['with a token that another key signed', 4401, async () => {
-      const { privateKey } = await generateKeyPair('ES256');
-      return new SignJWT({ client_id: 'x' }).setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'x' }).setIssuer(app.config.publicUrl).setSubject('x').setExpirationTime('-1m').sign(privateKey);
-    }],
+    [
+      'with a token that another key signed',
+      4401,
+      async () => {
+        const { privateKey } = await generateKeyPair('ES256');
+        return new SignJWT({ client_id: 'x' })
+          .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'x' })
+          .setIssuer(app.config.publicUrl)
+          .setSubject('x')
+          .setExpirationTime('-1m')
+          .sign(privateKey);
+      },
+    ],
     ['with a token that has expired', 4403, async () => expiredToken((await app.build.school()).administrator)],
-    ['with a token whose session has ended', 4401, async () => {
-      const { token, sessionId } = await app.token((await app.build.school()).administrator);
-      await app.db.prisma.session.update({ where: { id: sessionId }, data: { endedAt: new Date() } });
-      return token;
-    }],
-    ['with a token of somebody who was deactivated', 4401, async () => {
-      const { administrator } = await app.build.school();
-      await app.db.prisma.user.update({ where: { id: administrator.id }, data: { deactivatedAt: new Date() } });
-      return (await app.token(administrator)).token;
-    }],
+    [
+      'with a token whose session has ended',
+      4401,
+      async () => {
+        const { token, sessionId } = await app.token((await app.build.school()).administrator);
+        await app.db.prisma.session.update({ where: { id: sessionId }, data: { endedAt: new Date() } });
+        return token;
+      },
+    ],
+    [
+      'with a token of somebody who was deactivated',
+      4401,
+      async () => {
+        const { administrator } = await app.build.school();
+        await app.db.prisma.user.update({ where: { id: administrator.id }, data: { deactivatedAt: new Date() } });
+        return (await app.token(administrator)).token;
+      },
+    ],
   ])('%s is closed with %i', async (_what, code, tokenOf) => {
     const token = await tokenOf();
     const socket = await openSocket(app.url);
@@ -89,7 +108,8 @@ describe('a token that expires on an open socket', () => {
   it('ends its streams with Ended, and then the socket', async () => {
     const { school, administrator } = await app.build.school();
     const socket = await openSignedIn(app.url, (await app.token(administrator, 2)).token);
-    for (const id of ['1', '2']) socket.send({ type: 'subscribe', id, payload: { query: stream, variables: { id: app.id('School', school.id) } } });
+    for (const id of ['1', '2'])
+      socket.send({ type: 'subscribe', id, payload: { query: stream, variables: { id: app.id('School', school.id) } } });
     expect((await socket.closed).code).toBe(4403);
     for (const id of ['1', '2']) {
       const said = socket.messages.filter((message) => message.id === id);
@@ -103,7 +123,8 @@ describe('a token that expires on an open socket', () => {
     const { token } = await app.token(administrator, 1);
     const socket = await openSignedIn(app.url, token);
     await pause(expiryOf(token) - Date.now() + 5);
-    for (let n = 0; n < 5; n += 1) if (socket.ws.readyState === WebSocket.OPEN) socket.send({ type: 'subscribe', id: `${n}`, payload: { query: viewer } });
+    for (let n = 0; n < 5; n += 1)
+      if (socket.ws.readyState === WebSocket.OPEN) socket.send({ type: 'subscribe', id: `${n}`, payload: { query: viewer } });
     expect((await socket.closed).code).toBe(4403);
     expect(socket.messages.map(({ type }) => type)).toEqual(['connection_ack']);
   });
@@ -116,7 +137,8 @@ describe('a token that expires on an open socket', () => {
     const stop = expiryOf(token) + 20;
     let sent = 0;
     for (; Date.now() < stop && socket.ws.readyState === WebSocket.OPEN; sent += 1) {
-      if (socket.messages.filter(({ type }) => type === 'complete').length > sent - 40) socket.send({ type: 'subscribe', id: `${sent}`, payload: { query: viewer } });
+      if (socket.messages.filter(({ type }) => type === 'complete').length > sent - 40)
+        socket.send({ type: 'subscribe', id: `${sent}`, payload: { query: viewer } });
       else sent -= 1;
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -132,7 +154,10 @@ describe('a token that expires on an open socket', () => {
     await pause(expiryOf(token) - Date.now() - 300);
     const lock = await app.db.pool.connect();
     await lock.query('begin; lock table subject in access exclusive mode');
-    const answer = socket.run({ query: 'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename } }', variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } });
+    const answer = socket.run({
+      query: 'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename } }',
+      variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } },
+    });
     await pause(expiryOf(token) - Date.now() + 1200);
     expect(socket.ws.readyState).toBe(WebSocket.OPEN);
     await lock.query('rollback');
@@ -160,7 +185,12 @@ describe('a token that expires while its operations wait', () => {
       if (readsActor) actorsRead += 1;
       return found as never;
     };
-    gated = await startApp({ ...app, db: { ...app.db, reads: { ...reads, query } }, config: { ...app.config, port: 0 }, routes: async () => false });
+    gated = await startApp({
+      ...app,
+      db: { ...app.db, reads: { ...reads, query } },
+      config: { ...app.config, port: 0 },
+      routes: async () => false,
+    });
     url = `http://127.0.0.1:${gated.port}/graphql`;
   });
   afterAll(() => gated.close());
@@ -196,10 +226,17 @@ describe('a token that expires while its operations wait', () => {
       socket.send({ type: 'complete', id: `${n}` });
     }
     socket.send({ type: 'subscribe', id: 'last', payload: { query: viewer } });
-    expect((await socket.waitForMessage(({ id }) => id === 'last')).payload).toMatchObject([{ extensions: { code: 'TOO_MANY_OPERATIONS' } }]);
+    expect((await socket.waitForMessage(({ id }) => id === 'last')).payload).toMatchObject([
+      { extensions: { code: 'TOO_MANY_OPERATIONS' } },
+    ]);
     openGate();
     expect((await socket.closed).code).toBe(4403);
-    expect(socket.messages.map(({ type, id }) => [type, id])).toEqual([['connection_ack', undefined], ['error', 'last'], ['next', 'running'], ['complete', 'running']]);
+    expect(socket.messages.map(({ type, id }) => [type, id])).toEqual([
+      ['connection_ack', undefined],
+      ['error', 'last'],
+      ['next', 'running'],
+      ['complete', 'running'],
+    ]);
   });
 });
 
@@ -210,8 +247,12 @@ describe("graphql-ws's own client", () => {
   function open(options: Partial<ClientOptions>): { client: Client; closes: number[] } {
     const closes: number[] = [];
     const client = createClient({
-      url: app.url.replace('http', 'ws'), webSocketImpl: WebSocket, retryAttempts: 5, retryWait: () => pause(30),
-      on: { closed: (event) => void closes.push((event as Closed).code) }, ...options,
+      url: app.url.replace('http', 'ws'),
+      webSocketImpl: WebSocket,
+      retryAttempts: 5,
+      retryWait: () => pause(30),
+      on: { closed: (event) => void closes.push((event as Closed).code) },
+      ...options,
     });
     return { client, closes };
   }
@@ -228,35 +269,50 @@ describe("graphql-ws's own client", () => {
     const ends: string[] = [];
     const state = { closed: false, error: undefined as unknown };
     const subscribe = (): void =>
-      void client.subscribe<{ events: { __typename: string; cursor?: string; reason?: string; event?: { seq: string } } }>({ query: stream, variables }, {
-        next({ data }) {
-          const item = data!.events;
-          variables.after = item.cursor ?? variables.after;
-          if (item.event !== undefined) seqs.push(Number(item.event.seq));
-          if (item.reason !== undefined) ends.push(item.reason);
-          if (item.reason === 'TOKEN_EXPIRED') subscribe();
+      void client.subscribe<{ events: { __typename: string; cursor?: string; reason?: string; event?: { seq: string } } }>(
+        { query: stream, variables },
+        {
+          next({ data }) {
+            const item = data!.events;
+            variables.after = item.cursor ?? variables.after;
+            if (item.event !== undefined) seqs.push(Number(item.event.seq));
+            if (item.reason !== undefined) ends.push(item.reason);
+            if (item.reason === 'TOKEN_EXPIRED') subscribe();
+          },
+          error: (error) => (state.error = error),
+          complete: () => undefined,
         },
-        error: (error) => (state.error = error),
-        complete: () => undefined,
-      });
+      );
     subscribe();
     return { seqs, ends, state, variables };
   }
 
-  it.each([['lazy', true], ['that connects at once', false]])('%s reconnects with a fresh token after an expired one', async (_what, lazy) => {
+  it.each([
+    ['lazy', true],
+    ['that connects at once', false],
+  ])('%s reconnects with a fresh token after an expired one', async (_what, lazy) => {
     const { administrator } = await app.build.school();
     const tokens = [await expiredToken(administrator), (await app.token(administrator)).token];
-    const { client, closes } = open({ lazy, connectionParams: () => ({ authorization: `Bearer ${tokens.length > 1 ? tokens.shift()! : tokens[0]!}` }) });
+    const { client, closes } = open({
+      lazy,
+      connectionParams: () => ({ authorization: `Bearer ${tokens.length > 1 ? tokens.shift()! : tokens[0]!}` }),
+    });
     expect(await once(client, { query: viewer })).toEqual({ data: { viewer: { id: app.id('User', administrator.id) } } });
     expect(closes[0]).toBe(4403);
     await client.dispose();
   });
 
   it.each([
-    ['lazy', { lazy: true }], ['that connects at once', { lazy: false }], ['that sends pings', { keepAlive: 300 }], ['that stays open', { lazyCloseTimeout: 60_000 }],
+    ['lazy', { lazy: true }],
+    ['that connects at once', { lazy: false }],
+    ['that sends pings', { keepAlive: 300 }],
+    ['that stays open', { lazyCloseTimeout: 60_000 }],
   ])('%s continues without gaps or repeats while its tokens expire', async (_what, options) => {
     const { school, administrator } = await app.build.school();
-    const { client, closes } = open({ ...options, connectionParams: async () => ({ authorization: `Bearer ${(await app.token(administrator, 2)).token}` }) });
+    const { client, closes } = open({
+      ...options,
+      connectionParams: async () => ({ authorization: `Bearer ${(await app.token(administrator, 2)).token}` }),
+    });
     const followed = follow(client, app.id('School', school.id));
     await expect.poll(() => followed.variables.after, { timeout: 10_000 }).toBeDefined();
     const before = (await app.events(school.id)).length;
@@ -284,8 +340,16 @@ describe("graphql-ws's own client", () => {
       await app.as(administrator).createSubject({ schoolId: app.id('School', school.id), name: `Предмет ${n}` });
       if (n % 3 === 2) client.terminate();
     }
-    const due = async () => (await app.events(school.id)).slice(before).filter(({ type }) => type === 'subject.created').map(({ seq }) => Number(seq));
-    await expect.poll(async () => followed.seqs.filter((seq) => seq >= Math.min(...(followed.seqs))).length >= (await due()).length, { timeout: 10_000 }).toBe(true);
+    const due = async () =>
+      (await app.events(school.id))
+        .slice(before)
+        .filter(({ type }) => type === 'subject.created')
+        .map(({ seq }) => Number(seq));
+    await expect
+      .poll(async () => followed.seqs.filter((seq) => seq >= Math.min(...followed.seqs)).length >= (await due()).length, {
+        timeout: 10_000,
+      })
+      .toBe(true);
     expect(followed.seqs.filter((seq, n) => followed.seqs.indexOf(seq) !== n)).toEqual([]);
     expect(followed.seqs).toEqual(expect.arrayContaining(await due()));
     expect(followed.ends).toEqual([]);
@@ -294,7 +358,10 @@ describe("graphql-ws's own client", () => {
 
   it('with a token that never changes gives up after its attempts', async () => {
     const { administrator } = await app.build.school();
-    const { client, closes } = open({ connectionParams: { authorization: `Bearer ${await expiredToken(administrator)}` }, retryAttempts: 3 });
+    const { client, closes } = open({
+      connectionParams: { authorization: `Bearer ${await expiredToken(administrator)}` },
+      retryAttempts: 3,
+    });
     await expect(once(client, { query: viewer })).rejects.toMatchObject({ code: 4403 });
     expect(closes).toEqual([4403, 4403, 4403, 4403]);
   });
