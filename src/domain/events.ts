@@ -1,5 +1,6 @@
 import type { ServiceActor, UserActor } from '../policy/actor.ts';
 import { can, where } from '../policy/can.ts';
+import { receivable } from '../policy/topics.ts';
 import { paginate } from '../db/pagination.ts';
 import { invalid, unauthenticated } from '../errors.ts';
 import { decodeCursor } from '../events/cursor.ts';
@@ -11,7 +12,7 @@ import type { Event, Page, PageArgs, School } from './entities.ts';
 
 /** Reads the log, and opens the streams of subscriptions. */
 
-/** Returns the events of a school, newest first. Regulation 2.2 c. */
+/** Returns the events of a school that the actor would receive by a subscription, newest first. Regulation 2.2 c. */
 export async function eventsOf(
   ctx: Context,
   school: School,
@@ -20,7 +21,13 @@ export async function eventsOf(
   const order = paginate<Event>(args, { tag: 'event', keys: [{ field: 'seq', direction: 'desc', type: 'bigint' }] });
   const rows = await ctx.db.prisma.event.findMany({
     where: {
-      AND: [{ schoolId: school.id }, args.types ? { type: { in: [...args.types] } } : {}, where(ctx.actor, 'event.read'), order.where],
+      AND: [
+        { schoolId: school.id },
+        args.types ? { type: { in: [...args.types] } } : {},
+        where(ctx.actor, 'event.read'),
+        receivable(ctx.actor, school.id),
+        order.where,
+      ],
     },
     orderBy: order.orderBy,
     take: order.limit,
