@@ -79,13 +79,17 @@ interface ParserInternals {
   mergeBuffer(bytes: Buffer): void;
 }
 
-class RowParser extends (Parser as unknown as new () => ParserInternals) {
+/** A parser of the protocol that returns each row as its position in the received bytes. */
+export class RowParser extends (Parser as unknown as new () => ParserInternals) {
   readonly #row = new DataRow();
 
   override handlePacket(at: number, code: number, length: number, bytes: Buffer): Message {
     if (code !== dataRow) return super.handlePacket(at, code, length, bytes);
-    this.#row.at = at + 2;
-    return this.#row;
+    const row = this.#row;
+    // Rows would otherwise read their columns from bytes of something else, without an error.
+    if (bytes !== row.buffer.bytes) throw new Error('pg-protocol parses bytes that RowParser did not store');
+    row.at = at + 2;
+    return row;
   }
 
   /** Allocates a new buffer instead of overwriting one, since earlier rows still point into it. */

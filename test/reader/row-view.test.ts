@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { Client, wireBuffer, createView, type DataRow } from '../../src/reader/row-view.ts';
+import { Client, RowParser, wireBuffer, createView, type DataRow } from '../../src/reader/row-view.ts';
 import { columnBytes } from '../support/column-bytes.ts';
 
 /** Parsing of rows from the PostgreSQL protocol, however the bytes are split into chunks. */
@@ -40,6 +40,23 @@ describe('rows from the protocol stream', () => {
     expect(views.map(({ name, number, rest }) => [name, number, rest])).toEqual(
       rows.map(([name, number, rest]) => [name, number === null ? null : Number(number), rest]),
     );
+  });
+
+  it('are refused if pg-protocol passes bytes other than those that were stored last', () => {
+    class CopyingParser extends RowParser {
+      override handlePacket(at: number, code: number, length: number, buffer: Buffer) {
+        return super.handlePacket(at, code, length, Buffer.from(buffer));
+      }
+    }
+    class OverwritingParser extends RowParser {
+      override mergeBuffer(received: Buffer): void {
+        this.buffer = received;
+        this.bufferOffset = 0;
+        this.bufferLength = received.length;
+      }
+    }
+    for (const parser of [new CopyingParser(), new OverwritingParser()])
+      expect(() => parser.parse(bytes, () => undefined)).toThrow('pg-protocol parses bytes that RowParser did not store');
   });
 
   it('contain a joined row, or null if its first column is null', () => {
