@@ -1,8 +1,7 @@
 import { catalog, eventTypes } from '../src/events/catalog.ts';
 import { maxRightsAgeMs } from '../src/events/live/rights-cache.ts';
 import { columns, type Column } from '../src/policy/actor.ts';
-import type { Noun, ScopeOf } from '../src/policy/scopes.ts';
-import { actions, openActions, permissions } from '../src/policy/permissions.ts';
+import { actions, openActions, permissions, scopes } from '../src/policy/permissions.ts';
 import type { Topic } from '../src/policy/topics.ts';
 import { markdownTable, writeGenerated } from './generated-files.ts';
 
@@ -15,55 +14,6 @@ const columnDescriptions: Record<Column, string> = {
   subjectTeacher: 'TEACHER, in the classes and subjects that they teach',
   student: 'STUDENT, in the class where they are enrolled',
   service: "an integration's client, with the scopes it was given",
-};
-
-/** Describes what each scope covers; TypeScript requires a text for every scope. */
-const scopeDescriptions: { [N in Noun]: Record<ScopeOf<N>, string> } = {
-  school: {
-    school: 'the schools in which the person belongs to the column',
-    read: "the client's school, with scope `read`",
-    events: "the client's school, with scope `events`",
-  },
-  class: {
-    school: 'any class of the school',
-    read: "any class of the client's school, with scope `read`",
-    roster: "any class of the client's school, with scope `roster`",
-    class: 'the classes of a class teacher, the classes that a subject teacher teaches, the class of a pupil',
-  },
-  subject: { school: 'any subject of the school', read: "any subject of the client's school, with scope `read`" },
-  user: {
-    school: 'people who have or had a role in the school',
-    read: "people who have or had a role in the client's school, with scope `read`",
-    staff: 'people who now work in the school',
-    class: 'present and former pupils and teachers of the classes',
-    classmates: 'the present pupils and teachers of the class',
-    chatmates: 'people who are in a chat with the person',
-    own: 'the person themselves',
-  },
-  role: { school: 'any role in the school', read: "any role in the client's school, with scope `read`", own: "the person's own roles" },
-  enrolment: {
-    school: 'any enrolment of the school',
-    read: "any enrolment of the client's school, with scope `read`",
-    class: 'present and ended enrolments of the classes',
-    classmates: 'present enrolments of the class',
-    own: "the person's own enrolments",
-  },
-  invitation: {
-    school: 'any invitation of the school',
-    held: "invitations that were handed over to the person; a link for pupils only while the class is the person's own",
-  },
-  chat: {
-    school: 'any chat of the school',
-    read: "any chat of the client's school, with scope `read`",
-    schoolWide: 'chats of kind SCHOOL',
-    educational: 'chats of kinds STAFF, CLASS, SUBJECT and EXTRACURRICULAR',
-    ofClass: 'chats of kind CLASS in the classes of the class teacher',
-    ofSubject: 'chats of kind SUBJECT in the classes and subjects that the person teaches',
-    member: 'chats of which the person is a member',
-    moderated: 'chats of which the person is the owner or a moderator',
-  },
-  session: { own: "the person's own sessions" },
-  event: { school: 'the log of the school', events: "the log of the client's school, with scope `events`" },
 };
 
 type TopicKind = Topic extends `${infer Kind}:${string}` ? Kind : never;
@@ -79,7 +29,6 @@ const topicDescriptions: Record<TopicKind, string> = {
 const source = (path: string) => `<!-- Printed from ${path} by \`npm run docs\`; not edited by hand. -->`;
 
 function policy(): string {
-  const nouns = Object.entries(scopeDescriptions);
   const rights = actions.map((action) => {
     const { on, clause, cells } = permissions[action];
     return [
@@ -97,17 +46,17 @@ function policy(): string {
         'columns contain the scopes in which the action is allowed: a scope, several scopes of which one is enough, or `-` for never. A person may belong to several columns. ' +
         'Columns do not add up: a single column has to allow the whole action. Clauses are those of [the regulation](regulation.md). If the viewer may not see the object, the ' +
         'code is NOT_FOUND; if the viewer may see it but not perform the action, the code is FORBIDDEN.',
-      markdownTable(['action', 'asked on', 'clause', ...columns], rights),
+      markdownTable(['action', 'checked on', 'clause', ...columns], rights),
       `Allowed for everyone who has the link or the credential: ${openActions.map((action) => `\`${action}\``).join(', ')}.`,
       '## Columns',
       markdownTable(
-        ['column', 'who'],
+        ['column', 'actors'],
         columns.map((column) => [column, columnDescriptions[column]]),
       ),
       '## Scopes',
       markdownTable(
-        ['asked on', 'scope', 'reaches'],
-        nouns.flatMap(([noun, means]) => Object.entries(means).map(([scope, reach]) => [noun, scope, reach])),
+        ['checked on', 'scope', 'description'],
+        Object.entries(scopes).flatMap(([noun, of]) => Object.entries(of).map(([scope, { description }]) => [noun, scope, description])),
       ),
     ].join('\n\n') + '\n'
   );
@@ -128,11 +77,11 @@ function events(): string {
       '# Events and who receives them',
       'Every change records its event in the same transaction. An event contains ids but no names. It is published on the topics in the last column. A subscriber gets the event ' +
         'once if the rights at that moment allow one of these topics. A subscriber without a role or scope in the school gets no events of it.',
-      markdownTable(['event', 'meaning', 'carries', 'told on'], rows),
+      markdownTable(['event', 'description', 'payload', 'topics'], rows),
       '## Topics',
       markdownTable(
-        ['topic', 'heard by'],
-        Object.entries(topicDescriptions).map(([topic, who]) => [`\`${topic}:\``, who]),
+        ['topic', 'recipients'],
+        Object.entries(topicDescriptions).map(([topic, recipients]) => [`\`${topic}:\``, recipients]),
       ),
       '## When a right is lost',
       'After the process that commits a loss of rights has answered the change, it sends nothing more by those rights, not even older events to a stream that is catching up. ' +

@@ -1,6 +1,5 @@
 import { can, clauseOf } from '../policy/can.ts';
-import type { Facts, Noun } from '../policy/scopes.ts';
-import type { Action, NounOf } from '../policy/permissions.ts';
+import type { Action, Facts, Noun, NounOf } from '../policy/permissions.ts';
 import { factsOf } from './resources.ts';
 import { findRows } from '../db/select.ts';
 import { query, sourceOf, type Tx } from '../db/transaction.ts';

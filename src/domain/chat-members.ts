@@ -1,6 +1,6 @@
 import type { Actor } from '../policy/actor.ts';
 import { can, clauseOf } from '../policy/can.ts';
-import type { Facts } from '../policy/scopes.ts';
+import type { Facts } from '../policy/permissions.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict, forbidden, notFound } from '../errors.ts';
 import { record } from '../events/record.ts';

@@ -1,7 +1,7 @@
 import type { Actor } from '../policy/actor.ts';
 import { can, where } from '../policy/can.ts';
-import { permissions, type Action } from '../policy/permissions.ts';
-import type { Facts, Filter, Noun } from '../policy/scopes.ts';
+import { permissions, type Action, type Facts, type Noun } from '../policy/permissions.ts';
+import type { Filter } from '../policy/scopes.ts';
 import type { Resources, ResourceType } from './entities.ts';
 import { loadFactsOfUser, type FactsContext } from './user-facts.ts';
 

@@ -1,4 +1,4 @@
-import type { Facts } from '../policy/scopes.ts';
+import type { Facts } from '../policy/permissions.ts';
 import type { Database } from '../db/client.ts';
 import type { Resources, ResourceType } from './entities.ts';
 

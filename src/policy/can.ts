@@ -1,8 +1,14 @@
 import { columns, scopesByRole, type Actor, type RoleScope } from './actor.ts';
-import { everything, nothing, scopes, type Facts, type Filter, type Noun, type Scope } from './scopes.ts';
-import { permissions, type Action, type NounOf, type PermissionRow } from './permissions.ts';
+import { permissions, scopes, type Action, type Facts, type Noun, type NounOf, type PermissionRow } from './permissions.ts';
+import type { Filter, Scope } from './scopes.ts';
 
-type AnyScope = Scope<Noun>;
+type AnyScope = Scope<Facts[Noun]>;
+
+/** Returns a filter that matches no row, also when nested. An empty OR nested in AND would match every row. */
+const nothing = (noun: Noun): Filter => (noun === 'event' ? { schoolId: { in: [] } } : { id: { in: [] } });
+
+/** Returns a filter that matches every row. An empty filter would match every row in NOT too. */
+const everything = (noun: Noun): Filter => ({ NOT: nothing(noun) });
 
 /** Returns whether `test` holds for one of the scopes that the row grants to one of the actor's roles. */
 function someScope(actor: Actor, row: PermissionRow, test: (scope: AnyScope, role: RoleScope) => boolean): boolean {

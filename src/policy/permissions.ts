@@ -1,10 +1,41 @@
 import type { Column } from './actor.ts';
-import type { Noun, ScopeOf } from './scopes.ts';
+import type { FactsOf } from './scopes.ts';
+import { chatScopes } from './scopes/chat.ts';
+import { classScopes } from './scopes/class.ts';
+import { enrolmentScopes } from './scopes/enrolment.ts';
+import { eventScopes } from './scopes/event.ts';
+import { invitationScopes } from './scopes/invitation.ts';
+import { roleScopes } from './scopes/role.ts';
+import { schoolScopes } from './scopes/school.ts';
+import { sessionScopes } from './scopes/session.ts';
+import { subjectScopes } from './scopes/subject.ts';
+import { userScopes } from './scopes/user.ts';
+
+/** The nouns that permissions are checked on, with their scopes. */
+export const scopes = {
+  school: schoolScopes,
+  class: classScopes,
+  subject: subjectScopes,
+  user: userScopes,
+  role: roleScopes,
+  enrolment: enrolmentScopes,
+  invitation: invitationScopes,
+  chat: chatScopes,
+  session: sessionScopes,
+  event: eventScopes,
+};
+
+export type Noun = keyof typeof scopes;
+
+/** The facts by which the policy decides, for each noun. */
+export type Facts = { [N in Noun]: FactsOf<(typeof scopes)[N]> };
+
+type ScopeOf<N extends Noun> = Extract<keyof (typeof scopes)[N], string>;
 
 /**
- * The table of permissions. A row is an action. A cell grants the action to a role within a scope of the noun
- * (src/policy/scopes.ts), or within several, joined by a slash; `-` grants nothing. `clause` is the clause of the
- * school's regulation that decides. Rules that are not rights are in the operations of src/domain.
+ * The table of permissions. A row is an action. A cell grants the action to a role within a scope of the noun, or within
+ * several, joined by a slash; `-` grants nothing. `clause` is the clause of the school's regulation that decides. Rules
+ * that are not rights are in the operations of src/domain.
  */
 
 type Cell<N extends Noun> =
@@ -34,7 +65,7 @@ function row<const N extends Noun>(
 
 // prettier-ignore
 export const permissions = {
-  //                          asked on      clause   administrator  leadership     classTeacher       subjectTeacher       student            service
+  //                          checked on    clause   administrator  leadership     classTeacher       subjectTeacher       student            service
   'school.read':          row('school',     '1.4',   'school',      'school',      'school',          'school',            'school',          'read/events'),
   'school.update':        row('school',     '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-'),
 

@@ -1,7 +1,7 @@
 import { can } from '../../src/policy/can.ts';
 import type { Actor } from '../../src/policy/actor.ts';
-import type { Facts, UserPlace } from '../../src/policy/scopes.ts';
-import type { Action } from '../../src/policy/permissions.ts';
+import type { Action, Facts } from '../../src/policy/permissions.ts';
+import type { UserPlace } from '../../src/policy/scopes/user.ts';
 import type { Sfera } from '../support/sfera.ts';
 import type { SignedInPersona, SchoolFixture } from './fixtures.ts';
 

@@ -2,8 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { columns } from '../../src/policy/actor.ts';
-import { scopes } from '../../src/policy/scopes.ts';
-import { actions, openActions, permissions, type Action } from '../../src/policy/permissions.ts';
+import { actions, openActions, permissions, scopes, type Action } from '../../src/policy/permissions.ts';
 import { schema } from '../../src/graphql/schema.ts';
 
 /** The permissions table is complete: every mutation has a row, and every row and scope is used. */
