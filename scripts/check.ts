@@ -3,14 +3,13 @@ import { spawnSync } from 'node:child_process';
 /** Runs every check that needs no server; continues after a failure, so that one run reports all of them. */
 // prettier-ignore
 const checks: { name: string; command: string; fix: string }[] = [
-  { name: 'codegen', command: 'graphql-codegen --silent', fix: 'run `npm run schema`, then correct test/operations/*.graphql.' },
-  { name: 'types', command: 'tsc -p tsconfig.json', fix: 'correct the types; run `npx prisma generate` if src/db/generated is out of date.' },
+  { name: 'generated files', command: 'tsx scripts/generate.ts --check', fix: 'run `npm run generate`, then do what it says.' },
+  { name: 'codegen', command: 'graphql-codegen --silent', fix: 'run `npm run generate`, then correct test/operations/*.graphql.' },
+  { name: 'types', command: 'tsc -p tsconfig.json', fix: 'correct the types; run `npm run generate` if src/db/generated or test/generated is out of date.' },
   { name: 'format', command: 'prettier --check --log-level warn .', fix: 'run `npx prettier --write .`.' },
   { name: 'lint', command: 'eslint --max-warnings=0 .', fix: 'run `npx eslint --fix .`, then correct the rest by hand.' },
   { name: 'imports', command: 'depcruise --output-type err src test scripts', fix: 'move the code to a layer that may import it (see .dependency-cruiser.js).' },
-  { name: 'schema', command: 'tsx scripts/schema.ts --check', fix: 'run `npm run schema`.' },
-  { name: 'docs', command: 'tsx scripts/docs.ts --check', fix: 'run `npm run docs`.' },
-  { name: 'folders', command: 'tsx scripts/tree.ts --check', fix: 'run `npm run tree`.' },
+  { name: 'contract', command: 'tsx scripts/breaking-changes.ts', fix: 'keep what clients use, or announce the change with «Breaking: …».' },
   { name: 'migrations', command: 'tsx scripts/migration.ts --check', fix: 'write a migration with the SQL that `npx tsx scripts/migration.ts` prints.' },
 ];
 

@@ -3,9 +3,9 @@ import { maxRightsAgeMs } from '../src/events/live/rights-cache.ts';
 import { columns, type Column } from '../src/policy/actor.ts';
 import { actions, openActions, permissions, scopes } from '../src/policy/permissions.ts';
 import type { Topic } from '../src/policy/topics.ts';
-import { markdownTable, writeGenerated } from './generated-files.ts';
+import { markdownTable } from './generated-files.ts';
 
-/** Prints docs/policy.md and docs/events.md from the policy table and the event catalogue; --check compares. */
+/** Prints docs/policy.md and docs/events.md from the policy table and the event catalogue. */
 
 const columnDescriptions: Record<Column, string> = {
   administrator: 'PLATFORM_ADMINISTRATOR of the school',
@@ -26,9 +26,10 @@ const topicDescriptions: Record<TopicKind, string> = {
   user: 'the person, on all their devices',
 };
 
-const source = (path: string) => `<!-- Printed from ${path} by \`npm run docs\`; not edited by hand. -->`;
+const source = (path: string) => `<!-- Printed from ${path} by \`npm run generate\`; not edited by hand. -->`;
 
-function policy(): string {
+/** Returns the text of docs/policy.md. */
+export function printPolicy(): string {
   const rights = actions.map((action) => {
     const { on, clause, cells } = permissions[action];
     return [
@@ -65,7 +66,8 @@ function policy(): string {
 /** Returns a payload whose ids are their names in angle brackets, so that topics print as patterns. */
 const placeholders = (names: readonly string[]) => Object.fromEntries(['schoolId', ...names].map((name) => [name, `<${name}>`]));
 
-function events(): string {
+/** Returns the text of docs/events.md. */
+export function printEvents(): string {
   const rows = eventTypes.map((type) => {
     const { description, payload, topics } = catalog[type];
     const names = (topics as (payload: Record<string, string>) => string[])(placeholders(payload));
@@ -188,6 +190,3 @@ const follow = () =>
     '`OPERATIONS_PER_MINUTE` operations and `COST_PER_MINUTE` objects. 20 of its operations run at once, one of them with a cost of 5,000 objects or more (two in the whole process), and 400 more wait, for at most 15 seconds. Any operation beyond these limits is ' +
     'refused with `RATE_LIMITED`, status 429, and the seconds to wait; one that waited too long gets `UNAVAILABLE`. Requests without a token count for their network address.',
 ];
-
-writeGenerated('docs/policy.md', policy(), 'npm run docs');
-writeGenerated('docs/events.md', events(), 'npm run docs');

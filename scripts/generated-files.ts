@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 /** Whether the script compares files (`--check`) instead of writing them. */
 export const isCheck = process.argv.includes('--check');
@@ -11,11 +10,10 @@ export function reportProblem(problem: string, fix: string): void {
 }
 
 /** Writes a generated file; with `--check`, reports a problem if the committed file differs. */
-export function writeGenerated(path: string, text: string, command: string): void {
+export function writeGenerated(path: string, text: string): void {
   const current = existsSync(path) ? readFileSync(path, 'utf8') : undefined;
   if (current === text) return;
-  if (isCheck) return reportProblem(`${path} is ${current === undefined ? 'missing' : 'out of date'}.`, `run \`${command}\`.`);
-  mkdirSync(dirname(path), { recursive: true });
+  if (isCheck) return reportProblem(`${path} is ${current === undefined ? 'missing' : 'out of date'}.`, 'run `npm run generate`.');
   writeFileSync(path, text);
   console.log(`wrote ${path}`);
 }

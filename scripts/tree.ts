@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { isCheck, reportProblem } from './generated-files.ts';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { reportProblem, writeGenerated } from './generated-files.ts';
 
 /**
- * Writes the overview of the folders into both READMEs, between `<!-- tree -->` and `<!-- /tree -->`. The lines below
+ * The overview of the folders in both READMEs, between `<!-- tree -->` and `<!-- /tree -->`. The lines below
  * are in the order in which the layers import one another; every file and folder of src/ needs one.
  */
 const lines: [path: string, english: string, russian: string][] = [
@@ -54,34 +54,37 @@ const lines: [path: string, english: string, russian: string][] = [
 const from = '<!-- tree -->';
 const to = '<!-- /tree -->';
 
-/** Folders and files of src without a line above. */
-const undescribed = readdirSync('src', { withFileTypes: true })
-  .map((entry) => `src/${entry.name}${entry.isDirectory() ? '/' : ''}`)
-  .filter((path) => !lines.some(([known]) => known === path));
+const columns = { english: 1, russian: 2 } as const;
 
-function renderTree(column: 1 | 2): string {
+/** Returns the files and folders of src without a line above. */
+const undescribed = (): string[] =>
+  readdirSync('src', { withFileTypes: true })
+    .map((entry) => `src/${entry.name}${entry.isDirectory() ? '/' : ''}`)
+    .filter((path) => !lines.some(([known]) => known === path));
+
+function renderTree(language: keyof typeof columns): string {
   const rendered = lines
     .filter(([path]) => existsSync(path))
     .map((line) => {
       const inside = line[0].startsWith('src/') && line[0] !== 'src/';
-      return `${inside ? `  ${line[0].slice(4)}` : line[0]}`.padEnd(18) + line[column];
+      return `${inside ? `  ${line[0].slice(4)}` : line[0]}`.padEnd(18) + line[columns[language]];
     });
-  return [from, '', '```text', ...rendered.map((line) => line.trimEnd()), '```', '', to].join('\n');
+  return [from, '', '```text', ...rendered.map((text) => text.trimEnd()), '```', '', to].join('\n');
 }
 
-function update(path: string, column: 1 | 2): void {
-  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+/** Writes the overview into both READMEs; with `--check`, reports a problem if one differs. */
+export function writeFolders(): void {
+  const missing = undescribed();
+  if (missing.length > 0)
+    reportProblem(`No description of ${missing.join(', ')}.`, 'add a line to scripts/tree.ts, then run `npm run generate`.');
+  writeBetweenMarkers('README.md', renderTree('english'));
+  writeBetweenMarkers('README.ru.md', renderTree('russian'));
+}
+
+function writeBetweenMarkers(path: string, tree: string): void {
+  const text = readFileSync(path, 'utf8');
   const [start, end] = [text.indexOf(from), text.indexOf(to)];
   if (start < 0 || end < start)
     return reportProblem(`${path} has no place for the overview of the folders.`, `add ${from} and ${to} to it.`);
-  const next = text.slice(0, start) + renderTree(column) + text.slice(end + to.length);
-  if (next === text) return;
-  if (isCheck) return reportProblem(`The overview of the folders in ${path} is out of date.`, 'run `npm run tree`.');
-  writeFileSync(path, next);
-  console.log(`wrote ${path}`);
+  writeGenerated(path, text.slice(0, start) + tree + text.slice(end + to.length));
 }
-
-if (undescribed.length > 0)
-  reportProblem(`No description of ${undescribed.join(', ')}.`, 'add a line to scripts/tree.ts, then run `npm run tree`.');
-update('README.md', 1);
-update('README.ru.md', 2);

@@ -1,0 +1,16 @@
+import { lexicographicSortSchema, printSchema } from 'graphql';
+import { schema } from '../src/graphql/schema.ts';
+import { printEvents, printPolicy } from './docs.ts';
+import { writeGenerated } from './generated-files.ts';
+import { writeFolders } from './tree.ts';
+
+/**
+ * Writes the files that are printed from the code: schema.graphql, docs/policy.md, docs/events.md, and the folders in
+ * both READMEs. With `--check` it fails if one of them is out of date. `npm run generate` also generates the database
+ * client before, and the types of the operations in test/operations after.
+ */
+
+writeGenerated('schema.graphql', `${printSchema(lexicographicSortSchema(schema))}\n`);
+writeGenerated('docs/policy.md', printPolicy());
+writeGenerated('docs/events.md', printEvents());
+writeFolders();
