@@ -20,8 +20,6 @@ export interface Loaders {
   childQueries: WeakMap<object, unknown>;
   /** The selected fields of each type. Once set, other columns are not read. */
   selection: SelectedFields | undefined;
-  /** The actor's own row, if it was prefetched. */
-  readonly ownRow: Promise<User | null> | undefined;
 }
 
 /** Returns the rows with these ids that match the filter, in the order of the ids; null for the others. */
@@ -68,47 +66,9 @@ export function ownRow(db: Database, userId: string, columns: ReadonlySet<string
   return read(userId);
 }
 
-/** The rows that an operation names before it runs: by their ids, and the viewer. */
-export interface PrefetchTargets {
-  resources: readonly { thing: ResourceType; id: string }[];
-  viewer: boolean;
-  selection: SelectedFields;
-}
-
-/** The rows that were read before the actor was known. Loaders return them only if the policy allows it. */
-export interface Prefetched {
-  resources: ReadonlyMap<string, Promise<{ id: string } | null>>;
-  ownRow: Promise<User | null> | undefined;
-}
-
 const keyOf = (thing: ResourceType, id: string): string => `${thing} ${id}`;
 
-/** Prevents an unhandled rejection: a refused request does not wait for its prefetched rows. */
-function ignoreRejection<T>(read: Promise<T>): Promise<T> {
-  read.catch(() => undefined);
-  return read;
-}
-
-/**
- * Starts to read the named rows in the same tick as the actor's rights, so that neither waits for the other. Only for
- * types whose rows are read by id alone, without the actor.
- * @param userId of the credential; null for a service.
- */
-export function prefetch(db: Database, { resources, viewer, selection }: PrefetchTargets, userId: string | null): Prefetched {
-  const open = batchersOf(db).things;
-  const read = new Map<string, Promise<{ id: string } | null>>();
-  for (const { thing, id } of resources) {
-    const row = open.get(thing)?.(id);
-    if (row !== undefined) read.set(keyOf(thing, id), ignoreRejection(row));
-  }
-  return {
-    resources: read,
-    ownRow: viewer && userId !== null ? ignoreRejection(ownRow(db, userId, columnsOf(selection, 'User'))) : undefined,
-  };
-}
-
-/** @param ahead rows that were read for this actor's credential. */
-export function createLoaders(db: Database, actor: Actor, ahead?: Prefetched): Loaders {
+export function createLoaders(db: Database, actor: Actor): Loaders {
   const opened = new Map<string, Promise<{ id: string } | null>>();
   const byThing = new Map<ResourceType, DataLoader<string, { id: string } | null>>();
   const byKey = new Map<string, DataLoader<string, unknown>>();
@@ -127,14 +87,13 @@ export function createLoaders(db: Database, actor: Actor, ahead?: Prefetched): L
   };
   const loaders: Loaders = {
     selection: undefined,
-    ownRow: ahead?.ownRow,
     childQueries: new WeakMap(),
     byId: <N extends ResourceType>(thing: N, id: string) => {
       if (!resources[thing].isBatched) return loaderOf(thing).load(id) as never;
       const key = keyOf(thing, id);
       let row = opened.get(key);
       if (row === undefined) {
-        const read = ahead?.resources.get(key) ?? batchersOf(db).things.get(thing)!(id);
+        const read = batchersOf(db).things.get(thing)!(id);
         opened.set(key, (row = read.then((found) => (found !== null && isReadable(actor, thing, found as Resources[N]) ? found : null))));
       }
       return row as never;

@@ -22,8 +22,8 @@ export interface Resource<T extends ResourceType> {
   /** The facts that take statements of their own. Null hides the row. */
   loadFacts?: { [N in Noun]?: (row: Resources[T], ctx: FactsContext) => Promise<Facts[N] | null> };
   /**
-   * Whether one statement reads the rows for all requests of a turn of the event loop, before rights are known. `facts` then
-   * decide who gets a row. Only for types whose rows are few and small.
+   * Whether one statement reads the rows for all requests of a turn of the event loop, whoever their actors are. `facts`
+   * then decide who gets a row. Only for types whose rows are few and small.
    */
   isBatched?: true;
   /** The ids in the payloads of events that name a row of this type. */

@@ -15,7 +15,7 @@ export { actions, clauseOf, type Action };
 /** Returns the viewer; null for a service and an anonymous actor. People may read their own row without a role too. */
 export async function viewer(ctx: Context): Promise<User | null> {
   const id = actingUserId(ctx);
-  return id === null ? null : (ctx.loaders.ownRow ?? ownRow(ctx.db, id, columnsOf(ctx.loaders.selection, 'User')));
+  return id === null ? null : ownRow(ctx.db, id, columnsOf(ctx.loaders.selection, 'User'));
 }
 
 export interface Permission {

@@ -9,7 +9,7 @@ import { refusalOf } from '../db/availability.ts';
 import type { Database } from '../db/client.ts';
 import { batchPerTick } from '../reader/batching.ts';
 import type { Context } from '../domain/context.ts';
-import { createLoaders, prefetch, type Prefetched, type PrefetchTargets } from '../domain/loaders.ts';
+import { createLoaders } from '../domain/loaders.ts';
 import { Refusal, type Language } from '../errors.ts';
 import type { Notifier } from '../events/notifier.ts';
 import type { LiveEvents } from '../events/live/subscription.ts';
@@ -63,7 +63,6 @@ export function contextFor(
   actor: Actor,
   requestInfo: Pick<RequestInfo, 'acceptLanguage' | 'requestId' | 'address'>,
   credential: Context['credential'] = null,
-  prefetched?: Prefetched,
 ): Context {
   const { config, db, log, notifier, liveEvents } = deps;
   const context: Context = {
@@ -73,7 +72,7 @@ export function contextFor(
     db,
     log,
     liveEvents,
-    loaders: createLoaders(db, actor, prefetched),
+    loaders: createLoaders(db, actor),
     language: languageOf(requestInfo.acceptLanguage),
     requestId: requestInfo.requestId ?? randomUUID(),
     address: requestInfo.address,
@@ -116,15 +115,11 @@ export class UnauthenticatedError extends BilingualError {
 
 /**
  * Returns a function that creates the context of a request. Each request reads its roles from the database, so that a
- * revoked right is lost at once, and prefetches `targets` meanwhile. Requests without credentials get the anonymous
- * actor; the limits of their address apply.
+ * revoked right is lost at once. Requests without credentials get the anonymous actor; the limits of their address apply.
  * @throws UNAUTHENTICATED (401) for a credential that is invalid or has ended, RATE_LIMITED (429) when the account has
  *   used up its operations of this minute, UNAVAILABLE (503) when the credential cannot be checked now.
  */
-export function createContexts(
-  deps: ServerDeps,
-  limits: AccountLimits,
-): (requestInfo: RequestInfo, targets?: PrefetchTargets) => Promise<RequestContext> {
+export function createContexts(deps: ServerDeps, limits: AccountLimits): (requestInfo: RequestInfo) => Promise<RequestContext> {
   const { db, log, tokens } = deps;
   // One statement loads the actors of all requests of one tick. Nothing is cached for the next tick.
   const actorOf = batchPerTick((credentials: readonly Credential[]) => loadActors(db, credentials));
@@ -141,7 +136,7 @@ export function createContexts(
     }
   };
 
-  const contextOf = async (requestInfo: RequestInfo, language: Language, targets?: PrefetchTargets): Promise<RequestContext> => {
+  const contextOf = async (requestInfo: RequestInfo, language: Language): Promise<RequestContext> => {
     if (requestInfo.authorization === null) {
       noteAccount(requestInfo.access, null);
       const account = limits.ofAddress(requestInfo.address);
@@ -156,19 +151,17 @@ export function createContexts(
     noteAccount(requestInfo.access, credential);
     const account = limits.of(accountIdOf(credential));
     count(account, language);
-    const loading = currentActor(credential, language);
-    const prefetched = targets && prefetch(db, targets, credential.kind === 'user' ? credential.userId : null);
-    const actor = await loading;
-    return withAccount(contextFor(deps, actor, requestInfo, credential, prefetched), account, requestInfo, async () => {
+    const actor = await currentActor(credential, language);
+    return withAccount(contextFor(deps, actor, requestInfo, credential), account, requestInfo, async () => {
       const reloaded = await currentActor(credential, language);
       return { actor: reloaded, loaders: createLoaders(db, reloaded) };
     });
   };
 
-  return async (requestInfo, targets) => {
+  return async (requestInfo) => {
     const language = languageOf(requestInfo.acceptLanguage);
     try {
-      return await contextOf(requestInfo, language, targets);
+      return await contextOf(requestInfo, language);
     } catch (error) {
       const refusal = refusalOf(error);
       if (refusal === undefined) throw error;

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OperationTypeNode, type DocumentNode, type ExecutionResult, type GraphQLError, type OperationDefinitionNode } from 'graphql';
-import type { PrefetchTargets } from '../../domain/loaders.ts';
 import type { Language } from '../../errors.ts';
 import type { GraphContext } from '../../graphql/context.ts';
 import { schema } from '../../graphql/schema.ts';
@@ -13,7 +12,6 @@ import { takeAsOf } from '../live/subscription-execution.ts';
 import { withoutHttp, type Mask } from '../errors.ts';
 import { recordOperation, type Metrics } from '../metrics.ts';
 import { passSelection } from './selection.ts';
-import { prefetchTargets } from './prefetch.ts';
 import { documentText, type DocumentParams } from './persisted-queries.ts';
 import { languageOf, mayIntrospect, type RequestInfo } from '../request-context.ts';
 import type { ExecutionState } from '../../executor/execution-state.ts';
@@ -41,7 +39,7 @@ const parameterNames = new Set(['query', 'variables', 'operationName', 'extensio
 
 export interface FastPathDeps {
   documents: Documents;
-  contextOf(requestInfo: RequestInfo, targets?: PrefetchTargets): Promise<GraphContext>;
+  contextOf(requestInfo: RequestInfo): Promise<GraphContext>;
   mask: Mask;
   metrics: Metrics;
 }
@@ -77,7 +75,7 @@ export function createFastPath({ documents, contextOf, mask, metrics }: FastPath
   ): Promise<[ExecutionState | ExecutionResult, Language]> => {
     let language = languageOf(requestInfo.acceptLanguage);
     try {
-      const contextValue = context ?? (await contextOf(requestInfo, prefetchTargets(document, operation, variables)));
+      const contextValue = context ?? (await contextOf(requestInfo));
       ({ language } = contextValue);
       const args = { schema, document, contextValue, variableValues: variables, operationName };
       boundOperation(args, mayIntrospect);

@@ -234,7 +234,7 @@ export const takeAsOf = ({ document, contextValue }: ExecutionArgs & { contextVa
 const asOfCache = new WeakMap<DocumentNode, boolean>();
 
 /** Returns whether the document may select `asOf`. */
-export function selectsAsOf(document: DocumentNode): boolean {
+function selectsAsOf(document: DocumentNode): boolean {
   let selects = asOfCache.get(document);
   if (selects === undefined) asOfCache.set(document, (selects = document.loc === undefined || /\basOf\b/.test(document.loc.source.body)));
   return selects;
