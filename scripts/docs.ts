@@ -101,8 +101,8 @@ export function printEvents(): string {
 }
 
 /**
- * The section for clients of sockets. If the behaviour changes, test/http/websocket/token-life.test.ts and
- * test/http/websocket/socket-limits.test.ts fail.
+ * The section for clients of sockets. If the behaviour changes, test/http/websocket/server/token-life.test.ts and
+ * test/http/websocket/server/limits.test.ts fail.
  */
 const sockets = [
   '## Sockets and tokens',

@@ -149,6 +149,29 @@ describe('files', () => {
   });
 });
 
+describe('tests', () => {
+  /** Folders without a counterpart in src: what only several processes, a browser or a whole school shows. */
+  const apart = /^(races|crash|browser|scenario)\//;
+  /** Tests that walk through all of src, or through every noun by its resource, its permissions or the schema. */
+  const ofAll = [
+    'architecture',
+    'regulation',
+    'domain/repeats',
+    'executor/memory',
+    'graphql/texts',
+    'http/heap',
+    'policy/isolation',
+    'policy/matrix',
+  ];
+  const tests = written('test').flatMap((path) => /^test\/(.*)\.test\.ts$/.exec(path)?.[1] ?? []);
+  const isInSrc = (path: string) => existsSync(join(root, 'src', path));
+
+  it('have the path of the file or folder of src that they test; several tests of one file are in a folder of its name', () => {
+    const misplaced = tests.filter((path) => !isInSrc(path) && !isInSrc(`${path}.ts`) && !isInSrc(`${dirname(path)}.ts`));
+    expect(misplaced.filter((path) => !apart.test(path)).sort()).toEqual(ofAll.sort());
+  });
+});
+
 describe('documents', () => {
   const folders = /^(src|test|docs|scripts|bench|prisma)\//;
   const pathsIn = (document: string): string[] =>

@@ -55,8 +55,7 @@ export function createProvider(parts: ProviderParts): Provider {
     return expectedHash.length === actualHash.length && timingSafeEqual(expectedHash, actualHash);
   };
   // Derives a refresh token's successor from it, so that a client may request it twice (src/auth/adapter.ts). Overrides
-  // a private method of oidc-provider 9.13: «used by two at one moment» of test/auth/refresh.test.ts fails when it
-  // changes.
+  // a private method of oidc-provider 9.13; test/auth/provider/refresh.test.ts fails when it changes.
   const refreshTokens = provider.RefreshToken.prototype as unknown as { generateTokenId(): string };
   const randomTokenId = refreshTokens.generateTokenId;
   refreshTokens.generateTokenId = function generate() {

@@ -12,7 +12,7 @@ export interface ConnectionConfig extends pg.ClientConfig {
   onReadOnly?: () => void;
 }
 
-/** Private members of the client of node-postgres 8.23; test/db/stalled.test.ts fails when they change. */
+/** Private members of the client of node-postgres 8.23; test/db/watchdog.test.ts fails when they change. */
 interface Internals {
   connection: EventEmitter & { stream: Duplex; attachListeners(stream: NodeJS.ReadableStream): void };
   _connecting: boolean;

@@ -2,7 +2,7 @@ import type { Message } from '../errors.ts';
 
 /**
  * Translates messages of graphql-js 16 and Yoga 5. Removes suggested names and the client's values. An unknown message
- * becomes a general sentence in Russian; test/http/languages.test.ts fails for a validation rule whose message is
+ * becomes a general sentence in Russian; test/http/translation.test.ts fails for a validation rule whose message is
  * missing here.
  */
 

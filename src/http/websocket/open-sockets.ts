@@ -177,7 +177,7 @@ export class OpenSockets {
   /**
    * Handles a message, and ends its operation once the response has been sent. graphql-ws 6 calls `onSubscribe` before
    * the first `await` of its handler, and settles the handler's promise when everything is sent;
-   * test/http/stopping.test.ts fails when this changes.
+   * test/http/app/stopping.test.ts fails when this changes.
    */
   async track(open: OpenSocket, handleMessage: () => Promise<void>): Promise<void> {
     this.#started = undefined;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { serverAudits } from 'graphql-http';
-import { openSfera, type Sfera } from '../support/sfera.ts';
+import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 /** The audit suite of the GraphQL over HTTP specification, run as a member of the staff. */
 

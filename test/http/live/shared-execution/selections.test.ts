@@ -3,14 +3,14 @@ import { execute, parse, validate, type ExecutionResult } from 'graphql';
 import { createClient, type Client } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { loadActors } from '../../../src/auth/actors.ts';
-import { transaction } from '../../../src/db/transaction.ts';
-import { eventItem } from '../../../src/events/live/subscription.ts';
-import { attribute, record } from '../../../src/events/record.ts';
-import { schema } from '../../../src/graphql/schema.ts';
-import { bounds } from '../../../src/http/graphql/limits.ts';
-import type { UserActor } from '../../../src/policy/actor.ts';
-import { openSfera, type Sfera } from '../../support/sfera.ts';
+import { loadActors } from '../../../../src/auth/actors.ts';
+import { transaction } from '../../../../src/db/transaction.ts';
+import { eventItem } from '../../../../src/events/live/subscription.ts';
+import { attribute, record } from '../../../../src/events/record.ts';
+import { schema } from '../../../../src/graphql/schema.ts';
+import { bounds } from '../../../../src/http/graphql/limits.ts';
+import type { UserActor } from '../../../../src/policy/actor.ts';
+import { openSfera, type Sfera } from '../../../support/sfera.ts';
 
 /**
  * Subscribers with the same document but different variables, directives and operations: each gets the result of its

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { request } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { startApp, type App } from '../../../src/http/app.ts';
-import { socketLimits } from '../../../src/http/websocket/open-sockets.ts';
-import { openSfera, type Sfera } from '../../support/sfera.ts';
-import { ask, json, openSignedIn, openSocket, type RawSocket } from '../raw-http.ts';
+import { startApp, type App } from '../../../../src/http/app.ts';
+import { socketLimits } from '../../../../src/http/websocket/open-sockets.ts';
+import { openSfera, type Sfera } from '../../../support/sfera.ts';
+import { ask, json, openSignedIn, openSocket, type RawSocket } from '../../raw-http.ts';
 
 /** Limits on the number of sockets and streams, and timeouts of silent sockets. */
 

@@ -1,13 +1,13 @@
 import { Writable } from 'node:stream';
 import { expect, it, vi } from 'vitest';
-import { createLogger } from '../../src/logger.ts';
-import { start } from '../../src/http/bootstrap.ts';
-import { Browser } from '../support/auth-server.ts';
-import { createBuild } from '../support/build.ts';
-import { person } from '../support/client.ts';
-import { openTestDatabase } from '../support/database.ts';
-import { testConfig } from '../support/sfera.ts';
-import { ask, json, openSocket } from './raw-http.ts';
+import { createLogger } from '../../../src/logger.ts';
+import { start } from '../../../src/http/bootstrap.ts';
+import { Browser } from '../../support/auth-server.ts';
+import { createBuild } from '../../support/build.ts';
+import { person } from '../../support/client.ts';
+import { openTestDatabase } from '../../support/database.ts';
+import { testConfig } from '../../support/sfera.ts';
+import { ask, json, openSocket } from '../raw-http.ts';
 
 it('logs ids but no names, addresses, codes, passwords or tokens, for any failure', async () => {
   const lines: string[] = [];

@@ -2,12 +2,12 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { startApp } from '../../src/http/app.ts';
-import { person } from '../support/client.ts';
-import { server } from '../support/database.ts';
-import { openSfera, type Sfera } from '../support/sfera.ts';
-import { ask, json, openSignedIn, openSocket } from './raw-http.ts';
-import { chatsStream, enrolmentsStream } from './live/streams.ts';
+import { startApp } from '../../../src/http/app.ts';
+import { person } from '../../support/client.ts';
+import { server } from '../../support/database.ts';
+import { openSfera, type Sfera } from '../../support/sfera.ts';
+import { ask, json, openSignedIn, openSocket } from '../raw-http.ts';
+import { chatsStream, enrolmentsStream } from '../live/streams.ts';
 
 it('stops within ten seconds: sockets are closed with a code to reconnect, streams end, and nothing is left', async () => {
   const app = await openSfera();

@@ -1,11 +1,11 @@
 import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { transaction } from '../../../src/db/transaction.ts';
-import type { User } from '../../../src/db/generated/client.ts';
-import { attribute, record } from '../../../src/events/record.ts';
-import { person, type Person } from '../../support/client.ts';
-import { openSfera, type Sfera } from '../../support/sfera.ts';
-import { chatsStream, enrolmentsStream } from './streams.ts';
+import { transaction } from '../../../../src/db/transaction.ts';
+import type { User } from '../../../../src/db/generated/client.ts';
+import { attribute, record } from '../../../../src/events/record.ts';
+import { person, type Person } from '../../../support/client.ts';
+import { openSfera, type Sfera } from '../../../support/sfera.ts';
+import { chatsStream, enrolmentsStream } from '../../../http/live/streams.ts';
 
 /**
  * Rights lost during a subscription: no delivery after the acknowledgement; the stream ends with the reason within a

@@ -3,10 +3,10 @@ import { createClient, type Client, type ClientOptions } from 'graphql-ws';
 import { generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { concurrency } from '../../../src/http/account-limits.ts';
-import { startApp, type App } from '../../../src/http/app.ts';
-import { openSfera, type Sfera } from '../../support/sfera.ts';
-import { openSignedIn, openSocket } from '../raw-http.ts';
+import { concurrency } from '../../../../src/http/account-limits.ts';
+import { startApp, type App } from '../../../../src/http/app.ts';
+import { openSfera, type Sfera } from '../../../support/sfera.ts';
+import { openSignedIn, openSocket } from '../../raw-http.ts';
 
 /** Token expiry on an open socket, for every client setup; documented in docs/events.md. */
 

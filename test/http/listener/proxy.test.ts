@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { chatsStream } from './live/streams.ts';
-import { person } from '../support/client.ts';
-import { freePort, openSfera, type Sfera } from '../support/sfera.ts';
-import { ask, json } from './raw-http.ts';
+import { chatsStream } from '../live/streams.ts';
+import { person } from '../../support/client.ts';
+import { freePort, openSfera, type Sfera } from '../../support/sfera.ts';
+import { ask, json } from '../raw-http.ts';
 
 /** Behind the nginx that is installed here: streams arrive, and keep-alive connections cause no 502. */
 

@@ -1,16 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { connect, type Database } from '../../src/db/client.ts';
-import { createLogger } from '../../src/logger.ts';
-import { start, type Running } from '../../src/http/bootstrap.ts';
-import { eventsStream } from './live/streams.ts';
-import { createBuild, type Build } from '../support/build.ts';
-import { person, type Person } from '../support/client.ts';
-import { server } from '../support/database.ts';
-import { createDatabase, dropDatabase } from '../support/server.ts';
-import { testConfig } from '../support/sfera.ts';
-import { stallingProxy, type StallingProxy } from '../support/stalling-proxy.ts';
-import { json, openSocket } from './raw-http.ts';
+import { connect, type Database } from '../../../src/db/client.ts';
+import { createLogger } from '../../../src/logger.ts';
+import { start, type Running } from '../../../src/http/bootstrap.ts';
+import { eventsStream } from '../live/streams.ts';
+import { createBuild, type Build } from '../../support/build.ts';
+import { person, type Person } from '../../support/client.ts';
+import { server } from '../../support/database.ts';
+import { createDatabase, dropDatabase } from '../../support/server.ts';
+import { testConfig } from '../../support/sfera.ts';
+import { stallingProxy, type StallingProxy } from '../../support/stalling-proxy.ts';
+import { json, openSocket } from '../raw-http.ts';
 
 /** Responses while the database does not respond or is read-only; afterwards the server recovers by itself. */
 

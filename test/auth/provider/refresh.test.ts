@@ -1,9 +1,9 @@
 import { decodeJwt } from 'jose';
 import * as openid from 'openid-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadActors } from '../../src/auth/actors.ts';
-import { hashCode } from '../../src/auth/seal.ts';
-import { Browser, discover, openAuthServer, signInWith, type AuthServer } from '../support/auth-server.ts';
+import { loadActors } from '../../../src/auth/actors.ts';
+import { hashCode } from '../../../src/auth/seal.ts';
+import { Browser, discover, openAuthServer, signInWith, type AuthServer } from '../../support/auth-server.ts';
 
 /** Refresh tokens: used once, used twice concurrently, retried after a lost response, and used by a thief. */
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CommitUnknown } from '../../../src/db/availability.ts';
-import { page as layoutPage, unavailablePage } from '../../../src/http/pages/layout.ts';
-import { Browser, openAuthServer, password, signInWith, type AuthServer, type Seen } from '../../support/auth-server.ts';
+import { CommitUnknown } from '../../src/db/availability.ts';
+import { page as layoutPage, unavailablePage } from '../../src/http/pages/layout.ts';
+import { Browser, openAuthServer, password, signInWith, type AuthServer, type Seen } from '../support/auth-server.ts';
 
 let server: AuthServer;
 const logged: string[] = [];

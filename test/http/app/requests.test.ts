@@ -3,10 +3,10 @@ import { exportJWK, generateKeyPair, importJWK, SignJWT, UnsecuredJWT } from 'jo
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { audienceOf } from '../../src/auth/tokens.ts';
-import { bounds } from '../../src/http/graphql/limits.ts';
-import { openSfera, type Sfera } from '../support/sfera.ts';
-import { ask, expectWellFormed, json, openSignedIn, openSocket, type Reply, type RawRequest } from './raw-http.ts';
+import { audienceOf } from '../../../src/auth/tokens.ts';
+import { bounds } from '../../../src/http/graphql/limits.ts';
+import { openSfera, type Sfera } from '../../support/sfera.ts';
+import { ask, expectWellFormed, json, openSignedIn, openSocket, type Reply, type RawRequest } from '../raw-http.ts';
 
 /** Requests and sockets that are refused before an operation is read. raw-http.ts checks every response. */
 

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { openSfera, type Sfera } from '../support/sfera.ts';
+import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 /**
  * Number of statements of an operation: one for the actor's rights, one for each level, independent of the number of

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Database } from '../../src/db/client.ts';
-import { violates } from '../../src/db/transaction.ts';
-import { openTestDatabase } from '../support/database.ts';
-import { person, seed } from '../reader/sample-rows.ts';
+import type { Database } from '../../../src/db/client.ts';
+import { violates } from '../../../src/db/transaction.ts';
+import { openTestDatabase } from '../../support/database.ts';
+import { person, seed } from '../../reader/sample-rows.ts';
 
 let db: Database;
 let s: Awaited<ReturnType<typeof seed>>;

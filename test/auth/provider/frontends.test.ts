@@ -1,7 +1,7 @@
 import * as openid from 'openid-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createClient } from '../../src/domain/clients.ts';
-import { Browser, openAuthServer, password, signInWith, type AuthServer } from '../support/auth-server.ts';
+import { createClient } from '../../../src/domain/clients.ts';
+import { Browser, openAuthServer, password, signInWith, type AuthServer } from '../../support/auth-server.ts';
 
 /** Authorization requests of frontends of every kind: redirect URIs, origins, prompts and response modes. */
 
