@@ -4,7 +4,7 @@ import type { Database } from '../db/client.ts';
 import type { LiveEvents } from '../events/live/subscription.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import { operationOf } from '../executor/executor.ts';
-import type { Deliveries } from './live/subscription-execution.ts';
+import type { ExecutionCounts } from './live/subscription-operation.ts';
 import { answerScrapes, scrapeAll } from './scrape.ts';
 
 export interface Metrics {
@@ -20,7 +20,7 @@ export interface Metrics {
 }
 
 /** Creates the metrics that Prometheus reads at /metrics. No label names a person, a school or an operation. */
-export function createMetrics(db: Database, liveEvents: LiveEvents, deliveries: Deliveries, workers: number): Metrics {
+export function createMetrics(db: Database, liveEvents: LiveEvents, counts: ExecutionCounts, workers: number): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -53,11 +53,11 @@ export function createMetrics(db: Database, liveEvents: LiveEvents, deliveries: 
         this.inc(read());
       },
     });
-  count('sfera_stream_executions_total', 'Times that an item of a stream was executed.', () => deliveries.executions);
+  count('sfera_stream_executions_total', 'Times that an item of a stream was executed.', () => counts.executions);
   count(
     'sfera_stream_serialisations_total',
     'Times that a result for several subscribers was written as JSON.',
-    () => deliveries.serialisations,
+    () => counts.serialisations,
   );
   count(
     'sfera_stream_shared_messages_total',

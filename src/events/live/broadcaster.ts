@@ -1,212 +1,220 @@
-import { recipientFilter, directRecipients, hasRoleIn } from '../../policy/topics.ts';
 import type { Logger } from '../../logger.ts';
-import { isActor, maxRightsAgeMs, type ResolvedActor } from './rights-cache.ts';
-import {
-  sampleOf,
-  recipientsOf,
-  addSubscriber,
-  removeSubscriber,
-  type SharedResult,
-  type Cohort,
-  type SubscriberGroups,
-  type Subscriber,
-  type SubscriptionPosition,
-  type Delivery,
-} from './subscriber-index.ts';
 import type { LoggedEvent, LogReader } from '../log-reader.ts';
+import { isActor, maxRightsAgeMs, type ResolvedActor } from './rights-cache.ts';
+import { SubscriberIndex, type Subscriber, type SubscriptionPosition } from './subscriber-index.ts';
+import { BroadcastEvent, type Delivery, type SharedResult } from './subscription-executor.ts';
 
 /**
  * Delivers an event to many subscribers at once. Subscribers that have read the log to its end wait here, in groups
- * with the same query. Each event is executed once for the members of a group with equal rights, and all of them get
+ * with the same request. Each event is executed once for the members of a group with equal rights, and all of them get
  * that result. A subscriber that cannot take a message at once, or whose execution failed, goes back to reading the log
  * from its own position, and misses nothing.
  */
 
-export interface Broadcaster {
-  /**
-   * Waits until the subscriber must continue alone: a result that could not be sent, lost rights, or the signal. Then
-   * updates `position`. Resolves with the result that was delivered, or with null.
-   */
-  wait(position: SubscriptionPosition, signal: AbortSignal): Promise<SharedResult | null>;
-  /** `waiting`: subscribers that wait now. `deliveredCount`: messages since the start. */
-  stats(): { waiting: number; deliveredCount: number };
-  close(): void;
-}
-
 /** The number of events for other subscribers after which a subscriber gets a checkpoint. */
 export const checkpointEvery = 1000;
 
-interface School {
+/** The subscribers of one school that wait. */
+class WaitingSchool {
+  readonly id: string;
+  /** The last event that was broadcast. */
   seq: bigint;
-  members: Set<Subscriber>;
-  groups: SubscriberGroups;
-  isBroadcasting: boolean;
+  readonly subscribers = new SubscriberIndex();
   /** Subscribers whose cached rights are stale. */
-  stale: Set<Subscriber>;
+  readonly stale = new Set<Subscriber>();
+  isBroadcasting = false;
+
+  constructor(id: string, seq: bigint) {
+    this.id = id;
+    this.seq = seq;
+  }
 }
 
-export function createBroadcaster(reader: LogReader, log: Logger): Broadcaster {
-  const schools = new Map<string, School>();
-  let waiting = 0;
-  let deliveredCount = 0;
+export class Broadcaster {
+  readonly #reader: LogReader;
+  readonly #log: Logger;
+  readonly #schools = new Map<string, WaitingSchool>();
+  readonly #stopListening: () => void;
+  #deliveredCount = 0;
 
-  /** Loads stale rights in one statement. Subscribers that lost their rights leave, and their streams say so. */
-  const refreshRights = async (school: School): Promise<void> => {
-    if (school.stale.size === 0) return;
-    const toLoad: Subscriber[] = [];
-    for (const member of school.stale) {
-      const actor = member.position.rights.cached();
-      if (actor === null) toLoad.push(member);
-      else updateRights(school, member, actor);
+  constructor(reader: LogReader, log: Logger) {
+    this.#reader = reader;
+    this.#log = log;
+    this.#stopListening = reader.onAppend((schoolId) => {
+      const school = this.#schools.get(schoolId);
+      if (school !== undefined) void this.#drain(school);
+    });
+  }
+
+  /**
+   * Waits until the subscriber must continue on its own: a result that could not be sent, lost rights, or the signal.
+   * Then updates `position`. Resolves with the result that was delivered, or with null.
+   */
+  async wait(position: SubscriptionPosition, signal: AbortSignal): Promise<SharedResult | null> {
+    const { schoolId, rights } = position;
+    const head = this.#reader.head(schoolId);
+    // A stream that began after a commit of another process may be ahead of what this process has read.
+    if (head === null || head < position.seq) {
+      await this.#reader.waitForAppend(schoolId, position.seq, signal);
+      return null;
     }
-    // `deliver` and the next event handle the changes from here on.
-    school.stale.clear();
-    const actors = await Promise.all(toLoad.map((member) => member.position.rights.resolve()));
-    toLoad.forEach((member, n) => updateRights(school, member, actors[n]!));
-  };
+    const actor = rights.cached();
+    // The log has grown meanwhile, or rights must be loaded: the subscriber continues on its own.
+    if (signal.aborted || this.#reader.head(schoolId) !== position.seq || actor === null || !isActor(actor)) return null;
+    const school = this.#schools.get(schoolId) ?? new WaitingSchool(schoolId, position.seq);
+    this.#schools.set(schoolId, school);
+    return new Promise((resolve) => {
+      const { sink, lastDeliveredSeq } = position;
+      const { expiresAt } = rights.credential;
+      const onAbort = (): void => this.#leave(school, member, null);
+      const member: Subscriber = {
+        position,
+        sink,
+        expiresAt,
+        lastDeliveredSeq,
+        actor,
+        cohortKey: '',
+        hasLeft: false,
+        signal,
+        onAbort,
+        resolve,
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      school.subscribers.add(member);
+      rights.onChange(() => void school.stale.add(member));
+    });
+  }
 
-  const updateRights = (school: School, member: Subscriber, actor: ResolvedActor): void => {
-    if (member.hasLeft || actor === member.actor) return;
-    if (!isActor(actor) || !member.position.isAllowed(actor)) return member.leave(null);
-    removeSubscriber(school.groups, member);
-    member.actor = actor;
-    addSubscriber(school.groups, member);
-  };
+  /** `waiting`: subscribers that wait now. `deliveredCount`: messages since the start. */
+  stats(): { waiting: number; deliveredCount: number } {
+    let waiting = 0;
+    for (const { subscribers } of this.#schools.values()) waiting += subscribers.size;
+    return { waiting, deliveredCount: this.#deliveredCount };
+  }
 
-  const broadcast = async (school: School, event: LoggedEvent): Promise<void> => {
-    await refreshRights(school);
-    const executions: Promise<void>[] = [];
-    const delivery: Delivery = { event, shared: new Map() };
-    const deliver = async (result: SharedResult | null, to: readonly Subscriber[]): Promise<void> => {
-      if (result === null) return to.forEach((member) => member.leave(null));
-      // Reads the log first if the last read was too long ago: rights may have changed during the execution.
-      if (reader.age(event.schoolId) > maxRightsAgeMs) await reader.refresh(event.schoolId);
-      const now = Date.now() / 1000;
-      const hasStale = school.stale.size > 0;
-      let bytes: Buffer | undefined;
-      for (const member of to) {
-        if (member.hasLeft) continue;
-        const { send } = member;
-        // Sends nothing to a subscriber whose rights changed during the execution.
-        const isOutdated = member.expiresAt <= now || (hasStale && member.position.rights.cached() !== member.actor);
-        if (isOutdated || send?.((bytes ??= result.bytes)) === false) {
-          member.leave(null);
-          continue;
-        }
-        member.lastDeliveredSeq = event.seq;
-        deliveredCount += 1;
-        if (send === undefined) member.leave(result);
-      }
-    };
-    const isRecipient = recipientFilter(event.schoolId, event.topics);
-    const direct = directRecipients(event.topics);
-    // Equal keys in different groups have equal rights, and so the same reach.
-    const reachByKey = new Map<string, 'all' | 'direct' | 'none'>();
-    for (const group of school.groups.values()) {
-      const { types, filter, executor } = sampleOf(group).position;
-      if (!types.has(event.type) || !filter(event)) continue;
-      const cohorts: Cohort[] = [];
-      for (const [key, cohort] of group) {
-        const { actor } = cohort;
-        let reach = reachByKey.get(key);
-        if (reach === undefined)
-          reachByKey.set(key, (reach = isRecipient(actor) ? 'all' : hasRoleIn(actor, event.schoolId) ? 'direct' : 'none'));
-        if (reach === 'none') continue;
-        const members = recipientsOf(cohort, event, reach === 'all', direct);
-        if (members.length > 0) cohorts.push({ actor, members });
-      }
-      if (cohorts.length > 0) executions.push(executor.executeFor(delivery, cohorts, deliver));
-    }
-    await Promise.all(executions);
-  };
+  close(): void {
+    this.#stopListening();
+    for (const school of this.#schools.values()) this.#dismiss(school, [...school.subscribers]);
+  }
+
+  /** Ends the wait of a subscriber, with the result that was delivered or with null. */
+  #leave(school: WaitingSchool, member: Subscriber, result: SharedResult | null): void {
+    if (member.hasLeft) return;
+    member.hasLeft = true;
+    const { position } = member;
+    school.subscribers.remove(member);
+    school.stale.delete(member);
+    position.rights.onChange(null);
+    member.signal.removeEventListener('abort', member.onAbort);
+    // Skips the events that were broadcast during the wait, but not one that was not delivered yet.
+    if (school.seq > position.seq) position.seq = school.seq;
+    if (member.lastDeliveredSeq > position.seq) position.seq = member.lastDeliveredSeq;
+    position.lastDeliveredSeq = member.lastDeliveredSeq;
+    this.#removeIfEmpty(school);
+    member.resolve(result);
+  }
+
+  /** Makes subscribers continue on their own, from their positions. */
+  #dismiss(school: WaitingSchool, members: Iterable<Subscriber>): void {
+    for (const member of [...members]) this.#leave(school, member, null);
+  }
+
+  #removeIfEmpty(school: WaitingSchool): void {
+    if (school.subscribers.size === 0 && !school.isBroadcasting && this.#schools.get(school.id) === school) this.#schools.delete(school.id);
+  }
 
   /** Broadcasts the buffered events of a school until no event is left. */
-  const drain = async (schoolId: string, school: School): Promise<void> => {
+  async #drain(school: WaitingSchool): Promise<void> {
     if (school.isBroadcasting) return;
     school.isBroadcasting = true;
     try {
-      while (school.members.size > 0) {
-        const events = reader.readBuffered(schoolId, school.seq);
+      while (school.subscribers.size > 0) {
+        const events = this.#reader.readBuffered(school.id, school.seq);
         if (events?.length === 0) break;
         if (events === null) throw new Error('the broadcaster fell behind the log');
         for (const event of events) {
-          await broadcast(school, event);
+          await this.#broadcast(school, event);
           school.seq = event.seq;
-          if (event.seq % BigInt(checkpointEvery) === 0n)
-            for (const member of school.members) if (school.seq - member.lastDeliveredSeq >= BigInt(checkpointEvery)) member.leave(null);
+          if (event.seq % BigInt(checkpointEvery) === 0n) this.#dismissIdle(school);
         }
       }
     } catch (error) {
-      log.warn({ err: error }, 'broadcasting failed; each subscriber continues alone from its position');
-      for (const member of school.members) member.leave(null);
+      this.#log.warn({ err: error }, 'broadcasting failed; each subscriber continues on its own from its position');
+      this.#dismiss(school, school.subscribers);
     } finally {
       school.isBroadcasting = false;
-      if (school.members.size === 0 && schools.get(schoolId) === school) schools.delete(schoolId);
+      this.#removeIfEmpty(school);
     }
-  };
+  }
 
-  const stopListening = reader.onAppend((schoolId) => {
-    const school = schools.get(schoolId);
-    if (school !== undefined) void drain(schoolId, school);
-  });
+  /** Dismisses the subscribers that a checkpoint is due for. */
+  #dismissIdle(school: WaitingSchool): void {
+    for (const member of [...school.subscribers])
+      if (school.seq - member.lastDeliveredSeq >= BigInt(checkpointEvery)) this.#leave(school, member, null);
+  }
 
-  return {
-    async wait(position, signal) {
-      const { schoolId, rights } = position;
-      const head = reader.head(schoolId);
-      // A stream that began after a commit of another process may be ahead of what this process has read.
-      if (head === null || head < position.seq) {
-        await reader.waitForAppend(schoolId, position.seq, signal);
-        return null;
+  async #broadcast(school: WaitingSchool, event: LoggedEvent): Promise<void> {
+    await this.#refreshRights(school);
+    const broadcastEvent = new BroadcastEvent(event);
+    const executions = school.subscribers.recipientsOf(event).map(async ({ executor, cohorts }) => {
+      const deliveries = executor.executeFor(broadcastEvent, cohorts);
+      // `then` keeps no list of results, which may be large, until the last of them is delivered.
+      await deliveries.then((list) => Promise.all(list.map((delivery) => this.#deliver(school, event, delivery))));
+    });
+    await Promise.all(executions);
+  }
+
+  /** Delivers a result. Recipients that cannot get it continue on their own. */
+  async #deliver(school: WaitingSchool, event: LoggedEvent, { recipients, result }: Delivery<Subscriber>): Promise<void> {
+    try {
+      const shared = await result;
+      if (shared !== null) return await this.#send(school, event, recipients, shared);
+    } catch (error) {
+      this.#log.warn({ err: error }, 'a shared result could not be delivered; each subscriber continues on its own');
+    }
+    this.#dismiss(school, recipients);
+  }
+
+  async #send(school: WaitingSchool, event: LoggedEvent, recipients: readonly Subscriber[], result: SharedResult): Promise<void> {
+    // Reads the log first if the last read was too long ago: rights may have changed during the execution.
+    if (this.#reader.age(event.schoolId) > maxRightsAgeMs) await this.#reader.refresh(event.schoolId);
+    const now = Date.now() / 1000;
+    const hasStale = school.stale.size > 0;
+    let bytes: Buffer | undefined;
+    for (const member of recipients) {
+      if (member.hasLeft) continue;
+      const { sink } = member;
+      // Sends nothing to a subscriber whose rights changed during the execution.
+      const isOutdated = member.expiresAt <= now || (hasStale && member.position.rights.cached() !== member.actor);
+      if (isOutdated || sink?.send((bytes ??= result.bytes)) === false) {
+        this.#leave(school, member, null);
+        continue;
       }
-      const actor = rights.cached();
-      // The log has grown meanwhile, or rights must be loaded: the subscriber continues alone.
-      if (signal.aborted || reader.head(schoolId) !== position.seq || actor === null || !isActor(actor)) return null;
-      let school = schools.get(schoolId);
-      if (school === undefined)
-        schools.set(
-          schoolId,
-          (school = { seq: position.seq, members: new Set(), groups: new Map(), isBroadcasting: false, stale: new Set() }),
-        );
-      const { members } = school;
-      const joined = school;
-      waiting += 1;
-      return new Promise((resolve) => {
-        const member: Subscriber = {
-          position,
-          send: position.executor.send,
-          expiresAt: rights.credential.expiresAt,
-          lastDeliveredSeq: position.lastDeliveredSeq,
-          cohortKey: '',
-          actor,
-          hasLeft: false,
-          leave(result) {
-            if (!members.delete(member)) return;
-            member.hasLeft = true;
-            waiting -= 1;
-            removeSubscriber(joined.groups, member);
-            joined.stale.delete(member);
-            rights.onChange(null);
-            signal.removeEventListener('abort', abort);
-            // Skips the events that were broadcast during the wait, but not one that was not delivered yet.
-            if (joined.seq > position.seq) position.seq = joined.seq;
-            if (member.lastDeliveredSeq > position.seq) position.seq = member.lastDeliveredSeq;
-            position.lastDeliveredSeq = member.lastDeliveredSeq;
-            if (members.size === 0 && !joined.isBroadcasting && schools.get(schoolId) === joined) schools.delete(schoolId);
-            resolve(result);
-          },
-        };
-        const abort = () => member.leave(null);
-        signal.addEventListener('abort', abort, { once: true });
-        members.add(member);
-        addSubscriber(joined.groups, member);
-        rights.onChange(() => void joined.stale.add(member));
-      });
-    },
-    stats: () => ({ waiting, deliveredCount }),
-    close() {
-      stopListening();
-      for (const { members } of schools.values()) for (const member of [...members]) member.leave(null);
-    },
-  };
+      member.lastDeliveredSeq = event.seq;
+      this.#deliveredCount += 1;
+      if (sink === null) this.#leave(school, member, result);
+    }
+  }
+
+  /** Loads stale rights in one statement. Subscribers that lost their rights leave, and their streams say so. */
+  async #refreshRights(school: WaitingSchool): Promise<void> {
+    const { stale } = school;
+    if (stale.size === 0) return;
+    const toLoad: Subscriber[] = [];
+    for (const member of stale) {
+      const actor = member.position.rights.cached();
+      if (actor === null) toLoad.push(member);
+      else this.#changeActor(school, member, actor);
+    }
+    // `#send` and the next event handle the changes from here on.
+    stale.clear();
+    const actors = await Promise.all(toLoad.map((member) => member.position.rights.resolve()));
+    toLoad.forEach((member, n) => this.#changeActor(school, member, actors[n]!));
+  }
+
+  #changeActor(school: WaitingSchool, member: Subscriber, actor: ResolvedActor): void {
+    if (member.hasLeft || actor === member.actor) return;
+    if (!isActor(actor) || !member.position.isAllowed(actor)) return this.#leave(school, member, null);
+    school.subscribers.changeActor(member, actor);
+  }
 }

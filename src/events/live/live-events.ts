@@ -1,6 +1,6 @@
 import type { Database } from '../../db/client.ts';
 import type { Logger } from '../../logger.ts';
-import { createBroadcaster } from './broadcaster.ts';
+import { Broadcaster } from './broadcaster.ts';
 import type { Notifier } from '../notifier.ts';
 import type { LiveEvents } from './subscription.ts';
 import { createRightsCache } from './rights-cache.ts';
@@ -10,7 +10,7 @@ import { createLogReader } from '../log-reader.ts';
 export function createLiveEvents(db: Database, notifier: Notifier, log: Logger): LiveEvents & { close(): void } {
   const rights = createRightsCache(db, log);
   const reader = createLogReader(db.pool, notifier, log, (schoolId, events) => rights.invalidate(schoolId, events));
-  const broadcaster = createBroadcaster(reader, log);
+  const broadcaster = new Broadcaster(reader, log);
   return {
     reader,
     rights,

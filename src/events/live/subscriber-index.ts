@@ -1,78 +1,47 @@
 import { cohortActor, rightsKey, type ServiceActor, type UserActor } from '../../policy/actor.ts';
-import type { DirectRecipients } from '../../policy/topics.ts';
+import { directRecipients, hasRoleIn, recipientFilter, type DirectRecipients } from '../../policy/topics.ts';
 import type { EventType } from '../catalog.ts';
-import type { SubscriberRights, ResolvedActor } from './rights-cache.ts';
 import type { LoggedEvent } from '../log-reader.ts';
+import type { SubscriberRights, ResolvedActor } from './rights-cache.ts';
+import type { Cohort, Recipient, SharedResult, SocketSink, SubscriptionExecutor } from './subscription-executor.ts';
 
-/** Indexes subscribers: in groups with the same query, and within a group in cohorts with equal rights. */
-
-/** The result of one event, shared by several subscribers. */
-export interface SharedResult {
-  readonly result: object;
-  /** The result as JSON, serialised on first use. */
-  readonly bytes: Buffer;
-}
-
-export interface Delivery {
-  event: LoggedEvent;
-  /** Values that the executions of all groups share, by key. */
-  shared: Map<string, unknown>;
-}
-
-/** Subscribers of a group with equal rights, except for personal ones. */
-export interface Cohort {
-  /** The actor of any member, without the person. */
-  actor: UserActor | ServiceActor;
-  members: readonly Subscriber[];
-}
-
-export interface GroupExecutor {
-  /** Equal for all subscribers with the same query. */
-  groupKey: string;
-  /** Calls `deliver` with a result for each recipient, or with null for those whose execution failed. */
-  executeFor(
-    delivery: Delivery,
-    cohorts: readonly Cohort[],
-    deliver: (result: SharedResult | null, to: readonly Subscriber[]) => Promise<void>,
-  ): Promise<void>;
-  /** Sends the bytes of a result at once. Returns false if the client has not received all earlier bytes yet. */
-  send?(bytes: Buffer): boolean;
-}
+/** Indexes subscribers: in groups with the same request, and within a group in cohorts with equal rights. */
 
 /** The options of a subscription to a school, and its position in the log. */
 export interface SubscriptionPosition {
-  schoolId: string;
+  readonly schoolId: string;
   seq: bigint;
   /** The last event that was delivered. */
   lastDeliveredSeq: bigint;
-  rights: SubscriberRights;
-  types: ReadonlySet<EventType>;
+  readonly rights: SubscriberRights;
+  readonly types: ReadonlySet<EventType>;
   filter(event: LoggedEvent): boolean;
   /** Returns whether these rights allow the stream. */
   isAllowed(actor: ResolvedActor): boolean;
-  executor: GroupExecutor;
+  readonly executor: SubscriptionExecutor;
+  /** Null without a socket: the subscriber then leaves with each result. */
+  readonly sink: SocketSink | null;
 }
 
-export interface Subscriber {
+/** A subscription that waits for the next event. */
+export interface Subscriber extends Recipient {
   readonly position: SubscriptionPosition;
   /** Hot path: a copy from `position`, read for every message. */
-  readonly send: GroupExecutor['send'];
+  readonly sink: SocketSink | null;
   readonly expiresAt: number;
   lastDeliveredSeq: bigint;
-  /** The rights by which events are delivered. */
   actor: UserActor | ServiceActor;
   cohortKey: string;
   hasLeft: boolean;
+  readonly signal: AbortSignal;
+  readonly onAbort: () => void;
   /** Ends the wait with a result, or with null. */
-  leave(result: SharedResult | null): void;
+  readonly resolve: (result: SharedResult | null) => void;
 }
 
-/** The cohorts of each group, by their keys. */
-export type SubscriberGroups = Map<string, Map<string, CohortEntry>>;
-
-export interface CohortEntry {
-  actor: UserActor | ServiceActor;
-  members: Set<Subscriber>;
+interface CohortEntry {
+  readonly actor: UserActor | ServiceActor;
+  readonly members: Set<Subscriber>;
   /** Caches of `members`: as a list, and by person. Null after a change of `members`. */
   list: readonly Subscriber[] | null;
   byUser: ReadonlyMap<string, readonly Subscriber[]> | null;
@@ -80,50 +49,117 @@ export interface CohortEntry {
   maxSeq: bigint;
 }
 
-export function addSubscriber(groups: SubscriberGroups, member: Subscriber): void {
-  const { groupKey } = member.position.executor;
-  let cohorts = groups.get(groupKey);
-  if (cohorts === undefined) groups.set(groupKey, (cohorts = new Map()));
-  member.cohortKey = rightsKey(member.actor);
-  let cohort = cohorts.get(member.cohortKey);
-  if (cohort === undefined)
-    cohorts.set(
-      member.cohortKey,
-      (cohort = { actor: cohortActor(member.actor), members: new Set(), list: null, byUser: null, maxSeq: 0n }),
-    );
-  cohort.members.add(member);
-  cohort.list = cohort.byUser = null;
-  if (member.position.seq > cohort.maxSeq) cohort.maxSeq = member.position.seq;
+type Group = Map<string, CohortEntry>;
+
+/** The recipients of an event in one group, and the executor for it. */
+export interface GroupRecipients {
+  readonly executor: SubscriptionExecutor;
+  readonly cohorts: readonly Cohort<Subscriber>[];
 }
 
-export function removeSubscriber(groups: SubscriberGroups, member: Subscriber): void {
-  const { groupKey } = member.position.executor;
-  const cohorts = groups.get(groupKey);
-  const cohort = cohorts?.get(member.cohortKey);
-  if (cohort?.members.delete(member)) cohort.list = cohort.byUser = null;
-  if (cohort?.members.size === 0) cohorts?.delete(member.cohortKey);
-  if (cohorts?.size === 0) groups.delete(groupKey);
+/** The subscribers of one school. */
+export class SubscriberIndex {
+  readonly #members = new Set<Subscriber>();
+  /** The cohorts of each group, by their keys. */
+  readonly #groups = new Map<string, Group>();
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  [Symbol.iterator](): Iterator<Subscriber> {
+    return this.#members.values();
+  }
+
+  add(member: Subscriber): void {
+    this.#members.add(member);
+    this.#addToCohort(member);
+  }
+
+  remove(member: Subscriber): void {
+    this.#members.delete(member);
+    this.#removeFromCohort(member);
+  }
+
+  /** Moves a subscriber whose rights have changed to the cohort of its new rights. */
+  changeActor(member: Subscriber, actor: UserActor | ServiceActor): void {
+    this.#removeFromCohort(member);
+    member.actor = actor;
+    this.#addToCohort(member);
+  }
+
+  /** Returns the recipients of an event, by group. */
+  recipientsOf(event: LoggedEvent): GroupRecipients[] {
+    const isRecipient = recipientFilter(event.schoolId, event.topics);
+    const direct = directRecipients(event.topics);
+    // Equal keys in different groups have equal rights, and so the same reach.
+    const reachByKey = new Map<string, Reach>();
+    const recipients: GroupRecipients[] = [];
+    for (const group of this.#groups.values()) {
+      const { types, filter, executor } = sampleOf(group).position;
+      if (!types.has(event.type) || !filter(event)) continue;
+      const cohorts: Cohort<Subscriber>[] = [];
+      for (const [key, cohort] of group) {
+        const { actor } = cohort;
+        let reach = reachByKey.get(key);
+        if (reach === undefined)
+          reachByKey.set(key, (reach = isRecipient(actor) ? 'all' : hasRoleIn(actor, event.schoolId) ? 'direct' : 'none'));
+        const members = membersReached(cohort, event, reach, direct);
+        if (members.length > 0) cohorts.push({ actor, members });
+      }
+      if (cohorts.length > 0) recipients.push({ executor, cohorts });
+    }
+    return recipients;
+  }
+
+  #addToCohort(member: Subscriber): void {
+    const { executor, seq } = member.position;
+    let group = this.#groups.get(executor.groupKey);
+    if (group === undefined) this.#groups.set(executor.groupKey, (group = new Map()));
+    member.cohortKey = rightsKey(member.actor);
+    let cohort = group.get(member.cohortKey);
+    if (cohort === undefined)
+      group.set(
+        member.cohortKey,
+        (cohort = { actor: cohortActor(member.actor), members: new Set(), list: null, byUser: null, maxSeq: 0n }),
+      );
+    cohort.members.add(member);
+    cohort.list = cohort.byUser = null;
+    if (seq > cohort.maxSeq) cohort.maxSeq = seq;
+  }
+
+  #removeFromCohort(member: Subscriber): void {
+    const { groupKey } = member.position.executor;
+    const group = this.#groups.get(groupKey);
+    const cohort = group?.get(member.cohortKey);
+    if (cohort?.members.delete(member)) cohort.list = cohort.byUser = null;
+    if (cohort?.members.size === 0) group?.delete(member.cohortKey);
+    if (group?.size === 0) this.#groups.delete(groupKey);
+  }
 }
+
+/** Which members of a cohort an event reaches: all, those whom its topics name, or none. */
+type Reach = 'all' | 'direct' | 'none';
 
 /** Returns any member of a group. All members have the same options, and a group is never empty. */
-export function sampleOf(group: ReadonlyMap<string, CohortEntry>): Subscriber {
+function sampleOf(group: Group): Subscriber {
   const [cohort] = group.values();
   const [member] = cohort!.members;
   return member!;
 }
 
-/** Returns the recipients of an event in a cohort: all members, or only the direct recipients. */
-export function recipientsOf(
+function membersReached(
   cohort: CohortEntry,
   { seq }: LoggedEvent,
-  all: boolean,
+  reach: Reach,
   { userIds, chatIds }: DirectRecipients,
 ): readonly Subscriber[] {
+  if (reach === 'none') return [];
   let members = (cohort.list ??= [...cohort.members]);
-  if (!all && chatIds.length === 0) {
+  if (reach === 'direct' && chatIds.length === 0) {
     const membersByUser = (cohort.byUser ??= groupByUser(members));
     members = userIds.flatMap((id) => membersByUser.get(id) ?? []);
-  } else if (!all)
+  } else if (reach === 'direct')
     members = members.filter(
       ({ actor }) => actor.kind === 'user' && (userIds.includes(actor.userId) || chatIds.some((id) => actor.chats.has(id))),
     );

@@ -6,7 +6,8 @@ import { retry } from './backoff.ts';
 import { encodeCursor, type Cursor } from '../cursor.ts';
 import type { EventType } from '../catalog.ts';
 import { isActor, maxRightsAgeMs, type EndReason, type RightsCache, type SubscriberRights, type ResolvedActor } from './rights-cache.ts';
-import type { SharedResult, SubscriptionPosition, GroupExecutor } from './subscriber-index.ts';
+import type { SubscriptionPosition } from './subscriber-index.ts';
+import type { SharedResult, SocketSink, SubscriptionExecutor } from './subscription-executor.ts';
 import type { LogBounds, LoggedEvent, LogReader } from '../log-reader.ts';
 
 /**
@@ -19,7 +20,7 @@ export type SubscriptionItem =
   | { kind: 'checkpoint'; cursor: string; actor: UserActor | ServiceActor }
   | { kind: 'event'; cursor: string; event: LoggedEvent; actor: UserActor | ServiceActor }
   /** The result of an event that was executed for several subscribers at once. */
-  | { kind: 'answer'; answer: SharedResult }
+  | { kind: 'result'; result: SharedResult }
   | { kind: 'resync'; oldest: string }
   | { kind: 'ended'; reason: EndReason; cursor: string };
 
@@ -46,8 +47,11 @@ export interface SubscriptionRequest {
 
 export interface Stream extends AsyncIterableIterator<SubscriptionItem, void, undefined> {
   request: SubscriptionRequest;
-  /** Makes the stream wait in the broadcaster once it has read the log to its end, so that executions are shared. */
-  shareExecution(executor: GroupExecutor): void;
+  /**
+   * Makes the stream wait in the broadcaster once it has read the log to its end, so that executions are shared. The
+   * broadcaster sends shared results to the sink; if that is null, the stream returns them.
+   */
+  shareExecution(executor: SubscriptionExecutor, sink: SocketSink | null): void;
   /**
    * Returns whether the subscriber still has the rights of the last item. Loads the rights again if they are too old.
    */
@@ -80,7 +84,9 @@ class Subscription implements Stream {
   readonly #revoked = new AbortController();
   readonly #waitSignal = AbortSignal.any([this.#revoked.signal, this.#stop.signal]);
   #rights!: SubscriberRights;
-  #groupExecutor: GroupExecutor | null = null;
+  /** The executor of shared executions; null if the stream executes every event on its own. */
+  #executor: SubscriptionExecutor | null = null;
+  #sink: SocketSink | null = null;
   /** The last event that was processed, and the last one that was delivered to this subscriber. */
   #seq = 0n;
   #lastDeliveredSeq = 0n;
@@ -101,8 +107,9 @@ class Subscription implements Stream {
     this.#items = this.#iterate();
   }
 
-  shareExecution(executor: GroupExecutor): void {
-    this.#groupExecutor = executor;
+  shareExecution(executor: SubscriptionExecutor, sink: SocketSink | null): void {
+    this.#executor = executor;
+    this.#sink = sink;
   }
 
   async confirm(): Promise<boolean> {
@@ -189,7 +196,7 @@ class Subscription implements Stream {
     const { schoolId, types, filter } = this.request;
     if (yield* this.#checkpoint()) return;
     this.#isCaughtUp = true;
-    if (this.#groupExecutor === null) return reader.waitForAppend(schoolId, this.#seq, this.#waitSignal);
+    if (this.#executor === null) return reader.waitForAppend(schoolId, this.#seq, this.#waitSignal);
     const position: SubscriptionPosition = {
       schoolId,
       types,
@@ -197,13 +204,14 @@ class Subscription implements Stream {
       seq: this.#seq,
       lastDeliveredSeq: this.#lastDeliveredSeq,
       rights: this.#rights,
-      executor: this.#groupExecutor,
+      executor: this.#executor,
+      sink: this.#sink,
       isAllowed: (actor) => this.#checkAccess(actor) === null,
     };
-    const answer = await broadcaster.wait(position, this.#waitSignal);
+    const result = await broadcaster.wait(position, this.#waitSignal);
     this.#seq = position.seq;
     this.#lastDeliveredSeq = position.lastDeliveredSeq;
-    if (answer === null || (yield* this.#yieldItem({ kind: 'answer', answer }, null))) return;
+    if (result === null || (yield* this.#yieldItem({ kind: 'result', result }, null))) return;
     this.#seq = position.lastDeliveredSeq - 1n;
   }
 

@@ -1,39 +1,51 @@
 import { createSourceEventStream, type DocumentNode, type ExecutionArgs, type ExecutionResult, type GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { captureHeads } from '../../domain/schools.ts';
-import { rateLimited, Refusal, unavailable, type Language } from '../../errors.ts';
+import { rateLimited, Refusal, unavailable } from '../../errors.ts';
 import { Backoff } from '../../events/live/backoff.ts';
-import { eventItem, type SubscriptionItem, type Stream } from '../../events/live/subscription.ts';
-import type { SharedResult } from '../../events/live/subscriber-index.ts';
+import type { SubscriptionItem, Stream } from '../../events/live/subscription.ts';
+import type { SocketSink } from '../../events/live/subscription-executor.ts';
+import { isExecutionState, resultOf } from '../../executor/executor.ts';
 import type { GraphContext } from '../../graphql/context.ts';
+import { refusalError, type SerializeResult } from '../errors.ts';
 import type { Documents } from '../graphql/documents.ts';
 import { costOf } from '../graphql/limits.ts';
 import { prepareCharged } from '../graphql/plans.ts';
-import { isExecutionState, resultOf, takeBytes, type Executed } from '../../executor/executor.ts';
-import { failureOf } from './failures.ts';
-import { refusalError, type SerializableResult, type SerializeResult } from '../errors.ts';
 import type { RequestContext } from '../request-context.ts';
-import { executeForGroup, groupOf } from './shared-execution.ts';
+import { RequestGroups } from './request-groups.ts';
+import { GroupExecutor, PersonalRights } from './shared-execution.ts';
+import { SubscriptionOperation, throwFailure, type ExecutionCounts } from './subscription-operation.ts';
 
-/** Counts the executions of stream items and the serialisations of shared results since the start of the process. */
-export interface Deliveries {
-  executions: number;
-  serialisations: number;
+/** The arguments of graphql-js's `subscribe`, and the socket of a client that has one. */
+export interface SubscribeArgs extends ExecutionArgs {
+  sink?: SocketSink;
 }
 
 /**
- * Returns a subscribe function that executes each item of a subscription in a new context, with the rights that were
- * checked for the item and with rows read now: one context for the whole subscription would serve cached rows after
- * rights are lost. Subscribers with the same request and equivalent rights share one result, which is executed and
- * serialised once.
+ * Opens subscriptions, and executes each item in a new context, with the rights that were checked for the item and with
+ * rows read now: one context for the whole subscription would serve cached rows after rights are lost. Subscribers with
+ * the same request and equivalent rights share one result, which is executed and serialised once.
  */
-export function createSubscribe(serialize: SerializeResult, deliveries: Deliveries, documents: Documents) {
-  return async (args: ExecutionArgs): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> => {
+export class Subscriptions {
+  readonly #serialize: SerializeResult;
+  readonly #counts: ExecutionCounts;
+  readonly #documents: Documents;
+  readonly #groups = new RequestGroups();
+  readonly #personalRights = new PersonalRights();
+
+  constructor(serialize: SerializeResult, counts: ExecutionCounts, documents: Documents) {
+    this.#serialize = serialize;
+    this.#counts = counts;
+    this.#documents = documents;
+  }
+
+  /** Replaces `subscribe` of graphql-js. */
+  async subscribe(args: SubscribeArgs): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
     const base = args.contextValue as RequestContext;
     const prepared = prepareCharged(args);
     let release: () => void;
     try {
-      release = documents.hold(args.document, prepared.compiled, base);
+      release = this.#documents.hold(args.document, prepared.compiled, base);
     } catch (error) {
       return { errors: [error as GraphQLError] };
     }
@@ -46,58 +58,35 @@ export function createSubscribe(serialize: SerializeResult, deliveries: Deliveri
       return items;
     }
     const stream = items as Stream;
-    const run: RunItem = async (item, contextValue) => {
-      deliveries.executions += 1;
-      return prepared.execute(item, contextValue);
-    };
-    const { groupKey, ofViewer } = groupOf(args, stream.request.streamKey);
-    if (!ofViewer)
-      stream.shareExecution({
-        groupKey,
-        executeFor: (delivery, cohorts, deliver) =>
-          executeForGroup(
-            {
-              base,
-              delivery,
-              run: (contextValue, actor) => run(eventItem(delivery.event, actor), contextValue),
-              deliver: async (executed, to) => {
-                const result = new LazyResult(executed, base.language, serialize, deliveries);
-                for (const { members } of to) await deliver(result, members);
-              },
-              async giveUp(error, to) {
-                base.log.warn({ err: error }, 'a shared answer failed; each subscriber executes the event alone');
-                for (const { members } of to) await deliver(null, members);
-              },
-            },
-            cohorts,
-          ),
-        ...(base.deliver && { send: base.deliver }),
-      });
-    return new ResultIterator(stream, base, run, release, costOf(args.document, args.variableValues ?? {}, args.operationName));
-  };
+    const sink = args.sink ?? null;
+    const operation = new SubscriptionOperation(base, prepared, this.#serialize, this.#counts);
+    const groupKey = this.#groups.keyOf(args, stream.request.streamKey);
+    if (groupKey !== null) stream.shareExecution(new GroupExecutor(groupKey, operation, this.#personalRights), sink);
+    const estimate = costOf(args.document, args.variableValues ?? {}, args.operationName);
+    return new ResultIterator({ stream, operation, sink, estimate, release });
+  }
 }
 
-type RunItem = (item: SubscriptionItem, contextValue: GraphContext) => Promise<Executed>;
+interface ResultIteratorOptions {
+  stream: Stream;
+  operation: SubscriptionOperation;
+  sink: SocketSink | null;
+  /** The cost of an item whose bytes are not counted. */
+  estimate: number;
+  /** Called when the subscription ends. */
+  release: () => void;
+}
 
 /**
  * The results of one subscription. Skips no item: retries a failed execution, and if that does not help, ends the
  * stream with an error before the item, so that the client resumes from its last cursor.
  */
 class ResultIterator implements AsyncIterableIterator<ExecutionResult> {
-  readonly #stream: Stream;
-  readonly #base: RequestContext;
-  readonly #run: RunItem;
-  readonly #release: () => void;
-  readonly #estimate: number;
+  readonly #options: ResultIteratorOptions;
   readonly #stop = new AbortController();
 
-  /** @param release called when the subscription ends. @param estimate cost of an item whose bytes are not counted. */
-  constructor(stream: Stream, base: RequestContext, run: RunItem, release: () => void, estimate: number) {
-    this.#stream = stream;
-    this.#base = base;
-    this.#run = run;
-    this.#release = release;
-    this.#estimate = estimate;
+  constructor(options: ResultIteratorOptions) {
+    this.#options = options;
   }
 
   async next(): Promise<IteratorResult<ExecutionResult, undefined>> {
@@ -105,7 +94,7 @@ class ResultIterator implements AsyncIterableIterator<ExecutionResult> {
     try {
       const value = await this.#deliver();
       if (value !== null) return { done: false, value };
-      this.#release();
+      this.#options.release();
       return { done: true, value: undefined };
     } catch (error) {
       return this.#fail(error);
@@ -113,9 +102,9 @@ class ResultIterator implements AsyncIterableIterator<ExecutionResult> {
   }
 
   async return(): Promise<IteratorResult<ExecutionResult, undefined>> {
-    this.#release();
+    this.#options.release();
     this.#stop.abort();
-    await this.#stream.return?.();
+    await this.#options.stream.return?.();
     return { done: true, value: undefined };
   }
 
@@ -128,38 +117,41 @@ class ResultIterator implements AsyncIterableIterator<ExecutionResult> {
    * @throws the error of an item that failed repeatedly, or RATE_LIMITED.
    */
   async #deliver(): Promise<ExecutionResult | null> {
+    const { stream, operation } = this.#options;
+    const { account, log } = operation.base;
     let backoff: Backoff | undefined;
     for (;;) {
-      const { done, value: item } = await this.#stream.next();
+      const { done, value: item } = await stream.next();
       if (done) return null;
-      const waitSeconds = item.kind === 'event' ? this.#base.account.exhaustedForSeconds : 0;
+      const waitSeconds = item.kind === 'event' ? account.exhaustedForSeconds : 0;
       if (waitSeconds > 0) throw rateLimited(waitSeconds);
       backoff ??= new Backoff();
       let failure: unknown;
       try {
         const result = await this.#resultOf(item);
         // Checks the rights after the execution, right before the result is sent.
-        if (!isRepeatable(item) || (await this.#stream.confirm())) return result;
+        if (!isRepeatable(item) || (await stream.confirm())) return result;
       } catch (error) {
         if (!isRepeatable(item)) throw error;
         failure = error;
       }
       if (failure !== undefined) {
-        this.#base.log.debug({ err: failure }, 'an item of a stream could not be made; it is tried again');
+        log.debug({ err: failure }, 'an item of a stream could not be executed; it is tried again');
         await backoff.next(failure, this.#stop.signal);
       }
-      this.#stream.repeat();
+      stream.repeat();
     }
   }
 
   /** Executes an item. @throws the error that made the execution fail. */
   async #resultOf(item: SubscriptionItem): Promise<ExecutionResult> {
-    if (item.kind === 'answer') return item.answer.result;
-    const executed = await this.#run(item, 'actor' in item ? this.#base.renew(item.actor) : this.#base);
-    const failure = failureOf(executed);
-    if (failure !== undefined) throw failure;
-    if (isExecutionState(executed)) this.#base.account.charge(executed.writer.at);
-    else this.#base.account.chargeCost(this.#estimate);
+    if (item.kind === 'result') return item.result.result;
+    const { operation, estimate } = this.#options;
+    const { base } = operation;
+    const executed = await operation.execute(item, 'actor' in item ? base.renew(item.actor) : base);
+    throwFailure(executed);
+    if (isExecutionState(executed)) base.account.charge(executed.writer.at);
+    else base.account.chargeCost(estimate);
     return resultOf(executed);
   }
 
@@ -168,12 +160,14 @@ class ResultIterator implements AsyncIterableIterator<ExecutionResult> {
    * has only `errors`.
    */
   async #fail(error: unknown): Promise<IteratorResult<ExecutionResult, undefined>> {
+    const { operation, sink } = this.#options;
+    const { log, language } = operation.base;
     const stopped = this.#stop.signal.aborted;
     await this.return();
     if (stopped) return { done: true, value: undefined };
-    if (!(error instanceof Refusal)) this.#base.log.error({ err: error }, 'a stream ended before an item that could not be made');
-    const graphQLError = refusalError(error instanceof Refusal ? error : unavailable(), this.#base.language);
-    if (this.#base.deliver !== undefined) throw graphQLError;
+    if (!(error instanceof Refusal)) log.error({ err: error }, 'a stream ended before an item that could not be executed');
+    const graphQLError = refusalError(error instanceof Refusal ? error : unavailable(), language);
+    if (sink !== null) throw graphQLError;
     return { done: false, value: { errors: [graphQLError] } };
   }
 }
@@ -181,47 +175,9 @@ class ResultIterator implements AsyncIterableIterator<ExecutionResult> {
 /** Returns whether an item depends on rights and can be retried, unlike the items that end a stream. */
 const isRepeatable = ({ kind }: SubscriptionItem): boolean => kind !== 'ended' && kind !== 'resync';
 
-export function useLive(serialize: SerializeResult, deliveries: Deliveries, documents: Documents): Plugin<GraphContext> {
-  const subscribe = createSubscribe(serialize, deliveries, documents);
-  return { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe) };
-}
-
-/** A shared result as an object or as bytes, each created on first use. */
-class LazyResult implements SharedResult {
-  readonly #executed: Executed;
-  readonly #language: Language;
-  readonly #serialize: SerializeResult;
-  readonly #deliveries: Deliveries;
-  #result: ExecutionResult | undefined;
-  #bytes: Buffer | undefined;
-
-  constructor(executed: Executed, language: Language, serialize: SerializeResult, deliveries: Deliveries) {
-    this.#executed = executed;
-    this.#language = language;
-    this.#serialize = serialize;
-    this.#deliveries = deliveries;
-  }
-
-  get result(): ExecutionResult {
-    return (this.#result ??=
-      this.#bytes === undefined ? resultOf(this.#executed) : (JSON.parse(this.#bytes.toString()) as ExecutionResult));
-  }
-
-  get bytes(): Buffer {
-    return (this.#bytes ??= this.#writeBytes());
-  }
-
-  #writeBytes(): Buffer {
-    this.#deliveries.serialisations += 1;
-    const executed = this.#executed;
-    // `resultOf` has emptied the writer if `result` was read before.
-    if (this.#result !== undefined || !isExecutionState(executed) || executed.errors.length > 0)
-      return Buffer.from(JSON.stringify(this.#serialize(this.result, this.#language) satisfies SerializableResult));
-    const taken = takeBytes(executed);
-    const bytes = Buffer.from(taken.bytes);
-    taken.release();
-    return bytes;
-  }
+export function useLive(serialize: SerializeResult, counts: ExecutionCounts, documents: Documents): Plugin<GraphContext> {
+  const subscriptions = new Subscriptions(serialize, counts, documents);
+  return { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn((args: SubscribeArgs) => subscriptions.subscribe(args)) };
 }
 
 /**
@@ -231,14 +187,8 @@ class LazyResult implements SharedResult {
 export const takeAsOf = ({ document, contextValue }: ExecutionArgs & { contextValue: GraphContext }): Promise<unknown> | undefined =>
   selectsAsOf(document) ? captureHeads(contextValue) : undefined;
 
-const asOfCache = new WeakMap<DocumentNode, boolean>();
-
 /** Returns whether the document may select `asOf`. */
-function selectsAsOf(document: DocumentNode): boolean {
-  let selects = asOfCache.get(document);
-  if (selects === undefined) asOfCache.set(document, (selects = document.loc === undefined || /\basOf\b/.test(document.loc.source.body)));
-  return selects;
-}
+export const selectsAsOf = ({ loc }: DocumentNode): boolean => loc === undefined || loc.source.body.includes('asOf');
 
 export const useAsOf = (): Plugin<GraphContext> => ({
   async onExecute({ args }) {

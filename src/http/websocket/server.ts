@@ -8,6 +8,7 @@ import type { Loaded } from '../../auth/actors.ts';
 import type { Credential } from '../../auth/tokens.ts';
 import type { Message } from '../../errors.ts';
 import { refusalOf } from '../../db/availability.ts';
+import type { SocketSink } from '../../events/live/subscription-executor.ts';
 import type { GraphContext } from '../../graphql/context.ts';
 import type { Logger } from '../../logger.ts';
 import { streamRefusal } from '../graphql/admission.ts';
@@ -18,6 +19,7 @@ import { noteOperation } from '../access-log.ts';
 import { withoutHttp, inLanguage, RequestError, type Mask } from '../errors.ts';
 import { OpenSocket, OpenSockets } from './open-sockets.ts';
 import type { Operation } from './operation.ts';
+import type { SubscribeArgs } from '../live/subscription-execution.ts';
 import { documentText } from '../graphql/persisted-queries.ts';
 import type { OpenConnection } from '../stalled-connections.ts';
 import { languageOf, tokenOf, UnauthenticatedError, type RequestInfo, type RequestContext } from '../request-context.ts';
@@ -80,10 +82,9 @@ interface Options {
 
 type ExecuteFn = (args: ExecutionArgs) => Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>;
 
-/** The `rootValue` of operations on a socket; no resolver reads it. */
-interface Root {
-  execute: ExecuteFn;
-  subscribe: ExecuteFn;
+/** The arguments of an operation on a socket, as graphql-ws passes them from `onSubscribe` to `execute` or `subscribe`. */
+interface SocketArgs extends SubscribeArgs {
+  run: Record<'execute' | 'subscribe', ExecuteFn>;
   open: OpenSocket;
   operation: Operation;
 }
@@ -142,10 +143,10 @@ export function serveSockets({
   const wrap =
     (name: 'execute' | 'subscribe'): ExecuteFn =>
     async (args) => {
-      const { open, operation, [name]: run } = args.rootValue as Root;
+      const { open, operation, run } = args as SocketArgs;
       let result;
       try {
-        result = await run(args);
+        result = await run[name](args);
       } catch (error) {
         // Returns the error as a result: if it were thrown, graphql-ws would close the socket and end its other
         // operations.
@@ -216,11 +217,14 @@ export function serveSockets({
         return {
           schema,
           document,
-          contextValue: { ...contextValue, deliver: deliverer(open, id) },
+          contextValue,
           operationName: payload.operationName,
           variableValues: payload.variables,
-          rootValue: { execute, subscribe, open, operation },
-        };
+          run: { execute, subscribe } as SocketArgs['run'],
+          sink: createSink(open, id),
+          open,
+          operation,
+        } satisfies SocketArgs;
       } catch (error) {
         const errors = error instanceof AggregateError ? (error.errors as GraphQLError[]) : [error as GraphQLError];
         const masked = errors.map((cause) => mask(cause, languageOf(requestInfo.acceptLanguage), operation.requestId));
@@ -231,16 +235,15 @@ export function serveSockets({
     onError: (ctx, _id, _payload, errors) => formatErrors(errors, ctx),
   });
 
-  /**
-   * Returns a function that sends serialised results of an operation in one write, without graphql-ws. It returns
-   * whether it did.
-   */
-  const deliverer = ({ ws, socket }: OpenSocket, id: string): ((payload: Buffer) => boolean) => {
+  /** Returns the sink of an operation: sends each result in one write, without graphql-ws. */
+  const createSink = ({ ws, socket }: OpenSocket, id: string): SocketSink => {
     const prefix = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`);
-    return (payload) => {
-      if (ws.readyState !== WebSocket.OPEN || socket.writableLength > maxSharedBufferedBytes) return false;
-      writeFrame(socket, prefix, payload);
-      return true;
+    return {
+      send(bytes) {
+        if (ws.readyState !== WebSocket.OPEN || socket.writableLength > maxSharedBufferedBytes) return false;
+        writeFrame(socket, prefix, bytes);
+        return true;
+      },
     };
   };
 

@@ -380,16 +380,19 @@ describe('rights that another process revoked without a notification here', () =
     expect(await stream.next()).toMatchObject({ value: { kind: 'checkpoint' } });
     const delivered: string[] = [];
     let late: (() => Promise<void>) | null = () => elsewhere(leave);
-    stream.shareExecution({
-      groupKey: 'own',
-      async executeFor({ event }, cohorts, hand) {
-        const first = late;
-        late = null;
-        await first?.();
-        for (const { members } of cohorts) await hand({ result: {}, bytes: Buffer.from(event.type) }, members);
+    stream.shareExecution(
+      {
+        groupKey: 'own',
+        async executeFor({ event }, cohorts) {
+          const first = late;
+          late = null;
+          await first?.();
+          const result = { result: {}, bytes: Buffer.from(event.type) };
+          return cohorts.map(({ members }) => ({ recipients: members, result: Promise.resolve(result) }));
+        },
       },
-      send: (bytes) => delivered.push(bytes.toString()) > 0,
-    });
+      { send: (bytes) => delivered.push(bytes.toString()) > 0 },
+    );
     const next = stream.next();
     await vi.waitFor(() => expect(feed.broadcaster.stats().waiting).toBe(1));
     await recordAll([renamed, renamed, renamed]);

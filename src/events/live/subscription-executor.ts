@@ -1,0 +1,63 @@
+import type { ServiceActor, UserActor } from '../../policy/actor.ts';
+import type { LoggedEvent } from '../log-reader.ts';
+
+/** What live delivery needs of the layers above it: an executor for each subscription, and the socket of its client. */
+
+/** Sends results to one client. */
+export interface SocketSink {
+  /** Sends a serialised result at once. Returns false, and sends nothing, if the client is behind or the socket is closed. */
+  send(bytes: Buffer): boolean;
+}
+
+/** The result of one event, shared by several subscribers. */
+export interface SharedResult {
+  readonly result: object;
+  /** The result as JSON, serialised on first use. */
+  readonly bytes: Buffer;
+}
+
+/** A subscriber, as the executor knows it. */
+export interface Recipient {
+  /** The rights by which events are delivered. */
+  readonly actor: UserActor | ServiceActor;
+}
+
+/** Subscribers of a group with equal rights, except for personal ones. */
+export interface Cohort<R extends Recipient> {
+  /** The actor of any member, without the person. */
+  readonly actor: UserActor | ServiceActor;
+  readonly members: readonly R[];
+}
+
+/** An event during its broadcast, with what is loaded only once for all groups. */
+export class BroadcastEvent {
+  readonly event: LoggedEvent;
+  readonly #loaded = new Map<string, unknown>();
+
+  constructor(event: LoggedEvent) {
+    this.event = event;
+  }
+
+  /** Returns the value of a key. Calls `load` if no group has loaded the value for this event yet. */
+  loadOnce<T>(key: string, load: () => T): T {
+    if (!this.#loaded.has(key)) this.#loaded.set(key, load());
+    return this.#loaded.get(key) as T;
+  }
+}
+
+export interface Delivery<R extends Recipient> {
+  readonly recipients: readonly R[];
+  /**
+   * The result for all recipients. Resolves to null if the execution failed; each recipient then executes the event on
+   * its own. Never rejects.
+   */
+  readonly result: Promise<SharedResult | null>;
+}
+
+/** Executes the events of a subscription, for all subscribers with the same request. */
+export interface SubscriptionExecutor {
+  /** Equal for all subscribers with the same request; the executor of any of them then executes for all. */
+  readonly groupKey: string;
+  /** Returns one delivery for each result. Each member of the cohorts is a recipient of exactly one delivery. */
+  executeFor<R extends Recipient>(event: BroadcastEvent, cohorts: readonly Cohort<R>[]): Promise<Delivery<R>[]>;
+}
