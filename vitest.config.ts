@@ -1,14 +1,49 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+import { parseCLI } from 'vitest/node';
+
+/** Tests of pure code, which run in seconds. All other tests are in the project `api`: they have a database or a server. */
+const unit = [
+  'test/{architecture,config,logger}.test.ts',
+  'test/auth/{passwords,seal,semaphore}.test.ts',
+  'test/db/{database-errors,pagination}.test.ts',
+  'test/domain/{resources,text}.test.ts',
+  'test/events/live/backoff.test.ts',
+  'test/executor/*.test.ts',
+  'test/http/{account-limits,client-address,header-elements,sliding-window}.test.ts',
+  'test/http/graphql/admission.test.ts',
+  'test/http/websocket/frames.test.ts',
+  'test/policy/permissions.test.ts',
+  'test/reader/row-view.test.ts',
+  'test/support/*.test.ts',
+];
+
+// vitest 4.1 applies `--exclude` to a config without projects only.
+const excluded = parseCLI(['vitest', ...process.argv.slice(2)]).options.exclude ?? [];
+const exclude = [...configDefaults.exclude, ...excluded];
 
 export default defineConfig({
   // Without the alias vitest loads graphql as ESM and as CommonJS, and one copy refuses the schema of the other.
   resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
   test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: ['test/support/template.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'unit', include: unit, exclude, setupFiles: ['test/support/no-connections.ts'], sequence: { groupOrder: 0 } },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'api',
+          include: ['test/**/*.test.ts'],
+          exclude: [...exclude, ...unit],
+          globalSetup: ['test/support/template.ts'],
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

@@ -151,7 +151,7 @@ describe('files', () => {
 
 describe('tests', () => {
   /** Folders without a counterpart in src: what only several processes, a browser or a whole school shows. */
-  const apart = /^(races|crash|browser|scenario)\//;
+  const apart = /^(races|crash|browser|scenario|support)\//;
   /** Tests that walk through all of src, or through every noun by its resource, its permissions or the schema. */
   const ofAll = [
     'architecture',

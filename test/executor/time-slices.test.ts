@@ -1,9 +1,8 @@
 import { buildSchema, execute as executeByGraphql, parse, type ExecutionResult } from 'graphql';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { execute } from '../../src/executor/executor.ts';
 import { runInSlice, sliceCount } from '../../src/executor/time-slices.ts';
-import { openSfera, type Sfera } from '../support/sfera.ts';
 
 /** Large results are written in time slices that let the event loop run in between; small ones are written at once. */
 
@@ -120,23 +119,5 @@ describe('steps in slices', () => {
     expect(ran.filter((name) => name !== 'timer')).toEqual(['a', 'b', 'c']);
     expect(ran.indexOf('timer')).toBeGreaterThanOrEqual(0);
     expect(ran.indexOf('timer')).toBeLessThan(3);
-  });
-});
-
-describe('a small answer of the server', () => {
-  let app: Sfera;
-  beforeAll(async () => void (app = await openSfera()));
-  afterAll(() => app.close());
-
-  it('is written at once', async () => {
-    const { school, administrator } = await app.build.school();
-    for (let n = 0; n < 5; n += 1) await app.build.student({ classId: (await app.build.class({ schoolId: school.id })).id });
-    const query =
-      'query ($id: ID!) { node(id: $id) { ... on School { name classes(first: 100) { edges { node { name enrolments(first: 100) { edges { node { student { fullName } class { name } } } } } } } } } }';
-    const before = sliceCount();
-    const { data, errors } = await app.as(administrator).send(query, { id: app.id('School', school.id) });
-    expect(errors).toBeUndefined();
-    expect(JSON.stringify(data)).toContain('fullName');
-    expect(sliceCount()).toBe(before);
   });
 });

@@ -6,6 +6,11 @@ import { createDatabase, dropDatabase } from './server.ts';
 
 const log = createLogger(process.env.TEST_LOG ?? 'silent');
 
+/** Provided by test/support/template.ts, except in the project unit. */
+const template = inject('template') as string | undefined;
+if (template === undefined)
+  throw new Error('The tests of the project unit have no database: remove the file from `unit` in vitest.config.ts.');
+
 /**
  * The PostgreSQL server that the suite runs on, where statements run concurrently; undefined for embedded in-memory
  * databases.
@@ -14,8 +19,7 @@ export const server = process.env.TEST_DATABASE_URL || undefined;
 
 /** Opens a new migrated database; `close` drops it. */
 export function openTestDatabase(): Promise<Database> {
-  const template = inject('template');
-  return server === undefined ? connect({ poolSize: 1, log, template: readFileSync(template) }) : openOnServer(server, template);
+  return server === undefined ? connect({ poolSize: 1, log, template: readFileSync(template!) }) : openOnServer(server, template);
 }
 
 /** Opens a new database without tables; `close` drops it. */
