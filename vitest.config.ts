@@ -29,6 +29,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    reporters: ['default', './test/support/slowest-files.ts'],
     projects: [
       {
         extends: true,
