@@ -1,5 +1,5 @@
 import { attribute, record } from '../../src/events/record.ts';
-import { createNotifier } from '../../src/events/notifier.ts';
+import { Notifier } from '../../src/events/notifier.ts';
 import type { Database } from '../../src/db/client.ts';
 import { transaction } from '../../src/db/transaction.ts';
 import type { Logger } from '../../src/logger.ts';
@@ -23,7 +23,7 @@ export interface Writer {
 
 /** Creates the writer. It has to be the only writer of the school's log, because it counts sequence numbers itself. */
 export async function createWriter(db: Database, log: Logger, school: LiveSchool): Promise<Writer> {
-  const notifier = createNotifier(db.pool, db.connectionString, log);
+  const notifier = new Notifier(db.pool, db.connectionString, log);
   const head = await db.prisma.eventHead.findUniqueOrThrow({ where: { schoolId: school.id } });
   let seq = Number(head.seq);
   const write = async (enrolment: EnrolmentRows): Promise<number> => {

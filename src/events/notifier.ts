@@ -3,17 +3,6 @@ import { Connection } from '../db/connection.ts';
 import { waitAtMost, Watchdog } from '../db/watchdog.ts';
 import type { Logger } from '../logger.ts';
 
-/**
- * Notifies that the logs of some schools grew: in this process at once, in the other processes by NOTIFY. A
- * notification holds no event and may be lost: listeners read the log, and src/events/log-reader.ts also polls it.
- */
-export interface Notifier {
-  notify(schoolIds: readonly string[]): void;
-  /** Calls the listener with the schools, or with null for all schools if notifications may have been lost. */
-  onNotify(listener: (schoolIds: readonly string[] | null) => void): () => void;
-  close(): Promise<void>;
-}
-
 const channel = 'sfera_events';
 /** Milliseconds between two NOTIFYs of a process. Notifications in between are sent together. */
 const notifyIntervalMs = 25;
@@ -25,114 +14,154 @@ const flushTimeoutMs = 1000;
 /** Ids of 36 characters in one NOTIFY, whose payload has at most 8,000 bytes. */
 const idsPerNotify = 200;
 
-/** @param connectionString of a PostgreSQL server; undefined for the embedded database, which only one process uses. */
-export function createNotifier(pool: pg.Pool, connectionString: string | undefined, log: Logger): Notifier {
-  const listeners = new Set<(schoolIds: readonly string[] | null) => void>();
-  const emit = (schoolIds: readonly string[] | null) => {
-    for (const listener of listeners) listener(schoolIds);
-  };
-  const remote = connectionString === undefined ? null : connectRemote(pool, connectionString, log, emit);
-  return {
-    notify(schoolIds) {
-      emit(schoolIds);
-      remote?.notify(schoolIds);
-    },
-    onNotify(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    async close() {
-      listeners.clear();
-      await remote?.close();
-    },
-  };
+/** Gets the schools whose logs grew, or null for all schools if notifications may have been lost. */
+type Listener = (schoolIds: readonly string[] | null) => void;
+
+/**
+ * Notifies that the logs of some schools grew: in this process at once, in the other processes by NOTIFY. A
+ * notification holds no event and may be lost: listeners read the log, and src/events/log-reader.ts also polls it.
+ */
+export class Notifier {
+  readonly #listeners = new Set<Listener>();
+  readonly #remote: RemoteNotifier | null;
+
+  /** @param connectionString of a PostgreSQL server; undefined for the embedded database, which only one process uses. */
+  constructor(pool: pg.Pool, connectionString: string | undefined, log: Logger) {
+    const emit: Listener = (schoolIds) => this.#emit(schoolIds);
+    this.#remote = connectionString === undefined ? null : new RemoteNotifier(pool, new NotifyListener(connectionString, log, emit), log);
+  }
+
+  notify(schoolIds: readonly string[]): void {
+    this.#emit(schoolIds);
+    this.#remote?.notify(schoolIds);
+  }
+
+  /** Returns a function that removes the listener. */
+  onNotify(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#listeners.clear();
+    await this.#remote?.close();
+  }
+
+  #emit(schoolIds: readonly string[] | null): void {
+    for (const listener of this.#listeners) listener(schoolIds);
+  }
 }
 
-function connectRemote(pool: pg.Pool, connectionString: string, log: Logger, emit: (schoolIds: readonly string[] | null) => void) {
-  const pending = new Set<string>();
-  let timer: NodeJS.Timeout | undefined;
-  let sending: Promise<void> = Promise.resolve();
-  const listening = listen(connectionString, log, emit);
+/** Notifies the other processes, at most once each `notifyIntervalMs`. */
+class RemoteNotifier {
+  readonly #pool: pg.Pool;
+  readonly #listener: NotifyListener;
+  readonly #log: Logger;
+  readonly #pending = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #sending: Promise<void> = Promise.resolve();
 
-  const sendPending = () => {
-    timer = undefined;
-    if (pending.size > 0) sending = send();
-  };
+  constructor(pool: pg.Pool, listener: NotifyListener, log: Logger) {
+    this.#pool = pool;
+    this.#listener = listener;
+    this.#log = log;
+  }
 
-  const send = async () => {
-    timer = setTimeout(sendPending, notifyIntervalMs);
-    const ids = [...pending];
-    pending.clear();
+  notify(schoolIds: readonly string[]): void {
+    for (const id of schoolIds) this.#pending.add(id);
+    if (this.#timer === undefined && this.#pending.size > 0) this.#sending = this.#send();
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    await waitAtMost(
+      flushTimeoutMs,
+      this.#sending.then(() => (this.#pending.size > 0 ? this.#send() : undefined)),
+    );
+    clearTimeout(this.#timer);
+    await this.#listener.close();
+  }
+
+  async #send(): Promise<void> {
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#pending.size > 0) this.#sending = this.#send();
+    }, notifyIntervalMs);
+    const ids = [...this.#pending];
+    this.#pending.clear();
     try {
       for (let offset = 0; offset < ids.length; offset += idsPerNotify)
-        await pool.query('select pg_notify($1, $2)', [channel, ids.slice(offset, offset + idsPerNotify).join(',')]);
+        await this.#pool.query('select pg_notify($1, $2)', [channel, ids.slice(offset, offset + idsPerNotify).join(',')]);
     } catch (error) {
       // The other processes find the events by their polls.
-      log.warn({ err: error }, 'notify failed');
+      this.#log.warn({ err: error }, 'notify failed');
     }
-  };
-
-  return {
-    notify(schoolIds: readonly string[]) {
-      for (const id of schoolIds) pending.add(id);
-      if (timer === undefined && pending.size > 0) sending = send();
-    },
-    async close() {
-      clearTimeout(timer);
-      await waitAtMost(
-        flushTimeoutMs,
-        sending.then(() => (pending.size > 0 ? send() : undefined)),
-      );
-      clearTimeout(timer);
-      await listening.close();
-    },
-  };
+  }
 }
 
 /** Keeps one connection on LISTEN, with a heartbeat. Reconnects a second after it breaks. */
-function listen(connectionString: string, log: Logger, emit: (schoolIds: readonly string[] | null) => void) {
-  const watchdog = new Watchdog(answerTimeoutMs);
-  let closed = false;
-  let client: Connection | undefined;
-  let timer: NodeJS.Timeout | undefined;
+class NotifyListener {
+  readonly #connectionString: string;
+  readonly #log: Logger;
+  readonly #emit: Listener;
+  readonly #watchdog = new Watchdog(answerTimeoutMs);
+  #connection: Connection | undefined;
+  #isBroken = false;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
-  const connect = async () => {
-    const next = new Connection({ connectionString, application_name: 'sfera listen', keepAlive: true, watchdog });
-    client = next;
-    let broken = false;
-    const reconnect = (error?: Error) => {
-      if (broken) return;
-      broken = true;
-      clearTimeout(timer);
-      next.end().catch(() => undefined);
-      if (closed) return;
-      if (error !== undefined) log.warn({ err: error }, 'listen connection lost');
-      timer = setTimeout(() => void connect(), 1000);
-    };
-    next.on('error', reconnect);
-    next.on('end', () => reconnect());
-    next.on('notification', ({ payload }) => emit(payload === undefined ? null : payload.split(',')));
+  constructor(connectionString: string, log: Logger, emit: Listener) {
+    this.#connectionString = connectionString;
+    this.#log = log;
+    this.#emit = emit;
+    void this.#connect();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#watchdog.close(this.#connection?.end() ?? Promise.resolve());
+  }
+
+  async #connect(): Promise<void> {
+    const connection = new Connection({
+      connectionString: this.#connectionString,
+      application_name: 'sfera listen',
+      keepAlive: true,
+      watchdog: this.#watchdog,
+    });
+    this.#connection = connection;
+    this.#isBroken = false;
+    connection.on('error', (error) => this.#reconnect(connection, error));
+    connection.on('end', () => this.#reconnect(connection));
+    connection.on('notification', ({ payload }) => this.#emit(payload === undefined ? null : payload.split(',')));
     try {
-      await next.connect();
-      await next.query(`listen ${channel}`);
-      emit(null);
-      const heartbeat = () => {
-        timer = setTimeout(() => {
-          next.query('select 1').then(heartbeat, reconnect);
-        }, heartbeatIntervalMs);
-      };
-      heartbeat();
+      await connection.connect();
+      await connection.query(`listen ${channel}`);
+      this.#emit(null);
+      this.#scheduleHeartbeat(connection);
     } catch (error) {
-      reconnect(error as Error);
+      this.#reconnect(connection, error as Error);
     }
-  };
-  void connect();
+  }
 
-  return {
-    async close() {
-      closed = true;
-      clearTimeout(timer);
-      await watchdog.close(client?.end() ?? Promise.resolve());
-    },
-  };
+  #scheduleHeartbeat(connection: Connection): void {
+    this.#timer = setTimeout(() => {
+      connection.query('select 1').then(
+        () => this.#scheduleHeartbeat(connection),
+        (error: Error) => this.#reconnect(connection, error),
+      );
+    }, heartbeatIntervalMs);
+  }
+
+  /** Replaces a broken connection; further errors of it have no effect. */
+  #reconnect(broken: Connection, error?: Error): void {
+    if (this.#isBroken || this.#connection !== broken) return;
+    this.#isBroken = true;
+    clearTimeout(this.#timer);
+    broken.end().catch(() => undefined);
+    if (this.#isClosed) return;
+    if (error !== undefined) this.#log.warn({ err: error }, 'listen connection lost');
+    this.#timer = setTimeout(() => void this.#connect(), 1000);
+  }
 }

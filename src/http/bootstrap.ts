@@ -5,7 +5,7 @@ import { connect, type Database } from '../db/client.ts';
 import { statementError } from '../db/database-errors.ts';
 import { migrate } from '../db/migrate.ts';
 import type { Context } from '../domain/context.ts';
-import { createNotifier } from '../events/notifier.ts';
+import { Notifier } from '../events/notifier.ts';
 import { createLiveEvents } from '../events/live/live-events.ts';
 import { startHousekeeping } from '../jobs/housekeeping.ts';
 import type { Logger } from '../logger.ts';
@@ -37,7 +37,7 @@ export async function open(config: Config, log: Logger, existing?: Database): Pr
   try {
     await migrate(db, log);
     const keys = await loadSigningKeys(db, config);
-    const notifier = createNotifier(db.pool, db.connectionString, log);
+    const notifier = new Notifier(db.pool, db.connectionString, log);
     const liveEvents = createLiveEvents(db, notifier, log);
     const deps: ServerDeps = { config, db, log, keys, notifier, liveEvents, tokens: createTokens({ config, db, keys, log }) };
     const operator = contextFor(deps, { kind: 'operator' }, { acceptLanguage: null, requestId: null, address: null });

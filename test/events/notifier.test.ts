@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type pg from 'pg';
 import { afterEach, expect, it, vi } from 'vitest';
-import { createNotifier } from '../../src/events/notifier.ts';
+import { Notifier } from '../../src/events/notifier.ts';
 import { createLogger } from '../../src/logger.ts';
 
 afterEach(() => void vi.useRealTimers());
@@ -11,7 +11,7 @@ it('notifies other processes at once, and batches notifications that follow soon
   const notified: unknown[] = [];
   const query = (_text: string, [, ids]: unknown[]) => Promise.resolve(notified.push(ids));
   // Nothing listens at this address; notifications are sent through the pool.
-  const notifier = createNotifier({ query } as unknown as pg.Pool, 'postgres://127.0.0.1:1/none', createLogger('silent'));
+  const notifier = new Notifier({ query } as unknown as pg.Pool, 'postgres://127.0.0.1:1/none', createLogger('silent'));
   notifier.notify(['a']);
   expect(notified).toEqual(['a']);
   notifier.notify(['b']);
@@ -35,7 +35,7 @@ it('closes although its server does not respond', async () => {
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   const { port } = silent.address() as AddressInfo;
   const never = () => new Promise(() => undefined);
-  const notifier = createNotifier({ query: never } as unknown as pg.Pool, `postgres://127.0.0.1:${port}/none`, createLogger('silent'));
+  const notifier = new Notifier({ query: never } as unknown as pg.Pool, `postgres://127.0.0.1:${port}/none`, createLogger('silent'));
   await expect.poll(() => sockets.length).toBe(1);
   notifier.notify(['a']);
   await notifier.close();
@@ -48,7 +48,7 @@ it('listens again if the server does not respond', async () => {
   const silent = createServer((socket) => void sockets.push(socket.on('error', () => undefined)));
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   const { port } = silent.address() as AddressInfo;
-  const notifier = createNotifier({} as pg.Pool, `postgres://127.0.0.1:${port}/none`, createLogger('silent'));
+  const notifier = new Notifier({} as pg.Pool, `postgres://127.0.0.1:${port}/none`, createLogger('silent'));
   await expect.poll(() => sockets.length, { timeout: 20_000 }).toBe(2);
   await notifier.close();
   for (const socket of sockets) socket.destroy();

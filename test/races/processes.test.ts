@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { connect, type Database } from '../../src/db/client.ts';
 import { readMigrations } from '../../src/db/migrate.ts';
-import { createNotifier } from '../../src/events/notifier.ts';
+import { Notifier } from '../../src/events/notifier.ts';
 import { createLogger } from '../../src/logger.ts';
 import { chatsStream, enrolmentsStream, eventsStream } from '../http/live/streams.ts';
 import { person } from '../support/client.ts';
@@ -211,7 +211,7 @@ describe.runIf(server)('a notifier whose LISTEN connection was killed', () => {
   it('reports that notifications may have been missed when it listens again, and then receives them again', async () => {
     const made = await createDatabase(server);
     const db = await connect({ databaseUrl: made.url, poolSize: 2, log });
-    const notifier = createNotifier(db.pool, db.connectionString, log);
+    const notifier = new Notifier(db.pool, db.connectionString, log);
     try {
       const notified: (readonly string[] | null)[] = [];
       notifier.onNotify((schools) => notified.push(schools));

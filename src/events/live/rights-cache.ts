@@ -32,18 +32,21 @@ export interface SubscriberRights {
   close(): void;
 }
 
-export interface RightsCache {
-  /** @param onRevoked is called when a sweep loads rights for which `checkAccess` returns a reason to end. */
-  subscribe(
-    schoolId: string,
-    credential: Credential,
-    checkAccess: (actor: ResolvedActor) => EndReason | null,
-    onRevoked: (reason: EndReason) => void,
-  ): SubscriberRights;
-  /** Invalidates the rights that these events of a school may have changed. */
-  invalidate(schoolId: string, events: readonly Pick<LoggedEvent, 'type' | 'payload'>[]): void;
-  stats(): { subscribers: number };
-  close(): void;
+/** How a subscription uses its rights. */
+export interface RightsCallbacks {
+  /** Returns the reason to end the subscription with these rights, or null. */
+  checkAccess(actor: ResolvedActor): EndReason | null;
+  /** Called when a sweep loads rights for which `checkAccess` returns a reason. */
+  onRevoked(reason: EndReason): void;
+}
+
+export interface RightsSubscription {
+  readonly schoolId: string;
+  readonly credential: Credential;
+  /** Returns the reason to end the subscription if the actor has these rights; null if it may continue. */
+  checkAccess(actor: ResolvedActor): EndReason | null;
+  /** Called when a sweep loads rights for which `checkAccess` returns a reason to end. */
+  onRevoked(reason: EndReason): void;
 }
 
 /** Less than the second within which a stream without rights must end. */
@@ -52,171 +55,205 @@ const sweepIntervalMs = 700;
 const sweepSize = 50;
 const batchSize = 1000;
 
-interface Entry {
-  schoolId: string;
-  credential: Credential;
-  checkAccess(actor: ResolvedActor): EndReason | null;
-  onRevoked(reason: EndReason): void;
-  actor: ResolvedActor | null;
-  /** `actor` as JSON. Equal JSON keeps the object, so that callers can compare actors by identity. */
-  json: string;
-  loadedAt: number;
-  /** The number of invalidations, and how many of them `actor` includes. */
-  version: number;
-  loadedVersion: number;
-  /** The number of loads that were started, and the last one whose result was stored. */
-  loadsStarted: number;
-  lastLoad: number;
-  /** The load that is queued; later callers share it. */
-  pending: Promise<ResolvedActor> | null;
-  onChange: (() => void) | null;
-}
+export class RightsCache {
+  readonly #db: Database;
+  readonly #log: Logger;
+  /** In the order of their last load, so that a sweep finds the oldest first. */
+  readonly #entries = new Set<CachedRights>();
+  /** By school, then by `holderOf`. */
+  readonly #bySchool = new Map<string, Map<string, Set<CachedRights>>>();
+  readonly #timer: NodeJS.Timeout;
+  #queue = new Map<CachedRights, PromiseWithResolvers<ResolvedActor>>();
+  #isSweeping = false;
 
-export function createRightsCache(db: Database, log: Logger): RightsCache {
-  // In the order of their last load, so that a sweep finds the oldest first.
-  const entries = new Set<Entry>();
-  const entriesBySchool = new Map<string, Map<string, Set<Entry>>>();
-  let queue = new Map<Entry, PromiseWithResolvers<ResolvedActor>>();
-  let isSweeping = false;
+  constructor(db: Database, log: Logger) {
+    this.#db = db;
+    this.#log = log;
+    this.#timer = setInterval(() => void this.#sweep(), sweepIntervalMs);
+  }
 
-  const load = async (wanted: readonly Entry[]): Promise<void> => {
-    for (let offset = 0; offset < wanted.length; offset += batchSize) {
-      // Takes the versions first: the statement may or may not see a change that invalidates an entry from here on.
-      const batch = wanted
-        .slice(offset, offset + batchSize)
-        .map((entry) => ({ entry, loadNumber: (entry.loadsStarted += 1), version: entry.version }));
-      const distinct = new Map(batch.map(({ entry: { credential } }) => [keyOf(credential), credential]));
-      const actors = await loadActors(db, [...distinct.values()]);
-      const actorByKey = new Map([...distinct.keys()].map((key, n) => [key, actors[n] as Actor | { ended: EndReason }]));
-      for (const { entry, loadNumber, version } of batch) {
-        if (loadNumber < entry.lastLoad) continue;
-        const loaded = actorByKey.get(keyOf(entry.credential))!;
-        Object.assign(entry, { lastLoad: loadNumber, loadedVersion: version, loadedAt: performance.now() } satisfies Partial<Entry>);
-        const actor =
-          'kind' in loaded && isPersonOrService(loaded) ? restrictToSchool(entry.schoolId, loaded) : (loaded as { ended: EndReason });
-        const json = jsonOf(actor);
-        if (entry.actor === null || entry.json !== json) {
-          Object.assign(entry, { actor, json } satisfies Partial<Entry>);
-          entry.onChange?.();
-        }
-        if (entries.delete(entry)) entries.add(entry);
-      }
+  subscribe(subscription: RightsSubscription): SubscriberRights {
+    const { schoolId, credential } = subscription;
+    const entry = new CachedRights(this, subscription);
+    const byHolder = this.#bySchool.get(schoolId) ?? new Map<string, Set<CachedRights>>();
+    this.#bySchool.set(schoolId, byHolder);
+    const holder = holderOf(credential);
+    byHolder.set(holder, (byHolder.get(holder) ?? new Set()).add(entry));
+    this.#entries.add(entry);
+    return entry;
+  }
+
+  /** Invalidates the rights that these events of a school may have changed. */
+  invalidate(schoolId: string, events: readonly Pick<LoggedEvent, 'type' | 'payload'>[]): void {
+    const byHolder = this.#bySchool.get(schoolId);
+    if (byHolder === undefined) return;
+    // No school's log records changes of a service's rights.
+    invalidateAll(byHolder.get(service));
+    for (const { type, payload } of events) {
+      const userId = rightsChangedBy(type, payload as never);
+      if (userId === everyone) for (const ofHolder of byHolder.values()) invalidateAll(ofHolder);
+      else if (userId !== null) invalidateAll(byHolder.get(userId));
     }
-  };
+  }
 
-  const loadQueued = async (): Promise<void> => {
-    const batch = [...queue];
-    queue = new Map();
-    for (const [entry] of batch) entry.pending = null;
+  stats(): { subscribers: number } {
+    return { subscribers: this.#entries.size };
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#entries.clear();
+    this.#bySchool.clear();
+  }
+
+  /** Loads the rights of an entry, in one statement with the others of this tick. */
+  enqueue(entry: CachedRights): Promise<ResolvedActor> {
+    if (entry.queued !== null) return entry.queued;
+    if (this.#queue.size === 0) setImmediate(() => void this.#loadQueued());
+    const deferred = withResolvers<ResolvedActor>();
+    this.#queue.set(entry, deferred);
+    return (entry.queued = deferred.promise);
+  }
+
+  remove(entry: CachedRights): void {
+    const { schoolId, credential } = entry.subscription;
+    this.#entries.delete(entry);
+    const byHolder = this.#bySchool.get(schoolId);
+    const holder = holderOf(credential);
+    const ofHolder = byHolder?.get(holder);
+    ofHolder?.delete(entry);
+    if (ofHolder?.size === 0) byHolder?.delete(holder);
+    if (byHolder?.size === 0) this.#bySchool.delete(schoolId);
+  }
+
+  async #loadQueued(): Promise<void> {
+    const batch = [...this.#queue];
+    this.#queue = new Map();
+    for (const [entry] of batch) entry.queued = null;
     try {
-      await load(batch.map(([entry]) => entry));
-      for (const [entry, deferred] of batch) deferred.resolve(cachedActor(entry) ?? enqueue(entry));
+      await this.#load(batch.map(([entry]) => entry));
+      for (const [entry, deferred] of batch) deferred.resolve(entry.cached() ?? this.enqueue(entry));
     } catch (error) {
       for (const [, deferred] of batch) deferred.reject(error);
     }
-  };
+  }
 
-  const isExpired = ({ credential }: Entry): boolean => credential.expiresAt <= Date.now() / 1000;
+  async #load(wanted: readonly CachedRights[]): Promise<void> {
+    for (let offset = 0; offset < wanted.length; offset += batchSize) {
+      // Starts the loads first: the statement may or may not see a change that invalidates an entry from here on.
+      const loads = wanted.slice(offset, offset + batchSize).map((entry) => ({ entry, load: entry.startLoad() }));
+      const distinct = new Map(loads.map(({ entry: { credential } }) => [keyOf(credential), credential]));
+      const actors = await loadActors(this.#db, [...distinct.values()]);
+      const actorByKey = new Map([...distinct.keys()].map((key, n) => [key, actors[n] as Actor | { ended: EndReason }]));
+      for (const { entry, load } of loads) {
+        const isStored = entry.store(load, actorByKey.get(keyOf(entry.credential))!);
+        if (isStored && this.#entries.delete(entry)) this.#entries.add(entry);
+      }
+    }
+  }
 
-  const cachedActor = (entry: Entry, maxAgeMs = Infinity): ResolvedActor | null => {
-    if (isExpired(entry)) return { ended: 'TOKEN_EXPIRED' };
-    return entry.loadedVersion === entry.version && performance.now() - entry.loadedAt <= maxAgeMs ? entry.actor : null;
-  };
-
-  const enqueue = (entry: Entry): Promise<ResolvedActor> => {
-    if (entry.pending !== null) return entry.pending;
-    if (queue.size === 0) setImmediate(() => void loadQueued());
-    const deferred = withResolvers<ResolvedActor>();
-    queue.set(entry, deferred);
-    return (entry.pending = deferred.promise);
-  };
-
-  const sweep = async (): Promise<void> => {
-    if (isSweeping || entries.size === 0) return;
-    isSweeping = true;
+  async #sweep(): Promise<void> {
+    if (this.#isSweeping || this.#entries.size === 0) return;
+    this.#isSweeping = true;
     try {
-      const due: Entry[] = [];
-      for (const entry of entries)
-        if (due.length < sweepSize || cachedActor(entry) === null || entry.credential.kind === 'service') due.push(entry);
-      await load(due);
-      for (const entry of [...entries]) {
-        const actor = cachedActor(entry);
-        const reason = actor === null ? null : entry.checkAccess(actor);
-        if (reason !== null && entries.has(entry)) entry.onRevoked(reason);
+      const due: CachedRights[] = [];
+      for (const entry of this.#entries)
+        if (due.length < sweepSize || entry.cached() === null || entry.credential.kind === 'service') due.push(entry);
+      await this.#load(due);
+      for (const entry of [...this.#entries]) {
+        const actor = entry.cached();
+        const reason = actor === null ? null : entry.subscription.checkAccess(actor);
+        if (reason !== null && this.#entries.has(entry)) entry.subscription.onRevoked(reason);
       }
     } catch (error) {
-      log.warn({ err: error }, 'loading the rights of subscribers failed');
+      this.#log.warn({ err: error }, 'loading the rights of subscribers failed');
     } finally {
-      isSweeping = false;
+      this.#isSweeping = false;
     }
-  };
-  const timer = setInterval(() => void sweep(), sweepIntervalMs);
+  }
+}
 
-  return {
-    subscribe(schoolId, credential, checkAccess, onRevoked) {
-      const entry: Entry = {
-        schoolId,
-        credential,
-        checkAccess,
-        onRevoked,
-        actor: null,
-        json: '',
-        loadedAt: -Infinity,
-        version: 1,
-        loadedVersion: 0,
-        loadsStarted: 0,
-        lastLoad: 0,
-        pending: null,
-        onChange: null,
-      };
-      const holder = holderOf(credential);
-      const byHolder = entriesBySchool.get(schoolId) ?? new Map<string, Set<Entry>>();
-      entriesBySchool.set(schoolId, byHolder);
-      const ofHolder = byHolder.get(holder) ?? new Set<Entry>();
-      byHolder.set(holder, ofHolder.add(entry));
-      entries.add(entry);
-      return {
-        credential,
-        resolve: (maxAgeMs) => {
-          const actor = cachedActor(entry, maxAgeMs);
-          return actor === null ? enqueue(entry) : Promise.resolve(actor);
-        },
-        cached: (maxAgeMs) => cachedActor(entry, maxAgeMs),
-        onChange: (callback) => void (entry.onChange = callback),
-        close() {
-          entries.delete(entry);
-          ofHolder.delete(entry);
-          if (ofHolder.size === 0 && byHolder.get(holder) === ofHolder) byHolder.delete(holder);
-          if (byHolder.size === 0 && entriesBySchool.get(schoolId) === byHolder) entriesBySchool.delete(schoolId);
-        },
-      };
-    },
+/** A load that was started: its number, and the version of the entry at its start. */
+interface Load {
+  number: number;
+  version: number;
+}
 
-    invalidate(schoolId, events) {
-      const byHolder = entriesBySchool.get(schoolId);
-      if (byHolder === undefined) return;
-      const invalidateAll = (stale: Iterable<Entry> = []): void => {
-        for (const entry of stale) {
-          entry.version += 1;
-          entry.onChange?.();
-        }
-      };
-      // No school's log records changes of a service's rights.
-      invalidateAll(byHolder.get(service));
-      for (const { type, payload } of events) {
-        const userId = rightsChangedBy(type, payload as never);
-        if (userId === everyone) for (const ofHolder of byHolder.values()) invalidateAll(ofHolder);
-        else if (userId !== null) invalidateAll(byHolder.get(userId));
-      }
-    },
+class CachedRights implements SubscriberRights {
+  readonly subscription: RightsSubscription;
+  /** The load that is queued; later callers share it. */
+  queued: Promise<ResolvedActor> | null = null;
+  readonly #cache: RightsCache;
+  #actor: ResolvedActor | null = null;
+  /** `#actor` as JSON. Equal JSON keeps the object, so that callers can compare actors by identity. */
+  #json = '';
+  #loadedAt = -Infinity;
+  /** The number of invalidations, and how many of them `#actor` includes. */
+  #version = 1;
+  #loadedVersion = 0;
+  /** The number of loads that were started, and the last one whose result was stored. */
+  #loadsStarted = 0;
+  #lastLoad = 0;
+  #callback: (() => void) | null = null;
 
-    stats: () => ({ subscribers: entries.size }),
-    close() {
-      clearInterval(timer);
-      entries.clear();
-      entriesBySchool.clear();
-    },
-  };
+  constructor(cache: RightsCache, subscription: RightsSubscription) {
+    this.#cache = cache;
+    this.subscription = subscription;
+  }
+
+  get credential(): Credential {
+    return this.subscription.credential;
+  }
+
+  resolve(maxAgeMs?: number): Promise<ResolvedActor> {
+    const actor = this.cached(maxAgeMs);
+    return actor === null ? this.#cache.enqueue(this) : Promise.resolve(actor);
+  }
+
+  cached(maxAgeMs = Infinity): ResolvedActor | null {
+    if (this.credential.expiresAt <= Date.now() / 1000) return { ended: 'TOKEN_EXPIRED' };
+    return this.#loadedVersion === this.#version && performance.now() - this.#loadedAt <= maxAgeMs ? this.#actor : null;
+  }
+
+  onChange(callback: (() => void) | null): void {
+    this.#callback = callback;
+  }
+
+  close(): void {
+    this.#cache.remove(this);
+  }
+
+  invalidate(): void {
+    this.#version += 1;
+    this.#callback?.();
+  }
+
+  startLoad(): Load {
+    this.#loadsStarted += 1;
+    return { number: this.#loadsStarted, version: this.#version };
+  }
+
+  /** Stores the result of a load. Returns false if a later load has stored its result already. */
+  store({ number, version }: Load, loaded: Actor | { ended: EndReason }): boolean {
+    if (number < this.#lastLoad) return false;
+    this.#lastLoad = number;
+    this.#loadedVersion = version;
+    this.#loadedAt = performance.now();
+    const actor =
+      'kind' in loaded && isPersonOrService(loaded)
+        ? restrictToSchool(this.subscription.schoolId, loaded)
+        : (loaded as { ended: EndReason });
+    const json = jsonOf(actor);
+    if (this.#actor !== null && this.#json === json) return true;
+    this.#actor = actor;
+    this.#json = json;
+    this.#callback?.();
+    return true;
+  }
+}
+
+function invalidateAll(entries: Iterable<CachedRights> = []): void {
+  for (const entry of entries) entry.invalidate();
 }
 
 const service = 'service';

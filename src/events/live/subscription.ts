@@ -138,15 +138,15 @@ class Subscription implements Stream {
   async *#iterate(): AsyncGenerator<SubscriptionItem, void, undefined> {
     const { rights, reader } = this.#live;
     const { schoolId, credential, after } = this.request;
-    this.#rights = rights.subscribe(
+    this.#rights = rights.subscribe({
       schoolId,
       credential,
-      (actor) => this.#checkAccess(actor),
-      (reason) => {
+      checkAccess: (actor) => this.#checkAccess(actor),
+      onRevoked: (reason) => {
         this.#revokedReason = reason;
         this.#revoked.abort();
       },
-    );
+    });
     const release = reader.retain(schoolId);
     try {
       const bounds = await this.#bounds();

@@ -40,34 +40,42 @@ async function credentialOf(user: { id: string }): Promise<Credential> {
 /** Loads the current actor of a credential from the database. */
 const actorOf = async (credential: Credential) => (await loadActors(app.db, [credential]))[0] as Actor;
 
+/** Returns the object with some methods replaced. */
+const withMethods = <T extends object>(target: T, methods: Partial<T>): T =>
+  new Proxy(target, {
+    get(_target, name) {
+      const value = (methods as T)[name as keyof T] ?? target[name as keyof T];
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+
 /** Subscribes to all events of a school; also reports its position when no event is for this subscriber. */
 function listener(schoolId: string, credential: Credential) {
   const received: SubscriptionItem[] = [];
   let [reached, over] = [-1n, false];
-  let look = () => {};
+  let check = () => {};
   const { reader, rights, broadcaster } = app.liveEvents;
   const feed: LiveEvents = {
     rights,
     broadcaster,
-    reader: {
-      ...reader,
+    reader: withMethods(reader, {
       waitForAppend(id, seq, signal) {
         reached = seq;
-        look();
+        check();
         return reader.waitForAppend(id, seq, signal);
       },
-    },
+    }),
   };
   let items = follow(feed, { schoolId, credential, after: null, ...everything });
   const run = async () => {
     for await (const item of items) if (item.kind !== 'checkpoint') received.push(item);
     over = true;
-    look();
+    check();
   };
   const until = (satisfied: () => boolean) =>
     new Promise<void>((resolve) => {
-      look = () => satisfied() && resolve();
-      look();
+      check = () => satisfied() && resolve();
+      check();
     });
   void run();
   return {
@@ -160,7 +168,7 @@ const changeRights = (random: SeededRandom, { schools }: World, userId: string):
       record(tx, count === 0 ? 'chatMember.added' : 'chatMember.removed', membership);
     } else if (kind === 'work') {
       const held = await tx.assignment.findMany({ where: { userId, ...current }, orderBy: { id: 'asc' } });
-      const said = (of: { id: string; schoolId: string; classId: string }) => ({
+      const payloadOf = (of: { id: string; schoolId: string; classId: string }) => ({
         schoolId: of.schoolId,
         assignmentId: of.id,
         classId: of.classId,
@@ -169,10 +177,10 @@ const changeRights = (random: SeededRandom, { schools }: World, userId: string):
       });
       if (lose && held.length > 0) {
         const ended = await tx.assignment.update({ where: { id: random.pick(held).id }, data: over });
-        record(tx, 'subjectTeacher.ended', said(ended));
+        record(tx, 'subjectTeacher.ended', payloadOf(ended));
       } else if (!held.some((each) => each.classId === classId)) {
-        const made = await tx.assignment.create({ data: { schoolId, classId, userId, kind: 'SUBJECT_TEACHER', subjectId } });
-        record(tx, 'subjectTeacher.assigned', said(made));
+        const created = await tx.assignment.create({ data: { schoolId, classId, userId, kind: 'SUBJECT_TEACHER', subjectId } });
+        record(tx, 'subjectTeacher.assigned', payloadOf(created));
       }
     } else if (kind === 'role') {
       const held = await tx.roleGrant.findMany({ where: { userId, ...current }, orderBy: { id: 'asc' } });
@@ -180,23 +188,25 @@ const changeRights = (random: SeededRandom, { schools }: World, userId: string):
         const ended = await tx.roleGrant.update({ where: { id: random.pick(held).id }, data: over });
         record(tx, 'role.ended', { schoolId: ended.schoolId, grantId: ended.id, userId });
       } else if (!held.some((each) => each.schoolId === schoolId)) {
-        const made = await tx.roleGrant.create({
+        const created = await tx.roleGrant.create({
           data: { schoolId, userId, role: random.pick(['TEACHER', 'STUDENT', 'SCHOOL_ADMINISTRATION']) },
         });
-        record(tx, 'role.granted', { schoolId, grantId: made.id, userId });
+        record(tx, 'role.granted', { schoolId, grantId: created.id, userId });
       }
     } else {
       const [held] = await tx.enrolment.findMany({ where: { studentId: userId, ...current } });
-      const said = (of: { id: string; schoolId: string; classId: string }) => ({
+      const payloadOf = (of: { id: string; schoolId: string; classId: string }) => ({
         schoolId: of.schoolId,
         enrolmentId: of.id,
         studentId: userId,
         classId: of.classId,
       });
-      if (held !== undefined) record(tx, 'student.withdrawn', said(await tx.enrolment.update({ where: { id: held.id }, data: over })));
+      if (held !== undefined) record(tx, 'student.withdrawn', payloadOf(await tx.enrolment.update({ where: { id: held.id }, data: over })));
       else {
-        const made = await tx.enrolment.create({ data: { schoolId, classId, studentId: userId, startedAt: new Date(Date.now() + 1000) } });
-        record(tx, 'student.enrolled', said(made));
+        const created = await tx.enrolment.create({
+          data: { schoolId, classId, studentId: userId, startedAt: new Date(Date.now() + 1000) },
+        });
+        record(tx, 'student.enrolled', payloadOf(created));
       }
     }
   });
@@ -409,12 +419,12 @@ it('loads separate rights for two tokens of one client with different scopes', a
   const service = await app.build.service({ schoolId: school.id, scopes: ['read', 'events'] });
   const expiresAt = Math.floor(Date.now() / 1000) + 3600;
   const listeners = (['read', 'events'] as const).map((scope) =>
-    app.liveEvents.rights.subscribe(
-      school.id,
-      { kind: 'service', clientId: service.id, expiresAt, scopes: [scope] },
-      () => null,
-      () => undefined,
-    ),
+    app.liveEvents.rights.subscribe({
+      schoolId: school.id,
+      credential: { kind: 'service', clientId: service.id, expiresAt, scopes: [scope] },
+      checkAccess: () => null,
+      onRevoked: () => undefined,
+    }),
   );
   const resolvedActors = await Promise.all(listeners.map((each) => each.resolve()));
   expect(resolvedActors).toMatchObject([{ scopes: ['read'] }, { scopes: ['events'] }]);
@@ -429,7 +439,7 @@ describe('reads that fail', () => {
     return {
       rights,
       broadcaster,
-      reader: { ...reader, bounds: (id) => maybe(() => reader.bounds(id)), read: (...args) => maybe(() => reader.read(...args)) },
+      reader: withMethods(reader, { bounds: (id) => maybe(() => reader.bounds(id)), read: (...args) => maybe(() => reader.read(...args)) }),
     };
   };
 
@@ -461,15 +471,14 @@ it('never delivers an event with the rights from before it', async () => {
   const stream = items({
     rights,
     broadcaster,
-    reader: {
-      ...reader,
+    reader: withMethods(reader, {
       async read(...args) {
         const first = meanwhile;
         meanwhile = null;
         await first?.();
         return reader.read(...args);
       },
-    },
+    }),
   });
   // The person leaves the chat before the stream reads the log for the first time; the chat is renamed after that.
   expect(await nextOf(stream)).toBe(1n);
@@ -481,18 +490,17 @@ it('ends for good once a periodic check finds the rights lost, even if they retu
   const { school, administrator } = await app.build.school();
   const credential = await credentialOf(administrator);
   const actor = (await actorOf(credential)) as UserActor;
-  let lose: (reason: EndReason) => void = () => {};
-  const rights: LiveEvents['rights'] = {
-    ...app.liveEvents.rights,
-    subscribe(_schoolId, _credential, _judge, lost) {
-      lose = lost;
+  let revoke: (reason: EndReason) => void = () => {};
+  const rights = withMethods(app.liveEvents.rights, {
+    subscribe({ onRevoked }) {
+      revoke = onRevoked;
       return { credential, resolve: () => Promise.resolve(actor), cached: () => actor, onChange: () => {}, close: () => {} };
     },
-  };
+  });
   const items = follow({ ...app.liveEvents, rights }, { schoolId: school.id, credential, after: null, ...everything });
   expect(await items.next()).toMatchObject({ value: { kind: 'checkpoint' } });
   const ended = items.next();
-  lose('ROLE_ENDED');
+  revoke('ROLE_ENDED');
   expect(await ended).toMatchObject({ value: { kind: 'ended', reason: 'ROLE_ENDED' } });
   expect(await items.next()).toEqual({ done: true, value: undefined });
 });

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { restrictToSchool, type UserActor } from '../../../src/policy/actor.ts';
 import { loadActors } from '../../../src/auth/actors.ts';
-import { createRightsCache } from '../../../src/events/live/rights-cache.ts';
-import { createLogReader } from '../../../src/events/log-reader.ts';
+import { RightsCache } from '../../../src/events/live/rights-cache.ts';
+import { LogReader } from '../../../src/events/log-reader.ts';
 import { createLogger } from '../../../src/logger.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
@@ -28,19 +28,14 @@ it('has the correct rights of everyone after each change, from the log alone', a
   const log = createLogger('silent');
   // Without the timer, only events of the log cause a reload.
   vi.useFakeTimers({ toFake: ['setInterval'] });
-  const rightsCache = createRightsCache(app.db, log);
+  const rightsCache = new RightsCache(app.db, log);
   vi.useRealTimers();
-  const logReader = createLogReader(app.db.pool, app.notifier, log, (id, events) => rightsCache.invalidate(id, events));
+  const logReader = new LogReader(app.db.pool, app.notifier, log, rightsCache);
   const leave = logReader.retain(schoolId);
   const listeners = await Promise.all(
     people.map(async (user) => {
       const credential = (await app.tokens.verifyAccessToken((await app.token(user)).token))!;
-      const listener = rightsCache.subscribe(
-        schoolId,
-        credential,
-        () => null,
-        () => undefined,
-      );
+      const listener = rightsCache.subscribe({ schoolId, credential, checkAccess: () => null, onRevoked: () => undefined });
       let calls = 0;
       listener.onChange(() => (calls += 1));
       let last = listener.cached();
@@ -51,7 +46,7 @@ it('has the correct rights of everyone after each change, from the log alone', a
         calls = 0;
         last = cached ?? last;
       };
-      return { user, ...listener, checkCallback };
+      return { user, listener, checkCallback };
     }),
   );
   await vi.waitFor(() => expect(logReader.head(schoolId)).not.toBeNull());
@@ -60,16 +55,16 @@ it('has the correct rights of everyone after each change, from the log alone', a
   const waitForLog = async (): Promise<void> => {
     const { head } = (await app.liveEvents.reader.bounds(schoolId))!;
     await vi.waitFor(() => expect(logReader.head(schoolId)).toBe(head), { interval: 2 });
-    for (const { user, credential, resolve, checkCallback } of listeners) {
+    for (const { user, listener, checkCallback } of listeners) {
       checkCallback();
-      const [fresh] = await loadActors(app.db, [credential]);
-      expect(await resolve(), user.id).toEqual('kind' in fresh! ? restrictToSchool(schoolId, fresh as UserActor) : fresh);
+      const [fresh] = await loadActors(app.db, [listener.credential]);
+      expect(await listener.resolve(), user.id).toEqual('kind' in fresh! ? restrictToSchool(schoolId, fresh as UserActor) : fresh);
       checkCallback();
     }
   };
   await waitForLog();
   const rights = async () =>
-    JSON.stringify(await Promise.all(listeners.map(async ({ resolve }) => resolve())), (_key, value: unknown) =>
+    JSON.stringify(await Promise.all(listeners.map(async ({ listener }) => listener.resolve())), (_key, value: unknown) =>
       value instanceof Map ? [...(value as Map<string, string>)] : value,
     );
 
@@ -77,8 +72,8 @@ it('has the correct rights of everyone after each change, from the log alone', a
   const id = (user: { id: string }) => app.id('User', user.id);
   const [classId, otherClassId] = [app.id('Class', a.id), app.id('Class', b.id)];
   const subjectId = app.id('Subject', subject.id);
-  type Made = { __typename: string; id: string };
-  const made: Record<string, Made> = {};
+  type Result = { __typename: string; id: string };
+  const results: Record<string, Result> = {};
   const steps: [string, () => Promise<unknown>][] = [
     ['assignClassTeacher', () => ask.assignClassTeacher({ classId, userId: id(teacher) })],
     ['assignSubjectTeacher', () => ask.assignSubjectTeacher({ classId: otherClassId, userId: id(teacher), subjectId })],
@@ -90,13 +85,13 @@ it('has the correct rights of everyone after each change, from the log alone', a
       'createChat of a circle',
       () => app.as(leader).createChat({ schoolId: app.id('School', schoolId), kind: 'EXTRACURRICULAR', name: 'Кружок' }),
     ],
-    ['addChatMember', () => app.as(leader).addChatMember({ chatId: made['createChat of a circle']!.id, userId: id(teacher) })],
-    ['promoteChatMember', () => app.as(leader).promoteChatMember({ chatId: made['createChat of a circle']!.id, userId: id(teacher) })],
-    ['demoteChatMember', () => app.as(leader).demoteChatMember({ chatId: made['createChat of a circle']!.id, userId: id(teacher) })],
-    ['removeChatMember', () => app.as(leader).removeChatMember({ chatId: made['createChat of a circle']!.id, userId: id(teacher) })],
+    ['addChatMember', () => app.as(leader).addChatMember({ chatId: results['createChat of a circle']!.id, userId: id(teacher) })],
+    ['promoteChatMember', () => app.as(leader).promoteChatMember({ chatId: results['createChat of a circle']!.id, userId: id(teacher) })],
+    ['demoteChatMember', () => app.as(leader).demoteChatMember({ chatId: results['createChat of a circle']!.id, userId: id(teacher) })],
+    ['removeChatMember', () => app.as(leader).removeChatMember({ chatId: results['createChat of a circle']!.id, userId: id(teacher) })],
     ['withdrawStudent', () => ask.withdrawStudent({ studentId: id(past) })],
     ['grantRole', () => ask.grantRole({ schoolId: app.id('School', schoolId), userId: id(teacher), role: 'SCHOOL_ADMINISTRATION' })],
-    ['endRole', () => ask.endRole({ grantId: made.grantRole!.id })],
+    ['endRole', () => ask.endRole({ grantId: results.grantRole!.id })],
     [
       'acceptInvitation',
       async () => {
@@ -108,21 +103,22 @@ it('has the correct rights of everyone after each change, from the log alone', a
     ['archiveClass', () => ask.archiveClass({ classId: otherClassId })],
     [
       'endSession',
-      () => app.as(leader).endSession({ sessionId: app.id('Session', (listeners[1]!.credential as { sessionId: string }).sessionId) }),
+      () =>
+        app.as(leader).endSession({ sessionId: app.id('Session', (listeners[1]!.listener.credential as { sessionId: string }).sessionId) }),
     ],
     ['deactivateUser', () => ask.deactivateUser({ schoolId: app.id('School', schoolId), userId: id(newcomer) })],
   ];
   for (const [name, step] of steps) {
     const before = await rights();
-    made[name] = (await step()) as Made;
-    expect(made[name].__typename, `${name}: ${JSON.stringify(made[name])}`).not.toBe('Refusal');
+    results[name] = (await step()) as Result;
+    expect(results[name].__typename, `${name}: ${JSON.stringify(results[name])}`).not.toBe('Refusal');
     await waitForLog();
     // Guards against steps that change no rights.
     expect(await rights(), name).not.toBe(before);
     changes += 1;
   }
   expect(changes).toBe(steps.length);
-  for (const each of listeners) each.close();
+  for (const { listener } of listeners) listener.close();
   leave();
   logReader.close();
   rightsCache.close();
