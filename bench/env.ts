@@ -39,7 +39,7 @@ async function withAdminClient<T>(work: (client: pg.Client) => Promise<T>): Prom
 }
 
 /** Creates a migrated database; `drop` removes it. */
-export async function createScratch(): Promise<{ url: string; drop(): Promise<void> }> {
+async function createScratch(): Promise<{ url: string; drop(): Promise<void> }> {
   const name = `sfera_bench_${randomBytes(6).toString('hex')}`;
   await withAdminClient((client) => client.query(`create database ${name} template template0`));
   const url = new URL(server);

@@ -40,7 +40,7 @@ export const cpuSecondsOf = (pid: number): number =>
     .flatMap(threadsOf)
     .reduce((sum, task) => sum + Number(readOrEmpty(`${task}/schedstat`).split(' ')[0]) / 1e9, 0);
 
-export const rssBytesOf = (pid: number): number =>
+const rssBytesOf = (pid: number): number =>
   processTree(pid).reduce((sum, member) => sum + Number(/VmRSS:\s+(\d+)/.exec(readOrEmpty(`/proc/${member}/status`))?.[1] ?? 0) * 1024, 0);
 
 export async function freePort(): Promise<number> {

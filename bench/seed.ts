@@ -90,7 +90,7 @@ export async function addClass(
 }
 
 /** Enrols pupils in a class and adds them to its chat. */
-export async function enrol(client: pg.ClientBase, schoolId: string, classId: string, studentIds: readonly string[]): Promise<void> {
+async function enrol(client: pg.ClientBase, schoolId: string, classId: string, studentIds: readonly string[]): Promise<void> {
   await client.query(
     'insert into enrolment (id, school_id, class_id, student_id) select gen_random_uuid(), $1, $2, s from unnest($3::uuid[]) as s',
     [schoolId, classId, studentIds],

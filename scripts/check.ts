@@ -9,6 +9,7 @@ const checks: { name: string; command: string; fix: string }[] = [
   { name: 'format', command: 'prettier --check --log-level warn .', fix: 'run `npx prettier --write .`.' },
   { name: 'lint', command: 'eslint --max-warnings=0 .', fix: 'run `npx eslint --fix .`, then correct the rest by hand.' },
   { name: 'imports', command: 'depcruise --output-type err src test scripts', fix: 'move the code to a layer that may import it (see .dependency-cruiser.js).' },
+  { name: 'unused', command: 'knip --no-progress --no-config-hints', fix: 'delete it, or remove its `export`; knip.config.ts lists the entries.' },
   { name: 'contract', command: 'tsx scripts/breaking-changes.ts', fix: 'keep what clients use, or announce the change with «Breaking: …».' },
   { name: 'migrations', command: 'tsx scripts/migration.ts --check', fix: 'write a migration with the SQL that `npx tsx scripts/migration.ts` prints.' },
 ];

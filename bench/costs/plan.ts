@@ -14,7 +14,7 @@ interface Step {
   together: number;
 }
 
-export const steps: readonly Step[] = [
+const steps: readonly Step[] = [
   { name: 'district', schools: 40, pupils: 425, staff: 60, together: 1 },
   { name: 'region', schools: 450, pupils: 425, staff: 60, together: 1 },
   { name: 'city', schools: 700, pupils: 1500, staff: 120, together: 1 },
@@ -27,7 +27,7 @@ const minProcesses = 2;
 
 type Row = [what: string, how: string, value: number];
 
-export function planOf(costs: readonly Cost[], { schools, pupils, staff, together }: Step): Row[] {
+function planOf(costs: readonly Cost[], { schools, pupils, staff, together }: Step): Row[] {
   const cost = new Map(costs.map((each) => [each.name, each]));
   const s = (name: string) => cost.get(name)!.server!;
   const p = (name: string) => cost.get(name)!.postgres!;

@@ -1,7 +1,7 @@
 /** The selections of the subscriptions, the same for the product and its peers. */
 
 /** The dashboard of an administrator: who was enrolled, and in which class. */
-export const dashboard = 'cursor kind student { surname givenName } class { name }';
+const dashboard = 'cursor kind student { surname givenName } class { name }';
 
 /** Eight selections as different frontends would send them; the last two are used with a `classId`. */
 export const selections = [

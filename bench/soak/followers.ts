@@ -6,7 +6,7 @@ const query =
   'subscription S($schoolId: ID!, $after: String) { enrolments(schoolId: $schoolId, after: $after) {' +
   ' ... on EnrolmentChange { cursor class { name } student { fullName } } ... on Checkpoint { checkpoint: cursor } ... on Ended { ended: reason cursor } ... on ResyncRequired { oldest } } }';
 
-export const seqOf = (cursor: string): number => Number(Buffer.from(cursor, 'base64url').toString().split(':')[1]);
+const seqOf = (cursor: string): number => Number(Buffer.from(cursor, 'base64url').toString().split(':')[1]);
 
 interface Item {
   cursor?: string;

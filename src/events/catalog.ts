@@ -5,9 +5,6 @@ import type { Topic } from '../policy/topics.ts';
  * the event is published on, and whose cached rights it invalidates. src/policy/topics.ts decides who receives a topic.
  */
 
-/** Ids by name. Every payload has the id of its school. */
-export type Payload = { schoolId: string } & Record<string, string | null>;
-
 interface EventDefinition<K extends string> {
   payload: readonly K[];
   topics(payload: Record<K | 'schoolId', string>): Topic[];

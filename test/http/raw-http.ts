@@ -38,7 +38,7 @@ export function expectWellFormed(
   for (const error of errors ?? []) expectWellFormedError(error);
 }
 
-export function expectWellFormedError(error: ResponseError): void {
+function expectWellFormedError(error: ResponseError): void {
   expect(error.extensions?.code, JSON.stringify(error)).toMatch(/^[A-Z_]+$/);
   expect(Object.keys(error.extensions).filter((key) => !['code', 'path', 'clause', 'retryAfter'].includes(key))).toEqual([]);
   expect(error.message).not.toMatch(/Did you mean|node_modules|\bat .*\.[jt]s\b|prisma|invalid value "/i);

@@ -23,7 +23,7 @@ export interface Answer {
 }
 
 /** Thrown when the response has `errors` or no `data`. */
-export class RequestFailed extends Error {
+class RequestFailed extends Error {
   readonly answer: Answer;
   constructor(answer: Answer) {
     super(JSON.stringify(answer.errors));

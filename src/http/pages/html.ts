@@ -11,7 +11,7 @@ type Part = Html | string | number | null | undefined | false | readonly Part[];
 
 const replacements: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
-export const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => replacements[character]!);
+const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => replacements[character]!);
 
 function partText(part: Part): string {
   if (part === null || part === undefined || part === false) return '';
