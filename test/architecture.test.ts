@@ -39,7 +39,11 @@ describe('imports', () => {
     /** Files that violate a rule, with the rule. */
     const planted: [rule: string, path: string, code: string][] = [
       ['reader-imports-leftwards', 'src/reader/row-view.ts', "import '../db/client.ts';"],
+      ['reader-imports-leftwards', 'src/reader/select.ts', "import '../executor/executor.ts';"],
       ['executor-imports-leftwards', 'src/executor/executor.ts', "import type {} from '../domain/chats.ts';"],
+      ['executor-imports-leftwards', 'src/executor/raw-columns.ts', "import type {} from '../reader/row-view.ts';"],
+      ['engines-stand-alone', 'src/executor/deferred.ts', "import type {} from '../config.ts';"],
+      ['engines-stand-alone', 'src/reader/statements.ts', "import '../errors.ts';"],
       ['policy-imports-leftwards', 'src/policy/can.ts', "import '../db/client.ts';"],
       ['policy-is-pure', 'src/policy/permissions.ts', "import '../config.ts';"],
       ['db-imports-leftwards', 'src/db/pagination.ts', "import '../events/record.ts';"],

@@ -2,22 +2,25 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import type pg from 'pg';
 import { ConfigError } from '../config.ts';
 import type { Logger } from '../logger.ts';
+import { PipelinedPool, type Reads } from '../reader/pipelined-pool.ts';
+import type { RowSource } from '../reader/select.ts';
 import { NoAnswer } from './availability.ts';
 import { limitConnections } from './connection-limit.ts';
 import { parseConnectionUrl } from './connection-url.ts';
+import { Connection } from './connection.ts';
 import { connectionError } from './database-errors.ts';
 import { openEmbedded, type Embedded } from './embedded/embedded.ts';
 import { PrismaClient } from './generated/client.ts';
-import { Pool } from './pool.ts';
+import { isFull, Pool } from './pool.ts';
+import { modelsOf } from './schema-metadata.ts';
 import { waitForDatabase } from './wait-for-database.ts';
-import { createPipelinedPool, type PipelinedPool } from './pipelined-pool.ts';
 import { answerWithinMs, Watchdog } from './watchdog.ts';
 
-export interface Database {
+export interface Database extends RowSource {
   prisma: PrismaClient;
   /** Executes transactions, and single statements that write. */
   pool: pg.Pool;
-  reads: PipelinedPool;
+  reads: Reads;
   embedded: boolean;
   /** For connections outside the pool, such as the listening one. Undefined when embedded: there is one session. */
   connectionString?: string;
@@ -92,10 +95,16 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   const readers = size === 1 ? 0 : Math.min(maxReaders, Math.max(1, Math.floor(size / 3)));
   pool.limit(size - readers);
   const prisma = createPrisma(pool);
-  const reads = createPipelinedPool(config, readers, pool, log);
+  const reads = new PipelinedPool({
+    max: readers,
+    createClient: (socket) => new Connection({ ...config, stream: () => socket }),
+    fallback: pool,
+    isFull,
+    onLost: (error) => log.warn({ err: error }, 'A database connection was lost.'),
+  });
   pool.onStarved = () => reads.closeOne();
   const close = (): Promise<void> => watchdog.close(Promise.all([reads.end(), closeAll(prisma, pool)]));
-  return { prisma, pool, reads, embedded: false, connectionString, close };
+  return { prisma, models: modelsOf(prisma), pool, reads, embedded: false, connectionString, close };
 }
 
 /** Shortest time between two renewals of all connections, since a server may stay read-only. */
@@ -138,13 +147,8 @@ function connectEmbedded(embedded: Embedded, watchdog: Watchdog, log: Logger): D
     await embedded.close();
   };
   // Reads use the pool, since there is only one session.
-  const reads: PipelinedPool = {
-    query: (query) => pool.query(query as pg.QueryConfig),
-    inFlightCount: () => 0,
-    closeOne: () => {},
-    end: () => Promise.resolve(),
-  };
-  return { prisma, pool, reads, embedded: true, dump: () => embedded.dump(), failed: embedded.failed, close };
+  const reads: Reads = { query: (query) => pool.query(query as pg.QueryConfig), inFlightCount: () => 0, end: () => Promise.resolve() };
+  return { prisma, models: modelsOf(prisma), pool, reads, embedded: true, dump: () => embedded.dump(), failed: embedded.failed, close };
 }
 
 /** `pipeline` sends a statement before the previous ones are answered. */

@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type pg from 'pg';
 import { readOnlyState } from './availability.ts';
-import { PreparingClient } from './statements.ts';
+import { PreparingClient } from '../reader/statements.ts';
 import type { Watchdog, Watched } from './watchdog.ts';
 
 export interface ConnectionConfig extends pg.ClientConfig {

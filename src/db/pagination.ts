@@ -1,7 +1,9 @@
 import { invalid } from '../errors.ts';
-import type { ReadonlyRows } from '../reader/row-view.ts';
+import { decodeCursor, pageQuery, type Order, type PageQuery } from '../reader/keyset.ts';
 
-/** Keyset pagination: the cost of a page does not depend on its position in the list. */
+export { related, type Order } from '../reader/keyset.ts';
+
+/** Checks the arguments of a connection. */
 
 export interface PageArgs {
   first?: number | null;
@@ -10,58 +12,17 @@ export interface PageArgs {
   before?: string | null;
 }
 
-type KeyType = 'string' | 'date' | 'number' | 'bigint';
-
-interface Key {
-  /** A column, or a column of a to-one relation: `student.sortKey`. */
-  field: string;
-  direction: 'asc' | 'desc';
-  type: KeyType;
-}
-
-/** The order of a list, by columns that are never null and together unique. `tag` names the list in its cursors. */
-export interface Order {
-  tag: string;
-  keys: readonly Key[];
-}
-
-export interface PageQuery<Row> {
-  /** A filter for Prisma; `{}` on the first page. */
-  where: Record<string, unknown>;
-  orderBy: object[];
-  /** One more than the page size, to see whether more rows follow. */
-  limit: number;
-  /** Builds the page from the rows that the query found. */
-  toConnection(rows: ReadonlyRows<Row>): { edges: Edges<Row>; pageInfo: PageInfo };
-}
-
 const maxPageSize = 100;
 const defaultPageSize = 20;
 
 /**
- * Returns the query for one page of a list. Rows added or removed between two pages shift no others. Forward,
- * `hasPreviousPage` is whether `after` was given, as the Relay specification allows; backward, `hasNextPage` is whether
- * `before` was given.
+ * Returns the query for one page of a list.
  * @throws INVALID for a wrong size, `first` together with `last`, or a cursor of another list.
  */
 export function paginate<Row>(args: PageArgs, order: Order): PageQuery<Row> {
   const { size, backward } = sizeOf(args);
-  const after = cursorOf(args, 'after', order);
-  const before = cursorOf(args, 'before', order);
-  const bounds = [
-    ...(after === undefined ? [] : [beyondCursor(order, after, false)]),
-    ...(before === undefined ? [] : [beyondCursor(order, before, true)]),
-  ];
-  return {
-    where: bounds.length > 1 ? { AND: bounds } : { ...bounds[0] },
-    orderBy: order.keys.map(({ field, direction }) => nest(field, (direction === 'asc') === backward ? 'desc' : 'asc')),
-    limit: size + 1,
-    toConnection(rows) {
-      const hasMore = rows.length > size;
-      const edges = new Edges(order, rows, hasMore ? size : rows.length, backward);
-      return { edges, pageInfo: new PageInfo(edges, backward ? before !== undefined : hasMore, backward ? hasMore : after !== undefined) };
-    },
-  };
+  // Without a spread, whose result V8 kept until its next full collection (test/executor/memory.test.ts).
+  return pageQuery(order, { size, backward, after: cursorOf(args, 'after', order), before: cursorOf(args, 'before', order) });
 }
 
 function sizeOf({ first, last }: PageArgs): { size: number; backward: boolean } {
@@ -74,139 +35,10 @@ function sizeOf({ first, last }: PageArgs): { size: number; backward: boolean } 
   return { size, backward };
 }
 
-/** Returns a filter for the rows after the position, or before it. */
-function beyondCursor({ keys }: Order, position: readonly unknown[], before: boolean): object {
-  const operatorOf = ({ direction }: Key): 'gt' | 'lt' => ((direction === 'asc') === before ? 'lt' : 'gt');
-  const alternatives = keys.map((key, depth) => ({
-    AND: [...keys.slice(0, depth).map(({ field }, n) => nest(field, position[n])), nest(key.field, { [operatorOf(key)]: position[depth] })],
-  }));
-  const [firstKey] = keys;
-  if (firstKey === undefined || keys.length === 1) return alternatives[0] ?? {};
-  // The alternatives imply this bound, but PostgreSQL starts an index scan only from a bound outside OR.
-  return { ...nest(firstKey.field, { [`${operatorOf(firstKey)}e`]: position[0] }), OR: alternatives };
-}
-
-/** Returns the value nested as Prisma expects: `{ student: { sortKey: value } }` for `student.sortKey`. */
-function nest(field: string, value: unknown): object {
-  return field.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as object;
-}
-
-/** Returns the columns of to-one relations that the cursor needs, such as `student.sortKey`. */
-export const related = ({ keys }: Order): string[] => keys.map(({ field }) => field).filter((field) => field.includes('.'));
-
-/** The edges of a page. Creates an edge, and encodes its cursor, on access, since most clients read few cursors. */
-export class Edges<Row> implements Iterable<Edge<Row>> {
-  readonly length: number;
-  readonly #order: Order;
-  readonly #rows: ReadonlyRows<Row>;
-  readonly #backward: boolean;
-
-  constructor(order: Order, rows: ReadonlyRows<Row>, length: number, backward: boolean) {
-    this.length = length;
-    this.#order = order;
-    this.#rows = rows;
-    this.#backward = backward;
-  }
-
-  /** Counts from the end if `n` is negative. */
-  at(n: number): Edge<Row> | undefined {
-    const index = n < 0 ? this.length + n : n;
-    if (index < 0 || index >= this.length) return undefined;
-    return new Edge(this.#order, this.#rows.at(this.#backward ? this.length - 1 - index : index)!);
-  }
-
-  *[Symbol.iterator](): Iterator<Edge<Row>> {
-    for (let n = 0; n < this.length; n += 1) yield this.at(n)!;
-  }
-}
-
-/** A class, since V8 keeps getters of an object literal, with their closures, until a full GC (docs/profile.md). */
-class PageInfo {
-  readonly hasNextPage: boolean;
-  readonly hasPreviousPage: boolean;
-  readonly #edges: Edges<unknown>;
-
-  constructor(edges: Edges<unknown>, hasNextPage: boolean, hasPreviousPage: boolean) {
-    this.#edges = edges;
-    this.hasNextPage = hasNextPage;
-    this.hasPreviousPage = hasPreviousPage;
-  }
-
-  get startCursor(): string | null {
-    return this.#edges.at(0)?.cursor ?? null;
-  }
-
-  get endCursor(): string | null {
-    return this.#edges.at(-1)?.cursor ?? null;
-  }
-}
-
-class Edge<Row> {
-  declare readonly node: Row;
-  declare private readonly order: Order;
-
-  constructor(order: Order, node: Row) {
-    this.node = node;
-    this.order = order;
-  }
-
-  get cursor(): string {
-    return encode(this.order, this.node);
-  }
-}
-
-function encode({ tag, keys }: Order, row: unknown): string {
-  const values = keys.map(({ field }) => {
-    const value = field.split('.').reduce<unknown>((object, name) => (object as Record<string, unknown>)[name], row);
-    return typeof value === 'bigint' ? String(value) : value;
-  });
-  return Buffer.from(JSON.stringify([tag, ...values])).toString('base64url');
-}
-
 function cursorOf(args: PageArgs, name: 'after' | 'before', order: Order): unknown[] | undefined {
   const cursor = args[name];
   if (cursor === undefined || cursor === null) return undefined;
-  const position = decode(cursor, order);
+  const position = decodeCursor(cursor, order);
   if (position === undefined) throw invalid(name, ['Это не курсор этого списка.', 'This is not a cursor of this list.']);
   return position;
-}
-
-function decode(cursor: string, { tag, keys }: Order): unknown[] | undefined {
-  const bytes = Buffer.from(cursor, 'base64url');
-  if (bytes.toString('base64url') !== cursor) return undefined;
-  let parts: unknown;
-  try {
-    parts = JSON.parse(bytes.toString());
-  } catch {
-    return undefined;
-  }
-  if (!Array.isArray(parts) || parts.length !== keys.length + 1 || parts[0] !== tag) return undefined;
-  const values = keys.map((key, index) => parse(key, parts[index + 1]));
-  return values.includes(undefined) ? undefined : values;
-}
-
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
-
-/** Parses an instant written by `encode`. Returns undefined for other texts, such as 30 February or the year 0000. */
-function parseInstant(value: unknown): Date | undefined {
-  if (typeof value !== 'string' || !instant.test(value) || value < '0001') return undefined;
-  const date = new Date(value);
-  return !Number.isNaN(date.getTime()) && date.toISOString() === value ? date : undefined;
-}
-
-/** Returns the value of a key; undefined if the database would reject it, since a client may send a forged cursor. */
-function parse({ field, type }: Key, value: unknown): unknown {
-  switch (type) {
-    case 'number':
-      return typeof value === 'number' && value === (value | 0) ? value : undefined;
-    case 'bigint':
-      return typeof value === 'string' && /^-?\d{1,18}$/.test(value) ? BigInt(value) : undefined;
-    case 'date':
-      return parseInstant(value);
-    case 'string':
-      if (typeof value !== 'string' || /[\0\p{Surrogate}]/u.test(value)) return undefined;
-      // Ids are UUIDs.
-      return !/(^|\.)id$|Id$/.test(field) || uuid.test(value) ? value : undefined;
-  }
 }

@@ -1,22 +1,7 @@
+import type { Models, Relation } from '../reader/models.ts';
 import type { PrismaClient } from './generated/client.ts';
 
 /** Maps the models, fields and relations of Prisma's schema to tables and columns. */
-
-export interface Model {
-  table: string;
-  /** Columns by field name, in the schema's order. */
-  columns: ReadonlyMap<string, string>;
-  relations: ReadonlyMap<string, Relation>;
-}
-
-export interface Relation {
-  model: string;
-  /** The join: column `own` of this model's table equals column `other` of the related one. */
-  own: string;
-  other: string;
-  /** True for a to-many relation, false for a to-one relation. */
-  many: boolean;
-}
 
 interface Field {
   name: string;
@@ -25,8 +10,6 @@ interface Field {
   dbName?: string;
   relationName?: string;
 }
-
-export type Models = Readonly<Record<string, Model>>;
 
 const modelsCache = new WeakMap<object, Models>();
 

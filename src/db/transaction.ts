@@ -5,8 +5,9 @@ import { CommitUnknown, isUnanswered, readOnlyState, sqlStateOf } from './availa
 import type { Database } from './client.ts';
 import { releaseClient, acquireClient, type TransactionClient } from './prisma-in-transaction.ts';
 import type { Prisma } from './generated/client.ts';
-import type { PipelinedPool } from './pipelined-pool.ts';
-import { prepared, type RowSource } from './select.ts';
+import type { Reads } from '../reader/pipelined-pool.ts';
+import type { RowSource } from '../reader/select.ts';
+import { prepared } from '../reader/statements.ts';
 import { isConflict } from './constraint-errors.ts';
 
 export { violates } from './constraint-errors.ts';
@@ -38,7 +39,7 @@ const maxAttempts = 5;
  * An error in `change` rolls back and is rethrown.
  * @throws CommitUnknown when the connection broke before the answer to COMMIT.
  */
-export async function transaction<T>(db: Pick<Database, 'prisma' | 'pool'>, change: (tx: Tx) => Promise<T>): Promise<T> {
+export async function transaction<T>(db: Pick<Database, 'models' | 'pool'>, change: (tx: Tx) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     const afterCommitSteps: TxState['afterCommitSteps'] = [];
     let result: T;
@@ -59,7 +60,7 @@ export async function transaction<T>(db: Pick<Database, 'prisma' | 'pool'>, chan
  * statement, and COMMIT together with the statements of `executeAtCommit`.
  */
 async function runOnConnection<T>(
-  { prisma, pool }: Pick<Database, 'prisma' | 'pool'>,
+  { models, pool }: Pick<Database, 'models' | 'pool'>,
   afterCommitSteps: TxState['afterCommitSteps'],
   change: (tx: Tx) => Promise<T>,
 ): Promise<T> {
@@ -67,7 +68,7 @@ async function runOnConnection<T>(
   const connection = corkedClient(client);
   const begin = ignoreRejection(connection.query({ text: 'begin' }));
   const state: TxState = {
-    source: { prisma, reads: connection },
+    source: { models, reads: connection },
     begin,
     commitStatements: [],
     beforeCommitSteps: new Map(),
@@ -99,7 +100,7 @@ async function runOnConnection<T>(
 }
 
 /** Sends the statements of one tick in one packet, since each packet wakes the server. */
-function corkedClient(client: pg.PoolClient): Pick<PipelinedPool, 'query'> {
+function corkedClient(client: pg.PoolClient): Pick<Reads, 'query'> {
   const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
   return {
     query<R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query) {

@@ -1,7 +1,7 @@
 import { can, clauseOf } from '../policy/can.ts';
 import type { Action, Facts, Noun, NounOf } from '../policy/permissions.ts';
 import { factsOf } from './resources.ts';
-import { findRows } from '../db/select.ts';
+import { findRows } from '../reader/select.ts';
 import { query, sourceOf, type Tx } from '../db/transaction.ts';
 import { forbidden, notFound, unauthenticated } from '../errors.ts';
 import type { Context } from './context.ts';

@@ -1,6 +1,6 @@
 import { paginate, related, type Order } from '../db/pagination.ts';
 import type { ReadonlyRows } from '../reader/row-view.ts';
-import { findByParents } from '../db/select.ts';
+import { findByParents } from '../reader/select.ts';
 import type { Filter } from '../policy/scopes.ts';
 import { selectsCursor, columnsOf, columnsOfPage } from './selected-columns.ts';
 import type { Context } from './context.ts';
@@ -68,17 +68,21 @@ function createChildQuery<Row>(
     relation,
     key: JSON.stringify([model, relation, where, orderBy, limit]),
     read: (ids) =>
-      findByParents<Row>(db, model, relation, ids, {
-        where,
-        orderBy,
-        limit,
-        asViews: selection !== undefined,
-        columns: joined && columnsOfPage(selection, joined.childType, order, isJoined ? joined.field : undefined),
-        related: selectsCursor(selection) ? related(order) : [],
-        joined: isJoined
-          ? { relation: joined.field, where: readable(actor, joined.type), columns: columnsOf(selection, joined.type) }
-          : undefined,
-      }),
+      findByParents<Row>(
+        db,
+        { model, relation, parentIds: ids },
+        {
+          where,
+          orderBy,
+          limit,
+          asViews: selection !== undefined,
+          columns: joined && columnsOfPage(selection, joined.childType, order, isJoined ? joined.field : undefined),
+          related: selectsCursor(selection) ? related(order) : [],
+          joined: isJoined
+            ? { relation: joined.field, where: readable(actor, joined.type), columns: columnsOf(selection, joined.type) }
+            : undefined,
+        },
+      ),
     toPage: (rows) => toConnection(rows ?? []),
   };
 }

@@ -1,6 +1,6 @@
 import { clauseOf, everCan } from '../policy/can.ts';
 import { newId } from '../db/ids.ts';
-import { findRows } from '../db/select.ts';
+import { findRows } from '../reader/select.ts';
 import { query, sourceOf, execute, type Tx } from '../db/transaction.ts';
 import { conflict, forbidden, type Refusal } from '../errors.ts';
 import { record } from '../events/record.ts';

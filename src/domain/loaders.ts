@@ -2,7 +2,7 @@ import DataLoader from 'dataloader';
 import type { Actor } from '../policy/actor.ts';
 import type { Filter } from '../policy/scopes.ts';
 import type { Database } from '../db/client.ts';
-import { findRows, type SelectOptions } from '../db/select.ts';
+import { findRows, type SelectOptions } from '../reader/select.ts';
 import { batchPerTick } from '../reader/batching.ts';
 import { columnsOf, type SelectedFields } from './selected-columns.ts';
 import type { ResourceType, Resources, User } from './entities.ts';

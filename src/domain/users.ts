@@ -1,7 +1,7 @@
 import { domainToASCII } from 'node:url';
 import { clauseOf, where } from '../policy/can.ts';
 import { paginate } from '../db/pagination.ts';
-import { findRows } from '../db/select.ts';
+import { findRows } from '../reader/select.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict, forbidden, invalid, unauthenticated } from '../errors.ts';
 import { record } from '../events/record.ts';

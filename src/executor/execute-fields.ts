@@ -1,5 +1,4 @@
 import { getArgumentValues } from 'graphql';
-import { wireBuffer, RowView, type ReadonlyRows, type RowViewClass } from '../reader/row-view.ts';
 import { shouldYield, deferRest, completeOrDefer } from './deferred.ts';
 import {
   buildResolveInfo,
@@ -10,6 +9,7 @@ import {
   type ExecutionState,
 } from './execution-state.ts';
 import { closeSegment } from './json-writer.ts';
+import type { ByteRow, ByteRowLayout } from './raw-columns.ts';
 
 /**
  * Executes a plan: calls the resolvers and writes their values, or null and an error, as JSON. Writes a synchronous
@@ -18,6 +18,14 @@ import { closeSegment } from './json-writer.ts';
 
 const code = (character: string): number => character.charCodeAt(0);
 const [brace, braceEnd, bracket, bracketEnd, comma] = ['{', '}', '[', ']', ','].map(code) as [number, number, number, number, number];
+
+const emptyRow: ByteRow = { $buffer: { view: new DataView(new ArrayBuffer(0)) }, $at: 0 };
+
+/** A list with access by index: an array, or a page of rows. */
+export interface ReadonlyList {
+  readonly length: number;
+  at(n: number): unknown;
+}
 
 /** Writes the root object. */
 export function writeRoot(state: ExecutionState, plan: Plan): void {
@@ -33,14 +41,14 @@ export function writeObject(state: ExecutionState, plan: Plan, source: unknown, 
 }
 
 function writeFields(state: ExecutionState, plan: Plan, source: unknown): void {
-  const { writer } = state;
+  const { writer, isByteRow } = state;
   if (plan.length === 0) writer.byte(brace);
-  const row = source instanceof RowView ? source : undefined;
-  const rowClass = row?.constructor as unknown as RowViewClass;
+  const row = isByteRow(source) ? source : undefined;
+  const layout = row?.constructor as unknown as ByteRowLayout;
   const { $buffer, $at } = row ?? emptyRow;
   for (const field of plan) {
     writer.copy(field.keyBytes);
-    if (row !== undefined && field.rawColumns !== undefined && field.rawColumns.write(writer, rowClass, $buffer, $at)) continue;
+    if (row !== undefined && field.rawColumns !== undefined && field.rawColumns.write(writer, layout, $buffer.view, $at)) continue;
     if (field.constant !== undefined) writer.copy(field.constant);
     else if (field.nullable) tryComplete(state, field, field.complete, field.name, undefined, source);
     else {
@@ -52,14 +60,12 @@ function writeFields(state: ExecutionState, plan: Plan, source: unknown): void {
   writer.byte(braceEnd);
 }
 
-const emptyRow = { $buffer: wireBuffer(Buffer.alloc(0)), $at: 0 };
-
 export function writeList(
   state: ExecutionState,
   field: CompiledField,
   complete: CompleteValue,
   itemNullable: boolean,
-  items: ReadonlyRows<unknown>,
+  items: ReadonlyList,
   key: string | number,
   nullable: boolean,
 ): void {
@@ -75,7 +81,7 @@ function writeItems(
   field: CompiledField,
   complete: CompleteValue,
   itemNullable: boolean,
-  items: ReadonlyRows<unknown>,
+  items: ReadonlyList,
   from: number,
 ): void {
   for (let n = from; n < items.length; n += 1) {

@@ -10,7 +10,7 @@ import {
   type OperationDefinitionNode,
 } from 'graphql';
 import type { Segment, StaticBytes, JsonWriter } from './json-writer.ts';
-import type { RawColumnWriter } from './raw-columns.ts';
+import type { IsByteRow, RawColumnWriter } from './raw-columns.ts';
 
 /** Writes the value at `key` as JSON, or throws the field's error. */
 export type CompleteValue = (state: ExecutionState, field: CompiledField, value: unknown, key: string | number) => void;
@@ -65,6 +65,7 @@ export interface ExecutionState {
   rootValue: unknown;
   variables: Record<string, unknown>;
   schema: GraphQLSchema;
+  isByteRow: IsByteRow;
   arguments: unknown[];
   errors: GraphQLError[];
   writer: JsonWriter;

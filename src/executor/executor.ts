@@ -6,14 +6,15 @@ import {
   type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
-  type GraphQLSchema,
   type OperationDefinitionNode,
 } from 'graphql';
 import { writeRoot } from './execute-fields.ts';
 import { failExecution } from './deferred.ts';
-import { compileQuery, type Compilation, type PlanCache } from './compile-query.ts';
-import { locateError, type CompiledQuery, type ExecutionState } from './execution-state.ts';
+import { compileQuery, type PlanCache } from './compile-query.ts';
+import type { Compilation } from './compiler.ts';
+import { locateError, type ExecutionState } from './execution-state.ts';
 import { JsonWriter, assemble, type Segment, type AssembledBytes } from './json-writer.ts';
+import type { ByteRow, IsByteRow } from './raw-columns.ts';
 
 /**
  * Executes queries as the specification says, and writes JSON meanwhile. graphql-js collects fields, arguments and
@@ -34,8 +35,10 @@ export interface PreparedOperation extends Compilation {
 }
 
 export interface PrepareOptions {
-  /** Stores the plan if it is new; by default a cache that the whole process shares. */
+  /** Stores the plan if it is new; by default a cache of 16 MiB that the whole process shares. */
   planCache?: PlanCache | undefined;
+  /** Recognises rows whose columns can be copied as bytes; by default no row is one. */
+  isByteRow?: IsByteRow;
 }
 
 /** Executes a query, or one event of a subscription, by its plan; graphql-js executes anything else. */
@@ -48,7 +51,7 @@ export function execute(args: ExecutionArgs): PromiseOrValue<ExecutionResult> {
 export const executeToWriter = (args: ExecutionArgs): PromiseOrValue<Executed> => prepare(args).execute(args.rootValue, args.contextValue);
 
 /** Prepares an operation to be executed many times: coerces its variables and compiles its document once. */
-export function prepare(args: ExecutionArgs, { planCache }: PrepareOptions = {}): PreparedOperation {
+export function prepare(args: ExecutionArgs, { planCache, isByteRow = noByteRow }: PrepareOptions = {}): PreparedOperation {
   const { schema, document } = args;
   const fallback: PreparedOperation = {
     compiled: null,
@@ -68,18 +71,24 @@ export function prepare(args: ExecutionArgs, { planCache }: PrepareOptions = {})
     compiled,
     plannedFields,
     runsUnsliced: false,
-    execute: (rootValue, contextValue) => executeCompiled(compiled, schema, coerced, fieldArguments, rootValue, contextValue),
+    execute: (rootValue, contextValue) =>
+      executeCompiled({ compiled, schema, variables: coerced, arguments: fieldArguments, isByteRow, rootValue, contextValue }),
   };
 }
 
-function executeCompiled(
-  compiled: CompiledQuery,
-  schema: GraphQLSchema,
-  variables: Record<string, unknown>,
-  fieldArguments: unknown[],
-  rootValue: unknown,
-  contextValue: unknown,
-): PromiseOrValue<ExecutionState> {
+const noByteRow: IsByteRow = (_value): _value is ByteRow => false;
+
+type ExecutionInput = Pick<ExecutionState, 'compiled' | 'schema' | 'variables' | 'arguments' | 'isByteRow' | 'rootValue' | 'contextValue'>;
+
+function executeCompiled({
+  compiled,
+  schema,
+  variables,
+  arguments: fieldArguments,
+  isByteRow,
+  rootValue,
+  contextValue,
+}: ExecutionInput): PromiseOrValue<ExecutionState> {
   const data: Segment = { parts: [], open: 0 };
   const state: ExecutionState = {
     compiled,
@@ -87,6 +96,7 @@ function executeCompiled(
     rootValue,
     schema,
     variables,
+    isByteRow,
     arguments: fieldArguments,
     errors: [],
     writer: new JsonWriter(),

@@ -1,26 +1,33 @@
-import { wireBuffer, type WireBuffer } from '../reader/row-view.ts';
-
 /**
  * Writes JSON as bytes into pooled buffers. Saves strings that would only be copied, and the page faults of new memory,
  * which cost more than the writing (docs/profile.md).
  */
 
-const bufferPool: WireBuffer[] = [];
+/** A buffer, also as a DataView. */
+interface PooledBuffer {
+  bytes: Buffer;
+  view: DataView;
+}
+
+const bufferPool: PooledBuffer[] = [];
 let pooledBytes = 0;
 const maxPooledBytes = 16 * 1024 * 1024;
 const minBufferBytes = 64 * 1024;
 const maxBufferBytes = 4 * 1024 * 1024;
 
 /** Returns the last released buffer of at least `size` bytes, or a new one. New sizes are powers of two, for reuse. */
-function acquireBuffer(size: number): WireBuffer {
+function acquireBuffer(size: number): PooledBuffer {
   const index = bufferPool.findLastIndex(({ bytes }) => bytes.length >= size);
-  if (index < 0) return wireBuffer(Buffer.allocUnsafeSlow(Math.max(minBufferBytes, 2 ** Math.ceil(Math.log2(size)))));
+  if (index < 0) {
+    const bytes = Buffer.allocUnsafeSlow(Math.max(minBufferBytes, 2 ** Math.ceil(Math.log2(size))));
+    return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
+  }
   const [buffer] = bufferPool.splice(index, 1);
   pooledBytes -= buffer!.bytes.length;
   return buffer!;
 }
 
-function releaseBuffer(buffer: WireBuffer): void {
+function releaseBuffer(buffer: PooledBuffer): void {
   const { length } = buffer.bytes;
   if (length > maxBufferBytes || pooledBytes + length > maxPooledBytes) return;
   bufferPool.push(buffer);
@@ -67,7 +74,7 @@ export class JsonWriter {
   /** Number of bytes written so far. Setting it back discards the bytes after it. */
   at = 0;
   bytes: Buffer;
-  #buffer: WireBuffer;
+  #buffer: PooledBuffer;
   #view: DataView;
 
   constructor() {

@@ -1,11 +1,26 @@
 import { GraphQLString, getNullableType, type GraphQLField } from 'graphql';
-import { columnAt, lengthAt, type WireBuffer, type RowViewClass } from '../reader/row-view.ts';
 import { Base64Prefix, type JsonWriter } from './json-writer.ts';
 
 /**
  * Writes fields that consist of columns' texts by copying the bytes of the row, without decoding them to strings. Such
- * a field also has a resolver, for rows that are not RowViews; test/executor/raw-columns.test.ts compares the two.
+ * a field also has a resolver, for rows that are not ByteRows; test/executor/raw-columns.test.ts compares the two.
  */
+
+/**
+ * A row that keeps its columns as bytes, as PostgreSQL's DataRow message has them: from `$at` on, each column is its length
+ * in four bytes, negative for null, and its text in UTF-8. The constructor of the row is its `ByteRowLayout`.
+ */
+export interface ByteRow {
+  readonly $buffer: { readonly view: DataView };
+  readonly $at: number;
+}
+
+export interface ByteRowLayout {
+  /** Indexes of the columns whose text is the value, by name. */
+  readonly textColumns: ReadonlyMap<string, number>;
+}
+
+export type IsByteRow = (value: unknown) => value is ByteRow;
 
 /** The extension `rawColumns` of a field: the columns whose texts are its value. */
 export interface RawColumns {
@@ -27,8 +42,8 @@ export function rawColumnWriter({ type, extensions }: GraphQLField<unknown, unkn
 export class RawColumnWriter {
   readonly #columns: readonly string[];
   readonly #prefix: Base64Prefix | null;
-  /** Class of the last row, and the indexes of the columns in it; null if it lacks one. */
-  #rowClass: RowViewClass | undefined;
+  /** Layout of the last row, and the indexes of the columns in it; null if it lacks one. */
+  #layout: ByteRowLayout | undefined;
   #columnIndexes: readonly number[] | null = null;
 
   constructor(columns: readonly string[], prefix: Base64Prefix | null) {
@@ -37,28 +52,28 @@ export class RawColumnWriter {
   }
 
   /** Writes the field of the row at `rowOffset` as JSON. Returns false, and writes nothing, if it must be resolved. */
-  write(writer: JsonWriter, rowClass: RowViewClass, buffer: WireBuffer, rowOffset: number): boolean {
-    if (rowClass !== this.#rowClass) {
-      this.#rowClass = rowClass;
-      const indexes = this.#columns.map((name) => rowClass.textColumns.get(name));
+  write(writer: JsonWriter, layout: ByteRowLayout, view: DataView, rowOffset: number): boolean {
+    if (layout !== this.#layout) {
+      this.#layout = layout;
+      const indexes = this.#columns.map((name) => layout.textColumns.get(name));
       this.#columnIndexes = indexes.includes(undefined) ? null : (indexes as number[]);
     }
     const columns = this.#columnIndexes;
     if (columns === null) return false;
     if (this.#prefix !== null) {
-      const offset = columnAt(buffer, rowOffset, columns[0]!);
-      const length = lengthAt(buffer, offset);
+      const offset = columnAt(view, rowOffset, columns[0]!);
+      const length = view.getInt32(offset);
       if (length !== uuidLength) return false;
-      writer.base64(this.#prefix, buffer.view, offset + 4, length);
+      writer.base64(this.#prefix, view, offset + 4, length);
       return true;
     }
     const { at } = writer;
     let leadingByte = quote;
     for (let n = 0; n < columns.length; n += 1) {
-      const offset = columnAt(buffer, rowOffset, columns[n]!);
-      const length = lengthAt(buffer, offset);
+      const offset = columnAt(view, rowOffset, columns[n]!);
+      const length = view.getInt32(offset);
       if (length <= 0 && columns.length > 1) continue;
-      if (length < 0 || !writer.text(leadingByte, buffer.view, offset + 4, length)) {
+      if (length < 0 || !writer.text(leadingByte, view, offset + 4, length)) {
         writer.at = at;
         return false;
       }
@@ -67,6 +82,13 @@ export class RawColumnWriter {
     writer.byte(quote);
     return true;
   }
+}
+
+/** Returns the offset of a column, by its index, in a row whose first column is at `at`. */
+function columnAt(view: DataView, at: number, column: number): number {
+  let begin = at;
+  for (let n = 0; n < column; n += 1) begin += 4 + Math.max(0, view.getInt32(begin));
+  return begin;
 }
 
 const uuidLength = 36;

@@ -1,5 +1,5 @@
 import { rateLimited, unavailable } from '../errors.ts';
-import { cacheBudget } from '../lru.ts';
+import { cacheBudget } from './cache-budget.ts';
 import { SlidingWindow } from './sliding-window.ts';
 
 /**

@@ -1,16 +1,7 @@
-import pg from 'pg';
-import { Parser } from 'pg-protocol/dist/parser.js';
-
 /**
  * Rows as bytes of the PostgreSQL protocol, decoded column by column on access. node-postgres decodes every column to a
  * string, and most of these strings would only be encoded as bytes again.
  */
-
-const dataRow = 'D'.charCodeAt(0);
-
-interface Message {
-  name: string;
-}
 
 /** A buffer, also as a DataView. The buffers of received rows are never overwritten. */
 export interface WireBuffer {
@@ -19,26 +10,6 @@ export interface WireBuffer {
 }
 
 export const wireBuffer = (bytes: Buffer): WireBuffer => ({ bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) });
-
-/** The row received last. The parser reuses the object for the next row. */
-export class DataRow implements Message {
-  readonly name = 'dataRow';
-  buffer = wireBuffer(Buffer.alloc(0));
-  /** Offset of the first column. A column is its length in four bytes, negative for null, and its text. */
-  at = 0;
-
-  /** The columns as the DataRow message of node-postgres has them. */
-  get fields(): (string | null)[] {
-    const { buffer } = this;
-    const fields: (string | null)[] = [];
-    let { at } = this;
-    for (let count = buffer.view.getInt16(at - 2); count > 0; count -= 1) {
-      fields.push(textAt(buffer, at));
-      at = nextColumn(buffer, at);
-    }
-    return fields;
-  }
-}
 
 /** Returns the length of the column at `at` in bytes; negative for null. */
 export const lengthAt = ({ view }: WireBuffer, at: number): number => view.getInt32(at);
@@ -69,63 +40,6 @@ export function integerAt({ bytes, view }: WireBuffer, at: number): number {
   return value;
 }
 
-/** Private members of the parser of pg-protocol 1.16; test/reader/row-view.test.ts fails when they change. */
-interface ParserInternals {
-  buffer: Buffer;
-  bufferOffset: number;
-  bufferLength: number;
-  parse(bytes: Buffer, callback: (message: Message) => void): void;
-  handlePacket(at: number, code: number, length: number, bytes: Buffer): Message;
-  mergeBuffer(bytes: Buffer): void;
-}
-
-/** A parser of the protocol that returns each row as its position in the received bytes. */
-export class RowParser extends (Parser as unknown as new () => ParserInternals) {
-  readonly #row = new DataRow();
-
-  override handlePacket(at: number, code: number, length: number, bytes: Buffer): Message {
-    if (code !== dataRow) return super.handlePacket(at, code, length, bytes);
-    const row = this.#row;
-    // Rows would otherwise read their columns from bytes of something else, without an error.
-    if (bytes !== row.buffer.bytes) throw new Error('pg-protocol parses bytes that RowParser did not store');
-    row.at = at + 2;
-    return row;
-  }
-
-  /** Allocates a new buffer instead of overwriting one, since earlier rows still point into it. */
-  override mergeBuffer(bytes: Buffer): void {
-    const { buffer, bufferOffset, bufferLength } = this;
-    this.buffer = bufferLength === 0 ? bytes : Buffer.concat([buffer.subarray(bufferOffset, bufferOffset + bufferLength), bytes]);
-    this.bufferOffset = 0;
-    this.bufferLength = this.buffer.length;
-    this.#row.buffer = wireBuffer(this.buffer);
-  }
-}
-
-/** Private members of the client of node-postgres 8.23; test/reader/row-view.test.ts fails when they change. */
-interface ClientInternals {
-  connection: NodeJS.EventEmitter & { attachListeners(stream: NodeJS.ReadableStream): void };
-  _handleDataRow(row: DataRow): void;
-}
-
-/** A client of node-postgres that receives rows as `DataRow`. */
-export class Client extends pg.Client {
-  constructor(config?: string | pg.ClientConfig) {
-    super(config);
-    const internals = this as unknown as ClientInternals;
-    const { connection } = internals;
-    connection.attachListeners = (stream) => {
-      const parser = new RowParser();
-      // Hot path: calls `_handleDataRow` directly instead of emitting one event per row.
-      const receive = (message: Message): void => {
-        if (message instanceof DataRow) internals._handleDataRow(message);
-        else connection.emit(message.name === 'error' ? 'errorMessage' : message.name, message);
-      };
-      stream.on('data', (bytes: Buffer) => parser.parse(bytes, receive));
-    };
-  }
-}
-
 /** Parses a column's text; null if the text is the value. */
 export type Parse = ((text: string) => unknown) | null;
 
@@ -154,6 +68,8 @@ export abstract class RowView {
     this.$at = at;
   }
 }
+
+export const isRowView = (value: unknown): value is RowView => value instanceof RowView;
 
 /** The RowView subclass of a list of columns. */
 export interface RowViewClass {

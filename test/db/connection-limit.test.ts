@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { connect, type Database } from '../../src/db/client.ts';
-import { findRows } from '../../src/db/select.ts';
+import { findRows } from '../../src/reader/select.ts';
 import { transaction } from '../../src/db/transaction.ts';
 import { createLogger } from '../../src/logger.ts';
 import { server } from '../support/database.ts';
@@ -118,6 +118,6 @@ describe.runIf(server)('a limit of connections', () => {
     const other = await open(8);
     await other.pool.query('select 1');
     await administrator.query(`alter role ${made.name} connection limit 1`);
-    expect(await findRows({ prisma: other.prisma, reads: other.reads }, 'User', { where: {} })).toEqual([]);
+    expect(await findRows(other, 'User', { where: {} })).toEqual([]);
   }, 60_000);
 });

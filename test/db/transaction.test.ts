@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/db/client.ts';
-import { findRows } from '../../src/db/select.ts';
+import { findRows } from '../../src/reader/select.ts';
 import { afterCommit, query, beforeCommit, executeAtCommit, transaction, sourceOf, execute, type Tx } from '../../src/db/transaction.ts';
 import { openTestDatabase, server } from '../support/database.ts';
 import { person } from '../reader/sample-rows.ts';
@@ -93,7 +93,7 @@ describe('transaction', () => {
       async (tx: Tx) => void (await tx.$executeRawUnsafe('change')),
     ]) {
       const { pool, statements } = fakePool((text) => (text === 'begin' ? Promise.reject(new Error('no BEGIN')) : Promise.resolve()));
-      await expect(transaction({ prisma: db.prisma, pool }, change)).rejects.toThrow('no BEGIN');
+      await expect(transaction({ models: db.models, pool }, change)).rejects.toThrow('no BEGIN');
       expect(statements).toEqual(['begin', 'rollback']);
     }
   });
@@ -105,7 +105,7 @@ describe('transaction', () => {
       if (text === 'commit') answer();
       if (text === 'last') await committing;
     });
-    await transaction({ prisma: db.prisma, pool }, async (tx) => beforeCommit(tx, 'step', async () => executeAtCommit(tx, 'last', [])));
+    await transaction({ models: db.models, pool }, async (tx) => beforeCommit(tx, 'step', async () => executeAtCommit(tx, 'last', [])));
     expect(statements).toEqual(['begin', 'last', 'commit']);
   });
 

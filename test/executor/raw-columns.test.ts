@@ -56,7 +56,7 @@ describe('a field with raw columns', () => {
         if (many) for (const name of columns) if (!optional.has(name) && !row[name]) row[name] = 'Имя';
         const { of, row: view } = rowOf(row);
         const json = new JsonWriter();
-        const written = writer.write(json, of, view.$buffer, view.$at);
+        const written = writer.write(json, of, view.$buffer.view, view.$at);
         const resolved =
           (field.resolve as ((source: unknown) => unknown) | undefined)?.(view) ?? (view as unknown as Record<string, unknown>)[field.name];
         if (written) expect(json.bytes.toString('utf8', 0, json.at)).toBe(JSON.stringify(resolved));
@@ -75,7 +75,7 @@ describe('a field with raw columns', () => {
     const [, id] = fields.find(([name]) => name === 'User.id')!;
     const { of, row } = rowOf({ id: null });
     const json = new JsonWriter();
-    expect([rawColumnWriter(id)!.write(json, of, row.$buffer, row.$at), json.at]).toEqual([false, 0]);
+    expect([rawColumnWriter(id)!.write(json, of, row.$buffer.view, row.$at), json.at]).toEqual([false, 0]);
     json.end();
   });
 
@@ -83,7 +83,7 @@ describe('a field with raw columns', () => {
     const [, fullName] = fields.find(([name]) => name === 'User.fullName')!;
     const { of, row } = rowOf({ surname: 'Орлова', givenName: 'Анна' });
     const json = new JsonWriter();
-    expect(rawColumnWriter(fullName)!.write(json, of, row.$buffer, row.$at)).toBe(false);
+    expect(rawColumnWriter(fullName)!.write(json, of, row.$buffer.view, row.$at)).toBe(false);
     json.end();
   });
 });

@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { Client, RowParser, wireBuffer, createView, type DataRow } from '../../src/reader/row-view.ts';
+import { Client, RowParser, type DataRow } from '../../src/reader/row-parser.ts';
+import { wireBuffer, createView } from '../../src/reader/row-view.ts';
 import { columnBytes } from '../support/column-bytes.ts';
 
 /** Parsing of rows from the PostgreSQL protocol, however the bytes are split into chunks. */

@@ -1,10 +1,11 @@
 import { hash } from 'node:crypto';
 import { GraphQLError, Kind, parse, specifiedRules, validate, type DocumentNode } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { LRUCache } from 'lru-cache';
 import { rateLimited, type Refusal } from '../../errors.ts';
 import type { GraphContext } from '../../graphql/context.ts';
 import { schema } from '../../graphql/schema.ts';
-import { cacheBudget, LruCache } from '../../lru.ts';
+import { cacheBudget } from '../cache-budget.ts';
 import { Budgets } from './budgets.ts';
 import { HeldMemory } from './held-memory.ts';
 import { anonymousLengthRefusal, anonymousShapeRefusal, anonymousTokensRefusal, boundDocument, BoundsRule } from './limits.ts';
@@ -58,8 +59,8 @@ export class Documents {
   readonly #accounts = new Budgets(newPerMinute.account);
   readonly #addresses = new Budgets(newPerMinute.address);
 
-  #cacheOf(maxWeight: number): LruCache<string, KnownDocument> {
-    return new LruCache({ maxWeight, onEvict: (known) => this.#forget(known) });
+  #cacheOf(maxSize: number): LRUCache<string, KnownDocument> {
+    return new LRUCache({ maxSize, dispose: (known, _text, reason) => reason === 'evict' && this.#forget(known) });
   }
 
   find(text: string): KnownDocument | undefined {
@@ -112,10 +113,11 @@ export class Documents {
     return known;
   }
 
-  #keep(known: KnownDocument, cache: LruCache<string, KnownDocument>): void {
+  #keep(known: KnownDocument, cache: LRUCache<string, KnownDocument>): void {
     this.#byDocument.set(known.document, known);
     this.#byHash.set(known.hash, known);
-    if (!cache.set(known.text, known, known.weight)) this.#forget(known);
+    cache.set(known.text, known, { size: known.weight });
+    if (!cache.has(known.text)) this.#forget(known);
   }
 
   #forget({ text, hash: sha256, document }: KnownDocument): void {

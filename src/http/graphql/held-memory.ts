@@ -1,5 +1,5 @@
 import { unavailable, type Language } from '../../errors.ts';
-import { cacheBudget } from '../../lru.ts';
+import { cacheBudget } from '../cache-budget.ts';
 import { refusalError, RequestError } from '../errors.ts';
 
 /**

@@ -1,10 +1,12 @@
 import type { ExecutionArgs } from 'graphql';
 import { createPlanCache } from '../../executor/compile-query.ts';
 import { prepare, type PreparedOperation } from '../../executor/executor.ts';
-import { cacheBudget } from '../../lru.ts';
+import { isRowView } from '../../reader/row-view.ts';
+import { cacheBudget } from '../cache-budget.ts';
 import type { RequestContext } from '../request-context.ts';
 
-/** Plans of anonymous requests, in a separate cache, so that they cannot evict plans of signed-in accounts. */
+/** Plans of anonymous requests have a separate cache, so that they cannot evict plans of signed-in accounts. */
+const accountPlans = createPlanCache(cacheBudget);
 const anonymousPlans = createPlanCache(cacheBudget / 8);
 
 /**
@@ -13,7 +15,7 @@ const anonymousPlans = createPlanCache(cacheBudget / 8);
  */
 export function prepareCharged(args: ExecutionArgs): PreparedOperation {
   const { actor, account } = args.contextValue as RequestContext;
-  const prepared = prepare(args, { planCache: actor.kind === 'anonymous' ? anonymousPlans : undefined });
+  const prepared = prepare(args, { planCache: actor.kind === 'anonymous' ? anonymousPlans : accountPlans, isByteRow: isRowView });
   if (prepared.plannedFields > 0) account.chargeCost(prepared.plannedFields);
   return prepared;
 }

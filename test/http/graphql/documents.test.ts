@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { anonymousBounds } from '../../../src/http/graphql/limits.ts';
 import { Documents } from '../../../src/http/graphql/documents.ts';
 import type { GraphContext } from '../../../src/graphql/context.ts';
-import { cacheBudget } from '../../../src/lru.ts';
+import { cacheBudget } from '../../../src/http/cache-budget.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { ask, json, openSignedIn, overSocket, type Reply } from '../raw-http.ts';
 

@@ -7,7 +7,7 @@ import type { Filter } from '../../src/policy/scopes.ts';
 import type { Database } from '../../src/db/client.ts';
 import { modelsOf } from '../../src/db/schema-metadata.ts';
 import { RowList } from '../../src/reader/row-view.ts';
-import { findRows, findByParents, type SelectOptions } from '../../src/db/select.ts';
+import { findRows, findByParents, type SelectOptions } from '../../src/reader/select.ts';
 import { insertWorld, worlds } from '../policy/arbitrary-worlds.ts';
 import { openTestDatabase } from '../support/database.ts';
 
@@ -196,7 +196,7 @@ describe('with all rows of a world', () => {
     for (const limit of [1, 2, 100])
       for (const ids of [parents, parents.slice(0, 1), []]) {
         const selection: SelectOptions = { where: {}, orderBy, limit, related: along === undefined ? [] : [`${along}.sortKey`] };
-        const found = await findByParents(db, model, list, ids, selection);
+        const found = await findByParents(db, { model, relation: list, parentIds: ids }, selection);
         const same = await delegate(model).findMany({
           where: { id: { in: ids } },
           select: {
@@ -205,7 +205,7 @@ describe('with all rows of a world', () => {
           },
         });
         expect(Object.fromEntries(found)).toEqual(Object.fromEntries(same.map((row) => [row.id, row[list]])));
-        const viewed = await findByParents<Row>(db, model, list, ids, { ...selection, asViews: true });
+        const viewed = await findByParents<Row>(db, { model, relation: list, parentIds: ids }, { ...selection, asViews: true });
         for (const row of same) {
           const rows = viewed.get(row.id as string)!;
           expect(
@@ -222,11 +222,11 @@ describe('with all rows of a world', () => {
     const empty = classIds.map(() => randomUUID());
     const texts = async (parentIds: string[]): Promise<string[]> => {
       const sent = vi.spyOn(db.reads, 'query');
-      const found = await findByParents<Row>(db, 'Class', 'enrolments', parentIds, {
-        where: {},
-        orderBy: [{ student: { sortKey: 'desc' } }, { id: 'asc' }],
-        limit: 1,
-      });
+      const found = await findByParents<Row>(
+        db,
+        { model: 'Class', relation: 'enrolments', parentIds },
+        { where: {}, orderBy: [{ student: { sortKey: 'desc' } }, { id: 'asc' }], limit: 1 },
+      );
       const asked = sent.mock.calls.map(([query]) => (query as unknown as { text: string }).text);
       sent.mockRestore();
       expect(found.get(full)).toHaveLength(1);
@@ -242,10 +242,11 @@ describe('with all rows of a world', () => {
     const [allowed] = (await delegate('Enrolment').findMany({})).map((row) => row.studentId as string);
     const classes = (await delegate('Class').findMany({})).map((row) => row.id as string);
     const brought = new Map<string, unknown>();
-    const found = await findByParents<{ studentId: string; joined: unknown }>(db, 'Class', 'enrolments', classes, {
-      where: {},
-      joined: { relation: 'student', where: { id: allowed } },
-    });
+    const found = await findByParents<{ studentId: string; joined: unknown }>(
+      db,
+      { model: 'Class', relation: 'enrolments', parentIds: classes },
+      { where: {}, joined: { relation: 'student', where: { id: allowed } } },
+    );
     for (const { studentId, joined } of [...found.values()].flatMap((rows) => [
       ...(rows as unknown as Iterable<{ studentId: string; joined: unknown }>),
     ]))

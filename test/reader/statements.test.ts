@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Database } from '../../src/db/client.ts';
-import { prepared } from '../../src/db/select.ts';
-import { maxPrepared, Statements, statements } from '../../src/db/statements.ts';
+import { maxPrepared, prepared, Statements, statements } from '../../src/reader/statements.ts';
 import { openTestDatabase } from '../support/database.ts';
 
 /** Prepared statements: rare statements do not evict the others, and no connection keeps them forever. */

@@ -1,4 +1,4 @@
-import type { Model, Models } from './schema-metadata.ts';
+import type { Model, Models } from './models.ts';
 
 /** Translates Prisma's filters and orders to SQL with parameters. Throws on unknown operators, ignores nothing. */
 

@@ -1,6 +1,8 @@
 import type pg from 'pg';
-import { LruCache } from '../lru.ts';
-import { Client, type RowViewClass } from '../reader/row-view.ts';
+import { LRUCache } from 'lru-cache';
+import { types } from './parsers.ts';
+import { Client } from './row-parser.ts';
+import type { RowViewClass } from './row-view.ts';
 
 /** The cached data of a statement. */
 export interface StatementEntry {
@@ -18,14 +20,14 @@ export interface StatementEntry {
 /** Largest number of prepared statements. Each connection keeps a plan of each. */
 export const maxPrepared = 500;
 
-/** Largest weight in bytes of each of the two caches. */
-const maxWeight = 16 * 1024 * 1024;
+/** Largest size in bytes of each of the two caches. */
+const maxSize = 16 * 1024 * 1024;
 
 /**
  * Estimates the bytes of heap of a statement. Measured on Node 20 as the growth of `heapUsed` over 500 statements: a
  * class of rows of 20 columns takes 16 KB.
  */
-const weightOf = (text: string): number => 16_000 + 2 * text.length;
+const sizeOf = (text: string): number => 16_000 + 2 * text.length;
 
 /**
  * Names the statements to prepare. A statement gets a name at its second use, and no other text ever gets that name;
@@ -33,11 +35,11 @@ const weightOf = (text: string): number => 16_000 + 2 * text.length;
  * evict prepared statements.
  */
 export class Statements {
-  readonly #usedOnce = new LruCache<string, StatementEntry>({ maxWeight, maxEntries: maxPrepared });
-  readonly #named = new LruCache<string, StatementEntry>({
-    maxWeight,
-    maxEntries: maxPrepared,
-    onEvict: ({ name }) => {
+  readonly #usedOnce = new LRUCache<string, StatementEntry>({ max: maxPrepared, maxSize });
+  readonly #named = new LRUCache<string, StatementEntry>({
+    max: maxPrepared,
+    maxSize,
+    dispose: ({ name }) => {
       this.#names.delete(name!);
       this.#evictions += 1;
     },
@@ -65,13 +67,14 @@ export class Statements {
     if (named !== undefined) return named.name;
     const entry = this.#usedOnce.get(text);
     if (entry === undefined) {
-      this.#usedOnce.set(text, { name: undefined, view: undefined, needsRanking: false }, weightOf(text));
+      this.#usedOnce.set(text, { name: undefined, view: undefined, needsRanking: false }, { size: sizeOf(text) });
       return undefined;
     }
     this.#usedOnce.delete(text);
     const name = `rows${this.#nameCount}`;
     this.#nameCount += 1;
-    if (!this.#named.set(text, entry, weightOf(text))) return undefined;
+    this.#named.set(text, entry, { size: sizeOf(text) });
+    if (!this.#named.has(text)) return undefined;
     this.#names.add(name);
     return (entry.name = name);
   }
@@ -80,7 +83,13 @@ export class Statements {
 /** One registry for all connections of the process. */
 export const statements = new Statements();
 
-/** Private members of the connection of node-postgres 8.23; test/db/statements.test.ts fails when they change. */
+/** Returns the query for node-postgres: prepared from the second use on, with values parsed as Prisma does. */
+export function prepared(text: string, values: unknown[]): pg.QueryConfig {
+  const name = statements.nameOf(text);
+  return name === undefined ? { text, values, types } : { name, text, values, types };
+}
+
+/** Private members of the connection of node-postgres 8.23; test/reader/statements.test.ts fails when they change. */
 interface Connection {
   /** Texts of the statements that this connection has prepared, by name. */
   readonly parsedStatements: Record<string, string>;

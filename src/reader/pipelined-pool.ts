@@ -1,0 +1,158 @@
+import { Socket } from 'node:net';
+import type pg from 'pg';
+import { flushAtEndOfTick } from './batching.ts';
+
+/** Executes statements that read, outside transactions. */
+export interface Reads {
+  query<R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query): Promise<pg.QueryResult<R>>;
+  /** Returns the number of statements that wait for their answer. */
+  inFlightCount(): number;
+  end(): Promise<void>;
+}
+
+/** A connection in the pipeline mode of node-postgres. */
+export interface PipelineClient extends Pick<pg.Client, 'connect' | 'end' | 'query'> {
+  /** Whether the connection takes no new statements. */
+  readonly retired: boolean;
+  on(event: 'error' | 'end', listener: (error?: Error) => void): unknown;
+}
+
+export interface PipelinedPoolOptions {
+  /** Largest number of connections. */
+  max: number;
+  /** Creates a connection that communicates over the socket. */
+  createClient(socket: Socket): PipelineClient;
+  /** Executes the statements while there is no connection. */
+  fallback: pg.Pool;
+  /** Returns whether the server refused a connection because of its connection limit. */
+  isFull(error: unknown): boolean;
+  /** Called when a connection is lost, with the reason. */
+  onLost(error: Error): void;
+}
+
+interface PipelinedConnection {
+  client: PipelineClient;
+  socket: Socket;
+  /** Whether the server refused the connection because of its connection limit. */
+  isRefused: boolean;
+  inFlight: number;
+  /** Whether the socket collects the statements of this turn, to send them in one write. */
+  isCorked: boolean;
+}
+
+/** Milliseconds without opening a connection after the server refused one. */
+const backoffMs = 5000;
+
+/** SQLSTATE classes after which the server closes the connection. Errors without a code are not from the server. */
+const connectionEnds = /^(08|57P)/;
+
+/**
+ * Executes statements that read, outside transactions, on connections with pipelining: many statements are in flight at
+ * once, and the server answers them in order. So no statement waits for a connection, and the statements of one turn
+ * leave in one write, which is most of the cost of a small statement. The statements in flight on a broken connection
+ * fail, and the next statement opens a new one. Without any connection, `fallback` executes the statements.
+ */
+export class PipelinedPool implements Reads {
+  readonly #options: PipelinedPoolOptions;
+  readonly #connections: (PipelinedConnection | undefined)[];
+  #backoffUntil = 0;
+  #isEnded = false;
+
+  constructor(options: PipelinedPoolOptions) {
+    this.#options = options;
+    this.#connections = Array.from({ length: options.max });
+  }
+
+  query<R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query): Promise<pg.QueryResult<R>> {
+    const connection = this.#chooseConnection();
+    if (connection === undefined) return this.#queryFallback<R>(query);
+    connection.inFlight += 1;
+    corkUntilEndOfTick(connection);
+    return new Promise((resolve, reject) => {
+      connection.client.query(query as pg.QueryConfig, (error: Error | null, result) => {
+        connection.inFlight -= 1;
+        if (error && connection.isRefused) return resolve(this.#queryFallback<R>(query));
+        if (error && connectionEnds.test((error as { code?: string }).code ?? '08')) this.#remove(connection, error);
+        else if (connection.client.retired) this.#remove(connection);
+        if (error) reject(error);
+        else resolve(result as pg.QueryResult<R>);
+      });
+    });
+  }
+
+  inFlightCount(): number {
+    return this.#connections.reduce((sum, connection) => sum + (connection?.inFlight ?? 0), 0);
+  }
+
+  /** Ends the connection with the fewest statements, so that the pool of transactions may open one. */
+  closeOne(): void {
+    const open = this.#connections.filter((connection) => connection !== undefined);
+    if (open.length === 0) return;
+    this.#backoffUntil = performance.now() + backoffMs;
+    this.#remove(open.reduce((best, connection) => (connection.inFlight < best.inFlight ? connection : best)));
+  }
+
+  async end(): Promise<void> {
+    this.#isEnded = true;
+    await Promise.all(this.#connections.map(async (connection) => connection?.client.end()));
+  }
+
+  /** Returns an idle connection, or the one with the fewest statements; undefined if no connection may be opened. */
+  #chooseConnection(): PipelinedConnection | undefined {
+    let best: PipelinedConnection | undefined;
+    for (let index = 0; index < this.#connections.length; index += 1) {
+      const mayOpen = (best === undefined || best.inFlight > 0) && performance.now() > this.#backoffUntil;
+      const connection = this.#connections[index] ?? (mayOpen ? this.#open(index) : undefined);
+      if (connection === undefined) continue;
+      if (connection.inFlight === 0) return connection;
+      if (best === undefined || connection.inFlight < best.inFlight) best = connection;
+    }
+    return best;
+  }
+
+  #open(index: number): PipelinedConnection {
+    const socket = new Socket();
+    const client = this.#options.createClient(socket);
+    const connection: PipelinedConnection = { client, socket, isRefused: false, inFlight: 0, isCorked: false };
+    const remove = (error?: Error): void => this.#remove(connection, error);
+    client.on('error', remove);
+    client.on('end', () => remove());
+    // The client itself fails the statements that wait for the connection.
+    client.connect().catch((error: Error) => {
+      connection.isRefused = this.#options.isFull(error);
+      if (connection.isRefused) this.#backoffUntil = performance.now() + backoffMs;
+      remove(connection.isRefused ? undefined : error);
+    });
+    this.#connections[index] = connection;
+    return connection;
+  }
+
+  /** Removes the connection, so that the next statement opens another one. */
+  #remove(connection: PipelinedConnection, error?: Error): void {
+    const index = this.#connections.indexOf(connection);
+    if (index < 0) return;
+    this.#connections[index] = undefined;
+    // Unless the connection is broken, it ends after the answers to the statements in flight.
+    connection.client.end().catch(() => undefined);
+    if (!this.#isEnded && error !== undefined) this.#options.onLost(error);
+  }
+
+  #queryFallback<R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query): Promise<pg.QueryResult<R>> {
+    // A statement that waited for a refused connection was never sent, so the pool may execute it.
+    if ('submit' in query) Object.assign(query, { callback: undefined });
+    return new Promise((resolve, reject) => {
+      this.#options.fallback.query<R>(query as pg.QueryConfig, (error: Error | null, result) => (error ? reject(error) : resolve(result)));
+    });
+  }
+}
+
+/** Makes the socket send the statements of this turn in one write. */
+function corkUntilEndOfTick(connection: PipelinedConnection): void {
+  if (connection.isCorked) return;
+  connection.isCorked = true;
+  connection.socket.cork();
+  flushAtEndOfTick(() => {
+    connection.isCorked = false;
+    connection.socket.uncork();
+  });
+}
