@@ -25,7 +25,7 @@ const layers = steps.slice(0, -1).flatMap((step, at) =>
 const names = 'utils|helpers|common|shared|core|lib|services|manager|base|misc';
 
 /** In graphql/, the files that every noun may import. */
-const grounds = '^src/graphql/(builder|refs|context|scalars|page)\\.ts$';
+const grounds = '^src/graphql/(builder|refs|context|scalars)\\.ts$';
 
 export default {
   forbidden: [
@@ -67,7 +67,7 @@ export default {
     },
     {
       name: 'graphql-nouns-apart',
-      comment: 'Nouns of src/graphql/ import builder, refs, context, scalars and page, never one another; schema.ts collects them.',
+      comment: 'Nouns of src/graphql/ import builder, refs, context and scalars, never one another; schema.ts collects them.',
       severity: 'error',
       from: { path: '^src/graphql/([^/.]+)', pathNot: '^src/graphql/schema\\.ts$' },
       to: { path: src('graphql'), pathNot: [grounds, '^src/graphql/$1/'] },
@@ -78,6 +78,34 @@ export default {
       severity: 'error',
       from: { path: '^src/', pathNot: src('graphql', 'http') },
       to: { path: src('graphql') },
+    },
+    {
+      name: 'http-pages-apart',
+      comment: 'The pages are for people without JavaScript; they share no code with the GraphQL API but what stands in src/http/ itself.',
+      severity: 'error',
+      from: { path: '^src/http/pages/' },
+      to: { path: '^src/http/(graphql|live|websocket)/' },
+    },
+    {
+      name: 'http-api-without-pages',
+      comment: 'The GraphQL API sends no HTML.',
+      severity: 'error',
+      from: { path: '^src/http/(graphql|live|websocket)/' },
+      to: { path: '^src/http/pages/' },
+    },
+    {
+      name: 'http-live-and-websocket-apart',
+      comment: 'live/ executes and websocket/ transports; they meet in the interfaces of src/events/live/.',
+      severity: 'error',
+      from: { path: '^src/http/(live|websocket)/' },
+      to: { path: '^src/http/(live|websocket)/', pathNot: '^src/http/$1/' },
+    },
+    {
+      name: 'http-graphql-under-every-transport',
+      comment: 'graphql/ answers operations of HTTP and of WebSockets, so it imports no socket.',
+      severity: 'error',
+      from: { path: '^src/http/graphql/' },
+      to: { path: '^src/http/websocket/' },
     },
     {
       name: 'generated-client-near-the-rows',

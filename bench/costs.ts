@@ -18,7 +18,7 @@ import { openEnv } from './env.ts';
 const help = `npx tsx bench/costs.ts [--write]
 
 Measures CPU time, memory and disk space of single operations of the product, and prints the two tables of docs/scale.md: the costs, and the steps
-of growth calculated from them. It takes about a minute and a half; run nothing else on the machine meanwhile. Run npm run build first: it measures
+of growth calculated from them. It takes about two minutes; run nothing else on the machine meanwhile. Run npm run build first: it measures
 the product in dist/.
   --write   write the tables into docs/scale.md
   PG_URL    URL of a PostgreSQL server on this machine, 15 or newer, with a role that may create databases; the CPU time of its backends is read from /proc`;

@@ -65,7 +65,10 @@ export const rateLimited = (seconds = 60): Refusal => {
   );
 };
 
-/** The refusal for a database or another dependency that does not answer. Nothing was written; a retry may succeed. */
+/**
+ * The refusal for a database or another dependency that does not answer; a retry may succeed. Nothing was written:
+ * `CommitUnknown` (src/db/availability.ts) is the refusal for a COMMIT without an answer, after which a change may be saved.
+ */
 export const unavailable = (seconds = 2): Refusal => {
   const retryAfterSeconds = Math.max(1, Math.ceil(seconds));
   return new Refusal(

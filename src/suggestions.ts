@@ -1,10 +1,14 @@
 /** Returns the known word that a mistyped word most likely means, or undefined. */
-export function closest(word: string, known: readonly string[], most = Math.min(2, Math.floor(word.length / 3))): string | undefined {
+export function closest(
+  word: string,
+  known: readonly string[],
+  maxDistance = Math.min(2, Math.floor(word.length / 3)),
+): string | undefined {
   const typed = word.toLowerCase();
   let best: { word: string; distance: number } | undefined;
   for (const candidate of known) {
     const distance = editDistance(typed, candidate.toLowerCase());
-    if (distance <= most && (best === undefined || distance < best.distance)) best = { word: candidate, distance };
+    if (distance <= maxDistance && (best === undefined || distance < best.distance)) best = { word: candidate, distance };
   }
   return best?.word;
 }

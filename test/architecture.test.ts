@@ -60,6 +60,11 @@ describe('imports', () => {
       ['graphql-only-for-http', 'src/main.ts', "import './graphql/builder.ts';"],
       ['nothing-imports-the-entrances', 'src/http/app.ts', "import '../main.ts';"],
       ['ground-files-import-no-layer', 'src/errors.ts', "import './db/client.ts';"],
+      ['http-pages-apart', 'src/http/pages/join.ts', "import '../graphql/limits.ts';"],
+      ['http-api-without-pages', 'src/http/graphql/admission.ts', "import '../pages/layout.ts';"],
+      ['http-live-and-websocket-apart', 'src/http/live/shared-execution.ts', "import type {} from '../websocket/frames.ts';"],
+      ['http-live-and-websocket-apart', 'src/http/websocket/server.ts', "import '../live/failures.ts';"],
+      ['http-graphql-under-every-transport', 'src/http/graphql/documents.ts', "import '../websocket/frames.ts';"],
       ['generated-client-near-the-rows', 'src/http/pages.ts', "import '../db/generated/client.ts';"],
       ['generated-types-only-in-auth', 'src/auth/keys.ts', "import '../db/generated/client.ts';"],
       ['no-cycles', 'src/domain/schools.ts', "import type {} from './subjects.ts';"],
@@ -89,6 +94,11 @@ describe('imports', () => {
       ],
       ['src/graphql/schema.ts', "import './chats.ts';\nimport './events.ts';"],
       ['src/graphql/events.ts', "import './builder.ts';\nimport '../domain/chats.ts';"],
+      ['src/http/graphql/limits.ts', "import '../errors.ts';"],
+      ['src/http/live/failures.ts', "import '../graphql/limits.ts';"],
+      ['src/http/websocket/frames.ts', "import '../graphql/limits.ts';"],
+      ['src/http/pages/layout.ts', "import '../errors.ts';"],
+      ['src/http/errors.ts', 'export {};'],
       ['src/http/bootstrap.ts', "import '../graphql/schema.ts';\nimport '../jobs/cleaning.ts';"],
     ];
     let folder = '';
