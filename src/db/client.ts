@@ -12,6 +12,7 @@ import { connectionError } from './database-errors.ts';
 import { openEmbedded, type Embedded } from './embedded/embedded.ts';
 import { PrismaClient } from './generated/client.ts';
 import { isFull, Pool } from './pool.ts';
+import { TransactionClients } from './prisma-in-transaction.ts';
 import { modelsOf } from './schema-metadata.ts';
 import { waitForDatabase } from './wait-for-database.ts';
 import { answerWithinMs, Watchdog } from './watchdog.ts';
@@ -21,6 +22,8 @@ export interface Database extends RowSource {
   /** Executes transactions, and single statements that write. */
   pool: pg.Pool;
   reads: Reads;
+  /** Prisma's clients for transactions. */
+  transactionClients: TransactionClients;
   embedded: boolean;
   /** For connections outside the pool, such as the listening one. Undefined when embedded: there is one session. */
   connectionString?: string;
@@ -104,7 +107,8 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   });
   pool.onStarved = () => reads.closeOne();
   const close = (): Promise<void> => watchdog.close(Promise.all([reads.end(), closeAll(prisma, pool)]));
-  return { prisma, models: modelsOf(prisma), pool, reads, embedded: false, connectionString, close };
+  const transactionClients = new TransactionClients();
+  return { prisma, models: modelsOf(prisma), pool, reads, transactionClients, embedded: false, connectionString, close };
 }
 
 /** Shortest time between two renewals of all connections, since a server may stay read-only. */
@@ -148,7 +152,17 @@ function connectEmbedded(embedded: Embedded, watchdog: Watchdog, log: Logger): D
   };
   // Reads use the pool, since there is only one session.
   const reads: Reads = { query: (query) => pool.query(query as pg.QueryConfig), inFlightCount: () => 0, end: () => Promise.resolve() };
-  return { prisma, models: modelsOf(prisma), pool, reads, embedded: true, dump: () => embedded.dump(), failed: embedded.failed, close };
+  return {
+    prisma,
+    models: modelsOf(prisma),
+    pool,
+    reads,
+    transactionClients: new TransactionClients(),
+    embedded: true,
+    dump: () => embedded.dump(),
+    failed: embedded.failed,
+    close,
+  };
 }
 
 /** `pipeline` sends a statement before the previous ones are answered. */

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import { CommitUnknown, isUnanswered, readOnlyState, sqlStateOf } from './availability.ts';
 import type { Database } from './client.ts';
-import { releaseClient, acquireClient, type TransactionClient } from './prisma-in-transaction.ts';
+import type { TransactionClient } from './prisma-in-transaction.ts';
 import type { Prisma } from './generated/client.ts';
 import type { Reads } from '../reader/pipelined-pool.ts';
 import type { RowSource } from '../reader/select.ts';
@@ -16,6 +16,9 @@ declare const txBrand: unique symbol;
 
 /** Proof of an open transaction. Only this file creates one, so a function that takes a `Tx` cannot run outside. */
 export type Tx = Prisma.TransactionClient & { readonly [txBrand]: true };
+
+/** The part of the database that transactions use. */
+type Connections = Pick<Database, 'models' | 'pool' | 'transactionClients'>;
 
 interface TxState {
   source: RowSource;
@@ -39,7 +42,7 @@ const maxAttempts = 5;
  * An error in `change` rolls back and is rethrown.
  * @throws CommitUnknown when the connection broke before the answer to COMMIT.
  */
-export async function transaction<T>(db: Pick<Database, 'models' | 'pool'>, change: (tx: Tx) => Promise<T>): Promise<T> {
+export async function transaction<T>(db: Connections, change: (tx: Tx) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     const afterCommitSteps: TxState['afterCommitSteps'] = [];
     let result: T;
@@ -60,7 +63,7 @@ export async function transaction<T>(db: Pick<Database, 'models' | 'pool'>, chan
  * statement, and COMMIT together with the statements of `executeAtCommit`.
  */
 async function runOnConnection<T>(
-  { models, pool }: Pick<Database, 'models' | 'pool'>,
+  { models, pool, transactionClients }: Connections,
   afterCommitSteps: TxState['afterCommitSteps'],
   change: (tx: Tx) => Promise<T>,
 ): Promise<T> {
@@ -75,7 +78,7 @@ async function runOnConnection<T>(
     afterCommitSteps,
     prismaClient: undefined,
   };
-  const tx = createTx(state);
+  const tx = createTx(state, transactionClients);
   let connectionError: Error | undefined;
   let isCommitting = false;
   try {
@@ -94,7 +97,7 @@ async function runOnConnection<T>(
     throw isCommitting && isUnanswered(error) ? new CommitUnknown(error) : error;
   } finally {
     states.delete(tx);
-    if (state.prismaClient !== undefined) releaseClient(state.prismaClient);
+    if (state.prismaClient !== undefined) transactionClients.release(state.prismaClient);
     client.release(connectionError);
   }
 }
@@ -113,7 +116,7 @@ function corkedClient(client: pg.PoolClient): Pick<Reads, 'query'> {
   };
 }
 
-function createTx(state: TxState): Tx {
+function createTx(state: TxState, clients: Database['transactionClients']): Tx {
   const query = async (config: pg.QueryConfig) => {
     await state.begin;
     return state.source.reads.query(config);
@@ -122,7 +125,7 @@ function createTx(state: TxState): Tx {
     get(_, name): unknown {
       // Resolving a promise with `tx` reads `then`, which must not create a PrismaClient.
       if (name === 'then') return undefined;
-      return Reflect.get((stateOf(tx).prismaClient ??= acquireClient(query)).prisma, name);
+      return Reflect.get((stateOf(tx).prismaClient ??= clients.acquire(query)).prisma, name);
     },
   });
   states.set(tx, state);

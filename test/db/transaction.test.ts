@@ -93,7 +93,7 @@ describe('transaction', () => {
       async (tx: Tx) => void (await tx.$executeRawUnsafe('change')),
     ]) {
       const { pool, statements } = fakePool((text) => (text === 'begin' ? Promise.reject(new Error('no BEGIN')) : Promise.resolve()));
-      await expect(transaction({ models: db.models, pool }, change)).rejects.toThrow('no BEGIN');
+      await expect(transaction({ ...db, pool }, change)).rejects.toThrow('no BEGIN');
       expect(statements).toEqual(['begin', 'rollback']);
     }
   });
@@ -105,7 +105,7 @@ describe('transaction', () => {
       if (text === 'commit') answer();
       if (text === 'last') await committing;
     });
-    await transaction({ models: db.models, pool }, async (tx) => beforeCommit(tx, 'step', async () => executeAtCommit(tx, 'last', [])));
+    await transaction({ ...db, pool }, async (tx) => beforeCommit(tx, 'step', async () => executeAtCommit(tx, 'last', [])));
     expect(statements).toEqual(['begin', 'last', 'commit']);
   });
 
