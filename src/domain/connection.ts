@@ -10,7 +10,7 @@ import type { Page, PageArgs, ResourceType } from './entities.ts';
 /** Lists of the children of many parents: classes of schools, pupils of classes. */
 
 interface Parent {
-  model: 'School' | 'Class' | 'Chat' | 'User' | 'Invitation';
+  model: ResourceType;
   id: string;
   relation: string;
 }

@@ -1,46 +1,11 @@
-import type * as rows from '../db/generated/client.ts';
-import type {
-  Assignment,
-  Chat,
-  Class,
-  Event,
-  Invitation,
-  RoleGrant,
-  School,
-  SchoolYear,
-  Session,
-  Subject,
-  User,
-} from '../db/generated/client.ts';
+import type { Resources } from './resources.ts';
 
-/** The rows that operations return and the schema exposes. */
-export type { Assignment, Chat, Class, Event, Invitation, RoleGrant, School, SchoolYear, Session, Subject, User };
+/** The rows that operations return and the schema exposes: those of every model, and those that are read with a parent. */
+export type * from '../db/generated/client.ts';
+export type { Resources, ResourceType } from './resources.ts';
 
-/** The person of a row, if they were read together: null if the actor may not see the person. */
-interface WithPerson {
-  joined?: User | null;
-}
-
-export type Enrolment = rows.Enrolment & WithPerson;
-export type ChatMember = rows.ChatMember & WithPerson;
-
-/** The rows that have a global id, by their type's name in the schema. */
-export interface Resources {
-  School: School;
-  SchoolYear: SchoolYear;
-  Class: Class;
-  Subject: Subject;
-  User: User;
-  RoleGrant: RoleGrant;
-  Assignment: Assignment;
-  Enrolment: Enrolment;
-  Invitation: Invitation;
-  Chat: Chat;
-  ChatMember: ChatMember;
-  Session: Session;
-}
-
-export type ResourceType = keyof Resources;
+export type Enrolment = Resources['Enrolment'];
+export type ChatMember = Resources['ChatMember'];
 
 /** One page of a list, in the Relay specification's shape. */
 export interface Page<Row> {

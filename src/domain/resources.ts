@@ -2,49 +2,23 @@ import type { Actor } from '../policy/actor.ts';
 import { can, where } from '../policy/can.ts';
 import { permissions, type Action, type Facts, type Noun } from '../policy/permissions.ts';
 import type { Filter } from '../policy/scopes.ts';
-import type { Resources, ResourceType } from './entities.ts';
-import { loadFactsOfUser, type FactsContext } from './user-facts.ts';
+import type { Database } from '../db/client.ts';
+import { byId, parentsOf, type FieldDependencies, type ModelName, type Parent, type Resource, type RowOf } from './resource.ts';
+import { loadFactsOfUser } from './user-facts.ts';
 
 /**
  * What the platform must know about each type that has a global id. Loading by id, the filters of lists, `viewerCan`, the
- * payload ids of events, shared execution and the generic tests derive from this page.
+ * fields of parents, the payload ids of events, the order of locks, shared execution and the generic tests derive from
+ * this page.
  */
-
-type FieldDependencies = Readonly<Record<string, readonly string[]>>;
-
-export interface Resource<T extends ResourceType> {
-  /** The action that allows reading a row. */
-  read: Action;
-  /** The relation to the row whose right `read` asks for, where that is not the row itself. */
-  via?: string;
-  /** The facts that the policy decides by, from a row alone: for each noun whose actions may be asked on this type. */
-  facts: { [N in Noun]?: (row: Resources[T]) => Facts[N] };
-  /** The facts that take statements of their own. Null hides the row. */
-  loadFacts?: { [N in Noun]?: (row: Resources[T], ctx: FactsContext) => Promise<Facts[N] | null> };
-  /**
-   * Whether one statement reads the rows for all requests of a turn of the event loop, whoever their actors are. `facts`
-   * then decide who gets a row. Only for types whose rows are few and small.
-   */
-  isBatched?: true;
-  /** The ids in the payloads of events that name a row of this type. */
-  payloadIds: readonly string[];
-  /**
-   * For types that come by the hundred: the columns of each field that is not the column of its own name. Queries then read
-   * only the columns of the fields that they select. test/domain/selected-columns.test.ts checks that no field is missing.
-   */
-  fieldDependencies?: FieldDependencies;
-}
-
-/** Fields that are read by the row's id alone. */
-const byId = (...fields: readonly string[]): FieldDependencies => Object.fromEntries(fields.map((field) => [field, ['id']]));
 
 const nameColumns = ['surname', 'givenName', 'patronymic'];
 
-export const resources: { readonly [T in ResourceType]: Resource<T> } = {
+const table = {
   School: {
     read: 'school.read',
     isBatched: true,
-    payloadIds: ['schoolId'],
+    lockRank: 10,
     facts: {
       school: ({ id }) => ({ schoolId: id }),
       event: ({ id }) => ({ schoolId: id }),
@@ -52,23 +26,32 @@ export const resources: { readonly [T in ResourceType]: Resource<T> } = {
       chat: ({ id }) => ({ schoolId: id, classId: null, subjectId: null }),
     },
   },
-  SchoolYear: { read: 'school.read', via: 'school', isBatched: true, payloadIds: [], facts: { school: ({ schoolId }) => ({ schoolId }) } },
+  SchoolYear: {
+    read: 'school.read',
+    via: 'school',
+    isBatched: true,
+    facts: { school: ({ schoolId }) => ({ schoolId }) },
+    parents: { school: 'School' },
+  },
   Class: {
     read: 'class.read',
     isBatched: true,
-    payloadIds: ['classId', 'fromClassId'],
+    lockRank: 20,
+    payloadIds: ['fromClassId'],
     facts: {
       class: ({ id, schoolId }) => ({ schoolId, classId: id }),
       // A chat that is about to be made in the class, of any kind.
       chat: ({ id, schoolId }) => ({ schoolId, classId: id, subjectId: null }),
     },
+    parents: { school: 'School', year: { type: 'SchoolYear', column: 'schoolYearId' } },
   },
-  Subject: { read: 'subject.read', isBatched: true, payloadIds: ['subjectId'], facts: { subject: ({ schoolId }) => ({ schoolId }) } },
+  Subject: { read: 'subject.read', isBatched: true, facts: { subject: ({ schoolId }) => ({ schoolId }) }, parents: { school: 'School' } },
   User: {
     read: 'user.read',
-    payloadIds: ['userId', 'studentId'],
+    lockRank: 30,
+    payloadIds: ['studentId'],
     facts: {},
-    loadFacts: { user: ({ id }, ctx) => loadFactsOfUser(ctx, id) },
+    loadFacts: { user: ({ id }, db) => loadFactsOfUser(db, id) },
     fieldDependencies: {
       fullName: nameColumns,
       shortName: nameColumns,
@@ -79,56 +62,102 @@ export const resources: { readonly [T in ResourceType]: Resource<T> } = {
     read: 'role.read',
     payloadIds: ['grantId'],
     facts: { role: ({ schoolId, userId }) => ({ schoolId, userId }), school: ({ schoolId }) => ({ schoolId }) },
+    parents: { school: 'School', user: 'User', grantedBy: 'User' },
   },
   Assignment: {
     read: 'class.read',
     via: 'class',
-    payloadIds: ['assignmentId'],
     facts: { class: ({ schoolId, classId }) => ({ schoolId, classId }) },
+    parents: { teacher: { type: 'User', column: 'userId' }, class: 'Class', subject: 'Subject' },
   },
   Enrolment: {
     read: 'enrolment.read',
-    payloadIds: ['enrolmentId', 'fromEnrolmentId'],
+    payloadIds: ['fromEnrolmentId'],
     facts: {
       enrolment: ({ schoolId, classId, studentId, endedAt }) => ({ schoolId, classId, userId: studentId, current: endedAt === null }),
       class: ({ schoolId, classId }) => ({ schoolId, classId }),
     },
-    fieldDependencies: { student: ['studentId'], class: ['classId'] },
+    parents: { student: { type: 'User', column: 'studentId', isJoined: true }, class: 'Class' },
+    fieldDependencies: {},
   },
   Invitation: {
     read: 'invitation.read',
-    payloadIds: ['invitationId'],
+    lockRank: 40,
     facts: { invitation: ({ schoolId, classId, holderId }) => ({ schoolId, classId, holderId }) },
+    parents: { school: 'School', class: 'Class', holder: 'User', createdBy: 'User' },
   },
   Chat: {
     read: 'chat.read',
-    payloadIds: ['chatId'],
+    lockRank: 50,
     facts: { chat: ({ id, schoolId, kind, classId, subjectId }) => ({ schoolId, chatId: id, kind, classId, subjectId }) },
+    parents: { school: 'School', class: 'Class', subject: 'Subject', createdBy: 'User' },
   },
   ChatMember: {
     read: 'chat.read',
     via: 'chat',
-    payloadIds: [],
     facts: {},
-    loadFacts: {
-      async chat({ chatId }, ctx) {
-        const chat = await ctx.loaders.byId('Chat', chatId);
-        return chat && factsOf('Chat', 'chat', chat);
-      },
-    },
-    fieldDependencies: { chat: ['chatId'], user: ['userId'], addedBy: ['addedById'] },
+    parents: { chat: 'Chat', user: { type: 'User', column: 'userId', isJoined: true }, addedBy: 'User' },
+    fieldDependencies: {},
   },
-  Session: { read: 'session.read', payloadIds: ['sessionId'], facts: { session: ({ userId }) => ({ userId }) } },
+  Session: { read: 'session.read', facts: { session: ({ userId }) => ({ userId }) } },
+} satisfies { readonly [M in ModelName]?: Resource<M> };
+
+type Table = typeof table;
+
+export type ResourceType = keyof Table;
+
+type ParentsOf<T extends ResourceType> = Table[T] extends { parents: infer Parents } ? Parents : unknown;
+
+/** The fields of a type's parents. */
+export type ParentField<T extends ResourceType> = keyof ParentsOf<T> & string;
+
+type JoinedParent<Parents> = { [F in keyof Parents]: Parents[F] extends { type: infer P; isJoined: true } ? P : never }[keyof Parents];
+
+/** The parent of a row, if they were read together: null if the actor may not see it. */
+type WithJoined<T extends ResourceType> =
+  JoinedParent<ParentsOf<T>> extends infer P extends ResourceType
+    ? [P] extends [never]
+      ? unknown
+      : { joined?: RowOf<P> | null }
+    : unknown;
+
+/** The rows that have a global id, by their type's name in the schema. */
+export type Resources = { [T in ResourceType]: RowOf<T> & WithJoined<T> };
+
+/** The types whose rows may be locked. */
+export type LockableType = { [T in ResourceType]: Table[T] extends { lockRank: number } ? T : never }[ResourceType];
+
+type ResolvedResource<T extends ResourceType> = Omit<Resource<T>, 'parents' | 'payloadIds'> & {
+  parents: Readonly<Record<string, Parent>>;
+  payloadIds: readonly string[];
 };
 
-export const resourceTypes = Object.keys(resources) as ResourceType[];
+/** Returns the resource with what derives from its parents. */
+function resolve<T extends ResourceType>(resource: Resource<T>): ResolvedResource<T> {
+  const parents = parentsOf(resource);
+  const columns: FieldDependencies = Object.fromEntries(Object.entries(parents).map(([field, { column }]) => [field, [column]]));
+  const { payloadIds = [], fieldDependencies: own, ...rest } = resource;
+  return { ...rest, payloadIds, parents, ...(own && { fieldDependencies: { ...columns, ...own } }) };
+}
+
+export const resourceTypes = Object.keys(table) as ResourceType[];
+
+export const resources = Object.fromEntries(
+  resourceTypes.map((type) => [type, resolve(table[type] as Resource<ResourceType>)]),
+) as unknown as { readonly [T in ResourceType]: ResolvedResource<T> };
 
 export const isResourceType = (name: string): name is ResourceType => Object.hasOwn(resources, name);
 
 /** Returns the type of the row that an id of an event's payload names; undefined for other entries. */
 export const typeOfPayloadId = (name: string): ResourceType | undefined => typesOfPayloadIds.get(name);
 
-const typesOfPayloadIds = new Map(resourceTypes.flatMap((type) => resources[type].payloadIds.map((id) => [id, type] as const)));
+/** Returns the ids in the payloads of events that name a row of a type: `classId` and `fromClassId` of Class. */
+export const payloadIdsOf = (type: ResourceType): readonly string[] => [
+  `${type[0]!.toLowerCase()}${type.slice(1)}Id`,
+  ...resources[type].payloadIds,
+];
+
+const typesOfPayloadIds = new Map(resourceTypes.flatMap((type) => payloadIdsOf(type).map((id) => [id, type] as const)));
 
 /** Returns the facts of a row for the actions on a noun. @throws for a type whose facts take statements. */
 export function factsOf<T extends ResourceType, N extends Noun>(type: T, noun: N, row: Resources[T]): Facts[N] {
@@ -137,11 +166,25 @@ export function factsOf<T extends ResourceType, N extends Noun>(type: T, noun: N
   return facts(row);
 }
 
+/** Returns the parent whose facts decide who may read a row of this type; undefined if the row has facts of its own. */
+function deciding(type: ResourceType, noun: Noun): (Parent & { type: ResourceType }) | undefined {
+  const { read, via, facts, loadFacts, parents } = resources[type];
+  const hasOwn = facts[noun] !== undefined || loadFacts?.[noun] !== undefined;
+  return hasOwn || via === undefined || permissions[read].on !== noun ? undefined : (parents[via] as Parent & { type: ResourceType });
+}
+
 /** Returns whether an action may be asked on rows of this type. */
 export const isTargetOf = (action: Action, type: ResourceType): boolean => {
   const noun = permissions[action].on;
-  return resources[type].facts[noun] !== undefined || resources[type].loadFacts?.[noun] !== undefined;
+  const { facts, loadFacts } = resources[type];
+  return facts[noun] !== undefined || loadFacts?.[noun] !== undefined || deciding(type, noun) !== undefined;
 };
+
+/** What the loading of facts needs of a context. */
+interface FactsContext {
+  db: Pick<Database, 'reads'>;
+  loaders: { byId<T extends ResourceType>(type: T, id: string): Promise<Resources[T] | null> };
+}
 
 /** Returns the facts of a row that decide an action; null for a row that is hidden with another one. */
 export async function loadFacts<T extends ResourceType>(
@@ -151,8 +194,13 @@ export async function loadFacts<T extends ResourceType>(
   row: Resources[T],
 ): Promise<Facts[Noun] | null> {
   const noun = permissions[action].on;
+  const parent = deciding(type, noun);
+  if (parent !== undefined) {
+    const parentRow = await ctx.loaders.byId(parent.type, (row as unknown as Record<string, string>)[parent.column]!);
+    return parentRow && loadFacts(ctx, action, parent.type, parentRow);
+  }
   const load = resources[type].loadFacts?.[noun];
-  return load === undefined ? factsOf(type, noun, row) : load(row, ctx);
+  return load === undefined ? factsOf(type, noun, row) : load(row, ctx.db);
 }
 
 /** Returns whether the actor may read a row of a batched type. */

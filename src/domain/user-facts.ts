@@ -1,16 +1,9 @@
 import type { Facts } from '../policy/permissions.ts';
 import type { Database } from '../db/client.ts';
-import type { Resources, ResourceType } from './entities.ts';
-
-/** What the loading of facts needs of a context. */
-export interface FactsContext {
-  db: Pick<Database, 'reads'>;
-  loaders: { byId<T extends ResourceType>(type: T, id: string): Promise<Resources[T] | null> };
-}
 
 /** Loads the facts that decide about a person, by one statement. */
-export async function loadFactsOfUser(ctx: Pick<FactsContext, 'db'>, userId: string): Promise<Facts['user']> {
-  const { rows } = await ctx.db.reads.query<Pick<Facts['user'], 'places' | 'chats'>>({
+export async function loadFactsOfUser(db: Pick<Database, 'reads'>, userId: string): Promise<Facts['user']> {
+  const { rows } = await db.reads.query<Pick<Facts['user'], 'places' | 'chats'>>({
     name: 'facts of a user',
     text: `
       select

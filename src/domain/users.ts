@@ -146,7 +146,7 @@ export async function updateProfile(ctx: Context, input: UpdateProfileInput): Pr
 export async function deactivateUser(ctx: Context, input: { userId: string; schoolId: string }): Promise<User> {
   const school = await find(ctx, 'School', input.schoolId, 'schoolId');
   const found = await find(ctx, 'User', input.userId, 'userId');
-  const facts = await loadFactsOfUser(ctx, found.id);
+  const facts = await loadFactsOfUser(ctx.db, found.id);
   // Only what ties the person to this school counts, so that nobody is deactivated from a school of somebody else.
   authorize(ctx, 'user.deactivate', { ...facts, places: facts.places.filter((at) => at.schoolId === school.id) });
   return mutate(ctx, async (tx) => {

@@ -39,7 +39,7 @@ const factsOf: { [N in Noun]: (row: any) => Facts[N] | Promise<Facts[N]> } = {
   school: resources.School.facts.school!,
   class: resources.Class.facts.class!,
   subject: resources.Subject.facts.subject!,
-  user: ({ id }) => loadFactsOfUser({ db }, id),
+  user: ({ id }) => loadFactsOfUser(db, id),
   role: resources.RoleGrant.facts.role!,
   enrolment: resources.Enrolment.facts.enrolment!,
   invitation: resources.Invitation.facts.invitation!,

@@ -1,0 +1,62 @@
+import type { Prisma } from '../db/generated/client.ts';
+import type { Database } from '../db/client.ts';
+import type { Action, Facts, Noun } from '../policy/permissions.ts';
+
+/** What the table of src/domain/resources.ts states about a type. */
+
+/** The name of a Prisma model. A type that has a global id has the name of its model. */
+export type ModelName = Prisma.ModelName;
+
+/** A row of a model. */
+export type RowOf<M extends ModelName> = Prisma.TypeMap['model'][M]['payload']['scalars'];
+
+export type FieldDependencies = Readonly<Record<string, readonly string[]>>;
+
+/** Another row that a row refers to. The field of the same name returns it. */
+export interface Parent {
+  type: ModelName;
+  /** The column with the parent's id. */
+  column: string;
+  /** Whether lists may read the parent in the same statement, into the row's `joined`. At most one parent of a type. */
+  isJoined?: true;
+}
+
+export interface Resource<M extends ModelName> {
+  /** The action that allows reading a row. */
+  read: Action;
+  /** The parent whose right `read` asks for, where that is not the row itself. Also the name of the relation. */
+  via?: string;
+  /**
+   * The facts that the policy decides by, from a row alone: for each noun whose actions may be asked on this type. A type
+   * with `via` and without facts of its own takes those of its parent.
+   */
+  facts: { [N in Noun]?: (row: RowOf<M>) => Facts[N] };
+  /** The facts that take statements of their own. Null hides the row. */
+  loadFacts?: { [N in Noun]?: (row: RowOf<M>, db: Pick<Database, 'reads'>) => Promise<Facts[N] | null> };
+  /** The parents by their fields, each with its type. The column is the field's name and `Id`, unless it is given. */
+  parents?: Readonly<Record<string, ModelName | Parent>>;
+  /**
+   * Whether one statement reads the rows for all requests of a turn of the event loop, whoever their actors are. `facts`
+   * then decide who gets a row. Only for types whose rows are few and small.
+   */
+  isBatched?: true;
+  /** The place of the type in the order of locks: `lock` takes them in ascending rank. None: rows are not locked. */
+  lockRank?: number;
+  /** The ids in the payloads of events that name a row of this type, besides the type's own: `classId` of Class. */
+  payloadIds?: readonly string[];
+  /**
+   * For types that come by the hundred: the columns of each field that is neither a parent nor the column of its own name.
+   * Queries then read only the columns of the fields that they select. test/domain/selected-columns.test.ts checks that no
+   * field is missing.
+   */
+  fieldDependencies?: FieldDependencies;
+}
+
+/** Fields that are read by the row's id alone. */
+export const byId = (...fields: readonly string[]): FieldDependencies => Object.fromEntries(fields.map((field) => [field, ['id']]));
+
+/** Returns the parents with the columns that the table leaves out. */
+export const parentsOf = ({ parents = {} }: { parents?: Resource<ModelName>['parents'] }): Readonly<Record<string, Parent>> =>
+  Object.fromEntries(
+    Object.entries(parents).map(([field, parent]) => [field, typeof parent === 'string' ? { type: parent, column: `${field}Id` } : parent]),
+  );
