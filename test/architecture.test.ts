@@ -56,7 +56,7 @@ describe('imports', () => {
       ['graphql-only-on-domain-and-events', 'src/graphql/users.ts', "import type {} from '../db/client.ts';"],
       ['graphql-only-on-domain-and-events', 'src/graphql/roles.ts', "import type {} from '../policy/permissions.ts';"],
       ['graphql-nouns-apart', 'src/graphql/chats.ts', "import './classes.ts';"],
-      ['graphql-nouns-apart', 'src/graphql/refs.ts', "import './chats.ts';"],
+      ['graphql-nouns-apart', 'src/graphql/node.ts', "import './chats.ts';"],
       ['graphql-only-for-http', 'src/main.ts', "import './graphql/builder.ts';"],
       ['nothing-imports-the-entrances', 'src/http/app.ts', "import '../main.ts';"],
       ['ground-files-import-no-layer', 'src/errors.ts', "import './db/client.ts';"],

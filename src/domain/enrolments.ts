@@ -1,8 +1,10 @@
-import { clauseOf, everCan } from '../policy/can.ts';
+import { can, clauseOf, everCan } from '../policy/can.ts';
 import { newId } from '../db/ids.ts';
 import { findRows } from '../reader/select.ts';
 import { query, sourceOf, execute, type Tx } from '../db/transaction.ts';
 import { conflict, forbidden, type Refusal } from '../errors.ts';
+import type { EventType } from '../events/catalog.ts';
+import type { Stream } from '../events/live/subscription.ts';
 import { record } from '../events/record.ts';
 import { authorize, find, findClass, lock, allInOrder } from './access.ts';
 import { lockOpenClass, nameOfClass } from './classes.ts';
@@ -11,6 +13,7 @@ import { idempotent, type Repeatable } from './idempotency.ts';
 import { inForce, nowOrAfter } from './intervals.ts';
 import { paginateChildren } from './connection.ts';
 import { readable } from './resources.ts';
+import { openStream, type FollowArgs } from './events.ts';
 import { followRules } from './chat-membership-rules.ts';
 import type { Class, Enrolment, Page, PageArgs, User } from './entities.ts';
 
@@ -211,5 +214,25 @@ export function enrolmentOf(ctx: Context, { id }: User): Promise<Enrolment | nul
       where: { AND: [{ studentId: { in: studentIds }, endedAt: null }, readable(ctx.actor, 'Enrolment')] },
     });
     return new Map(rows.map((row) => [row.studentId, row]));
+  });
+}
+
+/**
+ * Opens a stream of the enrolments, transfers and withdrawals in a school or a class, as far as the actor may see them.
+ */
+export async function followEnrolments(
+  ctx: Context,
+  args: FollowArgs & { classId?: string | null },
+  events: readonly EventType[],
+): Promise<Stream> {
+  const { schoolId, classId } = args;
+  const stream = { name: 'enrolments', events };
+  if (typeof classId !== 'string') return openStream(ctx, args, stream);
+  const found = await findClass(ctx, classId, 'class.read');
+  authorize(ctx, 'enrolment.read', { schoolId: found.schoolId, classId, userId: '', current: true });
+  return openStream(ctx, args, {
+    ...stream,
+    rows: [{ type: 'Class', id: classId, path: 'classId' }],
+    isAllowed: (actor) => can(actor, 'enrolment.read', { schoolId, classId, userId: '', current: true }),
   });
 }

@@ -3,12 +3,13 @@ import { can, where } from '../policy/can.ts';
 import { receivable } from '../policy/topics.ts';
 import { paginate } from '../db/pagination.ts';
 import { invalid, unauthenticated } from '../errors.ts';
-import { decodeCursor } from '../events/cursor.ts';
+import { decodeCursor, type Cursor } from '../events/cursor.ts';
 import { eventTypes, type EventType } from '../events/catalog.ts';
-import { follow, type SubscriptionRequest, type Stream } from '../events/live/subscription.ts';
-import { authorize, find, findClass } from './access.ts';
+import { follow, type Stream } from '../events/live/subscription.ts';
+import { authorize, find } from './access.ts';
 import type { Context } from './context.ts';
 import type { Event, Page, PageArgs, School } from './entities.ts';
+import { payloadIdsOf, type ResourceType } from './resources.ts';
 
 /** Reads the log, and opens the streams of subscriptions. */
 
@@ -40,60 +41,56 @@ export interface FollowArgs {
   after?: string | null;
 }
 
-const typesOf = (...nouns: readonly string[]): ReadonlySet<EventType> =>
-  new Set(eventTypes.filter((type) => nouns.includes(type.split('.')[0]!)));
-
-const enrolmentTypes = typesOf('student');
-const chatTypes = typesOf('chat', 'chatMember');
-
-/**
- * Opens a stream of the enrolments, transfers and withdrawals in a school or a class, as far as the actor may see them.
- */
-export async function followEnrolments(ctx: Context, args: FollowArgs & { classId?: string | null }): Promise<Stream> {
-  const { classId } = args;
-  const isAllowed = (actor: UserActor | ServiceActor) =>
-    classId
-      ? can(actor, 'enrolment.read', { schoolId: args.schoolId, classId, userId: '', current: true })
-      : can(actor, 'school.read', { schoolId: args.schoolId });
-  if (classId) {
-    const found = await findClass(ctx, classId, 'class.read');
-    authorize(ctx, 'enrolment.read', { schoolId: found.schoolId, classId, userId: '', current: true });
-  }
-  const filter: SubscriptionRequest['filter'] = ({ payload }) => !classId || payload.classId === classId || payload.fromClassId === classId;
-  return openStream(ctx, args, { streamKey: `enrolments ${classId ?? ''}`, types: enrolmentTypes, isAllowed, filter });
+interface StreamOptions {
+  /** Equal for streams that deliver the same events to equal rights, together with `rows`. */
+  name: string;
+  events: readonly EventType[];
+  /** Delivers only events that name all of these rows. NOT_FOUND at `path` for a row that the actor may not read. */
+  rows?: readonly { type: ResourceType; id: string; path: string }[];
+  /** Returns whether the actor may have this stream at all. Default: everyone who may read the school. */
+  isAllowed?: (actor: UserActor | ServiceActor) => boolean;
 }
 
-/** Opens a stream of the changes of the chats and their members that the actor may see. */
-export function followChats(ctx: Context, args: FollowArgs): Promise<Stream> {
-  const isAllowed = (actor: UserActor | ServiceActor) => can(actor, 'school.read', { schoolId: args.schoolId });
-  return openStream(ctx, args, { streamKey: 'chats', types: chatTypes, isAllowed, filter: () => true });
+/** Opens a stream of events, as far as the actor may receive each of them. */
+export async function openStream(ctx: Context, args: FollowArgs, { name, events, rows = [], isAllowed }: StreamOptions): Promise<Stream> {
+  for (const { type, id, path } of rows) await find(ctx, type, id, path);
+  const { actor, credential } = ctx;
+  if (credential === null || (actor.kind !== 'user' && actor.kind !== 'service')) throw unauthenticated();
+  const school = await find(ctx, 'School', args.schoolId, 'schoolId');
+  const allows = isAllowed ?? ((receiver) => can(receiver, 'school.read', { schoolId: school.id }));
+  // A service needs the scope `events` for every stream, a person the right of this stream.
+  if (actor.kind === 'service' || !allows(actor)) authorize(ctx, 'event.read', { schoolId: school.id });
+  const after = typeof args.after === 'string' ? await cursorOf(ctx, school, args.after) : null;
+  const named = rows.map(({ type, id }) => ({ id, names: payloadIdsOf(type) }));
+  return follow(ctx.liveEvents, {
+    schoolId: school.id,
+    credential,
+    after,
+    streamKey: [name, ...rows.map(({ id }) => id)].join(' '),
+    types: new Set(events),
+    filter: ({ payload }) => named.every(({ id, names }) => names.some((payloadId) => payload[payloadId] === id)),
+    isAllowed: allows,
+  });
+}
+
+/** Parses a cursor. @throws INVALID for one that is not of this school's log. */
+async function cursorOf(ctx: Context, school: School, text: string): Promise<Cursor> {
+  const cursor = decodeCursor(text);
+  const bounds = await ctx.liveEvents.reader.bounds(school.id);
+  if (cursor.schoolId !== school.id || cursor.seq > (bounds?.head ?? 0n))
+    throw invalid('after', [
+      'Этот курсор не из журнала этой школы. Подпишитесь заново без after.',
+      "This cursor is not of this school's log. Subscribe again without it.",
+    ]);
+  return cursor;
 }
 
 /** Opens a stream of the whole log, for the administration and for services. Regulation 2.2 c, 1.5. */
 export function followEvents(ctx: Context, args: FollowArgs & { types?: readonly EventType[] | null }): Promise<Stream> {
-  const isAllowed = (actor: UserActor | ServiceActor) => can(actor, 'event.read', { schoolId: args.schoolId });
-  const types: ReadonlySet<EventType> = new Set(args.types ?? eventTypes);
-  return openStream(ctx, args, { streamKey: `events ${[...types].sort().join(' ')}`, types, isAllowed, filter: () => true });
-}
-
-async function openStream(
-  ctx: Context,
-  args: FollowArgs,
-  options: Pick<SubscriptionRequest, 'streamKey' | 'types' | 'isAllowed' | 'filter'>,
-): Promise<Stream> {
-  const { actor, credential } = ctx;
-  if (credential === null || (actor.kind !== 'user' && actor.kind !== 'service')) throw unauthenticated();
-  const school = await find(ctx, 'School', args.schoolId, 'schoolId');
-  // A service needs the scope `events` for every stream, a person the right of this stream.
-  if (actor.kind === 'service' || !options.isAllowed(actor)) authorize(ctx, 'event.read', { schoolId: school.id });
-  const after = typeof args.after === 'string' ? decodeCursor(args.after) : null;
-  if (after !== null) {
-    const bounds = await ctx.liveEvents.reader.bounds(school.id);
-    if (after.schoolId !== school.id || after.seq > (bounds?.head ?? 0n))
-      throw invalid('after', [
-        'Этот курсор не из журнала этой школы. Подпишитесь заново без after.',
-        "This cursor is not of this school's log. Subscribe again without it.",
-      ]);
-  }
-  return follow(ctx.liveEvents, { schoolId: school.id, credential, after, ...options });
+  const events = [...new Set(args.types ?? eventTypes)].sort();
+  return openStream(ctx, args, {
+    name: `events ${events.join(' ')}`,
+    events,
+    isAllowed: (actor) => can(actor, 'event.read', { schoolId: args.schoolId }),
+  });
 }

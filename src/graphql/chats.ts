@@ -1,10 +1,31 @@
 import { archiveChat, chatsOf, createChat, renameChat } from '../domain/chats.ts';
-import { builder, descriptions, idOf, mutation, optionalIdOf } from './builder.ts';
-import { ChatConnection, ChatKindEnum, ChatRef, ClassRef, SchoolRef, SubjectRef, UserRef } from './refs.ts';
+import { builder, descriptions } from './builder.ts';
+import { connection } from './connection.ts';
+import { mutation } from './mutation.ts';
+import { node } from './node.ts';
+import { change, stream } from './stream.ts';
+import { id } from './typed-id.ts';
 
-builder.node(ChatRef, {
+const ChatKindEnum = builder.enumType('ChatKind', {
+  description: 'What a chat is for. It decides who may create the chat, who moderates it, and who is in it by rule.',
+  values: {
+    SCHOOL: { description: 'The whole school: everyone with a role in it. Its platform administrators moderate.' },
+    STAFF: { description: 'The staff: everyone with a role other than STUDENT. The school administration moderates.' },
+    CLASS: { description: 'A class: its pupils and teachers. The class teacher moderates.' },
+    SUBJECT: { description: 'A subject in a class: the pupils of the class and the teachers of the subject, who moderate.' },
+    EXTRACURRICULAR: { description: 'A chat about something other than lessons. Its members are the people whom its moderators add.' },
+  } as const,
+});
+
+node('Chat', {
   description: 'A chat of a school. Chats are archived, never deleted.',
-  id: { resolve: (chat) => chat.id },
+  plural: 'chats',
+  parents: {
+    school: 'The school of the chat; null if you may not see it.',
+    class: 'The class of a CLASS or SUBJECT chat; null for other kinds and if you may not see it.',
+    subject: 'The subject of a SUBJECT chat; null for other kinds and if you may not see it.',
+    createdBy: 'The person who created the chat; null if you may not see them.',
+  },
   fields: (t) => ({
     name: t.exposeString('name', { description: 'The name, 1 to 100 characters.' }),
     kind: t.expose('kind', { type: ChatKindEnum, description: 'What the chat is for. Never changes.' }),
@@ -14,97 +35,75 @@ builder.node(ChatRef, {
       nullable: true,
       description: 'When the chat was archived, after which it is read-only; null for an active chat.',
     }),
-    school: t.field({
-      type: SchoolRef,
-      nullable: true,
-      description: 'The school of the chat; null if you may not see it.',
-      resolve: (chat, _args, ctx) => ctx.loaders.byId('School', chat.schoolId),
-    }),
-    class: t.field({
-      type: ClassRef,
-      nullable: true,
-      description: 'The class of a CLASS or SUBJECT chat; null for other kinds and if you may not see it.',
-      resolve: (chat, _args, ctx) => (chat.classId === null ? null : ctx.loaders.byId('Class', chat.classId)),
-    }),
-    subject: t.field({
-      type: SubjectRef,
-      nullable: true,
-      description: 'The subject of a SUBJECT chat; null for other kinds and if you may not see it.',
-      resolve: (chat, _args, ctx) => (chat.subjectId === null ? null : ctx.loaders.byId('Subject', chat.subjectId)),
-    }),
-    createdBy: t.field({
-      type: UserRef,
-      nullable: true,
-      description: 'The person who created the chat; null if you may not see them.',
-      resolve: (chat, _args, ctx) => (chat.createdById === null ? null : ctx.loaders.byId('User', chat.createdById)),
-    }),
   }),
 });
 
-builder.objectField(SchoolRef, 'chats', (t) =>
-  t.connection(
-    {
-      type: ChatRef,
-      description: 'The chats that you may see, newest first.',
-      args: {
-        kind: t.arg({ type: ChatKindEnum, description: 'Only chats of this kind.' }),
-        classId: t.arg.id({ description: 'Only chats of this class.' }),
-        includeArchived: t.arg.boolean({ description: descriptions.includeArchived }),
-      },
-      resolve: (school, args, ctx) => chatsOf(ctx, school, { ...args, classId: optionalIdOf('Class', args.classId, 'classId') }),
-    },
-    ChatConnection,
-  ),
-);
-
-const CreateChatInput = builder.inputType('CreateChatInput', {
-  description: 'The chat to create.',
-  fields: (t) => ({
-    schoolId: t.id({ required: true, description: 'The school of the new chat.' }),
-    kind: t.field({ type: ChatKindEnum, required: true, description: 'What the chat is for. Cannot be changed later.' }),
-    classId: t.id({ description: 'The class of a CLASS or SUBJECT chat; INVALID for other kinds. CONFLICT if it is archived.' }),
-    subjectId: t.id({ description: 'The subject of a SUBJECT chat; INVALID for other kinds.' }),
-    name: t.string({ required: true, description: 'The name, 1 to 100 characters.' }),
-    idempotencyKey: t.string({ description: descriptions.idempotencyKey }),
+connection('School', 'chats', {
+  of: 'Chat',
+  description: 'The chats that you may see, newest first.',
+  args: (t) => ({
+    kind: t({ type: ChatKindEnum, description: 'Only chats of this kind.' }),
+    classId: id(t, 'Class', { description: 'Only chats of this class.' }),
+    includeArchived: t.boolean({ description: descriptions.includeArchived }),
   }),
+  list: chatsOf,
 });
 
 mutation('createChat', {
   description: 'Creates a chat and makes you its owner. Everyone who is in a chat of this kind by rule is a member at once.',
-  returns: ChatRef,
-  input: CreateChatInput,
-  run: (ctx, input) =>
-    createChat(ctx, {
-      ...input,
-      schoolId: idOf('School', input.schoolId, 'schoolId'),
-      classId: optionalIdOf('Class', input.classId, 'classId'),
-      subjectId: optionalIdOf('Subject', input.subjectId, 'subjectId'),
-    }),
-});
-
-const RenameChatInput = builder.inputType('RenameChatInput', {
-  description: 'The chat to rename, and its new name.',
-  fields: (t) => ({
-    chatId: t.id({ required: true, description: 'The chat to rename. CONFLICT if it is archived.' }),
-    name: t.string({ required: true, description: 'The new name, 1 to 100 characters.' }),
+  returns: 'Chat',
+  inputDescription: 'The chat to create.',
+  input: (t) => ({
+    schoolId: id(t, 'School', { required: true, description: 'The school of the new chat.' }),
+    kind: t.field({ type: ChatKindEnum, required: true, description: 'What the chat is for. Cannot be changed later.' }),
+    classId: id(t, 'Class', { description: 'The class of a CLASS or SUBJECT chat; INVALID for other kinds. CONFLICT if it is archived.' }),
+    subjectId: id(t, 'Subject', { description: 'The subject of a SUBJECT chat; INVALID for other kinds.' }),
+    name: t.string({ required: true, description: 'The name, 1 to 100 characters.' }),
+    idempotencyKey: t.string({ description: descriptions.idempotencyKey }),
   }),
+  run: createChat,
 });
 
 mutation('renameChat', {
   description: 'Renames a chat.',
-  returns: ChatRef,
-  input: RenameChatInput,
-  run: (ctx, input) => renameChat(ctx, { ...input, chatId: idOf('Chat', input.chatId, 'chatId') }),
-});
-
-const ArchiveChatInput = builder.inputType('ArchiveChatInput', {
-  description: 'The chat to archive for good.',
-  fields: (t) => ({ chatId: t.id({ required: true, description: 'The chat to archive.' }) }),
+  returns: 'Chat',
+  inputDescription: 'The chat to rename, and its new name.',
+  input: (t) => ({
+    chatId: id(t, 'Chat', { required: true, description: 'The chat to rename. CONFLICT if it is archived.' }),
+    name: t.string({ required: true, description: 'The new name, 1 to 100 characters.' }),
+  }),
+  run: renameChat,
 });
 
 mutation('archiveChat', {
   description: 'Makes a chat read-only for good. Archiving it again changes nothing.',
-  returns: ChatRef,
-  input: ArchiveChatInput,
-  run: (ctx, input) => archiveChat(ctx, { chatId: idOf('Chat', input.chatId, 'chatId') }),
+  returns: 'Chat',
+  inputDescription: 'The chat to archive for good.',
+  input: (t) => ({ chatId: id(t, 'Chat', { required: true, description: 'The chat to archive.' }) }),
+  run: archiveChat,
+});
+
+const ChatChange = change('ChatChange', {
+  description: 'A change of a chat or of its members.',
+  kind: 'What happened to a chat.',
+  kinds: {
+    CREATED: ['chat.created', 'The chat was created.'],
+    RENAMED: ['chat.renamed', 'The chat got a new name.'],
+    ARCHIVED: ['chat.archived', 'The chat became read-only.'],
+    MEMBER_ADDED: ['chatMember.added', 'A person became a member.'],
+    MEMBER_REMOVED: ['chatMember.removed', 'A member left or was removed.'],
+    MEMBER_PROMOTED: ['chatMember.promoted', 'A member became a moderator, or a moderator became the owner.'],
+    MEMBER_DEMOTED: ['chatMember.demoted', 'A moderator became a member, or the owner lost ownership.'],
+  },
+  ids: { chatId: 'The global ID of the chat, set even if `chat` is null.' },
+  rows: {
+    chat: 'The current state of the chat; null if you may not see it.',
+    user: 'The member whom the change concerns; null for CREATED, RENAMED and ARCHIVED, and if you may not see them.',
+  },
+});
+
+stream('chats', {
+  ...ChatChange,
+  description:
+    'The changes of the chats that you may see, and of their members, as soon as they are committed. Services need the scope `events`.',
 });

@@ -1,11 +1,18 @@
 import { archiveClass } from '../domain/archive-class.ts';
 import { classesOf, createClass, nameOfClass, studentCountOf, updateClass } from '../domain/classes.ts';
-import { builder, descriptions, idOf, mutation, optionalIdOf } from './builder.ts';
-import { ClassConnection, ClassRef, SchoolRef, SchoolYearRef } from './refs.ts';
+import { descriptions } from './builder.ts';
+import { connection } from './connection.ts';
+import { mutation } from './mutation.ts';
+import { node } from './node.ts';
+import { id } from './typed-id.ts';
 
-builder.node(ClassRef, {
+node('Class', {
   description: 'A class of a school in one school year, such as 5А. Classes are archived, never deleted.',
-  id: { resolve: (schoolClass) => schoolClass.id },
+  plural: 'classes',
+  parents: {
+    school: 'The school of the class; null if you may not see it.',
+    year: 'The school year of the class; null if you may not see it.',
+  },
   fields: (t) => ({
     name: t.string({ description: 'The grade and the letter, such as 5А.', resolve: nameOfClass }),
     grade: t.exposeInt('grade', { description: 'The grade, 1 to 11.' }),
@@ -18,18 +25,6 @@ builder.node(ClassRef, {
       nullable: true,
       description: 'When the class was archived, after which it no longer changes; null for an active class.',
     }),
-    school: t.field({
-      type: SchoolRef,
-      nullable: true,
-      description: 'The school of the class; null if you may not see it.',
-      resolve: (schoolClass, _args, ctx) => ctx.loaders.byId('School', schoolClass.schoolId),
-    }),
-    year: t.field({
-      type: SchoolYearRef,
-      nullable: true,
-      description: 'The school year of the class; null if you may not see it.',
-      resolve: (schoolClass, _args, ctx) => ctx.loaders.byId('SchoolYear', schoolClass.schoolYearId),
-    }),
     studentCount: t.int({
       description: 'The number of pupils enrolled now, including any that you may not see.',
       resolve: (schoolClass, _args, ctx) => studentCountOf(ctx, schoolClass),
@@ -37,79 +32,57 @@ builder.node(ClassRef, {
   }),
 });
 
-builder.objectField(SchoolRef, 'classes', (t) =>
-  t.connection(
-    {
-      type: ClassRef,
-      description: 'The classes that you may see, ordered by grade and then by letter.',
-      args: {
-        schoolYearId: t.arg.id({ description: 'Only classes of this school year. Default: the current year; `null` means all years.' }),
-        grade: t.arg.int({ description: 'Only classes of this grade, 1 to 11.' }),
-        includeArchived: t.arg.boolean({ description: descriptions.includeArchived }),
-      },
-      resolve: (school, { schoolYearId, ...args }, ctx) =>
-        classesOf(ctx, school, {
-          ...args,
-          ...(schoolYearId === undefined ? {} : { schoolYearId: optionalIdOf('SchoolYear', schoolYearId, 'schoolYearId') }),
-        }),
-    },
-    ClassConnection,
-  ),
-);
+connection('School', 'classes', {
+  of: 'Class',
+  description: 'The classes that you may see, ordered by grade and then by letter.',
+  args: (t) => ({
+    schoolYearId: id(t, 'SchoolYear', {
+      description: 'Only classes of this school year. Default: the current year; `null` means all years.',
+    }),
+    grade: t.int({ description: 'Only classes of this grade, 1 to 11.' }),
+    includeArchived: t.boolean({ description: descriptions.includeArchived }),
+  }),
+  list: classesOf,
+});
 
 const letterDescription =
   'The letter, 1 to 15 characters with at least one letter or digit. Cyrillic letters are stored as capitals, and Latin letters that look Cyrillic as Cyrillic.';
 
-const CreateClassInput = builder.inputType('CreateClassInput', {
-  description: 'The class to create.',
-  fields: (t) => ({
-    schoolId: t.id({ required: true, description: 'The school of the new class.' }),
-    grade: t.int({ required: true, description: 'The grade, 1 to 11.' }),
-    letter: t.string({ required: true, description: letterDescription }),
-    schoolYearId: t.id({ description: "The school year. Default: the one that contains today in the school's time zone." }),
-    idempotencyKey: t.string({ description: descriptions.idempotencyKey }),
-  }),
-});
-
 mutation('createClass', {
   description:
     'Creates a class. CONFLICT if the school year has a class of this grade and letter; case, spaces, hyphens and look-alike letters make no difference.',
-  returns: ClassRef,
-  input: CreateClassInput,
-  run: (ctx, input) =>
-    createClass(ctx, {
-      ...input,
-      schoolId: idOf('School', input.schoolId, 'schoolId'),
-      schoolYearId: optionalIdOf('SchoolYear', input.schoolYearId, 'schoolYearId'),
-    }),
-});
-
-const UpdateClassInput = builder.inputType('UpdateClassInput', {
-  description: 'The class to update, and its new grade or letter.',
-  fields: (t) => ({
-    classId: t.id({ required: true, description: 'The class to update. CONFLICT if it is archived.' }),
-    grade: t.int({ description: 'The grade, 1 to 11.' }),
-    letter: t.string({ description: letterDescription }),
+  returns: 'Class',
+  inputDescription: 'The class to create.',
+  input: (t) => ({
+    schoolId: id(t, 'School', { required: true, description: 'The school of the new class.' }),
+    grade: t.int({ required: true, description: 'The grade, 1 to 11.' }),
+    letter: t.string({ required: true, description: letterDescription }),
+    schoolYearId: id(t, 'SchoolYear', { description: "The school year. Default: the one that contains today in the school's time zone." }),
+    idempotencyKey: t.string({ description: descriptions.idempotencyKey }),
   }),
+  run: createClass,
 });
 
 mutation('updateClass', {
   description:
     'Changes the grade or the letter of a class. Omitted and null fields keep their values. CONFLICT if the school year has another class of this grade and letter.',
-  returns: ClassRef,
-  input: UpdateClassInput,
-  run: (ctx, input) => updateClass(ctx, { ...input, classId: idOf('Class', input.classId, 'classId') }),
-});
-
-const ArchiveClassInput = builder.inputType('ArchiveClassInput', {
-  description: 'The class to archive for good.',
-  fields: (t) => ({ classId: t.id({ required: true, description: 'The class to archive. CONFLICT while pupils are enrolled in it.' }) }),
+  returns: 'Class',
+  inputDescription: 'The class to update, and its new grade or letter.',
+  input: (t) => ({
+    classId: id(t, 'Class', { required: true, description: 'The class to update. CONFLICT if it is archived.' }),
+    grade: t.int({ description: 'The grade, 1 to 11.' }),
+    letter: t.string({ description: letterDescription }),
+  }),
+  run: updateClass,
 });
 
 mutation('archiveClass', {
   description:
     'Archives a class for good: archives its chats, revokes its invitations and ends its assignments. Archiving it again changes nothing.',
-  returns: ClassRef,
-  input: ArchiveClassInput,
-  run: (ctx, input) => archiveClass(ctx, { classId: idOf('Class', input.classId, 'classId') }),
+  returns: 'Class',
+  inputDescription: 'The class to archive for good.',
+  input: (t) => ({
+    classId: id(t, 'Class', { required: true, description: 'The class to archive. CONFLICT while pupils are enrolled in it.' }),
+  }),
+  run: archiveClass,
 });

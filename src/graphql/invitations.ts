@@ -15,8 +15,12 @@ import {
   type InvitationPreview,
   type InvitationUse,
 } from '../domain/invitations.ts';
-import { builder, descriptions, idOf, mutation, optionalIdOf } from './builder.ts';
-import { ClassRef, InvitationConnection, InvitationRef, RoleEnum, SchoolRef, UserRef } from './refs.ts';
+import { builder, descriptions, refs } from './builder.ts';
+import { connection } from './connection.ts';
+import { RoleEnum } from './enums.ts';
+import { mutation } from './mutation.ts';
+import { loadBy, node } from './node.ts';
+import { id } from './typed-id.ts';
 
 const StatusEnum = builder.enumType('InvitationStatus', {
   description: 'Whether an invitation link can be used. REVOKED comes before EXPIRED, and EXPIRED before USED_UP, if several apply.',
@@ -35,16 +39,16 @@ const HandOverRef = builder
     fields: (t) => ({
       at: t.expose('at', { type: 'DateTime', description: 'When the invitation was handed over.' }),
       from: t.field({
-        type: UserRef,
+        type: refs.User,
         nullable: true,
         description: 'The previous holder. Null for the first hand-over, and for a person whom you may not see.',
-        resolve: (handOver, _args, ctx) => (handOver.fromId === null ? null : ctx.loaders.byId('User', handOver.fromId)),
+        resolve: loadBy('User', 'fromId'),
       }),
       to: t.field({
-        type: UserRef,
+        type: refs.User,
         nullable: true,
         description: 'The new holder; null if you may not see them.',
-        resolve: (handOver, _args, ctx) => ctx.loaders.byId('User', handOver.toId),
+        resolve: loadBy('User', 'toId'),
       }),
     }),
   });
@@ -56,17 +60,24 @@ const UseRef = builder
     fields: (t) => ({
       at: t.expose('at', { type: 'DateTime', description: 'When the person joined.' }),
       user: t.field({
-        type: UserRef,
+        type: refs.User,
         nullable: true,
         description: 'The person who joined; null if you may not see them.',
-        resolve: (use, _args, ctx) => ctx.loaders.byId('User', use.userId),
+        resolve: loadBy('User', 'userId'),
       }),
     }),
   });
 
-builder.node(InvitationRef, {
+node('Invitation', {
   description: 'A link by which people join a school in a role, and pupils a class too. It is limited in time and in the number of people.',
-  id: { resolve: (invitation) => invitation.id },
+  plural: 'invitations',
+  parents: {
+    school: 'The school that people join; null if you may not see it.',
+    class: 'The class that pupils join; null for other roles and if you may not see it.',
+    holder:
+      'The person who holds the link: its creator until it is handed over. Null if the operator created it and it was not handed over, or if you may not see the holder.',
+    createdBy: 'The person who created the invitation; null if the operator did, or if you may not see them.',
+  },
   fields: (t) => ({
     role: t.expose('role', { type: RoleEnum, description: 'The role that people get when they join.' }),
     label: t.exposeString('label', { nullable: true, description: 'A note by the creator, up to 100 characters; null without a note.' }),
@@ -90,31 +101,6 @@ builder.node(InvitationRef, {
       description: 'The URL to open; null unless `status` is ACTIVE. Only platform administrators and the holder see it.',
       resolve: (invitation, _args, ctx) => linkOf(ctx, invitation),
     }),
-    school: t.field({
-      type: SchoolRef,
-      nullable: true,
-      description: 'The school that people join; null if you may not see it.',
-      resolve: (invitation, _args, ctx) => ctx.loaders.byId('School', invitation.schoolId),
-    }),
-    class: t.field({
-      type: ClassRef,
-      nullable: true,
-      description: 'The class that pupils join; null for other roles and if you may not see it.',
-      resolve: (invitation, _args, ctx) => (invitation.classId === null ? null : ctx.loaders.byId('Class', invitation.classId)),
-    }),
-    holder: t.field({
-      type: UserRef,
-      nullable: true,
-      description:
-        'The person who holds the link: its creator until it is handed over. Null if the operator created it and it was not handed over, or if you may not see the holder.',
-      resolve: (invitation, _args, ctx) => (invitation.holderId === null ? null : ctx.loaders.byId('User', invitation.holderId)),
-    }),
-    createdBy: t.field({
-      type: UserRef,
-      nullable: true,
-      description: 'The person who created the invitation; null if the operator did, or if you may not see them.',
-      resolve: (invitation, _args, ctx) => (invitation.createdById === null ? null : ctx.loaders.byId('User', invitation.createdById)),
-    }),
     handOvers: t.field({
       type: [HandOverRef],
       description: 'The hand-overs of this invitation, oldest first.',
@@ -123,7 +109,7 @@ builder.node(InvitationRef, {
   }),
 });
 
-builder.objectField(InvitationRef, 'uses', (t) =>
+builder.objectField(refs.Invitation, 'uses', (t) =>
   t.connection(
     {
       type: UseRef,
@@ -135,32 +121,22 @@ builder.objectField(InvitationRef, 'uses', (t) =>
   ),
 );
 
-builder.objectField(SchoolRef, 'invitations', (t) =>
-  t.connection(
-    {
-      type: InvitationRef,
-      description: 'The invitations that you may see, newest first.',
-      args: {
-        status: t.arg({ type: StatusEnum, description: 'Only invitations with this status.' }),
-        role: t.arg({ type: RoleEnum, description: 'Only invitations that give this role.' }),
-        classId: t.arg.id({ description: 'Only invitations to this class.' }),
-      },
-      resolve: (school, args, ctx) => invitationsOf(ctx, school, { ...args, classId: optionalIdOf('Class', args.classId, 'classId') }),
-    },
-    InvitationConnection,
-  ),
-);
+connection('School', 'invitations', {
+  of: 'Invitation',
+  description: 'The invitations that you may see, newest first.',
+  args: (t) => ({
+    status: t({ type: StatusEnum, description: 'Only invitations with this status.' }),
+    role: t({ type: RoleEnum, description: 'Only invitations that give this role.' }),
+    classId: id(t, 'Class', { description: 'Only invitations to this class.' }),
+  }),
+  list: invitationsOf,
+});
 
-builder.objectField(UserRef, 'heldInvitations', (t) =>
-  t.connection(
-    {
-      type: InvitationRef,
-      description: 'The invitations that the person holds and you may see, newest first.',
-      resolve: (user, args, ctx) => heldBy(ctx, user, args),
-    },
-    InvitationConnection,
-  ),
-);
+connection('User', 'heldInvitations', {
+  of: 'Invitation',
+  description: 'The invitations that the person holds and you may see, newest first.',
+  list: heldBy,
+});
 
 const codeDescription = 'The code of the invitation: the part of its link after `/join/`.';
 
@@ -190,12 +166,14 @@ builder.queryField('invitationPreview', (t) =>
   }),
 );
 
-const CreateInvitationInput = builder.inputType('CreateInvitationInput', {
-  description: 'The invitation to create.',
-  fields: (t) => ({
-    schoolId: t.id({ required: true, description: 'The school that people join.' }),
+mutation('createInvitation', {
+  description: 'Creates an invitation link, which you hold until you hand it over.',
+  returns: 'Invitation',
+  inputDescription: 'The invitation to create.',
+  input: (t) => ({
+    schoolId: id(t, 'School', { required: true, description: 'The school that people join.' }),
     role: t.field({ type: RoleEnum, required: true, description: 'The role that people get when they join.' }),
-    classId: t.id({
+    classId: id(t, 'Class', {
       description: 'The class that pupils join: required for role STUDENT, INVALID for other roles. CONFLICT if it is archived.',
     }),
     label: t.string({ description: 'A note about the invitation, up to 100 characters.' }),
@@ -206,77 +184,48 @@ const CreateInvitationInput = builder.inputType('CreateInvitationInput', {
     }),
     idempotencyKey: t.string({ description: descriptions.idempotencyKey }),
   }),
-});
-
-mutation('createInvitation', {
-  description: 'Creates an invitation link, which you hold until you hand it over.',
-  returns: InvitationRef,
-  input: CreateInvitationInput,
-  run: (ctx, input) =>
-    createInvitation(ctx, {
-      ...input,
-      schoolId: idOf('School', input.schoolId, 'schoolId'),
-      classId: optionalIdOf('Class', input.classId, 'classId'),
-    }),
-});
-
-const HandOverInvitationInput = builder.inputType('HandOverInvitationInput', {
-  description: 'The invitation, and the person who gets it.',
-  fields: (t) => ({
-    invitationId: t.id({ required: true, description: 'The invitation. CONFLICT unless its `status` is ACTIVE.' }),
-    userId: t.id({
-      required: true,
-      description:
-        "The new holder: a member of staff of the school or, for a pupils' link, the class teacher of its class; CONFLICT for others.",
-    }),
-  }),
+  run: createInvitation,
 });
 
 mutation('handOverInvitation', {
   description:
     'Hands an invitation over to a person, who then sees its link. The hand-over is recorded. Handing it to its holder again changes nothing.',
-  returns: InvitationRef,
-  input: HandOverInvitationInput,
-  run: (ctx, input) =>
-    handOverInvitation(ctx, {
-      invitationId: idOf('Invitation', input.invitationId, 'invitationId'),
-      userId: idOf('User', input.userId, 'userId'),
+  returns: 'Invitation',
+  inputDescription: 'The invitation, and the person who gets it.',
+  input: (t) => ({
+    invitationId: id(t, 'Invitation', { required: true, description: 'The invitation. CONFLICT unless its `status` is ACTIVE.' }),
+    userId: id(t, 'User', {
+      required: true,
+      description:
+        "The new holder: a member of staff of the school or, for a pupils' link, the class teacher of its class; CONFLICT for others.",
     }),
-});
-
-const RevokeInvitationInput = builder.inputType('RevokeInvitationInput', {
-  description: 'The invitation to revoke for good.',
-  fields: (t) => ({ invitationId: t.id({ required: true, description: 'The invitation to revoke.' }) }),
+  }),
+  run: handOverInvitation,
 });
 
 mutation('revokeInvitation', {
   description: 'Revokes an invitation for good: its link stops working. Revoking it again changes nothing.',
-  returns: InvitationRef,
-  input: RevokeInvitationInput,
-  run: (ctx, input) => revokeInvitation(ctx, { invitationId: idOf('Invitation', input.invitationId, 'invitationId') }),
-});
-
-const RotateInvitationInput = builder.inputType('RotateInvitationInput', {
-  description: 'The invitation that gets a new link.',
-  fields: (t) => ({ invitationId: t.id({ required: true, description: 'The invitation. CONFLICT unless its `status` is ACTIVE.' }) }),
+  returns: 'Invitation',
+  inputDescription: 'The invitation to revoke for good.',
+  input: (t) => ({ invitationId: id(t, 'Invitation', { required: true, description: 'The invitation to revoke.' }) }),
+  run: revokeInvitation,
 });
 
 mutation('rotateInvitation', {
   description: 'Replaces the link of an invitation, for example after a leak. The old link stops working; the uses and the expiry stay.',
-  returns: InvitationRef,
-  input: RotateInvitationInput,
-  run: (ctx, input) => rotateInvitation(ctx, { invitationId: idOf('Invitation', input.invitationId, 'invitationId') }),
-});
-
-const AcceptInvitationInput = builder.inputType('AcceptInvitationInput', {
-  description: 'The invitation link by which you join.',
-  fields: (t) => ({ code: t.string({ required: true, description: codeDescription }) }),
+  returns: 'Invitation',
+  inputDescription: 'The invitation that gets a new link.',
+  input: (t) => ({
+    invitationId: id(t, 'Invitation', { required: true, description: 'The invitation. CONFLICT unless its `status` is ACTIVE.' }),
+  }),
+  run: rotateInvitation,
 });
 
 mutation('acceptInvitation', {
   description:
     'Joins the school of an invitation, with its role and its class. Returns the viewer. Changes nothing and takes no seat if you have both already. CONFLICT for a link that is not ACTIVE, for a pupil of another class, and if you lost what this link gave you before: ask for a new link.',
-  returns: UserRef,
-  input: AcceptInvitationInput,
-  run: (ctx, input) => acceptInvitation(ctx, input),
+  returns: 'User',
+  inputDescription: 'The invitation link by which you join.',
+  input: (t) => ({ code: t.string({ required: true, description: codeDescription }) }),
+  run: acceptInvitation,
 });

@@ -1,10 +1,10 @@
 import { currentYearOf, isCurrent, nameOfYear, yearsOf } from '../domain/school-years.ts';
-import { builder } from './builder.ts';
-import { SchoolRef, SchoolYearRef } from './refs.ts';
+import { builder, refs } from './builder.ts';
+import { node } from './node.ts';
 
-builder.node(SchoolYearRef, {
+node('SchoolYear', {
   description: 'A school year, from 1 September to 31 August.',
-  id: { resolve: (year) => year.id },
+  parents: { school: 'The school of the year; null if you may not see it.' },
   fields: (t) => ({
     name: t.string({ description: 'Both calendar years, such as 2026/2027.', resolve: nameOfYear }),
     startsOn: t.field({
@@ -17,27 +17,21 @@ builder.node(SchoolYearRef, {
       description: "Whether the year contains today in the school's time zone.",
       resolve: (year, _args, ctx) => isCurrent(ctx, year),
     }),
-    school: t.field({
-      type: SchoolRef,
-      nullable: true,
-      description: 'The school of the year; null if you may not see it.',
-      resolve: (year, _args, ctx) => ctx.loaders.byId('School', year.schoolId),
-    }),
   }),
 });
 
-builder.objectField(SchoolRef, 'years', (t) =>
+builder.objectField(refs.School, 'years', (t) =>
   t.field({
-    type: [SchoolYearRef],
+    type: [refs.SchoolYear],
     description:
       'The years of the school, latest first. The current and the next year are added when the school is set up and whenever `createClass` is called without `schoolYearId`.',
     resolve: (school, _args, ctx) => yearsOf(ctx, school),
   }),
 );
 
-builder.objectField(SchoolRef, 'currentYear', (t) =>
+builder.objectField(refs.School, 'currentYear', (t) =>
   t.field({
-    type: SchoolYearRef,
+    type: refs.SchoolYear,
     nullable: true,
     description: "The school year that contains today in the school's time zone; null if it has not been added yet (see `years`).",
     resolve: (school, _args, ctx) => currentYearOf(ctx, school),

@@ -1,7 +1,11 @@
 import { asOf, externalIdsOf, schoolsOf, updateSchool, type ExternalIdInput } from '../domain/schools.ts';
 import { peopleOf } from '../domain/users.ts';
-import { builder, idOf, mutation, optionalIdOf } from './builder.ts';
-import { RoleEnum, SchoolRef, UserConnection, UserRef } from './refs.ts';
+import { builder, refs } from './builder.ts';
+import { connection } from './connection.ts';
+import { RoleEnum } from './enums.ts';
+import { mutation } from './mutation.ts';
+import { node } from './node.ts';
+import { id } from './typed-id.ts';
 
 const ExternalIdRef = builder
   .objectRef<ExternalIdInput>('ExternalId')
@@ -13,9 +17,8 @@ const ExternalIdRef = builder
     }),
   });
 
-builder.node(SchoolRef, {
+node('School', {
   description: 'A school, set up by the operator of the server. It has its own log, and counts days in its own time zone.',
-  id: { resolve: (school) => school.id },
   fields: (t) => ({
     name: t.exposeString('name', { description: 'The short name, 1 to 100 characters.' }),
     fullName: t.exposeString('fullName', { description: 'The full name, as in the charter; 1 to 300 characters.' }),
@@ -47,7 +50,7 @@ builder.node(SchoolRef, {
 builder.queryField('schools', (t) =>
   t.connection(
     {
-      type: SchoolRef,
+      type: refs.School,
       description: 'The schools that you may see, in the order in which they were set up.',
       resolve: (_root, args, ctx) => schoolsOf(ctx, args),
     },
@@ -56,25 +59,20 @@ builder.queryField('schools', (t) =>
   ),
 );
 
-builder.objectField(SchoolRef, 'people', (t) =>
-  t.connection(
-    {
-      type: UserRef,
+connection('School', 'people', {
+  of: 'User',
+  description:
+    'The people with a current role in the school whom you may see, in Russian alphabetical order. Each appears once, whatever the number of their roles.',
+  args: (t) => ({
+    role: t({ type: RoleEnum, description: 'Only people with this role.' }),
+    classId: id(t, 'Class', { description: 'Only the current pupils and teachers of this class.' }),
+    search: t.string({
       description:
-        'The people with a current role in the school whom you may see, in Russian alphabetical order. Each appears once, whatever the number of their roles.',
-      args: {
-        role: t.arg({ type: RoleEnum, description: 'Only people with this role.' }),
-        classId: t.arg.id({ description: 'Only the current pupils and teachers of this class.' }),
-        search: t.arg.string({
-          description:
-            'Only people whose name contains each of these words, or parts of words; up to 100 characters in total. Case is ignored, and ё equals е.',
-        }),
-      },
-      resolve: (school, args, ctx) => peopleOf(ctx, school, { ...args, classId: optionalIdOf('Class', args.classId, 'classId') }),
-    },
-    UserConnection,
-  ),
-);
+        'Only people whose name contains each of these words, or parts of words; up to 100 characters in total. Case is ignored, and ё equals е.',
+    }),
+  }),
+  list: peopleOf,
+});
 
 const ExternalIdInputType = builder.inputType('ExternalIdInput', {
   description: 'The ID of a school in another system.',
@@ -90,10 +88,12 @@ const ExternalIdInputType = builder.inputType('ExternalIdInput', {
   }),
 });
 
-const UpdateSchoolInput = builder.inputType('UpdateSchoolInput', {
-  description: 'The new details of a school. Omitted fields keep their values.',
-  fields: (t) => ({
-    schoolId: t.id({ required: true, description: 'The school to update.' }),
+mutation('updateSchool', {
+  description: 'Updates the details of a school. Omitted fields keep their values; `null` clears an optional field.',
+  returns: 'School',
+  inputDescription: 'The new details of a school. Omitted fields keep their values.',
+  input: (t) => ({
+    schoolId: id(t, 'School', { required: true, description: 'The school to update.' }),
     name: t.string({ description: 'The short name, 1 to 100 characters; null keeps it.' }),
     fullName: t.string({ description: 'The full name, 1 to 300 characters; null keeps it.' }),
     address: t.string({ description: 'The postal address, up to 300 characters; null clears it.' }),
@@ -105,11 +105,5 @@ const UpdateSchoolInput = builder.inputType('UpdateSchoolInput', {
       description: 'The complete new list, at most 20 items, which replaces the present one; null keeps it.',
     }),
   }),
-});
-
-mutation('updateSchool', {
-  description: 'Updates the details of a school. Omitted fields keep their values; `null` clears an optional field.',
-  returns: SchoolRef,
-  input: UpdateSchoolInput,
-  run: (ctx, input) => updateSchool(ctx, { ...input, schoolId: idOf('School', input.schoolId, 'schoolId') }),
+  run: updateSchool,
 });

@@ -1,12 +1,14 @@
 import { notFound } from '../errors.ts';
 import { endOtherSessions, endSession, sessionsOf } from '../domain/sessions.ts';
 import { viewer } from '../domain/viewer.ts';
-import { builder, idOf, mutation, optionalIdOf } from './builder.ts';
-import { SessionConnection, SessionRef, UserRef } from './refs.ts';
+import { connection } from './connection.ts';
+import { mutation } from './mutation.ts';
+import { node } from './node.ts';
+import { id } from './typed-id.ts';
 
-builder.node(SessionRef, {
+node('Session', {
   description: 'A sign-in of yours in one client application. Only you can see it.',
-  id: { resolve: (session) => session.id },
+  plural: 'sessions',
   fields: (t) => ({
     clientId: t.exposeString('clientId', { description: 'The OAuth client ID of the application.' }),
     device: t.exposeString('device', {
@@ -28,44 +30,32 @@ builder.node(SessionRef, {
   }),
 });
 
-builder.objectField(UserRef, 'sessions', (t) =>
-  t.connection(
-    {
-      type: SessionRef,
-      description: 'Your own active sessions, newest first; empty for any other person.',
-      resolve: (user, args, ctx) => sessionsOf(ctx, user, args),
-    },
-    SessionConnection,
-  ),
-);
-
-const EndSessionInput = builder.inputType('EndSessionInput', {
-  description: 'The session to end, which must be yours.',
-  fields: (t) => ({ sessionId: t.id({ required: true, description: 'One of your sessions; NOT_FOUND for any other.' }) }),
+connection('User', 'sessions', {
+  of: 'Session',
+  description: 'Your own active sessions, newest first; empty for any other person.',
+  list: sessionsOf,
 });
 
 mutation('endSession', {
   description: 'Ends one of your sessions and revokes its tokens. Ending it again changes nothing.',
-  returns: SessionRef,
-  input: EndSessionInput,
-  run: (ctx, input) => endSession(ctx, { sessionId: idOf('Session', input.sessionId, 'sessionId') }),
-});
-
-const EndOtherSessionsInput = builder.inputType('EndOtherSessionsInput', {
-  description: 'An optional check of the account whose sessions end.',
-  fields: (t) => ({
-    userId: t.id({ description: 'Your own ID, to make sure that the sessions are yours: NOT_FOUND for any other. May be omitted.' }),
-  }),
+  returns: 'Session',
+  inputDescription: 'The session to end, which must be yours.',
+  input: (t) => ({ sessionId: id(t, 'Session', { required: true, description: 'One of your sessions; NOT_FOUND for any other.' }) }),
+  run: endSession,
 });
 
 mutation('endOtherSessions', {
   description: 'Ends all of your other sessions and revokes their tokens. Returns the viewer.',
-  returns: UserRef,
-  input: EndOtherSessionsInput,
-  run: async (ctx, input) => {
-    const expectedId = optionalIdOf('User', input.userId, 'userId');
+  returns: 'User',
+  inputDescription: 'An optional check of the account whose sessions end.',
+  input: (t) => ({
+    userId: id(t, 'User', {
+      description: 'Your own ID, to make sure that the sessions are yours: NOT_FOUND for any other. May be omitted.',
+    }),
+  }),
+  run: async (ctx, { userId }) => {
     const user = await viewer(ctx);
-    if (user !== null && expectedId !== null && expectedId !== user.id) throw notFound('userId');
+    if (user !== null && typeof userId === 'string' && userId !== user.id) throw notFound('userId');
     await endOtherSessions(ctx);
     return user!;
   },

@@ -1,8 +1,10 @@
 import { contactOf, deactivateUser, fullName, fullNameColumns, shortName, updateProfile } from '../domain/users.ts';
 import type { User } from '../domain/entities.ts';
-import { builder, idOf, mutation } from './builder.ts';
 import type { RawColumns } from '../executor/raw-columns.ts';
-import { UserRef } from './refs.ts';
+import { builder, refs } from './builder.ts';
+import { mutation } from './mutation.ts';
+import { node } from './node.ts';
+import { id } from './typed-id.ts';
 
 const ContactRef = builder
   .objectRef<User>('Contact')
@@ -21,9 +23,9 @@ const ContactRef = builder
     }),
   });
 
-builder.node(UserRef, {
+node('User', {
   description: 'A person with an account: a member of staff or a pupil. Parents have no accounts.',
-  id: { resolve: (user) => user.id },
+  plural: 'people',
   fields: (t) => ({
     surname: t.exposeString('surname', { description: 'The surname, 1 to 100 characters.' }),
     givenName: t.exposeString('givenName', { description: 'The given name, 1 to 100 characters.' }),
@@ -57,7 +59,7 @@ const LocaleEnum = builder.enumType('Locale', {
   values: { RU: { value: 'ru', description: 'Russian.' }, EN: { value: 'en', description: 'English.' } } as const,
 });
 
-builder.objectField(UserRef, 'locale', (t) =>
+builder.objectField(refs.User, 'locale', (t) =>
   t.field({
     type: LocaleEnum,
     description: 'The language in which the server writes to the person.',
@@ -65,9 +67,11 @@ builder.objectField(UserRef, 'locale', (t) =>
   }),
 );
 
-const UpdateProfileInput = builder.inputType('UpdateProfileInput', {
-  description: 'Your new details. Omitted fields keep their values.',
-  fields: (t) => ({
+mutation('updateProfile', {
+  description: 'Updates your own details and returns the viewer. Omitted fields keep their values; `null` clears an optional field.',
+  returns: 'User',
+  inputDescription: 'Your new details. Omitted fields keep their values.',
+  input: (t) => ({
     surname: t.string({ description: 'The surname, 1 to 100 characters; null keeps it.' }),
     givenName: t.string({ description: 'The given name, 1 to 100 characters; null keeps it.' }),
     patronymic: t.string({ description: 'The patronymic, up to 100 characters; null clears it.' }),
@@ -78,32 +82,21 @@ const UpdateProfileInput = builder.inputType('UpdateProfileInput', {
     }),
     locale: t.field({ type: LocaleEnum, description: 'The language in which the server writes to you; null keeps it.' }),
   }),
-});
-
-mutation('updateProfile', {
-  description: 'Updates your own details and returns the viewer. Omitted fields keep their values; `null` clears an optional field.',
-  returns: UserRef,
-  input: UpdateProfileInput,
-  run: (ctx, input) => updateProfile(ctx, input),
-});
-
-const DeactivateUserInput = builder.inputType('DeactivateUserInput', {
-  description: 'The account to deactivate, and the school that deactivates it.',
-  fields: (t) => ({
-    userId: t.id({ required: true, description: 'The person whose account is deactivated.' }),
-    schoolId: t.id({
-      required: true,
-      description:
-        'The school that deactivates the account. CONFLICT if the person has a role in another school: end the role in this one instead.',
-    }),
-  }),
+  run: updateProfile,
 });
 
 mutation('deactivateUser', {
   description:
     "Deactivates an account for good, and ends the person's roles, assignments, enrolment, chat memberships and sessions. CONFLICT for the last platform administrator of the school. Deactivating it again changes nothing.",
-  returns: UserRef,
-  input: DeactivateUserInput,
-  run: (ctx, input) =>
-    deactivateUser(ctx, { userId: idOf('User', input.userId, 'userId'), schoolId: idOf('School', input.schoolId, 'schoolId') }),
+  returns: 'User',
+  inputDescription: 'The account to deactivate, and the school that deactivates it.',
+  input: (t) => ({
+    userId: id(t, 'User', { required: true, description: 'The person whose account is deactivated.' }),
+    schoolId: id(t, 'School', {
+      required: true,
+      description:
+        'The school that deactivates the account. CONFLICT if the person has a role in another school: end the role in this one instead.',
+    }),
+  }),
+  run: deactivateUser,
 });

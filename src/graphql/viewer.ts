@@ -1,6 +1,6 @@
 import { actions, clauseOf, viewer, viewerCan, type Action, type Permission } from '../domain/viewer.ts';
-import { builder, enumName, parseId, RefusalCode } from './builder.ts';
-import { UserRef } from './refs.ts';
+import { builder, enumName, parseId, refs } from './builder.ts';
+import { RefusalCode } from './mutation.ts';
 
 /** For each action: the types of object that `viewerCan` takes, and what the action does. */
 // prettier-ignore
@@ -84,7 +84,7 @@ const PermissionRef = builder
 
 builder.queryField('viewer', (t) =>
   t.field({
-    type: UserRef,
+    type: refs.User,
     nullable: true,
     description: 'The signed-in person; null for an anonymous request and for a service.',
     resolve: (_root, _args, ctx) => viewer(ctx),

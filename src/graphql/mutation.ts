@@ -1,0 +1,122 @@
+import type { InputFieldBuilder, InputFieldMap, InputShapeFromFields } from '@pothos/core';
+import { refusalOf } from '../domain/context.ts';
+import type { Resources, ResourceType } from '../domain/resources.ts';
+import { Refusal } from '../errors.ts';
+import { builder, refs, type BuilderTypes } from './builder.ts';
+import type { GraphContext } from './context.ts';
+import { parseIds, typedIdsOf, type TypedIds } from './typed-id.ts';
+
+export const RefusalCode = builder.enumType('RefusalCode', {
+  description: 'Why a change was refused. The codes are stable, so clients may branch on them.',
+  values: {
+    INVALID: { description: 'A value of the input is wrong; `path` names it.' },
+    NOT_FOUND: { description: 'The object does not exist, or you may not see it.' },
+    FORBIDDEN: { description: 'You may see the object, but your roles do not allow this; `clause` cites the rule.' },
+    CONFLICT: { description: 'The current state does not allow it: for example, the class is archived, or the link has expired.' },
+    RATE_LIMITED: { description: 'Too many attempts. Retry after `retryAfter` seconds.' },
+    UNAUTHENTICATED: { description: 'You are not signed in.' },
+    UNAVAILABLE: {
+      description:
+        'The database or another dependency of the server does not respond. Retry after `retryAfter` seconds, with the same `idempotencyKey` if you sent one: the change may have been saved.',
+    },
+  } as const,
+});
+
+/** Wraps a refusal that a resolver returns: graphql-js throws a returned Error. */
+interface Refused {
+  refusal: Refusal;
+}
+
+const RefusalRef = builder
+  .objectRef<Refused>('Refusal')
+  .implement({
+    description:
+      'A refused change and its reason. Nothing was saved, unless `code` is UNAVAILABLE and `message` says that the outcome is unknown.',
+    fields: (t) => ({
+      code: t.field({ type: RefusalCode, description: 'The reason, for programs.', resolve: ({ refusal }) => refusal.code }),
+      message: t.string({
+        description: 'The reason, for people: in Russian, or in English if Accept-Language prefers it.',
+        resolve: ({ refusal }, _args, ctx) => refusal.say(ctx.language),
+      }),
+      path: t.stringList({
+        nullable: true,
+        description: 'The path of the input field at fault, outermost name first; null if the refusal is not about one field.',
+        resolve: ({ refusal }) => (refusal.at === undefined ? null : [...refusal.at]),
+      }),
+      clause: t.string({
+        nullable: true,
+        description: "The clause of the school's regulation that decided, such as 2.5 a; null if the reason is not a clause.",
+        resolve: ({ refusal }) => refusal.clause ?? null,
+      }),
+      retryAfter: t.int({
+        nullable: true,
+        description: 'Whole seconds to wait before a retry, at least 1; null unless `code` is RATE_LIMITED or UNAVAILABLE.',
+        resolve: ({ refusal }) => refusal.retryAfterSeconds ?? null,
+      }),
+    }),
+  });
+
+/**
+ * The parsed input. `never` as long as the fields are not inferred: TypeScript checks a `run` that is not a lambda before it
+ * looks at the fields.
+ */
+type ParsedInput<Fields extends InputFieldMap> = string extends keyof Fields ? never : InputShapeFromFields<Fields>;
+
+interface MutationOptions<T extends ResourceType, Fields extends InputFieldMap> {
+  description: string;
+  /** The type of the row that `run` returns. */
+  returns: T;
+  inputDescription: string;
+  input: (t: InputFieldBuilder<BuilderTypes, 'InputObject'>) => Fields;
+  /**
+   * Calls one operation and returns its row. `input` has the rows' ids in place of global IDs, and null for an omitted id.
+   * A Refusal that it throws becomes the result, and a transient error becomes UNAVAILABLE.
+   */
+  run: (ctx: GraphContext, input: NoInfer<ParsedInput<Fields>>) => Promise<Resources[T]>;
+}
+
+/** Adds the mutation `name(input: NameInput!): NameResult!`, with `union NameResult = Row | Refusal`. */
+export function mutation<T extends ResourceType, const Fields extends InputFieldMap>(
+  name: string,
+  { description, returns, inputDescription, input, run }: MutationOptions<T, Fields>,
+): void {
+  const Name = name[0]!.toUpperCase() + name.slice(1);
+  let ids: TypedIds = [];
+  const Input = builder.inputType(`${Name}Input`, {
+    description: inputDescription,
+    fields: (t) => {
+      const fields = input(t);
+      ids = typedIdsOf(fields);
+      return fields as never;
+    },
+  });
+  const Result = builder.unionType(`${Name}Result`, {
+    description: `The result of \`${name}\`: the object after the change, or a \`Refusal\`.`,
+    types: [refs[returns], RefusalRef],
+    resolveType: (value: unknown) => ((value as Partial<Refused>).refusal instanceof Refusal ? RefusalRef : refs[returns]),
+  });
+  builder.mutationField(name, (t) =>
+    t.field({
+      type: Result,
+      description,
+      args: { input: t.arg({ type: Input, required: true, description: "The mutation's input." }) },
+      resolve: (async (_root: unknown, args: { input: ParsedInput<Fields> }, ctx: GraphContext) => {
+        try {
+          return await run(ctx, parseInput(args.input, ids));
+        } catch (error) {
+          const refusal = refusalOf(error);
+          if (refusal === undefined) throw error;
+          if (refusal.code === 'UNAVAILABLE') ctx.log.warn({ err: error, requestId: ctx.requestId }, 'unavailable');
+          return { refusal } satisfies Refused;
+        }
+        // Pothos cannot infer the generic input; the types of `input` and `run` in `options` are checked instead.
+      }) as never,
+    }),
+  );
+}
+
+/** Returns the input with the rows' ids. An omitted id becomes null: `idempotent` hashes the input with it. */
+const parseInput = <Input extends object>(input: Input, ids: TypedIds): Input => ({
+  ...parseIds(input, ids),
+  ...Object.fromEntries(ids.flatMap(([name]) => (Object.hasOwn(input, name) ? [] : [[name, null]]))),
+});

@@ -1,0 +1,170 @@
+import type { ArgBuilder, InputFieldMap, InputShapeFromFields, ObjectRef } from '@pothos/core';
+import { openStream, type FollowArgs } from '../domain/events.ts';
+import { typeOfPayloadId, type ResourceType } from '../domain/resources.ts';
+import type { EventType } from '../events/catalog.ts';
+import type { Stream, SubscriptionItem } from '../events/live/subscription.ts';
+import { builder, globalId, refs, type BuilderTypes } from './builder.ts';
+import type { GraphContext } from './context.ts';
+import { id, parseIds, typedIdsOf, type TypedIds } from './typed-id.ts';
+
+/** Subscriptions: live streams of the events of a school. */
+
+export type EventItem = Extract<SubscriptionItem, { kind: 'event' }>;
+
+export const cursorDescription = 'The position in the log. Pass the last one received as `after` to continue the stream from there.';
+
+const Checkpoint = builder
+  .objectRef<Extract<SubscriptionItem, { kind: 'checkpoint' }>>('Checkpoint')
+  .implement({
+    description:
+      'Reports the position of the stream without an event: sent when a stream starts with no event to deliver, and after every 1000 log entries that are not for you.',
+    fields: (t) => ({ cursor: t.exposeString('cursor', { description: cursorDescription }) }),
+  });
+
+const ResyncRequired = builder
+  .objectRef<Extract<SubscriptionItem, { kind: 'resync' }>>('ResyncRequired')
+  .implement({
+    description:
+      'The last item of a stream whose cursor is too old: entries after it have been deleted from the log. Query the data again, then subscribe with `after: School.asOf`.',
+    fields: (t) => ({ oldest: t.exposeString('oldest', { description: 'The oldest cursor from which a stream can still start.' }) }),
+  });
+
+const EndReasonEnum = builder.enumType('EndReason', {
+  description: 'Why a stream ended.',
+  values: {
+    SESSION_ENDED: { description: 'The session was ended or has expired. For a service: its client was ended.' },
+    USER_DEACTIVATED: { description: 'The account was deactivated.' },
+    TOKEN_EXPIRED: { description: 'The access token expired. Subscribe again with a new token and the last cursor.' },
+    ROLE_ENDED: { description: 'A role ended that you had in the school when the stream started.' },
+    CLASS_LEFT: { description: 'You are no longer a pupil or a teacher of a class that was yours when the stream started.' },
+  } as const,
+});
+
+const Ended = builder
+  .objectRef<Extract<SubscriptionItem, { kind: 'ended' }>>('Ended')
+  .implement({
+    description: 'The last item of a stream that ended because you lost rights or your token expired.',
+    fields: (t) => ({
+      reason: t.expose('reason', { type: EndReasonEnum, description: 'Why the stream ended.' }),
+      cursor: t.exposeString('cursor', { description: cursorDescription }),
+    }),
+  });
+
+const controlTypeOf = (item: SubscriptionItem) =>
+  item.kind === 'checkpoint' ? Checkpoint : item.kind === 'resync' ? ResyncRequired : Ended;
+
+interface ChangeOptions {
+  description: string;
+  /** What the enum of the kinds says. */
+  kind: string;
+  /** The kinds of change: for each the type of its event, and a description. */
+  kinds: Readonly<Record<string, readonly [event: EventType, description: string]>>;
+  /** The ids in the payload that are set even if the viewer may not see the row, each with a description. */
+  ids?: Readonly<Record<string, string>>;
+  /** The rows that the payload names, each with a description: `chat` by `chatId`. Null if the viewer may not see the row. */
+  rows: Readonly<Record<string, string>>;
+}
+
+/** An item of a stream, and the types of its events. */
+interface Change {
+  of: ObjectRef<BuilderTypes, EventItem>;
+  events: readonly EventType[];
+}
+
+const payloadOf = ({ event }: EventItem) => event.payload as Readonly<Record<string, string | undefined>>;
+
+/** Returns the type of the row that an id in a payload names. @throws for an id that src/domain/resources.ts does not name. */
+function typeOf(payloadId: string): ResourceType {
+  const type = typeOfPayloadId(payloadId);
+  if (type === undefined)
+    throw new Error(`${payloadId} is no id of a payload: add it to \`payloadIds\` of its type in src/domain/resources.ts`);
+  return type;
+}
+
+/** Adds the object type `name` for events of some kinds, and the enum `nameKind`. */
+export function change(name: string, { description, kind, kinds, ids = {}, rows }: ChangeOptions): Change {
+  const Kind = builder.enumType(`${name}Kind`, {
+    description: kind,
+    values: Object.fromEntries(
+      Object.entries(kinds).map(([value, [event, valueDescription]]) => [value, { value: event, description: valueDescription }]),
+    ),
+  });
+  const of = builder.objectRef<EventItem>(name).implement({
+    description,
+    fields: (t) => ({
+      cursor: t.exposeString('cursor', { description: cursorDescription }),
+      at: t.field({ type: 'DateTime', description: 'When the change was committed.', resolve: ({ event }) => event.at }),
+      kind: t.field({ type: Kind, description: kind, resolve: ({ event }) => event.type as EventType }),
+      ...Object.fromEntries(
+        Object.entries(ids).map(([field, idDescription]) => {
+          const type = typeOf(field);
+          return [field, t.id({ description: idDescription, resolve: (item) => globalId(type, payloadOf(item)[field]!) })];
+        }),
+      ),
+      ...Object.fromEntries(
+        Object.entries(rows).map(([field, rowDescription]) => {
+          const payloadId = `${field}Id`;
+          const type = typeOf(payloadId);
+          const resolve = (item: EventItem, _args: object, ctx: GraphContext) => {
+            const rowId = payloadOf(item)[payloadId];
+            return rowId === undefined ? null : ctx.loaders.byId(type, rowId);
+          };
+          return [field, t.field({ type: refs[type], nullable: true, description: rowDescription, resolve: resolve as never })];
+        }),
+      ),
+    }),
+  });
+  return { of, events: Object.values(kinds).map(([event]) => event) };
+}
+
+interface StreamOptions<Args extends InputFieldMap> {
+  of: ObjectRef<BuilderTypes, EventItem>;
+  description: string;
+  /** The types of the events, unless `open` chooses them. */
+  events?: readonly EventType[];
+  /** Arguments besides `schoolId` and `after`. Of those that `id` declares, only events that name the row are delivered. */
+  args?: (t: ArgBuilder<BuilderTypes>) => Args;
+  /** Opens the stream, if it needs another right than to read the school. `args` has the rows' ids in place of global IDs. */
+  open?: (ctx: GraphContext, args: FollowArgs & NoInfer<InputShapeFromFields<Args>>, events: readonly EventType[]) => Promise<Stream>;
+}
+
+/** Adds the subscription `name`, with `union NameItem = of | Checkpoint | ResyncRequired | Ended`. */
+export function stream<const Args extends InputFieldMap = Record<never, never>>(name: string, options: StreamOptions<Args>): void {
+  const { of, description, events = [], args, open } = options;
+  const Item = builder.unionType(`${name[0]!.toUpperCase()}${name.slice(1)}Item`, {
+    description: `An item of the \`${name}\` subscription.`,
+    types: [of, Checkpoint, ResyncRequired, Ended],
+    resolveType: (item) => ((item as SubscriptionItem).kind === 'event' ? of : controlTypeOf(item as SubscriptionItem)),
+  });
+  builder.subscriptionField(name, (t) => {
+    const own = args?.(t.arg) ?? {};
+    const fields = {
+      ...own,
+      schoolId: id(t.arg, 'School', { required: true, description: 'The school whose changes are delivered.' }),
+      after: t.arg.string({
+        description:
+          'The last cursor received: everything after it is delivered first, then live changes. Default: only live changes. INVALID for a cursor of another school.',
+      }),
+    };
+    const ids = typedIdsOf(fields);
+    const ownIds = typedIdsOf(own);
+    return t.field({
+      type: Item,
+      description,
+      args: fields,
+      // The types of `open` are checked instead: Pothos cannot infer generic arguments.
+      subscribe: ((_root: unknown, given: FollowArgs & InputShapeFromFields<Args>, ctx: GraphContext) => {
+        const parsed = parseIds(given, ids);
+        return open?.(ctx, parsed, events) ?? openStream(ctx, parsed, { name, events, rows: rowsOf(parsed, ownIds) });
+      }) as never,
+      resolve: (item) => item as EventItem,
+    });
+  });
+}
+
+/** Returns the rows that the arguments name. */
+const rowsOf = (args: object, ids: TypedIds) =>
+  ids.flatMap(([path, type]) => {
+    const rowId = (args as Record<string, unknown>)[path];
+    return typeof rowId === 'string' ? [{ type, id: rowId, path }] : [];
+  });

@@ -1,0 +1,49 @@
+import type { ArgBuilder, ArgumentRef, InputFieldBuilder, InputFieldMap, InputFieldRef } from '@pothos/core';
+import type { ResourceType } from '../domain/resources.ts';
+import { idOf, type BuilderTypes } from './builder.ts';
+
+interface IdOptions<Required extends boolean> {
+  required?: Required;
+  description: string;
+}
+
+type IdValue<Required extends boolean> = Required extends true ? string : string | null | undefined;
+
+/**
+ * Declares an input field or an argument that takes the global ID of a type. `mutation`, `connection` and `stream` then
+ * pass the row's id, and refuse any other text as INVALID.
+ */
+export function id<Required extends boolean = false>(
+  t: InputFieldBuilder<BuilderTypes, 'InputObject'>,
+  type: ResourceType,
+  options: IdOptions<Required>,
+): InputFieldRef<BuilderTypes, IdValue<Required>>;
+export function id<Required extends boolean = false>(
+  t: ArgBuilder<BuilderTypes>,
+  type: ResourceType,
+  options: IdOptions<Required>,
+): ArgumentRef<BuilderTypes, IdValue<Required>>;
+export function id(t: { id(options: object): object }, type: ResourceType, options: IdOptions<boolean>): object {
+  return Object.assign(t.id(options), { resourceType: type });
+}
+
+/** The names of the fields that `id` declared, each with its type. */
+export type TypedIds = readonly (readonly [name: string, type: ResourceType])[];
+
+/** Returns the fields that `id` declared. */
+export const typedIdsOf = (fields: InputFieldMap): TypedIds =>
+  Object.entries(fields).flatMap(([name, field]) => ('resourceType' in field ? [[name, field.resourceType as ResourceType] as const] : []));
+
+/**
+ * Returns the values with the rows' ids in place of the global IDs. An omitted or null id stays as it is.
+ * @throws INVALID at the name of an id of another type, or of another text.
+ */
+export function parseIds<Values extends object>(values: Values, ids: TypedIds): Values {
+  if (ids.length === 0) return values;
+  const parsed = { ...values } as Record<string, unknown>;
+  for (const [name, type] of ids) {
+    const value = parsed[name];
+    if (typeof value === 'string') parsed[name] = idOf(type, value, name);
+  }
+  return parsed as Values;
+}
