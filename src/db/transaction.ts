@@ -20,8 +20,18 @@ export type Tx = Prisma.TransactionClient & { readonly [txBrand]: true };
 /** The part of the database that transactions use. */
 type Connections = Pick<Database, 'models' | 'pool' | 'transactionClients'>;
 
+/** A lock that a transaction took. */
+export interface Lock {
+  rank: number;
+  /** What it locks: the type of a row, or a name. */
+  of: string;
+  id: string;
+}
+
 interface TxState {
   source: RowSource;
+  /** The locks that were taken in order, the last one last. */
+  locks: Lock[];
   /** The answer to BEGIN. */
   begin: Promise<unknown>;
   /** The answers to the statements of `executeAtCommit`. */
@@ -72,6 +82,7 @@ async function runOnConnection<T>(
   const begin = ignoreRejection(connection.query({ text: 'begin' }));
   const state: TxState = {
     source: { models, reads: connection },
+    locks: [],
     begin,
     commitStatements: [],
     beforeCommitSteps: new Map(),
@@ -137,6 +148,9 @@ function ignoreRejection<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
 }
+
+/** Returns the locks that the transaction took in order. The caller adds new ones. */
+export const locksOf = (tx: Tx): Lock[] => stateOf(tx).locks;
 
 /** Returns the source with which `findRows` reads inside the transaction. */
 export const sourceOf = (tx: Tx): RowSource => stateOf(tx).source;

@@ -1,11 +1,12 @@
 import { can, clauseOf } from '../policy/can.ts';
-import type { Action, Facts, Noun, NounOf } from '../policy/permissions.ts';
-import { factsOf } from './resources.ts';
+import { permissions, type Action, type Facts, type NounOf } from '../policy/permissions.ts';
+import { checkLockOrder } from './lock-order.ts';
+import { factsOf, payloadIdsOf, resources, type FactNoun, type LockableType } from './resources.ts';
 import { findRows } from '../reader/select.ts';
-import { query, sourceOf, type Tx } from '../db/transaction.ts';
+import { locksOf, query, sourceOf, type Tx } from '../db/transaction.ts';
 import { forbidden, notFound, unauthenticated } from '../errors.ts';
 import type { Context } from './context.ts';
-import type { Chat, Class, Invitation, School, ResourceType, Resources } from './entities.ts';
+import type { ResourceType, Resources } from './entities.ts';
 
 /**
  * Finds rows or refuses: the first step of every operation. A row that the actor may not see is NOT_FOUND. An action
@@ -34,55 +35,71 @@ export async function allInOrder<T extends readonly unknown[]>(...promises: { [K
   }) as unknown as T;
 }
 
-type On<N extends Noun> = { [A in Action]: NounOf<A> extends N ? A : never }[Action];
+/** The actions whose facts a row of the type has. */
+type ActionOn<T extends ResourceType> = { [A in Action]: NounOf<A> extends FactNoun<T> ? A : never }[Action];
 
-export async function findSchool(ctx: Context, id: string, action: On<'school'>, path = 'schoolId'): Promise<School> {
-  const school = await find(ctx, 'School', id, path);
-  authorize(ctx, action, factsOf('School', 'school', school));
-  return school;
+/**
+ * Returns the row, on which the actor may perform the action. The path of an error is the name of the
+ * type's id.
+ * @throws NOT_FOUND as `find`, FORBIDDEN as `authorize`.
+ */
+export async function findFor<T extends ResourceType>(ctx: Context, type: T, id: string, action: ActionOn<T>): Promise<Resources[T]> {
+  const row = await find(ctx, type, id, payloadIdsOf(type)[0]);
+  authorize(ctx, action, factsOf(type, permissions[action].on, row) as never);
+  return row;
 }
 
-export async function findClass(ctx: Context, id: string, action: On<'class'>, path = 'classId'): Promise<Class> {
-  const found = await find(ctx, 'Class', id, path);
-  authorize(ctx, action, factsOf('Class', 'class', found));
-  return found;
-}
+/** `change` locks a row for an update, `hold` only keeps others from changing it. */
+type LockPurpose = 'change' | 'hold';
 
-export async function findChat(ctx: Context, id: string, action: On<'chat'>, path = 'chatId'): Promise<Chat> {
-  const chat = await find(ctx, 'Chat', id, path);
-  authorize(ctx, action, factsOf('Chat', 'chat', chat));
-  return chat;
-}
-
-export async function findInvitation(ctx: Context, id: string, action: On<'invitation'>): Promise<Invitation> {
-  const invitation = await find(ctx, 'Invitation', id, 'invitationId');
-  authorize(ctx, action, factsOf('Invitation', 'invitation', invitation));
-  return invitation;
+/**
+ * Locks a row until the transaction ends, and returns its current values. Locks are taken in ascending `lockRank`
+ * (src/domain/resources.ts), and rows of one type by ascending id, so that transactions do not deadlock; a lock out of
+ * order is an error in tests and in development. Operations that decide who is in a chat hold the school (roles) or the
+ * class (enrolments, assignments), and creating a chat locks it for a change, so that no member is missed.
+ */
+export async function lock<T extends LockableType>(tx: Tx, type: T, id: string, purpose: LockPurpose = 'change'): Promise<Resources[T]> {
+  checkLockOrder(locksOf(tx), { rank: resources[type].lockRank!, of: type, id });
+  return lockRow(tx, type, id, purpose);
 }
 
 /**
- * Locks a row until the transaction ends, and returns its current values. `change` locks it for an update, `hold` only
- * keeps others from changing it. Locks are taken in the order School, Class, User, Invitation, Chat, so that
- * transactions do not deadlock. Operations that decide who is in a chat hold the school (roles) or the class
- * (enrolments, assignments), and creating a chat locks it for a change, so that no member is missed.
+ * Locks a row as `lock` does, but out of order: for a row that is only known once a later lock is held. Two such
+ * transactions may deadlock; PostgreSQL then ends one of them, and `transaction` runs it again.
  */
-export async function lock<N extends 'School' | 'Class' | 'User' | 'Invitation' | 'Chat'>(
+export const lockLate = <T extends LockableType>(tx: Tx, type: T, id: string, purpose: LockPurpose): Promise<Resources[T]> =>
+  lockRow(tx, type, id, purpose);
+
+/** Locks a row for an update in the order of `lock`, without reading more than its id. */
+export async function lockUnread(tx: Tx, type: LockableType, id: string): Promise<void> {
+  checkLockOrder(locksOf(tx), { rank: resources[type].lockRank!, of: type, id });
+  await lockRow(tx, type, id, 'change', new Set(['id']));
+}
+
+async function lockRow<T extends LockableType>(
   tx: Tx,
-  type: N,
+  type: T,
   id: string,
-  purpose: 'change' | 'hold' = 'change',
-): Promise<Resources[N]> {
-  const [row] = await findRows<Resources[N]>(sourceOf(tx), type, { where: { id }, lock: purpose === 'change' ? 'no key update' : 'share' });
+  purpose: LockPurpose,
+  columns?: ReadonlySet<string>,
+): Promise<Resources[T]> {
+  const [row] = await findRows<Resources[T]>(sourceOf(tx), type, {
+    where: { id },
+    columns,
+    lock: purpose === 'change' ? 'no key update' : 'share',
+  });
   if (row === undefined) throw notFound();
   return row;
 }
 
+/** The places of names in the order of locks: an idempotency key and a sign-in name before all rows, unique names after. */
+const nameRanks = { 'idempotency key': 0, 'sign-in name': 1, 'unique name': 1000 };
+
 /**
- * Locks a name until the transaction ends, so that two transactions that take it run one after the other. Order within
- * a transaction: the idempotency key, the sign-in name of a new account, the rows in the order of `lock`, then the
- * names of the classes of a year or the subjects of a school. No transaction takes two of the same kind, so there are
- * no deadlocks.
+ * Locks a name until the transaction ends, so that two transactions that take it run one after the other. The kinds are
+ * part of the order of locks. No transaction takes two names of one kind.
  */
-export async function lockName(tx: Tx, name: string): Promise<void> {
+export async function lockName(tx: Tx, kind: keyof typeof nameRanks, name: string): Promise<void> {
+  checkLockOrder(locksOf(tx), { rank: nameRanks[kind], of: kind, id: name });
   await query(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [name]);
 }

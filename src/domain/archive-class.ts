@@ -1,7 +1,7 @@
 import type { Tx } from '../db/transaction.ts';
 import { conflict } from '../errors.ts';
 import { record } from '../events/record.ts';
-import { findClass, lock } from './access.ts';
+import { findFor, lock } from './access.ts';
 import { end } from './assignments.ts';
 import { archive } from './chats.ts';
 import { mutate, type Context } from './context.ts';
@@ -13,7 +13,7 @@ import type { Class } from './entities.ts';
  * @throws CONFLICT for a class that has pupils.
  */
 export async function archiveClass(ctx: Context, input: { classId: string }): Promise<Class> {
-  const found = await findClass(ctx, input.classId, 'class.archive');
+  const found = await findFor(ctx, 'Class', input.classId, 'class.archive');
   return mutate(ctx, async (tx) => {
     const { id, schoolId, archivedAt } = await lock(tx, 'Class', found.id);
     if (archivedAt !== null) return tx.class.findUniqueOrThrow({ where: { id } });

@@ -1,7 +1,7 @@
 import type { Tx } from '../db/transaction.ts';
 import { conflict, notFound } from '../errors.ts';
 import { record } from '../events/record.ts';
-import { find, findClass, lock } from './access.ts';
+import { find, findFor, lock } from './access.ts';
 import { lockOpenClass } from './classes.ts';
 import { mutate, type Context } from './context.ts';
 import { inForce, nowOrAfter } from './intervals.ts';
@@ -14,7 +14,7 @@ import type { Assignment, Class, Page, PageArgs, User } from './entities.ts';
 
 /** Makes a teacher the class teacher. Does nothing for the present class teacher. Regulation 2.1 g. */
 export async function assignClassTeacher(ctx: Context, input: { classId: string; userId: string }): Promise<Assignment> {
-  const found = await findClass(ctx, input.classId, 'classTeacher.assign');
+  const found = await findFor(ctx, 'Class', input.classId, 'classTeacher.assign');
   const teacher = await find(ctx, 'User', input.userId, 'userId');
   return mutate(ctx, async (tx) => {
     // Locks the class for a change, so that two people never become its class teacher at once.
@@ -36,7 +36,7 @@ export async function assignClassTeacher(ctx: Context, input: { classId: string;
 
 /** Ends the assignment of the present class teacher. Regulation 2.1 g. */
 export async function endClassTeacher(ctx: Context, input: { classId: string }): Promise<Assignment> {
-  const found = await findClass(ctx, input.classId, 'classTeacher.end');
+  const found = await findFor(ctx, 'Class', input.classId, 'classTeacher.end');
   return mutate(ctx, async (tx) => {
     await lock(tx, 'Class', found.id);
     const present = await tx.assignment.findFirst({ where: { classId: found.id, kind: 'CLASS_TEACHER', endedAt: null } });
@@ -49,7 +49,7 @@ export async function endClassTeacher(ctx: Context, input: { classId: string }):
 
 /** Assigns a teacher to a subject in a class. Does nothing if the teacher has this assignment. Regulation 2.1 g. */
 export async function assignSubjectTeacher(ctx: Context, input: SubjectTeacherInput): Promise<Assignment> {
-  const found = await findClass(ctx, input.classId, 'subjectTeacher.assign');
+  const found = await findFor(ctx, 'Class', input.classId, 'subjectTeacher.assign');
   const work = await findSubjectAndTeacher(ctx, found, input);
   return mutate(ctx, async (tx) => {
     await lockOpenClass(tx, found.id, 'hold');
@@ -61,7 +61,7 @@ export async function assignSubjectTeacher(ctx: Context, input: SubjectTeacherIn
 
 /** Ends the assignment of a teacher to a subject in a class. Regulation 2.1 g. */
 export async function endSubjectTeacher(ctx: Context, input: SubjectTeacherInput): Promise<Assignment> {
-  const found = await findClass(ctx, input.classId, 'subjectTeacher.end');
+  const found = await findFor(ctx, 'Class', input.classId, 'subjectTeacher.end');
   const work = await findSubjectAndTeacher(ctx, found, input);
   return mutate(ctx, async (tx) => {
     await lock(tx, 'Class', found.id, 'hold');

@@ -4,7 +4,7 @@ import type { Facts } from '../policy/permissions.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict, forbidden, notFound } from '../errors.ts';
 import { record } from '../events/record.ts';
-import { authorize, find, findChat, lock } from './access.ts';
+import { authorize, find, findFor, lock } from './access.ts';
 import { lockOpenChat } from './chats.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
 import { paginateChildren } from './connection.ts';
@@ -27,7 +27,7 @@ interface MemberInput {
  * @throws CONFLICT for a person without a role in the school, and for a pupil unless the chat is extracurricular.
  */
 export async function addChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {
-  const found = await findChat(ctx, input.chatId, 'chatMember.add');
+  const found = await findFor(ctx, 'Chat', input.chatId, 'chatMember.add');
   const person = await find(ctx, 'User', input.userId, 'userId');
   return mutate(ctx, async (tx) => {
     // Roles change under the person's lock, so the new member has a role until the commit.
@@ -99,7 +99,7 @@ async function refuseUnknown(tx: Tx, { schoolId }: Chat, userId: string): Promis
 
 /** Makes a member a moderator. Does nothing for a moderator or the owner. @throws CONFLICT for a pupil. */
 export async function promoteChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {
-  const found = await findChat(ctx, input.chatId, 'chatMember.promote');
+  const found = await findFor(ctx, 'Chat', input.chatId, 'chatMember.promote');
   const person = await find(ctx, 'User', input.userId, 'userId');
   return mutate(ctx, async (tx) => {
     const { chat, member } = await lockMember(tx, found.id, person.id);
@@ -120,7 +120,7 @@ export async function promoteChatMember(ctx: Context, input: MemberInput): Promi
  * @throws CONFLICT for a moderator by rule, and for the last moderator.
  */
 export async function demoteChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {
-  const found = await findChat(ctx, input.chatId, 'chatMember.demote');
+  const found = await findFor(ctx, 'Chat', input.chatId, 'chatMember.demote');
   const person = await find(ctx, 'User', input.userId, 'userId');
   return mutate(ctx, async (tx) => {
     const { chat, member } = await lockMember(tx, found.id, person.id);

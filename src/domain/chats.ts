@@ -2,7 +2,7 @@ import type { Tx } from '../db/transaction.ts';
 import { paginate } from '../db/pagination.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
 import { record } from '../events/record.ts';
-import { authorize, find, findChat, lock } from './access.ts';
+import { authorize, find, findFor, lock } from './access.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
 import { idempotent, type Repeatable } from './idempotency.ts';
 import { readable } from './resources.ts';
@@ -86,7 +86,7 @@ async function makeOwner(tx: Tx, chat: Chat, userId: string): Promise<void> {
 
 /** Renames a chat. Does nothing if it has this name already. */
 export async function renameChat(ctx: Context, input: { chatId: string; name: string }): Promise<Chat> {
-  const found = await findChat(ctx, input.chatId, 'chat.rename');
+  const found = await findFor(ctx, 'Chat', input.chatId, 'chat.rename');
   const name = normalizeLine('name', input.name, 100);
   return mutate(ctx, async (tx) => {
     const now = await lockOpenChat(tx, found.id);
@@ -99,7 +99,7 @@ export async function renameChat(ctx: Context, input: { chatId: string; name: st
 
 /** Makes a chat read-only permanently. Does nothing for an archived chat. */
 export async function archiveChat(ctx: Context, input: { chatId: string }): Promise<Chat> {
-  const found = await findChat(ctx, input.chatId, 'chat.archive');
+  const found = await findFor(ctx, 'Chat', input.chatId, 'chat.archive');
   return mutate(ctx, async (tx) => {
     const chat = await lock(tx, 'Chat', found.id);
     return chat.archivedAt === null ? archive(tx, chat) : chat;

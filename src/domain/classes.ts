@@ -1,7 +1,7 @@
 import type { Tx } from '../db/transaction.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
 import { record } from '../events/record.ts';
-import { find, findClass, findSchool, lock, lockName } from './access.ts';
+import { find, findFor, lock, lockName } from './access.ts';
 import { confusableKey, inCyrillic } from './confusables.ts';
 import { mutate, type Context } from './context.ts';
 import { idempotent, type Repeatable } from './idempotency.ts';
@@ -25,7 +25,7 @@ export interface CreateClassInput extends Repeatable {
 
 /** Creates a class, by default in the present school year. Regulation 2.1 b. */
 export async function createClass(ctx: Context, input: CreateClassInput): Promise<Class> {
-  const school = await findSchool(ctx, input.schoolId, 'class.create');
+  const school = await findFor(ctx, 'School', input.schoolId, 'class.create');
   const fields = nameFields(input.grade, letterOf(input.letter));
   const year = input.schoolYearId ? await find(ctx, 'SchoolYear', input.schoolYearId, 'schoolYearId') : null;
   if (year !== null && year.schoolId !== school.id) throw notFound('schoolYearId');
@@ -49,7 +49,7 @@ export async function createClass(ctx: Context, input: CreateClassInput): Promis
 
 /** Updates the grade or the letter of a class. Does nothing if nothing changes. Regulation 2.1 b. */
 export async function updateClass(ctx: Context, input: { classId: string; grade?: number | null; letter?: string | null }): Promise<Class> {
-  const found = await findClass(ctx, input.classId, 'class.update');
+  const found = await findFor(ctx, 'Class', input.classId, 'class.update');
   const letter = typeof input.letter === 'string' ? letterOf(input.letter) : null;
   return mutate(ctx, async (tx) => {
     const current = await lockOpenClass(tx, found.id, 'change');
@@ -98,7 +98,7 @@ async function refuseNamesake(
   tx: Tx,
   { id, schoolYearId, grade, letter }: Pick<Class, 'schoolYearId' | 'grade' | 'letter'> & { id?: string },
 ): Promise<void> {
-  await lockName(tx, `class names ${schoolYearId}`);
+  await lockName(tx, 'unique name', `class names ${schoolYearId}`);
   const others = await tx.class.findMany({
     where: { schoolYearId, grade, ...(id === undefined ? {} : { id: { not: id } }) },
     select: { letter: true },

@@ -6,7 +6,7 @@ import { conflict, forbidden, type Refusal } from '../errors.ts';
 import type { EventType } from '../events/catalog.ts';
 import type { Stream } from '../events/live/subscription.ts';
 import { record } from '../events/record.ts';
-import { authorize, find, findClass, lock, allInOrder } from './access.ts';
+import { allInOrder, authorize, find, findFor, lock, lockLate, lockUnread } from './access.ts';
 import { lockOpenClass, nameOfClass } from './classes.ts';
 import { mutate, type Context } from './context.ts';
 import { idempotent, type Repeatable } from './idempotency.ts';
@@ -27,7 +27,7 @@ interface EnrolmentInput {
 /** Enrols a pupil in a class. Does nothing if the pupil is in it. Regulation 2.1 f, 2.5 a. */
 export async function enrolStudent(ctx: Context, input: EnrolmentInput & Repeatable): Promise<Enrolment> {
   const [{ id: classId, schoolId }, student] = await allInOrder(
-    findClass(ctx, input.classId, 'student.enrol'),
+    findFor(ctx, 'Class', input.classId, 'student.enrol'),
     find(ctx, 'User', input.studentId, 'studentId'),
   );
   return mutate(ctx, (tx) =>
@@ -70,7 +70,7 @@ const insertEnrolment = `
 /** Transfers a pupil to another class of the school, without a gap between the enrolments. Regulation 2.1 f. */
 export async function transferStudent(ctx: Context, input: EnrolmentInput): Promise<Enrolment> {
   const [{ id: classId, schoolId }, { id: studentId }] = await allInOrder(
-    findClass(ctx, input.classId, 'student.transfer'),
+    findFor(ctx, 'Class', input.classId, 'student.transfer'),
     find(ctx, 'User', input.studentId, 'studentId'),
   );
   return mutate(ctx, async (tx) => {
@@ -133,7 +133,7 @@ const selectPupil = `
  */
 async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise<Enrolment | null> {
   const [, [found]] = await allInOrder(
-    findRows(sourceOf(tx), 'User', { where: { id: studentId }, columns: new Set(['id']), lock: 'no key update' }),
+    lockUnread(tx, 'User', studentId),
     query<{ isStudent: boolean } & (Enrolment | { id: null })>(tx, selectPupil, [schoolId, studentId]),
   );
   const { isStudent, ...latest } = found!;
@@ -154,8 +154,8 @@ async function lockCurrentEnrolment(tx: Tx, studentId: string, nextClassId?: str
   }
   await lock(tx, 'User', studentId);
   const present = await currentEnrolmentOf(tx, studentId);
-  // Another transaction moved the pupil meanwhile. This late lock may deadlock; `transaction` then retries.
-  if (present !== null && !heldClassIds.has(present.classId)) await lock(tx, 'Class', present.classId, 'hold');
+  // Another transaction moved the pupil meanwhile, and the pupil must be locked to know the class.
+  if (present !== null && !heldClassIds.has(present.classId)) await lockLate(tx, 'Class', present.classId, 'hold');
   return present;
 }
 
@@ -228,7 +228,7 @@ export async function followEnrolments(
   const { schoolId, classId } = args;
   const stream = { name: 'enrolments', events };
   if (typeof classId !== 'string') return openStream(ctx, args, stream);
-  const found = await findClass(ctx, classId, 'class.read');
+  const found = await findFor(ctx, 'Class', classId, 'class.read');
   authorize(ctx, 'enrolment.read', { schoolId: found.schoolId, classId, userId: '', current: true });
   return openStream(ctx, args, {
     ...stream,

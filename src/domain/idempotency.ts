@@ -40,7 +40,7 @@ export async function idempotent<Row extends { id: string } & Ending>(
     .update(JSON.stringify([action, rest]))
     .digest();
   // Concurrent tries run one after the other; the later one finds the row of the first.
-  await lockName(tx, `${actorId} ${key}`);
+  await lockName(tx, 'idempotency key', `${actorId} ${key}`);
   const previous = await tx.idempotencyKey.findUnique({ where: { actorId_key: { actorId, key } } });
   if (previous !== null) {
     if (inputHash.equals(previous.inputHash)) return refuseEnded(await load(previous.resultId));

@@ -2,7 +2,7 @@ import type { InvitationHandOver, InvitationUse } from '../db/generated/client.t
 import type { Tx } from '../db/transaction.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
 import { record } from '../events/record.ts';
-import { find, findInvitation, findSchool, lock } from './access.ts';
+import { find, findFor, lock } from './access.ts';
 import { lockOpenClass } from './classes.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
 import { idempotent, type Repeatable } from './idempotency.ts';
@@ -34,7 +34,7 @@ const day = 86_400_000;
  * Regulation 2.1 c.
  */
 export async function createInvitation(ctx: Context, input: CreateInvitationInput): Promise<Invitation> {
-  const school = await findSchool(ctx, input.schoolId, 'invitation.create');
+  const school = await findFor(ctx, 'School', input.schoolId, 'invitation.create');
   const classId = await classOf(ctx, school, input);
   const data = {
     schoolId: school.id,
@@ -96,7 +96,7 @@ function checkExpiry(expiresAt: Date): Date {
  *   pupils' link, for anyone but the class teacher of its class (2.1 e).
  */
 export async function handOverInvitation(ctx: Context, input: { invitationId: string; userId: string }): Promise<Invitation> {
-  const { id, schoolId, classId } = await findInvitation(ctx, input.invitationId, 'invitation.handOver');
+  const { id, schoolId, classId } = await findFor(ctx, 'Invitation', input.invitationId, 'invitation.handOver');
   const receiver = await find(ctx, 'User', input.userId, 'userId');
   return mutate(ctx, async (tx) => {
     if (classId !== null) await lock(tx, 'Class', classId, 'hold');
@@ -137,7 +137,7 @@ async function lockActive(tx: Tx, id: string): Promise<Invitation> {
 
 /** Revokes a link permanently. Does nothing for a revoked link. Regulation 2.1 c. */
 export async function revokeInvitation(ctx: Context, input: { invitationId: string }): Promise<Invitation> {
-  const { id, schoolId } = await findInvitation(ctx, input.invitationId, 'invitation.revoke');
+  const { id, schoolId } = await findFor(ctx, 'Invitation', input.invitationId, 'invitation.revoke');
   return mutate(ctx, async (tx) => {
     const invitation = await lock(tx, 'Invitation', id);
     if (invitation.revokedAt !== null) return invitation;
@@ -148,7 +148,7 @@ export async function revokeInvitation(ctx: Context, input: { invitationId: stri
 
 /** Replaces the link of an invitation, for example if others know it. The old link stops working. Regulation 2.1 c. */
 export async function rotateInvitation(ctx: Context, input: { invitationId: string }): Promise<Invitation> {
-  const { id, schoolId } = await findInvitation(ctx, input.invitationId, 'invitation.rotate');
+  const { id, schoolId } = await findFor(ctx, 'Invitation', input.invitationId, 'invitation.rotate');
   return mutate(ctx, async (tx) => {
     await lockActive(tx, id);
     record(tx, 'invitation.rotated', { schoolId, invitationId: id });

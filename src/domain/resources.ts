@@ -124,6 +124,9 @@ type WithJoined<T extends ResourceType> =
 /** The rows that have a global id, by their type's name in the schema. */
 export type Resources = { [T in ResourceType]: RowOf<T> & WithJoined<T> };
 
+/** The nouns of which a row of a type has the facts, without a statement. */
+export type FactNoun<T extends ResourceType> = keyof Table[T]['facts'];
+
 /** The types whose rows may be locked. */
 export type LockableType = { [T in ResourceType]: Table[T] extends { lockRank: number } ? T : never }[ResourceType];
 

@@ -1,7 +1,7 @@
 import type { Tx } from '../db/transaction.ts';
 import { conflict } from '../errors.ts';
 import { record } from '../events/record.ts';
-import { authorize, find, findSchool, lock } from './access.ts';
+import { authorize, find, findFor, lock } from './access.ts';
 import { end as endAssignment } from './assignments.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
 import { withdraw } from './enrolments.ts';
@@ -21,7 +21,7 @@ export interface GrantRoleInput {
 
 /** Grants a role in the school to a visible person. Does nothing if the person has the role. Regulation 2.1 g. */
 export async function grantRole(ctx: Context, input: GrantRoleInput): Promise<RoleGrant> {
-  const school = await findSchool(ctx, input.schoolId, 'role.grant');
+  const school = await findFor(ctx, 'School', input.schoolId, 'role.grant');
   const person = await find(ctx, 'User', input.userId, 'userId');
   return mutate(ctx, async (tx) => {
     await lock(tx, 'School', school.id, 'hold');

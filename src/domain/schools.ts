@@ -3,7 +3,7 @@ import { violates, type Tx } from '../db/transaction.ts';
 import { conflict, forbidden, invalid } from '../errors.ts';
 import { encodeCursor } from '../events/cursor.ts';
 import { record } from '../events/record.ts';
-import { findSchool, lock } from './access.ts';
+import { findFor, lock } from './access.ts';
 import { mutate, type Context } from './context.ts';
 import type { Loaders } from './loaders.ts';
 import { readable } from './resources.ts';
@@ -50,7 +50,7 @@ export async function createSchool(ctx: Context, input: SchoolInput & { name: st
  * that are set already change nothing. Regulation 2.1 a.
  */
 export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId: string }): Promise<School> {
-  const found = await findSchool(ctx, input.schoolId, 'school.update');
+  const found = await findFor(ctx, 'School', input.schoolId, 'school.update');
   const data = fields(input);
   const ids = externalIds(input.externalIds);
   return withIdConflict(

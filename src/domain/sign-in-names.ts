@@ -41,7 +41,7 @@ const lookAlikes = { from: 'асеорху01зб', to: 'aceopxyol36' };
  */
 export async function refuseTaken(tx: Tx, name: string): Promise<void> {
   const key = name.replace(/./gu, (sign) => lookAlikes.to[lookAlikes.from.indexOf(sign)] ?? sign);
-  await lockName(tx, `sign-in name ${key}`);
+  await lockName(tx, 'sign-in name', `sign-in name ${key}`);
   const taken = await query(
     tx,
     `select 1 from app_user where translate(sign_in_name, '${lookAlikes.from}', '${lookAlikes.to}') = $1 limit 1`,

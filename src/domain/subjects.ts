@@ -1,7 +1,7 @@
 import type { Tx } from '../db/transaction.ts';
 import { conflict } from '../errors.ts';
 import { record } from '../events/record.ts';
-import { findSchool, lockName } from './access.ts';
+import { findFor, lockName } from './access.ts';
 import { confusableKey } from './confusables.ts';
 import { mutate, type Context } from './context.ts';
 import { paginateChildren } from './connection.ts';
@@ -11,7 +11,7 @@ import { alphabetical, normalizeLine } from './text.ts';
 
 /** Creates a subject, to which teachers can be assigned in classes. Regulation 2.1 g. */
 export async function createSubject(ctx: Context, input: { schoolId: string; name: string }): Promise<Subject> {
-  const school = await findSchool(ctx, input.schoolId, 'subject.create');
+  const school = await findFor(ctx, 'School', input.schoolId, 'subject.create');
   const name = normalizeLine('name', input.name, 100);
   return mutate(ctx, async (tx) => {
     const subject = { schoolId: school.id, name, sortKey: alphabetical(name) };
@@ -27,7 +27,7 @@ export async function createSubject(ctx: Context, input: { schoolId: string; nam
  * refuses an equal sort key, which the database keeps unique: `alphabetical` gives «я» the key of «ѐ».
  */
 async function refuseNamesake(tx: Tx, { schoolId, name, sortKey }: Pick<Subject, 'schoolId' | 'name' | 'sortKey'>): Promise<void> {
-  await lockName(tx, `subject names ${schoolId}`);
+  await lockName(tx, 'unique name', `subject names ${schoolId}`);
   const others = await tx.subject.findMany({ where: { schoolId }, select: { name: true, sortKey: true } });
   const key = confusableKey(name);
   if (others.some((other) => other.sortKey === sortKey || confusableKey(other.name) === key))

@@ -5,7 +5,7 @@ import { findRows } from '../reader/select.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict, forbidden, invalid, unauthenticated } from '../errors.ts';
 import { record } from '../events/record.ts';
-import { authorize, find } from './access.ts';
+import { authorize, find, lockUnread } from './access.ts';
 import { columnsOf } from './selected-columns.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
 import { readable } from './resources.ts';
@@ -120,7 +120,7 @@ export async function updateProfile(ctx: Context, input: UpdateProfileInput): Pr
   authorize(ctx, 'profile.update', { userId, places: [], chats: [] });
   const contact = contactFields(input);
   return mutate(ctx, async (tx) => {
-    await tx.$executeRaw`select 1 from app_user where id = ${userId}::uuid for no key update`;
+    await lockUnread(tx, 'User', userId);
     const { grants, ...current } = await tx.user.findUniqueOrThrow({
       where: { id: userId },
       include: { grants: { where: { endedAt: null } } },

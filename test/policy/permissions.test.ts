@@ -19,7 +19,7 @@ function mutationOf(action: string): string {
  * The functions of src/policy and src/domain/access.ts that check a permission; src/domain/resources.ts names one as
  * `read`.
  */
-const asking = new Set(['can', 'where', 'authorize', 'demandRank', 'findSchool', 'findClass', 'findChat', 'findInvitation']);
+const asking = new Set(['can', 'where', 'authorize', 'demandRank', 'findFor']);
 
 /** Maps each action that src/domain checks to the top-level functions that check it; reads the syntax tree. */
 function asked(): Map<string, Set<string>> {
