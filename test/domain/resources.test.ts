@@ -4,10 +4,15 @@ import { isTargetOf, resources, resourceTypes, typeOfPayloadId } from '../../src
 import { catalog } from '../../src/events/catalog.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { actions } from '../../src/policy/permissions.ts';
+import { allFixtures } from '../support/fixtures.ts';
 
 it('describes every type that has a global id', () => {
   const nodes = schema.getPossibleTypes(schema.getType('Node') as GraphQLInterfaceType).map(({ name }) => name);
   expect([...resourceTypes].sort()).toEqual(nodes.sort());
+});
+
+it('gives every type a fixture for the generic tests', async () => {
+  expect((await allFixtures()).map(({ type }) => type)).toEqual(resourceTypes);
 });
 
 it.each(resourceTypes)('%s has the facts that its own right to read is decided by', (type) => {

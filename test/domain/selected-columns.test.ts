@@ -3,16 +3,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { visibilityOf } from '../../src/domain/viewer.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { contextFor } from '../../src/http/request-context.ts';
-import { buildSchoolFixture, type SchoolFixture } from '../policy/fixtures.ts';
+import { resourceTypes } from '../../src/domain/resources.ts';
+import { delegateOf } from '../support/delegates.ts';
+import { buildSchool } from '../support/fixtures.ts';
+import type { SchoolFixture } from '../support/noun-fixture.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** A query reads only the columns that it selects: each field has the same value alone as together with all others. */
+/** A query reads only the columns that it selects: each field has the same value when it is selected by itself and with all others. */
 
 let app: Sfera;
 let fixture: SchoolFixture;
 beforeAll(async () => {
   app = await openSfera();
-  fixture = await buildSchoolFixture(app);
+  fixture = await buildSchool(app);
   await app.token(fixture.people.administrator);
 });
 afterAll(() => app.close());
@@ -31,59 +34,29 @@ function fieldsOf(name: string): [field: string, selection: string][] {
   });
 }
 
-const things = [
-  'School',
-  'SchoolYear',
-  'Class',
-  'Subject',
-  'User',
-  'RoleGrant',
-  'Assignment',
-  'Enrolment',
-  'Invitation',
-  'Chat',
-  'ChatMember',
-  'Session',
-] as const;
-
-it.each(things)('an actor that may read everything sees a %s, and an anonymous one does not', async (thing) => {
-  const { id } = await (app.db.prisma as unknown as Record<string, { findFirstOrThrow(): Promise<{ id: string }> }>)[
-    thing[0]!.toLowerCase() + thing.slice(1)
-  ]!.findFirstOrThrow();
+it.each(resourceTypes)('an actor that may read everything sees a %s, and an anonymous one does not', async (type) => {
+  const { id } = (await delegateOf(app.db, type).findFirstOrThrow()) as { id: string };
   const { row, isVisibleTo } = await visibilityOf(
     contextFor(app, { kind: 'operator' }, { acceptLanguage: null, requestId: null, address: null }),
-    thing,
+    type,
     id,
   );
   expect(row).toMatchObject({ id });
   expect([isVisibleTo({ kind: 'operator' }), isVisibleTo({ kind: 'anonymous' })]).toEqual([true, false]);
 });
 
-describe.each(things)('%s', (thing) => {
-  it.each(fieldsOf(thing))('%s is the same alone as with all others', async (field, selection) => {
-    const rows: Record<string, string> = {
-      School: fixture.schoolId,
-      SchoolYear: fixture.year.id,
-      Class: fixture.own.id,
-      Subject: fixture.subject.id,
-      User: fixture.people.administrator.id,
-      RoleGrant: fixture.grant.id,
-      Assignment: fixture.assignment.id,
-      Enrolment: fixture.enrolment.id,
-      Invitation: fixture.held.invitation.id,
-      Chat: fixture.chats.CLUB.id,
-      ChatMember: fixture.member.id,
-      Session: (await app.token(fixture.people.administrator)).sessionId,
-    };
+describe.each(resourceTypes)('%s', (type) => {
+  it.each(fieldsOf(type))('%s has the same value when it is selected with all others', async (field, selection) => {
+    const id = app.id(type, fixture.rows[type].id);
     const ask = async (fields: string) => {
       const { data, errors } = await app
         .as(fixture.people.administrator)
-        .send(`query ($id: ID!) { node(id: $id) { ... on ${thing} { ${fields} } } }`, { id: app.id(thing, rows[thing]!) });
+        .send(`query ($id: ID!) { node(id: $id) { ... on ${type} { ${fields} } } }`, { id });
       expect(errors).toBeUndefined();
       return (data!.node as Record<string, unknown>)[field];
     };
     const all = await ask(
-      fieldsOf(thing)
+      fieldsOf(type)
         .map(([, each]) => each)
         .join(' '),
     );
@@ -132,7 +105,7 @@ it('joins no person whom the viewer may not see', async () => {
       });
     return (data!.node as any).members.edges.map(({ node }: any) => node.user);
   };
-  const alone = async (who: { id: string }, user: { id: string }) => {
+  const userSeenBy = async (who: { id: string }, user: { id: string }) => {
     const { data } = await app
       .as(who)
       .send('query ($id: ID!) { node(id: $id) { ... on User { id surname } } }', { id: app.id('User', user.id) });
@@ -142,7 +115,7 @@ it('joins no person whom the viewer may not see', async () => {
     const together = await ask(who);
     expect(together).toHaveLength(3);
     for (const user of [people.leader, people.teacher, people.pupil]) {
-      const seen = await alone(who, user);
+      const seen = await userSeenBy(who, user);
       if (seen === null) expect(together).toContain(null);
       else expect(together).toContainEqual(seen);
     }

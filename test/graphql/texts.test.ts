@@ -1,94 +1,36 @@
-import { GraphQLString, getNamedType, isInputObjectType, isObjectType } from 'graphql';
+import { GraphQLString, getNamedType, isInputObjectType, isObjectType, isUnionType } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { inCyrillic } from '../../src/domain/confusables.ts';
 import { schema } from '../../src/graphql/schema.ts';
+import { buildSchool, collect } from '../support/fixtures.ts';
+import type { SchoolFixture, TextCase } from '../support/noun-fixture.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { visibleTexts, invisibleTexts } from '../support/texts.ts';
 
 let app: Sfera;
-let ids: { school: string; class: string; chat: string };
-let school: { id: string };
+let school: SchoolFixture;
+let schoolId: string;
 let administrator: { id: string };
-let pupil: { id: string };
 beforeAll(async () => {
   app = await openSfera();
-  ({ school, administrator } = await app.build.school());
-  const group = await app.build.class({ schoolId: school.id });
-  pupil = await app.build.student({ classId: group.id });
-  const chat = await app.build.chat({ schoolId: school.id, kind: 'SCHOOL' });
-  ids = { school: app.id('School', school.id), class: app.id('Class', group.id), chat: app.id('Chat', chat.id) };
+  school = await buildSchool(app);
+  schoolId = app.id('School', school.schoolId);
+  ({ administrator } = school.people);
 });
 afterAll(() => app.close());
 
-/** For each text argument of the schema: how to send it, and where the response contains it. */
-const shown = 'shown';
-type Given = (text: string) => [query: string, variables: object];
-const changing = (name: string, input: (text: string) => object, selection: string): Given => {
+const cases = await collect<TextCase>((fixture) => fixture.texts);
+const opaque = await collect<string>((fixture) => fixture.opaqueTexts);
+
+/** Returns the query of a mutation that selects the stored text, or the refusal. */
+function mutationQuery(name: string, selection: string): string {
   const Name = name[0]!.toUpperCase() + name.slice(1);
-  const returns = schema.getMutationType()!.getFields()[name]!.type as unknown as { getTypes(): { name: string }[] };
-  const thing = getNamedType(returns as never) as unknown as typeof returns;
-  const of = thing
-    .getTypes()
-    .map((type) => type.name)
-    .find((type) => type !== 'Refusal');
-  const query = `mutation ($input: ${Name}Input!) { ${name}(input: $input) { __typename ... on ${of} { ${selection} } ... on Refusal { code path message } } }`;
-  return (text) => [query, { input: input(text) }];
-};
-const profile = (field: string, selection = `${shown}: ${field}`) => changing('updateProfile', (text) => ({ [field]: text }), selection);
-const details = (field: string) => changing('updateSchool', (text) => ({ schoolId: ids.school, [field]: text }), `${shown}: ${field}`);
-let count = 0;
+  const result = getNamedType(schema.getMutationType()!.getFields()[name]!.type);
+  const type = isUnionType(result) ? result.getTypes().find((each) => each.name !== 'Refusal') : undefined;
+  return `mutation ($input: ${Name}Input!) { ${name}(input: $input) { __typename ... on ${type!.name} { ${selection} } ... on Refusal { code path message } } }`;
+}
 
-const places: Record<string, Given> = {
-  'CreateChatInput.name': changing('createChat', (name) => ({ schoolId: ids.school, kind: 'SCHOOL', name }), `${shown}: name`),
-  'RenameChatInput.name': changing('renameChat', (name) => ({ chatId: ids.chat, name }), `${shown}: name`),
-  'CreateClassInput.letter': changing(
-    'createClass',
-    (letter) => ({ schoolId: ids.school, grade: ((count += 1) % 11) + 1, letter }),
-    `${shown}: letter`,
-  ),
-  'UpdateClassInput.letter': changing('updateClass', (letter) => ({ classId: ids.class, letter }), `${shown}: letter`),
-  'CreateInvitationInput.label': changing(
-    'createInvitation',
-    (label) => ({ schoolId: ids.school, role: 'TEACHER', label }),
-    `${shown}: label`,
-  ),
-  'CreateSubjectInput.name': changing('createSubject', (name) => ({ schoolId: ids.school, name }), `${shown}: name`),
-  'ExternalIdInput.system': changing(
-    'updateSchool',
-    (system) => ({ schoolId: ids.school, externalIds: [{ system, value: '98' }] }),
-    `externalIds { ${shown}: system }`,
-  ),
-  'ExternalIdInput.value': changing(
-    'updateSchool',
-    (value) => ({ schoolId: ids.school, externalIds: [{ system: 'МЭШ', value }] }),
-    `externalIds { ${shown}: value }`,
-  ),
-  'UpdateProfileInput.surname': profile('surname'),
-  'UpdateProfileInput.givenName': profile('givenName'),
-  'UpdateProfileInput.patronymic': profile('patronymic'),
-  'UpdateProfileInput.email': profile('email', `contact { ${shown}: email }`),
-  'UpdateProfileInput.phone': profile('phone', `contact { ${shown}: phone }`),
-  'UpdateSchoolInput.name': details('name'),
-  'UpdateSchoolInput.fullName': details('fullName'),
-  'UpdateSchoolInput.address': details('address'),
-  'UpdateSchoolInput.district': details('district'),
-  'UpdateSchoolInput.region': details('region'),
-  'UpdateSchoolInput.timeZone': details('timeZone'),
-  'School.people(search)': (search) => [
-    'query ($id: ID!, $search: String) { node(id: $id) { ... on School { people(search: $search) { edges { node { id } } } } } }',
-    { id: ids.school, search },
-  ],
-};
-
-/** Texts that are never displayed, and so may contain any character that the database can store. */
-const opaque: Record<string, string> = {
-  'AcceptInvitationInput.code': 'looked up by its hash',
-  'Query.invitationPreview(code)': 'looked up by its hash',
-  'CreateChatInput.idempotencyKey': 'compared, never shown',
-  'CreateClassInput.idempotencyKey': 'compared, never shown',
-  'CreateInvitationInput.idempotencyKey': 'compared, never shown',
-  'EnrolStudentInput.idempotencyKey': 'compared, never shown',
-};
+/** Returns whether the text is an idempotency key: compared, and never displayed. */
+const isIdempotencyKey = (name: string) => name.endsWith('.idempotencyKey');
 
 /** Every text argument of the schema except cursors. */
 function texts(): string[] {
@@ -107,35 +49,48 @@ function texts(): string[] {
   });
 }
 
+/** Returns the value of the first property `stored` in an answer. */
+function findStored(answer: unknown): unknown {
+  if (typeof answer !== 'object' || answer === null) return undefined;
+  if ('stored' in answer) return answer.stored;
+  return Object.values(answer)
+    .map(findStored)
+    .find((found) => found !== undefined);
+}
+
 /** Returns the stored text, or the code of the refusal. */
-async function give(place: string, text: string): Promise<{ code: string } | { text: unknown }> {
-  const [query, variables] = places[place]!(text);
+async function send(name: string, text: string): Promise<{ code: string } | { text: unknown }> {
+  const of = cases[name]!;
+  const [query, variables] =
+    'mutation' in of
+      ? [mutationQuery(of.mutation, of.selection), { input: of.input(text, app, school) }]
+      : [of.query, of.variables(text, app, school)];
   const { data, errors } = await app.as(administrator).send(query, variables);
   if (errors !== undefined) return { code: errors[0]!.extensions.code };
-  const answer = Object.values(data!)[0] as Record<string, any>;
-  if (answer.__typename === 'Refusal') return { code: String(answer.code) };
-  return {
-    text: JSON.stringify(answer).includes(`"${shown}"`)
-      ? (answer[shown] ?? answer.contact?.[shown] ?? answer.externalIds?.[0]?.[shown])
-      : undefined,
-  };
+  const answer = Object.values(data!)[0] as Record<string, unknown>;
+  return answer.__typename === 'Refusal' ? { code: String(answer.code) } : { text: findStored(answer) };
 }
 
 describe('every text of the schema', () => {
-  it('is covered by these tests', () => {
-    expect(texts().sort()).toEqual([...Object.keys(places), ...Object.keys(opaque)].sort());
+  it('has a case in `texts` or `opaqueTexts` of a fixture', () => {
+    const listed = [...Object.keys(cases), ...Object.keys(opaque)];
+    expect(
+      texts()
+        .filter((name) => !isIdempotencyKey(name))
+        .sort(),
+    ).toEqual(listed.sort());
   });
 
   const corpus = invisibleTexts.filter(
-    ([about]) => !/, (alone|before a letter|after a letter)$/.test(about) && !['nothing', 'spaces of every width'].includes(about),
+    ([about]) => !/, (by itself|before a letter|after a letter)$/.test(about) && !['nothing', 'spaces of every width'].includes(about),
   );
 
-  it.each(Object.keys(places))(
+  it.each(Object.keys(cases))(
     '%s refuses invisible characters and characters that reorder the line',
-    async (place) => {
+    async (name) => {
       for (const [about, text] of corpus) {
-        const answer = await give(place, text);
-        expect(['INVALID', 'BAD_USER_INPUT'], `${place}: ${about}: ${JSON.stringify(answer)}`).toContain(
+        const answer = await send(name, text);
+        expect(['INVALID', 'BAD_USER_INPUT'], `${name}: ${about}: ${JSON.stringify(answer)}`).toContain(
           'code' in answer ? answer.code : answer,
         );
       }
@@ -143,39 +98,31 @@ describe('every text of the schema', () => {
     60_000,
   );
 
-  it.each(Object.keys(places))(
+  it.each(Object.keys(cases))(
     '%s returns what it stores',
-    async (place) => {
+    async (name) => {
+      const { normalize, ...of } = cases[name]!;
       for (const text of visibleTexts.filter((_, n) => n % 3 === 0)) {
-        const answer = await give(place, text);
-        // Letters of classes are converted to Cyrillic capitals.
-        const written = place.endsWith('.letter') ? inCyrillic(text).toUpperCase() : text;
+        const answer = await send(name, text);
         if ('code' in answer) expect(['INVALID', 'CONFLICT']).toContain(answer.code);
-        else if (!place.startsWith('School.'))
-          expect(place.endsWith('.letter') ? String(answer.text).toUpperCase() : answer.text).toBe(written.normalize('NFC'));
+        else if (normalize !== undefined) expect(String(answer.text).toUpperCase()).toBe(normalize(text).normalize('NFC'));
+        else if ('mutation' in of) expect(answer.text).toBe(text.normalize('NFC'));
       }
     },
     60_000,
   );
 
   it('that names a person, a chat, a school or a subject takes emoji and the names of all peoples', async () => {
-    const own = [
-      'CreateClassInput.letter',
-      'UpdateClassInput.letter',
-      'UpdateProfileInput.email',
-      'UpdateProfileInput.phone',
-      'UpdateSchoolInput.timeZone',
-    ];
-    for (const place of Object.keys(places).filter((name) => !own.includes(name)))
-      for (const name of ['Сәгыйтьҗан', 'Nguyễn', 'علی‌رضا', 'श्री', '👩‍🏫'])
-        expect(await give(place, `${name} 98`), `${place}: ${name}`).not.toHaveProperty('code');
+    for (const [text, { hasOwnForm }] of Object.entries(cases))
+      for (const name of hasOwnForm ? [] : ['Сәгыйтьҗан', 'Nguyễn', 'علی‌رضا', 'श्री', '👩‍🏫'])
+        expect(await send(text, `${name} 98`), `${text}: ${name}`).not.toHaveProperty('code');
     // The letter of a class accepts emoji too.
-    expect(await give('CreateClassInput.letter', '👩‍🏫')).toEqual({ text: '👩‍🏫' });
+    expect(await send('CreateClassInput.letter', '👩‍🏫')).toEqual({ text: '👩‍🏫' });
   });
 
   it('that is opaque is compared unchanged', async () => {
     const create = (idempotencyKey: string, name: string) =>
-      app.as(administrator).createChat({ schoolId: ids.school, kind: 'SCHOOL', name, idempotencyKey });
+      app.as(administrator).createChat({ schoolId, kind: 'SCHOOL', name, idempotencyKey });
     const first = await create('a\u200b  b', 'Первый');
     expect(await create('a\u200b  b', 'Первый')).toEqual(first);
     for (const [n, key] of ['a\u200b b', 'a  b', 'a b'].entries())
@@ -188,21 +135,24 @@ describe('every text of the schema', () => {
       });
   });
 
-  it('that is a made-up cursor is refused', async () => {
-    const lists = ['classes', 'subjects', 'people', 'chats', 'invitations', 'events'];
+  it('that is an invalid cursor is refused', async () => {
+    const type = schema.getType('School');
+    const fields = isObjectType(type) ? Object.values(type.getFields()) : [];
+    const lists = fields.filter(({ args }) => args.some(({ name }) => name === 'after')).map(({ name }) => name);
+    expect(lists).toEqual(expect.arrayContaining(['classes', 'subjects', 'people', 'chats', 'invitations', 'events']));
     for (const [, text] of invisibleTexts.filter((_, n) => n % 5 === 0))
       for (const list of lists) {
         const { errors } = await app
           .as(administrator)
           .send(
             `query ($id: ID!, $after: String) { node(id: $id) { ... on School { ${list}(after: $after) { pageInfo { endCursor } } } } }`,
-            { id: ids.school, after: text },
+            { id: schoolId, after: text },
           );
         expect(errors?.[0]?.extensions.code, `${list} ${JSON.stringify(text)}`).toMatch(/^(INVALID|BAD_USER_INPUT)$/);
       }
     const listening = app
       .as(administrator)
-      .listen('subscription ($id: ID!) { events(schoolId: $id, after: "") { __typename } }', { id: ids.school });
+      .listen('subscription ($id: ID!) { events(schoolId: $id, after: "") { __typename } }', { id: schoolId });
     expect(JSON.stringify(await (await listening).over)).toContain('INVALID');
   }, 60_000);
 });
@@ -261,7 +211,7 @@ describe('subjects', () => {
 
 describe('contacts', () => {
   it('accept only addresses and numbers in one script', async () => {
-    const update = (input: object) => app.as(pupil).updateProfile(input);
+    const update = (input: object) => app.as(school.people.pupil).updateProfile(input);
     for (const email of [
       'a@шкoла.рф',
       'a@gооgle.com',

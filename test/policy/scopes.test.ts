@@ -2,13 +2,14 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { actorName, type Actor } from '../../src/policy/actor.ts';
 import { can, everCan, where } from '../../src/policy/can.ts';
-import { actions, permissions, type Action, type Facts, type Noun } from '../../src/policy/permissions.ts';
+import { actions, permissions, scopes, type Action, type Noun } from '../../src/policy/permissions.ts';
 import type { Filter } from '../../src/policy/scopes.ts';
 import type { Database } from '../../src/db/client.ts';
-import { resources } from '../../src/domain/resources.ts';
-import { loadFactsOfUser } from '../../src/domain/user-facts.ts';
+import { loadFacts, resources } from '../../src/domain/resources.ts';
+import { insertWorld, worlds } from '../support/arbitrary-worlds.ts';
 import { openTestDatabase } from '../support/database.ts';
-import { insertWorld, worlds } from './arbitrary-worlds.ts';
+import { delegateOf, type AnyRow } from '../support/delegates.ts';
+import { loadFixtures, typeOfNoun } from '../support/fixtures.ts';
 
 /**
  * Every scope exists twice, as a predicate and as a database filter. Both select the same rows, also where the filter
@@ -21,36 +22,24 @@ beforeAll(async () => {
 });
 afterAll(() => db.close());
 
-/** The Prisma model of each noun, the key of its rows, and a model whose relation the filter is nested in. */
-const models: Record<Noun, { model: string; key?: (row: any) => string; nested?: { model: string; relation: string; id: string } }> = {
-  school: { model: 'school', nested: { model: 'class', relation: 'school', id: 'schoolId' } },
-  class: { model: 'class', nested: { model: 'assignment', relation: 'class', id: 'classId' } },
-  subject: { model: 'subject', nested: { model: 'chat', relation: 'subject', id: 'subjectId' } },
-  user: { model: 'user', nested: { model: 'roleGrant', relation: 'user', id: 'userId' } },
-  role: { model: 'roleGrant' },
-  enrolment: { model: 'enrolment' },
-  invitation: { model: 'invitation' },
-  chat: { model: 'chat', nested: { model: 'chatMember', relation: 'chat', id: 'chatId' } },
-  session: { model: 'session' },
-  event: { model: 'event', key: (row) => `${row.schoolId}:${row.seq}` },
-};
+const fixtures = await loadFixtures();
+const nouns = Object.keys(scopes) as Noun[];
 
-const factsOf: { [N in Noun]: (row: any) => Facts[N] | Promise<Facts[N]> } = {
-  school: resources.School.facts.school!,
-  class: resources.Class.facts.class!,
-  subject: resources.Subject.facts.subject!,
-  user: ({ id }) => loadFactsOfUser(db, id),
-  role: resources.RoleGrant.facts.role!,
-  enrolment: resources.Enrolment.facts.enrolment!,
-  invitation: resources.Invitation.facts.invitation!,
-  chat: resources.Chat.facts.chat!,
-  session: resources.Session.facts.session!,
-  event: ({ schoolId }) => ({ schoolId }),
-};
+/** Returns the Prisma model of a noun. The rows of the noun `event` are not a resource. */
+const modelOf = (noun: Noun): string => (noun === 'event' ? 'Event' : typeOfNoun.get(noun)!);
+const keyOf = (noun: Noun) => (row: AnyRow) => (noun === 'event' ? `${row.schoolId}:${row.seq}` : (row.id as string));
+const nestedIn = (noun: Noun) => (noun === 'event' ? undefined : fixtures.get(typeOfNoun.get(noun)!)!.nestedIn);
 
-const finder = (model: string) => (db.prisma as unknown as Record<string, { findMany(args: object): Promise<any[]> }>)[model]!;
-const keyOf = (noun: Noun) => models[noun].key ?? ((row: { id: string }) => row.id);
-const found = async (noun: Noun, filter: Filter) => (await finder(models[noun].model).findMany({ where: filter })).map(keyOf(noun)).sort();
+/** Returns the facts of a row as the product reads them. */
+async function factsOf(noun: Noun, row: AnyRow): Promise<unknown> {
+  if (noun === 'event') return { schoolId: row.schoolId };
+  const type = typeOfNoun.get(noun)!;
+  const loaders = { byId: () => Promise.reject(new Error('these facts need no other row')) };
+  return loadFacts({ db, loaders }, resources[type].read, type, row as never);
+}
+
+const found = async (noun: Noun, filter: Filter) =>
+  (await delegateOf(db, modelOf(noun)).findMany({ where: filter })).map(keyOf(noun)).sort();
 
 /**
  * One action for each distinct row of the permissions table; other actions with the same row would repeat the
@@ -62,8 +51,8 @@ const representatives = [
 
 /** Reads the key and the facts of every row of the noun. */
 async function rowsOf(noun: Noun): Promise<{ key: string; facts: never }[]> {
-  const rows = await finder(models[noun].model).findMany({});
-  return Promise.all(rows.map(async (row) => ({ key: keyOf(noun)(row), facts: (await factsOf[noun](row)) as never })));
+  const rows = await delegateOf(db, modelOf(noun)).findMany();
+  return Promise.all(rows.map(async (row) => ({ key: keyOf(noun)(row), facts: (await factsOf(noun, row)) as never })));
 }
 
 async function compare(actor: Actor, action: Action, other: Action, rows: { key: string; facts: never }[]): Promise<void> {
@@ -85,12 +74,14 @@ async function compare(actor: Actor, action: Action, other: Action, rows: { key:
     keys((facts) => !may(facts) && !mayOther(facts)),
   );
   if (keys(may).length > 0) expect(everCan(actor, action), says).toBe(true);
-  const { nested } = models[noun];
+  const nested = nestedIn(noun);
   if (nested === undefined) return;
   const allowed = new Set(keys(may));
-  const allRows = await finder(nested.model).findMany({});
-  const through = await finder(nested.model).findMany({ where: { [nested.relation]: filter } });
-  expect(through.length, `${says}, through ${nested.model}`).toBe(allRows.filter((row) => allowed.has(row[nested.id] as string)).length);
+  const allRows = await delegateOf(db, nested.model).findMany();
+  const through = await delegateOf(db, nested.model).findMany({ where: { [nested.relation]: filter } });
+  expect(through.length, `${says}, through ${nested.model}`).toBe(
+    allRows.filter((row) => allowed.has(row[nested.column] as string)).length,
+  );
 }
 
 it('selects exactly what is allowed, top-level and nested, for every actor', async () => {
@@ -98,7 +89,7 @@ it('selects exactly what is allowed, top-level and nested, for every actor', asy
     fc.asyncProperty(worlds, async (world) => {
       const actors = await insertWorld(db, world);
       const rows = new Map<Noun, Awaited<ReturnType<typeof rowsOf>>>();
-      for (const noun of Object.keys(models) as Noun[]) rows.set(noun, await rowsOf(noun));
+      for (const noun of nouns) rows.set(noun, await rowsOf(noun));
       for (const action of representatives) {
         const noun = permissions[action].on;
         const siblings = representatives.filter((each) => permissions[each].on === noun);

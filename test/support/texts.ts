@@ -76,7 +76,7 @@ export const visibleTexts: readonly string[] = [
 
 const from = (...codes: number[]): string => String.fromCodePoint(...codes);
 const inEveryPosition = (about: string, ...codes: number[]): [string, string][] => [
-  [`${about}, alone`, from(...codes)],
+  [`${about}, by itself`, from(...codes)],
   [`${about}, after a letter`, `А${from(...codes)}`],
   [`${about}, between letters`, `Ива${from(...codes)}нова`],
   [`${about}, before a letter`, `${from(...codes)}А`],

@@ -1,11 +1,11 @@
-import type { User } from '../../src/db/generated/client.ts';
-import type { Actor } from '../../src/policy/actor.ts';
-import { loadActors } from '../../src/auth/actors.ts';
-import { person, type Person } from '../support/client.ts';
-import type { Sfera } from '../support/sfera.ts';
+import type { Sfera } from './sfera.ts';
 
-/** Builds a school with at least one row of every type, and a person for every persona. */
-export async function buildSchoolFixture(app: Sfera, mark = '') {
+/**
+ * Builds a school with classes, chats and invitations, and a person for every persona of test/support/personas.ts.
+ * `buildSchool` of test/support/fixtures.ts adds a row of every other type.
+ * @param mark a text in every name, by which an answer about another school is recognised.
+ */
+export async function buildBaseSchool(app: Sfera, mark = '') {
   const { build, db } = app;
   const { school, administrator } = await build.school({ name: `Школа${mark}` });
   const schoolId = school.id;
@@ -50,47 +50,7 @@ export async function buildSchoolFixture(app: Sfera, mark = '') {
   const assignment = await db.prisma.assignment.findFirstOrThrow({ where: { classId: own.id, kind: 'SUBJECT_TEACHER' } });
   const member = await db.prisma.chatMember.findFirstOrThrow({ where: { chatId: chats.CLUB.id, userId: people.teacher.id } });
   const year = await db.prisma.schoolYear.findFirstOrThrow({ where: { id: own.schoolYearId } });
-  return { school, schoolId, own, other, subject, people, chats, held, unheld, enrolment, grant, assignment, member, year };
+  return { mark, school, schoolId, own, other, subject, people, chats, held, unheld, enrolment, grant, assignment, member, year };
 }
 
-export type SchoolFixture = Awaited<ReturnType<typeof buildSchoolFixture>>;
-
-export const personas = [
-  'administrator',
-  'leader',
-  'classTeacher',
-  'subjectTeacher',
-  'teacher',
-  'pupil',
-  'former',
-  'service',
-  'reader',
-  'nobody',
-] as const;
-export type PersonaName = (typeof personas)[number];
-
-export interface SignedInPersona {
-  name: PersonaName;
-  person: Person;
-  actor: Actor;
-  user: User | null;
-  sessionId: string | null;
-}
-
-/** Signs in the persona of this school. */
-export async function signedInAs(app: Sfera, fixture: SchoolFixture, name: PersonaName): Promise<SignedInPersona> {
-  if (name === 'nobody') return { name, person: app.anonymous, actor: { kind: 'anonymous' }, user: null, sessionId: null };
-  if (name === 'service' || name === 'reader') {
-    const service = await app.asService(fixture.schoolId, name === 'reader' ? ['read'] : ['read', 'events', 'roster']);
-    return { name, person: service, actor: await actorOf(app, service.token), user: null, sessionId: null };
-  }
-  const user = fixture.people[name];
-  const { token, sessionId } = await app.token(user, 3600);
-  return { name, person: person(app.url, token), actor: await actorOf(app, token), user, sessionId };
-}
-
-async function actorOf(app: Sfera, token: string): Promise<Actor> {
-  const credential = await app.tokens.verifyAccessToken(token);
-  const [actor] = await loadActors(app.db, [credential!]);
-  return actor as Actor;
-}
+export type BaseSchool = Awaited<ReturnType<typeof buildBaseSchool>>;

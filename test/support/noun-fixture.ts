@@ -1,0 +1,113 @@
+import type fc from 'fast-check';
+import type { Actor } from '../../src/policy/actor.ts';
+import type { Action } from '../../src/policy/permissions.ts';
+import type { Filter } from '../../src/policy/scopes.ts';
+import type { Database } from '../../src/db/client.ts';
+import type { Resources, ResourceType } from '../../src/domain/entities.ts';
+import type { BaseSchool } from './base-school.ts';
+import type { SignedInPersona } from './personas.ts';
+import type { RepeatSchool } from './repeat-school.ts';
+import type { Sfera } from './sfera.ts';
+
+/**
+ * The fixture of a noun: what the generic tests need to know about it. Each file of test/fixtures/ exports one as
+ * `fixture`; test/support/fixtures.ts collects them.
+ */
+
+/** A school of `buildBaseSchool`, with the id of one row of every type. Its administrator may read these rows. */
+export type SchoolFixture = BaseSchool & { rows: Readonly<Record<ResourceType, { id: string }>> };
+
+/** A world under construction: the rows that the generic tests of permissions compare. */
+export interface World {
+  db: Database;
+  /** Inserts the rows of another type, if they are not there yet, and returns them. */
+  rowsOf<T extends ResourceType>(type: T): Promise<readonly Resources[T][]>;
+}
+
+export interface WorldPart<T extends ResourceType, Spec> {
+  /** Describes the rows. A number is an index into the rows of another type, modulo their number. */
+  specs: fc.Arbitrary<readonly Spec[]>;
+  insert(specs: readonly Spec[], world: World): Promise<readonly Resources[T][]>;
+}
+
+/** A row of a school, and what decides who may read it by its id. */
+export interface NodeCase {
+  id: string;
+  action: Action;
+  /** The facts that `can` decides the action on. Written by hand: the test compares them with those of the resource. */
+  facts: unknown;
+}
+
+/** A mutation for the access matrix, and for the test of repeats. */
+export interface MutationCase {
+  /** Null: open to everyone who is signed in. */
+  action: Action | null;
+  /** The facts that `can` decides the action on. */
+  facts(school: SchoolFixture, signedIn: SignedInPersona): unknown;
+  /** Whether the actor can read every object that the input names. */
+  canSee(school: SchoolFixture, actor: Actor): boolean;
+  input(app: Sfera, school: SchoolFixture, signedIn: SignedInPersona): Record<string, unknown>;
+  repeats: readonly RepeatCase[] | { testedIn: string };
+}
+
+/** A state in which a mutation writes nothing. */
+export interface RepeatCase {
+  state: string;
+  /** Creates the state. The same function as `act`: the second result must equal the first. */
+  before?: (school: RepeatSchool) => Promise<unknown>;
+  act(school: RepeatSchool): Promise<unknown>;
+  /** The expected result. */
+  answer: object;
+}
+
+/** How to send a text argument of the schema. The selection returns the stored text by the alias `stored`. */
+export type TextCase = (
+  | { mutation: string; input(text: string, app: Sfera, school: SchoolFixture): object; selection: string }
+  | { query: string; variables(text: string, app: Sfera, school: SchoolFixture): object }
+) & {
+  /** Whether it accepts only texts of its own form, such as an address. Other texts accept names in any script. */
+  hasOwnForm?: true;
+  /** Returns what is stored, in capitals, if that differs from the text. */
+  normalize?: (text: string) => string;
+};
+
+export interface NounFixture<T extends ResourceType = ResourceType, Spec = never> {
+  type: T;
+  /** Returns one row of the school, and builds it if `buildBaseSchool` did not. */
+  sample(app: Sfera, school: BaseSchool): { id: string } | Promise<{ id: string }>;
+  /** The filter of the rows of a school. Default: by `schoolId`. Null: the rows belong to no school. */
+  ofSchool?: ((schoolId: string) => Filter) | null;
+  world: WorldPart<T, Spec>;
+  /** A model with a relation to this one, through which the filters of the permissions are nested. */
+  nestedIn?: { model: string; relation: string; column: string };
+  /** The lists of these rows under a parent. `along`: the relation whose `sortKey` orders the list. */
+  lists?: readonly { parent: string; relation: string; along?: string }[];
+  nodes(school: SchoolFixture): readonly NodeCase[];
+  mutations?: Readonly<Record<string, MutationCase>>;
+  /** The subscriptions about these rows, with the action that allows to follow them. */
+  streams?: Readonly<Record<string, Action>>;
+  /** The text arguments of the schema, by the names `CreateChatInput.name` and `School.people(search)`. */
+  texts?: Readonly<Record<string, TextCase>>;
+  /** The text arguments that are never displayed, and so may contain any character; each with the reason. */
+  opaqueTexts?: Readonly<Record<string, string>>;
+}
+
+export const defineFixture = <T extends ResourceType, Spec>(fixture: NounFixture<T, Spec>): NounFixture<T> => fixture as NounFixture<T>;
+
+const refusal = (code: string, path: string) => ({ __typename: 'Refusal', code, path: [path] });
+
+/** The result CONFLICT at this argument. */
+export const conflictAt = (path: string) => refusal('CONFLICT', path);
+export const notFoundAt = (path: string) => refusal('NOT_FOUND', path);
+export const invalidAt = (path: string) => refusal('INVALID', path);
+
+/** Returns the case of a mutation in a state, created by `before` or present already. */
+export const inState = (state: string, act: RepeatCase['act'], answer: object, before?: RepeatCase['before']): RepeatCase => ({
+  state,
+  act,
+  answer,
+  ...(before && { before }),
+});
+
+/** Returns the case of a mutation that is sent twice. */
+export const sentTwice = (state: string, act: RepeatCase['act'], answer: object): RepeatCase => inState(state, act, answer, act);

@@ -1,0 +1,31 @@
+import fc from 'fast-check';
+
+/** Parts of the arbitraries of worlds. */
+
+/** A number that `at` takes modulo the length of its list. */
+export const index = fc.nat({ max: 11 });
+
+/** True one time in four. */
+export const oneTimeInFour = fc.nat({ max: 3 }).map((n) => n === 0);
+
+/** No descriptions: the rows follow from those of other types. */
+export const noSpecs = fc.constant<readonly never[]>([]);
+
+export const nonEmptyArray = <T>(of: fc.Arbitrary<T>, maxLength: number) => fc.array(of, { minLength: 1, maxLength });
+
+export const at = <T>(list: readonly T[], n: number): T => list[n % list.length]!;
+
+export const day = (n: number) => new Date(Date.UTC(2026, 0, 1 + n));
+
+/** The end of a row: the day `n`, or null. */
+export const endIf = (isEnded: boolean, n: number) => (isEnded ? day(n) : null);
+
+/** Drops rows that a unique constraint would refuse: of two rows with the same key, the second. */
+export function withoutConflicts<T>(rows: readonly T[], keyOf: (row: T) => string | null): T[] {
+  const seen = new Set<string>();
+  return rows.filter((row) => {
+    const key = keyOf(row);
+    if (key === null) return true;
+    return seen.has(key) ? false : Boolean(seen.add(key));
+  });
+}
