@@ -36,8 +36,8 @@ const others = (...but: User[]) => everyone().filter((person) => !but.includes(p
 
 beforeAll(async () => {
   app = await openSfera();
-  const made = await app.build.school({ name: 'Школа № 98' });
-  schoolId = made.school.id;
+  const built = await app.build.school({ name: 'Школа № 98' });
+  schoolId = built.school.id;
   school = app.id('School', schoolId);
   const [a, b] = [await app.build.class({ schoolId, grade: 5, letter: 'А' }), await app.build.class({ schoolId, grade: 5, letter: 'Б' })];
   own = { raw: a.id, id: app.id('Class', a.id) };
@@ -45,7 +45,7 @@ beforeAll(async () => {
   const taught = await app.build.subject({ schoolId });
   subject = app.id('Subject', taught.id);
   people = {
-    administrator: made.administrator,
+    administrator: built.administrator,
     leader: await app.build.user({ schoolId, role: 'SCHOOL_ADMINISTRATION' }),
     classTeacher: await app.build.teacher({ schoolId, classTeacherOf: a.id }),
     subjectTeacher: await app.build.teacher({ schoolId, teaches: [{ classId: a.id, subjectId: taught.id }] }),
@@ -116,10 +116,10 @@ describe('2.1 The platform administrator', () => {
   });
 
   it('2.1 b — creates, edits and archives classes, and nobody else does', async () => {
-    const made = done(await app.as(people.administrator).createClass({ schoolId: school, grade: 9, letter: 'Г' }));
-    expect(done(await app.as(people.administrator).updateClass({ classId: made.id, letter: 'Д' })).name).toBe('9Д');
-    await deniedTo(others(people.administrator), (as) => as.archiveClass({ classId: made.id }));
-    expect(done(await app.as(people.administrator).archiveClass({ classId: made.id })).archivedAt).not.toBeNull();
+    const created = done(await app.as(people.administrator).createClass({ schoolId: school, grade: 9, letter: 'Г' }));
+    expect(done(await app.as(people.administrator).updateClass({ classId: created.id, letter: 'Д' })).name).toBe('9Д');
+    await deniedTo(others(people.administrator), (as) => as.archiveClass({ classId: created.id }));
+    expect(done(await app.as(people.administrator).archiveClass({ classId: created.id })).archivedAt).not.toBeNull();
     await deniedTo(others(people.administrator), (as) => as.createClass({ schoolId: school, grade: 9, letter: 'Е' }));
   });
 
@@ -182,6 +182,15 @@ describe('2.2 The school administration', () => {
     expect(await rolesOf(await joinBy((await link('SCHOOL_ADMINISTRATION')).link!))).toEqual(['SCHOOL_ADMINISTRATION']);
   });
 
+  it('2.2 c — watches how the platform is used: reads the log of the school, which teachers and pupils do not', async () => {
+    const query = 'query ($id: ID!) { node(id: $id) { ... on School { events(first: 1) { edges { node { type } } } } } }';
+    const eventsFor = async (person: User) =>
+      ((await app.as(person).send(query, { id: school })).data!.node as { events: { edges: unknown[] } }).events.edges;
+    done(await app.as(people.administrator).createSubject({ schoolId: school, name: 'Логика' }));
+    expect(await eventsFor(people.leader)).toHaveLength(1);
+    for (const person of [people.classTeacher, people.subjectTeacher, people.pupil]) expect(await eventsFor(person)).toEqual([]);
+  });
+
   it('2.2 e — creates and moderates chats on the educational process', async () => {
     const kinds = [
       { kind: 'STAFF' },
@@ -208,10 +217,10 @@ describe('2.3 The class teacher', () => {
   });
 
   it('2.3 b — receives from the administrator the links for pupils of the own class', async () => {
-    const made = await link('STUDENT', { classId: own.id, label: 'новенькие' });
-    done(await app.as(people.administrator).handOverInvitation({ invitationId: made.id, userId: user(people.classTeacher) }));
+    const created = await link('STUDENT', { classId: own.id, label: 'новенькие' });
+    done(await app.as(people.administrator).handOverInvitation({ invitationId: created.id, userId: user(people.classTeacher) }));
     const { edges } = (await app.as(people.classTeacher).heldInvitations())!.heldInvitations;
-    expect(edges.map(({ node }) => node.link)).toContain(made.link);
+    expect(edges.map(({ node }) => node.link)).toContain(created.link);
   });
 
   it('2.3 c — creates and moderates chats of the own class, not of another', async () => {

@@ -15,17 +15,14 @@ function mutationOf(action: string): string {
   return verb + noun[0]!.toUpperCase() + noun.slice(1);
 }
 
-/**
- * The functions of src/policy and src/domain/access.ts that check a permission; src/domain/resources.ts names one as
- * `read`.
- */
-const asking = new Set(['can', 'where', 'authorize', 'demandRank', 'findFor']);
+/** The functions of src/policy and src/domain/access.ts that check a permission; a resource names one as `read`. */
+const checks = new Set(['can', 'where', 'authorize', 'demandRank', 'findFor']);
 
 /** Maps each action that src/domain checks to the top-level functions that check it; reads the syntax tree. */
-function asked(): Map<string, Set<string>> {
+function findCheckedActions(): Map<string, Set<string>> {
   const folder = new URL('../../src/domain/', import.meta.url);
   const found = new Map<string, Set<string>>();
-  for (const name of readdirSync(folder).filter((file) => file.endsWith('.ts'))) {
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))) {
     const source = ts.createSourceFile(name, readFileSync(new URL(name, folder), 'utf8'), ts.ScriptTarget.ES2023);
     for (const statement of source.statements) {
       const by = ts.isFunctionDeclaration(statement) ? (statement.name?.text ?? '') : '';
@@ -33,9 +30,8 @@ function asked(): Map<string, Set<string>> {
         if (node !== undefined && ts.isStringLiteral(node)) found.set(node.text, (found.get(node.text) ?? new Set()).add(by));
       };
       const walk = (node: ts.Node): void => {
-        if (ts.isCallExpression(node) && ts.isIdentifier(node.expression) && asking.has(node.expression.text)) node.arguments.forEach(note);
-        if (name === 'resources.ts' && ts.isPropertyAssignment(node) && ts.isIdentifier(node.name) && node.name.text === 'read')
-          note(node.initializer);
+        if (ts.isCallExpression(node) && ts.isIdentifier(node.expression) && checks.has(node.expression.text)) node.arguments.forEach(note);
+        if (ts.isPropertyAssignment(node) && ts.isIdentifier(node.name) && node.name.text === 'read') note(node.initializer);
         ts.forEachChild(node, walk);
       };
       walk(statement);
@@ -44,7 +40,7 @@ function asked(): Map<string, Set<string>> {
   return found;
 }
 
-const askedBy = asked();
+const checkedActions = findCheckedActions();
 
 describe('every mutation', () => {
   it.each(mutations)('%s has a row, or is open to everyone who is signed in', (mutation) => {
@@ -52,12 +48,12 @@ describe('every mutation', () => {
   });
 
   it.each(actions.filter((action) => mutations.includes(mutationOf(action))))('of %s checks its own permission', (action) => {
-    expect([...(askedBy.get(action) ?? [])]).toContain(mutationOf(action));
+    expect([...(checkedActions.get(action) ?? [])]).toContain(mutationOf(action));
   });
 });
 
 it.each(actions)('%s is checked in src/domain', (action) => {
-  expect(askedBy.get(action)?.size ?? 0).toBeGreaterThan(0);
+  expect(checkedActions.get(action)?.size ?? 0).toBeGreaterThan(0);
 });
 
 it('has no row for an action that can be neither performed nor read', () => {
@@ -76,8 +72,22 @@ it('uses every scope, and only on its noun', () => {
 });
 
 describe('clauses', () => {
-  const regulation = readFileSync(new URL('../../docs/regulation.md', import.meta.url), 'utf8');
+  const root = new URL('../../', import.meta.url);
+  const regulation = readFileSync(new URL('docs/regulation.md', root), 'utf8');
   it.each(actions)('of %s exists in the regulation', (action) => {
     expect(regulation).toContain(`<a id="${permissions[action].clause.replace(/[. ]/g, '-')}"></a>`);
+  });
+
+  /** The clauses that a title of a test begins with: `2.1 g — …`, or several: `2.2 h, 2.3 h — …`. */
+  const tested = new Set(
+    readdirSync(new URL('test/', root), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.test.ts'))
+      .flatMap((file) => [...readFileSync(new URL(`test/${file}`, root), 'utf8').matchAll(/(?:it|describe)\('(\d[^'—]*) — /g)])
+      .flatMap(([, clauses]) => clauses!.split(', ')),
+  );
+  it.each([...new Set(actions.map((action) => permissions[action].clause))])('%s has a test', (clause) => {
+    expect([...tested], `write a test with the title «${clause} — …» in the noun's own test or in test/regulation.test.ts`).toContain(
+      clause,
+    );
   });
 });

@@ -28,13 +28,13 @@ export function openEmptyDatabase(): Promise<Database> {
 }
 
 async function openOnServer(url: string, template?: string): Promise<Database> {
-  const made = await createDatabase(url, template);
-  const database = await connect({ databaseUrl: made.url, poolSize: 10, log });
+  const created = await createDatabase(url, template);
+  const database = await connect({ databaseUrl: created.url, poolSize: 10, log });
   return {
     ...database,
     async close() {
       await database.close();
-      await dropDatabase(url, made.name);
+      await dropDatabase(url, created.name);
     },
   };
 }
