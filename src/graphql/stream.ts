@@ -94,7 +94,7 @@ export function change(name: string, { description, kind, kinds, ids = {}, rows 
     fields: (t) => ({
       cursor: t.exposeString('cursor', { description: cursorDescription }),
       at: t.field({ type: 'DateTime', description: 'When the change was committed.', resolve: ({ event }) => event.at }),
-      kind: t.field({ type: Kind, description: kind, resolve: ({ event }) => event.type as EventType }),
+      kind: t.field({ type: Kind, description: kind, resolve: ({ event }) => event.type }),
       ...Object.fromEntries(
         Object.entries(ids).map(([field, idDescription]) => {
           const type = typeOf(field);
@@ -109,7 +109,7 @@ export function change(name: string, { description, kind, kinds, ids = {}, rows 
             const rowId = payloadOf(item)[payloadId];
             return rowId === undefined ? null : ctx.loaders.byId(type, rowId);
           };
-          return [field, t.field({ type: refs[type], nullable: true, description: rowDescription, resolve: resolve as never })];
+          return [field, t.field({ type: refs[type], nullable: true, description: rowDescription, resolve })];
         }),
       ),
     }),
