@@ -1,12 +1,12 @@
 import type { Actor } from '../policy/actor.ts';
 import { can, clauseOf } from '../policy/can.ts';
-import { actions, type Action } from '../policy/permissions.ts';
+import { actions, permissions, type Action } from '../policy/permissions.ts';
 import type { RefusalCode } from '../errors.ts';
 import { columnsOf } from './selected-columns.ts';
 import { actingUserId, type Context } from './context.ts';
 import { ownRow } from './loaders.ts';
 import type { ResourceType, Resources, User } from './entities.ts';
-import { isResourceType, isTargetOf, loadFacts, resources } from './resources.ts';
+import { isResourceType, isTargetOf, loadFacts, resources, resourceTypes } from './resources.ts';
 
 /** The viewer, and what the viewer may do. */
 
@@ -17,6 +17,12 @@ export async function viewer(ctx: Context): Promise<User | null> {
   const id = actingUserId(ctx);
   return id === null ? null : ownRow(ctx.db, id, columnsOf(ctx.loaders.selection, 'User'));
 }
+
+/** Returns what an action does, in one sentence. */
+export const descriptionOf = (action: Action): string => permissions[action].description;
+
+/** Returns the types of the rows that `viewerCan` decides an action on. */
+export const targetsOf = (action: Action): ResourceType[] => resourceTypes.filter((type) => isTargetOf(action, type));
 
 export interface Permission {
   allowed: boolean;

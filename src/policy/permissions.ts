@@ -49,72 +49,75 @@ export interface PermissionRow<N extends Noun = Noun> {
   /** The noun whose facts decide the action. */
   on: N;
   clause: string;
+  /** What the action does, for the schema. */
+  description: string;
   cells: Record<Column, readonly string[]>;
 }
 
 function row<const N extends Noun>(
   on: N,
   clause: string,
-  ...cells: [Cell<N>, Cell<N>, Cell<N>, Cell<N>, Cell<N>, Cell<N>]
+  ...cellsAndDescription: [Cell<N>, Cell<N>, Cell<N>, Cell<N>, Cell<N>, Cell<N>, string]
 ): PermissionRow<N> {
-  const [administrator, leadership, classTeacher, subjectTeacher, student, service] = cells.map((cell) =>
-    cell === '-' ? [] : cell.split('/'),
-  ) as [string[], string[], string[], string[], string[], string[]];
-  return { on, clause, cells: { administrator, leadership, classTeacher, subjectTeacher, student, service } };
+  const description = cellsAndDescription[6];
+  const [administrator, leadership, classTeacher, subjectTeacher, student, service] = cellsAndDescription
+    .slice(0, 6)
+    .map((cell) => (cell === '-' ? [] : cell.split('/'))) as [string[], string[], string[], string[], string[], string[]];
+  return { on, clause, description, cells: { administrator, leadership, classTeacher, subjectTeacher, student, service } };
 }
 
 // prettier-ignore
 export const permissions = {
-  //                          checked on    clause   administrator  leadership     classTeacher       subjectTeacher       student            service
-  'school.read':          row('school',     '1.4',   'school',      'school',      'school',          'school',            'school',          'read/events'),
-  'school.update':        row('school',     '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  //                          checked on    clause   administrator  leadership     classTeacher       subjectTeacher       student            service        in the schema
+  'school.read':          row('school',     '1.4',   'school',      'school',      'school',          'school',            'school',          'read/events', 'See a school.'),
+  'school.update':        row('school',     '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Update the details of a school.'),
 
-  'class.read':           row('class',      '1.4',   'school',      'school',      'school',          'school',            'class',           'read'),
-  'class.create':         row('school',     '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-'),
-  'class.update':         row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-'),
-  'class.archive':        row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  'class.read':           row('class',      '1.4',   'school',      'school',      'school',          'school',            'class',           'read',        'See a class and its assignments.'),
+  'class.create':         row('school',     '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create a class in a school.'),
+  'class.update':         row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Change the grade or the letter of a class.'),
+  'class.archive':        row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Archive a class.'),
 
-  'subject.read':         row('subject',    '1.3',   'school',      'school',      'school',          'school',            'school',          'read'),
-  'subject.create':       row('school',     '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  'subject.read':         row('subject',    '1.3',   'school',      'school',      'school',          'school',            'school',          'read',        'See a subject.'),
+  'subject.create':       row('school',     '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create a subject in a school.'),
 
-  'user.read':            row('user',       '1.4',   'school/own',  'school/own',  'staff/class/chatmates/own', 'staff/class/chatmates/own', 'classmates/chatmates/own', 'read'),
-  'user.readContact':     row('user',       '2.1 a', 'school/own',  'school/own',  'class/own',       'own',               'own',             '-'),
-  'user.deactivate':      row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-'),
-  'profile.update':       row('user',       '1.4',   'own',         'own',         'own',             'own',               'own',             '-'),
+  'user.read':            row('user',       '1.4',   'school/own',  'school/own',  'staff/class/chatmates/own', 'staff/class/chatmates/own', 'classmates/chatmates/own', 'read','See a person.'),
+  'user.readContact':     row('user',       '2.1 a', 'school/own',  'school/own',  'class/own',       'own',               'own',             '-',           'See the contact details of a person.'),
+  'user.deactivate':      row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Deactivate the account of a person.'),
+  'profile.update':       row('user',       '1.4',   'own',         'own',         'own',             'own',               'own',             '-',           'Update the details of a person, who must be you.'),
 
-  'role.read':            row('role',       '1.4',   'school/own',  'school/own',  'school/own',      'school/own',        'own',             'read'),
-  'role.grant':           row('school',     '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-'),
-  'role.end':             row('school',     '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  'role.read':            row('role',       '1.4',   'school/own',  'school/own',  'school/own',      'school/own',        'own',             'read',        'See a role of a person.'),
+  'role.grant':           row('school',     '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-',           'Grant a person a role in a school.'),
+  'role.end':             row('school',     '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-',           'End a role of a person.'),
 
-  'classTeacher.assign':  row('class',      '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-'),
-  'classTeacher.end':     row('class',      '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-'),
-  'subjectTeacher.assign':row('class',      '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-'),
-  'subjectTeacher.end':   row('class',      '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  'classTeacher.assign':  row('class',      '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-',           'Assign a class teacher to a class.'),
+  'classTeacher.end':     row('class',      '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-',           'End the assignment of a class teacher.'),
+  'subjectTeacher.assign':row('class',      '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-',           'Assign a subject teacher to a class.'),
+  'subjectTeacher.end':   row('class',      '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-',           'End the assignment of a subject teacher.'),
 
-  'enrolment.read':       row('enrolment',  '2.1 f', 'school',      'school',      'class',           'class',             'classmates/own',  'read'),
-  'student.enrol':        row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster'),
-  'student.transfer':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster'),
-  'student.withdraw':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster'),
+  'enrolment.read':       row('enrolment',  '2.1 f', 'school',      'school',      'class',           'class',             'classmates/own',  'read',        'See an enrolment.'),
+  'student.enrol':        row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Enrol a pupil in a class.'),
+  'student.transfer':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Transfer a pupil into or out of a class.'),
+  'student.withdraw':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Withdraw a pupil from a class.'),
 
-  'invitation.read':      row('invitation', '2.3 b', 'school',      'held',        'held',            'held',              '-',               '-'),
-  'invitation.create':    row('school',     '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-'),
-  'invitation.handOver':  row('invitation', '2.1 d', 'school',      '-',           '-',               '-',                 '-',               '-'),
-  'invitation.revoke':    row('invitation', '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-'),
-  'invitation.rotate':    row('invitation', '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-'),
+  'invitation.read':      row('invitation', '2.3 b', 'school',      'held',        'held',            'held',              '-',               '-',           'See an invitation and its link.'),
+  'invitation.create':    row('school',     '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create an invitation to a school.'),
+  'invitation.handOver':  row('invitation', '2.1 d', 'school',      '-',           '-',               '-',                 '-',               '-',           'Hand an invitation over to a person.'),
+  'invitation.revoke':    row('invitation', '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-',           'Revoke an invitation.'),
+  'invitation.rotate':    row('invitation', '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-',           'Replace the link of an invitation.'),
 
-  'chat.read':            row('chat',       '2.5 b', 'school',      'school',      'member',          'member',            'member',          'read'),
-  'chat.create':          row('chat',       '2.2 e', 'schoolWide',  'educational', 'ofClass',         'ofSubject',         '-',               '-'),
-  'chat.rename':          row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-'),
-  'chat.archive':         row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-'),
-  'chatMember.add':       row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-'),
-  'chatMember.remove':    row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-'),
-  'chatMember.promote':   row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-'),
-  'chatMember.demote':    row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-'),
+  'chat.read':            row('chat',       '2.5 b', 'school',      'school',      'member',          'member',            'member',          'read',        'See a chat and its members.'),
+  'chat.create':          row('chat',       '2.2 e', 'schoolWide',  'educational', 'ofClass',         'ofSubject',         '-',               '-',           'Create a chat of at least one kind in a school or a class.'),
+  'chat.rename':          row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-',  'Rename a chat.'),
+  'chat.archive':         row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-',  'Archive a chat.'),
+  'chatMember.add':       row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-',  'Add a person to a chat.'),
+  'chatMember.remove':    row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-',  'Remove a member from a chat.'),
+  'chatMember.promote':   row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-',  'Make a member a moderator.'),
+  'chatMember.demote':    row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-',  'Make a moderator a member.'),
 
-  'session.read':         row('session',    '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-'),
-  'session.end':          row('session',    '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-'),
+  'session.read':         row('session',    '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-',           'See a session, which must be yours.'),
+  'session.end':          row('session',    '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-',           'End a session, which must be yours.'),
 
-  'event.read':           row('event',      '2.2 c', 'school',      'school',      '-',               '-',                 '-',               'events'),
+  'event.read':           row('event',      '2.2 c', 'school',      'school',      '-',               '-',                 '-',               'events',      'Read the log of a school.'),
 };
 
 export type Action = keyof typeof permissions;
