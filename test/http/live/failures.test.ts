@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import pg from 'pg';
 import { transaction } from '../../../src/db/transaction.ts';
@@ -186,11 +187,17 @@ describe.runIf(server)('a lock that is held for longer than lock_timeout', () =>
     await write(renamed);
     const over = streams.map((stream) => stream.over.then(() => stream));
     // Cancels every statement that waits for the lock, as `lock_timeout` would, but at once and repeatedly.
-    const cancel = setInterval(() => {
-      holder.query(`select pg_cancel_backend(pid) from pg_locks where not granted and relation = 'chat'::regclass`).catch(() => undefined);
-    }, 20);
+    let isOver = false;
+    const cancel = async (): Promise<void> => {
+      while (!isOver) {
+        await holder.query(`select pg_cancel_backend(pid) from pg_locks where not granted and relation = 'chat'::regclass`);
+        await pause(20);
+      }
+    };
+    const cancelled = cancel();
     for (const stream of await Promise.all(over)) expect([await codes(stream), stream.news]).toEqual([['UNAVAILABLE'], []]);
-    clearInterval(cancel);
+    isOver = true;
+    await cancelled;
     await holder.query('rollback');
     await holder.end();
     const back = await again(cursors);
