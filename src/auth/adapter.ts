@@ -83,7 +83,7 @@ class PayloadStore implements Adapter {
     if (await this.consumeOnce(key.idHash)) return;
     const row = await this.#db.prisma.oidcPayload.findUnique({ where: { model_idHash: key }, select: { grantId: true } });
     if (row?.grantId) {
-      await deleteGrants(this.#db.prisma, [row.grantId]);
+      await deleteGrants(this.#db, [row.grantId]);
       await this.#ended(row.grantId);
     }
     throw new errors.InvalidGrant('already used');
@@ -163,8 +163,8 @@ function parseWithId(row: { payload: unknown; consumedAt: Date | null }, id: str
 }
 
 /** Deletes grants with all of their codes and refresh tokens, within a transaction. */
-export async function deleteGrants(tx: Pick<Tx, 'oidcPayload'>, grantIds: readonly string[]): Promise<void> {
-  await tx.oidcPayload.deleteMany({
+export async function deleteGrants(tx: Pick<Tx, 'prisma'>, grantIds: readonly string[]): Promise<void> {
+  await tx.prisma.oidcPayload.deleteMany({
     where: { OR: [{ grantId: { in: [...grantIds] } }, { model: 'Grant', idHash: { in: grantIds.map(hashOf) } }] },
   });
 }

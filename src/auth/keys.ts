@@ -27,11 +27,11 @@ async function createKey(tx: Tx, config: Config): Promise<void> {
   const jwk = await exportJWK(privateKey);
   const kid = await calculateJwkThumbprint(jwk);
   const clear = Buffer.from(JSON.stringify({ ...jwk, kid, alg: 'ES256', use: 'sig' }));
-  await tx.signingKey.create({ data: { id: kid, sealed: seal(config.secretKey, kid, clear) } });
+  await tx.prisma.signingKey.create({ data: { id: kid, sealed: seal(config.secretKey, kid, clear) } });
 }
 
-async function readKeys(db: Pick<Tx, 'signingKey'>, config: Config): Promise<JWK[]> {
-  const rows = await db.signingKey.findMany({ orderBy: [{ createdAt: 'desc' }, { id: 'asc' }] });
+async function readKeys(db: Pick<Tx, 'prisma'>, config: Config): Promise<JWK[]> {
+  const rows = await db.prisma.signingKey.findMany({ orderBy: [{ createdAt: 'desc' }, { id: 'asc' }] });
   return rows.map(({ id, sealed }) => {
     try {
       return JSON.parse(open(config.secretKey, id, sealed).toString()) as JWK;
@@ -49,7 +49,7 @@ const publicJwk = ({ kty, crv, x, y }: JWK): JWK => ({ kty, crv, x, y });
  */
 export async function loadSigningKeys(db: Database, config: Config): Promise<SigningKeys> {
   const jwks = await transaction(db, async (tx) => {
-    await tx.$executeRaw`select pg_advisory_xact_lock(hashtextextended(${lockName}, 0))`;
+    await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [lockName]);
     const known = await readKeys(tx, config);
     if (known.length > 0) return known;
     await createKey(tx, config);
@@ -63,7 +63,7 @@ export async function loadSigningKeys(db: Database, config: Config): Promise<Sig
   let reloadedAt = 0;
   let reloading: Promise<void> | undefined;
   const reload = async (): Promise<void> => {
-    await add(await readKeys(db.prisma, config));
+    await add(await readKeys(db, config));
     // A failed read does not count: the next token reads the keys again.
     reloadedAt = Date.now();
   };
@@ -83,7 +83,7 @@ export async function loadSigningKeys(db: Database, config: Config): Promise<Sig
  */
 export async function rotateSigningKey(db: Database, config: Config): Promise<void> {
   await transaction(db, async (tx) => {
-    await tx.$executeRaw`select pg_advisory_xact_lock(hashtextextended(${lockName}, 0))`;
+    await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [lockName]);
     await readKeys(tx, config);
     await createKey(tx, config);
   });

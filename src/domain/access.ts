@@ -3,7 +3,7 @@ import { permissions, type Action, type Facts, type NounOf } from '../policy/per
 import { checkLockOrder } from './lock-order.ts';
 import { factsOf, payloadIdsOf, resources, type FactNoun, type LockableType } from './resources.ts';
 import { findRows } from '../reader/select.ts';
-import { locksOf, query, sourceOf, type Tx } from '../db/transaction.ts';
+import type { Tx } from '../db/transaction.ts';
 import { forbidden, notFound, unauthenticated } from '../errors.ts';
 import type { Context } from './context.ts';
 import type { ResourceType, Resources } from './entities.ts';
@@ -59,7 +59,7 @@ type LockPurpose = 'change' | 'hold';
  * class (enrolments, assignments), and creating a chat locks it for a change, so that no member is missed.
  */
 export async function lock<T extends LockableType>(tx: Tx, type: T, id: string, purpose: LockPurpose = 'change'): Promise<Resources[T]> {
-  checkLockOrder(locksOf(tx), { rank: resources[type].lockRank!, of: type, id });
+  checkLockOrder(tx.locks, { rank: resources[type].lockRank!, of: type, id });
   return lockRow(tx, type, id, purpose);
 }
 
@@ -72,7 +72,7 @@ export const lockLate = <T extends LockableType>(tx: Tx, type: T, id: string, pu
 
 /** Locks a row for an update in the order of `lock`, without reading more than its id. */
 export async function lockUnread(tx: Tx, type: LockableType, id: string): Promise<void> {
-  checkLockOrder(locksOf(tx), { rank: resources[type].lockRank!, of: type, id });
+  checkLockOrder(tx.locks, { rank: resources[type].lockRank!, of: type, id });
   await lockRow(tx, type, id, 'change', new Set(['id']));
 }
 
@@ -83,11 +83,7 @@ async function lockRow<T extends LockableType>(
   purpose: LockPurpose,
   columns?: ReadonlySet<string>,
 ): Promise<Resources[T]> {
-  const [row] = await findRows<Resources[T]>(sourceOf(tx), type, {
-    where: { id },
-    columns,
-    lock: purpose === 'change' ? 'no key update' : 'share',
-  });
+  const [row] = await findRows<Resources[T]>(tx, type, { where: { id }, columns, lock: purpose === 'change' ? 'no key update' : 'share' });
   if (row === undefined) throw notFound();
   return row;
 }
@@ -100,6 +96,6 @@ const nameRanks = { 'idempotency key': 0, 'sign-in name': 1, 'unique name': 1000
  * part of the order of locks. No transaction takes two names of one kind.
  */
 export async function lockName(tx: Tx, kind: keyof typeof nameRanks, name: string): Promise<void> {
-  checkLockOrder(locksOf(tx), { rank: nameRanks[kind], of: kind, id: name });
-  await query(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [name]);
+  checkLockOrder(tx.locks, { rank: nameRanks[kind], of: kind, id: name });
+  await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [name]);
 }

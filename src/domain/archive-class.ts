@@ -16,11 +16,11 @@ export async function archiveClass(ctx: Context, input: { classId: string }): Pr
   const found = await findFor(ctx, 'Class', input.classId, 'class.archive');
   return mutate(ctx, async (tx) => {
     const { id, schoolId, archivedAt } = await lock(tx, 'Class', found.id);
-    if (archivedAt !== null) return tx.class.findUniqueOrThrow({ where: { id } });
+    if (archivedAt !== null) return tx.prisma.class.findUniqueOrThrow({ where: { id } });
     await refusePupils(tx, id);
-    const archived = await tx.class.update({ where: { id }, data: { archivedAt: new Date() } });
+    const archived = await tx.prisma.class.update({ where: { id }, data: { archivedAt: new Date() } });
     record(tx, 'class.archived', { schoolId, classId: id });
-    const work = await tx.assignment.findMany({ where: { classId: id, endedAt: null }, orderBy: { id: 'asc' } });
+    const work = await tx.prisma.assignment.findMany({ where: { classId: id, endedAt: null }, orderBy: { id: 'asc' } });
     for (const assignment of work) await end(tx, assignment);
     await revokeInvitations(tx, id);
     await archiveChats(tx, id);
@@ -29,7 +29,7 @@ export async function archiveClass(ctx: Context, input: { classId: string }): Pr
 }
 
 async function refusePupils(tx: Tx, classId: string): Promise<void> {
-  const count = await tx.enrolment.count({ where: { classId, endedAt: null } });
+  const count = await tx.prisma.enrolment.count({ where: { classId, endedAt: null } });
   if (count > 0)
     throw conflict(
       [
@@ -41,13 +41,13 @@ async function refusePupils(tx: Tx, classId: string): Promise<void> {
 }
 
 async function revokeInvitations(tx: Tx, classId: string): Promise<void> {
-  const revoked = await tx.invitation.updateManyAndReturn({ where: { classId, revokedAt: null }, data: { revokedAt: new Date() } });
+  const revoked = await tx.prisma.invitation.updateManyAndReturn({ where: { classId, revokedAt: null }, data: { revokedAt: new Date() } });
   for (const { id, schoolId } of revoked) record(tx, 'invitation.revoked', { schoolId, invitationId: id });
 }
 
 /** Archives the chats. Their members stay. The lock of the class keeps out new chats. */
 async function archiveChats(tx: Tx, classId: string): Promise<void> {
-  const chats = await tx.chat.findMany({ where: { classId, archivedAt: null }, orderBy: { id: 'asc' } });
+  const chats = await tx.prisma.chat.findMany({ where: { classId, archivedAt: null }, orderBy: { id: 'asc' } });
   for (const { id } of chats) {
     const chat = await lock(tx, 'Chat', id);
     if (chat.archivedAt === null) await archive(tx, chat);

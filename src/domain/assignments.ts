@@ -20,7 +20,7 @@ export async function assignClassTeacher(ctx: Context, input: { classId: string;
     // Locks the class for a change, so that two people never become its class teacher at once.
     await lockOpenClass(tx, found.id, 'change');
     await lockTeacher(tx, found.schoolId, teacher.id);
-    const present = await tx.assignment.findFirst({ where: { classId: found.id, kind: 'CLASS_TEACHER', endedAt: null } });
+    const present = await tx.prisma.assignment.findFirst({ where: { classId: found.id, kind: 'CLASS_TEACHER', endedAt: null } });
     if (present?.userId === teacher.id) return present;
     if (present !== null)
       throw conflict(
@@ -39,7 +39,7 @@ export async function endClassTeacher(ctx: Context, input: { classId: string }):
   const found = await findFor(ctx, 'Class', input.classId, 'classTeacher.end');
   return mutate(ctx, async (tx) => {
     await lock(tx, 'Class', found.id);
-    const present = await tx.assignment.findFirst({ where: { classId: found.id, kind: 'CLASS_TEACHER', endedAt: null } });
+    const present = await tx.prisma.assignment.findFirst({ where: { classId: found.id, kind: 'CLASS_TEACHER', endedAt: null } });
     if (present === null)
       throw conflict(['У класса нет классного руководителя.', 'The class has no class teacher.'], { path: ['classId'] });
     await lock(tx, 'User', present.userId);
@@ -54,7 +54,7 @@ export async function assignSubjectTeacher(ctx: Context, input: SubjectTeacherIn
   return mutate(ctx, async (tx) => {
     await lockOpenClass(tx, found.id, 'hold');
     await lockTeacher(tx, found.schoolId, work.userId);
-    const present = await tx.assignment.findFirst({ where: { ...work, endedAt: null } });
+    const present = await tx.prisma.assignment.findFirst({ where: { ...work, endedAt: null } });
     return present ?? start(tx, { schoolId: found.schoolId, ...work });
   });
 }
@@ -66,7 +66,7 @@ export async function endSubjectTeacher(ctx: Context, input: SubjectTeacherInput
   return mutate(ctx, async (tx) => {
     await lock(tx, 'Class', found.id, 'hold');
     await lock(tx, 'User', work.userId);
-    const present = await tx.assignment.findFirst({ where: { ...work, endedAt: null } });
+    const present = await tx.prisma.assignment.findFirst({ where: { ...work, endedAt: null } });
     if (present === null)
       throw conflict(['Этот человек не ведёт этот предмет в этом классе.', 'This person does not teach this subject in this class.'], {
         path: ['userId'],
@@ -91,7 +91,7 @@ async function findSubjectAndTeacher(ctx: Context, found: Class, input: SubjectT
 /** Locks a teacher. Roles change under the same lock, so the person stays a teacher until the commit. */
 async function lockTeacher(tx: Tx, schoolId: string, userId: string): Promise<void> {
   await lock(tx, 'User', userId);
-  const grant = await tx.roleGrant.findFirst({ where: { schoolId, userId, role: 'TEACHER', endedAt: null } });
+  const grant = await tx.prisma.roleGrant.findFirst({ where: { schoolId, userId, role: 'TEACHER', endedAt: null } });
   if (grant === null)
     throw conflict(
       [
@@ -103,7 +103,7 @@ async function lockTeacher(tx: Tx, schoolId: string, userId: string): Promise<vo
 }
 
 async function start(tx: Tx, data: Pick<Assignment, 'schoolId' | 'classId' | 'userId' | 'kind' | 'subjectId'>): Promise<Assignment> {
-  const assignment = await tx.assignment.create({ data: { ...data, startedAt: new Date() } });
+  const assignment = await tx.prisma.assignment.create({ data: { ...data, startedAt: new Date() } });
   recordChange(tx, assignment, 'assigned');
   await followRules(tx, assignment.schoolId, assignment.userId);
   return assignment;
@@ -111,7 +111,7 @@ async function start(tx: Tx, data: Pick<Assignment, 'schoolId' | 'classId' | 'us
 
 /** A step: ends an assignment. The caller then calls `followRules`, once for all assignments that end together. */
 export async function end(tx: Tx, { id, startedAt }: Assignment): Promise<Assignment> {
-  const ended = await tx.assignment.update({ where: { id }, data: { endedAt: nowOrAfter(startedAt) } });
+  const ended = await tx.prisma.assignment.update({ where: { id }, data: { endedAt: nowOrAfter(startedAt) } });
   recordChange(tx, ended, 'ended');
   return ended;
 }

@@ -38,7 +38,7 @@ export async function addChatMember(ctx: Context, input: MemberInput): Promise<C
     await refuseStranger(tx, chat, person.id);
     const ids = { schoolId: chat.schoolId, chatId: chat.id, userId: person.id };
     record(tx, 'chatMember.added', ids);
-    return tx.chatMember.create({ data: { ...ids, reason: 'PERSON', addedById: actingUserId(ctx) } });
+    return tx.prisma.chatMember.create({ data: { ...ids, reason: 'PERSON', addedById: actingUserId(ctx) } });
   });
 }
 
@@ -57,7 +57,7 @@ async function refuseStranger(tx: Tx, chat: Chat, userId: string): Promise<void>
 }
 
 const rolesIn = async (tx: Tx, { schoolId }: Chat, userId: string) =>
-  (await tx.roleGrant.findMany({ where: { schoolId, userId, endedAt: null } })).map((grant) => grant.role);
+  (await tx.prisma.roleGrant.findMany({ where: { schoolId, userId, endedAt: null } })).map((grant) => grant.role);
 
 /**
  * Removes a person from a chat, or lets the actor leave. Does nothing for a person of the school who is not in it. When
@@ -84,7 +84,7 @@ export async function removeChatMember(ctx: Context, input: MemberInput): Promis
         ],
         { path: ['userId'] },
       );
-    await tx.chatMember.delete({ where: { id: member.id } });
+    await tx.prisma.chatMember.delete({ where: { id: member.id } });
     await refuseUnmoderated(tx, chat);
     record(tx, 'chatMember.removed', { schoolId: chat.schoolId, chatId: chat.id, userId: member.userId });
     await appointSuccessor(tx, chat.id, member.role);
@@ -94,7 +94,7 @@ export async function removeChatMember(ctx: Context, input: MemberInput): Promis
 
 /** Refuses a person who never had a role in the school. */
 async function refuseUnknown(tx: Tx, { schoolId }: Chat, userId: string): Promise<void> {
-  if ((await tx.roleGrant.count({ where: { schoolId, userId } })) === 0) throw notFound('userId');
+  if ((await tx.prisma.roleGrant.count({ where: { schoolId, userId } })) === 0) throw notFound('userId');
 }
 
 /** Makes a member a moderator. Does nothing for a moderator or the owner. @throws CONFLICT for a pupil. */
@@ -110,7 +110,7 @@ export async function promoteChatMember(ctx: Context, input: MemberInput): Promi
         clause: '2.5 b',
       });
     record(tx, 'chatMember.promoted', { schoolId: chat.schoolId, chatId: chat.id, userId: member.userId });
-    return tx.chatMember.update({ where: { id: member.id }, data: { role: 'MODERATOR', addedById: actingUserId(ctx) } });
+    return tx.prisma.chatMember.update({ where: { id: member.id }, data: { role: 'MODERATOR', addedById: actingUserId(ctx) } });
   });
 }
 
@@ -135,16 +135,16 @@ export async function demoteChatMember(ctx: Context, input: MemberInput): Promis
         { path: ['userId'] },
       );
     const byRule = member.role === 'OWNER' && member.reason === 'RULE' ? await roleByRule(tx, chat.id, member.userId) : null;
-    await tx.chatMember.update({ where: { id: member.id }, data: { role: 'MEMBER' } });
+    await tx.prisma.chatMember.update({ where: { id: member.id }, data: { role: 'MEMBER' } });
     await refuseUnmoderated(tx, chat);
     record(tx, 'chatMember.demoted', { schoolId: chat.schoolId, chatId: chat.id, userId: member.userId });
     await appointSuccessor(tx, chat.id, member.role);
-    return tx.chatMember.update({ where: { id: member.id }, data: { role: byRule ?? 'MEMBER' } });
+    return tx.prisma.chatMember.update({ where: { id: member.id }, data: { role: byRule ?? 'MEMBER' } });
   });
 }
 
 const memberOf = (tx: Tx, chat: Chat, userId: string): Promise<ChatMember | null> =>
-  tx.chatMember.findUnique({ where: { chatId_userId: { chatId: chat.id, userId } } });
+  tx.prisma.chatMember.findUnique({ where: { chatId_userId: { chatId: chat.id, userId } } });
 
 /** Locks an open chat and a member, who cannot become a pupil until the commit. */
 async function lockMember(tx: Tx, chatId: string, userId: string): Promise<{ chat: Chat; member: ChatMember }> {
@@ -181,7 +181,7 @@ function byOffice(actor: Actor, action: 'chatMember.remove' | 'chatMember.demote
 }
 
 async function refuseUnmoderated(tx: Tx, chat: Chat): Promise<void> {
-  if ((await tx.chatMember.count({ where: { chatId: chat.id, role: { not: 'MEMBER' } } })) === 0)
+  if ((await tx.prisma.chatMember.count({ where: { chatId: chat.id, role: { not: 'MEMBER' } } })) === 0)
     throw conflict(
       [
         'В чате должен остаться хотя бы один модератор: сначала назначьте другого.',

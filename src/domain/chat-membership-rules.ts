@@ -1,4 +1,4 @@
-import { query, execute, type Tx } from '../db/transaction.ts';
+import type { Tx } from '../db/transaction.ts';
 import { record } from '../events/record.ts';
 import { lock } from './access.ts';
 import type { Chat, ChatMember } from './entities.ts';
@@ -45,7 +45,7 @@ const insertMembersByRule = `
 
 /** Adds the members by rule to a new chat. They have no events of their own, only `chat.created`. */
 export async function fillByRule(tx: Tx, chat: Chat): Promise<void> {
-  await execute(tx, insertMembersByRule, [chat.id]);
+  await tx.execute(insertMembersByRule, [chat.id]);
 }
 
 /** Also removes a person without a role in the school from all of its chats. */
@@ -80,7 +80,7 @@ const syncMember = `
  * in the school. Keeps memberships that a person created. Records every change.
  */
 export async function followRules(tx: Tx, schoolId: string, userId: string): Promise<void> {
-  const changes = await execute<AppliedChange>(tx, syncMember, [schoolId, userId]);
+  const changes = await tx.execute<AppliedChange>(syncMember, [schoolId, userId]);
   for (const kind of changeKinds)
     for (const { what, lost: _, ...member } of changes) if (what === kind) record(tx, `chatMember.${kind}`, member);
   const lostRoles = changes.filter(({ lost }) => lost !== null && lost !== 'MEMBER').sort((a, b) => (a.chatId < b.chatId ? -1 : 1));
@@ -129,8 +129,8 @@ const appointAdministrator = `
  */
 export async function appointSuccessor(tx: Tx, chatId: string, lost: ChatMember['role']): Promise<void> {
   if (lost === 'MEMBER') return;
-  let successors = lost === 'OWNER' ? await execute<Successor>(tx, promoteModerator, [chatId]) : [];
-  if (successors.length === 0) successors = await execute<Successor>(tx, appointAdministrator, [chatId, lost]);
+  let successors = lost === 'OWNER' ? await tx.execute<Successor>(promoteModerator, [chatId]) : [];
+  if (successors.length === 0) successors = await tx.execute<Successor>(appointAdministrator, [chatId, lost]);
   for (const { isNew, ...member } of successors) {
     if (isNew) record(tx, 'chatMember.added', member);
     record(tx, 'chatMember.promoted', member);
@@ -139,6 +139,6 @@ export async function appointSuccessor(tx: Tx, chatId: string, lost: ChatMember[
 
 /** Returns the role that a rule gives a person in a chat now; null if no rule does. */
 export async function roleByRule(tx: Tx, chatId: string, userId: string): Promise<ChatMember['role'] | null> {
-  const [member] = await query<{ role: ChatMember['role'] }>(tx, membersByRule('c.id = $1', '$2'), [chatId, userId]);
+  const [member] = await tx.query<{ role: ChatMember['role'] }>(membersByRule('c.id = $1', '$2'), [chatId, userId]);
   return member?.role ?? null;
 }

@@ -31,11 +31,11 @@ export async function createChat(ctx: Context, input: CreateChatInput): Promise<
       tx,
       'chat.create',
       input,
-      (id) => tx.chat.findUniqueOrThrow({ where: { id } }),
+      (id) => tx.prisma.chat.findUniqueOrThrow({ where: { id } }),
       async () => {
         await lockPlace(tx, place);
         const createdById = actingUserId(ctx);
-        const chat = await tx.chat.create({ data: { ...place, name, createdById } });
+        const chat = await tx.prisma.chat.create({ data: { ...place, name, createdById } });
         await fillByRule(tx, chat);
         if (createdById !== null) await makeOwner(tx, chat, createdById);
         record(tx, 'chat.created', { schoolId: chat.schoolId, chatId: chat.id });
@@ -77,7 +77,7 @@ async function lockPlace(tx: Tx, place: { schoolId: string; classId: string | nu
 }
 
 async function makeOwner(tx: Tx, chat: Chat, userId: string): Promise<void> {
-  await tx.chatMember.upsert({
+  await tx.prisma.chatMember.upsert({
     where: { chatId_userId: { chatId: chat.id, userId } },
     update: { role: 'OWNER' },
     create: { schoolId: chat.schoolId, chatId: chat.id, userId, role: 'OWNER', reason: 'PERSON', addedById: userId },
@@ -91,7 +91,7 @@ export async function renameChat(ctx: Context, input: { chatId: string; name: st
   return mutate(ctx, async (tx) => {
     const now = await lockOpenChat(tx, found.id);
     if (now.name === name) return now;
-    const chat = await tx.chat.update({ where: { id: found.id }, data: { name } });
+    const chat = await tx.prisma.chat.update({ where: { id: found.id }, data: { name } });
     record(tx, 'chat.renamed', { schoolId: chat.schoolId, chatId: chat.id });
     return chat;
   });
@@ -107,7 +107,7 @@ export async function archiveChat(ctx: Context, input: { chatId: string }): Prom
 }
 
 export async function archive(tx: Tx, { id }: { id: string }): Promise<Chat> {
-  const chat = await tx.chat.update({ where: { id }, data: { archivedAt: new Date() } });
+  const chat = await tx.prisma.chat.update({ where: { id }, data: { archivedAt: new Date() } });
   record(tx, 'chat.archived', { schoolId: chat.schoolId, chatId: chat.id });
   return chat;
 }

@@ -35,11 +35,11 @@ export async function createClass(ctx: Context, input: CreateClassInput): Promis
       tx,
       'class.create',
       input,
-      (id) => tx.class.findUniqueOrThrow({ where: { id } }),
+      (id) => tx.prisma.class.findUniqueOrThrow({ where: { id } }),
       async () => {
         const { id: schoolYearId } = year ?? (await schoolYearOf(tx, school.id, new Date()));
         await refuseNamesake(tx, { schoolYearId, ...fields });
-        const created = await tx.class.create({ data: { schoolId: school.id, schoolYearId, ...fields } });
+        const created = await tx.prisma.class.create({ data: { schoolId: school.id, schoolYearId, ...fields } });
         record(tx, 'class.created', { schoolId: school.id, classId: created.id });
         return created;
       },
@@ -56,7 +56,7 @@ export async function updateClass(ctx: Context, input: { classId: string; grade?
     const fields = nameFields(input.grade ?? current.grade, letter ?? current.letter);
     if (fields.grade === current.grade && fields.letter === current.letter) return current;
     await refuseNamesake(tx, { ...current, ...fields });
-    const updated = await tx.class.update({ where: { id: current.id }, data: fields });
+    const updated = await tx.prisma.class.update({ where: { id: current.id }, data: fields });
     record(tx, 'class.updated', { schoolId: updated.schoolId, classId: updated.id });
     return updated;
   });
@@ -99,7 +99,7 @@ async function refuseNamesake(
   { id, schoolYearId, grade, letter }: Pick<Class, 'schoolYearId' | 'grade' | 'letter'> & { id?: string },
 ): Promise<void> {
   await lockName(tx, 'unique name', `class names ${schoolYearId}`);
-  const others = await tx.class.findMany({
+  const others = await tx.prisma.class.findMany({
     where: { schoolYearId, grade, ...(id === undefined ? {} : { id: { not: id } }) },
     select: { letter: true },
   });

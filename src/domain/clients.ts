@@ -26,7 +26,7 @@ export async function createClient(ctx: Context, input: CreateClientInput): Prom
     if (input.redirectUris.length === 0) throw invalid('redirectUris', ['Укажите хотя бы один адрес.', 'Give at least one address.']);
     const redirectUris = input.redirectUris.map(checkRedirectUri);
     refuseMixed(redirectUris);
-    const client = await mutate(ctx, (tx) => tx.oauthClient.create({ data: { id, name, scopes: [], redirectUris } }));
+    const client = await mutate(ctx, (tx) => tx.prisma.oauthClient.create({ data: { id, name, scopes: [], redirectUris } }));
     return { client, secret: null };
   }
   const { schoolId } = input;
@@ -35,8 +35,8 @@ export async function createClient(ctx: Context, input: CreateClientInput): Prom
   const secret = randomBytes(32).toString('base64url');
   const secretHash = new Uint8Array(createHash('sha256').update(secret).digest());
   const client = await mutate(ctx, async (tx) => {
-    if ((await tx.school.count({ where: { id: schoolId } })) === 0) throw notFound('schoolId');
-    return tx.oauthClient.create({ data: { id, name, schoolId, secretHash, scopes, redirectUris: [] } });
+    if ((await tx.prisma.school.count({ where: { id: schoolId } })) === 0) throw notFound('schoolId');
+    return tx.prisma.oauthClient.create({ data: { id, name, schoolId, secretHash, scopes, redirectUris: [] } });
   });
   return { client, secret };
 }
@@ -45,8 +45,8 @@ export async function createClient(ctx: Context, input: CreateClientInput): Prom
 export async function endClient(ctx: Context, input: { clientId: string }): Promise<OauthClient> {
   requireOperator(ctx);
   return mutate(ctx, async (tx) => {
-    await tx.oauthClient.updateMany({ where: { id: input.clientId, endedAt: null }, data: { endedAt: new Date() } });
-    const client = await tx.oauthClient.findUnique({ where: { id: input.clientId } });
+    await tx.prisma.oauthClient.updateMany({ where: { id: input.clientId, endedAt: null }, data: { endedAt: new Date() } });
+    const client = await tx.prisma.oauthClient.findUnique({ where: { id: input.clientId } });
     if (client === null) throw notFound('clientId');
     await endSessionsOfClient(tx, client.id);
     return client;

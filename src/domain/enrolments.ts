@@ -1,7 +1,7 @@
 import { can, clauseOf, everCan } from '../policy/can.ts';
 import { newId } from '../db/ids.ts';
 import { findRows } from '../reader/select.ts';
-import { query, sourceOf, execute, type Tx } from '../db/transaction.ts';
+import type { Tx } from '../db/transaction.ts';
 import { conflict, forbidden, type Refusal } from '../errors.ts';
 import type { EventType } from '../events/catalog.ts';
 import type { Stream } from '../events/live/subscription.ts';
@@ -36,7 +36,7 @@ export async function enrolStudent(ctx: Context, input: EnrolmentInput & Repeata
       tx,
       'student.enrol',
       input,
-      (id) => tx.enrolment.findUniqueOrThrow({ where: { id } }),
+      (id) => tx.prisma.enrolment.findUniqueOrThrow({ where: { id } }),
       () => enrol(tx, { schoolId, classId, studentId: student.id }),
     ),
   );
@@ -55,7 +55,7 @@ export async function enrol(tx: Tx, { schoolId, classId, studentId }: EnrolmentI
   const enrolment = { id: newId(), schoolId, classId, studentId, startedAt: nowOrAfter(latest?.endedAt), endedAt: null };
   record(tx, 'student.enrolled', { schoolId, enrolmentId: enrolment.id, studentId, classId });
   const [[inserted]] = await allInOrder(
-    execute(tx, insertEnrolment, [enrolment.id, schoolId, classId, studentId, enrolment.startedAt.toISOString()]),
+    tx.execute(insertEnrolment, [enrolment.id, schoolId, classId, studentId, enrolment.startedAt.toISOString()]),
     followRules(tx, schoolId, studentId),
   );
   // A constraint found a concurrent enrolment that the lock missed.
@@ -81,8 +81,8 @@ export async function transferStudent(ctx: Context, input: EnrolmentInput): Prom
     if (present.classId === classId) return present;
     await lockStudent(tx, schoolId, studentId);
     const at = nowOrAfter(present.startedAt);
-    await tx.enrolment.update({ where: { id: present.id }, data: { endedAt: at } });
-    const next = await tx.enrolment.create({ data: { schoolId, classId, studentId, startedAt: at } });
+    await tx.prisma.enrolment.update({ where: { id: present.id }, data: { endedAt: at } });
+    const next = await tx.prisma.enrolment.create({ data: { schoolId, classId, studentId, startedAt: at } });
     const from = { fromEnrolmentId: present.id, fromClassId: present.classId };
     record(tx, 'student.transferred', { schoolId, enrolmentId: next.id, studentId, classId, ...from });
     await followRules(tx, schoolId, studentId);
@@ -97,7 +97,8 @@ export async function withdrawStudent(ctx: Context, input: { studentId: string }
   if (!everCan(ctx.actor, 'student.withdraw')) throw forbidden(clauseOf('student.withdraw'));
   return mutate(ctx, async (tx) => {
     const present = await lockCurrentEnrolment(tx, studentId);
-    const visible = present && (await tx.enrolment.findFirst({ where: { AND: [{ id: present.id }, readable(ctx.actor, 'Enrolment')] } }));
+    const visible =
+      present && (await tx.prisma.enrolment.findFirst({ where: { AND: [{ id: present.id }, readable(ctx.actor, 'Enrolment')] } }));
     if (visible === null) throw notEnrolled();
     authorize(ctx, 'student.withdraw', { schoolId: visible.schoolId, classId: visible.classId });
     const ended = await withdraw(tx, visible);
@@ -108,14 +109,14 @@ export async function withdrawStudent(ctx: Context, input: { studentId: string }
 
 /** A step: ends an enrolment. The caller then calls `followRules`. */
 export async function withdraw(tx: Tx, { id, startedAt }: Enrolment): Promise<Enrolment> {
-  const ended = await tx.enrolment.update({ where: { id }, data: { endedAt: nowOrAfter(startedAt) } });
+  const ended = await tx.prisma.enrolment.update({ where: { id }, data: { endedAt: nowOrAfter(startedAt) } });
   const { schoolId, studentId, classId } = ended;
   record(tx, 'student.withdrawn', { schoolId, enrolmentId: id, studentId, classId });
   return ended;
 }
 
 async function currentEnrolmentOf(tx: Tx, studentId: string): Promise<Enrolment | null> {
-  const [present] = await findRows<Enrolment>(sourceOf(tx), 'Enrolment', { where: { studentId, endedAt: null } });
+  const [present] = await findRows<Enrolment>(tx, 'Enrolment', { where: { studentId, endedAt: null } });
   return present ?? null;
 }
 
@@ -134,7 +135,7 @@ const selectPupil = `
 async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise<Enrolment | null> {
   const [, [found]] = await allInOrder(
     lockUnread(tx, 'User', studentId),
-    query<{ isStudent: boolean } & (Enrolment | { id: null })>(tx, selectPupil, [schoolId, studentId]),
+    tx.query<{ isStudent: boolean } & (Enrolment | { id: null })>(selectPupil, [schoolId, studentId]),
   );
   const { isStudent, ...latest } = found!;
   if (!isStudent)
@@ -164,7 +165,7 @@ const notEnrolled = (): Refusal =>
 
 /** The refusal of a second enrolment. Names the present class only if it is of the same school. Regulation 2.5 a. */
 export async function alreadyEnrolled(tx: Tx, present: Enrolment | null, schoolId: string): Promise<Refusal> {
-  const ofSchool = present?.schoolId === schoolId ? await tx.class.findUnique({ where: { id: present.classId } }) : null;
+  const ofSchool = present?.schoolId === schoolId ? await tx.prisma.class.findUnique({ where: { id: present.classId } }) : null;
   return conflict(
     ofSchool === null
       ? [

@@ -41,7 +41,7 @@ export async function idempotent<Row extends { id: string } & Ending>(
     .digest();
   // Concurrent tries run one after the other; the later one finds the row of the first.
   await lockName(tx, 'idempotency key', `${actorId} ${key}`);
-  const previous = await tx.idempotencyKey.findUnique({ where: { actorId_key: { actorId, key } } });
+  const previous = await tx.prisma.idempotencyKey.findUnique({ where: { actorId_key: { actorId, key } } });
   if (previous !== null) {
     if (inputHash.equals(previous.inputHash)) return refuseEnded(await load(previous.resultId));
     throw conflict(
@@ -50,7 +50,7 @@ export async function idempotent<Row extends { id: string } & Ending>(
     );
   }
   const row = await create();
-  await tx.idempotencyKey.create({ data: { actorId, key, action, inputHash, resultId: row.id } });
+  await tx.prisma.idempotencyKey.create({ data: { actorId, key, action, inputHash, resultId: row.id } });
   return row;
 }
 

@@ -18,7 +18,7 @@ export async function bindIdentity(ctx: Context, input: { userId: string; issuer
       'This issuer is not in TRUSTED_ISSUERS. The values must match exactly.',
     ]);
   await mutate(ctx, async (tx) => {
-    const bound = await tx.userIdentity.upsert({
+    const bound = await tx.prisma.userIdentity.upsert({
       where: { issuer_subject: { issuer, subject } },
       update: {},
       create: { issuer, subject, userId: input.userId },

@@ -52,10 +52,10 @@ export async function createInvitation(ctx: Context, input: CreateInvitationInpu
       tx,
       'invitation.create',
       input,
-      (id) => tx.invitation.findUniqueOrThrow({ where: { id } }),
+      (id) => tx.prisma.invitation.findUniqueOrThrow({ where: { id } }),
       async () => {
         if (classId !== null) await lockOpenClass(tx, classId, 'hold');
-        const invitation = await tx.invitation.create({ data: { ...data, ...newSecret(ctx) } });
+        const invitation = await tx.prisma.invitation.create({ data: { ...data, ...newSecret(ctx) } });
         record(tx, 'invitation.created', { schoolId: school.id, invitationId: invitation.id });
         return invitation;
       },
@@ -105,20 +105,20 @@ export async function handOverInvitation(ctx: Context, input: { invitationId: st
     const invitation = await lockActive(tx, id);
     await refuseHolder(tx, invitation, receiver.id);
     if (invitation.holderId === receiver.id) return invitation;
-    await tx.invitationHandOver.create({ data: { schoolId, invitationId: id, fromId: invitation.holderId, toId: receiver.id } });
+    await tx.prisma.invitationHandOver.create({ data: { schoolId, invitationId: id, fromId: invitation.holderId, toId: receiver.id } });
     record(tx, 'invitation.handedOver', { schoolId, invitationId: id, userId: receiver.id });
-    return tx.invitation.update({ where: { id }, data: { holderId: receiver.id } });
+    return tx.prisma.invitation.update({ where: { id }, data: { holderId: receiver.id } });
   });
 }
 
 async function refuseHolder(tx: Tx, { schoolId, classId }: Invitation, userId: string): Promise<void> {
   const current = { schoolId, userId, endedAt: null };
-  if ((await tx.roleGrant.count({ where: { ...current, role: { not: 'STUDENT' } } })) === 0)
+  if ((await tx.prisma.roleGrant.count({ where: { ...current, role: { not: 'STUDENT' } } })) === 0)
     throw conflict(['Ссылку можно передать только сотруднику школы.', 'A link can be handed over only to staff of the school.'], {
       path: ['userId'],
       clause: '2.1 d',
     });
-  if (classId !== null && (await tx.assignment.count({ where: { ...current, classId, kind: 'CLASS_TEACHER' } })) === 0)
+  if (classId !== null && (await tx.prisma.assignment.count({ where: { ...current, classId, kind: 'CLASS_TEACHER' } })) === 0)
     throw conflict(
       [
         'Ссылку для учеников можно передать только классному руководителю этого класса.',
@@ -142,7 +142,7 @@ export async function revokeInvitation(ctx: Context, input: { invitationId: stri
     const invitation = await lock(tx, 'Invitation', id);
     if (invitation.revokedAt !== null) return invitation;
     record(tx, 'invitation.revoked', { schoolId, invitationId: id });
-    return tx.invitation.update({ where: { id }, data: { revokedAt: new Date() } });
+    return tx.prisma.invitation.update({ where: { id }, data: { revokedAt: new Date() } });
   });
 }
 
@@ -152,7 +152,7 @@ export async function rotateInvitation(ctx: Context, input: { invitationId: stri
   return mutate(ctx, async (tx) => {
     await lockActive(tx, id);
     record(tx, 'invitation.rotated', { schoolId, invitationId: id });
-    return tx.invitation.update({ where: { id }, data: { ...newSecret(ctx), rotatedAt: new Date() } });
+    return tx.prisma.invitation.update({ where: { id }, data: { ...newSecret(ctx), rotatedAt: new Date() } });
   });
 }
 

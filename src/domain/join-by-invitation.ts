@@ -67,7 +67,7 @@ export async function acceptInvitation(ctx: Context, input: { code: string }): P
   if (found === null) throw notFound('code');
   const user = await mutate(ctx, async (tx) => {
     await join(tx, found, actor.userId);
-    return tx.user.findUniqueOrThrow({ where: { id: actor.userId } });
+    return tx.prisma.user.findUniqueOrThrow({ where: { id: actor.userId } });
   });
   await renewRights(ctx);
   return user;
@@ -159,21 +159,24 @@ async function join(tx: Tx, invitation: Invitation, userId: string): Promise<voi
   await lock(tx, 'User', userId);
   if (await hasJoined(tx, invitation, userId)) return;
   if (archived) throw linkClosed('REVOKED', 'code');
-  const used = await tx.invitationUse.count({ where: { invitationId: id, userId } });
+  const used = await tx.prisma.invitationUse.count({ where: { invitationId: id, userId } });
   if (used > 0) throw await refusalOfReturn(tx, invitation, userId);
-  const counted = await tx.$executeRaw`
-    update invitation set use_count = use_count + 1
-    where id = ${id}::uuid and code_hash = ${codeHash} and use_count < max_uses and revoked_at is null and expires_at > now()`;
-  if (counted === 0) throw await refusalOfClosed(tx, id);
-  await tx.invitationUse.create({ data: { schoolId, invitationId: id, userId } });
+  const [counted] = await tx.execute(countUse, [id, codeHash]);
+  if (counted === undefined) throw await refusalOfClosed(tx, id);
+  await tx.prisma.invitationUse.create({ data: { schoolId, invitationId: id, userId } });
   record(tx, 'invitation.accepted', { schoolId, invitationId: id, userId });
   await admit(tx, invitation, userId);
 }
 
+const countUse = `
+  update invitation set use_count = use_count + 1
+  where id = $1 and code_hash = $2 and use_count < max_uses and revoked_at is null and expires_at > now()
+  returning id`;
+
 /** Returns whether the person holds the role that the link gives, and for a pupil the place in its class. */
 async function hasJoined(tx: Tx, { schoolId, classId, role }: Invitation, userId: string): Promise<boolean> {
-  if ((await tx.roleGrant.count({ where: { schoolId, userId, role, endedAt: null } })) === 0) return false;
-  return classId === null || (await tx.enrolment.count({ where: { classId, studentId: userId, endedAt: null } })) > 0;
+  if ((await tx.prisma.roleGrant.count({ where: { schoolId, userId, role, endedAt: null } })) === 0) return false;
+  return classId === null || (await tx.prisma.enrolment.count({ where: { classId, studentId: userId, endedAt: null } })) > 0;
 }
 
 /**
@@ -181,9 +184,9 @@ async function hasJoined(tx: Tx, { schoolId, classId, role }: Invitation, userId
  * ended what the link gave. The school decides about a return, by a new link.
  */
 async function refusalOfReturn(tx: Tx, { id, schoolId, classId }: Invitation, userId: string): Promise<Refusal> {
-  const status = statusOf(await tx.invitation.findUniqueOrThrow({ where: { id } }));
+  const status = statusOf(await tx.prisma.invitation.findUniqueOrThrow({ where: { id } }));
   if (status !== 'ACTIVE' && status !== 'USED_UP') return linkClosed(status, 'code');
-  const present = classId === null ? null : await tx.enrolment.findFirst({ where: { studentId: userId, endedAt: null } });
+  const present = classId === null ? null : await tx.prisma.enrolment.findFirst({ where: { studentId: userId, endedAt: null } });
   if (present !== null) return atCode(await alreadyEnrolled(tx, present, schoolId));
   return conflict(
     [
@@ -209,7 +212,7 @@ const atCode = ({ code, text, clause }: Refusal): Refusal =>
   new Refusal(code, text, { path: ['code'], ...(clause === undefined ? {} : { clause }) });
 
 async function refusalOfClosed(tx: Tx, id: string) {
-  const status = statusOf(await tx.invitation.findUniqueOrThrow({ where: { id } }));
+  const status = statusOf(await tx.prisma.invitation.findUniqueOrThrow({ where: { id } }));
   // An active invitation has got another link meanwhile.
   return status === 'ACTIVE' ? notFound('code') : linkClosed(status, 'code');
 }

@@ -38,7 +38,7 @@ export async function grantRole(ctx: Context, input: GrantRoleInput): Promise<Ro
  */
 export async function grant(tx: Tx, input: GrantRoleInput & { grantedById: string | null }): Promise<RoleGrant> {
   const { schoolId, userId, role } = input;
-  const { deactivatedAt, grants } = await tx.user.findUniqueOrThrow({
+  const { deactivatedAt, grants } = await tx.prisma.user.findUniqueOrThrow({
     where: { id: userId },
     include: { grants: { where: { schoolId, endedAt: null } } },
   });
@@ -51,7 +51,7 @@ export async function grant(tx: Tx, input: GrantRoleInput & { grantedById: strin
       ['В одной школе нельзя быть и учеником, и сотрудником.', 'A person cannot be both a pupil and staff of the same school.'],
       { path: ['role'] },
     );
-  const created = await tx.roleGrant.create({ data: { ...input, startedAt: new Date() } });
+  const created = await tx.prisma.roleGrant.create({ data: { ...input, startedAt: new Date() } });
   record(tx, 'role.granted', { schoolId, grantId: created.id, userId });
   return created;
 }
@@ -71,7 +71,7 @@ export async function endRole(ctx: Context, input: { grantId: string }): Promise
       grants.filter((present) => present.id === id),
       actingUserId(ctx),
     );
-    return tx.roleGrant.findUniqueOrThrow({ where: { id } });
+    return tx.prisma.roleGrant.findUniqueOrThrow({ where: { id } });
   });
 }
 
@@ -83,14 +83,14 @@ export async function endRole(ctx: Context, input: { grantId: string }): Promise
 export async function lockForEnding(tx: Tx, schoolId: string, userId: string): Promise<{ user: User; grants: RoleGrant[] }> {
   await lock(tx, 'School', schoolId);
   const current = { schoolId, endedAt: null };
-  const classes = await tx.class.findMany({
+  const classes = await tx.prisma.class.findMany({
     where: { OR: [{ assignments: { some: { ...current, userId } } }, { enrolments: { some: { ...current, studentId: userId } } }] },
     orderBy: { id: 'asc' },
     select: { id: true },
   });
   for (const { id } of classes) await lock(tx, 'Class', id, 'hold');
   const user = await lock(tx, 'User', userId);
-  return { user, grants: await tx.roleGrant.findMany({ where: { userId, endedAt: null }, orderBy: { id: 'asc' } }) };
+  return { user, grants: await tx.prisma.roleGrant.findMany({ where: { userId, endedAt: null }, orderBy: { id: 'asc' } }) };
 }
 
 /** A step: ends current roles of one person in one school, after `lockForEnding`, and calls `followRules`. */
@@ -100,7 +100,7 @@ export async function endGrants(tx: Tx, grants: readonly RoleGrant[], endedById:
     if (role === 'PLATFORM_ADMINISTRATOR') await refuseLastAdministrator(tx, schoolId, userId);
     if (role === 'TEACHER') await endAssignments(tx, schoolId, userId);
     if (role === 'STUDENT') await endEnrolment(tx, schoolId, userId);
-    await tx.roleGrant.update({ where: { id }, data: { endedAt: nowOrAfter(present.startedAt), endedById } });
+    await tx.prisma.roleGrant.update({ where: { id }, data: { endedAt: nowOrAfter(present.startedAt), endedById } });
     record(tx, 'role.ended', { schoolId, grantId: id, userId });
   }
   const [first] = grants;
@@ -108,7 +108,9 @@ export async function endGrants(tx: Tx, grants: readonly RoleGrant[], endedById:
 }
 
 async function refuseLastAdministrator(tx: Tx, schoolId: string, userId: string): Promise<void> {
-  const others = await tx.roleGrant.count({ where: { schoolId, role: 'PLATFORM_ADMINISTRATOR', endedAt: null, userId: { not: userId } } });
+  const others = await tx.prisma.roleGrant.count({
+    where: { schoolId, role: 'PLATFORM_ADMINISTRATOR', endedAt: null, userId: { not: userId } },
+  });
   if (others === 0)
     throw conflict([
       'Это последний администратор школы: сначала назначьте другого.',
@@ -117,12 +119,12 @@ async function refuseLastAdministrator(tx: Tx, schoolId: string, userId: string)
 }
 
 async function endAssignments(tx: Tx, schoolId: string, userId: string): Promise<void> {
-  const assignments = await tx.assignment.findMany({ where: { schoolId, userId, endedAt: null }, orderBy: { id: 'asc' } });
+  const assignments = await tx.prisma.assignment.findMany({ where: { schoolId, userId, endedAt: null }, orderBy: { id: 'asc' } });
   for (const assignment of assignments) await endAssignment(tx, assignment);
 }
 
 async function endEnrolment(tx: Tx, schoolId: string, studentId: string): Promise<void> {
-  const enrolment = await tx.enrolment.findFirst({ where: { schoolId, studentId, endedAt: null } });
+  const enrolment = await tx.prisma.enrolment.findFirst({ where: { schoolId, studentId, endedAt: null } });
   if (enrolment !== null) await withdraw(tx, enrolment);
 }
 

@@ -39,18 +39,18 @@ export function nameOfYear(year: SchoolYear): string {
  * and the next one too, so that its classes can be prepared.
  */
 export async function schoolYearOf(tx: Tx, schoolId: string, instant: Date): Promise<SchoolYear> {
-  const { timeZone } = await tx.school.findUniqueOrThrow({ where: { id: schoolId } });
+  const { timeZone } = await tx.prisma.school.findUniqueOrThrow({ where: { id: schoolId } });
   const days = yearAround(dayIn(timeZone, instant));
   // Concurrent transactions that create the same year use the same row.
   const next = yearAround(new Date(days.endsOn.getTime() + 86_400_000).toISOString());
-  await tx.schoolYear.createMany({
+  await tx.prisma.schoolYear.createMany({
     data: [
       { schoolId, ...days },
       { schoolId, ...next },
     ],
     skipDuplicates: true,
   });
-  return tx.schoolYear.findUniqueOrThrow({ where: { schoolId_startsOn: { schoolId, startsOn: days.startsOn } } });
+  return tx.prisma.schoolYear.findUniqueOrThrow({ where: { schoolId_startsOn: { schoolId, startsOn: days.startsOn } } });
 }
 
 /** Returns the years of a school, latest first; batched. */

@@ -35,7 +35,7 @@ export async function createSchool(ctx: Context, input: SchoolInput & { name: st
   const ids = externalIds(input.externalIds) ?? [];
   return withIdConflict(
     mutate(ctx, async (tx) => {
-      const school = await tx.school.create({
+      const school = await tx.prisma.school.create({
         data: { ...rest, name: name!, fullName: fullName!, head: { create: {} }, externalIds: { create: ids } },
       });
       await schoolYearOf(tx, school.id, school.createdAt);
@@ -58,7 +58,7 @@ export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId
       const current = await lock(tx, 'School', found.id);
       const replaced = ids !== undefined && (await replaceExternalIds(tx, found.id, ids));
       if (!replaced && changesNothing(current, data)) return current;
-      const school = await tx.school.update({ where: { id: found.id }, data });
+      const school = await tx.prisma.school.update({ where: { id: found.id }, data });
       record(tx, 'school.updated', { schoolId: school.id });
       return school;
     }),
@@ -67,10 +67,10 @@ export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId
 
 /** Returns false if the school has exactly these ids already. */
 async function replaceExternalIds(tx: Tx, schoolId: string, ids: ExternalIdInput[]): Promise<boolean> {
-  const present = new Map((await tx.externalId.findMany({ where: { schoolId } })).map(({ system, value }) => [system, value]));
+  const present = new Map((await tx.prisma.externalId.findMany({ where: { schoolId } })).map(({ system, value }) => [system, value]));
   if (present.size === ids.length && ids.every(({ system, value }) => present.get(system) === value)) return false;
-  await tx.externalId.deleteMany({ where: { schoolId } });
-  await tx.externalId.createMany({ data: ids.map((id) => ({ schoolId, ...id })) });
+  await tx.prisma.externalId.deleteMany({ where: { schoolId } });
+  await tx.prisma.externalId.createMany({ data: ids.map((id) => ({ schoolId, ...id })) });
   return true;
 }
 

@@ -57,7 +57,7 @@ export function startSession(
 ): Promise<Session> {
   const expiresAt = new Date(Date.now() + ctx.config.sessionDays * 86_400_000);
   return mutate(ctx, async (tx) => {
-    const session = await tx.session.create({ data: { ...data, expiresAt } });
+    const session = await tx.prisma.session.create({ data: { ...data, expiresAt } });
     await recordSessions(tx, 'session.started', [session]);
     return session;
   });
@@ -69,7 +69,7 @@ export async function endSession(ctx: Context, input: { sessionId: string }): Pr
   authorize(ctx, 'session.end', found);
   return mutate(ctx, async (tx) => {
     await end(tx, { id: found.id });
-    return tx.session.findUniqueOrThrow({ where: { id: found.id } });
+    return tx.prisma.session.findUniqueOrThrow({ where: { id: found.id } });
   });
 }
 
@@ -103,7 +103,7 @@ interface SessionFilter {
 
 /** Ends sessions with their grants, codes and refresh tokens. */
 async function end(tx: Tx, where: SessionFilter): Promise<Session[]> {
-  const ended = await tx.session.updateManyAndReturn({ where: { ...where, endedAt: null }, data: { endedAt: new Date() } });
+  const ended = await tx.prisma.session.updateManyAndReturn({ where: { ...where, endedAt: null }, data: { endedAt: new Date() } });
   const grantIds = ended.flatMap(({ grantId }) => (grantId === null ? [] : [grantId]));
   if (grantIds.length > 0) await deleteGrants(tx, grantIds);
   await recordSessions(tx, 'session.ended', ended);
@@ -112,7 +112,7 @@ async function end(tx: Tx, where: SessionFilter): Promise<Session[]> {
 
 /** Records an event in the log of each school where the person has a role, because people have no logs of their own. */
 async function recordSessions(tx: Tx, type: 'session.started' | 'session.ended', sessions: readonly Session[]): Promise<void> {
-  const roles = await tx.roleGrant.findMany({
+  const roles = await tx.prisma.roleGrant.findMany({
     where: { userId: { in: sessions.map(({ userId }) => userId) }, endedAt: null },
     distinct: ['userId', 'schoolId'],
     select: { userId: true, schoolId: true },

@@ -1,4 +1,4 @@
-import { query, type Tx } from '../db/transaction.ts';
+import type { Tx } from '../db/transaction.ts';
 import { conflict, invalid } from '../errors.ts';
 import { lockName } from './access.ts';
 
@@ -42,8 +42,7 @@ const lookAlikes = { from: 'асеорху01зб', to: 'aceopxyol36' };
 export async function refuseTaken(tx: Tx, name: string): Promise<void> {
   const key = name.replace(/./gu, (sign) => lookAlikes.to[lookAlikes.from.indexOf(sign)] ?? sign);
   await lockName(tx, 'sign-in name', `sign-in name ${key}`);
-  const taken = await query(
-    tx,
+  const taken = await tx.query(
     `select 1 from app_user where translate(sign_in_name, '${lookAlikes.from}', '${lookAlikes.to}') = $1 limit 1`,
     [key],
   );

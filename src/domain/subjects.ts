@@ -16,7 +16,7 @@ export async function createSubject(ctx: Context, input: { schoolId: string; nam
   return mutate(ctx, async (tx) => {
     const subject = { schoolId: school.id, name, sortKey: alphabetical(name) };
     await refuseNamesake(tx, subject);
-    const created = await tx.subject.create({ data: subject });
+    const created = await tx.prisma.subject.create({ data: subject });
     record(tx, 'subject.created', { schoolId: school.id, subjectId: created.id });
     return created;
   });
@@ -28,7 +28,7 @@ export async function createSubject(ctx: Context, input: { schoolId: string; nam
  */
 async function refuseNamesake(tx: Tx, { schoolId, name, sortKey }: Pick<Subject, 'schoolId' | 'name' | 'sortKey'>): Promise<void> {
   await lockName(tx, 'unique name', `subject names ${schoolId}`);
-  const others = await tx.subject.findMany({ where: { schoolId }, select: { name: true, sortKey: true } });
+  const others = await tx.prisma.subject.findMany({ where: { schoolId }, select: { name: true, sortKey: true } });
   const key = confusableKey(name);
   if (others.some((other) => other.sortKey === sortKey || confusableKey(other.name) === key))
     throw conflict(['Такой предмет в школе уже есть.', 'The school already has this subject.'], { path: ['name'] });

@@ -68,7 +68,7 @@ export async function createUser(tx: Tx, input: NewUser): Promise<User> {
   const signInName = input.signInName ? signInNameOf(input.signInName) : null;
   const { email = null, phone = null } = contactFields(input);
   if (signInName !== null) await refuseTaken(tx, signInName);
-  return tx.user.create({
+  return tx.prisma.user.create({
     data: { ...nameFields(input), signInName, passwordHash: input.passwordHash ?? null, email, phone, locale: input.locale ?? 'ru' },
   });
 }
@@ -121,7 +121,7 @@ export async function updateProfile(ctx: Context, input: UpdateProfileInput): Pr
   const contact = contactFields(input);
   return mutate(ctx, async (tx) => {
     await lockUnread(tx, 'User', userId);
-    const { grants, ...current } = await tx.user.findUniqueOrThrow({
+    const { grants, ...current } = await tx.prisma.user.findUniqueOrThrow({
       where: { id: userId },
       include: { grants: { where: { endedAt: null } } },
     });
@@ -132,7 +132,7 @@ export async function updateProfile(ctx: Context, input: UpdateProfileInput): Pr
     });
     const data: Partial<User> = { ...names, ...contact, ...(input.locale ? { locale: input.locale } : {}) };
     if (changesNothing(current, data)) return current;
-    const user = await tx.user.update({ where: { id: userId }, data });
+    const user = await tx.prisma.user.update({ where: { id: userId }, data });
     for (const schoolId of new Set(grants.map((grant) => grant.schoolId))) record(tx, 'profile.updated', { schoolId, userId });
     return user;
   });
@@ -157,7 +157,7 @@ export async function deactivateUser(ctx: Context, input: { userId: string; scho
     await endSessionsOfUser(tx, user.id);
     await endGrants(tx, grants, actingUserId(ctx));
     record(tx, 'user.deactivated', { schoolId: school.id, userId: user.id });
-    return tx.user.update({ where: { id: user.id }, data: { deactivatedAt: new Date() } });
+    return tx.prisma.user.update({ where: { id: user.id }, data: { deactivatedAt: new Date() } });
   });
 }
 

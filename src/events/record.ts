@@ -1,5 +1,5 @@
 import { actorName, type Actor } from '../policy/actor.ts';
-import { afterCommit, beforeCommit, executeAtCommit, type Tx } from '../db/transaction.ts';
+import type { Tx } from '../db/transaction.ts';
 import { topicsOf, type PayloadOf, type EventType } from './catalog.ts';
 
 /** Writes the log. src/events/log-reader.ts reads it. */
@@ -34,10 +34,10 @@ export function record<T extends EventType>(tx: Tx, type: T, payload: PayloadOf<
   let events = pending.get(tx);
   if (events === undefined) {
     pending.set(tx, (events = new Map()));
-    beforeCommit(tx, 'events', flush);
+    tx.beforeCommit('events', flush);
     const { notify } = attributionOf(tx);
     const schools = events;
-    afterCommit(tx, () => notify([...schools.keys()], schools));
+    tx.afterCommit(() => notify([...schools.keys()], schools));
   }
   const schoolEvents = events.get(payload.schoolId) ?? [];
   schoolEvents.push({ type, topics: topicsOf(type, payload), payload });
@@ -59,7 +59,7 @@ function flush(tx: Tx): Promise<void> {
   // Locks the counters of several schools in a fixed order, so that two transactions cannot deadlock.
   const schools = [...(pending.get(tx) ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [schoolId, events] of schools)
-    executeAtCommit(tx, append, [schoolId, events.length, JSON.stringify(events), actorName(actor), causation]);
+    tx.executeAtCommit(append, [schoolId, events.length, JSON.stringify(events), actorName(actor), causation]);
   return Promise.resolve();
 }
 

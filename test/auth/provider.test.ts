@@ -178,7 +178,7 @@ describe('refresh tokens', () => {
     const { configuration, tokens, person, client, browser } = await signedIn();
     await mutate(server.operator, async (tx) => {
       await endSessionsOfUser(tx, person.id);
-      await tx.user.update({ where: { id: person.id }, data: { deactivatedAt: new Date() } });
+      await tx.prisma.user.update({ where: { id: person.id }, data: { deactivatedAt: new Date() } });
     });
     expect((await actorOf(tokens.access_token)).actor).toEqual({ ended: 'USER_DEACTIVATED' });
     await expect(openid.refreshTokenGrant(configuration, tokens.refresh_token!)).rejects.toEqual(refused('invalid_grant'));

@@ -27,7 +27,7 @@ const ways: [string, (sql: string) => Promise<unknown>][] = [
   ['a read', (sql) => db.reads.query({ text: sql })],
   ['the pool', (sql) => db.pool.query(sql)],
   ['Prisma', (sql) => db.prisma.$executeRawUnsafe(sql)],
-  ['a transaction', (sql) => transaction(db, (tx) => tx.$executeRawUnsafe(sql))],
+  ['a transaction', (sql) => transaction(db, (tx) => tx.prisma.$executeRawUnsafe(sql))],
 ];
 
 describe.each(ways)('an error of %s', (_way, run) => {
@@ -80,7 +80,7 @@ describe('an error of a connection', () => {
     for (const run of [
       () => other.pool.query('select 1'),
       () => other.prisma.$queryRawUnsafe('select 1'),
-      () => transaction(other, async (tx) => tx.user.count()),
+      () => transaction(other, async (tx) => tx.prisma.user.count()),
     ])
       expect(isTransient(await thrown(run()))).toBe(true);
   });

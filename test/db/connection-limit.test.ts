@@ -46,7 +46,7 @@ describe.runIf(server)('a limit of connections', () => {
         db.reads.query({ text: 'select pg_sleep(0.02)' }),
         db.pool.query('select pg_sleep(0.02)'),
         db.prisma.user.count(),
-        transaction(db, async (tx) => tx.$queryRaw`select ${n}::int`),
+        transaction(db, async (tx) => tx.prisma.$queryRaw`select ${n}::int`),
       ]).flat(),
     );
   /** Returns the number of pipelined connections: those outside the pool. */
@@ -102,7 +102,7 @@ describe.runIf(server)('a limit of connections', () => {
     await administrator.query(`alter role ${made.name} connection limit 1`);
     for (const client of await Promise.all(Array.from({ length: db.pool.totalCount }, () => db.pool.connect()))) client.release(true);
     await expect.poll(() => db.pool.totalCount).toBe(0);
-    await expect(transaction(db, async (tx) => tx.user.count())).resolves.toBeGreaterThanOrEqual(0);
+    await expect(transaction(db, async (tx) => tx.prisma.user.count())).resolves.toBeGreaterThanOrEqual(0);
   }, 60_000);
 
   it('that leaves no pipelined connection makes the pool read', async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Database } from '../../src/db/client.ts';
 import type { Prisma } from '../../src/db/generated/client.ts';
-import { transaction, type Tx } from '../../src/db/transaction.ts';
+import { transaction } from '../../src/db/transaction.ts';
 import { openTestDatabase } from '../support/database.ts';
 
 /** Prisma's client inside a transaction behaves as outside of it, where @prisma/adapter-pg converts the values. */
@@ -59,7 +59,7 @@ async function readRows(client: Client, schoolId: string) {
   };
 }
 
-const inside = <T>(run: (client: Client) => Promise<T>): Promise<T> => transaction(db, (tx: Tx) => run(tx as unknown as Client));
+const inside = <T>(run: (client: Client) => Promise<T>): Promise<T> => transaction(db, (tx) => run(tx.prisma));
 
 /** Replaces what differs between two schools. */
 const normalise = (value: unknown, schoolId: string): unknown => {

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/db/client.ts';
 import { findRows } from '../../src/reader/select.ts';
-import { afterCommit, query, beforeCommit, executeAtCommit, transaction, sourceOf, execute, type Tx } from '../../src/db/transaction.ts';
+import { transaction, type Tx } from '../../src/db/transaction.ts';
 import { openTestDatabase, server } from '../support/database.ts';
 import { person } from '../reader/sample-rows.ts';
 
@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => db.close());
 
 const locale = async (id: string) => (await db.prisma.user.findUniqueOrThrow({ where: { id } })).locale;
-const setLocale = (tx: Tx, id: string, to: string) => tx.user.update({ where: { id }, data: { locale: to } });
+const setLocale = (tx: Tx, id: string, to: string) => tx.prisma.user.update({ where: { id }, data: { locale: to } });
 
 /** Returns a fake pool with one scripted connection, and the statements that it received. */
 function fakePool(answer: (text: string) => Promise<void>) {
@@ -33,9 +33,9 @@ describe('transaction', () => {
   it('runs beforeCommit steps last, each key once, in the order of registration', async () => {
     const said: string[] = [];
     await transaction(db, async (tx) => {
-      for (const key of ['a', 'b', 'a']) beforeCommit(tx, key, async () => void said.push(key));
-      beforeCommit(tx, 'late', async (inside) => beforeCommit(inside, 'later', async () => void said.push('later')));
-      afterCommit(tx, () => said.push('after'));
+      for (const key of ['a', 'b', 'a']) tx.beforeCommit(key, async () => void said.push(key));
+      tx.beforeCommit('late', async (inside) => inside.beforeCommit('later', async () => void said.push('later')));
+      tx.afterCommit(() => said.push('after'));
       said.push('run');
     });
     expect(said).toEqual(['run', 'a', 'b', 'later', 'after']);
@@ -45,7 +45,7 @@ describe('transaction', () => {
     const id = await person(db);
     await transaction(db, async (tx) => {
       await setLocale(tx, id, 'en');
-      beforeCommit(tx, 'step', async (inside) => void (await setLocale(inside, id, 'tt')));
+      tx.beforeCommit('step', async (inside) => void (await setLocale(inside, id, 'tt')));
     });
     expect(await locale(id)).toBe('tt');
   });
@@ -55,7 +55,7 @@ describe('transaction', () => {
     let said = false;
     const failing = transaction(db, async (tx) => {
       await setLocale(tx, id, 'en');
-      afterCommit(tx, () => (said = true));
+      tx.afterCommit(() => (said = true));
       throw new Error('stop');
     });
     await expect(failing).rejects.toThrow('stop');
@@ -67,8 +67,8 @@ describe('transaction', () => {
     let said = false;
     const failing = transaction(db, async (tx) => {
       await setLocale(tx, id, 'en');
-      await tx.$executeRaw`select 1 / 0`.catch(() => {});
-      afterCommit(tx, () => (said = true));
+      await tx.prisma.$executeRaw`select 1 / 0`.catch(() => {});
+      tx.afterCommit(() => (said = true));
     });
     await expect(failing).rejects.toThrow();
     expect([await locale(id), said]).toEqual(['ru', false]);
@@ -79,8 +79,8 @@ describe('transaction', () => {
     let said = false;
     const failing = transaction(db, async (tx) => {
       await setLocale(tx, id, 'en');
-      beforeCommit(tx, 'step', async (inside) => executeAtCommit(inside, 'select 1 / $1::int', [0]));
-      afterCommit(tx, () => (said = true));
+      tx.beforeCommit('step', async (inside) => inside.executeAtCommit('select 1 / $1::int', [0]));
+      tx.afterCommit(() => (said = true));
     });
     await expect(failing).rejects.toMatchObject({ code: '22012' });
     expect([await locale(id), said]).toEqual(['ru', false]);
@@ -88,9 +88,9 @@ describe('transaction', () => {
 
   it('changes nothing after a failed BEGIN', async () => {
     for (const change of [
-      async (tx: Tx) => void (await execute(tx, 'change', [])),
-      async (tx: Tx) => beforeCommit(tx, 'step', async () => executeAtCommit(tx, 'change', [])),
-      async (tx: Tx) => void (await tx.$executeRawUnsafe('change')),
+      async (tx: Tx) => void (await tx.execute('change', [])),
+      async (tx: Tx) => tx.beforeCommit('step', async () => tx.executeAtCommit('change', [])),
+      async (tx: Tx) => void (await tx.prisma.$executeRawUnsafe('change')),
     ]) {
       const { pool, statements } = fakePool((text) => (text === 'begin' ? Promise.reject(new Error('no BEGIN')) : Promise.resolve()));
       await expect(transaction({ ...db, pool }, change)).rejects.toThrow('no BEGIN');
@@ -105,7 +105,7 @@ describe('transaction', () => {
       if (text === 'commit') answer();
       if (text === 'last') await committing;
     });
-    await transaction({ ...db, pool }, async (tx) => beforeCommit(tx, 'step', async () => executeAtCommit(tx, 'last', [])));
+    await transaction({ ...db, pool }, async (tx) => tx.beforeCommit('step', async () => tx.executeAtCommit('last', [])));
     expect(statements).toEqual(['begin', 'last', 'commit']);
   });
 
@@ -113,7 +113,7 @@ describe('transaction', () => {
     const id = randomUUID();
     const failing = transaction(db, async (tx) => {
       const data = { id, name: 'Школа', fullName: 'Школа', externalIds: { create: { system: 'system', value: id } } };
-      expect(await tx.school.create({ data, include: { externalIds: true } })).toMatchObject({ id, externalIds: [{ value: id }] });
+      expect(await tx.prisma.school.create({ data, include: { externalIds: true } })).toMatchObject({ id, externalIds: [{ value: id }] });
       throw new Error('stop');
     });
     await expect(failing).rejects.toThrow('stop');
@@ -122,25 +122,32 @@ describe('transaction', () => {
 
   it('cannot be used after its end', async () => {
     const id = await person(db);
-    const kept = await transaction(db, async (tx) => ({ tx, later: () => tx.user.count(), lazy: { of: setLocale(tx, id, 'en') } }));
-    expect(() => kept.later()).toThrow('not inside a transaction');
-    expect(() => sourceOf(kept.tx)).toThrow('not inside a transaction');
+    const { tx, lazy } = await transaction(db, async (open) => ({ tx: open, lazy: { of: setLocale(open, id, 'en') } }));
+    const uses: (() => unknown)[] = [
+      () => tx.prisma,
+      () => tx.reads,
+      () => tx.query('select 1', []),
+      () => tx.execute('select 1', []),
+      () => tx.executeAtCommit('select 1', []),
+      () => tx.beforeCommit('step', async () => {}),
+      () => tx.afterCommit(() => {}),
+    ];
+    for (const use of uses) await expect(async () => use()).rejects.toThrow('not inside a transaction');
     // Prisma sends a statement only when its promise is awaited.
-    await expect(kept.lazy.of).rejects.toThrow('the transaction is over');
+    await expect(lazy.of).rejects.toThrow('the transaction is over');
     expect(await locale(id)).toBe('ru');
   });
 
   it('reads rows like Prisma, including its own changes', async () => {
     const id = await person(db);
     await transaction(db, async (tx) => {
-      const [row] = await execute<{ createdAt: Date }>(
-        tx,
+      const [row] = await tx.execute<{ createdAt: Date }>(
         `update app_user set locale = 'en' where id = $1 returning created_at as "createdAt"`,
         [id],
       );
-      const found = await tx.user.findUniqueOrThrow({ where: { id } });
+      const found = await tx.prisma.user.findUniqueOrThrow({ where: { id } });
       expect(found).toMatchObject({ locale: 'en', createdAt: row!.createdAt });
-      expect(await findRows(sourceOf(tx), 'User', { where: { id }, lock: 'share' })).toEqual([found]);
+      expect(await findRows(tx, 'User', { where: { id }, lock: 'share' })).toEqual([found]);
     });
   });
 
@@ -157,15 +164,15 @@ describe('transaction', () => {
   it('runs in UTC, at READ COMMITTED', async () => {
     const [row] = await transaction(
       db,
-      (tx) => tx.$queryRaw<object[]>`select current_setting('TimeZone') zone, current_setting('transaction_isolation') isolation`,
+      (tx) => tx.prisma.$queryRaw<object[]>`select current_setting('TimeZone') zone, current_setting('transaction_isolation') isolation`,
     );
     expect(row).toEqual({ zone: 'UTC', isolation: 'read committed' });
   });
 
   it.each([
-    ['Prisma', (tx: Tx) => tx.$executeRawUnsafe(losing)],
-    ['a prepared one', (tx: Tx) => query(tx, losing, [])],
-    ['one that leaves with the COMMIT', async (tx: Tx) => beforeCommit(tx, 'step', async () => executeAtCommit(tx, losing, []))],
+    ['Prisma', (tx: Tx) => tx.prisma.$executeRawUnsafe(losing)],
+    ['a prepared one', (tx: Tx) => tx.query(losing, [])],
+    ['one that leaves with the COMMIT', async (tx: Tx) => tx.beforeCommit('step', async () => tx.executeAtCommit(losing, []))],
   ])('gives up after five tries (a statement of %s)', async (_of, lose) => {
     let tries = 0;
     const losing = transaction(db, async (tx) => {
@@ -182,12 +189,12 @@ describe('transaction', () => {
       const [one, other] = [await person(db), await person(db)];
       let [runs, steps, after] = [0, 0, 0];
       const take = (tx: Tx, id: string, to: string): Promise<unknown> =>
-        kind === 'raw' ? tx.$executeRaw`update app_user set locale = ${to} where id = ${id}::uuid` : setLocale(tx, id, to);
+        kind === 'raw' ? tx.prisma.$executeRaw`update app_user set locale = ${to} where id = ${id}::uuid` : setLocale(tx, id, to);
       const both = (first: string, second: string, to: string) =>
         transaction(db, async (tx) => {
           runs += 1;
-          beforeCommit(tx, 'step', async () => void (steps += 1));
-          afterCommit(tx, () => (after += 1));
+          tx.beforeCommit('step', async () => void (steps += 1));
+          tx.afterCommit(() => (after += 1));
           await take(tx, first, to);
           await pause(100);
           await take(tx, second, to);
@@ -201,12 +208,12 @@ describe('transaction', () => {
 
   it.skipIf(server === undefined)('recovers from a connection lost in the middle', async () => {
     const cut = transaction(db, async (tx) => {
-      const [row] = await tx.$queryRaw<{ pid: number }[]>`select pg_backend_pid() as pid`;
+      const [row] = await tx.prisma.$queryRaw<{ pid: number }[]>`select pg_backend_pid() as pid`;
       await db.pool.query('select pg_terminate_backend($1)', [row?.pid]);
       await pause(50);
-      await tx.$queryRaw`select 1`;
+      await tx.prisma.$queryRaw`select 1`;
     });
     await expect(cut).rejects.toThrow();
-    expect(await transaction(db, async (tx) => tx.user.count())).toBeGreaterThan(0);
+    expect(await transaction(db, async (tx) => tx.prisma.user.count())).toBeGreaterThan(0);
   });
 });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { CommitUnknown, isTransient } from '../../src/db/availability.ts';
 import { connect, type Database } from '../../src/db/client.ts';
-import { beforeCommit, transaction } from '../../src/db/transaction.ts';
+import { transaction } from '../../src/db/transaction.ts';
 import { createLogger } from '../../src/logger.ts';
 import { backendsOf, maySignalBackends, type Backends } from '../support/backends.ts';
 import { server } from '../support/database.ts';
@@ -44,7 +44,7 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
         });
       },
     ],
-    ['the BEGIN of a transaction', () => transaction(db, async (tx) => tx.$queryRaw`select 1`)],
+    ['the BEGIN of a transaction', () => transaction(db, async (tx) => tx.prisma.$queryRaw`select 1`)],
   ];
 
   it.each(ways)('fails %s within the deadline, and the next one is answered on a new connection', async (_of, ask) => {
@@ -90,9 +90,9 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
   it('gives up a stopped transaction and never reuses its connection', async () => {
     const id = await person(db);
     const stopped = transaction(db, async (tx) => {
-      await tx.user.update({ where: { id }, data: { locale: 'en' } });
+      await tx.prisma.user.update({ where: { id }, data: { locale: 'en' } });
       await backends.stop();
-      await tx.user.update({ where: { id }, data: { locale: 'tt' } });
+      await tx.prisma.user.update({ where: { id }, data: { locale: 'tt' } });
     });
     const error = await stopped.then(
       () => undefined,
@@ -109,8 +109,8 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
   it('reports an unknown outcome if COMMIT was not answered', async () => {
     const id = await person(db);
     const stopped = transaction(db, async (tx) => {
-      await tx.user.update({ where: { id }, data: { locale: 'en' } });
-      beforeCommit(tx, 'stop', async () => void (await backends.stop()));
+      await tx.prisma.user.update({ where: { id }, data: { locale: 'en' } });
+      tx.beforeCommit('stop', async () => void (await backends.stop()));
     });
     const error = await stopped.then(
       () => undefined,
@@ -132,7 +132,7 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
     const under = [
       other.reads.query({ text: 'select 1' }),
       other.pool.query('select 1'),
-      transaction(other, async (tx) => tx.user.count()),
+      transaction(other, async (tx) => tx.prisma.user.count()),
     ];
     const settled = Promise.allSettled(under);
     const begun = performance.now();

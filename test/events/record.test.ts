@@ -16,7 +16,7 @@ it('rolls back a change in a school without a counter, and sends no notification
   let woken = 0;
   const changing = transaction(db, async (tx) => {
     attribute(tx, { actor: { kind: 'operator' }, causation: null, notify: () => (woken += 1) });
-    await tx.school.create({ data: { id: schoolId, name: 'Школа', fullName: 'Школа' } });
+    await tx.prisma.school.create({ data: { id: schoolId, name: 'Школа', fullName: 'Школа' } });
     record(tx, 'school.updated', { schoolId });
   });
   await expect(changing).rejects.toMatchObject({ code: '23502' });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFailed } from 'vitest';
 import { connect, type Database } from '../../src/db/client.ts';
-import { beforeCommit, transaction, type Tx } from '../../src/db/transaction.ts';
+import { transaction, type Tx } from '../../src/db/transaction.ts';
 import { eventTypes } from '../../src/events/catalog.ts';
 import { follow } from '../../src/events/live/subscription.ts';
 import { attribute, record } from '../../src/events/record.ts';
@@ -39,7 +39,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
   async function addSubjects(tx: Tx, schoolId: string, count: number, lull: number): Promise<void> {
     for (let n = 0; n < count; n += 1) {
       const name = randomUUID();
-      const { id } = await tx.subject.create({ data: { schoolId, name, sortKey: name } });
+      const { id } = await tx.prisma.subject.create({ data: { schoolId, name, sortKey: name } });
       record(tx, 'subject.created', { schoolId, subjectId: id });
       if (lull > 0) await pause(lull);
     }
@@ -66,7 +66,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
       const begun = performance.now();
       const changing = change(causation, async (tx) => {
         await addSubjects(tx, schoolId, count, lull);
-        if (undone && late) beforeCommit(tx, 'undo', () => Promise.reject(new Error('undone')));
+        if (undone && late) tx.beforeCommit('undo', () => Promise.reject(new Error('undone')));
         else if (undone) throw new Error('undone');
       });
       if (undone) await expect(changing).rejects.toThrow('undone');

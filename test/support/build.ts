@@ -122,7 +122,7 @@ export function createBuild({ db, config }: Opened) {
       name?: string;
     }): Promise<Chat> {
       return transaction(db, async (tx) => {
-        const chat = await tx.chat.create({ data: { ...data, name } });
+        const chat = await tx.prisma.chat.create({ data: { ...data, name } });
         await fillByRule(tx, chat);
         return chat;
       });

@@ -163,11 +163,11 @@ const changeRights = (random: SeededRandom, { schools }: World, userId: string):
     const lose = random.next() < 0.6;
     if (kind === 'chat') {
       const membership = { schoolId, chatId, userId };
-      const { count } = await tx.chatMember.deleteMany({ where: membership });
-      if (count === 0) await tx.chatMember.create({ data: { ...membership, reason: 'PERSON' } });
+      const { count } = await tx.prisma.chatMember.deleteMany({ where: membership });
+      if (count === 0) await tx.prisma.chatMember.create({ data: { ...membership, reason: 'PERSON' } });
       record(tx, count === 0 ? 'chatMember.added' : 'chatMember.removed', membership);
     } else if (kind === 'work') {
-      const held = await tx.assignment.findMany({ where: { userId, ...current }, orderBy: { id: 'asc' } });
+      const held = await tx.prisma.assignment.findMany({ where: { userId, ...current }, orderBy: { id: 'asc' } });
       const payloadOf = (of: { id: string; schoolId: string; classId: string }) => ({
         schoolId: of.schoolId,
         assignmentId: of.id,
@@ -176,34 +176,35 @@ const changeRights = (random: SeededRandom, { schools }: World, userId: string):
         subjectId,
       });
       if (lose && held.length > 0) {
-        const ended = await tx.assignment.update({ where: { id: random.pick(held).id }, data: over });
+        const ended = await tx.prisma.assignment.update({ where: { id: random.pick(held).id }, data: over });
         record(tx, 'subjectTeacher.ended', payloadOf(ended));
       } else if (!held.some((each) => each.classId === classId)) {
-        const created = await tx.assignment.create({ data: { schoolId, classId, userId, kind: 'SUBJECT_TEACHER', subjectId } });
+        const created = await tx.prisma.assignment.create({ data: { schoolId, classId, userId, kind: 'SUBJECT_TEACHER', subjectId } });
         record(tx, 'subjectTeacher.assigned', payloadOf(created));
       }
     } else if (kind === 'role') {
-      const held = await tx.roleGrant.findMany({ where: { userId, ...current }, orderBy: { id: 'asc' } });
+      const held = await tx.prisma.roleGrant.findMany({ where: { userId, ...current }, orderBy: { id: 'asc' } });
       if (lose && held.length > 0) {
-        const ended = await tx.roleGrant.update({ where: { id: random.pick(held).id }, data: over });
+        const ended = await tx.prisma.roleGrant.update({ where: { id: random.pick(held).id }, data: over });
         record(tx, 'role.ended', { schoolId: ended.schoolId, grantId: ended.id, userId });
       } else if (!held.some((each) => each.schoolId === schoolId)) {
-        const created = await tx.roleGrant.create({
+        const created = await tx.prisma.roleGrant.create({
           data: { schoolId, userId, role: random.pick(['TEACHER', 'STUDENT', 'SCHOOL_ADMINISTRATION']) },
         });
         record(tx, 'role.granted', { schoolId, grantId: created.id, userId });
       }
     } else {
-      const [held] = await tx.enrolment.findMany({ where: { studentId: userId, ...current } });
+      const [held] = await tx.prisma.enrolment.findMany({ where: { studentId: userId, ...current } });
       const payloadOf = (of: { id: string; schoolId: string; classId: string }) => ({
         schoolId: of.schoolId,
         enrolmentId: of.id,
         studentId: userId,
         classId: of.classId,
       });
-      if (held !== undefined) record(tx, 'student.withdrawn', payloadOf(await tx.enrolment.update({ where: { id: held.id }, data: over })));
+      if (held !== undefined)
+        record(tx, 'student.withdrawn', payloadOf(await tx.prisma.enrolment.update({ where: { id: held.id }, data: over })));
       else {
-        const created = await tx.enrolment.create({
+        const created = await tx.prisma.enrolment.create({
           data: { schoolId, classId, studentId: userId, startedAt: new Date(Date.now() + 1000) },
         });
         record(tx, 'student.enrolled', payloadOf(created));
@@ -302,7 +303,7 @@ async function inChat() {
   const leave = () =>
     transaction(app.db, async (tx) => {
       attribute(tx, { actor: { kind: 'operator' }, causation: null, notify: (schools) => app.notifier.notify(schools) });
-      await tx.chatMember.deleteMany({ where: membership });
+      await tx.prisma.chatMember.deleteMany({ where: membership });
       record(tx, 'chatMember.removed', { schoolId, chatId: chat.id, userId: pupil.id });
     });
   const items = (feed: LiveEvents) => follow(feed, { schoolId, credential, after: { schoolId, seq: 0n }, ...everything });
