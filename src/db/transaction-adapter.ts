@@ -20,7 +20,7 @@ export type ExecuteStatement = (config: pg.QueryArrayConfig) => Promise<pg.Query
  * adapters. Converts values as @prisma/adapter-pg does, for the types of prisma/schema.prisma;
  * test/db/transaction-adapter.test.ts compares the two.
  */
-export class TransactionAdapter implements SqlDriverAdapter, Transaction {
+class TransactionAdapter implements SqlDriverAdapter, Transaction {
   readonly provider = 'postgres';
   readonly adapterName = 'transaction';
   /** Makes Prisma call `commit` and `rollback` instead of sending COMMIT and ROLLBACK. */
