@@ -11,9 +11,9 @@ import { Connection } from './connection.ts';
 import { connectionError } from './database-errors.ts';
 import { openEmbedded, type Embedded } from './embedded/embedded.ts';
 import { PrismaClient } from './generated/client.ts';
+import { models } from './generated/tables.ts';
 import { isFull, Pool } from './pool.ts';
 import { TransactionClients } from './prisma-in-transaction.ts';
-import { modelsOf } from './schema-metadata.ts';
 import { waitForDatabase } from './wait-for-database.ts';
 import { answerWithinMs, Watchdog } from './watchdog.ts';
 
@@ -108,7 +108,7 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   pool.onStarved = () => reads.closeOne();
   const close = (): Promise<void> => watchdog.close(Promise.all([reads.end(), closeAll(prisma, pool)]));
   const transactionClients = new TransactionClients();
-  return { prisma, models: modelsOf(prisma), pool, reads, transactionClients, embedded: false, connectionString, close };
+  return { prisma, models, pool, reads, transactionClients, embedded: false, connectionString, close };
 }
 
 /** Shortest time between two renewals of all connections, since a server may stay read-only. */
@@ -154,7 +154,7 @@ function connectEmbedded(embedded: Embedded, watchdog: Watchdog, log: Logger): D
   const reads: Reads = { query: (query) => pool.query(query as pg.QueryConfig), inFlightCount: () => 0, end: () => Promise.resolve() };
   return {
     prisma,
-    models: modelsOf(prisma),
+    models,
     pool,
     reads,
     transactionClients: new TransactionClients(),

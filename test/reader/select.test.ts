@@ -5,7 +5,6 @@ import { where } from '../../src/policy/can.ts';
 import { actions, permissions } from '../../src/policy/permissions.ts';
 import type { Filter } from '../../src/policy/scopes.ts';
 import type { Database } from '../../src/db/client.ts';
-import { modelsOf } from '../../src/db/schema-metadata.ts';
 import { RowList } from '../../src/reader/row-view.ts';
 import { findRows, findByParents, type SelectOptions } from '../../src/reader/select.ts';
 import { resourceTypes } from '../../src/domain/resources.ts';
@@ -229,16 +228,15 @@ describe('with all rows of a world', () => {
 });
 
 it('knows the join columns of every relation of the schema', () => {
-  const models = modelsOf(db.prisma);
-  const joined = Object.entries(models).flatMap(([name, { relations }]) =>
+  const joined = Object.entries(db.models).flatMap(([name, { relations }]) =>
     [...relations].map(([relation, { own, other, model }]) => `${name}.${relation}: ${own} = ${model}.${other}`),
   );
   expect(joined).toContain('Class.year: school_year_id = SchoolYear.id');
   expect(joined).toContain('User.heldLinks: id = Invitation.holder_id');
   expect(joined).toHaveLength(new Set(joined).size);
-  for (const { relations, columns } of Object.values(models))
+  for (const { relations, columns } of Object.values(db.models))
     for (const { own, other, model } of relations.values()) {
       expect([...columns.values()]).toContain(own);
-      expect([...models[model]!.columns.values()]).toContain(other);
+      expect([...db.models[model]!.columns.values()]).toContain(other);
     }
 });
