@@ -1,5 +1,6 @@
 import graphql from '@graphql-eslint/eslint-plugin';
 import tseslint from 'typescript-eslint';
+import { noRowCopies } from './scripts/no-row-copies.mjs';
 
 /** Rules that find bugs, not rules of style: types, the contract of the schema, and code that must not be committed. */
 
@@ -65,6 +66,7 @@ export default tseslint.config(
       ],
     },
   },
+  { files: ['src/**/*.ts'], plugins: { rows: { rules: { 'no-copies': noRowCopies } } }, rules: { 'rows/no-copies': 'error' } },
   { files: ['src/cli.ts', 'test/**/*.ts', 'scripts/**/*.ts', 'bench/**/*.ts'], rules: { 'no-console': 'off' } },
   {
     files: ['test/**/*.ts'],

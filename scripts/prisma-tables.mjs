@@ -55,7 +55,8 @@ function writeRows(models) {
     return `declare class ${name} {\n${accessors.join('\n')}\n}\n`;
   });
   const names = models.map(({ name }) => name).join(', ');
-  return `import type * as rows from './client.ts';\n\n${header}${classes.join('\n')}\nexport type { ${names} };\n`;
+  const byModel = `export interface Rows {\n${models.map(({ name }) => `  ${name}: ${name};`).join('\n')}\n}\n`;
+  return `import type * as rows from './client.ts';\n\n${header}${classes.join('\n')}\nexport type { ${names} };\n\n${byModel}`;
 }
 
 helper.generatorHandler({

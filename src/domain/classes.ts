@@ -1,5 +1,6 @@
 import type { Tx } from '../db/transaction.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
+import { plain } from '../reader/row-view.ts';
 import { record } from '../events/record.ts';
 import { find, findFor, lock, lockName } from './access.ts';
 import { confusableKey, inCyrillic } from './confusables.ts';
@@ -55,7 +56,7 @@ export async function updateClass(ctx: Context, input: { classId: string; grade?
     const current = await lockOpenClass(tx, found.id, 'change');
     const fields = nameFields(input.grade ?? current.grade, letter ?? current.letter);
     if (fields.grade === current.grade && fields.letter === current.letter) return current;
-    await refuseNamesake(tx, { ...current, ...fields });
+    await refuseNamesake(tx, { ...plain(current), ...fields });
     const updated = await tx.prisma.class.update({ where: { id: current.id }, data: fields });
     record(tx, 'class.updated', { schoolId: updated.schoolId, classId: updated.id });
     return updated;

@@ -1,5 +1,6 @@
 import { can, clauseOf, everCan } from '../policy/can.ts';
 import { newId } from '../db/ids.ts';
+import type { Plain } from '../reader/row-view.ts';
 import { findRows } from '../reader/select.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict, forbidden, type Refusal } from '../errors.ts';
@@ -135,7 +136,7 @@ const selectPupil = `
 async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise<Enrolment | null> {
   const [, [found]] = await allInOrder(
     lockUnread(tx, 'User', studentId),
-    tx.query<{ isStudent: boolean } & (Enrolment | { id: null })>(selectPupil, [schoolId, studentId]),
+    tx.query<{ isStudent: boolean } & (Plain<Enrolment> | { id: null })>(selectPupil, [schoolId, studentId]),
   );
   const { isStudent, ...latest } = found!;
   if (!isStudent)

@@ -1,7 +1,10 @@
 import type { Resources } from './resources.ts';
 
-/** The rows that operations return and the schema exposes: those of every model, and those that are read with a parent. */
-export type * from '../db/generated/client.ts';
+/**
+ * The rows that operations return and the schema exposes: those of every model, and those that are read with a parent. A
+ * spread of one has no columns: `plain` copies it.
+ */
+export type * from '../db/generated/rows.ts';
 export type { Resources, ResourceType } from './resources.ts';
 
 export type Enrolment = Resources['Enrolment'];

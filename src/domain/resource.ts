@@ -1,4 +1,5 @@
 import type { Prisma } from '../db/generated/client.ts';
+import type { Rows } from '../db/generated/rows.ts';
 import type { Database } from '../db/client.ts';
 import type { Action, Facts, Noun } from '../policy/permissions.ts';
 
@@ -8,7 +9,7 @@ import type { Action, Facts, Noun } from '../policy/permissions.ts';
 export type ModelName = Prisma.ModelName;
 
 /** A row of a model. */
-export type RowOf<M extends ModelName> = Prisma.TypeMap['model'][M]['payload']['scalars'];
+export type RowOf<M extends ModelName> = Rows[M];
 
 export type FieldDependencies = Readonly<Record<string, readonly string[]>>;
 

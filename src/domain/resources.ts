@@ -166,7 +166,7 @@ const typesOfPayloadIds = new Map(resourceTypes.flatMap((type) => payloadIdsOf(t
 export function factsOf<T extends ResourceType, N extends Noun>(type: T, noun: N, row: Resources[T]): Facts[N] {
   const facts = resources[type].facts[noun];
   if (facts === undefined) throw new Error(`${type} has no facts for ${noun}`);
-  return facts(row);
+  return facts(row as RowOf<T>);
 }
 
 /** Returns the parent whose facts decide who may read a row of this type; undefined if the row has facts of its own. */
@@ -203,7 +203,7 @@ export async function loadFacts<T extends ResourceType>(
     return parentRow && loadFacts(ctx, action, parent.type, parentRow);
   }
   const load = resources[type].loadFacts?.[noun];
-  return load === undefined ? factsOf(type, noun, row) : load(row, ctx.db);
+  return load === undefined ? factsOf(type, noun, row) : load(row as RowOf<T>, ctx.db);
 }
 
 /** Returns whether the actor may read a row of a batched type. */

@@ -67,29 +67,52 @@ export abstract class RowView {
     this.$buffer = buffer;
     this.$at = at;
   }
+
+  /** Returns the columns as a plain object; `JSON.stringify` calls it. */
+  toJSON(): Record<string, unknown> {
+    const { properties } = this.constructor as unknown as RowViewClass;
+    return Object.fromEntries(
+      properties.map((name) => {
+        const value = (this as unknown as Record<string, unknown>)[name];
+        return [name, value instanceof RowView ? value.toJSON() : value];
+      }),
+    );
+  }
 }
 
 export const isRowView = (value: unknown): value is RowView => value instanceof RowView;
+
+/** A copy of a row as a plain object. */
+export type Plain<Row> = { -readonly [Column in keyof Row]: Row[Column] };
+
+/** Copies the columns of a row. A spread of a row view has none of them. */
+export const plain = <Row extends object>(row: Row): Plain<Row> => (row instanceof RowView ? row.toJSON() : { ...row }) as Plain<Row>;
 
 /** The RowView subclass of a list of columns. */
 export interface RowViewClass {
   new (buffer: WireBuffer, at: number): RowView;
   /** Indexes of the columns whose text is the value, by name. */
   readonly textColumns: ReadonlyMap<string, number>;
+  /** Names of the properties: columns, relations and `joined`. */
+  readonly properties: readonly string[];
 }
 
 /** Creates the class of rows with these columns. @param parsers one per column. */
 export function createView({ own, related, joined }: Columns, parsers: readonly Parse[]): RowViewClass {
   const textColumns = new Map<string, number>();
+  const properties: string[] = [];
   class Row extends RowView {
     static readonly textColumns = textColumns;
+    static readonly properties = properties;
   }
-  const defineGetter = (name: string, get: (buffer: WireBuffer, at: number) => unknown): void =>
-    void Object.defineProperty(Row.prototype, name, {
+  const defineGetter = (name: string, get: (buffer: WireBuffer, at: number) => unknown): void => {
+    properties.push(name);
+    Object.defineProperty(Row.prototype, name, {
       get(this: RowView) {
         return get(this.$buffer, this.$at);
       },
     });
+  };
   const readerOf = (column: number) => {
     const parse = parsers[column]!;
     return (buffer: WireBuffer, at: number): unknown => {

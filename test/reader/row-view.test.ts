@@ -1,7 +1,8 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { Client, RowParser, type DataRow } from '../../src/reader/row-parser.ts';
-import { wireBuffer, createView } from '../../src/reader/row-view.ts';
+import type { User } from '../../src/domain/entities.ts';
+import { wireBuffer, createView, plain } from '../../src/reader/row-view.ts';
 import { columnBytes } from '../support/column-bytes.ts';
 
 /** Parsing of rows from the PostgreSQL protocol, however the bytes are split into chunks. */
@@ -78,5 +79,34 @@ describe('rows from the protocol stream', () => {
     expect([there.id, there.student, there.joined.id, there.joined.surname]).toEqual(['1', { sortKey: 'orlova', id: '7' }, '7', 'Орлова']);
     expect(view(['1', 'orlova', '7', null, 'Орлова']).joined).toBeNull();
     expect(there.missing).toBeUndefined();
+  });
+});
+
+describe('a row view', () => {
+  const View = createView({ own: ['id', 'surname'], related: [['school', 'name']], joined: ['id', 'note'] }, [
+    null,
+    null,
+    null,
+    null,
+    null,
+  ]);
+  const row = new View(wireBuffer(Buffer.concat(['1', 'Орлова', 'Школа', '7', null].map(columnBytes))), 0) as unknown as User;
+  const columns = { id: '1', surname: 'Орлова', school: { name: 'Школа' }, joined: { id: '7', note: null } };
+
+  it('is copied by plain, with its relations and its joined row', () => {
+    expect(plain(row)).toStrictEqual(columns);
+    expect(plain({ id: '2' })).toStrictEqual({ id: '2' });
+  });
+
+  it('is serialised with all its columns', () => {
+    expect(JSON.parse(JSON.stringify([row]))).toEqual([columns]);
+  });
+
+  it('has no columns in a spread or a rest, which the compiler reports', () => {
+    const { id, ...rest } = row;
+    // @ts-expect-error the type of a spread has no columns
+    const { surname } = { ...row };
+    // @ts-expect-error nor has the type of a rest
+    expect([id, surname, rest.surname, plain(row).surname]).toEqual(['1', undefined, undefined, 'Орлова']);
   });
 });
