@@ -35,6 +35,10 @@ export interface Config {
   dataDir: string;
   /** The secret from which the keys of links, cookies, rate limits and stored signing keys are derived. */
   secretKey: Buffer;
+  /** What executes queries: the plans of src/executor/, or graphql-js. */
+  executor: 'plans' | 'graphql-js';
+  /** How src/reader/ returns the rows of queries: as views of the received bytes, or as the objects of node-postgres. */
+  rows: 'views' | 'objects';
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';
   allowedOrigins: readonly string[];
   trustedIssuers: readonly TrustedIssuer[];
@@ -85,6 +89,13 @@ function workers(env: Environment, embedded: boolean): number {
   if (embedded && count > 1)
     throw invalidSetting('WORKERS', '1 with the embedded database, which has one process; set DATABASE_URL to a PostgreSQL server');
   return count;
+}
+
+function choice<T extends string>(env: Environment, name: string, defaultValue: T, values: readonly T[]): T {
+  const text = env[name] || defaultValue;
+  const value = values.find((known) => known === text);
+  if (value === undefined) throw invalidSetting(name, `one of ${values.join(', ')}`);
+  return value;
 }
 
 function flag(env: Environment, name: string, defaultValue: boolean): boolean {
@@ -217,10 +228,7 @@ export function readConfig(environment: Environment = process.env): Config {
   const { env, warnings, misspelt } = checkedEnvironment(environment);
   const port = integer(env, 'PORT', 4000, 0, 65_535);
   const dataDir = env.DATA_DIR || '.sfera';
-  const level = env.LOG_LEVEL || 'info';
-  const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const;
-  const logLevel = levels.find((known) => known === level);
-  if (logLevel === undefined) throw invalidSetting('LOG_LEVEL', `one of ${levels.join(', ')}`);
+  const logLevel = choice(env, 'LOG_LEVEL', 'info', ['fatal', 'error', 'warn', 'info', 'debug', 'silent']);
   const databaseUrl = env.DATABASE_URL || undefined;
   const secretText = env.SECRET_KEY;
   const databasePool = integer(env, 'DATABASE_POOL', 10, 2, 1000);
@@ -242,6 +250,8 @@ export function readConfig(environment: Environment = process.env): Config {
     workers: workers(env, databaseUrl === undefined),
     housekeeping: flag(env, 'HOUSEKEEPING', true),
     dataDir,
+    executor: choice(env, 'EXECUTOR', 'plans', ['plans', 'graphql-js']),
+    rows: choice(env, 'ROWS', 'views', ['views', 'objects']),
     logLevel,
     allowedOrigins: origins(env),
     trustedIssuers: issuers(env),

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { ConfigError } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import { PipelinedPool, type Reads } from '../reader/pipelined-pool.ts';
+import type { RowFormat } from '../reader/row-parser.ts';
 import type { RowSource } from '../reader/select.ts';
 import { NoAnswer } from './availability.ts';
 import { limitConnections } from './connection-limit.ts';
@@ -41,6 +42,8 @@ export interface ConnectOptions {
   poolSize: number;
   /** Processes that share the server's connection limit; 1 by default. */
   processes?: number;
+  /** How queries return their rows; `views` by default. */
+  rows?: RowFormat | undefined;
   /** Milliseconds of silence allowed while a statement runs, instead of the default. */
   answerWithinMs?: number | undefined;
   /** Folder of the embedded database; undefined keeps it in memory. */
@@ -76,16 +79,17 @@ const startOptions = Object.entries(settings)
  * @throws ConfigError with one line that names the host and never the password.
  */
 export async function connect(options: ConnectOptions): Promise<Database> {
-  const { databaseUrl, dataDir, template, poolSize, processes = 1, log } = options;
+  const { databaseUrl, dataDir, template, poolSize, processes = 1, rows = 'views', log } = options;
   if (databaseUrl === undefined) {
     const embedded = await openEmbedded({ dataDir, template, log });
     // The embedded database has one session, so a handshake waits for the previous statement.
-    return connectEmbedded(embedded, new Watchdog(options.answerWithinMs, options.answerWithinMs ?? answerWithinMs), log);
+    const watchdog = new Watchdog(options.answerWithinMs, options.answerWithinMs ?? answerWithinMs);
+    return connectEmbedded(embedded, { watchdog, rows }, log);
   }
   const watchdog = new Watchdog(options.answerWithinMs);
   const url = parseConnectionUrl(databaseUrl, startOptions);
   const { connectionString } = url;
-  const config = { connectionString, ...defaultConfig, watchdog, onReadOnly: createRenewal(watchdog, log) };
+  const config = { connectionString, ...defaultConfig, watchdog, rows, onReadOnly: createRenewal(watchdog, log) };
   const pool = new Pool({ ...config, max: poolSize }, log);
   let size: number;
   try {
@@ -108,7 +112,7 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   pool.onStarved = () => reads.closeOne();
   const close = (): Promise<void> => watchdog.close(Promise.all([reads.end(), closeAll(prisma, pool)]));
   const transactionClients = new TransactionClients();
-  return { prisma, models, pool, reads, transactionClients, embedded: false, connectionString, close };
+  return { prisma, models, rows, pool, reads, transactionClients, embedded: false, connectionString, close };
 }
 
 /** Shortest time between two renewals of all connections, since a server may stay read-only. */
@@ -135,7 +139,7 @@ function createRenewal(watchdog: Watchdog, log: Logger): () => void {
   };
 }
 
-function connectEmbedded(embedded: Embedded, watchdog: Watchdog, log: Logger): Database {
+function connectEmbedded(embedded: Embedded, { watchdog, rows }: { watchdog: Watchdog; rows: RowFormat }, log: Logger): Database {
   const singleConnection = {
     stream: () => embedded.connection(),
     max: 1,
@@ -144,7 +148,7 @@ function connectEmbedded(embedded: Embedded, watchdog: Watchdog, log: Logger): D
     database: 'postgres',
     idleTimeoutMillis: 0,
   };
-  const pool = new Pool({ ...defaultConfig, ...singleConnection, watchdog }, log);
+  const pool = new Pool({ ...defaultConfig, ...singleConnection, watchdog, rows }, log);
   const prisma = createPrisma(pool);
   const close = async (): Promise<void> => {
     await watchdog.close(closeAll(prisma, pool));
@@ -155,6 +159,7 @@ function connectEmbedded(embedded: Embedded, watchdog: Watchdog, log: Logger): D
   return {
     prisma,
     models,
+    rows,
     pool,
     reads,
     transactionClients: new TransactionClients(),

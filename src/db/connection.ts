@@ -2,10 +2,11 @@ import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type pg from 'pg';
 import { readOnlyState } from './availability.ts';
+import type { ReaderConfig } from '../reader/row-parser.ts';
 import { PreparingClient } from '../reader/statements.ts';
 import type { Watchdog, Watched } from './watchdog.ts';
 
-export interface ConnectionConfig extends pg.ClientConfig {
+export interface ConnectionConfig extends ReaderConfig {
   /** Watches the connection from its beginning to its end. */
   watchdog?: Watchdog;
   /** Called when the server refuses a change because it is read-only, as a standby is. */

@@ -12,7 +12,7 @@ import { isConflict } from './constraint-errors.ts';
 export { violates } from './constraint-errors.ts';
 
 /** The part of the database that transactions use. */
-type Connections = Pick<Database, 'models' | 'pool' | 'transactionClients'>;
+type Connections = Pick<Database, 'models' | 'rows' | 'pool' | 'transactionClients'>;
 
 type AfterCommitStep = () => void;
 
@@ -54,6 +54,7 @@ export async function transaction<T>(db: Connections, change: (tx: Tx) => Promis
  */
 class Tx implements RowSource {
   readonly models: RowSource['models'];
+  readonly rows: RowSource['rows'];
   /** The locks that were taken in order, the last one last. The caller adds new ones. */
   readonly locks: Lock[] = [];
   readonly #connection: RowSource['reads'];
@@ -68,8 +69,13 @@ class Tx implements RowSource {
   #client: TransactionClient | undefined;
   #isOver = false;
 
-  private constructor({ models, transactionClients }: Connections, connection: RowSource['reads'], afterCommitSteps: AfterCommitStep[]) {
+  private constructor(
+    { models, rows, transactionClients }: Connections,
+    connection: RowSource['reads'],
+    afterCommitSteps: AfterCommitStep[],
+  ) {
     this.models = models;
+    this.rows = rows;
     this.#connection = connection;
     this.#clients = transactionClients;
     this.#afterCommitSteps = afterCommitSteps;

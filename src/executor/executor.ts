@@ -29,7 +29,10 @@ export type Executed = ExecutionState | ExecutionResult;
 
 /** An operation, ready to be executed. */
 export interface PreparedOperation extends Compilation {
-  /** Whether graphql-js executes it, which never yields to the event loop, however long it takes. */
+  /**
+   * Whether graphql-js executes it because plans do not support it. graphql-js never yields to the event loop, however long
+   * it takes.
+   */
   runsUnsliced: boolean;
   execute(rootValue: unknown, contextValue: unknown): PromiseOrValue<Executed>;
 }
@@ -37,6 +40,8 @@ export interface PreparedOperation extends Compilation {
 export interface PrepareOptions {
   /** Stores the plan if it is new; by default a cache of 16 MiB that the whole process shares. */
   planCache?: PlanCache | undefined;
+  /** Lets graphql-js execute the operation, whatever it is. */
+  usesGraphqlJs?: boolean;
   /** Recognises rows whose columns can be copied as bytes; by default no row is one. */
   isByteRow?: IsByteRow;
 }
@@ -51,15 +56,18 @@ export function execute(args: ExecutionArgs): PromiseOrValue<ExecutionResult> {
 export const executeToWriter = (args: ExecutionArgs): PromiseOrValue<Executed> => prepare(args).execute(args.rootValue, args.contextValue);
 
 /** Prepares an operation to be executed many times: coerces its variables and compiles its document once. */
-export function prepare(args: ExecutionArgs, { planCache, isByteRow = noByteRow }: PrepareOptions = {}): PreparedOperation {
+export function prepare(
+  args: ExecutionArgs,
+  { planCache, usesGraphqlJs = false, isByteRow = noByteRow }: PrepareOptions = {},
+): PreparedOperation {
   const { schema, document } = args;
   const fallback: PreparedOperation = {
     compiled: null,
     plannedFields: 0,
-    runsUnsliced: true,
+    runsUnsliced: !usesGraphqlJs,
     execute: (rootValue, contextValue) => executeWithGraphqlJs({ ...args, rootValue, contextValue }),
   };
-  const operation = operationOf(document, args.operationName);
+  const operation = usesGraphqlJs ? undefined : operationOf(document, args.operationName);
   if (operation === undefined || operation.operation === OperationTypeNode.MUTATION || args.fieldResolver || args.typeResolver)
     return fallback;
   const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], args.variableValues ?? {}, { maxErrors: 50 });

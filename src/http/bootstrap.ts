@@ -32,6 +32,7 @@ export async function open(config: Config, log: Logger, existing?: Database): Pr
       poolSize: config.databasePool,
       processes: config.workers,
       dataDir: config.dataDir,
+      rows: config.rows,
       log,
     }));
   try {

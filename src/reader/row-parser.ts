@@ -69,10 +69,19 @@ interface ClientInternals {
   _handleDataRow(row: DataRow): void;
 }
 
+/** How queries return their rows: as views of the received bytes, or as the plain objects of node-postgres. */
+export type RowFormat = 'views' | 'objects';
+
+export interface ReaderConfig extends pg.ClientConfig {
+  /** `objects` leaves the parser of node-postgres as it is. */
+  rows?: RowFormat;
+}
+
 /** A client of node-postgres that receives rows as `DataRow`. */
 export class Client extends pg.Client {
-  constructor(config?: string | pg.ClientConfig) {
+  constructor(config: ReaderConfig = {}) {
     super(config);
+    if (config.rows === 'objects') return;
     const internals = this as unknown as ClientInternals;
     const { connection } = internals;
     connection.attachListeners = (stream) => {

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { parserOf } from './parsers.ts';
 import type { Reads } from './pipelined-pool.ts';
-import type { DataRow } from './row-parser.ts';
+import type { DataRow, RowFormat } from './row-parser.ts';
 import {
   createView,
   integerAt,
@@ -25,59 +25,95 @@ export interface RowLists<T> {
   count: number;
 }
 
+/** A statement that selects rows. */
+export interface RowStatement {
+  /** One of the texts of `sql`. */
+  text: string;
+  sql: SelectSql;
+  selection: SelectOptions;
+  /** If above 0, the first column is the position of the parent, counted from 1. */
+  parentCount: number;
+}
+
+/** Executes a statement. */
+export async function readRows<T>(source: { rows: RowFormat; reads: Pick<Reads, 'query'> }, statement: RowStatement): Promise<RowLists<T>> {
+  const lists = source.rows === 'views' ? await readViews(source.reads, statement) : await readArrays(source.reads, statement);
+  return lists as RowLists<T>;
+}
+
+async function readViews(reads: Pick<Reads, 'query'>, statement: RowStatement): Promise<RowLists<unknown>> {
+  const query = new RowQuery(statement);
+  await reads.query(query);
+  if (query.failure !== undefined) throw query.failure as Error;
+  return query;
+}
+
+/** Reads rows by the API of node-postgres alone. */
+async function readArrays(reads: Pick<Reads, 'query'>, { text, sql, selection, parentCount }: RowStatement): Promise<RowLists<unknown>> {
+  const { limit = Infinity } = selection;
+  const query: pg.QueryArrayConfig = { ...prepared(text, sql.values), rowMode: 'array' };
+  const { rows } = (await reads.query(query)) as unknown as pg.QueryArrayResult<unknown[]>;
+  const lists: Row[][] = Array.from({ length: Math.max(1, parentCount) }, () => []);
+  for (const values of rows) {
+    const list = lists[parentCount > 0 ? (values[0] as number) - 1 : 0]!;
+    let column = parentCount > 0 ? 1 : 0;
+    if (list.length < limit) list.push(readObject(sql.columns, () => values[column++]));
+  }
+  return { lists, count: rows.length };
+}
+
+/** Returns a row as a plain object. @param nextValue returns the values of its columns, in their order. */
+function readObject({ own, related, joined }: Columns, nextValue: () => unknown): Row {
+  const row: Row = {};
+  for (const name of own) row[name] = nextValue();
+  for (const [relation, field] of related) row[relation] = { ...(row[relation] as Row | undefined), [field]: nextValue() };
+  if (joined === null) return row;
+  const values = joined.map((name) => [name, nextValue()] as const);
+  row.joined = values[0]![1] === null ? null : Object.fromEntries(values);
+  return row;
+}
+
 /** Members of the query of node-postgres 8.23 that its types lack; test/reader/select.test.ts fails when they change. */
 interface RowHandlers {
   handleRowDescription(message: { fields: readonly { dataTypeID: number }[] }): void;
   handleDataRow(row: DataRow): void;
 }
 
-/** Executes a statement, and handles each row on arrival, without the Result and row objects of node-postgres. */
-export class RowQuery<T> extends pg.Query implements RowHandlers {
-  readonly #text: string;
-  readonly #columns: Columns;
-  readonly #asViews: boolean;
-  readonly #limit: number;
-  readonly #parentCount: number;
-  #parsers: readonly Parse[] = [];
-  #lists: (unknown[] | RowList)[] = [];
-  #count = 0;
+/** A query that handles each row on arrival, without the Result and row objects of node-postgres. */
+class RowQuery extends pg.Query implements RowHandlers, RowLists<unknown> {
+  lists: (unknown[] | RowList)[] = [];
+  count = 0;
   /** The first error in a row. Thrown only after the rest of the result has arrived. */
-  #failure: unknown;
+  failure: unknown;
+  readonly #statement: RowStatement;
+  readonly #limit: number;
+  #parsers: readonly Parse[] = [];
 
-  /** @param parentCount if above 0, the first column of the statement is the position of the parent, counted from 1. */
-  constructor(text: string, { values, columns }: SelectSql, { asViews = false, limit = Infinity }: SelectOptions, parentCount = 0) {
-    super(prepared(text, values));
-    this.#text = text;
-    this.#columns = columns;
-    this.#asViews = asViews;
-    this.#limit = limit;
-    this.#parentCount = parentCount;
-  }
-
-  async run(reads: Pick<Reads, 'query'>): Promise<RowLists<T>> {
-    await reads.query(this);
-    if (this.#failure !== undefined) throw this.#failure as Error;
-    return { lists: this.#lists as ReadonlyRows<T>[], count: this.#count };
+  constructor(statement: RowStatement) {
+    super(prepared(statement.text, statement.sql.values));
+    this.#statement = statement;
+    this.#limit = statement.selection.limit ?? Infinity;
   }
 
   handleRowDescription({ fields }: Parameters<RowHandlers['handleRowDescription']>[0]): void {
+    const { selection, parentCount } = this.#statement;
     this.#parsers = fields.map(({ dataTypeID }) => parserOf(dataTypeID));
-    const view = this.#asViews ? this.#viewClass() : undefined;
-    this.#lists = Array.from({ length: Math.max(1, this.#parentCount) }, () => (view === undefined ? [] : new RowList(view)));
+    const view = selection.asViews ? this.#viewClass() : undefined;
+    this.lists = Array.from({ length: Math.max(1, parentCount) }, () => (view === undefined ? [] : new RowList(view)));
   }
 
   handleDataRow(row: DataRow): void {
     try {
       this.#add(row);
     } catch (error) {
-      this.#failure ??= error;
+      this.failure ??= error;
     }
   }
 
   #add({ buffer, at }: DataRow): void {
-    const hasParents = this.#parentCount > 0;
-    const list = this.#lists[hasParents ? integerAt(buffer, at) - 1 : 0]!;
-    this.#count += 1;
+    const hasParents = this.#statement.parentCount > 0;
+    const list = this.lists[hasParents ? integerAt(buffer, at) - 1 : 0]!;
+    this.count += 1;
     if (list.length >= this.#limit) return;
     const begin = hasParents ? nextColumn(buffer, at) : at;
     if (list instanceof RowList) list.add(buffer, begin);
@@ -85,34 +121,26 @@ export class RowQuery<T> extends pg.Query implements RowHandlers {
   }
 
   get #firstColumn(): number {
-    return this.#parentCount > 0 ? 1 : 0;
+    return this.#statement.parentCount > 0 ? 1 : 0;
   }
 
   #viewClass(): RowViewClass {
-    const entry = statements.find(this.#text);
-    const view = entry?.view ?? createView(this.#columns, this.#parsers.slice(this.#firstColumn));
+    const { text, sql } = this.#statement;
+    const entry = statements.find(text);
+    const view = entry?.view ?? createView(sql.columns, this.#parsers.slice(this.#firstColumn));
     if (entry !== undefined) entry.view = view;
     return view;
   }
 
   #readObject(buffer: DataRow['buffer'], begin: number): Row {
-    const { own, related, joined } = this.#columns;
-    const parsers = this.#parsers;
     let column = this.#firstColumn;
     let at = begin;
-    const nextValue = (): unknown => {
+    return readObject(this.#statement.sql.columns, () => {
       const text = textAt(buffer, at);
-      const parse = parsers[column]!;
+      const parse = this.#parsers[column]!;
       column += 1;
       at = nextColumn(buffer, at);
       return text === null || parse === null ? text : parse(text);
-    };
-    const row: Row = {};
-    for (const name of own) row[name] = nextValue();
-    for (const [relation, field] of related) row[relation] = { ...(row[relation] as Row | undefined), [field]: nextValue() };
-    if (joined === null) return row;
-    const joinedId = nextValue();
-    row.joined = joinedId === null ? null : Object.fromEntries(joined.map((name, n) => [name, n === 0 ? joinedId : nextValue()]));
-    return row;
+    });
   }
 }

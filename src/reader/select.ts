@@ -1,6 +1,7 @@
 import type { Models } from './models.ts';
 import type { Reads } from './pipelined-pool.ts';
-import { RowQuery, type RowLists } from './row-query.ts';
+import type { RowFormat } from './row-parser.ts';
+import { readRows, type RowLists } from './row-query.ts';
 import type { ReadonlyRows } from './row-view.ts';
 import { SelectSql, type SelectOptions } from './select-sql.ts';
 import { statements } from './statements.ts';
@@ -15,15 +16,16 @@ export type { SelectOptions };
 /** The source of rows: the database, or a transaction in it. */
 export interface RowSource {
   models: Models;
+  rows: RowFormat;
   reads: Pick<Reads, 'query'>;
 }
 
 /** Returns the rows of a model that match. */
-export async function findRows<T>({ models, reads }: RowSource, model: string, selection: SelectOptions): Promise<T[]> {
-  const sql = new SelectSql(models, model, selection);
+export async function findRows<T>(source: RowSource, model: string, selection: SelectOptions): Promise<T[]> {
+  const sql = new SelectSql(source.models, model, selection);
   const {
     lists: [rows],
-  } = await new RowQuery<T>(sql.rows, sql, selection).run(reads);
+  } = await readRows<T>(source, { text: sql.rows, sql, selection, parentCount: 0 });
   return Array.isArray(rows) ? (rows as T[]) : Array.from({ length: rows!.length }, (_none, n) => rows!.at(n)!);
 }
 
@@ -36,15 +38,15 @@ export interface ChildList {
 
 /** Returns, by parent id, the rows of a to-many relation. `limit` applies to each parent. */
 export async function findByParents<T>(
-  { models, reads }: RowSource,
+  source: RowSource,
   { model, relation: name, parentIds }: ChildList,
   selection: SelectOptions,
 ): Promise<Map<string, ReadonlyRows<T>>> {
-  const relation = models[model]?.relations.get(name);
+  const relation = source.models[model]?.relations.get(name);
   if (relation?.many !== true) throw new Error(`${model} has no list ${name}`);
-  const sql = new SelectSql(models, relation.model, selection, { column: relation.other, ids: parentIds });
+  const sql = new SelectSql(source.models, relation.model, selection, { column: relation.other, ids: parentIds });
   const count = parentIds.length;
-  const run = (text: string, parentCount = count): Promise<RowLists<T>> => new RowQuery<T>(text, sql, selection, parentCount).run(reads);
+  const run = (text: string, parentCount = count): Promise<RowLists<T>> => readRows<T>(source, { text, sql, selection, parentCount });
   const byParent = ({ lists }: RowLists<T>) => new Map(parentIds.map((id, n) => [id, lists[n]!]));
   if (count === 1) return byParent(await run(sql.rows, 0));
   const { limit } = selection;

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { LRUCache } from 'lru-cache';
 import { types } from './parsers.ts';
-import { Client } from './row-parser.ts';
+import { Client, type ReaderConfig } from './row-parser.ts';
 import type { RowViewClass } from './row-view.ts';
 
 /** The cached data of a statement. */
@@ -99,7 +99,7 @@ interface Connection {
 
 /** A client that closes the prepared statements whose names were evicted. */
 export class PreparingClient extends Client {
-  constructor(config?: string | pg.ClientConfig) {
+  constructor(config?: ReaderConfig) {
     super(config);
     const { connection } = this as unknown as { connection: Connection };
     const parse = connection.parse.bind(connection);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { inject } from 'vitest';
 import { connect, type Database } from '../../src/db/client.ts';
 import { createLogger } from '../../src/logger.ts';
+import type { RowFormat } from '../../src/reader/row-parser.ts';
 import { createDatabase, dropDatabase } from './server.ts';
 
 const log = createLogger(process.env.TEST_LOG ?? 'silent');
@@ -17,9 +18,12 @@ if (template === undefined)
  */
 export const server = process.env.TEST_DATABASE_URL || undefined;
 
+/** `objects` runs the tests on the rows of node-postgres. */
+const rows = process.env.ROWS as RowFormat | undefined;
+
 /** Opens a new migrated database; `close` drops it. */
 export function openTestDatabase(): Promise<Database> {
-  return server === undefined ? connect({ poolSize: 1, log, template: readFileSync(template!) }) : openOnServer(server, template);
+  return server === undefined ? connect({ poolSize: 1, rows, log, template: readFileSync(template!) }) : openOnServer(server, template);
 }
 
 /** Opens a new database without tables; `close` drops it. */
@@ -29,7 +33,7 @@ export function openEmptyDatabase(): Promise<Database> {
 
 async function openOnServer(url: string, template?: string): Promise<Database> {
   const created = await createDatabase(url, template);
-  const database = await connect({ databaseUrl: created.url, poolSize: 10, log });
+  const database = await connect({ databaseUrl: created.url, poolSize: 10, rows, log });
   return {
     ...database,
     async close() {

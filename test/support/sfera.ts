@@ -45,6 +45,8 @@ export async function testConfig(env: Record<string, string> = {}): Promise<Conf
     LOG_LEVEL: 'silent',
     DEMO: 'false',
     OPERATIONS_PER_MINUTE: '1000000',
+    EXECUTOR: process.env.EXECUTOR,
+    ROWS: process.env.ROWS,
     ...env,
   });
 }

@@ -14,8 +14,12 @@ const anonymousPlans = createPlanCache(cacheBudget / 8);
  * an object.
  */
 export function prepareCharged(args: ExecutionArgs): PreparedOperation {
-  const { actor, account } = args.contextValue as RequestContext;
-  const prepared = prepare(args, { planCache: actor.kind === 'anonymous' ? anonymousPlans : accountPlans, isByteRow: isRowView });
+  const { actor, account, config } = args.contextValue as RequestContext;
+  const prepared = prepare(args, {
+    planCache: actor.kind === 'anonymous' ? anonymousPlans : accountPlans,
+    usesGraphqlJs: config.executor === 'graphql-js',
+    isByteRow: isRowView,
+  });
   if (prepared.plannedFields > 0) account.chargeCost(prepared.plannedFields);
   return prepared;
 }

@@ -11,7 +11,8 @@ async function charged(query: string, kind: 'anonymous' | 'user' = 'user', docum
     admit: (estimate: number) => ((charges.estimate = estimate), () => undefined),
     chargeCost: (cost: number) => (charges.planned += cost),
   };
-  resultOf(await executeAdmitted({ schema, document, contextValue: { account, actor: { kind }, language: 'en', loaders: {} } }));
+  const contextValue = { account, actor: { kind }, config: { executor: 'plans' }, language: 'en', loaders: {} };
+  resultOf(await executeAdmitted({ schema, document, contextValue }));
   return charges;
 }
 

@@ -171,7 +171,10 @@ const bombs: [what: string, code: string, payload: () => Payload][] = [
 describe.each(transports)('by %s', (_name, over) => {
   const as = (payload: Payload, token = tokens.administrator): Promise<Outcome> => over(app.url, token, payload);
 
-  it.each(bombs)('%s: %s', async (_what, code, payload) => {
+  // With EXECUTOR=graphql-js no operation has a plan, so that none is refused for the lack of one.
+  const refused = bombs.filter(([what]) => process.env.EXECUTOR !== 'graphql-js' || !what.includes('have no plan'));
+
+  it.each(refused)('%s: %s', async (_what, code, payload) => {
     const { codes, data } = await as(payload());
     expect(codes).toContain(code);
     expect(data ?? null).toBeNull();
