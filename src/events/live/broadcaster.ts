@@ -94,7 +94,7 @@ export class Broadcaster {
 
   close(): void {
     this.#stopListening();
-    for (const school of this.#schools.values()) this.#dismiss(school, [...school.subscribers]);
+    for (const school of this.#schools.values()) this.#dismiss(school, school.subscribers);
   }
 
   /** Ends the wait of a subscriber, with the result that was delivered or with null. */

@@ -1,4 +1,5 @@
 import type { ServiceActor, UserActor } from '../../policy/actor.ts';
+import { encodeCursor } from '../cursor.ts';
 import type { LoggedEvent } from '../log-reader.ts';
 
 /** What live delivery needs of the layers above it: an executor for each subscription, and the socket of its client. */
@@ -28,6 +29,21 @@ export interface Cohort<R extends Recipient> {
   readonly actor: UserActor | ServiceActor;
   readonly members: readonly R[];
 }
+
+/** An event as the root value of an execution. */
+export interface EventItem {
+  readonly kind: 'event';
+  readonly cursor: string;
+  readonly event: LoggedEvent;
+  readonly actor: UserActor | ServiceActor;
+}
+
+export const eventItem = (event: LoggedEvent, actor: UserActor | ServiceActor): EventItem => ({
+  kind: 'event',
+  cursor: encodeCursor(event),
+  event,
+  actor,
+});
 
 /** An event during its broadcast, with what is loaded only once for all groups. */
 export class BroadcastEvent {

@@ -7,7 +7,7 @@ import { encodeCursor, type Cursor } from '../cursor.ts';
 import type { EventType } from '../catalog.ts';
 import { isActor, maxRightsAgeMs, type EndReason, type RightsCache, type SubscriberRights, type ResolvedActor } from './rights-cache.ts';
 import type { SubscriptionPosition } from './subscriber-index.ts';
-import type { SharedResult, SocketSink, SubscriptionExecutor } from './subscription-executor.ts';
+import { eventItem, type EventItem, type SharedResult, type SocketSink, type SubscriptionExecutor } from './subscription-executor.ts';
 import type { LogBounds, LoggedEvent, LogReader } from '../log-reader.ts';
 
 /**
@@ -18,18 +18,11 @@ import type { LogBounds, LoggedEvent, LogReader } from '../log-reader.ts';
 export type SubscriptionItem =
   /** The position in the log: at the start, and after many events for other subscribers. */
   | { kind: 'checkpoint'; cursor: string; actor: UserActor | ServiceActor }
-  | { kind: 'event'; cursor: string; event: LoggedEvent; actor: UserActor | ServiceActor }
+  | EventItem
   /** The result of an event that was executed for several subscribers at once. */
   | { kind: 'result'; result: SharedResult }
   | { kind: 'resync'; oldest: string }
   | { kind: 'ended'; reason: EndReason; cursor: string };
-
-export const eventItem = (event: LoggedEvent, actor: UserActor | ServiceActor): Extract<SubscriptionItem, { kind: 'event' }> => ({
-  kind: 'event',
-  cursor: encodeCursor(event),
-  event,
-  actor,
-});
 
 export interface SubscriptionRequest {
   schoolId: string;

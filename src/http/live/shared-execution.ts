@@ -1,13 +1,13 @@
 import { cohortActor, probeActor, type ServiceActor, type UserActor } from '../../policy/actor.ts';
-import type {
-  BroadcastEvent,
-  Cohort,
-  Delivery,
-  Recipient,
-  SharedResult,
-  SubscriptionExecutor,
+import {
+  eventItem,
+  type BroadcastEvent,
+  type Cohort,
+  type Delivery,
+  type Recipient,
+  type SharedResult,
+  type SubscriptionExecutor,
 } from '../../events/live/subscription-executor.ts';
-import { eventItem } from '../../events/live/subscription.ts';
 import type { ResourceType, Resources } from '../../domain/entities.ts';
 import type { Loaders } from '../../domain/loaders.ts';
 import { readable } from '../../domain/resources.ts';

@@ -29,13 +29,16 @@ const pingIntervalMs = 12_000;
 /** Milliseconds after the token's expiry in which streams end with a reason and running operations are answered. */
 const expiryGraceMs = 5000;
 
+/** Close code for temporary failures, after which clients reconnect. */
+export const tryAgainLater = 1013;
+
 /** Close codes and reasons. After 4401 and 4429 graphql-ws clients give up; after the others they reconnect. */
 const expired = [CloseCode.Forbidden, 'Token expired'] as const;
 const unauthorized = [CloseCode.Unauthorized, 'Unauthorized'] as const;
 const initTimeout = [CloseCode.ConnectionInitialisationTimeout, 'Connection initialisation timeout'] as const;
 const tooManySockets = [CloseCode.TooManyInitialisationRequests, 'Too many sockets'] as const;
 const restart = [1012, 'Service restart'] as const;
-const tooSlow = [1013, 'Too slow: come back with your cursor'] as const;
+const tooSlow = [tryAgainLater, 'Too slow: come back with your cursor'] as const;
 
 export class OpenSocket {
   readonly ws: WebSocket;
@@ -87,7 +90,7 @@ export class OpenSocket {
   }
 }
 
-interface Options {
+export interface OpenSocketsOptions {
   /** Milliseconds in which a client must send `connection_init`. */
   initTimeoutMs: number;
   recheckIntervalMs: number;
@@ -97,7 +100,7 @@ interface Options {
 }
 
 export class OpenSockets {
-  readonly #options: Options;
+  readonly #options: OpenSocketsOptions;
   readonly #all = new Set<OpenSocket>();
   /** Sockets without `connection_init` by address, the oldest first. */
   readonly #silent = new Map<string, Set<OpenSocket>>();
@@ -110,7 +113,7 @@ export class OpenSockets {
   /** The operation that the current message has started. */
   #started: Operation | undefined;
 
-  constructor(options: Options) {
+  constructor(options: OpenSocketsOptions) {
     this.#options = options;
     this.#timer = setInterval(() => this.#check(), Math.min(1000, options.initTimeoutMs));
   }

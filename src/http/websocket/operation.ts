@@ -17,6 +17,12 @@ export class Operation {
     this.#errorCode = error?.extensions.code;
   }
 
+  /** Returns the errors that refuse the operation, and records the first of them. */
+  refuse(errors: GraphQLError[]): GraphQLError[] {
+    this.fail(errors);
+    return errors;
+  }
+
   log(log: Logger): void {
     const { requestId, access, isHeld } = this;
     const error = this.#errorCode;

@@ -5,7 +5,7 @@ import { WebSocket } from 'ws';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { loadActors } from '../../../../src/auth/actors.ts';
 import { transaction } from '../../../../src/db/transaction.ts';
-import { eventItem } from '../../../../src/events/live/subscription.ts';
+import { eventItem } from '../../../../src/events/live/subscription-executor.ts';
 import { attribute, record } from '../../../../src/events/record.ts';
 import { schema } from '../../../../src/graphql/schema.ts';
 import { bounds } from '../../../../src/http/graphql/limits.ts';
@@ -127,7 +127,7 @@ const document = fc
 
 const absent = Symbol('absent');
 /** Values of each variable; two subscribers have the same value about half of the time. */
-const values: Record<string, fc.Arbitrary<unknown>> = {
+const valuesOfVariables: Record<string, fc.Arbitrary<unknown>> = {
   a: fc.boolean(),
   b: fc.constantFrom(absent, true, false),
   c: fc.constantFrom(absent, null, true, false),
@@ -142,9 +142,9 @@ const subscribers = document.chain(({ query, variables, names }) =>
     query: fc.constant(query),
     requests: fc.array(
       fc
-        .record({ operationName: fc.constantFrom(...names), given: fc.record(values) })
-        .map(({ operationName, given }): SubscriptionRequest => {
-          const entries = Object.entries(given).filter(([name, value]) => variables.includes(name) && value !== absent);
+        .record({ operationName: fc.constantFrom(...names), values: fc.record(valuesOfVariables) })
+        .map(({ operationName, values }): SubscriptionRequest => {
+          const entries = Object.entries(values).filter(([name, value]) => variables.includes(name) && value !== absent);
           const ofSchool = entries.map(([name, value]) => [name, value === 'its' ? app.id('Class', place.classId) : value]);
           return { operationName, variables: { schoolId: app.id('School', place.schoolId), ...Object.fromEntries(ofSchool) } };
         }),
@@ -247,9 +247,9 @@ it('shares one execution if variables differ only in the arguments of the stream
   }`;
   const schoolId = app.id('School', place.schoolId);
   // Equal arguments and values, written differently.
-  const requests = [{}, { after: null }, { x: true }, { after: null, x: true }].map((given) => ({
+  const requests = [{}, { after: null }, { x: true }, { after: null, x: true }].map((options) => ({
     operationName: undefined,
-    variables: { schoolId, ...given },
+    variables: { schoolId, ...options },
   }));
   expect(await compare(query, requests)).toBe(1);
 });
