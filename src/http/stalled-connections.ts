@@ -14,27 +14,44 @@ export interface OpenConnection {
  * @param connections yields the open connections. Uses the first one of a socket that occurs twice.
  */
 export function watchStalled(connections: () => Iterable<OpenConnection>, stalledAfterMs: number, log: Logger): () => void {
-  let pending = new Map<Socket, { sentBytes: number; since: number }>();
-  const timer = setInterval(
-    () => {
-      const now = performance.now();
-      const previous = pending;
-      pending = new Map();
-      for (const { socket, disconnect } of connections()) {
-        if (socket.writableLength === 0 || socket.destroyed || pending.has(socket)) continue;
-        const sentBytes = sentBytesOf(socket);
-        const known = previous.get(socket);
-        const progress = known?.sentBytes === sentBytes ? known : { sentBytes, since: now };
-        pending.set(socket, progress);
-        if (now - progress.since > stalledAfterMs) {
-          log.info('a connection that stalled was cut');
-          disconnect();
-        }
-      }
-    },
-    Math.min(1000, stalledAfterMs),
-  );
+  const detector = new StallDetector(stalledAfterMs, log);
+  const timer = setInterval(() => detector.check(connections()), Math.min(1000, stalledAfterMs));
   return () => clearInterval(timer);
+}
+
+/** The bytes that a socket had sent at a check, and since when it has sent no more. */
+interface Progress {
+  sentBytes: number;
+  since: number;
+}
+
+class StallDetector {
+  readonly #stalledAfterMs: number;
+  readonly #log: Logger;
+  /** The progress of the sockets that had unsent bytes at the last check. */
+  #progress = new Map<Socket, Progress>();
+
+  constructor(stalledAfterMs: number, log: Logger) {
+    this.#stalledAfterMs = stalledAfterMs;
+    this.#log = log;
+  }
+
+  check(connections: Iterable<OpenConnection>): void {
+    const now = performance.now();
+    const previous = this.#progress;
+    this.#progress = new Map();
+    for (const { socket, disconnect } of connections) {
+      if (socket.writableLength === 0 || socket.destroyed || this.#progress.has(socket)) continue;
+      const sentBytes = sentBytesOf(socket);
+      const known = previous.get(socket);
+      const progress = known?.sentBytes === sentBytes ? known : { sentBytes, since: now };
+      this.#progress.set(socket, progress);
+      if (now - progress.since > this.#stalledAfterMs) {
+        this.#log.info('a connection that stalled was cut');
+        disconnect();
+      }
+    }
+  }
 }
 
 /**
