@@ -9,14 +9,14 @@ const large = Buffer.alloc(48 * 1024 * 1024, 'x');
 const stalledMs = 700;
 
 let app: Sfera;
-let hasty: App;
+let quickApp: App;
 /** The server's ends of its connections, the newest last. */
 const ends: Socket[] = [];
 const noteEnd = (message: unknown) => void ends.push((message as { socket: Socket }).socket);
 beforeAll(async () => {
   subscribe('net.server.socket', noteEnd);
   app = await openSfera();
-  hasty = await startApp({
+  quickApp = await startApp({
     ...app,
     config: { ...app.config, port: 0, stopSeconds: 60 },
     timeouts: { init: 300, stalled: stalledMs },
@@ -28,13 +28,13 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   unsubscribe('net.server.socket', noteEnd);
-  await hasty.close();
+  await quickApp.close();
   await app.close();
 });
 
 /** Requests the large response without reading it. Resolves with the server's socket once it has unsent bytes. */
 async function requestWithoutReading(): Promise<{ client: Socket; end: Socket }> {
-  const client = connect({ port: hasty.port, host: '127.0.0.1' }).pause();
+  const client = connect({ port: quickApp.port, host: '127.0.0.1' }).pause();
   client.on('error', () => undefined);
   client.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
   await expect
@@ -74,15 +74,15 @@ it('lets a slow client read one large answer for longer than a client may stall'
 });
 
 it('completes running responses when it stops, and does not wait for a client that does not read', async () => {
-  const [{ client: reading }, { client: deaf, end }] = [await requestWithoutReading(), await requestWithoutReading()];
+  const [{ client: reading }, { client: stalled, end }] = [await requestWithoutReading(), await requestWithoutReading()];
   let received = 0;
   const over = new Promise<void>((resolve) => reading.once('close', resolve));
-  const closed = hasty.close();
+  const closed = quickApp.close();
   reading.on('data', (part: Buffer) => (received += part.length)).resume();
   await over;
   expect(received).toBeGreaterThanOrEqual(large.length);
   // STOP_SECONDS is longer than the test may take.
   await closed;
   expect(end.destroyed).toBe(true);
-  deaf.destroy();
+  stalled.destroy();
 });

@@ -304,14 +304,14 @@ describe('an event for many subscribers with the same selection', () => {
       for (let n = 0; n < 8; n += 1) await write([anyEvent(random, all)]);
       for (const { user, asks, texts } of listeners) {
         // A subscriber that starts from an older cursor is executed separately.
-        const alone = await follow(tokens.get(user.id)!, query, { ...asks, after: started!.cursor });
+        const single = await follow(tokens.get(user.id)!, query, { ...asks, after: started!.cursor });
         await vi.waitFor(() => {
-          const [expected, delivered] = [alone.texts, texts].map((all) => all.filter((text) => !text.includes('"Checkpoint"')));
+          const [expected, delivered] = [single.texts, texts].map((all) => all.filter((text) => !text.includes('"Checkpoint"')));
           expect(delivered, query).toEqual(expected);
-          expect(alone.texts.length).toBeGreaterThan(0);
+          expect(single.texts.length).toBeGreaterThan(0);
         });
         messages += texts.length - 1;
-        await alone.close();
+        await single.close();
       }
       await Promise.all(listeners.map((each) => each.close()));
     }

@@ -107,7 +107,7 @@ describe.each(['listen', 'listenSse'] as const)('subscribing by %s', (transport)
     const staff = await app.as(administrator).createChat({ schoolId, kind: 'SCHOOL', name: 'Школа' });
     await dashboard.until(({ news }) => news.length === 2);
     await member.until(({ news }) => news.length === 2);
-    const ids = [chat, staff].map((made) => (made.__typename === 'Chat' ? made.id : made.code));
+    const ids = [chat, staff].map((result) => (result.__typename === 'Chat' ? result.id : result.code));
     expect(dashboard.news.map((item) => item.chatId)).toEqual(ids);
     expect(member.news.map((item) => [item.kind, item.chat.name])).toEqual([
       ['CREATED', 'Наш класс'],
@@ -120,8 +120,8 @@ describe.each(['listen', 'listenSse'] as const)('subscribing by %s', (transport)
   it('refuses made-up cursors and cursors of another school', async () => {
     const { schoolId, administrator, school } = await setting(0);
     const other = await app.build.school();
-    const made = (text: string) => Buffer.from(text).toString('base64url');
-    for (const after of ['x', made(`${school.id}:99999`), made(`${school.id}:-1`), made(`${other.school.id}:0`), '\u0000']) {
+    const encode = (text: string) => Buffer.from(text).toString('base64url');
+    for (const after of ['x', encode(`${school.id}:99999`), encode(`${school.id}:-1`), encode(`${other.school.id}:0`), '\u0000']) {
       const refused = await app.as(administrator)[transport](enrolmentsStream, { schoolId, after });
       expect((await refused.over).errors?.[0]?.extensions?.code).toBe('INVALID');
       refused.close();

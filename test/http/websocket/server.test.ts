@@ -73,13 +73,13 @@ describe('a server that stops', () => {
     await greeted.waitForMessage(({ type }) => type === 'next');
     const silent = await openSocket(app.url);
     // Reads nothing, not even the close frame.
-    const deaf = await openSocket(app.url);
-    deaf.ws.pause();
-    const told = ['', ''];
+    const pausedClient = await openSocket(app.url);
+    pausedClient.ws.pause();
+    const received = ['', ''];
     const streams = [await openStream(app.port, token, stream, { id }), await openStream(app.port, token, stream, { id }, 'GET')].map(
-      (response, n) => readAll(response, (text) => (told[n] = text)),
+      (response, n) => readAll(response, (text) => (received[n] = text)),
     );
-    await expect.poll(() => told.map((text) => itemsOf(text).length), { timeout: 10_000 }).toEqual([1, 1]);
+    await expect.poll(() => received.map((text) => itemsOf(text).length), { timeout: 10_000 }).toEqual([1, 1]);
     expect(app.liveEvents.rights.stats().subscribers).toBe(3);
     // A request that waits for the database, which is blocked until the server is stopping.
     const held = await Promise.all(Array.from({ length: app.db.pool.options.max }, () => app.db.pool.connect()));
@@ -102,7 +102,7 @@ describe('a server that stops', () => {
     }
     await closed;
     expect(performance.now() - begun).toBeLessThan(10_000);
-    deaf.ws.terminate();
+    pausedClient.ws.terminate();
 
     await expect(fetch(app.url)).rejects.toThrow();
     expect(app.liveEvents.rights.stats().subscribers).toBe(0);
@@ -120,7 +120,7 @@ const timers = () => process.getActiveResourcesInfo().filter((name) => name === 
 describe('a client that does not read', () => {
   let app: Sfera;
   /** The same server with a shorter stall limit. */
-  let hasty: App;
+  let quickApp: App;
   let url: string;
   let token: string;
   const ends: Socket[] = [];
@@ -128,17 +128,17 @@ describe('a client that does not read', () => {
   beforeAll(async () => {
     subscribe('net.server.socket', noteEnd);
     app = await openSfera();
-    hasty = await startApp({
+    quickApp = await startApp({
       ...app,
       config: { ...app.config, port: 0 },
       routes: async () => false,
       timeouts: { init: 300, stalled: 700 },
     });
-    url = `http://127.0.0.1:${hasty.port}/graphql`;
+    url = `http://127.0.0.1:${quickApp.port}/graphql`;
   });
   afterAll(async () => {
     unsubscribe('net.server.socket', noteEnd);
-    await hasty.close();
+    await quickApp.close();
     await app.close();
   });
 
@@ -194,26 +194,26 @@ describe('a client that does not read', () => {
     expect(await untilCut(end)).toBeLessThan(256 * 1024);
     socket.ws.resume();
     await socket.closed;
-    const told = socket.messages
+    const received = socket.messages
       .filter(({ type }) => type === 'next')
       .map(({ payload }) => payload.data.events as { cursor: string; event?: { seq: string } });
-    expect(told.length).toBeGreaterThan(0);
-    expect(told.length).toBeLessThan(events);
-    expect([...seqs(told), ...(await rest(administrator, variables, told.at(-1)!.cursor, events))]).toEqual(upTo(events));
+    expect(received.length).toBeGreaterThan(0);
+    expect(received.length).toBeLessThan(events);
+    expect([...seqs(received), ...(await rest(administrator, variables, received.at(-1)!.cursor, events))]).toEqual(upTo(events));
     await expect.poll(() => app.liveEvents.rights.stats().subscribers).toBe(0);
   });
 
   it('is disconnected from its event stream likewise', async () => {
     const { administrator, variables } = await logged(events);
-    const response = await openStream(hasty.port, token, wide, variables);
+    const response = await openStream(quickApp.port, token, wide, variables);
     const end = ends.at(-1)!;
     expect(await untilCut(end)).toBeLessThan(256 * 1024);
     const { text, whole } = await readAll(response);
     expect(whole).toBe(false);
-    const told = itemsOf(text);
-    expect(told.length).toBeLessThan(events);
-    const after = told.at(-1)?.cursor ?? variables.after;
-    expect([...seqs(told), ...(await rest(administrator, variables, after, events))]).toEqual(upTo(events));
+    const received = itemsOf(text);
+    expect(received.length).toBeLessThan(events);
+    const after = received.at(-1)?.cursor ?? variables.after;
+    expect([...seqs(received), ...(await rest(administrator, variables, after, events))]).toEqual(upTo(events));
     await expect.poll(() => app.liveEvents.rights.stats().subscribers).toBe(0);
   });
 
@@ -226,7 +226,7 @@ describe('a client that does not read', () => {
       for (let n = 0; n < 500; n += 1) opened.send(question);
       // The client keeps the rest of the 30 MB. The server with the short limit disconnects the signed-in client; the
       // other one keeps its client.
-      if (end.localPort === hasty.port) expect(await untilCut(end)).toBeLessThan(3 * 1024 * 1024);
+      if (end.localPort === quickApp.port) expect(await untilCut(end)).toBeLessThan(3 * 1024 * 1024);
       else {
         await expect.poll(() => end.isPaused(), { timeout: 10_000 }).toBe(true);
         expect(end.writableLength).toBeLessThan(3 * 1024 * 1024);
@@ -263,10 +263,10 @@ describe('a client that does not read', () => {
     const { administrator, school, variables } = await logged(1);
     const socket: RawSocket = await openSignedIn(url, token);
     socket.send({ type: 'subscribe', id: '1', payload: { query: stream, variables } });
-    const response = await openStream(hasty.port, token, stream, variables);
+    const response = await openStream(quickApp.port, token, stream, variables);
     await socket.waitForMessage(({ payload }) => payload?.data?.events.event?.seq === '1');
     const other = await logged(events);
-    const stalled = await openStream(hasty.port, token, wide, other.variables);
+    const stalled = await openStream(quickApp.port, token, wide, other.variables);
     // When the server disconnects the client that does not read, the idle ones have been idle for the same time.
     await untilCut(ends.at(-1)!);
     stalled.destroy();

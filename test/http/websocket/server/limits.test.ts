@@ -18,11 +18,11 @@ const stream = 'subscription ($id: ID!) { events(schoolId: $id) { __typename } }
 
 let app: Sfera;
 /** The same server with a shorter timeout for `connection_init`. */
-let hasty: App;
+let quickApp: App;
 const raw = new Set<Socket>();
 beforeAll(async () => {
   app = await openSfera({ STREAMS_PER_ACCOUNT: '5' });
-  hasty = await startApp({
+  quickApp = await startApp({
     ...app,
     config: { ...app.config, port: 0 },
     routes: async () => false,
@@ -34,7 +34,7 @@ afterEach(() => {
   raw.clear();
 });
 afterAll(async () => {
-  await hasty.close();
+  await quickApp.close();
   await app.close();
 });
 
@@ -79,7 +79,7 @@ describe('a socket without connection_init', () => {
     ],
     ['and takes nothing', (socket) => void socket.pause()],
   ])('%s is closed by the server, although its client does not respond', async (_what, act) => {
-    const { socket, over } = openRaw(hasty.port);
+    const { socket, over } = openRaw(quickApp.port);
     const begun = performance.now();
     socket.write(upgrade());
     await new Promise((resolve) => socket.once('data', resolve));
@@ -211,7 +211,7 @@ describe('a socket that is idle', () => {
     ],
   ])('%s is closed with 4401, others stay', async (_what, end) => {
     const [{ administrator }, { administrator: other }] = [await app.build.school(), await app.build.school()];
-    const url = `http://127.0.0.1:${hasty.port}/graphql`;
+    const url = `http://127.0.0.1:${quickApp.port}/graphql`;
     const [ended, stays] = await Promise.all([administrator, other].map(async (user) => openSignedIn(url, (await app.token(user)).token)));
     await end(administrator);
     expect((await ended!.closed).code).toBe(4401);
