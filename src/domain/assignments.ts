@@ -135,9 +135,10 @@ export function assignmentsUnder(
   args: PageArgs & { asOf?: Date | null },
 ): Promise<Page<Assignment>> {
   const order = { tag: 'assignment', keys: [{ field: 'id', direction: 'asc', type: 'string' }] } as const;
-  return paginateChildren<Assignment>(ctx, { ...parent, relation: 'assignments' }, args, order, () => ({
-    AND: [inForce(args.asOf), readable(ctx.actor, 'Assignment')],
-  }));
+  return paginateChildren<Assignment>(ctx, { ...parent, relation: 'assignments' }, args, {
+    order,
+    filter: () => ({ AND: [inForce(args.asOf), readable(ctx.actor, 'Assignment')] }),
+  });
 }
 
 /** Returns the present class teacher, if the actor may see them; batched. */

@@ -200,14 +200,11 @@ export function membersOf(ctx: Context, chat: Chat, args: PageArgs): Promise<Pag
       { field: 'id', direction: 'asc', type: 'string' },
     ],
   } as const;
-  return paginateChildren<ChatMember>(
-    ctx,
-    { model: 'Chat', id: chat.id, relation: 'members' },
-    args,
+  return paginateChildren<ChatMember>(ctx, { model: 'Chat', id: chat.id, relation: 'members' }, args, {
     order,
-    () => readable(ctx.actor, 'ChatMember'),
-    { childType: 'ChatMember', field: 'user', type: 'User' },
-  );
+    filter: () => readable(ctx.actor, 'ChatMember'),
+    joined: { childType: 'ChatMember', field: 'user', type: 'User' },
+  });
 }
 
 /** Returns the number of members, for everyone who may read the chat; batched. */

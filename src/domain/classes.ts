@@ -143,13 +143,16 @@ export function classesOf(ctx: Context, school: School, args: PageArgs & ClassFi
       : args.schoolYearId === null
         ? {}
         : { schoolYearId: args.schoolYearId };
-  return paginateChildren<Class>(ctx, { model: 'School', id: school.id, relation: 'classes' }, args, order, {
-    AND: [
-      yearFilter,
-      args.grade ? { grade: args.grade } : {},
-      args.includeArchived ? {} : { archivedAt: null },
-      readable(ctx.actor, 'Class'),
-    ],
+  return paginateChildren<Class>(ctx, { model: 'School', id: school.id, relation: 'classes' }, args, {
+    order,
+    filter: {
+      AND: [
+        yearFilter,
+        args.grade ? { grade: args.grade } : {},
+        args.includeArchived ? {} : { archivedAt: null },
+        readable(ctx.actor, 'Class'),
+      ],
+    },
   });
 }
 

@@ -2,7 +2,6 @@ import { paginate, related, type Order } from '../db/pagination.ts';
 import type { ReadonlyRows } from '../reader/row-view.ts';
 import { findByParents } from '../reader/select.ts';
 import type { Filter } from '../policy/scopes.ts';
-import { selectsCursor, columnsOf, columnsOfPage } from './selected-columns.ts';
 import type { Context } from './context.ts';
 import { readable } from './resources.ts';
 import type { Page, PageArgs, ResourceType } from './entities.ts';
@@ -23,49 +22,47 @@ interface JoinedResource {
   type: ResourceType;
 }
 
+interface ChildList {
+  /** Lists of one relation differ in their `tag`. */
+  order: Order;
+  /** A function of the arguments alone if the filter does not depend on the parent: it is then called once for all. */
+  filter: Filter | (() => Filter);
+  joined?: JoinedResource;
+}
+
 interface ChildQuery<Row> {
-  relation: string;
   key: string;
   read(parentIds: readonly string[]): Promise<Map<string, ReadonlyRows<Row>>>;
   toPage(rows: ReadonlyRows<Row> | null): Page<Row>;
 }
 
-/**
- * Returns a page of the children of a parent. One statement reads the pages of all parents with the same arguments.
- * @param filter a function if it does not depend on the parent: the query is then built once for all parents.
- */
-export function paginateChildren<Row>(
-  ctx: Context,
-  { model, id, relation }: Parent,
-  args: PageArgs,
-  order: Order,
-  filter: Filter | (() => Filter),
-  joined?: JoinedResource,
-): Promise<Page<Row>> {
-  const { loaders } = ctx;
-  let query = loaders.childQueries.get(args) as ChildQuery<Row> | undefined;
-  if (query?.relation !== relation) {
-    query = createChildQuery(ctx, model, relation, args, order, typeof filter === 'function' ? filter() : filter, joined);
-    if (typeof filter === 'function') loaders.childQueries.set(args, query);
-  }
-  return loaders.of(query.key, id, query.read).then(query.toPage);
+/** Returns a page of the children of a parent. One statement reads the pages of all parents with the same arguments. */
+export function paginateChildren<Row>(ctx: Context, parent: Parent, args: PageArgs, list: ChildList): Promise<Page<Row>> {
+  const query = findQuery<Row>(ctx, parent, args, list);
+  return ctx.loaders.of(query.key, parent.id, query.read).then(query.toPage);
 }
 
-function createChildQuery<Row>(
-  { loaders, actor, db }: Context,
-  model: Parent['model'],
-  relation: string,
+/** Builds the query, or returns the one of another parent with the same arguments, which may be another object. */
+function findQuery<Row>(ctx: Context, parent: Parent, args: PageArgs, list: ChildList): ChildQuery<Row> {
+  const { filter } = list;
+  if (typeof filter !== 'function') return createQuery(ctx, parent, args, { ...list, filter });
+  const { childQueries } = ctx.loaders;
+  const key = `${parent.model}.${parent.relation} ${list.order.tag} ${JSON.stringify(args)}`;
+  let query = childQueries.get(key) as ChildQuery<Row> | undefined;
+  if (query === undefined) childQueries.set(key, (query = createQuery(ctx, parent, args, { ...list, filter: filter() })));
+  return query;
+}
+
+function createQuery<Row>(
+  { loaders: { selection }, actor, db }: Context,
+  { model, relation }: Parent,
   args: PageArgs,
-  order: Order,
-  filter: Filter,
-  joined?: JoinedResource,
+  { order, filter, joined }: ChildList & { filter: Filter },
 ): ChildQuery<Row> {
   const { where: bounds, orderBy, limit, toConnection } = paginate<Row>(args, order);
   const where = { AND: [filter, bounds] };
-  const { selection } = loaders;
-  const isJoined = joined !== undefined && selection?.get(joined.childType)?.has(joined.field) === true;
+  const isJoined = joined !== undefined && selection?.has(joined.childType, joined.field) === true;
   return {
-    relation,
     key: JSON.stringify([model, relation, where, orderBy, limit]),
     read: (ids) =>
       findByParents<Row>(
@@ -76,10 +73,10 @@ function createChildQuery<Row>(
           orderBy,
           limit,
           asViews: selection !== undefined,
-          columns: joined && columnsOfPage(selection, joined.childType, order, isJoined ? joined.field : undefined),
-          related: selectsCursor(selection) ? related(order) : [],
+          columns: joined && selection?.columnsOfPage(joined.childType, order, isJoined ? joined.field : undefined),
+          related: selection === undefined || selection.selectsCursor ? related(order) : [],
           joined: isJoined
-            ? { relation: joined.field, where: readable(actor, joined.type), columns: columnsOf(selection, joined.type) }
+            ? { relation: joined.field, where: readable(actor, joined.type), columns: selection?.columnsOf(joined.type) }
             : undefined,
         },
       ),

@@ -188,10 +188,10 @@ export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asO
     ],
   } as const;
   const filter = () => ({ AND: [inForce(args.asOf), readable(ctx.actor, 'Enrolment')] });
-  return paginateChildren<Enrolment>(ctx, { model: 'Class', id, relation: 'enrolments' }, args, order, filter, {
-    childType: 'Enrolment',
-    field: 'student',
-    type: 'User',
+  return paginateChildren<Enrolment>(ctx, { model: 'Class', id, relation: 'enrolments' }, args, {
+    order,
+    filter,
+    joined: { childType: 'Enrolment', field: 'student', type: 'User' },
   });
 }
 
@@ -204,9 +204,10 @@ export function enrolmentsOf(ctx: Context, { id }: User, args: PageArgs): Promis
       { field: 'id', direction: 'desc', type: 'string' },
     ],
   } as const;
-  return paginateChildren<Enrolment>(ctx, { model: 'User', id, relation: 'enrolments' }, args, order, () =>
-    readable(ctx.actor, 'Enrolment'),
-  );
+  return paginateChildren<Enrolment>(ctx, { model: 'User', id, relation: 'enrolments' }, args, {
+    order,
+    filter: () => readable(ctx.actor, 'Enrolment'),
+  });
 }
 
 /** Returns a pupil's present enrolment, if the actor may see it; batched. */

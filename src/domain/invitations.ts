@@ -166,13 +166,16 @@ const newestFirst = { tag: 'invitation', keys: [{ field: 'id', direction: 'desc'
 
 /** Returns the invitations of a school that the actor may read, newest first. */
 export function invitationsOf(ctx: Context, school: School, args: PageArgs & InvitationFilter): Promise<Page<Invitation>> {
-  return paginateChildren<Invitation>(ctx, { model: 'School', id: school.id, relation: 'invitations' }, args, newestFirst, {
-    AND: [
-      args.status ? statusFilter(ctx, args.status) : {},
-      args.role ? { role: args.role } : {},
-      args.classId ? { classId: args.classId } : {},
-      readable(ctx.actor, 'Invitation'),
-    ],
+  return paginateChildren<Invitation>(ctx, { model: 'School', id: school.id, relation: 'invitations' }, args, {
+    order: newestFirst,
+    filter: {
+      AND: [
+        args.status ? statusFilter(ctx, args.status) : {},
+        args.role ? { role: args.role } : {},
+        args.classId ? { classId: args.classId } : {},
+        readable(ctx.actor, 'Invitation'),
+      ],
+    },
   });
 }
 
@@ -192,13 +195,13 @@ function statusFilter(ctx: Context, status: InvitationStatus) {
 /** Returns the links that a person holds, if the actor may read them, newest first. Regulation 2.3 b. */
 export function heldBy(ctx: Context, user: User, args: PageArgs): Promise<Page<Invitation>> {
   const parent = { model: 'User', id: user.id, relation: 'heldLinks' } as const;
-  return paginateChildren<Invitation>(ctx, parent, args, newestFirst, readable(ctx.actor, 'Invitation'));
+  return paginateChildren<Invitation>(ctx, parent, args, { order: newestFirst, filter: readable(ctx.actor, 'Invitation') });
 }
 
 /** Returns the uses of a link, latest first. Visible to everyone who may read the invitation. */
 export function usesOf(ctx: Context, invitation: Invitation, args: PageArgs): Promise<Page<InvitationUse>> {
   const order = { tag: 'use', keys: [{ field: 'id', direction: 'desc', type: 'string' }] } as const;
-  return paginateChildren<InvitationUse>(ctx, { model: 'Invitation', id: invitation.id, relation: 'uses' }, args, order, {});
+  return paginateChildren<InvitationUse>(ctx, { model: 'Invitation', id: invitation.id, relation: 'uses' }, args, { order, filter: {} });
 }
 
 /** Returns the hand-overs of a link, oldest first; batched. */

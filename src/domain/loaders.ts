@@ -4,100 +4,109 @@ import type { Filter } from '../policy/scopes.ts';
 import type { Database } from '../db/client.ts';
 import { findRows, type SelectOptions } from '../reader/select.ts';
 import { batchPerTick } from '../reader/batching.ts';
-import { columnsOf, type SelectedFields } from './selected-columns.ts';
+import type { SelectedFields } from './selected-columns.ts';
 import type { ResourceType, Resources, User } from './entities.ts';
 import { isReadable, readable, resources, resourceTypes } from './resources.ts';
 
-/**
- * Loads rows by id, in one statement per type and tick, and only those that the actor may read. Loaders live as long as
- * one request or one delivered event, never as long as a subscription, which would return stale rows by lost rights.
- */
-export interface Loaders {
-  byId<N extends ResourceType>(thing: N, id: string): Promise<Resources[N] | null>;
-  /** Loads a value for a parent. `batch` loads those of many parents with the same `key` in one statement. */
-  of<T>(key: string, parentId: string, batch: (parentIds: readonly string[]) => Promise<Map<string, T>>): Promise<T | null>;
-  /** The queries of child lists, by the arguments of their field, which are the same object for every parent. */
-  childQueries: WeakMap<object, unknown>;
-  /** The selected fields of each type. Once set, other columns are not read. */
-  selection: SelectedFields | undefined;
-}
+/** Loads rows by id, in one statement per type and turn of the event loop. */
+
+type Row = { id: string };
+type LoadById<T> = (id: string) => Promise<T | null>;
 
 /** Returns the rows with these ids that match the filter, in the order of the ids; null for the others. */
-async function rowsOf<T extends { id: string }>(
+async function findByIds<T extends Row>(
   db: Database,
-  thing: ResourceType,
+  type: ResourceType,
   ids: readonly string[],
-  passing: Filter,
-  how: Pick<SelectOptions, 'columns' | 'asViews'>,
+  { filter = {}, ...options }: Pick<SelectOptions, 'columns' | 'asViews'> & { filter?: Filter },
 ): Promise<(T | null)[]> {
-  const rows = await findRows<T>(db, thing, { where: { AND: [{ id: { in: ids } }, passing] }, ...how });
+  const rows = await findRows<T>(db, type, { where: { AND: [{ id: { in: ids } }, filter] }, ...options });
   const found = new Map(rows.map((row) => [row.id, row]));
   return ids.map((id) => found.get(id) ?? null);
 }
 
-type ById<T> = (id: string) => Promise<T | null>;
+/**
+ * Loads rows by id for all requests of a process, whoever their actors are: one statement per type and turn. Caches
+ * nothing beyond the turn. The caller decides whether its actor may read a row.
+ */
+export class BatchedRows {
+  readonly db: Database;
+  readonly #byType: ReadonlyMap<ResourceType, LoadById<Row>>;
+  /** Loaders of users, by the columns that they read. */
+  readonly #users = new WeakMap<ReadonlySet<string>, LoadById<User>>();
+  readonly #wholeUsers: LoadById<User>;
 
-const rowsById = <T extends { id: string }>(db: Database, thing: ResourceType, columns?: ReadonlySet<string>): ById<T> =>
-  batchPerTick((ids) => rowsOf<T>(db, thing, ids, {}, { columns, asViews: true }));
-
-interface Batchers {
-  things: Map<ResourceType, ById<{ id: string }>>;
-  people: WeakMap<ReadonlySet<string>, ById<User>>;
-}
-
-const batchers = new WeakMap<Database, Batchers>();
-
-function batchersOf(db: Database): Batchers {
-  let known = batchers.get(db);
-  if (known === undefined) {
-    const things = resourceTypes.filter((type) => resources[type].isBatched).map((thing) => [thing, rowsById(db, thing)] as const);
-    batchers.set(db, (known = { things: new Map(things), people: new WeakMap() }));
+  constructor(db: Database) {
+    this.db = db;
+    const types = resourceTypes.filter((type) => resources[type].isBatched);
+    this.#byType = new Map(types.map((type) => [type, this.#loaderOf(type)]));
+    this.#wholeUsers = this.#loaderOf('User');
   }
-  return known;
+
+  /** Loads a row of a type with `isBatched`. */
+  load(type: ResourceType, id: string): Promise<Row | null> {
+    return this.#byType.get(type)!(id);
+  }
+
+  /** @param columns all if undefined; the same set for the same document, since each set has its own statement. */
+  loadUser(id: string, columns?: ReadonlySet<string>): Promise<User | null> {
+    if (columns === undefined) return this.#wholeUsers(id);
+    let load = this.#users.get(columns);
+    if (load === undefined) this.#users.set(columns, (load = this.#loaderOf('User', columns)));
+    return load(id);
+  }
+
+  #loaderOf<T extends Row>(type: ResourceType, columns?: ReadonlySet<string>): LoadById<T> {
+    return batchPerTick((ids) => findByIds<T>(this.db, type, ids, { columns, asViews: true }));
+  }
 }
 
-const every: ReadonlySet<string> = new Set();
-
-/** Returns the actor's own row, which needs no right. */
-export function ownRow(db: Database, userId: string, columns: ReadonlySet<string> = every): Promise<User | null> {
-  const { people } = batchersOf(db);
-  let read = people.get(columns);
-  if (read === undefined) people.set(columns, (read = rowsById(db, 'User', columns === every ? undefined : columns)));
-  return read(userId);
+/**
+ * Loads rows by id for one actor, and only those that the actor may read. Loaders live as long as one request or one
+ * delivered event, never as long as a subscription, which would return stale rows by lost rights.
+ */
+export interface Loaders {
+  byId<T extends ResourceType>(type: T, id: string): Promise<Resources[T] | null>;
+  /** Loads the actor's own row, which needs no right. */
+  ownRow(userId: string): Promise<User | null>;
+  /** Loads a value for a parent. `batch` loads those of many parents with the same `key` in one statement. */
+  of<T>(key: string, parentId: string, batch: (parentIds: readonly string[]) => Promise<Map<string, T>>): Promise<T | null>;
+  /** The queries of child lists, by the list and the values of its arguments (src/domain/connection.ts). */
+  readonly childQueries: Map<string, unknown>;
+  /** The selected fields of a query, whose columns alone are read; undefined reads whole rows. */
+  readonly selection: SelectedFields | undefined;
 }
 
-const keyOf = (thing: ResourceType, id: string): string => `${thing} ${id}`;
-
-export function createLoaders(db: Database, actor: Actor): Loaders {
-  const opened = new Map<string, Promise<{ id: string } | null>>();
-  const byThing = new Map<ResourceType, DataLoader<string, { id: string } | null>>();
+export function createLoaders(rows: BatchedRows, actor: Actor, selection?: SelectedFields): Loaders {
+  const batchedRows = new Map<string, Promise<Row | null>>();
+  const byType = new Map<ResourceType, DataLoader<string, Row | null>>();
   const byKey = new Map<string, DataLoader<string, unknown>>();
-  const loaderOf = (thing: ResourceType) => {
-    let loader = byThing.get(thing);
+
+  const loadBatched = <T extends ResourceType>(type: T, id: string): Promise<Row | null> => {
+    const key = `${type} ${id}`;
+    let row = batchedRows.get(key);
+    if (row === undefined) {
+      row = rows.load(type, id).then((found) => (found !== null && isReadable(actor, type, found as Resources[T]) ? found : null));
+      batchedRows.set(key, row);
+    }
+    return row;
+  };
+
+  const loaderOf = (type: ResourceType): DataLoader<string, Row | null> => {
+    let loader = byType.get(type);
     if (loader === undefined) {
-      loader = new DataLoader((ids) =>
-        rowsOf(db, thing, ids, readable(actor, thing), {
-          columns: columnsOf(loaders.selection, thing),
-          asViews: loaders.selection !== undefined,
-        }),
-      );
-      byThing.set(thing, loader);
+      const options = { columns: selection?.columnsOf(type), asViews: selection !== undefined };
+      loader = new DataLoader((ids) => findByIds(rows.db, type, ids, { ...options, filter: readable(actor, type) }));
+      byType.set(type, loader);
     }
     return loader;
   };
-  const loaders: Loaders = {
-    selection: undefined,
-    childQueries: new WeakMap(),
-    byId: <N extends ResourceType>(thing: N, id: string) => {
-      if (!resources[thing].isBatched) return loaderOf(thing).load(id) as never;
-      const key = keyOf(thing, id);
-      let row = opened.get(key);
-      if (row === undefined) {
-        const read = batchersOf(db).things.get(thing)!(id);
-        opened.set(key, (row = read.then((found) => (found !== null && isReadable(actor, thing, found as Resources[N]) ? found : null))));
-      }
-      return row as never;
-    },
+
+  return {
+    selection,
+    childQueries: new Map(),
+    byId: (type, id) => (resources[type].isBatched ? loadBatched(type, id) : loaderOf(type).load(id)) as never,
+    ownRow: (userId) => rows.loadUser(userId, selection?.columnsOf('User')),
     of: <T>(key: string, parentId: string, batch: (ids: readonly string[]) => Promise<Map<string, T>>) => {
       let loader = byKey.get(key);
       if (loader === undefined) {
@@ -110,5 +119,4 @@ export function createLoaders(db: Database, actor: Actor): Loaders {
       return loader.load(parentId) as Promise<T | null>;
     },
   };
-  return loaders;
 }

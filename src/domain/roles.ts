@@ -131,7 +131,8 @@ async function endEnrolment(tx: Tx, schoolId: string, studentId: string): Promis
 /** Returns a person's roles that the actor may read, earliest first. */
 export function rolesOf(ctx: Context, user: User, args: PageArgs & { includeEnded?: boolean | null }): Promise<Page<RoleGrant>> {
   const order = { tag: 'role', keys: [{ field: 'id', direction: 'asc', type: 'string' }] } as const;
-  return paginateChildren<RoleGrant>(ctx, { model: 'User', id: user.id, relation: 'grants' }, args, order, () => ({
-    AND: [args.includeEnded ? {} : { endedAt: null }, readable(ctx.actor, 'RoleGrant')],
-  }));
+  return paginateChildren<RoleGrant>(ctx, { model: 'User', id: user.id, relation: 'grants' }, args, {
+    order,
+    filter: () => ({ AND: [args.includeEnded ? {} : { endedAt: null }, readable(ctx.actor, 'RoleGrant')] }),
+  });
 }

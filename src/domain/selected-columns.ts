@@ -2,51 +2,50 @@ import type { Order } from '../db/pagination.ts';
 import type { ResourceType } from './entities.ts';
 import { resources } from './resources.ts';
 
-/** The fields that an operation selects anywhere, by their type in the schema. */
-export type SelectedFields = ReadonlyMap<string, ReadonlySet<string>>;
+/** The fields that an operation selects anywhere, by their type in the schema, and the columns that these fields need. */
+export class SelectedFields {
+  /** Whether the operation selects the cursor of any row. */
+  readonly selectsCursor: boolean;
+  readonly #fields: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Caches `columnsOf` for all requests with the document. */
+  readonly #columns = new Map<ResourceType, ReadonlySet<string> | undefined>();
 
-const known = new WeakMap<SelectedFields, Map<ResourceType, ReadonlySet<string> | undefined>>();
+  constructor(fields: ReadonlyMap<string, ReadonlySet<string>>) {
+    this.#fields = fields;
+    this.selectsCursor =
+      [...fields.values()].some((names) => names.has('cursor')) || this.has('PageInfo', 'startCursor') || this.has('PageInfo', 'endCursor');
+  }
 
-/** Returns the columns of a type that an operation needs; undefined for all columns. */
-export function columnsOf(asked: SelectedFields | undefined, thing: ResourceType): ReadonlySet<string> | undefined {
-  if (asked === undefined) return undefined;
-  let sets = known.get(asked);
-  if (sets === undefined) known.set(asked, (sets = new Map()));
-  if (!sets.has(thing)) sets.set(thing, requiredColumns(asked, thing));
-  return sets.get(thing);
-}
+  has(type: string, field: string): boolean {
+    return this.#fields.get(type)?.has(field) === true;
+  }
 
-function requiredColumns(asked: SelectedFields, thing: ResourceType): ReadonlySet<string> | undefined {
-  // `viewerCan` decides by columns that no field selects.
-  if (resources[thing].fieldDependencies === undefined || asked.get('Query')?.has('viewerCan')) return undefined;
-  return new Set(['id', ...selectedColumns(asked, thing)]);
-}
+  /** Returns the columns of a type that the operation needs; undefined for all columns. */
+  columnsOf(type: ResourceType): ReadonlySet<string> | undefined {
+    if (!this.#columns.has(type)) this.#columns.set(type, this.#requiredColumns(type));
+    return this.#columns.get(type);
+  }
 
-/** Returns the columns of the selected fields, except those of the joined field. */
-function selectedColumns(asked: SelectedFields, thing: ResourceType, brought?: string): string[] {
-  const fields = [...(asked.get(thing) ?? [])].filter((field) => field !== '__typename' && field !== brought);
-  return fields.flatMap((field) => resources[thing].fieldDependencies?.[field] ?? [field]);
-}
+  /**
+   * Returns `columnsOf` for the rows of a list: with the columns of the cursors, without an id that is not selected, and
+   * without the columns of the joined field.
+   */
+  columnsOfPage(type: ResourceType, { keys }: Order, joinedField?: string): ReadonlySet<string> | undefined {
+    if (this.columnsOf(type) === undefined) return undefined;
+    const ofCursor = this.selectsCursor ? keys.map(({ field }) => field).filter((field) => !field.includes('.')) : [];
+    const columns = new Set([...this.#selectedColumns(type, joinedField), ...ofCursor]);
+    return columns.size > 0 || joinedField !== undefined ? columns : new Set(['id']);
+  }
 
-/** Returns whether an operation selects the cursor of any row. */
-export const selectsCursor = (asked: SelectedFields | undefined): boolean =>
-  asked === undefined ||
-  [...asked].some(
-    ([type, fields]) => fields.has('cursor') || (type === 'PageInfo' && (fields.has('startCursor') || fields.has('endCursor'))),
-  );
+  #requiredColumns(type: ResourceType): ReadonlySet<string> | undefined {
+    // `viewerCan` decides by columns that no field selects.
+    if (resources[type].fieldDependencies === undefined || this.has('Query', 'viewerCan')) return undefined;
+    return new Set(['id', ...this.#selectedColumns(type)]);
+  }
 
-/**
- * Returns `columnsOf` for the rows of a list: with the columns of the cursors, without an id that is not selected, and
- * without the columns of the joined field.
- */
-export function columnsOfPage(
-  asked: SelectedFields | undefined,
-  thing: ResourceType,
-  { keys }: Order,
-  brought?: string,
-): ReadonlySet<string> | undefined {
-  if (asked === undefined || columnsOf(asked, thing) === undefined) return undefined;
-  const own = selectsCursor(asked) ? keys.map(({ field }) => field).filter((field) => !field.includes('.')) : [];
-  const columns = new Set([...selectedColumns(asked, thing, brought), ...own]);
-  return columns.size > 0 || brought !== undefined ? columns : new Set(['id']);
+  /** Returns the columns of the selected fields, except those of the joined field. */
+  #selectedColumns(type: ResourceType, joinedField?: string): string[] {
+    const fields = [...(this.#fields.get(type) ?? [])].filter((field) => field !== '__typename' && field !== joinedField);
+    return fields.flatMap((field) => resources[type].fieldDependencies?.[field] ?? [field]);
+  }
 }

@@ -43,11 +43,8 @@ export function subjectsOf(ctx: Context, school: School, args: PageArgs): Promis
       { field: 'id', direction: 'asc', type: 'string' },
     ],
   } as const;
-  return paginateChildren<Subject>(
-    ctx,
-    { model: 'School', id: school.id, relation: 'subjects' },
-    args,
+  return paginateChildren<Subject>(ctx, { model: 'School', id: school.id, relation: 'subjects' }, args, {
     order,
-    readable(ctx.actor, 'Subject'),
-  );
+    filter: readable(ctx.actor, 'Subject'),
+  });
 }

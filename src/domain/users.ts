@@ -6,7 +6,6 @@ import type { Tx } from '../db/transaction.ts';
 import { conflict, forbidden, invalid, unauthenticated } from '../errors.ts';
 import { record } from '../events/record.ts';
 import { authorize, find, lockUnread } from './access.ts';
-import { columnsOf } from './selected-columns.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
 import { readable } from './resources.ts';
 import { loadFactsOfUser } from './user-facts.ts';
@@ -214,7 +213,7 @@ export async function peopleOf(ctx: Context, school: School, args: PageArgs & Pe
     distinct: ['sortKey', 'userId'],
     limit: order.limit,
     columns: new Set(['sortKey', 'userId']),
-    joined: { relation: 'user', where: {}, columns: columnsOf(ctx.loaders.selection, 'User') },
+    joined: { relation: 'user', where: {}, columns: ctx.loaders.selection?.columnsOf('User') },
   });
   const { edges, pageInfo } = order.toConnection(rows);
   return { edges: Array.from(edges, (edge) => new PersonEdge(edge)), pageInfo };

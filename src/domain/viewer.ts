@@ -2,9 +2,7 @@ import type { Actor } from '../policy/actor.ts';
 import { can, clauseOf } from '../policy/can.ts';
 import { actions, permissions, type Action } from '../policy/permissions.ts';
 import type { RefusalCode } from '../errors.ts';
-import { columnsOf } from './selected-columns.ts';
 import { actingUserId, type Context } from './context.ts';
-import { ownRow } from './loaders.ts';
 import type { ResourceType, Resources, User } from './entities.ts';
 import { isResourceType, isTargetOf, loadFacts, resources, resourceTypes } from './resources.ts';
 
@@ -15,7 +13,7 @@ export { actions, clauseOf, type Action };
 /** Returns the viewer; null for a service and an anonymous actor. People may read their own row without a role too. */
 export async function viewer(ctx: Context): Promise<User | null> {
   const id = actingUserId(ctx);
-  return id === null ? null : ownRow(ctx.db, id, columnsOf(ctx.loaders.selection, 'User'));
+  return id === null ? null : ctx.loaders.ownRow(id);
 }
 
 /** Returns what an action does, in one sentence. */

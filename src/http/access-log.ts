@@ -1,8 +1,4 @@
-import type { ExecutionArgs } from 'graphql';
-import type { Plugin } from 'graphql-yoga';
 import type { Credential } from '../auth/tokens.ts';
-import type { GraphContext } from '../graphql/context.ts';
-import { operationOf } from '../executor/executor.ts';
 
 /**
  * The access log has one line at `info` for every request (src/http/listener.ts) and for every operation on a WebSocket
@@ -56,14 +52,3 @@ export function noteAccount(access: Access | undefined, credential: Credential |
 }
 
 export const accountIdOf = (credential: Credential): string => (credential.kind === 'user' ? credential.userId : credential.clientId);
-
-type ContextWithAccess = GraphContext & { requestInfo?: { access?: Access | undefined } };
-
-/** Records the operations of Yoga's pipeline. */
-export function useAccessLog(): Plugin<GraphContext> {
-  const record = ({ args }: { args: ExecutionArgs }): void => {
-    const operation = operationOf(args.document, args.operationName);
-    noteOperation((args.contextValue as ContextWithAccess).requestInfo?.access, operation?.operation ?? 'query', operation?.name?.value);
-  };
-  return { onExecute: record, onSubscribe: record };
-}

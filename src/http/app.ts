@@ -1,28 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createYoga } from 'graphql-yoga';
 import { loadActors } from '../auth/actors.ts';
-import type { GraphContext } from '../graphql/context.ts';
-import { schema } from '../graphql/schema.ts';
-import { useAccessLog, type Access } from './access-log.ts';
+import type { Access } from './access-log.ts';
 import { AccountLimits } from './account-limits.ts';
-import { useAccountLimits } from './graphql/admission.ts';
-import { isDecodable, mediaTypeOf, readText } from './body.ts';
 import { addressOf } from './client-address.ts';
-import { createCors, isPreflight } from './cors.ts';
-import { createFastPath } from './graphql/fast-path.ts';
-import { Documents, useDocuments, type RequestEnvelope } from './graphql/documents.ts';
-import { bounds, useLimits } from './graphql/limits.ts';
-import { useSelection } from './graphql/selection.ts';
+import { createCors, isPreflight, type Cors } from './cors.ts';
+import { Documents } from './graphql/documents.ts';
+import { FastPath } from './graphql/fast-path.ts';
+import { Pipeline, type RequestEnvelope } from './graphql/pipeline.ts';
+import { createYogaHandler, type YogaHandler } from './graphql/yoga.ts';
 import { Listener, requestIdOf } from './listener.ts';
-import { useAsOf, useLive } from './live/subscription-execution.ts';
-import { createMask, createSerializer, RequestError } from './errors.ts';
+import { Subscriptions } from './live/subscription-execution.ts';
+import { createMask, createSerializer, RequestError, type Mask } from './errors.ts';
 import { messages } from './messages.ts';
-import { createMetrics, useMetrics } from './metrics.ts';
-import { useCodes, useLanguage, useMask, useStreamHeaders } from './graphql/plugins.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import { Readiness } from './readiness.ts';
-import { createContexts, mayIntrospect, type RequestInfo, type ServerDeps } from './request-context.ts';
+import { RequestContexts, type RequestInfo, type ServerDeps } from './request-context.ts';
 import { sendResponse, sendError, withHeaders } from './responses.ts';
-import { socketTimeouts, serveSockets, type SocketTimeouts } from './websocket/server.ts';
+import { socketTimeouts, serveSockets, type Sockets, type SocketTimeouts } from './websocket/server.ts';
 import { watchStalled, type OpenConnection } from './stalled-connections.ts';
 
 export interface App {
@@ -45,174 +39,156 @@ export interface AppDeps extends ServerDeps {
 }
 
 const errors = {
-  originForbidden: new RequestError('ORIGIN_FORBIDDEN', messages.originForbidden, { status: 403 }),
-  csrfHeaderRequired: new RequestError('CSRF_HEADER_REQUIRED', messages.csrfHeaderRequired),
-  methodNotAllowed: new RequestError('BAD_REQUEST', messages.methodNotAllowed, { status: 405, headers: { allow: 'GET, POST, OPTIONS' } }),
-  mediaTypeUnsupported: new RequestError('UNSUPPORTED_MEDIA_TYPE', messages.mediaTypeUnsupported, {
-    status: 415,
-    headers: { 'accept-post': 'application/json' },
-  }),
-  urlMalformed: new RequestError('MALFORMED_TEXT', messages.urlMalformed),
-  parameterMalformed: new RequestError('BAD_REQUEST', messages.parameterMalformed),
   expectationFailed: new RequestError('EXPECTATION_FAILED', messages.expectationFailed, { status: 417 }),
   notFound: new RequestError('NOT_FOUND', messages.notFound, { status: 404 }),
 };
 
+/** Creates the server and listens. */
 export async function startApp(deps: AppDeps): Promise<App> {
-  const { config, db, log, liveEvents } = deps;
-  const timeouts = deps.timeouts ?? socketTimeouts;
-  const deliveries = { executions: 0, serialisations: 0 };
-  const readiness = new Readiness(db);
-  const metrics = createMetrics(db, liveEvents, deliveries, config.workers);
-  const contextOf = createContexts(deps, new AccountLimits(config));
-  const mask = createMask(log);
-  const cors = createCors(config.publicUrl, config.allowedOrigins);
-
-  const documents = new Documents();
-  const yoga = createYoga<RequestEnvelope, GraphContext>({
-    schema,
-    context: ({ requestInfo, admitted }) => admitted ?? contextOf(requestInfo),
-    parserAndValidationCache: false,
-    graphqlEndpoint: '/graphql',
-    graphiql: false,
-    landingPage: false,
-    multipart: false,
-    batching: false,
-    logging: false,
-    cors: false,
-    maskedErrors: { maskError: (error) => mask(error) },
-    plugins: [
-      useDocuments(documents, contextOf),
-      useCodes(),
-      useLanguage(),
-      useLimits(mayIntrospect),
-      useLive(createSerializer(mask), deliveries, documents),
-      useAsOf(),
-      useMetrics(metrics),
-      useAccessLog(),
-      useSelection(),
-      useAccountLimits(),
-      useMask(mask),
-      useStreamHeaders(),
-    ],
-  });
-
-  const fastPath = createFastPath({ documents, contextOf, mask, metrics });
-
-  const requestInfoOf = (request: IncomingMessage & { access?: Access; body?: Buffer }): RequestInfo => ({
-    access: request.access,
-    authorization: request.headers.authorization ?? null,
-    acceptLanguage: request.headers['accept-language'] ?? null,
-    requestId: requestIdOf(request),
-    address: addressOf(request, config.trustProxy),
-    bytes: () => request.body?.length ?? 0,
-  });
-
-  const graphql = async (request: IncomingMessage, response: ServerResponse, responseHeaders: string[]): Promise<void> => {
-    const { headers, method } = request;
-    if (!cors.isAllowed(request)) {
-      log.debug({ requestId: headers['x-request-id'], origin: headers.origin }, 'an origin that ALLOWED_ORIGINS does not name was refused');
-      throw errors.originForbidden;
-    }
-    if (method === 'OPTIONS') return void response.writeHead(204, [...responseHeaders, 'allow', 'GET, POST, OPTIONS']).end();
-    const json = mediaTypeOf(headers['content-type']) === 'application/json';
-    // Refuses requests that a page of another site can send without a preflight (GET, forms, plain text).
-    if (headers.authorization === undefined && headers['x-requested-with'] === undefined && !json) throw errors.csrfHeaderRequired;
-    if (method === 'GET') checkQuery(request.url!);
-    else if (method !== 'POST') throw errors.methodNotAllowed;
-    else if (!json) throw errors.mediaTypeUnsupported;
-    const envelope: RequestEnvelope = { requestInfo: requestInfoOf(request) };
-    if (method === 'POST') {
-      const body = await readText(request, bounds.body, response);
-      if (body === undefined) return;
-      if (await fastPath(Object.assign(request, { body }), response, envelope, responseHeaders)) return;
-    }
-    await yoga.handle(request, withHeaders(response, responseHeaders), envelope);
-  };
-
-  const metricsAllowed = (request: IncomingMessage): boolean =>
-    config.metricsToken === undefined
-      ? /^(::1|127\.|::ffff:127\.)/.test(request.socket.remoteAddress ?? '') && request.headers['x-forwarded-for'] === undefined
-      : request.headers.authorization === `Bearer ${config.metricsToken}`;
-
-  const route = async (request: IncomingMessage, response: ServerResponse, responseHeaders: string[]): Promise<void> => {
-    const path = request.url?.split('?')[0];
-    if (!/^100-continue$/i.test(request.headers.expect ?? '100-continue')) throw errors.expectationFailed;
-    if (isPreflight(request) && cors.isAllowed(request)) return cors.answerPreflight(request, withHeaders(response, responseHeaders));
-    if (path === '/graphql') return graphql(request, response, responseHeaders);
-    withHeaders(response, responseHeaders);
-    if (path === '/health/live') return sendResponse(response, 200, { status: 'live' });
-    if (path === '/health/ready') {
-      const status = listener.isStopping ? 'stopping' : await readiness.status();
-      return sendResponse(response, status === 'ready' ? 200 : 503, { status });
-    }
-    if (path === '/metrics') {
-      if (!metricsAllowed(request)) throw errors.notFound;
-      return sendResponse(response, 200, await metrics.text(), 'text/plain; version=0.0.4');
-    }
-    if (request.headers.expect !== undefined) response.writeContinue();
-    if (!(await deps.routes(request, response))) throw errors.notFound;
-  };
-
-  const listener = new Listener({
-    config,
-    log,
-    metrics,
-    handle(request, response, responseHeaders) {
-      responseHeaders.push(...cors.headersFor(request));
-      route(request, response, responseHeaders).catch((error: unknown) => {
-        const masked = mask(error, 'ru', requestIdOf(request));
-        if (response.headersSent) response.destroy();
-        else sendError(request, withHeaders(response, responseHeaders), masked);
-      });
-    },
-  });
-  const sockets = serveSockets({
-    server: listener.server,
-    yoga,
-    documents,
-    contextOf,
-    requestInfoOf,
-    originAllowed: cors.isAllowed,
-    mask,
-    log,
-    initTimeoutMs: timeouts.init,
-    recheckIntervalMs: timeouts.recheck ?? socketTimeouts.recheck,
-    onCount: (count) => metrics.sockets.set(count),
-    hasExpired: (token) => deps.tokens.hasExpired(token),
-    actorsOf: (credentials) => loadActors(db, credentials),
-  });
-  const connections = function* (): Iterable<OpenConnection> {
-    yield* sockets.open();
-    for (const socket of listener.connections()) yield { socket, disconnect: () => socket.destroy() };
-  };
-  const stopWatching = watchStalled(connections, timeouts.stalled, log);
-  const port = await listener.listen();
-
-  return {
-    port,
-    async close() {
-      await listener.stop(() => sockets.close(config.stopSeconds * 1000));
-      stopWatching();
-      await yoga.dispose();
-      metrics.registry.clear();
-    },
-  };
+  const server = new HttpServer(deps);
+  const port = await server.listen();
+  return { port, close: () => server.close() };
 }
 
-/**
- * Checks the query string of a GET.
- * @throws RequestError if it cannot be decoded without loss, or holds invalid JSON.
- */
-function checkQuery(url: string): void {
-  const query = url.slice(url.indexOf('?') + 1);
-  if (!isDecodable(query)) throw errors.urlMalformed;
-  const parameters = new URLSearchParams(query);
-  for (const name of ['variables', 'extensions']) {
-    try {
-      JSON.parse(parameters.get(name) || '{}');
-    } catch {
-      throw errors.parameterMalformed;
+/** Routes requests by their path. GraphQL passes the pipeline, by the fast path or by Yoga. */
+class HttpServer {
+  readonly #deps: AppDeps;
+  readonly #mask: Mask;
+  readonly #cors: Cors;
+  readonly #readiness: Readiness;
+  readonly #metrics: Metrics;
+  readonly #pipeline: Pipeline;
+  readonly #fastPath: FastPath;
+  readonly #yoga: YogaHandler;
+  readonly #listener: Listener;
+  readonly #sockets: Sockets;
+  readonly #stopWatching: () => void;
+
+  constructor(deps: AppDeps) {
+    const { config, db, log, liveEvents } = deps;
+    this.#deps = deps;
+    this.#mask = createMask(log);
+    this.#cors = createCors(config.publicUrl, config.allowedOrigins);
+    this.#readiness = new Readiness(db);
+    const counts = { executions: 0, serialisations: 0 };
+    this.#metrics = createMetrics(db, liveEvents, counts, config.workers);
+    const documents = new Documents();
+    const subscriptions = new Subscriptions(createSerializer(this.#mask), counts, documents);
+    this.#pipeline = new Pipeline({
+      log,
+      documents,
+      cors: this.#cors,
+      contexts: new RequestContexts(deps, new AccountLimits(config)),
+      mask: this.#mask,
+      metrics: this.#metrics,
+      subscribe: (args) => subscriptions.subscribe(args),
+    });
+    this.#fastPath = new FastPath(this.#pipeline);
+    this.#yoga = createYogaHandler(this.#pipeline, this.#mask);
+    this.#listener = new Listener({
+      config,
+      log,
+      metrics: this.#metrics,
+      handle: (request, response, headers) => this.#handle(request, response, headers),
+    });
+    const timeouts = deps.timeouts ?? socketTimeouts;
+    this.#sockets = this.#serveSockets(timeouts);
+    this.#stopWatching = watchStalled(() => this.#connections(), timeouts.stalled, log);
+  }
+
+  listen(): Promise<number> {
+    return this.#listener.listen();
+  }
+
+  async close(): Promise<void> {
+    await this.#listener.stop(() => this.#sockets.close(this.#deps.config.stopSeconds * 1000));
+    this.#stopWatching();
+    await this.#yoga.dispose();
+    this.#metrics.registry.clear();
+  }
+
+  #serveSockets(timeouts: SocketTimeouts): Sockets {
+    const { db, log, tokens } = this.#deps;
+    return serveSockets({
+      server: this.#listener.server,
+      pipeline: this.#pipeline,
+      requestInfoOf: (request) => this.#requestInfoOf(request),
+      originAllowed: this.#cors.isAllowed,
+      mask: this.#mask,
+      log,
+      initTimeoutMs: timeouts.init,
+      recheckIntervalMs: timeouts.recheck ?? socketTimeouts.recheck,
+      onCount: (count) => this.#metrics.sockets.set(count),
+      hasExpired: (token) => tokens.hasExpired(token),
+      actorsOf: (credentials) => loadActors(db, credentials),
+    });
+  }
+
+  *#connections(): Iterable<OpenConnection> {
+    yield* this.#sockets.open();
+    for (const socket of this.#listener.connections()) yield { socket, disconnect: () => socket.destroy() };
+  }
+
+  /** Answers a request, or sends the error. @param headers of the response: names and values alternate. */
+  #handle(request: IncomingMessage, response: ServerResponse, headers: string[]): void {
+    headers.push(...this.#cors.headersFor(request));
+    this.#route(request, response, headers).catch((error: unknown) => {
+      const masked = this.#mask(error, 'ru', requestIdOf(request));
+      if (response.headersSent) response.destroy();
+      else sendError(request, withHeaders(response, headers), masked);
+    });
+  }
+
+  async #route(request: IncomingMessage, response: ServerResponse, headers: readonly string[]): Promise<void> {
+    const path = request.url?.split('?')[0];
+    if (!/^100-continue$/i.test(request.headers.expect ?? '100-continue')) throw errors.expectationFailed;
+    if (isPreflight(request) && this.#cors.isAllowed(request)) return this.#cors.answerPreflight(request, withHeaders(response, headers));
+    if (path === '/graphql') return this.#answerGraphQL(request, response, headers);
+    withHeaders(response, headers);
+    if (path === '/health/live') return sendResponse(response, 200, { status: 'live' });
+    if (path === '/health/ready') return this.#answerReadiness(response);
+    if (path === '/metrics') return this.#answerMetrics(request, response);
+    if (request.headers.expect !== undefined) response.writeContinue();
+    if (!(await this.#deps.routes(request, response))) throw errors.notFound;
+  }
+
+  async #answerGraphQL(request: IncomingMessage, response: ServerResponse, headers: readonly string[]): Promise<void> {
+    const { method } = request;
+    this.#pipeline.accept(request);
+    if (method === 'OPTIONS') return void response.writeHead(204, [...headers, 'allow', 'GET, POST, OPTIONS']).end();
+    const envelope: RequestEnvelope = { requestInfo: this.#requestInfoOf(request) };
+    if (method === 'POST') {
+      const body = await this.#pipeline.readBody(request, response);
+      if (body === undefined) return;
+      if (await this.#fastPath.answer(Object.assign(request, { body }), response, envelope, headers)) return;
     }
+    await this.#yoga.handle(request, withHeaders(response, headers), envelope);
+  }
+
+  #requestInfoOf(request: IncomingMessage & { access?: Access; body?: Buffer }): RequestInfo {
+    return {
+      access: request.access,
+      authorization: request.headers.authorization ?? null,
+      acceptLanguage: request.headers['accept-language'] ?? null,
+      requestId: requestIdOf(request),
+      address: addressOf(request, this.#deps.config.trustProxy),
+      bytes: () => request.body?.length ?? 0,
+    };
+  }
+
+  async #answerReadiness(response: ServerResponse): Promise<void> {
+    const status = this.#listener.isStopping ? 'stopping' : await this.#readiness.status();
+    sendResponse(response, status === 'ready' ? 200 : 503, { status });
+  }
+
+  /** Answers whoever knows METRICS_TOKEN; without that setting, clients on this machine. @throws NOT_FOUND */
+  async #answerMetrics({ socket, headers }: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { metricsToken } = this.#deps.config;
+    const isAllowed =
+      metricsToken === undefined
+        ? /^(::1|127\.|::ffff:127\.)/.test(socket.remoteAddress ?? '') && headers['x-forwarded-for'] === undefined
+        : headers.authorization === `Bearer ${metricsToken}`;
+    if (!isAllowed) throw errors.notFound;
+    sendResponse(response, 200, await this.#metrics.text(), 'text/plain; version=0.0.4');
   }
 }

@@ -1,9 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Plugin } from 'graphql-yoga';
 import type { Database } from '../db/client.ts';
 import type { LiveEvents } from '../events/live/subscription.ts';
-import type { GraphContext } from '../graphql/context.ts';
-import { operationOf } from '../executor/executor.ts';
 import type { ExecutionCounts } from './live/subscription-operation.ts';
 import { answerScrapes, scrapeAll } from './scrape.ts';
 
@@ -98,22 +95,4 @@ export function createMetrics(db: Database, liveEvents: LiveEvents, counts: Exec
 export function recordOperation({ operations, duration }: Metrics, type: string, startedAt: number, failed: boolean): void {
   operations.inc({ type, outcome: failed ? 'error' : 'ok' });
   duration.observe({ type }, (performance.now() - startedAt) / 1000);
-}
-
-export function useMetrics(metrics: Metrics): Plugin<GraphContext> {
-  const { operations } = metrics;
-  return {
-    onExecute({ args }) {
-      const startedAt = performance.now();
-      const type = operationOf(args.document, args.operationName)?.operation ?? 'query';
-      return {
-        onExecuteDone: ({ result }) => recordOperation(metrics, type, startedAt, 'errors' in result && result.errors !== undefined),
-      };
-    },
-    onSubscribe: () => ({
-      onSubscribeResult({ result }) {
-        operations.inc({ type: 'subscription', outcome: Symbol.asyncIterator in result ? 'ok' : 'error' });
-      },
-    }),
-  };
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { can } from '../policy/can.ts';
 import type { Actor } from '../policy/actor.ts';
-import { loadActors, type Ended } from '../auth/actors.ts';
+import { loadActors, type Ended, type Loaded } from '../auth/actors.ts';
 import type { SigningKeys } from '../auth/keys.ts';
 import type { Credential, Tokens } from '../auth/tokens.ts';
 import type { Config } from '../config.ts';
@@ -9,7 +9,8 @@ import { refusalOf } from '../db/availability.ts';
 import type { Database } from '../db/client.ts';
 import { batchPerTick } from '../reader/batching.ts';
 import type { Context } from '../domain/context.ts';
-import { createLoaders } from '../domain/loaders.ts';
+import { BatchedRows, createLoaders } from '../domain/loaders.ts';
+import type { SelectedFields } from '../domain/selected-columns.ts';
 import { Refusal, type Language } from '../errors.ts';
 import type { Notifier } from '../events/notifier.ts';
 import type { LiveEvents } from '../events/live/subscription.ts';
@@ -18,9 +19,10 @@ import type { Logger } from '../logger.ts';
 import { accountIdOf, noteAccount, type Access } from './access-log.ts';
 import type { Account, AccountLimits } from './account-limits.ts';
 import { BilingualError, invalidTokenError, refusalError } from './errors.ts';
+import type { KnownDocument } from './graphql/documents.ts';
 import { headerElements } from './header-elements.ts';
 
-/** Builds the context of a request from its headers, its address and the rights of its credential. */
+/** Authenticates requests, and builds their contexts from headers, address and the rights of the credential. */
 
 export interface ServerDeps {
   config: Config;
@@ -57,12 +59,21 @@ export function languageOf(acceptLanguage: string | null): Language {
 
 const anonymous: Actor = { kind: 'anonymous' };
 
+interface ContextOptions {
+  /** Null, by default, for the operator and an anonymous actor. */
+  credential?: Context['credential'];
+  /** The fields that the operation selects, if it is a query. */
+  selection?: SelectedFields | undefined;
+  /** Shares statements between requests. */
+  rows?: BatchedRows;
+}
+
 /** Returns a context for an actor, with new loaders: it serves no cached rows. */
 export function contextFor(
   deps: ServerDeps,
   actor: Actor,
   requestInfo: Pick<RequestInfo, 'acceptLanguage' | 'requestId' | 'address'>,
-  credential: Context['credential'] = null,
+  { credential = null, selection, rows = new BatchedRows(deps.db) }: ContextOptions = {},
 ): Context {
   const { config, db, log, notifier, liveEvents } = deps;
   const context: Context = {
@@ -72,34 +83,34 @@ export function contextFor(
     db,
     log,
     liveEvents,
-    loaders: createLoaders(db, actor),
+    loaders: createLoaders(rows, actor, selection),
     language: languageOf(requestInfo.acceptLanguage),
     requestId: requestInfo.requestId ?? randomUUID(),
     address: requestInfo.address,
-    renew: (newActor) => ({ ...context, actor: newActor, loaders: createLoaders(db, newActor) }),
+    renew: (newActor) => ({ ...context, actor: newActor, loaders: createLoaders(rows, newActor) }),
     notify: (schoolIds) => notifier.notify(schoolIds),
   };
   return context;
 }
 
-/** The context of a request, with the account whose limits apply to it. */
-export interface RequestContext extends GraphContext {
+/** A request whose credential has been checked and whose operation has been counted. */
+export interface AuthenticatedRequest {
+  actor: Actor;
+  credential: Credential | null;
+  /** The account whose limits apply. */
   account: Account;
-  /** Returns the size of the request in bytes; undefined if it is unknown. */
-  requestBytes?: (() => number) | undefined;
-  /** Reloads the rights. Returns the new actor and loaders of the context. @throws UNAUTHENTICATED */
-  reload(): Promise<Partial<Pick<Context, 'actor' | 'loaders'>>>;
+  language: Language;
+  address: string | null;
 }
 
-/**
- * Adds the account to the context itself, which `renew` copies. Hot path: `Object.assign` took a microsecond longer.
- */
-function withAccount(context: Context, account: Account, { bytes }: RequestInfo, reload: RequestContext['reload']): RequestContext {
-  const request = context as RequestContext;
-  request.account = account;
-  request.requestBytes = bytes;
-  request.reload = reload;
-  return request;
+/** The context of a request, with its account and its document. */
+export interface RequestContext extends GraphContext {
+  account: Account;
+  document: KnownDocument;
+  /** Returns the size of the request in bytes; undefined if it is unknown. */
+  requestBytes?: (() => number) | undefined;
+  /** Returns the context with the present rights and with new loaders. @throws UNAUTHENTICATED */
+  reload(): Promise<RequestContext>;
 }
 
 /** The error for a credential that is invalid, or whose session or account has ended. */
@@ -113,62 +124,79 @@ export class UnauthenticatedError extends BilingualError {
   }
 }
 
-/**
- * Returns a function that creates the context of a request. Each request reads its roles from the database, so that a
- * revoked right is lost at once. Requests without credentials get the anonymous actor; the limits of their address apply.
- * @throws UNAUTHENTICATED (401) for a credential that is invalid or has ended, RATE_LIMITED (429) when the account has
- *   used up its operations of this minute, UNAVAILABLE (503) when the credential cannot be checked now.
- */
-export function createContexts(deps: ServerDeps, limits: AccountLimits): (requestInfo: RequestInfo) => Promise<RequestContext> {
-  const { db, log, tokens } = deps;
-  // One statement loads the actors of all requests of one tick. Nothing is cached for the next tick.
-  const actorOf = batchPerTick((credentials: readonly Credential[]) => loadActors(db, credentials));
-  const currentActor = async (credential: Credential, language: Language): Promise<Actor> => {
-    const actor = await actorOf(credential);
-    if ('ended' in actor) throw new UnauthenticatedError(actor.ended, language);
-    return actor;
-  };
-  const count = (account: Account, language: Language): void => {
-    try {
-      account.countOperation();
-    } catch (error) {
-      throw error instanceof Refusal ? refusalError(error, language) : error;
-    }
-  };
+/** Authenticates requests and creates their contexts. */
+export class RequestContexts {
+  readonly #deps: ServerDeps;
+  readonly #limits: AccountLimits;
+  readonly #rows: BatchedRows;
+  /** One statement loads the actors of all requests of one tick. Nothing is cached for the next tick. */
+  readonly #loadActor: (credential: Credential) => Promise<Loaded>;
 
-  const contextOf = async (requestInfo: RequestInfo, language: Language): Promise<RequestContext> => {
-    if (requestInfo.authorization === null) {
-      noteAccount(requestInfo.access, null);
-      const account = limits.ofAddress(requestInfo.address);
-      count(account, language);
-      return withAccount(contextFor(deps, anonymous, requestInfo), account, requestInfo, () => Promise.resolve({}));
-    }
-    const token = tokenOf(requestInfo.authorization);
-    const verified = token === undefined ? undefined : tokens.verifyAccessToken(token);
-    const credential = verified instanceof Promise ? await verified : verified;
-    if (credential === undefined) throw new UnauthenticatedError('TOKEN_INVALID', language);
-    // Counts before it reads from the database, so that requests with a revoked token are limited too.
-    noteAccount(requestInfo.access, credential);
-    const account = limits.of(accountIdOf(credential));
-    count(account, language);
-    const actor = await currentActor(credential, language);
-    return withAccount(contextFor(deps, actor, requestInfo, credential), account, requestInfo, async () => {
-      const reloaded = await currentActor(credential, language);
-      return { actor: reloaded, loaders: createLoaders(db, reloaded) };
-    });
-  };
+  constructor(deps: ServerDeps, limits: AccountLimits) {
+    this.#deps = deps;
+    this.#limits = limits;
+    this.#rows = new BatchedRows(deps.db);
+    this.#loadActor = batchPerTick((credentials: readonly Credential[]) => loadActors(deps.db, credentials));
+  }
 
-  return async (requestInfo) => {
+  /**
+   * Checks the credential and counts the operation. Reads the roles from the database, so that a revoked right is lost
+   * at once. Requests without credentials get the anonymous actor; the limits of their address apply.
+   * @throws UNAUTHENTICATED (401) for a credential that is invalid or has ended, RATE_LIMITED (429) when the account has
+   *   used up its operations of this minute, UNAVAILABLE (503) when the credential cannot be checked now.
+   */
+  async authenticate(requestInfo: RequestInfo): Promise<AuthenticatedRequest> {
     const language = languageOf(requestInfo.acceptLanguage);
     try {
-      return await contextOf(requestInfo, language);
+      return await this.#authenticate(requestInfo, language);
     } catch (error) {
       const refusal = refusalOf(error);
       if (refusal === undefined) throw error;
-      log.warn({ err: error, requestId: requestInfo.requestId }, 'unavailable');
+      if (!(error instanceof Refusal)) this.#deps.log.warn({ err: error, requestId: requestInfo.requestId }, 'unavailable');
       throw refusalError(refusal, language);
     }
-  };
+  }
+
+  /** Creates the context of an operation of the document. @param isQuery reads only the columns of the selected fields. */
+  create(request: AuthenticatedRequest, requestInfo: RequestInfo, document: KnownDocument, isQuery: boolean): RequestContext {
+    const { actor, credential, account, language } = request;
+    const selection = isQuery ? document.selectedFields : undefined;
+    // Adds to the context itself, which `renew` copies. Hot path: `Object.assign` took a microsecond longer.
+    const context = contextFor(this.#deps, actor, requestInfo, { credential, selection, rows: this.#rows }) as RequestContext;
+    context.account = account;
+    context.document = document;
+    context.requestBytes = requestInfo.bytes;
+    context.reload = async () => {
+      if (credential === null) return context;
+      const present = await this.#currentActor(credential, language);
+      return { ...context, actor: present, loaders: createLoaders(this.#rows, present, selection) };
+    };
+    return context;
+  }
+
+  async #authenticate({ authorization, address, access }: RequestInfo, language: Language): Promise<AuthenticatedRequest> {
+    if (authorization === null) {
+      noteAccount(access, null);
+      const account = this.#limits.ofAddress(address);
+      account.countOperation();
+      return { actor: anonymous, credential: null, account, language, address };
+    }
+    const token = tokenOf(authorization);
+    const verified = token === undefined ? undefined : this.#deps.tokens.verifyAccessToken(token);
+    const credential = verified instanceof Promise ? await verified : verified;
+    if (credential === undefined) throw new UnauthenticatedError('TOKEN_INVALID', language);
+    // Counts before it reads from the database, so that requests with a revoked token are limited too.
+    noteAccount(access, credential);
+    const account = this.#limits.of(accountIdOf(credential));
+    account.countOperation();
+    return { actor: await this.#currentActor(credential, language), credential, account, language, address };
+  }
+
+  async #currentActor(credential: Credential, language: Language): Promise<Actor> {
+    const actor = await this.#loadActor(credential);
+    if ('ended' in actor) throw new UnauthenticatedError(actor.ended, language);
+    return actor;
+  }
 }
 
 /** Returns the token of an `Authorization` header (RFC 6750, 2.1). */
@@ -177,7 +205,7 @@ export const tokenOf = (authorization: string): string | undefined => /^Bearer (
 /**
  * Returns whether the actor may read the schema: signed-in staff of a school, and services with the scope to read it.
  */
-export function mayIntrospect({ actor }: Context): boolean {
+export function mayIntrospect(actor: Actor): boolean {
   if (actor.kind === 'user') return actor.grants.some(({ role }) => role !== 'STUDENT');
   return actor.kind === 'service' && can(actor, 'school.read', { schoolId: actor.schoolId });
 }

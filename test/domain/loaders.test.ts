@@ -1,15 +1,17 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { loadPerson } from '../../src/auth/actors.ts';
-import { createLoaders, ownRow } from '../../src/domain/loaders.ts';
+import { BatchedRows, createLoaders } from '../../src/domain/loaders.ts';
 import type { Actor } from '../../src/policy/actor.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 /** Requests in the same tick of the event loop share statements, but never what they may see. */
 
 let app: Sfera;
+let batchedRows: BatchedRows;
 beforeAll(async () => {
   app = await openSfera();
+  batchedRows = new BatchedRows(app.db);
 });
 afterAll(() => app.close());
 
@@ -43,7 +45,7 @@ it('is read with one statement, and each actor gets what the policy allows', asy
   ];
   const ids = [...own.classes, ...other.classes].map(({ id }) => id);
   const classesAs = (as: Actor) => {
-    const loaders = createLoaders(app.db, as);
+    const loaders = createLoaders(batchedRows, as);
     return Promise.all(ids.map((id) => loaders.byId('Class', id)));
   };
   const [seen, statements] = await counted(() => Promise.all(actors.map(classesAs)));
@@ -58,7 +60,7 @@ it('is read with one statement, and each actor gets what the policy allows', asy
   const subject = await app.build.subject({ schoolId: own.school.id });
   const each = await Promise.all(
     actors.map((as) => {
-      const loaders = createLoaders(app.db, as);
+      const loaders = createLoaders(batchedRows, as);
       return Promise.all([
         loaders.byId('School', own.school.id),
         loaders.byId('SchoolYear', years[0]!.id),
@@ -76,7 +78,7 @@ it('is read with one statement, and each actor gets what the policy allows', asy
 
 it("is one's own row for everybody, and nothing that an earlier turn read", async () => {
   const people = [await app.build.user(), await app.build.user()];
-  const read = () => Promise.all([...people, people[0]!].map(({ id }) => ownRow(app.db, id)));
+  const read = () => Promise.all([...people, people[0]!].map(({ id }) => batchedRows.loadUser(id)));
   const [rows, statements] = await counted(read);
   expect(statements).toBe(1);
   expect(rows.map((row) => row?.id)).toEqual([...people, people[0]!].map(({ id }) => id));

@@ -4,72 +4,32 @@ import {
   type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
+  type GraphQLError,
   type OperationDefinitionNode,
   type SelectionSetNode,
 } from 'graphql';
-import { isAsyncIterable, type Plugin } from 'graphql-yoga';
-import { Refusal } from '../../errors.ts';
-import type { GraphContext } from '../../graphql/context.ts';
-import type { Finish } from '../account-limits.ts';
-import { isExecutionState, operationOf, resultOf, type Executed } from '../../executor/executor.ts';
-import { boundUnslicedCost, costOf } from './limits.ts';
-import { prepareCharged } from './plans.ts';
-import { takeAsOf } from '../live/subscription-execution.ts';
-import { refusalError, RequestError } from '../errors.ts';
-import { passSelection } from './selection.ts';
+import { createPlanCache } from '../../executor/compile-query.ts';
+import { operationOf, prepare, type PreparedOperation } from '../../executor/executor.ts';
+import { isRowView } from '../../reader/row-view.ts';
+import { cacheBudget } from '../cache-budget.ts';
+import type { Account, Finish } from '../account-limits.ts';
+import { RequestError } from '../errors.ts';
 import type { RequestContext } from '../request-context.ts';
 
-/** Executes operations and opens streams within the limits of their account: src/http/account-limits.ts. */
+/** Charges operations and streams to their account, within its limits: src/http/account-limits.ts. */
 
-const contextOf = ({ contextValue }: ExecutionArgs): RequestContext => contextValue as RequestContext;
+/** The arguments of an execution, with the context that `RequestContexts` created. */
+export type OperationArgs = ExecutionArgs & { contextValue: RequestContext };
 
 /** Cost of a mutation field, in objects, in addition to its result: its statements, its events and their delivery. */
 const mutationFieldCost = 50;
 
-/**
- * Executes a query or a mutation as soon as the limits of its account allow it. Charges the account for the bytes of
- * the result.
- * @throws RATE_LIMITED, UNAVAILABLE
- */
-export async function executeAdmitted(args: ExecutionArgs): Promise<Executed> {
-  const admission = admit(args);
-  const finish = admission instanceof Promise ? await admission : admission;
-  let bytes: number | undefined;
-  try {
-    // Rights may have been revoked while the operation waited.
-    if (admission instanceof Promise) {
-      const contextValue = Object.assign(contextOf(args), await contextOf(args).reload());
-      passSelection({ ...args, contextValue });
-      await takeAsOf({ ...args, contextValue });
-    }
-    const prepared = prepareCharged(args);
-    if (prepared.runsUnsliced) boundUnslicedCost(args);
-    const executed = await prepared.execute(args.rootValue, args.contextValue);
-    if (isExecutionState(executed)) bytes = executed.writer.at;
-    return executed;
-  } finally {
-    finish(bytes);
-  }
-}
-
-function admit(args: ExecutionArgs): Finish | Promise<Finish> {
-  const { document, operationName } = args;
-  const { account, language, requestBytes } = contextOf(args);
+/** Reserves the cost and a slot for an operation. Returns a promise if it has to wait. @throws RATE_LIMITED, UNAVAILABLE */
+export function admit({ document, operationName, variableValues, contextValue }: OperationArgs): Finish | Promise<Finish> {
   const operation = operationOf(document, operationName);
   const mutationFields = operation?.operation === OperationTypeNode.MUTATION ? countRootFields(document, operation) : 0;
-  const toGraphQLError = (error: unknown): unknown => (error instanceof Refusal ? refusalError(error, language) : error);
-  try {
-    const admission = account.admit(
-      costOf(document, args.variableValues ?? {}, operationName) + mutationFields * mutationFieldCost,
-      requestBytes,
-    );
-    if (!(admission instanceof Promise)) return admission;
-    return admission.catch((error: unknown) => {
-      throw toGraphQLError(error);
-    });
-  } catch (error) {
-    throw toGraphQLError(error);
-  }
+  const cost = contextValue.document.costOf(variableValues ?? {}, operationName);
+  return contextValue.account.admit(cost + mutationFields * mutationFieldCost, contextValue.requestBytes);
 }
 
 /** Returns the number of root fields of an operation, through fragments, including those that a directive may skip. */
@@ -91,8 +51,27 @@ function countRootFields({ definitions }: DocumentNode, { selectionSet }: Operat
   return responseKeys.size;
 }
 
+/** Plans of anonymous requests have a separate cache, so that they cannot evict plans of signed-in accounts. */
+const accountPlans = createPlanCache(cacheBudget);
+const anonymousPlans = createPlanCache(cacheBudget / 8);
+
+/**
+ * Prepares an operation. Charges its account for newly planned fields: planning a field takes about as long as writing
+ * an object.
+ */
+export function prepareCharged(args: ExecutionArgs): PreparedOperation {
+  const { actor, account, config } = args.contextValue as RequestContext;
+  const prepared = prepare(args, {
+    planCache: actor.kind === 'anonymous' ? anonymousPlans : accountPlans,
+    usesGraphqlJs: config.executor === 'graphql-js',
+    isByteRow: isRowView,
+  });
+  if (prepared.plannedFields > 0) account.chargeCost(prepared.plannedFields);
+  return prepared;
+}
+
 /** Returns the error for an account that has too many streams open; undefined if it may open another one. */
-export function streamRefusal({ account, language }: RequestContext): RequestError | undefined {
+export function streamRefusal({ account, language }: Pick<RequestContext, 'account' | 'language'>): RequestError | undefined {
   if (account.mayOpenStream) return undefined;
   const text = [
     'У вас открыто слишком много подписок. Закройте лишние.',
@@ -101,50 +80,84 @@ export function streamRefusal({ account, language }: RequestContext): RequestErr
   return new RequestError('TOO_MANY_STREAMS', text, { status: 429, language });
 }
 
-async function subscribeCounted(
-  args: ExecutionArgs,
-  subscribe: (args: ExecutionArgs) => unknown,
-): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
-  const refusal = streamRefusal(contextOf(args));
+export type Results = AsyncIterableIterator<ExecutionResult>;
+
+export const isStream = (results: Results | ExecutionResult): results is Results => Symbol.asyncIterator in results;
+
+type MaskErrors = (error: unknown) => GraphQLError[];
+
+/**
+ * Opens a stream, and counts it as one of the account until it ends. Masks the errors of its results.
+ * @param open returns the results, or one result with errors.
+ * @throws RequestError when the account has too many streams open.
+ */
+export async function openCounted(
+  context: Pick<RequestContext, 'account' | 'language'>,
+  open: () => Promise<Results | ExecutionResult>,
+  mask: MaskErrors,
+): Promise<Results | ExecutionResult> {
+  const refusal = streamRefusal(context);
   if (refusal !== undefined) throw refusal;
-  const { account } = contextOf(args);
-  account.streams += 1;
-  let isOpen = true;
-  const end = (): void => {
-    if (isOpen) account.streams -= 1;
-    isOpen = false;
-  };
+  const slot = new StreamSlot(context.account);
   try {
-    const results = (await subscribe(args)) as AsyncIterableIterator<ExecutionResult> | ExecutionResult;
-    if (!isAsyncIterable(results)) {
-      end();
-      return results;
-    }
-    const counted: AsyncIterableIterator<ExecutionResult> = {
-      async next() {
-        try {
-          const result = await results.next();
-          if (result.done) end();
-          return result;
-        } catch (error) {
-          end();
-          throw error;
-        }
-      },
-      async return() {
-        end();
-        return (await results.return?.()) ?? { done: true, value: undefined };
-      },
-      [Symbol.asyncIterator]: () => counted,
-    };
-    return counted;
+    const results = await open();
+    if (isStream(results)) return new CountedResults(results, slot, mask);
+    slot.free();
+    return masked(results, mask);
   } catch (error) {
-    end();
+    slot.free();
     throw error;
   }
 }
 
-export const useAccountLimits = (): Plugin<GraphContext> => ({
-  onExecute: ({ setExecuteFn }) => setExecuteFn(async (args: ExecutionArgs) => resultOf(await executeAdmitted(args))),
-  onSubscribe: ({ subscribeFn, setSubscribeFn }) => setSubscribeFn((args: ExecutionArgs) => subscribeCounted(args, subscribeFn)),
-});
+const masked = (result: ExecutionResult, mask: MaskErrors): ExecutionResult =>
+  result.errors === undefined ? result : { ...result, errors: mask(result.errors) };
+
+/** One of the streams of an account, until it is freed. */
+class StreamSlot {
+  readonly #account: Account;
+  #isFree = false;
+
+  constructor(account: Account) {
+    this.#account = account;
+    account.streams += 1;
+  }
+
+  free(): void {
+    if (!this.#isFree) this.#account.streams -= 1;
+    this.#isFree = true;
+  }
+}
+
+class CountedResults implements Results {
+  readonly #results: Results;
+  readonly #slot: StreamSlot;
+  readonly #mask: MaskErrors;
+
+  constructor(results: Results, slot: StreamSlot, mask: MaskErrors) {
+    this.#results = results;
+    this.#slot = slot;
+    this.#mask = mask;
+  }
+
+  async next(): Promise<IteratorResult<ExecutionResult>> {
+    try {
+      const result = await this.#results.next();
+      if (!result.done) return { done: false, value: masked(result.value, this.#mask) };
+      this.#slot.free();
+      return result;
+    } catch (error) {
+      this.#slot.free();
+      throw this.#mask(error)[0]!;
+    }
+  }
+
+  async return(): Promise<IteratorResult<ExecutionResult>> {
+    this.#slot.free();
+    return (await this.#results.return?.()) ?? { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}

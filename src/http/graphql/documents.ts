@@ -1,18 +1,28 @@
 import { hash } from 'node:crypto';
-import { GraphQLError, Kind, parse, specifiedRules, validate, type DocumentNode } from 'graphql';
-import type { Plugin } from 'graphql-yoga';
+import {
+  GraphQLError,
+  Kind,
+  NoSchemaIntrospectionCustomRule,
+  parse,
+  specifiedRules,
+  TypeInfo,
+  validate,
+  visit,
+  visitWithTypeInfo,
+  type DocumentNode,
+} from 'graphql';
 import { LRUCache } from 'lru-cache';
+import type { Context } from '../../domain/context.ts';
+import { SelectedFields } from '../../domain/selected-columns.ts';
 import { rateLimited, type Refusal } from '../../errors.ts';
-import type { GraphContext } from '../../graphql/context.ts';
 import { schema } from '../../graphql/schema.ts';
 import { cacheBudget } from '../cache-budget.ts';
 import { Budgets } from './budgets.ts';
+import { computeCost } from './cost.ts';
 import { HeldMemory } from './held-memory.ts';
 import { anonymousLengthRefusal, anonymousShapeRefusal, anonymousTokensRefusal, boundDocument, BoundsRule } from './limits.ts';
 import { requestErrorWithCode, inLanguage, refusalError, RequestError } from '../errors.ts';
-import { documentText, type DocumentParams } from './persisted-queries.ts';
 import { dropPlans } from '../../executor/compile-query.ts';
-import { languageOf, type RequestInfo } from '../request-context.ts';
 import type { CompiledQuery } from '../../executor/execution-state.ts';
 
 /**
@@ -21,15 +31,71 @@ import type { CompiledQuery } from '../../executor/execution-state.ts';
  * documents are not cached.
  */
 
-export interface KnownDocument {
-  text: string;
+/** The parameters of a request that name its document. */
+export interface DocumentParams {
+  query?: unknown;
+  extensions?: unknown;
+}
+
+/** The sender of a document. */
+type Sender = Pick<Context, 'actor' | 'credential' | 'language' | 'address'>;
+
+/** A valid document, with what is computed from it once. */
+export class KnownDocument {
+  readonly text: string;
   /** SHA-256 in hexadecimal, which identifies a persisted query. */
-  hash: string;
-  document: DocumentNode;
+  readonly hash: string;
+  readonly document: DocumentNode;
   /** Bytes of heap. */
-  weight: number;
+  readonly weight: number;
   /** The refusal for anonymous requests; undefined if they may send the document. */
-  anonymousRefusal: Refusal | undefined;
+  readonly anonymousRefusal: Refusal | undefined;
+  /** Whether the document may select `asOf`. */
+  readonly selectsAsOf: boolean;
+  #selectedFields: SelectedFields | undefined;
+  #introspects: boolean | undefined;
+  /** The costs that do not depend on variables, by operation name. */
+  readonly #constantCosts = new Map<string, number>();
+
+  constructor(text: string, tokens: number, document: DocumentNode) {
+    this.text = text;
+    this.hash = hash('sha256', text);
+    this.document = document;
+    this.weight = weightOf(text, tokens);
+    this.anonymousRefusal = anonymousLengthRefusal(text.length) ?? anonymousTokensRefusal(tokens) ?? anonymousShapeRefusal(document);
+    this.selectsAsOf = /\basOf\b/.test(text);
+  }
+
+  /** The fields that the document selects, by parent type. A fragment on an interface selects only `id`. */
+  get selectedFields(): SelectedFields {
+    return (this.#selectedFields ??= selectedFields(this.document));
+  }
+
+  /** Whether the document reads the schema. */
+  get introspects(): boolean {
+    return (this.#introspects ??= validate(schema, this.document, [NoSchemaIntrospectionCustomRule]).length > 0);
+  }
+
+  /** Returns the number of objects that an operation could return. */
+  costOf(variables: Readonly<Record<string, unknown>>, operationName: string | null | undefined): number {
+    const name = operationName ?? '';
+    const known = this.#constantCosts.get(name);
+    if (known !== undefined) return known;
+    const { cost, isConstant } = computeCost(this.document, variables, operationName);
+    if (isConstant) this.#constantCosts.set(name, cost);
+    return cost;
+  }
+}
+
+function selectedFields(document: DocumentNode): SelectedFields {
+  const fields = new Map<string, Set<string>>();
+  const types = new TypeInfo(schema);
+  const collect = ({ name }: { name: { value: string } }): void => {
+    const type = types.getParentType()!.name;
+    fields.set(type, (fields.get(type) ?? new Set()).add(name.value));
+  };
+  visit(document, visitWithTypeInfo(types, { Field: collect }));
+  return new SelectedFields(fields);
 }
 
 /**
@@ -48,6 +114,20 @@ const chargeOf = (tokens: number): number => Math.ceil(tokens * (8 + tokens / 50
 /** Charge (characters plus `chargeOf` tokens) of the new documents that one account or address may send in a minute. */
 const newPerMinute = { account: 3 * 1024 * 1024, address: 128 * 1024 };
 
+const sha256Pattern = /^[0-9a-f]{64}$/i;
+
+/**
+ * Returns an error of the protocol. Clients compare its message, so it is the same in both languages. The status is
+ * 200, as in Apollo Server.
+ */
+const protocolError = (code: string, message: string): RequestError => new RequestError(code, [message, message], { status: 200 });
+
+const mismatch = (): RequestError =>
+  new RequestError('PERSISTED_QUERY_MISMATCH', [
+    'Значение sha256Hash не совпадает с SHA-256 переданного документа.',
+    'The value of sha256Hash is not the SHA-256 of the document sent.',
+  ]);
+
 export class Documents {
   // Anonymous documents have a separate cache, so that they cannot evict documents of signed-in accounts.
   readonly #ofAccounts = this.#cacheOf((cacheBudget * 7) / 8);
@@ -63,6 +143,29 @@ export class Documents {
     return new LRUCache({ maxSize, dispose: (known, _text, reason) => reason === 'evict' && this.#forget(known) });
   }
 
+  /**
+   * Returns the document's text; undefined if the request has neither a text nor a hash. In Apollo's automatic persisted
+   * queries a client sends only the SHA-256 of a document, and also its text if the server does not know the hash. A
+   * hash finds any cached document, no matter which client sent its text.
+   * @throws RequestError for an unknown hash, an unsupported version, or a hash that does not match the text.
+   */
+  textOf({ query, extensions }: DocumentParams): string | undefined {
+    const text = typeof query === 'string' ? query : undefined;
+    const persisted = (extensions as { persistedQuery?: unknown } | null | undefined)?.persistedQuery;
+    if (persisted === undefined || persisted === null) return text;
+    const { version, sha256Hash } = persisted as { version?: unknown; sha256Hash?: unknown };
+    if (version !== 1 || typeof sha256Hash !== 'string' || !sha256Pattern.test(sha256Hash))
+      throw protocolError('PERSISTED_QUERY_NOT_SUPPORTED', 'PersistedQueryNotSupported');
+    const requestedHash = sha256Hash.toLowerCase();
+    if (text === undefined || text === '') {
+      const known = this.findByHash(requestedHash);
+      if (known === undefined) throw protocolError('PERSISTED_QUERY_NOT_FOUND', 'PersistedQueryNotFound');
+      return known.text;
+    }
+    if ((this.find(text)?.hash ?? hash('sha256', text)) !== requestedHash) throw mismatch();
+    return text;
+  }
+
   find(text: string): KnownDocument | undefined {
     return this.#ofAccounts.get(text) ?? this.#ofAnonymous.get(text) ?? this.#heldTexts.get(text);
   }
@@ -74,41 +177,37 @@ export class Documents {
 
   /**
    * Returns the document with this text; parses and validates it if it is not cached.
-   * @throws GraphQLError or AggregateError, in the language of the context, for an invalid document, or when the budget
+   * @throws GraphQLError or AggregateError, in the language of the sender, for an invalid document, or when the budget
    *   of new documents is used up.
    */
-  read(text: string, ctx: GraphContext): KnownDocument {
+  read(text: string, sender: Sender): KnownDocument {
     try {
-      const known = this.find(text) ?? this.#add(text, ctx);
-      if (ctx.actor.kind === 'anonymous' && known.anonymousRefusal !== undefined) throw refusalError(known.anonymousRefusal, ctx.language);
+      const known = this.find(text) ?? this.#add(text, sender);
+      if (sender.actor.kind === 'anonymous' && known.anonymousRefusal !== undefined)
+        throw refusalError(known.anonymousRefusal, sender.language);
       return known;
     } catch (error) {
       if (error instanceof AggregateError)
-        throw new AggregateError((error.errors as GraphQLError[]).map((cause) => inLanguage(cause, ctx.language)));
-      throw error instanceof GraphQLError ? inLanguage(error, ctx.language) : error;
+        throw new AggregateError((error.errors as GraphQLError[]).map((cause) => inLanguage(cause, sender.language)));
+      throw error instanceof GraphQLError ? inLanguage(error, sender.language) : error;
     }
   }
 
-  #add(text: string, ctx: GraphContext): KnownDocument {
-    const anonymous = ctx.actor.kind === 'anonymous';
+  #add(text: string, sender: Sender): KnownDocument {
+    const anonymous = sender.actor.kind === 'anonymous';
     const refuse = (refusal: Refusal | undefined): void => {
-      if (refusal !== undefined) throw refusalError(refusal, ctx.language);
+      if (refusal !== undefined) throw refusalError(refusal, sender.language);
     };
-    const [budgets, key] = anonymous ? [this.#addresses, ctx.address ?? ''] : [this.#accounts, accountIdOf(ctx)];
+    const [budgets, key] = anonymous ? [this.#addresses, sender.address ?? ''] : [this.#accounts, accountIdOf(sender)];
     if (anonymous) refuse(anonymousLengthRefusal(text.length));
     const wait = budgets.take(key, text.length);
     if (wait > 0) refuse(rateLimited(wait));
     const tokens = boundDocument(text);
     if (anonymous) refuse(anonymousTokensRefusal(tokens));
     budgets.add(key, chargeOf(tokens));
-    const document = parseValid(text);
-    const known: KnownDocument = {
-      text,
-      document,
-      hash: hash('sha256', text),
-      weight: weightOf(text, tokens),
-      anonymousRefusal: anonymousLengthRefusal(text.length) ?? anonymousTokensRefusal(tokens) ?? anonymousShapeRefusal(document),
-    };
+    const document = parseDocument(text);
+    validateDocument(document);
+    const known = new KnownDocument(text, tokens, document);
     if (!anonymous || known.anonymousRefusal === undefined) this.#keep(known, anonymous ? this.#ofAnonymous : this.#ofAccounts);
     return known;
   }
@@ -132,10 +231,10 @@ export class Documents {
    * @throws RequestError when the account holds too many different documents, UNAVAILABLE when all accounts together
    *   do.
    */
-  hold(document: DocumentNode, compiled: CompiledQuery | null, ctx: GraphContext): () => void {
+  hold(document: DocumentNode, compiled: CompiledQuery | null, sender: Sender): () => void {
     const known = this.#byDocument.get(document);
     if (known === undefined) return () => undefined;
-    const release = this.#held.hold(compiled === null ? [known] : [known, compiled], accountIdOf(ctx), ctx.language);
+    const release = this.#held.hold(compiled === null ? [known] : [known, compiled], accountIdOf(sender), sender.language);
     this.#heldTexts.set(known.text, known);
     return () => {
       if (!release().includes(known)) return;
@@ -145,62 +244,25 @@ export class Documents {
   }
 }
 
-export interface RequestEnvelope {
-  requestInfo: RequestInfo;
-  /** The context, if it was created before the document was parsed. */
-  admitted?: GraphContext | undefined;
-  document?: DocumentNode;
-}
+const accountIdOf = ({ credential }: Sender): string => (credential?.kind === 'user' ? credential.userId : (credential?.clientId ?? ''));
 
-/** Passes documents from the cache to Yoga, which then does not parse or validate. */
-export function useDocuments(
-  documents: Documents,
-  contextOf: (requestInfo: RequestInfo) => Promise<GraphContext>,
-): Plugin<GraphContext, RequestEnvelope> {
-  return {
-    onParams({ params, setParams, paramsHandler, setParamsHandler, context: { requestInfo } }) {
-      try {
-        // Yoga refuses parameters that are not an object, after this hook.
-        const query = documentText((params as DocumentParams | null) ?? {}, documents);
-        if (query !== undefined) setParams({ ...params, query });
-      } catch (error) {
-        throw inLanguage(error as GraphQLError, languageOf(requestInfo.acceptLanguage));
-      }
-      // Runs after every check of the parameters.
-      setParamsHandler(async (payload) => {
-        const envelope: RequestEnvelope = payload.context;
-        const text = payload.params.query!;
-        const known = requestInfo.authorization === null ? undefined : documents.find(text);
-        if (known === undefined) {
-          envelope.admitted ??= await contextOf(requestInfo);
-          envelope.document = documents.read(text, envelope.admitted).document;
-        } else envelope.document = known.document;
-        return paramsHandler(payload);
-      });
-    },
-    onParse: ({ context, setParsedDocument }) => setParsedDocument((context as unknown as RequestEnvelope).document),
-    onValidate: ({ setResult }) => setResult([]),
-  };
-}
-
-const accountIdOf = ({ credential }: GraphContext): string =>
-  credential?.kind === 'user' ? credential.userId : (credential?.clientId ?? '');
-
-/** Parses and validates a document. @throws GraphQLError or AggregateError; each error has a code. */
-function parseValid(text: string): DocumentNode {
-  let document: DocumentNode;
+/** @throws GraphQLError with a code. */
+function parseDocument(text: string): DocumentNode {
   try {
-    document = parse(text);
+    return parse(text);
   } catch (error) {
     throw requestErrorWithCode(error as GraphQLError, 'GRAPHQL_PARSE_FAILED');
   }
+}
+
+/** @throws GraphQLError or AggregateError; each error has a code. */
+function validateDocument(document: DocumentNode): void {
   if (!document.definitions.some(({ kind }) => kind === Kind.OPERATION_DEFINITION))
     throw new RequestError('OPERATION_RESOLUTION_FAILURE', ['В документе нет операции.', 'The document contains no operation.']);
   for (const rules of [[BoundsRule], specifiedRules]) {
     const errors = validate(schema, document, rules, { hideSuggestions: true, maxErrors: 20 });
     if (errors.length > 0) throw new AggregateError(errors.map(validationError));
   }
-  return document;
 }
 
 /** Adds the code to a validation error. graphql-js aborts the comparison of overlapping fields after 500,000 steps. */

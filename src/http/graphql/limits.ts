@@ -1,26 +1,16 @@
 import {
   Kind,
   Lexer,
-  NoSchemaIntrospectionCustomRule,
   OperationTypeNode,
   Source,
   TokenKind,
-  validate,
   type ASTVisitor,
   type DocumentNode,
-  type ExecutionArgs,
-  type FragmentDefinitionNode,
-  type GraphQLSchema,
   type SelectionSetNode,
   type ValidationContext,
-  type ValueNode,
 } from 'graphql';
-import type { Plugin } from 'graphql-yoga';
 import { Refusal, type Message } from '../../errors.ts';
-import type { GraphContext } from '../../graphql/context.ts';
-import { operationOf } from '../../executor/executor.ts';
 import { RequestError } from '../errors.ts';
-import { introspectionCost } from './introspection-cost.ts';
 
 /** Limits of documents, variables and costs, on HTTP and on WebSocket. Most are checked before anything is executed. */
 
@@ -209,80 +199,6 @@ export function BoundsRule(context: ValidationContext): ASTVisitor {
   };
 }
 
-/**
- * Returns the number of objects that an operation could return. A page counts `first` or `last` edges, or 20 by
- * default, as the lists do; `ids` count one object each. A variable without a value counts with its default.
- */
-export function costOf(document: DocumentNode, variables: Record<string, unknown>, operationName?: string | null): number {
-  const name = operationName ?? '';
-  const cached = constantCosts.get(document)?.get(name);
-  if (cached !== undefined) return cached;
-  const { cost, constant } = computeCost(document, variables, operationName);
-  if (constant) constantCosts.set(document, (constantCosts.get(document) ?? new Map<string, number>()).set(name, cost));
-  return cost;
-}
-
-/** Caches the costs that do not depend on variables, by operation name. */
-const constantCosts = new WeakMap<DocumentNode, Map<string, number>>();
-
-function computeCost(
-  document: DocumentNode,
-  variables: Record<string, unknown>,
-  operationName: string | null | undefined,
-): { cost: number; constant: boolean } {
-  let constant = true;
-  const operation = document.definitions.find(
-    (node) => node.kind === Kind.OPERATION_DEFINITION && (!operationName || node.name?.value === operationName),
-  );
-  if (operation?.kind !== Kind.OPERATION_DEFINITION) return { cost: 0, constant: false };
-  const fragments = new Map<string, FragmentDefinitionNode>();
-  for (const node of document.definitions) if (node.kind === Kind.FRAGMENT_DEFINITION) fragments.set(node.name.value, node);
-  const defaults = new Map(operation.variableDefinitions?.map(({ variable, defaultValue }) => [variable.name.value, defaultValue]));
-  const valueOf = (node: ValueNode | undefined): unknown => {
-    if (node?.kind === Kind.VARIABLE) {
-      constant = false;
-      const name = node.name.value;
-      const value = Object.hasOwn(variables, name) ? variables[name] : undefined;
-      return value === undefined ? valueOf(defaults.get(name)) : value;
-    }
-    if (node?.kind === Kind.INT) return Number(node.value);
-    return node?.kind === Kind.LIST ? node.values : undefined;
-  };
-  const fragmentCosts = new Map<string, number>();
-  /** @param page the size of the page whose fields the set selects. */
-  const costOfSet = (set: SelectionSetNode, page: number): number => {
-    let sum = 0;
-    for (const selection of set.selections) {
-      if (selection.kind === Kind.FIELD) {
-        if (!selection.selectionSet) continue;
-        if (selection.name.value === '__schema' || selection.name.value === '__type') {
-          sum += 1 + introspectionCost(selection.selectionSet, fragments);
-          continue;
-        }
-        const argument = (name: string) => valueOf(selection.arguments?.find((arg) => arg.name.value === name)?.value);
-        const ids = argument('ids');
-        const size = argument('first') ?? argument('last');
-        const times = selection.name.value === 'edges' ? page : Array.isArray(ids) ? ids.length : 1;
-        sum += times * (1 + costOfSet(selection.selectionSet, typeof size === 'number' ? Math.max(1, size) : 20));
-      } else if (selection.kind === Kind.INLINE_FRAGMENT) sum += costOfSet(selection.selectionSet, page);
-      else {
-        const name = `${selection.name.value} ${page}`;
-        let cost = fragmentCosts.get(name);
-        if (cost === undefined) {
-          const fragment = fragments.get(selection.name.value);
-          cost = fragment ? costOfSet(fragment.selectionSet, page) : 0;
-          fragmentCosts.set(name, cost);
-        }
-        sum += cost;
-      }
-      if (sum > bounds.cost) break;
-    }
-    return sum;
-  };
-  const cost = costOfSet(operation.selectionSet, 1);
-  return { cost, constant };
-}
-
 /** Returns `count` plus the number of values in `value`. @throws RequestError at the first value past a limit. */
 function boundValues(value: unknown, depth = 0, count = 0): number {
   if (count > bounds.values)
@@ -309,21 +225,18 @@ function boundValues(value: unknown, depth = 0, count = 0): number {
   return sum;
 }
 
-type OperationArgs = Pick<ExecutionArgs, 'document' | 'variableValues' | 'operationName'>;
+/** @throws RequestError for variables that are too large. */
+export const boundVariables = (variables: Readonly<Record<string, unknown>>): void => void boundValues(variables);
 
-function boundExecution(args: OperationArgs): void {
-  boundValues(args.variableValues ?? {});
-  boundCost(
-    args,
-    operationOf(args.document, args.operationName)?.operation === OperationTypeNode.QUERY ? bounds.cost : bounds.unslicedCost,
-  );
-}
+/** @throws RequestError for an operation of this type that costs too much. */
+export const boundCost = (cost: number, type: OperationTypeNode | undefined): void =>
+  refuseCost(cost, type === OperationTypeNode.QUERY ? bounds.cost : bounds.unslicedCost);
 
 /** @throws RequestError for an operation that costs too much to be executed without yielding to the event loop. */
-export const boundUnslicedCost = (args: OperationArgs): void => boundCost(args, bounds.unslicedCost);
+export const boundUnslicedCost = (cost: number): void => refuseCost(cost, bounds.unslicedCost);
 
-function boundCost({ document, variableValues, operationName }: OperationArgs, maxCost: number): void {
-  if (costOf(document, variableValues ?? {}, operationName) > maxCost)
+function refuseCost(cost: number, maxCost: number): void {
+  if (cost > maxCost)
     throw refuse(
       'QUERY_TOO_COSTLY',
       `В запрошенных страницах может оказаться больше ${maxCost} объектов. Запросите меньше за один раз.`,
@@ -331,28 +244,9 @@ function boundCost({ document, variableValues, operationName }: OperationArgs, m
     );
 }
 
-const introspectionCache = new WeakMap<DocumentNode, boolean>();
-
-function introspects(schema: GraphQLSchema, document: DocumentNode): boolean {
-  let known = introspectionCache.get(document);
-  if (known === undefined)
-    introspectionCache.set(document, (known = validate(schema, document, [NoSchemaIntrospectionCustomRule]).length > 0));
-  return known;
-}
-
-/** Checks a valid query or mutation before its execution. @throws RequestError for an operation past a limit. */
-export function boundOperation(args: ExecutionArgs & { contextValue: GraphContext }, mayIntrospect: (ctx: GraphContext) => boolean): void {
-  boundExecution(args);
-  // Checked here because validation runs before the actor is known.
-  if (introspects(args.schema, args.document) && !mayIntrospect(args.contextValue))
-    throw refuse(
-      'INTROSPECTION_FORBIDDEN',
-      'Схема доступна только сервисам и сотрудникам школы. Войдите как сотрудник.',
-      'Only services and school staff may read the schema. Sign in as staff.',
-    );
-}
-
-/** Applies the bounds of operations in Yoga's pipeline; src/http/graphql/documents.ts applies those of documents. */
-export function useLimits(mayIntrospect: (ctx: GraphContext) => boolean): Plugin<GraphContext> {
-  return { onExecute: ({ args }) => boundOperation(args, mayIntrospect), onSubscribe: ({ args }) => boundExecution(args) };
-}
+export const introspectionForbidden = (): RequestError =>
+  refuse(
+    'INTROSPECTION_FORBIDDEN',
+    'Схема доступна только сервисам и сотрудникам школы. Войдите как сотрудник.',
+    'Only services and school staff may read the schema. Sign in as staff.',
+  );

@@ -1,16 +1,12 @@
-import { createSourceEventStream, type DocumentNode, type ExecutionArgs, type ExecutionResult, type GraphQLError } from 'graphql';
-import type { Plugin } from 'graphql-yoga';
-import { captureHeads } from '../../domain/schools.ts';
+import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, type GraphQLError } from 'graphql';
 import { rateLimited, Refusal, unavailable } from '../../errors.ts';
 import { Backoff } from '../../events/live/backoff.ts';
 import type { SubscriptionItem, Stream } from '../../events/live/subscription.ts';
 import type { SocketSink } from '../../events/live/subscription-executor.ts';
 import { isExecutionState, resultOf } from '../../executor/executor.ts';
-import type { GraphContext } from '../../graphql/context.ts';
 import { refusalError, type SerializeResult } from '../errors.ts';
 import type { Documents } from '../graphql/documents.ts';
-import { costOf } from '../graphql/limits.ts';
-import { prepareCharged } from '../graphql/plans.ts';
+import { prepareCharged } from '../graphql/admission.ts';
 import type { RequestContext } from '../request-context.ts';
 import { RequestGroups } from './request-groups.ts';
 import { GroupExecutor, PersonalRights } from './shared-execution.ts';
@@ -62,7 +58,7 @@ export class Subscriptions {
     const operation = new SubscriptionOperation(base, prepared, this.#serialize, this.#counts);
     const groupKey = this.#groups.keyOf(args, stream.request.streamKey);
     if (groupKey !== null) stream.shareExecution(new GroupExecutor(groupKey, operation, this.#personalRights), sink);
-    const estimate = costOf(args.document, args.variableValues ?? {}, args.operationName);
+    const estimate = base.document.costOf(args.variableValues ?? {}, args.operationName);
     return new ResultIterator({ stream, operation, sink, estimate, release });
   }
 }
@@ -174,24 +170,3 @@ class ResultIterator implements AsyncIterableIterator<ExecutionResult> {
 
 /** Returns whether an item depends on rights and can be retried, unlike the items that end a stream. */
 const isRepeatable = ({ kind }: SubscriptionItem): boolean => kind !== 'ended' && kind !== 'resync';
-
-export function useLive(serialize: SerializeResult, counts: ExecutionCounts, documents: Documents): Plugin<GraphContext> {
-  const subscriptions = new Subscriptions(serialize, counts, documents);
-  return { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn((args: SubscribeArgs) => subscriptions.subscribe(args)) };
-}
-
-/**
- * Reads the cursors of the event logs before the execution of an operation that selects `asOf`, so that no row in the
- * result is older than its cursor. Returns undefined if the document does not select `asOf`.
- */
-export const takeAsOf = ({ document, contextValue }: ExecutionArgs & { contextValue: GraphContext }): Promise<unknown> | undefined =>
-  selectsAsOf(document) ? captureHeads(contextValue) : undefined;
-
-/** Returns whether the document may select `asOf`. */
-export const selectsAsOf = ({ loc }: DocumentNode): boolean => loc === undefined || loc.source.body.includes('asOf');
-
-export const useAsOf = (): Plugin<GraphContext> => ({
-  async onExecute({ args }) {
-    await takeAsOf(args);
-  },
-});

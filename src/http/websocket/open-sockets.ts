@@ -10,7 +10,7 @@ import { unauthenticated } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { Account } from '../account-limits.ts';
 import { refusalError } from '../errors.ts';
-import type { RequestInfo, RequestContext } from '../request-context.ts';
+import type { AuthenticatedRequest, RequestInfo } from '../request-context.ts';
 import { Operation } from './operation.ts';
 
 /** Tracks the open WebSockets of a process: their accounts, pings, token expiry and closing. */
@@ -152,7 +152,7 @@ export class OpenSockets {
   }
 
   /** Assigns the socket to its account. Closes it and returns false if the account has too many sockets. */
-  admit(open: OpenSocket, { account, credential }: RequestContext): boolean {
+  admit(open: OpenSocket, { account, credential }: AuthenticatedRequest): boolean {
     if (open.ws.readyState !== WebSocket.OPEN) return false;
     if (!account.mayOpenSocket) {
       open.close(tooManySockets);

@@ -1,20 +1,11 @@
-import {
-  getOperationAST,
-  OperationTypeNode,
-  type ExecutionArgs,
-  type ExecutionResult,
-  type GraphQLError,
-  type GraphQLFormattedError,
-} from 'graphql';
+import { getOperationAST, OperationTypeNode, type ExecutionResult, type GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { makeServer, type Context, type Server, type SubscribePayload } from 'graphql-ws';
-import type { YogaServerInstance } from 'graphql-yoga';
 import type { Message } from '../../errors.ts';
-import type { GraphContext } from '../../graphql/context.ts';
-import { noteOperation } from '../access-log.ts';
+import { resultOf } from '../../executor/executor.ts';
+import { schema } from '../../graphql/schema.ts';
 import { inLanguage, RequestError, withoutHttp, type Mask } from '../errors.ts';
-import { streamRefusal } from '../graphql/admission.ts';
-import type { Documents, RequestEnvelope } from '../graphql/documents.ts';
-import { documentText } from '../graphql/persisted-queries.ts';
+import { streamRefusal, type Results } from '../graphql/admission.ts';
+import type { Pipeline, RequestEnvelope } from '../graphql/pipeline.ts';
 import type { SubscribeArgs } from '../live/subscription-execution.ts';
 import { languageOf, tokenOf, UnauthenticatedError, type RequestContext, type RequestInfo } from '../request-context.ts';
 import { translate } from '../translation.ts';
@@ -31,8 +22,6 @@ const tooManyOperations: Message = [
   `A connection may run at most ${maxOperations} operations at once. Complete some of them.`,
 ];
 
-type ExecuteFn = (args: ExecutionArgs) => Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>;
-
 type SocketContext = Context<Record<string, unknown>, OpenSocket>;
 
 /** An operation, the socket that it runs on, and the id that the client has given it. */
@@ -43,16 +32,13 @@ interface SocketOperation {
 }
 
 /** The arguments of an operation, as graphql-ws passes them from `onSubscribe` to `execute` or `subscribe`. */
-interface OperationArgs extends SubscribeArgs, SocketOperation {
-  /** Executes the operation, or opens its stream. */
-  run: ExecuteFn;
+interface SocketOperationArgs extends SubscribeArgs, SocketOperation {
+  contextValue: RequestContext;
 }
 
 export interface ProtocolOptions {
   sockets: OpenSockets;
-  yoga: YogaServerInstance<RequestEnvelope, GraphContext>;
-  documents: Documents;
-  contextOf(requestInfo: RequestInfo): Promise<RequestContext>;
+  pipeline: Pipeline;
   hasExpired(token: string): Promise<boolean>;
   mask: Mask;
 }
@@ -63,8 +49,8 @@ export function createProtocol(options: ProtocolOptions): Server<OpenSocket> {
   return makeServer<Record<string, unknown>, OpenSocket>({
     // `OpenSockets` has this timeout.
     connectionInitWaitTimeout: 0,
-    execute: (args) => handlers.run(args as OperationArgs),
-    subscribe: (args) => handlers.run(args as OperationArgs),
+    execute: (args) => handlers.run(args as SocketOperationArgs),
+    subscribe: (args) => handlers.run(args as SocketOperationArgs),
     onConnect: (ctx) => handlers.connect(ctx),
     onSubscribe: (ctx, id, payload) => handlers.start(ctx, id, payload),
     onNext: (ctx, _id, _payload, _args, { errors, ...result }) => (errors ? { ...result, errors: formatErrors(errors, ctx) } : undefined),
@@ -101,12 +87,12 @@ class ProtocolHandlers {
 
   /** Admits a socket by the credential in its `connection_init`, or closes it. */
   async connect({ extra: open, connectionParams }: SocketContext): Promise<boolean> {
-    const { sockets, contextOf } = this.#options;
+    const { sockets, pipeline } = this.#options;
     sockets.markInitialised(open);
     const requestInfo = requestInfoFor(open, connectionParams);
     try {
-      const context = await contextOf(requestInfo);
-      if (context.actor.kind !== 'anonymous') return sockets.admit(open, context);
+      const authenticated = await pipeline.authenticate({ requestInfo });
+      if (authenticated.actor.kind !== 'anonymous') return sockets.admit(open, authenticated);
       sockets.refuse(open, 'UNAUTHORIZED');
     } catch (error) {
       await this.#refuse(open, requestInfo, error);
@@ -129,8 +115,8 @@ class ProtocolHandlers {
     { extra: open, connectionParams }: SocketContext,
     id: string,
     payload: SubscribePayload,
-  ): Promise<OperationArgs | GraphQLError[]> {
-    const { sockets } = this.#options;
+  ): Promise<SocketOperationArgs | GraphQLError[]> {
+    const { sockets, pipeline } = this.#options;
     const operation = sockets.startOperation(open);
     if (open.operations.size > maxOperations) return operation.refuse([new RequestError('TOO_MANY_OPERATIONS', tooManyOperations)]);
     if (sockets.isStopping || open.hasExpired) return sockets.hold(open, operation);
@@ -143,48 +129,43 @@ class ProtocolHandlers {
     try {
       return await this.#prepare({ id, open, operation }, requestInfo, payload);
     } catch (error) {
-      const errors = error instanceof AggregateError ? (error.errors as GraphQLError[]) : [error as GraphQLError];
-      const language = languageOf(requestInfo.acceptLanguage);
-      const masked = errors.map((cause) => this.#options.mask(cause, language, operation.requestId));
+      const masked = pipeline.maskErrors(error, languageOf(requestInfo.acceptLanguage), operation.requestId);
       return mustHold(open, masked) ? sockets.hold(open, operation) : operation.refuse(masked);
     }
   }
 
-  async #prepare(target: SocketOperation, requestInfo: RequestInfo, payload: SubscribePayload): Promise<OperationArgs | GraphQLError[]> {
-    const { sockets, yoga, documents } = this.#options;
+  async #prepare(
+    target: SocketOperation,
+    requestInfo: RequestInfo,
+    payload: SubscribePayload,
+  ): Promise<SocketOperationArgs | GraphQLError[]> {
+    const { sockets, pipeline } = this.#options;
     const { id, open, operation } = target;
-    const { schema, execute, subscribe, contextFactory } = yoga.getEnveloped({ requestInfo });
-    const contextValue = (await contextFactory()) as unknown as RequestContext;
-    const { document } = documents.read(documentText(payload, documents)!, contextValue);
     const { operationName, variables: variableValues } = payload;
+    const envelope: RequestEnvelope = { requestInfo };
+    await pipeline.authenticate(envelope);
+    const { document } = await pipeline.readDocument(pipeline.findText(payload)!, envelope);
     const node = getOperationAST(document, operationName);
     if (!node)
       return operation.refuse([
         new RequestError('OPERATION_RESOLUTION_FAILURE', translate('Could not determine what operation to execute.')),
       ]);
-    noteOperation(operation.access, node.operation, node.name?.value);
+    const contextValue = await pipeline.createContext(envelope, operationName);
     const args = { ...target, schema, document, contextValue, operationName, variableValues };
-    if (node.operation !== OperationTypeNode.SUBSCRIPTION) return { ...args, run: execute as ExecuteFn };
+    if (node.operation !== OperationTypeNode.SUBSCRIPTION) return args;
     operation.isStream = true;
     const refusal = streamRefusal(contextValue);
     if (refusal !== undefined) return operation.refuse([refusal]);
     // The server may have started to stop meanwhile.
     if (sockets.isStopping) return sockets.hold(open, operation);
-    return { ...args, run: subscribe as ExecuteFn, sink: new FrameSink(open, id, this.#frames) };
+    return { ...args, sink: new FrameSink(open, id, this.#frames) };
   }
 
   /** Executes an operation, or opens its stream. */
-  async run(args: OperationArgs): ReturnType<ExecuteFn> {
+  async run(args: SocketOperationArgs): Promise<Results | ExecutionResult> {
     const { open, operation } = args;
-    const { sockets, mask } = this.#options;
-    let result;
-    try {
-      result = await args.run(args);
-    } catch (error) {
-      // Returns the error as a result: if it were thrown, graphql-ws would close the socket and end its other
-      // operations.
-      result = { errors: [mask(error, 'ru', operation.requestId)] };
-    }
+    const { sockets, pipeline } = this.#options;
+    const result = operation.isStream ? await pipeline.subscribe(args) : resultOf(await pipeline.execute(args));
     if (Symbol.asyncIterator in result || result.errors === undefined) return result;
     // Without data nothing was executed, so the client may send the operation again with a new token.
     if (result.data === undefined && mustHold(open, result.errors)) return { errors: await sockets.hold(open, operation) };

@@ -1,48 +1,51 @@
 import { parse } from 'graphql';
 import { describe, expect, it } from 'vitest';
-import { schema } from '../../../src/graphql/schema.ts';
-import { executeAdmitted } from '../../../src/http/graphql/admission.ts';
 import { resultOf } from '../../../src/executor/executor.ts';
+import { schema } from '../../../src/graphql/schema.ts';
+import { KnownDocument } from '../../../src/http/graphql/documents.ts';
+import type { OperationArgs } from '../../../src/http/graphql/admission.ts';
+import { Pipeline, type PipelineDeps } from '../../../src/http/graphql/pipeline.ts';
+
+const known = (query: string): KnownDocument => new KnownDocument(query, 10, parse(query));
 
 /** Executes an operation and records its charges to the account. */
-async function charged(query: string, kind: 'anonymous' | 'user' = 'user', document = parse(query)) {
+async function charged(document: KnownDocument, kind: 'anonymous' | 'user' = 'user') {
   const charges = { estimate: 0, planned: 0 };
   const account = {
     admit: (estimate: number) => ((charges.estimate = estimate), () => undefined),
     chargeCost: (cost: number) => (charges.planned += cost),
   };
-  const contextValue = { account, actor: { kind }, config: { executor: 'plans' }, language: 'en', loaders: {} };
-  resultOf(await executeAdmitted({ schema, document, contextValue }));
+  const metrics = { operations: { inc: () => undefined }, duration: { observe: () => undefined } };
+  const pipeline = new Pipeline({ metrics, mask: (error: unknown) => error } as unknown as PipelineDeps);
+  const contextValue = { account, document, actor: { kind }, config: { executor: 'plans' }, language: 'en', requestId: null, loaders: {} };
+  resultOf(await pipeline.execute({ schema, document: document.document, contextValue } as unknown as OperationArgs));
   return charges;
 }
 
 describe('an operation is charged', () => {
   it('for each change, in fragments too', async () => {
     const one = '(input: { chatId: "x" }) { __typename }';
-    const three = (await charged(`mutation { archiveChat${one} a: archiveChat${one} b: archiveChat${one} }`)).estimate;
+    const three = (await charged(known(`mutation { archiveChat${one} a: archiveChat${one} b: archiveChat${one} }`))).estimate;
     expect(three).toBeGreaterThanOrEqual(150);
-    expect(
-      (
-        await charged(
-          `mutation { ...F } fragment F on Mutation { archiveChat${one} ...G ... { b: archiveChat${one} } } fragment G on Mutation { a: archiveChat${one} }`,
-        )
-      ).estimate,
-    ).toBe(three);
+    const nested = known(
+      `mutation { ...F } fragment F on Mutation { archiveChat${one} ...G ... { b: archiveChat${one} } } fragment G on Mutation { a: archiveChat${one} }`,
+    );
+    expect((await charged(nested)).estimate).toBe(three);
   });
 
   it('once for the fields that are planned for it', async () => {
-    const document = parse('{ a: __typename b: __typename }');
-    expect((await charged('', 'user', document)).planned).toBe(2);
-    expect((await charged('', 'user', document)).planned).toBe(0);
+    const document = known('{ a: __typename b: __typename }');
+    expect((await charged(document)).planned).toBe(2);
+    expect((await charged(document)).planned).toBe(0);
   });
 
   it('for planning again after many plans of anonymous requests, and for nothing if a signed-in person has a plan', async () => {
-    const [own, first] = [parse('{ __typename }'), parse('{ a: __typename }')];
-    await charged('', 'user', own);
-    await charged('', 'anonymous', first);
-    const wide = (n: number) => `query Q${n} { ${Array.from({ length: 200 }, (_, k) => `a${k}: __typename`).join(' ')} }`;
+    const [own, first] = [known('{ __typename }'), known('{ a: __typename }')];
+    await charged(own);
+    await charged(first, 'anonymous');
+    const wide = (n: number) => known(`query Q${n} { ${Array.from({ length: 200 }, (_, k) => `a${k}: __typename`).join(' ')} }`);
     for (let n = 0; n < 100; n += 1) await charged(wide(n), 'anonymous');
-    expect((await charged('', 'anonymous', first)).planned).toBe(1);
-    expect((await charged('', 'user', own)).planned).toBe(0);
+    expect((await charged(first, 'anonymous')).planned).toBe(1);
+    expect((await charged(own)).planned).toBe(0);
   });
 });

@@ -159,6 +159,14 @@ describe('a request posted as JSON', () => {
         for (const who of [token, pupil, '']) expect((await same(body, headersOf(who, accept))).status, what).toBeLessThan(500);
   });
 
+  it('with a hash that finds no document is refused like in Yoga', async () => {
+    const hashed = (version: number, sha256Hash: string, query?: string) =>
+      JSON.stringify({ query, extensions: { persistedQuery: { version, sha256Hash } } });
+    const viewer = '{ viewer { id } }';
+    for (const body of [hashed(1, 'a'.repeat(64)), hashed(1, 'a'.repeat(64), viewer), hashed(2, 'x', viewer)])
+      expect((await same(body, headersOf(token, undefined))).codes.join()).toMatch(/^PERSISTED_QUERY_/);
+  });
+
   it('with an invalid token is refused with 401, like in Yoga', async () => {
     for (const accept of accepts.slice(0, 4)) {
       const { status, codes } = await same(JSON.stringify({ query: '{ viewer { id } }' }), headersOf('no.such.token', accept));
