@@ -46,9 +46,9 @@ export default {
     },
     {
       name: 'ground-files-import-no-layer',
-      comment: 'errors.ts, logger.ts and config.ts may be imported by all but the engines, so they import no folder.',
+      comment: 'errors.ts, logger.ts, config.ts and uuid.ts may be imported by all but the engines, so they import no folder.',
       severity: 'error',
-      from: { path: '^src/(errors|logger|config)\\.ts$' },
+      from: { path: '^src/(errors|logger|config|uuid)\\.ts$' },
       to: { path: '^src/[^/]+/' },
     },
     {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { loadSigningKeys } from '../src/auth/keys.ts';
-import { createTokens } from '../src/auth/tokens.ts';
+import { Tokens } from '../src/auth/tokens.ts';
 import { readConfig } from '../src/config.ts';
 import { connect } from '../src/db/client.ts';
 import { migrate } from '../src/db/migrate.ts';
@@ -72,7 +72,7 @@ export async function createTokenIssuer(settings: Record<string, string>): Promi
   const config = readConfig(settings);
   const log = createLogger('warn');
   const db = await connect({ databaseUrl: config.databaseUrl, poolSize: 2, log });
-  const tokens = createTokens({ config, db, keys: await loadSigningKeys(db, config), log });
+  const tokens = new Tokens({ config, db, keys: await loadSigningKeys(db, config), log });
   return {
     async token(userId) {
       const expiresAt = new Date(Date.now() + 86_400_000);

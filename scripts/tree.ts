@@ -27,6 +27,7 @@ const lines: [path: string, english: string, russian: string][] = [
     'создание DATA_DIR и объяснение, почему её нельзя использовать',
   ],
   ['src/errors.ts', 'refusals, in two languages', 'отказы, на двух языках'],
+  ['src/uuid.ts', 'recognises ids', 'проверка идентификаторов'],
   ['src/logger.ts', 'structured logs without personal data', 'структурированный журнал без персональных данных'],
   ['src/reader/', 'reads rows of PostgreSQL without copying them', 'чтение строк PostgreSQL без копирования'],
   ['src/executor/', 'executes GraphQL queries and writes JSON', 'выполнение запросов GraphQL и запись JSON'],

@@ -11,6 +11,7 @@ import { createSchool } from './domain/schools.ts';
 import { searchable } from './domain/text.ts';
 import { invalid, Refusal } from './errors.ts';
 import { createLogger } from './logger.ts';
+import { isUuid } from './uuid.ts';
 import { open, type Opened } from './http/bootstrap.ts';
 
 /**
@@ -22,20 +23,18 @@ interface Command extends OptionsOf {
   run(opened: Opened, values: Values): Promise<string[]>;
 }
 
-const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
-
 const text = (values: Values, name: string): string => values[name] as string;
 const optional = (values: Values, name: string): string | undefined => values[name] as string | undefined;
 const list = (values: Values, name: string): string[] => (values[name] as string[] | undefined) ?? [];
 
-function id(values: Values, name: string): string {
-  const value = text(values, name);
-  if (!uuid.test(value))
+function idIn(values: Values, name: string): string {
+  const value = text(values, name).toLowerCase();
+  if (!isUuid(value))
     throw invalid(name, [
       'Укажите идентификатор вида 0190…; идентификаторы школ выводит npx sfera schools.',
       'An id such as 0190… is needed. To list the ids of schools, run: npx sfera schools',
     ]);
-  return value.toLowerCase();
+  return value;
 }
 
 /** Returns the ids of schools whose name and region differ at most in case and spaces. */
@@ -94,7 +93,7 @@ const commands: Record<string, Command> = {
     about: 'print a new link for a platform administrator of a school',
     usage: '--school ID',
     options: { '*school': 'id of the school' },
-    run: (opened, values) => administratorLink(opened, id(values, 'school')),
+    run: (opened, values) => administratorLink(opened, idIn(values, 'school')),
   },
   schools: {
     about: 'list the schools with their ids',
@@ -125,7 +124,12 @@ const commands: Record<string, Command> = {
     options: { '*name': 'name shown to the operator', '*school': 'id of the school', '*scope': 'read, events or roster; may be repeated' },
     repeated: ['scope'],
     async run({ operator }, values) {
-      const input = { kind: 'service', name: text(values, 'name'), schoolId: id(values, 'school'), scopes: list(values, 'scope') } as const;
+      const input = {
+        kind: 'service',
+        name: text(values, 'name'),
+        schoolId: idIn(values, 'school'),
+        scopes: list(values, 'scope'),
+      } as const;
       const { client, secret } = await createClient(operator, input);
       return [`client_id      ${client.id}`, `client_secret  ${secret}`, 'Save the secret now: it is not shown again.'];
     },
@@ -203,7 +207,7 @@ function help(name?: string): string[] {
     'npx sfera COMMAND [options]      npx sfera COMMAND --help',
     '',
     ...Object.entries({ ...commands, permissions: { about: 'print who may do what' } }).map(
-      ([command, { about }]) => `  ${command.padEnd(22)} ${about}`,
+      ([listed, { about }]) => `  ${listed.padEnd(22)} ${about}`,
     ),
     '',
     'Commands read the settings of the server: DATABASE_URL, DATA_DIR, SECRET_KEY, PUBLIC_URL … (see README.md).',

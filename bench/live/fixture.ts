@@ -1,5 +1,5 @@
 import { loadSigningKeys } from '../../src/auth/keys.ts';
-import { createTokens } from '../../src/auth/tokens.ts';
+import { Tokens } from '../../src/auth/tokens.ts';
 import { readConfig } from '../../src/config.ts';
 import { connect } from '../../src/db/client.ts';
 import { createLogger } from '../../src/logger.ts';
@@ -20,7 +20,7 @@ export async function openLiveFixture(settings: Record<string, string>): Promise
   const config = readConfig(settings);
   const log = createLogger('warn');
   const db = await connect({ databaseUrl: config.databaseUrl, poolSize: 4, log });
-  const tokens = createTokens({ config, db, keys: await loadSigningKeys(db, config), log });
+  const tokens = new Tokens({ config, db, keys: await loadSigningKeys(db, config), log });
   const school = await createLiveSchool({ db, config });
   const writer = await createWriter(db, log, school);
   return {

@@ -123,8 +123,7 @@ class RefreshTokenStore extends PayloadStore {
   override async find(id: string): Promise<AdapterPayload | undefined> {
     const payload = await super.find(id);
     if (payload?.consumed === undefined || !(await this.#mayBeUsedAgain(id, graceSeconds))) return payload;
-    const { consumed: _consumed, ...rest } = payload;
-    return rest;
+    return { ...payload, consumed: undefined };
   }
 
   /** Also accepts a token that a simultaneous request has used since `find`. */

@@ -8,14 +8,42 @@ import { open, seal } from './seal.ts';
 /**
  * The keys that sign tokens (ES256). The database has the private keys, encrypted with a key derived from SECRET_KEY.
  */
-export interface SigningKeys {
+export class SigningKeys {
   /** Private JWKs, the newest first. The first one signs; all of them verify. */
   readonly jwks: readonly JWK[];
+  readonly #db: Database;
+  readonly #config: Config;
+  readonly #verifiers = new Map<string, CryptoKey>();
+  #reloadedAt = 0;
+  #reloading: Promise<void> | undefined;
+
+  constructor(db: Database, config: Config, jwks: readonly JWK[]) {
+    this.#db = db;
+    this.#config = config;
+    this.jwks = jwks;
+  }
+
   /**
    * Returns the public key with this id. Reads keys that another process has created, once every `reloadIntervalMs` at
    * most.
    */
-  verifierOf(kid: string): Promise<CryptoKey | undefined>;
+  async verifierOf(kid: string): Promise<CryptoKey | undefined> {
+    if (!this.#verifiers.has(kid) && Date.now() - this.#reloadedAt > reloadIntervalMs)
+      await (this.#reloading ??= this.#reload().finally(() => (this.#reloading = undefined)));
+    return this.#verifiers.get(kid);
+  }
+
+  /** Adds the public halves of new keys. */
+  async add(jwks: readonly JWK[]): Promise<void> {
+    for (const jwk of jwks)
+      if (!this.#verifiers.has(jwk.kid!)) this.#verifiers.set(jwk.kid!, (await importJWK(publicJwk(jwk), 'ES256')) as CryptoKey);
+  }
+
+  async #reload(): Promise<void> {
+    await this.add(await readKeys(this.#db, this.#config));
+    // A failed read does not count: the next token reads the keys again.
+    this.#reloadedAt = Date.now();
+  }
 }
 
 const lockName = 'signing keys';
@@ -55,26 +83,9 @@ export async function loadSigningKeys(db: Database, config: Config): Promise<Sig
     await createKey(tx, config);
     return readKeys(tx, config);
   });
-  const verifiers = new Map<string, CryptoKey>();
-  const add = async (keys: readonly JWK[]) => {
-    for (const jwk of keys) if (!verifiers.has(jwk.kid!)) verifiers.set(jwk.kid!, (await importJWK(publicJwk(jwk), 'ES256')) as CryptoKey);
-  };
-  await add(jwks);
-  let reloadedAt = 0;
-  let reloading: Promise<void> | undefined;
-  const reload = async (): Promise<void> => {
-    await add(await readKeys(db, config));
-    // A failed read does not count: the next token reads the keys again.
-    reloadedAt = Date.now();
-  };
-  return {
-    jwks,
-    async verifierOf(kid) {
-      if (!verifiers.has(kid) && Date.now() - reloadedAt > reloadIntervalMs)
-        await (reloading ??= reload().finally(() => (reloading = undefined)));
-      return verifiers.get(kid);
-    },
-  };
+  const keys = new SigningKeys(db, config, jwks);
+  await keys.add(jwks);
+  return keys;
 }
 
 /**

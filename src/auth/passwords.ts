@@ -105,16 +105,16 @@ export function hashPassword(password: string): Promise<string> {
   return threads.run(() => hash(normalize(password), cost));
 }
 
-/** The hash of a random password, which `verifyPassword` checks for a missing account. */
-let decoyHash: Promise<string> | undefined;
+const base64 = (bytes: Buffer): string => bytes.toString('base64').replaceAll('=', '');
+
+/** A random hash, which `verifyPassword` checks for a missing account. */
+const decoyHash = `$argon2id$v=19$m=${cost.memoryCost},t=${cost.timeCost},p=${cost.parallelism}$${base64(randomBytes(16))}$${base64(randomBytes(32))}`;
 
 /**
  * Returns whether the password matches. For a missing account (null) it does the same work and returns false.
  * @throws UNAVAILABLE when too many hashes wait.
  */
 export async function verifyPassword(storedHash: string | null, password: string): Promise<boolean> {
-  decoyHash ??= hash(randomBytes(16).toString('base64'), cost);
-  const checkedHash = storedHash ?? (await decoyHash);
-  const matches = await threads.run(() => verify(checkedHash, normalize(password)));
+  const matches = await threads.run(() => verify(storedHash ?? decoyHash, normalize(password)));
   return matches && storedHash !== null;
 }

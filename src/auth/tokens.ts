@@ -6,6 +6,7 @@ import { isTransient } from '../db/availability.ts';
 import type { Database } from '../db/client.ts';
 import { Refusal } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import { isUuid } from '../uuid.ts';
 import { IssuerKeys } from './issuer-keys.ts';
 import type { SigningKeys } from './keys.ts';
 
@@ -17,71 +18,143 @@ export type Credential =
   | { kind: 'user'; userId: string; sessionId: string; clientId: string; expiresAt: number }
   | { kind: 'service'; clientId: string; expiresAt: number; scopes: readonly ServiceScope[] };
 
-export interface Tokens {
-  /** Returns an access token of a session, like the authorization server's; for the demonstration school and tests. */
-  issueAccessToken(session: { userId: string; sessionId: string; clientId: string }, seconds?: number): Promise<string>;
-  /**
-   * Returns the token's credential, or undefined for an invalid token.
-   * @throws UNAVAILABLE when the keys cannot be read now, from the database or from the issuer.
-   */
-  verifyAccessToken(token: string): Credential | undefined | Promise<Credential | undefined>;
-  /**
-   * Returns whether the token is valid except for its expiry, so that its client may have a newer one.
-   * @throws UNAVAILABLE as `verifyAccessToken` does.
-   */
-  hasExpired(token: string): Promise<boolean>;
+export interface TokensParts {
+  config: Config;
+  db: Database;
+  keys: SigningKeys;
+  log: Logger;
+}
+
+interface TokenSession {
+  userId: string;
+  sessionId: string;
+  clientId: string;
 }
 
 export const audienceOf = (config: Config): string => `${config.publicUrl}/graphql`;
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** Accepted algorithms of outside issuers. A symmetric algorithm would use the public key as its secret. */
 const asymmetricAlgorithms = ['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512'];
 
 /** Number of cached verified tokens; the oldest is removed first. */
 const maxCachedTokens = 10_000;
 
-export function createTokens({ config, db, keys, log }: { config: Config; db: Database; keys: SigningKeys; log: Logger }): Tokens {
-  const audience = audienceOf(config);
-  const outside = new Map(config.trustedIssuers.map((trusted) => [trusted.issuer, { trusted, keys: new IssuerKeys(trusted, log) }]));
+/** Issues access tokens of the server, and verifies its own and those of trusted issuers. */
+export class Tokens {
+  readonly #config: Config;
+  readonly #db: Database;
+  readonly #keys: SigningKeys;
+  readonly #log: Logger;
+  readonly #audience: string;
+  readonly #issuers: ReadonlyMap<string, { trusted: TrustedIssuer; keys: IssuerKeys }>;
+  /** Verified tokens by their hash, so that the cache holds no tokens. Each request still checks the session in the database. */
+  readonly #verified = new Map<string, Credential>();
 
-  async function verifyOwn(token: string): Promise<Credential | undefined> {
+  constructor({ config, db, keys, log }: TokensParts) {
+    this.#config = config;
+    this.#db = db;
+    this.#keys = keys;
+    this.#log = log;
+    this.#audience = audienceOf(config);
+    this.#issuers = new Map(config.trustedIssuers.map((trusted) => [trusted.issuer, { trusted, keys: new IssuerKeys(trusted, log) }]));
+  }
+
+  /** Returns an access token of a session, like the authorization server's; for the demonstration school and tests. */
+  async issueAccessToken({ userId, sessionId, clientId }: TokenSession, seconds = this.#config.accessTokenSeconds): Promise<string> {
+    const newest = this.#keys.jwks[0]!;
+    return new SignJWT({ sid: sessionId, client_id: clientId })
+      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: newest.kid! })
+      .setIssuer(this.#config.publicUrl)
+      .setAudience(this.#audience)
+      .setSubject(userId)
+      .setJti(randomUUID())
+      .setIssuedAt()
+      .setExpirationTime(Math.floor(Date.now() / 1000) + seconds)
+      .sign(await importJWK(newest, 'ES256'));
+  }
+
+  /**
+   * Returns the token's credential, or undefined for an invalid token.
+   * @throws UNAVAILABLE when the keys cannot be read now, from the database or from the issuer.
+   */
+  verifyAccessToken(token: string): Credential | undefined | Promise<Credential | undefined> {
+    const digest = digestOf(token);
+    return this.#findVerified(digest) ?? this.#verify(token, digest);
+  }
+
+  /**
+   * Returns whether the token is valid except for its expiry, so that its client may have a newer one.
+   * @throws UNAVAILABLE as `verifyAccessToken` does.
+   */
+  async hasExpired(token: string): Promise<boolean> {
+    try {
+      await this.#check(token, digestOf(token));
+      return false;
+    } catch (error) {
+      if (error instanceof Refusal || isTransient(error)) throw error;
+      // jose checks the time last, after the signature and all other claims.
+      return error instanceof errors.JWTExpired;
+    }
+  }
+
+  #findVerified(digest: string): Credential | undefined {
+    const known = this.#verified.get(digest);
+    if (known !== undefined && known.expiresAt > Date.now() / 1000) return known;
+    this.#verified.delete(digest);
+    return undefined;
+  }
+
+  async #verify(token: string, digest: string): Promise<Credential | undefined> {
+    try {
+      return await this.#check(token, digest);
+    } catch (error) {
+      // Not an error of the token: on UNAUTHENTICATED a client would sign its user out.
+      if (error instanceof Refusal || isTransient(error)) throw error;
+      const { code, name } = error as { code?: string; name?: string };
+      this.#log.debug({ code: code ?? name }, 'a token was refused');
+      return undefined;
+    }
+  }
+
+  async #check(token: string, digest: string): Promise<Credential | undefined> {
+    const { iss } = decodeJwt(token);
+    if (iss === this.#config.publicUrl) return this.#verifyAndCache(token, digest);
+    return iss === undefined ? undefined : this.#verifyOutside(token, iss);
+  }
+
+  async #verifyAndCache(token: string, digest: string): Promise<Credential | undefined> {
+    const credential = await this.#verifyOwn(token);
+    if (credential === undefined) return undefined;
+    if (this.#verified.size >= maxCachedTokens) this.#verified.delete(this.#verified.keys().next().value!);
+    this.#verified.set(digest, credential);
+    return credential;
+  }
+
+  async #verifyOwn(token: string): Promise<Credential | undefined> {
     const { payload } = await jwtVerify(
       token,
       async ({ kid }) => {
-        const key = kid === undefined ? undefined : await keys.verifierOf(kid);
+        const key = kid === undefined ? undefined : await this.#keys.verifierOf(kid);
         if (key === undefined) throw new Error('unknown key');
         return key;
       },
-      { issuer: config.publicUrl, audience, algorithms: ['ES256'], typ: 'at+jwt', requiredClaims: ['exp', 'sub', 'client_id'] },
+      {
+        issuer: this.#config.publicUrl,
+        audience: this.#audience,
+        algorithms: ['ES256'],
+        typ: 'at+jwt',
+        requiredClaims: ['exp', 'sub', 'client_id'],
+      },
     );
     const { sub, sid, client_id: clientId, scope, exp } = payload;
     if (typeof clientId !== 'string' || exp === undefined || sub === undefined) return undefined;
     if (sid === undefined && sub === clientId) return { kind: 'service', clientId, expiresAt: exp, scopes: scopesOf(scope) };
-    if (typeof sid !== 'string' || !uuid.test(sid) || !uuid.test(sub)) return undefined;
+    if (typeof sid !== 'string' || !isUuid(sid) || !isUuid(sub)) return undefined;
     return { kind: 'user', userId: sub, sessionId: sid, clientId, expiresAt: exp };
   }
 
-  // Keyed by hash, so that the cache holds no tokens. Each request still checks the session in the database.
-  const verifiedTokens = new Map<string, Credential>();
-
-  function findVerified(digest: string): Credential | undefined {
-    const known = verifiedTokens.get(digest);
-    if (known !== undefined && known.expiresAt > Date.now() / 1000) return known;
-    verifiedTokens.delete(digest);
-    return undefined;
-  }
-
-  async function verifyAndCache(token: string, digest: string): Promise<Credential | undefined> {
-    const credential = await verifyOwn(token);
-    if (credential === undefined) return undefined;
-    if (verifiedTokens.size >= maxCachedTokens) verifiedTokens.delete(verifiedTokens.keys().next().value!);
-    verifiedTokens.set(digest, credential);
-    return credential;
-  }
-
-  async function verifyOutside(token: string, issuer: string): Promise<Credential | undefined> {
-    const known = outside.get(issuer);
+  async #verifyOutside(token: string, issuer: string): Promise<Credential | undefined> {
+    const known = this.#issuers.get(issuer);
     if (known === undefined) return undefined;
     const { payload } = await jwtVerify(token, known.keys.find, {
       issuer,
@@ -89,56 +162,11 @@ export function createTokens({ config, db, keys, log }: { config: Config; db: Da
       algorithms: asymmetricAlgorithms,
       requiredClaims: ['exp', 'iat', 'sub'],
     });
-    return outsideSession(db, config, known.trusted, payload);
+    return outsideSession(this.#db, this.#config, known.trusted, payload);
   }
-
-  async function check(token: string, digest: string): Promise<Credential | undefined> {
-    const { iss } = decodeJwt(token);
-    if (iss === config.publicUrl) return verifyAndCache(token, digest);
-    return iss === undefined ? undefined : verifyOutside(token, iss);
-  }
-
-  async function verify(token: string, digest: string): Promise<Credential | undefined> {
-    try {
-      return await check(token, digest);
-    } catch (error) {
-      // Not an error of the token: on UNAUTHENTICATED a client would sign its user out.
-      if (error instanceof Refusal || isTransient(error)) throw error;
-      const { code, name } = error as { code?: string; name?: string };
-      log.debug({ code: code ?? name }, 'a token was refused');
-      return undefined;
-    }
-  }
-
-  return {
-    async issueAccessToken({ userId, sessionId, clientId }, seconds = config.accessTokenSeconds) {
-      const newest = keys.jwks[0]!;
-      return new SignJWT({ sid: sessionId, client_id: clientId })
-        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: newest.kid! })
-        .setIssuer(config.publicUrl)
-        .setAudience(audience)
-        .setSubject(userId)
-        .setJti(randomUUID())
-        .setIssuedAt()
-        .setExpirationTime(Math.floor(Date.now() / 1000) + seconds)
-        .sign(await importJWK(newest, 'ES256'));
-    },
-    verifyAccessToken(token) {
-      const digest = hash('sha256', token, 'base64');
-      return findVerified(digest) ?? verify(token, digest);
-    },
-    async hasExpired(token) {
-      try {
-        await check(token, hash('sha256', token, 'base64'));
-        return false;
-      } catch (error) {
-        if (error instanceof Refusal || isTransient(error)) throw error;
-        // jose checks the time last, after the signature and all other claims.
-        return error instanceof errors.JWTExpired;
-      }
-    },
-  };
 }
+
+const digestOf = (token: string): string => hash('sha256', token, 'base64');
 
 /**
  * Returns the scopes of a token; all scopes for a token without `scope`, which src/auth/actors.ts limits to its

@@ -1,4 +1,5 @@
 import { invalid } from '../errors.ts';
+import { isUuid } from '../uuid.ts';
 
 /** A position in one school's log. The client has all events up to and including `seq`. */
 export interface Cursor {
@@ -9,12 +10,12 @@ export interface Cursor {
 /** Returns a text that is opaque to clients, and valid after restarts, restores and moves between servers. */
 export const encodeCursor = ({ schoolId, seq }: Cursor): string => Buffer.from(`${schoolId}:${seq}`).toString('base64url');
 
-const cursorFormat = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):(0|[1-9]\d{0,17})$/;
+const cursorFormat = /^([^:]+):(0|[1-9]\d{0,17})$/;
 
 /** @throws INVALID at `after` for a text that is not a result of `encodeCursor`. */
 export function decodeCursor(text: string): Cursor {
   const match = cursorFormat.exec(Buffer.from(text, 'base64url').toString());
-  if (match === null || Buffer.from(match[0]).toString('base64url') !== text)
+  if (match === null || !isUuid(match[1]!) || Buffer.from(match[0]).toString('base64url') !== text)
     throw invalid('after', [
       'Неверный курсор. Передайте курсор, полученный от этого сервера.',
       'The cursor is not valid. Pass a cursor that this server returned.',

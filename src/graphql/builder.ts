@@ -2,6 +2,7 @@ import SchemaBuilder, { type ObjectRef } from '@pothos/core';
 import RelayPlugin, { decodeGlobalID } from '@pothos/plugin-relay';
 import { invalid } from '../errors.ts';
 import { isResourceType, resourceTypes, type Resources, type ResourceType } from '../domain/resources.ts';
+import { isUuid } from '../uuid.ts';
 import type { GraphContext } from './context.ts';
 
 export interface SchemaTypes {
@@ -68,8 +69,6 @@ builder.subscriptionType({
   description: 'Live streams of changes in a school. Pass the last `cursor` received as `after` to continue without gaps or repeats.',
 });
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
 /** Descriptions of fields and arguments that several types have. */
 export const descriptions = {
   idempotencyKey:
@@ -101,7 +100,7 @@ export function idOf(type: ResourceType, globalId: string, path: string): string
 export function parseId(globalId: string): { thing: ResourceType; id: string } | null {
   try {
     const { typename, id } = decodeGlobalID(globalId);
-    return uuid.test(id) && isResourceType(typename) && encode(typename, id) === globalId ? { thing: typename, id } : null;
+    return isUuid(id) && isResourceType(typename) && encode(typename, id) === globalId ? { thing: typename, id } : null;
   } catch {
     return null;
   }

@@ -1,5 +1,5 @@
 import { loadSigningKeys } from '../auth/keys.ts';
-import { createTokens } from '../auth/tokens.ts';
+import { Tokens } from '../auth/tokens.ts';
 import { ConfigError, type Config } from '../config.ts';
 import { connect, type Database } from '../db/client.ts';
 import { statementError } from '../db/database-errors.ts';
@@ -40,7 +40,7 @@ export async function open(config: Config, log: Logger, existing?: Database): Pr
     const keys = await loadSigningKeys(db, config);
     const notifier = new Notifier(db.pool, db.connectionString, log);
     const liveEvents = createLiveEvents(db, notifier, log);
-    const deps: ServerDeps = { config, db, log, keys, notifier, liveEvents, tokens: createTokens({ config, db, keys, log }) };
+    const deps: ServerDeps = { config, db, log, keys, notifier, liveEvents, tokens: new Tokens({ config, db, keys, log }) };
     const operator = contextFor(deps, { kind: 'operator' }, { acceptLanguage: null, requestId: null, address: null });
     return {
       ...deps,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadSigningKeys, rotateSigningKey } from '../../src/auth/keys.ts';
-import { createTokens } from '../../src/auth/tokens.ts';
+import { Tokens } from '../../src/auth/tokens.ts';
 import { ConfigError, readConfig } from '../../src/config.ts';
 import type { Database } from '../../src/db/client.ts';
 import { createLogger } from '../../src/logger.ts';
@@ -42,7 +42,7 @@ describe('loadSigningKeys', () => {
 describe('rotateSigningKey', () => {
   it('signs with the new key; tokens of both keys are accepted, also by a running server', async () => {
     const before = await loadSigningKeys(db, config);
-    const running = createTokens({ config, db, keys: before, log });
+    const running = new Tokens({ config, db, keys: before, log });
     const old = await running.issueAccessToken(of);
     await rotateSigningKey(db, config);
     const after = await loadSigningKeys(db, config);
@@ -50,7 +50,7 @@ describe('rotateSigningKey', () => {
       expect.not.stringMatching(before.jwks[0]!.kid!),
       ...before.jwks.map(({ kid }) => kid),
     ]);
-    const restarted = createTokens({ config, db, keys: after, log });
+    const restarted = new Tokens({ config, db, keys: after, log });
     expect(await restarted.verifyAccessToken(old)).toMatchObject(of);
     expect(await running.verifyAccessToken(await restarted.issueAccessToken(of))).toMatchObject(of);
   });

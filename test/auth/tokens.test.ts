@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, importJWK, SignJWT, UnsecuredJWT, type CryptoKey, type JWTPayload } from 'jose';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadActors } from '../../src/auth/actors.ts';
-import { createTokens } from '../../src/auth/tokens.ts';
+import { Tokens } from '../../src/auth/tokens.ts';
 import { openAuthServer, type AuthServer } from '../support/auth-server.ts';
 
 const userId = '01a20ae1-0f2b-7508-868f-ccbc6197e398';
@@ -119,7 +119,7 @@ describe('a token whose key cannot be looked up', () => {
     const broken = createServer((_request, response) => answer(response));
     await new Promise<void>((resolve) => broken.listen(0, '127.0.0.1', resolve));
     const jwksUri = `http://127.0.0.1:${(broken.address() as AddressInfo).port}/jwks`;
-    const tokens = createTokens({ ...server, config: { ...server.config, trustedIssuers: [{ issuer, audience, jwksUri }] } });
+    const tokens = new Tokens({ ...server, config: { ...server.config, trustedIssuers: [{ issuer, audience, jwksUri }] } });
     const token = await signed(
       { iss: issuer, aud: audience, sub: 'esia-1', iat: now(), exp: now() + 60 },
       { kid: 'broker', typ: 'JWT' },
@@ -206,7 +206,7 @@ describe('an issuer that goes down', () => {
     const jwksUri = `http://127.0.0.1:${(http.address() as AddressInfo).port}/jwks`;
     const warn = vi.fn();
     const log = { debug: () => undefined, warn } as unknown as AuthServer['log'];
-    const tokens = createTokens({ ...server, log, config: { ...server.config, trustedIssuers: [{ issuer: name, audience, jwksUri }] } });
+    const tokens = new Tokens({ ...server, log, config: { ...server.config, trustedIssuers: [{ issuer: name, audience, jwksUri }] } });
     const user = await server.build.user();
     await server.db.prisma.userIdentity.create({ data: { issuer: name, subject: 'esia-9', userId: user.id } });
     return {

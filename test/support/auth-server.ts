@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import * as openid from 'openid-client';
 import { hashPassword } from '../../src/auth/passwords.ts';
 import { loadSigningKeys } from '../../src/auth/keys.ts';
-import { createTokens } from '../../src/auth/tokens.ts';
+import { Tokens } from '../../src/auth/tokens.ts';
 import { readConfig } from '../../src/config.ts';
 import type { Database } from '../../src/db/client.ts';
 import { createLogger } from '../../src/logger.ts';
@@ -50,7 +50,7 @@ export async function openAuthServer(
     ServerDeps,
     'notifier' | 'liveEvents'
   >;
-  const deps: ServerDeps = { config, db, log, keys, tokens: createTokens({ config, db, keys, log }), ...quiet };
+  const deps: ServerDeps = { config, db, log, keys, tokens: new Tokens({ config, db, keys, log }), ...quiet };
   const answer = createRoutes(deps);
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
     if (req.url === '/graphql') {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { loadSigningKeys } from '../../src/auth/keys.ts';
-import { createTokens } from '../../src/auth/tokens.ts';
+import { Tokens } from '../../src/auth/tokens.ts';
 import { readConfig } from '../../src/config.ts';
 import type { Database } from '../../src/db/client.ts';
 import type { Opened } from '../../src/http/bootstrap.ts';
@@ -120,7 +120,7 @@ export async function prepareServer(db: Database): Promise<ServerFixture> {
   const env = { PUBLIC_URL: `http://localhost:${port}`, SECRET_KEY: 'a secret of thirty-two bytes for tests' };
   const config = readConfig(env);
   const keys = await loadSigningKeys(db, config);
-  const tokens = createTokens({ config, db, keys, log: createLogger('silent') });
+  const tokens = new Tokens({ config, db, keys, log: createLogger('silent') });
   return {
     db,
     build: createBuild({ db, config } as Opened),

@@ -1,5 +1,5 @@
 import type { KoaContextWithOIDC } from 'oidc-provider';
-import type { ProviderPages } from '../../auth/provider.ts';
+import type { ProviderPages } from '../../auth/provider-configuration.ts';
 import { unavailable } from '../../errors.ts';
 import { Html, html } from './html.ts';
 import { formTarget, notice, page, pageHeaders, unavailablePage, type PageContent } from './layout.ts';

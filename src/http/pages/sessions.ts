@@ -1,19 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import type { UserActor } from '../../policy/actor.ts';
 import { loadActors } from '../../auth/actors.ts';
-import { explorerClient, pagesClient } from '../../auth/provider.ts';
+import { explorerClient, pagesClient } from '../../auth/provider-configuration.ts';
 import { isShutOut } from '../../auth/sign-in-policy.ts';
 import { endOtherSessions, endSession, sessionsOf } from '../../domain/sessions.ts';
 import type { Session } from '../../domain/entities.ts';
 import { Refusal, type Language } from '../../errors.ts';
+import { isUuid } from '../../uuid.ts';
 import { html } from './html.ts';
 import { sendPage, withLanguage } from './layout.ts';
 import { pathOf, redirect, type PageParts, type Visit } from './parts.ts';
 import { say } from './texts.ts';
 
 /** `/sessions`: lists the person's sessions and ends them. Regulation 2.2 h. */
-
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export async function sessionsPage(parts: PageParts, visit: Visit): Promise<void> {
   const { req, res, url, language } = visit;
@@ -62,7 +61,7 @@ export async function endSessionsForm(parts: PageParts, visit: Visit, which: 'on
     const ctx = parts.contextFor(visit.req, actor);
     try {
       if (which === 'others') await endOtherSessions(ctx);
-      else if (uuid.test(form.get('sessionId') ?? '')) await endSession(ctx, { sessionId: form.get('sessionId')! });
+      else if (isUuid(form.get('sessionId') ?? '')) await endSession(ctx, { sessionId: form.get('sessionId')! });
     } catch (error) {
       // Ignores a session that has ended meanwhile: the list shows the remaining ones.
       if (!(error instanceof Refusal && error.code === 'NOT_FOUND')) throw error;

@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { Tokens } from '../../../src/auth/tokens.ts';
 import { startApp } from '../../../src/http/app.ts';
 import { person } from '../../support/client.ts';
 import { server } from '../../support/database.ts';
@@ -155,14 +156,13 @@ it('ends a stream that starts while the server is stopping', async () => {
   let open = (): void => undefined;
   let isAsked = false;
   const gate = new Promise<void>((resolve) => (open = resolve));
-  const tokens = {
-    ...app.tokens,
-    async verifyAccessToken(token: string) {
+  const tokens = new (class extends Tokens {
+    override async verifyAccessToken(token: string) {
       isAsked = true;
       await gate;
-      return app.tokens.verifyAccessToken(token);
-    },
-  };
+      return super.verifyAccessToken(token);
+    }
+  })(app);
   const stopping = await startApp({ ...app, tokens, config: { ...app.config, port: 0, stopSeconds: 20 }, routes: async () => false });
   const { school, administrator } = await app.build.school();
   const { token } = await app.token(administrator);
