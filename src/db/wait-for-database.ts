@@ -23,7 +23,7 @@ export async function waitForDatabase(
   const deadline = Date.now() + maxWaitMs;
   for (;;) {
     try {
-      return await checkServer(deadline, pool, url, settings, log);
+      return await checkServer(pool, { url, settings, deadline }, log);
     } catch (error) {
       if (error instanceof ConfigError) throw error;
       if (!isTemporary(error) || Date.now() > deadline) throw connectionError(error, url);
@@ -32,17 +32,18 @@ export async function waitForDatabase(
   }
 }
 
-async function checkServer(
-  deadline: number,
-  pool: pg.Pool,
-  url: ConnectionUrl,
-  settings: Readonly<Record<string, string>>,
-  log: Logger,
-): Promise<void> {
+interface ServerCheck {
+  url: ConnectionUrl;
+  settings: Readonly<Record<string, string>>;
+  /** When a server that is read-only counts as a standby, in ms since 1970. */
+  deadline: number;
+}
+
+async function checkServer(pool: pg.Pool, { url, settings, deadline }: ServerCheck, log: Logger): Promise<void> {
   const client = await pool.connect();
   let failure: Error | undefined;
   try {
-    const facts = await readFacts(deadline, client);
+    const facts = await readFacts(client, deadline);
     checkFacts(facts, url);
     await checkSession(client, url, settings, facts.role);
     for (const [setting, off] of Object.entries(facts.off))
@@ -68,7 +69,7 @@ interface Facts {
 }
 
 /** Reads the facts about the server, repeatedly while it is read-only, since a standby may be promoted. */
-async function readFacts(deadline: number, client: pg.PoolClient): Promise<Facts> {
+async function readFacts(client: pg.PoolClient, deadline: number): Promise<Facts> {
   for (;;) {
     const { rows } = await client.query<Facts>(`
       select current_setting('server_version_num')::int / 10000 as version,

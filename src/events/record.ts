@@ -33,7 +33,7 @@ export function attribute(tx: Tx, attribution: Attribution): void {
 export function record<T extends EventType>(tx: Tx, type: T, payload: PayloadOf<T>): void {
   let events = pending.get(tx);
   if (events === undefined) {
-    pending.set(tx, (events = new Map()));
+    pending.set(tx, (events = new Map<string, Recorded[]>()));
     tx.beforeCommit('events', flush);
     const { notify } = attributionOf(tx);
     const schools = events;

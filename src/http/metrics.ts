@@ -22,49 +22,8 @@ export function createMetrics(db: Database, liveEvents: LiveEvents, counts: Exec
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
   if (workers > 1) answerScrapes(registry);
-  const gauge = (name: string, help: string, read: () => number, aggregator: 'sum' | 'max' = 'sum') =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      aggregator,
-      collect() {
-        this.set(read());
-      },
-    });
-  gauge('sfera_subscribers', 'Subscriptions open now.', () => liveEvents.rights.stats().subscribers);
-  gauge(
-    'sfera_log_lag_seconds',
-    'Age of the oldest notification whose events have not been read yet.',
-    () => liveEvents.reader.stats().lagSeconds,
-    'max',
-  );
-  gauge('sfera_followed_schools', 'Schools whose log is followed.', () => liveEvents.reader.stats().schools);
-  const count = (name: string, help: string, read: () => number) =>
-    new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset();
-        this.inc(read());
-      },
-    });
-  count('sfera_stream_executions_total', 'Times that an item of a stream was executed.', () => counts.executions);
-  count(
-    'sfera_stream_serialisations_total',
-    'Times that a result for several subscribers was written as JSON.',
-    () => counts.serialisations,
-  );
-  count(
-    'sfera_stream_shared_messages_total',
-    'Messages with a result that several subscribers share.',
-    () => liveEvents.broadcaster.stats().deliveredCount,
-  );
-  gauge('sfera_db_pool_connections', 'Connections to the database, except those for reads.', () => db.pool.totalCount);
-  gauge('sfera_db_pool_idle', 'Idle connections.', () => db.pool.idleCount);
-  gauge('sfera_db_reads', 'Read statements under way.', () => db.reads.inFlightCount());
-  gauge('sfera_db_pool_waiting', 'Requests that wait for a connection.', () => db.pool.waitingCount);
+  addStreamMetrics(registry, liveEvents, counts);
+  addDatabaseMetrics(registry, db);
   return {
     registry,
     text: () => (workers > 1 ? scrapeAll() : registry.metrics()),
@@ -89,6 +48,75 @@ export function createMetrics(db: Database, liveEvents: LiveEvents, counts: Exec
     }),
     sockets: new Gauge({ name: 'sfera_websockets', help: 'WebSockets open now.', registers }),
   };
+}
+
+function addStreamMetrics(registry: Registry, { rights, reader, broadcaster }: LiveEvents, counts: ExecutionCounts): void {
+  addGauge(registry, { name: 'sfera_subscribers', help: 'Subscriptions open now.', read: () => rights.stats().subscribers });
+  addGauge(registry, {
+    name: 'sfera_log_lag_seconds',
+    help: 'Age of the oldest notification whose events have not been read yet.',
+    read: () => reader.stats().lagSeconds,
+    aggregator: 'max',
+  });
+  addGauge(registry, { name: 'sfera_followed_schools', help: 'Schools whose log is followed.', read: () => reader.stats().schools });
+  addCounter(registry, {
+    name: 'sfera_stream_executions_total',
+    help: 'Times that an item of a stream was executed.',
+    read: () => counts.executions,
+  });
+  addCounter(registry, {
+    name: 'sfera_stream_serialisations_total',
+    help: 'Times that a result for several subscribers was written as JSON.',
+    read: () => counts.serialisations,
+  });
+  addCounter(registry, {
+    name: 'sfera_stream_shared_messages_total',
+    help: 'Messages with a result that several subscribers share.',
+    read: () => broadcaster.stats().deliveredCount,
+  });
+}
+
+function addDatabaseMetrics(registry: Registry, { pool, reads }: Database): void {
+  addGauge(registry, {
+    name: 'sfera_db_pool_connections',
+    help: 'Connections to the database, except those for reads.',
+    read: () => pool.totalCount,
+  });
+  addGauge(registry, { name: 'sfera_db_pool_idle', help: 'Idle connections.', read: () => pool.idleCount });
+  addGauge(registry, { name: 'sfera_db_reads', help: 'Read statements under way.', read: () => reads.inFlightCount() });
+  addGauge(registry, { name: 'sfera_db_pool_waiting', help: 'Requests that wait for a connection.', read: () => pool.waitingCount });
+}
+
+/** A metric whose value is read at each scrape. Of several workers, a gauge is added up or the largest is taken. */
+interface PolledMetric {
+  name: string;
+  help: string;
+  read(): number;
+  aggregator?: 'sum' | 'max';
+}
+
+function addGauge(registry: Registry, { name, help, read, aggregator = 'sum' }: PolledMetric): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    aggregator,
+    collect() {
+      this.set(read());
+    },
+  });
+}
+
+function addCounter(registry: Registry, { name, help, read }: PolledMetric): void {
+  new Counter({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(read());
+    },
+  });
 }
 
 /** Counts a query or mutation, and its duration. @param startedAt its `performance.now`. */

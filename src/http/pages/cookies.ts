@@ -14,8 +14,16 @@ export function cookieOf(req: IncomingMessage, name: string): string | undefined
   return undefined;
 }
 
-/** Sets a cookie that lasts for `maxAgeSeconds`, or until the browser is closed. */
-export function setCookie(res: ServerResponse, name: string, value: string, secure: boolean, maxAgeSeconds?: number): void {
+interface Cookie {
+  name: string;
+  value: string;
+  /** Whether browsers send it over https only. */
+  secure: boolean;
+  /** Undefined keeps it until the browser is closed. */
+  maxAgeSeconds?: number;
+}
+
+export function setCookie(res: ServerResponse, { name, value, secure, maxAgeSeconds }: Cookie): void {
   const age = maxAgeSeconds === undefined ? '' : `; Max-Age=${maxAgeSeconds}`;
   res.appendHeader('set-cookie', `${name}=${value}; Path=/; HttpOnly; SameSite=Lax${age}${secure ? '; Secure' : ''}`);
 }
@@ -23,5 +31,5 @@ export function setCookie(res: ServerResponse, name: string, value: string, secu
 export const deviceCookieOf = (req: IncomingMessage): string | undefined => cookieOf(req, deviceCookieName);
 
 export function keepDeviceCookie(res: ServerResponse, value: string, { publicUrl }: Pick<Config, 'publicUrl'>): void {
-  setCookie(res, deviceCookieName, value, publicUrl.startsWith('https:'), deviceCookieSeconds);
+  setCookie(res, { name: deviceCookieName, value, secure: publicUrl.startsWith('https:'), maxAgeSeconds: deviceCookieSeconds });
 }

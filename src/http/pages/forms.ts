@@ -34,7 +34,7 @@ export function createFormGuard(secretKey: Uint8Array, secure: boolean): FormGua
       let nonce = nonceOf(req);
       if (nonce === undefined) {
         nonce = randomBytes(16).toString('base64url');
-        setCookie(res, cookieName, nonce, secure);
+        setCookie(res, { name: cookieName, value: nonce, secure });
       }
       return html`<input type="hidden" name="${fieldName}" value="${sign(nonce)}">`;
     },
