@@ -6,6 +6,23 @@ import { noRowCopies } from './scripts/no-row-copies.mjs';
 
 const only = '^(describe|it|test|suite)$';
 
+/** Selectors of state in a module: it belongs to a field of the database handle, the schema or the context of a request. */
+const moduleState = [
+  'Program > VariableDeclaration[kind=let]',
+  'Program > ExportNamedDeclaration > VariableDeclaration[kind=let]',
+  ...['Program', 'Program > ExportNamedDeclaration'].flatMap((place) => [
+    `${place} > VariableDeclaration > VariableDeclarator[init.type=NewExpression][init.callee.name=/^(WeakMap|WeakSet)$/]`,
+    // An empty Map or Set that is typed as readonly is a constant.
+    `${place} > VariableDeclaration > VariableDeclarator[init.type=NewExpression][init.callee.name=/^(Map|Set)$/][init.arguments.length=0]:not([id.typeAnnotation.typeAnnotation.typeName.name=/^Readonly/])`,
+    `${place} > VariableDeclaration > VariableDeclarator[init.type=ArrayExpression][init.elements.length=0]:not([id.typeAnnotation.typeAnnotation.operator=readonly])`,
+  ]),
+].map((selector) => ({ selector, message: 'No state in a module: make it a field of something with a name.' }));
+
+const noGetters = {
+  selector: "ObjectExpression > Property[kind='get']",
+  message: 'V8 keeps what it sees until its next full collection: write a class (docs/profile.md).',
+};
+
 const graphqlFiles = (files, rules) => ({
   files,
   plugins: { '@graphql-eslint': graphql },
@@ -32,10 +49,6 @@ export default tseslint.config(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/return-await': ['error', 'error-handling-correctness-only'],
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
-      // Yoga passes the document and the context to its hooks as `any`; the code assigns types to them at once.
-      ...Object.fromEntries(
-        ['assignment', 'argument', 'call', 'member-access', 'return'].map((use) => [`@typescript-eslint/no-unsafe-${use}`, 'off']),
-      ),
       // A function may implement an asynchronous interface without awaiting anything.
       '@typescript-eslint/require-await': 'off',
       // Many objects are closures: their methods do not use `this` and may be passed unbound.
@@ -44,15 +57,17 @@ export default tseslint.config(
   },
   {
     files: ['src/**/*.ts'],
+    rules: {
+      'max-lines-per-function': ['error', { max: 80, skipBlankLines: true, skipComments: true }],
+      'max-params': ['error', 4],
+      '@typescript-eslint/no-shadow': 'error',
+      'no-restricted-syntax': ['error', noGetters, ...moduleState],
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
     ignores: ['src/config.ts'],
     rules: {
-      'no-restricted-syntax': [
-        'error',
-        {
-          selector: "ObjectExpression > Property[kind='get']",
-          message: 'V8 keeps what it sees until its next full collection: write a class (docs/profile.md).',
-        },
-      ],
       'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'Settings are read in src/config.ts, once.' }],
       'no-restricted-imports': [
         'error',
@@ -67,6 +82,8 @@ export default tseslint.config(
     },
   },
   { files: ['src/**/*.ts'], plugins: { rows: { rules: { 'no-copies': noRowCopies } } }, rules: { 'rows/no-copies': 'error' } },
+  // The engines keep caches and buffers of the process in their modules.
+  { files: ['src/{executor,reader}/**/*.ts'], rules: { 'no-restricted-syntax': ['error', noGetters] } },
   { files: ['src/cli.ts', 'test/**/*.ts', 'scripts/**/*.ts', 'bench/**/*.ts'], rules: { 'no-console': 'off' } },
   {
     files: ['test/**/*.ts'],
