@@ -74,7 +74,7 @@ export interface Config {
 
 const invalidSetting = (name: string, requirement: string): ConfigError => new ConfigError(`${name} must be ${requirement}.`);
 
-function integer(env: Environment, name: string, defaultValue: number, min: number, max: number): number {
+function integer(env: Environment, name: string, defaultValue: number, [min, max]: readonly [min: number, max: number]): number {
   const text = env[name];
   if (text === undefined || text === '') return defaultValue;
   const value = /^\d+$/.test(text) ? Number(text) : NaN;
@@ -85,7 +85,7 @@ function integer(env: Environment, name: string, defaultValue: number, min: numb
 /** Reads WORKERS. `auto` is the number of cores, or 1 with the embedded database. */
 function workers(env: Environment, embedded: boolean): number {
   if (env.WORKERS === 'auto') return embedded ? 1 : availableParallelism();
-  const count = integer(env, 'WORKERS', 1, 1, 256);
+  const count = integer(env, 'WORKERS', 1, [1, 256]);
   if (embedded && count > 1)
     throw invalidSetting('WORKERS', '1 with the embedded database, which has one process; set DATABASE_URL to a PostgreSQL server');
   return count;
@@ -226,12 +226,12 @@ function createSecret(dataDir: string, file: string): void {
  */
 export function readConfig(environment: Environment = process.env): Config {
   const { env, warnings, misspelt } = checkedEnvironment(environment);
-  const port = integer(env, 'PORT', 4000, 0, 65_535);
+  const port = integer(env, 'PORT', 4000, [0, 65_535]);
   const dataDir = env.DATA_DIR || '.sfera';
   const logLevel = choice(env, 'LOG_LEVEL', 'info', ['fatal', 'error', 'warn', 'info', 'debug', 'silent']);
   const databaseUrl = env.DATABASE_URL || undefined;
   const secretText = env.SECRET_KEY;
-  const databasePool = integer(env, 'DATABASE_POOL', 10, 2, 1000);
+  const databasePool = integer(env, 'DATABASE_POOL', 10, [2, 1000]);
   if (databaseUrl === undefined && env.DATABASE_POOL !== undefined) warnings.push('DATABASE_POOL has no effect without DATABASE_URL.');
   if (databaseUrl !== undefined && secretText !== undefined && env.DATA_DIR !== undefined)
     warnings.push('DATA_DIR has no effect with DATABASE_URL and SECRET_KEY.');
@@ -240,7 +240,7 @@ export function readConfig(environment: Environment = process.env): Config {
     throw invalidSetting('DEMO', 'false with DATABASE_URL: the demonstration school is created only in the embedded database');
   const metricsToken = env.METRICS_TOKEN || undefined;
   if (metricsToken !== undefined && metricsToken.length < 16) throw invalidSetting('METRICS_TOKEN', 'at least 16 characters long');
-  const operationsPerMinute = integer(env, 'OPERATIONS_PER_MINUTE', 6000, 1, 100_000_000);
+  const operationsPerMinute = integer(env, 'OPERATIONS_PER_MINUTE', 6000, [1, 100_000_000]);
   const config = {
     port,
     host: env.HOST || '0.0.0.0',
@@ -256,17 +256,17 @@ export function readConfig(environment: Environment = process.env): Config {
     allowedOrigins: origins(env),
     trustedIssuers: issuers(env),
     trustProxy: trustedProxies(env),
-    accessTokenSeconds: integer(env, 'ACCESS_TOKEN_SECONDS', 600, 1, 3600),
-    sessionDays: integer(env, 'SESSION_DAYS', 30, 1, 365),
-    eventDays: integer(env, 'EVENT_DAYS', 366, 1, 36_500),
-    signInTries: integer(env, 'SIGN_IN_TRIES', 10, 1, 1_000_000),
+    accessTokenSeconds: integer(env, 'ACCESS_TOKEN_SECONDS', 600, [1, 3600]),
+    sessionDays: integer(env, 'SESSION_DAYS', 30, [1, 365]),
+    eventDays: integer(env, 'EVENT_DAYS', 366, [1, 36_500]),
+    signInTries: integer(env, 'SIGN_IN_TRIES', 10, [1, 1_000_000]),
     operationsPerMinute,
     // With a lower limit, the most costly operation would never be admitted.
-    costPerMinute: integer(env, 'COST_PER_MINUTE', Math.max(operationsPerMinute * 200, 100_000), 100_000, 1_000_000_000_000),
-    streamsPerAccount: integer(env, 'STREAMS_PER_ACCOUNT', Math.max(Math.ceil(operationsPerMinute / 20), 300), 1, 100_000_000),
-    keepAliveSeconds: integer(env, 'KEEP_ALIVE_SECONDS', 75, 1, 3600),
-    stopSeconds: integer(env, 'STOP_SECONDS', 25, 1, 3600),
-    stopDelaySeconds: integer(env, 'STOP_DELAY_SECONDS', 0, 0, 600),
+    costPerMinute: integer(env, 'COST_PER_MINUTE', Math.max(operationsPerMinute * 200, 100_000), [100_000, 1_000_000_000_000]),
+    streamsPerAccount: integer(env, 'STREAMS_PER_ACCOUNT', Math.max(Math.ceil(operationsPerMinute / 20), 300), [1, 100_000_000]),
+    keepAliveSeconds: integer(env, 'KEEP_ALIVE_SECONDS', 75, [1, 3600]),
+    stopSeconds: integer(env, 'STOP_SECONDS', 25, [1, 3600]),
+    stopDelaySeconds: integer(env, 'STOP_DELAY_SECONDS', 0, [0, 600]),
     demo,
     metricsToken,
     warnings,

@@ -50,9 +50,16 @@ async function handle(request: WorkerRequest): Promise<void> {
   }
 }
 
-let queue = Promise.resolve();
-port.on('message', (request: WorkerRequest) => {
-  queue = queue.then(() => handle(request));
-});
+/** Handles one request after another. */
+class RequestQueue {
+  #last = Promise.resolve();
+
+  add(request: WorkerRequest): void {
+    this.#last = this.#last.then(() => handle(request));
+  }
+}
+
+const queue = new RequestQueue();
+port.on('message', (request: WorkerRequest) => queue.add(request));
 
 port.postMessage({ kind: 'ready' } satisfies WorkerReply);
