@@ -1,5 +1,6 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 import { parseCLI } from 'vitest/node';
+import { factMs, testMs } from './test/support/limits.ts';
 
 /** Tests of pure code, which run in seconds. All other tests are in the project `api`: they have a database or a server. */
 const unit = [
@@ -27,8 +28,9 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: testMs,
+    hookTimeout: testMs,
+    expect: { poll: { timeout: factMs } },
     reporters: ['default', './test/support/slowest-files.ts'],
     projects: [
       {

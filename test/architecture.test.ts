@@ -34,7 +34,7 @@ const text = (path: string): string => readFileSync(join(root, path), 'utf8');
 describe('imports', () => {
   it('go one way, from the outer layers to the inner ones', async () => {
     expect(await violations(root, ['src', 'test', 'scripts'])).toEqual([]);
-  }, 60_000);
+  });
 
   describe('are reported when they go another way', () => {
     /** Files that violate a rule, with the rule. */
@@ -112,7 +112,7 @@ describe('imports', () => {
         writeFileSync(join(folder, path), `${code}\n`);
       }
       found = await violations(folder, ['src', 'test']);
-    }, 60_000);
+    });
 
     afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -184,6 +184,11 @@ describe('tests', () => {
   it('have the path of the file or folder of src that they test; several tests of one file are in a folder of its name', () => {
     const misplaced = tests.filter((path) => !isInSrc(path) && !isInSrc(`${path}.ts`) && !isInSrc(`${dirname(path)}.ts`));
     expect(misplaced.filter((path) => !apart.test(path)).sort()).toEqual(ofAll.sort());
+  });
+
+  it('wait for facts with the limits of test/support/limits.ts: by until() and expect.poll(), without a number', () => {
+    const ownLimit = /\bvi\.waitFor\(|\btimeout: *\d/;
+    expect(written('test').filter((path) => ownLimit.test(text(path)))).toEqual(['test/support/until.ts']);
   });
 });
 

@@ -18,7 +18,7 @@ let root: string;
 beforeAll(() => {
   compiled = compile();
   root = mkdtempSync(join(tmpdir(), 'sfera-'));
-}, 240_000);
+});
 afterAll(() => {
   compiled?.remove();
   rmSync(root, { recursive: true, force: true });
@@ -55,7 +55,7 @@ const runCli = (args: string[], env: Record<string, string> = {}) =>
 
 const secret = { SECRET_KEY: 'a secret of thirty-two bytes for tests' };
 
-describe('a start in a wrong environment', { timeout: 120_000 }, () => {
+describe('a start in a wrong environment', () => {
   it.each<[name: string, expected: RegExp, env: () => Record<string, string>]>([
     ['an empty METRICS_TOKEN', /^METRICS_TOKEN is empty/, () => ({ METRICS_TOKEN: '' })],
     ['a misspelt DATABASE_URL', /did you mean DATABASE_URL/, () => ({ DATABSE_URL: 'postgres://u:geheim@h/db' })],
@@ -124,7 +124,7 @@ describe('a start in a wrong environment', { timeout: 120_000 }, () => {
   );
 });
 
-describe('a data store in use', { timeout: 240_000 }, () => {
+describe('a data store in use', () => {
   const log = createLogger('silent');
   let env: Record<string, string>;
   let remove = async (): Promise<void> => {};
@@ -138,7 +138,7 @@ describe('a data store in use', { timeout: 240_000 }, () => {
       remove = () => dropDatabase(server!, made.name);
       env = { DATABASE_URL: made.url, ...secret };
     }
-  }, 120_000);
+  });
   afterAll(() => remove());
 
   const refuses = async (args: string[], expected: RegExp | string, code = 1, more: Record<string, string> = {}): Promise<void> => {

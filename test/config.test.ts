@@ -79,7 +79,7 @@ describe('the settings', () => {
   });
 });
 
-describe('the secret of a data folder', { timeout: 60_000 }, () => {
+describe('the secret of a data folder', () => {
   let dir: string;
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), 'sfera-'));

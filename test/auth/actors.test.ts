@@ -4,6 +4,7 @@ import { loadActors, loadPerson } from '../../src/auth/actors.ts';
 import type { UserActor } from '../../src/policy/actor.ts';
 import type { Credential } from '../../src/auth/tokens.ts';
 import { openAuthServer, type AuthServer } from '../support/auth-server.ts';
+import { until } from '../support/until.ts';
 
 let server: AuthServer;
 beforeAll(async () => void (server = await openAuthServer()));
@@ -116,7 +117,7 @@ describe('loadActors', () => {
       written.mock.calls.filter(([query]) => /update session/.test((query as { text?: string }).text ?? String(query))).length;
     await loadActors(db, credentials);
     expect(read).toHaveBeenCalledTimes(1);
-    await vi.waitFor(async () => {
+    await until(async () => {
       const seen = await db.prisma.session.findMany({ where: { userId: user.id } });
       expect(seen.every(({ lastSeenAt }) => Date.now() - lastSeenAt.getTime() < 60_000)).toBe(true);
     });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadActors } from '../../src/auth/actors.ts';
 import { Tokens } from '../../src/auth/tokens.ts';
 import { openAuthServer, type AuthServer } from '../support/auth-server.ts';
+import { until } from '../support/until.ts';
 
 const userId = '01a20ae1-0f2b-7508-868f-ccbc6197e398';
 const sessionId = '01a20ae1-0f79-718f-914a-7b0bde828669';
@@ -283,7 +284,7 @@ describe('an issuer that goes down', () => {
     outside.answers((response) => void held.push(response));
     pass(60_000);
     const waiting = outside.verify(token);
-    await vi.waitFor(() => expect(held).toHaveLength(1));
+    await until(() => expect(held).toHaveLength(1));
     expect(await outside.verify(token)).toMatchObject({ userId: outside.user.id });
     held[0]!.destroy();
     expect(await waiting).toMatchObject({ userId: outside.user.id });

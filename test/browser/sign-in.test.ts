@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openAuthServer, password, type AuthServer } from '../support/auth-server.ts';
+import { factMs } from '../support/limits.ts';
 
 /** The pages in a real browser: by keyboard, on a phone, and with the browser enforcing the security headers. */
 
@@ -155,7 +156,7 @@ describe.skipIf(!there)(title, () => {
     const page = await open('/explorer', { viewport: { width: 1200, height: 800 } });
     await page.getByRole('button', { name: 'Войти' }).click();
     await signIn(page, person.signInName);
-    await page.locator('.graphiql-container').first().waitFor({ timeout: 20_000 });
+    await page.locator('.graphiql-container').first().waitFor({ timeout: factMs });
     await expect.poll(() => server.asked.length).toBeGreaterThan(0);
     const credential = await server.tokens.verifyAccessToken(server.asked[0]!.replace('Bearer ', ''));
     expect(credential).toMatchObject({ userId: person.id, clientId: 'explorer' });

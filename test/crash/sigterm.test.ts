@@ -9,6 +9,7 @@ import { createLogger } from '../../src/logger.ts';
 import { server } from '../support/database.ts';
 import { compile, prepareServer, startServer, type CompiledServer } from '../support/process.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
+import { factMs } from '../support/limits.ts';
 
 /** SIGTERM during mutations: each one is committed and gets a response, and the process exits with 0. */
 
@@ -104,14 +105,14 @@ describe('on SIGTERM', () => {
       expect(await db.prisma.event.count({ where: { schoolId, type: 'subject.created' } })).toBe(writes);
     });
     await place.remove();
-  }, 120_000);
+  });
 
   it('changes that are not done in time are aborted, and the process exits', async () => {
     const place = await open();
     const { env, port, schoolId, token } = await place.look(async (db) => {
       const fixture = await prepareServer(db);
       const { school, administrator } = await fixture.build.school();
-      await db.pool.query(`create function wait() returns trigger language plpgsql as 'begin perform pg_sleep(12); return new; end'`);
+      await db.pool.query(`create function wait() returns trigger language plpgsql as 'begin perform pg_sleep(300); return new; end'`);
       await db.pool.query('create trigger slow before insert on event for each row execute function wait()');
       return { env: fixture.env, port: fixture.port, schoolId: school.id, token: await fixture.token(administrator) };
     });
@@ -131,8 +132,8 @@ describe('on SIGTERM', () => {
     await fetch(child.url.replace('/graphql', '/health/live'));
     const begun = performance.now();
     expect([0, 1]).toContain(await child.kill('SIGTERM'));
-    expect(performance.now() - begun).toBeLessThan(10_000);
+    expect(performance.now() - begun).toBeLessThan(factMs);
     expect(await cut).toBe('cut');
     await place.remove();
-  }, 60_000);
+  });
 });

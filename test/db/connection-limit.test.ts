@@ -91,7 +91,7 @@ describe.runIf(server)('a limit of connections', () => {
     await administrator.query(`alter role ${made.name} connection limit 9`);
     const [one, other] = [await open(8), await open(8)];
     expect((await Promise.all([failures(one), failures(other)])).flat()).toEqual([]);
-  }, 60_000);
+  });
 
   it('that leaves only the pipelined connections gives one of them to the pool', async () => {
     for (const each of opened.splice(0)) await each.close();
@@ -103,7 +103,7 @@ describe.runIf(server)('a limit of connections', () => {
     for (const client of await Promise.all(Array.from({ length: db.pool.totalCount }, () => db.pool.connect()))) client.release(true);
     await expect.poll(() => db.pool.totalCount).toBe(0);
     await expect(transaction(db, async (tx) => tx.prisma.user.count())).resolves.toBeGreaterThanOrEqual(0);
-  }, 60_000);
+  });
 
   it('that leaves no pipelined connection makes the pool read', async () => {
     for (const each of opened.splice(0)) await each.close();
@@ -119,5 +119,5 @@ describe.runIf(server)('a limit of connections', () => {
     await other.pool.query('select 1');
     await administrator.query(`alter role ${made.name} connection limit 1`);
     expect(await findRows(other, 'User', { where: {} })).toEqual([]);
-  }, 60_000);
+  });
 });

@@ -178,7 +178,7 @@ async function refusal(url: string): Promise<string> {
 }
 const urlOf = (place: string, query = '') => `postgres://u:${password}@${place}/db${query}`;
 
-describe('a server that refuses', { timeout: 60_000 }, () => {
+describe('a server that refuses', () => {
   it.each([
     ['28P01', 'password authentication failed for user "u"', /refused the user or the password/],
     ['28000', 'no pg_hba.conf entry for host "10.0.0.1", user "u", database "db", no encryption', /only with TLS.*sslmode=require/],
@@ -232,7 +232,7 @@ describe('a server that refuses', { timeout: 60_000 }, () => {
   });
 });
 
-describe.runIf(spawnSync('openssl', ['version']).status === 0)('a server with a self-signed certificate', { timeout: 60_000 }, () => {
+describe.runIf(spawnSync('openssl', ['version']).status === 0)('a server with a self-signed certificate', () => {
   let dir: string;
   const file = (name: string) => join(dir, name);
   beforeAll(() => {

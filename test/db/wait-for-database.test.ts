@@ -15,6 +15,7 @@ import { open } from '../../src/http/bootstrap.ts';
 import { server } from '../support/database.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
 import { freePort } from '../support/sfera.ts';
+import { until } from '../support/until.ts';
 
 /** Misconfigured databases and roles: the start fails with one line that says what to do. */
 
@@ -100,7 +101,7 @@ describe('waiting for a database', () => {
   });
 });
 
-describe.runIf(server)('a start on a server', { timeout: 60_000 }, () => {
+describe.runIf(server)('a start on a server', () => {
   const role = `sfera_test_${randomBytes(6).toString('hex')}`;
   const databases: Made[] = [];
   beforeAll(() => run(server!, `create role ${role} login`));
@@ -235,12 +236,10 @@ describe.runIf(server)('a start on a server', { timeout: 60_000 }, () => {
       const db = await connect({ databaseUrl: made.url, poolSize: 2, log });
       try {
         const done = migrate(db, telling);
-        await vi.waitFor(
-          () =>
-            expect(warnings.join()).toMatch(
-              /^Another process migrates the database \(a former version, PID \d+ there\).*pg_terminate_backend\(\d+\)/,
-            ),
-          { timeout: 20_000 },
+        await until(() =>
+          expect(warnings.join()).toMatch(
+            /^Another process migrates the database \(a former version, PID \d+ there\).*pg_terminate_backend\(\d+\)/,
+          ),
         );
         await holder.end();
         await done;
@@ -276,9 +275,7 @@ describe.runIf(server)('a start on a server', { timeout: 60_000 }, () => {
       const extra = { name: '29990101000000_extra', sql: 'alter table school add column extra int', checksum: 'e'.repeat(64) };
       try {
         const done = migrate(db, telling, [...readMigrations(), extra]);
-        await vi.waitFor(() => expect(warnings).toContain(`The migration ${extra.name} waits for a table that another transaction uses.`), {
-          timeout: 30_000,
-        });
+        await until(() => expect(warnings).toContain(`The migration ${extra.name} waits for a table that another transaction uses.`));
         await holder.end();
         await done;
         await db.pool.query('select extra from school');
@@ -291,7 +288,7 @@ describe.runIf(server)('a start on a server', { timeout: 60_000 }, () => {
 
 const hasPgBouncer = spawnSync('pgbouncer', ['--version']).status === 0;
 
-describe.runIf(server && hasPgBouncer)('a start behind PgBouncer', { timeout: 60_000 }, () => {
+describe.runIf(server && hasPgBouncer)('a start behind PgBouncer', () => {
   const role = `sfera_test_${randomBytes(6).toString('hex')}`;
   let made: Made;
   let folder: string;

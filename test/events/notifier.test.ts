@@ -49,7 +49,7 @@ it('listens again if the server does not respond', async () => {
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   const { port } = silent.address() as AddressInfo;
   const notifier = new Notifier({} as pg.Pool, `postgres://127.0.0.1:${port}/none`, createLogger('silent'));
-  await expect.poll(() => sockets.length, { timeout: 20_000 }).toBe(2);
+  await expect.poll(() => sockets.length).toBe(2);
   await notifier.close();
   for (const socket of sockets) socket.destroy();
   silent.close();

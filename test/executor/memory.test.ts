@@ -1,10 +1,11 @@
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { buildSchema, parse } from 'graphql';
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
 import { paginate, type Order } from '../../src/db/pagination.ts';
 import { executeToWriter, isExecutionState, takeBytes } from '../../src/executor/executor.ts';
 import { JsonWriter } from '../../src/executor/json-writer.ts';
+import { until } from '../support/until.ts';
 
 /**
  * The executor releases a result at once: objects that reach V8's old generation are copied there and stay until a full
@@ -60,10 +61,10 @@ it('retains at most 16 MB in its buffer pool', async () => {
   };
   write();
   // V8 frees the memory on another thread, a moment later.
-  await vi.waitFor(() => {
+  await until(() => {
     collect();
     const kept = process.memoryUsage().arrayBuffers - before;
     expect(kept).toBeLessThan(17 * megabyte);
     expect(kept).toBeGreaterThan(megabyte);
-  }, 5000);
+  });
 });

@@ -4,6 +4,7 @@ import { headerElements } from '../../src/http/header-elements.ts';
 import { languageOf } from '../../src/http/request-context.ts';
 import { prefersPage } from '../../src/http/responses.ts';
 import { translate } from '../../src/http/translation.ts';
+import { cpuMsOf } from '../support/cpu-time.ts';
 
 const accepting = (accept: string) => prefersPage({ url: '/', headers: { accept } } as IncomingMessage);
 
@@ -30,12 +31,13 @@ describe('headers that a client makes large', () => {
   });
 
   it('take no time quadratic in their length', () => {
-    const begun = performance.now();
-    for (let n = 0; n < 100; n += 1) {
-      accepting(`a${' '.repeat(30_000)}b`);
-      languageOf(`${' ;'.repeat(30_000)}en`);
-    }
-    translate(`Syntax Error: Expected Name, found String "${'cannot represent '.repeat(30_000)}".`);
-    expect(performance.now() - begun).toBeLessThan(1000);
+    const used = cpuMsOf(() => {
+      for (let n = 0; n < 100; n += 1) {
+        accepting(`a${' '.repeat(30_000)}b`);
+        languageOf(`${' ;'.repeat(30_000)}en`);
+      }
+      translate(`Syntax Error: Expected Name, found String "${'cannot represent '.repeat(30_000)}".`);
+    });
+    expect(used).toBeLessThan(1000);
   });
 });

@@ -53,7 +53,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation
     expect(counted(answers as [])).toEqual({ done: many / 5, conflicts: many - many / 5 });
     expect(await settled(all)).toHaveLength(1);
     expect((await app.events(all.schoolId)).map((event) => event.type)).toEqual(['student.enrolled', 'chatMember.added']);
-  }, 180_000);
+  });
 
   it('200 concurrent transfers between five classes never result in two enrolments or none', async () => {
     const all = await scene();
@@ -67,7 +67,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation
     const places = await settled(all);
     const moves = (await app.events(all.schoolId)).filter((event) => event.type === 'student.transferred');
     expect(moves).toHaveLength(places.length - 1);
-  }, 180_000);
+  });
 
   it('transfers concurrent with new chats of the classes keep the pupil in the right chat', async () => {
     const all = await scene();
@@ -89,7 +89,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation
         .map(({ id }) => id)
         .sort(),
     );
-  }, 180_000);
+  });
 
   it('a class is archived or accepts the pupil, never both', async () => {
     for (let round = 0; round < 20; round += 1) {
@@ -101,5 +101,5 @@ describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation
       const places = await app.db.prisma.enrolment.count({ where: { studentId: pupil.id, endedAt: null } });
       expect([archivedAt === null, places]).toEqual(archivedAt === null ? [true, 1] : [false, 0]);
     }
-  }, 180_000);
+  });
 });

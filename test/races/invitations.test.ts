@@ -25,7 +25,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the last seat of an invitation', 
     expect(await app.db.prisma.enrolment.count({ where: { classId: group.id } })).toBe(1);
     expect(await app.db.prisma.roleGrant.count({ where: { schoolId: school.id, role: 'STUDENT' } })).toBe(1);
     expect((await app.events(school.id)).map((event) => event.type)).toEqual(['invitation.accepted', 'role.granted', 'student.enrolled']);
-  }, 120_000);
+  });
 
   it('is used once by one person who accepts many times concurrently', async () => {
     const { school } = await app.build.school();

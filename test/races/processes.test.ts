@@ -134,7 +134,7 @@ describe.runIf(server)('two processes on one database', () => {
     expect(await terminate('sfera listen')).toBe(2);
     for (const process of [0, 1, 0, 1]) await (await enrol(process)).act();
     await all(streams, school.id);
-    await expect.poll(listening, { timeout: 10_000 }).toBe(2);
+    await expect.poll(listening).toBe(2);
     await (await enrol(0)).act();
     await all(streams, school.id);
     expect(streams.flat().map(({ reconnects }) => reconnects)).toEqual([0, 0, 0, 0, 0, 0]);
@@ -165,7 +165,7 @@ describe.runIf(server)('two processes on one database', () => {
     console.info(
       `${killed} connections killed, ${unanswered} requests unanswered, ${streams.flat().reduce((sum, { reconnects }) => sum + reconnects, 0)} streams came back`,
     );
-  }, 60_000);
+  });
 
   it('started together on an empty database migrate it once and share one signing key', async () => {
     const empty = await createDatabase(server);
@@ -187,7 +187,7 @@ describe.runIf(server)('two processes on one database', () => {
       await Promise.all(pair.map((child) => child.kill()));
       await dropDatabase(server, empty.name);
     }
-  }, 60_000);
+  });
 
   it('end on SIGTERM with a code to reconnect, and their subscribers continue at the other', async () => {
     const port = await freePort();
@@ -204,7 +204,7 @@ describe.runIf(server)('two processes on one database', () => {
     const next = person(children[1]!.url, token).listen(eventsStream, { schoolId, after: stream.items[0]!.cursor });
     await next.until(({ news }) => news.length === 1);
     next.close();
-  }, 60_000);
+  });
 });
 
 describe.runIf(server)('a notifier whose LISTEN connection was killed', () => {
@@ -222,7 +222,7 @@ describe.runIf(server)('a notifier whose LISTEN connection was killed', () => {
       await db.pool.query(
         `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'sfera listen'`,
       );
-      await expect.poll(() => notified, { timeout: 10_000 }).toEqual([null, ['a', 'b'], null]);
+      await expect.poll(() => notified).toEqual([null, ['a', 'b'], null]);
       await notify('c');
       await expect.poll(() => notified).toEqual([null, ['a', 'b'], null, ['c']]);
     } finally {

@@ -4,6 +4,7 @@ import { connect, type Database } from '../../src/db/client.ts';
 import { createLogger } from '../../src/logger.ts';
 import { server } from '../support/database.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
+import { until } from '../support/until.ts';
 
 /** Reads on connections that pipeline statements. */
 
@@ -56,16 +57,15 @@ describe.runIf(server)('reads on a server', () => {
 
   it('continue on a new connection when one breaks, and fail only the reads in flight on it', async () => {
     await Promise.all(numbers.map(number));
-    const slow = Promise.allSettled([1, 2].map(() => db.reads.query({ text: 'select pg_sleep(30)' })));
-    for (let tries = 0; tries < 200; tries += 1) {
+    const slow = Promise.allSettled([1, 2].map(() => db.reads.query({ text: 'select pg_sleep(300)' })));
+    await until(async () => {
       const { rows } = await admin.query(
-        `select pid from pg_stat_activity where datname = $1 and query = 'select pg_sleep(30)' and state = 'active'`,
+        `select pid from pg_stat_activity where datname = $1 and query = 'select pg_sleep(300)' and state = 'active'`,
         [made.name],
       );
-      if (rows.length === 2) break;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and query = 'select pg_sleep(30)'`, [
+      expect(rows).toHaveLength(2);
+    });
+    await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and query = 'select pg_sleep(300)'`, [
       made.name,
     ]);
     expect((await slow).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
@@ -90,11 +90,6 @@ describe.runIf(server)('reads on a server', () => {
     await Promise.all(numbers.map((n) => other.reads.query({ text: 'select $1::int', values: [n] })));
     expect(await connections()).toBeGreaterThan(before);
     await other.close();
-    let after = await connections();
-    for (let tries = 0; tries < 100 && after >= before; tries += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      after = await connections();
-    }
-    expect(after).toBeLessThan(before);
+    await until(async () => expect(await connections()).toBeLessThan(before));
   });
 });

@@ -66,7 +66,7 @@ it('selects the same rows as Prisma for the filters of every permission, top-lev
     }),
     { numRuns: 5, endOnFailure: true },
   );
-}, 240_000);
+});
 
 describe('with all rows of a world', () => {
   beforeAll(async () => {

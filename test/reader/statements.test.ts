@@ -44,34 +44,30 @@ it('statements that are used once never evict names of statements in repeated us
   expect(prepared(text, [1]).name).toBe(name);
 });
 
-it(
-  'statements in use keep their names while rare ones come and go, and connections close dropped statements',
-  { timeout: 120_000 },
-  async () => {
-    const steady = 'select $1::int as kept';
-    await ask(steady);
-    await ask(steady);
-    const { name } = prepared(steady, [1]);
-    const known = new Map<string, string>();
-    for (let n = 0; n < 2 * maxPrepared; n += 1) {
-      const answers = await Promise.all([ask(odd(n)), ask(odd(n)), ask(odd(n))]);
-      for (const rows of answers) expect(rows).toEqual([{ n: n + 1 }]);
-      if (n % 100 === 0) expect(await ask(steady)).toEqual([{ kept: 1 }]);
-    }
-    expect(prepared(steady, [1]).name).toBe(name);
-    const connections = await preparedByConnection();
-    expect(connections.size).toBeGreaterThan(0);
-    for (const texts of connections.values()) {
-      expect(texts.size).toBeGreaterThan(0);
-      expect(texts.size).toBeLessThanOrEqual(maxPrepared + 1);
-      // A name stands for the same text on every connection.
-      for (const [each, text] of texts) expect(known.set(each, known.get(each) ?? text).get(each)).toBe(text);
-    }
-    // A dropped statement runs again, prepared under a new name.
-    expect(statements.find(odd(0))?.name).toBeUndefined();
-    for (let n = 0; n < 3; n += 1) expect(await ask(odd(0))).toEqual([{ n: 1 }]);
-  },
-);
+it('statements in use keep their names while rare ones come and go, and connections close dropped statements', async () => {
+  const steady = 'select $1::int as kept';
+  await ask(steady);
+  await ask(steady);
+  const { name } = prepared(steady, [1]);
+  const known = new Map<string, string>();
+  for (let n = 0; n < 2 * maxPrepared; n += 1) {
+    const answers = await Promise.all([ask(odd(n)), ask(odd(n)), ask(odd(n))]);
+    for (const rows of answers) expect(rows).toEqual([{ n: n + 1 }]);
+    if (n % 100 === 0) expect(await ask(steady)).toEqual([{ kept: 1 }]);
+  }
+  expect(prepared(steady, [1]).name).toBe(name);
+  const connections = await preparedByConnection();
+  expect(connections.size).toBeGreaterThan(0);
+  for (const texts of connections.values()) {
+    expect(texts.size).toBeGreaterThan(0);
+    expect(texts.size).toBeLessThanOrEqual(maxPrepared + 1);
+    // A name stands for the same text on every connection.
+    for (const [each, text] of texts) expect(known.set(each, known.get(each) ?? text).get(each)).toBe(text);
+  }
+  // A dropped statement runs again, prepared under a new name.
+  expect(statements.find(odd(0))?.name).toBeUndefined();
+  for (let n = 0; n < 3; n += 1) expect(await ask(odd(0))).toEqual([{ n: 1 }]);
+});
 
 it('a connection closes statements also in a failed transaction', async () => {
   const client = await db.pool.connect();

@@ -3,6 +3,7 @@ import { createClient, type Client } from 'graphql-ws';
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import { WebSocket } from 'ws';
 import * as documents from '../generated/operations.ts';
+import { factMs } from './limits.ts';
 
 /** A client of the API that acts as one person, over real HTTP and WebSocket. */
 
@@ -41,7 +42,7 @@ export interface OpenStream {
   readonly news: Record<string, any>[];
   /** Resolves when the stream has ended: with its errors, or the close code of its socket. */
   readonly over: Promise<{ errors?: readonly { extensions?: { code?: string } }[]; code?: number }>;
-  /** Waits until the predicate is true; fails after ten seconds with the items received. */
+  /** Waits until the predicate is true; fails after `factMs` with the items received. */
   until(isSatisfied: (stream: OpenStream) => boolean): Promise<void>;
   close(): void;
 }
@@ -118,7 +119,7 @@ function collect(close: () => void) {
         const timer = setTimeout(() => {
           checks.delete(check);
           reject(new Error(`timed out; received ${JSON.stringify(items)}`));
-        }, 10_000);
+        }, factMs);
         checks.add(check);
         check();
       }),

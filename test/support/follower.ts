@@ -1,6 +1,7 @@
 import { createClient } from 'graphql-ws';
 import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket } from 'ws';
+import { factMs } from './limits.ts';
 
 /** A well-written dashboard: subscribes to one stream and reconnects with its last cursor when the socket breaks. */
 
@@ -19,7 +20,7 @@ export interface Follower {
   started: Promise<void>;
   /** Destroys the socket, like a broken network. */
   disconnect(): void;
-  /** Waits until the predicate is true; fails when the stream is refused or ended, or no item arrives for 30 s. */
+  /** Waits until the predicate is true; fails when the stream is refused or ended, or no item arrives for `factMs`. */
   until(isSatisfied: (items: readonly StreamItem[]) => boolean): Promise<void>;
   close(): void;
 }
@@ -30,9 +31,6 @@ export interface FollowerOptions {
   query: string;
   variables: { schoolId: string; after?: string | undefined; [name: string]: unknown };
 }
-
-/** Milliseconds without a new item after which `until` fails. */
-const timeoutMs = 30_000;
 
 export function follower({ url, token, query, variables }: FollowerOptions): Follower {
   const items: StreamItem[] = [];
@@ -125,7 +123,7 @@ export function follower({ url, token, query, variables }: FollowerOptions): Fol
         };
         const check = () => {
           clearTimeout(timer);
-          timer = setTimeout(() => settle(() => reject(new Error(`no new item after ${items.length} items`))), timeoutMs);
+          timer = setTimeout(() => settle(() => reject(new Error(`no new item after ${items.length} items`))), factMs);
           if (isSatisfied(items)) settle(resolve);
           else if (failure !== undefined) settle(() => reject(failure instanceof Error ? failure : new Error(String(failure))));
         };

@@ -12,6 +12,7 @@ import type { Opened } from '../../src/http/bootstrap.ts';
 import { createLogger } from '../../src/logger.ts';
 import { createBuild, type Build } from './build.ts';
 import { freePort } from './sfera.ts';
+import { factMs } from './limits.ts';
 
 /** Starts the compiled server as child processes. */
 
@@ -90,7 +91,7 @@ export function startServer({ main }: CompiledServer, port: number, env: Record<
     output: () => output,
     ended,
     async ready() {
-      for (const deadline = Date.now() + 60_000; Date.now() < deadline; await pause(20)) {
+      for (const deadline = Date.now() + factMs; Date.now() < deadline; await pause(20)) {
         if (over) throw new Error(`the server ended: ${output}`);
         const answer = await fetch(`${origin}/health/ready`).catch(() => null);
         await answer?.arrayBuffer();

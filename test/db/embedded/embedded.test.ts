@@ -14,6 +14,7 @@ import type { LockOptions } from '../../../src/db/embedded/folder-lock.ts';
 import { ProtocolStream } from '../../../src/db/embedded/protocol-stream.ts';
 import { createLogger } from '../../../src/logger.ts';
 import { server } from '../../support/database.ts';
+import { until } from '../../support/until.ts';
 
 /** Called as soon as a folder is locked, before it is used. */
 const locked = vi.hoisted(() => ({ run: undefined as ((options: LockOptions) => void) | undefined }));
@@ -51,7 +52,7 @@ const isReleased = (): boolean => {
 const writerProgram = ['--import', 'tsx', fileURLToPath(new URL('writer.ts', import.meta.url))];
 
 // Starting an embedded database is slow on a busy machine.
-describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_000 }, () => {
+describe.skipIf(server !== undefined)('the embedded database', () => {
   it('keeps written rows, and releases its folder when it is closed', async () => {
     const first = await open(template());
     await first.prisma.rateLimit.create({ data: { key: 'kept', count: 1, resetsAt: new Date() } });
@@ -110,8 +111,8 @@ describe.skipIf(server !== undefined)('the embedded database', { timeout: 120_00
       createInterface(each.stdout).on('line', (line) => (acknowledged[n] = Number(line)));
       createInterface(each.stderr).on('line', (line) => refusals.push(line));
     }
-    await vi.waitFor(() => expect(Math.max(...acknowledged)).toBeGreaterThan(30), { timeout: 60_000 });
-    await vi.waitFor(() => expect(refusals.join()).toContain(`The folder ${dataDir} is in use by another process`), { timeout: 60_000 });
+    await until(() => expect(Math.max(...acknowledged)).toBeGreaterThan(30));
+    await until(() => expect(refusals.join()).toContain(`The folder ${dataDir} is in use by another process`));
     for (const each of [first!, second!]) each.kill('SIGKILL');
     for (const each of [first!, second!]) if (each.exitCode === null && each.signalCode === null) await once(each, 'exit');
     expect(Math.min(...acknowledged)).toBe(0);

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { lockFolder } from '../../../src/db/embedded/folder-lock.ts';
 import { deviceOf, leaseMs, listen, machineId } from '../../../src/db/embedded/lock-owner.ts';
+import { until } from '../../support/until.ts';
 
 /** Locks on one folder, held by child processes. */
 
@@ -45,7 +46,6 @@ const hasOverlays = (() => {
   rmSync(base, { recursive: true, force: true });
   return status === 0;
 })();
-const limit = { timeout: 60_000 };
 
 let dir: string;
 const running: Holder[] = [];
@@ -85,14 +85,11 @@ class Holder {
   }
 
   async says(start: string): Promise<string> {
-    return vi.waitFor(
-      () => {
-        const found = this.lines.find((line) => line.startsWith(start));
-        if (found === undefined) throw new Error(`it did not say «${start}» but: ${this.lines.join('\n')}`);
-        return found;
-      },
-      { timeout: 40_000, interval: 20 },
-    );
+    return until(() => {
+      const found = this.lines.find((line) => line.startsWith(start));
+      if (found === undefined) throw new Error(`it did not say «${start}» but: ${this.lines.join('\n')}`);
+      return found;
+    });
   }
 
   /** Requests the lock; returns `held` or the error message. */
@@ -100,14 +97,11 @@ class Holder {
     await this.says('loaded');
     const before = this.lines.length;
     this.tell('lock');
-    return vi.waitFor(
-      () => {
-        const found = this.lines.slice(before).find((line) => line === 'held' || line.startsWith('refused'));
-        if (found === undefined) throw new Error(`no answer but: ${this.lines.join('\n')}`);
-        return found;
-      },
-      { timeout: 40_000, interval: 20 },
-    );
+    return until(() => {
+      const found = this.lines.slice(before).find((line) => line === 'held' || line.startsWith('refused'));
+      if (found === undefined) throw new Error(`no answer but: ${this.lines.join('\n')}`);
+      return found;
+    });
   }
 
   async kill(): Promise<void> {
@@ -126,7 +120,7 @@ const number = () =>
 const ownerFile = () => join(dir, 'pg.lock', String(number()), 'owner');
 const changeOwner = (change: (text: string) => string) => writeFileSync(ownerFile(), change(readFileSync(ownerFile(), 'utf8')));
 
-describe('a locked folder', limit, () => {
+describe('a locked folder', () => {
   it('refuses a second process, names the first one and the folder, and is free after release', async () => {
     const [first, second] = [new Holder(), new Holder()];
     expect(await first.lock()).toBe('held');
@@ -178,7 +172,7 @@ describe('a locked folder', limit, () => {
       waiting.push(
         connect(join(dir, 'pg.lock', String(number()), 'socket')).on('error', ({ code }: NodeJS.ErrnoException) => refused.add(code!)),
       );
-    await vi.waitFor(() => expect([...refused]).toEqual(['EAGAIN']), { timeout: 20_000 });
+    await until(() => expect([...refused]).toEqual(['EAGAIN']));
     expect(await second.lock()).toMatch(/^refused/);
     for (const socket of waiting) socket.destroy();
     first.signal('SIGCONT');
@@ -188,7 +182,6 @@ describe('a locked folder', limit, () => {
 
   it.each(['nobody', 'a dead process', 'a dead process of a former version'])(
     'goes to exactly one of twenty processes that race to succeed %s',
-    { timeout: 180_000 },
     async (whom) => {
       if (whom === 'a dead process') {
         const dead = new Holder();
@@ -196,7 +189,7 @@ describe('a locked folder', limit, () => {
         await dead.kill();
       } else if (whom !== 'nobody') writeFileSync(join(dir, 'pg.lock'), '4194304 1');
       const racers = Array.from({ length: 20 }, () => new Holder());
-      for (const racer of racers) await vi.waitFor(() => expect(racer.lines).toEqual(['loaded']), { timeout: 120_000 });
+      for (const racer of racers) await until(() => expect(racer.lines).toEqual(['loaded']));
       const answers = await Promise.all(racers.map((racer) => racer.lock()));
       expect(answers.filter((answer) => answer === 'held')).toHaveLength(1);
       expect(answers.filter((answer) => answer.includes('is in use by another process'))).toHaveLength(19);
@@ -229,7 +222,7 @@ describe('a locked folder', limit, () => {
   });
 });
 
-describe('a folder in place of a locked one', limit, () => {
+describe('a folder in place of a locked one', () => {
   it('stops the former process, although its lock has the same number', async () => {
     const [first, second] = [new Holder(), new Holder()];
     expect(await first.lock()).toBe('held');
@@ -249,7 +242,7 @@ describe('a folder in place of a locked one', limit, () => {
 });
 
 // Two mounts of one file system on one kernel: the socket has different inodes in them, so connecting to it is refused.
-describe('a folder locked through another mount', limit, () => {
+describe('a folder locked through another mount', () => {
   it('refuses while the lease is renewed', async () => {
     const [first, second] = [new Holder(), new Holder()];
     expect(await first.lock()).toBe('held');
@@ -280,7 +273,7 @@ describe('a folder locked through another mount', limit, () => {
   });
 });
 
-describe('a damaged lock', limit, () => {
+describe('a damaged lock', () => {
   it('is taken over after the lease has expired', async () => {
     const damages: Record<string, (lock: string) => void> = {
       withoutOwner: (lock) => mkdirSync(lock),
@@ -304,7 +297,7 @@ describe('a damaged lock', limit, () => {
   });
 });
 
-describe('a process that pauses while it takes a folder', limit, () => {
+describe('a process that pauses while it takes a folder', () => {
   const locks = () => join(dir, 'pg.lock');
   let listening: Promise<{ close(): void } | undefined> | undefined;
   /** Acquires the lock; after this read of the lock folder, a successor takes the folder first. */
@@ -333,7 +326,7 @@ describe('a process that pauses while it takes a folder', limit, () => {
   it('loses it to a successor that arrives later', async () => {
     const onLost = vi.fn();
     await take(3, onLost);
-    await vi.waitFor(() => expect(onLost).toHaveBeenCalled(), { timeout: 10_000 });
+    await until(() => expect(onLost).toHaveBeenCalled());
     expect(readdirSync(locks())).toContain('7');
   });
 });
@@ -343,7 +336,7 @@ describe('a process that pauses while it takes a folder', limit, () => {
 describe.each([
   ['another machine', 'one', 'other'],
   ['a file system without sockets', 'none', 'none'],
-])('a folder locked from %s', limit, (_where, one, other) => {
+])('a folder locked from %s', (_where, one, other) => {
   it('refuses while the lease is renewed', async () => {
     const [first, second] = [new Holder({ machine: one }), new Holder({ machine: other })];
     expect(await first.lock()).toBe('held');
@@ -373,7 +366,7 @@ describe.each([
   });
 });
 
-describe('the lock file of a former version', limit, () => {
+describe('the lock file of a former version', () => {
   const startOf = (pid: number) => {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return text.slice(text.lastIndexOf(')') + 2).split(' ')[19];

@@ -17,6 +17,7 @@ import { trimLogs } from '../../../src/jobs/housekeeping.ts';
 import { createLogger } from '../../../src/logger.ts';
 import { createRandom, type SeededRandom } from '../../support/random.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
+import { until } from '../../support/until.ts';
 
 let app: Sfera;
 beforeAll(async () => {
@@ -287,7 +288,7 @@ it('delivers to everyone exactly what their rights at that moment allow, and end
   }
   await Promise.all(followers.map((each) => each.close()));
   console.info(`${followers.length} followers received ${delivered} events; ${endings} streams ended`);
-}, 120_000);
+});
 
 /** A pupil in a chat, subscribed to the school's log from its start. */
 async function inChat() {
@@ -405,7 +406,7 @@ describe('rights that another process revoked without a notification here', () =
       { send: (bytes) => delivered.push(bytes.toString()) > 0 },
     );
     const next = stream.next();
-    await vi.waitFor(() => expect(feed.broadcaster.stats().waiting).toBe(1));
+    await until(() => expect(feed.broadcaster.stats().waiting).toBe(1));
     await recordAll([renamed, renamed, renamed]);
     // The pupil leaves the chat while the first event is executed: the only further event about the chat is the
     // leaving.

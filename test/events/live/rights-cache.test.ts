@@ -5,6 +5,7 @@ import { RightsCache } from '../../../src/events/live/rights-cache.ts';
 import { LogReader } from '../../../src/events/log-reader.ts';
 import { createLogger } from '../../../src/logger.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
+import { until } from '../../support/until.ts';
 
 /** Cached rights stay valid until an event of the log invalidates them; every change of rights has such an event. */
 
@@ -49,12 +50,12 @@ it('has the correct rights of everyone after each change, from the log alone', a
       return { user, listener, checkCallback };
     }),
   );
-  await vi.waitFor(() => expect(logReader.head(schoolId)).not.toBeNull());
+  await until(() => expect(logReader.head(schoolId)).not.toBeNull());
 
   let changes = 0;
   const waitForLog = async (): Promise<void> => {
     const { head } = (await app.liveEvents.reader.bounds(schoolId))!;
-    await vi.waitFor(() => expect(logReader.head(schoolId)).toBe(head), { interval: 2 });
+    await until(() => expect(logReader.head(schoolId)).toBe(head));
     for (const { user, listener, checkCallback } of listeners) {
       checkCallback();
       const [fresh] = await loadActors(app.db, [listener.credential]);

@@ -516,7 +516,7 @@ describe('a socket', () => {
     const payload = { query: 'subscription ($id: ID!) { chats(schoolId: $id) { __typename } }', variables: { id: schoolId } };
     const socket = await openSignedIn(app.url, token);
     for (let n = 0; n < 60; n += 1) socket.send({ type: 'subscribe', id: String(n), payload });
-    await expect.poll(() => socket.messages.filter(({ type }) => type === 'next').length, { timeout: 10_000 }).toBe(50);
+    await expect.poll(() => socket.messages.filter(({ type }) => type === 'next').length).toBe(50);
     await expect
       .poll(() => socket.messages.filter(({ type }) => type === 'error').map(({ payload }) => payload[0].extensions.code))
       .toEqual(Array(10).fill('TOO_MANY_OPERATIONS'));

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import pg from 'pg';
 import { transaction } from '../../../src/db/transaction.ts';
 import type { PayloadOf, EventType } from '../../../src/events/catalog.ts';
@@ -8,6 +8,7 @@ import type { OpenStream } from '../../support/client.ts';
 import { server } from '../../support/database.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { enrolmentsStream } from './streams.ts';
+import { until } from '../../support/until.ts';
 
 /**
  * The database fails during delivery: every subscriber gets the complete event later, or its stream ends before the
@@ -21,7 +22,7 @@ beforeAll(async () => {
 const opened: OpenStream[] = [];
 afterEach(async () => {
   for (const stream of opened.splice(0)) stream.close();
-  await vi.waitFor(() => expect(app.liveEvents.rights.stats().subscribers).toBe(0));
+  await until(() => expect(app.liveEvents.rights.stats().subscribers).toBe(0));
 });
 afterAll(() => app.close());
 
@@ -64,7 +65,7 @@ async function scene(transport: 'listen' | 'listenSse') {
     [administrator, separate],
   ] as const;
   const streams = await Promise.all(asked.map(([user, query]) => listen(user, query)));
-  await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBeGreaterThanOrEqual(2));
+  await until(() => expect(app.liveEvents.broadcaster.stats().waiting).toBeGreaterThanOrEqual(2));
   const renamed = { type: 'chat.renamed', payload: { schoolId: school.id, chatId: chat.id } } as const;
   const again = (after: readonly string[]) => Promise.all(asked.map(([user, query], n) => listen(user, query, after[n])));
   return { school, schoolId, administrator, chat, streams, renamed, again, listen };
@@ -94,7 +95,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     await withoutTable('chat', async () => {
       await write(renamed);
       // The shared execution fails once, then each subscriber separately, like the one that has its own execution.
-      await vi.waitFor(async () => expect((await executions()) - before).toBeGreaterThanOrEqual(4), { timeout: 10_000 });
+      await until(async () => expect((await executions()) - before).toBeGreaterThanOrEqual(4));
     });
     await Promise.all(streams.map((stream) => waitForNews(stream, 1)));
     await write(renamed);
@@ -167,7 +168,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     await withoutTable('session', async () => {
       // The event invalidates the administrator's cached rights.
       await write({ type: 'chatMember.added', payload: { schoolId: school.id, chatId: chat.id, userId: administrator.id } });
-      await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBeLessThan(2));
+      await until(() => expect(app.liveEvents.broadcaster.stats().waiting).toBeLessThan(2));
     });
     for (const stream of streams) {
       await waitForNews(stream, 1);

@@ -15,6 +15,7 @@ import { schema } from '../../../src/graphql/schema.ts';
 import { buildSchool } from '../../support/fixtures.ts';
 import { createRandom, type SeededRandom } from '../../support/random.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
+import { until } from '../../support/until.ts';
 
 /** Shared execution of an event: what is done only once, and that every subscriber gets the same result as alone. */
 
@@ -54,7 +55,7 @@ async function follow(token: string, query: string, variables: object) {
     { query, variables: variables as Record<string, unknown> },
     { next: () => undefined, error: (error) => problems.push(error), complete: () => undefined },
   );
-  await vi.waitFor(() => expect(texts.length + problems.length).toBeGreaterThan(0), { timeout: 10_000, interval: 5 });
+  await until(() => expect(texts.length + problems.length).toBeGreaterThan(0));
   expect(problems).toEqual([]);
   return { texts, close: () => client.dispose() };
 }
@@ -180,12 +181,12 @@ async function deliver(
   schoolId: string,
   { id: enrolmentId, studentId, classId }: World['places'][number],
 ) {
-  await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(listeners.length));
+  await until(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(listeners.length));
   const before = await counted();
   const received = listeners.map(({ texts }) => texts.length);
   const sent = vi.spyOn(pg.Client.prototype, 'query');
   await write([{ type: 'student.enrolled', payload: { schoolId, enrolmentId, studentId, classId } as { schoolId: string } }]);
-  await vi.waitFor(() => expect(listeners.map(({ texts }) => texts.length)).toEqual(received.map((count) => count + 1)));
+  await until(() => expect(listeners.map(({ texts }) => texts.length)).toEqual(received.map((count) => count + 1)));
   const statements = sent.mock.calls.map(([first]) => (typeof first === 'string' ? first : (first as unknown as { text: string }).text));
   sent.mockRestore();
   const after = await counted();
@@ -219,7 +220,7 @@ describe('an event for many subscribers with the same selection', () => {
       statements: 4,
     });
     for (const { close } of listeners) await close();
-    await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(0));
+    await until(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(0));
   });
 
   it('is read once for all subscribers, with any selections and start times', async () => {
@@ -255,11 +256,11 @@ describe('an event for many subscribers with the same selection', () => {
     const socket = await follow(token, enrolments, variables);
     streams.push(await person.listenSse(enrolments, variables));
     await streams[1]!.until(({ items }) => items.length === 1);
-    await vi.waitFor(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(3));
+    await until(() => expect(app.liveEvents.broadcaster.stats().waiting).toBe(3));
     const before = await counted();
     await write([{ type: 'student.enrolled', payload: { schoolId, enrolmentId, studentId, classId } as { schoolId: string } }]);
     for (const stream of streams) await stream.until(({ news }) => news.length === 1);
-    await vi.waitFor(() => expect(socket.texts).toHaveLength(2));
+    await until(() => expect(socket.texts).toHaveLength(2));
     const { payload } = JSON.parse(`{${socket.texts[1]!}`) as { payload: { data: { enrolments: { student: object } } } };
     expect(payload.data.enrolments.student).not.toBeNull();
     expect(streams.map(({ news }) => news[0])).toEqual([payload.data.enrolments, payload.data.enrolments]);
@@ -280,7 +281,7 @@ describe('an event for many subscribers with the same selection', () => {
     wake.mockRestore();
     const second = await follow(token, enrolments, variables);
     await write([enrolled]);
-    await vi.waitFor(() => expect([first.texts.length, second.texts.length]).toEqual([3, 2]), { timeout: 5000 });
+    await until(() => expect([first.texts.length, second.texts.length]).toEqual([3, 2]));
     await Promise.all([first.close(), second.close()]);
   });
 
@@ -305,7 +306,7 @@ describe('an event for many subscribers with the same selection', () => {
       for (const { user, asks, texts } of listeners) {
         // A subscriber that starts from an older cursor is executed separately.
         const single = await follow(tokens.get(user.id)!, query, { ...asks, after: started!.cursor });
-        await vi.waitFor(() => {
+        await until(() => {
           const [expected, delivered] = [single.texts, texts].map((all) => all.filter((text) => !text.includes('"Checkpoint"')));
           expect(delivered, query).toEqual(expected);
           expect(single.texts.length).toBeGreaterThan(0);
@@ -317,7 +318,7 @@ describe('an event for many subscribers with the same selection', () => {
     }
     expect(messages).toBeGreaterThan(100);
     expect((await counted()).messages).toBeGreaterThan(before.messages);
-  }, 120_000);
+  });
 });
 
 describe('a field that depends on the viewer', () => {

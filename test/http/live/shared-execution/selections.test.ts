@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { execute, parse, validate, type ExecutionResult } from 'graphql';
 import { createClient, type Client } from 'graphql-ws';
 import { WebSocket } from 'ws';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { loadActors } from '../../../../src/auth/actors.ts';
 import { transaction } from '../../../../src/db/transaction.ts';
 import { eventItem } from '../../../../src/events/live/subscription-executor.ts';
@@ -11,6 +11,7 @@ import { schema } from '../../../../src/graphql/schema.ts';
 import { bounds } from '../../../../src/http/graphql/limits.ts';
 import type { UserActor } from '../../../../src/policy/actor.ts';
 import { openSfera, type Sfera } from '../../../support/sfera.ts';
+import { until } from '../../../support/until.ts';
 
 /**
  * Subscribers with the same document but different variables, directives and operations: each gets the result of its
@@ -192,25 +193,22 @@ async function compare(query: string, requests: readonly SubscriptionRequest[]):
     query,
   ).toEqual([]);
   const all = requests.map((each, n) => ({ each, ...subscribe(clients[n % 2]!, query, each) }));
-  await vi.waitFor(
-    () => {
-      for (const { results, over } of all) expect([results.length, over], query).toEqual([1, []]);
-      expect(app.liveEvents.broadcaster.stats().waiting).toBe(all.length);
-    },
-    { timeout: 10_000, interval: 5 },
-  );
+  await until(() => {
+    for (const { results, over } of all) expect([results.length, over], query).toEqual([1, []]);
+    expect(app.liveEvents.broadcaster.stats().waiting).toBe(all.length);
+  });
   const before = await executions();
   await transaction(app.db, (tx) => {
     attribute(tx, { actor: { kind: 'operator' }, causation: null, notify: (ids) => app.notifier.notify(ids) });
     record(tx, 'chat.renamed', { schoolId: place.schoolId, chatId: place.chatId });
     return Promise.resolve();
   });
-  await vi.waitFor(() => expect(all.map(({ results }) => results.length)).toEqual(all.map(() => 2)), { timeout: 10_000, interval: 5 });
+  await until(() => expect(all.map(({ results }) => results.length)).toEqual(all.map(() => 2)));
   const executed = (await executions()) - before;
   for (const { each, results } of all)
     expect(resultText(results[1]!), `${query} ${JSON.stringify(each)}`).toBe(resultText(await executeAlone(query, each)));
   for (const { unsubscribe } of all) unsubscribe();
-  await vi.waitFor(() => expect(app.liveEvents.rights.stats().subscribers).toBe(0), { timeout: 10_000, interval: 5 });
+  await until(() => expect(app.liveEvents.rights.stats().subscribers).toBe(0));
   return executed;
 }
 
@@ -226,7 +224,7 @@ it('delivers to each subscriber the same result as graphql-js', async () => {
     { numRuns: 40, endOnFailure: true },
   );
   expect(app.liveEvents.broadcaster.stats().deliveredCount - before).toBeGreaterThan(100);
-}, 240_000);
+});
 
 it('executes separately for different values of directives directly under the stream', async () => {
   const query = `subscription ($schoolId: ID!, $x: Boolean!) {

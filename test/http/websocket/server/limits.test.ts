@@ -6,6 +6,7 @@ import { startApp, type App } from '../../../../src/http/app.ts';
 import { socketLimits } from '../../../../src/http/websocket/open-sockets.ts';
 import { openSfera, type Sfera } from '../../../support/sfera.ts';
 import { ask, json, openSignedIn, openSocket, type RawSocket } from '../../raw-http.ts';
+import { factMs } from '../../../support/limits.ts';
 
 /** Limits on the number of sockets and streams, and timeouts of silent sockets. */
 
@@ -86,17 +87,15 @@ describe('a socket without connection_init', () => {
     act(socket);
     socket.resume();
     await over;
-    await expect
-      .poll(() => socket.destroyed || socket.readyState === 'writeOnly' || socket.readyState === 'closed', { timeout: 10_000 })
-      .toBe(true);
-    expect(performance.now() - begun).toBeLessThan(12_000);
+    await expect.poll(() => socket.destroyed || socket.readyState === 'writeOnly' || socket.readyState === 'closed').toBe(true);
+    expect(performance.now() - begun).toBeLessThan(factMs);
   });
 
   it('is closed early if its address has too many of them, the oldest first', async () => {
     const silent = await Promise.all(Array.from({ length: socketLimits.silentPerAddress + 20 }, () => openSocket(app.url)));
     const closes: number[] = [];
     for (const { closed } of silent) void closed.then(({ code }) => closes.push(code));
-    await expect.poll(() => closes.length, { timeout: 4000, interval: 50 }).toBeGreaterThanOrEqual(20);
+    await expect.poll(() => closes.length, { interval: 50 }).toBeGreaterThanOrEqual(20);
     expect(new Set(closes)).toEqual(new Set([4408]));
     // Clients that send `connection_init` are accepted meanwhile, also thirty at once.
     const { administrator } = await app.build.school();
@@ -116,7 +115,7 @@ describe('a socket without connection_init', () => {
   it('prevents further upgrades if its address has thousands of them, and no connection of another address', async () => {
     const opened = Array.from({ length: socketLimits.refusedPerAddress }, () => openRaw(app.port));
     for (const { socket } of opened) socket.write(upgrade());
-    await expect.poll(() => opened.filter(({ said }) => said() !== '').length, { timeout: 20_000 }).toBe(opened.length);
+    await expect.poll(() => opened.filter(({ said }) => said() !== '').length).toBe(opened.length);
     const next = openRaw(app.port);
     next.socket.write(upgrade());
     expect(await next.over).toMatch(/^HTTP\/1\.1 429 .*Retry-After: \d+/s);
@@ -141,13 +140,11 @@ describe('an account', () => {
     (await openSignedIn(app.url, another)).ws.terminate();
     sockets.pop()!.ws.close();
     await expect
-      .poll(
-        async () =>
-          openSignedIn(app.url, token).then(
-            ({ ws }) => ws.close() ?? true,
-            () => false,
-          ),
-        { timeout: 5000 },
+      .poll(async () =>
+        openSignedIn(app.url, token).then(
+          ({ ws }) => ws.close() ?? true,
+          () => false,
+        ),
       )
       .toBe(true);
     for (const { ws } of sockets) ws.terminate();
@@ -178,18 +175,15 @@ describe('an account', () => {
     expect(refused.text).toContain('TOO_MANY_STREAMS');
     sse.destroy();
     await expect
-      .poll(
-        async () => {
-          second.send({ type: 'subscribe', id: '9', payload: { query: stream, variables: { id } } });
-          const { type } = await second.waitForMessage((message) => message.id === '9' && ['next', 'error'].includes(message.type));
-          second.messages.splice(0);
-          return type;
-        },
-        { timeout: 10_000 },
-      )
+      .poll(async () => {
+        second.send({ type: 'subscribe', id: '9', payload: { query: stream, variables: { id } } });
+        const { type } = await second.waitForMessage((message) => message.id === '9' && ['next', 'error'].includes(message.type));
+        second.messages.splice(0);
+        return type;
+      })
       .toBe('next');
     for (const { ws } of [first, second]) ws.terminate();
-    await expect.poll(() => app.liveEvents.rights.stats().subscribers, { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => app.liveEvents.rights.stats().subscribers).toBe(0);
     const again = await openSignedIn(app.url, token);
     for (let n = 0; n < 5; n += 1) {
       again.send({ type: 'subscribe', id: `${n}`, payload: { query: stream, variables: { id } } });
@@ -224,12 +218,12 @@ describe('a connection', () => {
   it.each<[what: string, bytes: string]>([
     ['that sends nothing', ''],
     ['that sends half of its headers', 'GET /graphql HTTP/1.1\r\nHost: x\r\nUpgrade: webs'],
-  ])('%s is ended within 15 seconds', async (_what, bytes) => {
+  ])('%s is ended before the 30 seconds that a request may take', async (_what, bytes) => {
     const { socket, over } = openRaw(app.port);
     const begun = performance.now();
     socket.write(bytes);
     await over;
-    expect(performance.now() - begun).toBeLessThan(15_000);
+    expect(performance.now() - begun).toBeLessThan(28_000);
   });
 
   it('whose upgrade is refused is closed, although its client keeps its own side open', async () => {
@@ -237,7 +231,7 @@ describe('a connection', () => {
     socket.write(upgrade().replace('/graphql', '/elsewhere'));
     expect(await over).toContain('404 Not Found');
     await expect
-      .poll(() => new Promise((resolve) => socket.write('x', (error) => resolve(error ?? (socket.destroyed || null)))), { timeout: 5000 })
+      .poll(() => new Promise((resolve) => socket.write('x', (error) => resolve(error ?? (socket.destroyed || null)))))
       .toBeTruthy();
   });
 });

@@ -314,7 +314,7 @@ describe("graphql-ws's own client", () => {
       connectionParams: async () => ({ authorization: `Bearer ${(await app.token(administrator, 2)).token}` }),
     });
     const followed = follow(client, app.id('School', school.id));
-    await expect.poll(() => followed.variables.after, { timeout: 10_000 }).toBeDefined();
+    await expect.poll(() => followed.variables.after).toBeDefined();
     const before = (await app.events(school.id)).length;
     for (let n = 0; n < 60 && followed.ends.length < 2; n += 1) {
       await app.as(administrator).createSubject({ schoolId: app.id('School', school.id), name: `Предмет ${n}` });
@@ -322,7 +322,7 @@ describe("graphql-ws's own client", () => {
     }
     expect(followed.ends).toEqual(['TOKEN_EXPIRED', 'TOKEN_EXPIRED']);
     const due = (await app.events(school.id)).slice(before).map(({ seq }) => Number(seq));
-    await expect.poll(() => followed.seqs.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(due.length);
+    await expect.poll(() => followed.seqs.length).toBeGreaterThanOrEqual(due.length);
     expect(followed.seqs).toEqual(followed.seqs.toSorted((a, b) => a - b));
     expect(followed.seqs.filter((seq) => due.includes(seq))).toEqual(due);
     expect(followed.state.error).toBeUndefined();
@@ -334,7 +334,7 @@ describe("graphql-ws's own client", () => {
     const { school, administrator } = await app.build.school();
     const { client } = open({ connectionParams: async () => ({ authorization: `Bearer ${(await app.token(administrator)).token}` }) });
     const followed = follow(client, app.id('School', school.id));
-    await expect.poll(() => followed.variables.after, { timeout: 10_000 }).toBeDefined();
+    await expect.poll(() => followed.variables.after).toBeDefined();
     const before = (await app.events(school.id)).length;
     for (let n = 0; n < 9; n += 1) {
       await app.as(administrator).createSubject({ schoolId: app.id('School', school.id), name: `Предмет ${n}` });
@@ -346,9 +346,7 @@ describe("graphql-ws's own client", () => {
         .filter(({ type }) => type === 'subject.created')
         .map(({ seq }) => Number(seq));
     await expect
-      .poll(async () => followed.seqs.filter((seq) => seq >= Math.min(...followed.seqs)).length >= (await due()).length, {
-        timeout: 10_000,
-      })
+      .poll(async () => followed.seqs.filter((seq) => seq >= Math.min(...followed.seqs)).length >= (await due()).length)
       .toBe(true);
     expect(followed.seqs.filter((seq, n) => followed.seqs.indexOf(seq) !== n)).toEqual([]);
     expect(followed.seqs).toEqual(expect.arrayContaining(await due()));
@@ -380,9 +378,9 @@ describe("graphql-ws's own client", () => {
     const { token, sessionId } = await app.token(administrator);
     const { client, closes } = open({ connectionParams: () => ({ token }) });
     const followed = follow(client, app.id('School', school.id));
-    await expect.poll(() => followed.variables.after, { timeout: 10_000 }).toBeDefined();
+    await expect.poll(() => followed.variables.after).toBeDefined();
     await app.db.prisma.session.update({ where: { id: sessionId }, data: { endedAt: new Date() } });
-    await expect.poll(() => followed.ends, { timeout: 10_000 }).toEqual(['SESSION_ENDED']);
+    await expect.poll(() => followed.ends).toEqual(['SESSION_ENDED']);
     await expect(once(client, { query: viewer })).rejects.toBeDefined();
     expect(closes.at(-1)).not.toBe(4403);
     await client.dispose();
