@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectRefusal } from '../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
+import { decodeId } from '../support/decode-id.ts';
 
 let app: Sfera;
 beforeAll(async () => {
@@ -28,7 +29,7 @@ describe('createChat', () => {
     const { school, administrator, head, classTeacher, subjectTeacher, pupil, place } = await open();
     const { schoolId, classId, subjectId } = place;
     const members = async (id: string) => {
-      const rows = await app.db.prisma.chatMember.findMany({ where: { chatId: Buffer.from(id, 'base64').toString().split(':')[1]! } });
+      const rows = await app.db.prisma.chatMember.findMany({ where: { chatId: decodeId(id).id } });
       return new Map(rows.map((row) => [row.userId, row.role]));
     };
     const made = async (by: { id: string }, input: object) => {

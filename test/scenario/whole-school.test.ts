@@ -6,6 +6,7 @@ import { createRandom } from '../support/random.ts';
 import { follower, type Follower } from '../support/follower.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { count as pupilCount, pupils, type Pupil } from './pupils.ts';
+import { decodeId } from '../support/decode-id.ts';
 
 /**
  * A morning in September: 960 pupils join three schools, 16 at a time, by links that the administrator handed to the class
@@ -44,7 +45,6 @@ const streams = [
   { query: eventsStream, prefix: [''] },
 ] as const;
 
-const localId = (id: string): string => Buffer.from(id, 'base64').toString().split(':')[1]!;
 const placeOf = (cursor: string): bigint => BigInt(Buffer.from(cursor, 'base64url').toString().split(':')[1]!);
 
 /** Returns the result of a mutation; fails on a refusal. */
@@ -93,7 +93,7 @@ async function setUpClass(schoolId: string, administrator: User, of: Pupil[], gr
   const [edge] = held!.heldInvitations.edges;
   expect(edge!.node.class).toEqual({ id: made.id });
   const chat = done(await app.as(teacher).createChat({ schoolId: school, kind: 'CLASS', classId: made.id, name: `${grade}${letter}` }));
-  return { id: localId(made.id), chatId: localId(chat.id), teacher, link: edge!.node.link!, pupils: of };
+  return { id: decodeId(made.id).id, chatId: decodeId(chat.id).id, teacher, link: edge!.node.link!, pupils: of };
 }
 
 async function setUpSchool(of: Pupil[]): Promise<{ schoolId: string; classes: Class[]; listeners: Listener[] }> {
