@@ -57,7 +57,9 @@ export function printPolicy(): string {
       '## Scopes',
       markdownTable(
         ['checked on', 'scope', 'description'],
-        Object.entries(scopes).flatMap(([noun, of]) => Object.entries(of).map(([scope, { description }]) => [noun, scope, description])),
+        Object.entries(scopes).flatMap(([noun, of]) =>
+          Object.entries<{ description: string }>(of).map(([scope, { description }]) => [noun, scope, description]),
+        ),
       ),
     ].join('\n\n') + '\n'
   );

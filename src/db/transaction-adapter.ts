@@ -128,7 +128,7 @@ const parsers: Readonly<Record<number, (text: string) => unknown>> = {
   [builtins.TIMESTAMPTZ]: (text) => `${text.replace(' ', 'T')}:00`,
 };
 
-const types = { getTypeParser: (oid: number, format?: 'text' | 'binary') => parsers[oid] ?? pg.types.getTypeParser(oid, format) };
+const types = { getTypeParser: (oid: number, format?: 'text' | 'binary'): unknown => parsers[oid] ?? pg.types.getTypeParser(oid, format) };
 
 /** Returns the error in the words of Prisma, without `detail`, which has values of the row. */
 function describe({ code = '', message, severity = '', constraint, column }: pg.DatabaseError) {

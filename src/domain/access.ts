@@ -60,7 +60,7 @@ type LockPurpose = 'change' | 'hold';
  */
 export async function lock<T extends LockableType>(tx: Tx, type: T, id: string, purpose: LockPurpose = 'change'): Promise<Resources[T]> {
   checkLockOrder(tx.locks, { rank: resources[type].lockRank!, of: type, id });
-  return lockRow(tx, type, id, purpose);
+  return lockRow(tx, type, id, { purpose });
 }
 
 /**
@@ -68,20 +68,19 @@ export async function lock<T extends LockableType>(tx: Tx, type: T, id: string, 
  * transactions may deadlock; PostgreSQL then ends one of them, and `transaction` runs it again.
  */
 export const lockLate = <T extends LockableType>(tx: Tx, type: T, id: string, purpose: LockPurpose): Promise<Resources[T]> =>
-  lockRow(tx, type, id, purpose);
+  lockRow(tx, type, id, { purpose });
 
 /** Locks a row for an update in the order of `lock`, without reading more than its id. */
 export async function lockUnread(tx: Tx, type: LockableType, id: string): Promise<void> {
   checkLockOrder(tx.locks, { rank: resources[type].lockRank!, of: type, id });
-  await lockRow(tx, type, id, 'change', new Set(['id']));
+  await lockRow(tx, type, id, { purpose: 'change', columns: new Set(['id']) });
 }
 
 async function lockRow<T extends LockableType>(
   tx: Tx,
   type: T,
   id: string,
-  purpose: LockPurpose,
-  columns?: ReadonlySet<string>,
+  { purpose, columns }: { purpose: LockPurpose; columns?: ReadonlySet<string> },
 ): Promise<Resources[T]> {
   const [row] = await findRows<Resources[T]>(tx, type, { where: { id }, columns, lock: purpose === 'change' ? 'no key update' : 'share' });
   if (row === undefined) throw notFound();

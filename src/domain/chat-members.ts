@@ -75,7 +75,7 @@ export async function removeChatMember(ctx: Context, input: MemberInput): Promis
       await refuseUnknown(tx, chat, input.userId);
       return chat;
     }
-    await demandRank(ctx, tx, 'chatMember.remove', chat, member);
+    await demandRank(ctx, tx, 'chatMember.remove', { chat, member });
     if (member.reason === 'RULE')
       throw conflict(
         [
@@ -125,7 +125,7 @@ export async function demoteChatMember(ctx: Context, input: MemberInput): Promis
   return mutate(ctx, async (tx) => {
     const { chat, member } = await lockMember(tx, found.id, person.id);
     if (member.role === 'MEMBER') return member;
-    await demandRank(ctx, tx, 'chatMember.demote', chat, member);
+    await demandRank(ctx, tx, 'chatMember.demote', { chat, member });
     if (member.role === 'MODERATOR' && member.reason === 'RULE' && member.addedById === null)
       throw conflict(
         [
@@ -162,8 +162,7 @@ async function demandRank(
   ctx: Context,
   tx: Tx,
   action: 'chatMember.remove' | 'chatMember.demote',
-  chat: Chat,
-  member: ChatMember,
+  { chat, member }: { chat: Chat; member: ChatMember },
 ): Promise<void> {
   const actorId = actingUserId(ctx);
   if (member.userId === actorId || byOffice(ctx.actor, action, factsOf('Chat', 'chat', chat))) return;

@@ -26,13 +26,11 @@ export async function createChat(ctx: Context, input: CreateChatInput): Promise<
   authorize(ctx, 'chat.create', place);
   const name = normalizeLine('name', input.name, 100);
   return mutate(ctx, (tx) =>
-    idempotent(
-      ctx,
-      tx,
-      'chat.create',
+    idempotent(ctx, tx, {
+      action: 'chat.create',
       input,
-      (id) => tx.prisma.chat.findUniqueOrThrow({ where: { id } }),
-      async () => {
+      load: (id) => tx.prisma.chat.findUniqueOrThrow({ where: { id } }),
+      create: async () => {
         await lockPlace(tx, place);
         const createdById = actingUserId(ctx);
         const chat = await tx.prisma.chat.create({ data: { ...place, name, createdById } });
@@ -41,7 +39,7 @@ export async function createChat(ctx: Context, input: CreateChatInput): Promise<
         record(tx, 'chat.created', { schoolId: chat.schoolId, chatId: chat.id });
         return chat;
       },
-    ),
+    }),
   );
 }
 

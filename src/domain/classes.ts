@@ -31,20 +31,18 @@ export async function createClass(ctx: Context, input: CreateClassInput): Promis
   const year = input.schoolYearId ? await find(ctx, 'SchoolYear', input.schoolYearId, 'schoolYearId') : null;
   if (year !== null && year.schoolId !== school.id) throw notFound('schoolYearId');
   return mutate(ctx, (tx) =>
-    idempotent(
-      ctx,
-      tx,
-      'class.create',
+    idempotent(ctx, tx, {
+      action: 'class.create',
       input,
-      (id) => tx.prisma.class.findUniqueOrThrow({ where: { id } }),
-      async () => {
+      load: (id) => tx.prisma.class.findUniqueOrThrow({ where: { id } }),
+      create: async () => {
         const { id: schoolYearId } = year ?? (await schoolYearOf(tx, school.id, new Date()));
         await refuseNamesake(tx, { schoolYearId, ...fields });
         const created = await tx.prisma.class.create({ data: { schoolId: school.id, schoolYearId, ...fields } });
         record(tx, 'class.created', { schoolId: school.id, classId: created.id });
         return created;
       },
-    ),
+    }),
   );
 }
 

@@ -32,14 +32,12 @@ export async function enrolStudent(ctx: Context, input: EnrolmentInput & Repeata
     find(ctx, 'User', input.studentId, 'studentId'),
   );
   return mutate(ctx, (tx) =>
-    idempotent(
-      ctx,
-      tx,
-      'student.enrol',
+    idempotent(ctx, tx, {
+      action: 'student.enrol',
       input,
-      (id) => tx.prisma.enrolment.findUniqueOrThrow({ where: { id } }),
-      () => enrol(tx, { schoolId, classId, studentId: student.id }),
-    ),
+      load: (id) => tx.prisma.enrolment.findUniqueOrThrow({ where: { id } }),
+      create: () => enrol(tx, { schoolId, classId, studentId: student.id }),
+    }),
   );
 }
 

@@ -17,20 +17,24 @@ interface Ending {
   revokedAt?: Date | null;
 }
 
+interface Creation<Row> {
+  action: string;
+  input: Repeatable;
+  /** Returns the row of the first try. */
+  load(id: string): Promise<Row>;
+  create(): Promise<Row>;
+}
+
 /**
  * Creates a row once for a key: the same actor with the same key and input gets the row of the first try. Keys are
  * stored for a day.
- * @param load returns the row of the first try.
  * @throws CONFLICT if the key was used with another input, or if its row has been archived, ended or revoked since,
  *   because the answer would show a row that is no longer in force.
  */
 export async function idempotent<Row extends { id: string } & Ending>(
   ctx: Context,
   tx: Tx,
-  action: string,
-  input: Repeatable,
-  load: (id: string) => Promise<Row>,
-  create: () => Promise<Row>,
+  { action, input, load, create }: Creation<Row>,
 ): Promise<Row> {
   const { idempotencyKey, ...rest } = input;
   if (idempotencyKey === undefined || idempotencyKey === null) return create();

@@ -47,19 +47,17 @@ export async function createInvitation(ctx: Context, input: CreateInvitationInpu
     holderId: actingUserId(ctx),
   };
   return mutate(ctx, (tx) =>
-    idempotent(
-      ctx,
-      tx,
-      'invitation.create',
+    idempotent(ctx, tx, {
+      action: 'invitation.create',
       input,
-      (id) => tx.prisma.invitation.findUniqueOrThrow({ where: { id } }),
-      async () => {
+      load: (id) => tx.prisma.invitation.findUniqueOrThrow({ where: { id } }),
+      create: async () => {
         if (classId !== null) await lockOpenClass(tx, classId, 'hold');
         const invitation = await tx.prisma.invitation.create({ data: { ...data, ...newSecret(ctx) } });
         record(tx, 'invitation.created', { schoolId: school.id, invitationId: invitation.id });
         return invitation;
       },
-    ),
+    }),
   );
 }
 

@@ -169,18 +169,21 @@ export function factsOf<T extends ResourceType, N extends Noun>(type: T, noun: N
   return facts(row as RowOf<T>);
 }
 
+const hasOwnFacts = (type: ResourceType, noun: Noun): boolean =>
+  resources[type].facts[noun] !== undefined || resources[type].loadFacts?.[noun] !== undefined;
+
 /** Returns the parent whose facts decide who may read a row of this type; undefined if the row has facts of its own. */
 function deciding(type: ResourceType, noun: Noun): (Parent & { type: ResourceType }) | undefined {
-  const { read, via, facts, loadFacts, parents } = resources[type];
-  const hasOwn = facts[noun] !== undefined || loadFacts?.[noun] !== undefined;
-  return hasOwn || via === undefined || permissions[read].on !== noun ? undefined : (parents[via] as Parent & { type: ResourceType });
+  const { read, via, parents } = resources[type];
+  return hasOwnFacts(type, noun) || via === undefined || permissions[read].on !== noun
+    ? undefined
+    : (parents[via] as Parent & { type: ResourceType });
 }
 
 /** Returns whether an action may be asked on rows of this type. */
 export const isTargetOf = (action: Action, type: ResourceType): boolean => {
   const noun = permissions[action].on;
-  const { facts, loadFacts } = resources[type];
-  return facts[noun] !== undefined || loadFacts?.[noun] !== undefined || deciding(type, noun) !== undefined;
+  return hasOwnFacts(type, noun) || deciding(type, noun) !== undefined;
 };
 
 /** What the loading of facts needs of a context. */

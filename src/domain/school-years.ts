@@ -6,6 +6,7 @@ import type { School, SchoolYear } from './entities.ts';
 /** School years: from 1 September to 31 August, in the school's time zone. */
 
 /** Formatters by time zone: creating one takes a hundred times as long as using it. At most one for each time zone. */
+// eslint-disable-next-line no-restricted-syntax -- formatters are constants, made on first use.
 const calendars = new Map<string, Intl.DateTimeFormat>();
 
 /** Returns the day at an instant in a time zone, such as 2026-09-01. */

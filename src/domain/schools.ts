@@ -152,6 +152,7 @@ export async function externalIdsOf(ctx: Context, school: School): Promise<Exter
   return ids ?? [];
 }
 
+// eslint-disable-next-line no-restricted-syntax -- an entry ends with the loaders of its request.
 const capturedHeads = new WeakMap<Loaders, Promise<ReadonlyMap<string, bigint>>>();
 
 /**

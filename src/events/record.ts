@@ -18,7 +18,9 @@ export interface Recorded {
   payload: Record<string, string>;
 }
 
+// eslint-disable-next-line no-restricted-syntax -- an entry ends with its transaction.
 const attributions = new WeakMap<Tx, Attribution>();
+// eslint-disable-next-line no-restricted-syntax -- an entry ends with its transaction.
 const pending = new WeakMap<Tx, Map<string, Recorded[]>>();
 
 /** Sets the actor and the cause of all events that this transaction records. */

@@ -20,7 +20,7 @@ type ParentDescriptions<T extends ResourceType> = [ParentField<T>] extends [neve
 /** Adds the object type of a resource, with its global ID and a field for each of its parents. */
 export function node<T extends ResourceType>(type: T, options: NodeOptions<T> & ParentDescriptions<T>): void {
   const { description, plural, fields, parents = {} } = options;
-  const ref: ObjectRef<BuilderTypes, { id: string }> = refs[type] as never;
+  const ref: ObjectRef<BuilderTypes, { id: string }> = refs[type];
   builder.node(ref, {
     description,
     id: { resolve: (row) => row.id },

@@ -32,6 +32,7 @@ interface Asset {
   etag: string;
 }
 
+// eslint-disable-next-line no-restricted-syntax -- files are constants, read on first use.
 const assets = new Map<string, Promise<Asset>>();
 
 async function loadAsset(name: string): Promise<Asset> {

@@ -1,10 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { posix } from 'node:path';
 import type { Actor } from '../policy/actor.ts';
 import { takeToken, type Taken } from '../auth/limits.ts';
 import { createProvider } from '../auth/provider.ts';
 import { fingerprint } from '../auth/seal.ts';
-import { refusalOf } from '../db/availability.ts';
 import type { Context } from '../domain/context.ts';
 import { endSessionOfGrant, startSession } from '../domain/sessions.ts';
 import { rateLimited } from '../errors.ts';
@@ -15,16 +13,16 @@ import { explorerPage } from './pages/explorer.ts';
 import { RequestError } from './errors.ts';
 import { messages } from './messages.ts';
 import { authorizationPages } from './pages/authorization.ts';
-import { createFormGuard, statusOf } from './pages/forms.ts';
+import { createFormGuard } from './pages/forms.ts';
 import { homePage } from './pages/home.ts';
 import { joinedPage, joinPage } from './pages/join.ts';
-import { notice, refused, sendPage, unavailablePage } from './pages/layout.ts';
-import { anonymous, type PageParts, type Visit } from './pages/parts.ts';
+import { anonymous, type PageParts } from './pages/parts.ts';
 import { endSessionsForm, sessionsPage, signedInPage } from './pages/sessions.ts';
 import { signInPage } from './pages/sign-in.ts';
 import { languageOf } from './pages/texts.ts';
+import { PageRouter, type PageRoute } from './page-router.ts';
 import { contextFor, type ServerDeps } from './request-context.ts';
-import { prefersPage, sendError } from './responses.ts';
+import { sendError } from './responses.ts';
 
 /**
  * Limits the authorization requests from one address, since each writes a row. A whole school behind one address sends
@@ -34,9 +32,6 @@ const authorizationRequests = { burst: 3000, intervalSeconds: 0.3 };
 
 /** Files that browsers and crawlers request at the root by themselves. */
 const rootAssets: Partial<Record<string, string>> = { '/favicon.ico': 'icon.svg', '/robots.txt': 'robots.txt' };
-
-type Method = 'GET' | 'POST';
-type Answer = (visit: Visit, id: string) => void | Promise<void>;
 
 /** Answers a request. Resolves to false for a path that no route matches. */
 export type Routes = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
@@ -66,81 +61,19 @@ export function createRoutes(deps: ServerDeps): Routes {
   const parts: PageParts = { config, db, provider, forms, contextFor: context };
   const authorize = provider.callback();
 
-  const pages: readonly (readonly [path: RegExp, methods: readonly Method[], answer: Answer])[] = [
-    [/^\/$/, ['GET'], homePage],
-    [/^\/sign-in\/([\w-]{1,64})$/, ['GET', 'POST'], (visit) => signInPage(parts, visit)],
-    [/^\/join\/([\w-]{1,64})$/, ['GET', 'POST'], (visit, code) => joinPage(parts, visit, code)],
-    [/^\/joined$/, ['GET'], joinedPage],
-    [/^\/sessions$/, ['GET'], (visit) => sessionsPage(parts, visit)],
-    [/^\/sessions\/signed-in$/, ['GET'], signedInPage],
-    [/^\/sessions\/end$/, ['POST'], (visit) => endSessionsForm(parts, visit, 'one')],
-    [/^\/sessions\/end-others$/, ['POST'], (visit) => endSessionsForm(parts, visit, 'others')],
-    [/^\/explorer$/, ['GET'], (visit) => explorerPage(visit, config)],
-  ];
+  const pages = new PageRouter(pagesOf(parts), log);
 
   const takeAuthorizationToken = (req: IncomingMessage): Promise<Taken> => {
     const key = fingerprint(config.secretKey, 'authorization address', addressOf(req, config.trustProxy) ?? '');
     return takeToken(db, { key, ...authorizationRequests });
   };
 
-  async function answerPage(req: IncomingMessage, res: ServerResponse): Promise<boolean> {
-    if (!URL.canParse(req.url ?? '', 'http://here')) return false;
-    const url = new URL(req.url ?? '', 'http://here');
-    const found = pages.find(([path]) => path.test(url.pathname));
-    if (found === undefined) return false;
-    const [path, methods, answer] = found;
-    // A program gets 404 at the root.
-    if (answer === homePage && !prefersPage(req)) return false;
-    const language = languageOf(req);
-    const method = req.method === 'HEAD' ? 'GET' : req.method;
-    if (!methods.includes(method as Method)) {
-      res.setHeader('allow', [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', '));
-      if (method === 'OPTIONS') res.writeHead(204).end();
-      else sendPage(res, 405, notice(language, 'wrongTitle', 'notFound'));
-      return true;
-    }
-    try {
-      await answer({ req, res, url, language }, path.exec(url.pathname)![1] ?? '');
-    } catch (err) {
-      fail(req, res, err);
-    }
-    return true;
-  }
-
-  /**
-   * Returns the path of a page to open after a failed request: the same path, or for a form the nearest parent path
-   * with a page.
-   */
-  function pageNear(req: IncomingMessage): string {
-    const { pathname, search } = new URL(req.url ?? '', 'http://here');
-    if (req.method === 'GET' || req.method === 'HEAD') return `${pathname}${search}`;
-    let path = pathname;
-    while (!pages.some(([pattern, methods]) => methods.includes('GET') && pattern.test(path))) path = posix.dirname(path);
-    return `${path}${search}`;
-  }
-
-  /** Answers an error with a page. Leaves the path out of the log, since it may hold a code. */
-  function fail(req: IncomingMessage, res: ServerResponse, err: unknown): void {
-    if (res.headersSent) throw err;
-    if (err instanceof RequestError) return sendError(req, res, err);
-    const language = languageOf(req);
-    const requestId = req.headers['x-request-id'];
-    const refusal = refusalOf(err);
-    if (refusal === undefined) {
-      log.error({ err, requestId }, 'a page failed');
-      sendPage(res, 500, notice(language, 'wrongTitle', 'failed'));
-    } else if (refusal.code === 'UNAVAILABLE') {
-      log.warn({ err, requestId }, 'unavailable');
-      sendPage(res, statusOf(res, refusal), unavailablePage(language, refusal, pageNear(req)));
-    } else sendPage(res, statusOf(res, refusal), refused(language, refusal));
-  }
-
   return async (req, res) => {
     const target = req.url ?? '/';
     const asset = rootAssets[target] ?? /^\/assets\/([\w.-]+)(?:\?|$)/.exec(target)?.[1];
     if (asset !== undefined && (req.method === 'GET' || req.method === 'HEAD')) return sendAsset(req, res, asset);
     const path = target.startsWith('/oidc/') ? target.slice('/oidc'.length) : discovery.test(target) ? target : undefined;
-    if (path === undefined) return answerPage(req, res);
+    if (path === undefined) return pages.answer(req, res);
     if (!isDecodable(path)) {
       sendError(req, res, new RequestError('MALFORMED_TEXT', messages.urlMalformed));
       return true;
@@ -149,7 +82,7 @@ export function createRoutes(deps: ServerDeps): Routes {
       const token = /^\/(auth|request)\b/.test(path) ? await takeAuthorizationToken(req) : undefined;
       if (token?.taken === false) throw rateLimited(token.waitSeconds);
     } catch (error) {
-      fail(req, res, error);
+      pages.fail(req, res, error);
       return true;
     }
     rewriteForProvider(req, path, config.publicUrl);
@@ -157,6 +90,19 @@ export function createRoutes(deps: ServerDeps): Routes {
     return true;
   };
 }
+
+/** Returns the pages. A part of a path in brackets is passed to the page. */
+const pagesOf = (parts: PageParts): readonly PageRoute[] => [
+  [/^\/$/, ['GET'], homePage],
+  [/^\/sign-in\/([\w-]{1,64})$/, ['GET', 'POST'], (visit) => signInPage(parts, visit)],
+  [/^\/join\/([\w-]{1,64})$/, ['GET', 'POST'], (visit, code) => joinPage(parts, visit, code)],
+  [/^\/joined$/, ['GET'], joinedPage],
+  [/^\/sessions$/, ['GET'], (visit) => sessionsPage(parts, visit)],
+  [/^\/sessions\/signed-in$/, ['GET'], signedInPage],
+  [/^\/sessions\/end$/, ['POST'], (visit) => endSessionsForm(parts, visit, 'one')],
+  [/^\/sessions\/end-others$/, ['POST'], (visit) => endSessionsForm(parts, visit, 'others')],
+  [/^\/explorer$/, ['GET'], (visit) => explorerPage(visit, parts.config)],
+];
 
 const discovery = /^\/\.well-known\/(openid-configuration|oauth-authorization-server)(\?|$)/;
 

@@ -73,6 +73,7 @@ function roleScope(actor: UserActor, part: Partial<RoleScope>): RoleScope {
   return { userId: actor.userId, schools: [], classes: [], leads: [], taught: [], chats: actor.chats, scopes: [], ...part };
 }
 
+// eslint-disable-next-line no-restricted-syntax -- an entry ends with its actor.
 const cache = new WeakMap<Actor, Partial<Record<Column, RoleScope>>>();
 
 /** Returns the columns of the permissions table that apply to an actor, with the scope of each. */

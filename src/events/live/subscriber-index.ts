@@ -115,7 +115,7 @@ export class SubscriberIndex {
   #addToCohort(member: Subscriber): void {
     const { executor, seq } = member.position;
     let group = this.#groups.get(executor.groupKey);
-    if (group === undefined) this.#groups.set(executor.groupKey, (group = new Map()));
+    if (group === undefined) this.#groups.set(executor.groupKey, (group = new Map<string, CohortEntry>()));
     member.cohortKey = rightsKey(member.actor);
     let cohort = group.get(member.cohortKey);
     if (cohort === undefined)

@@ -53,7 +53,7 @@ export function createProtocol(options: ProtocolOptions): Server<OpenSocket> {
     subscribe: (args) => handlers.run(args as SocketOperationArgs),
     onConnect: (ctx) => handlers.connect(ctx),
     onSubscribe: (ctx, id, payload) => handlers.start(ctx, id, payload),
-    onNext: (ctx, _id, _payload, _args, { errors, ...result }) => (errors ? { ...result, errors: formatErrors(errors, ctx) } : undefined),
+    onNext: (ctx, ...[, , , { errors, ...result }]) => (errors ? { ...result, errors: formatErrors(errors, ctx) } : undefined),
     onError: (ctx, _id, _payload, errors) => formatErrors(errors, ctx),
   });
 }
