@@ -84,7 +84,7 @@ describe('docs/adding-a-noun.md', () => {
     ]);
   });
 
-  it('its code passes the types and the tests', { timeout: 600_000 }, () => {
+  it('its code passes the types and the tests', () => {
     run('prisma', 'generate');
     run('tsx', 'scripts/generate.ts');
     run('graphql-codegen', '--silent');

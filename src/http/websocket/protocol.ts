@@ -1,12 +1,19 @@
-import { getOperationAST, OperationTypeNode, type ExecutionResult, type GraphQLError, type GraphQLFormattedError } from 'graphql';
+import {
+  getOperationAST,
+  OperationTypeNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  type GraphQLError,
+  type GraphQLFormattedError,
+} from 'graphql';
 import { makeServer, type Context, type Server, type SubscribePayload } from 'graphql-ws';
 import type { Message } from '../../errors.ts';
+import type { SocketSink } from '../../events/live/subscription-executor.ts';
 import { resultOf } from '../../executor/executor.ts';
 import { schema } from '../../graphql/schema.ts';
 import { inLanguage, RequestError, withoutHttp, type Mask } from '../errors.ts';
 import { streamRefusal, type Results } from '../graphql/admission.ts';
 import type { Pipeline, RequestEnvelope } from '../graphql/pipeline.ts';
-import type { SubscribeArgs } from '../live/subscription-execution.ts';
 import { languageOf, tokenOf, UnauthenticatedError, type RequestContext, type RequestInfo } from '../request-context.ts';
 import { translate } from '../translation.ts';
 import { authorizationIn, type ConnectionParams } from './connection-params.ts';
@@ -32,8 +39,9 @@ interface SocketOperation {
 }
 
 /** The arguments of an operation, as graphql-ws passes them from `onSubscribe` to `execute` or `subscribe`. */
-interface SocketOperationArgs extends SubscribeArgs, SocketOperation {
+interface SocketOperationArgs extends ExecutionArgs, SocketOperation {
   contextValue: RequestContext;
+  sink?: SocketSink;
 }
 
 export interface ProtocolOptions {

@@ -1,4 +1,4 @@
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
 import { Broadcaster } from '../../../src/events/live/broadcaster.ts';
 import type { SubscriptionPosition } from '../../../src/events/live/subscriber-index.ts';
 import type {
@@ -11,6 +11,7 @@ import type {
 import type { LoggedEvent, LogReader } from '../../../src/events/log-reader.ts';
 import { createLogger } from '../../../src/logger.ts';
 import type { UserActor } from '../../../src/policy/actor.ts';
+import { until } from '../../support/until.ts';
 
 const schoolId = 'school';
 const resultOf = (text: string): SharedResult => ({ result: { text }, bytes: Buffer.from(text) });
@@ -101,10 +102,10 @@ it('sends each result as soon as it is there', async () => {
   subscribe('early', first);
   subscribe('late', second);
   append();
-  await vi.waitFor(() => expect(first.texts).toEqual(['early']));
+  await until(() => expect(first.texts).toEqual(['early']));
   expect(second.texts).toEqual([]);
   finish(resultOf('late'));
-  await vi.waitFor(() => expect(second.texts).toEqual(['late']));
+  await until(() => expect(second.texts).toEqual(['late']));
   expect(broadcaster.stats()).toEqual({ waiting: 2, deliveredCount: 2 });
 });
 
@@ -132,7 +133,7 @@ it.each([
   append();
   expect(await left).toBeNull();
   expect(position).toMatchObject({ seq: 0n, lastDeliveredSeq: 0n });
-  await vi.waitFor(() => expect(other.texts).toEqual(['b']));
+  await until(() => expect(other.texts).toEqual(['b']));
   expect(broadcaster.stats().waiting).toBe(1);
 });
 
