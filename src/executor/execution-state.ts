@@ -98,7 +98,7 @@ export interface CompiledQuery {
 }
 
 /** Returns the response path of the value at `key`. */
-export function pathOf({ base, frames, depth }: ExecutionState, key: string | number): (string | number)[] {
+function pathOf({ base, frames, depth }: ExecutionState, key: string | number): (string | number)[] {
   const path = [key];
   for (let n = depth - 1; n >= 0; n -= 1) path.unshift(frames[n]!.key);
   for (let container = base; container !== null; container = container.parent) path.unshift(container.key);

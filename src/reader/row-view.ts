@@ -12,7 +12,7 @@ export interface WireBuffer {
 export const wireBuffer = (bytes: Buffer): WireBuffer => ({ bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) });
 
 /** Returns the length of the column at `at` in bytes; negative for null. */
-export const lengthAt = ({ view }: WireBuffer, at: number): number => view.getInt32(at);
+const lengthAt = ({ view }: WireBuffer, at: number): number => view.getInt32(at);
 
 /** Returns the offset of the column after the one at `at`. */
 export function nextColumn({ view }: WireBuffer, at: number): number {
@@ -21,7 +21,7 @@ export function nextColumn({ view }: WireBuffer, at: number): number {
 }
 
 /** Returns the offset of a column, by its index, in a row whose first column is at `at`. */
-export function columnAt(buffer: WireBuffer, at: number, column: number): number {
+function columnAt(buffer: WireBuffer, at: number, column: number): number {
   let begin = at;
   for (let n = 0; n < column; n += 1) begin = nextColumn(buffer, begin);
   return begin;

@@ -32,14 +32,6 @@ export interface SubscriberRights {
   close(): void;
 }
 
-/** How a subscription uses its rights. */
-export interface RightsCallbacks {
-  /** Returns the reason to end the subscription with these rights, or null. */
-  checkAccess(actor: ResolvedActor): EndReason | null;
-  /** Called when a sweep loads rights for which `checkAccess` returns a reason. */
-  onRevoked(reason: EndReason): void;
-}
-
 export interface RightsSubscription {
   readonly schoolId: string;
   readonly credential: Credential;
