@@ -12,7 +12,7 @@ const unit = [
   'test/executor/*.test.ts',
   'test/http/{account-limits,client-address,header-elements,sliding-window}.test.ts',
   'test/http/graphql/admission.test.ts',
-  'test/policy/{permissions,topics}.test.ts',
+  'test/policy/permissions.test.ts',
   'test/reader/row-view.test.ts',
   'test/support/*.test.ts',
 ];

@@ -65,9 +65,7 @@ builder.objectField(refs.School, 'events', (t) =>
     {
       type: EventRef,
       description:
-        'The log of the school, newest entries first. Empty for everyone except the administration of the school and services with the scope `events`. Entries are deleted after 366 days by default.',
-      // Events with the topic of one person only are for that person.
-      extensions: { ofViewer: true },
+        'The log of the school, newest entries first. Empty for everyone except the administration of the school and services with the scope `events`. Sign-ins and sign-outs are left out, since only the person receives them. Entries are deleted after 366 days by default.',
       args: { types: t.arg({ type: [EventTypeEnum], description: typesDescription }) },
       resolve: (school, args, ctx) => eventsOf(ctx, school, args),
     },

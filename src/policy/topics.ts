@@ -1,5 +1,4 @@
 import { scopesByRole, type Actor } from './actor.ts';
-import type { Filter } from './scopes.ts';
 
 /**
  * Topics of events. src/events/catalog.ts defines the topics that an event is published on. An actor receives a topic
@@ -31,22 +30,6 @@ export function recipientFilter(schoolId: string, topics: readonly string[]): (a
       return kind === 'user' && id === actor.userId;
     });
   };
-}
-
-/** Returns `canReceive` as a filter of the events of the school. */
-export function receivable(actor: Actor, schoolId: string): Filter {
-  if (actor.kind === 'operator') return {};
-  const topics = [...candidateTopics(actor, schoolId)].filter((topic) => canReceive(actor, schoolId, [topic]));
-  return { topics: { hasSome: topics } };
-}
-
-/** Lists every topic that the actor could receive in some role. */
-function candidateTopics(actor: Actor, schoolId: string): Set<Topic> {
-  const classIds = Object.values(scopesByRole(actor)).flatMap(({ classes }) => classes);
-  const topics = new Set<Topic>([`school:${schoolId}`, `staff:${schoolId}`, ...classIds.map((id): Topic => `class:${id}`)]);
-  if (actor.kind !== 'user') return topics;
-  for (const id of actor.chats.keys()) topics.add(`chat:${id}`);
-  return topics.add(`user:${actor.userId}`);
 }
 
 /** The people who receive an event in person or as members of a chat, if they have a role in its school. */
