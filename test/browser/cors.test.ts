@@ -1,28 +1,13 @@
-import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSfera, type Sfera } from '../support/sfera.ts';
+import { isInstalled, launchChromium, titleOf } from '../support/chromium.ts';
 
 /**
  * A page of another origin in a real browser can read every response, including errors, and send the headers it needs.
  */
-
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const there = existsSync(executablePath);
-const title = there
-  ? 'a page of an allowed origin'
-  : `a page of an allowed origin: skipped, there is no Chromium at ${executablePath}; set CHROMIUM to its path`;
-const args = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 
 interface Read {
   status: number;
@@ -32,7 +17,7 @@ interface Read {
   challenge: string | null;
 }
 
-describe.skipIf(!there)(title, () => {
+describe.skipIf(!isInstalled)(titleOf('a page of an allowed origin'), () => {
   const front = createServer(
     (_request, response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>front</title>'),
   );
@@ -46,7 +31,7 @@ describe.skipIf(!there)(title, () => {
     app = await openSfera({ ALLOWED_ORIGINS: origin, OPERATIONS_PER_MINUTE: '30' });
     const { administrator } = await app.build.school();
     ({ token } = await app.token(administrator));
-    browser = await chromium.launch({ executablePath, args });
+    browser = await launchChromium();
     page = await browser.newPage();
     await page.goto(origin);
   });

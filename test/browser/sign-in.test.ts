@@ -1,28 +1,14 @@
-import { existsSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openAuthServer, password, type AuthServer } from '../support/auth-server.ts';
 import { factMs } from '../support/limits.ts';
+import { isInstalled, launchChromium, titleOf } from '../support/chromium.ts';
 
 /** The pages in a real browser: by keyboard, on a phone, and with the browser enforcing the security headers. */
 
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const there = existsSync(executablePath);
-const title = there ? 'in a browser' : `in a browser: skipped, there is no Chromium at ${executablePath}; set CHROMIUM to its path`;
-
-const args = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-describe.skipIf(!there)(title, () => {
+describe.skipIf(!isInstalled)(titleOf('in a browser'), () => {
   let server: AuthServer;
   let browser: Browser;
   /** A frontend of another origin. */
@@ -36,7 +22,7 @@ describe.skipIf(!there)(title, () => {
     await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
     callback = `http://localhost:${(app.address() as AddressInfo).port}/callback`;
     await server.db.prisma.oauthClient.create({ data: { id: 'app', name: 'Школьный портал', scopes: [], redirectUris: [callback] } });
-    browser = await chromium.launch({ executablePath, args });
+    browser = await launchChromium();
   });
   afterAll(async () => {
     await browser.close();

@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs';
 import { Client, fetchExchange } from '@urql/core';
 import { createClient } from 'graphql-ws';
 import * as openid from 'openid-client';
-import { chromium, type Browser } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { createClient as registerClient } from '../../src/domain/clients.ts';
@@ -10,30 +9,16 @@ import { SchoolsDocument } from '../generated/operations.ts';
 import { enrolmentsStream } from '../http/live/streams.ts';
 import { person } from '../support/client.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
+import { isInstalled, launchChromium, titleOf } from '../support/chromium.ts';
 
 /** A new user's path with the clients of a frontend: a browser, openid-client, urql, graphql-ws, SSE. */
 
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const there = existsSync(executablePath);
-const title = there
-  ? 'from a link to live news'
-  : `from a link to live news: skipped, there is no Chromium at ${executablePath}; set CHROMIUM to its path`;
-const args = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-describe.skipIf(!there)(title, () => {
+describe.skipIf(!isInstalled)(titleOf('from a link to live news'), () => {
   let app: Sfera;
   let browser: Browser;
   beforeAll(async () => {
     app = await openSfera();
-    browser = await chromium.launch({ executablePath, args });
+    browser = await launchChromium();
   });
   afterAll(async () => {
     await browser.close();
