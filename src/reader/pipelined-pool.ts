@@ -101,13 +101,16 @@ export class PipelinedPool implements Reads {
   #chooseConnection(): PipelinedConnection | undefined {
     let best: PipelinedConnection | undefined;
     for (let index = 0; index < this.#connections.length; index += 1) {
-      const mayOpen = (best === undefined || best.inFlight > 0) && performance.now() > this.#backoffUntil;
-      const connection = this.#connections[index] ?? (mayOpen ? this.#open(index) : undefined);
+      const connection = this.#connections[index] ?? (this.#mayOpen(best) ? this.#open(index) : undefined);
       if (connection === undefined) continue;
       if (connection.inFlight === 0) return connection;
       if (best === undefined || connection.inFlight < best.inFlight) best = connection;
     }
     return best;
+  }
+
+  #mayOpen(best: PipelinedConnection | undefined): boolean {
+    return (best === undefined || best.inFlight > 0) && performance.now() > this.#backoffUntil;
   }
 
   #open(index: number): PipelinedConnection {

@@ -16,6 +16,7 @@ import type { Context } from '../../domain/context.ts';
 import { SelectedFields } from '../../domain/selected-columns.ts';
 import { rateLimited, type Refusal } from '../../errors.ts';
 import { schema } from '../../graphql/schema.ts';
+import { accountIdOf } from '../access-log.ts';
 import { cacheBudget } from '../cache-budget.ts';
 import { Budgets } from './budgets.ts';
 import { computeCost } from './cost.ts';
@@ -198,7 +199,7 @@ export class Documents {
     const refuse = (refusal: Refusal | undefined): void => {
       if (refusal !== undefined) throw refusalError(refusal, sender.language);
     };
-    const [budgets, key] = anonymous ? [this.#addresses, sender.address ?? ''] : [this.#accounts, accountIdOf(sender)];
+    const [budgets, key] = anonymous ? [this.#addresses, sender.address ?? ''] : [this.#accounts, holderIdOf(sender)];
     if (anonymous) refuse(anonymousLengthRefusal(text.length));
     const wait = budgets.take(key, text.length);
     if (wait > 0) refuse(rateLimited(wait));
@@ -234,7 +235,7 @@ export class Documents {
   hold(document: DocumentNode, compiled: CompiledQuery | null, sender: Sender): () => void {
     const known = this.#byDocument.get(document);
     if (known === undefined) return () => undefined;
-    const release = this.#held.hold(compiled === null ? [known] : [known, compiled], accountIdOf(sender), sender.language);
+    const release = this.#held.hold(compiled === null ? [known] : [known, compiled], holderIdOf(sender), sender.language);
     this.#heldTexts.set(known.text, known);
     return () => {
       if (!release().includes(known)) return;
@@ -244,7 +245,7 @@ export class Documents {
   }
 }
 
-const accountIdOf = ({ credential }: Sender): string => (credential?.kind === 'user' ? credential.userId : (credential?.clientId ?? ''));
+const holderIdOf = ({ credential }: Sender): string => (credential === null ? '' : accountIdOf(credential));
 
 /** @throws GraphQLError with a code. */
 function parseDocument(text: string): DocumentNode {
