@@ -67,7 +67,7 @@ export default {
     },
     {
       name: 'graphql-nouns-apart',
-      comment: 'Nouns of src/graphql/ import builder, refs, context and scalars, never one another; schema.ts collects them.',
+      comment: 'Nouns of src/graphql/ import builder and the files beside it that serve all, never one another; schema.ts collects them.',
       severity: 'error',
       from: { path: '^src/graphql/([^/.]+)', pathNot: '^src/graphql/schema\\.ts$' },
       to: { path: src('graphql'), pathNot: [grounds, '^src/graphql/$1/'] },

@@ -136,7 +136,7 @@ function resourceIndicators(config: Config): NonNullable<NonNullable<Configurati
   };
 }
 
-/** Returns the person with this id and their claims; undefined if there is none who may sign in. */
+/** Returns the claims of the person with this id; undefined if the id is unknown or the account is deactivated. */
 async function findAccount(db: Database, id: string): Promise<Account | undefined> {
   const user = await db.prisma.user.findFirst({ where: { id, deactivatedAt: null } });
   if (user === null) return undefined;

@@ -26,7 +26,7 @@ async function findByIds<T extends Row>(
 }
 
 /**
- * Loads rows by id for all requests of a process, whoever their actors are: one statement per type and turn. Caches
+ * Loads rows by id for all requests of a process, for any actor: one statement per type and turn of the event loop. Caches
  * nothing beyond the turn. The caller decides whether its actor may read a row.
  */
 export class BatchedRows {

@@ -37,11 +37,11 @@ export interface Resource<M extends ModelName> {
   /** The parents by their fields, each with its type. The column is the field's name and `Id`, unless it is given. */
   parents?: Readonly<Record<string, ModelName | Parent>>;
   /**
-   * Whether one statement reads the rows for all requests of a turn of the event loop, whoever their actors are. `facts`
+   * Whether one statement reads the rows for all requests of a turn of the event loop, for any actor. `facts`
    * then decide who gets a row. Only for types whose rows are few and small.
    */
   isBatched?: true;
-  /** The place of the type in the order of locks: `lock` takes them in ascending rank. None: rows are not locked. */
+  /** The place of the type in the order of locks: `lock` takes them in ascending rank. Types without a rank are not locked. */
   lockRank?: number;
   /** The ids in the payloads of events that name a row of this type, besides the type's own: `classId` of Class. */
   payloadIds?: readonly string[];

@@ -29,7 +29,7 @@ const batchSize = 500;
 
 /** Invalidates cached rights by new events, so that no listener delivers an event by rights from before it. */
 export interface RightsInvalidator {
-  /** Gets new events before the listeners do, and an empty list if `refresh` found none. */
+  /** Receives new events before the listeners do. The list is empty if `refresh` found no new event. */
   invalidate(schoolId: string, events: readonly LoggedEvent[]): void;
 }
 

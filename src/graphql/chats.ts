@@ -13,7 +13,7 @@ const ChatKindEnum = builder.enumType('ChatKind', {
     STAFF: { description: 'The staff: everyone with a role other than STUDENT. The school administration moderates.' },
     CLASS: { description: 'A class: its pupils and teachers. The class teacher moderates.' },
     SUBJECT: { description: 'A subject in a class: the pupils of the class and the teachers of the subject, who moderate.' },
-    EXTRACURRICULAR: { description: 'A chat about something other than lessons. Its members are the people whom its moderators add.' },
+    EXTRACURRICULAR: { description: 'A chat that is not about lessons. Moderators add its members.' },
   } as const,
 });
 

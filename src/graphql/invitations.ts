@@ -41,7 +41,7 @@ const HandOverRef = builder
       from: t.field({
         type: refs.User,
         nullable: true,
-        description: 'The previous holder. Null for the first hand-over, and for a person whom you may not see.',
+        description: 'The previous holder. Null for the first hand-over, and if you may not see the person.',
         resolve: loadBy('User', 'fromId'),
       }),
       to: t.field({

@@ -74,7 +74,7 @@ builder.queryField('node', (t) =>
   t.field({
     type: builder.nodeInterfaceRef(),
     nullable: true,
-    description: 'The object with this global ID; null if there is none or you may not see it.',
+    description: 'The object with this global ID; null if it does not exist or you may not see it.',
     args: { id: t.arg.id({ required: true, description: 'The global ID, as an `id` field returned it.' }) },
     resolve: (_root, { id }, ctx) => nodeOf(ctx, id),
   }),

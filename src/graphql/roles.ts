@@ -36,7 +36,7 @@ mutation('grantRole', {
     schoolId: id(t, 'School', { required: true, description: 'The school in which the role counts.' }),
     userId: id(t, 'User', {
       required: true,
-      description: 'The person, whom you must be able to see. CONFLICT if the account is deactivated.',
+      description: 'The person. NOT_FOUND if you may not see the person. CONFLICT if the account is deactivated.',
     }),
     role: t.field({
       type: RoleEnum,

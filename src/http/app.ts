@@ -181,7 +181,7 @@ class HttpServer {
     sendResponse(response, status === 'ready' ? 200 : 503, { status });
   }
 
-  /** Answers whoever knows METRICS_TOKEN; without that setting, clients on this machine. @throws NOT_FOUND */
+  /** Answers requests with METRICS_TOKEN. Without that setting, answers clients on this machine. @throws NOT_FOUND */
   async #answerMetrics({ socket, headers }: IncomingMessage, response: ServerResponse): Promise<void> {
     const { metricsToken } = this.#deps.config;
     const isAllowed =

@@ -138,7 +138,7 @@ export class SubscriberIndex {
   }
 }
 
-/** Which members of a cohort an event reaches: all, those whom its topics name, or none. */
+/** The members of a cohort that receive an event: all members, only those that its topics name, or no member. */
 type Reach = 'all' | 'direct' | 'none';
 
 /** Returns any member of a group. All members have the same options, and a group is never empty. */

@@ -76,7 +76,7 @@ function usePipeline(pipeline: Pipeline): YogaPlugin {
 
 const notAcceptable = new RequestError('NOT_ACCEPTABLE', messages.notAcceptable, { status: 406 });
 
-/** Adds a body to Yoga's 406 response, which has none. */
+/** Adds a body with the error to the 406 response, which Yoga sends empty. */
 function useCodes(): YogaPlugin {
   return {
     onResponse({ request, response, setResponse, fetchAPI }) {
