@@ -132,9 +132,8 @@ function createRenewal(watchdog: Watchdog, log: Logger): () => void {
     watchdog.renew(new NoAnswer('The database is read-only.'));
   };
   return () => {
-    // Never renews at once, since the client is still reading the error. Connections opened since the last renewal may
-    // lead
-    // to a standby too.
+    // Never renews at once, since the client is still reading the error. Connections that were opened since the last
+    // renewal may lead to a standby too.
     timer ??= setTimeout(renew, Math.max(0, renewedAt + minRenewalIntervalMs - performance.now())).unref();
   };
 }

@@ -121,7 +121,10 @@ export function statementError(error: unknown): unknown {
 const permanentCodes = /^(EACCES|ERR_(SSL|TLS)_\w+|CERT_\w+|UNABLE_TO_\w+|\w*SELF_SIGNED_CERT\w*)$/;
 const permanentMessages = /does not support SSL|error establishing an SSL|unsupported startup parameter/i;
 
-/** Returns whether connecting may succeed soon without a change: the server, pooler or host name may appear. */
+/**
+ * Returns whether a later attempt to connect may succeed with the same settings, because the server, the pooler or the
+ * DNS name may not be up yet.
+ */
 export function isTemporary(error: unknown): boolean {
   const { code = '', message = '' } = error as DatabaseError;
   if (permanentCodes.test(code) || permanentMessages.test(message)) return false;

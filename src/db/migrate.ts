@@ -43,7 +43,7 @@ const answerWithinMs = 4 * 3_600_000;
 const retryMs = 500;
 /** Milliseconds between two log lines about a wait. */
 const logIntervalMs = 10_000;
-/** Milliseconds after which waiting ends: a large table may take minutes to rewrite. */
+/** Milliseconds that a process waits for the migration of another process, which may rewrite a large table for minutes. */
 const maxWaitMs = 10 * 60_000;
 
 /**

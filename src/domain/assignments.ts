@@ -109,7 +109,10 @@ async function start(tx: Tx, data: Pick<Assignment, 'schoolId' | 'classId' | 'us
   return assignment;
 }
 
-/** A step: ends an assignment. The caller then calls `followRules`, once for all assignments that end together. */
+/**
+ * Within the caller's transaction: ends an assignment. The caller then calls `followRules`, once for all assignments that
+ * end together.
+ */
 export async function end(tx: Tx, { id, startedAt }: Assignment): Promise<Assignment> {
   const ended = await tx.prisma.assignment.update({ where: { id }, data: { endedAt: nowOrAfter(startedAt) } });
   recordChange(tx, ended, 'ended');

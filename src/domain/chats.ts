@@ -110,7 +110,7 @@ export async function archive(tx: Tx, { id }: { id: string }): Promise<Chat> {
   return chat;
 }
 
-/** A step: locks a chat. @throws CONFLICT for an archived chat. */
+/** Locks a chat. @throws CONFLICT for an archived chat. */
 export async function lockOpenChat(tx: Tx, chatId: string): Promise<Chat> {
   const chat = await lock(tx, 'Chat', chatId);
   if (chat.archivedAt !== null)

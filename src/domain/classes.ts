@@ -107,7 +107,7 @@ async function refuseNamesake(
     throw conflict(['Такой класс в этом учебном году уже есть.', 'This class already exists in this school year.'], { path: ['letter'] });
 }
 
-/** A step: locks a class. @throws CONFLICT for an archived class, which takes no pupils, no teachers and no changes. */
+/** Locks a class. @throws CONFLICT for an archived class, which takes no pupils, no teachers and no changes. */
 export async function lockOpenClass(tx: Tx, classId: string, purpose: 'change' | 'hold'): Promise<Class> {
   const found = await lock(tx, 'Class', classId, purpose);
   if (found.archivedAt !== null)

@@ -42,7 +42,7 @@ export async function enrolStudent(ctx: Context, input: EnrolmentInput & Repeata
 }
 
 /**
- * A step: enrols a pupil in a class. The caller checks the rights.
+ * Within the caller's transaction: enrols a pupil in a class. The caller checks the rights.
  * @throws CONFLICT for a pupil of another class; names the class if it is of the same school. Regulation 2.5 a.
  */
 export async function enrol(tx: Tx, { schoolId, classId, studentId }: EnrolmentInput & { schoolId: string }): Promise<Enrolment> {
@@ -106,7 +106,7 @@ export async function withdrawStudent(ctx: Context, input: { studentId: string }
   });
 }
 
-/** A step: ends an enrolment. The caller then calls `followRules`. */
+/** Within the caller's transaction: ends an enrolment. The caller then calls `followRules`. */
 export async function withdraw(tx: Tx, { id, startedAt }: Enrolment): Promise<Enrolment> {
   const ended = await tx.prisma.enrolment.update({ where: { id }, data: { endedAt: nowOrAfter(startedAt) } });
   const { schoolId, studentId, classId } = ended;
@@ -144,7 +144,10 @@ async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise
   return latest.id === null ? null : latest;
 }
 
-/** Holds the pupil's present class and the next one, then locks the pupil. Returns the present enrolment. */
+/**
+ * Takes shared locks on the pupil's present class and the next one, then an exclusive lock on the pupil. Returns the
+ * present enrolment.
+ */
 async function lockCurrentEnrolment(tx: Tx, studentId: string, nextClassId?: string): Promise<Enrolment | null> {
   const initial = await currentEnrolmentOf(tx, studentId);
   const heldClassIds = new Set([initial?.classId, nextClassId].filter((id) => id !== undefined).sort());

@@ -51,7 +51,7 @@ interface StreamOptions {
   isAllowed?: (actor: UserActor | ServiceActor) => boolean;
 }
 
-/** Opens a stream of events, as far as the actor may receive each of them. */
+/** Opens a stream of events. Each event is delivered only if the actor may receive it then. */
 export async function openStream(ctx: Context, args: FollowArgs, { name, events, rows = [], isAllowed }: StreamOptions): Promise<Stream> {
   for (const { type, id, path } of rows) await find(ctx, type, id, path);
   const { actor, credential } = ctx;

@@ -147,8 +147,8 @@ async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Pr
 }
 
 /**
- * A step: counts the use, then grants the role and enrols the pupil. Of concurrent people, one gets the last seat. A
- * person who has exactly what the link gives takes no seat, even if the link is closed.
+ * Within the caller's transaction: counts the use, then grants the role and enrols the pupil. Of several people at once, one
+ * gets the last seat. A person who has exactly what the link gives takes no seat, even if the link is closed.
  * @throws CONFLICT for a closed link, for a person who lost what the same link gave, and for roles and classes that
  *   exclude one another.
  */

@@ -63,7 +63,8 @@ export class BatchedRows {
 
 /**
  * Loads rows by id for one actor, and only those that the actor may read. Loaders live as long as one request or one
- * delivered event, never as long as a subscription, which would return stale rows by lost rights.
+ * delivered event. Kept for a whole subscription, they would return outdated rows, and rows that the actor may no longer
+ * read.
  */
 export interface Loaders {
   byId<T extends ResourceType>(type: T, id: string): Promise<Resources[T] | null>;

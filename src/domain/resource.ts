@@ -25,14 +25,17 @@ export interface Parent {
 export interface Resource<M extends ModelName> {
   /** The action that allows reading a row. */
   read: Action;
-  /** The parent whose right `read` asks for, where that is not the row itself. Also the name of the relation. */
+  /**
+   * The parent on which the action `read` is checked, for a row that is read by the right to its parent. Also the name of
+   * the relation.
+   */
   via?: string;
   /**
    * The facts that the policy decides by, from a row alone: for each noun whose actions may be asked on this type. A type
    * with `via` and without facts of its own takes those of its parent.
    */
   facts: { [N in Noun]?: (row: RowOf<M>) => Facts[N] };
-  /** The facts that take statements of their own. Null hides the row. */
+  /** The facts that SQL statements must read. The row counts as unreadable if the result is null. */
   loadFacts?: { [N in Noun]?: (row: RowOf<M>, db: Pick<Database, 'reads'>) => Promise<Facts[N] | null> };
   /** The parents by their fields, each with its type. The column is the field's name and `Id`, unless it is given. */
   parents?: Readonly<Record<string, ModelName | Parent>>;

@@ -33,7 +33,8 @@ export async function grantRole(ctx: Context, input: GrantRoleInput): Promise<Ro
 }
 
 /**
- * A step: grants a role. The caller holds the school, has locked the person, and then calls `followRules`.
+ * Grants a role within a transaction. The caller has locked the school (shared) and the person, and calls `followRules`
+ * afterwards.
  * @throws CONFLICT if a pupil would become staff of the same school or staff a pupil, and for a deactivated person.
  */
 export async function grant(tx: Tx, input: GrantRoleInput & { grantedById: string | null }): Promise<RoleGrant> {
@@ -76,9 +77,9 @@ export async function endRole(ctx: Context, input: { grantId: string }): Promise
 }
 
 /**
- * Locks the rows that the end of a person's roles in a school changes: the school, so that the last two administrators
- * cannot both leave, the classes of the person's assignments and enrolment, and the person. Returns the person with the
- * current roles in every school.
+ * Locks the rows that change when a person's roles in a school end: the school, the classes of the person's assignments
+ * and enrolment, and the person. The lock of the school keeps the last two administrators from leaving at once. Returns
+ * the person, with the current roles in every school.
  */
 export async function lockForEnding(tx: Tx, schoolId: string, userId: string): Promise<{ user: User; grants: RoleGrant[] }> {
   await lock(tx, 'School', schoolId);
@@ -93,7 +94,7 @@ export async function lockForEnding(tx: Tx, schoolId: string, userId: string): P
   return { user, grants: await tx.prisma.roleGrant.findMany({ where: { userId, endedAt: null }, orderBy: { id: 'asc' } }) };
 }
 
-/** A step: ends current roles of one person in one school, after `lockForEnding`, and calls `followRules`. */
+/** Ends current roles of one person in one school within a transaction, after `lockForEnding`; calls `followRules`. */
 export async function endGrants(tx: Tx, grants: readonly RoleGrant[], endedById: string | null): Promise<void> {
   for (const present of grants) {
     const { id, schoolId, userId, role } = present;

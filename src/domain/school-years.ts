@@ -36,8 +36,8 @@ export function nameOfYear(year: SchoolYear): string {
 }
 
 /**
- * A step: returns the school year that contains an instant, in the school's time zone. Creates it if it does not exist,
- * and the next one too, so that its classes can be prepared.
+ * Within the caller's transaction: returns the school year that contains an instant, in the school's time zone. Creates it
+ * if it does not exist, and the next one too, so that its classes can be prepared.
  */
 export async function schoolYearOf(tx: Tx, schoolId: string, instant: Date): Promise<SchoolYear> {
   const { timeZone } = await tx.prisma.school.findUniqueOrThrow({ where: { id: schoolId } });

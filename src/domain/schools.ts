@@ -156,9 +156,10 @@ export async function externalIdsOf(ctx: Context, school: School): Promise<Exter
 const capturedHeads = new WeakMap<Loaders, Promise<ReadonlyMap<string, bigint>>>();
 
 /**
- * Reads, once for a request, the newest sequence numbers of the schools that the actor may read. The call must come
- * before all other reads. Then a subscription from `asOf` misses nothing: every change up to it was committed before
- * the reads. A later change may already be in the response, and the subscription then delivers it again.
+ * Reads, once for a request, the newest sequence numbers of the schools that the actor may read. They become the cursor
+ * `asOf` of the response. The call must come before all other reads: then every change up to `asOf` was committed before
+ * them, so that a subscription from `asOf` misses nothing. A later change may already be in the response; the
+ * subscription then delivers it again.
  */
 export function captureHeads(ctx: Context): Promise<ReadonlyMap<string, bigint>> {
   let heads = capturedHeads.get(ctx.loaders);

@@ -60,7 +60,7 @@ export interface NewUser extends Names {
 }
 
 /**
- * A step: creates a person without a role.
+ * Within the caller's transaction: creates a person without a role.
  * @throws CONFLICT if another person has the sign-in name, or one that looks the same.
  */
 export async function createUser(tx: Tx, input: NewUser): Promise<User> {

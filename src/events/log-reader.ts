@@ -129,7 +129,8 @@ export class LogReader {
     // The log has no gaps, so a missing event was deleted.
     const next = events[0]?.seq ?? (head === null ? seq + 1n : null);
     if (next !== seq + 1n) return null;
-    // The newer events have not invalidated rights yet, so the cached ones may be older than they are.
+    // Leaves out the events after `head`: they have not invalidated cached rights yet, which would then be too old for
+    // them.
     return school === undefined ? events : events.filter((event) => head !== null && event.seq <= head);
   }
 
@@ -159,7 +160,7 @@ export class LogReader {
     if (!succeeded) throw new Error('the log could not be read');
   }
 
-  /** Calls the listener after new events of a retained school were read. Returns a function that removes it. */
+  /** Calls the listener after new events of a school were read that `retain` named. Returns a function that removes it. */
   onAppend(listener: (schoolId: string) => void): () => void {
     this.#appendListeners.add(listener);
     return () => this.#appendListeners.delete(listener);

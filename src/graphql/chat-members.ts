@@ -86,7 +86,7 @@ mutation('addChatMember', {
 
 mutation('removeChatMember', {
   description:
-    'Removes a person from a chat, or lets you leave it. Removing a person of the school who is not a member changes nothing. CONFLICT for a member by rule and for the last moderator.',
+    'Removes a person from a chat, or lets you leave it. Removing a person of the school who is not a member changes nothing. CONFLICT for a person who is a member because of a role or a class, and for the last moderator.',
   returns: 'Chat',
   inputDescription: 'The chat, and the member to remove.',
   input: memberInput('The member to remove, or yourself to leave.'),
@@ -103,7 +103,7 @@ mutation('promoteChatMember', {
 
 mutation('demoteChatMember', {
   description:
-    'Makes a moderator a member. Demoting a member changes nothing. CONFLICT for the last moderator and for a moderator by rule.',
+    'Makes a moderator a member. Demoting a member changes nothing. CONFLICT for the last moderator, and for a person who moderates because of a role or an assignment.',
   returns: 'ChatMember',
   inputDescription: 'The chat, and the moderator to demote.',
   input: memberInput('The moderator to demote, or yourself to step down. NOT_FOUND if the person is not a member.'),

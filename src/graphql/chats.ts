@@ -7,7 +7,7 @@ import { change, stream } from './stream.ts';
 import { id } from './typed-id.ts';
 
 const ChatKindEnum = builder.enumType('ChatKind', {
-  description: 'What a chat is for. It decides who may create the chat, who moderates it, and who is in it by rule.',
+  description: 'What a chat is for. It decides who may create the chat, who moderates it, and whom a rule of the school makes a member.',
   values: {
     SCHOOL: { description: 'The whole school: everyone with a role in it. Its platform administrators moderate.' },
     STAFF: { description: 'The staff: everyone with a role other than STUDENT. The school administration moderates.' },
@@ -50,7 +50,7 @@ connection('School', 'chats', {
 });
 
 mutation('createChat', {
-  description: 'Creates a chat and makes you its owner. Everyone who is in a chat of this kind by rule is a member at once.',
+  description: 'Creates a chat and makes you its owner. Those whom its kind includes by a rule, such as the pupils and teachers of the class, are members at once.',
   returns: 'Chat',
   inputDescription: 'The chat to create.',
   input: (t) => ({

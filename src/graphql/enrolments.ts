@@ -94,7 +94,7 @@ const EnrolmentChange = change('EnrolmentChange', {
   rows: {
     student: 'The pupil; null if you may not see them.',
     class: 'The class that the pupil joined or, for WITHDRAWN, left; null if you may not see it.',
-    fromClass: 'For TRANSFERRED: the class that the pupil left; otherwise null, and if you may not see it.',
+    fromClass: 'The class that the pupil left by a transfer. Null for other kinds of change, and if you may not see the class.',
     enrolment: 'The current state of the enrolment; null if you may not see it.',
   },
 });

@@ -47,10 +47,10 @@ mutation('endSession', {
 mutation('endOtherSessions', {
   description: 'Ends all of your other sessions and revokes their tokens. Returns the viewer.',
   returns: 'User',
-  inputDescription: 'An optional check of the account whose sessions end.',
+  inputDescription: 'Optional: your own ID, so that the mutation is refused if you are signed in to another account.',
   input: (t) => ({
     userId: id(t, 'User', {
-      description: 'Your own ID, to make sure that the sessions are yours: NOT_FOUND for any other. May be omitted.',
+      description: 'Your own ID. NOT_FOUND for the ID of another account.',
     }),
   }),
   run: async (ctx, { userId }) => {

@@ -6,10 +6,10 @@ const either = new Intl.ListFormat('en-GB', { type: 'disjunction' });
 
 /** Returns what the action does, the types of object that `viewerCan` takes for it, and the clause. */
 const describe = (action: Action): string =>
-  `${descriptionOf(action)} \`on\`: ${either.format(targetsOf(action))}. Clause ${clauseOf(action)} of the regulation.`;
+  `${descriptionOf(action)} \`viewerCan\` takes an ID of type ${either.format(targetsOf(action))}. Clause ${clauseOf(action)} of the regulation.`;
 
 const ActionEnum = builder.enumType('Action', {
-  description: 'An action that the roles of a person allow or do not allow. `on` names the type of object that `viewerCan` takes for it.',
+  description: 'An action that the roles of a person allow or do not allow. `viewerCan` takes the object of the action or one that belongs to it: for the withdrawal of a pupil, the class or an enrolment in it.',
   values: Object.fromEntries(actions.map((action) => [enumName(action), { value: action, description: describe(action) }])),
 });
 

@@ -64,7 +64,7 @@ interface ContextOptions {
   credential?: Context['credential'];
   /** The fields that the operation selects, if it is a query. */
   selection?: SelectedFields | undefined;
-  /** Shares statements between requests. */
+  /** Loads rows by id for several concurrent requests with one SQL statement. */
   rows?: BatchedRows;
 }
 

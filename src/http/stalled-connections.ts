@@ -55,10 +55,10 @@ class StallDetector {
 }
 
 /**
- * Returns the bytes that the kernel has taken. `writableLength` counts a write until the kernel has taken all of it,
- * which for a response of megabytes is longer than a slow client may stall. So the function also reads
- * `writeQueueSize`, the rest of a write: a private member of Node 20 to 24; test/http/stalled-connections.test.ts fails
- * when it changes.
+ * Returns the bytes that the kernel has taken. `writableLength` counts a write until the kernel has taken all of it. With
+ * a response of megabytes, a slow client that still reads would then seem stalled. So the function also reads
+ * `writeQueueSize`, the bytes of the current write that the kernel has not taken: a private member of Node 20 to 24;
+ * test/http/stalled-connections.test.ts fails when it changes.
  */
 function sentBytesOf(socket: Socket & { _handle?: { writeQueueSize?: number } | null }): number {
   return socket.bytesWritten - socket.writableLength - (socket._handle?.writeQueueSize ?? 0);

@@ -5,7 +5,7 @@ import type { Database } from '../db/client.ts';
 import { waitAtMost } from '../db/watchdog.ts';
 import type { Logger } from '../logger.ts';
 
-/** What is over and no longer kept. Each step is safe to run twice and by several processes at once. */
+/** Deletes rows that are kept no longer. Each step may run twice, and in several processes at once. */
 
 const every = 3_600_000;
 /** Events deleted by one statement, so that none holds a school's log for long. */
@@ -13,7 +13,7 @@ const batch = 5000;
 /** Milliseconds that stopping waits for a run that is under way. */
 const stopWithinMs = 1000;
 
-/** Runs now and each hour; the answer stops it. */
+/** Deletes at once and then each hour. Returns a function that stops it. */
 export function startHousekeeping(db: Database, config: Config, log: Logger): () => Promise<void> {
   const run = async () => {
     try {
@@ -21,7 +21,7 @@ export function startHousekeeping(db: Database, config: Config, log: Logger): ()
       await deleteExpiredTries(db);
       await db.pool.query("delete from idempotency_key where at < now() - interval '1 day'");
       await trimLogs(db, config.eventDays);
-      log.debug('what is over was forgotten');
+      log.debug('housekeeping deleted what is kept no longer');
     } catch (error) {
       log.warn({ err: error }, 'housekeeping failed; it is tried again in an hour');
     }
@@ -37,8 +37,8 @@ export function startHousekeeping(db: Database, config: Config, log: Logger): ()
 }
 
 /**
- * Forgets events older than `days`, from the oldest on, and moves each school's `oldest` with them in one statement, so
- * that a cursor is never taken for good when its events are gone.
+ * Deletes events older than `days`, oldest first. The same statement moves the school's `oldest`, so that a cursor before
+ * it is refused as soon as its events are gone.
  */
 export async function trimLogs(db: Database, days: number): Promise<void> {
   const { rows: schools } = await db.pool.query<{ school_id: string }>('select school_id from event_head');

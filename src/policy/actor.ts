@@ -189,7 +189,10 @@ class CohortActor implements UserActor {
 /** Returns an actor for any person. @param onAccess is called when code reads who it is or what it may do. */
 export const probeActor = (onAccess: () => void): UserActor => new ProbeActor(onAccess);
 
-/** `cache` does not hold its scopes: the values of a WeakMap would keep `onAccess` until the next full GC. */
+/**
+ * Reports each access to its rights. Its scopes are not stored in `cache`, since the values of that WeakMap would keep
+ * `onAccess` in memory until the next full GC.
+ */
 class ProbeActor implements UserActor {
   readonly kind = 'user';
   readonly #onAccess: () => void;

@@ -123,7 +123,8 @@ function compare(statement: Statement, from: From, field: string, operator: stri
   // A single value becomes `=`: for `= any` of a parameter the planner estimates ten values.
   if (operator === 'in' && Array.isArray(value) && value.every(isValue))
     return value.length === 1 ? `${column} = ${parameter(statement, value[0])}` : `${column} = any(${parameter(statement, value)})`;
-  // Uses no index, unlike LIKE: another condition leaves few rows, and an index of all rows would mislead the planner.
+  // strpos instead of LIKE, so that PostgreSQL uses no trigram index: the other conditions already leave few rows, and an
+  // index over all rows would be slower.
   if (operator === 'contains' && typeof value === 'string') return `strpos(${column}, ${parameter(statement, value)}) > 0`;
   const sign = Object.hasOwn(comparisonOperators, operator) ? comparisonOperators[operator] : undefined;
   if (sign !== undefined && isColumn(value)) return `${column} ${sign} ${columnOf(from, value.name)}`;

@@ -106,7 +106,7 @@ export function startServer({ main }: CompiledServer, port: number, env: Record<
   };
 }
 
-/** Fixtures that need no running server: rows in the database, and tokens that every server on it accepts. */
+/** A database with rows, and tokens that every server on this database accepts. A test starts the servers itself. */
 export interface ServerFixture {
   db: Database;
   build: Build;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** Parts of the arbitraries of worlds. */
+/** Parts of the fast-check arbitraries that generate worlds: random contents of a database. */
 
 /** A number that `at` takes modulo the length of its list. */
 export const index = fc.nat({ max: 11 });

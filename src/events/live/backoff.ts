@@ -13,8 +13,8 @@ export class Backoff {
   #failures = 0;
 
   /**
-   * Resolves when the next attempt is due.
-   * @throws `error` after the last attempt, unless the database cannot be reached, and when the signal aborts.
+   * Resolves when the next attempt is due. The number of attempts is unlimited while the database cannot be reached.
+   * @throws `error` after the last attempt, and when the signal aborts.
    */
   async next(error: unknown, signal: AbortSignal): Promise<void> {
     // While the database cannot be reached, a stream waits: it continues from its position, and loses nothing.

@@ -47,8 +47,9 @@ export class Broadcaster {
   }
 
   /**
-   * Waits until the subscriber must continue on its own: a result that could not be sent, lost rights, or the signal.
-   * Then updates `position`. Resolves with the result that was delivered, or with null.
+   * Waits until the subscriber must continue on its own, because a result could not be sent, its rights were lost, or the
+   * signal aborted. Then sets `position` to where the subscriber continues. Resolves with the result that a subscriber
+   * without a sink must deliver itself; otherwise with null.
    */
   async wait(position: SubscriptionPosition, signal: AbortSignal): Promise<SharedResult | null> {
     const { schoolId, rights } = position;

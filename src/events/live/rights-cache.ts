@@ -132,7 +132,8 @@ export class RightsCache {
 
   async #load(wanted: readonly CachedRights[]): Promise<void> {
     for (let offset = 0; offset < wanted.length; offset += batchSize) {
-      // Starts the loads first: the statement may or may not see a change that invalidates an entry from here on.
+      // Marks the loads as started before the statement: a change that is committed from now on may or may not be in its
+      // result, so the event of that change must invalidate the load.
       const loads = wanted.slice(offset, offset + batchSize).map((entry) => ({ entry, load: entry.startLoad() }));
       const distinct = new Map(loads.map(({ entry: { credential } }) => [keyOf(credential), credential]));
       const actors = await loadActors(this.#db, [...distinct.values()]);

@@ -45,7 +45,7 @@ interface CohortEntry {
   /** Caches of `members`: as a list, and by person. Null after a change of `members`. */
   list: readonly Subscriber[] | null;
   byUser: ReadonlyMap<string, readonly Subscriber[]> | null;
-  /** No member joined at a later position. */
+  /** The highest position in the log at which one of the members joined. */
   maxSeq: bigint;
 }
 

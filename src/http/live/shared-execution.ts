@@ -145,7 +145,10 @@ class SharedExecution<R extends Recipient> {
     );
   }
 
-  /** Delivers the result to the members who see what the first cohort sees, and executes again for the others. */
+  /**
+   * Delivers the result to the members who may see the same objects as the first cohort, for which it was executed.
+   * Executes again for the others.
+   */
   async #deliverByVisibility(executed: Executed): Promise<Delivery<R>[]> {
     const { operation, personalRights } = this.#scope;
     const visibilities = [...this.#checked.values()];

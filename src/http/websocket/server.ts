@@ -22,7 +22,7 @@ const closeTimeout = 2000;
 export interface SocketTimeouts {
   /** For sending `connection_init` on a new socket. */
   init: number;
-  /** For reading at least a part of the unsent bytes. */
+  /** In which a client must read at least one of the bytes that wait for it. */
   stalled: number;
   /** Between two checks of the accounts of idle sockets; streams check their own rights. */
   recheck?: number;

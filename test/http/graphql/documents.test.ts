@@ -262,7 +262,7 @@ describe('the cache of documents', () => {
           try {
             documents.read(query, ctx);
           } catch {
-            // Most of the documents are invalid.
+            // Most of the documents are invalid, and the test only measures the time until they are refused.
           }
         });
       });

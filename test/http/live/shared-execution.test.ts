@@ -344,7 +344,7 @@ describe('a field that depends on the viewer', () => {
       }
     }
     expect(marked).toEqual(dependent);
-    // Guards against a tracking that sees nothing.
+    // Without these two the test would pass if it detected no field that depends on the viewer.
     expect(dependent).toEqual(expect.arrayContaining(['Chat.viewerRole', 'Session.current']));
   });
 });

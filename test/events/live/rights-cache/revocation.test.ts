@@ -8,8 +8,8 @@ import { openSfera, type Sfera } from '../../../support/sfera.ts';
 import { chatsStream, enrolmentsStream } from '../../../http/live/streams.ts';
 
 /**
- * Rights lost during a subscription: no delivery after the acknowledgement; the stream ends with the reason within a
- * second.
+ * Rights lost during a subscription: nothing is delivered after the mutation that takes them was answered, and the stream
+ * ends with the reason within a second.
  */
 
 let app: Sfera;
@@ -108,7 +108,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     const acknowledged = performance.now();
     const closed = stream.over.then(() => performance.now() - acknowledged);
     await after();
-    // The promise is one second; a loaded machine gets ten.
+    // The documented limit is one second; a loaded machine gets ten.
     expect(await closed).toBeLessThan(10_000);
     expect(stream.items.at(-1)).toMatchObject({ __typename: 'Ended' });
     // Deactivation also ends the session, so either reason is correct.
@@ -171,7 +171,7 @@ describe('a stream that is catching up', () => {
       vi.spyOn(app.notifier, 'notify').mockImplementation(() => undefined);
       vi.useFakeTimers({ toFake: ['performance'] });
       expect(await losses[loss]!(log, sessionId)).not.toMatchObject({ __typename: 'Refusal' });
-      // Reads what was sent before the acknowledgement.
+      // Reads what was sent before the mutation was answered.
       for (let n = 0; n < 3; n += 1) await turn();
       const deliveredCount = stream.news.length;
       expect(deliveredCount).toBeLessThan(events);
