@@ -1,6 +1,7 @@
 import { actions, clauseOf, descriptionOf, targetsOf, viewer, viewerCan, type Action, type Permission } from '../domain/viewer.ts';
-import { builder, enumName, parseId, refs } from './builder.ts';
+import { builder, enumName, refs } from './builder.ts';
 import { RefusalCode } from './mutation.ts';
+import { parseId } from './typed-id.ts';
 
 const either = new Intl.ListFormat('en-GB', { type: 'disjunction' });
 
