@@ -76,9 +76,9 @@ function computeScopes(actor: Actor): RoleScopes {
   const work = actor.assignments.filter((assignment) => teacherSchools.includes(assignment.schoolId));
   const classTeacherWork = work.filter((assignment) => assignment.subjectId === null);
   const taught = work.flatMap(({ classId, subjectId }) => (subjectId === null ? [] : [{ classId, subjectId }]));
-  const scopes: RoleScopes = {};
+  const computed: RoleScopes = {};
   const add = (column: Column, part: Partial<RoleScope>) => {
-    if (part.schools?.length) scopes[column] = roleScope(actor, part);
+    if (part.schools?.length) computed[column] = roleScope(actor, part);
   };
   add('administrator', { schools: schools('PLATFORM_ADMINISTRATOR') });
   add('leadership', { schools: schools('SCHOOL_ADMINISTRATION') });
@@ -90,8 +90,8 @@ function computeScopes(actor: Actor): RoleScopes {
   const enrolled = actor.enrolment !== null && studentSchools.includes(actor.enrolment.schoolId);
   add('student', { schools: studentSchools, classes: enrolled && actor.enrolment ? [actor.enrolment.classId] : [] });
   // Without a role, the pupil's column without a school gives access to one's own rows, such as sessions.
-  if (Object.keys(scopes).length === 0) scopes.student = roleScope(actor, {});
-  return scopes;
+  if (Object.keys(computed).length === 0) computed.student = roleScope(actor, {});
+  return computed;
 }
 
 function roleScope(actor: UserActor, part: Partial<RoleScope>): RoleScope {
