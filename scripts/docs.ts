@@ -2,7 +2,7 @@ import { catalog, eventTypes } from '../src/events/catalog.ts';
 import { maxRightsAgeMs } from '../src/events/live/rights-cache.ts';
 import { columns, type Column } from '../src/policy/actor.ts';
 import { actions, openActions, permissions, scopes } from '../src/policy/permissions.ts';
-import type { Topic } from '../src/policy/topics.ts';
+import type { Topic } from '../src/policy/recipients.ts';
 import { markdownTable } from './generated-files.ts';
 
 /** Prints docs/policy.md and docs/events.md from the policy table and the event catalogue. */

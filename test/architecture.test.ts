@@ -47,7 +47,7 @@ describe('imports', () => {
       ['engines-stand-alone', 'src/reader/statements.ts', "import '../errors.ts';"],
       ['policy-imports-leftwards', 'src/policy/can.ts', "import '../db/client.ts';"],
       ['policy-is-pure', 'src/policy/permissions.ts', "import '../config.ts';"],
-      ['db-imports-leftwards', 'src/db/pagination.ts', "import '../events/record.ts';"],
+      ['db-imports-leftwards', 'src/db/pool.ts', "import '../events/record.ts';"],
       ['auth-imports-leftwards', 'src/auth/tokens.ts', "import type {} from '../domain/chats.ts';"],
       ['events-imports-leftwards', 'src/events/log-reader.ts', "import '../domain/chats.ts';"],
       ['domain-imports-leftwards', 'src/domain/invitation-link.ts', "import '../graphql/builder.ts';"],

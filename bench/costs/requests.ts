@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type pg from 'pg';
-import { globalId } from '../../src/graphql/builder.ts';
+import { globalId } from '../../src/graphql/typed-id.ts';
 import type { BenchEnv } from '../env.ts';
 import { sendLoad } from '../load.ts';
 import type { Server } from '../measure.ts';

@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
-import { globalId } from '../../src/graphql/builder.ts';
+import { globalId } from '../../src/graphql/typed-id.ts';
 import type { LiveEvent } from '../peers/live.ts';
 import { now } from './clock.ts';
 import type { ListenerSpec } from './protocol.ts';

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { alphabeticalKey, searchable } from '../../src/domain/text.ts';
-import { globalId } from '../../src/graphql/builder.ts';
+import { globalId } from '../../src/graphql/typed-id.ts';
 import { summarise, type Measure } from '../measure.ts';
 import { addClass, addPeople, addSchool } from '../seed.ts';
 

@@ -1,4 +1,4 @@
-import { globalId } from '../../src/graphql/builder.ts';
+import { globalId } from '../../src/graphql/typed-id.ts';
 import { sendLoad } from '../load.ts';
 import { allByName, type Env, type Measure, type Result } from '../measure.ts';
 

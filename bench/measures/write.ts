@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { globalId } from '../../src/graphql/builder.ts';
+import { globalId } from '../../src/graphql/typed-id.ts';
 import { sendLoad } from '../load.ts';
 import { allByName, type Measure } from '../measure.ts';
 import { addPeople } from '../seed.ts';

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { connect } from '../../src/db/client.ts';
 import { migrate } from '../../src/db/migrate.ts';
-import { globalId } from '../../src/graphql/builder.ts';
+import { globalId } from '../../src/graphql/typed-id.ts';
 import { createLogger } from '../../src/logger.ts';
 import { createTokenIssuer, settingsFor } from '../env.ts';
 import { createStarter } from '../processes.ts';

@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { readOnlyState } from './availability.ts';
 import type { ReaderConfig } from '../reader/row-parser.ts';
@@ -15,7 +15,7 @@ export interface ConnectionConfig extends ReaderConfig {
 
 /** Private members of the client of node-postgres 8.23; test/db/watchdog.test.ts fails when they change. */
 interface Internals {
-  connection: EventEmitter & { stream: Duplex; attachListeners(stream: NodeJS.ReadableStream): void };
+  connection: EventEmitter & { stream: Socket };
   _connecting: boolean;
   _ending: boolean;
   _ended: boolean;
@@ -27,7 +27,6 @@ type ConnectCallback = ((error: Error) => void) & ((error: null, client: pg.Clie
 
 /** A node-postgres client with client-side deadlines (src/db/watchdog.ts). */
 export class Connection extends PreparingClient implements Watched {
-  hasReceived = false;
   answerWithinMs: number | undefined;
   /** Set by `retire`. The connection takes no new statements, since the address may lead to another server now. */
   retired = false;
@@ -36,13 +35,7 @@ export class Connection extends PreparingClient implements Watched {
   constructor(config: ConnectionConfig) {
     super(config);
     this.#watchdog = config.watchdog;
-    const { connection } = this.#internals;
-    const attach = connection.attachListeners.bind(connection);
-    connection.attachListeners = (stream) => {
-      stream.on('data', () => (this.hasReceived = true));
-      attach(stream);
-    };
-    connection.on('errorMessage', ({ code }: { code?: string }) => {
+    this.#internals.connection.on('errorMessage', ({ code }: { code?: string }) => {
       if (code === readOnlyState) config.onReadOnly?.();
     });
   }
@@ -64,6 +57,10 @@ export class Connection extends PreparingClient implements Watched {
     if (_connecting) return 'handshake';
     if (_activeQuery !== null || _sentQueryQueue.length > 0) return 'answer';
     return _ending ? 'end' : null;
+  }
+
+  get bytesRead(): number {
+    return this.#internals.connection.stream.bytesRead;
   }
 
   destroy(error: Error): void {

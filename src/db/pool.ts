@@ -73,9 +73,10 @@ export class Pool extends pg.Pool {
 
   #connectWithRetry(callback: ConnectCallback, deadline: number, retryMs: number): void {
     super.connect((error, client, release) => {
-      if (!isFull(error) || this.ending || performance.now() + retryMs > deadline) return callback(error, client, release);
+      if (error === undefined || !isFull(error) || this.ending || performance.now() + retryMs > deadline)
+        return callback(error, client, release);
       this.#backOff();
-      const bounded = retryMs === minRetryMs ? withDeadline(deadline, callback, error!) : callback;
+      const bounded = retryMs === minRetryMs ? withDeadline(deadline, callback, error) : callback;
       setTimeout(() => this.#connectWithRetry(bounded, deadline, Math.min(2 * retryMs, maxRetryMs)), retryMs);
     });
   }

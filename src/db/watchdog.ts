@@ -9,8 +9,8 @@ import { NoAnswer } from './availability.ts';
 export interface Watched {
   /** The client waits for the rest of a handshake, the answer to a statement, the end of the connection, or nothing. */
   readonly awaiting: 'handshake' | 'answer' | 'end' | null;
-  /** Set whenever data arrives from the server. The watchdog clears it. */
-  hasReceived: boolean;
+  /** The number of bytes that arrived from the server. */
+  readonly bytesRead: number;
   /** Milliseconds of silence allowed to a statement, instead of the default. */
   answerWithinMs?: number | undefined;
   /** Breaks the connection; its statements in flight fail with the error. */
@@ -18,6 +18,12 @@ export interface Watched {
   /** Closes the connection as soon as no statement is in flight. */
   retire(reason: Error): void;
   once(event: 'end', listener: () => void): unknown;
+}
+
+/** How long a connection has been silent, and the bytes that it had received at the last check. */
+interface Silence {
+  ms: number;
+  bytesRead: number;
 }
 
 /** Milliseconds of silence: five seconds more than `statement_timeout`. */
@@ -40,7 +46,7 @@ export async function waitAtMost(ms: number, promise: Promise<unknown>): Promise
  * answers in its sockets when it continues.
  */
 export class Watchdog {
-  readonly #silenceMs = new Map<Watched, number>();
+  readonly #silences = new Map<Watched, Silence>();
   readonly #answerWithinMs: number;
   readonly #handshakeWithinMs: number;
   readonly #intervalMs: number;
@@ -54,34 +60,33 @@ export class Watchdog {
   }
 
   watch(connection: Watched): void {
-    this.#silenceMs.set(connection, 0);
-    connection.once('end', () => this.#silenceMs.delete(connection));
+    this.#silences.set(connection, { ms: 0, bytesRead: 0 });
+    connection.once('end', () => this.#silences.delete(connection));
   }
 
   #check(): void {
-    for (const [connection, previousMs] of this.#silenceMs) {
-      const { awaiting, hasReceived } = connection;
-      connection.hasReceived = false;
-      const silenceMs = awaiting === null || hasReceived ? 0 : previousMs + this.#intervalMs;
-      this.#silenceMs.set(connection, silenceMs);
+    for (const [connection, silence] of this.#silences) {
+      const { awaiting, bytesRead } = connection;
+      silence.ms = awaiting === null || bytesRead !== silence.bytesRead ? 0 : silence.ms + this.#intervalMs;
+      silence.bytesRead = bytesRead;
       if (awaiting === null) continue;
       const limitMs = { handshake: this.#handshakeWithinMs, answer: connection.answerWithinMs ?? this.#answerWithinMs, end: endWithinMs }[
         awaiting
       ];
-      if (silenceMs >= limitMs)
-        connection.destroy(new NoAnswer(`The database was silent for ${silenceMs} ms while the client waited for: ${awaiting}.`));
+      if (silence.ms >= limitMs)
+        connection.destroy(new NoAnswer(`The database was silent for ${silence.ms} ms while the client waited for: ${awaiting}.`));
     }
   }
 
   /** Retires every connection, so that new ones lead to the server that now has the address. */
   renew(reason: Error): void {
-    for (const connection of [...this.#silenceMs.keys()]) connection.retire(reason);
+    for (const connection of [...this.#silences.keys()]) connection.retire(reason);
   }
 
   /** Waits for `ending`, and breaks the connections that remain after `closeWithinMs`. */
   async close(ending: Promise<unknown>): Promise<void> {
     const force = setTimeout(() => {
-      for (const connection of [...this.#silenceMs.keys()]) connection.destroy(new NoAnswer('The database is being closed.'));
+      for (const connection of [...this.#silences.keys()]) connection.destroy(new NoAnswer('The database is being closed.'));
     }, closeWithinMs);
     try {
       await ending;

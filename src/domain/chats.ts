@@ -1,8 +1,8 @@
 import type { Tx } from '../db/transaction.ts';
-import { paginate } from '../db/pagination.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
 import { record } from '../events/record.ts';
 import { authorize, find, findFor, lock } from './access.ts';
+import { paginate } from './connection.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
 import { idempotent, type Repeatable } from './idempotency.ts';
 import { readable } from './resources.ts';

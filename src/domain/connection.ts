@@ -1,4 +1,5 @@
-import { paginate, related, type Order } from '../db/pagination.ts';
+import { invalid } from '../errors.ts';
+import { decodeCursor, pageQuery, related, type Order, type PageQuery } from '../reader/keyset.ts';
 import type { ReadonlyRows } from '../reader/row-view.ts';
 import { findByParents } from '../reader/select.ts';
 import type { Filter } from '../policy/scopes.ts';
@@ -6,7 +7,7 @@ import type { Context } from './context.ts';
 import { readable } from './resources.ts';
 import type { Page, PageArgs, ResourceType } from './entities.ts';
 
-/** Lists of the children of many parents: classes of schools, pupils of classes. */
+/** Lists, page by page: at the root, and of the children of many parents, such as the pupils of classes. */
 
 interface Parent {
   model: ResourceType;
@@ -82,4 +83,35 @@ function createQuery<Row>(
       ),
     toPage: (rows) => toConnection(rows ?? []),
   };
+}
+
+const maxPageSize = 100;
+const defaultPageSize = 20;
+
+/**
+ * Returns the query for one page of a list.
+ * @throws INVALID for a wrong size, `first` together with `last`, or a cursor of another list.
+ */
+export function paginate<Row>(args: PageArgs, order: Order): PageQuery<Row> {
+  const { size, backward } = sizeOf(args);
+  // Without a spread, whose result V8 kept until its next full collection (test/executor/memory.test.ts).
+  return pageQuery(order, { size, backward, after: cursorOf(args, 'after', order), before: cursorOf(args, 'before', order) });
+}
+
+function sizeOf({ first, last }: PageArgs): { size: number; backward: boolean } {
+  if (typeof first === 'number' && typeof last === 'number')
+    throw invalid('last', ['Укажите first или last, но не оба.', 'Give first or last, not both.']);
+  const backward = typeof last === 'number';
+  const size = last ?? first ?? defaultPageSize;
+  if (!Number.isInteger(size) || size < 1 || size > maxPageSize)
+    throw invalid(backward ? 'last' : 'first', [`Размер страницы — от 1 до ${maxPageSize}.`, `A page holds 1 to ${maxPageSize} items.`]);
+  return { size, backward };
+}
+
+function cursorOf(args: PageArgs, name: 'after' | 'before', order: Order): unknown[] | undefined {
+  const cursor = args[name];
+  if (cursor === undefined || cursor === null) return undefined;
+  const position = decodeCursor(cursor, order);
+  if (position === undefined) throw invalid(name, ['Это не курсор этого списка.', 'This is not a cursor of this list.']);
+  return position;
 }

@@ -16,7 +16,13 @@ export interface Page<Row> {
   pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };
 }
 
-export type { PageArgs } from '../db/pagination.ts';
+/** The arguments that select a page. `paginate` (src/domain/connection.ts) checks them. */
+export interface PageArgs {
+  first?: number | null;
+  after?: string | null;
+  last?: number | null;
+  before?: string | null;
+}
 
 /** Returns whether the row holds these values already. Compares with `===`, so not for dates. */
 export const changesNothing = <Row extends object>(row: Row, data: Partial<Row>): boolean =>

@@ -1,11 +1,11 @@
 import type { ServiceActor, UserActor } from '../policy/actor.ts';
 import { can, where } from '../policy/can.ts';
-import { paginate } from '../db/pagination.ts';
 import { invalid, unauthenticated } from '../errors.ts';
 import { decodeCursor, type Cursor } from '../events/cursor.ts';
 import { eventTypes, type EventType } from '../events/catalog.ts';
 import { follow, type Stream } from '../events/live/subscription.ts';
 import { authorize, find } from './access.ts';
+import { paginate } from './connection.ts';
 import type { Context } from './context.ts';
 import type { Event, Page, PageArgs, School } from './entities.ts';
 import { payloadIdsOf, type ResourceType } from './resources.ts';
@@ -61,14 +61,13 @@ export async function openStream(ctx: Context, args: FollowArgs, { name, events,
   // A service needs the scope `events` for every stream, a person the right of this stream.
   if (actor.kind === 'service' || !allows(actor)) authorize(ctx, 'event.read', { schoolId: school.id });
   const after = typeof args.after === 'string' ? await cursorOf(ctx, school, args.after) : null;
-  const named = rows.map(({ type, id }) => ({ id, names: payloadIdsOf(type) }));
   return follow(ctx.liveEvents, {
     schoolId: school.id,
     credential,
     after,
     streamKey: [name, ...rows.map(({ id }) => id)].join(' '),
     types: new Set(events),
-    filter: ({ payload }) => named.every(({ id, names }) => names.some((payloadId) => payload[payloadId] === id)),
+    rows: rows.map(({ type, id }) => ({ id, payloadIds: payloadIdsOf(type) })),
     isAllowed: allows,
   });
 }

@@ -1,14 +1,15 @@
 import DataLoader from 'dataloader';
 import type { Actor } from '../policy/actor.ts';
+import { can } from '../policy/can.ts';
 import type { Filter } from '../policy/scopes.ts';
 import type { Database } from '../db/client.ts';
-import { findRows, type SelectOptions } from '../reader/select.ts';
 import { batchPerTick } from '../reader/batching.ts';
-import type { SelectedFields } from './selected-columns.ts';
+import type { Order } from '../reader/keyset.ts';
+import { findRows, type SelectOptions } from '../reader/select.ts';
 import type { ResourceType, Resources, User } from './entities.ts';
-import { isReadable, readable, resources, resourceTypes } from './resources.ts';
+import { isReadable, loadFacts, readable, resources, resourceTypes, type FactsContext } from './resources.ts';
 
-/** Loads rows by id, in one statement per type and turn of the event loop. */
+/** Loads rows by id, in one statement per type and turn of the event loop, with the columns of the selected fields. */
 
 type Row = { id: string };
 type LoadById<T> = (id: string) => Promise<T | null>;
@@ -58,6 +59,54 @@ export class BatchedRows {
 
   #loaderOf<T extends Row>(type: ResourceType, columns?: ReadonlySet<string>): LoadById<T> {
     return batchPerTick((ids) => findByIds<T>(this.db, type, ids, { columns, asViews: true }));
+  }
+}
+
+/** The fields that an operation selects anywhere, by their type in the schema, and the columns that these fields need. */
+export class SelectedFields {
+  /** Whether the operation selects the cursor of any row. */
+  readonly selectsCursor: boolean;
+  readonly #fields: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Caches `columnsOf` for all requests with the document. */
+  readonly #columns = new Map<ResourceType, ReadonlySet<string> | undefined>();
+
+  constructor(fields: ReadonlyMap<string, ReadonlySet<string>>) {
+    this.#fields = fields;
+    this.selectsCursor =
+      [...fields.values()].some((names) => names.has('cursor')) || this.has('PageInfo', 'startCursor') || this.has('PageInfo', 'endCursor');
+  }
+
+  has(type: string, field: string): boolean {
+    return this.#fields.get(type)?.has(field) === true;
+  }
+
+  /** Returns the columns of a type that the operation needs; undefined for all columns. */
+  columnsOf(type: ResourceType): ReadonlySet<string> | undefined {
+    if (!this.#columns.has(type)) this.#columns.set(type, this.#requiredColumns(type));
+    return this.#columns.get(type);
+  }
+
+  /**
+   * Returns `columnsOf` for the rows of a list: with the columns of the cursors, without an id that is not selected, and
+   * without the columns of the joined field.
+   */
+  columnsOfPage(type: ResourceType, { keys }: Order, joinedField?: string): ReadonlySet<string> | undefined {
+    if (this.columnsOf(type) === undefined) return undefined;
+    const ofCursor = this.selectsCursor ? keys.map(({ field }) => field).filter((field) => !field.includes('.')) : [];
+    const columns = new Set([...this.#selectedColumns(type, joinedField), ...ofCursor]);
+    return columns.size > 0 || joinedField !== undefined ? columns : new Set(['id']);
+  }
+
+  #requiredColumns(type: ResourceType): ReadonlySet<string> | undefined {
+    // `viewerCan` decides by columns that no field selects.
+    if (resources[type].fieldDependencies === undefined || this.has('Query', 'viewerCan')) return undefined;
+    return new Set(['id', ...this.#selectedColumns(type)]);
+  }
+
+  /** Returns the columns of the selected fields, except those of the joined field. */
+  #selectedColumns(type: ResourceType, joinedField?: string): string[] {
+    const fields = [...(this.#fields.get(type) ?? [])].filter((field) => field !== '__typename' && field !== joinedField);
+    return fields.flatMap((field) => resources[type].fieldDependencies?.[field] ?? [field]);
   }
 }
 
@@ -120,4 +169,22 @@ export function createLoaders(rows: BatchedRows, actor: Actor, selection?: Selec
       return loader.load(parentId) as Promise<T | null>;
     },
   };
+}
+
+/** A row, and which actors may read it. */
+export interface Visibility {
+  resourceType: ResourceType;
+  row: Resources[ResourceType] | null;
+  isVisibleTo(actor: Actor): boolean;
+}
+
+/**
+ * Reads a row and its facts once, to decide for any actor who may read it.
+ * @param ctx of an actor who may read every row.
+ */
+export async function visibilityOf(ctx: FactsContext, thing: ResourceType, id: string): Promise<Visibility> {
+  const action = resources[thing].read;
+  const row = await ctx.loaders.byId(thing, id);
+  const facts = row && (await loadFacts(ctx, action, thing, row));
+  return { resourceType: thing, row, isVisibleTo: (actor) => facts !== null && can(actor, action, facts as never) };
 }

@@ -50,7 +50,7 @@ export interface Resource<M extends ModelName> {
   payloadIds?: readonly string[];
   /**
    * For types that come by the hundred: the columns of each field that is neither a parent nor the column of its own name.
-   * Queries then read only the columns of the fields that they select. test/domain/selected-columns.test.ts checks that no
+   * Queries then read only the columns of the fields that they select. test/domain/loaders/selected-columns.test.ts checks that no
    * field is missing.
    */
   fieldDependencies?: FieldDependencies;

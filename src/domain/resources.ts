@@ -4,7 +4,6 @@ import { permissions, type Action, type Facts, type Noun } from '../policy/permi
 import type { Filter } from '../policy/scopes.ts';
 import type { Database } from '../db/client.ts';
 import { byId, parentsOf, type FieldDependencies, type ModelName, type Parent, type Resource, type RowOf } from './resource.ts';
-import { loadFactsOfUser } from './user-facts.ts';
 
 /**
  * What the platform must know about each type that has a global id. Loading by id, the filters of lists, `viewerCan`, the
@@ -187,7 +186,7 @@ export const isTargetOf = (action: Action, type: ResourceType): boolean => {
 };
 
 /** What the loading of facts needs of a context. */
-interface FactsContext {
+export interface FactsContext {
   db: Pick<Database, 'reads'>;
   loaders: { byId<T extends ResourceType>(type: T, id: string): Promise<Resources[T] | null> };
 }
@@ -207,6 +206,22 @@ export async function loadFacts<T extends ResourceType>(
   }
   const load = resources[type].loadFacts?.[noun];
   return load === undefined ? factsOf(type, noun, row) : load(row as RowOf<T>, ctx.db);
+}
+
+/** Loads the facts that decide about a person, by one statement. */
+export async function loadFactsOfUser(db: Pick<Database, 'reads'>, userId: string): Promise<Facts['user']> {
+  const { rows } = await db.reads.query<Pick<Facts['user'], 'places' | 'chats'>>({
+    name: 'facts of a user',
+    text: `
+      select
+        (select coalesce(json_agg(json_build_object('schoolId', school_id, 'staff', staff, 'classId', class_id, 'current', ended_at is null)), '[]') from (
+          select school_id, role <> 'STUDENT' as staff, null::uuid as class_id, ended_at from role_grant where user_id = $1
+          union all select school_id, false, class_id, ended_at from enrolment where student_id = $1
+          union all select school_id, false, class_id, ended_at from assignment where user_id = $1) place) as places,
+        (select coalesce(json_agg(json_build_object('schoolId', school_id, 'chatId', chat_id)), '[]') from chat_member where user_id = $1) as chats`,
+    values: [userId],
+  });
+  return { userId, ...rows[0]! };
 }
 
 /** Returns whether the actor may read a row of a batched type. */

@@ -1,9 +1,9 @@
-import { paginate } from '../db/pagination.ts';
 import { violates, type Tx } from '../db/transaction.ts';
 import { conflict, forbidden, invalid } from '../errors.ts';
 import { encodeCursor } from '../events/cursor.ts';
 import { record } from '../events/record.ts';
 import { findFor, lock } from './access.ts';
+import { paginate } from './connection.ts';
 import { mutate, type Context } from './context.ts';
 import type { Loaders } from './loaders.ts';
 import { readable } from './resources.ts';

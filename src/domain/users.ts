@@ -1,14 +1,13 @@
 import { domainToASCII } from 'node:url';
 import { clauseOf, where } from '../policy/can.ts';
-import { paginate } from '../db/pagination.ts';
 import { findRows } from '../reader/select.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict, forbidden, invalid, unauthenticated } from '../errors.ts';
 import { record } from '../events/record.ts';
 import { authorize, find, lockUnread } from './access.ts';
+import { paginate } from './connection.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
-import { readable } from './resources.ts';
-import { loadFactsOfUser } from './user-facts.ts';
+import { loadFactsOfUser, readable } from './resources.ts';
 import { endGrants, lockForEnding } from './roles.ts';
 import { changesNothing, type Page, type PageArgs, type RoleGrant, type School, type User } from './entities.ts';
 import { endSessionsOfUser } from './sessions.ts';

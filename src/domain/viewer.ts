@@ -1,10 +1,9 @@
-import type { Actor } from '../policy/actor.ts';
 import { can, clauseOf } from '../policy/can.ts';
 import { actions, permissions, type Action } from '../policy/permissions.ts';
 import type { RefusalCode } from '../errors.ts';
 import { actingUserId, type Context } from './context.ts';
-import type { ResourceType, Resources, User } from './entities.ts';
-import { isResourceType, isTargetOf, loadFacts, resources, resourceTypes } from './resources.ts';
+import type { ResourceType, User } from './entities.ts';
+import { isResourceType, isTargetOf, loadFacts, resourceTypes } from './resources.ts';
 
 /** The viewer, and what the viewer may do. */
 
@@ -44,22 +43,4 @@ export async function viewerCan(ctx: Context, action: Action, on: { thing: strin
   const facts = row && (await loadFacts(ctx, action, thing, row));
   if (facts === null) return answer('NOT_FOUND');
   return answer(can(ctx.actor, action, facts as never) ? null : 'FORBIDDEN');
-}
-
-/** A row, and which actors may read it. */
-export interface Visibility {
-  resourceType: ResourceType;
-  row: Resources[ResourceType] | null;
-  isVisibleTo(actor: Actor): boolean;
-}
-
-/**
- * Reads a row and its facts once, to decide for any actor who may read it.
- * @param ctx of an actor who may read every row.
- */
-export async function visibilityOf(ctx: Context, thing: ResourceType, id: string): Promise<Visibility> {
-  const action = resources[thing].read;
-  const row = await ctx.loaders.byId(thing, id);
-  const facts = row && (await loadFacts(ctx, action, thing, row));
-  return { resourceType: thing, row, isVisibleTo: (actor) => facts !== null && can(actor, action, facts as never) };
 }

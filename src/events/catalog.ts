@@ -1,8 +1,8 @@
-import type { Topic } from '../policy/topics.ts';
+import type { Topic } from '../policy/recipients.ts';
 
 /**
  * The types of events. Each type defines the ids in its payload (never a name or a text of a person), the topics that
- * the event is published on, and whose cached rights it invalidates. src/policy/topics.ts decides who receives a topic.
+ * the event is published on, and whose cached rights it invalidates. src/policy/recipients.ts decides who receives a topic.
  */
 
 interface EventDefinition<K extends string> {

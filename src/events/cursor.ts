@@ -1,5 +1,7 @@
+import type { ServiceActor, UserActor } from '../policy/actor.ts';
 import { invalid } from '../errors.ts';
 import { isUuid } from '../uuid.ts';
+import type { LoggedEvent } from './log-reader.ts';
 
 /** A position in one school's log. The client has all events up to and including `seq`. */
 export interface Cursor {
@@ -22,3 +24,18 @@ export function decodeCursor(text: string): Cursor {
     ]);
   return { schoolId: match[1]!, seq: BigInt(match[2]!) };
 }
+
+/** An event as the root value of an execution. */
+export interface EventItem {
+  readonly kind: 'event';
+  readonly cursor: string;
+  readonly event: LoggedEvent;
+  readonly actor: UserActor | ServiceActor;
+}
+
+export const eventItem = (event: LoggedEvent, actor: UserActor | ServiceActor): EventItem => ({
+  kind: 'event',
+  cursor: encodeCursor(event),
+  event,
+  actor,
+});

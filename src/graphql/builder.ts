@@ -1,8 +1,6 @@
 import SchemaBuilder, { type ObjectRef } from '@pothos/core';
-import RelayPlugin, { decodeGlobalID } from '@pothos/plugin-relay';
-import { invalid } from '../errors.ts';
-import { isResourceType, resourceTypes, type Resources, type ResourceType } from '../domain/resources.ts';
-import { isUuid } from '../uuid.ts';
+import RelayPlugin from '@pothos/plugin-relay';
+import { resourceTypes, type Resources, type ResourceType } from '../domain/resources.ts';
 import type { GraphContext } from './context.ts';
 
 export interface SchemaTypes {
@@ -84,32 +82,6 @@ export const enumName = (dottedName: string): string =>
     .replace('.', '_')
     .replace(/[A-Z]/g, (letter) => `_${letter}`)
     .toUpperCase();
-
-/**
- * Returns the row's id in a global ID of this type.
- * @throws INVALID at `path` for any other text.
- */
-export function idOf(type: ResourceType, globalId: string, path: string): string {
-  const parsed = parseId(globalId);
-  if (parsed === null) throw invalid(path, ['Это не идентификатор этого сервера.', 'This is not an id of this server.']);
-  if (parsed.thing !== type) throw invalid(path, [`Здесь нужен идентификатор типа ${type}.`, `An id of type ${type} is needed here.`]);
-  return parsed.id;
-}
-
-/** Returns the type and the row's id in a global ID; null for any other text. */
-export function parseId(globalId: string): { thing: ResourceType; id: string } | null {
-  try {
-    const { typename, id } = decodeGlobalID(globalId);
-    return isUuid(id) && isResourceType(typename) && encode(typename, id) === globalId ? { thing: typename, id } : null;
-  } catch {
-    return null;
-  }
-}
-
-/** Encodes a global ID as the relay plugin does. */
-const encode = (typename: string, id: string): string => btoa(`${typename}:${id}`);
-
-export const globalId = (type: ResourceType, id: string): string => encode(type, id);
 
 /** The types that Pothos needs in generic signatures. */
 export type BuilderTypes = typeof builder extends PothosSchemaTypes.SchemaBuilder<infer Types> ? Types : never;

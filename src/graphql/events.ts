@@ -3,8 +3,9 @@ import { catalog, eventTypes, type EventType } from '../events/catalog.ts';
 import type { Event } from '../domain/entities.ts';
 import { eventsOf, followEvents } from '../domain/events.ts';
 import { typeOfPayloadId } from '../domain/resources.ts';
-import { builder, enumName, globalId, refs } from './builder.ts';
+import { builder, enumName, refs } from './builder.ts';
 import { cursorDescription, stream, type EventItem } from './stream.ts';
+import { globalId } from './typed-id.ts';
 
 const EventTypeEnum = builder.enumType('EventType', {
   description: 'What happened in a school.',

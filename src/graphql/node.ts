@@ -1,9 +1,10 @@
 import { brandWithType, type FieldMap, type ObjectRef } from '@pothos/core';
 import type { Parent } from '../domain/resource.ts';
 import { resources, type ParentField, type Resources, type ResourceType } from '../domain/resources.ts';
-import { builder, parseId, refs, type BuilderTypes } from './builder.ts';
+import { builder, refs, type BuilderTypes } from './builder.ts';
 import { implementConnection } from './connection.ts';
 import type { GraphContext } from './context.ts';
+import { parseId } from './typed-id.ts';
 
 interface NodeOptions<T extends ResourceType> {
   description: string;

@@ -1,6 +1,7 @@
 import type { GraphQLInterfaceType } from 'graphql';
 import type { ResourceType } from '../domain/entities.ts';
-import { builder, globalId } from './builder.ts';
+import { builder } from './builder.ts';
+import { globalId } from './typed-id.ts';
 import type { RawColumns } from '../executor/raw-columns.ts';
 import './scalars.ts';
 import './assignments.ts';

@@ -3,9 +3,9 @@ import { openStream, type FollowArgs } from '../domain/events.ts';
 import { typeOfPayloadId, type ResourceType } from '../domain/resources.ts';
 import type { EventType } from '../events/catalog.ts';
 import type { Stream, SubscriptionItem } from '../events/live/subscription.ts';
-import { builder, globalId, refs, type BuilderTypes } from './builder.ts';
+import { builder, refs, type BuilderTypes } from './builder.ts';
 import type { GraphContext } from './context.ts';
-import { id, parseIds, typedIdsOf, type TypedIds } from './typed-id.ts';
+import { globalId, id, parseIds, typedIdsOf, type TypedIds } from './typed-id.ts';
 
 /** Subscriptions: live streams of the events of a school. */
 

@@ -1,6 +1,11 @@
 import type { ArgBuilder, ArgumentRef, InputFieldBuilder, InputFieldMap, InputFieldRef } from '@pothos/core';
-import type { ResourceType } from '../domain/resources.ts';
-import { idOf, type BuilderTypes } from './builder.ts';
+import { decodeGlobalID } from '@pothos/plugin-relay';
+import { isResourceType, type ResourceType } from '../domain/resources.ts';
+import { invalid } from '../errors.ts';
+import { isUuid } from '../uuid.ts';
+import type { BuilderTypes } from './builder.ts';
+
+/** Global IDs: encodes and parses them, alone and as arguments of a declared type. */
 
 interface IdOptions<Required extends boolean> {
   required?: Required;
@@ -47,3 +52,29 @@ export function parseIds<Values extends object>(values: Values, ids: TypedIds): 
   }
   return parsed as Values;
 }
+
+/**
+ * Returns the row's id in a global ID of this type.
+ * @throws INVALID at `path` for any other text.
+ */
+function idOf(type: ResourceType, globalId: string, path: string): string {
+  const parsed = parseId(globalId);
+  if (parsed === null) throw invalid(path, ['Это не идентификатор этого сервера.', 'This is not an id of this server.']);
+  if (parsed.thing !== type) throw invalid(path, [`Здесь нужен идентификатор типа ${type}.`, `An id of type ${type} is needed here.`]);
+  return parsed.id;
+}
+
+/** Returns the type and the row's id in a global ID; null for any other text. */
+export function parseId(globalId: string): { thing: ResourceType; id: string } | null {
+  try {
+    const { typename, id } = decodeGlobalID(globalId);
+    return isUuid(id) && isResourceType(typename) && encode(typename, id) === globalId ? { thing: typename, id } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Encodes a global ID as the relay plugin does. */
+const encode = (typename: string, id: string): string => btoa(`${typename}:${id}`);
+
+export const globalId = (type: ResourceType, id: string): string => encode(type, id);

@@ -1,6 +1,7 @@
 import { actions, clauseOf, descriptionOf, targetsOf, viewer, viewerCan, type Action, type Permission } from '../domain/viewer.ts';
-import { builder, enumName, parseId, refs } from './builder.ts';
+import { builder, enumName, refs } from './builder.ts';
 import { RefusalCode } from './mutation.ts';
+import { parseId } from './typed-id.ts';
 
 const either = new Intl.ListFormat('en-GB', { type: 'disjunction' });
 
@@ -9,7 +10,8 @@ const describe = (action: Action): string =>
   `${descriptionOf(action)} \`viewerCan\` takes an ID of type ${either.format(targetsOf(action))}. Clause ${clauseOf(action)} of the regulation.`;
 
 const ActionEnum = builder.enumType('Action', {
-  description: 'An action that the roles of a person allow or do not allow. `viewerCan` takes the object of the action or one that belongs to it: for the withdrawal of a pupil, the class or an enrolment in it.',
+  description:
+    'An action that the roles of a person allow or do not allow. `viewerCan` takes the object of the action or one that belongs to it: for the withdrawal of a pupil, the class or an enrolment in it.',
   values: Object.fromEntries(actions.map((action) => [enumName(action), { value: action, description: describe(action) }])),
 });
 

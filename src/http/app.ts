@@ -1,20 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { loadActors } from '../auth/actors.ts';
-import type { Access } from './access-log.ts';
 import { AccountLimits } from './account-limits.ts';
-import { addressOf } from './client-address.ts';
-import { createCors, isPreflight, type Cors } from './cors.ts';
 import { Documents } from './graphql/documents.ts';
 import { FastPath } from './graphql/fast-path.ts';
 import { Pipeline, type RequestEnvelope } from './graphql/pipeline.ts';
 import { createYogaHandler, type YogaHandler } from './graphql/yoga.ts';
-import { Listener, requestIdOf } from './listener.ts';
+import { Listener } from './listener.ts';
 import { Subscriptions } from './live/subscription-execution.ts';
 import { createMask, createSerializer, RequestError, type Mask } from './errors.ts';
 import { messages } from './messages.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { Readiness } from './readiness.ts';
-import { RequestContexts, type RequestInfo, type ServerDeps } from './request-context.ts';
+import { RequestContexts, type ServerDeps } from './request-context.ts';
+import { requestIdOf, requestInfoOf } from './request-info.ts';
 import { sendResponse, sendError, withHeaders } from './responses.ts';
 import { socketTimeouts, serveSockets, type Sockets, type SocketTimeouts } from './websocket/server.ts';
 import { watchStalled, type OpenConnection } from './stalled-connections.ts';
@@ -77,7 +75,7 @@ class HttpServer {
     this.#pipeline = new Pipeline({
       log,
       documents,
-      cors: this.#cors,
+      isOriginAllowed: this.#cors.isAllowed,
       contexts: new RequestContexts(deps, new AccountLimits(config)),
       mask: this.#mask,
       metrics: this.#metrics,
@@ -112,7 +110,7 @@ class HttpServer {
     return serveSockets({
       server: this.#listener.server,
       pipeline: this.#pipeline,
-      requestInfoOf: (request) => this.#requestInfoOf(request),
+      requestInfoOf: (request) => requestInfoOf(request, this.#deps.config.trustProxy),
       originAllowed: this.#cors.isAllowed,
       mask: this.#mask,
       log,
@@ -156,24 +154,13 @@ class HttpServer {
     const { method } = request;
     this.#pipeline.accept(request);
     if (method === 'OPTIONS') return void response.writeHead(204, [...headers, 'allow', 'GET, POST, OPTIONS']).end();
-    const envelope: RequestEnvelope = { requestInfo: this.#requestInfoOf(request) };
+    const envelope: RequestEnvelope = { requestInfo: requestInfoOf(request, this.#deps.config.trustProxy) };
     if (method === 'POST') {
       const body = await this.#pipeline.readBody(request, response);
       if (body === undefined) return;
       if (await this.#fastPath.answer(Object.assign(request, { body }), response, envelope, headers)) return;
     }
     await this.#yoga.handle(request, withHeaders(response, headers), envelope);
-  }
-
-  #requestInfoOf(request: IncomingMessage & { access?: Access; body?: Buffer }): RequestInfo {
-    return {
-      access: request.access,
-      authorization: request.headers.authorization ?? null,
-      acceptLanguage: request.headers['accept-language'] ?? null,
-      requestId: requestIdOf(request),
-      address: addressOf(request, this.#deps.config.trustProxy),
-      bytes: () => request.body?.length ?? 0,
-    };
   }
 
   async #answerReadiness(response: ServerResponse): Promise<void> {
@@ -192,3 +179,50 @@ class HttpServer {
     sendResponse(response, 200, await this.#metrics.text(), 'text/plain; version=0.0.4');
   }
 }
+
+/**
+ * Handles cross-origin requests from the origins in ALLOWED_ORIGINS. Every response to them, including refusals, has
+ * CORS headers: a browser hides a response without them and reports a network error instead.
+ */
+interface Cors {
+  /** Returns whether the request has the server's own origin, an allowed one, or none, like those of programs. */
+  isAllowed(request: IncomingMessage): boolean;
+  /** Returns the CORS headers of a response: names and values alternate. */
+  headersFor(request: IncomingMessage): string[];
+  answerPreflight(request: IncomingMessage, response: ServerResponse): void;
+}
+
+const exposed = 'x-request-id, retry-after, www-authenticate, location, allow, accept-encoding';
+
+function createCors(publicUrl: string, allowedOrigins: readonly string[]): Cors {
+  const origins = new Set([new URL(publicUrl).origin, ...allowedOrigins]);
+  return {
+    isAllowed: ({ headers: { origin } }) => origin === undefined || origins.has(origin),
+    headersFor({ headers: { origin } }) {
+      const headers = ['vary', 'Origin, Accept-Language'];
+      if (origin !== undefined && origins.has(origin))
+        headers.push('access-control-allow-origin', origin, 'access-control-expose-headers', exposed);
+      return headers;
+    },
+    /**
+     * Allows the method and the headers that the page requests. This is safe: the operator trusts the origin, browsers
+     * send no cookies since no response allows credentials, and a program could send any header anyway. An unsupported
+     * method is refused in the response to the request itself, which the page can read.
+     */
+    answerPreflight({ headers }, response) {
+      const names = headers['access-control-request-headers'] ?? '';
+      const method = headers['access-control-request-method'] ?? '';
+      if (isToken(method)) response.setHeader('access-control-allow-methods', method);
+      if (names.split(',').every((name) => isToken(name.trim()))) response.setHeader('access-control-allow-headers', names);
+      response.setHeader('access-control-max-age', '7200');
+      response.setHeader('vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers');
+      response.writeHead(204).end();
+    },
+  };
+}
+
+/** Returns whether the text is a token (RFC 9110, 5.6.2). */
+const isToken = (text: string): boolean => /^[\w!#$%&'*+.^`|~-]+$/.test(text);
+
+const isPreflight = ({ method, headers }: IncomingMessage): boolean =>
+  method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined;

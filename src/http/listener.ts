@@ -4,11 +4,10 @@ import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../config.ts';
 import type { Logger } from '../logger.ts';
-import { patternOf, type Access } from './access-log.ts';
-import { addressOf } from './client-address.ts';
+import { ReceiptBudget, type Receipt } from './body.ts';
 import { messages } from './messages.ts';
 import type { Metrics } from './metrics.ts';
-import { ReceiptBudget, type Receipt } from './receipt-budget.ts';
+import { addressOf, patternOf, requestIdOf, type Access } from './request-info.ts';
 
 /** The HTTP server: tracks connections, assigns request ids, and stops without losing a running request. */
 
@@ -173,10 +172,4 @@ export class Listener {
     // Destroys the socket, since the client may keep its side open.
     socket.end(`HTTP/1.1 ${status}\r\n${head}\r\n\r\n${body}`, () => socket.destroy());
   }
-}
-
-/** Returns the client's `X-Request-Id` if it has 8 to 64 word characters or hyphens; otherwise null. */
-export function requestIdOf(request: IncomingMessage): string | null {
-  const value = request.headers['x-request-id'];
-  return typeof value === 'string' && /^[\w-]{8,64}$/.test(value) ? value : null;
 }

@@ -118,9 +118,3 @@ function addCounter(registry: Registry, { name, help, read }: PolledMetric): voi
     },
   });
 }
-
-/** Counts a query or mutation, and its duration. @param startedAt its `performance.now`. */
-export function recordOperation({ operations, duration }: Metrics, type: string, startedAt: number, failed: boolean): void {
-  operations.inc({ type, outcome: failed ? 'error' : 'ok' });
-  duration.observe({ type }, (performance.now() - startedAt) / 1000);
-}

@@ -9,18 +9,16 @@ import { refusalOf } from '../db/availability.ts';
 import type { Database } from '../db/client.ts';
 import { batchPerTick } from '../reader/batching.ts';
 import type { Context } from '../domain/context.ts';
-import { BatchedRows, createLoaders } from '../domain/loaders.ts';
-import type { SelectedFields } from '../domain/selected-columns.ts';
+import { BatchedRows, createLoaders, type SelectedFields } from '../domain/loaders.ts';
 import { Refusal, type Language } from '../errors.ts';
 import type { Notifier } from '../events/notifier.ts';
 import type { LiveEvents } from '../events/live/subscription.ts';
 import type { GraphContext } from '../graphql/context.ts';
 import type { Logger } from '../logger.ts';
-import { accountIdOf, noteAccount, type Access } from './access-log.ts';
 import type { Account, AccountLimits } from './account-limits.ts';
 import { BilingualError, invalidTokenError, refusalError } from './errors.ts';
 import type { KnownDocument } from './graphql/documents.ts';
-import { headerElements } from './header-elements.ts';
+import { accountIdOf, languageOf, noteAccount, type RequestInfo } from './request-info.ts';
 
 /** Authenticates requests, and builds their contexts from headers, address and the rights of the credential. */
 
@@ -32,29 +30,6 @@ export interface ServerDeps {
   tokens: Tokens;
   notifier: Notifier;
   liveEvents: LiveEvents;
-}
-
-/** The headers and the address of an HTTP request, or of an operation on a WebSocket. */
-export interface RequestInfo {
-  authorization: string | null;
-  acceptLanguage: string | null;
-  requestId: string | null;
-  address: string | null;
-  access?: Access | undefined;
-  bytes?: (() => number) | undefined;
-}
-
-/** Returns the supported language with the highest weight in Accept-Language; Russian by default. */
-export function languageOf(acceptLanguage: string | null): Language {
-  if (acceptLanguage === null) return 'ru';
-  const ranges = headerElements(acceptLanguage).map(([tag = '', ...parameters], i) => {
-    const quality = parameters.map((p) => /^q=([\d.]+)$/.exec(p)?.[1]).find((q) => q !== undefined);
-    return { tag: tag.split('-')[0], quality: quality === undefined ? 1 : Number(quality), i };
-  });
-  const [first] = ranges
-    .filter(({ tag, quality }) => (tag === 'ru' || tag === 'en') && quality > 0)
-    .sort((a, b) => b.quality - a.quality || a.i - b.i);
-  return first?.tag === 'en' ? 'en' : 'ru';
 }
 
 const anonymous: Actor = { kind: 'anonymous' };

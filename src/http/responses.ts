@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { GraphQLError } from 'graphql';
 import { inLanguage } from './errors.ts';
-import { headerElements } from './header-elements.ts';
 import { errorPage, page, pageHeaders } from './pages/layout.ts';
 import { languageOf } from './pages/texts.ts';
+import { headerElements } from './request-info.ts';
 
 /** Milliseconds that a client may go on sending its body after the response; then the connection is closed. */
 const lingerMs = 5000;

@@ -8,7 +8,6 @@ import { endSessionOfGrant, startSession } from '../domain/sessions.ts';
 import { rateLimited } from '../errors.ts';
 import { sendAsset } from './assets.ts';
 import { isDecodable } from './body.ts';
-import { addressOf } from './client-address.ts';
 import { explorerPage } from './pages/explorer.ts';
 import { RequestError } from './errors.ts';
 import { messages } from './messages.ts';
@@ -22,6 +21,7 @@ import { signInPage } from './pages/sign-in.ts';
 import { languageOf } from './pages/texts.ts';
 import { PageRouter, type PageRoute } from './page-router.ts';
 import { contextFor, type ServerDeps } from './request-context.ts';
+import { addressOf } from './request-info.ts';
 import { sendError } from './responses.ts';
 
 /**

@@ -1,6 +1,8 @@
-import { columns, scopesByRole, type Actor, type RoleScope } from './actor.ts';
+import { columns, type Actor, type ChatRole, type Column, type Role, type RoleScope, type RoleScopes, type UserActor } from './actor.ts';
 import { permissions, scopes, type Action, type Facts, type Noun, type NounOf, type PermissionRow } from './permissions.ts';
 import type { Filter, Scope } from './scopes.ts';
+
+/** Decides what an actor may do, by the table of src/policy/permissions.ts: for one object, or as a filter for many. */
 
 type AnyScope = Scope<Facts[Noun]>;
 
@@ -51,3 +53,51 @@ export function everCan(actor: Actor, action: Action): boolean {
 }
 
 export const clauseOf = (action: Action): string => permissions[action].clause;
+
+// eslint-disable-next-line no-restricted-syntax -- an entry ends with its actor.
+const cache = new WeakMap<Actor, RoleScopes>();
+
+/** Returns the columns of the permissions table that apply to an actor, with the scope of each. */
+export function scopesByRole(actor: Actor): RoleScopes {
+  if (actor.kind === 'user' && actor.roleScopes !== undefined) return actor.roleScopes;
+  let cachedScopes = cache.get(actor);
+  if (cachedScopes === undefined) cache.set(actor, (cachedScopes = computeScopes(actor)));
+  return cachedScopes;
+}
+
+function computeScopes(actor: Actor): RoleScopes {
+  if (actor.kind === 'service')
+    return {
+      service: { userId: null, schools: [actor.schoolId], classes: [], leads: [], taught: [], chats: noChats, scopes: actor.scopes },
+    };
+  if (actor.kind !== 'user') return {};
+  const schools = (role: Role) => actor.grants.filter((grant) => grant.role === role).map((grant) => grant.schoolId);
+  const teacherSchools = schools('TEACHER');
+  const work = actor.assignments.filter((assignment) => teacherSchools.includes(assignment.schoolId));
+  const classTeacherWork = work.filter((assignment) => assignment.subjectId === null);
+  const taught = work.flatMap(({ classId, subjectId }) => (subjectId === null ? [] : [{ classId, subjectId }]));
+  const computed: RoleScopes = {};
+  const add = (column: Column, part: Partial<RoleScope>) => {
+    if (part.schools?.length) computed[column] = roleScope(actor, part);
+  };
+  add('administrator', { schools: schools('PLATFORM_ADMINISTRATOR') });
+  add('leadership', { schools: schools('SCHOOL_ADMINISTRATION') });
+  const leads = unique(classTeacherWork.map((a) => a.classId));
+  add('classTeacher', { schools: unique(classTeacherWork.map((a) => a.schoolId)), classes: leads, leads });
+  // Every teacher has this column, even without a class, so that a new teacher sees the school.
+  add('subjectTeacher', { schools: teacherSchools, classes: unique(taught.map((t) => t.classId)), taught });
+  const studentSchools = schools('STUDENT');
+  const enrolled = actor.enrolment !== null && studentSchools.includes(actor.enrolment.schoolId);
+  add('student', { schools: studentSchools, classes: enrolled && actor.enrolment ? [actor.enrolment.classId] : [] });
+  // Without a role, the pupil's column without a school gives access to one's own rows, such as sessions.
+  if (Object.keys(computed).length === 0) computed.student = roleScope(actor, {});
+  return computed;
+}
+
+function roleScope(actor: UserActor, part: Partial<RoleScope>): RoleScope {
+  return { userId: actor.userId, schools: [], classes: [], leads: [], taught: [], chats: actor.chats, scopes: [], ...part };
+}
+
+const noChats: ReadonlyMap<string, ChatRole> = new Map();
+
+const unique = (ids: string[]): string[] => [...new Set(ids)];

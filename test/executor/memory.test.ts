@@ -2,9 +2,10 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { buildSchema, parse } from 'graphql';
 import { expect, it } from 'vitest';
-import { paginate, type Order } from '../../src/db/pagination.ts';
+import { paginate } from '../../src/domain/connection.ts';
 import { executeToWriter, isExecutionState, takeBytes } from '../../src/executor/executor.ts';
 import { JsonWriter } from '../../src/executor/json-writer.ts';
+import type { Order } from '../../src/reader/keyset.ts';
 import { until } from '../support/until.ts';
 
 /**

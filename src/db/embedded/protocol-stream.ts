@@ -10,6 +10,8 @@ const turnEnds = new Set([...'QSHcfp'].map((letter) => letter.charCodeAt(0)));
  * messages up to one after which the client waits, however their bytes were split into writes.
  */
 export class ProtocolStream extends Duplex {
+  /** As on a socket: the number of bytes that were received. */
+  bytesRead = 0;
   #pending = Buffer.alloc(0);
   #started = false;
   readonly #send: (bytes: Uint8Array) => void;
@@ -21,6 +23,7 @@ export class ProtocolStream extends Duplex {
 
   /** Adds bytes that the database sent. */
   receive(bytes: Uint8Array): void {
+    this.bytesRead += bytes.byteLength;
     if (!this.destroyed && !this.writableFinished) this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   }
 

@@ -2,7 +2,7 @@ import type { Logger } from '../../logger.ts';
 import type { LoggedEvent, LogReader } from '../log-reader.ts';
 import { isActor, maxRightsAgeMs, type ResolvedActor } from './rights-cache.ts';
 import { SubscriberIndex, type Subscriber, type SubscriptionPosition } from './subscriber-index.ts';
-import { BroadcastEvent, type Delivery, type SharedResult } from './subscription-executor.ts';
+import type { BroadcastEvent, Delivery, SharedResult } from './subscription-executor.ts';
 
 /**
  * Delivers an event to many subscribers at once. Subscribers that have read the log to its end wait here, in groups
@@ -156,7 +156,7 @@ export class Broadcaster {
 
   async #broadcast(school: WaitingSchool, event: LoggedEvent): Promise<void> {
     await this.#refreshRights(school);
-    const broadcastEvent = new BroadcastEvent(event);
+    const broadcastEvent = new LoadingEvent(event);
     const executions = school.subscribers.recipientsOf(event).map(async ({ executor, cohorts }) => {
       const deliveries = executor.executeFor(broadcastEvent, cohorts);
       // `then` keeps no list of results, which may be large, until the last of them is delivered.
@@ -217,5 +217,19 @@ export class Broadcaster {
     if (member.hasLeft || actor === member.actor) return;
     if (!isActor(actor) || !member.position.isAllowed(actor)) return this.#leave(school, member, null);
     school.subscribers.changeActor(member, actor);
+  }
+}
+
+class LoadingEvent implements BroadcastEvent {
+  readonly event: LoggedEvent;
+  readonly #loaded = new Map<string, unknown>();
+
+  constructor(event: LoggedEvent) {
+    this.event = event;
+  }
+
+  loadOnce<T>(key: string, load: () => T): T {
+    if (!this.#loaded.has(key)) this.#loaded.set(key, load());
+    return this.#loaded.get(key) as T;
   }
 }

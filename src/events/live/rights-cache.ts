@@ -1,4 +1,5 @@
-import { restrictToSchool, type Actor, type ServiceActor, type UserActor } from '../../policy/actor.ts';
+import type { Actor, ServiceActor, UserActor } from '../../policy/actor.ts';
+import { restrictToSchool } from '../../policy/recipients.ts';
 import type { Database } from '../../db/client.ts';
 import { loadActors } from '../../auth/actors.ts';
 import type { Credential } from '../../auth/tokens.ts';

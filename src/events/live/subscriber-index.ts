@@ -1,11 +1,17 @@
-import { cohortActor, rightsKey, type ServiceActor, type UserActor } from '../../policy/actor.ts';
-import { directRecipients, hasRoleIn, recipientFilter, type DirectRecipients } from '../../policy/topics.ts';
+import type { ServiceActor, UserActor } from '../../policy/actor.ts';
+import { cohortActor, directRecipients, hasRoleIn, recipientFilter, rightsKey, type DirectRecipients } from '../../policy/recipients.ts';
 import type { EventType } from '../catalog.ts';
 import type { LoggedEvent } from '../log-reader.ts';
 import type { SubscriberRights, ResolvedActor } from './rights-cache.ts';
 import type { Cohort, Recipient, SharedResult, SocketSink, SubscriptionExecutor } from './subscription-executor.ts';
 
 /** Indexes subscribers: in groups with the same request, and within a group in cohorts with equal rights. */
+
+/** A row that an event must name to be delivered: its id, and the ids of a payload that may name it. */
+export interface NamedRow {
+  readonly id: string;
+  readonly payloadIds: readonly string[];
+}
 
 /** The options of a subscription to a school, and its position in the log. */
 export interface SubscriptionPosition {
@@ -15,7 +21,7 @@ export interface SubscriptionPosition {
   lastDeliveredSeq: bigint;
   readonly rights: SubscriberRights;
   readonly types: ReadonlySet<EventType>;
-  filter(event: LoggedEvent): boolean;
+  readonly rows: readonly NamedRow[];
   /** Returns whether these rights allow the stream. */
   isAllowed(actor: ResolvedActor): boolean;
   readonly executor: SubscriptionExecutor;
@@ -96,8 +102,8 @@ export class SubscriberIndex {
     const reachByKey = new Map<string, Reach>();
     const recipients: GroupRecipients[] = [];
     for (const group of this.#groups.values()) {
-      const { types, filter, executor } = sampleOf(group).position;
-      if (!types.has(event.type) || !filter(event)) continue;
+      const { position } = sampleOf(group);
+      if (!isSelected(event, position)) continue;
       const cohorts: Cohort<Subscriber>[] = [];
       for (const [key, cohort] of group) {
         const { actor } = cohort;
@@ -107,7 +113,7 @@ export class SubscriberIndex {
         const members = membersReached(cohort, event, reach, direct);
         if (members.length > 0) cohorts.push({ actor, members });
       }
-      if (cohorts.length > 0) recipients.push({ executor, cohorts });
+      if (cohorts.length > 0) recipients.push({ executor: position.executor, cohorts });
     }
     return recipients;
   }
@@ -137,6 +143,10 @@ export class SubscriberIndex {
     if (group?.size === 0) this.#groups.delete(groupKey);
   }
 }
+
+/** Returns whether a subscription selects the event: by its type, and by the rows that it names. */
+export const isSelected = ({ type, payload }: LoggedEvent, { types, rows }: Pick<SubscriptionPosition, 'types' | 'rows'>): boolean =>
+  types.has(type) && rows.every(({ id, payloadIds }) => payloadIds.some((payloadId) => payload[payloadId] === id));
 
 /** The members of a cohort that receive an event: all members, only those that its topics name, or no member. */
 type Reach = 'all' | 'direct' | 'none';

@@ -1,8 +1,7 @@
 import type { ServiceActor, UserActor } from '../../policy/actor.ts';
-import { encodeCursor } from '../cursor.ts';
 import type { LoggedEvent } from '../log-reader.ts';
 
-/** What live delivery needs of the layers above it: an executor for each subscription, and the socket of its client. */
+/** The interfaces between live delivery and the layers above it: an executor for each subscription, the socket of its client. */
 
 /** Sends results to one client. */
 export interface SocketSink {
@@ -30,35 +29,11 @@ export interface Cohort<R extends Recipient> {
   readonly members: readonly R[];
 }
 
-/** An event as the root value of an execution. */
-export interface EventItem {
-  readonly kind: 'event';
-  readonly cursor: string;
-  readonly event: LoggedEvent;
-  readonly actor: UserActor | ServiceActor;
-}
-
-export const eventItem = (event: LoggedEvent, actor: UserActor | ServiceActor): EventItem => ({
-  kind: 'event',
-  cursor: encodeCursor(event),
-  event,
-  actor,
-});
-
 /** An event during its broadcast, with what is loaded only once for all groups. */
-export class BroadcastEvent {
+export interface BroadcastEvent {
   readonly event: LoggedEvent;
-  readonly #loaded = new Map<string, unknown>();
-
-  constructor(event: LoggedEvent) {
-    this.event = event;
-  }
-
   /** Returns the value of a key. Calls `load` if no group has loaded the value for this event yet. */
-  loadOnce<T>(key: string, load: () => T): T {
-    if (!this.#loaded.has(key)) this.#loaded.set(key, load());
-    return this.#loaded.get(key) as T;
-  }
+  loadOnce<T>(key: string, load: () => T): T;
 }
 
 export interface Delivery<R extends Recipient> {

@@ -1,13 +1,14 @@
-import { scopesByRole, type ServiceActor, type UserActor } from '../../policy/actor.ts';
-import { canReceive } from '../../policy/topics.ts';
+import type { ServiceActor, UserActor } from '../../policy/actor.ts';
+import { scopesByRole } from '../../policy/can.ts';
+import { canReceive } from '../../policy/recipients.ts';
 import type { Credential } from '../../auth/tokens.ts';
 import { checkpointEvery, type Broadcaster } from './broadcaster.ts';
 import { retry } from './backoff.ts';
-import { encodeCursor, type Cursor } from '../cursor.ts';
+import { encodeCursor, eventItem, type Cursor, type EventItem } from '../cursor.ts';
 import type { EventType } from '../catalog.ts';
 import { isActor, maxRightsAgeMs, type EndReason, type RightsCache, type SubscriberRights, type ResolvedActor } from './rights-cache.ts';
-import type { SubscriptionPosition } from './subscriber-index.ts';
-import { eventItem, type EventItem, type SharedResult, type SocketSink, type SubscriptionExecutor } from './subscription-executor.ts';
+import { isSelected, type NamedRow, type SubscriptionPosition } from './subscriber-index.ts';
+import type { SharedResult, SocketSink, SubscriptionExecutor } from './subscription-executor.ts';
 import type { LogBounds, LoggedEvent, LogReader } from '../log-reader.ts';
 
 /**
@@ -32,8 +33,8 @@ export interface SubscriptionRequest {
   /** Equal for streams that deliver the same events to equal rights. */
   streamKey: string;
   types: ReadonlySet<EventType>;
-  /** Selects among the events of these types. */
-  filter(event: LoggedEvent): boolean;
+  /** Delivers only events that name all of these rows. */
+  rows: readonly NamedRow[];
   /** Returns whether the actor may have this stream at all. */
   isAllowed(actor: UserActor | ServiceActor): boolean;
 }
@@ -167,12 +168,12 @@ class Subscription implements Stream {
 
   /** Checks the rights after reading the events, so that no event is sent by rights that were lost before it. */
   async *#deliverBatch(events: readonly LoggedEvent[]): AsyncGenerator<SubscriptionItem, void, undefined> {
-    const { schoolId, types, filter } = this.request;
+    const { schoolId } = this.request;
     for (const event of events) {
       const actor = await this.#resolveActor();
       if (this.#checkAccess(actor) !== null || !isActor(actor) || this.#stop.signal.aborted) return;
       this.#seq = event.seq;
-      if (!types.has(event.type) || !filter(event) || !canReceive(actor, schoolId, event.topics)) continue;
+      if (!isSelected(event, this.request) || !canReceive(actor, schoolId, event.topics)) continue;
       const lastDeliveredSeq = this.#lastDeliveredSeq;
       this.#lastDeliveredSeq = event.seq;
       if (yield* this.#yieldItem(eventItem(event, actor), actor)) continue;
@@ -186,14 +187,14 @@ class Subscription implements Stream {
   /** Yields a checkpoint if one is due; otherwise waits for the next event. */
   async *#waitForNext(): AsyncGenerator<SubscriptionItem, void, undefined> {
     const { reader, broadcaster } = this.#live;
-    const { schoolId, types, filter } = this.request;
+    const { schoolId, types, rows } = this.request;
     if (yield* this.#checkpoint()) return;
     this.#isCaughtUp = true;
     if (this.#executor === null) return reader.waitForAppend(schoolId, this.#seq, this.#waitSignal);
     const position: SubscriptionPosition = {
       schoolId,
       types,
-      filter,
+      rows,
       seq: this.#seq,
       lastDeliveredSeq: this.#lastDeliveredSeq,
       rights: this.#rights,

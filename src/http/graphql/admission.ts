@@ -3,8 +3,6 @@ import {
   OperationTypeNode,
   type DocumentNode,
   type ExecutionArgs,
-  type ExecutionResult,
-  type GraphQLError,
   type OperationDefinitionNode,
   type SelectionSetNode,
 } from 'graphql';
@@ -12,14 +10,74 @@ import { createPlanCache } from '../../executor/compile-query.ts';
 import { operationOf, prepare, type PreparedOperation } from '../../executor/executor.ts';
 import { isRowView } from '../../reader/row-view.ts';
 import { cacheBudget } from '../cache-budget.ts';
-import type { Account, Finish } from '../account-limits.ts';
-import { RequestError } from '../errors.ts';
-import type { RequestContext } from '../request-context.ts';
+import type { Finish } from '../account-limits.ts';
+import type { RequestError } from '../errors.ts';
+import { mayIntrospect, type RequestContext } from '../request-context.ts';
+import { bounds, refuse, tooManyItems } from './limits.ts';
 
-/** Charges operations and streams to their account, within its limits: src/http/account-limits.ts. */
+/**
+ * Admits an operation: bounds its variables and its cost, and charges it to its account, within the account's limits
+ * (src/http/account-limits.ts).
+ */
 
 /** The arguments of an execution, with the context that `RequestContexts` created. */
 export type OperationArgs = ExecutionArgs & { contextValue: RequestContext };
+
+/** Checks variables, cost and introspection. @throws RequestError */
+export function checkLimits({ document, operationName, variableValues, contextValue }: OperationArgs): void {
+  const variables = variableValues ?? {};
+  const type = operationOf(document, operationName)?.operation;
+  boundValues(variables);
+  refuseCost(contextValue.document.costOf(variables, operationName), type === OperationTypeNode.QUERY ? bounds.cost : bounds.unslicedCost);
+  // Checked here because validation runs before the actor is known.
+  if (type !== OperationTypeNode.SUBSCRIPTION && contextValue.document.introspects && !mayIntrospect(contextValue.actor))
+    throw introspectionForbidden();
+}
+
+/** Returns `count` plus the number of values in `value`. @throws RequestError at the first value past a limit. */
+function boundValues(value: unknown, depth = 0, count = 0): number {
+  if (count > bounds.values)
+    throw refuse(
+      'TOO_MANY_VALUES',
+      `В переменных может быть не больше ${bounds.values} значений.`,
+      `Variables may hold at most ${bounds.values} values.`,
+    );
+  if (depth > bounds.nesting)
+    throw refuse(
+      'NESTED_TOO_DEEP',
+      `Вложенность переменных — не больше ${bounds.nesting}.`,
+      `Variables may be nested at most ${bounds.nesting} deep.`,
+    );
+  if (typeof value === 'string' && value.length > bounds.value)
+    throw refuse(
+      'VALUE_TOO_LONG',
+      `В значении может быть не больше ${bounds.value} знаков.`,
+      `A value may have at most ${bounds.value} characters.`,
+    );
+  if (Array.isArray(value) && value.length > bounds.items) throw refuse('LIST_TOO_LONG', ...tooManyItems);
+  let sum = count + 1;
+  if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) sum = boundValues(inner, depth + 1, sum);
+  return sum;
+}
+
+/** @throws RequestError for an operation that costs too much to be executed without yielding to the event loop. */
+export const boundUnslicedCost = (cost: number): void => refuseCost(cost, bounds.unslicedCost);
+
+function refuseCost(cost: number, maxCost: number): void {
+  if (cost > maxCost)
+    throw refuse(
+      'QUERY_TOO_COSTLY',
+      `В запрошенных страницах может оказаться больше ${maxCost} объектов. Запросите меньше за один раз.`,
+      `The requested pages could hold more than ${maxCost} objects. Request fewer at once.`,
+    );
+}
+
+const introspectionForbidden = (): RequestError =>
+  refuse(
+    'INTROSPECTION_FORBIDDEN',
+    'Схема доступна только сервисам и сотрудникам школы. Войдите как сотрудник.',
+    'Only services and school staff may read the schema. Sign in as staff.',
+  );
 
 /** Cost of a mutation field, in objects, in addition to its result: its statements, its events and their delivery. */
 const mutationFieldCost = 50;
@@ -68,96 +126,4 @@ export function prepareCharged(args: ExecutionArgs): PreparedOperation {
   });
   if (prepared.plannedFields > 0) account.chargeCost(prepared.plannedFields);
   return prepared;
-}
-
-/** Returns the error for an account that has too many streams open; undefined if it may open another one. */
-export function streamRefusal({ account, language }: Pick<RequestContext, 'account' | 'language'>): RequestError | undefined {
-  if (account.mayOpenStream) return undefined;
-  const text = [
-    'У вас открыто слишком много подписок. Закройте лишние.',
-    'You have too many subscriptions open. Close some of them.',
-  ] as const;
-  return new RequestError('TOO_MANY_STREAMS', text, { status: 429, language });
-}
-
-export type Results = AsyncIterableIterator<ExecutionResult>;
-
-export const isStream = (results: Results | ExecutionResult): results is Results => Symbol.asyncIterator in results;
-
-type MaskErrors = (error: unknown) => GraphQLError[];
-
-/**
- * Opens a stream, and counts it as one of the account until it ends. Masks the errors of its results.
- * @param open returns the results, or one result with errors.
- * @throws RequestError when the account has too many streams open.
- */
-export async function openCounted(
-  context: Pick<RequestContext, 'account' | 'language'>,
-  open: () => Promise<Results | ExecutionResult>,
-  mask: MaskErrors,
-): Promise<Results | ExecutionResult> {
-  const refusal = streamRefusal(context);
-  if (refusal !== undefined) throw refusal;
-  const slot = new StreamSlot(context.account);
-  try {
-    const results = await open();
-    if (isStream(results)) return new CountedResults(results, slot, mask);
-    slot.free();
-    return masked(results, mask);
-  } catch (error) {
-    slot.free();
-    throw error;
-  }
-}
-
-const masked = (result: ExecutionResult, mask: MaskErrors): ExecutionResult =>
-  result.errors === undefined ? result : { ...result, errors: mask(result.errors) };
-
-/** One of the streams of an account, until it is freed. */
-class StreamSlot {
-  readonly #account: Account;
-  #isFree = false;
-
-  constructor(account: Account) {
-    this.#account = account;
-    account.streams += 1;
-  }
-
-  free(): void {
-    if (!this.#isFree) this.#account.streams -= 1;
-    this.#isFree = true;
-  }
-}
-
-class CountedResults implements Results {
-  readonly #results: Results;
-  readonly #slot: StreamSlot;
-  readonly #mask: MaskErrors;
-
-  constructor(results: Results, slot: StreamSlot, mask: MaskErrors) {
-    this.#results = results;
-    this.#slot = slot;
-    this.#mask = mask;
-  }
-
-  async next(): Promise<IteratorResult<ExecutionResult>> {
-    try {
-      const result = await this.#results.next();
-      if (!result.done) return { done: false, value: masked(result.value, this.#mask) };
-      this.#slot.free();
-      return result;
-    } catch (error) {
-      this.#slot.free();
-      throw this.#mask(error)[0]!;
-    }
-  }
-
-  async return(): Promise<IteratorResult<ExecutionResult>> {
-    this.#slot.free();
-    return (await this.#results.return?.()) ?? { done: true, value: undefined };
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
 }

@@ -13,11 +13,11 @@ import {
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { Context } from '../../domain/context.ts';
-import { SelectedFields } from '../../domain/selected-columns.ts';
+import { SelectedFields } from '../../domain/loaders.ts';
 import { rateLimited, type Refusal } from '../../errors.ts';
 import { schema } from '../../graphql/schema.ts';
-import { accountIdOf } from '../access-log.ts';
 import { cacheBudget } from '../cache-budget.ts';
+import { accountIdOf } from '../request-info.ts';
 import { Budgets } from './budgets.ts';
 import { computeCost } from './cost.ts';
 import { HeldMemory } from './held-memory.ts';

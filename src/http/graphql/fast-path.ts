@@ -4,7 +4,7 @@ import { isExecutionState, operationOf, resultOf, takeBytes, type Executed } fro
 import type { ExecutionState } from '../../executor/execution-state.ts';
 import { schema } from '../../graphql/schema.ts';
 import { withoutHttp } from '../errors.ts';
-import { languageOf } from '../request-context.ts';
+import { languageOf } from '../request-info.ts';
 import type { DocumentParams } from './documents.ts';
 import type { Pipeline, RequestEnvelope } from './pipeline.ts';
 

@@ -1,18 +1,11 @@
-import {
-  Kind,
-  Lexer,
-  OperationTypeNode,
-  Source,
-  TokenKind,
-  type ASTVisitor,
-  type DocumentNode,
-  type SelectionSetNode,
-  type ValidationContext,
-} from 'graphql';
+import { Kind, Lexer, Source, TokenKind, type ASTVisitor, type DocumentNode, type SelectionSetNode, type ValidationContext } from 'graphql';
 import { Refusal, type Message } from '../../errors.ts';
 import { RequestError } from '../errors.ts';
 
-/** Limits of documents, variables and costs, on HTTP and on WebSocket. Most are checked before anything is executed. */
+/**
+ * Limits of documents, variables and costs, on HTTP and on WebSocket. This file checks documents; admission.ts checks the
+ * variables and the cost of an operation before it is executed.
+ */
 
 export const bounds = {
   body: 256 * 1024,
@@ -42,9 +35,9 @@ export const bounds = {
 /** Limits of an anonymous document: enough for `invitationPreview` and for a health check. */
 export const anonymousBounds = { length: 2000, tokens: 200, depth: 6, rootFields: 2 } as const;
 
-const refuse = (code: string, ...text: Message): RequestError => new RequestError(code, text);
+export const refuse = (code: string, ...text: Message): RequestError => new RequestError(code, text);
 
-const tooManyItems: Message = [
+export const tooManyItems: Message = [
   `В списке может быть не больше ${bounds.items} элементов.`,
   `A list may have at most ${bounds.items} items.`,
 ];
@@ -198,55 +191,3 @@ export function BoundsRule(context: ValidationContext): ASTVisitor {
     },
   };
 }
-
-/** Returns `count` plus the number of values in `value`. @throws RequestError at the first value past a limit. */
-function boundValues(value: unknown, depth = 0, count = 0): number {
-  if (count > bounds.values)
-    throw refuse(
-      'TOO_MANY_VALUES',
-      `В переменных может быть не больше ${bounds.values} значений.`,
-      `Variables may hold at most ${bounds.values} values.`,
-    );
-  if (depth > bounds.nesting)
-    throw refuse(
-      'NESTED_TOO_DEEP',
-      `Вложенность переменных — не больше ${bounds.nesting}.`,
-      `Variables may be nested at most ${bounds.nesting} deep.`,
-    );
-  if (typeof value === 'string' && value.length > bounds.value)
-    throw refuse(
-      'VALUE_TOO_LONG',
-      `В значении может быть не больше ${bounds.value} знаков.`,
-      `A value may have at most ${bounds.value} characters.`,
-    );
-  if (Array.isArray(value) && value.length > bounds.items) throw refuse('LIST_TOO_LONG', ...tooManyItems);
-  let sum = count + 1;
-  if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) sum = boundValues(inner, depth + 1, sum);
-  return sum;
-}
-
-/** @throws RequestError for variables that are too large. */
-export const boundVariables = (variables: Readonly<Record<string, unknown>>): void => void boundValues(variables);
-
-/** @throws RequestError for an operation of this type that costs too much. */
-export const boundCost = (cost: number, type: OperationTypeNode | undefined): void =>
-  refuseCost(cost, type === OperationTypeNode.QUERY ? bounds.cost : bounds.unslicedCost);
-
-/** @throws RequestError for an operation that costs too much to be executed without yielding to the event loop. */
-export const boundUnslicedCost = (cost: number): void => refuseCost(cost, bounds.unslicedCost);
-
-function refuseCost(cost: number, maxCost: number): void {
-  if (cost > maxCost)
-    throw refuse(
-      'QUERY_TOO_COSTLY',
-      `В запрошенных страницах может оказаться больше ${maxCost} объектов. Запросите меньше за один раз.`,
-      `The requested pages could hold more than ${maxCost} objects. Request fewer at once.`,
-    );
-}
-
-export const introspectionForbidden = (): RequestError =>
-  refuse(
-    'INTROSPECTION_FORBIDDEN',
-    'Схема доступна только сервисам и сотрудникам школы. Войдите как сотрудник.',
-    'Only services and school staff may read the schema. Sign in as staff.',
-  );

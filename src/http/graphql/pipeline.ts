@@ -4,23 +4,17 @@ import { captureHeads } from '../../domain/schools.ts';
 import type { Language } from '../../errors.ts';
 import { isExecutionState, operationOf, resultOf, type Executed } from '../../executor/executor.ts';
 import type { Logger } from '../../logger.ts';
-import { noteOperation } from '../access-log.ts';
 import type { Finish } from '../account-limits.ts';
 import { isDecodable, mediaTypeOf, readText } from '../body.ts';
-import type { Cors } from '../cors.ts';
 import { RequestError, type Mask } from '../errors.ts';
 import { messages } from '../messages.ts';
-import { recordOperation, type Metrics } from '../metrics.ts';
-import {
-  mayIntrospect,
-  type AuthenticatedRequest,
-  type RequestContext,
-  type RequestContexts,
-  type RequestInfo,
-} from '../request-context.ts';
-import { admit, isStream, openCounted, prepareCharged, type OperationArgs, type Results } from './admission.ts';
+import type { Metrics } from '../metrics.ts';
+import type { AuthenticatedRequest, RequestContext, RequestContexts } from '../request-context.ts';
+import { noteOperation, type RequestInfo } from '../request-info.ts';
+import { admit, boundUnslicedCost, checkLimits, prepareCharged, type OperationArgs } from './admission.ts';
+import { isStream, openCounted, type Results } from './counted-streams.ts';
 import type { DocumentParams, Documents, KnownDocument } from './documents.ts';
-import { boundCost, bounds, boundUnslicedCost, boundVariables, introspectionForbidden } from './limits.ts';
+import { bounds } from './limits.ts';
 
 /** A request to execute an operation, and what the steps of the pipeline have found out about it. */
 export interface RequestEnvelope {
@@ -33,7 +27,8 @@ export interface RequestEnvelope {
 
 export interface PipelineDeps {
   log: Logger;
-  cors: Cors;
+  /** Returns whether the request has the server's own origin, an allowed one, or none. */
+  isOriginAllowed(request: IncomingMessage): boolean;
   documents: Documents;
   contexts: RequestContexts;
   mask: Mask;
@@ -61,7 +56,7 @@ export class Pipeline {
   /** Refuses a request by its origin, method, media type or query string. @throws RequestError */
   accept(request: IncomingMessage): void {
     const { method, headers, url } = request;
-    if (!this.#deps.cors.isAllowed(request)) {
+    if (!this.#deps.isOriginAllowed(request)) {
       const { origin, 'x-request-id': requestId } = headers;
       this.#deps.log.debug({ requestId, origin }, 'an origin that ALLOWED_ORIGINS does not name was refused');
       throw errors.originForbidden;
@@ -121,7 +116,7 @@ export class Pipeline {
       const executed = await this.#executeAdmitted(args);
       const { errors = [] } = executed;
       const type = operationOf(args.document, args.operationName)?.operation ?? 'query';
-      recordOperation(this.#deps.metrics, type, startedAt, errors.length > 0);
+      this.#count(type, startedAt, errors.length > 0);
       return errors.length === 0 ? executed : { ...resultOf(executed), errors: this.maskErrors(errors, language, requestId) };
     } catch (error) {
       return { errors: this.maskErrors(error, language, requestId) };
@@ -143,14 +138,8 @@ export class Pipeline {
   }
 
   /** Checks variables, cost and introspection. @throws RequestError */
-  checkLimits({ document, operationName, variableValues, contextValue }: OperationArgs): void {
-    const variables = variableValues ?? {};
-    const type = operationOf(document, operationName)?.operation;
-    boundVariables(variables);
-    boundCost(contextValue.document.costOf(variables, operationName), type);
-    // Checked here because validation runs before the actor is known.
-    if (type !== OperationTypeNode.SUBSCRIPTION && contextValue.document.introspects && !mayIntrospect(contextValue.actor))
-      throw introspectionForbidden();
+  checkLimits(args: OperationArgs): void {
+    checkLimits(args);
   }
 
   /** Reserves cost and a slot of the account. Returns a promise if the operation has to wait. @throws RATE_LIMITED, UNAVAILABLE */
@@ -181,6 +170,13 @@ export class Pipeline {
   maskErrors(error: unknown, language: Language, requestId: string | null): GraphQLError[] {
     const errors: unknown[] = Array.isArray(error) ? error : error instanceof AggregateError ? error.errors : [error];
     return errors.map((each) => this.#deps.mask(each, language, requestId));
+  }
+
+  /** Counts a query or mutation, and its duration. @param startedAt its `performance.now`. */
+  #count(type: string, startedAt: number, failed: boolean): void {
+    const { operations, duration } = this.#deps.metrics;
+    operations.inc({ type, outcome: failed ? 'error' : 'ok' });
+    duration.observe({ type }, (performance.now() - startedAt) / 1000);
   }
 
   /** Executes an operation as soon as the limits of its account allow it. Charges the account for the bytes of the result. */

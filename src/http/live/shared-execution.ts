@@ -1,17 +1,17 @@
-import { cohortActor, probeActor, type ServiceActor, type UserActor } from '../../policy/actor.ts';
-import {
-  eventItem,
-  type BroadcastEvent,
-  type Cohort,
-  type Delivery,
-  type Recipient,
-  type SharedResult,
-  type SubscriptionExecutor,
+import type { ServiceActor, UserActor } from '../../policy/actor.ts';
+import { cohortActor, probeActor } from '../../policy/recipients.ts';
+import { eventItem } from '../../events/cursor.ts';
+import type {
+  BroadcastEvent,
+  Cohort,
+  Delivery,
+  Recipient,
+  SharedResult,
+  SubscriptionExecutor,
 } from '../../events/live/subscription-executor.ts';
 import type { ResourceType, Resources } from '../../domain/entities.ts';
-import type { Loaders } from '../../domain/loaders.ts';
+import { visibilityOf, type Loaders, type Visibility } from '../../domain/loaders.ts';
 import { readable } from '../../domain/resources.ts';
-import { visibilityOf, type Visibility } from '../../domain/viewer.ts';
 import type { Executed } from '../../executor/executor.ts';
 import type { GraphContext } from '../../graphql/context.ts';
 import type { SubscriptionOperation } from './subscription-operation.ts';

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Language, Message } from '../../errors.ts';
-import { languageOf as languageOfHeader } from '../request-context.ts';
+import { languageOf as languageOfHeader } from '../request-info.ts';
 
 /** Texts of the pages, Russian first. */
 export const texts = {

@@ -10,7 +10,8 @@ import { unauthenticated } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { Account } from '../account-limits.ts';
 import { refusalError } from '../errors.ts';
-import type { AuthenticatedRequest, RequestInfo } from '../request-context.ts';
+import type { AuthenticatedRequest } from '../request-context.ts';
+import type { RequestInfo } from '../request-info.ts';
 import { Operation } from './operation.ts';
 
 /** Tracks the open WebSockets of a process: their accounts, pings, token expiry and closing. */

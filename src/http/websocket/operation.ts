@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { GraphQLError } from 'graphql';
 import type { Logger } from '../../logger.ts';
-import type { Access } from '../access-log.ts';
+import type { Access } from '../request-info.ts';
 
 /** An operation on a WebSocket, from its `subscribe` message until all results have been sent. */
 export class Operation {

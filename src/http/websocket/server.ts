@@ -4,7 +4,7 @@ import { CloseCode, handleProtocols, type Server as Protocol } from 'graphql-ws'
 import { WebSocketServer, type WebSocket } from 'ws';
 import { refusalOf } from '../../db/availability.ts';
 import type { Logger } from '../../logger.ts';
-import type { RequestInfo } from '../request-context.ts';
+import type { RequestInfo } from '../request-info.ts';
 import type { OpenConnection } from '../stalled-connections.ts';
 import { OpenSocket, OpenSockets, tryAgainLater, type OpenSocketsOptions } from './open-sockets.ts';
 import { createProtocol, type ProtocolOptions } from './protocol.ts';

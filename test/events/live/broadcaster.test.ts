@@ -64,7 +64,7 @@ function openBroadcaster(resultFor: (userId: string) => Promise<SharedResult | n
           close: () => {},
         },
         types: new Set(['school.updated'] as const),
-        filter: () => true,
+        rows: [],
         isAllowed: () => true,
         executor,
         sink,

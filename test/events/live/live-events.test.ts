@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFailed, vi } from 'vitest';
 import type { Actor, UserActor } from '../../../src/policy/actor.ts';
-import { canReceive } from '../../../src/policy/topics.ts';
+import { canReceive } from '../../../src/policy/recipients.ts';
 import { loadActors } from '../../../src/auth/actors.ts';
 import type { Credential } from '../../../src/auth/tokens.ts';
 import { transaction } from '../../../src/db/transaction.ts';
@@ -32,7 +32,7 @@ const recordAll = (events: readonly { type: EventType; payload: { schoolId: stri
     return Promise.resolve();
   });
 
-const everything = { streamKey: 'everything', types: new Set(eventTypes), filter: () => true, isAllowed: () => true };
+const everything = { streamKey: 'everything', types: new Set(eventTypes), rows: [], isAllowed: () => true };
 
 async function credentialOf(user: { id: string }): Promise<Credential> {
   return (await app.tokens.verifyAccessToken((await app.token(user, 3600)).token))!;

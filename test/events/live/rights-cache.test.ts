@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { restrictToSchool, type UserActor } from '../../../src/policy/actor.ts';
+import type { UserActor } from '../../../src/policy/actor.ts';
+import { restrictToSchool } from '../../../src/policy/recipients.ts';
 import { loadActors } from '../../../src/auth/actors.ts';
 import { RightsCache } from '../../../src/events/live/rights-cache.ts';
 import { LogReader } from '../../../src/events/log-reader.ts';

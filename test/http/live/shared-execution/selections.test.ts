@@ -5,7 +5,7 @@ import { WebSocket } from 'ws';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { loadActors } from '../../../../src/auth/actors.ts';
 import { transaction } from '../../../../src/db/transaction.ts';
-import { eventItem } from '../../../../src/events/live/subscription-executor.ts';
+import { eventItem } from '../../../../src/events/cursor.ts';
 import { attribute, record } from '../../../../src/events/record.ts';
 import { schema } from '../../../../src/graphql/schema.ts';
 import { bounds } from '../../../../src/http/graphql/limits.ts';

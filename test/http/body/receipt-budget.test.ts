@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ReceiptBudget, receiptLimits } from '../../src/http/receipt-budget.ts';
-import { openSfera, type Sfera } from '../support/sfera.ts';
-import { ask, json } from './raw-http.ts';
+import { ReceiptBudget, receiptLimits } from '../../../src/http/body.ts';
+import { openSfera, type Sfera } from '../../support/sfera.ts';
+import { ask, json } from '../raw-http.ts';
 
 describe('bodies that are received', () => {
   let app: Sfera;

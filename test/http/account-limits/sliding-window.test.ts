@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { SlidingWindow } from '../../src/http/sliding-window.ts';
+import { SlidingWindow } from '../../../src/http/account-limits.ts';
 
 describe('a sliding window', () => {
   it('never lets more than the limit through in any 60 seconds, also across minutes', () => {

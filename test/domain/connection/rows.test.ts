@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../../../src/db/client.ts';
 import type { RateLimit } from '../../../src/db/generated/client.ts';
-import { paginate, type Order, type PageArgs } from '../../../src/db/pagination.ts';
+import { paginate } from '../../../src/domain/connection.ts';
+import type { PageArgs } from '../../../src/domain/entities.ts';
+import type { Order } from '../../../src/reader/keyset.ts';
 import { openTestDatabase } from '../../support/database.ts';
 
 let db: Database;

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { paginate, type Order, type PageArgs } from '../../src/db/pagination.ts';
-import { Refusal } from '../../src/errors.ts';
+import { paginate } from '../../../src/domain/connection.ts';
+import type { PageArgs } from '../../../src/domain/entities.ts';
+import type { Order } from '../../../src/reader/keyset.ts';
+import { Refusal } from '../../../src/errors.ts';
 
 describe('page', () => {
   it('supports sequence numbers beyond 2^53', () => {

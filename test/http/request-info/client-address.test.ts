@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { readConfig } from '../../src/config.ts';
-import { addressOf } from '../../src/http/client-address.ts';
+import { readConfig } from '../../../src/config.ts';
+import { addressOf } from '../../../src/http/request-info.ts';
 
 const trustOf = (TRUST_PROXY: string) => readConfig({ TRUST_PROXY, SECRET_KEY: 'a secret of thirty-two bytes for tests' }).trustProxy;
 const address = (trust: string, socket: string, forwarded?: string) =>

@@ -1,13 +1,13 @@
 import { getNamedType, isLeafType, isObjectType } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { visibilityOf } from '../../src/domain/viewer.ts';
-import { schema } from '../../src/graphql/schema.ts';
-import { contextFor } from '../../src/http/request-context.ts';
-import { resourceTypes } from '../../src/domain/resources.ts';
-import { delegateOf } from '../support/delegates.ts';
-import { buildSchool } from '../support/fixtures.ts';
-import type { SchoolFixture } from '../support/noun-fixture.ts';
-import { openSfera, type Sfera } from '../support/sfera.ts';
+import { visibilityOf } from '../../../src/domain/loaders.ts';
+import { schema } from '../../../src/graphql/schema.ts';
+import { contextFor } from '../../../src/http/request-context.ts';
+import { resourceTypes } from '../../../src/domain/resources.ts';
+import { delegateOf } from '../../support/delegates.ts';
+import { buildSchool } from '../../support/fixtures.ts';
+import type { SchoolFixture } from '../../support/noun-fixture.ts';
+import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 /** A query reads only the columns that it selects: each field has the same value when it is selected by itself and with all others. */
 

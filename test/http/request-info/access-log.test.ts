@@ -1,17 +1,17 @@
 import { Writable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { hashPassword } from '../../src/auth/passwords.ts';
-import { createLogger } from '../../src/logger.ts';
-import { patternOf } from '../../src/http/access-log.ts';
-import { startApp } from '../../src/http/app.ts';
-import { start, type Running } from '../../src/http/bootstrap.ts';
-import { eventsStream } from './live/streams.ts';
-import { Browser } from '../support/auth-server.ts';
-import { createBuild, type Build } from '../support/build.ts';
-import { person, type Person } from '../support/client.ts';
-import { openTestDatabase } from '../support/database.ts';
-import { testConfig } from '../support/sfera.ts';
-import { ask, json, openSignedIn, type Payload } from './raw-http.ts';
+import { hashPassword } from '../../../src/auth/passwords.ts';
+import { createLogger } from '../../../src/logger.ts';
+import { patternOf } from '../../../src/http/request-info.ts';
+import { startApp } from '../../../src/http/app.ts';
+import { start, type Running } from '../../../src/http/bootstrap.ts';
+import { eventsStream } from '../live/streams.ts';
+import { Browser } from '../../support/auth-server.ts';
+import { createBuild, type Build } from '../../support/build.ts';
+import { person, type Person } from '../../support/client.ts';
+import { openTestDatabase } from '../../support/database.ts';
+import { testConfig } from '../../support/sfera.ts';
+import { ask, json, openSignedIn, type Payload } from '../raw-http.ts';
 
 /** The log lines of requests, streams and errors, as they are written. */
 

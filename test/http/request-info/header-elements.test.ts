@@ -1,10 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { headerElements } from '../../src/http/header-elements.ts';
-import { languageOf } from '../../src/http/request-context.ts';
-import { prefersPage } from '../../src/http/responses.ts';
-import { translate } from '../../src/http/translation.ts';
-import { cpuMsOf } from '../support/cpu-time.ts';
+import { headerElements, languageOf } from '../../../src/http/request-info.ts';
+import { prefersPage } from '../../../src/http/responses.ts';
+import { translate } from '../../../src/http/translation.ts';
+import { cpuMsOf } from '../../support/cpu-time.ts';
 
 const accepting = (accept: string) => prefersPage({ url: '/', headers: { accept } } as IncomingMessage);
 
