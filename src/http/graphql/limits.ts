@@ -42,8 +42,6 @@ export const bounds = {
 /** Limits of an anonymous document: enough for `invitationPreview` and for a health check. */
 export const anonymousBounds = { length: 2000, tokens: 200, depth: 6, rootFields: 2 } as const;
 
-const refuse = (code: string, ...text: Message): RequestError => new RequestError(code, text);
-
 const tooManyItems: Message = [
   `В списке может быть не больше ${bounds.items} элементов.`,
   `A list may have at most ${bounds.items} items.`,
@@ -55,11 +53,10 @@ const tooManyItems: Message = [
  */
 export function boundDocument(text: string): number {
   if (text.length > bounds.length)
-    throw refuse(
-      'DOCUMENT_TOO_LONG',
+    throw new RequestError('DOCUMENT_TOO_LONG', [
       `В документе может быть не больше ${bounds.length} знаков.`,
       `A document may have at most ${bounds.length} characters.`,
-    );
+    ]);
   const lexer = new Lexer(new Source(text));
   let openBrackets = 0;
   for (let count = 1; ; count += 1) {
@@ -71,19 +68,17 @@ export function boundDocument(text: string): number {
     }
     if (kind === TokenKind.EOF) return count;
     if (count > bounds.tokens)
-      throw refuse(
-        'TOO_MANY_TOKENS',
+      throw new RequestError('TOO_MANY_TOKENS', [
         `В документе может быть не больше ${bounds.tokens} лексем.`,
         `A document may have at most ${bounds.tokens} tokens.`,
-      );
+      ]);
     if (kind === TokenKind.BRACE_L || kind === TokenKind.BRACKET_L || kind === TokenKind.PAREN_L) openBrackets += 1;
     if (kind === TokenKind.BRACE_R || kind === TokenKind.BRACKET_R || kind === TokenKind.PAREN_R) openBrackets -= 1;
     if (openBrackets > bounds.nesting)
-      throw refuse(
-        'NESTED_TOO_DEEP',
+      throw new RequestError('NESTED_TOO_DEEP', [
         `Вложенность скобок в документе — не больше ${bounds.nesting}.`,
         `Brackets may be nested at most ${bounds.nesting} deep.`,
-      );
+      ]);
   }
 }
 
@@ -170,30 +165,31 @@ export function BoundsRule(context: ValidationContext): ASTVisitor {
     Field(node) {
       if (node.alias && (aliases += 1) === bounds.aliases + 1)
         context.reportError(
-          refuse(
-            'TOO_MANY_ALIASES',
+          new RequestError('TOO_MANY_ALIASES', [
             `В документе может быть не больше ${bounds.aliases} псевдонимов.`,
             `A document may have at most ${bounds.aliases} aliases.`,
-          ),
+          ]),
         );
     },
     ListValue(node) {
-      if (node.values.length > bounds.items) context.reportError(refuse('LIST_TOO_LONG', ...tooManyItems));
+      if (node.values.length > bounds.items) context.reportError(new RequestError('LIST_TOO_LONG', tooManyItems));
     },
     Directive() {
       if ((directives += 1) === bounds.directives + 1)
         context.reportError(
-          refuse(
-            'TOO_MANY_DIRECTIVES',
+          new RequestError('TOO_MANY_DIRECTIVES', [
             `В документе может быть не больше ${bounds.directives} директив.`,
             `A document may have at most ${bounds.directives} directives.`,
-          ),
+          ]),
         );
     },
     OperationDefinition(node) {
       if (depthOf(node.selectionSet, new Set()) > bounds.depth)
         context.reportError(
-          refuse('QUERY_TOO_DEEP', `Вложенность полей — не больше ${bounds.depth}.`, `Fields may be nested at most ${bounds.depth} deep.`),
+          new RequestError('QUERY_TOO_DEEP', [
+            `Вложенность полей — не больше ${bounds.depth}.`,
+            `Fields may be nested at most ${bounds.depth} deep.`,
+          ]),
         );
     },
   };
@@ -202,24 +198,21 @@ export function BoundsRule(context: ValidationContext): ASTVisitor {
 /** Returns `count` plus the number of values in `value`. @throws RequestError at the first value past a limit. */
 function boundValues(value: unknown, depth = 0, count = 0): number {
   if (count > bounds.values)
-    throw refuse(
-      'TOO_MANY_VALUES',
+    throw new RequestError('TOO_MANY_VALUES', [
       `В переменных может быть не больше ${bounds.values} значений.`,
       `Variables may hold at most ${bounds.values} values.`,
-    );
+    ]);
   if (depth > bounds.nesting)
-    throw refuse(
-      'NESTED_TOO_DEEP',
+    throw new RequestError('NESTED_TOO_DEEP', [
       `Вложенность переменных — не больше ${bounds.nesting}.`,
       `Variables may be nested at most ${bounds.nesting} deep.`,
-    );
+    ]);
   if (typeof value === 'string' && value.length > bounds.value)
-    throw refuse(
-      'VALUE_TOO_LONG',
+    throw new RequestError('VALUE_TOO_LONG', [
       `В значении может быть не больше ${bounds.value} знаков.`,
       `A value may have at most ${bounds.value} characters.`,
-    );
-  if (Array.isArray(value) && value.length > bounds.items) throw refuse('LIST_TOO_LONG', ...tooManyItems);
+    ]);
+  if (Array.isArray(value) && value.length > bounds.items) throw new RequestError('LIST_TOO_LONG', tooManyItems);
   let sum = count + 1;
   if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) sum = boundValues(inner, depth + 1, sum);
   return sum;
@@ -230,23 +223,21 @@ export const boundVariables = (variables: Readonly<Record<string, unknown>>): vo
 
 /** @throws RequestError for an operation of this type that costs too much. */
 export const boundCost = (cost: number, type: OperationTypeNode | undefined): void =>
-  refuseCost(cost, type === OperationTypeNode.QUERY ? bounds.cost : bounds.unslicedCost);
+  assertCost(cost, type === OperationTypeNode.QUERY ? bounds.cost : bounds.unslicedCost);
 
 /** @throws RequestError for an operation that costs too much to be executed without yielding to the event loop. */
-export const boundUnslicedCost = (cost: number): void => refuseCost(cost, bounds.unslicedCost);
+export const boundUnslicedCost = (cost: number): void => assertCost(cost, bounds.unslicedCost);
 
-function refuseCost(cost: number, maxCost: number): void {
+function assertCost(cost: number, maxCost: number): void {
   if (cost > maxCost)
-    throw refuse(
-      'QUERY_TOO_COSTLY',
+    throw new RequestError('QUERY_TOO_COSTLY', [
       `В запрошенных страницах может оказаться больше ${maxCost} объектов. Запросите меньше за один раз.`,
       `The requested pages could hold more than ${maxCost} objects. Request fewer at once.`,
-    );
+    ]);
 }
 
 export const introspectionForbidden = (): RequestError =>
-  refuse(
-    'INTROSPECTION_FORBIDDEN',
+  new RequestError('INTROSPECTION_FORBIDDEN', [
     'Схема доступна только сервисам и сотрудникам школы. Войдите как сотрудник.',
     'Only services and school staff may read the schema. Sign in as staff.',
-  );
+  ]);
