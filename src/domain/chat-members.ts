@@ -1,6 +1,7 @@
 import type { Actor } from '../policy/actor.ts';
 import { can, clauseOf } from '../policy/can.ts';
 import type { Facts } from '../policy/permissions.ts';
+import { orderByText } from '../db/pagination.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict, forbidden, notFound } from '../errors.ts';
 import { record } from '../events/record.ts';
@@ -190,17 +191,12 @@ async function refuseUnmoderated(tx: Tx, chat: Chat): Promise<void> {
     );
 }
 
+const memberOrder = orderByText('member', 'user.sortKey');
+
 /** Returns the members of a chat that the actor may read, in the order of the Russian alphabet. */
 export function membersOf(ctx: Context, chat: Chat, args: PageArgs): Promise<Page<ChatMember>> {
-  const order = {
-    tag: 'member',
-    keys: [
-      { field: 'user.sortKey', direction: 'asc', type: 'string' },
-      { field: 'id', direction: 'asc', type: 'string' },
-    ],
-  } as const;
   return paginateChildren<ChatMember>(ctx, { model: 'Chat', id: chat.id, relation: 'members' }, args, {
-    order,
+    order: memberOrder,
     filter: () => readable(ctx.actor, 'ChatMember'),
     joined: { childType: 'ChatMember', field: 'user', type: 'User' },
   });

@@ -1,4 +1,5 @@
 import type { Tx } from '../db/transaction.ts';
+import { orderByText } from '../db/pagination.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
 import { plain } from '../reader/row-view.ts';
 import { record } from '../events/record.ts';
@@ -122,19 +123,14 @@ export interface ClassFilter {
   includeArchived?: boolean | null;
 }
 
+const classOrder = orderByText('class', 'sortKey');
+
 /**
  * Returns the classes of a school that the actor may read, in school order: by grade, then by letter.
  * @throws INVALID for a grade outside 1 to 11.
  */
 export function classesOf(ctx: Context, school: School, args: PageArgs & ClassFilter): Promise<Page<Class>> {
   if (typeof args.grade === 'number') checkGrade(args.grade);
-  const order = {
-    tag: 'class',
-    keys: [
-      { field: 'sortKey', direction: 'asc', type: 'string' },
-      { field: 'id', direction: 'asc', type: 'string' },
-    ],
-  } as const;
   const yearFilter =
     args.schoolYearId === undefined
       ? { year: { startsOn: presentYear(school).startsOn } }
@@ -142,7 +138,7 @@ export function classesOf(ctx: Context, school: School, args: PageArgs & ClassFi
         ? {}
         : { schoolYearId: args.schoolYearId };
   return paginateChildren<Class>(ctx, { model: 'School', id: school.id, relation: 'classes' }, args, {
-    order,
+    order: classOrder,
     filter: {
       AND: [
         yearFilter,

@@ -1,5 +1,6 @@
 import { can, clauseOf, everCan } from '../policy/can.ts';
 import { newId } from '../db/ids.ts';
+import { orderByText } from '../db/pagination.ts';
 import type { Plain } from '../reader/row-view.ts';
 import { findRows } from '../reader/select.ts';
 import type { Tx } from '../db/transaction.ts';
@@ -176,18 +177,13 @@ export async function alreadyEnrolled(tx: Tx, present: Enrolment | null, schoolI
   );
 }
 
+const pupilOrder = orderByText('pupils', 'student.sortKey');
+
 /** Returns the enrolments in a class that are in force at `asOf`, in the order of the alphabet. */
 export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asOf?: Date | null }): Promise<Page<Enrolment>> {
-  const order = {
-    tag: 'pupils',
-    keys: [
-      { field: 'student.sortKey', direction: 'asc', type: 'string' },
-      { field: 'id', direction: 'asc', type: 'string' },
-    ],
-  } as const;
   const filter = () => ({ AND: [inForce(args.asOf), readable(ctx.actor, 'Enrolment')] });
   return paginateChildren<Enrolment>(ctx, { model: 'Class', id, relation: 'enrolments' }, args, {
-    order,
+    order: pupilOrder,
     filter,
     joined: { childType: 'Enrolment', field: 'student', type: 'User' },
   });
