@@ -129,7 +129,8 @@ function executeCompiled({
     return state;
   }
   if (state.pending === 0) return state;
-  // Stores `resolve` itself: a wrapping closure kept every ExecutionState alive until a full GC (docs/profile.md).
+  // Stores `resolve` itself: a wrapping closure kept every ExecutionState alive until a full GC (docs/profile.md), and
+  // fails the measure `heap`.
   return new Promise((resolve) => (state.finish = resolve));
 }
 
