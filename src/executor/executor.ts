@@ -129,8 +129,7 @@ function executeCompiled({
     return state;
   }
   if (state.pending === 0) return state;
-  // Stores `resolve` itself: a wrapping closure kept every ExecutionState alive until a full GC (docs/profile.md), and
-  // fails the measure `heap`.
+  // Stores `resolve` itself: a wrapping closure kept every ExecutionState alive until a full GC (docs/profile.md).
   return new Promise((resolve) => (state.finish = resolve));
 }
 
