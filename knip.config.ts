@@ -19,7 +19,7 @@ const config: KnipConfig = {
     },
     bench: {
       // Each peer is a process of its own.
-      entry: ['costs.ts', 'soak/probe.ts', 'live/listener-process.ts', 'peers/*.ts'],
+      entry: ['costs.ts', 'soak/probe.ts', 'heap/page-garbage.ts', 'live/listener-process.ts', 'peers/*.ts'],
       project: ['**/*.ts'],
     },
   },

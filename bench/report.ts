@@ -93,7 +93,7 @@ export function report({ measures }: Results): void {
 ${describeMachines(measures)} Database, servers, load and listeners shared the machine.
 
 \`\`\`sh
-npm run bench                       # all measures, about eleven minutes; writes this page
+npm run bench                       # all measures, about twelve minutes; writes this page
 npm run bench -- --quick            # rough values in less than a minute, to check that everything runs; does not write this page
 npm run bench -- fan-out latency    # only these measures; the others keep their results
 \`\`\`

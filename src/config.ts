@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from './config-error.ts';
 import { createFolder, folderError } from './data-folder.ts';
-import { checkedEnvironment, type Environment } from './environment.ts';
+import { CheckedEnvironment, type Environment } from './environment.ts';
 
 export { ConfigError };
 
@@ -74,8 +74,8 @@ export interface Config {
 
 const invalidSetting = (name: string, requirement: string): ConfigError => new ConfigError(`${name} must be ${requirement}.`);
 
-function integer(env: Environment, name: string, defaultValue: number, [min, max]: readonly [min: number, max: number]): number {
-  const text = env[name];
+function integer(env: CheckedEnvironment, name: string, defaultValue: number, [min, max]: readonly [min: number, max: number]): number {
+  const text = env.get(name);
   if (text === undefined || text === '') return defaultValue;
   const value = /^\d+$/.test(text) ? Number(text) : NaN;
   if (!(value >= min && value <= max)) throw invalidSetting(name, `a whole number from ${min} to ${max}`);
@@ -83,23 +83,23 @@ function integer(env: Environment, name: string, defaultValue: number, [min, max
 }
 
 /** Reads WORKERS. `auto` is the number of cores, or 1 with the embedded database. */
-function workers(env: Environment, embedded: boolean): number {
-  if (env.WORKERS === 'auto') return embedded ? 1 : availableParallelism();
+function workers(env: CheckedEnvironment, embedded: boolean): number {
+  if (env.get('WORKERS') === 'auto') return embedded ? 1 : availableParallelism();
   const count = integer(env, 'WORKERS', 1, [1, 256]);
   if (embedded && count > 1)
     throw invalidSetting('WORKERS', '1 with the embedded database, which has one process; set DATABASE_URL to a PostgreSQL server');
   return count;
 }
 
-function choice<T extends string>(env: Environment, name: string, defaultValue: T, values: readonly T[]): T {
-  const text = env[name] || defaultValue;
+function choice<T extends string>(env: CheckedEnvironment, name: string, defaultValue: T, values: readonly T[]): T {
+  const text = env.get(name) || defaultValue;
   const value = values.find((known) => known === text);
   if (value === undefined) throw invalidSetting(name, `one of ${values.join(', ')}`);
   return value;
 }
 
-function flag(env: Environment, name: string, defaultValue: boolean): boolean {
-  const text = env[name];
+function flag(env: CheckedEnvironment, name: string, defaultValue: boolean): boolean {
+  const text = env.get(name);
   if (text === undefined || text === '') return defaultValue;
   if (text === 'true' || text === '1') return true;
   if (text === 'false' || text === '0') return false;
@@ -107,8 +107,8 @@ function flag(env: Environment, name: string, defaultValue: boolean): boolean {
 }
 
 /** Reads TRUST_PROXY: false, true (one proxy), the number of proxies, or a list of addresses and networks. */
-function trustedProxies(env: Environment): TrustedProxies {
-  const text = env.TRUST_PROXY?.trim() ?? '';
+function trustedProxies(env: CheckedEnvironment): TrustedProxies {
+  const text = env.get('TRUST_PROXY')?.trim() ?? '';
   if (text === '' || text === 'false') return 0;
   if (text === 'true') return 1;
   if (/^\d$/.test(text)) return Number(text);
@@ -142,14 +142,14 @@ function publicUrl(text: string): string {
   return checked;
 }
 
-function list(env: Environment, name: string): string[] {
-  return (env[name] ?? '')
+function list(env: CheckedEnvironment, name: string): string[] {
+  return (env.get(name) ?? '')
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '');
 }
 
-function origins(env: Environment): string[] {
+function origins(env: CheckedEnvironment): string[] {
   return list(env, 'ALLOWED_ORIGINS').map((text) => {
     const { origin, href } = new URL(url('ALLOWED_ORIGINS', text, ['http:', 'https:']));
     if (href !== `${origin}/`)
@@ -159,8 +159,8 @@ function origins(env: Environment): string[] {
 }
 
 /** Reads TRUSTED_ISSUERS: a JSON array of { issuer, audience, jwksUri }. */
-function issuers(env: Environment): TrustedIssuer[] {
-  const text = env.TRUSTED_ISSUERS;
+function issuers(env: CheckedEnvironment): TrustedIssuer[] {
+  const text = env.get('TRUSTED_ISSUERS');
   if (text === undefined || text === '') return [];
   const shape = 'a JSON array of objects with the strings issuer, audience and jwksUri';
   let value: unknown;
@@ -225,26 +225,28 @@ function createSecret(dataDir: string, file: string): void {
  * @throws ConfigError with one line that names the variable and its requirement.
  */
 export function readConfig(environment: Environment = process.env): Config {
-  const { env, warnings, misspelt } = checkedEnvironment(environment);
+  const env = new CheckedEnvironment(environment);
+  const { warnings } = env;
   const port = integer(env, 'PORT', 4000, [0, 65_535]);
-  const dataDir = env.DATA_DIR || '.sfera';
+  const dataDir = env.get('DATA_DIR') || '.sfera';
   const logLevel = choice(env, 'LOG_LEVEL', 'info', ['fatal', 'error', 'warn', 'info', 'debug', 'silent']);
-  const databaseUrl = env.DATABASE_URL || undefined;
-  const secretText = env.SECRET_KEY;
+  const databaseUrl = env.get('DATABASE_URL') || undefined;
+  const secretText = env.get('SECRET_KEY');
   const databasePool = integer(env, 'DATABASE_POOL', 10, [2, 1000]);
-  if (databaseUrl === undefined && env.DATABASE_POOL !== undefined) warnings.push('DATABASE_POOL has no effect without DATABASE_URL.');
-  if (databaseUrl !== undefined && secretText !== undefined && env.DATA_DIR !== undefined)
+  if (databaseUrl === undefined && env.get('DATABASE_POOL') !== undefined)
+    warnings.push('DATABASE_POOL has no effect without DATABASE_URL.');
+  if (databaseUrl !== undefined && secretText !== undefined && env.get('DATA_DIR') !== undefined)
     warnings.push('DATA_DIR has no effect with DATABASE_URL and SECRET_KEY.');
   const demo = flag(env, 'DEMO', databaseUrl === undefined);
   if (demo && databaseUrl !== undefined)
     throw invalidSetting('DEMO', 'false with DATABASE_URL: the demonstration school is created only in the embedded database');
-  const metricsToken = env.METRICS_TOKEN || undefined;
+  const metricsToken = env.get('METRICS_TOKEN') || undefined;
   if (metricsToken !== undefined && metricsToken.length < 16) throw invalidSetting('METRICS_TOKEN', 'at least 16 characters long');
   const operationsPerMinute = integer(env, 'OPERATIONS_PER_MINUTE', 6000, [1, 100_000_000]);
   const config = {
     port,
-    host: env.HOST || '0.0.0.0',
-    publicUrl: publicUrl(env.PUBLIC_URL || `http://localhost:${port}`),
+    host: env.get('HOST') || '0.0.0.0',
+    publicUrl: publicUrl(env.get('PUBLIC_URL') || `http://localhost:${port}`),
     databaseUrl,
     databasePool,
     workers: workers(env, databaseUrl === undefined),
@@ -272,6 +274,6 @@ export function readConfig(environment: Environment = process.env): Config {
     warnings,
   };
   // Runs before the server creates a secret, so that a misspelt SECRET_KEY does not leave a new one.
-  misspelt();
+  env.checkNames();
   return { ...config, secretKey: secret(secretText, dataDir) };
 }

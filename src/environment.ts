@@ -8,43 +8,55 @@ const essential = ['DATABASE_URL', 'DATA_DIR', 'SECRET_KEY', 'METRICS_TOKEN'];
 /** Settings that may be empty. */
 const lists = ['ALLOWED_ORIGINS', 'TRUSTED_ISSUERS'];
 
-/**
- * Wraps the environment: reading a setting checks its value. `misspelt` compares all variables with the names read so far.
- * Reading a value with outer spaces, or an essential one that is empty, throws ConfigError.
- */
-export function checkedEnvironment(given: Environment): { env: Environment; warnings: string[]; misspelt(): void } {
-  const names = new Set<string>();
-  const warnings: string[] = [];
-  const read = (name: string): string | undefined => {
-    const value = given[name];
-    const first = !names.has(name);
-    names.add(name);
+/** Reads settings from environment variables, and checks their values and names. */
+export class CheckedEnvironment {
+  /** Warnings for the operator, one line each. */
+  readonly warnings: string[] = [];
+  readonly #variables: Environment;
+  /** Names of the settings read so far. */
+  readonly #names = new Set<string>();
+
+  constructor(variables: Environment) {
+    this.#variables = variables;
+  }
+
+  /**
+   * Returns the value of a setting; undefined if it is empty or missing.
+   * @throws ConfigError when the value has outer spaces, or an essential one is empty.
+   */
+  get(name: string): string | undefined {
+    const isFirst = !this.#names.has(name);
+    this.#names.add(name);
+    const value = this.#variables[name];
     if (value === undefined) return undefined;
     if (value.trim() !== value) {
       // Links and keys are sealed with exactly these bytes, so a server that has run with them must keep them.
       if (name !== 'SECRET_KEY') throw new ConfigError(`${name} starts or ends with a space or a line break: remove it.`);
-      if (first)
-        warnings.push(
+      if (isFirst)
+        this.warnings.push(
           'SECRET_KEY starts or ends with a space or a line break, which belongs to the key: every process needs the same one.',
         );
     }
     if (value !== '') return value;
     if (essential.includes(name)) throw new ConfigError(`${name} is empty: give it a value, or leave it out.`);
-    if (first && !lists.includes(name)) warnings.push(`${name} is empty and counts as not set.`);
+    if (isFirst && !lists.includes(name)) this.warnings.push(`${name} is empty and counts as not set.`);
     return undefined;
-  };
-  const env = new Proxy(given, { get: (_, name) => (typeof name === 'string' ? read(name) : undefined) });
-  const misspelt = (): void => {
-    const known = [...names];
-    for (const name of Object.keys(given)) {
-      const meant = names.has(name) ? undefined : meaning(name, known);
+  }
+
+  /**
+   * Warns of variables that look like misspelt settings. Call it after all settings were read.
+   * @throws ConfigError when an essential setting is misspelt.
+   */
+  checkNames(): void {
+    const known = [...this.#names];
+    for (const name of Object.keys(this.#variables)) {
+      const meant = this.#names.has(name) ? undefined : meaning(name, known);
       if (meant === undefined) continue;
       const text = `${name} is not a setting${meant === '' ? '.' : `: did you mean ${meant}?`}`;
-      if (essential.includes(meant) && given[meant] === undefined) throw new ConfigError(text);
-      warnings.push(text);
+      if (essential.includes(meant) && this.#variables[meant] === undefined) throw new ConfigError(text);
+      this.warnings.push(text);
     }
-  };
-  return { env, warnings, misspelt };
+  }
 }
 
 /**

@@ -4,7 +4,7 @@ import { createDemoData, isEmpty } from './http/demo-data.ts';
 import { startSession } from './domain/sessions.ts';
 import { bufferedOutput, createLogger, type Logger } from './logger.ts';
 import { banner } from './http/banner.ts';
-import { start } from './http/bootstrap.ts';
+import { start, type Running } from './http/bootstrap.ts';
 import { superviseWorkers } from './http/workers.ts';
 
 /** Starts the server, prints its addresses, and stops it on SIGTERM and SIGINT. */
@@ -26,42 +26,57 @@ async function main(): Promise<void> {
 
 async function serve(config: Config, log: Logger): Promise<void> {
   const running = await start(config, log);
-
-  let stopping = false;
-  const stop = (signal: string) => {
-    if (stopping) return;
-    stopping = true;
-    log.info({ signal }, 'stopping');
-    // Exits if stopping takes too long. That is safe for the event log and the database.
-    setTimeout(() => process.exit(1), (config.stopDelaySeconds + config.stopSeconds + closingSeconds) * 1000).unref();
-    running.close().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ err: error }, 'stopping failed');
-        process.exit(1);
-      },
-    );
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  void running.db.failed?.then((error) => {
-    log.fatal(error.message);
-    process.exit(1);
-  });
-
+  new Shutdown(running, config, log).listen();
   log.info({ port: running.port, embedded: running.db.embedded }, 'listening');
-  const { operator, db, tokens } = running;
-  if (config.demo && db.embedded && (await isEmpty(db))) {
-    const demoData = await createDemoData(operator);
-    const [administrator] = demoData.people;
-    const { id: sessionId } = await startSession(operator, {
-      userId: administrator!.user.id,
-      clientId: 'demonstration',
-      device: 'npm start',
+  if (config.demo && running.db.embedded && (await isEmpty(running.db))) await printDemo(running, config);
+  else if (config.workers === 1) process.stdout.write(banner(config, null));
+}
+
+/** Creates the demonstration school and prints its logins, with an access token of its administrator. */
+async function printDemo({ operator, tokens }: Running, config: Config): Promise<void> {
+  const demoData = await createDemoData(operator);
+  const userId = demoData.people[0]!.user.id;
+  const { id: sessionId } = await startSession(operator, { userId, clientId: 'demonstration', device: 'npm start' });
+  const token = await tokens.issueAccessToken({ userId, sessionId, clientId: 'demonstration' }, demoTokenSeconds);
+  process.stdout.write(banner(config, { ...demoData, token }));
+}
+
+/** Closes the server and exits the process, on SIGTERM, on SIGINT, or when the database fails. */
+class Shutdown {
+  readonly #running: Running;
+  readonly #config: Config;
+  readonly #log: Logger;
+  #hasStarted = false;
+
+  constructor(running: Running, config: Config, log: Logger) {
+    this.#running = running;
+    this.#config = config;
+    this.#log = log;
+  }
+
+  listen(): void {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void this.#stop(signal));
+    void this.#running.db.failed?.then((error) => {
+      this.#log.fatal(error.message);
+      process.exit(1);
     });
-    const token = await tokens.issueAccessToken({ userId: administrator!.user.id, sessionId, clientId: 'demonstration' }, demoTokenSeconds);
-    process.stdout.write(banner(config, { ...demoData, token }));
-  } else if (config.workers === 1) process.stdout.write(banner(config, null));
+  }
+
+  async #stop(signal: NodeJS.Signals): Promise<void> {
+    if (this.#hasStarted) return;
+    this.#hasStarted = true;
+    this.#log.info({ signal }, 'stopping');
+    const { stopDelaySeconds, stopSeconds } = this.#config;
+    // Exits if stopping takes too long. That is safe for the event log and the database.
+    setTimeout(() => process.exit(1), (stopDelaySeconds + stopSeconds + closingSeconds) * 1000).unref();
+    try {
+      await this.#running.close();
+    } catch (error) {
+      this.#log.error({ err: error }, 'stopping failed');
+      process.exit(1);
+    }
+    process.exit(0);
+  }
 }
 
 main().catch((error: unknown) => {

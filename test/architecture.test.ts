@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cruise, type ICruiseOptions, type ICruiseResult, type IFlattenedRuleSet } from 'dependency-cruiser';
-import { ESLint } from 'eslint';
 import { buildSchema } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventTypes } from '../src/events/catalog.ts';
@@ -168,16 +167,7 @@ describe('tests', () => {
   /** Folders without a counterpart in src: what only several processes, a browser or a whole school shows. */
   const apart = /^(races|crash|browser|scenario|support)\//;
   /** Tests that walk through all of src, or through every noun by its resource, its permissions or the schema. */
-  const ofAll = [
-    'architecture',
-    'regulation',
-    'domain/repeats',
-    'executor/memory',
-    'graphql/texts',
-    'http/heap',
-    'policy/isolation',
-    'policy/matrix',
-  ];
+  const ofAll = ['architecture', 'lint-rules', 'regulation', 'domain/repeats', 'graphql/texts', 'policy/isolation', 'policy/matrix'];
   const tests = written('test').flatMap((path) => /^test\/(.*)\.test\.ts$/.exec(path)?.[1] ?? []);
   const isInSrc = (path: string) => existsSync(join(root, 'src', path));
 
@@ -202,31 +192,4 @@ describe('documents', () => {
     expect(paths).not.toEqual([]);
     expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });
-});
-
-describe('copies of rows', () => {
-  const lint = async (statement: string): Promise<(string | null)[]> => {
-    const code = `import type { Enrolment, User } from './entities.ts';\nexport const copies = (user: User, enrolment: Enrolment | null): unknown => ${statement};\n`;
-    const [result] = await new ESLint({ cwd: root }).lintText(code, { filePath: join(root, 'src/domain/access.ts') });
-    return result!.messages.map(({ ruleId }) => ruleId).filter((rule) => rule === 'rows/no-copies');
-  };
-
-  it.each([
-    '({ ...user })',
-    '({ id: enrolment?.id, ...enrolment })',
-    '(({ id, ...rest }: User) => [id, rest])(user)',
-    'Object.entries(user)',
-    'Object.assign({}, user)',
-    'structuredClone(user)',
-  ])(
-    'are reported by the linter: %s',
-    async (statement) => {
-      expect(await lint(statement)).toEqual(['rows/no-copies']);
-    },
-    60_000,
-  );
-
-  it('are allowed of plain objects', async () => {
-    expect(await lint('({ ...{ id: user.id } })')).toEqual([]);
-  }, 60_000);
 });

@@ -79,6 +79,24 @@ describe('the settings', () => {
   });
 });
 
+describe.each([
+  ['EXECUTOR', 'executor', ['plans', 'graphql-js']],
+  ['ROWS', 'rows', ['views', 'objects']],
+] as const)('%s', (name, property, values) => {
+  it(`is ${values[0]} by default`, () => {
+    expect(readConfig(onServer)[property]).toBe(values[0]);
+    expect(readConfig({ ...onServer, [name]: '' })[property]).toBe(values[0]);
+  });
+
+  it.each(values)('may be %s', (value) => {
+    expect(readConfig({ ...onServer, [name]: value })[property]).toBe(value);
+  });
+
+  it.each([values[0].toUpperCase(), 'graphql', 'true', `${values[1]},`])('stops the start with the allowed values if it is %s', (value) => {
+    expect(() => readConfig({ ...onServer, [name]: value })).toThrow(`${name} must be one of ${values.join(', ')}.`);
+  });
+});
+
 describe('the secret of a data folder', () => {
   let dir: string;
   beforeEach(() => {

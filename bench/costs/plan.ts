@@ -89,7 +89,7 @@ function planOf(costs: readonly Cost[], { schools, pupils, staff, together }: St
     ['log of a year, GB', '`events` × `b_event`', (events * p('b_event')) / 1e9],
     ['other rows, GB', '`accounts` × (`b_user` + `b_grant` + 2 `b_member` + 12 `b_session`) + pupils × `b_enrolment`', own / 1e9],
     ['WAL of a school day’s messages, GB', '2 `accounts` × `w_wal`', (2 * accounts * p('w_wal')) / 1e9],
-    ['seconds of each hour to forget what is over', '`events` / 8,760 × `d_event`', ((events / 8760) * p('d_event')) / 1000],
+    ['seconds of each hour to delete expired data', '`events` / 8,760 × `d_event`', ((events / 8760) * p('d_event')) / 1000],
   ];
 }
 

@@ -9,8 +9,11 @@ import { WebSocket } from 'ws';
 /** All processes use the inspector's default address, so only one process at a time can be asked. */
 const inspector = 'http://127.0.0.1:9229/json/list';
 
-/** @param settleMs milliseconds to wait until V8 has returned the freed memory to the system. */
-export async function collectGarbage(pid: number, settleMs = 1000): Promise<void> {
+/**
+ * Returns the bytes of the heap that are in use after the collection.
+ * @param settleMs milliseconds to wait until V8 has returned the freed memory to the system.
+ */
+export async function collectGarbage(pid: number, settleMs = 1000): Promise<number> {
   process.kill(pid, 'SIGUSR1');
   let targets: { webSocketDebuggerUrl: string }[] | undefined;
   for (let tries = 0; targets === undefined && tries < 100; tries++) {
@@ -22,14 +25,18 @@ export async function collectGarbage(pid: number, settleMs = 1000): Promise<void
   }
   if (targets === undefined) throw new Error('the inspector of the server did not answer');
   const socket = new WebSocket(targets[0]!.webSocketDebuggerUrl);
-  const nextMessage = () => new Promise((resolve, reject) => socket.once('message', resolve).once('error', reject));
+  const call = (id: number, method: string): Promise<{ usedSize: number }> =>
+    new Promise((resolve, reject) => {
+      const read = (bytes: Buffer): void => resolve((JSON.parse(bytes.toString()) as { result: { usedSize: number } }).result);
+      socket.once('message', read).once('error', reject);
+      socket.send(JSON.stringify({ id, method }));
+    });
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
   // The second collection frees what finalizers released after the first.
-  for (const id of [1, 2]) {
-    const collected = nextMessage();
-    socket.send(JSON.stringify({ id, method: 'HeapProfiler.collectGarbage' }));
-    await collected;
-  }
+  await call(1, 'HeapProfiler.collectGarbage');
+  await call(2, 'HeapProfiler.collectGarbage');
+  const { usedSize } = await call(3, 'Runtime.getHeapUsage');
   socket.close();
   await pause(settleMs);
+  return usedSize;
 }

@@ -45,7 +45,7 @@ function compareSecretsByHash(provider: Provider): void {
 
 /**
  * Derives a refresh token's successor from it, so that a client may request it twice (src/auth/adapter.ts). Overrides a
- * private method of oidc-provider 9.13: «used by two at one moment» of test/auth/provider/refresh.test.ts fails when it changes.
+ * private method of oidc-provider 9.13; test/auth/provider/refresh.test.ts fails when it changes.
  */
 function deriveRefreshTokens(provider: Provider, secretKey: Uint8Array): void {
   const refreshTokens = provider.RefreshToken.prototype as unknown as { generateTokenId(): string };

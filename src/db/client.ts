@@ -89,7 +89,8 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   const watchdog = new Watchdog(options.answerWithinMs);
   const url = parseConnectionUrl(databaseUrl, startOptions);
   const { connectionString } = url;
-  const config = { connectionString, ...defaultConfig, watchdog, rows, onReadOnly: createRenewal(watchdog, log) };
+  const renewal = new ConnectionRenewal(watchdog, log);
+  const config = { connectionString, ...defaultConfig, watchdog, rows, onReadOnly: () => renewal.schedule() };
   const pool = new Pool({ ...config, max: poolSize }, log);
   let size: number;
   try {
@@ -115,27 +116,34 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   return { prisma, models, rows, pool, reads, transactionClients, embedded: false, connectionString, close };
 }
 
-/** Shortest time between two renewals of all connections, since a server may stay read-only. */
+/** Shortest time between two renewals: the server may stay read-only, and new connections may lead to a standby too. */
 const minRenewalIntervalMs = 5000;
 
-/**
- * Returns a function that renews all connections. After a failover the old ones lead to a standby, and new ones may
- * lead to the new primary.
- */
-function createRenewal(watchdog: Watchdog, log: Logger): () => void {
-  let renewedAt = -Infinity;
-  let timer: NodeJS.Timeout | undefined;
-  const renew = (): void => {
-    timer = undefined;
-    renewedAt = performance.now();
-    log.warn('The database is read-only. All connections to it are opened anew.');
-    watchdog.renew(new NoAnswer('The database is read-only.'));
-  };
-  return () => {
-    // Never renews at once, since the client is still reading the error. Connections that were opened since the last
-    // renewal may lead to a standby too.
-    timer ??= setTimeout(renew, Math.max(0, renewedAt + minRenewalIntervalMs - performance.now())).unref();
-  };
+/** Renews all connections after a failover: the old ones lead to a standby, new ones may lead to the new primary. */
+class ConnectionRenewal {
+  readonly #watchdog: Watchdog;
+  readonly #log: Logger;
+  /** Time of the last renewal, by `performance.now`. */
+  #renewedAt = -Infinity;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(watchdog: Watchdog, log: Logger) {
+    this.#watchdog = watchdog;
+    this.#log = log;
+  }
+
+  /** Renews a moment later, since the client is still reading the error; at most once in `minRenewalIntervalMs`. */
+  schedule(): void {
+    const delayMs = Math.max(0, this.#renewedAt + minRenewalIntervalMs - performance.now());
+    this.#timer ??= setTimeout(() => this.#renew(), delayMs).unref();
+  }
+
+  #renew(): void {
+    this.#timer = undefined;
+    this.#renewedAt = performance.now();
+    this.#log.warn('The database is read-only. All connections to it are opened anew.');
+    this.#watchdog.renew(new NoAnswer('The database is read-only.'));
+  }
 }
 
 function connectEmbedded(embedded: Embedded, { watchdog, rows }: { watchdog: Watchdog; rows: RowFormat }, log: Logger): Database {

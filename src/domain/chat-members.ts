@@ -7,7 +7,7 @@ import { record } from '../events/record.ts';
 import { authorize, find, findFor, lock } from './access.ts';
 import { lockOpenChat } from './chats.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
-import { paginateChildren } from './connection.ts';
+import { orderByText, paginateChildren } from './connection.ts';
 import { factsOf, readable } from './resources.ts';
 import { roleByRule, appointSuccessor } from './chat-membership-rules.ts';
 import type { Chat, ChatMember, Page, PageArgs } from './entities.ts';
@@ -190,17 +190,12 @@ async function refuseUnmoderated(tx: Tx, chat: Chat): Promise<void> {
     );
 }
 
+const memberOrder = orderByText('member', 'user.sortKey');
+
 /** Returns the members of a chat that the actor may read, in the order of the Russian alphabet. */
 export function membersOf(ctx: Context, chat: Chat, args: PageArgs): Promise<Page<ChatMember>> {
-  const order = {
-    tag: 'member',
-    keys: [
-      { field: 'user.sortKey', direction: 'asc', type: 'string' },
-      { field: 'id', direction: 'asc', type: 'string' },
-    ],
-  } as const;
   return paginateChildren<ChatMember>(ctx, { model: 'Chat', id: chat.id, relation: 'members' }, args, {
-    order,
+    order: memberOrder,
     filter: () => readable(ctx.actor, 'ChatMember'),
     joined: { childType: 'ChatMember', field: 'user', type: 'User' },
   });

@@ -6,7 +6,7 @@ import { find, findFor, lock, lockName } from './access.ts';
 import { confusableKey, inCyrillic } from './confusables.ts';
 import { mutate, type Context } from './context.ts';
 import { idempotent, type Repeatable } from './idempotency.ts';
-import { paginateChildren } from './connection.ts';
+import { orderByText, paginateChildren } from './connection.ts';
 import { readable } from './resources.ts';
 import type { Class, Page, PageArgs, School } from './entities.ts';
 import { presentYear, schoolYearOf } from './school-years.ts';
@@ -122,19 +122,14 @@ export interface ClassFilter {
   includeArchived?: boolean | null;
 }
 
+const classOrder = orderByText('class', 'sortKey');
+
 /**
  * Returns the classes of a school that the actor may read, in school order: by grade, then by letter.
  * @throws INVALID for a grade outside 1 to 11.
  */
 export function classesOf(ctx: Context, school: School, args: PageArgs & ClassFilter): Promise<Page<Class>> {
   if (typeof args.grade === 'number') checkGrade(args.grade);
-  const order = {
-    tag: 'class',
-    keys: [
-      { field: 'sortKey', direction: 'asc', type: 'string' },
-      { field: 'id', direction: 'asc', type: 'string' },
-    ],
-  } as const;
   const yearFilter =
     args.schoolYearId === undefined
       ? { year: { startsOn: presentYear(school).startsOn } }
@@ -142,7 +137,7 @@ export function classesOf(ctx: Context, school: School, args: PageArgs & ClassFi
         ? {}
         : { schoolYearId: args.schoolYearId };
   return paginateChildren<Class>(ctx, { model: 'School', id: school.id, relation: 'classes' }, args, {
-    order,
+    order: classOrder,
     filter: {
       AND: [
         yearFilter,

@@ -12,7 +12,7 @@ import { lockOpenClass, nameOfClass } from './classes.ts';
 import { mutate, type Context } from './context.ts';
 import { idempotent, type Repeatable } from './idempotency.ts';
 import { inForce, nowOrAfter } from './intervals.ts';
-import { paginateChildren } from './connection.ts';
+import { orderByText, paginateChildren } from './connection.ts';
 import { readable } from './resources.ts';
 import { openStream, type FollowArgs } from './events.ts';
 import { followRules } from './chat-membership-rules.ts';
@@ -179,18 +179,13 @@ export async function alreadyEnrolled(tx: Tx, present: Enrolment | null, schoolI
   );
 }
 
+const pupilOrder = orderByText('pupils', 'student.sortKey');
+
 /** Returns the enrolments in a class that are in force at `asOf`, in the order of the alphabet. */
 export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asOf?: Date | null }): Promise<Page<Enrolment>> {
-  const order = {
-    tag: 'pupils',
-    keys: [
-      { field: 'student.sortKey', direction: 'asc', type: 'string' },
-      { field: 'id', direction: 'asc', type: 'string' },
-    ],
-  } as const;
   const filter = () => ({ AND: [inForce(args.asOf), readable(ctx.actor, 'Enrolment')] });
   return paginateChildren<Enrolment>(ctx, { model: 'Class', id, relation: 'enrolments' }, args, {
-    order,
+    order: pupilOrder,
     filter,
     joined: { childType: 'Enrolment', field: 'student', type: 'User' },
   });

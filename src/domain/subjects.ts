@@ -4,7 +4,7 @@ import { record } from '../events/record.ts';
 import { findFor, lockName } from './access.ts';
 import { confusableKey } from './confusables.ts';
 import { mutate, type Context } from './context.ts';
-import { paginateChildren } from './connection.ts';
+import { orderByText, paginateChildren } from './connection.ts';
 import { readable } from './resources.ts';
 import type { Page, PageArgs, School, Subject } from './entities.ts';
 import { alphabetical, normalizeLine } from './text.ts';
@@ -34,17 +34,12 @@ async function refuseNamesake(tx: Tx, { schoolId, name, sortKey }: Pick<Subject,
     throw conflict(['Такой предмет в школе уже есть.', 'The school already has this subject.'], { path: ['name'] });
 }
 
+const subjectOrder = orderByText('subject', 'sortKey');
+
 /** Returns the subjects of a school, in the order of the alphabet. */
 export function subjectsOf(ctx: Context, school: School, args: PageArgs): Promise<Page<Subject>> {
-  const order = {
-    tag: 'subject',
-    keys: [
-      { field: 'sortKey', direction: 'asc', type: 'string' },
-      { field: 'id', direction: 'asc', type: 'string' },
-    ],
-  } as const;
   return paginateChildren<Subject>(ctx, { model: 'School', id: school.id, relation: 'subjects' }, args, {
-    order,
+    order: subjectOrder,
     filter: readable(ctx.actor, 'Subject'),
   });
 }

@@ -7,7 +7,7 @@ import { migrate } from '../db/migrate.ts';
 import type { Context } from '../domain/context.ts';
 import { Notifier } from '../events/notifier.ts';
 import { createLiveEvents } from '../events/live/live-events.ts';
-import { startHousekeeping } from '../jobs/housekeeping.ts';
+import { Housekeeping } from '../jobs/housekeeping.ts';
 import type { Logger } from '../logger.ts';
 import { startApp, type App } from './app.ts';
 import { contextFor, type ServerDeps } from './request-context.ts';
@@ -86,13 +86,13 @@ export async function start(config: Config, log: Logger, existing?: Database): P
     await opened.close();
     throw listenError(error, config);
   }
-  const stopHousekeeping = config.housekeeping ? startHousekeeping(opened.db, config, log) : undefined;
+  const housekeeping = config.housekeeping ? new Housekeeping(opened.db, config, log) : undefined;
   return {
     ...opened,
     port: app.port,
     async close() {
       await app.close();
-      await stopHousekeeping?.();
+      await housekeeping?.close();
       await opened.close();
     },
   };

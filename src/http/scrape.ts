@@ -2,6 +2,7 @@ import cluster, { type Worker } from 'node:cluster';
 import { randomUUID } from 'node:crypto';
 import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
 import { NoAnswer } from '../db/availability.ts';
+import { waitAtMost } from '../db/watchdog.ts';
 import type { Logger } from '../logger.ts';
 
 /**
@@ -50,46 +51,70 @@ export function answerScrapes(registry: Registry): void {
   });
 }
 
-/** In the primary process: gathers the metrics of the workers. @param listening the listening workers. */
+/** In the primary process: answers the workers' requests for the sum. @param listening the listening workers. */
 export function gatherScrapes(listening: ReadonlySet<Worker>, log: Logger): void {
-  const registry = new Registry();
-  const workers = new Gauge({ name: 'sfera_workers', help: 'Workers whose metrics are in this scrape.', registers: [registry] });
-  const silent = new Counter({
-    name: 'sfera_workers_silent_total',
-    help: 'Workers left out of a scrape because they did not answer within a second.',
-    registers: [registry],
-  });
-  const scrapes = new Map<string, (worker: Worker, metrics: MetricsJson | null) => void>();
-
-  const gather = async (): Promise<string> => {
-    const pending = new Set(listening);
-    const received: MetricsJson[] = [];
-    const id = randomUUID();
-    if (pending.size > 0)
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, answerWithinMs);
-        const take = (worker: Worker, metrics: MetricsJson | null): void => {
-          if (!pending.delete(worker)) return;
-          if (metrics !== null) received.push(metrics);
-          if (pending.size > 0) return;
-          clearTimeout(timer);
-          resolve();
-        };
-        scrapes.set(id, take);
-        for (const worker of pending) worker.send({ scrape: 'own', id } satisfies ToWorker, (error) => error && take(worker, null));
-      });
-    scrapes.delete(id);
-    workers.set(received.length);
-    silent.inc(pending.size);
-    return AggregatorRegistry.aggregate([...received, await registry.getMetricsAsJSON()]).metrics();
-  };
-
+  const gatherer = new MetricsGatherer(listening);
   cluster.on('message', (worker, message: ToPrimary) => {
-    if (message.scrape === 'own') scrapes.get(message.id)?.(worker, message.metrics);
+    if (message.scrape === 'own') gatherer.take(worker, message);
     if (message.scrape === 'all')
-      gather().then(
+      gatherer.gather().then(
         (text) => worker.isConnected() && worker.send({ scrape: 'all', id: message.id, text } satisfies ToWorker, () => undefined),
         (error: unknown) => log.error({ err: error }, 'the metrics of the workers could not be added up'),
       );
   });
+}
+
+/** A scrape that waits for metrics of workers. */
+interface Scrape {
+  pending: Set<Worker>;
+  received: MetricsJson[];
+  /** Called when no worker is pending. */
+  complete(): void;
+}
+
+/** Asks the listening workers for their metrics and adds them up. */
+class MetricsGatherer {
+  readonly #listening: ReadonlySet<Worker>;
+  readonly #scrapes = new Map<string, Scrape>();
+  readonly #registry = new Registry();
+  readonly #workers = new Gauge({ name: 'sfera_workers', help: 'Workers whose metrics are in this scrape.', registers: [this.#registry] });
+  readonly #silent = new Counter({
+    name: 'sfera_workers_silent_total',
+    help: 'Workers left out of a scrape because they did not answer within a second.',
+    registers: [this.#registry],
+  });
+
+  constructor(listening: ReadonlySet<Worker>) {
+    this.#listening = listening;
+  }
+
+  /** Returns the sum of the metrics as text. */
+  async gather(): Promise<string> {
+    const { pending, received } = await this.#ask();
+    this.#workers.set(received.length);
+    this.#silent.inc(pending.size);
+    return AggregatorRegistry.aggregate([...received, await this.#registry.getMetricsAsJSON()]).metrics();
+  }
+
+  /** Takes the metrics of a worker; null if it could not read them. */
+  take(worker: Worker, { id, metrics }: { id: string; metrics: MetricsJson | null }): void {
+    const scrape = this.#scrapes.get(id);
+    if (!scrape?.pending.delete(worker)) return;
+    if (metrics !== null) scrape.received.push(metrics);
+    if (scrape.pending.size === 0) scrape.complete();
+  }
+
+  /** Asks every listening worker. Resolves when all have answered, or after `answerWithinMs`. */
+  async #ask(): Promise<Scrape> {
+    const id = randomUUID();
+    const scrape: Scrape = { pending: new Set(this.#listening), received: [], complete: () => undefined };
+    if (scrape.pending.size === 0) return scrape;
+    const allAnswered = new Promise<void>((resolve) => (scrape.complete = resolve));
+    this.#scrapes.set(id, scrape);
+    for (const worker of this.#listening)
+      worker.send({ scrape: 'own', id } satisfies ToWorker, (error) => error && this.take(worker, { id, metrics: null }));
+    await waitAtMost(answerWithinMs, allAnswered);
+    this.#scrapes.delete(id);
+    return scrape;
+  }
 }

@@ -18,70 +18,87 @@ const minuteMs = 60_000;
  * Starts the workers, replaces those that exit, and stops all of them on SIGTERM and SIGINT. Calls `ready` once all
  * listen.
  */
-export async function superviseWorkers({ workers, stopDelaySeconds, stopSeconds }: Config, log: Logger, ready: () => void): Promise<void> {
-  const running = new Set<Worker>();
-  const listening = new Set<Worker>();
-  let failures: number[] = [];
-  let started = false;
-  let stopping = false;
-  let exitCode = 0;
+export function superviseWorkers(config: Config, log: Logger, ready: () => void): Promise<void> {
+  return new Supervisor(config, log).run(ready);
+}
 
-  const stop = (signal: NodeJS.Signals): void => {
-    if (stopping) return;
-    stopping = true;
-    log.info({ signal }, 'stopping all workers');
-    setTimeout(
-      () => {
-        for (const { process: worker } of running) worker.kill('SIGKILL');
-        process.exit(1);
-      },
-      (stopDelaySeconds + stopSeconds + closingSeconds) * 1000,
-    ).unref();
-    for (const worker of running) worker.process.kill(signal);
-    exitIfDone();
-  };
+class Supervisor {
+  readonly #config: Config;
+  readonly #log: Logger;
+  readonly #running = new Set<Worker>();
+  readonly #listening = new Set<Worker>();
+  /** Unix times in ms of the failures within the last minute. */
+  #failedAt: number[] = [];
+  #hasStarted = false;
+  #isStopping = false;
+  #exitCode = 0;
 
-  const exitIfDone = (): void => {
-    if (running.size === 0) process.exit(exitCode);
-  };
+  constructor(config: Config, log: Logger) {
+    this.#config = config;
+    this.#log = log;
+  }
+
+  async run(ready: () => void): Promise<void> {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#stop(signal));
+    gatherScrapes(this.#listening, this.#log);
+    // The first worker starts alone: it applies the migrations, and a start error is printed only once.
+    await this.#startWorker(0);
+    this.#hasStarted = true;
+    await Promise.all(Array.from({ length: this.#config.workers - 1 }, (_, n) => this.#startWorker(n + 1)));
+    if (!this.#isStopping) ready();
+  }
 
   /** Starts a worker, and replaces it when it exits. Resolves when the worker listens. */
-  const startWorker = (index: number): Promise<void> => {
+  #startWorker(index: number): Promise<void> {
     // Only the first worker runs the housekeeping job, since one process of a database is enough.
     const worker = cluster.fork(index === 0 ? {} : { HOUSEKEEPING: 'false' });
-    running.add(worker);
-    worker.once('disconnect', () => listening.delete(worker));
-    worker.once('exit', (code: number | null, signal: string | null) => {
-      running.delete(worker);
-      listening.delete(worker);
-      if (stopping) {
-        exitCode ||= code ?? 0;
-        return exitIfDone();
-      }
-      // The first worker has printed why it cannot start, and the others could not start either.
-      if (!started) process.exit(code || 1);
-      log.warn({ worker: worker.id, code, signal }, 'a worker ended');
-      if (code !== 0) failures = [...failures.filter((failedAt) => failedAt > Date.now() - minuteMs), Date.now()];
-      if (failures.length < maxFailures) return void startWorker(index);
-      process.stderr.write(`Workers failed ${maxFailures} times within a minute, so the server stops.\n`);
-      exitCode = 1;
-      stop('SIGTERM');
-    });
+    this.#running.add(worker);
+    worker.once('disconnect', () => this.#listening.delete(worker));
+    worker.once('exit', (code: number | null, signal: string | null) => this.#replace({ worker, index, code, signal }));
     return new Promise((resolve) => {
       worker.once('listening', () => {
-        listening.add(worker);
-        log.info({ worker: worker.id, pid: worker.process.pid }, 'a worker listens');
+        this.#listening.add(worker);
+        this.#log.info({ worker: worker.id, pid: worker.process.pid }, 'a worker listens');
         resolve();
       });
     });
-  };
+  }
 
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  gatherScrapes(listening, log);
-  // The first worker starts alone: it applies the migrations, and a start error is printed only once.
-  await startWorker(0);
-  started = true;
-  await Promise.all(Array.from({ length: workers - 1 }, (_, n) => startWorker(n + 1)));
-  if (!stopping) ready();
+  /** Starts another worker in place of one that exited. Stops the server while it starts, and after `maxFailures`. */
+  #replace({ worker, index, code, signal }: { worker: Worker; index: number; code: number | null; signal: string | null }): void {
+    this.#running.delete(worker);
+    this.#listening.delete(worker);
+    if (this.#isStopping) {
+      this.#exitCode ||= code ?? 0;
+      return this.#exitIfDone();
+    }
+    // The first worker has printed why it cannot start, and the others could not start either.
+    if (!this.#hasStarted) process.exit(code || 1);
+    this.#log.warn({ worker: worker.id, code, signal }, 'a worker ended');
+    const now = Date.now();
+    if (code !== 0) this.#failedAt = [...this.#failedAt.filter((failedAt) => failedAt > now - minuteMs), now];
+    if (this.#failedAt.length < maxFailures) return void this.#startWorker(index);
+    process.stderr.write(`Workers failed ${maxFailures} times within a minute, so the server stops.\n`);
+    this.#exitCode = 1;
+    this.#stop('SIGTERM');
+  }
+
+  #stop(signal: NodeJS.Signals): void {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    this.#log.info({ signal }, 'stopping all workers');
+    const { stopDelaySeconds, stopSeconds } = this.#config;
+    setTimeout(() => this.#kill(), (stopDelaySeconds + stopSeconds + closingSeconds) * 1000).unref();
+    for (const worker of this.#running) worker.process.kill(signal);
+    this.#exitIfDone();
+  }
+
+  #kill(): void {
+    for (const { process: worker } of this.#running) worker.kill('SIGKILL');
+    process.exit(1);
+  }
+
+  #exitIfDone(): void {
+    if (this.#running.size === 0) process.exit(this.#exitCode);
+  }
 }

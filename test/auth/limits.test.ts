@@ -33,19 +33,29 @@ describe('countTry', () => {
     expect([await countTry(db, key, 1, 60), await countTry(db, key, 1, 60)]).toEqual([true, false]);
   });
 
-  it('returns the rest of the window, extends it, and resets it', async () => {
+  it('opens a window, whose rest secondsLeft returns', async () => {
     const key = fresh();
     expect(await secondsLeft(db, key)).toBe(0);
     await countTry(db, key, 1, 60);
     expect(await secondsLeft(db, key)).toEqual(about(55));
+  });
+
+  it('allows no try in a window that extendWindow made longer', async () => {
+    const key = fresh();
+    await countTry(db, key, 1, 60);
     await extendWindow(db, key, 600);
     expect(await countTry(db, key, 1, 60)).toBe(false);
     expect(await secondsLeft(db, key)).toBeGreaterThan(500);
+  });
+
+  it('allows tries again after forgetTries', async () => {
+    const key = fresh();
+    await countTry(db, key, 1, 60);
     await forgetTries(db, key);
     expect(await countTry(db, key, 1, 60)).toBe(true);
   });
 
-  it('leaves no rows behind', async () => {
+  it('deleteExpiredTries deletes the rows of windows that are over, and no others', async () => {
     const [over, open] = [fresh(), fresh()];
     for (const key of [over, open]) await countTry(db, key, 1, 60);
     await past(over);
@@ -86,14 +96,14 @@ describe('takeToken', () => {
     expect(all.slice(0, 3).map(({ waitSeconds }) => waitSeconds)).toEqual([0, about(95), about(195)]);
   });
 
-  it('takes a token back', async () => {
+  it('gives a token again after returnToken', async () => {
     const of = { ...bucket(), burst: 1 };
     await takeToken(db, of);
     await returnToken(db, of);
     expect([(await takeToken(db, of)).taken, (await takeToken(db, of)).taken]).toEqual([true, false]);
   });
 
-  it('is full again after housekeeping forgot it', async () => {
+  it('gives the whole burst after housekeeping deleted the row of a full bucket', async () => {
     const of = { ...bucket(), burst: 1 };
     await takeToken(db, of);
     await pass(of.key, 101);

@@ -53,8 +53,8 @@ describe('verifyPassword', () => {
   });
 });
 
-describe('a storm of passwords', () => {
-  it('leaves threads free for the rest of the server, and is refused past its queue', async () => {
+describe('many concurrent password checks', () => {
+  it('leave threads free for the rest of the server, and are refused past the queue', async () => {
     let hashed = 0;
     const storm = Array.from({ length: 300 }, () => hashPassword('пароль').then(() => (hashed += 1)));
     const settled = Promise.allSettled(storm);

@@ -194,7 +194,7 @@ describe('a browser that is remembered', () => {
   });
 });
 
-describe('ending', () => {
+describe('revocation, sign-out and introspection', () => {
   it('revoking a refresh token ends the session', async () => {
     const { configuration, tokens } = await signedIn();
     await openid.tokenRevocation(configuration, tokens.refresh_token!);
@@ -224,7 +224,7 @@ describe('ending', () => {
   });
 });
 
-describe('machines', () => {
+describe('service clients', () => {
   const service = async (scopes = ['read', 'events']) => {
     const { school } = await server.build.school();
     return {
@@ -252,11 +252,15 @@ describe('machines', () => {
     expect((await openid.clientCredentialsGrant(configuration)).access_token).toBeDefined();
   });
 
-  it('get no token for another secret, for the stored hash, or after they were ended', async () => {
+  it('get no token for another secret, nor for the stored hash', async () => {
     const { client, secret } = await service();
-    const kept = Buffer.from(client.secretHash!).toString('base64url');
-    for (const wrong of ['wrong', kept, `${secret!}x`])
+    const stored = Buffer.from(client.secretHash!).toString('base64url');
+    for (const wrong of ['wrong', stored, `${secret!}x`])
       await expect(openid.clientCredentialsGrant(await discover(server, client.id, wrong))).rejects.toThrow();
+  });
+
+  it('get no token after they were ended, and their tokens are refused', async () => {
+    const { client, secret } = await service();
     const configuration = await discover(server, client.id, secret!);
     const { access_token } = await openid.clientCredentialsGrant(configuration);
     await endClient(server.operator, { clientId: client.id });

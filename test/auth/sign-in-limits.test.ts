@@ -66,7 +66,7 @@ describe('a guesser', () => {
     expect(isIn(await attempt(browser, person.signInName, password))).toBe(true);
   });
 
-  it('can try ten passwords of an account in a quarter of an hour', async () => {
+  it('can try at most ten passwords of an account in a quarter of an hour', async () => {
     const person = await server.teacher();
     let looked = 0;
     for (let second = 0; second < 900; second += 45, await pass(45))
@@ -223,7 +223,7 @@ describe('a database that fails in between', () => {
   });
 });
 
-describe('right passwords', () => {
+describe('correct passwords', () => {
   it('are not counted, from any number of browsers', async () => {
     const person = await server.teacher();
     for (let n = 0; n < 12; n++) expect(isIn(await attempt(browserAt(newAddress()), person.signInName, password))).toBe(true);

@@ -273,7 +273,7 @@ describe('an issuer that goes down', () => {
     await outside.close();
   });
 
-  it('and hangs makes only one request wait', async () => {
+  it('makes only one request wait if it hangs', async () => {
     const outside = await openIssuer();
     const token = await outside.token();
     await outside.verify(token);

@@ -127,7 +127,7 @@ describe.skipIf(!isInstalled)(titleOf('a page of an allowed origin'), () => {
     });
   });
 
-  it('reads 429 and Retry-After', async () => {
+  it('reads status 429 and the header Retry-After', async () => {
     let seen = await read('/graphql', { method: 'POST', headers: json(), body });
     for (let n = 0; n < 100 && typeof seen !== 'string' && seen.status !== 429; n += 1)
       seen = await read('/graphql', { method: 'POST', headers: json(), body });

@@ -178,7 +178,7 @@ async function refusal(url: string): Promise<string> {
 }
 const urlOf = (place: string, query = '') => `postgres://u:${password}@${place}/db${query}`;
 
-describe('a server that refuses', () => {
+describe('a connection that fails', () => {
   it.each([
     ['28P01', 'password authentication failed for user "u"', /refused the user or the password/],
     ['28000', 'no pg_hba.conf entry for host "10.0.0.1", user "u", database "db", no encryption', /only with TLS.*sslmode=require/],
@@ -193,17 +193,17 @@ describe('a server that refuses', () => {
     ['42601', 'invalid command-line argument for server process: x', /refuses the options/],
     ['42704', 'unrecognized configuration parameter "x"', /refuses the options/],
     ['XX000', 'Tenant or user not found', /the error XX000/],
-  ])('by %s «%s» is reported with the reason', async (code, message, expected) => {
+  ])('with %s «%s» is reported with the reason', async (code, message, expected) => {
     expect(await refusal(urlOf(await answering((socket) => socket.end(errorOf(code, message)))))).toMatch(expected);
   });
 
-  it('for lack of connections is reported after ten seconds', async () => {
+  it('because the server has no connection left is reported after ten seconds', async () => {
     expect(await refusal(urlOf(await answering((socket) => socket.end(errorOf('53300', 'sorry, too many clients already')))))).toMatch(
       /no connection left: lower DATABASE_POOL/,
     );
   });
 
-  it('for a missing password is reported as such', async () => {
+  it('because DATABASE_URL has no password is reported with this reason', async () => {
     const askScram = Buffer.from('R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0');
     const goOn = Buffer.from('R\0\0\0\x0c\0\0\0\x0br=x,');
     const place = await answering((socket) => {
@@ -213,22 +213,24 @@ describe('a server that refuses', () => {
     expect(await refusal(`postgres://u@${place}/db`)).toMatch(/asks for a password, and DATABASE_URL has none/);
   });
 
-  it('TLS is reported as such', async () => {
+  it('because the server has no TLS is reported with this reason', async () => {
     expect(await refusal(urlOf(await answering((socket) => socket.write('N')), '?sslmode=require'))).toMatch(
       /offers no TLS: write sslmode=disable/,
     );
   });
 
-  it('and is not PostgreSQL is reported as such', async () => {
+  it('because the server is not PostgreSQL is reported with this reason', async () => {
     expect(await refusal(urlOf(await answering((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))))).toMatch(
       /not PostgreSQL|is PostgreSQL/,
     );
   });
 
-  it('because it is down is reported after ten seconds', async () => {
-    expect(await refusal(urlOf('127.0.0.1:1'))).toMatch(/nothing listens there/);
-    expect(await refusal(`postgres://u:${password}@/db?host=/nowhere`)).toMatch(/no such socket/);
-    expect(await refusal(urlOf('nowhere.invalid'))).toMatch(/no such host|name service/);
+  it.each([
+    ['no server listens', urlOf('127.0.0.1:1'), /nothing listens there/],
+    ['the socket does not exist', `postgres://u:${password}@/db?host=/nowhere`, /no such socket/],
+    ['the host does not exist', urlOf('nowhere.invalid'), /no such host|name service/],
+  ])('because %s is reported with this reason after ten seconds', async (_reason, url, expected) => {
+    expect(await refusal(url)).toMatch(expected);
   });
 });
 

@@ -13,7 +13,7 @@ afterEach(() => {
 const tooMany = Buffer.concat([Buffer.from('E\0\0\0\x1d'), Buffer.from('SFATAL\0C53300\0Mtoo many\0\0')]);
 tooMany.writeInt32BE(tooMany.length - 1, 1);
 
-it('never waits for a connection longer than its limit, whatever happens to the last attempt', async () => {
+it('never waits for a connection longer than its limit, however the last attempt ends', async () => {
   const waitMs = 4000;
   let count = 0;
   // Refuses the first connection after a delay, and never responds to the second.

@@ -211,15 +211,25 @@ describe.runIf(server)('a start on a server', () => {
     );
   });
 
-  it('refuses a missing database, a missing role, and a role without connections', async () => {
-    const made = await make();
-    const missing = new URL(made.url);
+  it('refuses a missing database', async () => {
+    const missing = new URL((await make()).url);
     missing.pathname = '/sfera_test_missing';
     expect(await start(missing.href)).toContain('it has no database of this name');
-    expect(await start(asRole(made, 'sfera_test_nobody'))).toContain('it has no role of this name');
+  });
+
+  it('refuses a missing role', async () => {
+    expect(await start(asRole(await make(), 'sfera_test_nobody'))).toContain('it has no role of this name');
+  });
+
+  it('refuses a role that may not connect, and says what to grant', async () => {
+    const made = await make();
     await run(server!, `revoke connect on database ${made.name} from public`);
     expect(await start(asRole(made))).toContain('GRANT CONNECT ON DATABASE');
-    await run(server!, `grant connect on database ${made.name} to ${role}`, `alter role ${role} connection limit 0`);
+  });
+
+  it('refuses a role without connections', async () => {
+    const made = await make();
+    await run(server!, `alter role ${role} connection limit 0`);
     expect(await start(asRole(made))).toContain('it has no connection left: lower DATABASE_POOL');
   });
 

@@ -35,7 +35,7 @@ async function counted<T>(read: () => Promise<T>): Promise<[T, number]> {
   }
 }
 
-it('is read with one statement, and each actor gets what the policy allows', async () => {
+it('reads a row for many actors with one statement, and returns to each what the policy allows', async () => {
   const [own, other] = [await schoolOf(), await schoolOf()];
   const actors = [
     await actor(own.administrator),
@@ -76,7 +76,7 @@ it('is read with one statement, and each actor gets what the policy allows', asy
   ]);
 });
 
-it("is one's own row for everybody, and nothing that an earlier turn read", async () => {
+it('reads the rows of many users with one statement, and reads them again in the next turn of the event loop', async () => {
   const people = [await app.build.user(), await app.build.user()];
   const read = () => Promise.all([...people, people[0]!].map(({ id }) => batchedRows.loadUser(id)));
   const [rows, statements] = await counted(read);

@@ -24,7 +24,7 @@ const tested = Object.entries(mutations).flatMap(([name, { repeats }]): [string,
 );
 
 describe.each(tested)('%s', (_name, cases) => {
-  it.each(cases)('where $state', async ({ before, act, answer }) => {
+  it.each(cases)('changes no row where $state', async ({ before, act, answer }) => {
     const school = await buildRepeatSchool(app);
     // Signs in before the comparison.
     await school.by.viewer({});

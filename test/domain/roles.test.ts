@@ -107,7 +107,7 @@ describe('endRole', () => {
     expect(await types(school.id)).toEqual(['student.withdrawn', 'role.ended']);
   });
 
-  it('keeps the last platform administrator', async () => {
+  it('is refused for the last platform administrator', async () => {
     const { school, administrator } = await app.build.school();
     await expectRefusal(app, school.id, { code: 'CONFLICT' }, async () => app.as(administrator).endRole(await grantOf(administrator)));
     const second = await app.build.user({ schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR' });
@@ -129,8 +129,8 @@ describe('endRole', () => {
   });
 });
 
-describe.runIf(process.env.TEST_DATABASE_URL)('endRole at once', () => {
-  it('leaves one of two administrators who end each other', async () => {
+describe.runIf(process.env.TEST_DATABASE_URL)('concurrent endRole', () => {
+  it('lets only one of two administrators end the role of the other', async () => {
     for (let round = 0; round < 10; round++) {
       const { school, administrator } = await app.build.school();
       const second = await app.build.user({ schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR' });

@@ -22,7 +22,7 @@ describe('names', () => {
     expect(shortName({ surname: 'Ким', givenName: 'А\u0301нна', patronymic: '𐐔' })).toBe('Ким А\u0301. 𐐔.');
   });
 
-  it('to sign in are folded, and refused where they are too short or odd', () => {
+  it('to sign in are stored in lower case, and refused if they are too short or have characters that are not allowed', () => {
     expect(signInNameOf(' Ёж.98@Школа ')).toBe('ёж.98@школа');
     for (const wrong of ['аб', 'а'.repeat(65), 'а б в', 'имя!', '名前名前'])
       expect(() => signInNameOf(wrong)).toThrow(expect.objectContaining({ code: 'INVALID' }));
@@ -90,7 +90,7 @@ describe('createUser', () => {
 });
 
 describe('updateProfile', () => {
-  it("changes one's own particulars and tells every school of a present role", async () => {
+  it("changes the viewer's own details, and records an event in every school where the viewer has a role", async () => {
     const [one, two] = [await app.build.school(), await app.build.school()];
     const teacher = await app.build.teacher({ schoolId: one.school.id, surname: 'Ёжикова', givenName: 'Анна' });
     await app.db.prisma.roleGrant.create({ data: { schoolId: two.school.id, userId: teacher.id, role: 'TEACHER' } });

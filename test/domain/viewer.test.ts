@@ -70,7 +70,7 @@ describe('viewerCan', () => {
 });
 
 describe('sessions', () => {
-  it("are one's own alone, and end one by one or all but the one that asks", async () => {
+  it('are listed to their person alone, who can end one of them, or all but the current one', async () => {
     const { school, administrator } = await app.build.school();
     const teacher = await app.build.teacher({ schoolId: school.id });
     const others = [await app.token(teacher), await app.token(teacher)];

@@ -34,7 +34,7 @@ function rowOf(columns: Record<string, string | null>) {
 }
 
 describe('a field with raw columns', () => {
-  it('is every global id, name and text of a row', () => {
+  it('exists for every global id, name and text of a row', () => {
     const names = fields.map(([name]) => name);
     expect(names).toEqual(expect.arrayContaining(['User.id', 'ChatMember.id', 'User.fullName', 'User.surname', 'School.name']));
   });

@@ -84,7 +84,7 @@ describe('a body is read', () => {
     expect(received).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK\r\n[^]*\{"data":\{"__typename":"Query"\}\}$/);
   });
 
-  it('with the last of two members of the same name, on both paths', async () => {
+  it('with the last of two members of the same name, by the fast path and by Yoga', async () => {
     const body = '{"query":"{ nothing }","query":"{ __typename }"}';
     for (const headers of [{}, { 'content-encoding': 'identity' }] as Record<string, string>[])
       expect((await post({ body, headers })).data).toEqual({ __typename: 'Query' });

@@ -119,9 +119,12 @@ describe('every page', () => {
     await secure.close();
   });
 
-  it('answers a wrong method and an unknown path', async () => {
+  it('answers a method that the path does not have with 405', async () => {
     expect((await browser().open('/sessions', { method: 'DELETE' })).status).toBe(405);
     expect((await browser().open('/sessions/end')).status).toBe(405);
+  });
+
+  it('answers an unknown path with 404', async () => {
     for (const path of ['/nothing', '/sign-in/', '/join/', '/join/a/b', '/assets/nothing.js', '/assets/constructor', '/joined/x'])
       expect((await browser().open(path)).status).toBe(404);
   });
@@ -173,8 +176,11 @@ describe('sign-in', () => {
     expect(page.headers.get('content-security-policy')).toContain("form-action 'self' https://portal.example;");
   });
 
-  it('reports an expired sign-in, and an invalid request of an app', async () => {
+  it('reports an expired sign-in', async () => {
     expect((await browser().open('/sign-in/none')).text).toContain('Вход был начат слишком давно');
+  });
+
+  it('reports an invalid request of an app, without its text', async () => {
     const wrong = await browser().open('/oidc/auth?client_id=%3Cscript%3E&response_type=code');
     expect([wrong.status, wrong.text.includes('<script')]).toEqual([400, false]);
     expect(wrong.text).toContain('Приложение отправило неверный запрос на вход');
@@ -242,9 +248,12 @@ describe('join', () => {
     expect(grants.map(({ role }) => role)).toEqual(['TEACHER']);
   });
 
-  it('reports an unknown invitation and one without free seats', async () => {
+  it('reports an unknown invitation', async () => {
     const wrong = await browser().open('/join/AAAAAAAAAAAAAAAAAAAAAAAAAAA');
     expect([wrong.status, wrong.text.includes('Такого приглашения нет')]).toEqual([404, true]);
+  });
+
+  it('refuses the form of an invitation whose last seat was taken since', async () => {
     const { path } = await invitation({ maxUses: 1 });
     const [first, second] = [browser(), browser()];
     const [one, two] = [await first.open(path), await second.open(path)];
@@ -309,7 +318,7 @@ describe('sessions', () => {
     );
   });
 
-  it('a form that cannot be answered redirects to a page that can be opened', async () => {
+  it('the error page after a form links to a page that can be opened', async () => {
     const { visitor, person } = await arrived();
     const [own] = await active(person.id);
     const { pool } = server.db;

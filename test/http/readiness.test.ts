@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { startApp } from '../../src/http/app.ts';
+import { startSecondApp } from '../support/second-app.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { ask, json, openSignedIn } from './raw-http.ts';
 
@@ -28,7 +28,7 @@ describe('/health', () => {
 
   it('is not ready without a database, but alive', async () => {
     const pool = { query: () => Promise.reject(new Error('the database is gone')) } as never;
-    const broken = await startApp({ ...app, config: { ...app.config, port: 0 }, db: { ...app.db, pool }, routes: async () => false });
+    const broken = await startSecondApp(app, { db: { ...app.db, pool } });
     const answer = async (path: string) => {
       const response = await fetch(`http://127.0.0.1:${broken.port}${path}`);
       return [response.status, await response.json()];
@@ -39,7 +39,7 @@ describe('/health', () => {
   });
 
   it('is not ready while it stops, but still answers open connections', async () => {
-    const stopping = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false });
+    const stopping = await startSecondApp(app);
     const socket = connect(stopping.port, '127.0.0.1');
     let received = '';
     const over = new Promise((resolve) => socket.once('close', resolve));
@@ -91,11 +91,7 @@ describe('/metrics', () => {
   });
 
   it('is available from anywhere with the configured token', async () => {
-    const guarded = await startApp({
-      ...app,
-      config: { ...app.config, port: 0, metricsToken: 'a token for metrics' },
-      routes: async () => false,
-    });
+    const guarded = await startSecondApp(app, { config: { metricsToken: 'a token for metrics' } });
     const url = `http://127.0.0.1:${guarded.port}/`;
     subscribe('net.server.socket', elsewhere);
     expect((await get('/metrics', { authorization: 'Bearer a token for metrics' }, url)).status).toBe(200);

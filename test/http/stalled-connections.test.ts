@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startApp, type App } from '../../src/http/app.ts';
+import { startSecondApp, type SecondApp } from '../support/second-app.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 /** A response that is larger than the kernel's socket buffers. */
@@ -9,16 +9,15 @@ const large = Buffer.alloc(48 * 1024 * 1024, 'x');
 const stalledMs = 700;
 
 let app: Sfera;
-let quickApp: App;
+let quickApp: SecondApp;
 /** The server's ends of its connections, the newest last. */
 const ends: Socket[] = [];
 const noteEnd = (message: unknown) => void ends.push((message as { socket: Socket }).socket);
 beforeAll(async () => {
   subscribe('net.server.socket', noteEnd);
   app = await openSfera();
-  quickApp = await startApp({
-    ...app,
-    config: { ...app.config, port: 0, stopSeconds: 60 },
+  quickApp = await startSecondApp(app, {
+    config: { stopSeconds: 60 },
     timeouts: { init: 300, stalled: stalledMs },
     routes: async (_request, response) => {
       response.end(large);

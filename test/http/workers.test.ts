@@ -141,7 +141,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
   it('runs the housekeeping in one worker only', async () => {
     const forgot = () =>
       lines()
-        .filter(({ msg }) => msg === 'what is over was forgotten')
+        .filter(({ msg }) => msg === 'expired data was deleted')
         .map(({ worker }) => worker);
     await expect.poll(forgot).toEqual([listening()[0]!.worker]);
   });

@@ -42,7 +42,7 @@ export interface Embedded {
  */
 export async function openEmbedded(options: { dataDir?: string; template?: Uint8Array; log: Logger }): Promise<Embedded> {
   const { dataDir, template, log } = options;
-  if (dataDir === undefined) return start({ dir: undefined, template });
+  if (dataDir === undefined) return DatabaseWorker.start({ dir: undefined, template });
   const lost = new AbortController();
   const lock = await lockFolder(dataDir, { onLost: (error) => lost.abort(error), onWait: (message) => log.warn(message) });
   const folder = { lock, lost: lost.signal };
@@ -56,9 +56,13 @@ export async function openEmbedded(options: { dataDir?: string; template?: Uint8
   try {
     const dir = join(dataDir, 'pg');
     if (!existsSync(dir)) await createDatabase(dir, template, folder);
-    const embedded = await start({ dir, template: undefined }, folder);
-    const close = (): Promise<void> => embedded.close().finally(release);
-    return { ...embedded, close };
+    const database = await DatabaseWorker.start({ dir, template: undefined }, folder);
+    return {
+      connection: () => database.connection(),
+      dump: () => database.dump(),
+      close: () => database.close().finally(release),
+      failed: database.failed,
+    };
   } catch (error) {
     release();
     throw lost.signal.aborted ? lost.signal.reason : openingError(dataDir, error);
@@ -71,7 +75,7 @@ async function createDatabase(dir: string, template: Uint8Array | undefined, fol
   checkHeld(folder);
   rmSync(temporary, { recursive: true, force: true });
   mkdirSync(temporary, { mode: 0o700 });
-  await (await start({ dir: temporary, template }, folder)).close();
+  await (await DatabaseWorker.start({ dir: temporary, template }, folder)).close();
   checkHeld(folder);
   renameSync(temporary, dir);
 }
@@ -102,71 +106,103 @@ function checkHeld({ lock, lost }: LockedFolder): void {
   lost.throwIfAborted();
 }
 
-async function start(workerData: WorkerOptions, folder?: LockedFolder): Promise<Embedded> {
-  if (folder !== undefined) checkHeld(folder);
-  const worker = new Worker(workerFile, { workerData });
-  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-  const connections = new Map<number, ProtocolStream>();
-  const dumps: { resolve(bytes: Uint8Array): void; reject(error: Error): void }[] = [];
-  let connectionCount = 0;
-  let stopped: Error | undefined;
+interface PendingDump {
+  resolve(bytes: Uint8Array): void;
+  reject(error: Error): void;
+}
 
-  let closing = false;
-  let fail: (error: Error) => void;
-  const failed = new Promise<Error>((resolve) => (fail = resolve));
+/** The database in a worker thread, without the lock of its folder. */
+class DatabaseWorker implements Embedded {
+  readonly failed: Promise<Error>;
+  readonly #worker: Worker;
+  readonly #folder: LockedFolder | undefined;
+  readonly #exited: Promise<void>;
+  readonly #connections = new Map<number, ProtocolStream>();
+  readonly #dumps: PendingDump[] = [];
+  #connectionCount = 0;
+  #isClosing = false;
+  /** Why the worker answers nothing any more. */
+  #stopReason: Error | undefined;
+  #reportFailure!: (error: Error) => void;
 
-  const post = (request: WorkerRequest): void => {
-    // Sends nothing once the folder is lost: `stop` has destroyed the connections.
-    if (folder?.lock.check() ?? true) worker.postMessage(request);
-  };
-  const stop = (error: Error): void => {
-    stopped ??= error;
-    if (!closing) fail(stopped);
-    for (const connection of connections.values()) connection.destroy(error);
-    for (const dump of dumps.splice(0)) dump.reject(error);
-  };
-  // If the folder is lost while starting, ending the worker makes the start fail.
-  folder?.lost.addEventListener('abort', () => {
-    stop(new DatabaseStopped((folder.lost.reason as Error).message, { cause: folder.lost.reason }));
-    void worker.terminate();
-  });
-  await new Promise<void>((resolve, reject) => {
-    worker.on('error', reject);
-    worker.on('exit', () => reject(new Error('The embedded database stopped while starting.')));
-    worker.once('message', () => resolve());
-  });
-  worker.on('message', (reply: WorkerReply) => {
-    if (reply.kind === 'bytes') connections.get(reply.connection)?.receive(reply.bytes);
-    if (reply.kind === 'dump') dumps.shift()?.resolve(reply.bytes);
-  });
-  folder?.lost.throwIfAborted();
-  worker.on('error', (cause) => stop(new DatabaseStopped('The embedded database has failed.', { cause })));
-  worker.on('exit', () => stop(new DatabaseStopped('The embedded database has stopped.')));
+  private constructor(options: WorkerOptions, folder: LockedFolder | undefined) {
+    this.#worker = new Worker(workerFile, { workerData: options });
+    this.#folder = folder;
+    this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
+    this.failed = new Promise((resolve) => (this.#reportFailure = resolve));
+    folder?.lost.addEventListener('abort', () => this.#abandonFolder(folder.lost.reason as Error));
+  }
 
-  return {
-    connection() {
-      const id = ++connectionCount;
-      const stream = new ProtocolStream((bytes) => post({ kind: 'bytes', connection: id, bytes }));
-      connections.set(id, stream);
-      stream.once('close', () => connections.delete(id));
-      if (stopped !== undefined) stream.destroy(stopped);
-      return stream;
-    },
-    dump: () =>
-      new Promise((resolve, reject) => {
-        if (stopped !== undefined) return reject(stopped);
-        dumps.push({ resolve, reject });
-        post({ kind: 'dump' });
-      }),
-    async close() {
-      closing = true;
-      if (stopped === undefined) post({ kind: 'close' });
-      await waitAtMost(closeWithinMs, exited);
-      // Ends a hanging worker as a crash would. All committed changes are in the folder.
-      await worker.terminate();
-    },
-    failed,
-  };
+  /** Starts a worker; resolves when it answers. @throws ConfigError when the folder is lost. */
+  static async start(options: WorkerOptions, folder?: LockedFolder): Promise<DatabaseWorker> {
+    if (folder !== undefined) checkHeld(folder);
+    const database = new DatabaseWorker(options, folder);
+    await database.#waitUntilReady();
+    database.#listen();
+    folder?.lost.throwIfAborted();
+    return database;
+  }
+
+  connection(): Duplex {
+    const id = ++this.#connectionCount;
+    const stream = new ProtocolStream((bytes) => this.#post({ kind: 'bytes', connection: id, bytes }));
+    this.#connections.set(id, stream);
+    stream.once('close', () => this.#connections.delete(id));
+    if (this.#stopReason !== undefined) stream.destroy(this.#stopReason);
+    return stream;
+  }
+
+  dump(): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      if (this.#stopReason !== undefined) return reject(this.#stopReason);
+      this.#dumps.push({ resolve, reject });
+      this.#post({ kind: 'dump' });
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    if (this.#stopReason === undefined) this.#post({ kind: 'close' });
+    await waitAtMost(closeWithinMs, this.#exited);
+    // Ends a hanging worker as a crash would. All committed changes are in the folder.
+    await this.#worker.terminate();
+  }
+
+  #waitUntilReady(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#worker.on('error', reject);
+      this.#worker.on('exit', () => reject(new Error('The embedded database stopped while starting.')));
+      this.#worker.once('message', () => resolve());
+    });
+  }
+
+  #listen(): void {
+    this.#worker.on('message', (reply: WorkerReply) => {
+      if (reply.kind === 'bytes') this.#connections.get(reply.connection)?.receive(reply.bytes);
+      if (reply.kind === 'dump') this.#dumps.shift()?.resolve(reply.bytes);
+    });
+    this.#worker.on('error', (cause) => this.#stop(new DatabaseStopped('The embedded database has failed.', { cause })));
+    this.#worker.on('exit', () => this.#stop(new DatabaseStopped('The embedded database has stopped.')));
+  }
+
+  /** Sends nothing once the folder is lost: `#stop` has destroyed the connections. */
+  #post(request: WorkerRequest): void {
+    if (this.#folder?.lock.check() ?? true) this.#worker.postMessage(request);
+  }
+
+  /** Ends the worker of a folder that another process took. If it was starting, the start fails. */
+  #abandonFolder(cause: Error): void {
+    this.#stop(new DatabaseStopped(cause.message, { cause }));
+    void this.#worker.terminate();
+  }
+
+  /** Fails everything that waits for the worker. Keeps the first reason. */
+  #stop(error: Error): void {
+    this.#stopReason ??= error;
+    if (!this.#isClosing) this.#reportFailure(this.#stopReason);
+    for (const connection of this.#connections.values()) connection.destroy(error);
+    for (const dump of this.#dumps.splice(0)) dump.reject(error);
+  }
 }
 
 /** The worker beside this file: the compiled one, or the source through a loader. */

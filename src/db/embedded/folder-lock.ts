@@ -69,7 +69,7 @@ export async function lockFolder(dir: string, options: LockOptions): Promise<Fol
         continue;
       }
       const lock = await claim(locks, current + 1, machine);
-      if (lock !== undefined) return holdLock(dir, locks, lock, options);
+      if (lock !== undefined) return new HeldLock(dir, locks, lock, options);
     }
   } catch (error) {
     throw folderError(dir, error);
@@ -143,48 +143,74 @@ function isTaken(error: unknown): boolean {
   );
 }
 
-function holdLock(dir: string, locks: string, { number, owner, server, ...claimed }: ClaimedLock, { onLost }: LockOptions): FolderLock {
-  const lock = join(locks, String(number));
-  const { id } = owner;
-  let { confirmedAt } = claimed;
-  let lost = false;
+/** A lock that this process holds: renews its lease until it is released or lost. */
+class HeldLock implements FolderLock {
+  readonly #dir: string;
+  readonly #locks: string;
+  readonly #number: number;
+  readonly #id: string;
+  readonly #server: ClaimedLock['server'];
+  readonly #onLost: LockOptions['onLost'];
+  readonly #timer: NodeJS.Timeout;
+  /** Unix time in ms of the last renewal. */
+  #confirmedAt: number;
+  #isLost = false;
 
-  const lose = (reason: string): void => {
-    lost = true;
-    clearInterval(timer);
-    server?.close();
-    onLost(new ConfigError(`The folder ${dir} ${reason}, so this process stops using it.`));
-  };
-  const confirm = (): void => {
-    if (lost) return;
+  constructor(dir: string, locks: string, { number, owner, server, confirmedAt }: ClaimedLock, { onLost }: LockOptions) {
+    this.#dir = dir;
+    this.#locks = locks;
+    this.#number = number;
+    this.#id = owner.id;
+    this.#server = server;
+    this.#onLost = onLost;
+    this.#confirmedAt = confirmedAt;
+    this.#timer = setInterval(() => this.#confirm(), renewalMs).unref();
+  }
+
+  check(): boolean {
+    // After a pause of the whole process (SIGSTOP, a suspended machine) the lease may have run out.
+    if (this.#unconfirmedMs() > 3 * renewalMs) this.#confirm();
+    return !this.#isLost;
+  }
+
+  release(): void {
+    clearInterval(this.#timer);
+    if (this.#isLost) return;
     try {
-      if (!renew(lock, id) || highestNumber(locks) !== number) return lose('was replaced or taken over');
-      confirmedAt = Date.now();
+      markReleased(this.#path(), this.#id);
+    } finally {
+      this.#server?.close();
+    }
+  }
+
+  #path(): string {
+    return join(this.#locks, String(this.#number));
+  }
+
+  /** Returns the time since the last renewal. The system clock may have been set back. */
+  #unconfirmedMs(): number {
+    return Math.abs(Date.now() - this.#confirmedAt);
+  }
+
+  #confirm(): void {
+    if (this.#isLost) return;
+    try {
+      if (!renew(this.#path(), this.#id) || highestNumber(this.#locks) !== this.#number) return this.#lose('was replaced or taken over');
+      this.#confirmedAt = Date.now();
     } catch (error) {
-      if (isGone(error)) return lose('was replaced');
+      if (isGone(error)) return this.#lose('was replaced');
       // Another machine may take the folder over when the lease was not renewed for `leaseMs`.
       const { code } = error as NodeJS.ErrnoException;
-      if (Math.abs(Date.now() - confirmedAt) > leaseMs - 2 * renewalMs) lose(`cannot be written any more (${code})`);
+      if (this.#unconfirmedMs() > leaseMs - 2 * renewalMs) this.#lose(`cannot be written any more (${code})`);
     }
-  };
-  const timer = setInterval(confirm, renewalMs).unref();
+  }
 
-  return {
-    check() {
-      // After a pause of the whole process (SIGSTOP, a suspended machine) the lease may have run out.
-      if (Math.abs(Date.now() - confirmedAt) > 3 * renewalMs) confirm();
-      return !lost;
-    },
-    release() {
-      clearInterval(timer);
-      if (lost) return;
-      try {
-        markReleased(lock, id);
-      } finally {
-        server?.close();
-      }
-    },
-  };
+  #lose(reason: string): void {
+    this.#isLost = true;
+    clearInterval(this.#timer);
+    this.#server?.close();
+    this.#onLost(new ConfigError(`The folder ${this.#dir} ${reason}, so this process stops using it.`));
+  }
 }
 
 /**

@@ -14,7 +14,7 @@ import {
 import { LRUCache } from 'lru-cache';
 import type { Context } from '../../domain/context.ts';
 import { SelectedFields } from '../../domain/loaders.ts';
-import { rateLimited, type Refusal } from '../../errors.ts';
+import { rateLimited, type Language, type Refusal } from '../../errors.ts';
 import { schema } from '../../graphql/schema.ts';
 import { cacheBudget } from '../cache-budget.ts';
 import { accountIdOf } from '../request-info.ts';
@@ -184,8 +184,7 @@ export class Documents {
   read(text: string, sender: Sender): KnownDocument {
     try {
       const known = this.find(text) ?? this.#add(text, sender);
-      if (sender.actor.kind === 'anonymous' && known.anonymousRefusal !== undefined)
-        throw refusalError(known.anonymousRefusal, sender.language);
+      if (sender.actor.kind === 'anonymous') throwRefusal(known.anonymousRefusal, sender.language);
       return known;
     } catch (error) {
       if (error instanceof AggregateError)
@@ -196,15 +195,13 @@ export class Documents {
 
   #add(text: string, sender: Sender): KnownDocument {
     const anonymous = sender.actor.kind === 'anonymous';
-    const refuse = (refusal: Refusal | undefined): void => {
-      if (refusal !== undefined) throw refusalError(refusal, sender.language);
-    };
+    const { language } = sender;
     const [budgets, key] = anonymous ? [this.#addresses, sender.address ?? ''] : [this.#accounts, holderIdOf(sender)];
-    if (anonymous) refuse(anonymousLengthRefusal(text.length));
+    if (anonymous) throwRefusal(anonymousLengthRefusal(text.length), language);
     const wait = budgets.take(key, text.length);
-    if (wait > 0) refuse(rateLimited(wait));
+    if (wait > 0) throwRefusal(rateLimited(wait), language);
     const tokens = boundDocument(text);
-    if (anonymous) refuse(anonymousTokensRefusal(tokens));
+    if (anonymous) throwRefusal(anonymousTokensRefusal(tokens), language);
     budgets.add(key, chargeOf(tokens));
     const document = parseDocument(text);
     validateDocument(document);
@@ -246,6 +243,11 @@ export class Documents {
 }
 
 const holderIdOf = ({ credential }: Sender): string => (credential === null ? '' : accountIdOf(credential));
+
+/** Throws the refusal as a GraphQLError. Does nothing without a refusal. */
+function throwRefusal(refusal: Refusal | undefined, language: Language): void {
+  if (refusal !== undefined) throw refusalError(refusal, language);
+}
 
 /** @throws GraphQLError with a code. */
 function parseDocument(text: string): DocumentNode {

@@ -48,11 +48,10 @@ export const tooManyItems: Message = [
  */
 export function boundDocument(text: string): number {
   if (text.length > bounds.length)
-    throw refuse(
-      'DOCUMENT_TOO_LONG',
+    throw new RequestError('DOCUMENT_TOO_LONG', [
       `В документе может быть не больше ${bounds.length} знаков.`,
       `A document may have at most ${bounds.length} characters.`,
-    );
+    ]);
   const lexer = new Lexer(new Source(text));
   let openBrackets = 0;
   for (let count = 1; ; count += 1) {
@@ -64,19 +63,17 @@ export function boundDocument(text: string): number {
     }
     if (kind === TokenKind.EOF) return count;
     if (count > bounds.tokens)
-      throw refuse(
-        'TOO_MANY_TOKENS',
+      throw new RequestError('TOO_MANY_TOKENS', [
         `В документе может быть не больше ${bounds.tokens} лексем.`,
         `A document may have at most ${bounds.tokens} tokens.`,
-      );
+      ]);
     if (kind === TokenKind.BRACE_L || kind === TokenKind.BRACKET_L || kind === TokenKind.PAREN_L) openBrackets += 1;
     if (kind === TokenKind.BRACE_R || kind === TokenKind.BRACKET_R || kind === TokenKind.PAREN_R) openBrackets -= 1;
     if (openBrackets > bounds.nesting)
-      throw refuse(
-        'NESTED_TOO_DEEP',
+      throw new RequestError('NESTED_TOO_DEEP', [
         `Вложенность скобок в документе — не больше ${bounds.nesting}.`,
         `Brackets may be nested at most ${bounds.nesting} deep.`,
-      );
+      ]);
   }
 }
 
@@ -163,30 +160,31 @@ export function BoundsRule(context: ValidationContext): ASTVisitor {
     Field(node) {
       if (node.alias && (aliases += 1) === bounds.aliases + 1)
         context.reportError(
-          refuse(
-            'TOO_MANY_ALIASES',
+          new RequestError('TOO_MANY_ALIASES', [
             `В документе может быть не больше ${bounds.aliases} псевдонимов.`,
             `A document may have at most ${bounds.aliases} aliases.`,
-          ),
+          ]),
         );
     },
     ListValue(node) {
-      if (node.values.length > bounds.items) context.reportError(refuse('LIST_TOO_LONG', ...tooManyItems));
+      if (node.values.length > bounds.items) context.reportError(new RequestError('LIST_TOO_LONG', tooManyItems));
     },
     Directive() {
       if ((directives += 1) === bounds.directives + 1)
         context.reportError(
-          refuse(
-            'TOO_MANY_DIRECTIVES',
+          new RequestError('TOO_MANY_DIRECTIVES', [
             `В документе может быть не больше ${bounds.directives} директив.`,
             `A document may have at most ${bounds.directives} directives.`,
-          ),
+          ]),
         );
     },
     OperationDefinition(node) {
       if (depthOf(node.selectionSet, new Set()) > bounds.depth)
         context.reportError(
-          refuse('QUERY_TOO_DEEP', `Вложенность полей — не больше ${bounds.depth}.`, `Fields may be nested at most ${bounds.depth} deep.`),
+          new RequestError('QUERY_TOO_DEEP', [
+            `Вложенность полей — не больше ${bounds.depth}.`,
+            `Fields may be nested at most ${bounds.depth} deep.`,
+          ]),
         );
     },
   };

@@ -80,12 +80,10 @@ class SocketServer implements Sockets {
     const { requestInfoOf, originAllowed, initTimeoutMs } = this.#options;
     socket.on('error', () => socket.destroy());
     const requestInfo = requestInfoOf(request);
-    // Destroys the socket, since the client may keep its side open.
-    const refuse = (status: string, headers = '') =>
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n${headers}\r\n`, () => socket.destroy());
-    if (request.url?.split('?')[0] !== '/graphql') refuse('404 Not Found');
-    else if (!originAllowed(request)) refuse('403 Forbidden');
-    else if (!this.#sockets.mayOpen(requestInfo)) refuse('429 Too Many Requests', `Retry-After: ${Math.ceil(initTimeoutMs / 1000)}\r\n`);
+    if (request.url?.split('?')[0] !== '/graphql') endUpgrade(socket, '404 Not Found');
+    else if (!originAllowed(request)) endUpgrade(socket, '403 Forbidden');
+    else if (!this.#sockets.mayOpen(requestInfo))
+      endUpgrade(socket, '429 Too Many Requests', `Retry-After: ${Math.ceil(initTimeoutMs / 1000)}\r\n`);
     else this.#wss.handleUpgrade(request, socket, head, (ws) => this.#serve(new OpenSocket(ws, request.socket, requestInfo)));
   }
 
@@ -137,6 +135,11 @@ class SocketServer implements Sockets {
     this.#log.error({ err: error, requestId }, 'a message on a socket failed');
     ws.close(CloseCode.InternalServerError, 'Internal server error');
   }
+}
+
+/** Answers an upgrade request with an error. Destroys the socket, since the client may keep its side open. */
+function endUpgrade(socket: Duplex, status: string, headers = ''): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n${headers}\r\n`, () => socket.destroy());
 }
 
 /** Stops reading from a client that does not read its results. */

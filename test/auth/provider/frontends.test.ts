@@ -45,7 +45,7 @@ describe('redirect addresses', () => {
     expect((await browser.submit(await browser.open(address.href), { logout: 'yes' })).location).toBe(used);
   });
 
-  it('all redirect URIs of a client work', async () => {
+  it('of one client each receive its authorization code', async () => {
     const all = ['https://portal.example/cb', 'http://localhost:3000/cb', 'ru.example.app:/cb'];
     const id = await register(...all);
     for (const each of [...all, 'http://localhost:3001/cb']) expect((await signIn(id, each)).tokens.access_token).toBeDefined();
@@ -73,7 +73,7 @@ describe('redirect addresses', () => {
     expect((await ask('explorer', elsewhere.href)).status).toBe(400);
   });
 
-  it('have to be the same in the exchange of the code', async () => {
+  it('have to be the same in the token request as in the authorization request', async () => {
     const id = await register('http://127.0.0.1/callback');
     const { browser } = await signIn(id, 'http://127.0.0.1:51004/callback');
     const verifier = openid.randomPKCECodeVerifier();
@@ -101,7 +101,7 @@ describe('redirect addresses', () => {
 describe('prompt', () => {
   const errorOf = (location: string | undefined) => new URL(location!).searchParams.get('error');
 
-  it('consent shows nothing, and is granted with offline access at once', async () => {
+  it('consent is granted at once without a page, with offline access', async () => {
     const id = await register('https://portal.example/cb');
     const asked = { scope: 'openid offline_access', prompt: 'consent' };
     const { tokens, browser, configuration } = await signIn(id, 'https://portal.example/cb', asked);

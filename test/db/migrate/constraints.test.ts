@@ -78,7 +78,7 @@ describe('a pupil', () => {
     );
   });
 
-  it('was in one class at any moment, and may move between classes at an instant', async () => {
+  it('cannot have been in two classes at one moment, and may move between classes at an instant', async () => {
     const pupil = await person(db);
     const [a, b, c] = [day('2025-01-01'), day('2025-02-01'), day('2025-03-01')];
     await enrol(pupil, s.classId, { startedAt: a, endedAt: b });
@@ -105,19 +105,19 @@ describe('a period', () => {
 });
 
 describe('work and roles', () => {
-  it('a class has one class teacher', async () => {
+  it('a class has at most one class teacher at a time', async () => {
     await assign({ kind: 'CLASS_TEACHER', userId: s.userId });
     await refused('assignment_class_teacher_active_key', assign({ kind: 'CLASS_TEACHER', userId: await person(db) }));
   });
 
-  it('a teacher has a subject in a class once, and others may have it too', async () => {
+  it('a teacher is assigned to a subject of a class once, and other teachers may be assigned to it too', async () => {
     const work = { kind: 'SUBJECT_TEACHER' as const, subjectId: s.subjectId };
     await assign({ ...work, userId: s.userId });
     await assign({ ...work, userId: await person(db) });
     await refused('assignment_subject_teacher_active_key', assign({ ...work, userId: s.userId }));
   });
 
-  it('a subject teacher has a subject, and a class teacher none', async () => {
+  it('an assignment names a subject if it is of a subject teacher, and none if it is of a class teacher', async () => {
     await refused('assignment_subject_check', assign({ kind: 'SUBJECT_TEACHER', userId: s.userId }));
     await refused('assignment_subject_check', assign({ kind: 'CLASS_TEACHER', userId: s.userId, subjectId: s.subjectId }));
   });
@@ -131,17 +131,17 @@ describe('work and roles', () => {
 });
 
 describe('ranges', () => {
-  it.each([0, 12])('a class is not of grade %i', (grade) => refused('class_grade_check', classOf(grade, 'Я')));
-  it.each(['', 'ш'.repeat(16)])('a class is not called «%s»', (letter) => refused('class_letter_check', classOf(1, letter)));
+  it.each([0, 12])('a class of grade %i is refused', (grade) => refused('class_grade_check', classOf(grade, 'Я')));
+  it.each(['', 'ш'.repeat(16)])('the class letter «%s» is refused', (letter) => refused('class_letter_check', classOf(1, letter)));
 
-  it('a link is used as often as it allows', async () => {
+  it('an invitation is used at most as often as it allows', async () => {
     await refused('invitation_max_uses_check', invite({ maxUses: 0 }));
     await refused('invitation_use_count_check', invite({ useCount: 2 }));
     const { id } = await invite({ useCount: 1 });
     await refused('invitation_use_count_check', db.prisma.invitation.update({ where: { id }, data: { useCount: { increment: 1 } } }));
   });
 
-  it('a link for pupils names a class, and no other does', async () => {
+  it('an invitation names a class if it is for pupils, and none otherwise', async () => {
     await refused('invitation_class_check', invite({ role: 'STUDENT' }));
     await refused('invitation_class_check', invite({ role: 'TEACHER', classId: s.classId }));
   });
@@ -153,7 +153,7 @@ describe('ranges', () => {
     await refused('chat_place_check', chat({ kind: 'SCHOOL', classId: s.classId }));
   });
 
-  it('rows of one school do not point into another', async () => {
+  it('a row cannot refer to a row of another school', async () => {
     const other = await db.prisma.school.create({ data: { name: 'Другая', fullName: 'Другая' } });
     await refused(
       'chat_class_id_school_id_fkey',
@@ -166,7 +166,7 @@ describe('the log', () => {
   const event = (seq: bigint) =>
     db.prisma.event.create({ data: { schoolId: s.schoolId, seq, type: 't', topics: [], payload: {}, actor: 'a', at: new Date() } });
 
-  it('starts at one', () => refused('event_seq_check', event(0n)));
+  it('refuses an event with a number below 1', () => refused('event_seq_check', event(0n)));
 
   it('cannot be updated, but old events can be deleted', async () => {
     await event(1n);

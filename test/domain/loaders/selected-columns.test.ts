@@ -65,7 +65,7 @@ describe.each(resourceTypes)('%s', (type) => {
   });
 });
 
-it('the same in a list that joins its people, with and without cursors', async () => {
+it('a list that joins people returns the same values with and without cursors', async () => {
   const id = app.id('Class', fixture.own.id);
   const ask = async (fields: string) => {
     const { data, errors } = await app

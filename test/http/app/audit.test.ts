@@ -20,7 +20,7 @@ const audits = serverAudits({
 });
 
 describe('the audits of GraphQL over HTTP', () => {
-  it('are 61', () => expect(audits).toHaveLength(61));
+  it('are all 61 audits of graphql-http', () => expect(audits).toHaveLength(61));
 
   it.each(audits.map((audit) => [audit.id, audit.name, audit] as const))('%s %s', async (_id, _name, audit) => {
     const result = await audit.fn();

@@ -1,3 +1,4 @@
+import { encodeGlobalID } from '@pothos/plugin-relay';
 import { Writable } from 'node:stream';
 import { expect, it, vi } from 'vitest';
 import { createLogger } from '../../../src/logger.ts';
@@ -76,7 +77,7 @@ it('logs ids but no names, addresses, codes, passwords or tokens, for any failur
       throw new Error(`Key (surname)=(${secrets.surname}) exists\n    at ${secrets.surname} (${token}:1:1)`);
     return query(of);
   }) as never);
-  const internal = await who.send('query ($id: ID!) { node(id: $id) { id } }', { id: Buffer.from(`Class:${found}`).toString('base64') });
+  const internal = await who.send('query ($id: ID!) { node(id: $id) { id } }', { id: encodeGlobalID('Class', found) });
   expect(internal.errors?.map(({ extensions }) => extensions.code)).toEqual(['INTERNAL']);
   expect(JSON.stringify(internal)).not.toContain(secrets.surname);
   // An internal error: a row that violates a constraint.

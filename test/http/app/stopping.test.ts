@@ -3,11 +3,11 @@ import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { Tokens } from '../../../src/auth/tokens.ts';
-import { startApp } from '../../../src/http/app.ts';
 import { person } from '../../support/client.ts';
 import { server } from '../../support/database.ts';
+import { startSecondApp, type SecondApp } from '../../support/second-app.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
-import { ask, json, openSignedIn, openSocket } from '../raw-http.ts';
+import { ask, json, openSignedIn, openSocket, type RawSocket } from '../raw-http.ts';
 import { chatsStream, enrolmentsStream } from '../live/streams.ts';
 import { factMs } from '../../support/limits.ts';
 
@@ -74,6 +74,26 @@ async function blockChanges(app: Sfera): Promise<() => Promise<void>> {
 
 const createSubject = 'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename } }';
 
+/** A change on a socket of a second server, which waits until `unblock` is called. Stopping that server leaves the database open. */
+interface BlockedChange {
+  stopping: SecondApp;
+  changing: RawSocket;
+  schoolId: string;
+  unblock(): Promise<void>;
+}
+
+async function startBlockedChange(app: Sfera): Promise<BlockedChange> {
+  const stopping = await startSecondApp(app);
+  const { school, administrator } = await app.build.school();
+  const changing = await openSignedIn(stopping.url, (await app.token(administrator)).token);
+  const unblock = await blockChanges(app);
+  const input = { schoolId: app.id('School', school.id), name: 'Физика' };
+  changing.send({ type: 'subscribe', id: 'change', payload: { query: createSubject, variables: { input } } });
+  changing.send({ type: 'ping' });
+  await changing.waitForMessage(({ type }) => type === 'pong');
+  return { stopping, changing, schoolId: school.id, unblock };
+}
+
 it('completes the running changes on sockets, accepts no further ones, and closes the other sockets at once', async () => {
   const app = await openSfera();
   const { school, administrator } = await app.build.school();
@@ -107,18 +127,7 @@ it('completes the running changes on sockets, accepts no further ones, and close
 
 it('closes a socket whose change is not completed within STOP_SECONDS', async () => {
   const app = await openSfera({ STOP_SECONDS: '1' });
-  // The server stops without waiting any longer; the database is closed after it.
-  const stopping = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false });
-  const { school, administrator } = await app.build.school();
-  const changing = await openSignedIn(`http://127.0.0.1:${stopping.port}/graphql`, (await app.token(administrator)).token);
-  const unblock = await blockChanges(app);
-  changing.send({
-    type: 'subscribe',
-    id: 'change',
-    payload: { query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } },
-  });
-  changing.send({ type: 'ping' });
-  await changing.waitForMessage(({ type }) => type === 'pong');
+  const { stopping, changing, unblock } = await startBlockedChange(app);
   const begun = performance.now();
   await stopping.close();
   expect(performance.now() - begun).toBeGreaterThan(900);
@@ -129,17 +138,7 @@ it('closes a socket whose change is not completed within STOP_SECONDS', async ()
 
 it('waits for the change of a client that has disconnected', async () => {
   const app = await openSfera();
-  const stopping = await startApp({ ...app, config: { ...app.config, port: 0 }, routes: async () => false });
-  const { school, administrator } = await app.build.school();
-  const changing = await openSignedIn(`http://127.0.0.1:${stopping.port}/graphql`, (await app.token(administrator)).token);
-  const unblock = await blockChanges(app);
-  changing.send({
-    type: 'subscribe',
-    id: 'change',
-    payload: { query: createSubject, variables: { input: { schoolId: app.id('School', school.id), name: 'Физика' } } },
-  });
-  changing.send({ type: 'ping' });
-  await changing.waitForMessage(({ type }) => type === 'pong');
+  const { stopping, changing, unblock, schoolId } = await startBlockedChange(app);
   changing.ws.terminate();
   await changing.closed;
   let isOver = false;
@@ -148,7 +147,7 @@ it('waits for the change of a client that has disconnected', async () => {
   expect(isOver).toBe(false);
   await unblock();
   await closed;
-  expect(await app.db.prisma.subject.count({ where: { schoolId: school.id } })).toBe(1);
+  expect(await app.db.prisma.subject.count({ where: { schoolId } })).toBe(1);
   await app.close();
 });
 
@@ -164,12 +163,10 @@ it('ends a stream that starts while the server is stopping', async () => {
       return super.verifyAccessToken(token);
     }
   })(app);
-  const stopping = await startApp({ ...app, tokens, config: { ...app.config, port: 0, stopSeconds: 300 }, routes: async () => false });
+  const stopping = await startSecondApp(app, { tokens, config: { stopSeconds: 300 } });
   const { school, administrator } = await app.build.school();
   const { token } = await app.token(administrator);
-  const stream = person(`http://127.0.0.1:${stopping.port}/graphql`, token).listenSse(chatsStream, {
-    schoolId: app.id('School', school.id),
-  });
+  const stream = person(stopping.url, token).listenSse(chatsStream, { schoolId: app.id('School', school.id) });
   await expect.poll(() => isAsked).toBe(true);
   const closed = stopping.close();
   // Longer than the server needs to end the open streams.

@@ -1,3 +1,4 @@
+import { encodeGlobalID } from '@pothos/plugin-relay';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { connect, type Database } from '../../../src/db/client.ts';
@@ -43,7 +44,7 @@ describe.runIf(server)('a server whose database fails', () => {
     });
     token = await running.tokens.issueAccessToken({ userId: who.id, sessionId, clientId: 'tests' }, 3600);
     administrator = person(url, token);
-    schoolId = Buffer.from(`School:${school.id}`).toString('base64');
+    schoolId = encodeGlobalID('School', school.id);
   });
   afterEach(() => proxy.resume());
   afterAll(async () => {

@@ -33,7 +33,7 @@ describe('an operation is charged', () => {
     expect((await charged(nested)).estimate).toBe(three);
   });
 
-  it('once for the fields that are planned for it', async () => {
+  it('for planning the fields of a document, the first time only', async () => {
     const document = known('{ a: __typename b: __typename }');
     expect((await charged(document)).planned).toBe(2);
     expect((await charged(document)).planned).toBe(0);

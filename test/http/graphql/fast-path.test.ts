@@ -174,7 +174,7 @@ describe('a request posted as JSON', () => {
     }
   });
 
-  it('that is not GraphQL is a bad request each time', async () => {
+  it('that is not GraphQL is a bad request, also when it is repeated', async () => {
     const body = JSON.stringify({ query: '{ viewer { id } again' });
     for (let n = 0; n < 3; n += 1) expect((await same(body, headersOf(token, 'application/graphql-response+json'))).status).toBe(400);
   });

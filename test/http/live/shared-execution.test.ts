@@ -246,7 +246,7 @@ describe('an event for many subscribers with the same selection', () => {
     for (const { close } of listeners) await close();
   });
 
-  it('is the same as objects and as bytes', async () => {
+  it('has the same content as objects and as bytes', async () => {
     const { schoolId, administrator, places } = await buildWorld();
     const { token } = await app.token(administrator);
     const variables = { schoolId: app.id('School', schoolId) };
@@ -324,7 +324,7 @@ describe('an event for many subscribers with the same selection', () => {
 });
 
 describe('a field that depends on the viewer', () => {
-  it('is marked', async () => {
+  it('is marked as such in the schema', async () => {
     const { people, rows } = await buildSchool(app);
     const credential = await app.tokens.verifyAccessToken((await app.token(people.administrator)).token);
     const [loaded] = await loadActors(app.db, [credential!]);

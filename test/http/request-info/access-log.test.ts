@@ -1,15 +1,16 @@
+import { encodeGlobalID } from '@pothos/plugin-relay';
 import { Writable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { hashPassword } from '../../../src/auth/passwords.ts';
 import { createLogger } from '../../../src/logger.ts';
 import { patternOf } from '../../../src/http/request-info.ts';
-import { startApp } from '../../../src/http/app.ts';
 import { start, type Running } from '../../../src/http/bootstrap.ts';
 import { eventsStream } from '../live/streams.ts';
 import { Browser } from '../../support/auth-server.ts';
 import { createBuild, type Build } from '../../support/build.ts';
 import { person, type Person } from '../../support/client.ts';
 import { openTestDatabase } from '../../support/database.ts';
+import { startSecondApp } from '../../support/second-app.ts';
 import { testConfig } from '../../support/sfera.ts';
 import { ask, json, openSignedIn, type Payload } from '../raw-http.ts';
 
@@ -42,7 +43,7 @@ beforeAll(async () => {
   url = `http://127.0.0.1:${running.port}/graphql`;
   build = createBuild(running);
   const { school, administrator } = await build.school();
-  schoolId = Buffer.from(`School:${school.id}`).toString('base64');
+  schoolId = encodeGlobalID('School', school.id);
   userId = administrator.id;
   const { id: sessionId } = await running.db.prisma.session.create({
     data: { userId, clientId: 'tests', expiresAt: new Date(Date.now() + 3_600_000) },
@@ -198,12 +199,8 @@ describe('a refused operation on a socket logs a line too', () => {
   });
 
   it('(limits of the account)', async () => {
-    const strict = await startApp({
-      ...running,
-      config: { ...running.config, port: 0, operationsPerMinute: 4, costPerMinute: 60, streamsPerAccount: 1 },
-      routes: async () => false,
-    });
-    const socket = await openSignedIn(`http://127.0.0.1:${strict.port}/graphql`, token);
+    const strict = await startSecondApp(running, { config: { operationsPerMinute: 4, costPerMinute: 60, streamsPerAccount: 1 } });
+    const socket = await openSignedIn(strict.url, token);
     socket.send({ type: 'subscribe', id: 'stream', payload: { query: eventsStream, variables: { schoolId } } });
     await socket.waitForMessage(({ id, type }) => id === 'stream' && type === 'next');
     const subject = {
@@ -234,7 +231,7 @@ describe('a refused operation on a socket logs a line too', () => {
   });
 });
 
-describe('an error keeps its code', () => {
+describe('a logged error', () => {
   const codes = (described: Described | undefined): unknown[] =>
     described === undefined ? [] : [described.code, ...codes(described.cause)];
   /** Returns the log lines of a mutation while the table `subject` fails with this error. */
@@ -261,7 +258,7 @@ describe('an error keeps its code', () => {
     ['53100', 40],
     ['55P03', 40],
     ['XX000', 50],
-  ])('of the database: %s', async (state, level) => {
+  ])('of the database keeps its code: %s', async (state, level) => {
     const logged = await failing(state);
     expect(codes(logged.err)).toContain(state);
     expect(logged.level).toBe(level);
@@ -276,7 +273,7 @@ describe('an error keeps its code', () => {
       expect(await failing(state, { 'x-request-id': 'of-the-test', ...headers })).toMatchObject({ requestId: 'of-the-test' });
   });
 
-  it('of an operation on a socket, with its request id', async () => {
+  it('of an operation on a socket keeps its code and its request id', async () => {
     const socket = await openSignedIn(url, token);
     const failed = await failing('XX000', {}, (query, variables) => socket.run({ query, variables }));
     expect(failed).toMatchObject({ requestId: expect.stringMatching(uuid) as string });
@@ -284,14 +281,14 @@ describe('an error keeps its code', () => {
     socket.ws.terminate();
   });
 
-  it('of a connection', () => {
+  it('of a connection keeps its code', () => {
     const error = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
     running.log.warn({ err: error }, 'x');
     running.log.warn({ err: new Error('outer', { cause: error }) }, 'y');
     expect([of('x')[0]!.err!.code, of('y')[0]!.err!.cause!.code]).toEqual(['ECONNREFUSED', 'ECONNREFUSED']);
   });
 
-  it('and no other code or secret at any depth', () => {
+  it('has no other code and no secret at any depth', () => {
     const code = 'pT3kZ0cYw1Qe7RrVbN5mXA';
     running.log.info(
       {

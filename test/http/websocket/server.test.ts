@@ -3,7 +3,7 @@ import { Agent, request, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startApp, type App } from '../../../src/http/app.ts';
+import { startSecondApp, type SecondApp } from '../../support/second-app.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { json, openSignedIn, openSocket, type RawSocket } from '../raw-http.ts';
 import { factMs } from '../../support/limits.ts';
@@ -121,21 +121,14 @@ const timers = () => process.getActiveResourcesInfo().filter((name) => name === 
 describe('a client that does not read', () => {
   let app: Sfera;
   /** The same server with a shorter stall limit. */
-  let quickApp: App;
-  let url: string;
+  let quickApp: SecondApp;
   let token: string;
   const ends: Socket[] = [];
   const noteEnd = (message: unknown) => void ends.push((message as { socket: Socket }).socket);
   beforeAll(async () => {
     subscribe('net.server.socket', noteEnd);
     app = await openSfera();
-    quickApp = await startApp({
-      ...app,
-      config: { ...app.config, port: 0 },
-      routes: async () => false,
-      timeouts: { init: 300, stalled: 700 },
-    });
-    url = `http://127.0.0.1:${quickApp.port}/graphql`;
+    quickApp = await startSecondApp(app, { timeouts: { init: 300, stalled: 700 } });
   });
   afterAll(async () => {
     unsubscribe('net.server.socket', noteEnd);
@@ -187,7 +180,7 @@ describe('a client that does not read', () => {
 
   it('is disconnected from its socket, needs little memory until then, and resumes with its cursor without a loss', async () => {
     const { administrator, variables } = await logged(events);
-    const socket = await openSignedIn(url, token);
+    const socket = await openSignedIn(quickApp.url, token);
     const end = ends.at(-1)!;
     socket.send({ type: 'subscribe', id: '1', payload: { query: wide, variables } });
     await socket.waitForMessage(({ type }) => type === 'next');
@@ -219,7 +212,7 @@ describe('a client that does not read', () => {
   });
 
   it('but keeps sending operations is not read any more, signed in or not, and is disconnected', async () => {
-    for (const open of [() => openSocket(app.url), () => openSignedIn(url, token)]) {
+    for (const open of [() => openSocket(app.url), () => openSignedIn(quickApp.url, token)]) {
       const opened = await open();
       const end = ends.at(-1)!;
       opened.ws.pause();
@@ -238,7 +231,7 @@ describe('a client that does not read', () => {
 
   it('but reads a little now and then gets everything in order', async () => {
     const { variables } = await logged(3000);
-    const socket = await openSignedIn(url, token);
+    const socket = await openSignedIn(quickApp.url, token);
     socket.send({ type: 'subscribe', id: '1', payload: { query: wide, variables } });
     let stop = false;
     const slowly = (async () => {
@@ -262,7 +255,7 @@ describe('a client that does not read', () => {
 
   it('because it is idle is not disconnected', async () => {
     const { administrator, school, variables } = await logged(1);
-    const socket: RawSocket = await openSignedIn(url, token);
+    const socket: RawSocket = await openSignedIn(quickApp.url, token);
     socket.send({ type: 'subscribe', id: '1', payload: { query: stream, variables } });
     const response = await openStream(quickApp.port, token, stream, variables);
     await socket.waitForMessage(({ payload }) => payload?.data?.events.event?.seq === '1');
@@ -279,7 +272,7 @@ describe('a client that does not read', () => {
   });
 
   it('and sends no connection_init is disconnected in time', async () => {
-    const socket = await openSocket(url);
+    const socket = await openSocket(quickApp.url);
     expect(await socket.closed).toEqual({ code: 4408, reason: 'Connection initialisation timeout' });
   });
 });

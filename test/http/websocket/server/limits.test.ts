@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { request } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { startApp, type App } from '../../../../src/http/app.ts';
 import { socketLimits } from '../../../../src/http/websocket/open-sockets.ts';
+import { startSecondApp, type SecondApp } from '../../../support/second-app.ts';
 import { openSfera, type Sfera } from '../../../support/sfera.ts';
 import { ask, json, openSignedIn, openSocket, type RawSocket } from '../../raw-http.ts';
 import { factMs } from '../../../support/limits.ts';
@@ -19,16 +19,11 @@ const stream = 'subscription ($id: ID!) { events(schoolId: $id) { __typename } }
 
 let app: Sfera;
 /** The same server with a shorter timeout for `connection_init`. */
-let quickApp: App;
+let quickApp: SecondApp;
 const raw = new Set<Socket>();
 beforeAll(async () => {
   app = await openSfera({ STREAMS_PER_ACCOUNT: '5' });
-  quickApp = await startApp({
-    ...app,
-    config: { ...app.config, port: 0 },
-    routes: async () => false,
-    timeouts: { init: 500, stalled: 15_000, recheck: 500 },
-  });
+  quickApp = await startSecondApp(app, { timeouts: { init: 500, stalled: 15_000, recheck: 500 } });
 });
 afterEach(() => {
   for (const socket of raw) socket.destroy();
@@ -205,8 +200,9 @@ describe('a socket that is idle', () => {
     ],
   ])('%s is closed with 4401, others stay', async (_what, end) => {
     const [{ administrator }, { administrator: other }] = [await app.build.school(), await app.build.school()];
-    const url = `http://127.0.0.1:${quickApp.port}/graphql`;
-    const [ended, stays] = await Promise.all([administrator, other].map(async (user) => openSignedIn(url, (await app.token(user)).token)));
+    const [ended, stays] = await Promise.all(
+      [administrator, other].map(async (user) => openSignedIn(quickApp.url, (await app.token(user)).token)),
+    );
     await end(administrator);
     expect((await ended!.closed).code).toBe(4401);
     expect((await stays!.run({ query: '{ viewer { id } }' })).codes).toEqual([]);

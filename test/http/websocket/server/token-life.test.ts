@@ -4,7 +4,7 @@ import { generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { concurrency } from '../../../../src/http/account-limits.ts';
-import { startApp, type App } from '../../../../src/http/app.ts';
+import { startSecondApp, type SecondApp } from '../../../support/second-app.ts';
 import { openSfera, type Sfera } from '../../../support/sfera.ts';
 import { openSignedIn, openSocket } from '../../raw-http.ts';
 
@@ -169,8 +169,7 @@ describe('a token that expires on an open socket', () => {
 
 describe('a token that expires while its operations wait', () => {
   /** Starts a server whose reads wait while the gate is closed, except those of the actor. */
-  let gated: App;
-  let url: string;
+  let gated: SecondApp;
   let gate = Promise.resolve();
   let openGate = (): void => undefined;
   let actorsRead = 0;
@@ -185,23 +184,17 @@ describe('a token that expires while its operations wait', () => {
       if (readsActor) actorsRead += 1;
       return found as never;
     };
-    gated = await startApp({
-      ...app,
-      db: { ...app.db, reads: { ...reads, query } },
-      config: { ...app.config, port: 0 },
-      routes: async () => false,
-    });
-    url = `http://127.0.0.1:${gated.port}/graphql`;
+    gated = await startSecondApp(app, { db: { ...app.db, reads: { ...reads, query } } });
   });
   afterAll(() => gated.close());
 
   it('leaves an operation unanswered if it waits for others of its account until the token expires', async () => {
     const { administrator } = await app.build.school();
-    const other = await openSignedIn(url, (await app.token(administrator)).token);
+    const other = await openSignedIn(gated.url, (await app.token(administrator)).token);
     closeGate();
     const running = Array.from({ length: concurrency.perAccount }, (_, n) => other.run({ query: readsRow }, `${n}`));
     const { token } = await app.token(administrator, 2);
-    const socket = await openSignedIn(url, token);
+    const socket = await openSignedIn(gated.url, token);
     const before = actorsRead;
     socket.send({ type: 'subscribe', id: '1', payload: { query: readsRow } });
     await expect.poll(() => actorsRead).toBeGreaterThan(before);
@@ -216,7 +209,7 @@ describe('a token that expires while its operations wait', () => {
   it('counts operations that are left unanswered among the operations of the socket', async () => {
     const { administrator } = await app.build.school();
     const { token } = await app.token(administrator, 1);
-    const socket = await openSignedIn(url, token);
+    const socket = await openSignedIn(gated.url, token);
     closeGate();
     socket.send({ type: 'subscribe', id: 'running', payload: { query: readsRow } });
     await pause(expiryOf(token) - Date.now() + 5);

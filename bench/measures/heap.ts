@@ -1,0 +1,88 @@
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { globalId } from '../../src/graphql/builder.ts';
+import { expectAlive, openSubscriptions, sendExpandingDocument, sendLargeDocuments, type HeapTarget } from '../heap/hostile-documents.ts';
+import { collectGarbage } from '../live/memory.ts';
+import { summarise, type Env, type Measure } from '../measure.ts';
+import { addPeople } from '../seed.ts';
+
+/**
+ * Measures the heap of a small server after documents that fill its caches, which are bounded by size, and the garbage
+ * that a query leaves until a full collection.
+ */
+
+const accounts = 12;
+const maxHeapMiB = 160;
+/** Three quarters of the heap: the last quarter is for running requests. */
+const maxUsedMiB = 120;
+const maxBytesPerQuery = 100;
+
+export const heap: Measure = {
+  name: 'heap',
+  title: `A server with a heap of ${maxHeapMiB} MiB after documents that fill its caches, and the garbage of a query: the largest share of its limit`,
+  unit: 'of the limit',
+  better: 'lower',
+  target: { absolute: 1 },
+  async run(env) {
+    const usedMiB = await measureServer(env);
+    const rows: Record<string, { measured: number; limit: number }> = {
+      ...Object.fromEntries(Object.entries(usedMiB).map(([load, measured]) => [`${load}: heap, MiB`, { measured, limit: maxUsedMiB }])),
+      'a page of a list: old generation, bytes per query': { measured: await measurePage(), limit: maxBytesPerQuery },
+    };
+    return {
+      ours: summarise([Math.max(...Object.values(rows).map(({ measured, limit }) => measured / limit))]),
+      peers: {},
+      series: { title: 'Heap in use after a full collection, and what a query leaves in the old generation without one', unit: '', rows },
+      notes:
+        `The server runs with --max-old-space-size=${maxHeapMiB} and may use ${maxUsedMiB} MiB of it after a full collection. ${accounts} accounts send distinct documents of 14 KB, ` +
+        'one document that nine variables expand to hundreds of plans, and distinct subscriptions, which stay open. After each load every account got an answer. The figures do not depend on other load of the machine.',
+    };
+  },
+};
+
+/** Returns the heap that the server uses after each load, in MiB. */
+async function measureServer(env: Env): Promise<Record<string, number>> {
+  const server = await env.startOurs({ NODE_OPTIONS: `--max-old-space-size=${maxHeapMiB}` });
+  const target: HeapTarget = { url: server.url, tokens: await addAccounts(env) };
+  const schoolId = globalId('School', env.ids.schoolId);
+  let close = (): void => {};
+  const loads: Record<string, () => Promise<unknown>> = {
+    'large documents': () => sendLargeDocuments(target, env.quick ? 50 : 500),
+    'a document with many plans': () => sendExpandingDocument(target, env.quick ? 30 : 300),
+    'open subscriptions': async () => {
+      const opened = await openSubscriptions(target, schoolId, env.quick ? 5 : 40);
+      close = opened.close;
+      if (!env.quick && !opened.codes.has('TOO_MANY_DOCUMENTS')) throw new Error('the subscriptions did not fill the cache of documents');
+    },
+  };
+  const used: Record<string, number> = {};
+  for (const [name, load] of Object.entries(loads)) {
+    await load();
+    await expectAlive(target);
+    used[name] = (await collectGarbage(server.pid)) / 2 ** 20;
+  }
+  close();
+  await server.stop();
+  return used;
+}
+
+/** Adds administrators to the seeded school; returns their tokens. */
+async function addAccounts({ databaseUrl, ids, token }: Env): Promise<string[]> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    return await Promise.all((await addPeople(client, ids.schoolId, 'SCHOOL_ADMINISTRATION', 3000, accounts)).map(token));
+  } finally {
+    await client.end();
+  }
+}
+
+/** Returns the bytes of the old generation that a page of a list costs, measured by bench/heap/page-garbage.ts. */
+const measurePage = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const child = fork(fileURLToPath(new URL('../heap/page-garbage.ts', import.meta.url)));
+    child.once('message', (bytes: number) => resolve(bytes));
+    child.once('error', reject);
+    child.once('exit', (code) => reject(new Error(`bench/heap/page-garbage.ts ended with ${code} before it measured`)));
+  });
