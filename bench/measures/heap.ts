@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { globalId } from '../../src/graphql/builder.ts';
+import { globalId } from '../../src/graphql/typed-id.ts';
 import { expectAlive, openSubscriptions, sendExpandingDocument, sendLargeDocuments, type HeapTarget } from '../heap/hostile-documents.ts';
 import { collectGarbage } from '../live/memory.ts';
 import { summarise, type Env, type Measure } from '../measure.ts';
