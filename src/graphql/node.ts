@@ -1,6 +1,6 @@
 import { brandWithType, type FieldMap, type ObjectRef } from '@pothos/core';
 import type { Parent } from '../domain/resource.ts';
-import { resources, type ParentField, type Resources, type ResourceType } from '../domain/resources.ts';
+import { isResourceType, resources, type ParentField, type Resources, type ResourceType } from '../domain/resources.ts';
 import { builder, refs, type BuilderTypes } from './builder.ts';
 import { implementConnection } from './connection.ts';
 import type { GraphContext } from './context.ts';
@@ -18,8 +18,12 @@ type ParentDescriptions<T extends ResourceType> = [ParentField<T>] extends [neve
   ? { parents?: undefined }
   : { parents: Readonly<Record<ParentField<T>, string>> };
 
-/** Adds the object type of a resource, with its global ID and a field for each of its parents. */
+/**
+ * Adds the object type of a resource, with its global ID and a field for each of its parents.
+ * @throws Error for a type that has no row in src/domain/resources.ts, which scripts would otherwise report without its name.
+ */
 export function node<T extends ResourceType>(type: T, options: NodeOptions<T> & ParentDescriptions<T>): void {
+  if (!isResourceType(type)) throw new Error(`The type ${String(type)} is not in src/domain/resources.ts: add it to the table there.`);
   const { description, plural, fields, parents = {} } = options;
   const ref: ObjectRef<BuilderTypes, { id: string }> = refs[type];
   builder.node(ref, {
