@@ -1,7 +1,6 @@
-/** A school's people and classes as a file states them, whatever its format. Knows no database and no rules of the school. */
+import type { Message } from '../errors.ts';
 
-/** One sentence in both languages, Russian first. */
-type Message = readonly [ru: string, en: string];
+/** A school's people and classes as a file states them, whatever its format. Knows no database and no rules of the school. */
 
 export const rosterFormats = ['ONE_ROSTER_1_1', 'ONE_ROSTER_1_2', 'LIST', 'SDS_1', 'SDS_2_1'] as const;
 
@@ -112,7 +111,7 @@ export interface RosterNotice {
   readonly message: Message;
 }
 
-/** The first `maxNotices` notices, in the order of files and lines, and how many there are in all. */
+/** The first `maxNotices` notices in the order in which they were found, and how many there are in all. */
 export interface RosterNotices {
   readonly list: readonly RosterNotice[];
   readonly total: number;
