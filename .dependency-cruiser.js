@@ -3,7 +3,16 @@
 const src = (...folders) => `^src/(${folders.join('|')})/`;
 
 /** A folder imports only what stands to its left; folders of one step do not import one another. */
-const steps = [['reader', 'executor'], ['policy'], ['db'], ['auth'], ['events'], ['domain'], ['graphql', 'jobs', 'adapters'], ['http']];
+const steps = [
+  ['reader', 'executor', 'roster'],
+  ['policy'],
+  ['db'],
+  ['auth'],
+  ['events'],
+  ['domain'],
+  ['graphql', 'jobs', 'adapters'],
+  ['http'],
+];
 
 const layers = steps.slice(0, -1).flatMap((step, at) =>
   step.map((folder) => ({
@@ -36,6 +45,13 @@ export default {
       severity: 'error',
       from: { path: src('reader', 'executor') },
       to: { path: '^src/[^/]+$' },
+    },
+    {
+      name: 'roster-stands-alone',
+      comment: 'src/roster/ could be a package: beside its own files it imports the type of a message, and the search for a mistyped word.',
+      severity: 'error',
+      from: { path: src('roster') },
+      to: { path: '^src/[^/]+$', pathNot: '^src/(errors|suggestions)\\.ts$' },
     },
     {
       name: 'nothing-imports-the-entrances',

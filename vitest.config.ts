@@ -17,6 +17,7 @@ const unit = [
   'test/http/graphql/admission.test.ts',
   'test/policy/permissions.test.ts',
   'test/reader/row-view.test.ts',
+  'test/roster/**/*.test.ts',
   'test/support/*.test.ts',
 ];
 

@@ -1,0 +1,51 @@
+import { CsvTable, type TableSpec } from './csv-table.ts';
+import { type NoticeLog, unreadable } from './notices.ts';
+import type { SourceFile } from './source-file.ts';
+
+/** bulk: the file states everything. delta: it states changes. absent: it is not there. */
+export type FileMode = 'bulk' | 'delta' | 'absent';
+
+/** The files of an archive or a folder by name, whatever its case, and which of them are complete. */
+export class FileSet {
+  readonly #files: ReadonlyMap<string, SourceFile>;
+  readonly #modes = new Map<string, FileMode>();
+  readonly #used = new Set<string>();
+  readonly #notices: NoticeLog;
+
+  constructor(files: readonly SourceFile[], notices: NoticeLog) {
+    this.#files = new Map(files.map((file) => [file.name.toLowerCase(), file]));
+    this.#notices = notices;
+  }
+
+  get(name: string): SourceFile | undefined {
+    return this.#files.get(name.toLowerCase());
+  }
+
+  setMode(name: string, mode: FileMode): void {
+    this.#modes.set(name.toLowerCase(), mode);
+  }
+
+  /** Returns the mode that was set; without one, bulk for a file that is there. */
+  modeOf(name: string): FileMode {
+    return this.#modes.get(name.toLowerCase()) ?? (this.get(name) === undefined ? 'absent' : 'bulk');
+  }
+
+  /** Opens a table, or returns null if the file is absent. */
+  async open<Column extends string>(name: string, spec: TableSpec<Column>): Promise<CsvTable<Column> | null> {
+    this.#used.add(name.toLowerCase());
+    const file = this.get(name);
+    if (this.modeOf(name) === 'absent') {
+      if (file !== undefined) this.#notices.warn('FILE_NOT_DECLARED', { file: file.name }, name);
+      return null;
+    }
+    if (file === undefined) throw unreadable('FILE_MISSING', { file: name }, name);
+    return CsvTable.open(file, spec, this.#notices);
+  }
+
+  /** Names the files that no reader opened, but for those that are known and of no use here. */
+  warnOfUnused(known: readonly string[]): void {
+    const quiet = new Set(known.map((name) => name.toLowerCase()));
+    for (const [key, { name }] of this.#files)
+      if (!this.#used.has(key) && !quiet.has(key)) this.#notices.warn('FILE_IGNORED', { file: name }, name);
+  }
+}

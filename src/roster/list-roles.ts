@@ -1,0 +1,25 @@
+import { type RosterRole, rosterRoles } from './roster.ts';
+
+/** The roles of the Russian list: the word that is written first, then others that are read. */
+const words: Readonly<Record<RosterRole, readonly string[]>> = {
+  STUDENT: ['ученик', 'ученица', 'учащийся', 'учащаяся', 'обучающийся', 'обучающаяся', 'student', 'pupil'],
+  TEACHER: ['учитель', 'учительница', 'преподаватель', 'педагог', 'классный руководитель', 'teacher'],
+  SCHOOL_ADMINISTRATION: ['администрация', 'директор', 'заместитель директора', 'завуч', 'administration'],
+  PLATFORM_ADMINISTRATOR: ['администратор', 'administrator'],
+};
+
+/** Reads one or more roles, separated by commas. @returns null and the word that is no role. */
+export function parseListRoles(text: string): { roles: readonly RosterRole[] } | { roles: null; unknown: string } {
+  const found = new Set<RosterRole>();
+  for (const word of text
+    .toLowerCase()
+    .split(',')
+    .map((part) => part.trim())) {
+    const role = rosterRoles.find((known) => words[known].includes(word));
+    if (role === undefined) return { roles: null, unknown: word };
+    found.add(role);
+  }
+  return { roles: rosterRoles.filter((role) => found.has(role)) };
+}
+
+export const formatListRoles = (roles: readonly RosterRole[]): string => roles.map((role) => words[role][0]!).join(', ');

@@ -1,0 +1,58 @@
+import { unreadable } from './notices.ts';
+import type { Records } from './records.ts';
+
+/**
+ * Finds the organisations of the one school that is read: itself, those above it and those below it.
+ * @throws UnreadableRoster if the file has several schools and none of them is chosen.
+ */
+export function chooseSchool(records: Records, schoolIds: readonly string[], file: string): void {
+  const { orgs, builder } = records;
+  const isCyclic = reportCycles(records);
+  for (const { parentId, at } of orgs.values())
+    if (parentId !== '' && !orgs.has(parentId)) builder.notices.error('REFERENCE_MISSING', at, 'parentSourcedId', parentId);
+  const schools = [...orgs.values()].filter(({ type }) => type.toLowerCase() === 'school');
+  if (schools.length === 0) return;
+  const chosen = schools.filter(({ id, identifier }) => schoolIds.includes(id) || (identifier !== '' && schoolIds.includes(identifier)));
+  const school = chosen.length === 1 ? chosen[0] : chosen.length === 0 && schools.length === 1 ? schools[0] : undefined;
+  if (school === undefined) {
+    const ids = schools
+      .map(({ id }) => id)
+      .slice(0, 5)
+      .join(', ');
+    throw unreadable(chosen.length === 0 && schoolIds.length > 0 ? 'SCHOOL_NOT_FOUND' : 'SCHOOL_NOT_CHOSEN', { file }, ids);
+  }
+  records.schoolOrgs = isCyclic ? new Set([school.id]) : orgsAround(records, school.id);
+}
+
+/** Returns the ids of a school, of those above it and of those below it, in a tree without cycles. */
+function orgsAround({ orgs }: Records, schoolId: string): Set<string> {
+  const around = new Set(pathUp(orgs, schoolId));
+  for (const id of orgs.keys()) if (pathUp(orgs, id).includes(schoolId)) around.add(id);
+  return around;
+}
+
+/** Organisations have a few levels. A limit keeps a file of one long chain from taking minutes. */
+const maxLevels = 50;
+
+/** Returns the ids from an organisation to its topmost one. Ends where it would go round. */
+function pathUp(orgs: Records['orgs'], start: string): string[] {
+  const path: string[] = [];
+  let id: string | undefined = start;
+  while (id !== undefined && orgs.has(id) && !path.includes(id) && path.length < maxLevels) {
+    path.push(id);
+    id = orgs.get(id)?.parentId;
+  }
+  return path;
+}
+
+/** Adds one error for each cycle, at its first line. */
+function reportCycles({ orgs, builder }: Records): boolean {
+  const reported = new Set<string>();
+  for (const { id, at } of orgs.values()) {
+    const path = pathUp(orgs, id);
+    const isInCycle = orgs.get(path.at(-1)!)!.parentId === id;
+    if (isInCycle && !reported.has(id)) builder.notices.error('ORG_CYCLE', at, id);
+    if (isInCycle) for (const member of path) reported.add(member);
+  }
+  return reported.size > 0;
+}

@@ -1,0 +1,145 @@
+import type { Message } from '../errors.ts';
+
+/** A school's people and classes as a file states them, whatever its format. Knows no database and no rules of the school. */
+
+export const rosterFormats = ['ONE_ROSTER_1_1', 'ONE_ROSTER_1_2', 'LIST', 'SDS_1', 'SDS_2_1'] as const;
+
+/** LIST is the Russian list: one CSV file with a row for each person. SDS is Microsoft School Data Sync. */
+export type RosterFormat = (typeof rosterFormats)[number];
+
+export const rosterRoles = ['STUDENT', 'TEACHER', 'SCHOOL_ADMINISTRATION', 'PLATFORM_ADMINISTRATOR'] as const;
+
+export type RosterRole = (typeof rosterRoles)[number];
+
+/** Where a row stands: the name of its file, and its first physical line in it, counted from 1. */
+export interface RosterPlace {
+  readonly file: string;
+  readonly line: number;
+}
+
+export interface RosterPerson {
+  /** Names the person in this roster. It is `keyOfId(externalId)` if the file gives an id, otherwise it holds the line. */
+  readonly key: string;
+  readonly externalId?: string;
+  readonly surname: string;
+  readonly givenName: string;
+  /** Null: the file says that there is none. Undefined: the file does not say. */
+  readonly patronymic?: string | null;
+  /** `YYYY-MM-DD`. */
+  readonly birthDate?: string;
+  readonly email?: string;
+  /** Without repetition, in the order of `rosterRoles`. Empty: the file does not say. */
+  readonly roles: readonly RosterRole[];
+  /** False: the file says that the person has left. */
+  readonly isActive: boolean;
+  /** Whether an error concerns this person: their data here are incomplete, so nothing about them should change. */
+  readonly hasError: boolean;
+  readonly at: RosterPlace;
+}
+
+export interface RosterClass {
+  /** Names the class in this roster. It is `keyOfId(externalId)` if the file gives an id, otherwise it holds the name. */
+  readonly key: string;
+  readonly externalId?: string;
+  /** 1 to 11. */
+  readonly grade: number;
+  /** 1 to 15 characters, in capitals; Latin letters that look Cyrillic are Cyrillic. */
+  readonly letter: string;
+  /** False: the file says that the class exists no longer. */
+  readonly isActive: boolean;
+  /** Whether an error concerns this class, so that nothing about it should change. */
+  readonly hasError: boolean;
+  readonly at: RosterPlace;
+}
+
+export interface RosterSubject {
+  /** Names the subject in this roster. It is `keyOfId(externalId)` if the file gives an id, otherwise it holds the name. */
+  readonly key: string;
+  readonly externalId?: string;
+  readonly name: string;
+  readonly at: RosterPlace;
+}
+
+/** A pupil in a class. At most one active enrolment of a person is in a roster. */
+export interface RosterEnrolment {
+  /** The key of a person. If the roster covers only changes, the person may be missing from `people`: see `idOfKey`. */
+  readonly person: string;
+  /** The key of a class. If the roster covers only changes, the class may be missing from `classes`. */
+  readonly class: string;
+  /** `YYYY-MM-DD`. */
+  readonly startedOn?: string;
+  /** The number of the order by which the school admitted the pupil. */
+  readonly orderNumber?: string;
+  /** False: the file says that the enrolment has ended. */
+  readonly isActive: boolean;
+  readonly at: RosterPlace;
+}
+
+export interface RosterAssignment {
+  /** The key of a person, as in `RosterEnrolment`. */
+  readonly person: string;
+  /** The key of a class, as in `RosterEnrolment`. */
+  readonly class: string;
+  readonly kind: 'CLASS_TEACHER' | 'SUBJECT_TEACHER';
+  /** The key of a subject; set for SUBJECT_TEACHER only. */
+  readonly subject?: string;
+  /** False: the file says that the assignment has ended. */
+  readonly isActive: boolean;
+  readonly at: RosterPlace;
+}
+
+/**
+ * What the file states completely, so that what is missing from it may be taken as ended. All false for a roster that
+ * covers only changes, for a file that could not be read, and wherever a row was lost that could have held the missing thing.
+ */
+export interface RosterCoverage {
+  readonly students: boolean;
+  /** Everyone with another role than STUDENT. */
+  readonly staff: boolean;
+  readonly classes: boolean;
+  readonly enrolments: boolean;
+  readonly assignments: boolean;
+}
+
+/** A warning or an error. The codes are listed in src/roster/README.md. */
+export interface RosterNotice {
+  readonly code: string;
+  readonly file: string;
+  /** The physical line, counted from 1; null if the notice concerns the whole file. */
+  readonly line: number | null;
+  /** Holds no personal data but what identifies a row: ids and names of classes. */
+  readonly message: Message;
+}
+
+/** The first `maxNotices` notices in the order in which they were found, and how many there are in all. */
+export interface RosterNotices {
+  readonly list: readonly RosterNotice[];
+  readonly total: number;
+}
+
+export const maxNotices = 1000;
+
+/**
+ * What a file states. Rows with an error are left out, or kept with `hasError`, so that `covers` never makes a person
+ * or a class look missing. If the whole file could not be read, all lists but `errors` are empty.
+ */
+export interface Roster {
+  /** Null if the format was not recognised. */
+  readonly format: RosterFormat | null;
+  readonly covers: RosterCoverage;
+  readonly people: readonly RosterPerson[];
+  readonly classes: readonly RosterClass[];
+  readonly subjects: readonly RosterSubject[];
+  readonly enrolments: readonly RosterEnrolment[];
+  readonly assignments: readonly RosterAssignment[];
+  readonly warnings: RosterNotices;
+  readonly errors: RosterNotices;
+}
+
+const idPrefix = 'id:';
+
+/** Returns the key of the person, class or subject with this external id. */
+export const keyOfId = (externalId: string): string => `${idPrefix}${externalId}`;
+
+/** Returns the external id that a key holds, or undefined for a key that holds a line or a name. */
+export const idOfKey = (key: string): string | undefined => (key.startsWith(idPrefix) ? key.slice(idPrefix.length) : undefined);
