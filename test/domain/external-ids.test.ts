@@ -50,17 +50,17 @@ describe('userByExternalId', () => {
 describe('external ids', () => {
   it('are unique in a school, one for each system, and replaced as a whole', async () => {
     const { school, administrator, id, give, by } = await world();
-    await give('b-1');
+    await give('номер-1');
     const other = await app.build.teacher({ schoolId: school.id });
-    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['externalIds'] }, () => give('b-1', app.id('User', other.id)));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['externalIds'] }, () => give('номер-1', app.id('User', other.id)));
     await expectRefusal(app, school.id, { code: 'INVALID', path: ['externalIds'] }, () =>
       by.updateUser({ schoolId: id.school, userId: id.teacher, externalIds: [...roster('1'), ...roster('2')] }),
     );
-    expect(await give('b-2')).toMatchObject({ externalIds: roster('b-2') });
-    expect(await give('b-1', app.id('User', other.id))).toMatchObject({ externalIds: roster('b-1') });
+    expect(await give('номер-2')).toMatchObject({ externalIds: roster('номер-2') });
+    expect(await give('номер-1', app.id('User', other.id))).toMatchObject({ externalIds: roster('номер-1') });
     const events = await app.events(school.id);
     expect(events.map(({ type, actor }) => [type, actor])).toEqual(Array(3).fill(['user.updated', `user:${administrator.id}`]));
-    expect(JSON.stringify(events.map(({ payload }) => payload))).not.toContain('b-1');
+    expect(JSON.stringify(events.map(({ payload }) => payload))).not.toContain('номер-2');
   });
 
   it('of classes and subjects, as an import writes them, are shown to administrators and services alone', async () => {

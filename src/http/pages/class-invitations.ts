@@ -77,21 +77,25 @@ async function rowsOf(language: Language, sheet: InvitationSheet): Promise<Html[
 
 async function renderSlip(language: Language, sheet: InvitationSheet, slip: InvitationSheet['slips'][number]): Promise<Html> {
   const { schoolName, className, timeZone } = sheet;
-  const until = new Intl.DateTimeFormat(language === 'ru' ? 'ru-RU' : 'en-GB', { dateStyle: 'long', timeZone }).format(slip.expiresAt);
+  // The long Russian form takes two lines of a slip.
+  const until = new Intl.DateTimeFormat(language === 'ru' ? 'ru-RU' : 'en-GB', {
+    timeZone,
+    ...(language === 'ru' ? { day: '2-digit', month: '2-digit', year: 'numeric' } : { dateStyle: 'long' }),
+  }).format(slip.expiresAt);
   const code = await renderCode(slip.link, { type: 'svg', errorCorrectionLevel: 'M', margin: 2 });
   return html`<article class="slip">
-<div class="text">
+<div class="whose">
 <p class="school">${schoolName}</p>
 <h2>${slip.name}</h2>
 <p class="class">${say(language, 'class')} ${className}</p>
+<p class="until">${say(language, 'slipUntil')} ${until}</p>
+</div>
+<div class="code" role="img" aria-label="${say(language, 'slipCode')} ${slip.name}">${new Html(code)}</div>
 <ol>
 <li>${say(language, 'slipScan')}</li>
 <li>${say(language, 'slipChoose')}</li>
 <li>${say(language, 'slipSecret')}</li>
 </ol>
-<p class="until">${say(language, 'slipUntil')} ${until}.</p>
-</div>
-<div class="code" role="img" aria-label="${say(language, 'slipCode')} ${slip.name}">${new Html(code)}</div>
 <p class="url">${slip.link}</p>
 </article>`;
 }

@@ -94,8 +94,8 @@ export const texts = {
   classJoined: ['Все вступили', 'Everyone has joined'],
   slipsTitle: ['Приглашения класса', 'Invitations of class'],
   slipsAbout: [
-    'Напечатайте листы, разрежьте их по пунктиру и отдайте каждому ученику его листок. Кто получит чужой листок, сможет войти вместо ученика: не фотографируйте их и не отправляйте в общий чат.',
-    'Print the sheets, cut them along the dashed lines and give each pupil their own slip. Whoever gets someone else’s slip can sign in as that pupil: do not photograph the slips or post them in a chat.',
+    'Напечатайте листы, разрежьте их по пунктиру и отдайте каждому ученику его листок. По чужому листку можно вступить вместо другого ученика, поэтому не фотографируйте листки и не отправляйте их в чаты.',
+    'Print the sheets, cut them along the dashed lines and give each pupil their own slip. Whoever has someone else’s slip can join in that pupil’s place, so do not photograph the slips or post them in chats.',
   ],
   slipsLeft: ['Ещё не вступили', 'Not joined yet'],
   slipsPrint: ['Печать', 'Print'],
@@ -109,11 +109,11 @@ export const texts = {
     'The address of this server opens on this computer only, so the codes on the slips will not work on phones. The operator of the server sets the real address with PUBLIC_URL.',
   ],
   slipScan: [
-    'Наведите камеру телефона на код или наберите адрес внизу в браузере.',
+    'Наведите камеру телефона на код или наберите в браузере адрес внизу.',
     'Point your phone’s camera at the code, or type the address below into a browser.',
   ],
   slipChoose: [
-    'Придумайте логин и пароль и запишите их для себя.',
+    'Придумайте логин и пароль, запишите их для себя.',
     'Choose a sign-in name and a password, and write them down for yourself.',
   ],
   slipSecret: ['Не показывайте листок другим.', 'Do not show this slip to others.'],
