@@ -1,3 +1,4 @@
+import type { Tx } from '../db/transaction.ts';
 import { record } from '../events/record.ts';
 import { findFor, lock } from './access.ts';
 import { followRules } from './chat-membership-rules.ts';
@@ -36,7 +37,7 @@ export async function createUser(ctx: Context, input: CreateUserInput): Promise<
   const { surname, givenName, patronymic } = nameFields(input);
   const person = { surname, givenName, patronymic, ...contactFields(input) };
   const ids = normalizeExternalIds(input.externalIds) ?? [];
-  const insert = async (tx: Parameters<typeof insertUser>[0]): Promise<User> => {
+  const insert = async (tx: Tx): Promise<User> => {
     await lock(tx, 'School', schoolId, 'hold');
     if (classId !== null) await lockOpenClass(tx, classId, 'hold');
     const user = await insertUser(tx, person);
