@@ -28,5 +28,6 @@ export async function bindIdentity(ctx: Context, input: { userId: string; issuer
         ['Эта внешняя учётная запись уже привязана к другому человеку.', 'This identity is already bound to another person.'],
         { path: ['subject'] },
       );
+    await tx.prisma.user.updateMany({ where: { id: input.userId, joinedAt: null }, data: { joinedAt: new Date() } });
   });
 }

@@ -15,6 +15,16 @@ export function statusOf(invitation: Invitation, now = new Date()): InvitationSt
   return invitation.useCount < invitation.maxUses ? 'ACTIVE' : 'USED_UP';
 }
 
+/** What a link leads to. */
+export interface InvitationPreview {
+  schoolName: string;
+  className: string | null;
+  role: Invitation['role'];
+  expiresAt: Date;
+  /** The given name of the one person whom a personal invitation is for; null for other links. Only for the join page. */
+  givenName: string | null;
+}
+
 /** Returns the columns of a new secret: 256 random bits, from which the code is derived, and the hash of the code. */
 export function newSecret(ctx: Context): Pick<Invitation, 'nonce' | 'codeHash'> {
   const nonce = new Uint8Array(randomBytes(32));

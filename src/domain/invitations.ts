@@ -14,8 +14,8 @@ import { normalizeOptionalLine } from './text.ts';
 
 /** Creates, hands over, rotates and revokes invitation links. src/domain/join-by-invitation.ts uses them. */
 
-export { acceptInvitation, previewInvitation, signUp, type InvitationPreview } from './join-by-invitation.ts';
-export { linkOf, statusOf, type InvitationStatus } from './invitation-link.ts';
+export { acceptInvitation, previewInvitation, signUp } from './join-by-invitation.ts';
+export { linkOf, statusOf, type InvitationPreview, type InvitationStatus } from './invitation-link.ts';
 export type { InvitationHandOver, InvitationUse };
 
 export interface CreateInvitationInput extends Repeatable {
@@ -61,11 +61,16 @@ export async function createInvitation(ctx: Context, input: CreateInvitationInpu
   );
 }
 
-async function classOf(ctx: Context, school: School, { role, classId }: CreateInvitationInput): Promise<string | null> {
+/** Returns the class that a new pupil needs. @throws INVALID for a pupil without a class, and for others with one. */
+export async function classOf(
+  ctx: Context,
+  school: School,
+  { role, classId }: Pick<CreateInvitationInput, 'role' | 'classId'>,
+): Promise<string | null> {
   if ((role === 'STUDENT') !== (typeof classId === 'string'))
     throw invalid('classId', [
-      'Для ссылки учеников укажите класс, для других ссылок не указывайте его.',
-      'Give a class for a pupils’ link, and omit it for other links.',
+      'Для учеников укажите класс, для других ролей не указывайте его.',
+      'Give a class for pupils, and omit it for other roles.',
     ]);
   if (typeof classId !== 'string') return null;
   if ((await find(ctx, 'Class', classId, 'classId')).schoolId !== school.id) throw notFound('classId');

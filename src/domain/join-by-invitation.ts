@@ -9,13 +9,13 @@ import { lock } from './access.ts';
 import { nameOfClass } from './classes.ts';
 import { mutate, refusalOf, type Context } from './context.ts';
 import { alreadyEnrolled, enrol } from './enrolments.ts';
-import { linkClosed, statusOf } from './invitation-link.ts';
+import { linkClosed, statusOf, type InvitationPreview } from './invitation-link.ts';
 import { followRules } from './chat-membership-rules.ts';
 import { grant } from './roles.ts';
 import type { Invitation, User } from './entities.ts';
-import { checkNewUser, createUser } from './users.ts';
+import { checkNewUser, insertUser } from './users.ts';
 
-/** Joins people to a school by invitation links, the only way for new people. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a. */
+/** Joins people to a school by invitation links. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a. */
 
 /** Unknown codes per address in a window of 15 minutes. */
 const maxUnknownCodes = 20;
@@ -26,19 +26,12 @@ const windowSeconds = 15 * 60;
  * random bits, so a known code was not guessed, and is accepted past the limit too.
  * @throws RATE_LIMITED after too many unknown codes.
  */
-async function findByCode(ctx: Context, code: string): Promise<Invitation | null> {
+export async function findByCode(ctx: Context, code: string): Promise<Invitation | null> {
   const found = await ctx.db.prisma.invitation.findUnique({ where: { codeHash: hashCode(code) } });
   if (found !== null) return found;
   const key = fingerprint(ctx.config.secretKey, 'invitation address', ctx.address ?? '');
   if (await countTry(ctx.db, key, maxUnknownCodes, windowSeconds)) return null;
   throw rateLimited(await secondsLeft(ctx.db, key));
-}
-
-export interface InvitationPreview {
-  schoolName: string;
-  className: string | null;
-  role: Invitation['role'];
-  expiresAt: Date;
 }
 
 /**
@@ -49,11 +42,17 @@ export interface InvitationPreview {
 export async function previewInvitation(ctx: Context, code: string): Promise<InvitationPreview | null> {
   const found = await findByCode(ctx, code);
   if (found === null || statusOf(found) !== 'ACTIVE') return null;
-  const { role, expiresAt } = found;
-  const school = await ctx.db.prisma.school.findUniqueOrThrow({ where: { id: found.schoolId } });
-  const ofClass = found.classId === null ? null : await ctx.db.prisma.class.findUniqueOrThrow({ where: { id: found.classId } });
-  return { schoolName: school.name, className: ofClass && nameOfClass(ofClass), role, expiresAt };
+  const { schoolId, userId, role, expiresAt } = found;
+  const person = userId === null ? null : await ctx.db.prisma.user.findUniqueOrThrow(nameAndClass(userId, schoolId));
+  const classId = person === null ? found.classId : (person.enrolments[0]?.classId ?? null);
+  const school = await ctx.db.prisma.school.findUniqueOrThrow({ where: { id: schoolId } });
+  const ofClass = classId === null ? null : await ctx.db.prisma.class.findUniqueOrThrow({ where: { id: classId } });
+  return { schoolName: school.name, className: ofClass && nameOfClass(ofClass), role, expiresAt, givenName: person?.givenName ?? null };
 }
+
+/** The query of a person's given name and present class in the school. */
+const nameAndClass = (id: string, schoolId: string) =>
+  ({ where: { id }, select: { givenName: true, enrolments: { where: { schoolId, endedAt: null }, select: { classId: true } } } }) as const;
 
 /**
  * Joins a signed-in person by a link, with the role and the class of the link. Changes nothing and takes no seat for a
@@ -65,6 +64,7 @@ export async function acceptInvitation(ctx: Context, input: { code: string }): P
   if (actor.kind !== 'user') throw forbidden('2.5 a');
   const found = await findByCode(ctx, input.code);
   if (found === null) throw notFound('code');
+  if (found.userId !== null) throw statusOf(found) === 'ACTIVE' ? linkIsPersonal() : notFound('code');
   const user = await mutate(ctx, async (tx) => {
     await join(tx, found, actor.userId);
     return tx.prisma.user.findUniqueOrThrow({ where: { id: actor.userId } });
@@ -72,6 +72,16 @@ export async function acceptInvitation(ctx: Context, input: { code: string }): P
   await renewRights(ctx);
   return user;
 }
+
+/** The refusal of a personal invitation to a person who can sign in: it is for somebody without a login. */
+const linkIsPersonal = (): Refusal =>
+  conflict(
+    [
+      'Это личная ссылка для того, у кого ещё нет логина. Откройте её в браузере и выберите логин и пароль.',
+      'This is a personal link for someone without a login. Open it in a browser and choose a login and a password.',
+    ],
+    { path: ['code'] },
+  );
 
 export interface SignUpInput {
   code: string;
@@ -89,7 +99,7 @@ export interface SignUpInput {
 export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId: string }> {
   const { code, password, ...particulars } = input;
   const found = await findByCode(ctx, code);
-  if (found === null) throw notFound('code');
+  if (found === null || found.userId !== null) throw notFound('code');
   const status = statusOf(found);
   if (status !== 'ACTIVE') throw linkClosed(status, 'code');
   checkNewUser(particulars);
@@ -110,7 +120,7 @@ async function createMember(ctx: Context, invitation: Invitation, { code: _, pas
   // Takes twenty milliseconds, outside the transaction, and for a taken name too.
   const passwordHash = await hashPassword(password);
   return mutate(ctx, async (tx) => {
-    const user = await createUser(tx, { ...particulars, passwordHash, locale: ctx.language });
+    const user = await insertUser(tx, { ...particulars, passwordHash, locale: ctx.language });
     await join(tx, invitation, user.id);
     return user.id;
   });
@@ -125,7 +135,7 @@ const failedSignUps = { link: { burst: 40, intervalSeconds: 60 }, address: { bur
 /**
  * Admits one attempt to sign up, before any lookup. Returns a function that gives the attempt back and never throws.
  */
-async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Promise<void>> {
+export async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Promise<void>> {
   const key = (purpose: string, text: string) => fingerprint(ctx.config.secretKey, purpose, text);
   const buckets = [
     { key: key('sign-up address', ctx.address ?? ''), ...failedSignUps.address },
@@ -168,7 +178,8 @@ async function join(tx: Tx, invitation: Invitation, userId: string): Promise<voi
   await admit(tx, invitation, userId);
 }
 
-const countUse = `
+/** Takes a seat of a link, if it is open and still has this code. */
+export const countUse = `
   update invitation set use_count = use_count + 1
   where id = $1 and code_hash = $2 and use_count < max_uses and revoked_at is null and expires_at > now()
   returning id`;

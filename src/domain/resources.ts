@@ -54,7 +54,17 @@ const table = {
     fieldDependencies: {
       fullName: nameColumns,
       shortName: nameColumns,
-      ...byId('contact', 'assignments', 'enrolment', 'enrolments', 'heldInvitations', 'roles', 'sessions'),
+      ...byId(
+        'contact',
+        'assignments',
+        'enrolment',
+        'enrolments',
+        'externalIds',
+        'heldInvitations',
+        'personalInvitation',
+        'roles',
+        'sessions',
+      ),
     },
   },
   RoleGrant: {
@@ -82,7 +92,7 @@ const table = {
   Invitation: {
     read: 'invitation.read',
     lockRank: 40,
-    facts: { invitation: ({ schoolId, classId, holderId }) => ({ schoolId, classId, holderId }) },
+    facts: { invitation: ({ schoolId, classId, holderId, userId }) => ({ schoolId, classId, holderId, userId }) },
     parents: { school: 'School', class: 'Class', holder: 'User', createdBy: 'User' },
   },
   Chat: {

@@ -9,6 +9,7 @@ import { nowOrAfter } from './intervals.ts';
 import { paginateChildren } from './connection.ts';
 import { readable } from './resources.ts';
 import { followRules } from './chat-membership-rules.ts';
+import { revokeWithoutRole } from './issue-personal-invitations.ts';
 import type { Page, PageArgs, RoleGrant, User } from './entities.ts';
 
 /** Roles of people in schools, as intervals. */
@@ -94,7 +95,10 @@ export async function lockForEnding(tx: Tx, schoolId: string, userId: string): P
   return { user, grants: await tx.prisma.roleGrant.findMany({ where: { userId, endedAt: null }, orderBy: { id: 'asc' } }) };
 }
 
-/** Ends current roles of one person in one school within a transaction, after `lockForEnding`; calls `followRules`. */
+/**
+ * Ends current roles of one person in one school within a transaction, after `lockForEnding`; calls `followRules`. The
+ * personal invitation ends with the last role.
+ */
 export async function endGrants(tx: Tx, grants: readonly RoleGrant[], endedById: string | null): Promise<void> {
   for (const present of grants) {
     const { id, schoolId, userId, role } = present;
@@ -105,7 +109,9 @@ export async function endGrants(tx: Tx, grants: readonly RoleGrant[], endedById:
     record(tx, 'role.ended', { schoolId, grantId: id, userId });
   }
   const [first] = grants;
-  if (first !== undefined) await followRules(tx, first.schoolId, first.userId);
+  if (first === undefined) return;
+  await followRules(tx, first.schoolId, first.userId);
+  await revokeWithoutRole(tx, first.schoolId, first.userId);
 }
 
 async function refuseLastAdministrator(tx: Tx, schoolId: string, userId: string): Promise<void> {

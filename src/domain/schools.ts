@@ -5,6 +5,7 @@ import { record } from '../events/record.ts';
 import { findFor, lock } from './access.ts';
 import { paginate } from './connection.ts';
 import { mutate, type Context } from './context.ts';
+import { normalizeExternalIds, type ExternalId } from './external-ids.ts';
 import type { Loaders } from './loaders.ts';
 import { readable } from './resources.ts';
 import { changesNothing, type Page, type PageArgs, type School } from './entities.ts';
@@ -13,11 +14,6 @@ import { normalizeLine, normalizeOptionalLine } from './text.ts';
 
 /** Schools. The operator creates them, their administrators update the details. */
 
-export interface ExternalIdInput {
-  system: string;
-  value: string;
-}
-
 export interface SchoolInput {
   name?: string | null;
   fullName?: string | null;
@@ -25,14 +21,14 @@ export interface SchoolInput {
   district?: string | null;
   region?: string | null;
   timeZone?: string | null;
-  externalIds?: readonly ExternalIdInput[] | null;
+  externalIds?: readonly ExternalId[] | null;
 }
 
 /** Creates a school, with its log and its present year. Only the operator may: the GraphQL schema does not have it. */
 export async function createSchool(ctx: Context, input: SchoolInput & { name: string }): Promise<School> {
   if (ctx.actor.kind !== 'operator') throw forbidden();
   const { name, fullName = name, ...rest } = fields(input);
-  const ids = externalIds(input.externalIds) ?? [];
+  const ids = normalizeExternalIds(input.externalIds) ?? [];
   return withIdConflict(
     mutate(ctx, async (tx) => {
       const school = await tx.prisma.school.create({
@@ -52,7 +48,7 @@ export async function createSchool(ctx: Context, input: SchoolInput & { name: st
 export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId: string }): Promise<School> {
   const found = await findFor(ctx, 'School', input.schoolId, 'school.update');
   const data = fields(input);
-  const ids = externalIds(input.externalIds);
+  const ids = normalizeExternalIds(input.externalIds);
   return withIdConflict(
     mutate(ctx, async (tx) => {
       const current = await lock(tx, 'School', found.id);
@@ -66,7 +62,7 @@ export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId
 }
 
 /** Returns false if the school has exactly these ids already. */
-async function replaceExternalIds(tx: Tx, schoolId: string, ids: ExternalIdInput[]): Promise<boolean> {
+async function replaceExternalIds(tx: Tx, schoolId: string, ids: readonly ExternalId[]): Promise<boolean> {
   const present = new Map((await tx.prisma.externalId.findMany({ where: { schoolId } })).map(({ system, value }) => [system, value]));
   if (present.size === ids.length && ids.every(({ system, value }) => present.get(system) === value)) return false;
   await tx.prisma.externalId.deleteMany({ where: { schoolId } });
@@ -107,17 +103,6 @@ function checkTimeZone(name: string): string {
   ]);
 }
 
-function externalIds(input: readonly ExternalIdInput[] | null | undefined): ExternalIdInput[] | undefined {
-  if (input === undefined || input === null) return undefined;
-  const ids = input.map(({ system, value }) => ({
-    system: normalizeLine('externalIds', system, 50),
-    value: normalizeLine('externalIds', value, 100),
-  }));
-  if (ids.length > 20 || new Set(ids.map((id) => id.system)).size < ids.length)
-    throw invalid('externalIds', ['Укажите не больше 20 систем, каждую один раз.', 'Give at most 20 systems, each of them once.']);
-  return ids;
-}
-
 async function withIdConflict<T>(changed: Promise<T>): Promise<T> {
   try {
     return await changed;
@@ -140,8 +125,8 @@ export async function schoolsOf(ctx: Context, args: PageArgs): Promise<Page<Scho
 }
 
 /** Returns the ids of the school in other systems; batched. */
-export async function externalIdsOf(ctx: Context, school: School): Promise<ExternalIdInput[]> {
-  const ids = await ctx.loaders.of<ExternalIdInput[]>('School.externalIds', school.id, async (schoolIds) => {
+export async function externalIdsOf(ctx: Context, school: School): Promise<ExternalId[]> {
+  const ids = await ctx.loaders.of<ExternalId[]>('School.externalIds', school.id, async (schoolIds) => {
     const rows = await ctx.db.prisma.school.findMany({
       relationLoadStrategy: 'join',
       where: { id: { in: [...schoolIds] } },

@@ -2,15 +2,13 @@ import { domainToASCII } from 'node:url';
 import { clauseOf, where } from '../policy/can.ts';
 import { findRows } from '../reader/select.ts';
 import type { Tx } from '../db/transaction.ts';
-import { conflict, forbidden, invalid, unauthenticated } from '../errors.ts';
+import { forbidden, invalid, unauthenticated } from '../errors.ts';
 import { record } from '../events/record.ts';
-import { authorize, find, lockUnread } from './access.ts';
+import { authorize, lockUnread } from './access.ts';
 import { paginate } from './connection.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
-import { loadFactsOfUser, readable } from './resources.ts';
-import { endGrants, lockForEnding } from './roles.ts';
+import { readable } from './resources.ts';
 import { changesNothing, type Page, type PageArgs, type RoleGrant, type School, type User } from './entities.ts';
-import { endSessionsOfUser } from './sessions.ts';
 import { refuseTaken, signInNameOf } from './sign-in-names.ts';
 import { alphabeticalKey, normalizeLine, normalizeOptionalLine, searchable } from './text.ts';
 
@@ -37,7 +35,8 @@ export const shortName = ({ surname, givenName, patronymic }: Names): string =>
 /** Matches the first letter with its combining marks. */
 const initial = /^.\p{M}*/su;
 
-function nameFields(names: Names) {
+/** Returns the checked names and what derives from them. @throws INVALID at the name at fault. */
+export function nameFields(names: Names) {
   const surname = normalizeLine('surname', names.surname, 100);
   const givenName = normalizeLine('givenName', names.givenName, 100);
   const patronymic = normalizeOptionalLine('patronymic', names.patronymic, 100) ?? null;
@@ -59,28 +58,38 @@ export interface NewUser extends Names {
 }
 
 /**
- * Within the caller's transaction: creates a person without a role.
+ * Within the caller's transaction: inserts a person without a role. With a sign-in name the person has joined.
  * @throws CONFLICT if another person has the sign-in name, or one that looks the same.
  */
-export async function createUser(tx: Tx, input: NewUser): Promise<User> {
+export async function insertUser(tx: Tx, input: NewUser): Promise<User> {
   const signInName = input.signInName ? signInNameOf(input.signInName) : null;
   const { email = null, phone = null } = contactFields(input);
   if (signInName !== null) await refuseTaken(tx, signInName);
+  const joinedAt = signInName === null ? null : new Date();
   return tx.prisma.user.create({
-    data: { ...nameFields(input), signInName, passwordHash: input.passwordHash ?? null, email, phone, locale: input.locale ?? 'ru' },
+    data: {
+      ...nameFields(input),
+      signInName,
+      joinedAt,
+      passwordHash: input.passwordHash ?? null,
+      email,
+      phone,
+      locale: input.locale ?? 'ru',
+    },
   });
 }
 
 /**
- * Checks the input of `createUser` before the password is hashed, which is slow.
- * @throws INVALID, as `createUser` would.
+ * Checks the input of `insertUser` before the password is hashed, which is slow.
+ * @throws INVALID, as `insertUser` would.
  */
 export function checkNewUser(input: NewUser & { signInName: string }): void {
   nameFields(input);
   signInNameOf(input.signInName);
 }
 
-function contactFields(input: { email?: string | null; phone?: string | null }): { email?: string | null; phone?: string | null } {
+/** Returns the checked contact details that the input has. @throws INVALID at the one at fault. */
+export function contactFields(input: { email?: string | null; phone?: string | null }): { email?: string | null; phone?: string | null } {
   const email = normalizeOptionalLine('email', input.email, 254);
   if (email && !isEmail(email)) throw invalid('email', ['Неверный адрес электронной почты.', 'This is not a valid e-mail address.']);
   const phone = normalizeOptionalLine('phone', input.phone, 30)?.replace(/[\s()\p{Pd}]/gu, '');
@@ -91,6 +100,13 @@ function contactFields(input: { email?: string | null; phone?: string | null }):
     ]);
   return { ...(input.email === undefined ? {} : { email: email ?? null }), ...(input.phone === undefined ? {} : { phone: phone ?? null }) };
 }
+
+const handSetColumns = ['surname', 'givenName', 'patronymic', 'email', 'phone'] as const;
+
+/** Returns `handSet` with the columns of names and contact details that `data` changes. An import keeps their values. */
+export const handSetAfter = (current: User, data: Partial<User>): string[] => [
+  ...new Set([...current.handSet, ...handSetColumns.filter((column) => data[column] !== undefined && data[column] !== current[column])]),
+];
 
 /** Returns whether the text is one e-mail address, whose labels do not mix scripts to imitate another one. */
 function isEmail(text: string): boolean {
@@ -130,44 +146,10 @@ export async function updateProfile(ctx: Context, input: UpdateProfileInput): Pr
     });
     const data: Partial<User> = { ...names, ...contact, ...(input.locale ? { locale: input.locale } : {}) };
     if (changesNothing(current, data)) return current;
-    const user = await tx.prisma.user.update({ where: { id: userId }, data });
+    const user = await tx.prisma.user.update({ where: { id: userId }, data: { ...data, handSet: handSetAfter(current, data) } });
     for (const schoolId of new Set(grants.map((grant) => grant.schoolId))) record(tx, 'profile.updated', { schoolId, userId });
     return user;
   });
-}
-
-/**
- * Deactivates a person: ends the roles, assignments, enrolment, chat memberships and sessions in one transaction. The
- * rows stay for the audit. Regulation 2.1 a.
- * @throws CONFLICT for the school's last administrator, and for a person who has a role in another school too.
- */
-export async function deactivateUser(ctx: Context, input: { userId: string; schoolId: string }): Promise<User> {
-  const school = await find(ctx, 'School', input.schoolId, 'schoolId');
-  const found = await find(ctx, 'User', input.userId, 'userId');
-  const facts = await loadFactsOfUser(ctx.db, found.id);
-  // Only what ties the person to this school counts, so that nobody is deactivated from a school of somebody else.
-  authorize(ctx, 'user.deactivate', { ...facts, places: facts.places.filter((at) => at.schoolId === school.id) });
-  return mutate(ctx, async (tx) => {
-    const { user, grants } = await lockForEnding(tx, school.id, found.id);
-    if (user.deactivatedAt !== null) return user;
-    refuseOtherSchools(grants, school.id);
-    // Ends the sessions first, because their events are recorded in the schools where the person has a role.
-    await endSessionsOfUser(tx, user.id);
-    await endGrants(tx, grants, actingUserId(ctx));
-    record(tx, 'user.deactivated', { schoolId: school.id, userId: user.id });
-    return tx.prisma.user.update({ where: { id: user.id }, data: { deactivatedAt: new Date() } });
-  });
-}
-
-function refuseOtherSchools(grants: readonly RoleGrant[], schoolId: string): void {
-  if (grants.some((grant) => grant.schoolId !== schoolId))
-    throw conflict(
-      [
-        'У человека есть роль и в другой школе. Завершите его роль здесь.',
-        'The person has a role in another school too. End the role here instead.',
-      ],
-      { path: ['userId'] },
-    );
 }
 
 export interface PeopleFilter {

@@ -58,6 +58,9 @@ export const catalog = {
   'role.granted':           event('A person was granted a role.', ['grantId', 'userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
   'role.ended':             event("A person's role ended.", ['grantId', 'userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
   'profile.updated':        event('A person changed their own profile.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
+  'user.created':           event('A person was created, with a personal invitation to choose a login and a password by.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
+  'user.updated':           event("An administrator corrected a person's names, contact details or external ids.", ['userId'], (p) => [school(p), `user:${p.userId}`]),
+  'user.reactivated':       event("A person's account was reactivated. The person has no role until one is granted.", ['userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
   'user.deactivated':       event("A person's account was deactivated.", ['userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
   'session.started':        event('A person signed in on a device or in a client.', ['sessionId', 'userId'], (p) => [`user:${p.userId}`]),
   'session.ended':          event("A person's session was ended.", ['sessionId', 'userId'], (p) => [`user:${p.userId}`], rightsOfUser),
@@ -76,6 +79,9 @@ export const catalog = {
   'invitation.rotated':     event('An invitation got a new link. The old link no longer works.', ['invitationId'], (p) => [school(p)]),
   'invitation.revoked':     event('An invitation link was revoked.', ['invitationId'], (p) => [school(p)]),
   'invitation.accepted':    event('A person joined the school through an invitation link.', ['invitationId', 'userId'], (p) => [school(p), `user:${p.userId}`]),
+
+  'personalInvitation.reissued': event('A person who cannot sign in yet got a new personal invitation. The old link no longer works.', ['userId'], (p) => [school(p)]),
+  'personalInvitation.accepted': event('A person chose a login and a password by their personal invitation.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
 
   'chat.created':           event('A chat was created. Its first members have no events of their own.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`], rightsOfEveryone),
   'chat.renamed':           event('A chat was renamed.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),

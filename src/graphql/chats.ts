@@ -50,7 +50,8 @@ connection('School', 'chats', {
 });
 
 mutation('createChat', {
-  description: 'Creates a chat and makes you its owner. Those whom its kind includes by a rule, such as the pupils and teachers of the class, are members at once.',
+  description:
+    'Creates a chat and makes you its owner. Those whom its kind includes by a rule, such as the pupils and teachers of the class, are members at once.',
   returns: 'Chat',
   inputDescription: 'The chat to create.',
   input: (t) => ({

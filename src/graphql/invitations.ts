@@ -123,7 +123,7 @@ builder.objectField(refs.Invitation, 'uses', (t) =>
 
 connection('School', 'invitations', {
   of: 'Invitation',
-  description: 'The invitations that you may see, newest first.',
+  description: 'The invitations that you may see, newest first, without personal ones.',
   args: (t) => ({
     status: t({ type: StatusEnum, description: 'Only invitations with this status.' }),
     role: t({ type: RoleEnum, description: 'Only invitations that give this role.' }),
@@ -152,6 +152,11 @@ const PreviewRef = builder
       }),
       role: t.expose('role', { type: RoleEnum, description: 'The role that people get when they join.' }),
       expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When the link expires.' }),
+      isPersonal: t.boolean({
+        description:
+          'Whether the link is a personal invitation: `acceptPersonalInvitation` and the join page take it, `acceptInvitation` does not.',
+        resolve: ({ givenName }) => givenName !== null,
+      }),
     }),
   });
 
@@ -223,7 +228,7 @@ mutation('rotateInvitation', {
 
 mutation('acceptInvitation', {
   description:
-    'Joins the school of an invitation, with its role and its class. Returns the viewer. Changes nothing and takes no seat if you have both already. CONFLICT for a link that is not ACTIVE, for a pupil of another class, and if you lost what this link gave you before: ask for a new link.',
+    'Joins the school of an invitation, with its role and its class. Returns the viewer. Changes nothing and takes no seat if you have both already. CONFLICT for a link that is not ACTIVE, for a personal invitation, for a pupil of another class, and if you lost what this link gave you before: ask for a new link.',
   returns: 'User',
   inputDescription: 'The invitation link by which you join.',
   input: (t) => ({ code: t.string({ required: true, description: codeDescription }) }),

@@ -1,21 +1,12 @@
-import { asOf, externalIdsOf, schoolsOf, updateSchool, type ExternalIdInput } from '../domain/schools.ts';
+import { asOf, externalIdsOf, schoolsOf, updateSchool } from '../domain/schools.ts';
 import { peopleOf } from '../domain/users.ts';
 import { builder, refs } from './builder.ts';
 import { connection } from './connection.ts';
 import { RoleEnum } from './enums.ts';
+import { ExternalIdInputType, ExternalIdRef } from './external-id-types.ts';
 import { mutation } from './mutation.ts';
 import { node } from './node.ts';
 import { id } from './typed-id.ts';
-
-const ExternalIdRef = builder
-  .objectRef<ExternalIdInput>('ExternalId')
-  .implement({
-    description: 'The ID of a school in another system.',
-    fields: (t) => ({
-      system: t.exposeString('system', { description: 'The name of the other system, such as «Моя школа»; 1 to 50 characters.' }),
-      value: t.exposeString('value', { description: "The school's ID in that system, 1 to 100 characters." }),
-    }),
-  });
 
 node('School', {
   description: 'A school, set up by the operator of the server. It has its own log, and counts days in its own time zone.',
@@ -72,20 +63,6 @@ connection('School', 'people', {
     }),
   }),
   list: peopleOf,
-});
-
-const ExternalIdInputType = builder.inputType('ExternalIdInput', {
-  description: 'The ID of a school in another system.',
-  fields: (t) => ({
-    system: t.string({
-      required: true,
-      description: 'The name of the other system, 1 to 50 characters. Each system may occur once (INVALID).',
-    }),
-    value: t.string({
-      required: true,
-      description: "The school's ID in that system, 1 to 100 characters. CONFLICT if another school has it.",
-    }),
-  }),
 });
 
 mutation('updateSchool', {

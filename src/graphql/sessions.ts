@@ -48,11 +48,7 @@ mutation('endOtherSessions', {
   description: 'Ends all of your other sessions and revokes their tokens. Returns the viewer.',
   returns: 'User',
   inputDescription: 'Optional: your own ID, so that the mutation is refused if you are signed in to another account.',
-  input: (t) => ({
-    userId: id(t, 'User', {
-      description: 'Your own ID. NOT_FOUND for the ID of another account.',
-    }),
-  }),
+  input: (t) => ({ userId: id(t, 'User', { description: 'Your own ID. NOT_FOUND for the ID of another account.' }) }),
   run: async (ctx, { userId }) => {
     const user = await viewer(ctx);
     if (user !== null && typeof userId === 'string' && userId !== user.id) throw notFound('userId');

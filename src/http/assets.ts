@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { explorerScript, explorerStyle } from './pages/explorer-client.ts';
+import { printScript, printStyle } from './pages/print-style.ts';
 import { icon, siteStyle } from './pages/style.ts';
 
 /** Serves the static files of the pages from memory, so that the server needs no folder of assets and no other host. */
@@ -15,6 +16,8 @@ const style = 'text/css; charset=utf-8';
 
 const files: Record<string, { type: string; text(): string | Promise<string> }> = {
   'site.css': { type: style, text: () => siteStyle },
+  'print.css': { type: style, text: () => printStyle },
+  'print.js': { type: script, text: () => printScript },
   'robots.txt': { type: 'text/plain; charset=utf-8', text: () => 'User-agent: *\nDisallow: /\n' },
   'icon.svg': { type: 'image/svg+xml', text: () => icon },
   'explorer.css': { type: style, text: () => explorerStyle },

@@ -9,7 +9,7 @@ import { enrolStudent } from '../domain/enrolments.ts';
 import { grantRole } from '../domain/roles.ts';
 import { createSchool } from '../domain/schools.ts';
 import { createSubject } from '../domain/subjects.ts';
-import { createUser } from '../domain/users.ts';
+import { insertUser } from '../domain/users.ts';
 import type { School, User } from '../domain/entities.ts';
 
 /** Creates the demonstration school, once, in an empty embedded database, with the operations that the API uses. */
@@ -59,7 +59,7 @@ export async function createDemoData(ctx: Context): Promise<DemoData> {
     people.map(async ({ role, about, ...names }) => {
       const password = randomBytes(9).toString('base64url');
       const passwordHash = await hashPassword(password);
-      const user = await mutate(ctx, (tx) => createUser(tx, { ...names, passwordHash }));
+      const user = await mutate(ctx, (tx) => insertUser(tx, { ...names, passwordHash }));
       return { role, about, user, signInName: names.signInName, password };
     }),
   );

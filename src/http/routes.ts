@@ -12,6 +12,7 @@ import { explorerPage } from './pages/explorer.ts';
 import { RequestError } from './errors.ts';
 import { messages } from './messages.ts';
 import { authorizationPages } from './pages/authorization.ts';
+import { classesPage, classInvitationsPage } from './pages/class-invitations.ts';
 import { createFormGuard } from './pages/forms.ts';
 import { homePage } from './pages/home.ts';
 import { joinedPage, joinPage } from './pages/join.ts';
@@ -97,6 +98,8 @@ const pagesOf = (parts: PageParts): readonly PageRoute[] => [
   [/^\/sign-in\/([\w-]{1,64})$/, ['GET', 'POST'], (visit) => signInPage(parts, visit)],
   [/^\/join\/([\w-]{1,64})$/, ['GET', 'POST'], (visit, code) => joinPage(parts, visit, code)],
   [/^\/joined$/, ['GET'], joinedPage],
+  [/^\/classes$/, ['GET'], (visit) => classesPage(parts, visit)],
+  [/^\/classes\/([\da-f-]{36})\/invitations$/, ['GET'], (visit, classId) => classInvitationsPage(parts, visit, classId)],
   [/^\/sessions$/, ['GET'], (visit) => sessionsPage(parts, visit)],
   [/^\/sessions\/signed-in$/, ['GET'], signedInPage],
   [/^\/sessions\/end$/, ['POST'], (visit) => endSessionsForm(parts, visit, 'one')],

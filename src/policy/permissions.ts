@@ -82,7 +82,12 @@ export const permissions = {
 
   'user.read':            row('user',       '1.4',   'school/own',  'school/own',  'staff/class/chatmates/own', 'staff/class/chatmates/own', 'classmates/chatmates/own', 'read','See a person.'),
   'user.readContact':     row('user',       '2.1 a', 'school/own',  'school/own',  'class/own',       'own',               'own',             '-',           'See the contact details of a person.'),
+  'user.create':          row('school',     '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create a person in a school, before they can sign in.'),
+  'user.update':          row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Correct the names, the contact details and the external IDs of a person.'),
   'user.deactivate':      row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Deactivate the account of a person.'),
+  'user.reactivate':      row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Reactivate the account of a person.'),
+  'user.readPersonalInvitation': row('user', '2.1 d', 'present',    '-',           '-',               '-',                 '-',               '-',           'See the personal invitation of a person and its link.'),
+  'externalId.read':      row('school',     '1.5',   'school',      '-',           '-',               '-',                 '-',               'read',        'See the IDs of people, classes and subjects in other systems.'),
   'profile.update':       row('user',       '1.4',   'own',         'own',         'own',             'own',               'own',             '-',           'Update the details of a person, who must be you.'),
 
   'role.read':            row('role',       '1.4',   'school/own',  'school/own',  'school/own',      'school/own',        'own',             'read',        'See a role of a person.'),
@@ -105,6 +110,9 @@ export const permissions = {
   'invitation.revoke':    row('invitation', '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-',           'Revoke an invitation.'),
   'invitation.rotate':    row('invitation', '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-',           'Replace the link of an invitation.'),
 
+  'personalInvitation.read':    row('class', '2.3 b', 'school',     '-',           'class',           '-',                 '-',               '-',           'See the personal invitations of the pupils of a class, and their links.'),
+  'personalInvitation.reissue': row('user',  '2.1 c', 'school',     '-',           '-',               '-',                 '-',               '-',           'Give a person a new personal invitation.'),
+
   'chat.read':            row('chat',       '2.5 b', 'school',      'school',      'member',          'member',            'member',          'read',        'See a chat and its members.'),
   'chat.create':          row('chat',       '2.2 e', 'schoolWide',  'educational', 'ofClass',         'ofSubject',         '-',               '-',           'Create a chat of at least one kind in a school or a class.'),
   'chat.rename':          row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-',  'Rename a chat.'),
@@ -125,7 +133,10 @@ export type Action = keyof typeof permissions;
 /** The noun whose facts decide the action. */
 export type NounOf<A extends Action> = (typeof permissions)[A]['on'];
 
-/** Actions that need a signed-in actor but no right: to use an invitation link, and to end one's own other sessions. */
-export const openActions = ['invitation.accept', 'otherSessions.end'] as const;
+/**
+ * Actions that need no right: to use an invitation link and to end one's own other sessions, for everyone who is signed
+ * in; to use a personal invitation, for everyone who has its code.
+ */
+export const openActions = ['invitation.accept', 'personalInvitation.accept', 'otherSessions.end'] as const;
 
 export const actions = Object.keys(permissions) as Action[];

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createUser, fullName, shortName } from '../../src/domain/users.ts';
+import { fullName, insertUser, shortName } from '../../src/domain/users.ts';
 import { signInNameOf } from '../../src/domain/sign-in-names.ts';
 import { transaction } from '../../src/db/transaction.ts';
 import { expectRefusal } from '../support/expect-refusal.ts';
@@ -11,8 +11,6 @@ beforeAll(async () => {
   app = await openSfera();
 });
 afterAll(() => app.close());
-
-const types = async (schoolId: string) => (await app.events(schoolId)).map((event) => event.type);
 
 describe('names', () => {
   it('are written in full and short, with or without a patronymic', () => {
@@ -29,8 +27,8 @@ describe('names', () => {
   });
 });
 
-describe('createUser', () => {
-  const make = (signInName: string) => transaction(app.db, (tx) => createUser(tx, { surname: 'Ёлкин', givenName: 'Пётр', signInName }));
+describe('insertUser', () => {
+  const make = (signInName: string) => transaction(app.db, (tx) => insertUser(tx, { surname: 'Ёлкин', givenName: 'Пётр', signInName }));
 
   it('refuses a sign-in name that looks like one that is taken, whatever the alphabet', async () => {
     const word = `${Date.now()}`.replace(/[013]/g, '9');
@@ -78,7 +76,7 @@ describe('createUser', () => {
 
   it('creates a person, and refuses a second one with the same sign-in name', async () => {
     const signInName = `Пётр.${Date.now()}`;
-    const again = () => transaction(app.db, (tx) => createUser(tx, { surname: 'Ёлкин', givenName: ' Пётр ', signInName }));
+    const again = () => transaction(app.db, (tx) => insertUser(tx, { surname: 'Ёлкин', givenName: ' Пётр ', signInName }));
     expect(await again()).toMatchObject({
       givenName: 'Пётр',
       patronymic: null,
@@ -163,74 +161,5 @@ describe('User.contact', () => {
     const ofOne = await statements();
     for (let count = 0; count < 15; count++) await app.build.student({ classId: group.id });
     expect(await statements()).toBe(ofOne);
-  });
-});
-
-describe('deactivateUser', () => {
-  it('ends roles, work, chats and sessions together', async () => {
-    const { school, administrator } = await app.build.school();
-    const group = await app.build.class({ schoolId: school.id });
-    const teacher = await app.build.teacher({ schoolId: school.id, classTeacherOf: group.id });
-    const chat = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
-    expect(await app.as(teacher).viewer({})).toMatchObject({ id: app.id('User', teacher.id) });
-    const input = { userId: app.id('User', teacher.id), schoolId: app.id('School', school.id) };
-    const done = await app.as(administrator).deactivateUser(input);
-    expect(done).toMatchObject({ __typename: 'User', id: input.userId, deactivatedAt: expect.any(String) });
-    const current = { where: { userId: teacher.id, endedAt: null } };
-    expect(await app.db.prisma.roleGrant.count(current)).toBe(0);
-    expect(await app.db.prisma.assignment.count(current)).toBe(0);
-    expect(await app.db.prisma.session.count(current)).toBe(0);
-    expect(await app.db.prisma.chatMember.findMany({ where: { chatId: chat.id } })).toMatchObject([
-      { userId: administrator.id, role: 'MODERATOR' },
-    ]);
-    expect(new Set(await types(school.id))).toEqual(
-      new Set([
-        'session.ended',
-        'classTeacher.ended',
-        'role.ended',
-        'chatMember.removed',
-        'chatMember.added',
-        'chatMember.promoted',
-        'user.deactivated',
-      ]),
-    );
-    await expect(app.as(teacher).viewer({})).rejects.toMatchObject({ codes: ['UNAUTHENTICATED'] });
-    const before = await types(school.id);
-    expect(await app.as(administrator).deactivateUser(input)).toEqual(done);
-    expect(await types(school.id)).toEqual(before);
-  });
-
-  it("ends a pupil's place in the class", async () => {
-    const { school, administrator } = await app.build.school();
-    const pupil = await app.build.student({ classId: (await app.build.class({ schoolId: school.id })).id });
-    await app.as(administrator).deactivateUser({ userId: app.id('User', pupil.id), schoolId: app.id('School', school.id) });
-    expect(await app.db.prisma.enrolment.count({ where: { studentId: pupil.id, endedAt: null } })).toBe(0);
-    expect(await types(school.id)).toContain('student.withdrawn');
-  });
-
-  it('refuses the last administrator, people of other schools, and every caller but an administrator', async () => {
-    const { school, administrator } = await app.build.school();
-    const other = await app.build.school();
-    const teacher = await app.build.teacher({ schoolId: school.id });
-    await app.db.prisma.roleGrant.create({ data: { schoolId: other.school.id, userId: teacher.id, role: 'TEACHER' } });
-    const input = (user: { id: string }, at = school) => ({ userId: app.id('User', user.id), schoolId: app.id('School', at.id) });
-    await expectRefusal(app, school.id, { code: 'CONFLICT' }, () => app.as(administrator).deactivateUser(input(administrator)));
-    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['userId'] }, () => app.as(administrator).deactivateUser(input(teacher)));
-    await expectRefusal(app, school.id, { code: 'FORBIDDEN', clause: '2.1 a' }, () => app.as(teacher).deactivateUser(input(administrator)));
-    await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () =>
-      app.as(administrator).deactivateUser(input(other.administrator)),
-    );
-    // An administrator here who is a teacher there does not deactivate people there.
-    await app.db.prisma.roleGrant.create({ data: { schoolId: other.school.id, userId: administrator.id, role: 'TEACHER' } });
-    const moved = await app.build.teacher({ schoolId: other.school.id });
-    await app.db.prisma.roleGrant.create({
-      data: { schoolId: school.id, userId: moved.id, role: 'TEACHER', startedAt: new Date(0), endedAt: new Date() },
-    });
-    await expectRefusal(app, other.school.id, { code: 'FORBIDDEN' }, () =>
-      app.as(administrator).deactivateUser(input(moved, other.school)),
-    );
-    expect(
-      await app.db.prisma.user.count({ where: { id: { in: [administrator.id, teacher.id, moved.id] }, deactivatedAt: { not: null } } }),
-    ).toBe(0);
   });
 });

@@ -113,7 +113,9 @@ it('covers every root field of the schema', () => {
     'invitationPreview',
     'node',
     'nodes',
+    'personalInvitations',
     'schools',
+    'userByExternalId',
     'viewer',
     'viewerCan',
   ]);
@@ -133,8 +135,14 @@ describe('mutations', () => {
     const mutationCase = mutations[name]!;
     const caller = signedIn.get(persona)!;
     const { action } = mutationCase;
-    const allowed = action === null ? caller.actor.kind === 'user' : can(caller.actor, action, mutationCase.facts(own, caller) as never);
     const query = text(name);
+    if (action === 'anyone') {
+      const school = await buildSchool(app);
+      const input = mutationCase.input(app, school, { ...caller, sessionId: null });
+      expect(await overHttp(caller.person, query, { input })).not.toMatchObject({ __typename: 'Refusal' });
+      return;
+    }
+    const allowed = action === null ? caller.actor.kind === 'user' : can(caller.actor, action, mutationCase.facts(own, caller) as never);
     const nobody = caller.actor.kind === 'anonymous';
     if (nobody) {
       const before = await readChecksums();
@@ -253,6 +261,38 @@ describe('queries', () => {
     expect(data.mine).toEqual({ allowed: can(actor, 'school.update', { schoolId: own.schoolId }) });
     expect(data.theirs).toEqual({ allowed: false, code: persona === 'nobody' ? 'UNAUTHENTICATED' : 'NOT_FOUND' });
     expect(data.invitationPreview).toEqual({ schoolName: foreign.school.name });
+  });
+
+  it.each(personas)('personal invitations and external ids answer %s as the table says, and nothing of another school', async (persona) => {
+    const { person, actor } = signedIn.get(persona)!;
+    for (const school of [own, foreign]) {
+      await app.db.prisma.userExternalId.createMany({
+        data: [{ schoolId: school.schoolId, userId: school.people.pupil.id, system: 'Реестр', value: '1' }],
+        skipDuplicates: true,
+      });
+      const [schoolId, classId] = [app.id('School', school.schoolId), app.id('Class', school.own.id)];
+      const list = await person.send('query ($classId: ID!) { personalInvitations(classId: $classId) { edges { node { status } } } }', {
+        classId,
+      });
+      const facts = { schoolId: school.schoolId, classId: school.own.id };
+      expect(list.data!.personalInvitations).toEqual(
+        can(actor, 'personalInvitation.read', facts) ? { edges: [{ node: { status: 'JOINED' } }] } : null,
+      );
+      const found = await person.send(
+        'query ($schoolId: ID!) { userByExternalId(schoolId: $schoolId, system: "Реестр", value: "1") { externalIds { value } } }',
+        { schoolId },
+      );
+      expect(found.data!.userByExternalId).toEqual(can(actor, 'externalId.read', facts) ? { externalIds: [{ value: '1' }] } : null);
+      for (const user of [...Object.values(school.people), school.invited.user]) {
+        const { data } = await person.send('query ($id: ID!) { node(id: $id) { ... on User { personalInvitation { status } } } }', {
+          id: app.id('User', user.id),
+        });
+        const status = user.id === school.invited.user.id ? 'ACTIVE' : 'JOINED';
+        const userFacts = await factsOf(user.id);
+        const seen = can(actor, 'user.readPersonalInvitation', userFacts) ? { status } : null;
+        expect(data!.node).toEqual(can(actor, 'user.read', userFacts) ? { personalInvitation: seen } : null);
+      }
+    }
   });
 });
 

@@ -45,12 +45,14 @@ export async function buildBaseSchool(app: Sfera, mark = '') {
   });
   const held = await build.invitation({ schoolId, role: 'STUDENT', classId: own.id, maxUses: 9, holderId: people.classTeacher.id });
   const unheld = await build.invitation({ schoolId, role: 'TEACHER', maxUses: 9 });
+  // Not among `people`, who can all sign in.
+  const invited = await build.invited({ schoolId, surname });
   const enrolment = await db.prisma.enrolment.findFirstOrThrow({ where: { studentId: people.pupil.id } });
   const grant = await db.prisma.roleGrant.findFirstOrThrow({ where: { userId: people.teacher.id, schoolId } });
   const assignment = await db.prisma.assignment.findFirstOrThrow({ where: { classId: own.id, kind: 'SUBJECT_TEACHER' } });
   const member = await db.prisma.chatMember.findFirstOrThrow({ where: { chatId: chats.CLUB.id, userId: people.teacher.id } });
   const year = await db.prisma.schoolYear.findFirstOrThrow({ where: { id: own.schoolYearId } });
-  return { mark, school, schoolId, own, other, subject, people, chats, held, unheld, enrolment, grant, assignment, member, year };
+  return { mark, school, schoolId, own, other, subject, people, chats, held, unheld, invited, enrolment, grant, assignment, member, year };
 }
 
 export type BaseSchool = Awaited<ReturnType<typeof buildBaseSchool>>;

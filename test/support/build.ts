@@ -32,6 +32,7 @@ export function createBuild({ db, config }: Opened) {
         patronymic,
         signInName: of.signInName ?? `u${randomBytes(6).toString('hex')}`,
         passwordHash: of.passwordHash ?? null,
+        joinedAt: new Date(),
         sortKey: alphabeticalKey(parts),
         searchText: searchable(parts.filter((part) => part !== null).join(' ')),
         ...(schoolId === undefined ? {} : { grants: { create: { schoolId, role } } }),
@@ -135,6 +136,7 @@ export function createBuild({ db, config }: Opened) {
       maxUses = 1,
       expiresAt = new Date(Date.now() + 86_400_000),
       holderId,
+      userId,
     }: {
       schoolId: string;
       role?: Role;
@@ -142,6 +144,7 @@ export function createBuild({ db, config }: Opened) {
       maxUses?: number;
       expiresAt?: Date;
       holderId?: string;
+      userId?: string;
     }) {
       const nonce = new Uint8Array(randomBytes(32));
       const code = deriveCode(config.secretKey, nonce);
@@ -152,10 +155,24 @@ export function createBuild({ db, config }: Opened) {
         maxUses,
         expiresAt,
         holderId: holderId ?? null,
+        userId: userId ?? null,
         nonce,
         codeHash: hashCode(code),
       };
       return { invitation: await prisma.invitation.create({ data }), code };
+    },
+
+    /** Creates a person who cannot sign in yet, with a role, a pupil with a class, and with a personal invitation. */
+    async invited({ schoolId, classId, ...names }: { schoolId: string; classId?: string; surname?: string; givenName?: string }) {
+      const created = classId === undefined ? await user({ ...names, schoolId }) : await build.student({ ...names, classId });
+      const data = { signInName: null, joinedAt: null };
+      const invitedUser = await prisma.user.update({ where: { id: created.id }, data });
+      const { invitation, code } = await build.invitation({
+        schoolId,
+        userId: created.id,
+        role: classId === undefined ? 'TEACHER' : 'STUDENT',
+      });
+      return { user: invitedUser, invitation, code };
     },
 
     async service({ schoolId, scopes = ['read', 'events', 'roster'] }: { schoolId: string; scopes?: string[] }) {

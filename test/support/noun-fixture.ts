@@ -40,8 +40,8 @@ export interface NodeCase {
 
 /** A mutation for the access matrix, and for the test of repeats. */
 export interface MutationCase {
-  /** Null: open to everyone who is signed in. */
-  action: Action | null;
+  /** Null: open to everyone who is signed in; `anyone`: also to those who are not, and to services. */
+  action: Action | null | 'anyone';
   /** The facts that `can` decides the action on. */
   facts(school: SchoolFixture, signedIn: SignedInPersona): unknown;
   /** Whether the actor can read every object that the input names. */

@@ -29,6 +29,7 @@ export async function buildRepeatSchool(app: Sfera) {
     maxUses: 5,
     holderId: classTeacher.id,
   });
+  const invited = await app.build.invited({ schoolId: school.id });
   const grant = await app.db.prisma.roleGrant.findFirstOrThrow({ where: { userId: teacher.id } });
   const id = {
     school: app.id('School', school.id),
@@ -43,6 +44,7 @@ export async function buildRepeatSchool(app: Sfera) {
     teacher: app.id('User', teacher.id),
     former: app.id('User', former.id),
     pupil: app.id('User', pupil.id),
+    invited: app.id('User', invited.user.id),
   };
   return {
     app,
@@ -57,6 +59,7 @@ export async function buildRepeatSchool(app: Sfera) {
     pupil,
     chat,
     invitation,
+    invited,
     id,
     by: app.as(administrator),
   };

@@ -11,6 +11,7 @@ export function homePage(visit: Visit): void {
 <p class="soft">${say(language, 'homeAbout')}</p>
 <ul class="ways">
 <li><a href="${withLanguage('/sessions', language)}">${say(language, 'homeSessions')}</a><p class="small soft">${say(language, 'homeSessionsAbout')}</p></li>
+<li><a href="${withLanguage('/classes', language)}">${say(language, 'homeSlips')}</a><p class="small soft">${say(language, 'homeSlipsAbout')}</p></li>
 <li><strong>${say(language, 'homeLink')}</strong><p class="small soft">${say(language, 'homeLinkAbout')}</p></li>
 <li><a href="${withLanguage('/explorer', language)}">${say(language, 'homeExplorer')}</a><p class="small soft">${say(language, 'homeExplorerAbout')}</p></li>
 <li><a href="/health/ready">${say(language, 'homeHealth')}</a><p class="small soft">${say(language, 'homeHealthAbout')}</p></li>

@@ -1,4 +1,5 @@
 import { acceptInvitation, previewInvitation, signUp } from '../../domain/invitations.ts';
+import { acceptPersonalInvitation } from '../../domain/join-by-personal-invitation.ts';
 import { signIn } from '../../domain/sessions.ts';
 import { loadPerson } from '../../auth/actors.ts';
 import { Refusal, unauthenticated, type Language } from '../../errors.ts';
@@ -12,7 +13,7 @@ import { say, type TextName } from './texts.ts';
 
 /**
  * `/join/<code>`: joins a school by an invitation link. Before joining, the page shows the school and the class, but no
- * people. The code is only in the address, so the page is not cached, sends no referrer, and its path is not logged.
+ * people; a personal invitation greets its person by the given name. The code is only in the address, so the page is not cached, sends no referrer, and its path is not logged.
  */
 
 const signUpFields: readonly Field[] = [
@@ -20,6 +21,12 @@ const signUpFields: readonly Field[] = [
   { name: 'givenName', autocomplete: 'given-name' },
   { name: 'patronymic', autocomplete: 'additional-name', optional: true },
   { name: 'signInName', autocomplete: 'username', hint: 'signInNameHint' },
+  { name: 'password', autocomplete: 'new-password', hint: 'passwordHint' },
+];
+
+/** A personal invitation is for a person whose names the school knows. */
+const personalFields: readonly Field[] = [
+  { name: 'signInName', autocomplete: 'username', hint: 'signInNameHint', autofocus: true },
   { name: 'password', autocomplete: 'new-password', hint: 'passwordHint' },
 ];
 
@@ -34,17 +41,24 @@ export async function joinPage(parts: PageParts, visit: Visit, code: string): Pr
     return sendPage(res, statusOf(res, error), refused(language, error));
   }
   if (preview === null) return sendPage(res, 404, notice(language, 'wrongTitle', 'noInvitation'));
-  const hasAccount = url.searchParams.get('account') === 'yes';
+  const { givenName } = preview;
+  const isPersonal = givenName !== null;
+  const hasAccount = !isPersonal && url.searchParams.get('account') === 'yes';
   const show = (status: number, state: FormState) => {
     const body = html`<section>
-<h1>${say(language, 'joinTitle')}</h1>
+<h1>${isPersonal ? `${say(language, 'hello')}, ${givenName}!` : say(language, 'joinTitle')}</h1>
+${isPersonal && html`<p>${say(language, 'personalAbout')}</p>`}
 ${facts(language, preview)}
 <form method="post" action="${pathOf(visit)}">
 ${parts.forms.field(req, res)}
-${fields(language, hasAccount ? signInFields : signUpFields, state)}
-<button class="wide">${say(language, hasAccount ? 'accept' : 'join')}</button>
+${fields(language, isPersonal ? personalFields : hasAccount ? signInFields : signUpFields, state)}
+<button class="wide">${say(language, isPersonal ? 'joinPersonal' : hasAccount ? 'accept' : 'join')}</button>
 </form>
-<p class="after"><a href="${switchFormPath(url, hasAccount)}">${say(language, hasAccount ? 'noAccountYet' : 'haveAccount')}</a></p>
+${
+  isPersonal
+    ? html`<p class="after small soft">${say(language, 'notYou')}</p>`
+    : html`<p class="after"><a href="${switchFormPath(url, hasAccount)}">${say(language, hasAccount ? 'noAccountYet' : 'haveAccount')}</a></p>`
+}
 </section>`;
     sendPage(res, status, { language, title: say(language, 'joinTitle'), body, here: pathOf(visit) });
   };
@@ -52,17 +66,9 @@ ${fields(language, hasAccount ? signInFields : signUpFields, state)}
   const form = await parts.forms.read(req);
   const text = (name: Field['name']) => form.get(name) ?? '';
   try {
-    if (hasAccount) {
-      const { userId, deviceCookie } = await signIn(ctx, {
-        signInName: text('signInName'),
-        password: text('password'),
-        deviceCookie: deviceCookieOf(req),
-      });
-      keepDeviceCookie(res, deviceCookie, parts.config);
-      const actor = await loadPerson(parts.db, userId);
-      if (actor === undefined) throw unauthenticated();
-      await acceptInvitation(parts.contextFor(req, actor), { code });
-    } else {
+    if (isPersonal) await acceptPersonalInvitation(ctx, { code, signInName: text('signInName'), password: text('password') });
+    else if (hasAccount) await joinWithAccount(parts, visit, { code, signInName: text('signInName'), password: text('password') });
+    else {
       const patronymic = text('patronymic').trim() === '' ? null : text('patronymic');
       const names = { surname: text('surname'), givenName: text('givenName'), patronymic };
       await signUp(ctx, { code, ...names, signInName: text('signInName'), password: text('password') });
@@ -72,6 +78,23 @@ ${fields(language, hasAccount ? signInFields : signUpFields, state)}
     return show(statusOf(res, error), { values: form, refusal: error });
   }
   redirect(visit, withLanguage('/joined', language));
+}
+
+/** Signs in a person who has an account, and accepts the invitation in their name. */
+async function joinWithAccount(
+  parts: PageParts,
+  { req, res }: Visit,
+  { code, signInName, password }: { code: string; signInName: string; password: string },
+): Promise<void> {
+  const { userId, deviceCookie } = await signIn(parts.contextFor(req, anonymous), {
+    signInName,
+    password,
+    deviceCookie: deviceCookieOf(req),
+  });
+  keepDeviceCookie(res, deviceCookie, parts.config);
+  const actor = await loadPerson(parts.db, userId);
+  if (actor === undefined) throw unauthenticated();
+  await acceptInvitation(parts.contextFor(req, actor), { code });
 }
 
 /** Returns the path of the form for the other kind of visitor: with or without an account. */

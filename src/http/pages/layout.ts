@@ -12,9 +12,11 @@ export interface PageContent {
   body: Html;
   /** The page's own path, for the link to the other language; undefined leaves the link out. */
   here?: string | undefined;
+  /** Adds the style of pages that are printed, and the script of their print button. */
+  isPrinted?: true;
 }
 
-export function page({ language, title, body, here }: PageContent): string {
+export function page({ language, title, body, here, isPrinted }: PageContent): string {
   const other = language === 'ru' ? 'en' : 'ru';
   return html`<!doctype html>
 <html lang="${language}">
@@ -25,6 +27,11 @@ export function page({ language, title, body, here }: PageContent): string {
 <title>${title} · ${say(language, 'product')}</title>
 <link rel="icon" href="/assets/icon.svg">
 <link rel="stylesheet" href="/assets/site.css">
+${
+  isPrinted &&
+  html`<link rel="stylesheet" href="/assets/print.css">
+<script src="/assets/print.js" defer></script>`
+}
 </head>
 <body>
 <header><a class="name" href="${withLanguage('/', language)}"><img src="/assets/icon.svg" alt="">${say(language, 'product')}</a>
@@ -48,12 +55,14 @@ export function withLanguage(path: string, language: Language): string {
 /**
  * Returns the headers of a page: no scripts, no external content, no frames, no caching and no referrer.
  * @param formTargets the origins to which a form of the page may redirect, which browsers check too.
+ * @param hasScripts whether the page has scripts of this server; inline scripts are never allowed.
  */
-export function pageHeaders(formTargets: readonly string[] = []): Record<string, string> {
+export function pageHeaders(formTargets: readonly string[] = [], hasScripts = false): Record<string, string> {
   const forms = ["'self'", ...formTargets].join(' ');
+  const scripts = hasScripts ? " script-src 'self';" : '';
   return {
     'content-type': 'text/html; charset=utf-8',
-    'content-security-policy': `default-src 'none'; style-src 'self'; img-src 'self'; form-action ${forms}; frame-ancestors 'none'; base-uri 'none'`,
+    'content-security-policy': `default-src 'none';${scripts} style-src 'self'; img-src 'self'; form-action ${forms}; frame-ancestors 'none'; base-uri 'none'`,
     ...privacy,
     'cache-control': 'no-store',
   };
@@ -68,7 +77,11 @@ export const privacy = {
 
 export function sendPage(res: ServerResponse, status: number, content: PageContent, formTargets?: readonly string[]): void {
   const text = page(content);
-  const headers = { ...pageHeaders(formTargets), 'content-language': content.language, 'content-length': Buffer.byteLength(text) };
+  const headers = {
+    ...pageHeaders(formTargets, content.isPrinted),
+    'content-language': content.language,
+    'content-length': Buffer.byteLength(text),
+  };
   res.writeHead(status, headers).end(text);
 }
 

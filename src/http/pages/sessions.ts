@@ -71,7 +71,7 @@ export async function endSessionsForm(parts: PageParts, visit: Visit, which: 'on
 }
 
 /** Returns the person signed in by the browser's cookie, with the session that the cookie has for these pages. */
-async function loadVisitor({ provider, db }: PageParts, { req, res }: Visit): Promise<UserActor | undefined> {
+export async function loadVisitor({ provider, db }: PageParts, { req, res }: Visit): Promise<UserActor | undefined> {
   const remembered = await provider.Session.get(provider.createContext(req, res));
   const grantId = remembered.accountId === undefined ? undefined : remembered.grantIdFor(pagesClient);
   if (grantId === undefined || remembered.accountId === undefined || (await isShutOut(db, remembered))) return undefined;
@@ -83,17 +83,21 @@ async function loadVisitor({ provider, db }: PageParts, { req, res }: Visit): Pr
   return actor !== undefined && 'kind' in actor && actor.kind === 'user' ? actor : undefined;
 }
 
+/** The pages that a person returns to after signing in. Another path in `state` leads to `/sessions`. */
+const returnPath = /^\/(?:sessions|classes|classes\/[\da-f-]{36}\/invitations)$/;
+
 /**
  * The pages sign in like any frontend. They do not use the authorization code, which expires: they need only the
  * cookie.
+ * @param path the page to return to, which `state` carries.
  */
-function signInPath({ config }: PageParts, language: Language): string {
+export function signInPath({ config }: PageParts, language: Language, path = '/sessions'): string {
   const query = new URLSearchParams({
     client_id: pagesClient,
     redirect_uri: `${config.publicUrl}/sessions/signed-in`,
     response_type: 'code',
     scope: 'openid',
-    state: language,
+    state: `${language} ${path}`,
     code_challenge: randomBytes(32).toString('base64url'),
     code_challenge_method: 'S256',
   });
@@ -102,7 +106,8 @@ function signInPath({ config }: PageParts, language: Language): string {
 
 /** `/sessions/signed-in`: the redirect URI of signing in. */
 export function signedInPage(visit: Visit): void {
-  redirect(visit, withLanguage('/sessions', visit.url.searchParams.get('state') === 'en' ? 'en' : 'ru'));
+  const [language, path = ''] = (visit.url.searchParams.get('state') ?? '').split(' ');
+  redirect(visit, withLanguage(returnPath.test(path) ? path : '/sessions', language === 'en' ? 'en' : 'ru'));
 }
 
 async function clientNames({ db }: PageParts, sessions: readonly Session[]): Promise<Map<string, string>> {

@@ -18,6 +18,11 @@ export const texts = {
     'Посмотреть, где вы вошли, и завершить лишние входы.',
     'See where you are signed in, and end the sessions you do not need.',
   ],
+  homeSlips: ['Листки-приглашения', 'Invitation slips'],
+  homeSlipsAbout: [
+    'Для классных руководителей и администраторов: напечатать приглашения для учеников.',
+    'For class teachers and administrators: print the invitations of pupils.',
+  ],
   homeLink: ['У меня есть ссылка-приглашение', 'I have an invitation link'],
   homeLinkAbout: [
     'Откройте её целиком, как вам её прислали: в ней есть код. Если она не открывается, попросите в школе новую.',
@@ -58,6 +63,16 @@ export const texts = {
   haveAccount: ['У меня уже есть учётная запись', 'I already have an account'],
   noAccountYet: ['У меня ещё нет учётной записи', 'I have no account yet'],
   accept: ['Войти и принять приглашение', 'Sign in and accept'],
+  hello: ['Здравствуйте', 'Hello'],
+  personalAbout: [
+    'Школа уже внесла вас в список. Осталось выбрать логин и пароль, с которыми вы будете входить.',
+    'Your school has you on its list already. Just choose a sign-in name and a password.',
+  ],
+  joinPersonal: ['Сохранить и присоединиться', 'Save and join'],
+  notYou: [
+    'Это не вы? Ничего не заполняйте и верните листок тому, кто его дал.',
+    'Is this not you? Leave the form empty and return the slip to whoever gave it to you.',
+  ],
   joinedTitle: ['Готово, вы присоединились к школе', 'Done, you have joined the school'],
   joinedNext: ['Что дальше', 'What’s next'],
   joinedApp: ['Откройте приложение или сайт, которым пользуется ваша школа.', 'Open the app or the site that your school uses.'],
@@ -66,6 +81,44 @@ export const texts = {
     'Храните пароль в секрете. Где вы вошли, видно на странице «Мои входы».',
     'Keep the password secret. The page “My sessions” shows where you are signed in.',
   ],
+
+  classesTitle: ['Листки-приглашения', 'Invitation slips'],
+  classesAbout: [
+    'Выберите класс, чтобы напечатать листки для учеников, которые ещё не вступили.',
+    'Choose a class to print slips for the pupils who have not joined yet.',
+  ],
+  classesNone: [
+    'Здесь появятся классы, в которых вы классный руководитель, а у администратора платформы — все классы школы с учениками.',
+    'This page lists the classes whose class teacher you are and, for platform administrators, all classes of the school with pupils.',
+  ],
+  classJoined: ['Все вступили', 'Everyone has joined'],
+  slipsTitle: ['Приглашения класса', 'Invitations of class'],
+  slipsAbout: [
+    'Напечатайте листы, разрежьте их по пунктиру и отдайте каждому ученику его листок. По чужому листку можно вступить вместо другого ученика, поэтому не фотографируйте листки и не отправляйте их в чаты.',
+    'Print the sheets, cut them along the dashed lines and give each pupil their own slip. Whoever has someone else’s slip can join in that pupil’s place, so do not photograph the slips or post them in chats.',
+  ],
+  slipsLeft: ['Ещё не вступили', 'Not joined yet'],
+  slipsPrint: ['Печать', 'Print'],
+  slipsNone: ['Все ученики класса уже вступили. Печатать нечего.', 'Every pupil of the class has joined. There is nothing to print.'],
+  slipsWithoutLink: [
+    'Для этих учеников нет действующего приглашения. Администратор платформы может выпустить новое:',
+    'These pupils have no valid invitation. The platform administrator can issue a new one:',
+  ],
+  slipsLocal: [
+    'Адрес этого сервера открывается только на этом компьютере, поэтому коды на листках не сработают на телефонах. Администратор сервера задаёт настоящий адрес настройкой PUBLIC_URL.',
+    'The address of this server opens on this computer only, so the codes on the slips will not work on phones. The operator of the server sets the real address with PUBLIC_URL.',
+  ],
+  slipScan: [
+    'Наведите камеру телефона на код или наберите в браузере адрес внизу.',
+    'Point your phone’s camera at the code, or type the address below into a browser.',
+  ],
+  slipChoose: [
+    'Придумайте логин и пароль, запишите их для себя.',
+    'Choose a sign-in name and a password, and write them down for yourself.',
+  ],
+  slipSecret: ['Не показывайте листок другим.', 'Do not show this slip to others.'],
+  slipUntil: ['Действует один раз, до', 'Works once, until'],
+  slipCode: ['QR-код со ссылкой для', 'QR code with the link for'],
 
   sessionsTitle: ['Мои входы', 'My sessions'],
   sessionsAbout: [

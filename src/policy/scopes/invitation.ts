@@ -1,13 +1,19 @@
-import { defineScopes, inList, inSchool, ofPerson } from '../scopes.ts';
+import { defineScopes, inList, ofPerson } from '../scopes.ts';
 
 export interface InvitationFacts {
   schoolId: string;
   classId: string | null;
   holderId: string | null;
+  /** The person of a personal invitation, which has rights of its own; null for other links. */
+  userId: string | null;
 }
 
 export const invitationScopes = defineScopes<InvitationFacts>()({
-  school: inSchool('any invitation of the school'),
+  school: {
+    description: 'any invitation of the school but personal ones',
+    holds: (role, facts) => facts.userId === null && role.schools.includes(facts.schoolId),
+    where: (role) => ({ schoolId: inList(role.schools), userId: null }),
+  },
   held: ofPerson({
     description: 'invitations that the person holds; a link for pupils only while the person is the class teacher of its class',
     holds: (role, facts) =>

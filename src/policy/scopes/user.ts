@@ -35,6 +35,11 @@ const peopleOfClasses = (includePast: boolean): Condition => ({
 
 export const userScopes = defineScopes<UserFacts>()({
   school: { description: 'people who have or had a role in the school', ...peopleOfSchool(() => true) },
+  present: {
+    description: 'people who now have a role in the school',
+    holds: (role, facts) => facts.places.some((place) => place.classId === null && place.current && role.schools.includes(place.schoolId)),
+    where: (role) => ({ grants: { some: { schoolId: inList(role.schools), endedAt: null } } }),
+  },
   read: {
     description: "people who have or had a role in the client's school, with scope `read`",
     ...peopleOfSchool((role) => role.scopes.includes('read')),

@@ -1,0 +1,56 @@
+import { conflict } from '../errors.ts';
+import { record } from '../events/record.ts';
+import { authorize, lock } from './access.ts';
+import { actingUserId, mutate, type Context } from './context.ts';
+import type { RoleGrant, User } from './entities.ts';
+import { findUserInSchool } from './find-user-in-school.ts';
+import { endGrants, lockForEnding } from './roles.ts';
+import { endSessionsOfUser } from './sessions.ts';
+
+/** Closes the account of a person, and opens it again. */
+
+/**
+ * Deactivates a person: ends the roles, assignments, enrolment, chat memberships and sessions in one transaction. The
+ * rows stay for the audit. Regulation 2.1 a.
+ * @throws CONFLICT for the school's last administrator, and for a person who has a role in another school too.
+ */
+export async function deactivateUser(ctx: Context, input: { userId: string; schoolId: string }): Promise<User> {
+  const { schoolId, userId, facts } = await findUserInSchool(ctx, input);
+  authorize(ctx, 'user.deactivate', facts);
+  return mutate(ctx, async (tx) => {
+    const { user, grants } = await lockForEnding(tx, schoolId, userId);
+    if (user.deactivatedAt !== null) return user;
+    refuseOtherSchools(grants, schoolId);
+    // Ends the sessions first, because their events are recorded in the schools where the person has a role.
+    await endSessionsOfUser(tx, user.id);
+    await endGrants(tx, grants, actingUserId(ctx));
+    record(tx, 'user.deactivated', { schoolId, userId });
+    return tx.prisma.user.update({ where: { id: user.id }, data: { deactivatedAt: new Date() } });
+  });
+}
+
+/**
+ * Lets a deactivated person sign in again. The person has no role until one is granted. Does nothing for an active
+ * account. Regulation 2.1 a.
+ */
+export async function reactivateUser(ctx: Context, input: { userId: string; schoolId: string }): Promise<User> {
+  const { schoolId, userId, facts } = await findUserInSchool(ctx, input);
+  authorize(ctx, 'user.reactivate', facts);
+  return mutate(ctx, async (tx) => {
+    const user = await lock(tx, 'User', userId);
+    if (user.deactivatedAt === null) return user;
+    record(tx, 'user.reactivated', { schoolId, userId });
+    return tx.prisma.user.update({ where: { id: userId }, data: { deactivatedAt: null } });
+  });
+}
+
+function refuseOtherSchools(grants: readonly RoleGrant[], schoolId: string): void {
+  if (grants.some((grant) => grant.schoolId !== schoolId))
+    throw conflict(
+      [
+        'У человека есть роль и в другой школе. Завершите его роль здесь.',
+        'The person has a role in another school too. End the role here instead.',
+      ],
+      { path: ['userId'] },
+    );
+}

@@ -1,0 +1,78 @@
+import { randomBytes } from 'node:crypto';
+import { deriveCode, hashCode } from '../auth/seal.ts';
+import { newId } from '../db/ids.ts';
+import type { Tx } from '../db/transaction.ts';
+import { actingUserId, type Context } from './context.ts';
+
+/**
+ * The steps that write personal invitations. Each has one seat, for a person who exists but cannot sign in yet, and who
+ * chooses a login and a password by its link (src/domain/join-by-personal-invitation.ts). A person has at most one that
+ * is open, that is, neither used nor revoked; the index invitation_person_open_key holds this. Regulation 2.1 c.
+ */
+
+/** Slips are printed for a whole class and handed over in person, which takes weeks. */
+const validDays = 90;
+
+interface Issue {
+  schoolId: string;
+  userIds: readonly string[];
+}
+
+/** The predicate of the index invitation_person_open_key. */
+const open = 'user_id is not null and revoked_at is null and use_count = 0';
+
+const insertInvitations = (onOpen: string): string => `
+  insert into invitation (id, school_id, user_id, role, nonce, code_hash, max_uses, created_by_id, expires_at)
+  select new.id, $1, new.user_id, held.role, decode(new.nonce, 'hex'), decode(new.code_hash, 'hex'), 1, $2, $3
+  from jsonb_to_recordset($4::jsonb) as new (id uuid, user_id uuid, nonce text, code_hash text)
+  join app_user person on person.id = new.user_id and person.joined_at is null
+  join lateral (
+    select min(role) as role from role_grant where school_id = $1 and user_id = new.user_id and ended_at is null
+  ) held on held.role is not null
+  on conflict (user_id) where ${open} ${onOpen}
+  returning user_id as "userId"`;
+
+const keepOpen = insertInvitations('do nothing');
+const replaceOpen = insertInvitations(
+  `do update set nonce = excluded.nonce, code_hash = excluded.code_hash, expires_at = excluded.expires_at, rotated_at = now(),
+                 school_id = excluded.school_id, role = excluded.role`,
+);
+
+/**
+ * A step, in one statement: issues a personal invitation to each of these people who has a role in the school, cannot
+ * sign in yet and has no open one. Returns those who got one. Records no event: `user.created` says that a person came
+ * with an invitation.
+ */
+export async function issuePersonalInvitations(ctx: Context, tx: Tx, issue: Issue): Promise<string[]> {
+  const issued = await tx.execute<{ userId: string }>(keepOpen, valuesOf(ctx, issue));
+  return issued.map(({ userId }) => userId);
+}
+
+/** As `issuePersonalInvitations`, for one person. Gives an open invitation a new link, which ends the old one. */
+export async function replacePersonalInvitation(
+  ctx: Context,
+  tx: Tx,
+  { schoolId, userId }: { schoolId: string; userId: string },
+): Promise<void> {
+  await tx.execute(replaceOpen, valuesOf(ctx, { schoolId, userIds: [userId] }));
+}
+
+function valuesOf(ctx: Context, { schoolId, userIds }: Issue): unknown[] {
+  const rows = userIds.map((userId) => {
+    const nonce = randomBytes(32);
+    const code = deriveCode(ctx.config.secretKey, nonce);
+    return { id: newId(), user_id: userId, nonce: nonce.toString('hex'), code_hash: hashCode(code).toString('hex') };
+  });
+  const expiresAt = new Date(Date.now() + validDays * 86_400_000);
+  return [schoolId, actingUserId(ctx), expiresAt.toISOString(), JSON.stringify(rows)];
+}
+
+/** A step, after the end of roles: revokes the open invitation of a person who has no role in the school any more. */
+export async function revokeWithoutRole(tx: Tx, schoolId: string, userId: string): Promise<void> {
+  await tx.execute(
+    `update invitation set revoked_at = now() where school_id = $1 and user_id = $2 and ${open}
+       and not exists (select from role_grant where school_id = $1 and user_id = $2 and ended_at is null)
+     returning id`,
+    [schoolId, userId],
+  );
+}

@@ -1,0 +1,202 @@
+import { can, where } from '../policy/can.ts';
+import { conflict } from '../errors.ts';
+import { record } from '../events/record.ts';
+import { authorize, find, findFor, lock } from './access.ts';
+import { nameOfClass } from './classes.ts';
+import { paginateChildren } from './connection.ts';
+import { mutate, type Context } from './context.ts';
+import type { Class, Enrolment, Invitation, Page, PageArgs, User } from './entities.ts';
+import { linkOf, statusOf } from './invitation-link.ts';
+import { replacePersonalInvitation } from './issue-personal-invitations.ts';
+import { loadFactsOfUser } from './resources.ts';
+import { fullName } from './users.ts';
+
+/** Who has which personal invitation, and new ones in place of lost ones. Regulation 2.1 c, 2.3 b. */
+
+export type PersonalInvitationStatus = 'ACTIVE' | 'EXPIRED' | 'NONE' | 'JOINED';
+
+export interface PersonalInvitation {
+  userId: string;
+  status: PersonalInvitationStatus;
+  /** The link; null unless the status is ACTIVE. */
+  link: string | null;
+  /** Null if the person has joined or has no open invitation. */
+  expiresAt: Date | null;
+}
+
+/**
+ * Gives a person who cannot sign in yet a new personal invitation. The link of an open one stops working, and is
+ * answered like an unknown link. Regulation 2.1 c.
+ * @throws CONFLICT for a person who can sign in already, and for one without a role in a school of the administrator.
+ */
+export async function reissuePersonalInvitation(ctx: Context, input: { userId: string }): Promise<User> {
+  const found = await find(ctx, 'User', input.userId, 'userId');
+  const facts = await loadFactsOfUser(ctx.db, found.id);
+  authorize(ctx, 'personalInvitation.reissue', facts);
+  return mutate(ctx, async (tx) => {
+    const user = await lock(tx, 'User', found.id);
+    if (user.joinedAt !== null)
+      throw conflict(
+        [
+          'Этот человек уже вступил и входит со своим логином. Если пароль забыт, сбросьте пароль.',
+          'This person has joined and signs in with a login of their own. If the password is lost, reset the password.',
+        ],
+        { path: ['userId'] },
+      );
+    const grants = await tx.prisma.roleGrant.findMany({ where: { userId: user.id, endedAt: null }, orderBy: { id: 'asc' } });
+    const grant = grants.find(({ schoolId }) =>
+      can(ctx.actor, 'personalInvitation.reissue', { ...facts, places: facts.places.filter((place) => place.schoolId === schoolId) }),
+    );
+    if (grant === undefined)
+      throw conflict(
+        [
+          'У этого человека сейчас нет роли в школе. Сначала назначьте роль.',
+          'This person has no role in the school now. Grant a role first.',
+        ],
+        { path: ['userId'] },
+      );
+    await replacePersonalInvitation(ctx, tx, { schoolId: grant.schoolId, userId: user.id });
+    record(tx, 'personalInvitation.reissued', { schoolId: grant.schoolId, userId: user.id });
+    return user;
+  });
+}
+
+type PersonWithLinks = Pick<User, 'id' | 'joinedAt'> & { ownLinks: readonly Invitation[] };
+
+const withLinks = { id: true, joinedAt: true, ownLinks: { where: { revokedAt: null, useCount: 0 } } } as const;
+
+function invitationOf(ctx: Context, { id: userId, joinedAt, ownLinks: [openLink] }: PersonWithLinks): PersonalInvitation {
+  if (joinedAt !== null || openLink === undefined)
+    return { userId, status: joinedAt === null ? 'NONE' : 'JOINED', link: null, expiresAt: null };
+  const status = statusOf(openLink) === 'ACTIVE' ? 'ACTIVE' : 'EXPIRED';
+  return { userId, status, link: linkOf(ctx, openLink), expiresAt: openLink.expiresAt };
+}
+
+/** Returns a person's own invitation; null if the actor may not see it. Batched. */
+export function personalInvitationOf(ctx: Context, { id }: User): Promise<PersonalInvitation | null> {
+  return ctx.loaders.of<PersonalInvitation>('User.personalInvitation', id, async (ids) => {
+    const people = await ctx.db.prisma.user.findMany({
+      relationLoadStrategy: 'join',
+      where: { AND: [{ id: { in: [...ids] } }, where(ctx.actor, 'user.readPersonalInvitation')] },
+      select: withLinks,
+    });
+    return new Map(people.map((person) => [person.id, invitationOf(ctx, person)]));
+  });
+}
+
+export interface PersonalInvitationFilter {
+  classId: string;
+  joined?: boolean | null;
+}
+
+const byName = {
+  tag: 'personal invitations',
+  keys: [
+    { field: 'student.sortKey', direction: 'asc', type: 'string' },
+    { field: 'id', direction: 'asc', type: 'string' },
+  ],
+} as const;
+
+/**
+ * Returns the personal invitations of the present pupils of a class, in the order of the alphabet; null if the actor may
+ * not see the class or its invitations. Regulation 2.3 b.
+ */
+export async function personalInvitationsOf(
+  ctx: Context,
+  { classId, joined, ...args }: PageArgs & PersonalInvitationFilter,
+): Promise<Page<PersonalInvitation> | null> {
+  const found = await ctx.loaders.byId('Class', classId);
+  if (found === null || !can(ctx.actor, 'personalInvitation.read', { schoolId: found.schoolId, classId })) return null;
+  const parent = { model: 'Class', id: classId, relation: 'enrolments' } as const;
+  const ofPupils = typeof joined === 'boolean' ? { student: { joinedAt: joined ? { not: null } : null } } : {};
+  const { edges, pageInfo } = await paginateChildren<Enrolment>(ctx, parent, args, {
+    order: byName,
+    filter: { AND: [{ endedAt: null }, ofPupils] },
+  });
+  const pupils = Array.from(edges);
+  const people = await ctx.db.prisma.user.findMany({
+    relationLoadStrategy: 'join',
+    where: { id: { in: pupils.map(({ node }) => node.studentId) } },
+    select: withLinks,
+  });
+  const byUser = new Map(people.map((person) => [person.id, invitationOf(ctx, person)]));
+  return { edges: pupils.map((edge) => new InvitationEdge(edge, byUser.get(edge.node.studentId)!)), pageInfo };
+}
+
+/** Adapts an edge over Enrolment to an edge over the pupil's invitation. Reads the cursor only if it is selected. */
+class InvitationEdge {
+  readonly node: PersonalInvitation;
+  readonly #enrolmentEdge: { readonly cursor: string };
+
+  constructor(enrolmentEdge: { readonly cursor: string }, node: PersonalInvitation) {
+    this.node = node;
+    this.#enrolmentEdge = enrolmentEdge;
+  }
+
+  get cursor(): string {
+    return this.#enrolmentEdge.cursor;
+  }
+}
+
+/** Returns the URL of the printable page of a class; null if the actor may not see its invitations. */
+export const invitationsPageOf = (ctx: Context, { id, schoolId }: Class): string | null =>
+  can(ctx.actor, 'personalInvitation.read', { schoolId, classId: id }) ? `${ctx.config.publicUrl}/classes/${id}/invitations` : null;
+
+export interface ClassToInvite {
+  id: string;
+  name: string;
+  schoolName: string;
+  /** The number of present pupils who have not joined. */
+  notJoined: number;
+}
+
+/** Returns the classes with pupils whose invitations the actor may see, by school and then in the order of classes. */
+export async function classesToInvite(ctx: Context): Promise<ClassToInvite[]> {
+  const rows = await ctx.db.prisma.class.findMany({
+    where: { AND: [where(ctx.actor, 'personalInvitation.read'), { archivedAt: null, enrolments: { some: { endedAt: null } } }] },
+    select: {
+      id: true,
+      grade: true,
+      letter: true,
+      school: { select: { name: true } },
+      _count: { select: { enrolments: { where: { endedAt: null, student: { joinedAt: null } } } } },
+    },
+    orderBy: [{ schoolId: 'asc' }, { sortKey: 'asc' }, { id: 'asc' }],
+  });
+  return rows.map(({ id, school, _count, ...row }) => ({
+    id,
+    name: nameOfClass(row),
+    schoolName: school.name,
+    notJoined: _count.enrolments,
+  }));
+}
+
+/** What the printable page of a class shows: the pupils who have not joined, in the order of the alphabet. */
+export interface InvitationSheet {
+  schoolName: string;
+  className: string;
+  slips: readonly { name: string; link: string; expiresAt: Date }[];
+  /** Pupils whose invitation has expired or was never issued. */
+  namesWithoutLink: readonly string[];
+  timeZone: string;
+}
+
+/** Returns the sheet of a class. Regulation 2.3 b. @throws NOT_FOUND and FORBIDDEN as `findFor`. */
+export async function invitationSheetOf(ctx: Context, classId: string): Promise<InvitationSheet> {
+  const found = await findFor(ctx, 'Class', classId, 'personalInvitation.read');
+  const school = await ctx.db.prisma.school.findUniqueOrThrow({ where: { id: found.schoolId } });
+  const pupils = await ctx.db.prisma.user.findMany({
+    relationLoadStrategy: 'join',
+    where: { joinedAt: null, enrolments: { some: { classId, endedAt: null } } },
+    select: { ...withLinks, surname: true, givenName: true, patronymic: true },
+    orderBy: [{ sortKey: 'asc' }, { id: 'asc' }],
+  });
+  const sheet = pupils.map((pupil) => ({ name: fullName(pupil), ...invitationOf(ctx, pupil) }));
+  return {
+    schoolName: school.name,
+    className: nameOfClass(found),
+    timeZone: school.timeZone,
+    slips: sheet.flatMap(({ name, link, expiresAt }) => (link === null || expiresAt === null ? [] : [{ name, link, expiresAt }])),
+    namesWithoutLink: sheet.flatMap(({ name, link }) => (link === null ? [name] : [])),
+  };
+}

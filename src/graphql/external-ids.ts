@@ -1,0 +1,43 @@
+import { externalIdsOfRow, userByExternalId, type IdentifiedType } from '../domain/external-ids.ts';
+import { builder, refs } from './builder.ts';
+import { ExternalIdRef } from './external-id-types.ts';
+import { id, parseIds } from './typed-id.ts';
+
+const readers = 'Only platform administrators of the school and services with the scope `read` see them; for others the list is empty.';
+
+builder.objectField(refs.User, 'externalIds', (t) => {
+  const args = { schoolId: id(t.arg, 'School', { description: 'Only IDs of this school. Default: of all schools where you see them.' }) };
+  return t.field({
+    type: [ExternalIdRef],
+    description: `The IDs of the person in other systems, at most 20 for each school, ordered by system. ${readers}`,
+    args,
+    resolve: (user, given, ctx) => externalIdsOfRow(ctx, 'User', user.id, parseIds(given, [['schoolId', 'School']]).schoolId),
+  });
+});
+
+const ofSchoolNoun = (type: Exclude<IdentifiedType, 'User'>, noun: string): void =>
+  builder.objectField(refs[type], 'externalIds', (t) =>
+    t.field({
+      type: [ExternalIdRef],
+      description: `The IDs of the ${noun} in other systems, as rosters set them, ordered by system. ${readers}`,
+      resolve: (row: { id: string }, _args, ctx) => externalIdsOfRow(ctx, type, row.id),
+    }),
+  );
+
+ofSchoolNoun('Class', 'class');
+ofSchoolNoun('Subject', 'subject');
+
+builder.queryField('userByExternalId', (t) =>
+  t.field({
+    type: refs.User,
+    nullable: true,
+    description:
+      'The person with this ID in another system of the school. Null if there is none, and for everyone but platform administrators of the school and services with the scope `read`.',
+    args: {
+      schoolId: id(t.arg, 'School', { required: true, description: 'The school whose other system it is.' }),
+      system: t.arg.string({ required: true, description: 'The name of the other system, 1 to 50 characters.' }),
+      value: t.arg.string({ required: true, description: 'The ID in that system, 1 to 100 characters.' }),
+    },
+    resolve: (_root, args, ctx) => userByExternalId(ctx, parseIds(args, [['schoolId', 'School']])),
+  }),
+);

@@ -1,0 +1,103 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hashPassword } from '../../src/auth/passwords.ts';
+import { password } from '../support/auth-server.ts';
+import { isInstalled, launchChromium, titleOf } from '../support/chromium.ts';
+import { openSfera, type Sfera } from '../support/sfera.ts';
+
+/** From the list of a class to a pupil in the class: the slip is printed, used in a browser, and works once. */
+
+describe.skipIf(!isInstalled)(titleOf('slips in a browser'), () => {
+  let app: Sfera;
+  let browser: Browser;
+  beforeAll(async () => {
+    app = await openSfera();
+    browser = await launchChromium();
+  });
+  afterAll(async () => {
+    await browser.close();
+    await app.close();
+  });
+
+  const open = async (url: string): Promise<Page> => {
+    const page = await (await browser.newContext({ locale: 'ru-RU' })).newPage();
+    await page.goto(url);
+    return page;
+  };
+
+  const fill = async (page: Page, signInName: string, secret: string) => {
+    await page.getByLabel('Логин').fill(signInName);
+    await page.getByLabel('Пароль').fill(secret);
+    await page.keyboard.press('Enter');
+  };
+
+  async function world() {
+    const { school, administrator } = await app.build.school();
+    const group = await app.build.class({ schoolId: school.id, grade: 5, letter: 'А' });
+    const chat = await app.build.chat({ schoolId: school.id, kind: 'CLASS', classId: group.id });
+    const teacher = await app.build.teacher({ schoolId: school.id, classTeacherOf: group.id, passwordHash: await hashPassword(password) });
+    const pupil = { schoolId: app.id('School', school.id), role: 'STUDENT', classId: app.id('Class', group.id) } as const;
+    const by = app.as(administrator);
+    for (const surname of ['Ёлкина', 'Абрамов', 'Яковлев']) await by.createUser({ ...pupil, surname, givenName: 'Саша' });
+    const sheet = await open(`${app.config.publicUrl}/classes/${group.id}/invitations`);
+    await fill(sheet, teacher.signInName!, password);
+    await sheet.getByRole('heading', { name: 'Приглашения класса 5А' }).waitFor();
+    const linkOf = async (name: string) => (await sheet.locator('.slip', { hasText: name }).locator('.url').textContent())!;
+    return { school, group, chat, by, sheet, linkOf };
+  }
+
+  it('a pupil joins by the slip, is in the class and its chats, and the slip works once', async () => {
+    const { school, group, chat, sheet, linkOf } = await world();
+    expect(await sheet.locator('.slip h2').allTextContents()).toEqual(['Абрамов Саша', 'Ёлкина Саша', 'Яковлев Саша']);
+    // The script of this server may run, and shows the button.
+    expect(await sheet.getByRole('button', { name: 'Печать' }).isVisible()).toBe(true);
+    const link = await linkOf('Ёлкина');
+    const page = await open(link);
+    await page.getByRole('heading', { name: 'Здравствуйте, Саша!' }).waitFor();
+    const signInName = `sasha.${school.id.slice(-6)}`;
+    await fill(page, signInName, 'длинный и свой');
+    await page.getByRole('heading', { name: 'Готово, вы присоединились к школе' }).waitFor();
+    await page.goto(`${app.config.publicUrl}/sessions`);
+    await fill(page, signInName, 'длинный и свой');
+    await page.getByText('Это устройство').waitFor();
+    const user = await app.db.prisma.user.findUniqueOrThrow({ where: { signInName } });
+    const ids = [app.id('Class', group.id), app.id('Chat', chat.id)];
+    const { data } = await app
+      .as(user)
+      .send('query ($ids: [ID!]!) { viewer { surname enrolment { class { id } } } nodes(ids: $ids) { id } }', { ids });
+    expect(data).toEqual({ viewer: { surname: 'Ёлкина', enrolment: { class: { id: ids[0] } } }, nodes: ids.map((id) => ({ id })) });
+    await page.goto(link);
+    await page.getByText('Такого приглашения нет').waitFor();
+    await sheet.reload();
+    expect(await sheet.locator('.slip h2').allTextContents()).toEqual(['Абрамов Саша', 'Яковлев Саша']);
+    await Promise.all([page.context().close(), sheet.context().close()]);
+  });
+
+  it('a new slip stops the old one', async () => {
+    const { by, sheet, linkOf } = await world();
+    const old = await linkOf('Яковлев');
+    const user = await app.db.prisma.user.findFirstOrThrow({ where: { surname: 'Яковлев', joinedAt: null }, orderBy: { id: 'desc' } });
+    await by.reissuePersonalInvitation({ userId: app.id('User', user.id) });
+    const page = await open(old);
+    await page.getByText('Такого приглашения нет').waitFor();
+    await sheet.reload();
+    await page.goto(await linkOf('Яковлев'));
+    await page.getByRole('heading', { name: 'Здравствуйте, Саша!' }).waitFor();
+    await Promise.all([page.context().close(), sheet.context().close()]);
+  });
+
+  it('printed pages never cut a slip', async () => {
+    const { school, group, by, sheet } = await world();
+    const pupil = { schoolId: app.id('School', school.id), role: 'STUDENT', classId: app.id('Class', group.id) } as const;
+    for (let n = 0; n < 21; n++)
+      await by.createUser({ ...pupil, surname: `Константинопольская-Рождественская${n}`, givenName: 'Александра' });
+    await sheet.reload();
+    await sheet.emulateMedia({ media: 'print' });
+    const rows = await sheet.locator('.row').evaluateAll((all) => all.map((row) => getComputedStyle(row).breakInside));
+    expect(rows).toEqual(Array(12).fill('avoid'));
+    // A page of A4 without its margins is 277 mm high at 96 dpi: a row fits at least four times.
+    const heights = await sheet.locator('.row').evaluateAll((all) => all.map((row) => row.getBoundingClientRect().height));
+    expect(Math.max(...heights)).toBeLessThan(((277 / 25.4) * 96) / 4);
+    await sheet.context().close();
+  });
+});

@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hashPassword } from '../../../src/auth/passwords.ts';
+import { Browser, openAuthServer, password, type AuthServer } from '../../support/auth-server.ts';
+
+let server: AuthServer;
+beforeAll(async () => void (server = await openAuthServer()));
+afterAll(() => server.close());
+
+async function world() {
+  const { school, administrator } = await server.build.school({ name: 'Школа <b>№ 98</b>' });
+  const group = await server.build.class({ schoolId: school.id, grade: 5, letter: 'А' });
+  const passwordHash = await hashPassword(password);
+  const person = (more: object) => server.build.teacher({ schoolId: school.id, passwordHash, ...more });
+  const subject = await server.build.subject({ schoolId: school.id });
+  const people = {
+    classTeacher: await person({ classTeacherOf: group.id }),
+    subjectTeacher: await person({ teaches: [{ classId: group.id, subjectId: subject.id }] }),
+  };
+  await server.db.prisma.user.update({ where: { id: administrator.id }, data: { passwordHash } });
+  const invited = await server.build.invited({ schoolId: school.id, classId: group.id, surname: 'Ёлкина', givenName: 'Анна' });
+  return { school, administrator, group, people, invited, path: `/classes/${group.id}/invitations` };
+}
+
+/** Opens the page, signs in as this person, and returns the page that follows. */
+async function openAs(signInName: string | null, path: string, headers: Record<string, string> = {}) {
+  const visitor = new Browser(server.url, headers);
+  return visitor.submit(await visitor.open(path), { signInName: signInName!, password });
+}
+
+describe('/classes/<id>/invitations', () => {
+  it('2.3 b — shows the class teacher and the administrator a slip for each pupil who has not joined', async () => {
+    const { administrator, people, invited, path } = await world();
+    for (const { signInName } of [people.classTeacher, administrator]) {
+      const page = await openAs(signInName, path);
+      expect([page.status, new URL(page.url).pathname]).toEqual([200, path]);
+      expect(page.text.match(/<article class="slip">/g)).toHaveLength(1);
+      expect(page.text).toContain('Ёлкина Анна');
+      expect(page.text).toContain('Класс 5А');
+      expect(page.text).toContain(`/join/${invited.code}</p>`);
+      expect(page.text).toMatch(/<svg [^>]*viewBox/);
+      expect(page.text).toContain('Школа &lt;b&gt;№ 98&lt;/b&gt;');
+    }
+    expect((await openAs(people.classTeacher.signInName, path, { 'accept-language': 'en' })).text).toContain('Works once, until');
+  });
+
+  it('allows scripts of this server and no inline script or style, and is not cached', async () => {
+    const { people, path } = await world();
+    const page = await openAs(people.classTeacher.signInName, path);
+    const policy = page.headers.get('content-security-policy')!;
+    expect(policy).toContain("script-src 'self'");
+    expect(policy).not.toContain('unsafe');
+    expect(page.text).not.toMatch(/<script(?! src="\/assets\/print\.js")|style=|\son\w+=/i);
+    expect(page.headers.get('cache-control')).toBe('no-store');
+    expect(page.headers.get('referrer-policy')).toBe('no-referrer');
+  });
+
+  it('refuses other teachers of the class, and knows no class of another school', async () => {
+    const { people, path, invited } = await world();
+    const refused = await openAs(people.subjectTeacher.signInName, path);
+    expect(refused.status).toBe(403);
+    expect(refused.text).not.toContain(invited.code);
+    const other = await world();
+    const foreign = await openAs(other.people.classTeacher.signInName, path);
+    expect(foreign.status).toBe(404);
+    expect(foreign.text).not.toContain('Ёлкина');
+    expect((await openAs(people.classTeacher.signInName, `/classes/${'-'.repeat(36)}/invitations`)).status).not.toBe(500);
+  });
+
+  it('names pupils without a valid invitation, and says so when everybody has joined', async () => {
+    const { people, path, invited } = await world();
+    await server.db.prisma.invitation.update({ where: { id: invited.invitation.id }, data: { expiresAt: new Date() } });
+    const expired = await openAs(people.classTeacher.signInName, path);
+    expect(expired.text).not.toContain('<article');
+    expect(expired.text).toContain('<li>Ёлкина Анна</li>');
+    await server.db.prisma.user.update({ where: { id: invited.user.id }, data: { joinedAt: new Date() } });
+    expect((await openAs(people.classTeacher.signInName, path)).text).toContain('Все ученики класса уже вступили');
+  });
+
+  it('returns to no other address after signing in', async () => {
+    for (const state of ['ru https://evil.example/', 'ru //evil.example', 'ru /explorer', 'en']) {
+      const answer = await fetch(`${server.url}/sessions/signed-in?${new URLSearchParams({ state }).toString()}`, { redirect: 'manual' });
+      expect(answer.headers.get('location')).toMatch(/^\/sessions\?lang=(ru|en)$/);
+    }
+  });
+});
+
+describe('/classes', () => {
+  it('lists the classes whose slips the visitor may print, with the number of pupils who have not joined', async () => {
+    const { school, administrator, people, path } = await world();
+    const other = await server.build.class({ schoolId: school.id, grade: 9, letter: 'Б' });
+    await server.build.student({ classId: other.id });
+    await world();
+    const linksOf = async (signInName: string | null) => {
+      const { text } = await openAs(signInName, '/classes');
+      return [...text.matchAll(/href="(\/classes\/[^"?]*)[^>]*>([^<]*)<\/a>\s*<p[^>]*>([^<]*)/g)].map(([, ...parts]) => parts);
+    };
+    const own = [path, '5А', 'Ещё не вступили: 1'];
+    expect(await linksOf(people.classTeacher.signInName)).toEqual([own]);
+    expect(await linksOf(administrator.signInName)).toEqual([own, [`/classes/${other.id}/invitations`, '9Б', 'Все вступили']]);
+    expect(await linksOf(people.subjectTeacher.signInName)).toEqual([]);
+  });
+});
