@@ -29,6 +29,13 @@ export function yearAround(day: string): { startsOn: Date; endsOn: Date } {
 
 export const presentYear = (school: School): { startsOn: Date; endsOn: Date } => yearAround(dayIn(school.timeZone, new Date()));
 
+/** Returns whether the last day of a year is over in a time zone. */
+export const hasEnded = ({ endsOn }: Pick<SchoolYear, 'endsOn'>, timeZone: string, instant: Date): boolean =>
+  dayIn(timeZone, instant) > dayOf(endsOn);
+
+/** Returns a day that the database stores, such as 2026-09-01. */
+export const dayOf = (stored: Date): string => stored.toISOString().slice(0, 10);
+
 /** Returns the name of a year, such as «2026/2027». */
 export function nameOfYear(year: SchoolYear): string {
   const first = year.startsOn.getUTCFullYear();

@@ -52,6 +52,7 @@ export const catalog = {
   'class.created':          event('A class was created.', ['classId'], (p) => [school(p), staff(p)]),
   'class.updated':          event('The grade or the letter of a class changed.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`]),
   'class.archived':         event('A class was archived. Its chats became read-only, and its invitations were revoked.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`], rightsOfEveryone),
+  'class.unarchived':       event('A class was unarchived. The chats that were archived with it can be written to again; its invitations stay revoked.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`], rightsOfEveryone),
 
   'subject.created':        event('A subject was created.', ['subjectId'], (p) => [school(p), staff(p)]),
 
@@ -80,6 +81,7 @@ export const catalog = {
   'chat.created':           event('A chat was created. Its first members have no events of their own.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`], rightsOfEveryone),
   'chat.renamed':           event('A chat was renamed.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
   'chat.archived':          event('A chat became read-only.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
+  'chat.unarchived':        event('A chat can be written to again, because its class was unarchived.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
   'chatMember.added':       event('A person was added to a chat.', ['chatId', 'userId'], memberTopics, rightsOfUser),
   'chatMember.removed':     event('A person left a chat or was removed from it.', ['chatId', 'userId'], memberTopics, rightsOfUser),
   'chatMember.promoted':    event('A member became a moderator, or a moderator became the owner.', ['chatId', 'userId'], memberTopics, rightsOfUser),

@@ -76,6 +76,7 @@ export const permissions = {
   'class.create':         row('school',     '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create a class in a school.'),
   'class.update':         row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Change the grade or the letter of a class.'),
   'class.archive':        row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Archive a class.'),
+  'class.unarchive':      row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Unarchive a class within its school year.'),
 
   'subject.read':         row('subject',    '1.3',   'school',      'school',      'school',          'school',            'school',          'read',        'See a subject.'),
   'subject.create':       row('school',     '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create a subject in a school.'),
