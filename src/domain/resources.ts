@@ -55,7 +55,7 @@ const table = {
     fieldDependencies: {
       fullName: nameColumns,
       shortName: nameColumns,
-      ...byId('contact', 'assignments', 'enrolment', 'enrolments', 'heldInvitations', 'roles', 'sessions'),
+      ...byId('contact', 'assignments', 'enrolment', 'enrolments', 'heldInvitations', 'roles', 'sessions', 'voidedEnrolments'),
     },
   },
   RoleGrant: {

@@ -71,6 +71,8 @@ export const catalog = {
   'student.enrolled':       event('A pupil was enrolled in a class.', enrolment, enrolmentTopics, rightsOfStudent),
   'student.transferred':    event('A pupil was transferred from one class to another.', [...enrolment, 'fromEnrolmentId', 'fromClassId'], (p) => [...enrolmentTopics(p), `class:${p.fromClassId}`], rightsOfStudent),
   'student.withdrawn':      event('A pupil was withdrawn from a class.', enrolment, enrolmentTopics, rightsOfStudent),
+  'enrolment.voided':       event('An enrolment was a mistake, and counts as if it had never been.', enrolment, enrolmentTopics, rightsOfStudent),
+  'enrolment.restored':     event('An enrolment lasts on, because the transfer that ended it was voided.', enrolment, enrolmentTopics, rightsOfStudent),
 
   'invitation.created':     event('An invitation link was created.', ['invitationId'], (p) => [school(p)]),
   'invitation.handedOver':  event('An invitation link was handed over to a person.', ['invitationId', 'userId'], (p) => [school(p), `user:${p.userId}`]),

@@ -99,6 +99,7 @@ export const permissions = {
   'student.enrol':        row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Enrol a pupil in a class.'),
   'student.transfer':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Transfer a pupil into or out of a class.'),
   'student.withdraw':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Withdraw a pupil from a class.'),
+  'enrolment.void':       row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Void an enrolment that was a mistake.'),
 
   'invitation.read':      row('invitation', '2.3 b', 'school',      'held',        'held',            'held',              '-',               '-',           'See an invitation and its link.'),
   'invitation.create':    row('school',     '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create an invitation to a school.'),
