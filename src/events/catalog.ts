@@ -49,6 +49,9 @@ export const catalog = {
   'school.created':         event('A school was created.', [], (p) => [school(p)]),
   'school.updated':         event("A school's details changed.", [], (p) => [school(p), staff(p)]),
 
+  'schoolYear.started':     event('A school year started: `School.currentYear`, and the year that `School.classes` lists by default, are this one now.', ['schoolYearId'], (p) => [school(p), staff(p)]),
+  'terms.set':              event('The terms of a school year were set.', ['schoolYearId'], (p) => [school(p), staff(p)]),
+
   'class.created':          event('A class was created.', ['classId'], (p) => [school(p), staff(p)]),
   'class.updated':          event('The grade or the letter of a class changed.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`]),
   'class.archived':         event('A class was archived. Its chats became read-only, and its invitations were revoked.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`], rightsOfEveryone),

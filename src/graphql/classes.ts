@@ -35,10 +35,11 @@ node('Class', {
 
 connection('School', 'classes', {
   of: 'Class',
-  description: 'The classes that you may see, ordered by grade and then by letter.',
+  description:
+    'The classes of one school year that you may see, ordered by grade and then by letter. Without `schoolYearId` that year is `currentYear`: it changes on 1 September at 00:00 in the time zone of the school, with the event SCHOOL_YEAR_STARTED. `Class.year` names the year of each class.',
   args: (t) => ({
     schoolYearId: id(t, 'SchoolYear', {
-      description: 'Only classes of this school year. Default: the current year; `null` means all years.',
+      description: 'Only classes of this school year. Default: `currentYear` of the school; `null` means all years.',
     }),
     grade: t.int({ description: 'Only classes of this grade, 1 to 11.' }),
     includeArchived: t.boolean({ description: descriptions.includeArchived }),
