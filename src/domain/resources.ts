@@ -30,8 +30,16 @@ const table = {
     read: 'school.read',
     via: 'school',
     isBatched: true,
+    lockRank: 15,
     facts: { school: ({ schoolId }) => ({ schoolId }) },
     parents: { school: 'School' },
+  },
+  Term: {
+    read: 'school.read',
+    via: 'school',
+    isBatched: true,
+    facts: { school: ({ schoolId }) => ({ schoolId }) },
+    parents: { school: 'School', year: { type: 'SchoolYear', column: 'schoolYearId' } },
   },
   Class: {
     read: 'class.read',

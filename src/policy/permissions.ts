@@ -71,6 +71,7 @@ export const permissions = {
   //                          checked on    clause   administrator  leadership     classTeacher       subjectTeacher       student            service        in the schema
   'school.read':          row('school',     '1.4',   'school',      'school',      'school',          'school',            'school',          'read/events', 'See a school.'),
   'school.update':        row('school',     '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Update the details of a school.'),
+  'terms.set':            row('school',     '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Set the terms of a school year.'),
 
   'class.read':           row('class',      '1.4',   'school',      'school',      'school',          'school',            'class',           'read',        'See a class and its assignments.'),
   'class.create':         row('school',     '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create a class in a school.'),
