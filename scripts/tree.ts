@@ -30,6 +30,11 @@ const lines: [path: string, english: string, russian: string][] = [
   ['src/uuid.ts', 'recognises ids', 'проверка идентификаторов'],
   ['src/logger.ts', 'structured logs without personal data', 'структурированный журнал без персональных данных'],
   ['src/reader/', 'reads rows of PostgreSQL without copying them', 'чтение строк PostgreSQL без копирования'],
+  [
+    'src/roster/',
+    'reads and writes files with lists of people, classes and lessons',
+    'файлы со списками людей, классов и предметов: чтение и запись',
+  ],
   ['src/executor/', 'executes GraphQL queries and writes JSON', 'выполнение запросов GraphQL и запись JSON'],
   ['src/policy/', 'permissions and recipients of events; pure functions', 'права и получатели событий; чистые функции'],
   ['src/db/', 'connections, migrations, transactions', 'соединения, миграции, транзакции'],

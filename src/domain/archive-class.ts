@@ -9,7 +9,7 @@ import type { Class } from './entities.ts';
 
 /**
  * Archives a class without pupils: its chats become read-only, its invitations are revoked, and its teachers'
- * assignments end. Does nothing for an archived class. Regulation 2.1 b.
+ * assignments end. Does nothing for an archived class. src/domain/unarchive-class.ts reverses it. Regulation 2.1 b.
  * @throws CONFLICT for a class that has pupils.
  */
 export async function archiveClass(ctx: Context, input: { classId: string }): Promise<Class> {
@@ -50,6 +50,6 @@ async function archiveChats(tx: Tx, classId: string): Promise<void> {
   const chats = await tx.prisma.chat.findMany({ where: { classId, archivedAt: null }, orderBy: { id: 'asc' } });
   for (const { id } of chats) {
     const chat = await lock(tx, 'Chat', id);
-    if (chat.archivedAt === null) await archive(tx, chat);
+    if (chat.archivedAt === null) await archive(tx, chat, { withClass: true });
   }
 }

@@ -48,6 +48,24 @@ export async function fillByRule(tx: Tx, chat: Chat): Promise<void> {
   await tx.execute(insertMembersByRule, [chat.id]);
 }
 
+const removeWithoutRule = `
+  delete from chat_member m
+  where m.chat_id = $1 and (
+    m.reason = 'RULE' and m.user_id not in (select user_id from (${membersByRule('c.id = $1')}) rule)
+    or not exists (select from role_grant g where g.school_id = m.school_id and g.user_id = m.user_id and g.ended_at is null))
+  returning m.school_id as "schoolId", m.chat_id as "chatId", m.user_id as "userId", m.role as lost`;
+
+/**
+ * Removes from a chat that was archived those whom neither a rule nor a person keeps in it, since the rules leave
+ * archived chats alone. The caller holds the school and has locked the class and the chat, so no rule changes meanwhile.
+ */
+export async function removeMembersWithoutRule(tx: Tx, chatId: string): Promise<void> {
+  const removed = await tx.execute<Change & { lost: ChatMember['role'] }>(removeWithoutRule, [chatId]);
+  for (const { lost: _, ...member } of removed) record(tx, 'chatMember.removed', member);
+  const lostRole = (['OWNER', 'MODERATOR'] as const).find((role) => removed.some(({ lost }) => lost === role));
+  if (lostRole !== undefined) await appointSuccessor(tx, chatId, lostRole);
+}
+
 /** Also removes a person without a role in the school from all of its chats. */
 const syncMember = `
   with holder as (

@@ -95,7 +95,7 @@ export async function renameChat(ctx: Context, input: { chatId: string; name: st
   });
 }
 
-/** Makes a chat read-only permanently. Does nothing for an archived chat. */
+/** Makes a chat read-only permanently; unarchiving its class does not change that. Does nothing for an archived chat. */
 export async function archiveChat(ctx: Context, input: { chatId: string }): Promise<Chat> {
   const found = await findFor(ctx, 'Chat', input.chatId, 'chat.archive');
   return mutate(ctx, async (tx) => {
@@ -104,8 +104,9 @@ export async function archiveChat(ctx: Context, input: { chatId: string }): Prom
   });
 }
 
-export async function archive(tx: Tx, { id }: { id: string }): Promise<Chat> {
-  const chat = await tx.prisma.chat.update({ where: { id }, data: { archivedAt: new Date() } });
+/** Archives a chat within the caller's transaction. @param withClass whether unarchiving the class of the chat unarchives the chat too. */
+export async function archive(tx: Tx, { id }: { id: string }, { withClass = false } = {}): Promise<Chat> {
+  const chat = await tx.prisma.chat.update({ where: { id }, data: { archivedAt: new Date(), archivedWithClass: withClass } });
   record(tx, 'chat.archived', { schoolId: chat.schoolId, chatId: chat.id });
   return chat;
 }

@@ -12,7 +12,7 @@ import type { Class, Page, PageArgs, School } from './entities.ts';
 import { presentYear, schoolYearOf } from './school-years.ts';
 import { alphabetical, normalizeLine } from './text.ts';
 
-/** Creates, renames and lists classes. src/domain/archive-class.ts archives them. */
+/** Creates, renames and lists classes. src/domain/archive-class.ts and unarchive-class.ts archive and unarchive them. */
 
 /** Returns the name of a class, such as «5А». */
 export const nameOfClass = ({ grade, letter }: Pick<Class, 'grade' | 'letter'>): string => `${grade}${letter}`;
@@ -91,7 +91,7 @@ function letterOf(text: string): string {
 
 /**
  * Refuses a class whose name looks like that of another class of its grade and year, such as «9A» in Latin letters or
- * «9-А».
+ * «9-А». An archived class keeps its name, so it can be unarchived.
  */
 async function refuseNamesake(
   tx: Tx,
@@ -100,11 +100,20 @@ async function refuseNamesake(
   await lockName(tx, 'unique name', `class names ${schoolYearId}`);
   const others = await tx.prisma.class.findMany({
     where: { schoolYearId, grade, ...(id === undefined ? {} : { id: { not: id } }) },
-    select: { letter: true },
+    select: { letter: true, archivedAt: true },
   });
   const key = confusableKey(letter);
-  if (others.some((other) => confusableKey(other.letter) === key))
-    throw conflict(['Такой класс в этом учебном году уже есть.', 'This class already exists in this school year.'], { path: ['letter'] });
+  const namesake = others.find((other) => confusableKey(other.letter) === key);
+  if (namesake === undefined) return;
+  throw conflict(
+    namesake.archivedAt === null
+      ? ['Такой класс в этом учебном году уже есть.', 'This class already exists in this school year.']
+      : [
+          'Такой класс в этом учебном году уже есть в архиве: верните его из архива или выберите другую литеру.',
+          'This class already exists in this school year and is archived: unarchive it, or choose another letter.',
+        ],
+    { path: ['letter'] },
+  );
 }
 
 /** Locks a class. @throws CONFLICT for an archived class, which takes no pupils, no teachers and no changes. */
@@ -116,7 +125,7 @@ export async function lockOpenClass(tx: Tx, classId: string, purpose: 'change' |
 }
 
 export interface ClassFilter {
-  /** Undefined: the present year. Null: all years. */
+  /** Undefined: the present year, which turns at 1 September 00:00 in the school's time zone. Null: all years. */
   schoolYearId?: string | null;
   grade?: number | null;
   includeArchived?: boolean | null;

@@ -35,7 +35,7 @@ export async function enrolStudent(ctx: Context, input: EnrolmentInput & Repeata
     idempotent(ctx, tx, {
       action: 'student.enrol',
       input,
-      load: (id) => tx.prisma.enrolment.findUniqueOrThrow({ where: { id } }),
+      load: (id) => tx.prisma.enrolment.findUnique({ where: { id } }),
       create: () => enrol(tx, { schoolId, classId, studentId: student.id }),
     }),
   );

@@ -20,15 +20,15 @@ interface Ending {
 interface Creation<Row> {
   action: string;
   input: Repeatable;
-  /** Returns the row of the first try. */
-  load(id: string): Promise<Row>;
+  /** Returns the row of the first try; null if it was voided since. */
+  load(id: string): Promise<Row | null>;
   create(): Promise<Row>;
 }
 
 /**
  * Creates a row once for a key: the same actor with the same key and input gets the row of the first try. Keys are
  * stored for a day.
- * @throws CONFLICT if the key was used with another input, or if its row has been archived, ended or revoked since,
+ * @throws CONFLICT if the key was used with another input, or if its row has been archived, ended, revoked or voided since,
  *   because the answer would show a row that is no longer in force.
  */
 export async function idempotent<Row extends { id: string } & Ending>(
@@ -58,8 +58,8 @@ export async function idempotent<Row extends { id: string } & Ending>(
   return row;
 }
 
-function refuseEnded<Row extends Ending>(row: Row): Row {
-  if (row.archivedAt ?? row.endedAt ?? row.revokedAt)
+function refuseEnded<Row extends Ending>(row: Row | null): Row {
+  if (row === null || (row.archivedAt ?? row.endedAt ?? row.revokedAt))
     throw conflict(
       [
         'Объект, созданный с этим ключом, уже закрыт. Чтобы создать новый, возьмите новый ключ.',

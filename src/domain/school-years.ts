@@ -1,5 +1,7 @@
+import { newId } from '../db/ids.ts';
 import type { Tx } from '../db/transaction.ts';
-import type { Context } from './context.ts';
+import { record } from '../events/record.ts';
+import { mutate, type Context } from './context.ts';
 import { readable } from './resources.ts';
 import type { School, SchoolYear } from './entities.ts';
 
@@ -29,6 +31,13 @@ export function yearAround(day: string): { startsOn: Date; endsOn: Date } {
 
 export const presentYear = (school: School): { startsOn: Date; endsOn: Date } => yearAround(dayIn(school.timeZone, new Date()));
 
+/** Returns whether the last day of a year is over in a time zone. */
+export const hasEnded = ({ endsOn }: Pick<SchoolYear, 'endsOn'>, timeZone: string, instant: Date): boolean =>
+  dayIn(timeZone, instant) > dayOf(endsOn);
+
+/** Returns a day that the database stores, such as 2026-09-01. */
+export const dayOf = (stored: Date): string => stored.toISOString().slice(0, 10);
+
 /** Returns the name of a year, such as «2026/2027». */
 export function nameOfYear(year: SchoolYear): string {
   const first = year.startsOn.getUTCFullYear();
@@ -52,6 +61,35 @@ export async function schoolYearOf(tx: Tx, schoolId: string, instant: Date): Pro
     skipDuplicates: true,
   });
   return tx.prisma.schoolYear.findUniqueOrThrow({ where: { schoolId_startsOn: { schoolId, startsOn: days.startsOn } } });
+}
+
+/** The time zones come with the first day of their present year. A school's first year started with the school. */
+const selectDue = `
+  select s.id from school s join unnest($1::text[], $2::date[]) as zone (time_zone, starts_on) on zone.time_zone = s.time_zone
+  where (select coalesce(max(y.starts_on) filter (where y.started_at is not null), min(y.starts_on))
+         from school_year y where y.school_id = s.id) < zone.starts_on
+  order by s.id`;
+
+/** Returns the ids of the schools whose present year, in their time zones, has no event of its start yet. */
+export async function schoolsWithDueYear(ctx: Context, instant: Date): Promise<string[]> {
+  const zones = await ctx.db.reads.query<{ timeZone: string }>({ text: 'select distinct time_zone as "timeZone" from school', values: [] });
+  const names = zones.rows.map(({ timeZone }) => timeZone);
+  const firstDays = names.map((timeZone) => dayOf(yearAround(dayIn(timeZone, instant)).startsOn));
+  const { rows } = await ctx.db.reads.query<{ id: string }>({ text: selectDue, values: [names, firstDays] });
+  return rows.map(({ id }) => id);
+}
+
+/**
+ * Records the start of the school year that contains an instant, and creates the next year. Records it once, whatever the
+ * number of calls and processes, since only one transaction finds the year without a start.
+ */
+export function startSchoolYear(ctx: Context, schoolId: string, instant: Date): Promise<void> {
+  // Each start is a cause of its own.
+  return mutate({ ...ctx, requestId: newId() }, async (tx) => {
+    const { id } = await schoolYearOf(tx, schoolId, instant);
+    const { count } = await tx.prisma.schoolYear.updateMany({ where: { id, startedAt: null }, data: { startedAt: new Date() } });
+    if (count === 1) record(tx, 'schoolYear.started', { schoolId, schoolYearId: id });
+  });
 }
 
 /** Returns the years of a school, latest first; batched. */

@@ -49,9 +49,13 @@ export const catalog = {
   'school.created':         event('A school was created.', [], (p) => [school(p)]),
   'school.updated':         event("A school's details changed.", [], (p) => [school(p), staff(p)]),
 
+  'schoolYear.started':     event('A school year started: `School.currentYear`, and the year that `School.classes` lists by default, are this one now.', ['schoolYearId'], (p) => [school(p), staff(p)]),
+  'terms.set':              event('The terms of a school year were set.', ['schoolYearId'], (p) => [school(p), staff(p)]),
+
   'class.created':          event('A class was created.', ['classId'], (p) => [school(p), staff(p)]),
   'class.updated':          event('The grade or the letter of a class changed.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`]),
   'class.archived':         event('A class was archived. Its chats became read-only, and its invitations were revoked.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`], rightsOfEveryone),
+  'class.unarchived':       event('A class was unarchived. The chats that were archived with it can be written to again; its invitations stay revoked.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`], rightsOfEveryone),
 
   'subject.created':        event('A subject was created.', ['subjectId'], (p) => [school(p), staff(p)]),
 
@@ -73,6 +77,8 @@ export const catalog = {
   'student.enrolled':       event('A pupil was enrolled in a class.', enrolment, enrolmentTopics, rightsOfStudent),
   'student.transferred':    event('A pupil was transferred from one class to another.', [...enrolment, 'fromEnrolmentId', 'fromClassId'], (p) => [...enrolmentTopics(p), `class:${p.fromClassId}`], rightsOfStudent),
   'student.withdrawn':      event('A pupil was withdrawn from a class.', enrolment, enrolmentTopics, rightsOfStudent),
+  'enrolment.voided':       event('An enrolment was a mistake, and counts as if it had never been.', enrolment, enrolmentTopics, rightsOfStudent),
+  'enrolment.restored':     event('An enrolment lasts on, because the transfer that ended it was voided.', enrolment, enrolmentTopics, rightsOfStudent),
 
   'invitation.created':     event('An invitation link was created.', ['invitationId'], (p) => [school(p)]),
   'invitation.handedOver':  event('An invitation link was handed over to a person.', ['invitationId', 'userId'], (p) => [school(p), `user:${p.userId}`]),
@@ -86,6 +92,7 @@ export const catalog = {
   'chat.created':           event('A chat was created. Its first members have no events of their own.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`], rightsOfEveryone),
   'chat.renamed':           event('A chat was renamed.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
   'chat.archived':          event('A chat became read-only.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
+  'chat.unarchived':        event('A chat can be written to again, because its class was unarchived.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
   'chatMember.added':       event('A person was added to a chat.', ['chatId', 'userId'], memberTopics, rightsOfUser),
   'chatMember.removed':     event('A person left a chat or was removed from it.', ['chatId', 'userId'], memberTopics, rightsOfUser),
   'chatMember.promoted':    event('A member became a moderator, or a moderator became the owner.', ['chatId', 'userId'], memberTopics, rightsOfUser),

@@ -71,7 +71,7 @@ builder.subscriptionType({
 export const descriptions = {
   idempotencyKey:
     'A key that makes the mutation safe to repeat: 1 to 100 characters of your choice, kept for 24 hours. The same key with the same input ' +
-    'returns the same object as the first request. CONFLICT if the input differs, or if that object has been archived, ended or revoked since.',
+    'returns the same object as the first request. CONFLICT if the input differs, or if that object has been archived, ended, revoked or voided since.',
   asOf: 'Only those in force at this time, including any that have ended since. Default: now.',
   includeArchived: 'Whether to include archived ones. Default: false.',
 } as const;

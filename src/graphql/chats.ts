@@ -77,7 +77,7 @@ mutation('renameChat', {
 });
 
 mutation('archiveChat', {
-  description: 'Makes a chat read-only for good. Archiving it again changes nothing.',
+  description: 'Makes a chat read-only for good, even if its class is archived and unarchived later. Archiving it again changes nothing.',
   returns: 'Chat',
   inputDescription: 'The chat to archive for good.',
   input: (t) => ({ chatId: id(t, 'Chat', { required: true, description: 'The chat to archive.' }) }),
@@ -91,6 +91,7 @@ const ChatChange = change('ChatChange', {
     CREATED: ['chat.created', 'The chat was created.'],
     RENAMED: ['chat.renamed', 'The chat got a new name.'],
     ARCHIVED: ['chat.archived', 'The chat became read-only.'],
+    UNARCHIVED: ['chat.unarchived', 'The chat can be written to again, because its class was unarchived.'],
     MEMBER_ADDED: ['chatMember.added', 'A person became a member.'],
     MEMBER_REMOVED: ['chatMember.removed', 'A member left or was removed.'],
     MEMBER_PROMOTED: ['chatMember.promoted', 'A member became a moderator, or a moderator became the owner.'],
@@ -99,7 +100,7 @@ const ChatChange = change('ChatChange', {
   ids: { chatId: 'The global ID of the chat, set even if `chat` is null.' },
   rows: {
     chat: 'The current state of the chat; null if you may not see it.',
-    user: 'The member whom the change concerns; null for CREATED, RENAMED and ARCHIVED, and if you may not see them.',
+    user: 'The member whom the change concerns; null for CREATED, RENAMED, ARCHIVED and UNARCHIVED, and if you may not see them.',
   },
 });
 

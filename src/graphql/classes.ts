@@ -1,4 +1,5 @@
 import { archiveClass } from '../domain/archive-class.ts';
+import { unarchiveClass } from '../domain/unarchive-class.ts';
 import { classesOf, createClass, nameOfClass, studentCountOf, updateClass } from '../domain/classes.ts';
 import { descriptions } from './builder.ts';
 import { connection } from './connection.ts';
@@ -23,7 +24,7 @@ node('Class', {
     archivedAt: t.expose('archivedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When the class was archived, after which it no longer changes; null for an active class.',
+      description: 'When the class was archived. It does not change until it is unarchived; null for an active class.',
     }),
     studentCount: t.int({
       description: 'The number of pupils enrolled now, including any that you may not see.',
@@ -34,10 +35,11 @@ node('Class', {
 
 connection('School', 'classes', {
   of: 'Class',
-  description: 'The classes that you may see, ordered by grade and then by letter.',
+  description:
+    'The classes of one school year that you may see, ordered by grade and then by letter. Without `schoolYearId` that year is `currentYear`: it changes on 1 September at 00:00 in the time zone of the school, with the event SCHOOL_YEAR_STARTED. `Class.year` names the year of each class.',
   args: (t) => ({
     schoolYearId: id(t, 'SchoolYear', {
-      description: 'Only classes of this school year. Default: the current year; `null` means all years.',
+      description: 'Only classes of this school year. Default: `currentYear` of the school; `null` means all years.',
     }),
     grade: t.int({ description: 'Only classes of this grade, 1 to 11.' }),
     includeArchived: t.boolean({ description: descriptions.includeArchived }),
@@ -50,7 +52,7 @@ const letterDescription =
 
 mutation('createClass', {
   description:
-    'Creates a class. CONFLICT if the school year has a class of this grade and letter; case, spaces, hyphens and look-alike letters make no difference.',
+    'Creates a class. CONFLICT if the school year has a class of this grade and letter, also an archived one; case, spaces, hyphens and look-alike letters make no difference.',
   returns: 'Class',
   inputDescription: 'The class to create.',
   input: (t) => ({
@@ -78,11 +80,27 @@ mutation('updateClass', {
 
 mutation('archiveClass', {
   description:
-    'Archives a class for good: archives its chats, revokes its invitations and ends its assignments. Archiving it again changes nothing.',
+    'Archives a class: archives its chats, revokes its invitations and ends its assignments. `unarchiveClass` reverses it until the school year ends. Archiving it again changes nothing.',
   returns: 'Class',
-  inputDescription: 'The class to archive for good.',
+  inputDescription: 'The class to archive.',
   input: (t) => ({
     classId: id(t, 'Class', { required: true, description: 'The class to archive. CONFLICT while pupils are enrolled in it.' }),
   }),
   run: archiveClass,
+});
+
+mutation('unarchiveClass', {
+  description:
+    'Unarchives a class, and the chats that were archived with it. Chats that were archived before it stay archived, and its invitations stay revoked: create new ones. ' +
+    'Its pupils stay in the classes to which they were transferred, and its teachers are without an assignment in it, so that both also leave the chats until they are enrolled or assigned again. ' +
+    'Unarchiving an active class changes nothing.',
+  returns: 'Class',
+  inputDescription: 'The class to unarchive.',
+  input: (t) => ({
+    classId: id(t, 'Class', {
+      required: true,
+      description: "The class to unarchive. CONFLICT after the last day of its school year, in the school's time zone.",
+    }),
+  }),
+  run: unarchiveClass,
 });

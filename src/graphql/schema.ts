@@ -18,6 +18,7 @@ import './schools.ts';
 import './school-years.ts';
 import './sessions.ts';
 import './subjects.ts';
+import './terms.ts';
 import './users.ts';
 import './viewer.ts';
 

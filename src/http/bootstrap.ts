@@ -8,6 +8,7 @@ import type { Context } from '../domain/context.ts';
 import { Notifier } from '../events/notifier.ts';
 import { createLiveEvents } from '../events/live/live-events.ts';
 import { Housekeeping } from '../jobs/housekeeping.ts';
+import { SchoolYearStart } from '../jobs/school-year-start.ts';
 import type { Logger } from '../logger.ts';
 import { startApp, type App } from './app.ts';
 import { contextFor, type ServerDeps } from './request-context.ts';
@@ -87,12 +88,14 @@ export async function start(config: Config, log: Logger, existing?: Database): P
     throw listenError(error, config);
   }
   const housekeeping = config.housekeeping ? new Housekeeping(opened.db, config, log) : undefined;
+  const schoolYearStart = config.housekeeping ? new SchoolYearStart(opened.operator) : undefined;
   return {
     ...opened,
     port: app.port,
     async close() {
       await app.close();
       await housekeeping?.close();
+      await schoolYearStart?.close();
       await opened.close();
     },
   };

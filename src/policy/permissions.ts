@@ -71,11 +71,13 @@ export const permissions = {
   //                          checked on    clause   administrator  leadership     classTeacher       subjectTeacher       student            service        in the schema
   'school.read':          row('school',     '1.4',   'school',      'school',      'school',          'school',            'school',          'read/events', 'See a school.'),
   'school.update':        row('school',     '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Update the details of a school.'),
+  'terms.set':            row('school',     '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Set the terms of a school year.'),
 
   'class.read':           row('class',      '1.4',   'school',      'school',      'school',          'school',            'class',           'read',        'See a class and its assignments.'),
   'class.create':         row('school',     '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create a class in a school.'),
   'class.update':         row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Change the grade or the letter of a class.'),
   'class.archive':        row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Archive a class.'),
+  'class.unarchive':      row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Unarchive a class within its school year.'),
 
   'subject.read':         row('subject',    '1.3',   'school',      'school',      'school',          'school',            'school',          'read',        'See a subject.'),
   'subject.create':       row('school',     '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create a subject in a school.'),
@@ -103,6 +105,7 @@ export const permissions = {
   'student.enrol':        row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Enrol a pupil in a class.'),
   'student.transfer':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Transfer a pupil into or out of a class.'),
   'student.withdraw':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Withdraw a pupil from a class.'),
+  'enrolment.void':       row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Void an enrolment that was a mistake.'),
 
   'invitation.read':      row('invitation', '2.3 b', 'school',      'held',        'held',            'held',              '-',               '-',           'See an invitation and its link.'),
   'invitation.create':    row('school',     '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create an invitation to a school.'),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { transaction } from '../../src/db/transaction.ts';
-import { dayIn, schoolYearOf, yearAround } from '../../src/domain/school-years.ts';
+import { dayIn, hasEnded, schoolYearOf, yearAround } from '../../src/domain/school-years.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 let app: Sfera;
@@ -26,6 +26,15 @@ describe('dayIn', () => {
     expect(dayIn('Europe/Moscow', new Date('2026-08-31T21:30:00Z'))).toBe('2026-09-01');
     expect(dayIn('Europe/Kaliningrad', new Date('2026-08-31T21:30:00Z'))).toBe('2026-08-31');
     expect(dayIn('Asia/Kamchatka', new Date('2026-08-31T12:00:00Z'))).toBe('2026-09-01');
+  });
+});
+
+describe('hasEnded', () => {
+  it("is true from 1 September 00:00 in the school's own time zone", () => {
+    const ofLastYear = { endsOn: new Date('2026-08-31') };
+    expect(hasEnded(ofLastYear, 'Europe/Moscow', new Date('2026-08-31T20:59:59.999Z'))).toBe(false);
+    expect(hasEnded(ofLastYear, 'Europe/Moscow', new Date('2026-08-31T21:00:00Z'))).toBe(true);
+    expect(hasEnded(ofLastYear, 'Europe/Kaliningrad', new Date('2026-08-31T21:00:00Z'))).toBe(false);
   });
 });
 

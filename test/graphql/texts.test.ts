@@ -63,7 +63,7 @@ async function send(name: string, text: string): Promise<{ code: string } | { te
   const of = cases[name]!;
   const [query, variables] =
     'mutation' in of
-      ? [mutationQuery(of.mutation, of.selection), { input: of.input(text, app, school) }]
+      ? [mutationQuery(of.mutation, of.selection), { input: await of.input(text, app, school) }]
       : [of.query, of.variables(text, app, school)];
   const { data, errors } = await app.as(administrator).send(query, variables);
   if (errors !== undefined) return { code: errors[0]!.extensions.code };

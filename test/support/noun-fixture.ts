@@ -62,7 +62,7 @@ export interface RepeatCase {
 
 /** How to send a text argument of the schema. The selection returns the stored text by the alias `stored`. */
 export type TextCase = (
-  | { mutation: string; input(text: string, app: Sfera, school: SchoolFixture): object; selection: string }
+  | { mutation: string; input(text: string, app: Sfera, school: SchoolFixture): object | Promise<object>; selection: string }
   | { query: string; variables(text: string, app: Sfera, school: SchoolFixture): object }
 ) & {
   /** Whether it accepts only texts of its own form, such as an address. Other texts accept names in any script. */

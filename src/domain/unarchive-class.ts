@@ -1,0 +1,52 @@
+import type { Tx } from '../db/transaction.ts';
+import { conflict } from '../errors.ts';
+import { record } from '../events/record.ts';
+import { findFor, lock } from './access.ts';
+import { removeMembersWithoutRule } from './chat-membership-rules.ts';
+import { mutate, type Context } from './context.ts';
+import type { Class, School } from './entities.ts';
+import { hasEnded, nameOfYear } from './school-years.ts';
+
+/**
+ * Unarchives a class, and the chats that were archived with it. Its invitations stay revoked, its former teachers stay
+ * without an assignment in it, and its former pupils stay where they are. Archived classes keep their names, so there is
+ * no other class of this name. Does nothing for a class that is not archived. Regulation 2.1 b.
+ * @throws CONFLICT once the school year of the class has ended.
+ */
+export async function unarchiveClass(ctx: Context, input: { classId: string }): Promise<Class> {
+  const found = await findFor(ctx, 'Class', input.classId, 'class.unarchive');
+  return mutate(ctx, async (tx) => {
+    // Holds the school, so that no person who loses their role meanwhile stays in a chat that is unarchived.
+    const school = await lock(tx, 'School', found.schoolId, 'hold');
+    const current = await lock(tx, 'Class', found.id);
+    if (current.archivedAt === null) return current;
+    await refuseEndedYear(tx, school, current);
+    const unarchived = await tx.prisma.class.update({ where: { id: current.id }, data: { archivedAt: null } });
+    record(tx, 'class.unarchived', { schoolId: school.id, classId: unarchived.id });
+    await unarchiveChats(tx, unarchived.id);
+    return unarchived;
+  });
+}
+
+async function refuseEndedYear(tx: Tx, { timeZone }: School, { schoolYearId }: Class): Promise<void> {
+  const year = await tx.prisma.schoolYear.findUniqueOrThrow({ where: { id: schoolYearId } });
+  if (!hasEnded(year, timeZone, new Date())) return;
+  const name = nameOfYear(year);
+  throw conflict(
+    [
+      `Учебный год ${name} закончился: класс можно вернуть из архива только до конца его учебного года.`,
+      `The school year ${name} has ended: a class can be unarchived only until its school year ends.`,
+    ],
+    { path: ['classId'] },
+  );
+}
+
+async function unarchiveChats(tx: Tx, classId: string): Promise<void> {
+  const chats = await tx.prisma.chat.findMany({ where: { classId, archivedWithClass: true }, orderBy: { id: 'asc' } });
+  for (const { id, schoolId } of chats) {
+    await lock(tx, 'Chat', id);
+    await tx.prisma.chat.update({ where: { id }, data: { archivedAt: null, archivedWithClass: false } });
+    record(tx, 'chat.unarchived', { schoolId, chatId: id });
+    await removeMembersWithoutRule(tx, id);
+  }
+}

@@ -1,0 +1,129 @@
+import { can, where } from '../policy/can.ts';
+import type { Tx } from '../db/transaction.ts';
+import { conflict } from '../errors.ts';
+import { record } from '../events/record.ts';
+import { findFor, lock, lockLate } from './access.ts';
+import { followRules } from './chat-membership-rules.ts';
+import { nameOfClass } from './classes.ts';
+import { paginateChildren } from './connection.ts';
+import { actingUserId, mutate, type Context } from './context.ts';
+import type { Enrolment, Page, PageArgs, User, VoidedEnrolment } from './entities.ts';
+import { normalizeLine } from './text.ts';
+
+/**
+ * Voids enrolments that were mistakes. The row moves to the table of voided enrolments, which only the administrators
+ * read: every list, interval, figure and rule of the enrolments is then as if the enrolment had never been.
+ */
+
+export interface VoidEnrolmentInput {
+  enrolmentId: string;
+  reason: string;
+  restorePrevious?: boolean | null;
+}
+
+/**
+ * Voids an enrolment, present or ended, and returns the pupil. With `restorePrevious`, the enrolment from which the pupil
+ * was transferred lasts on until the end of the voided one. Does nothing for a voided enrolment. Regulation 2.1 f.
+ * @throws CONFLICT with `restorePrevious` if no transfer started the enrolment, or if the previous class was archived
+ *   before the voided enrolment ended.
+ */
+export async function voidEnrolment(ctx: Context, input: VoidEnrolmentInput): Promise<User> {
+  const voided = await ctx.db.prisma.voidedEnrolment.findUnique({ where: { id: input.enrolmentId }, include: { student: true } });
+  if (voided !== null && can(ctx.actor, 'enrolment.void', { schoolId: voided.schoolId, classId: voided.classId })) return voided.student;
+  const { id, schoolId, studentId } = await findFor(ctx, 'Enrolment', input.enrolmentId, 'enrolment.void');
+  const reason = normalizeLine('reason', input.reason, 300);
+  return mutate(ctx, async (tx) => {
+    const { student, enrolment, previous } = await lockEnrolments(tx, { id, studentId });
+    // Another transaction voided it meanwhile.
+    if (enrolment === null) return student;
+    if (input.restorePrevious) await refuseRestoring(tx, enrolment, previous);
+    await moveToVoided(tx, enrolment, { reason, voidedById: actingUserId(ctx) });
+    if (input.restorePrevious) await restore(tx, previous!, enrolment.endedAt);
+    await followRules(tx, schoolId, studentId);
+    return student;
+  });
+}
+
+interface LockedEnrolments {
+  student: User;
+  enrolment: Enrolment | null;
+  previous: Enrolment | null;
+}
+
+/** Holds the classes of the enrolment and of the previous one, then locks the pupil. Returns the current rows. */
+async function lockEnrolments(tx: Tx, { id, studentId }: { id: string; studentId: string }): Promise<LockedEnrolments> {
+  const initial = await findEnrolments(tx, id);
+  const heldClassIds = new Set(classIdsOf(initial));
+  for (const classId of heldClassIds) await lock(tx, 'Class', classId, 'hold');
+  const student = await lock(tx, 'User', studentId);
+  const current = await findEnrolments(tx, id);
+  // Another transaction voided the previous enrolment meanwhile, and the pupil must be locked to know the one before.
+  for (const classId of classIdsOf(current)) if (!heldClassIds.has(classId)) await lockLate(tx, 'Class', classId, 'hold');
+  return { student, ...current };
+}
+
+const classIdsOf = ({ enrolment, previous }: Omit<LockedEnrolments, 'student'>): string[] =>
+  [enrolment?.classId, previous?.classId].filter((classId) => classId !== undefined).sort();
+
+/** Returns the enrolment, and the one that ended at the instant when it started: a transfer leaves no gap. */
+async function findEnrolments(tx: Tx, id: string): Promise<Omit<LockedEnrolments, 'student'>> {
+  const enrolment = await tx.prisma.enrolment.findUnique({ where: { id } });
+  const previous =
+    enrolment &&
+    (await tx.prisma.enrolment.findFirst({
+      where: { id: { not: id }, schoolId: enrolment.schoolId, studentId: enrolment.studentId, endedAt: enrolment.startedAt },
+      orderBy: [{ startedAt: 'desc' }, { id: 'desc' }],
+    }));
+  return { enrolment, previous };
+}
+
+async function refuseRestoring(tx: Tx, { endedAt }: Enrolment, previous: Enrolment | null): Promise<void> {
+  const path = ['restorePrevious'];
+  if (previous === null)
+    throw conflict(
+      [
+        'Это зачисление началось не с перевода: восстанавливать нечего. Отмените его без restorePrevious.',
+        'No transfer started this enrolment, so there is none to restore. Void it without restorePrevious.',
+      ],
+      { path },
+    );
+  const { archivedAt, ...previousClass } = await tx.prisma.class.findUniqueOrThrow({
+    where: { id: previous.classId },
+    select: { grade: true, letter: true, archivedAt: true },
+  });
+  if (archivedAt === null || (endedAt !== null && endedAt <= archivedAt)) return;
+  const name = nameOfClass(previousClass);
+  throw conflict(
+    [
+      `Прежний класс ${name} в архиве: сначала верните его из архива или отмените зачисление без restorePrevious.`,
+      `The previous class ${name} is archived: unarchive it first, or void the enrolment without restorePrevious.`,
+    ],
+    { path },
+  );
+}
+
+async function moveToVoided(tx: Tx, enrolment: Enrolment, audit: Pick<VoidedEnrolment, 'reason' | 'voidedById'>): Promise<void> {
+  const { id, schoolId, classId, studentId, startedAt, endedAt } = await tx.prisma.enrolment.delete({ where: { id: enrolment.id } });
+  await tx.prisma.voidedEnrolment.create({ data: { id, schoolId, classId, studentId, startedAt, endedAt, ...audit } });
+  record(tx, 'enrolment.voided', { schoolId, enrolmentId: id, studentId, classId });
+}
+
+async function restore(tx: Tx, { id }: Enrolment, endedAt: Date | null): Promise<void> {
+  const { schoolId, studentId, classId } = await tx.prisma.enrolment.update({ where: { id }, data: { endedAt } });
+  record(tx, 'enrolment.restored', { schoolId, enrolmentId: id, studentId, classId });
+}
+
+/** Returns a pupil's voided enrolments of the schools whose enrolments the actor may void, last voided first. */
+export function voidedEnrolmentsOf(ctx: Context, { id }: User, args: PageArgs): Promise<Page<VoidedEnrolment>> {
+  const order = {
+    tag: 'voided',
+    keys: [
+      { field: 'voidedAt', direction: 'desc', type: 'date' },
+      { field: 'id', direction: 'desc', type: 'string' },
+    ],
+  } as const;
+  return paginateChildren<VoidedEnrolment>(ctx, { model: 'User', id, relation: 'voidedEnrolments' }, args, {
+    order,
+    filter: () => ({ class: where(ctx.actor, 'enrolment.void') }),
+  });
+}

@@ -1,0 +1,84 @@
+import { currentTermOf, setTerms, termsOf, type TermDays } from '../domain/terms.ts';
+import { builder, refs } from './builder.ts';
+import { mutation } from './mutation.ts';
+import { node } from './node.ts';
+import { id } from './typed-id.ts';
+
+const TermKind = builder.enumType('TermKind', {
+  description: 'How a school year is divided.',
+  values: {
+    QUARTER: { description: 'Into four quarters (четверти).' },
+    TRIMESTER: { description: 'Into three trimesters (триместры).' },
+  } as const,
+});
+
+node('Term', {
+  description: 'A quarter or a trimester of a school year. The days between terms are holidays.',
+  parents: {
+    school: 'The school of the term; null if you may not see it.',
+    year: 'The school year of the term; null if you may not see it.',
+  },
+  fields: (t) => ({
+    kind: t.field({ type: TermKind, description: 'Whether it is a quarter or a trimester.', resolve: ({ kind }) => kind }),
+    number: t.exposeInt('number', { description: 'The place in the year: 1 to 4 for a quarter, 1 to 3 for a trimester.' }),
+    startsOn: t.field({ type: 'Date', description: 'The first day.', resolve: ({ startsOn }) => startsOn.toISOString().slice(0, 10) }),
+    endsOn: t.field({
+      type: 'Date',
+      description: 'The last day, which is part of the term.',
+      resolve: ({ endsOn }) => endsOn.toISOString().slice(0, 10),
+    }),
+  }),
+});
+
+builder.objectField(refs.SchoolYear, 'terms', (t) =>
+  t.field({
+    type: [refs.Term],
+    description: 'The terms of the year in their order: four quarters, three trimesters, or none as long as they are not set.',
+    resolve: (year, _args, ctx) => termsOf(ctx, year),
+  }),
+);
+
+builder.objectField(refs.SchoolYear, 'currentTerm', (t) =>
+  t.field({
+    type: refs.Term,
+    nullable: true,
+    description: "The term that contains today in the school's time zone; null in the holidays, in another year, and if no terms are set.",
+    resolve: (year, _args, ctx) => currentTermOf(ctx, year),
+  }),
+);
+
+const TermInput = builder
+  .inputRef<TermDays>('TermInput')
+  .implement({
+    description: "The days of a term, in the school's time zone.",
+    fields: (t) => ({
+      startsOn: t.field({
+        type: 'Date',
+        required: true,
+        description: 'The first day. INVALID before 1 September of the year, and unless it is after the previous term.',
+      }),
+      endsOn: t.field({
+        type: 'Date',
+        required: true,
+        description: 'The last day, which is part of the term. INVALID before `startsOn` and after 31 August.',
+      }),
+    }),
+  });
+
+mutation('setTerms', {
+  description:
+    'Replaces the terms of a school year by four quarters or three trimesters. A term keeps its ID as long as the kind stays the same. Setting the same terms again changes nothing.',
+  returns: 'SchoolYear',
+  inputDescription: 'The school year, and all of its terms.',
+  input: (t) => ({
+    schoolYearId: id(t, 'SchoolYear', { required: true, description: 'The school year.' }),
+    kind: t.field({ type: TermKind, required: true, description: 'Whether the terms are quarters or trimesters.' }),
+    terms: t.field({
+      type: [TermInput],
+      required: true,
+      description:
+        'All terms in their order, without overlaps: four quarters or three trimesters. INVALID names the term and the day at fault.',
+    }),
+  }),
+  run: setTerms,
+});
