@@ -39,6 +39,10 @@ function cursorOf(args: PageArgs, name: 'after' | 'before', order: Order): unkno
   const cursor = args[name];
   if (cursor === undefined || cursor === null) return undefined;
   const position = decodeCursor(cursor, order);
-  if (position === undefined) throw invalid(name, ['Это не курсор этого списка.', 'This is not a cursor of this list.']);
+  if (position === undefined)
+    throw invalid(name, [
+      `Это курсор другого списка или другого порядка. Начните список сначала, без ${name}.`,
+      `This is a cursor of another list or of another order. Start the list again without ${name}.`,
+    ]);
   return position;
 }

@@ -4,7 +4,8 @@ import { findByParents } from '../reader/select.ts';
 import type { Filter } from '../policy/scopes.ts';
 import type { Context } from './context.ts';
 import { readable } from './resources.ts';
-import type { Page, PageArgs, ResourceType } from './entities.ts';
+import { ListPage } from './list-page.ts';
+import type { Page, PageArgs, ResourceType, UncountedPage } from './entities.ts';
 
 /** Lists of the children of many parents: classes of schools, pupils of classes. */
 
@@ -33,13 +34,16 @@ interface ChildList {
 interface ChildQuery<Row> {
   key: string;
   read(parentIds: readonly string[]): Promise<Map<string, ReadonlyRows<Row>>>;
-  toPage(rows: ReadonlyRows<Row> | null): Page<Row>;
+  toPage(rows: ReadonlyRows<Row> | null): UncountedPage<Row>;
+  filter: Filter;
 }
 
 /** Returns a page of the children of a parent. One statement reads the pages of all parents with the same arguments. */
 export function paginateChildren<Row>(ctx: Context, parent: Parent, args: PageArgs, list: ChildList): Promise<Page<Row>> {
   const query = findQuery<Row>(ctx, parent, args, list);
-  return ctx.loaders.of(query.key, parent.id, query.read).then(query.toPage);
+  return ctx.loaders
+    .of(query.key, parent.id, query.read)
+    .then((rows) => new ListPage<Row>(query.toPage(rows), ctx, { ...parent, filter: query.filter }));
 }
 
 /** Builds the query, or returns the one of another parent with the same arguments, which may be another object. */
@@ -81,5 +85,6 @@ function createQuery<Row>(
         },
       ),
     toPage: (rows) => toConnection(rows ?? []),
+    filter,
   };
 }

@@ -40,6 +40,10 @@ node('User', {
     }),
     shortName: t.string({ description: 'The surname and initials: «Иванова М. П.».', resolve: shortName }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the account was created.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When the details, the account or the roles of the person last changed. Classes and chats do not count.',
+    }),
     deactivatedAt: t.expose('deactivatedAt', {
       type: 'DateTime',
       nullable: true,

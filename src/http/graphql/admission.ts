@@ -24,12 +24,16 @@ export type OperationArgs = ExecutionArgs & { contextValue: RequestContext };
 /** Cost of a mutation field, in objects, in addition to its result: its statements, its events and their delivery. */
 const mutationFieldCost = 50;
 
+/** Returns the number of objects that the operation could return. Computes it once for a context, as it may depend on variables. */
+export const costOf = ({ contextValue, variableValues, operationName }: OperationArgs): number =>
+  (contextValue.cost ??= contextValue.document.costOf(variableValues ?? {}, operationName));
+
 /** Reserves the cost and a slot for an operation. Returns a promise if it has to wait. @throws RATE_LIMITED, UNAVAILABLE */
-export function admit({ document, operationName, variableValues, contextValue }: OperationArgs): Finish | Promise<Finish> {
+export function admit(args: OperationArgs): Finish | Promise<Finish> {
+  const { document, operationName, contextValue } = args;
   const operation = operationOf(document, operationName);
   const mutationFields = operation?.operation === OperationTypeNode.MUTATION ? countRootFields(document, operation) : 0;
-  const cost = contextValue.document.costOf(variableValues ?? {}, operationName);
-  return contextValue.account.admit(cost + mutationFields * mutationFieldCost, contextValue.requestBytes);
+  return contextValue.account.admit(costOf(args) + mutationFields * mutationFieldCost, contextValue.requestBytes);
 }
 
 /** Returns the number of root fields of an operation, through fragments, including those that a directive may skip. */

@@ -228,9 +228,12 @@ function boundValues(value: unknown, depth = 0, count = 0): number {
 /** @throws RequestError for variables that are too large. */
 export const boundVariables = (variables: Readonly<Record<string, unknown>>): void => void boundValues(variables);
 
+/** Returns the largest cost of an operation of this type. */
+export const maxCostOf = (type: OperationTypeNode | undefined): number =>
+  type === OperationTypeNode.QUERY ? bounds.cost : bounds.unslicedCost;
+
 /** @throws RequestError for an operation of this type that costs too much. */
-export const boundCost = (cost: number, type: OperationTypeNode | undefined): void =>
-  refuseCost(cost, type === OperationTypeNode.QUERY ? bounds.cost : bounds.unslicedCost);
+export const boundCost = (cost: number, type: OperationTypeNode | undefined): void => refuseCost(cost, maxCostOf(type));
 
 /** @throws RequestError for an operation that costs too much to be executed without yielding to the event loop. */
 export const boundUnslicedCost = (cost: number): void => refuseCost(cost, bounds.unslicedCost);

@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OperationTypeNode, type ExecutionArgs, type ExecutionResult, type GraphQLError } from 'graphql';
 import { captureHeads } from '../../domain/schools.ts';
 import type { Language } from '../../errors.ts';
-import { isExecutionState, operationOf, resultOf, type Executed } from '../../executor/executor.ts';
+import type { ResultExtensions } from '../../executor/execution-state.ts';
+import { isExecutionState, operationOf, resultOf, withExtensions, type Executed } from '../../executor/executor.ts';
 import type { Logger } from '../../logger.ts';
 import { noteOperation } from '../access-log.ts';
 import type { Finish } from '../account-limits.ts';
@@ -18,9 +19,9 @@ import {
   type RequestContexts,
   type RequestInfo,
 } from '../request-context.ts';
-import { admit, isStream, openCounted, prepareCharged, type OperationArgs, type Results } from './admission.ts';
+import { admit, costOf, isStream, openCounted, prepareCharged, type OperationArgs, type Results } from './admission.ts';
 import type { DocumentParams, Documents, KnownDocument } from './documents.ts';
-import { boundCost, bounds, boundUnslicedCost, boundVariables, introspectionForbidden } from './limits.ts';
+import { boundCost, bounds, boundUnslicedCost, boundVariables, introspectionForbidden, maxCostOf } from './limits.ts';
 
 /** A request to execute an operation, and what the steps of the pipeline have found out about it. */
 export interface RequestEnvelope {
@@ -112,9 +113,10 @@ export class Pipeline {
     return this.#deps.contexts.create(authenticated, requestInfo, document!, operation?.operation === OperationTypeNode.QUERY);
   }
 
-  /** Executes a query or a mutation. Never rejects: the result holds the errors, masked. */
+  /** Executes a query or a mutation. Never rejects: the result holds the errors, masked, and the cost in its extensions. */
   async execute(args: OperationArgs): Promise<Executed> {
     const { language, requestId } = args.contextValue;
+    const extensions = extensionsOf(args);
     try {
       this.checkLimits(args);
       const startedAt = performance.now();
@@ -122,9 +124,10 @@ export class Pipeline {
       const { errors = [] } = executed;
       const type = operationOf(args.document, args.operationName)?.operation ?? 'query';
       recordOperation(this.#deps.metrics, type, startedAt, errors.length > 0);
-      return errors.length === 0 ? executed : { ...resultOf(executed), errors: this.maskErrors(errors, language, requestId) };
+      if (errors.length === 0) return withExtensions(executed, extensions);
+      return withExtensions({ ...resultOf(executed), errors: this.maskErrors(errors, language, requestId) }, extensions);
     } catch (error) {
-      return { errors: this.maskErrors(error, language, requestId) };
+      return withExtensions({ errors: this.maskErrors(error, language, requestId) }, extensions);
     }
   }
 
@@ -143,11 +146,12 @@ export class Pipeline {
   }
 
   /** Checks variables, cost and introspection. @throws RequestError */
-  checkLimits({ document, operationName, variableValues, contextValue }: OperationArgs): void {
+  checkLimits(args: OperationArgs): void {
+    const { document, operationName, variableValues, contextValue } = args;
     const variables = variableValues ?? {};
     const type = operationOf(document, operationName)?.operation;
     boundVariables(variables);
-    boundCost(contextValue.document.costOf(variables, operationName), type);
+    boundCost(costOf(args), type);
     // Checked here because validation runs before the actor is known.
     if (type !== OperationTypeNode.SUBSCRIPTION && contextValue.document.introspects && !mayIntrospect(contextValue.actor))
       throw introspectionForbidden();
@@ -168,9 +172,9 @@ export class Pipeline {
 
   /** Runs the plan, or graphql-js. @throws RequestError for an operation without a plan that costs too much. */
   run(args: OperationArgs): Executed | Promise<Executed> {
-    const { rootValue, variableValues, operationName, contextValue } = args;
+    const { rootValue, contextValue } = args;
     const prepared = prepareCharged(args);
-    if (prepared.runsUnsliced) boundUnslicedCost(contextValue.document.costOf(variableValues ?? {}, operationName));
+    if (prepared.runsUnsliced) boundUnslicedCost(costOf(args));
     return prepared.execute(rootValue, contextValue);
   }
 
@@ -200,6 +204,12 @@ export class Pipeline {
       finish(bytes);
     }
   }
+}
+
+/** Returns the extensions of a result of the operation: its cost, and the limit that it is held to. */
+function extensionsOf(args: OperationArgs): ResultExtensions {
+  const { document, operationName, contextValue } = args;
+  return contextValue.document.extensionsOf(costOf(args), maxCostOf(operationOf(document, operationName)?.operation));
 }
 
 const errors = {
