@@ -4,16 +4,10 @@ import { findByParents } from '../reader/select.ts';
 import type { Filter } from '../policy/scopes.ts';
 import type { Context } from './context.ts';
 import { readable } from './resources.ts';
-import { ListPage } from './list-page.ts';
+import { ListPage, type Parent } from './list-page.ts';
 import type { Page, PageArgs, ResourceType, UncountedPage } from './entities.ts';
 
 /** Lists of the children of many parents: classes of schools, pupils of classes. */
-
-interface Parent {
-  model: ResourceType;
-  id: string;
-  relation: string;
-}
 
 /** A row that each child refers to. If the operation selects the field, it is read with the child, as its `joined`. */
 interface JoinedResource {
@@ -41,9 +35,7 @@ interface ChildQuery<Row> {
 /** Returns a page of the children of a parent. One statement reads the pages of all parents with the same arguments. */
 export function paginateChildren<Row>(ctx: Context, parent: Parent, args: PageArgs, list: ChildList): Promise<Page<Row>> {
   const query = findQuery<Row>(ctx, parent, args, list);
-  return ctx.loaders
-    .of(query.key, parent.id, query.read)
-    .then((rows) => new ListPage<Row>(query.toPage(rows), ctx, { ...parent, filter: query.filter }));
+  return ctx.loaders.of(query.key, parent.id, query.read).then((rows) => new ListPage<Row>(query.toPage(rows), ctx, parent, query));
 }
 
 /** Builds the query, or returns the one of another parent with the same arguments, which may be another object. */

@@ -1,17 +1,12 @@
-import type { Filter } from '../policy/scopes.ts';
-import { countByParents } from '../reader/count.ts';
+import { countByParents, type CountOptions } from '../reader/count.ts';
 import type { Context } from './context.ts';
 import type { Page, ResourceType, UncountedPage } from './entities.ts';
 
-/** A list under a parent, without the bounds of a page. */
-interface ListUnderParent {
+/** The parent of a list. */
+export interface Parent {
   model: ResourceType;
   id: string;
   relation: string;
-  /** The rows that the list may show the actor. */
-  filter: Filter;
-  /** The column that tells the items apart, where an item may have several rows. */
-  distinct?: string;
 }
 
 /** A page of a list under a parent, which counts the whole list when `totalCount` is selected. */
@@ -19,23 +14,25 @@ export class ListPage<Row> implements Page<Row> {
   readonly edges: Page<Row>['edges'];
   readonly pageInfo: Page<Row>['pageInfo'];
   readonly #ctx: Context;
-  readonly #list: ListUnderParent;
+  readonly #parent: Parent;
+  readonly #counted: CountOptions;
 
-  constructor({ edges, pageInfo }: UncountedPage<Row>, ctx: Context, list: ListUnderParent) {
+  /** @param counted the rows that the list may show the actor, without the bounds of the page. */
+  constructor({ edges, pageInfo }: UncountedPage<Row>, ctx: Context, parent: Parent, counted: CountOptions) {
     this.edges = edges;
     this.pageInfo = pageInfo;
     this.#ctx = ctx;
-    this.#list = list;
+    this.#parent = parent;
+    this.#counted = counted;
   }
 
-  /** Counts the rows that the actor may read. One statement counts those of all parents with the same filter. */
+  /** Counts the items that the actor may read. One statement counts those of all parents with the same filter. */
   async totalCount(): Promise<number> {
-    const { model, id, relation, filter, distinct } = this.#list;
+    const { model, id, relation } = this.#parent;
+    const { filter, distinct } = this.#counted;
     const { loaders, db } = this.#ctx;
     const key = JSON.stringify(['count', model, relation, filter, distinct]);
-    return (
-      (await loaders.of<number>(key, id, (parentIds) => countByParents(db, { model, relation, parentIds }, { where: filter, distinct }))) ??
-      0
-    );
+    const count = (parentIds: readonly string[]) => countByParents(db, { model, relation, parentIds }, { filter, distinct });
+    return (await loaders.of<number>(key, id, count)) ?? 0;
   }
 }

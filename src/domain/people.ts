@@ -56,7 +56,7 @@ export async function peopleOf(ctx: Context, school: School, args: PageArgs & Pe
   const rows = await ctx.loaders.of(key, school.id, (parentIds) => findByParents<PersonRow>(ctx.db, { ...list, parentIds }, selection));
   const { edges, pageInfo } = page.toConnection(rows ?? []);
   const people = { edges: Array.from(edges, (edge) => new PersonEdge(edge)), pageInfo };
-  return new ListPage<User>(people, ctx, { ...list, id: school.id, filter, distinct: 'userId' });
+  return new ListPage<User>(people, ctx, { ...list, id: school.id }, { filter, distinct: 'userId' });
 }
 
 /** Returns the filter of the roles. It depends on the school only where `active` is false, so that others share a statement. */

@@ -11,8 +11,8 @@ type PageRef = ObjectRef<BuilderTypes, Page<object>>;
 /** References to the pages of each resource, by the name of the resource. */
 const pageRefs = new Map<ResourceType, PageRef>(resourceTypes.map((type) => [type, builder.objectRef<Page<object>>(`${type}Connection`)]));
 
-/** What `totalCount` adds to the cost of an operation, in objects. */
-const countCost = 10;
+/** What `totalCount` adds to the cost of an operation, in objects. Counting 1,000 people took PostgreSQL 9 ms. */
+const countCost = 25;
 
 /** Declares `totalCount` of a page. */
 export const countFields = <Shape>(t: PothosSchemaTypes.ObjectFieldBuilder<BuilderTypes, Shape>): FieldMap => ({

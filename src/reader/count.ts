@@ -2,8 +2,8 @@ import type { ChildList, RowSource } from './select.ts';
 import { prepared } from './statements.ts';
 import { columnOf, condition, conjunction, fromModel, parameter, type Filter, type Statement } from './where.ts';
 
-interface CountOptions {
-  where: Filter;
+export interface CountOptions {
+  filter: Filter;
   /** Counts the different values of this column instead of the rows. */
   distinct?: string | undefined;
 }
@@ -12,7 +12,7 @@ interface CountOptions {
 export async function countByParents(
   source: RowSource,
   { model, relation: name, parentIds }: ChildList,
-  { where, distinct }: CountOptions,
+  { filter, distinct }: CountOptions,
 ): Promise<Map<string, number>> {
   const relation = source.models[model]?.relations.get(name);
   if (relation?.many !== true) throw new Error(`${model} has no list ${name}`);
@@ -24,7 +24,7 @@ export async function countByParents(
     parentIds.length === 1
       ? `${parent} = ${parameter(statement, parentIds[0])}`
       : `${parent} = any(${parameter(statement, parentIds)}::uuid[])`;
-  const matches = conjunction([isChild, condition(statement, from, where)]);
+  const matches = conjunction([isChild, condition(statement, from, filter)]);
   const count = distinct === undefined ? 'count(*)' : `count(distinct ${columnOf(from, distinct)})`;
   const text = `select ${parent} as "id", ${count}::int as "count" from ${from.joins.join(' ')} where ${matches} group by ${parent}`;
   const { rows } = await source.reads.query<{ id: string; count: number }>(prepared(text, statement.values));

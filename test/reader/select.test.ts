@@ -179,7 +179,7 @@ describe('with all rows of a world', () => {
     const same = await delegate(model).findMany({ select: { id: true, [list]: { where: filter, select: { id: true } } } });
     const counts = new Map(same.map((row) => [row.id as string, (row[list] as Row[]).length]));
     for (const parentIds of [parents, parents.slice(0, 1), [randomUUID()], []]) {
-      const found = await countByParents(db, { model, relation: list, parentIds }, { where: filter });
+      const found = await countByParents(db, { model, relation: list, parentIds }, { filter });
       expect(parentIds.map((id) => found.get(id) ?? 0)).toEqual(parentIds.map((id) => counts.get(id) ?? 0));
     }
   });
@@ -190,9 +190,9 @@ describe('with all rows of a world', () => {
       grants.map(({ schoolId }) => [schoolId, new Set(grants.filter((row) => row.schoolId === schoolId).map((row) => row.userId)).size]),
     );
     const list = { model: 'School', relation: 'grants', parentIds: [...expected.keys()] as string[] };
-    expect(await countByParents(db, list, { where: {}, distinct: 'userId' })).toEqual(expected);
+    expect(await countByParents(db, list, { filter: {}, distinct: 'userId' })).toEqual(expected);
     expect([...expected.values()].reduce((sum, count) => sum + count, 0)).toBeLessThan(grants.length);
-    await expect(countByParents(db, { ...list, relation: 'nothing' }, { where: {} })).rejects.toThrow('School has no list nothing');
+    await expect(countByParents(db, { ...list, relation: 'nothing' }, { filter: {} })).rejects.toThrow('School has no list nothing');
   });
 
   it('reads small pages without ranking and without extra rows; if they are too large it reads again with ranking, and ranks at once from then on', async () => {

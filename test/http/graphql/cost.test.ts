@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { parse } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { computeCost } from '../../../src/http/graphql/cost.ts';
@@ -36,15 +37,17 @@ describe('the cost', () => {
     expect(cost('{ nodes(ids: ["a", "b", "c"]) { id } }')).toBe(3);
   });
 
-  it('counts totalCount with ten objects, in fragments too', () => {
-    expect(ofSchool('classes(first: 1) { totalCount }')).toBe(1 + 10);
+  it('counts totalCount with 25 objects, in fragments too', () => {
+    expect(ofSchool('classes(first: 1) { totalCount }')).toBe(1 + 25);
     expect(cost('{ schools(first: 3) { ...S } } fragment S on SchoolConnection { totalCount edges { node { years { id } } } }')).toBe(
-      1 + 10 + 3 * (1 + 1 + 10),
+      1 + 25 + 3 * (1 + 1 + 10),
     );
   });
 
   it('of the query that a new client writes second is within the limit', async () => {
     expect(cost(second)).toBeLessThan(bounds.cost);
+    // The page for clients names the figure.
+    expect(readFileSync('docs/limits.md', 'utf8')).toContain(cost(second).toLocaleString('en'));
     const { errors, data } = await app.as(administrator).send(second);
     expect(errors).toBeUndefined();
     expect((data!.schools as { edges: unknown[] }).edges).toHaveLength(1);
