@@ -25,7 +25,7 @@ const layers = steps.slice(0, -1).flatMap((step, at) =>
 const names = 'utils|helpers|common|shared|core|lib|services|manager|base|misc';
 
 /** In graphql/, the files that every noun may import. */
-const grounds = '^src/graphql/(builder|connection|context|enums|mutation|node|scalars|stream|typed-id)\\.ts$';
+const grounds = '^src/graphql/(builder|connection|context|enums|field-cost|mutation|node|order-input|scalars|stream|typed-id)\\.ts$';
 
 export default {
   forbidden: [

@@ -172,6 +172,7 @@ describe('tests', () => {
     'architecture',
     'regulation',
     'domain/repeats',
+    'domain/updated-at',
     'executor/memory',
     'graphql/texts',
     'http/heap',

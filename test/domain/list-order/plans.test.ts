@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { openSfera, type Sfera } from '../support/sfera.ts';
+import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 /** Pages of the lists of a school are read by an index in their order: as many rows in the middle of a list as at its start. */
 
