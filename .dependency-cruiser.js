@@ -34,7 +34,8 @@ const layers = steps.slice(0, -1).flatMap((step, at) =>
 const names = 'utils|helpers|common|shared|core|lib|services|manager|base|misc';
 
 /** In graphql/, the files that every noun may import. */
-const grounds = '^src/graphql/(builder|connection|context|enums|external-id-types|mutation|node|scalars|stream|typed-id)\\.ts$';
+const grounds =
+  '^src/graphql/(builder|connection|context|enums|external-id-types|field-cost|mutation|node|order-input|scalars|stream|typed-id)\\.ts$';
 
 export default {
   forbidden: [

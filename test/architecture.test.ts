@@ -178,7 +178,16 @@ describe('tests', () => {
   /** Folders without a counterpart in src: what only several processes, a browser or a whole school shows. */
   const apart = /^(races|crash|browser|scenario|support)\//;
   /** Tests that walk through all of src, or through every noun by its resource, its permissions or the schema. */
-  const ofAll = ['architecture', 'lint-rules', 'regulation', 'domain/repeats', 'graphql/texts', 'policy/isolation', 'policy/matrix'];
+  const ofAll = [
+    'architecture',
+    'lint-rules',
+    'regulation',
+    'domain/repeats',
+    'domain/updated-at',
+    'graphql/texts',
+    'policy/isolation',
+    'policy/matrix',
+  ];
   const tests = written('test').flatMap((path) => /^test\/(.*)\.test\.ts$/.exec(path)?.[1] ?? []);
   const isInSrc = (path: string) => existsSync(join(root, 'src', path));
 

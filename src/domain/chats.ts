@@ -2,7 +2,7 @@ import type { Tx } from '../db/transaction.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
 import { record } from '../events/record.ts';
 import { authorize, find, findFor, lock } from './access.ts';
-import { paginate } from './connection.ts';
+import { paginateChildren } from './connection.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
 import { idempotent, type Repeatable } from './idempotency.ts';
 import { readable } from './resources.ts';
@@ -126,21 +126,17 @@ export interface ChatFilter {
 }
 
 /** Returns the chats of a school that the actor may read, newest first. */
-export async function chatsOf(ctx: Context, school: School, args: PageArgs & ChatFilter): Promise<Page<Chat>> {
-  const order = paginate<Chat>(args, { tag: 'chat', keys: [{ field: 'id', direction: 'desc', type: 'string' }] });
-  const rows = await ctx.db.prisma.chat.findMany({
-    where: {
+export function chatsOf(ctx: Context, { id }: School, args: PageArgs & ChatFilter): Promise<Page<Chat>> {
+  const order = { tag: 'chat', keys: [{ field: 'id', direction: 'desc', type: 'string' }] } as const;
+  return paginateChildren<Chat>(ctx, { model: 'School', id, relation: 'chats' }, args, {
+    order,
+    filter: () => ({
       AND: [
-        { schoolId: school.id },
         args.kind ? { kind: args.kind } : {},
         args.classId ? { classId: args.classId } : {},
         args.includeArchived ? {} : { archivedAt: null },
         readable(ctx.actor, 'Chat'),
-        order.where,
       ],
-    },
-    orderBy: order.orderBy,
-    take: order.limit,
+    }),
   });
-  return order.toConnection(rows);
 }

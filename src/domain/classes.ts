@@ -1,5 +1,6 @@
 import type { Tx } from '../db/transaction.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
+import type { Filter } from '../policy/scopes.ts';
 import { plain } from '../reader/row-view.ts';
 import { record } from '../events/record.ts';
 import { find, findFor, lock, lockName } from './access.ts';
@@ -61,9 +62,11 @@ export async function updateClass(ctx: Context, input: { classId: string; grade?
   });
 }
 
+const maxGrade = 11;
+
 function checkGrade(grade: number): void {
-  if (!Number.isInteger(grade) || grade < 1 || grade > 11)
-    throw invalid('grade', ['Параллель должна быть от 1 до 11.', 'The grade must be between 1 and 11.']);
+  if (!Number.isInteger(grade) || grade < 1 || grade > maxGrade)
+    throw invalid('grade', [`Параллель должна быть от 1 до ${maxGrade}.`, `The grade must be between 1 and ${maxGrade}.`]);
 }
 
 const maxLetterLength = 15;
@@ -73,13 +76,18 @@ function nameFields(grade: number, letter: string): Pick<Class, 'grade' | 'lette
   return { grade, letter, sortKey: `${String(grade).padStart(2, '0')}${alphabetical(letter)}` };
 }
 
-/** Returns the letter for storage: in Cyrillic capitals if possible, and without full-width and similar forms. */
-function letterOf(text: string): string {
-  const line = normalizeLine('letter', text, maxLetterLength).replace(/[\p{L}\p{Nd}]/gu, (character) => {
+/** Returns a letter in the form that is stored: in Cyrillic capitals if possible, and without full-width and similar forms. */
+function storedLetter(text: string): string {
+  const line = text.replace(/[\p{L}\p{Nd}]/gu, (character) => {
     const compatible = character.normalize('NFKC');
     return /^[a-z0-9]+$/i.test(compatible) ? compatible : character;
   });
-  const normalized = inCyrillic(line.normalize('NFC')).replace(/\p{Script=Cyrillic}+/gu, (letters) => letters.toUpperCase());
+  return inCyrillic(line.normalize('NFC')).replace(/\p{Script=Cyrillic}+/gu, (letters) => letters.toUpperCase());
+}
+
+/** Returns the letter for storage. @throws INVALID for one that is too long, or has neither a letter nor a digit. */
+function letterOf(text: string): string {
+  const normalized = storedLetter(normalizeLine('letter', text, maxLetterLength));
   // The database counts code points, of which a compound character has several.
   if ([...normalized].length > maxLetterLength || confusableKey(normalized) === '')
     throw invalid('letter', [
@@ -129,13 +137,17 @@ export interface ClassFilter {
   schoolYearId?: string | null;
   grade?: number | null;
   includeArchived?: boolean | null;
+  /** Only archived classes, or only active ones; overrides `includeArchived`. */
+  archived?: boolean | null;
+  /** A part of a name: «5», «5А» or «А». */
+  search?: string | null;
 }
 
 const classOrder = orderByText('class', 'sortKey');
 
 /**
  * Returns the classes of a school that the actor may read, in school order: by grade, then by letter.
- * @throws INVALID for a grade outside 1 to 11.
+ * @throws INVALID for a grade outside 1 to 11, and for a search that is too long.
  */
 export function classesOf(ctx: Context, school: School, args: PageArgs & ClassFilter): Promise<Page<Class>> {
   if (typeof args.grade === 'number') checkGrade(args.grade);
@@ -151,11 +163,27 @@ export function classesOf(ctx: Context, school: School, args: PageArgs & ClassFi
       AND: [
         yearFilter,
         args.grade ? { grade: args.grade } : {},
-        args.includeArchived ? {} : { archivedAt: null },
+        archivedFilter(args),
+        nameFilter(args.search ?? ''),
         readable(ctx.actor, 'Class'),
       ],
     },
   });
+}
+
+function archivedFilter({ archived, includeArchived }: ClassFilter): Filter {
+  if (typeof archived === 'boolean') return { archivedAt: archived ? { not: null } : null };
+  return includeArchived ? {} : { archivedAt: null };
+}
+
+/** Returns the filter of classes whose grade begins with the digits of the search, or is the number before its letters. */
+function nameFilter(search: string): Filter {
+  if (search.trim() === '') return {};
+  const [, digits = '', rest = ''] = /^(\d*)[\s\p{Pd}]*(.*)$/u.exec(normalizeLine('search', search, 30))!;
+  const grades = Array.from({ length: maxGrade }, (_none, n) => n + 1).filter((grade) =>
+    rest === '' ? `${grade}`.startsWith(digits) : digits === '' || grade === Number(digits),
+  );
+  return { AND: [{ grade: { in: grades } }, rest === '' ? {} : { letter: { contains: storedLetter(rest) } }] };
 }
 
 /** Returns the number of pupils, for everyone who may read the class; batched. */

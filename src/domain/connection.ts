@@ -5,15 +5,10 @@ import { findByParents } from '../reader/select.ts';
 import type { Filter } from '../policy/scopes.ts';
 import type { Context } from './context.ts';
 import { readable } from './resources.ts';
-import type { Page, PageArgs, ResourceType } from './entities.ts';
+import { ListPage, type Parent } from './list-page.ts';
+import type { Page, PageArgs, ResourceType, UncountedPage } from './entities.ts';
 
 /** Lists, page by page: at the root, and of the children of many parents, such as the pupils of classes. */
-
-interface Parent {
-  model: ResourceType;
-  id: string;
-  relation: string;
-}
 
 /** A row that each child refers to. If the operation selects the field, it is read with the child, as its `joined`. */
 interface JoinedResource {
@@ -34,13 +29,14 @@ interface ChildList {
 interface ChildQuery<Row> {
   key: string;
   read(parentIds: readonly string[]): Promise<Map<string, ReadonlyRows<Row>>>;
-  toPage(rows: ReadonlyRows<Row> | null): Page<Row>;
+  toPage(rows: ReadonlyRows<Row> | null): UncountedPage<Row>;
+  filter: Filter;
 }
 
 /** Returns a page of the children of a parent. One statement reads the pages of all parents with the same arguments. */
 export function paginateChildren<Row>(ctx: Context, parent: Parent, args: PageArgs, list: ChildList): Promise<Page<Row>> {
   const query = findQuery<Row>(ctx, parent, args, list);
-  return ctx.loaders.of(query.key, parent.id, query.read).then(query.toPage);
+  return ctx.loaders.of(query.key, parent.id, query.read).then((rows) => new ListPage<Row>(query.toPage(rows), ctx, parent, query));
 }
 
 /** Builds the query, or returns the one of another parent with the same arguments, which may be another object. */
@@ -82,6 +78,7 @@ function createQuery<Row>(
         },
       ),
     toPage: (rows) => toConnection(rows ?? []),
+    filter,
   };
 }
 
@@ -121,6 +118,10 @@ function cursorOf(args: PageArgs, name: 'after' | 'before', order: Order): unkno
   const cursor = args[name];
   if (cursor === undefined || cursor === null) return undefined;
   const position = decodeCursor(cursor, order);
-  if (position === undefined) throw invalid(name, ['Это не курсор этого списка.', 'This is not a cursor of this list.']);
+  if (position === undefined)
+    throw invalid(name, [
+      `Это курсор другого списка или другого порядка. Начните список сначала, без ${name}.`,
+      `This is a cursor of another list or of another order. Start the list again without ${name}.`,
+    ]);
   return position;
 }

@@ -13,10 +13,11 @@ import { mutate, type Context } from './context.ts';
 import { idempotent, type Repeatable } from './idempotency.ts';
 import { inForce, nowOrAfter } from './intervals.ts';
 import { orderByText, paginateChildren } from './connection.ts';
+import { directionOf, orderBy, type OrderBy } from './list-order.ts';
 import { readable } from './resources.ts';
 import { openStream, type FollowArgs } from './events.ts';
 import { followRules } from './chat-membership-rules.ts';
-import type { Class, Enrolment, Page, PageArgs, User } from './entities.ts';
+import type { Class, Enrolment, Page, PageArgs, School, User } from './entities.ts';
 
 /** Enrolments of pupils in classes: at most one at a time, on the whole platform. Regulation 2.5 a. */
 
@@ -54,17 +55,23 @@ export async function enrol(tx: Tx, { schoolId, classId, studentId }: EnrolmentI
   const enrolment = { id: newId(), schoolId, classId, studentId, startedAt: nowOrAfter(latest?.endedAt), endedAt: null };
   record(tx, 'student.enrolled', { schoolId, enrolmentId: enrolment.id, studentId, classId });
   const [[inserted]] = await allInOrder(
-    tx.execute(insertEnrolment, [enrolment.id, schoolId, classId, studentId, enrolment.startedAt.toISOString()]),
+    tx.execute<Pick<Enrolment, 'updatedAt'>>(insertEnrolment, [
+      enrolment.id,
+      schoolId,
+      classId,
+      studentId,
+      enrolment.startedAt.toISOString(),
+    ]),
     followRules(tx, schoolId, studentId),
   );
   // A constraint found a concurrent enrolment that the lock missed.
   if (inserted === undefined) throw await alreadyEnrolled(tx, await currentEnrolmentOf(tx, studentId), schoolId);
-  return enrolment;
+  return { ...enrolment, updatedAt: inserted.updatedAt };
 }
 
 const insertEnrolment = `
   insert into enrolment (id, school_id, class_id, student_id, started_at) values ($1, $2, $3, $4, $5)
-  on conflict do nothing returning id`;
+  on conflict do nothing returning updated_at as "updatedAt"`;
 
 /** Transfers a pupil to another class of the school, without a gap between the enrolments. Regulation 2.1 f. */
 export async function transferStudent(ctx: Context, input: EnrolmentInput): Promise<Enrolment> {
@@ -123,7 +130,7 @@ async function currentEnrolmentOf(tx: Tx, studentId: string): Promise<Enrolment 
 const selectPupil = `
   select exists (select from role_grant where school_id = $1 and user_id = $2 and role = 'STUDENT' and ended_at is null) as "isStudent",
          latest.id, latest.school_id as "schoolId", latest.class_id as "classId", latest.student_id as "studentId",
-         latest.started_at as "startedAt", latest.ended_at as "endedAt"
+         latest.started_at as "startedAt", latest.ended_at as "endedAt", latest.updated_at as "updatedAt"
   from (select) always left join lateral (select * from enrolment where student_id = $2 order by ended_at desc limit 1) latest on true`;
 
 /**
@@ -187,6 +194,33 @@ export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asO
   return paginateChildren<Enrolment>(ctx, { model: 'Class', id, relation: 'enrolments' }, args, {
     order: pupilOrder,
     filter,
+    joined: { childType: 'Enrolment', field: 'student', type: 'User' },
+  });
+}
+
+export interface EnrolmentFilter {
+  classId?: string | null;
+  /** Undefined or true: enrolments that last. False: ended ones. Null: both. */
+  active?: boolean | null;
+  updatedSince?: Date | null;
+  orderBy?: OrderBy<'STARTED_AT' | 'UPDATED_AT'> | null;
+}
+
+const orderColumns = { STARTED_AT: { field: 'startedAt', type: 'date' }, UPDATED_AT: { field: 'updatedAt', type: 'date' } } as const;
+
+/** Returns the enrolments in the classes of a school, by default those that last, earliest first. */
+export function enrolmentsInSchool(ctx: Context, { id }: School, args: PageArgs & EnrolmentFilter): Promise<Page<Enrolment>> {
+  const { active = true } = args;
+  return paginateChildren<Enrolment>(ctx, { model: 'School', id, relation: 'enrolments' }, args, {
+    order: orderBy('enrolment', orderColumns[args.orderBy?.field ?? 'STARTED_AT'], directionOf(args.orderBy?.direction), 'id'),
+    filter: () => ({
+      AND: [
+        active === null ? {} : { endedAt: active ? null : { not: null } },
+        args.classId ? { classId: args.classId } : {},
+        args.updatedSince ? { updatedAt: { gte: args.updatedSince } } : {},
+        readable(ctx.actor, 'Enrolment'),
+      ],
+    }),
     joined: { childType: 'Enrolment', field: 'student', type: 'User' },
   });
 }

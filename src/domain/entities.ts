@@ -12,9 +12,14 @@ export type ChatMember = Resources['ChatMember'];
 
 /** One page of a list, in the Relay specification's shape. */
 export interface Page<Row> {
+  /** Counts the items of the whole list, as far as the actor may read them. */
+  totalCount(): Promise<number>;
   edges: Iterable<{ cursor: string; node: Row }>;
   pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };
 }
+
+/** A page of a list that is too long to count. */
+export type UncountedPage<Row> = Omit<Page<Row>, 'totalCount'>;
 
 /** The arguments that select a page. `paginate` (src/domain/connection.ts) checks them. */
 export interface PageArgs {

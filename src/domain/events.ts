@@ -7,7 +7,7 @@ import { follow, type Stream } from '../events/live/subscription.ts';
 import { authorize, find } from './access.ts';
 import { paginate } from './connection.ts';
 import type { Context } from './context.ts';
-import type { Event, Page, PageArgs, School } from './entities.ts';
+import type { Event, PageArgs, School, UncountedPage } from './entities.ts';
 import { payloadIdsOf, type ResourceType } from './resources.ts';
 
 /** Reads the log, and opens the streams of subscriptions. */
@@ -17,7 +17,7 @@ export async function eventsOf(
   ctx: Context,
   school: School,
   args: PageArgs & { types?: readonly EventType[] | null },
-): Promise<Page<Event>> {
+): Promise<UncountedPage<Event>> {
   const order = paginate<Event>(args, { tag: 'event', keys: [{ field: 'seq', direction: 'desc', type: 'bigint' }] });
   const rows = await ctx.db.prisma.event.findMany({
     where: {

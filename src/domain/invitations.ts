@@ -1,6 +1,7 @@
 import type { InvitationHandOver, InvitationUse } from '../db/generated/client.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
+import type { Order } from '../reader/keyset.ts';
 import { record } from '../events/record.ts';
 import { find, findFor, lock } from './access.ts';
 import { lockOpenClass } from './classes.ts';
@@ -8,6 +9,7 @@ import { actingUserId, mutate, type Context } from './context.ts';
 import { idempotent, type Repeatable } from './idempotency.ts';
 import { linkClosed, newSecret, statusOf, type InvitationStatus } from './invitation-link.ts';
 import { paginateChildren } from './connection.ts';
+import { directionOf, orderBy, type OrderBy } from './list-order.ts';
 import { readable } from './resources.ts';
 import type { Invitation, Page, PageArgs, School, User } from './entities.ts';
 import { normalizeOptionalLine } from './text.ts';
@@ -163,14 +165,24 @@ export interface InvitationFilter {
   status?: InvitationStatus | null;
   role?: Invitation['role'] | null;
   classId?: string | null;
+  orderBy?: OrderBy<'CREATED_AT' | 'EXPIRES_AT'> | null;
 }
 
 const newestFirst = { tag: 'invitation', keys: [{ field: 'id', direction: 'desc', type: 'string' }] } as const;
 
-/** Returns the invitations of a school that the actor may read, newest first. */
+function orderOf(order: InvitationFilter['orderBy']): Order {
+  if (!order) return newestFirst;
+  const direction = directionOf(order.direction);
+  // Ids start with the time of their creation.
+  if (order.field === 'CREATED_AT')
+    return direction === 'desc' ? newestFirst : orderBy('invitation', { field: 'id', type: 'string' }, 'asc');
+  return orderBy('invitation', { field: 'expiresAt', type: 'date' }, direction, 'id');
+}
+
+/** Returns the invitations of a school that the actor may read, by default newest first. */
 export function invitationsOf(ctx: Context, school: School, args: PageArgs & InvitationFilter): Promise<Page<Invitation>> {
   return paginateChildren<Invitation>(ctx, { model: 'School', id: school.id, relation: 'invitations' }, args, {
-    order: newestFirst,
+    order: orderOf(args.orderBy),
     filter: {
       AND: [
         args.status ? statusFilter(ctx, args.status) : {},

@@ -109,18 +109,16 @@ export async function personalInvitationsOf(
   if (found === null || !can(ctx.actor, 'personalInvitation.read', { schoolId: found.schoolId, classId })) return null;
   const parent = { model: 'Class', id: classId, relation: 'enrolments' } as const;
   const ofPupils = typeof joined === 'boolean' ? { student: { joinedAt: joined ? { not: null } : null } } : {};
-  const { edges, pageInfo } = await paginateChildren<Enrolment>(ctx, parent, args, {
-    order: byName,
-    filter: { AND: [{ endedAt: null }, ofPupils] },
-  });
-  const pupils = Array.from(edges);
+  const page = await paginateChildren<Enrolment>(ctx, parent, args, { order: byName, filter: { AND: [{ endedAt: null }, ofPupils] } });
+  const pupils = Array.from(page.edges);
   const people = await ctx.db.prisma.user.findMany({
     relationLoadStrategy: 'join',
     where: { id: { in: pupils.map(({ node }) => node.studentId) } },
     select: withLinks,
   });
   const byUser = new Map(people.map((person) => [person.id, invitationOf(ctx, person)]));
-  return { edges: pupils.map((edge) => new InvitationEdge(edge, byUser.get(edge.node.studentId)!)), pageInfo };
+  const edges = pupils.map((edge) => new InvitationEdge(edge, byUser.get(edge.node.studentId)!));
+  return { edges, pageInfo: page.pageInfo, totalCount: () => page.totalCount() };
 }
 
 /** Adapts an edge over Enrolment to an edge over the pupil's invitation. Reads the cursor only if it is selected. */

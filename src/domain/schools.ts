@@ -54,7 +54,8 @@ export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId
       const current = await lock(tx, 'School', found.id);
       const replaced = ids !== undefined && (await replaceExternalIds(tx, found.id, ids));
       if (!replaced && changesNothing(current, data)) return current;
-      const school = await tx.prisma.school.update({ where: { id: found.id }, data });
+      // Without a column of its own to change, the statement would be left out when only the external ids are new.
+      const school = await tx.prisma.school.update({ where: { id: found.id }, data: { ...data, updatedAt: new Date() } });
       record(tx, 'school.updated', { schoolId: school.id });
       return school;
     }),
@@ -116,12 +117,10 @@ async function withIdConflict<T>(changed: Promise<T>): Promise<T> {
 
 export async function schoolsOf(ctx: Context, args: PageArgs): Promise<Page<School>> {
   const order = paginate<School>(args, { tag: 'school', keys: [{ field: 'id', direction: 'asc', type: 'string' }] });
-  const rows = await ctx.db.prisma.school.findMany({
-    where: { AND: [readable(ctx.actor, 'School'), order.where] },
-    orderBy: order.orderBy,
-    take: order.limit,
-  });
-  return order.toConnection(rows);
+  const filter = readable(ctx.actor, 'School');
+  const rows = await ctx.db.prisma.school.findMany({ where: { AND: [filter, order.where] }, orderBy: order.orderBy, take: order.limit });
+  const { edges, pageInfo } = order.toConnection(rows);
+  return { edges, pageInfo, totalCount: () => ctx.db.prisma.school.count({ where: filter }) };
 }
 
 /** Returns the ids of the school in other systems; batched. */

@@ -6,7 +6,7 @@ import type { Tx } from '../db/transaction.ts';
 import { forbidden, Refusal, unauthenticated } from '../errors.ts';
 import { record } from '../events/record.ts';
 import { authorize, find } from './access.ts';
-import { paginate } from './connection.ts';
+import { paginateChildren } from './connection.ts';
 import { mutate, type Context } from './context.ts';
 import { readable } from './resources.ts';
 import type { Page, PageArgs, Session, User } from './entities.ts';
@@ -122,12 +122,10 @@ async function recordSessions(tx: Tx, type: 'session.started' | 'session.ended',
 }
 
 /** Returns the person's sessions that have not ended, newest first. Only the person may read them. */
-export async function sessionsOf(ctx: Context, user: Pick<User, 'id'>, args: PageArgs): Promise<Page<Session>> {
-  const order = paginate<Session>(args, { tag: 'session', keys: [{ field: 'id', direction: 'desc', type: 'string' }] });
-  const rows = await ctx.db.prisma.session.findMany({
-    where: { AND: [{ userId: user.id, endedAt: null, expiresAt: { gt: new Date() } }, readable(ctx.actor, 'Session'), order.where] },
-    orderBy: order.orderBy,
-    take: order.limit,
+export function sessionsOf(ctx: Context, { id }: Pick<User, 'id'>, args: PageArgs): Promise<Page<Session>> {
+  const order = { tag: 'session', keys: [{ field: 'id', direction: 'desc', type: 'string' }] } as const;
+  return paginateChildren<Session>(ctx, { model: 'User', id, relation: 'sessions' }, args, {
+    order,
+    filter: () => ({ AND: [{ endedAt: null, expiresAt: { gt: new Date() } }, readable(ctx.actor, 'Session')] }),
   });
-  return order.toConnection(rows);
 }

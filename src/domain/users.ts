@@ -5,10 +5,8 @@ import type { Tx } from '../db/transaction.ts';
 import { forbidden, invalid, unauthenticated } from '../errors.ts';
 import { record } from '../events/record.ts';
 import { authorize, lockUnread } from './access.ts';
-import { paginate } from './connection.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
-import { readable } from './resources.ts';
-import { changesNothing, type Page, type PageArgs, type RoleGrant, type School, type User } from './entities.ts';
+import { changesNothing, type User } from './entities.ts';
 import { refuseTaken, signInNameOf } from './sign-in-names.ts';
 import { alphabeticalKey, normalizeLine, normalizeOptionalLine, searchable } from './text.ts';
 
@@ -151,78 +149,6 @@ export async function updateProfile(ctx: Context, input: UpdateProfileInput): Pr
     return user;
   });
 }
-
-export interface PeopleFilter {
-  role?: RoleGrant['role'] | null;
-  classId?: string | null;
-  search?: string | null;
-}
-
-/**
- * Returns the people with a role in the school whom the actor may read, in the order of the Russian alphabet. Reads
- * them by their roles, which have an index in this order, so that the cost of a page does not depend on the people of
- * other schools.
- */
-export async function peopleOf(ctx: Context, school: School, args: PageArgs & PeopleFilter): Promise<Page<User>> {
-  const byName = {
-    tag: 'person',
-    keys: [
-      { field: 'sortKey', direction: 'asc', type: 'string' },
-      { field: 'userId', direction: 'asc', type: 'string' },
-    ],
-  } as const;
-  const order = paginate<RoleGrant & { joined: User }>(args, byName);
-  const inClass = { classId: args.classId ?? '', endedAt: null };
-  const rows = await findRows<RoleGrant & { joined: User }>(ctx.db, 'RoleGrant', {
-    where: {
-      AND: [
-        { schoolId: school.id, endedAt: null, ...(args.role ? { role: args.role } : {}) },
-        {
-          user: {
-            AND: [
-              args.classId ? { OR: [{ enrolments: { some: inClass } }, { assignments: { some: inClass } }] } : {},
-              ...searchWords(args.search ?? '').map((word) => ({ searchText: { contains: word } })),
-              readable(ctx.actor, 'User'),
-            ],
-          },
-        },
-        order.where,
-      ],
-    },
-    orderBy: order.orderBy,
-    // A person with two roles is listed once.
-    distinct: ['sortKey', 'userId'],
-    limit: order.limit,
-    columns: new Set(['sortKey', 'userId']),
-    joined: { relation: 'user', where: {}, columns: ctx.loaders.selection?.columnsOf('User') },
-  });
-  const { edges, pageInfo } = order.toConnection(rows);
-  return { edges: Array.from(edges, (edge) => new PersonEdge(edge)), pageInfo };
-}
-
-/** Adapts an edge over RoleGrant to an edge over its User. */
-class PersonEdge {
-  readonly #grantEdge: { node: { joined: User }; cursor: string };
-
-  constructor(grantEdge: { node: { joined: User }; cursor: string }) {
-    this.#grantEdge = grantEdge;
-  }
-
-  get node(): User {
-    return this.#grantEdge.node.joined;
-  }
-
-  get cursor(): string {
-    return this.#grantEdge.cursor;
-  }
-}
-
-/** Returns the words of a search, each of which must occur in a name. */
-function searchWords(search: string): string[] {
-  if (search.trim() === '') return [];
-  return searchable(normalizeLine('search', search, 100)).split(' ');
-}
-
 /** Returns the person, if the actor may read the contact details; batched. Regulation 2.1 a, 152-ФЗ. */
 export function contactOf(ctx: Context, user: User): Promise<User | null> {
   return ctx.loaders.of<User>('User.contact', user.id, async (ids) => {

@@ -59,6 +59,17 @@ export interface StackFrame {
 }
 
 /** The state of one execution of a compiled query. */
+/** The `extensions` of a result, as a value and as the bytes that follow `data` in its JSON. Made once for many results. */
+export class ResultExtensions {
+  readonly value: Record<string, unknown>;
+  readonly suffix: Buffer;
+
+  constructor(value: Record<string, unknown>) {
+    this.value = value;
+    this.suffix = Buffer.from(`,"extensions":${JSON.stringify(value)}}`);
+  }
+}
+
 export interface ExecutionState {
   compiled: CompiledQuery;
   contextValue: unknown;
@@ -70,6 +81,8 @@ export interface ExecutionState {
   errors: GraphQLError[];
   writer: JsonWriter;
   data: Segment;
+  /** The `extensions` of the result, which the caller may set after the execution. */
+  extensions: ResultExtensions | undefined;
   /** Set when `data` is null as a whole. */
   failed: boolean;
   /** The segment being filled. It lies in the container `base`, and `depth` frames are open inside it. */

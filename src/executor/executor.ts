@@ -12,7 +12,7 @@ import { writeRoot } from './execute-fields.ts';
 import { failExecution } from './deferred.ts';
 import { compileQuery, type PlanCache } from './compile-query.ts';
 import type { Compilation } from './compiler.ts';
-import { locateError, type ExecutionState } from './execution-state.ts';
+import { locateError, type ExecutionState, type ResultExtensions } from './execution-state.ts';
 import { JsonWriter, assemble, type Segment, type AssembledBytes } from './json-writer.ts';
 import type { ByteRow, IsByteRow } from './raw-columns.ts';
 
@@ -109,6 +109,7 @@ function executeCompiled({
     errors: [],
     writer: new JsonWriter(),
     data,
+    extensions: undefined,
     failed: false,
     segment: data,
     base: null,
@@ -138,17 +139,25 @@ export const isExecutionState = (executed: Executed): executed is ExecutionState
 /** Returns the result in the form of graphql-js. Call it once, since it releases the writer's buffer. */
 export function resultOf(executed: Executed): ExecutionResult {
   if (!isExecutionState(executed)) return executed;
-  const { errors } = executed;
+  const { errors, extensions } = executed;
   const { bytes, release } = takeBytes(executed);
   const { data } = JSON.parse(bytes.toString()) as ExecutionResult;
   release();
-  return { ...(errors.length > 0 && { errors }), data };
+  return { ...(errors.length > 0 && { errors }), data, ...(extensions && { extensions: extensions.value }) };
 }
 
 const [dataPrefix, dataSuffix] = [Buffer.from('{"data":'), Buffer.from('}')];
 
 /** Returns the result as JSON, without its errors. Call it once, since it releases the writer's buffer. */
-export const takeBytes = ({ writer, data }: ExecutionState): AssembledBytes => assemble(writer, data, dataPrefix, dataSuffix);
+export const takeBytes = ({ writer, data, extensions }: ExecutionState): AssembledBytes =>
+  assemble(writer, data, dataPrefix, extensions === undefined ? dataSuffix : extensions.suffix);
+
+/** Returns the result with these extensions. */
+export function withExtensions(executed: Executed, extensions: ResultExtensions): Executed {
+  if (!isExecutionState(executed)) return { ...executed, extensions: extensions.value };
+  executed.extensions = extensions;
+  return executed;
+}
 
 /** Returns the operation of this name, or the only one; undefined if it is missing or ambiguous. */
 export function operationOf({ definitions }: DocumentNode, name: string | null | undefined): OperationDefinitionNode | undefined {

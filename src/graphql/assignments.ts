@@ -32,6 +32,7 @@ node('Assignment', {
     kind: t.expose('kind', { type: AssignmentKind, description: 'Whether the teacher leads the class or teaches a subject in it.' }),
     startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When the assignment started.' }),
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When the assignment ended; null while it lasts.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the assignment last changed: was added, or ended.' }),
   }),
 });
 

@@ -46,6 +46,7 @@ node('ChatMember', {
     role: t.expose('role', { type: ChatRoleEnum, description: 'What the member may do in the chat.' }),
     reason: t.expose('reason', { type: ReasonEnum, description: 'Why the member is in the chat.' }),
     joinedAt: t.expose('joinedAt', { type: 'DateTime', description: 'When the member joined the chat.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the member joined or their role in the chat last changed.' }),
   }),
 });
 

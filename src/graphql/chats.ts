@@ -30,6 +30,7 @@ node('Chat', {
     name: t.exposeString('name', { description: 'The name, 1 to 100 characters.' }),
     kind: t.expose('kind', { type: ChatKindEnum, description: 'What the chat is for. Never changes.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the chat was created.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the chat itself last changed; its members do not count.' }),
     archivedAt: t.expose('archivedAt', {
       type: 'DateTime',
       nullable: true,

@@ -21,6 +21,10 @@ node('Class', {
       description: 'The letter that tells the class from others of its grade, 1 to 15 characters; Cyrillic letters are capitals.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the class was created.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When the class itself last changed; its pupils and teachers do not count.',
+    }),
     archivedAt: t.expose('archivedAt', {
       type: 'DateTime',
       nullable: true,
@@ -43,6 +47,13 @@ connection('School', 'classes', {
     }),
     grade: t.int({ description: 'Only classes of this grade, 1 to 11.' }),
     includeArchived: t.boolean({ description: descriptions.includeArchived }),
+    archived: t.boolean({
+      description: 'Only archived classes (true), or only active ones (false). If given, `includeArchived` is ignored.',
+    }),
+    search: t.string({
+      description:
+        'Only classes whose grade or name begins like this, such as «5» or «5А», or whose letter contains it; up to 30 characters. Case and look-alike letters make no difference.',
+    }),
   }),
   list: classesOf,
 });

@@ -1,6 +1,7 @@
 import {
   enrolmentOf,
   enrolmentsIn,
+  enrolmentsInSchool,
   enrolmentsOf,
   enrolStudent,
   followEnrolments,
@@ -13,6 +14,7 @@ import { builder, descriptions, refs } from './builder.ts';
 import { connection } from './connection.ts';
 import { mutation } from './mutation.ts';
 import { loadBy, node } from './node.ts';
+import { orderInput } from './order-input.ts';
 import { change, stream } from './stream.ts';
 import { id } from './typed-id.ts';
 
@@ -24,6 +26,7 @@ node('Enrolment', {
   fields: (t) => ({
     startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When the enrolment started.' }),
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When the enrolment ended; null while it lasts.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the enrolment last changed: was added, or ended.' }),
   }),
 });
 
@@ -32,6 +35,20 @@ connection('Class', 'enrolments', {
   description: 'The enrolments in the class that you may see, in Russian alphabetical order of the pupils.',
   args: (t) => ({ asOf: t({ type: 'DateTime', description: descriptions.asOf }) }),
   list: enrolmentsIn,
+});
+
+const EnrolmentOrder = orderInput('EnrolmentOrder', 'enrolments', { STARTED_AT: '`startedAt`.', UPDATED_AT: '`updatedAt`.' });
+
+connection('School', 'enrolments', {
+  of: 'Enrolment',
+  description: 'The enrolments in classes of the school that you may see, by default those that last, earliest first.',
+  args: (t) => ({
+    classId: id(t, 'Class', { description: 'Only enrolments in this class.' }),
+    active: t.boolean({ description: 'Only enrolments that last (true), or only ended ones (false). Default: true; `null` means both.' }),
+    updatedSince: t({ type: 'DateTime', description: 'Only enrolments whose `updatedAt` is this time or later.' }),
+    orderBy: t({ type: EnrolmentOrder, description: 'The order. Default: STARTED_AT, ASC.' }),
+  }),
+  list: enrolmentsInSchool,
 });
 
 builder.objectField(refs.User, 'enrolment', (t) =>

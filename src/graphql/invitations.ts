@@ -16,10 +16,11 @@ import {
   type InvitationUse,
 } from '../domain/invitations.ts';
 import { builder, descriptions, refs } from './builder.ts';
-import { connection } from './connection.ts';
+import { connection, countFields } from './connection.ts';
 import { RoleEnum } from './enums.ts';
 import { mutation } from './mutation.ts';
 import { loadBy, node } from './node.ts';
+import { orderInput } from './order-input.ts';
 import { id } from './typed-id.ts';
 
 const StatusEnum = builder.enumType('InvitationStatus', {
@@ -88,6 +89,7 @@ node('Invitation', {
       resolve: ({ maxUses, useCount }) => maxUses - useCount,
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the invitation was created.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the invitation last changed, or a person last joined by it.' }),
     expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When the link expires.' }),
     rotatedAt: t.expose('rotatedAt', {
       type: 'DateTime',
@@ -116,18 +118,24 @@ builder.objectField(refs.Invitation, 'uses', (t) =>
       description: 'The uses of this invitation, latest first.',
       resolve: (invitation, args, ctx) => usesOf(ctx, invitation, args),
     },
-    { name: 'InvitationUseConnection', description: 'A page of invitation uses.' },
+    { name: 'InvitationUseConnection', description: 'A page of invitation uses.', fields: countFields },
     { name: 'InvitationUseEdge' },
   ),
 );
 
+const InvitationOrder = orderInput('InvitationOrder', 'invitations', {
+  CREATED_AT: 'The time of creation.',
+  EXPIRES_AT: 'The expiry, which may have passed.',
+});
+
 connection('School', 'invitations', {
   of: 'Invitation',
-  description: 'The invitations that you may see, newest first, without personal ones.',
+  description: 'The invitations that you may see, by default newest first, without personal ones.',
   args: (t) => ({
     status: t({ type: StatusEnum, description: 'Only invitations with this status.' }),
     role: t({ type: RoleEnum, description: 'Only invitations that give this role.' }),
     classId: id(t, 'Class', { description: 'Only invitations to this class.' }),
+    orderBy: t({ type: InvitationOrder, description: 'The order. Default: CREATED_AT, DESC.' }),
   }),
   list: invitationsOf,
 });

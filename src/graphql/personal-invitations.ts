@@ -7,6 +7,7 @@ import {
   type PersonalInvitation,
 } from '../domain/personal-invitations.ts';
 import { builder, refs } from './builder.ts';
+import { countFields } from './connection.ts';
 import { mutation } from './mutation.ts';
 import { loadBy } from './node.ts';
 import { id, parseIds } from './typed-id.ts';
@@ -65,7 +66,7 @@ builder.queryField('personalInvitations', (t) =>
       },
       resolve: (_root, args, ctx) => personalInvitationsOf(ctx, parseIds(args, [['classId', 'Class']])),
     },
-    { name: 'PersonalInvitationConnection', description: 'A page of personal invitations.' },
+    { name: 'PersonalInvitationConnection', description: 'A page of personal invitations.', fields: countFields },
     { name: 'PersonalInvitationEdge' },
   ),
 );

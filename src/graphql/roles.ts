@@ -18,12 +18,15 @@ node('RoleGrant', {
     role: t.expose('role', { type: RoleEnum, description: 'The role that was granted.' }),
     startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When the role started.' }),
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When the role ended; null while it lasts.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the role last changed: was added, or ended.' }),
   }),
 });
 
 connection('User', 'roles', {
   of: 'RoleGrant',
   description: 'The roles of the person that you may see, oldest first.',
+  // In one school a person has at most three current roles.
+  cost: { maxItems: 4, unless: 'includeEnded' },
   args: (t) => ({ includeEnded: t.boolean({ description: 'Whether to include ended roles. Default: false.' }) }),
   list: rolesOf,
 });

@@ -1,5 +1,6 @@
 import { currentYearOf, isCurrent, nameOfYear, yearsOf } from '../domain/school-years.ts';
 import { builder, refs } from './builder.ts';
+import type { FieldCost } from './field-cost.ts';
 import { node } from './node.ts';
 import { change, stream } from './stream.ts';
 
@@ -14,6 +15,7 @@ node('SchoolYear', {
       resolve: (year) => year.startsOn.toISOString().slice(0, 10),
     }),
     endsOn: t.field({ type: 'Date', description: 'The last day, 31 August.', resolve: (year) => year.endsOn.toISOString().slice(0, 10) }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the year was added, or last changed.' }),
     isCurrent: t.boolean({
       description: "Whether the year contains today in the school's time zone.",
       resolve: (year, _args, ctx) => isCurrent(ctx, year),
@@ -24,6 +26,8 @@ node('SchoolYear', {
 builder.objectField(refs.School, 'years', (t) =>
   t.field({
     type: [refs.SchoolYear],
+    // One is added each year.
+    extensions: { cost: { maxItems: 10 } satisfies FieldCost },
     description:
       'The years of the school, latest first. The current and the next year are added when the school is set up, when a year starts, and whenever `createClass` is called without `schoolYearId`.',
     resolve: (school, _args, ctx) => yearsOf(ctx, school),

@@ -1,11 +1,13 @@
 import { asOf, externalIdsOf, schoolsOf, updateSchool } from '../domain/schools.ts';
-import { peopleOf } from '../domain/users.ts';
+import { peopleOf } from '../domain/people.ts';
 import { builder, refs } from './builder.ts';
-import { connection } from './connection.ts';
+import { connection, countFields } from './connection.ts';
 import { RoleEnum } from './enums.ts';
 import { ExternalIdInputType, ExternalIdRef } from './external-id-types.ts';
+import type { FieldCost } from './field-cost.ts';
 import { mutation } from './mutation.ts';
 import { node } from './node.ts';
+import { orderInput } from './order-input.ts';
 import { id } from './typed-id.ts';
 
 node('School', {
@@ -27,6 +29,7 @@ node('School', {
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the details of the school last changed.' }),
     externalIds: t.field({
       type: [ExternalIdRef],
+      extensions: { cost: { maxItems: 20 } satisfies FieldCost },
       description: 'The IDs of the school in other systems, at most 20, ordered by system.',
       resolve: (school, _args, ctx) => externalIdsOf(ctx, school),
     }),
@@ -45,22 +48,38 @@ builder.queryField('schools', (t) =>
       description: 'The schools that you may see, in the order in which they were set up.',
       resolve: (_root, args, ctx) => schoolsOf(ctx, args),
     },
-    { name: 'SchoolConnection', description: 'A page of schools.' },
+    { name: 'SchoolConnection', description: 'A page of schools.', fields: countFields },
     { name: 'SchoolEdge' },
   ),
 );
 
+const PeopleOrder = orderInput('PeopleOrder', 'the people of a school', {
+  NAME: 'The name, in Russian alphabetical order.',
+  UPDATED_AT: '`User.updatedAt`.',
+});
+
 connection('School', 'people', {
   of: 'User',
   description:
-    'The people with a current role in the school whom you may see, in Russian alphabetical order. Each appears once, whatever the number of their roles.',
+    'The people with a role in the school whom you may see, by default those with a current role, in Russian alphabetical order. Each appears once, whatever the number of their roles.',
   args: (t) => ({
     role: t({ type: RoleEnum, description: 'Only people with this role.' }),
-    classId: id(t, 'Class', { description: 'Only the current pupils and teachers of this class.' }),
+    classId: id(t, 'Class', { description: 'Only the current pupils and teachers of this class. INVALID together with `withoutClass`.' }),
+    withoutClass: t.boolean({ description: 'Whether to return only pupils who are in no class. Default: false.' }),
+    hasLogin: t.boolean({
+      description:
+        'Only people who can sign in, by a sign-in name or by an identity of another issuer (true), or only those who cannot yet (false). With either, only people whose `contact` you may see. Default: both.',
+    }),
+    active: t.boolean({
+      description:
+        'Only people with a current role in the school (true), or only those who had a role and have none now, such as former pupils and deactivated accounts (false). Default: true; `null` means both.',
+    }),
     search: t.string({
       description:
         'Only people whose name contains each of these words, or parts of words; up to 100 characters in total. Case is ignored, and ё equals е.',
     }),
+    updatedSince: t({ type: 'DateTime', description: 'Only people whose `updatedAt` is this time or later.' }),
+    orderBy: t({ type: PeopleOrder, description: 'The order. Default: NAME, ASC.' }),
   }),
   list: peopleOf,
 });

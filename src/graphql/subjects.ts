@@ -11,6 +11,7 @@ node('Subject', {
   fields: (t) => ({
     name: t.exposeString('name', { description: 'The name, 1 to 100 characters, unique in the school.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the subject was created.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the subject last changed.' }),
   }),
 });
 

@@ -27,6 +27,7 @@ node('Term', {
       description: 'The last day, which is part of the term.',
       resolve: ({ endsOn }) => endsOn.toISOString().slice(0, 10),
     }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When `setTerms` last set the terms of the year.' }),
   }),
 });
 

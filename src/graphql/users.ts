@@ -51,6 +51,10 @@ node('User', {
       nullable: true,
       description: 'When the person first got a way to sign in; null for a person who has not joined yet.',
     }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When the details, the account or the roles of the person last changed. Classes and chats do not count.',
+    }),
     deactivatedAt: t.expose('deactivatedAt', {
       type: 'DateTime',
       nullable: true,

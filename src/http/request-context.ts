@@ -82,6 +82,8 @@ export interface AuthenticatedRequest {
 export interface RequestContext extends GraphContext {
   account: Account;
   document: KnownDocument;
+  /** The estimated cost of the operation, in objects, once it is computed. */
+  cost?: number;
   /** Returns the size of the request in bytes; undefined if it is unknown. */
   requestBytes?: (() => number) | undefined;
   /** Returns the context with the present rights and with new loaders. @throws UNAUTHENTICATED */

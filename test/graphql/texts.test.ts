@@ -139,7 +139,7 @@ describe('every text of the schema', () => {
     const type = schema.getType('School');
     const fields = isObjectType(type) ? Object.values(type.getFields()) : [];
     const lists = fields.filter(({ args }) => args.some(({ name }) => name === 'after')).map(({ name }) => name);
-    expect(lists).toEqual(expect.arrayContaining(['classes', 'subjects', 'people', 'chats', 'invitations', 'events']));
+    expect(lists).toEqual(expect.arrayContaining(['classes', 'subjects', 'people', 'enrolments', 'chats', 'invitations', 'events']));
     for (const [, text] of invisibleTexts.filter((_, n) => n % 5 === 0))
       for (const list of lists) {
         const { errors } = await app

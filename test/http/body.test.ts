@@ -81,7 +81,9 @@ describe('a body is read', () => {
       await new Promise((resolve) => socket.once('data', resolve));
       socket.write(body);
     });
-    expect(received).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK\r\n[^]*\{"data":\{"__typename":"Query"\}\}$/);
+    expect(received).toMatch(
+      /^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK\r\n[^]*\{"data":\{"__typename":"Query"\},"extensions":\{"cost":\{"requested":0,"limit":50000\}\}\}$/,
+    );
   });
 
   it('with the last of two members of the same name, by the fast path and by Yoga', async () => {

@@ -102,7 +102,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
           'x-request-id': requestId,
         };
         const text = await send('/graphql', { method: 'POST', headers }, body);
-        expect(JSON.parse(text)).toEqual({ data: { createSubject: { __typename: 'Subject' } } });
+        expect(JSON.parse(text)).toMatchObject({ data: { createSubject: { __typename: 'Subject' } } });
         const found = () => lines().find((line) => line.requestId === requestId)?.worker;
         await expect.poll(found).toBeDefined();
         return found()!;

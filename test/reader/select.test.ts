@@ -5,6 +5,7 @@ import { where } from '../../src/policy/can.ts';
 import { actions, permissions } from '../../src/policy/permissions.ts';
 import type { Filter } from '../../src/policy/scopes.ts';
 import type { Database } from '../../src/db/client.ts';
+import { countByParents } from '../../src/reader/count.ts';
 import { RowList } from '../../src/reader/row-view.ts';
 import { findRows, findByParents, type SelectOptions } from '../../src/reader/select.ts';
 import { resourceTypes } from '../../src/domain/resources.ts';
@@ -170,6 +171,28 @@ describe('with all rows of a world', () => {
           expect(rows).toHaveLength((row[list] as Row[]).length);
         }
       }
+  });
+
+  it.each(lists)('counts %s.%s under each parent like Prisma', async (model, list, along) => {
+    const parents = (await delegate(model).findMany({})).map((row) => row.id as string);
+    const filter = along === undefined ? { NOT: { id: { in: [] } } } : { [along]: { surname: 'Ц' } };
+    const same = await delegate(model).findMany({ select: { id: true, [list]: { where: filter, select: { id: true } } } });
+    const counts = new Map(same.map((row) => [row.id as string, (row[list] as Row[]).length]));
+    for (const parentIds of [parents, parents.slice(0, 1), [randomUUID()], []]) {
+      const found = await countByParents(db, { model, relation: list, parentIds }, { filter });
+      expect(parentIds.map((id) => found.get(id) ?? 0)).toEqual(parentIds.map((id) => counts.get(id) ?? 0));
+    }
+  });
+
+  it('counts the different values of a column, and refuses a list that is not there', async () => {
+    const grants = await delegate('RoleGrant').findMany({});
+    const expected = new Map(
+      grants.map(({ schoolId }) => [schoolId, new Set(grants.filter((row) => row.schoolId === schoolId).map((row) => row.userId)).size]),
+    );
+    const list = { model: 'School', relation: 'grants', parentIds: [...expected.keys()] as string[] };
+    expect(await countByParents(db, list, { filter: {}, distinct: 'userId' })).toEqual(expected);
+    expect([...expected.values()].reduce((sum, count) => sum + count, 0)).toBeLessThan(grants.length);
+    await expect(countByParents(db, { ...list, relation: 'nothing' }, { filter: {} })).rejects.toThrow('School has no list nothing');
   });
 
   it('reads small pages without ranking and without extra rows; if they are too large it reads again with ranking, and ranks at once from then on', async () => {

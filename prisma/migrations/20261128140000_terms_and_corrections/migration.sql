@@ -10,6 +10,7 @@ CREATE TABLE "term" (
     "number" SMALLINT NOT NULL,
     "starts_on" DATE NOT NULL,
     "ends_on" DATE NOT NULL,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "term_pkey" PRIMARY KEY ("id")
 );
@@ -52,6 +53,9 @@ ALTER TABLE "term" ADD CONSTRAINT "term_period_check" CHECK ("starts_on" <= "end
 ALTER TABLE "term" ADD CONSTRAINT "term_number_check" CHECK ("number" BETWEEN 1 AND CASE "kind" WHEN 'QUARTER' THEN 4 ELSE 3 END);
 ALTER TABLE "term" ADD CONSTRAINT "term_period_excl"
     EXCLUDE USING gist ("school_year_id" WITH =, daterange("starts_on", "ends_on", '[]') WITH &&);
+
+CREATE TRIGGER "term_updated_at" BEFORE UPDATE ON "term" FOR EACH ROW
+    WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION "set_updated_at"();
 
 -- Chats that were archived with their class before this migration.
 ALTER TABLE "chat" ADD COLUMN "archived_with_class" BOOLEAN NOT NULL DEFAULT false;

@@ -24,11 +24,11 @@ import { bounds, refuse, tooManyItems } from './limits.ts';
 export type OperationArgs = ExecutionArgs & { contextValue: RequestContext };
 
 /** Checks variables, cost and introspection. @throws RequestError */
-export function checkLimits({ document, operationName, variableValues, contextValue }: OperationArgs): void {
-  const variables = variableValues ?? {};
+export function checkLimits(args: OperationArgs): void {
+  const { document, operationName, variableValues, contextValue } = args;
   const type = operationOf(document, operationName)?.operation;
-  boundValues(variables);
-  refuseCost(contextValue.document.costOf(variables, operationName), type === OperationTypeNode.QUERY ? bounds.cost : bounds.unslicedCost);
+  boundValues(variableValues ?? {});
+  refuseCost(costOf(args), maxCostOf(type));
   // Checked here because validation runs before the actor is known.
   if (type !== OperationTypeNode.SUBSCRIPTION && contextValue.document.introspects && !mayIntrospect(contextValue.actor))
     throw introspectionForbidden();
@@ -60,6 +60,10 @@ function boundValues(value: unknown, depth = 0, count = 0): number {
   return sum;
 }
 
+/** Returns the largest cost of an operation of this type. */
+export const maxCostOf = (type: OperationTypeNode | undefined): number =>
+  type === OperationTypeNode.QUERY ? bounds.cost : bounds.unslicedCost;
+
 /** @throws RequestError for an operation that costs too much to be executed without yielding to the event loop. */
 export const boundUnslicedCost = (cost: number): void => refuseCost(cost, bounds.unslicedCost);
 
@@ -82,12 +86,16 @@ const introspectionForbidden = (): RequestError =>
 /** Cost of a mutation field, in objects, in addition to its result: its statements, its events and their delivery. */
 const mutationFieldCost = 50;
 
+/** Returns the number of objects that the operation could return. Computes it once for a context, as it may depend on variables. */
+export const costOf = ({ contextValue, variableValues, operationName }: OperationArgs): number =>
+  (contextValue.cost ??= contextValue.document.costOf(variableValues ?? {}, operationName));
+
 /** Reserves the cost and a slot for an operation. Returns a promise if it has to wait. @throws RATE_LIMITED, UNAVAILABLE */
-export function admit({ document, operationName, variableValues, contextValue }: OperationArgs): Finish | Promise<Finish> {
+export function admit(args: OperationArgs): Finish | Promise<Finish> {
+  const { document, operationName, contextValue } = args;
   const operation = operationOf(document, operationName);
   const mutationFields = operation?.operation === OperationTypeNode.MUTATION ? countRootFields(document, operation) : 0;
-  const cost = contextValue.document.costOf(variableValues ?? {}, operationName);
-  return contextValue.account.admit(cost + mutationFields * mutationFieldCost, contextValue.requestBytes);
+  return contextValue.account.admit(costOf(args) + mutationFields * mutationFieldCost, contextValue.requestBytes);
 }
 
 /** Returns the number of root fields of an operation, through fragments, including those that a directive may skip. */

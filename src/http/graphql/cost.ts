@@ -1,22 +1,27 @@
 import {
+  getNamedType,
+  getNullableType,
   isAbstractType,
   isEnumType,
   isInputObjectType,
   isInterfaceType,
+  isListType,
   isObjectType,
   Kind,
   type DocumentNode,
   type FieldNode,
   type FragmentDefinitionNode,
+  type GraphQLNamedType,
   type GraphQLSchema,
+  type NamedTypeNode,
   type OperationDefinitionNode,
   type SelectionSetNode,
   type ValueNode,
 } from 'graphql';
+import type { FieldCost } from '../../graphql/field-cost.ts';
 import { schema } from '../../graphql/schema.ts';
-import { bounds } from './limits.ts';
 
-/** Estimates the cost of operations, in objects. */
+/** Estimates the cost of operations, in objects. docs/limits.md explains it to clients. */
 
 type Variables = Readonly<Record<string, unknown>>;
 
@@ -26,9 +31,13 @@ export interface Cost {
   isConstant: boolean;
 }
 
+/** Number of items that a list or a page holds by default. */
+const defaultItems = 20;
+
 /**
  * Returns the number of objects that an operation could return. A page counts `first` or `last` edges, or 20 by
- * default, as the lists do; `ids` count one object each. A variable without a value counts with its default.
+ * default, as the lists do; `ids` count one object each. A list that is known to hold less counts `maxItems` of its
+ * `FieldCost`. A variable without a value counts with its default.
  */
 export function computeCost(document: DocumentNode, variables: Variables, operationName: string | null | undefined): Cost {
   const operation = document.definitions.find(
@@ -36,7 +45,7 @@ export function computeCost(document: DocumentNode, variables: Variables, operat
   );
   if (operation?.kind !== Kind.OPERATION_DEFINITION) return { cost: 0, isConstant: false };
   const estimate = new CostEstimate(document, operation, variables);
-  const cost = estimate.costOfSet(operation.selectionSet, 1);
+  const cost = estimate.costOfSet(operation.selectionSet, schema.getRootType(operation.operation), 1);
   return { cost, isConstant: estimate.isConstant };
 }
 
@@ -55,26 +64,40 @@ class CostEstimate {
     this.#defaults = new Map(variableDefinitions?.map(({ variable, defaultValue }) => [variable.name.value, defaultValue]));
   }
 
-  /** @param page the size of the page whose fields the set selects. */
-  costOfSet({ selections }: SelectionSetNode, page: number): number {
+  /**
+   * @param type the type that the set selects from; undefined for an unknown one, in a document that is not valid.
+   * @param page the size of the page whose fields the set selects.
+   */
+  costOfSet({ selections }: SelectionSetNode, type: GraphQLNamedType | null | undefined, page: number): number {
     let sum = 0;
     for (const selection of selections) {
-      if (selection.kind === Kind.FIELD) sum += this.#costOfField(selection, page);
-      else if (selection.kind === Kind.INLINE_FRAGMENT) sum += this.costOfSet(selection.selectionSet, page);
+      if (selection.kind === Kind.FIELD) sum += this.#costOfField(selection, type, page);
+      else if (selection.kind === Kind.INLINE_FRAGMENT)
+        sum += this.costOfSet(selection.selectionSet, typeOf(selection.typeCondition, type), page);
       else sum += this.#costOfFragment(selection.name.value, page);
-      if (sum > bounds.cost) break;
     }
     return sum;
   }
 
-  #costOfField({ name: { value: name }, arguments: args, selectionSet }: FieldNode, page: number): number {
-    if (!selectionSet) return 0;
+  #costOfField(
+    { name: { value: name }, arguments: args, selectionSet }: FieldNode,
+    parent: GraphQLNamedType | null | undefined,
+    page: number,
+  ): number {
+    const field = isObjectType(parent) || isInterfaceType(parent) ? parent.getFields()[name] : undefined;
+    const fieldCost = field?.extensions.cost as FieldCost | undefined;
+    if (!selectionSet) return fieldCost?.objects ?? 0;
     if (name === '__schema' || name === '__type') return 1 + introspectionCost(selectionSet, this.#fragments);
     const argument = (argumentName: string) => this.#valueOf(args?.find((arg) => arg.name.value === argumentName)?.value);
-    const ids = argument('ids');
+    const isBounded = fieldCost?.maxItems !== undefined && (fieldCost.unless === undefined || argument(fieldCost.unless) !== true);
+    const maxItems = isBounded ? fieldCost.maxItems! : Infinity;
     const size = argument('first') ?? argument('last');
-    const times = name === 'edges' ? page : Array.isArray(ids) ? ids.length : 1;
-    return times * (1 + this.costOfSet(selectionSet, typeof size === 'number' ? Math.max(1, size) : 20));
+    const items = Math.min(maxItems, typeof size === 'number' ? Math.max(1, size) : defaultItems);
+    const inner = 1 + this.costOfSet(selectionSet, field && getNamedType(field.type), items);
+    if (name === 'edges') return page * inner;
+    if (field === undefined || !isListType(getNullableType(field.type))) return inner;
+    const ids = argument('ids');
+    return (Array.isArray(ids) ? ids.length : items) * inner;
   }
 
   #costOfFragment(name: string, page: number): number {
@@ -82,7 +105,7 @@ class CostEstimate {
     let cost = this.#fragmentCosts.get(key);
     if (cost === undefined) {
       const fragment = this.#fragments.get(name);
-      cost = fragment ? this.costOfSet(fragment.selectionSet, page) : 0;
+      cost = fragment ? this.costOfSet(fragment.selectionSet, typeOf(fragment.typeCondition), page) : 0;
       this.#fragmentCosts.set(key, cost);
     }
     return cost;
@@ -96,9 +119,14 @@ class CostEstimate {
       return value === undefined ? this.#valueOf(this.#defaults.get(name)) : value;
     }
     if (node?.kind === Kind.INT) return Number(node.value);
+    if (node?.kind === Kind.BOOLEAN) return node.value;
     return node?.kind === Kind.LIST ? node.values : undefined;
   }
 }
+
+/** Returns the type of a condition; without one, the type around it. */
+const typeOf = (condition: NamedTypeNode | undefined, around?: GraphQLNamedType | null): GraphQLNamedType | null | undefined =>
+  condition === undefined ? around : schema.getType(condition.name.value);
 
 /**
  * Returns the cost of a selection under `__schema` or `__type`: the number of list items in it, if each list has the

@@ -24,7 +24,7 @@ import { HeldMemory } from './held-memory.ts';
 import { anonymousLengthRefusal, anonymousShapeRefusal, anonymousTokensRefusal, boundDocument, BoundsRule } from './limits.ts';
 import { requestErrorWithCode, inLanguage, refusalError, RequestError } from '../errors.ts';
 import { dropPlans } from '../../executor/compile-query.ts';
-import type { CompiledQuery } from '../../executor/execution-state.ts';
+import { ResultExtensions, type CompiledQuery } from '../../executor/execution-state.ts';
 
 /**
  * Caches parsed and validated documents, for HTTP and WebSocket. The cache is limited in bytes of heap. What an account
@@ -55,6 +55,7 @@ export class KnownDocument {
   readonly selectsAsOf: boolean;
   #selectedFields: SelectedFields | undefined;
   #introspects: boolean | undefined;
+  #lastExtensions: CostExtensions | undefined;
   /** The costs that do not depend on variables, by operation name. */
   readonly #constantCosts = new Map<string, number>();
 
@@ -86,6 +87,22 @@ export class KnownDocument {
     if (isConstant) this.#constantCosts.set(name, cost);
     return cost;
   }
+
+  /** Returns the extensions of a result: those of the last result with the same cost and limit, as most documents have one. */
+  extensionsOf(requested: number, limit: number): ResultExtensions {
+    const last = this.#lastExtensions;
+    if (last?.requested === requested && last.limit === limit) return last.extensions;
+    const extensions = new ResultExtensions({ cost: { requested, limit } });
+    this.#lastExtensions = { requested, limit, extensions };
+    return extensions;
+  }
+}
+
+/** The `extensions` of results of an operation with this cost. */
+interface CostExtensions {
+  requested: number;
+  limit: number;
+  extensions: ResultExtensions;
 }
 
 function selectedFields(document: DocumentNode): SelectedFields {

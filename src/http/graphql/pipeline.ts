@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OperationTypeNode, type ExecutionArgs, type ExecutionResult, type GraphQLError } from 'graphql';
 import { captureHeads } from '../../domain/schools.ts';
 import type { Language } from '../../errors.ts';
-import { isExecutionState, operationOf, resultOf, type Executed } from '../../executor/executor.ts';
+import type { ResultExtensions } from '../../executor/execution-state.ts';
+import { isExecutionState, operationOf, resultOf, withExtensions, type Executed } from '../../executor/executor.ts';
 import type { Logger } from '../../logger.ts';
 import type { Finish } from '../account-limits.ts';
 import { isDecodable, mediaTypeOf, readText } from '../body.ts';
@@ -11,7 +12,7 @@ import { messages } from '../messages.ts';
 import type { Metrics } from '../metrics.ts';
 import type { AuthenticatedRequest, RequestContext, RequestContexts } from '../request-context.ts';
 import { noteOperation, type RequestInfo } from '../request-info.ts';
-import { admit, boundUnslicedCost, checkLimits, prepareCharged, type OperationArgs } from './admission.ts';
+import { admit, boundUnslicedCost, checkLimits, costOf, maxCostOf, prepareCharged, type OperationArgs } from './admission.ts';
 import { isStream, openCounted, type Results } from './counted-streams.ts';
 import type { DocumentParams, Documents, KnownDocument } from './documents.ts';
 import { bounds } from './limits.ts';
@@ -107,9 +108,10 @@ export class Pipeline {
     return this.#deps.contexts.create(authenticated, requestInfo, document!, operation?.operation === OperationTypeNode.QUERY);
   }
 
-  /** Executes a query or a mutation. Never rejects: the result holds the errors, masked. */
+  /** Executes a query or a mutation. Never rejects: the result holds the errors, masked, and the cost in its extensions. */
   async execute(args: OperationArgs): Promise<Executed> {
     const { language, requestId } = args.contextValue;
+    const extensions = extensionsOf(args);
     try {
       this.checkLimits(args);
       const startedAt = performance.now();
@@ -117,9 +119,10 @@ export class Pipeline {
       const { errors = [] } = executed;
       const type = operationOf(args.document, args.operationName)?.operation ?? 'query';
       this.#count(type, startedAt, errors.length > 0);
-      return errors.length === 0 ? executed : { ...resultOf(executed), errors: this.maskErrors(errors, language, requestId) };
+      if (errors.length === 0) return withExtensions(executed, extensions);
+      return withExtensions({ ...resultOf(executed), errors: this.maskErrors(errors, language, requestId) }, extensions);
     } catch (error) {
-      return { errors: this.maskErrors(error, language, requestId) };
+      return withExtensions({ errors: this.maskErrors(error, language, requestId) }, extensions);
     }
   }
 
@@ -157,9 +160,9 @@ export class Pipeline {
 
   /** Runs the plan, or graphql-js. @throws RequestError for an operation without a plan that costs too much. */
   run(args: OperationArgs): Executed | Promise<Executed> {
-    const { rootValue, variableValues, operationName, contextValue } = args;
+    const { rootValue, contextValue } = args;
     const prepared = prepareCharged(args);
-    if (prepared.runsUnsliced) boundUnslicedCost(contextValue.document.costOf(variableValues ?? {}, operationName));
+    if (prepared.runsUnsliced) boundUnslicedCost(costOf(args));
     return prepared.execute(rootValue, contextValue);
   }
 
@@ -196,6 +199,12 @@ export class Pipeline {
       finish(bytes);
     }
   }
+}
+
+/** Returns the extensions of a result of the operation: its cost, and the limit that it is held to. */
+function extensionsOf(args: OperationArgs): ResultExtensions {
+  const { document, operationName, contextValue } = args;
+  return contextValue.document.extensionsOf(costOf(args), maxCostOf(operationOf(document, operationName)?.operation));
 }
 
 const errors = {

@@ -290,7 +290,7 @@ describe("graphql-ws's own client", () => {
       lazy,
       connectionParams: () => ({ authorization: `Bearer ${tokens.length > 1 ? tokens.shift()! : tokens[0]!}` }),
     });
-    expect(await once(client, { query: viewer })).toEqual({ data: { viewer: { id: app.id('User', administrator.id) } } });
+    expect(await once(client, { query: viewer })).toMatchObject({ data: { viewer: { id: app.id('User', administrator.id) } } });
     expect(closes[0]).toBe(4403);
     await client.dispose();
   });

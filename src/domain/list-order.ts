@@ -1,0 +1,29 @@
+import type { Order } from '../reader/keyset.ts';
+
+/** Orders that clients choose from. */
+
+/** The order that a client asks for: by a field of the list's choice. */
+export interface OrderBy<Field extends string> {
+  field: Field;
+  /** Default: ascending. */
+  direction?: 'ASC' | 'DESC' | null;
+}
+
+/** A column that a list can be ordered by. It is never null. */
+interface OrderColumn {
+  field: string;
+  type: Order['keys'][number]['type'];
+}
+
+/**
+ * Returns the order by a column and then by an id, both in one direction, so that one index serves both directions. The
+ * tag names the column and the direction: a cursor of one order is refused by every other.
+ * @param id the column that makes the order unique; undefined if `column` does by itself.
+ */
+export function orderBy(list: string, { field, type }: OrderColumn, direction: 'asc' | 'desc', id?: string): Order {
+  const byId = id === undefined ? [] : [{ field: id, direction, type: 'string' } as const];
+  return { tag: `${list} by ${field} ${direction}`, keys: [{ field, direction, type }, ...byId] };
+}
+
+/** Returns the direction in the form of an order. */
+export const directionOf = (direction: 'ASC' | 'DESC' | null | undefined): 'asc' | 'desc' => (direction === 'DESC' ? 'desc' : 'asc');

@@ -1,0 +1,115 @@
+import { where } from '../policy/can.ts';
+import type { Filter } from '../policy/scopes.ts';
+import { paginate } from './connection.ts';
+import { invalid } from '../errors.ts';
+import { findByParents } from '../reader/select.ts';
+import type { Context } from './context.ts';
+import type { Page, PageArgs, RoleGrant, School, User } from './entities.ts';
+import { directionOf, orderBy, type OrderBy } from './list-order.ts';
+import { readable } from './resources.ts';
+import { normalizeLine, searchable } from './text.ts';
+import { ListPage } from './list-page.ts';
+
+/** The people of a school, by their roles in it. */
+
+export interface PeopleFilter {
+  role?: RoleGrant['role'] | null;
+  classId?: string | null;
+  /** Only pupils who are in no class. */
+  withoutClass?: boolean | null;
+  /** Only people who can sign in, or only those who cannot yet, among those whose contact details the actor may read. */
+  hasLogin?: boolean | null;
+  /** Undefined or true: people with a current role. False: people who had a role and have none now. Null: both. */
+  active?: boolean | null;
+  search?: string | null;
+  updatedSince?: Date | null;
+  orderBy?: OrderBy<'NAME' | 'UPDATED_AT'> | null;
+}
+
+/** Columns of roles that copy those of the person, so that the indexes of a school's people have them. */
+const orderColumns = { NAME: { field: 'sortKey', type: 'string' }, UPDATED_AT: { field: 'userUpdatedAt', type: 'date' } } as const;
+
+type PersonRow = RoleGrant & { joined: User };
+
+/**
+ * Returns the people with a role in the school whom the actor may read, by default in the order of the Russian alphabet.
+ * Reads them by their roles, which have an index in each order, so that the cost of a page does not depend on the people
+ * of other schools.
+ * @throws INVALID for `classId` together with `withoutClass`.
+ */
+export async function peopleOf(ctx: Context, school: School, args: PageArgs & PeopleFilter): Promise<Page<User>> {
+  const column = orderColumns[args.orderBy?.field ?? 'NAME'];
+  const order = orderBy('person', column, directionOf(args.orderBy?.direction), 'userId');
+  const page = paginate<PersonRow>(args, order);
+  const filter = filterOf(ctx, school, args);
+  const list = { model: 'School', relation: 'grants' } as const;
+  const selection = {
+    where: { AND: [filter, page.where] },
+    orderBy: page.orderBy,
+    // A person with two roles is listed once: both have the same copies of the person's columns.
+    distinct: [column.field, 'userId'],
+    limit: page.limit,
+    columns: new Set([column.field, 'userId']),
+    joined: { relation: 'user', where: {}, columns: ctx.loaders.selection?.columnsOf('User') },
+  };
+  const key = JSON.stringify(['School.people', selection.where, page.orderBy, page.limit]);
+  const rows = await ctx.loaders.of(key, school.id, (parentIds) => findByParents<PersonRow>(ctx.db, { ...list, parentIds }, selection));
+  const { edges, pageInfo } = page.toConnection(rows ?? []);
+  const people = { edges: Array.from(edges, (edge) => new PersonEdge(edge)), pageInfo };
+  return new ListPage<User>(people, ctx, { ...list, id: school.id }, { filter, distinct: 'userId' });
+}
+
+/** Returns the filter of the roles. It depends on the school only where `active` is false, so that others share a statement. */
+function filterOf(ctx: Context, { id: schoolId }: School, args: PeopleFilter): Filter {
+  if (args.classId && args.withoutClass)
+    throw invalid('withoutClass', ['Укажите classId или withoutClass, но не оба.', 'Give classId or withoutClass, not both.']);
+  const inClass = { classId: args.classId ?? '', endedAt: null };
+  const ofUser: Filter[] = [
+    args.classId ? { OR: [{ enrolments: { some: inClass } }, { assignments: { some: inClass } }] } : {},
+    args.withoutClass ? { NOT: { enrolments: { some: { endedAt: null } } } } : {},
+    args.active === false ? { NOT: { grants: { some: { schoolId, endedAt: null } } } } : {},
+    ...loginFilters(ctx, args.hasLogin),
+    ...searchWords(args.search ?? '').map((word) => ({ searchText: { contains: word } })),
+    readable(ctx.actor, 'User'),
+  ];
+  const { active = true } = args;
+  return {
+    AND: [
+      active === null ? {} : { endedAt: active ? null : { not: null } },
+      args.role ? { role: args.role } : {},
+      args.withoutClass ? { role: 'STUDENT' } : {},
+      args.updatedSince ? { userUpdatedAt: { gte: args.updatedSince } } : {},
+      { user: { AND: ofUser } },
+    ],
+  };
+}
+
+/** Returns the filters of people with a login, or without one. It is a contact detail, so the actor must be able to read those. */
+function loginFilters(ctx: Context, hasLogin: boolean | null | undefined): Filter[] {
+  if (typeof hasLogin !== 'boolean') return [];
+  const canSignIn = { OR: [{ signInName: { not: null } }, { identities: { some: {} } }] };
+  return [hasLogin ? canSignIn : { NOT: canSignIn }, where(ctx.actor, 'user.readContact')];
+}
+
+/** Adapts an edge over RoleGrant to an edge over its User. */
+class PersonEdge {
+  readonly #grantEdge: { node: { joined: User }; cursor: string };
+
+  constructor(grantEdge: { node: { joined: User }; cursor: string }) {
+    this.#grantEdge = grantEdge;
+  }
+
+  get node(): User {
+    return this.#grantEdge.node.joined;
+  }
+
+  get cursor(): string {
+    return this.#grantEdge.cursor;
+  }
+}
+
+/** Returns the words of a search, each of which must occur in a name. */
+function searchWords(search: string): string[] {
+  if (search.trim() === '') return [];
+  return searchable(normalizeLine('search', search, 100)).split(' ');
+}
