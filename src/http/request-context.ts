@@ -10,6 +10,7 @@ import type { Database } from '../db/client.ts';
 import { batchPerTick } from '../reader/batching.ts';
 import type { Context } from '../domain/context.ts';
 import { BatchedRows, createLoaders } from '../domain/loaders.ts';
+import type { Mailer } from '../domain/mailer.ts';
 import type { SelectedFields } from '../domain/selected-columns.ts';
 import { Refusal, type Language } from '../errors.ts';
 import type { Notifier } from '../events/notifier.ts';
@@ -32,6 +33,7 @@ export interface ServerDeps {
   tokens: Tokens;
   notifier: Notifier;
   liveEvents: LiveEvents;
+  mailer: Mailer | null;
 }
 
 /** The headers and the address of an HTTP request, or of an operation on a WebSocket. */
@@ -75,7 +77,7 @@ export function contextFor(
   requestInfo: Pick<RequestInfo, 'acceptLanguage' | 'requestId' | 'address'>,
   { credential = null, selection, rows = new BatchedRows(deps.db) }: ContextOptions = {},
 ): Context {
-  const { config, db, log, notifier, liveEvents } = deps;
+  const { config, db, log, notifier, liveEvents, mailer } = deps;
   const context: Context = {
     actor,
     credential,
@@ -83,6 +85,7 @@ export function contextFor(
     db,
     log,
     liveEvents,
+    mailer,
     loaders: createLoaders(rows, actor, selection),
     language: languageOf(requestInfo.acceptLanguage),
     requestId: requestInfo.requestId ?? randomUUID(),
