@@ -129,7 +129,13 @@ describe('imports', () => {
 describe('one name everywhere', () => {
   /** `endOtherSessions` records the event of each ended session and has none of its own. */
   const toldAs: Record<string, string> = { 'otherSessions.end': 'session.ended' };
-  const irregular: Record<string, string> = { enrol: 'enrolled', transfer: 'transferred', withdraw: 'withdrawn', handOver: 'handedOver' };
+  const irregular: Record<string, string> = {
+    enrol: 'enrolled',
+    transfer: 'transferred',
+    withdraw: 'withdrawn',
+    handOver: 'handedOver',
+    reset: 'reset',
+  };
 
   const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);
   const mutationOf = (action: string) => action.replace(/^(\w+)\.(\w+)$/, (_, noun: string, verb: string) => verb + capital(noun));

@@ -28,7 +28,7 @@ const EventRef = builder.objectRef<Event>('Event').implement({
     at: t.expose('at', { type: 'DateTime', description: 'When the change was committed.' }),
     actorKind: t.string({
       description:
-        'The kind of actor that made the change: `user`, `service`, `operator`, or `anonymous` for a person who signs up by an invitation link.',
+        'The kind of actor that made the change: `user`, `service`, `operator`, or `anonymous` for a person who signs up or sets a password by a link.',
       resolve: (event) => event.actor.split(':')[0]!,
     }),
     actor: t.field({

@@ -10,6 +10,7 @@ import './classes.ts';
 import './enrolments.ts';
 import './events.ts';
 import './invitations.ts';
+import './passwords.ts';
 import './roles.ts';
 import './schools.ts';
 import './school-years.ts';

@@ -20,6 +20,7 @@ export function startHousekeeping(db: Database, config: Config, log: Logger): ()
       await deleteExpired(db);
       await deleteExpiredTries(db);
       await db.pool.query("delete from idempotency_key where at < now() - interval '1 day'");
+      await db.pool.query('delete from password_link where expires_at < now()');
       await trimLogs(db, config.eventDays);
       log.debug('what is over was forgotten');
     } catch (error) {

@@ -83,6 +83,8 @@ export const permissions = {
   'user.read':            row('user',       '1.4',   'school/own',  'school/own',  'staff/class/chatmates/own', 'staff/class/chatmates/own', 'classmates/chatmates/own', 'read','See a person.'),
   'user.readContact':     row('user',       '2.1 a', 'school/own',  'school/own',  'class/own',       'own',               'own',             '-',           'See the contact details of a person.'),
   'user.deactivate':      row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Deactivate the account of a person.'),
+  'password.reset':       row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Reset the password of a person, who gets a one-time link to set a new one.'),
+  'password.change':      row('user',       '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-',           'Change the password of a person, who must be you.'),
   'profile.update':       row('user',       '1.4',   'own',         'own',         'own',             'own',               'own',             '-',           'Update the details of a person, who must be you.'),
 
   'role.read':            row('role',       '1.4',   'school/own',  'school/own',  'school/own',      'school/own',        'own',             'read',        'See a role of a person.'),

@@ -1,8 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import type { UserActor } from '../../policy/actor.ts';
-import { loadActors } from '../../auth/actors.ts';
 import { explorerClient, pagesClient } from '../../auth/provider-configuration.ts';
-import { isShutOut } from '../../auth/sign-in-policy.ts';
 import { endOtherSessions, endSession, sessionsOf } from '../../domain/sessions.ts';
 import type { Session } from '../../domain/entities.ts';
 import { Refusal, type Language } from '../../errors.ts';
@@ -11,13 +8,14 @@ import { html } from './html.ts';
 import { sendPage, withLanguage } from './layout.ts';
 import { pathOf, redirect, type PageParts, type Visit } from './parts.ts';
 import { say } from './texts.ts';
+import { loadVisitor, signInPath } from './visitor.ts';
 
 /** `/sessions`: lists the person's sessions and ends them. Regulation 2.2 h. */
 
 export async function sessionsPage(parts: PageParts, visit: Visit): Promise<void> {
   const { req, res, url, language } = visit;
   const actor = await loadVisitor(parts, visit);
-  if (actor === undefined) return redirect(visit, signInPath(parts, language));
+  if (actor === undefined) return redirect(visit, signInPath(parts, language, 'sessions'));
   const ctx = parts.contextFor(req, actor);
   const { edges } = await sessionsOf(ctx, { id: actor.userId }, { first: 100 });
   const sessions = Array.from(edges, ({ node }) => node);
@@ -48,7 +46,7 @@ ${
   html`<form method="post" action="${withLanguage('/sessions/end-others', language)}">${parts.forms.field(req, res)}
 <button class="wide">${say(language, 'endOthers')}</button></form>`
 }
-<p class="after small"><a href="/oidc/session/end">${say(language, 'signOut')}</a></p>
+<p class="after small"><a href="${withLanguage('/password', language)}">${say(language, 'changeTitle')}</a> · <a href="/oidc/session/end">${say(language, 'signOut')}</a></p>
 </section>`;
   sendPage(res, 200, { language, title: say(language, 'sessionsTitle'), body, here: pathOf(visit) });
 }
@@ -68,41 +66,6 @@ export async function endSessionsForm(parts: PageParts, visit: Visit, which: 'on
     }
   }
   redirect(visit, withLanguage('/sessions?ended', visit.language));
-}
-
-/** Returns the person signed in by the browser's cookie, with the session that the cookie has for these pages. */
-async function loadVisitor({ provider, db }: PageParts, { req, res }: Visit): Promise<UserActor | undefined> {
-  const remembered = await provider.Session.get(provider.createContext(req, res));
-  const grantId = remembered.accountId === undefined ? undefined : remembered.grantIdFor(pagesClient);
-  if (grantId === undefined || remembered.accountId === undefined || (await isShutOut(db, remembered))) return undefined;
-  const session = await db.prisma.session.findUnique({ where: { grantId } });
-  if (session === null) return undefined;
-  const [actor] = await loadActors(db, [
-    { kind: 'user', userId: remembered.accountId, sessionId: session.id, clientId: pagesClient, expiresAt: Date.now() / 1000 + 60 },
-  ]);
-  return actor !== undefined && 'kind' in actor && actor.kind === 'user' ? actor : undefined;
-}
-
-/**
- * The pages sign in like any frontend. They do not use the authorization code, which expires: they need only the
- * cookie.
- */
-function signInPath({ config }: PageParts, language: Language): string {
-  const query = new URLSearchParams({
-    client_id: pagesClient,
-    redirect_uri: `${config.publicUrl}/sessions/signed-in`,
-    response_type: 'code',
-    scope: 'openid',
-    state: language,
-    code_challenge: randomBytes(32).toString('base64url'),
-    code_challenge_method: 'S256',
-  });
-  return `/oidc/auth?${query.toString()}`;
-}
-
-/** `/sessions/signed-in`: the redirect URI of signing in. */
-export function signedInPage(visit: Visit): void {
-  redirect(visit, withLanguage('/sessions', visit.url.searchParams.get('state') === 'en' ? 'en' : 'ru'));
 }
 
 async function clientNames({ db }: PageParts, sessions: readonly Session[]): Promise<Map<string, string>> {
