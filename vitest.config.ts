@@ -4,7 +4,7 @@ import { factMs, testMs } from './test/support/limits.ts';
 
 /** Tests of pure code, which run in seconds. All other tests are in the project `api`: they have a database or a server. */
 const unit = [
-  'test/{architecture,config,lint-rules,logger}.test.ts',
+  'test/{architecture,config,lint-rules,logger,mail-config}.test.ts',
   'test/auth/{passwords,seal,semaphore}.test.ts',
   'test/db/database-errors.test.ts',
   'test/domain/{resources,text}.test.ts',

@@ -20,6 +20,7 @@ const lines: [path: string, english: string, russian: string][] = [
   ['src/config.ts', 'reads and checks all environment variables', 'чтение и проверка переменных окружения'],
   ['src/config-error.ts', 'the error of an invalid setting', 'ошибка в настройке'],
   ['src/environment.ts', 'finds empty, misspelt and padded settings', 'поиск пустых настроек, опечаток и лишних пробелов'],
+  ['src/mail-config.ts', 'reads and checks SMTP_URL and MAIL_FROM', 'чтение и проверка SMTP_URL и MAIL_FROM'],
   ['src/suggestions.ts', 'suggestions for mistyped words', 'подсказки при опечатках'],
   [
     'src/data-folder.ts',

@@ -7,6 +7,7 @@ import { ConfigError, readConfig } from './config.ts';
 import { createClient, endClient } from './domain/clients.ts';
 import { bindIdentity } from './domain/identities.ts';
 import { createInvitation, linkOf } from './domain/invitations.ts';
+import { resetPasswordAsOperator } from './domain/passwords.ts';
 import { createSchool } from './domain/schools.ts';
 import { searchable } from './domain/text.ts';
 import { invalid, Refusal } from './errors.ts';
@@ -94,6 +95,22 @@ const commands: Record<string, Command> = {
     usage: '--school ID',
     options: { '*school': 'id of the school' },
     run: (opened, values) => administratorLink(opened, idIn(values, 'school')),
+  },
+  'reset-password': {
+    about: 'print a one-time link by which a person, or the administrator of a school, sets a new password',
+    usage: '--school ID | --login NAME',
+    options: { school: 'id of a school that has one platform administrator', login: 'sign-in name of the person' },
+    async run({ operator }, values) {
+      const login = optional(values, 'login');
+      if ((login === undefined) === (values.school === undefined)) throw new UsageError('Give either --school or --login.');
+      const of = login === undefined ? { schoolId: idIn(values, 'school') } : { signInName: login };
+      const { user, link, expiresAt } = await resetPasswordAsOperator(operator, of);
+      return [
+        `The former password of ${user.signInName} no longer works, and all sessions have ended.`,
+        `One-time link for a new password (valid until ${expiresAt.toISOString()}). Hand it over in person or by a secure channel:`,
+        `  ${link}`,
+      ];
+    },
   },
   schools: {
     about: 'list the schools with their ids',

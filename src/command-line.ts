@@ -61,7 +61,7 @@ const renamed: Record<string, string> = {
   schoolId: 'school',
   clientId: 'client',
   userId: 'user',
-  signInName: 'user',
+  signInName: 'login',
 };
 
 /** Formats a refusal as one line that names the option at fault instead of the input field. */

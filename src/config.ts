@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { ConfigError } from './config-error.ts';
 import { createFolder, folderError } from './data-folder.ts';
 import { CheckedEnvironment, type Environment } from './environment.ts';
+import { mailConfig, type MailConfig } from './mail-config.ts';
 
 export { ConfigError };
 
@@ -68,6 +69,8 @@ export interface Config {
   stopDelaySeconds: number;
   /** Bearer token for /metrics; undefined allows only loopback connections. */
   metricsToken: string | undefined;
+  /** The SMTP server for mails; undefined sends none. */
+  mail: MailConfig | undefined;
   /** Warnings about the settings for the operator, one line each. */
   warnings: readonly string[];
 }
@@ -271,6 +274,7 @@ export function readConfig(environment: Environment = process.env): Config {
     stopDelaySeconds: integer(env, 'STOP_DELAY_SECONDS', 0, [0, 600]),
     demo,
     metricsToken,
+    mail: mailConfig(env),
     warnings,
   };
   // Runs before the server creates a secret, so that a misspelt SECRET_KEY does not leave a new one.

@@ -139,6 +139,7 @@ describe('one name everywhere', () => {
     withdraw: 'withdrawn',
     handOver: 'handedOver',
     set: 'set',
+    reset: 'reset',
   };
 
   const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);

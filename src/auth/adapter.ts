@@ -168,6 +168,14 @@ export async function deleteGrants(tx: Pick<Tx, 'prisma'>, grantIds: readonly st
   });
 }
 
+/**
+ * Deletes the sign-ins of a person that have passed the form but have not started a session, within a transaction: a
+ * former password started them.
+ */
+export async function deletePendingSignIns(tx: Pick<Tx, 'execute'>, accountId: string): Promise<void> {
+  await tx.execute("delete from oidc_payload where model = 'Interaction' and payload #>> '{result,login,accountId}' = $1", [accountId]);
+}
+
 /** Deletes expired payloads, for a job. Returns the number of rows. */
 export async function deleteExpired(db: Database): Promise<number> {
   return (await db.prisma.oidcPayload.deleteMany({ where: { expiresAt: { lt: new Date() } } })).count;

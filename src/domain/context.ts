@@ -8,6 +8,7 @@ import type { LiveEvents } from '../events/live/subscription.ts';
 import { attribute } from '../events/record.ts';
 import type { Logger } from '../logger.ts';
 import type { Loaders } from './loaders.ts';
+import type { Mailer } from './mailer.ts';
 
 export { refusalOf } from '../db/availability.ts';
 
@@ -26,6 +27,8 @@ export interface Context {
   /** The network address of the client, for rate limits only; never logged, never stored in plain text. */
   address: string | null;
   liveEvents: LiveEvents;
+  /** Sends e-mail; null if SMTP_URL is not set. */
+  mailer: Mailer | null;
   /** Returns the context with another actor and new loaders, so that an item of a subscription reads current rows. */
   renew(actor: Actor): Context;
   notify(schoolIds: readonly string[]): void;

@@ -24,6 +24,7 @@ export async function deactivateUser(ctx: Context, input: { userId: string; scho
     // Ends the sessions first, because their events are recorded in the schools where the person has a role.
     await endSessionsOfUser(tx, user.id);
     await endGrants(tx, grants, actingUserId(ctx));
+    await tx.prisma.passwordLink.deleteMany({ where: { userId: user.id } });
     record(tx, 'user.deactivated', { schoolId, userId });
     return tx.prisma.user.update({ where: { id: user.id }, data: { deactivatedAt: new Date() } });
   });

@@ -10,7 +10,7 @@ import { paginateChildren } from './connection.ts';
 import { mutate, type Context } from './context.ts';
 import { readable } from './resources.ts';
 import type { Page, PageArgs, Session, User } from './entities.ts';
-import { normalizeSignInName } from './sign-in-names.ts';
+import { findBySignInName, normalizeSignInName } from './sign-in-names.ts';
 
 /** Signs people in, and starts and ends their sessions. Regulation 2.2 h, 2.5 d. */
 
@@ -33,8 +33,7 @@ export interface SignInInput {
 export async function signIn(ctx: Context, input: SignInInput): Promise<{ userId: string; deviceCookie: string }> {
   const { db, config } = ctx;
   const signInName = normalizeSignInName(input.signInName);
-  const known = /\u0000|\p{Surrogate}/u.test(signInName) ? null : await db.prisma.user.findUnique({ where: { signInName } });
-  const user = known?.deactivatedAt === null ? known : null;
+  const user = await findBySignInName(db, signInName);
   // Takes the same time for an unknown name, for which no cookie is valid.
   const device = findDevice(config.secretKey, user ?? { id: '', passwordHash: null }, input.deviceCookie);
   const attempt = await admitTry(ctx, { signInName, address: ctx.address, device });
@@ -78,7 +77,7 @@ export function endOtherSessions(ctx: Context): Promise<Session[]> {
   const { actor } = ctx;
   if (actor.kind === 'anonymous') throw unauthenticated();
   if (actor.kind !== 'user') throw forbidden('2.2 h');
-  return mutate(ctx, (tx) => end(tx, { userId: actor.userId, id: { not: actor.sessionId } }));
+  return mutate(ctx, (tx) => endOtherSessionsOfUser(tx, actor.userId, actor.sessionId));
 }
 
 /** Ends the session of a grant that the authorization server revoked. */
@@ -89,6 +88,10 @@ export function endSessionOfGrant(ctx: Context, grantId: string): Promise<Sessio
 export async function endSessionsOfUser(tx: Tx, userId: string): Promise<void> {
   await end(tx, { userId });
 }
+
+/** A step: ends all sessions of a person but one. Returns the sessions that it ended. */
+export const endOtherSessionsOfUser = (tx: Tx, userId: string, keptSessionId: string): Promise<Session[]> =>
+  end(tx, { userId, id: { not: keptSessionId } });
 
 export async function endSessionsOfClient(tx: Tx, clientId: string): Promise<void> {
   await end(tx, { clientId });

@@ -1,6 +1,8 @@
+import type { Database } from '../db/client.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict, invalid } from '../errors.ts';
 import { lockName } from './access.ts';
+import type { User } from './entities.ts';
 
 /** Sign-in names: unique over all schools, look-alikes included. */
 
@@ -9,6 +11,14 @@ import { lockName } from './access.ts';
  * marks.
  */
 export const normalizeSignInName = (text: string): string => (text.length > 256 ? '' : text.normalize('NFC').trim().toLowerCase());
+
+/** Returns the person with a normalised name; null for an unknown name and for a deactivated person. */
+export async function findBySignInName(db: Database, signInName: string): Promise<User | null> {
+  // PostgreSQL refuses text with U+0000 and lone surrogates, which no name has.
+  if (/\u0000|\p{Surrogate}/u.test(signInName)) return null;
+  const user = await db.prisma.user.findUnique({ where: { signInName } });
+  return user?.deactivatedAt === null ? user : null;
+}
 
 /**
  * Returns a sign-in name for storage, in lower case.

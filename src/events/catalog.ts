@@ -66,6 +66,9 @@ export const catalog = {
   'user.updated':           event("An administrator corrected a person's names, contact details or external ids.", ['userId'], (p) => [school(p), `user:${p.userId}`]),
   'user.reactivated':       event("A person's account was reactivated. The person has no role until one is granted.", ['userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
   'user.deactivated':       event("A person's account was deactivated.", ['userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
+  'password.reset':         event("An administrator or the operator reset a person's password. The former password no longer works, and a one-time link was created.", ['userId'], (p) => [school(p), `user:${p.userId}`]),
+  'password.changed':       event('A person set a new password: with the former one, or by a one-time link.', ['userId'], (p) => [`user:${p.userId}`]),
+  'passwordLink.mailed':    event("A one-time link for a new password was sent to the person's e-mail address.", ['userId'], (p) => [`user:${p.userId}`]),
   'session.started':        event('A person signed in on a device or in a client.', ['sessionId', 'userId'], (p) => [`user:${p.userId}`]),
   'session.ended':          event("A person's session was ended.", ['sessionId', 'userId'], (p) => [`user:${p.userId}`], rightsOfUser),
 

@@ -29,7 +29,7 @@ const EventRef = builder.objectRef<Event>('Event').implement({
     at: t.expose('at', { type: 'DateTime', description: 'When the change was committed.' }),
     actorKind: t.string({
       description:
-        'The kind of actor that made the change: `user`, `service`, `operator` for the command line and for what the server does by itself, or `anonymous` for a person who signs up by an invitation link.',
+        'The kind of actor that made the change: `user`, `service`, `operator` for the command line and for what the server does by itself, or `anonymous` for a person who signs up or sets a password by a link.',
       resolve: (event) => event.actor.split(':')[0]!,
     }),
     actor: t.field({

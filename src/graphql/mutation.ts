@@ -1,4 +1,4 @@
-import type { InputFieldBuilder, InputFieldMap, InputShapeFromFields } from '@pothos/core';
+import type { InputFieldBuilder, InputFieldMap, InputShapeFromFields, ObjectRef } from '@pothos/core';
 import { refusalOf } from '../domain/context.ts';
 import type { Resources, ResourceType } from '../domain/resources.ts';
 import { Refusal } from '../errors.ts';
@@ -62,26 +62,42 @@ const RefusalRef = builder
  */
 type ParsedInput<Fields extends InputFieldMap> = string extends keyof Fields ? never : InputShapeFromFields<Fields>;
 
-interface MutationOptions<T extends ResourceType, Fields extends InputFieldMap> {
+/** A reference to an object type without a global id, for an answer that cannot be read again. */
+interface ValueType {
+  readonly $inferType: object;
+}
+
+/** What `run` returns for the type that a mutation returns. */
+type Returned<T extends ResourceType | ValueType> = T extends ResourceType
+  ? Resources[T]
+  : T extends { readonly $inferType: infer Value }
+    ? Value
+    : never;
+
+interface MutationOptions<T extends ResourceType | ValueType, Fields extends InputFieldMap> {
   description: string;
-  /** The type of the row that `run` returns. */
+  /** The type of the row that `run` returns, or of a value without a global id. */
   returns: T;
   inputDescription: string;
   input: (t: InputFieldBuilder<BuilderTypes, 'InputObject'>) => Fields;
   /**
-   * Calls one operation and returns its row. `input` has the rows' ids in place of global IDs, and null for an omitted id.
+   * Calls one operation and returns its result. `input` has the rows' ids in place of global IDs, and null for an omitted id.
    * A Refusal that it throws becomes the result, and a transient error becomes UNAVAILABLE.
    */
-  run: (ctx: GraphContext, input: NoInfer<ParsedInput<Fields>>) => Promise<Resources[T]>;
+  run: (ctx: GraphContext, input: NoInfer<ParsedInput<Fields>>) => Promise<Returned<T>>;
 }
 
+const refOf = (type: ResourceType | ValueType): ObjectRef<BuilderTypes, object> =>
+  (typeof type === 'string' ? refs[type] : type) as ObjectRef<BuilderTypes, object>;
+
 /** Adds the mutation `name(input: NameInput!): NameResult!`, with `union NameResult = Row | Refusal`. */
-export function mutation<T extends ResourceType, const Fields extends InputFieldMap>(
+export function mutation<T extends ResourceType | ValueType, const Fields extends InputFieldMap>(
   name: string,
   { description, returns, inputDescription, input, run }: MutationOptions<T, Fields>,
 ): void {
   const Name = name[0]!.toUpperCase() + name.slice(1);
   let ids: TypedIds = [];
+  const ReturnedRef = refOf(returns);
   const Input = builder.inputType(`${Name}Input`, {
     description: inputDescription,
     fields: (t) => {
@@ -92,8 +108,8 @@ export function mutation<T extends ResourceType, const Fields extends InputField
   });
   const Result = builder.unionType(`${Name}Result`, {
     description: `The result of \`${name}\`: the object after the change, or a \`Refusal\`.`,
-    types: [refs[returns], RefusalRef],
-    resolveType: (value: unknown) => ((value as Partial<Refused>).refusal instanceof Refusal ? RefusalRef : refs[returns]),
+    types: [ReturnedRef, RefusalRef],
+    resolveType: (value: unknown) => ((value as Partial<Refused>).refusal instanceof Refusal ? RefusalRef : ReturnedRef),
   });
   builder.mutationField(name, (t) =>
     t.field({

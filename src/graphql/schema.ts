@@ -12,6 +12,7 @@ import './enrolments.ts';
 import './events.ts';
 import './external-ids.ts';
 import './invitations.ts';
+import './passwords.ts';
 import './personal-invitations.ts';
 import './roles.ts';
 import './schools.ts';

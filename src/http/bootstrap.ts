@@ -1,3 +1,4 @@
+import { SmtpMailer } from '../adapters/mail.ts';
 import { loadSigningKeys } from '../auth/keys.ts';
 import { Tokens } from '../auth/tokens.ts';
 import { ConfigError, type Config } from '../config.ts';
@@ -41,12 +42,14 @@ export async function open(config: Config, log: Logger, existing?: Database): Pr
     const keys = await loadSigningKeys(db, config);
     const notifier = new Notifier(db.pool, db.connectionString, log);
     const liveEvents = createLiveEvents(db, notifier, log);
-    const deps: ServerDeps = { config, db, log, keys, notifier, liveEvents, tokens: new Tokens({ config, db, keys, log }) };
+    const mailer = config.mail === undefined ? null : new SmtpMailer({ settings: config.mail, log });
+    const deps: ServerDeps = { config, db, log, keys, notifier, liveEvents, mailer, tokens: new Tokens({ config, db, keys, log }) };
     const operator = contextFor(deps, { kind: 'operator' }, { acceptLanguage: null, requestId: null, address: null });
     return {
       ...deps,
       operator,
       async close() {
+        await mailer?.close();
         liveEvents.close();
         await notifier.close();
         await db.close();

@@ -10,6 +10,7 @@ import type { Database } from '../db/client.ts';
 import { batchPerTick } from '../reader/batching.ts';
 import type { Context } from '../domain/context.ts';
 import { BatchedRows, createLoaders, type SelectedFields } from '../domain/loaders.ts';
+import type { Mailer } from '../domain/mailer.ts';
 import { Refusal, type Language } from '../errors.ts';
 import type { Notifier } from '../events/notifier.ts';
 import type { LiveEvents } from '../events/live/subscription.ts';
@@ -30,6 +31,7 @@ export interface ServerDeps {
   tokens: Tokens;
   notifier: Notifier;
   liveEvents: LiveEvents;
+  mailer: Mailer | null;
 }
 
 const anonymous: Actor = { kind: 'anonymous' };
@@ -50,7 +52,7 @@ export function contextFor(
   requestInfo: Pick<RequestInfo, 'acceptLanguage' | 'requestId' | 'address'>,
   { credential = null, selection, rows = new BatchedRows(deps.db) }: ContextOptions = {},
 ): Context {
-  const { config, db, log, notifier, liveEvents } = deps;
+  const { config, db, log, notifier, liveEvents, mailer } = deps;
   const context: Context = {
     actor,
     credential,
@@ -58,6 +60,7 @@ export function contextFor(
     db,
     log,
     liveEvents,
+    mailer,
     loaders: createLoaders(rows, actor, selection),
     language: languageOf(requestInfo.acceptLanguage),
     requestId: requestInfo.requestId ?? randomUUID(),

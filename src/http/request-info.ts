@@ -143,13 +143,17 @@ export interface Access {
 
 /** Path patterns that keep codes and ids out of the log. An unknown path is logged as `/…`. */
 const patterns: readonly (readonly [RegExp, string])[] = [
-  [/^\/(?:graphql|health\/(?:live|ready)|metrics|joined|explorer|sessions(?:\/(?:signed-in|end|end-others))?)?$/, '$&'],
+  [
+    /^\/(?:graphql|health\/(?:live|ready)|metrics|joined|explorer|classes|password(?:\/(?:changed|forgotten))?|sessions(?:\/(?:signed-in|end|end-others))?)?$/,
+    '$&',
+  ],
   [/^\/\.well-known\/(?:openid-configuration|oauth-authorization-server)$/, '$&'],
   [
     /^\/oidc\/(?:auth|token|jwks|revocation|introspection|token\/revocation|token\/introspection|session\/end(?:\/confirm|\/success)?)$/,
     '$&',
   ],
-  [/^\/(join|sign-in)\/.*$/, '/$1/…'],
+  [/^\/(join|reset|sign-in)\/.*$/, '/$1/…'],
+  [/^\/classes\/.*\/invitations$/, '/classes/…/invitations'],
   [/^\/oidc\/auth\/.*$/, '/oidc/auth/…'],
   [/^\/assets\/.*$/, '/assets/…'],
   [/^.*$/s, '/…'],

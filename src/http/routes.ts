@@ -14,12 +14,16 @@ import { messages } from './messages.ts';
 import { authorizationPages } from './pages/authorization.ts';
 import { classesPage, classInvitationsPage } from './pages/class-invitations.ts';
 import { createFormGuard } from './pages/forms.ts';
+import { forgottenPasswordPage } from './pages/forgotten-password.ts';
 import { homePage } from './pages/home.ts';
 import { joinedPage, joinPage } from './pages/join.ts';
 import { anonymous, type PageParts } from './pages/parts.ts';
-import { endSessionsForm, sessionsPage, signedInPage } from './pages/sessions.ts';
+import { passwordLinkPage } from './pages/password-link.ts';
+import { passwordChangedPage, passwordPage } from './pages/password.ts';
+import { endSessionsForm, sessionsPage } from './pages/sessions.ts';
 import { signInPage } from './pages/sign-in.ts';
 import { languageOf } from './pages/texts.ts';
+import { signedInPage } from './pages/visitor.ts';
 import { PageRouter, type PageRoute } from './page-router.ts';
 import { contextFor, type ServerDeps } from './request-context.ts';
 import { addressOf } from './request-info.ts';
@@ -104,6 +108,10 @@ const pagesOf = (parts: PageParts): readonly PageRoute[] => [
   [/^\/sessions\/signed-in$/, ['GET'], signedInPage],
   [/^\/sessions\/end$/, ['POST'], (visit) => endSessionsForm(parts, visit, 'one')],
   [/^\/sessions\/end-others$/, ['POST'], (visit) => endSessionsForm(parts, visit, 'others')],
+  [/^\/password$/, ['GET', 'POST'], (visit) => passwordPage(parts, visit)],
+  [/^\/password\/changed$/, ['GET'], passwordChangedPage],
+  [/^\/password\/forgotten$/, ['GET', 'POST'], (visit) => forgottenPasswordPage(parts, visit)],
+  [/^\/reset\/([\w-]{1,64})$/, ['GET', 'POST'], (visit, code) => passwordLinkPage(parts, visit, code)],
   [/^\/explorer$/, ['GET'], (visit) => explorerPage(visit, parts.config)],
 ];
 

@@ -43,6 +43,7 @@ export class Housekeeping {
       await deleteExpired(this.#db);
       await deleteExpiredTries(this.#db);
       await this.#db.pool.query("delete from idempotency_key where at < now() - interval '1 day'");
+      await this.#db.pool.query('delete from password_link where expires_at < now()');
       await trimLogs(this.#db, this.#eventDays);
       this.#log.debug('expired data was deleted');
     } catch (error) {

@@ -90,6 +90,8 @@ export const permissions = {
   'user.reactivate':      row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Reactivate the account of a person.'),
   'user.readPersonalInvitation': row('user', '2.1 d', 'present',    '-',           '-',               '-',                 '-',               '-',           'See the personal invitation of a person and its link.'),
   'externalId.read':      row('school',     '1.5',   'school',      '-',           '-',               '-',                 '-',               'read',        'See the IDs of people, classes and subjects in other systems.'),
+  'password.reset':       row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Reset the password of a person, who gets a one-time link to set a new one.'),
+  'password.change':      row('user',       '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-',           'Change the password of a person, who must be you.'),
   'profile.update':       row('user',       '1.4',   'own',         'own',         'own',             'own',               'own',             '-',           'Update the details of a person, who must be you.'),
 
   'role.read':            row('role',       '1.4',   'school/own',  'school/own',  'school/own',      'school/own',        'own',             'read',        'See a role of a person.'),

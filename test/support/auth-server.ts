@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import * as openid from 'openid-client';
+import { SmtpMailer } from '../../src/adapters/mail.ts';
 import { hashPassword } from '../../src/auth/passwords.ts';
 import { loadSigningKeys } from '../../src/auth/keys.ts';
 import { Tokens } from '../../src/auth/tokens.ts';
@@ -50,7 +51,8 @@ export async function openAuthServer(
     ServerDeps,
     'notifier' | 'liveEvents'
   >;
-  const deps: ServerDeps = { config, db, log, keys, tokens: new Tokens({ config, db, keys, log }), ...quiet };
+  const mailer = config.mail === undefined ? null : new SmtpMailer({ settings: config.mail, log });
+  const deps: ServerDeps = { config, db, log, keys, mailer, tokens: new Tokens({ config, db, keys, log }), ...quiet };
   const answer = createRoutes(deps);
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
     if (req.url === '/graphql') {
@@ -93,6 +95,7 @@ export async function openAuthServer(
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
+      await mailer?.close();
       if (shared === undefined) await db.close();
     },
   };

@@ -1,3 +1,4 @@
+import { knownPasswordHash } from './passwords.ts';
 import type { Sfera } from './sfera.ts';
 
 /**
@@ -25,6 +26,10 @@ export async function buildBaseSchool(app: Sfera, mark = '') {
     newcomer: await build.user({ ...of, role: 'STUDENT' }),
     former: await build.user(of),
   };
+  await db.prisma.user.updateMany({
+    where: { id: { in: Object.values(people).map(({ id }) => id) } },
+    data: { passwordHash: knownPasswordHash },
+  });
   await db.prisma.roleGrant.create({
     data: { schoolId, userId: people.former.id, role: 'TEACHER', startedAt: new Date(0), endedAt: new Date(1) },
   });

@@ -5,7 +5,7 @@ import { isUuid } from '../../uuid.ts';
 import { Html, html } from './html.ts';
 import { sendPage, withLanguage } from './layout.ts';
 import { pathOf, redirect, type PageParts, type Visit } from './parts.ts';
-import { loadVisitor, signInPath } from './sessions.ts';
+import { loadVisitor, signInPath } from './visitor.ts';
 import { say } from './texts.ts';
 
 /**

@@ -70,8 +70,10 @@ export interface FormState {
   refusal?: Refusal | undefined;
 }
 
+type PasswordField = 'password' | 'currentPassword' | 'newPassword' | 'repeatedPassword';
+
 export interface Field {
-  name: 'surname' | 'givenName' | 'patronymic' | 'signInName' | 'password';
+  name: 'surname' | 'givenName' | 'patronymic' | 'signInName' | PasswordField;
   hint?: TextName;
   optional?: boolean;
   autocomplete: string;
@@ -87,7 +89,7 @@ export function fields(language: Language, list: readonly Field[], { values, ref
 ${list.map((field) => {
   const error = field.name === errorField ? refusal : undefined;
   const describedBy = [error && `${field.name}-error`, field.hint && `${field.name}-hint`].filter(Boolean).join(' ');
-  const isPassword = field.name === 'password';
+  const isPassword = /password$/i.test(field.name);
   return html`<div class="field">
 <label for="${field.name}">${say(language, field.name)}${field.optional && html` <span class="soft">(${say(language, 'optional')})</span>`}</label>
 <input id="${field.name}" name="${field.name}" type="${isPassword ? 'password' : 'text'}" autocomplete="${field.autocomplete}" maxlength="200"

@@ -4,7 +4,7 @@ import { Refusal } from '../../errors.ts';
 import { deviceCookieOf, keepDeviceCookie } from './cookies.ts';
 import { fields, statusOf, type Field, type FormState } from './forms.ts';
 import { html } from './html.ts';
-import { formTarget, notice, sendPage } from './layout.ts';
+import { formTarget, notice, sendPage, withLanguage } from './layout.ts';
 import { anonymous, pathOf, type PageParts, type Visit } from './parts.ts';
 import { say } from './texts.ts';
 
@@ -35,6 +35,7 @@ ${parts.forms.field(req, res)}
 ${fields(language, signInFields, state)}
 <button class="wide">${say(language, 'signIn')}</button>
 </form>
+<p class="after small"><a href="${withLanguage('/password/forgotten', language)}">${say(language, 'forgotten')}</a></p>
 <p class="after small soft">${say(language, 'noAccount')}</p>
 </section>`;
     sendPage(

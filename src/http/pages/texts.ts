@@ -133,6 +133,59 @@ export const texts = {
   endOthers: ['Завершить все, кроме этого', 'End all other sessions'],
   ended: ['Готово: вход завершён.', 'Done: the session has ended.'],
 
+  forgotten: ['Забыли пароль?', 'Forgotten your password?'],
+  forgottenAbout: [
+    'Вашего пароля не знает никто, поэтому напомнить его нельзя. Вам дадут ссылку, по которой вы зададите новый.',
+    'Nobody knows your password, so nobody can remind you of it. You will get a link to set a new one.',
+  ],
+  askPupil: ['Вы учитесь в школе', 'You are a pupil'],
+  askPupilWhom: [
+    'Обратитесь к классному руководителю: он получит ссылку у администратора платформы и передаст её вам.',
+    'Ask your class teacher, who gets the link from the platform administrator and hands it over to you.',
+  ],
+  askStaff: ['Вы работаете в школе', 'You work at a school'],
+  askStaffWhom: ['Обратитесь к администратору платформы в вашей школе.', 'Ask the platform administrator of your school.'],
+  askAdministrator: ['Вы администратор платформы', 'You are the platform administrator'],
+  askAdministratorWhom: [
+    'Обратитесь к другому администратору школы или к тому, кто обслуживает этот сервер.',
+    'Ask another administrator of your school, or the operator of this server.',
+  ],
+  mailTitle: ['Получить ссылку по почте', 'Get the link by e-mail'],
+  mailAbout: [
+    'Введите свой логин. Ссылка придёт на почту, которую вы указали в своём профиле.',
+    'Enter your sign-in name. The link is sent to the e-mail address in your profile.',
+  ],
+  mailSend: ['Отправить ссылку', 'Send the link'],
+  mailSent: [
+    'Если такой логин есть и в профиле указана почта, письмо придёт в течение нескольких минут. Не пришло? Обратитесь к тем, кто указан выше.',
+    'If the name exists and its profile has an e-mail address, the mail arrives within a few minutes. If it does not, ask the people named above.',
+  ],
+
+  changeTitle: ['Сменить пароль', 'Change your password'],
+  changeAbout: [
+    'На других устройствах вход завершится: войдите там с новым паролем.',
+    'Your other sessions will end: sign in there with the new password.',
+  ],
+  currentPassword: ['Нынешний пароль', 'Current password'],
+  newPassword: ['Новый пароль', 'New password'],
+  repeatedPassword: ['Новый пароль ещё раз', 'New password again'],
+  savePassword: ['Сохранить пароль', 'Save the password'],
+  changedTitle: ['Пароль изменён', 'The password has been changed'],
+  changedSignIn: [
+    'Откройте приложение или сайт своей школы и войдите с логином и новым паролем.',
+    'Open the app or the site of your school, and sign in with your sign-in name and the new password.',
+  ],
+  changedElsewhere: [
+    'На остальных устройствах вход завершён, прежний пароль больше не действует.',
+    'Your sessions elsewhere have ended, and the former password no longer works.',
+  ],
+  resetTitle: ['Новый пароль', 'A new password'],
+  resetAbout: ['Придумайте новый пароль. Эта ссылка действует один раз.', 'Choose a new password. This link works only once.'],
+  noPasswordLink: [
+    'Ссылка неверна, уже использована или устарела. Получите новую там же, где получили эту.',
+    'This link is wrong, has been used or has expired. Get a new one the way you got this one.',
+  ],
+
   signOutTitle: ['Выйти?', 'Sign out?'],
   signOutAbout: ['Вы выйдете из всех приложений в этом браузере.', 'You will be signed out of every app in this browser.'],
   signOut: ['Выйти', 'Sign out'],

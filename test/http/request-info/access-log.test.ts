@@ -119,6 +119,9 @@ describe('a request', () => {
 
   it.each([
     ['/join/ThisCodeOpensNothingAtAll?lang=en', '/join/…'],
+    ['/reset/ThisCodeOpensNothingAtAll', '/reset/…'],
+    ['/password/forgotten?sent', '/password/forgotten'],
+    ['/password/ivanova', '/…'],
     ['/sign-in/ThisSignInIsNotThere', '/sign-in/…'],
     ['/oidc/auth/ThisSignInIsNotThere', '/oidc/auth/…'],
     ['/oidc/auth?state=ivanova', '/oidc/auth'],
