@@ -67,14 +67,14 @@ function idOf(type: ResourceType, globalId: string, path: string): string {
 /** Returns the type and the row's id in a global ID; null for any other text. */
 export function parseId(globalId: string): { thing: ResourceType; id: string } | null {
   try {
-    const { typename, id } = decodeGlobalID(globalId);
-    return isUuid(id) && isResourceType(typename) && encode(typename, id) === globalId ? { thing: typename, id } : null;
+    const { typename, id: rowId } = decodeGlobalID(globalId);
+    return isUuid(rowId) && isResourceType(typename) && encode(typename, rowId) === globalId ? { thing: typename, id: rowId } : null;
   } catch {
     return null;
   }
 }
 
 /** Encodes a global ID as the relay plugin does. */
-const encode = (typename: string, id: string): string => btoa(`${typename}:${id}`);
+const encode = (typename: string, rowId: string): string => btoa(`${typename}:${rowId}`);
 
-export const globalId = (type: ResourceType, id: string): string => encode(type, id);
+export const globalId = (type: ResourceType, rowId: string): string => encode(type, rowId);
