@@ -2,7 +2,7 @@ import type { Tx } from '../db/transaction.ts';
 import { conflict } from '../errors.ts';
 import { record } from '../events/record.ts';
 import { findFor, lock } from './access.ts';
-import { end } from './assignments.ts';
+import { endAll } from './assignments.ts';
 import { archive } from './chats.ts';
 import { mutate, type Context } from './context.ts';
 import type { Class } from './entities.ts';
@@ -21,7 +21,7 @@ export async function archiveClass(ctx: Context, input: { classId: string }): Pr
     const archived = await tx.prisma.class.update({ where: { id }, data: { archivedAt: new Date() } });
     record(tx, 'class.archived', { schoolId, classId: id });
     const work = await tx.prisma.assignment.findMany({ where: { classId: id, endedAt: null }, orderBy: { id: 'asc' } });
-    for (const assignment of work) await end(tx, assignment);
+    await endAll(tx, work);
     await revokeInvitations(tx, id);
     await archiveChats(tx, id);
     return archived;

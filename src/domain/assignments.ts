@@ -1,10 +1,12 @@
+import { newId } from '../db/ids.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict, notFound } from '../errors.ts';
 import { record } from '../events/record.ts';
+import type { Plain } from '../reader/row-view.ts';
 import { find, findFor, lock } from './access.ts';
 import { lockOpenClass } from './classes.ts';
 import { mutate, type Context } from './context.ts';
-import { inForce, nowOrAfter } from './intervals.ts';
+import { inForce } from './intervals.ts';
 import { paginateChildren } from './connection.ts';
 import { readable } from './resources.ts';
 import { followRules } from './chat-membership-rules.ts';
@@ -102,30 +104,48 @@ async function lockTeacher(tx: Tx, schoolId: string, userId: string): Promise<vo
     );
 }
 
-async function start(tx: Tx, data: Pick<Assignment, 'schoolId' | 'classId' | 'userId' | 'kind' | 'subjectId'>): Promise<Assignment> {
-  const assignment = await tx.prisma.assignment.create({ data: { ...data, startedAt: new Date() } });
-  recordChange(tx, assignment, 'assigned');
-  await followRules(tx, assignment.schoolId, assignment.userId);
-  return assignment;
+type Work = Pick<Plain<Assignment>, 'id' | 'schoolId' | 'classId' | 'userId' | 'kind' | 'subjectId'>;
+
+async function start(tx: Tx, work: Omit<Work, 'id'>): Promise<Assignment> {
+  const assignment = { ...work, id: newId(), planId: null };
+  await assignAll(tx, [assignment]);
+  await followRules(tx, work.schoolId, work.userId);
+  return tx.prisma.assignment.findUniqueOrThrow({ where: { id: assignment.id } });
+}
+
+/** Within the caller's transaction: starts assignments. The caller has locked the classes and the teachers, and then calls `followRules`. */
+export async function assignAll(tx: Tx, assignments: readonly (Work & Pick<Assignment, 'planId'>)[]): Promise<void> {
+  const startedAt = new Date();
+  await tx.prisma.assignment.createMany({ data: assignments.map((work) => ({ ...work, startedAt })) });
+  for (const assignment of assignments) recordChange(tx, assignment, 'assigned');
 }
 
 /**
- * Within the caller's transaction: ends an assignment. The caller then calls `followRules`, once for all assignments that
+ * Within the caller's transaction: ends assignments. The caller then calls `followRules`, once for all assignments that
  * end together.
  */
-export async function end(tx: Tx, { id, startedAt }: Assignment): Promise<Assignment> {
-  const ended = await tx.prisma.assignment.update({ where: { id }, data: { endedAt: nowOrAfter(startedAt) } });
-  recordChange(tx, ended, 'ended');
-  return ended;
+export async function endAll(tx: Tx, assignments: readonly Work[]): Promise<void> {
+  if (assignments.length === 0) return;
+  await tx.execute('update assignment set ended_at = greatest(started_at, $2) where id = any($1::uuid[])', [
+    assignments.map(({ id }) => id),
+    new Date().toISOString(),
+  ]);
+  for (const assignment of assignments) recordChange(tx, assignment, 'ended');
 }
 
 async function endAndFollow(tx: Tx, assignment: Assignment): Promise<Assignment> {
-  const ended = await end(tx, assignment);
-  await followRules(tx, ended.schoolId, ended.userId);
-  return ended;
+  await endAll(tx, [assignment]);
+  await followRules(tx, assignment.schoolId, assignment.userId);
+  return tx.prisma.assignment.findUniqueOrThrow({ where: { id: assignment.id } });
 }
 
-function recordChange(tx: Tx, { id, schoolId, classId, userId, subjectId }: Assignment, change: 'assigned' | 'ended'): void {
+/** Within the caller's transaction: records that assignments ended or started, which the caller changed. */
+export async function recordAssignments(tx: Tx, ids: readonly string[], change: 'assigned' | 'ended'): Promise<void> {
+  for (const assignment of await tx.prisma.assignment.findMany({ where: { id: { in: [...ids] } }, orderBy: { id: 'asc' } }))
+    recordChange(tx, assignment, change);
+}
+
+function recordChange(tx: Tx, { id, schoolId, classId, userId, subjectId }: Work, change: 'assigned' | 'ended'): void {
   const ids = { schoolId, assignmentId: id, classId, userId };
   if (subjectId === null) record(tx, `classTeacher.${change}`, ids);
   else record(tx, `subjectTeacher.${change}`, { ...ids, subjectId });

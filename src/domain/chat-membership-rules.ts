@@ -11,11 +11,11 @@ import type { Chat, ChatMember } from './entities.ts';
  */
 
 /**
- * Returns SQL for the members by rule, each with the highest role that a rule gives: of chats, or of one person in
- * them.
+ * Returns SQL for the members by rule, each with the highest role that a rule gives: of chats, or of some people in
+ * them. `people` is a condition on the id of a person, such as `= $2`.
  */
-const membersByRule = (chats: string, person?: string): string => {
-  const open = (column: string): string => `c.archived_at is null and ${chats}${person === undefined ? '' : ` and ${column} = ${person}`}`;
+const membersByRule = (chats: string, people?: string): string => {
+  const open = (column: string): string => `c.archived_at is null and ${chats}${people === undefined ? '' : ` and ${column} ${people}`}`;
   return `
   select chat_id, school_id, user_id, min(role) as role from (
     select c.id as chat_id, c.school_id, g.user_id,
@@ -66,20 +66,22 @@ export async function removeMembersWithoutRule(tx: Tx, chatId: string): Promise<
   if (lostRole !== undefined) await appointSuccessor(tx, chatId, lostRole);
 }
 
-/** Also removes a person without a role in the school from all of its chats. */
-const syncMember = `
-  with holder as (
-    select 1 from role_grant where school_id = $1 and user_id = $2 and ended_at is null
+/** Also removes people without a role in the school from all of its chats. */
+const syncMembers = `
+  with holder as materialized (
+    select distinct user_id from role_grant where school_id = $1 and user_id = any($2::uuid[]) and ended_at is null
   ), rule as materialized (
-    select * from (${membersByRule('c.school_id = $1', '$2')}) w where exists (select from holder)
+    select * from (${membersByRule('c.school_id = $1', '= any($2::uuid[])')}) w where user_id in (select user_id from holder)
   ), removed as (
     delete from chat_member m using chat c
-    where c.id = m.chat_id and c.archived_at is null and m.school_id = $1 and m.user_id = $2
-      and (m.reason = 'RULE' and not exists (select from rule r where r.chat_id = m.chat_id) or not exists (select from holder))
+    where c.id = m.chat_id and c.archived_at is null and m.school_id = $1 and m.user_id = any($2::uuid[])
+      -- No null is in these lists. With NOT EXISTS, PostgreSQL would read \`rule\` again for each member.
+      and (m.reason = 'RULE' and (m.chat_id, m.user_id) not in (select chat_id, user_id from rule)
+           or m.user_id not in (select user_id from holder))
     returning m.school_id, m.chat_id, m.user_id, m.role
   ), changed as (
     update chat_member m set role = r.role from rule r
-    where m.chat_id = r.chat_id and m.user_id = $2 and m.reason = 'RULE' and m.role <> 'OWNER'
+    where m.chat_id = r.chat_id and m.user_id = r.user_id and m.reason = 'RULE' and m.role <> 'OWNER'
       -- A moderator whom a person promoted stays one; one by rule is one as long as the rule says so.
       and (r.role < m.role or (r.role > m.role and m.added_by_id is null))
     returning m.school_id, m.chat_id, m.user_id, case when m.role = 'MEMBER' then 'MODERATOR'::chat_role end as lost
@@ -94,20 +96,24 @@ const syncMember = `
   union all select case when lost is null then 'promoted' else 'demoted' end, lost, school_id, chat_id, user_id from changed`;
 
 /**
- * A step, the last one of every change of roles, enrolments or assignments: applies the rules to a person's memberships
- * in the school. Keeps memberships that a person created. Records every change.
+ * Within the caller's transaction, the last one of every change of roles, enrolments or assignments: applies the rules to the memberships of these
+ * people in the school. Keeps memberships that a person created. Records every change.
  */
-export async function followRules(tx: Tx, schoolId: string, userId: string): Promise<void> {
-  const changes = await tx.execute<AppliedChange>(syncMember, [schoolId, userId]);
+export async function followRules(tx: Tx, schoolId: string, ...userIds: readonly string[]): Promise<void> {
+  const changes = await tx.execute<AppliedChange>(syncMembers, [schoolId, userIds]);
   for (const kind of changeKinds)
     for (const { what, lost: _, ...member } of changes) if (what === kind) record(tx, `chatMember.${kind}`, member);
-  const lostRoles = changes.filter(({ lost }) => lost !== null && lost !== 'MEMBER').sort((a, b) => (a.chatId < b.chatId ? -1 : 1));
+  const lostRoles = changes.filter(({ lost }) => lost !== null && lost !== 'MEMBER').sort(byChatAndRole);
   for (const { chatId, lost } of lostRoles) {
     // The lock serialises moderators who leave at the same time, so that the later one sees who is left.
     await lock(tx, 'Chat', chatId);
     await appointSuccessor(tx, chatId, lost!);
   }
 }
+
+/** An owner before the moderators: whoever succeeds the owner may be the moderator that a chat needs. */
+const byChatAndRole = (a: AppliedChange, b: AppliedChange): number =>
+  a.chatId === b.chatId ? (a.lost === 'OWNER' ? -1 : 1) : a.chatId < b.chatId ? -1 : 1;
 
 /** In the order in which their events are recorded. */
 const changeKinds = ['removed', 'added', 'promoted', 'demoted'] as const;
@@ -157,6 +163,6 @@ export async function appointSuccessor(tx: Tx, chatId: string, lost: ChatMember[
 
 /** Returns the role that a rule gives a person in a chat now; null if no rule does. */
 export async function roleByRule(tx: Tx, chatId: string, userId: string): Promise<ChatMember['role'] | null> {
-  const [member] = await tx.query<{ role: ChatMember['role'] }>(membersByRule('c.id = $1', '$2'), [chatId, userId]);
+  const [member] = await tx.query<{ role: ChatMember['role'] }>(membersByRule('c.id = $1', '= $2'), [chatId, userId]);
   return member?.role ?? null;
 }

@@ -71,7 +71,8 @@ function checkGrade(grade: number): void {
 
 const maxLetterLength = 15;
 
-function nameFields(grade: number, letter: string): Pick<Class, 'grade' | 'letter' | 'sortKey'> {
+/** Returns the checked name of a class, with its place in the order. @throws INVALID for a grade outside 1 to 11. */
+export function nameFields(grade: number, letter: string): Pick<Class, 'grade' | 'letter' | 'sortKey'> {
   checkGrade(grade);
   return { grade, letter, sortKey: `${String(grade).padStart(2, '0')}${alphabetical(letter)}` };
 }
@@ -86,7 +87,7 @@ function storedLetter(text: string): string {
 }
 
 /** Returns the letter for storage. @throws INVALID for one that is too long, or has neither a letter nor a digit. */
-function letterOf(text: string): string {
+export function letterOf(text: string): string {
   const normalized = storedLetter(normalizeLine('letter', text, maxLetterLength));
   // The database counts code points, of which a compound character has several.
   if ([...normalized].length > maxLetterLength || confusableKey(normalized) === '')
@@ -101,7 +102,7 @@ function letterOf(text: string): string {
  * Refuses a class whose name looks like that of another class of its grade and year, such as «9A» in Latin letters or
  * «9-А». An archived class keeps its name, so it can be unarchived.
  */
-async function refuseNamesake(
+export async function refuseNamesake(
   tx: Tx,
   { id, schoolYearId, grade, letter }: Pick<Class, 'schoolYearId' | 'grade' | 'letter'> & { id?: string },
 ): Promise<void> {

@@ -52,26 +52,38 @@ export async function enrol(tx: Tx, { schoolId, classId, studentId }: EnrolmentI
     if (latest.classId === classId) return latest;
     throw await alreadyEnrolled(tx, latest, schoolId);
   }
-  const enrolment = { id: newId(), schoolId, classId, studentId, startedAt: nowOrAfter(latest?.endedAt), endedAt: null };
-  record(tx, 'student.enrolled', { schoolId, enrolmentId: enrolment.id, studentId, classId });
-  const [[inserted]] = await allInOrder(
-    tx.execute<Pick<Enrolment, 'updatedAt'>>(insertEnrolment, [
-      enrolment.id,
-      schoolId,
-      classId,
-      studentId,
-      enrolment.startedAt.toISOString(),
-    ]),
-    followRules(tx, schoolId, studentId),
-  );
-  // A constraint found a concurrent enrolment that the lock missed.
-  if (inserted === undefined) throw await alreadyEnrolled(tx, await currentEnrolmentOf(tx, studentId), schoolId);
-  return { ...enrolment, updatedAt: inserted.updatedAt };
+  const made = { planId: null, orderNumber: null, admittedOn: null };
+  const enrolment = { id: newId(), schoolId, classId, studentId, startedAt: nowOrAfter(latest?.endedAt), endedAt: null, ...made };
+  const [updatedAt] = await allInOrder(enrolAll(tx, schoolId, [enrolment]), followRules(tx, schoolId, studentId));
+  return { ...enrolment, updatedAt };
 }
 
-const insertEnrolment = `
-  insert into enrolment (id, school_id, class_id, student_id, started_at) values ($1, $2, $3, $4, $5)
-  on conflict do nothing returning updated_at as "updatedAt"`;
+/** An enrolment to insert. A start before the end of a former enrolment of the pupil is moved to that end. */
+export type NewEnrolment = Pick<Plain<Enrolment>, 'id' | 'classId' | 'studentId' | 'startedAt' | 'planId' | 'orderNumber' | 'admittedOn'>;
+
+const insertEnrolments = `
+  insert into enrolment (id, school_id, class_id, student_id, started_at, plan_id, order_number, admitted_on)
+  select e.id, $1, e."classId", e."studentId",
+         greatest(e."startedAt", (select max(ended_at) from enrolment former where former.student_id = e."studentId")),
+         e."planId", e."orderNumber", e."admittedOn"
+  from jsonb_to_recordset($2::jsonb) as
+    e (id uuid, "classId" uuid, "studentId" uuid, "startedAt" timestamptz, "planId" uuid, "orderNumber" text, "admittedOn" date)
+  on conflict do nothing returning student_id as "studentId", updated_at as "updatedAt"`;
+
+/**
+ * Within the caller's transaction: enrols pupils, each in one class. Returns the time of the insertion. The caller has
+ * locked the pupils and, shared, the classes, and calls `followRules` afterwards.
+ * @throws CONFLICT for a pupil with an enrolment that the locks missed.
+ */
+export async function enrolAll(tx: Tx, schoolId: string, enrolments: readonly NewEnrolment[]): Promise<Date> {
+  for (const { id: enrolmentId, studentId, classId } of enrolments)
+    record(tx, 'student.enrolled', { schoolId, enrolmentId, studentId, classId });
+  const inserted = await tx.execute<{ studentId: string; updatedAt: Date }>(insertEnrolments, [schoolId, JSON.stringify(enrolments)]);
+  if (inserted.length === enrolments.length) return inserted[0]?.updatedAt ?? new Date();
+  const done = new Set(inserted.map(({ studentId }) => studentId));
+  const { studentId } = enrolments.find((enrolment) => !done.has(enrolment.studentId))!;
+  throw await alreadyEnrolled(tx, await currentEnrolmentOf(tx, studentId), schoolId);
+}
 
 /** Transfers a pupil to another class of the school, without a gap between the enrolments. Regulation 2.1 f. */
 export async function transferStudent(ctx: Context, input: EnrolmentInput): Promise<Enrolment> {
@@ -86,14 +98,46 @@ export async function transferStudent(ctx: Context, input: EnrolmentInput): Prom
     authorize(ctx, 'student.transfer', { schoolId, classId: present.classId });
     if (present.classId === classId) return present;
     await lockStudent(tx, schoolId, studentId);
-    const at = nowOrAfter(present.startedAt);
-    await tx.prisma.enrolment.update({ where: { id: present.id }, data: { endedAt: at } });
-    const next = await tx.prisma.enrolment.create({ data: { schoolId, classId, studentId, startedAt: at } });
-    const from = { fromEnrolmentId: present.id, fromClassId: present.classId };
-    record(tx, 'student.transferred', { schoolId, enrolmentId: next.id, studentId, classId, ...from });
+    const id = newId();
+    await transferAll(tx, schoolId, [{ id, classId, present, planId: null }]);
     await followRules(tx, schoolId, studentId);
-    return next;
+    return tx.prisma.enrolment.findUniqueOrThrow({ where: { id } });
   });
+}
+
+export interface Transfer {
+  /** The id of the next enrolment. */
+  id: string;
+  classId: string;
+  present: Pick<Enrolment, 'id' | 'classId' | 'studentId'>;
+  planId: string | null;
+}
+
+/** Keeps the facts of the admission, which a transfer does not repeat. */
+const moveEnrolments = `
+  with move as (
+    select * from jsonb_to_recordset($3::jsonb) as m (id uuid, "classId" uuid, "presentId" uuid, "planId" uuid)
+  ), ended as (
+    update enrolment e set ended_at = greatest(e.started_at, $2) from move where e.id = move."presentId" and e.ended_at is null
+    returning e.id, e.student_id, e.ended_at, e.order_number, e.admitted_on
+  )
+  insert into enrolment (id, school_id, class_id, student_id, started_at, plan_id, order_number, admitted_on)
+  select move.id, $1, move."classId", ended.student_id, ended.ended_at, move."planId", ended.order_number, ended.admitted_on
+  from move join ended on ended.id = move."presentId"
+  returning id`;
+
+/**
+ * Within the caller's transaction: ends enrolments and starts others without a gap. The caller has locked the pupils, holds the classes, and then
+ * calls `followRules`.
+ */
+export async function transferAll(tx: Tx, schoolId: string, transfers: readonly Transfer[]): Promise<void> {
+  if (transfers.length === 0) return;
+  const moves = transfers.map(({ present, ...move }) => ({ ...move, presentId: present.id }));
+  await tx.execute(moveEnrolments, [schoolId, new Date().toISOString(), JSON.stringify(moves)]);
+  for (const { id, classId, present } of transfers) {
+    const from = { fromEnrolmentId: present.id, fromClassId: present.classId };
+    record(tx, 'student.transferred', { schoolId, enrolmentId: id, studentId: present.studentId, classId, ...from });
+  }
 }
 
 /** Ends a pupil's enrolment. The pupil keeps the role. Regulation 2.1 f. */
@@ -107,18 +151,23 @@ export async function withdrawStudent(ctx: Context, input: { studentId: string }
       present && (await tx.prisma.enrolment.findFirst({ where: { AND: [{ id: present.id }, readable(ctx.actor, 'Enrolment')] } }));
     if (visible === null) throw notEnrolled();
     authorize(ctx, 'student.withdraw', { schoolId: visible.schoolId, classId: visible.classId });
-    const ended = await withdraw(tx, visible);
-    await followRules(tx, ended.schoolId, studentId);
-    return ended;
+    await withdrawAll(tx, [visible]);
+    await followRules(tx, visible.schoolId, studentId);
+    return tx.prisma.enrolment.findUniqueOrThrow({ where: { id: visible.id } });
   });
 }
 
-/** Within the caller's transaction: ends an enrolment. The caller then calls `followRules`. */
-export async function withdraw(tx: Tx, { id, startedAt }: Enrolment): Promise<Enrolment> {
-  const ended = await tx.prisma.enrolment.update({ where: { id }, data: { endedAt: nowOrAfter(startedAt) } });
-  const { schoolId, studentId, classId } = ended;
-  record(tx, 'student.withdrawn', { schoolId, enrolmentId: id, studentId, classId });
-  return ended;
+/** Within the caller's transaction: ends enrolments. The caller then calls `followRules`. */
+export async function withdrawAll(
+  tx: Tx,
+  enrolments: readonly Pick<Enrolment, 'id' | 'schoolId' | 'studentId' | 'classId'>[],
+): Promise<void> {
+  await tx.execute('update enrolment set ended_at = greatest(started_at, $2) where id = any($1::uuid[])', [
+    enrolments.map(({ id }) => id),
+    new Date().toISOString(),
+  ]);
+  for (const { id: enrolmentId, schoolId, studentId, classId } of enrolments)
+    record(tx, 'student.withdrawn', { schoolId, enrolmentId, studentId, classId });
 }
 
 async function currentEnrolmentOf(tx: Tx, studentId: string): Promise<Enrolment | null> {

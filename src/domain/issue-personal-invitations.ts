@@ -39,7 +39,7 @@ const replaceOpen = insertInvitations(
 );
 
 /**
- * A step, in one statement: issues a personal invitation to each of these people who has a role in the school, cannot
+ * Within the caller's transaction, in one statement: issues a personal invitation to each of these people who has a role in the school, cannot
  * sign in yet and has no open one. Returns those who got one. Records no event: `user.created` says that a person came
  * with an invitation.
  */
@@ -67,12 +67,12 @@ function valuesOf(ctx: Context, { schoolId, userIds }: Issue): unknown[] {
   return [schoolId, actingUserId(ctx), expiresAt.toISOString(), JSON.stringify(rows)];
 }
 
-/** A step, after the end of roles: revokes the open invitation of a person who has no role in the school any more. */
-export async function revokeWithoutRole(tx: Tx, schoolId: string, userId: string): Promise<void> {
+/** Within the caller's transaction, after the end of roles: revokes the open invitations of those who have no role in the school any more. */
+export async function revokeWithoutRole(tx: Tx, schoolId: string, userIds: readonly string[]): Promise<void> {
   await tx.execute(
-    `update invitation set revoked_at = now() where school_id = $1 and user_id = $2 and ${open}
-       and not exists (select from role_grant where school_id = $1 and user_id = $2 and ended_at is null)
+    `update invitation i set revoked_at = now() where school_id = $1 and user_id = any($2::uuid[]) and ${open}
+       and not exists (select from role_grant g where g.school_id = $1 and g.user_id = i.user_id and g.ended_at is null)
      returning id`,
-    [schoolId, userId],
+    [schoolId, userIds],
   );
 }

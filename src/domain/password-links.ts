@@ -28,7 +28,7 @@ export interface CreatedLink {
 }
 
 /**
- * A step: creates a link. The person's former link of the channel stops working. The other channel keeps its own, so
+ * Within the caller's transaction: creates a link. The person's former link of the channel stops working. The other channel keeps its own, so
  * that a stranger who requests mails does not end a link that was handed over.
  */
 export async function createLink(ctx: Context, tx: Tx, userId: string, channel: Channel): Promise<CreatedLink> {
@@ -40,14 +40,14 @@ export async function createLink(ctx: Context, tx: Tx, userId: string, channel: 
   return { link: `${ctx.config.publicUrl}/reset/${code}`, expiresAt };
 }
 
-/** A step: replaces the password hash. Ends everything that the former password has begun, except sessions. */
+/** Within the caller's transaction: replaces the password hash. Ends everything that the former password has begun, except sessions. */
 export async function replacePassword(tx: Tx, userId: string, passwordHash: string | null): Promise<void> {
   await tx.prisma.user.update({ where: { id: userId }, data: { passwordHash } });
   await tx.prisma.passwordLink.deleteMany({ where: { userId } });
   await deletePendingSignIns(tx, userId);
 }
 
-/** A step: records an event of a person in the log of each school where the person has a role, and in `schoolId`. */
+/** Within the caller's transaction: records an event of a person in the log of each school where the person has a role, and in `schoolId`. */
 export async function recordOfPerson(
   tx: Tx,
   type: 'password.reset' | 'password.changed' | 'passwordLink.mailed',

@@ -1,11 +1,12 @@
+import { newId } from '../db/ids.ts';
 import type { Tx } from '../db/transaction.ts';
 import { conflict } from '../errors.ts';
 import { record } from '../events/record.ts';
+import type { Plain } from '../reader/row-view.ts';
 import { authorize, find, findFor, lock } from './access.ts';
-import { end as endAssignment } from './assignments.ts';
+import { endAll as endAssignments } from './assignments.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
-import { withdraw } from './enrolments.ts';
-import { nowOrAfter } from './intervals.ts';
+import { withdrawAll } from './enrolments.ts';
 import { paginateChildren } from './connection.ts';
 import { readable } from './resources.ts';
 import { followRules } from './chat-membership-rules.ts';
@@ -39,23 +40,51 @@ export async function grantRole(ctx: Context, input: GrantRoleInput): Promise<Ro
  * @throws CONFLICT if a pupil would become staff of the same school or staff a pupil, and for a deactivated person.
  */
 export async function grant(tx: Tx, input: GrantRoleInput & { grantedById: string | null }): Promise<RoleGrant> {
-  const { schoolId, userId, role } = input;
-  const { deactivatedAt, grants } = await tx.prisma.user.findUniqueOrThrow({
-    where: { id: userId },
-    include: { grants: { where: { schoolId, endedAt: null } } },
+  const [granted] = await grantAll(tx, input.schoolId, [{ ...input, planId: null }]);
+  return tx.prisma.roleGrant.findUniqueOrThrow({ where: { id: granted! } });
+}
+
+export type NewGrant = Pick<RoleGrant, 'userId' | 'role' | 'grantedById' | 'planId'>;
+
+/** Within the caller's transaction: grants roles in a school, as `grant` does, to people of whom each may occur several times. Returns the ids. */
+export async function grantAll(tx: Tx, schoolId: string, grants: readonly NewGrant[]): Promise<string[]> {
+  const people = await tx.prisma.user.findMany({
+    where: { id: { in: [...new Set(grants.map(({ userId }) => userId))] } },
+    select: { id: true, deactivatedAt: true, grants: { where: { schoolId, endedAt: null }, select: { id: true, role: true } } },
   });
+  const byId = new Map(people.map((person) => [person.id, person]));
+  const startedAt = new Date();
+  const added: (NewGrant & { id: string })[] = [];
+  const ids = grants.map(({ userId, role, grantedById, planId }) => {
+    const person = byId.get(userId)!;
+    const held = heldGrant(person, role);
+    if (held !== undefined) return held.id;
+    const id = newId();
+    person.grants.push({ id, role });
+    added.push({ id, userId, role, grantedById, planId });
+    return id;
+  });
+  await tx.prisma.roleGrant.createMany({ data: added.map((one) => ({ ...one, schoolId, startedAt })) });
+  for (const { id, userId } of added) record(tx, 'role.granted', { schoolId, grantId: id, userId });
+  return ids;
+}
+
+type HeldGrant = Pick<Plain<RoleGrant>, 'id' | 'role'>;
+
+/** Returns the person's grant of this role. @throws CONFLICT if the person may not have it. */
+function heldGrant(
+  { deactivatedAt, grants }: { deactivatedAt: Date | null; grants: readonly HeldGrant[] },
+  role: RoleGrant['role'],
+): HeldGrant | undefined {
   if (deactivatedAt !== null)
     throw conflict(['Учётная запись этого человека закрыта.', 'This person’s account has been deactivated.'], { path: ['userId'] });
   const held = grants.find((present) => present.role === role);
-  if (held !== undefined) return held;
-  if (grants.some((present) => (present.role === 'STUDENT') !== (role === 'STUDENT')))
+  if (held === undefined && grants.some((present) => (present.role === 'STUDENT') !== (role === 'STUDENT')))
     throw conflict(
       ['В одной школе нельзя быть и учеником, и сотрудником.', 'A person cannot be both a pupil and staff of the same school.'],
       { path: ['role'] },
     );
-  const created = await tx.prisma.roleGrant.create({ data: { ...input, startedAt: new Date() } });
-  record(tx, 'role.granted', { schoolId, grantId: created.id, userId });
-  return created;
+  return held;
 }
 
 /**
@@ -96,43 +125,62 @@ export async function lockForEnding(tx: Tx, schoolId: string, userId: string): P
 }
 
 /**
- * Ends current roles of one person in one school within a transaction, after `lockForEnding`; calls `followRules`. The
- * personal invitation ends with the last role.
+ * Within the caller's transaction: ends current roles of people in one school, after `lockForEnding`; calls `followRules`.
+ * A personal invitation ends with the last role of its person.
  */
-export async function endGrants(tx: Tx, grants: readonly RoleGrant[], endedById: string | null): Promise<void> {
-  for (const present of grants) {
-    const { id, schoolId, userId, role } = present;
-    if (role === 'PLATFORM_ADMINISTRATOR') await refuseLastAdministrator(tx, schoolId, userId);
-    if (role === 'TEACHER') await endAssignments(tx, schoolId, userId);
-    if (role === 'STUDENT') await endEnrolment(tx, schoolId, userId);
-    await tx.prisma.roleGrant.update({ where: { id }, data: { endedAt: nowOrAfter(present.startedAt), endedById } });
-    record(tx, 'role.ended', { schoolId, grantId: id, userId });
-  }
+export async function endGrants(tx: Tx, grants: readonly GrantToEnd[], endedById: string | null): Promise<void> {
   const [first] = grants;
   if (first === undefined) return;
-  await followRules(tx, first.schoolId, first.userId);
-  await revokeWithoutRole(tx, first.schoolId, first.userId);
+  await endRoles(tx, grants, endedById);
+  const userIds = [...new Set(grants.map(({ userId }) => userId))];
+  await followRules(tx, first.schoolId, ...userIds);
+  await revokeWithoutRole(tx, first.schoolId, userIds);
 }
 
-async function refuseLastAdministrator(tx: Tx, schoolId: string, userId: string): Promise<void> {
+type GrantToEnd = Pick<Plain<RoleGrant>, 'id' | 'schoolId' | 'userId' | 'role'>;
+
+/** What ended with the roles. */
+export interface EndedWithRoles {
+  assignments: readonly { id: string; userId: string }[];
+  enrolments: readonly { id: string; studentId: string }[];
+}
+
+/**
+ * Within the caller's transaction: ends current roles of people in one school, and with them the assignments of teachers and the enrolments of
+ * pupils. The caller then calls `followRules` and `revokeWithoutRole`.
+ * @throws CONFLICT for the last platform administrator of a school.
+ */
+export async function endRoles(tx: Tx, grants: readonly GrantToEnd[], endedById: string | null): Promise<EndedWithRoles> {
+  const holders = (role: RoleGrant['role']) => grants.filter((held) => held.role === role).map(({ userId }) => userId);
+  const [first] = grants;
+  if (first === undefined) return { assignments: [], enrolments: [] };
+  const { schoolId } = first;
+  await refuseLastAdministrator(tx, schoolId, holders('PLATFORM_ADMINISTRATOR'));
+  const ofTeachers = { schoolId, userId: { in: holders('TEACHER') }, endedAt: null };
+  const assignments = await tx.prisma.assignment.findMany({ where: ofTeachers, orderBy: { id: 'asc' } });
+  await endAssignments(tx, assignments);
+  const ofPupils = { schoolId, studentId: { in: holders('STUDENT') }, endedAt: null };
+  const enrolments = await tx.prisma.enrolment.findMany({ where: ofPupils, orderBy: { id: 'asc' } });
+  await withdrawAll(tx, enrolments);
+  await tx.execute('update role_grant set ended_at = greatest(started_at, $2), ended_by_id = $3 where id = any($1::uuid[])', [
+    grants.map(({ id }) => id),
+    new Date().toISOString(),
+    endedById,
+  ]);
+  for (const { id, userId } of grants) record(tx, 'role.ended', { schoolId, grantId: id, userId });
+  return { assignments, enrolments };
+}
+
+async function refuseLastAdministrator(tx: Tx, schoolId: string, userIds: readonly string[]): Promise<void> {
+  if (userIds.length === 0) return;
   const others = await tx.prisma.roleGrant.count({
-    where: { schoolId, role: 'PLATFORM_ADMINISTRATOR', endedAt: null, userId: { not: userId } },
+    where: { schoolId, role: 'PLATFORM_ADMINISTRATOR', endedAt: null, userId: { notIn: [...userIds] } },
   });
   if (others === 0)
     throw conflict([
       'Это последний администратор школы: сначала назначьте другого.',
       'This is the last platform administrator of the school: appoint another first.',
     ]);
-}
-
-async function endAssignments(tx: Tx, schoolId: string, userId: string): Promise<void> {
-  const assignments = await tx.prisma.assignment.findMany({ where: { schoolId, userId, endedAt: null }, orderBy: { id: 'asc' } });
-  for (const assignment of assignments) await endAssignment(tx, assignment);
-}
-
-async function endEnrolment(tx: Tx, schoolId: string, studentId: string): Promise<void> {
-  const enrolment = await tx.prisma.enrolment.findFirst({ where: { schoolId, studentId, endedAt: null } });
-  if (enrolment !== null) await withdraw(tx, enrolment);
 }
 
 /** Returns a person's roles that the actor may read, earliest first. */

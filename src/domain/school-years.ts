@@ -22,6 +22,13 @@ export function dayIn(timeZone: string, instant: Date): string {
   return calendar.format(instant);
 }
 
+/** Returns the instant at which a day such as 2026-09-01 begins in a time zone. */
+export function startOfDay(timeZone: string, day: string): Date {
+  const utc = Date.parse(`${day}T00:00:00Z`);
+  const shown = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'medium' }).format(utc);
+  return new Date(utc - (Date.parse(`${shown.replace(' ', 'T')}Z`) - utc));
+}
+
 /** Returns the first and last day of the school year around a day. July and August belong to the year before. */
 export function yearAround(day: string): { startsOn: Date; endsOn: Date } {
   const [year, month] = day.split('-').map(Number) as [number, number];

@@ -1,6 +1,7 @@
 import type { Tx } from '../db/transaction.ts';
 import { conflict } from '../errors.ts';
 import { record } from '../events/record.ts';
+import type { Plain } from '../reader/row-view.ts';
 import { findFor, lockName } from './access.ts';
 import { confusableKey } from './confusables.ts';
 import { mutate, type Context } from './context.ts';
@@ -12,9 +13,9 @@ import { alphabetical, normalizeLine } from './text.ts';
 /** Creates a subject, to which teachers can be assigned in classes. Regulation 2.1 g. */
 export async function createSubject(ctx: Context, input: { schoolId: string; name: string }): Promise<Subject> {
   const school = await findFor(ctx, 'School', input.schoolId, 'subject.create');
-  const name = normalizeLine('name', input.name, 100);
+  const fields = subjectFields(input.name);
   return mutate(ctx, async (tx) => {
-    const subject = { schoolId: school.id, name, sortKey: alphabetical(name) };
+    const subject = { schoolId: school.id, ...fields };
     await refuseNamesake(tx, subject);
     const created = await tx.prisma.subject.create({ data: subject });
     record(tx, 'subject.created', { schoolId: school.id, subjectId: created.id });
@@ -22,11 +23,17 @@ export async function createSubject(ctx: Context, input: { schoolId: string; nam
   });
 }
 
+/** Returns the checked name of a subject, with its place in the order. @throws INVALID for an unusable name. */
+export function subjectFields(text: string): Pick<Plain<Subject>, 'name' | 'sortKey'> {
+  const name = normalizeLine('name', text, 100);
+  return { name, sortKey: alphabetical(name) };
+}
+
 /**
- * Refuses a name that looks like that of another subject: case, spaces and look-alike letters make no difference. Also
+ * Within the caller's transaction: refuses a name that looks like that of another subject: case, spaces and look-alike letters make no difference. Also
  * refuses an equal sort key, which the database keeps unique: `alphabetical` gives «я» the key of «ѐ».
  */
-async function refuseNamesake(tx: Tx, { schoolId, name, sortKey }: Pick<Subject, 'schoolId' | 'name' | 'sortKey'>): Promise<void> {
+export async function refuseNamesake(tx: Tx, { schoolId, name, sortKey }: Pick<Subject, 'schoolId' | 'name' | 'sortKey'>): Promise<void> {
   await lockName(tx, 'unique name', `subject names ${schoolId}`);
   const others = await tx.prisma.subject.findMany({ where: { schoolId }, select: { name: true, sortKey: true } });
   const key = confusableKey(name);
