@@ -14,6 +14,7 @@ import { invalid, Refusal } from './errors.ts';
 import { createLogger } from './logger.ts';
 import { isUuid } from './uuid.ts';
 import { open, type Opened } from './http/bootstrap.ts';
+import { exportOptions, exportToFile, importOptions, importRoster, type Outcome } from './roster-commands.ts';
 
 /**
  * The command line. Commands print what they did; a refusal is one line with exit status 1, a usage error has status 2.
@@ -21,7 +22,7 @@ import { open, type Opened } from './http/bootstrap.ts';
 
 interface Command extends OptionsOf {
   about: string;
-  run(opened: Opened, values: Values): Promise<string[]>;
+  run(opened: Opened, values: Values): Promise<string[] | Outcome>;
 }
 
 const text = (values: Values, name: string): string => values[name] as string;
@@ -175,6 +176,21 @@ const commands: Record<string, Command> = {
       return ['The identity was bound.'];
     },
   },
+  import: {
+    about: 'import a file of people and classes: the Russian list, OneRoster, or School Data Sync',
+    usage: 'FILE --school ID [--dry-run] [--threshold N] [--skip-errors] [--json]',
+    argument: 'FILE',
+    options: importOptions,
+    flags: ['dry-run', 'skip-errors', 'partial', 'json'],
+    run: (opened, values) => importRoster(opened, idIn(values, 'school'), values),
+  },
+  export: {
+    about: 'write the people and classes of a school to a file',
+    usage: 'FILE --school ID --format oneroster|list',
+    argument: 'FILE',
+    options: exportOptions,
+    run: (opened, values) => exportToFile(opened, idIn(values, 'school'), values),
+  },
   'rotate-key': {
     about: 'create a new key for signing tokens; tokens signed with old keys stay valid',
     usage: '',
@@ -257,7 +273,9 @@ async function main([name, ...args]: string[]): Promise<void> {
   const log = createLogger(config.logLevel === 'info' ? 'warn' : config.logLevel, process.stderr);
   const opened = await open(config, log);
   try {
-    print(await command.run(opened, values));
+    const outcome = await command.run(opened, values);
+    print(Array.isArray(outcome) ? outcome : outcome.lines);
+    if (!Array.isArray(outcome)) process.exitCode = outcome.exitCode;
   } catch (error) {
     throw error instanceof Refusal ? new RefusedError(refusalLine(error, command.options)) : error;
   } finally {

@@ -9,6 +9,8 @@ export type Values = Record<string, string | string[] | boolean | undefined>;
 
 export interface OptionsOf {
   usage: string;
+  /** The name of the one argument that belongs to no option, such as FILE. It is required. */
+  argument?: string;
   /** Long options by name, each with its meaning; a name that starts with `*` is required. */
   options: Readonly<Record<string, string>>;
   repeated?: readonly string[];
@@ -35,8 +37,13 @@ export function parseOptions(name: string, command: OptionsOf, args: string[]): 
       : { type: 'string', multiple: command.repeated?.includes(option) ?? false };
   const { tokens } = parseArgs({ args, options, strict: false, tokens: true });
   const seen = new Set<string>();
+  const given: string[] = [];
   for (const token of tokens) {
     if (token.kind === 'option-terminator') continue;
+    if (token.kind === 'positional' && command.argument !== undefined && given.length === 0) {
+      given.push(token.value);
+      continue;
+    }
     if (token.kind === 'positional')
       throw new UsageError(`«${token.value}» belongs to no option; put a value with spaces in quotes: npx sfera ${name} ${command.usage}`);
     if (!names.includes(token.name))
@@ -51,7 +58,10 @@ export function parseOptions(name: string, command: OptionsOf, args: string[]): 
   for (const option of Object.keys(command.options))
     if (option.startsWith('*') && !seen.has(plain(option)))
       throw new UsageError(`--${plain(option)} is required: npx sfera ${name} ${command.usage}`);
-  return parseArgs({ args, options }).values as Values;
+  if (command.argument !== undefined && given[0] === undefined)
+    throw new UsageError(`${command.argument} is missing: npx sfera ${name} ${command.usage}`);
+  const { values } = parseArgs({ args, options, allowPositionals: command.argument !== undefined });
+  return { ...(values as Values), ...(command.argument !== undefined && { [command.argument]: given[0]! }) };
 }
 
 /** Options by the input field that they fill, where the names differ. */

@@ -131,8 +131,8 @@ describe('imports', () => {
 });
 
 describe('one name everywhere', () => {
-  /** `endOtherSessions` records the event of each ended session and has none of its own. */
-  const toldAs: Record<string, string> = { 'otherSessions.end': 'session.ended' };
+  /** `planImport` makes a plan, whose events say so. `endOtherSessions` records the event of each ended session and has none of its own. */
+  const toldAs: Record<string, string> = { 'import.plan': 'plan.ready', 'otherSessions.end': 'session.ended' };
   const irregular: Record<string, string> = {
     enrol: 'enrolled',
     transfer: 'transferred',
@@ -140,6 +140,8 @@ describe('one name everywhere', () => {
     handOver: 'handedOver',
     set: 'set',
     reset: 'reset',
+    apply: 'applied',
+    undo: 'undone',
   };
 
   const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);

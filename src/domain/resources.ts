@@ -117,6 +117,18 @@ const table = {
     parents: { chat: 'Chat', user: { type: 'User', column: 'userId', isJoined: true }, addedBy: 'User' },
     fieldDependencies: {},
   },
+  Plan: {
+    read: 'plan.read',
+    lockRank: 15,
+    facts: { plan: ({ schoolId, clientId }) => ({ schoolId, clientId }) },
+    parents: { school: 'School', year: { type: 'SchoolYear', column: 'schoolYearId' }, createdBy: 'User' },
+  },
+  PlanRow: { read: 'plan.read', via: 'plan', facts: {}, parents: { plan: 'Plan' } },
+  Upload: {
+    read: 'upload.read',
+    facts: { upload: ({ schoolId, clientId, createdById }) => ({ schoolId, clientId, createdById }) },
+    parents: { school: 'School' },
+  },
   Session: { read: 'session.read', facts: { session: ({ userId }) => ({ userId }) } },
 } satisfies { readonly [M in ModelName]?: Resource<M> };
 

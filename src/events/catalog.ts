@@ -92,6 +92,13 @@ export const catalog = {
   'personalInvitation.reissued': event('A person who cannot sign in yet got a new personal invitation. The old link no longer works.', ['userId'], (p) => [school(p)]),
   'personalInvitation.accepted': event('A person chose a login and a password by their personal invitation.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
 
+  'upload.created':         event('A file was announced, whose bytes follow.', ['uploadId'], (p) => [school(p)]),
+  'plan.ready':             event('A plan was made and can be applied.', ['planId'], (p) => [school(p)]),
+  'plan.failed':            event('The file of a planned import could not be read.', ['planId'], (p) => [school(p)]),
+  'planRow.edited':         event('A person decided whether a row of a plan is applied.', ['planId', 'planRowId'], (p) => [school(p)]),
+  'plan.applied':           event('A plan was applied. The changes have their own events, with the same causation.', ['planId'], (p) => [school(p)]),
+  'plan.undone':            event('An applied plan was undone. The reversed changes have their own events, with the same causation.', ['planId'], (p) => [school(p)]),
+
   'chat.created':           event('A chat was created. Its first members have no events of their own.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`], rightsOfEveryone),
   'chat.renamed':           event('A chat was renamed.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
   'chat.archived':          event('A chat became read-only.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),

@@ -13,6 +13,7 @@ import './events.ts';
 import './external-ids.ts';
 import './invitations.ts';
 import './passwords.ts';
+import './plans.ts';
 import './personal-invitations.ts';
 import './roles.ts';
 import './schools.ts';
@@ -20,6 +21,7 @@ import './school-years.ts';
 import './sessions.ts';
 import './subjects.ts';
 import './terms.ts';
+import './uploads.ts';
 import './users.ts';
 import './viewer.ts';
 

@@ -15,6 +15,7 @@ import { RequestContexts, type ServerDeps } from './request-context.ts';
 import { requestIdOf, requestInfoOf } from './request-info.ts';
 import { sendResponse, sendError, withHeaders } from './responses.ts';
 import { socketTimeouts, serveSockets, type Sockets, type SocketTimeouts } from './websocket/server.ts';
+import { UploadRoute, uploadIdOf } from './upload-route.ts';
 import { watchStalled, type OpenConnection } from './stalled-connections.ts';
 
 export interface App {
@@ -57,6 +58,7 @@ class HttpServer {
   readonly #metrics: Metrics;
   readonly #pipeline: Pipeline;
   readonly #fastPath: FastPath;
+  readonly #uploads: UploadRoute;
   readonly #yoga: YogaHandler;
   readonly #listener: Listener;
   readonly #sockets: Sockets;
@@ -72,11 +74,13 @@ class HttpServer {
     this.#metrics = createMetrics(db, liveEvents, counts, config.workers);
     const documents = new Documents();
     const subscriptions = new Subscriptions(createSerializer(this.#mask), counts, documents);
+    const contexts = new RequestContexts(deps, new AccountLimits(config));
+    this.#uploads = new UploadRoute(deps, contexts);
     this.#pipeline = new Pipeline({
       log,
       documents,
       isOriginAllowed: this.#cors.isAllowed,
-      contexts: new RequestContexts(deps, new AccountLimits(config)),
+      contexts,
       mask: this.#mask,
       metrics: this.#metrics,
       subscribe: (args) => subscriptions.subscribe(args),
@@ -147,6 +151,9 @@ class HttpServer {
     if (path === '/health/ready') return this.#answerReadiness(response);
     if (path === '/metrics') return this.#answerMetrics(request, response);
     if (request.headers.expect !== undefined) response.writeContinue();
+    const id = uploadIdOf(request.url);
+    if (id !== undefined)
+      return this.#uploads.answer(request, response, { id, info: requestInfoOf(request, this.#deps.config.trustProxy) });
     if (!(await this.#deps.routes(request, response))) throw errors.notFound;
   }
 

@@ -1,8 +1,12 @@
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { deleteExpired } from '../auth/adapter.ts';
 import { deleteExpiredTries } from '../auth/limits.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../db/client.ts';
 import { waitAtMost } from '../db/watchdog.ts';
+import { planRowDays } from '../domain/plans/plan-age.ts';
+import { uploadFolder } from '../domain/uploads.ts';
 import type { Logger } from '../logger.ts';
 
 /** Deletes expired data. Each step may run twice, and in several processes at once. */
@@ -16,15 +20,15 @@ const closeWithinMs = 1000;
 /** Deletes expired data now and every hour, until it is closed. */
 export class Housekeeping {
   readonly #db: Database;
-  readonly #eventDays: number;
+  readonly #config: Config;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
   /** The current or last run. */
   #run: Promise<void>;
 
-  constructor(db: Database, { eventDays }: Pick<Config, 'eventDays'>, log: Logger) {
+  constructor(db: Database, config: Config, log: Logger) {
     this.#db = db;
-    this.#eventDays = eventDays;
+    this.#config = config;
     this.#log = log;
     this.#run = this.#deleteExpired();
     this.#timer = setInterval(() => {
@@ -44,11 +48,29 @@ export class Housekeeping {
       await deleteExpiredTries(this.#db);
       await this.#db.pool.query("delete from idempotency_key where at < now() - interval '1 day'");
       await this.#db.pool.query('delete from password_link where expires_at < now()');
-      await trimLogs(this.#db, this.#eventDays);
+      await deleteOldUploads(this.#db, this.#config);
+      await this.#db.pool.query(
+        "delete from plan_row r using plan p where p.id = r.plan_id and p.created_at < now() - $1 * interval '1 day'",
+        [planRowDays],
+      );
+      await trimLogs(this.#db, this.#config.eventDays);
       this.#log.debug('expired data was deleted');
     } catch (error) {
       this.#log.warn({ err: error }, 'housekeeping failed; the next attempt is in an hour');
     }
+  }
+}
+
+/** Deletes uploads that nobody used within a day, and their bytes, also those of a process that was killed. */
+export async function deleteOldUploads(db: Database, config: Config): Promise<void> {
+  const before = new Date(Date.now() - 86_400_000);
+  await db.prisma.upload.deleteMany({ where: { createdAt: { lt: before } } });
+  const folder = uploadFolder(config);
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names) {
+    const file = join(folder, name);
+    const found = await stat(file).catch(() => null);
+    if (found !== null && found.mtime < before) await rm(file, { force: true });
   }
 }
 

@@ -57,6 +57,8 @@ export type Column = (typeof columns)[number];
 /** Where one column of the permissions table applies to an actor. Scopes of different columns are never combined. */
 export interface RoleScope {
   userId: string | null;
+  /** The service client; null for people. */
+  clientId: string | null;
   schools: readonly string[];
   classes: readonly string[];
   /** The classes whose class teacher the actor is. */

@@ -66,10 +66,10 @@ export function scopesByRole(actor: Actor): RoleScopes {
 }
 
 function computeScopes(actor: Actor): RoleScopes {
-  if (actor.kind === 'service')
-    return {
-      service: { userId: null, schools: [actor.schoolId], classes: [], leads: [], taught: [], chats: noChats, scopes: actor.scopes },
-    };
+  if (actor.kind === 'service') {
+    const { clientId, schoolId, scopes } = actor;
+    return { service: { userId: null, clientId, schools: [schoolId], classes: [], leads: [], taught: [], chats: noChats, scopes } };
+  }
   if (actor.kind !== 'user') return {};
   const schools = (role: Role) => actor.grants.filter((grant) => grant.role === role).map((grant) => grant.schoolId);
   const teacherSchools = schools('TEACHER');
@@ -95,7 +95,7 @@ function computeScopes(actor: Actor): RoleScopes {
 }
 
 function roleScope(actor: UserActor, part: Partial<RoleScope>): RoleScope {
-  return { userId: actor.userId, schools: [], classes: [], leads: [], taught: [], chats: actor.chats, scopes: [], ...part };
+  return { userId: actor.userId, clientId: null, schools: [], classes: [], leads: [], taught: [], chats: actor.chats, scopes: [], ...part };
 }
 
 const noChats: ReadonlyMap<string, ChatRole> = new Map();

@@ -5,10 +5,12 @@ import { classScopes } from './scopes/class.ts';
 import { enrolmentScopes } from './scopes/enrolment.ts';
 import { eventScopes } from './scopes/event.ts';
 import { invitationScopes } from './scopes/invitation.ts';
+import { planScopes } from './scopes/plan.ts';
 import { roleScopes } from './scopes/role.ts';
 import { schoolScopes } from './scopes/school.ts';
 import { sessionScopes } from './scopes/session.ts';
 import { subjectScopes } from './scopes/subject.ts';
+import { uploadScopes } from './scopes/upload.ts';
 import { userScopes } from './scopes/user.ts';
 
 /** The nouns that permissions are checked on, with their scopes. */
@@ -21,6 +23,8 @@ export const scopes = {
   enrolment: enrolmentScopes,
   invitation: invitationScopes,
   chat: chatScopes,
+  plan: planScopes,
+  upload: uploadScopes,
   session: sessionScopes,
   event: eventScopes,
 };
@@ -129,6 +133,14 @@ export const permissions = {
 
   'session.read':         row('session',    '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-',           'See a session, which must be yours.'),
   'session.end':          row('session',    '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-',           'End a session, which must be yours.'),
+
+  'upload.create':        row('school',     '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Send a file to a school.'),
+  'upload.read':          row('upload',     '2.1 f', 'own',         '-',           '-',               '-',                 '-',               'own',         'See an upload and send its bytes.'),
+  'import.plan':          row('school',     '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Plan the import of a roster file into a school.'),
+  'plan.read':            row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'own',         'See a plan and its rows.'),
+  'planRow.edit':         row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'own',         'Exclude or include a row of a plan.'),
+  'plan.apply':           row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'own',         'Apply a plan.'),
+  'plan.undo':            row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Undo an applied plan.'),
 
   'event.read':           row('event',      '2.2 c', 'school',      'school',      '-',               '-',                 '-',               'events',      'Read the log of a school.'),
 };

@@ -68,7 +68,7 @@ export function restrictToSchool(schoolId: string, actor: UserActor | ServiceAct
 
 const noChats: ReadonlyMap<string, ChatRole> = new Map();
 
-/** Returns a key that is equal for actors with the same roles in the same schools and classes. */
+/** Returns a key that is equal for people with the same roles in the same schools and classes; each service has its own. */
 export function rightsKey(actor: UserActor | ServiceActor): string {
   const ordered = Object.entries(scopesByRole(actor)).map(([column, { schools, classes, leads, taught, scopes }]) => [
     column,
@@ -78,7 +78,10 @@ export function rightsKey(actor: UserActor | ServiceActor): string {
     taught.map((pair) => `${pair.classId} ${pair.subjectId}`).sort(),
     [...scopes].sort(),
   ]);
-  return JSON.stringify([actor.kind, ordered.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))]);
+  return JSON.stringify([
+    actor.kind === 'service' ? actor.clientId : actor.kind,
+    ordered.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1)),
+  ]);
 }
 
 /**

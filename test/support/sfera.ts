@@ -1,5 +1,9 @@
+import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { encodeGlobalID } from '@pothos/plugin-relay';
 import type { Event, User } from '../../src/db/generated/client.ts';
 import { importJWK, SignJWT } from 'jose';
@@ -44,6 +48,7 @@ export async function testConfig(env: Record<string, string> = {}): Promise<Conf
     SECRET_KEY: 'a secret of thirty-two bytes for tests',
     LOG_LEVEL: 'silent',
     DEMO: 'false',
+    DATA_DIR: join(tmpdir(), `sfera-test-${randomUUID()}`),
     OPERATIONS_PER_MINUTE: '1000000',
     EXECUTOR: process.env.EXECUTOR,
     ROWS: process.env.ROWS,
@@ -74,6 +79,10 @@ export async function openSfera(env: Record<string, string> = {}): Promise<Sfera
   const build = createBuild(running);
   return {
     ...running,
+    async close() {
+      await running.close();
+      rmSync(config.dataDir, { recursive: true, force: true });
+    },
     url,
     as,
     token,

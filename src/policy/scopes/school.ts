@@ -11,4 +11,5 @@ export const schoolScopes = defineScopes<SchoolFacts>()({
   school: ofSchools(inSchool('the schools in which the person belongs to the column')),
   read: ofSchools(forService('read', "the client's school")),
   events: ofSchools(forService('events', "the client's school")),
+  roster: ofSchools(forService('roster', "the client's school")),
 });

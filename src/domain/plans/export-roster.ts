@@ -1,0 +1,102 @@
+import { forbidden, notFound } from '../../errors.ts';
+import {
+  keyOfId,
+  type Roster,
+  type RosterAssignment,
+  type RosterEnrolment,
+  type RosterFormat,
+  type RosterPerson,
+} from '../../roster/roster.ts';
+import { mutate, type Context } from '../context.ts';
+import { schoolYearOf } from '../school-years.ts';
+import { loadPresentRoster, type PresentPerson, type PresentRoster } from './present-roster.ts';
+
+export interface ExportedRoster {
+  roster: Roster;
+  school: { externalId: string; name: string; year: { startsOn: string; endsOn: string } };
+}
+
+interface ExportInput {
+  schoolId: string;
+  /** The system whose external ids are written. Whoever has none there gets the id of Sfera, which an import knows. */
+  system?: string | undefined;
+  format: RosterFormat;
+}
+
+/**
+ * Returns the people and classes of a school in the present year, as a file states them. An import of it changes nothing.
+ * Only the operator may: the GraphQL schema does not have it.
+ */
+export async function exportRoster(ctx: Context, { schoolId, system = 'roster', format }: ExportInput): Promise<ExportedRoster> {
+  if (ctx.actor.kind !== 'operator') throw forbidden();
+  return mutate(ctx, async (tx) => {
+    const school = await tx.prisma.school.findUnique({ where: { id: schoolId } });
+    if (school === null) throw notFound('schoolId');
+    const year = await schoolYearOf(tx, schoolId, new Date());
+    const present = await loadPresentRoster(tx, { schoolId, schoolYearId: year.id, system });
+    const dayOf = (date: Date): string => date.toISOString().slice(0, 10);
+    return {
+      roster: rosterOf(present, format),
+      school: { externalId: schoolId, name: school.name, year: { startsOn: dayOf(year.startsOn), endsOn: dayOf(year.endsOn) } },
+    };
+  });
+}
+
+const nowhere = { file: '', line: 0 };
+const noNotices = { list: [], total: 0 };
+
+/** Leaves out archived classes, subjects that nobody teaches, and people without a role. */
+function rosterOf(present: PresentRoster, format: RosterFormat): Roster {
+  const classes = new Map(present.classes.filter(({ isArchived }) => !isArchived).map((one) => [one.id, identify(one)]));
+  const taught = new Set(present.assignments.map(({ subjectId }) => subjectId));
+  const subjects = new Map(present.subjects.filter(({ id }) => taught.has(id)).map((one) => [one.id, identify(one)]));
+  const people = new Map(present.people.filter(({ grants }) => grants.length > 0).map((one) => [one.id, identify(one)]));
+  const enrolments = [...people.values()].flatMap(({ key, enrolment }): RosterEnrolment[] => {
+    const ofClass = enrolment && classes.get(enrolment.classId);
+    if (!enrolment || ofClass === undefined || ofClass === null) return [];
+    const { orderNumber, admittedOn, startedOn } = enrolment;
+    const order = orderNumber === null ? {} : { orderNumber };
+    return [{ person: key, class: ofClass.key, startedOn: admittedOn ?? startedOn, ...order, isActive: true, at: nowhere }];
+  });
+  const assignments = present.assignments.flatMap(({ classId, userId, kind, subjectId }): RosterAssignment[] => {
+    const [ofClass, person] = [classes.get(classId), people.get(userId)];
+    if (ofClass === undefined || person === undefined) return [];
+    const subject = subjectId === null ? {} : { subject: subjects.get(subjectId)!.key };
+    return [{ person: person.key, class: ofClass.key, kind, ...subject, isActive: true, at: nowhere }];
+  });
+  return {
+    format,
+    covers: { students: true, staff: true, classes: true, enrolments: true, assignments: true },
+    people: [...people.values()].map(personOf),
+    classes: [...classes.values()].map(({ key, externalId, grade, letter }) => ({
+      ...{ key, externalId, grade, letter },
+      ...{ isActive: true, hasError: false, at: nowhere },
+    })),
+    subjects: [...subjects.values()].map(({ key, externalId, name }) => ({ key, externalId, name, at: nowhere })),
+    enrolments,
+    assignments,
+    warnings: noNotices,
+    errors: noNotices,
+  };
+}
+
+function identify<T extends { id: string; externalId: string | null }>(
+  one: T,
+): Omit<T, 'externalId'> & { externalId: string; key: string } {
+  const externalId = one.externalId ?? one.id;
+  return { ...one, externalId, key: keyOfId(externalId) };
+}
+
+const personOf = (person: Omit<PresentPerson, 'externalId'> & { externalId: string; key: string }): RosterPerson => ({
+  key: person.key,
+  externalId: person.externalId,
+  surname: person.surname,
+  givenName: person.givenName,
+  patronymic: person.patronymic,
+  ...(person.birthDate !== null && { birthDate: person.birthDate }),
+  ...(person.email !== null && { email: person.email }),
+  roles: person.grants.map(({ role }) => role),
+  isActive: true,
+  hasError: false,
+  at: nowhere,
+});

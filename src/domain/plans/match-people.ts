@@ -1,0 +1,149 @@
+import { idOfKey, type RosterPerson } from '../../roster/roster.ts';
+import { searchable } from '../text.ts';
+import type { PresentPerson } from './present-roster.ts';
+
+/**
+ * Finds the people of a roster among those of the school: by external id, otherwise by name. Namesakes are told apart
+ * by birth date, then by class. Whom nothing tells apart is ambiguous, and no person is ever taken for two rows.
+ */
+
+export type Match = PresentPerson | 'NEW' | 'AMBIGUOUS';
+
+export interface Matches {
+  /** By the key of the person in the roster. */
+  of: ReadonlyMap<string, Match>;
+  /** The people of the school whom the roster names, perhaps ambiguously: they are not missing from it. */
+  named: ReadonlySet<PresentPerson>;
+}
+
+export interface PersonToMatch {
+  person: RosterPerson;
+  isStudent: boolean;
+  /** The id of the class in the school; null without a class, and for a new one. */
+  classId: string | null;
+  /** Tells classes apart that are new, too. */
+  classKey: string | null;
+}
+
+/** People of the same surname and given name have the same key. */
+export const nameKey = ({ surname, givenName }: Pick<RosterPerson, 'surname' | 'givenName'>): string =>
+  searchable(`${surname}\u001f${givenName}`);
+
+/** Returns how many people with a role have each name. */
+export function countNames(present: readonly PresentPerson[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const person of present) if (person.grants.length > 0) counts.set(nameKey(person), (counts.get(nameKey(person)) ?? 0) + 1);
+  return counts;
+}
+
+const isStudent = ({ grants }: PresentPerson): boolean => grants.some(({ role }) => role === 'STUDENT');
+
+export function matchPeople(wanted: readonly PersonToMatch[], present: readonly PresentPerson[]): Matches {
+  const of = new Map<string, Match>();
+  const named = new Set<PresentPerson>();
+  const take = (key: string, person: PresentPerson): void => {
+    of.set(key, person);
+    named.add(person);
+  };
+  const find = finderById(present);
+  for (const { person } of wanted) {
+    const found = find(person.externalId ?? idOfKey(person.key));
+    if (found !== undefined && !named.has(found)) take(person.key, found);
+  }
+  const groups = groupBy(
+    wanted.filter(({ person }) => !of.has(person.key)),
+    (one) => `${one.isStudent ? 'student' : 'staff'} ${nameKey(one.person)}`,
+  );
+  const candidates = groupBy(
+    present.filter((person) => person.grants.length > 0 && !named.has(person)),
+    (person) => `${isStudent(person) ? 'student' : 'staff'} ${nameKey(person)}`,
+  );
+  for (const [key, group] of groups) {
+    const resolved = new Namesakes(group, candidates.get(key) ?? []).resolve();
+    for (const [one, match] of resolved.of) {
+      if (typeof match === 'string') of.set(one.person.key, match);
+      else take(one.person.key, match);
+    }
+    for (const person of resolved.left) named.add(person);
+  }
+  return { of, named };
+}
+
+/** Returns a function that finds a person by an external id, or by the id that an export of Sfera writes. */
+export function finderById(present: readonly PresentPerson[]): (externalId: string | undefined) => PresentPerson | undefined {
+  const byExternalId = new Map(present.flatMap((person) => (person.externalId === null ? [] : [[person.externalId, person] as const])));
+  const byOwnId = new Map(present.map((person) => [person.id, person]));
+  return (externalId) => (externalId === undefined ? undefined : (byExternalId.get(externalId) ?? byOwnId.get(externalId)));
+}
+
+/** The rows and the people of one surname and given name. */
+class Namesakes {
+  readonly #rows: Set<PersonToMatch>;
+  readonly #people: Set<PresentPerson>;
+  readonly #of = new Map<PersonToMatch, Match>();
+
+  constructor(rows: readonly PersonToMatch[], people: readonly PresentPerson[]) {
+    this.#rows = new Set(rows);
+    this.#people = new Set(people);
+  }
+
+  /** Returns the matches, and the people who are left because a row about them is ambiguous. */
+  resolve(): { of: ReadonlyMap<PersonToMatch, Match>; left: Iterable<PresentPerson> } {
+    this.#pair(hasSameBirthDate);
+    this.#pair((row, person) => row.classId !== null && row.classId === person.enrolment?.classId);
+    this.#pair(() => true);
+    const isOpen = [...this.#rows].some((row) => this.#candidatesOf(row).length > 0);
+    for (const row of this.#rows) this.#of.set(row, isOpen && this.#candidatesOf(row).length > 0 ? 'AMBIGUOUS' : this.#asNew(row));
+    return { of: this.#of, left: isOpen ? this.#people : [] };
+  }
+
+  /** Matches each row with a person if, by this criterion, neither has another one. */
+  #pair(fits: (row: PersonToMatch, person: PresentPerson) => boolean): void {
+    const pairs = [...this.#rows].map((row) => [row, this.#candidatesOf(row).filter((person) => fits(row, person))] as const);
+    for (const [row, [person, ...more]] of pairs) {
+      if (person === undefined || more.length > 0) continue;
+      if (pairs.some(([other, people]) => other !== row && people.includes(person))) continue;
+      this.#of.set(row, person);
+      this.#rows.delete(row);
+      this.#people.delete(person);
+    }
+  }
+
+  #candidatesOf(row: PersonToMatch): PresentPerson[] {
+    return [...this.#people].filter((person) => mayBe(row.person, person));
+  }
+
+  /** Two new namesakes of one class whom no birth date tells apart are probably one person who is listed twice. */
+  #asNew(row: PersonToMatch): 'NEW' | 'AMBIGUOUS' {
+    const isTwin = (other: PersonToMatch): boolean =>
+      other !== row &&
+      other.classKey === row.classKey &&
+      (other.person.externalId === undefined || row.person.externalId === undefined) &&
+      (other.person.birthDate === undefined || row.person.birthDate === undefined || other.person.birthDate === row.person.birthDate) &&
+      isSamePatronymic(other.person.patronymic, row.person.patronymic);
+    return [...this.#rows].some(isTwin) ? 'AMBIGUOUS' : 'NEW';
+  }
+}
+
+const hasSameBirthDate = ({ person }: PersonToMatch, present: PresentPerson): boolean =>
+  person.birthDate !== undefined && person.birthDate === present.birthDate;
+
+/** A person who typed no patronymic may have one. */
+const isSamePatronymic = (a: string | null | undefined, b: string | null | undefined): boolean =>
+  !a || !b || searchable(a) === searchable(b);
+
+/** Returns whether nothing that is known of both tells them apart. */
+const mayBe = (wanted: RosterPerson, present: PresentPerson): boolean =>
+  isSamePatronymic(wanted.patronymic, present.patronymic) &&
+  (wanted.birthDate === undefined || present.birthDate === null || wanted.birthDate === present.birthDate) &&
+  (wanted.externalId === undefined || present.externalId === null || wanted.externalId === present.externalId);
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
+}

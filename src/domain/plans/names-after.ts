@@ -1,0 +1,68 @@
+import { Refusal } from '../../errors.ts';
+import type { RosterPerson } from '../../roster/roster.ts';
+import { contactFields, nameFields } from '../users.ts';
+import type { NoteCode } from './notes.ts';
+import type { PersonState } from './plan-rows.ts';
+import type { PresentPerson } from './present-roster.ts';
+
+/** What an import makes of the names, the birth date and the address of a person. */
+
+/** Returns whether the names of a person can be stored. */
+export function isUsable(person: RosterPerson): boolean {
+  try {
+    nameFields(person);
+    return true;
+  } catch (error) {
+    if (error instanceof Refusal) return false;
+    throw error;
+  }
+}
+
+type Names = Pick<PersonState, 'surname' | 'givenName' | 'patronymic' | 'birthDate' | 'email'>;
+
+/**
+ * Returns the names after an import, and why they are not those of the file. Keeps what a person corrected, and fills in
+ * an address only where there is none.
+ */
+export function namesAfter(wanted: RosterPerson | undefined, found: PresentPerson | undefined): [Names, NoteCode | null] {
+  if (wanted === undefined) return [namesOf(found!), null];
+  const { surname, givenName, patronymic } = nameFields(wanted);
+  const stated = {
+    surname,
+    givenName,
+    patronymic: wanted.patronymic === undefined ? (found?.patronymic ?? null) : patronymic,
+    birthDate: wanted.birthDate ?? found?.birthDate ?? null,
+    email: found?.email ?? emailOf(wanted),
+  };
+  if (found === undefined) return [stated, null];
+  const present = namesOf(found);
+  const kept: Names = { ...stated };
+  let code: NoteCode | null = null;
+  for (const column of ['surname', 'givenName', 'patronymic'] as const) {
+    if (stated[column] === present[column]) continue;
+    const reason = found.handSet.includes(column) ? 'NAME_SET_BY_HAND' : found.isElsewhere ? 'IN_ANOTHER_SCHOOL' : null;
+    // A person who was found by name has this name already, but perhaps no patronymic: ё and е make no other name.
+    if (reason === null && (wanted.externalId !== undefined || present[column] === null)) continue;
+    Object.assign(kept, { [column]: present[column] });
+    code ??= reason;
+  }
+  return [kept, code];
+}
+
+const namesOf = ({ surname, givenName, patronymic, birthDate, email }: PresentPerson): Names => ({
+  surname,
+  givenName,
+  patronymic,
+  birthDate,
+  email,
+});
+
+/** An address that is no address is left out: the person can give one. */
+function emailOf({ email }: RosterPerson): string | null {
+  try {
+    return contactFields({ email }).email ?? null;
+  } catch (error) {
+    if (error instanceof Refusal) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,83 @@
+import type { Message } from '../../errors.ts';
+
+/** What a row of a plan says beside its change: why it is an error, or why a thing stays as it is. */
+
+export interface Note {
+  code: string;
+  message: Message;
+}
+
+/** The codes of the comparison. Those of the reader of files are listed in src/roster/README.md. */
+export const notes = {
+  NAMESAKES: [
+    'Под это описание подходят несколько человек в школе или в файле. Добавьте в файл дату рождения или идентификатор.',
+    'Several people of the school or of the file match this row. Add a birth date or an id to the file.',
+  ],
+  ROLE_MISSING: [
+    'Не сказано, ученик это или сотрудник. Укажите класс или роль.',
+    'The file does not say whether this is a pupil or a member of staff. Give a class or a role.',
+  ],
+  ROLE_CONFLICT: [
+    'В одной школе нельзя быть и учеником, и сотрудником. Сначала завершите прежнюю роль или исправьте файл.',
+    'A person cannot be both a pupil and staff of the same school. End the former role first, or correct the file.',
+  ],
+  ENROLLED_ELSEWHERE: [
+    'Ученик состоит в классе другой школы: сначала его должны отчислить там.',
+    'The pupil is enrolled at another school, which must withdraw the pupil first.',
+  ],
+  DEACTIVATED: [
+    'Учётная запись этого человека закрыта. Сначала откройте её.',
+    'The account of this person has been deactivated. Reactivate it first.',
+  ],
+  NAME_UNUSABLE: [
+    'Имя содержит недопустимые символы или слишком длинное. Исправьте файл.',
+    'The name has characters that are not allowed, or is too long. Correct the file.',
+  ],
+  PERSON_UNKNOWN: [
+    'Строка называет человека, которого нет ни в файле, ни в школе.',
+    'The row names a person who is neither in the file nor in the school.',
+  ],
+  CLASS_UNKNOWN: [
+    'Строка называет класс, которого нет ни в файле, ни в этом учебном году школы.',
+    'The row names a class that is neither in the file nor in this year of the school.',
+  ],
+  CLASS_NAME_TAKEN: ['Класс с таким названием в этом учебном году уже есть.', 'Another class of this school year has this name already.'],
+  CLASS_MUST_BE_ARCHIVED: [
+    'Файл говорит, что класса больше нет. Переведите учеников и отправьте класс в архив сами.',
+    'The file says that the class exists no longer. Transfer its pupils and archive it yourself.',
+  ],
+  SUBJECT_NAME_UNUSABLE: [
+    'Название предмета пустое, слишком длинное или содержит недопустимые символы.',
+    'The name of the subject is empty, too long, or has characters that are not allowed.',
+  ],
+  SUBJECT_UNKNOWN: ['Строка называет предмет, которого нет в файле.', 'The row names a subject that is not in the file.'],
+  NOT_A_TEACHER: [
+    'У этого человека нет роли учителя, поэтому вести класс или предмет он не может.',
+    'This person has no role of a teacher, and so cannot have a class or a subject.',
+  ],
+  CLASS_TEACHER_TWICE: [
+    'У класса может быть только один классный руководитель, а файл называет двоих.',
+    'A class has one class teacher, but the file names two.',
+  ],
+  SET_BY_HAND: [
+    'Это сделал человек в Сфере, а файл говорит другое. Осталось, как было. Чтобы взять из файла, отметьте строку.',
+    'A person did this in Sfera, and the file says otherwise. It stays as it is. To take it from the file, apply this row.',
+  ],
+  NAME_SET_BY_HAND: [
+    'Часть имени исправил человек в Сфере: она осталась, как есть.',
+    'A part of the name was corrected by a person in Sfera, and stays as it is.',
+  ],
+  IN_ANOTHER_SCHOOL: [
+    'У человека есть роль и в другой школе, поэтому имя осталось, как есть.',
+    'The person has a role in another school too, so the name stays as it is.',
+  ],
+  ADMINISTRATOR_BY_HAND: [
+    'Роль администратора платформы импорт не назначает и не завершает: это делает администратор.',
+    'An import neither grants nor ends the role of a platform administrator: an administrator does.',
+  ],
+  EXCLUDED: ['Строку исключил человек.', 'A person excluded this row.'],
+} as const satisfies Record<string, Message>;
+
+export type NoteCode = keyof typeof notes;
+
+export const note = (code: NoteCode): Note => ({ code, message: notes[code] });

@@ -1,0 +1,122 @@
+import { createReadStream } from 'node:fs';
+import { basename } from 'node:path';
+import { newId } from '../../db/ids.ts';
+import { notFound } from '../../errors.ts';
+import { record } from '../../events/record.ts';
+import { readRoster } from '../../roster/read-roster.ts';
+import { rosterFormats, type Roster, type RosterFormat } from '../../roster/roster.ts';
+import { authorize, find, findFor } from '../access.ts';
+import { mutate, type Context } from '../context.ts';
+import type { Plan, School } from '../entities.ts';
+import { dayIn, schoolYearOf } from '../school-years.ts';
+import { normalizeOptionalLine } from '../text.ts';
+import { deleteUpload, findReceivedUpload, uploadPath } from '../uploads.ts';
+import { compareRoster } from './compare-roster.ts';
+import { insertPlanRows } from './plan-store.ts';
+import { loadPresentRoster } from './present-roster.ts';
+
+export interface ImportOptions {
+  format?: RosterFormat | null;
+  schoolYearId?: string | null;
+  /** The system whose external ids the file holds. */
+  system?: string | null;
+  /** Whether the file states only a part of the school, so that nobody who is missing from it has left. */
+  isPartial?: boolean | null;
+}
+
+export interface FileImport extends ImportOptions {
+  schoolId: string;
+  /** A file of this machine, or a folder. */
+  path: string;
+  fileName?: string;
+}
+
+/**
+ * Plans the import of an uploaded file, which is deleted then. Regulation 2.1 f.
+ * @throws CONFLICT for an upload whose bytes have not arrived.
+ */
+export async function planImport(ctx: Context, { uploadId, ...options }: ImportOptions & { uploadId: string }): Promise<Plan> {
+  systemOf(options);
+  const upload = await findReceivedUpload(ctx, uploadId);
+  authorize(ctx, 'import.plan', { schoolId: upload.schoolId });
+  try {
+    return await planImportOfFile(ctx, {
+      ...options,
+      schoolId: upload.schoolId,
+      path: uploadPath(ctx.config, upload),
+      fileName: upload.name,
+    });
+  } finally {
+    await deleteUpload(ctx, upload);
+  }
+}
+
+/**
+ * Reads a roster file and compares it with the school: returns a plan whose rows say what applying it would change. Changes
+ * nothing else. The plan of a file that cannot be read is FAILED, and its rows say why. Regulation 2.1 f.
+ */
+export async function planImportOfFile(ctx: Context, input: FileImport): Promise<Plan> {
+  const school = await findFor(ctx, 'School', input.schoolId, 'import.plan');
+  const yearId = await yearOf(ctx, school, input.schoolYearId);
+  const system = systemOf(input);
+  const { path, fileName: name } = input;
+  const roster = await readRoster(
+    name === undefined ? { path } : { name, stream: createReadStream(path) },
+    await readOptions(ctx, school, input),
+  );
+  const fileName = [...(input.fileName ?? basename(input.path))].slice(0, 200).join('');
+  return mutate(ctx, async (tx) => {
+    const schoolYearId = yearId ?? (await schoolYearOf(tx, school.id, new Date())).id;
+    const { rows, coveredCount } = compareRoster(roster, await loadPresentRoster(tx, { schoolId: school.id, schoolYearId, system }));
+    const plan = await tx.prisma.plan.create({
+      data: {
+        id: newId(),
+        schoolId: school.id,
+        schoolYearId,
+        system,
+        fileName,
+        coveredCount,
+        source: 'IMPORT',
+        state: isReadable(roster) ? 'READY' : 'FAILED',
+        format: roster.format,
+        warnings: roster.warnings.list as object[],
+        warningCount: roster.warnings.total,
+        ...authorOf(ctx),
+      },
+    });
+    await insertPlanRows(tx, plan, rows);
+    record(tx, plan.state === 'READY' ? 'plan.ready' : 'plan.failed', { schoolId: school.id, planId: plan.id });
+    return plan;
+  });
+}
+
+/** @throws INVALID for an unusable name. */
+const systemOf = ({ system }: ImportOptions): string => normalizeOptionalLine('system', system, 50) ?? 'roster';
+
+/** A file is readable if it was recognised, and if something in it could be read. */
+const isReadable = ({ format, people, classes, enrolments, assignments, errors }: Roster): boolean =>
+  format !== null && (errors.total === 0 || [people, classes, enrolments, assignments].some((list) => list.length > 0));
+
+const authorOf = ({ actor }: Context) => ({
+  clientId: actor.kind === 'service' ? actor.clientId : null,
+  createdById: actor.kind === 'user' ? actor.userId : null,
+});
+
+async function yearOf(ctx: Context, school: School, schoolYearId: string | null | undefined): Promise<string | null> {
+  if (schoolYearId === undefined || schoolYearId === null) return null;
+  const year = await find(ctx, 'SchoolYear', schoolYearId, 'schoolYearId');
+  if (year.schoolId !== school.id) throw notFound('schoolYearId');
+  return year.id;
+}
+
+async function readOptions(ctx: Context, school: School, { format, isPartial }: ImportOptions) {
+  const ids = await ctx.db.prisma.externalId.findMany({ where: { schoolId: school.id } });
+  return {
+    schoolIds: [school.id, ...ids.map(({ value }) => value)],
+    today: dayIn(school.timeZone, new Date()),
+    isPartial: isPartial === true,
+    ...(format && { format }),
+  };
+}
+
+export { rosterFormats, type RosterFormat };

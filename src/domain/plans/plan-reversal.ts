@@ -1,0 +1,92 @@
+import type { Tx } from '../../db/transaction.ts';
+import { record } from '../../events/record.ts';
+import { recordAssignments } from '../assignments.ts';
+import { followRules } from '../chat-membership-rules.ts';
+import { actingUserId, type Context } from '../context.ts';
+import type { Plan } from '../entities.ts';
+import { revokeWithoutRole } from '../issue-personal-invitations.ts';
+import type { AssignmentState, PersonState } from './plan-rows.ts';
+import type { RowsByNoun, StoredRow } from './plan-things.ts';
+import { writeClasses, writePeople, writeSubjects } from './write-things.ts';
+
+type PersonRow = StoredRow<PersonState>;
+
+const present = (id: string | undefined): id is string => id !== undefined;
+
+/**
+ * Reverses an applied plan. An interval that the plan made becomes empty: it ends when it started, and so was never in
+ * force; one that the plan ended is open again. The caller holds the locks and has checked that nothing depends on it.
+ */
+export class PlanReversal {
+  readonly #ctx: Context;
+  readonly #tx: Tx;
+  readonly #plan: Plan;
+
+  constructor(ctx: Context, tx: Tx, plan: Plan) {
+    this.#ctx = ctx;
+    this.#tx = tx;
+    this.#plan = plan;
+  }
+
+  async write({ classes, subjects, people, assignments }: RowsByNoun): Promise<void> {
+    const { schoolId } = this.#plan;
+    await this.#enrolments(people);
+    await this.#assignments([...people, ...assignments]);
+    await this.#grants(people);
+    await writePeople(this.#tx, this.#plan, people, 'before');
+    await writeClasses(this.#tx, this.#plan, classes, 'before');
+    await writeSubjects(this.#tx, this.#plan, subjects, 'before');
+    const workers = assignments.flatMap(({ before, after }) => [before?.userId, after?.userId]).filter(present);
+    const userIds = [...new Set([...people.map(({ thingId }) => thingId), ...workers])];
+    await followRules(this.#tx, schoolId, ...userIds);
+    await revokeWithoutRole(this.#tx, schoolId, userIds);
+    await this.#archive(classes);
+  }
+
+  async #enrolments(people: readonly PersonRow[]): Promise<void> {
+    const made = people.map(({ done }) => done?.enrolment).filter(present);
+    const ended = people.map(({ done }) => done?.endedEnrolment).filter(present);
+    await this.#tx.execute('update enrolment set ended_at = started_at where id = any($1::uuid[])', [made]);
+    await this.#tx.execute('update enrolment set ended_at = null where id = any($1::uuid[])', [ended]);
+    const { schoolId } = this.#plan;
+    for (const { thingId: studentId, before, after, done } of people) {
+      const [enrolmentId, fromEnrolmentId] = [done?.endedEnrolment, done?.enrolment];
+      const [classId, fromClassId] = [before?.classId, after?.classId];
+      if (enrolmentId && classId && fromEnrolmentId && fromClassId)
+        record(this.#tx, 'student.transferred', { schoolId, studentId, enrolmentId, classId, fromEnrolmentId, fromClassId });
+      else if (enrolmentId && classId) record(this.#tx, 'student.enrolled', { schoolId, studentId, enrolmentId, classId });
+      else if (fromEnrolmentId && fromClassId)
+        record(this.#tx, 'student.withdrawn', { schoolId, studentId, enrolmentId: fromEnrolmentId, classId: fromClassId });
+    }
+  }
+
+  async #assignments(rows: readonly StoredRow<PersonState | AssignmentState>[]): Promise<void> {
+    const made = rows.map(({ done }) => done?.assignment).filter(present);
+    const ended = rows.flatMap(({ done }) => done?.endedAssignments ?? []);
+    await this.#tx.execute('update assignment set ended_at = started_at where id = any($1::uuid[])', [made]);
+    await this.#tx.execute('update assignment set ended_at = null where id = any($1::uuid[])', [ended]);
+    await recordAssignments(this.#tx, made, 'ended');
+    await recordAssignments(this.#tx, ended, 'assigned');
+  }
+
+  async #grants(people: readonly PersonRow[]): Promise<void> {
+    const made = people.flatMap(({ thingId, done }) => (done?.grants ?? []).map((grantId) => ({ grantId, userId: thingId })));
+    const ended = people.flatMap(({ thingId, done }) => (done?.endedGrants ?? []).map((grantId) => ({ grantId, userId: thingId })));
+    const ids = (grants: readonly { grantId: string }[]) => grants.map(({ grantId }) => grantId);
+    await this.#tx.execute('update role_grant set ended_at = started_at, ended_by_id = $2 where id = any($1::uuid[])', [
+      ids(made),
+      actingUserId(this.#ctx),
+    ]);
+    await this.#tx.execute('update role_grant set ended_at = null, ended_by_id = null where id = any($1::uuid[])', [ids(ended)]);
+    const { schoolId } = this.#plan;
+    for (const { grantId, userId } of made) record(this.#tx, 'role.ended', { schoolId, grantId, userId });
+    for (const { grantId, userId } of ended) record(this.#tx, 'role.granted', { schoolId, grantId, userId });
+  }
+
+  /** A class that the plan made goes to the archive: it has neither people nor chats any more. */
+  async #archive(classes: RowsByNoun['classes']): Promise<void> {
+    const added = classes.filter(({ operation }) => operation === 'ADD').map(({ thingId }) => thingId);
+    await this.#tx.execute('update class set archived_at = now() where id = any($1::uuid[])', [added]);
+    for (const classId of added) record(this.#tx, 'class.archived', { schoolId: this.#plan.schoolId, classId });
+  }
+}

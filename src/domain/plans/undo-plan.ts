@@ -1,0 +1,122 @@
+import type { Tx } from '../../db/transaction.ts';
+import { conflict } from '../../errors.ts';
+import { record } from '../../events/record.ts';
+import { findFor, lock, lockMany } from '../access.ts';
+import { mutate, type Context } from '../context.ts';
+import type { Plan } from '../entities.ts';
+import { lockModeratedChats } from './apply-plan.ts';
+import { refuseOld } from './plan-age.ts';
+import { PlanReversal } from './plan-reversal.ts';
+import { loadStoredRows } from './plan-store.ts';
+import { byNoun, linesOf, presentStates, type RowsByNoun, type StoredRow } from './plan-things.ts';
+import { loadPresentRoster, type PresentRoster } from './present-roster.ts';
+import { isSameState } from './plan-rows.ts';
+
+/**
+ * Undoes an applied plan in one transaction, as if it had never been applied: what it made was never in force, what it
+ * ended goes on. The rows stay for the audit, and the log has the events of both. Does nothing for an undone plan.
+ * Regulation 2.1 f.
+ * @throws CONFLICT that names the rows on which something depends: a person who has joined, a class with other pupils, a
+ *   thing that was changed since. Nothing is undone then.
+ */
+export async function undoPlan(ctx: Context, input: { planId: string }): Promise<Plan> {
+  const found = await findFor(ctx, 'Plan', input.planId, 'plan.undo');
+  return mutate(ctx, async (tx) => {
+    await lock(tx, 'School', found.schoolId);
+    const plan = await lock(tx, 'Plan', found.id);
+    if (plan.state === 'UNDONE') return tx.prisma.plan.findUniqueOrThrow({ where: { id: plan.id } });
+    if (plan.state !== 'APPLIED')
+      throw conflict(['План не применён: отменять нечего.', 'The plan has not been applied: there is nothing to undo.'], {
+        path: ['planId'],
+      });
+    refuseOld(plan);
+    const rows = await loadStoredRows(tx, plan.id);
+    const things = byNoun(rows);
+    const userIds = await lockThings(tx, things);
+    const present = await loadPresentRoster(tx, { ...scopeOf(plan), userIds });
+    await refuseDependents(tx, plan, { rows, things, present });
+    await new PlanReversal(ctx, tx, plan).write(things);
+    record(tx, 'plan.undone', { schoolId: plan.schoolId, planId: plan.id });
+    return tx.prisma.plan.update({ where: { id: plan.id }, data: { state: 'UNDONE', undoneAt: new Date() } });
+  });
+}
+
+const scopeOf = ({ schoolId, schoolYearId, system }: Plan) => ({ schoolId, schoolYearId, system });
+
+async function lockThings(tx: Tx, { classes, people, assignments }: RowsByNoun): Promise<string[]> {
+  const states = [...people, ...assignments].flatMap(({ before, after }) => [before, after]);
+  const classIds = [...classes.map(({ thingId }) => thingId), ...states.map((state) => state?.classId)];
+  const workers = assignments.flatMap(({ before, after }) => [before?.userId, after?.userId]);
+  const isId = (id: string | null | undefined): id is string => id != null;
+  const userIds = [...new Set([...people.map(({ thingId }) => thingId), ...workers].filter(isId))];
+  await lockMany(tx, 'Class', classIds.filter(isId));
+  await lockMany(tx, 'User', userIds);
+  await lockModeratedChats(tx, userIds);
+  return userIds;
+}
+
+interface Undoing {
+  rows: readonly StoredRow[];
+  things: RowsByNoun;
+  present: PresentRoster;
+}
+
+async function refuseDependents(tx: Tx, plan: Plan, undoing: Undoing): Promise<void> {
+  const used = await usedIds(tx, plan, undoing.things);
+  const dependent = undoing.rows.filter((row) => (row.operation === 'ADD' && used.has(row.thingId)) || hasMoved(row, undoing.present));
+  const moved = new Set([...dependent, ...changedRows(undoing)]);
+  if (moved.size === 0) return;
+  const { ru, en } = linesOf([...moved].sort((a, b) => a.position - b.position));
+  throw conflict(
+    [
+      `От этих записей уже что-то зависит (${ru}): человек вступил, в классе есть другие люди, или их изменили. План не отменён.`,
+      `Something depends on these rows (${en}): a person joined, others are in the class, or they were changed. The plan was not undone.`,
+    ],
+    { path: ['planId'] },
+  );
+}
+
+/** Returns the rows whose thing is not as the plan left it. An assignment that changed is another row now. */
+function changedRows({ rows, present }: Undoing): StoredRow[] {
+  const states = presentStates(present);
+  return rows.filter(({ noun, thingId, after, done }) => {
+    const id = noun === 'ASSIGNMENT' ? (done?.assignment ?? thingId) : thingId;
+    return !isSameState(states.get(id) ?? null, after);
+  });
+}
+
+/** Whether a person has joined or moved, or what would be restored has no place any more. */
+function hasMoved({ noun, operation, thingId, before, done }: StoredRow, present: PresentRoster): boolean {
+  const isOpen = (classId: string): boolean => present.classes.every(({ id, isArchived }) => id !== classId || !isArchived);
+  if (noun === 'PERSON') {
+    const person = present.people.find(({ id }) => id === thingId)!;
+    const enrolment = person.enrolment?.id ?? null;
+    const mayHave = done?.enrolment ?? null;
+    const restored = before !== null && 'classId' in before ? before.classId : null;
+    if (operation === 'ADD' && person.hasJoined) return true;
+    if (person.isDeactivated) return true;
+    if ((done?.enrolment ?? done?.endedEnrolment) !== undefined && enrolment !== mayHave) return true;
+    return done?.endedEnrolment !== undefined && restored !== null && !isOpen(restored);
+  }
+  if (noun !== 'ASSIGNMENT' || before === null || !('kind' in before)) return false;
+  const successor = present.assignments.find(({ kind, classId }) => kind === 'CLASS_TEACHER' && classId === before.classId);
+  const isTaken = before.kind === 'CLASS_TEACHER' && successor !== undefined && successor.id !== done?.assignment;
+  return isTaken || !isOpen(before.classId);
+}
+
+/** The things made by the plan that something else uses: classes, subjects and people. */
+const selectUsed = `
+  select class_id as id from enrolment where class_id = any($2::uuid[]) and ended_at is null and plan_id is distinct from $1
+  union select class_id from assignment where class_id = any($2::uuid[]) and ended_at is null and plan_id is distinct from $1
+  union select class_id from chat where class_id = any($2::uuid[]) and archived_at is null
+  union select class_id from invitation where class_id = any($2::uuid[]) and revoked_at is null
+  union select subject_id from assignment where subject_id = any($3::uuid[]) and ended_at is null and plan_id is distinct from $1
+  union select subject_id from chat where subject_id = any($3::uuid[]) and archived_at is null
+  union select user_id from assignment where user_id = any($4::uuid[]) and ended_at is null and plan_id is distinct from $1
+  union select user_id from chat_member where user_id = any($4::uuid[]) and reason = 'PERSON'`;
+
+async function usedIds(tx: Tx, plan: Plan, { classes, subjects, people }: RowsByNoun): Promise<ReadonlySet<string>> {
+  const added = (rows: readonly StoredRow[]) => rows.filter(({ operation }) => operation === 'ADD').map(({ thingId }) => thingId);
+  const used = await tx.query<{ id: string }>(selectUsed, [plan.id, added(classes), added(subjects), added(people)]);
+  return new Set(used.map(({ id }) => id));
+}

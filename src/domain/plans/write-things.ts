@@ -1,0 +1,101 @@
+import type { Tx } from '../../db/transaction.ts';
+import { record } from '../../events/record.ts';
+import { nameFields as classFields, refuseNamesake as refuseClassNamesake } from '../classes.ts';
+import type { Plan } from '../entities.ts';
+import { refuseNamesake as refuseSubjectNamesake, subjectFields } from '../subjects.ts';
+import { nameFields } from '../users.ts';
+import type { ClassState, PersonState, SubjectState } from './plan-rows.ts';
+import type { StoredRow } from './plan-things.ts';
+
+/** Writes the classes, subjects and people of a plan themselves, with their external ids, as they are after it. */
+
+type Target = Pick<Plan, 'id' | 'schoolId' | 'schoolYearId' | 'system'>;
+
+/** Which state of a row is written: `after` to apply it, `before` to undo it. */
+type Side = 'before' | 'after';
+
+export async function writeClasses(tx: Tx, plan: Target, rows: readonly StoredRow<ClassState>[], side: Side = 'after'): Promise<void> {
+  const { schoolId, schoolYearId } = plan;
+  for (const { operation, thingId: id, ...row } of rows) {
+    const state = row[side];
+    if (state === null) continue;
+    const fields = { schoolYearId, ...classFields(state.grade, state.letter) };
+    await refuseClassNamesake(tx, { id, ...fields });
+    const archivedAt = state.isArchived ? new Date() : null;
+    if (operation === 'ADD') await tx.prisma.class.create({ data: { id, schoolId, ...fields } });
+    else await tx.prisma.class.update({ where: { id }, data: { ...fields, archivedAt } });
+    record(tx, operation === 'ADD' ? 'class.created' : 'class.updated', { schoolId, classId: id });
+  }
+  await writeExternalIds(tx, plan, { table: 'class_external_id', column: 'class_id' }, idsOf(rows, side));
+}
+
+export async function writeSubjects(tx: Tx, plan: Target, rows: readonly StoredRow<SubjectState>[], side: Side = 'after'): Promise<void> {
+  const { schoolId } = plan;
+  for (const { thingId: id, after } of side === 'after' ? rows.filter(({ operation }) => operation === 'ADD') : []) {
+    const subject = { id, schoolId, ...subjectFields(after!.name) };
+    await refuseSubjectNamesake(tx, subject);
+    await tx.prisma.subject.create({ data: subject });
+    record(tx, 'subject.created', { schoolId, subjectId: id });
+  }
+  await writeExternalIds(tx, plan, { table: 'subject_external_id', column: 'subject_id' }, idsOf(rows, side));
+}
+
+export async function writePeople(tx: Tx, plan: Target, rows: readonly StoredRow<PersonState>[], side: Side = 'after'): Promise<void> {
+  const { schoolId } = plan;
+  if (side === 'after') {
+    const added = rows.filter(({ operation }) => operation === 'ADD');
+    await tx.prisma.user.createMany({ data: added.map(({ thingId: id, after }) => ({ id, ...columnsOf(after!) })) });
+    for (const { thingId: userId } of added) record(tx, 'user.created', { schoolId, userId });
+  }
+  const changed = rows.filter(({ before, after }) => before !== null && after !== null && isChanged(before, after));
+  await tx.execute(updatePeople, [JSON.stringify(changed.map(({ thingId: id, ...row }) => ({ id, ...columnsOf(row[side]!) })))]);
+  for (const { thingId: userId } of changed) record(tx, 'user.updated', { schoolId, userId });
+  await writeExternalIds(tx, plan, { table: 'user_external_id', column: 'user_id' }, idsOf(rows, side));
+}
+
+const updatePeople = `
+  update app_user u set surname = p.surname, given_name = p."givenName", patronymic = p.patronymic, birth_date = p."birthDate", email = p.email,
+                        search_text = p."searchText", sort_key = p."sortKey", updated_at = now()
+  from jsonb_to_recordset($1::jsonb) as
+    p (id uuid, surname text, "givenName" text, patronymic text, "birthDate" date, email text, "searchText" text, "sortKey" text)
+  where u.id = p.id`;
+
+const columnsOf = (person: PersonState) => ({
+  ...nameFields(person),
+  birthDate: person.birthDate === null ? null : new Date(person.birthDate),
+  email: person.email,
+});
+
+const isChanged = (before: PersonState, after: PersonState): boolean =>
+  (['surname', 'givenName', 'patronymic', 'birthDate', 'email', 'externalId'] as const).some((column) => before[column] !== after[column]);
+
+interface IdOfThing {
+  id: string;
+  value: string | null;
+}
+
+/** Returns the external ids that change: a person who leaves keeps theirs, and is found by it when they return. */
+const idsOf = (rows: readonly StoredRow<ClassState | SubjectState | PersonState>[], side: Side): IdOfThing[] =>
+  rows
+    .filter(({ before, after }) => (before?.externalId ?? null) !== (after?.externalId ?? null))
+    .map(({ thingId: id, ...row }) => ({ id, value: row[side]?.externalId ?? null }));
+
+/** Replaces the ids of things in the system of the plan. */
+async function writeExternalIds(
+  tx: Tx,
+  { schoolId, system }: Target,
+  { table, column }: { table: string; column: string },
+  ids: readonly IdOfThing[],
+): Promise<void> {
+  if (ids.length === 0) return;
+  await tx.execute(`delete from ${table} where school_id = $1 and system = $2 and ${column} = any($3::uuid[])`, [
+    schoolId,
+    system,
+    ids.map(({ id }) => id),
+  ]);
+  await tx.execute(
+    `insert into ${table} (school_id, ${column}, system, value)
+     select $1, x.id, $2, x.value from jsonb_to_recordset($3::jsonb) as x (id uuid, value text) where x.value is not null`,
+    [schoolId, system, JSON.stringify(ids)],
+  );
+}

@@ -1,0 +1,82 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../config.ts';
+import { conflict, invalid } from '../errors.ts';
+import { record } from '../events/record.ts';
+import { find, findFor } from './access.ts';
+import { actingUserId, mutate, type Context } from './context.ts';
+import { paginateChildren } from './connection.ts';
+import type { Page, PageArgs, School, Upload } from './entities.ts';
+import { readable } from './resources.ts';
+import { normalizeLine } from './text.ts';
+
+/**
+ * Files that clients send. `createUpload` announces one, its bytes follow once by POST (src/http/upload-route.ts), and the
+ * operation that uses them deletes them. What nobody uses is deleted after a day.
+ */
+
+export const maxUploadBytes = 200 * 1024 * 1024;
+
+/** Announces a file. Its bytes go to the `url` of the upload, with the same access token. */
+export async function createUpload(ctx: Context, input: { schoolId: string; name: string; size: number }): Promise<Upload> {
+  const { id: schoolId } = await findFor(ctx, 'School', input.schoolId, 'upload.create');
+  const name = normalizeLine('name', input.name, 200);
+  if (!Number.isInteger(input.size) || input.size < 0 || input.size > maxUploadBytes)
+    throw invalid('size', ['Размер файла — от 0 байт до 200 МБ.', 'The size of a file must be between 0 bytes and 200 MB.']);
+  const clientId = ctx.actor.kind === 'service' ? ctx.actor.clientId : null;
+  return mutate(ctx, async (tx) => {
+    const data = { schoolId, name, size: input.size, clientId, createdById: actingUserId(ctx) };
+    const upload = await tx.prisma.upload.create({ data });
+    record(tx, 'upload.created', { schoolId, uploadId: upload.id });
+    return upload;
+  });
+}
+
+/** Returns the uploads for a school that the actor may read, newest first. */
+export function uploadsOf(ctx: Context, { id }: School, args: PageArgs): Promise<Page<Upload>> {
+  const order = { tag: 'upload', keys: [{ field: 'id', direction: 'desc', type: 'string' }] } as const;
+  return paginateChildren<Upload>(ctx, { model: 'School', id, relation: 'uploads' }, args, {
+    order,
+    filter: () => readable(ctx.actor, 'Upload'),
+  });
+}
+
+/** Returns the folder of the bytes: in the data folder, which the processes of one machine share. */
+export const uploadFolder = ({ dataDir }: Pick<Config, 'dataDir'>): string => join(dataDir, 'uploads');
+
+/** Returns where the bytes of an upload are, once they have arrived. */
+export const uploadPath = (config: Pick<Config, 'dataDir'>, { id }: Pick<Upload, 'id'>): string => join(uploadFolder(config), id);
+
+/** Returns the URL that takes the bytes. */
+export const uploadUrl = ({ config }: Context, { id }: Upload): string => `${config.publicUrl}/uploads/${id}`;
+
+/** Returns an upload of the actor that waits for its bytes. @throws NOT_FOUND; CONFLICT if they have arrived. */
+export async function findOpenUpload(ctx: Context, id: string): Promise<Upload> {
+  const upload = await find(ctx, 'Upload', id);
+  if (upload.receivedAt !== null)
+    throw conflict(['Этот файл уже получен: создайте новую загрузку.', 'This file has been received already: create another upload.']);
+  return upload;
+}
+
+/** Marks the bytes as received. Returns false if another request did so first. */
+export async function markReceived({ db }: Context, { id }: Upload): Promise<boolean> {
+  const { count } = await db.prisma.upload.updateMany({ where: { id, receivedAt: null }, data: { receivedAt: new Date() } });
+  return count > 0;
+}
+
+/** Returns an upload of the actor whose bytes have arrived. @throws NOT_FOUND; CONFLICT for one without bytes. */
+export async function findReceivedUpload(ctx: Context, id: string): Promise<Upload> {
+  const upload = await find(ctx, 'Upload', id, 'uploadId');
+  if (upload.receivedAt === null)
+    throw conflict(
+      ['Файл ещё не получен: отправьте его по адресу загрузки.', 'The file has not arrived yet: send it to the URL of the upload.'],
+      { path: ['uploadId'] },
+    );
+  return upload;
+}
+
+/** Deletes an upload with its bytes. */
+export async function deleteUpload({ db, config }: Pick<Context, 'db' | 'config'>, upload: Pick<Upload, 'id'>): Promise<void> {
+  await db.prisma.upload.deleteMany({ where: { id: upload.id } });
+  await rm(uploadPath(config, upload), { force: true });
+}

@@ -1,0 +1,86 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { refusalOf } from '../db/availability.ts';
+import type { Upload } from '../domain/entities.ts';
+import { findOpenUpload, markReceived, uploadFolder, uploadPath } from '../domain/uploads.ts';
+import { invalid, type RefusalCode } from '../errors.ts';
+import { newId } from '../db/ids.ts';
+import { refusalError, RequestError } from './errors.ts';
+import { bodyTooLarge, messages } from './messages.ts';
+import { contextFor, type RequestContexts, type ServerDeps } from './request-context.ts';
+import type { RequestInfo } from './request-info.ts';
+import { sendResponse } from './responses.ts';
+
+/** Takes the bytes of uploads: `POST /uploads/<id>` with the access token that made the upload. */
+
+const path = /^\/uploads\/([0-9a-f-]{36})$/;
+
+/** Returns the id of the upload whose bytes a request brings; undefined for other paths. */
+export const uploadIdOf = (url: string | undefined): string | undefined => path.exec(url?.split('?')[0] ?? '')?.[1];
+
+export class UploadRoute {
+  readonly #deps: ServerDeps;
+  readonly #contexts: RequestContexts;
+
+  constructor(deps: ServerDeps, contexts: RequestContexts) {
+    this.#deps = deps;
+    this.#contexts = contexts;
+  }
+
+  /**
+   * Streams the body to the data folder and answers 201. Until then the upload can be sent again, from its beginning.
+   * @throws 401 for another token, 404 for an unknown upload, 409 for one that has arrived, 413 for more bytes than
+   *   announced, 400 for fewer.
+   */
+  async answer(request: IncomingMessage, response: ServerResponse, { id, info }: { id: string; info: RequestInfo }): Promise<void> {
+    if (request.method === 'OPTIONS') return void response.writeHead(204, { allow: 'POST, OPTIONS' }).end();
+    if (request.method !== 'POST')
+      throw new RequestError('METHOD_NOT_ALLOWED', messages.notFound, { status: 405, headers: { allow: 'POST, OPTIONS' } });
+    const { actor, credential, language } = await this.#contexts.authenticate(info);
+    const ctx = contextFor(this.#deps, actor, info, { credential });
+    try {
+      const upload = await findOpenUpload(ctx, id);
+      const temporary = `${uploadPath(ctx.config, upload)}.${newId()}`;
+      await mkdir(uploadFolder(ctx.config), { recursive: true, mode: 0o700 });
+      try {
+        await receive(request, upload, temporary);
+        if (!(await markReceived(ctx, upload))) await findOpenUpload(ctx.renew(actor), id);
+        await rename(temporary, uploadPath(ctx.config, upload));
+      } finally {
+        await rm(temporary, { force: true });
+      }
+      sendResponse(response, 201, { received: upload.size });
+    } catch (error) {
+      // A client that went away gets no answer, and may send the file again.
+      if (request.destroyed && !request.complete) return;
+      const refusal = refusalOf(error);
+      if (refusal === undefined) throw error;
+      const status = statuses[refusal.code];
+      throw status === undefined ? refusalError(refusal, language) : new RequestError(refusal.code, refusal.text, { status });
+    }
+  }
+}
+
+const statuses: Partial<Record<RefusalCode, number>> = { INVALID: 400, FORBIDDEN: 403, NOT_FOUND: 404, CONFLICT: 409 };
+
+/** Writes the body to a file, chunk by chunk. */
+async function receive(request: IncomingMessage, { size }: Upload, file: string): Promise<void> {
+  if (Number(request.headers['content-length'] ?? 0) > size) throw tooLarge(size);
+  let received = 0;
+  // The request stays open when the file is refused, so that the client gets the answer.
+  const chunks = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  const counted = async function* () {
+    for await (const chunk of chunks) {
+      received += chunk.length;
+      if (received > size) throw tooLarge(size);
+      yield chunk;
+    }
+  };
+  await pipeline(counted, createWriteStream(file, { flags: 'wx', mode: 0o600 }));
+  if (received < size)
+    throw invalid('size', ['Файл короче, чем объявлено: отправьте его снова.', 'The file is shorter than announced: send it again.']);
+}
+
+const tooLarge = (size: number): RequestError => new RequestError('BODY_TOO_LARGE', bodyTooLarge(size), { status: 413 });

@@ -1,0 +1,21 @@
+import { defineScopes, inList, inSchool } from '../scopes.ts';
+
+export interface PlanFacts {
+  schoolId: string;
+  /** The service that made the plan; null for people. */
+  clientId: string | null;
+}
+
+export const planScopes = defineScopes<PlanFacts>()({
+  school: inSchool('any plan of the school'),
+  own: {
+    description: 'the plans that the client made, with scope `roster`',
+    holds: ({ clientId, scopes, schools }, facts) =>
+      clientId !== null && facts.clientId === clientId && scopes.includes('roster') && schools.includes(facts.schoolId),
+    where: ({ clientId, scopes, schools }) => ({
+      schoolId: inList(schools),
+      // Without `not: null`, a plan of a person would match neither this filter nor its negation.
+      clientId: clientId !== null && scopes.includes('roster') ? { equals: clientId, not: null } : { in: [] },
+    }),
+  },
+});

@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expectRefusal } from '../../support/expect-refusal.ts';
+import { importList, planList, pupils, senderOf, upload, type Sender } from '../../support/import-lists.ts';
+import { openSfera, type Sfera } from '../../support/sfera.ts';
+
+let app: Sfera;
+beforeAll(async () => {
+  app = await openSfera();
+});
+afterAll(() => app.close());
+
+async function scene() {
+  const { school, administrator } = await app.build.school();
+  return { school, administrator, by: await senderOf(app, administrator) };
+}
+
+const people = [
+  { name: 'Ёжиков Лев Петрович', class: '5А', birthDate: '01.02.2015' },
+  { name: 'Вихрова Анна', class: '5А' },
+  { name: 'Петров Пётр Ильич', class: '5Б', startedOn: '02.09.2026' },
+  { name: 'Смирнова Ольга Павловна', class: '5А', role: 'Учитель' },
+];
+
+const counts = (add: number, change: number, end: number, keep: number, error = 0) => ({ add, change, end, keep, error });
+
+const classOf = async (surname: string, schoolId: string): Promise<string | undefined> => {
+  const found = await app.db.prisma.enrolment.findFirst({
+    where: { schoolId, endedAt: null, student: { surname } },
+    include: { class: true },
+  });
+  return found === null ? undefined : `${found.class.grade}${found.class.letter}`;
+};
+
+const apply = (by: Sender, planId: string, options: object = {}) => by.as.applyPlan({ planId, ...options });
+
+describe('applyPlan', () => {
+  it('2.1 f — makes classes, people, enrolments and class teachers, with the events of the ordinary operations under one causation', async () => {
+    const { school, by } = await scene();
+    await app.build.chat({ schoolId: school.id, kind: 'SCHOOL' });
+    const plan = await planList(app, by, school.id, people);
+    expect(plan).toMatchObject({ state: 'READY', format: 'LIST', fileName: 'список.csv', counts: counts(7, 0, 0, 0) });
+    expect(await apply(by, plan.id)).toMatchObject({ __typename: 'Plan', state: 'APPLIED' });
+    expect(await classOf('Ёжиков', school.id)).toBe('5А');
+    expect(await classOf('Петров', school.id)).toBe('5Б');
+    const { prisma } = app.db;
+    const lev = await prisma.user.findFirstOrThrow({ where: { surname: 'Ёжиков', grants: { some: { schoolId: school.id } } } });
+    expect(lev).toMatchObject({ givenName: 'Лев', patronymic: 'Петрович', birthDate: new Date('2015-02-01'), joinedAt: null });
+    const petrov = await prisma.enrolment.findFirstOrThrow({ where: { schoolId: school.id, student: { surname: 'Петров' } } });
+    expect(petrov).toMatchObject({ startedAt: new Date('2026-09-01T21:00:00Z'), admittedOn: new Date('2026-09-02') });
+    const teacher = await prisma.assignment.findFirstOrThrow({ where: { schoolId: school.id }, include: { user: true, class: true } });
+    expect([teacher.kind, teacher.user.surname, teacher.class.letter]).toEqual(['CLASS_TEACHER', 'Смирнова', 'А']);
+    expect(await prisma.invitation.count({ where: { schoolId: school.id, userId: { not: null }, revokedAt: null } })).toBe(4);
+    expect(await prisma.chatMember.count({ where: { schoolId: school.id, userId: lev.id } })).toBe(1);
+    const events = (await app.events(school.id)).filter(({ type }) => !['upload.created', 'plan.ready'].includes(type));
+    const byType = Object.fromEntries(
+      [...new Set(events.map(({ type }) => type))].map((type) => [type, events.filter((event) => event.type === type).length]),
+    );
+    expect(byType).toEqual({
+      'class.created': 2,
+      'user.created': 4,
+      'role.granted': 4,
+      'student.enrolled': 3,
+      'classTeacher.assigned': 1,
+      'chatMember.added': 4,
+      'plan.applied': 1,
+    });
+    expect(new Set(events.map(({ causation }) => causation)).size).toBe(1);
+    expect(events.at(-1)!.type).toBe('plan.applied');
+    expect((await app.events(school.id)).map(({ seq }) => Number(seq))).toEqual((await app.events(school.id)).map((_, n) => n + 1));
+  });
+
+  it('of the same file again changes nothing', async () => {
+    const { school, by } = await scene();
+    await importList(app, by, school.id, people);
+    expect((await planList(app, by, school.id, people)).counts).toEqual(counts(0, 0, 0, 7));
+  });
+
+  it('moves pupils, renames nobody who was only spelt with ё, and ends those who are missing from the classes of the file', async () => {
+    const { school, by } = await scene();
+    await importList(app, by, school.id, people);
+    const next = [
+      { name: 'Ежиков Лев Петрович', class: '5Б' },
+      { name: 'Петров Пётр Ильич', class: '5Б' },
+      { name: 'Новиков Ян', class: '5А' },
+    ];
+    const plan = await planList(app, by, school.id, next);
+    expect(plan).toMatchObject({ counts: counts(1, 1, 1, 3), coveredCount: 3 });
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['threshold'] }, () => apply(by, plan.id));
+    expect(await apply(by, plan.id, { threshold: 40 })).toMatchObject({ state: 'APPLIED' });
+    expect(await Promise.all(['Ёжиков', 'Новиков', 'Вихрова'].map((surname) => classOf(surname, school.id)))).toEqual([
+      '5Б',
+      '5А',
+      undefined,
+    ]);
+    const left = { user: { surname: 'Вихрова' }, schoolId: school.id, endedAt: null };
+    expect(await app.db.prisma.roleGrant.count({ where: left })).toBe(0);
+    expect(await app.db.prisma.invitation.count({ where: { schoolId: school.id, user: { surname: 'Вихрова' }, revokedAt: null } })).toBe(0);
+  });
+
+  it('refuses by default to end more than 5 % of the people whom the file covers, and says how many of how many', async () => {
+    const { school, by } = await scene();
+    const all = pupils(50);
+    await importList(app, by, school.id, all);
+    const three = await planList(app, by, school.id, all.slice(3));
+    const refusal = await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['threshold'] }, () => apply(by, three.id));
+    expect(refusal.message).toContain('3 из 50');
+    expect(await apply(by, (await planList(app, by, school.id, all.slice(2))).id)).toMatchObject({ state: 'APPLIED' });
+  });
+
+  it('refuses rows in error unless they are to be skipped', async () => {
+    const { school, by } = await scene();
+    const plan = await planList(app, by, school.id, [...people, { name: 'Кривцов Иван', class: 'пятый' }]);
+    expect(plan.counts).toEqual(counts(7, 0, 0, 0, 1));
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['skipErrors'] }, () => apply(by, plan.id));
+    expect(await apply(by, plan.id, { skipErrors: true })).toMatchObject({ state: 'APPLIED' });
+  });
+
+  it('keeps a transfer by hand between the plan and its application, and names the line', async () => {
+    const { school, administrator, by } = await scene();
+    await importList(app, by, school.id, people);
+    const plan = await planList(app, by, school.id, [{ name: 'Ёжиков Лев Петрович', class: '6А' }, ...people.slice(1)]);
+    const { prisma } = app.db;
+    const lev = await prisma.user.findFirstOrThrow({ where: { surname: 'Ёжиков', grants: { some: { schoolId: school.id } } } });
+    const other = await prisma.class.findFirstOrThrow({ where: { schoolId: school.id, letter: 'Б' } });
+    await app.as(administrator).transferStudent({ studentId: app.id('User', lev.id), classId: app.id('Class', other.id) });
+    const refusal = await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['planId'] }, () => apply(by, plan.id));
+    expect(refusal.message).toContain('список.csv, строка 2');
+    expect(await classOf('Ёжиков', school.id)).toBe('5Б');
+    const again = await planList(app, by, school.id, [{ name: 'Ёжиков Лев Петрович', class: '6А' }, ...people.slice(1)]);
+    const { rows } = (await by.as.rowsOfPlan({ id: again.id, code: 'SET_BY_HAND' })) as any;
+    expect(rows.edges.map(({ node }: any) => [node.line, node.operation, node.proposed])).toEqual([[2, 'KEEP', 'CHANGE']]);
+  });
+
+  it('keeps names that a person corrected, and lists them', async () => {
+    const { school, administrator, by } = await scene();
+    const rows = [{ name: 'Иванав Иван Ильич', class: '5А', birthDate: '01.01.2015' }];
+    await importList(app, by, school.id, rows);
+    const ivan = await app.db.prisma.user.findFirstOrThrow({ where: { surname: 'Иванав', grants: { some: { schoolId: school.id } } } });
+    const input = { schoolId: app.id('School', school.id), userId: app.id('User', ivan.id) };
+    const ids = [{ system: 'roster', value: 'x1' }];
+    await app.as(administrator).updateUser({ ...input, surname: 'Иванов', externalIds: ids });
+    const csv = 'ID;ФИО;Класс\r\nx1;Иванав Иван Сергеевич;5А';
+    const plan = (await by.as.planImport({ uploadId: await upload(app, by, { schoolId: school.id, body: csv }) })) as any;
+    const { rows: found } = (await by.as.rowsOfPlan({ id: plan.id, noun: 'PERSON' })) as any;
+    expect(found.edges.map(({ node }: any) => node)).toMatchObject([
+      { operation: 'CHANGE', code: 'NAME_SET_BY_HAND', fields: [{ name: 'patronymic', before: 'Ильич', after: 'Сергеевич' }] },
+    ]);
+  });
+
+  it('refuses a plan twice made from one file: the second says what changed', async () => {
+    const { school, by } = await scene();
+    const [first, second] = [await planList(app, by, school.id, people), await planList(app, by, school.id, people)];
+    expect(await apply(by, first.id)).toMatchObject({ state: 'APPLIED' });
+    await expectRefusal(app, school.id, { code: 'CONFLICT' }, () => apply(by, second.id));
+    expect(await apply(by, first.id)).toMatchObject({ state: 'APPLIED' });
+  });
+
+  it('is for administrators and for the service that made the plan', async () => {
+    const { school, by } = await scene();
+    const plan = await planList(app, by, school.id, people);
+    const service = await app.asService(school.id, ['roster']);
+    expect(await service.applyPlan({ planId: plan.id })).toMatchObject({ code: 'NOT_FOUND' });
+    const teacher = await app.build.teacher({ schoolId: school.id });
+    await expectRefusal(app, school.id, { code: 'NOT_FOUND' }, () => app.as(teacher).applyPlan({ planId: plan.id }));
+  });
+});
