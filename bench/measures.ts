@@ -7,6 +7,7 @@ import { fanOutMixed } from './measures/fan-out-mixed.ts';
 import { fanOutSame } from './measures/fan-out.ts';
 import { growth } from './measures/growth.ts';
 import { heap } from './measures/heap.ts';
+import { importRoster } from './measures/import.ts';
 import { idle } from './measures/idle.ts';
 import { latency } from './measures/latency.ts';
 import { nodes } from './measures/nodes.ts';
@@ -17,6 +18,7 @@ import { report } from './report.ts';
 /** Runs the measures one after another, prints each result, and writes the results file and docs/performance.md. */
 
 const allMeasures: readonly Measure[] = [readNested, readOne, write, fanOutSame, fanOutMixed, latency, idle, nodes, growth, heap];
+const allMeasures: readonly Measure[] = [readNested, readOne, write, fanOutSame, fanOutMixed, latency, idle, nodes, growth, importRoster];
 
 export interface MeasuredResult extends Result {
   name: string;
