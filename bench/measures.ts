@@ -17,8 +17,19 @@ import { report } from './report.ts';
 
 /** Runs the measures one after another, prints each result, and writes the results file and docs/performance.md. */
 
-const allMeasures: readonly Measure[] = [readNested, readOne, write, fanOutSame, fanOutMixed, latency, idle, nodes, growth, heap];
-const allMeasures: readonly Measure[] = [readNested, readOne, write, fanOutSame, fanOutMixed, latency, idle, nodes, growth, importRoster];
+const allMeasures: readonly Measure[] = [
+  readNested,
+  readOne,
+  write,
+  fanOutSame,
+  fanOutMixed,
+  latency,
+  idle,
+  nodes,
+  growth,
+  heap,
+  importRoster,
+];
 
 export interface MeasuredResult extends Result {
   name: string;
