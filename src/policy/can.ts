@@ -67,8 +67,8 @@ export function scopesByRole(actor: Actor): RoleScopes {
 
 function computeScopes(actor: Actor): RoleScopes {
   if (actor.kind === 'service') {
-    const { clientId, schoolId, scopes } = actor;
-    return { service: { userId: null, clientId, schools: [schoolId], classes: [], leads: [], taught: [], chats: noChats, scopes } };
+    const { clientId, schoolId, scopes: clientScopes } = actor;
+    return { service: { userId: null, clientId, schools: [schoolId], classes: [], leads: [], taught: [], chats: noChats, scopes: clientScopes } };
   }
   if (actor.kind !== 'user') return {};
   const schools = (role: Role) => actor.grants.filter((grant) => grant.role === role).map((grant) => grant.schoolId);
