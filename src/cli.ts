@@ -16,7 +16,8 @@ import { isUuid } from './uuid.ts';
 import { open, type Opened } from './http/bootstrap.ts';
 
 /**
- * The command line. Commands print what they did; a refusal is one line with exit status 1, a usage error has status 2.
+ * This file is the command line. Commands print what they did. A refusal prints one line and exits with status 1; a
+ * usage error exits with status 2.
  */
 
 interface Command extends OptionsOf {

@@ -89,7 +89,7 @@ export async function endSessionsOfUser(tx: Tx, userId: string): Promise<void> {
   await end(tx, { userId });
 }
 
-/** A step: ends all sessions of a person but one. Returns the sessions that it ended. */
+/** Within the caller's transaction: ends all sessions of a person but one. Returns the sessions that it ended. */
 export const endOtherSessionsOfUser = (tx: Tx, userId: string, keptSessionId: string): Promise<Session[]> =>
   end(tx, { userId, id: { not: keptSessionId } });
 
