@@ -48,7 +48,7 @@ function writeTables(models) {
   return `import type { Models } from '../../reader/models.ts';\n\n${header}export const models: Models = {\n${entries.join('\n')}\n};\n`;
 }
 
-/** A class with accessors, so that a spread or a rest of a row has none of its columns by type, as at run time. */
+/** Writes the type of a row as a class with accessors: the type of a spread then lacks the columns, as at run time. */
 function writeRows(models) {
   const classes = models.map(({ name, fields }) => {
     const accessors = fields.filter(isColumn).map((field) => `  get ${field.name}(): rows.${name}['${field.name}'];`);

@@ -17,7 +17,8 @@ import { open, type Opened } from './http/bootstrap.ts';
 import { exportOptions, exportToFile, importOptions, importRoster, type Outcome } from './roster-commands.ts';
 
 /**
- * The command line. Commands print what they did; a refusal is one line with exit status 1, a usage error has status 2.
+ * This file is the command line. Commands print what they did. A refusal prints one line and exits with status 1; a
+ * usage error exits with status 2.
  */
 
 interface Command extends OptionsOf {

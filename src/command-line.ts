@@ -27,7 +27,10 @@ export const hint = (word: string, known: readonly string[], prefix = ''): strin
 
 const plain = (option: string): string => option.replace('*', '');
 
-/** Parses the options of a command. @throws UsageError with one line for an unknown, missing, repeated or valueless option. */
+/**
+ * Parses the options of a command.
+ * @throws UsageError with one line for an unknown, missing, repeated or valueless option.
+ */
 export function parseOptions(name: string, command: OptionsOf, args: string[]): Values {
   const names = Object.keys(command.options).map(plain);
   const options: NonNullable<ParseArgsConfig['options']> = {};

@@ -38,7 +38,7 @@ export interface Config {
   secretKey: Buffer;
   /** What executes queries: the plans of src/executor/, or graphql-js. */
   executor: 'plans' | 'graphql-js';
-  /** How src/reader/ returns the rows of queries: as views of the received bytes, or as the objects of node-postgres. */
+  /** How src/reader/ returns the rows of queries: as views of the received bytes, or as node-postgres's objects. */
   rows: 'views' | 'objects';
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';
   allowedOrigins: readonly string[];
@@ -55,12 +55,13 @@ export interface Config {
   operationsPerMinute: number;
   /** Objects that the results of an account may contain in a minute. */
   costPerMinute: number;
-  /** WebSockets of an account, and also subscriptions of an account. */
+  /** Largest number of WebSockets of an account; also the largest number of its subscriptions. */
   streamsPerAccount: number;
   /** Whether the server creates the demonstration school in an empty embedded database. */
   demo: boolean;
   /**
-   * Seconds that an idle connection stays open: longer than in proxies, which would otherwise reuse closed connections.
+   * Seconds that an idle connection stays open. Must be longer than a proxy keeps it open, or the proxy would send a
+   * request on a connection that was just closed.
    */
   keepAliveSeconds: number;
   /** Seconds in which running requests must finish when the server stops. */
@@ -214,7 +215,7 @@ function createSecret(dataDir: string, file: string): void {
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException;
       if (code === 'EEXIST') return;
-      // This file system has no hard links.
+      // On a file system without hard links, writes the file directly.
       if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(code)) throw error;
       writeFileSync(file, text, { mode: 0o600, flag: 'wx', flush: true });
     }

@@ -60,8 +60,8 @@ export class CheckedEnvironment {
 }
 
 /**
- * Returns the setting that a name most likely means; '' for an unknown name with SFERA_; undefined for a name of another
- * program.
+ * Returns the setting that a name most likely means; '' for an unknown name with SFERA_; undefined for a name of
+ * another program.
  */
 function meaning(name: string, known: readonly string[]): string | undefined {
   const upper = name.toUpperCase();

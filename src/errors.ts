@@ -66,8 +66,9 @@ export const rateLimited = (seconds = 60): Refusal => {
 };
 
 /**
- * The refusal for a database or another dependency that does not answer; a retry may succeed. Nothing was written:
- * `CommitUnknown` (src/db/availability.ts) is the refusal for a COMMIT without an answer, after which a change may be saved.
+ * The refusal for a database or another dependency that does not answer; a retry may succeed. Nothing was written.
+ * After a COMMIT without an answer, when the change may be saved, the refusal is `CommitUnknown`
+ * (src/db/availability.ts).
  */
 export const unavailable = (seconds = 2): Refusal => {
   const retryAfterSeconds = Math.max(1, Math.ceil(seconds));

@@ -23,8 +23,8 @@ const bufferedBytes = 8 * 1024;
 
 /**
  * Returns the standard output for log lines. Writes lines of level `info` and below in batches: with a system call for
- * each request, logging took 7 % of the time of a nested query in the benchmark. Writes a line of level `warn` or above at
- * once, together with all lines before it, and writes the remaining lines when the process exits.
+ * each request, logging took 7 % of the time of a nested query in the benchmark. Writes a line of level `warn` or above
+ * at once, together with all lines before it, and writes the remaining lines when the process exits.
  */
 export function bufferedOutput(): DestinationStream {
   const output = pino.destination({ sync: true, minLength: bufferedBytes, periodicFlush: flushMs });

@@ -7,7 +7,7 @@ export interface MailConfig {
   port: number;
   /** Whether the connection begins with TLS (`smtps:`). Otherwise STARTTLS is used if the server offers it. */
   secure: boolean;
-  /** Whether nothing is sent without TLS. */
+  /** Whether to send only over TLS. */
   requireTls: boolean;
   auth: { user: string; pass: string } | undefined;
   from: { name: string; address: string };
@@ -51,7 +51,7 @@ function parseUrl(text: string): Pick<URL, 'hostname' | 'port' | 'protocol'> & P
       return { hostname, port, protocol, auth };
     }
   } catch {
-    // Neither a URL nor percent-encoded text.
+    // The text is not a URL, or has an invalid percent-encoding.
   }
   throw new ConfigError(
     'SMTP_URL must be a URL of the form smtp://USER:PASSWORD@HOST:PORT or smtps://…, with special characters percent-encoded.',

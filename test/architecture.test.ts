@@ -8,7 +8,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventTypes } from '../src/events/catalog.ts';
 import { actions, openActions } from '../src/policy/permissions.ts';
 
-/** The rules of the layout: import directions, one name per operation, short files, documents that name existing files. */
+/**
+ * The rules of the layout: import directions, one name per operation, short files, and documents that name only
+ * existing files.
+ */
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -131,7 +134,7 @@ describe('imports', () => {
 });
 
 describe('one name everywhere', () => {
-  /** `planImport` makes a plan, whose events say so. `endOtherSessions` records the event of each ended session and has none of its own. */
+  /** Actions without an event of their own name: `planImport` records `plan.ready`, `endOtherSessions` `session.ended` for each session. */
   const toldAs: Record<string, string> = { 'import.plan': 'plan.ready', 'otherSessions.end': 'session.ended' };
   const irregular: Record<string, string> = {
     enrol: 'enrolled',
@@ -178,7 +181,7 @@ describe('files', () => {
 });
 
 describe('tests', () => {
-  /** Folders without a counterpart in src: what only several processes, a browser or a whole school shows. */
+  /** Folders without a counterpart in src, such as tests with several processes, a browser or a whole school. */
   const apart = /^(races|crash|browser|scenario|support)\//;
   /** Tests that walk through all of src, or through every noun by its resource, its permissions or the schema. */
   const ofAll = [

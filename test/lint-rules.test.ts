@@ -3,7 +3,7 @@ import { ESLint, type Linter } from 'eslint';
 import tseslint from 'typescript-eslint';
 import { describe, expect, it } from 'vitest';
 
-/** The rules that eslint.config.js adds to those of typescript-eslint: each reports what it forbids, and nothing else. */
+/** The rules that eslint.config.js adds to typescript-eslint: each reports what it forbids, and nothing else. */
 
 const cwd = fileURLToPath(new URL('..', import.meta.url));
 // The planted texts leave names unused.

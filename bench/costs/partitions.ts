@@ -20,8 +20,8 @@ export async function partitions({ ids }: BenchEnv, client: pg.Client): Promise<
     rows: [self],
   } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   await client.query(`create table whole (${columns}, primary key (school_id, seq))`);
-  // A primary key has to include the partition column, so in this table only the counter guarantees unique numbers in a
-  // school.
+  // A primary key has to include `at`, the partition column. So this table could contain the same `seq` of a school
+  // twice; only the counter of the school prevents that.
   await client.query(`create table by_month (${columns}, primary key (school_id, seq, at)) partition by range (at)`);
   for (let n = 0; n < months; n++)
     await client.query(

@@ -10,7 +10,7 @@ interface Step {
   schools: number;
   pupils: number;
   staff: number;
-  /** The share of schools that have their peak at the same moment: less than 1 where they span eleven time zones. */
+  /** The share of schools that have their peak at the same moment: less than 1 for a country of eleven time zones. */
   together: number;
 }
 

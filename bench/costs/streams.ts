@@ -25,7 +25,7 @@ export async function streams({ settings }: BenchEnv, server: Server, client: pg
   const fixture = await openLiveFixture(settings);
   const target = sferaTargetFor([server], fixture);
   const openListeners = (count: number) => openGroup(target, sameListeners(fixture, count));
-  /** Measures an idle minute: the cheaper of two windows, because one may still contain earlier work. */
+  /** Returns the CPU time of an idle minute: that of the cheaper of two windows, since one may contain earlier work. */
   const measureIdle = async (): Promise<CpuTime> => {
     const used: CpuTime[] = [];
     for (let n = 0; n < 2; n++) used.push(perUnit(await meter(server, client, () => pause(window)), window / 60_000));

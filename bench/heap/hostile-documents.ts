@@ -15,7 +15,7 @@ export interface HeapTarget {
 }
 
 const parallelRequests = 8;
-/** Milliseconds in which the server refuses subscriptions after it answered a later query. */
+/** Milliseconds to wait for refusals of subscriptions, which may arrive after the answer to a later query. */
 const settleMs = 3000;
 
 async function send(url: string, token: string | undefined, body: object): Promise<Answer> {

@@ -46,7 +46,7 @@ async function leastBytesPerQuery(): Promise<number> {
     const before = oldGenerationBytes();
     await execute(queriesPerSample);
     const bytes = (oldGenerationBytes() - before) / queriesPerSample;
-    // The old generation shrinks only in a full collection, which hides what was retained.
+    // Ignores a sample in which the old generation shrank: a full collection ran and freed what is to be measured.
     if (bytes >= 0) least = Math.min(least, bytes);
   }
   return least;

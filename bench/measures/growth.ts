@@ -127,7 +127,7 @@ interface Growth {
   to: number;
 }
 
-/** Adds pupils with ended enrolments in a class; `stay` of them are still enrolled. */
+/** Adds pupils to a class. The first `stay` of them are still enrolled; the enrolments of the others have ended. */
 async function addPupils(client: pg.Client, { schoolId, classId, from, to, stay }: Growth & { stay: number }): Promise<void> {
   for (let offset = from; offset < to; offset += 20_000) {
     const names = Array.from({ length: Math.min(20_000, to - offset) }, (_, n) => [`Алексеев-${offset + n}`, 'Максим'] as const);

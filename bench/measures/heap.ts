@@ -14,7 +14,7 @@ import { addPeople } from '../seed.ts';
 
 const accounts = 12;
 const maxHeapMiB = 160;
-/** Three quarters of the heap: the last quarter is for running requests. */
+/** Limit of the used heap: three quarters of `maxHeapMiB`, since running requests need the rest. */
 const maxUsedMiB = 120;
 const maxBytesPerQuery = 100;
 

@@ -5,7 +5,10 @@ import { allByName, type Measure } from '../measure.ts';
 import { addPeople } from '../seed.ts';
 import { connections } from './reads.ts';
 
-/** Enrolling a pupil: permissions, invariants, the event and the membership of the class's chat, in one transaction. */
+/**
+ * Measures enrolling a pupil: one transaction checks permissions and invariants, records the event and adds the pupil
+ * to the chat of the class.
+ */
 
 const json = { 'content-type': 'application/json' };
 

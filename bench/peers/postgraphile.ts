@@ -11,7 +11,7 @@ const preset: GraphileConfig.Preset = {
   extends: [PostGraphileAmberPreset],
   pgServices: [makePgService({ connectionString: process.env.DATABASE_URL, poolConfig: { max: 10 } })],
   grafserv: { port: Number(process.env.PORT), graphqlPath: '/graphql', graphiql: false, watch: false },
-  // The plugin hides the pupils of a class, because they are found through a different index than it expects.
+  // This plugin would remove the pupils of a class from the schema: it expects another index for this relation.
   disablePlugins: ['PgIndexBehaviorsPlugin'],
   schema: { defaultBehavior: '+list' },
 };

@@ -106,8 +106,8 @@ function updateLastSeen(db: Database, sessionIds: string[]): void {
 const noSession = '00000000-0000-0000-0000-000000000000';
 
 /**
- * Returns a person who has just proved their identity, without a session: for one operation within a minute. Returns
- * undefined if the person does not exist or was deactivated.
+ * Returns the actor of a person who has just proved their identity but has no session. It is valid for one minute, for
+ * one operation. Returns undefined if the person does not exist or was deactivated.
  */
 export async function loadPerson(db: Database, userId: string): Promise<UserActor | undefined> {
   const { rows } = await db.reads.query<{ about: Rights }>({

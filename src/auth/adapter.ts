@@ -6,15 +6,15 @@ import type { OauthClient } from '../db/generated/client.ts';
 import { deriveSuccessor } from './seal.ts';
 
 /**
- * Stores the data of the authorization server in the table oidc_payload. The ids are the values of codes, cookies and
- * refresh tokens, so the table has only their hashes: a reader of the table cannot use them.
+ * This file stores the data of the authorization server in the table oidc_payload. The ids are the values of codes,
+ * cookies and refresh tokens. The table has only the hashes of the ids, so reading it does not allow using them.
  */
 
 const hashOf = (value: string): string => createHash('sha256').update(value).digest('base64url');
 
 /**
- * Seconds in which a used refresh token may be used again, by two tabs at once or because the response was lost. It
- * gives the same successor as before, unless the successor has been used.
+ * Seconds in which a client may use a refresh token a second time, in two tabs at once or because the response was
+ * lost. It gets the same successor as before, unless that successor has been used.
  */
 const graceSeconds = 10;
 
@@ -119,7 +119,7 @@ class RefreshTokenStore extends PayloadStore {
     this.#secretKey = parts.secretKey;
   }
 
-  /** Hides that the token was used while it may be used again. */
+  /** Returns a used token as unused while it may be used again. */
   override async find(id: string): Promise<AdapterPayload | undefined> {
     const payload = await super.find(id);
     if (payload?.consumed === undefined || !(await this.#mayBeUsedAgain(id, graceSeconds))) return payload;
@@ -169,8 +169,8 @@ export async function deleteGrants(tx: Pick<Tx, 'prisma'>, grantIds: readonly st
 }
 
 /**
- * Deletes the sign-ins of a person that have passed the form but have not started a session, within a transaction: a
- * former password started them.
+ * Deletes a person's sign-ins that have passed the form but have no session yet. Call it in the transaction that
+ * changes the password, since these sign-ins were started with the former one.
  */
 export async function deletePendingSignIns(tx: Pick<Tx, 'execute'>, accountId: string): Promise<void> {
   await tx.execute("delete from oidc_payload where model = 'Interaction' and payload #>> '{result,login,accountId}' = $1", [accountId]);
@@ -224,9 +224,9 @@ export function frontend({ id, name, redirectUris }: Pick<OauthClient, 'id' | 'n
 }
 
 /**
- * Returns `native` if a redirect URI has an app's own scheme or is http on a loopback host, of which oidc-provider then
- * accepts any port (RFC 8252, 7.3). Returns `web` for http on other hosts and https on a loopback host, which
- * oidc-provider refuses for `native` clients.
+ * Returns `native` if a redirect URI has an app's own scheme, or is http on a loopback host: oidc-provider then accepts
+ * any port of this host (RFC 8252, 7.3). Returns `web` for http on other hosts and https on a loopback host, since
+ * oidc-provider refuses these for `native` clients.
  */
 function applicationType(redirectUris: readonly string[]): 'web' | 'native' {
   const urls = redirectUris.map((uri) => new URL(uri));
@@ -237,8 +237,7 @@ function applicationType(redirectUris: readonly string[]): 'web' | 'native' {
 export const isLoopback = ({ hostname }: URL): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 
 /**
- * Returns a confidential client. `client_secret` is the hash of its secret, which src/auth/provider.ts compares
- * accordingly.
+ * Returns a confidential client. Its `client_secret` is the hash of the secret; src/auth/provider.ts compares hashes.
  */
 function service({ id, name, scopes }: OauthClient, secretHash: Uint8Array): ClientMetadata {
   return {

@@ -15,7 +15,7 @@ export class IssuerKeys {
   readonly #issuer: string;
   readonly #log: Logger;
   readonly #published: ReturnType<typeof createRemoteJWKSet>;
-  /** The last fetched keys, once a fetch has failed. */
+  /** The last fetched keys. Set when a fetch fails; undefined if no earlier fetch succeeded. */
   #last: JWTVerifyGetKey | undefined;
   /** When the keys may be fetched again, in milliseconds since 1970; 0 if the last fetch succeeded. */
   #pausedUntil = 0;
@@ -28,13 +28,13 @@ export class IssuerKeys {
   }
 
   /**
-   * For `jwtVerify`.
+   * Returns the key that verifies a token, for jose's `jwtVerify`.
    * @throws UNAVAILABLE when the issuer does not answer and its last keys do not have the token's key.
    */
   readonly find: JWTVerifyGetKey = async (header, token) => {
     const now = Date.now();
     if (now < this.#pausedUntil) return this.#findInLast(header, token);
-    // After a failure, the other requests do not wait for the fetch of this one.
+    // After a failure, only this request fetches the keys again: the others use the last keys meanwhile.
     if (this.#pausedUntil > 0) this.#pausedUntil = now + pauseMs;
     const failures = this.#failures;
     try {
@@ -46,7 +46,7 @@ export class IssuerKeys {
         this.#pausedUntil = 0;
         throw error;
       }
-      // Requests that waited for one fetch fail together.
+      // Several requests may have waited for the same fetch: only the first one records its failure.
       if (failures === this.#failures) this.#pause(error);
       return this.#findInLast(header, token);
     }

@@ -35,7 +35,7 @@ export async function extendWindow(db: Database, key: Fingerprint, seconds: numb
   await db.pool.query(`update rate_limit set resets_at = now() + $2 * interval '1 second' where key = $1`, [key, seconds]);
 }
 
-/** Uncounts one attempt that was not evaluated. */
+/** Takes back the count of one attempt that should not count. */
 export async function returnTry(db: Database, key: Fingerprint): Promise<void> {
   await db.pool.query('update rate_limit set count = greatest(count - 1, 0) where key = $1', [key]);
 }
@@ -87,8 +87,8 @@ export async function returnToken(db: Database, { key, intervalSeconds }: Bucket
 export type GiveBack = () => Promise<void>;
 
 /**
- * Returns the tokens and counts of an attempt. Logs failures and does not throw, since the attempt itself has its
- * outcome.
+ * Gives back the tokens and counts that an attempt has taken. Logs failures instead of throwing them, since they do not
+ * change the result of the attempt.
  */
 export async function giveBackAll(log: Logger, all: readonly GiveBack[]): Promise<void> {
   for (const { reason } of (await Promise.allSettled(all.map((giveBack) => giveBack()))).filter((result) => result.status === 'rejected'))

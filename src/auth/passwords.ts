@@ -7,8 +7,8 @@ import { Semaphore } from './semaphore.ts';
 const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 
 /**
- * Limits the hashes to two of libuv's four threads, which token signing, DNS and files use too, so that many sign-ins
- * do not block these. At 20 ms each, the last of 200 waiting hashes starts within two seconds.
+ * Limits the hashes to two of libuv's four threads. Token signing, DNS and files use these threads too, so many
+ * sign-ins do not block them. At 20 ms for a hash, the last of 200 waiting hashes starts within two seconds.
  */
 const threads = new Semaphore({ concurrency: 2, maxWaiting: 200 });
 

@@ -67,7 +67,9 @@ const protocol: Configuration = {
   expiresWithSession: () => false,
 };
 
-/** Returns the server's own frontends. They are not `native`, which would allow redirects to other ports of this machine. */
+/**
+ * Returns the server's own frontends. They are not `native` clients, which could redirect to any port of this machine.
+ */
 const ownClients = ({ publicUrl }: Config): NonNullable<Configuration['clients']> => [
   { ...frontend({ id: explorerClient, name: 'Sfera Explorer', redirectUris: [`${publicUrl}/explorer`] }), application_type: 'web' },
   { ...frontend({ id: pagesClient, name: 'Sfera', redirectUris: [`${publicUrl}/sessions/signed-in`] }), application_type: 'web' },

@@ -6,7 +6,8 @@ import type { Logger } from '../logger.ts';
 import { retryAfterSeconds } from './unavailable.ts';
 
 /**
- * Logs the errors of the authorization server. A client error takes one line, without tokens, codes or page addresses.
+ * This file logs the errors of the authorization server. A client error takes one line, without tokens, codes or page
+ * addresses.
  */
 
 const endpoints = [

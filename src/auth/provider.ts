@@ -25,7 +25,8 @@ export function createProvider({ log, ...parts }: ProviderParts): Provider {
   provider.on('authorization.success', ({ oidc: { session, client } }) => {
     if (session !== undefined && client !== undefined) session.authorizationFor(client.clientId).persistsLogout = false;
   });
-  // oidc-provider allows the requesting origin before it knows the client. Every sandboxed frame has the origin `null`.
+  // Withdraws the permission for the origin `null`, which every sandboxed frame has: oidc-provider allows the origin of
+  // the request before it knows the client.
   provider.use(async (ctx, next) => {
     await next();
     if (ctx.get('origin') === 'null') ctx.remove('access-control-allow-origin');

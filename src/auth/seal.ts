@@ -38,8 +38,8 @@ export function fingerprint(secretKey: Uint8Array, purpose: string, text: string
 }
 
 /**
- * Derives the code of an invitation, 160 bits, from its random nonce and the server's secret. The database
- * stores the hash of the code and the nonce, so that the server can show the link again to its holder.
+ * Derives the code of an invitation, 160 bits, from its random nonce and the server's secret. The database stores the
+ * nonce and the code's hash, so that the server can show the link again to its holder.
  */
 export function deriveCode(secretKey: Uint8Array, nonce: Uint8Array): string {
   return createHmac('sha256', keyFor(secretKey, 'invitation')).update(nonce).digest().subarray(0, 20).toString('base64url');

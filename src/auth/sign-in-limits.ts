@@ -20,7 +20,10 @@ import { fingerprint } from './seal.ts';
 const windowSeconds = 15 * 60;
 /** Seconds that an attempt waits at most in the queue of its address. */
 const maxWaitSeconds = 5;
-/** Wrong passwords for an account after which an address no longer gets the account's last token, and for how long. */
+/**
+ * Wrong passwords for an account, within `firstTriesSeconds`, after which an address does not get the account's last
+ * token.
+ */
 const firstTries = 2;
 const firstTriesSeconds = 24 * 3600;
 
@@ -38,15 +41,15 @@ interface AdmittedTry {
 }
 
 /**
- * Admits one password attempt, or refuses it before the password is checked. Returns what to call afterwards unless the
- * password was wrong: `succeed` when it was right, `takeBack` when it was not checked. Neither throws.
+ * Admits one password attempt, or refuses it before the password is checked. Returns two callbacks that do not throw:
+ * call `succeed` if the password was right, `takeBack` if it was not checked, and neither if it was wrong.
  *
  * A known device has `signInTries` attempts of its own in 15 minutes; after that it counts as unknown. All unknown
  * browsers share two buckets: one per address, where attempts queue for up to `maxWaitSeconds`, and one per account,
  * which admits `signInTries` attempts in any 15 minutes. The last token of the account's bucket is only for addresses
- * with fewer than `firstTries` wrong passwords for this account in a day. So a guesser at one address, or at a few,
- * leaves it to the owner in a new browser elsewhere; an owner behind the guesser's address needs a browser that signed
- * in before.
+ * with fewer than `firstTries` wrong passwords for this account in a day. So a guesser with one or a few addresses
+ * cannot take this token, and the owner can sign in with a new browser at another address. At the guesser's own
+ * address, the owner needs a browser that has signed in before.
  * @throws RATE_LIMITED with the seconds until the next attempt.
  */
 export async function admitTry(

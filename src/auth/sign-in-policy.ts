@@ -50,7 +50,10 @@ async function endedSince(db: Database, ctx: KoaContextWithOIDC): Promise<boolea
   return isShutOut(db, session);
 }
 
-/** Returns the same for the oidc-provider session of a browser. */
+/**
+ * Returns whether a session of a browser was ended after its person last signed in. Takes the browser's session of
+ * oidc-provider.
+ */
 export async function isShutOut(
   db: Database,
   session: { accountId?: string | undefined; loginTs?: number | undefined; authorizations?: object | undefined },

@@ -33,7 +33,10 @@ interface TokenSession {
 
 export const audienceOf = (config: Config): string => `${config.publicUrl}/graphql`;
 
-/** Accepted algorithms of outside issuers. A symmetric algorithm would use the public key as its secret. */
+/**
+ * Accepted algorithms of outside issuers. With a symmetric algorithm the public key would be the secret, so anyone
+ * could sign.
+ */
 const asymmetricAlgorithms = ['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512'];
 
 /** Number of cached verified tokens; the oldest is removed first. */
@@ -47,7 +50,10 @@ export class Tokens {
   readonly #log: Logger;
   readonly #audience: string;
   readonly #issuers: ReadonlyMap<string, { trusted: TrustedIssuer; keys: IssuerKeys }>;
-  /** Verified tokens by their hash, so that the cache holds no tokens. Each request still checks the session in the database. */
+  /**
+   * Credentials of verified tokens, by the token's hash, so that the cache holds no tokens. Each request still checks
+   * the session in the database.
+   */
   readonly #verified = new Map<string, Credential>();
 
   constructor({ config, db, keys, log }: TokensParts) {
@@ -108,7 +114,7 @@ export class Tokens {
     try {
       return await this.#check(token, digest);
     } catch (error) {
-      // Not an error of the token: on UNAUTHENTICATED a client would sign its user out.
+      // The token may be valid: after UNAUTHENTICATED a client would sign its user out.
       if (error instanceof Refusal || isTransient(error)) throw error;
       const { code, name } = error as { code?: string; name?: string };
       this.#log.debug({ code: code ?? name }, 'a token was refused');
@@ -169,8 +175,8 @@ export class Tokens {
 const digestOf = (token: string): string => hash('sha256', token, 'base64');
 
 /**
- * Returns the scopes of a token; all scopes for a token without `scope`, which src/auth/actors.ts limits to its
- * client's.
+ * Returns the scopes of a service's token. A token without `scope` gets all scopes; src/auth/actors.ts then limits them
+ * to those of its client.
  */
 function scopesOf(scope: unknown): ServiceScope[] {
   if (typeof scope !== 'string') return [...serviceScopes];
@@ -180,8 +186,8 @@ function scopesOf(scope: unknown): ServiceScope[] {
 
 /**
  * Returns the credential of a person who signs in with an outside issuer. The person has a Session row, so that it can
- * be listed and ended like any other. A token issued before the session ended stays ended; a later one starts a new
- * session.
+ * be listed and ended like any other. After the session has ended, a token issued before its end stays invalid; a token
+ * issued later starts a new session.
  */
 async function outsideSession(
   db: Database,

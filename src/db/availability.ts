@@ -31,7 +31,10 @@ export class CommitUnknown extends Refusal {
 /** SQLSTATE of a server that refuses changes, such as a standby. A new connection may lead to the primary. */
 export const readOnlyState = '25006';
 
-/** SQLSTATE classes: connection, authorization of a connection, resources, shutdown; and single states. */
+/**
+ * SQLSTATEs of transient errors: the classes connection (08), authorization (28), resources (53) and shutdown (57P0),
+ * and single states.
+ */
 const sqlStates = /^(08...|28...|53...|57P0\d|3D000|25006|25P0[34]|40001|40P01|55P03|57014)$/;
 
 /** Errors of a connection, by Node's code: refused, reset, unreachable, unknown host, TLS. */
@@ -55,7 +58,7 @@ interface ErrorLike {
   originalMessage?: unknown;
   error?: unknown;
   cause?: unknown;
-  /** Set on a GraphQLError. */
+  /** The error that a resolver threw; only a GraphQLError has it. */
   originalError?: unknown;
   meta?: { driverAdapterError?: unknown };
 }

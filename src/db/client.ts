@@ -82,7 +82,7 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   const { databaseUrl, dataDir, template, poolSize, processes = 1, rows = 'views', log } = options;
   if (databaseUrl === undefined) {
     const embedded = await openEmbedded({ dataDir, template, log });
-    // The embedded database has one session, so a handshake waits for the previous statement.
+    // A handshake may take as long as a statement, since it waits for the previous statement in the only session.
     const watchdog = new Watchdog(options.answerWithinMs, options.answerWithinMs ?? answerWithinMs);
     return connectEmbedded(embedded, { watchdog, rows }, log);
   }
@@ -116,7 +116,7 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   return { prisma, models, rows, pool, reads, transactionClients, embedded: false, connectionString, close };
 }
 
-/** Shortest time between two renewals: the server may stay read-only, and new connections may lead to a standby too. */
+/** Shortest time between two renewals, in milliseconds: new connections may lead to a read-only server again. */
 const minRenewalIntervalMs = 5000;
 
 /** Renews all connections after a failover: the old ones lead to a standby, new ones may lead to the new primary. */

@@ -5,7 +5,7 @@ import { closest } from '../suggestions.ts';
 /** DATABASE_URL, normalised for node-postgres. */
 export interface ConnectionUrl {
   connectionString: string;
-  /** The host or the folder of a Unix socket, for messages; so are `user` and `database`. */
+  /** For messages, like `user` and `database`: the host, or the folder of a Unix socket. */
   host: string;
   user: string | undefined;
   database: string | undefined;
@@ -124,7 +124,7 @@ export function parseConnectionUrl(text: string, settings = ''): ConnectionUrl {
   for (const [name, value] of tlsParameters(params)) search.set(name, value);
   for (const name of ['application_name', 'fallback_application_name']) if (params.has(name)) search.set(name, params.get(name)!);
   search.set('options', [params.get('options') ?? '', settings].join(' ').trim());
-  // Writes a space as %20, since libpq and this function read a plus as a plus.
+  // Writes a space as %20, since libpq and this function do not read `+` as a space.
   const query = search.toString().replaceAll('+', '%20');
   const passwordPart = password === '' ? '' : `:${encodeURIComponent(password)}`;
   const hostPart = host.startsWith('/') || host === '' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
@@ -139,8 +139,7 @@ function split(text: string): { authority: string; path: string; params: URLSear
   const [, authority = '', path = '', query = '', fragment] = match;
   // As in libpq, a plus is not a space.
   const params = new URLSearchParams(query.replaceAll('+', '%2B'));
-  // An unescaped /, ? or # in the password ends the authority too early: the last @ then follows in the path or the
-  // query,
+  // An unescaped /, ? or # in the password ends the authority too early. The last @ is then in the path or the query,
   // and a part of the password looks like a parameter.
   const isCut = path.includes('@') || (query.includes('@') && [...params.keys()].some((name) => !knownParameters.includes(name)));
   if (fragment !== undefined || isCut)
@@ -165,7 +164,7 @@ function hostAndPort(authority: string, params: URLSearchParams): { host: string
   const address = params.get('host') || decode(authority);
   if (address.includes(',')) {
     const hosts = address.split(',').map((host) => host.replace(/:\d*$/, ''));
-    // Without an @ these may be the user and the password, so the message must not quote them.
+    // DATABASE_URL without an @ may have the user and the password here, so the message must not quote them.
     const quoted = hosts.some((host) => host.includes(':') && !host.startsWith('[')) ? '' : ` (${hosts.join(', ')})`;
     throw invalidUrl(`names several hosts${quoted}: name one, the primary or an address that always leads to it`);
   }

@@ -7,7 +7,10 @@ interface Cause {
   originalMessage?: string;
 }
 
-/** Returns the database's code and message. The adapter's error comes alone (from COMMIT) or in a query's error. */
+/**
+ * Returns the database's code and message. COMMIT throws the error of Prisma's adapter itself; a query's error wraps
+ * it.
+ */
 function causeOf(error: unknown): Cause {
   if (error instanceof pg.DatabaseError)
     return { ...(error.code === undefined ? {} : { originalCode: error.code }), originalMessage: error.message };

@@ -39,8 +39,8 @@ const tlsReasons: Record<string, string> = {
 };
 
 /**
- * Reasons by message: for errors without a code, and for codes that say too little. PostgreSQL translates its messages
- * (`lc_messages`), so those of the server only make the reasons below more exact.
+ * Reasons by message, for errors without a code and for codes that say too little. PostgreSQL translates its messages
+ * (`lc_messages`), so a match with a message of the server only makes the reasons below more exact.
  */
 const messageReasons: readonly [RegExp, string][] = [
   [/does not support SSL connections/, 'it offers no TLS: write sslmode=disable if you trust the network, or turn on `ssl` on the server'],

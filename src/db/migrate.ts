@@ -23,7 +23,9 @@ const migrationsFolder = fileURLToPath(new URL('../../prisma/migrations/', impor
 
 /** Key of the advisory lock: its holder migrates, the others wait. Any number, equal in all processes. */
 const lockKey = 7_261_001;
-/** Short, with retries, since a migration that waits for a table blocks all later statements on it. */
+/**
+ * How long a migration waits for a table. Short, with retries, since the wait blocks all later statements on the table.
+ */
 const lockTimeout = '5s';
 
 /** Returns the migrations of this version, in order. */
@@ -43,14 +45,14 @@ const answerWithinMs = 4 * 3_600_000;
 const retryMs = 500;
 /** Milliseconds between two log lines about a wait. */
 const logIntervalMs = 10_000;
-/** Milliseconds that a process waits for the migration of another process, which may rewrite a large table for minutes. */
+/** Milliseconds that a process waits for another process to migrate, which may rewrite a large table for minutes. */
 const maxWaitMs = 10 * 60_000;
 
 /**
  * Brings the database to this version: applies the pending migrations, each in a transaction of its own. Processes that
  * start at the same time take turns. Their lock ends with the transaction, even behind a pooler.
- * @throws ConfigError when an applied migration was changed since or is unknown to this version, the role may not apply
- *   one, or waiting takes longer than `limitMs`.
+ * @throws ConfigError when an applied migration was changed later or is unknown to this version, when the role lacks
+ *   the rights for a pending migration, or when waiting takes longer than `limitMs`.
  */
 export async function migrate(
   { pool }: Pick<Database, 'pool'>,

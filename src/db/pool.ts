@@ -49,7 +49,7 @@ export class Pool extends pg.Pool {
     this.on('error', logLost);
     // A client that loses its socket while it is checked out raises the error on itself, not on the pool.
     this.on('connect', (client) => client.on('error', logLost));
-    // pg-pool does not put an ending client back among the idle ones.
+    // Ends a retired connection. pg-pool does not put an ending connection back among the idle ones.
     this.on('release', (_error, client) => {
       if ((client as unknown as Connection).retired) void client.end();
     });

@@ -9,8 +9,8 @@ export interface TransactionClient {
 }
 
 /**
- * The clients for transactions. Creating one takes some milliseconds and megabytes, so those of ended transactions are
- * reused: there are as many as there were transactions at a time that used Prisma.
+ * The Prisma clients for transactions. Creating one takes some milliseconds and megabytes, so clients of ended
+ * transactions are reused. There are as many clients as simultaneous transactions have used Prisma.
  */
 export class TransactionClients {
   readonly #idle: TransactionClient[] = [];

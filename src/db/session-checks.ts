@@ -3,7 +3,7 @@ import pg from 'pg';
 import { ConfigError } from '../config.ts';
 import type { ConnectionUrl } from './connection-url.ts';
 
-/** Checks that a connection keeps its session, since a pooler may run each transaction in another one. */
+/** This file checks that a connection keeps its session, since a pooler may run each transaction in another session. */
 
 const timeoutMs = 5000;
 const channel = 'sfera_session_check';
@@ -40,7 +40,7 @@ export async function checkSession(
   }
 }
 
-/** Makes two connections interfere with each other. Returns the kinds of session state that were lost. */
+/** Changes session state on two connections in turn, and returns the kinds of state that a connection lost. */
 async function findLostState(connectionString: string): Promise<string[]> {
   const [one, other] = [0, 1].map(() => {
     const client = new pg.Client({

@@ -49,13 +49,13 @@ export async function transaction<T>(db: Connections, change: (tx: Tx) => Promis
 }
 
 /**
- * An open transaction, from which `findRows` reads too. Only `transaction` creates one, so a function that takes a `Tx`
- * cannot run outside. Once the transaction is over, it can no longer be used.
+ * An open transaction, in which `findRows` can read too. Only `transaction` creates one, so a function that takes a
+ * `Tx` cannot run outside a transaction. After its end, a `Tx` refuses every call.
  */
 class Tx implements RowSource {
   readonly models: RowSource['models'];
   readonly rows: RowSource['rows'];
-  /** The locks that were taken in order, the last one last. The caller adds new ones. */
+  /** The locks that were taken in order, the last one last. src/domain/access.ts adds them. */
   readonly locks: Lock[] = [];
   readonly #connection: RowSource['reads'];
   readonly #clients: TransactionClients;
@@ -128,7 +128,9 @@ class Tx implements RowSource {
     return this.#client.prisma;
   }
 
-  /** Reads rows by a prepared statement. Sends it at once, even before the answer to BEGIN, so it must change no rows. */
+  /**
+   * Reads rows by a prepared statement. Sends it at once, maybe before the answer to BEGIN, so it must not change rows.
+   */
   async query<Row extends object>(text: string, values: unknown[]): Promise<Row[]> {
     return (await this.reads.query<Row>(prepared(text, values))).rows;
   }

@@ -10,7 +10,8 @@ const minVersion = 15;
 const maxWaitMs = 10_000;
 
 /**
- * Waits until the server answers, then checks that it can hold the data and keeps sessions with these settings.
+ * Waits until the server answers. Then checks its version, encoding and schema, and that it accepts changes and keeps
+ * sessions with these settings.
  * @throws ConfigError when the server does not answer in ten seconds, refuses the connection, or fails a check.
  */
 export async function waitForDatabase(
@@ -35,7 +36,7 @@ export async function waitForDatabase(
 interface ServerCheck {
   url: ConnectionUrl;
   settings: Readonly<Record<string, string>>;
-  /** When a server that is read-only counts as a standby, in ms since 1970. */
+  /** Time after which a read-only server counts as a standby, in ms since 1970. */
   deadline: number;
 }
 

@@ -20,7 +20,7 @@ export async function find<N extends ResourceType>(ctx: Context, type: N, id: st
   return row;
 }
 
-/** @throws FORBIDDEN unless the actor may perform the action. */
+/** Checks that the actor may perform the action. @throws FORBIDDEN; UNAUTHENTICATED for an anonymous actor. */
 export function authorize<A extends Action>(ctx: Context, action: A, facts: Facts[NounOf<A>]): void {
   if (ctx.actor.kind === 'anonymous') throw unauthenticated();
   if (!can(ctx.actor, action, facts)) throw forbidden(clauseOf(action));
@@ -39,8 +39,8 @@ export async function allInOrder<T extends readonly unknown[]>(...promises: { [K
 type ActionOn<T extends ResourceType> = { [A in Action]: NounOf<A> extends FactNoun<T> ? A : never }[Action];
 
 /**
- * Returns the row, on which the actor may perform the action. The path of an error is the name of the
- * type's id.
+ * Returns a row on which the actor may perform the action. The path of NOT_FOUND is the input field of the type's id,
+ * such as `classId`.
  * @throws NOT_FOUND as `find`, FORBIDDEN as `authorize`.
  */
 export async function findFor<T extends ResourceType>(ctx: Context, type: T, id: string, action: ActionOn<T>): Promise<Resources[T]> {
@@ -49,14 +49,17 @@ export async function findFor<T extends ResourceType>(ctx: Context, type: T, id:
   return row;
 }
 
-/** `change` locks a row for an update, `hold` only keeps others from changing it. */
+/**
+ * `change` (FOR NO KEY UPDATE): the transaction updates the row. `hold` (FOR SHARE): other transactions may hold the
+ * row too, but not change it.
+ */
 type LockPurpose = 'change' | 'hold';
 
 /**
  * Locks a row until the transaction ends, and returns its current values. Locks are taken in ascending `lockRank`
  * (src/domain/resources.ts), and rows of one type by ascending id, so that transactions do not deadlock; a lock out of
- * order is an error in tests and in development. Operations that decide who is in a chat hold the school (roles) or the
- * class (enrolments, assignments), and creating a chat locks it for a change, so that no member is missed.
+ * order is an error in tests and in development. Operations on roles hold the school, and operations on enrolments and
+ * assignments hold the class, while creating a chat locks the same row for a change, so that the chat misses no member.
  */
 export async function lock<T extends LockableType>(tx: Tx, type: T, id: string, purpose: LockPurpose = 'change'): Promise<Resources[T]> {
   checkLockOrder(tx.locks, { rank: resources[type].lockRank!, of: type, id });
@@ -95,7 +98,7 @@ async function lockRow<T extends LockableType>(
   return row;
 }
 
-/** The places of names in the order of locks: an idempotency key and a sign-in name before all rows, unique names after. */
+/** The lock ranks of names: idempotency keys and sign-in names come before all rows, unique names after all rows. */
 const nameRanks = { 'idempotency key': 0, 'sign-in name': 1, 'unique name': 1000 };
 
 /**

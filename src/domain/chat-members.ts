@@ -13,8 +13,8 @@ import { roleByRule, appointSuccessor } from './chat-membership-rules.ts';
 import type { Chat, ChatMember, Page, PageArgs } from './entities.ts';
 
 /**
- * Changes the members of chats. src/domain/chat-membership-rules.ts has those by rule. Regulation 2.2 e, 2.3 c, 2.4 c,
- * 2.5 b.
+ * Adds, removes, promotes and demotes members of chats by hand. src/domain/chat-membership-rules.ts does so
+ * automatically. Regulation 2.2 e, 2.3 c, 2.4 c, 2.5 b.
  */
 
 interface MemberInput {
@@ -60,10 +60,10 @@ const rolesIn = async (tx: Tx, { schoolId }: Chat, userId: string) =>
   (await tx.prisma.roleGrant.findMany({ where: { schoolId, userId, endedAt: null } })).map((grant) => grant.role);
 
 /**
- * Removes a person from a chat, or lets the actor leave. Does nothing for a person of the school who is not in it. When
- * the owner leaves, another member becomes the owner (`appointSuccessor`).
- * @throws NOT_FOUND for a person who never had a role in the school; CONFLICT for a member by rule, and for the last
- *   moderator.
+ * Removes a person from a chat, or lets the actor leave. Does nothing if the person is not in the chat, but has or had
+ * a role in the school. When the owner leaves, another member becomes the owner (`appointSuccessor`).
+ * @throws NOT_FOUND for a person who never had a role in the school; CONFLICT for a member whom a rule keeps in the
+ *   chat (src/domain/chat-membership-rules.ts), and for the last moderator.
  */
 export async function removeChatMember(ctx: Context, input: MemberInput): Promise<Chat> {
   const found = await find(ctx, 'Chat', input.chatId, 'chatId');
@@ -115,9 +115,10 @@ export async function promoteChatMember(ctx: Context, input: MemberInput): Promi
 }
 
 /**
- * Makes a moderator a member. Does nothing for a member. Moderators may demote themselves. Ownership passes to another
- * member (`appointSuccessor`), and the former owner stays a moderator if a rule makes them one.
- * @throws CONFLICT for a moderator by rule, and for the last moderator.
+ * Makes a moderator a member. Does nothing for a member. Moderators may demote themselves. After the demotion of an
+ * owner, another member becomes the owner (`appointSuccessor`), and the former owner stays a moderator if a rule of
+ * src/domain/chat-membership-rules.ts says so.
+ * @throws CONFLICT for a moderator whom only such a rule made one, and for the last moderator.
  */
 export async function demoteChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {
   const found = await findFor(ctx, 'Chat', input.chatId, 'chatMember.demote');
@@ -157,7 +158,11 @@ async function lockMember(tx: Tx, chatId: string, userId: string): Promise<{ cha
 
 const ranks = ['MEMBER', 'MODERATOR', 'OWNER'] as const;
 
-/** Refuses unless the actor is the member, outranks the member, or has the right by an office of the school. */
+/**
+ * Checks that the actor is the member, has a higher rank in the chat, or has the right by a role in the administration
+ * of the school.
+ * @throws FORBIDDEN.
+ */
 async function demandRank(
   ctx: Context,
   tx: Tx,
@@ -167,7 +172,7 @@ async function demandRank(
   const actorId = actingUserId(ctx);
   if (member.userId === actorId || byOffice(ctx.actor, action, factsOf('Chat', 'chat', chat))) return;
   const own = actorId === null ? null : await memberOf(tx, chat, actorId);
-  // An actor who has the right but is not in the chat has the rank of a moderator.
+  // An actor who has the right without a higher role in the chat counts as a moderator.
   const rank = Math.max(ranks.indexOf(own?.role ?? 'MODERATOR'), ranks.indexOf('MODERATOR'));
   if (ranks.indexOf(member.role) >= rank) throw forbidden(clauseOf(action));
 }

@@ -4,15 +4,16 @@ import { lock } from './access.ts';
 import type { Chat, ChatMember } from './entities.ts';
 
 /**
- * The members of chats by rule. The rules, by kind of chat: SCHOOL everyone with a role in the school; STAFF everyone
- * with a role other than STUDENT; CLASS the pupils and teachers of the class; SUBJECT the pupils of the class and the
- * teachers of the subject in it; EXTRACURRICULAR no one. The people who are responsible for a chat moderate it
- * (regulation 2.1 h, 2.2 e, 2.3 c, 2.4 c). One statement has all rules, for a chat or for a person.
+ * Members by rule: the people who are in a chat automatically, by its kind. SCHOOL: everyone with a role in the school;
+ * STAFF: everyone with a role other than STUDENT; CLASS: the pupils and teachers of the class; SUBJECT: the pupils of
+ * the class, and the teachers of the subject in it; EXTRACURRICULAR: no one. The people who are responsible for a chat
+ * moderate it (regulation 2.1 h, 2.2 e, 2.3 c, 2.4 c). One statement has all rules, for a chat or for a person.
  */
 
 /**
- * Returns SQL for the members by rule, each with the highest role that a rule gives: of chats, or of some people in
- * them. `people` is a condition on the id of a person, such as `= $2`.
+ * Returns SQL that selects the members by rule, each with the highest role that a rule gives.
+ * @param chats the condition of the chats, on `chat c`.
+ * @param people a condition on the id of a person, such as `= $2`: selects only these people.
  */
 const membersByRule = (chats: string, people?: string): string => {
   const open = (column: string): string => `c.archived_at is null and ${chats}${people === undefined ? '' : ` and ${column} ${people}`}`;
@@ -43,7 +44,7 @@ const insertMembersByRule = `
   select gen_random_uuid(), school_id, chat_id, user_id, role, 'RULE' from (${membersByRule('c.id = $1')}) w
   on conflict (chat_id, user_id) do nothing`;
 
-/** Adds the members by rule to a new chat. They have no events of their own, only `chat.created`. */
+/** Adds the members by rule to a new chat. Records no event for each of them: `chat.created` implies them. */
 export async function fillByRule(tx: Tx, chat: Chat): Promise<void> {
   await tx.execute(insertMembersByRule, [chat.id]);
 }
@@ -56,8 +57,9 @@ const removeWithoutRule = `
   returning m.school_id as "schoolId", m.chat_id as "chatId", m.user_id as "userId", m.role as lost`;
 
 /**
- * Removes from a chat that was archived those whom neither a rule nor a person keeps in it, since the rules leave
- * archived chats alone. The caller holds the school and has locked the class and the chat, so no rule changes meanwhile.
+ * Removes from a chat that is no longer archived the members whom no rule includes any more and the people without a
+ * role in the school, because `followRules` skips archived chats. Members whom a person added stay. The caller has
+ * locked the school, the class and the chat, so memberships by rule cannot change meanwhile.
  */
 export async function removeMembersWithoutRule(tx: Tx, chatId: string): Promise<void> {
   const removed = await tx.execute<Change & { lost: ChatMember['role'] }>(removeWithoutRule, [chatId]);
@@ -96,8 +98,9 @@ const syncMembers = `
   union all select case when lost is null then 'promoted' else 'demoted' end, lost, school_id, chat_id, user_id from changed`;
 
 /**
- * Within the caller's transaction, the last one of every change of roles, enrolments or assignments: applies the rules to the memberships of these
- * people in the school. Keeps memberships that a person created. Records every change.
+ * Within the caller's transaction, after every change of roles, enrolments or assignments: applies the rules to the
+ * memberships of these people in the chats of the school. Keeps people in chats to which somebody added them by hand, as
+ * long as they have a role. Records every change as an event.
  */
 export async function followRules(tx: Tx, schoolId: string, ...userIds: readonly string[]): Promise<void> {
   const changes = await tx.execute<AppliedChange>(syncMembers, [schoolId, userIds]);

@@ -20,7 +20,10 @@ export interface CreateChatInput extends Repeatable {
   name: string;
 }
 
-/** Creates a chat with its members by rule, and makes the actor its owner. Regulation 2.1 h, 2.2 e, 2.3 c, 2.4 c. */
+/**
+ * Creates a chat with the members that its kind includes automatically, and makes the actor its owner.
+ * Regulation 2.1 h, 2.2 e, 2.3 c, 2.4 c.
+ */
 export async function createChat(ctx: Context, input: CreateChatInput): Promise<Chat> {
   const place = await placeOf(ctx, input);
   authorize(ctx, 'chat.create', place);

@@ -177,7 +177,10 @@ function archivedFilter({ archived, includeArchived }: ClassFilter): Filter {
   return includeArchived ? {} : { archivedAt: null };
 }
 
-/** Returns the filter of classes whose grade begins with the digits of the search, or is the number before its letters. */
+/**
+ * Returns the filter for a search. Digits alone match grades that begin with them: «1» finds 1, 10 and 11. Before
+ * letters they must be the whole grade: «1А» finds 1А, not 11А.
+ */
 function nameFilter(search: string): Filter {
   if (search.trim() === '') return {};
   const [, digits = '', rest = ''] = /^(\d*)[\s\p{Pd}]*(.*)$/u.exec(normalizeLine('search', search, 30))!;

@@ -1,9 +1,9 @@
 /** Compares texts that look the same (UTS #39, confusables), in Cyrillic, Latin and Greek. */
 
 /**
- * Letters of which the capital or the small form looks like another letter's, by their capital and without diacritics.
- * Made from the confusables of ICU 72. Left out are pairs of small letters whose capitals are common and look
- * different: b and ь, r and г, u and υ, v and ν, y and γ.
+ * Maps a capital letter to one letter, usually Cyrillic, for all letters whose capital or small forms look alike. Made
+ * from the confusables of ICU 72. Leaves out pairs of small letters whose capitals are common and look different: b and
+ * ь, r and г, u and υ, v and ν, y and γ.
  */
 // prettier-ignore
 const capitals: Record<string, string> = {

@@ -19,9 +19,9 @@ interface JoinedResource {
 }
 
 interface ChildList {
-  /** Lists of one relation differ in their `tag`. */
+  /** Two lists of one relation must have orders with different tags, since the tag is a part of the cache key. */
   order: Order;
-  /** A function of the arguments alone if the filter does not depend on the parent: it is then called once for all. */
+  /** A function if the filter depends on the arguments, not on the parent: it is then called once for all parents. */
   filter: Filter | (() => Filter);
   joined?: JoinedResource;
 }
@@ -39,7 +39,7 @@ export function paginateChildren<Row>(ctx: Context, parent: Parent, args: PageAr
   return ctx.loaders.of(query.key, parent.id, query.read).then((rows) => new ListPage<Row>(query.toPage(rows), ctx, parent, query));
 }
 
-/** Builds the query, or returns the one of another parent with the same arguments, which may be another object. */
+/** Builds the query, or returns the query that another parent with equal arguments built; compares them as JSON. */
 function findQuery<Row>(ctx: Context, parent: Parent, args: PageArgs, list: ChildList): ChildQuery<Row> {
   const { filter } = list;
   if (typeof filter !== 'function') return createQuery(ctx, parent, args, { ...list, filter });
@@ -100,7 +100,7 @@ const defaultPageSize = 20;
  */
 export function paginate<Row>(args: PageArgs, order: Order): PageQuery<Row> {
   const { size, backward } = sizeOf(args);
-  // Without a spread, whose result V8 kept until its next full collection; the measure `heap` fails with one.
+  // Not a spread: V8 kept its result until the next full collection, and the measure `heap` fails with one.
   return pageQuery(order, { size, backward, after: cursorOf(args, 'after', order), before: cursorOf(args, 'before', order) });
 }
 

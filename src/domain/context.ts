@@ -41,7 +41,7 @@ export function mutate<T>(ctx: Context, run: (tx: Tx) => Promise<T>): Promise<T>
       actor: ctx.actor,
       causation: ctx.requestId,
       notify(schoolIds, recorded) {
-        // Runs before the response, so that no stream of this process uses lost rights after it.
+        // Runs before the response is sent, so that no stream of this process uses lost rights after the response.
         for (const [schoolId, events] of recorded) ctx.liveEvents.rights.invalidate(schoolId, events);
         ctx.notify(schoolIds);
       },

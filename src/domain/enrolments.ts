@@ -175,7 +175,7 @@ async function currentEnrolmentOf(tx: Tx, studentId: string): Promise<Enrolment 
   return present ?? null;
 }
 
-/** `order by ended_at desc` puts an enrolment that has not ended, with a null, first. */
+/** `order by ended_at desc` sorts null first, so an enrolment that has not ended precedes the ended ones. */
 const selectPupil = `
   select exists (select from role_grant where school_id = $1 and user_id = $2 and role = 'STUDENT' and ended_at is null) as "isStudent",
          latest.id, latest.school_id as "schoolId", latest.class_id as "classId", latest.student_id as "studentId",
@@ -213,7 +213,7 @@ async function lockCurrentEnrolment(tx: Tx, studentId: string, nextClassId?: str
   }
   await lock(tx, 'User', studentId);
   const present = await currentEnrolmentOf(tx, studentId);
-  // Another transaction moved the pupil meanwhile, and the pupil must be locked to know the class.
+  // Another transaction moved the pupil before the lock, so the class becomes known too late for the order of locks.
   if (present !== null && !heldClassIds.has(present.classId)) await lockLate(tx, 'Class', present.classId, 'hold');
   return present;
 }
@@ -249,7 +249,7 @@ export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asO
 
 export interface EnrolmentFilter {
   classId?: string | null;
-  /** Undefined or true: enrolments that last. False: ended ones. Null: both. */
+  /** Undefined or true: enrolments that have not ended. False: ended ones. Null: both. */
   active?: boolean | null;
   updatedSince?: Date | null;
   orderBy?: OrderBy<'STARTED_AT' | 'UPDATED_AT'> | null;
@@ -257,7 +257,7 @@ export interface EnrolmentFilter {
 
 const orderColumns = { STARTED_AT: { field: 'startedAt', type: 'date' }, UPDATED_AT: { field: 'updatedAt', type: 'date' } } as const;
 
-/** Returns the enrolments in the classes of a school, by default those that last, earliest first. */
+/** Returns the enrolments in the classes of a school, by default those that have not ended, earliest first. */
 export function enrolmentsInSchool(ctx: Context, { id }: School, args: PageArgs & EnrolmentFilter): Promise<Page<Enrolment>> {
   const { active = true } = args;
   return paginateChildren<Enrolment>(ctx, { model: 'School', id, relation: 'enrolments' }, args, {
@@ -300,7 +300,8 @@ export function enrolmentOf(ctx: Context, { id }: User): Promise<Enrolment | nul
 }
 
 /**
- * Opens a stream of the enrolments, transfers and withdrawals in a school or a class, as far as the actor may see them.
+ * Opens a stream of the enrolments, transfers and withdrawals in a school or a class. Delivers each one only if the
+ * actor may receive it then.
  */
 export async function followEnrolments(
   ctx: Context,

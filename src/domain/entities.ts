@@ -1,8 +1,8 @@
 import type { Resources } from './resources.ts';
 
 /**
- * The rows that operations return and the schema exposes: those of every model, and those that are read with a parent. A
- * spread of one has no columns: `plain` copies it.
+ * The types of the rows that operations return and the schema exposes. A row may be a row view, whose spread has no
+ * columns: copy it with `plain` (src/reader/row-view.ts).
  */
 export type * from '../db/generated/rows.ts';
 export type { Resources, ResourceType } from './resources.ts';

@@ -42,7 +42,7 @@ export interface FollowArgs {
 }
 
 interface StreamOptions {
-  /** Equal for streams that deliver the same events to equal rights, together with `rows`. */
+  /** Streams with equal `name` and `rows` deliver the same events to actors with equal rights. */
   name: string;
   events: readonly EventType[];
   /** Delivers only events that name all of these rows. NOT_FOUND at `path` for a row that the actor may not read. */

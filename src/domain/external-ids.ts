@@ -117,7 +117,10 @@ export interface ExternalIdKey extends ExternalId {
   schoolId: string;
 }
 
-/** Returns the person with an id in another system of a school; null if the actor may not read ids or the person. */
+/**
+ * Returns the person with an id in another system of a school; null for an unknown id, and if the actor may not read
+ * the school's external ids or the person.
+ */
 export async function userByExternalId(ctx: Context, { schoolId, system, value }: ExternalIdKey): Promise<User | null> {
   const key = { schoolId, system: normalizeLine('system', system, 50), value: normalizeLine('value', value, 100) };
   if (!can(ctx.actor, 'externalId.read', { schoolId })) return null;

@@ -4,8 +4,8 @@ import type { Context } from './context.ts';
 import { loadFactsOfUser } from './resources.ts';
 
 /**
- * Finds a person and a school, with the facts that tie the person to this school alone, so that nobody changes somebody
- * of another school.
+ * Finds a person and a school. `facts.places` has only the person's places in this school, so that an administrator of
+ * another school, where the person may have a role too, is refused.
  */
 export async function findUserInSchool(
   ctx: Context,

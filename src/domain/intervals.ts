@@ -3,8 +3,8 @@ import type { Filter } from '../policy/scopes.ts';
 /** Rows that are in force from `startedAt` until `endedAt`: enrolments and assignments. */
 
 /**
- * Returns the filter of the rows in force at `asOf`, or now. The filter for now has no instant, so that it is always
- * equal.
+ * Returns the filter of the rows in force at `asOf`, or now. The filter for now contains no time, so that it is equal
+ * in every call, and lists with it share a statement.
  */
 export const inForce = (asOf?: Date | null): Filter =>
   asOf ? { startedAt: { lte: asOf }, OR: [{ endedAt: null }, { endedAt: { gt: asOf } }] } : { endedAt: null };

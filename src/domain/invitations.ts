@@ -63,7 +63,10 @@ export async function createInvitation(ctx: Context, input: CreateInvitationInpu
   );
 }
 
-/** Returns the class that a new pupil needs. @throws INVALID for a pupil without a class, and for others with one. */
+/**
+ * Returns the checked class of a new pupil; null for other roles.
+ * @throws INVALID for a pupil without a class and for another role with one; NOT_FOUND for a class of another school.
+ */
 export async function classOf(
   ctx: Context,
   school: School,
@@ -105,7 +108,7 @@ export async function handOverInvitation(ctx: Context, input: { invitationId: st
   const receiver = await find(ctx, 'User', input.userId, 'userId');
   return mutate(ctx, async (tx) => {
     if (classId !== null) await lock(tx, 'Class', classId, 'hold');
-    // Roles and assignments change under the same lock, so the receiver may hold the link until the commit.
+    // Changes of roles and assignments need this lock too, so what `refuseHolder` checks stays true until the commit.
     await lock(tx, 'User', receiver.id);
     const invitation = await lockActive(tx, id);
     await refuseHolder(tx, invitation, receiver.id);

@@ -5,9 +5,9 @@ import type { Tx } from '../db/transaction.ts';
 import { actingUserId, type Context } from './context.ts';
 
 /**
- * The steps that write personal invitations. Each has one seat, for a person who exists but cannot sign in yet, and who
- * chooses a login and a password by its link (src/domain/join-by-personal-invitation.ts). A person has at most one that
- * is open, that is, neither used nor revoked; the index invitation_person_open_key holds this. Regulation 2.1 c.
+ * Writes personal invitations. A personal invitation has one seat, for a person who exists but cannot sign in yet: by
+ * its link the person chooses a login and a password (src/domain/join-by-personal-invitation.ts). The unique index
+ * invitation_person_open_key allows each person one open invitation, neither used nor revoked. Regulation 2.1 c.
  */
 
 /** Slips are printed for a whole class and handed over in person, which takes weeks. */
@@ -39,9 +39,9 @@ const replaceOpen = insertInvitations(
 );
 
 /**
- * Within the caller's transaction, in one statement: issues a personal invitation to each of these people who has a role in the school, cannot
- * sign in yet and has no open one. Returns those who got one. Records no event: `user.created` says that a person came
- * with an invitation.
+ * Within the caller's transaction, in one statement: issues a personal invitation to each of these people who has a
+ * role in the school, cannot sign in yet and has no open invitation. Returns the ids of the people who got one. Records
+ * no event: `user.created` implies the invitation.
  */
 export async function issuePersonalInvitations(ctx: Context, tx: Tx, issue: Issue): Promise<string[]> {
   const issued = await tx.execute<{ userId: string }>(keepOpen, valuesOf(ctx, issue));
@@ -67,7 +67,10 @@ function valuesOf(ctx: Context, { schoolId, userIds }: Issue): unknown[] {
   return [schoolId, actingUserId(ctx), expiresAt.toISOString(), JSON.stringify(rows)];
 }
 
-/** Within the caller's transaction, after the end of roles: revokes the open invitations of those who have no role in the school any more. */
+/**
+ * Within the caller's transaction, after roles ended: revokes the open invitations of those of these people who no longer
+ * have a role in the school.
+ */
 export async function revokeWithoutRole(tx: Tx, schoolId: string, userIds: readonly string[]): Promise<void> {
   await tx.execute(
     `update invitation i set revoked_at = now() where school_id = $1 and user_id = any($2::uuid[]) and ${open}

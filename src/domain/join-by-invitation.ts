@@ -35,8 +35,8 @@ export async function findByCode(ctx: Context, code: string): Promise<Invitation
 }
 
 /**
- * Returns the school and the class of a link, but no people, for a signed-in or anonymous actor; null for an unknown
- * code and a link that is not active.
+ * Returns what a link leads to, also for an anonymous actor: the school, the class, the role and, for a personal
+ * invitation, the given name of its person. Null for an unknown code and a link that is not active.
  * @throws RATE_LIMITED after too many unknown codes.
  */
 export async function previewInvitation(ctx: Context, code: string): Promise<InvitationPreview | null> {
@@ -110,14 +110,14 @@ export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId
     await giveBack();
     return { userId };
   } catch (error) {
-    // Nothing was evaluated, so the retry of a whole class must not spend the link's attempts.
+    // The server did not evaluate the attempt, and a whole class that tries again must not use up the link's limit.
     if (refusalOf(error)?.code === 'UNAVAILABLE') await giveBack();
     throw error;
   }
 }
 
 async function createMember(ctx: Context, invitation: Invitation, { code: _, password, ...particulars }: SignUpInput): Promise<string> {
-  // Takes twenty milliseconds, outside the transaction, and for a taken name too.
+  // Takes 20 ms, so it runs outside the transaction, before it is known whether the name is taken.
   const passwordHash = await hashPassword(password);
   return mutate(ctx, async (tx) => {
     const user = await insertUser(tx, { ...particulars, passwordHash, locale: ctx.language });
@@ -127,8 +127,8 @@ async function createMember(ctx: Context, invitation: Invitation, { code: _, pas
 }
 
 /**
- * Limits of failed sign-ups. Most fail because the name is taken, and each such answer reveals an account, since names
- * are unique over all schools. A class that signs up in one lesson, or all classes of a school in a day, need fewer.
+ * Limits of failed sign-ups. Most failures are taken names, and each such answer reveals that an account exists, since
+ * names are unique over all schools. A class that signs up in one lesson, or a school in a day, stays below the limits.
  */
 const failedSignUps = { link: { burst: 40, intervalSeconds: 60 }, address: { burst: 120, intervalSeconds: 20 } };
 
@@ -157,10 +157,11 @@ export async function admitSignUp(ctx: Context, invitationId: string): Promise<(
 }
 
 /**
- * Within the caller's transaction: counts the use, then grants the role and enrols the pupil. Of several people at once, one
- * gets the last seat. A person who has exactly what the link gives takes no seat, even if the link is closed.
- * @throws CONFLICT for a closed link, for a person who lost what the same link gave, and for roles and classes that
- *   exclude one another.
+ * Within the caller's transaction: counts the use, then grants the role and enrols the pupil. If several people join at
+ * once, only one gets the last seat. A person who has exactly what the link gives takes no seat, even if the link is
+ * closed.
+ * @throws CONFLICT for a closed link, for a person who used this link before and has since lost the role or the class,
+ *   and for roles and classes that exclude one another.
  */
 async function join(tx: Tx, invitation: Invitation, userId: string): Promise<void> {
   const { id, schoolId, classId, codeHash } = invitation;

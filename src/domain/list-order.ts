@@ -2,7 +2,7 @@ import type { Order } from '../reader/keyset.ts';
 
 /** Orders that clients choose from. */
 
-/** The order that a client asks for: by a field of the list's choice. */
+/** The order that a client asks for, by one of the fields that the list offers. */
 export interface OrderBy<Field extends string> {
   field: Field;
   /** Default: ascending. */

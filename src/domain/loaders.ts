@@ -49,7 +49,7 @@ export class BatchedRows {
     return this.#byType.get(type)!(id);
   }
 
-  /** @param columns all if undefined; the same set for the same document, since each set has its own statement. */
+  /** @param columns all if undefined. Pass the same Set object for the same document: each has its own statement. */
   loadUser(id: string, columns?: ReadonlySet<string>): Promise<User | null> {
     if (columns === undefined) return this.#wholeUsers(id);
     let load = this.#users.get(columns);
@@ -87,8 +87,8 @@ export class SelectedFields {
   }
 
   /**
-   * Returns `columnsOf` for the rows of a list: with the columns of the cursors, without an id that is not selected, and
-   * without the columns of the joined field.
+   * Returns the columns for the rows of a list: those of the selected fields without the joined field, and those of the
+   * cursors if the operation selects one. Unlike `columnsOf`, adds `id` only if there would be no column at all.
    */
   columnsOfPage(type: ResourceType, { keys }: Order, joinedField?: string): ReadonlySet<string> | undefined {
     if (this.columnsOf(type) === undefined) return undefined;
@@ -179,8 +179,8 @@ export interface Visibility {
 }
 
 /**
- * Reads a row and its facts once, to decide for any actor who may read it.
- * @param ctx of an actor who may read every row.
+ * Reads a row and its facts once, so that `isVisibleTo` can decide for many actors without a statement.
+ * @param ctx a context whose own actor may read every row.
  */
 export async function visibilityOf(ctx: FactsContext, thing: ResourceType, id: string): Promise<Visibility> {
   const action = resources[thing].read;

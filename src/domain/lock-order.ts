@@ -1,11 +1,14 @@
 import type { Lock } from '../db/transaction.ts';
 
-/** Checked where the sources run, as in tests and by `npm run dev`. A built server runs a transaction again after a deadlock. */
+/**
+ * Whether the TypeScript sources run, as in tests and by `npm run dev`. A built server does not check the order: it
+ * runs a transaction again after a deadlock.
+ */
 const isChecked = import.meta.url.endsWith('.ts');
 
 /**
- * Adds a lock to those that a transaction took: in ascending rank and, within a rank, by ascending id. A lock that the
- * transaction holds already may be taken again at any time.
+ * Adds a lock to the locks of a transaction, and checks their order: ascending ranks and, within a rank, ascending ids.
+ * A lock that the transaction already holds may be taken again at any time.
  * @throws Error for a lock out of order, in tests and in development.
  */
 export function checkLockOrder(locks: Lock[], next: Lock): void {

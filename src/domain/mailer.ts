@@ -9,8 +9,8 @@ export interface Mail {
 
 export interface Mailer {
   /**
-   * Composes and sends a mail in the background, after the caller has gone on: how long that takes, and whether there
-   * is a mail at all, cannot be seen from outside. Null sends nothing. Failures are logged.
+   * Composes and sends a mail in the background, so that the response time does not reveal whether there is a mail.
+   * Sends nothing if `compose` returns null. Logs failures.
    */
   post(compose: () => Promise<Mail | null>): void;
 }

@@ -28,8 +28,8 @@ export interface CreatedLink {
 }
 
 /**
- * Within the caller's transaction: creates a link. The person's former link of the channel stops working. The other channel keeps its own, so
- * that a stranger who requests mails does not end a link that was handed over.
+ * Within the caller's transaction: creates a link. The person's former link of the same channel stops working. A link
+ * of the other channel keeps working, so that a stranger who requests mails does not end a link that staff handed over.
  */
 export async function createLink(ctx: Context, tx: Tx, userId: string, channel: Channel): Promise<CreatedLink> {
   const code = randomBytes(32).toString('base64url');
@@ -40,14 +40,20 @@ export async function createLink(ctx: Context, tx: Tx, userId: string, channel: 
   return { link: `${ctx.config.publicUrl}/reset/${code}`, expiresAt };
 }
 
-/** Within the caller's transaction: replaces the password hash. Ends everything that the former password has begun, except sessions. */
+/**
+ * Within the caller's transaction: replaces the password hash, and deletes the person's one-time links and pending
+ * sign-ins. Does not end sessions.
+ */
 export async function replacePassword(tx: Tx, userId: string, passwordHash: string | null): Promise<void> {
   await tx.prisma.user.update({ where: { id: userId }, data: { passwordHash } });
   await tx.prisma.passwordLink.deleteMany({ where: { userId } });
   await deletePendingSignIns(tx, userId);
 }
 
-/** Within the caller's transaction: records an event of a person in the log of each school where the person has a role, and in `schoolId`. */
+/**
+ * Within the caller's transaction: records an event of a person in the log of each school where the person has a role,
+ * and in the log of `schoolId`, if given.
+ */
 export async function recordOfPerson(
   tx: Tx,
   type: 'password.reset' | 'password.changed' | 'passwordLink.mailed',
@@ -104,14 +110,14 @@ export async function setPasswordByLink(ctx: Context, input: { code: string; new
   });
 }
 
-/** Requests for mails. An account has few; an address may be that of a whole school. */
+/** Limits of requests for mails, higher for a network address, because a whole school may share one. */
 const requests = { address: { burst: 30, intervalSeconds: 60 }, account: { burst: 3, intervalSeconds: 1200 } };
 
 /**
- * Sends a one-time link to the e-mail address of the account, if there are both. The result and its time are the same
- * whether or not there are.
- * @throws RATE_LIMITED after too many requests from the address or for the name, which need not exist; CONFLICT if the
- *   server sends no mail.
+ * Sends a one-time link to the e-mail address of an account. Does nothing for an unknown name and for an account
+ * without an e-mail address, and does not reveal this by the result or its time.
+ * @throws RATE_LIMITED after too many requests from the network address or for the name, even an unknown one; CONFLICT
+ *   if the server sends no mail.
  */
 export async function mailPasswordLink(ctx: Context, input: { signInName: string }): Promise<void> {
   const { mailer } = ctx;

@@ -32,7 +32,6 @@ export async function resetPassword(ctx: Context, input: { userId: string; schoo
     const user = await lock(tx, 'User', userId);
     refuseWithoutPassword(user);
     if (ctx.actor.kind !== 'operator') await refuseOtherSchools(tx, user.id, schoolId);
-    // Ends the sessions first, because their events are recorded in the schools where the person has a role.
     await endSessionsOfUser(tx, user.id);
     await replacePassword(tx, user.id, null);
     const created = await createLink(ctx, tx, user.id, 'HANDED_OVER');
@@ -72,8 +71,8 @@ function refuseWithoutPassword({ signInName, deactivatedAt }: User): void {
 }
 
 /**
- * Resets the password of a person by the sign-in name, or of the only platform administrator of a school, for the
- * operator whose administrator has lost theirs.
+ * Resets the password of the person with a sign-in name, or of the only platform administrator of a school. For the
+ * operator, when an administrator has lost the password.
  * @throws INVALID at `signInName` for an unknown name; CONFLICT for a school without an administrator or with several.
  */
 export async function resetPasswordAsOperator(ctx: Context, of: { signInName: string } | { schoolId: string }): Promise<ResetPassword> {

@@ -26,7 +26,7 @@ export interface PeopleFilter {
   orderBy?: OrderBy<'NAME' | 'UPDATED_AT'> | null;
 }
 
-/** Columns of roles that copy those of the person, so that the indexes of a school's people have them. */
+/** Columns of RoleGrant that copy columns of the person, so that an index of a school's roles can have their order. */
 const orderColumns = { NAME: { field: 'sortKey', type: 'string' }, UPDATED_AT: { field: 'userUpdatedAt', type: 'date' } } as const;
 
 type PersonRow = RoleGrant & { joined: User };
@@ -59,7 +59,7 @@ export async function peopleOf(ctx: Context, school: School, args: PageArgs & Pe
   return new ListPage<User>(people, ctx, { ...list, id: school.id }, { filter, distinct: 'userId' });
 }
 
-/** Returns the filter of the roles. It depends on the school only where `active` is false, so that others share a statement. */
+/** Returns the filter of the roles. Only `active: false` puts the school into it; else schools share a statement. */
 function filterOf(ctx: Context, { id: schoolId }: School, args: PeopleFilter): Filter {
   if (args.classId && args.withoutClass)
     throw invalid('withoutClass', ['Укажите classId или withoutClass, но не оба.', 'Give classId or withoutClass, not both.']);
@@ -84,7 +84,10 @@ function filterOf(ctx: Context, { id: schoolId }: School, args: PeopleFilter): F
   };
 }
 
-/** Returns the filters of people with a login, or without one. It is a contact detail, so the actor must be able to read those. */
+/**
+ * Returns the filters for `hasLogin`. Having a login is a contact detail, so the filters match only people whose
+ * contact details the actor may read.
+ */
 function loginFilters(ctx: Context, hasLogin: boolean | null | undefined): Filter[] {
   if (typeof hasLogin !== 'boolean') return [];
   const canSignIn = { OR: [{ signInName: { not: null } }, { identities: { some: {} } }] };

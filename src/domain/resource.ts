@@ -46,12 +46,12 @@ export interface Resource<M extends ModelName> {
   isBatched?: true;
   /** The place of the type in the order of locks: `lock` takes them in ascending rank. Types without a rank are not locked. */
   lockRank?: number;
-  /** The ids in the payloads of events that name a row of this type, besides the type's own: `classId` of Class. */
+  /** More ids in the payloads of events that name a row of this type: `fromClassId` of Class, besides `classId`. */
   payloadIds?: readonly string[];
   /**
-   * For types that come by the hundred: the columns of each field that is neither a parent nor the column of its own name.
-   * Queries then read only the columns of the fields that they select. test/domain/loaders/selected-columns.test.ts checks that no
-   * field is missing.
+   * For types of which a response may have hundreds: the columns that each field needs, except parents and fields that
+   * have the name of their column. Queries then read only the columns of the fields that they select.
+   * test/domain/loaders/selected-columns.test.ts checks that no field is missing.
    */
   fieldDependencies?: FieldDependencies;
 }

@@ -154,7 +154,7 @@ type WithJoined<T extends ResourceType> =
 /** The rows that have a global id, by their type's name in the schema. */
 export type Resources = { [T in ResourceType]: RowOf<T> & WithJoined<T> };
 
-/** The nouns of which a row of a type has the facts, without a statement. */
+/** The nouns whose facts come from a row of the type alone, without a further SQL statement. */
 export type FactNoun<T extends ResourceType> = keyof Table[T]['facts'];
 
 /** The types whose rows may be locked. */
@@ -192,7 +192,7 @@ export const payloadIdsOf = (type: ResourceType): readonly string[] => [
 
 const typesOfPayloadIds = new Map(resourceTypes.flatMap((type) => payloadIdsOf(type).map((id) => [id, type] as const)));
 
-/** Returns the facts of a row for the actions on a noun. @throws for a type whose facts take statements. */
+/** Returns the facts of a row for the actions on a noun. @throws if the row alone does not have them. */
 export function factsOf<T extends ResourceType, N extends Noun>(type: T, noun: N, row: Resources[T]): Facts[N] {
   const facts = resources[type].facts[noun];
   if (facts === undefined) throw new Error(`${type} has no facts for ${noun}`);
@@ -222,7 +222,7 @@ export interface FactsContext {
   loaders: { byId<T extends ResourceType>(type: T, id: string): Promise<Resources[T] | null> };
 }
 
-/** Returns the facts of a row that decide an action; null for a row that is hidden with another one. */
+/** Returns the facts of a row that decide an action; null if they come from a parent that the actor may not read. */
 export async function loadFacts<T extends ResourceType>(
   ctx: FactsContext,
   action: Action,

@@ -70,7 +70,10 @@ export async function schoolYearOf(tx: Tx, schoolId: string, instant: Date): Pro
   return tx.prisma.schoolYear.findUniqueOrThrow({ where: { schoolId_startsOn: { schoolId, startsOn: days.startsOn } } });
 }
 
-/** The time zones come with the first day of their present year. A school's first year started with the school. */
+/**
+ * Parameters: the time zones, and the first day of the present school year in each. A school's first year counts as
+ * started.
+ */
 const selectDue = `
   select s.id from school s join unnest($1::text[], $2::date[]) as zone (time_zone, starts_on) on zone.time_zone = s.time_zone
   where (select coalesce(max(y.starts_on) filter (where y.started_at is not null), min(y.starts_on))

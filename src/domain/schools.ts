@@ -54,7 +54,7 @@ export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId
       const current = await lock(tx, 'School', found.id);
       const replaced = ids !== undefined && (await replaceExternalIds(tx, found.id, ids));
       if (!replaced && changesNothing(current, data)) return current;
-      // Without a column of its own to change, the statement would be left out when only the external ids are new.
+      // Sets `updatedAt`, because Prisma would leave out an update without columns when only the external ids change.
       const school = await tx.prisma.school.update({ where: { id: found.id }, data: { ...data, updatedAt: new Date() } });
       record(tx, 'school.updated', { schoolId: school.id });
       return school;
@@ -62,7 +62,7 @@ export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId
   );
 }
 
-/** Returns false if the school has exactly these ids already. */
+/** Replaces the external ids of the school. Returns false if it has exactly these already. */
 async function replaceExternalIds(tx: Tx, schoolId: string, ids: readonly ExternalId[]): Promise<boolean> {
   const present = new Map((await tx.prisma.externalId.findMany({ where: { schoolId } })).map(({ system, value }) => [system, value]));
   if (present.size === ids.length && ids.every(({ system, value }) => present.get(system) === value)) return false;

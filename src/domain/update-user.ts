@@ -19,11 +19,11 @@ export interface UpdateUserInput extends Partial<{ [K in keyof Names]: string | 
 }
 
 /**
- * Corrects the names, the contact details and the external ids of a person. Omitted fields keep their values, values that
- * are set already change nothing. Records a change of names or contact details in each school where the person has a
- * role, and remembers the columns as set by hand. Regulation 2.1 a.
- * @throws CONFLICT for contact details of a person who has a role in another school too, since a way to a new password
- *   must not be opened from here; and for names of one who has roles in other schools alone.
+ * Corrects the names, the contact details and the external ids of a person. Omitted fields keep their values, values
+ * that are set already change nothing. Records a change of names or contact details in each school where the person has
+ * a role, and remembers the columns as set by hand. Regulation 2.1 a.
+ * @throws CONFLICT for contact details of a person who has a role in another school too, since a new password can be
+ *   set through the e-mail address; and for names of a person who has roles only in other schools.
  */
 export async function updateUser(ctx: Context, input: UpdateUserInput): Promise<User> {
   const { schoolId, userId, facts } = await findUserInSchool(ctx, input);

@@ -22,8 +22,9 @@ export interface VoidEnrolmentInput {
 }
 
 /**
- * Voids an enrolment, present or ended, and returns the pupil. With `restorePrevious`, the enrolment from which the pupil
- * was transferred lasts on until the end of the voided one. Does nothing for a voided enrolment. Regulation 2.1 f.
+ * Voids an enrolment, present or ended, and returns the pupil. With `restorePrevious`, the enrolment from which the
+ * pupil was transferred is extended to the end of the voided one. Does nothing for a voided enrolment.
+ * Regulation 2.1 f.
  * @throws CONFLICT with `restorePrevious` if no transfer started the enrolment, or if the previous class was archived
  *   before the voided enrolment ended.
  */
@@ -57,7 +58,7 @@ async function lockEnrolments(tx: Tx, { id, studentId }: { id: string; studentId
   for (const classId of heldClassIds) await lock(tx, 'Class', classId, 'hold');
   const student = await lock(tx, 'User', studentId);
   const current = await findEnrolments(tx, id);
-  // Another transaction voided the previous enrolment meanwhile, and the pupil must be locked to know the one before.
+  // Another transaction voided the previous enrolment before the lock, so its predecessor becomes known only now.
   for (const classId of classIdsOf(current)) if (!heldClassIds.has(classId)) await lockLate(tx, 'Class', classId, 'hold');
   return { student, ...current };
 }
@@ -65,7 +66,10 @@ async function lockEnrolments(tx: Tx, { id, studentId }: { id: string; studentId
 const classIdsOf = ({ enrolment, previous }: Omit<LockedEnrolments, 'student'>): string[] =>
   [enrolment?.classId, previous?.classId].filter((classId) => classId !== undefined).sort();
 
-/** Returns the enrolment, and the one that ended at the instant when it started: a transfer leaves no gap. */
+/**
+ * Returns the enrolment and its predecessor. A transfer leaves no gap, so the predecessor ended at the instant when the
+ * enrolment started.
+ */
 async function findEnrolments(tx: Tx, id: string): Promise<Omit<LockedEnrolments, 'student'>> {
   const enrolment = await tx.prisma.enrolment.findUnique({ where: { id } });
   const previous =

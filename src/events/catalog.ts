@@ -2,7 +2,8 @@ import type { Topic } from '../policy/recipients.ts';
 
 /**
  * The types of events. Each type defines the ids in its payload (never a name or a text of a person), the topics that
- * the event is published on, and whose cached rights it invalidates. src/policy/recipients.ts decides who receives a topic.
+ * the event is published on, and whose cached rights it invalidates. src/policy/recipients.ts decides who receives a
+ * topic.
  */
 
 interface EventDefinition<K extends string> {
@@ -49,25 +50,25 @@ export const catalog = {
   'school.created':         event('A school was created.', [], (p) => [school(p)]),
   'school.updated':         event("A school's details changed.", [], (p) => [school(p), staff(p)]),
 
-  'schoolYear.started':     event('A school year started: `School.currentYear`, and the year that `School.classes` lists by default, are this one now.', ['schoolYearId'], (p) => [school(p), staff(p)]),
+  'schoolYear.started':     event('A school year started. It is `School.currentYear` now, and `School.classes` lists its classes by default.', ['schoolYearId'], (p) => [school(p), staff(p)]),
   'terms.set':              event('The terms of a school year were set.', ['schoolYearId'], (p) => [school(p), staff(p)]),
 
   'class.created':          event('A class was created.', ['classId'], (p) => [school(p), staff(p)]),
   'class.updated':          event('The grade or the letter of a class changed.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`]),
-  'class.archived':         event('A class was archived. Its chats became read-only, and its invitations were revoked.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`], rightsOfEveryone),
-  'class.unarchived':       event('A class was unarchived. The chats that were archived with it can be written to again; its invitations stay revoked.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`], rightsOfEveryone),
+  'class.archived':         event('A class was archived. Its chats became read-only, its invitations were revoked, and the assignments of its teachers ended.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`], rightsOfEveryone),
+  'class.unarchived':       event('A class was unarchived. The chats that were archived with it are active again; its invitations stay revoked.', ['classId'], (p) => [school(p), staff(p), `class:${p.classId}`], rightsOfEveryone),
 
   'subject.created':        event('A subject was created.', ['subjectId'], (p) => [school(p), staff(p)]),
 
   'role.granted':           event('A person was granted a role.', ['grantId', 'userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
   'role.ended':             event("A person's role ended.", ['grantId', 'userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
   'profile.updated':        event('A person changed their own profile.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
-  'user.created':           event('A person was created, with a personal invitation to choose a login and a password by.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
-  'user.updated':           event("An administrator corrected a person's names, contact details or external ids.", ['userId'], (p) => [school(p), `user:${p.userId}`]),
+  'user.created':           event('A person was created, with a personal invitation by which they choose a login and a password.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
+  'user.updated':           event("An administrator corrected a person's names, contact details or IDs in other systems.", ['userId'], (p) => [school(p), `user:${p.userId}`]),
   'user.reactivated':       event("A person's account was reactivated. The person has no role until one is granted.", ['userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
-  'user.deactivated':       event("A person's account was deactivated.", ['userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
+  'user.deactivated':       event("A person's account was deactivated. Their roles and sessions ended.", ['userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
   'password.reset':         event("An administrator or the operator reset a person's password. The former password no longer works, and a one-time link was created.", ['userId'], (p) => [school(p), `user:${p.userId}`]),
-  'password.changed':       event('A person set a new password: with the former one, or by a one-time link.', ['userId'], (p) => [`user:${p.userId}`]),
+  'password.changed':       event('A person set a new password, with the former password or by a one-time link.', ['userId'], (p) => [`user:${p.userId}`]),
   'passwordLink.mailed':    event("A one-time link for a new password was sent to the person's e-mail address.", ['userId'], (p) => [`user:${p.userId}`]),
   'session.started':        event('A person signed in on a device or in a client.', ['sessionId', 'userId'], (p) => [`user:${p.userId}`]),
   'session.ended':          event("A person's session was ended.", ['sessionId', 'userId'], (p) => [`user:${p.userId}`], rightsOfUser),
@@ -80,8 +81,8 @@ export const catalog = {
   'student.enrolled':       event('A pupil was enrolled in a class.', enrolment, enrolmentTopics, rightsOfStudent),
   'student.transferred':    event('A pupil was transferred from one class to another.', [...enrolment, 'fromEnrolmentId', 'fromClassId'], (p) => [...enrolmentTopics(p), `class:${p.fromClassId}`], rightsOfStudent),
   'student.withdrawn':      event('A pupil was withdrawn from a class.', enrolment, enrolmentTopics, rightsOfStudent),
-  'enrolment.voided':       event('An enrolment was a mistake, and counts as if it had never been.', enrolment, enrolmentTopics, rightsOfStudent),
-  'enrolment.restored':     event('An enrolment lasts on, because the transfer that ended it was voided.', enrolment, enrolmentTopics, rightsOfStudent),
+  'enrolment.voided':       event('An enrolment was voided as a mistake, and counts as if it had never been.', enrolment, enrolmentTopics, rightsOfStudent),
+  'enrolment.restored':     event('The enrolment that a transfer had ended lasts longer, because the enrolment that this transfer started was voided.', enrolment, enrolmentTopics, rightsOfStudent),
 
   'invitation.created':     event('An invitation link was created.', ['invitationId'], (p) => [school(p)]),
   'invitation.handedOver':  event('An invitation link was handed over to a person.', ['invitationId', 'userId'], (p) => [school(p), `user:${p.userId}`]),
@@ -99,12 +100,12 @@ export const catalog = {
   'plan.applied':           event('A plan was applied. The changes have their own events, with the same causation.', ['planId'], (p) => [school(p)]),
   'plan.undone':            event('An applied plan was undone. The reversed changes have their own events, with the same causation.', ['planId'], (p) => [school(p)]),
 
-  'chat.created':           event('A chat was created. Its first members have no events of their own.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`], rightsOfEveryone),
+  'chat.created':           event('A chat was created. There are no separate events for its first members.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`], rightsOfEveryone),
   'chat.renamed':           event('A chat was renamed.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
-  'chat.archived':          event('A chat became read-only.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
+  'chat.archived':          event('A chat became read-only, by itself or together with its class.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
   'chat.unarchived':        event('A chat can be written to again, because its class was unarchived.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
-  'chatMember.added':       event('A person was added to a chat.', ['chatId', 'userId'], memberTopics, rightsOfUser),
-  'chatMember.removed':     event('A person left a chat or was removed from it.', ['chatId', 'userId'], memberTopics, rightsOfUser),
+  'chatMember.added':       event('A person became a member of a chat: somebody added them, or a role, an enrolment or an assignment did.', ['chatId', 'userId'], memberTopics, rightsOfUser),
+  'chatMember.removed':     event('A person is no longer a member of a chat: they left, were removed, or lost what made them a member.', ['chatId', 'userId'], memberTopics, rightsOfUser),
   'chatMember.promoted':    event('A member became a moderator, or a moderator became the owner.', ['chatId', 'userId'], memberTopics, rightsOfUser),
   'chatMember.demoted':     event('A moderator became a member, or the owner lost the ownership.', ['chatId', 'userId'], memberTopics, rightsOfUser),
 };

@@ -3,7 +3,7 @@ import type { Logger } from '../logger.ts';
 import type { Notifier } from './notifier.ts';
 import type { EventType } from './catalog.ts';
 
-/** Reads the logs, once for each school in a process, however many subscriptions need the events. */
+/** This file reads the logs: once for each school in a process, however many subscriptions need the events. */
 
 export interface LoggedEvent {
   schoolId: string;
@@ -33,7 +33,7 @@ export interface RightsInvalidator {
   invalidate(schoolId: string, events: readonly LoggedEvent[]): void;
 }
 
-/** The newest events of a school that is retained. */
+/** The newest events of a school while `retain` keeps them. */
 class SchoolBuffer {
   readonly schoolId: string;
   retainCount = 0;
@@ -129,8 +129,8 @@ export class LogReader {
     // The log has no gaps, so a missing event was deleted.
     const next = events[0]?.seq ?? (head === null ? seq + 1n : null);
     if (next !== seq + 1n) return null;
-    // Leaves out the events after `head`: they have not invalidated cached rights yet, which would then be too old for
-    // them.
+    // Leaves out the events after `head`. They have not invalidated cached rights yet, so they could be delivered by
+    // rights that are older than the events.
     return school === undefined ? events : events.filter((event) => head !== null && event.seq <= head);
   }
 
@@ -139,12 +139,12 @@ export class LogReader {
     return this.#schools.get(schoolId)?.read(seq) ?? null;
   }
 
-  /** Returns the newest sequence number that was read of a retained school; null before its first read. */
+  /** Returns the newest sequence number that was read; null before the first read, or if the school is not retained. */
   head(schoolId: string): bigint | null {
     return this.#schools.get(schoolId)?.head ?? null;
   }
 
-  /** Returns the milliseconds since the log of a retained school was last read to its end. */
+  /** Returns the milliseconds since the school's log was last read to its end; Infinity without such a read. */
   age(schoolId: string): number {
     return performance.now() - (this.#schools.get(schoolId)?.readAt ?? -Infinity);
   }
@@ -160,13 +160,16 @@ export class LogReader {
     if (!succeeded) throw new Error('the log could not be read');
   }
 
-  /** Calls the listener after new events of a school were read that `retain` named. Returns a function that removes it. */
+  /**
+   * Calls the listener after each read of new events of a school that `retain` keeps. Returns a function that removes
+   * the listener.
+   */
   onAppend(listener: (schoolId: string) => void): () => void {
     this.#appendListeners.add(listener);
     return () => this.#appendListeners.delete(listener);
   }
 
-  /** Resolves when a retained school's log may have grown past `seq`, or when the signal aborts. */
+  /** Resolves when the school's log may have grown past `seq`, the signal aborts, or the school is not retained. */
   waitForAppend(schoolId: string, seq: bigint, signal: AbortSignal): Promise<void> {
     const school = this.#schools.get(schoolId);
     if (school === undefined || signal.aborted || (school.head !== null && school.head > seq)) return Promise.resolve();
@@ -181,7 +184,10 @@ export class LogReader {
     });
   }
 
-  /** `schools`: retained ones. `lagSeconds`: the age of the oldest notification whose events are not read yet. */
+  /**
+   * `schools`: those that `retain` keeps. `lagSeconds`: the age of the oldest notification whose events are not read
+   * yet.
+   */
   stats(): { schools: number; lagSeconds: number } {
     const now = performance.now();
     const lags = [...this.#schools.values()].map(({ notifiedAt }) => (notifiedAt === null ? 0 : now - notifiedAt));

@@ -11,7 +11,7 @@ const heartbeatIntervalMs = 10_000;
 const answerTimeoutMs = 5000;
 /** Milliseconds that `close` waits for pending notifications to be sent. */
 const flushTimeoutMs = 1000;
-/** Ids of 36 characters in one NOTIFY, whose payload has at most 8,000 bytes. */
+/** Largest number of ids in one NOTIFY: an id has 36 characters, and the payload at most 8,000 bytes. */
 const idsPerNotify = 200;
 
 /** Gets the schools whose logs grew, or null for all schools if notifications may have been lost. */
@@ -25,7 +25,7 @@ export class Notifier {
   readonly #listeners = new Set<Listener>();
   readonly #remote: RemoteNotifier | null;
 
-  /** @param connectionString of a PostgreSQL server; undefined for the embedded database, which only one process uses. */
+  /** @param connectionString undefined for the embedded database, which only one process uses. */
   constructor(pool: pg.Pool, connectionString: string | undefined, log: Logger) {
     const emit: Listener = (schoolIds) => this.#emit(schoolIds);
     this.#remote = connectionString === undefined ? null : new RemoteNotifier(pool, new NotifyListener(connectionString, log, emit), log);
@@ -36,7 +36,7 @@ export class Notifier {
     this.#remote?.notify(schoolIds);
   }
 
-  /** Returns a function that removes the listener. */
+  /** Adds a listener. Returns a function that removes it. */
   onNotify(listener: Listener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

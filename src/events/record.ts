@@ -53,8 +53,8 @@ function attributionOf(tx: Tx): Attribution {
 }
 
 /**
- * Writes with the COMMIT, to hold the lock of the counter briefly. Without a counter `seq` is null, and a constraint
- * fails.
+ * Sends the statements together with COMMIT, so that the school's counter is locked only briefly. If the school has no
+ * counter, `seq` is null and violates a constraint.
  */
 function flush(tx: Tx): Promise<void> {
   const { actor, causation } = attributionOf(tx);

@@ -16,7 +16,9 @@ interface CachedPlan {
   compiled: CompiledQuery | null;
 }
 
-/** Bounds the weight of all plans, since each combination of @include variables gives a document another plan. */
+/**
+ * Bounds the weight of all plans: a document has another plan for each combination of its @include and @skip variables.
+ */
 export type PlanCache = LRUCache<CachedPlan, CachedPlan>;
 
 /** @param maxSize bytes of heap. */
@@ -59,7 +61,9 @@ export function dropPlans(document: DocumentNode): void {
 
 const conditionVariablesByDocument = new WeakMap<DocumentNode, string[]>();
 
-/** Returns the names of the variables in the directives: @skip and @include select the fields by them. */
+/**
+ * Returns the names of the variables in the document's directives. @skip and @include select fields by their values.
+ */
 function conditionVariables(document: DocumentNode): string[] {
   let names = conditionVariablesByDocument.get(document);
   if (names === undefined) {

@@ -66,7 +66,7 @@ export function compile(
     const plannedFields = compiler.count;
     return { compiled: { operation, fragments, plan, weight: fieldWeight * (1 + plannedFields) }, plannedFields };
   } catch (error) {
-    // graphql-js reports a directive that is given null.
+    // graphql-js then executes the query, and reports an error in a directive, such as @include(if: null).
     if (error instanceof UnsupportedQuery || error instanceof GraphQLError) return { compiled: null, plannedFields: compiler.count };
     throw error;
   }
@@ -127,7 +127,10 @@ class Compiler {
     return plan;
   }
 
-  /** Returns a function that returns the plan of the nodes' selection sets on a type, compiled on its first call. */
+  /**
+   * Returns a function from a type to the plan of the nodes' selection sets on this type. Compiles a plan on its first
+   * use.
+   */
   #subPlans(nodes: readonly FieldNode[]): (type: GraphQLObjectType) => Plan {
     const plans = new Map<GraphQLObjectType, Plan>();
     return (type) => {
@@ -193,7 +196,7 @@ class Compiler {
   }
 }
 
-/** Fields that `getFields` does not return. Validation rejects `__schema` and `__type` on types other than the query's. */
+/** Fields that `getFields` does not return. Validation allows `__schema` and `__type` on the query type only. */
 const metaFields = new Map([SchemaMetaFieldDef, TypeMetaFieldDef, TypeNameMetaFieldDef].map((field) => [field.name, field]));
 
 const definitionOf = (type: GraphQLObjectType, name: string): GraphQLField<unknown, unknown> | undefined =>

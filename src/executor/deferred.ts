@@ -79,7 +79,8 @@ function completeWhenSettled(
 ): void {
   const settle = (write: () => void): void => {
     const step = (): void => fillSegment(state, field, key, parent, segment, write);
-    // Thousands of promises may settle in one tick, when one statement returns the rows of a whole level.
+    // Writes a long result in slices, since thousands of promises may settle in one tick: when one statement returns
+    // the rows of a whole level.
     if (isLong(state)) runInSlice(step);
     else step();
   };

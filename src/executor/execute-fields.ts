@@ -12,8 +12,8 @@ import { closeSegment } from './json-writer.ts';
 import type { ByteRow, ByteRowLayout } from './raw-columns.ts';
 
 /**
- * Executes a plan: calls the resolvers and writes their values, or null and an error, as JSON. Writes a synchronous
- * value at once and allocates nothing for it; a promise gets a segment of its own (deferred.ts).
+ * This file executes a plan: it calls the resolvers and writes their values, or null and an error, as JSON. It writes a
+ * synchronous value at once and allocates nothing for it; a promise gets a segment of its own (deferred.ts).
  */
 
 const code = (character: string): number => character.charCodeAt(0);
@@ -122,7 +122,7 @@ function tryComplete(
   } catch (error) {
     state.errors.push(locateError(state, error, depth));
     const frame = depth === 0 ? undefined : state.frames[depth - 1]!;
-    // Discards what the attempt wrote, segments too. A container that the attempt created for this object stays.
+    // Discards what the attempt wrote, including segments. Keeps a container that the attempt created for this object.
     if (frame === undefined || frame.container === null || frame.container === output) {
       state.output = output;
       output.parts.length = length;

@@ -58,8 +58,7 @@ export interface StackFrame {
   container: DetachedContainer | null;
 }
 
-/** The state of one execution of a compiled query. */
-/** The `extensions` of a result, as a value and as the bytes that follow `data` in its JSON. Made once for many results. */
+/** The `extensions` of a result, as a value and as the bytes that follow `data` in its JSON. Many results share it. */
 export class ResultExtensions {
   readonly value: Record<string, unknown>;
   readonly suffix: Buffer;
@@ -70,6 +69,7 @@ export class ResultExtensions {
   }
 }
 
+/** The state of one execution of a compiled query. */
 export interface ExecutionState {
   compiled: CompiledQuery;
   contextValue: unknown;

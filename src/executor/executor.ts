@@ -30,8 +30,8 @@ export type Executed = ExecutionState | ExecutionResult;
 /** An operation, ready to be executed. */
 export interface PreparedOperation extends Compilation {
   /**
-   * Whether graphql-js executes it because plans do not support it. graphql-js never yields to the event loop, however long
-   * it takes.
+   * Whether graphql-js executes the operation because plans do not support it. Such an execution never yields to the
+   * event loop, however long it takes.
    */
   runsUnsliced: boolean;
   execute(rootValue: unknown, contextValue: unknown): PromiseOrValue<Executed>;

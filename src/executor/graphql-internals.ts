@@ -1,5 +1,5 @@
 /**
- * Functions of graphql-js 16.15 that its documented API lacks. A release that moves them fails the imports of this file,
+ * Functions of graphql-js 16.15 that its documented API lacks. If a release moves them, the imports of this file fail,
  * and with them test/executor/executor.test.ts.
  */
 

@@ -55,7 +55,10 @@ export class StaticBytes {
   }
 }
 
-/** A constant prefix of Base64 input: a quote and the encoded whole triples, and the zero to two bytes after them. */
+/**
+ * The constant start of a Base64 string: the quote and the encoded whole triples, and the zero to two bytes that
+ * remain.
+ */
 export class Base64Prefix {
   readonly encoded: StaticBytes;
   readonly remainderLength: number;
@@ -154,7 +157,7 @@ export class JsonWriter {
         if (needsEscape(word)) return false;
         view.setInt32(at + n, word);
       }
-      // The last four bytes overlap those of the loop.
+      // Copies the last four bytes, which may overlap the last word of the loop.
       const word = source.getInt32(start + length - 4);
       if (needsEscape(word)) return false;
       view.setInt32(at + length - 4, word);
@@ -214,7 +217,7 @@ export class JsonWriter {
 function needsEscape(word: number): boolean {
   const quotes = word ^ 0x22222222;
   const backslashes = word ^ 0x5c5c5c5c;
-  // In a subtraction a byte that is less than the other borrows, which sets its highest bit.
+  // Subtracting a larger byte from a smaller one borrows, which sets the highest bit of the difference.
   const controls = ((word - 0x20202020) | 0) & ~word;
   const quoted = ((quotes - 0x01010101) | 0) & ~quotes;
   const slashed = ((backslashes - 0x01010101) | 0) & ~backslashes;

@@ -7,7 +7,7 @@ import { Base64Prefix, type JsonWriter } from './json-writer.ts';
  */
 
 /**
- * A row that keeps its columns as bytes, as PostgreSQL's DataRow message has them: from `$at` on, each column is its length
+ * A row that keeps its columns as bytes, as in PostgreSQL's DataRow message: from `$at` on, each column is its length
  * in four bytes, negative for null, and its text in UTF-8. The constructor of the row is its `ByteRowLayout`.
  */
 export interface ByteRow {
@@ -26,7 +26,7 @@ export type IsByteRow = (value: unknown) => value is ByteRow;
 export interface RawColumns {
   /** Columns to join with a space. Null and empty ones are skipped. */
   columns: readonly string[];
-  /** The type's name, for a global id. `columns` is only the id then. */
+  /** The type's name, for a field that is a global id. Its only column is then the row's id. */
   idOf?: string;
 }
 
@@ -42,7 +42,7 @@ export function rawColumnWriter({ type, extensions }: GraphQLField<unknown, unkn
 export class RawColumnWriter {
   readonly #columns: readonly string[];
   readonly #prefix: Base64Prefix | null;
-  /** Layout of the last row, and the indexes of the columns in it; null if it lacks one. */
+  /** The layout of the last row, and the indexes of this field's columns in it; null if the layout lacks a column. */
   #layout: ByteRowLayout | undefined;
   #columnIndexes: readonly number[] | null = null;
 

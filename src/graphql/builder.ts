@@ -42,8 +42,13 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     nodeFieldOptions: { description: 'The item itself.', nullable: false },
     pageInfoFieldOptions: { description: 'The cursors of the page, and whether there are items before and after it.' },
     pageInfoTypeOptions: { description: 'The cursors of a page, and whether there are items before and after it.' },
-    hasNextPageFieldOptions: { description: 'Whether there are items after this page. With `last`: whether `before` was given.' },
-    hasPreviousPageFieldOptions: { description: 'Whether there are items before this page. Without `last`: whether `after` was given.' },
+    hasNextPageFieldOptions: {
+      description: 'Whether there are items after this page. With `last` this is not looked up: it is true exactly if `before` was given.',
+    },
+    hasPreviousPageFieldOptions: {
+      description:
+        'Whether there are items before this page. Without `last` this is not looked up: it is true exactly if `after` was given.',
+    },
     startCursorFieldOptions: { description: 'The cursor of the first item; null on an empty page.' },
     endCursorFieldOptions: { description: 'The cursor of the last item; null on an empty page.' },
     defaultEdgeTypeOptions: { description: 'An item of a page, with its cursor.' },
@@ -55,7 +60,8 @@ export const builder = new SchemaBuilder<SchemaTypes>({
 });
 
 builder.queryType({
-  description: 'The queries. They return only what you may see: lists leave out the rest, and single objects are null instead.',
+  description:
+    'The queries. They return only what you may see, without an error: a list leaves out every other object, and a field with one object is null as if the object did not exist. The description of each type says who may see it. A wrong argument is an error whose `extensions` hold a `RefusalCode` as `code`, and the name of the argument in `path`.',
 });
 builder.mutationType({
   description:
@@ -64,16 +70,18 @@ builder.mutationType({
     'Lengths count characters as people see them (grapheme clusters).',
 });
 builder.subscriptionType({
-  description: 'Live streams of changes in a school. Pass the last `cursor` received as `after` to continue without gaps or repeats.',
+  description:
+    'Live streams of changes in a school. After a disconnection, subscribe again with the last `cursor` received as `after`: the stream continues without gaps or repeats. A refused subscription is an error whose `extensions` hold a `RefusalCode` as `code`: NOT_FOUND if you may not see the school, UNAUTHENTICATED without an access token.',
 });
 
 /** Descriptions of fields and arguments that several types have. */
 export const descriptions = {
   idempotencyKey:
     'A key that makes the mutation safe to repeat: 1 to 100 characters of your choice, kept for 24 hours. The same key with the same input ' +
-    'returns the same object as the first request. CONFLICT if the input differs, or if that object has been archived, ended, revoked or voided since.',
-  asOf: 'Only those in force at this time, including any that have ended since. Default: now.',
-  includeArchived: 'Whether to include archived ones. Default: false.',
+    'returns the object that the first request created. CONFLICT if the input differs, or if that object has been archived, ended, revoked or voided since. ' +
+    'Default: no key, so that a repeated request may create another object.',
+  asOf: 'Returns the list as it was at this time: only items that had started and had not ended then, including any that have ended since. Default: the present state. Not a cursor like `School.asOf`.',
+  includeArchived: 'Whether to return archived objects too. Default: false, only active ones.',
 } as const;
 
 /** Returns the enum value of an action or an event type: CHAT_CREATE for `chat.create`. */

@@ -19,45 +19,58 @@ const ChatRoleEnum = builder.enumType('ChatRole', {
   values: {
     OWNER: {
       description:
-        'Moderates, and ranks above the other moderators. At first the creator; when the owner leaves, the moderator who has been in the chat longest.',
+        'Does what a MODERATOR does, and may also remove and demote moderators. The creator of the chat at first. When the owner leaves or is demoted, the moderator who has been in the chat longest becomes the owner.',
     },
-    MODERATOR: { description: 'Renames and archives the chat; adds, removes and promotes members.' },
-    MEMBER: { description: 'Takes part without moderating.' },
+    MODERATOR: { description: 'Renames and archives the chat, adds people to it, and removes or promotes people with the role MEMBER.' },
+    MEMBER: { description: 'Takes part in the chat, and may not change the chat or its members.' },
   } as const,
 });
 
 const ReasonEnum = builder.enumType('MembershipReason', {
   description: 'Why a person is in a chat.',
   values: {
-    RULE: { description: 'By the rule of the chat kind, as long as the role, enrolment or assignment lasts that puts them there.' },
-    PERSON: { description: 'They created the chat, a person added them, or they took over a chat that had lost its last moderator.' },
+    RULE: {
+      description:
+        'The kind of the chat includes the person because of a role, an enrolment or an assignment (see `ChatKind`). The person leaves the chat automatically when that ends, and cannot be removed before.',
+    },
+    PERSON: {
+      description:
+        'The kind of the chat does not include the person: they created the chat, were added by somebody, or were appointed because the chat had lost its last moderator. They stay until they leave, are removed, or have no role in the school.',
+    },
   } as const,
 });
 
 node('ChatMember', {
-  description: 'The membership of a person in a chat.',
+  description: 'The membership of a person in a chat. Everyone who may see the chat may see its members.',
   plural: 'chat members',
   parents: {
-    chat: 'The chat; null if you may not see it.',
-    user: 'The person; null if you may not see them.',
-    addedBy: 'The person who added the member or last promoted them; null if no person did, or if you may not see that person.',
+    chat: 'The chat; null if you may not see the chat.',
+    user: 'The member; null if you may not see this person.',
+    addedBy:
+      'The person who added the member, or who last promoted the member to moderator; null if no person did, or if you may not see that person.',
   },
   fields: (t) => ({
     role: t.expose('role', { type: ChatRoleEnum, description: 'What the member may do in the chat.' }),
     reason: t.expose('reason', { type: ReasonEnum, description: 'Why the member is in the chat.' }),
     joinedAt: t.expose('joinedAt', { type: 'DateTime', description: 'When the member joined the chat.' }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the member joined or their role in the chat last changed.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When the membership last changed: when the member joined, or when `role` last changed.',
+    }),
   }),
 });
 
 connection('Chat', 'members', {
   of: 'ChatMember',
-  description: 'The members of the chat, in Russian alphabetical order.',
+  description: 'The members of the chat, in Russian alphabetical order of their names.',
   list: membersOf,
 });
 
 builder.objectField(refs.Chat, 'memberCount', (t) =>
-  t.int({ description: 'The number of members of the chat.', resolve: (chat, _args, ctx) => memberCountOf(ctx, chat) }),
+  t.int({
+    description: 'The number of members of the chat, the same for everyone who may see it.',
+    resolve: (chat, _args, ctx) => memberCountOf(ctx, chat),
+  }),
 );
 
 builder.objectField(refs.Chat, 'viewerRole', (t) =>
@@ -65,7 +78,7 @@ builder.objectField(refs.Chat, 'viewerRole', (t) =>
     type: ChatRoleEnum,
     nullable: true,
     extensions: { ofViewer: true },
-    description: 'Your role in the chat; null if you are not a member. Depends on the viewer.',
+    description: 'Your own role in the chat; null if you are not a member.',
     resolve: (chat, _args, ctx) => viewerRoleIn(ctx, chat),
   }),
 );
@@ -81,21 +94,21 @@ mutation('addChatMember', {
     'Adds a person of the school to a chat. Adding a member again changes nothing. CONFLICT for a pupil, unless the chat is EXTRACURRICULAR.',
   returns: 'ChatMember',
   inputDescription: 'The chat, and the person to add.',
-  input: memberInput('The person to add. CONFLICT without a role in the school of the chat.'),
+  input: memberInput('The person to add. CONFLICT if the person has no role in the school of the chat.'),
   run: addChatMember,
 });
 
 mutation('removeChatMember', {
   description:
-    'Removes a person from a chat, or lets you leave it. Removing a person of the school who is not a member changes nothing. CONFLICT for a person who is a member because of a role or a class, and for the last moderator.',
+    'Removes a person from a chat, or lets you leave it. Removing a person of the school who is not a member changes nothing. CONFLICT for a member with the reason RULE, and for the last moderator. FORBIDDEN if you act as a moderator and the member is another moderator or the owner.',
   returns: 'Chat',
   inputDescription: 'The chat, and the member to remove.',
-  input: memberInput('The member to remove, or yourself to leave.'),
+  input: memberInput('The member to remove, or yourself to leave. NOT_FOUND for a person who never had a role in the school of the chat.'),
   run: removeChatMember,
 });
 
 mutation('promoteChatMember', {
-  description: 'Makes a member a moderator. Promoting a moderator changes nothing. CONFLICT for a pupil.',
+  description: 'Makes a member a moderator. Promoting a moderator or the owner changes nothing. CONFLICT for a pupil.',
   returns: 'ChatMember',
   inputDescription: 'The chat, and the member to promote.',
   input: memberInput('The member to promote. NOT_FOUND if the person is not a member.'),
@@ -104,7 +117,7 @@ mutation('promoteChatMember', {
 
 mutation('demoteChatMember', {
   description:
-    'Makes a moderator a member. Demoting a member changes nothing. CONFLICT for the last moderator, and for a person who moderates because of a role or an assignment.',
+    'Gives a moderator or the owner the role MEMBER. Demoting a MEMBER changes nothing. CONFLICT for the last moderator, and for a person who moderates because of a role or an assignment. FORBIDDEN if you act as a moderator and the person is another moderator or the owner.',
   returns: 'ChatMember',
   inputDescription: 'The chat, and the moderator to demote.',
   input: memberInput('The moderator to demote, or yourself to step down. NOT_FOUND if the person is not a member.'),

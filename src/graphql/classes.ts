@@ -8,14 +8,15 @@ import { node } from './node.ts';
 import { id } from './typed-id.ts';
 
 node('Class', {
-  description: 'A class of a school in one school year, such as 5А. Classes are archived, never deleted.',
+  description:
+    'A class of a school in one school year, such as 5А. Classes are archived, never deleted. Everyone who works in the school and services with the scope `read` see all of its classes, pupils only their own.',
   plural: 'classes',
   parents: {
-    school: 'The school of the class; null if you may not see it.',
-    year: 'The school year of the class; null if you may not see it.',
+    school: 'The school of the class; null if you may not see the school.',
+    year: 'The school year of the class; null if you may not see the school.',
   },
   fields: (t) => ({
-    name: t.string({ description: 'The grade and the letter, such as 5А.', resolve: nameOfClass }),
+    name: t.string({ description: 'The name to display: `grade` and `letter` together, such as 5А.', resolve: nameOfClass }),
     grade: t.exposeInt('grade', { description: 'The grade, 1 to 11.' }),
     letter: t.exposeString('letter', {
       description: 'The letter that tells the class from others of its grade, 1 to 15 characters; Cyrillic letters are capitals.',
@@ -23,15 +24,17 @@ node('Class', {
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the class was created.' }),
     updatedAt: t.expose('updatedAt', {
       type: 'DateTime',
-      description: 'When the class itself last changed; its pupils and teachers do not count.',
+      description:
+        'When the class itself last changed: its grade, its letter, or whether it is archived. Changes of its pupils and teachers do not count.',
     }),
     archivedAt: t.expose('archivedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When the class was archived. It does not change until it is unarchived; null for an active class.',
+      description:
+        'When the class was archived; null for an active class. An archived class accepts no pupils, no teachers and no changes until `unarchiveClass`.',
     }),
     studentCount: t.int({
-      description: 'The number of pupils enrolled now, including any that you may not see.',
+      description: 'The number of pupils who are enrolled in the class now, including any whom you may not see.',
       resolve: (schoolClass, _args, ctx) => studentCountOf(ctx, schoolClass),
     }),
   }),
@@ -40,15 +43,16 @@ node('Class', {
 connection('School', 'classes', {
   of: 'Class',
   description:
-    'The classes of one school year that you may see, ordered by grade and then by letter. Without `schoolYearId` that year is `currentYear`: it changes on 1 September at 00:00 in the time zone of the school, with the event SCHOOL_YEAR_STARTED. `Class.year` names the year of each class.',
+    'The classes that you may see, by default the active ones of the current school year, ordered by grade and then by letter. The current year changes on 1 September at 00:00 in the time zone of the school, and the event SCHOOL_YEAR_STARTED reports it. `Class.year` is the year of each class.',
   args: (t) => ({
     schoolYearId: id(t, 'SchoolYear', {
-      description: 'Only classes of this school year. Default: `currentYear` of the school; `null` means all years.',
+      description: 'Only classes of this school year. Default: the `currentYear` of the school; `null` means all years.',
     }),
-    grade: t.int({ description: 'Only classes of this grade, 1 to 11.' }),
+    grade: t.int({ description: 'Only classes of this grade, 1 to 11; INVALID for other numbers. Default: all grades.' }),
     includeArchived: t.boolean({ description: descriptions.includeArchived }),
     archived: t.boolean({
-      description: 'Only archived classes (true), or only active ones (false). If given, `includeArchived` is ignored.',
+      description:
+        'Only archived classes (true), or only active ones (false). If given, `includeArchived` is ignored. Default: as `includeArchived` says.',
     }),
     search: t.string({
       description:
@@ -63,14 +67,17 @@ const letterDescription =
 
 mutation('createClass', {
   description:
-    'Creates a class. CONFLICT if the school year has a class of this grade and letter, also an archived one; case, spaces, hyphens and look-alike letters make no difference.',
+    'Creates a class without pupils and teachers. CONFLICT if the school year already has a class of this grade and letter, even an archived one; case, spaces, hyphens and look-alike letters make no difference.',
   returns: 'Class',
   inputDescription: 'The class to create.',
   input: (t) => ({
     schoolId: id(t, 'School', { required: true, description: 'The school of the new class.' }),
     grade: t.int({ required: true, description: 'The grade, 1 to 11.' }),
     letter: t.string({ required: true, description: letterDescription }),
-    schoolYearId: id(t, 'SchoolYear', { description: "The school year. Default: the one that contains today in the school's time zone." }),
+    schoolYearId: id(t, 'SchoolYear', {
+      description:
+        "The school year of the class. Default: the year that contains today in the school's time zone. NOT_FOUND for a year of another school.",
+    }),
     idempotencyKey: t.string({ description: descriptions.idempotencyKey }),
   }),
   run: createClass,
@@ -78,7 +85,7 @@ mutation('createClass', {
 
 mutation('updateClass', {
   description:
-    'Changes the grade or the letter of a class. Omitted and null fields keep their values. CONFLICT if the school year has another class of this grade and letter.',
+    'Changes the grade or the letter of a class. Omitted and null fields keep their values. CONFLICT if the school year already has another class of this grade and letter, even an archived one.',
   returns: 'Class',
   inputDescription: 'The class to update, and its new grade or letter.',
   input: (t) => ({
@@ -91,19 +98,22 @@ mutation('updateClass', {
 
 mutation('archiveClass', {
   description:
-    'Archives a class: archives its chats, revokes its invitations and ends its assignments. `unarchiveClass` reverses it until the school year ends. Archiving it again changes nothing.',
+    'Archives a class: its chats become read-only, its invitations are revoked, and the assignments of its teachers end. Until the school year ends, `unarchiveClass` makes the class and these chats active again. Archiving an archived class changes nothing.',
   returns: 'Class',
   inputDescription: 'The class to archive.',
   input: (t) => ({
-    classId: id(t, 'Class', { required: true, description: 'The class to archive. CONFLICT while pupils are enrolled in it.' }),
+    classId: id(t, 'Class', {
+      required: true,
+      description: 'The class to archive. CONFLICT while pupils are enrolled in it: transfer or withdraw them first.',
+    }),
   }),
   run: archiveClass,
 });
 
 mutation('unarchiveClass', {
   description:
-    'Unarchives a class, and the chats that were archived with it. Chats that were archived before it stay archived, and its invitations stay revoked: create new ones. ' +
-    'Its pupils stay in the classes to which they were transferred, and its teachers are without an assignment in it, so that both also leave the chats until they are enrolled or assigned again. ' +
+    'Makes an archived class active again, and the chats that were archived with it. Chats that were archived before the class stay archived, and its invitations stay revoked: create new ones. ' +
+    'Its former pupils stay in their present classes, and its former teachers have no assignment in it: both leave its chats until they are enrolled or assigned again. ' +
     'Unarchiving an active class changes nothing.',
   returns: 'Class',
   inputDescription: 'The class to unarchive.',

@@ -17,9 +17,10 @@ const countCost = 25;
 /** Declares `totalCount` of a page. */
 export const countFields = <Shape>(t: PothosSchemaTypes.ObjectFieldBuilder<BuilderTypes, Shape>): FieldMap => ({
   totalCount: t.int({
-    description: 'The number of items in the whole list, with its filters, as far as you may see them. Counted only if selected.',
+    description:
+      'The number of items on all pages together: those that match the arguments of the list and that you may see. Select it only where you need it, since it adds 25 objects to the cost of the operation.',
     extensions: { cost: { objects: countCost } satisfies FieldCost },
-    // Pothos types a page without it.
+    // Cast, since Pothos's type of a page lacks `totalCount`.
     resolve: (page) => (page as Page<object>).totalCount(),
   }),
 });
@@ -40,7 +41,7 @@ interface ConnectionOptions<P extends ResourceType, C extends ResourceType, Args
   description: string;
   /** Arguments besides `first`, `last`, `after` and `before`. */
   args?: (t: ArgBuilder<BuilderTypes>) => Args;
-  /** What the cost counts instead of the size of a page. */
+  /** The cost of the field, instead of the size of a page. */
   cost?: FieldCost;
   /** Returns the page. `args` has the rows' ids in place of global IDs. */
   list: (ctx: GraphContext, parent: Resources[P], args: PageArgs & NoInfer<InputShapeFromFields<Args>>) => Promise<Page<Resources[C]>>;
@@ -61,7 +62,7 @@ export function connection<P extends ResourceType, C extends ResourceType, const
         description,
         ...(fields && { args: fields }),
         ...(cost && { extensions: { cost } }),
-        // The types of `list` are checked instead: Pothos cannot infer generic arguments.
+        // Cast, since Pothos cannot infer generic arguments. TypeScript checks the types of `list` instead.
         resolve: ((row: Resources[P], given: PageArgs & InputShapeFromFields<Args>, ctx: GraphContext) =>
           list(ctx, row, parseIds(given, ids))) as never,
       },

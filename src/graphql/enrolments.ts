@@ -20,33 +20,43 @@ import { id } from './typed-id.ts';
 
 node('Enrolment', {
   description:
-    "A pupil's time in a class, from `startedAt` (inclusive) to `endedAt` (exclusive). Ended enrolments are kept; voided ones are not among them.",
+    "A pupil's time in a class, from `startedAt` (inclusive) to `endedAt` (exclusive). Ended enrolments are kept; voided ones become a `VoidedEnrolment`. The platform administrators and the school administration see all enrolments of the school, teachers those in their classes, pupils the current ones in their class and all of their own, and services with the scope `read` all.",
   plural: 'enrolments',
-  parents: { student: 'The pupil; null if you may not see them.', class: 'The class; null if you may not see it.' },
+  parents: { student: 'The pupil; null if you may not see this person.', class: 'The class; null if you may not see the class.' },
   fields: (t) => ({
     startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When the enrolment started.' }),
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When the enrolment ended; null while it lasts.' }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the enrolment last changed: was added, or ended.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When the enrolment last changed: when it was added, ended or restored.',
+    }),
   }),
 });
 
 connection('Class', 'enrolments', {
   of: 'Enrolment',
-  description: 'The enrolments in the class that you may see, in Russian alphabetical order of the pupils.',
+  description: 'The current enrolments in the class, or those at `asOf`, that you may see, in Russian alphabetical order of the pupils.',
   args: (t) => ({ asOf: t({ type: 'DateTime', description: descriptions.asOf }) }),
   list: enrolmentsIn,
 });
 
-const EnrolmentOrder = orderInput('EnrolmentOrder', 'enrolments', { STARTED_AT: '`startedAt`.', UPDATED_AT: '`updatedAt`.' });
+const EnrolmentOrder = orderInput('EnrolmentOrder', 'enrolments', {
+  STARTED_AT: 'By `Enrolment.startedAt`.',
+  UPDATED_AT: 'By `Enrolment.updatedAt`.',
+});
 
 connection('School', 'enrolments', {
   of: 'Enrolment',
-  description: 'The enrolments in classes of the school that you may see, by default those that last, earliest first.',
+  description:
+    'The enrolments in classes of the school that you may see; by default only current ones, by the time of their start, earliest first.',
   args: (t) => ({
-    classId: id(t, 'Class', { description: 'Only enrolments in this class.' }),
-    active: t.boolean({ description: 'Only enrolments that last (true), or only ended ones (false). Default: true; `null` means both.' }),
-    updatedSince: t({ type: 'DateTime', description: 'Only enrolments whose `updatedAt` is this time or later.' }),
-    orderBy: t({ type: EnrolmentOrder, description: 'The order. Default: STARTED_AT, ASC.' }),
+    classId: id(t, 'Class', { description: 'Only enrolments in this class. Default: in all classes.' }),
+    active: t.boolean({ description: 'Only current enrolments (true), or only ended ones (false). Default: true; `null` means both.' }),
+    updatedSince: t({
+      type: 'DateTime',
+      description: 'Only enrolments whose `updatedAt` is this time or later, for example since the last synchronisation. Default: all.',
+    }),
+    orderBy: t({ type: EnrolmentOrder, description: 'How to order the list. Default: by STARTED_AT, ASC.' }),
   }),
   list: enrolmentsInSchool,
 });
@@ -55,14 +65,15 @@ builder.objectField(refs.User, 'enrolment', (t) =>
   t.field({
     type: refs.Enrolment,
     nullable: true,
-    description: 'The current enrolment; null if there is none or you may not see it. A pupil has at most one, over all schools.',
+    description:
+      'The current enrolment of the pupil, who has at most one over all schools; null if there is none, or if you may not see it.',
     resolve: (user, _args, ctx) => enrolmentOf(ctx, user),
   }),
 );
 
 connection('User', 'enrolments', {
   of: 'Enrolment',
-  description: "The pupil's enrolments that you may see, including ended ones, latest first.",
+  description: "The pupil's enrolments that you may see, current and ended, latest start first.",
   list: enrolmentsOf,
 });
 
@@ -70,12 +81,12 @@ const VoidedEnrolmentRef = builder
   .objectRef<VoidedEnrolment>('VoidedEnrolment')
   .implement({
     description:
-      'An enrolment that was voided as a mistake, kept for the audit. `School.events` with the type ENROLMENT_VOIDED lists those of a school.',
+      'An enrolment that was voided as a mistake, kept for the audit. Only the platform administrators of the school see it. To find the voided enrolments of a whole school, query `School.events` with the type ENROLMENT_VOIDED.',
     fields: (t) => ({
       class: t.field({
         type: refs.Class,
         nullable: true,
-        description: 'The class of the enrolment; null if you may not see it.',
+        description: 'The class of the enrolment; null if you may not see the class.',
         resolve: loadBy('Class', 'classId'),
       }),
       startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When the enrolment had started.' }),
@@ -84,12 +95,14 @@ const VoidedEnrolmentRef = builder
         nullable: true,
         description: 'When the enrolment had ended; null if it had not ended before it was voided.',
       }),
-      reason: t.exposeString('reason', { description: 'Why it was voided, as the person who did it wrote.' }),
+      reason: t.exposeString('reason', {
+        description: 'Why the enrolment was voided, in the words of the person who voided it; 1 to 300 characters.',
+      }),
       voidedAt: t.expose('voidedAt', { type: 'DateTime', description: 'When the enrolment was voided.' }),
       voidedBy: t.field({
         type: refs.User,
         nullable: true,
-        description: 'The person who voided the enrolment; null for the operator, and if you may not see them.',
+        description: 'The person who voided the enrolment; null if the operator of the server did, or if you may not see this person.',
         resolve: loadBy('User', 'voidedById'),
       }),
     }),
@@ -99,7 +112,7 @@ builder.objectField(refs.User, 'voidedEnrolments', (t) =>
   t.connection(
     {
       type: VoidedEnrolmentRef,
-      description: "The pupil's voided enrolments, last voided first. Empty for everyone except the administrators of the school.",
+      description: "The pupil's voided enrolments, last voided first. Empty for everyone except the platform administrators of the school.",
       resolve: (user, args, ctx) => voidedEnrolmentsOf(ctx, user, args),
     },
     { name: 'VoidedEnrolmentConnection', description: 'A page of voided enrolments.' },
@@ -109,11 +122,14 @@ builder.objectField(refs.User, 'voidedEnrolments', (t) =>
 
 mutation('enrolStudent', {
   description:
-    'Enrols a pupil in a class. Enrolling them in their own class again changes nothing. CONFLICT for a pupil of another class, which `message` names if it belongs to the same school.',
+    'Enrols a pupil in a class. Enrolling a pupil in their present class changes nothing. CONFLICT for a pupil who is in another class: use `transferStudent`; `message` names that class if it belongs to the same school.',
   returns: 'Enrolment',
   inputDescription: 'The pupil to enrol, and the class.',
   input: (t) => ({
-    studentId: id(t, 'User', { required: true, description: 'The pupil. CONFLICT without the role STUDENT in the school of the class.' }),
+    studentId: id(t, 'User', {
+      required: true,
+      description: 'The pupil. CONFLICT if the person does not have the role STUDENT in the school of the class.',
+    }),
     classId: id(t, 'Class', { required: true, description: 'The class. CONFLICT if it is archived.' }),
     idempotencyKey: t.string({ description: descriptions.idempotencyKey }),
   }),
@@ -122,13 +138,13 @@ mutation('enrolStudent', {
 
 mutation('transferStudent', {
   description:
-    'Transfers a pupil to another class of the school: one enrolment ends and the next starts at the same instant, and the pupil moves between the chats of the classes. Transferring them to their own class changes nothing.',
+    'Transfers a pupil to another class of the school: one enrolment ends and the next starts at the same instant, and the pupil leaves the chats of one class and joins those of the other. Returns the new enrolment. Transferring a pupil to their present class changes nothing.',
   returns: 'Enrolment',
   inputDescription: 'The pupil to transfer, and their next class.',
   input: (t) => ({
     studentId: id(t, 'User', {
       required: true,
-      description: 'The pupil. CONFLICT if they are in no class, or in a class of another school.',
+      description: 'The pupil. CONFLICT for a pupil who is in no class, or in a class of another school.',
     }),
     classId: id(t, 'Class', { required: true, description: 'The next class. CONFLICT if it is archived.' }),
   }),
@@ -136,54 +152,72 @@ mutation('transferStudent', {
 });
 
 mutation('withdrawStudent', {
-  description: 'Ends the current enrolment of a pupil, who keeps the role STUDENT.',
+  description:
+    'Ends the current enrolment of a pupil, who leaves the chats of the class and keeps the role STUDENT. Returns the ended enrolment.',
   returns: 'Enrolment',
   inputDescription: 'The pupil to withdraw from their class.',
-  input: (t) => ({ studentId: id(t, 'User', { required: true, description: 'The pupil to withdraw. CONFLICT if they are in no class.' }) }),
+  input: (t) => ({
+    studentId: id(t, 'User', {
+      required: true,
+      description: 'The pupil to withdraw. CONFLICT for a pupil who is in no class, or whose enrolment you may not see.',
+    }),
+  }),
   run: withdrawStudent,
 });
 
 mutation('voidEnrolment', {
   description:
-    'Voids an enrolment that was a mistake, present or ended: it counts as if it had never been, in lists, in reads with `asOf` and in figures, and the pupil leaves the chats in which only it kept them. ' +
-    'Returns the pupil. `User.voidedEnrolments` and the event ENROLMENT_VOIDED keep what was voided, by whom and why. Voiding it again changes nothing.',
+    'Voids an enrolment that was a mistake, whether current or ended. Lists, including those with `asOf`, and counts no longer contain it, and the pupil leaves the chats that they were in only because of it. ' +
+    'Returns the pupil. `User.voidedEnrolments` keeps the enrolment, with who voided it and why. Voiding a voided enrolment changes nothing.',
   returns: 'User',
   inputDescription: 'The enrolment to void, and why.',
   input: (t) => ({
-    enrolmentId: id(t, 'Enrolment', { required: true, description: 'The enrolment to void.' }),
-    reason: t.string({ required: true, description: 'Why it is voided, 1 to 300 characters. Only administrators read it.' }),
+    enrolmentId: id(t, 'Enrolment', { required: true, description: 'The enrolment to void, current or ended.' }),
+    reason: t.string({
+      required: true,
+      description: 'Why the enrolment is voided, 1 to 300 characters. Only the platform administrators of the school can read it.',
+    }),
     restorePrevious: t.boolean({
       description:
-        'Whether the enrolment from which the pupil was transferred lasts on until the end of the voided one: for a transfer by mistake. ' +
-        'Default: false, which leaves the pupil in no class for that time. CONFLICT if no transfer started the enrolment, or if the previous class is archived.',
+        'Whether to undo the transfer that started the enrolment: the previous enrolment then lasts until the end of the voided one, or is current again. ' +
+        'Default: false, so that the pupil counts as in no class for that time. CONFLICT if no transfer started the enrolment, or if the previous class was archived before the voided enrolment ended.',
     }),
   }),
   run: voidEnrolment,
 });
 
 const EnrolmentChange = change('EnrolmentChange', {
-  description: 'An enrolment, a transfer or a withdrawal of a pupil, or the correction of a mistake.',
-  kind: 'What happened to the enrolment of a pupil.',
+  description: 'A change of the enrolments of a pupil: an enrolment, a transfer, a withdrawal, or the correction of a mistake.',
+  kind: 'What happened to an enrolment of a pupil.',
   kinds: {
     ENROLLED: ['student.enrolled', 'The pupil was enrolled in a class.'],
     TRANSFERRED: ['student.transferred', 'The pupil was transferred from one class to another.'],
     WITHDRAWN: ['student.withdrawn', 'The pupil was withdrawn from a class.'],
-    VOIDED: ['enrolment.voided', 'An enrolment was a mistake, and counts as if it had never been.'],
-    RESTORED: ['enrolment.restored', 'An enrolment lasts on, because the transfer that ended it was voided.'],
+    VOIDED: ['enrolment.voided', 'An enrolment was voided as a mistake, and counts as if it had never been.'],
+    RESTORED: [
+      'enrolment.restored',
+      'The enrolment that a transfer had ended lasts longer, because the enrolment that this transfer started was voided.',
+    ],
   },
-  ids: { studentId: 'The global ID of the pupil, set even if `student` is null.' },
+  ids: { studentId: 'The global ID of the pupil, present even if you may not see the pupil and `student` is null.' },
   rows: {
-    student: 'The pupil; null if you may not see them.',
-    class: 'The class that the pupil joined or, for WITHDRAWN and VOIDED, left; null if you may not see it.',
-    fromClass: 'The class that the pupil left by a transfer. Null for other kinds of change, and if you may not see the class.',
-    enrolment: 'The current state of the enrolment; null if it has been voided, and if you may not see it.',
+    student: 'The pupil; null if you may not see this person.',
+    class:
+      'The class of the enrolment: the class that the pupil joined or, for WITHDRAWN and VOIDED, left. Null if you may not see the class.',
+    fromClass: 'The class that the pupil left by a transfer; null for kinds other than TRANSFERRED, or if you may not see the class.',
+    enrolment: 'The enrolment as it is now, not as it was at the change; null if it has been voided, or if you may not see it.',
   },
 });
 
 stream('enrolments', {
   ...EnrolmentChange,
   description:
-    'The enrolments, transfers, withdrawals and corrections that you may see, as soon as they are committed. Services need the scope `events`.',
-  args: (t) => ({ classId: id(t, 'Class', { description: 'Only changes into or out of this class.' }) }),
+    'The enrolments, transfers, withdrawals and corrections that you may see, each as soon as it is committed. FORBIDDEN for a service without the scope `events`.',
+  args: (t) => ({
+    classId: id(t, 'Class', {
+      description:
+        'Only changes into or out of this class. Default: of all classes. FORBIDDEN if you may not see the enrolments in this class.',
+    }),
+  }),
   open: followEnrolments,
 });

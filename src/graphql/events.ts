@@ -15,10 +15,12 @@ const EventTypeEnum = builder.enumType('EventType', {
 const payloadOf = (event: { payload: unknown }) => event.payload as Record<string, string | undefined>;
 
 const EventRef = builder.objectRef<Event>('Event').implement({
-  description: 'An entry in the log of a school. It carries IDs and no names: query the objects themselves for details.',
+  description:
+    'An entry in the log of a school: one thing that happened. It has only the IDs of the objects concerned; query the objects themselves for details.',
   fields: (t) => ({
     cursor: t.string({
-      description: 'The position in the log. Pass it as `after` to a subscription to continue from here.',
+      description:
+        'The position of the entry in the log. Pass it as `after` to a subscription to receive everything that happened after this entry.',
       resolve: (event) => encodeCursor(event),
     }),
     seq: t.string({
@@ -29,13 +31,13 @@ const EventRef = builder.objectRef<Event>('Event').implement({
     at: t.expose('at', { type: 'DateTime', description: 'When the change was committed.' }),
     actorKind: t.string({
       description:
-        'The kind of actor that made the change: `user`, `service`, `operator` for the command line and for what the server does by itself, or `anonymous` for a person who signs up or sets a password by a link.',
+        'Who made the change: `user` for a signed-in person, `service` for an integration, `operator` for the command line of the server and for what the server does by itself, or `anonymous` for a person who signs up or sets a password by a link.',
       resolve: (event) => event.actor.split(':')[0]!,
     }),
     actor: t.field({
       type: refs.User,
       nullable: true,
-      description: 'The person who made the change; null for other kinds of actor and if you may not see the person.',
+      description: 'The person who made the change; null if `actorKind` is not `user`, or if you may not see this person.',
       resolve: (event, _args, ctx) => {
         const [kind, id] = event.actor.split(':');
         return kind === 'user' && id !== undefined ? ctx.loaders.byId('User', id) : null;
@@ -43,11 +45,12 @@ const EventRef = builder.objectRef<Event>('Event').implement({
     }),
     causation: t.exposeString('causation', {
       nullable: true,
-      description: 'The ID of the request that made the change, which all events of the change share; null if unknown.',
+      description: 'The ID of the request that made the change: equal for all events that one change caused. Null if unknown.',
     }),
     ids: t.field({
       type: 'JSON',
-      description: 'The global IDs of the objects concerned, by name: `{ "classId": "…", "studentId": "…" }`.',
+      description:
+        'The global IDs of the objects concerned, as a JSON object: `{ "classId": "…", "studentId": "…" }`. The type of the event decides which names it has.',
       resolve: (event) =>
         Object.fromEntries(
           Object.entries(payloadOf(event)).flatMap(([key, id]) => {
@@ -66,7 +69,7 @@ builder.objectField(refs.School, 'events', (t) =>
     {
       type: EventRef,
       description:
-        'The log of the school, newest entries first. Empty for everyone except the administration of the school and services with the scope `events`. Sign-ins and sign-outs are left out, since only the person receives them. Entries are deleted after 366 days by default.',
+        'The log of the school, newest entries first. Empty for everyone except people with the role PLATFORM_ADMINISTRATOR or SCHOOL_ADMINISTRATION in the school, and services with the scope `events`. The types SESSION_STARTED, SESSION_ENDED, PASSWORD_CHANGED and PASSWORD_LINK_MAILED are left out, since they are private to a person. Entries are deleted after 366 days, unless the server is configured otherwise.',
       args: { types: t.arg({ type: [EventTypeEnum], description: typesDescription }) },
       resolve: (school, args, ctx) => eventsOf(ctx, school, args),
     },
@@ -78,7 +81,7 @@ builder.objectField(refs.School, 'events', (t) =>
 const EventNotice = builder
   .objectRef<EventItem>('EventNotice')
   .implement({
-    description: 'A new entry in the log.',
+    description: 'A new entry in the log of the school.',
     fields: (t) => ({
       cursor: t.exposeString('cursor', { description: cursorDescription }),
       event: t.field({
@@ -92,7 +95,7 @@ const EventNotice = builder
 stream('events', {
   of: EventNotice,
   description:
-    'The new log entries of the school, as soon as they are committed, except the sign-ins of other people. FORBIDDEN for everyone except the administration of the school and services with the scope `events`.',
+    'The new log entries of the school, each as soon as it is committed. FORBIDDEN for everyone except people with the role PLATFORM_ADMINISTRATOR or SCHOOL_ADMINISTRATION in the school, and services with the scope `events`. Of the types SESSION_STARTED, SESSION_ENDED, PASSWORD_CHANGED and PASSWORD_LINK_MAILED you receive only your own.',
   args: (t) => ({ types: t({ type: [EventTypeEnum], description: typesDescription }) }),
   open: followEvents,
 });

@@ -18,12 +18,12 @@ export const ExternalIdInputType = builder.inputType('ExternalIdInput', {
   fields: (t) => ({
     system: t.string({
       required: true,
-      description: 'The name of the other system, 1 to 50 characters. Each system may occur once (INVALID).',
+      description: 'The name of the other system, 1 to 50 characters. INVALID if the list names a system twice.',
     }),
     value: t.string({
       required: true,
       description:
-        'The ID in that system, 1 to 100 characters. CONFLICT if another school has it or, for a person, if another person of the school has it.',
+        'The ID in that system, 1 to 100 characters. CONFLICT if it is taken: the ID of a school by another school, the ID of a person by another person of the school.',
     }),
   }),
 });

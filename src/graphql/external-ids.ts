@@ -6,7 +6,11 @@ import { id, parseIds } from './typed-id.ts';
 const readers = 'Only platform administrators of the school and services with the scope `read` see them; for others the list is empty.';
 
 builder.objectField(refs.User, 'externalIds', (t) => {
-  const args = { schoolId: id(t.arg, 'School', { description: 'Only IDs of this school. Default: of all schools where you see them.' }) };
+  const args = {
+    schoolId: id(t.arg, 'School', {
+      description: 'Only IDs that this school has given the person. Default: those of every school whose IDs you may see.',
+    }),
+  };
   return t.field({
     type: [ExternalIdRef],
     description: `The IDs of the person in other systems, at most 20 for each school, ordered by system. ${readers}`,
@@ -19,7 +23,7 @@ const ofSchoolNoun = (type: Exclude<IdentifiedType, 'User'>, noun: string): void
   builder.objectField(refs[type], 'externalIds', (t) =>
     t.field({
       type: [ExternalIdRef],
-      description: `The IDs of the ${noun} in other systems, as rosters set them, ordered by system. ${readers}`,
+      description: `The IDs of the ${noun} in other systems, as imports set them, ordered by system. ${readers}`,
       resolve: (row: { id: string }, _args, ctx) => externalIdsOfRow(ctx, type, row.id),
     }),
   );
@@ -32,9 +36,12 @@ builder.queryField('userByExternalId', (t) =>
     type: refs.User,
     nullable: true,
     description:
-      'The person with this ID in another system of the school. Null if there is none, and for everyone but platform administrators of the school and services with the scope `read`.',
+      'The person who has this ID in another system of the school; null if nobody has it. Only platform administrators of the school and services with the scope `read` can look people up; for others the result is null.',
     args: {
-      schoolId: id(t.arg, 'School', { required: true, description: 'The school whose other system it is.' }),
+      schoolId: id(t.arg, 'School', {
+        required: true,
+        description: 'The school in which the person has this ID: two schools may use one ID for two people.',
+      }),
       system: t.arg.string({ required: true, description: 'The name of the other system, 1 to 50 characters.' }),
       value: t.arg.string({ required: true, description: 'The ID in that system, 1 to 100 characters.' }),
     },

@@ -2,7 +2,7 @@
 export interface FieldCost {
   /** The cost of a field without a selection, in objects; 0 by default. */
   objects?: number;
-  /** The largest number of items that a list holds in practice: the cost counts no more, whatever the size of the page. */
+  /** The largest number of items that a list holds in practice. The cost counts no more, however large the page. */
   maxItems?: number;
   /** An argument that lifts `maxItems` when it is true. */
   unless?: string;

@@ -24,12 +24,12 @@ import { orderInput } from './order-input.ts';
 import { id } from './typed-id.ts';
 
 const StatusEnum = builder.enumType('InvitationStatus', {
-  description: 'Whether an invitation link can be used. REVOKED comes before EXPIRED, and EXPIRED before USED_UP, if several apply.',
+  description: 'Whether an invitation link can be used. If several reasons apply, the status is the first of REVOKED, EXPIRED and USED_UP.',
   values: {
     ACTIVE: { description: 'People can join by the link.' },
-    EXPIRED: { description: '`expiresAt` has passed.' },
-    USED_UP: { description: 'All of its seats are taken.' },
-    REVOKED: { description: 'A person revoked the link, or its class was archived.' },
+    EXPIRED: { description: 'People can no longer join, because `expiresAt` has passed.' },
+    USED_UP: { description: 'People can no longer join, because `maxUses` people have joined.' },
+    REVOKED: { description: 'People can no longer join, because a person revoked the link or its class was archived.' },
   } as const,
 });
 
@@ -42,13 +42,14 @@ const HandOverRef = builder
       from: t.field({
         type: refs.User,
         nullable: true,
-        description: 'The previous holder. Null for the first hand-over, and if you may not see the person.',
+        description:
+          'The previous holder; null if nobody held the invitation before, because the operator of the server created it, or if you may not see this person.',
         resolve: loadBy('User', 'fromId'),
       }),
       to: t.field({
         type: refs.User,
         nullable: true,
-        description: 'The new holder; null if you may not see them.',
+        description: 'The new holder; null if you may not see this person.',
         resolve: loadBy('User', 'toId'),
       }),
     }),
@@ -63,21 +64,22 @@ const UseRef = builder
       user: t.field({
         type: refs.User,
         nullable: true,
-        description: 'The person who joined; null if you may not see them.',
+        description: 'The person who joined; null if you may not see this person.',
         resolve: loadBy('User', 'userId'),
       }),
     }),
   });
 
 node('Invitation', {
-  description: 'A link by which people join a school in a role, and pupils a class too. It is limited in time and in the number of people.',
+  description:
+    'A link by which people join a school in a role, and pupils a class too. It is limited in time and in the number of people. Platform administrators of the school see every invitation. Other staff see those that they hold, a link for pupils only while they are the class teacher of its class.',
   plural: 'invitations',
   parents: {
-    school: 'The school that people join; null if you may not see it.',
-    class: 'The class that pupils join; null for other roles and if you may not see it.',
+    school: 'The school that people join; null if you may not see the school.',
+    class: 'The class that pupils join; null for roles other than STUDENT, or if you may not see the class.',
     holder:
-      'The person who holds the link: its creator until it is handed over. Null if the operator created it and it was not handed over, or if you may not see the holder.',
-    createdBy: 'The person who created the invitation; null if the operator did, or if you may not see them.',
+      'The person who holds the link and passes it on: its creator until it is handed over. Null if the operator of the server created the invitation and it was not handed over, or if you may not see this person.',
+    createdBy: 'The person who created the invitation; null if the operator of the server did, or if you may not see this person.',
   },
   fields: (t) => ({
     role: t.expose('role', { type: RoleEnum, description: 'The role that people get when they join.' }),
@@ -94,13 +96,17 @@ node('Invitation', {
     rotatedAt: t.expose('rotatedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When the link was last replaced; null if it never was.',
+      description: 'When `rotateInvitation` last replaced the link; null if it never did.',
     }),
-    revokedAt: t.expose('revokedAt', { type: 'DateTime', nullable: true, description: 'When the link was revoked; null if it was not.' }),
+    revokedAt: t.expose('revokedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the link was revoked; null if it has not been revoked.',
+    }),
     status: t.field({ type: StatusEnum, description: 'Whether the link can be used now.', resolve: (invitation) => statusOf(invitation) }),
     link: t.string({
       nullable: true,
-      description: 'The URL to open; null unless `status` is ACTIVE. Only platform administrators and the holder see it.',
+      description: 'The URL that people open to join; null unless `status` is ACTIVE.',
       resolve: (invitation, _args, ctx) => linkOf(ctx, invitation),
     }),
     handOvers: t.field({
@@ -115,7 +121,7 @@ builder.objectField(refs.Invitation, 'uses', (t) =>
   t.connection(
     {
       type: UseRef,
-      description: 'The uses of this invitation, latest first.',
+      description: 'Who has joined by this invitation and when, latest first.',
       resolve: (invitation, args, ctx) => usesOf(ctx, invitation, args),
     },
     { name: 'InvitationUseConnection', description: 'A page of invitation uses.', fields: countFields },
@@ -124,25 +130,29 @@ builder.objectField(refs.Invitation, 'uses', (t) =>
 );
 
 const InvitationOrder = orderInput('InvitationOrder', 'invitations', {
-  CREATED_AT: 'The time of creation.',
-  EXPIRES_AT: 'The expiry, which may have passed.',
+  CREATED_AT: 'By `Invitation.createdAt`.',
+  EXPIRES_AT: 'By `Invitation.expiresAt`, whether or not it has passed.',
 });
 
 connection('School', 'invitations', {
   of: 'Invitation',
-  description: 'The invitations that you may see, by default newest first, without personal ones.',
+  description:
+    'The invitations of the school that you may see, by default newest first. Personal invitations are not among them: see `personalInvitations`.',
   args: (t) => ({
-    status: t({ type: StatusEnum, description: 'Only invitations with this status.' }),
-    role: t({ type: RoleEnum, description: 'Only invitations that give this role.' }),
-    classId: id(t, 'Class', { description: 'Only invitations to this class.' }),
-    orderBy: t({ type: InvitationOrder, description: 'The order. Default: CREATED_AT, DESC.' }),
+    status: t({ type: StatusEnum, description: 'Only invitations with this status. Default: any status.' }),
+    role: t({ type: RoleEnum, description: 'Only invitations that give this role. Default: any role.' }),
+    classId: id(t, 'Class', { description: 'Only invitations to this class. Default: to all classes, and those for staff.' }),
+    orderBy: t({
+      type: InvitationOrder,
+      description: 'How to order the list. Default: by CREATED_AT, DESC; an order without `direction` is ASC.',
+    }),
   }),
   list: invitationsOf,
 });
 
 connection('User', 'heldInvitations', {
   of: 'Invitation',
-  description: 'The invitations that the person holds and you may see, newest first.',
+  description: 'The invitations that the person holds, of those that you may see; newest first.',
   list: heldBy,
 });
 
@@ -156,13 +166,13 @@ const PreviewRef = builder
       schoolName: t.exposeString('schoolName', { description: 'The short name of the school.' }),
       className: t.exposeString('className', {
         nullable: true,
-        description: 'The name of the class that pupils join, such as «5А»; null for other roles.',
+        description: 'The name of the class that pupils join, such as «5А»; null for roles other than STUDENT.',
       }),
       role: t.expose('role', { type: RoleEnum, description: 'The role that people get when they join.' }),
       expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When the link expires.' }),
       isPersonal: t.boolean({
         description:
-          'Whether the link is a personal invitation: `acceptPersonalInvitation` and the join page take it, `acceptInvitation` does not.',
+          'Whether the link is a personal invitation. If true, only `acceptPersonalInvitation` and the join page accept it; if false, `acceptInvitation` does.',
         resolve: ({ givenName }) => givenName !== null,
       }),
     }),
@@ -173,14 +183,14 @@ builder.queryField('invitationPreview', (t) =>
     type: PreviewRef,
     nullable: true,
     description:
-      'Previews an invitation link by its code, with or without signing in. Null for an unknown code and for a link that can no longer be used. After 20 unknown codes from one address in 15 minutes, further unknown codes are RATE_LIMITED.',
+      'Shows what an invitation link leads to, by its code; you need not be signed in. Null for an unknown code and for a link that can no longer be used. After 20 unknown codes from one network address in 15 minutes, further unknown codes are RATE_LIMITED.',
     args: { code: t.arg.string({ required: true, description: codeDescription }) },
     resolve: (_root, { code }, ctx) => previewInvitation(ctx, code),
   }),
 );
 
 mutation('createInvitation', {
-  description: 'Creates an invitation link, which you hold until you hand it over.',
+  description: 'Creates an invitation link. You are its holder until `handOverInvitation`.',
   returns: 'Invitation',
   inputDescription: 'The invitation to create.',
   input: (t) => ({
@@ -189,7 +199,7 @@ mutation('createInvitation', {
     classId: id(t, 'Class', {
       description: 'The class that pupils join: required for role STUDENT, INVALID for other roles. CONFLICT if it is archived.',
     }),
-    label: t.string({ description: 'A note about the invitation, up to 100 characters.' }),
+    label: t.string({ description: 'A note about the invitation, up to 100 characters. Default: none.' }),
     maxUses: t.int({ description: 'The number of people who may join, 1 to 1000. Default: 40 for pupils, 1 for staff.' }),
     expiresAt: t.field({
       type: 'DateTime',
@@ -202,15 +212,15 @@ mutation('createInvitation', {
 
 mutation('handOverInvitation', {
   description:
-    'Hands an invitation over to a person, who then sees its link. The hand-over is recorded. Handing it to its holder again changes nothing.',
+    'Makes a person the holder of an invitation, who then sees its link. `Invitation.handOvers` records it. Handing an invitation to its present holder changes nothing.',
   returns: 'Invitation',
   inputDescription: 'The invitation, and the person who gets it.',
   input: (t) => ({
-    invitationId: id(t, 'Invitation', { required: true, description: 'The invitation. CONFLICT unless its `status` is ACTIVE.' }),
+    invitationId: id(t, 'Invitation', { required: true, description: 'The invitation. CONFLICT if its `status` is not ACTIVE.' }),
     userId: id(t, 'User', {
       required: true,
       description:
-        "The new holder: a member of staff of the school or, for a pupils' link, the class teacher of its class; CONFLICT for others.",
+        'The new holder. CONFLICT for a person who does not work in the school and, if the invitation is for pupils, for everyone except the class teacher of its class.',
     }),
   }),
   run: handOverInvitation,
@@ -225,18 +235,19 @@ mutation('revokeInvitation', {
 });
 
 mutation('rotateInvitation', {
-  description: 'Replaces the link of an invitation, for example after a leak. The old link stops working; the uses and the expiry stay.',
+  description:
+    'Replaces the link of an invitation, for example after a leak. The old link stops working; the number of uses and the expiry do not change.',
   returns: 'Invitation',
   inputDescription: 'The invitation that gets a new link.',
   input: (t) => ({
-    invitationId: id(t, 'Invitation', { required: true, description: 'The invitation. CONFLICT unless its `status` is ACTIVE.' }),
+    invitationId: id(t, 'Invitation', { required: true, description: 'The invitation. CONFLICT if its `status` is not ACTIVE.' }),
   }),
   run: rotateInvitation,
 });
 
 mutation('acceptInvitation', {
   description:
-    'Joins the school of an invitation, with its role and its class. Returns the viewer. Changes nothing and takes no seat if you have both already. CONFLICT for a link that is not ACTIVE, for a personal invitation, for a pupil of another class, and if you lost what this link gave you before: ask for a new link.',
+    'Joins the school of an invitation: gives you its role and, for pupils, enrols you in its class. Returns the viewer. If you have this role and are in this class already, it changes nothing and does not count as a use. NOT_FOUND for an unknown code; RATE_LIMITED after 20 unknown codes from one network address in 15 minutes. CONFLICT for a link that is not ACTIVE, for a personal invitation, for a pupil of another class, for a role that excludes one that you have, and if you joined by this link before and the school has ended your access since: ask for a new link.',
   returns: 'User',
   inputDescription: 'The invitation link by which you join.',
   input: (t) => ({ code: t.string({ required: true, description: codeDescription }) }),

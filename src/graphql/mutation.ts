@@ -9,12 +9,15 @@ import { parseIds, typedIdsOf, type TypedIds } from './typed-id.ts';
 export const RefusalCode = builder.enumType('RefusalCode', {
   description: 'Why a change was refused. The codes are stable, so clients may branch on them.',
   values: {
-    INVALID: { description: 'A value of the input is wrong; `path` names it.' },
+    INVALID: { description: 'A value of the input is wrong; `path` names the field.' },
     NOT_FOUND: { description: 'The object does not exist, or you may not see it.' },
-    FORBIDDEN: { description: 'You may see the object, but your roles do not allow this; `clause` cites the rule.' },
-    CONFLICT: { description: 'The current state does not allow it: for example, the class is archived, or the link has expired.' },
+    FORBIDDEN: {
+      description:
+        'You may see the object, but your roles do not allow this change; `clause` names the clause of the regulation that decides.',
+    },
+    CONFLICT: { description: 'The current state does not allow the change: for example, the class is archived, or the link has expired.' },
     RATE_LIMITED: { description: 'Too many attempts. Retry after `retryAfter` seconds.' },
-    UNAUTHENTICATED: { description: 'You are not signed in.' },
+    UNAUTHENTICATED: { description: 'You are not signed in: the request has no access token.' },
     UNAVAILABLE: {
       description:
         'The database or another dependency of the server does not respond. Retry after `retryAfter` seconds, with the same `idempotencyKey` if you sent one: the change may have been saved.',
@@ -22,7 +25,7 @@ export const RefusalCode = builder.enumType('RefusalCode', {
   } as const,
 });
 
-/** Wraps a refusal that a resolver returns: graphql-js throws a returned Error. */
+/** Wraps a refusal as a resolver's result, since graphql-js would throw a returned Error. */
 interface Refused {
   refusal: Refusal;
 }
@@ -33,9 +36,9 @@ const RefusalRef = builder
     description:
       'A refused change and its reason. Nothing was saved, unless `code` is UNAVAILABLE and `message` says that the outcome is unknown.',
     fields: (t) => ({
-      code: t.field({ type: RefusalCode, description: 'The reason, for programs.', resolve: ({ refusal }) => refusal.code }),
+      code: t.field({ type: RefusalCode, description: 'The reason, for the client to branch on.', resolve: ({ refusal }) => refusal.code }),
       message: t.string({
-        description: 'The reason, for people: in Russian, or in English if Accept-Language prefers it.',
+        description: 'The reason as a sentence to show to the person: in Russian, or in English if the header Accept-Language prefers it.',
         resolve: ({ refusal }, _args, ctx) => refusal.say(ctx.language),
       }),
       path: t.stringList({
@@ -57,8 +60,8 @@ const RefusalRef = builder
   });
 
 /**
- * The parsed input. `never` as long as the fields are not inferred: TypeScript checks a `run` that is not a lambda before it
- * looks at the fields.
+ * The parsed input; `never` as long as the fields are not inferred. TypeScript checks a `run` that is not a lambda
+ * before it looks at the fields.
  */
 type ParsedInput<Fields extends InputFieldMap> = string extends keyof Fields ? never : InputShapeFromFields<Fields>;
 
@@ -81,8 +84,8 @@ interface MutationOptions<T extends ResourceType | ValueType, Fields extends Inp
   inputDescription: string;
   input: (t: InputFieldBuilder<BuilderTypes, 'InputObject'>) => Fields;
   /**
-   * Calls one operation and returns its result. `input` has the rows' ids in place of global IDs, and null for an omitted id.
-   * A Refusal that it throws becomes the result, and a transient error becomes UNAVAILABLE.
+   * Calls one operation and returns its result. `input` has the rows' ids in place of global IDs, and null for an
+   * omitted id. A thrown Refusal becomes the result, and a transient error becomes UNAVAILABLE.
    */
   run: (ctx: GraphContext, input: NoInfer<ParsedInput<Fields>>) => Promise<Returned<T>>;
 }
@@ -107,7 +110,7 @@ export function mutation<T extends ResourceType | ValueType, const Fields extend
     },
   });
   const Result = builder.unionType(`${Name}Result`, {
-    description: `The result of \`${name}\`: the object after the change, or a \`Refusal\`.`,
+    description: `The result of \`${name}\`: an object as it is after the change, or a \`Refusal\`.`,
     types: [ReturnedRef, RefusalRef],
     resolveType: (value: unknown) => ((value as Partial<Refused>).refusal instanceof Refusal ? RefusalRef : ReturnedRef),
   });
@@ -125,13 +128,13 @@ export function mutation<T extends ResourceType | ValueType, const Fields extend
           if (refusal.code === 'UNAVAILABLE') ctx.log.warn({ err: error, requestId: ctx.requestId }, 'unavailable');
           return { refusal } satisfies Refused;
         }
-        // Pothos cannot infer the generic input; the types of `input` and `run` in `options` are checked instead.
+        // Cast, since Pothos cannot infer the generic input. TypeScript checks the types of `input` and `run` instead.
       }) as never,
     }),
   );
 }
 
-/** Returns the input with the rows' ids. An omitted id becomes null: `idempotent` hashes the input with it. */
+/** Returns the input with the rows' ids. An omitted id becomes null, and `idempotent` hashes this form. */
 const parseInput = <Input extends object>(input: Input, ids: TypedIds): Input => ({
   ...parseIds(input, ids),
   ...Object.fromEntries(ids.flatMap(([name]) => (Object.hasOwn(input, name) ? [] : [[name, null]]))),

@@ -8,19 +8,25 @@ import { parseId } from './typed-id.ts';
 
 interface NodeOptions<T extends ResourceType> {
   description: string;
-  /** What a page of rows consists of: adds the type that `connection` returns. */
+  /**
+   * What a page of rows holds, in the plural, for its description. If set, adds the page type that `connection`
+   * returns.
+   */
   plural?: string;
   fields: (t: PothosSchemaTypes.ObjectFieldBuilder<BuilderTypes, Resources[T]>) => FieldMap;
 }
 
-/** The description of the field of each parent in src/domain/resources.ts. The field is null if the viewer may not see it. */
+/**
+ * Descriptions of the fields of the parents in src/domain/resources.ts. A field is null if the viewer may not see the
+ * parent.
+ */
 type ParentDescriptions<T extends ResourceType> = [ParentField<T>] extends [never]
   ? { parents?: undefined }
   : { parents: Readonly<Record<ParentField<T>, string>> };
 
 /**
  * Adds the object type of a resource, with its global ID and a field for each of its parents.
- * @throws Error for a type that has no row in src/domain/resources.ts, which scripts would otherwise report without its name.
+ * @throws Error with the type's name if src/domain/resources.ts lacks the type; later errors would not name it.
  */
 export function node<T extends ResourceType>(type: T, options: NodeOptions<T> & ParentDescriptions<T>): void {
   if (!isResourceType(type)) throw new Error(`The type ${String(type)} is not in src/domain/resources.ts: add it to the table there.`);
@@ -79,7 +85,7 @@ builder.queryField('node', (t) =>
   t.field({
     type: builder.nodeInterfaceRef(),
     nullable: true,
-    description: 'The object with this global ID; null if it does not exist or you may not see it.',
+    description: 'The object with this global ID; null for an unknown or malformed ID, and for an object that you may not see.',
     args: { id: t.arg.id({ required: true, description: 'The global ID, as an `id` field returned it.' }) },
     resolve: (_root, { id }, ctx) => nodeOf(ctx, id),
   }),
@@ -89,8 +95,14 @@ builder.queryField('nodes', (t) =>
   t.field({
     type: [builder.nodeInterfaceRef()],
     nullable: { list: false, items: true },
-    description: 'The objects with these global IDs, in the same order; null in place of each that does not exist or that you may not see.',
-    args: { ids: t.arg.idList({ required: true, description: 'Global IDs, at most 100.' }) },
+    description:
+      'The objects with these global IDs, in the same order; null in place of an unknown or malformed ID, and of an object that you may not see.',
+    args: {
+      ids: t.arg.idList({
+        required: true,
+        description: 'The global IDs, at most 100; the whole request fails with LIST_TOO_LONG for more.',
+      }),
+    },
     resolve: (_root, { ids }, ctx) => Promise.all(ids.map((id) => nodeOf(ctx, id))),
   }),
 );

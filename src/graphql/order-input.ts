@@ -4,8 +4,11 @@ import { builder, type BuilderTypes } from './builder.ts';
 /** The input by which a client chooses the order of a list. */
 
 const OrderDirection = builder.enumType('OrderDirection', {
-  description: 'The direction of an order.',
-  values: { ASC: { description: 'From the first to the last.' }, DESC: { description: 'From the last to the first.' } } as const,
+  description: 'The direction in which a list is ordered.',
+  values: {
+    ASC: { description: 'Ascending: from the earliest time to the latest, or in alphabetical order.' },
+    DESC: { description: 'Descending: from the latest time to the earliest, or in reverse alphabetical order.' },
+  } as const,
 });
 
 /**
@@ -15,14 +18,14 @@ const OrderDirection = builder.enumType('OrderDirection', {
  */
 export function orderInput<const Fields extends Readonly<Record<string, string>>>(name: string, items: string, fields: Fields) {
   const FieldEnum = builder.enumType(`${name}Field`, {
-    description: `What to order ${items} by.`,
+    description: `The value by which to order ${items}.`,
     values: Object.fromEntries(Object.entries<string>(fields).map(([field, description]) => [field, { value: field, description }])),
   });
   const input = builder.inputType(name, {
-    description: `An order of ${items}. Equal ones are ordered by their IDs. A cursor of one order is INVALID in another.`,
+    description: `How to order ${items}. Items with equal values are ordered by their IDs. A cursor is valid only with the order of the page that returned it, and INVALID with another order.`,
     fields: (t) => ({
-      field: t.field({ type: FieldEnum, required: true, description: 'What to order by.' }),
-      direction: t.field({ type: OrderDirection, description: 'The direction. Default: ASC.' }),
+      field: t.field({ type: FieldEnum, required: true, description: 'The value to order by.' }),
+      direction: t.field({ type: OrderDirection, description: 'Ascending or descending. Default: ASC.' }),
     }),
   });
   // Pothos infers the fields of the enum as any string.

@@ -16,9 +16,9 @@ const StatusEnum = builder.enumType('PersonalInvitationStatus', {
   description: 'Whether a person can join by their personal invitation.',
   values: {
     ACTIVE: { description: 'The person can join by the link.' },
-    EXPIRED: { description: '`expiresAt` has passed. `reissuePersonalInvitation` gives a new link.' },
-    NONE: { description: 'The person cannot sign in, and has no invitation. `reissuePersonalInvitation` gives one.' },
-    JOINED: { description: 'The person has a way to sign in, so that there is nothing to hand over.' },
+    EXPIRED: { description: 'The link no longer works, because `expiresAt` has passed. `reissuePersonalInvitation` creates a new one.' },
+    NONE: { description: 'The person cannot sign in, and has no personal invitation. `reissuePersonalInvitation` creates one.' },
+    JOINED: { description: 'The person has joined and can sign in, and needs no invitation any more.' },
   } as const,
 });
 
@@ -26,16 +26,19 @@ const PersonalInvitationRef = builder
   .objectRef<PersonalInvitation>('PersonalInvitation')
   .implement({
     description:
-      'The invitation of one person who was created before they could sign in. By its link this person alone chooses a login and a password, once.',
+      'The invitation of one person whom an administrator created before they could sign in. Its link is for this person alone, and works once: they choose a login and a password.',
     fields: (t) => ({
       user: t.field({
         type: refs.User,
         nullable: true,
-        description: 'The person; null if you may not see them.',
+        description: 'The person whom the invitation is for; null if you may not see this person.',
         resolve: loadBy('User', 'userId'),
       }),
       status: t.expose('status', { type: StatusEnum, description: 'Whether the person can join by the link now.' }),
-      link: t.exposeString('link', { nullable: true, description: 'The URL to open; null unless `status` is ACTIVE.' }),
+      link: t.exposeString('link', {
+        nullable: true,
+        description: 'The URL that the person opens to join; null unless `status` is ACTIVE.',
+      }),
       expiresAt: t.expose('expiresAt', {
         type: 'DateTime',
         nullable: true,
@@ -48,7 +51,8 @@ builder.objectField(refs.User, 'personalInvitation', (t) =>
   t.field({
     type: PersonalInvitationRef,
     nullable: true,
-    description: 'The personal invitation of the person. Only platform administrators of the school see it; null for others.',
+    description:
+      'The personal invitation of the person, with the status JOINED after they have joined. Only platform administrators of a school where the person has a role see it; null for others.',
     resolve: (user, _args, ctx) => personalInvitationOf(ctx, user),
   }),
 );
@@ -59,10 +63,12 @@ builder.queryField('personalInvitations', (t) =>
       type: PersonalInvitationRef,
       nullable: true,
       description:
-        'The personal invitations of the present pupils of a class, in Russian alphabetical order. Only platform administrators and the class teacher of the class see them; null for others.',
+        'The personal invitations of the present pupils of a class, in Russian alphabetical order of the pupils. Only platform administrators of the school and the class teacher of the class see them; null for others, and for an unknown class.',
       args: {
         classId: id(t.arg, 'Class', { required: true, description: 'The class of the pupils.' }),
-        joined: t.arg.boolean({ description: 'Only pupils who have joined (true) or have not (false). Default: all.' }),
+        joined: t.arg.boolean({
+          description: 'Only pupils who have joined (true), or only those who have not (false). Default: all pupils.',
+        }),
       },
       resolve: (_root, args, ctx) => personalInvitationsOf(ctx, parseIds(args, [['classId', 'Class']])),
     },
@@ -75,7 +81,7 @@ builder.objectField(refs.Class, 'invitationsPage', (t) =>
   t.string({
     nullable: true,
     description:
-      'The URL of a page to print, with a slip for each pupil who has not joined. Null unless you are a platform administrator or the class teacher of the class.',
+      'The URL of a page to print, with the personal invitation of each pupil who has not joined, to cut out and hand over. Null unless you are a platform administrator of the school or the class teacher of the class.',
     resolve: (schoolClass, _args, ctx) => invitationsPageOf(ctx, schoolClass),
   }),
 );
@@ -88,7 +94,8 @@ mutation('reissuePersonalInvitation', {
   input: (t) => ({
     userId: id(t, 'User', {
       required: true,
-      description: 'The person. CONFLICT if they have joined already, and if they have no role in the school now: grant one first.',
+      description:
+        'The person. CONFLICT for a person who has joined already (use `resetPassword`), and for a person without a role in the school (use `grantRole` first).',
     }),
   }),
   run: reissuePersonalInvitation,
@@ -96,7 +103,7 @@ mutation('reissuePersonalInvitation', {
 
 mutation('acceptPersonalInvitation', {
   description:
-    'Chooses a login and a password by a personal invitation; needs no token. Returns the person, who can then sign in, and has the role, the class and the chats already. NOT_FOUND for every code but that of an open personal invitation. After 20 unknown codes from one address in 15 minutes, or too many failed attempts, RATE_LIMITED.',
+    'Lets the person of a personal invitation choose a login and a password; needs no access token. Returns the person, who can sign in from then on, and has had the role, the class and the chats since they were created. NOT_FOUND for every code except that of an ACTIVE personal invitation. RATE_LIMITED after 20 unknown codes from one network address in 15 minutes, or after too many failed attempts.',
   returns: 'User',
   inputDescription: 'The code of the invitation, and what the person chooses to sign in with.',
   input: (t) => ({
@@ -104,11 +111,11 @@ mutation('acceptPersonalInvitation', {
     signInName: t.string({
       required: true,
       description:
-        'The login: 3 to 64 Latin or Russian letters, digits and `. _ - @`; case makes no difference. CONFLICT if it is taken, or looks like one that is.',
+        'The login: 3 to 64 Latin or Russian letters, digits and `. _ - @`; case makes no difference. INVALID if one word mixes both alphabets. CONFLICT if the login, or one that looks the same, is taken.',
     }),
     password: t.string({
       required: true,
-      description: 'The password, at least 8 characters. INVALID if it is common or contains the login.',
+      description: 'The password: 8 to 200 characters. INVALID if it is the login, or one of the most common passwords.',
     }),
   }),
   run: acceptPersonalInvitation,

@@ -6,28 +6,32 @@ import { node } from './node.ts';
 import { id } from './typed-id.ts';
 
 node('RoleGrant', {
-  description: 'A role that a person has or had in a school. Ended roles are kept.',
+  description:
+    'A role that a person has or had in a school, from one time to another. Ended roles are kept. Everyone who works in the school and services with the scope `read` see all of its roles, pupils only their own.',
   plural: 'role grants',
   parents: {
-    school: 'The school; null if you may not see it.',
-    user: 'The person; null if you may not see them.',
+    school: 'The school in which the role counts; null if you may not see the school.',
+    user: 'The person who has or had the role; null if you may not see this person.',
     grantedBy:
-      'The person who granted the role, or who created the invitation that granted it; null if the operator did, or if you may not see them.',
+      'The person who granted the role, or who created the invitation that gave it; null if the operator of the server did, or if you may not see this person.',
   },
   fields: (t) => ({
     role: t.expose('role', { type: RoleEnum, description: 'The role that was granted.' }),
     startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When the role started.' }),
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When the role ended; null while it lasts.' }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the role last changed: was added, or ended.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When the role was last changed: when it was granted or, if it has ended, when it ended.',
+    }),
   }),
 });
 
 connection('User', 'roles', {
   of: 'RoleGrant',
-  description: 'The roles of the person that you may see, oldest first.',
-  // In one school a person has at most three current roles.
+  description: 'The current roles of the person that you may see, in all schools, oldest first; with `includeEnded`, ended roles too.',
+  // A person has at most three current roles in one school. One more is allowed for, in another school.
   cost: { maxItems: 4, unless: 'includeEnded' },
-  args: (t) => ({ includeEnded: t.boolean({ description: 'Whether to include ended roles. Default: false.' }) }),
+  args: (t) => ({ includeEnded: t.boolean({ description: 'Whether to return ended roles too. Default: false, only current ones.' }) }),
   list: rolesOf,
 });
 
@@ -39,12 +43,13 @@ mutation('grantRole', {
     schoolId: id(t, 'School', { required: true, description: 'The school in which the role counts.' }),
     userId: id(t, 'User', {
       required: true,
-      description: 'The person. NOT_FOUND if you may not see the person. CONFLICT if the account is deactivated.',
+      description: 'The person. NOT_FOUND if you may not see this person. CONFLICT if the account is deactivated.',
     }),
     role: t.field({
       type: RoleEnum,
       required: true,
-      description: 'The role to grant. CONFLICT if STUDENT would meet another role in the same school.',
+      description:
+        'The role to grant. CONFLICT for STUDENT if the person works in the school, and for another role if the person is a pupil of it.',
     }),
   }),
   run: grantRole,
@@ -52,13 +57,14 @@ mutation('grantRole', {
 
 mutation('endRole', {
   description:
-    'Ends a role. With TEACHER, all assignments of the person in the school end; with STUDENT, their enrolment. Ending it again changes nothing.',
+    'Ends a role. If it is TEACHER, all assignments of the person in the school end too; if it is STUDENT, the enrolment there ends. With the last role in the school, the person leaves its chats. Ending an ended role changes nothing.',
   returns: 'RoleGrant',
   inputDescription: 'The role to end.',
   input: (t) => ({
     grantId: id(t, 'RoleGrant', {
       required: true,
-      description: 'The role grant to end, from `User.roles`. CONFLICT for the last platform administrator of the school.',
+      description:
+        'The ID of the `RoleGrant` to end, from `User.roles`. CONFLICT if it is the role of the last platform administrator of the school.',
     }),
   }),
   run: endRole,

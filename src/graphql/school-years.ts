@@ -5,8 +5,8 @@ import { node } from './node.ts';
 import { change, stream } from './stream.ts';
 
 node('SchoolYear', {
-  description: 'A school year, from 1 September to 31 August.',
-  parents: { school: 'The school of the year; null if you may not see it.' },
+  description: 'A school year of a school, from 1 September to 31 August. Everyone who may see the school may see its years.',
+  parents: { school: 'The school of the year; null if you may not see the school.' },
   fields: (t) => ({
     name: t.string({ description: 'Both calendar years, such as 2026/2027.', resolve: nameOfYear }),
     startsOn: t.field({
@@ -26,7 +26,7 @@ node('SchoolYear', {
 builder.objectField(refs.School, 'years', (t) =>
   t.field({
     type: [refs.SchoolYear],
-    // One is added each year.
+    // A school gets one new school year each year.
     extensions: { cost: { maxItems: 10 } satisfies FieldCost },
     description:
       'The years of the school, latest first. The current and the next year are added when the school is set up, when a year starts, and whenever `createClass` is called without `schoolYearId`.',
@@ -39,26 +39,26 @@ builder.objectField(refs.School, 'currentYear', (t) =>
     type: refs.SchoolYear,
     nullable: true,
     description:
-      "The school year that contains today in the school's time zone, from 1 September 00:00 on; null if it has not been added yet (see `years`). `classes` lists its classes by default.",
+      "The school year that contains today in the school's time zone: it changes on 1 September at 00:00. Null if the year has not been added yet (see `years`). `classes` lists the classes of this year by default.",
     resolve: (school, _args, ctx) => currentYearOf(ctx, school),
   }),
 );
 
 const SchoolYearChange = change('SchoolYearChange', {
-  description: 'A change of a school year.',
+  description: 'A change of a school year: its start, or new terms.',
   kind: 'What happened to a school year.',
   kinds: {
     STARTED: [
       'schoolYear.started',
-      'The year started: it is `School.currentYear` now. Recorded once for each year, at 1 September 00:00 in the time zone of the school, or as soon as the server runs after that.',
+      'The year started, and is `School.currentYear` now. Reported once for each year: on 1 September at 00:00 in the time zone of the school, or as soon as the server runs after that.',
     ],
     TERMS_SET: ['terms.set', 'The terms of the year were set.'],
   },
-  rows: { schoolYear: 'The school year; null if you may not see it.' },
+  rows: { schoolYear: 'The school year as it is now; null if you may not see the school.' },
 });
 
 stream('schoolYears', {
   ...SchoolYearChange,
   description:
-    'The starts and the terms of the school years, for those who work in the school, as soon as they are committed. Services need the scope `events`.',
+    'The changes of the school years, each as soon as it is committed. Only people who work in the school and services receive them; a pupil may subscribe, and receives no changes. FORBIDDEN for a service without the scope `events`.',
 });

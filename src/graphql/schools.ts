@@ -11,7 +11,8 @@ import { orderInput } from './order-input.ts';
 import { id } from './typed-id.ts';
 
 node('School', {
-  description: 'A school, set up by the operator of the server. It has its own log, and counts days in its own time zone.',
+  description:
+    'A school, set up by the operator of the server. It has its own log, and counts days in its own time zone. Everyone who has a role in the school may see it, and services with the scope `read` or `events`.',
   fields: (t) => ({
     name: t.exposeString('name', { description: 'The short name, 1 to 100 characters.' }),
     fullName: t.exposeString('fullName', { description: 'The full name, as in the charter; 1 to 300 characters.' }),
@@ -35,7 +36,7 @@ node('School', {
     }),
     asOf: t.string({
       description:
-        'The position in the log that this response reflects. Pass it as `after` to a subscription to receive every later change: a change committed at the same moment may be in both, and none is missed.',
+        "The cursor of the school's log at the start of this request. Query the data together with `asOf`, then pass it as `after` to a subscription: you miss no later change. A change that was committed during the request may be both in the response and in the stream.",
       resolve: (school, _args, ctx) => asOf(ctx, school),
     }),
   }),
@@ -45,7 +46,7 @@ builder.queryField('schools', (t) =>
   t.connection(
     {
       type: refs.School,
-      description: 'The schools that you may see, in the order in which they were set up.',
+      description: 'The schools that you may see, in the order in which they were set up. Empty without an access token.',
       resolve: (_root, args, ctx) => schoolsOf(ctx, args),
     },
     { name: 'SchoolConnection', description: 'A page of schools.', fields: countFields },
@@ -54,21 +55,26 @@ builder.queryField('schools', (t) =>
 );
 
 const PeopleOrder = orderInput('PeopleOrder', 'the people of a school', {
-  NAME: 'The name, in Russian alphabetical order.',
-  UPDATED_AT: '`User.updatedAt`.',
+  NAME: 'By name, in Russian alphabetical order.',
+  UPDATED_AT: 'By `User.updatedAt`.',
 });
 
 connection('School', 'people', {
   of: 'User',
   description:
-    'The people with a role in the school whom you may see, by default those with a current role, in Russian alphabetical order. Each appears once, whatever the number of their roles.',
+    'The people of the school whom you may see, by default those with a current role, in Russian alphabetical order. A person with several roles appears once.',
   args: (t) => ({
-    role: t({ type: RoleEnum, description: 'Only people with this role.' }),
-    classId: id(t, 'Class', { description: 'Only the current pupils and teachers of this class. INVALID together with `withoutClass`.' }),
+    role: t({
+      type: RoleEnum,
+      description: 'Only people with this role in the school; with `active: false`, people who had it. Default: all roles.',
+    }),
+    classId: id(t, 'Class', {
+      description: 'Only the current pupils and teachers of this class. INVALID together with `withoutClass: true`. Default: everyone.',
+    }),
     withoutClass: t.boolean({ description: 'Whether to return only pupils who are in no class. Default: false.' }),
     hasLogin: t.boolean({
       description:
-        'Only people who can sign in, by a sign-in name or by an identity of another issuer (true), or only those who cannot yet (false). With either, only people whose `contact` you may see. Default: both.',
+        'Only people who have a way to sign in, with a password or through another identity provider (true), or only people who have none yet (false). Either value also leaves out people whose `contact` you may not see. Default: everyone.',
     }),
     active: t.boolean({
       description:
@@ -76,10 +82,13 @@ connection('School', 'people', {
     }),
     search: t.string({
       description:
-        'Only people whose name contains each of these words, or parts of words; up to 100 characters in total. Case is ignored, and ё equals е.',
+        'Only people whose full name contains each of these words or parts of words, in any order; up to 100 characters in total. Case is ignored, and ё equals е. Default: everyone.',
     }),
-    updatedSince: t({ type: 'DateTime', description: 'Only people whose `updatedAt` is this time or later.' }),
-    orderBy: t({ type: PeopleOrder, description: 'The order. Default: NAME, ASC.' }),
+    updatedSince: t({
+      type: 'DateTime',
+      description: 'Only people whose `updatedAt` is this time or later, for example since the last synchronisation. Default: everyone.',
+    }),
+    orderBy: t({ type: PeopleOrder, description: 'How to order the list. Default: by NAME, ASC.' }),
   }),
   list: peopleOf,
 });
@@ -95,10 +104,14 @@ mutation('updateSchool', {
     address: t.string({ description: 'The postal address, up to 300 characters; null clears it.' }),
     district: t.string({ description: 'The district of the city or region, up to 100 characters; null clears it.' }),
     region: t.string({ description: 'The region of the Russian Federation, up to 100 characters; null clears it.' }),
-    timeZone: t.string({ description: 'The IANA time zone, such as Asia/Yekaterinburg; null keeps it.' }),
+    timeZone: t.string({
+      description:
+        'The IANA time zone, such as Asia/Yekaterinburg; INVALID for an unknown one, or for an offset such as +05:00. Null keeps it.',
+    }),
     externalIds: t.field({
       type: [ExternalIdInputType],
-      description: 'The complete new list, at most 20 items, which replaces the present one; null keeps it.',
+      description:
+        'The IDs of the school in other systems: the complete new list, at most 20 items, which replaces the present list; null keeps the present list.',
     }),
   }),
   run: updateSchool,

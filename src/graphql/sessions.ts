@@ -19,12 +19,17 @@ node('Session', {
     lastSeenAt: t.expose('lastSeenAt', { type: 'DateTime', description: 'When the session was last used, accurate to five minutes.' }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
-      description: 'When the session expires unless it is used: every token refresh extends it, by default to 30 days.',
+      description:
+        'When the session expires if it is not used. Every token refresh extends it, to 30 days unless the server is configured otherwise.',
     }),
-    endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When the session was ended; null if it was not.' }),
+    endedAt: t.expose('endedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the session was ended; null if it has not been ended, even if it has expired.',
+    }),
     current: t.boolean({
       extensions: { ofViewer: true },
-      description: 'Whether the request was made in this session. Depends on the viewer.',
+      description: 'Whether this session is the one in which you make this request.',
       resolve: (session, _args, { actor }) => actor.kind === 'user' && actor.sessionId === session.id,
     }),
   }),
@@ -37,18 +42,22 @@ connection('User', 'sessions', {
 });
 
 mutation('endSession', {
-  description: 'Ends one of your sessions and revokes its tokens. Ending it again changes nothing.',
+  description: 'Ends one of your sessions and revokes its tokens. Ending an ended session changes nothing.',
   returns: 'Session',
   inputDescription: 'The session to end, which must be yours.',
-  input: (t) => ({ sessionId: id(t, 'Session', { required: true, description: 'One of your sessions; NOT_FOUND for any other.' }) }),
+  input: (t) => ({
+    sessionId: id(t, 'Session', { required: true, description: 'One of your own sessions, the current one too; NOT_FOUND for any other.' }),
+  }),
   run: endSession,
 });
 
 mutation('endOtherSessions', {
-  description: 'Ends all of your other sessions and revokes their tokens. Returns the viewer.',
+  description: 'Ends all of your sessions except the current one, and revokes their tokens. Returns the viewer.',
   returns: 'User',
-  inputDescription: 'Optional: your own ID, so that the mutation is refused if you are signed in to another account.',
-  input: (t) => ({ userId: id(t, 'User', { description: 'Your own ID. NOT_FOUND for the ID of another account.' }) }),
+  inputDescription: 'An optional check that you are signed in to the account that you expect.',
+  input: (t) => ({
+    userId: id(t, 'User', { description: 'Your own ID. NOT_FOUND if you are signed in to another account. Default: no check.' }),
+  }),
   run: async (ctx, { userId }) => {
     const user = await viewer(ctx);
     if (user !== null && typeof userId === 'string' && userId !== user.id) throw notFound('userId');

@@ -11,13 +11,14 @@ import { globalId, id, parseIds, typedIdsOf, type TypedIds } from './typed-id.ts
 
 export type EventItem = Extract<SubscriptionItem, { kind: 'event' }>;
 
-export const cursorDescription = 'The position in the log. Pass the last one received as `after` to continue the stream from there.';
+export const cursorDescription =
+  'The position in the log of the school. Keep the last one received: passed as `after`, it continues the stream from there.';
 
 const Checkpoint = builder
   .objectRef<Extract<SubscriptionItem, { kind: 'checkpoint' }>>('Checkpoint')
   .implement({
     description:
-      'Reports the position of the stream without an event: sent when a stream starts with no event to deliver, and after every 1000 log entries that are not for you.',
+      'The position of the stream without a change. It is sent when a stream starts and has no change to deliver, and after every 1000 log entries that are not for you, so that your cursor does not become too old.',
     fields: (t) => ({ cursor: t.exposeString('cursor', { description: cursorDescription }) }),
   });
 
@@ -25,17 +26,24 @@ const ResyncRequired = builder
   .objectRef<Extract<SubscriptionItem, { kind: 'resync' }>>('ResyncRequired')
   .implement({
     description:
-      'The last item of a stream whose cursor is too old: entries after it have been deleted from the log. Query the data again, then subscribe with `after: School.asOf`.',
-    fields: (t) => ({ oldest: t.exposeString('oldest', { description: 'The oldest cursor from which a stream can still start.' }) }),
+      'The last item of a stream that cannot continue: its cursor is too old, and entries after it have been deleted from the log. Query the data again together with `School.asOf`, then subscribe with `asOf` as `after`.',
+    fields: (t) => ({
+      oldest: t.exposeString('oldest', {
+        description:
+          'The oldest cursor from which a stream can still start. Changes between your cursor and this one are lost to the stream.',
+      }),
+    }),
   });
 
 const EndReasonEnum = builder.enumType('EndReason', {
-  description: 'Why a stream ended.',
+  description: 'Why the server ended a stream. After ROLE_ENDED and CLASS_LEFT subscribe again if you still have rights in the school.',
   values: {
-    SESSION_ENDED: { description: 'The session was ended or has expired. For a service: its client was ended.' },
-    USER_DEACTIVATED: { description: 'The account was deactivated.' },
+    SESSION_ENDED: { description: 'The session was ended or has expired: sign in again. For a service: the operator ended its client.' },
+    USER_DEACTIVATED: { description: 'The account was deactivated, and can no longer sign in.' },
     TOKEN_EXPIRED: { description: 'The access token expired. Subscribe again with a new token and the last cursor.' },
-    ROLE_ENDED: { description: 'A role ended that you had in the school when the stream started.' },
+    ROLE_ENDED: {
+      description: 'You no longer have a role that you had in the school when the stream started, or the right to this stream.',
+    },
     CLASS_LEFT: { description: 'You are no longer a pupil or a teacher of a class that was yours when the stream started.' },
   } as const,
 });
@@ -43,7 +51,8 @@ const EndReasonEnum = builder.enumType('EndReason', {
 const Ended = builder
   .objectRef<Extract<SubscriptionItem, { kind: 'ended' }>>('Ended')
   .implement({
-    description: 'The last item of a stream that ended because you lost rights or your token expired.',
+    description:
+      'The last item of a stream that the server ended because you lost rights or your access token expired. `reason` says whether to subscribe again.',
     fields: (t) => ({
       reason: t.expose('reason', { type: EndReasonEnum, description: 'Why the stream ended.' }),
       cursor: t.exposeString('cursor', { description: cursorDescription }),
@@ -55,13 +64,16 @@ const controlTypeOf = (item: SubscriptionItem) =>
 
 interface ChangeOptions {
   description: string;
-  /** What the enum of the kinds says. */
+  /** The description of the enum of the kinds, and of the field `kind`. */
   kind: string;
   /** The kinds of change: for each the type of its event, and a description. */
   kinds: Readonly<Record<string, readonly [event: EventType, description: string]>>;
   /** The ids in the payload that are set even if the viewer may not see the row, each with a description. */
   ids?: Readonly<Record<string, string>>;
-  /** The rows that the payload names, each with a description: `chat` by `chatId`. Null if the viewer may not see the row. */
+  /**
+   * The rows that the payload names, each with a description: `chat` by `chatId`. A row that the viewer may not see is
+   * null.
+   */
   rows: Readonly<Record<string, string>>;
 }
 
@@ -73,7 +85,9 @@ interface Change {
 
 const payloadOf = ({ event }: EventItem) => event.payload as Readonly<Record<string, string | undefined>>;
 
-/** Returns the type of the row that an id in a payload names. @throws for an id that src/domain/resources.ts does not name. */
+/**
+ * Returns the type of the row that an id in a payload names. @throws for an id that is not in src/domain/resources.ts.
+ */
 function typeOf(payloadId: string): ResourceType {
   const type = typeOfPayloadId(payloadId);
   if (type === undefined)
@@ -122,9 +136,11 @@ interface StreamOptions<Args extends InputFieldMap> {
   description: string;
   /** The types of the events, unless `open` chooses them. */
   events?: readonly EventType[];
-  /** Arguments besides `schoolId` and `after`. Of those that `id` declares, only events that name the row are delivered. */
+  /** Arguments besides `schoolId` and `after`. An argument that `id` declares selects the events that name its row. */
   args?: (t: ArgBuilder<BuilderTypes>) => Args;
-  /** Opens the stream, if it needs another right than to read the school. `args` has the rows' ids in place of global IDs. */
+  /**
+   * Opens the stream, if that needs another right than to read the school. `args` has row ids in place of global IDs.
+   */
   open?: (ctx: GraphContext, args: FollowArgs & NoInfer<InputShapeFromFields<Args>>, events: readonly EventType[]) => Promise<Stream>;
 }
 
@@ -143,7 +159,7 @@ export function stream<const Args extends InputFieldMap = Record<never, never>>(
       schoolId: id(t.arg, 'School', { required: true, description: 'The school whose changes are delivered.' }),
       after: t.arg.string({
         description:
-          'The last cursor received: everything after it is delivered first, then live changes. Default: only live changes. INVALID for a cursor of another school.',
+          'The last cursor received, or `School.asOf`: every change after it is delivered first, then new changes. Default: only new changes. INVALID for a cursor of another school.',
       }),
     };
     const ids = typedIdsOf(fields);
@@ -152,7 +168,7 @@ export function stream<const Args extends InputFieldMap = Record<never, never>>(
       type: Item,
       description,
       args: fields,
-      // The types of `open` are checked instead: Pothos cannot infer generic arguments.
+      // Cast, since Pothos cannot infer generic arguments. TypeScript checks the types of `open` instead.
       subscribe: ((_root: unknown, given: FollowArgs & InputShapeFromFields<Args>, ctx: GraphContext) => {
         const parsed = parseIds(given, ids);
         return open?.(ctx, parsed, events) ?? openStream(ctx, parsed, { name, events, rows: rowsOf(parsed, ownIds) });

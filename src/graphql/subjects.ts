@@ -5,9 +5,10 @@ import { node } from './node.ts';
 import { id } from './typed-id.ts';
 
 node('Subject', {
-  description: 'A subject that a school teaches, such as physics.',
+  description:
+    'A subject that a school teaches, such as physics. Everyone who has a role in the school may see its subjects, and services with the scope `read`.',
   plural: 'subjects',
-  parents: { school: 'The school that teaches the subject; null if you may not see it.' },
+  parents: { school: 'The school that teaches the subject; null if you may not see the school.' },
   fields: (t) => ({
     name: t.exposeString('name', { description: 'The name, 1 to 100 characters, unique in the school.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the subject was created.' }),

@@ -5,23 +5,28 @@ import { node } from './node.ts';
 import { id } from './typed-id.ts';
 
 const TermKind = builder.enumType('TermKind', {
-  description: 'How a school year is divided.',
+  description: 'How a school year is divided into terms.',
   values: {
-    QUARTER: { description: 'Into four quarters (четверти).' },
-    TRIMESTER: { description: 'Into three trimesters (триместры).' },
+    QUARTER: { description: 'The year has four quarters (четверти).' },
+    TRIMESTER: { description: 'The year has three trimesters (триместры).' },
   } as const,
 });
 
 node('Term', {
-  description: 'A quarter or a trimester of a school year. The days between terms are holidays.',
+  description:
+    'A quarter or a trimester of a school year. The days between terms are holidays. Everyone who may see the school may see its terms.',
   parents: {
-    school: 'The school of the term; null if you may not see it.',
-    year: 'The school year of the term; null if you may not see it.',
+    school: 'The school of the term; null if you may not see the school.',
+    year: 'The school year of the term; null if you may not see the school.',
   },
   fields: (t) => ({
-    kind: t.field({ type: TermKind, description: 'Whether it is a quarter or a trimester.', resolve: ({ kind }) => kind }),
+    kind: t.field({ type: TermKind, description: 'Whether the term is a quarter or a trimester.', resolve: ({ kind }) => kind }),
     number: t.exposeInt('number', { description: 'The place in the year: 1 to 4 for a quarter, 1 to 3 for a trimester.' }),
-    startsOn: t.field({ type: 'Date', description: 'The first day.', resolve: ({ startsOn }) => startsOn.toISOString().slice(0, 10) }),
+    startsOn: t.field({
+      type: 'Date',
+      description: 'The first day of the term.',
+      resolve: ({ startsOn }) => startsOn.toISOString().slice(0, 10),
+    }),
     endsOn: t.field({
       type: 'Date',
       description: 'The last day, which is part of the term.',
@@ -43,7 +48,8 @@ builder.objectField(refs.SchoolYear, 'currentTerm', (t) =>
   t.field({
     type: refs.Term,
     nullable: true,
-    description: "The term that contains today in the school's time zone; null in the holidays, in another year, and if no terms are set.",
+    description:
+      "The term that contains today in the school's time zone; null in the holidays, for a year that is not current, and as long as the terms are not set.",
     resolve: (year, _args, ctx) => currentTermOf(ctx, year),
   }),
 );
@@ -56,29 +62,31 @@ const TermInput = builder
       startsOn: t.field({
         type: 'Date',
         required: true,
-        description: 'The first day. INVALID before 1 September of the year, and unless it is after the previous term.',
+        description:
+          'The first day of the term. INVALID if it is before 1 September, when the school year starts, or not after the last day of the previous term.',
       }),
       endsOn: t.field({
         type: 'Date',
         required: true,
-        description: 'The last day, which is part of the term. INVALID before `startsOn` and after 31 August.',
+        description:
+          'The last day, which is part of the term. INVALID if it is before `startsOn`, or after 31 August, when the school year ends.',
       }),
     }),
   });
 
 mutation('setTerms', {
   description:
-    'Replaces the terms of a school year by four quarters or three trimesters. A term keeps its ID as long as the kind stays the same. Setting the same terms again changes nothing.',
+    'Sets the terms of a school year, four quarters or three trimesters, and replaces any terms that it has. The terms keep their IDs if they are of the same kind as before. Setting the present terms again changes nothing.',
   returns: 'SchoolYear',
   inputDescription: 'The school year, and all of its terms.',
   input: (t) => ({
-    schoolYearId: id(t, 'SchoolYear', { required: true, description: 'The school year.' }),
+    schoolYearId: id(t, 'SchoolYear', { required: true, description: 'The school year whose terms are set.' }),
     kind: t.field({ type: TermKind, required: true, description: 'Whether the terms are quarters or trimesters.' }),
     terms: t.field({
       type: [TermInput],
       required: true,
       description:
-        'All terms in their order, without overlaps: four quarters or three trimesters. INVALID names the term and the day at fault.',
+        'All terms in their order, without overlaps: exactly four quarters or three trimesters. INVALID for another number and for wrong days: `path` names the term and the day at fault.',
     }),
   }),
   run: setTerms,

@@ -41,7 +41,7 @@ export const typedIdsOf = (fields: InputFieldMap): TypedIds =>
 
 /**
  * Returns the values with the rows' ids in place of the global IDs. An omitted or null id stays as it is.
- * @throws INVALID at the name of an id of another type, or of another text.
+ * @throws INVALID, with the field's name as its path, for a text that is not a global ID of the field's type.
  */
 export function parseIds<Values extends object>(values: Values, ids: TypedIds): Values {
   if (ids.length === 0) return values;

@@ -23,14 +23,15 @@ const ContactRef = builder
       }),
       signInName: t.exposeString('signInName', {
         nullable: true,
-        description: 'The name that the person enters to sign in; null if they sign in without a password here.',
+        description:
+          'The name that the person enters to sign in; null for a person who has no password on this server: they have not joined yet, or sign in through another identity provider.',
       }),
     }),
   });
 
 node('User', {
   description:
-    'A person: a member of staff or a pupil. An administrator may create them before they can sign in. Parents have no accounts.',
+    'A person: a member of staff or a pupil. An administrator may create a person before they can sign in. Parents have no accounts. Platform administrators, the school administration and services with the scope `read` see everyone who has or had a role in the school. Teachers see the present staff, and the present and former people of their classes; pupils see the present people of their class. Everyone sees themselves, and the members of the chats that they are in.',
   plural: 'people',
   fields: (t) => ({
     surname: t.exposeString('surname', { description: 'The surname, 1 to 100 characters.' }),
@@ -49,11 +50,12 @@ node('User', {
     joinedAt: t.expose('joinedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When the person first got a way to sign in; null for a person who has not joined yet.',
+      description: 'When the person joined, that is, first got a way to sign in; null for a person who has not joined yet.',
     }),
     updatedAt: t.expose('updatedAt', {
       type: 'DateTime',
-      description: 'When the details, the account or the roles of the person last changed. Classes and chats do not count.',
+      description:
+        'When the details, the account or the roles of the person last changed. Changes of their classes and chats do not count.',
     }),
     deactivatedAt: t.expose('deactivatedAt', {
       type: 'DateTime',
@@ -63,7 +65,8 @@ node('User', {
     contact: t.field({
       type: ContactRef,
       nullable: true,
-      description: 'The contact details; null if you may not see them.',
+      description:
+        'The contact details. Null unless you are this person, a platform administrator or the school administration of their school, or the class teacher of a class that this person is or was in.',
       resolve: (user, _args, ctx) => contactOf(ctx, user),
     }),
   }),
@@ -105,15 +108,15 @@ const phone = 'The phone number: 5 to 15 digits, with or without a leading +. Sp
 
 mutation('createUser', {
   description:
-    'Creates a person before they can sign in: with a role, a class for pupils, and a personal invitation by which this person alone chooses a login and a password.',
+    'Creates a person with a role, an enrolment for a pupil, and a personal invitation. The person can sign in once they have chosen a login and a password by the link of the invitation: see `User.personalInvitation`.',
   returns: 'User',
   inputDescription: 'The person to create.',
   input: (t) => ({
-    schoolId: id(t, 'School', { required: true, description: 'The school of the person.' }),
+    schoolId: id(t, 'School', { required: true, description: 'The school in which the person gets a role.' }),
     surname: t.string({ required: true, description: 'The surname, 1 to 100 characters.' }),
     givenName: t.string({ required: true, description: 'The given name, 1 to 100 characters.' }),
     patronymic: t.string({ description: 'The patronymic, up to 100 characters.' }),
-    role: t.field({ type: RoleEnum, required: true, description: 'The role of the person in the school.' }),
+    role: t.field({ type: RoleEnum, required: true, description: 'The role that the person gets in the school.' }),
     classId: id(t, 'Class', {
       description:
         'The class in which the pupil is enrolled: required for role STUDENT, INVALID for other roles. CONFLICT if it is archived.',
@@ -128,7 +131,7 @@ mutation('createUser', {
 
 mutation('updateUser', {
   description:
-    'Corrects the details of a person of a school. Omitted fields keep their values; `null` clears an optional field. A later import keeps what was corrected. People change their own details by `updateProfile`.',
+    'Corrects the details of a person of a school. Omitted fields keep their values; `null` clears an optional field. Later imports do not overwrite corrected names and contact details. To change your own details, use `updateProfile`.',
   returns: 'User',
   inputDescription: 'The new details of a person. Omitted fields keep their values.',
   input: (t) => ({
@@ -136,7 +139,7 @@ mutation('updateUser', {
     schoolId: id(t, 'School', {
       required: true,
       description:
-        'The school that corrects them. CONFLICT for names of a person who has roles in other schools alone, and for contact details of one who has a role in another school too.',
+        'The school that corrects the details. FORBIDDEN if the person never had a role in it. CONFLICT for names if the person now has roles only in other schools, and for contact details if the person has a role in any other school.',
     }),
     surname: t.string({ description: 'The surname, 1 to 100 characters; null keeps it.' }),
     givenName: t.string({ description: 'The given name, 1 to 100 characters; null keeps it.' }),
@@ -145,7 +148,8 @@ mutation('updateUser', {
     phone: t.string({ description: `${phone}; null clears it.` }),
     externalIds: t.field({
       type: [ExternalIdInputType],
-      description: 'The complete new list for this school, at most 20 items, which replaces the present one; null keeps it.',
+      description:
+        'The IDs of the person in other systems of this school: the complete new list, at most 20 items, which replaces the present list; null keeps the present list.',
     }),
   }),
   run: updateUser,
@@ -153,7 +157,7 @@ mutation('updateUser', {
 
 mutation('deactivateUser', {
   description:
-    "Deactivates an account until `reactivateUser`, and ends the person's roles, assignments, enrolment, chat memberships and sessions. CONFLICT for the last platform administrator of the school. Deactivating it again changes nothing.",
+    "Deactivates an account, so that the person cannot sign in until `reactivateUser`. Ends the person's roles, assignments, enrolment, chat memberships and sessions. CONFLICT for the last platform administrator of the school. Deactivating a deactivated account changes nothing.",
   returns: 'User',
   inputDescription: 'The account to deactivate, and the school that deactivates it.',
   input: (t) => ({
@@ -161,7 +165,7 @@ mutation('deactivateUser', {
     schoolId: id(t, 'School', {
       required: true,
       description:
-        'The school that deactivates the account. CONFLICT if the person has a role in another school: end the role in this one instead.',
+        'The school that deactivates the account. FORBIDDEN if the person never had a role in it. CONFLICT if the person has a role in another school too: use `endRole` in this school instead.',
     }),
   }),
   run: deactivateUser,
@@ -174,7 +178,10 @@ mutation('reactivateUser', {
   inputDescription: 'The account to reactivate, and the school that reactivates it.',
   input: (t) => ({
     userId: id(t, 'User', { required: true, description: 'The person whose account is reactivated.' }),
-    schoolId: id(t, 'School', { required: true, description: 'A school in which the person has or had a role.' }),
+    schoolId: id(t, 'School', {
+      required: true,
+      description: 'The school that reactivates the account. FORBIDDEN if the person never had a role in it.',
+    }),
   }),
   run: reactivateUser,
 });

@@ -10,7 +10,7 @@ export const concurrency = {
   perAccount: 20,
   /** Operations of one account that wait for a running operation to end. */
   waiting: 400,
-  /** Bytes of the waiting requests, per account and per process; they take a small multiple of that in heap. */
+  /** Limits of the bytes of all waiting requests. In heap, the requests take a small multiple of these bytes. */
   waitingBytes: { account: cacheBudget / 16, process: cacheBudget / 2 },
   /** Milliseconds that an operation waits at most. */
   maxWaitMs: 15_000,
@@ -132,8 +132,8 @@ export class Account {
   }
 
   /**
-   * Starts a waiting operation of the account. `SharedSlots` has started heavy operations before, since few of them
-   * run.
+   * Starts the next waiting operation of the account that is not heavy. The waiting heavy operations come first:
+   * `SharedSlots.leave` runs before this, and starts only a few.
    */
   #startNext(): void {
     if (!this.hasSlot) return;
@@ -174,8 +174,8 @@ export class Account {
 }
 
 /**
- * Limits the heavy operations of the process. They start in the order of arrival, at most one per account, and hold no
- * slot while they wait: one starts once the process and its account both have a free slot.
+ * Limits the heavy operations of the process. Those that wait take no slot. They start in the order of arrival, each
+ * once the process has a free slot for it and its account has a free slot and no heavy operation running.
  */
 class SharedSlots {
   readonly waiting = new Set<WaitingOperation>();
@@ -222,7 +222,8 @@ export class AccountLimits {
   }
 
   /**
-   * Returns the account of requests without credentials. A client may use many addresses, so their number is limited.
+   * Returns the account of an address, for requests without credentials. Past `maxAddresses`, new addresses share one
+   * account, because a client may use many addresses.
    */
   ofAddress(address: string | null): Account {
     const key = address ?? '';
@@ -242,7 +243,7 @@ export class AccountLimits {
 }
 
 const slotMs = 5000;
-/** Number of slots that any 60 seconds overlap: twelve whole slots and a part of another. */
+/** Number of slots in the sum: the current one, which is not over, and the twelve before it, which make 60 seconds. */
 const slotCount = 13;
 
 /** Sums amounts over the last 60 seconds, in slots of 5 seconds, so that no 60 seconds exceed the limit. */

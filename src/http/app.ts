@@ -175,7 +175,11 @@ class HttpServer {
     sendResponse(response, status === 'ready' ? 200 : 503, { status });
   }
 
-  /** Answers requests with METRICS_TOKEN. Without that setting, answers clients on this machine. @throws NOT_FOUND */
+  /**
+   * Answers requests that have METRICS_TOKEN as their bearer token. If METRICS_TOKEN is not set, answers only clients
+   * on this machine.
+   * @throws NOT_FOUND
+   */
   async #answerMetrics({ socket, headers }: IncomingMessage, response: ServerResponse): Promise<void> {
     const { metricsToken } = this.#deps.config;
     const isAllowed =

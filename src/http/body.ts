@@ -118,7 +118,7 @@ export function isDecodable(encoded: string): boolean {
   } catch {
     return false;
   }
-  // Node's HTTP parser accepts bytes above 0x7F and reads each as one character.
+  // Refuses bytes above 0x7F, which Node's HTTP parser accepts and reads as one character each.
   return /^[\x20-\x7e]*$/.test(encoded);
 }
 

@@ -138,7 +138,7 @@ export interface SerializableResult {
   errors?: readonly GraphQLFormattedError[];
 }
 
-/** Masks and formats the errors of a result that is sent without Yoga's pipeline, as the pipeline would. */
+/** Masks and formats the errors of a result that is sent without Yoga, in the same way as Yoga. */
 export type SerializeResult = (result: ExecutionResult, language: Language) => SerializableResult;
 
 export const createSerializer =

@@ -110,8 +110,8 @@ export class Listener {
   }
 
   /**
-   * Closes idle connections, and those that have received nothing: Node counts these as busy, and browsers open them in
-   * advance. Leaves new ones open for `newConnectionMs`, since the first request may be on its way.
+   * Closes idle connections. Also closes connections on which nothing has arrived: browsers open them in advance, and
+   * Node does not count them as idle. Waits `newConnectionMs` first, since a request may be on its way.
    */
   #closeIdle(): void {
     this.server.closeIdleConnections();
@@ -133,7 +133,7 @@ export class Listener {
     const startedAt = performance.now();
     const access: Access = (request.access = {});
     request.receipt = this.#receipts.begin(() => addressOf(request, this.#deps.config.trustProxy));
-    // src/http/routes.ts changes the URL of requests to the authorization server.
+    // Keeps the URL for the log: src/http/routes.ts changes it in requests to the authorization server.
     const { method, url = '/' } = request;
     const requestId = requestIdOf(request) ?? randomUUID();
     request.headers['x-request-id'] = requestId;

@@ -1,6 +1,6 @@
 import type { Message } from '../errors.ts';
 
-/** Messages for refused requests, Russian first. src/http/graphql/limits.ts has those of its limits. */
+/** Messages for refused requests, Russian first. src/http/graphql/limits.ts has the messages for its limits. */
 export const messages = {
   internal: ['На сервере произошла ошибка, она записана в журнал.', 'Something went wrong on our side; it has been noted.'],
   notFound: ['По этому адресу ничего нет.', 'There is nothing at this address.'],

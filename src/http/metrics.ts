@@ -87,7 +87,7 @@ function addDatabaseMetrics(registry: Registry, { pool, reads }: Database): void
   addGauge(registry, { name: 'sfera_db_pool_waiting', help: 'Requests that wait for a connection.', read: () => pool.waitingCount });
 }
 
-/** A metric whose value is read at each scrape. Of several workers, a gauge is added up or the largest is taken. */
+/** A metric whose value is read at each scrape. `aggregator` says how the gauges of several workers become one. */
 interface PolledMetric {
   name: string;
   help: string;

@@ -14,7 +14,7 @@ import { prefersPage, sendError } from './responses.ts';
 
 type Method = 'GET' | 'POST';
 
-/** A page, the methods that it takes, and the path that it answers. The page gets the part of the path in brackets. */
+/** A path, its methods, and the page that answers them. The page gets what the group in the path matches as `id`. */
 export type PageRoute = readonly [path: RegExp, methods: readonly Method[], answer: (visit: Visit, id: string) => void | Promise<void>];
 
 export class PageRouter {

@@ -109,7 +109,7 @@ export class RequestContexts {
   readonly #deps: ServerDeps;
   readonly #limits: AccountLimits;
   readonly #rows: BatchedRows;
-  /** One statement loads the actors of all requests of one tick. Nothing is cached for the next tick. */
+  /** Loads the actors of all requests in a tick of the event loop with one statement. Caches nothing after it. */
   readonly #loadActor: (credential: Credential) => Promise<Loaded>;
 
   constructor(deps: ServerDeps, limits: AccountLimits) {
@@ -122,8 +122,8 @@ export class RequestContexts {
   /**
    * Checks the credential and counts the operation. Reads the roles from the database, so that a revoked right is lost
    * at once. Requests without credentials get the anonymous actor; the limits of their address apply.
-   * @throws UNAUTHENTICATED (401) for a credential that is invalid or has ended, RATE_LIMITED (429) when the account has
-   *   used up its operations of this minute, UNAVAILABLE (503) when the credential cannot be checked now.
+   * @throws UNAUTHENTICATED (401) for a credential that is invalid or has ended, RATE_LIMITED (429) when the account
+   *   has used up its operations of this minute, UNAVAILABLE (503) when the credential cannot be checked now.
    */
   async authenticate(requestInfo: RequestInfo): Promise<AuthenticatedRequest> {
     const language = languageOf(requestInfo.acceptLanguage);
@@ -137,11 +137,15 @@ export class RequestContexts {
     }
   }
 
-  /** Creates the context of an operation of the document. @param isQuery reads only the columns of the selected fields. */
+  /**
+   * Creates the context of an operation in the document.
+   * @param isQuery whether the operation is a query, whose loaders read only the columns of the selected fields.
+   */
   create(request: AuthenticatedRequest, requestInfo: RequestInfo, document: KnownDocument, isQuery: boolean): RequestContext {
     const { actor, credential, account, language } = request;
     const selection = isQuery ? document.selectedFields : undefined;
-    // Adds to the context itself, which `renew` copies. Hot path: `Object.assign` took a microsecond longer.
+    // Sets fields of the object that `contextFor` made, because `renew` copies that object. Hot path: `Object.assign`
+    // took a microsecond longer.
     const context = contextFor(this.#deps, actor, requestInfo, { credential, selection, rows: this.#rows }) as RequestContext;
     context.account = account;
     context.document = document;

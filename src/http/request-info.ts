@@ -130,9 +130,9 @@ const networkOf = (address: string): string =>
         .join(':')}::/64`;
 
 /**
- * Fields of a line of the access log, collected while the request is answered. The log has one line at `info` for every
- * request (src/http/listener.ts) and for every operation on a WebSocket (src/http/websocket/operation.ts), including
- * refused ones, written when it ends. It holds ids, no personal data.
+ * Fields of a line of the access log, collected while the request is answered. Every request (src/http/listener.ts) and
+ * every operation on a WebSocket (src/http/websocket/operation.ts), even a refused one, writes one line at `info` when
+ * it ends. The lines contain ids, but no personal data.
  */
 export interface Access {
   operation?: string;
@@ -168,8 +168,8 @@ export function patternOf(url: string): string {
 }
 
 /**
- * Records an operation's type and name. Omits a name that is longer than 60 characters or has other than word
- * characters.
+ * Records an operation's type and name. Omits a name of more than 60 characters, and a name with characters other than
+ * letters, digits and `_`.
  */
 export function noteOperation(access: Access | undefined, operation: string, name: string | undefined): void {
   if (access === undefined) return;

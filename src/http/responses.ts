@@ -43,8 +43,8 @@ export function sendError(request: IncomingMessage, response: ServerResponse, er
 }
 
 /**
- * Sends the response at once, and closes the connection when the client has stopped sending, after `lingerMs` at most:
- * closing it while bytes arrive resets it, and the client may then lose the response.
+ * Sends the response at once, and closes the connection when the client has stopped sending, or after `lingerMs`. A
+ * connection that is closed while bytes arrive is reset, and the client may then lose the response.
  */
 function linger(request: IncomingMessage, response: ServerResponse, text: string): void {
   response.write(text);

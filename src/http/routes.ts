@@ -118,7 +118,8 @@ const pagesOf = (parts: PageParts): readonly PageRoute[] => [
 const discovery = /^\/\.well-known\/(openid-configuration|oauth-authorization-server)(\?|$)/;
 
 /**
- * Rewrites a request for the authorization server: the host and the scheme are those of PUBLIC_URL, not of its headers.
+ * Rewrites a request for the authorization server, so that it has the host and the scheme of PUBLIC_URL, whatever the
+ * client sent.
  */
 function rewriteForProvider(req: IncomingMessage & { originalUrl?: string }, path: string, publicUrl: string): void {
   const { host, protocol } = new URL(publicUrl);

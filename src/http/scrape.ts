@@ -6,8 +6,9 @@ import { waitAtMost } from '../db/watchdog.ts';
 import type { Logger } from '../logger.ts';
 
 /**
- * A Prometheus scrape reaches one worker, which asks the primary process, which asks all listening workers. A worker
- * that starts or stops is left out; one that does not answer in time is left out and counted.
+ * A Prometheus scrape reaches one worker. This worker asks the primary process for the sum of all metrics, and the
+ * primary process asks all listening workers. Leaves out workers that are starting or stopping. Leaves out workers that
+ * do not answer in time, too, and counts them in `sfera_workers_silent_total`.
  */
 
 /** Milliseconds that a worker may take to send its metrics. */

@@ -19,7 +19,7 @@ export function watchStalled(connections: () => Iterable<OpenConnection>, stalle
   return () => clearInterval(timer);
 }
 
-/** The bytes that a socket had sent at a check, and since when it has sent no more. */
+/** The `sentBytesOf` a socket, and the time since which that number has not changed. */
 interface Progress {
   sentBytes: number;
   since: number;
@@ -55,10 +55,10 @@ class StallDetector {
 }
 
 /**
- * Returns the bytes that the kernel has taken. `writableLength` counts a write until the kernel has taken all of it. With
- * a response of megabytes, a slow client that still reads would then seem stalled. So the function also reads
- * `writeQueueSize`, the bytes of the current write that the kernel has not taken: a private member of Node 20 to 24;
- * test/http/stalled-connections.test.ts fails when it changes.
+ * Returns a number that changes as the kernel takes bytes. `writableLength` counts a write until the kernel has taken
+ * all of it, so with a large response a slow client that still reads would seem stalled. The function therefore also
+ * subtracts `writeQueueSize`, the bytes of the current write that the kernel has not taken: a private member of Node 20
+ * to 24; test/http/stalled-connections.test.ts fails when it changes.
  */
 function sentBytesOf(socket: Socket & { _handle?: { writeQueueSize?: number } | null }): number {
   return socket.bytesWritten - socket.writableLength - (socket._handle?.writeQueueSize ?? 0);

@@ -54,7 +54,7 @@ const tokens: Record<string, string> = {
   '<SOF>': 'начало документа',
 };
 
-/** Translates a token as the parser prints it: its kind, its kind and value, or a sign in quotes. */
+/** Translates a token as the parser prints it: `Name`, `Name "value"`, or a punctuator in quotes. */
 function token(printed: string): string {
   const [, kind = '', value] = /^(\S+?)(?: "(.*)")?$/.exec(printed) ?? [];
   const known = tokens[kind];

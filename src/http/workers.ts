@@ -10,7 +10,7 @@ import { gatherScrapes } from './scrape.ts';
 
 /** Seconds that workers may take to exit after `stopSeconds`, before they are killed. */
 const closingSeconds = 3;
-/** Failures of workers within a minute after which the server stops. */
+/** The server stops after this many failures of workers within a minute. */
 const maxFailures = 5;
 const minuteMs = 60_000;
 
@@ -64,7 +64,10 @@ class Supervisor {
     });
   }
 
-  /** Starts another worker in place of one that exited. Stops the server while it starts, and after `maxFailures`. */
+  /**
+   * Starts another worker in place of one that exited. Exits instead if the server has not started yet, and stops the
+   * server after `maxFailures`.
+   */
   #replace({ worker, index, code, signal }: { worker: Worker; index: number; code: number | null; signal: string | null }): void {
     this.#running.delete(worker);
     this.#listening.delete(worker);

@@ -67,7 +67,7 @@ export interface RoleScope {
   taught: readonly { classId: string; subjectId: string }[];
   chats: ReadonlyMap<string, ChatRole>;
   scopes: readonly ServiceScope[];
-  /** Called by the scopes that depend on the person. Set only for the actor of a cohort. */
+  /** Called by the scopes that depend on the person. Set only for an actor that stands for several people. */
   onPersonalAccess?: () => void;
 }
 

@@ -33,7 +33,7 @@ export function can<A extends Action>(actor: Actor, action: A, facts: Facts[Noun
   return someScope(actor, permissions[action], (scope, role) => scope.holds(role, facts));
 }
 
-/** Returns `can` as a Prisma filter over the noun's model: the rows on which the actor may perform the action. */
+/** Returns a Prisma filter for the rows on which the actor may perform the action: the same rule as `can`. */
 export function where(actor: Actor, action: Action): Filter {
   const row: PermissionRow = permissions[action];
   if (actor.kind === 'operator') return everything(row.on);
@@ -68,7 +68,9 @@ export function scopesByRole(actor: Actor): RoleScopes {
 function computeScopes(actor: Actor): RoleScopes {
   if (actor.kind === 'service') {
     const { clientId, schoolId, scopes: clientScopes } = actor;
-    return { service: { userId: null, clientId, schools: [schoolId], classes: [], leads: [], taught: [], chats: noChats, scopes: clientScopes } };
+    return {
+      service: { userId: null, clientId, schools: [schoolId], classes: [], leads: [], taught: [], chats: noChats, scopes: clientScopes },
+    };
   }
   if (actor.kind !== 'user') return {};
   const schools = (role: Role) => actor.grants.filter((grant) => grant.role === role).map((grant) => grant.schoolId);
@@ -89,7 +91,7 @@ function computeScopes(actor: Actor): RoleScopes {
   const studentSchools = schools('STUDENT');
   const enrolled = actor.enrolment !== null && studentSchools.includes(actor.enrolment.schoolId);
   add('student', { schools: studentSchools, classes: enrolled && actor.enrolment ? [actor.enrolment.classId] : [] });
-  // Without a role, the pupil's column without a school gives access to one's own rows, such as sessions.
+  // A person without a role gets the column `student` with no school, which allows their own rows, such as sessions.
   if (Object.keys(computed).length === 0) computed.student = roleScope(actor, {});
   return computed;
 }

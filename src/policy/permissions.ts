@@ -73,32 +73,32 @@ function row<const N extends Noun>(
 // prettier-ignore
 export const permissions = {
   //                          checked on    clause   administrator  leadership     classTeacher       subjectTeacher       student            service        in the schema
-  'school.read':          row('school',     '1.4',   'school',      'school',      'school',          'school',            'school',          'read/events', 'See a school.'),
-  'school.update':        row('school',     '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Update the details of a school.'),
+  'school.read':          row('school',     '1.4',   'school',      'school',      'school',          'school',            'school',          'read/events', 'See a school, its years and its terms.'),
+  'school.update':        row('school',     '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Update the name, the address and the other details of a school.'),
   'terms.set':            row('school',     '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Set the terms of a school year.'),
 
   'class.read':           row('class',      '1.4',   'school',      'school',      'school',          'school',            'class',           'read',        'See a class and its assignments.'),
   'class.create':         row('school',     '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create a class in a school.'),
   'class.update':         row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Change the grade or the letter of a class.'),
   'class.archive':        row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Archive a class.'),
-  'class.unarchive':      row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Unarchive a class within its school year.'),
+  'class.unarchive':      row('class',      '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Make an archived class active again; possible until its school year ends.'),
 
   'subject.read':         row('subject',    '1.3',   'school',      'school',      'school',          'school',            'school',          'read',        'See a subject.'),
   'subject.create':       row('school',     '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create a subject in a school.'),
 
   'user.read':            row('user',       '1.4',   'school/own',  'school/own',  'staff/class/chatmates/own', 'staff/class/chatmates/own', 'classmates/chatmates/own', 'read','See a person.'),
-  'user.readContact':     row('user',       '2.1 a', 'school/own',  'school/own',  'class/own',       'own',               'own',             '-',           'See the contact details of a person.'),
-  'user.create':          row('school',     '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create a person in a school, before they can sign in.'),
+  'user.readContact':     row('user',       '2.1 a', 'school/own',  'school/own',  'class/own',       'own',               'own',             '-',           'See the e-mail address, the phone number and the sign-in name of a person.'),
+  'user.create':          row('school',     '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create a person in a school, who can sign in once they accept their personal invitation.'),
   'user.update':          row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Correct the names, the contact details and the external IDs of a person.'),
-  'user.deactivate':      row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Deactivate the account of a person.'),
-  'user.reactivate':      row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Reactivate the account of a person.'),
+  'user.deactivate':      row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Deactivate the account of a person, who then cannot sign in.'),
+  'user.reactivate':      row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Reactivate the account of a person, who can then sign in again.'),
   'user.readPersonalInvitation': row('user', '2.1 d', 'present',    '-',           '-',               '-',                 '-',               '-',           'See the personal invitation of a person and its link.'),
   'externalId.read':      row('school',     '1.5',   'school',      '-',           '-',               '-',                 '-',               'read',        'See the IDs of people, classes and subjects in other systems.'),
   'password.reset':       row('user',       '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Reset the password of a person, who gets a one-time link to set a new one.'),
-  'password.change':      row('user',       '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-',           'Change the password of a person, who must be you.'),
-  'profile.update':       row('user',       '1.4',   'own',         'own',         'own',             'own',               'own',             '-',           'Update the details of a person, who must be you.'),
+  'password.change':      row('user',       '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-',           'Change your own password; never allowed for another person.'),
+  'profile.update':       row('user',       '1.4',   'own',         'own',         'own',             'own',               'own',             '-',           'Update your own details; never allowed for another person.'),
 
-  'role.read':            row('role',       '1.4',   'school/own',  'school/own',  'school/own',      'school/own',        'own',             'read',        'See a role of a person.'),
+  'role.read':            row('role',       '1.4',   'school/own',  'school/own',  'school/own',      'school/own',        'own',             'read',        'See a role that a person has or had.'),
   'role.grant':           row('school',     '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-',           'Grant a person a role in a school.'),
   'role.end':             row('school',     '2.1 g', 'school',      '-',           '-',               '-',                 '-',               '-',           'End a role of a person.'),
 
@@ -109,30 +109,30 @@ export const permissions = {
 
   'enrolment.read':       row('enrolment',  '2.1 f', 'school',      'school',      'class',           'class',             'classmates/own',  'read',        'See an enrolment.'),
   'student.enrol':        row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Enrol a pupil in a class.'),
-  'student.transfer':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Transfer a pupil into or out of a class.'),
+  'student.transfer':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Transfer a pupil into or out of a class; `transferStudent` needs it for both classes.'),
   'student.withdraw':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Withdraw a pupil from a class.'),
-  'enrolment.void':       row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Void an enrolment that was a mistake.'),
+  'enrolment.void':       row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Void an enrolment that was a mistake, so that it counts as if it had never been.'),
 
   'invitation.read':      row('invitation', '2.3 b', 'school',      'held',        'held',            'held',              '-',               '-',           'See an invitation and its link.'),
-  'invitation.create':    row('school',     '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create an invitation to a school.'),
+  'invitation.create':    row('school',     '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create an invitation to a school, or to a class of it.'),
   'invitation.handOver':  row('invitation', '2.1 d', 'school',      '-',           '-',               '-',                 '-',               '-',           'Hand an invitation over to a person.'),
-  'invitation.revoke':    row('invitation', '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-',           'Revoke an invitation.'),
-  'invitation.rotate':    row('invitation', '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-',           'Replace the link of an invitation.'),
+  'invitation.revoke':    row('invitation', '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-',           'Revoke an invitation, whose link then stops working for good.'),
+  'invitation.rotate':    row('invitation', '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-',           'Replace the link of an invitation, whose old link then stops working.'),
 
   'personalInvitation.read':    row('class', '2.3 b', 'school',     '-',           'class',           '-',                 '-',               '-',           'See the personal invitations of the pupils of a class, and their links.'),
-  'personalInvitation.reissue': row('user',  '2.1 c', 'school',     '-',           '-',               '-',                 '-',               '-',           'Give a person a new personal invitation.'),
+  'personalInvitation.reissue': row('user',  '2.1 c', 'school',     '-',           '-',               '-',                 '-',               '-',           'Give a person who cannot sign in yet a new personal invitation.'),
 
   'chat.read':            row('chat',       '2.5 b', 'school',      'school',      'member',          'member',            'member',          'read',        'See a chat and its members.'),
-  'chat.create':          row('chat',       '2.2 e', 'schoolWide',  'educational', 'ofClass',         'ofSubject',         '-',               '-',           'Create a chat of at least one kind in a school or a class.'),
+  'chat.create':          row('chat',       '2.2 e', 'schoolWide',  'educational', 'ofClass',         'ofSubject',         '-',               '-',           'Create a chat in a school or a class; allowed if you may create a chat of at least one kind there.'),
   'chat.rename':          row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-',  'Rename a chat.'),
-  'chat.archive':         row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-',  'Archive a chat.'),
+  'chat.archive':         row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-',  'Make a chat read-only for good.'),
   'chatMember.add':       row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-',  'Add a person to a chat.'),
   'chatMember.remove':    row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-',  'Remove a member from a chat.'),
   'chatMember.promote':   row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-',  'Make a member a moderator.'),
   'chatMember.demote':    row('chat',       '2.2 e', 'schoolWide/moderated', 'educational/moderated', 'ofClass/moderated', 'ofSubject/moderated', '-', '-',  'Make a moderator a member.'),
 
-  'session.read':         row('session',    '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-',           'See a session, which must be yours.'),
-  'session.end':          row('session',    '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-',           'End a session, which must be yours.'),
+  'session.read':         row('session',    '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-',           'See one of your own sessions; never allowed for a session of another person.'),
+  'session.end':          row('session',    '2.2 h', 'own',         'own',         'own',             'own',               'own',             '-',           'End one of your own sessions; never allowed for a session of another person.'),
 
   'upload.create':        row('school',     '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Send a file to a school.'),
   'upload.read':          row('upload',     '2.1 f', 'own',         '-',           '-',               '-',                 '-',               'own',         'See an upload and send its bytes.'),
@@ -142,7 +142,7 @@ export const permissions = {
   'plan.apply':           row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'own',         'Apply a plan.'),
   'plan.undo':            row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Undo an applied plan.'),
 
-  'event.read':           row('event',      '2.2 c', 'school',      'school',      '-',               '-',                 '-',               'events',      'Read the log of a school.'),
+  'event.read':           row('event',      '2.2 c', 'school',      'school',      '-',               '-',                 '-',               'events',      'Read the log of a school: its entries and the subscription `events`.'),
 };
 
 export type Action = keyof typeof permissions;

@@ -35,7 +35,7 @@ export function recipientFilter(schoolId: string, topics: readonly string[]): (a
   };
 }
 
-/** The people who receive an event in person or as members of a chat, if they have a role in its school. */
+/** The people who receive an event in person or as members of a chat, if they have a role in the event's school. */
 export interface DirectRecipients {
   userIds: readonly string[];
   chatIds: readonly string[];
@@ -87,7 +87,7 @@ export function rightsKey(actor: UserActor | ServiceActor): string {
 /**
  * Returns an actor without a person, which represents all actors with the same `rightsKey`.
  * @param onPersonalAccess is called when code reads who the actor is, or a scope depends on the person. The result is
- *   then not valid for the whole cohort.
+ *   then not valid for all of these actors.
  */
 export function cohortActor(actor: UserActor | ServiceActor, onPersonalAccess: () => void = () => undefined): UserActor | ServiceActor {
   if (actor.kind === 'service') return actor;
@@ -132,7 +132,7 @@ class CohortActor implements UserActor {
   }
 }
 
-/** Returns an actor for any person. @param onAccess is called when code reads who it is or what it may do. */
+/** Returns an actor that stands for any person. @param onAccess is called when code reads its identity or rights. */
 export const probeActor = (onAccess: () => void): UserActor => new ProbeActor(onAccess);
 
 class ProbeActor implements UserActor {

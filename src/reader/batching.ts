@@ -21,8 +21,8 @@ function schedule(queue: (() => void)[], step: () => void): void {
 export const flushAtEndOfTick = (step: () => void): void => schedule(flushes, step);
 
 /**
- * Returns a function that loads a key. Calls `load` once for all keys of a turn; it returns the values in the order of
- * the keys. Caches nothing beyond the turn, so that a later call loads the current value.
+ * Returns a function that loads a key. Calls `load` once for all keys of a turn; `load` returns the values in the order
+ * of the keys. Caches nothing beyond the turn, so that a later call loads the current value.
  */
 export function batchPerTick<K, V>(load: (keys: readonly K[]) => Promise<readonly V[]>): (key: K) => Promise<V> {
   let results = new Map<K, Promise<V>>();

@@ -8,7 +8,10 @@ export interface CountOptions {
   distinct?: string | undefined;
 }
 
-/** Returns, by parent id, the number of rows of a to-many relation, in one statement. A parent without rows has no entry. */
+/**
+ * Counts the rows of a to-many relation in one statement. Returns the counts by parent id; a parent without rows has
+ * none.
+ */
 export async function countByParents(
   source: RowSource,
   { model, relation: name, parentIds }: ChildList,
@@ -19,7 +22,7 @@ export async function countByParents(
   const statement: Statement = { models: source.models, values: [], tables: 0 };
   const from = fromModel(statement, relation.model);
   const parent = `${from.alias}."${relation.other}"`;
-  // A single value becomes `=`: for `= any` of a parameter the planner estimates ten values.
+  // Writes `=` for a single value: for `= any` with a parameter the planner estimates ten values.
   const isChild =
     parentIds.length === 1
       ? `${parent} = ${parameter(statement, parentIds[0])}`

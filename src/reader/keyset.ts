@@ -27,7 +27,10 @@ export interface PageQuery<Row> {
   toConnection(rows: ReadonlyRows<Row>): { edges: Edges<Row>; pageInfo: PageInfo };
 }
 
-/** A page: `size` rows after and before positions, as `decodeCursor` returns them; `backward` takes the last ones. */
+/**
+ * A page: at most `size` rows between the positions `after` and `before`, which `decodeCursor` returns. Takes the first
+ * of these rows, or the last ones if `backward`.
+ */
 export interface PageBounds {
   size: number;
   backward: boolean;
@@ -36,9 +39,9 @@ export interface PageBounds {
 }
 
 /**
- * Returns the query for one page of a list. Rows added or removed between two pages shift no others. Forward,
- * `hasPreviousPage` is whether `after` was given, as the Relay specification allows; backward, `hasNextPage` is whether
- * `before` was given.
+ * Returns the query for one page of a list. A row that is added or removed between two requests does not move other
+ * rows to another page. Forward, `hasPreviousPage` is whether `after` was given, as the Relay specification allows;
+ * backward, `hasNextPage` is whether `before` was given.
  */
 export function pageQuery<Row>(order: Order, { size, backward, after, before }: PageBounds): PageQuery<Row> {
   const bounds = [
@@ -91,7 +94,7 @@ export class Edges<Row> implements Iterable<Edge<Row>> {
     this.#backward = backward;
   }
 
-  /** Counts from the end if `n` is negative. */
+  /** Returns the edge at an index, which counts from the end if it is negative. */
   at(n: number): Edge<Row> | undefined {
     const index = n < 0 ? this.length + n : n;
     if (index < 0 || index >= this.length) return undefined;
@@ -182,7 +185,7 @@ function parse({ field, type }: Key, value: unknown): unknown {
       return parseInstant(value);
     case 'string':
       if (typeof value !== 'string' || /[\0\p{Surrogate}]/u.test(value)) return undefined;
-      // Ids are UUIDs.
+      // The database would reject an id that is not a UUID.
       return !/(^|\.)id$|Id$/.test(field) || uuid.test(value) ? value : undefined;
   }
 }

@@ -48,9 +48,9 @@ const connectionEnds = /^(08|57P)/;
 
 /**
  * Executes statements that read, outside transactions, on connections with pipelining: many statements are in flight at
- * once, and the server answers them in order. So no statement waits for a connection, and the statements of one turn
- * leave in one write, which is most of the cost of a small statement. The statements in flight on a broken connection
- * fail, and the next statement opens a new one. Without any connection, `fallback` executes the statements.
+ * once, and the server answers them in order. So no statement waits for a connection, and all statements of one turn
+ * share one write, which is most of the cost of a small statement. When a connection breaks, its statements in flight
+ * fail, and the next statement opens a new connection. Without any connection, `fallback` executes the statements.
  */
 export class PipelinedPool implements Reads {
   readonly #options: PipelinedPoolOptions;

@@ -47,7 +47,7 @@ export class RowParser extends (Parser as unknown as new () => ParserInternals) 
   override handlePacket(at: number, code: number, length: number, bytes: Buffer): Message {
     if (code !== dataRow) return super.handlePacket(at, code, length, bytes);
     const row = this.#row;
-    // Rows would otherwise read their columns from bytes of something else, without an error.
+    // Otherwise rows would read their columns from unrelated bytes, without an error.
     if (bytes !== row.buffer.bytes) throw new Error('pg-protocol parses bytes that RowParser did not store');
     row.at = at + 2;
     return row;

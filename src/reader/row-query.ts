@@ -19,7 +19,7 @@ import { prepared, statements } from './statements.ts';
 type Row = Record<string, unknown>;
 
 export interface RowLists<T> {
-  /** At most `limit` rows for each parent; one list without parents. */
+  /** A list for each parent, with at most `limit` rows; a single list if the statement has no parents. */
   lists: ReadonlyRows<T>[];
   /** Number of rows that the database returned. */
   count: number;
@@ -73,7 +73,7 @@ function readObject({ own, related, joined }: Columns, nextValue: () => unknown)
   return row;
 }
 
-/** Members of the query of node-postgres 8.23 that its types lack; test/reader/select.test.ts fails when they change. */
+/** Members of node-postgres 8.23's query that its types lack; test/reader/select.test.ts fails when they change. */
 interface RowHandlers {
   handleRowDescription(message: { fields: readonly { dataTypeID: number }[] }): void;
   handleDataRow(row: DataRow): void;

@@ -57,8 +57,8 @@ export interface Columns {
 /** A row whose properties read their column from the bytes on access. */
 export abstract class RowView {
   /**
-   * The bytes of the row, from `$at` on. `declare` avoids defining the fields in every subclass: a microsecond a row
-   * (docs/profile.md).
+   * The buffer with the row's bytes, from `$at` on. `declare` avoids defining the fields in every subclass, which saves
+   * a microsecond per row (docs/profile.md).
    */
   declare readonly $buffer: WireBuffer;
   declare readonly $at: number;

@@ -34,8 +34,9 @@ export interface ParentIds {
 }
 
 /**
- * Writes the SQL of a selection. Each method returns another text for the same parameters, `values`; those for many
- * parents start their rows with the position of the parent, counted from 1.
+ * Writes the SQL of a selection. `rows`, `lateral`, `unranked` and `ranked` are different statements with the same
+ * parameters, `values`. The last three are for many parents: their rows start with the position of the parent, counted
+ * from 1.
  */
 export class SelectSql {
   /** The columns of a row, in their order. */
@@ -43,7 +44,7 @@ export class SelectSql {
   readonly #selection: SelectOptions;
   readonly #statement: Statement;
   readonly #from: From;
-  /** The parameter with the ids, or with the only one. */
+  /** The placeholder of the list of the parents' ids; of the id itself if there is only one parent. */
   readonly #parentParameter: string;
   readonly #isChild: (id: string) => string;
   /** The SQL of each column. */
@@ -72,20 +73,23 @@ export class SelectSql {
     return Object.values(this.#selection.orderBy?.[0] ?? {}).some((value) => typeof value === 'object');
   }
 
-  /** Selects the rows, of the only parent if there are parents. */
+  /** Selects the rows: all that match, or those of one parent. */
   get rows(): string {
     return this.#select(this.#expressions, this.#isChild(this.#parentParameter));
   }
 
-  /** Selects the rows of each parent separately: with an order by own columns, an index yields only the rows of the page. */
+  /**
+   * Selects the rows of each parent separately. If the order has only own columns, an index finds just the rows of the
+   * page.
+   */
   get lateral(): string {
     const rows = this.#select(numbered(this.#expressions), this.#isChild('"parent"."id"'));
     return `select "parent"."n"::int, "row".* from ${this.#parents} cross join lateral (${rows}) as "row"`;
   }
 
   /**
-   * Sorts the rows of all parents together, and selects one more than all pages hold: the pages are complete if that row
-   * is missing, as nearly always.
+   * Sorts the rows of all parents together, and selects one row more than all pages can hold. If that row is missing,
+   * which is nearly always so, the pages are complete.
    */
   get unranked(): string {
     const maxRows = `cardinality(${this.#parentParameter}::uuid[]) * ${this.#limit}`;
@@ -160,7 +164,10 @@ export class SelectSql {
     return this.#order.map((key) => key.join(' ')).join(', ');
   }
 
-  /** Part of the text instead of a parameter, so that the planner knows it. Pages have a hundred sizes at most. */
+  /**
+   * Written into the statement instead of passed as a parameter, so that the planner knows it. Pages have at most a
+   * hundred sizes, so there are few statements.
+   */
   get #limit(): number {
     return Math.trunc(this.#selection.limit!);
   }

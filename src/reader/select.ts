@@ -7,8 +7,8 @@ import { SelectSql, type SelectOptions } from './select-sql.ts';
 import { statements } from './statements.ts';
 
 /**
- * Reads rows by one prepared statement. Takes Prisma's filters and orders and returns the rows that Prisma would
- * return, at a fraction of the cost of many rows. test/reader/select.test.ts compares the two.
+ * Reads rows by one prepared statement. Takes Prisma's filters and orders, and returns the same rows as Prisma. For
+ * many rows it costs a fraction of Prisma's time; test/reader/select.test.ts compares the rows.
  */
 
 export type { SelectOptions };

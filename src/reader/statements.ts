@@ -104,7 +104,8 @@ export class PreparingClient extends Client {
     const { connection } = this as unknown as { connection: Connection };
     const parse = connection.parse.bind(connection);
     let handledEvictions = 0;
-    // Closes evicted statements with the next new one, in one write, so that executing a prepared one needs no check.
+    // Closes the evicted statements when it prepares a new one, in the same write, so that executing a prepared
+    // statement needs no check.
     connection.parse = (statement) => {
       if (statement.name !== undefined && handledEvictions !== statements.evictions) {
         handledEvictions = statements.evictions;

@@ -1,6 +1,9 @@
 import type { Model, Models } from './models.ts';
 
-/** Translates Prisma's filters and orders to SQL with parameters. Throws on unknown operators, ignores nothing. */
+/**
+ * This file translates Prisma's filters and orders to SQL with parameters. It throws on an unknown operator instead of
+ * ignoring it.
+ */
 
 export type Filter = Record<string, unknown>;
 
@@ -120,11 +123,11 @@ function compare(statement: Statement, from: From, field: string, operator: stri
   const column = columnOf(from, field);
   if (value === null && operator === 'equals') return `${column} is null`;
   if (value === null && operator === 'not') return `${column} is not null`;
-  // A single value becomes `=`: for `= any` of a parameter the planner estimates ten values.
+  // Writes `=` for a single value: for `= any` with a parameter the planner estimates ten values.
   if (operator === 'in' && Array.isArray(value) && value.every(isValue))
     return value.length === 1 ? `${column} = ${parameter(statement, value[0])}` : `${column} = any(${parameter(statement, value)})`;
-  // strpos instead of LIKE, so that PostgreSQL uses no trigram index: the other conditions already leave few rows, and an
-  // index over all rows would be slower.
+  // strpos instead of LIKE, so that PostgreSQL uses no trigram index: the other conditions already leave few rows, and
+  // an index over all rows would be slower.
   if (operator === 'contains' && typeof value === 'string') return `strpos(${column}, ${parameter(statement, value)}) > 0`;
   const sign = Object.hasOwn(comparisonOperators, operator) ? comparisonOperators[operator] : undefined;
   if (sign !== undefined && isColumn(value)) return `${column} ${sign} ${columnOf(from, value.name)}`;

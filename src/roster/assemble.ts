@@ -9,7 +9,7 @@ import { SectionInterpreter } from './sections.ts';
 export interface AssembleOptions {
   readonly format: RosterFormat;
   readonly options: ReadRosterOptions;
-  /** The file of the organisations. */
+  /** Name of the file that lists the organisations; errors about organisations quote it. */
   readonly orgFile: string;
   readonly nameColumns: { readonly surname: string; readonly givenName: string };
   readonly complete: RecordCoverage;

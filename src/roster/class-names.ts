@@ -33,7 +33,7 @@ export function parseClassName(text: string): ClassName | undefined {
   return letter === undefined ? undefined : makeClassName(Number(grade), letter);
 }
 
-/** Returns the class of this grade with this letter in its usual form, or undefined if the grade or the letter cannot be. */
+/** Normalises the letter of a class. Returns undefined for a grade outside 1 to 11 and for a text that is no letter. */
 export function makeClassName(grade: number, text: string): ClassName | undefined {
   const letter = normalizeLetter(text);
   const isGrade = Number.isInteger(grade) && grade >= 1 && grade <= 11;
@@ -42,7 +42,10 @@ export function makeClassName(grade: number, text: string): ClassName | undefine
   return isGrade && isLetter ? { grade, letter } : undefined;
 }
 
-/** Cyrillic letters become capitals; a letter that is Latin and looks Cyrillic becomes Cyrillic. */
+/**
+ * Puts Cyrillic letters in capitals. Replaces Latin letters that look Cyrillic, unless the text has other Latin letters
+ * too.
+ */
 function normalizeLetter(text: string): string {
   const bare = text
     .normalize('NFC')

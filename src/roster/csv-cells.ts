@@ -12,7 +12,7 @@ export const escapeFormula = (value: string): string => (formula.test(value) || 
 /** Returns the cell as it was before `escapeFormula`. */
 export const unescapeFormula = (value: string): string => (escaped.test(value) ? value.slice(1) : value);
 
-/** Whether a spreadsheet would run the cell: a sign with something behind it. */
+/** Whether a spreadsheet would run the cell as a formula: it starts with a sign such as `=`, and more follows. */
 export const isFormula = (value: string): boolean => formula.test(value) && value.length > 1;
 
 /** Normalises one line of text: NFC, without outer spaces and line ends, inner spaces collapsed. */

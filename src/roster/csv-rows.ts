@@ -18,9 +18,10 @@ const maxRowKilobytes = 64;
 const delimiterNames: Readonly<Record<string, string>> = { ';': '«;»', '\t': 'Tab' };
 
 /**
- * Yields the rows of a file, without blank ones, and warns of what is unusual in it.
- * @param isCommaExpected whether another delimiter than the comma deserves a warning.
- * @throws UnreadableRoster for a file that is empty, no text, too long, or has an open quotation mark.
+ * Yields the rows of a file that are not blank. Warns of an unusual encoding, line end or delimiter.
+ * @param isCommaExpected whether to warn of a delimiter other than the comma.
+ * @throws UnreadableRoster if the file is empty or is not text, if it has too many rows, or if a row is too long or has
+ * a quotation mark that is not closed.
  */
 export async function* readRows(file: SourceFile, notices: NoticeLog, isCommaExpected: boolean): AsyncGenerator<CsvRow> {
   const place = { file: file.name };
@@ -34,7 +35,7 @@ export async function* readRows(file: SourceFile, notices: NoticeLog, isCommaExp
 }
 
 async function* parseRows(file: SourceFile, text: Readable, delimiter: string): AsyncGenerator<CsvRow> {
-  /** The last line of the last row that was parsed. Rows before a broken one may not have been yielded. */
+  /** The last line of the newest parsed row: an error is on the next line. The loop below may lag behind the parser. */
   let parsedLine = 0;
   const parser = text.pipe(
     parse({

@@ -12,7 +12,7 @@ export interface TableSpec<Column extends string = string> {
   readonly required: readonly Column[];
   /** Other columns that are read. */
   readonly optional: readonly Column[];
-  /** Columns of the standard that are not read, about which there is nothing to say. */
+  /** Columns of the standard that are ignored without a warning. */
   readonly unused: readonly string[];
 }
 
@@ -68,8 +68,8 @@ export class CsvTable<Column extends string = string> {
 }
 
 /**
- * Warns of cells that a spreadsheet would run, and once for each column that holds logins or passwords.
- * @param told the columns of which it has warned.
+ * Warns of each cell that a spreadsheet would run as a formula, and once of each column of logins or passwords.
+ * @param told headings of the login and password columns that it has already warned of; it adds to this set.
  */
 export function warnOfCells(
   cells: readonly string[],
@@ -84,10 +84,10 @@ export function warnOfCells(
   }
 }
 
-/** Returns a cell for use. */
+/** Returns the normalised text of a cell, without the apostrophe of `escapeFormula`; empty for a missing cell. */
 export const readCell = (cell: string | undefined): string => (cell === undefined ? '' : normalizeCell(unescapeFormula(cell)));
 
-/** Whether a row has too few cells, or too many that are not empty: spreadsheets add empty ones. */
+/** Whether a row has fewer cells than headings, or more. Extra empty cells are allowed: spreadsheets add them. */
 export const isRagged = (cells: readonly string[], width: number): boolean =>
   cells.length < width || cells.slice(width).some((cell) => cell.trim() !== '');
 
@@ -128,7 +128,7 @@ const trailingEmpty = (headings: readonly string[]): number => headings.length -
 
 export const isSecret = (heading: string): boolean => /^(password|пароль|логин|login)/i.test(heading);
 
-/** Returns the column that a heading means: exactly, whatever its case and spaces, or with a slip of the keyboard. */
+/** Returns the column that a heading names, despite differences in case, spaces and signs, or two typing errors. */
 function columnOf(heading: string, known: readonly string[], missing: readonly string[]): string | undefined {
   if (known.includes(heading)) return heading;
   const key = headingKey(heading);

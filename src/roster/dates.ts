@@ -1,7 +1,7 @@
 /** Dates as files write them, to `YYYY-MM-DD`. */
 
 const forms = {
-  /** Also with a time behind, which OneRoster's exports often have. */
+  /** A time may follow the day, as in many OneRoster exports. */
   ISO: { pattern: /^(?<year>\d{4})-(?<month>\d{2})-(?<day>\d{2})(?:T.*)?$/, text: 'YYYY-MM-DD' },
   RUSSIAN: { pattern: /^(?<day>\d{1,2})\.(?<month>\d{1,2})\.(?<year>\d{4})$/, text: 'ДД.ММ.ГГГГ' },
   AMERICAN: { pattern: /^(?<month>\d{1,2})\/(?<day>\d{1,2})\/(?<year>\d{4})$/, text: 'M/D/YYYY' },
@@ -26,6 +26,6 @@ function isDay(year: number, month: number, day: number): boolean {
   return year >= 1900 && year <= 2100 && date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
 }
 
-/** Returns the day after `days` days; negative numbers go back. */
+/** Returns the day that is `days` days later, or earlier if `days` is negative. */
 export const addDays = (day: string, days: number): string =>
   new Date(Date.parse(`${day}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);

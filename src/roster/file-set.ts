@@ -42,7 +42,7 @@ export class FileSet {
     return CsvTable.open(file, spec, this.#notices);
   }
 
-  /** Names the files that no reader opened, but for those that are known and of no use here. */
+  /** Warns of each file that no reader opened. @param known files that are ignored without a warning. */
   warnOfUnused(known: readonly string[]): void {
     const quiet = new Set(known.map((name) => name.toLowerCase()));
     for (const [key, { name }] of this.#files)

@@ -23,7 +23,7 @@ export const listColumns = {
 
 export type ListColumn = keyof typeof listColumns;
 
-/** What people write instead, without case, spaces and signs. */
+/** Headings that people write for each column, in lower case and without spaces and signs. */
 const synonyms: Readonly<Record<ListColumn, readonly string[]>> = {
   externalId: ['id', 'ид', 'идентификатор', 'внешнийid', 'внешнийидентификатор'],
   surname: ['фамилия', 'фамилияученика', 'surname', 'lastname', 'familyname'],
@@ -40,7 +40,7 @@ const synonyms: Readonly<Record<ListColumn, readonly string[]>> = {
   email: ['электроннаяпочта', 'элпочта', 'почта', 'адресэлектроннойпочты', 'email'],
 };
 
-/** A line number, about which there is nothing to say. */
+/** Headings of a column of row numbers, which is ignored without a warning. */
 const counters = ['№', '№пп', 'пп', 'n', 'nпп', ''];
 
 export type ListHeadings = Omit<Headings, 'positions'> & { readonly positions: ReadonlyMap<ListColumn, number> };

@@ -9,7 +9,7 @@ interface ListedPerson {
   readonly className: ClassName | undefined;
 }
 
-/** With how many earlier namesakes a person is compared, so that a file of one name takes no minutes. */
+/** How many earlier namesakes a person is compared with. Unlimited, a file with a single name would take minutes. */
 const maxNamesakes = 100;
 
 /** Finds repeated people in a list: by id, and without ids by name, birth date and class. */
@@ -22,7 +22,7 @@ export class ListPeople {
     this.#builder = builder;
   }
 
-  /** Adds a person. @returns false, with an error that also marks the earlier row, for a person who is listed already. */
+  /** Adds a person. For a repeated person it adds an error, sets `hasError` of the first one and returns false. */
   add(person: RosterPerson, className: ClassName | undefined): boolean {
     const listed = { person, className };
     const name = nameOf(person);

@@ -12,7 +12,7 @@ import { keyOfId, type Roster, type RosterPerson, type RosterPlace } from './ros
 import type { RosterBuilder } from './roster-builder.ts';
 import type { SourceFile } from './source-file.ts';
 
-/** How many rows may stand above the headings, such as a title. */
+/** The headings must be within this many rows; a title may stand above them. */
 const maxRowsAboveHeadings = 10;
 
 /** Reads the Russian list: one CSV file with a row for each person. */
@@ -24,7 +24,7 @@ export async function readList(file: SourceFile, options: ReadRosterOptions, bui
   const isComplete = options.isPartial !== true;
   return builder.build('LIST', {
     students: isComplete,
-    // A list of pupils seldom holds all teachers, and classes without pupils are in no list.
+    // Never complete: a list seldom contains all teachers, and cannot contain a class without pupils.
     staff: false,
     classes: false,
     enrolments: isComplete && reader.hasClasses,
@@ -121,7 +121,7 @@ class ListReader {
     return parsed.roles;
   }
 
-  /** Returns a date; undefined for an empty cell, and null with an error for what is no date. */
+  /** Returns a date; undefined for an empty cell. For an invalid date it adds an error and returns null. */
   #date(get: (column: ListColumn) => string, column: ListColumn, at: RosterPlace): string | undefined | null {
     const text = get(column);
     if (text === '') return undefined;
@@ -155,7 +155,10 @@ class ListReader {
     return key;
   }
 
-  /** Returns the class of a pupil, or the classes of which a teacher is the class teacher. Null, with an error, for no class. */
+  /**
+   * Returns the class of a pupil, or the classes that a teacher leads as class teacher. For a text that is no name of a
+   * class it adds an error and returns null.
+   */
   #classesOf(get: (column: ListColumn) => string, { roles, at }: RosterPerson): ClassName[] | null {
     const isStudent = roles.includes('STUDENT');
     const text = get('class') || (get('letter') === '' ? '' : `${get('grade')}-${get('letter')}`);

@@ -1,6 +1,6 @@
 import { type RosterRole, rosterRoles } from './roster.ts';
 
-/** The roles of the Russian list: the word that is written first, then others that are read. */
+/** The words for each role in the Russian list. The writer uses the first word; the reader accepts all of them. */
 const words: Readonly<Record<RosterRole, readonly string[]>> = {
   STUDENT: ['ученик', 'ученица', 'учащийся', 'учащаяся', 'обучающийся', 'обучающаяся', 'student', 'pupil'],
   TEACHER: ['учитель', 'учительница', 'преподаватель', 'педагог', 'классный руководитель', 'teacher'],

@@ -20,8 +20,8 @@ const columns = [
 ] as const;
 
 /**
- * Writes what is active in a roster as the Russian list, which Excel opens by a double click: `;`, UTF-8 with byte order
- * mark, CRLF. Subjects and their teachers have no place in a list; for staff, the class is the one that they lead.
+ * Writes the active people of a roster as the Russian list, which Excel opens by a double click: `;`, UTF-8 with byte
+ * order mark, CRLF. For a teacher, the class is the one that they lead as class teacher. Subjects are not written.
  */
 export function writeList(roster: Roster): Buffer {
   const classes = new Map(roster.classes.filter(({ isActive }) => isActive).map((found) => [found.key, formatClassName(found)]));

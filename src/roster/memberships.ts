@@ -15,7 +15,7 @@ export class MembershipAssembler {
   readonly #complete: RecordCoverage;
   /** The memberships of teachers in each class. */
   readonly #classTeachers = new Map<string, MembershipRecord[]>();
-  /** What people are by their active memberships, with the first row that says so. */
+  /** Roles that follow from active memberships, by the key of the person, each with the first row that states it. */
   readonly #roles = new Map<string, Map<RosterRole, RosterPlace>>();
   #uncertain: { at: RosterPlace; count: number } | null = null;
 

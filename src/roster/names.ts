@@ -3,7 +3,7 @@ import type { RosterPlace } from './roster.ts';
 
 const maxNameLength = 100;
 
-/** Checks surname and given name, and adds an error for each that is empty or no name. @returns whether both are sound. */
+/** Returns whether both names are valid. Adds an error for a name that is empty, too long or without a letter. */
 export function checkNames(
   names: { readonly surname: string; readonly givenName: string },
   columns: { readonly surname: string; readonly givenName: string },

@@ -1,15 +1,15 @@
 import type { Message } from '../errors.ts';
 
 /**
- * The texts of warnings and errors by their codes. Values are ids, names of columns, files and classes, and numbers:
- * never names of people. Each `name` has at most 60 characters.
+ * This file has the texts of warnings and errors, by code. Their parameters are ids, numbers, and names of columns,
+ * files and classes, but never names of people. A parameter of more than 60 characters is cut.
  */
 
 type Text = (...values: never[]) => Message;
 
 const rows = (count: number) => `${count}`;
 
-/** Errors: what they concern is left out of the roster, or marked there by `hasError`. */
+/** Errors. The row that an error concerns is left out of the roster, or kept there with `hasError`. */
 // prettier-ignore
 export const errorTexts = {
   // The whole file.

@@ -22,7 +22,7 @@ export async function readManifest(files: FileSet, notices: NoticeLog): Promise<
   for await (const row of table) {
     const [property, value] = [row.get('propertyName').toLowerCase(), row.get('value').toLowerCase()];
     if (property === 'oneroster.version') {
-      // Some systems name the binding, 1.2.1.
+      // Some systems write 1.2.1, the version of the CSV binding.
       version = (['1.1', '1.2'] as const).find((known) => value === known || value.startsWith(`${known}.`));
       if (version === undefined) throw unreadable('VERSION_UNKNOWN', row.at, value);
     } else if (property.startsWith('file.')) {

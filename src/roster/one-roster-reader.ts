@@ -221,8 +221,8 @@ class OneRosterReader {
   }
 
   /**
-   * Calls `read` for each row with whether its status says that it exists; with null, after an error, for an unknown
-   * status. Warns of a status in a complete file.
+   * Calls `read` for each row. `isListed` is whether the status says that the record still exists; for an unknown
+   * status it is null, and an error is added. Warns if a complete file contains statuses.
    */
   async #forEachRow<Column extends string>(
     table: CsvTable<Column | 'status'>,
@@ -239,7 +239,7 @@ class OneRosterReader {
     if (filled !== null && this.#files.modeOf(table.file) === 'bulk') this.#builder.notices.warn('STATUS_IN_BULK', filled.at, filled.count);
   }
 
-  /** Returns a date; undefined for an empty cell, and null with an error for what is no date. */
+  /** Returns a date; undefined for an empty cell. For an invalid date it adds an error and returns null. */
   #date<Column extends string>(row: TableRow<Column>, column: Column): string | undefined | null {
     const text = row.get(column);
     if (text === '') return undefined;

@@ -21,7 +21,7 @@ const roleNames: Readonly<Record<RosterRole, string>> = {
   STUDENT: 'student', TEACHER: 'teacher', SCHOOL_ADMINISTRATION: 'principal', PLATFORM_ADMINISTRATOR: 'siteAdministrator',
 };
 
-/** A class that learns a subject: a class of the type `scheduled`. */
+/** A subject taught to a class. OneRoster calls it a class of the type `scheduled`. */
 interface Lesson {
   readonly id: string;
   readonly class: RosterClass;
@@ -33,7 +33,7 @@ const idOf = ({ externalId, key }: { readonly externalId?: string; readonly key:
 
 const gradesOf = ({ grade }: RosterClass): string => String(grade).padStart(2, '0');
 
-/** Makes the rows of each file, of what is active in the roster only: a bulk file states by leaving out that something ended. */
+/** Makes the rows of each file, only from active parts of the roster: what is missing from a bulk file has ended. */
 export class OneRosterTables {
   readonly #roster: Roster;
   readonly #school: OneRosterSchool;
@@ -83,7 +83,7 @@ export class OneRosterTables {
     return [...lessons.values()];
   }
 
-  /** `endDate` is the first day that no longer belongs to the year, and `schoolYear` the year in which it ends. */
+  /** In OneRoster `endDate` is the first day after the school year, and `schoolYear` the calendar year of its end. */
   #academicSessions(): TableRecord[] {
     const { startsOn, endsOn } = this.#school.year;
     const [first, last] = [startsOn.slice(0, 4), endsOn.slice(0, 4)];
@@ -134,7 +134,7 @@ export class OneRosterTables {
     ];
   }
 
-  /** `username` is required, and logins are nobody's business, so it is the id. */
+  /** Logins are not exported, so `username`, a required column, contains the id. */
   #users(): TableRecord[] {
     return [...this.#people.values()].map((person) => ({
       sourcedId: idOf(person),

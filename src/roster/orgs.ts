@@ -2,8 +2,8 @@ import { unreadable } from './notices.ts';
 import type { Records } from './records.ts';
 
 /**
- * Finds the organisations of the one school that is read: itself, those above it and those below it.
- * @throws UnreadableRoster if the file has several schools and none of them is chosen.
+ * Chooses the school to read. Sets `records.schoolOrgs` to this school and all organisations above and below it.
+ * @throws UnreadableRoster if the file has several schools and `schoolIds` does not choose exactly one of them.
  */
 export function chooseSchool(records: Records, schoolIds: readonly string[], file: string): void {
   const { orgs, builder } = records;
@@ -31,10 +31,10 @@ function orgsAround({ orgs }: Records, schoolId: string): Set<string> {
   return around;
 }
 
-/** Organisations have a few levels. A limit keeps a file of one long chain from taking minutes. */
+/** Limit of the levels of organisations, which are few. Without it, a long chain of parents would take minutes. */
 const maxLevels = 50;
 
-/** Returns the ids from an organisation to its topmost one. Ends where it would go round. */
+/** Returns the ids of an organisation and all its parents. Stops before an id that would repeat. */
 function pathUp(orgs: Records['orgs'], start: string): string[] {
   const path: string[] = [];
   let id: string | undefined = start;

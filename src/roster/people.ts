@@ -22,7 +22,7 @@ const roleOf: ReadonlyMap<string, RosterRole> = new Map([
 export const parseRole = (text: string): RosterRole | undefined => roleOf.get(text.toLowerCase());
 
 export interface PeopleResult {
-  /** The ids of users who are no people of this school. What refers to them is left out without an error. */
+  /** Ids of users of other schools or with other roles. Rows that refer to them are left out without an error. */
   readonly leftOut: ReadonlySet<string>;
 }
 

@@ -3,11 +3,11 @@ import type { RosterFormat } from './roster.ts';
 export interface ReadRosterOptions {
   /** The format that the file must have. Undefined: any, recognised by names of files and columns. */
   readonly format?: RosterFormat;
-  /** The external ids of the school, of which one chooses the school in a file with several. */
+  /** External ids of the school. If a file has several schools, the school with one of these ids is read. */
   readonly schoolIds?: readonly string[];
   /** Whether the file states only a part of the school, such as one class, so that nothing may be taken as ended. */
   readonly isPartial?: boolean;
-  /** The day by which ended rows are recognised, as `YYYY-MM-DD`; today in UTC if undefined. */
+  /** Rows with an end date on or before this day count as ended. `YYYY-MM-DD`; by default today in UTC. */
   readonly today?: string;
 }
 

@@ -10,8 +10,8 @@ import { readSds2 } from './sds-2-reader.ts';
 import { readSourceFiles, type RosterInput, type SourceFiles } from './source-files.ts';
 
 /**
- * Reads a roster in any of its formats: a ZIP or folder of OneRoster or School Data Sync, or the Russian list. Whatever
- * the file holds, the answer is a roster: what is wrong stands in its `errors`, and nothing is thrown for it.
+ * Reads a roster in any of its formats: a ZIP or folder of OneRoster or School Data Sync, or the Russian list. Never
+ * throws because of the content of a file: problems are listed in `errors` of the returned roster.
  */
 export async function readRoster(input: RosterInput, options: ReadRosterOptions = {}): Promise<Roster> {
   const notices = new NoticeLog();
@@ -45,7 +45,7 @@ function readSource(source: SourceFiles, options: ReadRosterOptions, notices: No
   }
 }
 
-/** Recognises the format by the names of the files; OneRoster without a manifest by a column that only it has. */
+/** Recognises the format by the names of the files, and OneRoster without a manifest by a column of users.csv. */
 function formatOf(source: SourceFiles, files: FileSet): Exclude<RosterFormat, 'ONE_ROSTER_1_1' | 'ONE_ROSTER_1_2'> | 'ONE_ROSTER' {
   if (source.isSingleFile || (source.files.length === 1 && files.get('manifest.csv') === undefined)) return 'LIST';
   if (files.get('manifest.csv') !== undefined) return 'ONE_ROSTER';

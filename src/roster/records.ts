@@ -6,7 +6,7 @@ import type { RosterBuilder } from './roster-builder.ts';
 export interface OrgRecord {
   readonly id: string;
   readonly type: string;
-  /** Other ids of the organisation. */
+  /** Another id of the organisation, such as the number of a school; may be empty. */
   readonly identifier: string;
   readonly parentId: string;
   readonly at: RosterPlace;
@@ -94,7 +94,7 @@ export class Records {
     return map.get(added.id) === added;
   }
 
-  /** Adds a user. A repeated id marks the first user, since either row may be the right one. */
+  /** Adds a user. For a repeated id, sets `hasError` of the first user, since either row may be the right one. */
   addUser(column: string, user: UserRecord): void {
     if (this.add(this.users, column, user)) return;
     const earlier = this.users.get(user.id);
@@ -102,7 +102,7 @@ export class Records {
     else earlier.hasError = true;
   }
 
-  /** Adds a section. A repeated or empty id loses a class. */
+  /** Adds a section. For a repeated or empty id, classes and their members no longer count as complete. */
   addSection(column: string, section: SectionRecord): void {
     if (!this.add(this.sections, column, section)) this.builder.lose('classes', 'enrolments', 'assignments');
   }

@@ -33,7 +33,7 @@ export class RosterBuilder {
     this.notices = notices;
   }
 
-  /** Notes that a row was left out that may have held one of these, so that a missing one means nothing. */
+  /** Notes that a row was left out. The parts to which it may belong then do not count as complete. */
   lose(...parts: readonly (keyof RosterCoverage)[]): void {
     for (const part of parts) this.#lost.add(part);
   }
@@ -72,7 +72,7 @@ export class RosterBuilder {
     return known ?? subject;
   }
 
-  /** Adds an enrolment, once for a person and class. An error marks the person if they are in another class already. */
+  /** Adds an enrolment, once for a person and class. For a person in another class it adds an error instead. */
   addEnrolment(added: RosterEnrolment): void {
     const pair = `${added.person}\n${added.class}`;
     const earlier = this.#enrolments.get(pair);
@@ -93,7 +93,7 @@ export class RosterBuilder {
     return this.#current.get(person)?.class;
   }
 
-  /** Returns the roster. `covers` states what the files claim; what was lost is taken off. */
+  /** Returns the roster. Its coverage is `covers`, which the files claim, without the parts that `lose` named. */
   build(format: RosterFormat, covers: RosterCoverage): Roster {
     const parts = Object.keys(covers) as (keyof RosterCoverage)[];
     return {

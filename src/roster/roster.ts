@@ -43,7 +43,7 @@ export interface RosterClass {
   readonly externalId?: string;
   /** 1 to 11. */
   readonly grade: number;
-  /** 1 to 15 characters, in capitals; Latin letters that look Cyrillic are Cyrillic. */
+  /** 1 to 15 characters, normalised by `makeClassName`: usually one Cyrillic capital. */
   readonly letter: string;
   /** False: the file says that the class exists no longer. */
   readonly isActive: boolean;
@@ -89,8 +89,8 @@ export interface RosterAssignment {
 }
 
 /**
- * What the file states completely, so that what is missing from it may be taken as ended. All false for a roster that
- * covers only changes, for a file that could not be read, and wherever a row was lost that could have held the missing thing.
+ * The parts that the file states completely: what is missing from such a part counts as ended. All parts are false for
+ * a roster of changes and for an unreadable file. A part is also false if a row that may belong to it was left out.
  */
 export interface RosterCoverage {
   readonly students: boolean;
@@ -107,7 +107,7 @@ export interface RosterNotice {
   readonly file: string;
   /** The physical line, counted from 1; null if the notice concerns the whole file. */
   readonly line: number | null;
-  /** Holds no personal data but what identifies a row: ids and names of classes. */
+  /** Contains only the personal data that identify a row: ids, and names of classes. */
   readonly message: Message;
 }
 
@@ -120,8 +120,9 @@ export interface RosterNotices {
 export const maxNotices = 1000;
 
 /**
- * What a file states. Rows with an error are left out, or kept with `hasError`, so that `covers` never makes a person
- * or a class look missing. If the whole file could not be read, all lists but `errors` are empty.
+ * What a file states. A row with an error is kept with `hasError`, or left out. If leaving it out would make a person
+ * or a class look ended, `covers` is false for that part. If the whole file could not be read, all lists except
+ * `warnings` and `errors` are empty.
  */
 export interface Roster {
   /** Null if the format was not recognised. */

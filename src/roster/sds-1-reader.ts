@@ -112,7 +112,7 @@ class Sds1Reader {
     if (table.lostRows > 0) this.#builder.lose('students', 'staff');
   }
 
-  /** Returns the birth date; undefined for an empty cell, and null with an error for what is no date. */
+  /** Returns the birth date; undefined for an empty cell. For an invalid date it adds an error and returns null. */
   #birthDate(row: TableRow<ColumnOf<typeof personSpec>>): string | undefined | null {
     const text = row.get('Birthdate');
     if (text === '') return undefined;

@@ -9,7 +9,7 @@ import { parseRole } from './people.ts';
 /** What a section is. */
 export type SectionMeaning =
   | { readonly kind: 'class'; readonly classKey: string }
-  /** `isClassDerived`: the class is known by such sections alone, so their pupils are its pupils. */
+  /** `isClassDerived`: no section is the class itself, so the pupils of its subjects count as pupils of the class. */
   | { readonly kind: 'subject'; readonly classKey: string; readonly subjectKey: string; readonly isClassDerived: boolean }
   | { readonly kind: 'not understood' }
   /** The section should be a class, but has an error. */
@@ -72,7 +72,10 @@ export class SectionInterpreter {
     return { kind: 'subject', classKey: found, subjectKey: this.#subjectKeyOf(section), isClassDerived: this.#derived.has(found) };
   }
 
-  /** Finds the class by the code, then by the start of the title; derives a class from a title that starts with its name. */
+  /**
+   * Finds the class by the code of the section, then by the name of a class at the start of its title. Adds the class
+   * if only titles of active sections name it.
+   */
   #classByName(section: SectionRecord): string | undefined {
     const code = parseClassName(section.code);
     const coded = code && this.#builder.classNamed(code);
@@ -123,7 +126,7 @@ function classOfAll(students: readonly string[], studentClasses: ReadonlyMap<str
   return classes.size === 1 ? [...classes][0] : undefined;
 }
 
-/** Returns the grade of a list such as «05», or undefined for several, for none, and for one outside 1 to 11. */
+/** Returns the grade in a cell such as «05»; undefined unless the cell has exactly one grade, from 1 to 11. */
 function singleGrade(grades: string): number | undefined {
   const grade = /^\s*0?(\d{1,2})\s*$/.exec(grades)?.[1];
   return grade !== undefined && Number(grade) >= 1 && Number(grade) <= 11 ? Number(grade) : undefined;

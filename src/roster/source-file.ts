@@ -4,7 +4,7 @@ export interface SourceFile {
   readonly bytes: Buffer;
 }
 
-/** The largest file, and the largest sum of files, packed or not. */
+/** Limit of one file, and of all files together, both packed and unpacked. */
 export const maxMegabytes = 200;
 export const maxBytes = maxMegabytes * 1024 * 1024;
 

@@ -16,7 +16,7 @@ export function encodeId(id: string): string {
   return Buffer.byteLength(id) > maxEncodedBytes ? hashId(id) : `${prefix}${Buffer.from(id).toString('hex')}`;
 }
 
-/** Returns the external id of an id that was read. */
+/** Returns the external id that `encodeId` encoded; any other id unchanged. */
 export function decodeId(id: string): string {
   const hex = encoded.exec(id)?.[1];
   return hex === undefined ? id : Buffer.from(hex, 'hex').toString();

@@ -7,7 +7,10 @@ import { isCsv, maxBytes, maxFiles, maxMegabytes, type SourceFile } from './sour
 
 export const isZip = (bytes: Buffer): boolean => /^PK(\x03\x04|\x05\x06)/.test(bytes.toString('latin1', 0, 4));
 
-/** A CSV file of names and ids packs to a tenth or a hundredth of its size; deflate can reach a thousandth. */
+/**
+ * Limit of the unpacked size divided by the packed size. CSV files of names and ids reach 10 to 100; a ZIP bomb reaches
+ * 1,000.
+ */
 const maxRatio = 200;
 /** Files up to this size may have any ratio. */
 const minBombBytes = 1024 * 1024;
@@ -22,7 +25,7 @@ interface NamedEntry {
 }
 
 /**
- * Returns the CSV files of an archive. They may be in one folder together; other files are named by a warning.
+ * Returns the CSV files of an archive. All of them may be in one folder. Warns of each file that is not CSV.
  * @throws UnreadableRoster if the archive is damaged, encrypted or exceeds a limit, or if a name leads outside it.
  */
 export async function unzip(archive: string, bytes: Buffer, notices: NoticeLog): Promise<SourceFile[]> {
@@ -52,7 +55,7 @@ async function listEntries(archive: string, zip: ZipFile): Promise<NamedEntry[]>
       if (validateFileName(name) !== null) throw unreadable('ZIP_PATH', { file: archive });
       unpackedBytes += entry.uncompressedSize;
       check(archive, name, entry, unpackedBytes);
-      // Folders, and what macOS adds.
+      // Skips folders, and files that macOS adds.
       if (!/\/$|^__MACOSX\/|(^|\/)\._/.test(name)) entries.push({ name, entry });
     }
   } catch (error) {
@@ -70,7 +73,7 @@ function check(archive: string, name: string, entry: Entry, unpackedBytes: numbe
   if (unpackedBytes > maxBytes) throw unreadable('ZIP_TOO_LARGE', { file: archive }, maxMegabytes);
 }
 
-/** Takes the files out of the one folder that holds them all. Files of other folders keep their path and are not used. */
+/** If one folder contains all files, removes it from their names. Otherwise files in folders are not used. */
 function withoutFolder(entries: NamedEntry[], archive: string, notices: NoticeLog): NamedEntry[] {
   const folder = /^[^/]+\//.exec(entries[0]?.name ?? '')?.[0];
   if (folder === undefined || !entries.every(({ name }) => name.startsWith(folder))) return entries;

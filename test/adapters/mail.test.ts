@@ -58,7 +58,7 @@ it('sends nothing if there is nothing to send', async () => {
   expect([connections, lines]).toEqual([0, []]);
 });
 
-/** Returns a refusal of an SMTP server, which repeats the address. */
+/** Returns the error with which an SMTP server refuses a recipient. Its message contains the address. */
 const refusal = (responseCode: number) => Object.assign(new Error(`<${mail.to}> is refused`), { responseCode });
 
 it('tries again after a temporary refusal', async () => {

@@ -109,13 +109,13 @@ describe('a guesser', () => {
     };
     let guesses = 0;
     for (let minute = 0; minute < 45; minute += 3, await pass(180)) guesses += await wave();
-    // Five at once, then one in each three minutes.
+    // The guessers get five tries at once, and then one every three minutes.
     expect(guesses).toBeLessThanOrEqual(5 + 14);
     await wave();
     const right = await isEvaluated(owner);
     await right!.succeed();
     await wave();
-    // After a typing error the owner waits for the next token, which the guessers cannot take.
+    // If the owner mistypes the first try, the second one waits for the next token, which the guessers cannot take.
     expect([await isEvaluated(another), await isEvaluated(another)]).toEqual([expect.anything(), undefined]);
     await pass(180);
     await wave();
@@ -276,7 +276,7 @@ describe('a browser that is known', () => {
   it('remembers the last ten people of a shared computer without naming them', async () => {
     const people = [];
     let cookie = '';
-    // Each with only the device cookie, because their sessions have ended.
+    // Opens a browser that has only the device cookie, as if the sessions of the earlier people had ended.
     const shared = () => {
       const visitor = browserAt(newAddress());
       visitor.setCookie('sfera_device', cookie);

@@ -266,7 +266,7 @@ describe('an issuer that goes down', () => {
     outside.answers((response) => void response.destroy());
     pass(60_000);
     const later = await outside.token('second', (await generateKeyPair('ES256')).privateKey);
-    // The issuer may have published the second key meanwhile.
+    // The token may be valid: the issuer, which does not respond, may have published the second key meanwhile.
     for (let n = 0; n < 5; n++) await expect(outside.verify(later)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect([outside.fetches(), outside.warn.mock.calls.length]).toEqual([3, 2]);
     expect(await outside.verify(token)).toMatchObject({ userId: outside.user.id });

@@ -110,7 +110,7 @@ describe('a server killed at random moments under writers and followers', () => 
           );
         for (const each of writers) writing.push(writer({ url, token: each, schoolId: school, name: `${writing.length}` }, stop, written));
       }
-      // A refusal ends the test at once.
+      // Rejects as soon as a mutation of a writer is refused; never resolves.
       const failed = Promise.race(writing.map((each) => each.then(() => new Promise<never>(() => {}))));
       const storm = async () => {
         for (let n = 0; n < kills && !stop.now; n += 1) {

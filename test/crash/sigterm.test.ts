@@ -128,7 +128,7 @@ describe('on SIGTERM', () => {
       ({ status }) => status,
       () => 'cut',
     );
-    // A response to another request shows that this one has started.
+    // A response to a later request shows that the mutation has started.
     await fetch(child.url.replace('/graphql', '/health/live'));
     const begun = performance.now();
     expect([0, 1]).toContain(await child.kill('SIGTERM'));

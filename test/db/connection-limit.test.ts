@@ -113,7 +113,7 @@ describe.runIf(server)('a limit of connections', () => {
     await administrator.query(`alter role ${made.name} connection limit 1`);
     const reads = [db.reads.query<{ n: number }>({ text: 'select 1 as n' }), db.reads.query<{ n: number }>({ text: 'select 2 as n' })];
     expect((await Promise.all(reads)).map(({ rows }) => rows[0]!.n)).toEqual([1, 2]);
-    // Also a query whose result is parsed into row views.
+    // The same with a query whose result is parsed into row views.
     await administrator.query(`alter role ${made.name} connection limit 9`);
     const other = await open(8);
     await other.pool.query('select 1');

@@ -4,7 +4,7 @@ import { DatabaseStopped } from '../../src/db/availability.ts';
 import { connectionError, extensions, statementError, statementReason } from '../../src/db/database-errors.ts';
 import { readMigrations } from '../../src/db/migrate.ts';
 
-/** Errors as PostgreSQL 15 reports them with lc_messages = ru_RU, with the names of its own functions. */
+/** Returns an error as PostgreSQL 15 sends it with lc_messages = ru_RU. `routine` is a C function of the server. */
 const serverError = (code: string, routine: string, message: string) => Object.assign(new Error(message), { code, routine });
 
 describe('an error of a server that speaks Russian', () => {

@@ -40,7 +40,7 @@ async function createRows(client: Client, schoolId: string) {
   return { school, year, created, invitation, oauthClient, stored, head };
 }
 
-/** Reads these rows in the ways in which queries may convert values: by columns, by JSON for relations, by aggregates. */
+/** Reads the rows of the school in each way that converts values: columns, JSON (for relations) and aggregates. */
 async function readRows(client: Client, schoolId: string) {
   const where = { schoolId };
   return {
@@ -62,7 +62,7 @@ async function readRows(client: Client, schoolId: string) {
 
 const inside = <T>(run: (client: Client) => Promise<T>): Promise<T> => transaction(db, (tx) => run(tx.prisma));
 
-/** Replaces what differs between two schools. */
+/** Replaces ids and present times, which differ between two schools, by fixed texts. */
 const normalise = (value: unknown, schoolId: string): unknown => {
   if (value === schoolId) return 'id of the school';
   if (typeof value === 'string' && /^[0-9a-f-]{36}$/.test(value)) return 'an id';

@@ -116,7 +116,7 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
     expect(error).toBeInstanceOf(CommitUnknown);
     expect((error as CommitUnknown).say('en')).toContain('same idempotencyKey');
     backends.resume();
-    // In this run the change was committed.
+    // PostgreSQL had received the COMMIT, so the change is committed once the backends resume.
     await expect.poll(async () => (await db.prisma.user.findUnique({ where: { id } }).catch(() => null))?.locale).toBe('en');
   });
 

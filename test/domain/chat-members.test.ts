@@ -251,7 +251,7 @@ describe('the owner of a chat', () => {
     await app.as(administrator).endClassTeacher({ classId: app.id('Class', group.id) });
     expect(await owners(two.chat)).toEqual([two.deputy.id]);
     expect(await roleIn(two.chat, classTeacher)).toBeUndefined();
-    // A member who returns by the rule gets the role of the rule.
+    // A class teacher who is assigned again becomes a moderator, as any class teacher in the chat of the class.
     await app.as(administrator).assignClassTeacher({ classId: app.id('Class', group.id), userId: app.id('User', classTeacher.id) });
     expect(await roleIn(two.chat, classTeacher)).toBe('MODERATOR');
     expect(await owners(two.chat)).toEqual([two.deputy.id]);

@@ -64,7 +64,7 @@ describe('deactivateUser', () => {
     await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () =>
       app.as(administrator).deactivateUser(input(other.administrator)),
     );
-    // An administrator here who is a teacher there does not deactivate people there.
+    // An administrator of one school who is a teacher in another cannot deactivate people of the other school.
     await app.db.prisma.roleGrant.create({ data: { schoolId: other.school.id, userId: administrator.id, role: 'TEACHER' } });
     const moved = await app.build.teacher({ schoolId: other.school.id });
     await app.db.prisma.roleGrant.create({

@@ -327,7 +327,7 @@ describe('signUp', () => {
   it('uses no attempts of the link while the server is overloaded', async () => {
     const { code } = await open();
     const connect = app.db.pool.connect.bind(app.db.pool) as (...args: unknown[]) => unknown;
-    // Transactions call it without a callback, `pool.query` with one.
+    // Transactions call `pool.connect` without a callback, and only they fail here: `pool.query` passes a callback.
     const overloaded = vi
       .spyOn(app.db.pool, 'connect')
       .mockImplementation(((...args: unknown[]) =>
@@ -378,7 +378,7 @@ describe('signUp', () => {
       );
     expect(answers.slice(0, 40)).toEqual(Array(40).fill(['CONFLICT', 'Этот логин нельзя использовать. Выберите другой.', undefined]));
     expect(answers.slice(40)).toEqual(Array(10).fill(['RATE_LIMITED', expect.any(String), expect.any(Number)]));
-    // The responses for free and taken names are then the same, and no user was created.
+    // After that a free name is refused like a taken one, and no user is created.
     const waiting = person();
     await expect(signUp(at('192.0.2.30'), { ...waiting, code })).rejects.toMatchObject({ code: 'RATE_LIMITED' });
     expect(await app.db.prisma.enrolment.count({ where: { classId: group.id } })).toBe(0);

@@ -34,7 +34,7 @@ describe('School.classes', () => {
     expect(await names('search: "1"')).toEqual(['1А', '10А', '11ФМ']);
     expect(await names('search: "1а"')).toEqual(['1А']);
     expect(await names('search: " 5-б "')).toEqual(['5Б']);
-    // The letter is Latin here.
+    // This search has a Latin «a»; the letter of the class is Cyrillic.
     expect(await names('search: "10a"')).toEqual(['10А']);
     expect(await names('search: "м"')).toEqual(['11ФМ']);
     expect(await names('search: "12"')).toEqual([]);

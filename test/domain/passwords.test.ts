@@ -32,7 +32,7 @@ const canSignIn = (signInName: string | null, password: string): Promise<boolean
 const setByLink = (link: string) => setPasswordByLink(anonymous(), { code: link.split('/').at(-1)!, newPassword });
 const openSessions = (userId: string) => app.db.prisma.session.count({ where: { userId, endedAt: null } });
 
-/** What is stored of a person's password. */
+/** Returns what the database stores about a person's password, and the number of open sessions. */
 const stored = async (userId: string) => ({
   user: await app.db.prisma.user.findUnique({ where: { id: userId }, select: { passwordHash: true } }),
   links: await app.db.prisma.passwordLink.findMany({ where: { userId } }),

@@ -65,7 +65,7 @@ describe('personalInvitations', () => {
     expect(await own(administrator)).toMatchObject({ personalInvitation: { status: 'ACTIVE' } });
     for (const user of [people.classTeacher, people.subjectTeacher, people.leader])
       expect(await own(user)).toEqual({ personalInvitation: null });
-    // Not among the invitations of the school, nor by its global id.
+    // A personal invitation is not in the list of the school's invitations, and cannot be read by its global id.
     const query =
       'query ($school: ID!, $id: ID!) { node(id: $school) { ... on School { invitations { edges { node { id } } } } } link: node(id: $id) { id } }';
     const { data } = await app.as(administrator).send(query, { school: id.school, id: app.id('Invitation', invited.invitation.id) });

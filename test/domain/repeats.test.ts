@@ -26,7 +26,7 @@ const tested = Object.entries(mutations).flatMap(([name, { repeats }]): [string,
 describe.each(tested)('%s', (_name, cases) => {
   it.each(cases)('changes no row where $state', async ({ before, act, answer }) => {
     const school = await buildRepeatSchool(app);
-    // Signs in before the comparison.
+    // Signs in first, because signing in writes rows too.
     await school.by.viewer({});
     const first = await before?.(school);
     const rows = await readSchoolRows(app, school.school.id);

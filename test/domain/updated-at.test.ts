@@ -52,7 +52,7 @@ it('is a field of every type with a global ID, except Session, which has lastSee
 /** Mutations that write no row with `updatedAt`. */
 const writesNone = ['endSession', 'endOtherSessions', 'removeChatMember'];
 
-/** Inputs that change something, where those of the fixtures do not. */
+/** Inputs for the mutations whose input in the fixtures would change nothing. */
 const inputs: Record<string, (school: SchoolFixture) => object | Promise<object>> = {
   archiveClass: async ({ schoolId }) => ({ classId: app.id('Class', (await app.build.class({ schoolId })).id) }),
   assignClassTeacher: ({ other, people }) => ({ classId: app.id('Class', other.id), userId: app.id('User', people.teacher.id) }),

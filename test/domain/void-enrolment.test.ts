@@ -27,7 +27,7 @@ async function scene() {
     return members.map(({ chatId }) => (chatId === chatA.id ? 'А' : 'Б'));
   };
   const transfer = async () => {
-    // Instants in the same millisecond are equal.
+    // Waits, so that the transfer begins at least a millisecond later than the enrolment.
     await pause(2);
     return (await by.transferStudent({ studentId, classId: otherId })) as { id: string; startedAt: string };
   };

@@ -32,7 +32,7 @@ const schema = buildSchema(`
   input In { a: Int! = 3 b: [String] }
 `);
 
-/** The path of a resolver and a seed decide its behaviour, so that both executions behave the same. */
+/** Returns a number below 100 that decides what the resolver at this path does, the same in both executions. */
 function behaviour(seed: number, path: string): number {
   let hash = seed;
   for (const char of path) hash = (hash * 31 + char.charCodeAt(0)) % 1_000_003;
@@ -72,7 +72,7 @@ function made(type: string, at: string, seed: number, waits: boolean, fails: boo
     const inner = type.replace(/^\[(.*)\]!?$/, '$1');
     return [0, 1].map((n) => {
       const item = made(inner, `${at}[${n}]`, seed, waits, fails);
-      // If an item of a list fails synchronously, graphql-js does not await the promises of the others.
+      // Where items may fail, all are promises: after a synchronous failure graphql-js awaits no other item.
       return waits && (fails || behaviour(seed, `${at}[${n}]`) < 30) ? Promise.resolve(item) : item;
     });
   }

@@ -72,7 +72,7 @@ interface Table {
   hasSchoolId: boolean;
 }
 
-/** Returns the tables that mutations write. `rate_limit` counts attempts, also those of refused mutations. */
+/** Returns the tables that mutations write, except `rate_limit`, which also counts refused mutations. */
 async function findTables(): Promise<Table[]> {
   const { rows } = await app.db.pool.query<Table>(
     `select table_name as name, bool_or(column_name = 'school_id') as "hasSchoolId" from information_schema.columns

@@ -15,7 +15,7 @@ function mutationOf(action: string): string {
   return verb + noun[0]!.toUpperCase() + noun.slice(1);
 }
 
-/** The functions of src/policy and src/domain/access.ts that check a permission; a resource names one as `read`. */
+/** The functions that check the action that they get. A resource instead names its action in the property `read`. */
 const checks = new Set(['can', 'where', 'authorize', 'demandRank', 'findFor']);
 
 /** Maps each action that src/domain checks to the top-level functions that check it; reads the syntax tree. */

@@ -25,7 +25,7 @@ afterAll(() => db.close());
 const fixtures = await loadFixtures();
 const nouns = Object.keys(scopes) as Noun[];
 
-/** Returns the Prisma model of a noun. The rows of the noun `event` are not a resource. */
+/** Returns the Prisma model of a noun. `event` is not a resource, so `typeOfNoun` lacks it. */
 const modelOf = (noun: Noun): string => (noun === 'event' ? 'Event' : typeOfNoun.get(noun)!);
 const keyOf = (noun: Noun) => (row: AnyRow) => (noun === 'event' ? `${row.schoolId}:${row.seq}` : (row.id as string));
 const nestedIn = (noun: Noun) => (noun === 'event' ? undefined : fixtures.get(typeOfNoun.get(noun)!)!.nestedIn);

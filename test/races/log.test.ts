@@ -35,7 +35,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     });
   }
 
-  /** Creates `count` subjects with their events in the transaction. */
+  /** Creates `count` subjects with their events in the transaction, and pauses `lull` ms after each. */
   async function addSubjects(tx: Tx, schoolId: string, count: number, lull: number): Promise<void> {
     for (let n = 0; n < count; n += 1) {
       const name = randomUUID();
@@ -178,7 +178,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
       expect([first, ...rest]).toEqual(Array.from({ length: count }, (_, n) => first + n));
     }
 
-    // A change acknowledged before another one started comes before it.
+    // If a change was acknowledged before another one started, its events come first in the log.
     const byEnd = [...done].sort((a, b) => a.acknowledged - b.acknowledged);
     let [before, latest] = [0, 0];
     for (const { causation, begun } of [...done].sort((a, b) => a.begun - b.begun)) {

@@ -3,7 +3,7 @@ import type { Database } from '../../src/db/client.ts';
 import { maxPrepared, prepared, Statements, statements } from '../../src/reader/statements.ts';
 import { openTestDatabase } from '../support/database.ts';
 
-/** Prepared statements: rare statements do not evict the others, and no connection keeps them forever. */
+/** Prepared statements: rare statements do not evict those in use, and no connection keeps a rare statement forever. */
 
 let db: Database;
 beforeAll(async () => {

@@ -10,7 +10,7 @@ const rows = [
 ];
 const text = csv(...rows);
 
-/** Windows-1251 has the Russian letters in one row, Ё and ё apart. */
+/** Encodes a text as Windows-1251, where all Russian letters except Ё and ё are in one block. */
 const windows1251 = (value: string): Buffer =>
   Buffer.from(
     [...value].map(

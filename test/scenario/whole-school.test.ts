@@ -9,8 +9,8 @@ import { count as pupilCount, pupils, type Pupil } from './pupils.ts';
 import { decodeId } from '../support/decode-id.ts';
 
 /**
- * A morning in September: 960 pupils join three schools, 16 at a time, by links that the administrator handed to the class
- * teacher. Meanwhile 50 dashboards are subscribed, and ten of them are disconnected and reconnect.
+ * A morning in September: 960 pupils join three schools, 16 at a time, by links that the administrator handed to the
+ * class teacher. Meanwhile 50 dashboards are subscribed, and ten of them are disconnected and reconnect.
  */
 
 let app: Sfera;
@@ -54,8 +54,8 @@ function done<T extends { __typename: string }>(answer: T): Exclude<T, { __typen
 }
 
 /**
- * Whether a dashboard should receive an event, written independently of the product: the administration gets every event,
- * a class teacher and a classmate those of pupils who join their class and its chat.
+ * Returns whether a dashboard should receive an event. Uses no code of src: the administration gets every event; a
+ * class teacher and a classmate get the events of pupils who join their class and its chat.
  */
 function isFor({ class: own, prefix }: Dashboard, { type, payload }: { type: string; payload: unknown }): boolean {
   const { classId, chatId } = payload as { classId?: string; chatId?: string };

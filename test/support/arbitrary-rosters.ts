@@ -51,7 +51,7 @@ const places = fc.record({
   orderNumber: optional(fc.constantFrom('12', '12-у', '=1+1', '7 "б"')),
 });
 
-/** Returns an arbitrary roster that the format can hold. Classes of a list are known by their names, and hold pupils. */
+/** Generates rosters that the format can express. In a list, a class has no id, and exists only with people. */
 export const arbitraryRoster = (format: 'one-roster' | 'list'): fc.Arbitrary<Roster> =>
   fc
     .record({

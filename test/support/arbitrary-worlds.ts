@@ -10,8 +10,8 @@ import type { World } from './noun-fixture.ts';
 import { at, day, index } from './world-parts.ts';
 
 /**
- * fast-check arbitraries of whole platforms: schools, classes, people with several roles, chats, links, services. The
- * fixture of each noun describes its rows.
+ * fast-check arbitraries that generate the rows of a whole database, a «world»: schools, classes, people with several
+ * roles, chats, links, services. Each file of test/fixtures describes the rows of its type.
  */
 
 const fixtures = await allFixtures();
@@ -28,7 +28,7 @@ export const worlds: fc.Arbitrary<WorldSpecs> = fc.record({
   services,
 });
 
-/** Returns a world with as many rows of each type as its arbitrary gives. */
+/** Returns a world with many rows of each type: the longest list of 200 samples. */
 export function fullWorld(seed: number): WorldSpecs {
   const longest = <T>(lists: fc.Arbitrary<readonly T[]>) =>
     fc.sample(lists, { numRuns: 200, seed }).reduce((a, b) => (b.length > a.length ? b : a));

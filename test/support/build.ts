@@ -111,7 +111,7 @@ export function createBuild({ db, config }: Opened) {
       return student;
     },
 
-    /** Creates a chat and adds the members that the rule of its kind gives it now. */
+    /** Creates a chat and adds those who are members automatically, because of the kind of the chat and their roles. */
     async chat({
       name = 'Чат',
       ...data
@@ -162,7 +162,7 @@ export function createBuild({ db, config }: Opened) {
       return { invitation: await prisma.invitation.create({ data }), code };
     },
 
-    /** Creates a person who cannot sign in yet, with a role, a pupil with a class, and with a personal invitation. */
+    /** Creates a person who cannot sign in yet, with a personal invitation and a role. With `classId` it is a pupil. */
     async invited({ schoolId, classId, ...names }: { schoolId: string; classId?: string; surname?: string; givenName?: string }) {
       const created = classId === undefined ? await user({ ...names, schoolId }) : await build.student({ ...names, classId });
       const data = { signInName: null, joinedAt: null };

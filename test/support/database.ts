@@ -13,12 +13,12 @@ if (template === undefined)
   throw new Error('The tests of the project unit have no database: remove the file from `unit` in vitest.config.ts.');
 
 /**
- * The PostgreSQL server that the suite runs on, where statements run concurrently; undefined for embedded in-memory
- * databases.
+ * URL of the PostgreSQL server that the suite runs on, where statements run concurrently. Undefined if the suite uses
+ * embedded in-memory databases.
  */
 export const server = process.env.TEST_DATABASE_URL || undefined;
 
-/** `objects` runs the tests on the rows of node-postgres. */
+/** The format of rows. With ROWS=objects the tests use the row objects of node-postgres instead of row views. */
 const rows = process.env.ROWS as RowFormat | undefined;
 
 /** Opens a new migrated database; `close` drops it. */

@@ -6,7 +6,7 @@ import { buildBaseSchool } from './base-school.ts';
 import type { NounFixture, SchoolFixture } from './noun-fixture.ts';
 import type { Sfera } from './sfera.ts';
 
-/** The fixtures of all nouns. Reads the folder, so that a new noun edits no list. */
+/** This file loads the fixtures of all nouns from test/fixtures, so that a new fixture needs no entry in a list. */
 
 const folder = new URL('../fixtures/', import.meta.url);
 

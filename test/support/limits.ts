@@ -1,10 +1,10 @@
 /**
- * Milliseconds after which a test fails. They only end what hangs: tests wait for facts, and a loaded machine may take ten
- * times as long as a fast one. No test has a limit of its own.
+ * This file has the time limits after which a test fails. They are long, to end only tests that hang: a loaded machine
+ * may take ten times as long as a fast one. No test has a limit of its own.
  */
 
-/** One wait for a fact: `until`, `expect.poll`, the next item of a stream. */
+/** Milliseconds of one wait for a condition: `until`, `expect.poll`, the next item of a stream. */
 export const factMs = 60_000;
 
-/** A test or a hook. */
+/** Milliseconds of a test or a hook. */
 export const testMs = 600_000;

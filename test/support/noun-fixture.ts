@@ -17,7 +17,7 @@ import type { Sfera } from './sfera.ts';
 /** A school of `buildBaseSchool`, with the id of one row of every type. Its administrator may read these rows. */
 export type SchoolFixture = BaseSchool & { rows: Readonly<Record<ResourceType, { id: string }>> };
 
-/** A world under construction: the rows that the generic tests of permissions compare. */
+/** A world (the rows of a whole database) under construction. Generic tests of permissions run on these rows. */
 export interface World {
   db: Database;
   /** Inserts the rows of another type, if they are not there yet, and returns them. */
@@ -25,7 +25,7 @@ export interface World {
 }
 
 export interface WorldPart<T extends ResourceType, Spec> {
-  /** Describes the rows. A number is an index into the rows of another type, modulo their number. */
+  /** Generates descriptions of the rows. A number in them is an index, modulo the count, into rows of another type. */
   specs: fc.Arbitrary<readonly Spec[]>;
   insert(specs: readonly Spec[], world: World): Promise<readonly Resources[T][]>;
 }
@@ -38,7 +38,7 @@ export interface NodeCase {
   facts: unknown;
 }
 
-/** A mutation for the access matrix, and for the test of repeats. */
+/** A mutation, for the test of who may call it (access matrix) and the test that repeating it changes nothing. */
 export interface MutationCase {
   /** Null: open to everyone who is signed in; `anyone`: also to those who are not, and to services. */
   action: Action | null | 'anyone';
@@ -53,7 +53,7 @@ export interface MutationCase {
 /** A state in which a mutation writes nothing. */
 export interface RepeatCase {
   state: string;
-  /** Creates the state. The same function as `act`: the second result must equal the first. */
+  /** Creates the state. If it is the same function as `act`, its result must equal that of `act`. */
   before?: (school: RepeatSchool) => Promise<unknown>;
   act(school: RepeatSchool): Promise<unknown>;
   /** The expected result. */
@@ -65,9 +65,9 @@ export type TextCase = (
   | { mutation: string; input(text: string, app: Sfera, school: SchoolFixture): object | Promise<object>; selection: string }
   | { query: string; variables(text: string, app: Sfera, school: SchoolFixture): object }
 ) & {
-  /** Whether it accepts only texts of its own form, such as an address. Other texts accept names in any script. */
+  /** Whether the argument accepts only texts of a certain form, such as an address. Otherwise it accepts any script. */
   hasOwnForm?: true;
-  /** Returns what is stored, in capitals, if that differs from the text. */
+  /** Returns the stored form of the text in capitals. Needed only if the text is not stored unchanged. */
   normalize?: (text: string) => string;
 };
 

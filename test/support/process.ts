@@ -106,7 +106,7 @@ export function startServer({ main }: CompiledServer, port: number, env: Record<
   };
 }
 
-/** A database with rows, and tokens that every server on this database accepts. A test starts the servers itself. */
+/** What a test needs to start servers itself: a database, and tokens that every server on this database accepts. */
 export interface ServerFixture {
   db: Database;
   build: Build;

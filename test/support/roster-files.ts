@@ -7,7 +7,7 @@ import type { Roster, RosterNotices } from '../../src/roster/roster.ts';
 
 /** Makes files of rosters. */
 
-/** Returns a ZIP of files by name, whose content is given. */
+/** Returns a ZIP of these files. @param files their contents, by name. */
 export async function zipOf(files: Readonly<Record<string, string | Buffer>>): Promise<Buffer> {
   const zip = new ZipFile();
   for (const [name, content] of Object.entries(files)) zip.addBuffer(Buffer.from(content as string), name);

@@ -8,7 +8,7 @@ export const index = fc.nat({ max: 11 });
 /** True one time in four. */
 export const oneTimeInFour = fc.nat({ max: 3 }).map((n) => n === 0);
 
-/** No descriptions: the rows follow from those of other types. */
+/** For a type whose rows are made from the rows of other types, so that they need no descriptions of their own. */
 export const noSpecs = fc.constant<readonly never[]>([]);
 
 export const nonEmptyArray = <T>(of: fc.Arbitrary<T>, maxLength: number) => fc.array(of, { minLength: 1, maxLength });

@@ -80,7 +80,10 @@ async function createDatabase(dir: string, template: Uint8Array | undefined, fol
   renameSync(temporary, dir);
 }
 
-/** Bytes on disk of an empty database with its first WAL files. PGlite does not report a full disk. */
+/**
+ * Bytes on disk of an empty database with its first WAL files. A failed start with less free space counts as a full
+ * disk, since PGlite does not report one.
+ */
 const minFreeBytes = 64 * 2 ** 20;
 
 function openingError(dataDir: string, error: unknown): Error {
@@ -100,7 +103,7 @@ interface LockedFolder {
   lost: AbortSignal;
 }
 
-/** @throws ConfigError when the folder was lost. An event listener would miss a loss before it was added. */
+/** @throws ConfigError when the folder was lost, even before the listener for `abort` was added. */
 function checkHeld({ lock, lost }: LockedFolder): void {
   lock.check();
   lost.throwIfAborted();
@@ -185,7 +188,7 @@ class DatabaseWorker implements Embedded {
     this.#worker.on('exit', () => this.#stop(new DatabaseStopped('The embedded database has stopped.')));
   }
 
-  /** Sends nothing once the folder is lost: `#stop` has destroyed the connections. */
+  /** Sends a request, unless the folder is lost: `#stop` has then destroyed the connections. */
   #post(request: WorkerRequest): void {
     if (this.#folder?.lock.check() ?? true) this.#worker.postMessage(request);
   }

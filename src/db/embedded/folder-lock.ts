@@ -23,10 +23,10 @@ import {
 /**
  * Lets one process at a time use the folder of the embedded database.
  *
- * `pg.lock/` holds numbered locks, and the highest number owns the folder. A process that proves the owner dead creates
- * the next number, complete with its socket, by one rename, which fails if the number is taken. The highest number is
- * never removed, not even by its owner, so two processes cannot take over one dead lock, and no process removes a lock
- * that another one has just created.
+ * `pg.lock/` holds numbered locks, and the highest number owns the folder. A process that proves the owner dead
+ * prepares the lock with the next number, with its socket, and puts it in place by one rename, which fails if the
+ * number is taken. The highest lock is never removed, not even by its owner. So two processes cannot take over the same
+ * dead lock, and no process removes a lock that another process has just created.
  */
 export interface FolderLock {
   /** Returns whether this process still owns the folder; if not, `onLost` has been called. */
@@ -39,7 +39,7 @@ export interface LockOptions {
   onLost(error: ConfigError): void;
   /** Called before a wait of `leaseMs` for an owner whose socket cannot be reached. */
   onWait?(message: string): void;
-  /** Replaces `machineId()` in tests; null where sockets prove nothing. */
+  /** Replaces `machineId()` in tests; null means that sockets cannot be used. */
   machine?: string | null;
 }
 
@@ -130,8 +130,8 @@ async function claim(locks: string, number: number, machine: string | null): Pro
 }
 
 /**
- * Returns whether the error means that another process has the number, or a new owner that removed this process's
- * temporary folder. Windows refuses to rename onto a folder with EPERM.
+ * Returns whether the error means that another process has taken the number, or has taken the folder over and removed
+ * this process's temporary folder. On Windows, renaming onto a folder fails with EPERM or EACCES.
  */
 function isTaken(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
@@ -199,7 +199,7 @@ class HeldLock implements FolderLock {
       this.#confirmedAt = Date.now();
     } catch (error) {
       if (isGone(error)) return this.#lose('was replaced');
-      // Another machine may take the folder over when the lease was not renewed for `leaseMs`.
+      // Gives the folder up before another machine may take it over, which is `leaseMs` after the last renewal.
       const { code } = error as NodeJS.ErrnoException;
       if (this.#unconfirmedMs() > leaseMs - 2 * renewalMs) this.#lose(`cannot be written any more (${code})`);
     }
@@ -239,7 +239,7 @@ function inUseError(dir: string, lock: string): ConfigError {
   try {
     owner = readOwner(lock);
   } catch {
-    // The owner has just released it, so the next start succeeds.
+    // The lock cannot be read, for example because another process has just replaced it.
   }
   return new ConfigError(
     `The folder ${dir} is in use by ${owner === undefined ? 'another process' : describe(owner)}: stop it, or set DATA_DIR to another folder.`,

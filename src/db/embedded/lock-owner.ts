@@ -31,7 +31,10 @@ const maxSocketPath = 100;
 
 export const ownerPath = (lock: string): string => join(lock, ownerFile);
 
-/** Identifies the running kernel. Containers of a host share its sockets; machines of a network folder do not. */
+/**
+ * Identifies the running kernel. Containers of one host reach each other's sockets; machines that share a network
+ * folder do not.
+ */
 export function machineId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
@@ -41,8 +44,9 @@ export function machineId(): string {
 }
 
 /**
- * Identifies the mounted file system of a folder. Two mounts of one network or FUSE file system have two device numbers
- * and two inodes for one socket, and the kernel finds the socket only by the inode that it was bound to.
+ * Identifies the mounted file system of a folder. If a network or FUSE file system is mounted twice, each mount has its
+ * own device number and its own inode for the same socket, and the kernel finds a socket only by the inode that it was
+ * bound to.
  */
 export const deviceOf = (folder: string): number => statSync(folder).dev;
 
@@ -57,7 +61,10 @@ export function readOwner(lock: string): Owner | undefined {
   }
 }
 
-/** Returns the text of the owner file; undefined for a lock without an owner file. @throws ENOENT when the lock is gone. */
+/**
+ * Returns the text of the owner file; undefined if the lock has no such file.
+ * @throws ENOENT when the lock is gone.
+ */
 function readOwnerText(lock: string): string | undefined {
   try {
     return readFileSync(ownerPath(lock), 'utf8');
@@ -98,10 +105,10 @@ function ifOwned(lock: string, id: string, change: (file: number, text: string) 
 export const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ESTALE'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 /**
- * Returns whether the owner of a lock is alive. An accepted connection, or a full queue of them, proves that it is,
- * even while it is stopped. The kernel closes a socket together with its process, so on Linux a refused connection
- * proves death, but only where both processes see the socket through one kernel and one mount. In all other cases calls
- * `onWait` and watches the lease for `leaseMs`.
+ * Returns whether the owner of a lock is alive. If its socket accepts a connection, or has a full queue of connections,
+ * the owner is alive, even if it is stopped (SIGSTOP). The kernel closes a socket together with its process, so on
+ * Linux a refused connection proves death, but only where both processes see the socket through one kernel and one
+ * mount. In all other cases calls `onWait` and watches the lease for `leaseMs`.
  * @throws ENOENT when the lock is gone.
  */
 export async function isAlive(lock: string, machine: string | null, onWait: (owner: Owner | undefined) => void): Promise<boolean> {
@@ -110,7 +117,7 @@ export async function isAlive(lock: string, machine: string | null, onWait: (own
   if (owner !== undefined && machine !== null && owner.machine === machine) {
     const code = await connectTo(lock, owner);
     if (code === undefined || code === 'EAGAIN') return true;
-    // Other systems refuse when the queue is full too, and their machine id is only a name.
+    // Only on Linux: other systems also refuse when the queue is full, and their machine id is only the host name.
     if (code === 'ECONNREFUSED' && process.platform === 'linux' && owner.device === deviceOf(lock)) return false;
   }
   onWait(owner);
@@ -127,7 +134,10 @@ async function isRenewed(lock: string): Promise<boolean> {
   return false;
 }
 
-/** Returns the file's time and text. Opens it, since network file systems revalidate at open, and cache `stat`. */
+/**
+ * Returns the time and the text of the owner's file. Opens the file, because network file systems check for a newer
+ * version when a file is opened, but cache the result of `stat`.
+ */
 function readSignature(lock: string): string {
   if (readOwnerText(lock) === undefined) return '';
   const file = openSync(ownerPath(lock), 'r');
@@ -175,7 +185,10 @@ function connectTo(lock: string, { id }: Owner): Promise<string | undefined> {
   }).finally(address.close);
 }
 
-/** Returns a short enough path of the socket. On Linux it uses an open descriptor of the lock's folder. */
+/**
+ * Returns a path of the socket that is short enough; undefined if there is none. On Linux the path contains an open
+ * descriptor of the lock's folder.
+ */
 function addressOf(lock: string, id: string): { path: string; close(): void } | undefined {
   if (process.platform === 'win32') return { path: `\\\\.\\pipe\\sfera-${id}`, close: () => {} };
   const path = join(lock, socketFile);

@@ -28,7 +28,7 @@ export class ProtocolStream extends Duplex {
   }
 
   override _read(): void {
-    // `receive` pushes without backpressure: an answer is no longer than that of one statement.
+    // `receive` pushes the bytes without backpressure: they are never more than the answer to one statement.
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {

@@ -47,14 +47,14 @@ export class Broadcaster {
   }
 
   /**
-   * Waits until the subscriber must continue on its own, because a result could not be sent, its rights were lost, or the
-   * signal aborted. Then sets `position` to where the subscriber continues. Resolves with the result that a subscriber
-   * without a sink must deliver itself; otherwise with null.
+   * Waits until the subscriber must continue on its own: because a result could not be sent, its rights were lost, or
+   * the signal aborted. Then sets `position` to where the subscriber continues. Resolves with the result that a
+   * subscriber without a sink must deliver itself; otherwise with null.
    */
   async wait(position: SubscriptionPosition, signal: AbortSignal): Promise<SharedResult | null> {
     const { schoolId, rights } = position;
     const head = this.#reader.head(schoolId);
-    // A stream that began after a commit of another process may be ahead of what this process has read.
+    // A stream that began after a commit of another process may be ahead of this process's reader, and waits for it.
     if (head === null || head < position.seq) {
       await this.#reader.waitForAppend(schoolId, position.seq, signal);
       return null;
@@ -107,7 +107,8 @@ export class Broadcaster {
     school.stale.delete(member);
     position.rights.onChange(null);
     member.signal.removeEventListener('abort', member.onAbort);
-    // Skips the events that were broadcast during the wait, but not one that was not delivered yet.
+    // Continues after the events that were broadcast during the wait. The current event counts only if it was
+    // delivered.
     if (school.seq > position.seq) position.seq = school.seq;
     if (member.lastDeliveredSeq > position.seq) position.seq = member.lastDeliveredSeq;
     position.lastDeliveredSeq = member.lastDeliveredSeq;
@@ -159,7 +160,8 @@ export class Broadcaster {
     const broadcastEvent = new LoadingEvent(event);
     const executions = school.subscribers.recipientsOf(event).map(async ({ executor, cohorts }) => {
       const deliveries = executor.executeFor(broadcastEvent, cohorts);
-      // `then` keeps no list of results, which may be large, until the last of them is delivered.
+      // `then` instead of `await`: the list of results, which may be large, is not kept until the last of them is
+      // delivered.
       await deliveries.then((list) => Promise.all(list.map((delivery) => this.#deliver(school, event, delivery))));
     });
     await Promise.all(executions);
@@ -207,7 +209,7 @@ export class Broadcaster {
       if (actor === null) toLoad.push(member);
       else this.#changeActor(school, member, actor);
     }
-    // `#send` and the next event handle the changes from here on.
+    // A change from here on marks its subscriber as stale again, for `#send` and the next event.
     stale.clear();
     const actors = await Promise.all(toLoad.map((member) => member.position.rights.resolve()));
     toLoad.forEach((member, n) => this.#changeActor(school, member, actors[n]!));

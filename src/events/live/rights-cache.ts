@@ -80,7 +80,7 @@ export class RightsCache {
   invalidate(schoolId: string, events: readonly Pick<LoggedEvent, 'type' | 'payload'>[]): void {
     const byHolder = this.#bySchool.get(schoolId);
     if (byHolder === undefined) return;
-    // No school's log records changes of a service's rights.
+    // In every case, since no school's log records a change of a service's rights.
     invalidateAll(byHolder.get(service));
     for (const { type, payload } of events) {
       const userId = rightsChangedBy(type, payload as never);
@@ -133,8 +133,8 @@ export class RightsCache {
 
   async #load(wanted: readonly CachedRights[]): Promise<void> {
     for (let offset = 0; offset < wanted.length; offset += batchSize) {
-      // Marks the loads as started before the statement: a change that is committed from now on may or may not be in its
-      // result, so the event of that change must invalidate the load.
+      // Marks the loads as started before the statement. A change that is committed from now on may or may not be in
+      // its result, so the event of that change must invalidate the load.
       const loads = wanted.slice(offset, offset + batchSize).map((entry) => ({ entry, load: entry.startLoad() }));
       const distinct = new Map(loads.map(({ entry: { credential } }) => [keyOf(credential), credential]));
       const actors = await loadActors(this.#db, [...distinct.values()]);

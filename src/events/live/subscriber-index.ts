@@ -7,7 +7,7 @@ import type { Cohort, Recipient, SharedResult, SocketSink, SubscriptionExecutor 
 
 /** Indexes subscribers: in groups with the same request, and within a group in cohorts with equal rights. */
 
-/** A row that an event must name to be delivered: its id, and the ids of a payload that may name it. */
+/** A row that an event must name to be delivered: the row's id, and the keys of the payload that may hold this id. */
 export interface NamedRow {
   readonly id: string;
   readonly payloadIds: readonly string[];
@@ -25,7 +25,7 @@ export interface SubscriptionPosition {
   /** Returns whether these rights allow the stream. */
   isAllowed(actor: ResolvedActor): boolean;
   readonly executor: SubscriptionExecutor;
-  /** Null without a socket: the subscriber then leaves with each result. */
+  /** Null without a socket: each result then ends the wait, and the stream returns it. */
   readonly sink: SocketSink | null;
 }
 
@@ -98,7 +98,7 @@ export class SubscriberIndex {
   recipientsOf(event: LoggedEvent): GroupRecipients[] {
     const isRecipient = recipientFilter(event.schoolId, event.topics);
     const direct = directRecipients(event.topics);
-    // Equal keys in different groups have equal rights, and so the same reach.
+    // Equal keys in different groups mean equal rights, and so the same kind of recipients.
     const reachByKey = new Map<string, Reach>();
     const recipients: GroupRecipients[] = [];
     for (const group of this.#groups.values()) {

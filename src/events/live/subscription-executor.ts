@@ -1,11 +1,13 @@
 import type { ServiceActor, UserActor } from '../../policy/actor.ts';
 import type { LoggedEvent } from '../log-reader.ts';
 
-/** The interfaces between live delivery and the layers above it: an executor for each subscription, the socket of its client. */
+/**
+ * The interfaces between live delivery and the layers above it: the executor of a subscription, the socket of a client.
+ */
 
 /** Sends results to one client. */
 export interface SocketSink {
-  /** Sends a serialised result at once. Returns false, and sends nothing, if the client is behind or the socket is closed. */
+  /** Sends a serialised result at once. Returns false, and sends nothing, if the client is behind or has left. */
   send(bytes: Buffer): boolean;
 }
 
@@ -22,9 +24,9 @@ export interface Recipient {
   readonly actor: UserActor | ServiceActor;
 }
 
-/** Subscribers of a group with equal rights, except for personal ones. */
+/** Subscribers of a group with equal rights, except for rights that depend on the person. */
 export interface Cohort<R extends Recipient> {
-  /** The actor of any member, without the person. */
+  /** An actor with the rights of the members, but without a person. */
   readonly actor: UserActor | ServiceActor;
   readonly members: readonly R[];
 }

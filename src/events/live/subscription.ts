@@ -30,7 +30,7 @@ export interface SubscriptionRequest {
   credential: Credential;
   /** The last cursor that the client has; null starts with the next event. */
   after: Cursor | null;
-  /** Equal for streams that deliver the same events to equal rights. */
+  /** A key that is equal for streams that deliver the same events to subscribers with equal rights. */
   streamKey: string;
   types: ReadonlySet<EventType>;
   /** Delivers only events that name all of these rows. */
@@ -43,7 +43,7 @@ export interface Stream extends AsyncIterableIterator<SubscriptionItem, void, un
   request: SubscriptionRequest;
   /**
    * Makes the stream wait in the broadcaster once it has read the log to its end, so that executions are shared. The
-   * broadcaster sends shared results to the sink; if that is null, the stream returns them.
+   * broadcaster sends shared results to `sink`; without a sink, the stream returns them.
    */
   shareExecution(executor: SubscriptionExecutor, sink: SocketSink | null): void;
   /**
@@ -147,7 +147,7 @@ class Subscription implements Stream {
       this.#seq = after?.seq ?? bounds.head;
       this.#lastDeliveredSeq = this.#seq - BigInt(checkpointEvery);
       if (this.#seq + 1n < bounds.oldest) return yield this.#resync(bounds);
-      // Before the first read of the log, its events do not invalidate cached rights.
+      // Waits for the first read of the log: before it, events do not invalidate cached rights.
       if (reader.head(schoolId) === null) await reader.waitForAppend(schoolId, this.#seq, this.#waitSignal);
       this.#initialActor = await this.#resolveActor();
       while (!this.#stop.signal.aborted) {

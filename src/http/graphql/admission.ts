@@ -60,7 +60,7 @@ function boundValues(value: unknown, depth = 0, count = 0): number {
   return sum;
 }
 
-/** Returns the largest cost of an operation of this type. */
+/** Returns the largest cost that an operation of this type may have. */
 export const maxCostOf = (type: OperationTypeNode | undefined): number =>
   type === OperationTypeNode.QUERY ? bounds.cost : bounds.unslicedCost;
 
@@ -86,11 +86,14 @@ const introspectionForbidden = (): RequestError =>
 /** Cost of a mutation field, in objects, in addition to its result: its statements, its events and their delivery. */
 const mutationFieldCost = 50;
 
-/** Returns the number of objects that the operation could return. Computes it once for a context, as it may depend on variables. */
+/** Returns the number of objects that the operation could return. Computes this number once for each context. */
 export const costOf = ({ contextValue, variableValues, operationName }: OperationArgs): number =>
   (contextValue.cost ??= contextValue.document.costOf(variableValues ?? {}, operationName));
 
-/** Reserves the cost and a slot for an operation. Returns a promise if it has to wait. @throws RATE_LIMITED, UNAVAILABLE */
+/**
+ * Reserves the cost and a slot for an operation. Returns a promise if the operation has to wait.
+ * @throws RATE_LIMITED, UNAVAILABLE
+ */
 export function admit(args: OperationArgs): Finish | Promise<Finish> {
   const { document, operationName, contextValue } = args;
   const operation = operationOf(document, operationName);
@@ -98,7 +101,7 @@ export function admit(args: OperationArgs): Finish | Promise<Finish> {
   return contextValue.account.admit(costOf(args) + mutationFields * mutationFieldCost, contextValue.requestBytes);
 }
 
-/** Returns the number of root fields of an operation, through fragments, including those that a directive may skip. */
+/** Counts the root fields of an operation, including fields in fragments and fields that a directive may skip. */
 function countRootFields({ definitions }: DocumentNode, { selectionSet }: OperationDefinitionNode): number {
   const responseKeys = new Set<string>();
   const visitedFragments = new Set<string>();

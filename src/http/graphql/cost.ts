@@ -157,8 +157,8 @@ function introspectionCost(set: SelectionSetNode, fragments: ReadonlyMap<string,
 const listLengths = measureLists(schema);
 
 /**
- * Returns the length of each list field of introspection; for fields of types, the average of the lists that are not
- * empty.
+ * Returns the length of each list field of introspection. A field that many types have, such as `fields` or `args`,
+ * gets the average length of its lists that are not empty.
  */
 function measureLists(measured: GraphQLSchema): ReadonlyMap<string, number> {
   const types = Object.values(measured.getTypeMap());

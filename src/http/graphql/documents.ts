@@ -88,7 +88,7 @@ export class KnownDocument {
     return cost;
   }
 
-  /** Returns the extensions of a result: those of the last result with the same cost and limit, as most documents have one. */
+  /** Returns the extensions of a result: those of the last result again if it had the same cost and limit. */
   extensionsOf(requested: number, limit: number): ResultExtensions {
     const last = this.#lastExtensions;
     if (last?.requested === requested && last.limit === limit) return last.extensions;
@@ -162,9 +162,9 @@ export class Documents {
   }
 
   /**
-   * Returns the document's text; undefined if the request has neither a text nor a hash. In Apollo's automatic persisted
-   * queries a client sends only the SHA-256 of a document, and also its text if the server does not know the hash. A
-   * hash finds any cached document, no matter which client sent its text.
+   * Returns the document's text; undefined if the request has neither a text nor a hash. With Apollo's automatic
+   * persisted queries, a client first sends only the SHA-256 of a document, and sends the text too if the server does
+   * not know the hash. A hash finds any cached document, no matter which client sent its text.
    * @throws RequestError for an unknown hash, an unsupported version, or a hash that does not match the text.
    */
   textOf({ query, extensions }: DocumentParams): string | undefined {

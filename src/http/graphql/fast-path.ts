@@ -21,8 +21,8 @@ const parameterNames = new Set(['query', 'variables', 'operationName', 'extensio
 const maxCopiedBytes = 4096;
 
 /**
- * Answers the most common requests, queries and mutations that are posted as JSON, without Yoga. It takes the same
- * steps as Yoga (pipeline.ts), but creates no Fetch objects and calls no hooks, which cost more than a small response.
+ * Answers the most common requests (queries and mutations that are posted as JSON) without Yoga. Takes the same steps
+ * as Yoga (pipeline.ts), but creates no Fetch objects and calls no hooks, which cost more than a small response.
  * Requests of any other form, and malformed ones, go to Yoga, which also reports their errors.
  * test/http/graphql/fast-path.test.ts checks that both give the same responses.
  */
@@ -79,7 +79,7 @@ export class FastPath {
 
 type WriteHead = (status: number, bytes: number) => ServerResponse;
 
-/** Sends a result without errors, as the bytes that it was written as. */
+/** Sends a result without errors: the bytes that the executor has written. */
 function sendBytes(executed: ExecutionState, writeHead: WriteHead): void {
   const { bytes, release } = takeBytes(executed);
   if (bytes.length <= maxCopiedBytes) {
@@ -87,8 +87,8 @@ function sendBytes(executed: ExecutionState, writeHead: WriteHead): void {
     writeHead(200, bytes.length).end(bytes.toString('latin1'), 'latin1');
     release();
   } else {
-    // Node calls `release` when it has sent everything. After a disconnection it does not, and the buffer is not
-    // reused.
+    // Node calls `release` when it has sent everything. After a disconnection Node does not call it, so the buffer is
+    // not reused.
     writeHead(200, bytes.length).end(bytes, release);
   }
 }

@@ -3,9 +3,9 @@ import { cacheBudget } from '../cache-budget.ts';
 import { refusalError, RequestError } from '../errors.ts';
 
 /**
- * Limits, in bytes of heap, of the documents and plans that open subscriptions keep in memory: in total, per account
- * while half of the total is free, and per account after that. So a few accounts cannot use up the memory of all the
- * others.
+ * Limits of the documents and plans that open subscriptions keep in memory, in bytes of heap. Once more than half of
+ * `all` is in use, each account may add less (`accountWhenScarce`), so that a few accounts cannot use up the memory for
+ * all.
  */
 const maxHeld = { all: cacheBudget, account: cacheBudget / 8, accountWhenScarce: cacheBudget / 64 };
 
@@ -75,7 +75,7 @@ function increment(holds: Map<Weighted, number>, object: Weighted): boolean {
   return count === 0;
 }
 
-/** Returns whether it was the last hold. */
+/** Removes one of the holds of the object. Returns whether that was the last one. */
 function decrement(holds: Map<Weighted, number>, object: Weighted): boolean {
   const left = holds.get(object)! - 1;
   if (left > 0) holds.set(object, left);

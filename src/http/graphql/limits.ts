@@ -3,8 +3,8 @@ import { Refusal, type Message } from '../../errors.ts';
 import { RequestError } from '../errors.ts';
 
 /**
- * Limits of documents, variables and costs, on HTTP and on WebSocket. This file checks documents; admission.ts checks the
- * variables and the cost of an operation before it is executed.
+ * Limits of documents, variables and costs, on HTTP and on WebSocket. This file checks documents; admission.ts checks
+ * the variables and the cost of an operation before it is executed.
  */
 
 export const bounds = {
@@ -128,7 +128,7 @@ export function anonymousShapeRefusal({ definitions }: DocumentNode): Refusal | 
   return undefined;
 }
 
-/** Counts the direct fields of a selection set and the depth of its fields, through fragments. */
+/** The number of direct fields of a selection set, and the depth of all its fields, both with fragments expanded. */
 interface Shape {
   fields: number;
   depth: number;

@@ -39,9 +39,9 @@ export interface PipelineDeps {
 }
 
 /**
- * The steps of every operation, in their order. fast-path.ts and yoga.ts call them for HTTP, and
- * src/http/websocket/server.ts from `authenticate` on: a rule that is added to a step holds on all ways.
- * test/http/graphql/pipeline.test.ts adds a rule to each step and checks that.
+ * The steps of every operation, in their order. fast-path.ts and yoga.ts call them for HTTP;
+ * src/http/websocket/protocol.ts calls those after `readBody`. So a rule that is added to a step applies to HTTP and
+ * WebSocket alike: test/http/graphql/pipeline.test.ts adds a rule to each step and checks this.
  *
  *   accept → readBody → findText → authenticate → readDocument (parse, validate) → createContext → execute or subscribe
  *   execute: checkLimits → admit → takeAsOf → run → maskErrors
@@ -76,7 +76,10 @@ export class Pipeline {
     return readText(request, bounds.body, response);
   }
 
-  /** Returns the text of the document, which a hash may stand for; undefined if there is neither. @throws RequestError */
+  /**
+   * Returns the text of the document, found by its hash if the request has only a hash; undefined if it has neither.
+   * @throws RequestError
+   */
   findText(params: DocumentParams): string | undefined {
     return this.#deps.documents.textOf(params);
   }
@@ -87,8 +90,8 @@ export class Pipeline {
   }
 
   /**
-   * Returns the document. Parses and validates an unknown one, once its sender is known. Checks a known one again only
-   * for an anonymous request.
+   * Returns the document. If the request has a credential, returns a cached document at once. In all other cases
+   * authenticates the sender first, because of the budget of new documents and the limits of anonymous documents.
    * @throws GraphQLError or AggregateError
    */
   readDocument(text: string, envelope: RequestEnvelope): KnownDocument | Promise<KnownDocument> {
@@ -108,7 +111,7 @@ export class Pipeline {
     return this.#deps.contexts.create(authenticated, requestInfo, document!, operation?.operation === OperationTypeNode.QUERY);
   }
 
-  /** Executes a query or a mutation. Never rejects: the result holds the errors, masked, and the cost in its extensions. */
+  /** Executes a query or a mutation. Never rejects: the result has the masked errors and its cost in `extensions`. */
   async execute(args: OperationArgs): Promise<Executed> {
     const { language, requestId } = args.contextValue;
     const extensions = extensionsOf(args);
@@ -126,7 +129,7 @@ export class Pipeline {
     }
   }
 
-  /** Opens the stream of a subscription. Never rejects: the result, or an item of the stream, holds the errors, masked. */
+  /** Opens the stream of a subscription. Never rejects: the result, or an item of the stream, has the masked errors. */
   async subscribe(args: OperationArgs): Promise<Results | ExecutionResult> {
     const { contextValue } = args;
     const mask = (error: unknown): GraphQLError[] => this.maskErrors(error, contextValue.language, contextValue.requestId);
@@ -145,14 +148,17 @@ export class Pipeline {
     checkLimits(args);
   }
 
-  /** Reserves cost and a slot of the account. Returns a promise if the operation has to wait. @throws RATE_LIMITED, UNAVAILABLE */
+  /**
+   * Reserves cost and a slot of the account. Returns a promise if the operation has to wait.
+   * @throws RATE_LIMITED, UNAVAILABLE
+   */
   admit(args: OperationArgs): Finish | Promise<Finish> {
     return admit(args);
   }
 
   /**
-   * Reads the cursors of the event logs before the execution of an operation that selects `asOf`, so that no row in the
-   * result is older than its cursor. Returns undefined if the document does not select `asOf`.
+   * For a document that selects `asOf`, reads the cursors of the event logs before the execution. So no row in the
+   * result is older than the cursor of its school's log. Returns undefined for other documents.
    */
   takeAsOf({ contextValue }: OperationArgs): Promise<unknown> | undefined {
     return contextValue.document.selectsAsOf ? captureHeads(contextValue) : undefined;
@@ -182,7 +188,7 @@ export class Pipeline {
     duration.observe({ type }, (performance.now() - startedAt) / 1000);
   }
 
-  /** Executes an operation as soon as the limits of its account allow it. Charges the account for the bytes of the result. */
+  /** Executes an operation once the limits of its account allow it. Charges the account for the bytes of the result. */
   async #executeAdmitted(args: OperationArgs): Promise<Executed> {
     const admission = this.admit(args);
     const finish = admission instanceof Promise ? await admission : admission;

@@ -12,8 +12,8 @@ import type { DocumentParams } from './documents.ts';
 import type { Pipeline, RequestEnvelope } from './pipeline.ts';
 
 /**
- * Serves what fast-path.ts leaves by Yoga: GET, other media types, streams of events. Yoga reads the parameters and
- * writes the response; everything between is the pipeline's. Only this file knows Yoga's types.
+ * Answers with Yoga what fast-path.ts does not answer: GET, other media types, streams of events. Yoga reads the
+ * parameters and writes the response; the pipeline does everything in between. Only this file knows Yoga's types.
  */
 
 type YogaPlugin = Plugin<RequestContext, RequestEnvelope>;
@@ -59,7 +59,7 @@ async function masked<T>(pipeline: Pipeline, { acceptLanguage, requestId }: Requ
 function usePipeline(pipeline: Pipeline): YogaPlugin {
   return {
     async onParams({ params, setParams, paramsHandler, setParamsHandler, context: { requestInfo } }) {
-      // Yoga refuses parameters that are not an object, after this hook.
+      // `params` may be null here: Yoga refuses parameters that are not an object only after this hook.
       const query = await masked(pipeline, requestInfo, () => pipeline.findText((params as DocumentParams | null) ?? {}));
       if (query !== undefined) setParams({ ...params, query });
       // Runs after every check of the parameters.

@@ -29,10 +29,10 @@ export class RequestGroups {
   readonly #facts = new WeakMap<OperationDefinitionNode, DocumentFacts>();
 
   /**
-   * Returns the key of the subscribers with the same request; null if the result depends on the viewer, so that no other
-   * subscriber can share it. The key covers everything that an execution reads of a request: the document, the
-   * operation, the language and the coerced variables. It omits variables that occur only in the arguments of the root
-   * field, since `streamKey` covers them.
+   * Returns the key of the subscribers with the same request; null if the result depends on the viewer, so that no
+   * other subscriber can share it. The key covers everything that an execution reads of a request: the document, the
+   * operation, the language and the coerced variables. Variables that occur only in the arguments of the root field are
+   * covered by `streamKey`.
    */
   keyOf({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs, streamKey: string): string | null {
     const operation = getOperationAST(document, operationName)!;
@@ -41,7 +41,7 @@ export class RequestGroups {
     const { coerced } = getVariableValues(schema, operation.variableDefinitions ?? [], variableValues ?? {});
     const values = Object.entries(coerced!).filter(([variable]) => !streamVariables.has(variable));
     const { language } = contextValue as GraphContext;
-    // An absent variable has no entry, unlike a null one. Entries have the order of the variable definitions.
+    // A variable that was not sent has no entry; a null variable has one. Entries are in the order of the definitions.
     const text = JSON.stringify([document.loc?.source.body ?? print(document), operationName ?? null, streamKey, values, language]);
     return createHash('sha256').update(text).digest('base64');
   }

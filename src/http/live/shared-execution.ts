@@ -18,12 +18,12 @@ import type { SubscriptionOperation } from './subscription-operation.ts';
 
 /** Executes an event once for many subscribers with the same request. */
 
-/** Whether all members, or no member, may see a resource, by the resource's key. */
+/** By the key of a resource: true if all subscribers of the execution may see it, false if no subscriber may. */
 type KnownVisibility = ReadonlyMap<string, boolean>;
 
 /**
  * Creates the actor of a shared execution.
- * @param onOtherRights called when the execution reads rights that the actor cannot answer.
+ * @param onOtherRights called when the execution asks for a right that the subscribers may have in different ways.
  */
 type CreateActor = (onOtherRights: () => void) => UserActor | ServiceActor;
 
@@ -47,10 +47,11 @@ export class GroupExecutor implements SubscriptionExecutor {
   }
 
   /**
-   * Executes an event. The first execution uses an actor that stands for all members: if only the visibility of
-   * resources differs, members who see the same get the same result. If it reads rights in another way, each cohort gets
-   * an execution; if that reads rights of the person, each member gets one. A failed execution leaves only its own
-   * recipients without a result.
+   * Executes an event. The first execution uses an actor that stands for all subscribers, and loaders that decide which
+   * resources are visible: subscribers who see the same resources get the same result. If the execution asks the actor
+   * for its rights, each cohort (subscribers with the same roles and classes) gets its own execution. If a cohort's
+   * execution asks who the person is, each subscriber gets one. A failed execution leaves only its own recipients
+   * without a result.
    */
   async executeFor<R extends Recipient>(event: BroadcastEvent, cohorts: readonly Cohort<R>[]): Promise<Delivery<R>[]> {
     const scope: EventScope = { event, operation: this.#operation, personalRights: this.#personalRights };
@@ -87,7 +88,7 @@ class SharedExecution<R extends Recipient> {
   readonly #cohorts: readonly Cohort<R>[];
   readonly #known: KnownVisibility;
   readonly #createActor: CreateActor;
-  /** Whether the execution has read rights that its actor cannot answer, so that its result is not valid. */
+  /** Whether the execution has asked its actor for a right that not all members share: its result is then not valid. */
   #needsOtherRights = false;
   /** The resources that the execution has read and whose visibility is not known yet, by their keys. */
   readonly #checked = new Map<string, Visibility>();
@@ -104,7 +105,7 @@ class SharedExecution<R extends Recipient> {
     try {
       const actor = this.#createActor(() => (this.#needsOtherRights = true));
       const executed = await operation.execute(eventItem(event.event, actor), this.#contextFor(actor));
-      // Checks failures only after this, since an actor without a person may have caused them.
+      // Checks this before failures: an actor that stands for several people may have caused them.
       return await (this.#needsOtherRights ? this.#executeByRights() : this.#deliverByVisibility(executed));
     } catch (error) {
       operation.logFailure(error);
@@ -112,7 +113,10 @@ class SharedExecution<R extends Recipient> {
     }
   }
 
-  /** Returns a context whose loaders note which resources are read, and decide their visibility for the first cohort. */
+  /**
+   * Returns a context whose loaders record which resources are read, and return those that the first cohort may see.
+   * `#known` decides for the resources in it.
+   */
   #contextFor(actor: UserActor | ServiceActor): GraphContext {
     const { event, operation } = this.#scope;
     const context = operation.base.renew(actor);
@@ -146,8 +150,8 @@ class SharedExecution<R extends Recipient> {
   }
 
   /**
-   * Delivers the result to the members who may see the same objects as the first cohort, for which it was executed.
-   * Executes again for the others.
+   * Delivers the result, which was executed for the first cohort, to all members who may see the same objects as that
+   * cohort. Executes again for all other members.
    */
   async #deliverByVisibility(executed: Executed): Promise<Delivery<R>[]> {
     const { operation, personalRights } = this.#scope;
@@ -176,8 +180,8 @@ function membersOf<R extends Recipient>(cohorts: readonly Cohort<R>[]): readonly
 const patternOf = (areVisible: readonly boolean[]): string => areVisible.map((isVisible) => (isVisible ? '1' : '0')).join('');
 
 /**
- * Groups the members by the resources that they may see, by `patternOf`. A cohort stays whole unless a personal right
- * could make a resource visible to one of its members.
+ * Groups the members by the resources that they may see. The keys are those of `patternOf`. Splits a cohort only if a
+ * personal right could make a resource visible to some of its members.
  */
 function partitionByVisibility<R extends Recipient>(
   cohorts: readonly Cohort<R>[],
@@ -210,11 +214,11 @@ function append<T>(lists: Map<string, T[]>, key: string, value: T): void {
   else list.push(value);
 }
 
-/** Caches by the actor of a cohort, which receives many events, which resources personal rights could add. */
+/** Caches for each cohort, by its actor, which types of resources a personal right of a member could make visible. */
 export class PersonalRights {
   readonly #byActor = new WeakMap<UserActor | ServiceActor, Map<ResourceType, boolean>>();
 
-  /** Returns whether a personal right could make a resource of this type visible, in addition to the rights of the cohort. */
+  /** Returns whether a personal right could show a resource of this type that the rights of the cohort do not show. */
   mayShow(actor: UserActor | ServiceActor, type: ResourceType): boolean {
     let known = this.#byActor.get(actor);
     if (known === undefined) this.#byActor.set(actor, (known = new Map<ResourceType, boolean>()));

@@ -12,15 +12,15 @@ import { RequestGroups } from './request-groups.ts';
 import { GroupExecutor, PersonalRights } from './shared-execution.ts';
 import { SubscriptionOperation, throwFailure, type ExecutionCounts } from './subscription-operation.ts';
 
-/** The arguments of graphql-js's `subscribe`, and the socket of a client that has one. */
+/** The arguments of graphql-js's `subscribe`, and for a client on a WebSocket also where to send shared results. */
 export interface SubscribeArgs extends ExecutionArgs {
   sink?: SocketSink;
 }
 
 /**
- * Opens subscriptions, and executes each item in a new context, with the rights that were checked for the item and with
- * rows read now: one context for the whole subscription would serve cached rows after rights are lost. Subscribers with
- * the same request and equivalent rights share one result, which is executed and serialised once.
+ * Opens subscriptions, and executes each item in a new context, which has the rights that were checked for this item
+ * and reads all rows again. A context for the whole subscription would serve cached rows, even after rights are lost.
+ * Subscribers with the same request and equivalent rights share one result, which is executed and serialised once.
  */
 export class Subscriptions {
   readonly #serialize: SerializeResult;
@@ -67,7 +67,7 @@ interface ResultIteratorOptions {
   stream: Stream;
   operation: SubscriptionOperation;
   sink: SocketSink | null;
-  /** The cost of an item whose bytes are not counted. */
+  /** The cost that the account is charged for an item if the size of its result is unknown. */
   estimate: number;
   /** Called when the subscription ends. */
   release: () => void;

@@ -19,7 +19,7 @@ interface Cookie {
   value: string;
   /** Whether browsers send it over https only. */
   secure: boolean;
-  /** Undefined keeps it until the browser is closed. */
+  /** If undefined, the browser drops the cookie when the browser is closed. */
   maxAgeSeconds?: number;
 }
 

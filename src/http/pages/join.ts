@@ -13,7 +13,8 @@ import { say, type TextName } from './texts.ts';
 
 /**
  * `/join/<code>`: joins a school by an invitation link. Before joining, the page shows the school and the class, but no
- * people; a personal invitation greets its person by the given name. The code is only in the address, so the page is not cached, sends no referrer, and its path is not logged.
+ * people; a personal invitation greets its person by the given name. The address contains the code, which is a secret:
+ * the page is not cached, sends no referrer, and its path is not logged.
  */
 
 const signUpFields: readonly Field[] = [
@@ -24,7 +25,7 @@ const signUpFields: readonly Field[] = [
   { name: 'password', autocomplete: 'new-password', hint: 'passwordHint' },
 ];
 
-/** A personal invitation is for a person whose names the school knows. */
+/** The fields for a personal invitation: they ask for no names, because the school knows those of the person. */
 const personalFields: readonly Field[] = [
   { name: 'signInName', autocomplete: 'username', hint: 'signInNameHint', autofocus: true },
   { name: 'password', autocomplete: 'new-password', hint: 'passwordHint' },

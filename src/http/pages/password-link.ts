@@ -8,8 +8,9 @@ import { newPasswordFields, newPasswordOf } from './password.ts';
 import { say } from './texts.ts';
 
 /**
- * `/reset/<code>`: sets a new password by a one-time link. The page names nobody, and an unknown, a used and an expired
- * code look alike. The code is only in the address, so the page is not cached, sends no referrer, and its path is not logged.
+ * `/reset/<code>`: sets a new password by a one-time link. The page shows no names, and the same answer for an unknown,
+ * a used and an expired code. The address contains the code, which is a secret: the page is not cached, sends no
+ * referrer, and its path is not logged.
  */
 export async function passwordLinkPage(parts: PageParts, visit: Visit, code: string): Promise<void> {
   const { req, res, language } = visit;

@@ -60,7 +60,7 @@ ${fields(language, changeFields, state)}
   redirect(visit, withLanguage('/password/changed', language));
 }
 
-/** `/password/changed`: tells what to do next. Shows no personal data, so that it can stay open on a shared computer. */
+/** `/password/changed`: tells what to do next. Shows no personal data, so it can stay open on a shared computer. */
 export function passwordChangedPage(visit: Visit): void {
   const { res, language } = visit;
   const body = html`<section>

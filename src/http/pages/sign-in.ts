@@ -8,7 +8,7 @@ import { formTarget, notice, sendPage, withLanguage } from './layout.ts';
 import { anonymous, pathOf, type PageParts, type Visit } from './parts.ts';
 import { say } from './texts.ts';
 
-/** `/sign-in/<id>`: the page to which the authorization server redirects a browser that must sign in. */
+/** This file is the page `/sign-in/<id>`, to which the authorization server redirects a browser that must sign in. */
 
 export const signInFields: readonly Field[] = [
   { name: 'signInName', autocomplete: 'username', autofocus: true },

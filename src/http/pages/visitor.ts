@@ -43,7 +43,7 @@ export function signInPath({ config }: PageParts, language: Language, path = '/s
   return `/oidc/auth?${query.toString()}`;
 }
 
-/** `/sessions/signed-in`: the redirect URI of signing in. */
+/** `/sessions/signed-in`: the redirect URI after signing in. Leads on to the page that `state` names. */
 export function signedInPage(visit: Visit): void {
   const [language, path = ''] = (visit.url.searchParams.get('state') ?? '').split(' ');
   redirect(visit, withLanguage(returnPath.test(path) ? path : '/sessions', language === 'en' ? 'en' : 'ru'));

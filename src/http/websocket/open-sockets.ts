@@ -14,12 +14,12 @@ import type { AuthenticatedRequest } from '../request-context.ts';
 import type { RequestInfo } from '../request-info.ts';
 import { Operation } from './operation.ts';
 
-/** Tracks the open WebSockets of a process: their accounts, pings, token expiry and closing. */
+/** This file tracks the open WebSockets of a process: their accounts, pings, token expiry and closing. */
 
 export const socketLimits = {
   /** Sockets without `connection_init` from one address. Beyond this number the oldest are closed. */
   silentPerAddress: 100,
-  /** Milliseconds before a new socket may be closed as silent, since all clients of a school may reconnect at once. */
+  /** Milliseconds before the limit above closes a new socket, since all clients of a school may reconnect at once. */
   silentAfter: 1000,
   /** Sockets without `connection_init` from one address at which the server refuses another upgrade. */
   refusedPerAddress: 2000,
@@ -27,7 +27,7 @@ export const socketLimits = {
 
 /** Milliseconds between two pings. A client that has not answered when the next ping is due is disconnected. */
 const pingIntervalMs = 12_000;
-/** Milliseconds after the token's expiry in which streams end with a reason and running operations are answered. */
+/** Milliseconds that a busy socket stays open after its token has expired, to end streams and answer operations. */
 const expiryGraceMs = 5000;
 
 /** Close code for temporary failures, after which clients reconnect. */
@@ -69,7 +69,7 @@ export class OpenSocket {
     return this.credential !== undefined && this.credential.expiresAt <= Date.now() / 1000;
   }
 
-  /** Whether an operation is running that is not held. */
+  /** Whether any operation runs, apart from those that `hold` keeps unanswered. */
   get isBusy(): boolean {
     for (const { isHeld } of this.operations) if (!isHeld) return true;
     return false;
@@ -196,9 +196,9 @@ export class OpenSockets {
   }
 
   /**
-   * Holds an operation unanswered until the socket is closed, because its token has expired or the server stops. Closes
-   * the socket as soon as no other operation runs; the client then sends the operation again, with a new token or to
-   * another process. Resolves when the socket is closed, so that the client does not get the error.
+   * Keeps an operation unanswered, because the token of the socket has expired or the server stops. Closes the socket
+   * as soon as no other operation runs; the client then sends the operation again, with a new token or to another
+   * process. Resolves when the socket is closed, so that the client does not get the error.
    */
   async hold(open: OpenSocket, operation: Operation): Promise<GraphQLError[]> {
     operation.isHeld = true;

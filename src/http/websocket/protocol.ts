@@ -56,7 +56,7 @@ export interface ProtocolOptions {
 export function createProtocol(options: ProtocolOptions): Server<OpenSocket> {
   const handlers = new ProtocolHandlers(options);
   return makeServer<Record<string, unknown>, OpenSocket>({
-    // `OpenSockets` has this timeout.
+    // Turns off the timeout of graphql-ws: `OpenSockets` has its own.
     connectionInitWaitTimeout: 0,
     execute: (args) => handlers.run(args as SocketOperationArgs),
     subscribe: (args) => handlers.run(args as SocketOperationArgs),
@@ -82,7 +82,7 @@ function formatErrors(errors: readonly GraphQLError[], { extra, connectionParams
   return errors.map((error) => withoutHttp(inLanguage(error, language)));
 }
 
-/** Returns whether the operation failed because the socket's token has expired; clients do not get this error. */
+/** Returns whether the operation failed because the socket's token has expired. It is then left unanswered (`hold`). */
 const mustHold = (open: OpenSocket, [error]: readonly GraphQLError[]): boolean =>
   open.hasExpired && error?.extensions.code === 'UNAUTHENTICATED';
 

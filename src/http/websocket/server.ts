@@ -13,18 +13,18 @@ import { createProtocol, type ProtocolOptions } from './protocol.ts';
 
 const maxPayload = 64 * 1024;
 const maxFragments = 64;
-/** Unsent bytes of a client beyond which the server reads nothing from it. */
+/** The server stops reading from a client while more bytes than this wait to be sent to the client. */
 const maxBufferedBytes = 1024 * 1024;
 /** Milliseconds in which a client must answer a close frame. */
 const closeTimeout = 2000;
 
 /** Time limits of clients, in milliseconds. */
 export interface SocketTimeouts {
-  /** For sending `connection_init` on a new socket. */
+  /** Time that a client has to send `connection_init` on a new socket. */
   init: number;
-  /** In which a client must read at least one of the bytes that wait for it. */
+  /** Time in which a client with unsent bytes must read at least one byte. */
   stalled: number;
-  /** Between two checks of the accounts of idle sockets; streams check their own rights. */
+  /** Time between two checks of the sessions and accounts of idle sockets; streams check their own rights. */
   recheck?: number;
 }
 

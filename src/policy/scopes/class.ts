@@ -10,7 +10,7 @@ export const classScopes = defineScopes<ClassFacts>()({
   read: forService('read', "any class of the client's school"),
   roster: forService('roster', "any class of the client's school"),
   class: {
-    description: 'the classes of a class teacher, the classes that a subject teacher teaches, the class of a pupil',
+    description: 'the own classes: those that a class teacher leads, that a subject teacher teaches in, or that a pupil is in',
     holds: (role, facts) => role.classes.includes(facts.classId),
     where: (role) => ({ id: inList(role.classes) }),
   },

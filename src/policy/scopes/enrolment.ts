@@ -11,12 +11,12 @@ export const enrolmentScopes = defineScopes<EnrolmentFacts>()({
   school: inSchool('any enrolment of the school'),
   read: forService('read', "any enrolment of the client's school"),
   class: {
-    description: 'present and ended enrolments of the classes',
+    description: "present and ended enrolments in the teacher's own classes",
     holds: (role, facts) => role.classes.includes(facts.classId),
     where: (role) => ({ classId: inList(role.classes) }),
   },
   classmates: {
-    description: 'present enrolments of the class',
+    description: "present enrolments in the pupil's own class",
     holds: (role, facts) => facts.current && role.classes.includes(facts.classId),
     where: (role) => ({ classId: inList(role.classes), endedAt: null }),
   },

@@ -10,7 +10,7 @@ export interface InvitationFacts {
 
 export const invitationScopes = defineScopes<InvitationFacts>()({
   school: {
-    description: 'any invitation of the school but personal ones',
+    description: 'any invitation of the school except personal ones',
     holds: (role, facts) => facts.userId === null && role.schools.includes(facts.schoolId),
     where: (role) => ({ schoolId: inList(role.schools), userId: null }),
   },

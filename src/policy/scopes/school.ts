@@ -8,7 +8,7 @@ export interface SchoolFacts {
 const ofSchools = (scope: Scope<SchoolFacts>): Scope<SchoolFacts> => ({ ...scope, where: (role) => ({ id: scope.where(role).schoolId }) });
 
 export const schoolScopes = defineScopes<SchoolFacts>()({
-  school: ofSchools(inSchool('the schools in which the person belongs to the column')),
+  school: ofSchools(inSchool('the schools in which the person has the role of the column')),
   read: ofSchools(forService('read', "the client's school")),
   events: ofSchools(forService('events', "the client's school")),
   roster: ofSchools(forService('roster', "the client's school")),

@@ -49,8 +49,8 @@ export const userScopes = defineScopes<UserFacts>()({
     holds: (role, facts) => facts.places.some((place) => place.staff && place.current && role.schools.includes(place.schoolId)),
     where: (role) => ({ grants: { some: { schoolId: inList(role.schools), role: { not: 'STUDENT' }, endedAt: null } } }),
   },
-  class: { description: 'present and former pupils and teachers of the classes', ...peopleOfClasses(true) },
-  classmates: { description: 'the present pupils and teachers of the class', ...peopleOfClasses(false) },
+  class: { description: "present and former pupils and teachers of the teacher's own classes", ...peopleOfClasses(true) },
+  classmates: { description: "the present pupils and teachers of the pupil's own class", ...peopleOfClasses(false) },
   chatmates: ofPerson({
     description: 'people who share a chat with the person, in a school where the person still has a role',
     holds: (role, facts) => facts.chats.some(({ schoolId, chatId }) => role.schools.includes(schoolId) && role.chats.has(chatId)),

@@ -300,7 +300,7 @@ describe('a damaged lock', () => {
 describe('a process that pauses while it takes a folder', () => {
   const locks = () => join(dir, 'pg.lock');
   let listening: Promise<{ close(): void } | undefined> | undefined;
-  /** Acquires the lock; after this read of the lock folder, a successor takes the folder first. */
+  /** Tries to acquire the lock. Right after the read number `at` of the lock folder, a simulated successor takes it. */
   const take = (at: number, onLost: () => void) => {
     let readings = 0;
     read.run = (folder) => {

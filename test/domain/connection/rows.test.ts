@@ -14,7 +14,7 @@ beforeAll(async () => {
   for (let at = 0; at < 30; at++)
     rows.push({ key: `${'бёэzZ'.charAt(at % 5)}${at}`, count: at % 4, resetsAt: new Date(Date.UTC(2026, 0, 1, 0, 0, 0, at % 7)) });
   await db.prisma.rateLimit.createMany({ data: rows });
-  // The text column of this table uses the collation of the cluster, so the model reads the order from the database.
+  // The text column of this table uses the cluster's collation, so the database itself gives the expected order.
   const inOrder = await db.prisma.rateLimit.findMany({ orderBy: { key: 'asc' } });
   rows.splice(0, rows.length, ...inOrder);
 });

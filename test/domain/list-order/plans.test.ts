@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
-/** Pages of the lists of a school are read by an index in their order: as many rows in the middle of a list as at its start. */
+/**
+ * An index in the order of the list reads each page of a list of a school, so that a page in the middle reads as many
+ * rows as the first one.
+ */
 
 let app: Sfera;
 let schoolId: string;
@@ -41,7 +44,7 @@ beforeAll(async () => {
     ({ administrator } = built);
     schoolId = app.id('School', built.school.id);
   }
-  // As if they had changed on different days: all were added within a second.
+  // Spreads the last changes of the people over many days, because all of them were added within a second.
   await app.db.pool.query(
     "update role_grant g set user_updated_at = now() - p.given_name::int * interval '1 hour' from app_user p where p.id = g.user_id and p.surname = 'Пробный'",
   );
@@ -95,7 +98,7 @@ const directions = (field: string) => [`orderBy: { field: ${field} }`, `orderBy:
 
 describe.each([
   ['people', '', 'role_grant_people_idx'],
-  // Most people of the school are pupils, so that the index of all its people may do as well.
+  // Most people of the school are pupils, so the planner may use the index by role or the index of all people.
   ['people', 'role: STUDENT', 'role_grant_people_'],
   ['people', 'orderBy: { field: NAME, direction: DESC }', 'role_grant_people_idx'],
   ...directions('UPDATED_AT').map((order) => ['people', order, 'role_grant_people_changed_idx']),

@@ -9,7 +9,10 @@ import { buildSchool } from '../../support/fixtures.ts';
 import type { SchoolFixture } from '../../support/noun-fixture.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
-/** A query reads only the columns that it selects: each field has the same value when it is selected by itself and with all others. */
+/**
+ * A query reads only the columns that its fields need: each field has the same value selected alone as selected with
+ * all the other fields.
+ */
 
 let app: Sfera;
 let fixture: SchoolFixture;
@@ -93,7 +96,7 @@ it('a list that joins people returns the same values with and without cursors', 
 it('joins no person whom the viewer may not see', async () => {
   const { school, schoolId, people, chats } = fixture;
   expect(school.id).toBe(schoolId);
-  // A pupil of another class, in a chat with the pupil; then in none.
+  // Adds the pupil to a chat of the leader and the teacher, and at the end removes the pupil again.
   const { id } = await app.db.prisma.chatMember.create({
     data: { schoolId, chatId: chats.CLUB.id, userId: people.pupil.id, reason: 'PERSON' },
   });

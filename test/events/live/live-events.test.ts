@@ -214,8 +214,8 @@ const changeRights = (random: SeededRandom, { schools }: World, userId: string):
   });
 
 /**
- * Returns the rights that decide what a stream of this school delivers: the roles in the school, and the classes of
- * each.
+ * Returns the rights that decide what a stream of this school delivers: the roles in the school, and the classes that a
+ * person teaches or attends there.
  */
 function claimsOf(actor: Actor, schoolId: string): Set<string> {
   if (actor.kind !== 'user') return new Set();
@@ -257,7 +257,7 @@ it('delivers to everyone exactly what their rights at that moment allow, and end
       each.received.length = 0;
     }
     for (let at = 0, size; at < events.length; at += size) await recordAll(events.slice(at, at + (size = random.integer(1, 5))));
-    // Does not check deliveries during the change of rights: they may follow the old rights or the new ones.
+    // Checks only these events: what was delivered while rights changed may follow the old rights or the new ones.
     const heads = new Map(await Promise.all(schoolIds.map(async (id) => [id, (await app.liveEvents.reader.bounds(id))!.head] as const)));
     for (const each of followers) {
       await each.passed(heads.get(each.schoolId)!);
@@ -333,8 +333,8 @@ it('reloads the rights before each event of a slow subscriber', async () => {
 describe('rights that another process revoked without a notification here', () => {
   let feed: ReturnType<typeof createLiveEvents>;
   beforeAll(() => {
-    // Without the timer, rights are read again only when they are too old; invalidations of the other instance do not
-    // reach this one.
+    // Without its timers, this second instance reads rights again only when they are too old. An event that the
+    // instance of `app` reads does not invalidate the rights here.
     vi.useFakeTimers({ toFake: ['setInterval'] });
     feed = createLiveEvents(app.db, app.notifier, createLogger('silent'));
     vi.useRealTimers();
@@ -408,8 +408,8 @@ describe('rights that another process revoked without a notification here', () =
     const next = stream.next();
     await until(() => expect(feed.broadcaster.stats().waiting).toBe(1));
     await recordAll([renamed, renamed, renamed]);
-    // The pupil leaves the chat while the first event is executed: the only further event about the chat is the
-    // leaving.
+    // The pupil leaves the chat while the first event is executed, so the stream delivers no event about the chat
+    // except the one that the pupil left.
     expect(await next).toMatchObject({ value: { kind: 'event', event: { type: 'chatMember.removed' } } });
     expect(delivered).toEqual([]);
     await stream.return!();
@@ -482,7 +482,8 @@ it('never delivers an event with the rights from before it', async () => {
       },
     }),
   });
-  // The person leaves the chat before the stream reads the log for the first time; the chat is renamed after that.
+  // Event 1 says that the pupil left the chat, and event 2 (not delivered) that the chat was renamed afterwards. Both
+  // were written before the stream first read the log.
   expect(await nextOf(stream)).toBe(1n);
   expect(await nextOf(stream)).toBe(3n);
   await stream.return!();

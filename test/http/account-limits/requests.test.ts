@@ -71,7 +71,7 @@ describe('by HTTP and by a socket', () => {
   });
 
   it('requests count once if the fast path passes them to Yoga, and if their session has ended', async () => {
-    // One of the 30 of this address was sent above.
+    // A test above sent one of the 30 requests that this address may send: these 15, counted twice, would exceed them.
     for (let n = 0; n < 15; n += 1)
       expect((await overHttp(app.url, '', { query: `query A${n} { __typename } query B${n} { __typename }` })).codes).toEqual([
         'OPERATION_RESOLUTION_FAILURE',

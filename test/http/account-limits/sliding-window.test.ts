@@ -5,7 +5,7 @@ describe('a sliding window', () => {
   it('never lets more than the limit through in any 60 seconds, also across minutes', () => {
     const window = new SlidingWindow();
     const passed: number[] = [];
-    // Twice the limit, evenly spread around the start of a minute, and again a minute later.
+    // 20 requests a second, 12 times the limit, from 10 s before the start of a minute until 130 s after it.
     for (let now = 1_800_000_000_000 - 10_000; now < 1_800_000_000_000 + 130_000; now += 50)
       if (window.waitFor(1, 100, now) === 0) {
         window.add(1, now);

@@ -31,8 +31,8 @@ async function schoolOf(classes: number, pupils: number) {
 }
 
 /**
- * Returns the statements of the requests, without background statements: `last_seen_at` of sessions, the poll of the
- * log, NOTIFY.
+ * Records statements from now on. Returns a function that returns them without background statements: `last_seen_at` of
+ * sessions, the poll of the log, NOTIFY.
  */
 function watch() {
   const sent = vi.spyOn(pg.Client.prototype, 'query');
@@ -67,7 +67,7 @@ beforeAll(async () => {
 const onSchool = (fields: string) => `query ($id: ID!) { node(id: $id) { ... on School { ${fields} } } }`;
 
 describe.each([
-  // Only the rights.
+  // A comment above a case lists its statements. Here only the actor's rights.
   ['nothing', '{ __typename }', 1],
   // Rights; the school.
   ['node', onSchool('name'), 2],
@@ -102,8 +102,8 @@ describe.each([
   });
 });
 
-// Rights; the class; the pupil; the locks on both; the role and the latest enrolment; the enrolment; the chats; the
-// events.
+// The statements, in order: rights; the class; the pupil; the locks on both; the role and the latest enrolment; the
+// enrolment; the chats; the events.
 it('enrols a pupil with nine statements, the last of which is sent with the COMMIT', async () => {
   const { school, classId, ask } = await schoolOf(1, 1);
   const enrol = async () => {

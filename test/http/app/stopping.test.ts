@@ -74,7 +74,10 @@ async function blockChanges(app: Sfera): Promise<() => Promise<void>> {
 
 const createSubject = 'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename } }';
 
-/** A change on a socket of a second server, which waits until `unblock` is called. Stopping that server leaves the database open. */
+/**
+ * A mutation on a socket of a second server. The mutation waits until `unblock` is called. Stopping the second server
+ * leaves the database open.
+ */
 interface BlockedChange {
   stopping: SecondApp;
   changing: RawSocket;

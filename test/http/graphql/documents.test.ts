@@ -87,7 +87,7 @@ describe.each(ways)('an anonymous client (%s)', (_way, send) => {
     expect((await send({ query: known }, '', address)).data).toEqual({ __typename: 'Query' });
     const garbage = (n: number) => `{ viewer { ${n} ${filler(1900)}`;
     let refused: Reply | undefined;
-    // At most two budgets, if a new minute starts in between.
+    // 300 documents exceed even two budgets: a new minute, with a new budget, may start in between.
     for (let n = 0; n < 300 && refused === undefined; n += 1) {
       const reply = await send({ query: garbage(n) }, '', address);
       if (reply.codes[0] === 'RATE_LIMITED') refused = reply;
@@ -340,14 +340,14 @@ describe('the cache of documents', () => {
     const own = ends.length;
     // A further subscription with a document that the account already holds is allowed.
     ends.push(hold('a', 'a0'));
-    // Eight accounts do not exhaust the shared bound.
+    // Eight more accounts, each at its own limit, do not exhaust the limit that all accounts share.
     const codes = Array.from({ length: 8 }, (_, n) => fill(`b${n}`));
     expect(codes).toEqual(Array(8).fill('TOO_MANY_DOCUMENTS'));
     expect(() => ends.push(hold('y', 'y0'))).not.toThrow();
     while (codes.at(-1) !== 'UNAVAILABLE' && codes.length < 100) codes.push(fill(`c${codes.length}`));
     expect(codes.length).toBeGreaterThan(30);
     expect(codes.at(-1)).toBe('UNAVAILABLE');
-    // A document that other accounts already hold adds nothing.
+    // A document that a subscription of another account already keeps adds nothing to the shared total.
     hold('z', 'a1')();
     for (const end of ends.splice(0, own)) end();
     expect(() => hold('z', 'z0')).not.toThrow();

@@ -33,7 +33,7 @@ const pages = (innermost: string) =>
 const ids = (count: number) => Array.from({ length: count }, () => schoolId);
 const nested = (depth: number) => JSON.parse(`${'['.repeat(depth)}${']'.repeat(depth)}`) as unknown;
 
-/** Fragments on a user, of which the last holds 192 fields. */
+/** The fragments F0 to F3 on a user. F3 selects 192 fields through the other fragments. */
 const scalars = 'id __typename fullName shortName surname givenName patronymic createdAt deactivatedAt locale';
 const manyFields = [1, 2, 3]
   .map(
@@ -171,7 +171,7 @@ const bombs: [what: string, code: string, payload: () => Payload][] = [
 describe.each(transports)('by %s', (_name, over) => {
   const as = (payload: Payload, token = tokens.administrator): Promise<Outcome> => over(app.url, token, payload);
 
-  // With EXECUTOR=graphql-js no operation has a plan, so that none is refused for the lack of one.
+  // With EXECUTOR=graphql-js operations need no plan, so this leaves out the requests that are refused without a plan.
   const refused = bombs.filter(([what]) => process.env.EXECUTOR !== 'graphql-js' || !what.includes('have no plan'));
 
   it.each(refused)('%s: %s', async (_what, code, payload) => {
@@ -477,8 +477,8 @@ describe('the input of a mutation', () => {
         .filter(({ type }) => /\b(String|ExternalIdInput)\b/.test(String(type)))
         .map(({ name }) => `${field.name}.${name}`);
     });
-    // Codes are not stored: an unknown code leads to nothing, whatever it contains. The checks of the other two are
-    // tested with other inputs.
+    // `texts` lacks the invitation code, which is not stored: an unknown code is NOT_FOUND, whatever it contains. It
+    // also lacks a key and a name, whose checks are tested with the inputs of other mutations.
     const elsewhere = ['acceptInvitation.code', 'enrolStudent.idempotencyKey', 'renameChat.name'];
     const covered = [...texts.map(([mutation, [field]]) => `${mutation}.${field}`), ...elsewhere];
     expect(inputs.filter((input) => !covered.includes(input))).toEqual([]);
@@ -511,7 +511,7 @@ describe('the input of a mutation', () => {
     ];
     const odd = wrongIds();
     for (const [mutation, path, input] of cases)
-      // The last ones are ids of other types, and a well-formed id of a school that does not exist.
+      // Some of the malformed ids (the last four of `odd` are well-formed), and an id of another type.
       for (const id of [odd[4]!, odd[5]!, odd[9]!, odd[12]!, odd.at(-8)!, odd.at(-6)!, app.id('Assignment', school.id)])
         await expectRefusal(app, school.id, { code: 'INVALID', path: [path] }, () => send(over, mutation, input(id)));
     await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () =>

@@ -196,8 +196,8 @@ async function deliver(
     executions: after.executions - before.executions,
     serialisations: after.serialisations - before.serialisations,
     messages: after.messages - before.messages,
-    // The pupil; the facts that decide who sees the pupil; the class; the enrolment. Reads of the log depend on poll
-    // and NOTIFY.
+    // Four statements: the pupil; the facts that decide who sees the pupil; the class; the enrolment. Reads of the log
+    // are not counted, because their number depends on poll and NOTIFY.
     statements: statements.filter((text) => /^\s*select/i.test(text) && !/from event|from session|pg_notify/.test(text)).length,
   };
 }
@@ -338,7 +338,7 @@ describe('a field that depends on the viewer', () => {
         if (field.extensions.ofViewer === true) marked.push(`${type}.${field.name}`);
         let hasReadActor = false;
         const who = cohortActor(actor, () => (hasReadActor = true));
-        // Turns off the tracking in the role scopes, through which permission checks read the actor.
+        // Does not count reads of the actor by permission checks, which go through the role scopes.
         for (const place of Object.values(scopesByRole(who))) Object.assign(place, { onPersonalAccess: undefined });
         const context = { ...app.operator.renew(actor), actor: who };
         await Promise.resolve(field.resolve?.(row, {}, context, { fieldName: field.name } as never)).catch(() => undefined);

@@ -196,7 +196,8 @@ it('charges the account for items without a plan, and ends the stream when its b
       await strict.as(colleague).enrolStudent({ studentId: strict.id('User', student.id), classId: strict.id('Class', classId) });
     }
     const [first] = await strict.db.prisma.event.findMany({ where: { schoolId: school.id }, orderBy: { seq: 'asc' }, take: 1 });
-    // More than 5,000 fields have no plan. Each item could hold some 4,000 objects, and holds few.
+    // A document of more than 5,000 fields gets no compiled plan. By its page sizes an item may have some 4,000
+    // objects, but these items have few.
     const person = 'id __typename fullName shortName surname givenName patronymic createdAt deactivatedAt locale';
     const fragments = [1, 2, 3].map(
       (n) =>

@@ -94,7 +94,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     const before = await executions();
     await withoutTable('chat', async () => {
       await write(renamed);
-      // The shared execution fails once, then each subscriber separately, like the one that has its own execution.
+      // Four executions fail: the shared one, one for each of its two subscribers, and one for the third subscriber.
       await until(async () => expect((await executions()) - before).toBeGreaterThanOrEqual(4));
     });
     await Promise.all(streams.map((stream) => waitForNews(stream, 1)));
@@ -114,7 +114,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     await withoutTable('chat', async () => {
       await write(renamed);
       for (const stream of streams) expect(await codes(stream)).toEqual(['UNAVAILABLE']);
-      // A stream that resumes too early ends again.
+      // A stream that resumes while the table is still missing ends again.
       const early = await listen(administrator, shared, cursors[0]);
       expect(await codes(early)).toEqual(['UNAVAILABLE']);
       expect(early.items).toEqual([]);
@@ -152,7 +152,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
 
   it('delivers null for what the rights hide, and continues', async () => {
     const { school } = await app.build.school();
-    // A personal event: joining a chat that the person has left since.
+    // An event for one person: that they joined a chat of which they are not a member any more.
     const pupil = await app.build.user({ schoolId: school.id, role: 'STUDENT' });
     const chat = await app.build.chat({ schoolId: school.id, kind: 'EXTRACURRICULAR' });
     const stream = await follow(transport, pupil, shared, { schoolId: app.id('School', school.id) });

@@ -64,7 +64,7 @@ it('signs out everywhere, also a browser that remembers the person', async () =>
   const visitor = browser();
   await signInWith(server, visitor, client, person.signInName);
   expect((await signInWith(server, visitor, client, person.signInName)).askedForPassword).toBe(false);
-  // Only the link signs out here: the reset has left the session as it was.
+  // Restores the sessions that the reset ended, so that only the link can end them.
   const { link } = await resetPassword(server.operator, { userId: person.id, schoolId: person.schoolId });
   await server.db.prisma.session.updateMany({ where: { userId: person.id }, data: { endedAt: null } });
   const other = browser();

@@ -101,7 +101,7 @@ describe('a request', () => {
   it('that is refused logs a line too, without an account if it has no token', async () => {
     await ask(url, { headers: json(`${token}x`), body: '{"query":"{ viewer { id } }"}' });
     expect(await line('request')).toMatchObject({ method: 'POST', path: '/graphql', status: 401 });
-    // The server did not parse the document.
+    // The server refused the token before it parsed the document, so the line names no operation.
     expect(of('request')[0]).not.toHaveProperty('operation');
     expect(of('request')[0]).not.toHaveProperty('accountId');
     lines.length = 0;

@@ -46,7 +46,7 @@ it('reuses the memory of a frame only after the kernel has taken all of it', () 
       frames.add(frame);
       messages += 1;
     }
-    // The kernel takes the slow frames now, when their memory must not have been written again.
+    // The kernel takes the slow frames only now, so nothing may have overwritten their memory until now.
     for (const { frame, expected } of waiting) expect(frame.equals(expected)).toBe(true);
   }
   expect(messages - frames.size).toBeGreaterThan(messages / 10);

@@ -15,7 +15,7 @@ const list = (...lines: string[]) => readBytes(csv(headings, pupil, ...lines));
 const folder = mkdtempSync(join(tmpdir(), 'sfera-rosters-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Makes a file of a size that takes no room. */
+/** Creates a sparse file of this size, which occupies no disk space. */
 function sparseFile(bytes: number): string {
   const path = join(folder, 'huge.csv');
   writeFileSync(path, '');
@@ -23,7 +23,7 @@ function sparseFile(bytes: number): string {
   return path;
 }
 
-/** Returns the archive with a number of the first entry of its directory replaced. */
+/** Replaces numbers in the first entry of the central directory. @param values new numbers, by offset in the entry. */
 function withEntryField(zip: Buffer, values: Readonly<Record<number, number>>): Buffer {
   const entry = zip.indexOf('PK\x01\x02', 0, 'latin1');
   for (const [offset, value] of Object.entries(values)) zip.writeUInt32LE(value, entry + Number(offset));

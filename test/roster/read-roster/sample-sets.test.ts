@@ -6,7 +6,7 @@ import { readRoster } from '../../../src/roster/read-roster.ts';
 import type { Roster } from '../../../src/roster/roster.ts';
 import { codesOf, placesOf } from '../../support/roster-files.ts';
 
-/** Sample sets that others published are read, with warnings for what a school of this kind has no place for. */
+/** Sample sets published by others are read. Warnings tell what does not fit a school with fixed classes. */
 
 const folder = process.env.SAMPLE_DATA ?? fileURLToPath(new URL('../../../../shared/data', import.meta.url));
 const hasSamples = existsSync(folder);

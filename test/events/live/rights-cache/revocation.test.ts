@@ -8,8 +8,8 @@ import { openSfera, type Sfera } from '../../../support/sfera.ts';
 import { chatsStream, enrolmentsStream } from '../../../http/live/streams.ts';
 
 /**
- * Rights lost during a subscription: nothing is delivered after the mutation that takes them was answered, and the stream
- * ends with the reason within a second.
+ * Rights lost during a subscription: nothing is delivered after the server has answered the mutation that took the
+ * rights, and the stream ends with the reason within a second.
  */
 
 let app: Sfera;
@@ -167,7 +167,8 @@ describe('a stream that is catching up', () => {
       await app.as(log.pupil).send('{ __typename }');
       const stream = listener[transport](chatsStream, { schoolId: log.schoolId, after: log.after });
       await stream.until(({ news }) => news.length > 100);
-      // The log is not read and rights do not expire meanwhile: this process knows its own commits at once.
+      // The stream must not depend on a wake of the log reader or on the age of its rights, so the test stops both:
+      // the process knows its own commits at once.
       vi.spyOn(app.notifier, 'notify').mockImplementation(() => undefined);
       vi.useFakeTimers({ toFake: ['performance'] });
       expect(await losses[loss]!(log, sessionId)).not.toMatchObject({ __typename: 'Refusal' });

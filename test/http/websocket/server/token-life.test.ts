@@ -168,7 +168,7 @@ describe('a token that expires on an open socket', () => {
 });
 
 describe('a token that expires while its operations wait', () => {
-  /** Starts a server whose reads wait while the gate is closed, except those of the actor. */
+  /** A server whose reads, except those of the actor, wait while the gate is closed. */
   let gated: SecondApp;
   let gate = Promise.resolve();
   let openGate = (): void => undefined;
@@ -215,7 +215,7 @@ describe('a token that expires while its operations wait', () => {
     await pause(expiryOf(token) - Date.now() + 5);
     for (let n = 0; n < 60; n += 1) {
       socket.send({ type: 'subscribe', id: `${n}`, payload: { query: viewer } });
-      // A completed operation counts until its execution has ended.
+      // An operation that the client has completed still counts against the limit until its execution ends.
       socket.send({ type: 'complete', id: `${n}` });
     }
     socket.send({ type: 'subscribe', id: 'last', payload: { query: viewer } });
