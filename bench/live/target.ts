@@ -61,7 +61,7 @@ export function sferaTarget(
   };
 }
 
-/** @param bytes message length by selection, for the peer that sends prepared bytes (live-ws). */
+/** @param bytes the length of the message for each set of selected fields; only for the peer `live-ws`, which sends prepared bytes. */
 export function peerTarget(port: number, school: LiveSchool, bytes?: readonly number[]): Target {
   // A single connection keeps the order of published events.
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });

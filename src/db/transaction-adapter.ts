@@ -108,7 +108,7 @@ const columnTypes: Readonly<Record<number, ColumnType>> = {
   [textArray]: ColumnTypeEnum.TextArray,
 };
 
-/** The ids of the types that a database defines itself, such as enums, begin here. */
+/** The OIDs of types that are created in a database, such as enums, begin here; built-in types have lower ones. */
 const firstOwnType = 16_384;
 
 function columnTypeOf(oid: number): ColumnType {

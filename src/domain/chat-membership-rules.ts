@@ -150,9 +150,9 @@ const appointAdministrator = `
   returning school_id as "schoolId", chat_id as "chatId", user_id as "userId", xmax = 0 as "isNew"`;
 
 /**
- * Appoints a successor after a person lost the role `lost` in a locked chat. The moderator who has been in the chat
- * longest becomes the owner; a former owner who returns does not become the owner again. If no moderator remains, the
- * school's first platform administrator takes the role, because a chat always has a moderator.
+ * Appoints a successor after a person lost the role `lost` in a locked chat. If the owner left, the moderator who has been
+ * in the chat longest becomes the owner. If no moderator remains, the school's first platform administrator gets the role
+ * `lost`, because a chat always has a moderator. A former owner who returns does not become the owner again.
  */
 export async function appointSuccessor(tx: Tx, chatId: string, lost: ChatMember['role']): Promise<void> {
   if (lost === 'MEMBER') return;

@@ -15,8 +15,9 @@ export type CreateClientInput =
 
 /**
  * Creates a client. Returns the secret of a service (256 random bits), of which only the hash is stored.
- * @throws INVALID for a redirect address that is neither https, http on this machine nor an app's own scheme, or that
- *   is not written as clients will send it; INVALID for an unknown scope; NOT_FOUND for a school.
+ * @throws INVALID for a redirect address other than https, http on this machine, or an app's own scheme; INVALID for one
+ *   that is not normalised, since addresses are compared as texts; INVALID for an unknown scope; NOT_FOUND for an unknown
+ *   school.
  */
 export async function createClient(ctx: Context, input: CreateClientInput): Promise<{ client: OauthClient; secret: string | null }> {
   requireOperator(ctx);

@@ -37,7 +37,8 @@ export async function grantRole(ctx: Context, input: GrantRoleInput): Promise<Ro
 /**
  * Grants a role within a transaction. The caller has locked the school (shared) and the person, and calls `followRules`
  * afterwards.
- * @throws CONFLICT if a pupil would become staff of the same school or staff a pupil, and for a deactivated person.
+ * @throws CONFLICT if a pupil would become staff of the same school, if a member of staff would become a pupil there, and
+ *   for a deactivated person.
  */
 export async function grant(tx: Tx, input: GrantRoleInput & { grantedById: string | null }): Promise<RoleGrant> {
   const [granted] = await grantAll(tx, input.schoolId, [{ ...input, planId: null }]);

@@ -149,7 +149,7 @@ export class LogReader {
     return performance.now() - (this.#schools.get(schoolId)?.readAt ?? -Infinity);
   }
 
-  /** Reads the log to its end, so that all changes of rights up to now have invalidated them. @throws if that fails. */
+  /** Reads the log to its end, so that every change of rights up to now has invalidated the cached rights. @throws if reading fails. */
   async refresh(schoolId: string): Promise<void> {
     const school = this.#schools.get(schoolId);
     if (school === undefined) return;

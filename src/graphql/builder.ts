@@ -96,5 +96,5 @@ export type BuilderTypes = typeof builder extends PothosSchemaTypes.SchemaBuilde
 
 type Refs = { readonly [T in ResourceType]: ObjectRef<BuilderTypes, Resources[T]> };
 
-/** References to the types that have a global ID, by name. The file of a noun implements its type by `node`. */
+/** References to the types that have a global ID, by name. The file of each type in src/graphql implements it with `node(…)`. */
 export const refs = Object.fromEntries(resourceTypes.map((type) => [type, builder.objectRef(type)])) as unknown as Refs;

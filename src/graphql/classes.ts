@@ -63,7 +63,7 @@ connection('School', 'classes', {
 });
 
 const letterDescription =
-  'The letter, 1 to 15 characters with at least one letter or digit. Cyrillic letters are stored as capitals, and Latin letters that look Cyrillic as Cyrillic.';
+  'The letter, 1 to 15 characters with at least one letter or digit. Cyrillic letters are stored as capitals. Latin letters that look like Cyrillic ones are replaced by them.';
 
 mutation('createClass', {
   description:

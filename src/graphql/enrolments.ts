@@ -1,13 +1,5 @@
-import {
-  enrolmentOf,
-  enrolmentsIn,
-  enrolmentsInSchool,
-  enrolmentsOf,
-  enrolStudent,
-  followEnrolments,
-  transferStudent,
-  withdrawStudent,
-} from '../domain/enrolments.ts';
+import { enrolmentOf, enrolmentsIn, enrolmentsInSchool, enrolmentsOf, followEnrolments } from '../domain/enrolment-lists.ts';
+import { enrolStudent, transferStudent, withdrawStudent } from '../domain/enrolments.ts';
 import type { VoidedEnrolment } from '../domain/entities.ts';
 import { voidedEnrolmentsOf, voidEnrolment } from '../domain/void-enrolment.ts';
 import { builder, descriptions, refs } from './builder.ts';

@@ -55,10 +55,10 @@ class StallDetector {
 }
 
 /**
- * Returns a number that changes as the kernel takes bytes. `writableLength` counts a write until the kernel has taken
- * all of it, so with a large response a slow client that still reads would seem stalled. The function therefore also
- * subtracts `writeQueueSize`, the bytes of the current write that the kernel has not taken: a private member of Node 20
- * to 24; test/http/stalled-connections.test.ts fails when it changes.
+ * Returns a number that changes whenever the kernel takes bytes; it is not their exact count. `writableLength` alone is
+ * not enough: it counts a write in full until the kernel has taken all of it, so a slow client that reads a large response
+ * would seem stalled. `writeQueueSize`, the bytes of that write that still wait, shrinks meanwhile. It is a private member
+ * of Node 20 to 24; test/http/stalled-connections.test.ts fails when it changes.
  */
 function sentBytesOf(socket: Socket & { _handle?: { writeQueueSize?: number } | null }): number {
   return socket.bytesWritten - socket.writableLength - (socket._handle?.writeQueueSize ?? 0);

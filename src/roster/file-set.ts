@@ -5,7 +5,7 @@ import type { SourceFile } from './source-file.ts';
 /** bulk: the file states everything. delta: it states changes. absent: it is not there. */
 export type FileMode = 'bulk' | 'delta' | 'absent';
 
-/** The files of an archive or a folder by name, whatever its case, and which of them are complete. */
+/** The files of an archive or a folder, by name (case is ignored), and whether each lists everything or only changes. */
 export class FileSet {
   readonly #files: ReadonlyMap<string, SourceFile>;
   readonly #modes = new Map<string, FileMode>();

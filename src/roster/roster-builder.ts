@@ -88,11 +88,6 @@ export class RosterBuilder {
     if (added.isActive) this.#current.set(added.person, added);
   }
 
-  /** Returns the class in which the person has an active enrolment. */
-  currentClassOf(person: string): string | undefined {
-    return this.#current.get(person)?.class;
-  }
-
   /** Returns the roster. Its coverage is `covers`, which the files claim, without the parts that `lose` named. */
   build(format: RosterFormat, covers: RosterCoverage): Roster {
     const parts = Object.keys(covers) as (keyof RosterCoverage)[];

@@ -104,7 +104,7 @@ class Sds1Reader {
         ...(typeof birthDate === 'string' ? { birthDate } : {}),
         email: row.get('Secondary Email'),
         isActive: isActive(row.get('Status')),
-        roles: [{ role, orgIds: [row.get('School SIS ID')], isActive: true, at: row.at }],
+        roles: [{ role, orgIds: [row.get('School SIS ID')].filter((org) => org !== ''), isActive: true, at: row.at }],
         hasError: birthDate === null,
         at: row.at,
       });

@@ -114,7 +114,7 @@ class Sds2Reader {
         user.hasError = true;
       }
       const isActive = date === undefined || date > today;
-      user.roles.push({ role: row.get('role'), orgIds: [row.get('orgSourcedId')], isActive, at: row.at });
+      user.roles.push({ role: row.get('role'), orgIds: [row.get('orgSourcedId')].filter((org) => org !== ''), isActive, at: row.at });
     }
     if (table.lostRows > 0) this.#builder.lose('students', 'staff');
   }

@@ -60,7 +60,7 @@ export class PlanWriter {
     await issuePersonalInvitations(this.#ctx, this.#tx, { schoolId: this.#plan.schoolId, userIds });
   }
 
-  /** A class whose row a person excluded takes nobody, and neither does one that was archived meanwhile. */
+  /** Refuses to place people in a class that will not exist: somebody excluded its row, or archived it after the plan was made. */
   #refuseMissingClasses({ classes, people, assignments }: RowsByNoun): void {
     const open = new Set([
       ...this.#present.classes.filter(({ isArchived }) => !isArchived).map(({ id }) => id),

@@ -42,8 +42,9 @@ export interface SubscriptionRequest {
 export interface Stream extends AsyncIterableIterator<SubscriptionItem, void, undefined> {
   request: SubscriptionRequest;
   /**
-   * Makes the stream wait in the broadcaster once it has read the log to its end, so that executions are shared. The
-   * broadcaster sends shared results to `sink`; without a sink, the stream returns them.
+   * Once the stream has read the log to its end, it gets new events from the broadcaster, which executes once for all
+   * streams with the same request and rights. The broadcaster sends these results to `sink`; without a sink, the stream
+   * returns them.
    */
   shareExecution(executor: SubscriptionExecutor, sink: SocketSink | null): void;
   /**

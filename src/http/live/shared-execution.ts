@@ -90,7 +90,7 @@ class SharedExecution<R extends Recipient> {
   readonly #createActor: CreateActor;
   /** Whether the execution has asked its actor for a right that not all members share: its result is then not valid. */
   #needsOtherRights = false;
-  /** The resources that the execution has read and whose visibility is not known yet, by their keys. */
+  /** The visibility of each resource that this execution was the first to read, by the key of the resource. */
   readonly #checked = new Map<string, Visibility>();
 
   constructor(scope: EventScope, cohorts: readonly Cohort<R>[], known: KnownVisibility, createActor: CreateActor) {

@@ -511,7 +511,7 @@ describe('the input of a mutation', () => {
     ];
     const odd = wrongIds();
     for (const [mutation, path, input] of cases)
-      // Some of the malformed ids (the last four of `odd` are well-formed), and an id of another type.
+      // A sample of the malformed ids in `odd` (all but its last four are malformed), and an id of another type.
       for (const id of [odd[4]!, odd[5]!, odd[9]!, odd[12]!, odd.at(-8)!, odd.at(-6)!, app.id('Assignment', school.id)])
         await expectRefusal(app, school.id, { code: 'INVALID', path: [path] }, () => send(over, mutation, input(id)));
     await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () =>
