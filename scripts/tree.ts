@@ -74,7 +74,7 @@ function renderTree(language: keyof typeof columns): string {
     .filter(([path]) => existsSync(path))
     .map((line) => {
       const inside = line[0].startsWith('src/') && line[0] !== 'src/';
-      return `${inside ? `  ${line[0].slice(4)}` : line[0]}`.padEnd(18) + line[columns[language]];
+      return `${inside ? `  ${line[0].slice(4)}` : line[0]}`.padEnd(22) + line[columns[language]];
     });
   return [from, '', '```text', ...rendered.map((text) => text.trimEnd()), '```', '', to].join('\n');
 }
