@@ -3,7 +3,7 @@ import { enrolStudent, transferStudent, withdrawStudent } from '../domain/enrolm
 import type { VoidedEnrolment } from '../domain/entities.ts';
 import { voidedEnrolmentsOf, voidEnrolment } from '../domain/void-enrolment.ts';
 import { builder, descriptions, refs } from './builder.ts';
-import { connection } from './connection.ts';
+import { connection, countFields } from './connection.ts';
 import { mutation } from './mutation.ts';
 import { loadBy, node } from './node.ts';
 import { orderInput } from './order-input.ts';
@@ -107,7 +107,7 @@ builder.objectField(refs.User, 'voidedEnrolments', (t) =>
       description: "The pupil's voided enrolments, last voided first. Empty for everyone except the platform administrators of the school.",
       resolve: (user, args, ctx) => voidedEnrolmentsOf(ctx, user, args),
     },
-    { name: 'VoidedEnrolmentConnection', description: 'A page of voided enrolments.' },
+    { name: 'VoidedEnrolmentConnection', description: 'A page of voided enrolments.', fields: countFields },
     { name: 'VoidedEnrolmentEdge' },
   ),
 );
