@@ -423,8 +423,12 @@ function wrongIds(): string[] {
 
 describe('the input of a mutation', () => {
   const letter = 'Ж';
+  type TextInput = [mutation: string, path: string[], input: (text: string) => object];
+  const people = ['surname', 'givenName', 'patronymic', 'email', 'phone'];
+  const newUser = () => ({ schoolId, surname: 'Ёлкина', givenName: 'Анна', role: 'TEACHER' });
+  const sameUser = () => ({ schoolId, userId: app.id('User', administrator.id) });
   /** Every text field of every input; the other fields are valid. */
-  const texts: [mutation: string, path: string[], input: (text: string) => object][] = [
+  const texts: TextInput[] = [
     ['createSubject', ['name'], (name) => ({ schoolId, name })],
     ['createClass', ['letter'], (text) => ({ schoolId, grade: 5, letter: text })],
     ['createClass', ['idempotencyKey'], (idempotencyKey) => ({ schoolId, grade: 5, letter, idempotencyKey })],
@@ -438,9 +442,14 @@ describe('the input of a mutation', () => {
     ),
     ['updateSchool', ['externalIds'], (text) => ({ schoolId, externalIds: [{ system: text, value: '1' }] })],
     ['updateSchool', ['externalIds'], (text) => ({ schoolId, externalIds: [{ system: 'x', value: text }] })],
-    ...['surname', 'givenName', 'patronymic', 'email', 'phone'].map(
-      (field) => ['updateProfile', [field], (text: string) => ({ [field]: text })] as [string, string[], (text: string) => object],
+    ...people.map((field) => ['updateProfile', [field], (text: string) => ({ [field]: text })] as TextInput),
+    ...[...people, 'idempotencyKey'].map(
+      (field) => ['createUser', [field], (text: string) => ({ ...newUser(), [field]: text })] as TextInput,
     ),
+    ['createUser', ['externalIds'], (text) => ({ ...newUser(), externalIds: [{ system: 'x', value: text }] })],
+    ...people.map((field) => ['updateUser', [field], (text: string) => ({ ...sameUser(), [field]: text })] as TextInput),
+    ['updateUser', ['externalIds'], (text) => ({ ...sameUser(), externalIds: [{ system: text, value: '1' }] })],
+    ['createUpload', ['name'], (name) => ({ schoolId, name, size: 1 })],
   ];
   const send = async (over: typeof overHttp, mutation: string, input: object, headers: Record<string, string> = {}) => {
     const Name = mutation[0]!.toUpperCase() + mutation.slice(1);
@@ -477,9 +486,21 @@ describe('the input of a mutation', () => {
         .filter(({ type }) => /\b(String|ExternalIdInput)\b/.test(String(type)))
         .map(({ name }) => `${field.name}.${name}`);
     });
-    // `texts` lacks the invitation code, which is not stored: an unknown code is NOT_FOUND, whatever it contains. It
-    // also lacks a key and a name, whose checks are tested with the inputs of other mutations.
-    const elsewhere = ['acceptInvitation.code', 'enrolStudent.idempotencyKey', 'renameChat.name'];
+    // `texts` lacks texts that are not stored (codes, passwords, the name of a system to look up), which an unknown code or
+    // a wrong password answers, whatever they contain, and a key, a name and a reason, whose checks are tested with the
+    // inputs of other mutations (test/graphql/texts.test.ts has all of them).
+    const elsewhere = [
+      'acceptInvitation.code',
+      'acceptPersonalInvitation.code',
+      'acceptPersonalInvitation.signInName',
+      'acceptPersonalInvitation.password',
+      'changePassword.currentPassword',
+      'changePassword.newPassword',
+      'planImport.system',
+      'enrolStudent.idempotencyKey',
+      'renameChat.name',
+      'voidEnrolment.reason',
+    ];
     const covered = [...texts.map(([mutation, [field]]) => `${mutation}.${field}`), ...elsewhere];
     expect(inputs.filter((input) => !covered.includes(input))).toEqual([]);
   });
