@@ -1,11 +1,12 @@
 import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { UsageError, type Values } from './command-line.ts';
+import { fieldsOf } from './domain/plans/plan-fields.ts';
 import { planCountsOf, type PlanCounts } from './domain/plans/plans.ts';
 import { applyPlan } from './domain/plans/apply-plan.ts';
 import { exportRoster } from './domain/plans/export-roster.ts';
 import { planImportOfFile } from './domain/plans/plan-import.ts';
-import type { Plan } from './domain/entities.ts';
+import type { Plan, PlanRow } from './domain/entities.ts';
 import { Refusal } from './errors.ts';
 import type { Opened } from './http/bootstrap.ts';
 import { writeList } from './roster/list-writer.ts';
@@ -75,7 +76,9 @@ export async function importRoster({ operator }: Opened, schoolId: string, value
     const result = await resultOf(operator, plan, counts);
     const [status, exitCode] = await applyOrExplain(operator, plan, { counts, values, threshold, result, progress });
     progress.end();
-    return { lines: values.json === true ? [JSON.stringify(result, null, 2)] : report(result, plan, status), exitCode };
+    if (values.json === true) return { lines: [JSON.stringify(result, null, 2)], exitCode };
+    const changes = await changesOf(operator, plan, values['dry-run'] === true ? ['ADD', 'CHANGE', 'END'] : ['CHANGE', 'END']);
+    return { lines: report(result, plan, { status, changes }), exitCode };
   } finally {
     progress.end();
   }
@@ -142,9 +145,45 @@ async function resultOf({ db }: Opened['operator'], plan: Plan, counts: PlanCoun
   };
 }
 
-function report({ rows, warnings, errors, planId }: ImportResult, { warningCount }: Plan, status: string): string[] {
+/** The changes of a plan for the command line, each with the thing, its place in the file and what differs. */
+async function changesOf(
+  { db }: Opened['operator'],
+  { id: planId }: Plan,
+  operations: readonly PlanRow['operation'][],
+): Promise<{ list: Notice[]; total: number }> {
+  const where = { planId, operation: { in: [...operations] } };
+  const rows = await db.prisma.planRow.findMany({ where, orderBy: { position: 'asc' }, take: maxLines });
+  const list = rows.map((row) => {
+    const differences =
+      row.operation === 'CHANGE' ? fieldsOf(row).map(({ name, before, after }) => `${name} ${before ?? '–'} → ${after ?? '–'}`) : [];
+    return { code: row.operation, file: row.file, line: row.line, message: [thingOf(row), ...differences].join(', ') };
+  });
+  return { list, total: await db.prisma.planRow.count({ where }) };
+}
+
+/** Returns the name of what a row is about, such as «Иванов Иван, 5А». */
+function thingOf({ before, after }: Pick<PlanRow, 'before' | 'after'>): string {
+  const state = (before ?? after ?? {}) as Readonly<Record<string, unknown>>;
+  const text = (...fields: readonly string[]) =>
+    fields.map((field) => state[field]).filter((value) => typeof value === 'string' || typeof value === 'number');
+  const person = text('surname', 'givenName', 'patronymic', 'personName').join(' ');
+  return [person, ...text('name', 'subjectName', 'className'), text('grade', 'letter').join('')].filter(Boolean).join(', ');
+}
+
+interface Report {
+  status: string;
+  changes: { list: readonly Notice[]; total: number };
+}
+
+function report({ rows, warnings, errors, planId }: ImportResult, { warningCount }: Plan, { status, changes }: Report): string[] {
   const total = `${rows.add} to add, ${rows.change} to change, ${rows.end} to end, ${rows.keep} as they are, ${rows.error} with errors`;
-  return [`Plan ${planId}: ${total}.`, ...table('Warnings', warnings, warningCount), ...table('Errors', errors, errors.length), status];
+  return [
+    `Plan ${planId}: ${total}.`,
+    ...table('Changes', changes.list, changes.total),
+    ...table('Warnings', warnings, warningCount),
+    ...table('Errors', errors, errors.length),
+    status,
+  ];
 }
 
 /** The lines of a table that are printed on the command line; `--json` has more. */

@@ -83,6 +83,9 @@ const rows = (add: number, change: number, end: number, keep: number, error = 0)
 describe('npx sfera import', () => {
   it('shows with --dry-run what would change, then applies it, then has nothing to do', async () => {
     const name = file('list.csv', all);
+    const planned = (await cli('import', name, '--school', schoolId, '--dry-run')).out;
+    expect(planned).toMatch(new RegExp(`Changes \\(43\\):\n  ADD  .*5А\n[^]*ADD  list\\.csv:2 +${all[0]!.name}, `));
+    expect(planned).toMatch(/Nothing was changed \(--dry-run\)\.\n$/);
     expect(await importJson(name, '--dry-run')).toMatchObject([0, { rows: rows(43, 0, 0, 0), errors: [], planId: expect.any(String) }]);
     const applied = await cli('import', name, '--school', schoolId, '--format', 'list');
     expect(applied).toMatchObject({ code: 0, error: '' });
@@ -94,7 +97,8 @@ describe('npx sfera import', () => {
     const name = file('fewer.csv', all.slice(3));
     const [code, { errors }] = await importJson(name);
     expect([code, errors]).toEqual([2, [{ code: 'CONFLICT', file: null, line: null, message: expect.stringContaining('3 of 40 people') }]]);
-    expect((await importJson(name, '--threshold', '10'))[0]).toBe(0);
+    const { code: status, out } = await cli('import', name, '--school', schoolId, '--threshold', '10');
+    expect([status, out]).toEqual([0, expect.stringContaining(`Changes (3):\n  END    ${all[0]!.name}, `)]);
     expect((await importJson(file('list.csv', all)))[0]).toBe(0);
   });
 

@@ -121,6 +121,7 @@ node('Plan', {
     }),
     warningCount: t.exposeInt('warningCount', { description: 'The number of all warnings.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the plan was made.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the plan was made, applied or undone, whichever was last.' }),
     appliedAt: t.expose('appliedAt', { type: 'DateTime', nullable: true, description: 'When the plan was applied; null if it was not.' }),
     undoneAt: t.expose('undoneAt', { type: 'DateTime', nullable: true, description: 'When the plan was undone; null if it was not.' }),
   }),
@@ -143,6 +144,10 @@ node('PlanRow', {
   parents: { plan: 'The plan; null if you may not see it.' },
   fields: (t) => ({
     position: t.exposeInt('position', { description: 'The place of the row in its plan, from 1.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When the row was made, edited, applied or undone, whichever was last.',
+    }),
     noun: t.expose('noun', {
       type: NounEnum,
       nullable: true,

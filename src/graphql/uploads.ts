@@ -17,6 +17,7 @@ node('Upload', {
       resolve: (upload, _args, ctx) => uploadUrl(ctx, upload),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the file was announced.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the file was announced, or its bytes arrived.' }),
     receivedAt: t.expose('receivedAt', { type: 'DateTime', nullable: true, description: 'When its bytes arrived; null before.' }),
   }),
 });

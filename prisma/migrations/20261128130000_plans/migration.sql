@@ -42,6 +42,7 @@ CREATE TABLE "plan" (
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "applied_at" TIMESTAMPTZ(3),
     "undone_at" TIMESTAMPTZ(3),
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "plan_pkey" PRIMARY KEY ("id")
 );
@@ -64,6 +65,7 @@ CREATE TABLE "plan_row" (
     "message_ru" TEXT,
     "message_en" TEXT,
     "done" JSONB,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "plan_row_pkey" PRIMARY KEY ("id")
 );
@@ -78,6 +80,7 @@ CREATE TABLE "upload" (
     "created_by_id" UUID,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "received_at" TIMESTAMPTZ(3),
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "upload_pkey" PRIMARY KEY ("id")
 );
@@ -115,3 +118,10 @@ ALTER TABLE "plan_row" ADD CONSTRAINT "plan_row_plan_id_school_id_fkey" FOREIGN 
 -- A row that changes a thing names it, and says what it is.
 ALTER TABLE "plan_row" ADD CONSTRAINT "plan_row_thing_check"
     CHECK ("operation" IN ('KEEP', 'ERROR') OR ("noun" IS NOT NULL AND "thing_id" IS NOT NULL));
+
+CREATE TRIGGER "plan_updated_at" BEFORE UPDATE ON "plan" FOR EACH ROW
+    WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION "set_updated_at"();
+CREATE TRIGGER "plan_row_updated_at" BEFORE UPDATE ON "plan_row" FOR EACH ROW
+    WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION "set_updated_at"();
+CREATE TRIGGER "upload_updated_at" BEFORE UPDATE ON "upload" FOR EACH ROW
+    WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION "set_updated_at"();
