@@ -1,4 +1,4 @@
-import { where } from '../policy/can.ts';
+import { can, where } from '../policy/can.ts';
 import type { Filter } from '../policy/scopes.ts';
 import { paginate } from './connection.ts';
 import { invalid } from '../errors.ts';
@@ -65,8 +65,15 @@ function filterOf(ctx: Context, { id: schoolId }: School, args: PeopleFilter): F
     throw invalid('withoutClass', ['Укажите classId или withoutClass, но не оба.', 'Give classId or withoutClass, not both.']);
   const inClass = { classId: args.classId ?? '', endedAt: null };
   const ofUser: Filter[] = [
-    args.classId ? { OR: [{ enrolments: { some: inClass } }, { assignments: { some: inClass } }] } : {},
-    args.withoutClass ? { NOT: { enrolments: { some: { endedAt: null } } } } : {},
+    args.classId
+      ? {
+          OR: [
+            { enrolments: { some: { AND: [inClass, readable(ctx.actor, 'Enrolment')] } } },
+            { assignments: { some: { AND: [inClass, readable(ctx.actor, 'Assignment')] } } },
+          ],
+        }
+      : {},
+    ...(args.withoutClass ? [{ NOT: { enrolments: { some: { endedAt: null } } } }, withReadableEnrolments(ctx, schoolId)] : []),
     args.active === false ? { NOT: { grants: { some: { schoolId, endedAt: null } } } } : {},
     ...loginFilters(ctx, args.hasLogin),
     ...searchWords(args.search ?? '').map((word) => ({ searchText: { contains: word } })),
@@ -76,12 +83,18 @@ function filterOf(ctx: Context, { id: schoolId }: School, args: PeopleFilter): F
   return {
     AND: [
       active === null ? {} : { endedAt: active ? null : { not: null } },
-      args.role ? { role: args.role } : {},
+      args.role ? { AND: [{ role: args.role }, readable(ctx.actor, 'RoleGrant')] } : {},
       args.withoutClass ? { role: 'STUDENT' } : {},
       args.updatedSince ? { userUpdatedAt: { gte: args.updatedSince } } : {},
       { user: { AND: ofUser } },
     ],
   };
+}
+
+/** Returns the filter of the people all of whose enrolments the actor may read: everyone in the school, or the actor alone. */
+function withReadableEnrolments({ actor }: Context, schoolId: string): Filter {
+  if (can(actor, 'enrolment.read', { schoolId, classId: '', userId: '', current: true })) return {};
+  return { id: { in: actor.kind === 'user' ? [actor.userId] : [] } };
 }
 
 /**

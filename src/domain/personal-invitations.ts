@@ -5,7 +5,7 @@ import { authorize, find, findFor, lock } from './access.ts';
 import { nameOfClass } from './classes.ts';
 import { paginateChildren } from './connection.ts';
 import { mutate, type Context } from './context.ts';
-import type { Class, Enrolment, Invitation, Page, PageArgs, User } from './entities.ts';
+import type { Class, Enrolment, Invitation, Page, PageArgs, RoleGrant, User } from './entities.ts';
 import { linkOf, statusOf } from './invitation-link.ts';
 import { replacePersonalInvitation } from './issue-personal-invitations.ts';
 import { loadFactsOfUser } from './resources.ts';
@@ -18,7 +18,7 @@ export type PersonalInvitationStatus = 'ACTIVE' | 'EXPIRED' | 'NONE' | 'JOINED';
 export interface PersonalInvitation {
   userId: string;
   status: PersonalInvitationStatus;
-  /** The link; null unless the status is ACTIVE. */
+  /** The link; null unless the status is ACTIVE and the school of the actor issued the invitation. */
   link: string | null;
   /** Null if the person has joined or has no open invitation. */
   expiresAt: Date | null;
@@ -27,7 +27,8 @@ export interface PersonalInvitation {
 /**
  * Gives a person who cannot sign in yet a new personal invitation. The link of an open one stops working, and is
  * answered like an unknown link. Regulation 2.1 c.
- * @throws CONFLICT for a person who can sign in already, and for one without a role in a school of the administrator.
+ * @throws CONFLICT for a person who can sign in already, for one without a role in a school of the administrator, and for
+ *   one with a role in another school too, unless a school of the administrator issued the open invitation.
  */
 export async function reissuePersonalInvitation(ctx: Context, input: { userId: string }): Promise<User> {
   const found = await find(ctx, 'User', input.userId, 'userId');
@@ -44,9 +45,11 @@ export async function reissuePersonalInvitation(ctx: Context, input: { userId: s
         { path: ['userId'] },
       );
     const grants = await tx.prisma.roleGrant.findMany({ where: { userId: user.id, endedAt: null }, orderBy: { id: 'asc' } });
-    const grant = grants.find(({ schoolId }) =>
+    const open = await tx.prisma.invitation.findFirst({ where: { userId: user.id, revokedAt: null, useCount: 0 } });
+    const reissuable = grants.filter(({ schoolId }) =>
       can(ctx.actor, 'personalInvitation.reissue', { ...facts, places: facts.places.filter((place) => place.schoolId === schoolId) }),
     );
+    const grant = reissuable.find(({ schoolId }) => schoolId === open?.schoolId) ?? reissuable[0];
     if (grant === undefined)
       throw conflict(
         [
@@ -55,21 +58,39 @@ export async function reissuePersonalInvitation(ctx: Context, input: { userId: s
         ],
         { path: ['userId'] },
       );
+    if (ctx.actor.kind !== 'operator' && grant.schoolId !== open?.schoolId) refuseOtherSchools(grants, grant.schoolId);
     await replacePersonalInvitation(ctx, tx, { schoolId: grant.schoolId, userId: user.id });
-    record(tx, 'personalInvitation.reissued', { schoolId: grant.schoolId, userId: user.id });
+    for (const schoolId of new Set([grant.schoolId, open?.schoolId ?? grant.schoolId]))
+      record(tx, 'personalInvitation.reissued', { schoolId, userId: user.id });
     return user;
   });
+}
+
+function refuseOtherSchools(grants: readonly Pick<RoleGrant, 'schoolId'>[], schoolId: string): void {
+  if (grants.some((grant) => grant.schoolId !== schoolId))
+    throw conflict(
+      [
+        'У человека есть роль и в другой школе, поэтому приглашение заново выдаёт только школа, которая выдала его.',
+        'The person has a role in another school too, so only the school that issued the invitation can reissue it.',
+      ],
+      { path: ['userId'] },
+    );
 }
 
 type PersonWithLinks = Pick<User, 'id' | 'joinedAt'> & { ownLinks: readonly Invitation[] };
 
 const withLinks = { id: true, joinedAt: true, ownLinks: { where: { revokedAt: null, useCount: 0 } } } as const;
 
-function invitationOf(ctx: Context, { id: userId, joinedAt, ownLinks: [openLink] }: PersonWithLinks): PersonalInvitation {
+/** Returns the invitation of a person. Its link is null for schools that did not issue it: the link gives the account. */
+function invitationOf(
+  ctx: Context,
+  { id: userId, joinedAt, ownLinks: [openLink] }: PersonWithLinks,
+  isOfSchool: (schoolId: string) => boolean,
+): PersonalInvitation {
   if (joinedAt !== null || openLink === undefined)
     return { userId, status: joinedAt === null ? 'NONE' : 'JOINED', link: null, expiresAt: null };
   const status = statusOf(openLink) === 'ACTIVE' ? 'ACTIVE' : 'EXPIRED';
-  return { userId, status, link: linkOf(ctx, openLink), expiresAt: openLink.expiresAt };
+  return { userId, status, link: isOfSchool(openLink.schoolId) ? linkOf(ctx, openLink) : null, expiresAt: openLink.expiresAt };
 }
 
 /** Returns a person's own invitation; null if the actor may not see it. Batched. */
@@ -80,9 +101,13 @@ export function personalInvitationOf(ctx: Context, { id }: User): Promise<Person
       where: { AND: [{ id: { in: [...ids] } }, where(ctx.actor, 'user.readPersonalInvitation')] },
       select: withLinks,
     });
-    return new Map(people.map((person) => [person.id, invitationOf(ctx, person)]));
+    return new Map(people.map((person) => [person.id, invitationOf(ctx, person, (schoolId) => canReadOf(ctx, person.id, schoolId))]));
   });
 }
+
+/** Returns whether the actor may read the invitations of people with a role in this school. */
+const canReadOf = (ctx: Context, userId: string, schoolId: string): boolean =>
+  can(ctx.actor, 'user.readPersonalInvitation', { userId, places: [{ schoolId, staff: false, classId: null, current: true }], chats: [] });
 
 export interface PersonalInvitationFilter {
   classId: string;
@@ -116,7 +141,8 @@ export async function personalInvitationsOf(
     where: { id: { in: pupils.map(({ node }) => node.studentId) } },
     select: withLinks,
   });
-  const byUser = new Map(people.map((person) => [person.id, invitationOf(ctx, person)]));
+  const isOfSchool = (schoolId: string) => schoolId === found.schoolId;
+  const byUser = new Map(people.map((person) => [person.id, invitationOf(ctx, person, isOfSchool)]));
   const edges = pupils.map((edge) => new InvitationEdge(edge, byUser.get(edge.node.studentId)!));
   return { edges, pageInfo: page.pageInfo, totalCount: () => page.totalCount() };
 }
@@ -174,7 +200,7 @@ export interface InvitationSheet {
   schoolName: string;
   className: string;
   slips: readonly { name: string; link: string; expiresAt: Date }[];
-  /** Pupils whose invitation has expired or was never issued. */
+  /** Pupils whose invitation has expired, was never issued, or is of another school. */
   namesWithoutLink: readonly string[];
   timeZone: string;
 }
@@ -189,7 +215,8 @@ export async function invitationSheetOf(ctx: Context, classId: string): Promise<
     select: { ...withLinks, surname: true, givenName: true, patronymic: true },
     orderBy: [{ sortKey: 'asc' }, { id: 'asc' }],
   });
-  const sheet = pupils.map((pupil) => ({ name: fullName(pupil), ...invitationOf(ctx, pupil) }));
+  const isOfSchool = (schoolId: string) => schoolId === found.schoolId;
+  const sheet = pupils.map((pupil) => ({ name: fullName(pupil), ...invitationOf(ctx, pupil, isOfSchool) }));
   return {
     schoolName: school.name,
     className: nameOfClass(found),

@@ -67,7 +67,23 @@ export async function grantAll(tx: Tx, schoolId: string, grants: readonly NewGra
   });
   await tx.prisma.roleGrant.createMany({ data: added.map((one) => ({ ...one, schoolId, startedAt })) });
   for (const { id, userId } of added) record(tx, 'role.granted', { schoolId, grantId: id, userId });
+  await deleteLinksOfOtherSchools(
+    tx,
+    schoolId,
+    added.map(({ userId }) => userId),
+  );
   return ids;
+}
+
+/**
+ * Deletes the password links that another school may have handed over: only the operator resets the password of a person
+ * with roles in two schools.
+ */
+async function deleteLinksOfOtherSchools(tx: Tx, schoolId: string, userIds: string[]): Promise<void> {
+  if (userIds.length === 0) return;
+  await tx.prisma.passwordLink.deleteMany({
+    where: { userId: { in: userIds }, channel: 'HANDED_OVER', user: { grants: { some: { schoolId: { not: schoolId } } } } },
+  });
 }
 
 type HeldGrant = Pick<Plain<RoleGrant>, 'id' | 'role'>;

@@ -37,7 +37,8 @@ const PersonalInvitationRef = builder
       status: t.expose('status', { type: StatusEnum, description: 'Whether the person can join by the link now.' }),
       link: t.exposeString('link', {
         nullable: true,
-        description: 'The URL that the person opens to join; null unless `status` is ACTIVE.',
+        description:
+          'The URL that the person opens to join; null unless `status` is ACTIVE, and null for schools that did not issue the invitation.',
       }),
       expiresAt: t.expose('expiresAt', {
         type: 'DateTime',

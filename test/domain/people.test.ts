@@ -64,6 +64,29 @@ describe('School.people', () => {
     expect(errors?.map(({ extensions }) => extensions)).toEqual([{ code: 'INVALID', path: ['withoutClass'] }]);
   });
 
+  it('filters by class, by the lack of one and by role only as far as the viewer may read them', async () => {
+    const { school, administrator, group, waiting, enrolled, imported, external } = await buildPeople();
+    const other = await app.build.class({ schoolId: school.id });
+    const moved = await app.build.student({ classId: group.id, surname: 'Юрьев' });
+    const { prisma } = app.db;
+    await prisma.enrolment.updateMany({ where: { studentId: moved.id }, data: { endedAt: new Date() } });
+    await prisma.enrolment.create({ data: { schoolId: school.id, classId: other.id, studentId: moved.id } });
+    // The class teacher sees the former pupil, but not the present class.
+    const inOther = `classId: "${app.id('Class', other.id)}"`;
+    expect(await surnames(school, imported, 'first: 100')).toContain('Юрьев');
+    expect(await surnames(school, imported, inOther)).toEqual([]);
+    expect(await surnames(school, administrator, inOther)).toEqual(['Юрьев']);
+    await prisma.enrolment.updateMany({ where: { studentId: moved.id, endedAt: null }, data: { endedAt: new Date() } });
+    expect(await surnames(school, imported, 'withoutClass: true')).toEqual([]);
+    expect(await surnames(school, administrator, 'withoutClass: true')).toEqual(['Ёжиков', 'Юрьев']);
+    expect(await surnames(school, waiting, 'withoutClass: true')).toEqual(['Ёжиков']);
+    // A pupil sees the teachers of the class, but not their roles.
+    expect(await surnames(school, enrolled, 'first: 100')).toContain('Борисова');
+    expect(await surnames(school, enrolled, 'role: TEACHER')).toEqual([]);
+    expect(await surnames(school, enrolled, 'role: STUDENT')).toEqual(['Яковлев']);
+    expect(await surnames(school, external, 'role: TEACHER')).toEqual(['Борисова', 'Волкова']);
+  });
+
   it('lists a person with two roles, one of them ended, once', async () => {
     const { school, administrator: by, external } = await buildPeople();
     await app.db.prisma.roleGrant.create({ data: { schoolId: school.id, userId: external.id, role: 'SCHOOL_ADMINISTRATION' } });

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { issuePersonalInvitations } from '../../src/domain/issue-personal-invitations.ts';
+import { invitationSheetOf } from '../../src/domain/personal-invitations.ts';
 import { transaction } from '../../src/db/transaction.ts';
 import { expectRefusal } from '../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
@@ -115,6 +116,27 @@ describe('reissuePersonalInvitation', () => {
     expect(await app.anonymous.personalPreview({ code: invited.code })).toBeNull();
     expect(await by.personalInvitationOf({ id: id.invited })).toEqual({ personalInvitation: { status: 'NONE', link: null } });
     expect(await by.reissuePersonalInvitation({ userId: id.invited })).toMatchObject({ personalInvitation: { status: 'ACTIVE' } });
+  });
+
+  it('is refused to another school where the person has a role, which does not see the link either', async () => {
+    const { school, invited, id, by } = await world();
+    const other = await world();
+    await app.db.prisma.roleGrant.create({ data: { schoolId: other.school.id, userId: invited.user.id, role: 'STUDENT' } });
+    await app.db.prisma.enrolment.updateMany({ where: { studentId: invited.user.id }, data: { endedAt: new Date() } });
+    await app.db.prisma.enrolment.create({ data: { schoolId: other.school.id, classId: other.group.id, studentId: invited.user.id } });
+    await expectRefusal(app, other.school.id, { code: 'CONFLICT', path: ['userId'] }, () =>
+      other.by.reissuePersonalInvitation({ userId: id.invited }),
+    );
+    expect(await other.by.personalInvitationOf({ id: id.invited })).toEqual({ personalInvitation: { status: 'ACTIVE', link: null } });
+    const links = ((await other.by.personalInvitations({ classId: other.id.class, joined: false })) as List).edges.map(({ node }) => node);
+    expect(links.find(({ user }) => user.id === id.invited)).toMatchObject({ status: 'ACTIVE', link: null });
+    const sheet = await invitationSheetOf(app.operator, other.group.id);
+    expect([sheet.slips.length, sheet.namesWithoutLink]).toEqual([1, ['Абрамова Анна']]);
+    expect(await by.personalInvitationOf({ id: id.invited })).toMatchObject({
+      personalInvitation: { link: `${app.config.publicUrl}/join/${invited.code}` },
+    });
+    expect(await by.reissuePersonalInvitation({ userId: id.invited })).toMatchObject({ personalInvitation: { status: 'ACTIVE' } });
+    expect((await app.events(school.id)).map(({ type }) => type)).toEqual(['personalInvitation.reissued']);
   });
 
   it('is refused for a person who has joined, and to everyone but administrators', async () => {

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mutate } from '../../src/domain/context.ts';
+import { grantAll } from '../../src/domain/roles.ts';
 import { expectRefusal } from '../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
@@ -67,6 +69,23 @@ describe('grantRole', () => {
     await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () =>
       app.as(other.administrator).grantRole(input(head)),
     );
+  });
+
+  it('ends the password links that another school handed over, and keeps those of the same school', async () => {
+    const { school, administrator } = await app.build.school();
+    const other = await app.build.school();
+    const teacher = await app.build.teacher({ schoolId: school.id });
+    const reset = () => app.as(administrator).resetPassword({ userId: app.id('User', teacher.id), schoolId: app.id('School', school.id) });
+    const links = () => app.db.prisma.passwordLink.count({ where: { userId: teacher.id } });
+    await reset();
+    const grant = (schoolId: string) =>
+      mutate(app.operator, (tx) =>
+        grantAll(tx, schoolId, [{ userId: teacher.id, role: 'SCHOOL_ADMINISTRATION', grantedById: null, planId: null }]),
+      );
+    await grant(school.id);
+    expect(await links()).toBe(1);
+    await grant(other.school.id);
+    expect(await links()).toBe(0);
   });
 });
 

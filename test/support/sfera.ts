@@ -26,6 +26,8 @@ export interface Sfera extends Running {
   anonymous: Person;
   /** Registers a service client of the school and returns a client with its token. */
   asService(schoolId: string, scopes?: string[]): Promise<Person>;
+  /** A new client of the school with every scope, and its token, for uploads. */
+  senderOfService(schoolId: string): Promise<{ as: Person; token: string }>;
   token(user: Pick<User, 'id'>, seconds?: number): Promise<{ token: string; sessionId: string }>;
   events(schoolId: string): Promise<Event[]>;
   id(thing: ResourceType, id: string): string;
@@ -90,6 +92,11 @@ export async function openSfera(env: Record<string, string> = {}): Promise<Sfera
     async asService(schoolId, scopes) {
       const client = await build.service({ schoolId, ...(scopes === undefined ? {} : { scopes }) });
       return person(url, await serviceToken(running, client.id, client.scopes));
+    },
+    async senderOfService(schoolId) {
+      const client = await build.service({ schoolId });
+      const bearer = await serviceToken(running, client.id, client.scopes);
+      return { as: person(url, bearer), token: bearer };
     },
     build,
     events: (schoolId) => db.prisma.event.findMany({ where: { schoolId }, orderBy: { seq: 'asc' } }),

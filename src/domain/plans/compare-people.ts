@@ -52,7 +52,14 @@ export class PeopleComparison {
   readonly #className: ReadonlyMap<string, string>;
   readonly #namesakes: ReadonlyMap<string, number>;
 
-  constructor(roster: Roster, present: PresentRoster, classes: Compared['of']) {
+  /** Roles that the import does not grant, with the note that says so. */
+  readonly #withheld: ReadonlyMap<Role, NoteCode>;
+
+  constructor(roster: Roster, present: PresentRoster, classes: Compared['of'], { isByService }: { isByService: boolean }) {
+    this.#withheld = new Map<Role, NoteCode>([
+      ['PLATFORM_ADMINISTRATOR', 'ADMINISTRATOR_BY_HAND'],
+      ...(isByService ? [['SCHOOL_ADMINISTRATION', 'ADMINISTRATION_BY_HAND'] as const] : []),
+    ]);
     this.#roster = roster;
     this.#present = present;
     this.#classes = classes;
@@ -137,7 +144,7 @@ export class PeopleComparison {
     const held = new Set([...(found?.grants ?? []).map(({ role }) => role), ...roles]);
     if (held.size === 0) return 'ROLE_MISSING';
     if (held.has('STUDENT') && held.size > 1) return 'ROLE_CONFLICT';
-    if (found === undefined && [...roles].every((role) => role === 'PLATFORM_ADMINISTRATOR')) return 'ADMINISTRATOR_BY_HAND';
+    if (found === undefined && [...roles].every((role) => this.#withheld.has(role))) return this.#withheldNote([...roles]);
     if (enrolment !== undefined && !this.#classes.get(enrolment.class)) return 'CLASS_UNKNOWN';
     const isElsewhere = found?.enrolment != null && found.enrolment.schoolId !== this.#present.school.id;
     if (isElsewhere && enrolment !== undefined) return 'ENROLLED_ELSEWHERE';
@@ -173,15 +180,22 @@ export class PeopleComparison {
     return { id: thing.thingId, name, isTeacher: roles.includes('TEACHER') };
   }
 
-  /** An import grants no administrator, and ends only roles that an import granted. */
+  #withheldNote(roles: readonly Role[]): NoteCode | null {
+    const [code = null] = roles.flatMap((role) => this.#withheld.get(role) ?? []);
+    return code;
+  }
+
+  /**
+   * An import grants no administrator, one by a service grants no role of the school's administration either, and an
+   * import ends only roles that an import granted.
+   */
   #rolesAfter({ roles, person }: Wanted, found: Found): [Role[], NoteCode | null] {
     const grants = found?.grants ?? [];
     const isStated = person !== undefined && person.roles.length > 0;
     const kept = grants.filter((grant) => roles.has(grant.role) || !isStated || !this.#coversRole(grant.role) || isByHand(grant));
-    const added = [...roles].filter((role) => role !== 'PLATFORM_ADMINISTRATOR');
+    const added = [...roles].filter((role) => !this.#withheld.has(role));
     const after = [...new Set([...kept.map(({ role }) => role), ...added])].sort();
-    const wantsAdministrator = roles.has('PLATFORM_ADMINISTRATOR') && !after.includes('PLATFORM_ADMINISTRATOR');
-    return [after, wantsAdministrator ? 'ADMINISTRATOR_BY_HAND' : null];
+    return [after, this.#withheldNote([...roles].filter((role) => !after.includes(role)))];
   }
 
   /** Returns the class after the import, and the one that the file asks for, which may be withheld. */

@@ -13,10 +13,10 @@ export interface RosterDifference {
 }
 
 /** Compares a roster with a school: errors of the file first, then classes, subjects, people and assignments. */
-export function compareRoster(roster: Roster, present: PresentRoster): RosterDifference {
+export function compareRoster(roster: Roster, present: PresentRoster, by: { isByService: boolean }): RosterDifference {
   const classes = compareClasses(roster, present);
   const subjects = compareSubjects(roster, present);
-  const people = new PeopleComparison(roster, present, classes.of).compare();
+  const people = new PeopleComparison(roster, present, classes.of, by).compare();
   const assignments = new AssignmentComparison(roster, present, { classes: classes.of, subjects: subjects.of, people }).compare();
   return {
     rows: [...errorsOf(roster), ...classes.rows, ...subjects.rows, ...people.rows, ...assignments],

@@ -22,7 +22,7 @@ type Names = Pick<PersonState, 'surname' | 'givenName' | 'patronymic' | 'birthDa
 
 /**
  * Returns the names after an import, and why they are not those of the file. Keeps what a person corrected, and fills in
- * an address only where there is none.
+ * an e-mail address only where there is none.
  */
 export function namesAfter(wanted: RosterPerson | undefined, found: PresentPerson | undefined): [Names, NoteCode | null] {
   if (wanted === undefined) return [namesOf(found!), null];
@@ -31,8 +31,8 @@ export function namesAfter(wanted: RosterPerson | undefined, found: PresentPerso
     surname,
     givenName,
     patronymic: wanted.patronymic === undefined ? (found?.patronymic ?? null) : patronymic,
-    birthDate: wanted.birthDate ?? found?.birthDate ?? null,
-    email: found?.email ?? emailOf(wanted),
+    birthDate: (canSet(found, 'birthDate') ? wanted.birthDate : undefined) ?? found?.birthDate ?? null,
+    email: found?.email ?? (canSet(found, 'email') ? emailOf(wanted) : null),
   };
   if (found === undefined) return [stated, null];
   const present = namesOf(found);
@@ -48,6 +48,13 @@ export function namesAfter(wanted: RosterPerson | undefined, found: PresentPerso
   }
   return [kept, code];
 }
+
+/**
+ * Returns whether an import may set a birth date or an e-mail address. A mail with a link for a new password goes to the
+ * e-mail address, so a person who has joined or has a role in another school keeps theirs.
+ */
+const canSet = (found: PresentPerson | undefined, column: 'birthDate' | 'email'): boolean =>
+  found === undefined || !(found.hasJoined || found.isElsewhere || found.handSet.includes(column));
 
 const namesOf = ({ surname, givenName, patronymic, birthDate, email }: PresentPerson): Names => ({
   surname,

@@ -75,6 +75,10 @@ export const notes = {
     'Роль администратора платформы импорт не назначает и не завершает: это делает администратор.',
     'An import neither grants nor ends the role of a platform administrator: an administrator does.',
   ],
+  ADMINISTRATION_BY_HAND: [
+    'Роль администрации школы импорт от внешней системы не назначает: это делает администратор.',
+    'An import by a service does not grant a role of the school’s administration: an administrator does.',
+  ],
   EXCLUDED: ['Строку исключил человек.', 'A person excluded this row.'],
 } as const satisfies Record<string, Message>;
 

@@ -67,7 +67,8 @@ export async function planImportOfFile(ctx: Context, input: FileImport): Promise
   const fileName = [...(input.fileName ?? basename(input.path))].slice(0, 200).join('');
   return mutate(ctx, async (tx) => {
     const schoolYearId = yearId ?? (await schoolYearOf(tx, school.id, new Date())).id;
-    const { rows, coveredCount } = compareRoster(roster, await loadPresentRoster(tx, { schoolId: school.id, schoolYearId, system }));
+    const present = await loadPresentRoster(tx, { schoolId: school.id, schoolYearId, system });
+    const { rows, coveredCount } = compareRoster(roster, present, { isByService: ctx.actor.kind === 'service' });
     const plan = await tx.prisma.plan.create({
       data: {
         id: newId(),

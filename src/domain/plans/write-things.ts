@@ -48,13 +48,36 @@ export async function writePeople(tx: Tx, plan: Target, rows: readonly StoredRow
     for (const { thingId: userId } of added) record(tx, 'user.created', { schoolId, userId });
   }
   const changed = rows.filter(({ before, after }) => before !== null && after !== null && isChanged(before, after));
-  await tx.execute(updatePeople, [JSON.stringify(changed.map(({ thingId: id, ...row }) => ({ id, ...columnsOf(row[side]!) })))]);
-  for (const { thingId: userId } of changed) record(tx, 'user.updated', { schoolId, userId });
+  await tx.execute(updatePeople, [JSON.stringify(changed.map(({ thingId: id, ...row }) => ({ id, ...columnsOf(row[side]!) }))), schoolId]);
+  await recordUpdates(
+    tx,
+    schoolId,
+    changed.map(({ thingId }) => thingId),
+  );
   await writeExternalIds(tx, plan, { table: 'user_external_id', column: 'user_id' }, idsOf(rows, side));
 }
 
+/** Records `user.updated` in the school of the plan and in each other school where the person has a current role. */
+async function recordUpdates(tx: Tx, schoolId: string, userIds: readonly string[]): Promise<void> {
+  if (userIds.length === 0) return;
+  const others = await tx.prisma.roleGrant.findMany({
+    where: { userId: { in: [...userIds] }, schoolId: { not: schoolId }, endedAt: null },
+    distinct: ['userId', 'schoolId'],
+    select: { userId: true, schoolId: true },
+    orderBy: [{ userId: 'asc' }, { schoolId: 'asc' }],
+  });
+  for (const userId of userIds) record(tx, 'user.updated', { schoolId, userId });
+  for (const other of others) record(tx, 'user.updated', { schoolId: other.schoolId, userId: other.userId });
+}
+
+/** A person who joined, or got a role in another school, since the plan was made keeps the birth date and the address. */
+const isKept = `(u.joined_at is not null or exists (
+  select from role_grant g where g.user_id = u.id and g.school_id <> $2 and g.ended_at is null))`;
+
 const updatePeople = `
-  update app_user u set surname = p.surname, given_name = p."givenName", patronymic = p.patronymic, birth_date = p."birthDate", email = p.email,
+  update app_user u set surname = p.surname, given_name = p."givenName", patronymic = p.patronymic,
+                        birth_date = case when ${isKept} then u.birth_date else p."birthDate" end,
+                        email = case when ${isKept} then u.email else p.email end,
                         search_text = p."searchText", sort_key = p."sortKey", updated_at = now()
   from jsonb_to_recordset($1::jsonb) as
     p (id uuid, surname text, "givenName" text, patronymic text, "birthDate" date, email text, "searchText" text, "sortKey" text)

@@ -131,6 +131,39 @@ describe('applyPlan', () => {
     expect(rows.edges.map(({ node }: any) => [node.line, node.operation, node.proposed])).toEqual([[2, 'KEEP', 'CHANGE']]);
   });
 
+  it('sets an e-mail address and a birth date only for a person of this school alone who has not joined', async () => {
+    const { school, by } = await scene();
+    const other = await scene();
+    const { prisma } = app.db;
+    const build = async (surname: string, data: object) => {
+      const { id } = await app.build.teacher({ schoolId: school.id, surname, givenName: 'Яна' });
+      return prisma.user.update({ where: { id }, data: { joinedAt: null, email: null, birthDate: null, ...data } });
+    };
+    const people = {
+      invited: await build('Лисова', {}),
+      joined: await build('Орлова', { joinedAt: new Date() }),
+      elsewhere: await build('Чайкина', {}),
+      byHand: await build('Синицына', { handSet: ['email'] }),
+      joinsLater: await build('Воробьёва', {}),
+    };
+    await prisma.roleGrant.create({ data: { schoolId: other.school.id, userId: people.elsewhere.id, role: 'TEACHER' } });
+    const lines = Object.values(people).map(({ surname }, n) => `t${n};${surname};Яна;Учитель;t${n}@evil.example;01.02.1980`);
+    const body = ['ID;Фамилия;Имя;Роль;Эл. почта;Дата рождения', ...lines].join('\r\n');
+    const uploadId = await upload(app, by, { schoolId: school.id, body });
+    const plan = (await by.as.planImport({ uploadId, isPartial: true })) as any;
+    await prisma.user.update({ where: { id: people.joinsLater.id }, data: { joinedAt: new Date() } });
+    expect(await by.as.applyPlan({ planId: plan.id, threshold: 100 })).toMatchObject({ state: 'APPLIED' });
+    const stored = async ({ id }: { id: string }) => {
+      const { email, birthDate } = await prisma.user.findUniqueOrThrow({ where: { id } });
+      return [email, birthDate?.toISOString().slice(0, 10) ?? null];
+    };
+    expect(await stored(people.invited)).toEqual(['t0@evil.example', '1980-02-01']);
+    for (const person of [people.joined, people.elsewhere, people.joinsLater]) expect(await stored(person)).toEqual([null, null]);
+    expect(await stored(people.byHand)).toEqual([null, '1980-02-01']);
+    const updated = (await app.events(other.school.id)).filter(({ type }) => type === 'user.updated');
+    expect(updated.map(({ payload }) => payload)).toMatchObject([{ userId: people.elsewhere.id }]);
+  });
+
   it('keeps names that a person corrected, and lists them', async () => {
     const { school, administrator, by } = await scene();
     const rows = [{ name: 'Иванав Иван Ильич', class: '5А', birthDate: '01.01.2015' }];

@@ -121,6 +121,21 @@ describe('planImport', () => {
     expect(administrators.map(({ userId }) => userId)).toEqual([administrator.id]);
   });
 
+  it('by a service grants no role of the school’s administration', async () => {
+    const { school, by } = await scene();
+    const pupil = { name: 'Петров Пётр', class: '5А' };
+    await importList(app, by, school.id, [pupil, { name: 'Смирнова Ольга', role: 'Учитель' }]);
+    const rows = [pupil, { name: 'Новый Завуч', role: 'Завуч' }, { name: 'Смирнова Ольга', role: 'Учитель, Завуч' }];
+    const service = await app.senderOfService(school.id);
+    const plan = await planList(app, service, school.id, rows);
+    expect(await codes(service, plan.id)).toEqual([[3, 'ADMINISTRATION_BY_HAND']]);
+    await service.as.applyPlan({ planId: plan.id, skipErrors: true });
+    const leaders = () => app.db.prisma.roleGrant.count({ where: { schoolId: school.id, role: 'SCHOOL_ADMINISTRATION', endedAt: null } });
+    expect(await leaders()).toBe(0);
+    await importList(app, by, school.id, rows);
+    expect(await leaders()).toBe(2);
+  });
+
   it('of a file that cannot be read makes a failed plan that says why, and that cannot be applied', async () => {
     const { school, by } = await scene();
     const uploadId = await upload(app, by, { schoolId: school.id, body: 'не список\n1\n' });
