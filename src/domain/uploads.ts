@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
+import { transaction } from '../db/transaction.ts';
 import { conflict, invalid } from '../errors.ts';
 import { record } from '../events/record.ts';
 import { find, findFor } from './access.ts';
@@ -58,10 +59,16 @@ export async function findOpenUpload(ctx: Context, id: string): Promise<Upload> 
   return upload;
 }
 
-/** Marks the bytes as received. Returns false if another request did so first. */
-export async function markReceived({ db }: Context, { id }: Upload): Promise<boolean> {
-  const { count } = await db.prisma.upload.updateMany({ where: { id, receivedAt: null }, data: { receivedAt: new Date() } });
-  return count > 0;
+/**
+ * Marks the bytes as received, after `place` has put them where `uploadPath` says. Returns false, without calling
+ * `place`, if another request did so first: the row stays locked meanwhile.
+ */
+export function markReceived({ db }: Context, { id }: Upload, place: () => Promise<void>): Promise<boolean> {
+  return transaction(db, async (tx) => {
+    const { count } = await tx.prisma.upload.updateMany({ where: { id, receivedAt: null }, data: { receivedAt: new Date() } });
+    if (count > 0) await place();
+    return count > 0;
+  });
 }
 
 /** Returns an upload of the actor whose bytes have arrived. @throws NOT_FOUND; CONFLICT for one without bytes. */
@@ -73,6 +80,19 @@ export async function findReceivedUpload(ctx: Context, id: string): Promise<Uplo
       { path: ['uploadId'] },
     );
   return upload;
+}
+
+/**
+ * Takes an upload for the one call that reads its bytes, by deleting its row; the bytes stay until `deleteUpload`.
+ * @throws CONFLICT if another call took it first.
+ */
+export async function claimUpload({ db }: Context, { id }: Upload): Promise<void> {
+  const { count } = await db.prisma.upload.deleteMany({ where: { id } });
+  if (count === 0)
+    throw conflict(
+      ['Этот файл уже взят другим запросом: создайте новую загрузку.', 'Another request has taken this file: create another upload.'],
+      { path: ['uploadId'] },
+    );
 }
 
 /** Deletes an upload with its bytes. */

@@ -7,6 +7,7 @@ import type { Upload } from '../domain/entities.ts';
 import { findOpenUpload, markReceived, uploadFolder, uploadPath } from '../domain/uploads.ts';
 import { invalid, type RefusalCode } from '../errors.ts';
 import { newId } from '../db/ids.ts';
+import { isUuid } from '../uuid.ts';
 import { refusalError, RequestError } from './errors.ts';
 import { bodyTooLarge, messages } from './messages.ts';
 import { contextFor, type RequestContexts, type ServerDeps } from './request-context.ts';
@@ -15,10 +16,13 @@ import { sendResponse } from './responses.ts';
 
 /** Takes the bytes of uploads: `POST /uploads/<id>` with the access token that made the upload. */
 
-const path = /^\/uploads\/([0-9a-f-]{36})$/;
+const path = /^\/uploads\/([^/]+)$/;
 
 /** Returns the id of the upload whose bytes a request brings; undefined for other paths. */
-export const uploadIdOf = (url: string | undefined): string | undefined => path.exec(url?.split('?')[0] ?? '')?.[1];
+export function uploadIdOf(url: string | undefined): string | undefined {
+  const id = path.exec(url?.split('?')[0] ?? '')?.[1];
+  return id !== undefined && isUuid(id) ? id : undefined;
+}
 
 export class UploadRoute {
   readonly #deps: ServerDeps;
@@ -46,8 +50,8 @@ export class UploadRoute {
       await mkdir(uploadFolder(ctx.config), { recursive: true, mode: 0o700 });
       try {
         await receive(request, upload, temporary);
-        if (!(await markReceived(ctx, upload))) await findOpenUpload(ctx.renew(actor), id);
-        await rename(temporary, uploadPath(ctx.config, upload));
+        const isFirst = await markReceived(ctx, upload, () => rename(temporary, uploadPath(ctx.config, upload)));
+        if (!isFirst) await findOpenUpload(ctx.renew(actor), id);
       } finally {
         await rm(temporary, { force: true });
       }

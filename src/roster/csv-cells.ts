@@ -15,5 +15,14 @@ export const unescapeFormula = (value: string): string => (escaped.test(value) ?
 /** Whether a spreadsheet would run the cell as a formula: it starts with a sign such as `=`, and more follows. */
 export const isFormula = (value: string): boolean => formula.test(value) && value.length > 1;
 
+/** Whether a text has a control character other than white space. */
+export const hasControl = (value: string): boolean => /(?!\s)\p{Cc}/u.test(value);
+
+const maxKeyLength = 100;
+
+/** Whether an id or order number can be stored: the domain has the same limit (src/domain/external-ids.ts). */
+export const isKey = (value: string): boolean =>
+  value.length <= maxKeyLength * 2 && [...value].length <= maxKeyLength && !/[\p{Cc}\p{Bidi_Control}]/u.test(value);
+
 /** Normalises one line of text: NFC, without outer spaces and line ends, inner spaces collapsed. */
 export const normalizeCell = (value: string): string => value.normalize('NFC').replace(/\s+/gu, ' ').trim();

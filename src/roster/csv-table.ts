@@ -1,5 +1,5 @@
 import { closest } from '../suggestions.ts';
-import { isFormula, normalizeCell, unescapeFormula } from './csv-cells.ts';
+import { hasControl, isFormula, normalizeCell, unescapeFormula } from './csv-cells.ts';
 import { type CsvRow, readRows } from './csv-rows.ts';
 import { type NoticeLog, unreadable } from './notices.ts';
 import type { RosterPlace } from './roster.ts';
@@ -59,6 +59,8 @@ export class CsvTable<Column extends string = string> {
       if (isRagged(cells, width)) {
         this.lostRows += 1;
         this.#notices.error('ROW_RAGGED', at, cells.length, width);
+      } else if (!checkCells(cells, positions, at, this.#notices)) {
+        this.lostRows += 1;
       } else {
         warnOfCells(cells, { positions, secrets, at, told: this.#told }, this.#notices);
         yield { at, get: (column) => readCell(cells[positions.get(column) ?? -1]) };
@@ -82,6 +84,16 @@ export function warnOfCells(
     told.add(heading);
     notices.warn('PASSWORDS_IGNORED', at, heading);
   }
+}
+
+/** Returns whether the cells that are read have no control characters. Adds an error for the first that has one. */
+export function checkCells(cells: readonly string[], positions: ReadonlyMap<string, number>, at: RosterPlace, notices: NoticeLog): boolean {
+  for (const [column, position] of positions) {
+    if (!hasControl(cells[position]!)) continue;
+    notices.error('TEXT_INVALID', at, column);
+    return false;
+  }
+  return true;
 }
 
 /** Returns the normalised text of a cell, without the apostrophe of `escapeFormula`; empty for a missing cell. */

@@ -1,6 +1,7 @@
 import { type ClassName, formatClassName, parseClassName } from './class-names.ts';
+import { isKey } from './csv-cells.ts';
 import { type CsvRow, readRows } from './csv-rows.ts';
-import { isRagged, readCell, warnOfCells } from './csv-table.ts';
+import { checkCells, isRagged, readCell, warnOfCells } from './csv-table.ts';
 import { dateText, parseDate } from './dates.ts';
 import { isListHeading, type ListColumn, listColumns, type ListHeadings, readListHeadings } from './list-headings.ts';
 import { ListPeople } from './list-people.ts';
@@ -69,6 +70,7 @@ class ListReader {
       return;
     }
     const byName = new Map<string, number>([...positions].map(([column, position]) => [listColumns[column], position]));
+    if (!checkCells(cells, byName, at, notices)) return this.#builder.lose('students', 'enrolments');
     warnOfCells(cells, { positions: byName, secrets, at, told: this.#told }, notices);
     const get = (column: ListColumn) => readCell(cells[positions.get(column) ?? -1]);
     const person = this.#readPerson(get, at);
@@ -83,7 +85,8 @@ class ListReader {
     const columns =
       isSplit && this.#headings.positions.has('surname') ? listColumns : { surname: listColumns.fullName, givenName: listColumns.fullName };
     if (!checkNames(names, columns, at, this.#builder.notices)) return null;
-    const externalId = get('externalId');
+    const id = this.#key(get, 'externalId', at);
+    const externalId = id ?? '';
     const birthDate = this.#date(get, 'birthDate', at);
     const roles = this.#rolesOf(get('role'), at);
     const email = get('email');
@@ -95,7 +98,7 @@ class ListReader {
       ...(email === '' ? {} : { email }),
       roles: roles ?? [],
       isActive: true,
-      hasError: birthDate === null || roles === null,
+      hasError: id === null || birthDate === null || roles === null,
       at,
     };
   }
@@ -130,19 +133,26 @@ class ListReader {
     return date ?? null;
   }
 
+  /** Returns an id or order number, which may be empty. For one that cannot be stored it adds an error and returns null. */
+  #key(get: (column: ListColumn) => string, column: ListColumn, at: RosterPlace): string | null {
+    if (isKey(get(column))) return get(column);
+    this.#builder.notices.error('TEXT_INVALID', at, listColumns[column]);
+    return null;
+  }
+
   #add(person: RosterPerson, get: (column: ListColumn) => string): void {
     const { at } = person;
     const classes = this.#classesOf(get, person);
     const startedOn = this.#date(get, 'startedOn', at);
-    const hasError = person.hasError || classes === null || startedOn === null;
+    const orderNumber = this.#key(get, 'orderNumber', at);
+    const hasError = person.hasError || classes === null || startedOn === null || orderNumber === null;
     const isStudent = person.roles.includes('STUDENT');
     const className = isStudent ? classes?.[0] : undefined;
     if (!this.#people.add({ ...person, hasError }, className)) return;
     for (const named of classes ?? []) {
       const classKey = this.#addClass(named, at);
       if (isStudent) {
-        const orderNumber = get('orderNumber');
-        const order = orderNumber === '' ? {} : { orderNumber };
+        const order = orderNumber === null || orderNumber === '' ? {} : { orderNumber };
         const start = typeof startedOn === 'string' ? { startedOn } : {};
         this.#builder.addEnrolment({ person: person.key, class: classKey, ...start, ...order, isActive: true, at });
       } else this.#builder.assignments.push({ person: person.key, class: classKey, kind: 'CLASS_TEACHER', isActive: true, at });

@@ -23,17 +23,22 @@ export class UnreadableRoster extends Error {
 
 const maxValueLength = 60;
 
-/** Cuts long values: a notice quotes a file that anyone may have written. */
+/** Characters that a terminal executes, or that change the direction of the text around them. */
+const controls = /[\p{Cc}\p{Bidi_Control}]/gu;
+
+/** Replaces control characters by U+FFFD. */
+const withoutControls = (text: string): string => text.replace(controls, '\ufffd');
+
+/** Cuts long values and replaces control characters: a notice quotes a file that anyone may have written. */
 const shorten = <Values extends readonly unknown[]>(values: Values): Values =>
-  values.map((value) =>
-    typeof value === 'string' && value.length > maxValueLength
-      ? `${value.slice(0, maxValueLength).replace(/[\ud800-\udbff]$/, '')}…`
-      : value,
-  ) as unknown as Values;
+  values.map((value) => (typeof value === 'string' ? withoutControls(cut(value)) : value)) as unknown as Values;
+
+const cut = (value: string): string =>
+  value.length > maxValueLength ? `${value.slice(0, maxValueLength).replace(/[\ud800-\udbff]$/, '')}…` : value;
 
 function makeNotice(code: ErrorCode | WarningCode, { file, line }: NoticePlace, values: readonly unknown[]): RosterNotice {
   const text = { ...errorTexts, ...warningTexts }[code] as (...values: readonly unknown[]) => RosterNotice['message'];
-  return { code, file, line: line ?? null, message: text(...shorten(values)) };
+  return { code, file: withoutControls(file), line: line ?? null, message: text(...shorten(values)) };
 }
 
 /** Makes the exception for an error that concerns a whole file. */

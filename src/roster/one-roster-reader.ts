@@ -1,4 +1,5 @@
 import { assembleRoster } from './assemble.ts';
+import { isKey } from './csv-cells.ts';
 import type { CsvTable, TableRow, TableSpec } from './csv-table.ts';
 import { dateText, parseDate } from './dates.ts';
 import type { FileSet } from './file-set.ts';
@@ -174,18 +175,21 @@ class OneRosterReader {
         this.#builder.notices.error('REFERENCE_MISSING', row.at, 'courseSourcedId', courseId);
         this.#builder.lose('assignments');
       }
-      this.#records.addSection('sourcedId', {
-        id: id(row, 'sourcedId'),
-        title: row.get('title'),
-        code: row.get('classCode'),
-        grades: row.get('grades'),
-        kind: row.get('classType').toLowerCase() === 'homeroom' ? 'homeroom' : 'scheduled',
-        orgId: id(row, 'schoolSourcedId'),
-        courseId,
-        courseName: this.#courses.get(courseId) ?? '',
-        isActive: isListed !== false,
-        at: row.at,
-      });
+      this.#records.addSection(
+        { id: 'sourcedId', course: 'courseSourcedId' },
+        {
+          id: id(row, 'sourcedId'),
+          title: row.get('title'),
+          code: row.get('classCode'),
+          grades: row.get('grades'),
+          kind: row.get('classType').toLowerCase() === 'homeroom' ? 'homeroom' : 'scheduled',
+          orgId: id(row, 'schoolSourcedId'),
+          courseId,
+          courseName: this.#courses.get(courseId) ?? '',
+          isActive: isListed !== false,
+          at: row.at,
+        },
+      );
     });
     if (table.lostRows > 0) this.#builder.lose('classes', 'enrolments', 'assignments');
   }
@@ -199,13 +203,14 @@ class OneRosterReader {
       const userId = id(row, 'userSourcedId');
       const [startedOn, endsOn] = [this.#date(row, 'beginDate'), this.#date(row, 'endDate')];
       const isRepeated = row.get('sourcedId') !== '' && !this.#records.add(seen, 'sourcedId', { id: id(row, 'sourcedId'), at: row.at });
-      if (isRepeated || isListed === null || startedOn === null || endsOn === null) {
+      const orderNumber = row.get(orderNumberColumn);
+      if (!isKey(orderNumber)) this.#builder.notices.error('TEXT_INVALID', row.at, orderNumberColumn);
+      if (isRepeated || isListed === null || startedOn === null || endsOn === null || !isKey(orderNumber)) {
         const user = this.#records.users.get(userId);
         if (user === undefined) this.#builder.lose('enrolments', 'assignments');
         else user.hasError = true;
         return;
       }
-      const orderNumber = row.get(orderNumberColumn);
       this.#records.memberships.push({
         sectionId: id(row, 'classSourcedId'),
         userId,

@@ -1,3 +1,4 @@
+import { isKey } from './csv-cells.ts';
 import type { RosterPlace } from './roster.ts';
 import type { RosterBuilder } from './roster-builder.ts';
 
@@ -96,15 +97,23 @@ export class Records {
 
   /** Adds a user. For a repeated id, sets `hasError` of the first user, since either row may be the right one. */
   addUser(column: string, user: UserRecord): void {
-    if (this.add(this.users, column, user)) return;
+    if (this.#checkKey(user.id, column, user.at) && this.add(this.users, column, user)) return;
     const earlier = this.users.get(user.id);
     if (earlier === undefined) this.builder.lose('students', 'staff');
     else earlier.hasError = true;
   }
 
   /** Adds a section. For a repeated or empty id, classes and their members no longer count as complete. */
-  addSection(column: string, section: SectionRecord): void {
-    if (!this.add(this.sections, column, section)) this.builder.lose('classes', 'enrolments', 'assignments');
+  addSection(columns: { readonly id: string; readonly course: string }, section: SectionRecord): void {
+    const { id, courseId, at } = section;
+    const isUsable = this.#checkKey(id, columns.id, at) && this.#checkKey(courseId, columns.course, at);
+    if (!isUsable || !this.add(this.sections, columns.id, section)) this.builder.lose('classes', 'enrolments', 'assignments');
+  }
+
+  /** Returns whether an id can be stored; otherwise adds an error. */
+  #checkKey(id: string, column: string, at: RosterPlace): boolean {
+    if (!isKey(id)) this.builder.notices.error('TEXT_INVALID', at, column);
+    return isKey(id);
   }
 
   isOfSchool(orgIds: readonly string[]): boolean {

@@ -125,18 +125,21 @@ class Sds1Reader {
     const table = await this.#files.open('Section.csv', sectionSpec);
     if (table === null) return;
     for await (const row of table) {
-      this.#records.addSection('SIS ID', {
-        id: row.get('SIS ID'),
-        title: row.get('Section Name'),
-        code: '',
-        grades: '',
-        kind: 'unknown',
-        orgId: row.get('School SIS ID'),
-        courseId: row.get('Course SIS ID'),
-        courseName: row.get('Course Name'),
-        isActive: isActive(row.get('Status')),
-        at: row.at,
-      });
+      this.#records.addSection(
+        { id: 'SIS ID', course: 'Course SIS ID' },
+        {
+          id: row.get('SIS ID'),
+          title: row.get('Section Name'),
+          code: '',
+          grades: '',
+          kind: 'unknown',
+          orgId: row.get('School SIS ID'),
+          courseId: row.get('Course SIS ID'),
+          courseName: row.get('Course Name'),
+          isActive: isActive(row.get('Status')),
+          at: row.at,
+        },
+      );
     }
     if (table.lostRows > 0) this.#builder.lose('classes', 'enrolments', 'assignments');
   }

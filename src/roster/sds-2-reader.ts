@@ -139,18 +139,21 @@ class Sds2Reader {
     if (table === null) return;
     for await (const row of table) {
       const courseId = row.get('courseSourcedId');
-      this.#records.addSection('sourcedId', {
-        id: row.get('sourcedId'),
-        title: row.get('title'),
-        code: '',
-        grades: '',
-        kind: 'unknown',
-        orgId: row.get('orgSourcedId'),
-        courseId,
-        courseName: this.#courses.get(courseId) ?? '',
-        isActive: true,
-        at: row.at,
-      });
+      this.#records.addSection(
+        { id: 'sourcedId', course: 'courseSourcedId' },
+        {
+          id: row.get('sourcedId'),
+          title: row.get('title'),
+          code: '',
+          grades: '',
+          kind: 'unknown',
+          orgId: row.get('orgSourcedId'),
+          courseId,
+          courseName: this.#courses.get(courseId) ?? '',
+          isActive: true,
+          at: row.at,
+        },
+      );
     }
     if (table.lostRows > 0) this.#builder.lose('classes', 'enrolments', 'assignments');
   }

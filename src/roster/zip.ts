@@ -26,7 +26,8 @@ interface NamedEntry {
 
 /**
  * Returns the CSV files of an archive. All of them may be in one folder. Warns of each file that is not CSV.
- * @throws UnreadableRoster if the archive is damaged, encrypted or exceeds a limit, or if a name leads outside it.
+ * @throws UnreadableRoster if the archive is damaged, encrypted or exceeds a limit, or if a name leads
+ * outside it or has a control character.
  */
 export async function unzip(archive: string, bytes: Buffer, notices: NoticeLog): Promise<SourceFile[]> {
   const zip = await fromBufferPromise(bytes, { lazyEntries: true, decodeStrings: false, validateEntrySizes: true }).catch(() => {
@@ -52,7 +53,7 @@ async function listEntries(archive: string, zip: ZipFile): Promise<NamedEntry[]>
   try {
     for await (const entry of zip.eachEntry()) {
       const name = entry.fileNameRaw.toString('utf8').replaceAll('\\', '/');
-      if (validateFileName(name) !== null) throw unreadable('ZIP_PATH', { file: archive });
+      if (validateFileName(name) !== null || /\p{Cc}/u.test(name)) throw unreadable('ZIP_PATH', { file: archive });
       unpackedBytes += entry.uncompressedSize;
       check(archive, name, entry, unpackedBytes);
       // Skips folders, and files that macOS adds.

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { maxUploadBytes, uploadFolder } from '../../src/domain/uploads.ts';
@@ -73,6 +73,21 @@ describe('POST /uploads/<id>', () => {
     expect(await codeOf(await send(app, other.token, made.url, hello))).toEqual([404, 'NOT_FOUND']);
     expect((await codeOf(await send(app, 'no-token', made.url, hello)))[0]).toBe(401);
     expect((await fetch(`${new URL(app.url).origin}${new URL(made.url).pathname}`)).status).toBe(405);
+  });
+
+  it('answers 404 for a path that holds no UUID', async () => {
+    const { by } = await scene();
+    for (const id of ['-'.repeat(36), 'f'.repeat(36), 'x'])
+      expect((await send(app, by.token, `${new URL(app.url).origin}/uploads/${id}`, hello)).status, id).toBe(404);
+  });
+
+  it('keeps the bytes of the first of two requests at once', async () => {
+    const { by, schoolId } = await scene();
+    const made = await announce(by, schoolId);
+    const answers = await Promise.all([hello, Buffer.from('HELLO')].map((bytes) => send(app, by.token, made.url, bytes)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 409]);
+    const id = Buffer.from(made.id, 'base64').toString().split(':')[1]!;
+    expect(readFileSync(join(uploadFolder(app.config), id), 'utf8')).toBe(answers[0]!.status === 201 ? 'hello' : 'HELLO');
   });
 
   it('takes 20 MB in less memory than that', async () => {

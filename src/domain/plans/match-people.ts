@@ -38,6 +38,12 @@ export function countNames(present: readonly PresentPerson[]): Map<string, numbe
 
 const isStudent = ({ grants }: PresentPerson): boolean => grants.some(({ role }) => role === 'STUDENT');
 
+/**
+ * How many people of one name are compared: rows without an id, and people of the school. More of them are ambiguous.
+ * Unlimited, 20,000 rows of one name take 12 s.
+ */
+const maxNamesakes = 100;
+
 export function matchPeople(wanted: readonly PersonToMatch[], present: readonly PresentPerson[]): Matches {
   const of = new Map<string, Match>();
   const named = new Set<PresentPerson>();
@@ -89,20 +95,28 @@ class Namesakes {
 
   /** Returns the matches, and the people who are left because a row about them is ambiguous. */
   resolve(): { of: ReadonlyMap<PersonToMatch, Match>; left: Iterable<PresentPerson> } {
+    if (this.#people.size > maxNamesakes || this.#rowsWithoutId().length > maxNamesakes)
+      return { of: new Map([...this.#rows].map((row) => [row, 'AMBIGUOUS'])), left: this.#people };
     this.#pair(hasSameBirthDate);
     this.#pair((row, person) => row.classId !== null && row.classId === person.enrolment?.classId);
     this.#pair(() => true);
     const isOpen = [...this.#rows].some((row) => this.#candidatesOf(row).length > 0);
-    for (const row of this.#rows) this.#of.set(row, isOpen && this.#candidatesOf(row).length > 0 ? 'AMBIGUOUS' : this.#asNew(row));
+    const withoutId = this.#rowsWithoutId();
+    for (const row of this.#rows) {
+      // Rows with ids are no twins of each other.
+      const others = row.person.externalId === undefined ? this.#rows : withoutId;
+      this.#of.set(row, isOpen && this.#candidatesOf(row).length > 0 ? 'AMBIGUOUS' : this.#asNew(row, others));
+    }
     return { of: this.#of, left: isOpen ? this.#people : [] };
   }
 
   /** Matches each row with a person if, by this criterion, neither has another one. */
   #pair(fits: (row: PersonToMatch, person: PresentPerson) => boolean): void {
     const pairs = [...this.#rows].map((row) => [row, this.#candidatesOf(row).filter((person) => fits(row, person))] as const);
+    const rowCounts = new Map<PresentPerson, number>();
+    for (const [, people] of pairs) for (const person of people) rowCounts.set(person, (rowCounts.get(person) ?? 0) + 1);
     for (const [row, [person, ...more]] of pairs) {
-      if (person === undefined || more.length > 0) continue;
-      if (pairs.some(([other, people]) => other !== row && people.includes(person))) continue;
+      if (person === undefined || more.length > 0 || rowCounts.get(person) !== 1) continue;
       this.#of.set(row, person);
       this.#rows.delete(row);
       this.#people.delete(person);
@@ -113,15 +127,20 @@ class Namesakes {
     return [...this.#people].filter((person) => mayBe(row.person, person));
   }
 
+  #rowsWithoutId(): PersonToMatch[] {
+    return [...this.#rows].filter(({ person }) => person.externalId === undefined);
+  }
+
   /** Two new namesakes of one class whom no birth date tells apart are probably one person who is listed twice. */
-  #asNew(row: PersonToMatch): 'NEW' | 'AMBIGUOUS' {
+  #asNew(row: PersonToMatch, others: Iterable<PersonToMatch>): 'NEW' | 'AMBIGUOUS' {
     const isTwin = (other: PersonToMatch): boolean =>
       other !== row &&
       other.classKey === row.classKey &&
       (other.person.externalId === undefined || row.person.externalId === undefined) &&
       (other.person.birthDate === undefined || row.person.birthDate === undefined || other.person.birthDate === row.person.birthDate) &&
       isSamePatronymic(other.person.patronymic, row.person.patronymic);
-    return [...this.#rows].some(isTwin) ? 'AMBIGUOUS' : 'NEW';
+    for (const other of others) if (isTwin(other)) return 'AMBIGUOUS';
+    return 'NEW';
   }
 }
 
@@ -130,7 +149,7 @@ const hasSameBirthDate = ({ person }: PersonToMatch, present: PresentPerson): bo
 
 /** A person who typed no patronymic may have one. */
 const isSamePatronymic = (a: string | null | undefined, b: string | null | undefined): boolean =>
-  !a || !b || searchable(a) === searchable(b);
+  !a || !b || a === b || searchable(a) === searchable(b);
 
 /** Returns whether nothing that is known of both tells them apart. */
 const mayBe = (wanted: RosterPerson, present: PresentPerson): boolean =>

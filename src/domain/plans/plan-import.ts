@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { newId } from '../../db/ids.ts';
-import { notFound } from '../../errors.ts';
+import { conflict, notFound } from '../../errors.ts';
 import { record } from '../../events/record.ts';
 import { readRoster } from '../../roster/read-roster.ts';
 import { rosterFormats, type Roster, type RosterFormat } from '../../roster/roster.ts';
@@ -10,7 +10,7 @@ import { mutate, type Context } from '../context.ts';
 import type { Plan, School } from '../entities.ts';
 import { dayIn, schoolYearOf } from '../school-years.ts';
 import { normalizeOptionalLine } from '../text.ts';
-import { deleteUpload, findReceivedUpload, uploadPath } from '../uploads.ts';
+import { claimUpload, deleteUpload, findReceivedUpload, uploadPath } from '../uploads.ts';
 import { compareRoster } from './compare-roster.ts';
 import { insertPlanRows } from './plan-store.ts';
 import { loadPresentRoster } from './present-roster.ts';
@@ -33,12 +33,13 @@ export interface FileImport extends ImportOptions {
 
 /**
  * Plans the import of an uploaded file, which is deleted then. Regulation 2.1 f.
- * @throws CONFLICT for an upload whose bytes have not arrived.
+ * @throws CONFLICT for an upload whose bytes have not arrived, and for one that another call has taken.
  */
 export async function planImport(ctx: Context, { uploadId, ...options }: ImportOptions & { uploadId: string }): Promise<Plan> {
   systemOf(options);
   const upload = await findReceivedUpload(ctx, uploadId);
   authorize(ctx, 'import.plan', { schoolId: upload.schoolId });
+  await claimUpload(ctx, upload);
   try {
     return await planImportOfFile(ctx, {
       ...options,
@@ -60,10 +61,7 @@ export async function planImportOfFile(ctx: Context, input: FileImport): Promise
   const yearId = await yearOf(ctx, school, input.schoolYearId);
   const system = systemOf(input);
   const { path, fileName: name } = input;
-  const roster = await readRoster(
-    name === undefined ? { path } : { name, stream: createReadStream(path) },
-    await readOptions(ctx, school, input),
-  );
+  const roster = await readRoster(name === undefined ? { path } : { name, stream: bytesOf(path) }, await readOptions(ctx, school, input));
   const fileName = [...(input.fileName ?? basename(input.path))].slice(0, 200).join('');
   return mutate(ctx, async (tx) => {
     const schoolYearId = yearId ?? (await schoolYearOf(tx, school.id, new Date())).id;
@@ -89,6 +87,18 @@ export async function planImportOfFile(ctx: Context, input: FileImport): Promise
     record(tx, plan.state === 'READY' ? 'plan.ready' : 'plan.failed', { schoolId: school.id, planId: plan.id });
     return plan;
   });
+}
+
+/** Opens the file when the reader asks for its first bytes. @throws CONFLICT for a file that is not there. */
+async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of createReadStream(path)) yield chunk as Uint8Array;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw conflict(['Файл загрузки не найден: создайте новую загрузку.', 'The file of the upload is missing: create another upload.'], {
+      path: ['uploadId'],
+    });
+  }
 }
 
 /** @throws INVALID for an unusable name. */

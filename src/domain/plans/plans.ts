@@ -21,10 +21,13 @@ export interface PlanRowFilter {
   code?: string | null;
 }
 
+/** Codes consist of these characters. Other texts match no row; the database refuses U+0000. */
+const codePattern = /^[A-Z0-9_]+$/;
+
 const filterOf = ({ operation, noun, code }: PlanRowFilter) => ({
   ...(operation ? { operation } : {}),
   ...(noun ? { noun } : {}),
-  ...(typeof code === 'string' ? { code } : {}),
+  ...(typeof code === 'string' ? { code: codePattern.test(code) ? code : '' } : {}),
 });
 
 /** Returns the rows of a plan in their order: errors of the file first, then classes, subjects, people and assignments. */

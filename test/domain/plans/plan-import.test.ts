@@ -1,6 +1,8 @@
+import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { uploadPath } from '../../../src/domain/uploads.ts';
 import { expectRefusal } from '../../support/expect-refusal.ts';
-import { importList, planList, senderOf, upload, type ListRow, type Sender } from '../../support/import-lists.ts';
+import { importList, listOf, planList, senderOf, upload, type ListRow, type Sender } from '../../support/import-lists.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 let app: Sfera;
@@ -143,6 +145,48 @@ describe('planImport', () => {
     expect(plan).toMatchObject({ state: 'FAILED', format: null, counts: { error: 1, add: 0 } });
     expect((await app.events(school.id)).map(({ type }) => type)).toEqual(['upload.created', 'plan.failed']);
     await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['planId'] }, () => by.as.applyPlan({ planId: plan.id }));
+  });
+
+  it('takes an upload once, also when several requests name it at once', async () => {
+    const { school, by } = await scene();
+    const uploadId = await upload(app, by, { schoolId: school.id, body: listOf([{ name: 'Иванов Иван', class: '5А' }]) });
+    const answers = (await Promise.all(Array.from({ length: 6 }, () => by.as.planImport({ uploadId })))) as any[];
+    const kinds = answers.map((answer) => answer.code ?? answer.__typename);
+    expect(kinds.filter((kind) => kind === 'Plan')).toHaveLength(1);
+    expect(kinds.filter((kind) => !['Plan', 'CONFLICT', 'NOT_FOUND'].includes(kind))).toEqual([]);
+    expect(await app.db.prisma.plan.count({ where: { schoolId: school.id } })).toBe(1);
+  });
+
+  it('refuses an upload whose file is missing', async () => {
+    const { school, by } = await scene();
+    const uploadId = await upload(app, by, { schoolId: school.id, body: 'x' });
+    const { id } = await app.db.prisma.upload.findFirstOrThrow({ where: { schoolId: school.id } });
+    rmSync(uploadPath(app.config, { id }));
+    expect(await by.as.planImport({ uploadId })).toMatchObject({ code: 'CONFLICT', path: ['uploadId'] });
+  });
+
+  it('states rows whose ids and order numbers cannot be stored, and plans the others', async () => {
+    const { school, by } = await scene();
+    const long = 'x'.repeat(101);
+    const lines = [
+      'a;Иванов Иван;5А;1',
+      `${long};Орлов Олег;5А;2`,
+      `b;Петров Пётр;5А;${long}`,
+      'c\0;Сидоров Ян;5А;3',
+      'd;Ким Ян;5А;4\0',
+      '\u202ee;Цой Ян;5А;5',
+    ];
+    const body = Buffer.from(`\ufeffID;ФИО;Класс;№ приказа;Стран\0но\r\n${lines.map((line) => `${line};`).join('\r\n')}`, 'utf16le');
+    const plan = (await by.as.planImport({ uploadId: await upload(app, by, { schoolId: school.id, body }) })) as any;
+    expect(plan.__typename).toBe('Plan');
+    expect(await codes(by, plan.id)).toEqual([3, 4, 5, 6, 7].map((line) => [line, 'TEXT_INVALID']));
+    expect(await by.as.applyPlan({ planId: plan.id, skipErrors: true })).toMatchObject({ __typename: 'Plan' });
+  });
+
+  it('finds no rows of a code that no row can have', async () => {
+    const { school, by } = await scene();
+    const plan = await planList(app, by, school.id, [{ name: 'Иванов Иван', class: '5А' }]);
+    for (const code of ['\0', '']) expect(await rowsOf(by, plan.id, { code })).toEqual([]);
   });
 
   it('lets a service with scope roster plan, read and apply its own plans, and see no others', async () => {
