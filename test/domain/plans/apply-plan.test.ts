@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectRefusal } from '../../support/expect-refusal.ts';
 import { importList, planList, pupils, senderOf, upload, type Sender } from '../../support/import-lists.ts';
+import { oneRoster12, zipOf } from '../../support/roster-files.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 let app: Sfera;
@@ -153,6 +154,61 @@ describe('applyPlan', () => {
     expect(await apply(by, first.id)).toMatchObject({ state: 'APPLIED' });
     await expectRefusal(app, school.id, { code: 'CONFLICT' }, () => apply(by, second.id));
     expect(await apply(by, first.id)).toMatchObject({ state: 'APPLIED' });
+  });
+
+  describe('refuses an assignment that cannot start, and names its line', () => {
+    const rows = [
+      { name: 'Вихрова Анна', class: '5А' },
+      { name: 'Смирнова Ольга Павловна', class: '5А', role: 'Учитель' },
+    ];
+    const next = [rows[0]!, { ...rows[1]!, class: '5Б' }, { name: 'Новиков Ян', class: '5Б' }];
+
+    async function planned() {
+      const { school, administrator, by } = await scene();
+      await importList(app, by, school.id, rows);
+      const { prisma } = app.db;
+      const teacher = await prisma.user.findFirstOrThrow({ where: { surname: 'Смирнова', grants: { some: { schoolId: school.id } } } });
+      const ofB = await app.build.class({ schoolId: school.id, grade: 5, letter: 'Б' });
+      const plan = await planList(app, by, school.id, next);
+      const refused = async () => {
+        const refusal = await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['planId'] }, () =>
+          apply(by, plan.id, { threshold: 100 }),
+        );
+        expect(refusal.message).toContain('список.csv, строка 3');
+      };
+      return { school, administrator: app.as(administrator), by, teacher, ofB, plan, refused };
+    }
+
+    it('of a class that got another class teacher', async () => {
+      const { school, administrator, ofB, refused } = await planned();
+      const other = await app.build.teacher({ schoolId: school.id });
+      await administrator.assignClassTeacher({ classId: app.id('Class', ofB.id), userId: app.id('User', other.id) });
+      await refused();
+    });
+
+    it('of a person who was deactivated', async () => {
+      const { teacher, refused } = await planned();
+      await app.db.prisma.user.update({ where: { id: teacher.id }, data: { deactivatedAt: new Date() } });
+      await refused();
+    });
+
+    it('of a person who lost the role', async () => {
+      const { school, teacher, refused } = await planned();
+      await app.db.prisma.roleGrant.updateMany({ where: { schoolId: school.id, userId: teacher.id }, data: { endedAt: new Date() } });
+      await refused();
+    });
+
+    it.each(['SUBJECT', 'PERSON'] as const)('whose row of noun %s was excluded', async (noun) => {
+      const { school, by } = await scene();
+      const body = await zipOf(oneRoster12);
+      const plan = (await by.as.planImport({ uploadId: await upload(app, by, { schoolId: school.id, body }) })) as any;
+      const { thingId } = await app.db.prisma.planRow.findFirstOrThrow({
+        where: { schoolId: school.id, noun, ...(noun === 'PERSON' ? { after: { path: ['roles'], equals: ['TEACHER'] } } : {}) },
+      });
+      const row = await app.db.prisma.planRow.findFirstOrThrow({ where: { schoolId: school.id, thingId } });
+      await by.as.editPlanRow({ planRowId: app.id('PlanRow', row.id), isApplied: false });
+      await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['planId'] }, () => apply(by, plan.id));
+    });
   });
 
   it('is for administrators and for the service that made the plan', async () => {
