@@ -194,20 +194,35 @@ describe('applyPlan', () => {
 
     it('of a person who lost the role', async () => {
       const { school, teacher, refused } = await planned();
-      await app.db.prisma.roleGrant.updateMany({ where: { schoolId: school.id, userId: teacher.id }, data: { endedAt: new Date() } });
+      await app.db.prisma.roleGrant.updateMany({
+        where: { schoolId: school.id, userId: teacher.id },
+        data: { role: 'SCHOOL_ADMINISTRATION' },
+      });
       await refused();
     });
 
-    it.each(['SUBJECT', 'PERSON'] as const)('whose row of noun %s was excluded', async (noun) => {
+    async function exclude(by: Sender, schoolId: string, noun: 'SUBJECT' | 'PERSON') {
+      const row = await app.db.prisma.planRow.findFirstOrThrow({
+        where: { schoolId, noun, plan: { state: 'READY' }, operation: { not: 'KEEP' } },
+      });
+      await by.as.editPlanRow({ planRowId: app.id('PlanRow', row.id), isApplied: false });
+    }
+
+    it('of a subject whose row was excluded', async () => {
       const { school, by } = await scene();
       const body = await zipOf(oneRoster12);
       const plan = (await by.as.planImport({ uploadId: await upload(app, by, { schoolId: school.id, body }) })) as any;
-      const { thingId } = await app.db.prisma.planRow.findFirstOrThrow({
-        where: { schoolId: school.id, noun, ...(noun === 'PERSON' ? { after: { path: ['roles'], equals: ['TEACHER'] } } : {}) },
-      });
-      const row = await app.db.prisma.planRow.findFirstOrThrow({ where: { schoolId: school.id, thingId } });
-      await by.as.editPlanRow({ planRowId: app.id('PlanRow', row.id), isApplied: false });
+      await exclude(by, school.id, 'SUBJECT');
       await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['planId'] }, () => apply(by, plan.id));
+    });
+
+    it('of a person whose row, which would make a teacher, was excluded', async () => {
+      const { school, by } = await scene();
+      await importList(app, by, school.id, [rows[0]!, { name: 'Смирнова Ольга Павловна', role: 'Администрация' }]);
+      const plan = await planList(app, by, school.id, rows);
+      await exclude(by, school.id, 'PERSON');
+      const refusal = await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['planId'] }, () => apply(by, plan.id));
+      expect(refusal.message).toContain('список.csv, строка 3');
     });
   });
 
