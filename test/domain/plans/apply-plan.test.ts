@@ -226,6 +226,20 @@ describe('applyPlan', () => {
     });
   });
 
+  it('says at planning that the id of a class belongs to a class of another year', async () => {
+    const { school, by } = await scene();
+    const body = await zipOf(oneRoster12);
+    const planOf = async (options: object) =>
+      (await by.as.planImport({ uploadId: await upload(app, by, { schoolId: school.id, body }), ...options })) as any;
+    await apply(by, (await planOf({})).id);
+    const dates = { startsOn: new Date('2031-09-01'), endsOn: new Date('2032-08-31') };
+    const year = await app.db.prisma.schoolYear.create({ data: { schoolId: school.id, ...dates } });
+    const plan = await planOf({ schoolYearId: app.id('SchoolYear', year.id) });
+    const { rows } = (await by.as.rowsOfPlan({ id: plan.id, code: 'CLASS_OF_ANOTHER_YEAR' })) as any;
+    expect(rows.edges.map(({ node }: any) => node)).toMatchObject([{ operation: 'ERROR' }, { operation: 'ERROR' }]);
+    expect(await apply(by, plan.id, { skipErrors: true, threshold: 100 })).toMatchObject({ state: 'APPLIED' });
+  });
+
   it('is for administrators and for the service that made the plan', async () => {
     const { school, by } = await scene();
     const plan = await planList(app, by, school.id, people);
