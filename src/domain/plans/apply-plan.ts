@@ -5,7 +5,7 @@ import { findFor, lock, lockMany } from '../access.ts';
 import { mutate, type Context } from '../context.ts';
 import type { Plan } from '../entities.ts';
 import { withExternalIdConflict } from '../external-ids.ts';
-import { refuseMoved, refuseNewNamesakes } from './check-plan.ts';
+import { refuseImpossibleAssignments, refuseMoved, refuseNewNamesakes } from './check-plan.ts';
 import { refuseOld } from './plan-age.ts';
 import { loadStoredRows, writeDone } from './plan-store.ts';
 import { byNoun, existingIds, presentStates, type RowsByNoun, type StoredRow } from './plan-things.ts';
@@ -26,7 +26,8 @@ const defaultThreshold = 5;
  * Applies a plan: all of its rows in one transaction, with the events of the ordinary operations, and `plan.applied`. Does
  * nothing for an applied plan. Regulation 2.1 f.
  * @throws CONFLICT for a plan that is not READY, for rows in ERROR unless `skipErrors`, if more people than the threshold
- *   would leave the school or their class, and for things that changed since the plan was made; nothing is written then.
+ *   would leave the school or their class, for things that changed since the plan was made, and for assignments that cannot
+ *   start; nothing is written then.
  */
 export async function applyPlan(ctx: Context, input: ApplyPlanInput): Promise<Plan> {
   const found = await findFor(ctx, 'Plan', input.planId, 'plan.apply');
@@ -46,6 +47,7 @@ export async function applyPlan(ctx: Context, input: ApplyPlanInput): Promise<Pl
       const present = await loadPresentRoster(tx, plan);
       refuseMoved(rows, presentStates(present), ({ before }) => before);
       refuseNewNamesakes(things, present);
+      refuseImpossibleAssignments(things, present);
       const writer = new PlanWriter(ctx, tx, { plan, present });
       await writer.write(things);
       for (const row of rows) row.done ??= {};

@@ -1,4 +1,5 @@
 import { conflict } from '../../errors.ts';
+import { workOf } from './compare-assignments.ts';
 import type { RowState } from './plan-rows.ts';
 import { countNames, nameKey } from './match-people.ts';
 import { linesOf, movedRows, type RowsByNoun, type StoredRow } from './plan-things.ts';
@@ -34,4 +35,36 @@ export function refuseNewNamesakes({ people }: RowsByNoun, present: PresentRoste
     ({ operation, after }) => operation === 'ADD' && after !== null && (counts.get(nameKey(after)) ?? 0) !== (after.namesakes ?? 0),
   );
   if (moved.length > 0) throw changedSince(moved);
+}
+
+/**
+ * @throws CONFLICT that names the assignments which cannot start: the person is deactivated or will not be a teacher of the
+ *   school, the subject will not exist, or another open assignment is the same work.
+ */
+export function refuseImpossibleAssignments({ subjects, people, assignments }: RowsByNoun, present: PresentRoster): void {
+  const rolesAfter = new Map<string, readonly string[]>([
+    ...present.people.map(({ id, grants }) => [id, grants.map(({ role }) => role)] as const),
+    ...people.map(({ thingId, after }) => [thingId, after?.roles ?? []] as const),
+  ]);
+  const deactivated = new Set(present.people.filter(({ isDeactivated }) => isDeactivated).map(({ id }) => id));
+  const isTeacher = (userId: string): boolean => !deactivated.has(userId) && (rolesAfter.get(userId) ?? []).includes('TEACHER');
+  const subjectIds = new Set([...present.subjects.map(({ id }) => id), ...subjects.map(({ thingId }) => thingId)]);
+  const ended = new Set(assignments.filter(({ before }) => before !== null).map(({ thingId }) => thingId));
+  const staying = present.assignments.filter(({ id, userId }) => !ended.has(id) && isTeacher(userId));
+  const works = new Set(staying.map(workOf));
+  const impossible = assignments.filter(({ after }) => {
+    if (after === null) return false;
+    const isTaken = works.has(workOf(after));
+    works.add(workOf(after));
+    return isTaken || !isTeacher(after.userId) || (after.subjectId !== null && !subjectIds.has(after.subjectId));
+  });
+  if (impossible.length === 0) return;
+  const { ru, en } = linesOf(impossible);
+  throw conflict(
+    [
+      `Эти назначения невозможны (${ru}): у человека нет роли учителя или его учётная запись закрыта, нет предмета, или такое назначение уже есть. Исключите эти записи или составьте план заново.`,
+      `These assignments are impossible (${en}): the person is not a teacher or is deactivated, the subject is missing, or the assignment exists already. Exclude these rows, or make the plan again.`,
+    ],
+    { path: ['planId'] },
+  );
 }

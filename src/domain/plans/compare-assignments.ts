@@ -101,7 +101,12 @@ export class AssignmentComparison {
 }
 
 /** What an assignment is, so that a class has one class teacher, and a teacher has a subject in a class once. */
-const workOf = ({ classId, kind, subjectId, userId }: Pick<PresentAssignment, 'classId' | 'kind' | 'subjectId' | 'userId'>): string =>
+export const workOf = ({
+  classId,
+  kind,
+  subjectId,
+  userId,
+}: Pick<PresentAssignment, 'classId' | 'kind' | 'subjectId' | 'userId'>): string =>
   kind === 'CLASS_TEACHER' ? classId : `${classId} ${subjectId} ${userId}`;
 
 export function stateOfAssignment(assignment: PresentAssignment, { classes, subjects, people }: PresentRoster): AssignmentState {

@@ -29,7 +29,7 @@ export function compareClasses({ classes }: Roster, present: PresentRoster): Com
   const find = finderOf(present.classes, classKey);
   for (const wanted of classes) {
     const found = find(wanted, fieldsOf(wanted));
-    const row = classRow(wanted, found, names);
+    const row = classRow(wanted, found, { names, otherIds: present.otherClassIds });
     if (row !== null) compared.rows.push(row);
     const id = row?.thingId ?? found?.id;
     const isUsable = id !== undefined && row?.operation !== 'ERROR';
@@ -51,7 +51,12 @@ function fieldsOf({ grade, letter }: RosterClass): { grade: number; letter: stri
   }
 }
 
-function classRow(wanted: RosterClass, found: PresentClass | undefined, names: Map<string, string>): PlannedRow | null {
+interface TakenNames {
+  names: Map<string, string>;
+  otherIds: ReadonlySet<string>;
+}
+
+function classRow(wanted: RosterClass, found: PresentClass | undefined, { names, otherIds }: TakenNames): PlannedRow | null {
   const before: ClassState | null = found === undefined ? null : stateOfClass(found);
   const thing = { noun: 'CLASS', thingId: found?.id ?? newId(), at: wanted.at, before } as const;
   const fields = fieldsOf(wanted);
@@ -62,6 +67,7 @@ function classRow(wanted: RosterClass, found: PresentClass | undefined, names: M
     return protectedRow({ ...changeRow(thing, before), proposed: 'KEEP' }, note('CLASS_MUST_BE_ARCHIVED'));
   }
   const externalId = externalIdOf(wanted, found);
+  if (externalId !== null && otherIds.has(externalId)) return errorRow(thing, note('CLASS_OF_ANOTHER_YEAR'));
   const looksTheSame = before !== null && classKey(before) === classKey(fields);
   const { grade, letter } = looksTheSame ? before : fields;
   const owner = names.get(classKey(fields));

@@ -42,6 +42,10 @@ export const notes = {
     'The row names a class that is neither in the file nor in this year of the school.',
   ],
   CLASS_NAME_TAKEN: ['Класс с таким названием в этом учебном году уже есть.', 'Another class of this school year has this name already.'],
+  CLASS_OF_ANOTHER_YEAR: [
+    'Этот идентификатор есть у класса другого учебного года. Укажите тот учебный год или дайте классу новый идентификатор.',
+    'A class of another school year has this id. Give that school year, or give the class a new id.',
+  ],
   CLASS_MUST_BE_ARCHIVED: [
     'Файл говорит, что класса больше нет. Переведите учеников и отправьте класс в архив сами.',
     'The file says that the class exists no longer. Transfer its pupils and archive it yourself.',

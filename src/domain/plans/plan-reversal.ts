@@ -2,9 +2,9 @@ import type { Tx } from '../../db/transaction.ts';
 import { record } from '../../events/record.ts';
 import { recordAssignments } from '../assignments.ts';
 import { followRules } from '../chat-membership-rules.ts';
-import { actingUserId, type Context } from '../context.ts';
+import type { Context } from '../context.ts';
 import type { Plan } from '../entities.ts';
-import { revokeWithoutRole } from '../issue-personal-invitations.ts';
+import { issuePersonalInvitations, revokeWithoutRole } from '../issue-personal-invitations.ts';
 import type { AssignmentState, PersonState } from './plan-rows.ts';
 import type { RowsByNoun, StoredRow } from './plan-things.ts';
 import { writeClasses, writePeople, writeSubjects } from './write-things.ts';
@@ -14,8 +14,9 @@ type PersonRow = StoredRow<PersonState>;
 const present = (id: string | undefined): id is string => id !== undefined;
 
 /**
- * Reverses an applied plan. An interval that the plan made becomes empty: it ends when it started, and so was never in
- * force; one that the plan ended is open again. The caller holds the locks and has checked that nothing depends on it.
+ * Reverses an applied plan. Deletes the grants, enrolments and assignments that the plan made: an ended one would keep the
+ * rights of its former holder, and the log has the events of both. Opens again those that the plan ended. The caller holds the
+ * locks and has checked that nothing depends on the plan.
  */
 export class PlanReversal {
   readonly #ctx: Context;
@@ -40,13 +41,16 @@ export class PlanReversal {
     const userIds = [...new Set([...people.map(({ thingId }) => thingId), ...workers])];
     await followRules(this.#tx, schoolId, ...userIds);
     await revokeWithoutRole(this.#tx, schoolId, userIds);
+    // Applying the END of a person revoked the invitation.
+    const returned = people.filter(({ operation }) => operation === 'END').map(({ thingId }) => thingId);
+    await issuePersonalInvitations(this.#ctx, this.#tx, { schoolId, userIds: returned });
     await this.#archive(classes);
   }
 
   async #enrolments(people: readonly PersonRow[]): Promise<void> {
     const made = people.map(({ done }) => done?.enrolment).filter(present);
     const ended = people.map(({ done }) => done?.endedEnrolment).filter(present);
-    await this.#tx.execute('update enrolment set ended_at = started_at where id = any($1::uuid[])', [made]);
+    await this.#tx.execute('delete from enrolment where id = any($1::uuid[]) and plan_id = $2', [made, this.#plan.id]);
     await this.#tx.execute('update enrolment set ended_at = null where id = any($1::uuid[])', [ended]);
     const { schoolId } = this.#plan;
     for (const { thingId: studentId, before, after, done } of people) {
@@ -63,9 +67,9 @@ export class PlanReversal {
   async #assignments(rows: readonly StoredRow<PersonState | AssignmentState>[]): Promise<void> {
     const made = rows.map(({ done }) => done?.assignment).filter(present);
     const ended = rows.flatMap(({ done }) => done?.endedAssignments ?? []);
-    await this.#tx.execute('update assignment set ended_at = started_at where id = any($1::uuid[])', [made]);
-    await this.#tx.execute('update assignment set ended_at = null where id = any($1::uuid[])', [ended]);
     await recordAssignments(this.#tx, made, 'ended');
+    await this.#tx.execute('delete from assignment where id = any($1::uuid[]) and plan_id = $2', [made, this.#plan.id]);
+    await this.#tx.execute('update assignment set ended_at = null where id = any($1::uuid[])', [ended]);
     await recordAssignments(this.#tx, ended, 'assigned');
   }
 
@@ -73,9 +77,10 @@ export class PlanReversal {
     const made = people.flatMap(({ thingId, done }) => (done?.grants ?? []).map((grantId) => ({ grantId, userId: thingId })));
     const ended = people.flatMap(({ thingId, done }) => (done?.endedGrants ?? []).map((grantId) => ({ grantId, userId: thingId })));
     const ids = (grants: readonly { grantId: string }[]) => grants.map(({ grantId }) => grantId);
-    await this.#tx.execute('update role_grant set ended_at = started_at, ended_by_id = $2 where id = any($1::uuid[])', [
-      ids(made),
-      actingUserId(this.#ctx),
+    await this.#tx.execute('delete from role_grant where id = any($1::uuid[]) and plan_id = $2', [ids(made), this.#plan.id]);
+    // Triggers do this for a grant that ends, not for one that is deleted.
+    await this.#tx.execute('update app_user set updated_at = clock_timestamp() where id = any($1::uuid[])', [
+      made.map(({ userId }) => userId),
     ]);
     await this.#tx.execute('update role_grant set ended_at = null, ended_by_id = null where id = any($1::uuid[])', [ids(ended)]);
     const { schoolId } = this.#plan;

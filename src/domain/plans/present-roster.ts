@@ -74,6 +74,8 @@ export interface PresentRoster {
   yearStartsOn: string;
   /** The classes of the year, archived ones included. */
   classes: readonly PresentClass[];
+  /** The external ids of the classes of other years. */
+  otherClassIds: ReadonlySet<string>;
   subjects: readonly PresentSubject[];
   people: readonly PresentPerson[];
   /** The current assignments in classes of the year. */
@@ -110,6 +112,10 @@ const selectClasses = `
   from class c left join class_external_id x on x.class_id = c.id and x.system = $2
   where c.school_year_id = $1 order by c.sort_key, c.id`;
 
+const selectOtherClassIds = `
+  select x.value from class_external_id x join class c on c.id = x.class_id
+  where x.school_id = $1 and x.system = $3 and c.school_year_id <> $2`;
+
 const selectSubjects = `
   select s.id, s.name, s.sort_key as "sortKey", x.value as "externalId"
   from subject s left join subject_external_id x on x.subject_id = s.id and x.system = $2
@@ -135,10 +141,12 @@ export async function loadPresentRoster(tx: Tx, { schoolId, schoolYearId, system
   const school = await tx.prisma.school.findUniqueOrThrow({ where: { id: schoolId } });
   const people = await tx.query<PersonRow>(selectPeople, [schoolId, system, userIds]);
   const year = await tx.prisma.schoolYear.findUniqueOrThrow({ where: { id: schoolYearId } });
+  const otherClassIds = await tx.query<{ value: string }>(selectOtherClassIds, [schoolId, schoolYearId, system]);
   return {
     school,
     yearStartsOn: year.startsOn.toISOString().slice(0, 10),
     classes: await tx.query<PresentClass>(selectClasses, [schoolYearId, system]),
+    otherClassIds: new Set(otherClassIds.map(({ value }) => value)),
     subjects: await tx.query<PresentSubject>(selectSubjects, [schoolId, system]),
     people: people.map((row) => personOf(row, school.timeZone)),
     assignments: await tx.query<PresentAssignment>(selectAssignments, [schoolYearId]),

@@ -13,8 +13,9 @@ import { loadPresentRoster, type PresentRoster } from './present-roster.ts';
 import { isSameState } from './plan-rows.ts';
 
 /**
- * Undoes an applied plan in one transaction, as if it had never been applied: what it made was never in force, what it
- * ended goes on. The rows stay for the audit, and the log has the events of both. Does nothing for an undone plan.
+ * Undoes an applied plan in one transaction, as if it had never been applied: deletes the grants, enrolments and
+ * assignments that it made, and opens again those that it ended. The rows of the plan stay for the audit, and the log has
+ * the events of both. Does nothing for an undone plan.
  * Regulation 2.1 f.
  * @throws CONFLICT that names the rows on which something depends: a person who has joined, a class with other pupils, a
  *   thing that was changed since. Nothing is undone then.
@@ -45,7 +46,11 @@ const scopeOf = ({ schoolId, schoolYearId, system }: Plan) => ({ schoolId, schoo
 
 async function lockThings(tx: Tx, { classes, people, assignments }: RowsByNoun): Promise<string[]> {
   const states = [...people, ...assignments].flatMap(({ before, after }) => [before, after]);
-  const classIds = [...classes.map(({ thingId }) => thingId), ...states.map((state) => state?.classId)];
+  const ended = await tx.prisma.assignment.findMany({
+    where: { id: { in: endedAssignments([...people, ...assignments]) } },
+    select: { classId: true },
+  });
+  const classIds = [...classes.map(({ thingId }) => thingId), ...[...states, ...ended].map((state) => state?.classId)];
   const workers = assignments.flatMap(({ before, after }) => [before?.userId, after?.userId]);
   const isId = (id: string | null | undefined): id is string => id != null;
   const userIds = [...new Set([...people.map(({ thingId }) => thingId), ...workers].filter(isId))];
@@ -63,14 +68,17 @@ interface Undoing {
 
 async function refuseDependents(tx: Tx, plan: Plan, undoing: Undoing): Promise<void> {
   const used = await usedIds(tx, plan, undoing.things);
-  const dependent = undoing.rows.filter((row) => (row.operation === 'ADD' && used.has(row.thingId)) || hasMoved(row, undoing.present));
+  const lost = await lostAssignments(tx, undoing.rows);
+  const dependent = undoing.rows.filter(
+    (row) => used.has(row.thingId) || row.done?.endedAssignments?.some((id) => lost.has(id)) || hasMoved(row, undoing.present),
+  );
   const moved = new Set([...dependent, ...changedRows(undoing)]);
   if (moved.size === 0) return;
   const { ru, en } = linesOf([...moved].sort((a, b) => a.position - b.position));
   throw conflict(
     [
-      `От этих записей уже что-то зависит (${ru}): человек вступил, в классе есть другие люди, или их изменили. План не отменён.`,
-      `Something depends on these rows (${en}): a person joined, others are in the class, or they were changed. The plan was not undone.`,
+      `От этих записей уже что-то зависит (${ru}): человек вступил, в классе есть другие люди, есть новое назначение, или их изменили. План не отменён.`,
+      `Something depends on these rows (${en}): a person joined, others are in the class, there is a new assignment, or they were changed. The plan was not undone.`,
     ],
     { path: ['planId'] },
   );
@@ -85,30 +93,48 @@ function changedRows({ rows, present }: Undoing): StoredRow[] {
   });
 }
 
-/** Whether a person has joined or moved, or what would be restored has no place any more. */
+/** Whether a person has joined or moved, or the class that would be restored is archived. */
 function hasMoved({ noun, operation, thingId, before, done }: StoredRow, present: PresentRoster): boolean {
-  const isOpen = (classId: string): boolean => present.classes.every(({ id, isArchived }) => id !== classId || !isArchived);
-  if (noun === 'PERSON') {
-    const person = present.people.find(({ id }) => id === thingId)!;
-    const enrolment = person.enrolment?.id ?? null;
-    const mayHave = done?.enrolment ?? null;
-    const restored = before !== null && 'classId' in before ? before.classId : null;
-    if (operation === 'ADD' && person.hasJoined) return true;
-    if (person.isDeactivated) return true;
-    if ((done?.enrolment ?? done?.endedEnrolment) !== undefined && enrolment !== mayHave) return true;
-    return done?.endedEnrolment !== undefined && restored !== null && !isOpen(restored);
-  }
-  if (noun !== 'ASSIGNMENT' || before === null || !('kind' in before)) return false;
-  const successor = present.assignments.find(({ kind, classId }) => kind === 'CLASS_TEACHER' && classId === before.classId);
-  const isTaken = before.kind === 'CLASS_TEACHER' && successor !== undefined && successor.id !== done?.assignment;
-  return isTaken || !isOpen(before.classId);
+  if (noun !== 'PERSON') return false;
+  const person = present.people.find(({ id }) => id === thingId)!;
+  if (person.isDeactivated || (operation === 'ADD' && person.hasJoined)) return true;
+  if ((done?.enrolment ?? done?.endedEnrolment) !== undefined && person.enrolment?.id !== done?.enrolment) return true;
+  if (done?.grants?.some((id) => person.grants.every((grant) => grant.id !== id))) return true;
+  const restored = done?.endedEnrolment !== undefined && before !== null && 'classId' in before ? before.classId : null;
+  return present.classes.some(({ id, isArchived }) => id === restored && isArchived);
 }
 
-/** The things made by the plan that something else uses: classes, subjects and people. */
+const endedAssignments = (rows: readonly StoredRow[]): string[] => rows.flatMap(({ done }) => done?.endedAssignments ?? []);
+
+/**
+ * Ended assignments that cannot be open again: their class is archived, the person will not be a teacher ($3 are the grants
+ * that undoing restores), or another open assignment is the same work ($2 are those that undoing deletes).
+ */
+const selectLost = `
+  select a.id from assignment a join class c on c.id = a.class_id join app_user u on u.id = a.user_id
+  where a.id = any($1::uuid[])
+    and (c.archived_at is not null or u.deactivated_at is not null
+         or not exists (select from role_grant g where g.school_id = a.school_id and g.user_id = a.user_id and g.role = 'TEACHER'
+                        and (g.ended_at is null or g.id = any($3::uuid[])))
+         or exists (select from assignment s
+                    where s.class_id = a.class_id and s.kind = a.kind and s.ended_at is null and s.id <> all($2::uuid[])
+                      and (a.kind = 'CLASS_TEACHER' or (s.user_id = a.user_id and s.subject_id = a.subject_id))))`;
+
+async function lostAssignments(tx: Tx, rows: readonly StoredRow[]): Promise<ReadonlySet<string>> {
+  const made = rows.flatMap(({ done }) => done?.assignment ?? []);
+  const restored = rows.flatMap(({ done }) => done?.endedGrants ?? []);
+  const lost = await tx.query<{ id: string }>(selectLost, [endedAssignments(rows), made, restored]);
+  return new Set(lost.map(({ id }) => id));
+}
+
+/**
+ * The classes, subjects and people that the plan made and something else uses, and the classes ($5) that it took out of the
+ * archive: those may have invitations from before.
+ */
 const selectUsed = `
-  select class_id as id from enrolment where class_id = any($2::uuid[]) and ended_at is null and plan_id is distinct from $1
-  union select class_id from assignment where class_id = any($2::uuid[]) and ended_at is null and plan_id is distinct from $1
-  union select class_id from chat where class_id = any($2::uuid[]) and archived_at is null
+  select class_id as id from enrolment where class_id = any($2::uuid[] || $5::uuid[]) and ended_at is null and plan_id is distinct from $1
+  union select class_id from assignment where class_id = any($2::uuid[] || $5::uuid[]) and ended_at is null and plan_id is distinct from $1
+  union select class_id from chat where class_id = any($2::uuid[] || $5::uuid[]) and archived_at is null
   union select class_id from invitation where class_id = any($2::uuid[]) and revoked_at is null
   union select subject_id from assignment where subject_id = any($3::uuid[]) and ended_at is null and plan_id is distinct from $1
   union select subject_id from chat where subject_id = any($3::uuid[]) and archived_at is null
@@ -117,6 +143,7 @@ const selectUsed = `
 
 async function usedIds(tx: Tx, plan: Plan, { classes, subjects, people }: RowsByNoun): Promise<ReadonlySet<string>> {
   const added = (rows: readonly StoredRow[]) => rows.filter(({ operation }) => operation === 'ADD').map(({ thingId }) => thingId);
-  const used = await tx.query<{ id: string }>(selectUsed, [plan.id, added(classes), added(subjects), added(people)]);
+  const reopened = classes.filter(({ before, after }) => before?.isArchived && !after?.isArchived).map(({ thingId }) => thingId);
+  const used = await tx.query<{ id: string }>(selectUsed, [plan.id, added(classes), added(subjects), added(people), reopened]);
   return new Set(used.map(({ id }) => id));
 }

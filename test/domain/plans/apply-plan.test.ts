@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectRefusal } from '../../support/expect-refusal.ts';
 import { importList, planList, pupils, senderOf, upload, type Sender } from '../../support/import-lists.ts';
+import { oneRoster12, zipOf } from '../../support/roster-files.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 let app: Sfera;
@@ -186,6 +187,90 @@ describe('applyPlan', () => {
     expect(await apply(by, first.id)).toMatchObject({ state: 'APPLIED' });
     await expectRefusal(app, school.id, { code: 'CONFLICT' }, () => apply(by, second.id));
     expect(await apply(by, first.id)).toMatchObject({ state: 'APPLIED' });
+  });
+
+  describe('refuses an assignment that cannot start, and names its line', () => {
+    const rows = [
+      { name: 'Вихрова Анна', class: '5А' },
+      { name: 'Смирнова Ольга Павловна', class: '5А', role: 'Учитель' },
+    ];
+    const next = [rows[0]!, { ...rows[1]!, class: '5Б' }, { name: 'Новиков Ян', class: '5Б' }];
+
+    async function planned() {
+      const { school, administrator, by } = await scene();
+      await importList(app, by, school.id, rows);
+      const { prisma } = app.db;
+      const teacher = await prisma.user.findFirstOrThrow({ where: { surname: 'Смирнова', grants: { some: { schoolId: school.id } } } });
+      const ofB = await app.build.class({ schoolId: school.id, grade: 5, letter: 'Б' });
+      const plan = await planList(app, by, school.id, next);
+      const refused = async () => {
+        const refusal = await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['planId'] }, () =>
+          apply(by, plan.id, { threshold: 100 }),
+        );
+        expect(refusal.message).toContain('список.csv, строка 3');
+      };
+      return { school, administrator: app.as(administrator), by, teacher, ofB, plan, refused };
+    }
+
+    it('of a class that got another class teacher', async () => {
+      const { school, administrator, ofB, refused } = await planned();
+      const other = await app.build.teacher({ schoolId: school.id });
+      await administrator.assignClassTeacher({ classId: app.id('Class', ofB.id), userId: app.id('User', other.id) });
+      await refused();
+    });
+
+    it('of a person who was deactivated', async () => {
+      const { teacher, refused } = await planned();
+      await app.db.prisma.user.update({ where: { id: teacher.id }, data: { deactivatedAt: new Date() } });
+      await refused();
+    });
+
+    it('of a person who lost the role', async () => {
+      const { school, teacher, refused } = await planned();
+      await app.db.prisma.roleGrant.updateMany({
+        where: { schoolId: school.id, userId: teacher.id },
+        data: { role: 'SCHOOL_ADMINISTRATION' },
+      });
+      await refused();
+    });
+
+    async function exclude(by: Sender, schoolId: string, noun: 'SUBJECT' | 'PERSON') {
+      const row = await app.db.prisma.planRow.findFirstOrThrow({
+        where: { schoolId, noun, plan: { state: 'READY' }, operation: { not: 'KEEP' } },
+      });
+      await by.as.editPlanRow({ planRowId: app.id('PlanRow', row.id), isApplied: false });
+    }
+
+    it('of a subject whose row was excluded', async () => {
+      const { school, by } = await scene();
+      const body = await zipOf(oneRoster12);
+      const plan = (await by.as.planImport({ uploadId: await upload(app, by, { schoolId: school.id, body }) })) as any;
+      await exclude(by, school.id, 'SUBJECT');
+      await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['planId'] }, () => apply(by, plan.id));
+    });
+
+    it('of a person whose row, which would make a teacher, was excluded', async () => {
+      const { school, by } = await scene();
+      await importList(app, by, school.id, [rows[0]!, { name: 'Смирнова Ольга Павловна', role: 'Администрация' }]);
+      const plan = await planList(app, by, school.id, rows);
+      await exclude(by, school.id, 'PERSON');
+      const refusal = await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['planId'] }, () => apply(by, plan.id));
+      expect(refusal.message).toContain('список.csv, строка 3');
+    });
+  });
+
+  it('says at planning that the id of a class belongs to a class of another year', async () => {
+    const { school, by } = await scene();
+    const body = await zipOf(oneRoster12);
+    const planOf = async (options: object) =>
+      (await by.as.planImport({ uploadId: await upload(app, by, { schoolId: school.id, body }), ...options })) as any;
+    await apply(by, (await planOf({})).id);
+    const dates = { startsOn: new Date('2031-09-01'), endsOn: new Date('2032-08-31') };
+    const year = await app.db.prisma.schoolYear.create({ data: { schoolId: school.id, ...dates } });
+    const plan = await planOf({ schoolYearId: app.id('SchoolYear', year.id) });
+    const { rows } = (await by.as.rowsOfPlan({ id: plan.id, code: 'CLASS_OF_ANOTHER_YEAR' })) as any;
+    expect(rows.edges.map(({ node }: any) => node)).toMatchObject([{ operation: 'ERROR' }, { operation: 'ERROR' }]);
+    expect(await apply(by, plan.id, { skipErrors: true, threshold: 100 })).toMatchObject({ state: 'APPLIED' });
   });
 
   it('is for administrators and for the service that made the plan', async () => {

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exportRoster } from '../../../src/domain/plans/export-roster.ts';
 import { writeList } from '../../../src/roster/list-writer.ts';
 import { expectRefusal } from '../../support/expect-refusal.ts';
-import { importList, pupils, senderOf, type ListRow } from '../../support/import-lists.ts';
+import { importList, pupils, senderOf, upload, type ListRow, type Sender } from '../../support/import-lists.ts';
+import { changed, oneRoster12, zipOf } from '../../support/roster-files.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 let app: Sfera;
@@ -104,6 +105,89 @@ describe('undoPlan', () => {
     );
   });
 
+  it('leaves no rights: the leadership does not see the person, and no ended enrolment, grant or assignment is left', async () => {
+    const { school, by } = await scene();
+    const leader = await app.build.user({ schoolId: school.id, role: 'SCHOOL_ADMINISTRATION' });
+    const plan = await importList(app, by, school.id, before);
+    const anna = await personOf('Вихрова', school.id);
+    expect(await app.as(leader).userById({ id: app.id('User', anna.id) })).not.toBeNull();
+    expect(await by.as.undoPlan({ planId: plan.id })).toMatchObject({ state: 'UNDONE' });
+    const { prisma } = app.db;
+    expect(await prisma.enrolment.count({ where: { schoolId: school.id } })).toBe(0);
+    expect(await prisma.assignment.count({ where: { schoolId: school.id } })).toBe(0);
+    expect(await prisma.roleGrant.count({ where: { userId: anna.id } })).toBe(0);
+    const { node } = (await app.as(leader).send('query($id:ID!){node(id:$id){id}}', { id: app.id('User', anna.id) })).data as any;
+    expect(node).toBeNull();
+  });
+
+  it('refuses when the work of a teacher who left has a successor, or its class is archived', async () => {
+    const { school, administrator, by } = await scene();
+    await importOneRoster(by, school.id, oneRoster12);
+    const teacher = await personOf('Петрова', school.id);
+    const { classId } = await app.db.prisma.assignment.findFirstOrThrow({ where: { userId: teacher.id, kind: 'CLASS_TEACHER' } });
+    const left = changed('users.csv', ['t1,,,true,t1,Мария,Петрова,Ивановна,petrova@school.example\r\n', '']);
+    const roles = changed('roles.csv', ['r1,,,t1,primary,teacher,,,s1\r\n', ''])['roles.csv']!;
+    const work = changed('enrollments.csv', ['e4,,,c5a,s1,t1,teacher,true,,\r\n', ''], ['e5,,,m5a,s1,t1,teacher,true,,\r\n', '']);
+    const plan = await importOneRoster(by, school.id, { ...left, 'roles.csv': roles, 'enrollments.csv': work['enrollments.csv']! });
+    expect(await app.db.prisma.assignment.count({ where: { classId, endedAt: null } })).toBe(0);
+    const undo = () => by.as.undoPlan({ planId: plan.id });
+    const next = await app.build.teacher({ schoolId: school.id });
+    const ids = { classId: app.id('Class', classId) };
+    await app.as(administrator).assignClassTeacher({ ...ids, userId: app.id('User', next.id) });
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['planId'] }, undo);
+    await app.as(administrator).endClassTeacher(ids);
+    await app.db.prisma.class.update({ where: { id: classId }, data: { archivedAt: new Date() } });
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['planId'] }, undo);
+    await app.db.prisma.class.update({ where: { id: classId }, data: { archivedAt: null } });
+    expect(await undo()).toMatchObject({ state: 'UNDONE' });
+    expect(await app.db.prisma.assignment.count({ where: { userId: teacher.id, endedAt: null } })).toBe(2);
+  });
+
+  it('refuses when somebody assigned the same work again, or the person is no teacher any more', async () => {
+    const { school, administrator, by } = await scene();
+    await importOneRoster(by, school.id, oneRoster12);
+    const { prisma } = app.db;
+    const ofSubject = await prisma.assignment.findFirstOrThrow({ where: { schoolId: school.id, kind: 'SUBJECT_TEACHER' } });
+    const plan = await importOneRoster(by, school.id, changed('enrollments.csv', ['e5,,,m5a,s1,t1,teacher,true,,\r\n', '']));
+    const undo = () => by.as.undoPlan({ planId: plan.id });
+    await app
+      .as(administrator)
+      .assignSubjectTeacher({
+        classId: app.id('Class', ofSubject.classId),
+        userId: app.id('User', ofSubject.userId),
+        subjectId: app.id('Subject', ofSubject.subjectId!),
+      });
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['planId'] }, undo);
+    const grant = await prisma.roleGrant.findFirstOrThrow({ where: { schoolId: school.id, userId: ofSubject.userId } });
+    await app.as(administrator).endRole({ grantId: app.id('RoleGrant', grant.id) });
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['planId'] }, undo);
+  });
+
+  it('refuses to archive again a class that others use since the plan took it out of the archive', async () => {
+    const { school, administrator, by } = await scene();
+    const ofArchive = await app.build.class({ schoolId: school.id, grade: 5, letter: 'В' });
+    await app.as(administrator).archiveClass({ classId: app.id('Class', ofArchive.id) });
+    const plan = await importList(app, by, school.id, [{ name: 'Новиков Ян', class: '5В' }]);
+    const teacher = await app.build.teacher({ schoolId: school.id });
+    const ids = { classId: app.id('Class', ofArchive.id) };
+    await app.as(administrator).assignClassTeacher({ ...ids, userId: app.id('User', teacher.id) });
+    const undo = () => by.as.undoPlan({ planId: plan.id });
+    await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['planId'] }, undo);
+    await app.as(administrator).endClassTeacher(ids);
+    expect(await undo()).toMatchObject({ state: 'UNDONE' });
+    expect((await app.db.prisma.class.findUniqueOrThrow({ where: { id: ofArchive.id } })).archivedAt).not.toBeNull();
+  });
+
+  it('2.1 c — invites again a person who returns and has not joined', async () => {
+    const { school, by } = await scene();
+    await importList(app, by, school.id, before);
+    const plan = await importList(app, by, school.id, before.slice(1), { threshold: 100 });
+    const open = () => app.db.prisma.invitation.count({ where: { schoolId: school.id, user: { surname: 'Ёжиков' }, revokedAt: null } });
+    expect(await open()).toBe(0);
+    expect(await by.as.undoPlan({ planId: plan.id })).toMatchObject({ state: 'UNDONE' });
+    expect(await open()).toBe(1);
+  });
+
   it('is for administrators alone', async () => {
     const { school, by } = await scene();
     const plan = await importList(app, by, school.id, before);
@@ -111,6 +195,17 @@ describe('undoPlan', () => {
     await expectRefusal(app, school.id, { code: 'NOT_FOUND' }, () => service.undoPlan({ planId: plan.id }));
   });
 });
+
+const personOf = (surname: string, schoolId: string) =>
+  app.db.prisma.user.findFirstOrThrow({ where: { surname, grants: { some: { schoolId } } } });
+
+/** Imports a set of OneRoster files, whoever leaves. */
+async function importOneRoster(by: Sender, schoolId: string, files: Readonly<Record<string, string>>): Promise<{ id: string }> {
+  const uploadId = await upload(app, by, { schoolId, body: await zipOf(files) });
+  const plan = (await by.as.planImport({ uploadId })) as any;
+  expect(await by.as.applyPlan({ planId: plan.id, threshold: 100 })).toMatchObject({ state: 'APPLIED' });
+  return plan;
+}
 
 /** The members of the school's chats, as pairs of names. */
 async function memberships(schoolId: string): Promise<string[]> {
