@@ -21,7 +21,7 @@ interface Issue {
 /** The predicate of the index invitation_person_open_key. */
 const open = 'user_id is not null and revoked_at is null and use_count = 0';
 
-const insertInvitations = (onOpen: string): string => `
+const insertInvitations = (condition: string, onOpen: string): string => `
   insert into invitation (id, school_id, user_id, role, nonce, code_hash, max_uses, created_by_id, expires_at)
   select new.id, $1, new.user_id, held.role, decode(new.nonce, 'hex'), decode(new.code_hash, 'hex'), 1, $2, $3
   from jsonb_to_recordset($4::jsonb) as new (id uuid, user_id uuid, nonce text, code_hash text)
@@ -29,19 +29,24 @@ const insertInvitations = (onOpen: string): string => `
   join lateral (
     select min(role) as role from role_grant where school_id = $1 and user_id = new.user_id and ended_at is null
   ) held on held.role is not null
+  where ${condition}
   on conflict (user_id) where ${open} ${onOpen}
   returning user_id as "userId"`;
 
-const keepOpen = insertInvitations('do nothing');
+/** A school issues no link to the account of a person who has a role in another school. */
+const hasNoRoleElsewhere = 'not exists (select from role_grant where user_id = new.user_id and school_id <> $1 and ended_at is null)';
+
+const keepOpen = insertInvitations(hasNoRoleElsewhere, 'do nothing');
 const replaceOpen = insertInvitations(
+  'true',
   `do update set nonce = excluded.nonce, code_hash = excluded.code_hash, expires_at = excluded.expires_at, rotated_at = now(),
                  school_id = excluded.school_id, role = excluded.role`,
 );
 
 /**
- * Within the caller's transaction, in one statement: issues a personal invitation to each of these people who has a
- * role in the school, cannot sign in yet and has no open invitation. Returns the ids of the people who got one. Records
- * no event: `user.created` implies the invitation.
+ * Within the caller's transaction, in one statement: issues a personal invitation to each of these people who has a role
+ * in the school and in no other, cannot sign in yet and has no open invitation. Returns the ids of the people who got
+ * one. Records no event: `user.created` implies the invitation.
  */
 export async function issuePersonalInvitations(ctx: Context, tx: Tx, issue: Issue): Promise<string[]> {
   const issued = await tx.execute<{ userId: string }>(keepOpen, valuesOf(ctx, issue));

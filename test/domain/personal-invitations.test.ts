@@ -152,6 +152,20 @@ describe('reissuePersonalInvitation', () => {
 });
 
 describe('issuePersonalInvitations', () => {
+  it('issues none to a person who has a role in another school', async () => {
+    const { school, invited } = await world();
+    const { school: other } = await world();
+    const userId = invited.user.id;
+    await app.db.prisma.invitation.deleteMany({ where: { userId } });
+    await app.db.prisma.roleGrant.create({ data: { schoolId: other.id, userId, role: 'TEACHER' } });
+    for (const schoolId of [school.id, other.id])
+      expect(await transaction(app.db, (tx) => issuePersonalInvitations(app.operator, tx, { schoolId, userIds: [userId] }))).toEqual([]);
+    await app.db.prisma.roleGrant.updateMany({ where: { userId, schoolId: other.id }, data: { endedAt: new Date() } });
+    expect(
+      await transaction(app.db, (tx) => issuePersonalInvitations(app.operator, tx, { schoolId: school.id, userIds: [userId] })),
+    ).toEqual([userId]);
+  });
+
   it('issues many in one statement: to people with a role who cannot sign in, and at most one to each', async () => {
     const { school, people, invited } = await world();
     const pupils = await Promise.all(Array.from({ length: 20 }, () => app.build.invited({ schoolId: school.id })));
