@@ -29,9 +29,16 @@ export interface VoidEnrolmentInput {
  *   before the voided enrolment ended.
  */
 export async function voidEnrolment(ctx: Context, input: VoidEnrolmentInput): Promise<User> {
-  const voided = await ctx.db.prisma.voidedEnrolment.findUnique({ where: { id: input.enrolmentId }, include: { student: true } });
-  if (voided !== null && can(ctx.actor, 'enrolment.void', { schoolId: voided.schoolId, classId: voided.classId })) return voided.student;
-  const { id, schoolId, studentId } = await findFor(ctx, 'Enrolment', input.enrolmentId, 'enrolment.void');
+  let found: Enrolment;
+  try {
+    found = await findFor(ctx, 'Enrolment', input.enrolmentId, 'enrolment.void');
+  } catch (refusal) {
+    // Looks for a voided enrolment last, since another transaction may void it at any moment before.
+    const student = await studentOfVoided(ctx, input.enrolmentId);
+    if (student === null) throw refusal;
+    return student;
+  }
+  const { id, schoolId, studentId } = found;
   const reason = normalizeLine('reason', input.reason, 300);
   return mutate(ctx, async (tx) => {
     const { student, enrolment, previous } = await lockEnrolments(tx, { id, studentId });
@@ -43,6 +50,14 @@ export async function voidEnrolment(ctx: Context, input: VoidEnrolmentInput): Pr
     await followRules(tx, schoolId, studentId);
     return student;
   });
+}
+
+/** Returns the pupil of a voided enrolment; null if there is none that the actor may void. */
+async function studentOfVoided(ctx: Context, id: string): Promise<User | null> {
+  const voided = await ctx.db.prisma.voidedEnrolment.findUnique({ where: { id }, include: { student: true } });
+  return voided !== null && can(ctx.actor, 'enrolment.void', { schoolId: voided.schoolId, classId: voided.classId })
+    ? voided.student
+    : null;
 }
 
 interface LockedEnrolments {
