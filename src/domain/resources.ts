@@ -119,7 +119,7 @@ const table = {
   },
   Plan: {
     read: 'plan.read',
-    lockRank: 15,
+    lockRank: 17,
     facts: { plan: ({ schoolId, clientId }) => ({ schoolId, clientId }) },
     parents: { school: 'School', year: { type: 'SchoolYear', column: 'schoolYearId' }, createdBy: 'User' },
   },
