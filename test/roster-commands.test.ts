@@ -1,43 +1,29 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { connect } from '../src/db/client.ts';
-import { createLogger } from '../src/logger.ts';
-import { server } from './support/database.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createDataStore, type DataStore } from './support/data-store.ts';
 import { compile, type CompiledServer } from './support/process.ts';
 import { listOf, pupils, type ListRow } from './support/import-lists.ts';
-import { createDatabase, dropDatabase } from './support/server.ts';
 
 /** `npx sfera import` and `npx sfera export`, as an operator types them. */
 
-const secret = { SECRET_KEY: 'a secret of thirty-two bytes for tests' };
-
 let compiled: CompiledServer;
 let root: string;
-let env: Record<string, string>;
+let store: DataStore;
 let schoolId: string;
-let remove = async (): Promise<void> => {};
 beforeAll(async () => {
   compiled = compile();
   root = mkdtempSync(join(tmpdir(), 'sfera-'));
-  if (server === undefined) {
-    const dataDir = join(root, 'store');
-    await (await connect({ poolSize: 1, dataDir, log: createLogger('silent'), template: readFileSync(inject('template')) })).close();
-    env = { DATA_DIR: dataDir, ...secret };
-  } else {
-    const made = await createDatabase(server, inject('template'));
-    remove = () => dropDatabase(server!, made.name);
-    env = { DATABASE_URL: made.url, ...secret };
-  }
+  store = await createDataStore();
   const { out } = await cli('create-school', '--name', 'Школа № 98');
   schoolId = /School (\S+) was created/.exec(out)![1]!;
 });
 afterAll(async () => {
   compiled?.remove();
   rmSync(root, { recursive: true, force: true });
-  await remove();
+  await store?.remove();
 });
 
 interface Outcome {
@@ -49,7 +35,7 @@ interface Outcome {
 async function cli(...args: string[]): Promise<Outcome> {
   const child = spawn(process.execPath, [compiled.main.replace('main.js', 'cli.js'), ...args], {
     cwd: root,
-    env: { PATH: process.env.PATH ?? '', ...env },
+    env: { PATH: process.env.PATH ?? '', SECRET_KEY: 'a secret of thirty-two bytes for tests', ...store.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const [out, error] = await Promise.all(

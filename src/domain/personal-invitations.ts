@@ -3,7 +3,7 @@ import { conflict } from '../errors.ts';
 import { record } from '../events/record.ts';
 import { authorize, find, findFor, lock } from './access.ts';
 import { nameOfClass } from './classes.ts';
-import { paginateChildren } from './connection.ts';
+import { orderByText, paginateChildren } from './connection.ts';
 import { mutate, type Context } from './context.ts';
 import type { Class, Enrolment, Invitation, Page, PageArgs, RoleGrant, User } from './entities.ts';
 import { linkOf, statusOf } from './invitation-link.ts';
@@ -114,13 +114,7 @@ export interface PersonalInvitationFilter {
   joined?: boolean | null;
 }
 
-const byName = {
-  tag: 'personal invitations',
-  keys: [
-    { field: 'student.sortKey', direction: 'asc', type: 'string' },
-    { field: 'id', direction: 'asc', type: 'string' },
-  ],
-} as const;
+const byName = orderByText('personal invitations', 'student.sortKey');
 
 /**
  * Returns the personal invitations of the present pupils of a class, in the order of the alphabet; null if the actor may

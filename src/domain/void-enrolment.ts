@@ -8,6 +8,7 @@ import { nameOfClass } from './classes.ts';
 import { paginateChildren } from './connection.ts';
 import { actingUserId, mutate, type Context } from './context.ts';
 import type { Enrolment, Page, PageArgs, User, VoidedEnrolment } from './entities.ts';
+import { orderBy } from './list-order.ts';
 import { normalizeLine } from './text.ts';
 
 /**
@@ -134,13 +135,7 @@ async function restore(tx: Tx, { id }: Enrolment, endedAt: Date | null): Promise
 
 /** Returns a pupil's voided enrolments of the schools whose enrolments the actor may void, last voided first. */
 export function voidedEnrolmentsOf(ctx: Context, { id }: User, args: PageArgs): Promise<Page<VoidedEnrolment>> {
-  const order = {
-    tag: 'voided',
-    keys: [
-      { field: 'voidedAt', direction: 'desc', type: 'date' },
-      { field: 'id', direction: 'desc', type: 'string' },
-    ],
-  } as const;
+  const order = orderBy('voided', { field: 'voidedAt', type: 'date' }, 'desc', 'id');
   return paginateChildren<VoidedEnrolment>(ctx, { model: 'User', id, relation: 'voidedEnrolments' }, args, {
     order,
     filter: () => ({ class: where(ctx.actor, 'enrolment.void') }),

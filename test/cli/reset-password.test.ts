@@ -1,58 +1,33 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import { connect } from '../../src/db/client.ts';
-import { createLogger } from '../../src/logger.ts';
-import { server } from '../support/database.ts';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createDataStore, type DataStore } from '../support/data-store.ts';
 import { compile, type CompiledServer } from '../support/process.ts';
-import { createDatabase, dropDatabase } from '../support/server.ts';
 
 /** `npx sfera reset-password`, for the operator whose administrator lost the password. */
 
 let compiled: CompiledServer;
-let root: string;
-let env: Record<string, string>;
-let remove = async (): Promise<void> => {};
+let store: DataStore;
 beforeAll(async () => {
   compiled = compile();
-  root = mkdtempSync(join(tmpdir(), 'sfera-'));
-  const secret = { SECRET_KEY: 'a secret of thirty-two bytes for tests', PUBLIC_URL: 'https://sfera.example' };
-  if (server === undefined) {
-    const dataDir = join(root, 'store');
-    const store = { poolSize: 1, dataDir, log: createLogger('silent'), template: readFileSync(inject('template')) };
-    await (await connect(store)).close();
-    env = { DATA_DIR: dataDir, ...secret };
-  } else {
-    const made = await createDatabase(server, inject('template'));
-    remove = () => dropDatabase(server!, made.name);
-    env = { DATABASE_URL: made.url, ...secret };
-  }
+  store = await createDataStore();
 });
 afterAll(async () => {
-  await remove();
-  compiled.remove();
-  rmSync(root, { recursive: true, force: true });
+  compiled?.remove();
+  await store?.remove();
 });
 
 const run = (...args: string[]) => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [compiled.main.replace('main.js', 'cli.js'), ...args], {
-    env: { PATH: process.env.PATH ?? '', ...env },
+    env: {
+      PATH: process.env.PATH ?? '',
+      SECRET_KEY: 'a secret of thirty-two bytes for tests',
+      PUBLIC_URL: 'https://sfera.example',
+      ...store.env,
+    },
     encoding: 'utf8',
   });
   return { status, out: stdout, error: stderr.replace(/^oidc-provider WARNING.*\n/gm, '') };
 };
-
-async function withDatabase<T>(use: (db: Awaited<ReturnType<typeof connect>>) => Promise<T>): Promise<T> {
-  const where = server === undefined ? { dataDir: env.DATA_DIR } : { databaseUrl: env.DATABASE_URL };
-  const db = await connect({ poolSize: 2, log: createLogger('silent'), ...where });
-  try {
-    return await use(db);
-  } finally {
-    await db.close();
-  }
-}
 
 it('prints a one-time link for the only administrator of a school, or for a sign-in name', async () => {
   const schoolId = /School (\S+) was created/.exec(run('create-school', '--name', 'Школа № 98').out)![1]!;
@@ -63,7 +38,7 @@ it('prints a one-time link for the only administrator of a school, or for a sign
   });
   const names = { surname: 'Ёжиков', givenName: 'Лев', searchText: '', sortKey: '' };
   const grants = { create: { schoolId, role: 'PLATFORM_ADMINISTRATOR' as const } };
-  const { id: userId } = await withDatabase((db) =>
+  const { id: userId } = await store.use((db) =>
     db.prisma.user.create({ data: { ...names, signInName: 'lev', passwordHash: 'x', grants } }),
   );
   const links: string[] = [];
@@ -77,7 +52,7 @@ it('prints a one-time link for the only administrator of a school, or for a sign
     links.push(/https:\/\/sfera\.example\/reset\/[\w-]{43}$/m.exec(out)![0]);
   }
   expect(new Set(links).size).toBe(2);
-  const [rows, user, events] = await withDatabase((db) =>
+  const [rows, user, events] = await store.use((db) =>
     Promise.all([
       db.prisma.passwordLink.findMany(),
       db.prisma.user.findUnique({ where: { id: userId } }),

@@ -1,76 +1,29 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { encodeGlobalID } from '@pothos/plugin-relay';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFailed } from 'vitest';
-import { connect, type Database } from '../../src/db/client.ts';
-import { createLogger } from '../../src/logger.ts';
+import { afterAll, beforeAll, describe, expect, it, onTestFailed } from 'vitest';
 import { eventsStream } from '../http/live/streams.ts';
 import { createRandom } from '../support/random.ts';
+import { createDataStore, type DataStore } from '../support/data-store.ts';
 import { server } from '../support/database.ts';
 import { follower, type Follower } from '../support/follower.ts';
 import { compile, prepareServer, startServer, type ServerProcess, type CompiledServer, type ServerFixture } from '../support/process.ts';
-import { createDatabase, dropDatabase } from '../support/server.ts';
 import { writer, type Written } from './writer.ts';
 
-const log = createLogger('silent');
-
-/**
- * The location of the data, and access to it while no server runs, because the embedded database serves one process.
- */
-interface Place {
-  env: Record<string, string>;
-  look<T>(at: (db: Database) => Promise<T>): Promise<T>;
-  remove(): Promise<void>;
-}
-
-async function onServer(url: string): Promise<Place> {
-  const made = await createDatabase(url, inject('template'));
-  const db = await connect({ databaseUrl: made.url, poolSize: 4, log });
-  return {
-    env: { DATABASE_URL: made.url },
-    look: (at) => at(db),
-    async remove() {
-      await db.close();
-      await dropDatabase(url, made.name);
-    },
-  };
-}
-
-async function inFolder(): Promise<Place> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'sfera-data-'));
-  return {
-    env: { DATA_DIR: dataDir },
-    async look(at) {
-      const db = await connect({ poolSize: 1, dataDir, log, template: readFileSync(inject('template')) });
-      try {
-        return await at(db);
-      } finally {
-        await db.close();
-      }
-    },
-    async remove() {
-      rmSync(dataDir, { recursive: true, force: true });
-    },
-  };
-}
-
-const [kills, open] = server === undefined ? ([3, inFolder] as const) : ([20, () => onServer(server!)] as const);
+/** Number of kills: fewer on the embedded database, which starts more slowly. */
+const kills = server === undefined ? 3 : 20;
 const writersOfSchool = 4;
 const readersOfSchool = 2;
 
-/** Number of kills: 20 on a server; 3 on the embedded database, which starts more slowly. */
 describe('a server killed at random moments under writers and followers', () => {
   let compiled: CompiledServer;
-  let place: Place;
+  let store: DataStore;
   beforeAll(async () => {
     compiled = compile();
-    place = await open();
+    store = await createDataStore();
   });
   afterAll(async () => {
     compiled?.remove();
-    await place?.remove();
+    await store?.remove();
   });
 
   interface Campus {
@@ -90,7 +43,7 @@ describe('a server killed at random moments under writers and followers', () => 
   it('neither loses nor duplicates an acknowledged write or an event after a cursor', async () => {
     const random = createRandom();
     onTestFailed(() => console.error(`SEED=${random.seed}`));
-    const { port, env, schools } = await place.look(async (db) => {
+    const { port, env, schools } = await store.use(async (db) => {
       const fixture = await prepareServer(db);
       return { ...fixture, schools: [await campus(fixture), await campus(fixture)] };
     });
@@ -114,7 +67,7 @@ describe('a server killed at random moments under writers and followers', () => 
       const failed = Promise.race(writing.map((each) => each.then(() => new Promise<never>(() => {}))));
       const storm = async () => {
         for (let n = 0; n < kills && !stop.now; n += 1) {
-          child = startServer(compiled, port, { ...env, ...place.env });
+          child = startServer(compiled, port, { ...env, ...store.env });
           // Kills some servers while they start.
           if (random.next() < 0.15) await pause(random.integer(0, 1500));
           else {
@@ -125,7 +78,7 @@ describe('a server killed at random moments under writers and followers', () => 
           await child.kill();
         }
         if (stop.now) return;
-        child = startServer(compiled, port, { ...env, ...place.env });
+        child = startServer(compiled, port, { ...env, ...store.env });
         await child.ready();
       };
       await Promise.race([storm(), failed]);
@@ -141,7 +94,7 @@ describe('a server killed at random moments under writers and followers', () => 
       await child?.kill('SIGTERM');
     }
 
-    await place.look(async (db) => {
+    await store.use(async (db) => {
       for (const { schoolId } of schools) {
         const events = await db.prisma.event.findMany({ where: { schoolId }, orderBy: { seq: 'asc' } });
         const ours = written.filter((each) => each.schoolId === encodeGlobalID('School', schoolId));
