@@ -16,7 +16,7 @@ const payloadOf = (event: { payload: unknown }) => event.payload as Record<strin
 
 const EventRef = builder.objectRef<Event>('Event').implement({
   description:
-    'An entry in the log of a school: one thing that happened. It has only the IDs of the objects concerned; query the objects themselves for details.',
+    'An entry in the log of a school, which records one change. It holds only the IDs of the objects that changed; query them for details.',
   fields: (t) => ({
     cursor: t.string({
       description:

@@ -199,7 +199,7 @@ mutation('createInvitation', {
     classId: id(t, 'Class', {
       description: 'The class that pupils join: required for role STUDENT, INVALID for other roles. CONFLICT if it is archived.',
     }),
-    label: t.string({ description: 'A note about the invitation, up to 100 characters. Default: none.' }),
+    label: t.string({ description: 'A note that tells this invitation from others, up to 100 characters; null or omitted for no note.' }),
     maxUses: t.int({ description: 'The number of people who may join, 1 to 1000. Default: 40 for pupils, 1 for staff.' }),
     expiresAt: t.field({
       type: 'DateTime',

@@ -26,7 +26,7 @@ const PersonalInvitationRef = builder
   .objectRef<PersonalInvitation>('PersonalInvitation')
   .implement({
     description:
-      'The invitation of one person whom an administrator created before they could sign in. Its link is for this person alone, and works once: they choose a login and a password.',
+      'The invitation of a person whom an administrator or an import created. With its link only this person, and only once, chooses a login and a password.',
     fields: (t) => ({
       user: t.field({
         type: refs.User,

@@ -29,16 +29,16 @@ const StateEnum = builder.enumType('PlanState', {
 const OperationEnum = builder.enumType('PlanOperation', {
   description: 'What a row of a plan does.',
   values: {
-    ADD: { description: 'Makes a new thing.' },
-    CHANGE: { description: 'Changes a thing: `fields` say from what to what.' },
+    ADD: { description: 'Creates the class, the subject, the person or the assignment.' },
+    CHANGE: { description: 'Changes an object that exists: `fields` holds the old and the new values.' },
     END: { description: 'Ends the roles of a person, or an assignment, that the file no longer has.' },
-    KEEP: { description: 'Leaves a thing as it is. With a `code`: although the file says otherwise.' },
+    KEEP: { description: 'Changes nothing. If `code` is set, the file asks for a change that a rule or a person withheld.' },
     ERROR: { description: 'Cannot be applied. `code` and `message` say why.' },
   } as const,
 });
 
 const NounEnum = builder.enumType('PlanNoun', {
-  description: 'What kind of thing a row of a plan is about.',
+  description: 'The type of object that a row of a plan creates, changes, ends or keeps.',
   values: {
     CLASS: { description: 'A class of the school year.' },
     SUBJECT: { description: 'A subject of the school.' },
@@ -68,10 +68,10 @@ const CountsRef = builder
   .implement({
     description: 'How many rows of a plan have each operation.',
     fields: (t) => ({
-      add: t.exposeInt('ADD', { description: 'The number of rows that make a new thing.' }),
-      change: t.exposeInt('CHANGE', { description: 'The number of rows that change a thing.' }),
-      end: t.exposeInt('END', { description: 'The number of rows that end something.' }),
-      keep: t.exposeInt('KEEP', { description: 'The number of rows that change nothing.' }),
+      add: t.exposeInt('ADD', { description: 'The number of rows with the operation ADD.' }),
+      change: t.exposeInt('CHANGE', { description: 'The number of rows with the operation CHANGE.' }),
+      end: t.exposeInt('END', { description: 'The number of rows with the operation END.' }),
+      keep: t.exposeInt('KEEP', { description: 'The number of rows with the operation KEEP.' }),
       error: t.exposeInt('ERROR', { description: 'The number of rows that cannot be applied.' }),
     }),
   });
@@ -79,7 +79,7 @@ const CountsRef = builder
 const WarningRef = builder
   .objectRef<PlanWarning>('PlanWarning')
   .implement({
-    description: 'Something in the file that was read in spite of a fault.',
+    description: 'A fault in the file that did not keep the reader from reading that place.',
     fields: (t) => ({
       code: t.exposeString('code', { description: 'The kind of fault, for programs.' }),
       file: t.exposeString('file', { description: 'The name of the file, or of the file in an archive.' }),
@@ -130,11 +130,14 @@ node('Plan', {
 const FieldRef = builder
   .objectRef<PlanField>('PlanField')
   .implement({
-    description: 'A field of the thing that a row of a plan is about, before and after.',
+    description: 'A field of an object, with its value before the plan and the value that the plan sets.',
     fields: (t) => ({
       name: t.exposeString('name', { description: 'The field, such as `surname` or `class`.' }),
-      before: t.exposeString('before', { nullable: true, description: 'The value in the school when the plan was made; null for none.' }),
-      after: t.exposeString('after', { nullable: true, description: 'The value that the row sets; null for none.' }),
+      before: t.exposeString('before', {
+        nullable: true,
+        description: 'The value in the school when the plan was made; null if the field was empty.',
+      }),
+      after: t.exposeString('after', { nullable: true, description: 'The value that the row sets; null if the row empties the field.' }),
     }),
   });
 
@@ -151,7 +154,7 @@ node('PlanRow', {
     noun: t.expose('noun', {
       type: NounEnum,
       nullable: true,
-      description: 'The kind of thing; null for an error of the file that is about no single thing.',
+      description: 'The type of the object; null for an error that concerns the file as a whole.',
     }),
     operation: t.expose('operation', { type: OperationEnum, description: 'What the row does.' }),
     proposed: t.expose('proposed', {
@@ -160,7 +163,7 @@ node('PlanRow', {
     }),
     file: t.exposeString('file', {
       nullable: true,
-      description: 'The name of the file that states it; null for things that it no longer has.',
+      description: 'The name of the file that the row comes from; null for an object that is missing from the file.',
     }),
     line: t.exposeInt('line', { nullable: true, description: 'The line in the file, counted from 1; null without a line.' }),
     code: t.exposeString('code', {
@@ -192,7 +195,7 @@ connection('Plan', 'rows', {
   description: 'The rows of the plan: errors of the file first, then classes, subjects, people and assignments.',
   args: (t) => ({
     operation: t({ type: OperationEnum, description: 'Only rows with this operation.' }),
-    noun: t({ type: NounEnum, description: 'Only rows about this kind of thing.' }),
+    noun: t({ type: NounEnum, description: 'Only rows about objects of this type.' }),
     code: t.string({ description: 'Only rows with this code.' }),
   }),
   list: planRowsOf,
@@ -230,7 +233,7 @@ mutation('editPlanRow', {
       required: true,
       description: 'The row. CONFLICT for one in ERROR, for one that changes nothing, and unless its plan is READY.',
     }),
-    isApplied: t.boolean({ required: true, description: 'True: the row does what the file asks for. False: the thing stays as it is.' }),
+    isApplied: t.boolean({ required: true, description: 'True: the row is applied as the file asks. False: the object stays as it is.' }),
   }),
   run: editPlanRow,
 });
