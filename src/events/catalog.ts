@@ -97,6 +97,8 @@ export const catalog = {
   'plan.ready':             event('A plan was made and can be applied.', ['planId'], (p) => [school(p)]),
   'plan.failed':            event('The file of a planned import could not be read.', ['planId'], (p) => [school(p)]),
   'planRow.edited':         event('A person decided whether a row of a plan is applied.', ['planId', 'planRowId'], (p) => [school(p)]),
+  'plan.scheduled':        event('The time at which the server applies a plan was set, changed or removed.', ['planId'], (p) => [school(p)]),
+  'plan.refused':          event('The server could not apply a scheduled plan. The plan has the reason, and is not scheduled any more.', ['planId'], (p) => [school(p)]),
   'plan.applied':           event('A plan was applied. The changes have their own events, with the same causation.', ['planId'], (p) => [school(p)]),
   'plan.undone':            event('An applied plan was undone. The reversed changes have their own events, with the same causation.', ['planId'], (p) => [school(p)]),
 

@@ -1,19 +1,17 @@
-import { applyPlan } from '../domain/plans/apply-plan.ts';
-import { editPlanRow } from '../domain/plans/edit-plan-row.ts';
 import { fieldsOf, type PlanField } from '../domain/plans/plan-fields.ts';
-import { planImport, rosterFormats, type RosterFormat } from '../domain/plans/plan-import.ts';
+import { rosterFormats, type RosterFormat } from '../domain/plans/plan-import.ts';
 import { planCountsOf, planRowsOf, plansOf, warningsOf, type PlanCounts, type PlanWarning } from '../domain/plans/plans.ts';
-import { undoPlan } from '../domain/plans/undo-plan.ts';
 import { builder } from './builder.ts';
 import { connection } from './connection.ts';
-import { mutation } from './mutation.ts';
 import { node } from './node.ts';
 import { change, stream } from './stream.ts';
-import { id } from './typed-id.ts';
 
 const SourceEnum = builder.enumType('PlanSource', {
   description: 'What a plan was made of.',
-  values: { IMPORT: { description: 'A roster file, by `planImport`.' }, YEAR: { description: 'The turn of the school year.' } } as const,
+  values: {
+    IMPORT: { description: 'A roster file, by `planImport`.' },
+    YEAR: { description: 'The turn of the school year, by `planYear`.' },
+  } as const,
 });
 
 const StateEnum = builder.enumType('PlanState', {
@@ -31,8 +29,8 @@ const OperationEnum = builder.enumType('PlanOperation', {
   values: {
     ADD: { description: 'Creates the class, the subject, the person or the assignment.' },
     CHANGE: { description: 'Changes an object that exists: `fields` holds the old and the new values.' },
-    END: { description: 'Ends the roles of a person, or an assignment, that the file no longer has.' },
-    KEEP: { description: 'Changes nothing. If `code` is set, the file asks for a change that a rule or a person withheld.' },
+    END: { description: 'Ends the roles of a person who leaves, ends an assignment, or archives a class whose school year ends.' },
+    KEEP: { description: 'Changes nothing. If `code` is set, a rule or a person withheld the change in `proposed`.' },
     ERROR: { description: 'Cannot be applied. `code` and `message` say why.' },
   } as const,
 });
@@ -55,7 +53,7 @@ const formatDescriptions: Readonly<Record<RosterFormat, string>> = {
   SDS_2_1: 'Microsoft School Data Sync, version 2.1, as a ZIP.',
 };
 
-const FormatEnum = builder.enumType('RosterFormat', {
+export const RosterFormatEnum = builder.enumType('RosterFormat', {
   description: 'The format of a roster file.',
   values: Object.fromEntries(rosterFormats.map((format) => [format, { description: formatDescriptions[format] }])) as Record<
     RosterFormat,
@@ -92,18 +90,19 @@ const WarningRef = builder
   });
 
 node('Plan', {
-  description: 'Changes of the people and classes of a school, made from a file, that are applied together and can be undone together.',
+  description:
+    'Changes of the people and classes of a school, made from a file or for a new school year. They are applied together, and can be undone together.',
   plural: 'plans',
   parents: {
     school: 'The school; null if you may not see it.',
-    year: 'The school year whose classes the plan is about.',
+    year: 'The school year whose classes the plan is about; for the source YEAR, the year that starts.',
     createdBy: 'The person who made the plan; null for services and the operator, and if you may not see the person.',
   },
   fields: (t) => ({
     source: t.expose('source', { type: SourceEnum, description: 'What the plan was made of.' }),
     state: t.expose('state', { type: StateEnum, description: 'Whether the plan can be applied, and whether it was.' }),
     format: t.field({
-      type: FormatEnum,
+      type: RosterFormatEnum,
       nullable: true,
       description: 'The format of the file; null if it was not recognised, and for other sources.',
       resolve: ({ format }) => format as RosterFormat | null,
@@ -111,7 +110,8 @@ node('Plan', {
     fileName: t.exposeString('fileName', { nullable: true, description: 'The name of the file; null for other sources.' }),
     system: t.exposeString('system', { description: 'The system whose external IDs the file holds.' }),
     coveredCount: t.exposeInt('coveredCount', {
-      description: 'The number of people of the school whom the file covers. `applyPlan` compares the number of those who leave with it.',
+      description:
+        'The number of people of the school whom the file covers. `applyPlan` compares the number of those who leave with it. For the source YEAR, the number of pupils in the plan.',
     }),
     counts: t.field({ type: CountsRef, description: 'How many rows do what.', resolve: (plan, _args, ctx) => planCountsOf(ctx, plan) }),
     warnings: t.field({
@@ -120,8 +120,22 @@ node('Plan', {
       resolve: (plan) => warningsOf(plan),
     }),
     warningCount: t.exposeInt('warningCount', { description: 'The number of all warnings.' }),
+    appliesAt: t.expose('appliesAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the server applies the plan, at most a minute late; null for a plan that is not scheduled.',
+    }),
+    refusal: t.string({
+      nullable: true,
+      description:
+        'Why the server did not apply the plan at its time, in Russian, or in English if Accept-Language prefers it; null if there was no such refusal, or the plan was scheduled again.',
+      resolve: ({ refusalRu, refusalEn }, _args, ctx) => (ctx.language === 'ru' ? refusalRu : refusalEn),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the plan was made.' }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the plan was made, applied or undone, whichever was last.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When the plan was made, scheduled, applied or undone, whichever was last.',
+    }),
     appliedAt: t.expose('appliedAt', { type: 'DateTime', nullable: true, description: 'When the plan was applied; null if it was not.' }),
     undoneAt: t.expose('undoneAt', { type: 'DateTime', nullable: true, description: 'When the plan was undone; null if it was not.' }),
   }),
@@ -159,7 +173,7 @@ node('PlanRow', {
     operation: t.expose('operation', { type: OperationEnum, description: 'What the row does.' }),
     proposed: t.expose('proposed', {
       type: OperationEnum,
-      description: 'What the file asks for. Differs from `operation` for a row that a rule or a person withheld.',
+      description: 'What the row would do. Differs from `operation` for a row that a rule or a person withheld.',
     }),
     file: t.exposeString('file', {
       nullable: true,
@@ -201,76 +215,14 @@ connection('Plan', 'rows', {
   list: planRowsOf,
 });
 
-mutation('planImport', {
-  description:
-    'Reads an uploaded roster file and compares it with the school. Changes nothing: the plan says what `applyPlan` would do. People are found by external ID, otherwise by name, birth date and class.',
-  returns: 'Plan',
-  inputDescription: 'The file, and how to read it.',
-  input: (t) => ({
-    uploadId: id(t, 'Upload', {
-      required: true,
-      description: 'The upload, whose bytes have arrived. It is deleted after it was read. CONFLICT for one without bytes.',
-    }),
-    format: t.field({
-      type: FormatEnum,
-      description: 'The format that the file must have. Default: any, recognised by its names and columns.',
-    }),
-    schoolYearId: id(t, 'SchoolYear', { description: 'The school year of the classes in the file. Default: the present one.' }),
-    system: t.string({ description: 'The system whose IDs the file holds, up to 50 characters. Default: `roster`.' }),
-    isPartial: t.boolean({
-      description: 'Whether the file states only a part of the school, so that nobody who is missing from it has left. Default: false.',
-    }),
-  }),
-  run: planImport,
-});
-
-mutation('editPlanRow', {
-  description: 'Decides whether a row of a plan is applied. Rows that a rule withheld can be included, others excluded.',
-  returns: 'PlanRow',
-  inputDescription: 'The row, and the decision.',
-  input: (t) => ({
-    planRowId: id(t, 'PlanRow', {
-      required: true,
-      description: 'The row. CONFLICT for one in ERROR, for one that changes nothing, and unless its plan is READY.',
-    }),
-    isApplied: t.boolean({ required: true, description: 'True: the row is applied as the file asks. False: the object stays as it is.' }),
-  }),
-  run: editPlanRow,
-});
-
-mutation('applyPlan', {
-  description:
-    'Applies a plan: all of its rows or, if anything is refused, none. Applying an applied plan again changes nothing. CONFLICT, with the lines, if the school has changed since the plan was made.',
-  returns: 'Plan',
-  inputDescription: 'The plan, and what it may do.',
-  input: (t) => ({
-    planId: id(t, 'Plan', { required: true, description: 'The plan. CONFLICT if it failed or was undone.' }),
-    threshold: t.int({
-      description:
-        'The greatest share of the covered people who may leave the school or their class, 0 to 100 per cent. Default: 5. CONFLICT if more would.',
-    }),
-    skipErrors: t.boolean({
-      description: 'Whether to apply the other rows if some are in ERROR. Default: false, and CONFLICT if some are.',
-    }),
-  }),
-  run: applyPlan,
-});
-
-mutation('undoPlan', {
-  description:
-    'Undoes an applied plan, as if it had never been applied. Undoing it again changes nothing. CONFLICT, with the lines, if something depends on a row: for example, a person has joined since.',
-  returns: 'Plan',
-  inputDescription: 'The plan to undo.',
-  input: (t) => ({ planId: id(t, 'Plan', { required: true, description: 'The plan. CONFLICT unless it was applied.' }) }),
-  run: undoPlan,
-});
-
 const PlanChange = change('PlanChange', {
   description: 'A change of the plans of a school.',
   kind: 'What happened to a plan.',
   kinds: {
     READY: ['plan.ready', 'The plan was made.'],
     FAILED: ['plan.failed', 'The file of the plan could not be read.'],
+    SCHEDULED: ['plan.scheduled', 'The time at which the server applies the plan was set, changed or removed.'],
+    REFUSED: ['plan.refused', 'The server could not apply the plan at its time. `Plan.refusal` says why.'],
     APPLIED: ['plan.applied', 'The plan was applied.'],
     UNDONE: ['plan.undone', 'The plan was undone.'],
   },
@@ -279,5 +231,5 @@ const PlanChange = change('PlanChange', {
 
 stream('plans', {
   ...PlanChange,
-  description: 'The plans of the school, as soon as they are made, applied or undone. Services need the scope `events`.',
+  description: 'The plans of the school, as soon as they are made, scheduled, applied or undone. Services need the scope `events`.',
 });

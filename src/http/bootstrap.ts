@@ -9,6 +9,7 @@ import type { Context } from '../domain/context.ts';
 import { Notifier } from '../events/notifier.ts';
 import { createLiveEvents } from '../events/live/live-events.ts';
 import { Housekeeping } from '../jobs/housekeeping.ts';
+import { ScheduledPlans } from '../jobs/scheduled-plans.ts';
 import { SchoolYearStart } from '../jobs/school-year-start.ts';
 import type { Logger } from '../logger.ts';
 import { startApp, type App } from './app.ts';
@@ -92,6 +93,7 @@ export async function start(config: Config, log: Logger, existing?: Database): P
   }
   const housekeeping = config.housekeeping ? new Housekeeping(opened.db, config, log) : undefined;
   const schoolYearStart = config.housekeeping ? new SchoolYearStart(opened.operator) : undefined;
+  const scheduledPlans = config.housekeeping ? new ScheduledPlans(opened.operator) : undefined;
   return {
     ...opened,
     port: app.port,
@@ -99,6 +101,7 @@ export async function start(config: Config, log: Logger, existing?: Database): P
       await app.close();
       await housekeeping?.close();
       await schoolYearStart?.close();
+      await scheduledPlans?.close();
       await opened.close();
     },
   };

@@ -50,7 +50,8 @@ export class Housekeeping {
       await this.#db.pool.query('delete from password_link where expires_at < now()');
       await deleteOldUploads(this.#db, this.#config);
       await this.#db.pool.query(
-        "delete from plan_row r using plan p where p.id = r.plan_id and p.created_at < now() - $1 * interval '1 day'",
+        `delete from plan_row r using plan p where p.id = r.plan_id and p.applies_at is null
+           and coalesce(p.applied_at, p.created_at) < now() - $1 * interval '1 day'`,
         [planRowDays],
       );
       await trimLogs(this.#db, this.#config.eventDays);

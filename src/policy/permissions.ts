@@ -137,9 +137,11 @@ export const permissions = {
   'upload.create':        row('school',     '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Send a file to a school.'),
   'upload.read':          row('upload',     '2.1 f', 'own',         '-',           '-',               '-',                 '-',               'own',         'See an upload and send its bytes.'),
   'import.plan':          row('school',     '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Plan the import of a roster file into a school.'),
+  'year.plan':            row('school',     '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Plan the turn of the school year.'),
   'plan.read':            row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'own',         'See a plan and its rows.'),
   'planRow.edit':         row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'own',         'Exclude or include a row of a plan.'),
   'plan.apply':           row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'own',         'Apply a plan.'),
+  'plan.schedule':        row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Set when the server applies a plan, or that it does not.'),
   'plan.undo':            row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Undo an applied plan.'),
 
   'event.read':           row('event',      '2.2 c', 'school',      'school',      '-',               '-',                 '-',               'events',      'Read the log of a school: its entries and the subscription `events`.'),

@@ -37,6 +37,26 @@ export function refuseNewNamesakes({ people }: RowsByNoun, present: PresentRoste
   if (moved.length > 0) throw changedSince(moved);
 }
 
+/** @throws CONFLICT that names the classes which end although somebody stays in them: a pupil, or a teacher with an assignment. */
+export function refuseStaying({ classes, people, assignments }: RowsByNoun, present: PresentRoster): void {
+  const leaving = new Set(people.filter(({ before, after }) => before?.classId !== after?.classId).map(({ thingId }) => thingId));
+  const ended = new Set(assignments.filter(({ before }) => before !== null).map(({ thingId }) => thingId));
+  const held = new Set([
+    ...present.people.filter(({ id }) => !leaving.has(id)).map(({ enrolment }) => enrolment?.classId),
+    ...present.assignments.filter(({ id }) => !ended.has(id)).map(({ classId }) => classId),
+  ]);
+  const ending = classes.filter(({ operation, thingId }) => operation === 'END' && held.has(thingId));
+  if (ending.length === 0) return;
+  const { ru, en } = linesOf(ending);
+  throw conflict(
+    [
+      `В этих классах остаются ученики или учителя (${ru}): их записи исключены из плана, или они появились позже. Исключите и записи классов или составьте план заново.`,
+      `Pupils or teachers stay in these classes (${en}): their rows were excluded, or they came later. Exclude the rows of the classes too, or make the plan again.`,
+    ],
+    { path: ['planId'] },
+  );
+}
+
 /**
  * @throws CONFLICT that names the assignments which cannot start: the person is deactivated or will not be a teacher of the
  *   school, the subject will not exist, or another open assignment is the same work.

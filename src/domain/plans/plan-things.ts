@@ -15,7 +15,7 @@ export interface Done {
   enrolment?: string;
   endedEnrolment?: string;
   assignment?: string;
-  /** The assignments that ended: with the role of a teacher several. */
+  /** The assignments that ended: with a class, or with the role of a teacher, several. */
   endedAssignments?: string[];
   /** Whether the person was created. */
   created?: boolean;
@@ -46,6 +46,10 @@ export function byNoun(rows: readonly StoredRow[]): RowsByNoun {
   const of = <State extends RowState>(noun: PlannedRow['noun']) => rows.filter((row) => row.noun === noun) as StoredRow<State>[];
   return { classes: of('CLASS'), subjects: of('SUBJECT'), people: of('PERSON'), assignments: of('ASSIGNMENT') };
 }
+
+/** Returns the ids of the classes that a plan archives. */
+export const endingClasses = ({ classes }: Pick<RowsByNoun, 'classes'>): string[] =>
+  classes.filter(({ operation }) => operation === 'END').map(({ thingId }) => thingId);
 
 /** The ids of the rows to lock: things that exist already, whether a row changes them or refers to them. */
 export function existingIds({ classes, people, assignments }: RowsByNoun): { classIds: Set<string>; userIds: Set<string> } {
