@@ -12,15 +12,15 @@ import { change, stream } from './stream.ts';
 import { id } from './typed-id.ts';
 
 const SourceEnum = builder.enumType('PlanSource', {
-  description: 'What a plan was made of.',
-  values: { IMPORT: { description: 'A roster file, by `planImport`.' }, YEAR: { description: 'The turn of the school year.' } } as const,
+  description: 'How a plan was made.',
+  values: { IMPORT: { description: 'By `planImport`, from a file.' }, YEAR: { description: 'For a new school year.' } } as const,
 });
 
 const StateEnum = builder.enumType('PlanState', {
-  description: 'How far a plan is.',
+  description: 'Whether a plan can be applied, was applied, or was undone.',
   values: {
     READY: { description: 'The plan can be edited and applied.' },
-    APPLIED: { description: 'All of its rows but those in ERROR and KEEP were applied.' },
+    APPLIED: { description: 'The plan was applied: all of its rows in ADD, CHANGE and END.' },
     UNDONE: { description: 'The plan was applied, and then undone.' },
     FAILED: { description: 'The file could not be read. The rows in ERROR say why.' },
   } as const,
@@ -31,8 +31,8 @@ const OperationEnum = builder.enumType('PlanOperation', {
   values: {
     ADD: { description: 'Creates the class, the subject, the person or the assignment.' },
     CHANGE: { description: 'Changes an object that exists: `fields` holds the old and the new values.' },
-    END: { description: 'Ends the roles of a person, or an assignment, that the file no longer has.' },
-    KEEP: { description: 'Changes nothing. If `code` is set, the file asks for a change that a rule or a person withheld.' },
+    END: { description: 'Ends an assignment, or the roles of a person. The file lacks the object, or says that it has ended.' },
+    KEEP: { description: 'Changes nothing. If `code` is set, the file asks for a change, but a rule or a person keeps the present state.' },
     ERROR: { description: 'Cannot be applied. `code` and `message` say why.' },
   } as const,
 });
@@ -42,7 +42,7 @@ const NounEnum = builder.enumType('PlanNoun', {
   values: {
     CLASS: { description: 'A class of the school year.' },
     SUBJECT: { description: 'A subject of the school.' },
-    PERSON: { description: 'A person, with the roles in the school and, for a pupil, the class.' },
+    PERSON: { description: 'A person, with the roles in the school. For a pupil, also with the class.' },
     ASSIGNMENT: { description: 'The work of a teacher in a class: as class teacher, or in a subject.' },
   } as const,
 });
@@ -79,20 +79,21 @@ const CountsRef = builder
 const WarningRef = builder
   .objectRef<PlanWarning>('PlanWarning')
   .implement({
-    description: 'A fault in the file that did not keep the reader from reading that place.',
+    description: 'A fault in the file that the server could work around.',
     fields: (t) => ({
-      code: t.exposeString('code', { description: 'The kind of fault, for programs.' }),
-      file: t.exposeString('file', { description: 'The name of the file, or of the file in an archive.' }),
+      code: t.exposeString('code', { description: 'The kind of fault, as a stable code.' }),
+      file: t.exposeString('file', { description: 'The name of the file. In a ZIP, the name of the file inside.' }),
       line: t.exposeInt('line', { nullable: true, description: 'The line, counted from 1; null if the warning is about the whole file.' }),
       message: t.string({
-        description: 'The fault in words, and what was read instead: in Russian, or in English if Accept-Language prefers it.',
+        description: 'The fault in words, and what the server read instead. In Russian, or in English if Accept-Language prefers English.',
         resolve: ({ message }, _args, ctx) => message[ctx.language === 'ru' ? 0 : 1],
       }),
     }),
   });
 
 node('Plan', {
-  description: 'Changes of the people and classes of a school, made from a file, that are applied together and can be undone together.',
+  description:
+    'A set of changes to the people and classes of a school, made from a file. All changes are applied together, and undone together.',
   plural: 'plans',
   parents: {
     school: 'The school; null if you may not see it.',
@@ -100,7 +101,7 @@ node('Plan', {
     createdBy: 'The person who made the plan; null for services and the operator, and if you may not see the person.',
   },
   fields: (t) => ({
-    source: t.expose('source', { type: SourceEnum, description: 'What the plan was made of.' }),
+    source: t.expose('source', { type: SourceEnum, description: 'How the plan was made.' }),
     state: t.expose('state', { type: StateEnum, description: 'Whether the plan can be applied, and whether it was.' }),
     format: t.field({
       type: FormatEnum,
@@ -111,15 +112,20 @@ node('Plan', {
     fileName: t.exposeString('fileName', { nullable: true, description: 'The name of the file; null for other sources.' }),
     system: t.exposeString('system', { description: 'The system whose external IDs the file holds.' }),
     coveredCount: t.exposeInt('coveredCount', {
-      description: 'The number of people of the school whom the file covers. `applyPlan` compares the number of those who leave with it.',
+      description:
+        'The number of people of the school whom the file covers. A covered person who is missing from the file leaves the school. The `threshold` of `applyPlan` is a share of this number.',
     }),
-    counts: t.field({ type: CountsRef, description: 'How many rows do what.', resolve: (plan, _args, ctx) => planCountsOf(ctx, plan) }),
+    counts: t.field({
+      type: CountsRef,
+      description: 'The rows, counted by operation.',
+      resolve: (plan, _args, ctx) => planCountsOf(ctx, plan),
+    }),
     warnings: t.field({
       type: [WarningRef],
-      description: 'The first 1000 warnings of the reader, in the order of the file.',
+      description: 'The first 1000 warnings about the file, in the order of the file.',
       resolve: (plan) => warningsOf(plan),
     }),
-    warningCount: t.exposeInt('warningCount', { description: 'The number of all warnings.' }),
+    warningCount: t.exposeInt('warningCount', { description: 'The number of all warnings, also of those that `warnings` leaves out.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the plan was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the plan was made, applied or undone, whichever was last.' }),
     appliedAt: t.expose('appliedAt', { type: 'DateTime', nullable: true, description: 'When the plan was applied; null if it was not.' }),
@@ -154,30 +160,32 @@ node('PlanRow', {
     noun: t.expose('noun', {
       type: NounEnum,
       nullable: true,
-      description: 'The type of the object; null for an error that concerns the file as a whole.',
+      description: 'The type of the object; null for an error in the file itself, which has no object.',
     }),
     operation: t.expose('operation', { type: OperationEnum, description: 'What the row does.' }),
     proposed: t.expose('proposed', {
       type: OperationEnum,
-      description: 'What the file asks for. Differs from `operation` for a row that a rule or a person withheld.',
+      description: 'The operation that the file asks for. Differs from `operation` if a rule or a person withheld it.',
     }),
     file: t.exposeString('file', {
       nullable: true,
       description: 'The name of the file that the row comes from; null for an object that is missing from the file.',
     }),
-    line: t.exposeInt('line', { nullable: true, description: 'The line in the file, counted from 1; null without a line.' }),
+    line: t.exposeInt('line', { nullable: true, description: 'The line in the file, from 1; null if there is no line.' }),
     code: t.exposeString('code', {
       nullable: true,
-      description: 'Why the row is in ERROR or KEEP, or what was left out of it; null if all is plain.',
+      description:
+        'A stable code: why the row is in ERROR or KEEP, or what the row leaves out. Null if the row does all that the file asks for.',
     }),
     message: t.string({
       nullable: true,
-      description: 'The `code` in words: in Russian, or in English if Accept-Language prefers it.',
+      description: 'The `code` in words. In Russian, or in English if Accept-Language prefers English.',
       resolve: ({ messageRu, messageEn }, _args, ctx) => (ctx.language === 'ru' ? messageRu : messageEn),
     }),
     fields: t.field({
       type: [FieldRef],
-      description: 'The fields that the row sets or ends. Empty for most rows in KEEP and ERROR.',
+      description:
+        'The fields that the row changes, or would change if it were not withheld. Empty if the file asks for no change, and in ERROR.',
       resolve: (row) => fieldsOf(row),
     }),
   }),
@@ -185,7 +193,7 @@ node('PlanRow', {
 
 connection('School', 'plans', {
   of: 'Plan',
-  description: 'The plans of the school that you may see, newest first. A service sees those that it made.',
+  description: 'The plans of the school that you may see, newest first. A service sees only plans that it made.',
   args: (t) => ({ state: t({ type: StateEnum, description: 'Only plans in this state.' }) }),
   list: plansOf,
 });
@@ -209,48 +217,49 @@ mutation('planImport', {
   input: (t) => ({
     uploadId: id(t, 'Upload', {
       required: true,
-      description: 'The upload, whose bytes have arrived. It is deleted after it was read. CONFLICT for one without bytes.',
+      description: 'The upload. CONFLICT if its bytes have not arrived. The server deletes the upload after reading it.',
     }),
     format: t.field({
       type: FormatEnum,
-      description: 'The format that the file must have. Default: any, recognised by its names and columns.',
+      description: 'The format that the file must have. Default: the server recognises the format by the names of files and columns.',
     }),
-    schoolYearId: id(t, 'SchoolYear', { description: 'The school year of the classes in the file. Default: the present one.' }),
+    schoolYearId: id(t, 'SchoolYear', { description: 'The school year of the classes in the file. Default: the current year.' }),
     system: t.string({ description: 'The system whose IDs the file holds, up to 50 characters. Default: `roster`.' }),
     isPartial: t.boolean({
-      description: 'Whether the file states only a part of the school, so that nobody who is missing from it has left. Default: false.',
+      description:
+        'Whether the file lists only a part of the school. A person who is missing from such a file stays in the school. Default: false.',
     }),
   }),
   run: planImport,
 });
 
 mutation('editPlanRow', {
-  description: 'Decides whether a row of a plan is applied. Rows that a rule withheld can be included, others excluded.',
+  description: 'Excludes a row from a plan, or includes the row again. Also includes a row that a rule withheld.',
   returns: 'PlanRow',
   inputDescription: 'The row, and the decision.',
   input: (t) => ({
     planRowId: id(t, 'PlanRow', {
       required: true,
-      description: 'The row. CONFLICT for one in ERROR, for one that changes nothing, and unless its plan is READY.',
+      description: 'The row. CONFLICT if the row is in ERROR, if the file asks for no change, or if the plan is not READY.',
     }),
-    isApplied: t.boolean({ required: true, description: 'True: the row is applied as the file asks. False: the object stays as it is.' }),
+    isApplied: t.boolean({ required: true, description: 'True: `applyPlan` does what the file asks. False: the object stays as it is.' }),
   }),
   run: editPlanRow,
 });
 
 mutation('applyPlan', {
   description:
-    'Applies a plan: all of its rows or, if anything is refused, none. Applying an applied plan again changes nothing. CONFLICT, with the lines, if the school has changed since the plan was made.',
+    'Applies all rows of a plan. If one row is refused, applies no row. Changes nothing if the plan is applied already. CONFLICT if the school has changed since the plan was made: `message` names the lines.',
   returns: 'Plan',
   inputDescription: 'The plan, and what it may do.',
   input: (t) => ({
-    planId: id(t, 'Plan', { required: true, description: 'The plan. CONFLICT if it failed or was undone.' }),
+    planId: id(t, 'Plan', { required: true, description: 'The plan. CONFLICT if it is FAILED, UNDONE, or 89 days old.' }),
     threshold: t.int({
       description:
-        'The greatest share of the covered people who may leave the school or their class, 0 to 100 per cent. Default: 5. CONFLICT if more would.',
+        'How many of the people in `coveredCount` may leave the school or their class, in per cent from 0 to 100. Default: 5. CONFLICT if more people would leave.',
     }),
     skipErrors: t.boolean({
-      description: 'Whether to apply the other rows if some are in ERROR. Default: false, and CONFLICT if some are.',
+      description: 'Whether to apply the plan without its rows in ERROR. Default: false, and CONFLICT if there are such rows.',
     }),
   }),
   run: applyPlan,
@@ -258,10 +267,10 @@ mutation('applyPlan', {
 
 mutation('undoPlan', {
   description:
-    'Undoes an applied plan, as if it had never been applied. Undoing it again changes nothing. CONFLICT, with the lines, if something depends on a row: for example, a person has joined since.',
+    'Undoes an applied plan: restores the previous roles, classes, assignments and names, and archives the classes that the plan created. Changes nothing if the plan is undone already. CONFLICT if something depends on a row, for example if a person has joined since: `message` names the lines.',
   returns: 'Plan',
   inputDescription: 'The plan to undo.',
-  input: (t) => ({ planId: id(t, 'Plan', { required: true, description: 'The plan. CONFLICT unless it was applied.' }) }),
+  input: (t) => ({ planId: id(t, 'Plan', { required: true, description: 'The plan. CONFLICT if never applied, or 89 days old.' }) }),
   run: undoPlan,
 });
 
@@ -279,5 +288,6 @@ const PlanChange = change('PlanChange', {
 
 stream('plans', {
   ...PlanChange,
-  description: 'The plans of the school, as soon as they are made, applied or undone. Services need the scope `events`.',
+  description:
+    'The changes of the plans of the school, each as soon as it is committed. FORBIDDEN for a service without the scope `events`.',
 });

@@ -6,9 +6,9 @@ import type { PlanRow } from '../entities.ts';
 import { notes } from './notes.ts';
 
 /**
- * Decides about one row of a plan that is READY: excludes its change, or applies it, also where a rule had withheld it.
- * Does nothing if it is so already. Regulation 2.1 f.
- * @throws CONFLICT for a row in ERROR, for one that changes nothing, and for a plan that is not READY.
+ * Excludes one row of a plan, or includes the row, even if a rule had withheld its change. Does nothing if the row is in that
+ * state already. Regulation 2.1 f.
+ * @throws CONFLICT for a row in ERROR, for a row that changes nothing, and for a plan that is not READY.
  */
 export async function editPlanRow(ctx: Context, input: { planRowId: string; isApplied: boolean }): Promise<PlanRow> {
   const { planId } = await find(ctx, 'PlanRow', input.planRowId, 'planRowId');

@@ -1,10 +1,10 @@
 import { conflict } from '../../errors.ts';
 import type { Plan } from '../entities.ts';
 
-/** The rows of a plan hold names, so they are kept for 90 days (src/jobs/housekeeping.ts); the plan itself stays. */
+/** The rows of a plan hold names, so src/jobs/housekeeping.ts deletes them after 90 days. The plan itself stays. */
 export const planRowDays = 90;
 
-/** @throws CONFLICT for a plan whose rows are kept no longer, or may go at any moment. */
+/** @throws CONFLICT for a plan that is 89 days old or older: its rows are deleted, or will be within a day. */
 export function refuseOld({ createdAt }: Plan): void {
   if (createdAt.getTime() > Date.now() - (planRowDays - 1) * 86_400_000) return;
   throw conflict(

@@ -3,7 +3,7 @@ import type { Tx } from '../../db/transaction.ts';
 import type { PlannedRow } from './plan-rows.ts';
 import type { StoredRow } from './plan-things.ts';
 
-/** Stores the rows of plans, and reads those that change something. Each in one statement, however many rows there are. */
+/** Stores and loads the rows of plans. Each function runs one statement, however many rows there are. */
 
 const insertRows = `
   insert into plan_row (id, school_id, plan_id, position, noun, operation, proposed, thing_id, file, line, before, after, code, message_ru, message_en)
@@ -31,7 +31,7 @@ const selectRows = `
 
 export const loadStoredRows = (tx: Tx, planId: string): Promise<StoredRow[]> => tx.query<StoredRow>(selectRows, [planId]);
 
-/** Stores what applying the rows made and ended. */
+/** Stores `done` of each row: what applying the row made and ended. */
 export async function writeDone(tx: Tx, rows: readonly StoredRow[]): Promise<void> {
   const values = rows.flatMap(({ id, done }) => (done === null ? [] : [{ id, done }]));
   await tx.execute(`update plan_row p set done = r.done from jsonb_to_recordset($1::jsonb) as r (id uuid, done jsonb) where p.id = r.id`, [
