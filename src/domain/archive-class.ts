@@ -45,7 +45,7 @@ async function revokeInvitations(tx: Tx, classId: string): Promise<void> {
   for (const { id, schoolId } of revoked) record(tx, 'invitation.revoked', { schoolId, invitationId: id });
 }
 
-/** Archives the chats. Their members stay. The lock of the class keeps out new chats. */
+/** Archives the chats of a class. Their members stay. The caller has locked the class, so no chat is added meanwhile. */
 async function archiveChats(tx: Tx, classId: string): Promise<void> {
   const chats = await tx.prisma.chat.findMany({ where: { classId, archivedAt: null }, orderBy: { id: 'asc' } });
   for (const { id } of chats) {
