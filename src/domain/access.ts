@@ -26,7 +26,7 @@ export function authorize<A extends Action>(ctx: Context, action: A, facts: Fact
   if (!can(ctx.actor, action, facts)) throw forbidden(clauseOf(action));
 }
 
-/** Waits for all promises. @throws the error of the first rejected one, in this order. */
+/** Waits for all promises. @throws the error of the first rejected promise, in the order of the arguments. */
 export async function allInOrder<T extends readonly unknown[]>(...promises: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
   const settled = await Promise.allSettled(promises);
   return settled.map((result) => {
@@ -35,13 +35,12 @@ export async function allInOrder<T extends readonly unknown[]>(...promises: { [K
   }) as unknown as T;
 }
 
-/** The actions whose facts a row of the type has. */
+/** The actions that the policy can decide by the facts of a row of the type. */
 type ActionOn<T extends ResourceType> = { [A in Action]: NounOf<A> extends FactNoun<T> ? A : never }[Action];
 
 /**
- * Returns a row on which the actor may perform the action. The path of NOT_FOUND is the input field of the type's id,
- * such as `classId`.
- * @throws NOT_FOUND as `find`, FORBIDDEN as `authorize`.
+ * Returns a row on which the actor may perform the action.
+ * @throws NOT_FOUND as `find` does, at the input field of the type’s id, such as `classId`. FORBIDDEN as `authorize` does.
  */
 export async function findFor<T extends ResourceType>(ctx: Context, type: T, id: string, action: ActionOn<T>): Promise<Resources[T]> {
   const row = await find(ctx, type, id, payloadIdsOf(type)[0]);
@@ -56,10 +55,10 @@ export async function findFor<T extends ResourceType>(ctx: Context, type: T, id:
 type LockPurpose = 'change' | 'hold';
 
 /**
- * Locks a row until the transaction ends, and returns its current values. Locks are taken in ascending `lockRank`
- * (src/domain/resources.ts), and rows of one type by ascending id, so that transactions do not deadlock; a lock out of
- * order is an error in tests and in development. Operations on roles hold the school, and operations on enrolments and
- * assignments hold the class, while creating a chat locks the same row for a change, so that the chat misses no member.
+ * Locks a row until the transaction ends, and returns its current values. A transaction takes its locks in ascending
+ * `lockRank` (src/domain/resources.ts), and locks on one type by ascending id, so that transactions do not deadlock. A lock
+ * out of order is an error in tests and in development. Creating a chat locks its school or class for a change. Operations on
+ * roles hold the school, and operations on enrolments and assignments hold the class, so that a new chat misses no member.
  */
 export async function lock<T extends LockableType>(tx: Tx, type: T, id: string, purpose: LockPurpose = 'change'): Promise<Resources[T]> {
   checkLockOrder(tx.locks, { rank: resources[type].lockRank!, of: type, id });
@@ -67,13 +66,13 @@ export async function lock<T extends LockableType>(tx: Tx, type: T, id: string, 
 }
 
 /**
- * Locks a row as `lock` does, but out of order: for a row that is only known once a later lock is held. Two such
- * transactions may deadlock; PostgreSQL then ends one of them, and `transaction` runs it again.
+ * Locks a row like `lock`, but out of order: for a row that becomes known only after a later lock was taken. Two such
+ * transactions may deadlock. PostgreSQL then ends one of the two, and `transaction` runs this one again.
  */
 export const lockLate = <T extends LockableType>(tx: Tx, type: T, id: string, purpose: LockPurpose): Promise<Resources[T]> =>
   lockRow(tx, type, id, { purpose });
 
-/** Locks many rows of one type for an update, by one statement, in the order of `lock`. Ids of no row are left out. */
+/** Locks many rows of one type for an update, by one statement, in the order of `lock`. Ignores an id without a row. */
 export async function lockMany(tx: Tx, type: LockableType, ids: Iterable<string>): Promise<void> {
   const sorted = [...new Set(ids)].sort();
   if (sorted.length === 0) return;
@@ -102,8 +101,8 @@ async function lockRow<T extends LockableType>(
 const nameRanks = { 'idempotency key': 0, 'sign-in name': 1, 'unique name': 1000 };
 
 /**
- * Locks a name until the transaction ends, so that two transactions that take it run one after the other. The kinds are
- * part of the order of locks. No transaction takes two names of one kind.
+ * Locks a name until the transaction ends, so that two transactions that lock the same name run one after the other. The
+ * kinds are part of the order of locks. A transaction locks at most one name of a kind.
  */
 export async function lockName(tx: Tx, kind: keyof typeof nameRanks, name: string): Promise<void> {
   checkLockOrder(tx.locks, { rank: nameRanks[kind], of: kind, id: name });

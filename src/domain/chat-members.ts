@@ -13,7 +13,7 @@ import { roleByRule, appointSuccessor } from './chat-membership-rules.ts';
 import type { Chat, ChatMember, Page, PageArgs } from './entities.ts';
 
 /**
- * Adds, removes, promotes and demotes members of chats by hand. src/domain/chat-membership-rules.ts does so
+ * Adds, removes, promotes and demotes members of chats by hand. src/domain/chat-membership-rules.ts changes members
  * automatically. Regulation 2.2 e, 2.3 c, 2.4 c, 2.5 b.
  */
 
@@ -60,10 +60,10 @@ const rolesIn = async (tx: Tx, { schoolId }: Chat, userId: string) =>
   (await tx.prisma.roleGrant.findMany({ where: { schoolId, userId, endedAt: null } })).map((grant) => grant.role);
 
 /**
- * Removes a person from a chat, or lets the actor leave. Does nothing if the person is not in the chat, but has or had
- * a role in the school. When the owner leaves, another member becomes the owner (`appointSuccessor`).
- * @throws NOT_FOUND for a person who never had a role in the school; CONFLICT for a member whom a rule keeps in the
- *   chat (src/domain/chat-membership-rules.ts), and for the last moderator.
+ * Removes a person from a chat, or lets the actor leave. Does nothing for a person who is not in the chat but has or had a
+ * role in the school. When the owner leaves, another member becomes the owner (`appointSuccessor`).
+ * @throws NOT_FOUND for a person who never had a role in the school; CONFLICT for a member whom a rule keeps in the chat
+ *   (src/domain/chat-membership-rules.ts), and for the last moderator.
  */
 export async function removeChatMember(ctx: Context, input: MemberInput): Promise<Chat> {
   const found = await find(ctx, 'Chat', input.chatId, 'chatId');
@@ -115,10 +115,10 @@ export async function promoteChatMember(ctx: Context, input: MemberInput): Promi
 }
 
 /**
- * Makes a moderator a member. Does nothing for a member. Moderators may demote themselves. After the demotion of an
- * owner, another member becomes the owner (`appointSuccessor`), and the former owner stays a moderator if a rule of
- * src/domain/chat-membership-rules.ts says so.
- * @throws CONFLICT for a moderator whom only such a rule made one, and for the last moderator.
+ * Makes a moderator or the owner a member. Does nothing for a member. Moderators may demote themselves. When the owner is
+ * demoted, another member becomes the owner (`appointSuccessor`). The former owner stays a moderator if a rule of
+ * src/domain/chat-membership-rules.ts gives this role.
+ * @throws CONFLICT for a person whom only such a rule made a moderator, and for the last moderator.
  */
 export async function demoteChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {
   const found = await findFor(ctx, 'Chat', input.chatId, 'chatMember.demote');
@@ -172,7 +172,7 @@ async function demandRank(
   const actorId = actingUserId(ctx);
   if (member.userId === actorId || byOffice(ctx.actor, action, factsOf('Chat', 'chat', chat))) return;
   const own = actorId === null ? null : await memberOf(tx, chat, actorId);
-  // An actor who has the right without a higher role in the chat counts as a moderator.
+  // An actor who has the right, but is not a moderator of the chat, counts as a moderator.
   const rank = Math.max(ranks.indexOf(own?.role ?? 'MODERATOR'), ranks.indexOf('MODERATOR'));
   if (ranks.indexOf(member.role) >= rank) throw forbidden(clauseOf(action));
 }

@@ -4,9 +4,9 @@ import { lock } from './access.ts';
 import type { Chat, ChatMember } from './entities.ts';
 
 /**
- * Members by rule: the people who are in a chat automatically, by its kind. SCHOOL: everyone with a role in the school;
- * STAFF: everyone with a role other than STUDENT; CLASS: the pupils and teachers of the class; SUBJECT: the pupils of
- * the class, and the teachers of the subject in it; EXTRACURRICULAR: no one. The people who are responsible for a chat
+ * Members by rule are in a chat automatically. The kind of the chat decides who they are. SCHOOL: everyone with a role in the
+ * school. STAFF: everyone with a role other than STUDENT. CLASS: the pupils and teachers of the class. SUBJECT: the pupils of
+ * the class, and the teachers of the subject in the class. EXTRACURRICULAR: no one. The people who are responsible for a chat
  * moderate it (regulation 2.1 h, 2.2 e, 2.3 c, 2.4 c). One statement has all rules, for a chat or for a person.
  */
 
@@ -57,9 +57,9 @@ const removeWithoutRule = `
   returning m.school_id as "schoolId", m.chat_id as "chatId", m.user_id as "userId", m.role as lost`;
 
 /**
- * Removes from a chat that is no longer archived the members whom no rule includes any more and the people without a
- * role in the school, because `followRules` skips archived chats. Members whom a person added stay. The caller has
- * locked the school, the class and the chat, so memberships by rule cannot change meanwhile.
+ * Removes members from a chat that was just unarchived: members whom no rule includes any more, and people without a role in
+ * the school. `followRules` skipped the chat while it was archived. Members whom a person added stay as long as they have a
+ * role. The caller has locked the school, the class and the chat, so memberships by rule cannot change meanwhile.
  */
 export async function removeMembersWithoutRule(tx: Tx, chatId: string): Promise<void> {
   const removed = await tx.execute<Change & { lost: ChatMember['role'] }>(removeWithoutRule, [chatId]);
@@ -68,7 +68,9 @@ export async function removeMembersWithoutRule(tx: Tx, chatId: string): Promise<
   if (lostRole !== undefined) await appointSuccessor(tx, chatId, lostRole);
 }
 
-/** Also removes people without a role in the school from all of its chats. */
+/**
+ * Applies the rules to the memberships of people in all chats of a school. Also removes people without a role in the school.
+ */
 const syncMembers = `
   with holder as materialized (
     select distinct user_id from role_grant where school_id = $1 and user_id = any($2::uuid[]) and ended_at is null
@@ -108,17 +110,19 @@ export async function followRules(tx: Tx, schoolId: string, ...userIds: readonly
     for (const { what, lost: _, ...member } of changes) if (what === kind) record(tx, `chatMember.${kind}`, member);
   const lostRoles = changes.filter(({ lost }) => lost !== null && lost !== 'MEMBER').sort(byChatAndRole);
   for (const { chatId, lost } of lostRoles) {
-    // The lock serialises moderators who leave at the same time, so that the later one sees who is left.
+    // The lock serialises moderators who leave at the same time: the later transaction sees who is left.
     await lock(tx, 'Chat', chatId);
     await appointSuccessor(tx, chatId, lost!);
   }
 }
 
-/** An owner before the moderators: whoever succeeds the owner may be the moderator that a chat needs. */
+/**
+ * Sorts by chat, and the owner before the moderators: the successor of the owner may be the moderator whom the chat needs.
+ */
 const byChatAndRole = (a: AppliedChange, b: AppliedChange): number =>
   a.chatId === b.chatId ? (a.lost === 'OWNER' ? -1 : 1) : a.chatId < b.chatId ? -1 : 1;
 
-/** In the order in which their events are recorded. */
+/** The kinds of change, in the order in which their events are recorded. */
 const changeKinds = ['removed', 'added', 'promoted', 'demoted'] as const;
 
 type Change = Pick<ChatMember, 'schoolId' | 'chatId' | 'userId'>;

@@ -10,7 +10,7 @@ import { fillByRule } from './chat-membership-rules.ts';
 import type { Chat, Page, PageArgs, School } from './entities.ts';
 import { normalizeLine } from './text.ts';
 
-/** Creates, renames and archives chats. src/domain/chat-members.ts and chat-membership-rules.ts have their members. */
+/** Creates, renames and archives chats. src/domain/chat-members.ts and chat-membership-rules.ts change their members. */
 
 export interface CreateChatInput extends Repeatable {
   schoolId: string;

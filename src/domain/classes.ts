@@ -71,7 +71,7 @@ function checkGrade(grade: number): void {
 
 const maxLetterLength = 15;
 
-/** Returns the checked name of a class, with its place in the order. @throws INVALID for a grade outside 1 to 11. */
+/** Returns the checked grade and letter of a class, with the sort key. @throws INVALID for a grade outside 1 to 11. */
 export function nameFields(grade: number, letter: string): Pick<Class, 'grade' | 'letter' | 'sortKey'> {
   checkGrade(grade);
   return { grade, letter, sortKey: `${String(grade).padStart(2, '0')}${alphabetical(letter)}` };
@@ -86,10 +86,10 @@ function storedLetter(text: string): string {
   return inCyrillic(line.normalize('NFC')).replace(/\p{Script=Cyrillic}+/gu, (letters) => letters.toUpperCase());
 }
 
-/** Returns the letter for storage. @throws INVALID for one that is too long, or has neither a letter nor a digit. */
+/** Returns the letter for storage. @throws INVALID for a text that is too long, or has neither a letter nor a digit. */
 export function letterOf(text: string): string {
   const normalized = storedLetter(normalizeLine('letter', text, maxLetterLength));
-  // The database counts code points, of which a compound character has several.
+  // The database counts code points. A compound character has several.
   if ([...normalized].length > maxLetterLength || confusableKey(normalized) === '')
     throw invalid('letter', [
       `Литера класса должна содержать от 1 до ${maxLetterLength} символов, среди них букву или цифру.`,
@@ -99,8 +99,9 @@ export function letterOf(text: string): string {
 }
 
 /**
- * Refuses a class whose name looks like that of another class of its grade and year, such as «9A» in Latin letters or
- * «9-А». An archived class keeps its name, so it can be unarchived.
+ * Refuses a class whose name looks like that of another class of its grade and year, such as «9A» in Latin letters or «9-А».
+ * Archived classes count too: they keep their names, so that they can be unarchived.
+ * @throws CONFLICT.
  */
 export async function refuseNamesake(
   tx: Tx,
@@ -134,11 +135,11 @@ export async function lockOpenClass(tx: Tx, classId: string, purpose: 'change' |
 }
 
 export interface ClassFilter {
-  /** Undefined: the present year, which turns at 1 September 00:00 in the school's time zone. Null: all years. */
+  /** Undefined: the present year, which changes on 1 September at 00:00 in the school’s time zone. Null: all years. */
   schoolYearId?: string | null;
   grade?: number | null;
   includeArchived?: boolean | null;
-  /** Only archived classes, or only active ones; overrides `includeArchived`. */
+  /** True: only archived classes. False: only active classes. Overrides `includeArchived`. */
   archived?: boolean | null;
   /** A part of a name: «5», «5А» or «А». */
   search?: string | null;
@@ -178,8 +179,8 @@ function archivedFilter({ archived, includeArchived }: ClassFilter): Filter {
 }
 
 /**
- * Returns the filter for a search. Digits alone match grades that begin with them: «1» finds 1, 10 and 11. Before
- * letters they must be the whole grade: «1А» finds 1А, not 11А.
+ * Returns the filter for a search. Digits alone match grades that begin with these digits: «1» finds 1, 10 and 11. Digits
+ * before letters must be the whole grade: «1А» finds 1А, not 11А.
  */
 function nameFilter(search: string): Filter {
   if (search.trim() === '') return {};

@@ -14,9 +14,9 @@ export type CreateClientInput =
   | { kind: 'service'; name: string; schoolId: string; scopes: readonly string[] };
 
 /**
- * Creates a client. Returns the secret of a service (256 random bits), of which only the hash is stored.
- * @throws INVALID for a redirect address other than https, http on this machine, or an app's own scheme; INVALID for one
- *   that is not normalised, since addresses are compared as texts; INVALID for an unknown scope; NOT_FOUND for an unknown
+ * Creates a client. Returns the secret of a service: 256 random bits, of which only the hash is stored.
+ * @throws INVALID for a redirect address other than https, http on this machine, or an app’s own scheme, for a redirect
+ *   address that is not normalised (addresses are compared as texts), and for an unknown scope; NOT_FOUND for an unknown
  *   school.
  */
 export async function createClient(ctx: Context, input: CreateClientInput): Promise<{ client: OauthClient; secret: string | null }> {
@@ -89,7 +89,7 @@ function redirectProblem(text: string): Message | undefined {
         'http is for this machine only (127.0.0.1, [::1], localhost); use https elsewhere.',
       ];
   } else if (url.protocol !== 'https:' && !url.protocol.includes('.'))
-    // RFC 8252, 7.1; this also rules out javascript:, data: and the like.
+    // RFC 8252, 7.1. This check also refuses javascript:, data: and similar schemes.
     return [
       'собственная схема приложения — обратное имя домена с точкой, например ru.example.app:/callback.',
       'an app’s own scheme is a reversed domain name with a dot, such as ru.example.app:/callback.',

@@ -1,9 +1,9 @@
 /** Compares texts that look the same (UTS #39, confusables), in Cyrillic, Latin and Greek. */
 
 /**
- * Maps a capital letter to one letter, usually Cyrillic, for all letters whose capital or small forms look alike. Made
- * from the confusables of ICU 72. Leaves out pairs of small letters whose capitals are common and look different: b and
- * ь, r and г, u and υ, v and ν, y and γ.
+ * Maps capital letters to one letter, usually Cyrillic, if they or their small letters look alike. Made from the confusables
+ * of ICU 72. Leaves out pairs of small letters whose capitals are common and look different: b and ь, r and г, u and υ, v and
+ * ν, y and γ.
  */
 // prettier-ignore
 const capitals: Record<string, string> = {
@@ -21,11 +21,12 @@ const capitals: Record<string, string> = {
 };
 
 /**
- * Returns the same key for texts that people read as the same. Ignores case, width, spaces, hyphens, quotes, brackets,
- * full stops and commas, and whether a letter is Cyrillic or looks like it, with the same diacritics.
+ * Returns the same key for texts that people read as the same. Ignores case, width, spaces, hyphens, quotes, brackets, full
+ * stops and commas. A Cyrillic letter and a letter that looks like it are equal. Diacritics make a difference.
  */
 export function confusableKey(text: string): string {
-  // NFKC makes the lunate sigma a Σ. Lower case first: the capital of ß is SS, and of ẞ it is ẞ.
+  // The lunate sigma comes first, because NFKC makes it a Σ. Lower case comes before upper case, because ß becomes SS, but ẞ
+  // stays ẞ.
   const plain = text.replace(/[ϲϹ]/gu, 'с').normalize('NFKC').toLowerCase().toUpperCase().normalize('NFD');
   return plain
     .replace(/[\s\p{Pd}\p{Ps}\p{Pe}\p{Pi}\p{Pf}.,'"`ʼ\u200c\u200d]/gu, '')
@@ -55,7 +56,7 @@ const lookAlike: Record<string, string> = {
   y: 'у',
 };
 
-/** Writes in Cyrillic each word whose Latin letters all look like Cyrillic ones: «C» becomes «С», while «CAD» stays. */
+/** Writes a word in Cyrillic if all of its Latin letters look like Cyrillic letters: «C» becomes «С», while «CAD» stays. */
 export const inCyrillic = (text: string): string =>
   text.replace(/\p{L}+/gu, (word) =>
     /\p{Script=Latin}/u.test(word) && [...word].every((letter) => letter in lookAlike || /\p{Script=Cyrillic}/u.test(letter))

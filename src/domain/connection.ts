@@ -8,9 +8,15 @@ import { readable } from './resources.ts';
 import { ListPage, type Parent } from './list-page.ts';
 import type { Page, PageArgs, ResourceType, UncountedPage } from './entities.ts';
 
-/** Lists, page by page: at the root, and of the children of many parents, such as the pupils of classes. */
+/**
+ * Reads lists page by page: lists at the root of a query, and lists of the children of many parents, such as the pupils of
+ * classes.
+ */
 
-/** A row that each child refers to. If the operation selects the field, it is read with the child, as its `joined`. */
+/**
+ * A row to which each child refers. If the operation selects `field`, the statement that reads the child also reads this row,
+ * into `joined` of the child.
+ */
 interface JoinedResource {
   /** The type of the children, and the field that returns the joined row. */
   childType: ResourceType;
@@ -21,7 +27,7 @@ interface JoinedResource {
 interface ChildList {
   /** Two lists of one relation must have orders with different tags, since the tag is a part of the cache key. */
   order: Order;
-  /** A function if the filter depends on the arguments, not on the parent: it is then called once for all parents. */
+  /** A function if the filter depends on the arguments, and not on the parent. It is then called once for all parents. */
   filter: Filter | (() => Filter);
   joined?: JoinedResource;
 }
@@ -39,7 +45,9 @@ export function paginateChildren<Row>(ctx: Context, parent: Parent, args: PageAr
   return ctx.loaders.of(query.key, parent.id, query.read).then((rows) => new ListPage<Row>(query.toPage(rows), ctx, parent, query));
 }
 
-/** Builds the query, or returns the query that another parent with equal arguments built; compares them as JSON. */
+/**
+ * Builds the query, or returns the query that was built for another parent with equal arguments. Compares arguments as JSON.
+ */
 function findQuery<Row>(ctx: Context, parent: Parent, args: PageArgs, list: ChildList): ChildQuery<Row> {
   const { filter } = list;
   if (typeof filter !== 'function') return createQuery(ctx, parent, args, { ...list, filter });
@@ -100,7 +108,8 @@ const defaultPageSize = 20;
  */
 export function paginate<Row>(args: PageArgs, order: Order): PageQuery<Row> {
   const { size, backward } = sizeOf(args);
-  // Not a spread: V8 kept its result until the next full collection, and the measure `heap` fails with one.
+  // Not a spread: V8 kept the result of a spread until the next full collection. With a spread the measure `heap`
+  // (docs/performance.md) fails.
   return pageQuery(order, { size, backward, after: cursorOf(args, 'after', order), before: cursorOf(args, 'before', order) });
 }
 

@@ -41,7 +41,8 @@ export function mutate<T>(ctx: Context, run: (tx: Tx) => Promise<T>): Promise<T>
       actor: ctx.actor,
       causation: ctx.requestId,
       notify(schoolIds, recorded) {
-        // Runs before the response is sent, so that no stream of this process uses lost rights after the response.
+        // Runs before the response is sent: after the response, no stream of this process still uses rights that this change
+        // ended.
         for (const [schoolId, events] of recorded) ctx.liveEvents.rights.invalidate(schoolId, events);
         ctx.notify(schoolIds);
       },

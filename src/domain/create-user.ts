@@ -25,10 +25,10 @@ export interface CreateUserInput extends Names, Repeatable {
 }
 
 /**
- * Creates a person with a role, a pupil also with a class, and with a personal invitation by which this person alone can
- * choose a login and a password. Regulation 2.1 f.
- * @throws INVALID for a pupil without a class and for others with one; CONFLICT for an archived class and for an external
- *   id that another person of the school has.
+ * Creates a person with a role and a personal invitation, and a pupil also with a class. By the link of the invitation the
+ * person chooses a login and a password. Regulation 2.1 f.
+ * @throws INVALID for a pupil without a class and for another role with a class; CONFLICT for an archived class and for an
+ *   external id that another person of the school has.
  */
 export async function createUser(ctx: Context, input: CreateUserInput): Promise<User> {
   const school = await findFor(ctx, 'School', input.schoolId, 'user.create');

@@ -7,7 +7,7 @@ import { findUserInSchool } from './find-user-in-school.ts';
 import { endGrants, lockForEnding } from './roles.ts';
 import { endSessionsOfUser } from './sessions.ts';
 
-/** Closes the account of a person, and opens it again. */
+/** Deactivates and reactivates the accounts of people. */
 
 /**
  * Deactivates a person: ends the roles, assignments, enrolment, chat memberships and sessions in one transaction. The
@@ -21,7 +21,7 @@ export async function deactivateUser(ctx: Context, input: { userId: string; scho
     const { user, grants } = await lockForEnding(tx, schoolId, userId);
     if (user.deactivatedAt !== null) return user;
     refuseOtherSchools(grants, schoolId);
-    // Ends the sessions first, because their events are recorded in the schools where the person has a role.
+    // Ends the sessions first, because their events go to the schools where the person still has a role.
     await endSessionsOfUser(tx, user.id);
     await endGrants(tx, grants, actingUserId(ctx));
     await tx.prisma.passwordLink.deleteMany({ where: { userId: user.id } });

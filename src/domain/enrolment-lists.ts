@@ -11,11 +11,11 @@ import { inForce } from './intervals.ts';
 import { directionOf, orderBy, type OrderBy } from './list-order.ts';
 import { readable } from './resources.ts';
 
-/** Lists and the stream of enrolments: of a class, of a school, of a pupil. */
+/** Lists the enrolments of a class, of a school and of a pupil, and opens the stream of enrolments. */
 
 const pupilOrder = orderByText('pupils', 'student.sortKey');
 
-/** Returns the enrolments in a class that are in force at `asOf`, in the order of the alphabet. */
+/** Returns the enrolments in a class that are in force at `asOf`, in alphabetical order of the pupils. */
 export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asOf?: Date | null }): Promise<Page<Enrolment>> {
   const filter = () => ({ AND: [inForce(args.asOf), readable(ctx.actor, 'Enrolment')] });
   return paginateChildren<Enrolment>(ctx, { model: 'Class', id, relation: 'enrolments' }, args, {
@@ -27,7 +27,7 @@ export function enrolmentsIn(ctx: Context, { id }: Class, args: PageArgs & { asO
 
 export interface EnrolmentFilter {
   classId?: string | null;
-  /** Undefined or true: enrolments that have not ended. False: ended ones. Null: both. */
+  /** Undefined or true: enrolments that have not ended. False: ended enrolments. Null: both. */
   active?: boolean | null;
   updatedSince?: Date | null;
   orderBy?: OrderBy<'STARTED_AT' | 'UPDATED_AT'> | null;
@@ -78,8 +78,8 @@ export function enrolmentOf(ctx: Context, { id }: User): Promise<Enrolment | nul
 }
 
 /**
- * Opens a stream of the enrolments, transfers and withdrawals in a school or a class. Delivers each one only if the
- * actor may receive it then.
+ * Opens a stream of the enrolments, transfers and withdrawals in a school or a class. Delivers an event only if the actor has
+ * the right to it at that moment.
  */
 export async function followEnrolments(
   ctx: Context,

@@ -21,7 +21,7 @@ interface EnrolmentInput {
   classId: string;
 }
 
-/** Enrols a pupil in a class. Does nothing if the pupil is in it. Regulation 2.1 f, 2.5 a. */
+/** Enrols a pupil in a class. Does nothing if the pupil is in this class. Regulation 2.1 f, 2.5 a. */
 export async function enrolStudent(ctx: Context, input: EnrolmentInput & Repeatable): Promise<Enrolment> {
   const [{ id: classId, schoolId }, student] = await allInOrder(
     findFor(ctx, 'Class', input.classId, 'student.enrol'),
@@ -38,8 +38,9 @@ export async function enrolStudent(ctx: Context, input: EnrolmentInput & Repeata
 }
 
 /**
- * Within the caller's transaction: enrols a pupil in a class. The caller checks the rights.
- * @throws CONFLICT for a pupil of another class; names the class if it is of the same school. Regulation 2.5 a.
+ * Within the caller’s transaction: enrols a pupil in a class. The caller checks the rights.
+ * @throws CONFLICT for a pupil of another class. The message names that class if it belongs to the same school. Regulation
+ *   2.5 a.
  */
 export async function enrol(tx: Tx, { schoolId, classId, studentId }: EnrolmentInput & { schoolId: string }): Promise<Enrolment> {
   const [, latest] = await allInOrder(lockOpenClass(tx, classId, 'hold'), lockStudent(tx, schoolId, studentId));
@@ -53,7 +54,10 @@ export async function enrol(tx: Tx, { schoolId, classId, studentId }: EnrolmentI
   return { ...enrolment, updatedAt };
 }
 
-/** An enrolment to insert. A start before the end of a former enrolment of the pupil is moved to that end. */
+/**
+ * An enrolment to insert. If a former enrolment of the pupil ended later than `startedAt`, `enrolAll` moves the start to that
+ * end.
+ */
 export type NewEnrolment = Pick<Plain<Enrolment>, 'id' | 'classId' | 'studentId' | 'startedAt' | 'planId' | 'orderNumber' | 'admittedOn'>;
 
 const insertEnrolments = `
@@ -66,9 +70,9 @@ const insertEnrolments = `
   on conflict do nothing returning student_id as "studentId", updated_at as "updatedAt"`;
 
 /**
- * Within the caller's transaction: enrols pupils, each in one class. Returns the time of the insertion. The caller has
- * locked the pupils and, shared, the classes, and calls `followRules` afterwards.
- * @throws CONFLICT for a pupil with an enrolment that the locks missed.
+ * Within the caller’s transaction: enrols pupils, each in one class. Returns the time of the insertion. The caller has locked
+ * the pupils, holds the classes, and calls `followRules` afterwards.
+ * @throws CONFLICT for a pupil who has got another enrolment in spite of the locks.
  */
 export async function enrolAll(tx: Tx, schoolId: string, enrolments: readonly NewEnrolment[]): Promise<Date> {
   for (const { id: enrolmentId, studentId, classId } of enrolments)
@@ -108,7 +112,10 @@ export interface Transfer {
   planId: string | null;
 }
 
-/** Keeps the facts of the admission, which a transfer does not repeat. */
+/**
+ * Copies the order number and the day of admission from the old enrolment to the new enrolment, because a transfer does not
+ * state them.
+ */
 const moveEnrolments = `
   with move as (
     select * from jsonb_to_recordset($3::jsonb) as m (id uuid, "classId" uuid, "presentId" uuid, "planId" uuid)
@@ -122,8 +129,8 @@ const moveEnrolments = `
   returning id`;
 
 /**
- * Within the caller's transaction: ends enrolments and starts others without a gap. The caller has locked the pupils and,
- * shared, the classes, and calls `followRules` afterwards.
+ * Within the caller’s transaction: ends enrolments and starts the next ones without a gap. The caller has locked the pupils,
+ * holds the classes, and calls `followRules` afterwards.
  */
 export async function transferAll(tx: Tx, schoolId: string, transfers: readonly Transfer[]): Promise<void> {
   if (transfers.length === 0) return;
@@ -138,7 +145,7 @@ export async function transferAll(tx: Tx, schoolId: string, transfers: readonly 
 /** Ends a pupil's enrolment. The pupil keeps the role. Regulation 2.1 f. */
 export async function withdrawStudent(ctx: Context, input: { studentId: string }): Promise<Enrolment> {
   const { id: studentId } = await find(ctx, 'User', input.studentId, 'studentId');
-  // An actor who may withdraw no pupil at all gets FORBIDDEN, whether or not the enrolment is visible.
+  // An actor without the right to withdraw any pupil gets FORBIDDEN, whether or not the enrolment is visible.
   if (!everCan(ctx.actor, 'student.withdraw')) throw forbidden(clauseOf('student.withdraw'));
   return mutate(ctx, async (tx) => {
     const present = await lockCurrentEnrolment(tx, studentId);
@@ -152,7 +159,7 @@ export async function withdrawStudent(ctx: Context, input: { studentId: string }
   });
 }
 
-/** Within the caller's transaction: ends enrolments. The caller then calls `followRules`. */
+/** Within the caller’s transaction: ends enrolments. The caller calls `followRules` afterwards. */
 export async function withdrawAll(
   tx: Tx,
   enrolments: readonly Pick<Enrolment, 'id' | 'schoolId' | 'studentId' | 'classId'>[],
@@ -178,8 +185,8 @@ const selectPupil = `
   from (select) always left join lateral (select * from enrolment where student_id = $2 order by ended_at desc limit 1) latest on true`;
 
 /**
- * Locks a pupil of the school. Returns the present enrolment, or else the one that ended last. Roles change under the
- * same lock, so the person stays a pupil of the school until the commit.
+ * Locks a pupil of the school. Returns the present enrolment; without one, the enrolment that ended last. Roles change under
+ * the same lock, so the person stays a pupil of the school until the commit.
  * @throws CONFLICT for a person who is not a pupil of the school.
  */
 async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise<Enrolment | null> {
@@ -195,10 +202,7 @@ async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise
   return latest.id === null ? null : latest;
 }
 
-/**
- * Takes shared locks on the pupil's present class and the next one, then an exclusive lock on the pupil. Returns the
- * present enrolment.
- */
+/** Holds the pupil’s present class and the next class, then locks the pupil. Returns the present enrolment. */
 async function lockCurrentEnrolment(tx: Tx, studentId: string, nextClassId?: string): Promise<Enrolment | null> {
   const initial = await currentEnrolmentOf(tx, studentId);
   const heldClassIds = new Set([initial?.classId, nextClassId].filter((id) => id !== undefined).sort());
@@ -216,7 +220,10 @@ async function lockCurrentEnrolment(tx: Tx, studentId: string, nextClassId?: str
 const notEnrolled = (): Refusal =>
   conflict(['Ученик не состоит ни в одном классе.', 'The pupil is not enrolled in a class.'], { path: ['studentId'] });
 
-/** The refusal of a second enrolment. Names the present class only if it is of the same school. Regulation 2.5 a. */
+/**
+ * Returns the refusal of a second enrolment. It names the present class only if that class belongs to the same school.
+ * Regulation 2.5 a.
+ */
 export async function alreadyEnrolled(tx: Tx, present: Enrolment | null, schoolId: string): Promise<Refusal> {
   const ofSchool = present?.schoolId === schoolId ? await tx.prisma.class.findUnique({ where: { id: present.classId } }) : null;
   return conflict(

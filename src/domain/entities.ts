@@ -29,6 +29,6 @@ export interface PageArgs {
   before?: string | null;
 }
 
-/** Returns whether the row holds these values already. Compares with `===`, so not for dates. */
+/** Returns whether the row holds these values already. Compares with `===`, which does not work for dates. */
 export const changesNothing = <Row extends object>(row: Row, data: Partial<Row>): boolean =>
   Object.entries(data).every(([column, value]) => row[column as keyof Row] === value);

@@ -25,7 +25,7 @@ export async function eventsOf(
         { schoolId: school.id },
         args.types ? { type: { in: [...args.types] } } : {},
         where(ctx.actor, 'event.read'),
-        // Events with the topic of one person only, such as sign-ins, are for that person.
+        // Leaves out events that only one person may see, such as sign-ins: they lack the topic of the school.
         { topics: { has: `school:${school.id}` } },
         order.where,
       ],
@@ -45,20 +45,25 @@ interface StreamOptions {
   /** Streams with equal `name` and `rows` deliver the same events to actors with equal rights. */
   name: string;
   events: readonly EventType[];
-  /** Delivers only events that name all of these rows. NOT_FOUND at `path` for a row that the actor may not read. */
+  /**
+   * The stream delivers only events that name all of these rows. NOT_FOUND at `path` for a row that the actor may not read.
+   */
   rows?: readonly { type: ResourceType; id: string; path: string }[];
   /** Returns whether the actor may have this stream at all. Default: everyone who may read the school. */
   isAllowed?: (actor: UserActor | ServiceActor) => boolean;
 }
 
-/** Opens a stream of events. Each event is delivered only if the actor may receive it then. */
+/**
+ * Opens a stream of events. Delivers an event only if the actor has the right to it at that moment.
+ * @throws UNAUTHENTICATED, NOT_FOUND, FORBIDDEN, and INVALID for a cursor of another log.
+ */
 export async function openStream(ctx: Context, args: FollowArgs, { name, events, rows = [], isAllowed }: StreamOptions): Promise<Stream> {
   for (const { type, id, path } of rows) await find(ctx, type, id, path);
   const { actor, credential } = ctx;
   if (credential === null || (actor.kind !== 'user' && actor.kind !== 'service')) throw unauthenticated();
   const school = await find(ctx, 'School', args.schoolId, 'schoolId');
   const allows = isAllowed ?? ((receiver) => can(receiver, 'school.read', { schoolId: school.id }));
-  // A service needs the scope `events` for every stream, a person the right of this stream.
+  // A service needs the scope `events` for every stream. A person needs only the right to this stream.
   if (actor.kind === 'service' || !allows(actor)) authorize(ctx, 'event.read', { schoolId: school.id });
   const after = typeof args.after === 'string' ? await cursorOf(ctx, school, args.after) : null;
   return follow(ctx.liveEvents, {
@@ -72,7 +77,7 @@ export async function openStream(ctx: Context, args: FollowArgs, { name, events,
   });
 }
 
-/** Parses a cursor. @throws INVALID for one that is not of this school's log. */
+/** Parses a cursor. @throws INVALID for a cursor of another log, or of an event that the log does not have yet. */
 async function cursorOf(ctx: Context, school: School, text: string): Promise<Cursor> {
   const cursor = decodeCursor(text);
   const bounds = await ctx.liveEvents.reader.bounds(school.id);

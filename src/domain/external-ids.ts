@@ -8,8 +8,8 @@ import type { User } from './entities.ts';
 import { normalizeLine } from './text.ts';
 
 /**
- * Identifiers of people, classes and subjects in other systems of their school, by which rosters find them. Each type
- * has a table of its own, so that foreign keys hold the rows together. Regulation 1.5.
+ * Identifiers of people, classes and subjects in other systems of their school. Rosters find people, classes and subjects by
+ * them. Each type has its own table, because a foreign key refers to one table. Regulation 1.5.
  */
 
 export interface ExternalId {
@@ -22,7 +22,7 @@ export type IdentifiedType = 'User' | 'Class' | 'Subject';
 const maxIds = 20;
 
 /**
- * Returns the checked ids; undefined, which keeps the present ones, for null and for an omitted list.
+ * Returns the checked ids. Returns undefined for null and for an omitted list: the caller then keeps the present ids.
  * @throws INVALID at `externalIds` for more than 20 ids, for a system that occurs twice, and for unusable texts.
  */
 export function normalizeExternalIds(input: readonly ExternalId[] | null | undefined): ExternalId[] | undefined {
@@ -48,7 +48,10 @@ interface Target {
   id: string;
 }
 
-/** Within the caller's transaction: replaces the ids that a row has in a school. Returns false if it has exactly these already. */
+/**
+ * Within the caller’s transaction: replaces the ids that a row has in a school. Returns false if the row has exactly these
+ * ids already.
+ */
 export async function replaceExternalIds(tx: Tx, { type, schoolId, id }: Target, ids: readonly ExternalId[]): Promise<boolean> {
   const { table, column } = tables[type];
   const target = [schoolId, id];
@@ -100,8 +103,8 @@ const readers: Record<IdentifiedType, ReadIds> = {
 };
 
 /**
- * Returns the ids of a row in other systems, ordered by system, of the schools whose external ids the actor may read;
- * batched.
+ * Returns the ids of a row in other systems, ordered by system. Returns only ids of schools whose external ids the actor may
+ * read. Batched.
  */
 export async function externalIdsOfRow(ctx: Context, type: IdentifiedType, id: string, schoolId?: string | null): Promise<ExternalId[]> {
   const ofRow = await ctx.loaders.of<IdOfSchool[]>(`${type}.externalIds`, id, async (ids) => {

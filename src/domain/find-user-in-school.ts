@@ -4,8 +4,8 @@ import type { Context } from './context.ts';
 import { loadFactsOfUser } from './resources.ts';
 
 /**
- * Finds a person and a school. `facts.places` has only the person's places in this school, so that an administrator of
- * another school, where the person may have a role too, is refused.
+ * Finds a person and a school. `facts.places` holds only the roles and classes of the person in this school. `authorize`
+ * therefore refuses an administrator of another school of the person.
  */
 export async function findUserInSchool(
   ctx: Context,

@@ -20,16 +20,16 @@ interface Ending {
 interface Creation<Row> {
   action: string;
   input: Repeatable;
-  /** Returns the row of the first try; null if it was voided since. */
+  /** Returns the row that the first try created; null if the row was voided since. */
   load(id: string): Promise<Row | null>;
   create(): Promise<Row>;
 }
 
 /**
- * Creates a row once for a key: the same actor with the same key and input gets the row of the first try. Keys are
- * stored for a day.
- * @throws CONFLICT if the key was used with another input, or if its row has been archived, ended, revoked or voided since,
- *   because the answer would show a row that is no longer in force.
+ * Creates a row once for each key. The same actor with the same key and input gets the row that the first try created. Keys
+ * are stored for a day.
+ * @throws CONFLICT if the key was used with another input, or if the row has been archived, ended, revoked or voided since:
+ *   the client would take it for a row that is in force.
  */
 export async function idempotent<Row extends { id: string } & Ending>(
   ctx: Context,
@@ -43,7 +43,7 @@ export async function idempotent<Row extends { id: string } & Ending>(
   const inputHash = createHash('sha256')
     .update(JSON.stringify([action, rest]))
     .digest();
-  // Concurrent tries run one after the other; the later one finds the row of the first.
+  // The lock makes concurrent tries run one after the other. The later try finds the row of the first try.
   await lockName(tx, 'idempotency key', `${actorId} ${key}`);
   const previous = await tx.prisma.idempotencyKey.findUnique({ where: { actorId_key: { actorId, key } } });
   if (previous !== null) {

@@ -5,8 +5,9 @@ import { opaqueKey } from './text.ts';
 /** Identities of people at trusted issuers, whose tokens sign them in. */
 
 /**
- * Binds (issuer, subject) of a trusted issuer to a person, as the operator. Does nothing if it is bound to the person.
- * @throws INVALID for an issuer that is not in TRUSTED_ISSUERS, CONFLICT if it is bound to another person.
+ * Binds (issuer, subject) of a trusted issuer to a person. Only the operator may. Does nothing if this identity is bound to
+ * the person already.
+ * @throws INVALID for an issuer that is not in TRUSTED_ISSUERS, CONFLICT if the identity is bound to another person.
  */
 export async function bindIdentity(ctx: Context, input: { userId: string; issuer: string; subject: string }): Promise<void> {
   if (ctx.actor.kind !== 'operator') throw forbidden();

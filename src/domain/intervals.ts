@@ -3,11 +3,14 @@ import type { Filter } from '../policy/scopes.ts';
 /** Rows that are in force from `startedAt` until `endedAt`: enrolments and assignments. */
 
 /**
- * Returns the filter of the rows in force at `asOf`, or now. The filter for now contains no time, so that it is equal
- * in every call, and lists with it share a statement.
+ * Returns the filter of the rows in force at `asOf`, by default now. The filter for now contains no time: it is the same in
+ * every call, so that lists share a statement.
  */
 export const inForce = (asOf?: Date | null): Filter =>
   asOf ? { startedAt: { lte: asOf }, OR: [{ endedAt: null }, { endedAt: { gt: asOf } }] } : { endedAt: null };
 
-/** Returns the current time, or a later stored time of another process, so that no interval ends before it starts. */
+/**
+ * Returns the current time, or `storedTime` if it is later. The clocks of processes differ, so an interval could otherwise
+ * end before it starts.
+ */
 export const nowOrAfter = (storedTime: Date | null | undefined): Date => new Date(Math.max(Date.now(), storedTime?.getTime() ?? 0));

@@ -15,7 +15,7 @@ export function statusOf(invitation: Invitation, now = new Date()): InvitationSt
   return invitation.useCount < invitation.maxUses ? 'ACTIVE' : 'USED_UP';
 }
 
-/** What a link leads to. */
+/** What an invitation link leads to. */
 export interface InvitationPreview {
   schoolName: string;
   className: string | null;
@@ -31,7 +31,7 @@ export function newSecret(ctx: Context): Pick<Invitation, 'nonce' | 'codeHash'> 
   return { nonce, codeHash: hashCode(deriveCode(ctx.config.secretKey, nonce)) };
 }
 
-/** Returns the URL of an active invitation, for those who may read it; otherwise null. */
+/** Returns the URL of an active invitation; null for an invitation with another status. */
 export const linkOf = (ctx: Context, invitation: Invitation): string | null =>
   statusOf(invitation) === 'ACTIVE' ? `${ctx.config.publicUrl}/join/${deriveCode(ctx.config.secretKey, invitation.nonce)}` : null;
 

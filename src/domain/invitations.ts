@@ -14,7 +14,7 @@ import { readable } from './resources.ts';
 import type { Invitation, Page, PageArgs, School, User } from './entities.ts';
 import { normalizeOptionalLine } from './text.ts';
 
-/** Creates, hands over, rotates and revokes invitation links. src/domain/join-by-invitation.ts uses them. */
+/** Creates, hands over, rotates and revokes invitation links. People join by them in src/domain/join-by-invitation.ts. */
 
 export { acceptInvitation, previewInvitation, signUp } from './join-by-invitation.ts';
 export { linkOf, statusOf, type InvitationPreview, type InvitationStatus } from './invitation-link.ts';
@@ -32,8 +32,8 @@ export interface CreateInvitationInput extends Repeatable {
 const day = 86_400_000;
 
 /**
- * Creates a link that gives a role; a pupils' link is for one class. Its creator holds it until it is handed over.
- * Regulation 2.1 c.
+ * Creates a link that gives a role. A link for pupils is for one class. The creator holds the link until
+ * `handOverInvitation`. Regulation 2.1 c.
  */
 export async function createInvitation(ctx: Context, input: CreateInvitationInput): Promise<Invitation> {
   const school = await findFor(ctx, 'School', input.schoolId, 'invitation.create');
@@ -65,7 +65,7 @@ export async function createInvitation(ctx: Context, input: CreateInvitationInpu
 
 /**
  * Returns the checked class of a new pupil; null for other roles.
- * @throws INVALID for a pupil without a class and for another role with one; NOT_FOUND for a class of another school.
+ * @throws INVALID for a pupil without a class and for another role with a class; NOT_FOUND for a class of another school.
  */
 export async function classOf(
   ctx: Context,
@@ -98,10 +98,10 @@ function checkExpiry(expiresAt: Date): Date {
 }
 
 /**
- * Hands a link over to a person, who can then see it. Records the previous holder, the new holder and the time. Does
- * nothing if the person holds the link already.
- * @throws CONFLICT for a link that is not active, for a receiver who is not staff (regulation 2.1 d), and, for a
- *   pupils' link, for anyone but the class teacher of its class (2.1 e).
+ * Hands a link over to a person, who can then see it. Records the previous holder, the new holder and the time. Does nothing
+ * if the person holds the link already.
+ * @throws CONFLICT for a link that is not active, and for a receiver who is not staff (regulation 2.1 d). A link for pupils
+ *   goes only to the class teacher of its class: CONFLICT for another receiver (2.1 e).
  */
 export async function handOverInvitation(ctx: Context, input: { invitationId: string; userId: string }): Promise<Invitation> {
   const { id, schoolId, classId } = await findFor(ctx, 'Invitation', input.invitationId, 'invitation.handOver');
@@ -176,7 +176,7 @@ const newestFirst = { tag: 'invitation', keys: [{ field: 'id', direction: 'desc'
 function orderOf(order: InvitationFilter['orderBy']): Order {
   if (!order) return newestFirst;
   const direction = directionOf(order.direction);
-  // Ids start with the time of their creation.
+  // Ids are UUIDs of version 7, which start with the time of creation.
   if (order.field === 'CREATED_AT')
     return direction === 'desc' ? newestFirst : orderBy('invitation', { field: 'id', type: 'string' }, 'asc');
   return orderBy('invitation', { field: 'expiresAt', type: 'date' }, direction, 'id');
@@ -197,7 +197,10 @@ export function invitationsOf(ctx: Context, school: School, args: PageArgs & Inv
   });
 }
 
-/** Returns `statusOf` as a filter. The time is rounded to a second, so that the filters of one request are equal. */
+/**
+ * Returns the filter of the invitations with a status, by the rules of `statusOf`. Rounds the time to a second, so that lists
+ * of one request get equal filters and share a statement.
+ */
 function statusFilter(ctx: Context, status: InvitationStatus) {
   const now = new Date(Math.floor(Date.now() / 1000) * 1000);
   const { maxUses } = ctx.db.prisma.invitation.fields;
@@ -210,7 +213,7 @@ function statusFilter(ctx: Context, status: InvitationStatus) {
   }[status];
 }
 
-/** Returns the links that a person holds, if the actor may read them, newest first. Regulation 2.3 b. */
+/** Returns the links that a person holds and the actor may read, newest first. Regulation 2.3 b. */
 export function heldBy(ctx: Context, user: User, args: PageArgs): Promise<Page<Invitation>> {
   const parent = { model: 'User', id: user.id, relation: 'heldLinks' } as const;
   return paginateChildren<Invitation>(ctx, parent, args, { order: newestFirst, filter: readable(ctx.actor, 'Invitation') });

@@ -5,12 +5,12 @@ import type { Tx } from '../db/transaction.ts';
 import { actingUserId, type Context } from './context.ts';
 
 /**
- * Writes personal invitations. A personal invitation has one seat, for a person who exists but cannot sign in yet: by
- * its link the person chooses a login and a password (src/domain/join-by-personal-invitation.ts). The unique index
- * invitation_person_open_key allows each person one open invitation, neither used nor revoked. Regulation 2.1 c.
+ * Writes personal invitations. A personal invitation has one seat, for a person who exists but cannot sign in yet. By its
+ * link the person chooses a login and a password (src/domain/join-by-personal-invitation.ts). Open means neither used nor
+ * revoked: the unique index invitation_person_open_key allows each person one open invitation. Regulation 2.1 c.
  */
 
-/** Slips are printed for a whole class and handed over in person, which takes weeks. */
+/** The invitations of a whole class are printed and handed over in person, which takes weeks. */
 const validDays = 90;
 
 interface Issue {
@@ -44,16 +44,19 @@ const replaceOpen = insertInvitations(
 );
 
 /**
- * Within the caller's transaction, in one statement: issues a personal invitation to each of these people who has a role
- * in the school and in no other, cannot sign in yet and has no open invitation. Returns the ids of the people who got
- * one. Records no event: `user.created` implies the invitation.
+ * Within the caller’s transaction, in one statement: issues personal invitations. Leaves out people without a role in the
+ * school or with a role in another school, people who can sign in, and people with an open invitation. Returns the ids of the
+ * people who got an invitation. Records no event: `user.created` implies the invitation.
  */
 export async function issuePersonalInvitations(ctx: Context, tx: Tx, issue: Issue): Promise<string[]> {
   const issued = await tx.execute<{ userId: string }>(keepOpen, valuesOf(ctx, issue));
   return issued.map(({ userId }) => userId);
 }
 
-/** As `issuePersonalInvitations`, for one person. Gives an open invitation a new link, which ends the old one. */
+/**
+ * Like `issuePersonalInvitations`, for one person, who may have a role in another school. Replaces the link of an open
+ * invitation: the old link stops working.
+ */
 export async function replacePersonalInvitation(
   ctx: Context,
   tx: Tx,
@@ -73,8 +76,8 @@ function valuesOf(ctx: Context, { schoolId, userIds }: Issue): unknown[] {
 }
 
 /**
- * Within the caller's transaction, after roles ended: revokes the open invitations of those of these people who no longer
- * have a role in the school.
+ * Within the caller’s transaction, after roles ended: revokes the open invitations of the given people who have no role in
+ * the school any more.
  */
 export async function revokeWithoutRole(tx: Tx, schoolId: string, userIds: readonly string[]): Promise<void> {
   await tx.execute(

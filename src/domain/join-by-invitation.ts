@@ -17,14 +17,14 @@ import { checkNewUser, insertUser } from './users.ts';
 
 /** Joins people to a school by invitation links. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a. */
 
-/** Unknown codes per address in a window of 15 minutes. */
+/** The limit of unknown codes from one network address in 15 minutes. */
 const maxUnknownCodes = 20;
 const windowSeconds = 15 * 60;
 
 /**
- * Returns the invitation of a code in any state; null for an unknown code, which counts as a failure. Codes have 160
- * random bits, so a known code was not guessed, and is accepted past the limit too.
- * @throws RATE_LIMITED after too many unknown codes.
+ * Returns the invitation of a code, in any state. Returns null for an unknown code, and counts a failure. A code has 160
+ * random bits and cannot be guessed, so a known code is accepted even after too many failures.
+ * @throws RATE_LIMITED for an unknown code, after too many of them.
  */
 export async function findByCode(ctx: Context, code: string): Promise<Invitation | null> {
   const found = await ctx.db.prisma.invitation.findUnique({ where: { codeHash: hashCode(code) } });
@@ -73,7 +73,10 @@ export async function acceptInvitation(ctx: Context, input: { code: string }): P
   return user;
 }
 
-/** The refusal of a personal invitation to a person who can sign in: it is for somebody without a login. */
+/**
+ * Returns the refusal of a personal invitation to a person who can sign in. Such an invitation is for a person without a
+ * login.
+ */
 const linkIsPersonal = (): Refusal =>
   conflict(
     [
@@ -117,7 +120,7 @@ export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId
 }
 
 async function createMember(ctx: Context, invitation: Invitation, { code: _, password, ...particulars }: SignUpInput): Promise<string> {
-  // Takes 20 ms, so it runs outside the transaction, before it is known whether the name is taken.
+  // Hashing takes 20 ms, so it runs before the transaction, which checks whether the name is taken.
   const passwordHash = await hashPassword(password);
   return mutate(ctx, async (tx) => {
     const user = await insertUser(tx, { ...particulars, passwordHash, locale: ctx.language });
@@ -127,13 +130,14 @@ async function createMember(ctx: Context, invitation: Invitation, { code: _, pas
 }
 
 /**
- * Limits of failed sign-ups. Most failures are taken names, and each such answer reveals that an account exists, since
- * names are unique over all schools. A class that signs up in one lesson, or a school in a day, stays below the limits.
+ * Limits of failed sign-ups. Most failures are taken names. Such an answer reveals that an account exists, since names are
+ * unique over all schools. A class that signs up in one lesson, or a school in a day, stays below the limits.
  */
 const failedSignUps = { link: { burst: 40, intervalSeconds: 60 }, address: { burst: 120, intervalSeconds: 20 } };
 
 /**
  * Admits one attempt to sign up, before any lookup. Returns a function that gives the attempt back and never throws.
+ * @throws RATE_LIMITED after too many failed attempts.
  */
 export async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Promise<void>> {
   const key = (purpose: string, text: string) => fingerprint(ctx.config.secretKey, purpose, text);
@@ -185,15 +189,15 @@ export const countUse = `
   where id = $1 and code_hash = $2 and use_count < max_uses and revoked_at is null and expires_at > now()
   returning id`;
 
-/** Returns whether the person holds the role that the link gives, and for a pupil the place in its class. */
+/** Returns whether the person has the role that the link gives, and a pupil is in the class of the link. */
 async function hasJoined(tx: Tx, { schoolId, classId, role }: Invitation, userId: string): Promise<boolean> {
   if ((await tx.prisma.roleGrant.count({ where: { schoolId, userId, role, endedAt: null } })) === 0) return false;
   return classId === null || (await tx.prisma.enrolment.count({ where: { classId, studentId: userId, endedAt: null } })) > 0;
 }
 
 /**
- * Returns why a link does not admit a person again: it is closed, the pupil has moved to another class, or the school
- * ended what the link gave. The school decides about a return, by a new link.
+ * Returns why a link does not admit a person again: the link is closed, the pupil has moved to another class, or the school
+ * ended what the link gave. The school lets a person return by a new link.
  */
 async function refusalOfReturn(tx: Tx, { id, schoolId, classId }: Invitation, userId: string): Promise<Refusal> {
   const status = statusOf(await tx.prisma.invitation.findUniqueOrThrow({ where: { id } }));
@@ -225,11 +229,11 @@ const atCode = ({ code, text, clause }: Refusal): Refusal =>
 
 async function refusalOfClosed(tx: Tx, id: string) {
   const status = statusOf(await tx.prisma.invitation.findUniqueOrThrow({ where: { id } }));
-  // An active invitation has got another link meanwhile.
+  // The invitation is active, so somebody has replaced its link meanwhile.
   return status === 'ACTIVE' ? notFound('code') : linkClosed(status, 'code');
 }
 
-/** Loads the rights again, so that the rest of the response is read with the new ones. */
+/** Loads the rights of the actor again: the rest of the response is read with the new rights. */
 async function renewRights(ctx: Context): Promise<void> {
   const [fresh] = ctx.credential === null ? [] : await loadActors(ctx.db, [ctx.credential]);
   if (fresh === undefined || !('kind' in fresh)) return;

@@ -17,10 +17,10 @@ export interface AcceptPersonalInvitationInput {
 }
 
 /**
- * Gives the person of a personal invitation the login and the password that they chose. The person has the role, the
+ * Gives the person of a personal invitation the login and the password that the person chose. The person has the role, the
  * class and the chats already. Works once.
- * @throws NOT_FOUND for every code but that of an open personal invitation; RATE_LIMITED after too many unknown codes or
- *   failed attempts, as joining by other links; CONFLICT for a taken login.
+ * @throws NOT_FOUND unless the code belongs to an open personal invitation; RATE_LIMITED after too many unknown codes or
+ *   failed attempts, as for other invitations; CONFLICT for a taken login.
  */
 export async function acceptPersonalInvitation(ctx: Context, input: AcceptPersonalInvitationInput): Promise<User> {
   const invitation = await findByCode(ctx, input.code);

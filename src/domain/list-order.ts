@@ -1,6 +1,6 @@
 import type { Order } from '../reader/keyset.ts';
 
-/** Orders that clients choose from. */
+/** The orders of lists that clients choose. */
 
 /** The order that a client asks for, by one of the fields that the list offers. */
 export interface OrderBy<Field extends string> {
@@ -16,14 +16,14 @@ interface OrderColumn {
 }
 
 /**
- * Returns the order by a column and then by an id, both in one direction, so that one index serves both directions. The
- * tag names the column and the direction: a cursor of one order is refused by every other.
- * @param id the column that makes the order unique; undefined if `column` does by itself.
+ * Returns the order by a column and then by an id, both in one direction, so that one index serves both directions. The tag
+ * of the order names the column and the direction. `paginate` refuses a cursor of an order with another tag.
+ * @param id the column that makes the order unique; undefined if the values of `column` are unique.
  */
 export function orderBy(list: string, { field, type }: OrderColumn, direction: 'asc' | 'desc', id?: string): Order {
   const byId = id === undefined ? [] : [{ field: id, direction, type: 'string' } as const];
   return { tag: `${list} by ${field} ${direction}`, keys: [{ field, direction, type }, ...byId] };
 }
 
-/** Returns the direction in the form of an order. */
+/** Returns the direction as `orderBy` takes it; ascending by default. */
 export const directionOf = (direction: 'ASC' | 'DESC' | null | undefined): 'asc' | 'desc' => (direction === 'DESC' ? 'desc' : 'asc');

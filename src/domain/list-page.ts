@@ -17,7 +17,7 @@ export class ListPage<Row> implements Page<Row> {
   readonly #parent: Parent;
   readonly #counted: CountOptions;
 
-  /** @param counted the rows that the list may show the actor, without the bounds of the page. */
+  /** @param counted what `totalCount` counts: the rows of the list that the actor may read, on all pages. */
   constructor({ edges, pageInfo }: UncountedPage<Row>, ctx: Context, parent: Parent, counted: CountOptions) {
     this.edges = edges;
     this.pageInfo = pageInfo;
@@ -26,7 +26,7 @@ export class ListPage<Row> implements Page<Row> {
     this.#counted = counted;
   }
 
-  /** Counts the items that the actor may read. One statement counts those of all parents with the same filter. */
+  /** Counts the items that the actor may read. One statement counts the items of all parents with the same filter. */
   async totalCount(): Promise<number> {
     const { model, id, relation } = this.#parent;
     const { filter, distinct } = this.#counted;

@@ -14,7 +14,7 @@ import { isReadable, loadFacts, readable, resources, resourceTypes, type FactsCo
 type Row = { id: string };
 type LoadById<T> = (id: string) => Promise<T | null>;
 
-/** Returns the rows with these ids that match the filter, in the order of the ids; null for the others. */
+/** Returns the rows with these ids that match the filter, in the order of the ids; null for an id without such a row. */
 async function findByIds<T extends Row>(
   db: Database,
   type: ResourceType,
@@ -49,7 +49,10 @@ export class BatchedRows {
     return this.#byType.get(type)!(id);
   }
 
-  /** @param columns all if undefined. Pass the same Set object for the same document: each has its own statement. */
+  /**
+   * @param columns the columns to read; undefined reads all. Pass the same Set object for the same document: each Set object
+   *   has its own statement.
+   */
   loadUser(id: string, columns?: ReadonlySet<string>): Promise<User | null> {
     if (columns === undefined) return this.#wholeUsers(id);
     let load = this.#users.get(columns);
@@ -62,7 +65,7 @@ export class BatchedRows {
   }
 }
 
-/** The fields that an operation selects anywhere, by their type in the schema, and the columns that these fields need. */
+/** The fields that an operation selects at any depth, by their GraphQL type, and the columns that these fields need. */
 export class SelectedFields {
   /** Whether the operation selects the cursor of any row. */
   readonly selectsCursor: boolean;
@@ -87,8 +90,8 @@ export class SelectedFields {
   }
 
   /**
-   * Returns the columns for the rows of a list: those of the selected fields without the joined field, and those of the
-   * cursors if the operation selects one. Unlike `columnsOf`, adds `id` only if there would be no column at all.
+   * Returns the columns for the rows of a list: the columns of the selected fields without the joined field, and the columns
+   * of the cursors if the operation selects a cursor. Unlike `columnsOf`, adds `id` only if there would be no column at all.
    */
   columnsOfPage(type: ResourceType, { keys }: Order, joinedField?: string): ReadonlySet<string> | undefined {
     if (this.columnsOf(type) === undefined) return undefined;
@@ -111,19 +114,19 @@ export class SelectedFields {
 }
 
 /**
- * Loads rows by id for one actor, and only those that the actor may read. Loaders live as long as one request or one
- * delivered event. Kept for a whole subscription, they would return outdated rows, and rows that the actor may no longer
+ * Loads rows by id for one actor: only rows that the actor may read. Loaders live as long as one request or one delivered
+ * event. If they lived as long as a subscription, they would return outdated rows, and rows that the actor may no longer
  * read.
  */
 export interface Loaders {
   byId<T extends ResourceType>(type: T, id: string): Promise<Resources[T] | null>;
   /** Loads the actor's own row, which needs no right. */
   ownRow(userId: string): Promise<User | null>;
-  /** Loads a value for a parent. `batch` loads those of many parents with the same `key` in one statement. */
+  /** Loads a value for a parent. `batch` loads the values of many parents with the same `key` in one statement. */
   of<T>(key: string, parentId: string, batch: (parentIds: readonly string[]) => Promise<Map<string, T>>): Promise<T | null>;
-  /** The queries of child lists, by the list and the values of its arguments (src/domain/connection.ts). */
+  /** The queries of child lists (src/domain/connection.ts), by the list and its arguments. */
   readonly childQueries: Map<string, unknown>;
-  /** The selected fields of a query, whose columns alone are read; undefined reads whole rows. */
+  /** The fields that the query selects: loaders read only the columns of these fields. Undefined: loaders read whole rows. */
   readonly selection: SelectedFields | undefined;
 }
 

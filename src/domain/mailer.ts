@@ -1,4 +1,4 @@
-/** What the domain needs of e-mail. src/adapters/mail.ts sends by SMTP. */
+/** The interface by which the domain sends e-mail. src/adapters/mail.ts implements it by SMTP. */
 
 /** A mail in plain text to one address. */
 export interface Mail {
@@ -9,8 +9,8 @@ export interface Mail {
 
 export interface Mailer {
   /**
-   * Composes and sends a mail in the background, so that the response time does not reveal whether there is a mail.
-   * Sends nothing if `compose` returns null. Logs failures.
+   * Composes and sends a mail in the background: the response time does not reveal whether a mail is sent. Sends nothing if
+   * `compose` returns null. Logs failures.
    */
   post(compose: () => Promise<Mail | null>): void;
 }

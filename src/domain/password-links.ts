@@ -14,11 +14,14 @@ import { passwordMail } from './password-mail.ts';
 import { endSessionsOfUser } from './sessions.ts';
 import { findBySignInName, normalizeSignInName } from './sign-in-names.ts';
 
-/** One-time links by which people set a new password: handed over by staff, or sent by e-mail. Regulation 2.2 h. */
+/**
+ * One-time links by which people set a new password. Staff hand a link over, or the server sends it by e-mail. Regulation 2.2
+ * h.
+ */
 
 type Channel = PasswordLink['channel'];
 
-/** Hours for which a link works. A slip takes days to reach a pupil, a mail minutes. */
+/** Hours for which a link works. A printed link takes days to reach a pupil, a mail minutes. */
 const ttlHours: Record<Channel, number> = { HANDED_OVER: 72, MAILED: 1 };
 
 export interface CreatedLink {
@@ -65,13 +68,13 @@ export async function recordOfPerson(
   for (const id of schoolIds) record(tx, type, { schoolId: id, userId });
 }
 
-/** Unknown codes per address in a window of 15 minutes. */
+/** The limit of unknown codes from one network address in 15 minutes. */
 const maxUnknownCodes = 20;
 const windowSeconds = 15 * 60;
 
 /**
- * Returns the person of a code; null for a code that is unknown, used or expired, and for a deactivated person. Counts
- * each null as a failure of the address.
+ * Returns the person of a code. Returns null for a code that is unknown, used or expired, and for a deactivated person, and
+ * counts a failure of the network address.
  * @throws RATE_LIMITED after too many failures.
  */
 async function findPersonByCode(ctx: Context, code: string): Promise<Pick<User, 'id' | 'signInName'> | null> {
@@ -85,7 +88,7 @@ async function findPersonByCode(ctx: Context, code: string): Promise<Pick<User, 
   throw rateLimited(await secondsLeft(ctx.db, key));
 }
 
-/** Returns whether the code of a link works. @throws RATE_LIMITED after too many codes that do not. */
+/** Returns whether the code of a link works. @throws RATE_LIMITED after too many wrong codes. */
 export async function isCurrentCode(ctx: Context, code: string): Promise<boolean> {
   return (await findPersonByCode(ctx, code)) !== null;
 }
@@ -101,7 +104,7 @@ export async function setPasswordByLink(ctx: Context, input: { code: string; new
   const passwordHash = await hashPassword(input.newPassword);
   await mutate(ctx, async (tx) => {
     await lockUnread(tx, 'User', person.id);
-    // Read again under the lock: of two people with the same link, one sets the password.
+    // Reads the link again under the lock, so that only one of two people with the same link sets the password.
     const current = { codeHash: hashCode(input.code), expiresAt: { gt: new Date() }, user: { deactivatedAt: null } };
     if ((await tx.prisma.passwordLink.count({ where: current })) === 0) throw notFound('code');
     await endSessionsOfUser(tx, person.id);
@@ -114,10 +117,10 @@ export async function setPasswordByLink(ctx: Context, input: { code: string; new
 const requests = { address: { burst: 30, intervalSeconds: 60 }, account: { burst: 3, intervalSeconds: 1200 } };
 
 /**
- * Sends a one-time link to the e-mail address of an account. Does nothing for an unknown name and for an account
- * without an e-mail address, and does not reveal this by the result or its time.
- * @throws RATE_LIMITED after too many requests from the network address or for the name, even an unknown one; CONFLICT
- *   if the server sends no mail.
+ * Sends a one-time link to the e-mail address of an account. Does nothing for an unknown name and for an account without an
+ * e-mail address. Neither the result nor the time that it takes reveals this.
+ * @throws RATE_LIMITED after too many requests from the network address or for the name, even an unknown name; CONFLICT if
+ *   the server sends no mail.
  */
 export async function mailPasswordLink(ctx: Context, input: { signInName: string }): Promise<void> {
   const { mailer } = ctx;
@@ -135,7 +138,10 @@ export async function mailPasswordLink(ctx: Context, input: { signInName: string
   mailer.post(() => composeMail(ctx, signInName));
 }
 
-/** Creates the link and its mail; null for an unknown name, a deactivated person, and one without an address. */
+/**
+ * Creates the link and its mail. Returns null for an unknown name, a deactivated person, and a person without an e-mail
+ * address.
+ */
 async function composeMail(ctx: Context, signInName: string): Promise<Mail | null> {
   const user = await findBySignInName(ctx.db, signInName);
   if (user === null || user.email === null) return null;

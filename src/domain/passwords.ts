@@ -19,10 +19,10 @@ export interface ResetPassword extends CreatedLink {
 }
 
 /**
- * Resets a person's password: the former one stops working at once, all sessions end, and the result is a one-time link
- * to hand over. Sent again, it creates another link, and the former one stops working. Regulation 2.1 a.
- * @throws CONFLICT for oneself, for a deactivated person, for one without a sign-in name, and for one who has a role in
- *   another school too, whose password only the operator resets.
+ * Resets a person’s password. The former password stops working at once, all sessions end, and the result is a one-time link
+ * to hand over. A second call creates another link, and the former link stops working. Regulation 2.1 a.
+ * @throws CONFLICT for oneself, for a deactivated person, and for a person without a sign-in name. CONFLICT for a person who
+ *   has a role in another school too: only the operator resets this password.
  */
 export async function resetPassword(ctx: Context, input: { userId: string; schoolId: string }): Promise<ResetPassword> {
   const { schoolId, userId, facts } = await findUserInSchool(ctx, input);
@@ -71,8 +71,8 @@ function refuseWithoutPassword({ signInName, deactivatedAt }: User): void {
 }
 
 /**
- * Resets the password of the person with a sign-in name, or of the only platform administrator of a school. For the
- * operator, when an administrator has lost the password.
+ * Resets the password of the person with a sign-in name, or of the only platform administrator of a school. The operator
+ * calls this when an administrator has lost the password.
  * @throws INVALID at `signInName` for an unknown name; CONFLICT for a school without an administrator or with several.
  */
 export async function resetPasswordAsOperator(ctx: Context, of: { signInName: string } | { schoolId: string }): Promise<ResetPassword> {
@@ -122,9 +122,9 @@ export interface ChangePasswordInput {
 const wrongPassword = (): Refusal => invalid('currentPassword', ['Неверный пароль.', 'The password is wrong.']);
 
 /**
- * Changes the actor's own password, and ends the actor's other sessions. Regulation 2.2 h.
- * @throws INVALID at `currentPassword` for a wrong one and at `newPassword` for one that breaks the rules; CONFLICT for
- *   a person who signs in without a password; RATE_LIMITED as signing in, UNAVAILABLE.
+ * Changes the actor’s own password, and ends the actor’s other sessions. Regulation 2.2 h.
+ * @throws INVALID at `currentPassword` for a wrong password, and at `newPassword` for a password that breaks the rules;
+ *   CONFLICT for a person who signs in without a password; RATE_LIMITED with the limits of signing in; UNAVAILABLE.
  */
 export async function changePassword(ctx: Context, { currentPassword, newPassword }: ChangePasswordInput): Promise<User> {
   const { actor } = ctx;
@@ -152,8 +152,8 @@ export async function changePassword(ctx: Context, { currentPassword, newPasswor
 }
 
 /**
- * Verifies the password within the limits of signing in. The session counts as a known device, so that a stranger who
- * guesses at the sign-in page does not keep the person from changing the password.
+ * Verifies the password within the limits of signing in. The session counts as a known device: a stranger who guesses at the
+ * sign-in page cannot use up the attempts of the person.
  * @throws INVALID, RATE_LIMITED, UNAVAILABLE.
  */
 async function verifyCurrent(

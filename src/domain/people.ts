@@ -17,7 +17,10 @@ export interface PeopleFilter {
   classId?: string | null;
   /** Only pupils who are in no class. */
   withoutClass?: boolean | null;
-  /** Only people who can sign in, or only those who cannot yet, among those whose contact details the actor may read. */
+  /**
+   * True: only people who can sign in. False: only people who cannot sign in yet. Both: only people whose contact details the
+   * actor may read.
+   */
   hasLogin?: boolean | null;
   /** Undefined or true: people with a current role. False: people who had a role and have none now. Null: both. */
   active?: boolean | null;
@@ -26,15 +29,14 @@ export interface PeopleFilter {
   orderBy?: OrderBy<'NAME' | 'UPDATED_AT'> | null;
 }
 
-/** Columns of RoleGrant that copy columns of the person, so that an index of a school's roles can have their order. */
+/** Columns of RoleGrant. They copy columns of User, so that an index of the roles of a school can have this order. */
 const orderColumns = { NAME: { field: 'sortKey', type: 'string' }, UPDATED_AT: { field: 'userUpdatedAt', type: 'date' } } as const;
 
 type PersonRow = RoleGrant & { joined: User };
 
 /**
- * Returns the people with a role in the school whom the actor may read, by default in the order of the Russian alphabet.
- * Reads them by their roles, which have an index in each order, so that the cost of a page does not depend on the people
- * of other schools.
+ * Returns the people with a role in the school whom the actor may read, by default in Russian alphabetical order. Reads the
+ * roles of the school, which have an index for each order: the cost of a page does not depend on the people of other schools.
  * @throws INVALID for `classId` together with `withoutClass`.
  */
 export async function peopleOf(ctx: Context, school: School, args: PageArgs & PeopleFilter): Promise<Page<User>> {
@@ -46,7 +48,7 @@ export async function peopleOf(ctx: Context, school: School, args: PageArgs & Pe
   const selection = {
     where: { AND: [filter, page.where] },
     orderBy: page.orderBy,
-    // A person with two roles is listed once: both have the same copies of the person's columns.
+    // Lists a person with two roles once: both roles have the same copies of the columns of the person.
     distinct: [column.field, 'userId'],
     limit: page.limit,
     columns: new Set([column.field, 'userId']),
@@ -59,7 +61,10 @@ export async function peopleOf(ctx: Context, school: School, args: PageArgs & Pe
   return new ListPage<User>(people, ctx, { ...list, id: school.id }, { filter, distinct: 'userId' });
 }
 
-/** Returns the filter of the roles. Only `active: false` puts the school into it; else schools share a statement. */
+/**
+ * Returns the filter of the roles. It names the school only for `active: false`. In all other cases schools share a
+ * statement.
+ */
 function filterOf(ctx: Context, { id: schoolId }: School, args: PeopleFilter): Filter {
   if (args.classId && args.withoutClass)
     throw invalid('withoutClass', ['Укажите classId или withoutClass, но не оба.', 'Give classId or withoutClass, not both.']);
@@ -91,7 +96,10 @@ function filterOf(ctx: Context, { id: schoolId }: School, args: PeopleFilter): F
   };
 }
 
-/** Returns the filter of the people all of whose enrolments the actor may read: everyone in the school, or the actor alone. */
+/**
+ * Returns the filter of the people whose enrolments the actor may all read: every person if the actor may read the enrolments
+ * of the school, otherwise only the actor.
+ */
 function withReadableEnrolments({ actor }: Context, schoolId: string): Filter {
   if (can(actor, 'enrolment.read', { schoolId, classId: '', userId: '', current: true })) return {};
   return { id: { in: actor.kind === 'user' ? [actor.userId] : [] } };

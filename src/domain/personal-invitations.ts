@@ -11,7 +11,7 @@ import { replacePersonalInvitation } from './issue-personal-invitations.ts';
 import { loadFactsOfUser } from './resources.ts';
 import { fullName } from './users.ts';
 
-/** Who has which personal invitation, and new ones in place of lost ones. Regulation 2.1 c, 2.3 b. */
+/** Reads personal invitations, and reissues lost ones. Regulation 2.1 c, 2.3 b. */
 
 export type PersonalInvitationStatus = 'ACTIVE' | 'EXPIRED' | 'NONE' | 'JOINED';
 
@@ -25,10 +25,10 @@ export interface PersonalInvitation {
 }
 
 /**
- * Gives a person who cannot sign in yet a new personal invitation. The link of an open one stops working, and is
- * answered like an unknown link. Regulation 2.1 c.
- * @throws CONFLICT for a person who can sign in already, for one without a role in a school of the administrator, and for
- *   one with a role in another school too, unless a school of the administrator issued the open invitation.
+ * Gives a person who cannot sign in yet a new personal invitation. The link of an open invitation stops working, and counts
+ * as unknown. Regulation 2.1 c.
+ * @throws CONFLICT for a person who can sign in already, and for a person without a role in a school of the administrator.
+ *   CONFLICT for a person with a role in another school too, unless a school of the administrator issued the open invitation.
  */
 export async function reissuePersonalInvitation(ctx: Context, input: { userId: string }): Promise<User> {
   const found = await find(ctx, 'User', input.userId, 'userId');
@@ -81,7 +81,10 @@ type PersonWithLinks = Pick<User, 'id' | 'joinedAt'> & { ownLinks: readonly Invi
 
 const withLinks = { id: true, joinedAt: true, ownLinks: { where: { revokedAt: null, useCount: 0 } } } as const;
 
-/** Returns the invitation of a person. Its link is null for schools that did not issue it: the link gives the account. */
+/**
+ * Returns the invitation of a person. The link is null for a school that did not issue the invitation, because the link gives
+ * access to the account.
+ */
 function invitationOf(
   ctx: Context,
   { id: userId, joinedAt, ownLinks: [openLink] }: PersonWithLinks,
@@ -93,7 +96,7 @@ function invitationOf(
   return { userId, status, link: isOfSchool(openLink.schoolId) ? linkOf(ctx, openLink) : null, expiresAt: openLink.expiresAt };
 }
 
-/** Returns a person's own invitation; null if the actor may not see it. Batched. */
+/** Returns the personal invitation of a person; null if the actor may not see it. Batched. */
 export function personalInvitationOf(ctx: Context, { id }: User): Promise<PersonalInvitation | null> {
   return ctx.loaders.of<PersonalInvitation>('User.personalInvitation', id, async (ids) => {
     const people = await ctx.db.prisma.user.findMany({
@@ -117,8 +120,8 @@ export interface PersonalInvitationFilter {
 const byName = orderByText('personal invitations', 'student.sortKey');
 
 /**
- * Returns the personal invitations of the present pupils of a class, in the order of the alphabet; null if the actor may
- * not see the class or its invitations. Regulation 2.3 b.
+ * Returns the personal invitations of the present pupils of a class, in alphabetical order of the pupils. Returns null if the
+ * actor may not see the class or its invitations. Regulation 2.3 b.
  */
 export async function personalInvitationsOf(
   ctx: Context,
@@ -141,7 +144,10 @@ export async function personalInvitationsOf(
   return { edges, pageInfo: page.pageInfo, totalCount: () => page.totalCount() };
 }
 
-/** Adapts an edge over Enrolment to an edge over the pupil's invitation. Reads the cursor only if it is selected. */
+/**
+ * Adapts an edge over Enrolment to an edge over the invitation of the pupil. Computes the cursor only if the operation
+ * selects it.
+ */
 class InvitationEdge {
   readonly node: PersonalInvitation;
   readonly #enrolmentEdge: { readonly cursor: string };
@@ -168,7 +174,7 @@ export interface ClassToInvite {
   notJoined: number;
 }
 
-/** Returns the classes with pupils whose invitations the actor may see, by school and then in the order of classes. */
+/** Returns the classes with pupils whose invitations the actor may see, ordered by school and then by class. */
 export async function classesToInvite(ctx: Context): Promise<ClassToInvite[]> {
   const rows = await ctx.db.prisma.class.findMany({
     where: { AND: [where(ctx.actor, 'personalInvitation.read'), { archivedAt: null, enrolments: { some: { endedAt: null } } }] },
@@ -189,12 +195,12 @@ export async function classesToInvite(ctx: Context): Promise<ClassToInvite[]> {
   }));
 }
 
-/** What the printable page of a class shows: the pupils who have not joined, in the order of the alphabet. */
+/** What the printable page of a class shows: the pupils who have not joined, in alphabetical order. */
 export interface InvitationSheet {
   schoolName: string;
   className: string;
   slips: readonly { name: string; link: string; expiresAt: Date }[];
-  /** Pupils whose invitation has expired, was never issued, or is of another school. */
+  /** Pupils whose invitation has expired, was never issued, or was issued by another school. */
   namesWithoutLink: readonly string[];
   timeZone: string;
 }

@@ -3,7 +3,7 @@ import type { Rows } from '../db/generated/rows.ts';
 import type { Database } from '../db/client.ts';
 import type { Action, Facts, Noun } from '../policy/permissions.ts';
 
-/** What the table of src/domain/resources.ts states about a type. */
+/** The types of the table in src/domain/resources.ts. */
 
 /** The name of a Prisma model. A type that has a global id has the name of its model. */
 export type ModelName = Prisma.ModelName;
@@ -13,12 +13,15 @@ export type RowOf<M extends ModelName> = Rows[M];
 
 export type FieldDependencies = Readonly<Record<string, readonly string[]>>;
 
-/** Another row that a row refers to. The field of the same name returns it. */
+/** A row to which a row refers, such as the school of a class. The GraphQL field of this name returns the parent. */
 export interface Parent {
   type: ModelName;
   /** The column with the parent's id. */
   column: string;
-  /** Whether lists may read the parent in the same statement, into the row's `joined`. At most one parent of a type. */
+  /**
+   * Whether the statement of a list may also read the parent, into `joined` of the row. Only one parent of a type may have
+   * this.
+   */
   isJoined?: true;
 }
 
@@ -26,40 +29,46 @@ export interface Resource<M extends ModelName> {
   /** The action that allows reading a row. */
   read: Action;
   /**
-   * The parent on which the action `read` is checked, for a row that is read by the right to its parent. Also the name of
-   * the relation.
+   * The name of a parent, which is also the name of the relation. If set, the right to read this parent decides who may read
+   * the row: `read` is checked on the parent.
    */
   via?: string;
   /**
-   * The facts that the policy decides by, from a row alone: for each noun whose actions may be asked on this type. A type
-   * with `via` and without facts of its own takes those of its parent.
+   * The facts by which the policy decides, for each noun whose actions apply to this type. Each function reads the facts from
+   * a row alone. A type with `via` and without facts of its own uses the facts of its parent.
    */
   facts: { [N in Noun]?: (row: RowOf<M>) => Facts[N] };
-  /** The facts that SQL statements must read. The row counts as unreadable if the result is null. */
+  /** Like `facts`, for facts that need an SQL statement. If the result is null, the row counts as unreadable. */
   loadFacts?: { [N in Noun]?: (row: RowOf<M>, db: Pick<Database, 'reads'>) => Promise<Facts[N] | null> };
-  /** The parents by their fields, each with its type. The column is the field's name and `Id`, unless it is given. */
+  /** The parents by the name of their field. A type alone means that the column is the name of the field with `Id`. */
   parents?: Readonly<Record<string, ModelName | Parent>>;
   /**
-   * Whether one statement reads the rows for all requests of a turn of the event loop, for any actor. `facts`
-   * then decide who gets a row. Only for types whose rows are few and small.
+   * Whether one statement reads the rows for all requests in a turn of the event loop, for any actor. `facts` then decides
+   * who gets a row. Only for types with few and small rows.
    */
   isBatched?: true;
-  /** The place of the type in the order of locks: `lock` takes them in ascending rank. Types without a rank are not locked. */
+  /**
+   * The place of the type in the order of locks: `lock` takes locks in ascending rank. Rows of a type without a rank cannot
+   * be locked.
+   */
   lockRank?: number;
-  /** More ids in the payloads of events that name a row of this type: `fromClassId` of Class, besides `classId`. */
+  /**
+   * More names of ids in the payloads of events that name a row of this type: `fromClassId` of Class, in addition to
+   * `classId`.
+   */
   payloadIds?: readonly string[];
   /**
-   * For types of which a response may have hundreds: the columns that each field needs, except parents and fields that
-   * have the name of their column. Queries then read only the columns of the fields that they select.
+   * The columns that each GraphQL field needs. Leaves out parents, and fields that have the name of their column. If set,
+   * queries read only the columns of the selected fields. Set it for types of which a response may have hundreds of rows.
    * test/domain/loaders/selected-columns.test.ts checks that no field is missing.
    */
   fieldDependencies?: FieldDependencies;
 }
 
-/** Fields that are read by the row's id alone. */
+/** Returns the dependencies of fields that need only the row’s id. */
 export const byId = (...fields: readonly string[]): FieldDependencies => Object.fromEntries(fields.map((field) => [field, ['id']]));
 
-/** Returns the parents with the columns that the table leaves out. */
+/** Returns the parents, and adds the columns that the table leaves out. */
 export const parentsOf = ({ parents = {} }: { parents?: Resource<ModelName>['parents'] }): Readonly<Record<string, Parent>> =>
   Object.fromEntries(
     Object.entries(parents).map(([field, parent]) => [field, typeof parent === 'string' ? { type: parent, column: `${field}Id` } : parent]),

@@ -6,9 +6,9 @@ import type { Database } from '../db/client.ts';
 import { byId, parentsOf, type FieldDependencies, type ModelName, type Parent, type Resource, type RowOf } from './resource.ts';
 
 /**
- * What the platform must know about each type that has a global id. Loading by id, the filters of lists, `viewerCan`, the
- * fields of parents, the payload ids of events, the order of locks, shared execution and the generic tests derive from
- * this page.
+ * What the platform must know about each type that has a global id. From this table derive: loading by id, the filters of
+ * lists, `viewerCan`, the fields of parents, the payload ids of events, the order of locks, shared execution and the generic
+ * tests.
  */
 
 const nameColumns = ['surname', 'givenName', 'patronymic'];
@@ -21,7 +21,7 @@ const table = {
     facts: {
       school: ({ id }) => ({ schoolId: id }),
       event: ({ id }) => ({ schoolId: id }),
-      // A chat that is about to be made in the school, of any kind.
+      // A new chat of any kind in the school.
       chat: ({ id }) => ({ schoolId: id, classId: null, subjectId: null }),
     },
   },
@@ -47,7 +47,7 @@ const table = {
     payloadIds: ['fromClassId'],
     facts: {
       class: ({ id, schoolId }) => ({ schoolId, classId: id }),
-      // A chat that is about to be made in the class, of any kind.
+      // A new chat of any kind in the class.
       chat: ({ id, schoolId }) => ({ schoolId, classId: id, subjectId: null }),
     },
     parents: { school: 'School', year: { type: 'SchoolYear', column: 'schoolYearId' } },
@@ -143,7 +143,7 @@ export type ParentField<T extends ResourceType> = keyof ParentsOf<T> & string;
 
 type JoinedParent<Parents> = { [F in keyof Parents]: Parents[F] extends { type: infer P; isJoined: true } ? P : never }[keyof Parents];
 
-/** The parent of a row, if they were read together: null if the actor may not see it. */
+/** The parent, if one statement read it together with the row; null if the actor may not see the parent. */
 type WithJoined<T extends ResourceType> =
   JoinedParent<ParentsOf<T>> extends infer P extends ResourceType
     ? [P] extends [never]
@@ -165,7 +165,7 @@ type ResolvedResource<T extends ResourceType> = Omit<Resource<T>, 'parents' | 'p
   payloadIds: readonly string[];
 };
 
-/** Returns the resource with what derives from its parents. */
+/** Returns the resource with the columns of its parents. Adds these columns to its `fieldDependencies`, if it has any. */
 function resolve<T extends ResourceType>(resource: Resource<T>): ResolvedResource<T> {
   const parents = parentsOf(resource);
   const columns: FieldDependencies = Object.fromEntries(Object.entries(parents).map(([field, { column }]) => [field, [column]]));
@@ -181,10 +181,10 @@ export const resources = Object.fromEntries(
 
 export const isResourceType = (name: string): name is ResourceType => Object.hasOwn(resources, name);
 
-/** Returns the type of the row that an id of an event's payload names; undefined for other entries. */
+/** Returns the type of the row that an id in a payload names; undefined for another name. */
 export const typeOfPayloadId = (name: string): ResourceType | undefined => typesOfPayloadIds.get(name);
 
-/** Returns the ids in the payloads of events that name a row of a type: `classId` and `fromClassId` of Class. */
+/** Returns the names of the payload ids that name a row of a type: `classId` and `fromClassId` for Class. */
 export const payloadIdsOf = (type: ResourceType): readonly string[] => [
   `${type[0]!.toLowerCase()}${type.slice(1)}Id`,
   ...resources[type].payloadIds,
@@ -192,7 +192,7 @@ export const payloadIdsOf = (type: ResourceType): readonly string[] => [
 
 const typesOfPayloadIds = new Map(resourceTypes.flatMap((type) => payloadIdsOf(type).map((id) => [id, type] as const)));
 
-/** Returns the facts of a row for the actions on a noun. @throws if the row alone does not have them. */
+/** Returns the facts of a row for the actions on a noun. @throws Error if the type has no `facts` for the noun. */
 export function factsOf<T extends ResourceType, N extends Noun>(type: T, noun: N, row: Resources[T]): Facts[N] {
   const facts = resources[type].facts[noun];
   if (facts === undefined) throw new Error(`${type} has no facts for ${noun}`);
@@ -210,19 +210,21 @@ function deciding(type: ResourceType, noun: Noun): (Parent & { type: ResourceTyp
     : (parents[via] as Parent & { type: ResourceType });
 }
 
-/** Returns whether an action may be asked on rows of this type. */
+/** Returns whether an action applies to rows of this type. */
 export const isTargetOf = (action: Action, type: ResourceType): boolean => {
   const noun = permissions[action].on;
   return hasOwnFacts(type, noun) || deciding(type, noun) !== undefined;
 };
 
-/** What the loading of facts needs of a context. */
+/** The part of the context that `loadFacts` needs. */
 export interface FactsContext {
   db: Pick<Database, 'reads'>;
   loaders: { byId<T extends ResourceType>(type: T, id: string): Promise<Resources[T] | null> };
 }
 
-/** Returns the facts of a row that decide an action; null if they come from a parent that the actor may not read. */
+/**
+ * Returns the facts of a row that decide an action; null if a parent has the facts and the actor may not read this parent.
+ */
 export async function loadFacts<T extends ResourceType>(
   ctx: FactsContext,
   action: Action,

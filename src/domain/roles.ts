@@ -13,7 +13,7 @@ import { followRules } from './chat-membership-rules.ts';
 import { revokeWithoutRole } from './issue-personal-invitations.ts';
 import type { Page, PageArgs, RoleGrant, User } from './entities.ts';
 
-/** Roles of people in schools, as intervals. */
+/** Grants and ends roles of people in schools. An ended role stays as a row with `endedAt`. */
 
 export interface GrantRoleInput {
   schoolId: string;
@@ -35,10 +35,10 @@ export async function grantRole(ctx: Context, input: GrantRoleInput): Promise<Ro
 }
 
 /**
- * Grants a role within a transaction. The caller has locked the school (shared) and the person, and calls `followRules`
+ * Grants a role within the caller’s transaction. The caller holds the school, has locked the person, and calls `followRules`
  * afterwards.
- * @throws CONFLICT if a pupil would become staff of the same school, if a member of staff would become a pupil there, and
- *   for a deactivated person.
+ * @throws CONFLICT if a pupil would become staff of the same school, if a member of staff would become a pupil there, and for
+ *   a deactivated person.
  */
 export async function grant(tx: Tx, input: GrantRoleInput & { grantedById: string | null }): Promise<RoleGrant> {
   const [granted] = await grantAll(tx, input.schoolId, [{ ...input, planId: null }]);
@@ -47,7 +47,10 @@ export async function grant(tx: Tx, input: GrantRoleInput & { grantedById: strin
 
 export type NewGrant = Pick<RoleGrant, 'userId' | 'role' | 'grantedById' | 'planId'>;
 
-/** Within the caller's transaction: grants roles in a school, as `grant` does, to people of whom each may occur several times. Returns the ids. */
+/**
+ * Within the caller’s transaction: grants roles in a school, like `grant`. `grants` may have several roles for one person.
+ * Returns the ids.
+ */
 export async function grantAll(tx: Tx, schoolId: string, grants: readonly NewGrant[]): Promise<string[]> {
   const people = await tx.prisma.user.findMany({
     where: { id: { in: [...new Set(grants.map(({ userId }) => userId))] } },
@@ -88,7 +91,7 @@ async function deleteLinksOfOtherSchools(tx: Tx, schoolId: string, userIds: stri
 
 type HeldGrant = Pick<Plain<RoleGrant>, 'id' | 'role'>;
 
-/** Returns the person's grant of this role. @throws CONFLICT if the person may not have it. */
+/** Returns the person’s current grant of this role, if there is one. @throws CONFLICT if the person may not have the role. */
 function heldGrant(
   { deactivatedAt, grants }: { deactivatedAt: Date | null; grants: readonly HeldGrant[] },
   role: RoleGrant['role'],
@@ -105,7 +108,7 @@ function heldGrant(
 }
 
 /**
- * Ends a role, and with it the assignments of a teacher or the enrolment of a pupil. Does nothing for an ended role.
+ * Ends a role. Also ends the assignments of a teacher, or the enrolment of a pupil. Does nothing for an ended role.
  * Regulation 2.1 g.
  * @throws CONFLICT for the last platform administrator of a school.
  */
@@ -124,9 +127,9 @@ export async function endRole(ctx: Context, input: { grantId: string }): Promise
 }
 
 /**
- * Locks the rows that change when a person's roles in a school end: the school, the classes of the person's assignments
- * and enrolment, and the person. The lock of the school keeps the last two administrators from leaving at once. Returns
- * the person, with the current roles in every school.
+ * Locks the rows that change when a person’s roles in a school end: the school, the classes of the person’s assignments and
+ * enrolment, and the person. Because of the lock of the school, the last two administrators cannot leave at once. Returns the
+ * person, with the current roles in every school.
  */
 export async function lockForEnding(tx: Tx, schoolId: string, userId: string): Promise<{ user: User; grants: RoleGrant[] }> {
   await lock(tx, 'School', schoolId);
@@ -142,8 +145,8 @@ export async function lockForEnding(tx: Tx, schoolId: string, userId: string): P
 }
 
 /**
- * Within the caller's transaction: ends current roles of people in one school, after `lockForEnding`; calls `followRules`.
- * A personal invitation ends with the last role of its person.
+ * Within the caller’s transaction, after `lockForEnding`: ends current roles of people in one school, and calls
+ * `followRules`. Revokes the personal invitation of a person without a role in the school.
  */
 export async function endGrants(tx: Tx, grants: readonly GrantToEnd[], endedById: string | null): Promise<void> {
   const [first] = grants;
@@ -156,15 +159,15 @@ export async function endGrants(tx: Tx, grants: readonly GrantToEnd[], endedById
 
 type GrantToEnd = Pick<Plain<RoleGrant>, 'id' | 'schoolId' | 'userId' | 'role'>;
 
-/** What ended with the roles. */
+/** The assignments and enrolments that ended together with roles. */
 export interface EndedWithRoles {
   assignments: readonly { id: string; userId: string }[];
   enrolments: readonly { id: string; studentId: string }[];
 }
 
 /**
- * Within the caller's transaction: ends current roles of people in one school, and with them the assignments of teachers and the enrolments of
- * pupils. The caller then calls `followRules` and `revokeWithoutRole`.
+ * Within the caller’s transaction: ends current roles of people in one school. Also ends the assignments of teachers and the
+ * enrolments of pupils. The caller calls `followRules` and `revokeWithoutRole` afterwards.
  * @throws CONFLICT for the last platform administrator of a school.
  */
 export async function endRoles(tx: Tx, grants: readonly GrantToEnd[], endedById: string | null): Promise<EndedWithRoles> {

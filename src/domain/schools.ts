@@ -12,7 +12,7 @@ import { changesNothing, type Page, type PageArgs, type School } from './entitie
 import { schoolYearOf } from './school-years.ts';
 import { normalizeLine, normalizeOptionalLine } from './text.ts';
 
-/** Schools. The operator creates them, their administrators update the details. */
+/** Creates and updates schools. The operator creates a school, and its administrators update the details. */
 
 export interface SchoolInput {
   name?: string | null;
@@ -24,7 +24,10 @@ export interface SchoolInput {
   externalIds?: readonly ExternalId[] | null;
 }
 
-/** Creates a school, with its log and its present year. Only the operator may: the GraphQL schema does not have it. */
+/**
+ * Creates a school, with its log and its present year.
+ * @throws FORBIDDEN unless the operator asks (the GraphQL schema has no such mutation).
+ */
 export async function createSchool(ctx: Context, input: SchoolInput & { name: string }): Promise<School> {
   if (ctx.actor.kind !== 'operator') throw forbidden();
   const { name, fullName = name, ...rest } = fields(input);
@@ -42,8 +45,8 @@ export async function createSchool(ctx: Context, input: SchoolInput & { name: st
 }
 
 /**
- * Updates the school's details. Omitted fields keep their values, `externalIds` replace all former ones, and values
- * that are set already change nothing. Regulation 2.1 a.
+ * Updates the school’s details. An omitted field keeps its value. `externalIds` replaces all former external ids. Does
+ * nothing if nothing changes. Regulation 2.1 a.
  */
 export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId: string }): Promise<School> {
   const found = await findFor(ctx, 'School', input.schoolId, 'school.update');
@@ -62,7 +65,7 @@ export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId
   );
 }
 
-/** Replaces the external ids of the school. Returns false if it has exactly these already. */
+/** Replaces the external ids of the school. Returns false if the school has exactly these ids already. */
 async function replaceExternalIds(tx: Tx, schoolId: string, ids: readonly ExternalId[]): Promise<boolean> {
   const present = new Map((await tx.prisma.externalId.findMany({ where: { schoolId } })).map(({ system, value }) => [system, value]));
   if (present.size === ids.length && ids.every(({ system, value }) => present.get(system) === value)) return false;
@@ -141,9 +144,9 @@ const capturedHeads = new WeakMap<Loaders, Promise<ReadonlyMap<string, bigint>>>
 
 /**
  * Reads, once for a request, the newest sequence numbers of the schools that the actor may read. They become the cursor
- * `asOf` of the response. The call must come before all other reads: then every change up to `asOf` was committed before
- * them, so that a subscription from `asOf` misses nothing. A later change may already be in the response; the
- * subscription then delivers it again.
+ * `asOf` of the response. The call must come before all other reads. Then the other reads see every change up to `asOf`, so a
+ * subscription from `asOf` misses nothing. A later change may be in the response already; the subscription then delivers this
+ * change again.
  */
 export function captureHeads(ctx: Context): Promise<ReadonlyMap<string, bigint>> {
   let heads = capturedHeads.get(ctx.loaders);
@@ -160,7 +163,7 @@ export function captureHeads(ctx: Context): Promise<ReadonlyMap<string, bigint>>
 export async function asOf(ctx: Context, school: School): Promise<string> {
   const seq =
     (await captureHeads(ctx)).get(school.id) ??
-    // This request joined a school that the actor could not read before, so the request has read nothing of it yet.
+    // During this request the actor joined the school, so the request has read nothing of the school yet.
     (await ctx.db.prisma.eventHead.findUniqueOrThrow({ where: { schoolId: school.id } })).seq;
   return encodeCursor({ schoolId: school.id, seq });
 }

@@ -34,7 +34,7 @@ export async function signIn(ctx: Context, input: SignInInput): Promise<{ userId
   const { db, config } = ctx;
   const signInName = normalizeSignInName(input.signInName);
   const user = await findBySignInName(db, signInName);
-  // Takes the same time for an unknown name, for which no cookie is valid.
+  // Runs for an unknown name too, so that both cases take the same time. No cookie is valid for an unknown name.
   const device = findDevice(config.secretKey, user ?? { id: '', passwordHash: null }, input.deviceCookie);
   const attempt = await admitTry(ctx, { signInName, address: ctx.address, device });
   const isCorrect = await verifyPassword(user?.passwordHash ?? null, input.password).catch(async (error: unknown) => {
@@ -47,8 +47,8 @@ export async function signIn(ctx: Context, input: SignInInput): Promise<{ userId
 }
 
 /**
- * Starts a session of a person in a client, and records it, so that the person learns of a sign-in by somebody else.
- * `grantId` is the authorization server's grant, if there is one. Regulation 2.2 h.
+ * Starts a session of a person in a client. Records an event, so that the person learns of a sign-in by somebody else.
+ * `grantId` is the grant of the authorization server, if there is one. Regulation 2.2 h.
  */
 export function startSession(
   ctx: Context,
@@ -89,7 +89,7 @@ export async function endSessionsOfUser(tx: Tx, userId: string): Promise<void> {
   await end(tx, { userId });
 }
 
-/** Within the caller's transaction: ends all sessions of a person but one. Returns the sessions that it ended. */
+/** Within the caller’s transaction: ends all sessions of a person except one. Returns the sessions that it ended. */
 export const endOtherSessionsOfUser = (tx: Tx, userId: string, keptSessionId: string): Promise<Session[]> =>
   end(tx, { userId, id: { not: keptSessionId } });
 

@@ -22,7 +22,7 @@ export async function findBySignInName(db: Database, signInName: string): Promis
 
 /**
  * Returns a sign-in name for storage, in lower case.
- * @throws INVALID for anything but 3 to 64 Latin or Russian letters, digits and `. _ - @`, and for words of both
+ * @throws INVALID unless the name has 3 to 64 Latin or Russian letters, digits and `. _ - @`. INVALID if one word mixes both
  *   alphabets.
  */
 export function signInNameOf(text: string): string {
@@ -40,14 +40,17 @@ export function signInNameOf(text: string): string {
   return name;
 }
 
-/** Characters that look the same in lower case; the same as in the index app_user_sign_in_name_look_idx. */
+/**
+ * Characters that look the same in lower case, at the same position of both texts. The index app_user_sign_in_name_look_idx
+ * has the same pairs.
+ */
 const lookAlikes = { from: 'асеорху01зб', to: 'aceopxyol36' };
 
 /**
  * Refuses a taken sign-in name.
- * @throws CONFLICT when a person has this name or one that looks the same: «сор» in Russian letters is «cop». Names are
- *   unique over all schools, so the answer reveals that an account exists, though not of whom nor in which school.
- *   `signUp` therefore limits failed attempts.
+ * @throws CONFLICT if a person has this name, or a name that looks the same: «сор» in Russian letters is «cop». Names are
+ *   unique over all schools, so the answer reveals that an account exists, but neither its person nor its school. `signUp`
+ *   therefore limits failed attempts.
  */
 export async function refuseTaken(tx: Tx, name: string): Promise<void> {
   const key = name.replace(/./gu, (sign) => lookAlikes.to[lookAlikes.from.indexOf(sign)] ?? sign);

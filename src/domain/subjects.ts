@@ -23,15 +23,17 @@ export async function createSubject(ctx: Context, input: { schoolId: string; nam
   });
 }
 
-/** Returns the checked name of a subject, with its place in the order. @throws INVALID for an unusable name. */
+/** Returns the checked name of a subject, with the sort key. @throws INVALID for an unusable name. */
 export function subjectFields(text: string): Pick<Plain<Subject>, 'name' | 'sortKey'> {
   const name = normalizeLine('name', text, 100);
   return { name, sortKey: alphabetical(name) };
 }
 
 /**
- * Within the caller's transaction: refuses a name that looks like that of another subject: case, spaces and look-alike letters make no difference. Also
- * refuses an equal sort key, which the database keeps unique: `alphabetical` gives «я» the key of «ѐ».
+ * Within the caller’s transaction: refuses a name that looks like that of another subject. Case, spaces and look-alike
+ * letters make no difference. Also refuses an equal sort key, because the database keeps sort keys unique: `alphabetical`
+ * gives «я» the key of «ѐ».
+ * @throws CONFLICT.
  */
 export async function refuseNamesake(tx: Tx, { schoolId, name, sortKey }: Pick<Subject, 'schoolId' | 'name' | 'sortKey'>): Promise<void> {
   await lockName(tx, 'unique name', `subject names ${schoolId}`);
@@ -43,7 +45,7 @@ export async function refuseNamesake(tx: Tx, { schoolId, name, sortKey }: Pick<S
 
 const subjectOrder = orderByText('subject', 'sortKey');
 
-/** Returns the subjects of a school, in the order of the alphabet. */
+/** Returns the subjects of a school, in alphabetical order. */
 export function subjectsOf(ctx: Context, school: School, args: PageArgs): Promise<Page<Subject>> {
   return paginateChildren<Subject>(ctx, { model: 'School', id: school.id, relation: 'subjects' }, args, {
     order: subjectOrder,

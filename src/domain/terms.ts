@@ -22,8 +22,8 @@ export interface SetTermsInput {
 }
 
 /**
- * Replaces the terms of a school year. A term keeps its id as long as the kind stays the same, so that a corrected day is
- * no other term. Does nothing if the year has these terms already. Regulation 2.1 b.
+ * Replaces the terms of a school year. A term keeps its id if the kind stays the same: a corrected day does not make another
+ * term. Does nothing if the year has these terms already. Regulation 2.1 b.
  * @throws INVALID unless there are four quarters or three trimesters, in their order, without an overlap, in the year.
  */
 export async function setTerms(ctx: Context, input: SetTermsInput): Promise<SchoolYear> {
@@ -59,7 +59,7 @@ const areEqual = (present: readonly Term[], { kind, terms }: SetTermsInput): boo
 
 const termCounts = { QUARTER: 4, TRIMESTER: 3 } as const;
 
-/** Days of the form 2026-09-01 are compared as texts. */
+/** Checks the number and the days of the terms. Compares days such as 2026-09-01 as texts. @throws INVALID. */
 function checkTerms(year: SchoolYear, { kind, terms }: SetTermsInput): void {
   if (terms.length !== termCounts[kind])
     throw invalid('terms', [

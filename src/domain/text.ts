@@ -3,15 +3,15 @@ import { invalid } from '../errors.ts';
 /** Normalises text that people type, for storage, search and ordering. */
 
 /**
- * Emoji with characters that are refused elsewhere: sequences joined by U+200D, a presentation selector, keycaps, and
- * the flags of England, Scotland and Wales, the only ones made of tag characters that Unicode recommends.
+ * Emoji that contain characters which are refused elsewhere: sequences joined by U+200D, a presentation selector, keycaps,
+ * and the flags of England, Scotland and Wales. Of the flags made of tag characters, Unicode recommends only these three.
  */
 const emoji =
   /\u{1f3f4}\u{e0067}\u{e0062}(?:\u{e0065}\u{e006e}\u{e0067}|\u{e0073}\u{e0063}\u{e0074}|\u{e0077}\u{e006c}\u{e0073})\u{e007f}|\p{Extended_Pictographic}[\ufe0e\ufe0f\p{Emoji_Modifier}]?(?:\u200d\p{Extended_Pictographic}[\ufe0f\p{Emoji_Modifier}]?)*|[0-9#*]\ufe0f?\u20e3/gu;
 
 /**
- * Joiners where a script needs them: after a virama, in the ra-phala of Bengali and Kannada, between Arabic letters,
- * which have at most four marks (`stackedMarks`). Without that limit a text of 4,800 marks took three seconds.
+ * Joiners where a script needs them: after a virama, in the ra-phala of Bengali and Kannada, and between Arabic letters. An
+ * Arabic letter may have at most four marks (`stackedMarks`). Without this limit a text of 4,800 marks took three seconds.
  */
 const joiners =
   /(?<=[\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca])[\u200c\u200d]|(?<=[\u09b0\u0cb0])\u200d(?=[\u09cd\u0ccd])|(?<=\p{Script=Arabic}\p{M}{0,4})\u200c(?=\p{Script=Arabic})/gu;
@@ -82,7 +82,8 @@ function refuseDisallowed(path: string, value: string): void {
 const graphemes = new Intl.Segmenter('ru', { granularity: 'grapheme' });
 
 /**
- * Returns the number of grapheme clusters, at most `maxLength` + 1; for a short text the code points, which is faster.
+ * Returns the number of grapheme clusters, at most `maxLength` + 1. For a short text it returns the number of code points,
+ * which is faster.
  */
 function lengthOf(text: string, maxLength: number): number {
   const codePoints = [...text].length;
@@ -93,7 +94,8 @@ function lengthOf(text: string, maxLength: number): number {
 }
 
 /**
- * Checks a key of a client or of another system. Keeps it exactly as given, spaces and invisible characters included.
+ * Checks a key that a client or another system chose. Keeps the key exactly as given, spaces and invisible characters
+ * included.
  * @throws INVALID for U+0000 and lone surrogates, which the database cannot hold, and for lengths outside 1..maxLength.
  */
 export function opaqueKey(path: string, value: string, maxLength: number): string {

@@ -8,15 +8,15 @@ import type { Class, School } from './entities.ts';
 import { hasEnded, nameOfYear } from './school-years.ts';
 
 /**
- * Unarchives a class, and the chats that were archived with it. Its invitations stay revoked, its former teachers stay
- * without an assignment in it, and its former pupils stay where they are. Archived classes keep their names, so there is
- * no other class of this name. Does nothing for a class that is not archived. Regulation 2.1 b.
+ * Unarchives a class, and the chats that were archived with it. Its invitations stay revoked. Former teachers stay without an
+ * assignment in the class, and former pupils stay in their present classes. Archived classes keep their names, so no other
+ * class has this name. Does nothing for a class that is not archived. Regulation 2.1 b.
  * @throws CONFLICT once the school year of the class has ended.
  */
 export async function unarchiveClass(ctx: Context, input: { classId: string }): Promise<Class> {
   const found = await findFor(ctx, 'Class', input.classId, 'class.unarchive');
   return mutate(ctx, async (tx) => {
-    // Holds the school, so that no person who loses their role meanwhile stays in a chat that is unarchived.
+    // Holds the school, so that no role ends meanwhile: a person without a role would stay in an unarchived chat.
     const school = await lock(tx, 'School', found.schoolId, 'hold');
     const current = await lock(tx, 'Class', found.id);
     if (current.archivedAt === null) return current;

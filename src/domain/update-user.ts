@@ -8,7 +8,7 @@ import { normalizeExternalIds, replaceExternalIds, withExternalIdConflict, type 
 import { findUserInSchool } from './find-user-in-school.ts';
 import { contactFields, handSetAfter, nameFields, type Names } from './users.ts';
 
-/** Corrects the details of people, by an administrator. */
+/** Corrects the details of people. An administrator calls this. */
 
 export interface UpdateUserInput extends Partial<{ [K in keyof Names]: string | null }> {
   userId: string;
@@ -19,11 +19,11 @@ export interface UpdateUserInput extends Partial<{ [K in keyof Names]: string | 
 }
 
 /**
- * Corrects the names, the contact details and the external ids of a person. Omitted fields keep their values, values
- * that are set already change nothing. Records a change of names or contact details in each school where the person has
- * a role, and remembers the columns as set by hand. Regulation 2.1 a.
- * @throws CONFLICT for contact details of a person who has a role in another school too, since a new password can be
- *   set through the e-mail address; and for names of a person who has roles only in other schools.
+ * Corrects the names, the contact details and the external ids of a person. An omitted field keeps its value. Does nothing if
+ * nothing changes. Records a change of names or contact details in each school where the person has a role, and adds these
+ * columns to `handSet`. Regulation 2.1 a.
+ * @throws CONFLICT for names of a person who has roles only in other schools. CONFLICT for contact details of a person who
+ *   has a role in another school too, since the e-mail address receives links for a new password.
  */
 export async function updateUser(ctx: Context, input: UpdateUserInput): Promise<User> {
   const { schoolId, userId, facts } = await findUserInSchool(ctx, input);

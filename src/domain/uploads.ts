@@ -12,13 +12,13 @@ import { readable } from './resources.ts';
 import { normalizeLine } from './text.ts';
 
 /**
- * Files that clients send. `createUpload` announces one, its bytes follow once by POST (src/http/upload-route.ts), and the
- * operation that uses them deletes them. What nobody uses is deleted after a day.
+ * Files that clients send. `createUpload` announces a file. One POST brings its bytes (src/http/upload-route.ts). The
+ * operation that uses the file deletes it. src/jobs/housekeeping.ts deletes a file that was not used within a day.
  */
 
 export const maxUploadBytes = 200 * 1024 * 1024;
 
-/** Announces a file. Its bytes go to the `url` of the upload, with the same access token. */
+/** Announces a file. The person or service then sends the bytes to the `url` of the upload. */
 export async function createUpload(ctx: Context, input: { schoolId: string; name: string; size: number }): Promise<Upload> {
   const { id: schoolId } = await findFor(ctx, 'School', input.schoolId, 'upload.create');
   const name = normalizeLine('name', input.name, 200);
@@ -42,16 +42,16 @@ export function uploadsOf(ctx: Context, { id }: School, args: PageArgs): Promise
   });
 }
 
-/** Returns the folder of the bytes: in the data folder, which the processes of one machine share. */
+/** Returns the folder of the uploaded files. It is in the data folder, which the processes of one machine share. */
 export const uploadFolder = ({ dataDir }: Pick<Config, 'dataDir'>): string => join(dataDir, 'uploads');
 
-/** Returns where the bytes of an upload are, once they have arrived. */
+/** Returns the path of the file with the bytes of an upload, once they have arrived. */
 export const uploadPath = (config: Pick<Config, 'dataDir'>, { id }: Pick<Upload, 'id'>): string => join(uploadFolder(config), id);
 
 /** Returns the URL that takes the bytes. */
 export const uploadUrl = ({ config }: Context, { id }: Upload): string => `${config.publicUrl}/uploads/${id}`;
 
-/** Returns an upload of the actor that waits for its bytes. @throws NOT_FOUND; CONFLICT if they have arrived. */
+/** Returns an upload of the actor whose bytes have not arrived. @throws NOT_FOUND; CONFLICT if the bytes have arrived. */
 export async function findOpenUpload(ctx: Context, id: string): Promise<Upload> {
   const upload = await find(ctx, 'Upload', id);
   if (upload.receivedAt !== null)
@@ -60,8 +60,8 @@ export async function findOpenUpload(ctx: Context, id: string): Promise<Upload> 
 }
 
 /**
- * Marks the bytes as received, after `place` has put them where `uploadPath` says. Returns false, without calling
- * `place`, if another request did so first: the row stays locked meanwhile.
+ * Marks the bytes as received, and calls `place` to move them to `uploadPath`. Returns false, without calling `place`, if
+ * another request was first. The row stays locked while `place` runs.
  */
 export function markReceived({ db }: Context, { id }: Upload, place: () => Promise<void>): Promise<boolean> {
   return transaction(db, async (tx) => {
@@ -71,7 +71,7 @@ export function markReceived({ db }: Context, { id }: Upload, place: () => Promi
   });
 }
 
-/** Returns an upload of the actor whose bytes have arrived. @throws NOT_FOUND; CONFLICT for one without bytes. */
+/** Returns an upload of the actor whose bytes have arrived. @throws NOT_FOUND; CONFLICT if the bytes have not arrived. */
 export async function findReceivedUpload(ctx: Context, id: string): Promise<Upload> {
   const upload = await find(ctx, 'Upload', id, 'uploadId');
   if (upload.receivedAt === null)
@@ -83,8 +83,8 @@ export async function findReceivedUpload(ctx: Context, id: string): Promise<Uplo
 }
 
 /**
- * Takes an upload for the one call that reads its bytes, by deleting its row; the bytes stay until `deleteUpload`.
- * @throws CONFLICT if another call took it first.
+ * Takes an upload for the call that reads its bytes. Deletes the row; the bytes stay until `deleteUpload`.
+ * @throws CONFLICT if another call took the upload first.
  */
 export async function claimUpload({ db }: Context, { id }: Upload): Promise<void> {
   const { count } = await db.prisma.upload.deleteMany({ where: { id } });

@@ -56,8 +56,8 @@ export interface NewUser extends Names {
 }
 
 /**
- * Within the caller's transaction: inserts a person without a role. With a sign-in name the person has joined.
- * @throws CONFLICT if another person has the sign-in name, or one that looks the same.
+ * Within the caller’s transaction: inserts a person without a role. A person with a sign-in name counts as joined.
+ * @throws CONFLICT if another person has the sign-in name, or a name that looks the same.
  */
 export async function insertUser(tx: Tx, input: NewUser): Promise<User> {
   const signInName = input.signInName ? signInNameOf(input.signInName) : null;
@@ -86,7 +86,7 @@ export function checkNewUser(input: NewUser & { signInName: string }): void {
   signInNameOf(input.signInName);
 }
 
-/** Returns the checked contact details that the input has. @throws INVALID at the one at fault. */
+/** Returns the checked contact details that the input has. @throws INVALID at the field at fault. */
 export function contactFields(input: { email?: string | null; phone?: string | null }): { email?: string | null; phone?: string | null } {
   const email = normalizeOptionalLine('email', input.email, 254);
   if (email && !isEmail(email)) throw invalid('email', ['Неверный адрес электронной почты.', 'This is not a valid e-mail address.']);
@@ -101,12 +101,18 @@ export function contactFields(input: { email?: string | null; phone?: string | n
 
 const handSetColumns = ['surname', 'givenName', 'patronymic', 'email', 'phone'] as const;
 
-/** Returns `handSet` with the columns of names and contact details that `data` changes. An import keeps their values. */
+/**
+ * Returns `handSet`, and adds the columns of names and contact details that `data` changes. An import keeps the values of
+ * these columns.
+ */
 export const handSetAfter = (current: User, data: Partial<User>): string[] => [
   ...new Set([...current.handSet, ...handSetColumns.filter((column) => data[column] !== undefined && data[column] !== current[column])]),
 ];
 
-/** Returns whether the text is one e-mail address, whose labels do not mix scripts to imitate another one. */
+/**
+ * Returns whether the text is one e-mail address. A label of the domain that mixes Latin with Cyrillic or Greek letters is
+ * refused, because it may imitate another domain.
+ */
 function isEmail(text: string): boolean {
   const domain = /^[^\s@<>()[\],;:"\\]+@([^\s@.]+(?:\.[^\s@.]+)+)$/u.exec(text)?.[1];
   if (domain === undefined || domainToASCII(domain) === '') return false;
@@ -123,7 +129,7 @@ export interface UpdateProfileInput {
 }
 
 /**
- * Updates the actor's own details, and records it in each school where the person has a role. Does nothing if nothing
+ * Updates the actor’s own details, and records the change in each school where the actor has a role. Does nothing if nothing
  * changes. Regulation 1.4.
  */
 export async function updateProfile(ctx: Context, input: UpdateProfileInput): Promise<User> {
@@ -149,7 +155,7 @@ export async function updateProfile(ctx: Context, input: UpdateProfileInput): Pr
     return user;
   });
 }
-/** Returns the person, if the actor may read the contact details; batched. Regulation 2.1 a, 152-ФЗ. */
+/** Returns the person; null if the actor may not read the contact details. Batched. Regulation 2.1 a, 152-ФЗ. */
 export function contactOf(ctx: Context, user: User): Promise<User | null> {
   return ctx.loaders.of<User>('User.contact', user.id, async (ids) => {
     const rows = await findRows<User>(ctx.db, 'User', { where: { AND: [{ id: { in: ids } }, where(ctx.actor, 'user.readContact')] } });

@@ -5,11 +5,11 @@ import { actingUserId, type Context } from './context.ts';
 import type { ResourceType, User } from './entities.ts';
 import { isResourceType, isTargetOf, loadFacts, resourceTypes } from './resources.ts';
 
-/** The viewer, and what the viewer may do. */
+/** The viewer, and the actions that the viewer may perform. */
 
 export { actions, clauseOf, type Action };
 
-/** Returns the viewer; null for a service and an anonymous actor. People may read their own row without a role too. */
+/** Returns the viewer; null for a service and an anonymous actor. People without a role may read their own row too. */
 export async function viewer(ctx: Context): Promise<User | null> {
   const id = actingUserId(ctx);
   return id === null ? null : ctx.loaders.ownRow(id);
@@ -18,7 +18,7 @@ export async function viewer(ctx: Context): Promise<User | null> {
 /** Returns what an action does, in one sentence. */
 export const descriptionOf = (action: Action): string => permissions[action].description;
 
-/** Returns the types of the rows that `viewerCan` decides an action on. */
+/** Returns the types of rows to which an action applies. */
 export const targetsOf = (action: Action): ResourceType[] => resourceTypes.filter((type) => isTargetOf(action, type));
 
 export interface Permission {
@@ -29,9 +29,9 @@ export interface Permission {
 }
 
 /**
- * Returns whether the permissions table allows the actor to perform the action on a row. NOT_FOUND: the actor may not
- * see the row. INVALID: the action does not apply to its type. The operation may still refuse with CONFLICT, by rules
- * that are not rights.
+ * Returns whether the permissions table allows the actor to perform the action on a row. The code NOT_FOUND means that the
+ * actor may not see the row, and INVALID that the action does not apply to the type of the row. The operation may still
+ * refuse with CONFLICT, by rules that are not rights.
  */
 export async function viewerCan(ctx: Context, action: Action, on: { thing: string; id: string } | null): Promise<Permission> {
   const answer = (code: RefusalCode | null): Permission => ({ allowed: code === null, clause: clauseOf(action), code });

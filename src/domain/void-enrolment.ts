@@ -12,8 +12,8 @@ import { orderBy } from './list-order.ts';
 import { normalizeLine } from './text.ts';
 
 /**
- * Voids enrolments that were mistakes. The row moves to the table of voided enrolments, which only the administrators
- * read: every list, interval, figure and rule of the enrolments is then as if the enrolment had never been.
+ * Voids enrolments that were mistakes. The row moves to the table of voided enrolments, which only the platform
+ * administrators read. Lists, counts and rules of enrolments then no longer contain the enrolment.
  */
 
 export interface VoidEnrolmentInput {
@@ -34,7 +34,7 @@ export async function voidEnrolment(ctx: Context, input: VoidEnrolmentInput): Pr
   try {
     found = await findFor(ctx, 'Enrolment', input.enrolmentId, 'enrolment.void');
   } catch (refusal) {
-    // Looks for a voided enrolment last, since another transaction may void it at any moment before.
+    // Looks for a voided enrolment last: another transaction may have voided the enrolment just before.
     const student = await studentOfVoided(ctx, input.enrolmentId);
     if (student === null) throw refusal;
     return student;
@@ -43,7 +43,7 @@ export async function voidEnrolment(ctx: Context, input: VoidEnrolmentInput): Pr
   const reason = normalizeLine('reason', input.reason, 300);
   return mutate(ctx, async (tx) => {
     const { student, enrolment, previous } = await lockEnrolments(tx, { id, studentId });
-    // Another transaction voided it meanwhile.
+    // Another transaction voided the enrolment meanwhile.
     if (enrolment === null) return student;
     if (input.restorePrevious) await refuseRestoring(tx, enrolment, previous);
     await moveToVoided(tx, enrolment, { reason, voidedById: actingUserId(ctx) });
@@ -53,7 +53,7 @@ export async function voidEnrolment(ctx: Context, input: VoidEnrolmentInput): Pr
   });
 }
 
-/** Returns the pupil of a voided enrolment; null if there is none that the actor may void. */
+/** Returns the pupil of a voided enrolment; null unless the actor may void the enrolment. */
 async function studentOfVoided(ctx: Context, id: string): Promise<User | null> {
   const voided = await ctx.db.prisma.voidedEnrolment.findUnique({ where: { id }, include: { student: true } });
   return voided !== null && can(ctx.actor, 'enrolment.void', { schoolId: voided.schoolId, classId: voided.classId })
@@ -67,14 +67,14 @@ interface LockedEnrolments {
   previous: Enrolment | null;
 }
 
-/** Holds the classes of the enrolment and of the previous one, then locks the pupil. Returns the current rows. */
+/** Holds the classes of the enrolment and of the previous enrolment, then locks the pupil. Returns the current rows. */
 async function lockEnrolments(tx: Tx, { id, studentId }: { id: string; studentId: string }): Promise<LockedEnrolments> {
   const initial = await findEnrolments(tx, id);
   const heldClassIds = new Set(classIdsOf(initial));
   for (const classId of heldClassIds) await lock(tx, 'Class', classId, 'hold');
   const student = await lock(tx, 'User', studentId);
   const current = await findEnrolments(tx, id);
-  // Another transaction voided the previous enrolment before the lock, so its predecessor becomes known only now.
+  // Another transaction voided the previous enrolment before the lock, so the enrolment before that becomes known only now.
   for (const classId of classIdsOf(current)) if (!heldClassIds.has(classId)) await lockLate(tx, 'Class', classId, 'hold');
   return { student, ...current };
 }

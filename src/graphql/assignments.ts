@@ -13,7 +13,7 @@ import { node } from './node.ts';
 import { id } from './typed-id.ts';
 
 const AssignmentKind = builder.enumType('AssignmentKind', {
-  description: 'The capacity in which a teacher works in a class.',
+  description: 'Whether a teacher leads a class or teaches a subject in it.',
   values: {
     CLASS_TEACHER: { description: 'Leads the class. A class has at most one at a time (regulation 2.3).' },
     SUBJECT_TEACHER: { description: 'Teaches a subject in the class. A class may have any number (regulation 2.4).' },
@@ -35,7 +35,7 @@ node('Assignment', {
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When the assignment ended; null while it lasts.' }),
     updatedAt: t.expose('updatedAt', {
       type: 'DateTime',
-      description: 'When the assignment was last changed: when it was added or, if it has ended, when it ended.',
+      description: 'When the assignment was last changed: when it ended or, if it lasts, when it was added.',
     }),
   }),
 });
@@ -58,7 +58,7 @@ builder.objectField(refs.Class, 'classTeacher', (t) =>
   t.field({
     type: refs.User,
     nullable: true,
-    description: 'The current class teacher; null if the class has none, or if you may not see this person.',
+    description: 'The current class teacher; null if the class has no class teacher, or if you may not see this person.',
     resolve: (schoolClass, _args, ctx) => classTeacherOf(ctx, schoolClass),
   }),
 );
@@ -96,7 +96,7 @@ mutation('assignSubjectTeacher', {
     classId: id(t, 'Class', { required: true, description: 'The class. CONFLICT if it is archived.' }),
     subjectId: id(t, 'Subject', {
       required: true,
-      description: 'The subject. NOT_FOUND for a subject of another school than that of the class.',
+      description: 'The subject, which must belong to the school of the class. NOT_FOUND for a subject of another school.',
     }),
     userId: id(t, 'User', {
       required: true,

@@ -43,11 +43,12 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     pageInfoFieldOptions: { description: 'The cursors of the page, and whether there are items before and after it.' },
     pageInfoTypeOptions: { description: 'The cursors of a page, and whether there are items before and after it.' },
     hasNextPageFieldOptions: {
-      description: 'Whether there are items after this page. With `last` this is not looked up: it is true exactly if `before` was given.',
+      description:
+        'Whether there are items after this page. With `last`, the server does not check: the value is true if `before` was given.',
     },
     hasPreviousPageFieldOptions: {
       description:
-        'Whether there are items before this page. Without `last` this is not looked up: it is true exactly if `after` was given.',
+        'Whether there are items before this page. Without `last`, the server does not check: the value is true if `after` was given.',
     },
     startCursorFieldOptions: { description: 'The cursor of the first item; null on an empty page.' },
     endCursorFieldOptions: { description: 'The cursor of the last item; null on an empty page.' },
@@ -61,7 +62,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
 
 builder.queryType({
   description:
-    'The queries. They return only what you may see, without an error: a list leaves out every other object, and a field with one object is null as if the object did not exist. The description of each type says who may see it. A wrong argument is an error whose `extensions` hold a `RefusalCode` as `code`, and the name of the argument in `path`.',
+    'The queries. An object that you may not see causes no error: a list leaves it out, and a field that would return it is null. The description of each type says who may see its objects. A wrong argument is an error whose `extensions` hold a `RefusalCode` as `code`, and the name of the argument in `path`.',
 });
 builder.mutationType({
   description:
@@ -80,8 +81,8 @@ export const descriptions = {
     'A key that makes the mutation safe to repeat: 1 to 100 characters of your choice, kept for 24 hours. The same key with the same input ' +
     'returns the object that the first request created. CONFLICT if the input differs, or if that object has been archived, ended, revoked or voided since. ' +
     'Default: no key, so that a repeated request may create another object.',
-  asOf: 'Returns the list as it was at this time: only items that had started and had not ended then, including any that have ended since. Default: the present state. Not a cursor like `School.asOf`.',
-  includeArchived: 'Whether to return archived objects too. Default: false, only active ones.',
+  asOf: 'Returns the list as it was at this time: the items that had started and had not ended. Default: now. This is a time, not a cursor like `School.asOf`.',
+  includeArchived: 'Whether to return archived objects too. Default: false.',
 } as const;
 
 /** Returns the enum value of an action or an event type: CHAT_CREATE for `chat.create`. */
@@ -96,5 +97,8 @@ export type BuilderTypes = typeof builder extends PothosSchemaTypes.SchemaBuilde
 
 type Refs = { readonly [T in ResourceType]: ObjectRef<BuilderTypes, Resources[T]> };
 
-/** References to the types that have a global ID, by name. The file of each type in src/graphql implements it with `node(…)`. */
+/**
+ * References to the types that have a global ID, by name. The file of each type in src/graphql implements the type with
+ * `node(…)`.
+ */
 export const refs = Object.fromEntries(resourceTypes.map((type) => [type, builder.objectRef(type)])) as unknown as Refs;

@@ -19,7 +19,7 @@ const ChatRoleEnum = builder.enumType('ChatRole', {
   values: {
     OWNER: {
       description:
-        'Does what a MODERATOR does, and may also remove and demote moderators. The creator of the chat at first. When the owner leaves or is demoted, the moderator who has been in the chat longest becomes the owner.',
+        'Does what a MODERATOR does, and may also remove and demote moderators. The creator of a chat is its first owner. When the owner leaves or is demoted, the moderator who has been in the chat longest becomes the owner.',
     },
     MODERATOR: { description: 'Renames and archives the chat, adds people to it, and removes or promotes people with the role MEMBER.' },
     MEMBER: { description: 'Takes part in the chat, and may not change the chat or its members.' },
@@ -31,11 +31,11 @@ const ReasonEnum = builder.enumType('MembershipReason', {
   values: {
     RULE: {
       description:
-        'The kind of the chat includes the person because of a role, an enrolment or an assignment (see `ChatKind`). The person leaves the chat automatically when that ends, and cannot be removed before.',
+        'The kind of the chat includes the person because of a role, an enrolment or an assignment (see `ChatKind`). The person leaves the chat automatically when this role, enrolment or assignment ends. The person cannot be removed before.',
     },
     PERSON: {
       description:
-        'The kind of the chat does not include the person: they created the chat, were added by somebody, or were appointed because the chat had lost its last moderator. They stay until they leave, are removed, or have no role in the school.',
+        'The kind of the chat does not include the person. The person created the chat, somebody added the person, or the server made the person a moderator because the chat had lost its last moderator. The person stays until they leave, are removed, or lose their last role in the school.',
     },
   } as const,
 });
@@ -47,7 +47,7 @@ node('ChatMember', {
     chat: 'The chat; null if you may not see the chat.',
     user: 'The member; null if you may not see this person.',
     addedBy:
-      'The person who added the member, or who last promoted the member to moderator; null if no person did, or if you may not see that person.',
+      'The person who added the member, or who last promoted the member to moderator; null if the server did, or if you may not see this person.',
   },
   fields: (t) => ({
     role: t.expose('role', { type: ChatRoleEnum, description: 'What the member may do in the chat.' }),

@@ -20,15 +20,17 @@ const ChatKindEnum = builder.enumType('ChatKind', {
     CLASS: { description: 'A chat of a class. The pupils and the teachers of the class are members; the class teacher moderates.' },
     SUBJECT: {
       description:
-        'A chat of one subject in a class. The pupils of the class and its teachers of the subject are members; these teachers moderate.',
+        'A chat of one subject in a class. The pupils of the class and the teachers of the subject in the class are members; these teachers moderate.',
     },
-    EXTRACURRICULAR: { description: 'A chat that is not about lessons. It has no automatic members: moderators add them, pupils too.' },
+    EXTRACURRICULAR: {
+      description: 'A chat that is not about lessons. It has no automatic members: its moderators add the members, who may be pupils.',
+    },
   } as const,
 });
 
 node('Chat', {
   description:
-    'A chat of a school. Chats are archived, never deleted. The platform administrators and the school administration see every chat of the school, others the chats in which they are members, and services with the scope `read` all.',
+    'A chat of a school. Chats are archived, never deleted. The platform administrators, the school administration and services with the scope `read` see every chat of the school. Others see the chats in which they are members.',
   plural: 'chats',
   parents: {
     school: 'The school of the chat; null if you may not see the school.',
@@ -47,14 +49,14 @@ node('Chat', {
     archivedAt: t.expose('archivedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When the chat was archived, after which it is read-only; null for an active chat.',
+      description: 'When the chat was archived and became read-only; null for an active chat.',
     }),
   }),
 });
 
 connection('School', 'chats', {
   of: 'Chat',
-  description: 'The chats of the school that you may see, newest first; without archived ones unless `includeArchived`.',
+  description: 'The chats of the school that you may see, newest first. Archived chats are included only with `includeArchived`.',
   args: (t) => ({
     kind: t({ type: ChatKindEnum, description: 'Only chats of this kind. Default: all kinds.' }),
     classId: id(t, 'Class', { description: 'Only chats of this class, of kinds CLASS and SUBJECT. Default: all chats.' }),
@@ -82,7 +84,7 @@ mutation('createChat', {
 });
 
 mutation('renameChat', {
-  description: 'Renames a chat. Giving it the name that it has changes nothing.',
+  description: 'Renames a chat. Giving the present name again changes nothing.',
   returns: 'Chat',
   inputDescription: 'The chat to rename, and its new name.',
   input: (t) => ({
@@ -93,7 +95,8 @@ mutation('renameChat', {
 });
 
 mutation('archiveChat', {
-  description: 'Makes a chat read-only for good, even if its class is archived and unarchived later. Archiving it again changes nothing.',
+  description:
+    'Makes a chat read-only for good: `unarchiveClass` does not make it active again. Archiving an archived chat changes nothing.',
   returns: 'Chat',
   inputDescription: 'The chat to archive for good.',
   input: (t) => ({ chatId: id(t, 'Chat', { required: true, description: 'The chat to archive.' }) }),

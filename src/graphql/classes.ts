@@ -9,7 +9,7 @@ import { id } from './typed-id.ts';
 
 node('Class', {
   description:
-    'A class of a school in one school year, such as 5А. Classes are archived, never deleted. Everyone who works in the school and services with the scope `read` see all of its classes, pupils only their own.',
+    'A class of a school in one school year, such as 5А. Classes are archived, never deleted. Everyone who works in the school and services with the scope `read` see all of its classes. Pupils see only their own class.',
   plural: 'classes',
   parents: {
     school: 'The school of the class; null if you may not see the school.',
@@ -52,18 +52,18 @@ connection('School', 'classes', {
     includeArchived: t.boolean({ description: descriptions.includeArchived }),
     archived: t.boolean({
       description:
-        'Only archived classes (true), or only active ones (false). If given, `includeArchived` is ignored. Default: as `includeArchived` says.',
+        'Only archived classes (true), or only active classes (false). Overrides `includeArchived`. Default: as `includeArchived` says.',
     }),
     search: t.string({
       description:
-        'Only classes whose grade or name begins like this, such as «5» or «5А», or whose letter contains it; up to 30 characters. Case and look-alike letters make no difference.',
+        'Only classes whose grade or name begins with this text, such as «5» or «5А», or whose letter contains this text; up to 30 characters. Case and look-alike letters make no difference.',
     }),
   }),
   list: classesOf,
 });
 
 const letterDescription =
-  'The letter, 1 to 15 characters with at least one letter or digit. Cyrillic letters are stored as capitals. Latin letters that look like Cyrillic ones are replaced by them.';
+  'The letter, 1 to 15 characters with at least one letter or digit. Cyrillic letters are stored as capitals. Latin letters that look like Cyrillic letters become Cyrillic.';
 
 mutation('createClass', {
   description:
@@ -112,8 +112,8 @@ mutation('archiveClass', {
 
 mutation('unarchiveClass', {
   description:
-    'Makes an archived class active again, and the chats that were archived with it. Chats that were archived before the class stay archived, and its invitations stay revoked: create new ones. ' +
-    'Its former pupils stay in their present classes, and its former teachers have no assignment in it: both leave its chats until they are enrolled or assigned again. ' +
+    'Makes an archived class active again, together with the chats that were archived with the class. Chats that were archived before the class stay archived. The invitations of the class stay revoked: create new invitations. ' +
+    'The former pupils and teachers do not return to the class, and leave its chats until they are enrolled or assigned again. ' +
     'Unarchiving an active class changes nothing.',
   returns: 'Class',
   inputDescription: 'The class to unarchive.',

@@ -8,7 +8,7 @@ import { parseIds, typedIdsOf, type TypedIds } from './typed-id.ts';
 
 type PageRef = ObjectRef<BuilderTypes, Page<object>>;
 
-/** References to the pages of each resource, by the name of the resource. */
+/** References to the page type of each resource, such as `ClassConnection`. */
 const pageRefs = new Map<ResourceType, PageRef>(resourceTypes.map((type) => [type, builder.objectRef<Page<object>>(`${type}Connection`)]));
 
 /** What `totalCount` adds to the cost of an operation, in objects. Counting 1,000 people took PostgreSQL 9 ms. */
@@ -18,14 +18,14 @@ const countCost = 25;
 export const countFields = <Shape>(t: PothosSchemaTypes.ObjectFieldBuilder<BuilderTypes, Shape>): FieldMap => ({
   totalCount: t.int({
     description:
-      'The number of items on all pages together: those that match the arguments of the list and that you may see. Select it only where you need it, since it adds 25 objects to the cost of the operation.',
+      'The number of items on all pages: the items that match the arguments of the list and that you may see. Adds 25 objects to the cost of the operation.',
     extensions: { cost: { objects: countCost } satisfies FieldCost },
     // Cast, since Pothos's type of a page lacks `totalCount`.
     resolve: (page) => (page as Page<object>).totalCount(),
   }),
 });
 
-/** Adds the type of a page of a resource. */
+/** Adds the page type of a resource, such as `ClassConnection`. */
 export function implementConnection(type: ResourceType, plural: string): void {
   const implemented = builder.connectionObject({
     type: refs[type],
@@ -39,9 +39,9 @@ export function implementConnection(type: ResourceType, plural: string): void {
 interface ConnectionOptions<P extends ResourceType, C extends ResourceType, Args extends InputFieldMap> {
   of: C;
   description: string;
-  /** Arguments besides `first`, `last`, `after` and `before`. */
+  /** Arguments in addition to `first`, `last`, `after` and `before`. */
   args?: (t: ArgBuilder<BuilderTypes>) => Args;
-  /** The cost of the field, instead of the size of a page. */
+  /** The cost of the field. Default: the size of the page. */
   cost?: FieldCost;
   /** Returns the page. `args` has the rows' ids in place of global IDs. */
   list: (ctx: GraphContext, parent: Resources[P], args: PageArgs & NoInfer<InputShapeFromFields<Args>>) => Promise<Page<Resources[C]>>;

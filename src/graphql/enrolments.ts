@@ -12,7 +12,7 @@ import { id } from './typed-id.ts';
 
 node('Enrolment', {
   description:
-    "A pupil's time in a class, from `startedAt` (inclusive) to `endedAt` (exclusive). Ended enrolments are kept; voided ones become a `VoidedEnrolment`. The platform administrators and the school administration see all enrolments of the school, teachers those in their classes, pupils the current ones in their class and all of their own, and services with the scope `read` all.",
+    "A pupil's time in a class, from `startedAt` (inclusive) to `endedAt` (exclusive). Ended enrolments are kept; a voided enrolment becomes a `VoidedEnrolment`. The platform administrators, the school administration and services with the scope `read` see all enrolments of the school. Teachers see the enrolments in their classes. Pupils see all of their own, and the current enrolments in their class.",
   plural: 'enrolments',
   parents: { student: 'The pupil; null if you may not see this person.', class: 'The class; null if you may not see the class.' },
   fields: (t) => ({
@@ -39,11 +39,12 @@ const EnrolmentOrder = orderInput('EnrolmentOrder', 'enrolments', {
 
 connection('School', 'enrolments', {
   of: 'Enrolment',
-  description:
-    'The enrolments in classes of the school that you may see; by default only current ones, by the time of their start, earliest first.',
+  description: 'The enrolments in classes of the school that you may see. Default: only current enrolments, earliest start first.',
   args: (t) => ({
     classId: id(t, 'Class', { description: 'Only enrolments in this class. Default: in all classes.' }),
-    active: t.boolean({ description: 'Only current enrolments (true), or only ended ones (false). Default: true; `null` means both.' }),
+    active: t.boolean({
+      description: 'Only current enrolments (true), or only ended enrolments (false). Default: true; `null` means both.',
+    }),
     updatedSince: t({
       type: 'DateTime',
       description: 'Only enrolments whose `updatedAt` is this time or later, for example since the last synchronisation. Default: all.',
@@ -58,7 +59,7 @@ builder.objectField(refs.User, 'enrolment', (t) =>
     type: refs.Enrolment,
     nullable: true,
     description:
-      'The current enrolment of the pupil, who has at most one over all schools; null if there is none, or if you may not see it.',
+      'The current enrolment of the pupil: at most one in all schools together. Null if the pupil is in no class, or if you may not see the enrolment.',
     resolve: (user, _args, ctx) => enrolmentOf(ctx, user),
   }),
 );
@@ -130,7 +131,7 @@ mutation('enrolStudent', {
 
 mutation('transferStudent', {
   description:
-    'Transfers a pupil to another class of the school: one enrolment ends and the next starts at the same instant, and the pupil leaves the chats of one class and joins those of the other. Returns the new enrolment. Transferring a pupil to their present class changes nothing.',
+    'Transfers a pupil to another class of the school: one enrolment ends and the next starts at the same instant, and the pupil leaves the chats of the old class and joins the chats of the new class. Returns the new enrolment. Transferring a pupil to their present class changes nothing.',
   returns: 'Enrolment',
   inputDescription: 'The pupil to transfer, and their next class.',
   input: (t) => ({
@@ -159,7 +160,7 @@ mutation('withdrawStudent', {
 
 mutation('voidEnrolment', {
   description:
-    'Voids an enrolment that was a mistake, whether current or ended. Lists, including those with `asOf`, and counts no longer contain it, and the pupil leaves the chats that they were in only because of it. ' +
+    'Voids an enrolment that was a mistake, whether current or ended. Lists (also with `asOf`) and counts no longer contain the enrolment. The pupil leaves the chats that the pupil was in only because of this enrolment. ' +
     'Returns the pupil. `User.voidedEnrolments` keeps the enrolment, with who voided it and why. Voiding a voided enrolment changes nothing.',
   returns: 'User',
   inputDescription: 'The enrolment to void, and why.',
@@ -171,7 +172,7 @@ mutation('voidEnrolment', {
     }),
     restorePrevious: t.boolean({
       description:
-        'Whether to undo the transfer that started the enrolment: the previous enrolment then lasts until the end of the voided one, or is current again. ' +
+        'Whether to undo the transfer that started the enrolment: the previous enrolment then gets the end of the voided enrolment, or is current again if the voided enrolment had not ended. ' +
         'Default: false, so that the pupil counts as in no class for that time. CONFLICT if no transfer started the enrolment, or if the previous class was archived before the voided enrolment ended.',
     }),
   }),
@@ -185,10 +186,10 @@ const EnrolmentChange = change('EnrolmentChange', {
     ENROLLED: ['student.enrolled', 'The pupil was enrolled in a class.'],
     TRANSFERRED: ['student.transferred', 'The pupil was transferred from one class to another.'],
     WITHDRAWN: ['student.withdrawn', 'The pupil was withdrawn from a class.'],
-    VOIDED: ['enrolment.voided', 'An enrolment was voided as a mistake, and counts as if it had never been.'],
+    VOIDED: ['enrolment.voided', 'An enrolment was voided as a mistake, and no longer counts.'],
     RESTORED: [
       'enrolment.restored',
-      'The enrolment that a transfer had ended lasts longer, because the enrolment that this transfer started was voided.',
+      'A transfer was undone: the enrolment after the transfer was voided, and the enrolment before the transfer lasts longer.',
     ],
   },
   ids: { studentId: 'The global ID of the pupil, present even if you may not see the pupil and `student` is null.' },

@@ -4,7 +4,7 @@ import { builder } from './builder.ts';
 
 export const RoleEnum = builder.enumType('Role', {
   description:
-    'A role in a school. Roles decide what a person may see and do there; a person may have several, except together with STUDENT.',
+    'A role in a school. Roles decide what a person may see and do in the school. A person may have several roles, but a STUDENT has no other role.',
   values: {
     PLATFORM_ADMINISTRATOR: {
       description:

@@ -45,12 +45,12 @@ const EventRef = builder.objectRef<Event>('Event').implement({
     }),
     causation: t.exposeString('causation', {
       nullable: true,
-      description: 'The ID of the request that made the change: equal for all events that one change caused. Null if unknown.',
+      description: 'The ID of the request that made the change, equal for all events of this change. Null if unknown.',
     }),
     ids: t.field({
       type: 'JSON',
       description:
-        'The global IDs of the objects concerned, as a JSON object: `{ "classId": "…", "studentId": "…" }`. The type of the event decides which names it has.',
+        'The global IDs of the objects concerned, as a JSON object: `{ "classId": "…", "studentId": "…" }`. The type of the event decides which names the JSON object has.',
       resolve: (event) =>
         Object.fromEntries(
           Object.entries(payloadOf(event)).flatMap(([key, id]) => {

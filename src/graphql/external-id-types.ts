@@ -1,7 +1,7 @@
 import type { ExternalId } from '../domain/external-ids.ts';
 import { builder } from './builder.ts';
 
-/** The types of identifiers in other systems, which several nouns have. */
+/** The types of external IDs. Several files of src/graphql use them. */
 
 export const ExternalIdRef = builder
   .objectRef<ExternalId>('ExternalId')
@@ -23,7 +23,7 @@ export const ExternalIdInputType = builder.inputType('ExternalIdInput', {
     value: t.string({
       required: true,
       description:
-        'The ID in that system, 1 to 100 characters. CONFLICT if it is taken: the ID of a school by another school, the ID of a person by another person of the school.',
+        'The ID in that system, 1 to 100 characters. CONFLICT if another school has this ID or, for the ID of a person, if another person of the school has it.',
     }),
   }),
 });

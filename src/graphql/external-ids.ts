@@ -3,12 +3,13 @@ import { builder, refs } from './builder.ts';
 import { ExternalIdRef } from './external-id-types.ts';
 import { id, parseIds } from './typed-id.ts';
 
-const readers = 'Only platform administrators of the school and services with the scope `read` see them; for others the list is empty.';
+const readers =
+  'Only platform administrators of the school and services with the scope `read` see these IDs; for others the list is empty.';
 
 builder.objectField(refs.User, 'externalIds', (t) => {
   const args = {
     schoolId: id(t.arg, 'School', {
-      description: 'Only IDs that this school has given the person. Default: those of every school whose IDs you may see.',
+      description: 'Only IDs of the person in this school. Default: the IDs in every school whose IDs you may see.',
     }),
   };
   return t.field({
@@ -23,7 +24,7 @@ const ofSchoolNoun = (type: Exclude<IdentifiedType, 'User'>, noun: string): void
   builder.objectField(refs[type], 'externalIds', (t) =>
     t.field({
       type: [ExternalIdRef],
-      description: `The IDs of the ${noun} in other systems, as imports set them, ordered by system. ${readers}`,
+      description: `The IDs of the ${noun} in other systems, ordered by system. Imports set these IDs. ${readers}`,
       resolve: (row: { id: string }, _args, ctx) => externalIdsOfRow(ctx, type, row.id),
     }),
   );

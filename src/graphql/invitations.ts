@@ -36,14 +36,14 @@ const StatusEnum = builder.enumType('InvitationStatus', {
 const HandOverRef = builder
   .objectRef<InvitationHandOver>('InvitationHandOver')
   .implement({
-    description: 'A hand-over of an invitation from one holder to the next.',
+    description: 'A change of the holder of an invitation.',
     fields: (t) => ({
       at: t.expose('at', { type: 'DateTime', description: 'When the invitation was handed over.' }),
       from: t.field({
         type: refs.User,
         nullable: true,
         description:
-          'The previous holder; null if nobody held the invitation before, because the operator of the server created it, or if you may not see this person.',
+          'The previous holder; null if the invitation had no holder because the operator of the server created it, or if you may not see this person.',
         resolve: loadBy('User', 'fromId'),
       }),
       to: t.field({
@@ -72,13 +72,13 @@ const UseRef = builder
 
 node('Invitation', {
   description:
-    'A link by which people join a school in a role, and pupils a class too. It is limited in time and in the number of people. Platform administrators of the school see every invitation. Other staff see those that they hold, a link for pupils only while they are the class teacher of its class.',
+    'A link by which people join a school in a role. Pupils also join a class. The link is limited in time and in the number of people. Platform administrators of the school see every invitation. Other staff see the invitations that they hold; they see an invitation for pupils only while they are the class teacher of its class.',
   plural: 'invitations',
   parents: {
     school: 'The school that people join; null if you may not see the school.',
     class: 'The class that pupils join; null for roles other than STUDENT, or if you may not see the class.',
     holder:
-      'The person who holds the link and passes it on: its creator until it is handed over. Null if the operator of the server created the invitation and it was not handed over, or if you may not see this person.',
+      'The person who holds the link and passes it on to others. At first this is the creator; `handOverInvitation` changes it. Null if the operator of the server created the invitation and nobody has handed it over, or if you may not see this person.',
     createdBy: 'The person who created the invitation; null if the operator of the server did, or if you may not see this person.',
   },
   fields: (t) => ({
@@ -96,7 +96,7 @@ node('Invitation', {
     rotatedAt: t.expose('rotatedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When `rotateInvitation` last replaced the link; null if it never did.',
+      description: 'When `rotateInvitation` last replaced the link; null if the link was never replaced.',
     }),
     revokedAt: t.expose('revokedAt', {
       type: 'DateTime',
@@ -137,11 +137,11 @@ const InvitationOrder = orderInput('InvitationOrder', 'invitations', {
 connection('School', 'invitations', {
   of: 'Invitation',
   description:
-    'The invitations of the school that you may see, by default newest first. Personal invitations are not among them: see `personalInvitations`.',
+    'The invitations of the school that you may see, by default newest first. Does not include personal invitations: see `personalInvitations`.',
   args: (t) => ({
     status: t({ type: StatusEnum, description: 'Only invitations with this status. Default: any status.' }),
     role: t({ type: RoleEnum, description: 'Only invitations that give this role. Default: any role.' }),
-    classId: id(t, 'Class', { description: 'Only invitations to this class. Default: to all classes, and those for staff.' }),
+    classId: id(t, 'Class', { description: 'Only invitations to this class. Default: all invitations, also those for staff.' }),
     orderBy: t({
       type: InvitationOrder,
       description: 'How to order the list. Default: by CREATED_AT, DESC; an order without `direction` is ASC.',
@@ -152,7 +152,7 @@ connection('School', 'invitations', {
 
 connection('User', 'heldInvitations', {
   of: 'Invitation',
-  description: 'The invitations that the person holds, of those that you may see; newest first.',
+  description: 'The invitations that the person holds and that you may see, newest first.',
   list: heldBy,
 });
 
@@ -172,7 +172,7 @@ const PreviewRef = builder
       expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When the link expires.' }),
       isPersonal: t.boolean({
         description:
-          'Whether the link is a personal invitation. If true, only `acceptPersonalInvitation` and the join page accept it; if false, `acceptInvitation` does.',
+          'Whether the link is a personal invitation. If true, only `acceptPersonalInvitation` and the join page accept the link; if false, `acceptInvitation` accepts it.',
         resolve: ({ givenName }) => givenName !== null,
       }),
     }),
@@ -212,7 +212,7 @@ mutation('createInvitation', {
 
 mutation('handOverInvitation', {
   description:
-    'Makes a person the holder of an invitation, who then sees its link. `Invitation.handOvers` records it. Handing an invitation to its present holder changes nothing.',
+    'Makes a person the holder of an invitation. The new holder sees the link. `Invitation.handOvers` records the hand-over. Handing an invitation to its present holder changes nothing.',
   returns: 'Invitation',
   inputDescription: 'The invitation, and the person who gets it.',
   input: (t) => ({
@@ -220,14 +220,14 @@ mutation('handOverInvitation', {
     userId: id(t, 'User', {
       required: true,
       description:
-        'The new holder. CONFLICT for a person who does not work in the school and, if the invitation is for pupils, for everyone except the class teacher of its class.',
+        'The new holder. CONFLICT if the person does not work in the school. CONFLICT for an invitation for pupils, unless the person is the class teacher of its class.',
     }),
   }),
   run: handOverInvitation,
 });
 
 mutation('revokeInvitation', {
-  description: 'Revokes an invitation for good: its link stops working. Revoking it again changes nothing.',
+  description: 'Revokes an invitation for good: its link stops working. Revoking a revoked invitation changes nothing.',
   returns: 'Invitation',
   inputDescription: 'The invitation to revoke for good.',
   input: (t) => ({ invitationId: id(t, 'Invitation', { required: true, description: 'The invitation to revoke.' }) }),
@@ -247,7 +247,7 @@ mutation('rotateInvitation', {
 
 mutation('acceptInvitation', {
   description:
-    'Joins the school of an invitation: gives you its role and, for pupils, enrols you in its class. Returns the viewer. If you have this role and are in this class already, it changes nothing and does not count as a use. NOT_FOUND for an unknown code; RATE_LIMITED after 20 unknown codes from one network address in 15 minutes. CONFLICT for a link that is not ACTIVE, for a personal invitation, for a pupil of another class, for a role that excludes one that you have, and if you joined by this link before and the school has ended your access since: ask for a new link.',
+    'Joins the school of an invitation: gives you its role and, for pupils, enrols you in its class. Returns the viewer. If you have this role and are in this class already, the mutation changes nothing and does not count as a use. NOT_FOUND for an unknown code; RATE_LIMITED after 20 unknown codes from one network address in 15 minutes. CONFLICT for a link that is not ACTIVE, for a personal invitation, for a pupil of another class, for a role that you cannot have together with one of your roles, and if you joined by this link before and the school has ended your access since: ask for a new link.',
   returns: 'User',
   inputDescription: 'The invitation link by which you join.',
   input: (t) => ({ code: t.string({ required: true, description: codeDescription }) }),

@@ -25,7 +25,10 @@ export const RefusalCode = builder.enumType('RefusalCode', {
   } as const,
 });
 
-/** Wraps a refusal as a resolver's result, since graphql-js would throw a returned Error. */
+/**
+ * Wraps a refusal as the result of a resolver. If the resolver returned the Refusal itself, which is an Error, graphql-js
+ * would throw it.
+ */
 interface Refused {
   refusal: Refusal;
 }
@@ -60,17 +63,17 @@ const RefusalRef = builder
   });
 
 /**
- * The parsed input; `never` as long as the fields are not inferred. TypeScript checks a `run` that is not a lambda
- * before it looks at the fields.
+ * The parsed input; `never` until TypeScript has inferred the fields. TypeScript checks a `run` that is not a lambda before
+ * it infers the fields.
  */
 type ParsedInput<Fields extends InputFieldMap> = string extends keyof Fields ? never : InputShapeFromFields<Fields>;
 
-/** A reference to an object type without a global id, for an answer that cannot be read again. */
+/** A reference to an object type without a global id, such as `PasswordLink`: clients cannot query such an object again. */
 interface ValueType {
   readonly $inferType: object;
 }
 
-/** What `run` returns for the type that a mutation returns. */
+/** The value that `run` must return for `returns`. */
 type Returned<T extends ResourceType | ValueType> = T extends ResourceType
   ? Resources[T]
   : T extends { readonly $inferType: infer Value }
@@ -79,13 +82,13 @@ type Returned<T extends ResourceType | ValueType> = T extends ResourceType
 
 interface MutationOptions<T extends ResourceType | ValueType, Fields extends InputFieldMap> {
   description: string;
-  /** The type of the row that `run` returns, or of a value without a global id. */
+  /** The type that the mutation returns: a resource, or an object type without a global id. */
   returns: T;
   inputDescription: string;
   input: (t: InputFieldBuilder<BuilderTypes, 'InputObject'>) => Fields;
   /**
-   * Calls one operation and returns its result. `input` has the rows' ids in place of global IDs, and null for an
-   * omitted id. A thrown Refusal becomes the result, and a transient error becomes UNAVAILABLE.
+   * Calls one operation and returns its result. In `input`, row ids replace the global IDs, and null replaces an omitted id.
+   * If `run` throws a Refusal, the mutation returns it; a transient error becomes UNAVAILABLE.
    */
   run: (ctx: GraphContext, input: NoInfer<ParsedInput<Fields>>) => Promise<Returned<T>>;
 }
@@ -134,7 +137,10 @@ export function mutation<T extends ResourceType | ValueType, const Fields extend
   );
 }
 
-/** Returns the input with the rows' ids. An omitted id becomes null, and `idempotent` hashes this form. */
+/**
+ * Returns the input with the rows' ids in place of global IDs, and null in place of an omitted id. `idempotent` hashes this
+ * form.
+ */
 const parseInput = <Input extends object>(input: Input, ids: TypedIds): Input => ({
   ...parseIds(input, ids),
   ...Object.fromEntries(ids.flatMap(([name]) => (Object.hasOwn(input, name) ? [] : [[name, null]]))),

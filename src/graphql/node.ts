@@ -9,15 +9,15 @@ import { parseId } from './typed-id.ts';
 interface NodeOptions<T extends ResourceType> {
   description: string;
   /**
-   * What a page of rows holds, in the plural, for its description. If set, adds the page type that `connection`
-   * returns.
+   * The plural of the type, such as `classes`. If set, `node` adds the page type that `connection` returns, and describes it
+   * by this word.
    */
   plural?: string;
   fields: (t: PothosSchemaTypes.ObjectFieldBuilder<BuilderTypes, Resources[T]>) => FieldMap;
 }
 
 /**
- * Descriptions of the fields of the parents in src/domain/resources.ts. A field is null if the viewer may not see the
+ * The descriptions of the fields of the parents (src/domain/resources.ts). Such a field is null if the viewer may not see the
  * parent.
  */
 type ParentDescriptions<T extends ResourceType> = [ParentField<T>] extends [never]
@@ -26,7 +26,7 @@ type ParentDescriptions<T extends ResourceType> = [ParentField<T>] extends [neve
 
 /**
  * Adds the object type of a resource, with its global ID and a field for each of its parents.
- * @throws Error with the type's name if src/domain/resources.ts lacks the type; later errors would not name it.
+ * @throws Error if src/domain/resources.ts lacks the type. Without this check a later error would not name the type.
  */
 export function node<T extends ResourceType>(type: T, options: NodeOptions<T> & ParentDescriptions<T>): void {
   if (!isResourceType(type)) throw new Error(`The type ${String(type)} is not in src/domain/resources.ts: add it to the table there.`);

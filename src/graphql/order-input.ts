@@ -1,7 +1,7 @@
 import type { OrderBy } from '../domain/list-order.ts';
 import { builder, type BuilderTypes } from './builder.ts';
 
-/** The input by which a client chooses the order of a list. */
+/** The input types by which a client chooses the order of a list. */
 
 const OrderDirection = builder.enumType('OrderDirection', {
   description: 'The direction in which a list is ordered.',

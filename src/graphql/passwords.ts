@@ -11,11 +11,11 @@ const PasswordLinkRef = builder
     fields: (t) => ({
       user: t.field({ type: refs.User, description: 'The person who sets the password.', resolve: ({ user }) => user }),
       link: t.exposeString('link', {
-        description: 'The URL to hand over to the person, and to nobody else: the first to use it sets the password.',
+        description: 'The URL to hand over to the person. Show it to nobody else: the first person who uses it sets the password.',
       }),
       expiresAt: t.expose('expiresAt', {
         type: 'DateTime',
-        description: 'When the link expires: 72 hours after it was created. It stops working earlier if it is used or replaced.',
+        description: 'When the link expires: 72 hours after it was created. A link that was used or replaced stops working earlier.',
       }),
     }),
   });

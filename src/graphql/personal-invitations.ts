@@ -26,7 +26,7 @@ const PersonalInvitationRef = builder
   .objectRef<PersonalInvitation>('PersonalInvitation')
   .implement({
     description:
-      'The invitation of a person whom an administrator or an import created. With its link only this person, and only once, chooses a login and a password.',
+      'The invitation of a person whom an administrator or an import created. By its link the person chooses a login and a password. The link works once.',
     fields: (t) => ({
       user: t.field({
         type: refs.User,
@@ -38,7 +38,7 @@ const PersonalInvitationRef = builder
       link: t.exposeString('link', {
         nullable: true,
         description:
-          'The URL that the person opens to join; null unless `status` is ACTIVE, and null for schools that did not issue the invitation.',
+          'The URL that the person opens to join; null unless `status` is ACTIVE, and null if another school issued the invitation.',
       }),
       expiresAt: t.expose('expiresAt', {
         type: 'DateTime',
@@ -53,7 +53,7 @@ builder.objectField(refs.User, 'personalInvitation', (t) =>
     type: PersonalInvitationRef,
     nullable: true,
     description:
-      'The personal invitation of the person, with the status JOINED after they have joined. Only platform administrators of a school where the person has a role see it; null for others.',
+      'The personal invitation of the person. Its status is JOINED once the person has joined. Null unless you are a platform administrator of a school where the person has a role.',
     resolve: (user, _args, ctx) => personalInvitationOf(ctx, user),
   }),
 );
@@ -64,11 +64,11 @@ builder.queryField('personalInvitations', (t) =>
       type: PersonalInvitationRef,
       nullable: true,
       description:
-        'The personal invitations of the present pupils of a class, in Russian alphabetical order of the pupils. Only platform administrators of the school and the class teacher of the class see them; null for others, and for an unknown class.',
+        'The personal invitations of the present pupils of a class, in Russian alphabetical order of the pupils. Null unless you are a platform administrator of the school or the class teacher of the class, and for an unknown class.',
       args: {
         classId: id(t.arg, 'Class', { required: true, description: 'The class of the pupils.' }),
         joined: t.arg.boolean({
-          description: 'Only pupils who have joined (true), or only those who have not (false). Default: all pupils.',
+          description: 'Only pupils who have joined (true), or only pupils who have not joined (false). Default: all pupils.',
         }),
       },
       resolve: (_root, args, ctx) => personalInvitationsOf(ctx, parseIds(args, [['classId', 'Class']])),
@@ -82,7 +82,7 @@ builder.objectField(refs.Class, 'invitationsPage', (t) =>
   t.string({
     nullable: true,
     description:
-      'The URL of a page to print, with the personal invitation of each pupil who has not joined, to cut out and hand over. Null unless you are a platform administrator of the school or the class teacher of the class.',
+      'The URL of a page to print: the personal invitations of the pupils who have not joined, to cut out and hand over. Null unless you are a platform administrator of the school or the class teacher of the class.',
     resolve: (schoolClass, _args, ctx) => invitationsPageOf(ctx, schoolClass),
   }),
 );
@@ -104,7 +104,7 @@ mutation('reissuePersonalInvitation', {
 
 mutation('acceptPersonalInvitation', {
   description:
-    'Lets the person of a personal invitation choose a login and a password; needs no access token. Returns the person, who can sign in from then on, and has had the role, the class and the chats since they were created. NOT_FOUND for every code except that of an ACTIVE personal invitation. RATE_LIMITED after 20 unknown codes from one network address in 15 minutes, or after too many failed attempts.',
+    'Lets the person of a personal invitation choose a login and a password; needs no access token. Returns the person, who can now sign in, and who already has the role, the class and the chats. NOT_FOUND unless the code belongs to an ACTIVE personal invitation. RATE_LIMITED after 20 unknown codes from one network address in 15 minutes, or after too many failed attempts.',
   returns: 'User',
   inputDescription: 'The code of the invitation, and what the person chooses to sign in with.',
   input: (t) => ({

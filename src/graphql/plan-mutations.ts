@@ -20,16 +20,17 @@ mutation('planImport', {
   input: (t) => ({
     uploadId: id(t, 'Upload', {
       required: true,
-      description: 'The upload, whose bytes have arrived. It is deleted after it was read. CONFLICT for one without bytes.',
+      description: 'The upload. CONFLICT if its bytes have not arrived. The server deletes the upload after reading it.',
     }),
     format: t.field({
       type: RosterFormatEnum,
-      description: 'The format that the file must have. Default: any, recognised by its names and columns.',
+      description: 'The format that the file must have. Default: the server recognises the format by the names of files and columns.',
     }),
-    schoolYearId: id(t, 'SchoolYear', { description: 'The school year of the classes in the file. Default: the present one.' }),
+    schoolYearId: id(t, 'SchoolYear', { description: 'The school year of the classes in the file. Default: the current year.' }),
     system: t.string({ description: 'The system whose IDs the file holds, up to 50 characters. Default: `roster`.' }),
     isPartial: t.boolean({
-      description: 'Whether the file states only a part of the school, so that nobody who is missing from it has left. Default: false.',
+      description:
+        'Whether the file lists only a part of the school. A person who is missing from such a file stays in the school. Default: false.',
     }),
   }),
   run: planImport,
@@ -98,7 +99,8 @@ mutation('editPlanRow', {
   input: (t) => ({
     planRowId: id(t, 'PlanRow', {
       required: true,
-      description: 'The row. CONFLICT for one in ERROR, for one that changes nothing, and unless its plan is READY.',
+      description:
+        'The row. CONFLICT if the row is in ERROR, if it has no change to decide about, if the decision does not fit it, or if the plan is not READY.',
     }),
     isApplied: t.boolean({
       description: 'True: the row does what `proposed` says, also where a rule had withheld it. False: the object stays as it is.',
@@ -118,17 +120,17 @@ mutation('editPlanRow', {
 
 mutation('applyPlan', {
   description:
-    'Applies a plan: all of its rows or, if anything is refused, none. Applying an applied plan again changes nothing. CONFLICT, with the lines, if the school has changed since the plan was made.',
+    'Applies all rows of a plan. If one row is refused, applies no row. Changes nothing if the plan is applied already. CONFLICT if the school has changed since the plan was made: `message` names the lines.',
   returns: 'Plan',
   inputDescription: 'The plan, and what it may do.',
   input: (t) => ({
-    planId: id(t, 'Plan', { required: true, description: 'The plan. CONFLICT if it failed or was undone.' }),
+    planId: id(t, 'Plan', { required: true, description: 'The plan. CONFLICT if it is FAILED, UNDONE, or 89 days old.' }),
     threshold: t.int({
       description:
-        'The greatest share of the covered people who may leave the school or their class, 0 to 100 per cent. Default: 5. CONFLICT if more would. Has no effect on the source YEAR.',
+        'How many of the people in `coveredCount` may leave the school or their class, in per cent from 0 to 100. Default: 5. CONFLICT if more people would leave. Has no effect on the source YEAR.',
     }),
     skipErrors: t.boolean({
-      description: 'Whether to apply the other rows if some are in ERROR. Default: false, and CONFLICT if some are.',
+      description: 'Whether to apply the plan without its rows in ERROR. Default: false, and CONFLICT if there are such rows.',
     }),
   }),
   run: applyPlan,
@@ -154,9 +156,11 @@ mutation('schedulePlan', {
 
 mutation('undoPlan', {
   description:
-    'Undoes an applied plan, as if it had never been applied. Undoing it again changes nothing. CONFLICT, with the lines, if something depends on a row: for example, a person has joined since.',
+    'Undoes an applied plan: restores the previous roles, classes, assignments and names, and archives the classes that the plan created. Changes nothing if the plan is undone already. CONFLICT if something depends on a row, for example if a person has joined since: `message` names the lines.',
   returns: 'Plan',
   inputDescription: 'The plan to undo.',
-  input: (t) => ({ planId: id(t, 'Plan', { required: true, description: 'The plan. CONFLICT unless it was applied.' }) }),
+  input: (t) => ({
+    planId: id(t, 'Plan', { required: true, description: 'The plan. CONFLICT if never applied, or 89 days after it was applied.' }),
+  }),
   run: undoPlan,
 });

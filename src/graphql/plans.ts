@@ -15,10 +15,10 @@ const SourceEnum = builder.enumType('PlanSource', {
 });
 
 const StateEnum = builder.enumType('PlanState', {
-  description: 'How far a plan is.',
+  description: 'Whether a plan can be applied, was applied, or was undone.',
   values: {
     READY: { description: 'The plan can be edited and applied.' },
-    APPLIED: { description: 'All of its rows but those in ERROR and KEEP were applied.' },
+    APPLIED: { description: 'The plan was applied: all of its rows in ADD, CHANGE and END.' },
     UNDONE: { description: 'The plan was applied, and then undone.' },
     FAILED: { description: 'The file could not be read. The rows in ERROR say why.' },
   } as const,
@@ -40,7 +40,7 @@ const NounEnum = builder.enumType('PlanNoun', {
   values: {
     CLASS: { description: 'A class of the school year.' },
     SUBJECT: { description: 'A subject of the school.' },
-    PERSON: { description: 'A person, with the roles in the school and, for a pupil, the class.' },
+    PERSON: { description: 'A person, with the roles in the school. For a pupil, also with the class.' },
     ASSIGNMENT: { description: 'The work of a teacher in a class: as class teacher, or in a subject.' },
   } as const,
 });
@@ -77,13 +77,13 @@ const CountsRef = builder
 const WarningRef = builder
   .objectRef<PlanWarning>('PlanWarning')
   .implement({
-    description: 'A fault in the file that did not keep the reader from reading that place.',
+    description: 'A fault in the file that the server could work around.',
     fields: (t) => ({
-      code: t.exposeString('code', { description: 'The kind of fault, for programs.' }),
-      file: t.exposeString('file', { description: 'The name of the file, or of the file in an archive.' }),
+      code: t.exposeString('code', { description: 'The kind of fault, as a stable code.' }),
+      file: t.exposeString('file', { description: 'The name of the file. In a ZIP, the name of the file inside.' }),
       line: t.exposeInt('line', { nullable: true, description: 'The line, counted from 1; null if the warning is about the whole file.' }),
       message: t.string({
-        description: 'The fault in words, and what was read instead: in Russian, or in English if Accept-Language prefers it.',
+        description: 'The fault in words, and what the server read instead. In Russian, or in English if Accept-Language prefers English.',
         resolve: ({ message }, _args, ctx) => message[ctx.language === 'ru' ? 0 : 1],
       }),
     }),
@@ -99,7 +99,7 @@ node('Plan', {
     createdBy: 'The person who made the plan; null for services and the operator, and if you may not see the person.',
   },
   fields: (t) => ({
-    source: t.expose('source', { type: SourceEnum, description: 'What the plan was made of.' }),
+    source: t.expose('source', { type: SourceEnum, description: 'How the plan was made.' }),
     state: t.expose('state', { type: StateEnum, description: 'Whether the plan can be applied, and whether it was.' }),
     format: t.field({
       type: RosterFormatEnum,
@@ -111,15 +111,19 @@ node('Plan', {
     system: t.exposeString('system', { description: 'The system whose external IDs the file holds.' }),
     coveredCount: t.exposeInt('coveredCount', {
       description:
-        'The number of people of the school whom the file covers. `applyPlan` compares the number of those who leave with it. For the source YEAR, the number of pupils in the plan.',
+        'The number of people of the school whom the file covers. A covered person who is missing from the file leaves the school. The `threshold` of `applyPlan` is a share of this number. For the source YEAR, the number of pupils in the plan.',
     }),
-    counts: t.field({ type: CountsRef, description: 'How many rows do what.', resolve: (plan, _args, ctx) => planCountsOf(ctx, plan) }),
+    counts: t.field({
+      type: CountsRef,
+      description: 'The rows, counted by operation.',
+      resolve: (plan, _args, ctx) => planCountsOf(ctx, plan),
+    }),
     warnings: t.field({
       type: [WarningRef],
-      description: 'The first 1000 warnings of the reader, in the order of the file.',
+      description: 'The first 1000 warnings about the file, in the order of the file.',
       resolve: (plan) => warningsOf(plan),
     }),
-    warningCount: t.exposeInt('warningCount', { description: 'The number of all warnings.' }),
+    warningCount: t.exposeInt('warningCount', { description: 'The number of all warnings, also of those that `warnings` leaves out.' }),
     appliesAt: t.expose('appliesAt', {
       type: 'DateTime',
       nullable: true,
@@ -168,7 +172,7 @@ node('PlanRow', {
     noun: t.expose('noun', {
       type: NounEnum,
       nullable: true,
-      description: 'The type of the object; null for an error that concerns the file as a whole.',
+      description: 'The type of the object; null for an error in the file itself, which has no object.',
     }),
     operation: t.expose('operation', { type: OperationEnum, description: 'What the row does.' }),
     proposed: t.expose('proposed', {
@@ -179,19 +183,21 @@ node('PlanRow', {
       nullable: true,
       description: 'The name of the file that the row comes from; null for an object that is missing from the file.',
     }),
-    line: t.exposeInt('line', { nullable: true, description: 'The line in the file, counted from 1; null without a line.' }),
+    line: t.exposeInt('line', { nullable: true, description: 'The line in the file, from 1; null if there is no line.' }),
     code: t.exposeString('code', {
       nullable: true,
-      description: 'Why the row is in ERROR or KEEP, or what was left out of it; null if all is plain.',
+      description:
+        'A stable code: why the row is in ERROR or KEEP, or what the row leaves out. Null if the row does all that the file asks for.',
     }),
     message: t.string({
       nullable: true,
-      description: 'The `code` in words: in Russian, or in English if Accept-Language prefers it.',
+      description: 'The `code` in words. In Russian, or in English if Accept-Language prefers English.',
       resolve: ({ messageRu, messageEn }, _args, ctx) => (ctx.language === 'ru' ? messageRu : messageEn),
     }),
     fields: t.field({
       type: [FieldRef],
-      description: 'The fields that the row sets or ends. Empty for most rows in KEEP and ERROR.',
+      description:
+        'The fields that the row changes, or would change if it were not withheld. Empty if the file asks for no change, and in ERROR.',
       resolve: (row) => fieldsOf(row),
     }),
   }),
@@ -199,7 +205,7 @@ node('PlanRow', {
 
 connection('School', 'plans', {
   of: 'Plan',
-  description: 'The plans of the school that you may see, newest first. A service sees those that it made.',
+  description: 'The plans of the school that you may see, newest first. A service sees only plans that it made.',
   args: (t) => ({ state: t({ type: StateEnum, description: 'Only plans in this state.' }) }),
   list: plansOf,
 });
@@ -231,5 +237,6 @@ const PlanChange = change('PlanChange', {
 
 stream('plans', {
   ...PlanChange,
-  description: 'The plans of the school, as soon as they are made, scheduled, applied or undone. Services need the scope `events`.',
+  description:
+    'The changes of the plans of the school, each as soon as it is committed. FORBIDDEN for a service without the scope `events`.',
 });

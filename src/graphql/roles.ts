@@ -7,7 +7,7 @@ import { id } from './typed-id.ts';
 
 node('RoleGrant', {
   description:
-    'A role that a person has or had in a school, from one time to another. Ended roles are kept. Everyone who works in the school and services with the scope `read` see all of its roles, pupils only their own.',
+    'A role that a person has or had in a school, from `startedAt` to `endedAt`. Ended roles are kept. Everyone who works in the school and services with the scope `read` see all roles in the school. Pupils see only their own roles.',
   plural: 'role grants',
   parents: {
     school: 'The school in which the role counts; null if you may not see the school.',
@@ -21,17 +21,17 @@ node('RoleGrant', {
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When the role ended; null while it lasts.' }),
     updatedAt: t.expose('updatedAt', {
       type: 'DateTime',
-      description: 'When the role was last changed: when it was granted or, if it has ended, when it ended.',
+      description: 'When the role was last changed: when it ended or, if it lasts, when it was granted.',
     }),
   }),
 });
 
 connection('User', 'roles', {
   of: 'RoleGrant',
-  description: 'The current roles of the person that you may see, in all schools, oldest first; with `includeEnded`, ended roles too.',
-  // A person has at most three current roles in one school. One more is allowed for, in another school.
+  description: 'The current roles of the person in all schools that you may see, oldest first. With `includeEnded`, ended roles too.',
+  // The estimate is four roles: at most three current roles in one school, and one role in another school.
   cost: { maxItems: 4, unless: 'includeEnded' },
-  args: (t) => ({ includeEnded: t.boolean({ description: 'Whether to return ended roles too. Default: false, only current ones.' }) }),
+  args: (t) => ({ includeEnded: t.boolean({ description: 'Whether to return ended roles too. Default: false.' }) }),
   list: rolesOf,
 });
 

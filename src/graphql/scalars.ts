@@ -23,8 +23,8 @@ function daysIn(year: number, month: number): number {
 const isDay = ({ year, month, date }: Day): boolean => year !== '0000' && Number(date) <= daysIn(Number(year), Number(month));
 
 /**
- * Parses an RFC 3339 instant. Every part is checked here, because `Date` turns 30 February into 2 March and accepts
- * years that PostgreSQL does not store. Digits past the milliseconds are cut off; a leap second (`:60`) is refused.
+ * Parses an RFC 3339 instant. Checks every part itself, because `Date` turns 30 February into 2 March and accepts years that
+ * PostgreSQL does not store. Cuts off digits after the milliseconds, and refuses a leap second (`:60`).
  */
 function parseInstant(value: unknown, node?: ValueNode): Date {
   const parts = typeof value === 'string' ? (instantPattern.exec(value)?.groups as Instant | undefined) : undefined;

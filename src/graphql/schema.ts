@@ -28,7 +28,7 @@ import './viewer.ts';
 
 export const schema = builder.toSchema();
 
-// Hot path: replaces the relay plugin's resolver, which awaits a promise for every id, by a synchronous one.
+// Hot path: sets a synchronous resolver for each id. The resolver of the relay plugin awaits a promise for every id.
 for (const type of schema.getPossibleTypes(schema.getType('Node') as GraphQLInterfaceType)) {
   const field = type.getFields().id!;
   field.resolve = ({ id }: { id: string }) => globalId(type.name as ResourceType, id);

@@ -26,10 +26,10 @@ node('SchoolYear', {
 builder.objectField(refs.School, 'years', (t) =>
   t.field({
     type: [refs.SchoolYear],
-    // A school gets one new school year each year.
+    // The estimate is ten years, since a school gets one new year each year.
     extensions: { cost: { maxItems: 10 } satisfies FieldCost },
     description:
-      'The years of the school, latest first. The current and the next year are added when the school is set up, when a year starts, and whenever `createClass` is called without `schoolYearId`.',
+      'The years of the school, latest first. The server adds the current and the next year when the school is set up, when a year starts, and whenever `createClass` or `planImport` is called without `schoolYearId`.',
     resolve: (school, _args, ctx) => yearsOf(ctx, school),
   }),
 );
@@ -39,7 +39,7 @@ builder.objectField(refs.School, 'currentYear', (t) =>
     type: refs.SchoolYear,
     nullable: true,
     description:
-      "The school year that contains today in the school's time zone: it changes on 1 September at 00:00. Null if the year has not been added yet (see `years`). `classes` lists the classes of this year by default.",
+      "The school year that contains today in the school's time zone. Changes on 1 September at 00:00. Null if the server has not added the year yet (see `years`). `classes` lists the classes of this year by default.",
     resolve: (school, _args, ctx) => currentYearOf(ctx, school),
   }),
 );
@@ -50,7 +50,7 @@ const SchoolYearChange = change('SchoolYearChange', {
   kinds: {
     STARTED: [
       'schoolYear.started',
-      'The year started, and is `School.currentYear` now. Reported once for each year: on 1 September at 00:00 in the time zone of the school, or as soon as the server runs after that.',
+      'The year started, and is `School.currentYear` now. Sent once for each year, on 1 September at 00:00 in the time zone of the school. If the server is not running then, it sends the change after its next start.',
     ],
     TERMS_SET: ['terms.set', 'The terms of the year were set.'],
   },
@@ -60,5 +60,5 @@ const SchoolYearChange = change('SchoolYearChange', {
 stream('schoolYears', {
   ...SchoolYearChange,
   description:
-    'The changes of the school years, each as soon as it is committed. Only people who work in the school and services receive them; a pupil may subscribe, and receives no changes. FORBIDDEN for a service without the scope `events`.',
+    'The changes of the school years, each as soon as it is committed. Only services and people who work in the school receive changes. A pupil may subscribe, but receives no change. FORBIDDEN for a service without the scope `events`.',
 });

@@ -12,7 +12,7 @@ import { id } from './typed-id.ts';
 
 node('School', {
   description:
-    'A school, set up by the operator of the server. It has its own log, and counts days in its own time zone. Everyone who has a role in the school may see it, and services with the scope `read` or `events`.',
+    'A school, set up by the operator of the server. It has its own log, and counts days in its own time zone. Everyone who has a role in the school and services with the scope `read` or `events` may see the school.',
   fields: (t) => ({
     name: t.exposeString('name', { description: 'The short name, 1 to 100 characters.' }),
     fullName: t.exposeString('fullName', { description: 'The full name, as in the charter; 1 to 300 characters.' }),
@@ -74,11 +74,11 @@ connection('School', 'people', {
     withoutClass: t.boolean({ description: 'Whether to return only pupils who are in no class. Default: false.' }),
     hasLogin: t.boolean({
       description:
-        'Only people who have a way to sign in, with a password or through another identity provider (true), or only people who have none yet (false). Either value also leaves out people whose `contact` you may not see. Default: everyone.',
+        'True: only people who can sign in, with a password or through another identity provider. False: only people who cannot sign in yet. Either value leaves out people whose `contact` you may not see. Default: everyone.',
     }),
     active: t.boolean({
       description:
-        'Only people with a current role in the school (true), or only those who had a role and have none now, such as former pupils and deactivated accounts (false). Default: true; `null` means both.',
+        'True: only people with a current role in the school. False: only people who had a role and have no role now, such as former pupils and deactivated accounts. Default: true; `null` means both.',
     }),
     search: t.string({
       description:
@@ -106,7 +106,7 @@ mutation('updateSchool', {
     region: t.string({ description: 'The region of the Russian Federation, up to 100 characters; null clears it.' }),
     timeZone: t.string({
       description:
-        'The IANA time zone, such as Asia/Yekaterinburg; INVALID for an unknown one, or for an offset such as +05:00. Null keeps it.',
+        'The IANA time zone, such as Asia/Yekaterinburg; INVALID for an unknown time zone, or for an offset such as +05:00. Null keeps the present time zone.',
     }),
     externalIds: t.field({
       type: [ExternalIdInputType],

@@ -25,7 +25,7 @@ node('Session', {
     endedAt: t.expose('endedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When the session was ended; null if it has not been ended, even if it has expired.',
+      description: 'When the session was ended; null for a session that was not ended, even if it has expired.',
     }),
     current: t.boolean({
       extensions: { ofViewer: true },
@@ -46,7 +46,10 @@ mutation('endSession', {
   returns: 'Session',
   inputDescription: 'The session to end, which must be yours.',
   input: (t) => ({
-    sessionId: id(t, 'Session', { required: true, description: 'One of your own sessions, the current one too; NOT_FOUND for any other.' }),
+    sessionId: id(t, 'Session', {
+      required: true,
+      description: 'One of your own sessions, which may be the current one. NOT_FOUND for any other session.',
+    }),
   }),
   run: endSession,
 });

@@ -12,13 +12,13 @@ import { globalId, id, parseIds, typedIdsOf, type TypedIds } from './typed-id.ts
 export type EventItem = Extract<SubscriptionItem, { kind: 'event' }>;
 
 export const cursorDescription =
-  'The position in the log of the school. Keep the last one received: passed as `after`, it continues the stream from there.';
+  'The position in the log of the school. Keep the last cursor received: pass it as `after` to continue the stream from there.';
 
 const Checkpoint = builder
   .objectRef<Extract<SubscriptionItem, { kind: 'checkpoint' }>>('Checkpoint')
   .implement({
     description:
-      'The position of the stream without a change. It is sent when a stream starts and has no change to deliver, and after every 1000 log entries that are not for you, so that your cursor does not become too old.',
+      'A new position of the stream, without a change. The server sends it when a stream starts and has no change to deliver, and after every 1000 log entries that you do not receive. Keep its cursor, so that your last cursor does not become too old.',
     fields: (t) => ({ cursor: t.exposeString('cursor', { description: cursorDescription }) }),
   });
 
@@ -26,23 +26,23 @@ const ResyncRequired = builder
   .objectRef<Extract<SubscriptionItem, { kind: 'resync' }>>('ResyncRequired')
   .implement({
     description:
-      'The last item of a stream that cannot continue: its cursor is too old, and entries after it have been deleted from the log. Query the data again together with `School.asOf`, then subscribe with `asOf` as `after`.',
+      'The last item of a stream that cannot continue, because its cursor is too old: the log no longer has all entries after this cursor. Query the data again together with `School.asOf`, then subscribe with `asOf` as `after`.',
     fields: (t) => ({
       oldest: t.exposeString('oldest', {
         description:
-          'The oldest cursor from which a stream can still start. Changes between your cursor and this one are lost to the stream.',
+          'The oldest cursor from which a stream can still start. The stream cannot deliver the changes between your cursor and this cursor.',
       }),
     }),
   });
 
 const EndReasonEnum = builder.enumType('EndReason', {
-  description: 'Why the server ended a stream. After ROLE_ENDED and CLASS_LEFT subscribe again if you still have rights in the school.',
+  description: 'Why the server ended a stream. After ROLE_ENDED and CLASS_LEFT, subscribe again if you still have a role in the school.',
   values: {
     SESSION_ENDED: { description: 'The session was ended or has expired: sign in again. For a service: the operator ended its client.' },
     USER_DEACTIVATED: { description: 'The account was deactivated, and can no longer sign in.' },
     TOKEN_EXPIRED: { description: 'The access token expired. Subscribe again with a new token and the last cursor.' },
     ROLE_ENDED: {
-      description: 'You no longer have a role that you had in the school when the stream started, or the right to this stream.',
+      description: 'You lost a role that you had in the school when the stream started, or you lost the right to this stream.',
     },
     CLASS_LEFT: { description: 'You are no longer a pupil or a teacher of a class that was yours when the stream started.' },
   } as const,
@@ -64,15 +64,15 @@ const controlTypeOf = (item: SubscriptionItem) =>
 
 interface ChangeOptions {
   description: string;
-  /** The description of the enum of the kinds, and of the field `kind`. */
+  /** The description of the field `kind`, and of its enum. */
   kind: string;
   /** The kinds of change: for each the type of its event, and a description. */
   kinds: Readonly<Record<string, readonly [event: EventType, description: string]>>;
-  /** The ids in the payload that are set even if the viewer may not see the row, each with a description. */
+  /** The ids in the payload that clients get even if the viewer may not see the row, each with a description. */
   ids?: Readonly<Record<string, string>>;
   /**
-   * The rows that the payload names, each with a description: `chat` by `chatId`. A row that the viewer may not see is
-   * null.
+   * The rows that the payload names, each with a description: `chat` is the row of `chatId`. A row is null if the viewer may
+   * not see it.
    */
   rows: Readonly<Record<string, string>>;
 }
@@ -86,7 +86,8 @@ interface Change {
 const payloadOf = ({ event }: EventItem) => event.payload as Readonly<Record<string, string | undefined>>;
 
 /**
- * Returns the type of the row that an id in a payload names. @throws for an id that is not in src/domain/resources.ts.
+ * Returns the type of the row that an id in a payload names.
+ * @throws Error for an id that src/domain/resources.ts does not list.
  */
 function typeOf(payloadId: string): ResourceType {
   const type = typeOfPayloadId(payloadId);
@@ -95,7 +96,7 @@ function typeOf(payloadId: string): ResourceType {
   return type;
 }
 
-/** Adds the object type `name` for events of some kinds, and the enum `nameKind`. */
+/** Adds the object type `name` for events of the given kinds, and the enum `nameKind`. */
 export function change(name: string, { description, kind, kinds, ids = {}, rows }: ChangeOptions): Change {
   const Kind = builder.enumType(`${name}Kind`, {
     description: kind,
@@ -134,12 +135,16 @@ export function change(name: string, { description, kind, kinds, ids = {}, rows 
 interface StreamOptions<Args extends InputFieldMap> {
   of: ObjectRef<BuilderTypes, EventItem>;
   description: string;
-  /** The types of the events, unless `open` chooses them. */
+  /** The types of the events. Not needed if `open` chooses them. */
   events?: readonly EventType[];
-  /** Arguments besides `schoolId` and `after`. An argument that `id` declares selects the events that name its row. */
+  /**
+   * Arguments in addition to `schoolId` and `after`. If `id` declares an argument, the stream delivers only events that name
+   * its row.
+   */
   args?: (t: ArgBuilder<BuilderTypes>) => Args;
   /**
-   * Opens the stream, if that needs another right than to read the school. `args` has row ids in place of global IDs.
+   * Opens the stream. Needed only if reading the school is not the right that the stream requires. In `args`, row ids replace
+   * the global IDs.
    */
   open?: (ctx: GraphContext, args: FollowArgs & NoInfer<InputShapeFromFields<Args>>, events: readonly EventType[]) => Promise<Stream>;
 }

@@ -6,7 +6,7 @@ import { id } from './typed-id.ts';
 
 node('Subject', {
   description:
-    'A subject that a school teaches, such as physics. Everyone who has a role in the school may see its subjects, and services with the scope `read`.',
+    'A subject that a school teaches, such as physics. Everyone who has a role in the school and services with the scope `read` may see its subjects.',
   plural: 'subjects',
   parents: { school: 'The school that teaches the subject; null if you may not see the school.' },
   fields: (t) => ({

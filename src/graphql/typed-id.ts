@@ -5,7 +5,7 @@ import { invalid } from '../errors.ts';
 import { isUuid } from '../uuid.ts';
 import type { BuilderTypes } from './builder.ts';
 
-/** Global IDs: encodes and parses them, alone and as arguments of a declared type. */
+/** Encodes and parses global IDs, alone and as arguments of a declared type. */
 
 interface IdOptions<Required extends boolean> {
   required?: Required;
@@ -15,8 +15,8 @@ interface IdOptions<Required extends boolean> {
 type IdValue<Required extends boolean> = Required extends true ? string : string | null | undefined;
 
 /**
- * Declares an input field or an argument that takes the global ID of a type. `mutation`, `connection` and `stream` then
- * pass the row's id, and refuse any other text as INVALID.
+ * Declares an input field or an argument that takes the global ID of a type. `mutation`, `connection` and `stream` then pass
+ * the row's id to the operation. They refuse a text that is not an ID of this type as INVALID.
  */
 export function id<Required extends boolean = false>(
   t: InputFieldBuilder<BuilderTypes, 'InputObject'>,

@@ -5,26 +5,27 @@ import { node } from './node.ts';
 import { id } from './typed-id.ts';
 
 node('Upload', {
-  description: 'A file that you announced: its bytes follow by POST. It is deleted once it was used, and after a day.',
+  description:
+    'A file that you announced with `createUpload`, and whose bytes you send to `url`. The server deletes the file when a mutation has used it, at the latest after a day.',
   plural: 'uploads',
-  parents: { school: 'The school that the file is for; null if you may not see it.' },
+  parents: { school: 'The school that the file is for; null if you may not see the school.' },
   fields: (t) => ({
     name: t.exposeString('name', { description: 'The name of the file.' }),
     size: t.exposeInt('size', { description: 'The size that was announced, in bytes.' }),
     url: t.string({
       description:
-        'Where to POST the bytes, as the whole body, with the access token that created the upload, within 30 seconds. Answers 201; 413 for more bytes than announced, 400 for fewer. Only once: 409 after that.',
+        'The URL to which you POST the bytes as the request body, within 30 seconds, with an access token of the person or service that created the upload. The status is 201, or 413 for more bytes than announced, 400 for fewer bytes, and 409 if the bytes have arrived before.',
       resolve: (upload, _args, ctx) => uploadUrl(ctx, upload),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the file was announced.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the file was announced, or its bytes arrived.' }),
-    receivedAt: t.expose('receivedAt', { type: 'DateTime', nullable: true, description: 'When its bytes arrived; null before.' }),
+    receivedAt: t.expose('receivedAt', { type: 'DateTime', nullable: true, description: 'When the bytes arrived; null until then.' }),
   }),
 });
 
 connection('School', 'uploads', {
   of: 'Upload',
-  description: 'The files for the school that you announced and that were not used yet, newest first.',
+  description: 'The files that you announced for the school and that no mutation has used yet, newest first.',
   list: uploadsOf,
 });
 

@@ -24,7 +24,7 @@ const ContactRef = builder
       signInName: t.exposeString('signInName', {
         nullable: true,
         description:
-          'The name that the person enters to sign in; null for a person who has no password on this server: they have not joined yet, or sign in through another identity provider.',
+          'The name that the person enters to sign in. Null for a person without a password on this server, who has not joined yet or signs in through another identity provider.',
       }),
     }),
   });
@@ -60,13 +60,13 @@ node('User', {
     deactivatedAt: t.expose('deactivatedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When the account was deactivated, after which the person cannot sign in; null for an active account.',
+      description: 'When the account was deactivated; null for an active account. The person of a deactivated account cannot sign in.',
     }),
     contact: t.field({
       type: ContactRef,
       nullable: true,
       description:
-        'The contact details. Null unless you are this person, a platform administrator or the school administration of their school, or the class teacher of a class that this person is or was in.',
+        'The contact details. Null unless you are this person, have the role PLATFORM_ADMINISTRATOR or SCHOOL_ADMINISTRATION in a school of this person, or are the class teacher of a class that this person is or was in.',
       resolve: (user, _args, ctx) => contactOf(ctx, user),
     }),
   }),

@@ -5,13 +5,13 @@ import { parseId } from './typed-id.ts';
 
 const either = new Intl.ListFormat('en-GB', { type: 'disjunction' });
 
-/** Returns what the action does, the types of object that `viewerCan` takes for it, and the clause. */
+/** Returns the description of an action: what it does, which types of object `viewerCan` accepts, and the clause. */
 const describe = (action: Action): string =>
   `${descriptionOf(action)} \`viewerCan\` takes an ID of type ${either.format(targetsOf(action))}. Clause ${clauseOf(action)} of the regulation.`;
 
 const ActionEnum = builder.enumType('Action', {
   description:
-    'An action that the roles of a person allow or do not allow, named after its mutation with the noun first: CHAT_CREATE is `createChat`. An action whose name contains READ is about queries. Each description lists the types of object on which `viewerCan` decides the action; `viewerCan` explains which object to choose.',
+    'An action that the roles of a person allow or do not allow. Its name is that of its mutation, with the noun first: CHAT_CREATE is `createChat`. An action whose name contains READ is about queries. Each description lists the types of object that `viewerCan` accepts for the action.',
   values: Object.fromEntries(actions.map((action) => [enumName(action), { value: action, description: describe(action) }])),
 });
 
@@ -52,7 +52,7 @@ builder.queryField('viewerCan', (t) =>
       on: t.arg.id({
         required: true,
         description:
-          'The global ID of the object of the action, or of an object inside it, for which the answer is the same: a SchoolYear, a Term and a RoleGrant stand for their school, an Assignment and an Enrolment for their class, and a ChatMember for its chat. To create an object, give the school or the class in which it would be created. For the actions of chats, a School or a Class stands for a new chat of any kind in it.',
+          'The global ID of the object of the action. An object inside that object gives the same answer: a SchoolYear, a Term and a RoleGrant stand for their school, an Assignment and an Enrolment for their class, and a ChatMember for its chat. To create an object, give the school or the class in which it would be created. For the actions of chats, a School or a Class stands for a new chat of any kind in it.',
       }),
     },
     resolve: (_root, { action, on }, ctx) => viewerCan(ctx, action, parseId(on)),

@@ -9,7 +9,7 @@ import { SectionInterpreter } from './sections.ts';
 export interface AssembleOptions {
   readonly format: RosterFormat;
   readonly options: ReadRosterOptions;
-  /** Name of the file that lists the organisations; errors about organisations quote it. */
+  /** The name of the file that lists the organisations. Errors about organisations name this file. */
   readonly orgFile: string;
   readonly nameColumns: { readonly surname: string; readonly givenName: string };
   readonly complete: RecordCoverage;

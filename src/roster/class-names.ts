@@ -33,18 +33,18 @@ export function parseClassName(text: string): ClassName | undefined {
   return letter === undefined ? undefined : makeClassName(Number(grade), letter);
 }
 
-/** Normalises the letter of a class. Returns undefined for a grade outside 1 to 11 and for a text that is no letter. */
+/** Normalises the letter of a class. Returns undefined for a grade outside 1 to 11 and for a text that cannot be a letter. */
 export function makeClassName(grade: number, text: string): ClassName | undefined {
   const letter = normalizeLetter(text);
   const isGrade = Number.isInteger(grade) && grade >= 1 && grade <= 11;
-  // A comma or semicolon stands between two classes.
+  // A text with a comma or semicolon names two classes.
   const isLetter = [...letter].length <= maxLetterLength && /[\p{L}\p{Nd}]/u.test(letter) && !/[,;]/.test(letter);
   return isGrade && isLetter ? { grade, letter } : undefined;
 }
 
 /**
- * Puts Cyrillic letters in capitals. Replaces Latin letters that look Cyrillic, unless the text has other Latin letters
- * too.
+ * Puts Cyrillic letters in capitals. Replaces Latin letters that look Cyrillic. If the text has other Latin letters too,
+ * keeps all Latin letters.
  */
 function normalizeLetter(text: string): string {
   const bare = text

@@ -1,6 +1,6 @@
 /**
- * Cells that a spreadsheet would run as a formula. Writers put an apostrophe before them, which makes them text, and
- * readers remove it again, so that a written cell is read as it was.
+ * Cells that a spreadsheet would run as a formula. A writer puts an apostrophe before such a cell, which makes it text. A
+ * reader removes this apostrophe.
  */
 
 const formula = /^[=+\-@\t\r＝＋－＠]/u;
@@ -20,7 +20,7 @@ export const hasControl = (value: string): boolean => /(?!\s)\p{Cc}/u.test(value
 
 const maxKeyLength = 100;
 
-/** Whether an id or order number can be stored: the domain has the same limit (src/domain/external-ids.ts). */
+/** Whether an id or order number can be stored. src/domain/external-ids.ts has the same limit. */
 export const isKey = (value: string): boolean =>
   value.length <= maxKeyLength * 2 && [...value].length <= maxKeyLength && !/[\p{Cc}\p{Bidi_Control}]/u.test(value);
 

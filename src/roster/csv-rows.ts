@@ -4,7 +4,7 @@ import { CsvError, parse } from 'csv-parse';
 import { type NoticeLog, unreadable } from './notices.ts';
 import type { SourceFile } from './source-file.ts';
 
-/** From the bytes of a CSV file to its rows, whatever its encoding, line ends and delimiter. */
+/** Reads the rows of a CSV file. Finds out the encoding, the line ends and the delimiter. */
 
 export interface CsvRow {
   /** The first physical line of the row, counted from 1. */
@@ -18,10 +18,10 @@ const maxRowKilobytes = 64;
 const delimiterNames: Readonly<Record<string, string>> = { ';': '«;»', '\t': 'Tab' };
 
 /**
- * Yields the rows of a file that are not blank. Warns of an unusual encoding, line end or delimiter.
+ * Yields the rows of a file, without blank rows. Warns of an unusual encoding, line end or delimiter.
  * @param isCommaExpected whether to warn of a delimiter other than the comma.
- * @throws UnreadableRoster if the file is empty or is not text, if it has too many rows, or if a row is too long or has
- * a quotation mark that is not closed.
+ * @throws UnreadableRoster if the file is empty or is not text, if it has too many rows, or if a row is too long or has a
+ *   quotation mark that is not closed.
  */
 export async function* readRows(file: SourceFile, notices: NoticeLog, isCommaExpected: boolean): AsyncGenerator<CsvRow> {
   const place = { file: file.name };
@@ -35,7 +35,9 @@ export async function* readRows(file: SourceFile, notices: NoticeLog, isCommaExp
 }
 
 async function* parseRows(file: SourceFile, text: Readable, delimiter: string): AsyncGenerator<CsvRow> {
-  /** The last line of the newest parsed row: an error is on the next line. The loop below may lag behind the parser. */
+  /**
+   * The last line of the newest parsed row: a parser error is on the line after it. The loop below may be behind the parser.
+   */
   let parsedLine = 0;
   const parser = text.pipe(
     parse({
@@ -69,16 +71,19 @@ async function* parseRows(file: SourceFile, text: Readable, delimiter: string): 
   }
 }
 
-/** Whether a row is empty, or the line by which Excel names the separator. */
+/** Whether a row is empty, or is the line `sep=` by which Excel names the separator. */
 const isBlank = ({ line, cells }: CsvRow): boolean =>
   cells.every((cell) => cell.trim() === '') || (line === 1 && cells.length <= 2 && /^sep=$/i.test(cells[0]!));
 
-/** The first bytes of files that people take for CSV: an old workbook of Excel, and an archive or a new workbook. */
+/**
+ * The first bytes, in hexadecimal, of files that people take for CSV: a workbook of old Excel, and a ZIP archive, which a
+ * workbook of new Excel is too.
+ */
 const workbookStarts = ['d0cf11e0', '504b0304'];
 
 /**
  * Returns the encoding: UTF-16 by its byte order mark, UTF-8 if the bytes are valid, otherwise Windows-1251.
- * @throws UnreadableRoster for bytes that are text in none of them.
+ * @throws UnreadableRoster for bytes that are not text in any of these encodings.
  */
 function encodingOf({ name, bytes }: SourceFile, notices: NoticeLog): 'utf-8' | 'windows-1251' | 'utf-16le' | 'utf-16be' {
   const start = bytes.toString('hex', 0, 4);
@@ -102,7 +107,7 @@ const hasControls = (bytes: Buffer): boolean =>
 
 const chunkBytes = 64 * 1024;
 
-/** Decodes in chunks, so that the text of a large file is never in memory as a whole. All line ends become LF. */
+/** Decodes in chunks, so that a large file is never in memory as one text. All line ends become LF. */
 function* decode(bytes: Buffer, encoding: string): Generator<string> {
   const decoder = new TextDecoder(encoding);
   let endsInCr = false;

@@ -5,12 +5,12 @@ import { type NoticeLog, unreadable } from './notices.ts';
 import type { RosterPlace } from './roster.ts';
 import type { SourceFile } from './source-file.ts';
 
-/** Tables whose columns a standard names: OneRoster and School Data Sync. */
+/** Reads tables whose columns a standard names: OneRoster and School Data Sync. */
 
 export interface TableSpec<Column extends string = string> {
-  /** The columns of which the file must have all. */
+  /** The columns that the file must have. */
   readonly required: readonly Column[];
-  /** Other columns that are read. */
+  /** Columns that the file may have, and that are read. */
   readonly optional: readonly Column[];
   /** Columns of the standard that are ignored without a warning. */
   readonly unused: readonly string[];
@@ -26,7 +26,7 @@ export interface TableRow<Column extends string = string> {
 /** Reads one table. Iterate it once. */
 export class CsvTable<Column extends string = string> {
   readonly file: string;
-  /** How many rows were left out because their cells do not match the columns. Complete after the iteration. */
+  /** The number of rows that were left out because their cells do not match the columns. Final after the iteration. */
   lostRows = 0;
   readonly #headings: Headings;
   readonly #told = new Set<string>();
@@ -70,8 +70,8 @@ export class CsvTable<Column extends string = string> {
 }
 
 /**
- * Warns of each cell that a spreadsheet would run as a formula, and once of each column of logins or passwords.
- * @param told headings of the login and password columns that it has already warned of; it adds to this set.
+ * Warns of each cell that a spreadsheet would run as a formula. Warns once of each column of logins or passwords.
+ * @param told headings of the login and password columns that were reported already. The function adds to this set.
  */
 export function warnOfCells(
   cells: readonly string[],
@@ -86,7 +86,9 @@ export function warnOfCells(
   }
 }
 
-/** Returns whether the cells that are read have no control characters. Adds an error for the first that has one. */
+/**
+ * Returns whether the cells of the read columns have no control characters. Adds an error for the first cell that has one.
+ */
 export function checkCells(cells: readonly string[], positions: ReadonlyMap<string, number>, at: RosterPlace, notices: NoticeLog): boolean {
   for (const [column, position] of positions) {
     if (!hasControl(cells[position]!)) continue;
@@ -111,7 +113,7 @@ export interface Headings {
   readonly width: number;
 }
 
-/** Without the byte order mark, spaces, signs and case: «School SIS ID» and «schoolSisId» are the same. */
+/** Returns a heading without the byte order mark, spaces, signs and case: «School SIS ID» and «schoolSisId» become equal. */
 const headingKey = (heading: string): string => heading.toLowerCase().replace(/[^\p{L}\p{Nd}]/gu, '');
 
 function readHeadings(file: string, { line, cells }: CsvRow, spec: TableSpec, notices: NoticeLog): Headings {
@@ -140,7 +142,7 @@ const trailingEmpty = (headings: readonly string[]): number => headings.length -
 
 export const isSecret = (heading: string): boolean => /^(password|пароль|логин|login)/i.test(heading);
 
-/** Returns the column that a heading names, despite differences in case, spaces and signs, or two typing errors. */
+/** Returns the column that a heading names. The heading may differ in case, spaces and signs, or by two typing errors. */
 function columnOf(heading: string, known: readonly string[], missing: readonly string[]): string | undefined {
   if (known.includes(heading)) return heading;
   const key = headingKey(heading);

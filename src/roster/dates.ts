@@ -1,4 +1,4 @@
-/** Dates as files write them, to `YYYY-MM-DD`. */
+/** Parses the dates of files into `YYYY-MM-DD`. */
 
 const forms = {
   /** A time may follow the day, as in many OneRoster exports. */

@@ -2,10 +2,10 @@ import { CsvTable, type TableSpec } from './csv-table.ts';
 import { type NoticeLog, unreadable } from './notices.ts';
 import type { SourceFile } from './source-file.ts';
 
-/** bulk: the file states everything. delta: it states changes. absent: it is not there. */
+/** bulk: the file states everything. delta: the file states changes. absent: there is no such file. */
 export type FileMode = 'bulk' | 'delta' | 'absent';
 
-/** The files of an archive or a folder, by name (case is ignored), and whether each lists everything or only changes. */
+/** The files of an archive or a folder, by name in any case, each with its mode. */
 export class FileSet {
   readonly #files: ReadonlyMap<string, SourceFile>;
   readonly #modes = new Map<string, FileMode>();
@@ -25,7 +25,7 @@ export class FileSet {
     this.#modes.set(name.toLowerCase(), mode);
   }
 
-  /** Returns the mode that was set; without one, bulk for a file that is there. */
+  /** Returns the mode that `setMode` set. Default: bulk if the file exists, otherwise absent. */
   modeOf(name: string): FileMode {
     return this.#modes.get(name.toLowerCase()) ?? (this.get(name) === undefined ? 'absent' : 'bulk');
   }

@@ -54,7 +54,7 @@ const keyOf = (heading: string): string =>
 
 const columns = Object.keys(listColumns) as ListColumn[];
 
-/** Whether a row is the line of headings. Titles may stand above it. */
+/** Whether a row has the headings. A file may have titles above this row. */
 export function isListHeading({ cells }: CsvRow): boolean {
   const found = new Set(cells.map((cell) => columnOf(cell)));
   return found.has('fullName') || (found.has('surname') && found.has('givenName'));
@@ -80,7 +80,7 @@ export function readListHeadings(file: string, { line, cells }: CsvRow, notices:
   return { positions, secrets, width: cells.findLastIndex((cell) => cell.trim() !== '') + 1 };
 }
 
-/** Returns the column of a heading, which may have one slip of the keyboard. */
+/** Returns the column of a heading. The heading may have one typing error. */
 function columnOf(heading: string): ListColumn | undefined {
   const key = keyOf(heading);
   const exact = columns.find((column) => synonyms[column].includes(key));

@@ -9,10 +9,12 @@ interface ListedPerson {
   readonly className: ClassName | undefined;
 }
 
-/** How many earlier namesakes a person is compared with. Unlimited, a file with a single name would take minutes. */
+/**
+ * The limit of earlier namesakes with whom a person is compared. Without it, a file with a single name would take minutes.
+ */
 const maxNamesakes = 100;
 
-/** Finds repeated people in a list: by id, and without ids by name, birth date and class. */
+/** Finds repeated people in a list: by id; people without ids by name, birth date and class. */
 export class ListPeople {
   readonly #builder: RosterBuilder;
   readonly #byName = new Map<string, ListedPerson[]>();
@@ -22,7 +24,7 @@ export class ListPeople {
     this.#builder = builder;
   }
 
-  /** Adds a person. For a repeated person it adds an error, sets `hasError` of the first one and returns false. */
+  /** Adds a person. For a repeated person it adds an error, sets `hasError` of the earlier person, and returns false. */
   add(person: RosterPerson, className: ClassName | undefined): boolean {
     const listed = { person, className };
     const name = nameOf(person);

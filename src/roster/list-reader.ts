@@ -13,7 +13,7 @@ import { keyOfId, type Roster, type RosterPerson, type RosterPlace } from './ros
 import type { RosterBuilder } from './roster-builder.ts';
 import type { SourceFile } from './source-file.ts';
 
-/** The headings must be within this many rows; a title may stand above them. */
+/** The headings must be within this many rows from the start. Titles may stand above the headings. */
 const maxRowsAboveHeadings = 10;
 
 /** Reads the Russian list: one CSV file with a row for each person. */
@@ -25,7 +25,7 @@ export async function readList(file: SourceFile, options: ReadRosterOptions, bui
   const isComplete = options.isPartial !== true;
   return builder.build('LIST', {
     students: isComplete,
-    // Never complete: a list seldom contains all teachers, and cannot contain a class without pupils.
+    // Never complete: a list seldom contains all staff, and cannot contain a class without pupils.
     staff: false,
     classes: false,
     enrolments: isComplete && reader.hasClasses,
@@ -133,7 +133,9 @@ class ListReader {
     return date ?? null;
   }
 
-  /** Returns an id or order number, which may be empty. For one that cannot be stored it adds an error and returns null. */
+  /**
+   * Returns an id or order number, which may be empty. For a text that cannot be stored it adds an error and returns null.
+   */
   #key(get: (column: ListColumn) => string, column: ListColumn, at: RosterPlace): string | null {
     if (isKey(get(column))) return get(column);
     this.#builder.notices.error('TEXT_INVALID', at, listColumns[column]);

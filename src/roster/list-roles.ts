@@ -8,7 +8,9 @@ const words: Readonly<Record<RosterRole, readonly string[]>> = {
   PLATFORM_ADMINISTRATOR: ['администратор', 'administrator'],
 };
 
-/** Reads one or more roles, separated by commas. @returns null and the word that is no role. */
+/**
+ * Reads one or more roles, separated by commas. If a word is not a role, returns null as `roles`, and the word as `unknown`.
+ */
 export function parseListRoles(text: string): { roles: readonly RosterRole[] } | { roles: null; unknown: string } {
   const found = new Set<RosterRole>();
   for (const word of text

@@ -6,14 +6,14 @@ import type { RosterBuilder } from './roster-builder.ts';
 import { addTo } from './map-of-lists.ts';
 import type { SectionInterpreter } from './sections.ts';
 
-/** Turns memberships of sections into enrolments and assignments, and settles roles. */
+/** Turns memberships of sections into enrolments and assignments, and sets the roles of people. */
 export class MembershipAssembler {
   readonly #records: Records;
   readonly #builder: RosterBuilder;
   readonly #sections: SectionInterpreter;
   readonly #leftOut: ReadonlySet<string>;
   readonly #complete: RecordCoverage;
-  /** The memberships of teachers in each class. */
+  /** The memberships of teachers in each class, by the key of the class. */
   readonly #classTeachers = new Map<string, MembershipRecord[]>();
   /** Roles that follow from active memberships, by the key of the person, each with the first row that states it. */
   readonly #roles = new Map<string, Map<RosterRole, RosterPlace>>();
@@ -92,7 +92,7 @@ export class MembershipAssembler {
     });
   }
 
-  /** The class teacher is the teacher who is marked as primary, otherwise the first. */
+  /** Adds the class teacher: the teacher who is marked as primary, otherwise the first teacher. */
   #addClassTeacher(classKey: string, teachers: readonly MembershipRecord[]): void {
     const active = teachers.filter(({ isActive, sectionId }) => isActive && this.#isActiveSection(sectionId));
     const primary = active.filter(({ isPrimary }) => isPrimary);
@@ -119,7 +119,10 @@ export class MembershipAssembler {
     this.#roles.set(person, roles);
   }
 
-  /** Where the role of a person and their memberships differ, the memberships win. */
+  /**
+   * Corrects the roles of people. If memberships show a role that the file does not state for a person, the memberships
+   * decide whether the person is STUDENT or TEACHER.
+   */
   #settleRoles(): void {
     const { notices } = this.#builder;
     for (const person of this.#builder.people.values()) {

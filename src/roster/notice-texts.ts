@@ -9,7 +9,7 @@ type Text = (...values: never[]) => Message;
 
 const rows = (count: number) => `${count}`;
 
-/** Errors. The row that an error concerns is left out of the roster, or kept there with `hasError`. */
+/** Errors. The reader leaves out the row with the error, or keeps it with `hasError`. */
 // prettier-ignore
 export const errorTexts = {
   // The whole file.
@@ -58,7 +58,7 @@ export const errorTexts = {
   TWO_CLASSES: (first: string, line: number) => [`Этот ученик уже в классе ${first} (строка ${line}). Ученик учится только в одном классе.`, `This pupil is already in class ${first} (line ${line}). A pupil is in one class only.`],
 } as const satisfies Record<string, Text>;
 
-/** Warnings: the reader understood the file all the same, and says how. */
+/** Warnings. The reader could read the file, and the text says how. */
 // prettier-ignore
 export const warningTexts = {
   BYTE_ORDER_MARK: () => ['В начале файла есть метка BOM; она пропущена.', 'The file starts with a byte order mark, which was skipped.'],

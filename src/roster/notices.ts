@@ -1,7 +1,7 @@
 import { errorTexts, warningTexts, type ErrorCode, type WarningCode } from './notice-texts.ts';
 import { maxNotices, type RosterNotice, type RosterNotices } from './roster.ts';
 
-/** A file, with a line of it or as a whole. */
+/** A line of a file, or the whole file. */
 export interface NoticePlace {
   readonly file: string;
   readonly line?: number;
@@ -10,7 +10,7 @@ export interface NoticePlace {
 type ErrorValues<Code extends ErrorCode> = Parameters<(typeof errorTexts)[Code]>;
 type WarningValues<Code extends WarningCode> = Parameters<(typeof warningTexts)[Code]>;
 
-/** Ends the reading of the whole roster: no part of it can be used. */
+/** The exception that ends the reading of a roster of which no part can be used. */
 export class UnreadableRoster extends Error {
   readonly notice: RosterNotice;
 
@@ -29,7 +29,7 @@ const controls = /[\p{Cc}\p{Bidi_Control}]/gu;
 /** Replaces control characters by U+FFFD. */
 const withoutControls = (text: string): string => text.replace(controls, '\ufffd');
 
-/** Cuts long values and replaces control characters: a notice quotes a file that anyone may have written. */
+/** Cuts long values and replaces control characters, because a notice quotes a file that anyone may have written. */
 const shorten = <Values extends readonly unknown[]>(values: Values): Values =>
   values.map((value) => (typeof value === 'string' ? withoutControls(cut(value)) : value)) as unknown as Values;
 
@@ -54,7 +54,7 @@ class CappedList {
     if (this.#list.length < maxNotices) this.#list.push(make());
   }
 
-  /** Puts a notice before all others, whose number it may exceed. */
+  /** Puts a notice before all others. A full list loses its last notice. */
   unshift(notice: RosterNotice): void {
     this.#total += 1;
     this.#list.unshift(notice);
@@ -79,7 +79,7 @@ export class NoticeLog {
     this.#errors.push(() => makeNotice(code, place, values));
   }
 
-  /** Adds what ended the reading, before the errors that were found until then. */
+  /** Adds the error that ended the reading, before all other errors. */
   addUnreadable(error: UnreadableRoster): void {
     this.#errors.unshift(error.notice);
   }

@@ -43,5 +43,7 @@ export const manifestFiles = [
   'resultScoreScales', 'roles', 'scoreScales', 'userProfiles', 'userResources', 'users',
 ] as const;
 
-/** A column of `enrollments` beyond the standard. Its name has the form that the standard requires of extensions. */
+/**
+ * A column of `enrollments` that Sfera adds to the standard. Its name has the form that the standard requires of extensions.
+ */
 export const orderNumberColumn = 'metadata.sfera.orderNumber';

@@ -8,8 +8,8 @@ const spec = { required: ['propertyName', 'value'], optional: [], unused: [] } a
 const modes = ['bulk', 'delta', 'absent'] as const;
 
 /**
- * Reads the version and the mode of each file. Without a manifest the version follows from the files, and all of them
- * count as complete.
+ * Reads the version and the mode of each file. Without a manifest, the names of the files decide the version, and every file
+ * counts as complete.
  * @throws UnreadableRoster for an unknown version or mode.
  */
 export async function readManifest(files: FileSet, notices: NoticeLog): Promise<OneRosterVersion> {

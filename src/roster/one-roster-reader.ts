@@ -11,7 +11,7 @@ import type { Roster } from './roster.ts';
 import type { RosterBuilder } from './roster-builder.ts';
 import { decodeId } from './sourced-ids.ts';
 
-/** Columns that 1.1 has and 1.2 has not. */
+/** Columns of OneRoster 1.1 that 1.2 no longer has. */
 const columnsOf11 = ['orgSourcedIds', 'role', 'agentSourcedIds'];
 
 const specOf = <Column extends string>(
@@ -24,7 +24,7 @@ const specOf = <Column extends string>(
   unused: [...oneRosterColumns[file], ...columnsOf11].filter((column) => ![...required, ...optional].some((read) => read === column)),
 });
 
-/** Reads OneRoster CSV 1.1 and 1.2, complete or as changes. */
+/** Reads OneRoster CSV 1.1 and 1.2, as complete files or as files of changes. */
 export async function readOneRoster(files: FileSet, options: ReadRosterOptions, builder: RosterBuilder): Promise<Roster> {
   const version = await readManifest(files, builder.notices);
   return new OneRosterReader(version, files, options, builder).read();
@@ -115,7 +115,9 @@ class OneRosterReader {
     if (table.lostRows > 0) this.#builder.lose('students', 'staff');
   }
 
-  /** Returns whether the account is enabled, which is the default; null, with an error, for another value. */
+  /**
+   * Returns whether the account is enabled; true for an empty cell. For an unknown value it adds an error and returns null.
+   */
   #isEnabled(row: TableRow<'enabledUser'>): boolean | null {
     const value = row.get('enabledUser');
     const enabled = value.toLowerCase();
@@ -226,8 +228,8 @@ class OneRosterReader {
   }
 
   /**
-   * Calls `read` for each row. `isListed` is whether the status says that the record still exists; for an unknown
-   * status it is null, and an error is added. Warns if a complete file contains statuses.
+   * Calls `read` for each row. `isListed` says whether, by its status, the record still exists. For an unknown status it is
+   * null, and an error is added. Warns if a complete file contains statuses.
    */
   async #forEachRow<Column extends string>(
     table: CsvTable<Column | 'status'>,

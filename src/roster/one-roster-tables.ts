@@ -5,7 +5,7 @@ import { orderNumberColumn, type OneRosterFile } from './one-roster-columns.ts';
 import type { Roster, RosterClass, RosterPerson, RosterRole, RosterSubject } from './roster.ts';
 import { encodeId, hashId } from './sourced-ids.ts';
 
-/** The school and school year that an export is of. */
+/** The school and the school year of an export. */
 export interface OneRosterSchool {
   readonly externalId: string;
   readonly name: string;
@@ -13,7 +13,7 @@ export interface OneRosterSchool {
   readonly year: { readonly startsOn: string; readonly endsOn: string };
 }
 
-/** Cells by column; missing ones are empty. */
+/** The cells of a row by column. A column that is missing here is empty in the file. */
 export type TableRecord = Readonly<Record<string, string>>;
 
 // prettier-ignore
@@ -33,7 +33,10 @@ const idOf = ({ externalId, key }: { readonly externalId?: string; readonly key:
 
 const gradesOf = ({ grade }: RosterClass): string => String(grade).padStart(2, '0');
 
-/** Makes the rows of each file, only from active parts of the roster: what is missing from a bulk file has ended. */
+/**
+ * Makes the rows of each file. Leaves out the parts of the roster that are not active: to a reader, an object that is missing
+ * from a bulk file has ended.
+ */
 export class OneRosterTables {
   readonly #roster: Roster;
   readonly #school: OneRosterSchool;
@@ -53,7 +56,7 @@ export class OneRosterTables {
     this.#lessons = this.#makeLessons();
   }
 
-  /** Returns the rows of each file; a file that is missing here is absent. */
+  /** Returns the rows of each file. A file that is missing here is absent in the manifest. */
   toRows(): Partial<Record<OneRosterFile, TableRecord[]>> {
     const demographics = this.#demographics();
     return {
@@ -83,7 +86,10 @@ export class OneRosterTables {
     return [...lessons.values()];
   }
 
-  /** In OneRoster `endDate` is the first day after the school year, and `schoolYear` the calendar year of its end. */
+  /**
+   * Returns the row of the school year. In OneRoster, `endDate` is the first day after the school year, and `schoolYear` is
+   * the calendar year in which it ends.
+   */
   #academicSessions(): TableRecord[] {
     const { startsOn, endsOn } = this.#school.year;
     const [first, last] = [startsOn.slice(0, 4), endsOn.slice(0, 4)];
@@ -119,7 +125,7 @@ export class OneRosterTables {
     }));
   }
 
-  /** One course for each subject, and one for each grade, because a class must have a course. */
+  /** Returns one course for each subject and, because a class must have a course, one for each grade. */
   #courses(): TableRecord[] {
     const fields = { schoolYearSourcedId: this.#yearId, orgSourcedId: this.#schoolId };
     const grades = [...new Set([...this.#classes.values()].map(({ grade }) => grade))].sort((a, b) => a - b);
@@ -134,7 +140,7 @@ export class OneRosterTables {
     ];
   }
 
-  /** Logins are not exported, so `username`, a required column, contains the id. */
+  /** Returns the rows of the people. Logins are not exported: the required column `username` contains the id. */
   #users(): TableRecord[] {
     return [...this.#people.values()].map((person) => ({
       sourcedId: idOf(person),

@@ -7,11 +7,11 @@ import { manifestFiles, oneRosterColumns, orderNumberColumn, type OneRosterFile 
 import { type OneRosterSchool, OneRosterTables, type TableRecord } from './one-roster-tables.ts';
 import type { Roster } from './roster.ts';
 
-/** The time of every entry, so that the same roster gives the same bytes. */
+/** The time of every file in the ZIP, always the same, so that the same roster gives the same bytes. */
 const entryTime = new Date('2000-01-01T12:00:00Z');
 
 /**
- * Writes what is active in a roster as a ZIP of OneRoster CSV 1.2.1 in bulk mode: UTF-8 without byte order mark, CRLF,
+ * Writes the active parts of a roster as a ZIP of OneRoster CSV 1.2.1 in bulk mode: UTF-8 without byte order mark, CRLF,
  * empty `status` and `dateLastModified`. Ends the stream. The same roster gives the same bytes.
  */
 export async function writeOneRoster(roster: Roster, school: OneRosterSchool, output: Writable): Promise<void> {
@@ -42,7 +42,7 @@ function manifestOf(tables: Partial<Record<string, readonly TableRecord[]>>): st
   ];
 }
 
-/** Adds the extension for order numbers only where there are some. */
+/** Returns the headings and rows of a file. Adds the column of order numbers only if a row has an order number. */
 function rowsOf(file: OneRosterFile, rows: readonly TableRecord[]): string[][] {
   const hasOrders = file === 'enrollments' && rows.some((row) => (row[orderNumberColumn] ?? '') !== '');
   const columns: readonly string[] = hasOrders ? [...oneRosterColumns[file], orderNumberColumn] : oneRosterColumns[file];

@@ -24,17 +24,20 @@ export function chooseSchool(records: Records, schoolIds: readonly string[], fil
   records.schoolOrgs = isCyclic ? new Set([school.id]) : orgsAround(records, school.id);
 }
 
-/** Returns the ids of a school, of those above it and of those below it, in a tree without cycles. */
+/** Returns the ids of a school and of the organisations above and below it. The organisations must have no cycle. */
 function orgsAround({ orgs }: Records, schoolId: string): Set<string> {
   const around = new Set(pathUp(orgs, schoolId));
   for (const id of orgs.keys()) if (pathUp(orgs, id).includes(schoolId)) around.add(id);
   return around;
 }
 
-/** Limit of the levels of organisations, which are few. Without it, a long chain of parents would take minutes. */
+/**
+ * The limit of levels of organisations. Real files have few levels. Without the limit, a long chain of parents would take
+ * minutes.
+ */
 const maxLevels = 50;
 
-/** Returns the ids of an organisation and all its parents. Stops before an id that would repeat. */
+/** Returns the ids of an organisation and all its parents. Stops at a parent whose id is in the list already. */
 function pathUp(orgs: Records['orgs'], start: string): string[] {
   const path: string[] = [];
   let id: string | undefined = start;
@@ -45,7 +48,7 @@ function pathUp(orgs: Records['orgs'], start: string): string[] {
   return path;
 }
 
-/** Adds one error for each cycle, at its first line. */
+/** Returns whether the organisations have a cycle. Adds one error for each cycle, at its first line. */
 function reportCycles({ orgs, builder }: Records): boolean {
   const reported = new Set<string>();
   for (const { id, at } of orgs.values()) {

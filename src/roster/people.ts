@@ -5,7 +5,7 @@ import { keyOfId, type RosterPerson, type RosterRole, rosterRoles } from './rost
 
 /** Turns users with roles into the people of the school. */
 
-/** Roles of OneRoster 1.1 and 1.2 and of School Data Sync in lower case. Others are not imported. */
+/** The roles of OneRoster 1.1 and 1.2 and of School Data Sync, in lower case. The reader ignores all other roles. */
 const roleOf: ReadonlyMap<string, RosterRole> = new Map([
   ['student', 'STUDENT'],
   ['teacher', 'TEACHER'],
@@ -18,11 +18,14 @@ const roleOf: ReadonlyMap<string, RosterRole> = new Map([
   ['siteadministrator', 'PLATFORM_ADMINISTRATOR'],
 ]);
 
-/** Returns the role, or undefined for one that is not imported. */
+/** Returns the role; undefined for a role that is not imported. */
 export const parseRole = (text: string): RosterRole | undefined => roleOf.get(text.toLowerCase());
 
 export interface PeopleResult {
-  /** Ids of users of other schools or with other roles. Rows that refer to them are left out without an error. */
+  /**
+   * The ids of users of other schools, and of users without an imported role. Rows that refer to these users are left out
+   * without an error.
+   */
   readonly leftOut: ReadonlySet<string>;
 }
 

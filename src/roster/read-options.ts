@@ -1,13 +1,13 @@
 import type { RosterFormat } from './roster.ts';
 
 export interface ReadRosterOptions {
-  /** The format that the file must have. Undefined: any, recognised by names of files and columns. */
+  /** The format that the file must have. Undefined: any format, recognised by the names of files and columns. */
   readonly format?: RosterFormat;
   /** External ids of the school. If a file has several schools, the school with one of these ids is read. */
   readonly schoolIds?: readonly string[];
-  /** Whether the file states only a part of the school, such as one class, so that nothing may be taken as ended. */
+  /** Whether the file states only a part of the school, such as one class. Then nothing that is missing from it has ended. */
   readonly isPartial?: boolean;
-  /** Rows with an end date on or before this day count as ended. `YYYY-MM-DD`; by default today in UTC. */
+  /** Rows with an end date on or before this day count as ended. `YYYY-MM-DD`. Default: today in UTC. */
   readonly today?: string;
 }
 

@@ -45,7 +45,10 @@ function readSource(source: SourceFiles, options: ReadRosterOptions, notices: No
   }
 }
 
-/** Recognises the format by the names of the files, and OneRoster without a manifest by a column of users.csv. */
+/**
+ * Recognises the format by the names of the files. Without a manifest, a column of users.csv tells OneRoster from School Data
+ * Sync.
+ */
 function formatOf(source: SourceFiles, files: FileSet): Exclude<RosterFormat, 'ONE_ROSTER_1_1' | 'ONE_ROSTER_1_2'> | 'ONE_ROSTER' {
   if (source.isSingleFile || (source.files.length === 1 && files.get('manifest.csv') === undefined)) return 'LIST';
   if (files.get('manifest.csv') !== undefined) return 'ONE_ROSTER';

@@ -2,7 +2,10 @@ import { isKey } from './csv-cells.ts';
 import type { RosterPlace } from './roster.ts';
 import type { RosterBuilder } from './roster-builder.ts';
 
-/** What OneRoster and School Data Sync have in common: organisations, users with roles, sections, and who is in them. */
+/**
+ * The records that OneRoster and School Data Sync have in common: organisations, users with roles, sections, and memberships
+ * in sections.
+ */
 
 export interface OrgRecord {
   readonly id: string;
@@ -16,7 +19,7 @@ export interface OrgRecord {
 export interface RoleRecord {
   /** As the file writes it. */
   readonly role: string;
-  /** Empty: every organisation. */
+  /** Empty: the role counts in every organisation. */
   readonly orgIds: readonly string[];
   readonly isActive: boolean;
   readonly at: RosterPlace;
@@ -62,7 +65,7 @@ export interface MembershipRecord {
   readonly at: RosterPlace;
 }
 
-/** Which files are complete. */
+/** Which files are complete: what is missing from a complete file has ended. */
 export interface RecordCoverage {
   readonly users: boolean;
   readonly sections: boolean;
@@ -77,7 +80,7 @@ export class Records {
   readonly memberships: MembershipRecord[] = [];
   /** The columns that refer to a section and to a user. */
   readonly columns: { readonly section: string; readonly user: string };
-  /** The organisations that belong to the school; null: all. */
+  /** The organisations that belong to the school; null if all belong to it. */
   schoolOrgs: ReadonlySet<string> | null = null;
 
   constructor(builder: RosterBuilder, columns: { readonly section: string; readonly user: string }) {
@@ -85,7 +88,7 @@ export class Records {
     this.columns = columns;
   }
 
-  /** Adds a record to one of the maps. @returns false, with an error, for an id that is empty or occurs twice. */
+  /** Adds a record to one of the maps. For an id that is empty or occurs twice, adds an error and returns false. */
   add<Added extends { readonly id: string; readonly at: RosterPlace }>(map: Map<string, Added>, column: string, added: Added): boolean {
     const { notices } = this.builder;
     const earlier = map.get(added.id);
@@ -95,7 +98,7 @@ export class Records {
     return map.get(added.id) === added;
   }
 
-  /** Adds a user. For a repeated id, sets `hasError` of the first user, since either row may be the right one. */
+  /** Adds a user. For a repeated id it sets `hasError` of the first user, since either row may be the right one. */
   addUser(column: string, user: UserRecord): void {
     if (this.#checkKey(user.id, column, user.at) && this.add(this.users, column, user)) return;
     const earlier = this.users.get(user.id);
@@ -103,7 +106,7 @@ export class Records {
     else earlier.hasError = true;
   }
 
-  /** Adds a section. For a repeated or empty id, classes and their members no longer count as complete. */
+  /** Adds a section. After a repeated or empty id, classes, enrolments and assignments no longer count as complete. */
   addSection(columns: { readonly id: string; readonly course: string }, section: SectionRecord): void {
     const { id, courseId, at } = section;
     const isUsable = this.#checkKey(id, columns.id, at) && this.#checkKey(courseId, columns.course, at);

@@ -15,7 +15,7 @@ type Draft<Thing> = { -readonly [Property in keyof Thing]: Thing[Property] };
 
 export const coversNothing: RosterCoverage = { students: false, staff: false, classes: false, enrolments: false, assignments: false };
 
-/** Collects the parts of a roster, and refuses those that contradict an earlier one. */
+/** Collects the parts of a roster. Refuses a part that contradicts an earlier part. */
 export class RosterBuilder {
   readonly notices: NoticeLog;
   readonly people = new Map<string, Draft<RosterPerson>>();
@@ -33,18 +33,18 @@ export class RosterBuilder {
     this.notices = notices;
   }
 
-  /** Notes that a row was left out. The parts to which it may belong then do not count as complete. */
+  /** Notes that a row was left out. The parts of the roster to which the row may belong then do not count as complete. */
   lose(...parts: readonly (keyof RosterCoverage)[]): void {
     for (const part of parts) this.#lost.add(part);
   }
 
-  /** Notes that an error concerns a person. */
+  /** Sets `hasError` of a person. */
   markPerson(key: string): void {
     const person = this.people.get(key);
     if (person !== undefined) person.hasError = true;
   }
 
-  /** Adds a class. @returns false, with an error, if another active class has its name. */
+  /** Adds a class. If another active class has its name, adds an error and returns false. */
   addClass(added: RosterClass): boolean {
     const name = formatClassName(added);
     const namesake = added.isActive ? this.#classesByName.get(name) : undefined;
@@ -64,7 +64,7 @@ export class RosterBuilder {
     return this.#classesByName.get(formatClassName(name));
   }
 
-  /** Returns the subject of this name, which is added if it is new. */
+  /** Returns the subject of this name. Adds the subject if there is no such subject yet. */
   addSubject(subject: RosterSubject): RosterSubject {
     const name = subject.name.toLowerCase();
     const known = this.#subjects.get(name);
@@ -72,7 +72,10 @@ export class RosterBuilder {
     return known ?? subject;
   }
 
-  /** Adds an enrolment, once for a person and class. For a person in another class it adds an error instead. */
+  /**
+   * Adds an enrolment. Keeps one enrolment for a person and class: an active enrolment replaces an ended one. For a person
+   * who has an active enrolment in another class it adds an error instead.
+   */
   addEnrolment(added: RosterEnrolment): void {
     const pair = `${added.person}\n${added.class}`;
     const earlier = this.#enrolments.get(pair);
@@ -88,7 +91,7 @@ export class RosterBuilder {
     if (added.isActive) this.#current.set(added.person, added);
   }
 
-  /** Returns the roster. Its coverage is `covers`, which the files claim, without the parts that `lose` named. */
+  /** Returns the roster. A part counts as covered if `covers` says so, unless `lose` named this part. */
   build(format: RosterFormat, covers: RosterCoverage): Roster {
     const parts = Object.keys(covers) as (keyof RosterCoverage)[];
     return {

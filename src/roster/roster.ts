@@ -1,6 +1,9 @@
 import type { Message } from '../errors.ts';
 
-/** A school's people and classes as a file states them, whatever its format. Knows no database and no rules of the school. */
+/**
+ * A school’s people and classes as a file states them, in any format. This file knows neither the database nor the rules of
+ * the school.
+ */
 
 export const rosterFormats = ['ONE_ROSTER_1_1', 'ONE_ROSTER_1_2', 'LIST', 'SDS_1', 'SDS_2_1'] as const;
 
@@ -11,34 +14,40 @@ export const rosterRoles = ['STUDENT', 'TEACHER', 'SCHOOL_ADMINISTRATION', 'PLAT
 
 export type RosterRole = (typeof rosterRoles)[number];
 
-/** Where a row stands: the name of its file, and its first physical line in it, counted from 1. */
+/** Where a row stands: the name of the file, and the first physical line of the row, counted from 1. */
 export interface RosterPlace {
   readonly file: string;
   readonly line: number;
 }
 
 export interface RosterPerson {
-  /** Names the person in this roster. It is `keyOfId(externalId)` if the file gives an id, otherwise it holds the line. */
+  /**
+   * Identifies the person in this roster. Equals `keyOfId(externalId)` if the file gives an id, otherwise contains the line.
+   */
   readonly key: string;
   readonly externalId?: string;
   readonly surname: string;
   readonly givenName: string;
-  /** Null: the file says that there is none. Undefined: the file does not say. */
+  /** Null: the file says that the person has no patronymic. Undefined: the file does not say. */
   readonly patronymic?: string | null;
   /** `YYYY-MM-DD`. */
   readonly birthDate?: string;
   readonly email?: string;
-  /** Without repetition, in the order of `rosterRoles`. Empty: the file does not say. */
+  /** Each role once, in the order of `rosterRoles`. Empty: the file does not say. */
   readonly roles: readonly RosterRole[];
   /** False: the file says that the person has left. */
   readonly isActive: boolean;
-  /** Whether an error concerns this person: their data here are incomplete, so nothing about them should change. */
+  /**
+   * Whether a row about this person has an error. The data are then incomplete, so nothing about the person should change.
+   */
   readonly hasError: boolean;
   readonly at: RosterPlace;
 }
 
 export interface RosterClass {
-  /** Names the class in this roster. It is `keyOfId(externalId)` if the file gives an id, otherwise it holds the name. */
+  /**
+   * Identifies the class in this roster. Equals `keyOfId(externalId)` if the file gives an id, otherwise contains the name.
+   */
   readonly key: string;
   readonly externalId?: string;
   /** 1 to 11. */
@@ -47,20 +56,22 @@ export interface RosterClass {
   readonly letter: string;
   /** False: the file says that the class exists no longer. */
   readonly isActive: boolean;
-  /** Whether an error concerns this class, so that nothing about it should change. */
+  /** Whether a row about this class has an error. Nothing about the class should then change. */
   readonly hasError: boolean;
   readonly at: RosterPlace;
 }
 
 export interface RosterSubject {
-  /** Names the subject in this roster. It is `keyOfId(externalId)` if the file gives an id, otherwise it holds the name. */
+  /**
+   * Identifies the subject in this roster. Equals `keyOfId(externalId)` if the file gives an id, otherwise contains the name.
+   */
   readonly key: string;
   readonly externalId?: string;
   readonly name: string;
   readonly at: RosterPlace;
 }
 
-/** A pupil in a class. At most one active enrolment of a person is in a roster. */
+/** A pupil in a class. A person has at most one active enrolment in a roster. */
 export interface RosterEnrolment {
   /** The key of a person. If the roster covers only changes, the person may be missing from `people`: see `idOfKey`. */
   readonly person: string;
@@ -89,12 +100,12 @@ export interface RosterAssignment {
 }
 
 /**
- * The parts that the file states completely: what is missing from such a part counts as ended. All parts are false for
- * a roster of changes and for an unreadable file. A part is also false if a row that may belong to it was left out.
+ * The parts that the file states completely: what is missing from such a part has ended. All parts are false for a roster of
+ * changes and for an unreadable file. A part is also false if a row that may belong to it was left out.
  */
 export interface RosterCoverage {
   readonly students: boolean;
-  /** Everyone with another role than STUDENT. */
+  /** People with a role other than STUDENT. */
   readonly staff: boolean;
   readonly classes: boolean;
   readonly enrolments: boolean;
@@ -107,11 +118,11 @@ export interface RosterNotice {
   readonly file: string;
   /** The physical line, counted from 1; null if the notice concerns the whole file. */
   readonly line: number | null;
-  /** Contains only the personal data that identify a row: ids, and names of classes. */
+  /** The text. Its only personal data are ids and names of classes, which identify a row. */
   readonly message: Message;
 }
 
-/** The first `maxNotices` notices in the order in which they were found, and how many there are in all. */
+/** The first `maxNotices` notices, in the order in which the reader found them, and the number of all notices. */
 export interface RosterNotices {
   readonly list: readonly RosterNotice[];
   readonly total: number;
@@ -120,9 +131,9 @@ export interface RosterNotices {
 export const maxNotices = 1000;
 
 /**
- * What a file states. A row with an error is kept with `hasError`, or left out. If leaving it out would make a person
- * or a class look ended, `covers` is false for that part. If the whole file could not be read, all lists except
- * `warnings` and `errors` are empty.
+ * What a file states. The reader keeps a row with an error with `hasError`, or leaves it out. If a person or a class could
+ * then seem to have ended, `covers` is false for that part. If the whole file could not be read, all lists except `warnings`
+ * and `errors` are empty.
  */
 export interface Roster {
   /** Null if the format was not recognised. */

@@ -9,7 +9,7 @@ import { parseRole } from './people.ts';
 /** What a section is. */
 export type SectionMeaning =
   | { readonly kind: 'class'; readonly classKey: string }
-  /** `isClassDerived`: no section is the class itself, so the pupils of its subjects count as pupils of the class. */
+  /** `isClassDerived`: no section is the class itself, so the pupils of the subject count as pupils of the class. */
   | { readonly kind: 'subject'; readonly classKey: string; readonly subjectKey: string; readonly isClassDerived: boolean }
   | { readonly kind: 'not understood' }
   /** The section should be a class, but has an error. */
@@ -73,8 +73,8 @@ export class SectionInterpreter {
   }
 
   /**
-   * Finds the class by the code of the section, then by the name of a class at the start of its title. Adds the class
-   * if only titles of active sections name it.
+   * Finds the class by the code of the section. Otherwise finds it by the class name at the start of the title. Adds a class
+   * that only titles of active sections name.
    */
   #classByName(section: SectionRecord): string | undefined {
     const code = parseClassName(section.code);
@@ -100,7 +100,7 @@ export class SectionInterpreter {
     return this.#builder.addSubject({ ...identity, name, at: section.at }).key;
   }
 
-  /** Returns the class of each pupil by the sections that are classes. */
+  /** Returns the class of each pupil. Uses only sections that are classes. */
   #classesByStudent(): Map<string, string> {
     const found = new Map<string, string>();
     for (const membership of this.#records.memberships) {
@@ -120,7 +120,7 @@ export class SectionInterpreter {
 
 const isStudying = ({ isActive, role }: MembershipRecord): boolean => isActive && parseRole(role) === 'STUDENT';
 
-/** Returns the class in which all pupils of a section are, or undefined if there is none. */
+/** Returns the class of all pupils of a section; undefined if they are in several classes or in none. */
 function classOfAll(students: readonly string[], studentClasses: ReadonlyMap<string, string>): string | undefined {
   const classes = new Set(students.map((student) => studentClasses.get(student)));
   return classes.size === 1 ? [...classes][0] : undefined;

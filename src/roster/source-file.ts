@@ -4,7 +4,7 @@ export interface SourceFile {
   readonly bytes: Buffer;
 }
 
-/** Limit of one file, and of all files together, both packed and unpacked. */
+/** The limit for one file and for all files together, both packed and unpacked. */
 export const maxMegabytes = 200;
 export const maxBytes = maxMegabytes * 1024 * 1024;
 

@@ -40,7 +40,7 @@ async function open(name: string, bytes: Buffer, notices: NoticeLog): Promise<So
   return { name, files: [{ name, bytes }], isSingleFile: true };
 }
 
-/** Collects a stream, but no more of it than one chunk beyond the limit. */
+/** Collects the bytes of a stream. @throws UnreadableRoster as soon as the stream exceeds the limit. */
 async function collect({ name, stream }: { name: string; stream: AsyncIterable<Uint8Array> }): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -52,7 +52,7 @@ async function collect({ name, stream }: { name: string; stream: AsyncIterable<U
   return Buffer.concat(chunks);
 }
 
-/** Reads the CSV files of a folder. Links are not followed. */
+/** Reads the CSV files of a folder. Ignores symbolic links. */
 async function readFolder(path: string, name: string, notices: NoticeLog): Promise<SourceFile[]> {
   const names = (await readdir(path).catch(() => [])).sort();
   const chosen: string[] = [];

@@ -3,7 +3,7 @@ import { fromBufferPromise, validateFileName, type Entry, type ZipFile } from 'y
 import { type NoticeLog, unreadable, UnreadableRoster } from './notices.ts';
 import { isCsv, maxBytes, maxFiles, maxMegabytes, type SourceFile } from './source-file.ts';
 
-/** Unpacks archives within limits. Nothing is written to disk, so that no name in an archive can reach a file. */
+/** Unpacks archives within limits. Writes nothing to disk, so a name in an archive cannot overwrite a file. */
 
 export const isZip = (bytes: Buffer): boolean => /^PK(\x03\x04|\x05\x06)/.test(bytes.toString('latin1', 0, 4));
 
@@ -15,7 +15,7 @@ const maxRatio = 200;
 /** Files up to this size may have any ratio. */
 const minBombBytes = 1024 * 1024;
 
-/** A file that only workbooks of Excel and LibreOffice have, which are archives too. */
+/** A file that only workbooks of Excel and LibreOffice contain. These workbooks are ZIP archives. */
 const workbookPart = /^(\[Content_Types\]\.xml|mimetype)$/;
 
 /** An entry of the archive with its name decoded. */
@@ -26,8 +26,8 @@ interface NamedEntry {
 
 /**
  * Returns the CSV files of an archive. All of them may be in one folder. Warns of each file that is not CSV.
- * @throws UnreadableRoster if the archive is damaged, encrypted or exceeds a limit, or if a name leads
- * outside it or has a control character.
+ * @throws UnreadableRoster if the archive is damaged, encrypted or exceeds a limit, or if a name of a file leads outside the
+ *   archive or has a control character.
  */
 export async function unzip(archive: string, bytes: Buffer, notices: NoticeLog): Promise<SourceFile[]> {
   const zip = await fromBufferPromise(bytes, { lazyEntries: true, decodeStrings: false, validateEntrySizes: true }).catch(() => {
@@ -82,7 +82,7 @@ function withoutFolder(entries: NamedEntry[], archive: string, notices: NoticeLo
   return entries.map(({ name, entry }) => ({ name: name.slice(folder.length), entry }));
 }
 
-/** Unpacks one file; yauzl ends the stream with an error if it holds more or less than the archive says. */
+/** Unpacks one file. yauzl ends the stream with an error if the file is longer or shorter than the archive says. */
 async function unpack(name: string, zip: ZipFile, entry: Entry): Promise<Buffer> {
   try {
     const chunks: Buffer[] = [];
@@ -90,7 +90,7 @@ async function unpack(name: string, zip: ZipFile, entry: Entry): Promise<Buffer>
     const bytes = Buffer.concat(chunks);
     if (crc32(bytes) === entry.crc32) return bytes;
   } catch {
-    // Reported below, as a wrong checksum is.
+    // The error below reports this, as it reports a wrong checksum.
   }
   throw unreadable('ZIP_DAMAGED', { file: name });
 }

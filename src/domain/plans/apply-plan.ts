@@ -14,7 +14,7 @@ import { loadPresentRoster } from './present-roster.ts';
 import type { PersonState } from './plan-rows.ts';
 
 export interface ApplyOptions {
-  /** The greatest share of the covered people who may leave by an import, in per cent. */
+  /** How many of the people whom an import covers may leave, in per cent. */
   threshold?: number | null;
   skipErrors?: boolean | null;
 }
@@ -22,11 +22,11 @@ export interface ApplyOptions {
 const defaultThreshold = 5;
 
 /**
- * Applies a plan: all of its rows in one transaction, with the events of the ordinary operations, and `plan.applied`. Does
- * nothing for an applied plan. Regulation 2.1 f.
- * @throws CONFLICT for a plan that is not READY, for rows in ERROR unless `skipErrors`, if more people than the threshold
- *   would leave the school or their class, for things that changed since the plan was made, and for assignments that cannot
- *   start; nothing is written then.
+ * Applies the rows of a plan in one transaction. Records the events of the ordinary operations, then `plan.applied`. Does
+ * nothing if the plan is applied already. Regulation 2.1 f.
+ * @throws INVALID for an unusable threshold. CONFLICT, and writes nothing, if the plan is not READY or too old (`refuseOld`),
+ *   if a row is in ERROR (unless `skipErrors`), if more people than the threshold would leave the school or their class, if
+ *   something changed since the plan was made, or if an assignment cannot start.
  */
 export async function applyPlan(ctx: Context, input: ApplyOptions & { planId: string }): Promise<Plan> {
   const found = await findFor(ctx, 'Plan', input.planId, 'plan.apply');
@@ -107,7 +107,10 @@ async function refuseErrors(tx: Tx, planId: string): Promise<void> {
     );
 }
 
-/** A person is lost to the school by leaving it, and to its lessons by leaving a class for none. */
+/**
+ * Counts the people who leave the school, leave their class for no other class, or lose a role. @throws CONFLICT if they are
+ * more than `threshold` per cent of the covered people.
+ */
 function refuseTooManyEnds(people: readonly StoredRow<PersonState>[], coveredCount: number, threshold: number): void {
   const lost = people.filter(
     ({ operation, before, after }) =>
@@ -126,8 +129,8 @@ function refuseTooManyEnds(people: readonly StoredRow<PersonState>[], coveredCou
 }
 
 /**
- * Locks what the plan changes, in the order of locks. Chats come last: those whose moderator may leave, since each needs
- * another one, and those of classes that end.
+ * Locks the classes and people that the plan changes or refers to, in the order of `lockRank`. Then locks the chats that
+ * these people own or moderate, and those of ending classes: a chat whose moderator leaves needs another moderator.
  */
 async function lockThings(tx: Tx, things: RowsByNoun): Promise<void> {
   const { classIds, userIds } = existingIds(things);

@@ -5,9 +5,12 @@ import { countNames, nameKey } from './match-people.ts';
 import { linesOf, movedRows, type RowsByNoun, type StoredRow } from './plan-things.ts';
 import type { PresentRoster } from './present-roster.ts';
 
-/** Checks, under the locks, that the school is still what a plan compared. */
+/** Checks that the school is still as it was when a plan was made. The caller holds the locks. */
 
-/** @throws CONFLICT that names the rows whose things are no longer as `expected`. */
+/**
+ * @throws CONFLICT if an object (class, subject, person or assignment) is no longer in the state that `expected` returns for
+ *   its row. The message names these rows.
+ */
 export function refuseMoved(
   rows: readonly StoredRow[],
   states: ReadonlyMap<string, RowState>,
@@ -28,7 +31,10 @@ const changedSince = (rows: readonly StoredRow[]) => {
   );
 };
 
-/** @throws CONFLICT if somebody made a person of the same name whom the plan would make again. */
+/**
+ * @throws CONFLICT if the number of namesakes of a person in an ADD has changed since the plan was made: somebody may have
+ *   created that person.
+ */
 export function refuseNewNamesakes({ people }: RowsByNoun, present: PresentRoster): void {
   const counts = countNames(present.people);
   const moved = people.filter(
@@ -58,8 +64,8 @@ export function refuseStaying({ classes, people, assignments }: RowsByNoun, pres
 }
 
 /**
- * @throws CONFLICT that names the assignments which cannot start: the person is deactivated or will not be a teacher of the
- *   school, the subject will not exist, or another open assignment is the same work.
+ * @throws CONFLICT for assignments that cannot start. The message names their rows. Reasons: the person is deactivated, the
+ *   person will not be a teacher of the school, the subject will not exist, or another open assignment has the same `workOf`.
  */
 export function refuseImpossibleAssignments({ subjects, people, assignments }: RowsByNoun, present: PresentRoster): void {
   const rolesAfter = new Map<string, readonly string[]>([

@@ -6,7 +6,7 @@ import { note, type NoteCode } from './notes.ts';
 import { changeRow, endRow, errorRow, protectedRow, type AssignmentState, type PlannedRow } from './plan-rows.ts';
 import type { PresentAssignment, PresentRoster } from './present-roster.ts';
 
-/** Compares the work of teachers in classes. Regulation 2.1 g. */
+/** Compares the assignments of a roster with those of the school. Regulation 2.1 g. */
 
 interface Things {
   classes: Compared['of'];
@@ -19,7 +19,7 @@ export class AssignmentComparison {
   readonly #present: PresentRoster;
   readonly #things: Things;
   readonly #rows: PlannedRow[] = [];
-  /** The present assignments by what they are; a class has one class teacher. */
+  /** The present assignments by `workOf`. */
   readonly #byWork: ReadonlyMap<string, PresentAssignment>;
   readonly #planned = new Map<string, string>();
   readonly #stated = new Set<PresentAssignment>();
@@ -67,7 +67,10 @@ export class AssignmentComparison {
     this.#rows.push(isProtected ? protectedRow(row, note('SET_BY_HAND')) : row);
   }
 
-  /** Returns null if an error of the person or the class has been stated already. */
+  /**
+   * Returns the state that the roster asks for, or the code of an error. Returns null if the assignment needs no row: its
+   * class or person cannot be used, or it ends an assignment of a person who is no teacher.
+   */
   #resolve(wanted: RosterAssignment): AssignmentState | NoteCode | null {
     const { classes, subjects, people } = this.#things;
     const ofClass = classes.get(wanted.class);
@@ -100,7 +103,10 @@ export class AssignmentComparison {
   }
 }
 
-/** What an assignment is, so that a class has one class teacher, and a teacher has a subject in a class once. */
+/**
+ * Returns the key of an assignment. Two open assignments never share a key: a class has one class teacher, and a teacher has
+ * a subject in a class once.
+ */
 export const workOf = ({
   classId,
   kind,

@@ -10,7 +10,7 @@ import type { PresentClass, PresentRoster, PresentSubject } from './present-rost
 
 /** Compares the classes and subjects of a roster with those of the school. */
 
-/** A class or a subject, present or planned. */
+/** A class or a subject of the school, or one that the plan creates. */
 export interface Named {
   id: string;
   name: string;
@@ -19,7 +19,7 @@ export interface Named {
 
 export interface Compared {
   rows: PlannedRow[];
-  /** By the key in the roster; null for one with an error. */
+  /** The class or subject by its key in the roster; null if assignments and enrolments cannot use it. */
   of: Map<string, Named | null>;
 }
 
@@ -39,7 +39,7 @@ export function compareClasses({ classes }: Roster, present: PresentRoster): Com
   return compared;
 }
 
-/** The classes that a person cannot tell apart have the same key. */
+/** Returns the same key for classes whose names look the same (`confusableKey`). */
 export const classKey = ({ grade, letter }: { grade: number; letter: string }): string => `${grade} ${confusableKey(letter)}`;
 
 function fieldsOf({ grade, letter }: RosterClass): { grade: number; letter: string } | null {
@@ -122,7 +122,7 @@ function subjectFieldsOf({ name }: RosterSubject): { name: string; sortKey: stri
   }
 }
 
-/** The database keeps the sort keys of subjects unique, too. */
+/** Finds the subject with the same sort key. The database keeps sort keys unique. */
 function bySortKey(present: readonly PresentSubject[], wanted: RosterSubject): PresentSubject | undefined {
   const sortKey = subjectFieldsOf(wanted)?.sortKey;
   return present.find((subject) => subject.sortKey === sortKey);
@@ -130,7 +130,10 @@ function bySortKey(present: readonly PresentSubject[], wanted: RosterSubject): P
 
 type Identified = { id: string; externalId: string | null };
 
-/** Returns a function that finds a thing by its external id, by the id that an export of Sfera writes, or by its name. */
+/**
+ * Returns a function that finds a class or a subject by external id, by Sfera’s own id (which `exportRoster` writes where
+ * there is no external id), or by name.
+ */
 function finderOf<T extends Identified, Name>(present: readonly T[], keyOf: (named: T | Name) => string) {
   const byExternalId = new Map(present.flatMap((one) => (one.externalId === null ? [] : [[one.externalId, one] as const])));
   const byId = new Map(present.map((one) => [one.id, one]));
@@ -144,11 +147,11 @@ function finderOf<T extends Identified, Name>(present: readonly T[], keyOf: (nam
   };
 }
 
-/** Returns the external id after the import. The id that an export of Sfera writes is no external one. */
+/** Returns the external id after the import. Sfera’s own id in the file does not become an external id. */
 export const externalIdOf = (wanted: { externalId?: string }, found: Identified | undefined): string | null =>
   wanted.externalId === undefined || wanted.externalId === found?.id ? (found?.externalId ?? null) : wanted.externalId;
 
-/** Rosters of changes name things by their ids alone. */
+/** Adds the present classes or subjects by their ids. A roster of changes refers to them without listing them. */
 function addPresent<T extends Identified>({ of }: Compared, present: readonly T[], nameOf: (one: T) => string): void {
   for (const one of present)
     for (const id of [one.externalId, one.id])

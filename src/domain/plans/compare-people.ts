@@ -8,11 +8,11 @@ import { isUsable, namesAfter } from './names-after.ts';
 import { changeRow, endRow, errorRow, isSameState, protectedRow, type PersonState, type PlannedRow } from './plan-rows.ts';
 import type { PresentGrant, PresentPerson, PresentRoster } from './present-roster.ts';
 
-/** Compares the people of a roster, with their roles and classes, with those of the school. */
+/** Compares the people of a roster, their roles and their classes with those of the school. */
 
 type Role = RoleGrant['role'];
 
-/** A person, present or planned, for the assignments. */
+/** A person of the school, or one whom the plan creates. `AssignmentComparison` reads this. */
 export interface ComparedPerson {
   id: string;
   name: string;
@@ -22,7 +22,7 @@ export interface ComparedPerson {
 
 export interface ComparedPeople {
   rows: PlannedRow[];
-  /** By the key in the roster; null for one with an error. */
+  /** The person by the key in the roster; null if the person has an error or leaves the school. */
   of: Map<string, ComparedPerson | null>;
   /** The people who leave the school. */
   endedIds: Set<string>;
@@ -35,7 +35,7 @@ interface Wanted {
   person: RosterPerson | undefined;
   roles: ReadonlySet<Role>;
   enrolment: RosterEnrolment | undefined;
-  /** The enrolment that has ended, if the roster says so. */
+  /** The enrolment that has ended according to the roster. */
   left: RosterEnrolment | undefined;
   isStudent: boolean;
 }
@@ -52,7 +52,7 @@ export class PeopleComparison {
   readonly #className: ReadonlyMap<string, string>;
   readonly #namesakes: ReadonlyMap<string, number>;
 
-  /** Roles that the import does not grant, with the note that says so. */
+  /** The roles that the import never grants, each with the code of the note that says so. */
   readonly #withheld: ReadonlyMap<Role, NoteCode>;
 
   constructor(roster: Roster, present: PresentRoster, classes: Compared['of'], { isByService }: { isByService: boolean }) {
@@ -85,7 +85,7 @@ export class PeopleComparison {
     return { rows: this.#rows, of: this.#of, endedIds: this.#endedIds, coveredCount: this.#coveredCount(covered) };
   }
 
-  /** Changes alone cover nobody: what they end is compared with the whole school. */
+  /** Returns the number of covered people. A roster of changes covers nobody: the number is then that of the whole school. */
   #coveredCount(covered: readonly PresentPerson[]): number {
     return covered.length > 0 ? covered.length : this.#present.people.filter(({ grants }) => grants.length > 0).length;
   }
@@ -172,7 +172,7 @@ export class PeopleComparison {
     const row = changeRow({ ...about, note: code === null ? null : note(code) }, after);
     const withheld = classId !== wantedClassId;
     if (!withheld) this.#rows.push(row);
-    // What a rule withholds alone is offered as a row of its own kind: the person decides.
+    // If the withheld class is the only change, the row proposes it: a person may include the row with `editPlanRow`.
     else if (before !== null && isSameState(before, after))
       this.#rows.push(protectedRow(changeRow(about, state(wantedClassId)), note('SET_BY_HAND')));
     else this.#rows.push({ ...row, note: note('SET_BY_HAND') });
@@ -186,8 +186,8 @@ export class PeopleComparison {
   }
 
   /**
-   * An import grants no administrator, one by a service grants no role of the school's administration either, and an
-   * import ends only roles that an import granted.
+   * Returns the roles after the import, and the code of the note about a role that is not granted. Grants no role in
+   * `#withheld`. Ends a role only if an import granted it and the file covers it.
    */
   #rolesAfter({ roles, person }: Wanted, found: Found): [Role[], NoteCode | null] {
     const grants = found?.grants ?? [];
@@ -198,7 +198,10 @@ export class PeopleComparison {
     return [after, this.#withheldNote([...roles].filter((role) => !after.includes(role)))];
   }
 
-  /** Returns the class after the import, and the one that the file asks for, which may be withheld. */
+  /**
+   * Returns the class after the import, and the class that the file asks for. They differ if a person made the present
+   * enrolment: the import then leaves the pupil in the present class.
+   */
   #classAfter(wanted: Wanted, found: Found): [after: string | null, wanted: string | null] {
     const present = found?.enrolment?.schoolId === this.#present.school.id ? found.enrolment : null;
     const next = wanted.enrolment === undefined ? null : this.#classes.get(wanted.enrolment.class)!.id;
@@ -208,7 +211,7 @@ export class PeopleComparison {
       const isMissing = this.#roster.covers.enrolments && wanted.person !== undefined;
       if (!hasLeft && !isMissing) return [present.classId, present.classId];
     }
-    // Classes of another year hold nobody back: the pupil moves into the new year.
+    // A pupil in a class of another year moves to the new class, even if a person made that enrolment.
     const isOfYear = this.#present.classes.some(({ id }) => id === present.classId);
     return present.planId === null && isOfYear ? [present.classId, next] : [next, next];
   }
@@ -231,7 +234,10 @@ export class PeopleComparison {
     return role === 'STUDENT' ? covers.students : covers.staff && role !== 'PLATFORM_ADMINISTRATOR';
   }
 
-  /** Whether a person who is missing from the file has left. A list covers only the classes that it names. */
+  /**
+   * Returns whether the file covers a person: a covered person who is missing from the file has left the school. A file in
+   * the LIST format covers only pupils of the classes that the file names.
+   */
   #covers({ grants, enrolment }: PresentPerson): boolean {
     const { format, classes } = this.#roster;
     if (!grants.some(({ role }) => this.#coversRole(role))) return false;

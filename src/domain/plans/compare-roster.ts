@@ -8,11 +8,13 @@ import type { PresentRoster } from './present-roster.ts';
 /** The difference between what a file states and what a school has. */
 export interface RosterDifference {
   rows: PlannedRow[];
-  /** The people whom the file covers: those of them who are missing from it have left. */
+  /** The number of people whom the file covers. A covered person who is missing from the file has left the school. */
   coveredCount: number;
 }
 
-/** Compares a roster with a school: errors of the file first, then classes, subjects, people and assignments. */
+/**
+ * Compares a roster with a school. The rows come in this order: errors of the file, classes, subjects, people, assignments.
+ */
 export function compareRoster(roster: Roster, present: PresentRoster, by: { isByService: boolean }): RosterDifference {
   const classes = compareClasses(roster, present);
   const subjects = compareSubjects(roster, present);

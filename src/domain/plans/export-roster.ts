@@ -18,14 +18,17 @@ export interface ExportedRoster {
 
 interface ExportInput {
   schoolId: string;
-  /** The system whose external ids are written. Whoever has none there gets the id of Sfera, which an import knows. */
+  /**
+   * The system whose external ids are written. A class, subject or person without an external id gets Sfera’s own id.
+   * `planImport` finds objects by either id.
+   */
   system?: string | undefined;
   format: RosterFormat;
 }
 
 /**
- * Returns the people and classes of a school in the present year, as a file states them. An import of it changes nothing.
- * Only the operator may: the GraphQL schema does not have it.
+ * Returns the people and classes of a school in the present year, as a roster. An import of this roster changes nothing.
+ * @throws FORBIDDEN unless the operator asks (the GraphQL schema has no export). NOT_FOUND for an unknown school.
  */
 export async function exportRoster(ctx: Context, { schoolId, system = 'roster', format }: ExportInput): Promise<ExportedRoster> {
   if (ctx.actor.kind !== 'operator') throw forbidden();

@@ -3,25 +3,25 @@ import { searchable } from '../text.ts';
 import type { PresentPerson } from './present-roster.ts';
 
 /**
- * Finds the people of a roster among those of the school: by external id, otherwise by name. Namesakes are told apart
- * by birth date, then by class. Whom nothing tells apart is ambiguous, and no person is ever taken for two rows.
+ * Matches the people of a roster with people of the school: by external id, otherwise by name. Tells namesakes apart by birth
+ * date, then by class. A row is AMBIGUOUS if several people still fit. Two rows never match the same person.
  */
 
 export type Match = PresentPerson | 'NEW' | 'AMBIGUOUS';
 
 export interface Matches {
-  /** By the key of the person in the roster. */
+  /** The match by the key of the person in the roster. */
   of: ReadonlyMap<string, Match>;
-  /** The people of the school whom the roster names, perhaps ambiguously: they are not missing from it. */
+  /** The people of the school whom the roster names, also ambiguously. They have not left the school. */
   named: ReadonlySet<PresentPerson>;
 }
 
 export interface PersonToMatch {
   person: RosterPerson;
   isStudent: boolean;
-  /** The id of the class in the school; null without a class, and for a new one. */
+  /** The id of the class in the school; null without a class, and for a class that the plan creates. */
   classId: string | null;
-  /** Tells classes apart that are new, too. */
+  /** The key of the class in the roster; null without a class. A class that the plan creates has a key, too. */
   classKey: string | null;
 }
 
@@ -39,8 +39,8 @@ export function countNames(present: readonly PresentPerson[]): Map<string, numbe
 const isStudent = ({ grants }: PresentPerson): boolean => grants.some(({ role }) => role === 'STUDENT');
 
 /**
- * How many people of one name are compared: rows without an id, and people of the school. More of them are ambiguous.
- * Unlimited, 20,000 rows of one name take 12 s.
+ * The limit, for one name, of rows without an id and of people of the school. Above the limit every row of the name is
+ * AMBIGUOUS. Without the limit, 20,000 rows of one name took 12 s.
  */
 const maxNamesakes = 100;
 
@@ -75,7 +75,7 @@ export function matchPeople(wanted: readonly PersonToMatch[], present: readonly 
   return { of, named };
 }
 
-/** Returns a function that finds a person by an external id, or by the id that an export of Sfera writes. */
+/** Returns a function that finds a person by external id, or by Sfera’s own id, which `exportRoster` writes. */
 export function finderById(present: readonly PresentPerson[]): (externalId: string | undefined) => PresentPerson | undefined {
   const byExternalId = new Map(present.flatMap((person) => (person.externalId === null ? [] : [[person.externalId, person] as const])));
   const byOwnId = new Map(present.map((person) => [person.id, person]));
@@ -93,7 +93,7 @@ class Namesakes {
     this.#people = new Set(people);
   }
 
-  /** Returns the matches, and the people who are left because a row about them is ambiguous. */
+  /** Returns the matches. `left` are the people without a match, if a row about some of them is ambiguous. */
   resolve(): { of: ReadonlyMap<PersonToMatch, Match>; left: Iterable<PresentPerson> } {
     if (this.#people.size > maxNamesakes || this.#rowsWithoutId().length > maxNamesakes)
       return { of: new Map([...this.#rows].map((row) => [row, 'AMBIGUOUS'])), left: this.#people };
@@ -103,14 +103,14 @@ class Namesakes {
     const isOpen = [...this.#rows].some((row) => this.#candidatesOf(row).length > 0);
     const withoutId = this.#rowsWithoutId();
     for (const row of this.#rows) {
-      // Rows with ids are no twins of each other.
+      // Two rows with external ids are two people, so a row with an id is compared only with rows without an id.
       const others = row.person.externalId === undefined ? this.#rows : withoutId;
       this.#of.set(row, isOpen && this.#candidatesOf(row).length > 0 ? 'AMBIGUOUS' : this.#asNew(row, others));
     }
     return { of: this.#of, left: isOpen ? this.#people : [] };
   }
 
-  /** Matches each row with a person if, by this criterion, neither has another one. */
+  /** Matches a row and a person if each is the only candidate of the other for which `fits` is true. */
   #pair(fits: (row: PersonToMatch, person: PresentPerson) => boolean): void {
     const pairs = [...this.#rows].map((row) => [row, this.#candidatesOf(row).filter((person) => fits(row, person))] as const);
     const rowCounts = new Map<PresentPerson, number>();
@@ -131,7 +131,10 @@ class Namesakes {
     return [...this.#rows].filter(({ person }) => person.externalId === undefined);
   }
 
-  /** Two new namesakes of one class whom no birth date tells apart are probably one person who is listed twice. */
+  /**
+   * Returns AMBIGUOUS if another new row of the same name and class may be the same person, listed twice. Otherwise returns
+   * NEW.
+   */
   #asNew(row: PersonToMatch, others: Iterable<PersonToMatch>): 'NEW' | 'AMBIGUOUS' {
     const isTwin = (other: PersonToMatch): boolean =>
       other !== row &&
@@ -147,11 +150,13 @@ class Namesakes {
 const hasSameBirthDate = ({ person }: PersonToMatch, present: PresentPerson): boolean =>
   person.birthDate !== undefined && person.birthDate === present.birthDate;
 
-/** A person who typed no patronymic may have one. */
+/** A missing patronymic equals every patronymic: the person may have left it out. */
 const isSamePatronymic = (a: string | null | undefined, b: string | null | undefined): boolean =>
   !a || !b || a === b || searchable(a) === searchable(b);
 
-/** Returns whether nothing that is known of both tells them apart. */
+/**
+ * Returns whether a row and a person may be the same: patronymic, birth date and external id agree wherever both have one.
+ */
 const mayBe = (wanted: RosterPerson, present: PresentPerson): boolean =>
   isSamePatronymic(wanted.patronymic, present.patronymic) &&
   (wanted.birthDate === undefined || present.birthDate === null || wanted.birthDate === present.birthDate) &&

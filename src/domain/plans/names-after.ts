@@ -5,7 +5,7 @@ import type { NoteCode } from './notes.ts';
 import type { PersonState } from './plan-rows.ts';
 import type { PresentPerson } from './present-roster.ts';
 
-/** What an import makes of the names, the birth date and the address of a person. */
+/** Decides which names, birth date and e-mail address a person has after an import. */
 
 /** Returns whether the names of a person can be stored. */
 export function isUsable(person: RosterPerson): boolean {
@@ -21,8 +21,9 @@ export function isUsable(person: RosterPerson): boolean {
 type Names = Pick<PersonState, 'surname' | 'givenName' | 'patronymic' | 'birthDate' | 'email'>;
 
 /**
- * Returns the names after an import, and why they are not those of the file. Keeps what a person corrected, and fills in
- * an e-mail address only where there is none.
+ * Returns the names after an import, and the code of the note if a name of the file is not taken. Keeps a name that a person
+ * corrected by hand, and every name of a person who has a role in another school. Sets the e-mail address only if the person
+ * has no address.
  */
 export function namesAfter(wanted: RosterPerson | undefined, found: PresentPerson | undefined): [Names, NoteCode | null] {
   if (wanted === undefined) return [namesOf(found!), null];
@@ -41,7 +42,8 @@ export function namesAfter(wanted: RosterPerson | undefined, found: PresentPerso
   for (const column of ['surname', 'givenName', 'patronymic'] as const) {
     if (stated[column] === present[column]) continue;
     const reason = found.handSet.includes(column) ? 'NAME_SET_BY_HAND' : found.isElsewhere ? 'IN_ANOTHER_SCHOOL' : null;
-    // A person who was found by name has this name already, but perhaps no patronymic: ё and е make no other name.
+    // Without an external id, the name found the person. The spelling of the school stays, since the file may have е for ё.
+    // Only a missing patronymic is filled in.
     if (reason === null && (wanted.externalId !== undefined || present[column] === null)) continue;
     Object.assign(kept, { [column]: present[column] });
     code ??= reason;
@@ -50,8 +52,8 @@ export function namesAfter(wanted: RosterPerson | undefined, found: PresentPerso
 }
 
 /**
- * Returns whether an import may set a birth date or an e-mail address. A mail with a link for a new password goes to the
- * e-mail address, so a person who has joined or has a role in another school keeps theirs.
+ * Returns whether an import may set the birth date or the e-mail address. Links for a new password go to the e-mail address,
+ * so a person who has joined or has a role in another school keeps both.
  */
 const canSet = (found: PresentPerson | undefined, column: 'birthDate' | 'email'): boolean =>
   found === undefined || !(found.hasJoined || found.isElsewhere || found.handSet.includes(column));
@@ -64,7 +66,7 @@ const namesOf = ({ surname, givenName, patronymic, birthDate, email }: PresentPe
   email,
 });
 
-/** An address that is no address is left out: the person can give one. */
+/** Returns null for an invalid address: the person can give a valid one later. */
 function emailOf({ email }: RosterPerson): string | null {
   try {
     return contactFields({ email }).email ?? null;

@@ -1,13 +1,13 @@
 import type { Message } from '../../errors.ts';
 
-/** What a row of a plan says beside its change: why it is an error, or why a thing stays as it is. */
+/** The note of a plan’s row says why the row is in ERROR, why its change is withheld, or what the change leaves out. */
 
 export interface Note {
   code: string;
   message: Message;
 }
 
-/** The codes of the comparison. Those of the reader of files are listed in src/roster/README.md. */
+/** The notes of comparing a roster with a school, by code. src/roster/README.md lists the codes of the file reader. */
 export const notes = {
   NAMESAKES: [
     'Под это описание подходят несколько человек в школе или в файле. Добавьте в файл дату рождения или идентификатор.',

@@ -1,6 +1,6 @@
 import type { PlanRow } from '../entities.ts';
 
-/** The fields of a row of a plan for people: without ids, and with the names of classes, people and subjects. */
+/** The fields of a plan’s row, as people see them: names of classes, people and subjects instead of ids. */
 
 export interface PlanField {
   name: string;
@@ -8,7 +8,7 @@ export interface PlanField {
   after: string | null;
 }
 
-/** The fields of states that are shown, by the names that they have in the schema. */
+/** The fields that are shown: the name in the stored state, and the name in the GraphQL schema. */
 const shown: Readonly<Record<string, string>> = {
   grade: 'grade',
   letter: 'letter',
@@ -29,7 +29,10 @@ const shown: Readonly<Record<string, string>> = {
 
 type State = Readonly<Record<string, unknown>> | null;
 
-/** Returns the fields that differ; all of a thing that is new or ends. */
+/**
+ * Returns the fields whose values before and after the row differ. Returns an empty list for a row in ERROR, and for a row
+ * without a proposed change.
+ */
 export function fieldsOf({
   before,
   after,

@@ -18,22 +18,22 @@ import { loadPresentRoster } from './present-roster.ts';
 export interface ImportOptions {
   format?: RosterFormat | null;
   schoolYearId?: string | null;
-  /** The system whose external ids the file holds. */
+  /** The system whose external ids the file holds. Default: `roster`. */
   system?: string | null;
-  /** Whether the file states only a part of the school, so that nobody who is missing from it has left. */
+  /** Whether the file lists only a part of the school. A person who is missing from such a file has not left. */
   isPartial?: boolean | null;
 }
 
 export interface FileImport extends ImportOptions {
   schoolId: string;
-  /** A file of this machine, or a folder. */
+  /** The path of a file or a folder on the server. */
   path: string;
   fileName?: string;
 }
 
 /**
- * Plans the import of an uploaded file, which is deleted then. Regulation 2.1 f.
- * @throws CONFLICT for an upload whose bytes have not arrived, and for one that another call has taken.
+ * Plans the import of an uploaded file (`planImportOfFile`), then deletes the upload. Regulation 2.1 f.
+ * @throws CONFLICT for an upload whose bytes have not arrived, and for an upload that another call has taken.
  */
 export async function planImport(ctx: Context, { uploadId, ...options }: ImportOptions & { uploadId: string }): Promise<Plan> {
   systemOf(options);
@@ -53,8 +53,9 @@ export async function planImport(ctx: Context, { uploadId, ...options }: ImportO
 }
 
 /**
- * Reads a roster file and compares it with the school: returns a plan whose rows say what applying it would change. Changes
- * nothing else. The plan of a file that cannot be read is FAILED, and its rows say why. Regulation 2.1 f.
+ * Reads a roster file, compares it with the school, and stores the differences as a plan. Changes nothing else. If the file
+ * cannot be read, the plan is FAILED and its rows say why. Regulation 2.1 f.
+ * @throws INVALID for an unusable name of the system. NOT_FOUND for a school year of another school.
  */
 export async function planImportOfFile(ctx: Context, input: FileImport): Promise<Plan> {
   const school = await findFor(ctx, 'School', input.schoolId, 'import.plan');
@@ -89,7 +90,10 @@ export async function planImportOfFile(ctx: Context, input: FileImport): Promise
   });
 }
 
-/** Opens the file when the reader asks for its first bytes. @throws CONFLICT for a file that is not there. */
+/**
+ * Opens the file when the reader asks for its first bytes.
+ * @throws CONFLICT if the file is missing.
+ */
 async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of createReadStream(path)) yield chunk as Uint8Array;
@@ -101,10 +105,13 @@ async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** @throws INVALID for an unusable name. */
+/** Returns the system, `roster` by default. @throws INVALID for an unusable name. */
 const systemOf = ({ system }: ImportOptions): string => normalizeOptionalLine('system', system, 50) ?? 'roster';
 
-/** A file is readable if it was recognised, and if something in it could be read. */
+/**
+ * Returns whether the reader recognised the format and could read something. A file without people or classes is readable if
+ * it has no errors.
+ */
 const isReadable = ({ format, people, classes, enrolments, assignments, errors }: Roster): boolean =>
   format !== null && (errors.total === 0 || [people, classes, enrolments, assignments].some((list) => list.length > 0));
 

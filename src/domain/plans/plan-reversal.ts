@@ -15,9 +15,10 @@ type PersonRow = StoredRow<PersonState>;
 const present = (id: string | undefined): id is string => id !== undefined;
 
 /**
- * Reverses an applied plan. Deletes the grants, enrolments and assignments that the plan made: an ended one would keep the
- * rights of its former holder, and the log has the events of both. Opens again those that the plan ended. The caller holds the
- * locks and has checked that nothing depends on the plan.
+ * Reverses an applied plan. Deletes the grants, enrolments and assignments that the plan made: an ended row would keep the
+ * rights of a former pupil or teacher. The event log keeps the events of both the plan and its reversal. Reopens the grants,
+ * enrolments and assignments that the plan ended. The caller holds the locks and has checked that nothing depends on the
+ * plan.
  */
 export class PlanReversal {
   readonly #ctx: Context;
@@ -43,7 +44,7 @@ export class PlanReversal {
     const userIds = [...new Set([...people.map(({ thingId }) => thingId), ...workers])];
     await followRules(this.#tx, schoolId, ...userIds);
     await revokeWithoutRole(this.#tx, schoolId, userIds);
-    // Applying the END of a person revoked the invitation.
+    // When the plan ended a person, it revoked the invitation. The person needs a new invitation.
     const returned = people.filter(({ operation }) => operation === 'END').map(({ thingId }) => thingId);
     await issuePersonalInvitations(this.#ctx, this.#tx, { schoolId, userIds: returned });
     await this.#archive(classes);
@@ -80,7 +81,7 @@ export class PlanReversal {
     const ended = people.flatMap(({ thingId, done }) => (done?.endedGrants ?? []).map((grantId) => ({ grantId, userId: thingId })));
     const ids = (grants: readonly { grantId: string }[]) => grants.map(({ grantId }) => grantId);
     await this.#tx.execute('delete from role_grant where id = any($1::uuid[]) and plan_id = $2', [ids(made), this.#plan.id]);
-    // Triggers do this for a grant that ends, not for one that is deleted.
+    // A trigger sets `updated_at` when a grant ends, but not when a grant is deleted.
     await this.#tx.execute('update app_user set updated_at = clock_timestamp() where id = any($1::uuid[])', [
       made.map(({ userId }) => userId),
     ]);
@@ -90,7 +91,10 @@ export class PlanReversal {
     for (const { grantId, userId } of ended) record(this.#tx, 'role.granted', { schoolId, grantId, userId });
   }
 
-  /** A class that the plan made goes to the archive: it has neither people nor chats any more. */
+  /**
+   * Archives the classes that the plan made. `refuseDependents` in undo-plan.ts has checked that they have no other people or
+   * chats.
+   */
   async #archive(classes: RowsByNoun['classes']): Promise<void> {
     const added = classes.filter(({ operation }) => operation === 'ADD').map(({ thingId }) => thingId);
     await this.#tx.execute('update class set archived_at = now() where id = any($1::uuid[])', [added]);

@@ -2,7 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { PlanRow, RoleGrant } from '../entities.ts';
 import type { Note } from './notes.ts';
 
-/** The rows of a plan: each is the change of one class, subject, person or assignment, with the state before and after. */
+/**
+ * A row of a plan is the change of one thing: a class, a subject, a person or an assignment. It holds the state of the thing
+ * before and after.
+ */
 
 export interface ClassState {
   grade: number;
@@ -28,9 +31,9 @@ export interface PersonState {
   classId: string | null;
   /** For display only. */
   className: string | null;
-  /** Facts of a new enrolment. They are no state of the person: to state them again is no change. */
+  /** Facts of a new enrolment. `isSameState` ignores them, so a file that repeats them changes nothing. */
   admission?: { startedOn?: string | undefined; orderNumber?: string | undefined } | undefined;
-  /** Of a new person: how many people of the school have the same surname and given name. */
+  /** Only for a new person: how many people of the school had this surname and given name when the plan was made. */
   namesakes?: number;
 }
 
@@ -48,10 +51,10 @@ export interface AssignmentState {
 export type RowState = ClassState | SubjectState | PersonState | AssignmentState;
 
 export interface PlannedRow {
-  /** Null for an error of the reader that concerns no single thing. */
+  /** Null for an error of the file reader: it is about no single thing. */
   noun: PlanRow['noun'];
   operation: PlanRow['operation'];
-  /** What the file asks for: another operation than `operation` where a rule protects the thing. */
+  /** The operation that the file asks for. Differs from `operation` if a rule withholds it. */
   proposed: PlanRow['operation'];
   thingId: string | null;
   file: string | null;
@@ -75,13 +78,13 @@ const rowOf = <State extends RowState>(
   after: State | null,
 ): PlannedRow => ({ ...thing, operation, proposed: operation, after, file: at?.file ?? null, line: at?.line ?? null, note: note ?? null });
 
-/** Returns the row of a thing that is new, changes, or stays as it is. */
+/** Returns an ADD, a CHANGE or a KEEP row: `after` is compared with the state before. */
 export function changeRow<State extends RowState>(thing: Thing<State>, after: State): PlannedRow {
   if (thing.before === null) return rowOf(thing, 'ADD', after);
   return isSameState(thing.before, after) ? rowOf(thing, 'KEEP', null) : rowOf(thing, 'CHANGE', after);
 }
 
-/** Returns the row of a thing that is missing from the file. `after` is what remains of it. */
+/** Returns an END row. `after` is the state that remains: a person, for example, remains without roles. */
 export const endRow = <State extends RowState>(thing: Thing<State>, after: State | null): PlannedRow => rowOf(thing, 'END', after);
 
 /** Returns the row with its change withheld, until a person decides to apply it. */
@@ -91,7 +94,7 @@ export const errorRow = <State extends RowState>(thing: Thing<State>, note: Note
 
 const displayed = ['className', 'personName', 'subjectName', 'admission', 'namesakes'];
 
-/** Returns the parts of a state that count: no names that are for display, and no facts of an admission. */
+/** Returns the fields of a state that `isSameState` compares. */
 const essence = (state: RowState): Record<string, unknown> =>
   Object.fromEntries(Object.entries(state).filter(([field, value]) => value !== undefined && !displayed.includes(field)));
 

@@ -5,7 +5,7 @@ import type { Plan } from '../entities.ts';
 import type { PlannedRow } from './plan-rows.ts';
 import type { StoredRow } from './plan-things.ts';
 
-/** Stores the rows of plans, and reads those that change something. Each in one statement, however many rows there are. */
+/** Stores and loads the rows of plans. Each function runs one statement, however many rows there are. */
 
 /** Returns the columns of a plan that say who made it; both null for the operator. */
 export const authorOf = ({ actor }: Context): Pick<Plan, 'clientId' | 'createdById'> => ({
@@ -39,7 +39,7 @@ const selectRows = `
 
 export const loadStoredRows = (tx: Tx, planId: string): Promise<StoredRow[]> => tx.query<StoredRow>(selectRows, [planId]);
 
-/** Stores what applying the rows made and ended. */
+/** Stores `done` of each row: what applying the row made and ended. */
 export async function writeDone(tx: Tx, rows: readonly StoredRow[]): Promise<void> {
   const values = rows.flatMap(({ id, done }) => (done === null ? [] : [{ id, done }]));
   await tx.execute(`update plan_row p set done = r.done from jsonb_to_recordset($1::jsonb) as r (id uuid, done jsonb) where p.id = r.id`, [

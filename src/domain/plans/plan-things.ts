@@ -6,22 +6,22 @@ import { stateOfClass, stateOfSubject } from './compare-classes.ts';
 import { stateOfPerson } from './compare-people.ts';
 import type { PresentRoster } from './present-roster.ts';
 
-/** The things of the rows of a stored plan, and whether they are still what the plan compared. */
+/** The stored rows of a plan, and whether their things (classes, subjects, people, assignments) have changed since. */
 
-/** What applying a row made and ended, for undoing it. */
+/** What applying a row made and ended: ids of rows in the database. `undoPlan` reads them. */
 export interface Done {
   grants?: string[];
   endedGrants?: string[];
   enrolment?: string;
   endedEnrolment?: string;
   assignment?: string;
-  /** The assignments that ended: with a class, or with the role of a teacher, several. */
+  /** The assignments that ended. Several end with a class, or when a person loses the role TEACHER. */
   endedAssignments?: string[];
   /** Whether the person was created. */
   created?: boolean;
 }
 
-/** A row that changes something: `after` of an END is what remains. */
+/** A row that changes something. In an END, `after` is the state that remains. */
 export interface StoredRow<State extends RowState = RowState> {
   id: string;
   position: number;
@@ -51,7 +51,7 @@ export function byNoun(rows: readonly StoredRow[]): RowsByNoun {
 export const endingClasses = ({ classes }: Pick<RowsByNoun, 'classes'>): string[] =>
   classes.filter(({ operation }) => operation === 'END').map(({ thingId }) => thingId);
 
-/** The ids of the rows to lock: things that exist already, whether a row changes them or refers to them. */
+/** Returns the classes and people to lock: those that exist already and that a row changes or refers to. */
 export function existingIds({ classes, people, assignments }: RowsByNoun): { classIds: Set<string>; userIds: Set<string> } {
   const places = [...people, ...assignments].flatMap(({ before, after }) => [before, after]);
   const workers = assignments.flatMap(({ before, after }) => [before?.userId, after?.userId]);
@@ -64,7 +64,7 @@ export function existingIds({ classes, people, assignments }: RowsByNoun): { cla
   };
 }
 
-/** Returns the present states of things, by their ids. */
+/** Returns the present state of each class, subject, person and assignment, by id. */
 export function presentStates(present: PresentRoster): ReadonlyMap<string, RowState> {
   const nameOf = () => null;
   return new Map<string, RowState>([
@@ -75,7 +75,7 @@ export function presentStates(present: PresentRoster): ReadonlyMap<string, RowSt
   ]);
 }
 
-/** Returns the rows whose thing is no longer what `expected` says of the row. */
+/** Returns the rows whose thing is no longer in the state that `expected` returns. */
 export function movedRows(
   rows: readonly StoredRow[],
   states: ReadonlyMap<string, RowState>,
@@ -84,7 +84,10 @@ export function movedRows(
   return rows.filter((row) => !isSameState(states.get(row.thingId) ?? null, expected(row)));
 }
 
-/** Names rows in a refusal by their lines, the first five of them. A refusal holds no personal data. */
+/**
+ * Returns the files and lines of the first five rows, for the message of a refusal. Returns no names, because a message holds
+ * no personal data.
+ */
 export function linesOf(rows: readonly Pick<StoredRow, 'file' | 'line' | 'position'>[]): { ru: string; en: string } {
   const first = rows.slice(0, 5);
   const place =

@@ -23,8 +23,8 @@ interface Target {
 }
 
 /**
- * Writes the rows of a plan by the steps of the ordinary operations, each for all people at once. The caller holds the
- * locks and has checked that nothing moved.
+ * Writes the rows of a plan with the functions of the ordinary operations, such as `grantAll`. Each function runs once for
+ * all people. The caller holds the locks and has checked that the school has not changed since the plan was made.
  */
 export class PlanWriter {
   readonly #ctx: Context;
@@ -62,7 +62,10 @@ export class PlanWriter {
     await issuePersonalInvitations(this.#ctx, this.#tx, { schoolId: this.#plan.schoolId, userIds });
   }
 
-  /** Refuses to place people in a class that will not exist: somebody excluded its row, or archived it after the plan was made. */
+  /**
+   * @throws CONFLICT if the class or the person of a row will be missing: somebody excluded the row that creates it, or
+   *   archived the class after the plan was made.
+   */
   #refuseMissingClasses({ classes, people, assignments }: RowsByNoun): void {
     const open = new Set([
       ...this.#present.classes.filter(({ isArchived }) => !isArchived).map(({ id }) => id),
@@ -119,7 +122,10 @@ export class PlanWriter {
     }
   }
 
-  /** Ends the enrolments of those who keep their role. */
+  /**
+   * Ends the enrolments of pupils who leave their class and stay in the school. `#endRoles` has ended the enrolments of
+   * pupils who leave the school.
+   */
   async #leaveClasses(rows: readonly PersonRow[]): Promise<void> {
     const leaving = rows.filter(({ before, after, done }) => before?.classId && !after?.classId && !done?.endedEnrolment);
     const { schoolId } = this.#plan;
@@ -179,7 +185,7 @@ export class PlanWriter {
     for (const { row, id } of entries) note(row, { enrolment: id });
   }
 
-  /** An enrolment starts on the stated day, but not before the year of its class. */
+  /** Returns when an enrolment starts: on the stated day, but not before the school year, and not in the future. */
   #admissionOf({ admission }: PersonState): { startedAt: Date; orderNumber: string | null; admittedOn: Date | null } {
     const { startedOn, orderNumber = null } = admission ?? {};
     if (startedOn === undefined) return { startedAt: new Date(), orderNumber, admittedOn: null };
@@ -194,7 +200,7 @@ export class PlanWriter {
     const { schoolId, id: planId } = this.#plan;
     const starting = rows.filter(({ after }) => after !== null);
     const assignments = starting.map(({ thingId, operation, after }) => ({
-      // The id of an ADD was chosen with the plan; a CHANGE ends its assignment and starts another one.
+      // An ADD got its id when the plan was made. A CHANGE ends the assignment and starts another assignment with a new id.
       id: operation === 'ADD' ? thingId : newId(),
       schoolId,
       planId,

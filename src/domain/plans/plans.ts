@@ -21,7 +21,7 @@ export interface PlanRowFilter {
   code?: string | null;
 }
 
-/** Codes consist of these characters. Other texts match no row; the database refuses U+0000. */
+/** The form of a code. Another text becomes an empty code, which matches no row: PostgreSQL would fail on U+0000. */
 const codePattern = /^[A-Z0-9_]+$/;
 
 const filterOf = ({ operation, noun, code }: PlanRowFilter) => ({
@@ -30,7 +30,7 @@ const filterOf = ({ operation, noun, code }: PlanRowFilter) => ({
   ...(typeof code === 'string' ? { code: codePattern.test(code) ? code : '' } : {}),
 });
 
-/** Returns the rows of a plan in their order: errors of the file first, then classes, subjects, people and assignments. */
+/** Returns the rows of a plan by position: errors of the file first, then classes, subjects, people and assignments. */
 export function planRowsOf(ctx: Context, { id }: Plan, args: PageArgs & PlanRowFilter): Promise<Page<PlanRow>> {
   const order = { tag: 'plan row', keys: [{ field: 'position', direction: 'asc', type: 'number' }] } as const;
   return paginateChildren<PlanRow>(ctx, { model: 'Plan', id, relation: 'rows' }, args, {
@@ -41,7 +41,7 @@ export function planRowsOf(ctx: Context, { id }: Plan, args: PageArgs & PlanRowF
 
 export type PlanCounts = Record<PlanRow['operation'], number>;
 
-/** Returns how many rows of a plan have each operation; batched. */
+/** Returns how many rows of a plan have each operation. One statement counts for all plans of a request. */
 export async function planCountsOf(ctx: Context, { id }: Plan): Promise<PlanCounts> {
   const counts = await ctx.loaders.of<PlanCounts>('Plan.counts', id, async (planIds) => {
     const groups = await ctx.db.prisma.planRow.groupBy({
@@ -61,7 +61,7 @@ export async function planCountsOf(ctx: Context, { id }: Plan): Promise<PlanCoun
 
 const noRows: PlanCounts = { ADD: 0, CHANGE: 0, END: 0, KEEP: 0, ERROR: 0 };
 
-/** A warning of the reader of files, as the plan stores it. */
+/** A warning of the file reader, as the plan stores it. */
 export type PlanWarning = RosterNotice;
 
 export const warningsOf = ({ warnings }: Plan): PlanWarning[] => warnings as unknown as PlanWarning[];

@@ -2,7 +2,7 @@ import type { Tx } from '../../db/transaction.ts';
 import type { Plan, RoleGrant, School } from '../entities.ts';
 import { dayIn, previousYearOf } from '../school-years.ts';
 
-/** The people and classes of a school as they are now: what a roster is compared with. */
+/** The present people, classes and assignments of a school. The comparison of a roster reads them. */
 
 export interface PresentGrant {
   id: string;
@@ -36,11 +36,11 @@ export interface PresentPerson {
   hasJoined: boolean;
   isDeactivated: boolean;
   externalId: string | null;
-  /** The current roles in the school; empty for a person who is known by an external id alone. */
+  /** The current roles in the school. Empty for a person who has left and is known by an external id. */
   grants: readonly PresentGrant[];
   /** Whether the person has a role in another school too. */
   isElsewhere: boolean;
-  /** The current enrolment, in whatever school. */
+  /** The current enrolment, in this school or another. */
   enrolment: PresentEnrolment | null;
 }
 
@@ -87,11 +87,11 @@ export interface PresentRoster {
 export interface RosterScope {
   schoolId: string;
   schoolYearId: string;
-  /** The system whose external ids count. */
+  /** The system whose external ids are loaded. */
   system: string;
-  /** YEAR: reads the classes of the year before too. */
+  /** For YEAR, the classes of the year before are loaded too. */
   source?: Plan['source'];
-  /** People to read even if they have neither a role nor an external id any more. */
+  /** People to load even if they have neither a role nor an external id any more. */
   userIds?: readonly string[];
 }
 
@@ -140,7 +140,7 @@ type PersonRow = Omit<PresentPerson, 'enrolment'> & {
   admittedOn: string | null;
 };
 
-/** A step: reads the roster of a school in one year. */
+/** Loads the people, classes and assignments of a school in one school year, for a YEAR plan also the classes of the year before. */
 export async function loadPresentRoster(tx: Tx, scope: RosterScope): Promise<PresentRoster> {
   const { schoolId, schoolYearId, system, source, userIds = [] } = scope;
   const school = await tx.prisma.school.findUniqueOrThrow({ where: { id: schoolId } });

@@ -13,12 +13,11 @@ import { loadPresentRoster, type PresentRoster } from './present-roster.ts';
 import { isSameState } from './plan-rows.ts';
 
 /**
- * Undoes an applied plan in one transaction, as if it had never been applied: deletes the grants, enrolments and
- * assignments that it made, and opens again those that it ended. The rows of the plan stay for the audit, and the log has
- * the events of both. Does nothing for an undone plan.
- * Regulation 2.1 f.
- * @throws CONFLICT that names the rows on which something depends: a person who has joined, a class with other pupils, a
- *   thing that was changed since. Nothing is undone then.
+ * Undoes an applied plan in one transaction, as if it had never been applied (`PlanReversal`). The rows of the plan stay for
+ * the audit. Does nothing if the plan is undone already. Regulation 2.1 f.
+ * @throws CONFLICT, and undoes nothing, if the plan is not applied, if it is too old (`refuseOld`), or if something depends
+ *   on a row: a person has joined, a class has other pupils, or the thing of the row has changed since. The message names
+ *   these rows.
  */
 export async function undoPlan(ctx: Context, input: { planId: string }): Promise<Plan> {
   const found = await findFor(ctx, 'Plan', input.planId, 'plan.undo');
@@ -85,7 +84,10 @@ async function refuseDependents(tx: Tx, plan: Plan, undoing: Undoing): Promise<v
   );
 }
 
-/** Returns the rows whose thing is not as the plan left it. An assignment that changed is another row now. */
+/**
+ * Returns the rows whose thing is no longer in the state `after`. A CHANGE of an assignment has made a new assignment, whose
+ * id is in `done`.
+ */
 function changedRows({ rows, present }: Undoing): StoredRow[] {
   const states = presentStates(present);
   return rows.filter(({ noun, thingId, after, done }) => {
@@ -94,7 +96,10 @@ function changedRows({ rows, present }: Undoing): StoredRow[] {
   });
 }
 
-/** Whether a person has joined or moved, or the class that would be restored is archived. The classes `reopened` will be open again. */
+/**
+ * Returns whether undoing a person’s row is impossible: the person has joined, is deactivated, has changed class, or has lost
+ * a role that the plan granted, or the class to return to is archived and undoing does not reopen it.
+ */
 function hasMoved({ noun, operation, thingId, before, done }: StoredRow, present: PresentRoster, reopened: ReadonlySet<string>): boolean {
   if (noun !== 'PERSON') return false;
   const person = present.people.find(({ id }) => id === thingId)!;
@@ -108,8 +113,9 @@ function hasMoved({ noun, operation, thingId, before, done }: StoredRow, present
 const endedAssignments = (rows: readonly StoredRow[]): string[] => rows.flatMap(({ done }) => done?.endedAssignments ?? []);
 
 /**
- * Ended assignments that cannot be open again: their class is archived and stays so ($4 are those that undoing opens again), the person will not be a teacher ($3 are the grants
- * that undoing restores), or another open assignment is the same work ($2 are those that undoing deletes).
+ * Of the ended assignments $1, those that cannot be reopened: the class stays archived, the person is deactivated or will not be
+ * a teacher, or another open assignment is for the same work. Undoing deletes the assignments $2, restores the
+ * grants $3, and unarchives the classes $4.
  */
 const selectLost = `
   select a.id from assignment a join class c on c.id = a.class_id join app_user u on u.id = a.user_id
@@ -129,8 +135,8 @@ async function lostAssignments(tx: Tx, rows: readonly StoredRow[], reopened: Rea
 }
 
 /**
- * The classes, subjects and people that the plan made and something else uses, and the classes ($5) that it took out of the
- * archive: those may have invitations from before.
+ * Of the classes ($2), subjects ($3) and people ($4) that the plan $1 made, those that something else uses. Likewise of the
+ * classes $5, which the plan took out of the archive. Invitations do not count for $5: they may be older than the plan.
  */
 const selectUsed = `
   select class_id as id from enrolment where class_id = any($2::uuid[] || $5::uuid[]) and ended_at is null and plan_id is distinct from $1

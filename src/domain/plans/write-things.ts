@@ -7,7 +7,7 @@ import { nameFields } from '../users.ts';
 import type { ClassState, PersonState, SubjectState } from './plan-rows.ts';
 import type { StoredRow } from './plan-things.ts';
 
-/** Writes the classes, subjects and people of a plan themselves, with their external ids, as they are after it. */
+/** Writes the classes, subjects and people of a plan, and their external ids. */
 
 type Target = Pick<Plan, 'id' | 'schoolId' | 'schoolYearId' | 'system'>;
 
@@ -71,7 +71,10 @@ async function recordUpdates(tx: Tx, schoolId: string, userIds: readonly string[
   for (const other of others) record(tx, 'user.updated', { schoolId: other.schoolId, userId: other.userId });
 }
 
-/** A person who joined, or got a role in another school, since the plan was made keeps the birth date and the address. */
+/**
+ * Whether a person keeps birth date and e-mail address: the person has joined or has a role in another school, perhaps since
+ * the plan was made.
+ */
 const isKept = `(u.joined_at is not null or exists (
   select from role_grant g where g.user_id = u.id and g.school_id <> $2 and g.ended_at is null))`;
 
@@ -98,13 +101,15 @@ interface IdOfThing {
   value: string | null;
 }
 
-/** Returns the external ids that change: a person who leaves keeps theirs, and is found by it when they return. */
+/**
+ * Returns the external ids that change. A person who leaves keeps the external id, so that a later import finds the person.
+ */
 const idsOf = (rows: readonly StoredRow<ClassState | SubjectState | PersonState>[], side: Side): IdOfThing[] =>
   rows
     .filter(({ before, after }) => (before?.externalId ?? null) !== (after?.externalId ?? null))
     .map(({ thingId: id, ...row }) => ({ id, value: row[side]?.externalId ?? null }));
 
-/** Replaces the ids of things in the system of the plan. */
+/** Replaces external ids in the system of the plan. Deletes an id whose new value is null. */
 async function writeExternalIds(
   tx: Tx,
   { schoolId, system }: Target,
