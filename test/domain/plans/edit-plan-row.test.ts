@@ -83,7 +83,7 @@ describe('editPlanRow of the plan of a school year', () => {
     const year = await buildEndingYear(app);
     const plan = await planYear(app, year, { newClasses: [{ grade: 9, letter: 'Г' }] });
     const rows = await rowsOf(year, plan.id, { noun: 'PERSON' });
-    const edit = (row: any, decision: object) => year.by.as.editPlanRow({ planRowId: row.id, ...decision } as never);
+    const edit = (row: any, decision: object) => year.by.as.editPlanRow({ planRowId: row.id, ...decision });
     const [first, second] = rows.filter((row) => textOf(row).includes('class 5А → 6А'));
     expect(await edit(first, { class: { grade: 5, letter: 'а' } })).toMatchObject({ operation: 'CHANGE', reason: 'EDITED' });
     expect(await edit(second, { class: { grade: 6, letter: 'Б' } })).toMatchObject({ operation: 'CHANGE' });
@@ -112,7 +112,7 @@ describe('editPlanRow of the plan of a school year', () => {
     const year = await buildEndingYear(app);
     const plan = await planYear(app, year);
     const rows = await rowsOf(year, plan.id);
-    const edit = (row: any, decision: object) => year.by.as.editPlanRow({ planRowId: row.id, ...decision } as never);
+    const edit = (row: any, decision: object) => year.by.as.editPlanRow({ planRowId: row.id, ...decision });
     const sixthA = rows.find(({ noun, fields }) => noun === 'CLASS' && fields[0].after === '6' && fields[1].after === 'А');
     await expectRefusal(app, year.schoolId, { code: 'CONFLICT', path: ['class'] }, () =>
       edit(sixthA, { class: { grade: 6, letter: 'Б' } }),
@@ -139,7 +139,7 @@ describe('editPlanRow of the plan of a school year', () => {
     const [pupil] = await rowsOf(year, plan.id, { noun: 'PERSON' });
     const [ending] = await rowsOf(year, plan.id, { noun: 'CLASS', operation: 'END' });
     const refused = (row: any, code: string, path: string[], decision: object) =>
-      expectRefusal(app, year.schoolId, { code, path }, () => year.by.as.editPlanRow({ planRowId: row.id, ...decision } as never));
+      expectRefusal(app, year.schoolId, { code, path }, () => year.by.as.editPlanRow({ planRowId: row.id, ...decision }));
     const class7A = { grade: 7, letter: 'А' };
     expect((await refused(pupil, 'INVALID', ['class'], { class: class7A })).message).toContain('7А');
     await refused(ending, 'CONFLICT', ['planRowId'], { class: class7A });

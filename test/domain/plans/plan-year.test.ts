@@ -184,7 +184,7 @@ describe('planYear', () => {
     const year = await buildEndingYear(app);
     const refused = async (options: object, path: string[]) =>
       expectRefusal(app, year.schoolId, { code: 'INVALID', path }, () =>
-        year.by.as.planYear({ schoolId: app.id('School', year.schoolId), ...options } as never),
+        year.by.as.planYear({ schoolId: app.id('School', year.schoolId), ...options }),
       );
     await refused({ graduatingGrades: [12] }, ['graduatingGrades']);
     await refused({ graduatingGrades: [9], regroupedGrades: [9] }, ['regroupedGrades']);
