@@ -57,7 +57,7 @@ async function createScratch(): Promise<{ url: string; drop(): Promise<void> }> 
 }
 
 /**
- * Returns the product's settings for a database: the defaults, except that `OPERATIONS_PER_MINUTE` is raised, because
+ * Returns the product's settings for a database. They are the defaults, except that `OPERATIONS_PER_MINUTE` is raised:
  * here one account sends the load of a whole city.
  */
 export const settingsFor = (databaseUrl: string): Record<string, string> => ({
@@ -121,7 +121,7 @@ export async function openEnv(quick: boolean): Promise<BenchEnv> {
     rounds: (contenders, sample) => sampleRounds(contenders, quick ? 1 : 5, sample),
     async close() {
       await starter.close();
-      // If the fixture could not be opened, the measure has already reported why.
+      // If the fixture failed to open, the measure has already reported the error.
       await fixture?.then(
         (opened) => opened.close(),
         () => undefined,

@@ -60,7 +60,8 @@ export function createStarter(settings: Record<string, string>) {
   process.once('exit', killAll);
 
   /**
-   * Starts a server and waits until it is ready. Its output goes to a file, which the error quotes if the start fails.
+   * Starts a server and waits until it is ready. The server's output goes to a file. If the start fails, the error
+   * quotes that file.
    */
   async function run(
     name: string,

@@ -21,8 +21,9 @@ const steps: readonly Step[] = [
   { name: 'country, one database', schools: 40_000, pupils: 425, staff: 60, together: 0.7 },
 ];
 
-/** Streams per process, and the minimal number of processes: the second one takes over when the first stops. */
+/** Maximal number of streams of one process. */
 const streamsPerProcess = 10_000;
+/** With two processes, one takes over when the other stops. */
 const minProcesses = 2;
 
 type Row = [what: string, how: string, value: number];

@@ -18,7 +18,7 @@ interface State {
   id: string;
   client: Client | null;
   ready: boolean;
-  /** Sockets opened so far; selects the next server. */
+  /** Number of sockets opened so far. Selects the URL of the next socket. */
   sockets: number;
   cursor: string | null;
   seqs: number[];

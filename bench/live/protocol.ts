@@ -2,7 +2,7 @@
 
 /** One listener: a socket with one subscription. */
 export interface ListenerSpec {
-  /** WebSocket URLs: connects to the first, and to the next after a socket broke. */
+  /** WebSocket URLs. The listener connects to the first URL. When a socket breaks, it connects to the next URL. */
   urls: readonly string[];
   /** A loopback address to connect from; each address has its own range of ports. */
   localAddress: string;
@@ -12,7 +12,7 @@ export interface ListenerSpec {
   variables: Record<string, unknown>;
   /** Whether the server confirms the subscription with a checkpoint. */
   checkpoint: boolean;
-  /** Whether to reconnect with the cursor when the socket breaks; if not, a broken socket is a problem. */
+  /** Whether the listener reconnects with its cursor when the socket breaks. If not, a broken socket is a problem. */
   reconnects: boolean;
 }
 
@@ -30,7 +30,7 @@ export interface ListenerReport {
 
 export type Command =
   | { kind: 'open'; specs: readonly ListenerSpec[] }
-  /** Asks for `complete` when this many listeners of the process have received the event. */
+  /** Requests the message `complete` when this many listeners of the process have received the event. */
   | { kind: 'expect'; seq: number; count: number }
   | { kind: 'reset' }
   | { kind: 'report' }

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /**
- * Shared by the peers of the socket measures: a schema with the product's stream, and an in-memory async iterator.
- * Their items are ready objects: the peers read no database and check no permissions, which favours them.
+ * Shared by the peers of the socket measures: a schema with the product's stream, and an in-memory async iterator. The
+ * peers are favoured: they send ready objects, read no database and check no permissions.
  */
 
 export interface LiveEvent {
@@ -57,8 +57,8 @@ export class Topics<T> {
 }
 
 /**
- * Control requests of the benchmark: `POST /publish` publishes the event in its body, `GET /subscribers` returns their
- * number.
+ * Control requests of the benchmark. `POST /publish` publishes the event in its body. `GET /subscribers` returns the
+ * number of subscribers.
  */
 export interface Control {
   publish(topics: readonly string[], event: LiveEvent): void;

@@ -11,7 +11,8 @@ const preset: GraphileConfig.Preset = {
   extends: [PostGraphileAmberPreset],
   pgServices: [makePgService({ connectionString: process.env.DATABASE_URL, poolConfig: { max: 10 } })],
   grafserv: { port: Number(process.env.PORT), graphqlPath: '/graphql', graphiql: false, watch: false },
-  // This plugin would remove the pupils of a class from the schema: it expects another index for this relation.
+  // This plugin would remove the pupils of a class from the schema, because it expects a different index for that
+  // relation.
   disablePlugins: ['PgIndexBehaviorsPlugin'],
   schema: { defaultBehavior: '+list' },
 };
