@@ -13,13 +13,16 @@ const isColumn = ({ kind }) => kind !== 'object';
 
 const columnsOf = ({ fields }) => fields.filter(isColumn).map(({ name, dbName }) => [name, dbName ?? name]);
 
-/** Returns the column that refers to the id of the other model. Ignores the other columns of a composite key, since ids are unique. */
+/**
+ * Returns the column that refers to the id of the other model. Ignores the other columns of a composite key, since ids
+ * are unique.
+ */
 function foreignKey(model, { relationFromFields = [], relationToFields = [] }) {
   const field = relationFromFields[relationToFields.indexOf('id')];
   return field === undefined ? undefined : new Map(columnsOf(model)).get(field);
 }
 
-/** Returns the join of a relation field: column `own` of the model equals column `other` of the related one. */
+/** Returns the join of a relation field: column `own` of the model equals column `other` of the related model. */
 function relationOf(models, model, field) {
   const related = models.find(({ name }) => name === field.type);
   const own = foreignKey(model, field);
@@ -48,7 +51,10 @@ function writeTables(models) {
   return `import type { Models } from '../../reader/models.ts';\n\n${header}export const models: Models = {\n${entries.join('\n')}\n};\n`;
 }
 
-/** Writes the type of a row as a class with accessors: the type of a spread then lacks the columns, as at run time. */
+/**
+ * Writes the type of a row as a class with accessors. TypeScript then omits the columns from the type of a spread. A
+ * spread has no columns at run time either.
+ */
 function writeRows(models) {
   const classes = models.map(({ name, fields }) => {
     const accessors = fields.filter(isColumn).map((field) => `  get ${field.name}(): rows.${name}['${field.name}'];`);
