@@ -39,7 +39,7 @@ describe('imports', () => {
   });
 
   describe('are reported when they go another way', () => {
-    /** Files that violate a rule, with the rule. */
+    /** Files to plant. Each file violates the rule that stands before its path. */
     const planted: [rule: string, path: string, code: string][] = [
       ['reader-imports-leftwards', 'src/reader/row-view.ts', "import '../db/client.ts';"],
       ['reader-imports-leftwards', 'src/reader/select.ts', "import '../executor/executor.ts';"],
@@ -134,7 +134,10 @@ describe('imports', () => {
 });
 
 describe('one name everywhere', () => {
-  /** Actions without an event of their own name: `planImport` records `plan.ready`, `endOtherSessions` `session.ended` for each session. */
+  /**
+   * Actions whose event has a different name. `planImport` records `plan.ready`. `endOtherSessions` records
+   * `session.ended` for each session.
+   */
   const toldAs: Record<string, string> = { 'import.plan': 'plan.ready', 'otherSessions.end': 'session.ended' };
   const irregular: Record<string, string> = {
     enrol: 'enrolled',

@@ -21,7 +21,7 @@ describe('on SIGTERM', () => {
     const { env, port, schoolId, token } = await store.use(async (db) => {
       const fixture = await prepareServer(db);
       const { school, administrator } = await fixture.build.school();
-      // Changes of one school are serialised, so each one delays those after it.
+      // Changes of one school are serialised, so each change delays the later ones.
       await db.pool.query(
         `create function wait() returns trigger language plpgsql as 'begin perform pg_sleep(${longerThan / writes}); return new; end'`,
       );

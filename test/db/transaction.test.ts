@@ -133,7 +133,8 @@ describe('transaction', () => {
       () => tx.afterCommit(() => {}),
     ];
     for (const use of uses) await expect(async () => use()).rejects.toThrow('not inside a transaction');
-    // Prisma sends a statement only when its promise is awaited, which for `lazy.of` is after the transaction.
+    // Prisma sends a statement only when its promise is awaited. The promise `lazy.of` is awaited after the
+    // transaction.
     await expect(lazy.of).rejects.toThrow('the transaction is over');
     expect(await locale(id)).toBe('ru');
   });

@@ -161,7 +161,9 @@ describe('demoteChatMember', () => {
 });
 
 describe('the owner of a chat', () => {
-  /** Creates a chat owned by a teacher, with two moderators, of whom `first` joined earlier. */
+  /**
+   * Creates a chat with an owner, who is a teacher, and two moderators. The moderator `first` joined before `second`.
+   */
   async function owned() {
     const all = await open();
     const { school, teacher: owner, classTeacher: second } = all;
@@ -251,7 +253,7 @@ describe('the owner of a chat', () => {
     await app.as(administrator).endClassTeacher({ classId: app.id('Class', group.id) });
     expect(await owners(two.chat)).toEqual([two.deputy.id]);
     expect(await roleIn(two.chat, classTeacher)).toBeUndefined();
-    // A class teacher who is assigned again becomes a moderator, as any class teacher in the chat of the class.
+    // A class teacher who is assigned again becomes a moderator of the class's chat, like any class teacher.
     await app.as(administrator).assignClassTeacher({ classId: app.id('Class', group.id), userId: app.id('User', classTeacher.id) });
     expect(await roleIn(two.chat, classTeacher)).toBe('MODERATOR');
     expect(await owners(two.chat)).toEqual([two.deputy.id]);

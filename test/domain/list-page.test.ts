@@ -8,7 +8,7 @@ import type { SchoolFixture } from '../support/noun-fixture.ts';
 import { personas, signedInAs } from '../support/personas.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** `totalCount` is the length of the whole list, as far as the viewer may see it. */
+/** `totalCount` is the number of rows of the whole list that the viewer may see. */
 
 let app: Sfera;
 let school: SchoolFixture;

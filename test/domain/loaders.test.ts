@@ -5,7 +5,10 @@ import { BatchedRows, createLoaders } from '../../src/domain/loaders.ts';
 import type { Actor } from '../../src/policy/actor.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** Requests in the same tick of the event loop share statements, but never what they may see. */
+/**
+ * Requests in the same tick of the event loop share statements. Each request still sees only what its own actor may
+ * see.
+ */
 
 let app: Sfera;
 let batchedRows: BatchedRows;

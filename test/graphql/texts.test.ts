@@ -29,7 +29,7 @@ function mutationQuery(name: string, selection: string): string {
   return `mutation ($input: ${Name}Input!) { ${name}(input: $input) { __typename ... on ${type!.name} { ${selection} } ... on Refusal { code path message } } }`;
 }
 
-/** Returns whether the text is an idempotency key: compared, and never displayed. */
+/** Whether the argument is an idempotency key. The server compares these keys and never displays them. */
 const isIdempotencyKey = (name: string) => name.endsWith('.idempotencyKey');
 
 /** Every text argument of the schema except cursors. */

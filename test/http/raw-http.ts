@@ -3,8 +3,7 @@ import { expect } from 'vitest';
 import { WebSocket, type ClientOptions } from 'ws';
 
 /**
- * Sends raw requests and socket messages that no well-behaved client sends, and asserts that every response is
- * well-formed.
+ * Sends raw requests and socket messages that no well-behaved client sends. Asserts that every response is well-formed.
  */
 
 export interface Reply {
@@ -23,8 +22,8 @@ export interface ResponseError {
 }
 
 /**
- * Asserts that the status is below 500 and that every error has a code and reveals no suggestions, source locations or
- * internal values.
+ * Asserts that the status is below 500, and that every error has a code. Errors must reveal no suggestions, source
+ * locations or internal values.
  */
 export function expectWellFormed(
   { status, text, errors, headers }: Pick<Reply, 'status' | 'text' | 'errors' | 'headers'>,

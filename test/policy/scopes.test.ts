@@ -12,8 +12,8 @@ import { delegateOf, type AnyRow } from '../support/delegates.ts';
 import { loadFixtures, typeOfNoun } from '../support/fixtures.ts';
 
 /**
- * Every scope exists twice, as a predicate and as a database filter. Both select the same rows, also where the filter
- * is nested.
+ * Every scope exists twice: as a predicate and as a database filter. Both select the same rows, also if the filter is
+ * nested in a relation.
  */
 
 let db: Database;

@@ -53,8 +53,8 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
   }
 
   /**
-   * Writes; rolls back 5 % of the changes, some before their events are written and some after. Appends the committed
-   * ones to `done`.
+   * Makes `changesEach` changes. Rolls back 5 % of them, some before their events are written and some after. Appends
+   * the committed changes to `done`.
    */
   async function write(schoolId: string, random: SeededRandom, done: Done[]): Promise<void> {
     for (let n = 0; n < changesEach; n += 1) {
@@ -78,13 +78,13 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
   }
 
   interface Reader {
-    /** The position at which it started. */
+    /** The sequence number after which the reader started. */
     after: bigint;
     seen: LoggedEvent[];
     reading: Promise<void>;
   }
 
-  /** Reads page by page as fast as possible; after each page, loads the rows of its events. */
+  /** Reads page after page without pauses. Loads the rows of the events of each page. */
   function paging(schoolId: string, limit: number, stop: { at?: bigint }): Reader {
     const reader: Reader = { after: 0n, seen: [], reading: Promise.resolve() };
     const run = async () => {

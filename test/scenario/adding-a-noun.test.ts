@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 /**
- * docs/adding-a-noun.md can be followed: its code, applied to a copy of the repository, passes the types
- * and the tests that it names. A heading in bold says where a block of code goes.
+ * docs/adding-a-noun.md can be followed. Its code, applied to a copy of the repository, passes the type check and the
+ * tests that the page names. A heading in bold says where a block of code goes.
  */
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -16,7 +16,7 @@ const page = readFileSync(join(root, 'docs/adding-a-noun.md'), 'utf8');
 interface Step {
   path: string;
   kind: 'new' | 'end' | 'below';
-  /** The line of the file below which the code goes, or the beginning of it. */
+  /** The line below which the code goes, or the beginning of that line. */
   line: string;
   code: string;
 }

@@ -9,8 +9,8 @@ import { count as pupilCount, pupils, type Pupil } from './pupils.ts';
 import { decodeId } from '../support/decode-id.ts';
 
 /**
- * A morning in September: 960 pupils join three schools, 16 at a time, by links that the administrator handed to the
- * class teacher. Meanwhile 50 dashboards are subscribed, and ten of them are disconnected and reconnect.
+ * A morning in September: 960 pupils join three schools, 16 at a time. They join by links that the administrator handed
+ * to the class teachers. Meanwhile 50 dashboards are subscribed; ten of them are disconnected and reconnect.
  */
 
 let app: Sfera;
@@ -54,7 +54,7 @@ function done<T extends { __typename: string }>(answer: T): Exclude<T, { __typen
 }
 
 /**
- * Returns whether a dashboard should receive an event. Uses no code of src: the administration gets every event; a
+ * Returns whether a dashboard should receive an event, without code of src. The administration gets every event. A
  * class teacher and a classmate get the events of pupils who join their class and its chat.
  */
 function isFor({ class: own, prefix }: Dashboard, { type, payload }: { type: string; payload: unknown }): boolean {
@@ -77,8 +77,8 @@ async function runConcurrently<T>(items: readonly T[], at: number, act: (item: T
 }
 
 /**
- * Sets up a class as in the regulation: the administrator creates it and hands its link to the class teacher, who reads
- * the link and creates the chat.
+ * Sets up a class as in the regulation. The administrator creates the class and hands its link to the class teacher.
+ * The class teacher reads the link and creates the chat.
  */
 async function setUpClass(schoolId: string, administrator: User, of: Pupil[], grade: number, letter: string): Promise<Class> {
   const school = app.id('School', schoolId);

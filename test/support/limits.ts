@@ -1,5 +1,5 @@
 /**
- * This file has the time limits after which a test fails. They are long, to end only tests that hang: a loaded machine
+ * The time limits after which a test fails. They only have to end tests that hang, so they are long: a loaded machine
  * may take ten times as long as a fast one. No test has a limit of its own.
  */
 

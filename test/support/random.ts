@@ -1,4 +1,4 @@
-/** Reproducible random numbers: a failing test prints its seed; set `SEED` to it to repeat the run. */
+/** Reproducible random numbers. A failing test prints its seed; set `SEED` to this seed to repeat the run. */
 
 export interface SeededRandom {
   seed: number;

@@ -8,8 +8,8 @@ export interface SecondApp extends App {
 }
 
 /**
- * Starts another HTTP server on the database and services of a running one, on a free port. It has no pages unless
- * `routes` is given.
+ * Starts another HTTP server on a free port. It uses the database and the services of the running server. It has no
+ * pages unless `routes` is given.
  */
 export async function startSecondApp(
   running: Running,

@@ -18,7 +18,7 @@ export interface Smtp {
   close(): Promise<void>;
 }
 
-/** @param options what the server does besides receiving, such as refusing a recipient. */
+/** @param options what the server does besides receiving mails, such as refusing a recipient. */
 export async function startSmtp(options: SMTPServerOptions = {}): Promise<Smtp> {
   const received: ReceivedMail[] = [];
   const server = new SMTPServer({

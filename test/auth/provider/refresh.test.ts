@@ -28,7 +28,7 @@ type SignedIn = Awaited<ReturnType<typeof signedIn>>;
 
 const refused = expect.objectContaining({ error: 'invalid_grant' }) as unknown;
 
-/** Moves the time of use into the past, so that no test waits. */
+/** Moves the time at which the token was used into the past, so that no test waits. */
 const later = (token: string, seconds: number) =>
   server.db.pool.query(`update oidc_payload set consumed_at = consumed_at - $2 * interval '1 second' where id_hash = $1`, [
     hashCode(token).toString('base64url'),

@@ -16,7 +16,7 @@ import { createLogger } from '../../../src/logger.ts';
 import { server } from '../../support/database.ts';
 import { until } from '../../support/until.ts';
 
-/** Called as soon as a folder is locked, before it is used. */
+/** The database calls `run` as soon as its folder is locked, before it uses the folder. */
 const locked = vi.hoisted(() => ({ run: undefined as ((options: LockOptions) => void) | undefined }));
 vi.mock('../../../src/db/embedded/folder-lock.ts', async (original) => {
   const { lockFolder, ...others } = await original<typeof import('../../../src/db/embedded/folder-lock.ts')>();
@@ -51,7 +51,6 @@ const isReleased = (): boolean => {
 };
 const writerProgram = ['--import', 'tsx', fileURLToPath(new URL('writer.ts', import.meta.url))];
 
-// Starting an embedded database is slow on a busy machine.
 describe.skipIf(server !== undefined)('the embedded database', () => {
   it('keeps written rows, and releases its folder when it is closed', async () => {
     const first = await open(template());

@@ -28,7 +28,7 @@ describe('by HTTP and by a socket', () => {
       Array.from({ length: 29 }, () => ask(app.url, { headers: json(token), body: JSON.stringify(small) })),
     );
     expect(replies.flatMap(({ codes }) => codes)).toEqual([]);
-    // Opening the socket counts as the 30th.
+    // Opening the socket counts as the 30th operation.
     const socket = await openSignedIn(app.url, token);
     expect((await socket.run(small)).codes).toEqual(['RATE_LIMITED']);
     expect(socket.messages.at(-1)!.type).toBe('error');
@@ -71,7 +71,8 @@ describe('by HTTP and by a socket', () => {
   });
 
   it('requests count once if the fast path passes them to Yoga, and if their session has ended', async () => {
-    // A test above sent one of the 30 requests that this address may send: these 15, counted twice, would exceed them.
+    // This address may send 30 requests, and a test above sent one. These 15 would exceed the limit if the server
+    // counted them twice.
     for (let n = 0; n < 15; n += 1)
       expect((await overHttp(app.url, '', { query: `query A${n} { __typename } query B${n} { __typename }` })).codes).toEqual([
         'OPERATION_RESOLUTION_FAILURE',

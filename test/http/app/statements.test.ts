@@ -3,8 +3,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 /**
- * Number of statements of an operation: one for the actor's rights, one for each level, independent of the number of
- * rows.
+ * Number of statements of an operation: one for the actor's rights, and one for each level. It does not depend on the
+ * number of rows.
  */
 
 let app: Sfera;
@@ -31,8 +31,8 @@ async function schoolOf(classes: number, pupils: number) {
 }
 
 /**
- * Records statements from now on. Returns a function that returns them without background statements: `last_seen_at` of
- * sessions, the poll of the log, NOTIFY.
+ * Records statements from now on. Returns a function that returns these statements, without background statements:
+ * `last_seen_at` of sessions, the poll of the log, NOTIFY.
  */
 function watch() {
   const sent = vi.spyOn(pg.Client.prototype, 'query');
@@ -152,7 +152,7 @@ it('reads the log once for an event, and each row that it refers to once, for on
   expect(about(/^select .* from "public"\."app_user" as "t0"/is)).toBe(events);
   expect(about(/^select .* from "public"\."class" as "t0"/is)).toBe(events);
   expect(about(/^select .* from "public"\."enrolment" as "t0"/is)).toBe(events);
-  // The log once after NOTIFY, and at most once more if the poll saw the event first.
+  // The log is read once after NOTIFY, and once more if the poll saw the event first.
   expect(about(/^select seq, type, topics/)).toBeGreaterThanOrEqual(events);
   expect(about(/^select seq, type, topics/)).toBeLessThanOrEqual(2 * events);
   expect(stream.news).toHaveLength(events);

@@ -96,7 +96,7 @@ describe.runIf(server)('a server whose database fails', () => {
     const answers = await Promise.all([
       post('{ viewer { id } }', { accept }),
       post('{ viewer { id } }', { accept, 'accept-language': 'en' }),
-      // Through Yoga's pipeline.
+      // Yoga handles a GET request.
       ask({ method: 'GET', path: `/graphql?query=${encodeURIComponent('{ viewer { id } }')}`, headers: { ...json(token), accept } }),
     ]);
     for (const { status, headers, text } of answers) {
@@ -105,7 +105,7 @@ describe.runIf(server)('a server whose database fails', () => {
     }
     expect(answers[0].text).toContain('Повторите');
     expect(answers[1].text).toContain('Try again');
-    // Longer than a stream retries other failures.
+    // Waits longer than a stream retries after other failures.
     await pause(7000);
     expect(stream.items).toHaveLength(1);
     proxy.resume();
@@ -118,7 +118,7 @@ describe.runIf(server)('a server whose database fails', () => {
         ),
       )
       .toBe('Subject');
-    // The stream has not ended, and delivers the events of the meantime.
+    // The stream has not ended, and delivers the events that were recorded meanwhile.
     await stream.until(({ news }) => news.length > 0);
     stream.close();
   });
@@ -189,7 +189,7 @@ describe.runIf(server)('a server whose database fails', () => {
     await pool.query(`set default_transaction_read_only = off; alter database ${made.name} reset default_transaction_read_only`);
     await expect.poll(ready).toEqual([200, 'ready']);
     expect((await changed('Физика')).__typename).toBe('Subject');
-    // Reads use new connections too: an old one may lead to a standby that lags behind.
+    // The server opens new connections for reads too: an old connection may lead to a standby that lags behind.
     await expect.poll(async () => (await connections()).filter((pid) => before.includes(pid))).toEqual([]);
   });
 

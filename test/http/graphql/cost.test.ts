@@ -46,7 +46,7 @@ describe('the cost', () => {
 
   it('of the query that a new client writes second is within the limit', async () => {
     expect(cost(second)).toBeLessThan(bounds.cost);
-    // The page for clients names the figure.
+    // docs/limits.md names this cost as an example.
     expect(readFileSync('docs/limits.md', 'utf8')).toContain(cost(second).toLocaleString('en'));
     const { errors, data } = await app.as(administrator).send(second);
     expect(errors).toBeUndefined();

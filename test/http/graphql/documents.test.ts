@@ -87,7 +87,7 @@ describe.each(ways)('an anonymous client (%s)', (_way, send) => {
     expect((await send({ query: known }, '', address)).data).toEqual({ __typename: 'Query' });
     const garbage = (n: number) => `{ viewer { ${n} ${filler(1900)}`;
     let refused: Reply | undefined;
-    // 300 documents exceed even two budgets: a new minute, with a new budget, may start in between.
+    // 300 documents exceed even two budgets. A new minute, with a new budget, may start during the loop.
     for (let n = 0; n < 300 && refused === undefined; n += 1) {
       const reply = await send({ query: garbage(n) }, '', address);
       if (reply.codes[0] === 'RATE_LIMITED') refused = reply;
@@ -152,8 +152,8 @@ describe('an account', () => {
 
 describe("Apollo's persisted queries", () => {
   const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
-  // The requests of Apollo Client's persisted query link: first only the hash, then hash and text if the server does
-  // not know it.
+  // Sends the requests of Apollo Client's persisted query link: first only the hash, then hash and text if the server
+  // does not know the hash.
   const byHash = (text: string) => ({
     operationName: 'P',
     variables: {},
@@ -262,7 +262,8 @@ describe('the cache of documents', () => {
           try {
             documents.read(query, ctx);
           } catch {
-            // Most of the documents are invalid, and the test only measures the time until they are refused.
+            // Ignores the error: most of the documents are invalid, and the test measures the time until they are
+            // refused.
           }
         });
       });

@@ -19,7 +19,10 @@ import { createRandom, type SeededRandom } from '../../support/random.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { until } from '../../support/until.ts';
 
-/** Shared execution of an event: what is done only once, and that every subscriber gets the same result as alone. */
+/**
+ * The server executes an event once for many subscribers. Every subscriber gets the same result as from an execution of
+ * its own.
+ */
 
 let app: Sfera;
 beforeAll(async () => {
@@ -103,7 +106,7 @@ async function buildWorld() {
     await build.chat({ schoolId, kind: 'STAFF' }),
     await build.chat({ schoolId, kind: 'EXTRACURRICULAR' }),
   ];
-  // Some members of the extra-curricular chat share nothing else.
+  // Some members of the extra-curricular chat have no other chat and no class in common.
   const members = [[...pupils.slice(0, 3), staff[3]!], staff.slice(2), [pupils[0]!, pupils[1]!, pupils[3]!, past, staff[6]!]];
   const rows = chats.flatMap(({ id: chatId }, n) =>
     members[n]!.map(({ id: userId }) => ({ schoolId, chatId, userId, reason: 'PERSON' as const })),
@@ -136,8 +139,8 @@ function anyEvent(
 }
 
 /**
- * Returns a random selection of a type, `depth` levels deep, with pages of three; excludes fields that depend on the
- * time.
+ * Returns a random selection of a type, `depth` levels deep, with pages of three rows. Excludes fields that depend on
+ * the time.
  */
 function anyFields(random: SeededRandom, type: GraphQLObjectType, depth: number): string {
   const fields = Object.values(type.getFields()).filter(
@@ -277,7 +280,7 @@ describe('an event for many subscribers with the same selection', () => {
     const first = await follow(token, enrolments, variables);
     const { id: enrolmentId, studentId, classId } = places[0]!;
     const enrolled = { type: 'student.enrolled', payload: { schoolId, enrolmentId, studentId, classId } as { schoolId: string } } as const;
-    // Commits like another process: no notification reaches this one, and the poll has not run yet.
+    // Commits like another process: this process gets no notification, and its poll has not run yet.
     const wake = vi.spyOn(app.notifier, 'notify').mockImplementation(() => undefined);
     await write([enrolled]);
     wake.mockRestore();
@@ -306,7 +309,7 @@ describe('an event for many subscribers with the same selection', () => {
       );
       for (let n = 0; n < 8; n += 1) await write([anyEvent(random, all)]);
       for (const { user, asks, texts } of listeners) {
-        // A subscriber that starts from an older cursor is executed separately.
+        // The server executes separately for a subscriber that starts from an older cursor.
         const single = await follow(tokens.get(user.id)!, query, { ...asks, after: started!.cursor });
         await until(() => {
           const [expected, delivered] = [single.texts, texts].map((all) => all.filter((text) => !text.includes('"Checkpoint"')));
@@ -338,7 +341,8 @@ describe('a field that depends on the viewer', () => {
         if (field.extensions.ofViewer === true) marked.push(`${type}.${field.name}`);
         let hasReadActor = false;
         const who = cohortActor(actor, () => (hasReadActor = true));
-        // Does not count reads of the actor by permission checks, which go through the role scopes.
+        // Permission checks read the actor through the role scopes. Removes the callback there, so that these reads do
+        // not count.
         for (const place of Object.values(scopesByRole(who))) Object.assign(place, { onPersonalAccess: undefined });
         const context = { ...app.operator.renew(actor), actor: who };
         await Promise.resolve(field.resolve?.(row, {}, context, { fieldName: field.name } as never)).catch(() => undefined);
@@ -346,7 +350,7 @@ describe('a field that depends on the viewer', () => {
       }
     }
     expect(marked).toEqual(dependent);
-    // Without these two the test would pass if it detected no field that depends on the viewer.
+    // Guards against a detection that finds no field.
     expect(dependent).toEqual(expect.arrayContaining(['Chat.viewerRole', 'Session.current']));
   });
 });

@@ -64,7 +64,7 @@ it('signs out everywhere, also a browser that remembers the person', async () =>
   const visitor = browser();
   await signInWith(server, visitor, client, person.signInName);
   expect((await signInWith(server, visitor, client, person.signInName)).askedForPassword).toBe(false);
-  // Restores the sessions that the reset ended, so that only the link can end them.
+  // Restores the sessions that `resetPassword` ended, so that only the link can end them.
   const { link } = await resetPassword(server.operator, { userId: person.id, schoolId: person.schoolId });
   await server.db.prisma.session.updateMany({ where: { userId: person.id }, data: { endedAt: null } });
   const other = browser();
@@ -137,7 +137,7 @@ it('drops a sign-in that passed the form with the former password but has starte
   const person = await server.teacher();
   const client = await server.frontend();
   const { visitor, seen } = await signInPage(browser(), client);
-  // The form is sent without following the redirect that starts the session.
+  // Sends the form without following the redirect that starts the session.
   const key = /<input type="hidden" name="form" value="([^"]*)"/.exec(seen.text)![1]!;
   const answer = await fetch(seen.url, {
     method: 'POST',

@@ -73,7 +73,7 @@ describe('a server that stops', () => {
     greeted.send({ type: 'subscribe', id: '1', payload: { query: stream, variables: { id } } });
     await greeted.waitForMessage(({ type }) => type === 'next');
     const silent = await openSocket(app.url);
-    // Reads nothing, not even the close frame.
+    // This client reads nothing, not even the close frame.
     const pausedClient = await openSocket(app.url);
     pausedClient.ws.pause();
     const received = ['', ''];
@@ -82,7 +82,7 @@ describe('a server that stops', () => {
     );
     await expect.poll(() => received.map((text) => itemsOf(text).length)).toEqual([1, 1]);
     expect(app.liveEvents.rights.stats().subscribers).toBe(3);
-    // A request that waits for the database, which is blocked until the server is stopping.
+    // Sends a request that waits for the database. The test holds all connections until the server is stopping.
     const held = await Promise.all(Array.from({ length: app.db.pool.options.max }, () => app.db.pool.connect()));
     let begin = () => {};
     const begins = new Promise<void>((resolve) => (begin = resolve));
@@ -156,7 +156,7 @@ describe('a client that does not read', () => {
   const seqs = (items: { event?: { seq: string } }[]) => items.flatMap(({ event }) => (event === undefined ? [] : [Number(event.seq)]));
   const upTo = (last: number) => Array.from({ length: last }, (_, n) => n + 1);
 
-  /** Waits until the server has destroyed its socket; returns the maximum of its unsent bytes. */
+  /** Waits until the server has destroyed its socket. Returns the maximal number of unsent bytes. */
   async function untilCut(socket: Socket): Promise<number> {
     let most = 0;
     const deadline = performance.now() + factMs;
@@ -261,7 +261,7 @@ describe('a client that does not read', () => {
     await socket.waitForMessage(({ payload }) => payload?.data?.events.event?.seq === '1');
     const other = await logged(events);
     const stalled = await openStream(quickApp.port, token, wide, other.variables);
-    // When the server disconnects the client that does not read, the idle ones have been idle for the same time.
+    // When the server disconnects the client that does not read, the idle connections have been idle for the same time.
     await untilCut(ends.at(-1)!);
     stalled.destroy();
     await app.as(administrator).createSubject({ schoolId: app.id('School', school.id), name: 'Физика' });

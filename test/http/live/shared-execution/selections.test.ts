@@ -14,8 +14,8 @@ import { openSfera, type Sfera } from '../../../support/sfera.ts';
 import { until } from '../../../support/until.ts';
 
 /**
- * Subscribers with the same document but different variables, directives and operations: each gets the result of its
- * own request.
+ * Subscribers with the same document but different variables, directives and operation names. Each subscriber gets the
+ * result of its own request.
  */
 
 let app: Sfera;
@@ -127,7 +127,7 @@ const document = fc
   .filter(({ query }) => query.split('@').length <= bounds.directives);
 
 const absent = Symbol('absent');
-/** Values of each variable; two subscribers have the same value about half of the time. */
+/** Values of each variable. They are few, so that subscribers often have equal values. */
 const valuesOfVariables: Record<string, fc.Arbitrary<unknown>> = {
   a: fc.boolean(),
   b: fc.constantFrom(absent, true, false),
