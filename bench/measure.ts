@@ -37,11 +37,11 @@ export interface Measure {
 
 /** A server that runs as a child process. */
 export interface Server {
-  /** URL of its GraphQL endpoint. */
+  /** URL of the server's GraphQL endpoint. */
   url: string;
   port: number;
   pid: number;
-  /** CPU time of the process and its children since they started. */
+  /** CPU time of the process and its children since their start. */
   cpuSeconds(): number;
   /** Resident memory of the process and its children. */
   rssBytes(): number;
@@ -83,7 +83,9 @@ export interface Env {
   fixture(): Promise<LiveFixture>;
   /** Starts another server of the product (dist/main.js in production mode). */
   startOurs(env?: Record<string, string>): Promise<Server>;
-  /** Starts a program of bench/peers with PORT and DATABASE_URL; it reports `process.send({ ready: true })`. */
+  /**
+   * Starts a program of bench/peers with PORT and DATABASE_URL. The program reports `process.send({ ready: true })`.
+   */
   startPeer(name: string, env?: Record<string, string>): Promise<Server>;
   /** Samples the contenders in turn (A B C A B C), so that disturbances of the machine affect all of them. */
   rounds<T extends string>(contenders: readonly T[], sample: (contender: T) => Promise<number>): Promise<Record<T, Summary>>;

@@ -1,8 +1,8 @@
 import { figure, type Cost } from './table.ts';
 
 /**
- * The arithmetic of docs/scale.md: the load of each step of growth, from the measured costs and the assumptions about
- * schools.
+ * Calculates the second table of docs/scale.md: the load of each step of growth, from the measured costs and from
+ * assumptions about schools.
  */
 
 interface Step {
@@ -10,7 +10,7 @@ interface Step {
   schools: number;
   pupils: number;
   staff: number;
-  /** The share of schools that have their peak at the same moment: less than 1 for a country of eleven time zones. */
+  /** The share of schools whose peaks coincide. It is less than 1 in a country with eleven time zones. */
   together: number;
 }
 
@@ -23,7 +23,7 @@ const steps: readonly Step[] = [
 
 /** Maximal number of streams of one process. */
 const streamsPerProcess = 10_000;
-/** With two processes, one takes over when the other stops. */
+/** If one process stops, the other takes over. */
 const minProcesses = 2;
 
 type Row = [what: string, how: string, value: number];

@@ -15,7 +15,10 @@ const schools = 1000;
 const logs = 20;
 const seconds = 3;
 const clients = 16;
-/** Number of sessions whose `last_seen_at` one statement updates. The product updates sessions in such batches too. */
+/**
+ * Number of sessions whose `last_seen_at` one statement updates. The product updates several sessions with one
+ * statement too.
+ */
 const batch = 50;
 const batches = 200;
 
@@ -51,8 +54,8 @@ export async function rows({ databaseUrl, ids }: BenchEnv, client: pg.Client): P
 
   const logIds = schoolIds.slice(0, logs);
 
-  // Runs the product's job `trimLogs` on this connection, and returns the CPU time of its backend. `empty` is the CPU
-  // time if there is nothing to delete.
+  // Runs the product's job `trimLogs` on this connection, and returns the CPU time that the job costs PostgreSQL.
+  // `empty` is the CPU time of a job that finds nothing to delete.
   const trim = async (days: number): Promise<number> => {
     const before = cpu();
     await trimLogs({ pool: client as unknown as pg.Pool } as Database, days);

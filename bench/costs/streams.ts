@@ -10,8 +10,8 @@ import { perUnit, meter, type CpuTime } from './meter.ts';
 import type { Cost } from './table.ts';
 
 /**
- * Measures the cost of subscriptions: opening, idling, delivery; and the cost of a NOTIFY for a school that a process
- * does not follow.
+ * Measures the cost of subscriptions: opening, idling and delivery. Also measures the cost of a NOTIFY for a school
+ * that a process does not follow.
  */
 
 const fewListeners = 100;

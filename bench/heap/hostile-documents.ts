@@ -138,7 +138,7 @@ async function openSubscriber(url: string, token: string, subscriptions: readonl
         subscriptions.forEach((subscription, n) => sendMessage({ type: 'subscribe', id: `s${n}`, payload: subscription }));
         sendMessage({ type: 'subscribe', id: 'last', payload: { query: '{ __typename }' } });
       }
-      // A refused subscription gets its errors as its only result.
+      // The only result of a refused subscription contains its errors.
       if (type === 'next') for (const code of codesOf(payload ?? {})) codes.add(code);
       if (type === 'complete' && id === 'last') resolve();
     });

@@ -50,7 +50,8 @@ async function leastBytesPerQuery(): Promise<number> {
     const before = oldGenerationBytes();
     await execute(queriesPerSample);
     const bytes = (oldGenerationBytes() - before) / queriesPerSample;
-    // Ignores a sample in which the old generation shrank: a full collection ran and freed what is to be measured.
+    // Ignores a sample in which the old generation shrank: a full collection has freed the bytes that the sample should
+    // count.
     if (bytes >= 0) least = Math.min(least, bytes);
   }
   return least;

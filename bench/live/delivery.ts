@@ -21,11 +21,10 @@ export async function openGroup(target: Target, listeners: readonly Listener[], 
   return { target, listeners, specs, pool, close: () => pool.close() };
 }
 
-/** A published event. */
 export interface PublishedEvent {
   seq: number;
   classId: string;
-  /** Time of its commit, in ms of bench/live/clock.ts. */
+  /** Time of the commit, in ms of bench/live/clock.ts. */
   at: number;
 }
 

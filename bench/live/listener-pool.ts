@@ -6,7 +6,7 @@ import type { ListenerReport, ListenerSpec, Command, Message } from './protocol.
 export interface ListenerPool {
   /** Resolves when the event has arrived at every listener that should receive it. @throws after `timeoutMs`. */
   waitForEvent(seq: number, shouldReceive: (spec: ListenerSpec) => boolean, timeoutMs?: number): Promise<void>;
-  /** Returns how many listeners have subscribed again after their socket broke. */
+  /** Returns how often listeners have subscribed again after their socket broke. */
   reconnectCount(): number;
   /** Clears the records of the listeners. */
   reset(): Promise<void>;

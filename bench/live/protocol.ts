@@ -4,7 +4,7 @@
 export interface ListenerSpec {
   /** WebSocket URLs. The listener connects to the first URL. When a socket breaks, it connects to the next URL. */
   urls: readonly string[];
-  /** A loopback address to connect from; each address has its own range of ports. */
+  /** The loopback address from which the listener connects. Each address has its own range of ports. */
   localAddress: string;
   /** The payload of connection_init. */
   init: Record<string, unknown>;
@@ -24,7 +24,7 @@ export interface ListenerReport {
   times: Float64Array;
   bytes: number;
   sockets: number;
-  /** Unexpected messages and closes. */
+  /** Unexpected messages, and unexpected closes of the socket. */
   problems: string[];
 }
 

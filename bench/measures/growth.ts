@@ -107,7 +107,7 @@ export const growth: Measure = {
 /** Names of the rows in the report that do not count for the target. */
 const untargeted = { search: 'search, in a school that holds all', history: 'history of a class that held all' } as const;
 
-/** Returns the cursor of the row in the middle of a list, encoded as the product encodes it. */
+/** Returns the cursor of the row in the middle of a list, in the product's encoding. */
 async function middleCursor(client: pg.Client, schoolId: string, list: string, size: number): Promise<string> {
   const encode = (parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url');
   if (list === 'events') return encode(['event', String(Math.floor(size / 2))]);

@@ -18,10 +18,10 @@ export interface LiveEvent {
 
 export const typeDefs = await readFile(new URL('live.graphql', import.meta.url), 'utf8');
 
-/** Returns the topic of a subscription: the id of the class, otherwise of the school. */
+/** Returns the topic of a subscription: the id of the class, or the id of the school if there is no `classId`. */
 export const topicOf = (args: { schoolId: string; classId?: string | null }): string => args.classId ?? args.schoolId;
 
-/** In-memory publish/subscribe: a subscriber gets the events published after it subscribed, in order. */
+/** In-memory publish/subscribe. A subscriber gets the events that are published after its subscription, in order. */
 export class Topics<T> {
   readonly #subscribers = new Map<string, Set<(event: T) => void>>();
   count = 0;

@@ -33,7 +33,7 @@ export class Follower {
   ended = false;
   /** Number of sockets opened so far. */
   sockets = 0;
-  /** Sequence number of the first checkpoint; every later event has to arrive. */
+  /** Sequence number of the first checkpoint. Every later event has to arrive. */
   startedAt: number | undefined;
   readonly #url: string;
   readonly #token: string;
