@@ -81,7 +81,7 @@ describe('imports', () => {
       ['names-that-say-something', 'src/http/helpers/texts.ts', "export const alone = '';"],
       ['names-that-say-something', 'test/index.ts', "export const alone = '';"],
     ];
-    /** Files that the planted files import; they violate no rule. */
+    /** Files that the planted files import. These files violate no rule. */
     const sound: [path: string, code: string][] = [
       ...[
         'src/config.ts',
@@ -184,9 +184,9 @@ describe('files', () => {
 });
 
 describe('tests', () => {
-  /** Folders without a counterpart in src, such as tests with several processes, a browser or a whole school. */
+  /** Folders of test/ that have no counterpart in src, such as tests with several processes or a browser. */
   const apart = /^(races|crash|browser|scenario|support)\//;
-  /** Tests that walk through all of src, or through every noun by its resource, its permissions or the schema. */
+  /** Tests of all of src, or of every noun by its resource, its permissions or the schema. */
   const ofAll = [
     'architecture',
     'lint-rules',

@@ -52,7 +52,7 @@ describe.skipIf(!isInstalled)(titleOf('slips in a browser'), () => {
   it('a pupil joins by the slip, is in the class and its chats, and the slip works once', async () => {
     const { school, group, chat, sheet, linkOf } = await world();
     expect(await sheet.locator('.slip h2').allTextContents()).toEqual(['Абрамов Саша', 'Ёлкина Саша', 'Яковлев Саша']);
-    // Content-Security-Policy lets the server's own script run, and the script shows the button.
+    // The server's script shows the button, so Content-Security-Policy lets this script run.
     expect(await sheet.getByRole('button', { name: 'Печать' }).isVisible()).toBe(true);
     const link = await linkOf('Ёлкина');
     const page = await open(link);

@@ -5,7 +5,7 @@ import { createDataStore } from '../support/data-store.ts';
 import { compile, prepareServer, startServer, type CompiledServer } from '../support/process.ts';
 import { factMs } from '../support/limits.ts';
 
-/** SIGTERM during mutations: each one is committed and gets a response, and the process exits with 0. */
+/** SIGTERM during mutations: each mutation is committed and gets a response, and the process exits with 0. */
 
 const writes = 40;
 /** Total seconds of the changes: longer than the five seconds after which an earlier version aborted them. */

@@ -98,8 +98,8 @@ describe.runIf(server)('a limit of connections', () => {
     const db = await open(8);
     await load(db);
     expect(await reading(db)).toBe(2);
-    // Leaves only the pipelined connections: closes those of the pool, and lowers the limit so that no new connection
-    // opens.
+    // Leaves only the pipelined connections: closes the connections of the pool, and lowers the limit so that no new
+    // connection opens.
     await administrator.query(`alter role ${made.name} connection limit 1`);
     for (const client of await Promise.all(Array.from({ length: db.pool.totalCount }, () => db.pool.connect()))) client.release(true);
     await expect.poll(() => db.pool.totalCount).toBe(0);

@@ -115,7 +115,7 @@ describe('a DATABASE_URL', () => {
     (password) => {
       const url = `postgres://u:${password}@h/db`;
       const text = line(url);
-      // A password without /, ? and # is unambiguous.
+      // A URL is unambiguous if its password contains no /, ? and #.
       if (/[/?#]/.test(password)) expect(text).toMatch(/has a \/, \? or # in its password|a port that is not a number/);
       else expect(meaning(url)).toMatchObject({ password, host: 'h' });
       for (const secret of secrets) expect(text).not.toContain(secret);

@@ -16,7 +16,7 @@ afterAll(() => db.close());
 const locale = async (id: string) => (await db.prisma.user.findUniqueOrThrow({ where: { id } })).locale;
 const setLocale = (tx: Tx, id: string, to: string) => tx.prisma.user.update({ where: { id }, data: { locale: to } });
 
-/** Returns a fake pool with one scripted connection, and the statements that it received. */
+/** Returns a fake pool with one scripted connection, and the statements that the connection received. */
 function fakePool(answer: (text: string) => Promise<void>) {
   const statements: string[] = [];
   const query = ({ text }: { text: string }, callback: (error: Error | null, result?: object) => void): void => {

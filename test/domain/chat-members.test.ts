@@ -211,7 +211,7 @@ describe('the owner of a chat', () => {
     expect(await app.as(w.first).addChatMember(input(w.chat, w.owner))).toMatchObject({ role: 'MEMBER' });
     expect(await app.as(w.owner).demoteChatMember(input(w.chat, w.first))).toMatchObject({ code: 'FORBIDDEN' });
     expect(await owners(w.chat)).toEqual([w.first.id]);
-    // When the new owner leaves too, the next moderator follows.
+    // The new owner leaves too, so the next moderator becomes the owner.
     await app.as(w.first).removeChatMember(input(w.chat, w.first));
     expect(await owners(w.chat)).toEqual([w.second.id]);
   });

@@ -327,7 +327,8 @@ describe('signUp', () => {
   it('uses no attempts of the link while the server is overloaded', async () => {
     const { code } = await open();
     const connect = app.db.pool.connect.bind(app.db.pool) as (...args: unknown[]) => unknown;
-    // Fails transactions only: they call `pool.connect` without arguments, and `pool.query` passes a callback.
+    // Fails transactions only. A transaction calls `pool.connect` without arguments; `pool.query` calls it with a
+    // callback.
     const overloaded = vi
       .spyOn(app.db.pool, 'connect')
       .mockImplementation(((...args: unknown[]) =>

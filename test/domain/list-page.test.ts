@@ -20,7 +20,9 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** Returns the fields of a type that return pages, except pages of the log, which is too long to count. */
+/**
+ * Returns the names of the fields of a type that return pages. Excludes pages of the log, which is too long to count.
+ */
 function listsOf(name: string): string[] {
   const type = schema.getType(name);
   return Object.values(isObjectType(type) ? type.getFields() : {})

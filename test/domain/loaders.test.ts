@@ -27,7 +27,7 @@ async function schoolOf() {
 
 const actor = async ({ id }: { id: string }): Promise<Actor> => (await loadPerson(app.db, id))!;
 
-/** Returns the results and the number of statements. */
+/** Returns the result of `read`, and the number of SELECT statements that were sent meanwhile. */
 async function counted<T>(read: () => Promise<T>): Promise<[T, number]> {
   const sent = vi.spyOn(pg.Client.prototype, 'query');
   try {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { School, User } from '../../src/db/generated/client.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** The people of a school: filters, orders, and when they last changed. */
+/** The list of a school's people: its filters and orders, and the time of each person's last change. */
 
 let app: Sfera;
 beforeAll(async () => void (app = await openSfera()));
@@ -28,8 +28,8 @@ async function surnames(school: School, user: Pick<User, 'id'>, args: string): P
 }
 
 /**
- * Builds a school with three pupils: one in a class, one without a class, and one who left. Its teachers are with and
- * without a login.
+ * Builds a school with three pupils: one in a class, one without a class, and one who left. Some of its teachers have a
+ * login, and some have none.
  */
 async function buildPeople() {
   const { school, administrator } = await app.build.school();
@@ -103,7 +103,7 @@ describe('School.people', () => {
     const { school, administrator: by, imported, waiting } = await buildPeople();
     expect(await surnames(school, by, 'hasLogin: false')).toEqual(['Борисова']);
     expect(await surnames(school, by, 'hasLogin: true')).toEqual(['Волкова', 'Ёжиков', 'Иванова', 'Яковлев']);
-    // A class teacher sees the contact details of the own class.
+    // A class teacher sees the contact details of pupils in the teacher's class.
     expect(await surnames(school, imported, 'hasLogin: true')).toEqual(['Яковлев']);
     expect(await surnames(school, imported, 'hasLogin: null')).toEqual(expect.arrayContaining(['Волкова', 'Иванова', 'Яковлев']));
     expect(await surnames(school, waiting, 'hasLogin: true')).toEqual(['Ёжиков']);

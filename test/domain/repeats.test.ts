@@ -9,7 +9,7 @@ import { openSfera, type Sfera } from '../support/sfera.ts';
 
 /**
  * Mutations that are repeated, or sent in a state in which they have no effect. A mutation succeeds if the requested
- * state already holds; otherwise it is refused with the reason. It writes nothing in both cases.
+ * state already holds; otherwise it is refused with the reason. In both cases it writes nothing.
  */
 
 let app: Sfera;

@@ -49,7 +49,7 @@ it('is a field of every type with a global ID, except Session, which has lastSee
   expect(without).toEqual(['Session']);
 });
 
-/** Mutations that write no row with `updatedAt`: they write sessions, or delete rows. */
+/** Mutations that write no row with `updatedAt`. They write sessions, or delete rows. */
 const writesNone = ['endSession', 'endOtherSessions', 'removeChatMember', 'voidEnrolment'];
 
 /** Inputs for the mutations whose input in the fixtures would change nothing. */

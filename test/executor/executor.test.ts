@@ -151,7 +151,7 @@ const sorted = ({ data, errors }: ExecutionResult) => ({
   errors: errors?.map((error) => JSON.stringify(error)).sort(),
 });
 
-/** Skips documents that validation refuses, such as those with conflicting aliases. */
+/** Returns the parsed document, or undefined if validation refuses it, for example because of conflicting aliases. */
 const valid = (text: string) => {
   const document = parse(text);
   const errors = validate(schema, document).filter(({ message }) => !/is never used/.test(message));

@@ -4,7 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { execute } from '../../src/executor/executor.ts';
 import { runInSlice, sliceCount } from '../../src/executor/time-slices.ts';
 
-/** Large results are written in time slices that let the event loop run in between; small ones are written at once. */
+/**
+ * The executor writes large results in time slices, so that the event loop runs in between. It writes small results at
+ * once.
+ */
 
 const schema = buildSchema(`
   type Query { rows(n: Int!): [Row] sure: [Row!] strict: Strict }

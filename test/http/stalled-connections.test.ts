@@ -31,7 +31,9 @@ afterAll(async () => {
   await app.close();
 });
 
-/** Requests the large response without reading it. Resolves with the server's socket once it has unsent bytes. */
+/**
+ * Requests the large response without reading it. Resolves with the server's socket once this socket has unsent bytes.
+ */
 async function requestWithoutReading(): Promise<{ client: Socket; end: Socket }> {
   const client = connect({ port: quickApp.port, host: '127.0.0.1' }).pause();
   client.on('error', () => undefined);

@@ -110,7 +110,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     };
   }
 
-  /** Sends a request on a new connection, so that the next one may reach another worker. */
+  /** Sends a request on a new connection, so that the next request may reach another worker. */
   const send = (path: string, options: object, body = '') =>
     new Promise<string>((resolve, reject) => {
       // A connection that a worker received just before it was killed never gets a response, so the request needs a

@@ -13,7 +13,10 @@ import type { MutationCase, SchoolFixture } from '../support/noun-fixture.ts';
 import { personas, signedInAs, type SignedInPersona } from '../support/personas.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** Every root field × every persona × own and foreign school, over HTTP and WebSocket, agrees with the policy table. */
+/**
+ * Every persona sends every root field over HTTP and WebSocket, for the persona's school and for a foreign school. The
+ * answers agree with the permissions table.
+ */
 
 let app: Sfera;
 let own: SchoolFixture;

@@ -78,7 +78,7 @@ describe('clauses', () => {
     expect(regulation).toContain(`<a id="${permissions[action].clause.replace(/[. ]/g, '-')}"></a>`);
   });
 
-  /** The clauses that a title of a test begins with: `2.1 g — …`, or several: `2.2 h, 2.3 h — …`. */
+  /** The clauses that have a test. The title of a test begins with its clauses: `2.1 g — …`, or `2.2 h, 2.3 h — …`. */
   const tested = new Set(
     readdirSync(new URL('test/', root), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.test.ts'))

@@ -42,7 +42,7 @@ const found = async (noun: Noun, filter: Filter) =>
   (await delegateOf(db, modelOf(noun)).findMany({ where: filter })).map(keyOf(noun)).sort();
 
 /**
- * One action for each distinct row of the permissions table; other actions with the same row would repeat the
+ * One action for each distinct row of the permissions table. Other actions with the same row would repeat the
  * comparison.
  */
 const representatives = [

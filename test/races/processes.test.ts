@@ -91,7 +91,7 @@ describe.runIf(server)('two processes on one database', () => {
     );
     return rows.length;
   };
-  /** The database sessions of the test itself. */
+  /** Returns the PIDs of the test's own database sessions. */
   const own = async (): Promise<number[]> => {
     const clients = await Promise.all(Array.from({ length: db.pool.options.max }, () => db.pool.connect()));
     const pids = await Promise.all(

@@ -30,7 +30,7 @@ const steps: Step[] = [...page.matchAll(heading)].map(([text, path, line, code])
   code: code!,
 }));
 
-/** Returns the file after a step. */
+/** Returns the content of a file after a step. */
 function edit(before: string, { path, kind, line, code }: Step): string {
   if (kind === 'end') return before + code;
   const at = before.split('\n').findIndex((each) => each.startsWith(line));
@@ -59,7 +59,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(copy, { recursive: true }));
 
-/** Runs a program of node_modules/.bin in the copy. @throws an error with its output if it fails. */
+/** Runs a program of node_modules/.bin in the copy. @throws an error with the program's output if the program fails. */
 function run(program: string, ...args: string[]): void {
   const { VITEST: _, NODE_OPTIONS: __, ...env } = process.env;
   try {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 
-/** A pupil who joins; namesakes and double surnames occur. */
+/** A pupil who joins. Some pupils are namesakes, and some have double surnames. */
 export interface Pupil {
   surname: string;
   givenName: string;

@@ -27,7 +27,10 @@ interface Class {
   pupils: Pupil[];
 }
 
-/** A subscribed dashboard: of the administration of a school, or of a person in one of its classes. */
+/**
+ * A subscribed dashboard. With `class` it belongs to a person of that class, otherwise to the administration of the
+ * school.
+ */
 interface Listener {
   user: User;
   class?: Class;
@@ -66,7 +69,7 @@ function isFor({ class: own, prefix }: Dashboard, { type, payload }: { type: str
 
 const count = (names: string[]) => names.reduce<Record<string, number>>((all, name) => ({ ...all, [name]: (all[name] ?? 0) + 1 }), {});
 
-/** Runs all tasks with limited concurrency. */
+/** Calls `act` for each item, with at most `at` calls at a time. */
 async function runConcurrently<T>(items: readonly T[], at: number, act: (item: T, n: number) => Promise<void>): Promise<void> {
   const rest = items.entries();
   await Promise.all(
@@ -103,7 +106,8 @@ async function setUpSchool(of: Pupil[]): Promise<{ schoolId: string; classes: Cl
   for (const [n, year] of years.entries())
     for (const [half, letter] of ['А', 'Б'].entries()) {
       const own = of.filter(({ birthYear }) => birthYear === year).filter((_, at) => at % 2 === half);
-      // There are more years of birth than grades, so the older pupils get a separate letter.
+      // A class has pupils of one year of birth. There are more years of birth than grades, so the classes of the
+      // oldest pupils get another letter.
       if (own.length > 0)
         classes.push(await setUpClass(school.id, administrator, own, (n % 11) + 1, letter + '′'.repeat(Math.floor(n / 11))));
     }
@@ -113,7 +117,7 @@ async function setUpSchool(of: Pupil[]): Promise<{ schoolId: string; classes: Cl
   const listeners: Listener[] = [{ user: administrator }];
   for (let n = 0; n < 5; n += 1) listeners.push(await office('PLATFORM_ADMINISTRATOR'), await office('SCHOOL_ADMINISTRATION'));
   for (const own of classes.slice(0, 4)) listeners.push({ user: own.teacher, class: own });
-  // A pupil who is already in a class and receives events about classmates.
+  // Adds a pupil who is already in a class and receives events about classmates.
   const classmate = await app.build.student({ classId: classes[0]!.id });
   listeners.push({ user: classmate, class: classes[0]! });
   await app.db.prisma.chatMember.create({

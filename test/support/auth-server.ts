@@ -131,7 +131,7 @@ export class Browser {
     this.#cookies.set(name, { value, path: '/' });
   }
 
-  /** Follows redirects within the server and returns the first other response. */
+  /** Follows redirects within the server. Returns the first response that does not redirect there. */
   async open(address: string, init: RequestInit = {}): Promise<Seen> {
     const url = new URL(address, this.#home);
     const cookie = [...this.#cookies]

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 
-/** The backends of one database on a local PostgreSQL server; SIGSTOP makes them hang like an unresponsive host. */
+/**
+ * The backends of one database on a local PostgreSQL server. SIGSTOP makes backends hang, like an unresponsive host.
+ */
 export interface Backends {
   /**
    * Stops the current backends and returns their number. `application` limits it to the backends of that

@@ -112,7 +112,8 @@ export function createBuild({ db, config }: Opened) {
     },
 
     /**
-     * Creates a chat and adds its automatic members. The kind of the chat and the roles of people decide who they are.
+     * Creates a chat and adds its automatic members. They follow from the kind of the chat and from the roles of
+     * people.
      */
     async chat({
       name = 'Чат',

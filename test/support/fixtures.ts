@@ -28,7 +28,7 @@ let loaded: ReturnType<typeof load> | undefined;
 /** Returns the fixtures that exist, by the type of their rows, in the order of the resources. */
 export const loadFixtures = (): ReturnType<typeof load> => (loaded ??= load());
 
-/** Returns the fixture of every resource. @throws an error if a resource has no fixture; it says what to write. */
+/** Returns the fixture of every resource. @throws an error that says what to write if a resource has no fixture. */
 export async function allFixtures(): Promise<readonly NounFixture[]> {
   const fixtures = await loadFixtures();
   const missing = resourceTypes.filter((type) => !fixtures.has(type));

@@ -44,7 +44,7 @@ export function follower({ url, token, query, variables }: FollowerOptions): Fol
   let resolveStarted!: () => void;
   const started = new Promise<void>((resolve) => (resolveStarted = resolve));
 
-  /** Opens one socket; resolves when it has ended for any reason. */
+  /** Opens one socket. Resolves when the socket has ended for any reason. */
   const openOnce = () =>
     new Promise<void>((resolve) => {
       let [hasStarted, hasEnded] = [false, false];

@@ -80,7 +80,10 @@ export type TextCase = (
    * Whether the argument accepts only texts of a certain form, such as an address. Other arguments accept any script.
    */
   hasOwnForm?: true;
-  /** Returns the stored form of the text in capitals. Needed only if the text is not stored unchanged. */
+  /**
+   * Returns the stored form of the text, converted to capitals. Needed only if the server does not store the text
+   * unchanged.
+   */
   normalize?: (text: string) => string;
 };
 
@@ -99,7 +102,7 @@ export interface NounFixture<T extends ResourceType = ResourceType, Spec = never
   mutations?: Readonly<Record<string, MutationCase>>;
   /** The subscriptions about these rows, each with the action that a subscriber needs. */
   streams?: Readonly<Record<string, Action>>;
-  /** The text arguments of the schema, by the names `CreateChatInput.name` and `School.people(search)`. */
+  /** The text arguments of the schema, by names such as `CreateChatInput.name` and `School.people(search)`. */
   texts?: Readonly<Record<string, TextCase>>;
   /**
    * The text arguments that are never displayed, and so may contain any character. Each has the reason as its value.

@@ -47,16 +47,16 @@ export function compile(): CompiledServer {
 export interface ServerProcess {
   pid: number;
   port: number;
-  /** URL of its GraphQL endpoint. */
+  /** URL of the server's GraphQL endpoint. */
   url: string;
-  /** Its output on stdout and stderr. */
+  /** Returns what the server has written to stdout and stderr. */
   output(): string;
   /**
    * Resolves when /health/ready answers 200. @throws an error with the server's output if the server exits first, or is
    * not ready within `factMs`.
    */
   ready(): Promise<void>;
-  /** Resolves with its exit code or signal. */
+  /** Resolves with the exit code or signal of the server. */
   ended: Promise<number | NodeJS.Signals>;
   kill(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
 }

@@ -3,7 +3,7 @@ import { startApp, type App, type AppDeps } from '../../src/http/app.ts';
 import type { Running } from '../../src/http/bootstrap.ts';
 
 export interface SecondApp extends App {
-  /** URL of its GraphQL endpoint. */
+  /** URL of the server's GraphQL endpoint. */
   url: string;
 }
 

@@ -12,7 +12,7 @@ export interface ReceivedMail {
 }
 
 export interface Smtp {
-  /** For SMTP_URL. */
+  /** The value for SMTP_URL. */
   url: string;
   received: ReceivedMail[];
   close(): Promise<void>;

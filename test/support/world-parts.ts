@@ -8,7 +8,7 @@ export const index = fc.nat({ max: 11 });
 /** True one time in four. */
 export const oneTimeInFour = fc.nat({ max: 3 }).map((n) => n === 0);
 
-/** For a type whose rows are made from the rows of other types, and so need no descriptions. */
+/** The `specs` of a type whose rows are made from the rows of other types. Such rows need no descriptions. */
 export const noSpecs = fc.constant<readonly never[]>([]);
 
 export const nonEmptyArray = <T>(of: fc.Arbitrary<T>, maxLength: number) => fc.array(of, { minLength: 1, maxLength });
@@ -17,7 +17,7 @@ export const at = <T>(list: readonly T[], n: number): T => list[n % list.length]
 
 export const day = (n: number) => new Date(Date.UTC(2026, 0, 1 + n));
 
-/** The end of a row: the day `n`, or null. */
+/** Returns the end of a row: the day `n`, or null if the row has not ended. */
 export const endIf = (isEnded: boolean, n: number) => (isEnded ? day(n) : null);
 
 /** Drops rows that a unique constraint would refuse. Of two rows with the same key, drops the second. */

@@ -8,7 +8,7 @@ import { Browser, discover, openAuthServer, signInWith, type AuthServer } from '
 /** Refresh tokens: used once, used twice concurrently, retried after a lost response, and used by a thief. */
 
 let server: AuthServer;
-/** A second process on the same database. */
+/** Simulates a second process on the same database. */
 let second: AuthServer;
 beforeAll(async () => {
   server = await openAuthServer();

@@ -32,7 +32,10 @@ vi.mock('../../../src/db/embedded/folder-lock.ts', async (original) => {
 afterEach(() => (locked.run = undefined));
 
 const log = createLogger('silent');
-/** Command that creates a PID namespace like a container's; `hasContainers` says whether this machine allows it. */
+/**
+ * The command that starts a program in a PID namespace of its own, as in a container. `hasContainers` says whether this
+ * machine allows it.
+ */
 const container = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
 const hasContainers = spawnSync(container[0]!, [...container.slice(1), 'true']).status === 0;
 let dataDir: string;

@@ -25,7 +25,10 @@ vi.mock('node:fs', async (original) => {
 });
 
 const program = fileURLToPath(new URL('folder-holder.ts', import.meta.url));
-/** Command that creates a PID namespace like a container's; `hasContainers` says whether this machine allows it. */
+/**
+ * The command that starts a program in a PID namespace of its own, as in a container. `hasContainers` says whether this
+ * machine allows it.
+ */
 const container = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
 const hasContainers = spawnSync(container[0]!, [...container.slice(1), 'true']).status === 0;
 /**

@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** Returns each field of a type as a selection, with a sub-selection where it needs one. */
+/** Returns each field of a type as a selection, with a sub-selection if the field needs one. */
 function fieldsOf(name: string): [field: string, selection: string][] {
   const type = schema.getType(name);
   if (!isObjectType(type)) throw new Error(name);

@@ -41,7 +41,7 @@ async function credentialOf(user: { id: string }): Promise<Credential> {
 /** Loads the current actor of a credential from the database. */
 const actorOf = async (credential: Credential) => (await loadActors(app.db, [credential]))[0] as Actor;
 
-/** Returns the object with some methods replaced. */
+/** Returns `target` with the given methods replaced. */
 const withMethods = <T extends object>(target: T, methods: Partial<T>): T =>
   new Proxy(target, {
     get(_target, name) {
@@ -99,7 +99,7 @@ function listener(schoolId: string, credential: Credential) {
   };
 }
 
-/** Creates two schools with people of every role, some of them in both. */
+/** Creates two schools with people of every role. Some people have roles in both schools. */
 async function buildWorld() {
   const { build } = app;
   const make = async () => {
@@ -140,7 +140,7 @@ async function buildWorld() {
 
 type World = Awaited<ReturnType<typeof buildWorld>>;
 
-/** Returns a random event about any of the people, classes and chats, plausible or not. */
+/** Returns a random event about random people, classes and chats. The event need not be plausible. */
 function anyEvent(random: SeededRandom, { schools, people }: World) {
   const { schoolId, classes, chats } = random.pick(schools);
   const type = random.pick(eventTypes);
@@ -155,7 +155,7 @@ function anyEvent(random: SeededRandom, { schools, people }: World) {
   return { type, payload: { schoolId, ...payload } };
 }
 
-/** Grants a random right to a person or removes one, and records the event. */
+/** Grants a random right to a person or removes one from the person. Records the event of this change. */
 const changeRights = (random: SeededRandom, { schools }: World, userId: string): Promise<void> =>
   transaction(app.db, async (tx) => {
     attribute(tx, { actor: { kind: 'operator' }, causation: null, notify: (ids) => app.notifier.notify(ids) });
@@ -294,7 +294,7 @@ it('delivers to everyone exactly what their rights at that moment allow, and end
   console.info(`${followers.length} followers received ${delivered} events; ${endings} streams ended`);
 });
 
-/** A pupil in a chat, subscribed to the school's log from its start. */
+/** Creates a pupil who is a member of a chat. `items` subscribes the pupil to the school's log from its start. */
 async function inChat() {
   const { school } = await app.build.school();
   const schoolId = school.id;

@@ -9,7 +9,7 @@ import { RequestContexts } from '../../../src/http/request-context.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { ask, json, openSignedIn, overHttp, overSocket } from '../raw-http.ts';
 
-/** The limits of accounts and addresses, as clients meet them. */
+/** The limits of accounts and addresses, tested over HTTP and sockets. */
 
 describe('by HTTP and by a socket', () => {
   let app: Sfera;
@@ -55,7 +55,8 @@ describe('by HTTP and by a socket', () => {
     const { school, administrator } = await app.build.school();
     const { token } = await app.token(administrator);
     for (const over of [overHttp, overSocket]) expect((await over(app.url, token, { query: `{ ${classes} }` })).codes).toEqual([]);
-    // Fourteen concurrent operations would reserve more than the budget.
+    // Each operation reserves its cost. Fourteen concurrent operations exceed the budget, so the server refuses some of
+    // them.
     const all = await Promise.all(Array.from({ length: 14 }, () => overHttp(app.url, token, { query: `{ a: ${classes} }` })));
     const codes = all.map(({ codes: [code] }) => code);
     expect(codes.filter((code) => code === undefined).length).toBeGreaterThan(0);

@@ -67,33 +67,33 @@ beforeAll(async () => {
 const onSchool = (fields: string) => `query ($id: ID!) { node(id: $id) { ... on School { ${fields} } } }`;
 
 describe.each([
-  // A comment above a case lists its statements. Here only the actor's rights.
+  // Statements: the actor's rights.
   ['nothing', '{ __typename }', 1],
-  // Rights; the school.
+  // Statements: the actor's rights; the school.
   ['node', onSchool('name'), 2],
-  // Rights; the viewer.
+  // Statements: the actor's rights; the viewer.
   ['viewer', '{ viewer { fullName } }', 2],
-  // Rights; the viewer; the class.
+  // Statements: the actor's rights; the viewer; the class.
   ['the viewer and a class', 'query ($classId: ID!) { viewer { fullName } node(id: $classId) { ... on Class { name } } }', 3],
-  // Rights; the class; its number of pupils; its year; its school; its class teacher.
+  // Statements: the actor's rights; the class; its number of pupils; its year; its school; its class teacher.
   [
     'a class with what stands on it',
     'query ($classId: ID!) { node(id: $classId) { ... on Class { name studentCount year { name } school { name } classTeacher { fullName } } } }',
     6,
   ],
-  // Rights; the school; its classes; their enrolments with the pupils.
+  // Statements: the actor's rights; the school; its classes; their enrolments with the pupils.
   [
     'a school, its classes and their pupils',
     onSchool('classes(first: 100) { edges { node { name enrolments(first: 30) { edges { node { student { fullName } } } } } } }'),
     4,
   ],
-  // Rights; the school; its chats; their members with the people.
+  // Statements: the actor's rights; the school; its chats; their members with the people.
   [
     'a school, its chats and their members',
     onSchool('chats(first: 100) { edges { node { name members(first: 30) { edges { node { role user { fullName } } } } } } }'),
     4,
   ],
-  // Rights; the school; its people.
+  // Statements: the actor's rights; the school; its people.
   ['a school and its people', onSchool('people(first: 100) { edges { node { fullName } } }'), 3],
 ])('%s', (_name, query, expected) => {
   it(`costs ${expected} statements, for few rows and for many`, async () => {
@@ -102,8 +102,8 @@ describe.each([
   });
 });
 
-// The statements, in order: rights; the class; the pupil; the locks on both; the role and the latest enrolment; the
-// enrolment; the chats; the events.
+// Statements: the actor's rights; the class; the pupil; the locks on the class and the pupil; the role and the latest
+// enrolment; the enrolment; the chats; the events.
 it('enrols a pupil with nine statements, the last of which is sent with the COMMIT', async () => {
   const { school, classId, ask } = await schoolOf(1, 1);
   const enrol = async () => {
@@ -148,7 +148,7 @@ it('reads the log once for an event, and each row that it refers to once, for on
   }
   const all = statements();
   const about = (pattern: RegExp) => all.filter((text) => pattern.test(text)).length;
-  // The student, the class and the enrolment: one statement each, which includes the permission check.
+  // One statement reads the pupil, one the class, and one the enrolment. Each statement includes the permission check.
   expect(about(/^select .* from "public"\."app_user" as "t0"/is)).toBe(events);
   expect(about(/^select .* from "public"\."class" as "t0"/is)).toBe(events);
   expect(about(/^select .* from "public"\."enrolment" as "t0"/is)).toBe(events);

@@ -51,7 +51,7 @@ it('does not wait for connections without a request', async () => {
   const app = await openSfera({ STOP_SECONDS: '300' });
   const sockets = Array.from({ length: 3 }, () => connect(app.port, '127.0.0.1'));
   await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
-  // Uses one connection. The others stay unused, like connections that a browser opens in advance.
+  // Uses one connection. The other connections stay unused, like connections that a browser opens in advance.
   const used = new Promise((resolve) => sockets[0]!.once('data', resolve));
   sockets[0]!.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
   await used;

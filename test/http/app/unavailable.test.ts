@@ -13,7 +13,7 @@ import { testConfig } from '../../support/sfera.ts';
 import { stallingProxy, type StallingProxy } from '../../support/stalling-proxy.ts';
 import { json, openSocket } from '../raw-http.ts';
 
-/** Responses while the database does not respond or is read-only; afterwards the server recovers by itself. */
+/** Responses while the database does not respond or is read-only. Afterwards the server recovers by itself. */
 
 const createSubject =
   'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename ... on Refusal { code message retryAfter } } }';
@@ -185,7 +185,7 @@ describe.runIf(server)('a server whose database fails', () => {
     await expect.poll(ready).toEqual([503, 'read-only']);
     const before = await connections();
     expect(await changed('Физика')).toMatchObject({ __typename: 'Refusal', code: 'UNAVAILABLE', retryAfter: 2 });
-    // Now only new connections can write, so the server has to replace the existing ones.
+    // The database accepts writes again, but existing connections stay read-only. So the server has to replace them.
     await pool.query(`set default_transaction_read_only = off; alter database ${made.name} reset default_transaction_read_only`);
     await expect.poll(ready).toEqual([200, 'ready']);
     expect((await changed('Физика')).__typename).toBe('Subject');

@@ -73,7 +73,7 @@ describe.each(ways)('an anonymous client (%s)', (_way, send) => {
           fromNewAddress(),
         );
         expect([codes, status, data], query).toEqual([['UNAUTHENTICATED'], 401, undefined]);
-        // The document is cached from now on.
+        // The server caches the document with this request of an account.
         expect((await post({ query, ...(query.includes('query B') && { operationName: 'B' }) }, tokens[0])).codes, query).toEqual([]);
       }
     }
@@ -348,7 +348,7 @@ describe('the cache of documents', () => {
     while (codes.at(-1) !== 'UNAVAILABLE' && codes.length < 100) codes.push(fill(`c${codes.length}`));
     expect(codes.length).toBeGreaterThan(30);
     expect(codes.at(-1)).toBe('UNAVAILABLE');
-    // A document that a subscription of another account already keeps adds nothing to the shared total.
+    // A document adds nothing to the shared total if a subscription of another account already keeps it.
     hold('z', 'a1')();
     for (const end of ends.splice(0, own)) end();
     expect(() => hold('z', 'z0')).not.toThrow();

@@ -5,7 +5,7 @@ import { expectRefusal } from '../../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { overHttp, overSocket, type Outcome, type Payload } from '../raw-http.ts';
 
-/** Invalid operations: an error with a code, the same over HTTP and WebSocket, and no change of the data. */
+/** Invalid operations. Each gets an error with a code, the same over HTTP and WebSocket, and changes no data. */
 
 let app: Sfera;
 let school: School;

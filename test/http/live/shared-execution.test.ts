@@ -180,7 +180,10 @@ function anySubscription(random: SeededRandom): string {
   return `subscription ($schoolId: ID!, $after: String) { ${stream}(schoolId: $schoolId, after: $after) { __typename ... on ${news!.name} { cursor ${anyFields(random, news!, 3)} } ... on Checkpoint { cursor } } }`;
 }
 
-/** Counts the statements and executions of delivering an enrolment to these subscribers. */
+/**
+ * Delivers an enrolment to these subscribers. Returns the number of statements, executions, serialisations and
+ * messages.
+ */
 async function deliver(
   listeners: Awaited<ReturnType<typeof follow>>[],
   schoolId: string,
@@ -216,8 +219,8 @@ describe('an event for many subscribers with the same selection', () => {
     const listeners: Awaited<ReturnType<typeof follow>>[] = [];
     for (const user of [first!, first!, second!, second!, classTeacher!, ...pupils])
       listeners.push(await follow((await app.token(user)).token, enrolments, variables));
-    // Two administrators with two sockets each, the class teacher and the pupils of the class: all see the pupil, the
-    // class and the enrolment.
+    // The subscribers are two administrators with two sockets each, the class teacher and the pupils of the class. All
+    // of them see the pupil, the class and the enrolment.
     expect(await deliver(listeners, schoolId, places[0]!)).toEqual({
       executions: 1,
       serialisations: 1,
@@ -255,7 +258,7 @@ describe('an event for many subscribers with the same selection', () => {
     const variables = { schoolId: app.id('School', schoolId) };
     const { id: enrolmentId, studentId, classId } = places[0]!;
     const person = app.as(administrator);
-    // Event streams (which get objects) before and after a socket (which gets bytes).
+    // Opens an event stream before a socket and another after it. Event streams get objects, and sockets get bytes.
     const streams = [await person.listenSse(enrolments, variables)];
     await streams[0]!.until(({ items }) => items.length === 1);
     const socket = await follow(token, enrolments, variables);

@@ -29,7 +29,7 @@ describe('with SMTP', () => {
   let server: AuthServer;
   let smtp: Smtp;
   const logged: string[] = [];
-  /** The SMTP server awaits this before it accepts a recipient. Tests replace it to delay mails. */
+  /** The SMTP server awaits `accept` before it accepts a recipient. Tests replace `accept` to delay mails. */
   let accept: () => Promise<void> = () => Promise.resolve();
   beforeAll(async () => {
     const onRcptTo: SMTPServerOptions['onRcptTo'] = (_address, _session, done) => void accept().then(() => done());

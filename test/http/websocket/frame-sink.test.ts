@@ -10,7 +10,8 @@ const prefixOf = (id: string): Buffer => Buffer.from(`{"id":${JSON.stringify(id)
 class OtherSocket extends Socket {}
 
 /**
- * Returns a socket that records what is written. If `isSlow` returns true, the bytes stay in the buffer of the socket.
+ * Returns a fake socket that records what is written. If `isSlow` returns true, the socket reports the frame as not yet
+ * sent.
  */
 function recordingSocket(SocketClass: typeof Socket, isSlow: () => boolean) {
   const written: { frame: Buffer; text: string }[] = [];

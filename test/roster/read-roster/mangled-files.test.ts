@@ -34,7 +34,7 @@ const compressedSize = 20;
 const uncompressedSize = 24;
 const megabyte = 1024 * 1024;
 
-/** Replaces a name in the whole archive by one of the same length. */
+/** Replaces a name in the whole archive by another name of the same length. */
 const renamed = (zip: Buffer, from: string, to: string): Buffer => Buffer.from(zip.toString('latin1').replaceAll(from, to), 'latin1');
 
 async function encrypted(): Promise<Buffer> {

@@ -108,7 +108,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     const acknowledged = performance.now();
     const closed = stream.over.then(() => performance.now() - acknowledged);
     await after();
-    // The documented limit is one second; a loaded machine gets ten.
+    // The documented limit is one second. A loaded machine gets ten seconds.
     expect(await closed).toBeLessThan(10_000);
     expect(stream.items.at(-1)).toMatchObject({ __typename: 'Ended' });
     // Deactivation also ends the session, so either reason is correct.

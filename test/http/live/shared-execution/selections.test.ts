@@ -105,7 +105,7 @@ const declared: Record<string, string> = {
   types: '[EventType!] = [CHAT_RENAMED]',
 };
 
-/** Documents with one operation or two; the second has its selections in a different order. */
+/** Documents with one or two operations. The second operation has the selections of the first in reverse order. */
 const document = fc
   .record({ own: selection, ofFragment: selection, outer: directive, two: fc.boolean() })
   .map(({ own, ofFragment, outer, two }) => {
@@ -127,7 +127,7 @@ const document = fc
   .filter(({ query }) => query.split('@').length <= bounds.directives);
 
 const absent = Symbol('absent');
-/** Values of each variable. They are few, so that subscribers often have equal values. */
+/** Values of each variable. Each variable has few values, so that subscribers often have equal values. */
 const valuesOfVariables: Record<string, fc.Arbitrary<unknown>> = {
   a: fc.boolean(),
   b: fc.constantFrom(absent, true, false),
