@@ -412,8 +412,8 @@ describe('rights that another process revoked without a notification here', () =
     const next = stream.next();
     await until(() => expect(feed.broadcaster.stats().waiting).toBe(1));
     await recordAll([renamed, renamed, renamed]);
-    // While the server executes the first event, the pupil leaves the chat. So the only event about the chat that the
-    // stream delivers is that the pupil left.
+    // While the server executes the first event, the pupil leaves the chat. So the stream delivers one event about the
+    // chat: the pupil left.
     expect(await next).toMatchObject({ value: { kind: 'event', event: { type: 'chatMember.removed' } } });
     expect(delivered).toEqual([]);
     await stream.return!();
