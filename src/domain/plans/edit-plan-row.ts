@@ -61,6 +61,6 @@ function writeChange(tx: Tx, { id }: PlanRow, { code, after, ...change }: RowCha
   const [messageRu, messageEn] = code === null ? [null, null] : notes[code];
   return tx.prisma.planRow.update({
     where: { id },
-    data: { ...change, ...(after !== undefined && { after: after }), code, messageRu, messageEn },
+    data: { ...change, ...(after !== undefined && { after: { ...after } }), code, messageRu, messageEn },
   });
 }

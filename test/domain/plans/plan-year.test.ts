@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { expectRefusal } from '../../support/expect-refusal.ts';
-import { planList } from '../../support/import-lists.ts';
+import { importList, planList, pupils, senderOf } from '../../support/import-lists.ts';
 import { buildEndingYear, exported, membersOf, planYear, rowsOf, textOf, workOf, yearAfter } from '../../support/school-year.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
@@ -202,5 +203,33 @@ describe('planYear', () => {
     await expectRefusal(app, year.schoolId, { code: 'NOT_FOUND', path: ['schoolYearId'] }, () =>
       year.by.as.planYear({ schoolId: app.id('School', year.schoolId), schoolYearId: app.id('SchoolYear', id) }),
     );
+  });
+});
+
+describe('a school of 1,000 pupils', () => {
+  it('turns its year in one transaction, with as many statements as a small school, and back', async () => {
+    const statements = async (count: number) => {
+      const { school, administrator } = await app.build.school();
+      const by = await senderOf(app, administrator);
+      const classes = Array.from({ length: 40 }, (_, n) => `${1 + (n % 10)}${'АБВГ'[Math.floor(n / 10)]}`);
+      await importList(app, by, school.id, pupils(count, classes));
+      const [roster, before] = [await exported(app, school.id), await membersOf(app, school.id)];
+      const plan = await planYear(app, { schoolId: school.id, by });
+      const sent = vi.spyOn(pg.Client.prototype, 'query');
+      await by.as.applyPlan({ planId: plan.id });
+      const applied = sent.mock.calls.length;
+      sent.mockRestore();
+      expect(applied).toBeGreaterThan(40);
+      expect(await by.as.rowsOfPlan({ id: plan.id, first: 1 })).toMatchObject({ state: 'APPLIED' });
+      const after = await membersOf(app, school.id);
+      expect(after['10А +1']).toBeUndefined();
+      expect(after['11А +1']).toEqual(before['10А +0']);
+      expect(after['2Г +1']).toEqual(before['1Г +0']);
+      expect((await app.events(school.id)).filter(({ type }) => type === 'student.transferred')).toHaveLength((count / 10) * 9);
+      await by.as.undoPlan({ planId: plan.id });
+      expect(await exported(app, school.id)).toBe(roster);
+      return applied;
+    };
+    expect(await statements(1000)).toBe(await statements(80));
   });
 });
