@@ -9,7 +9,10 @@ export interface Cursor {
   seq: bigint;
 }
 
-/** Returns a text that is opaque to clients, and valid after restarts, restores and moves between servers. */
+/**
+ * Returns the cursor as a text, which clients must not parse. The text stays valid after restarts, restores and moves
+ * between servers.
+ */
 export const encodeCursor = ({ schoolId, seq }: Cursor): string => Buffer.from(`${schoolId}:${seq}`).toString('base64url');
 
 const cursorFormat = /^([^:]+):(0|[1-9]\d{0,17})$/;
