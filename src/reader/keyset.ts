@@ -60,7 +60,7 @@ export function pageQuery<Row>(order: Order, { size, backward, after, before }: 
   };
 }
 
-/** Returns a filter for the rows after the position, or before it. */
+/** Returns a filter for the rows after a position; with `before`, for the rows before the position. */
 function beyondCursor({ keys }: Order, position: readonly unknown[], before: boolean): object {
   const operatorOf = ({ direction }: Key): 'gt' | 'lt' => ((direction === 'asc') === before ? 'lt' : 'gt');
   const alternatives = keys.map((key, depth) => ({
@@ -174,7 +174,7 @@ function parseInstant(value: unknown): Date | undefined {
   return !Number.isNaN(date.getTime()) && date.toISOString() === value ? date : undefined;
 }
 
-/** Returns the value of a key; undefined if the database would reject it, since a client may send a forged cursor. */
+/** Returns the value of a key. Returns undefined if the database would reject the value, since a client may forge a cursor. */
 function parse({ field, type }: Key, value: unknown): unknown {
   switch (type) {
     case 'number':

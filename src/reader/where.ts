@@ -71,7 +71,10 @@ export function condition(statement: Statement, from: From, filter: Filter): str
 
 export const conjunction = (parts: readonly string[]): string => parts.filter((part) => part !== '').join(' and ');
 
-/** Returns the conditions in brackets. @throws Error for an empty filter, which OR and NOT would invert. */
+/**
+ * Returns the conditions in brackets.
+ * @throws Error for an empty filter. It would match every row, but OR and NOT would leave it out.
+ */
 function bracketed(statement: Statement, from: From, filter: Filter): string {
   const inner = condition(statement, from, filter);
   if (inner === '') throw new Error('an empty filter stands in OR or NOT');
