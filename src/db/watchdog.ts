@@ -1,8 +1,8 @@
 import { NoAnswer } from './availability.ts';
 
 /**
- * Client-side deadlines. The server's own deadlines end statements that run too long, but they have no effect
- * when the server hangs or its host disappears, and no error then reports the connections as broken.
+ * Client-side deadlines. The server's deadlines end statements that run too long, but only while the server works. If
+ * the server hangs or its host disappears, no error reports the connection as broken.
  */
 
 /** A connection that the watchdog checks. */
@@ -41,9 +41,9 @@ export async function waitAtMost(ms: number, promise: Promise<unknown>): Promise
 }
 
 /**
- * Checks all connections every second, and breaks those on which the client waits and the server was silent for too
- * long. Statements need no timers. Counts silence in checks, not by the clock, since a process that was stopped finds
- * answers in its sockets when it continues.
+ * Checks all connections every second. Breaks a connection if the client waits and the server was silent for too
+ * long. So single statements need no timers. Counts silence in checks, not by the clock, because a process that was
+ * stopped finds answers in its sockets when it continues.
  */
 export class Watchdog {
   readonly #silences = new Map<Watched, Silence>();
@@ -78,7 +78,7 @@ export class Watchdog {
     }
   }
 
-  /** Retires every connection, so that new ones lead to the server that now has the address. */
+  /** Retires every connection, so that new connections lead to the server that now has the address. */
   renew(reason: Error): void {
     for (const connection of [...this.#silences.keys()]) connection.retire(reason);
   }
