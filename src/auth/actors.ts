@@ -95,8 +95,8 @@ const userActor = (userId: string, sessionId: string, expiresAt: number, loaded:
 });
 
 /**
- * Updates `last_seen_at` of sessions, at most once in five minutes each. Does not wait; the next call makes up for a
- * failure.
+ * Updates `last_seen_at` of sessions, of each session at most once in five minutes. Does not wait for the statement.
+ * If it fails, the next call updates the sessions.
  */
 function updateLastSeen(db: Database, sessionIds: string[]): void {
   const text = `update session set last_seen_at = now() where id = any($1::uuid[]) and last_seen_at < now() - interval '5 minutes'`;
