@@ -267,7 +267,7 @@ export function readConfig(environment: Environment = process.env): Config {
     eventDays: integer(env, 'EVENT_DAYS', 366, [1, 36_500]),
     signInTries: integer(env, 'SIGN_IN_TRIES', 10, [1, 1_000_000]),
     operationsPerMinute,
-    // The minimum lets the most costly operation pass; a lower limit would never admit it.
+    // The minimum is twice the cost of the most costly query (`bounds.cost` of src/http/graphql/limits.ts).
     costPerMinute: integer(env, 'COST_PER_MINUTE', Math.max(operationsPerMinute * 200, 100_000), [100_000, 1_000_000_000_000]),
     streamsPerAccount: integer(env, 'STREAMS_PER_ACCOUNT', Math.max(Math.ceil(operationsPerMinute / 20), 300), [1, 100_000_000]),
     keepAliveSeconds: integer(env, 'KEEP_ALIVE_SECONDS', 75, [1, 3600]),
