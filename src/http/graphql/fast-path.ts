@@ -17,7 +17,7 @@ type MediaType = 'application/graphql-response+json' | 'application/json';
 
 const parameterNames = new Set(['query', 'variables', 'operationName', 'extensions']);
 
-/** Size in bytes up to which copying a result costs less than a second write. */
+/** Size in bytes up to which copying a result is faster than a second write. */
 const maxCopiedBytes = 4096;
 
 /**
@@ -35,7 +35,7 @@ export class FastPath {
 
   /**
    * Answers a request and resolves to true, or resolves to false to leave the request to Yoga.
-   * @param request its `body` is the one that the pipeline read.
+   * @param request the request, with the body that the pipeline has read.
    * @param headers of the response: names and values alternate.
    */
   async answer(

@@ -12,8 +12,8 @@ import type { DocumentParams } from './documents.ts';
 import type { Pipeline, RequestEnvelope } from './pipeline.ts';
 
 /**
- * Answers with Yoga what fast-path.ts does not answer: GET, other media types, streams of events. Yoga reads the
- * parameters and writes the response; the pipeline does everything in between. Only this file knows Yoga's types.
+ * Answers with Yoga the requests that fast-path.ts leaves: GET, other media types, streams of events. Yoga reads the
+ * parameters and writes the response; the pipeline takes all steps in between. Only this file knows Yoga's types.
  */
 
 type YogaPlugin = Plugin<RequestContext, RequestEnvelope>;
@@ -77,7 +77,7 @@ function usePipeline(pipeline: Pipeline): YogaPlugin {
 
 const notAcceptable = new RequestError('NOT_ACCEPTABLE', messages.notAcceptable, { status: 406 });
 
-/** Adds a body with the error to the 406 response, which Yoga sends empty. */
+/** Adds a body with the error to the 406 response. Yoga sends this response without a body. */
 function useCodes(): YogaPlugin {
   return {
     onResponse({ request, response, setResponse, fetchAPI }) {

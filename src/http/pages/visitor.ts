@@ -26,8 +26,8 @@ export async function loadVisitor({ provider, db }: PageParts, { req, res }: Vis
 }
 
 /**
- * Returns the path that signs in and leads back to a page. The pages sign in like any frontend. They do not use the
- * authorization code, which expires: they need only the cookie.
+ * Returns the path that signs in and leads back to a page. The pages sign in like any frontend, but need only the
+ * cookie. They let the authorization code expire unused.
  * @param path the page to return to, which `state` carries.
  */
 export function signInPath({ config }: PageParts, language: Language, path = '/sessions'): string {
