@@ -1,6 +1,6 @@
 /**
- * Who makes a request: a person, a service, the operator or an anonymous client. An actor holds the rights that the
- * database gave it when they were loaded.
+ * Who makes a request: a person, a service, the operator or an anonymous client. An actor holds the rights that were
+ * loaded from the database.
  */
 
 export type Role = 'PLATFORM_ADMINISTRATOR' | 'SCHOOL_ADMINISTRATION' | 'TEACHER' | 'STUDENT';
@@ -23,7 +23,7 @@ export interface UserActor {
   grants: readonly { schoolId: string; role: Role }[];
   /** Current assignments in classes that are not archived. `subjectId` is null for the class teacher. */
   assignments: readonly { schoolId: string; classId: string; subjectId: string | null }[];
-  /** The pupil's class. A pupil is in at most one. */
+  /** The pupil's class. A pupil is in at most one class. */
   enrolment: { schoolId: string; classId: string } | null;
   /** The person's role in each of their chats. */
   chats: ReadonlyMap<string, ChatRole>;

@@ -38,9 +38,8 @@ type ScopeOf<N extends Noun> = Extract<keyof (typeof scopes)[N], string>;
 
 /**
  * The table of permissions. A row is an action. A cell names the scopes in which a role may perform the action,
- * joined by a slash; `-` means that the role may not. `clause` is the clause of the school's regulation that
- * decides. Rules about the state of a row, such as that an archived class takes no new chats, are in the operations
- * of src/domain.
+ * joined by a slash; `-` means no scope. `clause` is the clause of the school's regulation that decides. Rules
+ * about the state of a row, such as that an archived class takes no new chats, are in the operations of src/domain.
  */
 
 type Cell<N extends Noun> =

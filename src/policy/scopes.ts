@@ -1,8 +1,8 @@
 import type { RoleScope, ServiceScope } from './actor.ts';
 
 /**
- * What a scope is, and the scopes that several nouns use. The scopes of each noun are in src/policy/scopes/<noun>.ts;
- * src/policy/permissions.ts collects them.
+ * Defines scopes. Also has the scopes that several nouns use. The scopes of each noun are in
+ * src/policy/scopes/<noun>.ts; src/policy/permissions.ts collects them.
  */
 
 /** A filter in Prisma's form. */
