@@ -15,7 +15,7 @@ import type { LoggedEvent } from '../log-reader.ts';
  * changes that no event records.
  */
 
-/** Milliseconds for which loaded rights are valid without a recent read of the log, which would show whether they changed. */
+/** Maximum age of rights in milliseconds, counted from their load or from a later read of the log that left them valid. */
 export const maxRightsAgeMs = 50;
 
 export type EndReason = 'SESSION_ENDED' | 'USER_DEACTIVATED' | 'TOKEN_EXPIRED' | 'ROLE_ENDED' | 'CLASS_LEFT';
@@ -103,7 +103,7 @@ export class RightsCache {
     this.#bySchool.clear();
   }
 
-  /** Loads the rights of an entry, in one statement with the others of this tick. */
+  /** Loads the rights of an entry, in one statement with all entries of this tick. */
   enqueue(entry: CachedRights): Promise<ResolvedActor> {
     if (entry.queued !== null) return entry.queued;
     if (this.#queue.size === 0) setImmediate(() => void this.#loadQueued());
@@ -186,7 +186,7 @@ class CachedRights implements SubscriberRights {
   /** `#actor` as JSON. Equal JSON keeps the object, so that callers can compare actors by identity. */
   #json = '';
   #loadedAt = -Infinity;
-  /** The number of invalidations so far, and the number of them before the load of `#actor` started. */
+  /** A number that grows with each invalidation, and its value when the load of `#actor` started. */
   #version = 1;
   #loadedVersion = 0;
   /** The number of loads that were started, and the number of the last load whose result was stored. */

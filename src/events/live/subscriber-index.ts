@@ -51,7 +51,7 @@ interface CohortEntry {
   /** Caches of `members`: as a list, and by person. Null after a change of `members`. */
   list: readonly Subscriber[] | null;
   byUser: ReadonlyMap<string, readonly Subscriber[]> | null;
-  /** The highest position in the log at which one of the members joined. */
+  /** The highest position in the log at which a member began to wait. */
   maxSeq: bigint;
 }
 

@@ -31,7 +31,7 @@ export interface Cohort<R extends Recipient> {
   readonly members: readonly R[];
 }
 
-/** An event during its broadcast, with what is loaded only once for all groups. */
+/** An event during its broadcast, with a cache that all groups share. */
 export interface BroadcastEvent {
   readonly event: LoggedEvent;
   /** Returns the value of a key. Calls `load` if no group has loaded the value for this event yet. */

@@ -17,7 +17,7 @@ import type { LogBounds, LoggedEvent, LogReader } from '../log-reader.ts';
  */
 
 export type SubscriptionItem =
-  /** The position in the log: at the start, and after many events for other subscribers. */
+  /** The position in the log, sent at the start and after many events for other subscribers. */
   | { kind: 'checkpoint'; cursor: string; actor: UserActor | ServiceActor }
   | EventItem
   /** The result of an event that was executed for several subscribers at once. */
@@ -236,9 +236,10 @@ class Subscription implements Stream {
   }
 
   /**
-   * Returns the actor with its current rights. Events invalidate the rights of a person once the stream has read the
-   * log to its end. Before that, cached rights are valid for `maxRightsAgeMs`. The same holds for services, whose
-   * rights are not in the log.
+   * Returns the actor with its current rights. Events invalidate the rights of a person, so cached rights of a person
+   * stay valid while the stream has read the log to its end and the log was read within the last `maxRightsAgeMs`.
+   * In all other cases cached rights are valid for `maxRightsAgeMs`, also for services, whose rights are not in the
+   * log.
    */
   async #resolveActor(maxAgeMs = this.#maxAgeMs()): Promise<ResolvedActor> {
     return this.#rights.cached(maxAgeMs) ?? this.#retry(() => this.#rights.resolve(maxAgeMs));
