@@ -6,8 +6,8 @@ import type { OauthClient } from '../db/generated/client.ts';
 import { deriveSuccessor } from './seal.ts';
 
 /**
- * This file stores the data of the authorization server in the table oidc_payload. The ids are the values of codes,
- * cookies and refresh tokens. The table has only the hashes of the ids, so reading it does not allow using them.
+ * Stores the data of the authorization server in the table oidc_payload. The ids are the values of codes, cookies and
+ * refresh tokens. The table has only the hashes of the ids, so a reader of the table cannot use the ids.
  */
 
 const hashOf = (value: string): string => createHash('sha256').update(value).digest('base64url');
@@ -122,7 +122,7 @@ class RefreshTokenStore extends PayloadStore {
     this.#secretKey = parts.secretKey;
   }
 
-  /** Returns a used token as unused as long as it may be used again. */
+  /** Returns a used token as unused while the client may use it again. */
   override async find(id: string): Promise<AdapterPayload | undefined> {
     const payload = await super.find(id);
     if (payload?.consumed === undefined || !(await this.#mayBeUsedAgain(id, graceSeconds))) return payload;

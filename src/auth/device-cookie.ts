@@ -17,7 +17,7 @@ export interface DeviceAccount {
 
 export const deviceCookieSeconds = 365 * 86_400;
 
-/** Number of accounts in one cookie, since several people may share a computer. */
+/** Maximum number of accounts in one cookie. Several people may share a computer. */
 const maxMarks = 10;
 /** A mark in base64url, 43 characters. Its bytes are 4 of the time, 12 of the name and 16 of the hash. */
 const markText = /^[\w-]{43}$/;

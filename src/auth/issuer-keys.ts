@@ -15,7 +15,7 @@ export class IssuerKeys {
   readonly #issuer: string;
   readonly #log: Logger;
   readonly #published: ReturnType<typeof createRemoteJWKSet>;
-  /** The last fetched keys. Set when a fetch fails; undefined if no earlier fetch succeeded. */
+  /** The keys of the last successful fetch. Set when a fetch fails; undefined if no earlier fetch succeeded. */
   #last: JWTVerifyGetKey | undefined;
   /** When the keys may be fetched again, in milliseconds since 1970; 0 if the last fetch succeeded. */
   #pausedUntil = 0;

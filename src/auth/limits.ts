@@ -5,9 +5,9 @@ import type { Fingerprint } from './seal.ts';
 /** Rate limits stored in PostgreSQL, so that all processes share them. Keys contain no personal data. */
 
 /**
- * Counts one attempt and returns whether it was within the limit. The window starts with its first attempt and lasts
- * `windowSeconds`; attempts beyond the limit do not extend it. Uses one statement, so that simultaneous attempts all
- * count.
+ * Counts one attempt and returns whether it was within the limit. The window starts with the first attempt and lasts
+ * `windowSeconds`; attempts beyond the limit do not extend the window. Uses one statement, so that simultaneous
+ * attempts all count.
  */
 export async function countTry(db: Database, key: Fingerprint, limit: number, windowSeconds: number): Promise<boolean> {
   const { rows } = await db.pool.query<{ count: number }>(

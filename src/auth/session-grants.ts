@@ -66,7 +66,7 @@ export class SessionGrants {
     return { sid: session.id };
   }
 
-  /** Returns the grant if it is the account's and its session is active. */
+  /** Returns the grant if it belongs to the account and its session is active. */
   async #findActive({ oidc: { provider } }: KoaContextWithOIDC, grantId: string, accountId: string): Promise<Grant | undefined> {
     const grant = await provider.Grant.find(grantId);
     const isActive = (await this.#db.prisma.session.count({ where: { grantId, ...active() } })) === 1;

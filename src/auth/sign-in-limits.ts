@@ -89,7 +89,7 @@ export async function admitTry(
 }
 
 /**
- * Takes a token and adds its return to `taken`. Returns the seconds until the token may be used.
+ * Takes a token, and adds the step that gives it back to `taken`. Returns the seconds until the token may be used.
  * @throws RATE_LIMITED
  */
 async function take(db: Database, taken: GiveBack[], bucket: Bucket, maxWait = 0): Promise<number> {
