@@ -235,7 +235,7 @@ function tlsParameters(params: URLSearchParams): [name: string, value: string][]
     mode ??= 'verify-full';
   }
   for (const name of ['sslrootcert', 'sslcert', 'sslkey']) checkReadable(name, out.get(name));
-  // Only libpq's verify-ca skips the check of the host's name. It needs the certificate of the authority.
+  // Only libpq's verify-ca skips the check of the host's name. verify-ca needs the certificate of the authority.
   const onlyAuthority = mode === 'verify-ca' && out.has('sslrootcert');
   if (asLibpq && mode === 'verify-ca' && !onlyAuthority)
     throw invalidUrl('has sslmode=verify-ca without sslrootcert: name the file of the authority’s certificate');

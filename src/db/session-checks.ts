@@ -9,7 +9,7 @@ const timeoutMs = 5000;
 const channel = 'sfera_session_check';
 
 /**
- * Checks that the settings reached the session, and, behind a pooler, that session state lives as long as the
+ * Checks that the settings reached the session. Behind a pooler, also checks that session state lives as long as the
  * connection.
  * @throws ConfigError with one line that says what was lost and what to do.
  */

@@ -18,7 +18,7 @@ export type ExecuteStatement = (config: pg.QueryArrayConfig) => Promise<pg.Query
 /**
  * Prisma's driver adapter for a client inside a transaction, written against the interface that Prisma publishes for
  * adapters. Converts values as @prisma/adapter-pg does, for the types of prisma/schema.prisma;
- * test/db/transaction-adapter.test.ts compares the two.
+ * test/db/transaction-adapter.test.ts compares the results of both adapters.
  */
 class TransactionAdapter implements SqlDriverAdapter, Transaction {
   readonly provider = 'postgres';

@@ -33,7 +33,7 @@ const endWithinMs = 3000;
 /** Milliseconds that `close` waits for statements in flight. */
 const closeWithinMs = 3000;
 
-/** Waits until the promise settles, at most `ms` milliseconds. Ignores its result and its error. */
+/** Waits until the promise settles, at most `ms` milliseconds. Ignores the result and the error of the promise. */
 export async function waitAtMost(ms: number, promise: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   await Promise.race([promise.catch(() => undefined), new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
@@ -42,8 +42,8 @@ export async function waitAtMost(ms: number, promise: Promise<unknown>): Promise
 
 /**
  * Checks all connections every second. Breaks a connection if the client waits and the server was silent for too
- * long. So single statements need no timers. Counts silence in checks, not by the clock, because a process that was
- * stopped finds answers in its sockets when it continues.
+ * long. So single statements need no timers. Counts silence in checks, not by the clock: when a stopped process
+ * (SIGSTOP) continues, it finds the answers of the meantime in its sockets.
  */
 export class Watchdog {
   readonly #silences = new Map<Watched, Silence>();

@@ -26,7 +26,7 @@ export const leaseMs = 10_000;
 
 const ownerFile = 'owner';
 const socketFile = 'socket';
-/** Longest socket path in bytes on every system; libuv and kernels have limits (108 on Linux, 104 on macOS). */
+/** Maximum bytes of a socket path on every system. libuv and the kernels have limits: 108 on Linux, 104 on macOS. */
 const maxSocketPath = 100;
 
 export const ownerPath = (lock: string): string => join(lock, ownerFile);
