@@ -69,7 +69,7 @@ export class Account {
 
   /**
    * Reserves the estimated cost and a slot for an operation. Returns a promise if the operation has to wait; the
-   * promise rejects with UNAVAILABLE if it waits too long.
+   * promise rejects with UNAVAILABLE if the operation waits too long.
    * @param bytesOf returns the bytes of the request; called if the operation has to wait.
    * @throws RATE_LIMITED when the account has used up its cost of this minute, or too many of its operations wait,
    *   UNAVAILABLE when the waiting requests of all accounts are too large.

@@ -216,9 +216,10 @@ function createCors(publicUrl: string, allowedOrigins: readonly string[]): Cors 
       return headers;
     },
     /**
-     * Allows the method and the headers that the page requests. This is safe: the operator trusts the origin, browsers
-     * send no cookies since no response allows credentials, and a program could send any header anyway. An unsupported
-     * method is refused in the response to the request itself, which the page can read.
+     * Allows the method and the headers that the page requests. This is safe: the operator trusts the origin,
+     * browsers send no cookies because no response allows credentials, and a program could send any header anyway.
+     * The server refuses an unsupported method later, in the response to the request itself, which the page can
+     * read.
      */
     answerPreflight({ headers }, response) {
       const names = headers['access-control-request-headers'] ?? '';

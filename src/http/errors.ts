@@ -72,7 +72,7 @@ function headersOf({ code, retryAfterSeconds }: Refusal): { headers?: Record<str
 /** Returns the error with its code or a default code. Keeps only the extensions of this server. */
 function withCode(error: GraphQLError, defaultCode: string): BilingualError {
   const { code = defaultCode, http: originalHttp, path, clause, retryAfter } = error.extensions;
-  // A malformed request gets its status for every media type, also for `application/json`.
+  // A malformed request gets its status for every media type of the response, also for `application/json`.
   const http = code === 'BAD_REQUEST' && originalHttp ? { ...originalHttp, spec: false } : originalHttp;
   return new BilingualError(textOf(error), 'ru', {
     nodes: error.nodes,
@@ -99,7 +99,7 @@ export function requestErrorWithCode(error: GraphQLError, code: string): GraphQL
   return withCode(error, code);
 }
 
-/** Returns the error without its HTTP status and headers, as clients get it. */
+/** Returns the error in the form that clients get: without its HTTP status and headers. */
 export function withoutHttp(error: GraphQLFormattedError): GraphQLFormattedError {
   const { message, locations, path, extensions: { http: _http, ...extensions } = {} } = error;
   return { message, ...(locations && { locations }), ...(path && { path }), extensions };

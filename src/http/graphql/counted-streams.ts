@@ -48,7 +48,7 @@ export async function openCounted(
 const masked = (result: ExecutionResult, mask: MaskErrors): ExecutionResult =>
   result.errors === undefined ? result : { ...result, errors: mask(result.errors) };
 
-/** One of the streams of an account, until it is freed. */
+/** Counts one stream of an account until it is freed. */
 class StreamSlot {
   readonly #account: Account;
   #isFree = false;

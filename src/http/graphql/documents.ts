@@ -279,7 +279,7 @@ function parseDocument(text: string): DocumentNode {
   }
 }
 
-/** @throws GraphQLError or AggregateError; each error has a code. */
+/** Validates a document. @throws GraphQLError or AggregateError; each error has a code. */
 function validateDocument(document: DocumentNode): void {
   if (!document.definitions.some(({ kind }) => kind === Kind.OPERATION_DEFINITION))
     throw new RequestError('OPERATION_RESOLUTION_FAILURE', ['В документе нет операции.', 'The document contains no operation.']);

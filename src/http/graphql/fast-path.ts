@@ -23,8 +23,8 @@ const maxCopiedBytes = 4096;
 /**
  * Answers the most common requests (queries and mutations that are posted as JSON) without Yoga. Takes the same steps
  * as Yoga (pipeline.ts), but creates no Fetch objects and calls no hooks, which cost more than a small response.
- * Requests of any other form, and malformed ones, go to Yoga, which also reports their errors.
- * test/http/graphql/fast-path.test.ts checks that both give the same responses.
+ * Other requests and malformed requests go to Yoga, which also reports their errors.
+ * test/http/graphql/fast-path.test.ts checks that the fast path and Yoga give the same responses.
  */
 export class FastPath {
   readonly #pipeline: Pipeline;

@@ -12,7 +12,7 @@ export const bounds = {
   /** Characters of a document. */
   length: 20_000,
   tokens: 2000,
-  /** Brackets of any kind open at once. */
+  /** Maximum number of brackets of any kind that are open at once. */
   nesting: 40,
   depth: 15,
   aliases: 30,

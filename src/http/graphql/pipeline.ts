@@ -77,7 +77,8 @@ export class Pipeline {
   }
 
   /**
-   * Returns the text of the document, found by its hash if the request has only a hash; undefined if it has neither.
+   * Returns the text of the document. If the request has only a hash, finds the text by the hash. Returns undefined
+   * if the request has neither a text nor a hash.
    * @throws RequestError
    */
   findText(params: DocumentParams): string | undefined {
@@ -227,7 +228,7 @@ const errors = {
 
 /**
  * Checks the query string of a GET.
- * @throws RequestError if it cannot be decoded without loss, or holds invalid JSON.
+ * @throws RequestError if the query string cannot be decoded without loss, or holds invalid JSON.
  */
 function checkQuery(url: string): void {
   const query = url.slice(url.indexOf('?') + 1);

@@ -45,7 +45,7 @@ export function createYogaHandler(pipeline: Pipeline, mask: Mask): YogaHandler {
   };
 }
 
-/** Runs a step. Throws its errors masked. */
+/** Runs a step, and masks the errors that it throws. */
 async function masked<T>(pipeline: Pipeline, { acceptLanguage, requestId }: RequestInfo, step: () => T | Promise<T>): Promise<T> {
   try {
     return await step();

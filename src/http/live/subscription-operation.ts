@@ -15,7 +15,7 @@ export interface ExecutionCounts {
 
 /** The operation of a subscription, which is executed for each of its items. */
 export class SubscriptionOperation {
-  /** The context of the request that opened the subscription. Each execution needs a new one: `base.renew`. */
+  /** The context of the request that opened the subscription. Each execution needs a new context, from `base.renew`. */
   readonly base: RequestContext;
   readonly #prepared: PreparedOperation;
   readonly #serialize: SerializeResult;

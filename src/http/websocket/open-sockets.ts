@@ -130,7 +130,7 @@ export class OpenSockets {
     return this.#all.values();
   }
 
-  /** Returns whether the address may open another socket, or has too many sockets without `connection_init`. */
+  /** Returns whether the address may open another socket: not if it has too many sockets without `connection_init`. */
   mayOpen({ address }: RequestInfo): boolean {
     return (this.#silent.get(address ?? '')?.size ?? 0) < socketLimits.refusedPerAddress;
   }
