@@ -193,7 +193,10 @@ class Compiler {
   }
 }
 
-/** Fields that `getFields` does not return. Validation allows `__schema` and `__type` on the query type only. */
+/**
+ * Fields that `getFields` does not return. One map serves all types, because validation allows `__schema` and
+ * `__type` on the query type only.
+ */
 const metaFields = new Map([SchemaMetaFieldDef, TypeMetaFieldDef, TypeNameMetaFieldDef].map((field) => [field.name, field]));
 
 const definitionOf = (type: GraphQLObjectType, name: string): GraphQLField<unknown, unknown> | undefined =>

@@ -74,7 +74,7 @@ export class Base64Prefix {
 }
 
 export class JsonWriter {
-  /** Number of bytes written so far. Setting it back discards the bytes after it. */
+  /** Number of bytes written so far. Setting a smaller number discards the bytes after it. */
   at = 0;
   bytes: Buffer;
   #buffer: PooledBuffer;

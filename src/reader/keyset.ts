@@ -40,8 +40,8 @@ export interface PageBounds {
 
 /**
  * Returns the query for one page of a list. A row that is added or removed between two requests does not move other
- * rows to another page. Forward, `hasPreviousPage` is whether `after` was given, as the Relay specification allows;
- * backward, `hasNextPage` is whether `before` was given.
+ * rows to another page. On a forward page, `hasPreviousPage` is true if `after` was given, as the Relay
+ * specification allows. On a backward page, `hasNextPage` is true if `before` was given.
  */
 export function pageQuery<Row>(order: Order, { size, backward, after, before }: PageBounds): PageQuery<Row> {
   const bounds = [
@@ -106,7 +106,10 @@ export class Edges<Row> implements Iterable<Edge<Row>> {
   }
 }
 
-/** A class, since V8 keeps getters of an object literal, with their closures, until a full GC (docs/profile.md). */
+/**
+ * `PageInfo` is a class, because V8 keeps the getters of an object literal, with their closures, until a full GC
+ * (docs/profile.md).
+ */
 class PageInfo {
   readonly hasNextPage: boolean;
   readonly hasPreviousPage: boolean;

@@ -40,7 +40,7 @@ interface PipelinedConnection {
   isCorked: boolean;
 }
 
-/** Milliseconds without opening a connection after the server refused one. */
+/** Milliseconds for which the pool opens no connection after the server refused a connection. */
 const backoffMs = 5000;
 
 /**

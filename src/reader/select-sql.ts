@@ -5,7 +5,7 @@ import { columnOf, condition, conjunction, fromModel, joinOne, order, parameter,
 export interface SelectOptions {
   where: Filter;
   orderBy?: readonly object[];
-  /** Returns only the first of the rows that are equal in these columns. The order must start with them. */
+  /** Returns only the first of the rows that are equal in these columns. The order must start with these columns. */
   distinct?: readonly string[];
   limit?: number;
   /** The columns to read; all by default. */
@@ -102,7 +102,7 @@ export class SelectSql {
     const keys = this.#order.map(([column], n) => `${column} as "o${n}"`);
     const ranked = `select ${['"parent"."n"', rank, ...numbered(this.#expressions), ...keys].join(', ')} ${this.#childrenOfAll}`;
     const columns = ['"n"::int', ...this.#expressions.map((_expression, n) => `"c${n}"`)].join(', ');
-    // The final order is that of the ranks, so that PostgreSQL sorts once.
+    // The final order is the order of the ranks, so that PostgreSQL sorts only once.
     const finalOrder = ['"n"', ...this.#order.map(([, direction], n) => `"o${n}" ${direction}`)].join(', ');
     return `select ${columns} from (${ranked}) as "row" where "k" <= ${this.#limit} order by ${finalOrder}`;
   }

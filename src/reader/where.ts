@@ -40,7 +40,7 @@ export function columnOf({ alias, model }: From, field: string): string {
   return `${alias}."${column}"`;
 }
 
-/** Joins a to-one relation, once per statement. Its columns are null if there is no related row. */
+/** Joins a to-one relation, once per statement. The joined columns are null if there is no related row. */
 export function joinOne(statement: Statement, from: From, relation: string): From {
   let joined = from.joined.get(relation);
   if (joined === undefined) {
@@ -71,10 +71,7 @@ export function condition(statement: Statement, from: From, filter: Filter): str
 
 export const conjunction = (parts: readonly string[]): string => parts.filter((part) => part !== '').join(' and ');
 
-/**
- * Returns the conditions in brackets.
- * @throws Error for an empty filter. It would match every row, but OR and NOT would leave it out.
- */
+/** Returns the conditions in brackets. @throws Error for an empty filter, which has no conditions. */
 function bracketed(statement: Statement, from: From, filter: Filter): string {
   const inner = condition(statement, from, filter);
   if (inner === '') throw new Error('an empty filter stands in OR or NOT');
