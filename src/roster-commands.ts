@@ -100,8 +100,8 @@ interface Importing {
 }
 
 /**
- * Applies the plan. Does not apply it with `--dry-run`, if it failed, or if it has no changes. Adds a refusal to
- * `result.errors`.
+ * Applies the plan. Does nothing if the plan failed, with `--dry-run`, or if there is nothing to change. If
+ * `applyPlan` refuses the plan, adds the refusal to `result.errors`.
  */
 async function applyOrExplain(
   operator: Opened['operator'],
