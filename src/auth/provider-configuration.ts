@@ -119,7 +119,7 @@ function features(config: Config, pages: ProviderPages): NonNullable<Configurati
   };
 }
 
-/** Makes access tokens JWTs for the API, the only resource. */
+/** Makes access tokens JWTs. Their only resource is the API. */
 function resourceIndicators(config: Config): NonNullable<NonNullable<Configuration['features']>['resourceIndicators']> {
   const resource = audienceOf(config);
   return {

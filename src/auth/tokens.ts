@@ -186,8 +186,8 @@ function scopesOf(scope: unknown): ServiceScope[] {
 
 /**
  * Returns the credential of a person who signs in with an outside issuer. Creates a Session row, so that the session
- * can be listed and ended like any other. After the session has ended, a token issued before its end stays invalid;
- * a token issued later starts a new session.
+ * can be listed and ended like any other session. After the session has ended, a token issued before its end stays
+ * invalid; a token issued later starts a new session.
  */
 async function outsideSession(
   db: Database,

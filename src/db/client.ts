@@ -47,12 +47,12 @@ export interface ConnectOptions {
   processes?: number;
   /** How queries return their rows; `views` by default. */
   rows?: RowFormat | undefined;
-  /** Milliseconds of silence allowed while a statement runs, instead of the default. */
+  /** Milliseconds that the server may be silent during a statement. The default is `answerWithinMs` of src/db/watchdog.ts. */
   answerWithinMs?: number | undefined;
   /** Folder of the embedded database; undefined keeps it in memory. */
   dataDir?: string | undefined;
   log: Logger;
-  /** A `dump` that a new embedded database starts from. */
+  /** A result of `dump`. A new embedded database starts as a copy of it. */
   template?: Uint8Array | undefined;
 }
 

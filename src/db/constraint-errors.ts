@@ -1,6 +1,6 @@
 import pg from 'pg';
 
-/** Recognises violated constraints and lost transactions in errors of PostgreSQL and Prisma. */
+/** Recognises violated constraints and conflicts of transactions in errors of PostgreSQL and Prisma. */
 
 interface Cause {
   originalCode?: string;

@@ -11,7 +11,7 @@ export interface Watched {
   readonly awaiting: 'handshake' | 'answer' | 'end' | null;
   /** The number of bytes that arrived from the server. */
   readonly bytesRead: number;
-  /** Milliseconds of silence allowed to a statement, instead of the default. */
+  /** Milliseconds that the server may be silent during a statement. The default is `answerWithinMs`. */
   answerWithinMs?: number | undefined;
   /** Breaks the connection; its statements in flight fail with the error. */
   destroy(error: Error): void;

@@ -17,7 +17,7 @@ export const encodeCursor = ({ schoolId, seq }: Cursor): string => Buffer.from(`
 
 const cursorFormat = /^([^:]+):(0|[1-9]\d{0,17})$/;
 
-/** @throws INVALID at `after` for a text that is not a result of `encodeCursor`. */
+/** Parses a cursor. @throws INVALID at `after` for a text that is not a result of `encodeCursor`. */
 export function decodeCursor(text: string): Cursor {
   const match = cursorFormat.exec(Buffer.from(text, 'base64url').toString());
   if (match === null || !isUuid(match[1]!) || Buffer.from(match[0]).toString('base64url') !== text)

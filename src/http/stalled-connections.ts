@@ -19,7 +19,7 @@ export function watchStalled(connections: () => Iterable<OpenConnection>, stalle
   return () => clearInterval(timer);
 }
 
-/** The `sentBytesOf` a socket, and the time since which that number has not changed. */
+/** The last result of `sentBytesOf` for a socket, and the time since which this result has not changed. */
 interface Progress {
   sentBytes: number;
   since: number;

@@ -79,8 +79,8 @@ export class SelectSql {
   }
 
   /**
-   * Selects the rows of each parent separately. If the order has only own columns, an index finds just the rows of the
-   * page.
+   * Selects the rows of each parent separately. If the order has only columns of the rows themselves, an index finds
+   * just the rows of the page.
    */
   get lateral(): string {
     const rows = this.#select(numbered(this.#expressions), this.#isChild('"parent"."id"'));

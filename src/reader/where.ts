@@ -123,7 +123,7 @@ function compare(statement: Statement, from: From, field: string, operator: stri
   const column = columnOf(from, field);
   if (value === null && operator === 'equals') return `${column} is null`;
   if (value === null && operator === 'not') return `${column} is not null`;
-  // Writes `=` for a single value: for `= any` with a parameter the planner estimates ten values.
+  // Writes `=` for a single value, because the planner estimates ten values for `= any` with a parameter.
   if (operator === 'in' && Array.isArray(value) && value.every(isValue))
     return value.length === 1 ? `${column} = ${parameter(statement, value[0])}` : `${column} = any(${parameter(statement, value)})`;
   // strpos instead of LIKE, so that PostgreSQL uses no trigram index: the other conditions already leave few rows, and

@@ -106,7 +106,7 @@ interface LockedFolder {
   lost: AbortSignal;
 }
 
-/** @throws ConfigError when the folder was lost, even before the listener for `abort` was added. */
+/** Checks that this process holds the folder. @throws ConfigError if it was lost, even before `abort` had a listener. */
 function checkHeld({ lock, lost }: LockedFolder): void {
   lock.check();
   lost.throwIfAborted();

@@ -76,8 +76,9 @@ function readOwnerText(lock: string): string | undefined {
 }
 
 /**
- * Renews the lease: sets the time of the owner's file. @returns false when the file belongs to another owner. @throws
- * ENOENT when the file is gone.
+ * Renews the lease: sets the time of the owner's file.
+ * @returns false when the file belongs to another owner.
+ * @throws ENOENT when the file is gone.
  */
 export function renew(lock: string, id: string): boolean {
   const now = new Date();

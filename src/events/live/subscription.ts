@@ -161,7 +161,7 @@ class Subscription implements Stream {
         const reason = this.#checkAccess(actor);
         if (reason !== null || !isActor(actor)) return yield { kind: 'ended', reason: reason ?? 'SESSION_ENDED', cursor: this.#cursor() };
         const events = await this.#retry(() => reader.read(schoolId, this.#seq, batchSize));
-        // Null: housekeeping has deleted events that a slow consumer had not read yet.
+        // `read` returns null if housekeeping has deleted events that a slow consumer had not read yet.
         if (events === null) return yield this.#resync(await this.#bounds());
         if (events.length > 0) yield* this.#deliverBatch(events);
         else yield* this.#waitForNext();

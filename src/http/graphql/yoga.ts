@@ -62,7 +62,7 @@ function usePipeline(pipeline: Pipeline): YogaPlugin {
       // `params` may be null here: Yoga refuses parameters that are not an object only after this hook.
       const query = await masked(pipeline, requestInfo, () => pipeline.findText((params as DocumentParams | null) ?? {}));
       if (query !== undefined) setParams({ ...params, query });
-      // Runs after every check of the parameters.
+      // Yoga calls this handler after all of its checks of the parameters.
       setParamsHandler(async (payload) => {
         await masked(pipeline, requestInfo, () => pipeline.readDocument(payload.params.query!, payload.context));
         return paramsHandler(payload);

@@ -129,6 +129,6 @@ export function formTarget(uri: unknown): string[] {
   if (typeof uri !== 'string' || !URL.canParse(uri)) return [];
   const url = new URL(uri);
   const target = url.origin === 'null' ? url.protocol : url.origin;
-  // The client's URI must not add a directive to the policy.
+  // The client's URI must not add a directive to the Content-Security-Policy.
   return /^[a-z0-9+.:/[\]-]+$/i.test(target) ? [target] : [];
 }

@@ -12,7 +12,10 @@ import { redirect, type PageParts, type Visit } from './parts.ts';
 /** The pages that a person returns to after signing in. Another path in `state` leads to `/sessions`. */
 const returnPath = /^\/(?:sessions|password|classes|classes\/[\da-f-]{36}\/invitations)$/;
 
-/** Returns the person signed in by the browser's cookie, with the session that the cookie has for these pages. */
+/**
+ * Returns the person who is signed in by the browser's cookie. The session of the actor is the cookie's session for
+ * `pagesClient`.
+ */
 export async function loadVisitor({ provider, db }: PageParts, { req, res }: Visit): Promise<UserActor | undefined> {
   const remembered = await provider.Session.get(provider.createContext(req, res));
   const grantId = remembered.accountId === undefined ? undefined : remembered.grantIdFor(pagesClient);
