@@ -9,7 +9,7 @@ import type { Topic } from '../policy/recipients.ts';
 interface EventDefinition<K extends string> {
   payload: readonly K[];
   topics(payload: Record<K | 'schoolId', string>): Topic[];
-  /** One sentence for docs/events.md. */
+  /** One or two sentences for docs/events.md. */
   description: string;
   invalidates(payload: Record<K | 'schoolId', string>): string | typeof everyone | null;
 }
