@@ -70,7 +70,7 @@ export interface Config {
   stopDelaySeconds: number;
   /** Bearer token for /metrics; undefined allows only loopback connections. */
   metricsToken: string | undefined;
-  /** The SMTP server for mails; undefined sends none. */
+  /** The SMTP server for mails; undefined sends no mails. */
   mail: MailConfig | undefined;
   /** Warnings about the settings for the operator, one line each. */
   warnings: readonly string[];

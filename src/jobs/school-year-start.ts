@@ -30,7 +30,7 @@ export async function startDueSchoolYears(operator: Context, instant: Date): Pro
     );
 }
 
-/** Checks now and at each `nextCheckAfter`, until it is closed. @param clock returns the present time. */
+/** Records started school years now and at each `nextCheckAfter`, until it is closed. @param clock returns the present time. */
 export class SchoolYearStart {
   readonly #operator: Context;
   readonly #clock: () => Date;

@@ -80,7 +80,7 @@ function nest(field: string, value: unknown): object {
 /** Returns the columns of to-one relations that the cursor needs, such as `student.sortKey`. */
 export const related = ({ keys }: Order): string[] => keys.map(({ field }) => field).filter((field) => field.includes('.'));
 
-/** The edges of a page. Creates an edge, and encodes its cursor, on access, since most clients read few cursors. */
+/** The edges of a page. Creates an edge and encodes its cursor only on access, because most clients read few cursors. */
 export class Edges<Row> implements Iterable<Edge<Row>> {
   readonly length: number;
   readonly #order: Order;

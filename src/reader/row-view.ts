@@ -40,7 +40,7 @@ export function integerAt({ bytes, view }: WireBuffer, at: number): number {
   return value;
 }
 
-/** Parses a column's text; null if the text is the value. */
+/** The parser of a column's text; null if the text itself is the value. */
 export type Parse = ((text: string) => unknown) | null;
 
 /** A column of a to-one relation, read into `row[relation][field]`. */

@@ -73,7 +73,7 @@ export class SelectSql {
     return Object.values(this.#selection.orderBy?.[0] ?? {}).some((value) => typeof value === 'object');
   }
 
-  /** Selects the rows: all that match, or those of one parent. */
+  /** Selects all rows that match, or with a single parent the rows of this parent. */
   get rows(): string {
     return this.#select(this.#expressions, this.#isChild(this.#parentParameter));
   }

@@ -108,8 +108,8 @@ export class Broadcaster {
     school.stale.delete(member);
     position.rights.onChange(null);
     member.signal.removeEventListener('abort', member.onAbort);
-    // The subscriber continues after the last event whose broadcast has ended, or after the current event if it was
-    // delivered to this subscriber.
+    // The subscriber continues after the last event whose broadcast has ended. If the subscriber already got the
+    // current event, it continues after the current event.
     if (school.seq > position.seq) position.seq = school.seq;
     if (member.lastDeliveredSeq > position.seq) position.seq = member.lastDeliveredSeq;
     position.lastDeliveredSeq = member.lastDeliveredSeq;

@@ -17,7 +17,7 @@ export interface NamedRow {
 export interface SubscriptionPosition {
   readonly schoolId: string;
   seq: bigint;
-  /** The last event that was delivered. */
+  /** The last event that was delivered to this subscriber. */
   lastDeliveredSeq: bigint;
   readonly rights: SubscriberRights;
   readonly types: ReadonlySet<EventType>;
