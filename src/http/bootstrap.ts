@@ -16,7 +16,7 @@ import { startApp, type App } from './app.ts';
 import { contextFor, type ServerDeps } from './request-context.ts';
 import { createRoutes } from './routes.ts';
 
-/** The opened parts of the server, without a listener; the command line uses them too. */
+/** The opened parts of the server, without a listener. The command line uses them too. */
 export interface Opened extends ServerDeps {
   /** The operator's context: it has every right, and the event log names the operator as the actor. */
   operator: Context;
@@ -72,7 +72,7 @@ const listenReasons: Record<string, (config: Config) => string> = {
   EINVAL: ({ host }) => `HOST=${host} is not an address to listen on (a link-local IPv6 address needs its zone, such as fe80::1%eth0).`,
 };
 
-/** Returns a ConfigError with one line for a known error of `listen`, and any other error unchanged. */
+/** Returns a ConfigError with one line for a known error of `listen`. Returns any other error unchanged. */
 function listenError(error: unknown, config: Config): unknown {
   const line = listenReasons[(error as NodeJS.ErrnoException).code ?? ''];
   return line === undefined ? error : new ConfigError(line(config), { cause: error });

@@ -29,7 +29,7 @@ export class RepeatedJob {
     this.#run = this.#runOnce();
   }
 
-  /** Ends the timer and waits for a run, at most `closeWithinMs`. */
+  /** Stops the timer, and waits at most `closeWithinMs` for the current run. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);

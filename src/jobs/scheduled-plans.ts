@@ -17,7 +17,7 @@ export async function applyDuePlans(operator: Context, instant: Date): Promise<v
     );
 }
 
-/** Checks now and at each whole minute, until it is closed. @param clock returns the present time. */
+/** Applies due plans now and at each whole minute, until it is closed. @param clock returns the present time. */
 export class ScheduledPlans extends RepeatedJob {
   constructor(operator: Context, clock?: () => Date) {
     super({

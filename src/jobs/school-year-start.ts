@@ -8,8 +8,8 @@ const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 
 /**
- * Returns when to check again: at the next whole minute on 31 August and 1 September (UTC), when the year starts in some
- * time zone of the world, and otherwise at the next whole hour.
+ * Returns when to check again. On 31 August and 1 September (UTC), a school year starts in some time zone, so the
+ * next check is at the next whole minute. On other days it is at the next whole hour.
  */
 export function nextCheckAfter(instant: Date): Date {
   const day = instant.toISOString().slice(5, 10);
@@ -18,8 +18,8 @@ export function nextCheckAfter(instant: Date): Date {
 }
 
 /**
- * Records the start of every school year that has started by an instant. A start that no process recorded in time is
- * recorded late. Each step may run twice, and in several processes at once.
+ * Records the start of every school year that has started by an instant, even long after the start. A step may run
+ * twice, and in several processes at once, without harm.
  */
 export async function startDueSchoolYears(operator: Context, instant: Date): Promise<void> {
   for (const schoolId of await schoolsWithDueYear(operator, instant))
@@ -28,7 +28,7 @@ export async function startDueSchoolYears(operator: Context, instant: Date): Pro
     );
 }
 
-/** Checks now and at each `nextCheckAfter`, until it is closed. @param clock returns the present time. */
+/** Records started school years now and at each `nextCheckAfter`, until it is closed. @param clock returns the present time. */
 export class SchoolYearStart extends RepeatedJob {
   constructor(operator: Context, clock?: () => Date) {
     super({
