@@ -5,7 +5,7 @@ import { findFor, lock, lockMany } from '../access.ts';
 import { mutate, type Context } from '../context.ts';
 import type { Plan } from '../entities.ts';
 import { withExternalIdConflict } from '../external-ids.ts';
-import { refuseImpossibleAssignments, refuseMoved, refuseNewNamesakes, refuseStaying } from './check-plan.ts';
+import { refuseDeactivated, refuseImpossibleAssignments, refuseMoved, refuseNewNamesakes, refuseStaying } from './check-plan.ts';
 import { refuseOld } from './plan-age.ts';
 import { loadStoredRows, writeDone } from './plan-store.ts';
 import { byNoun, endingClasses, existingIds, presentStates, type RowsByNoun, type StoredRow } from './plan-things.ts';
@@ -54,11 +54,14 @@ export async function applyFound(
       if (options.skipErrors !== true) await refuseErrors(tx, plan.id);
       const things = byNoun(rows);
       // Who leaves at the turn of a year was stated when the plan was made.
-      if (plan.source === 'IMPORT') refuseTooManyEnds(things.people, plan.coveredCount, thresholdOf(options.threshold));
+      const isImport = plan.source === 'IMPORT';
+      if (isImport) refuseTooManyEnds(things.people, plan.coveredCount, thresholdOf(options.threshold));
       await lockThings(tx, things);
       const present = await loadPresentRoster(tx, plan);
       refuseMoved(rows, presentStates(present), ({ before }) => before);
       refuseNewNamesakes(things, present);
+      // At the turn of a year a deactivated pupil moves with the class.
+      if (isImport) refuseDeactivated(things, present);
       refuseStaying(things, present);
       refuseImpossibleAssignments(things, present);
       const writer = new PlanWriter(ctx, tx, { plan, present });

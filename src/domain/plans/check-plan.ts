@@ -31,6 +31,13 @@ const changedSince = (rows: readonly StoredRow[]) => {
   );
 };
 
+/** @throws CONFLICT that names the people whom an import changes although they were deactivated after the plan was made. */
+export function refuseDeactivated({ people }: RowsByNoun, present: PresentRoster): void {
+  const deactivated = new Set(present.people.filter(({ isDeactivated }) => isDeactivated).map(({ id }) => id));
+  const changed = people.filter(({ operation, thingId }) => operation === 'CHANGE' && deactivated.has(thingId));
+  if (changed.length > 0) throw changedSince(changed);
+}
+
 /**
  * @throws CONFLICT if the number of namesakes of a person in an ADD has changed since the plan was made: somebody may have
  *   created that person.
