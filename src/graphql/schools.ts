@@ -78,7 +78,7 @@ connection('School', 'people', {
     }),
     active: t.boolean({
       description:
-        'Only people with a current role in the school (true), or only those who had a role and have none now, such as former pupils and deactivated accounts (false). Default: true; `null` means both.',
+        'Only people with a current role in the school (true), or only those who had a role and have none now, such as former pupils and deactivated accounts (false). Roles that ended count only if you may see them. Default: true; `null` means both.',
     }),
     search: t.string({
       description:
