@@ -52,7 +52,7 @@ export class PeopleComparison {
   readonly #className: ReadonlyMap<string, string>;
   readonly #namesakes: ReadonlyMap<string, number>;
 
-  /** Roles that the import does not grant, with the note that says so. */
+  /** Roles that the import neither grants nor ends, with the note that says so. */
   readonly #withheld: ReadonlyMap<Role, NoteCode>;
 
   constructor(roster: Roster, present: PresentRoster, classes: Compared['of'], { isByService }: { isByService: boolean }) {
@@ -186,16 +186,19 @@ export class PeopleComparison {
   }
 
   /**
-   * An import grants no administrator, one by a service grants no role of the school's administration either, and an
-   * import ends only roles that an import granted.
+   * An import neither grants nor ends the role of an administrator; one by a service neither grants nor ends a role of the
+   * school's administration; and an import ends only roles that an import granted.
    */
   #rolesAfter({ roles, person }: Wanted, found: Found): [Role[], NoteCode | null] {
     const grants = found?.grants ?? [];
     const isStated = person !== undefined && person.roles.length > 0;
-    const kept = grants.filter((grant) => roles.has(grant.role) || !isStated || !this.#coversRole(grant.role) || isByHand(grant));
+    const ending = grants.filter((grant) => !roles.has(grant.role) && isStated && this.#coversRole(grant.role) && !isByHand(grant));
+    const spared = ending.filter(({ role }) => this.#withheld.has(role));
+    const kept = grants.filter((grant) => !ending.includes(grant) || spared.includes(grant));
     const added = [...roles].filter((role) => !this.#withheld.has(role));
     const after = [...new Set([...kept.map(({ role }) => role), ...added])].sort();
-    return [after, this.#withheldNote([...roles].filter((role) => !after.includes(role)))];
+    const withheld = [...roles].filter((role) => !after.includes(role));
+    return [after, this.#withheldNote([...withheld, ...spared.map(({ role }) => role)])];
   }
 
   /** Returns the class after the import, and the one that the file asks for, which may be withheld. */
@@ -216,12 +219,13 @@ export class PeopleComparison {
   #end(person: PresentPerson, at: PlannedPlace): void {
     const before = this.#stateOf(person);
     const thing = { noun: 'PERSON', thingId: person.id, at, before } as const;
-    const remaining = person.grants.filter(({ role }) => role === 'PLATFORM_ADMINISTRATOR').map(({ role }) => role);
+    const remaining = person.grants.filter(({ role }) => this.#withheld.has(role)).map(({ role }) => role);
+    const code = this.#withheldNote(remaining);
     const after: PersonState = { ...before, roles: remaining, classId: null, className: null };
-    if (remaining.length === person.grants.length)
-      return void this.#rows.push(protectedRow({ ...endRow(thing, after), proposed: 'KEEP' }, note('ADMINISTRATOR_BY_HAND')));
-    const row = endRow(thing, after);
-    const isProtected = person.grants.some((grant) => isByHand(grant) && grant.role !== 'PLATFORM_ADMINISTRATOR');
+    if (code !== null && remaining.length === person.grants.length)
+      return void this.#rows.push(protectedRow({ ...endRow(thing, after), proposed: 'KEEP' }, note(code)));
+    const row = endRow({ ...thing, note: code === null ? null : note(code) }, after);
+    const isProtected = person.grants.some((grant) => isByHand(grant) && !this.#withheld.has(grant.role));
     if (!isProtected) this.#endedIds.add(person.id);
     this.#rows.push(isProtected ? protectedRow(row, note('SET_BY_HAND')) : row);
   }
