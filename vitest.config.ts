@@ -6,6 +6,7 @@ import { factMs, testMs } from './test/support/limits.ts';
 const unit = [
   'test/{architecture,config,lint-rules,logger,mail-config}.test.ts',
   'test/auth/{passwords,seal,semaphore}.test.ts',
+  'test/commands/language.test.ts',
   'test/db/database-errors.test.ts',
   'test/domain/{resources,text}.test.ts',
   'test/domain/connection/pagination.test.ts',
