@@ -10,6 +10,7 @@ const unit = [
   'test/db/database-errors.test.ts',
   'test/domain/{resources,text}.test.ts',
   'test/domain/connection/pagination.test.ts',
+  'test/domain/plans/renamed-people.test.ts',
   'test/events/live/backoff.test.ts',
   'test/executor/*.test.ts',
   'test/http/account-limits.test.ts',

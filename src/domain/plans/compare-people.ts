@@ -7,6 +7,7 @@ import { note, type NoteCode } from './notes.ts';
 import { isUsable, namesAfter } from './names-after.ts';
 import { changeRow, endRow, errorRow, isSameState, protectedRow, type PersonState, type PlannedRow } from './plan-rows.ts';
 import type { PresentGrant, PresentPerson, PresentRoster } from './present-roster.ts';
+import { withRenameNotes } from './renamed-people.ts';
 
 /** Compares the people of a roster, with their roles and classes, with those of the school. */
 
@@ -82,7 +83,7 @@ export class PeopleComparison {
     }
     const covered = this.#present.people.filter((person) => person.grants.length > 0 && this.#covers(person));
     for (const person of covered) if (!named.has(person)) this.#end(person, null);
-    return { rows: this.#rows, of: this.#of, endedIds: this.#endedIds, coveredCount: this.#coveredCount(covered) };
+    return { rows: withRenameNotes(this.#rows), of: this.#of, endedIds: this.#endedIds, coveredCount: this.#coveredCount(covered) };
   }
 
   /** Changes alone cover nobody: what they end is compared with the whole school. */

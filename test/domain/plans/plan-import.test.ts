@@ -212,6 +212,17 @@ describe('planImport', () => {
     expect(await leaders()).toBe(0);
   });
 
+  it('notes that a new person is probably one who leaves, with a corrected name', async () => {
+    const { school, by } = await scene();
+    const others = [{ name: 'Петров Пётр', class: '5А' }];
+    await importList(app, by, school.id, [...others, { name: 'Смирнва Анна', class: '5А' }]);
+    const plan = await planList(app, by, school.id, [...others, { name: 'Смирнова Анна', class: '5А' }]);
+    expect(plan.counts).toMatchObject({ add: 1, end: 1 });
+    expect(await rowsOf(by, plan.id, { code: 'PERSON_RENAMED' })).toMatchObject([
+      { operation: 'ADD', line: 3, message: expect.stringContaining('«Смирнва Анна, 5А»') },
+    ]);
+  });
+
   it('finds no rows of a code that no row can have', async () => {
     const { school, by } = await scene();
     const plan = await planList(app, by, school.id, [{ name: 'Иванов Иван', class: '5А' }]);
