@@ -12,6 +12,7 @@ const steps = [
   ['domain'],
   ['graphql', 'jobs', 'adapters'],
   ['http'],
+  ['commands'],
 ];
 
 const layers = steps.slice(0, -1).flatMap((step, at) =>
@@ -53,6 +54,13 @@ export default {
       severity: 'error',
       from: { path: src('roster') },
       to: { path: '^src/[^/]+$', pathNot: '^src/(errors|suggestions)\\.ts$' },
+    },
+    {
+      name: 'commands-only-for-the-command-line',
+      comment: 'src/commands/ is what cli.ts runs; the server needs none of it.',
+      severity: 'error',
+      from: { path: '^src/[^/]+$', pathNot: '^src/cli\\.ts$' },
+      to: { path: src('commands') },
     },
     {
       name: 'nothing-imports-the-entrances',

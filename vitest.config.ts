@@ -6,9 +6,11 @@ import { factMs, testMs } from './test/support/limits.ts';
 const unit = [
   'test/{architecture,config,lint-rules,logger,mail-config}.test.ts',
   'test/auth/{passwords,seal,semaphore}.test.ts',
+  'test/commands/language.test.ts',
   'test/db/database-errors.test.ts',
   'test/domain/{resources,text}.test.ts',
   'test/domain/connection/pagination.test.ts',
+  'test/domain/plans/renamed-people.test.ts',
   'test/events/live/backoff.test.ts',
   'test/executor/*.test.ts',
   'test/http/account-limits.test.ts',

@@ -16,7 +16,7 @@ const lines: [path: string, english: string, russian: string][] = [
     'сервер: подключается к базе, принимает соединения, останавливается в обратном порядке',
   ],
   ['src/cli.ts', 'commands for operators: npx sfera', 'команды администратора сервера: npx sfera'],
-  ['src/roster-commands.ts', 'import and export of rosters: npx sfera import', 'импорт и экспорт списков: npx sfera import'],
+  ['src/commands/', 'the commands: npx sfera import and others', 'сами команды: npx sfera import и другие'],
   ['src/command-line.ts', 'parses command-line options', 'разбор параметров командной строки'],
   ['src/config.ts', 'reads and checks all environment variables', 'чтение и проверка переменных окружения'],
   ['src/config-error.ts', 'the error of an invalid setting', 'ошибка в настройке'],

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
-import type { Refusal } from './errors.ts';
+import type { Language, Message, Refusal } from './errors.ts';
 import { closest } from './suggestions.ts';
 
 /** Parses command-line options, and explains what is wrong with an invalid option. */
@@ -12,18 +12,31 @@ export interface OptionsOf {
   /** The name of the one required argument that belongs to no option, such as FILE. */
   argument?: string;
   /** The long options and the meaning of each. A name that starts with `*` is required. */
-  options: Readonly<Record<string, string>>;
+  options: Readonly<Record<string, Message>>;
   repeated?: readonly string[];
   /** Options without a value. */
   flags?: readonly string[];
 }
 
-export class UsageError extends Error {}
+/** A mistake in how a command was typed. */
+export class UsageError extends Error {
+  readonly text: Message;
 
-export const hint = (word: string, known: readonly string[], prefix = ''): string => {
+  constructor(text: Message) {
+    super(text[1]);
+    this.text = text;
+  }
+}
+
+export const inLanguage = ([ru, en]: Message, language: Language): string => (language === 'ru' ? ru : en);
+
+/** Returns the sentence that suggests a known word for a mistyped one, or `otherwise`; it starts with a space. */
+export function hint(word: string, known: readonly string[], { prefix = '', otherwise }: { prefix?: string; otherwise: string }): Message {
   const found = closest(word, known);
-  return found === undefined ? '' : ` Did you mean ${prefix}${found}?`;
-};
+  return found === undefined
+    ? [` Смотрите: ${otherwise}`, ` See: ${otherwise}`]
+    : [` Возможно, вы имели в виду ${prefix}${found}?`, ` Did you mean ${prefix}${found}?`];
+}
 
 const plain = (option: string): string => option.replace('*', '');
 
@@ -39,6 +52,7 @@ export function parseOptions(name: string, command: OptionsOf, args: string[]): 
       ? { type: 'boolean' }
       : { type: 'string', multiple: command.repeated?.includes(option) ?? false };
   const { tokens } = parseArgs({ args, options, strict: false, tokens: true });
+  const example = `npx sfera ${name} ${command.usage}`.trimEnd();
   const seen = new Set<string>();
   const given: string[] = [];
   for (const token of tokens) {
@@ -48,23 +62,41 @@ export function parseOptions(name: string, command: OptionsOf, args: string[]): 
       continue;
     }
     if (token.kind === 'positional')
-      throw new UsageError(`«${token.value}» belongs to no option; put a value with spaces in quotes: npx sfera ${name} ${command.usage}`);
-    if (!names.includes(token.name))
-      throw new UsageError(`There is no option ${token.rawName}.${hint(token.name, names, '--') || ` See: npx sfera ${name} --help`}`);
-    if (seen.has(token.name) && !command.repeated?.includes(token.name)) throw new UsageError(`--${token.name} is given more than once.`);
+      throw new UsageError([
+        `«${token.value}» не относится ни к одному параметру; значение с пробелами возьмите в кавычки: ${example}`,
+        `«${token.value}» belongs to no option; put a value with spaces in quotes: ${example}`,
+      ]);
+    if (!names.includes(token.name)) {
+      const [ru, en] = hint(token.name, names, { prefix: '--', otherwise: `npx sfera ${name} --help` });
+      throw new UsageError([`Параметра ${token.rawName} нет.${ru}`, `There is no option ${token.rawName}.${en}`]);
+    }
+    if (seen.has(token.name) && !command.repeated?.includes(token.name))
+      throw new UsageError([`Параметр --${token.name} указан несколько раз.`, `--${token.name} is given more than once.`]);
     seen.add(token.name);
-    const isFlag = command.flags?.includes(token.name) ?? false;
-    if (isFlag && token.value !== undefined) throw new UsageError(`--${token.name} takes no value.`);
-    if (!isFlag && (token.value === undefined || (!token.inlineValue && /^-./.test(token.value))))
-      throw new UsageError(`--${token.name} needs a value; one that starts with - is written --${token.name}=VALUE.`);
+    refuseWrongValue(token, command.flags?.includes(token.name) ?? false);
   }
   for (const option of Object.keys(command.options))
     if (option.startsWith('*') && !seen.has(plain(option)))
-      throw new UsageError(`--${plain(option)} is required: npx sfera ${name} ${command.usage}`);
+      throw new UsageError([`Укажите --${plain(option)}: ${example}`, `--${plain(option)} is required: ${example}`]);
   if (command.argument !== undefined && given[0] === undefined)
-    throw new UsageError(`${command.argument} is missing: npx sfera ${name} ${command.usage}`);
+    throw new UsageError([`Не указан ${command.argument}: ${example}`, `${command.argument} is missing: ${example}`]);
   const { values } = parseArgs({ args, options, allowPositionals: command.argument !== undefined });
   return { ...(values as Values), ...(command.argument !== undefined && { [command.argument]: given[0]! }) };
+}
+
+interface OptionToken {
+  name: string;
+  value?: string | undefined;
+  inlineValue?: boolean | undefined;
+}
+
+function refuseWrongValue({ name, value, inlineValue }: OptionToken, isFlag: boolean): void {
+  if (isFlag && value !== undefined) throw new UsageError([`У параметра --${name} нет значения.`, `--${name} takes no value.`]);
+  if (!isFlag && (value === undefined || (!inlineValue && /^-./.test(value))))
+    throw new UsageError([
+      `Параметру --${name} нужно значение; если оно начинается с дефиса, пишите --${name}=ЗНАЧЕНИЕ.`,
+      `--${name} needs a value; one that starts with - is written --${name}=VALUE.`,
+    ]);
 }
 
 /** The option of each input field whose option has another name. */
@@ -78,10 +110,10 @@ const renamed: Record<string, string> = {
 };
 
 /** Formats a refusal as one line that names the option at fault instead of the input field. */
-export function refusalLine(refusal: Refusal, options: Readonly<Record<string, string>>): string {
+export function refusalLine(refusal: Refusal, options: OptionsOf['options'], language: Language): string {
   const field = refusal.at?.[0] ?? '';
   const option = renamed[field] ?? field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  const text = refusal.say('en');
+  const text = refusal.say(language);
   return Object.keys(options).map(plain).includes(option) ? `--${option}: ${text}` : text;
 }
 

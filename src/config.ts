@@ -282,3 +282,6 @@ export function readConfig(environment: Environment = process.env): Config {
   env.checkNames();
   return { ...config, secretKey: secret(secretText, dataDir) };
 }
+
+/** Returns the locale of messages, by the variables of POSIX (XBD 8.2); undefined where none is set, as in Windows. */
+export const localeOf = (env: NodeJS.ProcessEnv = process.env): string | undefined => [env.LC_ALL, env.LC_MESSAGES, env.LANG].find(Boolean);

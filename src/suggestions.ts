@@ -14,7 +14,7 @@ export function closest(
 }
 
 /** Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours, each of cost 1. */
-function editDistance(a: string, b: string): number {
+export function editDistance(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, n) => n)];
   for (let i = 1; i <= a.length; i += 1) {
     const row = [i];

@@ -63,8 +63,10 @@ describe('imports', () => {
       ['graphql-only-on-domain-and-events', 'src/graphql/roles.ts', "import type {} from '../policy/permissions.ts';"],
       ['graphql-nouns-apart', 'src/graphql/chats.ts', "import './classes.ts';"],
       ['graphql-nouns-apart', 'src/graphql/node.ts', "import './chats.ts';"],
-      ['graphql-only-for-http', 'src/main.ts', "import './graphql/builder.ts';"],
+      ['graphql-only-for-http', 'src/data-folder.ts', "import './graphql/builder.ts';"],
       ['nothing-imports-the-entrances', 'src/http/app.ts', "import '../main.ts';"],
+      ['http-imports-leftwards', 'src/http/routes.ts', "import '../commands/command.ts';"],
+      ['commands-only-for-the-command-line', 'src/main.ts', "import './commands/command.ts';"],
       ['ground-files-import-no-layer', 'src/errors.ts', "import './db/client.ts';"],
       ['http-pages-apart', 'src/http/pages/join.ts', "import '../graphql/limits.ts';"],
       ['http-api-without-pages', 'src/http/graphql/admission.ts', "import '../pages/layout.ts';"],
@@ -107,6 +109,8 @@ describe('imports', () => {
       ['src/http/websocket/frame-sink.ts', "import '../graphql/limits.ts';"],
       ['src/http/pages/layout.ts', "import '../errors.ts';"],
       ['src/http/errors.ts', 'export {};'],
+      ['src/commands/command.ts', "import '../http/errors.ts';"],
+      ['src/cli.ts', "import './commands/command.ts';"],
       ['src/http/bootstrap.ts', "import '../graphql/schema.ts';\nimport '../jobs/cleaning.ts';"],
     ];
     let folder = '';

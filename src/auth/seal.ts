@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /** Cryptography with keys derived from the server's secret. Each purpose has its own key. */
 
@@ -54,4 +54,9 @@ export function deriveSuccessor(secretKey: Uint8Array, refreshToken: string): st
 /** Returns the stored hash of a code. A plain hash is safe, since codes are random and long. */
 export function hashCode(code: string): Buffer<ArrayBuffer> {
   return createHash('sha256').update(code).digest();
+}
+
+/** Compares a text that a client sent with a secret, in a time that does not depend on how much of it is right. */
+export function isSameSecret(actual: string, secret: string): boolean {
+  return timingSafeEqual(hashCode(actual), hashCode(secret));
 }

@@ -100,13 +100,16 @@ async function findAdministrator(ctx: Context, schoolId: string): Promise<string
   const names = administrators.map(({ signInName }) => signInName).join(', ');
   if (only === undefined)
     throw conflict(
-      ['В этой школе нет администратора с логином.', 'This school has no administrator with a sign-in name: use invite-administrator.'],
+      [
+        'В этой школе нет администратора с логином: создайте ссылку командой invite-administrator.',
+        'This school has no administrator with a sign-in name: use invite-administrator.',
+      ],
       { path: ['schoolId'] },
     );
   if (others.length > 0)
     throw conflict(
       [
-        `В этой школе несколько администраторов, укажите логин: ${names}.`,
+        `В этой школе несколько администраторов, укажите --login одного из них: ${names}.`,
         `This school has several administrators; give the --login of one: ${names}.`,
       ],
       { path: ['schoolId'] },

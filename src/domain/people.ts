@@ -22,7 +22,10 @@ export interface PeopleFilter {
    * actor may read.
    */
   hasLogin?: boolean | null;
-  /** Undefined or true: people with a current role. False: people who had a role and have none now. Null: both. */
+  /**
+   * Undefined or true: people with a current role. False: people who had a role, which the actor may read, and have none
+   * now. Null: both.
+   */
   active?: boolean | null;
   search?: string | null;
   updatedSince?: Date | null;
@@ -84,10 +87,11 @@ function filterOf(ctx: Context, { id: schoolId }: School, args: PeopleFilter): F
     ...searchWords(args.search ?? '').map((word) => ({ searchText: { contains: word } })),
     readable(ctx.actor, 'User'),
   ];
+  const ended = { AND: [{ endedAt: { not: null } }, readable(ctx.actor, 'RoleGrant')] };
   const { active = true } = args;
   return {
     AND: [
-      active === null ? {} : { endedAt: active ? null : { not: null } },
+      active === null ? { OR: [{ endedAt: null }, ended] } : active ? { endedAt: null } : ended,
       args.role ? { AND: [{ role: args.role }, readable(ctx.actor, 'RoleGrant')] } : {},
       args.withoutClass ? { role: 'STUDENT' } : {},
       args.updatedSince ? { userUpdatedAt: { gte: args.updatedSince } } : {},

@@ -1,15 +1,13 @@
 import { can, where } from '../policy/can.ts';
 import { conflict } from '../errors.ts';
 import { record } from '../events/record.ts';
-import { authorize, find, findFor, lock } from './access.ts';
-import { nameOfClass } from './classes.ts';
+import { authorize, find, lock } from './access.ts';
 import { orderByText, paginateChildren } from './connection.ts';
 import { mutate, type Context } from './context.ts';
 import type { Class, Enrolment, Invitation, Page, PageArgs, RoleGrant, User } from './entities.ts';
 import { linkOf, statusOf } from './invitation-link.ts';
 import { replacePersonalInvitation } from './issue-personal-invitations.ts';
 import { loadFactsOfUser } from './resources.ts';
-import { fullName } from './users.ts';
 
 /** Reads personal invitations, and reissues lost ones. Regulation 2.1 c, 2.3 b. */
 
@@ -79,13 +77,14 @@ function refuseOtherSchools(grants: readonly Pick<RoleGrant, 'schoolId'>[], scho
 
 type PersonWithLinks = Pick<User, 'id' | 'joinedAt'> & { ownLinks: readonly Invitation[] };
 
-const withLinks = { id: true, joinedAt: true, ownLinks: { where: { revokedAt: null, useCount: 0 } } } as const;
+/** The columns that `invitationOf` needs. */
+export const withLinks = { id: true, joinedAt: true, ownLinks: { where: { revokedAt: null, useCount: 0 } } } as const;
 
 /**
  * Returns the invitation of a person. The link is null for a school that did not issue the invitation, because the link gives
  * access to the account.
  */
-function invitationOf(
+export function invitationOf(
   ctx: Context,
   { id: userId, joinedAt, ownLinks: [openLink] }: PersonWithLinks,
   isOfSchool: (schoolId: string) => boolean,
@@ -109,7 +108,7 @@ export function personalInvitationOf(ctx: Context, { id }: User): Promise<Person
 }
 
 /** Returns whether the actor may read the invitations of people with a role in this school. */
-const canReadOf = (ctx: Context, userId: string, schoolId: string): boolean =>
+export const canReadOf = (ctx: Context, userId: string, schoolId: string): boolean =>
   can(ctx.actor, 'user.readPersonalInvitation', { userId, places: [{ schoolId, staff: false, classId: null, current: true }], chats: [] });
 
 export interface PersonalInvitationFilter {
@@ -165,63 +164,3 @@ class InvitationEdge {
 /** Returns the URL of the printable page of a class; null if the actor may not see its invitations. */
 export const invitationsPageOf = (ctx: Context, { id, schoolId }: Class): string | null =>
   can(ctx.actor, 'personalInvitation.read', { schoolId, classId: id }) ? `${ctx.config.publicUrl}/classes/${id}/invitations` : null;
-
-export interface ClassToInvite {
-  id: string;
-  name: string;
-  schoolName: string;
-  /** The number of present pupils who have not joined. */
-  notJoined: number;
-}
-
-/** Returns the classes with pupils whose invitations the actor may see, ordered by school and then by class. */
-export async function classesToInvite(ctx: Context): Promise<ClassToInvite[]> {
-  const rows = await ctx.db.prisma.class.findMany({
-    where: { AND: [where(ctx.actor, 'personalInvitation.read'), { archivedAt: null, enrolments: { some: { endedAt: null } } }] },
-    select: {
-      id: true,
-      grade: true,
-      letter: true,
-      school: { select: { name: true } },
-      _count: { select: { enrolments: { where: { endedAt: null, student: { joinedAt: null } } } } },
-    },
-    orderBy: [{ schoolId: 'asc' }, { sortKey: 'asc' }, { id: 'asc' }],
-  });
-  return rows.map(({ id, school, _count, ...row }) => ({
-    id,
-    name: nameOfClass(row),
-    schoolName: school.name,
-    notJoined: _count.enrolments,
-  }));
-}
-
-/** What the printable page of a class shows: the pupils who have not joined, in alphabetical order. */
-export interface InvitationSheet {
-  schoolName: string;
-  className: string;
-  slips: readonly { name: string; link: string; expiresAt: Date }[];
-  /** Pupils whose invitation has expired, was never issued, or was issued by another school. */
-  namesWithoutLink: readonly string[];
-  timeZone: string;
-}
-
-/** Returns the sheet of a class. Regulation 2.3 b. @throws NOT_FOUND and FORBIDDEN as `findFor`. */
-export async function invitationSheetOf(ctx: Context, classId: string): Promise<InvitationSheet> {
-  const found = await findFor(ctx, 'Class', classId, 'personalInvitation.read');
-  const school = await ctx.db.prisma.school.findUniqueOrThrow({ where: { id: found.schoolId } });
-  const pupils = await ctx.db.prisma.user.findMany({
-    relationLoadStrategy: 'join',
-    where: { joinedAt: null, enrolments: { some: { classId, endedAt: null } } },
-    select: { ...withLinks, surname: true, givenName: true, patronymic: true },
-    orderBy: [{ sortKey: 'asc' }, { id: 'asc' }],
-  });
-  const isOfSchool = (schoolId: string) => schoolId === found.schoolId;
-  const sheet = pupils.map((pupil) => ({ name: fullName(pupil), ...invitationOf(ctx, pupil, isOfSchool) }));
-  return {
-    schoolName: school.name,
-    className: nameOfClass(found),
-    timeZone: school.timeZone,
-    slips: sheet.flatMap(({ name, link, expiresAt }) => (link === null || expiresAt === null ? [] : [{ name, link, expiresAt }])),
-    namesWithoutLink: sheet.flatMap(({ name, link }) => (link === null ? [name] : [])),
-  };
-}

@@ -123,8 +123,9 @@ async function refuseRestoring(tx: Tx, { endedAt }: Enrolment, previous: Enrolme
 }
 
 async function moveToVoided(tx: Tx, enrolment: Enrolment, audit: Pick<VoidedEnrolment, 'reason' | 'voidedById'>): Promise<void> {
-  const { id, schoolId, classId, studentId, startedAt, endedAt } = await tx.prisma.enrolment.delete({ where: { id: enrolment.id } });
-  await tx.prisma.voidedEnrolment.create({ data: { id, schoolId, classId, studentId, startedAt, endedAt, ...audit } });
+  const { updatedAt: _, ...voided } = await tx.prisma.enrolment.delete({ where: { id: enrolment.id } });
+  const { id, schoolId, classId, studentId } = voided;
+  await tx.prisma.voidedEnrolment.create({ data: { ...voided, ...audit } });
   record(tx, 'enrolment.voided', { schoolId, enrolmentId: id, studentId, classId });
 }
 

@@ -78,7 +78,7 @@ connection('School', 'people', {
     }),
     active: t.boolean({
       description:
-        'True: only people with a current role in the school. False: only people who had a role and have no role now, such as former pupils and deactivated accounts. Default: true; `null` means both.',
+        'True: only people with a current role in the school. False: only people who had a role and have no role now, such as former pupils and deactivated accounts. Roles that ended count only if you may see them. Default: true; `null` means both.',
     }),
     search: t.string({
       description:

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { loadActors } from '../auth/actors.ts';
+import { isSameSecret } from '../auth/seal.ts';
 import { AccountLimits } from './account-limits.ts';
 import { Documents } from './graphql/documents.ts';
 import { FastPath } from './graphql/fast-path.ts';
@@ -185,7 +186,7 @@ class HttpServer {
     const isAllowed =
       metricsToken === undefined
         ? /^(::1|127\.|::ffff:127\.)/.test(socket.remoteAddress ?? '') && headers['x-forwarded-for'] === undefined
-        : headers.authorization === `Bearer ${metricsToken}`;
+        : isSameSecret(headers.authorization ?? '', `Bearer ${metricsToken}`);
     if (!isAllowed) throw errors.notFound;
     sendResponse(response, 200, await this.#metrics.text(), 'text/plain; version=0.0.4');
   }

@@ -12,7 +12,7 @@ import { explorerPage } from './pages/explorer.ts';
 import { RequestError } from './errors.ts';
 import { messages } from './messages.ts';
 import { authorizationPages } from './pages/authorization.ts';
-import { classesPage, classInvitationsPage } from './pages/class-invitations.ts';
+import { classesPage, classInvitationsPage, invitationsPage, staffInvitationsPage } from './pages/invitations.ts';
 import { createFormGuard } from './pages/forms.ts';
 import { forgottenPasswordPage } from './pages/forgotten-password.ts';
 import { homePage } from './pages/home.ts';
@@ -104,6 +104,8 @@ const pagesOf = (parts: PageParts): readonly PageRoute[] => [
   [/^\/joined$/, ['GET'], joinedPage],
   [/^\/classes$/, ['GET'], (visit) => classesPage(parts, visit)],
   [/^\/classes\/([\da-f-]{36})\/invitations$/, ['GET'], (visit, classId) => classInvitationsPage(parts, visit, classId)],
+  [/^\/invitations$/, ['GET'], (visit) => invitationsPage(parts, visit)],
+  [/^\/invitations\/staff$/, ['GET'], (visit) => staffInvitationsPage(parts, visit)],
   [/^\/sessions$/, ['GET'], (visit) => sessionsPage(parts, visit)],
   [/^\/sessions\/signed-in$/, ['GET'], signedInPage],
   [/^\/sessions\/end$/, ['POST'], (visit) => endSessionsForm(parts, visit, 'one')],

@@ -73,7 +73,7 @@ function row<const N extends Noun>(
 // prettier-ignore
 export const permissions = {
   //                          checked on    clause   administrator  leadership     classTeacher       subjectTeacher       student            service        in the schema
-  'school.read':          row('school',     '1.4',   'school',      'school',      'school',          'school',            'school',          'read/events', 'See a school, its years and its terms.'),
+  'school.read':          row('school',     '1.4',   'school',      'school',      'school',          'school',            'school',          'read/events/roster', 'See a school, its years and its terms.'),
   'school.update':        row('school',     '2.1 a', 'school',      '-',           '-',               '-',                 '-',               '-',           'Update the name, the address and the other details of a school.'),
   'terms.set':            row('school',     '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Set the terms of a school year.'),
 

@@ -19,18 +19,19 @@ const delimiterNames: Readonly<Record<string, string>> = { ';': '«;»', '\t': '
 
 /**
  * Yields the rows of a file, without blank rows. Warns of an unusual encoding, line end or delimiter.
- * @param isCommaExpected whether to warn of a delimiter other than the comma.
+ * @param isStrict whether to warn of what spreadsheet programs write: a delimiter other than the comma, and a byte order
+ *   mark in UTF-8.
  * @throws UnreadableRoster if the file is empty or is not text, if it has too many rows, or if a row is too long or has a
  *   quotation mark that is not closed.
  */
-export async function* readRows(file: SourceFile, notices: NoticeLog, isCommaExpected: boolean): AsyncGenerator<CsvRow> {
+export async function* readRows(file: SourceFile, notices: NoticeLog, isStrict: boolean): AsyncGenerator<CsvRow> {
   const place = { file: file.name };
   if (file.bytes.length === 0) throw unreadable('FILE_EMPTY', place);
-  const encoding = encodingOf(file, notices);
+  const encoding = encodingOf(file, notices, isStrict);
   const start = new TextDecoder(encoding).decode(file.bytes.subarray(0, 64 * 1024));
   if (start.includes('\r') && !start.includes('\n')) notices.warn('LINE_ENDS', place);
   const delimiter = delimiterOf(start);
-  if (isCommaExpected && delimiter !== ',') notices.warn('DELIMITER', place, delimiterNames[delimiter] ?? delimiter);
+  if (isStrict && delimiter !== ',') notices.warn('DELIMITER', place, delimiterNames[delimiter] ?? delimiter);
   yield* parseRows(file, Readable.from(decode(file.bytes, encoding)), delimiter);
 }
 
@@ -85,7 +86,11 @@ const workbookStarts = ['d0cf11e0', '504b0304'];
  * Returns the encoding: UTF-16 by its byte order mark, UTF-8 if the bytes are valid, otherwise Windows-1251.
  * @throws UnreadableRoster for bytes that are not text in any of these encodings.
  */
-function encodingOf({ name, bytes }: SourceFile, notices: NoticeLog): 'utf-8' | 'windows-1251' | 'utf-16le' | 'utf-16be' {
+function encodingOf(
+  { name, bytes }: SourceFile,
+  notices: NoticeLog,
+  isStrict: boolean,
+): 'utf-8' | 'windows-1251' | 'utf-16le' | 'utf-16be' {
   const start = bytes.toString('hex', 0, 4);
   if (workbookStarts.includes(start)) throw unreadable('SPREADSHEET', { file: name });
   if (start.startsWith('fffe') || start.startsWith('feff')) {
@@ -94,7 +99,7 @@ function encodingOf({ name, bytes }: SourceFile, notices: NoticeLog): 'utf-8' | 
   }
   if (hasControls(bytes)) throw unreadable('FILE_BINARY', { file: name });
   if (isUtf8(bytes)) {
-    if (start.startsWith('efbbbf')) notices.warn('BYTE_ORDER_MARK', { file: name });
+    if (isStrict && start.startsWith('efbbbf')) notices.warn('BYTE_ORDER_MARK', { file: name });
     return 'utf-8';
   }
   notices.warn('ENCODING_WINDOWS_1251', { file: name });

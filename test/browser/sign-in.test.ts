@@ -159,4 +159,22 @@ describe.skipIf(!isInstalled)(titleOf('in a browser'), () => {
     expect(await server.db.prisma.session.count({ where: { userId: person.id, endedAt: null } })).toBe(0);
     await page.context().close();
   });
+
+  it.each([
+    ['ru-RU', 'Войти здесь нельзя'],
+    ['en-GB', 'You cannot sign in here'],
+  ])('the explorer says in %s what to do at an address without encryption', async (locale, message) => {
+    const lan = await openAuthServer({ PUBLIC_URL: 'http://sfera.example' }, undefined, server.db);
+    const page = await (await browser.newContext({ locale })).newPage();
+    await page.route('http://sfera.example/**', async (route) => {
+      const { pathname, search } = new URL(route.request().url());
+      await route.fulfill({ response: await route.fetch({ url: `${lan.listening}${pathname}${search}` }) });
+    });
+    await page.goto('http://sfera.example/explorer');
+    await page.getByText(message).waitFor();
+    expect(await page.getByRole('alert').textContent()).toMatch(/https:.*http:\/\/localhost/);
+    expect(await page.locator('#sign-in').isVisible()).toBe(false);
+    await page.context().close();
+    await lan.close();
+  });
 });

@@ -103,4 +103,32 @@ describe.skipIf(!isInstalled)(titleOf('slips in a browser'), () => {
     expect(Math.max(...heights)).toBeLessThan(((277 / 25.4) * 96) / 4);
     await sheet.context().close();
   });
+
+  it('prints ten slips on a page, and each class on pages of its own', async () => {
+    const { school, group, by, sheet } = await world();
+    const other = await app.build.class({ schoolId: school.id, grade: 9, letter: 'Б' });
+    for (const [classId, count] of [
+      [group.id, 9],
+      [other.id, 10],
+    ] as const)
+      for (let n = 0; n < count; n++)
+        await by.createUser({
+          schoolId: app.id('School', school.id),
+          role: 'STUDENT',
+          classId: app.id('Class', classId),
+          surname: `Ученик${'абвгдежзик'[n]}`,
+          givenName: 'Пётр',
+        });
+    await app.build.assignment({ schoolId: school.id, classId: other.id, userId: (await teacherOf(group.id)).userId });
+    await sheet.goto(`${app.config.publicUrl}/invitations`);
+    expect(await sheet.locator('.sheet h2.of').allTextContents()).toEqual(['5А', '9Б']);
+    // 12 pupils of the one class take two pages, 10 of the other one take one.
+    const pdf = (await sheet.pdf({ preferCSSPageSize: true })).toString('latin1');
+    expect(pdf.match(/\/Type\s*\/Page\b/g)).toHaveLength(3);
+    await sheet.emulateMedia({ media: 'print' });
+    expect(await sheet.locator('.sheet h2.of').first().isVisible()).toBe(false);
+    await sheet.context().close();
+  });
+
+  const teacherOf = (classId: string) => app.db.prisma.assignment.findFirstOrThrow({ where: { classId } });
 });

@@ -90,6 +90,29 @@ describe('School.people', () => {
     expect(await surnames(school, external, 'role: TEACHER')).toEqual(['Борисова', 'Волкова']);
   });
 
+  it('tells that a role ended only to those who may read the role', async () => {
+    const { school, administrator, group, enrolled, imported, former } = await buildPeople();
+    const chat = await app.build.chat({ schoolId: school.id, kind: 'EXTRACURRICULAR' });
+    const schoolId = school.id;
+    for (const { id } of [enrolled, former])
+      await app.db.prisma.chatMember.create({ data: { schoolId, chatId: chat.id, userId: id, reason: 'PERSON' } });
+    const period = { startedAt: new Date(Date.now() - 60_000), endedAt: new Date() };
+    await app.db.prisma.enrolment.create({ data: { schoolId, classId: group.id, studentId: former.id, ...period } });
+    for (const args of ['active: false', 'active: null']) {
+      expect(await surnames(school, enrolled, args)).not.toContain('Авдеев');
+      for (const by of [administrator, imported]) expect(await surnames(school, by, args)).toContain('Авдеев');
+    }
+    // The pupil sees the person, with whom they share a chat, and their own ended role.
+    expect(
+      (await app.as(enrolled).send('query ($id: ID!) { node(id: $id) { ... on User { surname } } }', { id: app.id('User', former.id) }))
+        .data,
+    ).toEqual({ node: { surname: 'Авдеев' } });
+    await app.db.prisma.roleGrant.create({
+      data: { schoolId, userId: enrolled.id, role: 'TEACHER', ...period },
+    });
+    expect(await surnames(school, enrolled, 'active: null')).toContain('Яковлев');
+  });
+
   it('lists a person with two roles, one of them ended, once', async () => {
     const { school, administrator: by, external } = await buildPeople();
     await app.db.prisma.roleGrant.create({ data: { schoolId: school.id, userId: external.id, role: 'SCHOOL_ADMINISTRATION' } });

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { issuePersonalInvitations } from '../../src/domain/issue-personal-invitations.ts';
-import { invitationSheetOf } from '../../src/domain/personal-invitations.ts';
+import { invitationSheetOf } from '../../src/domain/invitation-sheets.ts';
 import { transaction } from '../../src/db/transaction.ts';
 import { expectRefusal } from '../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { maxUploadBytes, uploadFolder } from '../../src/domain/uploads.ts';
 import { deleteOldUploads } from '../../src/jobs/housekeeping.ts';
 import { expectRefusal } from '../support/expect-refusal.ts';
-import { send, senderOf, type Sender } from '../support/import-lists.ts';
+import { planList, send, senderOf, type Sender } from '../support/import-lists.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 let app: Sfera;
@@ -65,6 +65,17 @@ describe('the uploads of a school', () => {
     const { id } = await app.db.prisma.upload.findFirstOrThrow({ where: { schoolId: school.id } });
     await app.db.prisma.upload.delete({ where: { id } });
     expect(await announce(by, schoolId)).toMatchObject({ __typename: 'Upload' });
+  });
+});
+
+describe('a service with the scope roster alone', () => {
+  it('creates an upload, sends it, plans and applies', async () => {
+    const { school } = await scene();
+    const service = await app.asService(school.id, ['roster']);
+    const plan = await planList(app, { as: service, token: service.token }, school.id, [{ name: 'Петров Пётр', class: '5А' }]);
+    expect(await service.applyPlan({ planId: plan.id })).toMatchObject({ __typename: 'Plan', state: 'APPLIED' });
+    const other = await scene();
+    expect(await announce({ as: service, token: service.token }, other.schoolId)).toMatchObject({ code: 'NOT_FOUND' });
   });
 });
 

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newId } from '../../src/db/ids.ts';
 import { expectRefusal } from '../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
@@ -79,6 +80,17 @@ describe('voidEnrolment', () => {
     expect(await see()).not.toBeNull();
     await by.voidEnrolment({ enrolmentId: enrolled.id, reason });
     expect(await see()).toBeNull();
+  });
+
+  it('keeps what an import stated of the admission', async () => {
+    const { by, enrolled, rows } = await scene();
+    const id = (await rows())[0]!.id;
+    const stated = { planId: newId(), orderNumber: '12-у', admittedOn: new Date('2026-09-01') };
+    const { prisma } = app.db;
+    const enrolment = await prisma.enrolment.update({ where: { id }, data: stated });
+    await by.voidEnrolment({ enrolmentId: enrolled.id, reason });
+    const { updatedAt: _, ...kept } = enrolment;
+    expect(await prisma.voidedEnrolment.findUnique({ where: { id } })).toMatchObject(kept);
   });
 
   it('voids it once: a repeat changes nothing, and returns the same', async () => {

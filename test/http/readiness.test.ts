@@ -1,6 +1,8 @@
+import crypto from 'node:crypto';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { syncBuiltinESMExports } from 'node:module';
 import { connect, type Socket } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startSecondApp } from '../support/second-app.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { ask, json, openSignedIn } from './raw-http.ts';
@@ -99,6 +101,18 @@ describe('/metrics', () => {
     for (const authorization of ['', 'Bearer ', 'Bearer another token', 'a token for metrics', 'Basic a token for metrics'])
       expect((await get('/metrics', { authorization }, url)).status).toBe(404);
     await guarded.close();
+  });
+
+  it('compares the token in a time that says nothing about it', async () => {
+    const guarded = await startSecondApp(app, { config: { metricsToken: 'a token for metrics' } });
+    const compare = vi.spyOn(crypto, 'timingSafeEqual');
+    syncBuiltinESMExports();
+    const status = (await get('/metrics', { authorization: 'Bearer b token for metrics' }, `http://127.0.0.1:${guarded.port}/`)).status;
+    const calls = compare.mock.calls.length;
+    compare.mockRestore();
+    syncBuiltinESMExports();
+    await guarded.close();
+    expect([status, calls]).toEqual([404, 1]);
   });
 
   it('counts answered requests and operations', async () => {

@@ -6,6 +6,7 @@ import { mutate, type Context } from '../context.ts';
 import type { Plan } from '../entities.ts';
 import { withExternalIdConflict } from '../external-ids.ts';
 import { refuseDeactivated, refuseImpossibleAssignments, refuseMoved, refuseNewNamesakes, refuseStaying } from './check-plan.ts';
+import { OverridableRefusal } from './overridable-refusal.ts';
 import { refuseOld } from './plan-age.ts';
 import { loadStoredRows, writeDone } from './plan-store.ts';
 import { byNoun, endingClasses, existingIds, presentStates, type RowsByNoun, type StoredRow } from './plan-things.ts';
@@ -14,7 +15,7 @@ import { loadPresentRoster } from './present-roster.ts';
 import type { PersonState } from './plan-rows.ts';
 
 export interface ApplyOptions {
-  /** How many of the people whom an import covers may leave, in per cent. */
+  /** How many of the people whom an import covers may leave, in per cent; 100 means any number. */
   threshold?: number | null;
   skipErrors?: boolean | null;
 }
@@ -100,14 +101,7 @@ export function refuseUnlessReady({ state }: Plan): void {
 
 async function refuseErrors(tx: Tx, planId: string): Promise<void> {
   const count = await tx.prisma.planRow.count({ where: { planId, operation: 'ERROR' } });
-  if (count > 0)
-    throw conflict(
-      [
-        `Строк с ошибками: ${count}. Исправьте файл или разрешите пропустить такие строки.`,
-        `Rows with errors: ${count}. Correct the file, or allow such rows to be skipped.`,
-      ],
-      { path: ['skipErrors'] },
-    );
+  if (count > 0) throw new OverridableRefusal([`Строк с ошибками: ${count}.`, `Rows with errors: ${count}.`], ['skipErrors', true]);
 }
 
 /**
@@ -121,13 +115,13 @@ function refuseTooManyEnds(people: readonly StoredRow<PersonState>[], coveredCou
       (before !== null &&
         ((before.classId !== null && after?.classId === null) || before.roles.some((role) => !after?.roles.includes(role)))),
   ).length;
-  if (lost * 100 <= threshold * coveredCount) return;
-  throw conflict(
+  if (threshold === 100 || lost * 100 <= threshold * coveredCount) return;
+  throw new OverridableRefusal(
     [
-      `Школу или класс покинут ${lost} из ${coveredCount} человек — больше, чем ${threshold} %. Проверьте файл или укажите больший порог.`,
-      `${lost} of ${coveredCount} people would leave the school or their class, more than ${threshold} %. Check the file, or give a higher threshold.`,
+      `Школу или класс покинут ${lost} из ${coveredCount} человек — больше, чем ${threshold} %.`,
+      `${lost} of ${coveredCount} people would leave the school or their class, more than ${threshold} %.`,
     ],
-    { path: ['threshold'] },
+    ['threshold', Math.min(100, Math.ceil((lost * 100) / coveredCount))],
   );
 }
 

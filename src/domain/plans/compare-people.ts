@@ -7,6 +7,7 @@ import { note, type NoteCode } from './notes.ts';
 import { isUsable, namesAfter } from './names-after.ts';
 import { changeRow, endRow, errorRow, isSameState, protectedRow, type PersonState, type PlannedRow } from './plan-rows.ts';
 import type { PresentGrant, PresentPerson, PresentRoster } from './present-roster.ts';
+import { withRenameNotes } from './renamed-people.ts';
 
 /** Compares the people of a roster, their roles and their classes with those of the school. */
 
@@ -52,7 +53,7 @@ export class PeopleComparison {
   readonly #className: ReadonlyMap<string, string>;
   readonly #namesakes: ReadonlyMap<string, number>;
 
-  /** The roles that the import never grants, each with the code of the note that says so. */
+  /** The roles that the import neither grants nor ends, each with the code of the note that says so. */
   readonly #withheld: ReadonlyMap<Role, NoteCode>;
 
   constructor(roster: Roster, present: PresentRoster, classes: Compared['of'], { isByService }: { isByService: boolean }) {
@@ -82,7 +83,7 @@ export class PeopleComparison {
     }
     const covered = this.#present.people.filter((person) => person.grants.length > 0 && this.#covers(person));
     for (const person of covered) if (!named.has(person)) this.#end(person, null);
-    return { rows: this.#rows, of: this.#of, endedIds: this.#endedIds, coveredCount: this.#coveredCount(covered) };
+    return { rows: withRenameNotes(this.#rows), of: this.#of, endedIds: this.#endedIds, coveredCount: this.#coveredCount(covered) };
   }
 
   /** Returns the number of covered people. A roster of changes covers nobody: the number is then that of the whole school. */
@@ -186,16 +187,19 @@ export class PeopleComparison {
   }
 
   /**
-   * Returns the roles after the import, and the code of the note about a role that is not granted. Grants no role in
-   * `#withheld`. Ends a role only if an import granted it and the file covers it.
+   * Returns the roles after the import, and the code of the note about a role that is withheld. Neither grants nor ends a
+   * role in `#withheld`. Ends a role only if an import granted it and the file covers it.
    */
   #rolesAfter({ roles, person }: Wanted, found: Found): [Role[], NoteCode | null] {
     const grants = found?.grants ?? [];
     const isStated = person !== undefined && person.roles.length > 0;
-    const kept = grants.filter((grant) => roles.has(grant.role) || !isStated || !this.#coversRole(grant.role) || isByHand(grant));
+    const ending = grants.filter((grant) => !roles.has(grant.role) && isStated && this.#coversRole(grant.role) && !isByHand(grant));
+    const spared = ending.filter(({ role }) => this.#withheld.has(role));
+    const kept = grants.filter((grant) => !ending.includes(grant) || spared.includes(grant));
     const added = [...roles].filter((role) => !this.#withheld.has(role));
     const after = [...new Set([...kept.map(({ role }) => role), ...added])].sort();
-    return [after, this.#withheldNote([...roles].filter((role) => !after.includes(role)))];
+    const withheld = [...roles].filter((role) => !after.includes(role));
+    return [after, this.#withheldNote([...withheld, ...spared.map(({ role }) => role)])];
   }
 
   /**
@@ -219,12 +223,13 @@ export class PeopleComparison {
   #end(person: PresentPerson, at: PlannedPlace): void {
     const before = this.#stateOf(person);
     const thing = { noun: 'PERSON', thingId: person.id, at, before } as const;
-    const remaining = person.grants.filter(({ role }) => role === 'PLATFORM_ADMINISTRATOR').map(({ role }) => role);
+    const remaining = person.grants.filter(({ role }) => this.#withheld.has(role)).map(({ role }) => role);
+    const code = this.#withheldNote(remaining);
     const after: PersonState = { ...before, roles: remaining, classId: null, className: null };
-    if (remaining.length === person.grants.length)
-      return void this.#rows.push(protectedRow({ ...endRow(thing, after), proposed: 'KEEP' }, note('ADMINISTRATOR_BY_HAND')));
-    const row = endRow(thing, after);
-    const isProtected = person.grants.some((grant) => isByHand(grant) && grant.role !== 'PLATFORM_ADMINISTRATOR');
+    if (code !== null && remaining.length === person.grants.length)
+      return void this.#rows.push(protectedRow({ ...endRow(thing, after), proposed: 'KEEP' }, note(code)));
+    const row = endRow({ ...thing, note: code === null ? null : note(code) }, after);
+    const isProtected = person.grants.some((grant) => isByHand(grant) && !this.#withheld.has(grant.role));
     if (!isProtected) this.#endedIds.add(person.id);
     this.#rows.push(isProtected ? protectedRow(row, note('SET_BY_HAND')) : row);
   }

@@ -80,8 +80,8 @@ export const notes = {
     'An import neither grants nor ends the role of a platform administrator: an administrator does.',
   ],
   ADMINISTRATION_BY_HAND: [
-    'Роль администрации школы импорт от внешней системы не назначает: это делает администратор.',
-    'An import by a service does not grant a role of the school’s administration: an administrator does.',
+    'Роль администрации школы импорт от внешней системы не назначает и не завершает: это делает администратор.',
+    'An import by a service neither grants nor ends a role of the school’s administration: an administrator does.',
   ],
   GRADUATED: ['Выпускается: роль ученика заканчивается.', 'Graduates: the role of a pupil ends.'],
   REGROUPED: [

@@ -6,6 +6,13 @@ export const explorerScript = `'use strict';
 (() => {
   const home = document.body.dataset.home;
   if (location.origin !== home) return location.replace(home + '/explorer');
+  // Web Crypto exists at https addresses and on localhost only.
+  if (!window.isSecureContext || !crypto.subtle) {
+    document.body.dataset.signedIn = 'no';
+    document.getElementById('sign-in').hidden = true;
+    document.getElementById('insecure').hidden = false;
+    return;
+  }
   const client = 'explorer';
   const redirectUri = home + '/explorer';
   const element = (id) => document.getElementById(id);

@@ -43,6 +43,7 @@ export function explorerPage({ res, language }: Visit, config: Config): void {
 <h1>${say(language, 'explorerTitle')}</h1>
 <p class="soft">${say(language, 'explorerAbout')}</p>
 <p class="alert" id="wrong" role="alert" hidden>${say(language, 'explorerWrong')}</p>
+<p class="alert" id="insecure" role="alert" hidden>${say(language, 'explorerInsecure')}</p>
 <button id="sign-in" class="wide" type="button">${say(language, 'signIn')}</button>
 </section></main>
 <noscript><main><section><p>${say(language, 'explorerScript')}</p></section></main></noscript>

@@ -1,7 +1,7 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Refusal, type Language } from '../../errors.ts';
-import { fingerprint } from '../../auth/seal.ts';
+import { fingerprint, isSameSecret } from '../../auth/seal.ts';
 import { isDecodable, mediaTypeOf, readText } from '../body.ts';
 import { cookieOf, setCookie } from './cookies.ts';
 import { html, type Html } from './html.ts';
@@ -44,16 +44,11 @@ export function createFormGuard(secretKey: Uint8Array, secure: boolean): FormGua
       // A page of a sibling domain can set the cookie, but cannot forge `Sec-Fetch-Site`.
       const site = req.headers['sec-fetch-site'];
       const isSameOrigin = site === undefined || site === 'same-origin' || site === 'none';
-      if (!isSameOrigin || nonce === undefined || !isEqual(form.get(fieldName) ?? '', sign(nonce)))
+      if (!isSameOrigin || nonce === undefined || !isSameSecret(form.get(fieldName) ?? '', sign(nonce)))
         throw new Refusal('FORBIDDEN', texts.forged);
       return form;
     },
   };
-}
-
-function isEqual(actual: string, expected: string): boolean {
-  const [a, b] = [Buffer.from(actual), Buffer.from(expected)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }
 
 async function readForm(req: IncomingMessage): Promise<URLSearchParams> {

@@ -78,7 +78,7 @@ ${
     if (!(error instanceof Refusal) || error.code === 'UNAVAILABLE') throw error;
     return show(statusOf(res, error), { values: form, refusal: error });
   }
-  redirect(visit, withLanguage('/joined', language));
+  redirect(visit, withLanguage(preview.role === 'STUDENT' ? '/joined' : '/joined?as=staff', language));
 }
 
 /** Signs in a person who has an account, and accepts the invitation in their name. */
@@ -115,9 +115,14 @@ ${row('role', say(language, role as TextName))}
 </dl>`;
 }
 
-/** `/joined`: tells what to do next. Shows no personal data, so that it can stay open on a shared computer. */
+/**
+ * `/joined`: tells what to do next; `?as=staff` adds the page of slips. Shows no personal data, so that it can stay open on
+ * a shared computer.
+ */
 export function joinedPage(visit: Visit): void {
-  const { res, language } = visit;
+  const { res, language, url } = visit;
+  const way = (path: string, name: TextName, about: TextName) =>
+    html`<li><a href="${withLanguage(path, language)}">${say(language, name)}</a><p class="small soft">${say(language, about)}</p></li>`;
   const body = html`<section>
 <h1>${say(language, 'joinedTitle')}</h1>
 <h2>${say(language, 'joinedNext')}</h2>
@@ -126,7 +131,11 @@ export function joinedPage(visit: Visit): void {
 <li>${say(language, 'joinedSignIn')}</li>
 <li>${say(language, 'joinedKeep')}</li>
 </ol>
-<p><a href="${withLanguage('/sessions', language)}">${say(language, 'sessionsTitle')}</a></p>
+<ul class="ways">
+${url.searchParams.get('as') === 'staff' && way('/classes', 'joinedSlips', 'joinedSlipsAbout')}
+${way('/sessions', 'sessionsTitle', 'joinedSessionsAbout')}
+${way('/', 'toHome', 'joinedHomeAbout')}
+</ul>
 </section>`;
   sendPage(res, 200, { language, title: say(language, 'joinedTitle'), body, here: pathOf(visit) });
 }

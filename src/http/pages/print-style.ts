@@ -5,6 +5,7 @@ header, main, footer { max-width: 62rem; }
 .about ul { margin: 0; }
 #print { margin-bottom: 1rem; }
 .sheet { margin-top: 1.5rem; background: #fff; color: #000; color-scheme: light; }
+.sheet h2.of { margin: 0; padding: .5rem 1rem; font-size: 1.125rem; }
 .row { display: flex; border: 1px dashed #000; margin-top: -1px; }
 .slip {
   flex: 0 0 50%; min-width: 0; padding: 1rem; display: grid; grid-template-columns: 1fr 8.5rem; gap: .5rem .75rem; align-content: start;
@@ -35,6 +36,8 @@ header, main, footer { max-width: 62rem; }
   header, footer, .about { display: none; }
   main { max-width: none; padding: 0; margin: 0; }
   .sheet { margin: 0; padding-top: 1px; }
+  .sheet + .sheet { break-before: page; }
+  .sheet h2.of { display: none; }
   .row { break-inside: avoid; }
   .slip { padding: 3mm 4mm; gap: 1mm 3mm; grid-template-columns: 1fr 29mm; min-height: 54mm; break-inside: avoid; }
   .slip .school { font-size: 7.5pt; }

@@ -20,8 +20,8 @@ export const texts = {
   ],
   homeSlips: ['Листки-приглашения', 'Invitation slips'],
   homeSlipsAbout: [
-    'Для классных руководителей и администраторов: напечатать приглашения для учеников.',
-    'For class teachers and administrators: print the invitations of pupils.',
+    'Для классных руководителей и администраторов: напечатать приглашения.',
+    'For class teachers and administrators: print invitations.',
   ],
   homeLink: ['У меня есть ссылка-приглашение', 'I have an invitation link'],
   homeLinkAbout: [
@@ -77,10 +77,17 @@ export const texts = {
   joinedNext: ['Что дальше', 'What’s next'],
   joinedApp: ['Откройте приложение или сайт, которым пользуется ваша школа.', 'Open the app or the site that your school uses.'],
   joinedSignIn: ['Войдите со своим логином и паролем.', 'Sign in with your sign-in name and password.'],
-  joinedKeep: [
-    'Храните пароль в секрете. Где вы вошли, видно на странице «Мои входы».',
-    'Keep the password secret. The page “My sessions” shows where you are signed in.',
+  joinedKeep: ['Храните пароль в секрете и никому его не говорите.', 'Keep the password secret, and do not share it with anyone.'],
+  joinedSlips: ['Напечатать приглашения для учеников', 'Print the invitations of pupils'],
+  joinedSlipsAbout: [
+    'Если вы администратор платформы или классный руководитель.',
+    'If you are a platform administrator or a class teacher.',
   ],
+  joinedSessionsAbout: [
+    'Войти на сайте сервера, посмотреть, где вы вошли, или завершить лишние входы.',
+    'Sign in at the site of the server, see where you are signed in, and end the sessions you do not need.',
+  ],
+  joinedHomeAbout: ['Все страницы этого сервера.', 'All pages of this server.'],
 
   classesTitle: ['Листки-приглашения', 'Invitation slips'],
   classesAbout: [
@@ -92,17 +99,33 @@ export const texts = {
     'This page lists the classes whose class teacher you are and, for platform administrators, all classes of the school with pupils.',
   ],
   classJoined: ['Все вступили', 'Everyone has joined'],
+  allSlips: ['Листки всех классов сразу', 'The slips of all classes at once'],
+  staffSlips: ['Листки для взрослых', 'Slips for adults'],
+  staffSlipsFor: ['Для учителей и администрации', 'For teachers and the administration'],
   slipsTitle: ['Приглашения класса', 'Invitations of class'],
+  allSlipsTitle: ['Приглашения всех классов', 'Invitations of all classes'],
+  staffSlipsTitle: ['Приглашения взрослых', 'Invitations of adults'],
   slipsAbout: [
     'Напечатайте листы, разрежьте их по пунктиру и отдайте каждому ученику его листок. По чужому листку можно вступить вместо другого ученика, поэтому не фотографируйте листки и не отправляйте их в чаты.',
     'Print the sheets, cut them along the dashed lines and give each pupil their own slip. Whoever has someone else’s slip can join in that pupil’s place, so do not photograph the slips or post them in chats.',
   ],
+  allSlipsAbout: ['Каждый класс печатается с нового листа.', 'Each class starts on a new page.'],
+  staffSlipsAbout: [
+    'Напечатайте листы, разрежьте их по пунктиру и отдайте каждому его листок лично. Листок даёт права учителя или администрации, поэтому не оставляйте листки на виду, не фотографируйте их и не отправляйте в чаты.',
+    'Print the sheets, cut them along the dashed lines and give each person their own slip in person. A slip gives the rights of a teacher or of the administration, so do not leave the slips lying about, photograph them or post them in chats.',
+  ],
   slipsLeft: ['Ещё не вступили', 'Not joined yet'],
   slipsPrint: ['Печать', 'Print'],
   slipsNone: ['Все ученики класса уже вступили. Печатать нечего.', 'Every pupil of the class has joined. There is nothing to print.'],
+  allSlipsNone: ['Все ученики уже вступили. Печатать нечего.', 'Every pupil has joined. There is nothing to print.'],
+  staffSlipsNone: ['Все взрослые уже вступили. Печатать нечего.', 'Every adult has joined. There is nothing to print.'],
+  slipsCut: [
+    'Листков слишком много для одной страницы, поэтому здесь не все. Напечатайте остальные, когда эти люди вступят, или по одному классу.',
+    'There are too many slips for one page, so some are missing. Print the others once these people have joined, or class by class.',
+  ],
   slipsWithoutLink: [
-    'Для этих учеников нет действующего приглашения. Администратор платформы может выпустить новое:',
-    'These pupils have no valid invitation. The platform administrator can issue a new one:',
+    'Для этих людей нет действующего приглашения. Администратор платформы может выпустить новое:',
+    'These people have no valid invitation. The platform administrator can issue a new one:',
   ],
   slipsLocal: [
     'Адрес этого сервера открывается только на этом компьютере, поэтому коды на листках не сработают на телефонах. Администратор сервера задаёт настоящий адрес настройкой PUBLIC_URL.',
@@ -199,6 +222,10 @@ export const texts = {
     'Queries, mutations and subscriptions to your school’s API, in your name and with your rights.',
   ],
   explorerWrong: ['Войти не получилось. Попробуйте ещё раз.', 'Signing in did not work. Try again.'],
+  explorerInsecure: [
+    'Войти здесь нельзя: адрес начинается с http://, и браузер отключает на нём шифрование, без которого вход невозможен. Откройте обозреватель по адресу https:// (его задают прокси и PUBLIC_URL) или на самом сервере по адресу http://localhost — для этого запустите сервер без PUBLIC_URL.',
+    'You cannot sign in here: the address starts with http://, where browsers switch off the cryptography that signing in needs. Open the explorer at an https:// address (set by a proxy and PUBLIC_URL), or on the server itself at http://localhost, after you start the server without PUBLIC_URL.',
+  ],
   explorerScript: ['Обозревателю нужен JavaScript.', 'The explorer needs JavaScript.'],
 
   wrongTitle: ['Не получилось', 'That did not work'],

@@ -10,7 +10,7 @@ import { redirect, type PageParts, type Visit } from './parts.ts';
 /** The person who is signed in to the pages, and the way to sign in. */
 
 /** The pages that a person returns to after signing in. Another path in `state` leads to `/sessions`. */
-const returnPath = /^\/(?:sessions|password|classes|classes\/[\da-f-]{36}\/invitations)$/;
+const returnPath = /^\/(?:sessions|password|invitations|invitations\/staff|classes|classes\/[\da-f-]{36}\/invitations)$/;
 
 /**
  * Returns the person who is signed in by the browser's cookie. The session of the actor is the cookie's session for

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uploadPath } from '../../../src/domain/uploads.ts';
 import { expectRefusal } from '../../support/expect-refusal.ts';
 import { importList, listOf, planList, senderOf, upload, type ListRow, type Sender } from '../../support/import-lists.ts';
+import { oneRoster12, zipOf } from '../../support/roster-files.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 let app: Sfera;
@@ -181,6 +182,45 @@ describe('planImport', () => {
     expect(plan.__typename).toBe('Plan');
     expect(await codes(by, plan.id)).toEqual([3, 4, 5, 6, 7].map((line) => [line, 'TEXT_INVALID']));
     expect(await by.as.applyPlan({ planId: plan.id, skipErrors: true })).toMatchObject({ __typename: 'Plan' });
+  });
+  it('by a service ends no role of the school’s administration', async () => {
+    const { school, by } = await scene();
+    const leader = 'r5,,,t1,secondary,principal,,,s1\r\nr6,,,t2,primary,principal,,,s1\r\n';
+    const withLeaders = {
+      ...oneRoster12,
+      'users.csv': `${oneRoster12['users.csv']}t2,,,true,t2,Анна,Завучева,,\r\n`,
+      'roles.csv': `${oneRoster12['roles.csv']}${leader}`,
+    };
+    const importSet = async (sender: Sender, files: Readonly<Record<string, string>>): Promise<string> => {
+      const plan = (await sender.as.planImport({
+        uploadId: await upload(app, sender, { schoolId: school.id, body: await zipOf(files) }),
+      })) as any;
+      expect(await sender.as.applyPlan({ planId: plan.id, threshold: 100 })).toMatchObject({ state: 'APPLIED' });
+      return plan.id;
+    };
+    const leaders = () => app.db.prisma.roleGrant.count({ where: { schoolId: school.id, role: 'SCHOOL_ADMINISTRATION', endedAt: null } });
+    await importSet(by, withLeaders);
+    const service = await app.senderOfService(school.id);
+    const planId = await importSet(service, oneRoster12);
+    const rows = await rowsOf(service, planId, { code: 'ADMINISTRATION_BY_HAND' });
+    expect(rows.map(({ operation, proposed }: any) => [operation, proposed])).toEqual([
+      ['KEEP', 'KEEP'],
+      ['KEEP', 'KEEP'],
+    ]);
+    expect(await leaders()).toBe(2);
+    await importSet(by, oneRoster12);
+    expect(await leaders()).toBe(0);
+  });
+
+  it('notes that a new person is probably one who leaves, with a corrected name', async () => {
+    const { school, by } = await scene();
+    const others = [{ name: 'Петров Пётр', class: '5А' }];
+    await importList(app, by, school.id, [...others, { name: 'Смирнва Анна', class: '5А' }]);
+    const plan = await planList(app, by, school.id, [...others, { name: 'Смирнова Анна', class: '5А' }]);
+    expect(plan.counts).toMatchObject({ add: 1, end: 1 });
+    expect(await rowsOf(by, plan.id, { code: 'PERSON_RENAMED' })).toMatchObject([
+      { operation: 'ADD', line: 3, message: expect.stringContaining('«Смирнва Анна, 5А»') },
+    ]);
   });
 
   it('finds no rows of a code that no row can have', async () => {

@@ -42,3 +42,30 @@ describe('/join/<code> of a personal invitation', () => {
     expect(await server.db.prisma.user.findUnique({ where: { id: user.id } })).toMatchObject({ signInName });
   });
 });
+
+describe('/joined', () => {
+  const waysOf = (text: string) => [...text.matchAll(/<li><a href="([^"?]*)/g)].map(([, path]) => path);
+
+  it('leads a pupil to the sign-in and the start page', async () => {
+    const { path, signInName } = await invited();
+    const visitor = new Browser(server.url);
+    const joined = await visitor.submit(await visitor.open(path), { signInName, password: 'длинный и свой' });
+    expect(waysOf(joined.text)).toEqual(['/sessions', '/']);
+  });
+
+  it('leads the administrator and a teacher to the slips of pupils too', async () => {
+    const { school } = await server.build.school();
+    const teacher = await server.build.invited({ schoolId: school.id, surname: 'Ягодина', givenName: 'Ольга' });
+    const link = await server.build.invitation({ schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR' });
+    const names = { surname: 'Громов', givenName: 'Олег', patronymic: '' };
+    for (const [code, fields] of [
+      [teacher.code, {}],
+      [link.code, names],
+    ] as const) {
+      const visitor = new Browser(server.url);
+      const login = { signInName: `x.${randomBytes(5).toString('hex')}`, password: 'длинный и свой' };
+      const joined = await visitor.submit(await visitor.open(`/join/${code}`), { ...fields, ...login });
+      expect([new URL(joined.url).pathname, waysOf(joined.text)]).toEqual(['/joined', ['/classes', '/sessions', '/']]);
+    }
+  });
+});

@@ -52,6 +52,8 @@ it('prints a one-time link for the only administrator of a school, or for a sign
     links.push(/https:\/\/sfera\.example\/reset\/[\w-]{43}$/m.exec(out)![0]);
   }
   expect(new Set(links).size).toBe(2);
+  const russian = run('reset-password', '--login', 'lev', '--lang', 'ru').out;
+  expect(russian).toMatch(/^Прежний пароль пользователя lev больше не действует[^]+действует до \d+ [а-я]+ \d{4} г\.[^]+\/reset\//);
   const [rows, user, events] = await store.use((db) =>
     Promise.all([
       db.prisma.passwordLink.findMany(),
@@ -61,7 +63,7 @@ it('prints a one-time link for the only administrator of a school, or for a sign
   );
   expect(rows).toMatchObject([{ userId, channel: 'HANDED_OVER' }]);
   expect(user!.passwordHash).toBeNull();
-  expect(events.map(({ actor }) => actor)).toEqual(['operator', 'operator']);
+  expect(events.map(({ actor }) => actor)).toEqual(['operator', 'operator', 'operator']);
 });
 
 it('says in one line what is wrong', () => {
@@ -72,6 +74,7 @@ it('says in one line what is wrong', () => {
     out: '',
     error: '--login: There is no active user with this sign-in name.\n',
   });
+  expect(run('reset-password', '--login', 'nobody', '--lang', 'ru').error).toBe('--login: Пользователя с таким логином нет.\n');
   expect(run('help').out).toContain('reset-password');
   expect(run('reset-password', '--help').out).toContain('--login');
 });

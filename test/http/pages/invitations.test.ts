@@ -84,6 +84,83 @@ describe('/classes/<id>/invitations', () => {
   });
 });
 
+/** Returns the titles of the slips of a page, sheet by sheet. */
+const sheetsOf = (text: string): string[][] =>
+  text
+    .split('<div class="sheet">')
+    .slice(1)
+    .map((sheet) => [...sheet.matchAll(/<h2>([^<]*)<\/h2>\s*<p class="class">([^<]*)/g)].map(([, name, of]) => `${name}, ${of}`));
+
+describe('/invitations', () => {
+  it('2.3 b — shows a sheet for each class of the visitor with pupils who have not joined', async () => {
+    const { school, administrator, people } = await world();
+    const other = await server.build.class({ schoolId: school.id, grade: 9, letter: 'Б' });
+    for (const surname of ['Яковлева', 'Абрамова'])
+      await server.build.invited({ schoolId: school.id, classId: other.id, surname, givenName: 'Ия' });
+    const joined = await server.build.class({ schoolId: school.id, grade: 3, letter: 'В' });
+    await server.build.student({ classId: joined.id });
+    await world();
+    const of5 = ['Ёлкина Анна, Класс 5А'];
+    const page = await openAs(administrator.signInName, '/invitations');
+    expect([page.status, new URL(page.url).pathname]).toEqual([200, '/invitations']);
+    expect(sheetsOf(page.text)).toEqual([of5, ['Абрамова Ия, Класс 9Б', 'Яковлева Ия, Класс 9Б']]);
+    expect(page.text).toContain('Ещё не вступили: <strong>3</strong>');
+    expect(sheetsOf((await openAs(people.classTeacher.signInName, '/invitations')).text)).toEqual([of5]);
+    const nothing = await openAs(people.subjectTeacher.signInName, '/invitations');
+    expect([sheetsOf(nothing.text), nothing.text]).toEqual([[], expect.stringContaining('Печатать нечего')]);
+  });
+
+  it('shows no archived class, and names pupils without a valid invitation by class', async () => {
+    const { administrator, group, invited } = await world();
+    await server.db.prisma.invitation.update({ where: { id: invited.invitation.id }, data: { expiresAt: new Date() } });
+    const expired = await openAs(administrator.signInName, '/invitations');
+    expect([sheetsOf(expired.text), expired.text]).toEqual([[], expect.stringContaining('<li>Ёлкина Анна</li>')]);
+    await server.db.prisma.class.update({ where: { id: group.id }, data: { archivedAt: new Date() } });
+    expect((await openAs(administrator.signInName, '/invitations')).text).not.toContain('Ёлкина');
+  });
+});
+
+describe('/invitations/staff', () => {
+  async function buildStaff() {
+    const built = await world();
+    const schoolId = built.school.id;
+    const teacher = await server.build.invited({ schoolId, surname: 'Ягодина', givenName: 'Ольга' });
+    await server.db.prisma.roleGrant.create({ data: { schoolId, userId: teacher.user.id, role: 'SCHOOL_ADMINISTRATION' } });
+    const former = await server.build.invited({ schoolId, surname: 'Бывшая', givenName: 'Яна' });
+    await server.db.prisma.roleGrant.updateMany({ where: { userId: former.user.id }, data: { endedAt: new Date() } });
+    return { ...built, teacher };
+  }
+
+  it('2.1 d — shows the administrator a slip for each adult of the school who has not joined, with the roles', async () => {
+    const { administrator, teacher } = await buildStaff();
+    await buildStaff();
+    const page = await openAs(administrator.signInName, '/invitations/staff');
+    expect(sheetsOf(page.text)).toEqual([[expect.stringMatching(/^Ягодина Ольга, (?=.*Учитель)(?=.*Администрация школы)/)]]);
+    expect(page.text).toContain(`/join/${teacher.code}</p>`);
+    await server.db.prisma.user.update({ where: { id: teacher.user.id }, data: { joinedAt: new Date() } });
+    expect((await openAs(administrator.signInName, '/invitations/staff')).text).toContain('Все взрослые уже вступили');
+  });
+
+  it('refuses everyone else, and shows no link of another school', async () => {
+    const { school, people, administrator, teacher } = await buildStaff();
+    const leader = await server.build.user({
+      schoolId: school.id,
+      role: 'SCHOOL_ADMINISTRATION',
+      passwordHash: await hashPassword(password),
+    });
+    for (const { signInName } of [people.classTeacher, people.subjectTeacher, leader]) {
+      const page = await openAs(signInName, '/invitations/staff');
+      expect([page.status, page.text.includes('Ягодина')]).toEqual([403, false]);
+    }
+    const other = await world();
+    await server.db.prisma.roleGrant.create({ data: { schoolId: other.school.id, userId: teacher.user.id, role: 'TEACHER' } });
+    const foreign = await openAs(other.administrator.signInName, '/invitations/staff');
+    expect([sheetsOf(foreign.text), foreign.text]).toEqual([[], expect.stringContaining('<li>Ягодина Ольга</li>')]);
+    expect(foreign.text).not.toContain(teacher.code);
+    expect(sheetsOf((await openAs(administrator.signInName, '/invitations/staff')).text)).toHaveLength(1);
+  });
+});
+
 describe('/classes', () => {
   it('lists the classes whose slips the visitor may print, with the number of pupils who have not joined', async () => {
     const { school, administrator, people, path } = await world();
@@ -97,6 +174,19 @@ describe('/classes', () => {
     const own = [path, '5А', 'Ещё не вступили: 1'];
     expect(await linksOf(people.classTeacher.signInName)).toEqual([own]);
     expect(await linksOf(administrator.signInName)).toEqual([own, [`/classes/${other.id}/invitations`, '9Б', 'Все вступили']]);
+    expect(await linksOf(people.subjectTeacher.signInName)).toEqual([]);
+  });
+
+  it('leads to the slips of all classes and of adults as far as the visitor may print them', async () => {
+    const { school, administrator, people } = await world();
+    const other = await server.build.class({ schoolId: school.id, grade: 9, letter: 'Б' });
+    await server.build.student({ classId: other.id });
+    const linksOf = async (signInName: string | null) =>
+      [...(await openAs(signInName, '/classes')).text.matchAll(/href="(\/invitations[^"?]*)/g)].map(([, path]) => path);
+    expect(await linksOf(administrator.signInName)).toEqual(['/invitations', '/invitations/staff']);
+    expect(await linksOf(people.classTeacher.signInName)).toEqual([]);
+    await server.build.assignment({ schoolId: school.id, classId: other.id, userId: people.classTeacher.id });
+    expect(await linksOf(people.classTeacher.signInName)).toEqual(['/invitations']);
     expect(await linksOf(people.subjectTeacher.signInName)).toEqual([]);
   });
 });

@@ -1,0 +1,35 @@
+import type { OptionsOf, Values } from '../command-line.ts';
+import { invalid, type Language, type Message } from '../errors.ts';
+import type { Opened } from '../http/bootstrap.ts';
+import { isUuid } from '../uuid.ts';
+
+/** What a command of `npx sfera` is. */
+
+/** What a command prints, and its exit status: 0 done, 1 failed, 2 refused. */
+export interface Outcome {
+  lines: string[];
+  exitCode: 0 | 1 | 2;
+}
+
+export interface Command extends OptionsOf {
+  about: Message;
+  /** Returns the lines to print; with an exit status unless it is 0. */
+  run(opened: Opened, values: Values, language: Language): Promise<string[] | Outcome>;
+}
+
+export const text = (values: Values, name: string): string => values[name] as string;
+export const optional = (values: Values, name: string): string | undefined => values[name] as string | undefined;
+export const list = (values: Values, name: string): string[] => (values[name] as string[] | undefined) ?? [];
+
+export const schoolOption: Message = ['идентификатор школы', 'id of the school'];
+
+/** Returns the id of a school. @throws INVALID for another text. */
+export function schoolIdIn(values: Values): string {
+  const value = text(values, 'school').toLowerCase();
+  if (!isUuid(value))
+    throw invalid('school', [
+      'Укажите идентификатор вида 0190…; идентификаторы школ выводит npx sfera schools.',
+      'An id such as 0190… is needed. To list the ids of schools, run: npx sfera schools',
+    ]);
+  return value;
+}

@@ -1,0 +1,198 @@
+import { inLanguage } from '../command-line.ts';
+import type { Context } from '../domain/context.ts';
+import type { Plan, PlanRow } from '../domain/entities.ts';
+import { OverridableRefusal } from '../domain/plans/overridable-refusal.ts';
+import { fieldsOf } from '../domain/plans/plan-fields.ts';
+import { planCountsOf, warningsOf } from '../domain/plans/plans.ts';
+import type { Language, Message, Refusal } from '../errors.ts';
+
+/** What the command line prints of a plan, in one language. */
+
+/** A line about a row of a plan, a place in the file, or the whole plan. */
+export interface Notice {
+  code: string;
+  file: string | null;
+  line: number | null;
+  message: string;
+}
+
+/** What `--json` prints. */
+export interface PlanResult {
+  rows: Record<'add' | 'change' | 'end' | 'keep' | 'error', number>;
+  /** What the reader of the file warns of. */
+  warnings: Notice[];
+  /** What the comparison says of rows that are no errors. */
+  notes: Notice[];
+  errors: Notice[];
+  planId: string;
+}
+
+/** Rows of a plan with their number, of which `list` has the first ones. */
+export interface RowList {
+  list: Notice[];
+  total: number;
+}
+
+const maxNotices = 1000;
+
+/** The lines of a table that are printed; `--json` has more. */
+const maxLines = 50;
+
+/** Reads the rows of a plan for a language. */
+export class PlanReport {
+  readonly #ctx: Context;
+  readonly #plan: Plan;
+  readonly #language: Language;
+
+  constructor(ctx: Context, plan: Plan, language: Language) {
+    this.#ctx = ctx;
+    this.#plan = plan;
+    this.#language = language;
+  }
+
+  async result(): Promise<PlanResult> {
+    const { ADD: add, CHANGE: change, END: end, KEEP: keep, ERROR: error } = await planCountsOf(this.#ctx, this.#plan);
+    const errors = await this.#rows({ operation: 'ERROR' }, maxNotices);
+    const notes = await this.#rows({ operation: { not: 'ERROR' }, code: { not: null } }, maxNotices);
+    return {
+      rows: { add, change, end, keep, error },
+      warnings: warningsOf(this.#plan).map(({ code, file, line, message }) => ({ code, file, line, message: this.say(message) })),
+      notes: notes.map((row) => this.#noticeOf(row)),
+      errors: errors.map((row) => this.#noticeOf(row)),
+      planId: this.#plan.id,
+    };
+  }
+
+  /** Returns the changes, each with the thing, its place in the file and what differs. */
+  async changes(operations: readonly PlanRow['operation'][]): Promise<RowList> {
+    const where = { operation: { in: [...operations] } };
+    const rows = await this.#rows(where, maxLines);
+    const list = rows.map((row) => ({
+      code: inLanguage(operationNames[row.operation], this.#language),
+      file: row.file,
+      line: row.line,
+      message: [thingOf(row), ...this.#differencesOf(row)].join(', '),
+    }));
+    return { list, total: await this.#count(where) };
+  }
+
+  /** Returns the notes of rows that are no errors, each with the thing that it is about. */
+  async notes(): Promise<RowList> {
+    const where = { operation: { not: 'ERROR' as const }, code: { not: null } };
+    const rows = await this.#rows(where, maxLines);
+    const list = rows.map((row) => {
+      const notice = this.#noticeOf(row);
+      return { ...notice, message: `${thingOf(row)}: ${notice.message}` };
+    });
+    return { list, total: await this.#count(where) };
+  }
+
+  say(message: Message): string {
+    return inLanguage(message, this.#language);
+  }
+
+  /** Returns a table of notices with its title; no line for none. */
+  table(title: Message, notices: readonly Notice[], total: number): string[] {
+    if (total === 0) return [];
+    const cells = notices
+      .slice(0, maxLines)
+      .map(({ code, file, line, message }) => [code, [file, line].filter((part) => part !== null).join(':'), message]);
+    const width = (column: number) => Math.max(...cells.map((row) => row[column]!.length));
+    const widths = [width(0), width(1)];
+    const lines = cells.map(([code, place, message]) => `  ${code!.padEnd(widths[0]!)}  ${place!.padEnd(widths[1]!)}  ${message}`);
+    const more = total - cells.length;
+    return [`${this.say(title)} (${total}):`, ...lines, ...(more > 0 ? [this.say([`  … и ещё ${more}`, `  … and ${more} more`])] : [])];
+  }
+
+  #rows(where: object, take: number): Promise<PlanRow[]> {
+    return this.#ctx.db.prisma.planRow.findMany({ where: { planId: this.#plan.id, ...where }, orderBy: { position: 'asc' }, take });
+  }
+
+  #count(where: object): Promise<number> {
+    return this.#ctx.db.prisma.planRow.count({ where: { planId: this.#plan.id, ...where } });
+  }
+
+  #noticeOf({ code, file, line, messageRu, messageEn }: PlanRow): Notice {
+    return { code: code ?? '', file, line, message: this.say([messageRu ?? '', messageEn ?? '']) };
+  }
+
+  #differencesOf(row: PlanRow): string[] {
+    if (row.operation !== 'CHANGE') return [];
+    return fieldsOf(row).map(({ name, before, after }) =>
+      this.#language === 'ru'
+        ? `${fieldNames[name] ?? name}: ${inRussian(name, before)} → ${inRussian(name, after)}`
+        : `${name} ${before ?? '–'} → ${after ?? '–'}`,
+    );
+  }
+}
+
+const operationNames: Readonly<Record<PlanRow['operation'], Message>> = {
+  ADD: ['добавить', 'ADD'],
+  CHANGE: ['изменить', 'CHANGE'],
+  END: ['завершить', 'END'],
+  KEEP: ['оставить', 'KEEP'],
+  ERROR: ['ошибка', 'ERROR'],
+};
+
+/** The fields of src/domain/plans/plan-fields.ts in Russian. */
+const fieldNames: Readonly<Record<string, string>> = {
+  grade: 'параллель',
+  letter: 'буква',
+  isArchived: 'в архиве',
+  name: 'название',
+  surname: 'фамилия',
+  givenName: 'имя',
+  patronymic: 'отчество',
+  birthDate: 'дата рождения',
+  email: 'эл. почта',
+  externalId: 'ID',
+  roles: 'роли',
+  class: 'класс',
+  kind: 'работа',
+  person: 'человек',
+  subject: 'предмет',
+};
+
+const valueNames: Readonly<Record<string, string>> = {
+  STUDENT: 'ученик',
+  TEACHER: 'учитель',
+  SCHOOL_ADMINISTRATION: 'администрация',
+  PLATFORM_ADMINISTRATOR: 'администратор платформы',
+  CLASS_TEACHER: 'классный руководитель',
+  SUBJECT_TEACHER: 'учитель-предметник',
+  true: 'да',
+  false: 'нет',
+};
+
+function inRussian(field: string, value: string | null): string {
+  if (value === null) return '–';
+  if (field === 'birthDate') return value.split('-').reverse().join('.');
+  if (!['roles', 'kind', 'isArchived'].includes(field)) return value;
+  return value.replace(/\w+/g, (word) => valueNames[word] ?? word);
+}
+
+/** Returns the name of what a row is about, such as «Иванов Иван, 5А». */
+function thingOf({ before, after }: Pick<PlanRow, 'before' | 'after'>): string {
+  const state = (before ?? after ?? {}) as Readonly<Record<string, unknown>>;
+  const text = (...fields: readonly string[]) =>
+    fields.map((field) => state[field]).filter((value) => typeof value === 'string' || typeof value === 'number');
+  const person = text('surname', 'givenName', 'patronymic', 'personName').join(' ');
+  return [person, ...text('name', 'subjectName', 'className'), text('grade', 'letter').join('')].filter(Boolean).join(', ');
+}
+
+/** Returns a refusal as an error of a result. It names the option that lets one go on, where there is one. */
+export function errorOf(refusal: Refusal, language: Language): Notice {
+  const message = refusal instanceof OverridableRefusal ? adviceOf(refusal, language) : refusal.say(language);
+  return { code: refusal.code, file: null, line: null, message };
+}
+
+function adviceOf({ facts, override: [argument, value] }: OverridableRefusal, language: Language): string {
+  const advice: Message =
+    argument === 'threshold'
+      ? [`Проверьте файл. Если всё верно, добавьте --threshold ${value}.`, `Check the file. If it is right, add --threshold ${value}.`]
+      : [
+          'Исправьте файл или добавьте --skip-errors, чтобы пропустить эти строки.',
+          'Correct the file, or add --skip-errors to leave these rows out.',
+        ];
+  return `${inLanguage(facts, language)} ${inLanguage(advice, language)}`;
+}

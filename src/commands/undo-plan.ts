@@ -1,0 +1,66 @@
+import type { Plan } from '../domain/entities.ts';
+import { undoPlan } from '../domain/plans/undo-plan.ts';
+import { invalid, Refusal, type Language, type Message } from '../errors.ts';
+import type { Values } from '../command-line.ts';
+import type { Opened } from '../http/bootstrap.ts';
+import { isUuid } from '../uuid.ts';
+import { schoolIdIn, schoolOption, text, type Command, type Outcome } from './command.ts';
+import { errorOf, PlanReport, type Notice } from './plan-report.ts';
+import { Progress } from './progress.ts';
+
+/** `npx sfera undo`. */
+
+export const undoCommand: Command = {
+  about: ['отменить применённый импорт', 'undo an import that was applied'],
+  usage: 'PLAN --school ID [--json]',
+  argument: 'PLAN',
+  options: { '*school': schoolOption, json: ['напечатать результат в JSON', 'print the result as JSON'] },
+  flags: ['json'],
+  run: undo,
+};
+
+async function undo({ operator }: Opened, values: Values, language: Language): Promise<Outcome> {
+  const plan = await findPlan(operator, { id: text(values, 'PLAN').toLowerCase(), schoolId: schoolIdIn(values) });
+  const report = new PlanReport(operator, plan, language);
+  const { rows, planId } = await report.result();
+  const errors: Notice[] = [];
+  const [status, exitCode] = await undoOrExplain(operator, plan, { language, errors });
+  if (values.json === true) return { lines: [JSON.stringify({ rows, errors, planId }, null, 2)], exitCode };
+  const total: Message = [
+    `План ${planId}: добавлено — ${rows.add}, изменено — ${rows.change}, завершено — ${rows.end}.`,
+    `Plan ${planId}: ${rows.add} added, ${rows.change} changed, ${rows.end} ended.`,
+  ];
+  return { lines: [report.say(total), ...report.table(['Ошибки', 'Errors'], errors, errors.length), report.say(status)], exitCode };
+}
+
+async function findPlan({ db }: Opened['operator'], { id, schoolId }: { id: string; schoolId: string }): Promise<Plan> {
+  const plan = isUuid(id) ? await db.prisma.plan.findFirst({ where: { id, schoolId } }) : null;
+  if (plan === null)
+    throw invalid('planId', [
+      'В этой школе нет такого плана. Идентификатор плана печатает npx sfera import.',
+      'This school has no such plan. npx sfera import prints the id of a plan.',
+    ]);
+  return plan;
+}
+
+/** Undoes the plan unless it is undone already. A refusal joins the errors. */
+async function undoOrExplain(
+  operator: Opened['operator'],
+  plan: Plan,
+  { language, errors }: { language: Language; errors: Notice[] },
+): Promise<[status: Message, exitCode: Outcome['exitCode']]> {
+  if (plan.state === 'UNDONE')
+    return [['План уже отменён. Ничего не изменено.', 'The plan has been undone already. Nothing was changed.'], 0];
+  const progress = new Progress();
+  try {
+    progress.show(language === 'ru' ? 'Отмена' : 'Undoing');
+    await undoPlan(operator, { planId: plan.id });
+    return [['План отменён: всё так, будто его не применяли.', 'The plan was undone, as if it had never been applied.'], 0];
+  } catch (refusal) {
+    if (!(refusal instanceof Refusal)) throw refusal;
+    errors.push(errorOf(refusal, language));
+    return [['Отказано. Ничего не изменено.', 'Refused. Nothing was changed.'], 2];
+  } finally {
+    progress.end();
+  }
+}

@@ -1,0 +1,95 @@
+import { editDistance } from '../../suggestions.ts';
+import { searchable } from '../text.ts';
+import type { Note } from './notes.ts';
+import type { PersonState, PlannedRow } from './plan-rows.ts';
+
+/**
+ * Finds people who are probably one person whose name or birth date was corrected in the file: such a correction makes
+ * the plan add one person and end another.
+ */
+
+interface Person {
+  state: PersonState;
+  surname: string;
+  givenName: string;
+  patronymic: string;
+}
+
+/** How many people of one key are compared with a new person. In one class, a key has one or two. */
+const maxCandidates = 20;
+
+/**
+ * Returns the rows with a note PERSON_RENAMED on each new person who resembles a person who leaves. Compares only people
+ * of the same class or birth date who also share a name or both initials, so that the work grows with the rows alone.
+ */
+export function withRenameNotes(rows: readonly PlannedRow[]): PlannedRow[] {
+  const leaving = new Map<string, Person[]>();
+  for (const row of rows) {
+    if (row.noun !== 'PERSON' || row.proposed !== 'END') continue;
+    const person = personOf(row.before as PersonState);
+    for (const key of keysOf(person)) {
+      const people = leaving.get(key);
+      if (people === undefined) leaving.set(key, [person]);
+      else if (people.length < maxCandidates) people.push(person);
+    }
+  }
+  if (leaving.size === 0) return [...rows];
+  return rows.map((row) => {
+    if (row.noun !== 'PERSON' || row.operation !== 'ADD' || row.note !== null) return row;
+    const person = personOf(row.after as PersonState);
+    const candidates = new Set(keysOf(person).flatMap((key) => leaving.get(key) ?? []));
+    for (const candidate of candidates) if (isSamePerson(person, candidate)) return { ...row, note: renamed(candidate.state) };
+    return row;
+  });
+}
+
+const personOf = (state: PersonState): Person => ({
+  state,
+  surname: searchable(state.surname),
+  givenName: searchable(state.givenName),
+  patronymic: searchable(state.patronymic ?? ''),
+});
+
+/** Returns the keys of a person: each joins a class or a birth date with a name, or with both initials. */
+function keysOf({ state, surname, givenName }: Person): string[] {
+  const places = [state.classId, state.birthDate].filter((place) => place !== null);
+  const names = [`surname ${surname}`, `given name ${givenName}`, `initials ${surname.charAt(0)}${givenName.charAt(0)}`];
+  return places.flatMap((place) => names.map((name) => `${place} ${name}`));
+}
+
+function isSamePerson(added: Person, left: Person): boolean {
+  const [a, b] = [added.state, left.state];
+  // A system that gives ids keeps the id of a person whose name it corrects.
+  if (a.externalId !== null && b.externalId !== null && a.externalId !== b.externalId) return false;
+  if (isStudent(a) !== isStudent(b)) return false;
+  const isOtherDay = a.birthDate !== null && b.birthDate !== null && a.birthDate !== b.birthDate;
+  // One of the two was corrected, the name or the birth date.
+  if (isOtherDay) return added.surname === left.surname && added.givenName === left.givenName && isNearPatronymic(added, left);
+  const hasOtherSurname = added.givenName === left.givenName && added.patronymic !== '' && added.patronymic === left.patronymic;
+  return (
+    hasOtherSurname || (isNear(added.surname, left.surname) && isNear(added.givenName, left.givenName) && isNearPatronymic(added, left))
+  );
+}
+
+const isStudent = ({ roles }: PersonState): boolean => roles.includes('STUDENT');
+
+const isNearPatronymic = (a: Person, b: Person): boolean =>
+  a.patronymic === '' || b.patronymic === '' || isNear(a.patronymic, b.patronymic);
+
+/** Whether two names differ by a slip: one letter, or two in a name of six letters and more. */
+function isNear(a: string, b: string): boolean {
+  if (a === b) return true;
+  const max = Math.max(a.length, b.length) < 6 ? 1 : 2;
+  return Math.abs(a.length - b.length) <= max && editDistance(a, b) <= max;
+}
+
+function renamed({ surname, givenName, className }: PersonState): Note {
+  const person = [`${surname} ${givenName}`, className].filter(Boolean).join(', ');
+  return {
+    code: 'PERSON_RENAMED',
+    message: [
+      `Похоже, это тот же человек, что и «${person}», который выбывает: в файле исправили имя или дату рождения. Если так, не применяйте план: выгрузите список, исправьте человека в нём, не меняя столбец ID, и импортируйте его.`,
+      `This looks like the person “${person}”, who leaves: the file corrects a name or a birth date. If so, do not apply the plan: export the list, correct the person there without changing the ID column, and import it.`,
+    ],
+  };
+}
