@@ -135,7 +135,7 @@ export async function lockOpenClass(tx: Tx, classId: string, purpose: 'change' |
 }
 
 export interface ClassFilter {
-  /** Undefined: the present year, which changes on 1 September at 00:00 in the school’s time zone. Null: all years. */
+  /** Undefined: the present year, which changes on 1 September at 00:00 in the school's time zone. Null: all years. */
   schoolYearId?: string | null;
   grade?: number | null;
   includeArchived?: boolean | null;

@@ -9,7 +9,7 @@ export interface OrderBy<Field extends string> {
   direction?: 'ASC' | 'DESC' | null;
 }
 
-/** A column that a list can be ordered by. It is never null. */
+/** A column by which a list can be ordered. Its values are never null. */
 interface OrderColumn {
   field: string;
   type: Order['keys'][number]['type'];

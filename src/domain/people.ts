@@ -10,7 +10,7 @@ import { readable } from './resources.ts';
 import { normalizeLine, searchable } from './text.ts';
 import { ListPage } from './list-page.ts';
 
-/** The people of a school, by their roles in it. */
+/** Lists the people of a school. */
 
 export interface PeopleFilter {
   role?: RoleGrant['role'] | null;
@@ -22,7 +22,7 @@ export interface PeopleFilter {
    * actor may read.
    */
   hasLogin?: boolean | null;
-  /** Undefined or true: people with a current role. False: people who had a role and have none now. Null: both. */
+  /** Undefined or true: people with a current role. False: people who had a role and have no role now. Null: both. */
   active?: boolean | null;
   search?: string | null;
   updatedSince?: Date | null;

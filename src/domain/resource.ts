@@ -65,7 +65,7 @@ export interface Resource<M extends ModelName> {
   fieldDependencies?: FieldDependencies;
 }
 
-/** Returns the dependencies of fields that need only the row’s id. */
+/** Returns the dependencies of fields that need only the row's id. */
 export const byId = (...fields: readonly string[]): FieldDependencies => Object.fromEntries(fields.map((field) => [field, ['id']]));
 
 /** Returns the parents, and adds the columns that the table leaves out. */
