@@ -99,7 +99,10 @@ function redirectProblem(text: string): Message | undefined {
   return undefined;
 }
 
-/** Refuses a mix of https on this machine and an own scheme, which the authorization server does not accept. */
+/**
+ * Refuses a client that has both an https address on this machine and an app's own scheme: the authorization server does not
+ * accept both.
+ */
 function refuseMixed(redirectUris: readonly string[]): void {
   const urls = redirectUris.map((uri) => new URL(uri));
   if (urls.some((url) => url.protocol === 'https:' && isLoopback(url)) && urls.some(({ protocol }) => !/^https?:$/.test(protocol)))

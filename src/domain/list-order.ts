@@ -1,6 +1,6 @@
 import type { Order } from '../reader/keyset.ts';
 
-/** The orders of lists that clients choose. */
+/** The orders in which clients can ask for lists. */
 
 /** The order that a client asks for, by one of the fields that the list offers. */
 export interface OrderBy<Field extends string> {

@@ -159,7 +159,7 @@ export function captureHeads(ctx: Context): Promise<ReadonlyMap<string, bigint>>
   return heads;
 }
 
-/** Returns the cursor from which a subscription continues what this request has read of the school. */
+/** Returns the cursor of the school's log at the start of this request, from which a subscription can continue. */
 export async function asOf(ctx: Context, school: School): Promise<string> {
   const seq =
     (await captureHeads(ctx)).get(school.id) ??

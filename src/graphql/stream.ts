@@ -143,8 +143,8 @@ interface StreamOptions<Args extends InputFieldMap> {
    */
   args?: (t: ArgBuilder<BuilderTypes>) => Args;
   /**
-   * Opens the stream. Needed only if reading the school is not the right that the stream requires. In `args`, row ids replace
-   * the global IDs.
+   * Opens the stream. Needed if the stream requires a right other than reading the school. In `args`, row ids replace the
+   * global IDs.
    */
   open?: (ctx: GraphContext, args: FollowArgs & NoInfer<InputShapeFromFields<Args>>, events: readonly EventType[]) => Promise<Stream>;
 }
