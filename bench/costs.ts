@@ -11,8 +11,8 @@ import { table, type Cost } from './costs/table.ts';
 import { openEnv } from './env.ts';
 
 /**
- * `npx tsx bench/costs.ts`: measures the cost of single operations and calculates from it the load of thousands of
- * schools.
+ * `npx tsx bench/costs.ts`: measures the cost of single operations. Calculates from these costs the load of thousands
+ * of schools.
  */
 
 const help = `npx tsx bench/costs.ts [--write]

@@ -38,7 +38,7 @@ async function withAdminClient<T>(work: (client: pg.Client) => Promise<T>): Prom
   }
 }
 
-/** Creates a migrated database; `drop` removes it. */
+/** Creates a migrated database. `drop` removes it. */
 async function createScratch(): Promise<{ url: string; drop(): Promise<void> }> {
   const name = `sfera_bench_${randomBytes(6).toString('hex')}`;
   await withAdminClient((client) => client.query(`create database ${name} template template0`));
@@ -57,7 +57,7 @@ async function createScratch(): Promise<{ url: string; drop(): Promise<void> }> 
 }
 
 /**
- * Returns the product's settings for a database: the defaults, except that `OPERATIONS_PER_MINUTE` is raised, because
+ * Returns the product's settings for a database. They are the defaults, except that `OPERATIONS_PER_MINUTE` is raised:
  * here one account sends the load of a whole city.
  */
 export const settingsFor = (databaseUrl: string): Record<string, string> => ({
@@ -67,7 +67,7 @@ export const settingsFor = (databaseUrl: string): Record<string, string> => ({
   OPERATIONS_PER_MINUTE: '100000000',
 });
 
-/** Issues access tokens signed with the same keys as those of the product's servers on this database. */
+/** Issues access tokens. Signs them with the keys that the product's servers on this database use. */
 export async function createTokenIssuer(settings: Record<string, string>): Promise<{ token: Env['token']; close(): Promise<void> }> {
   const config = readConfig(settings);
   const log = createLogger('warn');
@@ -121,7 +121,7 @@ export async function openEnv(quick: boolean): Promise<BenchEnv> {
     rounds: (contenders, sample) => sampleRounds(contenders, quick ? 1 : 5, sample),
     async close() {
       await starter.close();
-      // If the fixture could not be opened, the measure has already reported why.
+      // If the fixture failed to open, the measure has already reported the error.
       await fixture?.then(
         (opened) => opened.close(),
         () => undefined,

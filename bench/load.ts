@@ -10,10 +10,10 @@ export interface Load {
   /** Request bodies, sent round-robin. */
   bodies: readonly string[];
   connections: number;
-  /** How long to send; set either `seconds` or `amount`. */
+  /** Duration of the load. Set either `seconds` or `amount`, the number of requests. */
   seconds?: number;
   amount?: number;
-  /** Sends from this process instead, which saves starting a child process. */
+  /** Sends from this process, to save the start of a child process. */
   inProcess?: boolean;
 }
 
@@ -66,7 +66,8 @@ async function sendWithAutocannon({ url, headers, bodies, connections, seconds, 
     ],
   });
   if (result.errors > 0) error ??= `${result.errors} requests failed`;
-  // With `amount`, divide by the time until the last response, not until autocannon's next check.
+  // With `amount`, divides by the time until the last response. `result.duration` would include the time until
+  // autocannon's next check.
   return { perSecond: result.requests.total / (amount === undefined ? result.duration : (lastResponseAt - startedAt) / 1000), error };
 }
 

@@ -12,7 +12,7 @@ export interface Summary {
 export interface Result {
   ours: Summary;
   peers: Record<string, Summary>;
-  /** The figure of the minimal program that does the same work (bench/peers/limit.ts, live-ws.ts). */
+  /** The figure of a minimal program that does the same work (bench/peers/limit.ts or live-ws.ts). */
   limit?: Summary;
   /** Plain sentences for the report: the request, the number of rows, what was verified. */
   notes?: string;
@@ -27,8 +27,9 @@ export interface Measure {
   unit: string;
   better: 'higher' | 'lower';
   /**
-   * The target. `peer` and `limit` are minimal ratios: ours / theirs where higher is better, theirs / ours where lower
-   * is better, so 1 means equal and more is better. `absolute` is the maximum of our own figure, in its unit.
+   * The target. `peer` and `limit` are minimal ratios: ours / theirs if higher is better, theirs / ours if lower is
+   * better. So a ratio of 1 means equal, and a higher ratio is better. `absolute` is the maximum of our own figure, in
+   * `unit`.
    */
   target: { peer?: number; limit?: number; absolute?: number };
   run(env: Env): Promise<Result>;
@@ -36,11 +37,11 @@ export interface Measure {
 
 /** A server that runs as a child process. */
 export interface Server {
-  /** URL of its GraphQL endpoint. */
+  /** URL of the server's GraphQL endpoint. */
   url: string;
   port: number;
   pid: number;
-  /** CPU time of the process and its children since they started. */
+  /** CPU time of the process and its children since their start. */
   cpuSeconds(): number;
   /** Resident memory of the process and its children. */
   rssBytes(): number;
@@ -61,7 +62,7 @@ export interface SeededIds {
 }
 
 export interface Env {
-  /** A short run that only shows that everything works: its figures are rough. */
+  /** A short run that only shows that everything works. Its figures are rough. */
   quick: boolean;
   /** URL of the scratch database, migrated and seeded. */
   databaseUrl: string;
@@ -71,18 +72,20 @@ export interface Env {
   /** Creates a session for the user and returns an access token for it. */
   token(userId: string): Promise<string>;
   /**
-   * Returns the server of the product (`ours`) or of a program in bench/peers. Starts it on the first call; `close` of
-   * the environment stops it.
+   * Returns the product's server (`ours`) or a program of bench/peers. Starts it on the first call. `close` of the
+   * environment stops it.
    */
   server(name: string): Promise<Server>;
   /**
-   * Returns the school and the event writer of the socket measures. Created on the first call, closed with the
-   * environment.
+   * Returns the school and the event writer of the socket measures. Creates them on the first call. `close` of the
+   * environment closes them.
    */
   fixture(): Promise<LiveFixture>;
   /** Starts another server of the product (dist/main.js in production mode). */
   startOurs(env?: Record<string, string>): Promise<Server>;
-  /** Starts a program of bench/peers with PORT and DATABASE_URL; it reports `process.send({ ready: true })`. */
+  /**
+   * Starts a program of bench/peers with PORT and DATABASE_URL. The program reports `process.send({ ready: true })`.
+   */
   startPeer(name: string, env?: Record<string, string>): Promise<Server>;
   /** Samples the contenders in turn (A B C A B C), so that disturbances of the machine affect all of them. */
   rounds<T extends string>(contenders: readonly T[], sample: (contender: T) => Promise<number>): Promise<Record<T, Summary>>;

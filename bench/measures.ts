@@ -134,8 +134,8 @@ export async function runMeasures(args: readonly string[]): Promise<void> {
       process.exitCode = 1;
     }
   };
-  // Each measure gets its own database and servers, so that it does not see rows of another; a quick run shares them to
-  // save time.
+  // Each measure gets its own database and servers, so that it does not see the rows of another measure. A quick run
+  // shares them, to save time.
   for (const group of quick ? [chosen] : chosen.map((measure) => [measure])) {
     const env = await openEnv(quick);
     for (const measure of group) await run(measure, env);
@@ -151,7 +151,7 @@ export async function runMeasures(args: readonly string[]): Promise<void> {
   );
 }
 
-/** Reads the results of the last run, which are kept for the measures that do not run now. */
+/** Returns the results of the previous run. The report keeps the results of measures that do not run now. */
 function readPreviousResults(): readonly MeasuredResult[] {
   const file = new URL('results.json', import.meta.url);
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results).measures : [];

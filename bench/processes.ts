@@ -28,7 +28,7 @@ const threadsOf = (pid: number): string[] => {
   }
 };
 
-/** Returns the process id and those of all its descendants. */
+/** Returns the id of the process and the ids of all its descendants. */
 function processTree(pid: number): number[] {
   const children = threadsOf(pid).flatMap((task) => readOrEmpty(`${task}/children`).split(' ').filter(Boolean).map(Number));
   return [pid, ...children.flatMap(processTree)];
@@ -51,7 +51,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts servers; kills those that still run when this process exits. */
+/** Starts servers. Kills the servers that still run when this process exits. */
 export function createStarter(settings: Record<string, string>) {
   const folder = mkdtempSync(join(tmpdir(), 'sfera-bench-'));
   const running = new Set<ChildProcess>();
@@ -60,7 +60,8 @@ export function createStarter(settings: Record<string, string>) {
   process.once('exit', killAll);
 
   /**
-   * Starts a server and waits until it is ready. Its output goes to a file, which the error quotes if the start fails.
+   * Starts a server and waits until it is ready. The server's output goes to a file. If the start fails, the error
+   * quotes that file.
    */
   async function run(
     name: string,

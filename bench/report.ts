@@ -9,8 +9,8 @@ const figure = (value: number): string => (value >= 100 ? Math.round(value).toLo
 const escape = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
 
 /**
- * Draws a bar chart as SVG: a bar for each median, a line from minimum to maximum; the colours are legible on light and
- * dark.
+ * Draws a bar chart as SVG. A bar shows the median, and a line the minimum and the maximum. The colours are legible on
+ * light and dark backgrounds.
  */
 function plot({ title, unit, better, ours, peers, limit }: MeasuredResult): string {
   const bars = [

@@ -4,7 +4,7 @@ import { alphabeticalKey, searchable } from '../src/domain/text.ts';
 import type { SeededIds } from './measure.ts';
 
 /**
- * Seeds the rows of the measures by plain SQL: a school with twenty classes of thirty pupils, their chats, and staff.
+ * Seeds the rows of the measures with plain SQL: a school with twenty classes of thirty pupils, their chats, and staff.
  */
 
 const surnames = [
@@ -118,7 +118,7 @@ export async function seed(databaseUrl: string): Promise<SeededIds> {
       `insert into assignment (id, school_id, class_id, user_id, kind) values (gen_random_uuid(), $1, $2, $3, 'CLASS_TEACHER')`,
       [schoolId, classIds[0], teacherId],
     );
-    // A second school, so that no list returns the whole table.
+    // Adds a second school, so that no list returns the whole table.
     const other = await addSchool(client, 'Школа № 12');
     const otherClass = await addClass(client, { ...other, grade: 5, letter: 'А' });
     await enrol(client, other.schoolId, otherClass, await addPeople(client, other.schoolId, 'STUDENT', 1000, 30));

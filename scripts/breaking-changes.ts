@@ -5,8 +5,8 @@ import { buildSchema } from 'graphql';
 import { reportProblem } from './generated-files.ts';
 
 /**
- * Fails if schema.graphql has breaking changes since `origin/main` (on main itself: since the previous commit) that no
- * commit since then announces with a line `Breaking: …`.
+ * Fails if schema.graphql has breaking changes that no commit announces with a line `Breaking: …`. Compares with
+ * `origin/main`; on main itself, with the previous commit.
  */
 
 const path = 'schema.graphql';

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 
-/** Runs every check that needs no server; continues after a failure, so that one run reports all of them. */
+/** Runs every check that needs no server. Continues after a failure, so that one run reports all failures. */
 // prettier-ignore
 const checks: { name: string; command: string; fix: string }[] = [
   { name: 'generated files', command: 'tsx scripts/generate.ts --check', fix: 'run `npm run generate`, then do what it says.' },

@@ -65,7 +65,7 @@ export function printPolicy(): string {
   );
 }
 
-/** Returns a payload whose ids are their names in angle brackets, so that topics print as patterns. */
+/** Returns a payload in which each id is its name in angle brackets, so that topics print as patterns. */
 const placeholders = (names: readonly string[]) => Object.fromEntries(['schoolId', ...names].map((name) => [name, `<${name}>`]));
 
 /** Returns the text of docs/events.md. */
@@ -103,8 +103,8 @@ export function printEvents(): string {
 }
 
 /**
- * The section for clients of sockets. If the behaviour changes, test/http/websocket/server/token-life.test.ts and
- * test/http/websocket/server/limits.test.ts fail.
+ * The section for clients of sockets. If the described behaviour changes, test/http/websocket/server/token-life.test.ts
+ * or test/http/websocket/server/limits.test.ts fails.
  */
 const sockets = [
   '## Sockets and tokens',

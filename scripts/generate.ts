@@ -6,8 +6,8 @@ import { writeFolders } from './tree.ts';
 
 /**
  * Writes the files that are printed from the code: schema.graphql, docs/policy.md, docs/events.md, and the folders in
- * both READMEs. With `--check` it fails if one of them is out of date. `npm run generate` also generates the database
- * client before, and the types of the operations in test/operations after.
+ * both READMEs. With `--check` it fails if one of them is out of date. `npm run generate` first generates the database
+ * client, then runs this script, then generates the types of the operations in test/operations.
  */
 
 writeGenerated('schema.graphql', `${printSchema(lexicographicSortSchema(schema))}\n`);

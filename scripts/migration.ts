@@ -8,13 +8,14 @@ import { migrate } from '../src/db/migrate.ts';
 import { createLogger } from '../src/logger.ts';
 
 /**
- * Applies the migrations to an empty embedded database and prints the SQL that is still missing for schema.prisma, as a
- * draft of the next migration. With `--check` it fails if they differ and prints nothing if they agree.
+ * Applies the migrations to an empty embedded database. Prints the SQL that is still missing for schema.prisma, as a
+ * draft of the next migration. With `--check` it fails if the migrations and schema.prisma differ, and prints nothing
+ * if they agree.
  */
 
 /**
  * Returns an adapter for the schema engine. The engine reads columns of type "char" (OID 18), which adapter-pg does not
- * know: the pool reports them as text (OID 25), and the adapter sets their column type afterwards.
+ * know. So the pool reports them as text (OID 25), and the adapter sets their column type afterwards.
  */
 function createAdapter(pool: pg.Pool): PrismaPg {
   const columns = new WeakMap<object, number[]>();

@@ -1,9 +1,10 @@
 import ts from 'typescript';
 
 /**
- * A lint rule. The columns of a row are accessors of its class, so a copy of its own properties has no columns. Reports
- * a spread, a rest, `Object.assign`, `Object.entries`, `Object.keys`, `Object.values` and `structuredClone` of a row,
- * that is, of a value whose type is a class of src/db/generated/rows.ts, also in a union or an intersection.
+ * A lint rule against copies of rows. The columns of a row are accessors of its class, so a copy of the row's own
+ * properties lacks the columns. Reports a spread, a rest, `Object.assign`, `Object.entries`, `Object.keys`,
+ * `Object.values` and `structuredClone` of a row. A row is a value whose type is a class of src/db/generated/rows.ts,
+ * also in a union or an intersection.
  */
 
 const copyingMethods = new Set(['assign', 'entries', 'keys', 'values']);

@@ -2,8 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { reportProblem, writeGenerated } from './generated-files.ts';
 
 /**
- * The overview of the folders in both READMEs, between `<!-- tree -->` and `<!-- /tree -->`. The lines below
- * are in the order in which the layers import one another; every file and folder of src/ needs one.
+ * The overview of the folders in both READMEs, between `<!-- tree -->` and `<!-- /tree -->`. The lines below are in the
+ * order in which the layers import one another. Every file and folder of src/ needs a line.
  */
 const lines: [path: string, english: string, russian: string][] = [
   ['schema.graphql', 'the GraphQL schema, printed from src', 'схема GraphQL, печатается из src'],
@@ -63,7 +63,7 @@ const to = '<!-- /tree -->';
 
 const columns = { english: 1, russian: 2 } as const;
 
-/** Returns the files and folders of src without a line above. */
+/** Returns the files and folders of src that have no line in `lines`. */
 const undescribed = (): string[] =>
   readdirSync('src', { withFileTypes: true })
     .map((entry) => `src/${entry.name}${entry.isDirectory() ? '/' : ''}`)
@@ -79,7 +79,7 @@ function renderTree(language: keyof typeof columns): string {
   return [from, '', '```text', ...rendered.map((text) => text.trimEnd()), '```', '', to].join('\n');
 }
 
-/** Writes the overview into both READMEs; with `--check`, reports a problem if one differs. */
+/** Writes the overview into both READMEs. With `--check`, reports a problem if a README differs. */
 export function writeFolders(): void {
   const missing = undescribed();
   if (missing.length > 0)

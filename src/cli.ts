@@ -17,8 +17,8 @@ import { open, type Opened } from './http/bootstrap.ts';
 import { exportOptions, exportToFile, importOptions, importRoster, type Outcome } from './roster-commands.ts';
 
 /**
- * This file is the command line. Commands print what they did. A refusal prints one line and exits with status 1; a
- * usage error exits with status 2.
+ * The command line. A command prints what it did. The exit status is 1 for a refusal, which prints one line, and 2
+ * for a usage error or a refused import.
  */
 
 interface Command extends OptionsOf {
@@ -40,7 +40,7 @@ function idIn(values: Values, name: string): string {
   return value;
 }
 
-/** Returns the ids of schools whose name and region differ at most in case and spaces. */
+/** Returns the ids of schools with this name and region, ignoring case and spaces. */
 async function findNamesakes({ db }: Opened, name: string, region: string | undefined): Promise<string[]> {
   const normalize = (value: string | null | undefined): string =>
     searchable(value ?? '')
@@ -270,7 +270,7 @@ async function main([name, ...args]: string[]): Promise<void> {
   const values = parseOptions(name, command, args);
   const config = readConfig();
   for (const warning of config.warnings) console.error(warning);
-  // Logs to standard error, since scripts read the standard output.
+  // Logs to standard error, because scripts read the standard output.
   const log = createLogger(config.logLevel === 'info' ? 'warn' : config.logLevel, process.stderr);
   const opened = await open(config, log);
   try {

@@ -3,15 +3,15 @@ import { parseArgs, type ParseArgsConfig } from 'node:util';
 import type { Refusal } from './errors.ts';
 import { closest } from './suggestions.ts';
 
-/** Parses command-line options, and explains what is wrong with one. */
+/** Parses command-line options, and explains what is wrong with an invalid option. */
 
 export type Values = Record<string, string | string[] | boolean | undefined>;
 
 export interface OptionsOf {
   usage: string;
-  /** The name of the one argument that belongs to no option, such as FILE. It is required. */
+  /** The name of the one required argument that belongs to no option, such as FILE. */
   argument?: string;
-  /** Long options by name, each with its meaning; a name that starts with `*` is required. */
+  /** The long options and the meaning of each. A name that starts with `*` is required. */
   options: Readonly<Record<string, string>>;
   repeated?: readonly string[];
   /** Options without a value. */
@@ -29,7 +29,7 @@ const plain = (option: string): string => option.replace('*', '');
 
 /**
  * Parses the options of a command.
- * @throws UsageError with one line for an unknown, missing, repeated or valueless option.
+ * @throws UsageError with one line for an unknown, missing or repeated option, and for an option without a value.
  */
 export function parseOptions(name: string, command: OptionsOf, args: string[]): Values {
   const names = Object.keys(command.options).map(plain);
@@ -67,7 +67,7 @@ export function parseOptions(name: string, command: OptionsOf, args: string[]): 
   return { ...(values as Values), ...(command.argument !== undefined && { [command.argument]: given[0]! }) };
 }
 
-/** Options by the input field that they fill, where the names differ. */
+/** The option of each input field whose option has another name. */
 const renamed: Record<string, string> = {
   redirectUris: 'redirect-uri',
   scopes: 'scope',

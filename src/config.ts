@@ -10,7 +10,7 @@ import { mailConfig, type MailConfig } from './mail-config.ts';
 
 export { ConfigError };
 
-/** An outside issuer whose tokens the server accepts, and verifies with its JWKS. */
+/** An external issuer. The server accepts its tokens, and verifies them with its JWKS. */
 export interface TrustedIssuer {
   issuer: string;
   audience: string;
@@ -36,7 +36,7 @@ export interface Config {
   dataDir: string;
   /** The secret from which the keys of links, cookies, rate limits and stored signing keys are derived. */
   secretKey: Buffer;
-  /** What executes queries: the plans of src/executor/, or graphql-js. */
+  /** Whether the plans of src/executor/ or graphql-js execute queries. */
   executor: 'plans' | 'graphql-js';
   /** How src/reader/ returns the rows of queries: as views of the received bytes, or as node-postgres's objects. */
   rows: 'views' | 'objects';
@@ -50,7 +50,7 @@ export interface Config {
   sessionDays: number;
   /** Days for which events stay in the log. */
   eventDays: number;
-  /** Wrong passwords that are checked for an account in 15 minutes. */
+  /** Maximum number of wrong passwords for an account in 15 minutes. */
   signInTries: number;
   operationsPerMinute: number;
   /** Objects that the results of an account may contain in a minute. */
@@ -60,17 +60,17 @@ export interface Config {
   /** Whether the server creates the demonstration school in an empty embedded database. */
   demo: boolean;
   /**
-   * Seconds that an idle connection stays open. Must be longer than a proxy keeps it open, or the proxy would send a
-   * request on a connection that was just closed.
+   * Seconds that an idle connection stays open. Must be longer than the idle timeout of a proxy in front of the
+   * server. Otherwise the proxy may send a request on a connection that the server has just closed.
    */
   keepAliveSeconds: number;
   /** Seconds in which running requests must finish when the server stops. */
   stopSeconds: number;
-  /** Seconds in which the stopping server still accepts requests, so that load balancers notice. */
+  /** Seconds for which the stopping server still accepts requests, until load balancers notice that it stops. */
   stopDelaySeconds: number;
   /** Bearer token for /metrics; undefined allows only loopback connections. */
   metricsToken: string | undefined;
-  /** The SMTP server for mails; undefined sends none. */
+  /** The SMTP server for mails; undefined sends no mails. */
   mail: MailConfig | undefined;
   /** Warnings about the settings for the operator, one line each. */
   warnings: readonly string[];
@@ -201,8 +201,8 @@ function secret(text: string | undefined, dataDir: string): Buffer {
 }
 
 /**
- * Writes the secret to a temporary file and links it into place, so that two containers that start together read one
- * secret.
+ * Writes the secret to a temporary file, and links that file into place. Two containers that start together then read
+ * the same secret.
  */
 function createSecret(dataDir: string, file: string): void {
   createFolder(dataDir);
@@ -215,7 +215,7 @@ function createSecret(dataDir: string, file: string): void {
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException;
       if (code === 'EEXIST') return;
-      // On a file system without hard links, writes the file directly.
+      // The file system has no hard links, so this writes the file directly.
       if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(code)) throw error;
       writeFileSync(file, text, { mode: 0o600, flag: 'wx', flush: true });
     }
@@ -267,7 +267,7 @@ export function readConfig(environment: Environment = process.env): Config {
     eventDays: integer(env, 'EVENT_DAYS', 366, [1, 36_500]),
     signInTries: integer(env, 'SIGN_IN_TRIES', 10, [1, 1_000_000]),
     operationsPerMinute,
-    // With a lower limit, the most costly operation would never be admitted.
+    // The minimum is twice the cost of the most costly query (`bounds.cost` of src/http/graphql/limits.ts).
     costPerMinute: integer(env, 'COST_PER_MINUTE', Math.max(operationsPerMinute * 200, 100_000), [100_000, 1_000_000_000_000]),
     streamsPerAccount: integer(env, 'STREAMS_PER_ACCOUNT', Math.max(Math.ceil(operationsPerMinute / 20), 300), [1, 100_000_000]),
     keepAliveSeconds: integer(env, 'KEEP_ALIVE_SECONDS', 75, [1, 3600]),
@@ -278,7 +278,7 @@ export function readConfig(environment: Environment = process.env): Config {
     mail: mailConfig(env),
     warnings,
   };
-  // Runs before the server creates a secret, so that a misspelt SECRET_KEY does not leave a new one.
+  // Runs before `secret`, so that a start with a misspelt SECRET_KEY does not create a secret in the data folder.
   env.checkNames();
   return { ...config, secretKey: secret(secretText, dataDir) };
 }

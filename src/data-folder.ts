@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import { ConfigError } from './config-error.ts';
 
 /**
- * Creates a folder and its missing parents. `mkdirSync` with `recursive` does not return under /proc, and hides why it
- * failed.
+ * Creates a folder and its missing parents. Does not use `mkdirSync` with `recursive`, which never returns under
+ * /proc, and hides the reason of a failure.
  */
 export function createFolder(dir: string): void {
   try {
@@ -36,7 +36,7 @@ const reasons: Record<string, string> = {
   ENFILE: 'the system has too many open files',
 };
 
-/** Returns a ConfigError with one line for a known error of the file system, and any other error unchanged. */
+/** Returns a ConfigError with one line for a known error of the file system. Returns any other error unchanged. */
 export function folderError(dir: string, error: unknown): Error {
   if (error instanceof ConfigError) return error;
   const reason = reasons[(error as NodeJS.ErrnoException).code ?? ''];

@@ -3,7 +3,7 @@ import { closest } from './suggestions.ts';
 
 export type Environment = Record<string, string | undefined>;
 
-/** Settings that decide where data is and who may read it: the server does not start when one is empty or misspelt. */
+/** Settings that decide where data is and who may read it. The server does not start if one of them is empty or misspelt. */
 const essential = ['DATABASE_URL', 'DATA_DIR', 'SECRET_KEY', 'METRICS_TOKEN'];
 /** Settings that may be empty. */
 const lists = ['ALLOWED_ORIGINS', 'TRUSTED_ISSUERS'];
@@ -22,7 +22,7 @@ export class CheckedEnvironment {
 
   /**
    * Returns the value of a setting; undefined if it is empty or missing.
-   * @throws ConfigError when the value has outer spaces, or an essential one is empty.
+   * @throws ConfigError if the value starts or ends with a space, or if an essential setting is empty.
    */
   get(name: string): string | undefined {
     const isFirst = !this.#names.has(name);
@@ -30,7 +30,8 @@ export class CheckedEnvironment {
     const value = this.#variables[name];
     if (value === undefined) return undefined;
     if (value.trim() !== value) {
-      // Links and keys are sealed with exactly these bytes, so a server that has run with them must keep them.
+      // Only warns for SECRET_KEY. Links and keys are already sealed with exactly these bytes, so a running
+      // installation must keep them.
       if (name !== 'SECRET_KEY') throw new ConfigError(`${name} starts or ends with a space or a line break: remove it.`);
       if (isFirst)
         this.warnings.push(
@@ -44,8 +45,8 @@ export class CheckedEnvironment {
   }
 
   /**
-   * Warns of variables that look like misspelt settings. Call it after all settings were read.
-   * @throws ConfigError when an essential setting is misspelt.
+   * Warns of variables that look like misspelt settings. Call it after reading all settings.
+   * @throws ConfigError if an essential setting is misspelt.
    */
   checkNames(): void {
     const known = [...this.#names];
@@ -60,14 +61,14 @@ export class CheckedEnvironment {
 }
 
 /**
- * Returns the setting that a name most likely means; '' for an unknown name with SFERA_; undefined for a name of
- * another program.
+ * Returns the setting that the name of a variable most likely means. Returns '' for an unknown name that starts with
+ * SFERA_, and undefined for a variable of another program.
  */
 function meaning(name: string, known: readonly string[]): string | undefined {
   const upper = name.toUpperCase();
   const bare = upper.replace(/^SFERA_/, '');
   if (known.includes(bare)) return bare;
   if (bare !== upper) return closest(bare, known) ?? '';
-  // Short names are too near to those of other programs.
+  // A short name may be close to a setting by chance, so it counts as a variable of another program.
   return upper.length < 7 ? undefined : closest(upper, known, upper.length < 10 ? 1 : 2);
 }

@@ -12,7 +12,10 @@ export type Message = readonly [ru: string, en: string];
 export class Refusal extends Error {
   readonly code: RefusalCode;
   readonly text: Message;
-  /** The path of the invalid input field. graphql-js takes an error with a `path` for a located one, hence the name. */
+  /**
+   * The path of the invalid input field. Not named `path`, because graphql-js treats an error with a `path` as a
+   * located error.
+   */
   readonly at: readonly string[] | undefined;
   readonly clause: string | undefined;
   /** Whole seconds until a retry may succeed; set for RATE_LIMITED and UNAVAILABLE. */
@@ -36,7 +39,10 @@ export class Refusal extends Error {
 export const invalid = (path: string | readonly string[], text: Message): Refusal =>
   new Refusal('INVALID', text, { path: typeof path === 'string' ? [path] : path });
 
-/** The refusal for a row that does not exist, and for one that the actor may not see, so that the two look alike. */
+/**
+ * The refusal for a row that does not exist, and for a row that the actor may not see. It is the same for both, so it
+ * does not reveal whether the row exists.
+ */
 export const notFound = (path?: string): Refusal =>
   new Refusal(
     'NOT_FOUND',
@@ -66,8 +72,8 @@ export const rateLimited = (seconds = 60): Refusal => {
 };
 
 /**
- * The refusal for a database or another dependency that does not answer; a retry may succeed. Nothing was written.
- * After a COMMIT without an answer, when the change may be saved, the refusal is `CommitUnknown`
+ * The refusal for a database or another dependency that does not answer. Nothing was written, and a retry may
+ * succeed. If a COMMIT gets no answer, the change may be saved, and the refusal is `CommitUnknown`
  * (src/db/availability.ts).
  */
 export const unavailable = (seconds = 2): Refusal => {
@@ -79,7 +85,7 @@ export const unavailable = (seconds = 2): Refusal => {
   );
 };
 
-/** Returns «40 с» or «2 мин»: minutes from 90 seconds on, rounded up. */
+/** Returns «40 с» for less than 90 seconds, and minutes such as «2 мин» from then on. Rounds minutes up. */
 const duration = (seconds: number, language: Language): string =>
   seconds < 90 ? `${seconds} ${language === 'ru' ? 'с' : 's'}` : `${Math.ceil(seconds / 60)} ${language === 'ru' ? 'мин' : 'min'}`;
 

@@ -3,8 +3,8 @@ import { pino, type DestinationStream, type Logger, type LoggerOptions } from 'p
 export type { Logger };
 
 /**
- * Creates the logger. Writes JSON lines, by default to standard output. Removes secrets and personal data, which
- * callers must not log.
+ * Creates the logger, which writes JSON lines, by default to standard output. Callers must not log secrets or
+ * personal data; the logger removes them in case a caller does.
  */
 export function createLogger(level: string, destination?: DestinationStream): Logger {
   const options: LoggerOptions = {
@@ -22,9 +22,9 @@ const flushMs = 100;
 const bufferedBytes = 8 * 1024;
 
 /**
- * Returns the standard output for log lines. Writes lines of level `info` and below in batches: with a system call for
- * each request, logging took 7 % of the time of a nested query in the benchmark. Writes a line of level `warn` or above
- * at once, together with all lines before it, and writes the remaining lines when the process exits.
+ * Returns the standard output for log lines. Writes lines of level `info` and below in batches: with a system call
+ * for each request, logging took 7 % of the time of a nested query in the benchmark. Writes a line of level `warn`
+ * or above at once, after all earlier lines. Writes the remaining lines when the process exits.
  */
 export function bufferedOutput(): DestinationStream {
   const output = pino.destination({ sync: true, minLength: bufferedBytes, periodicFlush: flushMs });
@@ -41,8 +41,8 @@ export function bufferedOutput(): DestinationStream {
 }
 
 /**
- * Fields that hold secrets or personal data, at any depth. Removed here in one pass: pino's `redact` took three times
- * as long for each line.
+ * Fields that hold secrets or personal data, at any depth. This file removes them in one pass, because pino's
+ * `redact` took three times as long for each line.
  */
 const secrets = new Set([
   'password',
@@ -101,7 +101,7 @@ interface Described {
   type: string | undefined;
   code: unknown;
   stack: string | undefined;
-  /** The wrapped error: Prisma and others wrap the error that has the SQLSTATE. */
+  /** The wrapped error. Prisma, for example, wraps the error that has the SQLSTATE. */
   cause?: Described;
 }
 
@@ -124,9 +124,9 @@ function describe(error: unknown, depth: number): Described {
   };
 }
 
-/** Returns the stack without the message, since a database's message may quote a row. */
+/** Returns the stack without the message, because the message of a database error may quote a row. */
 function framesOf({ stack = '', message }: Error): string | undefined {
-  // The message may have lines that look like frames. If the stack does not contain it, they cannot be separated.
+  // A message may have lines that look like frames. If the stack does not contain the message, the two cannot be told apart.
   const messageOffset = stack.indexOf(message);
   if (messageOffset === -1) return undefined;
   return stack

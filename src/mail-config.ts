@@ -1,7 +1,7 @@
 import { ConfigError } from './config-error.ts';
 import type { CheckedEnvironment } from './environment.ts';
 
-/** The SMTP server that takes the mails, and their sender. */
+/** The SMTP server that sends the mails, and the sender's address. */
 export interface MailConfig {
   host: string;
   port: number;
@@ -17,7 +17,7 @@ const sender = /^(?:([^<>"\r\n]*?)\s*<([^\s<>@,;"]+@[^\s<>@,;"]+)>|([^\s<>@,;"]+
 
 /**
  * Reads SMTP_URL and MAIL_FROM. Returns undefined without SMTP_URL: the server then sends no mail.
- * @throws ConfigError with one line, which never repeats the URL, since it holds a password.
+ * @throws ConfigError with one line. The line never repeats the URL, because the URL contains a password.
  */
 export function mailConfig(env: Pick<CheckedEnvironment, 'get' | 'warnings'>): MailConfig | undefined {
   const [url, from] = [env.get('SMTP_URL'), env.get('MAIL_FROM')];
@@ -35,7 +35,7 @@ export function mailConfig(env: Pick<CheckedEnvironment, 'get' | 'warnings'>): M
     host: hostname.replace(/^\[|\]$/g, ''),
     port: port === '' ? (secure ? 465 : 587) : Number(port),
     secure,
-    // A password is sent in clear to this machine only.
+    // Sends a password without TLS only to a server on this machine.
     requireTls: !secure && auth !== undefined && !['localhost', '127.0.0.1', '[::1]'].includes(hostname),
     auth,
     from: { name, address: fromAddress },

@@ -67,7 +67,7 @@ class Shutdown {
     this.#hasStarted = true;
     this.#log.info({ signal }, 'stopping');
     const { stopDelaySeconds, stopSeconds } = this.#config;
-    // Exits if stopping takes too long. That is safe for the event log and the database.
+    // Exits if stopping takes too long. An abrupt exit damages neither the event log nor the database.
     setTimeout(() => process.exit(1), (stopDelaySeconds + stopSeconds + closingSeconds) * 1000).unref();
     try {
       await this.#running.close();

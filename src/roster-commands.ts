@@ -15,7 +15,7 @@ import type { RosterFormat, RosterNotice } from './roster/roster.ts';
 
 /** `npx sfera import` and `npx sfera export`. */
 
-/** What a command prints, and its exit status: 0 done, 1 failed, 2 refused. */
+/** What a command prints, and its exit status: 0 done, 1 the file could not be read, 2 refused. */
 export interface Outcome {
   lines: string[];
   exitCode: 0 | 1 | 2;
@@ -99,7 +99,10 @@ interface Importing {
   progress: Progress;
 }
 
-/** Applies the plan unless there is nothing to do or to apply. A refusal joins the errors of the result. */
+/**
+ * Applies the plan. Does nothing if the plan failed, with `--dry-run`, or if there is nothing to change. If
+ * `applyPlan` refuses the plan, adds the refusal to `result.errors`.
+ */
 async function applyOrExplain(
   operator: Opened['operator'],
   plan: Plan,
@@ -145,7 +148,10 @@ async function resultOf({ db }: Opened['operator'], plan: Plan, counts: PlanCoun
   };
 }
 
-/** The changes of a plan for the command line, each with the thing, its place in the file and what differs. */
+/**
+ * Returns changes of a plan to print: for each, the kind of change, its line in the file, the changed thing and the
+ * differences.
+ */
 async function changesOf(
   { db }: Opened['operator'],
   { id: planId }: Plan,
@@ -161,7 +167,7 @@ async function changesOf(
   return { list, total: await db.prisma.planRow.count({ where }) };
 }
 
-/** Returns the name of what a row is about, such as «Иванов Иван, 5А». */
+/** Returns the name of the thing that a row of a plan changes, such as «Иванов Иван, 5А». */
 function thingOf({ before, after }: Pick<PlanRow, 'before' | 'after'>): string {
   const state = (before ?? after ?? {}) as Readonly<Record<string, unknown>>;
   const text = (...fields: readonly string[]) =>
@@ -186,7 +192,7 @@ function report({ rows, warnings, errors, planId }: ImportResult, { warningCount
   ];
 }
 
-/** The lines of a table that are printed on the command line; `--json` has more. */
+/** Maximum number of lines in a printed table. `--json` prints no table. */
 const maxLines = 50;
 
 function table(title: string, notices: readonly Notice[], total: number): string[] {
@@ -207,7 +213,7 @@ export async function exportToFile({ operator }: Opened, schoolId: string, value
   if (format === undefined) throw new UsageError('--format: give oneroster or list.');
   const { roster, school } = await exportRoster(operator, { schoolId, format, system: values.system as string | undefined });
   try {
-    // Never writes over a file.
+    // The flag `wx` makes an existing file an error.
     if (format === 'LIST') await writeFile(file, writeList(roster), { flag: 'wx' });
     else await writeOneRoster(roster, school, createWriteStream(file, { flags: 'wx' }));
   } catch (error) {
@@ -217,7 +223,7 @@ export async function exportToFile({ operator }: Opened, schoolId: string, value
   return { lines: [`${roster.people.length} people and ${roster.classes.length} classes were written to ${file}.`], exitCode: 0 };
 }
 
-/** Shows on a terminal what goes on and for how long. */
+/** Shows the current stage and its duration on a terminal. */
 class Progress {
   readonly #isShown = process.stderr.isTTY;
   #timer: NodeJS.Timeout | undefined;

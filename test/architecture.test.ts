@@ -39,7 +39,7 @@ describe('imports', () => {
   });
 
   describe('are reported when they go another way', () => {
-    /** Files that violate a rule, with the rule. */
+    /** Files to plant. Each file violates the rule that stands before its path. */
     const planted: [rule: string, path: string, code: string][] = [
       ['reader-imports-leftwards', 'src/reader/row-view.ts', "import '../db/client.ts';"],
       ['reader-imports-leftwards', 'src/reader/select.ts', "import '../executor/executor.ts';"],
@@ -81,7 +81,7 @@ describe('imports', () => {
       ['names-that-say-something', 'src/http/helpers/texts.ts', "export const alone = '';"],
       ['names-that-say-something', 'test/index.ts', "export const alone = '';"],
     ];
-    /** Files that the planted files import; they violate no rule. */
+    /** Files that the planted files import. These files violate no rule. */
     const sound: [path: string, code: string][] = [
       ...[
         'src/config.ts',
@@ -134,7 +134,10 @@ describe('imports', () => {
 });
 
 describe('one name everywhere', () => {
-  /** Actions without an event of their own name: `planImport` records `plan.ready`, `endOtherSessions` `session.ended` for each session. */
+  /**
+   * Actions whose event has a different name. `planImport` records `plan.ready`. `endOtherSessions` records
+   * `session.ended` for each session.
+   */
   const toldAs: Record<string, string> = { 'import.plan': 'plan.ready', 'otherSessions.end': 'session.ended' };
   const irregular: Record<string, string> = {
     enrol: 'enrolled',
@@ -181,9 +184,9 @@ describe('files', () => {
 });
 
 describe('tests', () => {
-  /** Folders without a counterpart in src, such as tests with several processes, a browser or a whole school. */
+  /** Folders of test/ that have no counterpart in src, such as tests with several processes or a browser. */
   const apart = /^(races|crash|browser|scenario|support)\//;
-  /** Tests that walk through all of src, or through every noun by its resource, its permissions or the schema. */
+  /** Tests of all of src, or of every noun by its resource, its permissions or the schema. */
   const ofAll = [
     'architecture',
     'lint-rules',

@@ -109,7 +109,7 @@ describe('a start in a wrong environment', () => {
         ['ro', /the file system is read-only/],
       ] as const) {
         const disk = mkdtempSync(join(root, 'disk-'));
-        // Root may lack the permission to mount, for example in a container.
+        // Ends the test if mounting fails: root may lack the permission, for example in a container.
         if (spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', disk]).status !== 0) return;
         try {
           const { code, error } = await runMain({ PORT: '0', PUBLIC_URL: 'http://localhost:1', DATA_DIR: join(disk, 'data') });

@@ -3,13 +3,13 @@ import { ESLint, type Linter } from 'eslint';
 import tseslint from 'typescript-eslint';
 import { describe, expect, it } from 'vitest';
 
-/** The rules that eslint.config.js adds to typescript-eslint: each reports what it forbids, and nothing else. */
+/** The rules that eslint.config.js adds to typescript-eslint. Each rule reports what it forbids, and nothing else. */
 
 const cwd = fileURLToPath(new URL('..', import.meta.url));
-// The planted texts leave names unused.
+// The texts to lint declare variables that they do not use.
 const settings: Linter.Config = { files: ['**/*.ts'], rules: { '@typescript-eslint/no-unused-vars': 'off' } };
 const typed = new ESLint({ cwd, overrideConfig: settings });
-/** Without the rules that need types, which take seconds to load them. */
+/** An ESLint without the rules that need types, because loading the types takes seconds. */
 const untyped = new ESLint({
   cwd,
   overrideConfig: [settings, tseslint.configs.disableTypeChecked, { files: ['src/**/*.ts'], rules: { 'rows/no-copies': 'off' } }],

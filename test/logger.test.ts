@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest';
 const source = new URL('../src/logger.ts', import.meta.url).href;
 
 /**
- * Runs a module that logs to stdout; returns its lines, grouped by the chunks in which they arrived, and its exit
- * status.
+ * Runs a module that logs to stdout. Returns the exit status, and the lines grouped by the chunks in which they
+ * arrived.
  */
 async function run(code: string): Promise<{ pieces: string[][]; status: number | null }> {
   const module = `import { bufferedOutput, createLogger } from '${source}'; const log = createLogger('info', bufferedOutput()); ${code}`;

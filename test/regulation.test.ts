@@ -58,7 +58,7 @@ const link = async (role: 'SCHOOL_ADMINISTRATION' | 'TEACHER' | 'STUDENT', more:
   done(await app.as(people.administrator).createInvitation({ schoolId: school, role, ...more }));
 const codeOf = (address: string | null) => address!.split('/').at(-1)!;
 
-/** Joins through a link as a new person in a browser; returns their row. */
+/** Joins through a link as a new person in a browser. Returns the row of that person. */
 async function joinBy(address: string): Promise<User> {
   const signInName = `new.${Math.random().toString(36).slice(2)}`;
   const browser = new Browser(app.config.publicUrl);

@@ -8,10 +8,10 @@ export interface CpuTime {
   postgres: number;
 }
 
-/** The `application_name` of the measured server, which tells its backends from those of this process. */
+/** The `application_name` of the measured server. It tells the server's backends from the backends of this process. */
 export const applicationName = 'sfera costs';
 
-/** Returns the process ids of the measured server's backends; PostgreSQL has to run on this machine. */
+/** Returns the process ids of the measured server's backends. PostgreSQL has to run on this machine. */
 export async function backendsOf(client: pg.ClientBase): Promise<number[]> {
   const { rows } = await client.query<{ pid: number }>(
     'select pid from pg_stat_activity where application_name = $1 and datname = current_database()',
@@ -21,8 +21,8 @@ export async function backendsOf(client: pg.ClientBase): Promise<number[]> {
 }
 
 /**
- * Runs the work and returns its CPU time in ms. The start of a backend counts; background processes of PostgreSQL do
- * not.
+ * Runs `work` and returns its CPU time in ms. Includes the start of new backends, but no background processes of
+ * PostgreSQL.
  */
 export async function meter(server: Server, client: pg.ClientBase, work: () => Promise<unknown>): Promise<CpuTime> {
   const read = async () => new Map((await backendsOf(client)).map((pid) => [pid, cpuSecondsOf(pid)]));
@@ -34,5 +34,4 @@ export async function meter(server: Server, client: pg.ClientBase, work: () => P
   return { server: used * 1000, postgres: postgres * 1000 };
 }
 
-/** Divides the CPU time by a count. */
 export const perUnit = ({ server, postgres }: CpuTime, count: number): CpuTime => ({ server: server / count, postgres: postgres / count });

@@ -5,7 +5,8 @@ import { cpuSecondsOf } from '../processes.ts';
 import type { Cost } from './table.ts';
 
 /**
- * Measures the most frequent read of the log, the new events of a school, with the log in one table and partitioned.
+ * Measures the most frequent read of the log: the new events of a school. Compares one table with partitions by school
+ * and by month.
  */
 
 const schools = 100;
@@ -20,8 +21,8 @@ export async function partitions({ ids }: BenchEnv, client: pg.Client): Promise<
     rows: [self],
   } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   await client.query(`create table whole (${columns}, primary key (school_id, seq))`);
-  // A primary key has to include `at`, the partition column. So this table could contain the same `seq` of a school
-  // twice; only the counter of the school prevents that.
+  // PostgreSQL requires the partition column `at` in the primary key. So the key allows a school to have two events
+  // with the same `seq`; only the school's counter prevents that.
   await client.query(`create table by_month (${columns}, primary key (school_id, seq, at)) partition by range (at)`);
   for (let n = 0; n < months; n++)
     await client.query(

@@ -1,8 +1,8 @@
 import { figure, type Cost } from './table.ts';
 
 /**
- * The arithmetic of docs/scale.md: the load of each step of growth, from the measured costs and the assumptions about
- * schools.
+ * Calculates the second table of docs/scale.md: the load of each step of growth, from the measured costs and from
+ * assumptions about schools.
  */
 
 interface Step {
@@ -10,7 +10,7 @@ interface Step {
   schools: number;
   pupils: number;
   staff: number;
-  /** The share of schools that have their peak at the same moment: less than 1 for a country of eleven time zones. */
+  /** The share of schools whose peaks coincide. It is less than 1 in a country with eleven time zones. */
   together: number;
 }
 
@@ -21,8 +21,9 @@ const steps: readonly Step[] = [
   { name: 'country, one database', schools: 40_000, pupils: 425, staff: 60, together: 0.7 },
 ];
 
-/** Streams per process, and the minimal number of processes: the second one takes over when the first stops. */
+/** Maximal number of streams of one process. */
 const streamsPerProcess = 10_000;
+/** If one process stops, the other takes over. */
 const minProcesses = 2;
 
 type Row = [what: string, how: string, value: number];

@@ -10,7 +10,8 @@ import { backendsOf, perUnit, meter, type CpuTime } from './meter.ts';
 import type { Cost } from './table.ts';
 
 /**
- * Measures the cost of requests: a small read, a large read and an enrolment, the same operations as in bench/measures.
+ * Measures the cost of requests: a small read, a large read and an enrolment. bench/measures measures the same
+ * operations.
  */
 
 const enrolment =

@@ -7,19 +7,24 @@ import { cpuSecondsOf } from '../processes.ts';
 import { addSchool, nameOf } from '../seed.ts';
 import { figure, type Cost } from './table.ts';
 
-/** Measures the cost of rows: bytes including indexes, deletion, the poll for many schools, and commits. */
+/** Measures the cost of rows: their bytes including indexes, their deletion, the poll for many schools, and commits. */
 
 const count = 100_000;
 const schools = 1000;
-/** Number of these schools that get events, so that each log is long. */
+/** Number of schools that get events. It is small compared with `schools`, so that each log is long. */
 const logs = 20;
 const seconds = 3;
 const clients = 16;
-/** Sessions whose `last_seen_at` one statement updates, as the periodic job of a process does. */
+/**
+ * Number of sessions whose `last_seen_at` one statement updates. The product updates several sessions with one
+ * statement too.
+ */
 const batch = 50;
 const batches = 200;
 
-/** Creates UUIDv7 ids like the product: they grow with time, so inserts append to the right end of an index. */
+/**
+ * Creates UUIDv7 ids, as the product does. UUIDv7 ids grow with time, so inserts append to the right end of an index.
+ */
 const uuid7 = `create function pg_temp.uuid7() returns uuid language sql volatile as $$
   select (lpad(to_hex(floor(extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0') || '7' || substr(r, 1, 3) || '8' || substr(r, 4, 15))::uuid
   from md5(random()::text) as r $$`;
@@ -49,8 +54,8 @@ export async function rows({ databaseUrl, ids }: BenchEnv, client: pg.Client): P
 
   const logIds = schoolIds.slice(0, logs);
 
-  // Runs the product's own job on this connection, so that its CPU time is measured; `empty` is the cost with nothing
-  // to delete.
+  // Runs the product's job `trimLogs` on this connection, and returns the CPU time that the job costs PostgreSQL.
+  // `empty` is the CPU time of a job that finds nothing to delete.
   const trim = async (days: number): Promise<number> => {
     const before = cpu();
     await trimLogs({ pool: client as unknown as pg.Pool } as Database, days);
@@ -103,7 +108,8 @@ export async function rows({ databaseUrl, ids }: BenchEnv, client: pg.Client): P
         [count],
       ),
     ),
-    // Copies of events that the product recorded, old enough to be deleted, spread over the schools.
+    // Spreads copies of recorded events over the schools of `logIds`. The copies are two years old, so that `trimLogs`
+    // deletes them.
     await measureRow('b_event', 'an event, as an enrolment records it', 'event', () =>
       client.query(
         `insert into event (school_id, seq, type, topics, payload, actor, causation, at)
@@ -175,8 +181,8 @@ export async function rows({ databaseUrl, ids }: BenchEnv, client: pg.Client): P
 }
 
 /**
- * Returns transactions per second that increment the counter of a school and record one event, like the last statement
- * of a change.
+ * Returns the number of transactions per second. Each transaction increments the counter of a school and records one
+ * event, like the last statement of a mutation.
  */
 async function commits(databaseUrl: string, sourceSchoolId: string, candidates: readonly string[], parallel: number): Promise<number> {
   const until = performance.now() + seconds * 1000;

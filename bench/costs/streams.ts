@@ -10,29 +10,32 @@ import { perUnit, meter, type CpuTime } from './meter.ts';
 import type { Cost } from './table.ts';
 
 /**
- * Measures the cost of subscriptions: opening, idling, delivery; and the cost of a NOTIFY for a school that a process
- * does not follow.
+ * Measures the cost of subscriptions: opening, idling and delivery. Also measures the cost of a NOTIFY for a school
+ * that a process does not follow.
  */
 
 const fewListeners = 100;
 const manyListeners = 1000;
 const events = 30;
 const notifications = 2000;
-/** Milliseconds; the server pings each listener once in this time. */
+/** Milliseconds of an idle measurement. The server pings each listener once in this time. */
 const window = 12_000;
 
 export async function streams({ settings }: BenchEnv, server: Server, client: pg.Client): Promise<Cost[]> {
   const fixture = await openLiveFixture(settings);
   const target = sferaTargetFor([server], fixture);
   const openListeners = (count: number) => openGroup(target, sameListeners(fixture, count));
-  /** Returns the CPU time of an idle minute: that of the cheaper of two windows, since one may contain earlier work. */
+  /**
+   * Returns the CPU time of an idle minute. Measures two windows and returns the cheaper one, because a window may
+   * contain earlier work.
+   */
   const measureIdle = async (): Promise<CpuTime> => {
     const used: CpuTime[] = [];
     for (let n = 0; n < 2; n++) used.push(perUnit(await meter(server, client, () => pause(window)), window / 60_000));
     return used[0]!.server < used[1]!.server ? used[0]! : used[1]!;
   };
   try {
-    /** Measures the cost of one event, less the idle cost of the same time. */
+    /** Returns the CPU time of one event, without the CPU time that an idle server uses meanwhile. */
     const measureEvent = async (group: ListenerGroup, idle: CpuTime): Promise<CpuTime> => {
       await publishOneByOne(group, fixture.school.enrolments, 10);
       await group.pool.reset();
@@ -58,7 +61,8 @@ export async function streams({ settings }: BenchEnv, server: Server, client: pg
       perUnit({ server: b.server - a.server, postgres: b.postgres - a.postgres }, manyListeners - fewListeners);
     const perMessage = between(eventForFew, eventForMany);
 
-    // Notifies of schools without subscribers on this server, each in its own transaction, as processes do.
+    // Sends notifications that name `count` schools each. These schools have no subscribers on the server. Each
+    // notification is a transaction of its own, as in the product.
     const notify = async (count: number): Promise<void> => {
       for (let n = 0; n < notifications; n++)
         await client.query(`select pg_notify('sfera_events', string_agg(gen_random_uuid()::text, ',')) from generate_series(1, $1)`, [

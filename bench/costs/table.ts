@@ -2,7 +2,7 @@
 
 /** One line of the table: the cost of an operation in the server and in PostgreSQL. */
 export interface Cost {
-  /** The name in the formulas of docs/scale.md. */
+  /** The name of this cost in the formulas of docs/scale.md. */
   name: string;
   what: string;
   unit: 'ms' | 'B' | 'MiB' | '';

@@ -1,7 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 
-/** Sends valid documents that fill the caches of a server. @throws if the server does not answer as it should. */
+/**
+ * Sends valid documents that fill the caches of a server. @throws if the server answers with an unexpected error code.
+ */
 
 interface Answer {
   data?: Record<string, unknown> | null;
@@ -15,7 +17,7 @@ export interface HeapTarget {
 }
 
 const parallelRequests = 8;
-/** Milliseconds to wait for refusals of subscriptions, which may arrive after the answer to a later query. */
+/** Milliseconds to wait for refused subscriptions. Their refusals may arrive after the answer to a later query. */
 const settleMs = 3000;
 
 async function send(url: string, token: string | undefined, body: object): Promise<Answer> {
@@ -30,7 +32,7 @@ function expectCodes(codes: Iterable<string>, allowed: readonly string[]): void 
   for (const code of codes) if (!allowed.includes(code)) throw new Error(`the server answered ${code}`);
 }
 
-/** Runs `request` for 0 to `count` - 1, eight at a time. */
+/** Calls `request` with each number from 0 to `count` - 1. Eight calls run at a time. */
 async function repeat(count: number, request: (n: number) => Promise<void>): Promise<void> {
   let next = 0;
   const run = async (): Promise<void> => {
@@ -54,7 +56,7 @@ function largeDocument(name: string): string {
   return `query ${name} { ${aliases.join(' ')} __typename } #${'x'.repeat(2000)}`;
 }
 
-/** Sends distinct large documents, of which two in five are anonymous. */
+/** Sends distinct large documents. Two in five are anonymous. */
 export async function sendLargeDocuments({ url, tokens }: HeapTarget, count: number): Promise<void> {
   let answered = 0;
   await repeat(count, async (n) => {
@@ -67,7 +69,10 @@ export async function sendLargeDocuments({ url, tokens }: HeapTarget, count: num
   if (answered < count / 3) throw new Error(`only ${answered} of ${count} documents were executed, so the caches were not filled`);
 }
 
-/** Sends one small document with each combination of nine Boolean variables, which the server expands to separate plans. */
+/**
+ * Sends one small document with each combination of nine Boolean variables. The server compiles a separate plan for
+ * each combination.
+ */
 export async function sendExpandingDocument({ url, tokens }: HeapTarget, count: number): Promise<void> {
   const names = Array.from({ length: 9 }, (_, n) => `v${n}`);
   const fields = '{ id __typename ... on User { fullName shortName } ... on Class { name grade } }';
@@ -81,7 +86,7 @@ export async function sendExpandingDocument({ url, tokens }: HeapTarget, count: 
   });
 }
 
-/** What the server answered on the socket of one account. */
+/** The socket of one account, and the refusals that arrived on it. */
 interface Subscriber {
   socket: WebSocket;
   /** Codes of refused subscriptions. */
@@ -89,7 +94,7 @@ interface Subscriber {
 }
 
 /**
- * Opens a socket for each account and starts distinct large subscriptions on it. Returns the codes of refused
+ * Opens a socket for each account and starts distinct large subscriptions on it. Returns the codes of the refused
  * subscriptions, and a function that closes the sockets.
  */
 export async function openSubscriptions(
@@ -119,7 +124,7 @@ const largeSubscription = (name: string, schoolId: string): object => ({
   variables: { id: schoolId },
 });
 
-/** Sends the subscriptions, and a query after them. Resolves with the answer to the query. */
+/** Sends the subscriptions and then a query. Resolves when the server has answered the query. */
 async function openSubscriber(url: string, token: string, subscriptions: readonly object[]): Promise<Subscriber> {
   const socket = new WebSocket(url.replace(/^http/, 'ws'), 'graphql-transport-ws', { perMessageDeflate: false });
   const codes = new Set<string>();
@@ -133,7 +138,7 @@ async function openSubscriber(url: string, token: string, subscriptions: readonl
         subscriptions.forEach((subscription, n) => sendMessage({ type: 'subscribe', id: `s${n}`, payload: subscription }));
         sendMessage({ type: 'subscribe', id: 'last', payload: { query: '{ __typename }' } });
       }
-      // A refused subscription gets its errors as its only result.
+      // The only result of a refused subscription contains its errors.
       if (type === 'next') for (const code of codesOf(payload ?? {})) codes.add(code);
       if (type === 'complete' && id === 'last') resolve();
     });

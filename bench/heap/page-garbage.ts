@@ -1,13 +1,14 @@
 import { getHeapSpaceStatistics } from 'node:v8';
-// The copy of graphql that src imports: bench/ has its own, whose schemas the executor refuses.
+// Imports the copy of graphql that src uses. The executor refuses schemas of another copy, such as the one in
+// bench/node_modules.
 import { buildSchema, parse } from '../../node_modules/graphql/index.js';
 import { paginate } from '../../src/domain/connection.ts';
 import type { Order } from '../../src/reader/keyset.ts';
 import { executeToWriter, isExecutionState, takeBytes } from '../../src/executor/executor.ts';
 
 /**
- * Measures how many bytes a finished query leaves in V8's old generation, in a process of its own. Objects that a young
- * collection does not free are copied there, and stay until a full collection.
+ * Measures how many bytes a finished query leaves in V8's old generation. Runs in a process of its own. V8 moves
+ * objects that survive young collections to the old generation, and frees them only in a full collection.
  */
 
 const schema = buildSchema(`
@@ -19,7 +20,7 @@ const schema = buildSchema(`
 `);
 const order: Order = { tag: 'things', keys: [{ field: 'id', direction: 'asc', type: 'string' }] };
 const rows = Array.from({ length: 10 }, (_, n) => ({ id: `${n}` }));
-// An asynchronous resolver: only an execution that waits for values can outlive a young collection.
+// The resolver is asynchronous, because only an execution that waits for values can outlive a young collection.
 schema.getQueryType()!.getFields().things!.resolve = async () => paginate<{ id: string }>({ first: 5 }, order).toConnection(rows);
 const document = parse('{ things { edges { node { id } cursor } pageInfo { hasNextPage endCursor } } }');
 
@@ -37,16 +38,20 @@ async function execute(times: number): Promise<void> {
   }
 }
 
-/** Returns the bytes of each query in the best sample: a retained object shows in every sample, other work does not. */
+/**
+ * Returns the bytes per query in the best sample. A retained object adds bytes to every sample; other work adds bytes
+ * to some samples only.
+ */
 async function leastBytesPerQuery(): Promise<number> {
-  // One-time allocations and compilation are not measured.
+  // Warms up, so that the samples contain no one-time allocations and no compilation.
   await execute(warmUpQueries);
   let least = Infinity;
   for (let n = 0; n < samples; n += 1) {
     const before = oldGenerationBytes();
     await execute(queriesPerSample);
     const bytes = (oldGenerationBytes() - before) / queriesPerSample;
-    // Ignores a sample in which the old generation shrank: a full collection ran and freed what is to be measured.
+    // Ignores a sample in which the old generation shrank: a full collection has freed the bytes that the sample should
+    // count.
     if (bytes >= 0) least = Math.min(least, bytes);
   }
   return least;

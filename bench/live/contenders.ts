@@ -5,11 +5,11 @@ import { firstClassSelection } from './selections.ts';
 import { sferaTarget, peerTarget, type Listener, type Target } from './target.ts';
 import { openGroup, publishOneByOne, verifyDelivery, type ListenerGroup } from './delivery.ts';
 
-/** Names of the peer programs with subscriptions, by the name in the report. */
+/** Programs of bench/peers with subscriptions, by their names in the report. */
 export const peerPrograms = { 'graphql-ws': 'live-graphql-ws', Mercurius: 'live-mercurius', PostGraphile: 'live-postgraphile' } as const;
 export const limitProgram = 'live-ws';
 
-/** Listeners with the same selection: dashboards of administrators of the school. */
+/** Returns listeners with the same selection: dashboards of the school's administrators. */
 export const sameListeners = ({ school }: LiveFixture, count: number): Listener[] =>
   Array.from({ length: count }, (_, n) => ({
     account: school.accounts.administrator[n % school.accounts.administrator.length]!,
@@ -18,8 +18,8 @@ export const sameListeners = ({ school }: LiveFixture, count: number): Listener[
   }));
 
 /**
- * Listeners with every combination of five roles and eight selections; the last two selections follow one of the three
- * classes.
+ * Returns listeners with every combination of five roles and eight selections. The last two selections follow one of
+ * the three classes.
  */
 export const mixedListeners = ({ school }: LiveFixture, count: number): Listener[] =>
   Array.from({ length: count }, (_, n) => {
@@ -50,7 +50,10 @@ export async function openWarmGroup(
   return group;
 }
 
-/** Measures messages delivered per second of the server's CPU time, one event at a time, the contenders in turn. */
+/**
+ * Measures how many messages a server delivers per second of its CPU time. Publishes one event at a time; measures the
+ * contenders in turn.
+ */
 export async function measureFanOut(env: Env, listenersOf: (fixture: LiveFixture, count: number) => Listener[]): Promise<Result> {
   const [count, events] = env.quick ? [100, 5] : [1000, 60];
   const fixture = await env.fixture();

@@ -21,11 +21,10 @@ export async function openGroup(target: Target, listeners: readonly Listener[], 
   return { target, listeners, specs, pool, close: () => pool.close() };
 }
 
-/** A published event. */
 export interface PublishedEvent {
   seq: number;
   classId: string;
-  /** Time of its commit, in ms of bench/live/clock.ts. */
+  /** Time of the commit, in ms of bench/live/clock.ts. */
   at: number;
 }
 
@@ -39,12 +38,15 @@ function receiversOf({ specs, listeners }: ListenerGroup, classId: string): (spe
 }
 
 /**
- * Minimal milliseconds between two events. The product sends NOTIFY at most forty times a second, and a server that
- * gets events faster does the same work with warmer caches; so all contenders get events at that rate.
+ * Minimal milliseconds between two events. The product sends NOTIFY at most forty times a second. A server that gets
+ * events more often has warmer caches, so every contender gets at most forty events a second.
  */
 const minIntervalMs = 25;
 
-/** Publishes one event at a time: the next one when the last has arrived at every listener that should receive it. */
+/**
+ * Publishes events one by one. Publishes the next event when every listener that should receive the previous event has
+ * it.
+ */
 export async function publishOneByOne(
   group: ListenerGroup,
   enrolments: readonly EnrolmentRows[],
@@ -66,8 +68,8 @@ export async function publishOneByOne(
 }
 
 /**
- * Publishes events at a fixed rate without waiting for delivery; resolves when the newest has arrived at every
- * listener.
+ * Publishes events at a fixed rate without waiting for delivery. Resolves when the last event has arrived at every
+ * listener that should receive it.
  */
 export async function publishAtRate(
   group: ListenerGroup,
@@ -103,8 +105,8 @@ export function latencies(reports: readonly ListenerReport[], published: readonl
 export const quantile = (sorted: Float64Array, q: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]!;
 
 /**
- * Verifies that each listener received exactly the events that it should, each once and in the order of the log.
- * Returns the number of messages. @throws for the first listener with a missing, repeated or unexpected event.
+ * Verifies that each listener received exactly the events that it should receive, once each and in the order of the
+ * log. Returns the number of messages. @throws for the first listener with a missing, repeated or unexpected event.
  */
 export function verifyDelivery(
   { listeners }: ListenerGroup,

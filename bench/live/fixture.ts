@@ -6,7 +6,10 @@ import { createLogger } from '../../src/logger.ts';
 import { createLiveSchool, type LiveSchool } from './school.ts';
 import { createWriter, type Writer } from './writer.ts';
 
-/** A school and an event writer in this process, on the database of the product's server and with its secret. */
+/**
+ * A school, and a writer of its events that runs in this process. Both use the database and the secret of the product's
+ * server.
+ */
 export interface LiveFixture {
   school: LiveSchool;
   writer: Writer;

@@ -6,9 +6,9 @@ import type { ListenerReport, ListenerSpec, Command, Message } from './protocol.
 export interface ListenerPool {
   /** Resolves when the event has arrived at every listener that should receive it. @throws after `timeoutMs`. */
   waitForEvent(seq: number, shouldReceive: (spec: ListenerSpec) => boolean, timeoutMs?: number): Promise<void>;
-  /** Returns how many listeners have subscribed again after their socket broke. */
+  /** Returns how often listeners have subscribed again after their socket broke. */
   reconnectCount(): number;
-  /** Clears what the listeners have recorded. */
+  /** Clears the records of the listeners. */
   reset(): Promise<void>;
   /** Returns the record of each listener, in the order of the specs. */
   report(): Promise<ListenerReport[]>;
@@ -59,7 +59,7 @@ function startProcess(specs: readonly ListenerSpec[], onReconnect: () => void): 
   };
 }
 
-/** Settles like the promise. @throws an error that names `what` after the time. */
+/** Settles like `promise`. @throws an error that names `what` after `milliseconds`. */
 async function within<T>(milliseconds: number, what: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {

@@ -4,11 +4,11 @@ import type { ListenerReport, ListenerSpec, Command, Message } from './protocol.
 import { openSocket, type Client } from './socket.ts';
 
 /**
- * The child process of a listener pool: opens subscriptions over graphql-transport-ws, records which event arrived at
- * which listener and when, and reconnects to the next server with the last cursor when a socket breaks.
+ * The child process of a listener pool. Opens subscriptions over graphql-transport-ws, and records when each event
+ * arrived at each listener. When a socket breaks, reconnects to the next server with the last cursor.
  */
 
-/** Maximal number of subscriptions that are being opened at once. */
+/** Maximal number of subscriptions that may be opening at once. */
 const maxOpening = 40;
 const cursorMark = Buffer.from('"cursor":"');
 const cursorLength = 512;
@@ -18,7 +18,7 @@ interface State {
   id: string;
   client: Client | null;
   ready: boolean;
-  /** Sockets opened so far; selects the next server. */
+  /** Number of sockets opened so far. Selects the URL of the next socket. */
   sockets: number;
   cursor: string | null;
   seqs: number[];

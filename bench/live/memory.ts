@@ -2,15 +2,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 
 /**
- * Runs a full garbage collection in another Node process, through its inspector (SIGUSR1), before its memory is
- * measured.
+ * Runs a full garbage collection in another Node process, so that its memory can be measured. Uses the inspector of
+ * that process, which SIGUSR1 starts.
  */
 
-/** All processes use the inspector's default address, so only one process at a time can be asked. */
+/** All processes use the inspector's default address, so only one process can be inspected at a time. */
 const inspector = 'http://127.0.0.1:9229/json/list';
 
 /**
- * Returns the bytes of the heap that are in use after the collection.
+ * Collects garbage, and returns the bytes of the heap that are still in use.
  * @param settleMs milliseconds to wait until V8 has returned the freed memory to the system.
  */
 export async function collectGarbage(pid: number, settleMs = 1000): Promise<number> {

@@ -2,9 +2,9 @@
 
 /** One listener: a socket with one subscription. */
 export interface ListenerSpec {
-  /** WebSocket URLs: connects to the first, and to the next after a socket broke. */
+  /** WebSocket URLs. The listener connects to the first URL. When a socket breaks, it connects to the next URL. */
   urls: readonly string[];
-  /** A loopback address to connect from; each address has its own range of ports. */
+  /** The loopback address from which the listener connects. Each address has its own range of ports. */
   localAddress: string;
   /** The payload of connection_init. */
   init: Record<string, unknown>;
@@ -12,7 +12,7 @@ export interface ListenerSpec {
   variables: Record<string, unknown>;
   /** Whether the server confirms the subscription with a checkpoint. */
   checkpoint: boolean;
-  /** Whether to reconnect with the cursor when the socket breaks; if not, a broken socket is a problem. */
+  /** Whether the listener reconnects with its cursor when the socket breaks. If not, a broken socket is a problem. */
   reconnects: boolean;
 }
 
@@ -24,13 +24,13 @@ export interface ListenerReport {
   times: Float64Array;
   bytes: number;
   sockets: number;
-  /** Unexpected messages and closes. */
+  /** Unexpected messages, and unexpected closes of the socket. */
   problems: string[];
 }
 
 export type Command =
   | { kind: 'open'; specs: readonly ListenerSpec[] }
-  /** Asks for `complete` when this many listeners of the process have received the event. */
+  /** Requests the message `complete` when this many listeners of the process have received the event. */
   | { kind: 'expect'; seq: number; count: number }
   | { kind: 'reset' }
   | { kind: 'report' }

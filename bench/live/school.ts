@@ -62,7 +62,7 @@ export async function createLiveSchool(opened: Pick<Opened, 'db' | 'config'>): P
     await build.chat({ schoolId, kind: 'CLASS', classId });
   }
   const allEnrolments = await opened.db.prisma.enrolment.findMany({ where: { schoolId }, include: { student: true, class: true } });
-  // Alternates between the classes, so that a few events already cover all of them.
+  // Alternates between the classes, so that a few events cover all of them.
   const ofClass = (classId: string) => allEnrolments.filter((enrolment) => enrolment.classId === classId);
   const enrolments = ofClass(classIds[0]!).flatMap((_first, n) =>
     classIds.map((classId) => {

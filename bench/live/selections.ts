@@ -3,7 +3,7 @@
 /** The dashboard of an administrator: who was enrolled, and in which class. */
 const dashboard = 'cursor kind student { surname givenName } class { name }';
 
-/** Eight selections as different frontends would send them; the last two are used with a `classId`. */
+/** Eight selections as different frontends would send them. The last two are used with a `classId`. */
 export const selections = [
   dashboard,
   'cursor at kind studentId',
@@ -20,7 +20,10 @@ export const firstClassSelection = 6;
 
 const head = 'subscription Enrolments($schoolId: ID!, $classId: ID';
 
-/** Returns the subscription for the product, whose items are a union with checkpoints (cursors to resume from). */
+/**
+ * Returns the subscription for the product. Its items are a union of changes, checkpoints (cursors to resume from) and
+ * the end of the stream.
+ */
 export const ours = (selection: string): string =>
   `${head}, $after: String) { enrolments(schoolId: $schoolId, classId: $classId, after: $after) {` +
   ` ... on EnrolmentChange { ${selection} } ... on Checkpoint { checkpoint: cursor } ... on Ended { ended: reason } } }`;

@@ -22,7 +22,7 @@ interface Handlers {
 const readBuffer = Buffer.allocUnsafeSlow(256 * 1024);
 const opcode = { text: 1, close: 8, ping: 9, pong: 10 } as const;
 
-/** Builds a client frame. It has to be masked; a mask of zeros leaves the payload unchanged. */
+/** Builds a client frame. The protocol requires a mask, and a mask of zeros leaves the payload unchanged. */
 function frame(code: number, payload: Buffer): Buffer {
   const { length } = payload;
   const head = length < 126 ? Buffer.from([0x80 | code, 0x80 | length]) : Buffer.from([0x80 | code, 0x80 | 126, length >> 8, length & 255]);
@@ -71,7 +71,7 @@ export function openSocket(url: string, localAddress: string, handlers: Handlers
     return frames(bytes, end + 4);
   }
 
-  /** Handles all complete frames; returns the offset of the first incomplete one. */
+  /** Handles all complete frames. Returns the offset of the first incomplete frame. */
   function frames(bytes: Buffer, from: number): number {
     let offset = from;
     while (offset + 2 <= bytes.length) {

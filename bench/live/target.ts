@@ -8,7 +8,7 @@ import type { Account, LiveSchool, EnrolmentRows } from './school.ts';
 import { ours, peers, selections } from './selections.ts';
 import type { Writer } from './writer.ts';
 
-/** A subscription to open: the account and its arguments. */
+/** A subscription to open: the account, the selection and the argument. */
 export interface Listener {
   account: Account;
   /** Index in `selections`. */
@@ -29,7 +29,10 @@ export interface Target {
   waitForSubscribers(count: number): Promise<void>;
   /** Returns the sequence number of the next event. */
   nextSeq(): number;
-  /** Publishes an event; resolves with the time of its commit (of the publish request for a peer). */
+  /**
+   * Publishes an event. Resolves with the time of its commit; for a peer, with the time at which the publish request is
+   * sent.
+   */
   publish(enrolment: EnrolmentRows): Promise<number>;
 }
 
@@ -61,7 +64,10 @@ export function sferaTarget(
   };
 }
 
-/** @param bytes the length of the message for each set of selected fields; only for the peer `live-ws`, which sends prepared bytes. */
+/**
+ * @param bytes the message length for each index in `selections`. Only for the peer `live-ws`, which sends prepared
+ * bytes.
+ */
 export function peerTarget(port: number, school: LiveSchool, bytes?: readonly number[]): Target {
   // A single connection keeps the order of published events.
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });

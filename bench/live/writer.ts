@@ -7,21 +7,24 @@ import { now } from './clock.ts';
 import type { LiveSchool, EnrolmentRows } from './school.ts';
 
 /**
- * Records events like another process of the product: in a transaction with the product's own code, followed by its
- * NOTIFY. So the measured CPU time of the server contains the delivery, but not the change itself.
+ * Records events in this process with the product's own code: a transaction, then NOTIFY. So the measured CPU time of
+ * the server contains the delivery, but not the change itself.
  */
 export interface Writer {
   /** Returns the sequence number of the next event. */
   nextSeq(): number;
   /**
-   * Records an event; resolves with the time at which the commit was known. Writes are sequential, in the order of the
-   * calls.
+   * Records an event. Resolves with the time at which this process learned of the commit. Writes events one after
+   * another, in the order of the calls.
    */
   write(enrolment: EnrolmentRows): Promise<number>;
   close(): Promise<void>;
 }
 
-/** Creates the writer. It has to be the only writer of the school's log, because it counts sequence numbers itself. */
+/**
+ * Creates the writer. No other process may write the school's log, because the writer counts the sequence numbers
+ * itself.
+ */
 export async function createWriter(db: Database, log: Logger, school: LiveSchool): Promise<Writer> {
   const notifier = new Notifier(db.pool, db.connectionString, log);
   const head = await db.prisma.eventHead.findUniqueOrThrow({ where: { schoolId: school.id } });

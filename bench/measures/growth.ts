@@ -4,7 +4,7 @@ import { globalId } from '../../src/graphql/typed-id.ts';
 import { summarise, type Measure } from '../measure.ts';
 import { addClass, addPeople, addSchool } from '../seed.ts';
 
-/** Measures the time of a page as the tables grow, also far down in a list. */
+/** Measures how the time of a page changes as the tables grow, also for a page in the middle of a list. */
 
 interface Page {
   query: string;
@@ -39,7 +39,7 @@ export const growth: Measure = {
     const { schoolId, schoolYearId } = await addSchool(client, 'Школа роста');
     const classId = await addClass(client, { schoolId, schoolYearId, grade: 5, letter: 'А' });
     const [administratorId] = await addPeople(client, schoolId, 'PLATFORM_ADMINISTRATOR', 1_999_999, 1);
-    // A school of normal size, whose rows become few among many.
+    // A school of normal size. Its rows become a small part of the growing tables.
     const normalSchool = await addSchool(client, 'Школа среди многих');
     const normalClassId = await addClass(client, { ...normalSchool, grade: 5, letter: 'А' });
     await client.query(
@@ -82,7 +82,7 @@ export const growth: Measure = {
         addFigure('list of people, in a school of 1,000', size, await medianMs(people.query, variables));
         addFigure('search, in a school of 1,000', size, await medianMs(search.query, variables));
         addFigure('history of a class', size, await medianMs(history, { id: globalId('Class', normalClassId), asOf }));
-        // These take seconds at the largest size and do not count for the target: five samples are enough.
+        // Takes five samples only: these queries take seconds at the largest size, and do not count for the target.
         addFigure(untargeted.search, size, await medianMs(search.query, { id }, 5));
         addFigure(untargeted.history, size, await medianMs(history, { id: globalId('Class', classId), asOf }, 5));
       }
@@ -104,10 +104,10 @@ export const growth: Measure = {
   },
 };
 
-/** Rows of the table that do not count for the target. */
+/** Names of the rows in the report that do not count for the target. */
 const untargeted = { search: 'search, in a school that holds all', history: 'history of a class that held all' } as const;
 
-/** Returns the cursor of the row in the middle of a list, encoded as the product encodes it. */
+/** Returns the cursor of the row in the middle of a list, in the product's encoding. */
 async function middleCursor(client: pg.Client, schoolId: string, list: string, size: number): Promise<string> {
   const encode = (parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url');
   if (list === 'events') return encode(['event', String(Math.floor(size / 2))]);
@@ -150,7 +150,7 @@ async function addPupils(client: pg.Client, { schoolId, classId, from, to, stay 
   }
 }
 
-/** Adds pupils and the same number of events; each connection inserts one half. */
+/** Adds pupils and the same number of events. Each of the two connections inserts one half. */
 async function growTables([client, second]: readonly [pg.Client, pg.Client], { schoolId, classId, from, to }: Growth): Promise<void> {
   const middle = (from + to) / 2;
   const insertHalf = async (connection: pg.Client, from: number, to: number): Promise<void> => {
@@ -163,6 +163,6 @@ async function growTables([client, second]: readonly [pg.Client, pg.Client], { s
   };
   await Promise.all([insertHalf(client, from, middle), insertHalf(second, middle, to)]);
   await client.query('update event_head set seq = $2 where school_id = $1', [schoolId, to]);
-  // Otherwise autovacuum would run during the measure.
+  // Vacuums now, because autovacuum would otherwise run during the measure.
   await client.query('vacuum (analyze)');
 }

@@ -8,8 +8,8 @@ import { summarise, type Env, type Measure } from '../measure.ts';
 import { addPeople } from '../seed.ts';
 
 /**
- * Measures the heap of a small server after documents that fill its caches, which are bounded by size, and the garbage
- * that a query leaves until a full collection.
+ * Measures the heap of a small server after documents that fill its caches. The caches are bounded by size. Also
+ * measures the garbage that a query leaves until a full collection.
  */
 
 const accounts = 12;

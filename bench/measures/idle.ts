@@ -6,7 +6,7 @@ import { peerTarget, type Target } from '../live/target.ts';
 import { openGroup } from '../live/delivery.ts';
 import { summarise, type Measure, type Server } from '../measure.ts';
 
-/** Sockets that are opened and closed first, so that one-time allocations are not measured. */
+/** Number of sockets that are opened and closed first, so that the measure contains no one-time allocations. */
 const warmUpSockets = 100;
 /** File descriptors that a process needs in addition to its sockets. */
 const reservedDescriptors = 500;
@@ -23,7 +23,8 @@ export const idle: Measure = {
     const hardLimit = execFileSync('sh', ['-c', 'ulimit -H -n'], { encoding: 'utf8' }).trim();
     const count = Math.min(env.quick ? 200 : 10_000, hardLimit === 'unlimited' ? Infinity : Number(hardLimit) - reservedDescriptors);
     const processes = Math.ceil(count / 5000);
-    // Milliseconds until freed memory is returned to the system, and until the memory of the sockets is stable.
+    // `freeMs`: until V8 has returned freed memory to the system. `settleMs`: until the memory of the sockets is
+    // stable.
     const [freeMs, settleMs] = env.quick ? [100, 300] : [1000, 3000];
     const fixture = await env.fixture();
     const seconds: Record<(typeof names)[number], number[]> = { ours: [], 'graphql-ws': [], limit: [] };

@@ -5,13 +5,17 @@ import { readConfig } from '../../src/config.ts';
 import { createSchool } from '../../src/domain/schools.ts';
 import { applyPlan } from '../../src/domain/plans/apply-plan.ts';
 import { planImportOfFile } from '../../src/domain/plans/plan-import.ts';
+import { planYear } from '../../src/domain/plans/plan-year.ts';
 import { planCountsOf } from '../../src/domain/plans/plans.ts';
 import { undoPlan } from '../../src/domain/plans/undo-plan.ts';
 import { open } from '../../src/http/bootstrap.ts';
 import { createLogger } from '../../src/logger.ts';
 import { summarise, type Measure } from '../measure.ts';
 
-/** Importing a school of 1,500 pupils, 80 members of staff and 50 classes from one list, on PostgreSQL and embedded. */
+/**
+ * Measures the import of a school from one list: 1,500 pupils, 80 members of staff and 50 classes; and the turn of its school
+ * year. Runs on PostgreSQL and on the embedded database.
+ */
 
 const pupils = 1500;
 const staff = 80;
@@ -27,8 +31,8 @@ const list = (): string =>
     ...Array.from({ length: staff }, (_, n) => `Учитель${letters(n)};Анна;Павловна;${n < classes ? className(n) : ''};;Учитель`),
   ].join('\r\n');
 
-/** Seconds of each step, and what the process grew by, in MB. */
-type Figures = Record<'plan' | 'apply' | 'plan again' | 'undo' | 'memory growth (MB)', number>;
+/** Seconds of each step, and the growth of the process's memory in MB. */
+type Figures = Record<'plan' | 'apply' | 'plan again' | 'plan year' | 'apply year' | 'undo year' | 'undo' | 'memory growth (MB)', number>;
 
 async function sample(settings: Record<string, string>, file: string): Promise<Figures> {
   const opened = await open(readConfig(settings), createLogger('warn'));
@@ -51,11 +55,17 @@ async function sample(settings: Record<string, string>, file: string): Promise<F
     const [again, againSeconds] = await timed(makePlan);
     const counts = await planCountsOf(operator, again);
     if (counts.ADD + counts.CHANGE + counts.END + counts.ERROR > 0) throw new Error(`the second import changes: ${JSON.stringify(counts)}`);
+    const [year, planYearSeconds] = await timed(() => planYear(operator, { schoolId: school.id }));
+    const [, applyYearSeconds] = await timed(() => applyPlan(operator, { planId: year.id }));
+    const [, undoYearSeconds] = await timed(() => undoPlan(operator, { planId: year.id }));
     const [, undoSeconds] = await timed(() => undoPlan(operator, { planId: plan.id }));
     return {
       plan: planSeconds,
       apply: applySeconds,
       'plan again': againSeconds,
+      'plan year': planYearSeconds,
+      'apply year': applyYearSeconds,
+      'undo year': undoYearSeconds,
       undo: undoSeconds,
       'memory growth (MB)': (peak - before) / 1e6,
     };

@@ -7,8 +7,9 @@ import { summarise, type Env, type Measure } from '../measure.ts';
 const perSecond = 20;
 
 /**
- * Measures delivery by this many processes with the listeners spread over them. Then kills one process while changes go
- * on; its listeners reconnect to the next one with their cursors. @throws if a listener misses or repeats an event.
+ * Spreads the listeners over `processes` servers and measures the delivery. Then kills one server during changes: its
+ * listeners reconnect to the next server with their cursors.
+ * @throws if a listener misses or repeats an event.
  */
 async function serve(env: Env, fixture: LiveFixture, processes: number): Promise<Record<string, number>> {
   const { enrolments } = fixture.school;

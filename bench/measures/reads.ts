@@ -2,12 +2,12 @@ import { globalId } from '../../src/graphql/typed-id.ts';
 import { sendLoad } from '../load.ts';
 import { allByName, type Env, type Measure, type Result } from '../measure.ts';
 
-/** Reads of a frontend: a large nested query and a small one. */
+/** Measures the reads of a frontend: a large nested query and a small query. */
 
 export const connections = 16;
 const json = { 'content-type': 'application/json' };
 
-/** A contender: its URL and the request to send. */
+/** A contender: the URL of its server, and the request to send. */
 export interface Contender {
   url: string;
   headers: Record<string, string>;

@@ -1,7 +1,10 @@
 import { createServer } from 'node:http';
 import { enrol, pool } from './school.ts';
 
-/** The limit of the read and write measures: one prepared statement behind node:http, whose JSON is sent unchanged. */
+/**
+ * The limit of the read and write measures. node:http sends the JSON of one prepared statement unchanged. A write runs
+ * `enrol` of bench/peers/school.ts.
+ */
 
 const nested = `
   select json_build_object('id', s.id, 'name', s.name, 'classes', (

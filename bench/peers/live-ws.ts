@@ -3,8 +3,8 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { handleControl, topicOf } from './live.ts';
 
 /**
- * The limit of the socket measures: `ws` sending prepared bytes. It implements just enough of the protocol for the same
- * listeners; the variable `bytes` of a subscription makes the messages as long as the product's.
+ * The limit of the socket measures: `ws` sends prepared bytes. This program implements only the part of the protocol
+ * that the listeners use. The variable `bytes` of a subscription sets the message length, which equals the product's.
  */
 
 type Message = { type: string; payload?: { variables: { schoolId: string; classId?: string; bytes: number } } };
@@ -26,7 +26,7 @@ function subscribe(socket: WebSocket, { bytes, ...args }: { schoolId: string; cl
   });
 }
 
-/** Builds a message of this length, with the cursor at the place where all servers have it. */
+/** Builds a message of this length. The cursor is at the same place as in the messages of the other servers. */
 function buildMessage(cursor: string, bytes: number): Buffer {
   const head = `{"id":"00000000-0000-0000-0000-000000000000","type":"next","payload":{"data":{"enrolments":{"cursor":"${cursor}"`;
   return Buffer.from(`${head.padEnd(bytes - 4)}}}}}`);

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /**
- * Shared by the peers of the socket measures: a schema with the product's stream, and an in-memory async iterator.
- * Their items are ready objects: the peers read no database and check no permissions, which favours them.
+ * Shared by the peers of the socket measures: a schema with the product's stream, and an in-memory async iterator. The
+ * peers are favoured: they send ready objects, read no database and check no permissions.
  */
 
 export interface LiveEvent {
@@ -18,10 +18,10 @@ export interface LiveEvent {
 
 export const typeDefs = await readFile(new URL('live.graphql', import.meta.url), 'utf8');
 
-/** Returns the topic of a subscription: the id of the class, otherwise of the school. */
+/** Returns the topic of a subscription: the id of the class, or the id of the school if there is no `classId`. */
 export const topicOf = (args: { schoolId: string; classId?: string | null }): string => args.classId ?? args.schoolId;
 
-/** In-memory publish/subscribe: a subscriber gets the events published after it subscribed, in order. */
+/** In-memory publish/subscribe. A subscriber gets the events that are published after its subscription, in order. */
 export class Topics<T> {
   readonly #subscribers = new Map<string, Set<(event: T) => void>>();
   count = 0;
@@ -57,8 +57,8 @@ export class Topics<T> {
 }
 
 /**
- * Control requests of the benchmark: `POST /publish` publishes the event in its body, `GET /subscribers` returns their
- * number.
+ * Control requests of the benchmark. `POST /publish` publishes the event in its body. `GET /subscribers` returns the
+ * number of subscribers.
  */
 export interface Control {
   publish(topics: readonly string[], event: LiveEvent): void;

@@ -5,13 +5,14 @@ import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { postgraphile } from 'postgraphile';
 import { makePgService } from 'postgraphile/adaptors/pg';
 
-/** PostGraphile 5 on the product's own tables; it turns a query into one SQL statement. */
+/** PostGraphile 5 on the product's own tables. PostGraphile turns a query into one SQL statement. */
 
 const preset: GraphileConfig.Preset = {
   extends: [PostGraphileAmberPreset],
   pgServices: [makePgService({ connectionString: process.env.DATABASE_URL, poolConfig: { max: 10 } })],
   grafserv: { port: Number(process.env.PORT), graphqlPath: '/graphql', graphiql: false, watch: false },
-  // This plugin would remove the pupils of a class from the schema: it expects another index for this relation.
+  // This plugin would remove the pupils of a class from the schema, because it expects a different index for that
+  // relation.
   disablePlugins: ['PgIndexBehaviorsPlugin'],
   schema: { defaultBehavior: '+list' },
 };

@@ -24,7 +24,10 @@ const binaries = (): string => {
   return join(root, newest, 'bin');
 };
 
-/** Runs a PostgreSQL program. As root it runs as the user `postgres`, because PostgreSQL refuses to run as root. */
+/**
+ * Runs a PostgreSQL program. If this process runs as root, the program runs as the user `postgres`, because PostgreSQL
+ * refuses to run as root.
+ */
 function run(program: string, args: readonly string[]): void {
   const asRoot = process.getuid?.() === 0;
   const command = asRoot ? ['runuser', '-u', 'postgres', '--', program, ...args] : [program, ...args];

@@ -29,11 +29,11 @@ export class Follower {
   readonly seqs: number[] = [];
   /** Messages that must not occur. */
   readonly troubles: string[] = [];
-  /** The server sent `Ended`. */
+  /** Whether the server sent `Ended`. */
   ended = false;
-  /** Sockets opened. */
+  /** Number of sockets opened so far. */
   sockets = 0;
-  /** Sequence number of the first checkpoint; every later event has to arrive. */
+  /** Sequence number of the first checkpoint. Every later event has to arrive. */
   startedAt: number | undefined;
   readonly #url: string;
   readonly #token: string;

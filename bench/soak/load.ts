@@ -65,7 +65,7 @@ export async function readHeavily(url: string, token: string, schoolId: string, 
   }
 }
 
-/** Sends documents of a signed-in client that the server has not cached. */
+/** Sends documents that the server has not cached, with the token of one account. */
 export async function sendUnknownDocuments(url: string, token: string, tally: Tally, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const fields = Array.from({ length: 25 }, () => `${word()}: __typename`).join(' ');

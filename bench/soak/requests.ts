@@ -48,7 +48,10 @@ export const operation = (query: string, variables: object = {}): string => JSON
 /** Counts responses by kind, status and code; keeps the bodies of responses that must not occur. */
 export class Tally {
   readonly counts: Record<string, number> = {};
-  /** `INTERNAL` errors and 5xx responses except 503 (UNAVAILABLE, a page, or temporarily_unavailable of OAuth). */
+  /**
+   * Bodies of responses with an `INTERNAL` error, or with a 5xx status except 503. Status 503 may occur: UNAVAILABLE,
+   * its page, or `temporarily_unavailable` of OAuth.
+   */
   readonly wrong: string[] = [];
 
   add(kind: string, { status, body }: Reply): void {

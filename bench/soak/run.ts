@@ -39,7 +39,7 @@ const disturbances = [
   { at: 0.75, kind: 'crash' },
 ] as const;
 const stallMs = 40_000;
-/** Milliseconds after a disturbance until the server's deadlines have passed and its connections are open again. */
+/** Milliseconds from a disturbance until the server's deadlines have passed and its connections are open again. */
 const recoveryMs = 30_000;
 
 interface Sample {
@@ -165,7 +165,7 @@ async function cutSockets(followers: readonly Follower[], signal: AbortSignal): 
 
 const endOthers = 'mutation { endOtherSessions(input: {}) { __typename ... on Refusal { code } } }';
 
-/** Ends sessions with open streams, and counts the messages that arrive after the mutation has been answered. */
+/** Ends sessions with open streams. Counts the messages that arrive after the server has answered the mutation. */
 async function revoke(
   url: string,
   schoolId: string,

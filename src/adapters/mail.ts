@@ -9,7 +9,7 @@ import type { MailConfig } from '../mail-config.ts';
 /** Milliseconds before the second and the third attempt to send a mail. */
 const defaultRetryDelaysMs = [5_000, 30_000] as const;
 
-/** Milliseconds that stopping waits for mails that are being sent. */
+/** Milliseconds that `close` waits for mails that are being sent. */
 const closingMs = 5_000;
 
 const timeouts = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 20_000, dnsTimeout: 10_000 };
@@ -21,8 +21,8 @@ interface SmtpMailerParts {
 }
 
 /**
- * Sends mails by SMTP, two at a time, and at most 200 wait. Tries again after a failure that may pass. Mails are kept in
- * memory only: one that is lost with the process is requested again by the person who waits for it.
+ * Sends mails by SMTP, two at a time; at most 200 more wait. Tries again after a temporary failure. Keeps mails only
+ * in memory: after a crash, a person who still waits for a mail requests it again.
  */
 export class SmtpMailer implements Mailer {
   readonly #transport: ReturnType<typeof createSmtpTransport>;
@@ -47,7 +47,7 @@ export class SmtpMailer implements Mailer {
     this.#pending.add(work);
   }
 
-  /** Waits for the mails that are being sent, at most `closingMs`. Gives up those that wait for another attempt. */
+  /** Waits at most `closingMs` for the mails that are being sent. Gives up mails that wait for another attempt. */
   async close(): Promise<void> {
     this.#closing.abort();
     await waitAtMost(closingMs, Promise.all(this.#pending));
@@ -55,7 +55,7 @@ export class SmtpMailer implements Mailer {
   }
 
   async #composeAndSend(compose: () => Promise<Mail | null>): Promise<void> {
-    // The answer to the request is written first.
+    // Lets the server write the answer to the request first.
     await nextTurn();
     const mail = await this.#slots.run(compose);
     if (mail === null) return;
@@ -71,13 +71,13 @@ export class SmtpMailer implements Mailer {
   }
 
   async #send({ to, subject, text }: Mail): Promise<void> {
-    // As an object, so that no part of the text is read as a second address.
+    // An object: nodemailer would parse a text as a list of addresses.
     await this.#transport.sendMail({
       from: this.#from,
       to: { name: '', address: to },
       subject,
       text,
-      // Keeps automatic replies from answering (RFC 3834).
+      // Asks mail servers not to send automatic replies (RFC 3834).
       headers: { 'Auto-Submitted': 'auto-generated' },
     });
   }
@@ -100,13 +100,13 @@ interface SmtpError {
   responseCode?: unknown;
 }
 
-/** Returns the codes of an error. Its message may repeat the address. */
+/** Returns only the codes of an error, because its message may contain the mail address. */
 function describe(error: unknown): { code: unknown; responseCode: unknown } {
   const { code = null, responseCode = null } = error as SmtpError;
   return { code, responseCode };
 }
 
-/** Returns whether another attempt may succeed: the server did not answer, or answered with a temporary code (4xx). */
+/** Returns whether another attempt may succeed: the server did not answer, or it answered with a temporary code (4xx). */
 function mayPass(error: unknown): boolean {
   const { code, responseCode } = error as SmtpError;
   return typeof responseCode === 'number' ? responseCode < 500 : !['EAUTH', 'EENVELOPE', 'EMESSAGE'].includes(String(code));

@@ -50,8 +50,8 @@ function statementFor(sessions: string[], clients: string[]): pg.QueryConfig {
 }
 
 /**
- * Loads the current actors of the credentials, in their order, with one statement. Rights are never cached: a right
- * revoked a moment ago is not in the result.
+ * Loads the current actors of the credentials, in the order of `credentials`, with one statement. Rights are never
+ * cached: a right revoked a moment ago is not in the result.
  */
 export async function loadActors(db: Database, credentials: readonly Credential[]): Promise<Loaded[]> {
   if (credentials.length === 0) return [];
@@ -95,8 +95,8 @@ const userActor = (userId: string, sessionId: string, expiresAt: number, loaded:
 });
 
 /**
- * Updates `last_seen_at` of sessions, at most once in five minutes each. Does not wait; the next call makes up for a
- * failure.
+ * Updates `last_seen_at` of sessions, of each session at most once in five minutes. Does not wait for the statement.
+ * If it fails, the next call updates the sessions.
  */
 function updateLastSeen(db: Database, sessionIds: string[]): void {
   const text = `update session set last_seen_at = now() where id = any($1::uuid[]) and last_seen_at < now() - interval '5 minutes'`;
@@ -106,8 +106,8 @@ function updateLastSeen(db: Database, sessionIds: string[]): void {
 const noSession = '00000000-0000-0000-0000-000000000000';
 
 /**
- * Returns the actor of a person who has just proved their identity but has no session. It is valid for one minute, for
- * one operation. Returns undefined if the person does not exist or was deactivated.
+ * Returns the actor of a person who has just proved their identity but has no session. The actor is valid for one
+ * minute, for one operation. Returns undefined if the person does not exist or was deactivated.
  */
 export async function loadPerson(db: Database, userId: string): Promise<UserActor | undefined> {
   const { rows } = await db.reads.query<{ about: Rights }>({

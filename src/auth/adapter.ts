@@ -6,25 +6,28 @@ import type { OauthClient } from '../db/generated/client.ts';
 import { deriveSuccessor } from './seal.ts';
 
 /**
- * This file stores the data of the authorization server in the table oidc_payload. The ids are the values of codes,
- * cookies and refresh tokens. The table has only the hashes of the ids, so reading it does not allow using them.
+ * Stores the data of the authorization server in the table oidc_payload. The ids are the values of codes, cookies and
+ * refresh tokens. The table has only the hashes of the ids, so a reader of the table cannot use the ids.
  */
 
 const hashOf = (value: string): string => createHash('sha256').update(value).digest('base64url');
 
 /**
- * Seconds in which a client may use a refresh token a second time, in two tabs at once or because the response was
- * lost. It gets the same successor as before, unless that successor has been used.
+ * Seconds in which a client may use a refresh token a second time, because two tabs used it at once or a response was
+ * lost. The client gets the same successor again, unless that successor has been used.
  */
 const graceSeconds = 10;
 
-/** Longest time in seconds between `find` and `consume` of a refresh token: `consume` accepts what `find` accepted. */
+/**
+ * Maximum number of seconds between `find` and `consume` of a refresh token. In this time, `consume` accepts what
+ * `find` accepted.
+ */
 const overlapSeconds = 30;
 
 export interface AdapterParts {
   db: Database;
   secretKey: Uint8Array;
-  /** Called and awaited when a grant was revoked: by signing out, by revocation, or because a token was used twice. */
+  /** Called and awaited after a grant was revoked: by signing out, by revocation, or because a token was used twice. */
   ended(grantId: string): Promise<void>;
 }
 
@@ -108,7 +111,7 @@ class PayloadStore implements Adapter {
   }
 }
 
-/** Stores refresh tokens. A client may use one again within `graceSeconds`, and gets the same successor. */
+/** Stores refresh tokens. A client may use a token again within `graceSeconds`, and then gets the same successor. */
 class RefreshTokenStore extends PayloadStore {
   readonly #db: Database;
   readonly #secretKey: Uint8Array;
@@ -119,7 +122,7 @@ class RefreshTokenStore extends PayloadStore {
     this.#secretKey = parts.secretKey;
   }
 
-  /** Returns a used token as unused while it may be used again. */
+  /** Returns a used token as unused while the client may use it again. */
   override async find(id: string): Promise<AdapterPayload | undefined> {
     const payload = await super.find(id);
     if (payload?.consumed === undefined || !(await this.#mayBeUsedAgain(id, graceSeconds))) return payload;
@@ -148,7 +151,7 @@ const escapedNull = /(?<!\\)(?:\\\\)*\\u0000/;
 
 const current = () => ({ OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] });
 
-/** Returns the payload as JSON with the id replaced by its hash, and without the cookie value of the session in it. */
+/** Returns the payload as JSON. Replaces the id by its hash, and omits the cookie value of a session. */
 function serializeWithoutId(payload: AdapterPayload, id: string, idHash: string): string {
   const { session, ...rest } = payload as AdapterPayload & { session?: Record<string, unknown> };
   const stored = session === undefined ? rest : { ...rest, session: { ...session, cookie: undefined } };
@@ -170,7 +173,7 @@ export async function deleteGrants(tx: Pick<Tx, 'prisma'>, grantIds: readonly st
 
 /**
  * Deletes a person's sign-ins that have passed the form but have no session yet. Call it in the transaction that
- * changes the password, since these sign-ins were started with the former one.
+ * changes the password, because these sign-ins used the former password.
  */
 export async function deletePendingSignIns(tx: Pick<Tx, 'execute'>, accountId: string): Promise<void> {
   await tx.execute("delete from oidc_payload where model = 'Interaction' and payload #>> '{result,login,accountId}' = $1", [accountId]);
@@ -190,7 +193,7 @@ class ClientReader implements Adapter {
   }
 
   async find(id: string): Promise<AdapterPayload | undefined> {
-    // PostgreSQL refuses text with U+0000, which no client id has.
+    // PostgreSQL refuses text with U+0000. No client id contains this character.
     if (id.includes('\0')) return undefined;
     const client = await this.#db.prisma.oauthClient.findFirst({ where: { id, endedAt: null } });
     if (client === null) return undefined;
@@ -224,9 +227,9 @@ export function frontend({ id, name, redirectUris }: Pick<OauthClient, 'id' | 'n
 }
 
 /**
- * Returns `native` if a redirect URI has an app's own scheme, or is http on a loopback host: oidc-provider then accepts
- * any port of this host (RFC 8252, 7.3). Returns `web` for http on other hosts and https on a loopback host, since
- * oidc-provider refuses these for `native` clients.
+ * Returns `native` if a redirect URI has an app's own scheme, or is http on a loopback host. oidc-provider then
+ * accepts any port of this host (RFC 8252, 7.3). Returns `web` for http on other hosts and for https on a loopback
+ * host, because oidc-provider refuses these URIs for `native` clients.
  */
 function applicationType(redirectUris: readonly string[]): 'web' | 'native' {
   const urls = redirectUris.map((uri) => new URL(uri));

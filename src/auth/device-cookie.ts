@@ -2,12 +2,12 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { keyFor } from './seal.ts';
 
 /**
- * Device cookies after OWASP («Slow down online guessing attacks with device cookies»): a browser keeps a cookie after
- * a sign-in, and wrong passwords from it count separately from those of unknown browsers.
+ * Device cookies after OWASP («Slow down online guessing attacks with device cookies»). A browser keeps a cookie
+ * after a sign-in. Wrong passwords from this browser count separately from those of unknown browsers.
  *
- * A cookie has a mark for each of the last accounts. A mark is its creation time in seconds, a random name of the
- * device, and a keyed hash that binds both to the account and its password, so that a new password revokes it. It has
- * no personal data.
+ * A cookie has one mark for each of the last accounts. A mark consists of its creation time in seconds, a random name
+ * of the device, and a keyed hash. The hash binds the mark to the account and its password, so a new password
+ * revokes the mark. A mark has no personal data.
  */
 
 export interface DeviceAccount {
@@ -17,9 +17,9 @@ export interface DeviceAccount {
 
 export const deviceCookieSeconds = 365 * 86_400;
 
-/** Number of accounts in one cookie, since several people may share a computer. */
+/** Maximum number of accounts in one cookie. Several people may share a computer. */
 const maxMarks = 10;
-/** Bytes of a mark: 4 of the time, 12 of the name, 16 of the hash; 43 characters in base64url. */
+/** A mark in base64url, 43 characters. Its bytes are 4 of the time, 12 of the name and 16 of the hash. */
 const markText = /^[\w-]{43}$/;
 
 /** Returns the device's random name if the cookie has a mark of this account; otherwise null. */
@@ -31,7 +31,7 @@ export function findDevice(secretKey: Uint8Array, account: DeviceAccount, cookie
   );
 }
 
-/** Returns the cookie with a new mark of this account in front, which replaces the former mark. */
+/** Returns the cookie with a new mark of this account in front, without the former mark of this account. */
 export function addDevice(secretKey: Uint8Array, account: DeviceAccount, cookie: string | undefined): string {
   const head = Buffer.concat([Buffer.alloc(4), randomBytes(12)]);
   head.writeUInt32BE(Math.floor(Date.now() / 1000));

@@ -1,6 +1,6 @@
 /**
- * Returns the names of the browser and the system in a User-Agent header, by which a person recognises the device in
- * the list of sessions. Omits versions, so that the text does not identify a person.
+ * Returns the names of the browser and the system in a User-Agent header. A person recognises a device in the list of
+ * sessions by these names. Omits versions, so that the text does not identify a person.
  */
 export function deviceOf(userAgent: string | undefined): string | null {
   if (!userAgent) return null;

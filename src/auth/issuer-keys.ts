@@ -7,15 +7,15 @@ import type { Logger } from '../logger.ts';
 const pauseMs = 10_000;
 
 /**
- * Finds the key of a token among the published keys of its issuer. jose fetches them again when they are ten minutes
- * old or a token has an unknown key id. While the issuer does not answer, its last keys verify tokens, and one request
- * in every `pauseMs` tries to fetch the keys.
+ * Finds the key of a token among the published keys of its issuer. jose fetches the keys again when they are ten
+ * minutes old, or when a token has an unknown key id. While the issuer does not answer, the keys of the last fetch
+ * verify tokens, and one request in every `pauseMs` tries to fetch the keys.
  */
 export class IssuerKeys {
   readonly #issuer: string;
   readonly #log: Logger;
   readonly #published: ReturnType<typeof createRemoteJWKSet>;
-  /** The last fetched keys. Set when a fetch fails; undefined if no earlier fetch succeeded. */
+  /** The keys of the last successful fetch. Set when a fetch fails; undefined if no earlier fetch succeeded. */
   #last: JWTVerifyGetKey | undefined;
   /** When the keys may be fetched again, in milliseconds since 1970; 0 if the last fetch succeeded. */
   #pausedUntil = 0;
@@ -34,7 +34,7 @@ export class IssuerKeys {
   readonly find: JWTVerifyGetKey = async (header, token) => {
     const now = Date.now();
     if (now < this.#pausedUntil) return this.#findInLast(header, token);
-    // After a failure, only this request fetches the keys again: the others use the last keys meanwhile.
+    // After a failure, only this request fetches the keys again. Other requests use the last keys meanwhile.
     if (this.#pausedUntil > 0) this.#pausedUntil = now + pauseMs;
     const failures = this.#failures;
     try {
@@ -46,7 +46,7 @@ export class IssuerKeys {
         this.#pausedUntil = 0;
         throw error;
       }
-      // Several requests may have waited for the same fetch: only the first one records its failure.
+      // Several requests may have waited for the same fetch. Only the first of them records the failure.
       if (failures === this.#failures) this.#pause(error);
       return this.#findInLast(header, token);
     }
@@ -65,7 +65,7 @@ export class IssuerKeys {
     try {
       return await this.#last(header, token);
     } catch (error) {
-      // The issuer may have published this key since.
+      // The issuer may have published this key after the last fetch, so the token may be valid.
       throw error instanceof errors.JWKSNoMatchingKey ? unavailable() : error;
     }
   }

@@ -24,8 +24,8 @@ export class SigningKeys {
   }
 
   /**
-   * Returns the public key with this id. Reads keys that another process has created, once every `reloadIntervalMs` at
-   * most.
+   * Returns the public key with this id. If the id is unknown, reads the keys again, because another process may have
+   * created the key. Reads them at most once in `reloadIntervalMs`.
    */
   async verifierOf(kid: string): Promise<CryptoKey | undefined> {
     if (!this.#verifiers.has(kid) && Date.now() - this.#reloadedAt > reloadIntervalMs)
@@ -41,7 +41,7 @@ export class SigningKeys {
 
   async #reload(): Promise<void> {
     await this.add(await readKeys(this.#db, this.#config));
-    // A failed read does not count: the next token reads the keys again.
+    // Set only after a successful read. After a failed read, the next token reads the keys again.
     this.#reloadedAt = Date.now();
   }
 }
@@ -89,8 +89,8 @@ export async function loadSigningKeys(db: Database, config: Config): Promise<Sig
 }
 
 /**
- * Creates a new key. Servers started after this sign with it, and running servers accept it. The former keys stay, so
- * that tokens signed with them are still accepted.
+ * Creates a new key. Running servers accept the new key; servers that start later also sign with it. The former keys
+ * stay, so that tokens signed with them are still accepted.
  */
 export async function rotateSigningKey(db: Database, config: Config): Promise<void> {
   await transaction(db, async (tx) => {

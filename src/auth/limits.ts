@@ -5,9 +5,9 @@ import type { Fingerprint } from './seal.ts';
 /** Rate limits stored in PostgreSQL, so that all processes share them. Keys contain no personal data. */
 
 /**
- * Counts one attempt and returns whether it was within the limit. The window starts with its first attempt and lasts
- * `windowSeconds`; attempts beyond the limit do not extend it. Uses one statement, so that simultaneous attempts all
- * count.
+ * Counts one attempt and returns whether it was within the limit. The window starts with the first attempt and lasts
+ * `windowSeconds`; attempts beyond the limit do not extend the window. Uses one statement, so that simultaneous
+ * attempts all count.
  */
 export async function countTry(db: Database, key: Fingerprint, limit: number, windowSeconds: number): Promise<boolean> {
   const { rows } = await db.pool.query<{ count: number }>(
@@ -30,7 +30,7 @@ export async function secondsLeft(db: Database, key: Fingerprint): Promise<numbe
   return Math.max(0, rows[0]?.seconds ?? 0);
 }
 
-/** Extends the window of a key to `seconds` from now. A key beyond its limit stays beyond it. */
+/** Makes the window of a key end `seconds` from now. Keeps the count, so a key beyond its limit stays beyond the limit. */
 export async function extendWindow(db: Database, key: Fingerprint, seconds: number): Promise<void> {
   await db.pool.query(`update rate_limit set resets_at = now() + $2 * interval '1 second' where key = $1`, [key, seconds]);
 }
@@ -56,16 +56,16 @@ const now = 'now()::timestamptz(3)';
 
 export interface Taken {
   taken: boolean;
-  /** Seconds until the taken token may be used; if no token was taken, until the next one is free. */
+  /** Seconds until the taken token may be used. If no token was taken, seconds until the next token is free. */
   waitSeconds: number;
 }
 
 /**
- * Takes a token if one is free. With `maxWaitSeconds` it also takes tokens that become free within that time, in the
- * order of the calls: the caller waits `waitSeconds` before it goes on.
+ * Takes a token if one is free. With `maxWaitSeconds`, also takes a token that becomes free within that time; such
+ * tokens go to callers in the order of the calls. The caller must wait `waitSeconds` before it goes on.
  *
- * Uses the generic cell rate algorithm: `resets_at` is the time when the bucket is full again, so a row in the past
- * means the same as no row. Uses one statement, so that two callers cannot take the same token.
+ * Uses the generic cell rate algorithm: `resets_at` is the time when the bucket is full again. A time in the past
+ * means a full bucket, like a missing row. Uses one statement, so that two callers cannot take the same token.
  */
 export async function takeToken(db: Database, { key, burst, intervalSeconds }: Bucket, maxWaitSeconds = 0): Promise<Taken> {
   const capacity = burst * intervalSeconds;
@@ -87,8 +87,8 @@ export async function returnToken(db: Database, { key, intervalSeconds }: Bucket
 export type GiveBack = () => Promise<void>;
 
 /**
- * Gives back the tokens and counts that an attempt has taken. Logs failures instead of throwing them, since they do not
- * change the result of the attempt.
+ * Gives back the tokens and counts that an attempt has taken. Logs failures instead of throwing them, because they do
+ * not change the result of the attempt.
  */
 export async function giveBackAll(log: Logger, all: readonly GiveBack[]): Promise<void> {
   for (const { reason } of (await Promise.allSettled(all.map((giveBack) => giveBack()))).filter((result) => result.status === 'rejected'))

@@ -69,8 +69,8 @@ const commonPasswords = new Set([
 ]);
 
 /**
- * Normalises a password to NFKC. Truncates it to a length that is still too long for a password: NFKC combines at most
- * four UTF-16 units to one character, and takes a second for 20,000 combining marks.
+ * Normalises a password to NFKC. Truncates a long text first, because NFKC takes a second for 20,000 combining marks.
+ * NFKC combines at most four UTF-16 units to one character, so the truncated text is still too long for a password.
  */
 const normalize = (password: string): string => password.slice(0, maxLength * 4 + 1).normalize('NFKC');
 

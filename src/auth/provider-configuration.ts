@@ -53,7 +53,7 @@ export function createConfiguration({ config, db, keys, sessions, pages }: Confi
   };
 }
 
-/** What frontends and services may do, the same on every server. */
+/** What frontends and services may do. It is the same on every server. */
 const protocol: Configuration = {
   discovery: { prompt_values_supported: ['none', 'login', 'consent', 'select_account'] },
   clientDefaults: { id_token_signed_response_alg: 'ES256' },
@@ -68,7 +68,8 @@ const protocol: Configuration = {
 };
 
 /**
- * Returns the server's own frontends. They are not `native` clients, which could redirect to any port of this machine.
+ * Returns the server's own frontends. They are `web` clients, because a `native` client could redirect to any port of
+ * this machine.
  */
 const ownClients = ({ publicUrl }: Config): NonNullable<Configuration['clients']> => [
   { ...frontend({ id: explorerClient, name: 'Sfera Explorer', redirectUris: [`${publicUrl}/explorer`] }), application_type: 'web' },
@@ -118,7 +119,7 @@ function features(config: Config, pages: ProviderPages): NonNullable<Configurati
   };
 }
 
-/** Makes access tokens JWTs for the API, the only resource. */
+/** Makes access tokens JWTs. Their only resource is the API. */
 function resourceIndicators(config: Config): NonNullable<NonNullable<Configuration['features']>['resourceIndicators']> {
   const resource = audienceOf(config);
   return {
@@ -148,7 +149,7 @@ async function findAccount(db: Database, id: string): Promise<Account | undefine
   return { accountId: id, claims: (_use, scope) => (scope.includes('profile') ? { sub: id, ...names, locale } : { sub: id }) };
 }
 
-/** Allows the origins of the server itself, those of ALLOWED_ORIGINS, and those of the client. */
+/** Allows the origin of the server itself, the origins of ALLOWED_ORIGINS, and the origins of the client. */
 function originCheck({ publicUrl, allowedOrigins }: Config): NonNullable<Configuration['clientBasedCORS']> {
   const ownOrigins = new Set([new URL(publicUrl).origin, ...allowedOrigins]);
   return (_ctx, origin, client) => ownOrigins.has(origin) || isOriginOf(client, origin);
@@ -156,7 +157,7 @@ function originCheck({ publicUrl, allowedOrigins }: Config): NonNullable<Configu
 
 /**
  * Returns whether the origin is that of a redirect URI of the client. A native client may use any port of a loopback
- * host, as for its redirects (RFC 8252, 7.3).
+ * host, as in its redirect URIs (RFC 8252, 7.3).
  */
 function isOriginOf(client: Client, origin: string): boolean {
   // Apps with their own scheme and sandboxed frames share the origin `null`, so it identifies no client.

@@ -5,10 +5,7 @@ import { isTransient } from '../db/availability.ts';
 import type { Logger } from '../logger.ts';
 import { retryAfterSeconds } from './unavailable.ts';
 
-/**
- * This file logs the errors of the authorization server. A client error takes one line, without tokens, codes or page
- * addresses.
- */
+/** Logs the errors of the authorization server. A client error takes one line, without tokens, codes or page addresses. */
 
 const endpoints = [
   'authorization',

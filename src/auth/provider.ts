@@ -20,13 +20,12 @@ export function createProvider({ log, ...parts }: ProviderParts): Provider {
   provider.proxy = true;
   compareSecretsByHash(provider);
   deriveRefreshTokens(provider, parts.config.secretKey);
-  // Makes signing out revoke refresh tokens too, which oidc-provider would spare because they outlive the browser's
-  // session.
+  // Makes signing out revoke refresh tokens too. oidc-provider would keep them, because they outlive the browser's session.
   provider.on('authorization.success', ({ oidc: { session, client } }) => {
     if (session !== undefined && client !== undefined) session.authorizationFor(client.clientId).persistsLogout = false;
   });
-  // Withdraws the permission for the origin `null`, which every sandboxed frame has: oidc-provider allows the origin of
-  // the request before it knows the client.
+  // Removes the permission for the origin `null`, which every sandboxed frame has. oidc-provider gives the permission
+  // to any origin before it knows the client.
   provider.use(async (ctx, next) => {
     await next();
     if (ctx.get('origin') === 'null') ctx.remove('access-control-allow-origin');
@@ -35,7 +34,7 @@ export function createProvider({ log, ...parts }: ProviderParts): Provider {
   return provider;
 }
 
-/** Compares a client's secret with its hash, which is all that the database has. */
+/** Compares the hash of a client's secret, because the database has only the hash. */
 function compareSecretsByHash(provider: Provider): void {
   provider.Client.prototype.compareClientSecret = function compare(this: { clientSecret?: string }, actual: string) {
     const expectedHash = Buffer.from(this.clientSecret ?? '', 'base64url');
@@ -45,8 +44,9 @@ function compareSecretsByHash(provider: Provider): void {
 }
 
 /**
- * Derives a refresh token's successor from it, so that a client may request it twice (src/auth/adapter.ts). Overrides a
- * private method of oidc-provider 9.13; test/auth/provider/refresh.test.ts fails when it changes.
+ * Derives the successor of a refresh token from the token, so that a client may request the successor twice
+ * (src/auth/adapter.ts). Overrides a private method of oidc-provider 9.13; test/auth/provider/refresh.test.ts fails
+ * when it changes.
  */
 function deriveRefreshTokens(provider: Provider, secretKey: Uint8Array): void {
   const refreshTokens = provider.RefreshToken.prototype as unknown as { generateTokenId(): string };

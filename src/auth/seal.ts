@@ -7,7 +7,7 @@ export function keyFor(secretKey: Uint8Array, purpose: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secretKey, 'sfera', purpose, 32));
 }
 
-/** Encrypts with AES-256-GCM. Authenticates `name` too, so that a sealed value cannot replace another one. */
+/** Encrypts with AES-256-GCM. Authenticates `name` too, so that a sealed value cannot replace a value with another name. */
 export function seal(secretKey: Uint8Array, name: string, clear: Uint8Array): Uint8Array<ArrayBuffer> {
   const nonce = randomBytes(12);
   const cipher = createCipheriv('aes-256-gcm', keyFor(secretKey, 'seal'), nonce).setAAD(Buffer.from(name));
@@ -28,9 +28,7 @@ export function open(secretKey: Uint8Array, name: string, sealed: Uint8Array): B
 
 export type Fingerprint = string & { readonly fingerprint: unique symbol };
 
-/**
- * Returns a keyed hash: equal texts have equal hashes, and testing guesses against a hash needs the server's secret.
- */
+/** Returns a keyed hash. Equal texts have equal hashes. Testing a guess against a hash needs the server's secret. */
 export function fingerprint(secretKey: Uint8Array, purpose: string, text: string): Fingerprint {
   return createHmac('sha256', keyFor(secretKey, `fingerprint ${purpose}`))
     .update(text)
@@ -46,8 +44,8 @@ export function deriveCode(secretKey: Uint8Array, nonce: Uint8Array): string {
 }
 
 /**
- * Derives the successor of a refresh token, 256 bits. It is always the same, so that a client that lost the response
- * gets it again although the server stores only its hash.
+ * Derives the successor of a refresh token, 256 bits. A token always has the same successor, so a client that lost
+ * the response gets the successor again. The server stores only the hash of the successor.
  */
 export function deriveSuccessor(secretKey: Uint8Array, refreshToken: string): string {
   return createHmac('sha256', keyFor(secretKey, 'refresh token')).update(refreshToken).digest('base64url');

@@ -17,7 +17,7 @@ export interface SessionGrantsParts {
   sessions: SessionPort;
 }
 
-/** Ties the grants of the authorization server to Session rows: each grant has one row, and they end together. */
+/** Ties the grants of the authorization server to Session rows. Each grant has one Session row, and the two end together. */
 export class SessionGrants {
   readonly #db: Database;
   readonly #sessions: SessionPort;
@@ -29,10 +29,10 @@ export class SessionGrants {
     this.#lifetimeMs = config.sessionDays * 86_400_000;
   }
 
-  /** Returns the browser's grant while its session is active, otherwise a new grant with a new session. */
+  /** Returns the browser's grant while its session is active. Otherwise returns a new grant with a new session. */
   async load(ctx: KoaContextWithOIDC): Promise<Grant | undefined> {
     const { client, session, account, provider } = ctx.oidc;
-    // Starts no session before a person who must sign in again has done so.
+    // A person who must sign in again gets a session only after signing in.
     if (client === undefined || session === undefined || account === undefined || (await wantsSignIn(this.#db, ctx))) return undefined;
     const remembered = session.grantIdFor(client.clientId);
     const existing = remembered === undefined ? undefined : await this.#findActive(ctx, remembered, account.accountId);
@@ -66,7 +66,7 @@ export class SessionGrants {
     return { sid: session.id };
   }
 
-  /** Returns the grant if it is the account's and its session is active. */
+  /** Returns the grant if it belongs to the account and its session is active. */
   async #findActive({ oidc: { provider } }: KoaContextWithOIDC, grantId: string, accountId: string): Promise<Grant | undefined> {
     const grant = await provider.Grant.find(grantId);
     const isActive = (await this.#db.prisma.session.count({ where: { grantId, ...active() } })) === 1;

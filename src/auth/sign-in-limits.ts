@@ -21,8 +21,8 @@ const windowSeconds = 15 * 60;
 /** Seconds that an attempt waits at most in the queue of its address. */
 const maxWaitSeconds = 5;
 /**
- * Wrong passwords for an account, within `firstTriesSeconds`, after which an address does not get the account's last
- * token.
+ * The number of wrong passwords for an account within `firstTriesSeconds` after which an address does not get the
+ * account's last token.
  */
 const firstTries = 2;
 const firstTriesSeconds = 24 * 3600;
@@ -41,15 +41,15 @@ interface AdmittedTry {
 }
 
 /**
- * Admits one password attempt, or refuses it before the password is checked. Returns two callbacks that do not throw:
- * call `succeed` if the password was right, `takeBack` if it was not checked, and neither if it was wrong.
+ * Admits one password attempt, or refuses it before the password is checked. Returns two callbacks that do not throw.
+ * Call `succeed` if the password was right, `takeBack` if it was not checked, and neither if it was wrong.
  *
- * A known device has `signInTries` attempts of its own in 15 minutes; after that it counts as unknown. All unknown
- * browsers share two buckets: one per address, where attempts queue for up to `maxWaitSeconds`, and one per account,
- * which admits `signInTries` attempts in any 15 minutes. The last token of the account's bucket is only for addresses
- * with fewer than `firstTries` wrong passwords for this account in a day. So a guesser with one or a few addresses
- * cannot take this token, and the owner can sign in with a new browser at another address. At the guesser's own
- * address, the owner needs a browser that has signed in before.
+ * A known device has `signInTries` attempts of its own in 15 minutes. After that it counts as an unknown browser. An
+ * attempt of an unknown browser takes a token from two buckets. In the bucket of its address, attempts queue for up
+ * to `maxWaitSeconds`. The bucket of the account admits `signInTries` attempts in any 15 minutes. The last token of
+ * the account's bucket is only for addresses with fewer than `firstTries` wrong passwords for this account in a
+ * day. So a guesser with a few addresses cannot take the last token, and the owner of the account can sign in with
+ * a new browser at another address. At the guesser's address, the owner needs a browser that has signed in before.
  * @throws RATE_LIMITED with the seconds until the next attempt.
  */
 export async function admitTry(
@@ -75,7 +75,7 @@ export async function admitTry(
   const taken: GiveBack[] = [];
   const takeBack = () => giveBackAll(log, taken);
   try {
-    // The address first: beyond its limit, attempts write no row for any sign-in name.
+    // Takes from the address first, so that attempts beyond the limit of the address write no row for a sign-in name.
     const waitSeconds = await take(db, taken, address, maxWaitSeconds);
     const isFirst = await countTry(db, pair, firstTries, firstTriesSeconds);
     taken.push(() => returnTry(db, pair));
@@ -89,7 +89,7 @@ export async function admitTry(
 }
 
 /**
- * Takes a token and adds its return to `taken`. Returns the seconds until the token may be used.
+ * Takes a token, and adds the step that gives it back to `taken`. Returns the seconds until the token may be used.
  * @throws RATE_LIMITED
  */
 async function take(db: Database, taken: GiveBack[], bucket: Bucket, maxWait = 0): Promise<number> {
@@ -99,9 +99,7 @@ async function take(db: Database, taken: GiveBack[], bucket: Bucket, maxWait = 0
   return token.waitSeconds;
 }
 
-/**
- * Allows half of the attempts at once and spreads the rest over the window, so that no window has more than `tries`.
- */
+/** Allows half of the attempts at once, and spreads the rest over the window. So no window has more than `tries` attempts. */
 function bucketOfAccount(key: Bucket['key'], tries: number): Bucket {
   const burst = Math.ceil(tries / 2);
   return { key, burst, intervalSeconds: windowSeconds / Math.max(1, tries - burst) };

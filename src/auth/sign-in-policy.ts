@@ -5,9 +5,10 @@ import { orUnavailable } from './unavailable.ts';
 /** Decides when the authorization server asks for a password although the browser has a session cookie. */
 
 /**
- * Returns the library's reasons to ask for a password (no session, the client asks for it, …) and our own. Accepts
- * `prompt=consent`, which OpenID Connect requires of clients that want offline access (Core 1.0, 11), without a consent
- * screen: every frontend is the school's own. Treats `select_account` as a new sign-in.
+ * Returns the policy that decides when to ask for a password: for the reasons of oidc-provider (no session, the
+ * client asks for it, …) and for two reasons of this file. Accepts `prompt=consent`, which OpenID Connect requires
+ * of clients that want offline access (Core 1.0, 11). Shows no consent screen, because every frontend is the
+ * school's own. Treats `select_account` as a new sign-in.
  */
 export function signInPolicy(db: Database): interactionPolicy.DefaultPolicy {
   const { base, Check, Prompt } = interactionPolicy;
@@ -41,8 +42,8 @@ export async function wantsSignIn(db: Database, ctx: KoaContextWithOIDC): Promis
 }
 
 /**
- * Returns whether a session of this browser was ended after the person last signed in here. Ending a session in the
- * list must also sign out its browser, which would otherwise get a new session with its cookie.
+ * Returns whether a session of this browser was ended after the person last signed in here. A session that is ended
+ * in the list must also sign out its browser. Otherwise the browser's cookie would start a new session.
  */
 async function endedSince(db: Database, ctx: KoaContextWithOIDC): Promise<boolean> {
   const { session, result } = ctx.oidc;
@@ -51,8 +52,8 @@ async function endedSince(db: Database, ctx: KoaContextWithOIDC): Promise<boolea
 }
 
 /**
- * Returns whether a session of a browser was ended after its person last signed in. Takes the browser's session of
- * oidc-provider.
+ * Returns whether a session of a browser was ended after its person last signed in.
+ * @param session the session of this browser in oidc-provider.
  */
 export async function isShutOut(
   db: Database,

@@ -11,8 +11,8 @@ import { IssuerKeys } from './issuer-keys.ts';
 import type { SigningKeys } from './keys.ts';
 
 /**
- * The claims of a valid token. src/auth/actors.ts checks in the database that it is not revoked. Times in seconds since
- * 1970.
+ * The claims of a valid token; times are in seconds since 1970. src/auth/actors.ts checks in the database that the
+ * session or the client has not ended.
  */
 export type Credential =
   | { kind: 'user'; userId: string; sessionId: string; clientId: string; expiresAt: number }
@@ -42,7 +42,7 @@ const asymmetricAlgorithms = ['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'PS
 /** Number of cached verified tokens; the oldest is removed first. */
 const maxCachedTokens = 10_000;
 
-/** Issues access tokens of the server, and verifies its own and those of trusted issuers. */
+/** Issues the server's access tokens. Verifies these tokens and those of trusted issuers. */
 export class Tokens {
   readonly #config: Config;
   readonly #db: Database;
@@ -65,7 +65,7 @@ export class Tokens {
     this.#issuers = new Map(config.trustedIssuers.map((trusted) => [trusted.issuer, { trusted, keys: new IssuerKeys(trusted, log) }]));
   }
 
-  /** Returns an access token of a session, like the authorization server's; for the demonstration school and tests. */
+  /** Returns an access token of a session, like one of the authorization server. For the demonstration school and tests. */
   async issueAccessToken({ userId, sessionId, clientId }: TokenSession, seconds = this.#config.accessTokenSeconds): Promise<string> {
     const newest = this.#keys.jwks[0]!;
     return new SignJWT({ sid: sessionId, client_id: clientId })
@@ -89,7 +89,7 @@ export class Tokens {
   }
 
   /**
-   * Returns whether the token is valid except for its expiry, so that its client may have a newer one.
+   * Returns whether the token is invalid only because it has expired. Its client may then have a newer token.
    * @throws UNAVAILABLE as `verifyAccessToken` does.
    */
   async hasExpired(token: string): Promise<boolean> {
@@ -114,7 +114,7 @@ export class Tokens {
     try {
       return await this.#check(token, digest);
     } catch (error) {
-      // The token may be valid: after UNAUTHENTICATED a client would sign its user out.
+      // The token may be valid. The answer must not be UNAUTHENTICATED, because a client would then sign its user out.
       if (error instanceof Refusal || isTransient(error)) throw error;
       const { code, name } = error as { code?: string; name?: string };
       this.#log.debug({ code: code ?? name }, 'a token was refused');
@@ -185,9 +185,9 @@ function scopesOf(scope: unknown): ServiceScope[] {
 }
 
 /**
- * Returns the credential of a person who signs in with an outside issuer. The person has a Session row, so that it can
- * be listed and ended like any other. After the session has ended, a token issued before its end stays invalid; a token
- * issued later starts a new session.
+ * Returns the credential of a person who signs in with an outside issuer. Creates a Session row, so that the session
+ * can be listed and ended like any other session. After the session has ended, a token issued before its end stays
+ * invalid; a token issued later starts a new session.
  */
 async function outsideSession(
   db: Database,
@@ -214,7 +214,7 @@ async function outsideSession(
     return credential(latest.id);
   }
   if (latest !== null && endedAt !== null && iat! * 1000 <= endedAt.getTime()) return credential(latest.id);
-  // The grant id contains the previous session's id, so that two simultaneous requests start one session.
+  // The grant id contains the id of the previous session, so that two simultaneous requests start one session.
   const grantId = `${grantPrefix}:${latest?.id ?? ''}`;
   const expiresAt = new Date(Date.now() + lifetime);
   await db.prisma.session.createMany({ data: [{ userId, clientId: issuer, grantId, expiresAt }], skipDuplicates: true });

@@ -2,8 +2,8 @@ import { errors, type Adapter, type AdapterFactory, type Configuration } from 'o
 import { isTransient } from '../db/availability.ts';
 
 /**
- * Answers `temporarily_unavailable` (RFC 6749, 4.1.2.1) when the database does not respond; oidc-provider itself would
- * answer `server_error`.
+ * Answers `temporarily_unavailable` (RFC 6749, 4.1.2.1) when the database does not respond. oidc-provider itself
+ * would answer `server_error`.
  */
 
 export const retryAfterSeconds = 2;

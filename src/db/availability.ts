@@ -58,7 +58,7 @@ interface ErrorLike {
   originalMessage?: unknown;
   error?: unknown;
   cause?: unknown;
-  /** The error that a resolver threw; only a GraphQLError has it. */
+  /** The error that a resolver threw. Only a GraphQLError has this field. */
   originalError?: unknown;
   meta?: { driverAdapterError?: unknown };
 }
@@ -74,8 +74,8 @@ export function* causesOf(error: unknown): Generator<ErrorLike> {
 }
 
 /**
- * Returns the SQLSTATE of the server's answer, also from a wrapped error. The pattern excludes errnos and Prisma codes
- * of five characters.
+ * Returns the SQLSTATE of the server's answer, also from a wrapped error. The pattern excludes errnos and Prisma
+ * codes, which may also have five characters.
  */
 export function sqlStateOf(error: unknown): string | undefined {
   for (const { code, originalCode } of causesOf(error))

@@ -26,7 +26,10 @@ export interface Database extends RowSource {
   /** Prisma's clients for transactions. */
   transactionClients: TransactionClients;
   embedded: boolean;
-  /** For connections outside the pool, such as the listening one. Undefined when embedded: there is one session. */
+  /**
+   * For connections outside the pool, such as the one that listens for NOTIFY. Undefined for the embedded database,
+   * which has one session.
+   */
   connectionString?: string;
   /** Returns a copy of an embedded database, for `template`. */
   dump?(): Promise<Uint8Array>;
@@ -44,12 +47,12 @@ export interface ConnectOptions {
   processes?: number;
   /** How queries return their rows; `views` by default. */
   rows?: RowFormat | undefined;
-  /** Milliseconds of silence allowed while a statement runs, instead of the default. */
+  /** Milliseconds that the server may be silent during a statement. The default is `answerWithinMs` of src/db/watchdog.ts. */
   answerWithinMs?: number | undefined;
   /** Folder of the embedded database; undefined keeps it in memory. */
   dataDir?: string | undefined;
   log: Logger;
-  /** A `dump` that a new embedded database starts from. */
+  /** A result of `dump`. A new embedded database starts as a copy of it. */
   template?: Uint8Array | undefined;
 }
 
@@ -57,8 +60,8 @@ export interface ConnectOptions {
 const maxReaders = 4;
 
 /**
- * Settings of each session. The server's deadlines roll back a whole transaction; src/db/watchdog.ts has the
- * client-side ones.
+ * Settings of each session. A deadline of the server rolls back the whole transaction. src/db/watchdog.ts has the
+ * deadlines of the client.
  */
 const settings = {
   TimeZone: 'UTC',
@@ -66,7 +69,7 @@ const settings = {
   statement_timeout: '15s',
   lock_timeout: '5s',
   idle_in_transaction_session_timeout: '30s',
-  // The default of 4 is for spinning disks, and makes PostgreSQL scan whole tables instead of using an index.
+  // The default of 4 suits spinning disks. With 4, PostgreSQL scans whole tables instead of using an index.
   random_page_cost: '1.1',
 };
 
@@ -75,14 +78,15 @@ const startOptions = Object.entries(settings)
   .join(' ');
 
 /**
- * Opens the database: a server, retrying for some seconds, or the embedded one. Applies no migrations.
+ * Opens the database: connects to a server, retrying for some seconds, or opens the embedded database. Applies no
+ * migrations.
  * @throws ConfigError with one line that names the host and never the password.
  */
 export async function connect(options: ConnectOptions): Promise<Database> {
   const { databaseUrl, dataDir, template, poolSize, processes = 1, rows = 'views', log } = options;
   if (databaseUrl === undefined) {
     const embedded = await openEmbedded({ dataDir, template, log });
-    // A handshake may take as long as a statement, since it waits for the previous statement in the only session.
+    // A handshake may take as long as a statement, because the only session may be busy with the previous statement.
     const watchdog = new Watchdog(options.answerWithinMs, options.answerWithinMs ?? answerWithinMs);
     return connectEmbedded(embedded, { watchdog, rows }, log);
   }
@@ -116,10 +120,10 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   return { prisma, models, rows, pool, reads, transactionClients, embedded: false, connectionString, close };
 }
 
-/** Shortest time between two renewals, in milliseconds: new connections may lead to a read-only server again. */
+/** Minimum number of milliseconds between two renewals: new connections may lead to a read-only server again. */
 const minRenewalIntervalMs = 5000;
 
-/** Renews all connections after a failover: the old ones lead to a standby, new ones may lead to the new primary. */
+/** Renews all connections after a failover. Old connections lead to a standby; new connections may lead to the new primary. */
 class ConnectionRenewal {
   readonly #watchdog: Watchdog;
   readonly #log: Logger;
@@ -132,7 +136,7 @@ class ConnectionRenewal {
     this.#log = log;
   }
 
-  /** Renews a moment later, since the client is still reading the error; at most once in `minRenewalIntervalMs`. */
+  /** Renews in a moment, because the client is still reading the error. Renews at most once in `minRenewalIntervalMs`. */
   schedule(): void {
     const delayMs = Math.max(0, this.#renewedAt + minRenewalIntervalMs - performance.now());
     this.#timer ??= setTimeout(() => this.#renew(), delayMs).unref();
@@ -161,7 +165,7 @@ function connectEmbedded(embedded: Embedded, { watchdog, rows }: { watchdog: Wat
     await watchdog.close(closeAll(prisma, pool));
     await embedded.close();
   };
-  // Reads use the pool, since there is only one session.
+  // Reads use the pool, because there is only one session.
   const reads: Reads = { query: (query) => pool.query(query as pg.QueryConfig), inFlightCount: () => 0, end: () => Promise.resolve() };
   return {
     prisma,
@@ -177,10 +181,13 @@ function connectEmbedded(embedded: Embedded, { watchdog, rows }: { watchdog: Wat
   };
 }
 
-/** `pipeline` sends a statement before the previous ones are answered. */
+/** `pipeline` sends a statement before the server has answered the previous statements. */
 const defaultConfig = { application_name: 'sfera', keepAlive: true, keepAliveInitialDelayMillis: 10_000, pipeline: true };
 
-/** Prisma's own transaction deadline is not atomic, so it is far longer than the server's. */
+/**
+ * Prisma's deadline is far longer than the server's, because only the server rolls back the whole transaction at its
+ * deadline.
+ */
 const createPrisma = (pool: pg.Pool): PrismaClient =>
   new PrismaClient({ adapter: new PrismaPg(pool), errorFormat: 'minimal', transactionOptions: { maxWait: 30_000, timeout: 120_000 } });
 

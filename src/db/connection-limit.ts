@@ -3,7 +3,7 @@ import type { Logger } from '../logger.ts';
 
 /** The server's connection limits, read once at the start. */
 interface Limits {
-  /** Limits of the role and of the database; -1 means unlimited, as superusers always are. */
+  /** Limits of the role and of the database; -1 means unlimited. For superusers they are always unlimited. */
   role: number;
   database: number;
   server: number;
@@ -25,8 +25,8 @@ async function readLimits(pool: pg.Pool): Promise<Limits> {
 const listeningConnections = 1;
 
 /**
- * Returns how many connections each process may have for requests, at most `poolSize`. Logs a warning where the server
- * allows fewer than the settings ask for.
+ * Returns how many connections each process may have for requests, at most `poolSize`. Logs a warning if the server
+ * allows fewer connections than the settings ask for.
  */
 export async function limitConnections(
   pool: pg.Pool,

@@ -5,11 +5,11 @@ import { closest } from '../suggestions.ts';
 /** DATABASE_URL, normalised for node-postgres. */
 export interface ConnectionUrl {
   connectionString: string;
-  /** For messages, like `user` and `database`: the host, or the folder of a Unix socket. */
+  /** The host, or the folder of a Unix socket. Only for messages, like `user` and `database`. */
   host: string;
   user: string | undefined;
   database: string | undefined;
-  /** Given parameters that have no effect here, each with what to do instead. */
+  /** Parameters of the given URL that have no effect, each with what to do instead. */
   withoutEffect: readonly string[];
 }
 
@@ -102,7 +102,7 @@ const knownParameters = [
 
 /**
  * Parses the URL of a PostgreSQL server. Keeps percent signs that escape nothing.
- * @param settings session options; they come last, so they override the URL's own.
+ * @param settings session options. They come last, so they override the session options of the URL.
  * @throws ConfigError with one line that says what to write instead, and never contains the password.
  */
 export function parseConnectionUrl(text: string, settings = ''): ConnectionUrl {
@@ -115,7 +115,7 @@ export function parseConnectionUrl(text: string, settings = ''): ConnectionUrl {
   const password = params.get('password') || (colon < 0 ? '' : decode(credentials.slice(colon + 1)));
   const { host, port } = hostAndPort(authority.slice(at + 1), params);
   const database = decode(path) || params.get('dbname') || undefined;
-  // pg-connection-string does not decode %3F and %23 in the path, so it cannot take such a name.
+  // pg-connection-string does not decode %3F and %23 in the path, so it would connect to a database with another name.
   if (database !== undefined && /[?#]/.test(database))
     throw invalidUrl('names a database with a ? or # in its name: use a database with another name');
 
@@ -211,8 +211,8 @@ function suggestion(name: string): string {
 const sslModes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
 
 /**
- * Returns the TLS parameters. As in node-postgres 8, `prefer`, `require` and `verify-ca` check the certificate and the
- * host; with `uselibpqcompat=true` they have libpq's meaning.
+ * Returns the TLS parameters. `prefer`, `require` and `verify-ca` check the certificate and the host, as in
+ * node-postgres 8. With `uselibpqcompat=true` they have libpq's meaning.
  */
 function tlsParameters(params: URLSearchParams): [name: string, value: string][] {
   const out = new Map(
@@ -235,7 +235,7 @@ function tlsParameters(params: URLSearchParams): [name: string, value: string][]
     mode ??= 'verify-full';
   }
   for (const name of ['sslrootcert', 'sslcert', 'sslkey']) checkReadable(name, out.get(name));
-  // Only libpq's verify-ca skips the check of the host's name, and it needs the authority's certificate.
+  // Only libpq's verify-ca skips the check of the host's name. verify-ca needs the certificate of the authority.
   const onlyAuthority = mode === 'verify-ca' && out.has('sslrootcert');
   if (asLibpq && mode === 'verify-ca' && !onlyAuthority)
     throw invalidUrl('has sslmode=verify-ca without sslrootcert: name the file of the authority’s certificate');

@@ -28,7 +28,7 @@ type ConnectCallback = ((error: Error) => void) & ((error: null, client: pg.Clie
 /** A node-postgres client with client-side deadlines (src/db/watchdog.ts). */
 export class Connection extends PreparingClient implements Watched {
   answerWithinMs: number | undefined;
-  /** Set by `retire`. The connection takes no new statements, since the address may lead to another server now. */
+  /** Set by `retire`. The connection takes no new statements, because its address may now lead to another server. */
   retired = false;
   readonly #watchdog: Watchdog | undefined;
 

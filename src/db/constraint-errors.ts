@@ -1,6 +1,6 @@
 import pg from 'pg';
 
-/** Recognises violated constraints and lost transactions in errors of PostgreSQL and Prisma. */
+/** Recognises violated constraints and conflicts of transactions in errors of PostgreSQL and Prisma. */
 
 interface Cause {
   originalCode?: string;
@@ -8,8 +8,8 @@ interface Cause {
 }
 
 /**
- * Returns the database's code and message. COMMIT throws the error of Prisma's adapter itself; a query's error wraps
- * it.
+ * Returns the database's code and message. COMMIT throws the error of Prisma's adapter itself. A query throws an
+ * error that wraps the adapter's error.
  */
 function causeOf(error: unknown): Cause {
   if (error instanceof pg.DatabaseError)
@@ -18,7 +18,7 @@ function causeOf(error: unknown): Cause {
   return meta?.driverAdapterError?.cause ?? cause ?? {};
 }
 
-/** Returns whether a transaction failed by a conflict with another one, so that running it again may succeed. */
+/** Returns whether a transaction failed because of a conflict with another one, so that a repetition may succeed. */
 export function isConflict(error: unknown): boolean {
   const { originalCode } = causeOf(error);
   return originalCode === '40001' || originalCode === '40P01';

@@ -39,8 +39,8 @@ const tlsReasons: Record<string, string> = {
 };
 
 /**
- * Reasons by message, for errors without a code and for codes that say too little. PostgreSQL translates its messages
- * (`lc_messages`), so a match with a message of the server only makes the reasons below more exact.
+ * Reasons by message, for errors without a code, and for codes that say too little. PostgreSQL translates its
+ * messages (`lc_messages`). If a translated message matches no pattern, a less exact reason below applies.
  */
 const messageReasons: readonly [RegExp, string][] = [
   [/does not support SSL connections/, 'it offers no TLS: write sslmode=disable if you trust the network, or turn on `ssl` on the server'],
@@ -85,7 +85,7 @@ const sqlReasons: Record<string, string> = {
   '57P03': 'it is starting or shutting down',
 };
 
-/** Returns a ConfigError that says why connecting failed. The message never contains the password. */
+/** Returns a ConfigError with the reason why connecting failed. The message never contains the password. */
 export function connectionError(error: unknown, { host, user, database }: Pick<ConnectionUrl, 'host' | 'user' | 'database'>): ConfigError {
   const { code = '', message = '', routine = '' } = error as DatabaseError;
   const reason =
@@ -101,13 +101,13 @@ export function connectionError(error: unknown, { host, user, database }: Pick<C
   return new ConfigError(`The database on ${host}${names === '' ? '' : ` (${names})`} cannot be reached: ${reason}.`, { cause: error });
 }
 
-/** Returns the ConfigError that the error is or wraps; the embedded database fails with one if its folder is lost. */
+/** Returns the ConfigError in a chain of causes. The embedded database fails with a ConfigError when its folder is lost. */
 export function configErrorOf(error: unknown): ConfigError | undefined {
   for (const cause of causesOf(error)) if (cause instanceof ConfigError) return cause;
   return undefined;
 }
 
-/** Returns a ConfigError if a statement failed at the start or lost its connection; other errors unchanged. */
+/** Returns a ConfigError if a statement failed at the start or lost its connection. Returns other errors unchanged. */
 export function statementError(error: unknown): unknown {
   const configError = configErrorOf(error);
   if (configError !== undefined) return configError;

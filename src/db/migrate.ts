@@ -21,10 +21,14 @@ export interface Migration {
 /** The package's root is two folders above both src/db and dist/db. */
 const migrationsFolder = fileURLToPath(new URL('../../prisma/migrations/', import.meta.url));
 
-/** Key of the advisory lock: its holder migrates, the others wait. Any number, equal in all processes. */
+/**
+ * Key of the advisory lock. The process with this lock migrates; other processes wait. Any number works if it is
+ * equal in all processes.
+ */
 const lockKey = 7_261_001;
 /**
- * How long a migration waits for a table. Short, with retries, since the wait blocks all later statements on the table.
+ * How long one attempt of a migration waits for a table. The wait is short and repeated, because it blocks all later
+ * statements on the table.
  */
 const lockTimeout = '5s';
 
@@ -49,8 +53,9 @@ const logIntervalMs = 10_000;
 const maxWaitMs = 10 * 60_000;
 
 /**
- * Brings the database to this version: applies the pending migrations, each in a transaction of its own. Processes that
- * start at the same time take turns. Their lock ends with the transaction, even behind a pooler.
+ * Brings the database to this version: applies the pending migrations, each in a transaction of its own. Processes
+ * that start at the same time take turns by an advisory lock. The lock ends with the transaction, even behind a
+ * pooler.
  * @throws ConfigError when an applied migration was changed later or is unknown to this version, when the role lacks
  *   the rights for a pending migration, or when waiting takes longer than `limitMs`.
  */
@@ -91,7 +96,7 @@ export async function migrate(
 
 type Step = { kind: 'done' } | { kind: 'applied'; name: string } | { kind: 'waiting'; reason: string };
 
-/** Applies the first pending migration. Reads the applied ones in the same transaction. */
+/** Applies the first pending migration. Reads the applied migrations in the same transaction. */
 async function applyNext(client: pg.PoolClient, migrations: readonly Migration[]): Promise<Step> {
   let migration: Migration | undefined;
   try {
@@ -109,7 +114,7 @@ async function applyNext(client: pg.PoolClient, migrations: readonly Migration[]
     await client.query('commit');
     return migration === undefined ? { kind: 'done' } : { kind: 'applied', name: migration.name };
   } catch (error) {
-    // Fails on a lost connection, which rolls back by itself.
+    // The rollback fails on a lost connection. The server then rolls back by itself.
     await client.query('rollback').catch(() => undefined);
     if ((error as { code?: string }).code === '55P03')
       return { kind: 'waiting', reason: `The migration ${migration?.name ?? ''} waits for a table that another transaction uses.` };
@@ -117,7 +122,7 @@ async function applyNext(client: pg.PoolClient, migrations: readonly Migration[]
   }
 }
 
-/** Describes the lock's holder. An earlier version behind a pooler may have left the lock to an idle session. */
+/** Describes the session that has the lock. An earlier version behind a pooler may have left the lock to an idle session. */
 async function describeHolder(client: pg.PoolClient): Promise<string> {
   const { rows } = await client.query<{ pid: number; program: string | null; idle: boolean }>(
     `select pid, application_name as program, coalesce(state = 'idle', false) as idle
@@ -156,7 +161,7 @@ async function explainError(client: pg.PoolClient, error: unknown, migration: Mi
 type AppliedMigration = Pick<Migration, 'name' | 'checksum'>;
 
 async function readApplied(client: pg.PoolClient): Promise<AppliedMigration[]> {
-  // Checks first, so that a role without CREATE can start on a database that is up to date.
+  // Looks for the table first, so that a role without CREATE can start on a database that is up to date.
   const {
     rows: [found],
   } = await client.query<{ exists: boolean }>(`select to_regclass('"_prisma_migrations"') is not null as exists`);

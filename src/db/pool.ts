@@ -19,8 +19,8 @@ export function isFull(error: unknown): boolean {
 }
 
 /**
- * Returns a callback that fails with `refusal` at the deadline, since pg-pool gives each further attempt a time limit
- * of its own. A connection that arrives later goes back to the pool.
+ * Returns a callback that fails with `refusal` at the deadline. pg-pool would give each retry a time limit of its
+ * own. A connection that arrives after the deadline goes back to the pool.
  */
 function withDeadline(deadline: number, callback: ConnectCallback, refusal: Error): ConnectCallback {
   let hasExpired = false;
@@ -35,7 +35,7 @@ function withDeadline(deadline: number, callback: ConnectCallback, refusal: Erro
   };
 }
 
-/** A pool that waits for a free connection, instead of failing, when the server refuses to open another one. */
+/** A pool that waits for a free connection when the server refuses to open another one. `pg.Pool` would fail instead. */
 export class Pool extends pg.Pool {
   /** Called when the server refuses a connection and the pool has none. */
   onStarved: () => void = () => {};
@@ -47,7 +47,7 @@ export class Pool extends pg.Pool {
     this.#max = this.options.max;
     const logLost = (error: Error): void => log.warn({ err: error }, 'A database connection was lost.');
     this.on('error', logLost);
-    // A client that loses its socket while it is checked out raises the error on itself, not on the pool.
+    // A client that loses its socket while it is checked out emits the error itself; the pool does not emit it.
     this.on('connect', (client) => client.on('error', logLost));
     // Ends a retired connection. pg-pool does not put an ending connection back among the idle ones.
     this.on('release', (_error, client) => {
@@ -81,7 +81,7 @@ export class Pool extends pg.Pool {
     });
   }
 
-  /** Opens no connections for `backoffMs`: requests wait for one of the open ones. */
+  /** Opens no connections for `backoffMs`. Requests wait for one of the open connections. */
   #backOff(): void {
     if (this.totalCount === 0) this.onStarved();
     this.options.max = Math.max(1, this.totalCount);

@@ -9,8 +9,9 @@ export interface TransactionClient {
 }
 
 /**
- * The Prisma clients for transactions. Creating one takes some milliseconds and megabytes, so clients of ended
- * transactions are reused. There are as many clients as simultaneous transactions have used Prisma.
+ * The Prisma clients for transactions. Creating a client takes some milliseconds and megabytes, so clients of ended
+ * transactions are reused. The number of clients is the largest number of transactions that used Prisma at the same
+ * time.
  */
 export class TransactionClients {
   readonly #idle: TransactionClient[] = [];

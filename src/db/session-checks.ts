@@ -3,13 +3,13 @@ import pg from 'pg';
 import { ConfigError } from '../config.ts';
 import type { ConnectionUrl } from './connection-url.ts';
 
-/** This file checks that a connection keeps its session, since a pooler may run each transaction in another session. */
+/** Checks that a connection keeps its session. A pooler may run each transaction in another session. */
 
 const timeoutMs = 5000;
 const channel = 'sfera_session_check';
 
 /**
- * Checks that the settings reached the session, and, behind a pooler, that session state lives as long as the
+ * Checks that the settings reached the session. Behind a pooler, also checks that session state lives as long as the
  * connection.
  * @throws ConfigError with one line that says what was lost and what to do.
  */
@@ -25,7 +25,7 @@ export async function checkSession(
   );
   const { pid, values } = rows[0]!;
   const lostSettings = Object.keys(settings).filter((name, index) => values[index] !== settings[name]);
-  // PostgreSQL sends its real PID in the handshake, a pooler an invented one.
+  // PostgreSQL sends its real PID in the handshake; a pooler sends an invented PID.
   const isDirect = (client as unknown as { processID: number }).processID === pid;
   const lostState = isDirect ? [] : await findLostState(url.connectionString);
   if (lostState.length > 0)

@@ -18,7 +18,7 @@ export type ExecuteStatement = (config: pg.QueryArrayConfig) => Promise<pg.Query
 /**
  * Prisma's driver adapter for a client inside a transaction, written against the interface that Prisma publishes for
  * adapters. Converts values as @prisma/adapter-pg does, for the types of prisma/schema.prisma;
- * test/db/transaction-adapter.test.ts compares the two.
+ * test/db/transaction-adapter.test.ts compares the results of both adapters.
  */
 class TransactionAdapter implements SqlDriverAdapter, Transaction {
   readonly provider = 'postgres';
@@ -44,7 +44,10 @@ class TransactionAdapter implements SqlDriverAdapter, Transaction {
     return (await this.#run(query)).rowCount ?? 0;
   }
 
-  /** Prisma starts a transaction for a nested write. It gets the current one, which `transaction` commits. */
+  /**
+   * Prisma starts a transaction for a nested write. Returns the current transaction, which `transaction` in
+   * transaction.ts commits.
+   */
   async startTransaction(): Promise<Transaction> {
     return this;
   }
@@ -79,7 +82,7 @@ export const adapterFactory = (execute: ExecuteStatement): SqlDriverAdapterFacto
   connect: () => Promise.resolve(new TransactionAdapter(execute)),
 });
 
-/** Returns the value as node-postgres takes it. Prisma passes dates and bytes as texts. */
+/** Converts a parameter from Prisma's form to node-postgres's form. Prisma passes dates and bytes as texts. */
 function parameterOf(arg: unknown, type: ArgType | undefined): unknown {
   if (Array.isArray(arg) && type?.arity === 'list') return arg.map((value) => parameterOf(value, type));
   if (arg instanceof Date || (typeof arg === 'string' && type?.scalarType === 'datetime')) {
@@ -108,7 +111,7 @@ const columnTypes: Readonly<Record<number, ColumnType>> = {
   [textArray]: ColumnTypeEnum.TextArray,
 };
 
-/** The OIDs of types that are created in a database, such as enums, begin here; built-in types have lower ones. */
+/** OIDs of types that a database creates, such as enums, begin here. Built-in types have lower OIDs. */
 const firstOwnType = 16_384;
 
 function columnTypeOf(oid: number): ColumnType {
@@ -130,7 +133,7 @@ const parsers: Readonly<Record<number, (text: string) => unknown>> = {
 
 const types = { getTypeParser: (oid: number, format?: 'text' | 'binary'): unknown => parsers[oid] ?? pg.types.getTypeParser(oid, format) };
 
-/** Returns the error in the words of Prisma, without `detail`, which has values of the row. */
+/** Converts an error to Prisma's form. Omits `detail`, which contains values of the row. */
 function describe({ code = '', message, severity = '', constraint, column }: pg.DatabaseError) {
   return { originalCode: code, originalMessage: message, ...mapError() };
 

@@ -27,9 +27,9 @@ export interface Lock {
 const maxAttempts = 5;
 
 /**
- * Runs `change` in a transaction at READ COMMITTED. After a conflict with another transaction (a deadlock or a
- * serialisation failure) runs it again, up to five times in all, so `change` must have no effects outside the database.
- * An error in `change` rolls back and is rethrown.
+ * Runs `change` in a transaction at READ COMMITTED. If the transaction fails by a conflict with another transaction
+ * (a deadlock or a serialisation failure), runs `change` again, up to five times in all. So `change` must have no
+ * effects outside the database. An error in `change` rolls back and is rethrown.
  * @throws CommitUnknown when the connection broke before the answer to COMMIT.
  */
 export async function transaction<T>(db: Connections, change: (tx: Tx) => Promise<T>): Promise<T> {
@@ -49,13 +49,13 @@ export async function transaction<T>(db: Connections, change: (tx: Tx) => Promis
 }
 
 /**
- * An open transaction, in which `findRows` can read too. Only `transaction` creates one, so a function that takes a
- * `Tx` cannot run outside a transaction. After its end, a `Tx` refuses every call.
+ * An open transaction, in which `findRows` can read too. Only `transaction` creates a `Tx`, so a function that takes
+ * a `Tx` cannot run outside a transaction. After the end of the transaction, a `Tx` refuses every call.
  */
 class Tx implements RowSource {
   readonly models: RowSource['models'];
   readonly rows: RowSource['rows'];
-  /** The locks that were taken in order, the last one last. src/domain/access.ts adds them. */
+  /** The locks of this transaction, the last one last. src/domain/lock-order.ts adds them. */
   readonly locks: Lock[] = [];
   readonly #connection: RowSource['reads'];
   readonly #clients: TransactionClients;
@@ -129,7 +129,8 @@ class Tx implements RowSource {
   }
 
   /**
-   * Reads rows by a prepared statement. Sends it at once, maybe before the answer to BEGIN, so it must not change rows.
+   * Reads rows by a prepared statement. The statement must not change rows, because it may be sent before the answer
+   * to BEGIN.
    */
   async query<Row extends object>(text: string, values: unknown[]): Promise<Row[]> {
     return (await this.reads.query<Row>(prepared(text, values))).rows;
@@ -143,7 +144,10 @@ class Tx implements RowSource {
     return this.query<Row>(text, values);
   }
 
-  /** Changes rows by a statement sent with COMMIT, from a `beforeCommit` step. Its error fails the transaction. */
+  /**
+   * Changes rows by a statement that is sent together with COMMIT. Call this in a `beforeCommit` step. An error of
+   * the statement fails the transaction.
+   */
   executeAtCommit(text: string, values: unknown[]): void {
     this.#commitStatements.push(ignoreRejection(this.reads.query(prepared(text, values))));
   }

@@ -69,7 +69,7 @@ interface Facts {
   off: Record<'fsync' | 'full_page_writes' | 'synchronous_commit', boolean>;
 }
 
-/** Reads the facts about the server, repeatedly while it is read-only, since a standby may be promoted. */
+/** Reads the facts about the server. Reads them again while the server is read-only, because a standby may be promoted. */
 async function readFacts(client: pg.PoolClient, deadline: number): Promise<Facts> {
   for (;;) {
     const { rows } = await client.query<Facts>(`

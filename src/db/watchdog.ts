@@ -1,8 +1,8 @@
 import { NoAnswer } from './availability.ts';
 
 /**
- * Client-side deadlines. The server's own deadlines end statements that run too long, but they have no effect
- * when the server hangs or its host disappears, and no error then reports the connections as broken.
+ * Client-side deadlines. The server's deadlines end statements that run too long, but only while the server works. If
+ * the server hangs or its host disappears, no error reports the connection as broken.
  */
 
 /** A connection that the watchdog checks. */
@@ -11,7 +11,7 @@ export interface Watched {
   readonly awaiting: 'handshake' | 'answer' | 'end' | null;
   /** The number of bytes that arrived from the server. */
   readonly bytesRead: number;
-  /** Milliseconds of silence allowed to a statement, instead of the default. */
+  /** Milliseconds that the server may be silent during a statement. The default is `answerWithinMs`. */
   answerWithinMs?: number | undefined;
   /** Breaks the connection; its statements in flight fail with the error. */
   destroy(error: Error): void;
@@ -33,7 +33,7 @@ const endWithinMs = 3000;
 /** Milliseconds that `close` waits for statements in flight. */
 const closeWithinMs = 3000;
 
-/** Waits until the promise settles, at most `ms` milliseconds. Ignores its result and its error. */
+/** Waits until the promise settles, at most `ms` milliseconds. Ignores the result and the error of the promise. */
 export async function waitAtMost(ms: number, promise: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   await Promise.race([promise.catch(() => undefined), new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
@@ -41,9 +41,9 @@ export async function waitAtMost(ms: number, promise: Promise<unknown>): Promise
 }
 
 /**
- * Checks all connections every second, and breaks those on which the client waits and the server was silent for too
- * long. Statements need no timers. Counts silence in checks, not by the clock, since a process that was stopped finds
- * answers in its sockets when it continues.
+ * Checks all connections every second. Breaks a connection if the client waits and the server was silent for too
+ * long. So single statements need no timers. Counts silence in checks, not by the clock: when a stopped process
+ * (SIGSTOP) continues, it finds the answers of the meantime in its sockets.
  */
 export class Watchdog {
   readonly #silences = new Map<Watched, Silence>();
@@ -78,7 +78,7 @@ export class Watchdog {
     }
   }
 
-  /** Retires every connection, so that new ones lead to the server that now has the address. */
+  /** Retires every connection, so that new connections lead to the server that now has the address. */
   renew(reason: Error): void {
     for (const connection of [...this.#silences.keys()]) connection.retire(reason);
   }

@@ -1,11 +1,10 @@
 import type { Tx } from '../db/transaction.ts';
 import { conflict } from '../errors.ts';
 import { record } from '../events/record.ts';
-import { findFor, lock } from './access.ts';
+import { findFor, lock, lockMany } from './access.ts';
 import { endAll } from './assignments.ts';
-import { archive } from './chats.ts';
 import { mutate, type Context } from './context.ts';
-import type { Class } from './entities.ts';
+import type { Assignment, Class } from './entities.ts';
 
 /**
  * Archives a class without pupils: its chats become read-only, its invitations are revoked, and its teachers'
@@ -18,14 +17,23 @@ export async function archiveClass(ctx: Context, input: { classId: string }): Pr
     const { id, schoolId, archivedAt } = await lock(tx, 'Class', found.id);
     if (archivedAt !== null) return tx.prisma.class.findUniqueOrThrow({ where: { id } });
     await refusePupils(tx, id);
-    const archived = await tx.prisma.class.update({ where: { id }, data: { archivedAt: new Date() } });
-    record(tx, 'class.archived', { schoolId, classId: id });
-    const work = await tx.prisma.assignment.findMany({ where: { classId: id, endedAt: null }, orderBy: { id: 'asc' } });
-    await endAll(tx, work);
-    await revokeInvitations(tx, id);
-    await archiveChats(tx, id);
-    return archived;
+    await archiveAll(tx, schoolId, [id]);
+    return tx.prisma.class.findUniqueOrThrow({ where: { id } });
   });
+}
+
+/**
+ * A step: archives classes whose pupils leave them in the same transaction. Returns the assignments that ended.
+ * The caller has locked the school and the classes. This step locks their chats.
+ */
+export async function archiveAll(tx: Tx, schoolId: string, classIds: readonly string[]): Promise<Assignment[]> {
+  await tx.prisma.class.updateMany({ where: { id: { in: [...classIds] } }, data: { archivedAt: new Date() } });
+  for (const classId of classIds) record(tx, 'class.archived', { schoolId, classId });
+  const work = await tx.prisma.assignment.findMany({ where: { classId: { in: [...classIds] }, endedAt: null }, orderBy: { id: 'asc' } });
+  await endAll(tx, work);
+  await revokeInvitations(tx, classIds);
+  await archiveChats(tx, classIds);
+  return work;
 }
 
 async function refusePupils(tx: Tx, classId: string): Promise<void> {
@@ -40,16 +48,24 @@ async function refusePupils(tx: Tx, classId: string): Promise<void> {
     );
 }
 
-async function revokeInvitations(tx: Tx, classId: string): Promise<void> {
-  const revoked = await tx.prisma.invitation.updateManyAndReturn({ where: { classId, revokedAt: null }, data: { revokedAt: new Date() } });
+async function revokeInvitations(tx: Tx, classIds: readonly string[]): Promise<void> {
+  const revoked = await tx.prisma.invitation.updateManyAndReturn({
+    where: { classId: { in: [...classIds] }, revokedAt: null },
+    data: { revokedAt: new Date() },
+  });
   for (const { id, schoolId } of revoked) record(tx, 'invitation.revoked', { schoolId, invitationId: id });
 }
 
-/** Archives the chats of a class. Their members stay. The caller has locked the class, so no chat is added meanwhile. */
-async function archiveChats(tx: Tx, classId: string): Promise<void> {
-  const chats = await tx.prisma.chat.findMany({ where: { classId, archivedAt: null }, orderBy: { id: 'asc' } });
-  for (const { id } of chats) {
-    const chat = await lock(tx, 'Chat', id);
-    if (chat.archivedAt === null) await archive(tx, chat, { withClass: true });
-  }
+/** Archives the chats. Their members stay. The locks of the classes keep out new chats. */
+async function archiveChats(tx: Tx, classIds: readonly string[]): Promise<void> {
+  const open = { classId: { in: [...classIds] }, archivedAt: null };
+  const found = await tx.prisma.chat.findMany({ where: open, select: { id: true }, orderBy: { id: 'asc' } });
+  const ids = found.map(({ id }) => id);
+  await lockMany(tx, 'Chat', ids);
+  // A chat may have been archived before it was locked.
+  const chats = await tx.prisma.chat.updateManyAndReturn({
+    where: { id: { in: ids }, archivedAt: null },
+    data: { archivedAt: new Date(), archivedWithClass: true },
+  });
+  for (const { id: chatId, schoolId } of chats) record(tx, 'chat.archived', { schoolId, chatId });
 }

@@ -104,16 +104,12 @@ export async function renameChat(ctx: Context, input: { chatId: string; name: st
 export async function archiveChat(ctx: Context, input: { chatId: string }): Promise<Chat> {
   const found = await findFor(ctx, 'Chat', input.chatId, 'chat.archive');
   return mutate(ctx, async (tx) => {
-    const chat = await lock(tx, 'Chat', found.id);
-    return chat.archivedAt === null ? archive(tx, chat) : chat;
+    const { archivedAt } = await lock(tx, 'Chat', found.id);
+    if (archivedAt !== null) return tx.prisma.chat.findUniqueOrThrow({ where: { id: found.id } });
+    const chat = await tx.prisma.chat.update({ where: { id: found.id }, data: { archivedAt: new Date() } });
+    record(tx, 'chat.archived', { schoolId: chat.schoolId, chatId: chat.id });
+    return chat;
   });
-}
-
-/** Archives a chat within the caller's transaction. @param withClass whether unarchiving the class of the chat unarchives the chat too. */
-export async function archive(tx: Tx, { id }: { id: string }, { withClass = false } = {}): Promise<Chat> {
-  const chat = await tx.prisma.chat.update({ where: { id }, data: { archivedAt: new Date(), archivedWithClass: withClass } });
-  record(tx, 'chat.archived', { schoolId: chat.schoolId, chatId: chat.id });
-  return chat;
 }
 
 /** Locks a chat. @throws CONFLICT for an archived chat. */

@@ -70,6 +70,16 @@ export async function schoolYearOf(tx: Tx, schoolId: string, instant: Date): Pro
   return tx.prisma.schoolYear.findUniqueOrThrow({ where: { schoolId_startsOn: { schoolId, startsOn: days.startsOn } } });
 }
 
+/** Returns the year before a year; null if the school does not have it. */
+export const previousYearOf = (tx: Tx, { schoolId, startsOn }: SchoolYear): Promise<SchoolYear | null> =>
+  tx.prisma.schoolYear.findUnique({
+    where: { schoolId_startsOn: { schoolId, startsOn: new Date(Date.UTC(startsOn.getUTCFullYear() - 1, 8, 1)) } },
+  });
+
+/** Returns the year after the present one. `schoolYearOf` has created it. */
+export const nextYearOf = (tx: Tx, { schoolId, endsOn }: SchoolYear): Promise<SchoolYear> =>
+  tx.prisma.schoolYear.findUniqueOrThrow({ where: { schoolId_startsOn: { schoolId, startsOn: new Date(endsOn.getTime() + 86_400_000) } } });
+
 /**
  * Parameters: the time zones, and the first day of the present school year in each. A school's first year counts as
  * started.

@@ -41,7 +41,8 @@ export async function signIn(ctx: Context, input: SignInInput): Promise<{ userId
     await attempt.takeBack();
     throw error;
   });
-  if (!isCorrect || user === null) throw wrongCredentials();
+  // The password may have been reset or changed, or the person deactivated, while the hash was computed.
+  if (!isCorrect || user === null || (await findBySignInName(db, signInName))?.passwordHash !== user.passwordHash) throw wrongCredentials();
   await attempt.succeed();
   return { userId: user.id, deviceCookie: addDevice(config.secretKey, user, input.deviceCookie) };
 }

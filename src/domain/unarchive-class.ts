@@ -21,11 +21,16 @@ export async function unarchiveClass(ctx: Context, input: { classId: string }): 
     const current = await lock(tx, 'Class', found.id);
     if (current.archivedAt === null) return current;
     await refuseEndedYear(tx, school, current);
-    const unarchived = await tx.prisma.class.update({ where: { id: current.id }, data: { archivedAt: null } });
-    record(tx, 'class.unarchived', { schoolId: school.id, classId: unarchived.id });
-    await unarchiveChats(tx, unarchived.id);
-    return unarchived;
+    await unarchiveAll(tx, school.id, [current.id]);
+    return tx.prisma.class.findUniqueOrThrow({ where: { id: current.id } });
   });
+}
+
+/** A step: unarchives classes, and the chats that were archived with them. The caller has locked the school and the classes. */
+export async function unarchiveAll(tx: Tx, schoolId: string, classIds: readonly string[]): Promise<void> {
+  await tx.prisma.class.updateMany({ where: { id: { in: [...classIds] } }, data: { archivedAt: null } });
+  for (const classId of classIds) record(tx, 'class.unarchived', { schoolId, classId });
+  await unarchiveChats(tx, classIds);
 }
 
 async function refuseEndedYear(tx: Tx, { timeZone }: School, { schoolYearId }: Class): Promise<void> {
@@ -41,8 +46,11 @@ async function refuseEndedYear(tx: Tx, { timeZone }: School, { schoolYearId }: C
   );
 }
 
-async function unarchiveChats(tx: Tx, classId: string): Promise<void> {
-  const chats = await tx.prisma.chat.findMany({ where: { classId, archivedWithClass: true }, orderBy: { id: 'asc' } });
+async function unarchiveChats(tx: Tx, classIds: readonly string[]): Promise<void> {
+  const chats = await tx.prisma.chat.findMany({
+    where: { classId: { in: [...classIds] }, archivedWithClass: true },
+    orderBy: { id: 'asc' },
+  });
   for (const { id, schoolId } of chats) {
     await lock(tx, 'Chat', id);
     await tx.prisma.chat.update({ where: { id }, data: { archivedAt: null, archivedWithClass: false } });

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
-import { transaction } from '../db/transaction.ts';
+import { transaction, type Tx } from '../db/transaction.ts';
 import { conflict, invalid } from '../errors.ts';
 import { record } from '../events/record.ts';
 import { find, findFor } from './access.ts';
@@ -18,7 +18,13 @@ import { normalizeLine } from './text.ts';
 
 export const maxUploadBytes = 200 * 1024 * 1024;
 
-/** Announces a file. The person or service then sends the bytes to the `url` of the upload. */
+/** How many uploads of a school may wait for their use. */
+const maxWaiting = 20;
+
+/**
+ * Announces a file. The person or service then sends the bytes to the `url` of the upload.
+ * @throws INVALID for a file over 200 MB; CONFLICT while 20 uploads of the school wait for their use.
+ */
 export async function createUpload(ctx: Context, input: { schoolId: string; name: string; size: number }): Promise<Upload> {
   const { id: schoolId } = await findFor(ctx, 'School', input.schoolId, 'upload.create');
   const name = normalizeLine('name', input.name, 200);
@@ -26,11 +32,21 @@ export async function createUpload(ctx: Context, input: { schoolId: string; name
     throw invalid('size', ['Размер файла — от 0 байт до 200 МБ.', 'The size of a file must be between 0 bytes and 200 MB.']);
   const clientId = ctx.actor.kind === 'service' ? ctx.actor.clientId : null;
   return mutate(ctx, async (tx) => {
+    await refuseTooMany(tx, schoolId);
     const data = { schoolId, name, size: input.size, clientId, createdById: actingUserId(ctx) };
     const upload = await tx.prisma.upload.create({ data });
     record(tx, 'upload.created', { schoolId, uploadId: upload.id });
     return upload;
   });
+}
+
+/** Requests at the same moment may exceed the limit by a few. */
+async function refuseTooMany(tx: Tx, schoolId: string): Promise<void> {
+  if ((await tx.prisma.upload.count({ where: { schoolId } })) < maxWaiting) return;
+  throw conflict([
+    `У школы уже ${maxWaiting} неиспользованных загрузок. Используйте их или подождите: через день они удаляются.`,
+    `The school has ${maxWaiting} unused uploads already. Use them, or wait: they are deleted after a day.`,
+  ]);
 }
 
 /** Returns the uploads for a school that the actor may read, newest first. */

@@ -9,7 +9,7 @@ import type { Topic } from '../policy/recipients.ts';
 interface EventDefinition<K extends string> {
   payload: readonly K[];
   topics(payload: Record<K | 'schoolId', string>): Topic[];
-  /** One sentence for docs/events.md. */
+  /** One or two sentences for docs/events.md. */
   description: string;
   invalidates(payload: Record<K | 'schoolId', string>): string | typeof everyone | null;
 }
@@ -63,7 +63,7 @@ export const catalog = {
   'role.granted':           event('A person was granted a role.', ['grantId', 'userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
   'role.ended':             event("A person's role ended.", ['grantId', 'userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
   'profile.updated':        event('A person changed their own profile.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
-  'user.created':           event('A person was created, with a personal invitation by which they choose a login and a password.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
+  'user.created':           event('A person was created. They choose a login and a password with their personal invitation.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
   'user.updated':           event("An administrator corrected a person's names, contact details or IDs in other systems.", ['userId'], (p) => [school(p), `user:${p.userId}`]),
   'user.reactivated':       event("A person's account was reactivated. The person has no role until one is granted.", ['userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
   'user.deactivated':       event("A person's account was deactivated. Their roles and sessions ended.", ['userId'], (p) => [school(p), `user:${p.userId}`], rightsOfUser),
@@ -82,7 +82,7 @@ export const catalog = {
   'student.transferred':    event('A pupil was transferred from one class to another.', [...enrolment, 'fromEnrolmentId', 'fromClassId'], (p) => [...enrolmentTopics(p), `class:${p.fromClassId}`], rightsOfStudent),
   'student.withdrawn':      event('A pupil was withdrawn from a class.', enrolment, enrolmentTopics, rightsOfStudent),
   'enrolment.voided':       event('An enrolment was voided as a mistake, and counts as if it had never been.', enrolment, enrolmentTopics, rightsOfStudent),
-  'enrolment.restored':     event('The enrolment that a transfer had ended lasts longer, because the enrolment that this transfer started was voided.', enrolment, enrolmentTopics, rightsOfStudent),
+  'enrolment.restored':     event('An enrolment that a transfer had ended lasts longer, because the enrolment that the transfer started was voided.', enrolment, enrolmentTopics, rightsOfStudent),
 
   'invitation.created':     event('An invitation link was created.', ['invitationId'], (p) => [school(p)]),
   'invitation.handedOver':  event('An invitation link was handed over to a person.', ['invitationId', 'userId'], (p) => [school(p), `user:${p.userId}`]),
@@ -91,20 +91,22 @@ export const catalog = {
   'invitation.accepted':    event('A person joined the school through an invitation link.', ['invitationId', 'userId'], (p) => [school(p), `user:${p.userId}`]),
 
   'personalInvitation.reissued': event('A person who cannot sign in yet got a new personal invitation. The old link no longer works.', ['userId'], (p) => [school(p)]),
-  'personalInvitation.accepted': event('A person chose a login and a password by their personal invitation.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
+  'personalInvitation.accepted': event('A person chose a login and a password with their personal invitation.', ['userId'], (p) => [school(p), `user:${p.userId}`]),
 
-  'upload.created':         event('A file was announced, whose bytes follow.', ['uploadId'], (p) => [school(p)]),
+  'upload.created':         event('A client announced a file. The bytes of the file follow.', ['uploadId'], (p) => [school(p)]),
   'plan.ready':             event('A plan was made and can be applied.', ['planId'], (p) => [school(p)]),
   'plan.failed':            event('The file of a planned import could not be read.', ['planId'], (p) => [school(p)]),
   'planRow.edited':         event('A person decided whether a row of a plan is applied.', ['planId', 'planRowId'], (p) => [school(p)]),
+  'plan.scheduled':        event('The time at which the server applies a plan was set, changed or removed.', ['planId'], (p) => [school(p)]),
+  'plan.refused':          event('The server could not apply a scheduled plan. The plan has the reason, and is not scheduled any more.', ['planId'], (p) => [school(p)]),
   'plan.applied':           event('A plan was applied. The changes have their own events, with the same causation.', ['planId'], (p) => [school(p)]),
   'plan.undone':            event('An applied plan was undone. The reversed changes have their own events, with the same causation.', ['planId'], (p) => [school(p)]),
 
   'chat.created':           event('A chat was created. There are no separate events for its first members.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`], rightsOfEveryone),
   'chat.renamed':           event('A chat was renamed.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
   'chat.archived':          event('A chat became read-only, by itself or together with its class.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
-  'chat.unarchived':        event('A chat can be written to again, because its class was unarchived.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
-  'chatMember.added':       event('A person became a member of a chat: somebody added them, or a role, an enrolment or an assignment did.', ['chatId', 'userId'], memberTopics, rightsOfUser),
+  'chat.unarchived':        event('A chat is active again, because its class was unarchived.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
+  'chatMember.added':       event('A person became a member of a chat: another person added them, or they got a role, an enrolment or an assignment.', ['chatId', 'userId'], memberTopics, rightsOfUser),
   'chatMember.removed':     event('A person is no longer a member of a chat: they left, were removed, or lost what made them a member.', ['chatId', 'userId'], memberTopics, rightsOfUser),
   'chatMember.promoted':    event('A member became a moderator, or a moderator became the owner.', ['chatId', 'userId'], memberTopics, rightsOfUser),
   'chatMember.demoted':     event('A moderator became a member, or the owner lost the ownership.', ['chatId', 'userId'], memberTopics, rightsOfUser),
@@ -120,7 +122,10 @@ export function topicsOf<T extends EventType>(type: T, payload: PayloadOf<T>): T
   return (catalog[type].topics as (payload: PayloadOf<T>) => Topic[])(payload);
 }
 
-/** Returns the id of the person whose rights the event may change, `everyone`, or null. */
+/**
+ * Returns the id of the person whose rights the event may change. Returns `everyone` if it may change the rights of
+ * many people, and null if it changes no rights.
+ */
 export function rightsChangedBy<T extends EventType>(type: T, payload: PayloadOf<T>): string | typeof everyone | null {
   return (catalog[type].invalidates as (payload: PayloadOf<T>) => string | typeof everyone | null)(payload);
 }

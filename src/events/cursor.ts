@@ -9,12 +9,15 @@ export interface Cursor {
   seq: bigint;
 }
 
-/** Returns a text that is opaque to clients, and valid after restarts, restores and moves between servers. */
+/**
+ * Returns the cursor as a text, which clients must not parse. The text stays valid after restarts, restores and moves
+ * between servers.
+ */
 export const encodeCursor = ({ schoolId, seq }: Cursor): string => Buffer.from(`${schoolId}:${seq}`).toString('base64url');
 
 const cursorFormat = /^([^:]+):(0|[1-9]\d{0,17})$/;
 
-/** @throws INVALID at `after` for a text that is not a result of `encodeCursor`. */
+/** Parses a cursor. @throws INVALID at `after` for a text that is not a result of `encodeCursor`. */
 export function decodeCursor(text: string): Cursor {
   const match = cursorFormat.exec(Buffer.from(text, 'base64url').toString());
   if (match === null || !isUuid(match[1]!) || Buffer.from(match[0]).toString('base64url') !== text)

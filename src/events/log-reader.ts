@@ -3,7 +3,7 @@ import type { Logger } from '../logger.ts';
 import type { Notifier } from './notifier.ts';
 import type { EventType } from './catalog.ts';
 
-/** This file reads the logs: once for each school in a process, however many subscriptions need the events. */
+/** Reads the logs. A process reads each school's log once, for all of its subscriptions. */
 
 export interface LoggedEvent {
   schoolId: string;
@@ -27,7 +27,7 @@ const bufferSize = 1000;
 const pollIntervalMs = 1000;
 const batchSize = 500;
 
-/** Invalidates cached rights by new events, so that no listener delivers an event by rights from before it. */
+/** Invalidates cached rights by new events, so that no listener delivers an event by rights that are older than the event. */
 export interface RightsInvalidator {
   /** Receives new events before the listeners do. The list is empty if `refresh` found no new event. */
   invalidate(schoolId: string, events: readonly LoggedEvent[]): void;
@@ -43,12 +43,12 @@ class SchoolBuffer {
   readonly recent: LoggedEvent[] = [];
   readonly waiters = new Set<() => void>();
   isReading = false;
-  /** Whether to read once more, because a notification came during the read. */
+  /** Whether to read once more, because a notification arrived during the read. */
   shouldReadAgain = false;
   notifiedAt: number | null = null;
   /** The time of the last read to the end of the log, by `performance.now()`. */
   readAt = -Infinity;
-  /** Callbacks that wait for a read that has not begun yet. They get whether it succeeded. */
+  /** Callbacks of `refresh` for the next read, which has not begun yet. Each callback gets whether that read succeeded. */
   refreshCallbacks: ((succeeded: boolean) => void)[] = [];
 
   constructor(schoolId: string) {
@@ -119,7 +119,7 @@ export class LogReader {
     return row === undefined ? null : { oldest: BigInt(row.oldest), head: BigInt(row.seq) };
   }
 
-  /** Returns at most `limit` events after `seq`, in order; null if the log no longer holds the next one. */
+  /** Returns at most `limit` events after `seq`, in order; null if the log no longer holds the event that follows `seq`. */
   async read(schoolId: string, seq: bigint, limit: number): Promise<readonly LoggedEvent[] | null> {
     const buffered = this.readBuffered(schoolId, seq);
     if (buffered !== null) return buffered.slice(0, limit);
@@ -185,8 +185,8 @@ export class LogReader {
   }
 
   /**
-   * `schools`: those that `retain` keeps. `lagSeconds`: the age of the oldest notification whose events are not read
-   * yet.
+   * `schools`: the number of schools that `retain` keeps. `lagSeconds`: the age of the oldest notification whose
+   * events are not read yet.
    */
   stats(): { schools: number; lagSeconds: number } {
     const now = performance.now();
@@ -232,7 +232,7 @@ export class LogReader {
       }
       school.notifiedAt = null;
     } catch (error) {
-      // The poll reads again within a second.
+      // The poll reads the log again within a second.
       this.#log.warn({ err: error }, 'reading the log failed');
       for (const done of callbacks) done(false);
       school.settleRefreshes(false);
@@ -241,7 +241,7 @@ export class LogReader {
     }
   }
 
-  /** Reads the next batch. Returns whether it reached the end of the log. */
+  /** Reads the next batch. Returns whether the batch reached the end of the log. */
   async #fetchNext(school: SchoolBuffer): Promise<boolean> {
     const { schoolId } = school;
     let isAtEnd = true;

@@ -11,7 +11,7 @@ const heartbeatIntervalMs = 10_000;
 const answerTimeoutMs = 5000;
 /** Milliseconds that `close` waits for pending notifications to be sent. */
 const flushTimeoutMs = 1000;
-/** Largest number of ids in one NOTIFY: an id has 36 characters, and the payload at most 8,000 bytes. */
+/** Maximum number of ids in one NOTIFY. An id has 36 characters, and PostgreSQL limits the payload to 8,000 bytes. */
 const idsPerNotify = 200;
 
 /** Gets the schools whose logs grew, or null for all schools if notifications may have been lost. */
@@ -154,7 +154,7 @@ class NotifyListener {
     }, heartbeatIntervalMs);
   }
 
-  /** Replaces a broken connection; further errors of it have no effect. */
+  /** Replaces a broken connection. Ignores further errors of the same connection. */
   #reconnect(broken: Connection, error?: Error): void {
     if (this.#isBroken || this.#connection !== broken) return;
     this.#isBroken = true;

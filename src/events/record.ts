@@ -6,7 +6,7 @@ import { topicsOf, type PayloadOf, type EventType } from './catalog.ts';
 
 export interface Attribution {
   actor: Actor;
-  /** The id of the request, by which the events of one request can be found together. */
+  /** The id of the request. All events of one request have the same id. */
   causation: string | null;
   /** Called after the commit, before `transaction` resolves, with the new events of each school. */
   notify(schoolIds: readonly string[], recorded: ReadonlyMap<string, readonly Recorded[]>): void;
@@ -18,9 +18,9 @@ export interface Recorded {
   payload: Record<string, string>;
 }
 
-// eslint-disable-next-line no-restricted-syntax -- an entry ends with its transaction.
+// eslint-disable-next-line no-restricted-syntax -- the entry of a transaction is collected with the transaction.
 const attributions = new WeakMap<Tx, Attribution>();
-// eslint-disable-next-line no-restricted-syntax -- an entry ends with its transaction.
+// eslint-disable-next-line no-restricted-syntax -- the entry of a transaction is collected with the transaction.
 const pending = new WeakMap<Tx, Map<string, Recorded[]>>();
 
 /** Sets the actor and the cause of all events that this transaction records. */
@@ -30,7 +30,7 @@ export function attribute(tx: Tx, attribution: Attribution): void {
 
 /**
  * Records an event in the transaction of the change. The last statements before COMMIT increment the school's counter
- * and insert the rows, so `seq` is in the order of commits, and a rolled-back change leaves no gap.
+ * and insert the rows. So `seq` is in the order of commits, and a rolled-back change leaves no gap.
  */
 export function record<T extends EventType>(tx: Tx, type: T, payload: PayloadOf<T>): void {
   let events = pending.get(tx);
@@ -53,8 +53,8 @@ function attributionOf(tx: Tx): Attribution {
 }
 
 /**
- * Sends the statements together with COMMIT, so that the school's counter is locked only briefly. If the school has no
- * counter, `seq` is null and violates a constraint.
+ * Sends the statements together with COMMIT, so that the school's counter is locked only briefly. A school without a
+ * counter gives a null `seq`, which violates a constraint.
  */
 function flush(tx: Tx): Promise<void> {
   const { actor, causation } = attributionOf(tx);

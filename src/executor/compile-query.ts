@@ -5,7 +5,7 @@ import type { CompiledQuery } from './execution-state.ts';
 
 /** Caches the plans of documents. */
 
-/** Plans by document, then by operation and the values of the variables in its directives; null after `dropPlans`. */
+/** The plans of each document, by operation and by the values of the variables in its directives. Null after `dropPlans`. */
 const plansByDocument = new WeakMap<DocumentNode, Map<string, CachedPlan> | null>();
 
 interface CachedPlan {
@@ -17,17 +17,18 @@ interface CachedPlan {
 }
 
 /**
- * Bounds the weight of all plans: a document has another plan for each combination of its @include and @skip variables.
+ * Bounds the bytes of all plans. A document may have many plans: one for each combination of its @include and @skip
+ * variables.
  */
 export type PlanCache = LRUCache<CachedPlan, CachedPlan>;
 
-/** @param maxSize bytes of heap. */
+/** Creates a cache of plans. @param maxSize in bytes of heap. */
 export const createPlanCache = (maxSize: number): PlanCache =>
   new LRUCache({ maxSize, dispose: ({ document, key }) => plansByDocument.get(document)?.delete(key) });
 
 const defaultPlanCache = createPlanCache(16 * 1024 * 1024);
 
-/** Returns the compiled query. @param cache stores it if it is new. */
+/** Returns the cached plan of an operation, or compiles the operation. @param cache stores a new plan. */
 export function compileQuery(
   schema: GraphQLSchema,
   document: DocumentNode,
@@ -53,7 +54,7 @@ export function compileQuery(
   return compilation;
 }
 
-/** Drops the plans of a document that left the document cache, since they keep its nodes in memory. */
+/** Drops the plans of a document that left the document cache, because plans keep the nodes of the document in memory. */
 export function dropPlans(document: DocumentNode): void {
   for (const plan of plansByDocument.get(document)?.values() ?? []) plan.cache.delete(plan);
   plansByDocument.set(document, null);
@@ -62,7 +63,8 @@ export function dropPlans(document: DocumentNode): void {
 const conditionVariablesByDocument = new WeakMap<DocumentNode, string[]>();
 
 /**
- * Returns the names of the variables in the document's directives. @skip and @include select fields by their values.
+ * Returns the names of the variables in the document's directives. The values of these variables decide which fields
+ * a plan has.
  */
 function conditionVariables(document: DocumentNode): string[] {
   let names = conditionVariablesByDocument.get(document);

@@ -41,7 +41,7 @@ import { rawColumnWriter } from './raw-columns.ts';
  */
 export const fieldWeight = 1500;
 
-/** Largest number of compiled fields: nested fragments and interfaces expand to many more than the document has. */
+/** Maximum number of compiled fields. Nested fragments and interfaces expand to many more fields than the document has. */
 const maxFields = 5000;
 
 export interface Compilation {
@@ -127,10 +127,7 @@ class Compiler {
     return plan;
   }
 
-  /**
-   * Returns a function from a type to the plan of the nodes' selection sets on this type. Compiles a plan on its first
-   * use.
-   */
+  /** Returns a function that returns the plan of the nodes' selection sets for a type. Compiles each plan on its first use. */
   #subPlans(nodes: readonly FieldNode[]): (type: GraphQLObjectType) => Plan {
     const plans = new Map<GraphQLObjectType, Plan>();
     return (type) => {
@@ -196,7 +193,10 @@ class Compiler {
   }
 }
 
-/** Fields that `getFields` does not return. Validation allows `__schema` and `__type` on the query type only. */
+/**
+ * Fields that `getFields` does not return. One map serves all types, because validation allows `__schema` and
+ * `__type` on the query type only.
+ */
 const metaFields = new Map([SchemaMetaFieldDef, TypeMetaFieldDef, TypeNameMetaFieldDef].map((field) => [field.name, field]));
 
 const definitionOf = (type: GraphQLObjectType, name: string): GraphQLField<unknown, unknown> | undefined =>
@@ -217,7 +217,10 @@ const leafCompleter =
 const isReadonlyList = (list: object | null): list is ReadonlyList =>
   Array.isArray(list) || (list !== null && 'at' in list && 'length' in list);
 
-/** @throws Error, which does not quote the value, if `resolveType` returned no possible type. */
+/**
+ * Returns the object type with this name.
+ * @throws Error if `resolveType` returned no possible type. The error does not quote the value.
+ */
 function concreteType(schema: GraphQLSchema, type: GraphQLAbstractType, name: unknown): GraphQLObjectType {
   const found = typeof name === 'string' ? schema.getType(name) : undefined;
   if (isObjectType(found) && schema.isSubType(type, found)) return found;

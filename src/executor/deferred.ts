@@ -11,8 +11,8 @@ import { closeSegment, type Segment } from './json-writer.ts';
 import { hasTime, runInSlice } from './time-slices.ts';
 
 /**
- * Completes values that arrive later. Each gets a segment of its own in the output, which is filled when its promise
- * settles; an error then propagates null as in the specification (6.4.4).
+ * Completes values that are promises. Each promise has its own segment in the output, which is filled when the
+ * promise settles. An error then propagates null, as in the specification (6.4.4).
  */
 
 /** Gives every open object and list a container of its own, outermost first. Returns the innermost container. */
@@ -79,8 +79,8 @@ function completeWhenSettled(
 ): void {
   const settle = (write: () => void): void => {
     const step = (): void => fillSegment(state, field, key, parent, segment, write);
-    // Writes a long result in slices, since thousands of promises may settle in one tick: when one statement returns
-    // the rows of a whole level.
+    // Writes a long result in slices. Thousands of promises may settle in one tick, because one statement returns the
+    // rows of a whole level.
     if (isLong(state)) runInSlice(step);
     else step();
   };
@@ -109,7 +109,7 @@ function fillSegment(
   segment: Segment,
   write: () => void,
 ): void {
-  // After a failed execution the caller may have taken the bytes, and another execution may use the writer's buffer.
+  // Writes nothing after a failed execution: the caller may have taken the bytes, and another execution may use the buffer.
   if (!state.failed) {
     state.base = parent;
     state.depth = 0;
@@ -125,7 +125,8 @@ function fillSegment(
 
 /**
  * Items and bytes that an execution writes before it first yields to the event loop: about 10 ms (docs/profile.md).
- * Counts of work instead of a time, so that a small result takes the same steps and statements on a slow machine too.
+ * The limits count work instead of time, so that a small result takes the same steps and statements on a slow
+ * machine.
  */
 const maxItemsWithoutYield = 1000;
 const maxBytesWithoutYield = 192 * 1024;

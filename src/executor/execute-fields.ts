@@ -12,8 +12,8 @@ import { closeSegment } from './json-writer.ts';
 import type { ByteRow, ByteRowLayout } from './raw-columns.ts';
 
 /**
- * This file executes a plan: it calls the resolvers and writes their values, or null and an error, as JSON. It writes a
- * synchronous value at once and allocates nothing for it; a promise gets a segment of its own (deferred.ts).
+ * Executes a plan: calls the resolvers, and writes each value, or null for an error, as JSON. Writes a synchronous
+ * value at once, without allocating memory. Reserves a segment of the output for a promise (deferred.ts).
  */
 
 const code = (character: string): number => character.charCodeAt(0);
@@ -97,7 +97,7 @@ function writeItems(
   }
 }
 
-/** Writes a nullable list item (`key` is its index) or field; if that throws, writes null and records the error. */
+/** Writes a nullable field, or a nullable list item with the index `key`. If that throws, writes null and records the error. */
 function tryComplete(
   state: ExecutionState,
   field: CompiledField,
@@ -122,7 +122,8 @@ function tryComplete(
   } catch (error) {
     state.errors.push(locateError(state, error, depth));
     const frame = depth === 0 ? undefined : state.frames[depth - 1]!;
-    // Discards what the attempt wrote, including segments. Keeps a container that the attempt created for this object.
+    // Discards what the attempt wrote, including segments. Keeps a container that the attempt created for the enclosing
+    // object or list.
     if (frame === undefined || frame.container === null || frame.container === output) {
       state.output = output;
       output.parts.length = length;

@@ -24,7 +24,7 @@ export interface CompiledField {
   hasNoArguments: boolean;
   /** Whether the resolver declares `info`. Stored because reading `Function.length` took 3 % of a nested read. */
   needsInfo: boolean;
-  /** Index of the field's arguments in `ExecutionState.arguments`. They are the same for every object. */
+  /** Index of the field's arguments in `ExecutionState.arguments`. The arguments are the same for every object. */
   argumentsIndex: number;
   /** The bytes before the value: `{` or `,`, the quoted name, and `:`. */
   keyBytes: StaticBytes;
@@ -52,13 +52,13 @@ export interface DetachedContainer extends Segment {
 export interface StackFrame {
   key: string | number;
   nullable: boolean;
-  /** Its first byte in the writer. */
+  /** Position of the first byte in the writer. */
   start: number;
-  /** Created, together with those of all outer frames, when something inside waits for a promise. */
+  /** Created when a value inside waits for a promise, together with the containers of all outer frames. */
   container: DetachedContainer | null;
 }
 
-/** The `extensions` of a result, as a value and as the bytes that follow `data` in its JSON. Many results share it. */
+/** The `extensions` of a result: the value, and the bytes that follow `data` in the JSON. Many results share one object. */
 export class ResultExtensions {
   readonly value: Record<string, unknown>;
   readonly suffix: Buffer;
@@ -93,7 +93,7 @@ export interface ExecutionState {
   /** The field and the key being completed, for the path of an error. */
   field: CompiledField | undefined;
   key: string | number;
-  /** Receives what is written: the innermost container of the open frames, or `segment` if they have none. */
+  /** Receives the written bytes: the innermost container of the open frames, or `segment` if no open frame has a container. */
   output: Segment;
   pending: number;
   finish: ((state: ExecutionState) => void) | undefined;

@@ -17,9 +17,9 @@ import { JsonWriter, assemble, type Segment, type AssembledBytes } from './json-
 import type { ByteRow, IsByteRow } from './raw-columns.ts';
 
 /**
- * Executes queries as the specification says, and writes JSON meanwhile. graphql-js collects fields, arguments and
- * types for every object; this executor does so once per document. It leaves mutations to graphql-js. The results are
- * the same, byte for byte: test/executor/executor.test.ts.
+ * Executes queries as the specification says, and writes the result as JSON during the execution. graphql-js collects
+ * fields, arguments and types for every object; this executor collects them once per document. graphql-js executes
+ * mutations. The results are the same as those of graphql-js, byte for byte: test/executor/executor.test.ts.
  */
 
 type PromiseOrValue<T> = T | Promise<T>;
@@ -38,11 +38,11 @@ export interface PreparedOperation extends Compilation {
 }
 
 export interface PrepareOptions {
-  /** Stores the plan if it is new; by default a cache of 16 MiB that the whole process shares. */
+  /** The cache for a new plan. The default is a cache of 16 MiB for the whole process. */
   planCache?: PlanCache | undefined;
-  /** Lets graphql-js execute the operation, whatever it is. */
+  /** Lets graphql-js execute the operation even if a plan could. */
   usesGraphqlJs?: boolean;
-  /** Recognises rows whose columns can be copied as bytes; by default no row is one. */
+  /** Recognises rows whose columns can be copied as bytes. The default recognises no row. */
   isByteRow?: IsByteRow;
 }
 
@@ -159,7 +159,7 @@ export function withExtensions(executed: Executed, extensions: ResultExtensions)
   return executed;
 }
 
-/** Returns the operation of this name, or the only one; undefined if it is missing or ambiguous. */
+/** Returns the operation with this name; without a name, the only operation. Returns undefined if it is missing or ambiguous. */
 export function operationOf({ definitions }: DocumentNode, name: string | null | undefined): OperationDefinitionNode | undefined {
   const [first] = definitions;
   if (definitions.length === 1 && first!.kind === Kind.OPERATION_DEFINITION)

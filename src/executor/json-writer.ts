@@ -1,6 +1,6 @@
 /**
- * Writes JSON as bytes into pooled buffers. Saves strings that would only be copied, and the page faults of new memory,
- * which cost more than the writing (docs/profile.md).
+ * Writes JSON as bytes into pooled buffers. Saves strings that would only be copied. Also saves the page faults of
+ * new memory, which cost more than the writing (docs/profile.md).
  */
 
 /** A buffer, also as a DataView. */
@@ -42,7 +42,7 @@ const base64Digits = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst
 /** Maps twelve bits to two digits of Base64. */
 const base64Pairs = Uint16Array.from({ length: 4096 }, (_none, bits) => (base64Digits[bits >> 6]! << 8) | base64Digits[bits & 63]!);
 
-/** Bytes that are written often, stored as words to copy four at a time. */
+/** Bytes that are written often, stored as 32-bit words to copy four bytes at a time. */
 export class StaticBytes {
   readonly length: number;
   readonly words: Int32Array;
@@ -56,8 +56,8 @@ export class StaticBytes {
 }
 
 /**
- * The constant start of a Base64 string: the quote and the encoded whole triples, and the zero to two bytes that
- * remain.
+ * The constant start of a Base64 string. `encoded` is the quote and the encoded complete triples of bytes.
+ * `remainder` is the last zero to two bytes.
  */
 export class Base64Prefix {
   readonly encoded: StaticBytes;
@@ -74,7 +74,7 @@ export class Base64Prefix {
 }
 
 export class JsonWriter {
-  /** Number of bytes written so far. Setting it back discards the bytes after it. */
+  /** Number of bytes written so far. Setting a smaller number discards the bytes after it. */
   at = 0;
   bytes: Buffer;
   #buffer: PooledBuffer;
@@ -125,7 +125,7 @@ export class JsonWriter {
         bytes[at++] = 0xc0 | (code >> 6);
         bytes[at++] = 0x80 | (code & 0x3f);
       } else {
-        // Surrogates are rare, and JSON.stringify escapes lone ones.
+        // Leaves surrogates to JSON.stringify, which escapes lone ones. Surrogates are rare.
         if (code >= 0xd800 && code <= 0xdfff) return this.json(JSON.stringify(value));
         bytes[at++] = 0xe0 | (code >> 12);
         bytes[at++] = 0x80 | ((code >> 6) & 0x3f);
@@ -137,8 +137,8 @@ export class JsonWriter {
   }
 
   /**
-   * Writes a byte, then the UTF-8 at `start` as content of a JSON string. Returns false if a character must be escaped;
-   * `at` is unchanged then.
+   * Writes a byte, then the UTF-8 at `start` as content of a JSON string. Returns false, and leaves `at` unchanged,
+   * if a character must be escaped.
    */
   text(leadingByte: number, source: DataView, start: number, length: number): boolean {
     if (this.at + length + 1 > this.bytes.length) this.#grow(length + 1);

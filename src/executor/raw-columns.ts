@@ -2,13 +2,15 @@ import { GraphQLString, getNullableType, type GraphQLField } from 'graphql';
 import { Base64Prefix, type JsonWriter } from './json-writer.ts';
 
 /**
- * Writes fields that consist of columns' texts by copying the bytes of the row, without decoding them to strings. Such
- * a field also has a resolver, for rows that are not ByteRows; test/executor/raw-columns.test.ts compares the two.
+ * Writes fields whose values are texts of columns. Copies the bytes of the row, without decoding them to strings.
+ * Such a field also has a resolver, for rows that are not ByteRows; test/executor/raw-columns.test.ts compares the
+ * results.
  */
 
 /**
- * A row that keeps its columns as bytes, as in PostgreSQL's DataRow message: from `$at` on, each column is its length
- * in four bytes, negative for null, and its text in UTF-8. The constructor of the row is its `ByteRowLayout`.
+ * A row that keeps its columns as bytes, like PostgreSQL's DataRow message. The first column starts at `$at`. A
+ * column is its length in four bytes, negative for null, then its text in UTF-8. The constructor of the row is its
+ * `ByteRowLayout`.
  */
 export interface ByteRow {
   readonly $buffer: { readonly view: DataView };
@@ -22,11 +24,11 @@ export interface ByteRowLayout {
 
 export type IsByteRow = (value: unknown) => value is ByteRow;
 
-/** The extension `rawColumns` of a field: the columns whose texts are its value. */
+/** The extension `rawColumns` of a field: the columns whose texts make up the field's value. */
 export interface RawColumns {
-  /** Columns to join with a space. Null and empty ones are skipped. */
+  /** Columns to join with a space. Null and empty columns are skipped. */
   columns: readonly string[];
-  /** The type's name, for a field that is a global id. Its only column is then the row's id. */
+  /** The type's name, for a field that is a global id. `columns` then contains only the row's id. */
   idOf?: string;
 }
 
@@ -51,7 +53,7 @@ export class RawColumnWriter {
     this.#prefix = prefix;
   }
 
-  /** Writes the field of the row at `rowOffset` as JSON. Returns false, and writes nothing, if it must be resolved. */
+  /** Writes the field of the row at `rowOffset` as JSON. Returns false, and writes nothing, if the resolver must be called. */
   write(writer: JsonWriter, layout: ByteRowLayout, view: DataView, rowOffset: number): boolean {
     if (layout !== this.#layout) {
       this.#layout = layout;

@@ -24,7 +24,7 @@ function runSlice(): void {
       steps[done - 1]!();
     } while (done < steps.length && hasTime());
   } finally {
-    // A step that throws must not keep the others from running.
+    // Also runs after a step has thrown, so that the remaining steps run in the next slice.
     sliceEnd = 0;
     steps.splice(0, done);
     if (steps.length > 0) setImmediate(runSlice);

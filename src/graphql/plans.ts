@@ -1,19 +1,17 @@
-import { applyPlan } from '../domain/plans/apply-plan.ts';
-import { editPlanRow } from '../domain/plans/edit-plan-row.ts';
 import { fieldsOf, type PlanField } from '../domain/plans/plan-fields.ts';
-import { planImport, rosterFormats, type RosterFormat } from '../domain/plans/plan-import.ts';
+import { rosterFormats, type RosterFormat } from '../domain/plans/plan-import.ts';
 import { planCountsOf, planRowsOf, plansOf, warningsOf, type PlanCounts, type PlanWarning } from '../domain/plans/plans.ts';
-import { undoPlan } from '../domain/plans/undo-plan.ts';
 import { builder } from './builder.ts';
 import { connection } from './connection.ts';
-import { mutation } from './mutation.ts';
 import { node } from './node.ts';
 import { change, stream } from './stream.ts';
-import { id } from './typed-id.ts';
 
 const SourceEnum = builder.enumType('PlanSource', {
-  description: 'How a plan was made.',
-  values: { IMPORT: { description: 'By `planImport`, from a file.' }, YEAR: { description: 'For a new school year.' } } as const,
+  description: 'What a plan was made of.',
+  values: {
+    IMPORT: { description: 'A roster file, by `planImport`.' },
+    YEAR: { description: 'The turn of the school year, by `planYear`.' },
+  } as const,
 });
 
 const StateEnum = builder.enumType('PlanState', {
@@ -31,8 +29,8 @@ const OperationEnum = builder.enumType('PlanOperation', {
   values: {
     ADD: { description: 'Creates the class, the subject, the person or the assignment.' },
     CHANGE: { description: 'Changes an object that exists: `fields` holds the old and the new values.' },
-    END: { description: 'Ends an assignment, or the roles of a person. The file lacks the object, or says that it has ended.' },
-    KEEP: { description: 'Changes nothing. If `code` is set, the file asks for a change, but a rule or a person keeps the present state.' },
+    END: { description: 'Ends the roles of a person who leaves, ends an assignment, or archives a class whose school year ends.' },
+    KEEP: { description: 'Changes nothing. If `code` is set, a rule or a person withheld the change in `proposed`.' },
     ERROR: { description: 'Cannot be applied. `code` and `message` say why.' },
   } as const,
 });
@@ -55,7 +53,7 @@ const formatDescriptions: Readonly<Record<RosterFormat, string>> = {
   SDS_2_1: 'Microsoft School Data Sync, version 2.1, as a ZIP.',
 };
 
-const FormatEnum = builder.enumType('RosterFormat', {
+export const RosterFormatEnum = builder.enumType('RosterFormat', {
   description: 'The format of a roster file.',
   values: Object.fromEntries(rosterFormats.map((format) => [format, { description: formatDescriptions[format] }])) as Record<
     RosterFormat,
@@ -93,18 +91,18 @@ const WarningRef = builder
 
 node('Plan', {
   description:
-    'A set of changes to the people and classes of a school, made from a file. All changes are applied together, and undone together.',
+    'Changes of the people and classes of a school, made from a file or for a new school year. They are applied together, and can be undone together.',
   plural: 'plans',
   parents: {
     school: 'The school; null if you may not see it.',
-    year: 'The school year whose classes the plan is about.',
+    year: 'The school year whose classes the plan is about; for the source YEAR, the year that starts.',
     createdBy: 'The person who made the plan; null for services and the operator, and if you may not see the person.',
   },
   fields: (t) => ({
     source: t.expose('source', { type: SourceEnum, description: 'How the plan was made.' }),
     state: t.expose('state', { type: StateEnum, description: 'Whether the plan can be applied, and whether it was.' }),
     format: t.field({
-      type: FormatEnum,
+      type: RosterFormatEnum,
       nullable: true,
       description: 'The format of the file; null if it was not recognised, and for other sources.',
       resolve: ({ format }) => format as RosterFormat | null,
@@ -113,7 +111,7 @@ node('Plan', {
     system: t.exposeString('system', { description: 'The system whose external IDs the file holds.' }),
     coveredCount: t.exposeInt('coveredCount', {
       description:
-        'The number of people of the school whom the file covers. A covered person who is missing from the file leaves the school. The `threshold` of `applyPlan` is a share of this number.',
+        'The number of people of the school whom the file covers. A covered person who is missing from the file leaves the school. The `threshold` of `applyPlan` is a share of this number. For the source YEAR, the number of pupils in the plan.',
     }),
     counts: t.field({
       type: CountsRef,
@@ -126,8 +124,22 @@ node('Plan', {
       resolve: (plan) => warningsOf(plan),
     }),
     warningCount: t.exposeInt('warningCount', { description: 'The number of all warnings, also of those that `warnings` leaves out.' }),
+    appliesAt: t.expose('appliesAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the server applies the plan, at most a minute late; null for a plan that is not scheduled.',
+    }),
+    refusal: t.string({
+      nullable: true,
+      description:
+        'Why the server did not apply the plan at its time, in Russian, or in English if Accept-Language prefers it; null if there was no such refusal, or the plan was scheduled again.',
+      resolve: ({ refusalRu, refusalEn }, _args, ctx) => (ctx.language === 'ru' ? refusalRu : refusalEn),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the plan was made.' }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When the plan was made, applied or undone, whichever was last.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When the plan was made, scheduled, applied or undone, whichever was last.',
+    }),
     appliedAt: t.expose('appliedAt', { type: 'DateTime', nullable: true, description: 'When the plan was applied; null if it was not.' }),
     undoneAt: t.expose('undoneAt', { type: 'DateTime', nullable: true, description: 'When the plan was undone; null if it was not.' }),
   }),
@@ -165,7 +177,7 @@ node('PlanRow', {
     operation: t.expose('operation', { type: OperationEnum, description: 'What the row does.' }),
     proposed: t.expose('proposed', {
       type: OperationEnum,
-      description: 'The operation that the file asks for. Differs from `operation` if a rule or a person withheld it.',
+      description: 'What the row would do. Differs from `operation` for a row that a rule or a person withheld.',
     }),
     file: t.exposeString('file', {
       nullable: true,
@@ -209,77 +221,14 @@ connection('Plan', 'rows', {
   list: planRowsOf,
 });
 
-mutation('planImport', {
-  description:
-    'Reads an uploaded roster file and compares it with the school. Changes nothing: the plan says what `applyPlan` would do. People are found by external ID, otherwise by name, birth date and class.',
-  returns: 'Plan',
-  inputDescription: 'The file, and how to read it.',
-  input: (t) => ({
-    uploadId: id(t, 'Upload', {
-      required: true,
-      description: 'The upload. CONFLICT if its bytes have not arrived. The server deletes the upload after reading it.',
-    }),
-    format: t.field({
-      type: FormatEnum,
-      description: 'The format that the file must have. Default: the server recognises the format by the names of files and columns.',
-    }),
-    schoolYearId: id(t, 'SchoolYear', { description: 'The school year of the classes in the file. Default: the current year.' }),
-    system: t.string({ description: 'The system whose IDs the file holds, up to 50 characters. Default: `roster`.' }),
-    isPartial: t.boolean({
-      description:
-        'Whether the file lists only a part of the school. A person who is missing from such a file stays in the school. Default: false.',
-    }),
-  }),
-  run: planImport,
-});
-
-mutation('editPlanRow', {
-  description: 'Excludes a row from a plan, or includes the row again. Also includes a row that a rule withheld.',
-  returns: 'PlanRow',
-  inputDescription: 'The row, and the decision.',
-  input: (t) => ({
-    planRowId: id(t, 'PlanRow', {
-      required: true,
-      description: 'The row. CONFLICT if the row is in ERROR, if the file asks for no change, or if the plan is not READY.',
-    }),
-    isApplied: t.boolean({ required: true, description: 'True: `applyPlan` does what the file asks. False: the object stays as it is.' }),
-  }),
-  run: editPlanRow,
-});
-
-mutation('applyPlan', {
-  description:
-    'Applies all rows of a plan. If one row is refused, applies no row. Changes nothing if the plan is applied already. CONFLICT if the school has changed since the plan was made: `message` names the lines.',
-  returns: 'Plan',
-  inputDescription: 'The plan, and what it may do.',
-  input: (t) => ({
-    planId: id(t, 'Plan', { required: true, description: 'The plan. CONFLICT if it is FAILED, UNDONE, or 89 days old.' }),
-    threshold: t.int({
-      description:
-        'How many of the people in `coveredCount` may leave the school or their class, in per cent from 0 to 100. Default: 5. CONFLICT if more people would leave.',
-    }),
-    skipErrors: t.boolean({
-      description: 'Whether to apply the plan without its rows in ERROR. Default: false, and CONFLICT if there are such rows.',
-    }),
-  }),
-  run: applyPlan,
-});
-
-mutation('undoPlan', {
-  description:
-    'Undoes an applied plan: restores the previous roles, classes, assignments and names, and archives the classes that the plan created. Changes nothing if the plan is undone already. CONFLICT if something depends on a row, for example if a person has joined since: `message` names the lines.',
-  returns: 'Plan',
-  inputDescription: 'The plan to undo.',
-  input: (t) => ({ planId: id(t, 'Plan', { required: true, description: 'The plan. CONFLICT if never applied, or 89 days old.' }) }),
-  run: undoPlan,
-});
-
 const PlanChange = change('PlanChange', {
   description: 'A change of the plans of a school.',
   kind: 'What happened to a plan.',
   kinds: {
     READY: ['plan.ready', 'The plan was made.'],
     FAILED: ['plan.failed', 'The file of the plan could not be read.'],
+    SCHEDULED: ['plan.scheduled', 'The time at which the server applies the plan was set, changed or removed.'],
+    REFUSED: ['plan.refused', 'The server could not apply the plan at its time. `Plan.refusal` says why.'],
     APPLIED: ['plan.applied', 'The plan was applied.'],
     UNDONE: ['plan.undone', 'The plan was undone.'],
   },

@@ -13,6 +13,7 @@ import './events.ts';
 import './external-ids.ts';
 import './invitations.ts';
 import './passwords.ts';
+import './plan-mutations.ts';
 import './plans.ts';
 import './personal-invitations.ts';
 import './roles.ts';

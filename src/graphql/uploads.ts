@@ -30,7 +30,8 @@ connection('School', 'uploads', {
 });
 
 mutation('createUpload', {
-  description: 'Announces a file, such as a roster for `planImport`. Send its bytes to the `url` of the result.',
+  description:
+    'Announces a file, such as a roster for `planImport`. Send its bytes to the `url` of the result. CONFLICT while 20 uploads of the school wait for their use.',
   returns: 'Upload',
   inputDescription: 'The file to send.',
   input: (t) => ({

@@ -12,7 +12,7 @@ export const concurrency = {
   waiting: 400,
   /** Limits of the bytes of all waiting requests. In heap, the requests take a small multiple of these bytes. */
   waitingBytes: { account: cacheBudget / 16, process: cacheBudget / 2 },
-  /** Milliseconds that an operation waits at most. */
+  /** Maximum number of milliseconds that an operation waits. */
   maxWaitMs: 15_000,
   /** Estimated cost, in objects, from which an operation is heavy. */
   heavyCost: 5000,
@@ -30,7 +30,7 @@ export interface Limits {
   streamsPerAccount: number;
 }
 
-/** Ends an admitted operation. @param bytes size of its result; undefined charges the estimate. */
+/** Ends an admitted operation, and charges its account. @param bytes size of the result; undefined charges the estimate. */
 export type Finish = (bytes?: number) => void;
 
 interface WaitingOperation {
@@ -69,7 +69,7 @@ export class Account {
 
   /**
    * Reserves the estimated cost and a slot for an operation. Returns a promise if the operation has to wait; the
-   * promise rejects with UNAVAILABLE if it waits too long.
+   * promise rejects with UNAVAILABLE if the operation waits too long.
    * @param bytesOf returns the bytes of the request; called if the operation has to wait.
    * @throws RATE_LIMITED when the account has used up its cost of this minute, or too many of its operations wait,
    *   UNAVAILABLE when the waiting requests of all accounts are too large.
@@ -78,7 +78,7 @@ export class Account {
     const now = Date.now();
     const limit = this.#limits.costPerMinute;
     if (this.#cost.waitFor(estimate + this.#reserved, limit, now) > 0)
-      // Leaves reservations out of the wait time: they end with the running operations.
+      // The wait time leaves out the reservations, because they end with the running operations.
       throw rateLimited(this.#cost.waitFor(estimate, limit, now) / 1000);
     const isHeavy = estimate >= concurrency.heavyCost;
     if (this.hasSlot && (!isHeavy || this.#shared.tryEnter(this))) this.#running += 1;
@@ -90,7 +90,7 @@ export class Account {
   #finisher(isHeavy: boolean, estimate: number): Finish {
     return (bytes) => {
       this.#reserved -= estimate;
-      // Charges a small result with a twentieth of its estimate at least.
+      // Charges at least a twentieth of the estimate, even for a small result.
       this.#cost.add(bytes === undefined ? estimate : Math.max(bytes / bytesPerObject, estimate / 20), Date.now());
       this.#running -= 1;
       this.#shared.leave(this, isHeavy);
@@ -132,8 +132,8 @@ export class Account {
   }
 
   /**
-   * Starts the next waiting operation of the account that is not heavy. The waiting heavy operations come first:
-   * `SharedSlots.leave` runs before this, and starts only a few.
+   * Starts the next waiting operation of the account that is not heavy. Waiting heavy operations have priority:
+   * `SharedSlots.leave` runs before this method, and starts only a few of them.
    */
   #startNext(): void {
     if (!this.hasSlot) return;
@@ -153,7 +153,7 @@ export class Account {
     this.#cost.add(cost, Date.now());
   }
 
-  /** Seconds until the account has budget for cost again; 0 if it has now. */
+  /** Seconds until the account has budget for cost again; 0 if it has budget now. */
   get exhaustedForSeconds(): number {
     return this.#cost.waitFor(0, this.#limits.costPerMinute, Date.now()) / 1000;
   }
@@ -174,8 +174,9 @@ export class Account {
 }
 
 /**
- * Limits the heavy operations of the process. Those that wait take no slot. They start in the order of arrival, each
- * once the process has a free slot for it and its account has a free slot and no heavy operation running.
+ * Limits the heavy operations of the process. A waiting heavy operation takes no slot. Heavy operations start in the
+ * order of arrival, as soon as the process has a free slot for them, and their account has a free slot and runs no
+ * heavy operation.
  */
 class SharedSlots {
   readonly waiting = new Set<WaitingOperation>();
@@ -183,7 +184,7 @@ class SharedSlots {
   waitingBytes = 0;
   readonly #heavy = new Set<Account>();
 
-  /** Takes a slot for a heavy operation if one is free for this account. Returns whether it did. */
+  /** Takes a slot for a heavy operation if one is free for this account. Returns whether it took a slot. */
   tryEnter(account: Account): boolean {
     if (this.#heavy.size >= concurrency.heavy || this.#heavy.has(account)) return false;
     this.#heavy.add(account);
@@ -203,7 +204,7 @@ class SharedSlots {
 /** Milliseconds between two removals of idle accounts. */
 const sweepMs = 60_000;
 
-/** Number of addresses with an account of their own; further addresses share one. */
+/** Number of addresses with an account of their own. Further addresses share one account. */
 const maxAddresses = 10_000;
 
 export class AccountLimits {
@@ -243,10 +244,13 @@ export class AccountLimits {
 }
 
 const slotMs = 5000;
-/** Number of slots in the sum: the current one, which is not over, and the twelve before it, which make 60 seconds. */
+/** Number of slots in the sum: the current slot, which is incomplete, and the twelve slots before it, which cover 60 seconds. */
 const slotCount = 13;
 
-/** Sums amounts over the last 60 seconds, in slots of 5 seconds, so that no 60 seconds exceed the limit. */
+/**
+ * Sums amounts over at least the last 60 seconds, in slots of 5 seconds. So the amounts of any 60 seconds stay within
+ * the limit.
+ */
 export class SlidingWindow {
   #sum = 0;
   readonly #slots = new Float64Array(slotCount);

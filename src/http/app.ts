@@ -49,7 +49,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
   return { port, close: () => server.close() };
 }
 
-/** Routes requests by their path. GraphQL passes the pipeline, by the fast path or by Yoga. */
+/** Routes requests by their path. GraphQL requests pass the pipeline (src/http/graphql/), by the fast path or by Yoga. */
 class HttpServer {
   readonly #deps: AppDeps;
   readonly #mask: Mask;
@@ -192,11 +192,11 @@ class HttpServer {
 }
 
 /**
- * Handles cross-origin requests from the origins in ALLOWED_ORIGINS. Every response to them, including refusals, has
- * CORS headers: a browser hides a response without them and reports a network error instead.
+ * Handles cross-origin requests from the origins in ALLOWED_ORIGINS. Every response to such a request, even a
+ * refusal, has CORS headers. A browser hides a response without these headers, and reports a network error instead.
  */
 interface Cors {
-  /** Returns whether the request has the server's own origin, an allowed one, or none, like those of programs. */
+  /** Returns whether the request has the server's own origin, an allowed origin, or, like a program's request, no origin. */
   isAllowed(request: IncomingMessage): boolean;
   /** Returns the CORS headers of a response: names and values alternate. */
   headersFor(request: IncomingMessage): string[];
@@ -216,9 +216,10 @@ function createCors(publicUrl: string, allowedOrigins: readonly string[]): Cors 
       return headers;
     },
     /**
-     * Allows the method and the headers that the page requests. This is safe: the operator trusts the origin, browsers
-     * send no cookies since no response allows credentials, and a program could send any header anyway. An unsupported
-     * method is refused in the response to the request itself, which the page can read.
+     * Allows the method and the headers that the page requests. This is safe: the operator trusts the origin,
+     * browsers send no cookies because no response allows credentials, and a program could send any header anyway.
+     * The server refuses an unsupported method later, in the response to the request itself, which the page can
+     * read.
      */
     answerPreflight({ headers }, response) {
       const names = headers['access-control-request-headers'] ?? '';

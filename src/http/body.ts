@@ -99,7 +99,7 @@ async function decompressed(bytes: Buffer, decompress: Decompress, maxBytes: num
 
 /**
  * Removes the byte order mark, which 1C, PowerShell and .NET send and which a parser may ignore (RFC 8259, 8.1).
- * @throws RequestError for other encodings.
+ * @throws RequestError for an encoding other than UTF-8.
  */
 function utf8(bytes: Buffer): Buffer {
   const [first, second, third] = bytes;
@@ -124,7 +124,7 @@ export function isDecodable(encoded: string): boolean {
 
 const tooLarge = (maxBytes: number): RequestError => new RequestError('BODY_TOO_LARGE', bodyTooLarge(maxBytes), { status: 413 });
 
-/** A 415 for a coding lists the supported ones (RFC 9110, 15.5.16). */
+/** A 415 for a content coding lists the supported codings (RFC 9110, 15.5.16). */
 const unsupported = (code: string, message: 'charsetUnsupported' | 'codingUnsupported'): RequestError =>
   new RequestError(code, messages[message], {
     status: 415,
@@ -190,7 +190,7 @@ export class Receipt {
     this.#counted += more;
   }
 
-  /** Returns the counted bytes to the budget, once the body is complete or abandoned. */
+  /** Returns the counted bytes to the budget. Call it when the body is complete or abandoned. */
   end(): void {
     if (this.#counted > 0) this.#add(-this.#counted);
     this.#counted = 0;

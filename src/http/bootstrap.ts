@@ -9,13 +9,14 @@ import type { Context } from '../domain/context.ts';
 import { Notifier } from '../events/notifier.ts';
 import { createLiveEvents } from '../events/live/live-events.ts';
 import { Housekeeping } from '../jobs/housekeeping.ts';
+import { ScheduledPlans } from '../jobs/scheduled-plans.ts';
 import { SchoolYearStart } from '../jobs/school-year-start.ts';
 import type { Logger } from '../logger.ts';
 import { startApp, type App } from './app.ts';
 import { contextFor, type ServerDeps } from './request-context.ts';
 import { createRoutes } from './routes.ts';
 
-/** The opened parts of the server, without a listener; the command line uses them too. */
+/** The opened parts of the server, without a listener. The command line uses them too. */
 export interface Opened extends ServerDeps {
   /** The operator's context: it has every right, and the event log names the operator as the actor. */
   operator: Context;
@@ -71,7 +72,7 @@ const listenReasons: Record<string, (config: Config) => string> = {
   EINVAL: ({ host }) => `HOST=${host} is not an address to listen on (a link-local IPv6 address needs its zone, such as fe80::1%eth0).`,
 };
 
-/** Returns a ConfigError with one line for a known error of `listen`, and any other error unchanged. */
+/** Returns a ConfigError with one line for a known error of `listen`. Returns any other error unchanged. */
 function listenError(error: unknown, config: Config): unknown {
   const line = listenReasons[(error as NodeJS.ErrnoException).code ?? ''];
   return line === undefined ? error : new ConfigError(line(config), { cause: error });
@@ -92,6 +93,7 @@ export async function start(config: Config, log: Logger, existing?: Database): P
   }
   const housekeeping = config.housekeeping ? new Housekeeping(opened.db, config, log) : undefined;
   const schoolYearStart = config.housekeeping ? new SchoolYearStart(opened.operator) : undefined;
+  const scheduledPlans = config.housekeeping ? new ScheduledPlans(opened.operator) : undefined;
   return {
     ...opened,
     port: app.port,
@@ -99,6 +101,7 @@ export async function start(config: Config, log: Logger, existing?: Database): P
       await app.close();
       await housekeeping?.close();
       await schoolYearStart?.close();
+      await scheduledPlans?.close();
       await opened.close();
     },
   };

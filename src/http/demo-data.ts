@@ -44,7 +44,7 @@ const people = [
 
 export const isEmpty = async (db: Database): Promise<boolean> => (await db.prisma.school.count({ take: 1 })) === 0;
 
-/** Creates the school and its people. Returns their random passwords, of which only the hashes are stored. */
+/** Creates the school and its people. Returns their random passwords. The database has only the hashes of the passwords. */
 export async function createDemoData(ctx: Context): Promise<DemoData> {
   const school = await createSchool(ctx, {
     name: 'Школа № 1',

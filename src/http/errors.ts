@@ -9,7 +9,7 @@ import { translate } from './translation.ts';
 
 const statuses: Partial<Record<string, number>> = { UNAUTHENTICATED: 401, RATE_LIMITED: 429, UNAVAILABLE: 503 };
 
-/** An error with its text in both languages. `message` is in one of them. */
+/** An error with its text in both languages. `message` is the text in one language. */
 export class BilingualError extends GraphQLError {
   readonly text: Message;
 
@@ -26,7 +26,7 @@ interface RequestErrorOptions {
   language?: Language;
 }
 
-/** The error of a request that is refused before its execution. In Russian until `inLanguage` is applied. */
+/** The error of a request that is refused before its execution. Its message is in Russian until `inLanguage` translates it. */
 export class RequestError extends BilingualError {
   constructor(code: string, text: Message, { status = 400, headers, language = 'ru' }: RequestErrorOptions = {}) {
     super(text, language, { extensions: { code, http: { status, spec: true, ...(headers && { headers }) } } });
@@ -40,7 +40,7 @@ export function inLanguage(error: GraphQLError, language: Language): GraphQLErro
   return new BilingualError(text, language, { nodes, source, positions, path, extensions });
 }
 
-/** Converts a refusal outside a mutation to a GraphQL error. @param source the error whose nodes and path it gets. */
+/** Converts a refusal outside a mutation to a GraphQL error. @param source the error whose nodes and path the result has. */
 export function refusalError(refusal: Refusal, language: Language, source?: GraphQLError): BilingualError {
   const status = statuses[refusal.code];
   return new BilingualError(refusal.text, language, {
@@ -63,16 +63,16 @@ export function invalidTokenError(language: Language): BilingualError {
   return error;
 }
 
-/** Returns `WWW-Authenticate` for a 401 (RFC 6750, 3), or `Retry-After`. */
+/** Returns `WWW-Authenticate` for a 401 (RFC 6750, 3). For other refusals, returns `Retry-After` if a retry may succeed. */
 function headersOf({ code, retryAfterSeconds }: Refusal): { headers?: Record<string, string> } {
   if (code === 'UNAUTHENTICATED') return { headers: { 'www-authenticate': 'Bearer' } };
   return retryAfterSeconds === undefined ? {} : { headers: { 'retry-after': String(retryAfterSeconds) } };
 }
 
-/** Returns the error with its own code or a default one, and with no other extensions than ours. */
+/** Returns the error with its code or a default code. Keeps only the extensions of this server. */
 function withCode(error: GraphQLError, defaultCode: string): BilingualError {
   const { code = defaultCode, http: originalHttp, path, clause, retryAfter } = error.extensions;
-  // A malformed request gets its status for every media type, also for `application/json`.
+  // A malformed request gets its status for every media type of the response, also for `application/json`.
   const http = code === 'BAD_REQUEST' && originalHttp ? { ...originalHttp, spec: false } : originalHttp;
   return new BilingualError(textOf(error), 'ru', {
     nodes: error.nodes,
@@ -84,8 +84,8 @@ function withCode(error: GraphQLError, defaultCode: string): BilingualError {
 }
 
 /**
- * Returns the text of an error in both languages: its own, that of the wrapped error, or a translation of graphql-js's
- * message.
+ * Returns the text of an error in both languages: its own text, the text of the wrapped error, or a translation of
+ * graphql-js's message.
  */
 function textOf(error: GraphQLError): Message {
   for (let cause: Error | undefined = error; cause !== undefined; cause = cause instanceof GraphQLError ? cause.originalError : undefined)
@@ -99,7 +99,7 @@ export function requestErrorWithCode(error: GraphQLError, code: string): GraphQL
   return withCode(error, code);
 }
 
-/** Returns the error without its HTTP status and headers, as clients get it. */
+/** Returns the error in the form that clients get: without its HTTP status and headers. */
 export function withoutHttp(error: GraphQLFormattedError): GraphQLFormattedError {
   const { message, locations, path, extensions: { http: _http, ...extensions } = {} } = error;
   return { message, ...(locations && { locations }), ...(path && { path }), extensions };
@@ -132,7 +132,7 @@ export function createMask(log: Logger): Mask {
   };
 }
 
-/** A result with its errors as JSON. */
+/** A result whose errors are formatted for JSON. */
 export interface SerializableResult {
   data?: unknown;
   errors?: readonly GraphQLFormattedError[];

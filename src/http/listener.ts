@@ -19,7 +19,7 @@ export interface ListenerDeps {
   handle(request: IncomingMessage, response: ServerResponse, headers: string[]): void;
 }
 
-/** Milliseconds that the stopping server leaves a new connection to send its first request. */
+/** Milliseconds that the stopping server gives a new connection to send its first request. */
 const newConnectionMs = 1000;
 
 export class Listener {
@@ -54,9 +54,9 @@ export class Listener {
   }
 
   /**
-   * Keeps `closeIdleConnections`, which `close` also calls, from closing connections that still send a response. Node
-   * 20 to 24 closes them as soon as `end` has set `finished` on the response; test/http/stalled-connections.test.ts
-   * fails when this changes.
+   * Makes `closeIdleConnections`, which `close` also calls, keep connections that still send a response. Node 20 to
+   * 24 closes such a connection as soon as `end` has set `finished` on the response;
+   * test/http/stalled-connections.test.ts fails when this changes.
    */
   #keepSending(): void {
     const closeIdle = this.server.closeIdleConnections.bind(this.server);
@@ -156,7 +156,7 @@ export class Listener {
     handle(request, response, headers);
   }
 
-  /** Answers a request that the HTTP parser refused, in Russian, since its headers are unknown. */
+  /** Answers a request that the HTTP parser refused. Answers in Russian, because the parser gives no headers. */
   #refuse({ code }: NodeJS.ErrnoException, socket: Socket): void {
     const isAnswered = [...this.#responses].some((response) => response.socket === socket && response.headersSent);
     if (isAnswered || !socket.writable) return void socket.destroy();

@@ -6,9 +6,7 @@ import { answerScrapes, scrapeAll } from './scrape.ts';
 
 export interface Metrics {
   registry: Registry;
-  /**
-   * Returns the metrics in Prometheus' text format: of this process, or the sum of all workers if there are several.
-   */
+  /** Returns the metrics in Prometheus' text format: those of this process, or with several workers the sum of all workers. */
   text(): Promise<string>;
   requests: Counter<'method' | 'status'>;
   operations: Counter<'type' | 'outcome'>;
@@ -87,7 +85,7 @@ function addDatabaseMetrics(registry: Registry, { pool, reads }: Database): void
   addGauge(registry, { name: 'sfera_db_pool_waiting', help: 'Requests that wait for a connection.', read: () => pool.waitingCount });
 }
 
-/** A metric whose value is read at each scrape. `aggregator` says how the gauges of several workers become one. */
+/** A metric whose value is read at each scrape. `aggregator` combines the gauges of several workers. */
 interface PolledMetric {
   name: string;
   help: string;

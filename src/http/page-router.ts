@@ -14,7 +14,7 @@ import { prefersPage, sendError } from './responses.ts';
 
 type Method = 'GET' | 'POST';
 
-/** A path, its methods, and the page that answers them. The page gets what the group in the path matches as `id`. */
+/** A path, its methods, and the page that answers them. The page gets the text of the path's capture group as `id`. */
 export type PageRoute = readonly [path: RegExp, methods: readonly Method[], answer: (visit: Visit, id: string) => void | Promise<void>];
 
 export class PageRouter {
@@ -26,7 +26,7 @@ export class PageRouter {
     this.#log = log;
   }
 
-  /** Answers a request with its page. Resolves to false for a path without one. */
+  /** Answers a request with its page. Resolves to false for a path without a page. */
   async answer(req: IncomingMessage, res: ServerResponse): Promise<boolean> {
     if (!URL.canParse(req.url ?? '', 'http://here')) return false;
     const url = new URL(req.url ?? '', 'http://here');
@@ -63,7 +63,7 @@ export class PageRouter {
     return `${path}${search}`;
   }
 
-  /** Answers an error with a page. Leaves the path out of the log, since it may hold a code. */
+  /** Answers an error with a page. Leaves the path out of the log, because the path may contain a code. */
   fail(req: IncomingMessage, res: ServerResponse, err: unknown): void {
     if (res.headersSent) throw err;
     if (err instanceof RequestError) return sendError(req, res, err);

@@ -37,7 +37,7 @@ export interface ServerDeps {
 const anonymous: Actor = { kind: 'anonymous' };
 
 interface ContextOptions {
-  /** Null, by default, for the operator and an anonymous actor. */
+  /** Null (the default) for the operator and an anonymous actor. */
   credential?: Context['credential'];
   /** The fields that the operation selects, if it is a query. */
   selection?: SelectedFields | undefined;
@@ -45,7 +45,7 @@ interface ContextOptions {
   rows?: BatchedRows;
 }
 
-/** Returns a context for an actor, with new loaders: it serves no cached rows. */
+/** Returns a context for an actor. Its loaders are new, so they serve no cached rows. */
 export function contextFor(
   deps: ServerDeps,
   actor: Actor,
@@ -109,7 +109,7 @@ export class RequestContexts {
   readonly #deps: ServerDeps;
   readonly #limits: AccountLimits;
   readonly #rows: BatchedRows;
-  /** Loads the actors of all requests in a tick of the event loop with one statement. Caches nothing after it. */
+  /** Loads the actors of all requests in a tick of the event loop with one statement. Caches nothing after the tick. */
   readonly #loadActor: (credential: Credential) => Promise<Loaded>;
 
   constructor(deps: ServerDeps, limits: AccountLimits) {
@@ -139,7 +139,8 @@ export class RequestContexts {
 
   /**
    * Creates the context of an operation in the document.
-   * @param isQuery whether the operation is a query, whose loaders read only the columns of the selected fields.
+   * @param isQuery whether the operation is a query. The loaders of a query read only the columns of the selected
+   *   fields.
    */
   create(request: AuthenticatedRequest, requestInfo: RequestInfo, document: KnownDocument, isQuery: boolean): RequestContext {
     const { actor, credential, account, language } = request;
@@ -186,9 +187,7 @@ export class RequestContexts {
 /** Returns the token of an `Authorization` header (RFC 6750, 2.1). */
 export const tokenOf = (authorization: string): string | undefined => /^Bearer ([\w.~+/=-]+)$/i.exec(authorization)?.[1];
 
-/**
- * Returns whether the actor may read the schema: signed-in staff of a school, and services with the scope to read it.
- */
+/** Returns whether the actor may read the schema: signed-in staff of a school, and services with the scope `read` or `events`. */
 export function mayIntrospect(actor: Actor): boolean {
   if (actor.kind === 'user') return actor.grants.some(({ role }) => role !== 'STUDENT');
   return actor.kind === 'service' && can(actor, 'school.read', { schoolId: actor.schoolId });

@@ -16,7 +16,7 @@ export interface RequestInfo {
   bytes?: (() => number) | undefined;
 }
 
-/** Returns what the headers and the connection of a request say. @param trusted as in `addressOf`. */
+/** Returns the headers and the address of a request. @param trusted as in `addressOf`. */
 export function requestInfoOf(request: IncomingMessage & { access?: Access; body?: Buffer }, trusted: TrustedProxies): RequestInfo {
   return {
     access: request.access,
@@ -63,11 +63,11 @@ export const headerElements = (header: string): string[][] =>
     .map((element) => element.split(';').map((part) => part.trim()));
 
 /**
- * Returns the client's IPv4 address, or the /64 network of its IPv6 address, which one household or machine gets.
- * Returns null for a socket that is already closed.
+ * Returns the client's IPv4 address, or the /64 network of its IPv6 address, which belongs to one household or
+ * machine. Returns null for a socket that is already closed.
  *
- * With trusted proxies, it reads `X-Forwarded-For` from the right: each proxy appends the address that connected to it,
- * and the client may have forged the earlier entries. Uses the socket's address if an entry is not an address.
+ * With trusted proxies, reads `X-Forwarded-For` from the right. Each proxy appends the address that connected to it;
+ * the client may have forged the earlier entries. Uses the socket's address if an entry is not an address.
  */
 export function addressOf(request: Pick<IncomingMessage, 'headers' | 'socket'>, trusted: TrustedProxies): string | null {
   const socketAddress = parseAddress(request.socket.remoteAddress ?? '');
@@ -82,8 +82,8 @@ export function addressOf(request: Pick<IncomingMessage, 'headers' | 'socket'>, 
 }
 
 /**
- * Returns the first address from the right that is not a trusted proxy, or the leftmost if all are trusted. Returns
- * null if it meets an entry that is not an address.
+ * Returns the first address from the right that is not a trusted proxy, or the leftmost address if all are trusted.
+ * Returns null if an entry on the way is not an address.
  */
 function firstUntrusted(trusted: BlockList, socketAddress: string, entries: readonly string[]): string | null {
   let address = socketAddress;
@@ -97,8 +97,8 @@ function firstUntrusted(trusted: BlockList, socketAddress: string, entries: read
 }
 
 /**
- * Returns the address of an entry, without port, brackets, quotes and zone; an IPv4-mapped IPv6 address as IPv4.
- * Returns null for other entries, such as `unknown`, a name or an empty entry.
+ * Returns the address of an entry, without port, brackets, quotes and zone. Returns an IPv4-mapped IPv6 address as
+ * IPv4. Returns null for other entries, such as `unknown`, a name or an empty entry.
  */
 function parseAddress(entry: string): string | null {
   const text = entry.trim().replace(/^"(.*)"$/, '$1');

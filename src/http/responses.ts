@@ -5,7 +5,7 @@ import { errorPage, page, pageHeaders } from './pages/layout.ts';
 import { languageOf } from './pages/texts.ts';
 import { headerElements } from './request-info.ts';
 
-/** Milliseconds that a client may go on sending its body after the response; then the connection is closed. */
+/** Milliseconds that a client may continue to send its body after the response, before the connection is closed. */
 const lingerMs = 5000;
 
 export function sendResponse(response: ServerResponse, status: number, body: unknown, type = 'application/json'): void {
@@ -43,7 +43,7 @@ export function sendError(request: IncomingMessage, response: ServerResponse, er
 }
 
 /**
- * Sends the response at once, and closes the connection when the client has stopped sending, or after `lingerMs`. A
+ * Sends the response at once. Closes the connection when the client has stopped sending, or after `lingerMs`. A
  * connection that is closed while bytes arrive is reset, and the client may then lose the response.
  */
 function linger(request: IncomingMessage, response: ServerResponse, text: string): void {

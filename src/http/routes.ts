@@ -30,8 +30,8 @@ import { addressOf } from './request-info.ts';
 import { sendError } from './responses.ts';
 
 /**
- * Limits the authorization requests from one address, since each writes a row. A whole school behind one address sends
- * fewer.
+ * Limits the authorization requests from one address, because each request writes a row. A whole school behind one
+ * address sends fewer requests.
  */
 const authorizationRequests = { burst: 3000, intervalSeconds: 0.3 };
 
@@ -96,7 +96,7 @@ export function createRoutes(deps: ServerDeps): Routes {
   };
 }
 
-/** Returns the pages. A part of a path in brackets is passed to the page. */
+/** Returns the pages. The text that a capture group of a path matches is passed to the page. */
 const pagesOf = (parts: PageParts): readonly PageRoute[] => [
   [/^\/$/, ['GET'], homePage],
   [/^\/sign-in\/([\w-]{1,64})$/, ['GET', 'POST'], (visit) => signInPage(parts, visit)],
@@ -118,8 +118,8 @@ const pagesOf = (parts: PageParts): readonly PageRoute[] => [
 const discovery = /^\/\.well-known\/(openid-configuration|oauth-authorization-server)(\?|$)/;
 
 /**
- * Rewrites a request for the authorization server, so that it has the host and the scheme of PUBLIC_URL, whatever the
- * client sent.
+ * Rewrites a request for the authorization server. The request then has the host and the scheme of PUBLIC_URL,
+ * whatever the client sent.
  */
 function rewriteForProvider(req: IncomingMessage & { originalUrl?: string }, path: string, publicUrl: string): void {
   const { host, protocol } = new URL(publicUrl);

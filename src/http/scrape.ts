@@ -7,8 +7,8 @@ import type { Logger } from '../logger.ts';
 
 /**
  * A Prometheus scrape reaches one worker. This worker asks the primary process for the sum of all metrics, and the
- * primary process asks all listening workers. Leaves out workers that are starting or stopping. Leaves out workers that
- * do not answer in time, too, and counts them in `sfera_workers_silent_total`.
+ * primary process asks all listening workers. The sum leaves out workers that are starting or stopping, and workers
+ * that do not answer in time. `sfera_workers_silent_total` counts the workers that do not answer.
  */
 
 /** Milliseconds that a worker may take to send its metrics. */
@@ -97,7 +97,7 @@ class MetricsGatherer {
     return AggregatorRegistry.aggregate([...received, await this.#registry.getMetricsAsJSON()]).metrics();
   }
 
-  /** Takes the metrics of a worker; null if it could not read them. */
+  /** Takes the metrics of a worker; null if the worker could not read them. */
   take(worker: Worker, { id, metrics }: { id: string; metrics: MetricsJson | null }): void {
     const scrape = this.#scrapes.get(id);
     if (!scrape?.pending.delete(worker)) return;
@@ -105,7 +105,7 @@ class MetricsGatherer {
     if (scrape.pending.size === 0) scrape.complete();
   }
 
-  /** Asks every listening worker. Resolves when all have answered, or after `answerWithinMs`. */
+  /** Asks every listening worker. Resolves when all workers have answered, or after `answerWithinMs`. */
   async #ask(): Promise<Scrape> {
     const id = randomUUID();
     const scrape: Scrape = { pending: new Set(this.#listening), received: [], complete: () => undefined };

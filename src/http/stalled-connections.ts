@@ -9,9 +9,9 @@ export interface OpenConnection {
 }
 
 /**
- * Checks the connections every second, and disconnects those whose client has read nothing for `stalledAfterMs`
- * although bytes wait for it. Returns a function that stops the checks.
- * @param connections yields the open connections. Uses the first one of a socket that occurs twice.
+ * Checks the connections every second. Disconnects a client that has read nothing for `stalledAfterMs` although bytes
+ * wait for it. Returns a function that stops the checks.
+ * @param connections yields the open connections. If a socket occurs twice, its first connection counts.
  */
 export function watchStalled(connections: () => Iterable<OpenConnection>, stalledAfterMs: number, log: Logger): () => void {
   const detector = new StallDetector(stalledAfterMs, log);
@@ -19,7 +19,7 @@ export function watchStalled(connections: () => Iterable<OpenConnection>, stalle
   return () => clearInterval(timer);
 }
 
-/** The `sentBytesOf` a socket, and the time since which that number has not changed. */
+/** The last result of `sentBytesOf` for a socket, and the time since which this result has not changed. */
 interface Progress {
   sentBytes: number;
   since: number;
@@ -55,10 +55,10 @@ class StallDetector {
 }
 
 /**
- * Returns a number that changes whenever the kernel takes bytes; it is not their exact count. `writableLength` alone is
- * not enough: it counts a write in full until the kernel has taken all of it, so a slow client that reads a large response
- * would seem stalled. `writeQueueSize`, the bytes of that write that still wait, shrinks meanwhile. It is a private member
- * of Node 20 to 24; test/http/stalled-connections.test.ts fails when it changes.
+ * Returns a number that changes whenever the kernel takes bytes. The number is not an exact count of bytes.
+ * `writableLength` counts a whole write until the kernel has taken all of it, so with `writableLength` alone a slow
+ * client that reads a large response would seem stalled. `writeQueueSize` is the number of bytes of this write that
+ * still wait. It is a private member of Node 20 to 24; test/http/stalled-connections.test.ts fails when it changes.
  */
 function sentBytesOf(socket: Socket & { _handle?: { writeQueueSize?: number } | null }): number {
   return socket.bytesWritten - socket.writableLength - (socket._handle?.writeQueueSize ?? 0);

@@ -14,11 +14,11 @@ import { contextFor, type RequestContexts, type ServerDeps } from './request-con
 import type { RequestInfo } from './request-info.ts';
 import { sendResponse } from './responses.ts';
 
-/** Takes the bytes of uploads: `POST /uploads/<id>` with the access token that made the upload. */
+/** Receives the bytes of uploads: `POST /uploads/<id>` with the access token that made the upload. */
 
 const path = /^\/uploads\/([^/]+)$/;
 
-/** Returns the id of the upload whose bytes a request brings; undefined for other paths. */
+/** Returns the id of the upload in the path `/uploads/<id>`; undefined for other paths. */
 export function uploadIdOf(url: string | undefined): string | undefined {
   const id = path.exec(url?.split('?')[0] ?? '')?.[1];
   return id !== undefined && isUuid(id) ? id : undefined;
@@ -34,9 +34,10 @@ export class UploadRoute {
   }
 
   /**
-   * Streams the body to the data folder and answers 201. Until then the upload can be sent again, from its beginning.
-   * @throws 401 for another token, 404 for an unknown upload, 409 for one that has arrived, 413 for more bytes than
-   *   announced, 400 for fewer.
+   * Streams the body to the data folder and answers 201. Before this answer, the client may send the bytes again from
+   * the beginning.
+   * @throws 401 for another token, 404 for an unknown upload, 409 for an upload that has arrived, 413 for more bytes
+   *   than announced, 400 for fewer bytes.
    */
   async answer(request: IncomingMessage, response: ServerResponse, { id, info }: { id: string; info: RequestInfo }): Promise<void> {
     if (request.method === 'OPTIONS') return void response.writeHead(204, { allow: 'POST, OPTIONS' }).end();
@@ -57,7 +58,7 @@ export class UploadRoute {
       }
       sendResponse(response, 201, { received: upload.size });
     } catch (error) {
-      // A client that went away gets no answer, and may send the file again.
+      // A client that has disconnected gets no answer, and may send the file again.
       if (request.destroyed && !request.complete) return;
       const refusal = refusalOf(error);
       if (refusal === undefined) throw error;

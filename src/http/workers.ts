@@ -15,8 +15,8 @@ const maxFailures = 5;
 const minuteMs = 60_000;
 
 /**
- * Starts the workers, replaces those that exit, and stops all of them on SIGTERM and SIGINT. Calls `ready` once all
- * listen.
+ * Starts the workers, replaces workers that exit, and stops all of them on SIGTERM and SIGINT. Calls `ready` once all
+ * workers listen.
  */
 export function superviseWorkers(config: Config, log: Logger, ready: () => void): Promise<void> {
   return new Supervisor(config, log).run(ready);
@@ -50,7 +50,7 @@ class Supervisor {
 
   /** Starts a worker, and replaces it when it exits. Resolves when the worker listens. */
   #startWorker(index: number): Promise<void> {
-    // Only the first worker runs the housekeeping job, since one process of a database is enough.
+    // Only the first worker runs the housekeeping job, because one process per database is enough.
     const worker = cluster.fork(index === 0 ? {} : { HOUSEKEEPING: 'false' });
     this.#running.add(worker);
     worker.once('disconnect', () => this.#listening.delete(worker));
@@ -65,8 +65,8 @@ class Supervisor {
   }
 
   /**
-   * Starts another worker in place of one that exited. Exits instead if the server has not started yet, and stops the
-   * server after `maxFailures`.
+   * Starts another worker in place of one that exited. If the server has not started yet, exits the primary process
+   * instead. After `maxFailures`, stops the server.
    */
   #replace({ worker, index, code, signal }: { worker: Worker; index: number; code: number | null; signal: string | null }): void {
     this.#running.delete(worker);

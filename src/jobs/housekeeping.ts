@@ -9,10 +9,10 @@ import { planRowDays } from '../domain/plans/plan-age.ts';
 import { uploadFolder } from '../domain/uploads.ts';
 import type { Logger } from '../logger.ts';
 
-/** Deletes expired data. Each step may run twice, and in several processes at once. */
+/** Deletes expired data. A step may run twice, and in several processes at once, without harm. */
 
 const intervalMs = 3_600_000;
-/** Events deleted by one statement, so that none holds a school's log for long. */
+/** Events that one statement deletes. More events would hold the school's log for too long. */
 const batch = 5000;
 /** Milliseconds that `close` waits for the current run. */
 const closeWithinMs = 1000;
@@ -36,7 +36,7 @@ export class Housekeeping {
     }, intervalMs);
   }
 
-  /** Ends the timer and waits for a run, at most `closeWithinMs`. */
+  /** Stops the timer, and waits at most `closeWithinMs` for the current run. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await waitAtMost(closeWithinMs, this.#run);
@@ -50,7 +50,8 @@ export class Housekeeping {
       await this.#db.pool.query('delete from password_link where expires_at < now()');
       await deleteOldUploads(this.#db, this.#config);
       await this.#db.pool.query(
-        "delete from plan_row r using plan p where p.id = r.plan_id and p.created_at < now() - $1 * interval '1 day'",
+        `delete from plan_row r using plan p where p.id = r.plan_id and p.applies_at is null
+           and coalesce(p.applied_at, p.created_at) < now() - $1 * interval '1 day'`,
         [planRowDays],
       );
       await trimLogs(this.#db, this.#config.eventDays);
@@ -61,7 +62,7 @@ export class Housekeeping {
   }
 }
 
-/** Deletes uploads that nobody used within a day, and their bytes, also those of a process that was killed. */
+/** Deletes uploads that are older than a day. Also deletes files without an upload, which a killed process left. */
 export async function deleteOldUploads(db: Database, config: Config): Promise<void> {
   const before = new Date(Date.now() - 86_400_000);
   await db.prisma.upload.deleteMany({ where: { createdAt: { lt: before } } });
@@ -75,8 +76,8 @@ export async function deleteOldUploads(db: Database, config: Config): Promise<vo
 }
 
 /**
- * Deletes events older than `days`, oldest first. The same statement raises the school's `oldest`, so a cursor is never
- * accepted when its events are gone.
+ * Deletes events older than `days`, oldest first. The same statement raises the school's `oldest`, so that a
+ * subscription to deleted events gets `ResyncRequired`.
  */
 export async function trimLogs(db: Database, days: number): Promise<void> {
   const { rows: schools } = await db.pool.query<{ school_id: string }>('select school_id from event_head');

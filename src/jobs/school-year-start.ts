@@ -1,17 +1,15 @@
-import { waitAtMost } from '../db/watchdog.ts';
 import type { Context } from '../domain/context.ts';
 import { schoolsWithDueYear, startSchoolYear } from '../domain/school-years.ts';
+import { RepeatedJob } from './repeated-job.ts';
 
 /** Records the start of each school's year, at 1 September 00:00 in the school's time zone. */
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
-/** Milliseconds that `close` waits for the current run. */
-const closeWithinMs = 1000;
 
 /**
- * Returns when to check again: at the next whole minute on 31 August and 1 September (UTC), when the year starts in some
- * time zone of the world, and otherwise at the next whole hour.
+ * Returns when to check again. On 31 August and 1 September (UTC), a school year starts in some time zone, so the
+ * next check is at the next whole minute. On other days it is at the next whole hour.
  */
 export function nextCheckAfter(instant: Date): Date {
   const day = instant.toISOString().slice(5, 10);
@@ -20,8 +18,8 @@ export function nextCheckAfter(instant: Date): Date {
 }
 
 /**
- * Records the start of every school year that has started by an instant. A start that no process recorded in time is
- * recorded late. Each step may run twice, and in several processes at once.
+ * Records the start of every school year that has started by an instant, even long after the start. A step may run
+ * twice, and in several processes at once, without harm.
  */
 export async function startDueSchoolYears(operator: Context, instant: Date): Promise<void> {
   for (const schoolId of await schoolsWithDueYear(operator, instant))
@@ -30,41 +28,15 @@ export async function startDueSchoolYears(operator: Context, instant: Date): Pro
     );
 }
 
-/** Checks now and at each `nextCheckAfter`, until it is closed. @param clock returns the present time. */
-export class SchoolYearStart {
-  readonly #operator: Context;
-  readonly #clock: () => Date;
-  #timer: NodeJS.Timeout | undefined;
-  /** The current or last run. */
-  #run: Promise<void>;
-  #isClosed = false;
-
-  constructor(operator: Context, clock = () => new Date()) {
-    this.#operator = operator;
-    this.#clock = clock;
-    this.#run = this.#check();
-  }
-
-  /** Ends the timer and waits for a run, at most `closeWithinMs`. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    clearTimeout(this.#timer);
-    await waitAtMost(closeWithinMs, this.#run);
-  }
-
-  async #check(): Promise<void> {
-    try {
-      await startDueSchoolYears(this.#operator, this.#clock());
-    } catch (error) {
-      this.#operator.log.warn({ err: error }, 'school years could not be checked; the next check tries again');
-    }
-    if (this.#isClosed) return;
-    const now = this.#clock();
-    this.#timer = setTimeout(
-      () => {
-        this.#run = this.#check();
-      },
-      nextCheckAfter(now).getTime() - now.getTime(),
-    );
+/** Records started school years now and at each `nextCheckAfter`, until it is closed. @param clock returns the present time. */
+export class SchoolYearStart extends RepeatedJob {
+  constructor(operator: Context, clock?: () => Date) {
+    super({
+      run: (instant) => startDueSchoolYears(operator, instant),
+      nextAfter: nextCheckAfter,
+      log: operator.log,
+      failure: 'school years could not be checked; the next check tries again',
+      ...(clock && { clock }),
+    });
   }
 }

@@ -1,10 +1,16 @@
-/** The actor of a request: the person, service or operator that makes it, with the rights that were loaded for it. */
+/**
+ * Who makes a request: a person, a service, the operator or an anonymous client. An actor holds the rights that were
+ * loaded from the database.
+ */
 
 export type Role = 'PLATFORM_ADMINISTRATOR' | 'SCHOOL_ADMINISTRATION' | 'TEACHER' | 'STUDENT';
 
 export type ChatRole = 'OWNER' | 'MODERATOR' | 'MEMBER';
 
-/** The scopes of a service client: `read` the school, follow its log (`events`), write its enrolments (`roster`). */
+/**
+ * The scopes of a service client. `read`: read the school. `events`: follow the school's log. `roster`: enrol pupils
+ * and import files of people.
+ */
 export const serviceScopes = ['read', 'events', 'roster'] as const;
 export type ServiceScope = (typeof serviceScopes)[number];
 
@@ -17,11 +23,14 @@ export interface UserActor {
   grants: readonly { schoolId: string; role: Role }[];
   /** Current assignments in classes that are not archived. `subjectId` is null for the class teacher. */
   assignments: readonly { schoolId: string; classId: string; subjectId: string | null }[];
-  /** The pupil's class. A pupil is in at most one. */
+  /** The pupil's class. A pupil is in at most one class. */
   enrolment: { schoolId: string; classId: string } | null;
   /** The person's role in each of their chats. */
   chats: ReadonlyMap<string, ChatRole>;
-  /** Set on actors that stand for several people (src/policy/recipients.ts). For a person, `scopesByRole` computes them. */
+  /**
+   * Set only on actors that stand for several people (src/policy/recipients.ts). For other actors, `scopesByRole`
+   * computes the scopes.
+   */
   roleScopes?: RoleScopes;
 }
 
@@ -54,7 +63,10 @@ export function actorName(actor: Actor): string {
 export const columns = ['administrator', 'leadership', 'classTeacher', 'subjectTeacher', 'student', 'service'] as const;
 export type Column = (typeof columns)[number];
 
-/** Where one column of the permissions table applies to an actor. Scopes of different columns are never combined. */
+/**
+ * The rows to which one column of the permissions table applies, for one actor. An action is allowed only if a single
+ * column allows it.
+ */
 export interface RoleScope {
   userId: string | null;
   /** The service client; null for people. */
@@ -71,5 +83,5 @@ export interface RoleScope {
   onPersonalAccess?: () => void;
 }
 
-/** The scopes of an actor, by the columns that apply to it. */
+/** The `RoleScope` of each column of the permissions table that applies to an actor. */
 export type RoleScopes = Partial<Record<Column, RoleScope>>;

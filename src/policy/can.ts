@@ -6,10 +6,13 @@ import type { Filter, Scope } from './scopes.ts';
 
 type AnyScope = Scope<Facts[Noun]>;
 
-/** Returns a filter that matches no row, also when nested. An empty OR nested in AND would match every row. */
+/** Returns a filter that matches no row. An empty `in` is used, because an empty OR nested in AND would match every row. */
 const nothing = (noun: Noun): Filter => (noun === 'event' ? { schoolId: { in: [] } } : { id: { in: [] } });
 
-/** Returns a filter that matches every row. An empty filter would match every row in NOT too. */
+/**
+ * Returns a filter that matches every row. Its negation matches no row; the negation of an empty filter would match
+ * every row.
+ */
 const everything = (noun: Noun): Filter => ({ NOT: nothing(noun) });
 
 /** Returns whether `test` holds for one of the scopes that the row grants to one of the actor's roles. */
@@ -54,7 +57,7 @@ export function everCan(actor: Actor, action: Action): boolean {
 
 export const clauseOf = (action: Action): string => permissions[action].clause;
 
-// eslint-disable-next-line no-restricted-syntax -- an entry ends with its actor.
+// eslint-disable-next-line no-restricted-syntax -- the entry of an actor is collected with the actor.
 const cache = new WeakMap<Actor, RoleScopes>();
 
 /** Returns the columns of the permissions table that apply to an actor, with the scope of each. */
@@ -91,7 +94,8 @@ function computeScopes(actor: Actor): RoleScopes {
   const studentSchools = schools('STUDENT');
   const enrolled = actor.enrolment !== null && studentSchools.includes(actor.enrolment.schoolId);
   add('student', { schools: studentSchools, classes: enrolled && actor.enrolment ? [actor.enrolment.classId] : [] });
-  // A person without a role gets the column `student` with no school, which allows their own rows, such as sessions.
+  // A person without a role gets the column `student` without a school. This column allows the person's own rows, such
+  // as sessions.
   if (Object.keys(computed).length === 0) computed.student = roleScope(actor, {});
   return computed;
 }

@@ -37,9 +37,9 @@ export type Facts = { [N in Noun]: FactsOf<(typeof scopes)[N]> };
 type ScopeOf<N extends Noun> = Extract<keyof (typeof scopes)[N], string>;
 
 /**
- * The table of permissions. A row is an action. A cell grants the action to a role within a scope of the noun, or within
- * several, joined by a slash; `-` grants nothing. `clause` is the clause of the school's regulation that decides. Rules
- * that are not rights are in the operations of src/domain.
+ * The table of permissions. A row is an action. A cell names the scopes in which a role may perform the action,
+ * joined by a slash; `-` means no scope. `clause` is the clause of the school's regulation that decides. Rules
+ * about the state of a row, such as that an archived class takes no new chats, are in the operations of src/domain.
  */
 
 type Cell<N extends Noun> =
@@ -111,7 +111,7 @@ export const permissions = {
   'student.enrol':        row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Enrol a pupil in a class.'),
   'student.transfer':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Transfer a pupil into or out of a class; `transferStudent` needs it for both classes.'),
   'student.withdraw':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Withdraw a pupil from a class.'),
-  'enrolment.void':       row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Void an enrolment that was a mistake, so that it counts as if it had never been.'),
+  'enrolment.void':       row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Void an enrolment that was a mistake. The enrolment then counts as if it had never been.'),
 
   'invitation.read':      row('invitation', '2.3 b', 'school',      'held',        'held',            'held',              '-',               '-',           'See an invitation and its link.'),
   'invitation.create':    row('school',     '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-',           'Create an invitation to a school, or to a class of it.'),
@@ -120,7 +120,7 @@ export const permissions = {
   'invitation.rotate':    row('invitation', '2.1 c', 'school',      '-',           '-',               '-',                 '-',               '-',           'Replace the link of an invitation, whose old link then stops working.'),
 
   'personalInvitation.read':    row('class', '2.3 b', 'school',     '-',           'class',           '-',                 '-',               '-',           'See the personal invitations of the pupils of a class, and their links.'),
-  'personalInvitation.reissue': row('user',  '2.1 c', 'school',     '-',           '-',               '-',                 '-',               '-',           'Give a person who cannot sign in yet a new personal invitation.'),
+  'personalInvitation.reissue': row('user',  '2.1 c', 'school',     '-',           '-',               '-',                 '-',               '-',           'Give a new personal invitation to a person who cannot sign in yet.'),
 
   'chat.read':            row('chat',       '2.5 b', 'school',      'school',      'member',          'member',            'member',          'read',        'See a chat and its members.'),
   'chat.create':          row('chat',       '2.2 e', 'schoolWide',  'educational', 'ofClass',         'ofSubject',         '-',               '-',           'Create a chat in a school or a class; allowed if you may create a chat of at least one kind there.'),
@@ -137,9 +137,11 @@ export const permissions = {
   'upload.create':        row('school',     '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Send a file to a school.'),
   'upload.read':          row('upload',     '2.1 f', 'own',         '-',           '-',               '-',                 '-',               'own',         'See an upload and send its bytes.'),
   'import.plan':          row('school',     '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Plan the import of a roster file into a school.'),
+  'year.plan':            row('school',     '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Plan the turn of the school year.'),
   'plan.read':            row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'own',         'See a plan and its rows.'),
   'planRow.edit':         row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'own',         'Exclude or include a row of a plan.'),
   'plan.apply':           row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'own',         'Apply a plan.'),
+  'plan.schedule':        row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Set when the server applies a plan, or that it does not.'),
   'plan.undo':            row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Undo an applied plan.'),
 
   'event.read':           row('event',      '2.2 c', 'school',      'school',      '-',               '-',                 '-',               'events',      'Read the log of a school: its entries and the subscription `events`.'),
@@ -151,8 +153,8 @@ export type Action = keyof typeof permissions;
 export type NounOf<A extends Action> = (typeof permissions)[A]['on'];
 
 /**
- * Actions that need no right: to use an invitation link and to end one's own other sessions, for everyone who is signed
- * in; to use a personal invitation, for everyone who has its code.
+ * Actions that have no row in the table. Everyone who is signed in may accept an invitation and end their own other
+ * sessions. Everyone who has the code of a personal invitation may accept it.
  */
 export const openActions = ['invitation.accept', 'personalInvitation.accept', 'otherSessions.end'] as const;
 

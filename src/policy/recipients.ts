@@ -4,16 +4,17 @@ import { scopesByRole } from './can.ts';
 /** Who receives an event: the topics that each actor receives, and actors that stand for many recipients. */
 
 /**
- * Topics of events. src/events/catalog.ts defines the topics that an event is published on. An actor receives a topic
- * by its current roles: `school:` the administration; `staff:` the administration and the teachers; `class:` the class
- * teacher, the subject teachers and the pupils of a class; `chat:` the members of the chat; `user:` the person.
+ * A topic of an event. src/events/catalog.ts gives each event its topics. The current roles of an actor decide which
+ * topics the actor receives. `school:` goes to the administration, `staff:` to the administration and the teachers,
+ * `class:` to the class teacher, the subject teachers and the pupils of the class, `chat:` to the members of the
+ * chat, `user:` to the person.
  */
 export type Topic = `${'school' | 'staff' | 'class' | 'chat' | 'user'}:${string}`;
 
-/** Returns whether the actor may receive an event of this school. Without a role there, the actor receives nothing. */
+/** Returns whether the actor may receive an event of this school. An actor without a role in the school receives no event. */
 export const canReceive = (actor: Actor, schoolId: string, topics: readonly string[]): boolean => recipientFilter(schoolId, topics)(actor);
 
-/** Returns `canReceive` for many actors: parses the topics once. */
+/** Returns `canReceive` as a function of the actor. Parses the topics once, for checking many actors. */
 export function recipientFilter(schoolId: string, topics: readonly string[]): (actor: Actor) => boolean {
   const parsed = topics.map((topic) => topic.split(':', 2) as [string, string]);
   const hasSchoolTopic = topics.includes(`school:${schoolId}`);
@@ -46,7 +47,7 @@ export function directRecipients(topics: readonly string[]): DirectRecipients {
   return { userIds: idsOf('user:'), chatIds: idsOf('chat:') };
 }
 
-/** Returns whether the actor has a role in the school, without which it receives no event of it. */
+/** Returns whether the actor has a role in the school. An actor without one receives no event of the school. */
 export const hasRoleIn = (actor: Actor, schoolId: string): boolean =>
   Object.values(scopesByRole(actor)).some(({ schools }) => schools.includes(schoolId));
 
@@ -68,7 +69,10 @@ export function restrictToSchool(schoolId: string, actor: UserActor | ServiceAct
 
 const noChats: ReadonlyMap<string, ChatRole> = new Map();
 
-/** Returns a key that is equal for people with the same roles in the same schools and classes; each service has its own. */
+/**
+ * Returns a key of the actor's rights. People with the same roles in the same schools and classes have the same key.
+ * Each service has its own key.
+ */
 export function rightsKey(actor: UserActor | ServiceActor): string {
   const ordered = Object.entries(scopesByRole(actor)).map(([column, { schools, classes, leads, taught, scopes }]) => [
     column,
@@ -86,8 +90,8 @@ export function rightsKey(actor: UserActor | ServiceActor): string {
 
 /**
  * Returns an actor without a person, which represents all actors with the same `rightsKey`.
- * @param onPersonalAccess is called when code reads who the actor is, or a scope depends on the person. The result is
- *   then not valid for all of these actors.
+ * @param onPersonalAccess is called when code reads who the actor is, or uses a scope that depends on the person.
+ *   What that code computes may then differ between the represented actors.
  */
 export function cohortActor(actor: UserActor | ServiceActor, onPersonalAccess: () => void = () => undefined): UserActor | ServiceActor {
   if (actor.kind === 'service') return actor;

@@ -1,8 +1,8 @@
 import type { RoleScope, ServiceScope } from './actor.ts';
 
 /**
- * What a scope is, and the scopes that several nouns use. The scopes of each noun are in src/policy/scopes/<noun>.ts;
- * src/policy/permissions.ts collects them.
+ * Defines scopes. Also has the scopes that several nouns use. The scopes of each noun are in
+ * src/policy/scopes/<noun>.ts; src/policy/permissions.ts collects them.
  */
 
 /** A filter in Prisma's form. */
@@ -17,20 +17,20 @@ export interface Scope<Facts> {
   description: string;
   holds(role: RoleScope, facts: Facts): boolean;
   where(role: RoleScope): Filter;
-  /** Wider scopes of the noun. In a cell with one of them, this scope adds nothing. */
+  /** Wider scopes of the same noun. `can` and `where` skip this scope in a cell that also names one of them. */
   impliedBy?: readonly string[];
 }
 
-/** Returns the scopes of a noun, with the type of the facts that they decide by: `defineScopes<Facts>()({ … })`. */
+/** Returns `scopes`, typed by the facts of one row that they need: `defineScopes<Facts>()({ … })`. */
 export const defineScopes =
   <Facts>() =>
   <Name extends string>(scopes: Record<Name, Scope<Facts>>): Readonly<Record<Name, Scope<Facts>>> =>
     scopes;
 
-/** The facts that scopes of `defineScopes` decide by. */
+/** The type of the facts that the scopes of a noun need. */
 export type FactsOf<Scopes> = Scopes extends Readonly<Record<string, Scope<infer Facts>>> ? Facts : never;
 
-/** Marks a scope that depends on the person, and not only on the role. */
+/** Marks a scope that depends on the person. Such a scope calls `onPersonalAccess` at each use. */
 export const ofPerson = <Facts>(scope: Scope<Facts>): Scope<Facts> => ({
   ...scope,
   holds(role, facts) {
@@ -52,7 +52,7 @@ export const inSchool = (description: string): Scope<{ schoolId: string }> => ({
   where: (role) => ({ schoolId: inList(role.schools) }),
 });
 
-/** As `inSchool`, for a service client that has the scope. */
+/** Like `inSchool`, but only for a service client that has the given scope. */
 export const forService = (scope: ServiceScope, description: string): Scope<{ schoolId: string }> => ({
   description: `${description}, with scope \`${scope}\``,
   holds: (role, facts) => role.scopes.includes(scope) && role.schools.includes(facts.schoolId),

@@ -9,7 +9,7 @@ function schedule(queue: (() => void)[], step: () => void): void {
   if (isScheduled) return;
   isScheduled = true;
   setImmediate(() => {
-    // Also runs the batches that a batch adds meanwhile.
+    // Also runs batches that are added during this loop.
     for (const run of batches) run();
     batches.length = 0;
     isScheduled = false;
@@ -17,7 +17,7 @@ function schedule(queue: (() => void)[], step: () => void): void {
   });
 }
 
-/** Runs the step at the end of this turn, after all batches, so that their statements leave in one write. */
+/** Runs the step at the end of this turn, after all batches, so that the statements of the batches leave in one write. */
 export const flushAtEndOfTick = (step: () => void): void => schedule(flushes, step);
 
 /**

@@ -9,8 +9,8 @@ export interface CountOptions {
 }
 
 /**
- * Counts the rows of a to-many relation in one statement. Returns the counts by parent id; a parent without rows has
- * none.
+ * Counts the rows of a to-many relation in one statement. Returns the counts by parent id, without the parents that
+ * have no rows.
  */
 export async function countByParents(
   source: RowSource,
@@ -22,7 +22,7 @@ export async function countByParents(
   const statement: Statement = { models: source.models, values: [], tables: 0 };
   const from = fromModel(statement, relation.model);
   const parent = `${from.alias}."${relation.other}"`;
-  // Writes `=` for a single value: for `= any` with a parameter the planner estimates ten values.
+  // Writes `=` for a single value, because the planner estimates ten values for `= any` with a parameter.
   const isChild =
     parentIds.length === 1
       ? `${parent} = ${parameter(statement, parentIds[0])}`

@@ -40,8 +40,8 @@ export interface PageBounds {
 
 /**
  * Returns the query for one page of a list. A row that is added or removed between two requests does not move other
- * rows to another page. Forward, `hasPreviousPage` is whether `after` was given, as the Relay specification allows;
- * backward, `hasNextPage` is whether `before` was given.
+ * rows to another page. On a forward page, `hasPreviousPage` is true if `after` was given, as the Relay
+ * specification allows. On a backward page, `hasNextPage` is true if `before` was given.
  */
 export function pageQuery<Row>(order: Order, { size, backward, after, before }: PageBounds): PageQuery<Row> {
   const bounds = [
@@ -60,7 +60,7 @@ export function pageQuery<Row>(order: Order, { size, backward, after, before }: 
   };
 }
 
-/** Returns a filter for the rows after the position, or before it. */
+/** Returns a filter for the rows after a position; with `before`, for the rows before the position. */
 function beyondCursor({ keys }: Order, position: readonly unknown[], before: boolean): object {
   const operatorOf = ({ direction }: Key): 'gt' | 'lt' => ((direction === 'asc') === before ? 'lt' : 'gt');
   const alternatives = keys.map((key, depth) => ({
@@ -80,7 +80,7 @@ function nest(field: string, value: unknown): object {
 /** Returns the columns of to-one relations that the cursor needs, such as `student.sortKey`. */
 export const related = ({ keys }: Order): string[] => keys.map(({ field }) => field).filter((field) => field.includes('.'));
 
-/** The edges of a page. Creates an edge, and encodes its cursor, on access, since most clients read few cursors. */
+/** The edges of a page. Creates an edge and encodes its cursor only on access, because most clients read few cursors. */
 export class Edges<Row> implements Iterable<Edge<Row>> {
   readonly length: number;
   readonly #order: Order;
@@ -106,7 +106,10 @@ export class Edges<Row> implements Iterable<Edge<Row>> {
   }
 }
 
-/** A class, since V8 keeps getters of an object literal, with their closures, until a full GC (docs/profile.md). */
+/**
+ * `PageInfo` is a class, because V8 keeps the getters of an object literal, with their closures, until a full GC
+ * (docs/profile.md).
+ */
 class PageInfo {
   readonly hasNextPage: boolean;
   readonly hasPreviousPage: boolean;
@@ -174,7 +177,7 @@ function parseInstant(value: unknown): Date | undefined {
   return !Number.isNaN(date.getTime()) && date.toISOString() === value ? date : undefined;
 }
 
-/** Returns the value of a key; undefined if the database would reject it, since a client may send a forged cursor. */
+/** Returns the value of a key. Returns undefined if the database would reject the value, since a client may forge a cursor. */
 function parse({ field, type }: Key, value: unknown): unknown {
   switch (type) {
     case 'number':

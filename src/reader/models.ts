@@ -9,7 +9,7 @@ export interface Model {
 
 export interface Relation {
   model: string;
-  /** The join: column `own` of this model's table equals column `other` of the related one. */
+  /** The join: column `own` of this model's table equals column `other` of the related table. */
   own: string;
   other: string;
   /** True for a to-many relation, false for a to-one relation. */

@@ -15,7 +15,7 @@ const prismaParsers: Record<number, (text: string) => unknown> = {
 
 const textTypes = new Set<number>([builtins.TEXT, builtins.VARCHAR, builtins.UUID]);
 
-/** Returns the parser of a type; null if the text is the value. */
+/** Returns the parser of a type; null if the text itself is the value. */
 export const parserOf = (oid: number): Parse => (textTypes.has(oid) ? null : (types.getTypeParser(oid) as Parse));
 
 /** The parsers in the form that a query of node-postgres takes. */

@@ -40,17 +40,21 @@ interface PipelinedConnection {
   isCorked: boolean;
 }
 
-/** Milliseconds without opening a connection after the server refused one. */
+/** Milliseconds for which the pool opens no connection after the server refused a connection. */
 const backoffMs = 5000;
 
-/** SQLSTATE classes after which the server closes the connection. Errors without a code are not from the server. */
+/**
+ * SQLSTATE classes after which the server closes the connection. An error without a code is not from the server, and
+ * counts as 08.
+ */
 const connectionEnds = /^(08|57P)/;
 
 /**
- * Executes statements that read, outside transactions, on connections with pipelining: many statements are in flight at
- * once, and the server answers them in order. So no statement waits for a connection, and all statements of one turn
- * share one write, which is most of the cost of a small statement. When a connection breaks, its statements in flight
- * fail, and the next statement opens a new connection. Without any connection, `fallback` executes the statements.
+ * Executes statements that read, outside transactions, on connections with pipelining: many statements are in flight
+ * at once, and the server answers them in order. No statement waits for a free connection. All statements of one
+ * turn share one write; the write is most of the cost of a small statement. When a connection breaks, its
+ * statements in flight fail, and the next statement opens a new connection. While there is no connection,
+ * `fallback` executes the statements.
  */
 export class PipelinedPool implements Reads {
   readonly #options: PipelinedPoolOptions;
@@ -84,7 +88,7 @@ export class PipelinedPool implements Reads {
     return this.#connections.reduce((sum, connection) => sum + (connection?.inFlight ?? 0), 0);
   }
 
-  /** Ends the connection with the fewest statements, so that the pool of transactions may open one. */
+  /** Ends the connection with the fewest statements, so that the pool for transactions can open a connection. */
   closeOne(): void {
     const open = this.#connections.filter((connection) => connection !== undefined);
     if (open.length === 0) return;
@@ -120,7 +124,7 @@ export class PipelinedPool implements Reads {
     const remove = (error?: Error): void => this.#remove(connection, error);
     client.on('error', remove);
     client.on('end', () => remove());
-    // The client itself fails the statements that wait for the connection.
+    // When this fails, the client itself rejects the statements that wait for the connection.
     client.connect().catch((error: Error) => {
       connection.isRefused = this.#options.isFull(error);
       if (connection.isRefused) this.#backoffUntil = performance.now() + backoffMs;
@@ -135,7 +139,7 @@ export class PipelinedPool implements Reads {
     const index = this.#connections.indexOf(connection);
     if (index < 0) return;
     this.#connections[index] = undefined;
-    // Unless the connection is broken, it ends after the answers to the statements in flight.
+    // A working connection ends only after the answers to its statements in flight.
     connection.client.end().catch(() => undefined);
     if (!this.#isEnded && error !== undefined) this.#options.onLost(error);
   }

@@ -17,7 +17,7 @@ export class DataRow implements Message {
   /** Offset of the first column. A column is its length in four bytes, negative for null, and its text. */
   at = 0;
 
-  /** The columns as the DataRow message of node-postgres has them. */
+  /** The columns as texts, like the field of the same name in node-postgres's DataRow message. */
   get fields(): (string | null)[] {
     const { buffer } = this;
     const fields: (string | null)[] = [];
@@ -47,13 +47,13 @@ export class RowParser extends (Parser as unknown as new () => ParserInternals) 
   override handlePacket(at: number, code: number, length: number, bytes: Buffer): Message {
     if (code !== dataRow) return super.handlePacket(at, code, length, bytes);
     const row = this.#row;
-    // Otherwise rows would read their columns from unrelated bytes, without an error.
+    // Without this check, a row could read its columns from unrelated bytes, and nothing would report the error.
     if (bytes !== row.buffer.bytes) throw new Error('pg-protocol parses bytes that RowParser did not store');
     row.at = at + 2;
     return row;
   }
 
-  /** Allocates a new buffer instead of overwriting one, since earlier rows still point into it. */
+  /** Allocates a new buffer. Does not overwrite the old buffer as pg-protocol does, because earlier rows still point into it. */
   override mergeBuffer(bytes: Buffer): void {
     const { buffer, bufferOffset, bufferLength } = this;
     this.buffer = bufferLength === 0 ? bytes : Buffer.concat([buffer.subarray(bufferOffset, bufferOffset + bufferLength), bytes]);

@@ -27,11 +27,11 @@ export interface RowLists<T> {
 
 /** A statement that selects rows. */
 export interface RowStatement {
-  /** One of the texts of `sql`. */
+  /** The text to execute: one of the statements of `sql`. */
   text: string;
   sql: SelectSql;
   selection: SelectOptions;
-  /** If above 0, the first column is the position of the parent, counted from 1. */
+  /** Number of parents. If above 0, the first column is the position of the row's parent, counted from 1. */
   parentCount: number;
 }
 

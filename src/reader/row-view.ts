@@ -40,7 +40,7 @@ export function integerAt({ bytes, view }: WireBuffer, at: number): number {
   return value;
 }
 
-/** Parses a column's text; null if the text is the value. */
+/** The parser of a column's text; null if the text itself is the value. */
 export type Parse = ((text: string) => unknown) | null;
 
 /** A column of a to-one relation, read into `row[relation][field]`. */
@@ -50,7 +50,7 @@ export type Related = readonly [relation: string, field: string];
 export interface Columns {
   own: readonly string[];
   related: readonly Related[];
-  /** Columns of a joined row, read into `row.joined`. Their first is null if there is no such row. */
+  /** Columns of a joined row, read into `row.joined`. The first of them is null if there is no joined row. */
   joined: readonly string[] | null;
 }
 
@@ -85,7 +85,7 @@ export const isRowView = (value: unknown): value is RowView => value instanceof 
 /** A copy of a row as a plain object. */
 export type Plain<Row> = { -readonly [Column in keyof Row]: Row[Column] };
 
-/** Copies the columns of a row. A spread of a row view has none of them. */
+/** Copies the columns of a row to a plain object. Spreading a row view would copy no column. */
 export const plain = <Row extends object>(row: Row): Plain<Row> => (row instanceof RowView ? row.toJSON() : { ...row }) as Plain<Row>;
 
 /** The RowView subclass of a list of columns. */

@@ -5,18 +5,18 @@ import { columnOf, condition, conjunction, fromModel, joinOne, order, parameter,
 export interface SelectOptions {
   where: Filter;
   orderBy?: readonly object[];
-  /** Returns only the first of the rows that are equal in these columns. The order must start with them. */
+  /** Returns only the first of the rows that are equal in these columns. The order must start with these columns. */
   distinct?: readonly string[];
   limit?: number;
   /** The columns to read; all by default. */
   columns?: ReadonlySet<string> | undefined;
   /** Columns of to-one relations to read too: `student.sortKey` becomes `student: { sortKey }` in the row. */
   related?: readonly string[];
-  /** A to-one relation to read into the row as `joined`; null if it does not match its filter. */
+  /** A to-one relation to read into the row as `joined`. `joined` is null if the related row does not match the filter. */
   joined?: Join | undefined;
   /** Locks the rows until the transaction ends. */
   lock?: 'share' | 'no key update';
-  /** Returns RowViews, which decode a column on access. `plain` copies one. */
+  /** Returns RowViews, which decode a column on access. `plain` copies a RowView to a plain object. */
   asViews?: boolean;
 }
 
@@ -44,7 +44,7 @@ export class SelectSql {
   readonly #selection: SelectOptions;
   readonly #statement: Statement;
   readonly #from: From;
-  /** The placeholder of the list of the parents' ids; of the id itself if there is only one parent. */
+  /** The placeholder of the list of parent ids, or of the id if there is only one parent. */
   readonly #parentParameter: string;
   readonly #isChild: (id: string) => string;
   /** The SQL of each column. */
@@ -68,19 +68,19 @@ export class SelectSql {
     return this.#statement.values;
   }
 
-  /** Whether the order starts with a column of a joined table. No index has it, so PostgreSQL reads all rows. */
+  /** Whether the order starts with a column of a joined table. No index covers such an order, so PostgreSQL reads all rows. */
   get ordersByJoinedColumn(): boolean {
     return Object.values(this.#selection.orderBy?.[0] ?? {}).some((value) => typeof value === 'object');
   }
 
-  /** Selects the rows: all that match, or those of one parent. */
+  /** Selects all rows that match, or with a single parent the rows of this parent. */
   get rows(): string {
     return this.#select(this.#expressions, this.#isChild(this.#parentParameter));
   }
 
   /**
-   * Selects the rows of each parent separately. If the order has only own columns, an index finds just the rows of the
-   * page.
+   * Selects the rows of each parent separately. If the order has only columns of the rows themselves, an index finds
+   * just the rows of the page.
    */
   get lateral(): string {
     const rows = this.#select(numbered(this.#expressions), this.#isChild('"parent"."id"'));
@@ -88,21 +88,21 @@ export class SelectSql {
   }
 
   /**
-   * Sorts the rows of all parents together, and selects one row more than all pages can hold. If that row is missing,
-   * which is nearly always so, the pages are complete.
+   * Sorts the rows of all parents together, and selects one row more than all pages can hold. If that extra row is
+   * missing, the pages are complete. It is nearly always missing.
    */
   get unranked(): string {
     const maxRows = `cardinality(${this.#parentParameter}::uuid[]) * ${this.#limit}`;
     return `select ${['"parent"."n"::int', ...this.#expressions].join(', ')} ${this.#childrenOfAll} order by ${this.#orderBy} limit ${maxRows} + 1`;
   }
 
-  /** Selects the first rows of each parent. The ranks take a third longer than `unranked`. */
+  /** Selects the first rows of each parent. Ranking the rows takes a third longer than `unranked`. */
   get ranked(): string {
     const rank = `row_number() over (partition by "parent"."n" order by ${this.#orderBy}) as "k"`;
     const keys = this.#order.map(([column], n) => `${column} as "o${n}"`);
     const ranked = `select ${['"parent"."n"', rank, ...numbered(this.#expressions), ...keys].join(', ')} ${this.#childrenOfAll}`;
     const columns = ['"n"::int', ...this.#expressions.map((_expression, n) => `"c${n}"`)].join(', ');
-    // The final order is that of the ranks, so that PostgreSQL sorts once.
+    // The final order is the order of the ranks, so that PostgreSQL sorts only once.
     const finalOrder = ['"n"', ...this.#order.map(([, direction], n) => `"o${n}" ${direction}`)].join(', ');
     return `select ${columns} from (${ranked}) as "row" where "k" <= ${this.#limit} order by ${finalOrder}`;
   }
@@ -124,7 +124,7 @@ export class SelectSql {
     return fields;
   }
 
-  /** Adds the columns of the joined row. The first is its id, and null if the row does not match the filter. */
+  /** Adds the columns of the joined row. The first column is the row's id, or null if the row does not match the filter. */
   #addJoined({ relation, where, columns }: Join): string[] {
     const from = joinOne(this.#statement, this.#from, relation);
     const first = this.#expressions.length;
@@ -165,8 +165,8 @@ export class SelectSql {
   }
 
   /**
-   * Written into the statement instead of passed as a parameter, so that the planner knows it. Pages have at most a
-   * hundred sizes, so there are few statements.
+   * The limit is a part of the text and not a parameter, so that the planner knows it. Pages have at most 100
+   * different sizes, so there are few different texts.
    */
   get #limit(): number {
     return Math.trunc(this.#selection.limit!);

@@ -11,13 +11,13 @@ export interface StatementEntry {
   /** The class of its rows, created when the first result arrives. */
   view: RowViewClass | undefined;
   /**
-   * Set once the statement found more rows than all pages together hold. From then on the database selects the first
-   * rows of each parent.
+   * Whether a result of `SelectSql.unranked` had more rows than all pages together hold. From then on,
+   * `SelectSql.ranked` is executed instead.
    */
   needsRanking: boolean;
 }
 
-/** Largest number of prepared statements. Each connection keeps a plan of each. */
+/** Maximum number of prepared statements. Each connection keeps a plan of each prepared statement. */
 export const maxPrepared = 500;
 
 /** Largest size in bytes of each of the two caches. */
@@ -30,9 +30,9 @@ const maxSize = 16 * 1024 * 1024;
 const sizeOf = (text: string): number => 16_000 + 2 * text.length;
 
 /**
- * Names the statements to prepare. A statement gets a name at its second use, and no other text ever gets that name;
- * the least recently used statements lose theirs. Statements used once have a cache of their own, so that they do not
- * evict prepared statements.
+ * Names the statements to prepare. A statement gets a name at its second use. No other text ever gets the same name.
+ * The least recently used statements lose their names. Statements that were used once have a cache of their own, so
+ * that they do not evict prepared statements.
  */
 export class Statements {
   readonly #usedOnce = new LRUCache<string, StatementEntry>({ max: maxPrepared, maxSize });
@@ -83,7 +83,7 @@ export class Statements {
 /** One registry for all connections of the process. */
 export const statements = new Statements();
 
-/** Returns the query for node-postgres: prepared from the second use on, with values parsed as Prisma does. */
+/** Returns the query for node-postgres, which is prepared from its second use on. Parses values as Prisma does. */
 export function prepared(text: string, values: unknown[]): pg.QueryConfig {
   const name = statements.nameOf(text);
   return name === undefined ? { text, values, types } : { name, text, values, types };
@@ -104,8 +104,8 @@ export class PreparingClient extends Client {
     const { connection } = this as unknown as { connection: Connection };
     const parse = connection.parse.bind(connection);
     let handledEvictions = 0;
-    // Closes the evicted statements when it prepares a new one, in the same write, so that executing a prepared
-    // statement needs no check.
+    // Closes evicted statements only when it prepares a new statement, so that executing a prepared statement needs no
+    // check. Both messages leave in one write.
     connection.parse = (statement) => {
       if (statement.name !== undefined && handledEvictions !== statements.evictions) {
         handledEvictions = statements.evictions;

@@ -40,7 +40,7 @@ export function columnOf({ alias, model }: From, field: string): string {
   return `${alias}."${column}"`;
 }
 
-/** Joins a to-one relation, once per statement. Its columns are null if there is no related row. */
+/** Joins a to-one relation, once per statement. The joined columns are null if there is no related row. */
 export function joinOne(statement: Statement, from: From, relation: string): From {
   let joined = from.joined.get(relation);
   if (joined === undefined) {
@@ -71,7 +71,7 @@ export function condition(statement: Statement, from: From, filter: Filter): str
 
 export const conjunction = (parts: readonly string[]): string => parts.filter((part) => part !== '').join(' and ');
 
-/** Returns the conditions in brackets. @throws Error for an empty filter, which OR and NOT would invert. */
+/** Returns the conditions in brackets. @throws Error for an empty filter, which has no conditions. */
 function bracketed(statement: Statement, from: From, filter: Filter): string {
   const inner = condition(statement, from, filter);
   if (inner === '') throw new Error('an empty filter stands in OR or NOT');
@@ -123,7 +123,7 @@ function compare(statement: Statement, from: From, field: string, operator: stri
   const column = columnOf(from, field);
   if (value === null && operator === 'equals') return `${column} is null`;
   if (value === null && operator === 'not') return `${column} is not null`;
-  // Writes `=` for a single value: for `= any` with a parameter the planner estimates ten values.
+  // Writes `=` for a single value, because the planner estimates ten values for `= any` with a parameter.
   if (operator === 'in' && Array.isArray(value) && value.every(isValue))
     return value.length === 1 ? `${column} = ${parameter(statement, value[0])}` : `${column} = any(${parameter(statement, value)})`;
   // strpos instead of LIKE, so that PostgreSQL uses no trigram index: the other conditions already leave few rows, and

@@ -8,7 +8,7 @@ import { mailConfig } from '../../src/mail-config.ts';
 import { freePort } from '../support/sfera.ts';
 import { startSmtp, type Smtp } from '../support/smtp.ts';
 
-/** Mails to a real SMTP server on this machine. */
+/** Sends mails to a real SMTP server on this machine. */
 
 const lines: Record<string, unknown>[] = [];
 const log = createLogger(

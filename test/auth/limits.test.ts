@@ -11,7 +11,7 @@ afterAll(() => db.close());
 
 const secret = randomBytes(32);
 const fresh = () => fingerprint(secret, 'test', randomUUID());
-/** Compares seconds with a tolerance of about five, because the machine may be busy. */
+/** Matches a number of seconds with a tolerance of about five seconds, because the machine may be busy. */
 const about = (seconds: number): unknown => expect.closeTo(seconds, -1.05);
 const past = (key: string) => db.prisma.rateLimit.update({ where: { key }, data: { resetsAt: new Date(Date.now() - 1000) } });
 

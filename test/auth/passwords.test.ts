@@ -58,7 +58,7 @@ describe('many concurrent password checks', () => {
     let hashed = 0;
     const storm = Array.from({ length: 300 }, () => hashPassword('пароль').then(() => (hashed += 1)));
     const settled = Promise.allSettled(storm);
-    // Reading a file uses the same thread pool as hashing, so it would wait if the hashes filled the pool.
+    // `stat` uses the same thread pool as hashing, so it would wait if the hashes filled the pool.
     await stat('.');
     expect(hashed).toBeLessThan(50);
     const refused = (await settled).filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];

@@ -48,7 +48,7 @@ async function guess(count: number, signInName: string, visitorOf: () => Browser
   return statuses;
 }
 
-/** Creates a person and a browser that they have signed in with. */
+/** Creates a person, and a browser in which the person has signed in. */
 async function known() {
   const [person, browser] = [await server.teacher(), browserAt(newAddress())];
   expect(isIn(await attempt(browser, person.signInName, password))).toBe(true);
@@ -115,7 +115,8 @@ describe('a guesser', () => {
     const right = await isEvaluated(owner);
     await right!.succeed();
     await wave();
-    // If the owner mistypes the first try, the second one waits for the next token, which the guessers cannot take.
+    // If the owner mistypes the first try, the second try waits for the next token. The guessers cannot take that
+    // token.
     expect([await isEvaluated(another), await isEvaluated(another)]).toEqual([expect.anything(), undefined]);
     await pass(180);
     await wave();
@@ -206,7 +207,8 @@ describe('a database that fails in between', () => {
     const failed = spy.mock.calls.filter(([text]) => /^(update|delete from) rate_limit/.test(String(text)));
     spy.mockRestore();
     expect(signIns).toMatchObject([{ userId: person.id }, { userId: other.id }]);
-    // The account's and the address's token, the pair's count, and the count of the known device.
+    // The failed statements concern the token of the account, the token of the address, the count of both together, and
+    // the count of the known device.
     expect(failed).toHaveLength(4);
   });
 
@@ -237,7 +239,7 @@ describe('a browser that is known', () => {
     expect(statuses).toEqual(Array(14).fill(422));
     expect(await guess(1, person.signInName, () => browser)).toEqual([429]);
     await pass(24 * 3600);
-    // Four attempts, like any unknown browser, not the ten of a known one.
+    // The browser gets four tries, like an unknown browser, and not the ten tries of a known one.
     expect(await guess(5, person.signInName, () => browser)).toEqual([422, 422, 422, 422, 429]);
     await pass(180);
     expect(isIn(await attempt(browser, person.signInName, password))).toBe(true);
@@ -276,7 +278,7 @@ describe('a browser that is known', () => {
   it('remembers the last ten people of a shared computer without naming them', async () => {
     const people = [];
     let cookie = '';
-    // Opens a browser that has only the device cookie, as if the sessions of the earlier people had ended.
+    // Opens a browser that has only the device cookie, as after the sessions of earlier users have ended.
     const shared = () => {
       const visitor = browserAt(newAddress());
       visitor.setCookie('sfera_device', cookie);

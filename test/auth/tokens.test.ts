@@ -191,7 +191,7 @@ describe('an issuer that goes down', () => {
   const stale = 11 * 60_000;
   type Answer = (response: import('node:http').ServerResponse) => void;
 
-  /** A real issuer whose answer changes; counts fetches and warnings. */
+  /** Starts a real issuer whose answer a test can change. Counts fetches and warnings. */
   async function openIssuer() {
     const { privateKey, publicKey } = await generateKeyPair('ES256');
     const published = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'first', alg: 'ES256' }] });
@@ -266,7 +266,7 @@ describe('an issuer that goes down', () => {
     outside.answers((response) => void response.destroy());
     pass(60_000);
     const later = await outside.token('second', (await generateKeyPair('ES256')).privateKey);
-    // The token may be valid: the issuer, which does not respond, may have published the second key meanwhile.
+    // The issuer does not respond, but it may have published the second key. So the token may be valid.
     for (let n = 0; n < 5; n++) await expect(outside.verify(later)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect([outside.fetches(), outside.warn.mock.calls.length]).toEqual([3, 2]);
     expect(await outside.verify(token)).toMatchObject({ userId: outside.user.id });

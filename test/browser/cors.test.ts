@@ -6,7 +6,8 @@ import { openSfera, type Sfera } from '../support/sfera.ts';
 import { isInstalled, launchChromium, titleOf } from '../support/chromium.ts';
 
 /**
- * A page of another origin in a real browser can read every response, including errors, and send the headers it needs.
+ * In a real browser, a page of another origin can read every response, including errors, and can send all headers that
+ * it needs.
  */
 
 interface Read {

@@ -36,7 +36,7 @@ describe.skipIf(!isInstalled)(titleOf('in a browser'), () => {
 
   const fits = (page: Page) => page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth);
 
-  /** Types the texts into fields that follow one another, and sends the form with Enter. */
+  /** Types each text into a field, moves to the next field with Tab, and sends the form with Enter. */
   async function type(page: Page, ...texts: string[]): Promise<void> {
     for (const [n, text] of texts.entries()) {
       if (n > 0) await page.keyboard.press('Tab');
@@ -57,7 +57,7 @@ describe.skipIf(!isInstalled)(titleOf('in a browser'), () => {
     await expect.poll(() => smtp.received).toHaveLength(1);
     await page.goto(/http\S+\/reset\/\S+/.exec(smtp.received[0]!.text)![0]);
     expect(await fits(page)).toBe(true);
-    // The first field has the focus.
+    // Needs no click, because the page puts the focus on the first field.
     await type(page, 'короток', 'короток');
     await page.getByRole('alert').waitFor();
     await type(page, 'длинный и свой', 'длинный и свой');

@@ -65,7 +65,7 @@ describe.skipIf(!isInstalled)(titleOf('in a browser'), () => {
     const { code } = await server.build.invitation({ schoolId: school.id, role: 'STUDENT', classId: found.id, maxUses: 5 });
     const page = await open(`/join/${code}`, { colorScheme: 'dark' });
     expect(await fits(page)).toBe(true);
-    // The first field has the focus; every other is one Tab away.
+    // The page puts the focus on the first field. Tab leads to each next field.
     for (const text of ['Ёлкина', 'Анна', '', `anna.${school.id.slice(-6)}`, 'короткий'.slice(0, 5)]) {
       await page.keyboard.type(text);
       await page.keyboard.press('Tab');

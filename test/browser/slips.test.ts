@@ -5,7 +5,10 @@ import { password } from '../support/auth-server.ts';
 import { isInstalled, launchChromium, titleOf } from '../support/chromium.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** From the list of a class to a pupil in the class: the slip is printed, used in a browser, and works once. */
+/**
+ * From the list of a class to a pupil in the class: a teacher opens the slips, the pupil joins by a slip in a browser,
+ * and the slip works only once.
+ */
 
 describe.skipIf(!isInstalled)(titleOf('slips in a browser'), () => {
   let app: Sfera;
@@ -49,7 +52,7 @@ describe.skipIf(!isInstalled)(titleOf('slips in a browser'), () => {
   it('a pupil joins by the slip, is in the class and its chats, and the slip works once', async () => {
     const { school, group, chat, sheet, linkOf } = await world();
     expect(await sheet.locator('.slip h2').allTextContents()).toEqual(['Абрамов Саша', 'Ёлкина Саша', 'Яковлев Саша']);
-    // Content-Security-Policy lets the server's own script run, and the script shows the button.
+    // The server's script shows the button, so Content-Security-Policy lets this script run.
     expect(await sheet.getByRole('button', { name: 'Печать' }).isVisible()).toBe(true);
     const link = await linkOf('Ёлкина');
     const page = await open(link);
@@ -95,7 +98,7 @@ describe.skipIf(!isInstalled)(titleOf('slips in a browser'), () => {
     await sheet.emulateMedia({ media: 'print' });
     const rows = await sheet.locator('.row').evaluateAll((all) => all.map((row) => getComputedStyle(row).breakInside));
     expect(rows).toEqual(Array(12).fill('avoid'));
-    // A page of A4 without its margins is 277 mm high at 96 dpi: a row fits at least four times.
+    // A page of A4 without its margins is 277 mm high. At 96 dpi, at least four rows fit on it.
     const heights = await sheet.locator('.row').evaluateAll((all) => all.map((row) => row.getBoundingClientRect().height));
     expect(Math.max(...heights)).toBeLessThan(((277 / 25.4) * 96) / 4);
     await sheet.context().close();

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createDataStore, type DataStore } from '../support/data-store.ts';
 import { compile, type CompiledServer } from '../support/process.ts';
 
-/** `npx sfera reset-password`, for the operator whose administrator lost the password. */
+/** `npx sfera reset-password`: the operator gets a one-time link for an administrator who lost the password. */
 
 let compiled: CompiledServer;
 let store: DataStore;

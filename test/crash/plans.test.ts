@@ -10,7 +10,9 @@ import { compile, prepareServer, type CompiledServer } from '../support/process.
 import { listOf, pupils } from '../support/import-lists.ts';
 
 const count = 300;
-/** Milliseconds after which each process is killed: while it reads, compares, applies, or after it. */
+/**
+ * Milliseconds until the test kills each import process: while the process reads, compares or applies, or afterwards.
+ */
 const moments = server === undefined ? [1500, 2500, 3500] : [700, 900, 1100, 1300, 1500, 1800, 2100, 2500];
 
 describe('an import that is killed', () => {

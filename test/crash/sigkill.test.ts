@@ -98,7 +98,7 @@ describe('a server killed at random moments under writers and followers', () => 
       for (const { schoolId } of schools) {
         const events = await db.prisma.event.findMany({ where: { schoolId }, orderBy: { seq: 'asc' } });
         const ours = written.filter((each) => each.schoolId === encodeGlobalID('School', schoolId));
-        // Exactly one row and one event for each write, with the acknowledged id.
+        // Each write has exactly one row, with the acknowledged id, and exactly one event.
         const rows = [
           ...(await db.prisma.chat.findMany({ where: { schoolId } })).map(({ id, name }) => ({ id: encodeGlobalID('Chat', id), name })),
           ...(await db.prisma.invitation.findMany({ where: { schoolId } })).map(({ id, label }) => ({

@@ -5,7 +5,7 @@ import { createDataStore } from '../support/data-store.ts';
 import { compile, prepareServer, startServer, type CompiledServer } from '../support/process.ts';
 import { factMs } from '../support/limits.ts';
 
-/** SIGTERM during mutations: each one is committed and gets a response, and the process exits with 0. */
+/** SIGTERM during mutations: each mutation is committed and gets a response, and the process exits with 0. */
 
 const writes = 40;
 /** Total seconds of the changes: longer than the five seconds after which an earlier version aborted them. */
@@ -21,7 +21,7 @@ describe('on SIGTERM', () => {
     const { env, port, schoolId, token } = await store.use(async (db) => {
       const fixture = await prepareServer(db);
       const { school, administrator } = await fixture.build.school();
-      // Changes of one school are serialised, so each one delays those after it.
+      // Changes of one school are serialised, so each change delays the later ones.
       await db.pool.query(
         `create function wait() returns trigger language plpgsql as 'begin perform pg_sleep(${longerThan / writes}); return new; end'`,
       );

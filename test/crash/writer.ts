@@ -7,7 +7,7 @@ export interface Written {
   schoolId: string;
   /** The id in the acknowledgement. */
   id: string;
-  /** Unique name; a duplicated write would create it twice. */
+  /** A unique name. A duplicated write would create two rows with this name. */
   name: string;
   tries: number;
 }

@@ -8,7 +8,7 @@ import { notFound } from '../../src/errors.ts';
 import { createLogger } from '../../src/logger.ts';
 import { openTestDatabase } from '../support/database.ts';
 
-/** Errors that become UNAVAILABLE, as thrown by every access path to the database. */
+/** Errors that become UNAVAILABLE. Every access path to the database throws them. */
 
 let db: Database;
 beforeAll(async () => {
@@ -48,7 +48,9 @@ describe.each(ways)('an error of %s', (_way, run) => {
 });
 
 describe('an error of a connection', () => {
-  /** Returns the errors of a query and of connecting on this port, and of a query after the pool has ended. */
+  /**
+   * Returns three errors: of a query on this port, of connecting to this port, and of a query after the pool has ended.
+   */
   const errorsAt = async (port: number): Promise<unknown[]> => {
     const pool = new pg.Pool({ connectionString: `postgres://postgres@127.0.0.1:${port}/none`, connectionTimeoutMillis: 300 });
     pool.on('error', () => undefined);

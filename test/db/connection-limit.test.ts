@@ -49,7 +49,7 @@ describe.runIf(server)('a limit of connections', () => {
         transaction(db, async (tx) => tx.prisma.$queryRaw`select ${n}::int`),
       ]).flat(),
     );
-  /** Returns the number of pipelined connections: those outside the pool. */
+  /** Returns the number of pipelined connections: all connections except those of the pool. */
   const reading = async (db: Database) => {
     const { rows } = await administrator.query<{ count: string }>(
       `select count(*) from pg_stat_activity where usename = $1 and application_name = 'sfera'`,
@@ -98,7 +98,8 @@ describe.runIf(server)('a limit of connections', () => {
     const db = await open(8);
     await load(db);
     expect(await reading(db)).toBe(2);
-    // Only the pipelined connections are left: the pool's are closed, and the lowered limit allows no new ones.
+    // Leaves only the pipelined connections: closes the connections of the pool, and lowers the limit so that no new
+    // connection opens.
     await administrator.query(`alter role ${made.name} connection limit 1`);
     for (const client of await Promise.all(Array.from({ length: db.pool.totalCount }, () => db.pool.connect()))) client.release(true);
     await expect.poll(() => db.pool.totalCount).toBe(0);
@@ -113,7 +114,7 @@ describe.runIf(server)('a limit of connections', () => {
     await administrator.query(`alter role ${made.name} connection limit 1`);
     const reads = [db.reads.query<{ n: number }>({ text: 'select 1 as n' }), db.reads.query<{ n: number }>({ text: 'select 2 as n' })];
     expect((await Promise.all(reads)).map(({ rows }) => rows[0]!.n)).toEqual([1, 2]);
-    // The same with a query whose result is parsed into row views.
+    // Repeats the check with a query whose result is parsed into row views.
     await administrator.query(`alter role ${made.name} connection limit 9`);
     const other = await open(8);
     await other.pool.query('select 1');

@@ -58,7 +58,7 @@ describe('a DATABASE_URL', () => {
     ['postgres://u@h/db?application_name=x', { application_name: 'x' }],
   ])('%s is parsed as intended', (url, expected) => {
     expect(meaning(url)).toMatchObject(expected);
-    // Other processes get the normalised URL and have to read it the same way.
+    // Other processes get the normalised URL. They have to parse the same parameters from it.
     const { connectionString } = parseConnectionUrl(url, '-c TimeZone=UTC -c lock_timeout=5s');
     expect(parseConnectionUrl(connectionString).connectionString).toBe(connectionString);
   });
@@ -115,7 +115,7 @@ describe('a DATABASE_URL', () => {
     (password) => {
       const url = `postgres://u:${password}@h/db`;
       const text = line(url);
-      // A password without /, ? and # is unambiguous.
+      // A URL is unambiguous if its password contains no /, ? and #.
       if (/[/?#]/.test(password)) expect(text).toMatch(/has a \/, \? or # in its password|a port that is not a number/);
       else expect(meaning(url)).toMatchObject({ password, host: 'h' });
       for (const secret of secrets) expect(text).not.toContain(secret);
@@ -140,8 +140,8 @@ describe('a DATABASE_URL', () => {
   });
 });
 
-/** Starts a listener with this handler; closes it after the test. */
 const servers: Server[] = [];
+/** Starts a listener that passes the first bytes of each connection to `answer`. `afterEach` closes the listener. */
 async function answering(answer: (socket: Socket, first: Buffer) => void): Promise<string> {
   const server = createServer((socket) => {
     socket.on('error', () => {});
@@ -262,7 +262,10 @@ describe.runIf(spawnSync('openssl', ['version']).status === 0)('a server with a 
   });
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-  /** Accepts TLS and then refuses the password, which shows that the client accepted the certificate. */
+  /**
+   * Starts a server that accepts TLS and then refuses the password. The refusal shows that the client accepted the
+   * certificate.
+   */
   const encrypting = () =>
     answering((socket) => {
       socket.write('S');

@@ -23,7 +23,6 @@ const recorded = async ({ pool }: Database) =>
 
 const extra = { name: '29990101000000_extra', sql: 'create table extra (id int); insert into extra values (1)', checksum: 'e'.repeat(64) };
 
-// Creating an empty embedded database is slow on a busy machine.
 describe('migrate', () => {
   it('migrates an empty database once, also when several processes start together', async () => {
     const database = await keep(openEmptyDatabase());

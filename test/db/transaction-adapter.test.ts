@@ -6,7 +6,10 @@ import type { Prisma } from '../../src/db/generated/client.ts';
 import { transaction } from '../../src/db/transaction.ts';
 import { openTestDatabase } from '../support/database.ts';
 
-/** Prisma's client inside a transaction behaves as outside of it, where @prisma/adapter-pg converts the values. */
+/**
+ * Prisma's client returns the same values inside a transaction as outside. Outside a transaction, @prisma/adapter-pg
+ * converts the values.
+ */
 
 let db: Database;
 beforeAll(async () => {
@@ -19,7 +22,10 @@ type Client = Prisma.TransactionClient;
 const bytes = (...values: number[]) => new Uint8Array(values);
 const at = new Date('2026-09-01T07:08:09.123Z');
 
-/** Creates a row of every model whose columns have a type of their own, and returns the rows as the client does. */
+/**
+ * Creates rows with columns of many types, such as JSON, bytes, bigint, arrays and dates. Returns the rows as the
+ * client returns them.
+ */
 async function createRows(client: Client, schoolId: string) {
   const schools = { schoolId };
   const school = await client.school.create({
@@ -40,7 +46,9 @@ async function createRows(client: Client, schoolId: string) {
   return { school, year, created, invitation, oauthClient, stored, head };
 }
 
-/** Reads the rows of the school in each way that converts values: columns, JSON (for relations) and aggregates. */
+/**
+ * Reads the rows of the school in each way that converts values: as columns, as JSON (for relations) and in aggregates.
+ */
 async function readRows(client: Client, schoolId: string) {
   const where = { schoolId };
   return {
@@ -62,7 +70,7 @@ async function readRows(client: Client, schoolId: string) {
 
 const inside = <T>(run: (client: Client) => Promise<T>): Promise<T> => transaction(db, (tx) => run(tx.prisma));
 
-/** Replaces ids and present times, which differ between two schools, by fixed texts. */
+/** Replaces ids and the present time by fixed texts, because they differ between two schools. */
 const normalise = (value: unknown, schoolId: string): unknown => {
   if (value === schoolId) return 'id of the school';
   if (typeof value === 'string' && /^[0-9a-f-]{36}$/.test(value)) return 'an id';

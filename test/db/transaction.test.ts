@@ -16,7 +16,7 @@ afterAll(() => db.close());
 const locale = async (id: string) => (await db.prisma.user.findUniqueOrThrow({ where: { id } })).locale;
 const setLocale = (tx: Tx, id: string, to: string) => tx.prisma.user.update({ where: { id }, data: { locale: to } });
 
-/** Returns a fake pool with one scripted connection, and the statements that it received. */
+/** Returns a fake pool with one scripted connection, and the statements that the connection received. */
 function fakePool(answer: (text: string) => Promise<void>) {
   const statements: string[] = [];
   const query = ({ text }: { text: string }, callback: (error: Error | null, result?: object) => void): void => {
@@ -133,7 +133,8 @@ describe('transaction', () => {
       () => tx.afterCommit(() => {}),
     ];
     for (const use of uses) await expect(async () => use()).rejects.toThrow('not inside a transaction');
-    // Prisma sends a statement only when its promise is awaited, which for `lazy.of` is after the transaction.
+    // Prisma sends a statement only when its promise is awaited. The promise `lazy.of` is awaited after the
+    // transaction.
     await expect(lazy.of).rejects.toThrow('the transaction is over');
     expect(await locale(id)).toBe('ru');
   });

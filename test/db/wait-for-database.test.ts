@@ -26,7 +26,7 @@ interface Made {
   url: string;
 }
 
-/** Connects, migrates and reads the keys, as every start does. Returns the error message. */
+/** Connects, migrates and reads the keys, as the server does at every start. Returns the error message. */
 async function start(databaseUrl: string): Promise<string> {
   const config = readConfig({ DATABASE_URL: databaseUrl, SECRET_KEY: 'a secret of thirty-two bytes for tests', DATABASE_POOL: '2' });
   try {
@@ -320,7 +320,7 @@ describe.runIf(server && hasPgBouncer)('a start behind PgBouncer', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Starts PgBouncer; returns the URL through it. */
+  /** Starts PgBouncer. Returns the database URL that leads through PgBouncer. */
   async function through(mode: string, extra = ''): Promise<string> {
     const { hostname, port } = new URL(server!);
     const listening = await freePort();

@@ -59,7 +59,7 @@ describe.runIf(server && maySignalBackends)('a server that stops answering', () 
     expect(performance.now() - begun).toBeGreaterThan(answerWithinMs / 2);
     expect(error).toBeInstanceOf(Error);
     expect(isTransient(error)).toBe(true);
-    // The stopped backends have not been resumed.
+    // The stopped backends are still stopped, so a query succeeds only on a new connection.
     await expect
       .poll(() =>
         ask().then(

@@ -161,7 +161,9 @@ describe('demoteChatMember', () => {
 });
 
 describe('the owner of a chat', () => {
-  /** Creates a chat owned by a teacher, with two moderators, of whom `first` joined earlier. */
+  /**
+   * Creates a chat with an owner, who is a teacher, and two moderators. The moderator `first` joined before `second`.
+   */
   async function owned() {
     const all = await open();
     const { school, teacher: owner, classTeacher: second } = all;
@@ -209,7 +211,7 @@ describe('the owner of a chat', () => {
     expect(await app.as(w.first).addChatMember(input(w.chat, w.owner))).toMatchObject({ role: 'MEMBER' });
     expect(await app.as(w.owner).demoteChatMember(input(w.chat, w.first))).toMatchObject({ code: 'FORBIDDEN' });
     expect(await owners(w.chat)).toEqual([w.first.id]);
-    // When the new owner leaves too, the next moderator follows.
+    // The new owner leaves too, so the next moderator becomes the owner.
     await app.as(w.first).removeChatMember(input(w.chat, w.first));
     expect(await owners(w.chat)).toEqual([w.second.id]);
   });
@@ -251,7 +253,7 @@ describe('the owner of a chat', () => {
     await app.as(administrator).endClassTeacher({ classId: app.id('Class', group.id) });
     expect(await owners(two.chat)).toEqual([two.deputy.id]);
     expect(await roleIn(two.chat, classTeacher)).toBeUndefined();
-    // A class teacher who is assigned again becomes a moderator, as any class teacher in the chat of the class.
+    // A class teacher who is assigned again becomes a moderator of the class's chat, like any class teacher.
     await app.as(administrator).assignClassTeacher({ classId: app.id('Class', group.id), userId: app.id('User', classTeacher.id) });
     expect(await roleIn(two.chat, classTeacher)).toBe('MODERATOR');
     expect(await owners(two.chat)).toEqual([two.deputy.id]);

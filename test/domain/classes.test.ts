@@ -151,7 +151,7 @@ describe('archiveClass', () => {
     expect(await prisma.assignment.count({ where: { classId, endedAt: null } })).toBe(0);
     expect((await prisma.invitation.findUniqueOrThrow({ where: { id: invitation.id } })).revokedAt).not.toBeNull();
     expect((await prisma.chat.findUniqueOrThrow({ where: { id: chat.id } })).archivedAt).not.toBeNull();
-    // The members stay, so they can still read.
+    // The members of the archived chat stay, so that they can still read it.
     expect(await prisma.chatMember.count({ where: { chatId: chat.id, userId: teacher.id } })).toBe(1);
     expect(await app.as(administrator).archiveClass({ classId: app.id('Class', classId) })).toEqual(archived);
     expect(await app.events(school.id)).toHaveLength(5);

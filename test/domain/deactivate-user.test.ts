@@ -64,7 +64,7 @@ describe('deactivateUser', () => {
     await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['userId'] }, () =>
       app.as(administrator).deactivateUser(input(other.administrator)),
     );
-    // An administrator of one school who is a teacher in another cannot deactivate people of the other school.
+    // The administrator is a teacher in the other school, and so cannot deactivate people there.
     await app.db.prisma.roleGrant.create({ data: { schoolId: other.school.id, userId: administrator.id, role: 'TEACHER' } });
     const moved = await app.build.teacher({ schoolId: other.school.id });
     await app.db.prisma.roleGrant.create({

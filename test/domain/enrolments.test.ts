@@ -209,7 +209,7 @@ describe('enrolments of a class and of a pupil', () => {
       const found = (await app.as(administrator).enrolmentsOfClass({ id, ...(asOf ? { asOf } : {}) })) as any;
       return found.enrolments.edges.map((edge: any) => edge.node.student.id);
     };
-    // Waits for the next millisecond: the transfer must begin later than the enrolment.
+    // Waits for the next millisecond, because the transfer must begin later than the enrolment.
     while (new Date().toISOString() <= startedAt) await Promise.resolve();
     await app.as(administrator).transferStudent({ studentId, classId: otherId });
     expect([await pupils(classId), await pupils(otherId)]).toEqual([[], [studentId]]);

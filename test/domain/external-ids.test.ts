@@ -40,7 +40,8 @@ describe('userByExternalId', () => {
     for (const { give } of [one, two]) expect(await give('same')).toMatchObject({ __typename: 'User' });
     expect(await one.find(one.by, 'same')).toMatchObject({ id: one.id.teacher });
     expect(await one.find(two.by, 'same')).toBeNull();
-    // A person of both schools has the ids of each, and each administrator sees their own.
+    // A person of both schools has external ids in each school. Each administrator sees only the ids of the
+    // administrator's school.
     await app.db.prisma.roleGrant.create({ data: { schoolId: two.school.id, userId: one.teacher.id, role: 'TEACHER' } });
     expect(await two.give('other', one.id.teacher)).toMatchObject({ __typename: 'User', externalIds: roster('other') });
     expect(await one.find(one.by, 'same')).toEqual({ id: one.id.teacher, externalIds: roster('same') });

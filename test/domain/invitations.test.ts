@@ -327,7 +327,8 @@ describe('signUp', () => {
   it('uses no attempts of the link while the server is overloaded', async () => {
     const { code } = await open();
     const connect = app.db.pool.connect.bind(app.db.pool) as (...args: unknown[]) => unknown;
-    // Transactions call `pool.connect` without a callback, and only they fail here: `pool.query` passes a callback.
+    // Fails transactions only. A transaction calls `pool.connect` without arguments; `pool.query` calls it with a
+    // callback.
     const overloaded = vi
       .spyOn(app.db.pool, 'connect')
       .mockImplementation(((...args: unknown[]) =>
@@ -345,7 +346,7 @@ describe('signUp', () => {
       await app.db.prisma.rateLimit.deleteMany();
       let calls = 0;
       const failing = vi.spyOn(app.db.pool, 'query').mockImplementation((...args: unknown[]): unknown =>
-        // Fails the second insert, after one token has been taken.
+        // Fails every update, or the second insert. The first insert has taken one token by then.
         String(args[0]).startsWith(statement) && ((calls += 1) === 2 || statement.startsWith('update'))
           ? Promise.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))
           : query(...args),
@@ -378,7 +379,7 @@ describe('signUp', () => {
       );
     expect(answers.slice(0, 40)).toEqual(Array(40).fill(['CONFLICT', 'Этот логин нельзя использовать. Выберите другой.', undefined]));
     expect(answers.slice(40)).toEqual(Array(10).fill(['RATE_LIMITED', expect.any(String), expect.any(Number)]));
-    // After that a free name is refused like a taken one, and no user is created.
+    // After the forty tries, the link refuses a free name too, and no pupil is enrolled.
     const waiting = person();
     await expect(signUp(at('192.0.2.30'), { ...waiting, code })).rejects.toMatchObject({ code: 'RATE_LIMITED' });
     expect(await app.db.prisma.enrolment.count({ where: { classId: group.id } })).toBe(0);

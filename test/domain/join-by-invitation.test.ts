@@ -52,7 +52,7 @@ const steps =
 
 const joins = 'joins, using a seat';
 const holds = 'has it already, using none';
-/** Matches a refusal with this code and this part of its Russian message. */
+/** Returns the expected refusal. `says` is a part of its Russian message. */
 const refused = (code: string, says: string) => ({ code, says });
 
 const table: [

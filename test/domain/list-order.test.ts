@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { School, User } from '../../src/db/generated/client.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** Orders and filters of the lists of a school. test/domain/people.test.ts has those of its people. */
+/** Orders and filters of the lists of a school. test/domain/people.test.ts tests the list of people. */
 
 let app: Sfera;
 beforeAll(async () => void (app = await openSfera()));

@@ -8,7 +8,7 @@ import type { SchoolFixture } from '../support/noun-fixture.ts';
 import { personas, signedInAs } from '../support/personas.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** `totalCount` is the length of the whole list, as far as the viewer may see it. */
+/** `totalCount` is the number of rows of the whole list that the viewer may see. */
 
 let app: Sfera;
 let school: SchoolFixture;
@@ -20,7 +20,9 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** Returns the fields of a type that return pages, except pages of the log, which is too long to count. */
+/**
+ * Returns the names of the fields of a type that return pages. Excludes pages of the log, which is too long to count.
+ */
 function listsOf(name: string): string[] {
   const type = schema.getType(name);
   return Object.values(isObjectType(type) ? type.getFields() : {})

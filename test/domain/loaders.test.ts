@@ -5,7 +5,10 @@ import { BatchedRows, createLoaders } from '../../src/domain/loaders.ts';
 import type { Actor } from '../../src/policy/actor.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** Requests in the same tick of the event loop share statements, but never what they may see. */
+/**
+ * Requests in the same tick of the event loop share statements. Each request still sees only what its own actor may
+ * see.
+ */
 
 let app: Sfera;
 let batchedRows: BatchedRows;
@@ -24,7 +27,7 @@ async function schoolOf() {
 
 const actor = async ({ id }: { id: string }): Promise<Actor> => (await loadPerson(app.db, id))!;
 
-/** Returns the results and the number of statements. */
+/** Returns the result of `read`, and the number of SELECT statements that were sent meanwhile. */
 async function counted<T>(read: () => Promise<T>): Promise<[T, number]> {
   const sent = vi.spyOn(pg.Client.prototype, 'query');
   try {

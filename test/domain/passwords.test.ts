@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Semaphore } from '../../src/auth/semaphore.ts';
 import { signIn } from '../../src/domain/sessions.ts';
 import { resetPasswordAsOperator } from '../../src/domain/passwords.ts';
 import { mailPasswordLink, setPasswordByLink } from '../../src/domain/password-links.ts';
@@ -37,6 +38,21 @@ const stored = async (userId: string) => ({
   user: await app.db.prisma.user.findUnique({ where: { id: userId }, select: { passwordHash: true } }),
   links: await app.db.prisma.passwordLink.findMany({ where: { userId } }),
   sessions: await openSessions(userId),
+});
+
+describe('signIn', () => {
+  it('with a password that is reset while its hash is computed is refused', async () => {
+    const { administrator, teacher, input } = await buildSchool();
+    expect(await canSignIn(teacher.signInName, knownPassword)).toBe(true);
+    const { run } = Semaphore.prototype;
+    const computing = vi.spyOn(Semaphore.prototype, 'run').mockImplementationOnce(async function (this: Semaphore, compute) {
+      const isCorrect = await run.call(this, compute);
+      await app.as(administrator).resetPassword(input);
+      return isCorrect;
+    } as typeof run);
+    expect(await canSignIn(teacher.signInName, knownPassword)).toBe(false);
+    computing.mockRestore();
+  });
 });
 
 describe('resetPassword', () => {

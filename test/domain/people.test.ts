@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { School, User } from '../../src/db/generated/client.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** The people of a school: filters, orders, and when they last changed. */
+/** The list of a school's people: its filters and orders, and the time of each person's last change. */
 
 let app: Sfera;
 beforeAll(async () => void (app = await openSfera()));
@@ -27,7 +27,10 @@ async function surnames(school: School, user: Pick<User, 'id'>, args: string): P
   return found;
 }
 
-/** Builds a school with a pupil in a class, one without, one who left, and teachers with and without a login. */
+/**
+ * Builds a school with three pupils: one in a class, one without a class, and one who left. Some of its teachers have a
+ * login, and some have none.
+ */
 async function buildPeople() {
   const { school, administrator } = await app.build.school();
   const schoolId = school.id;
@@ -71,7 +74,7 @@ describe('School.people', () => {
     const { prisma } = app.db;
     await prisma.enrolment.updateMany({ where: { studentId: moved.id }, data: { endedAt: new Date() } });
     await prisma.enrolment.create({ data: { schoolId: school.id, classId: other.id, studentId: moved.id } });
-    // The class teacher sees the former pupil, but not the present class.
+    // The class teacher sees a former pupil of the class, but not the class that this pupil attends now.
     const inOther = `classId: "${app.id('Class', other.id)}"`;
     expect(await surnames(school, imported, 'first: 100')).toContain('Юрьев');
     expect(await surnames(school, imported, inOther)).toEqual([]);
@@ -100,7 +103,7 @@ describe('School.people', () => {
     const { school, administrator: by, imported, waiting } = await buildPeople();
     expect(await surnames(school, by, 'hasLogin: false')).toEqual(['Борисова']);
     expect(await surnames(school, by, 'hasLogin: true')).toEqual(['Волкова', 'Ёжиков', 'Иванова', 'Яковлев']);
-    // A class teacher sees the contact details of the own class.
+    // A class teacher sees the contact details of pupils in the teacher's class.
     expect(await surnames(school, imported, 'hasLogin: true')).toEqual(['Яковлев']);
     expect(await surnames(school, imported, 'hasLogin: null')).toEqual(expect.arrayContaining(['Волкова', 'Иванова', 'Яковлев']));
     expect(await surnames(school, waiting, 'hasLogin: true')).toEqual(['Ёжиков']);
@@ -156,7 +159,7 @@ describe('School.people', () => {
     const latest = async () =>
       (await ask(school, by, 'active: null, first: 1, orderBy: { field: UPDATED_AT, direction: DESC }')).people!.edges[0]!.node.updatedAt;
     const changed = async (change: () => Promise<unknown>) => {
-      // A time after everything that was there.
+      // A time after the last change of every person.
       const since = new Date(Date.parse(await latest()) + 1).toISOString();
       await change();
       return surnames(school, by, `active: null, updatedSince: "${since}"`);

@@ -8,8 +8,8 @@ import { readSchoolRows } from '../support/school-rows.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 /**
- * Mutations that are repeated, or sent in a state in which they have no effect. They succeed if the requested state
- * already holds, otherwise they are refused with the reason. Neither case writes anything.
+ * Mutations that are repeated, or sent in a state in which they have no effect. A mutation succeeds if the requested
+ * state already holds; otherwise it is refused with the reason. In both cases it writes nothing.
  */
 
 let app: Sfera;

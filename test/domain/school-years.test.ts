@@ -66,7 +66,8 @@ describe('School.years', () => {
     expect(await app.as(administrator).yearsOfSchool(of)).toMatchObject({
       currentYear: { id: app.id('SchoolYear', now.id) },
       years: [
-        // The next year is created with the current one, so that its classes can be prepared.
+        // The server creates the next year together with the current one, so that administrators can prepare its
+        // classes.
         { isCurrent: false, startsOn: `${startsIn + 1}-09-01` },
         { id: app.id('SchoolYear', now.id), isCurrent: true },
         { isCurrent: false, startsOn: '2021-09-01' },

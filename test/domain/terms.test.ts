@@ -55,7 +55,7 @@ describe('setTerms', () => {
   it('replaces them as a whole: a corrected term keeps its id, and another kind has new ones', async () => {
     const { schoolId, by, schoolYearId } = await scene();
     const first = termsIn(await by.setTerms({ schoolYearId, kind: 'QUARTER', terms: quarters }));
-    // Each quarter now begins within the former days of the one before it.
+    // From the second on, each quarter now begins on a former day of the previous quarter.
     const later = [
       { startsOn: '2030-09-02', endsOn: '2030-10-20' },
       { startsOn: '2030-10-25', endsOn: '2030-12-20' },
@@ -128,7 +128,8 @@ describe('SchoolYear.terms', () => {
       const year = await transaction(app.db, (tx) => schoolYearOf(tx, school.id, new Date()));
       const id = app.id('SchoolYear', year.id);
       expect(await app.as(administrator).termsOfYear({ id })).toMatchObject({ currentTerm: null });
-      // These zones are 25 hours apart, so today is another day in each: a term of one day each tells them apart.
+      // The two zones are 25 hours apart, so they never have the same date. Each term lasts one day, so the current
+      // term shows whose date the server used.
       const today = new Date(dayIn(timeZone, new Date()));
       const data = { schoolId: school.id, schoolYearId: year.id, kind: 'QUARTER' as const };
       for (const [number, days] of [

@@ -29,7 +29,7 @@ describe('updateUser', () => {
     ]);
     expect(await handSetOf(teacher)).toEqual(['surname', 'email']);
     expect(await app.db.prisma.user.findUnique({ where: { id: teacher.id } })).toMatchObject({ searchText: 'иванова мария' });
-    // The same values change nothing, and are not set by hand.
+    // Values that equal the stored ones change nothing, and are not recorded as set by hand.
     await by.updateUser({ ...input, surname: 'Иванова', givenName: 'Мария' });
     expect(await handSetOf(teacher)).toEqual(['surname', 'email']);
     expect(await app.events(school.id)).toHaveLength(1);
@@ -52,7 +52,7 @@ describe('updateUser', () => {
     await expectRefusal(app, one.school.id, { code: 'CONFLICT', path: ['userId'] }, () =>
       one.by.updateUser({ ...one.input, email: 'mine@example.org' }),
     );
-    // An administrator of a school that the person has left cannot change the name either.
+    // The administrator of a school that the person has left cannot change the name either.
     await app.db.prisma.roleGrant.updateMany({
       where: { userId: one.teacher.id, schoolId: one.school.id },
       data: { startedAt: new Date(0), endedAt: new Date() },

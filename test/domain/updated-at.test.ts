@@ -8,7 +8,7 @@ import type { MutationCase, SchoolFixture } from '../support/noun-fixture.ts';
 import { personas, signedInAs } from '../support/personas.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** `updatedAt` of a row moves with each change of it, whatever statement makes the change. */
+/** `updatedAt` of a row moves with each change of the row, whatever statement makes the change. */
 
 let app: Sfera;
 let tables: string[];
@@ -25,7 +25,7 @@ const mutations = await collect<MutationCase>((fixture) => fixture.mutations);
 
 interface Version {
   updatedAt: number;
-  /** A checksum of the other columns, except copies of another row's. */
+  /** A checksum of the other columns. Excludes columns that copy a column of `app_user`. */
   content: string;
 }
 
@@ -49,7 +49,7 @@ it('is a field of every type with a global ID, except Session, which has lastSee
   expect(without).toEqual(['Session']);
 });
 
-/** Mutations that write no row with `updatedAt`: they write sessions, or delete rows. */
+/** Mutations that write no row with `updatedAt`. They write sessions, or delete rows. */
 const writesNone = ['endSession', 'endOtherSessions', 'removeChatMember', 'voidEnrolment'];
 
 /** Inputs for the mutations whose input in the fixtures would change nothing. */
@@ -65,7 +65,9 @@ const inputs: Record<string, (school: SchoolFixture) => object | Promise<object>
   },
 };
 
-/** Mutations whose input in the fixtures changes nothing or is refused: they need a person or a class in another state. */
+/**
+ * Mutations whose input in the fixtures changes nothing or is refused. They need a person or a class in another state.
+ */
 const needState = ['unarchiveClass', 'reactivateUser', 'reissuePersonalInvitation', 'undoPlan', 'planImport'];
 
 describe('a mutation moves it on each row that it changes', () => {
@@ -89,7 +91,7 @@ describe('a mutation moves it on each row that it changes', () => {
     const written = [...after].filter(([key, { content }]) => before.get(key)?.content !== content);
     for (const [key, { updatedAt }] of written) expect(updatedAt, key).toBeGreaterThan(before.get(key)?.updatedAt ?? 0);
     if (!writesNone.includes(name)) expect(written).not.toEqual([]);
-    // Nothing else moves, except people whose roles changed.
+    // `updatedAt` of the other rows stays, except of people whose roles changed.
     const moved = [...after].filter(([key, { updatedAt }]) => before.has(key) && before.get(key)!.updatedAt !== updatedAt);
     const expected = new Set(written.map(([key]) => key));
     for (const [key] of moved) if (!expected.has(key)) expect(key).toMatch(/^app_user /);

@@ -55,6 +55,19 @@ describe('createUpload', () => {
   });
 });
 
+describe('the uploads of a school', () => {
+  it('are at most 20 that wait for their use', async () => {
+    const { school, by, schoolId } = await scene();
+    for (let n = 0; n < 20; n++) await announce(by, schoolId);
+    await expectRefusal(app, school.id, { code: 'CONFLICT' }, () => announce(by, schoolId));
+    const other = await scene();
+    expect(await announce(other.by, other.schoolId)).toMatchObject({ __typename: 'Upload' });
+    const { id } = await app.db.prisma.upload.findFirstOrThrow({ where: { schoolId: school.id } });
+    await app.db.prisma.upload.delete({ where: { id } });
+    expect(await announce(by, schoolId)).toMatchObject({ __typename: 'Upload' });
+  });
+});
+
 describe('POST /uploads/<id>', () => {
   it('refuses more and fewer bytes than announced, and leaves no file behind', async () => {
     const { by, schoolId } = await scene();

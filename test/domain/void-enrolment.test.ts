@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** Creates a school with two classes, a chat of each, and a pupil who is enrolled in the first. */
+/** Creates a school with two classes, a chat of each class, and a pupil who is enrolled in the first class. */
 async function scene() {
   const { school, administrator } = await app.build.school();
   const a = await app.build.class({ schoolId: school.id, grade: 5, letter: 'А' });

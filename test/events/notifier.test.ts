@@ -19,7 +19,7 @@ it('notifies other processes at once, and batches notifications that follow soon
   expect(notified).toEqual(['a']);
   vi.advanceTimersByTime(25);
   expect(notified).toEqual(['a', 'b,c']);
-  // Sends nothing without an event, and sends the next one at once again.
+  // Sends nothing while there is no event, and then sends the next event at once.
   vi.advanceTimersByTime(25);
   expect(notified).toEqual(['a', 'b,c']);
   notifier.notify(['d']);

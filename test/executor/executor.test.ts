@@ -32,7 +32,10 @@ const schema = buildSchema(`
   input In { a: Int! = 3 b: [String] }
 `);
 
-/** Returns a number below 100 that decides what the resolver at this path does, the same in both executions. */
+/**
+ * Returns a number below 100 that decides what the resolver at this path does. The number is the same in both
+ * executions.
+ */
 function behaviour(seed: number, path: string): number {
   let hash = seed;
   for (const char of path) hash = (hash * 31 + char.charCodeAt(0)) % 1_000_003;
@@ -72,7 +75,7 @@ function made(type: string, at: string, seed: number, waits: boolean, fails: boo
     const inner = type.replace(/^\[(.*)\]!?$/, '$1');
     return [0, 1].map((n) => {
       const item = made(inner, `${at}[${n}]`, seed, waits, fails);
-      // Where items may fail, all are promises: after a synchronous failure graphql-js awaits no other item.
+      // If items may fail, all items are promises: after a synchronous failure graphql-js awaits no other item.
       return waits && (fails || behaviour(seed, `${at}[${n}]`) < 30) ? Promise.resolve(item) : item;
     });
   }
@@ -148,7 +151,7 @@ const sorted = ({ data, errors }: ExecutionResult) => ({
   errors: errors?.map((error) => JSON.stringify(error)).sort(),
 });
 
-/** Skips documents that validation refuses, such as those with conflicting aliases. */
+/** Returns the parsed document, or undefined if validation refuses it, for example because of conflicting aliases. */
 const valid = (text: string) => {
   const document = parse(text);
   const errors = validate(schema, document).filter(({ message }) => !/is never used/.test(message));
@@ -199,8 +202,8 @@ describe('a planned execution', () => {
         const ours = sorted(await execute(args));
         const theirs = sorted(await executeByGraphql(args));
         expect(ours.data).toBe(theirs.data);
-        // graphql-js may respond before an error in a part that null has already replaced, so such an error is reported
-        // or not by chance.
+        // After null has replaced a part of the result, graphql-js may respond before a later error in that part. So
+        // such an error may be missing.
         if (ours.errors?.length === theirs.errors?.length && ours.errors?.length === 1)
           expect(ours.errors[0]!.replace(/"path".*/, '')).toContain('"message"');
         expect(ours.errors === undefined).toBe(theirs.errors === undefined);

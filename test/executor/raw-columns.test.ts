@@ -62,7 +62,7 @@ describe('a field with raw columns', () => {
         if (written) expect(json.bytes.toString('utf8', 0, json.at)).toBe(JSON.stringify(resolved));
         else {
           expect(json.at).toBe(0);
-          // Only null values and texts that need escaping are left to the resolver.
+          // The writer leaves only null values, and texts that need escaping, to the resolver.
           expect(resolved === null || JSON.stringify(resolved).slice(1, -1) !== resolved).toBe(true);
         }
         json.end();

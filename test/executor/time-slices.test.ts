@@ -4,7 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { execute } from '../../src/executor/executor.ts';
 import { runInSlice, sliceCount } from '../../src/executor/time-slices.ts';
 
-/** Large results are written in time slices that let the event loop run in between; small ones are written at once. */
+/**
+ * The executor writes large results in time slices, so that the event loop runs in between. It writes small results at
+ * once.
+ */
 
 const schema = buildSchema(`
   type Query { rows(n: Int!): [Row] sure: [Row!] strict: Strict }
@@ -13,7 +16,10 @@ const schema = buildSchema(`
   type Cell { text: String! maybe: Int }
 `);
 
-/** The index of a value decides whether it fails or waits, so that both executions behave the same. */
+/**
+ * The index of a value decides whether the value fails or waits, so that our executor and graphql-js get the same
+ * values.
+ */
 function rootOf({ count, cells, failing, waiting }: { count: number; cells: number; failing: number; waiting: number }) {
   const now = <T>(n: number, value: T): T | Promise<T> => (waiting > 0 && n % waiting === 0 ? Promise.resolve(value) : value);
   const cell = (n: number) => ({
@@ -58,8 +64,8 @@ describe('a large answer', () => {
         const ours = await execute({ schema, document, rootValue: rootOf(shape) });
         const theirs = await executeByGraphql({ schema, document, rootValue: rootOf(shape) });
         if (shape.failing === 0) expect(sliceCount()).toBeGreaterThan(before);
-        // If null propagates to a list, the number of further errors depends on timing: graphql-js guarantees at least
-        // one.
+        // If null propagates to a list, the number of further errors depends on timing. graphql-js guarantees one error
+        // or more.
         if (shape.failing > 0 && field !== 'rows(n: 1)') {
           expect(JSON.stringify(ours.data)).toBe(JSON.stringify(theirs.data));
           expect(ours.errors === undefined).toBe(theirs.errors === undefined);

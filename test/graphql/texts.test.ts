@@ -21,7 +21,7 @@ afterAll(() => app.close());
 const cases = await collect<TextCase>((fixture) => fixture.texts);
 const opaque = await collect<string>((fixture) => fixture.opaqueTexts);
 
-/** Returns the query of a mutation that selects the stored text, or the refusal. */
+/** Returns the document of a mutation. It selects the stored text, or the fields of a refusal. */
 function mutationQuery(name: string, selection: string): string {
   const Name = name[0]!.toUpperCase() + name.slice(1);
   const result = getNamedType(schema.getMutationType()!.getFields()[name]!.type);
@@ -29,10 +29,10 @@ function mutationQuery(name: string, selection: string): string {
   return `mutation ($input: ${Name}Input!) { ${name}(input: $input) { __typename ... on ${type!.name} { ${selection} } ... on Refusal { code path message } } }`;
 }
 
-/** Returns whether the text is an idempotency key: compared, and never displayed. */
+/** Whether the argument is an idempotency key. The server compares these keys and never displays them. */
 const isIdempotencyKey = (name: string) => name.endsWith('.idempotencyKey');
 
-/** Every text argument of the schema except cursors. */
+/** Returns the names of all text arguments of the schema except cursors. */
 function texts(): string[] {
   const all = Object.values(schema.getTypeMap()).filter((type) => !type.name.startsWith('__'));
   return all.flatMap((type) => {

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { concurrency, AccountLimits, type Account, type Finish } from '../../src/http/account-limits.ts';
 
-/** The limits of one account in a process; other accounts are not affected. */
+/** The limits of one account in a process. They do not affect other accounts. */
 
 const nextImmediate = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -97,7 +97,7 @@ describe('an account', () => {
     };
     const waiting = Array.from({ length: process / most }, (_, n) => wait(`a${n}`, most));
     waiting.push(all.of('a0').admit(1, () => 0) as Promise<Finish>);
-    // Waiting operations fail at their deadline, which may come after the test: ignores their errors.
+    // Ignores the errors of the waiting operations, because they may fail at their deadline after the test has ended.
     for (const each of waiting) each.catch(() => undefined);
     expect(() => all.of('a0').admit(1, () => 1)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED', retryAfterSeconds: 1 }));
     await expect(wait('b', 1)).rejects.toMatchObject({ code: 'UNAVAILABLE' });

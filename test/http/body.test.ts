@@ -7,7 +7,7 @@ import { Browser } from '../support/auth-server.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { ask, json, openSignedIn, type RawRequest } from './raw-http.ts';
 
-/** Encodings of a request body. The server decodes it without loss or refuses it with a code. */
+/** Encodings of a request body. The server decodes a body without loss, or refuses it with a code. */
 
 let app: Sfera;
 let token: string;
@@ -24,7 +24,7 @@ const mutation = 'mutation ($input: CreateSubjectInput!) { createSubject(input: 
 const subject = (name: string): string => JSON.stringify({ query: mutation, variables: { input: { schoolId, name } } });
 const post = ({ headers, ...sent }: RawRequest) => ask(app.url, { ...sent, headers: { ...json(token), ...headers } });
 const names = async (): Promise<string[]> => (await app.db.prisma.subject.findMany({ select: { name: true } })).map(({ name }) => name);
-/** Sends raw bytes; resolves with everything received until the server closes the connection. */
+/** Sends raw bytes. Resolves with everything that the server sends until it closes the connection. */
 const raw = (write: (socket: ReturnType<typeof connect>) => void | Promise<void>): Promise<string> =>
   new Promise((resolve, reject) => {
     const socket = connect(app.port, '127.0.0.1', () => void write(socket));

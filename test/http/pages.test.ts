@@ -30,7 +30,7 @@ const newcomer = (more: Record<string, string> = {}) => ({
 const attribute = (page: Seen, field: string, name: string) =>
   new RegExp(`<input id="${field}"[^>]*\\s${name}="([^"]*)"`).exec(page.text)?.[1];
 
-/** Opens the sign-in page like an app. */
+/** Opens the sign-in page with an authorization request, as a frontend does. */
 async function signInPage(visitor: Browser, client?: { id: string; redirectUri: string }): Promise<Seen> {
   const { id, redirectUri } = client ?? (await server.frontend());
   const query = {

@@ -3,8 +3,7 @@ import { expect } from 'vitest';
 import { WebSocket, type ClientOptions } from 'ws';
 
 /**
- * Sends raw requests and socket messages that no well-behaved client sends, and asserts that every response is
- * well-formed.
+ * Sends raw requests and socket messages that no well-behaved client sends. Asserts that every response is well-formed.
  */
 
 export interface Reply {
@@ -23,8 +22,8 @@ export interface ResponseError {
 }
 
 /**
- * Asserts that the status is below 500 and that every error has a code and reveals no suggestions, source locations or
- * internal values.
+ * Asserts that the status is below 500, and that every error has a code. Errors must reveal no suggestions, source
+ * locations or internal values.
  */
 export function expectWellFormed(
   { status, text, errors, headers }: Pick<Reply, 'status' | 'text' | 'errors' | 'headers'>,
@@ -75,7 +74,7 @@ export function ask(
         const text = Buffer.concat(parts).toString();
         let parsed: Partial<Reply> = {};
         try {
-          // For an event stream, parse the first event.
+          // Of an event stream, parses the first event.
           parsed = JSON.parse(/^(?:data: )?(\{.+\})\r?$/m.exec(text)?.[1] ?? text) as Partial<Reply>;
         } catch {
           // A body that is not JSON has neither data nor errors.

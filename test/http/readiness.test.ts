@@ -44,7 +44,8 @@ describe('/health', () => {
     let received = '';
     const over = new Promise((resolve) => socket.once('close', resolve));
     socket.on('data', (part) => (received += part.toString()));
-    // The first response shows that the server has accepted the connection; half a request keeps it from being idle.
+    // The first response shows that the server has accepted the connection. The half request keeps the connection from
+    // being idle.
     socket.write('GET /health/ready HTTP/1.1\r\nHost: x\r\n\r\nGET /health/ready HTTP/1.1\r\n');
     await expect.poll(() => received).toContain('{"status":"ready"}');
     const closed = stopping.close();

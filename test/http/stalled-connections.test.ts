@@ -10,7 +10,7 @@ const stalledMs = 700;
 
 let app: Sfera;
 let quickApp: SecondApp;
-/** The server's ends of its connections, the newest last. */
+/** The server's sockets, one for each connection, the newest last. */
 const ends: Socket[] = [];
 const noteEnd = (message: unknown) => void ends.push((message as { socket: Socket }).socket);
 beforeAll(async () => {
@@ -31,7 +31,9 @@ afterAll(async () => {
   await app.close();
 });
 
-/** Requests the large response without reading it. Resolves with the server's socket once it has unsent bytes. */
+/**
+ * Requests the large response without reading it. Resolves with the server's socket once this socket has unsent bytes.
+ */
 async function requestWithoutReading(): Promise<{ client: Socket; end: Socket }> {
   const client = connect({ port: quickApp.port, host: '127.0.0.1' }).pause();
   client.on('error', () => undefined);
@@ -53,7 +55,7 @@ it('lets a slow client read one large answer for longer than a client may stall'
   const begun = performance.now();
   const over = new Promise<void>((resolve) => client.once('close', resolve));
   client.on('data', (part: Buffer) => (received += part.length));
-  // A slow client: reads a part, then pauses for less than the stall limit.
+  // A slow client reads a part and then pauses for less than the stall limit.
   while (received < large.length && !client.destroyed) {
     client.resume();
     const target = received + large.length / 12;

@@ -110,7 +110,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     };
   }
 
-  /** Sends a request on a new connection, so that the next one may reach another worker. */
+  /** Sends a request on a new connection, so that the next request may reach another worker. */
   const send = (path: string, options: object, body = '') =>
     new Promise<string>((resolve, reject) => {
       // A connection that a worker received just before it was killed never gets a response, so the request needs a
@@ -123,7 +123,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
       asked.on('error', reject).end(body);
     });
 
-  /** Every follower received the whole log of the school, each event once and in order. */
+  /** Asserts that every follower received the whole log of the school, each event once and in order. */
   async function all(of: Follower[], schoolId: string): Promise<void> {
     const events = await db.prisma.event.findMany({ where: { schoolId }, orderBy: { seq: 'asc' } });
     const expected = events.map(({ seq }) => Buffer.from(`${schoolId}:${seq}`).toString('base64url'));
@@ -179,7 +179,8 @@ describe.runIf(server)('a server with WORKERS=2', () => {
     const { pid } = listening().at(-1)!;
     process.kill(pid!, 'SIGSTOP');
     try {
-      // The primary distributes connections to both workers; the stopped worker does not respond to its share.
+      // The primary distributes connections to both workers. The stopped worker does not respond to the connections
+      // that it gets.
       const answers = await Promise.allSettled(Array.from({ length: 6 }, () => send('/metrics', {})));
       const texts = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
       expect(texts.length).toBeGreaterThan(0);
@@ -222,7 +223,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
 
   it('leaves no worker behind when its primary process is killed', async () => {
     await restart();
-    // `close` fires when no process holds the output any more, including the workers.
+    // `close` fires when no process holds the output any more, so the workers have ended too.
     await child.kill('SIGKILL');
     await expect(fetch(child.url)).rejects.toThrow();
   });

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** Builds a school that was created in the school year 2026/2027, with that year and the next one. */
+/** Builds a school that was created in the school year 2026/2027. It has that year and the next one. */
 async function buildSchool(timeZone = 'Europe/Moscow') {
   const built = await app.build.school({ timeZone });
   await transaction(app.db, (tx) => schoolYearOf(tx, built.school.id, new Date('2026-10-01T00:00:00Z')));
@@ -24,7 +24,7 @@ async function buildSchool(timeZone = 'Europe/Moscow') {
 
 const check = (at: string) => startDueSchoolYears(app.operator, new Date(at));
 
-/** Returns the names of the years of which a start was recorded, in the order of the log. */
+/** Returns the first calendar year of each school year whose start was recorded, in the order of the log. */
 async function startsIn(schoolId: string): Promise<string[]> {
   const events = (await app.events(schoolId)).filter(({ type }) => type === 'schoolYear.started');
   const years = new Map((await app.db.prisma.schoolYear.findMany({ where: { schoolId } })).map(({ id, startsOn }) => [id, startsOn]));
@@ -87,7 +87,8 @@ describe('startDueSchoolYears', () => {
     const [late, years] = [await buildSchool(), await buildSchool()];
     await check('2027-09-20T10:00:00Z');
     expect(await startsIn(late.schoolId)).toEqual(['2027']);
-    // Three years without a process, and a class was created before the first check.
+    // Then no process runs for three years. `schoolYearOf` creates the year 2030/2031, as for a new class, before the
+    // next check.
     await transaction(app.db, (tx) => schoolYearOf(tx, years.schoolId, new Date('2030-10-01T00:00:00Z')));
     await check('2030-10-02T00:00:00Z');
     expect(await startsIn(years.schoolId)).toEqual(['2027', '2030']);
@@ -133,7 +134,7 @@ describe('SchoolYearStart', () => {
         { id: app.id('School', schoolId) },
       );
     await stream.until(({ items }) => items.length > 0);
-    // The clock stands 20 ms before the next minute, until the first check has read it.
+    // Two readings of the clock return a time 20 ms before the school year starts. Later readings return its start.
     const times = ['2027-08-31T20:59:59.980Z', '2027-08-31T20:59:59.980Z', '2027-08-31T21:00:00.000Z'];
     const job = new SchoolYearStart(app.operator, () => new Date(times.length > 1 ? times.shift()! : times[0]!));
     await until(async () => expect(await startsIn(schoolId)).toEqual(['2027']));

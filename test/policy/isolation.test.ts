@@ -11,6 +11,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { encodeGlobalID } from '@pothos/plugin-relay';
 import { schema } from '../../src/graphql/schema.ts';
 import { resourceTypes } from '../../src/domain/resources.ts';
+import { decodeId } from '../support/decode-id.ts';
 import { buildSchool } from '../support/fixtures.ts';
 import type { SchoolFixture } from '../support/noun-fixture.ts';
 import { personas, signedInAs } from '../support/personas.ts';
@@ -18,8 +19,8 @@ import { readSchoolRows } from '../support/school-rows.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 /**
- * No object of another school is visible: walks every field and edge of the graph, starting from the objects of the own
- * school.
+ * A person sees no object of another school. The test walks every field and edge of the graph, starting from the
+ * objects of the person's school.
  */
 
 let app: Sfera;
@@ -86,7 +87,7 @@ it.each(personas)(
       const next = new Set<string>();
       for (const id of front) {
         seen.add(id);
-        const type = Buffer.from(id, 'base64').toString().split(':')[0]!;
+        const { type } = decodeId(id);
         expect(resourceTypes).toContain(type);
         reached.add(type);
         // Each type is queried separately, so that a query stays below the cost limit.
@@ -103,7 +104,7 @@ it.each(personas)(
       const { data } = await person.send('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', { ids: all.slice(at, at + 100) });
       expect((data!.nodes as unknown[]).filter((each) => each !== null)).toEqual([]);
     }
-    // Guards against an empty walk.
+    // Guards against a walk that reaches no objects.
     if (persona === 'administrator')
       expect([...reached].sort(), 'types that fields lead to from a school').toEqual([...resourceTypes].sort());
   },

@@ -7,12 +7,16 @@ import type { Action } from '../../src/policy/permissions.ts';
 import type { ResourceType } from '../../src/domain/entities.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import type { Person } from '../support/client.ts';
+import { decodeId } from '../support/decode-id.ts';
 import { allFixtures, buildSchool, collect } from '../support/fixtures.ts';
 import type { MutationCase, SchoolFixture } from '../support/noun-fixture.ts';
 import { personas, signedInAs, type SignedInPersona } from '../support/personas.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-/** Every root field × every persona × own and foreign school, over HTTP and WebSocket, agrees with the policy table. */
+/**
+ * Every persona sends every root field over HTTP and WebSocket, for the persona's school and for a foreign school. The
+ * answers agree with the permissions table.
+ */
 
 let app: Sfera;
 let own: SchoolFixture;
@@ -81,7 +85,7 @@ async function findTables(): Promise<Table[]> {
   return rows;
 }
 
-/** Returns the number of rows of every table, and checksums of the rows of both schools and of their people. */
+/** Returns the number of rows of every table, and checksums of the rows of both schools and of the people in them. */
 async function readChecksums(): Promise<unknown> {
   const statements = tables.map(({ name, hasSchoolId }) => {
     const ofSchools =
@@ -97,12 +101,12 @@ async function readChecksums(): Promise<unknown> {
   return rows;
 }
 
-/** Returns the same input with ids of objects that do not exist. */
+/** Returns the input with each global id replaced by the id of an object that does not exist. */
 const withUnknownIds = (input: Record<string, unknown>) =>
   Object.fromEntries(
     Object.entries(input).map(([key, value]) => {
-      const [thing, id] = typeof value === 'string' && key.endsWith('Id') ? Buffer.from(value, 'base64').toString().split(':') : [];
-      return [key, id === undefined ? value : app.id(thing as ResourceType, randomUUID())];
+      const { type, id } = decodeId(typeof value === 'string' && key.endsWith('Id') ? value : '');
+      return [key, id === '' ? value : app.id(type as ResourceType, randomUUID())];
     }),
   );
 
@@ -123,7 +127,7 @@ it('covers every root field of the schema', () => {
 });
 
 it('reads a row of every type by its id', () => {
-  // People are read with their contacts, in a test of their own; a session is read by its person alone.
+  // A test below reads people together with their contacts. Only its own person may read a session.
   const types = fixtures.filter(({ nodes }) => nodes(own).length === 0).map(({ type }) => type);
   expect(types, 'types without `nodes` in their fixture').toEqual(['User', 'Session']);
 });

@@ -15,10 +15,10 @@ function mutationOf(action: string): string {
   return verb + noun[0]!.toUpperCase() + noun.slice(1);
 }
 
-/** The functions that check the action that they get. A resource instead names its action in the property `read`. */
+/** Functions that check the action in their arguments. A resource names its action in the property `read` instead. */
 const checks = new Set(['can', 'where', 'authorize', 'demandRank', 'findFor']);
 
-/** Maps each action that src/domain checks to the top-level functions that check it; reads the syntax tree. */
+/** Maps each action that src/domain checks to the top-level functions that check it. Finds them in the syntax trees. */
 function findCheckedActions(): Map<string, Set<string>> {
   const folder = new URL('../../src/domain/', import.meta.url);
   const found = new Map<string, Set<string>>();
@@ -78,7 +78,7 @@ describe('clauses', () => {
     expect(regulation).toContain(`<a id="${permissions[action].clause.replace(/[. ]/g, '-')}"></a>`);
   });
 
-  /** The clauses that a title of a test begins with: `2.1 g — …`, or several: `2.2 h, 2.3 h — …`. */
+  /** The clauses that have a test. The title of a test begins with its clauses: `2.1 g — …`, or `2.2 h, 2.3 h — …`. */
   const tested = new Set(
     readdirSync(new URL('test/', root), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.test.ts'))

@@ -12,8 +12,8 @@ import { delegateOf, type AnyRow } from '../support/delegates.ts';
 import { loadFixtures, typeOfNoun } from '../support/fixtures.ts';
 
 /**
- * Every scope exists twice, as a predicate and as a database filter. Both select the same rows, also where the filter
- * is nested.
+ * Every scope exists twice: as a predicate and as a database filter. Both select the same rows, also if the filter is
+ * nested in a relation.
  */
 
 let db: Database;
@@ -42,7 +42,7 @@ const found = async (noun: Noun, filter: Filter) =>
   (await delegateOf(db, modelOf(noun)).findMany({ where: filter })).map(keyOf(noun)).sort();
 
 /**
- * One action for each distinct row of the permissions table; other actions with the same row would repeat the
+ * One action for each distinct row of the permissions table. Other actions with the same row would repeat the
  * comparison.
  */
 const representatives = [

@@ -24,7 +24,10 @@ describe.runIf(process.env.TEST_DATABASE_URL)('corrections at the same time as o
     return { schoolId: school.id, administrator, by, classes, chats, pupil, classId, otherId, studentId, enrolmentId };
   }
 
-  /** Asserts that the pupil is in at most one class and in its chat alone. Returns the present class. */
+  /**
+   * Asserts that the pupil is in at most one class, and only in the chat of that class. Returns the id of the class, or
+   * null.
+   */
   async function settled({ pupil, chats }: Awaited<ReturnType<typeof scene>>): Promise<string | null> {
     const present = await app.db.prisma.enrolment.findMany({ where: { studentId: pupil.id, endedAt: null } });
     expect(present.length).toBeLessThanOrEqual(1);

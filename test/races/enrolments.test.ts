@@ -20,8 +20,8 @@ describe.runIf(process.env.TEST_DATABASE_URL)('one class for a pupil (regulation
   }
 
   /**
-   * Asserts that the pupil is in exactly one class and only in its chat, and that the past enrolments have no gaps or
-   * overlaps.
+   * Asserts that the pupil is in exactly one class and only in the chat of that class. Asserts that the past enrolments
+   * have no gaps or overlaps.
    */
   async function settled({ pupil, chats }: Awaited<ReturnType<typeof scene>>) {
     const places = await app.db.prisma.enrolment.findMany({

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
-// The embedded database runs one transaction at a time, so only a server can lose a race.
+// Needs a PostgreSQL server: the embedded database runs one transaction at a time.
 describe.runIf(process.env.TEST_DATABASE_URL)('the last seat of an invitation', () => {
   let app: Sfera;
   beforeAll(async () => {

@@ -35,7 +35,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
     });
   }
 
-  /** Creates `count` subjects with their events in the transaction, and pauses `lull` ms after each. */
+  /** Creates `count` subjects with their events in the transaction. Pauses `lull` ms after each subject. */
   async function addSubjects(tx: Tx, schoolId: string, count: number, lull: number): Promise<void> {
     for (let n = 0; n < count; n += 1) {
       const name = randomUUID();
@@ -53,8 +53,8 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
   }
 
   /**
-   * Writes; rolls back 5 % of the changes, some before their events are written and some after. Appends the committed
-   * ones to `done`.
+   * Makes `changesEach` changes. Rolls back 5 % of them, some before their events are written and some after. Appends
+   * the committed changes to `done`.
    */
   async function write(schoolId: string, random: SeededRandom, done: Done[]): Promise<void> {
     for (let n = 0; n < changesEach; n += 1) {
@@ -78,13 +78,13 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
   }
 
   interface Reader {
-    /** The position at which it started. */
+    /** The sequence number after which the reader started. */
     after: bigint;
     seen: LoggedEvent[];
     reading: Promise<void>;
   }
 
-  /** Reads page by page as fast as possible; after each page, loads the rows of its events. */
+  /** Reads page after page without pauses. Loads the rows of the events of each page. */
   function paging(schoolId: string, limit: number, stop: { at?: bigint }): Reader {
     const reader: Reader = { after: 0n, seen: [], reading: Promise.resolve() };
     const run = async () => {
@@ -169,7 +169,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
       for (const { seq, payload } of seen.slice(0, Number(stop.at - after))) expect(payload).toEqual(log[Number(seq) - 1]!.payload);
     }
 
-    // Every acknowledged change is in the log, complete and contiguous; changes that were rolled back are not.
+    // Every acknowledged change is in the log, complete and contiguous. The log has no change that was rolled back.
     const places = new Map<string, number[]>();
     for (const { causation, seq } of log) places.set(causation!, [...(places.get(causation!) ?? []), Number(seq)]);
     expect([...places.keys()].sort()).toEqual(done.map(({ causation }) => causation).sort());
@@ -178,7 +178,7 @@ describe.runIf(process.env.TEST_DATABASE_URL)('the log of a school', () => {
       expect([first, ...rest]).toEqual(Array.from({ length: count }, (_, n) => first + n));
     }
 
-    // If a change was acknowledged before another one started, its events come first in the log.
+    // If change A was acknowledged before change B started, the events of A come first in the log.
     const byEnd = [...done].sort((a, b) => a.acknowledged - b.acknowledged);
     let [before, latest] = [0, 0];
     for (const { causation, begun } of [...done].sort((a, b) => a.begun - b.begun)) {

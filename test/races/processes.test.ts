@@ -70,7 +70,7 @@ describe.runIf(server)('two processes on one database', () => {
 
   const cursors = (items: readonly StreamItem[]) => items.map(({ cursor }) => cursor);
 
-  /** Every follower at both processes received every event, once and in the order of the log. */
+  /** Asserts that every follower at both processes received every event, once and in the order of the log. */
   async function all(streams: Follower[][], schoolId: string): Promise<void> {
     const events = await db.prisma.event.findMany({ where: { schoolId }, orderBy: { seq: 'asc' } });
     const expected = [/^student\./, /^chat/, /./].map((types) =>
@@ -91,7 +91,7 @@ describe.runIf(server)('two processes on one database', () => {
     );
     return rows.length;
   };
-  /** The database sessions of the test itself. */
+  /** Returns the PIDs of the test's own database sessions. */
   const own = async (): Promise<number[]> => {
     const clients = await Promise.all(Array.from({ length: db.pool.options.max }, () => db.pool.connect()));
     const pids = await Promise.all(
@@ -148,7 +148,7 @@ describe.runIf(server)('two processes on one database', () => {
       await new Promise((resolve) => setTimeout(resolve, n * 10));
       for (;;) {
         const answer = await act().catch(() => null);
-        // UNAVAILABLE also covers the case that it is unknown whether the change was committed.
+        // UNAVAILABLE can also mean that the server does not know whether the change was committed.
         if (answer === null || (answer as { code?: string }).code === 'UNAVAILABLE') unanswered += 1;
         else return expect(answer).toMatchObject({ __typename: 'Enrolment' });
       }

@@ -16,7 +16,7 @@ function message(values: readonly (string | null)[]): Buffer {
   return Buffer.concat([head, ...columns]);
 }
 
-/** Parses these bytes in chunks of this size; returns all rows after the last chunk. */
+/** Parses the bytes in chunks of `size`. Returns all rows after the last chunk. */
 function arriving(bytes: Buffer, size: number) {
   const stream = new PassThrough();
   const client = new Client() as unknown as {

@@ -27,7 +27,7 @@ const delegate = (model: string) => delegateOf(db, model);
 
 /** The model of each noun of the permissions. */
 const modelsOfNouns = [...typeOfNoun, ['event', 'Event'] as const];
-/** Relations to a parent row that a filter goes through: the model, the relation, the parent's model. */
+/** Relations by which a filter reaches a parent row: the model, the relation, the parent's model. */
 const through = [
   ...fixtures.flatMap(({ type, nestedIn }) => (nestedIn === undefined ? [] : [[nestedIn.model, nestedIn.relation, type] as const])),
   ['SchoolYear', 'school', 'School'] as const,

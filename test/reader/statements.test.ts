@@ -3,7 +3,9 @@ import type { Database } from '../../src/db/client.ts';
 import { maxPrepared, prepared, Statements, statements } from '../../src/reader/statements.ts';
 import { openTestDatabase } from '../support/database.ts';
 
-/** Prepared statements: rare statements do not evict those in use, and no connection keeps a rare statement forever. */
+/**
+ * Prepared statements. Rare statements do not evict frequent ones, and no connection keeps a rare statement forever.
+ */
 
 let db: Database;
 beforeAll(async () => {
@@ -13,7 +15,10 @@ afterAll(() => db.close());
 
 const ask = async (text: string): Promise<unknown> => (await db.reads.query(prepared(text, [1]))).rows;
 
-/** Returns the prepared statements of each pipelined connection: texts by name, by backend PID. */
+/**
+ * Returns the prepared statements of each pipelined connection. The outer key is the backend's PID, the inner key is
+ * the statement's name.
+ */
 async function preparedByConnection(): Promise<Map<number, Map<string, string>>> {
   const text =
     "select pg_backend_pid() as pid, name, statement from pg_prepared_statements where name like 'rows%' union all select pg_backend_pid(), '', ''";

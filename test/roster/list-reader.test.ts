@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { codesOf, csv, placesOf, readBytes } from '../support/roster-files.ts';
 
-/** The Russian list is read however people make it. */
+/** The reader accepts the Russian list in the many forms in which people make it. */
 
 const rows = [
   'Фамилия;Имя;Отчество;Класс;Дата рождения;Дата зачисления;№ приказа',

@@ -5,7 +5,7 @@ import { writeList } from '../../src/roster/list-writer.ts';
 import { arbitraryRoster, withoutPlaces } from '../support/arbitrary-rosters.ts';
 import { codesOf, csv, placesOf, readBytes } from '../support/roster-files.ts';
 
-/** The Russian list is written for Excel, and read as the same people. */
+/** The writer makes the Russian list for Excel. The reader reads the same people from it. */
 
 const source = csv(
   'ID;ФИО;Класс;Дата рождения;Дата зачисления;№ приказа;Роль',

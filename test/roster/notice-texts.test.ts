@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { errorTexts, warningTexts } from '../../src/roster/notice-texts.ts';
 
-/** The codes are a contract: each is explained, and each text is a sentence in both languages. */
+/**
+ * The codes of notices are a contract. src/roster/README.md explains each code, and each text is a sentence in Russian
+ * and in English.
+ */
 
 const readme = readFileSync(new URL('../../src/roster/README.md', import.meta.url), 'utf8');
 const [errors, warnings] = readme.slice(readme.indexOf('## Errors')).split('## Warnings');

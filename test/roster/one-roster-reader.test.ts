@@ -6,12 +6,12 @@ import { readRoster } from '../../src/roster/read-roster.ts';
 import { idOfKey, type Roster } from '../../src/roster/roster.ts';
 import { changed, codesOf, csv, oneRoster12, placesOf, readZip } from '../support/roster-files.ts';
 
-/** OneRoster 1.1 and 1.2 are read leniently; a warning tells what deviates from the standard. */
+/** The reader accepts OneRoster 1.1 and 1.2 leniently. A warning says what deviates from the standard. */
 
 const rolesById = ({ people }: Roster) => Object.fromEntries(people.map(({ externalId, roles }) => [externalId, roles]));
 const classesById = ({ enrolments }: Roster) => enrolments.map(({ person, class: key, isActive }) => [person, key, isActive]);
 
-/** The same school as OneRoster 1.1. */
+/** The school of `oneRoster12`, as OneRoster 1.1. */
 const oneRoster11: Record<string, string> = {
   ...Object.fromEntries(Object.entries(oneRoster12).filter(([file]) => file !== 'roles.csv')),
   'manifest.csv': csv(
@@ -29,7 +29,7 @@ const oneRoster11: Record<string, string> = {
   ),
 };
 
-/** Returns the sample set with the content of every file rewritten. */
+/** Returns `oneRoster12` with the content of every file rewritten. */
 const rewritten = (rewrite: (content: string) => string): Record<string, string> =>
   Object.fromEntries(Object.entries(oneRoster12).map(([file, content]) => [file, rewrite(content)]));
 

@@ -9,7 +9,7 @@ import { keyOfId, type Roster } from '../../src/roster/roster.ts';
 import { arbitraryRoster, withoutPlaces } from '../support/arbitrary-rosters.ts';
 import { oneRoster12, placesOf, readBytes, readZip } from '../support/roster-files.ts';
 
-/** OneRoster is written strictly, and what was written is read as the same roster. */
+/** The writer follows the OneRoster standard strictly. The reader reads the same roster from the written files. */
 
 const school = { externalId: 'school-1', name: 'Школа № 1', year: { startsOn: '2026-09-01', endsOn: '2027-08-31' } };
 

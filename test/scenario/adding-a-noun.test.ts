@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 /**
- * docs/adding-a-noun.md can be followed: its code, applied to a copy of the repository, passes the types
- * and the tests that it names. A heading in bold says where a block of code goes.
+ * docs/adding-a-noun.md can be followed. Its code, applied to a copy of the repository, passes the type check and the
+ * tests that the page names. A heading in bold says where a block of code goes.
  */
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -16,7 +16,7 @@ const page = readFileSync(join(root, 'docs/adding-a-noun.md'), 'utf8');
 interface Step {
   path: string;
   kind: 'new' | 'end' | 'below';
-  /** The line of the file below which the code goes, or the beginning of it. */
+  /** The line below which the code goes, or the beginning of that line. */
   line: string;
   code: string;
 }
@@ -30,7 +30,7 @@ const steps: Step[] = [...page.matchAll(heading)].map(([text, path, line, code])
   code: code!,
 }));
 
-/** Returns the file after a step. */
+/** Returns the content of a file after a step. */
 function edit(before: string, { path, kind, line, code }: Step): string {
   if (kind === 'end') return before + code;
   const at = before.split('\n').findIndex((each) => each.startsWith(line));
@@ -59,7 +59,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(copy, { recursive: true }));
 
-/** Runs a program of node_modules/.bin in the copy. @throws an error with its output if it fails. */
+/** Runs a program of node_modules/.bin in the copy. @throws an error with the program's output if the program fails. */
 function run(program: string, ...args: string[]): void {
   const { VITEST: _, NODE_OPTIONS: __, ...env } = process.env;
   try {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 
-/** A pupil who joins; namesakes and double surnames occur. */
+/** A pupil who joins. Some pupils are namesakes, and some have double surnames. */
 export interface Pupil {
   surname: string;
   givenName: string;
@@ -12,8 +12,8 @@ const sample = new URL('../../../shared/data/grand-bend/students.csv', import.me
 export const count = 960;
 
 /**
- * Returns the pupils of the sample data next to the project; without it, the same number of generated pupils with
- * namesakes.
+ * Returns the pupils of the sample data next to the project. Without this data, returns the same number of generated
+ * pupils, with namesakes.
  */
 export function pupils(): Pupil[] {
   return existsSync(sample) ? read(readFileSync(sample, 'utf8')) : madeUp();

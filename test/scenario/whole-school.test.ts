@@ -9,8 +9,8 @@ import { count as pupilCount, pupils, type Pupil } from './pupils.ts';
 import { decodeId } from '../support/decode-id.ts';
 
 /**
- * A morning in September: 960 pupils join three schools, 16 at a time, by links that the administrator handed to the
- * class teacher. Meanwhile 50 dashboards are subscribed, and ten of them are disconnected and reconnect.
+ * A morning in September: 960 pupils join three schools, 16 at a time. They join by links that the administrator handed
+ * to the class teachers. Meanwhile 50 dashboards are subscribed; ten of them are disconnected and reconnect.
  */
 
 let app: Sfera;
@@ -27,7 +27,10 @@ interface Class {
   pupils: Pupil[];
 }
 
-/** A subscribed dashboard: of the administration of a school, or of a person in one of its classes. */
+/**
+ * A subscribed dashboard. With `class` it belongs to a person of that class, otherwise to the administration of the
+ * school.
+ */
 interface Listener {
   user: User;
   class?: Class;
@@ -54,7 +57,7 @@ function done<T extends { __typename: string }>(answer: T): Exclude<T, { __typen
 }
 
 /**
- * Returns whether a dashboard should receive an event. Uses no code of src: the administration gets every event; a
+ * Returns whether a dashboard should receive an event, without code of src. The administration gets every event. A
  * class teacher and a classmate get the events of pupils who join their class and its chat.
  */
 function isFor({ class: own, prefix }: Dashboard, { type, payload }: { type: string; payload: unknown }): boolean {
@@ -66,7 +69,7 @@ function isFor({ class: own, prefix }: Dashboard, { type, payload }: { type: str
 
 const count = (names: string[]) => names.reduce<Record<string, number>>((all, name) => ({ ...all, [name]: (all[name] ?? 0) + 1 }), {});
 
-/** Runs all tasks with limited concurrency. */
+/** Calls `act` for each item, with at most `at` calls at a time. */
 async function runConcurrently<T>(items: readonly T[], at: number, act: (item: T, n: number) => Promise<void>): Promise<void> {
   const rest = items.entries();
   await Promise.all(
@@ -77,8 +80,8 @@ async function runConcurrently<T>(items: readonly T[], at: number, act: (item: T
 }
 
 /**
- * Sets up a class as in the regulation: the administrator creates it and hands its link to the class teacher, who reads
- * the link and creates the chat.
+ * Sets up a class as in the regulation. The administrator creates the class and hands its link to the class teacher.
+ * The class teacher reads the link and creates the chat.
  */
 async function setUpClass(schoolId: string, administrator: User, of: Pupil[], grade: number, letter: string): Promise<Class> {
   const school = app.id('School', schoolId);
@@ -103,7 +106,8 @@ async function setUpSchool(of: Pupil[]): Promise<{ schoolId: string; classes: Cl
   for (const [n, year] of years.entries())
     for (const [half, letter] of ['А', 'Б'].entries()) {
       const own = of.filter(({ birthYear }) => birthYear === year).filter((_, at) => at % 2 === half);
-      // There are more years of birth than grades, so the older pupils get a separate letter.
+      // A class has pupils of one year of birth. There are more years of birth than grades, so the classes of the
+      // oldest pupils get another letter.
       if (own.length > 0)
         classes.push(await setUpClass(school.id, administrator, own, (n % 11) + 1, letter + '′'.repeat(Math.floor(n / 11))));
     }
@@ -113,7 +117,7 @@ async function setUpSchool(of: Pupil[]): Promise<{ schoolId: string; classes: Cl
   const listeners: Listener[] = [{ user: administrator }];
   for (let n = 0; n < 5; n += 1) listeners.push(await office('PLATFORM_ADMINISTRATOR'), await office('SCHOOL_ADMINISTRATION'));
   for (const own of classes.slice(0, 4)) listeners.push({ user: own.teacher, class: own });
-  // A pupil who is already in a class and receives events about classmates.
+  // Adds a pupil who is already in a class and receives events about classmates.
   const classmate = await app.build.student({ classId: classes[0]!.id });
   listeners.push({ user: classmate, class: classes[0]! });
   await app.db.prisma.chatMember.create({

@@ -10,7 +10,7 @@ import {
   type RosterRole,
 } from '../../src/roster/roster.ts';
 
-/** Rosters as an export makes them: everything is active, and everyone has an id and a role. */
+/** Rosters as an export makes them: every row is active, and every person has an id and a role. */
 
 const at = { file: 'export', line: 1 };
 const nothing = { list: [], total: 0 };
@@ -51,7 +51,10 @@ const places = fc.record({
   orderNumber: optional(fc.constantFrom('12', '12-у', '=1+1', '7 "б"')),
 });
 
-/** Generates rosters that the format can express. In a list, a class has no id, and exists only with people. */
+/**
+ * Generates rosters that the format can express. In the format `list` a class has no id, and exists only if it has
+ * people.
+ */
 export const arbitraryRoster = (format: 'one-roster' | 'list'): fc.Arbitrary<Roster> =>
   fc
     .record({
@@ -114,7 +117,10 @@ function makeRoster(
   };
 }
 
-/** Returns a roster without the places of its rows and its notices, in an order that does not depend on the file. */
+/**
+ * Returns a roster without its notices and without the places of its rows. Sorts the rows, so that their order in the
+ * file does not matter.
+ */
 export function withoutPlaces(roster: Roster): object {
   const sorted = (rows: readonly { at: unknown }[]) =>
     rows.map(({ at: _, ...row }) => JSON.stringify(Object.fromEntries(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1))))).sort();

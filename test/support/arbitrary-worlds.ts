@@ -36,8 +36,8 @@ export function fullWorld(seed: number): WorldSpecs {
 }
 
 /**
- * Replaces all rows of the database by those of a world; returns an actor for each session and service, the anonymous
- * actor and the operator.
+ * Replaces all rows of the database by the rows of a world. Returns an actor for each session and each service, the
+ * anonymous actor and the operator.
  */
 export async function insertWorld(db: Database, specs: WorldSpecs): Promise<Actor[]> {
   await db.pool.query('truncate school, app_user, event, oauth_client, session cascade');

@@ -13,7 +13,7 @@ import { createRoutes } from '../../src/http/routes.ts';
 import { createBuild, type Build } from './build.ts';
 import { openTestDatabase } from './database.ts';
 
-/** The authorization server and the pages without GraphQL, over real HTTP on a new database. */
+/** A server without GraphQL: the authorization server and the pages, over real HTTP on a new database. */
 export interface AuthServer extends ServerDeps {
   url: string;
   /** URL that the server listens on; `PUBLIC_URL` may differ. */
@@ -31,7 +31,7 @@ export interface AuthServer extends ServerDeps {
 
 export const password = 'верный пароль 7';
 
-/** @param shared the database of another server, to simulate a second process on it. */
+/** @param shared the database of another server. It makes this server a second process on that database. */
 export async function openAuthServer(
   env: Record<string, string> = {},
   logged?: (line: string) => void,
@@ -112,7 +112,7 @@ function recorder(logged: (line: string) => void) {
   return { debug: note, info: note, warn: note, error: note };
 }
 
-/** A browser without JavaScript: keeps cookies, follows redirects within the server, posts forms. */
+/** A browser without JavaScript. Keeps cookies, follows redirects within the server, and posts forms. */
 export class Browser {
   readonly #cookies = new Map<string, { value: string; path: string }>();
   readonly #home: string;
@@ -131,7 +131,7 @@ export class Browser {
     this.#cookies.set(name, { value, path: '/' });
   }
 
-  /** Follows redirects within the server and returns the first other response. */
+  /** Follows redirects within the server. Returns the first response that does not redirect there. */
   async open(address: string, init: RequestInit = {}): Promise<Seen> {
     const url = new URL(address, this.#home);
     const cookie = [...this.#cookies]
@@ -189,7 +189,7 @@ export const discover = (server: AuthServer, clientId: string, secret?: string):
   });
 
 /**
- * Signs in like a frontend: authorization code with PKCE in a browser. A remembered browser is not asked for the
+ * Signs in like a frontend: authorization code with PKCE in a browser. A browser with a session gets no form for the
  * password.
  */
 export async function signInWith(

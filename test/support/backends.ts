@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 
-/** The backends of one database on a local PostgreSQL server; SIGSTOP makes them hang like an unresponsive host. */
+/**
+ * The backends of one database on a local PostgreSQL server. SIGSTOP makes backends hang, like an unresponsive host.
+ */
 export interface Backends {
   /**
-   * Stops the current backends (of this `application_name`, if given) and returns their number. Needs permission to
-   * signal them.
+   * Stops the current backends and returns their number. `application` limits it to the backends of that
+   * `application_name`. Needs permission to signal the backends.
    */
   stop(application?: string): Promise<number>;
   /** Resumes all stopped backends. */

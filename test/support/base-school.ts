@@ -4,7 +4,7 @@ import type { Sfera } from './sfera.ts';
 /**
  * Builds a school with classes, chats and invitations, and a person for every persona of test/support/personas.ts.
  * `buildSchool` of test/support/fixtures.ts adds a row of every other type.
- * @param mark a text in every name, by which an answer about another school is recognised.
+ * @param mark a text in every name. A test recognises answers about another school by it.
  */
 export async function buildBaseSchool(app: Sfera, mark = '') {
   const { build, db } = app;
@@ -50,7 +50,7 @@ export async function buildBaseSchool(app: Sfera, mark = '') {
   });
   const held = await build.invitation({ schoolId, role: 'STUDENT', classId: own.id, maxUses: 9, holderId: people.classTeacher.id });
   const unheld = await build.invitation({ schoolId, role: 'TEACHER', maxUses: 9 });
-  // Not among `people`, who can all sign in.
+  // `people` does not contain this person, because everyone in `people` can sign in.
   const invited = await build.invited({ schoolId, surname });
   const enrolment = await db.prisma.enrolment.findFirstOrThrow({ where: { studentId: people.pupil.id } });
   const grant = await db.prisma.roleGrant.findFirstOrThrow({ where: { userId: people.teacher.id, schoolId } });

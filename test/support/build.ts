@@ -7,7 +7,7 @@ import { schoolYearOf } from '../../src/domain/school-years.ts';
 import { alphabeticalKey, searchable } from '../../src/domain/text.ts';
 import type { Opened } from '../../src/http/bootstrap.ts';
 
-/** Inserts rows directly, with the parents they need, as fixtures of tests. Records no event. */
+/** Inserts rows for tests directly, together with the parent rows that they need. Records no event. */
 export function createBuild({ db, config }: Opened) {
   const { prisma } = db;
   let count = 0;
@@ -111,7 +111,10 @@ export function createBuild({ db, config }: Opened) {
       return student;
     },
 
-    /** Creates a chat and adds those who are members automatically, because of the kind of the chat and their roles. */
+    /**
+     * Creates a chat and adds its automatic members. They follow from the kind of the chat and from the roles of
+     * people.
+     */
     async chat({
       name = 'Чат',
       ...data
@@ -162,7 +165,10 @@ export function createBuild({ db, config }: Opened) {
       return { invitation: await prisma.invitation.create({ data }), code };
     },
 
-    /** Creates a person who cannot sign in yet, with a personal invitation and a role. With `classId` it is a pupil. */
+    /**
+     * Creates a person with a role and a personal invitation, who cannot sign in yet. With `classId`, the person is a
+     * pupil.
+     */
     async invited({ schoolId, classId, ...names }: { schoolId: string; classId?: string; surname?: string; givenName?: string }) {
       const created = classId === undefined ? await user({ ...names, schoolId }) : await build.student({ ...names, classId });
       const data = { signInName: null, joinedAt: null };

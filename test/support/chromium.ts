@@ -7,7 +7,7 @@ const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
 export const isInstalled = existsSync(executablePath);
 
-/** Returns the title of tests; says why they are skipped if there is no Chromium. */
+/** Returns the title of a group of tests. The title says why the tests are skipped if there is no Chromium. */
 export const titleOf = (title: string): string =>
   isInstalled ? title : `${title}: skipped, there is no Chromium at ${executablePath}; set CHROMIUM to its path`;
 

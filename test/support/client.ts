@@ -57,7 +57,7 @@ export interface Person extends Calls {
   listenSse(query: string | DocumentNode, variables?: object): OpenStream;
 }
 
-/** A person whose token may still be being created: every call waits for it. */
+/** A person whose token may not exist yet. Every call waits for the token. */
 export type SignedIn = Omit<Person, 'token' | 'listen' | 'listenSse'> & {
   [K in 'listen' | 'listenSse']: (...args: Parameters<Person[K]>) => Promise<OpenStream>;
 };

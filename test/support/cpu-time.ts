@@ -1,4 +1,6 @@
-/** Returns the CPU milliseconds that this process uses for `run`: unlike elapsed time, other load hardly changes them. */
+/**
+ * Returns the CPU milliseconds that this process uses for `run`. Other load on the machine hardly changes this time.
+ */
 export function cpuMsOf(run: () => unknown): number {
   const before = process.cpuUsage();
   run();

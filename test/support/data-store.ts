@@ -9,9 +9,9 @@ import { createDatabase, dropDatabase } from './server.ts';
 
 const log = createLogger('silent');
 
-/** The data of processes that a test starts: a folder, or a database on the server of TEST_DATABASE_URL. */
+/** The data of the processes that a test starts: a folder, or a database on the server of TEST_DATABASE_URL. */
 export interface DataStore {
-  /** The setting that leads a process to the data. */
+  /** The environment variable that tells a process where the data is. */
   env: Record<string, string>;
   /** Opens the database while no process runs, because the embedded database serves one process. */
   use<T>(at: (db: Database) => Promise<T>): Promise<T>;

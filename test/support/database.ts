@@ -7,7 +7,7 @@ import { createDatabase, dropDatabase } from './server.ts';
 
 const log = createLogger(process.env.TEST_LOG ?? 'silent');
 
-/** Provided by test/support/template.ts, except in the project unit. */
+/** test/support/template.ts provides this value, except to the project `unit` of vitest.config.ts. */
 const template = inject('template') as string | undefined;
 if (template === undefined)
   throw new Error('The tests of the project unit have no database: remove the file from `unit` in vitest.config.ts.');

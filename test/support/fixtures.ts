@@ -6,7 +6,7 @@ import { buildBaseSchool } from './base-school.ts';
 import type { NounFixture, SchoolFixture } from './noun-fixture.ts';
 import type { Sfera } from './sfera.ts';
 
-/** This file loads the fixtures of all nouns from test/fixtures, so that a new fixture needs no entry in a list. */
+/** Loads the fixtures of all nouns from test/fixtures, so that a new fixture needs no entry in a list. */
 
 const folder = new URL('../fixtures/', import.meta.url);
 
@@ -28,7 +28,7 @@ let loaded: ReturnType<typeof load> | undefined;
 /** Returns the fixtures that exist, by the type of their rows, in the order of the resources. */
 export const loadFixtures = (): ReturnType<typeof load> => (loaded ??= load());
 
-/** Returns the fixture of every resource. @throws an error that says what to write if one has none. */
+/** Returns the fixture of every resource. @throws an error that says what to write if a resource has no fixture. */
 export async function allFixtures(): Promise<readonly NounFixture[]> {
   const fixtures = await loadFixtures();
   const missing = resourceTypes.filter((type) => !fixtures.has(type));
@@ -40,7 +40,7 @@ export async function allFixtures(): Promise<readonly NounFixture[]> {
   return [...fixtures.values()];
 }
 
-/** Returns an entry of every fixture as one record. @throws an error if two fixtures have the same key. */
+/** Merges the entries of all fixtures into one record. @throws an error if two fixtures have the same key. */
 export async function collect<V>(entriesOf: (fixture: NounFixture) => Readonly<Record<string, V>> | undefined): Promise<Record<string, V>> {
   const entries = (await allFixtures()).flatMap((fixture) => Object.entries(entriesOf(fixture) ?? {}));
   const collected = Object.fromEntries(entries);
@@ -57,7 +57,7 @@ export async function buildSchool(app: Sfera, mark = ''): Promise<SchoolFixture>
   return { ...school, rows: rows as SchoolFixture['rows'] };
 }
 
-/** The type whose rows the permissions of a noun are about. The log is a noun without a type. */
+/** Maps a noun of the permissions to the type of its rows. The noun of the log has no type. */
 export const typeOfNoun: ReadonlyMap<Noun, ResourceType> = new Map(
   resourceTypes.filter((type) => resources[type].via === undefined).map((type) => [permissions[resources[type].read].on, type]),
 );

@@ -12,15 +12,15 @@ export interface StreamItem {
 }
 
 export interface Follower {
-  /** Every item of all its sockets except checkpoints, in order of arrival, including repeats. */
+  /** Every item that arrived on any of its sockets, in order of arrival, including repeats. Excludes checkpoints. */
   readonly items: StreamItem[];
-  /** How often it lost a stream that had started. */
+  /** How often the follower lost a stream that had started. */
   readonly reconnects: number;
-  /** Resolves with the first item or checkpoint: every later event has to arrive. */
+  /** Resolves with the first item or checkpoint. Every event after it has to arrive. */
   started: Promise<void>;
   /** Destroys the socket, like a broken network. */
   disconnect(): void;
-  /** Waits until the predicate is true; fails when the stream is refused or ended, or no item arrives for `factMs`. */
+  /** Waits until the predicate is true. Fails if the stream is refused or ends, or if no item arrives for `factMs`. */
   until(isSatisfied: (items: readonly StreamItem[]) => boolean): Promise<void>;
   close(): void;
 }
@@ -44,7 +44,7 @@ export function follower({ url, token, query, variables }: FollowerOptions): Fol
   let resolveStarted!: () => void;
   const started = new Promise<void>((resolve) => (resolveStarted = resolve));
 
-  /** Opens one socket; resolves when it has ended for any reason. */
+  /** Opens one socket. Resolves when the socket has ended for any reason. */
   const openOnce = () =>
     new Promise<void>((resolve) => {
       let [hasStarted, hasEnded] = [false, false];
@@ -70,7 +70,7 @@ export function follower({ url, token, query, variables }: FollowerOptions): Fol
         resolve();
       };
       const fail = (errors: readonly { extensions?: { code?: unknown } }[]) =>
-        // Server-side failures are temporary, so reconnect; any other error fails the follower.
+        // Failures of the server are temporary, so the follower reconnects. After any other error it fails.
         end(
           errors.every(({ extensions }) => extensions?.code === 'INTERNAL' || extensions?.code === 'UNAVAILABLE')
             ? undefined

@@ -1,7 +1,7 @@
 import { person, type Person } from './client.ts';
 import type { Sfera } from './sfera.ts';
 
-/** Roster files for tests, and the way of a file into a plan: announced, sent, planned. */
+/** Makes roster files for tests, uploads them, and plans and applies their import. */
 
 export interface ListRow {
   name: string;
@@ -18,11 +18,11 @@ export const listOf = (rows: readonly ListRow[]): string =>
     ...rows.map((row) => [row.name, row.class ?? '', row.birthDate ?? '', row.role ?? '', row.startedOn ?? ''].join(';')),
   ].join('\r\n');
 
-/** Returns pupils with names of their own, spread over classes. */
+/** Returns pupils with distinct names, spread over the classes. */
 export const pupils = (count: number, classes: readonly string[] = ['5А']): ListRow[] =>
   Array.from({ length: count }, (_, n) => ({ name: `Ученик${letters(n)} Пётр Ильич`, class: classes[n % classes.length]! }));
 
-/** Names have no digits. */
+/** Spells a number in letters, because names contain no digits. */
 const letters = (n: number): string => [...String(n)].map((digit) => 'абвгдежзик'[Number(digit)]).join('');
 
 export interface Sender {
@@ -44,7 +44,7 @@ export async function upload(app: Sfera, by: Sender, { schoolId, body }: { schoo
   return announced.id;
 }
 
-/** Sends bytes to the URL of an upload. The public URL is another name of the server of the test. */
+/** Sends bytes to the URL of an upload. Replaces the public origin in the URL by the address of the test's server. */
 export const send = (app: Sfera, token: string, url: string, bytes: Uint8Array): Promise<Response> =>
   fetch(`${new URL(app.url).origin}${new URL(url).pathname}`, {
     method: 'POST',
@@ -52,14 +52,14 @@ export const send = (app: Sfera, token: string, url: string, bytes: Uint8Array):
     body: bytes as BodyInit,
   });
 
-/** Plans the import of a list, and asserts that there is a plan. */
+/** Plans the import of a list. Throws an error if the server refuses it. */
 export async function planList(app: Sfera, by: Sender, schoolId: string, rows: readonly ListRow[], options: object = {}): Promise<any> {
   const plan = (await by.as.planImport({ uploadId: await upload(app, by, { schoolId, body: listOf(rows) }), ...options })) as any;
   if (plan.__typename !== 'Plan') throw new Error(`refused: ${JSON.stringify(plan)}`);
   return plan;
 }
 
-/** Plans the import of a list and applies it, and asserts that it was applied. */
+/** Plans the import of a list and applies the plan. Throws an error if the server refuses it. */
 export async function importList(app: Sfera, by: Sender, schoolId: string, rows: readonly ListRow[], options: object = {}): Promise<any> {
   const plan = await planList(app, by, schoolId, rows);
   const applied = (await by.as.applyPlan({ planId: plan.id, ...options })) as any;

@@ -1,6 +1,6 @@
 /**
- * This file has the time limits after which a test fails. They are long, to end only tests that hang: a loaded machine
- * may take ten times as long as a fast one. No test has a limit of its own.
+ * The time limits after which a test fails. They are long, because they only have to end tests that hang: a loaded
+ * machine may take ten times as long as a fast one.
  */
 
 /** Milliseconds of one wait for a condition: `until`, `expect.poll`, the next item of a stream. */

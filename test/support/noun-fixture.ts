@@ -10,7 +10,7 @@ import type { RepeatSchool } from './repeat-school.ts';
 import type { Sfera } from './sfera.ts';
 
 /**
- * The fixture of a noun: what the generic tests need to know about it. Each file of test/fixtures/ exports one as
+ * The fixture of a noun: what the generic tests need to know about the noun. Each file of test/fixtures/ exports a
  * `fixture`; test/support/fixtures.ts collects them.
  */
 
@@ -20,12 +20,15 @@ export type SchoolFixture = BaseSchool & { rows: Readonly<Record<ResourceType, {
 /** A world (the rows of a whole database) under construction. Generic tests of permissions run on these rows. */
 export interface World {
   db: Database;
-  /** Inserts the rows of another type, if they are not there yet, and returns them. */
+  /** Returns the rows of another type. Inserts them on the first call. */
   rowsOf<T extends ResourceType>(type: T): Promise<readonly Resources[T][]>;
 }
 
 export interface WorldPart<T extends ResourceType, Spec> {
-  /** Generates descriptions of the rows. A number in them is an index, modulo the count, into rows of another type. */
+  /**
+   * Generates descriptions of the rows. A number in a description is an index into the rows of another type, taken
+   * modulo their count.
+   */
   specs: fc.Arbitrary<readonly Spec[]>;
   insert(specs: readonly Spec[], world: World): Promise<readonly Resources[T][]>;
 }
@@ -34,13 +37,21 @@ export interface WorldPart<T extends ResourceType, Spec> {
 export interface NodeCase {
   id: string;
   action: Action;
-  /** The facts that `can` decides the action on. Written by hand: the test compares them with those of the resource. */
+  /**
+   * The facts that `can` decides the action on. They are written by hand, so that they check the facts that the
+   * resource loads.
+   */
   facts: unknown;
 }
 
-/** A mutation, for the test of who may call it (access matrix) and the test that repeating it changes nothing. */
+/**
+ * A mutation. The access matrix tests who may call it; test/domain/repeats.test.ts tests that a repeat changes nothing.
+ */
 export interface MutationCase {
-  /** Null: open to everyone who is signed in; `anyone`: also to those who are not, and to services. */
+  /**
+   * The action that the mutation requires. Null: every signed-in person may call it. `anyone`: services and clients
+   * without a token may call it too.
+   */
   action: Action | null | 'anyone';
   /** The facts that `can` decides the action on. */
   facts(school: SchoolFixture, signedIn: SignedInPersona): unknown;
@@ -53,42 +64,49 @@ export interface MutationCase {
 /** A state in which a mutation writes nothing. */
 export interface RepeatCase {
   state: string;
-  /** Creates the state. If it is the same function as `act`, its result must equal that of `act`. */
+  /** Creates the state. If `before` and `act` are the same function, their results must be equal. */
   before?: (school: RepeatSchool) => Promise<unknown>;
   act(school: RepeatSchool): Promise<unknown>;
   /** The expected result. */
   answer: object;
 }
 
-/** How to send a text argument of the schema. The selection returns the stored text by the alias `stored`. */
+/** How to send a text argument of the schema. `selection` selects the stored text by the alias `stored`. */
 export type TextCase = (
   | { mutation: string; input(text: string, app: Sfera, school: SchoolFixture): object | Promise<object>; selection: string }
   | { query: string; variables(text: string, app: Sfera, school: SchoolFixture): object }
 ) & {
-  /** Whether the argument accepts only texts of a certain form, such as an address. Otherwise it accepts any script. */
+  /**
+   * Whether the argument accepts only texts of a certain form, such as an address. Other arguments accept any script.
+   */
   hasOwnForm?: true;
-  /** Returns the stored form of the text in capitals. Needed only if the text is not stored unchanged. */
+  /**
+   * Returns the stored form of the text, converted to capitals. Needed only if the server does not store the text
+   * unchanged.
+   */
   normalize?: (text: string) => string;
 };
 
 export interface NounFixture<T extends ResourceType = ResourceType, Spec = never> {
   type: T;
-  /** Returns one row of the school, and builds it if `buildBaseSchool` did not. */
+  /** Returns one row of the school. Builds the row if `buildBaseSchool` did not. */
   sample(app: Sfera, school: BaseSchool): { id: string } | Promise<{ id: string }>;
   /** The filter of the rows of a school. Default: by `schoolId`. Null: the rows belong to no school. */
   ofSchool?: ((schoolId: string) => Filter) | null;
   world: WorldPart<T, Spec>;
-  /** A model with a relation to this one, through which the filters of the permissions are nested. */
+  /** A model with a relation to this type. Tests nest the filters of the permissions in that relation. */
   nestedIn?: { model: string; relation: string; column: string };
-  /** The lists of these rows under a parent. `along`: the relation whose `sortKey` orders the list. */
+  /** The lists of these rows under a parent. `along` is the relation whose `sortKey` orders the list. */
   lists?: readonly { parent: string; relation: string; along?: string }[];
   nodes(school: SchoolFixture): readonly NodeCase[];
   mutations?: Readonly<Record<string, MutationCase>>;
-  /** The subscriptions about these rows, with the action that allows to follow them. */
+  /** The subscriptions about these rows, each with the action that a subscriber needs. */
   streams?: Readonly<Record<string, Action>>;
-  /** The text arguments of the schema, by the names `CreateChatInput.name` and `School.people(search)`. */
+  /** The text arguments of the schema, by names such as `CreateChatInput.name` and `School.people(search)`. */
   texts?: Readonly<Record<string, TextCase>>;
-  /** The text arguments that are never displayed, and so may contain any character; each with the reason. */
+  /**
+   * The text arguments that are never displayed, and so may contain any character. Each has the reason as its value.
+   */
   opaqueTexts?: Readonly<Record<string, string>>;
 }
 
@@ -96,12 +114,12 @@ export const defineFixture = <T extends ResourceType, Spec>(fixture: NounFixture
 
 const refusal = (code: string, path: string) => ({ __typename: 'Refusal', code, path: [path] });
 
-/** The result CONFLICT at this argument. */
+/** Returns the refusal CONFLICT at this argument. */
 export const conflictAt = (path: string) => refusal('CONFLICT', path);
 export const notFoundAt = (path: string) => refusal('NOT_FOUND', path);
 export const invalidAt = (path: string) => refusal('INVALID', path);
 
-/** Returns the case of a mutation in a state, created by `before` or present already. */
+/** Returns the case of a mutation in a state. `before` creates the state, unless it exists already. */
 export const inState = (state: string, act: RepeatCase['act'], answer: object, before?: RepeatCase['before']): RepeatCase => ({
   state,
   act,

@@ -1,6 +1,8 @@
 import { hashSync } from '@node-rs/argon2';
 
-/** A password that people of tests have, and its hash, at a cost that tests do not notice. */
+/**
+ * A password for the people of tests, and its hash. The hash has a minimal cost, so that it takes no noticeable time.
+ */
 
 export const knownPassword = 'пароль для проб 7';
 

@@ -5,7 +5,7 @@ import type { BaseSchool } from './base-school.ts';
 import { person, type Person } from './client.ts';
 import type { Sfera } from './sfera.ts';
 
-/** The people, services and strangers that every permission is tried as. */
+/** The kinds of callers that the tests try every permission with. */
 
 export const personas = [
   'administrator',

@@ -23,7 +23,9 @@ export interface CompiledServer {
   remove(): void;
 }
 
-/** Compiles src into a temporary folder with links to node_modules, package.json and prisma; skips type checking. */
+/**
+ * Compiles src into a temporary folder that has links to node_modules, package.json and prisma. Skips type checking.
+ */
 export function compile(): CompiledServer {
   const folder = mkdtempSync(join(tmpdir(), 'sfera-'));
   for (const name of ['node_modules', 'package.json', 'prisma']) symlinkSync(join(root, name), join(folder, name));
@@ -45,13 +47,16 @@ export function compile(): CompiledServer {
 export interface ServerProcess {
   pid: number;
   port: number;
-  /** URL of its GraphQL endpoint. */
+  /** URL of the server's GraphQL endpoint. */
   url: string;
-  /** Its output on stdout and stderr. */
+  /** Returns what the server has written to stdout and stderr. */
   output(): string;
-  /** Resolves when /health/ready answers 200. @throws its output if it exits before. */
+  /**
+   * Resolves when /health/ready answers 200. @throws an error with the server's output if the server exits first, or is
+   * not ready within `factMs`.
+   */
   ready(): Promise<void>;
-  /** Resolves with its exit code or signal. */
+  /** Resolves with the exit code or signal of the server. */
   ended: Promise<number | NodeJS.Signals>;
   kill(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
 }
@@ -111,7 +116,7 @@ export interface ServerFixture {
   db: Database;
   build: Build;
   port: number;
-  /** The settings that servers on this database share. */
+  /** The environment variables that all servers on this database share. */
   env: Record<string, string>;
   token(user: { id: string }): Promise<string>;
 }

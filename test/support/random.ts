@@ -1,4 +1,4 @@
-/** Reproducible random numbers: a failing test prints its seed; set `SEED` to it to repeat the run. */
+/** Reproducible random numbers. A failing test prints its seed; set `SEED` to this seed to repeat the run. */
 
 export interface SeededRandom {
   seed: number;
@@ -12,7 +12,7 @@ export interface SeededRandom {
 
 export function createRandom(seed = Number(process.env.SEED) || Math.floor(Math.random() * 2 ** 31)): SeededRandom {
   let state = seed;
-  // mulberry32
+  // The generator mulberry32.
   const next = () => {
     state = (state + 0x6d2b79f5) | 0;
     let t = Math.imul(state ^ (state >>> 15), 1 | state);

@@ -15,7 +15,7 @@ export async function zipOf(files: Readonly<Record<string, string | Buffer>>): P
   return buffer(zip.outputStream as Readable);
 }
 
-/** Returns a CSV file of its lines. */
+/** Returns a CSV file of these lines. */
 export const csv = (...lines: readonly string[]): string => lines.map((line) => `${line}\r\n`).join('');
 
 export const readBytes = (content: string | Buffer, options?: ReadRosterOptions, name = 'список.csv'): Promise<Roster> =>
@@ -30,7 +30,7 @@ export const placesOf = (notices: RosterNotices): string[] =>
 
 export const codesOf = (notices: RosterNotices): string[] => notices.list.map(({ code }) => code);
 
-/** A small sound set of OneRoster 1.2: one school, classes 5А and 5Б, mathematics in 5А, a teacher and three pupils. */
+/** A small valid set of OneRoster 1.2: one school, classes 5А and 5Б, mathematics in 5А, a teacher and three pupils. */
 export const oneRoster12: Readonly<Record<string, string>> = {
   'manifest.csv': csv(
     'propertyName,value',
@@ -72,7 +72,7 @@ export const oneRoster12: Readonly<Record<string, string>> = {
   ),
 };
 
-/** Returns the set with changes in one file: each pair replaces a text that must occur. */
+/** Returns the files of `oneRoster12` with one file changed. Each pair replaces a text that must occur in the file. */
 export function changed(file: string, ...replacements: readonly (readonly [text: string, by: string])[]): Record<string, string> {
   let content = oneRoster12[file]!;
   for (const [text, by] of replacements) {

@@ -5,16 +5,19 @@ import type { UserPlace } from '../../src/policy/scopes/user.ts';
 import type { BaseSchool } from './base-school.ts';
 import type { Sfera } from './sfera.ts';
 
-/** Targets of mutations in a school of `buildBaseSchool`: their ids as input, their facts, and who can see them. */
+/**
+ * Targets of mutations in a school of `buildBaseSchool`: their ids as input, their facts, and the actors who can see
+ * them.
+ */
 
 export const schoolInput = (app: Sfera, { schoolId }: BaseSchool) => ({ schoolId: app.id('School', schoolId) });
 export const classInput = (app: Sfera, { own }: BaseSchool) => ({ classId: app.id('Class', own.id) });
-/** The extra-curricular chat, whose owner is the leader and whose member is the teacher. */
+/** The extra-curricular chat. Its owner is the leader, and the teacher is a member. */
 export const chatInput = (app: Sfera, { chats }: BaseSchool) => ({ chatId: app.id('Chat', chats.CLUB.id) });
 /** The teacher without a class. */
 export const teacherInput = (app: Sfera, { people }: BaseSchool) => ({ userId: app.id('User', people.teacher.id) });
 export const pupilInput = (app: Sfera, { people }: BaseSchool) => ({ studentId: app.id('User', people.pupil.id) });
-/** A subject of the class, and its teacher. */
+/** The class, and a subject that is taught in it. */
 export const taughtInput = (app: Sfera, school: BaseSchool) => ({
   ...classInput(app, school),
   subjectId: app.id('Subject', school.subject.id),

@@ -3,13 +3,13 @@ import { startApp, type App, type AppDeps } from '../../src/http/app.ts';
 import type { Running } from '../../src/http/bootstrap.ts';
 
 export interface SecondApp extends App {
-  /** URL of its GraphQL endpoint. */
+  /** URL of the server's GraphQL endpoint. */
   url: string;
 }
 
 /**
- * Starts another HTTP server on the database and services of a running one, on a free port. It has no pages unless
- * `routes` is given.
+ * Starts another HTTP server on a free port. It uses the database and the services of the running server. It has no
+ * pages unless `routes` is given.
  */
 export async function startSecondApp(
   running: Running,

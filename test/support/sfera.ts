@@ -26,7 +26,10 @@ export interface Sfera extends Running {
   anonymous: Person;
   /** Registers a service client of the school and returns a client with its token. */
   asService(schoolId: string, scopes?: string[]): Promise<Person>;
-  /** A new client of the school with every scope, and its token, for uploads. */
+  /**
+   * Registers a service client of the school with every scope. Returns a client of the API and its token, which uploads
+   * need.
+   */
   senderOfService(schoolId: string): Promise<{ as: Person; token: string }>;
   token(user: Pick<User, 'id'>, seconds?: number): Promise<{ token: string; sessionId: string }>;
   events(schoolId: string): Promise<Event[]>;

@@ -1,7 +1,7 @@
 import { relative } from 'node:path';
 import type { Reporter, TestModule } from 'vitest/node';
 
-/** Prints the ten slowest test files at the end of a run of more files than that. */
+/** Prints the ten slowest test files at the end of a run, if the run had more than ten files. */
 export default class SlowestFiles implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const files = modules

@@ -12,13 +12,13 @@ export interface ReceivedMail {
 }
 
 export interface Smtp {
-  /** For SMTP_URL. */
+  /** The value for SMTP_URL. */
   url: string;
   received: ReceivedMail[];
   close(): Promise<void>;
 }
 
-/** @param options what the server does besides receiving, such as refusing a recipient. */
+/** @param options what the server does besides receiving mails, such as refusing a recipient. */
 export async function startSmtp(options: SMTPServerOptions = {}): Promise<Smtp> {
   const received: ReceivedMail[] = [];
   const server = new SMTPServer({

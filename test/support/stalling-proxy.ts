@@ -1,11 +1,11 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** A TCP proxy that can stop forwarding without closing connections, like a network that drops every packet. */
+/** A TCP proxy. It can stop forwarding without closing connections, like a network that drops every packet. */
 export interface StallingProxy {
   /** The target URL with the address of the proxy. */
   url: string;
   stall(): void;
-  /** Forwards again, first the buffered data. */
+  /** Forwards again, starting with the buffered data. */
   resume(): void;
   close(): Promise<void>;
 }

@@ -7,11 +7,11 @@ import { migrate, readMigrations } from '../../src/db/migrate.ts';
 import { createLogger } from '../../src/logger.ts';
 import { createDatabase, dropDatabase } from './server.ts';
 
-/** Global setup: creates a migrated database; every test file starts with a copy of it. */
+/** Global setup: creates a migrated database. Every test file starts with a copy of this database. */
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** The file of an embedded database, or a database's name on the server of TEST_DATABASE_URL. */
+    /** The path of a file with an embedded database, or the name of a database on the server of TEST_DATABASE_URL. */
     template: string;
   }
 }
@@ -33,7 +33,7 @@ export default async function prepare(project: TestProject): Promise<void | (() 
   return () => dropDatabase(server, name);
 }
 
-/** Creates the embedded template, or reuses the one of an earlier run with the same migrations and dependencies. */
+/** Creates the embedded template. Reuses the template of an earlier run with the same migrations and dependencies. */
 async function embeddedTemplate(): Promise<string> {
   const hash = createHash('sha256').update(readFileSync(new URL('package-lock.json', root)));
   for (const { checksum } of readMigrations()) hash.update(checksum);
@@ -45,7 +45,7 @@ async function embeddedTemplate(): Promise<string> {
   await migrate(database, log);
   const dump = await database.dump?.();
   await database.close();
-  // Writes to a temporary name and renames, so that a concurrent run never reads a partial file.
+  // Writes to a temporary name and then renames the file, so that a concurrent run never reads a partial file.
   const aside = `${file}.${randomUUID()}`;
   writeFileSync(aside, dump ?? new Uint8Array());
   renameSync(aside, file);

@@ -1,7 +1,7 @@
 /** Texts that people write, and texts with invisible or misleading characters. */
 
 export const visibleTexts: readonly string[] = [
-  // Names of Russia and of those who come to it.
+  // Names of people from Russia and from other countries.
   'Иванова',
   'Ёлкин-Палкин',
   "О'Коннор",

@@ -2,13 +2,13 @@ import fc from 'fast-check';
 
 /** Parts of the fast-check arbitraries that generate worlds: random contents of a database. */
 
-/** A number that `at` takes modulo the length of its list. */
+/** An index into a list. `at` takes it modulo the length of the list. */
 export const index = fc.nat({ max: 11 });
 
 /** True one time in four. */
 export const oneTimeInFour = fc.nat({ max: 3 }).map((n) => n === 0);
 
-/** For a type whose rows are made from the rows of other types, so that they need no descriptions of their own. */
+/** The `specs` of a type whose rows are made from the rows of other types. Such rows need no descriptions. */
 export const noSpecs = fc.constant<readonly never[]>([]);
 
 export const nonEmptyArray = <T>(of: fc.Arbitrary<T>, maxLength: number) => fc.array(of, { minLength: 1, maxLength });
@@ -17,10 +17,10 @@ export const at = <T>(list: readonly T[], n: number): T => list[n % list.length]
 
 export const day = (n: number) => new Date(Date.UTC(2026, 0, 1 + n));
 
-/** The end of a row: the day `n`, or null. */
+/** Returns the end of a row: the day `n`, or null if the row has not ended. */
 export const endIf = (isEnded: boolean, n: number) => (isEnded ? day(n) : null);
 
-/** Drops rows that a unique constraint would refuse: of two rows with the same key, the second. */
+/** Drops rows that a unique constraint would refuse. Of two rows with the same key, drops the second. */
 export function withoutConflicts<T>(rows: readonly T[], keyOf: (row: T) => string | null): T[] {
   const seen = new Set<string>();
   return rows.filter((row) => {

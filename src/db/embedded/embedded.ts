@@ -25,7 +25,10 @@ export interface WorkerOptions {
 
 /** PostgreSQL in a worker thread of this process, with one session and without a socket. */
 export interface Embedded {
-  /** Returns a stream for a client of node-postgres. A new connection rolls back what the previous one left open. */
+  /**
+   * Returns a stream for a client of node-postgres. A new connection rolls back the open transaction of the previous
+   * connection.
+   */
   connection(): Duplex;
   /** Returns a copy of the whole database, for `template`. */
   dump(): Promise<Uint8Array>;
@@ -103,7 +106,7 @@ interface LockedFolder {
   lost: AbortSignal;
 }
 
-/** @throws ConfigError when the folder was lost, even before the listener for `abort` was added. */
+/** Checks that this process holds the folder. @throws ConfigError if it was lost, even before `abort` had a listener. */
 function checkHeld({ lock, lost }: LockedFolder): void {
   lock.check();
   lost.throwIfAborted();
@@ -124,7 +127,7 @@ class DatabaseWorker implements Embedded {
   readonly #dumps: PendingDump[] = [];
   #connectionCount = 0;
   #isClosing = false;
-  /** Why the worker answers nothing any more. */
+  /** The reason why the worker no longer answers. */
   #stopReason: Error | undefined;
   #reportFailure!: (error: Error) => void;
 
@@ -136,7 +139,7 @@ class DatabaseWorker implements Embedded {
     folder?.lost.addEventListener('abort', () => this.#abandonFolder(folder.lost.reason as Error));
   }
 
-  /** Starts a worker; resolves when it answers. @throws ConfigError when the folder is lost. */
+  /** Starts a worker. Resolves when the worker answers. @throws ConfigError when the folder is lost. */
   static async start(options: WorkerOptions, folder?: LockedFolder): Promise<DatabaseWorker> {
     if (folder !== undefined) checkHeld(folder);
     const database = new DatabaseWorker(options, folder);
@@ -188,18 +191,18 @@ class DatabaseWorker implements Embedded {
     this.#worker.on('exit', () => this.#stop(new DatabaseStopped('The embedded database has stopped.')));
   }
 
-  /** Sends a request, unless the folder is lost: `#stop` has then destroyed the connections. */
+  /** Sends a request. Sends nothing if the folder is lost: `#stop` has then destroyed the connections. */
   #post(request: WorkerRequest): void {
     if (this.#folder?.lock.check() ?? true) this.#worker.postMessage(request);
   }
 
-  /** Ends the worker of a folder that another process took. If it was starting, the start fails. */
+  /** Ends the worker after another process has taken the folder. If the worker was starting, the start fails. */
   #abandonFolder(cause: Error): void {
     this.#stop(new DatabaseStopped(cause.message, { cause }));
     void this.#worker.terminate();
   }
 
-  /** Fails everything that waits for the worker. Keeps the first reason. */
+  /** Rejects everything that waits for the worker. Keeps the first reason. */
   #stop(error: Error): void {
     this.#stopReason ??= error;
     if (!this.#isClosing) this.#reportFailure(this.#stopReason);
@@ -208,5 +211,5 @@ class DatabaseWorker implements Embedded {
   }
 }
 
-/** The worker beside this file: the compiled one, or the source through a loader. */
+/** The file of the worker next to this file: the compiled worker, or worker-source.mjs, which loads the TypeScript source. */
 const workerFile = new URL(import.meta.url.endsWith('.ts') ? './worker-source.mjs' : './worker.js', import.meta.url);

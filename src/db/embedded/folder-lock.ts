@@ -23,13 +23,14 @@ import {
 /**
  * Lets one process at a time use the folder of the embedded database.
  *
- * `pg.lock/` holds numbered locks, and the highest number owns the folder. A process that proves the owner dead
- * prepares the lock with the next number, with its socket, and puts it in place by one rename, which fails if the
- * number is taken. The highest lock is never removed, not even by its owner. So two processes cannot take over the same
- * dead lock, and no process removes a lock that another process has just created.
+ * `pg.lock/` holds numbered locks. The lock with the highest number owns the folder. When a process proves the owner
+ * dead, it prepares the lock with the next number, including its socket. One rename puts the lock in place; the
+ * rename fails if the number is taken. The highest lock is never removed, not even by its owner. So two processes
+ * cannot both take over from the same dead owner, and no process removes a lock that another process has just
+ * created.
  */
 export interface FolderLock {
-  /** Returns whether this process still owns the folder; if not, `onLost` has been called. */
+  /** Returns whether this process still owns the folder. If it does not, `onLost` has been called. */
   check(): boolean;
   release(): void;
 }
@@ -44,12 +45,12 @@ export interface LockOptions {
 }
 
 const locksFolder = 'pg.lock';
-/** Milliseconds to wait for the owner to release the folder, since it may just be ending. */
+/** Milliseconds to wait for the owner to release the folder, because the owner may just be ending. */
 const maxWaitMs = 1000;
 
 /**
- * Locks the folder for this process, creating it when it is missing.
- * @throws ConfigError when a living process holds the folder, or it cannot be written.
+ * Locks the folder for this process. Creates the folder when it is missing.
+ * @throws ConfigError when a living process holds the folder, or the folder cannot be written.
  */
 export async function lockFolder(dir: string, options: LockOptions): Promise<FolderLock> {
   const locks = join(dir, locksFolder);
@@ -76,7 +77,7 @@ export async function lockFolder(dir: string, options: LockOptions): Promise<Fol
   }
 }
 
-/** Returns whether the owner is alive. A removed lock counts as alive, since a later one replaced it. */
+/** Returns whether the owner is alive. A removed lock counts as alive, because the owner of a later lock removed it. */
 async function isAliveOrGone(lock: string, machine: string | null, onWait: (owner: Owner | undefined) => void): Promise<boolean> {
   try {
     return await isAlive(lock, machine, onWait);
@@ -115,7 +116,7 @@ async function claim(locks: string, number: number, machine: string | null): Pro
     renameSync(temporary, join(locks, String(number)));
     removeOlderLocks(locks, number);
     if (highestNumber(locks) === number) return { number, owner, server, confirmedAt };
-    // Another process took a higher number while this one was paused.
+    // Another process took a higher number while this process was paused.
     rmSync(join(locks, String(number)), { recursive: true, force: true });
   } catch (error) {
     if (!isTaken(error)) {
@@ -187,7 +188,7 @@ class HeldLock implements FolderLock {
     return join(this.#locks, String(this.#number));
   }
 
-  /** Returns the time since the last renewal. The system clock may have been set back. */
+  /** Returns the milliseconds since the last renewal. The difference is negative if the system clock was set back. */
   #unconfirmedMs(): number {
     return Math.abs(Date.now() - this.#confirmedAt);
   }
@@ -199,7 +200,7 @@ class HeldLock implements FolderLock {
       this.#confirmedAt = Date.now();
     } catch (error) {
       if (isGone(error)) return this.#lose('was replaced');
-      // Gives the folder up before another machine may take it over, which is `leaseMs` after the last renewal.
+      // Gives the folder up in time: another machine may take the folder over `leaseMs` after the last renewal.
       const { code } = error as NodeJS.ErrnoException;
       if (this.#unconfirmedMs() > leaseMs - 2 * renewalMs) this.#lose(`cannot be written any more (${code})`);
     }
@@ -223,7 +224,7 @@ function removeOlderLocks(locks: string, number: number): void {
     try {
       rmSync(join(locks, name), { recursive: true, force: true });
     } catch {
-      // Another process is writing into it, and will find that the number is taken.
+      // Another process is writing into this folder. Its rename will fail, because the number is taken.
     }
   }
 }
@@ -258,7 +259,7 @@ function createLocksFolder(dir: string, locks: string): void {
       const [pid = '', start = ''] = readFileSync(locks, 'utf8').split(' ');
       if (isRunning(Number(pid), start))
         throw new ConfigError(`The folder ${dir} is in use by another process (${pid}): stop it, or set DATA_DIR to another folder.`);
-      // Fails on a folder, so it cannot remove the locks of another process that has just started.
+      // `unlinkSync` fails on a folder, so it cannot remove the locks of another process that has just started.
       unlinkSync(locks);
     } catch (failure) {
       // Another process may have removed the file or created the folder.

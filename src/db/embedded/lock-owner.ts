@@ -13,7 +13,7 @@ export interface Owner {
   machine: string | null;
   /** Device number of the mounted file system (`deviceOf`). Missing in locks of earlier versions. */
   device?: number;
-  /** For the message only: a PID means nothing in another PID namespace. */
+  /** Only for messages: a PID means nothing in another PID namespace. */
   pid: number;
   host: string;
   released: boolean;
@@ -26,7 +26,7 @@ export const leaseMs = 10_000;
 
 const ownerFile = 'owner';
 const socketFile = 'socket';
-/** Longest socket path in bytes on every system; libuv and kernels have limits (108 on Linux, 104 on macOS). */
+/** Maximum bytes of a socket path on every system. libuv and the kernels have limits: 108 on Linux, 104 on macOS. */
 const maxSocketPath = 100;
 
 export const ownerPath = (lock: string): string => join(lock, ownerFile);
@@ -44,9 +44,9 @@ export function machineId(): string {
 }
 
 /**
- * Identifies the mounted file system of a folder. If a network or FUSE file system is mounted twice, each mount has its
- * own device number and its own inode for the same socket, and the kernel finds a socket only by the inode that it was
- * bound to.
+ * Identifies the mounted file system of a folder. A network or FUSE file system can be mounted twice. Each mount then
+ * has its own device number, and its own inode for the same socket. The kernel finds a socket only by the inode to
+ * which the socket was bound.
  */
 export const deviceOf = (folder: string): number => statSync(folder).dev;
 
@@ -76,15 +76,16 @@ function readOwnerText(lock: string): string | undefined {
 }
 
 /**
- * Renews the lease: sets the time of the owner's file. @returns false when the file is another owner's. @throws ENOENT
- * when it is gone.
+ * Renews the lease: sets the time of the owner's file.
+ * @returns false when the file belongs to another owner.
+ * @throws ENOENT when the file is gone.
  */
 export function renew(lock: string, id: string): boolean {
   const now = new Date();
   return ifOwned(lock, id, (file) => futimesSync(file, now, now));
 }
 
-/** Marks the lock as released if it still is this owner's. Writes in place, so that a full disk does not prevent it. */
+/** Marks the lock as released if it still belongs to this owner. Writes in place, so that it works on a full disk. */
 export function markReleased(lock: string, id: string): void {
   ifOwned(lock, id, (file, text) => writeSync(file, text.replace('"released":false', '"released":true '), 0));
 }
@@ -105,10 +106,10 @@ function ifOwned(lock: string, id: string, change: (file: number, text: string) 
 export const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ESTALE'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 /**
- * Returns whether the owner of a lock is alive. If its socket accepts a connection, or has a full queue of connections,
- * the owner is alive, even if it is stopped (SIGSTOP). The kernel closes a socket together with its process, so on
- * Linux a refused connection proves death, but only where both processes see the socket through one kernel and one
- * mount. In all other cases calls `onWait` and watches the lease for `leaseMs`.
+ * Returns whether the owner of a lock is alive. An owner is alive if its socket accepts a connection or has a full
+ * queue, even if the process is stopped (SIGSTOP). The kernel closes a socket when the process of the socket ends.
+ * So on Linux a refused connection proves that the owner is dead, if both processes see the socket through one
+ * kernel and one mount. In all other cases, calls `onWait` and watches the lease for `leaseMs`.
  * @throws ENOENT when the lock is gone.
  */
 export async function isAlive(lock: string, machine: string | null, onWait: (owner: Owner | undefined) => void): Promise<boolean> {
@@ -117,14 +118,18 @@ export async function isAlive(lock: string, machine: string | null, onWait: (own
   if (owner !== undefined && machine !== null && owner.machine === machine) {
     const code = await connectTo(lock, owner);
     if (code === undefined || code === 'EAGAIN') return true;
-    // Only on Linux: other systems also refuse when the queue is full, and their machine id is only the host name.
+    // Only on Linux. Other systems also refuse a connection when the queue is full, and their machine id is only the
+    // host name.
     if (code === 'ECONNREFUSED' && process.platform === 'linux' && owner.device === deviceOf(lock)) return false;
   }
   onWait(owner);
   return isRenewed(lock);
 }
 
-/** Watches for `leaseMs` whether the owner's file changes. Clocks of two machines are never compared. */
+/**
+ * Watches for `leaseMs` whether the owner's file changes. Does not compare times, because the clocks of two machines
+ * may differ.
+ */
 async function isRenewed(lock: string): Promise<boolean> {
   const initial = readSignature(lock);
   for (const end = performance.now() + leaseMs; performance.now() < end;) {
@@ -163,9 +168,10 @@ export function listen(lock: string, id: string): Promise<{ close(): void } | un
       resolve(undefined);
     });
     server.listen(address.path, () => {
-      // Errors of single connections, such as EMFILE, leave the socket bound.
+      // Ignores errors of single connections, such as EMFILE, because the socket stays bound.
       server.on('error', () => {});
-      // Closing the server removes the socket by the path that it was bound to, so the folder stays open until then.
+      // The folder stays open until the server is closed: closing the server removes the socket by a path through the
+      // open folder.
       resolve({ close: () => server.close(address.close) });
     });
   });

@@ -6,8 +6,8 @@ type Callback = (error?: Error | null) => void;
 const turnEnds = new Set([...'QSHcfp'].map((letter) => letter.charCodeAt(0)));
 
 /**
- * A stream that replaces the socket of node-postgres. Forwards only whole turns of the PostgreSQL protocol, that is
- * messages up to one after which the client waits, however their bytes were split into writes.
+ * A stream that replaces the socket of node-postgres. Collects the written bytes, and forwards only whole turns of
+ * the PostgreSQL protocol. A turn ends with a message after which the client waits for an answer.
  */
 export class ProtocolStream extends Duplex {
   /** As on a socket: the number of bytes that were received. */
@@ -28,7 +28,7 @@ export class ProtocolStream extends Duplex {
   }
 
   override _read(): void {
-    // `receive` pushes the bytes without backpressure: they are never more than the answer to one statement.
+    // `receive` pushes the bytes without backpressure, because they are at most the answer to one statement.
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
@@ -50,7 +50,7 @@ export class ProtocolStream extends Duplex {
     this.#pending = Buffer.concat([this.#pending, ...chunks]);
     const end = this.#endOfTurn();
     if (end === 0) return;
-    // Copies, since posting a view would clone its whole buffer to the worker.
+    // Copies the bytes, because posting a view would clone its whole buffer to the worker.
     this.#send(new Uint8Array(this.#pending.subarray(0, end)));
     this.#pending = this.#pending.subarray(end);
   }

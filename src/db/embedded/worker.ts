@@ -20,12 +20,12 @@ const reply = (message: WorkerReply, bytes: Uint8Array): void => port.postMessag
 
 const runSql = (sql: string): Uint8Array => database.execProtocolRawSync(protocol.serialize.query(sql));
 
-/** A startup packet has no type byte, so its first byte is the highest of its length. */
+/** A startup packet has no type byte. Its first byte is the highest byte of its length, which is 0. */
 const startsSession = (bytes: Uint8Array): boolean => bytes[0] === 0;
 
 function exchange(bytes: Uint8Array): Uint8Array {
   if (!startsSession(bytes)) return database.execProtocolRawSync(bytes);
-  // All connections share one session, so this resets what the previous connection left open.
+  // All connections share one session. Resets what the previous connection left open.
   runSql('rollback');
   runSql('discard all');
   return database.execProtocolRawSync(bytes).slice();

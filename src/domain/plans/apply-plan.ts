@@ -5,17 +5,16 @@ import { findFor, lock, lockMany } from '../access.ts';
 import { mutate, type Context } from '../context.ts';
 import type { Plan } from '../entities.ts';
 import { withExternalIdConflict } from '../external-ids.ts';
-import { refuseImpossibleAssignments, refuseMoved, refuseNewNamesakes } from './check-plan.ts';
+import { refuseDeactivated, refuseImpossibleAssignments, refuseMoved, refuseNewNamesakes, refuseStaying } from './check-plan.ts';
 import { refuseOld } from './plan-age.ts';
 import { loadStoredRows, writeDone } from './plan-store.ts';
-import { byNoun, existingIds, presentStates, type RowsByNoun, type StoredRow } from './plan-things.ts';
+import { byNoun, endingClasses, existingIds, presentStates, type RowsByNoun, type StoredRow } from './plan-things.ts';
 import { PlanWriter } from './plan-writer.ts';
 import { loadPresentRoster } from './present-roster.ts';
 import type { PersonState } from './plan-rows.ts';
 
-export interface ApplyPlanInput {
-  planId: string;
-  /** How many of the people whom the plan covers may leave, in per cent. */
+export interface ApplyOptions {
+  /** How many of the people whom an import covers may leave, in per cent. */
   threshold?: number | null;
   skipErrors?: boolean | null;
 }
@@ -29,48 +28,72 @@ const defaultThreshold = 5;
  *   if a row is in ERROR (unless `skipErrors`), if more people than the threshold would leave the school or their class, if
  *   something changed since the plan was made, or if an assignment cannot start.
  */
-export async function applyPlan(ctx: Context, input: ApplyPlanInput): Promise<Plan> {
+export async function applyPlan(ctx: Context, input: ApplyOptions & { planId: string }): Promise<Plan> {
   const found = await findFor(ctx, 'Plan', input.planId, 'plan.apply');
-  const threshold = thresholdOf(input.threshold);
+  thresholdOf(input.threshold);
+  return applyFound(ctx, found, () => input);
+}
+
+/**
+ * Applies a plan with the options that `optionsOf` gives for the locked plan. Leaves the plan as it is if they are null.
+ */
+export async function applyFound(
+  ctx: Context,
+  found: Pick<Plan, 'id' | 'schoolId'>,
+  optionsOf: (plan: Plan) => ApplyOptions | null,
+): Promise<Plan> {
   return withExternalIdConflict(
     mutate(ctx, async (tx) => {
       await lock(tx, 'School', found.schoolId);
       const plan = await lock(tx, 'Plan', found.id);
-      if (plan.state === 'APPLIED') return tx.prisma.plan.findUniqueOrThrow({ where: { id: plan.id } });
+      const options = optionsOf(plan);
+      if (plan.state === 'APPLIED' || options === null) return tx.prisma.plan.findUniqueOrThrow({ where: { id: plan.id } });
       refuseUnlessReady(plan);
       refuseOld(plan);
       const rows = await loadStoredRows(tx, plan.id);
-      if (input.skipErrors !== true) await refuseErrors(tx, plan.id);
+      if (options.skipErrors !== true) await refuseErrors(tx, plan.id);
       const things = byNoun(rows);
-      refuseTooManyEnds(things.people, plan.coveredCount, threshold);
+      // Who leaves at the turn of a year was stated when the plan was made.
+      const isImport = plan.source === 'IMPORT';
+      if (isImport) refuseTooManyEnds(things.people, plan.coveredCount, thresholdOf(options.threshold));
       await lockThings(tx, things);
       const present = await loadPresentRoster(tx, plan);
       refuseMoved(rows, presentStates(present), ({ before }) => before);
       refuseNewNamesakes(things, present);
+      // At the turn of a year a deactivated pupil moves with the class.
+      if (isImport) refuseDeactivated(things, present);
+      refuseStaying(things, present);
       refuseImpossibleAssignments(things, present);
       const writer = new PlanWriter(ctx, tx, { plan, present });
       await writer.write(things);
       for (const row of rows) row.done ??= {};
       await writeDone(tx, rows);
       record(tx, 'plan.applied', { schoolId: plan.schoolId, planId: plan.id });
-      return tx.prisma.plan.update({ where: { id: plan.id }, data: { state: 'APPLIED', appliedAt: new Date() } });
+      return tx.prisma.plan.update({ where: { id: plan.id }, data: { state: 'APPLIED', appliedAt: new Date(), appliesAt: null } });
     }),
   );
 }
 
-function thresholdOf(threshold: number | null | undefined): number {
+/** Returns the stated threshold, or the default. @throws INVALID for a number that is not in 0 to 100. */
+export function thresholdOf(threshold: number | null | undefined): number {
   if (threshold === undefined || threshold === null) return defaultThreshold;
   if (!Number.isInteger(threshold) || threshold < 0 || threshold > 100)
     throw invalid('threshold', ['Укажите целое число процентов от 0 до 100.', 'Give a whole number of per cent from 0 to 100.']);
   return threshold;
 }
 
-function refuseUnlessReady({ state }: Plan): void {
+/** @throws CONFLICT for a plan that failed, was applied or was undone. */
+export function refuseUnlessReady({ state }: Plan): void {
   if (state === 'READY') return;
   throw conflict(
-    state === 'UNDONE'
-      ? ['План уже применяли и отменили: составьте новый.', 'The plan was applied and undone: make a new one.']
-      : ['Файл этого плана не удалось прочитать: применять нечего.', 'The file of this plan could not be read: there is nothing to apply.'],
+    state === 'APPLIED'
+      ? ['План уже применён.', 'The plan has been applied already.']
+      : state === 'UNDONE'
+        ? ['План уже применяли и отменили: составьте новый.', 'The plan was applied and undone: make a new one.']
+        : [
+            'Файл этого плана не удалось прочитать: применять нечего.',
+            'The file of this plan could not be read: there is nothing to apply.',
+          ],
     { path: ['planId'] },
   );
 }
@@ -110,21 +133,22 @@ function refuseTooManyEnds(people: readonly StoredRow<PersonState>[], coveredCou
 
 /**
  * Locks the classes and people that the plan changes or refers to, in the order of `lockRank`. Then locks the chats that
- * these people own or moderate: a chat whose moderator leaves needs another moderator.
+ * these people own or moderate, and those of ending classes: a chat whose moderator leaves needs another moderator.
  */
 async function lockThings(tx: Tx, things: RowsByNoun): Promise<void> {
   const { classIds, userIds } = existingIds(things);
   await lockMany(tx, 'Class', classIds);
   await lockMany(tx, 'User', userIds);
-  await lockModeratedChats(tx, [...userIds]);
+  await lockChats(tx, { userIds: [...userIds], classIds: endingClasses(things) });
 }
 
-/** Locks the open chats that these people own or moderate. */
-export async function lockModeratedChats(tx: Tx, userIds: readonly string[]): Promise<void> {
+/** A step: locks the open chats that these people own or moderate, and all chats of these classes. */
+export async function lockChats(tx: Tx, { userIds, classIds }: { userIds: readonly string[]; classIds: readonly string[] }): Promise<void> {
   const chats = await tx.query<{ id: string }>(
-    `select distinct m.chat_id as id from chat_member m join chat c on c.id = m.chat_id and c.archived_at is null
-     where m.user_id = any($1::uuid[]) and m.role <> 'MEMBER'`,
-    [userIds],
+    `select m.chat_id as id from chat_member m join chat c on c.id = m.chat_id and c.archived_at is null
+     where m.user_id = any($1::uuid[]) and m.role <> 'MEMBER'
+     union select id from chat where class_id = any($2::uuid[])`,
+    [userIds, classIds],
   );
   await lockMany(
     tx,

@@ -31,6 +31,13 @@ const changedSince = (rows: readonly StoredRow[]) => {
   );
 };
 
+/** @throws CONFLICT that names the people whom an import changes although they were deactivated after the plan was made. */
+export function refuseDeactivated({ people }: RowsByNoun, present: PresentRoster): void {
+  const deactivated = new Set(present.people.filter(({ isDeactivated }) => isDeactivated).map(({ id }) => id));
+  const changed = people.filter(({ operation, thingId }) => operation === 'CHANGE' && deactivated.has(thingId));
+  if (changed.length > 0) throw changedSince(changed);
+}
+
 /**
  * @throws CONFLICT if the number of namesakes of a person in an ADD has changed since the plan was made: somebody may have
  *   created that person.
@@ -41,6 +48,26 @@ export function refuseNewNamesakes({ people }: RowsByNoun, present: PresentRoste
     ({ operation, after }) => operation === 'ADD' && after !== null && (counts.get(nameKey(after)) ?? 0) !== (after.namesakes ?? 0),
   );
   if (moved.length > 0) throw changedSince(moved);
+}
+
+/** @throws CONFLICT that names the classes which end although somebody stays in them: a pupil, or a teacher with an assignment. */
+export function refuseStaying({ classes, people, assignments }: RowsByNoun, present: PresentRoster): void {
+  const leaving = new Set(people.filter(({ before, after }) => before?.classId !== after?.classId).map(({ thingId }) => thingId));
+  const ended = new Set(assignments.filter(({ before }) => before !== null).map(({ thingId }) => thingId));
+  const held = new Set([
+    ...present.people.filter(({ id }) => !leaving.has(id)).map(({ enrolment }) => enrolment?.classId),
+    ...present.assignments.filter(({ id }) => !ended.has(id)).map(({ classId }) => classId),
+  ]);
+  const ending = classes.filter(({ operation, thingId }) => operation === 'END' && held.has(thingId));
+  if (ending.length === 0) return;
+  const { ru, en } = linesOf(ending);
+  throw conflict(
+    [
+      `В этих классах остаются ученики или учителя (${ru}): их записи исключены из плана, или они появились позже. Исключите и записи классов или составьте план заново.`,
+      `Pupils or teachers stay in these classes (${en}): their rows were excluded, or they came later. Exclude the rows of the classes too, or make the plan again.`,
+    ],
+    { path: ['planId'] },
+  );
 }
 
 /**

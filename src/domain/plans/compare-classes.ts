@@ -40,7 +40,7 @@ export function compareClasses({ classes }: Roster, present: PresentRoster): Com
 }
 
 /** Returns the same key for classes whose names look the same (`confusableKey`). */
-const classKey = ({ grade, letter }: { grade: number; letter: string }): string => `${grade} ${confusableKey(letter)}`;
+export const classKey = ({ grade, letter }: { grade: number; letter: string }): string => `${grade} ${confusableKey(letter)}`;
 
 function fieldsOf({ grade, letter }: RosterClass): { grade: number; letter: string } | null {
   try {

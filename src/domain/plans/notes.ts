@@ -60,8 +60,8 @@ export const notes = {
     'This person has no role of a teacher, and so cannot have a class or a subject.',
   ],
   CLASS_TEACHER_TWICE: [
-    'У класса может быть только один классный руководитель, а файл называет двоих.',
-    'A class has one class teacher, but the file names two.',
+    'У класса может быть только один классный руководитель, а здесь указаны двое.',
+    'A class has one class teacher, but two are given here.',
   ],
   SET_BY_HAND: [
     'Это сделал человек в Сфере, а файл говорит другое. Осталось, как было. Чтобы взять из файла, отметьте строку.',
@@ -83,6 +83,20 @@ export const notes = {
     'Роль администрации школы импорт от внешней системы не назначает: это делает администратор.',
     'An import by a service does not grant a role of the school’s administration: an administrator does.',
   ],
+  GRADUATED: ['Выпускается: роль ученика заканчивается.', 'Graduates: the role of a pupil ends.'],
+  REGROUPED: [
+    'Остаётся в школе без класса, пока вы не загрузите список новых классов или не укажете класс в этой записи.',
+    'Stays in the school without a class until you import a list of the new classes, or give this row a class.',
+  ],
+  PRIMARY_SCHOOL_ENDS: [
+    'После 4 класса классный руководитель обычно меняется. Если он остаётся, включите запись; если нет, укажите в ней другого.',
+    'After grade 4 a class usually gets another class teacher. Include this row if the teacher stays, or give it another one.',
+  ],
+  SUBJECT_TEACHER_PROPOSED: [
+    'Учитель вёл этот предмет в прошлом году. Если ведёт и дальше, включите запись.',
+    'The teacher taught this subject last year. Include this row if that goes on.',
+  ],
+  EDITED: ['Так решил человек.', 'A person decided so.'],
   EXCLUDED: ['Строку исключил человек.', 'A person excluded this row.'],
 } as const satisfies Record<string, Message>;
 

@@ -12,7 +12,7 @@ import { dayIn, schoolYearOf } from '../school-years.ts';
 import { normalizeOptionalLine } from '../text.ts';
 import { claimUpload, deleteUpload, findReceivedUpload, uploadPath } from '../uploads.ts';
 import { compareRoster } from './compare-roster.ts';
-import { insertPlanRows } from './plan-store.ts';
+import { authorOf, insertPlanRows } from './plan-store.ts';
 import { loadPresentRoster } from './present-roster.ts';
 
 export interface ImportOptions {
@@ -114,11 +114,6 @@ const systemOf = ({ system }: ImportOptions): string => normalizeOptionalLine('s
  */
 const isReadable = ({ format, people, classes, enrolments, assignments, errors }: Roster): boolean =>
   format !== null && (errors.total === 0 || [people, classes, enrolments, assignments].some((list) => list.length > 0));
-
-const authorOf = ({ actor }: Context) => ({
-  clientId: actor.kind === 'service' ? actor.clientId : null,
-  createdById: actor.kind === 'user' ? actor.userId : null,
-});
 
 async function yearOf(ctx: Context, school: School, schoolYearId: string | null | undefined): Promise<string | null> {
   if (schoolYearId === undefined || schoolYearId === null) return null;

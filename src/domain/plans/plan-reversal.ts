@@ -5,8 +5,9 @@ import { followRules } from '../chat-membership-rules.ts';
 import type { Context } from '../context.ts';
 import type { Plan } from '../entities.ts';
 import { issuePersonalInvitations, revokeWithoutRole } from '../issue-personal-invitations.ts';
-import type { AssignmentState, PersonState } from './plan-rows.ts';
-import type { RowsByNoun, StoredRow } from './plan-things.ts';
+import { unarchiveAll } from '../unarchive-class.ts';
+import type { PersonState } from './plan-rows.ts';
+import { endingClasses, type RowsByNoun, type StoredRow } from './plan-things.ts';
 import { writeClasses, writePeople, writeSubjects } from './write-things.ts';
 
 type PersonRow = StoredRow<PersonState>;
@@ -33,11 +34,12 @@ export class PlanReversal {
   async write({ classes, subjects, people, assignments }: RowsByNoun): Promise<void> {
     const { schoolId } = this.#plan;
     await this.#enrolments(people);
-    await this.#assignments([...people, ...assignments]);
+    await this.#assignments([...classes, ...people, ...assignments]);
     await this.#grants(people);
     await writePeople(this.#tx, this.#plan, people, 'before');
     await writeClasses(this.#tx, this.#plan, classes, 'before');
     await writeSubjects(this.#tx, this.#plan, subjects, 'before');
+    await unarchiveAll(this.#tx, schoolId, endingClasses({ classes }));
     const workers = assignments.flatMap(({ before, after }) => [before?.userId, after?.userId]).filter(present);
     const userIds = [...new Set([...people.map(({ thingId }) => thingId), ...workers])];
     await followRules(this.#tx, schoolId, ...userIds);
@@ -65,7 +67,7 @@ export class PlanReversal {
     }
   }
 
-  async #assignments(rows: readonly StoredRow<PersonState | AssignmentState>[]): Promise<void> {
+  async #assignments(rows: readonly StoredRow[]): Promise<void> {
     const made = rows.map(({ done }) => done?.assignment).filter(present);
     const ended = rows.flatMap(({ done }) => done?.endedAssignments ?? []);
     await recordAssignments(this.#tx, made, 'ended');

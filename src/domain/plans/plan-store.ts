@@ -1,9 +1,17 @@
 import { newId } from '../../db/ids.ts';
 import type { Tx } from '../../db/transaction.ts';
+import type { Context } from '../context.ts';
+import type { Plan } from '../entities.ts';
 import type { PlannedRow } from './plan-rows.ts';
 import type { StoredRow } from './plan-things.ts';
 
 /** Stores and loads the rows of plans. Each function runs one statement, however many rows there are. */
+
+/** Returns the columns of a plan that say who made it; both null for the operator. */
+export const authorOf = ({ actor }: Context): Pick<Plan, 'clientId' | 'createdById'> => ({
+  clientId: actor.kind === 'service' ? actor.clientId : null,
+  createdById: actor.kind === 'user' ? actor.userId : null,
+});
 
 const insertRows = `
   insert into plan_row (id, school_id, plan_id, position, noun, operation, proposed, thing_id, file, line, before, after, code, message_ru, message_en)

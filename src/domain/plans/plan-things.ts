@@ -15,7 +15,7 @@ export interface Done {
   enrolment?: string;
   endedEnrolment?: string;
   assignment?: string;
-  /** The assignments that ended. Several end when a person loses the role TEACHER. */
+  /** The assignments that ended. Several end with a class, or when a person loses the role TEACHER. */
   endedAssignments?: string[];
   /** Whether the person was created. */
   created?: boolean;
@@ -46,6 +46,10 @@ export function byNoun(rows: readonly StoredRow[]): RowsByNoun {
   const of = <State extends RowState>(noun: PlannedRow['noun']) => rows.filter((row) => row.noun === noun) as StoredRow<State>[];
   return { classes: of('CLASS'), subjects: of('SUBJECT'), people: of('PERSON'), assignments: of('ASSIGNMENT') };
 }
+
+/** Returns the ids of the classes that a plan archives. */
+export const endingClasses = ({ classes }: Pick<RowsByNoun, 'classes'>): string[] =>
+  classes.filter(({ operation }) => operation === 'END').map(({ thingId }) => thingId);
 
 /** Returns the classes and people to lock: those that exist already and that a row changes or refers to. */
 export function existingIds({ classes, people, assignments }: RowsByNoun): { classIds: Set<string>; userIds: Set<string> } {

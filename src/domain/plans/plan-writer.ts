@@ -1,6 +1,7 @@
 import { newId } from '../../db/ids.ts';
 import type { Tx } from '../../db/transaction.ts';
 import { conflict } from '../../errors.ts';
+import { archiveAll } from '../archive-class.ts';
 import { assignAll, endAll } from '../assignments.ts';
 import { followRules } from '../chat-membership-rules.ts';
 import { actingUserId, type Context } from '../context.ts';
@@ -10,7 +11,7 @@ import { issuePersonalInvitations, revokeWithoutRole } from '../issue-personal-i
 import { endRoles, grantAll } from '../roles.ts';
 import { startOfDay } from '../school-years.ts';
 import type { PersonState } from './plan-rows.ts';
-import { linesOf, type Done, type RowsByNoun, type StoredRow } from './plan-things.ts';
+import { endingClasses, linesOf, type Done, type RowsByNoun, type StoredRow } from './plan-things.ts';
 import type { PresentPerson, PresentRoster } from './present-roster.ts';
 import { writeClasses, writePeople, writeSubjects } from './write-things.ts';
 
@@ -45,8 +46,9 @@ export class PlanWriter {
     await writeClasses(this.#tx, this.#plan, classes);
     await writeSubjects(this.#tx, this.#plan, subjects);
     this.#refuseMissingClasses(things);
+    await this.#endClasses(classes);
     await writePeople(this.#tx, this.#plan, people);
-    await this.#endAssignments(assignments);
+    await this.#endAssignments(things);
     await this.#endRoles(people);
     await this.#leaveClasses(people);
     await this.#grantRoles(people);
@@ -67,7 +69,7 @@ export class PlanWriter {
   #refuseMissingClasses({ classes, people, assignments }: RowsByNoun): void {
     const open = new Set([
       ...this.#present.classes.filter(({ isArchived }) => !isArchived).map(({ id }) => id),
-      ...classes.map(({ thingId }) => thingId),
+      ...classes.filter(({ operation }) => operation !== 'END').map(({ thingId }) => thingId),
     ]);
     const known = new Set([...this.#people.keys(), ...people.map(({ thingId }) => thingId)]);
     const isNew = (row: PersonRow): boolean => row.after?.classId != null && row.after.classId !== row.before?.classId;
@@ -86,8 +88,17 @@ export class PlanWriter {
     );
   }
 
-  async #endAssignments(rows: RowsByNoun['assignments']): Promise<void> {
-    const ending = rows.filter(({ before }) => before !== null);
+  /** Archives the classes before their pupils leave: the members of their chats stay, and can read them. */
+  async #endClasses(classes: RowsByNoun['classes']): Promise<void> {
+    const ended = await archiveAll(this.#tx, this.#plan.schoolId, endingClasses({ classes }));
+    for (const row of classes.filter(({ operation }) => operation === 'END'))
+      note(row, { endedAssignments: ended.filter(({ classId }) => classId === row.thingId).map(({ id }) => id) });
+  }
+
+  /** Ends assignments in classes that go on. Those in ending classes have ended with the class. */
+  async #endAssignments({ classes, assignments }: RowsByNoun): Promise<void> {
+    const archived = new Set(endingClasses({ classes }));
+    const ending = assignments.filter(({ before }) => before !== null && !archived.has(before.classId));
     await endAll(
       this.#tx,
       ending.map(({ thingId, before }) => ({ id: thingId, schoolId: this.#plan.schoolId, ...workOf(before!) })),

@@ -1,6 +1,6 @@
 import type { Tx } from '../../db/transaction.ts';
-import type { RoleGrant, School } from '../entities.ts';
-import { dayIn } from '../school-years.ts';
+import type { Plan, RoleGrant, School } from '../entities.ts';
+import { dayIn, previousYearOf } from '../school-years.ts';
 
 /** The present people, classes and assignments of a school. The comparison of a roster reads them. */
 
@@ -46,6 +46,7 @@ export interface PresentPerson {
 
 export interface PresentClass {
   id: string;
+  schoolYearId: string;
   grade: number;
   letter: string;
   isArchived: boolean;
@@ -70,15 +71,16 @@ export interface PresentAssignment {
 
 export interface PresentRoster {
   school: School;
+  schoolYearId: string;
   /** The first day of the year, as `YYYY-MM-DD`. */
   yearStartsOn: string;
-  /** The classes of the year, archived ones included. */
+  /** The classes of the year, archived ones included. For the turn of a year also those of the year before. */
   classes: readonly PresentClass[];
   /** The external ids of the classes of other years. */
   otherClassIds: ReadonlySet<string>;
   subjects: readonly PresentSubject[];
   people: readonly PresentPerson[];
-  /** The current assignments in classes of the year. */
+  /** The current assignments in `classes`. */
   assignments: readonly PresentAssignment[];
 }
 
@@ -87,6 +89,8 @@ export interface RosterScope {
   schoolYearId: string;
   /** The system whose external ids are loaded. */
   system: string;
+  /** For YEAR, the classes of the year before are loaded too. */
+  source?: Plan['source'];
   /** People to load even if they have neither a role nor an external id any more. */
   userIds?: readonly string[];
 }
@@ -108,13 +112,13 @@ const selectPeople = `
   order by u.sort_key, u.id`;
 
 const selectClasses = `
-  select c.id, c.grade, c.letter, c.archived_at is not null as "isArchived", x.value as "externalId"
+  select c.id, c.school_year_id as "schoolYearId", c.grade, c.letter, c.archived_at is not null as "isArchived", x.value as "externalId"
   from class c left join class_external_id x on x.class_id = c.id and x.system = $2
-  where c.school_year_id = $1 order by c.sort_key, c.id`;
+  where c.school_year_id = any($1::uuid[]) order by c.sort_key, c.id`;
 
 const selectOtherClassIds = `
   select x.value from class_external_id x join class c on c.id = x.class_id
-  where x.school_id = $1 and x.system = $3 and c.school_year_id <> $2`;
+  where x.school_id = $1 and x.system = $3 and c.school_year_id <> all($2::uuid[])`;
 
 const selectSubjects = `
   select s.id, s.name, s.sort_key as "sortKey", x.value as "externalId"
@@ -124,7 +128,7 @@ const selectSubjects = `
 const selectAssignments = `
   select a.id, a.class_id as "classId", a.user_id as "userId", a.kind, a.subject_id as "subjectId", a.plan_id as "planId"
   from assignment a join class c on c.id = a.class_id
-  where c.school_year_id = $1 and a.ended_at is null order by a.class_id, a.kind, a.id`;
+  where c.school_year_id = any($1::uuid[]) and a.ended_at is null order by a.class_id, a.kind, a.id`;
 
 type PersonRow = Omit<PresentPerson, 'enrolment'> & {
   enrolmentId: string | null;
@@ -136,20 +140,24 @@ type PersonRow = Omit<PresentPerson, 'enrolment'> & {
   admittedOn: string | null;
 };
 
-/** Loads the people, classes and assignments of a school in one school year. */
-export async function loadPresentRoster(tx: Tx, { schoolId, schoolYearId, system, userIds = [] }: RosterScope): Promise<PresentRoster> {
+/** Loads the people, classes and assignments of a school in one school year, for a YEAR plan also the classes of the year before. */
+export async function loadPresentRoster(tx: Tx, scope: RosterScope): Promise<PresentRoster> {
+  const { schoolId, schoolYearId, system, source, userIds = [] } = scope;
   const school = await tx.prisma.school.findUniqueOrThrow({ where: { id: schoolId } });
   const people = await tx.query<PersonRow>(selectPeople, [schoolId, system, userIds]);
   const year = await tx.prisma.schoolYear.findUniqueOrThrow({ where: { id: schoolYearId } });
-  const otherClassIds = await tx.query<{ value: string }>(selectOtherClassIds, [schoolId, schoolYearId, system]);
+  const previous = source === 'YEAR' ? await previousYearOf(tx, year) : null;
+  const yearIds = [schoolYearId, ...(previous === null ? [] : [previous.id])];
+  const otherClassIds = await tx.query<{ value: string }>(selectOtherClassIds, [schoolId, yearIds, system]);
   return {
     school,
+    schoolYearId,
     yearStartsOn: year.startsOn.toISOString().slice(0, 10),
-    classes: await tx.query<PresentClass>(selectClasses, [schoolYearId, system]),
+    classes: await tx.query<PresentClass>(selectClasses, [yearIds, system]),
     otherClassIds: new Set(otherClassIds.map(({ value }) => value)),
     subjects: await tx.query<PresentSubject>(selectSubjects, [schoolId, system]),
     people: people.map((row) => personOf(row, school.timeZone)),
-    assignments: await tx.query<PresentAssignment>(selectAssignments, [schoolYearId]),
+    assignments: await tx.query<PresentAssignment>(selectAssignments, [yearIds]),
   };
 }
 

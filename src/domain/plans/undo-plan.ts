@@ -4,11 +4,11 @@ import { record } from '../../events/record.ts';
 import { findFor, lock, lockMany } from '../access.ts';
 import { mutate, type Context } from '../context.ts';
 import type { Plan } from '../entities.ts';
-import { lockModeratedChats } from './apply-plan.ts';
+import { lockChats } from './apply-plan.ts';
 import { refuseOld } from './plan-age.ts';
 import { PlanReversal } from './plan-reversal.ts';
 import { loadStoredRows } from './plan-store.ts';
-import { byNoun, linesOf, presentStates, type RowsByNoun, type StoredRow } from './plan-things.ts';
+import { byNoun, endingClasses, linesOf, presentStates, type RowsByNoun, type StoredRow } from './plan-things.ts';
 import { loadPresentRoster, type PresentRoster } from './present-roster.ts';
 import { isSameState } from './plan-rows.ts';
 
@@ -41,12 +41,12 @@ export async function undoPlan(ctx: Context, input: { planId: string }): Promise
   });
 }
 
-const scopeOf = ({ schoolId, schoolYearId, system }: Plan) => ({ schoolId, schoolYearId, system });
+const scopeOf = ({ schoolId, schoolYearId, system, source }: Plan) => ({ schoolId, schoolYearId, system, source });
 
 async function lockThings(tx: Tx, { classes, people, assignments }: RowsByNoun): Promise<string[]> {
   const states = [...people, ...assignments].flatMap(({ before, after }) => [before, after]);
   const ended = await tx.prisma.assignment.findMany({
-    where: { id: { in: endedAssignments([...people, ...assignments]) } },
+    where: { id: { in: endedAssignments([...classes, ...people, ...assignments]) } },
     select: { classId: true },
   });
   const classIds = [...classes.map(({ thingId }) => thingId), ...[...states, ...ended].map((state) => state?.classId)];
@@ -55,7 +55,7 @@ async function lockThings(tx: Tx, { classes, people, assignments }: RowsByNoun):
   const userIds = [...new Set([...people.map(({ thingId }) => thingId), ...workers].filter(isId))];
   await lockMany(tx, 'Class', classIds.filter(isId));
   await lockMany(tx, 'User', userIds);
-  await lockModeratedChats(tx, userIds);
+  await lockChats(tx, { userIds, classIds: endingClasses({ classes }) });
   return userIds;
 }
 
@@ -67,9 +67,10 @@ interface Undoing {
 
 async function refuseDependents(tx: Tx, plan: Plan, undoing: Undoing): Promise<void> {
   const used = await usedIds(tx, plan, undoing.things);
-  const lost = await lostAssignments(tx, undoing.rows);
+  const reopened = new Set(endingClasses(undoing.things));
+  const lost = await lostAssignments(tx, undoing.rows, reopened);
   const dependent = undoing.rows.filter(
-    (row) => used.has(row.thingId) || row.done?.endedAssignments?.some((id) => lost.has(id)) || hasMoved(row, undoing.present),
+    (row) => used.has(row.thingId) || row.done?.endedAssignments?.some((id) => lost.has(id)) || hasMoved(row, undoing.present, reopened),
   );
   const moved = new Set([...dependent, ...changedRows(undoing)]);
   if (moved.size === 0) return;
@@ -97,38 +98,39 @@ function changedRows({ rows, present }: Undoing): StoredRow[] {
 
 /**
  * Returns whether undoing a person’s row is impossible: the person has joined, is deactivated, has changed class, or has lost
- * a role that the plan granted, or the class to return to is archived.
+ * a role that the plan granted, or the class to return to is archived and undoing does not reopen it.
  */
-function hasMoved({ noun, operation, thingId, before, done }: StoredRow, present: PresentRoster): boolean {
+function hasMoved({ noun, operation, thingId, before, done }: StoredRow, present: PresentRoster, reopened: ReadonlySet<string>): boolean {
   if (noun !== 'PERSON') return false;
   const person = present.people.find(({ id }) => id === thingId)!;
   if (person.isDeactivated || (operation === 'ADD' && person.hasJoined)) return true;
   if ((done?.enrolment ?? done?.endedEnrolment) !== undefined && person.enrolment?.id !== done?.enrolment) return true;
   if (done?.grants?.some((id) => person.grants.every((grant) => grant.id !== id))) return true;
   const restored = done?.endedEnrolment !== undefined && before !== null && 'classId' in before ? before.classId : null;
-  return present.classes.some(({ id, isArchived }) => id === restored && isArchived);
+  return present.classes.some(({ id, isArchived }) => id === restored && isArchived && !reopened.has(id));
 }
 
 const endedAssignments = (rows: readonly StoredRow[]): string[] => rows.flatMap(({ done }) => done?.endedAssignments ?? []);
 
 /**
- * Of the ended assignments $1, those that cannot be reopened: the class is archived, the person is deactivated or will not be
- * a teacher, or another open assignment is for the same work. Undoing deletes the assignments $2 and restores the grants $3.
+ * Of the ended assignments $1, those that cannot be reopened: the class stays archived, the person is deactivated or will not be
+ * a teacher, or another open assignment is for the same work. Undoing deletes the assignments $2, restores the
+ * grants $3, and unarchives the classes $4.
  */
 const selectLost = `
   select a.id from assignment a join class c on c.id = a.class_id join app_user u on u.id = a.user_id
   where a.id = any($1::uuid[])
-    and (c.archived_at is not null or u.deactivated_at is not null
+    and ((c.archived_at is not null and c.id <> all($4::uuid[])) or u.deactivated_at is not null
          or not exists (select from role_grant g where g.school_id = a.school_id and g.user_id = a.user_id and g.role = 'TEACHER'
                         and (g.ended_at is null or g.id = any($3::uuid[])))
          or exists (select from assignment s
                     where s.class_id = a.class_id and s.kind = a.kind and s.ended_at is null and s.id <> all($2::uuid[])
                       and (a.kind = 'CLASS_TEACHER' or (s.user_id = a.user_id and s.subject_id = a.subject_id))))`;
 
-async function lostAssignments(tx: Tx, rows: readonly StoredRow[]): Promise<ReadonlySet<string>> {
+async function lostAssignments(tx: Tx, rows: readonly StoredRow[], reopened: ReadonlySet<string>): Promise<ReadonlySet<string>> {
   const made = rows.flatMap(({ done }) => done?.assignment ?? []);
   const restored = rows.flatMap(({ done }) => done?.endedGrants ?? []);
-  const lost = await tx.query<{ id: string }>(selectLost, [endedAssignments(rows), made, restored]);
+  const lost = await tx.query<{ id: string }>(selectLost, [endedAssignments(rows), made, restored, [...reopened]]);
   return new Set(lost.map(({ id }) => id));
 }
 

@@ -18,7 +18,8 @@ export async function writeClasses(tx: Tx, plan: Target, rows: readonly StoredRo
   const { schoolId, schoolYearId } = plan;
   for (const { operation, thingId: id, ...row } of rows) {
     const state = row[side];
-    if (state === null) continue;
+    // A class that ends is archived by a step of its own, and keeps its year.
+    if (state === null || operation === 'END') continue;
     const fields = { schoolYearId, ...classFields(state.grade, state.letter) };
     await refuseClassNamesake(tx, { id, ...fields });
     const archivedAt = state.isArchived ? new Date() : null;

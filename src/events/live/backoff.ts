@@ -5,7 +5,10 @@ import { isUnanswered } from '../../db/availability.ts';
 
 /** Milliseconds before each further attempt, varied by up to a half, so that many clients do not retry at once. */
 const delaysMs = [100, 500, 2000];
-/** Milliseconds in which further attempts may start. An attempt that waits for a lock takes seconds itself. */
+/**
+ * Milliseconds after the first attempt in which another attempt may start. One attempt may take seconds, since it may
+ * wait for a lock.
+ */
 const maxElapsedMs = 6000;
 
 export class Backoff {
@@ -17,7 +20,7 @@ export class Backoff {
    * @throws `error` after the last attempt, and when the signal aborts.
    */
   async next(error: unknown, signal: AbortSignal): Promise<void> {
-    // While the database cannot be reached, a stream waits: it continues from its position, and loses nothing.
+    // Never gives up while the database cannot be reached: the stream continues from its position later, and loses no event.
     const isLost = isUnanswered(error);
     const delay = delaysMs[this.#failures] ?? (isLost ? delaysMs.at(-1)! : undefined);
     this.#failures += 1;

@@ -11,10 +11,10 @@ import type { BroadcastEvent, Delivery, SharedResult } from './subscription-exec
  * from its own position, and misses nothing.
  */
 
-/** The number of events for other subscribers after which a subscriber gets a checkpoint. */
+/** The number of events for other subscribers after which a subscriber gets a checkpoint, an item with only its position. */
 export const checkpointEvery = 1000;
 
-/** The subscribers of one school that wait. */
+/** The waiting subscribers of one school. */
 class WaitingSchool {
   readonly id: string;
   /** The last event that was broadcast. */
@@ -48,13 +48,14 @@ export class Broadcaster {
 
   /**
    * Waits until the subscriber must continue on its own: because a result could not be sent, its rights were lost, or
-   * the signal aborted. Then sets `position` to where the subscriber continues. Resolves with the result that a
-   * subscriber without a sink must deliver itself; otherwise with null.
+   * the signal aborted. Then sets `position` to where the subscriber continues. For a subscriber without a sink,
+   * resolves with the result of an event, which the subscriber delivers itself; otherwise with null.
    */
   async wait(position: SubscriptionPosition, signal: AbortSignal): Promise<SharedResult | null> {
     const { schoolId, rights } = position;
     const head = this.#reader.head(schoolId);
-    // A stream that began after a commit of another process may be ahead of this process's reader, and waits for it.
+    // Another process may have committed just before the stream began. The stream is then ahead of this process's log
+    // reader, and waits for the reader.
     if (head === null || head < position.seq) {
       await this.#reader.waitForAppend(schoolId, position.seq, signal);
       return null;
@@ -98,7 +99,7 @@ export class Broadcaster {
     for (const school of this.#schools.values()) this.#dismiss(school, school.subscribers);
   }
 
-  /** Ends the wait of a subscriber, with the result that was delivered or with null. */
+  /** Ends the wait of a subscriber. `result` is null if the subscriber has no result to deliver. */
   #leave(school: WaitingSchool, member: Subscriber, result: SharedResult | null): void {
     if (member.hasLeft) return;
     member.hasLeft = true;
@@ -107,8 +108,8 @@ export class Broadcaster {
     school.stale.delete(member);
     position.rights.onChange(null);
     member.signal.removeEventListener('abort', member.onAbort);
-    // Continues after the events that were broadcast during the wait. The current event counts only if it was
-    // delivered.
+    // The subscriber continues after the last event whose broadcast has ended. If the subscriber already got the
+    // current event, it continues after the current event.
     if (school.seq > position.seq) position.seq = school.seq;
     if (member.lastDeliveredSeq > position.seq) position.seq = member.lastDeliveredSeq;
     position.lastDeliveredSeq = member.lastDeliveredSeq;
@@ -160,14 +161,14 @@ export class Broadcaster {
     const broadcastEvent = new LoadingEvent(event);
     const executions = school.subscribers.recipientsOf(event).map(async ({ executor, cohorts }) => {
       const deliveries = executor.executeFor(broadcastEvent, cohorts);
-      // `then` instead of `await`: the list of results, which may be large, is not kept until the last of them is
-      // delivered.
+      // Uses `then` instead of `await`: a suspended function would keep the list of results, which may be large, until
+      // all are delivered.
       await deliveries.then((list) => Promise.all(list.map((delivery) => this.#deliver(school, event, delivery))));
     });
     await Promise.all(executions);
   }
 
-  /** Delivers a result. Recipients that cannot get it continue on their own. */
+  /** Delivers a result. A recipient that cannot take the result continues on its own. */
   async #deliver(school: WaitingSchool, event: LoggedEvent, { recipients, result }: Delivery<Subscriber>): Promise<void> {
     try {
       const shared = await result;
@@ -179,7 +180,7 @@ export class Broadcaster {
   }
 
   async #send(school: WaitingSchool, event: LoggedEvent, recipients: readonly Subscriber[], result: SharedResult): Promise<void> {
-    // Reads the log first if the last read was too long ago: rights may have changed during the execution.
+    // Reads the log first if the last read was too long ago, because rights may have changed during the execution.
     if (this.#reader.age(event.schoolId) > maxRightsAgeMs) await this.#reader.refresh(event.schoolId);
     const now = Date.now() / 1000;
     const hasStale = school.stale.size > 0;
@@ -199,7 +200,7 @@ export class Broadcaster {
     }
   }
 
-  /** Loads stale rights in one statement. Subscribers that lost their rights leave, and their streams say so. */
+  /** Loads stale rights in one statement. A subscriber that lost its rights leaves, and its stream reports the reason. */
   async #refreshRights(school: WaitingSchool): Promise<void> {
     const { stale } = school;
     if (stale.size === 0) return;
@@ -209,7 +210,7 @@ export class Broadcaster {
       if (actor === null) toLoad.push(member);
       else this.#changeActor(school, member, actor);
     }
-    // A change from here on marks its subscriber as stale again, for `#send` and the next event.
+    // A change of rights from here on marks the subscriber as stale again, so `#send` and the next event see the change.
     stale.clear();
     const actors = await Promise.all(toLoad.map((member) => member.position.rights.resolve()));
     toLoad.forEach((member, n) => this.#changeActor(school, member, actors[n]!));

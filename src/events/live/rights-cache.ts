@@ -9,17 +9,18 @@ import type { LoggedEvent } from '../log-reader.ts';
 
 /**
  * Caches the rights of each subscriber. Loads them on subscribe, and again after an event of the school invalidates
- * them: in this process when the change commits, in every process when the log is read. The log is read in order, so no
- * event is delivered by rights that are older than the event. Rights that are needed in the same tick are loaded in one
- * statement. A periodic sweep loads rights again, to find changes that no event records.
+ * them. The process that commits a change invalidates at the commit; every process invalidates when it reads the
+ * event in the log. The log is read in order, so no event is delivered by rights that are older than the event.
+ * Rights that are needed in the same tick are loaded in one statement. A periodic sweep loads rights again, to find
+ * changes that no event records.
  */
 
-/** Milliseconds for which loaded rights are valid, unless the log confirms them. */
+/** Maximum age of rights in milliseconds, counted from their load or from a later read of the log that left them valid. */
 export const maxRightsAgeMs = 50;
 
 export type EndReason = 'SESSION_ENDED' | 'USER_DEACTIVATED' | 'TOKEN_EXPIRED' | 'ROLE_ENDED' | 'CLASS_LEFT';
 
-/** The actor, with the rights in the subscribed school only, or why the credential is not valid. */
+/** The actor, with only the rights in the subscribed school, or the reason why the credential is no longer valid. */
 export type ResolvedActor = UserActor | ServiceActor | { ended: EndReason };
 
 export interface SubscriberRights {
@@ -28,7 +29,7 @@ export interface SubscriberRights {
   resolve(maxAgeMs?: number): Promise<ResolvedActor>;
   /** Returns the cached actor; null if `resolve` would load the rights. */
   cached(maxAgeMs?: number): ResolvedActor | null;
-  /** Sets the callback for every change of the result of `cached`, except by age or expiry; null removes it. */
+  /** Sets the callback for changes of the result of `cached`, except by age or expiry. Null removes the callback. */
   onChange(callback: (() => void) | null): void;
   close(): void;
 }
@@ -42,18 +43,21 @@ export interface RightsSubscription {
   onRevoked(reason: EndReason): void;
 }
 
-/** Less than the second within which a stream without rights must end. */
+/** Milliseconds between sweeps. A stream without rights must end within a second. */
 const sweepIntervalMs = 700;
-/** The number of entries, those with the oldest rights, that each sweep loads even if no event invalidated them. */
+/**
+ * The number of entries with the oldest rights that each sweep loads. A sweep also loads all invalidated entries and
+ * all services.
+ */
 const sweepSize = 50;
 const batchSize = 1000;
 
 export class RightsCache {
   readonly #db: Database;
   readonly #log: Logger;
-  /** In the order of their last load, so that a sweep finds the oldest first. */
+  /** Entries in the order of their last load, so that a sweep finds the oldest rights first. */
   readonly #entries = new Set<CachedRights>();
-  /** By school, then by `holderOf`. */
+  /** Entries by school, then by `holderOf`. */
   readonly #bySchool = new Map<string, Map<string, Set<CachedRights>>>();
   readonly #timer: NodeJS.Timeout;
   #queue = new Map<CachedRights, PromiseWithResolvers<ResolvedActor>>();
@@ -80,7 +84,7 @@ export class RightsCache {
   invalidate(schoolId: string, events: readonly Pick<LoggedEvent, 'type' | 'payload'>[]): void {
     const byHolder = this.#bySchool.get(schoolId);
     if (byHolder === undefined) return;
-    // In every case, since no school's log records a change of a service's rights.
+    // Invalidates services at every event, since no school's log records a change of a service's rights.
     invalidateAll(byHolder.get(service));
     for (const { type, payload } of events) {
       const userId = rightsChangedBy(type, payload as never);
@@ -99,7 +103,7 @@ export class RightsCache {
     this.#bySchool.clear();
   }
 
-  /** Loads the rights of an entry, in one statement with the others of this tick. */
+  /** Loads the rights of an entry, in one statement with all entries of this tick. */
   enqueue(entry: CachedRights): Promise<ResolvedActor> {
     if (entry.queued !== null) return entry.queued;
     if (this.#queue.size === 0) setImmediate(() => void this.#loadQueued());
@@ -133,8 +137,8 @@ export class RightsCache {
 
   async #load(wanted: readonly CachedRights[]): Promise<void> {
     for (let offset = 0; offset < wanted.length; offset += batchSize) {
-      // Marks the loads as started before the statement. A change that is committed from now on may or may not be in
-      // its result, so the event of that change must invalidate the load.
+      // Marks the loads as started before the statement. The statement may or may not see a change that is committed
+      // from now on, so the event of that change must invalidate the load.
       const loads = wanted.slice(offset, offset + batchSize).map((entry) => ({ entry, load: entry.startLoad() }));
       const distinct = new Map(loads.map(({ entry: { credential } }) => [keyOf(credential), credential]));
       const actors = await loadActors(this.#db, [...distinct.values()]);
@@ -175,17 +179,17 @@ interface Load {
 
 class CachedRights implements SubscriberRights {
   readonly subscription: RightsSubscription;
-  /** The load that is queued; later callers share it. */
+  /** The load that waits in the queue. Later callers share it. */
   queued: Promise<ResolvedActor> | null = null;
   readonly #cache: RightsCache;
   #actor: ResolvedActor | null = null;
   /** `#actor` as JSON. Equal JSON keeps the object, so that callers can compare actors by identity. */
   #json = '';
   #loadedAt = -Infinity;
-  /** The number of invalidations, and how many of them `#actor` includes. */
+  /** A number that grows with each invalidation, and its value when the load of `#actor` started. */
   #version = 1;
   #loadedVersion = 0;
-  /** The number of loads that were started, and the last one whose result was stored. */
+  /** The number of loads that were started, and the number of the last load whose result was stored. */
   #loadsStarted = 0;
   #lastLoad = 0;
   #callback: (() => void) | null = null;
@@ -227,7 +231,10 @@ class CachedRights implements SubscriberRights {
     return { number: this.#loadsStarted, version: this.#version };
   }
 
-  /** Stores the result of a load. Returns false if a later load has stored its result already. */
+  /**
+   * Stores the result of a load. Returns false, and stores nothing, if a load that started later has stored its
+   * result already.
+   */
   store({ number, version }: Load, loaded: Actor | { ended: EndReason }): boolean {
     if (number < this.#lastLoad) return false;
     this.#lastLoad = number;
@@ -251,7 +258,7 @@ function invalidateAll(entries: Iterable<CachedRights> = []): void {
 }
 
 const service = 'service';
-/** Returns the person's id; all services share one key. */
+/** Returns the id of the person. All services share one key. */
 const holderOf = (credential: Credential): string => (credential.kind === 'user' ? credential.userId : service);
 const isPersonOrService = (actor: Actor): actor is UserActor | ServiceActor => actor.kind === 'user' || actor.kind === 'service';
 

@@ -17,7 +17,7 @@ export interface NamedRow {
 export interface SubscriptionPosition {
   readonly schoolId: string;
   seq: bigint;
-  /** The last event that was delivered. */
+  /** The last event that was delivered to this subscriber. */
   lastDeliveredSeq: bigint;
   readonly rights: SubscriberRights;
   readonly types: ReadonlySet<EventType>;
@@ -25,14 +25,14 @@ export interface SubscriptionPosition {
   /** Returns whether these rights allow the stream. */
   isAllowed(actor: ResolvedActor): boolean;
   readonly executor: SubscriptionExecutor;
-  /** Null without a socket: each result then ends the wait, and the stream returns it. */
+  /** The socket of the client. If null, each result ends the wait, and the stream returns the result. */
   readonly sink: SocketSink | null;
 }
 
 /** A subscription that waits for the next event. */
 export interface Subscriber extends Recipient {
   readonly position: SubscriptionPosition;
-  /** Hot path: a copy from `position`, read for every message. */
+  /** Hot path: copied from `position`, because it is read for every message. */
   readonly sink: SocketSink | null;
   readonly expiresAt: number;
   lastDeliveredSeq: bigint;
@@ -41,7 +41,7 @@ export interface Subscriber extends Recipient {
   hasLeft: boolean;
   readonly signal: AbortSignal;
   readonly onAbort: () => void;
-  /** Ends the wait with a result, or with null. */
+  /** Ends the wait. The result is null if the subscriber has no result to deliver. */
   readonly resolve: (result: SharedResult | null) => void;
 }
 
@@ -51,7 +51,7 @@ interface CohortEntry {
   /** Caches of `members`: as a list, and by person. Null after a change of `members`. */
   list: readonly Subscriber[] | null;
   byUser: ReadonlyMap<string, readonly Subscriber[]> | null;
-  /** The highest position in the log at which one of the members joined. */
+  /** The highest position in the log at which a member began to wait. */
   maxSeq: bigint;
 }
 
@@ -98,7 +98,7 @@ export class SubscriberIndex {
   recipientsOf(event: LoggedEvent): GroupRecipients[] {
     const isRecipient = recipientFilter(event.schoolId, event.topics);
     const direct = directRecipients(event.topics);
-    // Equal keys in different groups mean equal rights, and so the same kind of recipients.
+    // Cohorts of different groups with the same key have equal rights, so `Reach` is computed once for each key.
     const reachByKey = new Map<string, Reach>();
     const recipients: GroupRecipients[] = [];
     for (const group of this.#groups.values()) {
@@ -144,7 +144,7 @@ export class SubscriberIndex {
   }
 }
 
-/** Returns whether a subscription selects the event: by its type, and by the rows that it names. */
+/** Returns whether a subscription asks for the type of the event, and for the rows that the event names. */
 export const isSelected = ({ type, payload }: LoggedEvent, { types, rows }: Pick<SubscriptionPosition, 'types' | 'rows'>): boolean =>
   types.has(type) && rows.every(({ id, payloadIds }) => payloadIds.some((payloadId) => payload[payloadId] === id));
 

@@ -31,7 +31,7 @@ export interface Cohort<R extends Recipient> {
   readonly members: readonly R[];
 }
 
-/** An event during its broadcast, with what is loaded only once for all groups. */
+/** An event during its broadcast, with a cache that all groups share. */
 export interface BroadcastEvent {
   readonly event: LoggedEvent;
   /** Returns the value of a key. Calls `load` if no group has loaded the value for this event yet. */
@@ -49,7 +49,7 @@ export interface Delivery<R extends Recipient> {
 
 /** Executes the events of a subscription, for all subscribers with the same request. */
 export interface SubscriptionExecutor {
-  /** Equal for all subscribers with the same request; the executor of any of them then executes for all. */
+  /** Equal for all subscribers with the same request. The executor of one of them then executes for all of them. */
   readonly groupKey: string;
   /** Returns one delivery for each result. Each member of the cohorts is a recipient of exactly one delivery. */
   executeFor<R extends Recipient>(event: BroadcastEvent, cohorts: readonly Cohort<R>[]): Promise<Delivery<R>[]>;

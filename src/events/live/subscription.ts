@@ -12,12 +12,12 @@ import type { SharedResult, SocketSink, SubscriptionExecutor } from './subscript
 import type { LogBounds, LoggedEvent, LogReader } from '../log-reader.ts';
 
 /**
- * Subscribes to one school's log: delivers the events in order, each once, and only if the subscriber may receive it
- * then.
+ * Subscribes to one school's log. Delivers each event once, in order, and only if the subscriber may receive it at
+ * that moment.
  */
 
 export type SubscriptionItem =
-  /** The position in the log: at the start, and after many events for other subscribers. */
+  /** The position in the log, sent at the start and after many events for other subscribers. */
   | { kind: 'checkpoint'; cursor: string; actor: UserActor | ServiceActor }
   | EventItem
   /** The result of an event that was executed for several subscribers at once. */
@@ -28,7 +28,7 @@ export type SubscriptionItem =
 export interface SubscriptionRequest {
   schoolId: string;
   credential: Credential;
-  /** The last cursor that the client has; null starts with the next event. */
+  /** The last cursor that the client has. If null, the stream starts with the next event. */
   after: Cursor | null;
   /** A key that is equal for streams that deliver the same events to subscribers with equal rights. */
   streamKey: string;
@@ -48,10 +48,14 @@ export interface Stream extends AsyncIterableIterator<SubscriptionItem, void, un
    */
   shareExecution(executor: SubscriptionExecutor, sink: SocketSink | null): void;
   /**
-   * Returns whether the subscriber still has the rights of the last item. Loads the rights again if they are too old.
+   * Returns whether the subscriber still has the rights by which the last item was yielded. Loads the rights again if
+   * they are too old.
    */
   confirm(): Promise<boolean>;
-  /** Takes back the last item, which was not sent. `next` then returns its event again, if the rights then allow it. */
+  /**
+   * Takes back the last item, because the caller did not send it. `next` then returns the event of the item again, if
+   * the current rights allow it.
+   */
   repeat(): void;
 }
 
@@ -65,9 +69,10 @@ export interface LiveEvents {
 }
 
 /**
- * Opens a stream. The stream reads nothing before the consumer calls `next`, so a slow consumer holds no memory. It
- * ends with `ended` when rights that it began with are lost, and removes its timers and listeners in every case. `next`
- * rejects if the log or the rights could not be read after several attempts; the stream is then over.
+ * Opens a stream. The stream reads nothing before the consumer calls `next`, so a slow consumer holds no memory. When
+ * the subscriber loses rights with which the stream began, the last item is `ended`. The stream always removes its
+ * timers and listeners. `next` rejects if the log or the rights could not be read after several attempts; the
+ * stream is then over.
  */
 export const follow = (live: LiveEvents, request: SubscriptionRequest): Stream => new Subscription(live, request);
 
@@ -88,7 +93,7 @@ class Subscription implements Stream {
   /** Whether the stream has read the log to its end. */
   #isCaughtUp = false;
   #initialActor: ResolvedActor | null = null;
-  /** The reason that a sweep found. It is final: rights that are granted again need another stream. */
+  /** The reason to end that a sweep found. It is final: if the rights are granted again, the client must open another stream. */
   #revokedReason: EndReason | null = null;
   /** The last result of `#checkAccess`, cached for one actor object. */
   #lastCheck: { actor: ResolvedActor | null; reason: EndReason | null } = { actor: null, reason: null };
@@ -148,7 +153,7 @@ class Subscription implements Stream {
       this.#seq = after?.seq ?? bounds.head;
       this.#lastDeliveredSeq = this.#seq - BigInt(checkpointEvery);
       if (this.#seq + 1n < bounds.oldest) return yield this.#resync(bounds);
-      // Waits for the first read of the log: before it, events do not invalidate cached rights.
+      // Waits for the log reader's first read of this log. Before that read, events do not invalidate cached rights.
       if (reader.head(schoolId) === null) await reader.waitForAppend(schoolId, this.#seq, this.#waitSignal);
       this.#initialActor = await this.#resolveActor();
       while (!this.#stop.signal.aborted) {
@@ -156,7 +161,7 @@ class Subscription implements Stream {
         const reason = this.#checkAccess(actor);
         if (reason !== null || !isActor(actor)) return yield { kind: 'ended', reason: reason ?? 'SESSION_ENDED', cursor: this.#cursor() };
         const events = await this.#retry(() => reader.read(schoolId, this.#seq, batchSize));
-        // The cleaning of old events may overtake a slow consumer.
+        // `read` returns null if housekeeping has deleted events that a slow consumer had not read yet.
         if (events === null) return yield this.#resync(await this.#bounds());
         if (events.length > 0) yield* this.#deliverBatch(events);
         else yield* this.#waitForNext();
@@ -167,7 +172,10 @@ class Subscription implements Stream {
     }
   }
 
-  /** Checks the rights after reading the events, so that no event is sent by rights that were lost before it. */
+  /**
+   * Delivers a batch. Checks the rights before each event, so that no event is sent by rights that were lost before
+   * the event.
+   */
   async *#deliverBatch(events: readonly LoggedEvent[]): AsyncGenerator<SubscriptionItem, void, undefined> {
     const { schoolId } = this.request;
     for (const event of events) {
@@ -228,9 +236,10 @@ class Subscription implements Stream {
   }
 
   /**
-   * Returns the actor with its current rights. Once the stream has read the log to its end, events invalidate the
-   * rights of a person. Before that, and for services, whose rights are not in the log, cached rights are valid for
-   * `maxRightsAgeMs`.
+   * Returns the actor with its current rights. Events invalidate the rights of a person, so cached rights of a person
+   * stay valid while the stream has read the log to its end and the log was read within the last `maxRightsAgeMs`.
+   * In all other cases cached rights are valid for `maxRightsAgeMs`, also for services, whose rights are not in the
+   * log.
    */
   async #resolveActor(maxAgeMs = this.#maxAgeMs()): Promise<ResolvedActor> {
     return this.#rights.cached(maxAgeMs) ?? this.#retry(() => this.#rights.resolve(maxAgeMs));
@@ -273,7 +282,10 @@ class Subscription implements Stream {
   }
 }
 
-/** Returns the reason to end, if a role or a class in this school that the stream began with is lost. */
+/**
+ * Returns the reason to end if the actor has lost a role or a class of this school with which the stream began;
+ * otherwise null.
+ */
 function lostAccess(initial: UserActor | ServiceActor, current: UserActor | ServiceActor, schoolId: string): EndReason | null {
   const initialScopes = scopesByRole(initial);
   const currentScopes = scopesByRole(current);

@@ -16,8 +16,8 @@ import { mayIntrospect, type RequestContext } from '../request-context.ts';
 import { bounds, refuse, tooManyItems } from './limits.ts';
 
 /**
- * Admits an operation: bounds its variables and its cost, and charges it to its account, within the account's limits
- * (src/http/account-limits.ts).
+ * Admits an operation: bounds its variables and its cost, and charges the cost to its account within the account's
+ * limits (src/http/account-limits.ts).
  */
 
 /** The arguments of an execution, with the context that `RequestContexts` created. */
@@ -34,7 +34,7 @@ export function checkLimits(args: OperationArgs): void {
     throw introspectionForbidden();
 }
 
-/** Returns `count` plus the number of values in `value`. @throws RequestError at the first value past a limit. */
+/** Returns `count` plus the number of values in `value`. @throws RequestError at the first value that exceeds a limit. */
 function boundValues(value: unknown, depth = 0, count = 0): number {
   if (count > bounds.values)
     throw refuse(
@@ -125,8 +125,8 @@ const accountPlans = createPlanCache(cacheBudget);
 const anonymousPlans = createPlanCache(cacheBudget / 8);
 
 /**
- * Prepares an operation. Charges its account for newly planned fields: planning a field takes about as long as writing
- * an object.
+ * Prepares an operation. Charges its account for newly planned fields, because planning a field takes about as long
+ * as writing an object.
  */
 export function prepareCharged(args: ExecutionArgs): PreparedOperation {
   const { actor, account, config } = args.contextValue as RequestContext;

@@ -1,11 +1,11 @@
-/** Budgets per key and minute. The budgets of all keys are reset together, at each minute of the clock. */
+/** A budget for each key and minute. All budgets are reset together, at each minute of the clock. */
 export class Budgets {
   readonly #perMinute: number;
   readonly #maxKeys: number;
   readonly #spent = new Map<string, number>();
   #minute = 0;
 
-  /** @param maxKeys limits the memory: further keys share one budget until the next minute. */
+  /** @param maxKeys limits the memory. Further keys share one budget until the next minute. */
   constructor(perMinute: number, maxKeys = 10_000) {
     this.#perMinute = perMinute;
     this.#maxKeys = maxKeys;

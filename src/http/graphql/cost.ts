@@ -35,9 +35,9 @@ export interface Cost {
 const defaultItems = 20;
 
 /**
- * Returns the number of objects that an operation could return. A page counts `first` or `last` edges, or 20 by
- * default, as the lists do; `ids` count one object each. A list that is known to hold less counts `maxItems` of its
- * `FieldCost`. A variable without a value counts with its default.
+ * Returns the number of objects that an operation could return. A page counts `first` or `last` edges, or 20 without
+ * these arguments. Each of the `ids` counts one object. A list that is known to be shorter counts `maxItems` of its
+ * `FieldCost`. A variable without a value counts with its default value.
  */
 export function computeCost(document: DocumentNode, variables: Variables, operationName: string | null | undefined): Cost {
   const operation = document.definitions.find(
@@ -65,7 +65,8 @@ class CostEstimate {
   }
 
   /**
-   * @param type the type that the set selects from; undefined for an unknown one, in a document that is not valid.
+   * Returns the cost of a selection set.
+   * @param type the type that the set selects from; undefined if an invalid document names an unknown type.
    * @param page the size of the page whose fields the set selects.
    */
   costOfSet({ selections }: SelectionSetNode, type: GraphQLNamedType | null | undefined, page: number): number {
@@ -124,13 +125,14 @@ class CostEstimate {
   }
 }
 
-/** Returns the type of a condition; without one, the type around it. */
+/** Returns the type of a type condition. Without a condition, returns the type around the fragment. */
 const typeOf = (condition: NamedTypeNode | undefined, around?: GraphQLNamedType | null): GraphQLNamedType | null | undefined =>
   condition === undefined ? around : schema.getType(condition.name.value);
 
 /**
  * Returns the cost of a selection under `__schema` or `__type`: the number of list items in it, if each list has the
- * average length of its field. Single objects cost nothing, since `ofType` is null after a few steps.
+ * average length of its field. Single objects cost nothing: without lists only `ofType` can nest, and `ofType` is
+ * null after a few steps.
  */
 function introspectionCost(set: SelectionSetNode, fragments: ReadonlyMap<string, FragmentDefinitionNode>): number {
   const fragmentCosts = new Map<string, number>();

@@ -5,7 +5,7 @@ import type { RequestContext } from '../request-context.ts';
 
 /** Counts the open streams of each account, within its limit. */
 
-/** Returns the error for an account that has too many streams open; undefined if it may open another one. */
+/** Returns the error for an account that has too many open streams; undefined if the account may open another stream. */
 export function streamRefusal({ account, language }: Pick<RequestContext, 'account' | 'language'>): RequestError | undefined {
   if (account.mayOpenStream) return undefined;
   const text = [
@@ -22,9 +22,9 @@ export const isStream = (results: Results | ExecutionResult): results is Results
 type MaskErrors = (error: unknown) => GraphQLError[];
 
 /**
- * Opens a stream, and counts it as one of the account until it ends. Masks the errors of its results.
+ * Opens a stream, and counts it as one of the account's streams until it ends. Masks the errors of its results.
  * @param open returns the results, or one result with errors.
- * @throws RequestError when the account has too many streams open.
+ * @throws RequestError when the account has too many open streams.
  */
 export async function openCounted(
   context: Pick<RequestContext, 'account' | 'language'>,
@@ -48,7 +48,7 @@ export async function openCounted(
 const masked = (result: ExecutionResult, mask: MaskErrors): ExecutionResult =>
   result.errors === undefined ? result : { ...result, errors: mask(result.errors) };
 
-/** One of the streams of an account, until it is freed. */
+/** Counts one stream of an account until it is freed. */
 class StreamSlot {
   readonly #account: Account;
   #isFree = false;

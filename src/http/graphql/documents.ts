@@ -27,9 +27,9 @@ import { dropPlans } from '../../executor/compile-query.ts';
 import { ResultExtensions, type CompiledQuery } from '../../executor/execution-state.ts';
 
 /**
- * Caches parsed and validated documents, for HTTP and WebSocket. The cache is limited in bytes of heap. What an account
- * or an address may add in a minute is limited too, since parsing and validating cost far more than a look-up. Invalid
- * documents are not cached.
+ * Caches parsed and validated documents, for HTTP and WebSocket. The cache is limited in bytes of heap. The documents
+ * that an account or an address may add in a minute are limited too, because parsing and validating cost far more
+ * than a look-up. Invalid documents are not cached.
  */
 
 /** The parameters of a request that name its document. */
@@ -41,7 +41,7 @@ export interface DocumentParams {
 /** The sender of a document. */
 type Sender = Pick<Context, 'actor' | 'credential' | 'language' | 'address'>;
 
-/** A valid document, with what is computed from it once. */
+/** A valid document, with values that are computed from it once. */
 export class KnownDocument {
   readonly text: string;
   /** SHA-256 in hexadecimal, which identifies a persisted query. */
@@ -88,7 +88,7 @@ export class KnownDocument {
     return cost;
   }
 
-  /** Returns the extensions of a result: those of the last result again if it had the same cost and limit. */
+  /** Returns the extensions of a result. Reuses those of the last result if cost and limit are the same. */
   extensionsOf(requested: number, limit: number): ResultExtensions {
     const last = this.#lastExtensions;
     if (last?.requested === requested && last.limit === limit) return last.extensions;
@@ -98,7 +98,7 @@ export class KnownDocument {
   }
 }
 
-/** The `extensions` of results of an operation with this cost. */
+/** The `extensions` of results with this cost and limit. */
 interface CostExtensions {
   requested: number;
   limit: number;
@@ -124,19 +124,23 @@ function selectedFields(document: DocumentNode): SelectedFields {
 const weightOf = (text: string, tokens: number): number => 4000 + 2 * text.length + 510 * tokens;
 
 /**
- * Returns the charge for validating `tokens` tokens, in addition to the document's characters. The rule for overlapping
- * fields compares them in pairs: the worst documents of 2,000 tokens took 45 to 90 ms, those of 200 at most 3 ms.
+ * Returns the charge for validating `tokens` tokens, in addition to the document's characters. The rule for
+ * overlapping fields compares fields in pairs: the worst documents of 2,000 tokens took 45 to 90 ms, those of 200
+ * tokens at most 3 ms.
  */
 const chargeOf = (tokens: number): number => Math.ceil(tokens * (8 + tokens / 50));
 
-/** Charge (characters plus `chargeOf` tokens) of the new documents that one account or address may send in a minute. */
+/**
+ * Charge of the new documents that one account or address may send in a minute: their characters plus `chargeOf`
+ * their tokens.
+ */
 const newPerMinute = { account: 3 * 1024 * 1024, address: 128 * 1024 };
 
 const sha256Pattern = /^[0-9a-f]{64}$/i;
 
 /**
- * Returns an error of the protocol. Clients compare its message, so it is the same in both languages. The status is
- * 200, as in Apollo Server.
+ * Returns an error of the protocol. Its message is the same in both languages, because clients compare it. The status
+ * is 200, as in Apollo Server.
  */
 const protocolError = (code: string, message: string): RequestError => new RequestError(code, [message, message], { status: 200 });
 
@@ -194,9 +198,9 @@ export class Documents {
   }
 
   /**
-   * Returns the document with this text; parses and validates it if it is not cached.
-   * @throws GraphQLError or AggregateError, in the language of the sender, for an invalid document, or when the budget
-   *   of new documents is used up.
+   * Returns the document with this text. Parses and validates the text if the document is not cached.
+   * @throws GraphQLError or AggregateError, in the language of the sender, for an invalid document, or when the
+   *   budget of new documents is used up.
    */
   read(text: string, sender: Sender): KnownDocument {
     try {
@@ -241,10 +245,10 @@ export class Documents {
   }
 
   /**
-   * Keeps the document of a subscription and its plan in memory while the subscription is open. Returns a function that
-   * releases them; it may be called more than once.
+   * Keeps the document of a subscription and its plan in memory while the subscription is open. Returns a function
+   * that releases them; calling that function again has no effect.
    * @throws RequestError when the account holds too many different documents, UNAVAILABLE when all accounts together
-   *   do.
+   *   hold too many.
    */
   hold(document: DocumentNode, compiled: CompiledQuery | null, sender: Sender): () => void {
     const known = this.#byDocument.get(document);
@@ -275,7 +279,7 @@ function parseDocument(text: string): DocumentNode {
   }
 }
 
-/** @throws GraphQLError or AggregateError; each error has a code. */
+/** Validates a document. @throws GraphQLError or AggregateError; each error has a code. */
 function validateDocument(document: DocumentNode): void {
   if (!document.definitions.some(({ kind }) => kind === Kind.OPERATION_DEFINITION))
     throw new RequestError('OPERATION_RESOLUTION_FAILURE', ['В документе нет операции.', 'The document contains no operation.']);

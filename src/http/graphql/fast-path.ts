@@ -17,14 +17,14 @@ type MediaType = 'application/graphql-response+json' | 'application/json';
 
 const parameterNames = new Set(['query', 'variables', 'operationName', 'extensions']);
 
-/** Size in bytes up to which copying a result costs less than a second write. */
+/** Size in bytes up to which copying a result is faster than a second write. */
 const maxCopiedBytes = 4096;
 
 /**
  * Answers the most common requests (queries and mutations that are posted as JSON) without Yoga. Takes the same steps
  * as Yoga (pipeline.ts), but creates no Fetch objects and calls no hooks, which cost more than a small response.
- * Requests of any other form, and malformed ones, go to Yoga, which also reports their errors.
- * test/http/graphql/fast-path.test.ts checks that both give the same responses.
+ * Other requests and malformed requests go to Yoga, which also reports their errors.
+ * test/http/graphql/fast-path.test.ts checks that the fast path and Yoga give the same responses.
  */
 export class FastPath {
   readonly #pipeline: Pipeline;
@@ -35,7 +35,7 @@ export class FastPath {
 
   /**
    * Answers a request and resolves to true, or resolves to false to leave the request to Yoga.
-   * @param request its `body` is the one that the pipeline read.
+   * @param request the request, with the body that the pipeline has read.
    * @param headers of the response: names and values alternate.
    */
   async answer(

@@ -32,9 +32,10 @@ export class HeldMemory {
   }
 
   /**
-   * Holds objects for an account. Returns a function that releases them and returns the objects that no subscription
-   * holds any more; it may be called more than once.
-   * @throws RequestError TOO_MANY_DOCUMENTS past the limit of the account, UNAVAILABLE past the limit of all accounts.
+   * Holds objects for an account. Returns a function that releases them, and that returns the objects that no
+   * subscription holds any more. Calling that function again has no effect.
+   * @throws RequestError TOO_MANY_DOCUMENTS beyond the limit of the account, UNAVAILABLE beyond the limit of all
+   *   accounts.
    */
   hold(objects: readonly Weighted[], accountId: string, language: Language): () => Weighted[] {
     const account = this.#accounts.get(accountId) ?? { weight: 0, holds: new Map<Weighted, number>() };
@@ -75,7 +76,7 @@ function increment(holds: Map<Weighted, number>, object: Weighted): boolean {
   return count === 0;
 }
 
-/** Removes one of the holds of the object. Returns whether that was the last one. */
+/** Removes one hold of the object. Returns whether it was the last hold. */
 function decrement(holds: Map<Weighted, number>, object: Weighted): boolean {
   const left = holds.get(object)! - 1;
   if (left > 0) holds.set(object, left);

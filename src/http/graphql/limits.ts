@@ -12,16 +12,16 @@ export const bounds = {
   /** Characters of a document. */
   length: 20_000,
   tokens: 2000,
-  /** Brackets of any kind open at once. */
+  /** Maximum number of brackets of any kind that are open at once. */
   nesting: 40,
   depth: 15,
   aliases: 30,
   directives: 20,
-  /** Objects that the requested pages of a query could hold. */
+  /** Maximum cost of a query: the objects that the requested pages could hold. */
   cost: 50_000,
   /**
-   * The same limit for mutations, items of subscriptions and queries without a plan: the executor runs these without
-   * yielding to the event loop.
+   * Maximum cost of a mutation, of an item of a subscription, or of a query without a plan. graphql-js executes
+   * mutations and queries without a plan, and does not yield to the event loop meanwhile.
    */
   unslicedCost: 5000,
   /** Characters of one value among the variables. */

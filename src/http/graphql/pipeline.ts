@@ -17,10 +17,10 @@ import { isStream, openCounted, type Results } from './counted-streams.ts';
 import type { DocumentParams, Documents, KnownDocument } from './documents.ts';
 import { bounds } from './limits.ts';
 
-/** A request to execute an operation, and what the steps of the pipeline have found out about it. */
+/** A request to execute an operation, with the results of the pipeline's steps. */
 export interface RequestEnvelope {
   requestInfo: RequestInfo;
-  /** Set by `authenticate`: authenticating again would count a second operation. */
+  /** Set by `authenticate`, so that a second call does not count the operation again. */
   authenticated?: AuthenticatedRequest;
   /** Set by `readDocument`. */
   document?: KnownDocument;
@@ -28,7 +28,7 @@ export interface RequestEnvelope {
 
 export interface PipelineDeps {
   log: Logger;
-  /** Returns whether the request has the server's own origin, an allowed one, or none. */
+  /** Returns whether the request has the server's own origin, an allowed origin, or no origin. */
   isOriginAllowed(request: IncomingMessage): boolean;
   documents: Documents;
   contexts: RequestContexts;
@@ -40,7 +40,7 @@ export interface PipelineDeps {
 
 /**
  * The steps of every operation, in their order. fast-path.ts and yoga.ts call them for HTTP;
- * src/http/websocket/protocol.ts calls those after `readBody`. So a rule that is added to a step applies to HTTP and
+ * src/http/websocket/protocol.ts calls the steps after `readBody`. So a rule that is added to a step applies to HTTP and
  * WebSocket alike: test/http/graphql/pipeline.test.ts adds a rule to each step and checks this.
  *
  *   accept → readBody → findText → authenticate → readDocument (parse, validate) → createContext → execute or subscribe
@@ -77,7 +77,8 @@ export class Pipeline {
   }
 
   /**
-   * Returns the text of the document, found by its hash if the request has only a hash; undefined if it has neither.
+   * Returns the text of the document. If the request has only a hash, finds the text by the hash. Returns undefined
+   * if the request has neither a text nor a hash.
    * @throws RequestError
    */
   findText(params: DocumentParams): string | undefined {
@@ -174,14 +175,14 @@ export class Pipeline {
 
   /**
    * Returns the errors of a step as clients may see them.
-   * @param error one, or several as an array or an AggregateError.
+   * @param error one error, or several errors as an array or an AggregateError.
    */
   maskErrors(error: unknown, language: Language, requestId: string | null): GraphQLError[] {
     const errors: unknown[] = Array.isArray(error) ? error : error instanceof AggregateError ? error.errors : [error];
     return errors.map((each) => this.#deps.mask(each, language, requestId));
   }
 
-  /** Counts a query or mutation, and its duration. @param startedAt its `performance.now`. */
+  /** Counts a query or mutation, and its duration. @param startedAt the value of `performance.now` at its start. */
   #count(type: string, startedAt: number, failed: boolean): void {
     const { operations, duration } = this.#deps.metrics;
     operations.inc({ type, outcome: failed ? 'error' : 'ok' });
@@ -207,7 +208,7 @@ export class Pipeline {
   }
 }
 
-/** Returns the extensions of a result of the operation: its cost, and the limit that it is held to. */
+/** Returns the extensions of a result: the cost of the operation, and the limit of this cost. */
 function extensionsOf(args: OperationArgs): ResultExtensions {
   const { document, operationName, contextValue } = args;
   return contextValue.document.extensionsOf(costOf(args), maxCostOf(operationOf(document, operationName)?.operation));
@@ -227,7 +228,7 @@ const errors = {
 
 /**
  * Checks the query string of a GET.
- * @throws RequestError if it cannot be decoded without loss, or holds invalid JSON.
+ * @throws RequestError if the query string cannot be decoded without loss, or holds invalid JSON.
  */
 function checkQuery(url: string): void {
   const query = url.slice(url.indexOf('?') + 1);

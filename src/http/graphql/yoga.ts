@@ -12,8 +12,8 @@ import type { DocumentParams } from './documents.ts';
 import type { Pipeline, RequestEnvelope } from './pipeline.ts';
 
 /**
- * Answers with Yoga what fast-path.ts does not answer: GET, other media types, streams of events. Yoga reads the
- * parameters and writes the response; the pipeline does everything in between. Only this file knows Yoga's types.
+ * Answers with Yoga the requests that fast-path.ts leaves: GET, other media types, streams of events. Yoga reads the
+ * parameters and writes the response; the pipeline takes all steps in between. Only this file knows Yoga's types.
  */
 
 type YogaPlugin = Plugin<RequestContext, RequestEnvelope>;
@@ -45,7 +45,7 @@ export function createYogaHandler(pipeline: Pipeline, mask: Mask): YogaHandler {
   };
 }
 
-/** Runs a step. Throws its errors masked. */
+/** Runs a step, and masks the errors that it throws. */
 async function masked<T>(pipeline: Pipeline, { acceptLanguage, requestId }: RequestInfo, step: () => T | Promise<T>): Promise<T> {
   try {
     return await step();
@@ -62,7 +62,7 @@ function usePipeline(pipeline: Pipeline): YogaPlugin {
       // `params` may be null here: Yoga refuses parameters that are not an object only after this hook.
       const query = await masked(pipeline, requestInfo, () => pipeline.findText((params as DocumentParams | null) ?? {}));
       if (query !== undefined) setParams({ ...params, query });
-      // Runs after every check of the parameters.
+      // Yoga calls this handler after all of its checks of the parameters.
       setParamsHandler(async (payload) => {
         await masked(pipeline, requestInfo, () => pipeline.readDocument(payload.params.query!, payload.context));
         return paramsHandler(payload);
@@ -77,7 +77,7 @@ function usePipeline(pipeline: Pipeline): YogaPlugin {
 
 const notAcceptable = new RequestError('NOT_ACCEPTABLE', messages.notAcceptable, { status: 406 });
 
-/** Adds a body with the error to the 406 response, which Yoga sends empty. */
+/** Adds a body with the error to the 406 response. Yoga sends this response without a body. */
 function useCodes(): YogaPlugin {
   return {
     onResponse({ request, response, setResponse, fetchAPI }) {

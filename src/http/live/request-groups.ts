@@ -15,7 +15,7 @@ import {
 } from 'graphql';
 import type { GraphContext } from '../../graphql/context.ts';
 
-/** Groups subscriptions by their requests: those of one group get the same results for equal rights. */
+/** Groups subscriptions by their requests. With equal rights, the subscriptions of one group get the same results. */
 
 /** Cached facts about an operation of a document. */
 interface DocumentFacts {
@@ -29,10 +29,10 @@ export class RequestGroups {
   readonly #facts = new WeakMap<OperationDefinitionNode, DocumentFacts>();
 
   /**
-   * Returns the key of the subscribers with the same request; null if the result depends on the viewer, so that no
-   * other subscriber can share it. The key covers everything that an execution reads of a request: the document, the
-   * operation, the language and the coerced variables. Variables that occur only in the arguments of the root field are
-   * covered by `streamKey`.
+   * Returns the key of the subscribers with the same request; null if the result depends on the viewer, so that
+   * subscribers cannot share it. The key covers everything that an execution reads of a request: the document, the
+   * operation, the language and the coerced variables. `streamKey` covers the variables that occur only in the
+   * arguments of the root field.
    */
   keyOf({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs, streamKey: string): string | null {
     const operation = getOperationAST(document, operationName)!;
@@ -41,7 +41,7 @@ export class RequestGroups {
     const { coerced } = getVariableValues(schema, operation.variableDefinitions ?? [], variableValues ?? {});
     const values = Object.entries(coerced!).filter(([variable]) => !streamVariables.has(variable));
     const { language } = contextValue as GraphContext;
-    // A variable that was not sent has no entry; a null variable has one. Entries are in the order of the definitions.
+    // A variable that was not sent has no entry; a null variable has an entry. Entries are in the order of the definitions.
     const text = JSON.stringify([document.loc?.source.body ?? print(document), operationName ?? null, streamKey, values, language]);
     return createHash('sha256').update(text).digest('base64');
   }

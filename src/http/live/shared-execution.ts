@@ -23,7 +23,7 @@ type KnownVisibility = ReadonlyMap<string, boolean>;
 
 /**
  * Creates the actor of a shared execution.
- * @param onOtherRights called when the execution asks for a right that the subscribers may have in different ways.
+ * @param onOtherRights called when the execution asks for a right that may differ between the subscribers.
  */
 type CreateActor = (onOtherRights: () => void) => UserActor | ServiceActor;
 
@@ -47,11 +47,11 @@ export class GroupExecutor implements SubscriptionExecutor {
   }
 
   /**
-   * Executes an event. The first execution uses an actor that stands for all subscribers, and loaders that decide which
-   * resources are visible: subscribers who see the same resources get the same result. If the execution asks the actor
-   * for its rights, each cohort (subscribers with the same roles and classes) gets its own execution. If a cohort's
-   * execution asks who the person is, each subscriber gets one. A failed execution leaves only its own recipients
-   * without a result.
+   * Executes an event. The first execution uses an actor that stands for all subscribers, and loaders that decide
+   * which resources are visible: subscribers who see the same resources get the same result. If the execution asks
+   * the actor for its rights, each cohort (subscribers with the same roles and classes) gets its own execution. If
+   * the execution of a cohort asks who the person is, each of its subscribers gets their own execution. If an
+   * execution fails, only its own recipients get no result.
    */
   async executeFor<R extends Recipient>(event: BroadcastEvent, cohorts: readonly Cohort<R>[]): Promise<Delivery<R>[]> {
     const scope: EventScope = { event, operation: this.#operation, personalRights: this.#personalRights };
@@ -88,7 +88,7 @@ class SharedExecution<R extends Recipient> {
   readonly #cohorts: readonly Cohort<R>[];
   readonly #known: KnownVisibility;
   readonly #createActor: CreateActor;
-  /** Whether the execution has asked its actor for a right that not all members share: its result is then not valid. */
+  /** Whether the execution has asked its actor for a right that may differ between the members. The result is then not valid. */
   #needsOtherRights = false;
   /** The visibility of each resource that this execution was the first to read, by the key of the resource. */
   readonly #checked = new Map<string, Visibility>();
@@ -105,7 +105,7 @@ class SharedExecution<R extends Recipient> {
     try {
       const actor = this.#createActor(() => (this.#needsOtherRights = true));
       const executed = await operation.execute(eventItem(event.event, actor), this.#contextFor(actor));
-      // Checks this before failures: an actor that stands for several people may have caused them.
+      // Checks this before failures, because an actor that stands for several people may have caused the failures.
       return await (this.#needsOtherRights ? this.#executeByRights() : this.#deliverByVisibility(executed));
     } catch (error) {
       operation.logFailure(error);
@@ -115,7 +115,7 @@ class SharedExecution<R extends Recipient> {
 
   /**
    * Returns a context whose loaders record which resources are read, and return those that the first cohort may see.
-   * `#known` decides for the resources in it.
+   * For a resource in `#known`, `#known` decides instead.
    */
   #contextFor(actor: UserActor | ServiceActor): GraphContext {
     const { event, operation } = this.#scope;
@@ -137,7 +137,7 @@ class SharedExecution<R extends Recipient> {
     return visibility.isVisibleTo(this.#cohorts[0]!.actor);
   }
 
-  /** Executes once for each cohort; if that was tried, once for each member. */
+  /** Executes once for each cohort. If this execution was for a cohort already, executes once for each member. */
   #executeByRights(): Promise<Delivery<R>[]> {
     if (this.#createActor !== probeActor)
       return Promise.resolve(membersOf(this.#cohorts).map((member) => executeIndividually(this.#scope, member)));

@@ -12,14 +12,14 @@ import { RequestGroups } from './request-groups.ts';
 import { GroupExecutor, PersonalRights } from './shared-execution.ts';
 import { SubscriptionOperation, throwFailure, type ExecutionCounts } from './subscription-operation.ts';
 
-/** The arguments of graphql-js's `subscribe`, and for a client on a WebSocket also where to send shared results. */
+/** The arguments of graphql-js's `subscribe`. `sink` sends the shared results to a client on a WebSocket. */
 export interface SubscribeArgs extends ExecutionArgs {
   sink?: SocketSink;
 }
 
 /**
- * Opens subscriptions, and executes each item in a new context, which has the rights that were checked for this item
- * and reads all rows again. A context for the whole subscription would serve cached rows, even after rights are lost.
+ * Opens subscriptions. Executes each item in a new context, which has the rights that were checked for this item, and
+ * reads all rows again. One context for the whole subscription would serve cached rows, even after rights are lost.
  * Subscribers with the same request and equivalent rights share one result, which is executed and serialised once.
  */
 export class Subscriptions {
@@ -74,7 +74,7 @@ interface ResultIteratorOptions {
 }
 
 /**
- * The results of one subscription. Skips no item: retries a failed execution, and if that does not help, ends the
+ * The results of one subscription. Never skips an item: retries a failed execution. If the retries fail too, ends the
  * stream with an error before the item, so that the client resumes from its last cursor.
  */
 class ResultIterator implements AsyncIterableIterator<ExecutionResult> {

@@ -15,7 +15,7 @@ export interface ExecutionCounts {
 
 /** The operation of a subscription, which is executed for each of its items. */
 export class SubscriptionOperation {
-  /** The context of the request that opened the subscription. Each execution needs a new one: `base.renew`. */
+  /** The context of the request that opened the subscription. Each execution needs a new context, from `base.renew`. */
   readonly base: RequestContext;
   readonly #prepared: PreparedOperation;
   readonly #serialize: SerializeResult;
@@ -47,8 +47,8 @@ export class SubscriptionOperation {
 }
 
 /**
- * Throws the error that makes a result unfit to send, since a null in it may stand for data that could not be read.
- * Refusals and client errors belong to the result.
+ * Throws the error that makes a result unfit to send: a null in the result may stand for data that could not be read.
+ * Refusals and errors of the client are part of a result that can be sent.
  */
 export function throwFailure({ errors }: Executed): void {
   const failure = errors?.find(isFailure);
@@ -91,7 +91,7 @@ class LazyResult implements SharedResult {
   #writeBytes(): Buffer {
     this.#counts.serialisations += 1;
     const executed = this.#executed;
-    // `resultOf` has emptied the writer if `result` was read before.
+    // If `result` was read before, `resultOf` has emptied the writer.
     if (this.#result !== undefined || !isExecutionState(executed) || executed.errors.length > 0)
       return Buffer.from(JSON.stringify(this.#serialize(this.result, this.#language) satisfies SerializableResult));
     const taken = takeBytes(executed);

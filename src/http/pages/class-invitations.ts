@@ -77,7 +77,7 @@ async function rowsOf(language: Language, sheet: InvitationSheet): Promise<Html[
 
 async function renderSlip(language: Language, sheet: InvitationSheet, slip: InvitationSheet['slips'][number]): Promise<Html> {
   const { schoolName, className, timeZone } = sheet;
-  // The long Russian form takes two lines of a slip.
+  // Uses the short date in Russian, because the long date takes two lines of a slip.
   const until = new Intl.DateTimeFormat(language === 'ru' ? 'ru-RU' : 'en-GB', {
     timeZone,
     ...(language === 'ru' ? { day: '2-digit', month: '2-digit', year: 'numeric' } : { dateStyle: 'long' }),

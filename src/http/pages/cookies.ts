@@ -17,7 +17,7 @@ export function cookieOf(req: IncomingMessage, name: string): string | undefined
 interface Cookie {
   name: string;
   value: string;
-  /** Whether browsers send it over https only. */
+  /** Whether browsers send the cookie over https only. */
   secure: boolean;
   /** If undefined, the browser drops the cookie when the browser is closed. */
   maxAgeSeconds?: number;

@@ -15,8 +15,8 @@ const contacts: readonly (readonly [who: TextName, whom: TextName])[] = [
 ];
 
 /**
- * `/password/forgotten`: says whom to ask for a new password. Sends a one-time link by e-mail where the server can; the
- * answer is the same whether or not the account and its address exist.
+ * `/password/forgotten`: says whom to ask for a new password. If the server can send mail, also sends a one-time
+ * link. The answer is the same whether or not the account and its address exist.
  */
 export async function forgottenPasswordPage(parts: PageParts, visit: Visit): Promise<void> {
   const { req, res, url, language } = visit;

@@ -80,7 +80,10 @@ export interface Field {
   autofocus?: boolean;
 }
 
-/** Renders the fields of a form with labels, hints and errors. An error of no listed field is shown above them. */
+/**
+ * Renders the fields of a form with labels, hints and errors. An error that belongs to no listed field is shown above
+ * the fields.
+ */
 export function fields(language: Language, list: readonly Field[], { values, refusal }: FormState): Html {
   const errorField = refusal?.at?.at(-1);
   const isOfForm = refusal !== undefined && !list.some(({ name }) => name === errorField);

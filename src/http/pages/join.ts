@@ -25,7 +25,7 @@ const signUpFields: readonly Field[] = [
   { name: 'password', autocomplete: 'new-password', hint: 'passwordHint' },
 ];
 
-/** The fields for a personal invitation: they ask for no names, because the school knows those of the person. */
+/** The fields for a personal invitation. They ask for no names, because the school knows the names of the person. */
 const personalFields: readonly Field[] = [
   { name: 'signInName', autocomplete: 'username', hint: 'signInNameHint', autofocus: true },
   { name: 'password', autocomplete: 'new-password', hint: 'passwordHint' },
@@ -98,7 +98,7 @@ async function joinWithAccount(
   await acceptInvitation(parts.contextFor(req, actor), { code });
 }
 
-/** Returns the path of the form for the other kind of visitor: with or without an account. */
+/** Returns the path that switches between the forms for visitors with and without an account. */
 function switchFormPath(url: URL, hasAccount: boolean): string {
   const target = new URL(url);
   if (hasAccount) target.searchParams.delete('account');

@@ -54,7 +54,8 @@ export function withLanguage(path: string, language: Language): string {
 
 /**
  * Returns the headers of a page: no scripts, no external content, no frames, no caching and no referrer.
- * @param formTargets the origins to which a form of the page may redirect, which browsers check too.
+ * @param formTargets the origins to which the answer to a form of the page may redirect; browsers refuse other
+ *   origins.
  * @param hasScripts whether the page has scripts of this server; inline scripts are never allowed.
  */
 export function pageHeaders(formTargets: readonly string[] = [], hasScripts = false): Record<string, string> {
@@ -111,7 +112,7 @@ export const refused = (language: Language, refusal: Refusal): PageContent => ({
   body: html`<section><h1>${say(language, 'wrongTitle')}</h1><p>${refusal.say(language)}</p></section>`,
 });
 
-/** Returns a page with an error message, a link to the start page and the request id that the log has too. */
+/** Returns a page with an error message, a link to the start page, and the request id, which is also in the log. */
 export const errorPage = (language: Language, message: string, requestId: string | undefined): PageContent => ({
   language,
   title: say(language, 'wrongTitle'),
@@ -128,6 +129,6 @@ export function formTarget(uri: unknown): string[] {
   if (typeof uri !== 'string' || !URL.canParse(uri)) return [];
   const url = new URL(uri);
   const target = url.origin === 'null' ? url.protocol : url.origin;
-  // The client's URI must not add a directive to the policy.
+  // The client's URI must not add a directive to the Content-Security-Policy.
   return /^[a-z0-9+.:/[\]-]+$/i.test(target) ? [target] : [];
 }

@@ -26,7 +26,7 @@ export interface Visit {
 
 export const anonymous: Actor = { kind: 'anonymous' };
 
-/** Returns the path and query, for a form that posts to its own page and for the link to the other language. */
+/** Returns the path and query. A form that posts to its own page and the link to the other language use them. */
 export const pathOf = ({ url }: Visit): string => `${url.pathname}${url.search}`;
 
 export function redirect({ res }: Visit, location: string): void {

@@ -8,9 +8,9 @@ import { newPasswordFields, newPasswordOf } from './password.ts';
 import { say } from './texts.ts';
 
 /**
- * `/reset/<code>`: sets a new password by a one-time link. The page shows no names, and the same answer for an unknown,
- * a used and an expired code. The address contains the code, which is a secret: the page is not cached, sends no
- * referrer, and its path is not logged.
+ * `/reset/<code>`: sets a new password by a one-time link. The page shows no names. It gives the same answer for an
+ * unknown, a used and an expired code. The address contains the code, which is a secret: the page is not cached,
+ * sends no referrer, and its path is not logged.
  */
 export async function passwordLinkPage(parts: PageParts, visit: Visit, code: string): Promise<void> {
   const { req, res, language } = visit;
@@ -45,7 +45,7 @@ ${fields(language, newPasswordFields, state)}
   redirect(visit, withLanguage('/password/changed', language));
 }
 
-/** The page for a code that is unknown, used or expired, with the way to another link. */
+/** The page for a code that is unknown, used or expired. It tells how to get another link. */
 const closedPage = (language: Language): PageContent => ({
   language,
   title: say(language, 'wrongTitle'),

@@ -7,7 +7,7 @@ import { pathOf, redirect, type PageParts, type Visit } from './parts.ts';
 import { say } from './texts.ts';
 import { loadVisitor, signInPath } from './visitor.ts';
 
-/** `/password`: a person changes the own password. Regulation 2.2 h. */
+/** `/password`: a person changes their own password. Regulation 2.2 h. */
 
 /** The fields of a new password, which is entered twice. */
 export const newPasswordFields: readonly Field[] = [

@@ -233,7 +233,7 @@ export type TextName = keyof typeof texts;
 
 export const say = (language: Language, name: TextName): string => texts[name][language === 'ru' ? 0 : 1];
 
-/** Returns the language of a request: that of `?lang=`, otherwise that of Accept-Language. */
+/** Returns the language that `?lang=` names, or the language of Accept-Language. */
 export function languageOf(req: IncomingMessage): Language {
   const fromQuery = /[?&]lang=(ru|en)(?:&|$)/.exec(req.url ?? '')?.[1];
   if (fromQuery === 'ru' || fromQuery === 'en') return fromQuery;

@@ -12,7 +12,10 @@ import { redirect, type PageParts, type Visit } from './parts.ts';
 /** The pages that a person returns to after signing in. Another path in `state` leads to `/sessions`. */
 const returnPath = /^\/(?:sessions|password|classes|classes\/[\da-f-]{36}\/invitations)$/;
 
-/** Returns the person signed in by the browser's cookie, with the session that the cookie has for these pages. */
+/**
+ * Returns the person who is signed in by the browser's cookie. The session of the actor is the cookie's session for
+ * `pagesClient`.
+ */
 export async function loadVisitor({ provider, db }: PageParts, { req, res }: Visit): Promise<UserActor | undefined> {
   const remembered = await provider.Session.get(provider.createContext(req, res));
   const grantId = remembered.accountId === undefined ? undefined : remembered.grantIdFor(pagesClient);
@@ -26,8 +29,8 @@ export async function loadVisitor({ provider, db }: PageParts, { req, res }: Vis
 }
 
 /**
- * Returns the path that signs in and leads back to a page. The pages sign in like any frontend. They do not use the
- * authorization code, which expires: they need only the cookie.
+ * Returns the path that signs in and leads back to a page. The pages sign in like any frontend, but need only the
+ * cookie. They let the authorization code expire unused.
  * @param path the page to return to, which `state` carries.
  */
 export function signInPath({ config }: PageParts, language: Language, path = '/sessions'): string {

@@ -4,8 +4,8 @@ export type ConnectionParams = Readonly<Record<string, unknown>> | undefined;
 const tokenNames = new Set(['authorization', 'token', 'authtoken', 'accesstoken', 'access_token']);
 
 /**
- * Returns the token of the parameters, or of their `headers`, in the form of an `Authorization` header. Ignores the
- * case of names, and adds `Bearer` if it is missing.
+ * Returns the token in the parameters, or in their `headers`, in the form of an `Authorization` header. Ignores the
+ * case of names. Adds `Bearer` if it is missing.
  */
 export function authorizationIn(params: ConnectionParams): string | undefined {
   for (const [name, value] of Object.entries(params ?? {}))

@@ -17,9 +17,12 @@ import { Operation } from './operation.ts';
 /** This file tracks the open WebSockets of a process: their accounts, pings, token expiry and closing. */
 
 export const socketLimits = {
-  /** Sockets without `connection_init` from one address. Beyond this number the oldest are closed. */
+  /** Sockets without `connection_init` from one address. Beyond this number the server closes the oldest of them. */
   silentPerAddress: 100,
-  /** Milliseconds before the limit above closes a new socket, since all clients of a school may reconnect at once. */
+  /**
+   * Milliseconds in which `silentPerAddress` does not close a new socket, because all clients of a school may
+   * reconnect at once.
+   */
   silentAfter: 1000,
   /** Sockets without `connection_init` from one address at which the server refuses another upgrade. */
   refusedPerAddress: 2000,
@@ -33,7 +36,7 @@ const expiryGraceMs = 5000;
 /** Close code for temporary failures, after which clients reconnect. */
 export const tryAgainLater = 1013;
 
-/** Close codes and reasons. After 4401 and 4429 graphql-ws clients give up; after the others they reconnect. */
+/** Close codes and reasons. After 4401 and 4429 graphql-ws clients give up; after the other codes they reconnect. */
 const expired = [CloseCode.Forbidden, 'Token expired'] as const;
 const unauthorized = [CloseCode.Unauthorized, 'Unauthorized'] as const;
 const initTimeout = [CloseCode.ConnectionInitialisationTimeout, 'Connection initialisation timeout'] as const;
@@ -51,7 +54,7 @@ export class OpenSocket {
   isInitialised = false;
   credential: Credential | undefined;
   account: Account | undefined;
-  /** Running operations, including held ones and those that the client has completed. */
+  /** Running operations, including held operations (`hold`) and operations that the client has completed. */
   readonly operations = new Set<Operation>();
   /** Request id for log lines that do not belong to an operation. */
   readonly requestId: string;
@@ -69,7 +72,7 @@ export class OpenSocket {
     return this.credential !== undefined && this.credential.expiresAt <= Date.now() / 1000;
   }
 
-  /** Whether any operation runs, apart from those that `hold` keeps unanswered. */
+  /** Whether any operation runs, apart from operations that `hold` keeps unanswered. */
   get isBusy(): boolean {
     for (const { isHeld } of this.operations) if (!isHeld) return true;
     return false;
@@ -84,7 +87,7 @@ export class OpenSocket {
     this.ws.close(code, reason);
   }
 
-  /** Closes the socket without waiting for the client; by default because the client reads too slowly. */
+  /** Closes the socket without waiting for the client. @param reason by default, that the client reads too slowly. */
   disconnect(reason: readonly [number, string] = tooSlow): void {
     this.close(reason);
     this.ws.terminate();
@@ -107,7 +110,7 @@ export class OpenSockets {
   readonly #silent = new Map<string, Set<OpenSocket>>();
   readonly #timer: NodeJS.Timeout;
   #recheckedAt = performance.now();
-  /** Whether the server is stopping; it then starts no operation. */
+  /** Whether the server is stopping. It then starts no operation. */
   isStopping = false;
   /** Number of running operations, including those of closed sockets. */
   #running = 0;
@@ -127,7 +130,7 @@ export class OpenSockets {
     return this.#all.values();
   }
 
-  /** Returns whether the address may open another socket. Too many sockets without `connection_init` prevent it. */
+  /** Returns whether the address may open another socket: not if it has too many sockets without `connection_init`. */
   mayOpen({ address }: RequestInfo): boolean {
     return (this.#silent.get(address ?? '')?.size ?? 0) < socketLimits.refusedPerAddress;
   }

@@ -56,7 +56,7 @@ export interface ProtocolOptions {
 export function createProtocol(options: ProtocolOptions): Server<OpenSocket> {
   const handlers = new ProtocolHandlers(options);
   return makeServer<Record<string, unknown>, OpenSocket>({
-    // Turns off the timeout of graphql-ws: `OpenSockets` has its own.
+    // Turns off the timeout of graphql-ws, because `OpenSockets` has its own timeout.
     connectionInitWaitTimeout: 0,
     execute: (args) => handlers.run(args as SocketOperationArgs),
     subscribe: (args) => handlers.run(args as SocketOperationArgs),
@@ -82,7 +82,10 @@ function formatErrors(errors: readonly GraphQLError[], { extra, connectionParams
   return errors.map((error) => withoutHttp(inLanguage(error, language)));
 }
 
-/** Returns whether the operation failed because the socket's token has expired. It is then left unanswered (`hold`). */
+/**
+ * Returns whether the operation failed because the socket's token has expired. The operation is then held
+ * (`OpenSockets.hold`).
+ */
 const mustHold = (open: OpenSocket, [error]: readonly GraphQLError[]): boolean =>
   open.hasExpired && error?.extensions.code === 'UNAUTHENTICATED';
 

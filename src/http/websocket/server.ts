@@ -91,7 +91,7 @@ class SocketServer implements Sockets {
     const { ws, requestId } = open;
     const openedAt = performance.now();
     this.#sockets.add(open);
-    // ws emits an error for an invalid frame; without a listener it would end the process.
+    // ws emits an error for an invalid frame. Without a listener, the error would end the process.
     ws.on('error', () => undefined);
     ws.on('pong', () => (open.isAlive = true));
     ws.on('ping', () => applyBackpressure(open));
@@ -118,7 +118,7 @@ class SocketServer implements Sockets {
     open.isAlive = true;
     // Ignores messages that arrive after the server has closed the socket.
     if (ws.readyState !== ws.OPEN) return;
-    // ws checks that a text message is UTF-8, but not a binary one.
+    // ws checks that text messages are UTF-8. It does not check binary messages.
     if (text === null) return ws.close(CloseCode.BadRequest, 'Invalid message received');
     void this.#sockets.track(open, () => handleMessage(text.toString()).catch((error: unknown) => this.#fail(open, error)));
     applyBackpressure(open);

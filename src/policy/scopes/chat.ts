@@ -2,7 +2,7 @@ import { defineScopes, forService, inList, inSchool, ofPerson } from '../scopes.
 
 type ChatKind = 'SCHOOL' | 'STAFF' | 'CLASS' | 'SUBJECT' | 'EXTRACURRICULAR';
 
-/** Without `chatId`: a chat that is about to be created. Without `kind`: a chat of any kind. */
+/** `chatId` is missing for a chat that is about to be created. A missing `kind` means any kind of chat. */
 export interface ChatFacts {
   schoolId: string;
   chatId?: string;
@@ -43,7 +43,7 @@ export const chatScopes = defineScopes<ChatFacts>()({
       ),
     where: (role) => ({
       kind: 'SUBJECT',
-      // The alternative that matches nothing keeps the OR from being empty.
+      // The first alternative matches no row. It keeps the OR from being empty.
       OR: [{ classId: { in: [] } }, ...role.taught.map(({ classId, subjectId }) => ({ classId, subjectId }))],
     }),
   },

@@ -4,7 +4,7 @@ export interface InvitationFacts {
   schoolId: string;
   classId: string | null;
   holderId: string | null;
-  /** The person of a personal invitation, which has rights of its own; null for other links. */
+  /** The person whom a personal invitation is for; null for an invitation link. */
   userId: string | null;
 }
 
@@ -15,14 +15,15 @@ export const invitationScopes = defineScopes<InvitationFacts>()({
     where: (role) => ({ schoolId: inList(role.schools), userId: null }),
   },
   held: ofPerson({
-    description: 'invitations that the person holds; a link for pupils only while the person is the class teacher of its class',
+    description: 'invitations that the person holds; an invitation to a class only while the person is its class teacher',
     holds: (role, facts) =>
       facts.holderId !== null &&
       facts.holderId === role.userId &&
       role.schools.includes(facts.schoolId) &&
       (facts.classId === null || role.leads.includes(facts.classId)),
     where: (role) => ({
-      // Without `not: null`, a link without a holder would match neither this filter nor its negation.
+      // For a link without a holder, SQL gives NULL both for `holder_id = …` and for its negation. `not: null` makes
+      // the filter false.
       holderId: role.userId === null ? { in: [] } : { equals: role.userId, not: null },
       schoolId: inList(role.schools),
       OR: [{ classId: null }, { classId: inList(role.leads) }],

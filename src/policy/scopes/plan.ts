@@ -14,7 +14,8 @@ export const planScopes = defineScopes<PlanFacts>()({
       clientId !== null && facts.clientId === clientId && scopes.includes('roster') && schools.includes(facts.schoolId),
     where: ({ clientId, scopes, schools }) => ({
       schoolId: inList(schools),
-      // Without `not: null`, a plan of a person would match neither this filter nor its negation.
+      // For a plan of a person, SQL gives NULL both for `client_id = …` and for its negation. `not: null` makes the
+      // filter false.
       clientId: clientId !== null && scopes.includes('roster') ? { equals: clientId, not: null } : { in: [] },
     }),
   },

@@ -4,7 +4,7 @@ export interface SchoolFacts {
   schoolId: string;
 }
 
-/** Returns the scope for rows of School, whose own id is the `schoolId`. */
+/** Adapts a scope to rows of School: filters by `id` instead of `schoolId`. */
 const ofSchools = (scope: Scope<SchoolFacts>): Scope<SchoolFacts> => ({ ...scope, where: (role) => ({ id: scope.where(role).schoolId }) });
 
 export const schoolScopes = defineScopes<SchoolFacts>()({

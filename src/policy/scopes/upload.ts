@@ -15,7 +15,8 @@ export const uploadScopes = defineScopes<UploadFacts>()({
       (clientId === null ? userId !== null && facts.createdById === userId : facts.clientId === clientId && scopes.includes('roster')),
     where: ({ userId, clientId, scopes, schools }) => ({
       schoolId: inList(schools),
-      // Without `not: null`, an upload of a service would match neither the filter for a person nor its negation.
+      // For an upload of a service, SQL gives NULL both for `created_by_id = …` and for its negation. `not: null` makes
+      // the filter false.
       ...(clientId === null
         ? { createdById: userId === null ? { in: [] } : { equals: userId, not: null } }
         : { clientId: scopes.includes('roster') ? { equals: clientId, not: null } : { in: [] } }),

@@ -23,7 +23,7 @@ const peopleOfSchool = (isAllowed: (role: RoleScope) => boolean): Condition => (
   where: (role): Filter => ({ grants: { some: { schoolId: inList(isAllowed(role) ? role.schools : []) } } }),
 });
 
-/** Pupils and teachers of the role's classes; with `includePast`, the former ones too. */
+/** Pupils and teachers of the role's classes. With `includePast`, also the former pupils and teachers. */
 const peopleOfClasses = (includePast: boolean): Condition => ({
   holds: (role, facts) =>
     facts.places.some((place) => place.classId !== null && role.classes.includes(place.classId) && (includePast || place.current)),

@@ -8,7 +8,7 @@ import { Browser, discover, openAuthServer, signInWith, type AuthServer } from '
 /** Refresh tokens: used once, used twice concurrently, retried after a lost response, and used by a thief. */
 
 let server: AuthServer;
-/** A second process on the same database. */
+/** Simulates a second process on the same database. */
 let second: AuthServer;
 beforeAll(async () => {
   server = await openAuthServer();
@@ -28,7 +28,7 @@ type SignedIn = Awaited<ReturnType<typeof signedIn>>;
 
 const refused = expect.objectContaining({ error: 'invalid_grant' }) as unknown;
 
-/** Moves the time of use into the past, so that no test waits. */
+/** Moves the time at which the token was used into the past, so that no test waits. */
 const later = (token: string, seconds: number) =>
   server.db.pool.query(`update oidc_payload set consumed_at = consumed_at - $2 * interval '1 second' where id_hash = $1`, [
     hashCode(token).toString('base64url'),

@@ -16,7 +16,7 @@ import { createLogger } from '../../../src/logger.ts';
 import { server } from '../../support/database.ts';
 import { until } from '../../support/until.ts';
 
-/** Called as soon as a folder is locked, before it is used. */
+/** The database calls `run` as soon as its folder is locked, before it uses the folder. */
 const locked = vi.hoisted(() => ({ run: undefined as ((options: LockOptions) => void) | undefined }));
 vi.mock('../../../src/db/embedded/folder-lock.ts', async (original) => {
   const { lockFolder, ...others } = await original<typeof import('../../../src/db/embedded/folder-lock.ts')>();
@@ -32,7 +32,10 @@ vi.mock('../../../src/db/embedded/folder-lock.ts', async (original) => {
 afterEach(() => (locked.run = undefined));
 
 const log = createLogger('silent');
-/** Command that creates a PID namespace like a container's; `hasContainers` says whether this machine allows it. */
+/**
+ * The command that starts a program in a PID namespace of its own, as in a container. `hasContainers` says whether this
+ * machine allows it.
+ */
 const container = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
 const hasContainers = spawnSync(container[0]!, [...container.slice(1), 'true']).status === 0;
 let dataDir: string;
@@ -51,7 +54,6 @@ const isReleased = (): boolean => {
 };
 const writerProgram = ['--import', 'tsx', fileURLToPath(new URL('writer.ts', import.meta.url))];
 
-// Starting an embedded database is slow on a busy machine.
 describe.skipIf(server !== undefined)('the embedded database', () => {
   it('keeps written rows, and releases its folder when it is closed', async () => {
     const first = await open(template());

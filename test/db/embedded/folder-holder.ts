@@ -2,9 +2,9 @@ import { createInterface } from 'node:readline';
 import { lockFolder, type FolderLock } from '../../../src/db/embedded/folder-lock.ts';
 
 /**
- * A child process that locks the folder in its first argument on the command `lock`, releases the folder on `release`,
- * and prints the result. The second argument is the id of a simulated machine, `-` for the real machine, or `none` for
- * a machine without usable sockets.
+ * A child process that can hold the lock of a folder. On the command `lock` it locks the folder of the first argument;
+ * on `release` it releases the folder. It prints each result. The second argument is the id of a simulated machine, `-`
+ * for the real machine, or `none` for a machine without usable sockets.
  */
 
 const [dir = '', machine = '-'] = process.argv.slice(2);

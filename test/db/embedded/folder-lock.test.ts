@@ -12,7 +12,7 @@ import { until } from '../../support/until.ts';
 
 /** Locks on one folder, held by child processes. */
 
-/** Called after each read of the lock folder in this process. */
+/** `run` is called after each read of the lock folder in this process. */
 const read = vi.hoisted(() => ({ run: undefined as ((folder: string) => void) | undefined }));
 vi.mock('node:fs', async (original) => {
   const fs = await original<typeof import('node:fs')>();
@@ -25,10 +25,16 @@ vi.mock('node:fs', async (original) => {
 });
 
 const program = fileURLToPath(new URL('folder-holder.ts', import.meta.url));
-/** Command that creates a PID namespace like a container's; `hasContainers` says whether this machine allows it. */
+/**
+ * The command that starts a program in a PID namespace of its own, as in a container. `hasContainers` says whether this
+ * machine allows it.
+ */
 const container = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
 const hasContainers = spawnSync(container[0]!, [...container.slice(1), 'true']).status === 0;
-/** Command that mounts an overlay of `lower` and `upper` at `merged`, if this machine allows it. */
+/**
+ * Returns the command that mounts an overlay of `lower` and `upper` at `merged`. `hasOverlays` says whether this
+ * machine allows it.
+ */
 const overlay = (base: string) => [
   'unshare',
   '--mount',
@@ -67,7 +73,7 @@ class Holder {
     this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     createInterface(this.#child.stdout).on('line', (line) => this.lines.push(line));
     this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve()));
-    // Writing to a killed process fails.
+    // Ignores the errors of writing to a killed process.
     this.#child.stdin.on('error', () => {});
     running.push(this);
   }
@@ -241,7 +247,8 @@ describe('a folder in place of a locked one', () => {
   });
 });
 
-// Two mounts of one file system on one kernel: the socket has different inodes in them, so connecting to it is refused.
+// Two mounts of one file system on one kernel. The socket has a different inode in each mount, so a connection to it is
+// refused.
 describe('a folder locked through another mount', () => {
   it('refuses while the lease is renewed', async () => {
     const [first, second] = [new Holder(), new Holder()];
@@ -300,7 +307,10 @@ describe('a damaged lock', () => {
 describe('a process that pauses while it takes a folder', () => {
   const locks = () => join(dir, 'pg.lock');
   let listening: Promise<{ close(): void } | undefined> | undefined;
-  /** Tries to acquire the lock. Right after the read number `at` of the lock folder, a simulated successor takes it. */
+  /**
+   * Tries to acquire the lock. Right after the read number `at` of the lock folder, a simulated successor takes the
+   * lock.
+   */
   const take = (at: number, onLost: () => void) => {
     let readings = 0;
     read.run = (folder) => {
@@ -331,8 +341,8 @@ describe('a process that pauses while it takes a folder', () => {
   });
 });
 
-// Two machines on one network file system, and a file system without sockets: only the renewed lease shows that the
-// holder is alive.
+// Two machines share a network file system, or a file system has no sockets. In both cases only the renewed lease shows
+// that the holder is alive.
 describe.each([
   ['another machine', 'one', 'other'],
   ['a file system without sockets', 'none', 'none'],

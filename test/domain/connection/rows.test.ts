@@ -14,7 +14,7 @@ beforeAll(async () => {
   for (let at = 0; at < 30; at++)
     rows.push({ key: `${'бёэzZ'.charAt(at % 5)}${at}`, count: at % 4, resetsAt: new Date(Date.UTC(2026, 0, 1, 0, 0, 0, at % 7)) });
   await db.prisma.rateLimit.createMany({ data: rows });
-  // The text column of this table uses the cluster's collation, so the database itself gives the expected order.
+  // The text column of this table uses the cluster's collation, so the test reads the expected order from the database.
   const inOrder = await db.prisma.rateLimit.findMany({ orderBy: { key: 'asc' } });
   rows.splice(0, rows.length, ...inOrder);
 });
@@ -32,7 +32,7 @@ const orders = fc
   .tuple(fc.constantFrom<Field | null>('count', 'resetsAt', null), direction, direction)
   .map(([lead, first, second]) => (lead === null ? orderOf(['key', second]) : orderOf([lead, first], ['key', second])));
 
-/** Returns the expected list: an array sorted in JavaScript. */
+/** Returns the expected list: the rows, sorted in JavaScript. */
 function sorted({ keys }: Order): RateLimit[] {
   const rank = new Map(rows.map((row, at) => [row.key, at]));
   const value = (row: RateLimit, field: string): number =>

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 /**
- * An index in the order of the list reads each page of a list of a school, so that a page in the middle reads as many
- * rows as the first one.
+ * PostgreSQL reads each page of a school's list by an index in the order of the list. So a page in the middle reads as
+ * many rows as the first page.
  */
 
 let app: Sfera;
@@ -80,7 +80,7 @@ interface PlanNode {
   Plans?: PlanNode[];
 }
 
-/** Executes a statement. Returns the number of rows that it reads by an index, and the indexes of its plan. */
+/** Executes a statement. Returns the indexes of its plan, and the number of rows that it reads by `index`. */
 async function explain({ text, values }: Statement, index: string): Promise<{ rows: number; indexes: string[] }> {
   const { rows } = await app.db.pool.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(`explain (analyze, format json) ${text}`, values);
   const nodes: PlanNode[] = [];

@@ -10,8 +10,8 @@ import type { SchoolFixture } from '../../support/noun-fixture.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 /**
- * A query reads only the columns that its fields need: each field has the same value selected alone as selected with
- * all the other fields.
+ * A query reads only the columns that its fields need. So each field must have the same value when it is selected alone
+ * as when all fields are selected.
  */
 
 let app: Sfera;
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** Returns each field of a type as a selection, with a sub-selection where it needs one. */
+/** Returns each field of a type as a selection, with a sub-selection if the field needs one. */
 function fieldsOf(name: string): [field: string, selection: string][] {
   const type = schema.getType(name);
   if (!isObjectType(type)) throw new Error(name);
@@ -96,7 +96,7 @@ it('a list that joins people returns the same values with and without cursors', 
 it('joins no person whom the viewer may not see', async () => {
   const { school, schoolId, people, chats } = fixture;
   expect(school.id).toBe(schoolId);
-  // Adds the pupil to a chat of the leader and the teacher, and at the end removes the pupil again.
+  // Adds the pupil to a chat of the leader and the teacher. Removes the pupil again at the end.
   const { id } = await app.db.prisma.chatMember.create({
     data: { schoolId, chatId: chats.CLUB.id, userId: people.pupil.id, reason: 'PERSON' },
   });

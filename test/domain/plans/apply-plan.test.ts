@@ -225,6 +225,20 @@ describe('applyPlan', () => {
       await refused();
     });
 
+    it('of a pupil who was deactivated and would change class', async () => {
+      const { school, administrator } = await app.build.school();
+      const by = await senderOf(app, administrator);
+      await importList(app, by, school.id, pupils(30, ['5А', '5Б']));
+      const [first, ...others] = pupils(30, ['5А', '5Б']);
+      const plan = await planList(app, by, school.id, [{ ...first!, class: '5Б' }, ...others]);
+      await app.db.prisma.user.updateMany({
+        where: { surname: first!.name.split(' ')[0]!, grants: { some: { schoolId: school.id } } },
+        data: { deactivatedAt: new Date() },
+      });
+      const refusal = await expectRefusal(app, school.id, { code: 'CONFLICT', path: ['planId'] }, () => apply(by, plan.id));
+      expect(refusal.message).toContain('список.csv, строка 2');
+    });
+
     it('of a person who lost the role', async () => {
       const { school, teacher, refused } = await planned();
       await app.db.prisma.roleGrant.updateMany({

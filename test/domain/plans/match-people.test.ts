@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { matchPeople, type PersonToMatch } from '../../../src/domain/plans/match-people.ts';
 import type { PresentPerson } from '../../../src/domain/plans/present-roster.ts';
 
-/** The time of the comparison grows with the number of rows, not with its square. */
+/** The time of matching people grows in proportion to the number of rows, not to its square. */
 
 const rows = (count: number, externalId?: (n: number) => string): PersonToMatch[] =>
   Array.from({ length: count }, (_, n) => ({

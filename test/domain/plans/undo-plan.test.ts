@@ -17,7 +17,7 @@ async function scene() {
   return { school, administrator, by: await senderOf(app, administrator) };
 }
 
-/** The bytes of the export: what undoing has to restore. */
+/** Returns the exported roster as text. Undoing a plan has to restore this text. */
 const exported = async (schoolId: string): Promise<string> => {
   const { roster } = await exportRoster(app.operator, { schoolId, format: 'ONE_ROSTER_1_2' });
   return JSON.stringify(roster) + writeList(roster).toString();
@@ -30,7 +30,7 @@ const before: ListRow[] = [
   { name: 'Смирнова Ольга Павловна', class: '5А', role: 'Учитель' },
   ...pupils(6, ['5А', '5Б']),
 ];
-/** A move, a new class, a new pupil, pupils who leave. */
+/** The list after `before`: class 6А is new, three people change class, one pupil joins, and the other pupils leave. */
 const after: ListRow[] = [
   { name: 'Ёжиков Лев Петрович', class: '6А', birthDate: '01.02.2015' },
   { name: 'Петров Пётр Ильич', class: '5А' },
@@ -199,7 +199,7 @@ describe('undoPlan', () => {
 const personOf = (surname: string, schoolId: string) =>
   app.db.prisma.user.findFirstOrThrow({ where: { surname, grants: { some: { schoolId } } } });
 
-/** Imports a set of OneRoster files, whoever leaves. */
+/** Imports a set of OneRoster files, even if most people of the school leave by it. */
 async function importOneRoster(by: Sender, schoolId: string, files: Readonly<Record<string, string>>): Promise<{ id: string }> {
   const uploadId = await upload(app, by, { schoolId, body: await zipOf(files) });
   const plan = (await by.as.planImport({ uploadId })) as any;
@@ -207,7 +207,7 @@ async function importOneRoster(by: Sender, schoolId: string, files: Readonly<Rec
   return plan;
 }
 
-/** The members of the school's chats, as pairs of names. */
+/** Returns the members of the school's chats as texts: the id of the chat, the role in the chat, and the surname. */
 async function memberships(schoolId: string): Promise<string[]> {
   const members = await app.db.prisma.chatMember.findMany({ where: { schoolId }, include: { user: true } });
   return members.map(({ chatId, role, user }) => `${chatId} ${role} ${user.surname}`).sort();

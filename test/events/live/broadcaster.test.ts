@@ -27,7 +27,10 @@ const administrator = (userId: string): UserActor => ({
   chats: new Map(),
 });
 
-/** A broadcaster over a log in memory, whose subscribers get the results that `resultFor` returns for their ids. */
+/**
+ * Creates a broadcaster over a log in memory. Each subscriber gets the result that `resultFor` returns for the
+ * subscriber's user id.
+ */
 function openBroadcaster(resultFor: (userId: string) => Promise<SharedResult | null>) {
   const events: LoggedEvent[] = [];
   let notify: (id: string) => void = () => {};

@@ -41,7 +41,7 @@ async function credentialOf(user: { id: string }): Promise<Credential> {
 /** Loads the current actor of a credential from the database. */
 const actorOf = async (credential: Credential) => (await loadActors(app.db, [credential]))[0] as Actor;
 
-/** Returns the object with some methods replaced. */
+/** Returns `target` with the given methods replaced. */
 const withMethods = <T extends object>(target: T, methods: Partial<T>): T =>
   new Proxy(target, {
     get(_target, name) {
@@ -50,7 +50,10 @@ const withMethods = <T extends object>(target: T, methods: Partial<T>): T =>
     },
   });
 
-/** Subscribes to all events of a school; also reports its position when no event is for this subscriber. */
+/**
+ * Subscribes to all events of a school. Also tracks the position of the stream, which advances over events for other
+ * people too.
+ */
 function listener(schoolId: string, credential: Credential) {
   const received: SubscriptionItem[] = [];
   let [reached, over] = [-1n, false];
@@ -96,7 +99,7 @@ function listener(schoolId: string, credential: Credential) {
   };
 }
 
-/** Creates two schools with people of every role, some of them in both. */
+/** Creates two schools with people of every role. Some people have roles in both schools. */
 async function buildWorld() {
   const { build } = app;
   const make = async () => {
@@ -124,7 +127,7 @@ async function buildWorld() {
   };
   const schools = [await make(), await make()];
   const [one, other] = schools;
-  // People of both schools: an administrator of the other one, and two teachers.
+  // People of both schools: an administrator of the second school, and two teachers.
   const [leader, ...teachers] = [one!.people[3]!, one!.people[1]!, one!.people[2]!];
   const there = other!.schoolId;
   await app.db.prisma.roleGrant.create({ data: { schoolId: there, userId: leader.id, role: 'PLATFORM_ADMINISTRATOR' } });
@@ -137,7 +140,7 @@ async function buildWorld() {
 
 type World = Awaited<ReturnType<typeof buildWorld>>;
 
-/** Returns a random event about any of the people, classes and chats, plausible or not. */
+/** Returns a random event about random people, classes and chats. The event need not be plausible. */
 function anyEvent(random: SeededRandom, { schools, people }: World) {
   const { schoolId, classes, chats } = random.pick(schools);
   const type = random.pick(eventTypes);
@@ -152,7 +155,7 @@ function anyEvent(random: SeededRandom, { schools, people }: World) {
   return { type, payload: { schoolId, ...payload } };
 }
 
-/** Grants a random right to a person or removes one, and records the event. */
+/** Grants a random right to a person or removes one from the person. Records the event of this change. */
 const changeRights = (random: SeededRandom, { schools }: World, userId: string): Promise<void> =>
   transaction(app.db, async (tx) => {
     attribute(tx, { actor: { kind: 'operator' }, causation: null, notify: (ids) => app.notifier.notify(ids) });
@@ -257,7 +260,8 @@ it('delivers to everyone exactly what their rights at that moment allow, and end
       each.received.length = 0;
     }
     for (let at = 0, size; at < events.length; at += size) await recordAll(events.slice(at, at + (size = random.integer(1, 5))));
-    // Checks only these events: what was delivered while rights changed may follow the old rights or the new ones.
+    // Checks only these events: events that were delivered while rights changed may follow the old rights or the new
+    // ones.
     const heads = new Map(await Promise.all(schoolIds.map(async (id) => [id, (await app.liveEvents.reader.bounds(id))!.head] as const)));
     for (const each of followers) {
       await each.passed(heads.get(each.schoolId)!);
@@ -278,7 +282,7 @@ it('delivers to everyone exactly what their rights at that moment allow, and end
       const now = claimsOf(await actorOf(each.credential), each.schoolId);
       if ([...each.began].every((claim) => now.has(claim))) continue;
       await each.ended();
-      // Earlier changes of other people are still delivered.
+      // The stream still delivers the changes of other people that came before.
       expect(each.received.map(({ kind }) => kind)).toEqual([...each.received.slice(1).map(() => 'event'), 'ended']);
       endings += 1;
       each.again();
@@ -290,7 +294,7 @@ it('delivers to everyone exactly what their rights at that moment allow, and end
   console.info(`${followers.length} followers received ${delivered} events; ${endings} streams ended`);
 });
 
-/** A pupil in a chat, subscribed to the school's log from its start. */
+/** Creates a pupil who is a member of a chat. `items` subscribes the pupil to the school's log from its start. */
 async function inChat() {
   const { school } = await app.build.school();
   const schoolId = school.id;
@@ -333,8 +337,8 @@ it('reloads the rights before each event of a slow subscriber', async () => {
 describe('rights that another process revoked without a notification here', () => {
   let feed: ReturnType<typeof createLiveEvents>;
   beforeAll(() => {
-    // Without its timers, this second instance reads rights again only when they are too old. An event that the
-    // instance of `app` reads does not invalidate the rights here.
+    // Creates a second instance without timers, which reloads rights only when they are too old. Events that the
+    // instance of `app` reads invalidate no rights of the second instance.
     vi.useFakeTimers({ toFake: ['setInterval'] });
     feed = createLiveEvents(app.db, app.notifier, createLogger('silent'));
     vi.useRealTimers();
@@ -363,7 +367,7 @@ describe('rights that another process revoked without a notification here', () =
     );
     expect(await stream.confirm()).toBe(false);
     stream.repeat();
-    // The cursor is that of the last sent event, so that the client can resume from it.
+    // The cursor is the position of the last delivered event, so that the client can resume from it.
     expect(await stream.next()).toMatchObject({
       value: { kind: 'ended', reason: 'ROLE_ENDED', cursor: encodeCursor({ schoolId, seq: 1n }) },
     });
@@ -408,8 +412,8 @@ describe('rights that another process revoked without a notification here', () =
     const next = stream.next();
     await until(() => expect(feed.broadcaster.stats().waiting).toBe(1));
     await recordAll([renamed, renamed, renamed]);
-    // The pupil leaves the chat while the first event is executed, so the stream delivers no event about the chat
-    // except the one that the pupil left.
+    // While the server executes the first event, the pupil leaves the chat. So the stream delivers one event about the
+    // chat: the pupil left.
     expect(await next).toMatchObject({ value: { kind: 'event', event: { type: 'chatMember.removed' } } });
     expect(delivered).toEqual([]);
     await stream.return!();
@@ -482,8 +486,8 @@ it('never delivers an event with the rights from before it', async () => {
       },
     }),
   });
-  // Event 1 says that the pupil left the chat, and event 2 (not delivered) that the chat was renamed afterwards. Both
-  // were written before the stream first read the log.
+  // Event 1: the pupil left the chat. Event 2: the chat was renamed, which the pupil must not receive. Both events were
+  // written before the stream first read the log.
   expect(await nextOf(stream)).toBe(1n);
   expect(await nextOf(stream)).toBe(3n);
   await stream.return!();

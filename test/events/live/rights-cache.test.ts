@@ -8,7 +8,9 @@ import { createLogger } from '../../../src/logger.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { until } from '../../support/until.ts';
 
-/** Cached rights stay valid until an event of the log invalidates them; every change of rights has such an event. */
+/**
+ * Cached rights stay valid until an event of the log invalidates them. Every change of rights records such an event.
+ */
 
 let app: Sfera;
 beforeAll(async () => {
@@ -41,7 +43,7 @@ it('has the correct rights of everyone after each change, from the log alone', a
       let calls = 0;
       listener.onChange(() => (calls += 1));
       let last = listener.cached();
-      /** Asserts that the callback ran if the cached rights have changed. */
+      /** Asserts that the callback has run if the cached rights have changed since the last check. */
       const checkCallback = (): void => {
         const cached = listener.cached();
         if (cached !== last) expect(calls, user.id).toBeGreaterThan(0);

@@ -9,7 +9,7 @@ import { RequestContexts } from '../../../src/http/request-context.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { ask, json, openSignedIn, overHttp, overSocket } from '../raw-http.ts';
 
-/** The limits of accounts and addresses, as clients meet them. */
+/** The limits of accounts and addresses, tested over HTTP and sockets. */
 
 describe('by HTTP and by a socket', () => {
   let app: Sfera;
@@ -28,7 +28,7 @@ describe('by HTTP and by a socket', () => {
       Array.from({ length: 29 }, () => ask(app.url, { headers: json(token), body: JSON.stringify(small) })),
     );
     expect(replies.flatMap(({ codes }) => codes)).toEqual([]);
-    // Opening the socket counts as the 30th.
+    // Opening the socket counts as the 30th operation.
     const socket = await openSignedIn(app.url, token);
     expect((await socket.run(small)).codes).toEqual(['RATE_LIMITED']);
     expect(socket.messages.at(-1)!.type).toBe('error');
@@ -55,7 +55,8 @@ describe('by HTTP and by a socket', () => {
     const { school, administrator } = await app.build.school();
     const { token } = await app.token(administrator);
     for (const over of [overHttp, overSocket]) expect((await over(app.url, token, { query: `{ ${classes} }` })).codes).toEqual([]);
-    // Fourteen concurrent operations would reserve more than the budget.
+    // Each operation reserves its cost. Fourteen concurrent operations exceed the budget, so the server refuses some of
+    // them.
     const all = await Promise.all(Array.from({ length: 14 }, () => overHttp(app.url, token, { query: `{ a: ${classes} }` })));
     const codes = all.map(({ codes: [code] }) => code);
     expect(codes.filter((code) => code === undefined).length).toBeGreaterThan(0);
@@ -71,7 +72,8 @@ describe('by HTTP and by a socket', () => {
   });
 
   it('requests count once if the fast path passes them to Yoga, and if their session has ended', async () => {
-    // A test above sent one of the 30 requests that this address may send: these 15, counted twice, would exceed them.
+    // This address may send 30 requests, and a test above sent one. These 15 would exceed the limit if the server
+    // counted them twice.
     for (let n = 0; n < 15; n += 1)
       expect((await overHttp(app.url, '', { query: `query A${n} { __typename } query B${n} { __typename }` })).codes).toEqual([
         'OPERATION_RESOLUTION_FAILURE',

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { serverAudits } from 'graphql-http';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
-/** The audit suite of the GraphQL over HTTP specification, run as a member of the staff. */
+/** The audit suite of the GraphQL over HTTP specification, run with the token of an administrator. */
 
 let app: Sfera;
 let token: string;
@@ -15,7 +15,7 @@ afterAll(() => app.close());
 
 const audits = serverAudits({
   url: () => app.url,
-  // The token also serves as the header that a GET request needs for CSRF protection.
+  // The `Authorization` header also satisfies the CSRF protection, which demands such a header of a GET request.
   fetchFn: (url: string, init?: RequestInit) => fetch(url, { ...init, headers: { ...init?.headers, authorization: `Bearer ${token}` } }),
 });
 

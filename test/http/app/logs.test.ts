@@ -13,7 +13,7 @@ import { ask, json, openSocket } from '../raw-http.ts';
 it('logs ids but no names, addresses, codes, passwords or tokens, for any failure', async () => {
   const lines: string[] = [];
   const destination = new Writable({ write: (chunk: Buffer, _encoding, done) => (lines.push(String(chunk)), done()) });
-  // Output of libraries that bypasses the logger counts too.
+  // Also records the output of libraries that bypasses the logger.
   for (const method of ['log', 'info', 'warn', 'error', 'debug'] as const)
     vi.spyOn(console, method).mockImplementation(
       (...said) => void lines.push(said.map((part) => (part instanceof Error ? (part.stack ?? '') : String(part))).join(' ')),
@@ -68,7 +68,7 @@ it('logs ids but no names, addresses, codes, passwords or tokens, for any failur
     socket.send(said);
     await socket.closed;
   }
-  // An internal error whose message contains a line that looks like a stack frame.
+  // Causes an internal error whose message contains a line that looks like a stack frame.
   const { id: found } = await build.class({ schoolId: school.id });
   const { reads } = running.db;
   const query = reads.query.bind(reads) as (of: { text?: string }) => unknown;
@@ -80,7 +80,7 @@ it('logs ids but no names, addresses, codes, passwords or tokens, for any failur
   const internal = await who.send('query ($id: ID!) { node(id: $id) { id } }', { id: encodeGlobalID('Class', found) });
   expect(internal.errors?.map(({ extensions }) => extensions.code)).toEqual(['INTERNAL']);
   expect(JSON.stringify(internal)).not.toContain(secrets.surname);
-  // An internal error: a row that violates a constraint.
+  // Causes an internal error: the mutation violates this constraint.
   await running.db.pool.query('alter table app_user add constraint broken check (phone is null or char_length(phone) < 13)');
   const { errors } = await who.send('mutation { updateProfile(input: {phone: "+781255501019"}) { __typename } }');
   expect(errors?.[0]?.extensions.code).toBe('INTERNAL');

@@ -8,7 +8,7 @@ import { bounds } from '../../../src/http/graphql/limits.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { ask, expectWellFormed, json, openSignedIn, openSocket, type Reply, type RawRequest } from '../raw-http.ts';
 
-/** Requests and sockets that are refused before an operation is read. raw-http.ts checks every response. */
+/** Requests and sockets that are refused before an operation is read. test/http/raw-http.ts checks every response. */
 
 let app: Sfera;
 let token: string;
@@ -207,7 +207,7 @@ describe('a token', () => {
       .setIssuedAt()
       .sign(await importJWK(newest!, 'ES256'));
   };
-  /** A token that uses the public key as an HMAC secret (algorithm confusion). */
+  /** Returns a token that is signed with the public key as an HMAC secret (algorithm confusion). */
   const symmetric = async () => {
     const { kid, ...jwk } = await exportJWK((await generateKeyPair('ES256', { extractable: true })).publicKey);
     return signed((jwt) => jwt, { alg: 'HS256', kid: app.keys.jwks[0]!.kid ?? kid }, new TextEncoder().encode(JSON.stringify(jwk)));

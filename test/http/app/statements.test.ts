@@ -3,8 +3,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 /**
- * Number of statements of an operation: one for the actor's rights, one for each level, independent of the number of
- * rows.
+ * Number of statements of an operation: one for the actor's rights, and one for each level. It does not depend on the
+ * number of rows.
  */
 
 let app: Sfera;
@@ -31,8 +31,8 @@ async function schoolOf(classes: number, pupils: number) {
 }
 
 /**
- * Records statements from now on. Returns a function that returns them without background statements: `last_seen_at` of
- * sessions, the poll of the log, NOTIFY.
+ * Records statements from now on. Returns a function that returns these statements, without background statements:
+ * `last_seen_at` of sessions, the poll of the log, NOTIFY.
  */
 function watch() {
   const sent = vi.spyOn(pg.Client.prototype, 'query');
@@ -67,33 +67,33 @@ beforeAll(async () => {
 const onSchool = (fields: string) => `query ($id: ID!) { node(id: $id) { ... on School { ${fields} } } }`;
 
 describe.each([
-  // A comment above a case lists its statements. Here only the actor's rights.
+  // Statements: the actor's rights.
   ['nothing', '{ __typename }', 1],
-  // Rights; the school.
+  // Statements: the actor's rights; the school.
   ['node', onSchool('name'), 2],
-  // Rights; the viewer.
+  // Statements: the actor's rights; the viewer.
   ['viewer', '{ viewer { fullName } }', 2],
-  // Rights; the viewer; the class.
+  // Statements: the actor's rights; the viewer; the class.
   ['the viewer and a class', 'query ($classId: ID!) { viewer { fullName } node(id: $classId) { ... on Class { name } } }', 3],
-  // Rights; the class; its number of pupils; its year; its school; its class teacher.
+  // Statements: the actor's rights; the class; its number of pupils; its year; its school; its class teacher.
   [
     'a class with what stands on it',
     'query ($classId: ID!) { node(id: $classId) { ... on Class { name studentCount year { name } school { name } classTeacher { fullName } } } }',
     6,
   ],
-  // Rights; the school; its classes; their enrolments with the pupils.
+  // Statements: the actor's rights; the school; its classes; their enrolments with the pupils.
   [
     'a school, its classes and their pupils',
     onSchool('classes(first: 100) { edges { node { name enrolments(first: 30) { edges { node { student { fullName } } } } } } }'),
     4,
   ],
-  // Rights; the school; its chats; their members with the people.
+  // Statements: the actor's rights; the school; its chats; their members with the people.
   [
     'a school, its chats and their members',
     onSchool('chats(first: 100) { edges { node { name members(first: 30) { edges { node { role user { fullName } } } } } } }'),
     4,
   ],
-  // Rights; the school; its people.
+  // Statements: the actor's rights; the school; its people.
   ['a school and its people', onSchool('people(first: 100) { edges { node { fullName } } }'), 3],
 ])('%s', (_name, query, expected) => {
   it(`costs ${expected} statements, for few rows and for many`, async () => {
@@ -102,8 +102,8 @@ describe.each([
   });
 });
 
-// The statements, in order: rights; the class; the pupil; the locks on both; the role and the latest enrolment; the
-// enrolment; the chats; the events.
+// Statements: the actor's rights; the class; the pupil; the locks on the class and the pupil; the role and the latest
+// enrolment; the enrolment; the chats; the events.
 it('enrols a pupil with nine statements, the last of which is sent with the COMMIT', async () => {
   const { school, classId, ask } = await schoolOf(1, 1);
   const enrol = async () => {
@@ -148,11 +148,11 @@ it('reads the log once for an event, and each row that it refers to once, for on
   }
   const all = statements();
   const about = (pattern: RegExp) => all.filter((text) => pattern.test(text)).length;
-  // The student, the class and the enrolment: one statement each, which includes the permission check.
+  // One statement reads the pupil, one the class, and one the enrolment. Each statement includes the permission check.
   expect(about(/^select .* from "public"\."app_user" as "t0"/is)).toBe(events);
   expect(about(/^select .* from "public"\."class" as "t0"/is)).toBe(events);
   expect(about(/^select .* from "public"\."enrolment" as "t0"/is)).toBe(events);
-  // The log once after NOTIFY, and at most once more if the poll saw the event first.
+  // The log is read once after NOTIFY, and once more if the poll saw the event first.
   expect(about(/^select seq, type, topics/)).toBeGreaterThanOrEqual(events);
   expect(about(/^select seq, type, topics/)).toBeLessThanOrEqual(2 * events);
   expect(stream.news).toHaveLength(events);

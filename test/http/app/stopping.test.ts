@@ -51,7 +51,7 @@ it('does not wait for connections without a request', async () => {
   const app = await openSfera({ STOP_SECONDS: '300' });
   const sockets = Array.from({ length: 3 }, () => connect(app.port, '127.0.0.1'));
   await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
-  // One connection has been used; the others are preconnected, as browsers do.
+  // Uses one connection. The other connections stay unused, like connections that a browser opens in advance.
   const used = new Promise((resolve) => sockets[0]!.once('data', resolve));
   sockets[0]!.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
   await used;
@@ -62,7 +62,7 @@ it('does not wait for connections without a request', async () => {
   expect(performance.now() - begun).toBeLessThan(factMs);
 });
 
-/** Blocks mutations: with a lock on PostgreSQL, with the only connection on the embedded database. */
+/** Blocks mutations. On PostgreSQL it locks a table; on the embedded database it takes the only connection. */
 async function blockChanges(app: Sfera): Promise<() => Promise<void>> {
   const connection = await app.db.pool.connect();
   if (server !== undefined) await connection.query('begin; lock table subject in access exclusive mode');
@@ -172,7 +172,7 @@ it('ends a stream that starts while the server is stopping', async () => {
   const stream = person(stopping.url, token).listenSse(chatsStream, { schoolId: app.id('School', school.id) });
   await expect.poll(() => isAsked).toBe(true);
   const closed = stopping.close();
-  // Longer than the server needs to end the open streams.
+  // Waits longer than the server needs to end the open streams.
   await pause(300);
   const begun = performance.now();
   open();

@@ -13,7 +13,7 @@ import { testConfig } from '../../support/sfera.ts';
 import { stallingProxy, type StallingProxy } from '../../support/stalling-proxy.ts';
 import { json, openSocket } from '../raw-http.ts';
 
-/** Responses while the database does not respond or is read-only; afterwards the server recovers by itself. */
+/** Responses while the database does not respond or is read-only. Afterwards the server recovers by itself. */
 
 const createSubject =
   'mutation ($input: CreateSubjectInput!) { createSubject(input: $input) { __typename ... on Refusal { code message retryAfter } } }';
@@ -96,7 +96,7 @@ describe.runIf(server)('a server whose database fails', () => {
     const answers = await Promise.all([
       post('{ viewer { id } }', { accept }),
       post('{ viewer { id } }', { accept, 'accept-language': 'en' }),
-      // Through Yoga's pipeline.
+      // Yoga handles a GET request.
       ask({ method: 'GET', path: `/graphql?query=${encodeURIComponent('{ viewer { id } }')}`, headers: { ...json(token), accept } }),
     ]);
     for (const { status, headers, text } of answers) {
@@ -105,7 +105,7 @@ describe.runIf(server)('a server whose database fails', () => {
     }
     expect(answers[0].text).toContain('Повторите');
     expect(answers[1].text).toContain('Try again');
-    // Longer than a stream retries other failures.
+    // Waits longer than a stream retries after other failures.
     await pause(7000);
     expect(stream.items).toHaveLength(1);
     proxy.resume();
@@ -118,7 +118,7 @@ describe.runIf(server)('a server whose database fails', () => {
         ),
       )
       .toBe('Subject');
-    // The stream has not ended, and delivers the events of the meantime.
+    // The stream has not ended, and delivers the events that were recorded meanwhile.
     await stream.until(({ news }) => news.length > 0);
     stream.close();
   });
@@ -185,11 +185,11 @@ describe.runIf(server)('a server whose database fails', () => {
     await expect.poll(ready).toEqual([503, 'read-only']);
     const before = await connections();
     expect(await changed('Физика')).toMatchObject({ __typename: 'Refusal', code: 'UNAVAILABLE', retryAfter: 2 });
-    // Now only new connections can write, so the server has to replace the existing ones.
+    // The database accepts writes again, but existing connections stay read-only. So the server has to replace them.
     await pool.query(`set default_transaction_read_only = off; alter database ${made.name} reset default_transaction_read_only`);
     await expect.poll(ready).toEqual([200, 'ready']);
     expect((await changed('Физика')).__typename).toBe('Subject');
-    // Reads use new connections too: an old one may lead to a standby that lags behind.
+    // The server opens new connections for reads too: an old connection may lead to a standby that lags behind.
     await expect.poll(async () => (await connections()).filter((pid) => before.includes(pid))).toEqual([]);
   });
 

@@ -8,7 +8,7 @@ import { Pipeline, type PipelineDeps } from '../../../src/http/graphql/pipeline.
 
 const known = (query: string): KnownDocument => new KnownDocument(query, 10, parse(query));
 
-/** Executes an operation. Returns the estimated cost and the planning cost that it charged to the account. */
+/** Executes an operation. Returns the estimated cost and the planning cost that the account was charged for it. */
 async function charged(document: KnownDocument, kind: 'anonymous' | 'user' = 'user') {
   const charges = { estimate: 0, planned: 0 };
   const account = {

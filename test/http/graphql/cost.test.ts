@@ -7,7 +7,7 @@ import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { ask, json, openSignedIn, type Payload, type Reply } from '../raw-http.ts';
 import { eventsStream } from '../live/streams.ts';
 
-/** The cost of operations: what it counts, and where clients see it. */
+/** The cost of operations: what the cost counts, and where clients see it. */
 
 const cost = (query: string, variables: Record<string, unknown> = {}): number => computeCost(parse(query), variables, null).cost;
 const ofSchool = (fields: string): number => cost(`{ node(id: "x") { ... on School { ${fields} } } }`) - 1;
@@ -46,7 +46,7 @@ describe('the cost', () => {
 
   it('of the query that a new client writes second is within the limit', async () => {
     expect(cost(second)).toBeLessThan(bounds.cost);
-    // The page for clients names the figure.
+    // docs/limits.md states this cost as an example.
     expect(readFileSync('docs/limits.md', 'utf8')).toContain(cost(second).toLocaleString('en'));
     const { errors, data } = await app.as(administrator).send(second);
     expect(errors).toBeUndefined();

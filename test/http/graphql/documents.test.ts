@@ -73,7 +73,7 @@ describe.each(ways)('an anonymous client (%s)', (_way, send) => {
           fromNewAddress(),
         );
         expect([codes, status, data], query).toEqual([['UNAUTHENTICATED'], 401, undefined]);
-        // The document is cached from now on.
+        // The server caches the document with this request of an account.
         expect((await post({ query, ...(query.includes('query B') && { operationName: 'B' }) }, tokens[0])).codes, query).toEqual([]);
       }
     }
@@ -87,7 +87,7 @@ describe.each(ways)('an anonymous client (%s)', (_way, send) => {
     expect((await send({ query: known }, '', address)).data).toEqual({ __typename: 'Query' });
     const garbage = (n: number) => `{ viewer { ${n} ${filler(1900)}`;
     let refused: Reply | undefined;
-    // 300 documents exceed even two budgets: a new minute, with a new budget, may start in between.
+    // 300 documents exceed even two budgets. A new minute, with a new budget, may start during the loop.
     for (let n = 0; n < 300 && refused === undefined; n += 1) {
       const reply = await send({ query: garbage(n) }, '', address);
       if (reply.codes[0] === 'RATE_LIMITED') refused = reply;
@@ -152,8 +152,8 @@ describe('an account', () => {
 
 describe("Apollo's persisted queries", () => {
   const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
-  // The requests of Apollo Client's persisted query link: first only the hash, then hash and text if the server does
-  // not know it.
+  // Sends the requests of Apollo Client's persisted query link: first only the hash, then hash and text if the server
+  // does not know the hash.
   const byHash = (text: string) => ({
     operationName: 'P',
     variables: {},
@@ -262,7 +262,8 @@ describe('the cache of documents', () => {
           try {
             documents.read(query, ctx);
           } catch {
-            // Most of the documents are invalid, and the test only measures the time until they are refused.
+            // Ignores the error: most of the documents are invalid, and the test measures the time until they are
+            // refused.
           }
         });
       });
@@ -347,7 +348,7 @@ describe('the cache of documents', () => {
     while (codes.at(-1) !== 'UNAVAILABLE' && codes.length < 100) codes.push(fill(`c${codes.length}`));
     expect(codes.length).toBeGreaterThan(30);
     expect(codes.at(-1)).toBe('UNAVAILABLE');
-    // A document that a subscription of another account already keeps adds nothing to the shared total.
+    // A document adds nothing to the shared total if a subscription of another account already keeps it.
     hold('z', 'a1')();
     for (const end of ends.splice(0, own)) end();
     expect(() => hold('z', 'z0')).not.toThrow();

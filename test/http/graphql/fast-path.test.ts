@@ -5,8 +5,8 @@ import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { ask, json, type Reply } from '../raw-http.ts';
 
 /**
- * The fast path responds like Yoga. A request with `content-encoding` is handled by Yoga, so the tests can compare
- * both.
+ * The fast path responds like Yoga. Yoga handles requests with `content-encoding`, so the tests send each request both
+ * ways and compare.
  */
 
 const origin = 'https://front.example';
@@ -191,7 +191,7 @@ describe('a request posted as JSON', () => {
   });
 
   it('is answered from memory that is reused only after the whole response has been sent', async () => {
-    // Each response repeats its own number, so that bytes of another response would be detected.
+    // Each response repeats its own number, so that the test detects bytes of another response.
     const bodyOf = (n: number) =>
       JSON.stringify({
         query: `{ node(id: "${schoolId}") { ... on School { people(first: 100) { edges { node { ${Array.from({ length: 28 }, (_, k) => `a${n}x${k}: fullName`).join(' ')} } } } } } }`,
@@ -200,7 +200,8 @@ describe('a request posted as JSON', () => {
     const alone: string[] = [];
     for (const n of numbers) alone.push((await ask(app.url, { body: bodyOf(n), headers: headersOf(token, undefined) })).text);
     expect(alone[0]!.length).toBeGreaterThan(200_000);
-    // More than the kernel buffers for a client that does not read, so that the rest waits in the server's memory.
+    // The responses exceed what the kernel buffers for a client that does not read. So the rest waits in the server's
+    // memory.
     const text = await unread(numbers.map(bodyOf), 300);
     let at = 0;
     for (const n of numbers) {

@@ -5,7 +5,7 @@ import { expectRefusal } from '../../support/expect-refusal.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { overHttp, overSocket, type Outcome, type Payload } from '../raw-http.ts';
 
-/** Invalid operations: an error with a code, the same over HTTP and WebSocket, and no change of the data. */
+/** Invalid operations. Each gets an error with a code, the same over HTTP and WebSocket, and changes no data. */
 
 let app: Sfera;
 let school: School;
@@ -43,7 +43,7 @@ const manyFields = [1, 2, 3]
   .concat(`fragment F0 on User { ${scalars} }`)
   .join(' ');
 
-/** Documents and variables past a bound, with the code that each is answered with. */
+/** Documents and variables that exceed a limit, each with the code of the expected error. */
 const bombs: [what: string, code: string, payload: () => Payload][] = [
   ['10,000 open braces', 'NESTED_TOO_DEEP', () => ({ query: '{'.repeat(10_000) })],
   ['10,000 braces that close', 'NESTED_TOO_DEEP', () => ({ query: `${'{'.repeat(5000)}${'}'.repeat(5000)}` })],
@@ -171,7 +171,8 @@ const bombs: [what: string, code: string, payload: () => Payload][] = [
 describe.each(transports)('by %s', (_name, over) => {
   const as = (payload: Payload, token = tokens.administrator): Promise<Outcome> => over(app.url, token, payload);
 
-  // With EXECUTOR=graphql-js operations need no plan, so this leaves out the requests that are refused without a plan.
+  // With EXECUTOR=graphql-js operations need no plan. So `refused` omits the requests that the server refuses only
+  // because they have no plan.
   const refused = bombs.filter(([what]) => process.env.EXECUTOR !== 'graphql-js' || !what.includes('have no plan'));
 
   it.each(refused)('%s: %s', async (_what, code, payload) => {
@@ -427,7 +428,10 @@ describe('the input of a mutation', () => {
   const people = ['surname', 'givenName', 'patronymic', 'email', 'phone'];
   const newUser = () => ({ schoolId, surname: 'Ёлкина', givenName: 'Анна', role: 'TEACHER' });
   const sameUser = () => ({ schoolId, userId: app.id('User', administrator.id) });
-  /** Every text field of every input; the other fields are valid. */
+  /**
+   * Text fields of the inputs. The other fields of each input are valid. `elsewhere` below lists the text fields that
+   * are missing here.
+   */
   const texts: TextInput[] = [
     ['createSubject', ['name'], (name) => ({ schoolId, name })],
     ['createClass', ['letter'], (text) => ({ schoolId, grade: 5, letter: text })],
@@ -486,9 +490,9 @@ describe('the input of a mutation', () => {
         .filter(({ type }) => /\b(String|ExternalIdInput)\b/.test(String(type)))
         .map(({ name }) => `${field.name}.${name}`);
     });
-    // `texts` lacks texts that are not stored (codes, passwords, the name of a system to look up), which an unknown code or
-    // a wrong password answers, whatever they contain, and a key, a name and a reason, whose checks are tested with the
-    // inputs of other mutations (test/graphql/texts.test.ts has all of them).
+    // `texts` lacks these fields. test/fixtures/ lists the codes, the passwords and the sign-in name as `opaqueTexts`,
+    // each with a reason. Idempotency keys are tested with the mutations in `texts`. test/graphql/texts.test.ts tests
+    // `planImport.system`, `renameChat.name` and `voidEnrolment.reason`.
     const elsewhere = [
       'acceptInvitation.code',
       'acceptPersonalInvitation.code',
@@ -532,7 +536,7 @@ describe('the input of a mutation', () => {
     ];
     const odd = wrongIds();
     for (const [mutation, path, input] of cases)
-      // A sample of the malformed ids in `odd` (all but its last four are malformed), and an id of another type.
+      // Sends a sample of `odd`, whose elements are malformed ids except the last four, and an id of another type.
       for (const id of [odd[4]!, odd[5]!, odd[9]!, odd[12]!, odd.at(-8)!, odd.at(-6)!, app.id('Assignment', school.id)])
         await expectRefusal(app, school.id, { code: 'INVALID', path: [path] }, () => send(over, mutation, input(id)));
     await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () =>

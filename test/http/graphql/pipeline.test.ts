@@ -104,7 +104,7 @@ describe('a query', () => {
     expect(reads).not.toHaveBeenCalled();
   });
 
-  // An unhandled rejection would end the process.
+  // Guards against an unhandled rejection, which would end the process.
   it('fails with 500 if its actor cannot be read, by the fast path and by Yoga', async () => {
     replaceReads(() => Promise.reject(new Error('no reader')));
     for (const headers of [{}, { 'content-encoding': 'identity' }] as Record<string, string>[]) {

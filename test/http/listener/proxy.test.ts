@@ -28,7 +28,7 @@ describe.skipIf(!nginx)(title, () => {
     schoolId = app.id('School', school.id);
     ({ token } = await app.token(administrator));
     folder = mkdtempSync(join(tmpdir(), 'sfera-nginx-'));
-    // Started by root, nginx runs its workers as another user.
+    // If root starts nginx, its workers run as another user and need access to the folder.
     chmodSync(folder, 0o755);
     const port = await freePort();
     url = `http://127.0.0.1:${port}/graphql`;
@@ -109,7 +109,7 @@ it('by default an idle connection stays open longer than the minute for which pr
   const received = new Promise<string>((resolve) => socket.once('data', (part) => resolve(part.toString())));
   socket.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
   expect(Number(/\r\nKeep-Alive: timeout=(\d+)\r\n/i.exec(await received)?.[1])).toBeGreaterThan(61);
-  // Longer than Node's default of five seconds.
+  // Waits longer than Node's default keep-alive timeout of five seconds.
   await pause(7000);
   const again = new Promise<string>((resolve) => socket.once('data', (part) => resolve(part.toString())));
   socket.write('GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');

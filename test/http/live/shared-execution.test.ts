@@ -19,7 +19,10 @@ import { createRandom, type SeededRandom } from '../../support/random.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 import { until } from '../../support/until.ts';
 
-/** Shared execution of an event: what is done only once, and that every subscriber gets the same result as alone. */
+/**
+ * The server executes an event once for many subscribers. Every subscriber gets the same result as from an execution of
+ * its own.
+ */
 
 let app: Sfera;
 beforeAll(async () => {
@@ -103,7 +106,7 @@ async function buildWorld() {
     await build.chat({ schoolId, kind: 'STAFF' }),
     await build.chat({ schoolId, kind: 'EXTRACURRICULAR' }),
   ];
-  // Some members of the extra-curricular chat share nothing else.
+  // Some members of the extra-curricular chat have no other chat and no class in common.
   const members = [[...pupils.slice(0, 3), staff[3]!], staff.slice(2), [pupils[0]!, pupils[1]!, pupils[3]!, past, staff[6]!]];
   const rows = chats.flatMap(({ id: chatId }, n) =>
     members[n]!.map(({ id: userId }) => ({ schoolId, chatId, userId, reason: 'PERSON' as const })),
@@ -136,8 +139,8 @@ function anyEvent(
 }
 
 /**
- * Returns a random selection of a type, `depth` levels deep, with pages of three; excludes fields that depend on the
- * time.
+ * Returns a random selection of a type, `depth` levels deep, with pages of three rows. Excludes fields that depend on
+ * the time.
  */
 function anyFields(random: SeededRandom, type: GraphQLObjectType, depth: number): string {
   const fields = Object.values(type.getFields()).filter(
@@ -177,7 +180,10 @@ function anySubscription(random: SeededRandom): string {
   return `subscription ($schoolId: ID!, $after: String) { ${stream}(schoolId: $schoolId, after: $after) { __typename ... on ${news!.name} { cursor ${anyFields(random, news!, 3)} } ... on Checkpoint { cursor } } }`;
 }
 
-/** Counts the statements and executions of delivering an enrolment to these subscribers. */
+/**
+ * Delivers an enrolment to these subscribers. Returns the number of statements, executions, serialisations and
+ * messages.
+ */
 async function deliver(
   listeners: Awaited<ReturnType<typeof follow>>[],
   schoolId: string,
@@ -213,8 +219,8 @@ describe('an event for many subscribers with the same selection', () => {
     const listeners: Awaited<ReturnType<typeof follow>>[] = [];
     for (const user of [first!, first!, second!, second!, classTeacher!, ...pupils])
       listeners.push(await follow((await app.token(user)).token, enrolments, variables));
-    // Two administrators with two sockets each, the class teacher and the pupils of the class: all see the pupil, the
-    // class and the enrolment.
+    // The subscribers are two administrators with two sockets each, the class teacher and the pupils of the class. All
+    // of them see the pupil, the class and the enrolment.
     expect(await deliver(listeners, schoolId, places[0]!)).toEqual({
       executions: 1,
       serialisations: 1,
@@ -252,7 +258,7 @@ describe('an event for many subscribers with the same selection', () => {
     const variables = { schoolId: app.id('School', schoolId) };
     const { id: enrolmentId, studentId, classId } = places[0]!;
     const person = app.as(administrator);
-    // Event streams (which get objects) before and after a socket (which gets bytes).
+    // Opens an event stream before a socket and another after it. Event streams get objects, and sockets get bytes.
     const streams = [await person.listenSse(enrolments, variables)];
     await streams[0]!.until(({ items }) => items.length === 1);
     const socket = await follow(token, enrolments, variables);
@@ -277,7 +283,7 @@ describe('an event for many subscribers with the same selection', () => {
     const first = await follow(token, enrolments, variables);
     const { id: enrolmentId, studentId, classId } = places[0]!;
     const enrolled = { type: 'student.enrolled', payload: { schoolId, enrolmentId, studentId, classId } as { schoolId: string } } as const;
-    // Commits like another process: no notification reaches this one, and the poll has not run yet.
+    // Commits like another process: this process gets no notification, and its poll has not run yet.
     const wake = vi.spyOn(app.notifier, 'notify').mockImplementation(() => undefined);
     await write([enrolled]);
     wake.mockRestore();
@@ -306,7 +312,7 @@ describe('an event for many subscribers with the same selection', () => {
       );
       for (let n = 0; n < 8; n += 1) await write([anyEvent(random, all)]);
       for (const { user, asks, texts } of listeners) {
-        // A subscriber that starts from an older cursor is executed separately.
+        // The server executes separately for a subscriber that starts from an older cursor.
         const single = await follow(tokens.get(user.id)!, query, { ...asks, after: started!.cursor });
         await until(() => {
           const [expected, delivered] = [single.texts, texts].map((all) => all.filter((text) => !text.includes('"Checkpoint"')));
@@ -338,7 +344,8 @@ describe('a field that depends on the viewer', () => {
         if (field.extensions.ofViewer === true) marked.push(`${type}.${field.name}`);
         let hasReadActor = false;
         const who = cohortActor(actor, () => (hasReadActor = true));
-        // Does not count reads of the actor by permission checks, which go through the role scopes.
+        // Permission checks read the actor through the role scopes. Removes the callback there, so that these reads do
+        // not count.
         for (const place of Object.values(scopesByRole(who))) Object.assign(place, { onPersonalAccess: undefined });
         const context = { ...app.operator.renew(actor), actor: who };
         await Promise.resolve(field.resolve?.(row, {}, context, { fieldName: field.name } as never)).catch(() => undefined);
@@ -346,7 +353,7 @@ describe('a field that depends on the viewer', () => {
       }
     }
     expect(marked).toEqual(dependent);
-    // Without these two the test would pass if it detected no field that depends on the viewer.
+    // Guards against a detection that finds no field.
     expect(dependent).toEqual(expect.arrayContaining(['Chat.viewerRole', 'Session.current']));
   });
 });

@@ -196,8 +196,8 @@ it('charges the account for items without a plan, and ends the stream when its b
       await strict.as(colleague).enrolStudent({ studentId: strict.id('User', student.id), classId: strict.id('Class', classId) });
     }
     const [first] = await strict.db.prisma.event.findMany({ where: { schoolId: school.id }, orderBy: { seq: 'asc' }, take: 1 });
-    // A document of more than 5,000 fields gets no compiled plan. By its page sizes an item may have some 4,000
-    // objects, but these items have few.
+    // A document of more than 5,000 fields gets no compiled plan. The page sizes allow about 4,000 objects in an item,
+    // but these items have few objects.
     const person = 'id __typename fullName shortName surname givenName patronymic createdAt deactivatedAt locale';
     const fragments = [1, 2, 3].map(
       (n) =>

@@ -11,8 +11,8 @@ import { enrolmentsStream } from './streams.ts';
 import { until } from '../../support/until.ts';
 
 /**
- * The database fails during delivery: every subscriber gets the complete event later, or its stream ends before the
- * event and delivers it on resume.
+ * The database fails during delivery. Every subscriber gets the complete event later, or its stream ends before the
+ * event. A stream that ended delivers the event on resume.
  */
 
 let app: Sfera;
@@ -48,7 +48,10 @@ async function follow(transport: 'listen' | 'listenSse', user: { id: string }, q
   return stream;
 }
 
-/** A school with one chat and three subscribed administrators: two share an execution, one has its own. */
+/**
+ * Creates a school with one chat and three subscribers. Two subscribers share an execution, and the third has one of
+ * its own.
+ */
 async function scene(transport: 'listen' | 'listenSse') {
   const { school, administrator } = await app.build.school();
   const second = await app.build.user({ schoolId: school.id, role: 'PLATFORM_ADMINISTRATOR' });
@@ -74,7 +77,7 @@ async function scene(transport: 'listen' | 'listenSse') {
 const executions = async () =>
   Number(/^sfera_stream_executions_total (\d+)$/m.exec(await (await fetch(app.url.replace('/graphql', '/metrics'))).text())?.[1]);
 
-/** Renames the table, so that every statement that uses it fails. */
+/** Renames the table while `meanwhile` runs, so that every statement that uses the table fails. */
 async function withoutTable<T>(table: string, meanwhile: () => Promise<T>): Promise<T> {
   await app.db.pool.query(`alter table "${table}" rename to "${table}_away"`);
   try {
@@ -152,7 +155,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
 
   it('delivers null for what the rights hide, and continues', async () => {
     const { school } = await app.build.school();
-    // An event for one person: that they joined a chat of which they are not a member any more.
+    // The event says that the pupil joined the chat. The pupil is no member, so the rights hide the chat.
     const pupil = await app.build.user({ schoolId: school.id, role: 'STUDENT' });
     const chat = await app.build.chat({ schoolId: school.id, kind: 'EXTRACURRICULAR' });
     const stream = await follow(transport, pupil, shared, { schoolId: app.id('School', school.id) });
@@ -187,7 +190,7 @@ describe.runIf(server)('a lock that is held for longer than lock_timeout', () =>
     const cursors = streams.map(lastCursor);
     await write(renamed);
     const over = streams.map((stream) => stream.over.then(() => stream));
-    // Cancels every statement that waits for the lock, as `lock_timeout` would, but at once and repeatedly.
+    // Cancels every statement that waits for the lock. `lock_timeout` would cancel it too, but later and only once.
     let isOver = false;
     const cancel = async (): Promise<void> => {
       while (!isOver) {

@@ -4,7 +4,7 @@ import { resetPassword } from '../../../src/domain/passwords.ts';
 import { Browser, openAuthServer, password, type AuthServer, type Seen } from '../../support/auth-server.ts';
 import { startSmtp, type Smtp } from '../../support/smtp.ts';
 
-/** `/password/forgotten`: whom to ask, and a link by e-mail. */
+/** `/password/forgotten`: the page says whom to ask, or sends a link by e-mail. */
 
 const path = '/password/forgotten';
 const address = 'ёлка@почта.example';
@@ -29,7 +29,7 @@ describe('with SMTP', () => {
   let server: AuthServer;
   let smtp: Smtp;
   const logged: string[] = [];
-  /** The SMTP server awaits this before it accepts a recipient. Tests replace it to delay mails. */
+  /** The SMTP server awaits `accept` before it accepts a recipient. Tests replace `accept` to delay mails. */
   let accept: () => Promise<void> = () => Promise.resolve();
   beforeAll(async () => {
     const onRcptTo: SMTPServerOptions['onRcptTo'] = (_address, _session, done) => void accept().then(() => done());
@@ -47,7 +47,7 @@ describe('with SMTP', () => {
   });
 
   let visitors = 0;
-  /** A browser at an address of its own. */
+  /** Returns a browser with an address of its own. */
   const browser = () => new Browser(server.url, { 'x-forwarded-for': `198.51.100.${(visitors += 1)}` });
 
   async function person(data: { email?: string | null; locale?: string; deactivatedAt?: Date } = {}) {
@@ -63,7 +63,7 @@ describe('with SMTP', () => {
   const links = (userId: string) => server.db.prisma.passwordLink.count({ where: { userId } });
   const plain = ({ text }: Seen): string => text.replace(/ value="[^"]*"/g, '');
 
-  /** Resolves when everything that was posted before has been composed and sent. */
+  /** Resolves when the server has composed and sent the mails of all earlier requests. */
   async function settle(): Promise<void> {
     const last = await person({ email: 'last@school.example' });
     await request(last.signInName);

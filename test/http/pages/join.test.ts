@@ -36,7 +36,7 @@ describe('/join/<code> of a personal invitation', () => {
     expect(await server.db.prisma.user.findUnique({ where: { id: user.id } })).toMatchObject({ signInName, surname: 'Ёлкина' });
     const [again, unknown] = [await visitor.open(path), await visitor.open('/join/unknown')];
     expect([again.status, again.text]).toEqual([404, unknown.text]);
-    // A form that was open meanwhile changes nothing.
+    // Submitting the form that was opened before the person joined changes nothing.
     const late = await visitor.submit(form, { signInName: `${signInName}.2`, password: 'длинный и свой' });
     expect(late.status).toBe(404);
     expect(await server.db.prisma.user.findUnique({ where: { id: user.id } })).toMatchObject({ signInName });

@@ -19,7 +19,7 @@ async function personWithLink() {
   return { ...person, path: new URL(link).pathname };
 }
 
-/** Returns the text of a page without its address and the key of its form. */
+/** Returns the text of a page without the code of the link and without the key of the form. */
 const plain = ({ text }: Seen): string => text.replace(/\/reset\/[\w-]+/g, '/reset/…').replace(/ value="[^"]*"/g, '');
 
 const hashOf = async (id: string) => (await server.db.prisma.user.findUniqueOrThrow({ where: { id } })).passwordHash;
@@ -32,7 +32,7 @@ it('sets a new password once, and says what to do next', async () => {
   expect(form.text).not.toContain('Петрова');
   expect(form.headers.get('cache-control')).toBe('no-store');
   expect(form.headers.get('referrer-policy')).toBe('no-referrer');
-  // Opening the link, as mail scanners do, does not use it.
+  // Opening the link does not use it up. Mail scanners open links too.
   expect((await browser().open(path)).status).toBe(200);
   const done = await visitor.submit(form, entries);
   expect(done).toMatchObject({ status: 200, url: expect.stringContaining('/password/changed') });
@@ -45,7 +45,7 @@ it('sets a new password once, and says what to do next', async () => {
   expect(logged.join('\n')).not.toContain(path.slice('/reset/'.length));
 });
 
-/** Opens the sign-in page like an app. */
+/** Opens the sign-in page with an authorization request, as a frontend does. */
 async function signInPage(visitor: Browser, client: { id: string; redirectUri: string }) {
   const query = {
     client_id: client.id,
@@ -64,7 +64,7 @@ it('signs out everywhere, also a browser that remembers the person', async () =>
   const visitor = browser();
   await signInWith(server, visitor, client, person.signInName);
   expect((await signInWith(server, visitor, client, person.signInName)).askedForPassword).toBe(false);
-  // Restores the sessions that the reset ended, so that only the link can end them.
+  // Restores the sessions that `resetPassword` ended, so that only the link can end them.
   const { link } = await resetPassword(server.operator, { userId: person.id, schoolId: person.schoolId });
   await server.db.prisma.session.updateMany({ where: { userId: person.id }, data: { endedAt: null } });
   const other = browser();
@@ -137,7 +137,7 @@ it('drops a sign-in that passed the form with the former password but has starte
   const person = await server.teacher();
   const client = await server.frontend();
   const { visitor, seen } = await signInPage(browser(), client);
-  // The form is sent without following the redirect that starts the session.
+  // Sends the form without following the redirect that starts the session.
   const key = /<input type="hidden" name="form" value="([^"]*)"/.exec(seen.text)![1]!;
   const answer = await fetch(seen.url, {
     method: 'POST',

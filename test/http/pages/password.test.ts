@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Browser, openAuthServer, password, signInWith, type AuthServer } from '../../support/auth-server.ts';
 
-/** `/password`: a person changes the own password. */
+/** `/password`: signed-in people change their own password. */
 
 let server: AuthServer;
 beforeAll(async () => void (server = await openAuthServer()));

@@ -9,7 +9,10 @@ const prefixOf = (id: string): Buffer => Buffer.from(`{"id":${JSON.stringify(id)
 
 class OtherSocket extends Socket {}
 
-/** A socket that keeps what is written. If `isSlow`, the kernel does not take the bytes at once. */
+/**
+ * Returns a fake socket that records what is written. If `isSlow` returns true, the socket reports the frame as not yet
+ * sent.
+ */
 function recordingSocket(SocketClass: typeof Socket, isSlow: () => boolean) {
   const written: { frame: Buffer; text: string }[] = [];
   const socket = new SocketClass();
@@ -46,7 +49,7 @@ it('reuses the memory of a frame only after the kernel has taken all of it', () 
       frames.add(frame);
       messages += 1;
     }
-    // The kernel takes the slow frames only now, so nothing may have overwritten their memory until now.
+    // The kernel takes the slow frames only now. Until now, no other frame may have overwritten their memory.
     for (const { frame, expected } of waiting) expect(frame.equals(expected)).toBe(true);
   }
   expect(messages - frames.size).toBeGreaterThan(messages / 10);
@@ -68,7 +71,7 @@ it('gives each client its own message while some of them do not read', async () 
   const clients = Array.from({ length: 6 }, () => connect(port, '127.0.0.1'));
   await Promise.all(clients.map((client) => once(client, 'connect')));
   await expect.poll(() => accepted.length).toBe(clients.length);
-  // Sockets in the order of their clients.
+  // The server's sockets, in the order of `clients`.
   const sockets = clients.map(({ localPort }) => accepted.find(({ remotePort }) => remotePort === localPort)!);
   const writer = new FrameWriter();
   const sinks = sockets.map((socket, n) => sinkOf(socket, `id ${n}`, writer));

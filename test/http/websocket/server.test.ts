@@ -12,10 +12,10 @@ import { factMs } from '../../support/limits.ts';
 
 const stream =
   'subscription ($id: ID!, $after: String) { events(schoolId: $id, after: $after) { __typename ... on Checkpoint { cursor } ... on EventNotice { cursor event { seq } } } }';
-/** Some kilobytes for each event, so that the buffer of a client that does not read fills soon. */
+/** Selects some kilobytes for each event, so that the buffer of a client that does not read fills soon. */
 const wide = stream.replace('event { seq }', `event { seq ${Array.from({ length: 28 }, (_, n) => `a${n}: ids`).join(' ')} }`);
 
-/** An event stream over HTTP that reads only on demand. */
+/** Opens an event stream over HTTP. The client reads only on demand. */
 function openStream(port: number, token: string, query: string, variables: object, method: 'POST' | 'GET' = 'POST') {
   const search = new URLSearchParams({ query, variables: JSON.stringify(variables) }).toString();
   return new Promise<IncomingMessage>((resolve, reject) => {
@@ -73,7 +73,7 @@ describe('a server that stops', () => {
     greeted.send({ type: 'subscribe', id: '1', payload: { query: stream, variables: { id } } });
     await greeted.waitForMessage(({ type }) => type === 'next');
     const silent = await openSocket(app.url);
-    // Reads nothing, not even the close frame.
+    // This client reads nothing, not even the close frame.
     const pausedClient = await openSocket(app.url);
     pausedClient.ws.pause();
     const received = ['', ''];
@@ -82,7 +82,7 @@ describe('a server that stops', () => {
     );
     await expect.poll(() => received.map((text) => itemsOf(text).length)).toEqual([1, 1]);
     expect(app.liveEvents.rights.stats().subscribers).toBe(3);
-    // A request that waits for the database, which is blocked until the server is stopping.
+    // The test holds all connections of the database until the server is stopping, so the request below has to wait.
     const held = await Promise.all(Array.from({ length: app.db.pool.options.max }, () => app.db.pool.connect()));
     let begin = () => {};
     const begins = new Promise<void>((resolve) => (begin = resolve));
@@ -120,7 +120,7 @@ const timers = () => process.getActiveResourcesInfo().filter((name) => name === 
 
 describe('a client that does not read', () => {
   let app: Sfera;
-  /** The same server with a shorter stall limit. */
+  /** A second server on the services of `app`, with a shorter stall limit. */
   let quickApp: SecondApp;
   let token: string;
   const ends: Socket[] = [];
@@ -136,7 +136,9 @@ describe('a client that does not read', () => {
     await app.close();
   });
 
-  /** Creates a school whose log has this many events; returns its id and its administrator's token. */
+  /**
+   * Creates a school whose log has this many events. Returns the id of the school and the token of its administrator.
+   */
   async function logged(events: number) {
     const { school, administrator } = await app.build.school();
     const payload = JSON.stringify({ schoolId: school.id, userId: administrator.id, classId: school.id });
@@ -156,7 +158,7 @@ describe('a client that does not read', () => {
   const seqs = (items: { event?: { seq: string } }[]) => items.flatMap(({ event }) => (event === undefined ? [] : [Number(event.seq)]));
   const upTo = (last: number) => Array.from({ length: last }, (_, n) => n + 1);
 
-  /** Waits until the server has destroyed its socket; returns the maximum of its unsent bytes. */
+  /** Waits until the server has destroyed `socket`. Returns the maximal number of its unsent bytes. */
   async function untilCut(socket: Socket): Promise<number> {
     let most = 0;
     const deadline = performance.now() + factMs;
@@ -168,7 +170,9 @@ describe('a client that does not read', () => {
     return most;
   }
 
-  /** Subscribes with the last cursor of the disconnected client; returns the remaining events. */
+  /**
+   * Subscribes with the last cursor of the disconnected client. Returns the sequence numbers of the remaining events.
+   */
   async function rest(administrator: { id: string }, variables: { id: string }, after: string, last: number) {
     const again = await app.as(administrator).listen(stream, { ...variables, after });
     await again.until(({ news }) => Number(news.at(-1)?.event.seq) === last);
@@ -218,8 +222,8 @@ describe('a client that does not read', () => {
       opened.ws.pause();
       const question = { type: 'ping', payload: { x: 'x'.repeat(60_000) } };
       for (let n = 0; n < 500; n += 1) opened.send(question);
-      // The server stops reading, so most of the 30 MB stay with the client. With the short stall limit it also
-      // disconnects the client; with the default limit the connection stays open.
+      // The server stops reading, so most of the 30 MB stay with the client. With the short stall limit, the server
+      // also disconnects the client. With the default limit, the connection stays open.
       if (end.localPort === quickApp.port) expect(await untilCut(end)).toBeLessThan(3 * 1024 * 1024);
       else {
         await expect.poll(() => end.isPaused()).toBe(true);
@@ -261,7 +265,7 @@ describe('a client that does not read', () => {
     await socket.waitForMessage(({ payload }) => payload?.data?.events.event?.seq === '1');
     const other = await logged(events);
     const stalled = await openStream(quickApp.port, token, wide, other.variables);
-    // When the server disconnects the client that does not read, the idle ones have been idle for the same time.
+    // When the server disconnects the client that does not read, the idle connections have been idle for the same time.
     await untilCut(ends.at(-1)!);
     stalled.destroy();
     await app.as(administrator).createSubject({ schoolId: app.id('School', school.id), name: 'Физика' });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { changed, codesOf, csv, placesOf, readBytes, readZip, zipOf, oneRoster12 } from '../../support/roster-files.ts';
 
-/** Control characters and long ids of a file neither reach a message nor the database. */
+/** Control characters and long ids of a file reach neither a message nor the database. */
 
 describe('a notice', () => {
   it.each(['\u001b[31m', '\u0007', '\u009b2J', '\u202e', '\u2066', '\0'])(

@@ -7,7 +7,7 @@ import { writeOneRoster } from '../../../src/roster/one-roster-writer.ts';
 import type { Roster } from '../../../src/roster/roster.ts';
 import { csv, placesOf, readBytes } from '../../support/roster-files.ts';
 
-/** A school of 1,500 pupils fits into memory several times over. */
+/** A large list takes little memory, and its reading time grows in proportion to its rows. */
 
 const letters = [...'АБВГД'];
 const pupils = Array.from(

@@ -6,7 +6,7 @@ import { readRoster } from '../../../src/roster/read-roster.ts';
 import { maxNotices, type Roster } from '../../../src/roster/roster.ts';
 import { changed, codesOf, csv, oneRoster12, placesOf, readBytes, readZip, zipOf } from '../../support/roster-files.ts';
 
-/** Every mangled file gives its own code and line, and never throws. */
+/** Reading a mangled file gives a code and a line that tell what is wrong, and never throws. */
 
 const headings = 'ID;Фамилия;Имя;Отчество;Класс;Дата рождения;Дата зачисления;Роль';
 const pupil = '1;Иванов;Иван;Иванович;5А;01.02.2015;01.09.2026;';
@@ -34,7 +34,7 @@ const compressedSize = 20;
 const uncompressedSize = 24;
 const megabyte = 1024 * 1024;
 
-/** Replaces a name in the whole archive by one of the same length. */
+/** Replaces a name in the whole archive by another name of the same length. */
 const renamed = (zip: Buffer, from: string, to: string): Buffer => Buffer.from(zip.toString('latin1').replaceAll(from, to), 'latin1');
 
 async function encrypted(): Promise<Buffer> {

@@ -6,7 +6,10 @@ import { readRoster } from '../../../src/roster/read-roster.ts';
 import type { Roster } from '../../../src/roster/roster.ts';
 import { codesOf, placesOf } from '../../support/roster-files.ts';
 
-/** Sample sets published by others are read. Warnings tell what does not fit a school with fixed classes. */
+/**
+ * The reader accepts sample sets that other organisations published. Warnings say what does not fit a school with fixed
+ * classes.
+ */
 
 const folder = process.env.SAMPLE_DATA ?? fileURLToPath(new URL('../../../../shared/data', import.meta.url));
 const hasSamples = existsSync(folder);
@@ -25,7 +28,7 @@ describe.skipIf(!hasSamples)(title, () => {
       expect(roster.format).toBe('SDS_1');
       expect(roster.errors.list).toEqual([]);
       expect(kinds(roster)).toEqual(['CLASS_NAME_NOT_UNDERSTOOD', 'MEMBERS_LEFT_OUT', 'OTHER_SCHOOL', 'PASSWORDS_IGNORED']);
-      // Its sections are subjects for mixed groups, such as «Math - Algebra 1», and no classes.
+      // The sections of this set are subjects for mixed groups, such as «Math - Algebra 1», and not classes.
       expect(roster.classes).toEqual([]);
       expect(roster.covers).toEqual({ students: true, staff: true, classes: false, enrolments: false, assignments: false });
     }

@@ -8,14 +8,14 @@ import { openSfera, type Sfera } from '../../../support/sfera.ts';
 import { chatsStream, enrolmentsStream } from '../../../http/live/streams.ts';
 
 /**
- * Rights lost during a subscription: nothing is delivered after the server has answered the mutation that took the
- * rights, and the stream ends with the reason within a second.
+ * Rights that are revoked during a subscription. After the server has answered the mutation that revokes them, it
+ * delivers nothing more, and the stream ends with the reason within a second.
  */
 
 let app: Sfera;
 beforeAll(async () => {
   app = await openSfera();
-  // The first stream of a process compiles queries that the later ones reuse.
+  // Opens a first stream, because the first stream of a process compiles queries that later streams reuse.
   const { school, administrator } = await app.build.school();
   const first = await app.as(administrator).listen(enrolmentsStream, { schoolId: app.id('School', school.id) });
   await first.until(({ items }) => items.length > 0);
@@ -108,7 +108,7 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
     const acknowledged = performance.now();
     const closed = stream.over.then(() => performance.now() - acknowledged);
     await after();
-    // The documented limit is one second; a loaded machine gets ten.
+    // The documented limit is one second. A loaded machine gets ten seconds.
     expect(await closed).toBeLessThan(10_000);
     expect(stream.items.at(-1)).toMatchObject({ __typename: 'Ended' });
     // Deactivation also ends the session, so either reason is correct.
@@ -121,7 +121,10 @@ describe.each(['listen', 'listenSse'] as const)('by %s', (transport) => {
 describe('a stream that is catching up', () => {
   const events = 3000;
 
-  /** A school whose log begins with thousands of events of one chat, and a pupil of a class who is in the chat. */
+  /**
+   * Creates a school whose log begins with thousands of events of one chat, and a pupil of a class who is a member of
+   * that chat.
+   */
   async function longLog() {
     const { school, schoolId, administrator, a, b } = await setting();
     const chat = await app.build.chat({ schoolId: school.id, kind: 'EXTRACURRICULAR' });
@@ -162,17 +165,17 @@ describe('a stream that is catching up', () => {
     async ({ loss, transport }) => {
       const log = await longLog();
       const { listener, sessionId } = await signedIn(log.pupil);
-      // Signs the acting person in first, so that the revocation is the only work in between.
+      // Signs both people in now, so that no sign-in delays the revocation.
       await app.as(log.administrator).send('{ __typename }');
       await app.as(log.pupil).send('{ __typename }');
       const stream = listener[transport](chatsStream, { schoolId: log.schoolId, after: log.after });
       await stream.until(({ news }) => news.length > 100);
-      // The stream must not depend on a wake of the log reader or on the age of its rights, so the test stops both:
-      // the process knows its own commits at once.
+      // A process knows its own commits at once. The stream must need neither a notification nor the maximal age of
+      // rights, so the test stops both.
       vi.spyOn(app.notifier, 'notify').mockImplementation(() => undefined);
       vi.useFakeTimers({ toFake: ['performance'] });
       expect(await losses[loss]!(log, sessionId)).not.toMatchObject({ __typename: 'Refusal' });
-      // Reads what was sent before the mutation was answered.
+      // Reads what the server sent before it answered the mutation.
       for (let n = 0; n < 3; n += 1) await turn();
       const deliveredCount = stream.news.length;
       expect(deliveredCount).toBeLessThan(events);
@@ -184,7 +187,7 @@ describe('a stream that is catching up', () => {
         await stream.over;
         expect([loss, loss === 'USER_DEACTIVATED' ? 'SESSION_ENDED' : loss]).toContain(stream.items.at(-1)!.reason);
       } else {
-        // The person still receives the event of leaving.
+        // The pupil still receives the event that the pupil left the chat.
         app.notifier.notify([log.school.id]);
         await stream.until(({ news }) => news.at(-1)!.kind === 'MEMBER_REMOVED');
       }

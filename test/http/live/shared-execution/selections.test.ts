@@ -14,8 +14,8 @@ import { openSfera, type Sfera } from '../../../support/sfera.ts';
 import { until } from '../../../support/until.ts';
 
 /**
- * Subscribers with the same document but different variables, directives and operations: each gets the result of its
- * own request.
+ * Subscribers with the same document but different variables, directives and operation names. Each subscriber gets the
+ * result of its own request.
  */
 
 let app: Sfera;
@@ -105,7 +105,7 @@ const declared: Record<string, string> = {
   types: '[EventType!] = [CHAT_RENAMED]',
 };
 
-/** Documents with one operation or two; the second has its selections in a different order. */
+/** Documents with one or two operations. The second operation has the selections of the first in reverse order. */
 const document = fc
   .record({ own: selection, ofFragment: selection, outer: directive, two: fc.boolean() })
   .map(({ own, ofFragment, outer, two }) => {
@@ -127,7 +127,7 @@ const document = fc
   .filter(({ query }) => query.split('@').length <= bounds.directives);
 
 const absent = Symbol('absent');
-/** Values of each variable; two subscribers have the same value about half of the time. */
+/** Values of each variable. Each variable has few values, so that subscribers often have equal values. */
 const valuesOfVariables: Record<string, fc.Arbitrary<unknown>> = {
   a: fc.boolean(),
   b: fc.constantFrom(absent, true, false),

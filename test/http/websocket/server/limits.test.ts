@@ -18,7 +18,7 @@ const frame = (first: number, payload: string | Buffer, length = Buffer.byteLeng
 const stream = 'subscription ($id: ID!) { events(schoolId: $id) { __typename } }';
 
 let app: Sfera;
-/** The same server with a shorter timeout for `connection_init`. */
+/** A second server on the services of `app`, with a shorter timeout for `connection_init`. */
 let quickApp: SecondApp;
 const raw = new Set<Socket>();
 beforeAll(async () => {
@@ -34,7 +34,10 @@ afterAll(async () => {
   await app.close();
 });
 
-/** A connection that never responds; `over` resolves with the received text when the server has closed it. */
+/**
+ * Opens a connection that never responds. `over` resolves with the received text when the server has closed the
+ * connection.
+ */
 function openRaw(port: number): { socket: Socket; over: Promise<string>; said: () => string } {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   raw.add(socket);
@@ -92,7 +95,7 @@ describe('a socket without connection_init', () => {
     for (const { closed } of silent) void closed.then(({ code }) => closes.push(code));
     await expect.poll(() => closes.length, { interval: 50 }).toBeGreaterThanOrEqual(20);
     expect(new Set(closes)).toEqual(new Set([4408]));
-    // Clients that send `connection_init` are accepted meanwhile, also thirty at once.
+    // Meanwhile the server accepts clients that send `connection_init`, even thirty at once.
     const { administrator } = await app.build.school();
     const { token } = await app.token(administrator);
     const last = silent.at(-1)!;

@@ -133,7 +133,7 @@ describe('a token that expires on an open socket', () => {
     const { administrator } = await app.build.school();
     const { token } = await app.token(administrator, 2);
     const socket = await openSignedIn(app.url, token);
-    // Sends until the token expires, so that some operations arrive before and are handled after that.
+    // Sends until the token expires. So some operations arrive before the expiry and are handled after it.
     const stop = expiryOf(token) + 20;
     let sent = 0;
     for (; Date.now() < stop && socket.ws.readyState === WebSocket.OPEN; sent += 1) {
@@ -146,7 +146,7 @@ describe('a token that expires on an open socket', () => {
     expect(socket.messages.filter(({ type }) => type === 'error').map(({ payload }) => JSON.stringify(payload))).toEqual([]);
   });
 
-  // The embedded database has only one connection, which the lock would take.
+  // The test takes a lock on one connection, and the embedded database has only one connection.
   it.skipIf(!process.env.TEST_DATABASE_URL)('lets a running change complete', async () => {
     const { school, administrator } = await app.build.school();
     const { token } = await app.token(administrator, 2);
@@ -168,7 +168,7 @@ describe('a token that expires on an open socket', () => {
 });
 
 describe('a token that expires while its operations wait', () => {
-  /** A server whose reads, except those of the actor, wait while the gate is closed. */
+  /** A server whose reads wait while the gate is closed. Only reads of the actor do not wait. */
   let gated: SecondApp;
   let gate = Promise.resolve();
   let openGate = (): void => undefined;
@@ -253,8 +253,8 @@ describe("graphql-ws's own client", () => {
     new Promise<unknown>((resolve, reject) => client.subscribe(payload, { next: resolve, error: reject, complete: () => undefined }));
 
   /**
-   * Subscribes as docs/events.md advises: stores the last cursor in the variables that the client sends again on
-   * reconnect.
+   * Subscribes as docs/events.md advises: stores the last cursor in the variables. The client sends these variables
+   * again when it reconnects.
    */
   function follow(client: Client, schoolId: string) {
     const variables: Record<string, unknown> = { id: schoolId };
