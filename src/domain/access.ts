@@ -40,7 +40,7 @@ type ActionOn<T extends ResourceType> = { [A in Action]: NounOf<A> extends FactN
 
 /**
  * Returns a row on which the actor may perform the action.
- * @throws NOT_FOUND as `find` does, at the input field of the type’s id, such as `classId`. FORBIDDEN as `authorize` does.
+ * @throws NOT_FOUND as `find` does, at the input field of the type's id, such as `classId`. FORBIDDEN as `authorize` does.
  */
 export async function findFor<T extends ResourceType>(ctx: Context, type: T, id: string, action: ActionOn<T>): Promise<Resources[T]> {
   const row = await find(ctx, type, id, payloadIdsOf(type)[0]);

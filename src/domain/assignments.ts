@@ -114,7 +114,7 @@ async function start(tx: Tx, work: Omit<Work, 'id'>): Promise<Assignment> {
 }
 
 /**
- * Within the caller’s transaction: starts assignments. The caller has locked the classes and the teachers, and calls
+ * Within the caller's transaction: starts assignments. The caller has locked the classes and the teachers, and calls
  * `followRules` afterwards.
  */
 export async function assignAll(tx: Tx, assignments: readonly (Work & Pick<Assignment, 'planId'>)[]): Promise<void> {
@@ -123,7 +123,7 @@ export async function assignAll(tx: Tx, assignments: readonly (Work & Pick<Assig
   for (const assignment of assignments) recordChange(tx, assignment, 'assigned');
 }
 
-/** Within the caller’s transaction: ends assignments. The caller calls `followRules` afterwards, once for all assignments. */
+/** Within the caller's transaction: ends assignments. The caller calls `followRules` afterwards, once for all assignments. */
 export async function endAll(tx: Tx, assignments: readonly Work[]): Promise<void> {
   if (assignments.length === 0) return;
   await tx.execute('update assignment set ended_at = greatest(started_at, $2) where id = any($1::uuid[])', [
@@ -139,7 +139,7 @@ async function endAndFollow(tx: Tx, assignment: Assignment): Promise<Assignment>
   return tx.prisma.assignment.findUniqueOrThrow({ where: { id: assignment.id } });
 }
 
-/** Within the caller’s transaction: records an event for each assignment that the caller has started or ended. */
+/** Within the caller's transaction: records an event for each assignment that the caller has started or ended. */
 export async function recordAssignments(tx: Tx, ids: readonly string[], change: 'assigned' | 'ended'): Promise<void> {
   for (const assignment of await tx.prisma.assignment.findMany({ where: { id: { in: [...ids] } }, orderBy: { id: 'asc' } }))
     recordChange(tx, assignment, change);

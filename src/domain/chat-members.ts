@@ -147,7 +147,11 @@ export async function demoteChatMember(ctx: Context, input: MemberInput): Promis
 const memberOf = (tx: Tx, chat: Chat, userId: string): Promise<ChatMember | null> =>
   tx.prisma.chatMember.findUnique({ where: { chatId_userId: { chatId: chat.id, userId } } });
 
-/** Locks an open chat and a member, who cannot become a pupil until the commit. */
+/**
+ * Locks a person and an open chat, and returns the chat with the membership. Roles change under the lock of the person, so
+ * the person cannot become a pupil until the commit.
+ * @throws NOT_FOUND for a person who is not a member.
+ */
 async function lockMember(tx: Tx, chatId: string, userId: string): Promise<{ chat: Chat; member: ChatMember }> {
   await lock(tx, 'User', userId);
   const chat = await lockOpenChat(tx, chatId);

@@ -44,7 +44,7 @@ const insertMembersByRule = `
   select gen_random_uuid(), school_id, chat_id, user_id, role, 'RULE' from (${membersByRule('c.id = $1')}) w
   on conflict (chat_id, user_id) do nothing`;
 
-/** Adds the members by rule to a new chat. Records no event for each of them: `chat.created` implies them. */
+/** Adds the members by rule to a new chat. Records no event for these members: `chat.created` implies them. */
 export async function fillByRule(tx: Tx, chat: Chat): Promise<void> {
   await tx.execute(insertMembersByRule, [chat.id]);
 }

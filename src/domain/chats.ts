@@ -46,7 +46,9 @@ export async function createChat(ctx: Context, input: CreateChatInput): Promise<
   );
 }
 
-/** Returns the school, class and subject of a new chat. @throws INVALID if they do not fit its kind. */
+/**
+ * Returns the school, class and subject of a new chat. @throws INVALID if class and subject do not fit the kind of the chat.
+ */
 async function placeOf(ctx: Context, { schoolId, kind, classId = null, subjectId = null }: CreateChatInput) {
   const school = await find(ctx, 'School', schoolId, 'schoolId');
   const needs = { class: kind === 'CLASS' || kind === 'SUBJECT', subject: kind === 'SUBJECT' };

@@ -135,7 +135,7 @@ export async function lockOpenClass(tx: Tx, classId: string, purpose: 'change' |
 }
 
 export interface ClassFilter {
-  /** Undefined: the present year, which changes on 1 September at 00:00 in the school’s time zone. Null: all years. */
+  /** Undefined: the present year, which changes on 1 September at 00:00 in the school's time zone. Null: all years. */
   schoolYearId?: string | null;
   grade?: number | null;
   includeArchived?: boolean | null;
@@ -191,7 +191,7 @@ function nameFilter(search: string): Filter {
   return { AND: [{ grade: { in: grades } }, rest === '' ? {} : { letter: { contains: storedLetter(rest) } }] };
 }
 
-/** Returns the number of pupils, for everyone who may read the class; batched. */
+/** Returns the number of pupils of a class, including pupils whom the actor may not see. Batched. */
 export async function studentCountOf(ctx: Context, { id }: Class): Promise<number> {
   const count = await ctx.loaders.of<number>('Class.studentCount', id, async (classIds) => {
     const groups = await ctx.db.prisma.enrolment.groupBy({

@@ -7,7 +7,7 @@ import { mutate, type Context } from './context.ts';
 import { endSessionsOfClient } from './sessions.ts';
 import { normalizeLine } from './text.ts';
 
-/** OAuth clients. Only the operator creates and ends them, on the command line. */
+/** Creates and ends OAuth clients. Only the operator may do so, on the command line. */
 
 export type CreateClientInput =
   | { kind: 'frontend'; name: string; redirectUris: readonly string[] }
@@ -15,7 +15,7 @@ export type CreateClientInput =
 
 /**
  * Creates a client. Returns the secret of a service: 256 random bits, of which only the hash is stored.
- * @throws INVALID for a redirect address other than https, http on this machine, or an app’s own scheme, for a redirect
+ * @throws INVALID for a redirect address other than https, http on this machine, or an app's own scheme, for a redirect
  *   address that is not normalised (addresses are compared as texts), and for an unknown scope; NOT_FOUND for an unknown
  *   school.
  */
@@ -68,7 +68,7 @@ function checkRedirectUri(text: string): string {
 }
 
 /**
- * Returns the problem of a redirect address, or undefined for a good one. The authorization server compares addresses
+ * Returns what is wrong with a redirect address; undefined for a valid address. The authorization server compares addresses
  * exactly (RFC 9700, 2.1), so an address must be registered as clients send it.
  */
 function redirectProblem(text: string): Message | undefined {
@@ -99,7 +99,10 @@ function redirectProblem(text: string): Message | undefined {
   return undefined;
 }
 
-/** Refuses a mix of https on this machine and an own scheme, which the authorization server does not accept. */
+/**
+ * Refuses a client that has both an https address on this machine and an app's own scheme: the authorization server does not
+ * accept both.
+ */
 function refuseMixed(redirectUris: readonly string[]): void {
   const urls = redirectUris.map((uri) => new URL(uri));
   if (urls.some((url) => url.protocol === 'https:' && isLoopback(url)) && urls.some(({ protocol }) => !/^https?:$/.test(protocol)))

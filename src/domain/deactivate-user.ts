@@ -31,8 +31,8 @@ export async function deactivateUser(ctx: Context, input: { userId: string; scho
 }
 
 /**
- * Lets a deactivated person sign in again. The person has no role until one is granted. Does nothing for an active
- * account. Regulation 2.1 a.
+ * Lets a deactivated person sign in again. The person has no role until `grantRole`. Does nothing for an active account.
+ * Regulation 2.1 a.
  */
 export async function reactivateUser(ctx: Context, input: { userId: string; schoolId: string }): Promise<User> {
   const { schoolId, userId, facts } = await findUserInSchool(ctx, input);

@@ -35,7 +35,7 @@ export interface EnrolmentFilter {
 
 const orderColumns = { STARTED_AT: { field: 'startedAt', type: 'date' }, UPDATED_AT: { field: 'updatedAt', type: 'date' } } as const;
 
-/** Returns the enrolments in the classes of a school, by default those that have not ended, earliest first. */
+/** Returns the enrolments in the classes of a school, by default only current enrolments, earliest first. */
 export function enrolmentsInSchool(ctx: Context, { id }: School, args: PageArgs & EnrolmentFilter): Promise<Page<Enrolment>> {
   const { active = true } = args;
   return paginateChildren<Enrolment>(ctx, { model: 'School', id, relation: 'enrolments' }, args, {

@@ -38,7 +38,7 @@ export async function enrolStudent(ctx: Context, input: EnrolmentInput & Repeata
 }
 
 /**
- * Within the caller’s transaction: enrols a pupil in a class. The caller checks the rights.
+ * Within the caller's transaction: enrols a pupil in a class. The caller checks the rights.
  * @throws CONFLICT for a pupil of another class. The message names that class if it belongs to the same school. Regulation
  *   2.5 a.
  */
@@ -70,7 +70,7 @@ const insertEnrolments = `
   on conflict do nothing returning student_id as "studentId", updated_at as "updatedAt"`;
 
 /**
- * Within the caller’s transaction: enrols pupils, each in one class. Returns the time of the insertion. The caller has locked
+ * Within the caller's transaction: enrols pupils, each in one class. Returns the time of the insertion. The caller has locked
  * the pupils, holds the classes, and calls `followRules` afterwards.
  * @throws CONFLICT for a pupil who has got another enrolment in spite of the locks.
  */
@@ -129,7 +129,7 @@ const moveEnrolments = `
   returning id`;
 
 /**
- * Within the caller’s transaction: ends enrolments and starts the next ones without a gap. The caller has locked the pupils,
+ * Within the caller's transaction: ends enrolments and starts the next ones without a gap. The caller has locked the pupils,
  * holds the classes, and calls `followRules` afterwards.
  */
 export async function transferAll(tx: Tx, schoolId: string, transfers: readonly Transfer[]): Promise<void> {
@@ -159,7 +159,7 @@ export async function withdrawStudent(ctx: Context, input: { studentId: string }
   });
 }
 
-/** Within the caller’s transaction: ends enrolments. The caller calls `followRules` afterwards. */
+/** Within the caller's transaction: ends enrolments. The caller calls `followRules` afterwards. */
 export async function withdrawAll(
   tx: Tx,
   enrolments: readonly Pick<Enrolment, 'id' | 'schoolId' | 'studentId' | 'classId'>[],
@@ -202,7 +202,7 @@ async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise
   return latest.id === null ? null : latest;
 }
 
-/** Holds the pupil’s present class and the next class, then locks the pupil. Returns the present enrolment. */
+/** Holds the pupil's present class and the next class, then locks the pupil. Returns the present enrolment. */
 async function lockCurrentEnrolment(tx: Tx, studentId: string, nextClassId?: string): Promise<Enrolment | null> {
   const initial = await currentEnrolmentOf(tx, studentId);
   const heldClassIds = new Set([initial?.classId, nextClassId].filter((id) => id !== undefined).sort());

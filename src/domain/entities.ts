@@ -12,7 +12,7 @@ export type ChatMember = Resources['ChatMember'];
 
 /** One page of a list, in the Relay specification's shape. */
 export interface Page<Row> {
-  /** Counts the items of the whole list, as far as the actor may read them. */
+  /** Counts the items of the whole list that the actor may read. */
   totalCount(): Promise<number>;
   edges: Iterable<{ cursor: string; node: Row }>;
   pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };

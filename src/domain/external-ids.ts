@@ -49,7 +49,7 @@ interface Target {
 }
 
 /**
- * Within the caller’s transaction: replaces the ids that a row has in a school. Returns false if the row has exactly these
+ * Within the caller's transaction: replaces the ids that a row has in a school. Returns false if the row has exactly these
  * ids already.
  */
 export async function replaceExternalIds(tx: Tx, { type, schoolId, id }: Target, ids: readonly ExternalId[]): Promise<boolean> {
@@ -67,7 +67,10 @@ export async function replaceExternalIds(tx: Tx, { type, schoolId, id }: Target,
   return true;
 }
 
-/** Turns the violation of the unique ids of a school into CONFLICT at `externalIds`. */
+/**
+ * Waits for a change. @throws CONFLICT at `externalIds` if the change gives an external id that another row of the school
+ * has.
+ */
 export async function withExternalIdConflict<T>(changed: Promise<T>): Promise<T> {
   try {
     return await changed;

@@ -29,7 +29,7 @@ interface Creation<Row> {
  * Creates a row once for each key. The same actor with the same key and input gets the row that the first try created. Keys
  * are stored for a day.
  * @throws CONFLICT if the key was used with another input, or if the row has been archived, ended, revoked or voided since:
- *   the client would take it for a row that is in force.
+ *   the client must not get a row that is no longer in force.
  */
 export async function idempotent<Row extends { id: string } & Ending>(
   ctx: Context,

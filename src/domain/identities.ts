@@ -2,7 +2,7 @@ import { conflict, forbidden, invalid } from '../errors.ts';
 import { mutate, type Context } from './context.ts';
 import { opaqueKey } from './text.ts';
 
-/** Identities of people at trusted issuers, whose tokens sign them in. */
+/** Identities of people at trusted issuers. The tokens of these issuers sign the people in. */
 
 /**
  * Binds (issuer, subject) of a trusted issuer to a person. Only the operator may. Does nothing if this identity is bound to

@@ -154,7 +154,7 @@ export async function revokeInvitation(ctx: Context, input: { invitationId: stri
   });
 }
 
-/** Replaces the link of an invitation, for example if others know it. The old link stops working. Regulation 2.1 c. */
+/** Replaces the link of an invitation, for example after a leak. The old link stops working. Regulation 2.1 c. */
 export async function rotateInvitation(ctx: Context, input: { invitationId: string }): Promise<Invitation> {
   const { id, schoolId } = await findFor(ctx, 'Invitation', input.invitationId, 'invitation.rotate');
   return mutate(ctx, async (tx) => {

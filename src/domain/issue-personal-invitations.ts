@@ -44,7 +44,7 @@ const replaceOpen = insertInvitations(
 );
 
 /**
- * Within the caller’s transaction, in one statement: issues personal invitations. Leaves out people without a role in the
+ * Within the caller's transaction, in one statement: issues personal invitations. Leaves out people without a role in the
  * school or with a role in another school, people who can sign in, and people with an open invitation. Returns the ids of the
  * people who got an invitation. Records no event: `user.created` implies the invitation.
  */
@@ -76,7 +76,7 @@ function valuesOf(ctx: Context, { schoolId, userIds }: Issue): unknown[] {
 }
 
 /**
- * Within the caller’s transaction, after roles ended: revokes the open invitations of the given people who have no role in
+ * Within the caller's transaction, after roles ended: revokes the open invitations of the given people who have no role in
  * the school any more.
  */
 export async function revokeWithoutRole(tx: Tx, schoolId: string, userIds: readonly string[]): Promise<void> {

@@ -183,7 +183,7 @@ async function join(tx: Tx, invitation: Invitation, userId: string): Promise<voi
   await admit(tx, invitation, userId);
 }
 
-/** Takes a seat of a link, if it is open and still has this code. */
+/** Takes a seat of a link if the link is open and still has this code. */
 export const countUse = `
   update invitation set use_count = use_count + 1
   where id = $1 and code_hash = $2 and use_count < max_uses and revoked_at is null and expires_at > now()

@@ -1,6 +1,6 @@
 import type { Order } from '../reader/keyset.ts';
 
-/** The orders of lists that clients choose. */
+/** The orders in which clients can ask for lists. */
 
 /** The order that a client asks for, by one of the fields that the list offers. */
 export interface OrderBy<Field extends string> {
@@ -9,7 +9,7 @@ export interface OrderBy<Field extends string> {
   direction?: 'ASC' | 'DESC' | null;
 }
 
-/** A column that a list can be ordered by. It is never null. */
+/** A column by which a list can be ordered. Its values are never null. */
 interface OrderColumn {
   field: string;
   type: Order['keys'][number]['type'];

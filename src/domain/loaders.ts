@@ -106,7 +106,7 @@ export class SelectedFields {
     return new Set(['id', ...this.#selectedColumns(type)]);
   }
 
-  /** Returns the columns of the selected fields, except those of the joined field. */
+  /** Returns the columns that the selected fields need, without the joined field. */
   #selectedColumns(type: ResourceType, joinedField?: string): string[] {
     const fields = [...(this.#fields.get(type) ?? [])].filter((field) => field !== '__typename' && field !== joinedField);
     return fields.flatMap((field) => resources[type].fieldDependencies?.[field] ?? [field]);

@@ -118,7 +118,7 @@ const requests = { address: { burst: 30, intervalSeconds: 60 }, account: { burst
 
 /**
  * Sends a one-time link to the e-mail address of an account. Does nothing for an unknown name and for an account without an
- * e-mail address. Neither the result nor the time that it takes reveals this.
+ * e-mail address. Neither the result nor the response time reveals this.
  * @throws RATE_LIMITED after too many requests from the network address or for the name, even an unknown name; CONFLICT if
  *   the server sends no mail.
  */

@@ -1,6 +1,6 @@
 import type { Mail } from './mailer.ts';
 
-/** Returns the mail with a one-time link, in the person’s language. Its only personal data is the given name. */
+/** Returns the mail with a one-time link, in the person's language. Its only personal data is the given name. */
 export function passwordMail({ to, locale, givenName }: { to: string; locale: string; givenName: string }, link: string): Mail {
   const [subject, text] = locale === 'en' ? english(givenName, link) : russian(givenName, link);
   return { to, subject, text };

@@ -19,7 +19,7 @@ export interface ResetPassword extends CreatedLink {
 }
 
 /**
- * Resets a person’s password. The former password stops working at once, all sessions end, and the result is a one-time link
+ * Resets a person's password. The former password stops working at once, all sessions end, and the result is a one-time link
  * to hand over. A second call creates another link, and the former link stops working. Regulation 2.1 a.
  * @throws CONFLICT for oneself, for a deactivated person, and for a person without a sign-in name. CONFLICT for a person who
  *   has a role in another school too: only the operator resets this password.
@@ -125,7 +125,7 @@ export interface ChangePasswordInput {
 const wrongPassword = (): Refusal => invalid('currentPassword', ['Неверный пароль.', 'The password is wrong.']);
 
 /**
- * Changes the actor’s own password, and ends the actor’s other sessions. Regulation 2.2 h.
+ * Changes the actor's own password, and ends the actor's other sessions. Regulation 2.2 h.
  * @throws INVALID at `currentPassword` for a wrong password, and at `newPassword` for a password that breaks the rules;
  *   CONFLICT for a person who signs in without a password; RATE_LIMITED with the limits of signing in; UNAVAILABLE.
  */

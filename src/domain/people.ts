@@ -10,7 +10,7 @@ import { readable } from './resources.ts';
 import { normalizeLine, searchable } from './text.ts';
 import { ListPage } from './list-page.ts';
 
-/** The people of a school, by their roles in it. */
+/** Lists the people of a school. */
 
 export interface PeopleFilter {
   role?: RoleGrant['role'] | null;

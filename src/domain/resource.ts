@@ -40,7 +40,7 @@ export interface Resource<M extends ModelName> {
   facts: { [N in Noun]?: (row: RowOf<M>) => Facts[N] };
   /** Like `facts`, for facts that need an SQL statement. If the result is null, the row counts as unreadable. */
   loadFacts?: { [N in Noun]?: (row: RowOf<M>, db: Pick<Database, 'reads'>) => Promise<Facts[N] | null> };
-  /** The parents by the name of their field. A type alone means that the column is the name of the field with `Id`. */
+  /** The parents by the name of their field. A type alone stands for a parent with the column `<field>Id`. */
   parents?: Readonly<Record<string, ModelName | Parent>>;
   /**
    * Whether one statement reads the rows for all requests in a turn of the event loop, for any actor. `facts` then decides
@@ -65,7 +65,7 @@ export interface Resource<M extends ModelName> {
   fieldDependencies?: FieldDependencies;
 }
 
-/** Returns the dependencies of fields that need only the row’s id. */
+/** Returns the dependencies of fields that need only the row's id. */
 export const byId = (...fields: readonly string[]): FieldDependencies => Object.fromEntries(fields.map((field) => [field, ['id']]));
 
 /** Returns the parents, and adds the columns that the table leaves out. */

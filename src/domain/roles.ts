@@ -35,7 +35,7 @@ export async function grantRole(ctx: Context, input: GrantRoleInput): Promise<Ro
 }
 
 /**
- * Grants a role within the caller’s transaction. The caller holds the school, has locked the person, and calls `followRules`
+ * Grants a role within the caller's transaction. The caller holds the school, has locked the person, and calls `followRules`
  * afterwards.
  * @throws CONFLICT if a pupil would become staff of the same school, if a member of staff would become a pupil there, and for
  *   a deactivated person.
@@ -48,7 +48,7 @@ export async function grant(tx: Tx, input: GrantRoleInput & { grantedById: strin
 export type NewGrant = Pick<RoleGrant, 'userId' | 'role' | 'grantedById' | 'planId'>;
 
 /**
- * Within the caller’s transaction: grants roles in a school, like `grant`. `grants` may have several roles for one person.
+ * Within the caller's transaction: grants roles in a school, like `grant`. `grants` may have several roles for one person.
  * Returns the ids.
  */
 export async function grantAll(tx: Tx, schoolId: string, grants: readonly NewGrant[]): Promise<string[]> {
@@ -91,7 +91,7 @@ async function deleteLinksOfOtherSchools(tx: Tx, schoolId: string, userIds: stri
 
 type HeldGrant = Pick<Plain<RoleGrant>, 'id' | 'role'>;
 
-/** Returns the person’s current grant of this role, if there is one. @throws CONFLICT if the person may not have the role. */
+/** Returns the person's current grant of this role, if there is one. @throws CONFLICT if the person may not have the role. */
 function heldGrant(
   { deactivatedAt, grants }: { deactivatedAt: Date | null; grants: readonly HeldGrant[] },
   role: RoleGrant['role'],
@@ -127,7 +127,7 @@ export async function endRole(ctx: Context, input: { grantId: string }): Promise
 }
 
 /**
- * Locks the rows that change when a person’s roles in a school end: the school, the classes of the person’s assignments and
+ * Locks the rows that change when a person's roles in a school end: the school, the classes of the person's assignments and
  * enrolment, and the person. Because of the lock of the school, the last two administrators cannot leave at once. Returns the
  * person, with the current roles in every school.
  */
@@ -145,7 +145,7 @@ export async function lockForEnding(tx: Tx, schoolId: string, userId: string): P
 }
 
 /**
- * Within the caller’s transaction, after `lockForEnding`: ends current roles of people in one school, and calls
+ * Within the caller's transaction, after `lockForEnding`: ends current roles of people in one school, and calls
  * `followRules`. Revokes the personal invitation of a person without a role in the school.
  */
 export async function endGrants(tx: Tx, grants: readonly GrantToEnd[], endedById: string | null): Promise<void> {
@@ -166,7 +166,7 @@ export interface EndedWithRoles {
 }
 
 /**
- * Within the caller’s transaction: ends current roles of people in one school. Also ends the assignments of teachers and the
+ * Within the caller's transaction: ends current roles of people in one school. Also ends the assignments of teachers and the
  * enrolments of pupils. The caller calls `followRules` and `revokeWithoutRole` afterwards.
  * @throws CONFLICT for the last platform administrator of a school.
  */

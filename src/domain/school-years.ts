@@ -7,7 +7,7 @@ import type { School, SchoolYear } from './entities.ts';
 
 /** School years: from 1 September to 31 August, in the school's time zone. */
 
-/** Formatters by time zone: creating one takes a hundred times as long as using it. At most one for each time zone. */
+/** Caches one formatter for each time zone: creating a formatter takes a hundred times as long as using it. */
 // eslint-disable-next-line no-restricted-syntax -- formatters are constants, made on first use.
 const calendars = new Map<string, Intl.DateTimeFormat>();
 
@@ -52,8 +52,8 @@ export function nameOfYear(year: SchoolYear): string {
 }
 
 /**
- * Within the caller's transaction: returns the school year that contains an instant, in the school's time zone. Creates it
- * if it does not exist, and the next one too, so that its classes can be prepared.
+ * Within the caller's transaction: returns the school year that contains an instant, in the school's time zone. Creates this
+ * year and the next year if they do not exist. The next year is there early, so that its classes can be prepared.
  */
 export async function schoolYearOf(tx: Tx, schoolId: string, instant: Date): Promise<SchoolYear> {
   const { timeZone } = await tx.prisma.school.findUniqueOrThrow({ where: { id: schoolId } });
@@ -90,7 +90,7 @@ const selectDue = `
          from school_year y where y.school_id = s.id) < zone.starts_on
   order by s.id`;
 
-/** Returns the ids of the schools whose present year, in their time zones, has no event of its start yet. */
+/** Returns the ids of the schools whose present year, in their time zones, has no `schoolYear.started` yet. */
 export async function schoolsWithDueYear(ctx: Context, instant: Date): Promise<string[]> {
   const zones = await ctx.db.reads.query<{ timeZone: string }>({ text: 'select distinct time_zone as "timeZone" from school', values: [] });
   const names = zones.rows.map(({ timeZone }) => timeZone);
@@ -100,8 +100,8 @@ export async function schoolsWithDueYear(ctx: Context, instant: Date): Promise<s
 }
 
 /**
- * Records the start of the school year that contains an instant, and creates the next year. Records it once, whatever the
- * number of calls and processes, since only one transaction finds the year without a start.
+ * Records the start of the school year that contains an instant, and creates the next year. Several calls and processes
+ * record it once: only one transaction finds the year without a start.
  */
 export function startSchoolYear(ctx: Context, schoolId: string, instant: Date): Promise<void> {
   // Each start is a cause of its own.

@@ -45,7 +45,7 @@ export async function createSchool(ctx: Context, input: SchoolInput & { name: st
 }
 
 /**
- * Updates the school’s details. An omitted field keeps its value. `externalIds` replaces all former external ids. Does
+ * Updates the school's details. An omitted field keeps its value. `externalIds` replaces all former external ids. Does
  * nothing if nothing changes. Regulation 2.1 a.
  */
 export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId: string }): Promise<School> {
@@ -143,10 +143,10 @@ export async function externalIdsOf(ctx: Context, school: School): Promise<Exter
 const capturedHeads = new WeakMap<Loaders, Promise<ReadonlyMap<string, bigint>>>();
 
 /**
- * Reads, once for a request, the newest sequence numbers of the schools that the actor may read. They become the cursor
- * `asOf` of the response. The call must come before all other reads. Then the other reads see every change up to `asOf`, so a
- * subscription from `asOf` misses nothing. A later change may be in the response already; the subscription then delivers this
- * change again.
+ * Reads, once for a request, the newest sequence numbers of the schools that the actor may read. The cursor `asOf` of the
+ * response contains such a number. The call must come before all other reads. Then the other reads see every change up to
+ * `asOf`, so a subscription from `asOf` misses nothing. A later change may be in the response already; the subscription then
+ * delivers this change again.
  */
 export function captureHeads(ctx: Context): Promise<ReadonlyMap<string, bigint>> {
   let heads = capturedHeads.get(ctx.loaders);
@@ -159,7 +159,7 @@ export function captureHeads(ctx: Context): Promise<ReadonlyMap<string, bigint>>
   return heads;
 }
 
-/** Returns the cursor from which a subscription continues what this request has read of the school. */
+/** Returns the cursor of the school's log at the start of this request, from which a subscription can continue. */
 export async function asOf(ctx: Context, school: School): Promise<string> {
   const seq =
     (await captureHeads(ctx)).get(school.id) ??

@@ -28,7 +28,7 @@ export interface SignInInput {
 /**
  * Returns the id of the person with this sign-in name and password, and the device cookie for the browser.
  * src/auth/sign-in-limits.ts limits the attempts.
- * @throws INVALID when they do not match, RATE_LIMITED, UNAVAILABLE.
+ * @throws INVALID if the name and the password do not match; RATE_LIMITED, UNAVAILABLE.
  */
 export async function signIn(ctx: Context, input: SignInInput): Promise<{ userId: string; deviceCookie: string }> {
   const { db, config } = ctx;
@@ -73,7 +73,7 @@ export async function endSession(ctx: Context, input: { sessionId: string }): Pr
   });
 }
 
-/** Ends all other sessions of the actor. Returns the sessions that it ended. */
+/** Ends all sessions of the actor except the current one. Returns the sessions that it ended. */
 export function endOtherSessions(ctx: Context): Promise<Session[]> {
   const { actor } = ctx;
   if (actor.kind === 'anonymous') throw unauthenticated();
@@ -90,7 +90,7 @@ export async function endSessionsOfUser(tx: Tx, userId: string): Promise<void> {
   await end(tx, { userId });
 }
 
-/** Within the caller’s transaction: ends all sessions of a person except one. Returns the sessions that it ended. */
+/** Within the caller's transaction: ends all sessions of a person except one. Returns the sessions that it ended. */
 export const endOtherSessionsOfUser = (tx: Tx, userId: string, keptSessionId: string): Promise<Session[]> =>
   end(tx, { userId, id: { not: keptSessionId } });
 

@@ -30,7 +30,7 @@ export function subjectFields(text: string): Pick<Plain<Subject>, 'name' | 'sort
 }
 
 /**
- * Within the caller’s transaction: refuses a name that looks like that of another subject. Case, spaces and look-alike
+ * Within the caller's transaction: refuses a name that looks like that of another subject. Case, spaces and look-alike
  * letters make no difference. Also refuses an equal sort key, because the database keeps sort keys unique: `alphabetical`
  * gives «я» the key of «ѐ».
  * @throws CONFLICT.

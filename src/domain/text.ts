@@ -19,9 +19,9 @@ const joiners =
 const bidirectional = /\p{Bidi_Control}/u;
 
 /**
- * Characters that are invisible or meaningless: controls, format characters, lone surrogates, private use and
- * unassigned code points, default ignorable ones, separators of lines, blanks that Unicode counts as letters, marks or
- * symbols, and the replacement characters for objects and lost text.
+ * Characters that are invisible or meaningless: controls, format characters, lone surrogates, private use, unassigned and
+ * default ignorable code points, separators of lines, blanks that Unicode counts as letters, marks or symbols, and the
+ * replacement characters for objects and lost text.
  */
 const disallowed =
   /[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800\u2d7f\ufffc\ufffd\u{1107f}\u{13441}\u{13442}\u{16fe4}\u{1d159}]/u;
@@ -30,9 +30,8 @@ const disallowed =
 const stackedMarks = /(?:^|\s)\p{M}|([\p{Mn}\p{Me}])\1|[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}]\p{M}{3}|[\p{Mn}\p{Me}]{5}/u;
 
 /**
- * Normalises one line of visible text: NFC, outer spaces removed, inner ones collapsed.
- * @param maxLength in characters as people count them (grapheme clusters); the text takes at most eight times as many
- *   bytes.
+ * Normalises one line of visible text: NFC, outer spaces removed, several inner spaces made one.
+ * @param maxLength in characters as people count them (grapheme clusters). The text takes at most eight times as many bytes.
  * @throws INVALID for characters that are invisible or change the direction of the text, stacks of combining marks, and
  *   lengths outside minLength..maxLength.
  */

@@ -33,7 +33,7 @@ export const shortName = ({ surname, givenName, patronymic }: Names): string =>
 /** Matches the first letter with its combining marks. */
 const initial = /^.\p{M}*/su;
 
-/** Returns the checked names and what derives from them. @throws INVALID at the name at fault. */
+/** Returns the checked names, with the search text and the sort key. @throws INVALID at the name at fault. */
 export function nameFields(names: Names) {
   const surname = normalizeLine('surname', names.surname, 100);
   const givenName = normalizeLine('givenName', names.givenName, 100);
@@ -56,7 +56,7 @@ export interface NewUser extends Names {
 }
 
 /**
- * Within the caller’s transaction: inserts a person without a role. A person with a sign-in name counts as joined.
+ * Within the caller's transaction: inserts a person without a role. A person with a sign-in name counts as joined.
  * @throws CONFLICT if another person has the sign-in name, or a name that looks the same.
  */
 export async function insertUser(tx: Tx, input: NewUser): Promise<User> {
@@ -129,7 +129,7 @@ export interface UpdateProfileInput {
 }
 
 /**
- * Updates the actor’s own details, and records the change in each school where the actor has a role. Does nothing if nothing
+ * Updates the actor's own details, and records the change in each school where the actor has a role. Does nothing if nothing
  * changes. Regulation 1.4.
  */
 export async function updateProfile(ctx: Context, input: UpdateProfileInput): Promise<User> {

@@ -23,11 +23,10 @@ export interface VoidEnrolmentInput {
 }
 
 /**
- * Voids an enrolment, present or ended, and returns the pupil. With `restorePrevious`, the enrolment from which the
- * pupil was transferred is extended to the end of the voided one. Does nothing for a voided enrolment.
- * Regulation 2.1 f.
- * @throws CONFLICT with `restorePrevious` if no transfer started the enrolment, or if the previous class was archived
- *   before the voided enrolment ended.
+ * Voids an enrolment, present or ended, and returns the pupil. With `restorePrevious`, the enrolment from which the pupil was
+ * transferred gets the end of the voided enrolment. Does nothing for a voided enrolment. Regulation 2.1 f.
+ * @throws CONFLICT with `restorePrevious` if no transfer started the enrolment, or if the previous class was archived before
+ *   the voided enrolment ended.
  */
 export async function voidEnrolment(ctx: Context, input: VoidEnrolmentInput): Promise<User> {
   let found: Enrolment;

@@ -42,14 +42,14 @@ node('Assignment', {
 
 connection('Class', 'assignments', {
   of: 'Assignment',
-  description: 'The current assignments of teachers to the class, or those at `asOf`; oldest first.',
+  description: 'The assignments of teachers to the class, now or at `asOf`, oldest first.',
   args: (t) => ({ asOf: t({ type: 'DateTime', description: descriptions.asOf }) }),
   list: (ctx, schoolClass, args) => assignmentsUnder(ctx, { model: 'Class', id: schoolClass.id }, args),
 });
 
 connection('User', 'assignments', {
   of: 'Assignment',
-  description: "The teacher's current assignments, or those at `asOf`, to classes that you may see; oldest first. Empty for a pupil.",
+  description: "The teacher's assignments, now or at `asOf`, to classes that you may see, oldest first. Empty for a pupil.",
   args: (t) => ({ asOf: t({ type: 'DateTime', description: descriptions.asOf }) }),
   list: (ctx, user, args) => assignmentsUnder(ctx, { model: 'User', id: user.id }, args),
 });

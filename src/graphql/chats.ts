@@ -67,7 +67,7 @@ connection('School', 'chats', {
 
 mutation('createChat', {
   description:
-    'Creates a chat and makes you its owner. The people whom its kind includes, such as the pupils and teachers of the class, are members at once (see `ChatKind`). FORBIDDEN if your roles do not allow a chat of this kind there.',
+    'Creates a chat and makes you its owner. The people whom the kind of the chat includes, such as the pupils and teachers of the class, are members at once (see `ChatKind`). FORBIDDEN if your roles do not allow a chat of this kind in this place.',
   returns: 'Chat',
   inputDescription: 'The chat to create.',
   input: (t) => ({

@@ -19,7 +19,7 @@ node('Class', {
     name: t.string({ description: 'The name to display: `grade` and `letter` together, such as 5А.', resolve: nameOfClass }),
     grade: t.exposeInt('grade', { description: 'The grade, 1 to 11.' }),
     letter: t.exposeString('letter', {
-      description: 'The letter that tells the class from others of its grade, 1 to 15 characters; Cyrillic letters are capitals.',
+      description: 'The letter that tells the class from other classes of the grade, 1 to 15 characters; Cyrillic letters are capitals.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the class was created.' }),
     updatedAt: t.expose('updatedAt', {

@@ -27,7 +27,7 @@ node('Enrolment', {
 
 connection('Class', 'enrolments', {
   of: 'Enrolment',
-  description: 'The current enrolments in the class, or those at `asOf`, that you may see, in Russian alphabetical order of the pupils.',
+  description: 'The enrolments in the class, now or at `asOf`, that you may see, in Russian alphabetical order of the pupils.',
   args: (t) => ({ asOf: t({ type: 'DateTime', description: descriptions.asOf }) }),
   list: enrolmentsIn,
 });

@@ -16,7 +16,7 @@ const payloadOf = (event: { payload: unknown }) => event.payload as Record<strin
 
 const EventRef = builder.objectRef<Event>('Event').implement({
   description:
-    'An entry in the log of a school, which records one change. It holds only the IDs of the objects that changed; query them for details.',
+    'An entry in the log of a school, which records one change. It holds only the IDs of the objects that changed. Query the objects for details.',
   fields: (t) => ({
     cursor: t.string({
       description:

@@ -29,7 +29,9 @@ const StatusEnum = builder.enumType('InvitationStatus', {
     ACTIVE: { description: 'People can join by the link.' },
     EXPIRED: { description: 'People can no longer join, because `expiresAt` has passed.' },
     USED_UP: { description: 'People can no longer join, because `maxUses` people have joined.' },
-    REVOKED: { description: 'People can no longer join, because a person revoked the link or its class was archived.' },
+    REVOKED: {
+      description: 'People can no longer join, because a person revoked the link, or because the class of the link was archived.',
+    },
   } as const,
 });
 
@@ -183,7 +185,7 @@ builder.queryField('invitationPreview', (t) =>
     type: PreviewRef,
     nullable: true,
     description:
-      'Shows what an invitation link leads to, by its code; you need not be signed in. Null for an unknown code and for a link that can no longer be used. After 20 unknown codes from one network address in 15 minutes, further unknown codes are RATE_LIMITED.',
+      'Shows what an invitation link leads to. You need not be signed in. Null for an unknown code and for a link that can no longer be used. After 20 unknown codes from one network address in 15 minutes, further unknown codes are RATE_LIMITED.',
     args: { code: t.arg.string({ required: true, description: codeDescription }) },
     resolve: (_root, { code }, ctx) => previewInvitation(ctx, code),
   }),

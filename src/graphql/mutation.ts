@@ -113,7 +113,7 @@ export function mutation<T extends ResourceType | ValueType, const Fields extend
     },
   });
   const Result = builder.unionType(`${Name}Result`, {
-    description: `The result of \`${name}\`: an object as it is after the change, or a \`Refusal\`.`,
+    description: `The result of \`${name}\`: the object after the change, or a \`Refusal\`.`,
     types: [ReturnedRef, RefusalRef],
     resolveType: (value: unknown) => ((value as Partial<Refused>).refusal instanceof Refusal ? RefusalRef : ReturnedRef),
   });

@@ -9,8 +9,8 @@ import { parseId } from './typed-id.ts';
 interface NodeOptions<T extends ResourceType> {
   description: string;
   /**
-   * The plural of the type, such as `classes`. If set, `node` adds the page type that `connection` returns, and describes it
-   * by this word.
+   * The plural of the type, such as `classes`. If set, `node` adds the page type that `connection` returns, with this word in
+   * its description.
    */
   plural?: string;
   fields: (t: PothosSchemaTypes.ObjectFieldBuilder<BuilderTypes, Resources[T]>) => FieldMap;

@@ -28,6 +28,6 @@ export function orderInput<const Fields extends Readonly<Record<string, string>>
       direction: t.field({ type: OrderDirection, description: 'Ascending or descending. Default: ASC.' }),
     }),
   });
-  // Pothos infers the fields of the enum as any string.
+  // Cast, since Pothos infers the fields of the enum as any string.
   return input as unknown as PothosSchemaTypes.InputObjectRef<BuilderTypes, OrderBy<keyof Fields & string>>;
 }

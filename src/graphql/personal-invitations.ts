@@ -104,7 +104,7 @@ mutation('reissuePersonalInvitation', {
 
 mutation('acceptPersonalInvitation', {
   description:
-    'Lets the person of a personal invitation choose a login and a password; needs no access token. Returns the person, who can now sign in, and who already has the role, the class and the chats. NOT_FOUND unless the code belongs to an ACTIVE personal invitation. RATE_LIMITED after 20 unknown codes from one network address in 15 minutes, or after too many failed attempts.',
+    'Lets the person of a personal invitation choose a login and a password. Needs no access token. Returns the person, who can now sign in, and who already has the role, the class and the chats. NOT_FOUND unless the code belongs to an ACTIVE personal invitation. RATE_LIMITED after 20 unknown codes from one network address in 15 minutes, or after too many failed attempts.',
   returns: 'User',
   inputDescription: 'The code of the invitation, and what the person chooses to sign in with.',
   input: (t) => ({

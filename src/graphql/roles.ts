@@ -36,7 +36,7 @@ connection('User', 'roles', {
 });
 
 mutation('grantRole', {
-  description: 'Grants a person a role in a school. Granting a role that they have changes nothing.',
+  description: 'Grants a person a role in a school. Granting a present role again changes nothing.',
   returns: 'RoleGrant',
   inputDescription: 'The role to grant, and the person who gets it.',
   input: (t) => ({
@@ -57,7 +57,7 @@ mutation('grantRole', {
 
 mutation('endRole', {
   description:
-    'Ends a role. If it is TEACHER, all assignments of the person in the school end too; if it is STUDENT, the enrolment there ends. With the last role in the school, the person leaves its chats. Ending an ended role changes nothing.',
+    'Ends a role. With the role TEACHER, all assignments of the person in the school end too. With the role STUDENT, the enrolment in the school ends too. With the last role in the school, the person also leaves the chats of the school. Ending an ended role changes nothing.',
   returns: 'RoleGrant',
   inputDescription: 'The role to end.',
   input: (t) => ({

@@ -62,7 +62,7 @@ const PeopleOrder = orderInput('PeopleOrder', 'the people of a school', {
 connection('School', 'people', {
   of: 'User',
   description:
-    'The people of the school whom you may see, by default those with a current role, in Russian alphabetical order. A person with several roles appears once.',
+    'The people of the school whom you may see, by default people with a current role, in Russian alphabetical order. A person with several roles appears once.',
   args: (t) => ({
     role: t({
       type: RoleEnum,

@@ -20,7 +20,7 @@ node('Session', {
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
       description:
-        'When the session expires if it is not used. Every token refresh extends it, to 30 days unless the server is configured otherwise.',
+        'When the session expires if it is not used. Every token refresh sets it to 30 days from then, unless the server is configured otherwise.',
     }),
     endedAt: t.expose('endedAt', {
       type: 'DateTime',

@@ -143,8 +143,8 @@ interface StreamOptions<Args extends InputFieldMap> {
    */
   args?: (t: ArgBuilder<BuilderTypes>) => Args;
   /**
-   * Opens the stream. Needed only if reading the school is not the right that the stream requires. In `args`, row ids replace
-   * the global IDs.
+   * Opens the stream. Needed if the stream requires a right other than reading the school. In `args`, row ids replace the
+   * global IDs.
    */
   open?: (ctx: GraphContext, args: FollowArgs & NoInfer<InputShapeFromFields<Args>>, events: readonly EventType[]) => Promise<Stream>;
 }
@@ -164,7 +164,7 @@ export function stream<const Args extends InputFieldMap = Record<never, never>>(
       schoolId: id(t.arg, 'School', { required: true, description: 'The school whose changes are delivered.' }),
       after: t.arg.string({
         description:
-          'The last cursor received, or `School.asOf`: every change after it is delivered first, then new changes. Default: only new changes. INVALID for a cursor of another school.',
+          'The last cursor received, or `School.asOf`. The stream first delivers every change after this cursor, then new changes. Default: only new changes. INVALID for a cursor of another school.',
       }),
     };
     const ids = typedIdsOf(fields);

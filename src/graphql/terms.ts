@@ -39,7 +39,7 @@ node('Term', {
 builder.objectField(refs.SchoolYear, 'terms', (t) =>
   t.field({
     type: [refs.Term],
-    description: 'The terms of the year in their order: four quarters, three trimesters, or none as long as they are not set.',
+    description: 'The terms of the year in their order: four quarters or three trimesters. Empty until `setTerms` has set them.',
     resolve: (year, _args, ctx) => termsOf(ctx, year),
   }),
 );
@@ -49,7 +49,7 @@ builder.objectField(refs.SchoolYear, 'currentTerm', (t) =>
     type: refs.Term,
     nullable: true,
     description:
-      "The term that contains today in the school's time zone; null in the holidays, for a year that is not current, and as long as the terms are not set.",
+      "The term that contains today in the school's time zone; null in the holidays, for a year that is not current, and until `setTerms` has set the terms.",
     resolve: (year, _args, ctx) => currentTermOf(ctx, year),
   }),
 );
@@ -76,7 +76,7 @@ const TermInput = builder
 
 mutation('setTerms', {
   description:
-    'Sets the terms of a school year, four quarters or three trimesters, and replaces any terms that it has. The terms keep their IDs if they are of the same kind as before. Setting the present terms again changes nothing.',
+    'Sets the terms of a school year, four quarters or three trimesters, in place of its present terms. The terms keep their IDs if the kind stays the same. Setting the present terms again changes nothing.',
   returns: 'SchoolYear',
   inputDescription: 'The school year, and all of its terms.',
   input: (t) => ({

@@ -14,7 +14,7 @@ import { id } from './typed-id.ts';
 const ContactRef = builder
   .objectRef<User>('Contact')
   .implement({
-    description: 'The contact details of a person, and the name that they sign in with.',
+    description: 'The contact details of a person, and the name by which the person signs in.',
     fields: (t) => ({
       email: t.exposeString('email', { nullable: true, description: 'The e-mail address, up to 254 characters; null if not set.' }),
       phone: t.exposeString('phone', {

@@ -125,7 +125,7 @@ function* decode(bytes: Buffer, encoding: string): Generator<string> {
   }
 }
 
-/** Returns the delimiter that occurs most in the first lines, outside quotation marks; the comma if there is none. */
+/** Returns the delimiter that occurs most in the first lines, outside quotation marks; the comma if no delimiter occurs. */
 function delimiterOf(start: string): string {
   const lines = start
     .replace(/"[^"]*"/g, '')

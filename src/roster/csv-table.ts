@@ -23,7 +23,7 @@ export interface TableRow<Column extends string = string> {
   get(column: Column): string;
 }
 
-/** Reads one table. Iterate it once. */
+/** Reads one table. Its rows can be iterated once. */
 export class CsvTable<Column extends string = string> {
   readonly file: string;
   /** The number of rows that were left out because their cells do not match the columns. Final after the iteration. */

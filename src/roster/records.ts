@@ -17,7 +17,7 @@ export interface OrgRecord {
 }
 
 export interface RoleRecord {
-  /** As the file writes it. */
+  /** The role as the file writes it. */
   readonly role: string;
   /** Empty: the role counts in every organisation. */
   readonly orgIds: readonly string[];
@@ -56,7 +56,7 @@ export interface SectionRecord {
 export interface MembershipRecord {
   readonly sectionId: string;
   readonly userId: string;
-  /** As the file writes it. */
+  /** The role as the file writes it. */
   readonly role: string;
   readonly isPrimary: boolean;
   readonly startedOn?: string;

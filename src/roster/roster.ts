@@ -1,7 +1,7 @@
 import type { Message } from '../errors.ts';
 
 /**
- * A school’s people and classes as a file states them, in any format. This file knows neither the database nor the rules of
+ * A school's people and classes as a file states them, in any format. This file knows neither the database nor the rules of
  * the school.
  */
 
@@ -131,9 +131,9 @@ export interface RosterNotices {
 export const maxNotices = 1000;
 
 /**
- * What a file states. The reader keeps a row with an error with `hasError`, or leaves it out. If a person or a class could
- * then seem to have ended, `covers` is false for that part. If the whole file could not be read, all lists except `warnings`
- * and `errors` are empty.
+ * What a file states. The reader keeps a row that has an error, with `hasError`, or leaves the row out. If a person or a
+ * class could then seem to have ended, `covers` is false for that part. If the whole file could not be read, all lists except
+ * `warnings` and `errors` are empty.
  */
 export interface Roster {
   /** Null if the format was not recognised. */

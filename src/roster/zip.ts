@@ -90,7 +90,7 @@ async function unpack(name: string, zip: ZipFile, entry: Entry): Promise<Buffer>
     const bytes = Buffer.concat(chunks);
     if (crc32(bytes) === entry.crc32) return bytes;
   } catch {
-    // The error below reports this, as it reports a wrong checksum.
+    // The throw below reports the damage, as for a wrong checksum.
   }
   throw unreadable('ZIP_DAMAGED', { file: name });
 }

@@ -107,9 +107,7 @@ describe('School.people', () => {
       (await app.as(enrolled).send('query ($id: ID!) { node(id: $id) { ... on User { surname } } }', { id: app.id('User', former.id) }))
         .data,
     ).toEqual({ node: { surname: 'Авдеев' } });
-    await app.db.prisma.roleGrant.create({
-      data: { schoolId, userId: enrolled.id, role: 'TEACHER', ...period },
-    });
+    await app.db.prisma.roleGrant.create({ data: { schoolId, userId: enrolled.id, role: 'TEACHER', ...period } });
     expect(await surnames(school, enrolled, 'active: null')).toContain('Яковлев');
   });
 
