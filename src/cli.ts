@@ -7,6 +7,7 @@ import type { Command } from './commands/command.ts';
 import { exportCommand } from './commands/export-roster.ts';
 import { importCommand } from './commands/import-roster.ts';
 import { languageOfLocale, takeLanguage } from './commands/language.ts';
+import { planYearCommand } from './commands/plan-year.ts';
 import { resetPasswordCommand } from './commands/reset-password.ts';
 import { createSchoolCommand, inviteAdministratorCommand, schoolsCommand } from './commands/schools.ts';
 import { undoCommand } from './commands/undo-plan.ts';
@@ -31,6 +32,7 @@ const commands: Record<string, Command> = {
   'end-client': endClientCommand,
   'bind-identity': bindIdentityCommand,
   import: importCommand,
+  'plan-year': planYearCommand,
   undo: undoCommand,
   export: exportCommand,
   'rotate-key': {

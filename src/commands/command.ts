@@ -1,4 +1,5 @@
-import type { OptionsOf, Values } from '../command-line.ts';
+import { UsageError, type OptionsOf, type Values } from '../command-line.ts';
+import type { Context } from '../domain/context.ts';
 import { invalid, type Language, type Message } from '../errors.ts';
 import type { Opened } from '../http/bootstrap.ts';
 import { isUuid } from '../uuid.ts';
@@ -32,4 +33,20 @@ export function schoolIdIn(values: Values): string {
       'An id such as 0190… is needed. To list the ids of schools, run: npx sfera schools',
     ]);
   return value;
+}
+
+export const yearOption: Message = [
+  'учебный год: год, в котором он начинается, например 2027 (по умолчанию для import — нынешний, для plan-year — следующий)',
+  'the school year: the year in which it starts, such as 2027 (default: for import the present one, for plan-year the next one)',
+];
+
+/** Returns the id of the school year that `--year` gives; null without the option. @throws UsageError, INVALID. */
+export async function yearIdIn({ db }: Context, schoolId: string, values: Values): Promise<string | null> {
+  const given = optional(values, 'year');
+  if (given === undefined) return null;
+  if (!/^20\d\d$/.test(given)) throw new UsageError(['--year: укажите год, например 2027.', '--year: give a year such as 2027.']);
+  const startsOn = new Date(`${given}-09-01`);
+  const year = await db.prisma.schoolYear.findUnique({ where: { schoolId_startsOn: { schoolId, startsOn } } });
+  if (year === null) throw invalid('year', ['У школы нет такого учебного года.', 'The school has no such school year.']);
+  return year.id;
 }

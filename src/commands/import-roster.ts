@@ -5,8 +5,8 @@ import { planImportOfFile } from '../domain/plans/plan-import.ts';
 import { Refusal, type Language, type Message } from '../errors.ts';
 import type { Opened } from '../http/bootstrap.ts';
 import type { RosterFormat } from '../roster/roster.ts';
-import { optional, schoolIdIn, schoolOption, text, type Command, type Outcome } from './command.ts';
-import { errorOf, PlanReport, type PlanResult } from './plan-report.ts';
+import { optional, schoolIdIn, schoolOption, text, yearIdIn, yearOption, type Command, type Outcome } from './command.ts';
+import { errorOf, PlanReport, totalOf, type PlanResult } from './plan-report.ts';
 import { Progress } from './progress.ts';
 
 /** `npx sfera import`. */
@@ -30,6 +30,7 @@ export const importCommand: Command = {
   argument: 'FILE',
   options: {
     '*school': schoolOption,
+    year: yearOption,
     'dry-run': ['только напечатать, что изменится', 'only print what would change'],
     threshold: [
       'сколько процентов людей, которых охватывает файл, может выбыть (по умолчанию 5)',
@@ -68,6 +69,7 @@ async function importRoster({ operator }: Opened, values: Values, language: Lang
       format: formatOf(optional(values, 'format')),
       system: optional(values, 'system') ?? null,
       isPartial: values.partial === true,
+      schoolYearId: await yearIdIn(operator, schoolId, values),
     });
     const report = new PlanReport(operator, plan, language);
     const result = await report.result();
@@ -136,10 +138,4 @@ async function applyOrExplain(
     result.errors.unshift(errorOf(refusal, language));
     return [[['Отказано. Ничего не изменено.', 'Refused. Nothing was changed.']], 2];
   }
-}
-
-function totalOf({ rows, planId }: PlanResult, language: Language): string {
-  return language === 'ru'
-    ? `План ${planId}: добавить — ${rows.add}, изменить — ${rows.change}, завершить — ${rows.end}, без изменений — ${rows.keep}, с ошибками — ${rows.error}.`
-    : `Plan ${planId}: ${rows.add} to add, ${rows.change} to change, ${rows.end} to end, ${rows.keep} as they are, ${rows.error} with errors.`;
 }

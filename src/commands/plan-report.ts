@@ -1,6 +1,7 @@
 import { inLanguage } from '../command-line.ts';
 import type { Context } from '../domain/context.ts';
 import type { Plan, PlanRow } from '../domain/entities.ts';
+import type { NoteCode } from '../domain/plans/notes.ts';
 import { OverridableRefusal } from '../domain/plans/overridable-refusal.ts';
 import { fieldsOf } from '../domain/plans/plan-fields.ts';
 import { planCountsOf, warningsOf } from '../domain/plans/plans.ts';
@@ -76,9 +77,9 @@ export class PlanReport {
     return { list, total: await this.#count(where) };
   }
 
-  /** Returns the notes of rows that are no errors, each with the thing that it is about. */
-  async notes(): Promise<RowList> {
-    const where = { operation: { not: 'ERROR' as const }, code: { not: null } };
+  /** Returns the notes of rows that are no errors, except those with the codes `without`. Each names its thing. */
+  async notes(without: readonly NoteCode[] = []): Promise<RowList> {
+    const where = { operation: { not: 'ERROR' as const }, code: { not: null, notIn: [...without] } };
     const rows = await this.#rows(where, maxLines);
     const list = rows.map((row) => {
       const notice = this.#noticeOf(row);
@@ -195,4 +196,11 @@ function adviceOf({ facts, override: [argument, value] }: OverridableRefusal, la
           'Correct the file, or add --skip-errors to leave these rows out.',
         ];
   return `${inLanguage(facts, language)} ${inLanguage(advice, language)}`;
+}
+
+/** Returns the line with the counts of a plan. */
+export function totalOf({ rows, planId }: PlanResult, language: Language): string {
+  return language === 'ru'
+    ? `План ${planId}: добавить — ${rows.add}, изменить — ${rows.change}, завершить — ${rows.end}, без изменений — ${rows.keep}, с ошибками — ${rows.error}.`
+    : `Plan ${planId}: ${rows.add} to add, ${rows.change} to change, ${rows.end} to end, ${rows.keep} as they are, ${rows.error} with errors.`;
 }

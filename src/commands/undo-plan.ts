@@ -11,7 +11,7 @@ import { Progress } from './progress.ts';
 /** `npx sfera undo`. */
 
 export const undoCommand: Command = {
-  about: ['отменить применённый импорт', 'undo an import that was applied'],
+  about: ['отменить применённый план: импорт или перевод на новый год', 'undo a plan that was applied: an import or the turn of a year'],
   usage: 'PLAN --school ID [--json]',
   argument: 'PLAN',
   options: { '*school': schoolOption, json: ['напечатать результат в JSON', 'print the result as JSON'] },
@@ -37,8 +37,8 @@ async function findPlan({ db }: Opened['operator'], { id, schoolId }: { id: stri
   const plan = isUuid(id) ? await db.prisma.plan.findFirst({ where: { id, schoolId } }) : null;
   if (plan === null)
     throw invalid('planId', [
-      'В этой школе нет такого плана. Идентификатор плана печатает npx sfera import.',
-      'This school has no such plan. npx sfera import prints the id of a plan.',
+      'В этой школе нет такого плана. Идентификатор плана печатают npx sfera import и plan-year.',
+      'This school has no such plan. npx sfera import and plan-year print the id of a plan.',
     ]);
   return plan;
 }

@@ -36,7 +36,7 @@ export class UploadRoute {
   /**
    * Streams the body to the data folder and answers 201. Before this answer, the client may send the bytes again from
    * the beginning.
-   * @throws 401 for another token, 404 for an unknown upload, 409 for an upload that has arrived, 413 for more bytes
+   * @throws 401 without a valid token, 404 for an unknown upload, 409 for an upload that has arrived, 413 for more bytes
    *   than announced, 400 for fewer bytes.
    */
   async answer(request: IncomingMessage, response: ServerResponse, { id, info }: { id: string; info: RequestInfo }): Promise<void> {

@@ -17,8 +17,6 @@ export interface Done {
   assignment?: string;
   /** The assignments that ended. Several end with a class, or when a person loses the role TEACHER. */
   endedAssignments?: string[];
-  /** Whether the person was created. */
-  created?: boolean;
 }
 
 /** A row that changes something. In an END, `after` is the state that remains. */

@@ -65,3 +65,23 @@ const noRows: PlanCounts = { ADD: 0, CHANGE: 0, END: 0, KEEP: 0, ERROR: 0 };
 export type PlanWarning = RosterNotice;
 
 export const warningsOf = ({ warnings }: Plan): PlanWarning[] => warnings as unknown as PlanWarning[];
+
+/** How many pupils a plan moves from a class to another class, to no class, or out of the school. */
+export interface PupilMove {
+  from: string;
+  /** Null if they go to no class. */
+  to: string | null;
+  leave: boolean;
+  count: number;
+}
+
+const selectMoves = `
+  select r.before->>'className' as "from", r.after->>'className' as "to", r.operation = 'END' as "leave", count(*)::int as count
+  from plan_row r left join class c on c.id = (r.before->>'classId')::uuid
+  where r.plan_id = $1 and r.noun = 'PERSON' and r.operation in ('CHANGE', 'END') and r.before->>'className' is not null
+  group by 1, 2, 3, c.sort_key order by c.sort_key, 2`;
+
+/** Returns the moves of pupils in the plan of a school year, in the order of their classes. */
+export async function summarizePupils({ db }: Context, { id }: Plan): Promise<PupilMove[]> {
+  return (await db.pool.query<PupilMove>(selectMoves, [id])).rows;
+}
