@@ -33,7 +33,7 @@ export const planYearCommand: Command = {
       'where a class goes, if not to the next grade under its letter: 5Б=6А; may be repeated',
     ],
     'keep-subject-teachers': ['учителя-предметники остаются в своих классах', 'subject teachers stay with their classes'],
-    apply: ['применить план сразу', 'apply the plan now'],
+    apply: ['применить план сразу, если год уже начался', 'apply the plan now, because the year has started already'],
     schedule: [
       'применить план 1 сентября в 00:00 по времени школы',
       'have the server apply the plan on 1 September at 00:00, the school’s time',
