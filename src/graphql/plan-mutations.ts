@@ -127,7 +127,7 @@ mutation('applyPlan', {
     planId: id(t, 'Plan', { required: true, description: 'The plan. CONFLICT if it is FAILED, UNDONE, or 89 days old.' }),
     threshold: t.int({
       description:
-        'How many of the people in `coveredCount` may leave the school or their class, in per cent from 0 to 100. Default: 5. CONFLICT if more people would leave. Has no effect on the source YEAR.',
+        'How many of the people in `coveredCount` may leave the school or their class, in per cent from 0 to 100. 100 allows any number. Default: 5. CONFLICT if more people would leave: its message names the value that is needed. Has no effect on the source YEAR.',
     }),
     skipErrors: t.boolean({
       description: 'Whether to apply the plan without its rows in ERROR. Default: false, and CONFLICT if there are such rows.',

@@ -39,10 +39,13 @@ header, main, footer { max-width: 62rem; }
   .sheet + .sheet { break-before: page; }
   .sheet h2.of { display: none; }
   .row { break-inside: avoid; }
-  .slip { padding: 3mm 4mm; gap: 1mm 3mm; grid-template-columns: 1fr 29mm; min-height: 54mm; break-inside: avoid; }
-  .slip .school { font-size: 7.5pt; }
-  .slip h2 { font-size: 11.5pt; margin-top: .5mm; }
-  .slip .class { font-size: 10pt; }
+  .slip { padding: 2.5mm 4mm; gap: 1mm 3mm; grid-template-columns: 1fr 29mm; min-height: 54mm; break-inside: avoid; }
+  .slip .school {
+    font-size: 7.5pt; line-height: 1.2; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
+  }
+  .slip h2 { font-size: 11.5pt; line-height: 1.2; margin-top: .5mm; }
+  .slip h2.long { font-size: 9pt; line-height: 1.15; }
+  .slip .class { font-size: 10pt; line-height: 1.2; }
   .slip .until { font-size: 7.5pt; line-height: 1.3; margin-top: 1mm; }
   .slip ol { font-size: 7.5pt; line-height: 1.3; padding-left: 3.5mm; }
   .slip .url { font-size: 7pt; line-height: 1.25; }

@@ -10,6 +10,9 @@ import { say, type TextName } from './texts.ts';
 /** Slips in a row of the sheet. Printed pages break between rows. */
 const slipsInRow = 2;
 
+/** Names with more characters are printed in a smaller size, so that five rows fit on a page. */
+const maxLargeName = 36;
+
 /** Renders sheets. Gives way to other requests after each row, since a code takes about a millisecond. */
 export async function renderSheets(language: Language, sheets: readonly InvitationSheet[]): Promise<Html[]> {
   const rendered: Html[] = [];
@@ -34,11 +37,12 @@ async function renderSlip(language: Language, { schoolName, className, timeZone 
     ...(language === 'ru' ? { day: '2-digit', month: '2-digit', year: 'numeric' } : { dateStyle: 'long' }),
   }).format(slip.expiresAt);
   const code = await renderCode(slip.link, { type: 'svg', errorCorrectionLevel: 'M', margin: 2 });
-  const roles = slip.roles.map((role) => say(language, role as TextName)).join(', ');
+  const [role = '', ...others] = slip.roles.map((held) => say(language, held as TextName));
+  const roles = [role, ...others.map((other) => other.toLowerCase())].join(', ');
   return html`<article class="slip">
 <div class="whose">
 <p class="school">${schoolName}</p>
-<h2>${slip.name}</h2>
+<h2${slip.name.length > maxLargeName && html` class="long"`}>${slip.name}</h2>
 <p class="class">${className === null ? roles : `${say(language, 'class')} ${className}`}</p>
 <p class="until">${say(language, 'slipUntil')} ${until}</p>
 </div>

@@ -60,6 +60,7 @@ ul.ways { list-style: none; margin: 1rem 0 0; padding: 0; }
 ul.ways li { border-top: 1px solid var(--line); padding: .85rem 0; }
 ul.ways li:last-child { padding-bottom: 0; }
 ul.ways a { font-weight: 600; }
+ul.ways + h2 { margin-top: 1.5rem; }
 ul.ways p { margin: .15rem 0 0; }
 code { font-size: .95em; overflow-wrap: anywhere; }
 ul.sessions { list-style: none; margin: 1rem 0; padding: 0; }

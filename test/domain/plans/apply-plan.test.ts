@@ -108,6 +108,19 @@ describe('applyPlan', () => {
     expect(await apply(by, (await planList(app, by, school.id, all.slice(2))).id)).toMatchObject({ state: 'APPLIED' });
   });
 
+  it('names in its refusals the argument that lets one go on, with the value that is needed', async () => {
+    const { school, by } = await scene();
+    const inB = ['Бычков', 'Волков', 'Гусев'].map((surname) => ({ name: `${surname} Пётр`, class: '5Б' }));
+    await importList(app, by, school.id, [{ name: 'Авдеев Лев', class: '5А' }, ...inB]);
+    // The file covers one pupil of 5А, and takes three others out of their class.
+    const rows = [{ name: 'Авдеев Лев', class: '5А' }, ...inB.map(({ name }) => ({ name }))];
+    const plan = await planList(app, by, school.id, [...rows, { name: 'Кривцов Иван', class: 'пятый' }]);
+    const refusalOf = (options: object) => expectRefusal(app, school.id, { code: 'CONFLICT' }, () => apply(by, plan.id, options));
+    expect((await refusalOf({ threshold: 99 })).message).toContain('укажите skipErrors: true');
+    expect((await refusalOf({ threshold: 99, skipErrors: true })).message).toContain('укажите threshold: 100');
+    expect(await apply(by, plan.id, { threshold: 100, skipErrors: true })).toMatchObject({ state: 'APPLIED' });
+  });
+
   it('refuses rows in error unless they are to be skipped', async () => {
     const { school, by } = await scene();
     const plan = await planList(app, by, school.id, [...people, { name: 'Кривцов Иван', class: 'пятый' }]);
