@@ -1,66 +1,18 @@
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createDataStore, type DataStore } from '../support/data-store.ts';
-import { compile, type CompiledServer } from '../support/process.ts';
+import { openCli, type Cli } from '../support/cli.ts';
 import { listOf, pupils, type ListRow } from '../support/import-lists.ts';
 
 /** `npx sfera import`, `undo` and `export`, as an operator types them. */
 
-let compiled: CompiledServer;
-let root: string;
-let store: DataStore;
+let cli: Cli;
 let schoolId: string;
 beforeAll(async () => {
-  compiled = compile();
-  root = mkdtempSync(join(tmpdir(), 'sfera-'));
-  store = await createDataStore();
-  const { out } = await cli('create-school', '--name', 'Школа № 98');
-  schoolId = /School (\S+) was created/.exec(out)![1]!;
+  cli = await openCli();
+  ({ schoolId } = cli);
 });
-afterAll(async () => {
-  compiled?.remove();
-  rmSync(root, { recursive: true, force: true });
-  await store?.remove();
-});
+afterAll(() => cli?.remove());
 
-interface Outcome {
-  code: number | null;
-  out: string;
-  error: string;
-}
-
-const cli = (...args: string[]): Promise<Outcome> => cliIn({}, ...args);
-
-/** Runs a command with these variables. */
-async function cliIn(env: Record<string, string>, ...args: string[]): Promise<Outcome> {
-  const child = spawn(process.execPath, [compiled.main.replace('main.js', 'cli.js'), ...args], {
-    cwd: root,
-    env: { PATH: process.env.PATH ?? '', SECRET_KEY: 'a secret of thirty-two bytes for tests', ...store.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const [out, error] = await Promise.all(
-    [child.stdout, child.stderr].map(async (stream) => {
-      let text = '';
-      for await (const part of stream) text += String(part);
-      return text;
-    }),
-  );
-  const code = child.exitCode ?? (await new Promise<number | null>((resolve) => child.once('close', resolve)));
-  const withoutNotice = (text: string) =>
-    text
-      .split('\n')
-      .filter((line) => !line.startsWith('oidc-provider WARNING'))
-      .join('\n');
-  return { code, out: withoutNotice(out!), error: withoutNotice(error!) };
-}
-
-function file(name: string, rows: readonly ListRow[]): string {
-  writeFileSync(join(root, name), listOf(rows));
-  return name;
-}
+const file = (name: string, rows: readonly ListRow[]): string => cli.file(name, listOf(rows));
 
 const all = pupils(40, ['5А', '5Б', '6А']);
 const importJson = async (name: string, ...more: string[]): Promise<[number | null, any]> => {
@@ -109,7 +61,7 @@ describe('npx sfera import', () => {
   });
 
   it('ends with status 1 for a file that cannot be read, and with 2 for one that is not named', async () => {
-    writeFileSync(join(root, 'empty.csv'), '');
+    cli.file('empty.csv', '');
     expect(await importJson('empty.csv')).toMatchObject([1, { errors: [{ code: 'FILE_EMPTY', file: 'empty.csv', line: null }] }]);
     expect((await importJson('nowhere.csv'))[0]).toBe(1);
     expect(await cli('import', '--school', schoolId)).toMatchObject({ code: 2, error: expect.stringMatching(/^FILE is missing/) });
@@ -128,7 +80,7 @@ describe('the language of the output', () => {
   it('is Russian in a Russian locale, and in JSON in its messages alone', async () => {
     const name = file('русский.csv', [...all, { name: 'Кривцов Иван', class: 'пятый' }]);
     const args = ['import', name, '--school', schoolId];
-    const { code, out } = await cliIn({ LANG: 'ru_RU.UTF-8' }, ...args);
+    const { code, out } = await cli.withEnv({ LANG: 'ru_RU.UTF-8' }, ...args);
     expect(code).toBe(2);
     expect(out).toMatch(/^План \S+: добавить — 0, [^]*Ошибки \(2\):[^]*Отказано\. Ничего не изменено\.\n$/);
     expect(out).not.toMatch(/[A-Za-z]{4,} [a-z]{3,}/);
@@ -142,7 +94,7 @@ describe('the language of the output', () => {
   });
 
   it('is that of usage errors and of the help too', async () => {
-    const russian = (...args: string[]) => cliIn({ LANG: 'ru_RU.UTF-8' }, ...args);
+    const russian = (...args: string[]) => cli.withEnv({ LANG: 'ru_RU.UTF-8' }, ...args);
     expect(await russian('import', 'a', '--scool', schoolId)).toMatchObject({
       code: 2,
       error: 'Параметра --scool нет. Возможно, вы имели в виду --school?\n',
@@ -163,7 +115,8 @@ describe('npx sfera undo', () => {
     const undone = await cli(...args);
     expect(undone).toMatchObject({ code: 0, error: '' });
     expect(undone.out).toMatch(/^Plan \S+: 1 added, 0 changed, 0 ended\.\nThe plan was undone, as if it had never been applied\.\n$/);
-    const people = () => store.use((db) => db.prisma.roleGrant.count({ where: { schoolId, user: { surname: 'Новиков' }, endedAt: null } }));
+    const people = () =>
+      cli.store.use((db) => db.prisma.roleGrant.count({ where: { schoolId, user: { surname: 'Новиков' }, endedAt: null } }));
     expect(await people()).toBe(0);
     const again = await cli(...args, '--lang', 'ru');
     expect([again.code, again.out]).toEqual([0, expect.stringContaining('План уже отменён. Ничего не изменено.')]);
@@ -171,7 +124,7 @@ describe('npx sfera undo', () => {
 
   it('refuses with status 2 when something depends on the import, and says which rows', async () => {
     const [, { planId }] = await importJson(file('joined.csv', [stranger]), '--partial');
-    await store.use((db) => db.prisma.user.updateMany({ where: { surname: 'Новиков' }, data: { joinedAt: new Date() } }));
+    await cli.store.use((db) => db.prisma.user.updateMany({ where: { surname: 'Новиков' }, data: { joinedAt: new Date() } }));
     const { code, out } = await cli('undo', planId, '--school', schoolId, '--json', '--lang', 'ru');
     expect([code, JSON.parse(out)]).toEqual([
       2,

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDataStore } from './data-store.ts';
+import { createDataStore, type DataStore } from './data-store.ts';
 import { compile } from './process.ts';
 
 /** Runs `npx sfera` as an operator does: the compiled program, in a folder and on a database of its own. */
@@ -15,6 +15,10 @@ export interface CliOutcome {
 
 export interface Cli {
   (...args: string[]): Promise<CliOutcome>;
+  /** Runs a command with these environment variables. */
+  withEnv(env: Record<string, string>, ...args: string[]): Promise<CliOutcome>;
+  /** The database of the commands. */
+  store: DataStore;
   /** The id of the school that was created. */
   schoolId: string;
   /** Writes a file into the folder in which the commands run. Returns its name. */
@@ -27,18 +31,21 @@ export async function openCli(): Promise<Cli> {
   const folder = mkdtempSync(join(tmpdir(), 'sfera-cli-'));
   const store = await createDataStore();
   const env = { PATH: process.env.PATH ?? '', SECRET_KEY: 'a secret of thirty-two bytes for tests', ...store.env };
-  const run = async (...args: string[]): Promise<CliOutcome> => {
+  const withEnv: Cli['withEnv'] = async (more, ...args) => {
     const child = spawn(process.execPath, [compiled.main.replace('main.js', 'cli.js'), ...args], {
       cwd: folder,
-      env,
+      env: { ...env, ...more },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
     const [out, error] = await Promise.all([child.stdout, child.stderr].map(textOf));
     return { code: await closed, out: out!, error: error! };
   };
+  const run = (...args: string[]): Promise<CliOutcome> => withEnv({}, ...args);
   const { out } = await run('create-school', '--name', 'Школа № 98');
   return Object.assign(run, {
+    withEnv,
+    store,
     schoolId: /School (\S+) was created/.exec(out)![1]!,
     file(name: string, text: string) {
       writeFileSync(join(folder, name), text);
