@@ -65,7 +65,10 @@ export function printPolicy(): string {
   );
 }
 
-/** Returns a payload in which each id is its name in angle brackets, so that topics print as patterns. */
+/**
+ * Returns an example payload for the topics of docs/events.md. The value of an id is its name in angle brackets, so a
+ * topic prints as a pattern, such as `school:<schoolId>`.
+ */
 const placeholders = (names: readonly string[]) => Object.fromEntries(['schoolId', ...names].map((name) => [name, `<${name}>`]));
 
 /** Returns the text of docs/events.md. */
@@ -103,8 +106,8 @@ export function printEvents(): string {
 }
 
 /**
- * The section for clients of sockets. If the described behaviour changes, test/http/websocket/server/token-life.test.ts
- * or test/http/websocket/server/limits.test.ts fails.
+ * The end of docs/events.md, for clients that use WebSockets. If the described behaviour changes,
+ * test/http/websocket/server/token-life.test.ts or test/http/websocket/server/limits.test.ts fails.
  */
 const sockets = [
   '## Sockets and tokens',

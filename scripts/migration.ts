@@ -15,7 +15,8 @@ import { createLogger } from '../src/logger.ts';
 
 /**
  * Returns an adapter for the schema engine. The engine reads columns of type "char" (OID 18), which adapter-pg does not
- * know. So the pool reports them as text (OID 25), and the adapter sets their column type afterwards.
+ * know. So this pool reports such a column as text (OID 25), which adapter-pg accepts. The returned adapter then changes
+ * the column's type in the result to the engine's type for a character (6).
  */
 function createAdapter(pool: pg.Pool): PrismaPg {
   const columns = new WeakMap<object, number[]>();

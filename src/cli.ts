@@ -18,8 +18,8 @@ import { createLogger } from './logger.ts';
 import { open } from './http/bootstrap.ts';
 
 /**
- * The command line. A command prints what it did. The exit status is 1 for a refusal, which prints one line, and 2
- * for a usage error or a refused import.
+ * The command line. A command prints what it did. The exit status is 2 for a usage error. It is also 2 if a plan has errors
+ * or may not be applied, scheduled or undone. Any other refusal or error has the status 1; a refusal prints one line.
  */
 
 const commands: Record<string, Command> = {
@@ -151,7 +151,7 @@ async function main([name, ...args]: string[], language: Language): Promise<void
   }
 }
 
-/** Prints an error, an expected one as a line in the language, and sets the exit status. */
+/** Prints an error and sets the exit status. Usage errors, refusals and invalid settings print only their message. */
 function report(error: unknown, language: Language): void {
   const isExpected = error instanceof RefusedError || error instanceof ConfigError;
   console.error(error instanceof UsageError ? inLanguage(error.text, language) : isExpected ? error.message : error);

@@ -30,7 +30,10 @@ export class UsageError extends Error {
 
 export const inLanguage = ([ru, en]: Message, language: Language): string => (language === 'ru' ? ru : en);
 
-/** Returns the sentence that suggests a known word for a mistyped one, or `otherwise`; it starts with a space. */
+/**
+ * Returns a sentence for the end of a message about a mistyped word. It suggests the most similar word of `known`. If no
+ * word is similar, it names the command `otherwise`. The sentence starts with a space.
+ */
 export function hint(word: string, known: readonly string[], { prefix = '', otherwise }: { prefix?: string; otherwise: string }): Message {
   const found = closest(word, known);
   return found === undefined
@@ -99,7 +102,7 @@ function refuseWrongValue({ name, value, inlineValue }: OptionToken, isFlag: boo
     ]);
 }
 
-/** The option of each input field whose option has another name. */
+/** Options by input field, where the option is not the kebab-case name of the field. */
 const renamed: Record<string, string> = {
   redirectUris: 'redirect-uri',
   scopes: 'scope',

@@ -36,7 +36,7 @@ export interface Config {
   dataDir: string;
   /** The secret from which the keys of links, cookies, rate limits and stored signing keys are derived. */
   secretKey: Buffer;
-  /** Whether the plans of src/executor/ or graphql-js execute queries. */
+  /** What executes queries: `plans` selects the executor of src/executor/. */
   executor: 'plans' | 'graphql-js';
   /** How src/reader/ returns the rows of queries: as views of the received bytes, or as node-postgres's objects. */
   rows: 'views' | 'objects';
@@ -53,7 +53,7 @@ export interface Config {
   /** Maximum number of wrong passwords for an account in 15 minutes. */
   signInTries: number;
   operationsPerMinute: number;
-  /** Objects that the results of an account may contain in a minute. */
+  /** Maximum cost of the operations of an account in a minute. The unit is an object of a result (docs/limits.md). */
   costPerMinute: number;
   /** Largest number of WebSockets of an account; also the largest number of its subscriptions. */
   streamsPerAccount: number;
@@ -283,5 +283,8 @@ export function readConfig(environment: Environment = process.env): Config {
   return { ...config, secretKey: secret(secretText, dataDir) };
 }
 
-/** Returns the locale of messages, by the variables of POSIX (XBD 8.2); undefined where none is set, as in Windows. */
+/**
+ * Returns the locale that the environment sets for messages: the first of the variables LC_ALL, LC_MESSAGES and LANG that
+ * is not empty (POSIX, XBD 8.2). Returns undefined if all of them are empty, which is usual on Windows.
+ */
 export const localeOf = (env: NodeJS.ProcessEnv = process.env): string | undefined => [env.LC_ALL, env.LC_MESSAGES, env.LANG].find(Boolean);

@@ -2,13 +2,13 @@ import type pg from 'pg';
 import type { Server } from '../measure.ts';
 import { cpuSecondsOf } from '../processes.ts';
 
-/** CPU time of the product's server and of the PostgreSQL backends of its connections. */
+/** CPU time in ms: of the product's server, and of the PostgreSQL backends of its connections. */
 export interface CpuTime {
   server: number;
   postgres: number;
 }
 
-/** The `application_name` of the measured server. It tells the server's backends from the backends of this process. */
+/** The `application_name` of the measured server. `backendsOf` finds the server's backends by this name. */
 export const applicationName = 'sfera costs';
 
 /** Returns the process ids of the measured server's backends. PostgreSQL has to run on this machine. */
@@ -21,8 +21,8 @@ export async function backendsOf(client: pg.ClientBase): Promise<number[]> {
 }
 
 /**
- * Runs `work` and returns its CPU time in ms. Includes the start of new backends, but no background processes of
- * PostgreSQL.
+ * Runs `work` and returns the CPU time that it costs. This includes the start of new backends, and excludes the
+ * background processes of PostgreSQL.
  */
 export async function meter(server: Server, client: pg.ClientBase, work: () => Promise<unknown>): Promise<CpuTime> {
   const read = async () => new Map((await backendsOf(client)).map((pid) => [pid, cpuSecondsOf(pid)]));

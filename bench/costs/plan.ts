@@ -1,8 +1,8 @@
 import { figure, type Cost } from './table.ts';
 
 /**
- * Calculates the second table of docs/scale.md: the load of each step of growth, from the measured costs and from
- * assumptions about schools.
+ * Calculates the second table of docs/scale.md: the load of a district, a region, a city and a country. Uses the
+ * measured costs, and assumptions about schools.
  */
 
 interface Step {
@@ -23,7 +23,7 @@ const steps: readonly Step[] = [
 
 /** Maximal number of streams of one process. */
 const streamsPerProcess = 10_000;
-/** If one process stops, the other takes over. */
+/** At least two processes: if one stops, the other takes over. */
 const minProcesses = 2;
 
 type Row = [what: string, how: string, value: number];

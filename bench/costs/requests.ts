@@ -10,8 +10,8 @@ import { backendsOf, perUnit, meter, type CpuTime } from './meter.ts';
 import type { Cost } from './table.ts';
 
 /**
- * Measures the cost of requests: a small read, a large read and an enrolment. bench/measures measures the same
- * operations.
+ * Measures the cost of requests: a small read, a large read and an enrolment. bench/measures/reads.ts and write.ts
+ * measure the speed of the same requests.
  */
 
 const enrolment =

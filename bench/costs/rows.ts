@@ -16,8 +16,8 @@ const logs = 20;
 const seconds = 3;
 const clients = 16;
 /**
- * Number of sessions whose `last_seen_at` one statement updates. The product updates several sessions with one
- * statement too.
+ * Number of sessions whose `last_seen_at` one statement updates. Like the product, the measure updates several
+ * sessions with one statement.
  */
 const batch = 50;
 const batches = 200;
@@ -34,7 +34,7 @@ export async function rows({ databaseUrl, ids }: BenchEnv, client: pg.Client): P
     await client.query(`vacuum analyze ${table}`);
     return Number((await client.query<{ size: string }>('select pg_total_relation_size($1) as size', [table])).rows[0]!.size);
   };
-  /** Returns the bytes of one row, including indexes: the growth of the table by `fill`, divided by `count`. */
+  /** Returns the bytes of one row, including indexes. `fill` adds `count` rows to the table. */
   const measureRow = async (name: string, what: string, table: string, fill: () => Promise<unknown>): Promise<Cost> => {
     const before = await tableBytes(table);
     await fill();
@@ -55,12 +55,12 @@ export async function rows({ databaseUrl, ids }: BenchEnv, client: pg.Client): P
   const logIds = schoolIds.slice(0, logs);
 
   // Runs the product's job `trimLogs` on this connection, and returns the CPU time that the job costs PostgreSQL.
-  // `empty` is the CPU time of a job that finds nothing to delete.
   const trim = async (days: number): Promise<number> => {
     const before = cpu();
     await trimLogs({ pool: client as unknown as pg.Pool } as Database, days);
     return cpu() - before;
   };
+  // No event is 36,500 days old, so these jobs delete nothing. The first job only warms up.
   await trim(36_500);
   const empty = await trim(36_500);
 

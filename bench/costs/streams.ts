@@ -10,8 +10,8 @@ import { perUnit, meter, type CpuTime } from './meter.ts';
 import type { Cost } from './table.ts';
 
 /**
- * Measures the cost of subscriptions: opening, idling and delivery. Also measures the cost of a NOTIFY for a school
- * that a process does not follow.
+ * Measures the cost of subscriptions: opening, idling and delivery. Also measures what a NOTIFY costs a process that
+ * has no subscribers of the notified school.
  */
 
 const fewListeners = 100;
@@ -26,8 +26,8 @@ export async function streams({ settings }: BenchEnv, server: Server, client: pg
   const target = sferaTargetFor([server], fixture);
   const openListeners = (count: number) => openGroup(target, sameListeners(fixture, count));
   /**
-   * Returns the CPU time of an idle minute. Measures two windows and returns the cheaper one, because a window may
-   * contain earlier work.
+   * Returns the CPU time of an idle minute. Measures two windows and returns the cheaper one, because the server may
+   * still finish earlier work in a window.
    */
   const measureIdle = async (): Promise<CpuTime> => {
     const used: CpuTime[] = [];

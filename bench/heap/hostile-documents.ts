@@ -17,7 +17,7 @@ export interface HeapTarget {
 }
 
 const parallelRequests = 8;
-/** Milliseconds to wait for refused subscriptions. Their refusals may arrive after the answer to a later query. */
+/** Milliseconds to wait for the refusals of subscriptions. A refusal may arrive after the answer to a later query. */
 const settleMs = 3000;
 
 async function send(url: string, token: string | undefined, body: object): Promise<Answer> {

@@ -51,8 +51,8 @@ export async function openWarmGroup(
 }
 
 /**
- * Measures how many messages a server delivers per second of its CPU time. Publishes one event at a time; measures the
- * contenders in turn.
+ * Measures how many messages a server delivers per second of its CPU time. Publishes one event at a time. Each round
+ * measures every contender once.
  */
 export async function measureFanOut(env: Env, listenersOf: (fixture: LiveFixture, count: number) => Listener[]): Promise<Result> {
   const [count, events] = env.quick ? [100, 5] : [1000, 60];

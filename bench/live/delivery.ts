@@ -28,7 +28,7 @@ export interface PublishedEvent {
   at: number;
 }
 
-/** Milliseconds that a server may take to deliver the backlog. */
+/** Milliseconds that a server may take from the first event of `publishAtRate` to the delivery of the last one. */
 const maxBacklogMs = 150_000;
 
 /** Returns a predicate for the listeners that should receive a change in this class. */

@@ -7,8 +7,8 @@ import { createLiveSchool, type LiveSchool } from './school.ts';
 import { createWriter, type Writer } from './writer.ts';
 
 /**
- * A school, and a writer of its events that runs in this process. Both use the database and the secret of the product's
- * server.
+ * A school in the database of the product's server. The writer records events of this school from this process. It
+ * uses the database and the secret of that server.
  */
 export interface LiveFixture {
   school: LiveSchool;

@@ -59,7 +59,7 @@ function startProcess(specs: readonly ListenerSpec[], onReconnect: () => void): 
   };
 }
 
-/** Settles like `promise`. @throws an error that names `what` after `milliseconds`. */
+/** Returns the result of `promise`. @throws an error that names `what`, if `promise` takes longer than `milliseconds`. */
 async function within<T>(milliseconds: number, what: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {

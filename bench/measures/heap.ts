@@ -9,7 +9,7 @@ import { addPeople } from '../seed.ts';
 
 /**
  * Measures the heap of a small server after documents that fill its caches. The caches are bounded by size. Also
- * measures the garbage that a query leaves until a full collection.
+ * measures how many bytes of garbage a query leaves in V8's old generation, which only a full collection frees.
  */
 
 const accounts = 12;
@@ -78,7 +78,7 @@ async function addAccounts({ databaseUrl, ids, token }: Env): Promise<string[]> 
   }
 }
 
-/** Returns the bytes of the old generation that a page of a list costs, measured by bench/heap/page-garbage.ts. */
+/** Returns the bytes that a query for one page leaves in the old generation. bench/heap/page-garbage.ts measures them. */
 const measurePage = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const child = fork(fileURLToPath(new URL('../heap/page-garbage.ts', import.meta.url)));

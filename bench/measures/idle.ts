@@ -23,8 +23,8 @@ export const idle: Measure = {
     const hardLimit = execFileSync('sh', ['-c', 'ulimit -H -n'], { encoding: 'utf8' }).trim();
     const count = Math.min(env.quick ? 200 : 10_000, hardLimit === 'unlimited' ? Infinity : Number(hardLimit) - reservedDescriptors);
     const processes = Math.ceil(count / 5000);
-    // `freeMs`: until V8 has returned freed memory to the system. `settleMs`: until the memory of the sockets is
-    // stable.
+    // `freeMs` is the time in which V8 returns freed memory to the system. `settleMs` is the time until the memory of
+    // the sockets is stable.
     const [freeMs, settleMs] = env.quick ? [100, 300] : [1000, 3000];
     const fixture = await env.fixture();
     const seconds: Record<(typeof names)[number], number[]> = { ours: [], 'graphql-ws': [], limit: [] };

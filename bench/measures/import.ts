@@ -13,8 +13,8 @@ import { createLogger } from '../../src/logger.ts';
 import { summarise, type Measure } from '../measure.ts';
 
 /**
- * Measures the import of a school from one list: 1,500 pupils, 80 members of staff and 50 classes; and the turn of its school
- * year. Runs on PostgreSQL and on the embedded database.
+ * Measures the import of a school from one list: 1,500 pupils, 80 members of staff and 50 classes. Then measures the
+ * plan that moves this school to its next school year. Runs on PostgreSQL and on the embedded database.
  */
 
 const pupils = 1500;

@@ -7,8 +7,8 @@ import { summarise, type Env, type Measure } from '../measure.ts';
 const perSecond = 20;
 
 /**
- * Spreads the listeners over `processes` servers and measures the delivery. Then kills one server during changes: its
- * listeners reconnect to the next server with their cursors.
+ * Spreads the listeners over `processes` servers and measures the delivery. Then kills one server while events are
+ * published. The listeners of this server reconnect to the next server with their cursors.
  * @throws if a listener misses or repeats an event.
  */
 async function serve(env: Env, fixture: LiveFixture, processes: number): Promise<Record<string, number>> {

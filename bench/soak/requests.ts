@@ -49,8 +49,8 @@ export const operation = (query: string, variables: object = {}): string => JSON
 export class Tally {
   readonly counts: Record<string, number> = {};
   /**
-   * Bodies of responses with an `INTERNAL` error, or with a 5xx status except 503. Status 503 may occur: UNAVAILABLE,
-   * its page, or `temporarily_unavailable` of OAuth.
+   * Bodies of responses with an `INTERNAL` error, or with a 5xx status except 503. Status 503 may occur: the error
+   * UNAVAILABLE, the HTML page for this error, or the OAuth error `temporarily_unavailable`.
    */
   readonly wrong: string[] = [];
 

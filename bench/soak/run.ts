@@ -20,8 +20,8 @@ import { ask, operation, Tally } from './requests.ts';
 /**
  * `npm run soak -- [--minutes 20] [--sockets 1000]`: runs one server process for twenty minutes under anonymous
  * garbage, heavy queries, sockets that break and reconnect, revocations, and a database that stalls and restarts.
- * Prints the result, writes bench/soak.json, and exits with 1 if a promise is broken: stable memory, fast small reads,
- * no 5xx except UNAVAILABLE, no event lost or repeated.
+ * Prints the result and writes bench/soak.json. Exits with 1 if one of these requirements is not met: stable memory,
+ * fast small reads, no 5xx except UNAVAILABLE, no event lost, repeated or out of order, nothing sent after a revocation.
  */
 
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '20' }, sockets: { type: 'string', default: '1000' } } });

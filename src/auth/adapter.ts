@@ -13,8 +13,8 @@ import { deriveSuccessor } from './seal.ts';
 const hashOf = (value: string): string => createHash('sha256').update(value).digest('base64url');
 
 /**
- * Seconds in which a client may use a refresh token a second time, because two tabs used it at once or a response was
- * lost. The client gets the same successor again, unless that successor has been used.
+ * Seconds in which a client may use a refresh token a second time. Two tabs may use it at once, or a response may get
+ * lost. The client then gets the same successor (the next refresh token) again, unless the successor has been used.
  */
 const graceSeconds = 10;
 
@@ -210,7 +210,10 @@ class ClientReader implements Adapter {
 
 const readOnly = (): Promise<never> => Promise.reject(new Error('clients are created by createClient'));
 
-/** Returns a public client: authorization code with PKCE, and the redirect URIs for signing out. */
+/**
+ * Returns the metadata of a frontend for oidc-provider: a public client that uses the authorization code with PKCE. After
+ * signing out, the client may redirect to its redirect URIs and to the root of their hosts.
+ */
 export function frontend({ id, name, redirectUris }: Pick<OauthClient, 'id' | 'name' | 'redirectUris'>): ClientMetadata {
   const web = redirectUris.filter((uri) => /^https?:/.test(uri));
   return {
@@ -227,9 +230,10 @@ export function frontend({ id, name, redirectUris }: Pick<OauthClient, 'id' | 'n
 }
 
 /**
- * Returns `native` if a redirect URI has an app's own scheme, or is http on a loopback host. oidc-provider then
- * accepts any port of this host (RFC 8252, 7.3). Returns `web` for http on other hosts and for https on a loopback
- * host, because oidc-provider refuses these URIs for `native` clients.
+ * Returns the type of a client for oidc-provider, which accepts any port of a loopback host from `native` clients
+ * (RFC 8252, 7.3). Returns `web` if all redirect URIs are https. Also returns `web` if one of them is https on a loopback
+ * host or http on any other host, because oidc-provider refuses such URIs for `native` clients. Otherwise returns
+ * `native`: a redirect URI has an app's own scheme, or is http on a loopback host.
  */
 function applicationType(redirectUris: readonly string[]): 'web' | 'native' {
   const urls = redirectUris.map((uri) => new URL(uri));

@@ -15,7 +15,7 @@ export class IssuerKeys {
   readonly #issuer: string;
   readonly #log: Logger;
   readonly #published: ReturnType<typeof createRemoteJWKSet>;
-  /** The keys of the last successful fetch. Set when a fetch fails; undefined if no earlier fetch succeeded. */
+  /** The keys of the last successful fetch, stored when a later fetch fails. Undefined if no fetch has succeeded before. */
   #last: JWTVerifyGetKey | undefined;
   /** When the keys may be fetched again, in milliseconds since 1970; 0 if the last fetch succeeded. */
   #pausedUntil = 0;
@@ -71,6 +71,9 @@ export class IssuerKeys {
   }
 }
 
-/** Returns whether the keys are available, but the token matches no key or several keys. */
+/**
+ * Returns whether the error is the token's fault. The keys are available, but the token matches no key or several keys,
+ * or jose does not support its algorithm.
+ */
 const isTokenError = (error: unknown): boolean =>
   error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys || error instanceof errors.JOSENotSupported;

@@ -51,7 +51,7 @@ export interface Bucket {
   intervalSeconds: number;
 }
 
-/** SQL of the current time in the precision of the column, so that a full bucket is exactly full. */
+/** The current time in SQL, rounded to ms like the column `resets_at`, so that a full bucket is exactly full. */
 const now = 'now()::timestamptz(3)';
 
 export interface Taken {

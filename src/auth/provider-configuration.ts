@@ -17,7 +17,10 @@ export const pagesClient = 'pages';
 
 export interface ProviderPages {
   error(ctx: KoaContextWithOIDC, error: Error): void;
-  /** @param form an empty form with the id `op.logoutForm`; a button of it with `logout=yes` confirms signing out. */
+  /**
+   * Shows a page that asks the person to confirm signing out.
+   * @param form HTML of an empty form with the id `op.logoutForm`. The page adds a button that submits `logout=yes`.
+   */
   signOut(ctx: KoaContextWithOIDC, form: string): void;
   signedOut(ctx: KoaContextWithOIDC): void;
 }
@@ -53,7 +56,7 @@ export function createConfiguration({ config, db, keys, sessions, pages }: Confi
   };
 }
 
-/** What frontends and services may do. It is the same on every server. */
+/** The OAuth flows, scopes, claims and algorithms. They do not depend on the settings of the server. */
 const protocol: Configuration = {
   discovery: { prompt_values_supported: ['none', 'login', 'consent', 'select_account'] },
   clientDefaults: { id_token_signed_response_alg: 'ES256' },

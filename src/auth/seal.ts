@@ -56,7 +56,7 @@ export function hashCode(code: string): Buffer<ArrayBuffer> {
   return createHash('sha256').update(code).digest();
 }
 
-/** Compares a text that a client sent with a secret, in a time that does not depend on how much of it is right. */
+/** Compares a text from a client with a secret. The time does not depend on how many characters of the text are right. */
 export function isSameSecret(actual: string, secret: string): boolean {
   return timingSafeEqual(hashCode(actual), hashCode(secret));
 }

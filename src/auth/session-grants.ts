@@ -46,7 +46,10 @@ export class SessionGrants {
     return grant;
   }
 
-  /** Extends a used session: the session, its grant and its next refresh token expire `sessionDays` from now. */
+  /**
+   * Extends the session whose refresh token a client has just used. The session, its grant and its next refresh token
+   * expire `sessionDays` from now.
+   */
   async extend({ oidc: { grant } }: KoaContextWithOIDC): Promise<void> {
     const expiresAt = new Date(Date.now() + this.#lifetimeMs);
     const { count } = await this.#db.prisma.session.updateMany({

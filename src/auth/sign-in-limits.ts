@@ -21,8 +21,8 @@ const windowSeconds = 15 * 60;
 /** Seconds that an attempt waits at most in the queue of its address. */
 const maxWaitSeconds = 5;
 /**
- * The number of wrong passwords for an account within `firstTriesSeconds` after which an address does not get the
- * account's last token.
+ * Number of wrong passwords. An address that has sent so many for one account within `firstTriesSeconds` cannot take the
+ * last token of this account's bucket.
  */
 const firstTries = 2;
 const firstTriesSeconds = 24 * 3600;
@@ -44,12 +44,14 @@ interface AdmittedTry {
  * Admits one password attempt, or refuses it before the password is checked. Returns two callbacks that do not throw.
  * Call `succeed` if the password was right, `takeBack` if it was not checked, and neither if it was wrong.
  *
- * A known device has `signInTries` attempts of its own in 15 minutes. After that it counts as an unknown browser. An
- * attempt of an unknown browser takes a token from two buckets. In the bucket of its address, attempts queue for up
- * to `maxWaitSeconds`. The bucket of the account admits `signInTries` attempts in any 15 minutes. The last token of
- * the account's bucket is only for addresses with fewer than `firstTries` wrong passwords for this account in a
- * day. So a guesser with a few addresses cannot take the last token, and the owner of the account can sign in with
- * a new browser at another address. At the guesser's address, the owner needs a browser that has signed in before.
+ * A known device has `signInTries` attempts of its own in 15 minutes. After these it counts as an unknown browser. An
+ * attempt of an unknown browser takes two tokens: one from the bucket of its address, one from the bucket of the account.
+ * - For a token of the address, the attempt waits up to `maxWaitSeconds`.
+ * - The bucket of the account admits at most `signInTries` attempts in any 15 minutes. Its last token is only for
+ *   addresses with fewer than `firstTries` wrong passwords for this account in a day.
+ *
+ * So a guesser with a few addresses cannot take the last token. The owner of the account can still sign in with a new
+ * browser at another address. At the guesser's address, the owner needs a browser that has signed in before.
  * @throws RATE_LIMITED with the seconds until the next attempt.
  */
 export async function admitTry(
@@ -89,7 +91,8 @@ export async function admitTry(
 }
 
 /**
- * Takes a token, and adds the step that gives it back to `taken`. Returns the seconds until the token may be used.
+ * Takes a token from the bucket. Adds to `taken` a callback that returns the token to the bucket. Returns the seconds
+ * until the token may be used.
  * @throws RATE_LIMITED
  */
 async function take(db: Database, taken: GiveBack[], bucket: Bucket, maxWait = 0): Promise<number> {

@@ -5,10 +5,10 @@ import { orUnavailable } from './unavailable.ts';
 /** Decides when the authorization server asks for a password although the browser has a session cookie. */
 
 /**
- * Returns the policy that decides when to ask for a password: for the reasons of oidc-provider (no session, the
- * client asks for it, …) and for two reasons of this file. Accepts `prompt=consent`, which OpenID Connect requires
- * of clients that want offline access (Core 1.0, 11). Shows no consent screen, because every frontend is the
- * school's own. Treats `select_account` as a new sign-in.
+ * Returns the policy that decides when to ask for a password. oidc-provider has reasons of its own: no session, the
+ * client asks for it, and others. The policy adds two: the person can no longer sign in, or a session of this browser
+ * was ended. Treats `select_account` as a new sign-in. Accepts `prompt=consent`, which OpenID Connect requires of clients
+ * that want offline access (Core 1.0, 11). Shows no consent screen, because every frontend is the school's own.
  */
 export function signInPolicy(db: Database): interactionPolicy.DefaultPolicy {
   const { base, Check, Prompt } = interactionPolicy;
@@ -42,8 +42,8 @@ export async function wantsSignIn(db: Database, ctx: KoaContextWithOIDC): Promis
 }
 
 /**
- * Returns whether a session of this browser was ended after the person last signed in here. A session that is ended
- * in the list must also sign out its browser. Otherwise the browser's cookie would start a new session.
+ * Returns whether a session of this browser was ended after the last sign-in in this browser. A person may end a session
+ * from another device. This must also sign out the browser of that session, because its cookie would start a new one.
  */
 async function endedSince(db: Database, ctx: KoaContextWithOIDC): Promise<boolean> {
   const { session, result } = ctx.oidc;
@@ -52,8 +52,8 @@ async function endedSince(db: Database, ctx: KoaContextWithOIDC): Promise<boolea
 }
 
 /**
- * Returns whether a session of a browser was ended after its person last signed in.
- * @param session the session of this browser in oidc-provider.
+ * Returns whether a session of a browser was ended after the last sign-in in this browser.
+ * @param session the browser's session in oidc-provider, which may contain the grants of several sessions.
  */
 export async function isShutOut(
   db: Database,

@@ -18,13 +18,13 @@ export function orUnavailable<Args extends unknown[], Result>(
     } catch (cause) {
       if (!isTransient(cause)) throw cause;
       const error = new errors.TemporarilyUnavailable(undefined, { cause: cause as Error });
-      // Koa sends the headers of an error that oidc-provider's own handlers do not catch.
+      // If oidc-provider's own handlers do not catch the error, Koa answers with its status and headers.
       throw Object.assign(error, { status: 503, statusCode: 503, headers: { 'retry-after': String(retryAfterSeconds) } });
     }
   };
 }
 
-/** Wraps the functions of the configuration that use the database in `orUnavailable`. */
+/** Applies `orUnavailable` to each function of the configuration that uses the database. */
 export function withUnavailable(configuration: Configuration): Configuration {
   const { adapter, findAccount, extraTokenClaims, loadExistingGrant, rotateRefreshToken } = configuration;
   return {

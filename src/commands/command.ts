@@ -4,7 +4,7 @@ import { invalid, type Language, type Message } from '../errors.ts';
 import type { Opened } from '../http/bootstrap.ts';
 import { isUuid } from '../uuid.ts';
 
-/** What a command of `npx sfera` is. */
+/** The interface of the commands of `npx sfera`, and the functions that read their options. */
 
 /** What a command prints, and its exit status: 0 done, 1 failed, 2 refused. */
 export interface Outcome {
@@ -14,7 +14,7 @@ export interface Outcome {
 
 export interface Command extends OptionsOf {
   about: Message;
-  /** Returns the lines to print; with an exit status unless it is 0. */
+  /** Returns the lines to print. Returns an `Outcome` if the exit status may be other than 0. */
   run(opened: Opened, values: Values, language: Language): Promise<string[] | Outcome>;
 }
 
@@ -24,7 +24,7 @@ export const list = (values: Values, name: string): string[] => (values[name] as
 
 export const schoolOption: Message = ['идентификатор школы', 'id of the school'];
 
-/** Returns the id of a school. @throws INVALID for another text. */
+/** Returns the id that `--school` gives. @throws INVALID if it is not a UUID. */
 export function schoolIdIn(values: Values): string {
   const value = text(values, 'school').toLowerCase();
   if (!isUuid(value))
@@ -40,7 +40,11 @@ export const yearOption: Message = [
   'the school year: the year in which it starts, such as 2027 (default: for import the present one, for plan-year the next one)',
 ];
 
-/** Returns the id of the school year that `--year` gives; null without the option. @throws UsageError, INVALID. */
+/**
+ * Returns the id of the school year that starts in the year of `--year`; null without the option.
+ * @throws UsageError for a value that is not a year from 2000 to 2099.
+ * @throws INVALID if the school has no such school year.
+ */
 export async function yearIdIn({ db }: Context, schoolId: string, values: Values): Promise<string | null> {
   const given = optional(values, 'year');
   if (given === undefined) return null;

@@ -109,7 +109,10 @@ function thresholdOf(given: string | undefined): number | null {
   return Number(given);
 }
 
-/** Applies the plan unless there is nothing to do or to apply. A refusal joins the errors of the result. */
+/**
+ * Applies the plan. Changes nothing if the file could not be read, with `--dry-run`, or if the plan has no changes. Adds a
+ * refusal to the errors of the result.
+ */
 async function applyOrExplain(
   operator: Opened['operator'],
   plan: Plan,

@@ -3,10 +3,13 @@ import type { Language } from '../errors.ts';
 
 /** Chooses the language of the command line. */
 
-/** Returns the language of a locale such as `ru_RU.UTF-8`: Russian or, for every other one, English. */
+/** Returns the language of messages: Russian for Russian locales such as `ru_RU.UTF-8`, English for all others. */
 export const languageOfLocale = (locale: string): Language => (/^ru(?![a-z])/i.test(locale) ? 'ru' : 'en');
 
-/** Takes `--lang` out of the arguments. Returns its value, or `otherwise`. @throws UsageError for another language. */
+/**
+ * Reads `--lang` and removes it from the arguments. Without the option, returns `otherwise` as the language.
+ * @throws UsageError for a value other than `ru` and `en`.
+ */
 export function takeLanguage(args: readonly string[], otherwise: Language): { language: Language; rest: string[] } {
   const at = args.findIndex((arg) => arg === '--' || /^--lang(=|$)/.test(arg));
   const option = args[at];

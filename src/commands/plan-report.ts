@@ -7,7 +7,7 @@ import { fieldsOf } from '../domain/plans/plan-fields.ts';
 import { planCountsOf, warningsOf } from '../domain/plans/plans.ts';
 import type { Language, Message, Refusal } from '../errors.ts';
 
-/** What the command line prints of a plan, in one language. */
+/** Texts and JSON about a plan for the commands `import`, `plan-year` and `undo`, in Russian or in English. */
 
 /** A line about a row of a plan, a place in the file, or the whole plan. */
 export interface Notice {
@@ -17,18 +17,18 @@ export interface Notice {
   message: string;
 }
 
-/** What `--json` prints. */
+/** The result of planning, which `--json` prints. */
 export interface PlanResult {
   rows: Record<'add' | 'change' | 'end' | 'keep' | 'error', number>;
-  /** What the reader of the file warns of. */
+  /** Warnings about the file, from reading it. */
   warnings: Notice[];
-  /** What the comparison says of rows that are no errors. */
+  /** Notes on rows that are not errors, such as why a change is withheld. At most `maxNotices`, like the errors. */
   notes: Notice[];
   errors: Notice[];
   planId: string;
 }
 
-/** Rows of a plan with their number, of which `list` has the first ones. */
+/** Selected rows of a plan. `list` has the first `maxLines` of them, and `total` counts all of them. */
 export interface RowList {
   list: Notice[];
   total: number;
@@ -36,10 +36,10 @@ export interface RowList {
 
 const maxNotices = 1000;
 
-/** The lines of a table that are printed; `--json` has more. */
+/** Maximum number of lines of a printed table. `--json` has more notices, but only the number of changes. */
 const maxLines = 50;
 
-/** Reads the rows of a plan for a language. */
+/** Reads the rows of a plan from the database, and describes them in one language. */
 export class PlanReport {
   readonly #ctx: Context;
   readonly #plan: Plan;
@@ -64,7 +64,10 @@ export class PlanReport {
     };
   }
 
-  /** Returns the changes, each with the thing, its place in the file and what differs. */
+  /**
+   * Returns the rows with these operations. Each notice has the operation, the line of the file, and a message: whom or
+   * what the row is about, and which fields change.
+   */
   async changes(operations: readonly PlanRow['operation'][]): Promise<RowList> {
     const where = { operation: { in: [...operations] } };
     const rows = await this.#rows(where, maxLines);
@@ -77,7 +80,10 @@ export class PlanReport {
     return { list, total: await this.#count(where) };
   }
 
-  /** Returns the notes of rows that are no errors, except those with the codes `without`. Each names its thing. */
+  /**
+   * Returns the notes on rows that are not errors, without the codes `without`. Each message starts with whom or what the
+   * row is about.
+   */
   async notes(without: readonly NoteCode[] = []): Promise<RowList> {
     const where = { operation: { not: 'ERROR' as const }, code: { not: null, notIn: [...without] } };
     const rows = await this.#rows(where, maxLines);
@@ -92,7 +98,7 @@ export class PlanReport {
     return inLanguage(message, this.#language);
   }
 
-  /** Returns a table of notices with its title; no line for none. */
+  /** Returns the lines of a table of notices: a title with `total`, then the notices. Returns no lines if `total` is 0. */
   table(title: Message, notices: readonly Notice[], total: number): string[] {
     if (total === 0) return [];
     const cells = notices
@@ -172,7 +178,7 @@ function inRussian(field: string, value: string | null): string {
   return value.replace(/\w+/g, (word) => valueNames[word] ?? word);
 }
 
-/** Returns the name of what a row is about, such as «Иванов Иван, 5А». */
+/** Returns whom or what a row is about: the person, the subject and the class, such as «Иванов Иван, 5А». */
 function thingOf({ before, after }: Pick<PlanRow, 'before' | 'after'>): string {
   const state = (before ?? after ?? {}) as Readonly<Record<string, unknown>>;
   const text = (...fields: readonly string[]) =>
@@ -181,7 +187,7 @@ function thingOf({ before, after }: Pick<PlanRow, 'before' | 'after'>): string {
   return [person, ...text('name', 'subjectName', 'className'), text('grade', 'letter').join('')].filter(Boolean).join(', ');
 }
 
-/** Returns a refusal as an error of a result. It names the option that lets one go on, where there is one. */
+/** Returns a refusal as a notice. If an option of the command overrides the refusal, the message names this option. */
 export function errorOf(refusal: Refusal, language: Language): Notice {
   const message = refusal instanceof OverridableRefusal ? adviceOf(refusal, language) : refusal.say(language);
   return { code: refusal.code, file: null, line: null, message };
@@ -198,7 +204,7 @@ function adviceOf({ facts, override: [argument, value] }: OverridableRefusal, la
   return `${inLanguage(facts, language)} ${inLanguage(advice, language)}`;
 }
 
-/** Returns the line with the counts of a plan. */
+/** Returns the line that counts the rows of a plan by operation. */
 export function totalOf({ rows, planId }: PlanResult, language: Language): string {
   return language === 'ru'
     ? `План ${planId}: добавить — ${rows.add}, изменить — ${rows.change}, завершить — ${rows.end}, без изменений — ${rows.keep}, с ошибками — ${rows.error}.`

@@ -115,7 +115,10 @@ interface CarryingOut {
   progress: Progress;
 }
 
-/** Applies or schedules the plan, if the options say so. A refusal joins the errors of the result. */
+/**
+ * Applies the plan with `--apply`, schedules it with `--schedule`, and otherwise changes nothing. Adds a refusal to the
+ * errors of the result.
+ */
 async function carryOut(
   operator: Opened['operator'],
   { id: planId, schoolId }: Plan,

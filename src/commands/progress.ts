@@ -1,4 +1,4 @@
-/** Shows on a terminal what goes on and for how long. */
+/** Shows the current stage of a command and its seconds so far on standard error, if that is a terminal. */
 export class Progress {
   readonly #isShown = process.stderr.isTTY;
   #timer: NodeJS.Timeout | undefined;

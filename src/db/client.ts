@@ -31,7 +31,7 @@ export interface Database extends RowSource {
    * which has one session.
    */
   connectionString?: string;
-  /** Returns a copy of an embedded database, for `template`. */
+  /** Returns a copy of an embedded database. `connect` takes the copy as its option `template`. */
   dump?(): Promise<Uint8Array>;
   /** Resolves when an embedded database fails. A restart of the process may repair it. */
   failed?: Promise<Error>;
@@ -60,8 +60,8 @@ export interface ConnectOptions {
 const maxReaders = 4;
 
 /**
- * Settings of each session. A deadline of the server rolls back the whole transaction. src/db/watchdog.ts has the
- * deadlines of the client.
+ * Settings of each session, among them the server's deadlines. When one of them passes, the server rolls back the whole
+ * transaction. The client has deadlines of its own in src/db/watchdog.ts.
  */
 const settings = {
   TimeZone: 'UTC',
@@ -120,7 +120,7 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   return { prisma, models, rows, pool, reads, transactionClients, embedded: false, connectionString, close };
 }
 
-/** Minimum number of milliseconds between two renewals: new connections may lead to a read-only server again. */
+/** Minimum milliseconds between two renewals. New connections may lead to a standby again, and ask for a renewal at once. */
 const minRenewalIntervalMs = 5000;
 
 /** Renews all connections after a failover. Old connections lead to a standby; new connections may lead to the new primary. */
