@@ -34,7 +34,7 @@ interface Outcome {
 
 const cli = (...args: string[]): Promise<Outcome> => cliIn({}, ...args);
 
-/** Runs a command with these variables. */
+/** Runs a command with these environment variables. */
 async function cliIn(env: Record<string, string>, ...args: string[]): Promise<Outcome> {
   const child = spawn(process.execPath, [compiled.main.replace('main.js', 'cli.js'), ...args], {
     cwd: root,
